@@ -1,1 +1,3 @@
 //! The connector.
+
+pub mod btp;

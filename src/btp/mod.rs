@@ -1,0 +1,3 @@
+//! BTP/2.0 over WebSocket (RFC 23): who may open a session, what a session does, and the sockets underneath.
+
+pub mod url;
