@@ -1,3 +1,4 @@
-//! The connector.
+//! An Interledger v4 connector that speaks BTP.
 
 pub mod btp;
+pub mod wire;

@@ -1,0 +1,224 @@
+//! ILP addresses and prefixes (RFC 15).
+//!
+//! An address is a scheme and at least one segment, joined by dots, at most 1023 characters of
+//! `A-Z a-z 0-9 _ ~ -` and the dots; case matters. A prefix, the key of a routing table, is looser:
+//! it may be a bare scheme or empty. Prefixes match on segment boundaries only.
+//!
+//! [`AddressRef`] is what parsing a packet yields: a view, checked, nothing copied. [`Address`] and
+//! [`Prefix`] are owned and cheap to clone.
+
+use std::fmt;
+
+mod error;
+mod owned;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub use error::AddressError;
+pub use owned::{Address, Prefix};
+pub use scan::is_segment;
+
+/// Characters of the longest address.
+pub const MAX_ADDRESS: usize = 1023;
+
+/// A valid ILP address that borrows its text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddressRef<'a>(&'a str);
+
+impl<'a> AddressRef<'a> {
+    /// Checks bytes from the wire.
+    ///
+    /// # Errors
+    /// [`AddressError`], with the position of the mistake.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, AddressError> {
+        if scan::is_dotted(bytes) && bytes.len() <= MAX_ADDRESS && has_scheme_and_segment(bytes) {
+            // Only ASCII passes the scan, so this cannot fail; it is how to say so without `unsafe`.
+            if let Ok(text) = std::str::from_utf8(bytes) {
+                return Ok(Self(text));
+            }
+        }
+        Err(error::explain(bytes, error::Kind::Address))
+    }
+
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// [`AddressError`], with the position of the mistake.
+    pub fn new(text: &'a str) -> Result<Self, AddressError> {
+        Self::parse(text.as_bytes())
+    }
+
+    /// The whole address.
+    #[must_use]
+    #[inline]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// The whole address as ASCII.
+    #[must_use]
+    #[inline]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0.as_bytes()
+    }
+
+    /// The parts between the dots, the scheme first.
+    pub fn segments(self) -> impl DoubleEndedIterator<Item = &'a str> + Clone + use<'a> {
+        self.0.split('.')
+    }
+
+    /// The allocation scheme, the first part.
+    #[must_use]
+    pub fn scheme(self) -> Scheme {
+        // An address that was checked has one of the schemes; `Local` is never reached by default.
+        self.segments().next().and_then(Scheme::from_name).unwrap_or(Scheme::Local)
+    }
+
+    /// What follows `parent` and its dot, when this lies below `parent`: `x.y` for `g.a.x.y` below
+    /// `g.a`. `None` for `parent` itself and everything else.
+    #[must_use]
+    pub fn below(self, parent: AddressRef<'_>) -> Option<&'a str> {
+        self.0.strip_prefix(parent.0)?.strip_prefix('.')
+    }
+
+    /// An owned copy.
+    #[must_use]
+    pub fn to_address(self) -> Address {
+        Address::from(self)
+    }
+}
+
+impl fmt::Display for AddressRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+impl fmt::Debug for AddressRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl PartialEq<str> for AddressRef<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for AddressRef<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+/// The allocation schemes of RFC 15, the first part of every address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// `g`: the live network.
+    Global,
+    /// `private`: a private subnet.
+    Private,
+    /// `example`: documentation.
+    Example,
+    /// `peer`: the direct neighbour; never forwarded.
+    Peer,
+    /// `self`: this machine.
+    Own,
+    /// `test`: the test network.
+    Test,
+    /// `test1`: a test network.
+    Test1,
+    /// `test2`: a test network.
+    Test2,
+    /// `test3`: a test network.
+    Test3,
+    /// `local`: inside one operator's cluster.
+    Local,
+}
+
+/// Which network a scheme belongs to. A node is on the live or on a test network, never on both
+/// (RFC 34).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Network {
+    /// Real money: `g`.
+    Live,
+    /// `test`, `test1`, `test2`, `test3`.
+    Test,
+    /// Everything that is neither.
+    Other,
+}
+
+impl Scheme {
+    /// All schemes, in the order of RFC 15.
+    pub const ALL: [Self; 10] = [
+        Self::Global,
+        Self::Private,
+        Self::Example,
+        Self::Peer,
+        Self::Own,
+        Self::Test,
+        Self::Test1,
+        Self::Test2,
+        Self::Test3,
+        Self::Local,
+    ];
+
+    /// The text on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Global => "g",
+            Self::Private => "private",
+            Self::Example => "example",
+            Self::Peer => "peer",
+            Self::Own => "self",
+            Self::Test => "test",
+            Self::Test1 => "test1",
+            Self::Test2 => "test2",
+            Self::Test3 => "test3",
+            Self::Local => "local",
+        }
+    }
+
+    /// The scheme of that name; case matters.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scheme| scheme.name() == name)
+    }
+
+    /// The network that the scheme belongs to.
+    #[must_use]
+    pub const fn network(self) -> Network {
+        match self {
+            Self::Global => Network::Live,
+            Self::Test | Self::Test1 | Self::Test2 | Self::Test3 => Network::Test,
+            _ => Network::Other,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Whether the text begins with a scheme and a dot. Written as patterns because every Prepare comes
+/// through here; a test holds it against [`Scheme::ALL`].
+#[inline]
+const fn has_scheme_and_segment(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [b'g', b'.', ..]
+            | [b't', b'e', b's', b't', b'.', ..]
+            | [b't', b'e', b's', b't', b'1'..=b'3', b'.', ..]
+            | [b'p', b'e', b'e', b'r', b'.', ..]
+            | [b's', b'e', b'l', b'f', b'.', ..]
+            | [b'l', b'o', b'c', b'a', b'l', b'.', ..]
+            | [b'p', b'r', b'i', b'v', b'a', b't', b'e', b'.', ..]
+            | [b'e', b'x', b'a', b'm', b'p', b'l', b'e', b'.', ..]
+    )
+}

@@ -1,0 +1,244 @@
+//! Addresses and prefixes that own their text, as configuration and tables need them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::error::{self, Kind};
+use super::scan::is_segment_byte;
+use super::{AddressError, AddressRef, MAX_ADDRESS, Scheme};
+
+/// A valid ILP address that owns its text. Cloning copies a pointer.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(Arc<str>);
+
+impl Address {
+    /// The address as a view.
+    #[must_use]
+    #[inline]
+    pub fn view(&self) -> AddressRef<'_> {
+        // Checked when it was made.
+        AddressRef(&self.0)
+    }
+
+    /// The whole address.
+    #[must_use]
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The allocation scheme, the first part.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.view().scheme()
+    }
+
+    /// The address one segment further down: `test.node.alice` for the child `alice` of `test.node`.
+    ///
+    /// # Errors
+    /// [`AddressError`] when `segment` is not one segment, or the result would be too long.
+    pub fn child(&self, segment: &str) -> Result<Self, AddressError> {
+        let wrong = |(at, _): (usize, u8)| AddressError::Character {
+            at: at + 1,
+            found: error::character(segment.as_bytes(), at + 1),
+        };
+        if segment.is_empty() {
+            return Err(AddressError::EmptySegment { at: 1 });
+        }
+        if let Some(found) = segment.bytes().enumerate().find(|&(_, byte)| !is_segment_byte(byte)) {
+            return Err(wrong(found));
+        }
+        let length = self.0.len() + 1 + segment.len();
+        if length > MAX_ADDRESS {
+            return Err(AddressError::TooLong { length });
+        }
+        Ok(Self(Arc::from(format!("{}.{segment}", self.0))))
+    }
+}
+
+impl From<AddressRef<'_>> for Address {
+    fn from(view: AddressRef<'_>) -> Self {
+        Self(Arc::from(view.as_str()))
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        AddressRef::new(text).map(Self::from)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq<AddressRef<'_>> for Address {
+    fn eq(&self, other: &AddressRef<'_>) -> bool {
+        &*self.0 == other.as_str()
+    }
+}
+
+/// The beginning of addresses: a key of a routing table. It may be empty (which matches every
+/// address) or a bare scheme. One trailing dot is dropped when it is made: `g.` is `g` (RFC 15
+/// writes prefixes with it, ilp-connector without).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Prefix(Arc<str>);
+
+impl Prefix {
+    /// The whole prefix, without a trailing dot.
+    #[must_use]
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the default route, which matches every address.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many segments it has, the scheme included; 0 for the empty prefix.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.segments().count()
+    }
+
+    /// The parts between the dots, the scheme first; none for the empty prefix.
+    pub fn segments(&self) -> impl Iterator<Item = &str> + Clone {
+        self.0.split('.').filter(|segment| !segment.is_empty())
+    }
+
+    /// The scheme; `None` for the empty prefix.
+    #[must_use]
+    pub fn scheme(&self) -> Option<Scheme> {
+        self.segments().next().and_then(Scheme::from_name)
+    }
+
+    /// Whether the address is the prefix or lies below it, segment by segment: `g.al` does not
+    /// match `g.alice`.
+    #[must_use]
+    pub fn matches(&self, address: AddressRef<'_>) -> bool {
+        self.covers_text(address.as_str())
+    }
+
+    /// Whether every address that `other` matches is matched by this one.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.covers_text(&other.0)
+    }
+
+    fn covers_text(&self, text: &str) -> bool {
+        let rest = text.strip_prefix(&*self.0);
+        rest.is_some_and(|rest| self.is_empty() || rest.is_empty() || rest.starts_with('.'))
+    }
+}
+
+impl Default for Prefix {
+    /// The empty prefix.
+    fn default() -> Self {
+        Self(Arc::from(""))
+    }
+}
+
+impl From<&Address> for Prefix {
+    fn from(address: &Address) -> Self {
+        Self(Arc::clone(&address.0))
+    }
+}
+
+impl From<AddressRef<'_>> for Prefix {
+    fn from(address: AddressRef<'_>) -> Self {
+        Self(Arc::from(address.as_str()))
+    }
+}
+
+impl From<Scheme> for Prefix {
+    fn from(scheme: Scheme) -> Self {
+        Self(Arc::from(scheme.name()))
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        // A lone dot is a mistake, not the default route.
+        let normal = text.strip_suffix('.').filter(|rest| !rest.is_empty()).unwrap_or(text);
+        match error::find(normal.as_bytes(), Kind::Prefix) {
+            Some(error) => Err(error),
+            None => Ok(Self(Arc::from(normal))),
+        }
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// Both are strings outside of Rust.
+macro_rules! as_string {
+    ($type:ty, $name:literal, $schema:tt) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(|error| de::Error::custom(format_args!("{text:?} {error}")))
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+as_string!(Address, "Address", {
+    "type": "string",
+    "description": "An ILP address (RFC 15): a scheme and one or more segments joined by dots, such as test.alice.",
+    "maxLength": 1023,
+    "pattern": r"^(g|private|example|peer|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)+$",
+    "examples": ["test.alice", "g.acme.bob"]
+});
+
+as_string!(Prefix, "Prefix", {
+    "type": "string",
+    "description": "The beginning of ILP addresses, matched on segment boundaries. May be a bare scheme, or empty, which matches every address.",
+    "maxLength": 1024,
+    "pattern": r"^((g|private|example|peer|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)*\.?)?$",
+    "examples": ["test.alice", "g", ""]
+});

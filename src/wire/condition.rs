@@ -1,0 +1,104 @@
+//! The hash lock: a condition, and the fulfillment whose SHA-256 it is (RFC 27).
+
+use std::fmt;
+
+/// SHA-256 of a fulfillment. A Prepare carries it; only the matching fulfillment moves the money.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Condition(pub [u8; 32]);
+
+/// The 32 bytes that a Fulfill carries.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fulfillment(pub [u8; 32]);
+
+impl Condition {
+    /// SHA-256 of 32 zero bytes: the condition of `peer.config` and `peer.route.*` (RFC 31),
+    /// which carry no money.
+    pub const PEER_PROTOCOL: Self = Self([
+        0x66, 0x68, 0x7a, 0xad, 0xf8, 0x62, 0xbd, 0x77, 0x6c, 0x8f, 0xc1, 0x8b, 0x8e, 0x9f, 0x8e,
+        0x20, 0x08, 0x97, 0x14, 0x85, 0x6e, 0xe2, 0x33, 0xb3, 0x90, 0x2a, 0x59, 0x1d, 0x0d, 0x5f,
+        0x29, 0x25,
+    ]);
+    /// The well-known condition of a unidirectional ping, see [`Fulfillment::PING`].
+    pub const PING: Self = Self([
+        0x8c, 0x00, 0xbc, 0x0c, 0x61, 0x4f, 0x64, 0xf7, 0xe1, 0xe0, 0x0b, 0x59, 0xa5, 0x7b, 0xaf,
+        0x5c, 0x57, 0xb6, 0xa1, 0x19, 0xa9, 0x0d, 0x54, 0xaf, 0x48, 0x98, 0x36, 0xa1, 0x3f, 0x9b,
+        0xc7, 0x7e,
+    ]);
+}
+
+impl Fulfillment {
+    /// 32 zero bytes: the fulfillment of [`Condition::PEER_PROTOCOL`].
+    pub const ZERO: Self = Self([0; 32]);
+    /// `ping` eight times: the fulfillment of [`Condition::PING`]. Everybody knows it, so any hop
+    /// can take the money.
+    pub const PING: Self = Self(*b"pingpingpingpingpingpingpingping");
+
+    /// The condition that this fulfills: its SHA-256.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        let digest = ring::digest::digest(&ring::digest::SHA256, &self.0);
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest.as_ref());
+        Condition(hash)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(&self.0, f)
+    }
+}
+
+impl fmt::Display for Fulfillment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Fulfillment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(&self.0, f)
+    }
+}
+
+fn write_hex(bytes: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut text = [0; 64];
+    hex::encode_to_slice(bytes, &mut text).map_err(|_| fmt::Error)?;
+    f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::vectors;
+
+    #[test]
+    fn pairs_of_condition_and_fulfillment() {
+        let file = vectors::load("ilp");
+        let mut named = 0;
+        for pair in vectors::list(&file, "condition_pairs") {
+            let fulfillment = Fulfillment(vectors::array(pair, "fulfillment_hex"));
+            let condition = Condition(vectors::array(pair, "condition_hex"));
+            assert_eq!(fulfillment.condition(), condition, "{pair}");
+            assert_eq!(condition.to_string(), vectors::text(pair, "condition_hex"));
+            assert_eq!(format!("{fulfillment:?}"), vectors::text(pair, "fulfillment_hex"));
+            let constants = [
+                (Fulfillment::ZERO, Condition::PEER_PROTOCOL),
+                (Fulfillment::PING, Condition::PING),
+            ];
+            named += constants.iter().filter(|&&pair| pair == (fulfillment, condition)).count();
+        }
+        assert_eq!(named, 2, "both named pairs are among the vectors");
+        let wrong = &file["not_a_pair"];
+        assert_ne!(
+            Fulfillment(vectors::array(wrong, "fulfillment_hex")).condition(),
+            Condition(vectors::array(wrong, "condition_hex"))
+        );
+    }
+}

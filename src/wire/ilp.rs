@@ -1,0 +1,167 @@
+//! ILPv4 packets (RFC 27): Prepare, Fulfill, Reject.
+//!
+//! Each packet is a view that borrows from the bytes it was parsed from, and encodes itself by
+//! appending to a buffer. Forwarding is parsing, changing two fields, and encoding:
+//!
+//! ```
+//! use ilp_connector::wire::{Amount, ilp::Prepare};
+//! # fn forward(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ilp_connector::wire::Error> {
+//! let incoming = Prepare::parse(bytes)?;
+//! let expires_at = incoming.expires_at.saturating_sub_millis(1000);
+//! Prepare { amount: Amount(5), expires_at, ..incoming }.encode(out);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Bytes after the envelope, and after the last known field inside it, are ignored (RFC 30
+//! "Extensibility") and not written again. Limits hold on input: see the constants. On output they
+//! are the duty of whoever makes up the fields; what was parsed can always be passed on.
+
+mod code;
+mod fulfill;
+mod prepare;
+mod reject;
+#[cfg(test)]
+mod tests;
+
+use oer_codec::Reader;
+
+use super::Error;
+use super::error::{at_most, encoding};
+
+pub use code::{ErrorClass, ErrorCode};
+pub use fulfill::Fulfill;
+pub use prepare::Prepare;
+pub use reject::{AmountTooLarge, Reject, clip_message};
+
+/// Most bytes of `data` that are accepted: one more than RFC 27 allows, because Java peers send it.
+pub const MAX_DATA: usize = 32_768;
+/// Most bytes of `data` that a node of ours makes up (RFC 27 and RFC 34: 32767).
+pub const MAX_DATA_EMITTED: usize = 32_767;
+/// Most bytes of a Reject's message that are accepted: one more than the ASN.1 allows, because Java
+/// peers send it.
+pub const MAX_MESSAGE: usize = 8192;
+/// Most bytes of a Reject's message that a node of ours makes up.
+pub const MAX_MESSAGE_EMITTED: usize = 8191;
+/// Bytes of the largest packet that is accepted, without trailing bytes: a Reject with an address of
+/// 1023, a message of 8192 and data of 32768 bytes.
+pub const MAX_PACKET: usize =
+    4 + 3 + (3 + super::address::MAX_ADDRESS) + (3 + MAX_MESSAGE) + (3 + MAX_DATA);
+
+/// The first byte of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum PacketType {
+    /// Asks for money to be moved.
+    Prepare = 12,
+    /// Moved: here is the proof.
+    Fulfill = 13,
+    /// Not moved: here is why.
+    Reject = 14,
+}
+
+impl PacketType {
+    /// `Prepare`, `Fulfill` or `Reject`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Prepare => "Prepare",
+            Self::Fulfill => "Fulfill",
+            Self::Reject => "Reject",
+        }
+    }
+
+    const fn expected(self) -> &'static str {
+        match self {
+            Self::Prepare => "12 (Prepare)",
+            Self::Fulfill => "13 (Fulfill)",
+            Self::Reject => "14 (Reject)",
+        }
+    }
+}
+
+/// The type of a packet from its first byte; the rest is not looked at.
+#[must_use]
+#[inline]
+pub const fn packet_type(bytes: &[u8]) -> Option<PacketType> {
+    match bytes {
+        [12, ..] => Some(PacketType::Prepare),
+        [13, ..] => Some(PacketType::Fulfill),
+        [14, ..] => Some(PacketType::Reject),
+        _ => None,
+    }
+}
+
+/// Any ILP packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// Type 12.
+    Prepare(Prepare<'a>),
+    /// Type 13.
+    Fulfill(Fulfill<'a>),
+    /// Type 14.
+    Reject(Reject<'a>),
+}
+
+impl<'a> Packet<'a> {
+    /// Parses whichever packet it is.
+    ///
+    /// # Errors
+    /// [`Error`] with the field that is wrong; an unknown type byte is one.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        match packet_type(bytes) {
+            Some(PacketType::Prepare) => Prepare::parse(bytes).map(Self::Prepare),
+            Some(PacketType::Fulfill) => Fulfill::parse(bytes).map(Self::Fulfill),
+            Some(PacketType::Reject) => Reject::parse(bytes).map(Self::Reject),
+            None => Err(wrong_type(bytes, "12 (Prepare), 13 (Fulfill) or 14 (Reject)")),
+        }
+    }
+
+    /// Bytes that [`encode`](Self::encode) appends.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        match self {
+            Self::Prepare(packet) => packet.encoded_len(),
+            Self::Fulfill(packet) => packet.encoded_len(),
+            Self::Reject(packet) => packet.encoded_len(),
+        }
+    }
+
+    /// Appends the packet.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Prepare(packet) => packet.encode(out),
+            Self::Fulfill(packet) => packet.encode(out),
+            Self::Reject(packet) => packet.encode(out),
+        }
+    }
+}
+
+/// Opens the envelope of a packet of one type: a reader over its content.
+#[inline]
+fn open<'a>(
+    bytes: &'a [u8],
+    expected: PacketType,
+    place: &'static str,
+) -> Result<Reader<'a>, Error> {
+    if packet_type(bytes) != Some(expected) {
+        return Err(wrong_type(bytes, expected.expected()));
+    }
+    let mut envelope = Reader::new(bytes);
+    envelope.u8().map_err(encoding(place))?;
+    envelope.var_octet_string().map(Reader::new).map_err(encoding(place))
+}
+
+#[cold]
+fn wrong_type(bytes: &[u8], expected: &'static str) -> Error {
+    match Reader::new(bytes).u8() {
+        Ok(found) => Error::Type { place: "packet type", found, expected },
+        Err(cause) => Error::Encoding { place: "packet type", cause },
+    }
+}
+
+/// Reads the last field of every packet.
+#[inline]
+fn read_data<'a>(content: &mut Reader<'a>, place: &'static str) -> Result<&'a [u8], Error> {
+    at_most(MAX_DATA, content.var_octet_string().map_err(encoding(place))?, place)
+}

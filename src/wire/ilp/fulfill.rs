@@ -1,0 +1,53 @@
+//! The Fulfill: the proof that the receiver got the money.
+
+use oer_codec::{length_size, put_length, put_var_octet_string, var_octet_string_size};
+
+use super::{PacketType, open, read_data};
+use crate::wire::error::encoding;
+use crate::wire::{Error, Fulfillment};
+
+/// An ILP Fulfill (RFC 27, type 13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fulfill<'a> {
+    /// Its SHA-256 is the condition of the Prepare. Parsing does not check that.
+    pub fulfillment: Fulfillment,
+    /// For the sender; at most [`MAX_DATA`](super::MAX_DATA) bytes. Never changed.
+    pub data: &'a [u8],
+}
+
+impl<'a> Fulfill<'a> {
+    /// Parses a Fulfill.
+    ///
+    /// # Errors
+    /// [`Error`] with the field that is wrong.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        let mut content = open(bytes, PacketType::Fulfill, "Fulfill: content")?;
+        let fulfillment = content.array().map_err(encoding("Fulfill: fulfillment"))?;
+        let data = read_data(&mut content, "Fulfill: data")?;
+        Ok(Self { fulfillment: Fulfillment(*fulfillment), data })
+    }
+
+    /// Bytes that [`encode`](Self::encode) appends.
+    #[must_use]
+    #[inline]
+    pub fn encoded_len(&self) -> usize {
+        1 + var_octet_string_size(self.content_len())
+    }
+
+    /// Appends the packet.
+    #[inline]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let content_len = self.content_len();
+        out.reserve(1 + length_size(content_len) + content_len);
+        out.push(PacketType::Fulfill as u8);
+        put_length(content_len, out);
+        out.extend_from_slice(&self.fulfillment.0);
+        put_var_octet_string(self.data, out);
+    }
+
+    #[inline]
+    fn content_len(&self) -> usize {
+        self.fulfillment.0.len() + var_octet_string_size(self.data.len())
+    }
+}

@@ -1,0 +1,79 @@
+//! The Prepare: the packet of which there are most, and the one that is rewritten at every hop.
+
+use oer_codec::{length_size, put_length, put_var_octet_string, var_octet_string_size};
+
+use super::{PacketType, open, read_data};
+use crate::wire::error::{address, encoding, timestamp};
+use crate::wire::{AddressRef, Amount, Condition, Error, Timestamp};
+
+/// Amount, expiry and condition: what precedes the destination in the content.
+const FIXED: usize = 8 + 17 + 32;
+
+/// An ILP Prepare (RFC 27, type 12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prepare<'a> {
+    /// In units of the link that the packet is on. A connector changes it.
+    pub amount: Amount,
+    /// When the sender stops waiting for the answer. A connector moves it earlier.
+    pub expires_at: Timestamp,
+    /// SHA-256 of the fulfillment. Never changed.
+    pub condition: Condition,
+    /// Who is to get the money. Never changed.
+    pub destination: AddressRef<'a>,
+    /// For the receiver; at most [`MAX_DATA`](super::MAX_DATA) bytes. Never changed.
+    pub data: &'a [u8],
+}
+
+impl<'a> Prepare<'a> {
+    /// Parses a Prepare. Whoever sent something else gets F01.
+    ///
+    /// # Errors
+    /// [`Error`] with the field that is wrong.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        let mut content = open(bytes, PacketType::Prepare, "Prepare: content")?;
+        let amount = content.u64().map_err(encoding("Prepare: amount"))?;
+        let expires_at = content.array().map_err(encoding("Prepare: expiresAt"))?;
+        let expires_at = Timestamp::read17(expires_at).map_err(timestamp("Prepare: expiresAt"))?;
+        let condition = content.array().map_err(encoding("Prepare: executionCondition"))?;
+        let destination = content.var_octet_string().map_err(encoding("Prepare: destination"))?;
+        let destination =
+            AddressRef::parse(destination).map_err(address("Prepare: destination"))?;
+        let data = read_data(&mut content, "Prepare: data")?;
+        Ok(Self {
+            amount: Amount(amount),
+            expires_at,
+            condition: Condition(*condition),
+            destination,
+            data,
+        })
+    }
+
+    /// Bytes that [`encode`](Self::encode) appends.
+    #[must_use]
+    #[inline]
+    pub fn encoded_len(&self) -> usize {
+        1 + var_octet_string_size(self.content_len())
+    }
+
+    /// Appends the packet.
+    #[inline]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let content_len = self.content_len();
+        out.reserve(1 + length_size(content_len) + content_len);
+        out.push(PacketType::Prepare as u8);
+        put_length(content_len, out);
+        out.extend_from_slice(&self.amount.0.to_be_bytes());
+        self.expires_at.write17(out);
+        out.extend_from_slice(&self.condition.0);
+        put_var_octet_string(self.destination.as_bytes(), out);
+        put_var_octet_string(self.data, out);
+    }
+
+    #[inline]
+    fn content_len(&self) -> usize {
+        FIXED
+            + var_octet_string_size(self.destination.as_bytes().len())
+            + var_octet_string_size(self.data.len())
+    }
+}

@@ -1,0 +1,123 @@
+//! The Reject: why the money did not move, and who says so.
+
+use oer_codec::{Reader, length_size, put_length, put_var_octet_string, var_octet_string_size};
+
+use super::{ErrorCode, MAX_MESSAGE, MAX_MESSAGE_EMITTED, PacketType, open, read_data};
+use crate::wire::error::{address, at_most, encoding};
+use crate::wire::{AddressRef, Amount, Error};
+
+/// An ILP Reject (RFC 27, type 14). A relay passes it on unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reject<'a> {
+    /// What kind of failure.
+    pub code: ErrorCode,
+    /// The node that rejected. `None` is an empty address: legal on the wire, but interledger-rs
+    /// cannot read it, so a node of ours always puts its own.
+    pub triggered_by: Option<AddressRef<'a>>,
+    /// For debugging: UTF-8, but bytes that are not are passed on all the same. At most
+    /// [`MAX_MESSAGE`] bytes.
+    pub message: &'a [u8],
+    /// For the sender; at most [`MAX_DATA`](super::MAX_DATA) bytes. Never changed.
+    pub data: &'a [u8],
+}
+
+impl<'a> Reject<'a> {
+    /// Parses a Reject. Codes outside of RFC 27 are accepted, if they are 7-bit characters.
+    ///
+    /// # Errors
+    /// [`Error`] with the field that is wrong.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        let mut content = open(bytes, PacketType::Reject, "Reject: content")?;
+        let code = content.array().map_err(encoding("Reject: code"))?;
+        if !code.is_ascii() {
+            return Err(Error::NotAscii { place: "Reject: code" });
+        }
+        let triggered_by = match content.var_octet_string() {
+            Ok([]) => None,
+            Ok(text) => Some(AddressRef::parse(text).map_err(address("Reject: triggeredBy"))?),
+            Err(error) => return Err(encoding("Reject: triggeredBy")(error)),
+        };
+        let message = content.var_octet_string().map_err(encoding("Reject: message"))?;
+        let message = at_most(MAX_MESSAGE, message, "Reject: message")?;
+        let data = read_data(&mut content, "Reject: data")?;
+        Ok(Self { code: ErrorCode(*code), triggered_by, message, data })
+    }
+
+    /// Bytes that [`encode`](Self::encode) appends.
+    #[must_use]
+    #[inline]
+    pub fn encoded_len(&self) -> usize {
+        1 + var_octet_string_size(self.content_len())
+    }
+
+    /// Appends the packet.
+    #[inline]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let content_len = self.content_len();
+        out.reserve(1 + length_size(content_len) + content_len);
+        out.push(PacketType::Reject as u8);
+        put_length(content_len, out);
+        out.extend_from_slice(&self.code.0);
+        put_var_octet_string(self.triggered_by(), out);
+        put_var_octet_string(self.message, out);
+        put_var_octet_string(self.data, out);
+    }
+
+    /// The message as text; what is not UTF-8 is replaced. Escape it before it is logged.
+    #[must_use]
+    pub fn message_text(&self) -> std::borrow::Cow<'a, str> {
+        String::from_utf8_lossy(self.message)
+    }
+
+    #[inline]
+    fn triggered_by(&self) -> &'a [u8] {
+        self.triggered_by.map_or(&[], AddressRef::as_bytes)
+    }
+
+    #[inline]
+    fn content_len(&self) -> usize {
+        self.code.0.len()
+            + var_octet_string_size(self.triggered_by().len())
+            + var_octet_string_size(self.message.len())
+            + var_octet_string_size(self.data.len())
+    }
+}
+
+/// The bytes of a text that may be a Reject's message: cut between two characters when it is longer
+/// than [`MAX_MESSAGE_EMITTED`].
+#[must_use]
+pub fn clip_message(text: &str) -> &[u8] {
+    let (kept, _) = text.split_at(text.floor_char_boundary(MAX_MESSAGE_EMITTED));
+    kept.as_bytes()
+}
+
+/// The data of an F08 Reject (RFC 27 "F08: Amount Too Large"). Both amounts are in units of the link
+/// that the Reject was made for. A relay must not rescale them: senders use their ratio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmountTooLarge {
+    /// The amount that arrived.
+    pub received: Amount,
+    /// The largest amount that would have been accepted.
+    pub maximum: Amount,
+}
+
+impl AmountTooLarge {
+    /// Reads the data of an F08 Reject. Java peers send it empty.
+    ///
+    /// # Errors
+    /// [`Error`] when there are fewer than 16 bytes.
+    pub fn parse(data: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(data);
+        let received = reader.u64().map_err(encoding("F08 data: receivedAmount"))?;
+        let maximum = reader.u64().map_err(encoding("F08 data: maximumAmount"))?;
+        Ok(Self { received: Amount(received), maximum: Amount(maximum) })
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        let amounts = u128::from(self.received.0) << 64 | u128::from(self.maximum.0);
+        amounts.to_be_bytes()
+    }
+}

@@ -1,0 +1,22 @@
+//! Bytes <-> values: what Interledger and BTP put on the wire.
+//!
+//! Parsing borrows from the input and allocates nothing; every length is compared with the bytes
+//! left before it is used, and with a limit that has a name. Encoding is canonical. Nothing here
+//! knows a socket, a clock or a route: a value that comes out of this room is well-formed, whether
+//! it is *wanted* is decided elsewhere.
+
+pub mod address;
+pub mod amount;
+pub mod condition;
+pub mod error;
+pub mod ilp;
+pub mod timestamp;
+
+#[cfg(test)]
+pub(crate) mod vectors;
+
+pub use address::{Address, AddressError, AddressRef, Network, Prefix, Scheme};
+pub use amount::Amount;
+pub use condition::{Condition, Fulfillment};
+pub use error::Error;
+pub use timestamp::{Timestamp, TimestampError};

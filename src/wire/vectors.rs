@@ -1,0 +1,56 @@
+//! Test help: the vector files, and reading their fields. A field that is missing fails the test.
+
+use serde_json::Value;
+
+/// `tests/vectors/<name>.json`.
+pub(crate) fn load(name: &str) -> Value {
+    let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A section that is a list, and not an empty one.
+pub(crate) fn list<'a>(file: &'a Value, section: &str) -> &'a [Value] {
+    let entries = file[section].as_array().unwrap_or_else(|| panic!("{section} is a list"));
+    assert!(!entries.is_empty(), "{section} is empty");
+    entries
+}
+
+/// A text field.
+pub(crate) fn text<'a>(entry: &'a Value, key: &str) -> &'a str {
+    entry[key].as_str().unwrap_or_else(|| panic!("{key} is a text in {entry}"))
+}
+
+/// A number that is written as text, because it may need all 64 bits.
+pub(crate) fn number(entry: &Value, key: &str) -> u64 {
+    text(entry, key).parse().unwrap_or_else(|_| panic!("{key} is a number in {entry}"))
+}
+
+/// A field of hexadecimal digits.
+pub(crate) fn bytes(entry: &Value, key: &str) -> Vec<u8> {
+    hex::decode(text(entry, key)).unwrap_or_else(|_| panic!("{key} is hexadecimal in {entry}"))
+}
+
+/// A field of hexadecimal digits whose size is known.
+pub(crate) fn array<const N: usize>(entry: &Value, key: &str) -> [u8; N] {
+    bytes(entry, key).try_into().unwrap_or_else(|_| panic!("{key} has {N} bytes in {entry}"))
+}
+
+/// What the file expects of the entry's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expect {
+    Accept,
+    Reject,
+    /// Both are right.
+    Either,
+}
+
+/// The `expect` of an entry; `lenient` means: accept although it is out of specification.
+pub(crate) fn expect(entry: &Value) -> Expect {
+    match text(entry, "expect") {
+        "accept" | "lenient" => Expect::Accept,
+        "reject" => Expect::Reject,
+        "either" => Expect::Either,
+        other => panic!("unknown expectation {other} in {entry}"),
+    }
+}
