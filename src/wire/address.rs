@@ -26,6 +26,11 @@ pub const MAX_ADDRESS: usize = 1023;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressRef<'a>(&'a str);
 
+impl AddressRef<'static> {
+    /// `peer.config`: where IL-DCP requests go (RFC 31).
+    pub const PEER_CONFIG: Self = Self("peer.config");
+}
+
 impl<'a> AddressRef<'a> {
     /// Checks bytes from the wire.
     ///

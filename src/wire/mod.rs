@@ -7,10 +7,14 @@
 
 pub mod address;
 pub mod amount;
+pub mod btp;
 pub mod condition;
 pub mod error;
+pub mod ildcp;
 pub mod ilp;
+pub mod ping;
 pub mod timestamp;
+pub mod ws;
 
 #[cfg(test)]
 pub(crate) mod vectors;

@@ -253,6 +253,12 @@ impl<'a> GeneralizedTime<'a> {
         Ok(Self { text, timestamp: Timestamp::read_generalized(text)? })
     }
 
+    /// The form that [`Timestamp::to_generalized`] writes.
+    pub(super) fn from_written(text: &'a [u8; 19]) -> Self {
+        let timestamp = Timestamp::read_generalized(text).unwrap_or_default();
+        Self { text, timestamp }
+    }
+
     /// The text as it came; ASCII.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {

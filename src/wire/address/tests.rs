@@ -111,6 +111,7 @@ fn segments() {
     ] {
         assert_eq!(is_segment(text), expected, "{text:?}");
     }
+    assert_eq!(AddressRef::new("peer.config"), Ok(AddressRef::PEER_CONFIG));
     let address = AddressRef::new("g.acme.bob").unwrap();
     assert_eq!(address.segments().collect::<Vec<_>>(), ["g", "acme", "bob"]);
 }

@@ -1,0 +1,306 @@
+//! The vectors of `btp.json`, truncation, builders, many entries, and properties.
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::wire::Timestamp;
+use crate::wire::vectors::{self, Expect};
+
+fn encode(frame: &Frame<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame.encode(&mut out);
+    out
+}
+
+fn vector<'a>(file: &'a Value, name: &str) -> &'a Value {
+    let mut frames = vectors::list(file, "frames").iter();
+    frames.find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("no vector {name}"))
+}
+
+/// Every field of the vector against the frame.
+fn compare(frame: &Frame<'_>, fields: &Value, entry: &Value) {
+    assert_eq!(fields["type"], frame.body.kind() as u8, "{entry}");
+    assert_eq!(fields["requestId"], frame.request_id.0, "{entry}");
+    match frame.body {
+        Body::Response | Body::Message => {}
+        Body::Error { code, name, triggered_at, data } => {
+            assert_eq!(code.to_string(), vectors::text(fields, "code"), "{entry}");
+            assert_eq!(name, vectors::text(fields, "name"), "{entry}");
+            let expected = vectors::text(fields, "triggeredAt");
+            assert_eq!(triggered_at.as_bytes(), expected.as_bytes(), "{entry}");
+            assert_eq!(data, vectors::bytes(fields, "data_hex"), "{entry}");
+        }
+        Body::Transfer { amount } => assert_eq!(amount.0, vectors::number(fields, "amount")),
+    }
+    let expected = fields["protocolData"].as_array().expect("a list");
+    assert_eq!(frame.protocol_data.len(), expected.len(), "{entry}");
+    assert_eq!(frame.protocol_data.iter().count(), expected.len(), "{entry}");
+    for (found, expected) in frame.protocol_data.iter().zip(expected) {
+        assert_eq!(found.name, vectors::text(expected, "protocolName"), "{entry}");
+        assert_eq!(expected["contentType"], found.content_type.0, "{entry}");
+        assert_eq!(found.data, vectors::bytes(expected, "data"), "{entry}");
+    }
+    assert_eq!(frame.protocol_data.primary(), frame.protocol_data.iter().next(), "{entry}");
+}
+
+#[test]
+fn vectors_of_frames() {
+    for entry in vectors::list(&vectors::load("btp"), "frames") {
+        let bytes = vectors::bytes(entry, "hex");
+        match (Frame::parse(&bytes), vectors::expect(entry)) {
+            (Ok(frame), Expect::Accept) => {
+                // The frame with 300 entries is the only one whose fields are not spelled out.
+                if entry["fields"].is_object() {
+                    compare(&frame, &entry["fields"], entry);
+                } else {
+                    assert_eq!(frame.protocol_data.iter().count(), 300, "{entry}");
+                }
+                let canonical = match entry["canonical_hex"].as_str() {
+                    Some(_) => vectors::bytes(entry, "canonical_hex"),
+                    None => bytes.clone(),
+                };
+                assert_eq!(encode(&frame), canonical, "{entry}");
+                let entries: Vec<_> = frame.protocol_data.iter().collect();
+                let mut built = Vec::new();
+                put_frame(frame.request_id, &frame.body, &entries, &mut built);
+                assert_eq!(built, canonical, "{entry}");
+                for end in 0..canonical.len() {
+                    assert!(Frame::parse(&canonical[..end]).is_err(), "{entry} cut to {end}");
+                }
+            }
+            (Err(_), Expect::Reject) => {}
+            (result, expect) => panic!("{result:?}, expected {expect:?}: {entry}"),
+        }
+    }
+}
+
+#[test]
+fn entries_are_found_by_name() {
+    let file = vectors::load("btp");
+    let bytes = vectors::bytes(vector(&file, "js-message"), "hex");
+    let frame = Frame::parse(&bytes).unwrap();
+    let data = |name| frame.protocol_data.get(name).map(|entry| entry.data);
+    assert_eq!(data("ilp"), Some(&b""[..]));
+    assert_eq!(data("json"), Some(&b"{}"[..]));
+    assert_eq!(data("il"), None);
+    assert_eq!(frame.ilp(), Some(&b""[..]));
+
+    let bytes = vectors::bytes(vector(&file, "message-no-entries"), "hex");
+    let frame = Frame::parse(&bytes).unwrap();
+    assert_eq!(frame.protocol_data, ProtocolData::EMPTY);
+    assert!(frame.protocol_data.is_empty() && frame.protocol_data.primary().is_none());
+    assert_eq!((frame.protocol_data.get(""), frame.ilp()), (None, None));
+}
+
+#[test]
+fn duplicate_names() {
+    let file = vectors::load("btp");
+    let mut duplicates = Vec::new();
+    for entry in vectors::list(&file, "frames") {
+        let bytes = vectors::bytes(entry, "hex");
+        if Frame::parse(&bytes).is_ok_and(|frame| frame.protocol_data.has_duplicate_names()) {
+            duplicates.push(vectors::text(entry, "name").to_owned());
+        }
+    }
+    assert_eq!(duplicates, ["auth-bad-duplicate-names"]);
+
+    // Around the size where the way of looking changes, the last repeating the first, or not.
+    for count in 2..20 {
+        let mut names: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+        for expected in [false, true] {
+            let entries: Vec<_> = names.iter().map(|name| Entry::octets(name, b"")).collect();
+            let bytes = message(&entries);
+            let frame = Frame::parse(&bytes).unwrap();
+            assert_eq!(frame.protocol_data.has_duplicate_names(), expected, "{names:?}");
+            names[count - 1] = "0".to_owned();
+        }
+    }
+}
+
+/// As many as fit a frame of 64 KiB, and more: the list is searched, and found to have no duplicates.
+#[test]
+fn twenty_thousand_entries() {
+    let mut names: Vec<String> = (0..20_000).map(|n| format!("{n:x}")).collect();
+    for expected in [false, true] {
+        let entries: Vec<_> = names.iter().map(|name| Entry::octets(name, b"")).collect();
+        let bytes = message(&entries);
+        let frame = Frame::parse(&bytes).unwrap();
+        assert_eq!(frame.protocol_data.len(), 20_000);
+        assert_eq!(frame.protocol_data.has_duplicate_names(), expected);
+        assert!(frame.protocol_data.get("4e1e").is_some());
+        *names.last_mut().unwrap() = "0".to_owned();
+    }
+}
+
+fn message(entries: &[Entry<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_frame(RequestId(1), &Body::Message, entries, &mut out);
+    out
+}
+
+#[test]
+fn the_fast_path_writes_what_the_general_one_does() {
+    for ilp_len in [0usize, 1, 72, 113, 114, 119, 120, 127, 128, 245, 255, 256, 32_845, 65_528] {
+        for (kind, body) in
+            [(FrameKind::Message, Body::Message), (FrameKind::Response, Body::Response)]
+        {
+            let packet = vec![0x5a; ilp_len];
+            let mut fast = Vec::new();
+            put_ilp_header(kind, RequestId(0x0102_0304), ilp_len, &mut fast);
+            fast.extend_from_slice(&packet);
+            let mut general = Vec::new();
+            put_frame(RequestId(0x0102_0304), &body, &[Entry::octets(ILP, &packet)], &mut general);
+            assert_eq!(fast, general, "{ilp_len}");
+            assert_eq!(fast.len(), ilp_frame_size(ilp_len));
+            assert_eq!(Frame::parse(&fast).unwrap().ilp(), Some(&packet[..]));
+        }
+    }
+    // spec: 41997 bytes of packet make 42015 of frame; ours may be two bytes larger.
+    assert_eq!(ilp_frame_size(41_997), 42_015);
+    assert_eq!(MAX_ILP_FRAME, 42_017);
+}
+
+#[test]
+fn frames_of_the_handshake() {
+    fn check(name: &str, put: impl Fn(&mut Vec<u8>)) {
+        let mut out = Vec::new();
+        put(&mut out);
+        let expected = vectors::bytes(vector(&vectors::load("btp"), name), "hex");
+        assert_eq!(hex::encode(out), hex::encode(expected), "{name}");
+    }
+    check("auth-js-client", |out| put_auth(RequestId(7), Some("bob"), "secret", out));
+    check("auth-minimal", |out| put_auth(RequestId(0x0102_0304), None, "shh_its_a_secret", out));
+    check("auth-empty-token", |out| put_auth(RequestId(8), None, "", out));
+    check("auth-ok-response", |out| put_empty_response(RequestId(0x0102_0304), out));
+    let at = Timestamp::read_generalized(b"20180927151214.452Z").unwrap();
+    check("java-error-invalid-auth-token", |out| {
+        let code = ErrorCode::NOT_ACCEPTED;
+        let name = code.name().unwrap();
+        put_error(RequestId(235_012_411), code, name, at, b"invalid auth_token", out);
+    });
+}
+
+#[test]
+fn error_codes_and_their_names() {
+    for entry in vectors::list(&vectors::load("btp"), "frames") {
+        let name = vectors::text(entry, "name");
+        let bytes = vectors::bytes(entry, "hex");
+        if let (Some(code), Ok(frame)) = (name.strip_prefix("error-"), Frame::parse(&bytes))
+            && let Body::Error { code: found, name, .. } = frame.body
+            && code != "canonical-time"
+        {
+            assert_eq!(found.to_string(), code);
+            assert_eq!(found.name(), Some(name));
+        }
+    }
+    assert_eq!(ErrorCode(*b"F02").name(), None);
+    assert_eq!(ErrorCode(*b"L\r3").to_string(), "L\\r3");
+}
+
+#[test]
+fn the_data_of_an_error_is_bounded() {
+    let mut out = Vec::new();
+    let long = vec![b'x'; MAX_ERROR_DATA + 1];
+    put_error(RequestId(1), ErrorCode::UNREACHABLE, "x", Timestamp::EPOCH, &long, &mut out);
+    let frame = Frame::parse(&out).unwrap();
+    let Body::Error { data, triggered_at, .. } = frame.body else { panic!("{frame:?}") };
+    assert_eq!(data.len(), MAX_ERROR_DATA);
+    assert_eq!(triggered_at.as_bytes(), b"19700101000000.001Z");
+
+    let body = Body::Error { code: ErrorCode::UNREACHABLE, name: "x", triggered_at, data: &long };
+    let mut out = Vec::new();
+    put_frame(RequestId(1), &body, &[], &mut out);
+    assert_eq!(
+        Frame::parse(&out).unwrap_err().to_string(),
+        "BTP ERROR: data has 8193 bytes, at most 8192 are allowed"
+    );
+}
+
+#[test]
+fn errors_say_what_and_where() {
+    fn check(hex: &str, message: &str) {
+        let bytes = hex::decode(hex).unwrap();
+        assert_eq!(Frame::parse(&bytes).unwrap_err().to_string(), message, "{hex}");
+    }
+    check("", "BTP frame: type needs 1 bytes, 0 left");
+    check("0600", "BTP frame: requestId needs 4 bytes, 1 left");
+    check("060000000105", "BTP frame: content claims 5 bytes, 0 left");
+    let types = "expected 1 (RESPONSE), 2 (ERROR), 6 (MESSAGE) or 7 (TRANSFER)";
+    check("0300000001020100", &format!("BTP frame: type is 3, {types}"));
+    check("06000000010604ffffffff00", "BTP protocolData: count claims 12884901885 bytes, 1 left");
+    check("060000000108010103696cf00000", "BTP protocolData: protocolName has a byte above 127");
+    check("07000000010400000001", "BTP TRANSFER: amount needs 8 bytes, 4 left");
+    let mut late = Vec::new();
+    let at = Timestamp::EPOCH;
+    put_error(RequestId(1), ErrorCode::UNREACHABLE, "x", at, b"", &mut late);
+    late[16] = b'9';
+    check(&hex::encode(late), "BTP ERROR: triggeredAt has month 91, months are 01 to 12");
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let mut out = Vec::new();
+    put_auth(RequestId(7), Some("bob"), "hunter2", &mut out);
+    let shown = format!("{:?}", Frame::parse(&out).unwrap());
+    assert!(shown.contains("\"auth_token\" (type 1, 7 bytes)"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+fn data() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(any::<u8>(), 0..300)
+}
+
+proptest! {
+    #[test]
+    fn frames_round_trip(
+        request_id: u32,
+        kind in 0..4,
+        amount: u64,
+        millis in 0..=Timestamp::MAX.as_millis(),
+        code in "[ -~]{3}",
+        text in "[ -~]{0,140}",
+        data in data(),
+        entries in proptest::collection::vec(("[ -~]{0,20}", any::<u8>(), data()), 0..5),
+    ) {
+        let time = Timestamp::from_millis(millis).to_generalized();
+        let body = match kind {
+            0 => Body::Response,
+            1 => Body::Message,
+            2 => Body::Transfer { amount: Amount(amount) },
+            _ => Body::Error {
+                code: ErrorCode(code.as_bytes().try_into().unwrap()),
+                name: &text,
+                triggered_at: GeneralizedTime::parse(&time).unwrap(),
+                data: &data,
+            },
+        };
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|(name, kind, data)| Entry { name, content_type: ContentType(*kind), data })
+            .collect();
+        let mut bytes = Vec::new();
+        put_frame(RequestId(request_id), &body, &entries, &mut bytes);
+        let frame = Frame::parse(&bytes).unwrap();
+        prop_assert_eq!(frame.request_id, RequestId(request_id));
+        prop_assert_eq!(frame.body, body);
+        prop_assert_eq!(frame.protocol_data.into_iter().collect::<Vec<_>>(), entries);
+        prop_assert_eq!(encode(&frame), &bytes[..]);
+        for end in 0..bytes.len() {
+            prop_assert!(Frame::parse(&bytes[..end]).is_err());
+        }
+    }
+
+    /// Whatever is accepted can be written, and reads the same.
+    #[test]
+    fn what_is_read_can_be_written(mut bytes in data(), kind in 0usize..4) {
+        if let [first, _, _, _, _, length, ..] = bytes.as_mut_slice() {
+            *first = [1, 2, 6, 7][kind];
+            *length %= 0x80;
+        }
+        if let Ok(frame) = Frame::parse(&bytes) {
+            let again = encode(&frame);
+            prop_assert_eq!(Frame::parse(&again), Ok(frame));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Writing frames: any frame, the ones that a link needs, and the one of the packet path.
+
+use oer_codec::{
+    length_size, put_length, put_u8, put_u32, put_u64, put_var_octet_string, put_var_uint,
+    var_octet_string_size, var_uint_size,
+};
+
+use super::{
+    AUTH, AUTH_TOKEN, AUTH_USERNAME, Body, Entry, ErrorCode, Frame, FrameKind, ILP, MAX_ERROR_DATA,
+    RequestId,
+};
+use crate::wire::Timestamp;
+use crate::wire::timestamp::GeneralizedTime;
+
+/// Type and request id: what precedes the length of the content.
+const HEAD: usize = 1 + 4;
+
+/// Count 1, the name `ilp`, content type 0: what precedes the length of the packet.
+const ILP_ENTRY: [u8; 7] = *b"\x01\x01\x03ilp\x00";
+
+/// Bytes of a whole frame whose only entry is a packet of `ilp_len` bytes.
+#[must_use]
+#[inline]
+pub const fn ilp_frame_size(ilp_len: usize) -> usize {
+    HEAD + var_octet_string_size(ILP_ENTRY.len() + var_octet_string_size(ilp_len))
+}
+
+/// Appends everything of a frame that precedes its only entry's data, a packet of `ilp_len` bytes.
+/// The caller appends the packet, and the frame is complete. It is for MESSAGE and RESPONSE: an
+/// ERROR and a TRANSFER have more fields.
+#[inline]
+pub fn put_ilp_header(kind: FrameKind, request_id: RequestId, ilp_len: usize, out: &mut Vec<u8>) {
+    let [a, b, c, d] = request_id.0.to_be_bytes();
+    out.extend_from_slice(&[kind as u8, a, b, c, d]);
+    put_length(ILP_ENTRY.len() + var_octet_string_size(ilp_len), out);
+    out.extend_from_slice(&ILP_ENTRY);
+    put_length(ilp_len, out);
+}
+
+/// Appends a frame of any type with these entries.
+pub fn put_frame(request_id: RequestId, body: &Body<'_>, entries: &[Entry<'_>], out: &mut Vec<u8>) {
+    let size: usize = entries.iter().map(entry_size).sum();
+    put_head(request_id, body, entries.len(), size, out);
+    for entry in entries {
+        put_var_octet_string(entry.name.as_bytes(), out);
+        put_u8(entry.content_type.0, out);
+        put_var_octet_string(entry.data, out);
+    }
+}
+
+/// Appends a frame that was parsed.
+pub(super) fn put_parsed(frame: &Frame<'_>, out: &mut Vec<u8>) {
+    let entries = frame.protocol_data.bytes();
+    put_head(frame.request_id, &frame.body, frame.protocol_data.len(), entries.len(), out);
+    // Only the canonical encoding parses, so this is what writing each entry would give.
+    out.extend_from_slice(entries);
+}
+
+/// Appends the first frame of a link, as `ilp-plugin-btp` sends it: `auth`, `auth_username`,
+/// `auth_token` in this order, the last two as text. Without a username its entry is left out.
+pub fn put_auth(request_id: RequestId, username: Option<&str>, token: &str, out: &mut Vec<u8>) {
+    let auth = Entry::octets(AUTH, &[]);
+    let token = Entry::text(AUTH_TOKEN, token);
+    match username {
+        Some(username) => {
+            let entries = [auth, Entry::text(AUTH_USERNAME, username), token];
+            put_frame(request_id, &Body::Message, &entries, out);
+        }
+        None => put_frame(request_id, &Body::Message, &[auth, token], out),
+    }
+}
+
+/// Appends a RESPONSE without entries: the answer to a successful login, and to a MESSAGE that
+/// carries nothing we know.
+pub fn put_empty_response(request_id: RequestId, out: &mut Vec<u8>) {
+    put_frame(request_id, &Body::Response, &[], out);
+}
+
+/// Appends an ERROR without entries. `data` is text for people and is cut at [`MAX_ERROR_DATA`]
+/// bytes; `name` is 7-bit text, usually [`ErrorCode::name`]. For the form of the time see
+/// [`Timestamp::to_generalized`].
+pub fn put_error(
+    request_id: RequestId,
+    code: ErrorCode,
+    name: &str,
+    triggered_at: Timestamp,
+    data: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let triggered_at = triggered_at.to_generalized();
+    let triggered_at = GeneralizedTime::from_written(&triggered_at);
+    let (data, _) = data.split_at(data.len().min(MAX_ERROR_DATA));
+    put_frame(request_id, &Body::Error { code, name, triggered_at, data }, &[], out);
+}
+
+fn entry_size(entry: &Entry<'_>) -> usize {
+    var_octet_string_size(entry.name.len()) + 1 + var_octet_string_size(entry.data.len())
+}
+
+/// Appends all that precedes the entries, and makes room for those.
+fn put_head(
+    request_id: RequestId,
+    body: &Body<'_>,
+    count: usize,
+    entries_size: usize,
+    out: &mut Vec<u8>,
+) {
+    let content = body_size(body) + var_uint_size(count as u64) + entries_size;
+    out.reserve(HEAD + length_size(content) + content);
+    put_u8(body.kind() as u8, out);
+    put_u32(request_id.0, out);
+    put_length(content, out);
+    match body {
+        Body::Response | Body::Message => {}
+        Body::Error { code, name, triggered_at, data } => {
+            out.extend_from_slice(&code.0);
+            put_var_octet_string(name.as_bytes(), out);
+            put_var_octet_string(triggered_at.as_bytes(), out);
+            put_var_octet_string(data, out);
+        }
+        Body::Transfer { amount } => put_u64(amount.0, out),
+    }
+    put_var_uint(count as u64, out);
+}
+
+fn body_size(body: &Body<'_>) -> usize {
+    match body {
+        Body::Response | Body::Message => 0,
+        Body::Error { code, name, triggered_at, data } => {
+            code.0.len()
+                + var_octet_string_size(name.len())
+                + var_octet_string_size(triggered_at.as_bytes().len())
+                + var_octet_string_size(data.len())
+        }
+        Body::Transfer { .. } => 8,
+    }
+}
+
+/// The name in [`ILP_ENTRY`] is [`ILP`].
+const _: () = assert!(matches!(ILP_ENTRY, [_, _, 3, b'i', b'l', b'p', 0]) && ILP.len() == 3);

@@ -1,0 +1,177 @@
+//! IL-DCP (RFC 31): how a child asks its parent for its address and for the asset of their link.
+//! The request is a Prepare to `peer.config`, the response the data of its Fulfill.
+
+use oer_codec::{Reader, put_u8, put_var_octet_string};
+
+use super::error::{address, encoding};
+use super::ilp::{Fulfill, Prepare};
+use super::{AddressRef, Amount, Condition, Error, Fulfillment, Timestamp};
+
+/// The Prepare of a request.
+#[must_use]
+pub const fn request(expires_at: Timestamp) -> Prepare<'static> {
+    Prepare {
+        amount: Amount::ZERO,
+        expires_at,
+        condition: Condition::PEER_PROTOCOL,
+        destination: AddressRef::PEER_CONFIG,
+        data: &[],
+    }
+}
+
+/// Checks that a Prepare is a request that can be answered at `now`. RFC 31 reserves amounts above
+/// zero for later; since the answer moves no money, they are refused. Data is ignored.
+///
+/// # Errors
+/// [`Error::Value`] with the field that is wrong.
+pub fn check_request(prepare: &Prepare<'_>, now: Timestamp) -> Result<(), Error> {
+    let value = |place, rule| Err(Error::Value { place, rule });
+    if prepare.destination != AddressRef::PEER_CONFIG {
+        value("IL-DCP request: destination", "is not peer.config")
+    } else if prepare.condition != Condition::PEER_PROTOCOL {
+        value("IL-DCP request: executionCondition", "is not the SHA-256 of 32 zero bytes")
+    } else if prepare.amount != Amount::ZERO {
+        value("IL-DCP request: amount", "is not 0")
+    } else if prepare.expires_at <= now {
+        value("IL-DCP request: expiresAt", "has passed")
+    } else {
+        Ok(())
+    }
+}
+
+/// What a parent tells its child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Response<'a> {
+    /// The child's address.
+    pub client_address: AddressRef<'a>,
+    /// Decimal places of the link's amounts: one unit is 10^-scale.
+    pub asset_scale: u8,
+    /// The asset of the link, such as `USD`.
+    pub asset_code: &'a str,
+}
+
+impl<'a> Response<'a> {
+    /// Reads the Fulfill that answers a request. Bytes after the last field are ignored.
+    ///
+    /// # Errors
+    /// [`Error`] when the fulfillment is not 32 zero bytes or the data does not parse.
+    pub fn from_fulfill(fulfill: &Fulfill<'a>) -> Result<Self, Error> {
+        if fulfill.fulfillment != Fulfillment::ZERO {
+            let place = "IL-DCP response: fulfillment";
+            return Err(Error::Value { place, rule: "is not 32 zero bytes" });
+        }
+        Self::parse(fulfill.data)
+    }
+
+    /// Reads the data of that Fulfill.
+    ///
+    /// # Errors
+    /// [`Error`] with the field that is wrong.
+    pub fn parse(data: &'a [u8]) -> Result<Self, Error> {
+        let mut data = Reader::new(data);
+        let text = data.var_octet_string().map_err(encoding("IL-DCP response: clientAddress"))?;
+        let client_address =
+            AddressRef::parse(text).map_err(address("IL-DCP response: clientAddress"))?;
+        let asset_scale = data.u8().map_err(encoding("IL-DCP response: assetScale"))?;
+        let code = data.var_octet_string().map_err(encoding("IL-DCP response: assetCode"))?;
+        let asset_code = std::str::from_utf8(code)
+            .map_err(|_| Error::NotUtf8 { place: "IL-DCP response: assetCode" })?;
+        Ok(Self { client_address, asset_scale, asset_code })
+    }
+
+    /// Appends the data of the Fulfill; its fulfillment is [`Fulfillment::ZERO`].
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_var_octet_string(self.client_address.as_bytes(), out);
+        put_u8(self.asset_scale, out);
+        put_var_octet_string(self.asset_code.as_bytes(), out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ilp::{ErrorCode, Reject};
+    use crate::wire::vectors::{self, Expect};
+
+    /// A minute before the requests of the vectors expire.
+    fn now() -> Timestamp {
+        Timestamp::read17(b"20150616000000000").unwrap()
+    }
+
+    #[test]
+    fn vectors_of_packets() {
+        for entry in vectors::list(&vectors::load("ildcp"), "packets") {
+            let bytes = vectors::bytes(entry, "hex");
+            let accepted = match vectors::text(entry, "kind") {
+                "request" => check_vector_of_request(&bytes),
+                "response" => check_vector_of_response(entry, &bytes),
+                "reject" => {
+                    let reject = Reject::parse(&bytes).unwrap();
+                    assert_eq!(reject.code, ErrorCode::F00, "{entry}");
+                    assert_eq!(reject.triggered_by.unwrap().as_str(), "example.server");
+                    true
+                }
+                other => panic!("unknown kind {other}"),
+            };
+            assert_eq!(accepted, vectors::expect(entry) == Expect::Accept, "{entry}");
+        }
+    }
+
+    fn check_vector_of_request(bytes: &[u8]) -> bool {
+        let prepare = Prepare::parse(bytes).unwrap();
+        let accepted = check_request(&prepare, now()).is_ok();
+        if accepted {
+            let mut ours = Vec::new();
+            request(prepare.expires_at).encode(&mut ours);
+            assert_eq!(ours, bytes);
+        }
+        accepted
+    }
+
+    fn check_vector_of_response(entry: &serde_json::Value, bytes: &[u8]) -> bool {
+        let fulfill = Fulfill::parse(bytes).unwrap();
+        let Ok(response) = Response::from_fulfill(&fulfill) else {
+            return false;
+        };
+        let fields = &entry["fields"];
+        assert_eq!(response.client_address.as_str(), vectors::text(fields, "clientAddress"));
+        assert_eq!(fields["assetScale"], response.asset_scale, "{entry}");
+        assert_eq!(response.asset_code, vectors::text(fields, "assetCode"), "{entry}");
+        let mut again = Vec::new();
+        response.encode(&mut again);
+        assert!(fulfill.data.starts_with(&again), "{entry}");
+        for end in 0..again.len() {
+            assert!(Response::parse(&again[..end]).is_err(), "{entry} cut to {end}");
+        }
+        true
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        fn check(prepare: Prepare<'_>, message: &str) {
+            assert_eq!(check_request(&prepare, now()).unwrap_err().to_string(), message);
+        }
+        let good = request(now().saturating_add_millis(1));
+        assert_eq!(check_request(&good, now()), Ok(()));
+        check(
+            Prepare { condition: Condition::PING, ..good },
+            "IL-DCP request: executionCondition is not the SHA-256 of 32 zero bytes",
+        );
+        check(Prepare { amount: Amount(1), ..good }, "IL-DCP request: amount is not 0");
+        check(Prepare { expires_at: now(), ..good }, "IL-DCP request: expiresAt has passed");
+        let elsewhere = AddressRef::new("peer.route.control").unwrap();
+        check(
+            Prepare { destination: elsewhere, ..good },
+            "IL-DCP request: destination is not peer.config",
+        );
+        assert_eq!(
+            Response::parse(b"\x08test.a.b\x09\x02\xff\xfe").unwrap_err().to_string(),
+            "IL-DCP response: assetCode is not UTF-8"
+        );
+        let wrong = Fulfill { fulfillment: Fulfillment::PING, data: b"\x08test.a.b\x09\x03USD" };
+        assert_eq!(
+            Response::from_fulfill(&wrong).unwrap_err().to_string(),
+            "IL-DCP response: fulfillment is not 32 zero bytes"
+        );
+    }
+}

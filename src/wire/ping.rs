@@ -1,0 +1,119 @@
+//! What is in the packets of the two ping conventions. Neither is an RFC: echo is what ilp-connector
+//! (JavaScript) and interledger-rs answer, the known condition is what Java's connector answers.
+//!
+//! - Echo: a Prepare to the node's own address, its data the prefix, `00` and a return address. The
+//!   node sends a Prepare with the same condition to that address, its data the prefix and `01`.
+//! - Known condition: a Prepare with [`Condition::PING`](super::Condition::PING) is fulfilled with
+//!   [`Fulfillment::PING`](super::Fulfillment::PING). It needs no codec.
+
+use oer_codec::{Reader, put_u8, put_var_octet_string};
+
+use super::error::{address, encoding};
+use super::{AddressRef, Error};
+
+/// The first bytes of echo data.
+pub const ECHO_PREFIX: &[u8; 16] = b"ECHOECHOECHOECHO";
+/// The whole data of the Prepare that answers an echo request.
+pub const ECHO_RESPONSE: &[u8; 17] = b"ECHOECHOECHOECHO\x01";
+
+const REQUEST: u8 = 0;
+
+/// The data of an echo request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EchoRequest<'a> {
+    /// Where the answering Prepare is to go. The sender chose it: route it like any other packet.
+    pub return_address: AddressRef<'a>,
+}
+
+impl<'a> EchoRequest<'a> {
+    /// Reads the data of a Prepare. `None` when it does not begin with the prefix, and so is no echo
+    /// at all (F06).
+    ///
+    /// # Errors
+    /// [`Error`] when it is echo data but no request that can be answered (F01): another type, such
+    /// as a stray answer, or no valid return address.
+    pub fn parse(data: &'a [u8]) -> Result<Option<Self>, Error> {
+        let Some(rest) = data.strip_prefix(ECHO_PREFIX) else {
+            return Ok(None);
+        };
+        let mut rest = Reader::new(rest);
+        let found = rest.u8().map_err(encoding("echo data: type"))?;
+        if found != REQUEST {
+            return Err(Error::Type { place: "echo data: type", found, expected: "0 (request)" });
+        }
+        let text = rest.var_octet_string().map_err(encoding("echo data: return address"))?;
+        let return_address =
+            AddressRef::parse(text).map_err(address("echo data: return address"))?;
+        Ok(Some(Self { return_address }))
+    }
+
+    /// Appends the data of the request.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(ECHO_PREFIX);
+        put_u8(REQUEST, out);
+        put_var_octet_string(self.return_address.as_bytes(), out);
+    }
+}
+
+/// Whether this is the data of the Prepare that answers an echo request. Bytes after it are ignored.
+#[must_use]
+pub fn is_echo_response(data: &[u8]) -> bool {
+    data.starts_with(ECHO_RESPONSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Condition, Fulfillment, vectors};
+
+    #[test]
+    fn vectors_of_ping() {
+        let mut echoes = 0;
+        for case in vectors::list(&vectors::load("ping"), "cases") {
+            let data = vectors::bytes(case, "data_hex");
+            let parsed = EchoRequest::parse(&data);
+            match vectors::text(case, "expect").split_once(' ') {
+                Some(("pong", rest)) => {
+                    let request = parsed.unwrap().expect("an echo request");
+                    assert_eq!(rest.strip_prefix("to "), Some(request.return_address.as_str()));
+                    let mut again = Vec::new();
+                    request.encode(&mut again);
+                    assert_eq!(again, data);
+                    for end in ECHO_PREFIX.len()..data.len() {
+                        assert!(EchoRequest::parse(&data[..end]).is_err(), "cut to {end}");
+                    }
+                    echoes += 1;
+                }
+                Some(("only", _)) => {
+                    assert!(is_echo_response(&data) && parsed.is_err(), "{case}");
+                    assert_eq!(data, ECHO_RESPONSE);
+                }
+                None => assert!(parsed.is_err() && !is_echo_response(&data), "{case}"),
+                Some(("F06", _)) => assert_eq!(parsed, Ok(None), "{case}"),
+                Some(("Fulfill", _)) => {
+                    let fulfillment = Fulfillment(vectors::array(case, "fulfillment_hex"));
+                    assert_eq!(fulfillment, Fulfillment::PING);
+                    assert_eq!(Condition(vectors::array(case, "condition_hex")), Condition::PING);
+                    assert_eq!(parsed, Ok(None), "{case}");
+                }
+                Some(other) => panic!("unknown expectation {other:?}"),
+            }
+        }
+        assert_eq!(echoes, 1);
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        fn check(data: &[u8], message: &str) {
+            assert_eq!(EchoRequest::parse(data).unwrap_err().to_string(), message);
+        }
+        check(ECHO_PREFIX, "echo data: type needs 1 bytes, 0 left");
+        check(ECHO_RESPONSE, "echo data: type is 1, expected 0 (request)");
+        check(b"ECHOECHOECHOECHO\x00\x05abc", "echo data: return address claims 5 bytes, 3 left");
+        check(
+            b"ECHOECHOECHOECHO\x00\x01g",
+            "echo data: return address is only a scheme, \
+             an address needs a segment after it, as in test.alice",
+        );
+    }
+}
