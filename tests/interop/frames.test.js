@@ -1,0 +1,184 @@
+'use strict'
+// Every kind of frame that our node emits, read by `btp-packet` and `ilp-packet`; and what it does with
+// frames that the packages would not send. That bytes are canonical is checked by lib/raw.js for each.
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const Btp = require('btp-packet')
+const ilp = require('ilp-packet')
+
+const { startHub, token, ADDRESS } = require('./lib/hub')
+const raw = require('./lib/raw')
+const { makePrepare } = require('./lib/packets')
+
+async function login (t, hub, name) {
+  const connection = await raw.open(t, hub.port)
+  connection.login(name, token(name))
+  assert.equal((await connection.next()).type, Btp.TYPE_RESPONSE)
+  return connection
+}
+
+/** A packet for the node itself, which is answered at once: shows that the session still works. */
+async function assertAlive (connection, requestId = 0xabc) {
+  connection.message(requestId, makePrepare(ADDRESS).bytes)
+  const answer = await connection.next()
+  assert.deepEqual([answer.type, answer.requestId, answer.ilp.data.code], [Btp.TYPE_RESPONSE, requestId, 'F06'])
+}
+
+test('a Prepare goes out as a MESSAGE, its answers come as RESPONSEs with the request ids of their askers', async t => {
+  const hub = await startHub(t, { alice: {}, bob: {} })
+  const alice = await login(t, hub, 'alice')
+  const bob = await login(t, hub, 'bob')
+  const COUNT = 30
+  const prepares = Array.from({ length: COUNT }, (_, i) => makePrepare('test.bob', { data: Buffer.from([i]) }))
+  // Request ids of both ends of their range; the two directions do not know each other's.
+  const id = i => (0xffffffff - 10 + i) >>> 0
+  prepares.forEach((prepare, i) => alice.message(id(i), prepare.bytes))
+
+  const ids = new Set()
+  for (let i = 0; i < COUNT; i++) {
+    const frame = await bob.next()
+    assert.equal(frame.type, Btp.TYPE_MESSAGE)
+    assert.equal(frame.data.protocolData[0].protocolName, 'ilp', 'ilp is not the primary entry')
+    assert.equal(frame.data.protocolData[0].contentType, Btp.MIME_APPLICATION_OCTET_STREAM)
+    assert.ok(!ids.has(frame.requestId), 'a request id twice')
+    ids.add(frame.requestId)
+    const which = frame.ilp.data.data[0]
+    // Every third is rejected.
+    bob.response(frame.requestId, which % 3 === 0
+      ? ilp.serializeIlpReject({ code: 'F99', triggeredBy: 'test.bob', message: '', data: Buffer.from([which]) })
+      : ilp.serializeIlpFulfill({ fulfillment: prepares[which].fulfillment, data: Buffer.from([which]) }))
+  }
+  for (let i = 0; i < COUNT; i++) {
+    const frame = await alice.next()
+    const which = frame.ilp.data.data[0]
+    assert.deepEqual([frame.type, frame.requestId], [Btp.TYPE_RESPONSE, id(which)])
+    assert.equal(frame.ilp.type, which % 3 === 0 ? ilp.Type.TYPE_ILP_REJECT : ilp.Type.TYPE_ILP_FULFILL)
+  }
+  assert.equal(alice.waiting(), 0)
+})
+
+test('only amount and expiry of a Prepare may differ', async t => {
+  const hub = await startHub(t, { alice: {}, bob: {} })
+  const alice = await login(t, hub, 'alice')
+  const bob = await login(t, hub, 'bob')
+  const { bytes } = makePrepare('test.bob.deep.er', { data: Buffer.from('as it was') })
+  alice.message(1, bytes)
+  const { ilpBytes } = await bob.next()
+  // Type and length (2), amount (8), expiry (17): the rest is the same.
+  assert.deepEqual(ilpBytes.subarray(0, 2 + 8), bytes.subarray(0, 2 + 8))
+  assert.deepEqual(ilpBytes.subarray(2 + 8 + 17), bytes.subarray(2 + 8 + 17))
+})
+
+test('ilp is found in any position', async t => {
+  const hub = await startHub(t, { alice: {}, bob: {} })
+  const alice = await login(t, hub, 'alice')
+  const bob = await login(t, hub, 'bob')
+  const prepare = makePrepare('test.bob')
+  alice.send(Btp.serializeMessage(5, [
+    raw.entry('info', Btp.MIME_APPLICATION_JSON, '{}'), raw.ilpEntry(prepare.bytes)
+  ]))
+  const asked = await bob.next()
+  bob.send(Btp.serializeResponse(asked.requestId, [
+    raw.entry('info', 200, 'x'),
+    raw.ilpEntry(ilp.serializeIlpFulfill({ fulfillment: prepare.fulfillment, data: Buffer.alloc(0) }))
+  ]))
+  assert.equal((await alice.next()).ilp.type, ilp.Type.TYPE_ILP_FULFILL)
+})
+
+test('requests that carry no packet are answered', async t => {
+  const hub = await startHub(t, { alice: {} })
+  const alice = await login(t, hub, 'alice')
+  for (const [what, frame, type] of [
+    ['an empty MESSAGE', Btp.serializeMessage(9, []), Btp.TYPE_RESPONSE],
+    ['an unknown sub-protocol', Btp.serializeMessage(9, [raw.entry('channel', 1, 'x')]), Btp.TYPE_RESPONSE],
+    ['a second login', raw.authFrame('alice', token('alice'), 9), Btp.TYPE_RESPONSE],
+    ['a TRANSFER', Btp.serializeTransfer({ amount: '5' }, 9, []), Btp.TYPE_ERROR]
+  ]) {
+    await t.test(what, async () => {
+      alice.send(frame)
+      const answer = await alice.next()
+      assert.deepEqual([answer.type, answer.requestId], [type, 9])
+      if (type === Btp.TYPE_ERROR) assert.match(answer.data.code, /^F0[0-8]$/)
+      else assert.deepEqual(answer.data.protocolData, [])
+    })
+  }
+})
+
+test('an ILP packet that is none gets an F01 Reject', async t => {
+  const hub = await startHub(t, { alice: {} })
+  const alice = await login(t, hub, 'alice')
+  const good = makePrepare('test.bob').bytes
+  for (const [what, packet] of [
+    ['nothing', Buffer.alloc(0)],
+    ['rubbish', Buffer.from('rubbish')],
+    ['cut off', good.subarray(0, 40)],
+    ['a Fulfill as a request', ilp.serializeIlpFulfill({ fulfillment: Buffer.alloc(32), data: Buffer.alloc(0) })]
+  ]) {
+    await t.test(what, async () => {
+      alice.message(3, packet)
+      const answer = await alice.next()
+      assert.deepEqual([answer.requestId, answer.ilp.data.code, answer.ilp.data.triggeredBy], [3, 'F01', ADDRESS])
+    })
+  }
+})
+
+test('what has no answer gets none, and the session goes on', async t => {
+  const hub = await startHub(t, { alice: {} })
+  const alice = await login(t, hub, 'alice')
+  for (const [what, frame] of [
+    ['a RESPONSE that nobody waits for', Btp.serializeResponse(0x1234, [])],
+    ['an ERROR that nobody waits for',
+      Btp.serializeError({ code: 'F00', name: 'NotAcceptedError', triggeredAt: new Date(), data: '' }, 0x1234, [])],
+    ['a text frame', 'hello'],
+    ['bytes that are no frame', Buffer.from('hello')],
+    ['a frame of BTP/1.0', Buffer.from('0300000001020100', 'hex')],
+    ['a length that is not there', Buffer.from('060000000184ffffffff', 'hex')]
+  ]) {
+    await t.test(what, async () => {
+      alice.send(frame)
+      await assertAlive(alice)
+    })
+  }
+  assert.equal(alice.waiting(), 0)
+})
+
+test('sixteen unreadable frames close the session', async t => {
+  const hub = await startHub(t, { alice: {} })
+  const alice = await login(t, hub, 'alice')
+  for (let i = 0; i < 16; i++) alice.send(Buffer.from([i]))
+  assert.equal((await alice.closed()).code, 1008)
+})
+
+test('as the one who dials, the node logs in as ilp-plugin-btp does', async t => {
+  const dialled = deferred()
+  const port = await raw.serve(t, (connection, request) => dialled.resolve({ connection, request }))
+  const hub = await startHub(t, { alice: {}, remote: { url: `ws://127.0.0.1:${port}/some/path` } })
+  const { connection, request } = await dialled.promise
+  assert.equal(request.url, '/some/path')
+  assert.equal(request.headers['sec-websocket-protocol'], undefined)
+  assert.equal(request.headers.authorization, undefined)
+
+  const login = await connection.next()
+  assert.equal(login.type, Btp.TYPE_MESSAGE)
+  assert.deepEqual(login.data.protocolData, [
+    raw.entry('auth', Btp.MIME_APPLICATION_OCTET_STREAM, ''),
+    raw.entry('auth_username', Btp.MIME_TEXT_PLAIN_UTF8, 'hub'),
+    raw.entry('auth_token', Btp.MIME_TEXT_PLAIN_UTF8, token('remote'))
+  ])
+  connection.send(Btp.serializeResponse(login.requestId, []))
+
+  // From here on the two are equal: the other side asks, and is asked with ids of the same counter.
+  await assertAlive(connection)
+  const alice = await raw.open(t, hub.port)
+  alice.login('alice', token('alice'))
+  await alice.next()
+  alice.message(1, makePrepare('test.remote').bytes)
+  assert.equal((await connection.next()).requestId, (login.requestId + 1) >>> 0)
+})
+
+function deferred () {
+  let resolve
+  const promise = new Promise(go => { resolve = go })
+  return { promise, resolve }
+}

@@ -1,0 +1,116 @@
+'use strict'
+// Our node dials `ilp-plugin-btp` in its server mode; and clients of the package outlive our restart.
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+
+const { startHub, connect, ADDRESS } = require('./lib/hub')
+const { eventually, freePort } = require('./lib/connector')
+const plugins = require('./lib/plugin')
+const { makePrepare, receiver, remember, assertFulfill, assertReject } = require('./lib/packets')
+
+const SECRET = 'listener-secret-93ab'
+// The first retries come after 1, 2 and 4 s, with jitter.
+const RECONNECT_MS_MAX = 20_000
+
+async function listen (t, port, handler) {
+  const plugin = plugins.listener(t, port, SECRET)
+  plugin.registerDataHandler(handler)
+  // Resolves when the node has logged in.
+  return { plugin, loggedIn: plugin.connect() }
+}
+
+const becomes = (hub, code) =>
+  eventually(`/health answers ${code}`, RECONNECT_MS_MAX, async () => (await hub.health())?.code === code)
+
+async function exchange (known, from, destination) {
+  const prepare = makePrepare(destination)
+  remember(known, prepare)
+  assertFulfill(await from.sendData(prepare.bytes), prepare)
+}
+
+test('the node logs in at a listener, packets go both ways', async t => {
+  const port = await freePort()
+  const known = new Map()
+  const { plugin, loggedIn } = await listen(t, port, receiver(known))
+  const hub = await startHub(t, {
+    alice: {},
+    remote: { url: `btp+ws://127.0.0.1:${port}`, authToken: SECRET }
+  })
+  await loggedIn
+  await becomes(hub, 200)
+  const alice = await connect(t, hub, 'alice', receiver(known))
+  await Promise.all(Array.from({ length: 50 }, () => [
+    exchange(known, alice, 'test.remote.x'), exchange(known, plugin, 'test.alice.x')
+  ]).flat())
+})
+
+test('name and token of the URL are what the node logs in with', async t => {
+  const port = await freePort()
+  const { plugin } = await listen(t, port, receiver(new Map()))
+  const logins = []
+  const accept = plugin._validateAuthPacket
+  plugin._validateAuthPacket = function (packet) {
+    logins.push(Object.fromEntries(packet.data.protocolData.map(entry => [entry.protocolName, entry.data.toString()])))
+    return accept.call(this, packet)
+  }
+  const hub = await startHub(t, { remote: { url: `btp+ws://somebody:${SECRET}@127.0.0.1:${port}` } })
+  await becomes(hub, 200)
+  assert.deepEqual(logins, [{ auth: '', auth_username: 'somebody', auth_token: SECRET }])
+})
+
+test('a listener that comes later, goes and comes back', async t => {
+  const port = await freePort()
+  const known = new Map()
+  const hub = await startHub(t, {
+    alice: {},
+    remote: { url: `btp+ws://127.0.0.1:${port}`, authToken: SECRET }
+  })
+  const alice = await connect(t, hub, 'alice', receiver(known))
+  const refused = async () =>
+    assertReject(await alice.sendData(makePrepare('test.remote').bytes), 'T01', ADDRESS)
+
+  assert.equal((await hub.health()).code, 503)
+  await refused()
+  for (let round = 0; round < 2; round++) {
+    const { plugin } = await listen(t, port, receiver(known))
+    await becomes(hub, 200)
+    await exchange(known, alice, 'test.remote')
+    await exchange(known, plugin, 'test.alice')
+    await plugin.disconnect()
+    await becomes(hub, 503)
+    await refused()
+  }
+})
+
+test('a token that the listener refuses is reported, not printed, and tried again', async t => {
+  const port = await freePort()
+  const WRONG = 'wrong-secret-61f0'
+  const plugin = plugins.listener(t, port, SECRET)
+  // This object's connect() fails with the first refused login; it goes on listening.
+  const loggedIn = assert.rejects(plugin.connect(), /connection aborted/)
+  const hub = await startHub(t, { remote: { url: `btp+ws://127.0.0.1:${port}`, authToken: WRONG } })
+  await loggedIn
+  const peer = await eventually('/health names the cause', RECONNECT_MS_MAX, async () => {
+    const [peer] = (await hub.health()).body.peers
+    return peer.lastError && peer
+  })
+  assert.match(peer.lastError, /auth/i)
+  assert.ok(!JSON.stringify(peer).includes(WRONG))
+})
+
+test('a client finds the node again after its restart', async t => {
+  const known = new Map()
+  const port = await freePort()
+  const settings = { btpServerPort: port }
+  const first = await startHub(t, { alice: {}, bob: {} }, settings)
+  const alice = await connect(t, first, 'alice')
+  const bob = await connect(t, first, 'bob', receiver(known))
+  await exchange(known, alice, 'test.bob')
+
+  await first.stop()
+  await eventually('the clients see it', 5_000, () => !alice.isConnected() && !bob.isConnected())
+  await startHub(t, { alice: {}, bob: {} }, settings)
+  await eventually('the clients are back', RECONNECT_MS_MAX, () => alice.isConnected() && bob.isConnected())
+  await exchange(known, alice, 'test.bob')
+})
