@@ -1,0 +1,125 @@
+//! The base of every ratio: a relay on tokio-tungstenite that knows no ILP and no BTP.
+//!
+//! It uses the library as well as it can be used: one thread, everything that is ready is read,
+//! each message is fed to its target, and each target is flushed once per turn of the event loop.
+//! A message is routed by two of its bytes. It checks nothing, remembers nothing and counts
+//! nothing: what a connector costs beyond this is the price of being a connector.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_util::{Sink, Stream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{
+    WebSocketStream, accept_hdr_async_with_config,
+    tungstenite::{
+        Message,
+        handshake::server::{Request, Response},
+        protocol::WebSocketConfig,
+    },
+};
+
+use crate::frames::relay_target;
+
+/// How the relay is run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Settings {
+    /// Peers to wait for before anything is relayed.
+    #[arg(long)]
+    peers: usize,
+    /// tungstenite's read buffer, in bytes.
+    #[arg(long, default_value_t = 32 * 1024)]
+    read_buffer: usize,
+}
+
+/// Prints its port, waits for all peers, and relays until the first of them leaves.
+///
+/// # Errors
+///
+/// A handshake failed, or a peer sent what cannot be relayed.
+pub(crate) async fn run(settings: Settings) -> io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    println!("{}", listener.local_addr()?.port());
+
+    let mut peers: Vec<Option<Peer>> = (0..settings.peers).map(|_| None).collect();
+    for _ in 0..settings.peers {
+        let (stream, _) = listener.accept().await?;
+        let (index, socket) = accept(stream, settings.read_buffer).await?;
+        *peers.get_mut(index).ok_or_else(|| io::Error::other(format!("no peer {index}")))? =
+            Some(Peer { socket, dirty: false });
+    }
+    let mut peers: Vec<Peer> = peers.into_iter().flatten().collect();
+    let mut dirty = Vec::with_capacity(peers.len());
+    // Without tokio's budget, which would end a turn half-way through many peers.
+    tokio::task::unconstrained(std::future::poll_fn(|cx| turn(&mut peers, &mut dirty, cx))).await
+}
+
+struct Peer {
+    socket: WebSocketStream<TcpStream>,
+    /// Whether it has been fed since its last complete flush.
+    dirty: bool,
+}
+
+/// A peer says which one it is by the path that it asks for: `/relay/<index>`.
+async fn accept(
+    stream: TcpStream,
+    read_buffer: usize,
+) -> io::Result<(usize, WebSocketStream<TcpStream>)> {
+    stream.set_nodelay(true)?;
+    let config = WebSocketConfig::default().read_buffer_size(read_buffer);
+    let mut index = None;
+    #[allow(clippy::result_large_err)] // the callback's type is the library's
+    let note_path = |request: &Request, response: Response| {
+        index = request.uri().path().strip_prefix("/relay/").and_then(|text| text.parse().ok());
+        Ok(response)
+    };
+    let socket = accept_hdr_async_with_config(stream, note_path, Some(config))
+        .await
+        .map_err(io::Error::other)?;
+    let index = index.ok_or_else(|| io::Error::other("a peer must ask for /relay/<index>"))?;
+    Ok((index, socket))
+}
+
+/// One turn of the event loop: read all that is ready, feed it, flush once.
+fn turn(peers: &mut [Peer], dirty: &mut Vec<usize>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    for from in 0..peers.len() {
+        // Asked first, because tungstenite fills its read buffer with zeros before it finds that
+        // there is nothing to read.
+        if peers[from].socket.get_ref().poll_read_ready(cx)?.is_pending() {
+            continue;
+        }
+        while let Poll::Ready(message) = Pin::new(&mut peers[from].socket).poll_next(cx) {
+            let message = match message {
+                Some(Ok(message @ Message::Binary(_))) => message,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Poll::Ready(Ok(())),
+                Some(Ok(_)) => continue,
+            };
+            let Message::Binary(bytes) = &message else { continue };
+            let target = relay_target(bytes)?;
+            let Some(peer) = peers.get_mut(target) else {
+                return Poll::Ready(Err(io::Error::other(format!("no peer {target}"))));
+            };
+            // Not asked whether it is ready: the bound on what a peer's buffer can hold is the
+            // number of packets in flight.
+            Pin::new(&mut peer.socket).start_send(message).map_err(io::Error::other)?;
+            if !peer.dirty {
+                peer.dirty = true;
+                dirty.push(target);
+            }
+        }
+    }
+    let mut error = None;
+    dirty.retain(|&index| {
+        let peer = &mut peers[index];
+        match Pin::new(&mut peer.socket).poll_flush(cx) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => peer.dirty = false,
+            Poll::Ready(Err(cause)) => error = Some(io::Error::other(cause)),
+        }
+        peer.dirty
+    });
+    error.map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
+}

@@ -1,0 +1,215 @@
+//! What is measured: the bare relay or the connector, as a process of its own.
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use crate::{frames::route_prefix, peers::login};
+
+/// The connector that cargo built beside this bench.
+const CONNECTOR: &str = env!("CARGO_BIN_EXE_ilp-connector");
+/// A million routes take a while to read.
+const START_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Which program carries the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Subject {
+    /// The base: WebSocket messages in and out, nothing else.
+    BareRelay,
+    /// The connector with all checks on, and packets not logged.
+    Connector,
+    /// The connector, and every packet logged.
+    ConnectorLogging,
+}
+
+impl Subject {
+    /// Its name in a report.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::BareRelay => "bare relay",
+            Self::Connector => "connector",
+            Self::ConnectorLogging => "connector, packets logged",
+        }
+    }
+
+    /// Whether peers have to log in.
+    pub(crate) fn wants_login(self) -> bool {
+        self != Self::BareRelay
+    }
+}
+
+/// What a subject has to know before it starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Network {
+    /// Peers that will connect.
+    pub(crate) peers: usize,
+    /// The first peer that routes lead to.
+    pub(crate) answer_from: usize,
+    /// Routes, handed to the answering peers in turn.
+    pub(crate) routes: u32,
+}
+
+/// A child process that does not outlive its owner.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts a program on `cores` (as taskset reads them), or wherever the kernel puts it.
+    ///
+    /// # Errors
+    ///
+    /// The program could not be started.
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[String],
+        cores: Option<&str>,
+        output: Stdio,
+    ) -> io::Result<Self> {
+        let mut command = match cores {
+            // taskset replaces itself by the program, so that the process id is the program's.
+            Some(cores) => {
+                let mut command = Command::new("taskset");
+                command.arg("--cpu-list").arg(cores).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.args(arguments).stdin(Stdio::null()).stdout(output);
+        Ok(Self(command.spawn()?))
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// What it prints. May be taken once.
+    ///
+    /// # Errors
+    ///
+    /// It was taken before.
+    pub(crate) fn lines(&mut self) -> io::Result<impl Iterator<Item = io::Result<String>> + use<>> {
+        let output = self.0.stdout.take();
+        Ok(BufReader::new(output.ok_or_else(|| io::Error::other("output taken twice"))?).lines())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A subject that accepts connections.
+pub(crate) struct Running {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+}
+
+/// Starts a subject and waits until it accepts connections. Files go to `directory`.
+///
+/// # Errors
+///
+/// It could not be started, or was not ready in time.
+pub(crate) fn start(
+    subject: Subject,
+    network: Network,
+    cores: Option<&str>,
+    directory: &Path,
+) -> io::Result<Running> {
+    match subject {
+        Subject::BareRelay => start_relay(network, cores),
+        Subject::Connector => start_connector(network, "warn", cores, directory),
+        Subject::ConnectorLogging => start_connector(network, "debug", cores, directory),
+    }
+}
+
+fn start_relay(network: Network, cores: Option<&str>) -> io::Result<Running> {
+    let arguments = ["bare-relay", "--peers", &network.peers.to_string()].map(str::to_owned);
+    let relay = std::env::current_exe()?;
+    let mut process = Process::start(&relay, &arguments, cores, Stdio::piped())?;
+    let line = process.lines()?.next().ok_or_else(|| io::Error::other("the relay ended"))??;
+    let port: u16 = line.trim().parse().map_err(io::Error::other)?;
+    Ok(Running { process, address: ([127, 0, 0, 1], port).into() })
+}
+
+fn start_connector(
+    network: Network,
+    log_level: &str,
+    cores: Option<&str>,
+    directory: &Path,
+) -> io::Result<Running> {
+    let (btp, health) = (free_port()?, free_port()?);
+    let file = directory.join("node.yaml");
+    write_configuration(&file, network, log_level, btp, health)?;
+    let log = directory.join("node.log");
+    let arguments = ["run", "--config", &file.to_string_lossy()].map(str::to_owned);
+    let output = fs::File::create(&log)?.into();
+    let mut process = Process::start(Path::new(CONNECTOR), &arguments, cores, output)?;
+    let deadline = Instant::now() + START_PATIENCE;
+    while !is_healthy(health) {
+        if let Some(status) = process.0.try_wait()? {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            return Err(io::Error::other(format!("the connector ended ({status}):\n{log}")));
+        }
+        if Instant::now() > deadline {
+            return Err(io::Error::other(format!("not healthy after {START_PATIENCE:?}")));
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    Ok(Running { process, address: ([127, 0, 0, 1], btp).into() })
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+fn write_configuration(
+    file: &Path,
+    network: Network,
+    log_level: &str,
+    btp: u16,
+    health: u16,
+) -> io::Result<()> {
+    let mut text = BufWriter::new(fs::File::create(file)?);
+    writeln!(text, "nodeId: bench")?;
+    writeln!(text, "ilpAddress: test.bench-node")?;
+    writeln!(text, "btpServerHost: 127.0.0.1\nbtpServerPort: {btp}")?;
+    writeln!(text, "healthCheckHost: 127.0.0.1\nhealthCheckPort: {health}")?;
+    writeln!(text, "logLevel: {log_level}")?;
+    writeln!(text, "peers:")?;
+    for index in 0..network.peers {
+        let login = login(index);
+        writeln!(text, "  - {{id: {}, authToken: {}, relation: peer}}", login.user, login.token)?;
+    }
+    writeln!(text, "routes:")?;
+    let answering = network.peers - network.answer_from;
+    for number in 0..network.routes {
+        let next_hop = login(network.answer_from + number as usize % answering).user;
+        let prefix = route_prefix(number);
+        writeln!(text, "  - {{prefix: {prefix}, nextHop: {next_hop}}}")?;
+    }
+    text.flush()
+}
+
+fn is_healthy(port: u16) -> bool {
+    let ask = || -> io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+}
