@@ -1,4 +1,13 @@
-//! An Interledger v4 connector that speaks BTP.
+//! ilp-connector: an Interledger v4 connector that speaks BTP over WebSocket.
+//!
+//! The code map (docs/ARCHITECTURE.md says more): [`wire`] is bytes, [`routing`], [`account`], [`link`] and [`local`]
+//! are what a packet meets, [`connector`] is its way through the node.
 
+pub mod account;
 pub mod btp;
+pub mod connector;
+pub mod link;
+pub mod local;
+pub mod routing;
+pub mod time;
 pub mod wire;

@@ -1,0 +1,103 @@
+//! The name of an account: one peer, one asset, one name.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest account id in bytes.
+pub const MAX_ACCOUNT_ID: usize = 64;
+
+/// The id of one account (peer) of a node.
+///
+/// It is a valid ILP address segment (RFC 15), because a child's address is made from it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountId(Arc<str>);
+
+/// Why a text is no account id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccountIdError {
+    /// Nothing there.
+    #[error("an id must not be empty")]
+    Empty,
+    /// More than [`MAX_ACCOUNT_ID`] bytes.
+    #[error("an id has at most 64 characters, this one has {0}")]
+    TooLong(usize),
+    /// A character that an ILP address segment cannot have.
+    #[error("an id is made of letters, digits, '_', '~' and '-'; found {0:?}")]
+    BadCharacter(char),
+}
+
+impl AccountId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = AccountIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            return Err(AccountIdError::Empty);
+        }
+        let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '~' | '-');
+        if let Some(bad) = text.chars().find(|c| !allowed(c)) {
+            return Err(AccountIdError::BadCharacter(bad));
+        }
+        if text.len() > MAX_ACCOUNT_ID {
+            return Err(AccountIdError::TooLong(text.len()));
+        }
+        Ok(AccountId(text.into()))
+    }
+}
+
+impl TryFrom<String> for AccountId {
+    type Error = AccountIdError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<AccountId> for String {
+    fn from(id: AccountId) -> Self {
+        id.as_str().to_owned()
+    }
+}
+
+impl Borrow<str> for AccountId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_address_segments_are_ids() {
+        let check = |text: &str, expected: Result<(), AccountIdError>| {
+            assert_eq!(text.parse::<AccountId>().map(|_| ()), expected, "{text:?}");
+        };
+        check("alice", Ok(()));
+        check("A-1_~", Ok(()));
+        check(&"x".repeat(64), Ok(()));
+        check("", Err(AccountIdError::Empty));
+        check("a.b", Err(AccountIdError::BadCharacter('.')));
+        check("a b", Err(AccountIdError::BadCharacter(' ')));
+        check("ä", Err(AccountIdError::BadCharacter('ä')));
+        check(&"x".repeat(65), Err(AccountIdError::TooLong(65)));
+    }
+}

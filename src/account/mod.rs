@@ -1,0 +1,20 @@
+//! A peer as the packet path sees it: who it is (settings), what it may do (limits), what it owes (ledger).
+//!
+//! No IO, no clock, no locks: plain values that `connector` keeps under each account's own lock. What connects an
+//! account to its sockets is `link`; where its settings come from is `config`.
+
+mod asset;
+mod conversion;
+mod id;
+mod ledger;
+mod limits;
+mod rate_limit;
+mod settings;
+
+pub use asset::{Asset, MAX_ASSET_SCALE};
+pub use conversion::{ConversionError, Conversion, Converted, Rate, RateError};
+pub use id::{AccountId, AccountIdError, MAX_ACCOUNT_ID};
+pub use ledger::{Ledger, OverLimit};
+pub use limits::Limits;
+pub use rate_limit::RateLimiter;
+pub use settings::{AccountSettings, Relation};

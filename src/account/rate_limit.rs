@@ -1,0 +1,54 @@
+//! Packets per second, as a token bucket that costs one comparison and one addition (GCRA).
+
+use std::num::NonZeroU32;
+
+use crate::time::Mono;
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Meters the packets of one account. The bucket holds one second's worth, so a burst of that size passes at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RateLimiter {
+    /// The time up to which the packets seen so far have used up the rate.
+    used_until: Mono,
+}
+
+impl RateLimiter {
+    /// Takes the room of `packets` packets, all or none. `true` = they may pass.
+    pub fn take(&mut self, now: Mono, packets: u32, per_second: NonZeroU32) -> bool {
+        let cost_ns = u64::from(packets).saturating_mul(SECOND_NS) / u64::from(per_second.get());
+        let used_until = Mono(self.used_until.0.max(now.0).saturating_add(cost_ns));
+        // A second and what rounding takes away at most.
+        let allowed = used_until.0 <= now.0.saturating_add(SECOND_NS.max(cost_ns));
+        if allowed {
+            self.used_until = used_until;
+        }
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_of_one_second_then_the_rate() {
+        let ten = NonZeroU32::new(10).unwrap();
+        let mut limiter = RateLimiter::default();
+        let start = Mono(5 * SECOND_NS);
+        let passed = (0..20).filter(|_| limiter.take(start, 1, ten)).count();
+        assert_eq!(passed, 10);
+        assert!(!limiter.take(Mono(start.0 + SECOND_NS / 10 - 1), 1, ten));
+        assert!(limiter.take(Mono(start.0 + SECOND_NS / 10), 1, ten));
+        let later = Mono(start.0 + 60 * SECOND_NS);
+        assert_eq!((0..20).filter(|_| limiter.take(later, 1, ten)).count(), 10);
+    }
+
+    #[test]
+    fn one_packet_per_second_lets_one_pass_and_a_double_too() {
+        let one = NonZeroU32::new(1).unwrap();
+        let mut limiter = RateLimiter::default();
+        assert!(limiter.take(Mono(1), 2, one), "an echo counts twice but is not refused for ever");
+        assert!(!limiter.take(Mono(1), 1, one));
+    }
+}

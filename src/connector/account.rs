@@ -1,0 +1,115 @@
+//! An account while the process lives: its name and place, and everything about it that packets change.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ahash::RandomState;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::stats::Stats;
+use crate::account::{AccountId, Ledger, Limits, RateLimiter};
+use crate::link::{Outbox, PendingTable, SessionId, Side, Slot};
+use crate::wire::btp::RequestId;
+
+/// One account. Lives as long as the process, even when a reload removes the peer: its balance is kept.
+#[derive(Debug)]
+pub struct Account {
+    id: AccountId,
+    slot: Slot,
+    /// Any session is up. Kept beside the lock, so that choosing a next hop takes none.
+    connected: AtomicBool,
+    /// Rule of the house: never two of these locks at once.
+    state: Mutex<State>,
+}
+
+/// What packets change, under the account's lock.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) limits: Limits,
+    pub(super) ledger: Ledger,
+    pub(super) limiter: RateLimiter,
+    /// Prepares from this peer without an answer, weighted (an echo counts twice).
+    pub(super) in_flight: usize,
+    /// Prepares to this peer without an answer.
+    pub(super) pending: PendingTable,
+    pub(super) sessions: Vec<Session>,
+    pub(super) next_session: u64,
+    pub(super) stats: Stats,
+}
+
+/// One authenticated session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    pub(super) side: Side,
+    pub(super) outbox: Arc<Outbox>,
+    /// Ids that the peer has in flight on this session: an answer that lost its own session must not take one of them.
+    pub(super) asked: HashSet<u32, RandomState>,
+}
+
+impl Account {
+    pub(super) fn new(
+        id: AccountId,
+        slot: Slot,
+        limits: Limits,
+        first_request_id: RequestId,
+    ) -> Account {
+        let state = State {
+            limits,
+            ledger: Ledger::default(),
+            limiter: RateLimiter::default(),
+            in_flight: 0,
+            pending: PendingTable::new(first_request_id),
+            sessions: Vec::new(),
+            next_session: 0,
+            stats: Stats::default(),
+        };
+        Account { id, slot, connected: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+
+    /// The account's name.
+    pub fn id(&self) -> &AccountId {
+        &self.id
+    }
+
+    /// Its place in the connector's snapshots.
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Whether any session is up.
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// The next id of the account's one counter, for a request that is no Prepare (authentication).
+    pub fn next_request_id(&self) -> RequestId {
+        self.lock().pending.next_id()
+    }
+
+    /// How many bytes may wait in one of this account's outboxes.
+    pub fn outbox_bytes_max(&self) -> usize {
+        self.lock().limits.outbox_bytes_max
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    pub(super) fn set_connected(&self, state: &State) {
+        self.connected.store(!state.sessions.is_empty(), Ordering::Relaxed);
+    }
+}
+
+impl State {
+    /// The session that requests go out on: the dialled one while it is up (D5).
+    pub(super) fn session_for_requests(&self) -> Option<&Session> {
+        let dialled = self.sessions.iter().find(|session| session.side == Side::Dialled);
+        dialled.or_else(|| self.sessions.first())
+    }
+
+    pub(super) fn session(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.iter_mut().find(|session| session.id == id)
+    }
+}

@@ -1,0 +1,293 @@
+//! The answer's way back: checked, accounted for on both accounts, and put where the question came from.
+
+use std::time::Duration;
+
+use super::account::{Account, State};
+use super::core::Turn;
+use super::forward::Outgoing;
+use super::packet_log::{PacketEvent, PacketRecord};
+use super::prepare::Asker;
+use super::refusal::Refusal;
+use super::snapshot::Entry;
+use crate::link::{Answered, Origin, OwnAnswer, Pending};
+use crate::wire::btp::{FrameKind, RequestId};
+use crate::wire::ilp::{Packet, Prepare, Reject};
+use crate::wire::Condition;
+
+/// What a peer answered to one of our Prepares.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer<'a> {
+    /// A RESPONSE with these bytes as its `ilp` entry.
+    Packet(&'a [u8]),
+    /// A RESPONSE without an `ilp` entry.
+    Nothing,
+    /// A BTP ERROR.
+    Error,
+}
+
+impl Turn<'_> {
+    /// A peer's answer to the request `request_id`, taken from whichever of its sessions it came on.
+    pub fn answer(&self, from: &Account, request_id: RequestId, answer: Answer<'_>) {
+        let packet = match answer {
+            Answer::Packet(bytes) => Packet::parse(bytes).map_err(|_| Refusal::BadAnswer as Why),
+            Answer::Nothing => Err(Refusal::BadAnswer as Why),
+            Answer::Error => Err(Refusal::LinkError as Why),
+        };
+        let mut state = from.lock();
+        let Answered::Pending(pending) = state.pending.take(request_id) else {
+            state.stats.unexpected_answers += 1;
+            return;
+        };
+        if let Ok(packet) = &packet {
+            state.stats.received.count(packet);
+        }
+        let checked = self.check(&mut state, &pending, packet);
+        drop(state);
+        match checked {
+            Ok(packet) => self.answer_origin(pending, &packet),
+            Err(why) => self.reject_origin(pending, &why(from.id().clone())),
+        }
+    }
+
+    /// Is it a valid answer in time? Settles the outgoing account either way.
+    fn check<'p>(
+        &self,
+        state: &mut State,
+        pending: &Pending,
+        packet: Result<Packet<'p>, Why>,
+    ) -> Result<Packet<'p>, Why> {
+        // RFC 34: what comes after the expiry does not count, whether or not the sweep was here before.
+        if self.now.mono >= pending.deadline {
+            state.stats.timeouts += 1;
+            state.stats.unexpected_answers += 1;
+            state.ledger.release_out(pending.outgoing_amount);
+            return Err(Refusal::TimedOut);
+        }
+        state.stats.count_latency(self.now.mono.since(pending.sent_at));
+        match packet {
+            Ok(Packet::Fulfill(fulfill)) if fulfill.fulfillment.condition() == pending.condition => {
+                state.ledger.commit_out(pending.outgoing_amount);
+                Ok(Packet::Fulfill(fulfill))
+            }
+            other => {
+                state.ledger.release_out(pending.outgoing_amount);
+                match other {
+                    Ok(Packet::Reject(reject)) => Ok(Packet::Reject(reject)),
+                    Ok(Packet::Fulfill(_)) => {
+                        state.stats.wrong_fulfillments += 1;
+                        Err(Refusal::WrongFulfillment)
+                    }
+                    Ok(Packet::Prepare(_)) => Err(Refusal::BadAnswer),
+                    Err(why) => Err(why),
+                }
+            }
+        }
+    }
+
+    /// Passes a valid answer on to whoever asked.
+    pub(super) fn answer_origin(&self, pending: Pending, packet: &Packet<'_>) {
+        let latency = self.now.mono.since(pending.sent_at);
+        self.log_answer(&pending, packet, None, latency);
+        match pending.origin {
+            Origin::Peer { account, session, request_id, weight } => {
+                let held = pending.incoming_amount;
+                let asker = Asker { account, session, request_id, weight, held };
+                self.answer_asker(&asker, packet);
+            }
+            Origin::Own(own) => (own.0)(own_answer(packet)),
+        }
+    }
+
+    /// Rejects, in this node's name, a Prepare that was in flight.
+    pub(super) fn reject_origin(&self, pending: Pending, refusal: &Refusal) {
+        let message = refusal.to_string();
+        let latency = self.now.mono.since(pending.sent_at);
+        self.with_reject(refusal, &message, |packet| {
+            self.log_answer(&pending, packet, Some(&message), latency);
+        });
+        match pending.origin {
+            Origin::Peer { account, session, request_id, weight } => {
+                let held = pending.incoming_amount;
+                let asker = Asker { account, session, request_id, weight, held };
+                self.with_reject(refusal, &message, |packet| self.answer_asker(&asker, packet));
+            }
+            Origin::Own(own) => {
+                let mut answer = None;
+                self.with_reject(refusal, &message, |packet| answer = Some(own_answer(packet)));
+                if let Some(answer) = answer {
+                    (own.0)(answer);
+                }
+            }
+        }
+    }
+
+    /// Rejects a Prepare that goes no further.
+    pub(super) fn refuse(&self, asker: &Asker, prepare: Option<&Prepare<'_>>, refusal: &Refusal) {
+        let message = refusal.to_string();
+        self.with_reject(refusal, &message, |packet| self.answer_asker(asker, packet));
+        self.log_refused(asker, prepare, refusal, &message);
+    }
+
+    fn with_reject(&self, refusal: &Refusal, message: &str, then: impl FnOnce(&Packet<'_>)) {
+        let data = refusal.data();
+        then(&Packet::Reject(Reject {
+            code: refusal.code(),
+            triggered_by: Some(self.snapshot.signature.view()),
+            message: message.as_bytes(),
+            data: data.as_ref().map_or(&[], |data| data.as_slice()),
+        }));
+    }
+
+    /// Settles the incoming account and puts the answer where the question came from; if that session is gone, on
+    /// another one of the account, unless the id is in flight there (D5).
+    pub(super) fn answer_asker(&self, asker: &Asker, packet: &Packet<'_>) {
+        let Some(entry) = self.snapshot.entry(asker.account) else { return };
+        let mut state = entry.account.lock();
+        state.in_flight = state.in_flight.saturating_sub(asker.weight.into());
+        match packet {
+            Packet::Fulfill(_) => state.ledger.commit_in(asker.held),
+            _ => state.ledger.release_in(asker.held),
+        }
+        state.stats.sent.count(packet);
+        let id = asker.request_id;
+        let outbox = match state.session(asker.session) {
+            Some(session) => {
+                session.asked.remove(&id.0);
+                Some(&session.outbox)
+            }
+            None => state.sessions.iter().find(|s| !s.asked.contains(&id.0)).map(|s| &s.outbox),
+        };
+        let sent = outbox.is_some_and(|o| o.put_packet(FrameKind::Response, id, packet));
+        if !sent {
+            state.stats.dropped_answers += 1;
+        }
+    }
+}
+
+/// A refusal that names the next hop.
+type Why = fn(crate::account::AccountId) -> Refusal;
+
+fn own_answer(packet: &Packet<'_>) -> OwnAnswer {
+    match packet {
+        Packet::Fulfill(fulfill) => OwnAnswer::Fulfilled {
+            fulfillment: fulfill.fulfillment,
+            data: fulfill.data.to_vec(),
+        },
+        Packet::Reject(reject) => OwnAnswer::Rejected {
+            code: reject.code,
+            triggered_by: reject.triggered_by.map_or_else(String::new, |a| a.as_str().to_owned()),
+            message: String::from_utf8_lossy(reject.message).into_owned(),
+            data: reject.data.to_vec(),
+        },
+        // An answer is never a Prepare: `check` has refused it.
+        Packet::Prepare(_) => unreachable_answer(),
+    }
+}
+
+fn unreachable_answer() -> OwnAnswer {
+    OwnAnswer::Rejected {
+        code: crate::wire::ilp::ErrorCode::T00,
+        triggered_by: String::new(),
+        message: "the answer is a Prepare".to_owned(),
+        data: Vec::new(),
+    }
+}
+
+/// Records for the packet log; nothing is made while it is off.
+impl Turn<'_> {
+    fn log(&self, record: impl FnOnce() -> PacketRecord) {
+        if let Some(log) = self.log.as_ref() {
+            log.push(record());
+        }
+    }
+
+    fn id_of(&self, asker: &Asker) -> Option<crate::account::AccountId> {
+        self.snapshot.entry(asker.account).map(|entry| entry.account.id().clone())
+    }
+
+    pub(super) fn log_forwarded(
+        &self,
+        asker: &Asker,
+        to: &Entry,
+        prepare: &Prepare<'_>,
+        outgoing: Outgoing,
+        outgoing_request_id: RequestId,
+    ) {
+        self.log(|| PacketRecord {
+            at: self.now.wall,
+            condition: prepare.condition,
+            from: self.id_of(asker),
+            request_id: Some(asker.request_id),
+            to: Some(to.account.id().clone()),
+            event: PacketEvent::Forwarded {
+                destination: prepare.destination.as_str().into(),
+                incoming_amount: prepare.amount,
+                outgoing_amount: outgoing.amount,
+                outgoing_request_id,
+                expires_at: outgoing.expires_at,
+            },
+        });
+    }
+
+    pub(super) fn log_answered_here(&self, asker: &Asker, prepare: &Prepare<'_>) {
+        self.log(|| PacketRecord {
+            at: self.now.wall,
+            condition: prepare.condition,
+            from: self.id_of(asker),
+            request_id: Some(asker.request_id),
+            to: None,
+            event: PacketEvent::Fulfilled { latency: Duration::ZERO },
+        });
+    }
+
+    fn log_refused(
+        &self,
+        asker: &Asker,
+        prepare: Option<&Prepare<'_>>,
+        refusal: &Refusal,
+        message: &str,
+    ) {
+        self.log(|| PacketRecord {
+            at: self.now.wall,
+            condition: prepare.map_or(Condition([0; 32]), |prepare| prepare.condition),
+            from: self.id_of(asker),
+            request_id: Some(asker.request_id),
+            to: None,
+            event: PacketEvent::Rejected {
+                code: refusal.code(),
+                reason: Some(message.into()),
+                destination: prepare.map(|prepare| prepare.destination.as_str().into()),
+                latency: Duration::ZERO,
+            },
+        });
+    }
+
+    fn log_answer(
+        &self,
+        pending: &Pending,
+        packet: &Packet<'_>,
+        reason: Option<&str>,
+        latency: Duration,
+    ) {
+        self.log(|| {
+            let (from, request_id) = match &pending.origin {
+                Origin::Peer { account, request_id, .. } => (
+                    self.snapshot.entry(*account).map(|entry| entry.account.id().clone()),
+                    Some(*request_id),
+                ),
+                Origin::Own(_) => (None, None),
+            };
+            let event = match packet {
+                Packet::Reject(reject) => PacketEvent::Rejected {
+                    code: reject.code,
+                    reason: reason.map(Into::into),
+                    destination: None,
+                    latency,
+                },
+                _ => PacketEvent::Fulfilled { latency },
+            };
+            let condition = pending.condition;
+            PacketRecord { at: self.now.wall, condition, from, request_id, to: None, event }
+        });
+    }
+}

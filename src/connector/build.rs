@@ -1,0 +1,243 @@
+//! From settings to a snapshot: places for accounts, implied routes, rates.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rand::Rng;
+
+use super::account::Account;
+use super::settings::ConnectorSettings;
+use super::snapshot::{AssetNumber, Entry, Snapshot};
+use crate::account::{
+    AccountId, AccountSettings, Asset, Conversion, ConversionError, Rate, Relation,
+};
+use crate::link::Slot;
+use crate::routing::{Candidate, HashSeed, Route, RouteOrigin, RouteTable};
+use crate::wire::btp::RequestId;
+use crate::wire::{Address, Prefix};
+
+/// Different assets that one node may trade in; the conversions between them are made beforehand.
+const ASSETS_MAX: usize = 256;
+
+/// Why settings cannot be put in force. A validated configuration meets none of these, except the reload's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// Two accounts of one name.
+    #[error("two peers have the id {0}")]
+    DuplicateAccount(AccountId),
+    /// A route to nobody.
+    #[error("the route to {prefix:?} names the next hop {next_hop}, which is no peer")]
+    UnknownNextHop {
+        /// The route's prefix.
+        prefix: String,
+        /// Its next hop.
+        next_hop: AccountId,
+    },
+    /// More than [`ASSETS_MAX`] assets.
+    #[error("more than {ASSETS_MAX} different assets and scales")]
+    TooManyAssets,
+    /// A factor without an exact value.
+    #[error("from {from} to {to}: {source}")]
+    Conversion {
+        /// Incoming asset.
+        from: String,
+        /// Outgoing asset.
+        to: String,
+        /// What is wrong with it.
+        source: ConversionError,
+    },
+    /// A reload cannot count an old balance in a new unit.
+    #[error("the asset of peer {0} cannot change while its balance is not zero or packets are in flight; restart, or use a new peer id")]
+    AssetInUse(AccountId),
+}
+
+/// The accounts of the process, by name. Slots are given once and kept.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    by_id: HashMap<AccountId, Arc<Account>>,
+    last_settings: Vec<AccountSettings>,
+}
+
+impl Registry {
+    pub(super) fn account(&self, id: &str) -> Option<Arc<Account>> {
+        self.by_id.get(id).cloned()
+    }
+
+    /// Makes the snapshot of `settings`. Accounts known from before keep their place and everything in them.
+    pub(super) fn build(
+        &mut self,
+        settings: &ConnectorSettings,
+        seed: HashSeed,
+    ) -> Result<Snapshot, BuildError> {
+        let assets = Assets::of(settings)?;
+        self.check_accounts(settings)?;
+        let mut last = settings.accounts.clone();
+        // What is no longer configured follows behind, suspended.
+        let kept = self.last_settings.iter().filter(|old| !last.iter().any(|new| new.id == old.id));
+        let kept: Vec<_> = kept.cloned().collect();
+        let configured = last.len();
+        last.extend(kept);
+        let mut entries: Vec<Option<Entry>> = Vec::new();
+        for (index, account_settings) in last.iter().enumerate() {
+            let account = self.place(account_settings);
+            account.lock().limits = account_settings.limits.clone();
+            let place = account.slot().0 as usize;
+            if entries.len() <= place {
+                entries.resize_with(place + 1, || None);
+            }
+            let entry = Entry {
+                account,
+                asset: assets.number(&account_settings.asset),
+                settings: account_settings.clone(),
+                removed: index >= configured,
+            };
+            if let Some(free) = entries.get_mut(place) {
+                *free = Some(entry);
+            }
+        }
+        self.last_settings = last;
+        let entries = entries.into_iter().flatten().collect();
+        Ok(Snapshot {
+            node_id: settings.node_id.clone(),
+            signature: signature(settings),
+            address: settings.address.clone(),
+            scheme: settings.scheme,
+            table: self.table(settings, seed)?,
+            entries,
+            conversions: assets.conversions,
+            timing: settings.timing,
+            ping: settings.ping,
+        })
+    }
+
+    fn check_accounts(&self, settings: &ConnectorSettings) -> Result<(), BuildError> {
+        let mut seen = std::collections::HashSet::new();
+        for account in &settings.accounts {
+            if !seen.insert(&account.id) {
+                return Err(BuildError::DuplicateAccount(account.id.clone()));
+            }
+        }
+        for old in &self.last_settings {
+            let new = settings.accounts.iter().find(|new| new.id == old.id);
+            if new.is_some_and(|new| new.asset != old.asset)
+                && let Some(account) = self.by_id.get(&old.id)
+            {
+                let state = account.lock();
+                let idle = state.in_flight == 0 && state.pending.is_empty();
+                if state.ledger.balance() != 0 || !idle {
+                    return Err(BuildError::AssetInUse(old.id.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, settings: &AccountSettings) -> Arc<Account> {
+        let next = Slot(u32::try_from(self.by_id.len()).unwrap_or(u32::MAX));
+        let account = self.by_id.entry(settings.id.clone()).or_insert_with(|| {
+            let first = RequestId(rand::rng().next_u32());
+            Arc::new(Account::new(settings.id.clone(), next, settings.limits.clone(), first))
+        });
+        account.clone()
+    }
+
+    fn table(&self, settings: &ConnectorSettings, seed: HashSeed) -> Result<RouteTable, BuildError> {
+        let implied = implied_routes(settings);
+        let mut routes = Vec::with_capacity(settings.routes.len() + implied.len());
+        for route in settings.routes.iter().chain(&implied) {
+            let account = self.by_id.get(&route.next_hop).ok_or_else(|| {
+                BuildError::UnknownNextHop {
+                    prefix: route.prefix.to_string(),
+                    next_hop: route.next_hop.clone(),
+                }
+            })?;
+            let candidate = Candidate {
+                next_hop: account.slot(),
+                priority: route.priority,
+                origin: route.origin,
+            };
+            routes.push((route.prefix.clone(), candidate));
+        }
+        Ok(RouteTable::new(routes, seed))
+    }
+}
+
+/// Routes that nobody has to write: a child's address, and the default route to the parent.
+fn implied_routes(settings: &ConnectorSettings) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for account in &settings.accounts {
+        let next_hop = account.id.clone();
+        match (account.relation, &settings.address) {
+            (Relation::Child, Some(own)) => {
+                if let Ok(address) = own.child(account.segment()) {
+                    routes.push(Route {
+                        prefix: Prefix::from(&address),
+                        next_hop,
+                        priority: 0,
+                        origin: RouteOrigin::Child,
+                    });
+                }
+            }
+            (Relation::Parent, _) => routes.push(Route {
+                prefix: Prefix::default(),
+                next_hop,
+                priority: i32::MIN,
+                origin: RouteOrigin::DefaultToParent,
+            }),
+            _ => {}
+        }
+    }
+    routes
+}
+
+fn signature(settings: &ConnectorSettings) -> Address {
+    let stand_in = || format!("private.{}", settings.node_id).parse();
+    match (&settings.address, stand_in()) {
+        (Some(address), _) => address.clone(),
+        (None, Ok(address)) => address,
+        (None, Err(_)) => Address::from_static_node(),
+    }
+}
+
+/// The different assets of a node and the factors between them.
+struct Assets {
+    numbers: HashMap<Asset, AssetNumber>,
+    conversions: HashMap<(AssetNumber, AssetNumber), Conversion>,
+}
+
+impl Assets {
+    fn of(settings: &ConnectorSettings) -> Result<Self, BuildError> {
+        let mut numbers = HashMap::new();
+        for account in &settings.accounts {
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            numbers.entry(account.asset.clone()).or_insert(next);
+        }
+        if numbers.len() > ASSETS_MAX {
+            return Err(BuildError::TooManyAssets);
+        }
+        let mut conversions = HashMap::new();
+        for (from, from_number) in &numbers {
+            for (to, to_number) in numbers.iter().filter(|(to, _)| *to != from) {
+                let Some(rate) = rate(settings, from, to) else { continue };
+                let conversion = Conversion::new(from, to, rate).map_err(|source| {
+                    BuildError::Conversion { from: from.to_string(), to: to.to_string(), source }
+                })?;
+                conversions.insert((*from_number, *to_number), conversion);
+            }
+        }
+        Ok(Assets { numbers, conversions })
+    }
+
+    /// Removed accounts may hold assets that no configured account has; no packet is converted for them.
+    fn number(&self, asset: &Asset) -> AssetNumber {
+        self.numbers.get(asset).copied().unwrap_or(AssetNumber::MAX)
+    }
+}
+
+fn rate(settings: &ConnectorSettings, from: &Asset, to: &Asset) -> Option<Rate> {
+    if from.code == to.code {
+        return Some(Rate::ONE);
+    }
+    let known = settings.rates.iter().find(|(a, b, _)| *a == from.code && *b == to.code);
+    known.map(|(_, _, rate)| *rate)
+}

@@ -1,0 +1,188 @@
+//! The connector itself: the snapshot in force, the accounts, and what concerns all packets at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ahash::RandomState;
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use parking_lot::Mutex;
+
+use super::account::Account;
+use super::build::{BuildError, Registry};
+use super::packet_log::PacketLog;
+use super::refusal::Refusal;
+use super::settings::ConnectorSettings;
+use super::snapshot::Snapshot;
+use crate::account::AccountId;
+use crate::link::Pending;
+use crate::routing::HashSeed;
+use crate::time::{Mono, Now};
+use crate::wire::Address;
+
+/// The packet path of one node. Shared by all its sessions.
+#[derive(Debug)]
+pub struct Connector {
+    pub(super) snapshot: ArcSwap<Snapshot>,
+    registry: Mutex<(Registry, ConnectorSettings)>,
+    pub(super) log: ArcSwapOption<PacketLog>,
+    pub(super) stopping: AtomicBool,
+    /// No pending Prepare of any account is due before this (nanoseconds).
+    pub(super) next_deadline: AtomicU64,
+    pub(super) hash_state: RandomState,
+    seed: HashSeed,
+}
+
+/// One batch: the snapshot and the clock, read once.
+pub struct Turn<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) snapshot: Guard<Arc<Snapshot>>,
+    pub(super) log: Guard<Option<Arc<PacketLog>>>,
+    pub(super) now: Now,
+}
+
+/// What was sent to a peer and not answered when the node stopped: the peer may still count it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposure {
+    /// The peer.
+    pub account: AccountId,
+    /// Prepares without an answer.
+    pub packets: usize,
+    /// Their outgoing amounts together, in the account's units.
+    pub amount: u128,
+}
+
+impl Connector {
+    /// A connector with these settings. `seed` keys the hashes over what peers choose.
+    pub fn new(settings: ConnectorSettings, seed: HashSeed) -> Result<Arc<Connector>, BuildError> {
+        let mut registry = Registry::default();
+        let snapshot = registry.build(&settings, seed)?;
+        Ok(Arc::new(Connector {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            registry: Mutex::new((registry, settings)),
+            log: ArcSwapOption::empty(),
+            stopping: AtomicBool::new(false),
+            next_deadline: AtomicU64::new(Mono::MAX.0),
+            hash_state: seed.state(),
+            seed,
+        }))
+    }
+
+    /// Puts new settings in force, whole: accounts known from before keep their sessions, packets and balances.
+    /// An error changes nothing. An address that IL-DCP gave stays unless the settings bring one.
+    pub fn apply(&self, mut settings: ConnectorSettings) -> Result<(), BuildError> {
+        let mut registry = self.registry.lock();
+        if settings.address.is_none() {
+            settings.address.clone_from(&registry.1.address);
+        }
+        let snapshot = registry.0.build(&settings, self.seed)?;
+        registry.1 = settings;
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// The address that a parent gave (IL-DCP).
+    pub fn set_address(&self, address: Address) -> Result<(), BuildError> {
+        let mut settings = self.registry.lock().1.clone();
+        settings.scheme = address.view().scheme();
+        settings.address = Some(address);
+        self.apply(settings)
+    }
+
+    /// Changes one account's settings in force, such as the asset that a child adopts from its parent.
+    pub fn update_account(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut crate::account::AccountSettings),
+    ) -> Result<(), BuildError> {
+        let mut settings = self.registry.lock().1.clone();
+        if let Some(account) = settings.accounts.iter_mut().find(|a| a.id.as_str() == id) {
+            change(account);
+        }
+        self.apply(settings)
+    }
+
+    /// The own address, if there is one.
+    pub fn address(&self) -> Option<Address> {
+        self.snapshot.load().address.clone()
+    }
+
+    /// An account by name, also one that a reload has removed.
+    pub fn account(&self, id: &str) -> Option<Arc<Account>> {
+        self.registry.lock().0.account(id)
+    }
+
+    /// Where packets are to be logged; `None` = nowhere.
+    pub fn set_packet_log(&self, log: Option<Arc<PacketLog>>) {
+        self.log.store(log);
+    }
+
+    /// Begins a batch. Cheap; make one per readable turn, not one per packet.
+    pub fn turn(&self, now: Now) -> Turn<'_> {
+        Turn { connector: self, snapshot: self.snapshot.load(), log: self.log.load(), now }
+    }
+
+    /// Rejects (R00) every Prepare whose outgoing expiry has passed. To be called often, such as every 50 ms; costs
+    /// one comparison while nothing is due.
+    pub fn sweep(&self, now: Now) {
+        if now.mono.0 < self.next_deadline.load(Ordering::Relaxed) {
+            return;
+        }
+        // Inserts lower it again; what the tables still hold is added below.
+        self.next_deadline.store(Mono::MAX.0, Ordering::Relaxed);
+        let turn = self.turn(now);
+        for entry in &turn.snapshot.entries {
+            let due = {
+                let mut state = entry.account.lock();
+                let due = state.pending.take_due(now.mono);
+                for pending in &due {
+                    state.ledger.release_out(pending.outgoing_amount);
+                    state.stats.timeouts += 1;
+                }
+                self.next_deadline.fetch_min(state.pending.next_deadline().0, Ordering::Relaxed);
+                due
+            };
+            for pending in due {
+                turn.reject_origin(pending, &Refusal::TimedOut(entry.account.id().clone()));
+            }
+        }
+    }
+
+    /// From now on every new Prepare gets T03; what is in flight goes on.
+    pub fn stop_admitting(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Prepares in flight, over all accounts.
+    pub fn in_flight(&self) -> usize {
+        let snapshot = self.snapshot.load();
+        snapshot.entries.iter().map(|entry| entry.account.lock().pending.len()).sum()
+    }
+
+    /// The end of a shutdown: rejects all that is in flight (T00) and says what peers may still count.
+    pub fn reject_pending(&self, now: Now) -> Vec<Exposure> {
+        let turn = self.turn(now);
+        let mut exposures = Vec::new();
+        for entry in &turn.snapshot.entries {
+            let pending: Vec<Pending> = {
+                let mut state = entry.account.lock();
+                let pending = state.pending.take_all();
+                for one in &pending {
+                    state.ledger.release_out(one.outgoing_amount);
+                }
+                pending
+            };
+            if pending.is_empty() {
+                continue;
+            }
+            exposures.push(Exposure {
+                account: entry.account.id().clone(),
+                packets: pending.len(),
+                amount: pending.iter().map(|one| u128::from(one.outgoing_amount.0)).sum(),
+            });
+            for one in pending {
+                turn.reject_origin(one, &Refusal::Stopped);
+            }
+        }
+        exposures
+    }
+}

@@ -1,0 +1,128 @@
+//! The last steps of a Prepare: its price, its time, and its way into the next hop's outbox.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::account::State;
+use super::core::Turn;
+use super::prepare::Asker;
+use super::refusal::Refusal;
+use super::snapshot::Entry;
+use crate::account::Converted;
+use crate::link::{Origin, Outbox, Pending};
+use crate::wire::btp::{FrameKind, RequestId};
+use crate::wire::ilp::{Packet, Prepare};
+use crate::wire::{Amount, Timestamp};
+
+/// What this hop changes of a Prepare; everything else passes byte for byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outgoing {
+    pub(super) amount: Amount,
+    pub(super) expires_at: Timestamp,
+}
+
+impl Turn<'_> {
+    /// The amount in the next hop's asset and scale, rounded down.
+    pub(super) fn price(&self, from: &Entry, to: &Entry, amount: Amount) -> Result<Amount, Refusal> {
+        let conversion = self.snapshot.conversion(from, to).ok_or_else(|| Refusal::NoRate {
+            from: from.settings.asset.to_string(),
+            to: to.settings.asset.to_string(),
+        })?;
+        match conversion.convert(amount) {
+            Converted::Amount(amount) => Ok(amount),
+            Converted::RoundedToZero => Err(Refusal::RoundedToZero),
+            Converted::TooLarge { maximum } => {
+                Err(Refusal::ConvertedTooLarge { received: amount, maximum })
+            }
+        }
+    }
+
+    /// The expiry at the next hop: earlier by what this hop needs to pass the answer back.
+    pub(super) fn outgoing_expiry(&self, prepare: &Prepare<'_>) -> Result<Timestamp, Refusal> {
+        let millis = |duration: std::time::Duration| {
+            u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+        };
+        self.snapshot.outgoing_expiry(prepare.expires_at, self.now.wall).map_err(|(left, needed)| {
+            Refusal::TooLittleTime { left_ms: millis(left), needed_ms: millis(needed) }
+        })
+    }
+
+    /// Reserves on the outgoing account, remembers, and appends to the outbox, under one lock: a session that is lost
+    /// meanwhile either has the packet in its outbox or never gets it.
+    pub(super) fn forward(
+        &self,
+        to: &Entry,
+        asker: &Asker,
+        prepare: &Prepare<'_>,
+        outgoing: Outgoing,
+    ) -> Result<(), Refusal> {
+        let origin = Origin::Peer {
+            account: asker.account,
+            session: asker.session,
+            request_id: asker.request_id,
+            weight: asker.weight,
+        };
+        let request_id =
+            self.send(to, origin, prepare, outgoing).map_err(|(refusal, _)| refusal)?;
+        self.log_forwarded(asker, to, prepare, outgoing, request_id);
+        Ok(())
+    }
+
+    /// As [`Turn::forward`], for whoever asks. A Prepare that cannot be sent gives its origin back.
+    pub(super) fn send(
+        &self,
+        to: &Entry,
+        origin: Origin,
+        prepare: &Prepare<'_>,
+        outgoing: Outgoing,
+    ) -> Result<RequestId, (Refusal, Origin)> {
+        let mut state = to.account.lock();
+        let outbox = match self.reserve_towards(to, &mut state, outgoing.amount) {
+            Ok(outbox) => outbox,
+            Err(refusal) => return Err((refusal, origin)),
+        };
+        let time_left = outgoing.expires_at.saturating_duration_since(self.now.wall);
+        let deadline = self.now.mono.after(time_left);
+        let request_id = state.pending.insert(Pending {
+            origin,
+            incoming_amount: prepare.amount,
+            outgoing_amount: outgoing.amount,
+            condition: prepare.condition,
+            deadline,
+            sent_at: self.now.mono,
+        });
+        state.stats.sent.prepares += 1;
+        let packet = Packet::Prepare(Prepare {
+            amount: outgoing.amount,
+            expires_at: outgoing.expires_at,
+            ..*prepare
+        });
+        outbox.put_packet(FrameKind::Message, request_id, &packet);
+        drop(state);
+        self.connector.next_deadline.fetch_min(deadline.0, Ordering::Relaxed);
+        Ok(request_id)
+    }
+
+    /// A session with room, a place among the packets in flight, and the amount held: or nothing at all.
+    fn reserve_towards(
+        &self,
+        to: &Entry,
+        state: &mut State,
+        amount: Amount,
+    ) -> Result<Arc<Outbox>, Refusal> {
+        let id = || to.account.id().clone();
+        let limit = state.limits.max_packets_in_flight;
+        if state.pending.len() >= limit {
+            return Err(Refusal::TooManyTowards { next_hop: id(), limit });
+        }
+        let session = state.session_for_requests().ok_or_else(|| Refusal::NotConnected(id()))?;
+        if session.outbox.is_full() {
+            return Err(Refusal::NextHopBusy(id()));
+        }
+        let outbox = session.outbox.clone();
+        let min_balance = state.limits.min_balance;
+        let held = state.ledger.hold_out(amount, min_balance);
+        held.map_err(|_| Refusal::UnderMinBalance(id()))?;
+        Ok(outbox)
+    }
+}

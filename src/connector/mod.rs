@@ -1,0 +1,33 @@
+//! The packet path: everything that happens to a Prepare and to its answer, as synchronous calls.
+//!
+//! A transport calls [`Turn::prepare`] and [`Turn::answer`] with what a peer sent; what is to be written appears in the
+//! outboxes of the sessions concerned before the call returns. Nothing here waits, spawns, reads a clock or logs, and
+//! nothing can be cancelled half-way: a packet is answered, or remembered until its deadline.
+//!
+//! Start reading at `prepare.rs` (a Prepare's way, top to bottom), then `answer.rs`.
+
+mod account;
+mod answer;
+mod build;
+mod core;
+mod forward;
+mod packet_log;
+mod prepare;
+mod refusal;
+mod report;
+mod sessions;
+mod settings;
+mod snapshot;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+pub use self::account::Account;
+pub use self::answer::Answer;
+pub use self::build::BuildError;
+pub use self::core::{Connector, Exposure, Turn};
+pub use self::packet_log::{PacketEvent, PacketLog, PacketRecord};
+pub use self::refusal::Refusal;
+pub use self::report::{AccountReport, Explanation, NextHopReport, Report, RouteReport};
+pub use self::settings::{ConnectorSettings, Timing};
+pub use self::stats::{LATENCY_BUCKETS, Stats, Traffic, code_labels};

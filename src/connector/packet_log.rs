@@ -1,0 +1,94 @@
+//! The ring through which packets reach the log: binary records, formatted by a thread of the log's own.
+//!
+//! The packet path only pushes. When the ring is full the record is dropped and counted, never waited for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::account::AccountId;
+use crate::wire::btp::RequestId;
+use crate::wire::ilp::ErrorCode;
+use crate::wire::{Amount, Condition, Timestamp};
+
+/// What is to be told of one packet at this hop. The condition is the same at every hop: the key of its path.
+#[derive(Clone, Debug)]
+pub struct PacketRecord {
+    /// When.
+    pub at: Timestamp,
+    /// The packet's condition, if it could be read.
+    pub condition: Condition,
+    /// The account it came from; `None` for the node's own.
+    pub from: Option<AccountId>,
+    /// Request id on that account's session.
+    pub request_id: Option<RequestId>,
+    /// The account it went to, if it did.
+    pub to: Option<AccountId>,
+    /// What happened.
+    pub event: PacketEvent,
+}
+
+/// What happened to a packet.
+#[derive(Clone, Debug)]
+pub enum PacketEvent {
+    /// A Prepare was sent on to the next hop.
+    Forwarded {
+        /// Where it is going.
+        destination: Box<str>,
+        /// In the incoming account's units.
+        incoming_amount: Amount,
+        /// In the outgoing account's units.
+        outgoing_amount: Amount,
+        /// The id it went out under.
+        outgoing_request_id: RequestId,
+        /// Expiry at the next hop.
+        expires_at: Timestamp,
+    },
+    /// It was fulfilled, by the next hop or by this node.
+    Fulfilled {
+        /// Since the Prepare.
+        latency: Duration,
+    },
+    /// It was rejected; `reason` says why if this node did.
+    Rejected {
+        /// The Reject's code.
+        code: ErrorCode,
+        /// This node's reason; `None` when the Reject came from further on.
+        reason: Option<Box<str>>,
+        /// Where it was going, if this node rejected the Prepare at once.
+        destination: Option<Box<str>>,
+        /// Since the Prepare.
+        latency: Duration,
+    },
+}
+
+/// The bounded ring.
+#[derive(Debug)]
+pub struct PacketLog {
+    ring: ArrayQueue<PacketRecord>,
+    dropped: AtomicU64,
+}
+
+impl PacketLog {
+    /// A ring of `places` records.
+    pub fn new(places: usize) -> Self {
+        PacketLog { ring: ArrayQueue::new(places.max(1)), dropped: AtomicU64::new(0) }
+    }
+
+    pub(super) fn push(&self, record: PacketRecord) {
+        if self.ring.push(record).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The oldest record.
+    pub fn pop(&self) -> Option<PacketRecord> {
+        self.ring.pop()
+    }
+
+    /// How many records found no place so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,251 @@
+//! A Prepare's way through the node, top to bottom.
+
+use std::sync::atomic::Ordering;
+
+use super::account::{Account, State};
+use super::core::Turn;
+use super::forward::Outgoing;
+use super::refusal::Refusal;
+use super::snapshot::Entry;
+use crate::link::{SessionId, Slot};
+use crate::local::{self, LocalDelivery};
+use crate::routing::Match;
+use crate::wire::btp::RequestId;
+use crate::wire::ilp::{Fulfill, Packet, Prepare};
+use crate::wire::{AddressRef, Amount, Fulfillment, Network, Scheme, ping};
+
+/// Who asked, and what is taken from them until they have their answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    pub(super) account: Slot,
+    pub(super) session: SessionId,
+    pub(super) request_id: RequestId,
+    /// Places among the account's packets in flight: 0 before admission, 2 for an echo.
+    pub(super) weight: u8,
+    /// Held on the account's ledger.
+    pub(super) held: Amount,
+}
+
+impl Turn<'_> {
+    /// A Prepare from a peer: `packet` are the bytes of the `ilp` entry. Its answer, or what is sent on, is in the
+    /// outboxes when this returns.
+    pub fn prepare(
+        &self,
+        from: &Account,
+        session: SessionId,
+        request_id: RequestId,
+        packet: &[u8],
+    ) {
+        let mut asker =
+            Asker { account: from.slot(), session, request_id, weight: 0, held: Amount::ZERO };
+        let prepare = match Prepare::parse(packet) {
+            Ok(prepare) => prepare,
+            Err(error) => return self.refuse(&asker, None, &Refusal::Unreadable(error)),
+        };
+        let Some(entry) = self.snapshot.entry(from.slot()) else {
+            return self.refuse(&asker, Some(&prepare), &Refusal::Suspended);
+        };
+        let walked = self
+            .admit(entry, &mut asker, &prepare)
+            .and_then(|()| self.dispatch(entry, &mut asker, &prepare));
+        if let Err(refusal) = walked {
+            self.refuse(&asker, Some(&prepare), &refusal);
+        }
+    }
+
+    /// The limits of the account that the packet comes from. First, so that what they keep out costs nothing more.
+    fn admit(&self, from: &Entry, asker: &mut Asker, prepare: &Prepare<'_>) -> Result<(), Refusal> {
+        if !from.serves() {
+            return Err(Refusal::Suspended);
+        }
+        if let Some(maximum) = from.settings.limits.max_packet_amount
+            && prepare.amount > maximum
+        {
+            return Err(Refusal::AmountTooLarge { received: prepare.amount, maximum });
+        }
+        if self.connector.stopping.load(Ordering::Relaxed) {
+            return Err(Refusal::Stopping);
+        }
+        let mut state = from.account.lock();
+        state.stats.received.prepares += 1;
+        self.take_place(&mut state, asker)?;
+        if let Some(session) = state.session(asker.session) {
+            session.asked.insert(asker.request_id.0);
+        }
+        drop(state);
+        if prepare.expires_at <= self.now.wall {
+            return Err(Refusal::Expired { late_ms: self.now.wall.millis_since(prepare.expires_at) });
+        }
+        Ok(())
+    }
+
+    /// One place among the account's packets in flight, and one packet of its rate.
+    fn take_place(&self, state: &mut State, asker: &mut Asker) -> Result<(), Refusal> {
+        let limit = state.limits.max_packets_in_flight;
+        if state.in_flight >= limit {
+            return Err(Refusal::TooManyInFlight { limit });
+        }
+        if let Some(per_second) = state.limits.packets_per_second
+            && !state.limiter.take(self.now.mono, 1, per_second)
+        {
+            return Err(Refusal::RateLimited { per_second: per_second.get() });
+        }
+        state.in_flight += 1;
+        asker.weight += 1;
+        Ok(())
+    }
+
+    /// For this node, or for somebody further on?
+    fn dispatch(
+        &self,
+        from: &Entry,
+        asker: &mut Asker,
+        prepare: &Prepare<'_>,
+    ) -> Result<(), Refusal> {
+        let destination = prepare.destination;
+        if destination.scheme() == Scheme::Peer {
+            return self.peer_protocol(from, asker, prepare);
+        }
+        if self.is_own(destination) {
+            return self.deliver(from, asker, prepare);
+        }
+        self.send_on(from, asker, prepare, Some(asker.account))
+    }
+
+    fn is_own(&self, address: AddressRef<'_>) -> bool {
+        self.snapshot.address.as_ref().is_some_and(|own| own.view() == address)
+    }
+
+    /// Packets between neighbours (RFC 15: `peer.` is never forwarded).
+    fn peer_protocol(
+        &self,
+        from: &Entry,
+        asker: &Asker,
+        prepare: &Prepare<'_>,
+    ) -> Result<(), Refusal> {
+        if prepare.destination.as_str() != local::PEER_CONFIG {
+            return Err(Refusal::UnknownPeerProtocol);
+        }
+        let own = self.snapshot.address.as_ref();
+        let data =
+            local::peer_config(prepare, &from.settings, own).map_err(Refusal::PeerConfig)?;
+        let fulfill = Fulfill { fulfillment: Fulfillment::ZERO, data: &data };
+        self.fulfill_here(asker, prepare, fulfill);
+        Ok(())
+    }
+
+    /// Packets to the node's own address.
+    fn deliver(&self, from: &Entry, asker: &mut Asker, prepare: &Prepare<'_>) -> Result<(), Refusal> {
+        match local::at_own_address(prepare, self.snapshot.ping).map_err(Refusal::Local)? {
+            LocalDelivery::Ping { data } => {
+                self.reserve(from, asker, prepare.amount)?;
+                let fulfill = Fulfill { fulfillment: Fulfillment::PING, data };
+                self.fulfill_here(asker, prepare, fulfill);
+                Ok(())
+            }
+            LocalDelivery::Echo { return_address } => {
+                self.echo(from, asker, prepare, return_address)
+            }
+        }
+    }
+
+    /// A pong goes the way of any packet, at the asker's expense (D16): it counts a second time, and only the rule
+    /// "never back to the sender" does not hold for it.
+    fn echo(
+        &self,
+        from: &Entry,
+        asker: &mut Asker,
+        prepare: &Prepare<'_>,
+        return_address: AddressRef<'_>,
+    ) -> Result<(), Refusal> {
+        if return_address.scheme() == Scheme::Peer || self.is_own(return_address) {
+            return Err(Refusal::BadReturnAddress);
+        }
+        self.take_place(&mut from.account.lock(), asker)?;
+        let pong = Prepare { destination: return_address, data: &ping::PONG, ..*prepare };
+        self.send_on(from, asker, &pong, None)
+    }
+
+    /// Route, price, reserve, forward.
+    fn send_on(
+        &self,
+        from: &Entry,
+        asker: &mut Asker,
+        prepare: &Prepare<'_>,
+        never_to: Option<Slot>,
+    ) -> Result<(), Refusal> {
+        let to = self.route(prepare.destination, never_to)?;
+        let amount = self.price(from, to, prepare.amount)?;
+        let expires_at = self.outgoing_expiry(prepare)?;
+        self.reserve(from, asker, prepare.amount)?;
+        self.forward(to, asker, prepare, Outgoing { amount, expires_at })
+    }
+
+    /// The next hop: longest prefix, then the best candidate that is connected and not the sender.
+    pub(super) fn route(
+        &self,
+        destination: AddressRef<'_>,
+        never_to: Option<Slot>,
+    ) -> Result<&Entry, Refusal> {
+        let found = self.snapshot.table.lookup(destination).ok_or(Refusal::NoRoute)?;
+        self.check_network(destination, &found)?;
+        let mut out_of_reach = None;
+        let mut only_back = false;
+        for candidate in found.candidates {
+            if Some(candidate.next_hop) == never_to {
+                only_back = true;
+                continue;
+            }
+            let Some(entry) = self.snapshot.entry(candidate.next_hop) else { continue };
+            if entry.serves() && entry.account.is_connected() {
+                return Ok(entry);
+            }
+            out_of_reach.get_or_insert(entry);
+        }
+        Err(match out_of_reach {
+            Some(entry) => Refusal::NotConnected(entry.account.id().clone()),
+            None if only_back => Refusal::BackToSender,
+            None => Refusal::NoRoute,
+        })
+    }
+
+    /// Addresses of other networks need a route that names them, and live and test never meet (RFC 34). An address
+    /// below our own that only a shorter prefix covers is a child that does not exist.
+    fn check_network(
+        &self,
+        destination: AddressRef<'_>,
+        found: &Match<'_>,
+    ) -> Result<(), Refusal> {
+        let (own, other) = (self.snapshot.scheme, destination.scheme());
+        if other != own {
+            let never = matches!(
+                (own.network(), other.network()),
+                (Network::Live, Network::Test) | (Network::Test, Network::Live)
+            );
+            if never || found.prefix_len == 0 {
+                return Err(Refusal::ForeignNetwork { network: own.name() });
+            }
+        }
+        if let Some(address) = &self.snapshot.address
+            && destination.below(address.view()).is_some()
+            && found.prefix_len <= address.as_str().len()
+        {
+            return Err(Refusal::NoRoute);
+        }
+        Ok(())
+    }
+
+    /// Holds the amount on the account that the packet came from, until its answer.
+    fn reserve(&self, from: &Entry, asker: &mut Asker, amount: Amount) -> Result<(), Refusal> {
+        let mut state = from.account.lock();
+        let max_balance = state.limits.max_balance;
+        state.ledger.hold_in(amount, max_balance).map_err(Refusal::OverMaxBalance)?;
+        asker.held = amount;
+        Ok(())
+    }
+
+    fn fulfill_here(&self, asker: &Asker, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
+        self.answer_asker(asker, &Packet::Fulfill(fulfill));
+        self.log_answered_here(asker, prepare);
+    }
+}

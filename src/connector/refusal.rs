@@ -1,0 +1,186 @@
+//! Every way in which a packet can fail here, and the one place that turns it into an ILP Reject.
+
+use crate::account::{AccountId, OverLimit};
+use crate::local::{LocalError, PeerConfigError};
+use crate::wire::Amount;
+use crate::wire::ilp::{AmountTooLarge, ErrorCode, PacketError};
+
+/// Why this node rejects a packet. Its text is the Reject's message: it names the cause, never a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The bytes are no Prepare.
+    #[error("not a valid Prepare: {0}")]
+    Unreadable(PacketError),
+    /// The peer is suspended by configuration.
+    #[error("this account is suspended")]
+    Suspended,
+    /// Above the account's largest packet.
+    #[error("amount {} is above this account's maximum of {}", received.0, maximum.0)]
+    AmountTooLarge {
+        /// The Prepare's amount.
+        received: Amount,
+        /// The largest that would pass.
+        maximum: Amount,
+    },
+    /// The account has as many packets in flight as it may have.
+    #[error("{limit} packets of this account are in flight already")]
+    TooManyInFlight {
+        /// The limit.
+        limit: usize,
+    },
+    /// The node shuts down.
+    #[error("this connector is stopping")]
+    Stopping,
+    /// More packets per second than agreed.
+    #[error("more than {per_second} packets per second")]
+    RateLimited {
+        /// The rate.
+        per_second: u32,
+    },
+    /// The Prepare's time was up when it arrived.
+    #[error("expired {late_ms} ms ago")]
+    Expired {
+        /// By how much.
+        late_ms: u64,
+    },
+    /// Not enough time for the rest of the way.
+    #[error("expires in {left_ms} ms; this hop needs {needed_ms} ms")]
+    TooLittleTime {
+        /// What is left.
+        left_ms: u64,
+        /// What is needed.
+        needed_ms: u64,
+    },
+    /// A packet to this node itself that it cannot use.
+    #[error(transparent)]
+    Local(LocalError),
+    /// A `peer.config` request that is refused.
+    #[error(transparent)]
+    PeerConfig(PeerConfigError),
+    /// A `peer.` address that this node does not know; such packets are never forwarded.
+    #[error("unknown peer protocol; addresses under peer. are not forwarded")]
+    UnknownPeerProtocol,
+    /// An echo whose pong would have to go where pongs do not go.
+    #[error("a pong cannot be sent to that return address")]
+    BadReturnAddress,
+    /// The address belongs to another network.
+    #[error("addresses of this scheme are not reachable from a {network} node")]
+    ForeignNetwork {
+        /// This node's scheme.
+        network: &'static str,
+    },
+    /// No route, or no such child.
+    #[error("no route to the destination")]
+    NoRoute,
+    /// The only way leads back to the sender.
+    #[error("the route to the destination leads back to the sender")]
+    BackToSender,
+    /// There is a route, but its next hop is not connected.
+    #[error("next hop {0} is not connected")]
+    NotConnected(AccountId),
+    /// The next hop does not read what it is sent.
+    #[error("next hop {0} is too slow; its queue is full")]
+    NextHopBusy(AccountId),
+    /// The next hop has as many packets in flight as it may have.
+    #[error("{limit} packets are in flight to next hop {next_hop} already")]
+    TooManyTowards {
+        /// The next hop.
+        next_hop: AccountId,
+        /// The limit.
+        limit: usize,
+    },
+    /// No exchange rate between the two accounts' assets.
+    #[error("no exchange rate from {from} to {to}")]
+    NoRate {
+        /// Asset of the incoming account.
+        from: String,
+        /// Asset of the outgoing account.
+        to: String,
+    },
+    /// The converted amount would be above 2^64 - 1.
+    #[error("amount {} does not fit the next hop's asset scale; at most {} does", received.0, maximum.0)]
+    ConvertedTooLarge {
+        /// The Prepare's amount.
+        received: Amount,
+        /// The largest that would fit.
+        maximum: Amount,
+    },
+    /// Something would become nothing.
+    #[error("the amount is too small for the next hop's asset scale: it rounds to zero")]
+    RoundedToZero,
+    /// The sender would owe more than agreed.
+    #[error("the balance would reach {}, above the maximum of {}", .0.reached, .0.limit)]
+    OverMaxBalance(OverLimit),
+    /// We would owe the next hop more than agreed.
+    #[error("no liquidity towards next hop {0}")]
+    UnderMinBalance(AccountId),
+    /// No answer before the outgoing expiry.
+    #[error("next hop {0} did not answer in time")]
+    TimedOut(AccountId),
+    /// The session was lost before the Prepare was written.
+    #[error("the session with next hop {0} was lost before the packet was sent")]
+    SessionLost(AccountId),
+    /// The fulfillment does not hash to the condition.
+    #[error("next hop {0} answered with a fulfillment that does not match the condition")]
+    WrongFulfillment(AccountId),
+    /// The answer is no Fulfill and no Reject.
+    #[error("next hop {0} gave an answer that cannot be read")]
+    BadAnswer(AccountId),
+    /// The answer is an error of the link's protocol.
+    #[error("next hop {0} could not process the packet")]
+    LinkError(AccountId),
+    /// The node stopped while the packet was in flight.
+    #[error("this connector stopped while the packet was in flight")]
+    Stopped,
+}
+
+impl Refusal {
+    /// The ILP error code (RFC 27; which one, where sources differ: decision D7).
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Refusal::Unreadable(_)
+            | Refusal::UnknownPeerProtocol
+            | Refusal::BadReturnAddress
+            | Refusal::Local(LocalError::BadEcho(_))
+            | Refusal::PeerConfig(PeerConfigError::WrongCondition) => ErrorCode::F01,
+            Refusal::Suspended
+            | Refusal::PeerConfig(
+                PeerConfigError::NotAChild
+                | PeerConfigError::WithAmount
+                | PeerConfigError::AddressTooLong,
+            ) => ErrorCode::F00,
+            Refusal::ForeignNetwork { .. } | Refusal::NoRoute | Refusal::BackToSender => {
+                ErrorCode::F02
+            }
+            Refusal::WrongFulfillment(_) => ErrorCode::F05,
+            Refusal::Local(LocalError::NotUnderstood) => ErrorCode::F06,
+            Refusal::AmountTooLarge { .. } | Refusal::ConvertedTooLarge { .. } => ErrorCode::F08,
+            Refusal::PeerConfig(PeerConfigError::NoAddressYet)
+            | Refusal::NoRate { .. }
+            | Refusal::BadAnswer(_)
+            | Refusal::LinkError(_)
+            | Refusal::Stopped => ErrorCode::T00,
+            Refusal::NotConnected(_) | Refusal::SessionLost(_) => ErrorCode::T01,
+            Refusal::TooManyInFlight { .. }
+            | Refusal::TooManyTowards { .. }
+            | Refusal::NextHopBusy(_)
+            | Refusal::Stopping => ErrorCode::T03,
+            Refusal::OverMaxBalance(_) | Refusal::UnderMinBalance(_) => ErrorCode::T04,
+            Refusal::RateLimited { .. } => ErrorCode::T05,
+            Refusal::TimedOut(_) => ErrorCode::R00,
+            Refusal::RoundedToZero => ErrorCode::R01,
+            Refusal::Expired { .. } | Refusal::TooLittleTime { .. } => ErrorCode::R02,
+        }
+    }
+
+    /// The Reject's data: F08 tells the sender what would have passed.
+    pub fn data(&self) -> Option<[u8; 16]> {
+        match *self {
+            Refusal::AmountTooLarge { received, maximum }
+            | Refusal::ConvertedTooLarge { received, maximum } => {
+                Some(AmountTooLarge { received, maximum }.to_bytes())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A plain copy of what the node is doing, for `/peers`, `/routes` and `/metrics`. Nothing here is on the packet path.
+
+use super::core::Connector;
+use super::snapshot::{Entry, Snapshot};
+use super::stats::Stats;
+use crate::account::{AccountId, AccountSettings};
+use crate::link::{SessionId, Side};
+use crate::routing::{Candidate, RouteOrigin};
+use crate::wire::{Address, AddressRef};
+
+/// The node's accounts at one moment.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The node's name.
+    pub node_id: String,
+    /// Its address, if it has one.
+    pub address: Option<Address>,
+    /// Number of prefixes in the routing table.
+    pub routes: usize,
+    /// All accounts, those removed by a reload too.
+    pub accounts: Vec<AccountReport>,
+}
+
+/// One account at one moment.
+#[derive(Clone, Debug)]
+pub struct AccountReport {
+    /// Its settings in force.
+    pub settings: AccountSettings,
+    /// The configuration no longer names it.
+    pub removed: bool,
+    /// Its sessions that are up.
+    pub sessions: Vec<(SessionId, Side)>,
+    /// Prepares from the peer without an answer.
+    pub in_flight_from: usize,
+    /// Prepares to the peer without an answer.
+    pub in_flight_to: usize,
+    /// Bytes that wait to be written to it.
+    pub outbox_bytes: usize,
+    /// Positive: the peer owes us.
+    pub balance: i128,
+    /// Held for the peer's packets in flight.
+    pub held_in: i128,
+    /// Held for our packets in flight to the peer.
+    pub held_out: i128,
+    /// What was counted.
+    pub stats: Stats,
+}
+
+/// One prefix of the routing table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteReport {
+    /// The prefix; empty = default route.
+    pub prefix: String,
+    /// Its next hops, best first.
+    pub next_hops: Vec<NextHopReport>,
+}
+
+/// One next hop of a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextHopReport {
+    /// The peer.
+    pub account: AccountId,
+    /// Higher is better.
+    pub priority: i32,
+    /// Where the route comes from.
+    pub origin: RouteOrigin,
+    /// Whether packets can go there now.
+    pub usable: bool,
+}
+
+/// What would happen to a packet to one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Explanation {
+    /// It is this node.
+    Own,
+    /// It would go to this peer, by this prefix.
+    Forward {
+        /// The peer.
+        next_hop: AccountId,
+        /// The prefix that matched, with all its next hops.
+        route: RouteReport,
+    },
+    /// It would be rejected.
+    Reject {
+        /// ILP error code.
+        code: String,
+        /// Why.
+        reason: String,
+        /// The prefix that matched, if one did.
+        route: Option<RouteReport>,
+    },
+}
+
+impl Connector {
+    /// Copies what there is to see. Takes each account's lock once, one after the other.
+    pub fn report(&self) -> Report {
+        let snapshot = self.snapshot.load();
+        Report {
+            node_id: snapshot.node_id.to_string(),
+            address: snapshot.address.clone(),
+            routes: snapshot.table.len(),
+            accounts: snapshot.entries.iter().map(account_report).collect(),
+        }
+    }
+
+    /// Up to `limit` prefixes of the routing table in order of their names, from the first that is not before `after`.
+    pub fn routes(&self, after: Option<&str>, limit: usize) -> Vec<RouteReport> {
+        let snapshot = self.snapshot.load();
+        let later = |prefix: &str| after.is_none_or(|after| prefix > after);
+        let mut routes: Vec<_> =
+            snapshot.table.iter().filter(|(prefix, _)| later(prefix)).collect();
+        if routes.len() > limit {
+            routes.select_nth_unstable_by_key(limit, |(prefix, _)| *prefix);
+            routes.truncate(limit);
+        }
+        routes.sort_unstable_by_key(|(prefix, _)| *prefix);
+        routes.iter().map(|(prefix, hops)| route_report(&snapshot, prefix, hops)).collect()
+    }
+
+    /// What would happen to a packet to `destination` from somebody who is no next hop for it.
+    pub fn explain(&self, destination: AddressRef<'_>, now: crate::time::Now) -> Explanation {
+        let turn = self.turn(now);
+        let snapshot = &*turn.snapshot;
+        if snapshot.address.as_ref().is_some_and(|own| own.view() == destination) {
+            return Explanation::Own;
+        }
+        let route = snapshot.table.lookup(destination).map(|found| {
+            let prefix = destination.as_str().get(..found.prefix_len).unwrap_or_default();
+            route_report(snapshot, prefix, found.candidates)
+        });
+        let chosen = if destination.scheme() == crate::wire::Scheme::Peer {
+            Err(super::Refusal::UnknownPeerProtocol)
+        } else {
+            turn.route(destination, None)
+        };
+        match (chosen, route) {
+            (Ok(entry), Some(route)) => {
+                Explanation::Forward { next_hop: entry.account.id().clone(), route }
+            }
+            (Ok(_), None) => Explanation::Reject {
+                code: "F02".to_owned(),
+                reason: super::Refusal::NoRoute.to_string(),
+                route: None,
+            },
+            (Err(refusal), route) => Explanation::Reject {
+                code: refusal.code().to_string(),
+                reason: refusal.to_string(),
+                route,
+            },
+        }
+    }
+}
+
+fn account_report(entry: &Entry) -> AccountReport {
+    let state = entry.account.lock();
+    AccountReport {
+        settings: entry.settings.clone(),
+        removed: entry.removed,
+        sessions: state.sessions.iter().map(|session| (session.id, session.side)).collect(),
+        in_flight_from: state.in_flight,
+        in_flight_to: state.pending.len(),
+        outbox_bytes: state.sessions.iter().map(|session| session.outbox.waiting()).sum(),
+        balance: state.ledger.balance(),
+        held_in: state.ledger.held_in(),
+        held_out: state.ledger.held_out(),
+        stats: state.stats.clone(),
+    }
+}
+
+fn route_report(snapshot: &Snapshot, prefix: &str, candidates: &[Candidate]) -> RouteReport {
+    let next_hops = candidates.iter().filter_map(|candidate| {
+        let entry = snapshot.entry(candidate.next_hop)?;
+        Some(NextHopReport {
+            account: entry.account.id().clone(),
+            priority: candidate.priority,
+            origin: candidate.origin,
+            usable: entry.serves() && entry.account.is_connected(),
+        })
+    });
+    RouteReport { prefix: prefix.to_owned(), next_hops: next_hops.collect() }
+}

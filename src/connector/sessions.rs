@@ -1,0 +1,128 @@
+//! Sessions come and go; accounts stay (D5).
+
+use std::sync::Arc;
+
+use super::account::{Account, Session, State};
+use super::core::{Connector, Turn};
+use super::forward::Outgoing;
+use super::refusal::Refusal;
+use crate::account::AccountId;
+use crate::link::{
+    Answered, Origin, Outbox, OwnAnswer, OwnRequest, Pending, SessionId, Side, Unwritten,
+};
+use crate::time::Now;
+use crate::wire::btp::{Frame, FrameKind};
+use crate::wire::ilp::{Packet, Prepare};
+
+/// WebSocket close code for a session that a later login of the same account replaces.
+const REPLACED: (u16, &str) = (1008, "replaced");
+
+impl Connector {
+    /// An authenticated session begins. One that the same side had before is replaced: it is asked to close, and what
+    /// was not yet written to it is rejected (Prepares) or goes out on the new one (answers).
+    pub fn attach(&self, account: &Account, side: Side, outbox: Arc<Outbox>, now: Now) -> SessionId {
+        let mut state = account.lock();
+        let id = SessionId(state.next_session);
+        state.next_session += 1;
+        let old = state.sessions.iter().position(|session| session.side == side);
+        let old = old.map(|index| state.sessions.remove(index));
+        let asked = std::collections::HashSet::with_hasher(self.hash_state.clone());
+        state.sessions.push(Session { id, side, outbox, asked });
+        account.set_connected(&state);
+        let lost = old.map_or_else(Vec::new, |old| {
+            old.outbox.ask_close(REPLACED.0, REPLACED.1);
+            settle_lost(&mut state, old.outbox.lose())
+        });
+        drop(state);
+        self.reject_lost(account, lost, now);
+        id
+    }
+
+    /// A session is lost. Prepares of which no byte was written are rejected (T01); all others wait for an answer on
+    /// another session, or for their expiry.
+    pub fn detach(&self, account: &Account, session: SessionId, now: Now) {
+        let mut state = account.lock();
+        let Some(index) = state.sessions.iter().position(|s| s.id == session) else { return };
+        let session = state.sessions.remove(index);
+        account.set_connected(&state);
+        let lost = settle_lost(&mut state, session.outbox.lose());
+        drop(state);
+        self.reject_lost(account, lost, now);
+    }
+
+    /// Asks every session of an account to close.
+    pub fn close_sessions(&self, account: &Account, code: u16, reason: &'static str) {
+        for session in &account.lock().sessions {
+            session.outbox.ask_close(code, reason);
+        }
+    }
+
+    fn reject_lost(&self, account: &Account, lost: Vec<Pending>, now: Now) {
+        let turn = self.turn(now);
+        for pending in lost {
+            turn.reject_origin(pending, &Refusal::SessionLost(account.id().clone()));
+        }
+    }
+
+    /// Sends a Prepare of the node's own to a peer. `answer` is called exactly once: with the answer, or with this
+    /// node's own Reject when it cannot be sent or its time runs out.
+    pub fn originate(
+        &self,
+        to: &AccountId,
+        prepare: &Prepare<'_>,
+        now: Now,
+        answer: impl FnOnce(OwnAnswer) + Send + 'static,
+    ) {
+        let turn = self.turn(now);
+        let account = self.account(to.as_str());
+        let entry = account.and_then(|account| turn.snapshot.entry(account.slot()));
+        let own = OwnRequest(Box::new(answer));
+        turn.send_own(entry, prepare, own);
+    }
+}
+
+impl Turn<'_> {
+    fn send_own(
+        &self,
+        entry: Option<&super::snapshot::Entry>,
+        prepare: &Prepare<'_>,
+        own: OwnRequest,
+    ) {
+        let outgoing = Outgoing { amount: prepare.amount, expires_at: prepare.expires_at };
+        let unsent = match entry {
+            Some(entry) => self.send(entry, Origin::Own(own), prepare, outgoing).err(),
+            None => Some((Refusal::NoRoute, Origin::Own(own))),
+        };
+        if let Some((refusal, Origin::Own(own))) = unsent {
+            (own.0)(OwnAnswer::Rejected {
+                code: refusal.code(),
+                triggered_by: self.snapshot.signature.to_string(),
+                message: refusal.to_string(),
+                data: Vec::new(),
+            });
+        }
+    }
+}
+
+/// Takes what the peer cannot have seen out of the pending table, and sends answers another way if there is one.
+fn settle_lost(state: &mut State, unwritten: Unwritten) -> Vec<Pending> {
+    let mut lost = Vec::new();
+    for id in unwritten.prepares {
+        if let Answered::Pending(pending) = state.pending.take(id) {
+            state.ledger.release_out(pending.outgoing_amount);
+            lost.push(pending);
+        }
+    }
+    for (id, frame) in unwritten.answers {
+        let other = state.sessions.iter().find(|session| !session.asked.contains(&id.0));
+        let sent = other.is_some_and(|session| {
+            let packet = Frame::parse(&frame).ok().and_then(|frame| frame.protocol_data.get("ilp"));
+            let packet = packet.and_then(|entry| Packet::parse(entry.data).ok());
+            packet.is_some_and(|p| session.outbox.put_packet(FrameKind::Response, id, &p))
+        });
+        if !sent {
+            state.stats.dropped_answers += 1;
+        }
+    }
+    lost
+}

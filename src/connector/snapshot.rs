@@ -1,0 +1,81 @@
+//! What the packet path reads: immutable, swapped whole by a reload.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::account::Account;
+use super::settings::Timing;
+use crate::account::{AccountSettings, Conversion};
+use crate::link::Slot;
+use crate::local::PingSettings;
+use crate::routing::RouteTable;
+use crate::wire::{Address, Scheme, Timestamp};
+
+/// One configuration in force.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) node_id: Arc<str>,
+    /// The own address, once known.
+    pub(super) address: Option<Address>,
+    /// What the node signs its Rejects with: its address, or a stand-in while it has none (never empty, as
+    /// interledger-rs cannot read that).
+    pub(super) signature: Address,
+    pub(super) scheme: Scheme,
+    pub(super) table: RouteTable,
+    /// By slot. Accounts that a reload removed stay, suspended, for their balance and their packets in flight.
+    pub(super) entries: Vec<Entry>,
+    /// Factors between different assets, by their numbers. A missing one means that there is no rate.
+    pub(super) conversions: HashMap<(AssetNumber, AssetNumber), Conversion>,
+    pub(super) timing: Timing,
+    pub(super) ping: PingSettings,
+}
+
+/// An asset's place among the node's different assets.
+pub(super) type AssetNumber = u32;
+
+/// One account as configured now.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) account: Arc<Account>,
+    pub(super) settings: AccountSettings,
+    pub(super) asset: AssetNumber,
+    /// The configuration no longer names the peer.
+    pub(super) removed: bool,
+}
+
+impl Entry {
+    /// Whether packets from and to the peer are served.
+    pub(super) fn serves(&self) -> bool {
+        self.settings.enabled && !self.removed
+    }
+}
+
+impl Snapshot {
+    pub(super) fn entry(&self, slot: Slot) -> Option<&Entry> {
+        self.entries.get(slot.0 as usize)
+    }
+
+    /// The factor between two accounts; `None` = no rate.
+    pub(super) fn conversion(&self, from: &Entry, to: &Entry) -> Option<Conversion> {
+        if from.asset == to.asset {
+            return Some(Conversion::Identity);
+        }
+        self.conversions.get(&(from.asset, to.asset)).copied()
+    }
+
+    /// The expiry at the next hop, or how much time there was and how much it takes.
+    pub(super) fn outgoing_expiry(
+        &self,
+        incoming: Timestamp,
+        now: Timestamp,
+    ) -> Result<Timestamp, (Duration, Duration)> {
+        let window = self.timing.min_message_window;
+        let outgoing =
+            incoming.saturating_sub(window).min(now.saturating_add(self.timing.max_hold));
+        if outgoing.saturating_duration_since(now) < window {
+            return Err((incoming.saturating_duration_since(now), window * 2));
+        }
+        Ok(outgoing)
+    }
+}

@@ -1,0 +1,88 @@
+//! What is counted per account, as plain numbers under the account's lock; `telemetry` turns them into metrics.
+
+use std::time::Duration;
+
+use crate::wire::ilp::{ErrorCode, Packet};
+
+/// Upper bounds of the latency histogram, in microseconds. Slower answers fall into one more, unbounded bucket.
+pub const LATENCY_BUCKETS: [u64; 16] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
+    30_000_000,
+];
+
+/// The error codes that have a counter of their own: those of RFC 27 and F09. All others share one more.
+const CODES: [ErrorCode; 22] = [
+    ErrorCode::F00, ErrorCode::F01, ErrorCode::F02, ErrorCode::F03, ErrorCode::F04, ErrorCode::F05, ErrorCode::F06,
+    ErrorCode::F07, ErrorCode::F08, ErrorCode::F09, ErrorCode::F99, ErrorCode::T00, ErrorCode::T01, ErrorCode::T02,
+    ErrorCode::T03, ErrorCode::T04, ErrorCode::T05, ErrorCode::T99, ErrorCode::R00, ErrorCode::R01, ErrorCode::R02,
+    ErrorCode::R99,
+];
+
+/// Labels of [`Traffic::rejects`], in its order.
+pub fn code_labels() -> impl Iterator<Item = String> {
+    CODES.iter().map(ToString::to_string).chain(std::iter::once("other".to_owned()))
+}
+
+/// Packets in one direction of one account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Prepares.
+    pub prepares: u64,
+    /// Fulfills.
+    pub fulfills: u64,
+    /// Rejects by code, see [`code_labels`].
+    pub rejects: [u64; CODES.len() + 1],
+}
+
+impl Traffic {
+    /// Counts an answer.
+    pub(super) fn count(&mut self, packet: &Packet<'_>) {
+        match packet {
+            Packet::Prepare(_) => self.prepares += 1,
+            Packet::Fulfill(_) => self.fulfills += 1,
+            Packet::Reject(reject) => {
+                let place = CODES.iter().position(|code| *code == reject.code);
+                if let Some(counter) = self.rejects.get_mut(place.unwrap_or(CODES.len())) {
+                    *counter += 1;
+                }
+            }
+        }
+    }
+
+    /// All Rejects.
+    pub fn rejects_total(&self) -> u64 {
+        self.rejects.iter().sum()
+    }
+}
+
+/// Everything that is counted for one account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// What the peer sent us.
+    pub received: Traffic,
+    /// What we sent the peer.
+    pub sent: Traffic,
+    /// Answers of the peer that came after their time or to nothing: dropped, as RFC 23 asks.
+    pub unexpected_answers: u64,
+    /// Answers to the peer that no session was left for.
+    pub dropped_answers: u64,
+    /// Prepares to the peer that ended without an answer in time.
+    pub timeouts: u64,
+    /// Fulfills of the peer that did not match the condition.
+    pub wrong_fulfillments: u64,
+    /// Time from a Prepare to the peer's answer, by bucket.
+    pub latency: [u64; LATENCY_BUCKETS.len() + 1],
+    /// Sum of those times in microseconds.
+    pub latency_sum_us: u64,
+}
+
+impl Stats {
+    pub(super) fn count_latency(&mut self, latency: Duration) {
+        let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        let place = LATENCY_BUCKETS.partition_point(|bound| *bound < us);
+        if let Some(bucket) = self.latency.get_mut(place) {
+            *bucket += 1;
+        }
+        self.latency_sum_us = self.latency_sum_us.saturating_add(us);
+    }
+}

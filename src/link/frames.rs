@@ -1,0 +1,64 @@
+//! One ILP packet in one BTP frame in one WebSocket frame, written in a single pass; and read back from our own buffer.
+
+use crate::wire::btp::{self, FrameKind, RequestId};
+use crate::wire::ilp::Packet;
+use crate::wire::ws;
+
+/// Appends a whole WebSocket frame that carries `packet`.
+pub(super) fn put_packet(
+    out: &mut Vec<u8>,
+    kind: FrameKind,
+    id: RequestId,
+    packet: &Packet<'_>,
+    mask: Option<[u8; 4]>,
+) {
+    let ilp_len = packet.encoded_len();
+    let payload_len = btp::ilp_frame_size(ilp_len);
+    out.reserve(ws::header_size(payload_len, mask.is_some()) + payload_len);
+    ws::put_binary_header(payload_len, mask, out);
+    let start = out.len();
+    btp::put_ilp_header(kind, id, ilp_len, out);
+    packet.encode(out);
+    debug_assert_eq!(out.len() - start, payload_len, "sizes are computed before anything is written");
+    mask_from(out, start, mask);
+}
+
+/// Appends a whole WebSocket frame whose payload `write` appends.
+pub(super) fn put_frame(
+    out: &mut Vec<u8>,
+    payload_len: usize,
+    mask: Option<[u8; 4]>,
+    write: impl FnOnce(&mut Vec<u8>),
+) {
+    ws::put_binary_header(payload_len, mask, out);
+    let start = out.len();
+    write(out);
+    debug_assert_eq!(out.len() - start, payload_len, "sizes are computed before anything is written");
+    mask_from(out, start, mask);
+}
+
+fn mask_from(out: &mut [u8], start: usize, mask: Option<[u8; 4]>) {
+    if let (Some(key), Some(payload)) = (mask, out.get_mut(start..)) {
+        ws::apply_mask(key, payload);
+    }
+}
+
+/// The BTP payload of the frame that `frame` begins with. `None` only if it is not one that was written above.
+pub(super) fn payload_of(frame: &[u8]) -> Option<Vec<u8>> {
+    let second = *frame.get(1)?;
+    let (len, mut at) = match second & 0x7f {
+        126 => (u64::from(u16::from_be_bytes(*frame.get(2..)?.first_chunk()?)), 4),
+        127 => (u64::from_be_bytes(*frame.get(2..)?.first_chunk()?), 10),
+        short => (u64::from(short), 2),
+    };
+    let mask = if second & 0x80 == 0 {
+        None
+    } else {
+        let key = *frame.get(at..)?.first_chunk()?;
+        at += 4;
+        Some(key)
+    };
+    let mut payload = frame.get(at..at.checked_add(usize::try_from(len).ok()?)?)?.to_vec();
+    mask_from(&mut payload, 0, mask);
+    Some(payload)
+}

@@ -1,0 +1,29 @@
+//! What connects an account to its sessions.
+//!
+//! The [`PendingTable`] belongs to the account and outlives sessions: a Prepare whose session dropped may still be
+//! answered on the next one (`ilpv4` 8.2). An [`Outbox`] belongs to one session: whole WebSocket frames, bounded,
+//! appended to by whoever has something to say and written by the session's own task.
+
+mod frames;
+mod outbox;
+mod pending;
+
+pub use outbox::{CloseOrder, Masking, Outbox, Unwritten};
+pub use pending::{Answered, Origin, OwnAnswer, OwnRequest, Pending, PendingTable};
+
+/// A session of an account; unique within the account while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// An account's place in the connector's snapshot; never given to another account while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot(pub u32);
+
+/// Who opened a session. An account may have one of each side by side (both ends of a link may dial).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// We dialled. Requests go out on this one while it is up.
+    Dialled,
+    /// The peer dialled us.
+    Accepted,
+}

@@ -1,0 +1,290 @@
+//! What waits to be written to one session: whole WebSocket frames, in order.
+//!
+//! Whoever has something to say appends a frame (one copy) and, if the outbox was clean, wakes the session's task. That
+//! task writes everything that has gathered with one system call: on one thread, all that a turn of the event loop
+//! produced. Batching is where the speed is.
+//!
+//! The outbox remembers where each ILP frame begins until its first byte is written, so that when the session is lost
+//! it can tell which Prepares the peer cannot have seen, and which answers may still go another way (D5).
+//!
+//! Bound: Prepares are refused once [`Outbox::is_full`]; answers always fit, as there are no more of them than the peer
+//! has packets in flight; but an outbox that answers have filled sixteen times over is closed instead of growing.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::frames;
+use crate::wire::btp::{FrameKind, RequestId};
+use crate::wire::ilp::Packet;
+
+/// A clean outbox keeps no more memory than this.
+const KEPT_BYTES: usize = 64 * 1024;
+/// How far answers may pass the bound of Prepares before the session counts as lost.
+const ANSWERS_FACTOR: usize = 16;
+/// RFC 6455 7.4.1: the peer violates a policy.
+const POLICY_VIOLATION: u16 = 1008;
+
+/// Which end of the WebSocket this is: clients mask what they send (RFC 6455 5.3).
+pub enum Masking {
+    /// We accepted the connection: frames go as they are.
+    Server,
+    /// We dialled: every frame is masked with a key from a generator with this seed.
+    Client([u8; 32]),
+}
+
+/// A wish that the session's task closes the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseOrder {
+    /// WebSocket close code.
+    pub code: u16,
+    /// Reason, for the peer and the log.
+    pub reason: &'static str,
+}
+
+/// What a lost session leaves behind: frames of which no byte was written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Unwritten {
+    /// Prepares: the peer cannot have seen them.
+    pub prepares: Vec<RequestId>,
+    /// Answers: the id and the whole BTP frame, to be sent on another session if there is one.
+    pub answers: Vec<(RequestId, Vec<u8>)>,
+}
+
+/// The outbox of one session. Shared by everyone who may send to the peer.
+pub struct Outbox {
+    inner: Mutex<Inner>,
+    bytes_max: usize,
+}
+
+struct Inner {
+    /// Frames; the first `written` bytes are out already.
+    buffer: Vec<u8>,
+    written: usize,
+    /// Where the ILP frames of which no byte is written begin.
+    starts: VecDeque<Start>,
+    mask_keys: Option<StdRng>,
+    waker: Option<Waker>,
+    /// The task has been woken and has not written everything since.
+    woken: bool,
+    close: Option<CloseOrder>,
+    /// The session is lost: nothing is appended any more.
+    lost: bool,
+    /// The largest batch of late, for how much memory to keep.
+    recent_peak: usize,
+}
+
+struct Start {
+    at: usize,
+    id: RequestId,
+    kind: FrameKind,
+}
+
+impl Outbox {
+    /// An empty outbox that refuses Prepares beyond `bytes_max` bytes.
+    pub fn new(masking: Masking, bytes_max: usize) -> Arc<Outbox> {
+        let mask_keys = match masking {
+            Masking::Server => None,
+            Masking::Client(seed) => Some(StdRng::from_seed(seed)),
+        };
+        let inner = Inner {
+            buffer: Vec::new(),
+            written: 0,
+            starts: VecDeque::new(),
+            mask_keys,
+            waker: None,
+            woken: false,
+            close: None,
+            lost: false,
+            recent_peak: 0,
+        };
+        Arc::new(Outbox { inner: Mutex::new(inner), bytes_max })
+    }
+
+    /// Who is to be woken when there is something to write or a reason to close.
+    pub fn set_waker(&self, waker: &Waker) {
+        let mut inner = self.inner.lock();
+        if !inner.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            inner.waker = Some(waker.clone());
+        }
+    }
+
+    /// Appends a packet. `false`: the session is lost, nothing was appended.
+    pub fn put_packet(&self, kind: FrameKind, id: RequestId, packet: &Packet<'_>) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.lost {
+            return false;
+        }
+        let at = inner.buffer.len();
+        inner.starts.push_back(Start { at, id, kind });
+        let mask = inner.mask_key();
+        frames::put_packet(&mut inner.buffer, kind, id, packet, mask);
+        self.bound(&mut inner);
+        inner.wake();
+        true
+    }
+
+    /// Appends any other BTP frame: `write` appends exactly `len` bytes.
+    pub fn put_frame(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.lost {
+            return false;
+        }
+        let mask = inner.mask_key();
+        frames::put_frame(&mut inner.buffer, len, mask, write);
+        self.bound(&mut inner);
+        inner.wake();
+        true
+    }
+
+    /// Appends bytes that are whole WebSocket frames already: control frames of the WebSocket library.
+    pub fn put_raw(&self, bytes: &[u8]) {
+        let mut inner = self.inner.lock();
+        if !inner.lost {
+            inner.buffer.extend_from_slice(bytes);
+            self.bound(&mut inner);
+            inner.wake();
+        }
+    }
+
+    /// Whether Prepares to this session are to be refused, and reading from it to pause (D19).
+    pub fn is_full(&self) -> bool {
+        self.waiting() >= self.bytes_max
+    }
+
+    /// Bytes that wait to be written.
+    pub fn waiting(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.buffer.len() - inner.written
+    }
+
+    /// Writes what waits. `Ready(Ok)` = everything is written; `Pending` = the socket takes no more for now (and
+    /// `write` has registered the task); `written` says by how much it moved.
+    pub fn write_to(
+        &self,
+        mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
+        written: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        let mut inner = self.inner.lock();
+        loop {
+            let waiting = inner.buffer.get(inner.written..).unwrap_or_default();
+            if waiting.is_empty() {
+                inner.clean();
+                return Poll::Ready(Ok(()));
+            }
+            match write(waiting) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => {
+                    *written += count;
+                    inner.advance(count);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    inner.compact();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Asks the session's task to close the connection; the first order stands.
+    pub fn ask_close(&self, code: u16, reason: &'static str) {
+        let mut inner = self.inner.lock();
+        inner.close.get_or_insert(CloseOrder { code, reason });
+        inner.woken = false;
+        inner.wake();
+    }
+
+    /// Whether somebody wants the connection closed.
+    pub fn close_asked(&self) -> Option<CloseOrder> {
+        self.inner.lock().close
+    }
+
+    /// The session is lost: nothing is appended from now on, and what nobody saw is returned.
+    pub fn lose(&self) -> Unwritten {
+        let mut inner = self.inner.lock();
+        inner.lost = true;
+        let starts = std::mem::take(&mut inner.starts);
+        let buffer = std::mem::take(&mut inner.buffer);
+        inner.written = 0;
+        inner.waker = None;
+        let mut unwritten = Unwritten::default();
+        for start in starts {
+            match start.kind {
+                FrameKind::Message => unwritten.prepares.push(start.id),
+                FrameKind::Response => {
+                    let frame = buffer.get(start.at..).and_then(frames::payload_of);
+                    unwritten.answers.extend(frame.map(|frame| (start.id, frame)));
+                }
+            }
+        }
+        unwritten
+    }
+
+    /// An outbox that only answers can have filled this far belongs to a peer that asks and does not read.
+    fn bound(&self, inner: &mut Inner) {
+        if inner.buffer.len() - inner.written > self.bytes_max.saturating_mul(ANSWERS_FACTOR) {
+            inner.close.get_or_insert(CloseOrder {
+                code: POLICY_VIOLATION,
+                reason: "does not read its answers",
+            });
+        }
+    }
+}
+
+impl Inner {
+    fn mask_key(&mut self) -> Option<[u8; 4]> {
+        self.mask_keys.as_mut().map(|keys| keys.next_u32().to_ne_bytes())
+    }
+
+    fn wake(&mut self) {
+        if !self.woken
+            && let Some(waker) = &self.waker
+        {
+            self.woken = true;
+            waker.wake_by_ref();
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.written += count;
+        while self.starts.front().is_some_and(|start| start.at < self.written) {
+            self.starts.pop_front();
+        }
+    }
+
+    /// Everything is written: start again at the front, and keep memory in proportion to recent use.
+    fn clean(&mut self) {
+        self.woken = false;
+        self.recent_peak = self.buffer.len().max(self.recent_peak - self.recent_peak / 8);
+        self.buffer.clear();
+        self.written = 0;
+        let keep = self.recent_peak.saturating_mul(2).max(KEPT_BYTES);
+        if self.buffer.capacity() > keep {
+            self.buffer.shrink_to(keep);
+            self.starts.shrink_to(keep / KEPT_BYTES);
+        }
+    }
+
+    /// The socket is slow: drop what is written once it is the larger part, so that moving bytes stays cheap.
+    fn compact(&mut self) {
+        if self.written > self.buffer.len() / 2 {
+            self.buffer.drain(..self.written);
+            for start in &mut self.starts {
+                start.at -= self.written;
+            }
+            self.written = 0;
+        }
+    }
+}
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbox").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}

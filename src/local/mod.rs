@@ -1,0 +1,10 @@
+//! What the node itself answers: pure functions from a Prepare to what is to be done with it.
+//!
+//! Nothing here touches an account, so a local answer passes the same admission, limits and ledger as a forwarded
+//! packet: the connector sees to that.
+
+mod at_own_address;
+mod peer_config;
+
+pub use at_own_address::{at_own_address, LocalDelivery, LocalError, PingSettings};
+pub use peer_config::{PEER_CONFIG, PeerConfigError, peer_config};

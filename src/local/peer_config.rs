@@ -1,0 +1,57 @@
+//! `peer.config`: a child asks for its address and what its amounts are counted in (IL-DCP, RFC 31).
+
+use crate::account::{AccountSettings, Relation};
+use crate::wire::ildcp;
+use crate::wire::ilp::Prepare;
+use crate::wire::{Address, Amount, Condition};
+
+/// The address that children ask.
+pub const PEER_CONFIG: &str = "peer.config";
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeerConfigError {
+    /// Only children are given an address: F00.
+    #[error("only a child of this node may ask for its configuration")]
+    NotAChild,
+    /// The condition is not SHA-256 of 32 zero bytes: F01.
+    #[error("a peer protocol request must have the condition of 32 zero bytes")]
+    WrongCondition,
+    /// The request carries money, and there is nothing to pay for: F00.
+    #[error("a configuration request must have amount 0")]
+    WithAmount,
+    /// The node waits for an address of its own: T00.
+    #[error("this node has no address of its own yet; ask again soon")]
+    NoAddressYet,
+    /// The child's address would be longer than an address may be: F00.
+    #[error("the child's address would be too long")]
+    AddressTooLong,
+}
+
+/// The data of the Fulfill that answers `prepare`, a request from the account `asker`.
+pub fn peer_config(
+    prepare: &Prepare<'_>,
+    asker: &AccountSettings,
+    own_address: Option<&Address>,
+) -> Result<Vec<u8>, PeerConfigError> {
+    if asker.relation != Relation::Child {
+        return Err(PeerConfigError::NotAChild);
+    }
+    if prepare.condition != Condition::PEER_PROTOCOL {
+        return Err(PeerConfigError::WrongCondition);
+    }
+    if prepare.amount != Amount::ZERO {
+        return Err(PeerConfigError::WithAmount);
+    }
+    let own_address = own_address.ok_or(PeerConfigError::NoAddressYet)?;
+    let address =
+        own_address.child(asker.segment()).map_err(|_| PeerConfigError::AddressTooLong)?;
+    let response = ildcp::Response {
+        client_address: address.view(),
+        asset_scale: asker.asset.scale,
+        asset_code: &asker.asset.code,
+    };
+    let mut data = Vec::with_capacity(response.encoded_len());
+    response.encode(&mut data);
+    Ok(data)
+}

@@ -1,0 +1,263 @@
+//! The prefix table: a hash map over prefixes, probed from the longest segment boundary of an address to the shortest.
+//!
+//! Only depths (numbers of segments) that some prefix has are probed, so the usual lookup costs one to three probes
+//! however many routes there are. The hash is keyed, as peers choose the addresses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use ahash::RandomState;
+
+use super::RouteOrigin;
+use crate::link::Slot;
+use crate::wire::{AddressRef, Prefix};
+
+/// Depths from here on share one bit.
+const DEPTH_BITS: u32 = 63;
+
+/// The key of the table's hash: random in a running node, fixed where runs must repeat to the instruction.
+#[derive(Clone, Copy, Debug)]
+pub enum HashSeed {
+    /// Drawn from the system.
+    Random,
+    /// Fixed, for measurements.
+    Fixed(u64),
+}
+
+impl HashSeed {
+    /// Hash keys made from the seed.
+    pub fn state(self) -> RandomState {
+        match self {
+            HashSeed::Random => RandomState::new(),
+            HashSeed::Fixed(seed) => RandomState::with_seeds(seed, !seed, seed.rotate_left(17), 42),
+        }
+    }
+}
+
+/// One next hop for a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Candidate {
+    /// The account to send to.
+    pub next_hop: Slot,
+    /// Higher is better.
+    pub priority: i32,
+    /// Where the route comes from.
+    pub origin: RouteOrigin,
+}
+
+/// What a lookup finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match<'a> {
+    /// How many bytes of the address the prefix covers; 0 = the default route.
+    pub prefix_len: usize,
+    /// The next hops, best first; never empty.
+    pub candidates: &'a [Candidate],
+}
+
+/// An immutable table of prefixes. Built once, then only read.
+#[derive(Debug)]
+pub struct RouteTable {
+    /// Prefix -> index into `sets`. Many prefixes share one set of next hops.
+    prefixes: HashMap<Arc<str>, u32, RandomState>,
+    sets: Vec<Box<[Candidate]>>,
+    /// Bit d: some prefix has d segments.
+    depths: u64,
+}
+
+impl RouteTable {
+    /// Builds the table. Candidates of one prefix are ordered by priority, then origin, then the order given.
+    pub fn new(routes: impl IntoIterator<Item = (Prefix, Candidate)>, seed: HashSeed) -> Self {
+        let mut table = RouteTable {
+            prefixes: HashMap::with_hasher(seed.state()),
+            sets: Vec::new(),
+            depths: 0,
+        };
+        // A prefix with one next hop, nearly every one, goes straight to its set; the others are gathered first.
+        let mut known: HashMap<Box<[Candidate]>, u32> = HashMap::new();
+        let mut several: BTreeMap<Arc<str>, Vec<Candidate>> = BTreeMap::new();
+        for (prefix, candidate) in routes {
+            let key: Arc<str> = prefix.as_str().into();
+            table.depths |= depth_bit(depth(&key));
+            let set = intern(&mut known, &mut table.sets, vec![candidate]);
+            match table.prefixes.entry(key) {
+                Entry::Vacant(entry) => {
+                    entry.insert(set);
+                }
+                Entry::Occupied(entry) => {
+                    let first = table.sets.get(*entry.get() as usize).map(|set| set.to_vec());
+                    several
+                        .entry(entry.key().clone())
+                        .or_insert_with(|| first.unwrap_or_default())
+                        .push(candidate);
+                }
+            }
+        }
+        for (prefix, mut candidates) in several {
+            candidates.sort_by_key(|c| (std::cmp::Reverse(c.priority), c.origin));
+            let set = intern(&mut known, &mut table.sets, candidates);
+            table.prefixes.insert(prefix, set);
+        }
+        table
+    }
+
+    /// The longest prefix that covers `address`.
+    pub fn lookup(&self, address: AddressRef<'_>) -> Option<Match<'_>> {
+        let mut key = address.as_str();
+        let mut segments = depth(key);
+        loop {
+            if self.depths & depth_bit(segments) != 0
+                && let Some(set) = self.prefixes.get(key)
+            {
+                let candidates = self.sets.get(*set as usize)?;
+                return Some(Match { prefix_len: key.len(), candidates });
+            }
+            if key.is_empty() {
+                return None;
+            }
+            key = key.rfind('.').and_then(|dot| key.get(..dot)).unwrap_or("");
+            segments -= 1;
+        }
+    }
+
+    /// Number of prefixes.
+    pub fn len(&self) -> usize {
+        self.prefixes.len()
+    }
+
+    /// Whether there is no route at all.
+    pub fn is_empty(&self) -> bool {
+        self.prefixes.is_empty()
+    }
+
+    /// All prefixes and their next hops, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Candidate])> {
+        self.prefixes.iter().filter_map(|(prefix, set)| {
+            self.sets.get(*set as usize).map(|set| (prefix.as_ref(), set.as_ref()))
+        })
+    }
+}
+
+fn intern(
+    known: &mut HashMap<Box<[Candidate]>, u32>,
+    sets: &mut Vec<Box<[Candidate]>>,
+    candidates: Vec<Candidate>,
+) -> u32 {
+    let candidates = candidates.into_boxed_slice();
+    *known.entry(candidates).or_insert_with_key(|candidates| {
+        sets.push(candidates.clone());
+        // A set per route at most, and routes come from a file of bounded size.
+        u32::try_from(sets.len() - 1).unwrap_or(u32::MAX)
+    })
+}
+
+/// Number of segments; 0 for the empty prefix.
+fn depth(prefix: &str) -> u32 {
+    if prefix.is_empty() {
+        return 0;
+    }
+    prefix.bytes().fold(1, |segments, byte| segments + u32::from(byte == b'.'))
+}
+
+fn depth_bit(depth: u32) -> u64 {
+    1 << depth.min(DEPTH_BITS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Address;
+
+    fn candidate(next_hop: u32, priority: i32, origin: RouteOrigin) -> Candidate {
+        Candidate { next_hop: Slot(next_hop), priority, origin }
+    }
+
+    fn table(routes: &[(&str, u32)]) -> RouteTable {
+        let routes = routes.iter().map(|(prefix, hop)| {
+            (prefix.parse().unwrap(), candidate(*hop, 0, RouteOrigin::Configured))
+        });
+        RouteTable::new(routes, HashSeed::Fixed(1))
+    }
+
+    fn hop(table: &RouteTable, address: &str) -> Option<u32> {
+        let address: Address = address.parse().unwrap();
+        table.lookup(address.view()).map(|found| found.candidates[0].next_hop.0)
+    }
+
+    #[test]
+    fn the_vectors_of_routing_json() {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/vectors/routing.json")).unwrap();
+        let mut looked_up = 0;
+        for case in vectors["lookups"].as_array().unwrap() {
+            let entries: Vec<(&str, &str)> = case["table"]
+                .as_object()
+                .unwrap()
+                .iter()
+                .map(|(prefix, hop)| (prefix.as_str(), hop.as_str().unwrap()))
+                .collect();
+            let numbered: Vec<_> = (0..).zip(&entries).map(|(n, (prefix, _))| (*prefix, n)).collect();
+            let table = table(&numbered);
+            for (address, expected) in case["lookups"].as_object().unwrap() {
+                // `peer.*` is never looked up: the connector answers or refuses it before.
+                let is_address = address.parse::<Address>().is_ok();
+                if address.starts_with("peer.") || !is_address {
+                    continue;
+                }
+                let found = hop(&table, address).map(|n| entries[n as usize].1);
+                assert_eq!(found, expected.as_str(), "{} {address}", case["name"]);
+                looked_up += 1;
+            }
+        }
+        assert!(looked_up > 30, "{looked_up} lookups");
+    }
+
+    #[test]
+    fn next_hops_of_one_prefix_are_ordered() {
+        let prefix: Prefix = "g.x".parse().unwrap();
+        let candidates = [
+            candidate(1, 0, RouteOrigin::Computed),
+            candidate(2, 5, RouteOrigin::Computed),
+            candidate(3, 0, RouteOrigin::Configured),
+        ];
+        let table = RouteTable::new(candidates.map(|c| (prefix.clone(), c)), HashSeed::Fixed(1));
+        let address: Address = "g.x.y".parse().unwrap();
+        let order: Vec<_> = table
+            .lookup(address.view())
+            .unwrap()
+            .candidates
+            .iter()
+            .map(|c| c.next_hop.0)
+            .collect();
+        assert_eq!(order, [2, 3, 1]);
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn deeper_than_the_bits_go() {
+        let deep = format!("g{}", ".a".repeat(100));
+        let table = table(&[(&deep, 1), ("g", 0)]);
+        assert_eq!(hop(&table, &deep), Some(1));
+        assert_eq!(hop(&table, &format!("{deep}.b")), Some(1));
+        assert_eq!(hop(&table, &format!("g{}", ".a".repeat(99))), Some(0));
+        assert_eq!(hop(&table, &format!("g{}", ".b".repeat(300))), Some(0));
+    }
+
+    #[test]
+    fn agrees_with_comparing_segments_one_by_one() {
+        use proptest::prelude::*;
+        let segment = prop_oneof!["a", "b", "ab", "a-b", "a~"];
+        let text = prop::collection::vec(segment, 1..5).prop_map(|s| format!("g.{}", s.join(".")));
+        proptest!(|(prefixes in prop::collection::vec(text.clone(), 1..20), address in text)| {
+            let routes: Vec<_> = (0..).zip(&prefixes).map(|(n, p)| (p.as_str(), n)).collect();
+            let table = table(&routes);
+            let address: Address = address.parse().unwrap();
+            let longest = prefixes
+                .iter()
+                .filter(|p| p.parse::<Prefix>().unwrap().matches(address.view()))
+                .map(String::len)
+                .max();
+            prop_assert_eq!(table.lookup(address.view()).map(|m| m.prefix_len), longest);
+        });
+    }
+}

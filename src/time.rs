@@ -1,0 +1,35 @@
+//! The two clocks that are passed in: nothing below `btp` reads one itself.
+
+use std::time::Duration;
+
+use crate::wire::Timestamp;
+
+/// Nanoseconds of a monotonic clock whose zero is arbitrary. Deadlines and durations are measured in it, so that a
+/// step of the wall clock expires nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mono(pub u64);
+
+impl Mono {
+    /// The end of time: later than every deadline.
+    pub const MAX: Mono = Mono(u64::MAX);
+
+    /// This instant and then some.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Mono {
+        Mono(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// What has passed since `earlier`; nothing if that lies ahead.
+    pub fn since(self, earlier: Mono) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// One reading of both clocks, shared by everything that one batch of frames does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The time of day, as packets' expiries tell it.
+    pub wall: Timestamp,
+    /// The same moment on the monotonic clock.
+    pub mono: Mono,
+}
