@@ -49,7 +49,8 @@ impl FromStr for Rate {
         if whole.len() > RATE_DIGITS || fraction.len() > RATE_DIGITS {
             return Err(RateError::TooManyDigits);
         }
-        let numerator = format!("0{whole}{fraction}").parse().map_err(|_| RateError::TooManyDigits)?;
+        let numerator =
+            format!("0{whole}{fraction}").parse().map_err(|_| RateError::TooManyDigits)?;
         if numerator == 0 {
             return Err(RateError::Zero);
         }
@@ -77,7 +78,9 @@ pub enum Conversion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConversionError {
     /// The factor needs more digits than 128 bits hold.
-    #[error("the rate times the difference of scales needs too many digits; use fewer digits or closer scales")]
+    #[error(
+        "the rate times the difference of scales needs too many digits; use fewer digits or closer scales"
+    )]
     TooPrecise,
 }
 
@@ -98,9 +101,8 @@ pub enum Converted {
 impl Conversion {
     /// The factor from amounts in `from` to amounts in `to`, at `rate` units of `to` for one unit of `from`.
     pub fn new(from: &Asset, to: &Asset, rate: Rate) -> Result<Self, ConversionError> {
-        let ten_to = |exponent: u8| {
-            10u128.checked_pow(exponent.into()).ok_or(ConversionError::TooPrecise)
-        };
+        let ten_to =
+            |exponent: u8| 10u128.checked_pow(exponent.into()).ok_or(ConversionError::TooPrecise);
         let up = ten_to(to.scale.saturating_sub(from.scale))?;
         let down = ten_to(from.scale.saturating_sub(to.scale))?;
         // Reduce crosswise before multiplying, so that only what is really too precise is refused.
@@ -167,7 +169,9 @@ mod tests {
 
     fn convert(amount: u64, from: u8, to: u8, rate: &str) -> Converted {
         let rate = rate.parse().unwrap();
-        Conversion::new(&Asset::new("A", from), &Asset::new("B", to), rate).unwrap().convert(Amount(amount))
+        Conversion::new(&Asset::new("A", from), &Asset::new("B", to), rate)
+            .unwrap()
+            .convert(Amount(amount))
     }
 
     #[test]
@@ -191,7 +195,11 @@ mod tests {
     #[test]
     fn exact_at_the_edges() {
         let check = |amount, from, to, rate, expected| {
-            assert_eq!(convert(amount, from, to, rate), Converted::Amount(Amount(expected)), "{amount} {from}->{to} {rate}");
+            assert_eq!(
+                convert(amount, from, to, rate),
+                Converted::Amount(Amount(expected)),
+                "{amount} {from}->{to} {rate}"
+            );
         };
         check(u64::MAX, 9, 9, "1", u64::MAX);
         check(u64::MAX, 9, 9, "1.0", u64::MAX);
@@ -202,7 +210,9 @@ mod tests {
 
     #[test]
     fn rates_are_plain_decimals() {
-        let check = |text: &str, expected| assert_eq!(text.parse::<Rate>().map(|_| ()), expected, "{text:?}");
+        let check = |text: &str, expected| {
+            assert_eq!(text.parse::<Rate>().map(|_| ()), expected, "{text:?}")
+        };
         check("1", Ok(()));
         check("0.5", Ok(()));
         check("007.50", Ok(()));
@@ -219,6 +229,9 @@ mod tests {
         let (a, b) = (Asset::new("A", 38), Asset::new("B", 0));
         let rate = "0.123456789012345678".parse().unwrap();
         assert_eq!(Conversion::new(&a, &b, rate), Err(ConversionError::TooPrecise));
-        assert_eq!(Conversion::new(&b, &Asset::new("A", 39), Rate::ONE), Err(ConversionError::TooPrecise));
+        assert_eq!(
+            Conversion::new(&b, &Asset::new("A", 39), Rate::ONE),
+            Err(ConversionError::TooPrecise)
+        );
     }
 }

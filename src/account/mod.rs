@@ -12,7 +12,7 @@ mod rate_limit;
 mod settings;
 
 pub use asset::{Asset, MAX_ASSET_SCALE};
-pub use conversion::{ConversionError, Conversion, Converted, Rate, RateError};
+pub use conversion::{Conversion, ConversionError, Converted, Rate, RateError};
 pub use id::{AccountId, AccountIdError, MAX_ACCOUNT_ID};
 pub use ledger::{Ledger, OverLimit};
 pub use limits::Limits;

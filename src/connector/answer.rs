@@ -10,9 +10,9 @@ use super::prepare::Asker;
 use super::refusal::Refusal;
 use super::snapshot::Entry;
 use crate::link::{Answered, Origin, OwnAnswer, Pending};
+use crate::wire::Condition;
 use crate::wire::btp::{FrameKind, RequestId};
 use crate::wire::ilp::{Packet, Prepare, Reject};
-use crate::wire::Condition;
 
 /// What a peer answered to one of our Prepares.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,9 @@ impl Turn<'_> {
         }
         state.stats.count_latency(self.now.mono.since(pending.sent_at));
         match packet {
-            Ok(Packet::Fulfill(fulfill)) if fulfill.fulfillment.condition() == pending.condition => {
+            Ok(Packet::Fulfill(fulfill))
+                if fulfill.fulfillment.condition() == pending.condition =>
+            {
                 state.ledger.commit_out(pending.outgoing_amount);
                 Ok(Packet::Fulfill(fulfill))
             }
@@ -169,10 +171,9 @@ type Why = fn(crate::account::AccountId) -> Refusal;
 
 fn own_answer(packet: &Packet<'_>) -> OwnAnswer {
     match packet {
-        Packet::Fulfill(fulfill) => OwnAnswer::Fulfilled {
-            fulfillment: fulfill.fulfillment,
-            data: fulfill.data.to_vec(),
-        },
+        Packet::Fulfill(fulfill) => {
+            OwnAnswer::Fulfilled { fulfillment: fulfill.fulfillment, data: fulfill.data.to_vec() }
+        }
         Packet::Reject(reject) => OwnAnswer::Rejected {
             code: reject.code,
             triggered_by: reject.triggered_by.map_or_else(String::new, |a| a.as_str().to_owned()),

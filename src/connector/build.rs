@@ -47,7 +47,9 @@ pub enum BuildError {
         source: ConversionError,
     },
     /// A reload cannot count an old balance in a new unit.
-    #[error("the asset of peer {0} cannot change while its balance is not zero or packets are in flight; restart, or use a new peer id")]
+    #[error(
+        "the asset of peer {0} cannot change while its balance is not zero or packets are in flight; restart, or use a new peer id"
+    )]
     AssetInUse(AccountId),
 }
 
@@ -141,16 +143,19 @@ impl Registry {
         account.clone()
     }
 
-    fn table(&self, settings: &ConnectorSettings, seed: HashSeed) -> Result<RouteTable, BuildError> {
+    fn table(
+        &self,
+        settings: &ConnectorSettings,
+        seed: HashSeed,
+    ) -> Result<RouteTable, BuildError> {
         let implied = implied_routes(settings);
         let mut routes = Vec::with_capacity(settings.routes.len() + implied.len());
         for route in settings.routes.iter().chain(&implied) {
-            let account = self.by_id.get(&route.next_hop).ok_or_else(|| {
-                BuildError::UnknownNextHop {
+            let account =
+                self.by_id.get(&route.next_hop).ok_or_else(|| BuildError::UnknownNextHop {
                     prefix: route.prefix.to_string(),
                     next_hop: route.next_hop.clone(),
-                }
-            })?;
+                })?;
             let candidate = Candidate {
                 next_hop: account.slot(),
                 priority: route.priority,
@@ -190,13 +195,12 @@ fn implied_routes(settings: &ConnectorSettings) -> Vec<Route> {
     routes
 }
 
+/// What the node signs Rejects with while it waits for an address.
 fn signature(settings: &ConnectorSettings) -> Address {
-    let stand_in = || format!("private.{}", settings.node_id).parse();
-    match (&settings.address, stand_in()) {
-        (Some(address), _) => address.clone(),
-        (None, Ok(address)) => address,
-        (None, Err(_)) => Address::from_static_node(),
-    }
+    settings.address.clone().unwrap_or_else(|| {
+        let stand_in = format!("private.{}", settings.node_id);
+        stand_in.parse().expect("a node id is an address segment")
+    })
 }
 
 /// The different assets of a node and the factors between them.

@@ -23,7 +23,12 @@ pub(super) struct Outgoing {
 
 impl Turn<'_> {
     /// The amount in the next hop's asset and scale, rounded down.
-    pub(super) fn price(&self, from: &Entry, to: &Entry, amount: Amount) -> Result<Amount, Refusal> {
+    pub(super) fn price(
+        &self,
+        from: &Entry,
+        to: &Entry,
+        amount: Amount,
+    ) -> Result<Amount, Refusal> {
         let conversion = self.snapshot.conversion(from, to).ok_or_else(|| Refusal::NoRate {
             from: from.settings.asset.to_string(),
             to: to.settings.asset.to_string(),
@@ -39,12 +44,14 @@ impl Turn<'_> {
 
     /// The expiry at the next hop: earlier by what this hop needs to pass the answer back.
     pub(super) fn outgoing_expiry(&self, prepare: &Prepare<'_>) -> Result<Timestamp, Refusal> {
-        let millis = |duration: std::time::Duration| {
-            u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-        };
-        self.snapshot.outgoing_expiry(prepare.expires_at, self.now.wall).map_err(|(left, needed)| {
-            Refusal::TooLittleTime { left_ms: millis(left), needed_ms: millis(needed) }
-        })
+        let millis =
+            |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.snapshot.outgoing_expiry(prepare.expires_at, self.now.wall).map_err(
+            |(left, needed)| Refusal::TooLittleTime {
+                left_ms: millis(left),
+                needed_ms: millis(needed),
+            },
+        )
     }
 
     /// Reserves on the outgoing account, remembers, and appends to the outbox, under one lock: a session that is lost

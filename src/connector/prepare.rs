@@ -74,7 +74,9 @@ impl Turn<'_> {
         }
         drop(state);
         if prepare.expires_at <= self.now.wall {
-            return Err(Refusal::Expired { late_ms: self.now.wall.millis_since(prepare.expires_at) });
+            return Err(Refusal::Expired {
+                late_ms: self.now.wall.millis_since(prepare.expires_at),
+            });
         }
         Ok(())
     }
@@ -123,19 +125,24 @@ impl Turn<'_> {
         asker: &Asker,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
-        if prepare.destination.as_str() != local::PEER_CONFIG {
+        if prepare.destination != AddressRef::PEER_CONFIG {
             return Err(Refusal::UnknownPeerProtocol);
         }
         let own = self.snapshot.address.as_ref();
-        let data =
-            local::peer_config(prepare, &from.settings, own).map_err(Refusal::PeerConfig)?;
+        let data = local::peer_config(prepare, &from.settings, own, self.now.wall)
+            .map_err(Refusal::PeerConfig)?;
         let fulfill = Fulfill { fulfillment: Fulfillment::ZERO, data: &data };
         self.fulfill_here(asker, prepare, fulfill);
         Ok(())
     }
 
     /// Packets to the node's own address.
-    fn deliver(&self, from: &Entry, asker: &mut Asker, prepare: &Prepare<'_>) -> Result<(), Refusal> {
+    fn deliver(
+        &self,
+        from: &Entry,
+        asker: &mut Asker,
+        prepare: &Prepare<'_>,
+    ) -> Result<(), Refusal> {
         match local::at_own_address(prepare, self.snapshot.ping).map_err(Refusal::Local)? {
             LocalDelivery::Ping { data } => {
                 self.reserve(from, asker, prepare.amount)?;
@@ -162,7 +169,7 @@ impl Turn<'_> {
             return Err(Refusal::BadReturnAddress);
         }
         self.take_place(&mut from.account.lock(), asker)?;
-        let pong = Prepare { destination: return_address, data: &ping::PONG, ..*prepare };
+        let pong = Prepare { destination: return_address, data: ping::ECHO_RESPONSE, ..*prepare };
         self.send_on(from, asker, &pong, None)
     }
 
@@ -211,11 +218,7 @@ impl Turn<'_> {
 
     /// Addresses of other networks need a route that names them, and live and test never meet (RFC 34). An address
     /// below our own that only a shorter prefix covers is a child that does not exist.
-    fn check_network(
-        &self,
-        destination: AddressRef<'_>,
-        found: &Match<'_>,
-    ) -> Result<(), Refusal> {
+    fn check_network(&self, destination: AddressRef<'_>, found: &Match<'_>) -> Result<(), Refusal> {
         let (own, other) = (self.snapshot.scheme, destination.scheme());
         if other != own {
             let never = matches!(

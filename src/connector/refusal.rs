@@ -3,7 +3,8 @@
 use crate::account::{AccountId, OverLimit};
 use crate::local::{LocalError, PeerConfigError};
 use crate::wire::Amount;
-use crate::wire::ilp::{AmountTooLarge, ErrorCode, PacketError};
+use crate::wire::Error as PacketError;
+use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 
 /// Why this node rejects a packet. Its text is the Reject's message: it names the cause, never a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -142,13 +143,11 @@ impl Refusal {
             | Refusal::UnknownPeerProtocol
             | Refusal::BadReturnAddress
             | Refusal::Local(LocalError::BadEcho(_))
-            | Refusal::PeerConfig(PeerConfigError::WrongCondition) => ErrorCode::F01,
+            | Refusal::PeerConfig(PeerConfigError::BadRequest(_)) => ErrorCode::F01,
             Refusal::Suspended
-            | Refusal::PeerConfig(
-                PeerConfigError::NotAChild
-                | PeerConfigError::WithAmount
-                | PeerConfigError::AddressTooLong,
-            ) => ErrorCode::F00,
+            | Refusal::PeerConfig(PeerConfigError::NotAChild | PeerConfigError::AddressTooLong) => {
+                ErrorCode::F00
+            }
             Refusal::ForeignNetwork { .. } | Refusal::NoRoute | Refusal::BackToSender => {
                 ErrorCode::F02
             }

@@ -20,7 +20,13 @@ const REPLACED: (u16, &str) = (1008, "replaced");
 impl Connector {
     /// An authenticated session begins. One that the same side had before is replaced: it is asked to close, and what
     /// was not yet written to it is rejected (Prepares) or goes out on the new one (answers).
-    pub fn attach(&self, account: &Account, side: Side, outbox: Arc<Outbox>, now: Now) -> SessionId {
+    pub fn attach(
+        &self,
+        account: &Account,
+        side: Side,
+        outbox: Arc<Outbox>,
+        now: Now,
+    ) -> SessionId {
         let mut state = account.lock();
         let id = SessionId(state.next_session);
         state.next_session += 1;

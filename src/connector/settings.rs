@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::{AccountSettings, Rate};
+use crate::account::{AccountId, AccountSettings, Rate};
 use crate::local::PingSettings;
 use crate::routing::Route;
 use crate::wire::{Address, Scheme};
@@ -11,8 +11,8 @@ use crate::wire::{Address, Scheme};
 /// Everything that decides what happens to packets.
 #[derive(Clone, Debug)]
 pub struct ConnectorSettings {
-    /// The node's name.
-    pub node_id: Arc<str>,
+    /// The node's name: an address segment.
+    pub node_id: AccountId,
     /// Its ILP address; `None` until a parent gives one (IL-DCP).
     pub address: Option<Address>,
     /// The network that it runs in: addresses of other schemes need a route of their own.

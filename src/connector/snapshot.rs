@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::settings::Timing;
-use crate::account::{AccountSettings, Conversion};
+use crate::account::{AccountId, AccountSettings, Conversion};
 use crate::link::Slot;
 use crate::local::PingSettings;
 use crate::routing::RouteTable;
@@ -15,7 +15,7 @@ use crate::wire::{Address, Scheme, Timestamp};
 /// One configuration in force.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    pub(super) node_id: Arc<str>,
+    pub(super) node_id: AccountId,
     /// The own address, once known.
     pub(super) address: Option<Address>,
     /// What the node signs its Rejects with: its address, or a stand-in while it has none (never empty, as

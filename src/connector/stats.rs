@@ -6,15 +6,33 @@ use crate::wire::ilp::{ErrorCode, Packet};
 
 /// Upper bounds of the latency histogram, in microseconds. Slower answers fall into one more, unbounded bucket.
 pub const LATENCY_BUCKETS: [u64; 16] = [
-    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
-    30_000_000,
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 5_000_000, 30_000_000,
 ];
 
 /// The error codes that have a counter of their own: those of RFC 27 and F09. All others share one more.
 const CODES: [ErrorCode; 22] = [
-    ErrorCode::F00, ErrorCode::F01, ErrorCode::F02, ErrorCode::F03, ErrorCode::F04, ErrorCode::F05, ErrorCode::F06,
-    ErrorCode::F07, ErrorCode::F08, ErrorCode::F09, ErrorCode::F99, ErrorCode::T00, ErrorCode::T01, ErrorCode::T02,
-    ErrorCode::T03, ErrorCode::T04, ErrorCode::T05, ErrorCode::T99, ErrorCode::R00, ErrorCode::R01, ErrorCode::R02,
+    ErrorCode::F00,
+    ErrorCode::F01,
+    ErrorCode::F02,
+    ErrorCode::F03,
+    ErrorCode::F04,
+    ErrorCode::F05,
+    ErrorCode::F06,
+    ErrorCode::F07,
+    ErrorCode::F08,
+    ErrorCode::F09,
+    ErrorCode::F99,
+    ErrorCode::T00,
+    ErrorCode::T01,
+    ErrorCode::T02,
+    ErrorCode::T03,
+    ErrorCode::T04,
+    ErrorCode::T05,
+    ErrorCode::T99,
+    ErrorCode::R00,
+    ErrorCode::R01,
+    ErrorCode::R02,
     ErrorCode::R99,
 ];
 

@@ -19,7 +19,11 @@ pub(super) fn put_packet(
     let start = out.len();
     btp::put_ilp_header(kind, id, ilp_len, out);
     packet.encode(out);
-    debug_assert_eq!(out.len() - start, payload_len, "sizes are computed before anything is written");
+    debug_assert_eq!(
+        out.len() - start,
+        payload_len,
+        "sizes are computed before anything is written"
+    );
     mask_from(out, start, mask);
 }
 
@@ -33,7 +37,11 @@ pub(super) fn put_frame(
     ws::put_binary_header(payload_len, mask, out);
     let start = out.len();
     write(out);
-    debug_assert_eq!(out.len() - start, payload_len, "sizes are computed before anything is written");
+    debug_assert_eq!(
+        out.len() - start,
+        payload_len,
+        "sizes are computed before anything is written"
+    );
     mask_from(out, start, mask);
 }
 

@@ -10,7 +10,8 @@ use std::fmt;
 use super::{SessionId, Slot};
 use crate::time::Mono;
 use crate::wire::btp::RequestId;
-use crate::wire::{Amount, Condition, Fulfillment, ErrorCode};
+use crate::wire::ilp::ErrorCode;
+use crate::wire::{Amount, Condition, Fulfillment};
 
 /// The smallest table that is allocated.
 const PLACES_MIN: usize = 16;

@@ -1,8 +1,8 @@
 //! Packets to the node's own address: ping with the known condition, and echo (`spec`: ping conventions).
 
 use crate::wire::ilp::Prepare;
-use crate::wire::ping::{EchoRequest, PingError};
-use crate::wire::{AddressRef, Condition};
+use crate::wire::ping::EchoRequest;
+use crate::wire::{AddressRef, Condition, Error};
 
 /// Which pings the node answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +35,11 @@ pub enum LocalDelivery<'a> {
 }
 
 /// Why nothing can be done with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LocalError {
     /// It looks like an echo but cannot be read as a request: F01.
-    #[error("not an echo request: {0}")]
-    BadEcho(PingError),
+    #[error(transparent)]
+    BadEcho(Error),
     /// No receiver understands it: F06.
     #[error("nothing at this address understands the packet")]
     NotUnderstood,
@@ -53,8 +53,9 @@ pub fn at_own_address<'a>(
     if settings.known_condition && prepare.condition == Condition::PING {
         return Ok(LocalDelivery::Ping { data: prepare.data });
     }
-    if settings.echo && EchoRequest::is_echo(prepare.data) {
-        let request = EchoRequest::parse(prepare.data).map_err(LocalError::BadEcho)?;
+    if settings.echo
+        && let Some(request) = EchoRequest::parse(prepare.data).map_err(LocalError::BadEcho)?
+    {
         return Ok(LocalDelivery::Echo { return_address: request.return_address });
     }
     Err(LocalError::NotUnderstood)

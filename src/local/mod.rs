@@ -6,5 +6,5 @@
 mod at_own_address;
 mod peer_config;
 
-pub use at_own_address::{at_own_address, LocalDelivery, LocalError, PingSettings};
-pub use peer_config::{PEER_CONFIG, PeerConfigError, peer_config};
+pub use at_own_address::{LocalDelivery, LocalError, PingSettings, at_own_address};
+pub use peer_config::{PeerConfigError, peer_config};

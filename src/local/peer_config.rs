@@ -3,23 +3,17 @@
 use crate::account::{AccountSettings, Relation};
 use crate::wire::ildcp;
 use crate::wire::ilp::Prepare;
-use crate::wire::{Address, Amount, Condition};
-
-/// The address that children ask.
-pub const PEER_CONFIG: &str = "peer.config";
+use crate::wire::{Address, Error, Timestamp};
 
 /// Why a request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerConfigError {
     /// Only children are given an address: F00.
     #[error("only a child of this node may ask for its configuration")]
     NotAChild,
-    /// The condition is not SHA-256 of 32 zero bytes: F01.
-    #[error("a peer protocol request must have the condition of 32 zero bytes")]
-    WrongCondition,
-    /// The request carries money, and there is nothing to pay for: F00.
-    #[error("a configuration request must have amount 0")]
-    WithAmount,
+    /// Not a request as RFC 31 has it: F01.
+    #[error(transparent)]
+    BadRequest(Error),
     /// The node waits for an address of its own: T00.
     #[error("this node has no address of its own yet; ask again soon")]
     NoAddressYet,
@@ -33,16 +27,12 @@ pub fn peer_config(
     prepare: &Prepare<'_>,
     asker: &AccountSettings,
     own_address: Option<&Address>,
+    now: Timestamp,
 ) -> Result<Vec<u8>, PeerConfigError> {
     if asker.relation != Relation::Child {
         return Err(PeerConfigError::NotAChild);
     }
-    if prepare.condition != Condition::PEER_PROTOCOL {
-        return Err(PeerConfigError::WrongCondition);
-    }
-    if prepare.amount != Amount::ZERO {
-        return Err(PeerConfigError::WithAmount);
-    }
+    ildcp::check_request(prepare, now).map_err(PeerConfigError::BadRequest)?;
     let own_address = own_address.ok_or(PeerConfigError::NoAddressYet)?;
     let address =
         own_address.child(asker.segment()).map_err(|_| PeerConfigError::AddressTooLong)?;
@@ -51,7 +41,7 @@ pub fn peer_config(
         asset_scale: asker.asset.scale,
         asset_code: &asker.asset.code,
     };
-    let mut data = Vec::with_capacity(response.encoded_len());
+    let mut data = Vec::new();
     response.encode(&mut data);
     Ok(data)
 }

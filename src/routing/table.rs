@@ -3,8 +3,8 @@
 //! Only depths (numbers of segments) that some prefix has are probed, so the usual lookup costs one to three probes
 //! however many routes there are. The hash is keyed, as peers choose the addresses.
 
-use std::collections::{BTreeMap, HashMap};
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -196,7 +196,8 @@ mod tests {
                 .iter()
                 .map(|(prefix, hop)| (prefix.as_str(), hop.as_str().unwrap()))
                 .collect();
-            let numbered: Vec<_> = (0..).zip(&entries).map(|(n, (prefix, _))| (*prefix, n)).collect();
+            let numbered: Vec<_> =
+                (0..).zip(&entries).map(|(n, (prefix, _))| (*prefix, n)).collect();
             let table = table(&numbered);
             for (address, expected) in case["lookups"].as_object().unwrap() {
                 // `peer.*` is never looked up: the connector answers or refuses it before.
@@ -222,13 +223,8 @@ mod tests {
         ];
         let table = RouteTable::new(candidates.map(|c| (prefix.clone(), c)), HashSeed::Fixed(1));
         let address: Address = "g.x.y".parse().unwrap();
-        let order: Vec<_> = table
-            .lookup(address.view())
-            .unwrap()
-            .candidates
-            .iter()
-            .map(|c| c.next_hop.0)
-            .collect();
+        let order: Vec<_> =
+            table.lookup(address.view()).unwrap().candidates.iter().map(|c| c.next_hop.0).collect();
         assert_eq!(order, [2, 3, 1]);
         assert_eq!(table.len(), 1);
     }

@@ -1,0 +1,153 @@
+//! Every limit has its code, and lets go of everything it refused.
+
+use std::num::NonZeroU32;
+
+use super::*;
+use crate::account::Limits;
+
+fn limited(limits: Limits) -> Net {
+    let mut alice = peer("alice");
+    alice.limits = limits;
+    net(settings(vec![alice, peer("bob")], &[("test.bob", "bob"), ("test.alice", "alice")]))
+}
+
+#[test]
+fn a_packet_above_the_maximum_is_told_the_maximum() {
+    let limits = Limits { max_packet_amount: Some(Amount(1000)), ..Limits::default() };
+    let net = limited(limits);
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    net.ask(&alice, 1, &payment("test.bob", 1001));
+    let Seen::Reject { code, data, .. } = net.read_one(&alice) else { panic!() };
+    assert_eq!(
+        (code.as_str(), data.as_slice()),
+        ("F08", &[0, 0, 0, 0, 0, 0, 3, 0xe9, 0, 0, 0, 0, 0, 0, 3, 0xe8][..])
+    );
+    net.ask(&alice, 2, &payment("test.bob", 1000));
+    net.prepare_id(&bob);
+}
+
+#[test]
+fn packets_in_flight_are_bounded_both_ways() {
+    let limits = Limits { max_packets_in_flight: 2, ..Limits::default() };
+    let net = limited(limits);
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    for id in 0..2 {
+        net.ask(&alice, id, &payment("test.bob", 1));
+    }
+    net.ask(&alice, 2, &payment("test.bob", 1));
+    assert_eq!(net.code(&alice), "T03");
+    let Seen::Prepare { id, .. } = net.read(&bob).remove(0) else { panic!() };
+    net.answer(&bob, id, &fulfill(PREIMAGE, b""));
+    assert_eq!(net.read(&alice).len(), 1);
+    net.ask(&alice, 3, &payment("test.bob", 1));
+    net.prepare_id(&bob);
+
+    for id in 0..2 {
+        net.ask(&bob, id, &payment("test.alice", 1));
+    }
+    net.ask(&bob, 2, &payment("test.alice", 1));
+    assert_eq!(net.code(&bob), "T03");
+}
+
+#[test]
+fn packets_per_second_are_bounded_and_recover() {
+    let limits = Limits { packets_per_second: NonZeroU32::new(5), ..Limits::default() };
+    let mut net = limited(limits);
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    for id in 0..7 {
+        net.ask(&alice, id, &payment("test.bob", 1));
+    }
+    assert_eq!((net.read(&alice).len(), net.read(&bob).len()), (2, 5));
+    net.pass(Duration::from_millis(200));
+    net.ask(&alice, 8, &payment("test.bob", 1));
+    net.prepare_id(&bob);
+    net.ask(&alice, 9, &payment("test.bob", 1));
+    assert_eq!(net.code(&alice), "T05");
+}
+
+#[test]
+fn the_balance_is_bounded_above_with_packets_in_flight_counted() {
+    let net = limited(Limits { max_balance: Some(20), ..Limits::default() });
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    net.ask(&alice, 1, &payment("test.bob", 12));
+    let id = net.prepare_id(&bob);
+    net.ask(&alice, 2, &payment("test.bob", 9));
+    assert_eq!(net.code(&alice), "T04");
+    net.answer(&bob, id, &fulfill(PREIMAGE, b""));
+    net.read(&alice);
+    net.ask(&alice, 3, &payment("test.bob", 9));
+    assert_eq!(net.code(&alice), "T04");
+    net.ask(&alice, 4, &payment("test.bob", 7));
+    net.prepare_id(&bob);
+    assert_eq!((net.balance("alice"), net.account("alice").held_in), (12, 7));
+}
+
+#[test]
+fn the_balance_is_bounded_below_by_what_we_may_owe() {
+    let net = limited(Limits { min_balance: Some(-10), ..Limits::default() });
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    net.ask(&bob, 1, &payment("test.alice", 6));
+    net.ask(&bob, 2, &payment("test.alice", 5));
+    assert_eq!(net.code(&bob), "T04");
+    assert_eq!(net.account("bob").held_in, 6);
+    net.prepare_id(&alice);
+}
+
+#[test]
+fn a_next_hop_that_does_not_read_is_spared() {
+    let mut bob = peer("bob");
+    bob.limits.outbox_bytes_max = 300;
+    let net = net(settings(vec![peer("alice"), bob], &[("test.bob", "bob")]));
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    let mut forwarded = 0;
+    let mut refused = 0;
+    for id in 0..20 {
+        net.ask(&alice, id, &payment("test.bob", 1));
+        match net.read(&alice).as_slice() {
+            [] => forwarded += 1,
+            [Seen::Reject { code, .. }] if code == "T03" => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((2..6).contains(&forwarded), "{forwarded}");
+    assert_eq!(forwarded + refused, 20);
+    assert_eq!(net.account("bob").held_out, i128::from(forwarded));
+    assert_eq!(net.read(&bob).len(), usize::try_from(forwarded).unwrap());
+    net.ask(&alice, 99, &payment("test.bob", 1));
+    net.prepare_id(&bob);
+}
+
+#[test]
+fn a_suspended_peer_is_refused_both_ways() {
+    let mut alice = peer("alice");
+    alice.enabled = false;
+    let net =
+        net(settings(vec![alice, peer("bob")], &[("test.bob", "bob"), ("test.alice", "alice")]));
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    net.ask(&alice, 1, &payment("test.bob", 1));
+    assert_eq!(net.code(&alice), "F00");
+    net.ask(&bob, 1, &payment("test.alice", 1));
+    assert_eq!(net.code(&bob), "T01");
+}
+
+#[test]
+fn a_stopping_node_finishes_what_it_began() {
+    let net = alice_and_bob();
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    for id in [1, 2] {
+        net.ask(&alice, id, &payment("test.bob", 10));
+    }
+    let Seen::Prepare { id, .. } = net.read(&bob).remove(0) else { panic!() };
+    net.connector.stop_admitting();
+    net.ask(&alice, 3, &payment("test.bob", 1));
+    assert_eq!(net.code(&alice), "T03");
+    net.answer(&bob, id, &fulfill(PREIMAGE, b""));
+    assert_eq!(net.read(&alice).len(), 1);
+    assert_eq!(net.connector.in_flight(), 1);
+    let exposures = net.connector.reject_pending(net.now);
+    assert_eq!(exposures.len(), 1);
+    assert_eq!((exposures[0].packets, exposures[0].amount), (1, 10));
+    assert_eq!(exposures[0].account.as_str(), "bob");
+    assert_eq!(net.code(&alice), "T00");
+    assert_eq!(net.connector.in_flight(), 0);
+}

@@ -1,0 +1,145 @@
+//! What the node answers itself.
+
+use super::*;
+use crate::wire::ping;
+
+fn with_child() -> Net {
+    let mut kid = with_asset(peer("kid"), "EUR", 4);
+    kid.relation = Relation::Child;
+    net(settings(vec![peer("alice"), kid], &[("test.alice", "alice")]))
+}
+
+#[test]
+fn a_ping_with_the_known_condition_is_fulfilled_and_paid() {
+    let net = alice_and_bob();
+    let alice = net.connect("alice");
+    net.ask(&alice, 5, &payment_with("test.node", 3, 10_000, b"hello", Condition::PING));
+    assert_eq!(
+        net.read_one(&alice),
+        Seen::Fulfill { id: RequestId(5), fulfillment: Fulfillment::PING, data: b"hello".to_vec() }
+    );
+    assert_eq!((net.balance("alice"), net.account("alice").held_in), (3, 0));
+    net.ask(&alice, 6, &payment_with("test.node.x", 3, 10_000, b"", Condition::PING));
+    assert_eq!(net.code(&alice), "F02");
+}
+
+#[test]
+fn an_echo_comes_back_as_a_pong() {
+    let net = alice_and_bob();
+    let alice = net.connect("alice");
+    let mut data = b"ECHOECHOECHOECHO\x00".to_vec();
+    data.push(16);
+    data.extend_from_slice(b"test.alice.ping1");
+    net.ask(&alice, 5, &payment_with("test.node", 3, 10_000, &data, PREIMAGE.condition()));
+    let Seen::Prepare { id, amount, expires_in_ms, destination, data, condition } =
+        net.read_one(&alice)
+    else {
+        panic!("no pong")
+    };
+    assert_eq!((amount, expires_in_ms, destination.as_str()), (3, 9_000, "test.alice.ping1"));
+    assert_eq!((data.as_slice(), condition), (&ping::ECHO_RESPONSE[..], PREIMAGE.condition()));
+    assert_eq!(net.account("alice").in_flight_from, 2, "an echo counts twice");
+    net.answer(&alice, id, &fulfill(PREIMAGE, b""));
+    assert!(matches!(net.read_one(&alice), Seen::Fulfill { id: RequestId(5), .. }));
+    assert_eq!(net.balance("alice"), 0, "what came in went out again");
+    assert_eq!(net.account("alice").in_flight_from, 0);
+}
+
+#[test]
+fn what_is_no_echo_and_no_ping_is_refused() {
+    let net = alice_and_bob();
+    let alice = net.connect("alice");
+    let echo = |rest: &[u8]| [&b"ECHOECHOECHOECHO"[..], rest].concat();
+    let check = |data: &[u8], code: &str| {
+        net.ask(&alice, 5, &payment_with("test.node", 3, 10_000, data, PREIMAGE.condition()));
+        assert_eq!(net.code(&alice), code, "{data:?}");
+    };
+    check(b"", "F06");
+    check(b"hello", "F06");
+    check(&echo(b""), "F01");
+    check(&echo(&[1]), "F01");
+    check(&echo(&[2]), "F01");
+    check(&echo(b"\x00\x09not valid"), "F01");
+    check(&echo(b"\x00\x20abc"), "F01");
+    check(&echo(b"\x00\x0bpeer.config"), "F01");
+    check(&echo(b"\x00\x09test.node"), "F01");
+    check(&echo(b"\x00\x0ctest.unknown"), "F02");
+    let report = net.account("alice");
+    assert_eq!((report.in_flight_from, report.held_in, report.balance), (0, 0, 0));
+}
+
+#[test]
+fn a_child_learns_its_address_and_others_do_not() {
+    let net = with_child();
+    let (alice, kid) = (net.connect("alice"), net.connect("kid"));
+    let request = |amount, condition| payment_with("peer.config", amount, 10_000, &[], condition);
+    net.ask(&kid, 1, &request(0, Condition::PEER_PROTOCOL));
+    let Seen::Fulfill { fulfillment, data, .. } = net.read_one(&kid) else { panic!() };
+    assert_eq!(fulfillment, Fulfillment::ZERO);
+    let mut expected = vec![13];
+    expected.extend_from_slice(b"test.node.kid\x04\x03EUR");
+    assert_eq!(data, expected);
+    net.ask(&kid, 2, &request(0, PREIMAGE.condition()));
+    assert_eq!(net.code(&kid), "F01");
+    net.ask(&kid, 3, &request(1, Condition::PEER_PROTOCOL));
+    assert_eq!(net.code(&kid), "F01");
+    net.ask(&alice, 4, &request(0, Condition::PEER_PROTOCOL));
+    assert_eq!(net.code(&alice), "F00");
+}
+
+#[test]
+fn without_an_address_children_wait_and_rejects_are_signed_all_the_same() {
+    let mut kid = peer("kid");
+    kid.relation = Relation::Child;
+    let mut nameless = settings(vec![kid], &[]);
+    nameless.address = None;
+    let net = net(nameless);
+    let kid = net.connect("kid");
+    net.ask(&kid, 1, &payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL));
+    assert_eq!(net.code(&kid), "T00");
+    net.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
+    net.ask(&kid, 2, &payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL));
+    assert!(matches!(net.read_one(&kid), Seen::Fulfill { .. }));
+    assert!(matches!(
+        net.connector.explain("test.parent.node.kid.x".parse::<Address>().unwrap().view(), net.now),
+        Explanation::Forward { .. }
+    ));
+}
+
+#[test]
+fn requests_of_the_nodes_own_are_answered_exactly_once() {
+    let mut net = alice_and_bob();
+    let answers = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let ask = |net: &Net| {
+        let answers = answers.clone();
+        let packet = payment_with("peer.config", 0, 5_000, &[], PREIMAGE.condition());
+        let Packet::Prepare(prepare) = Packet::parse(&packet).unwrap() else { panic!() };
+        let to = "bob".parse().unwrap();
+        net.connector.originate(&to, &prepare, net.now, move |answer| answers.lock().push(answer));
+    };
+    let codes = || -> Vec<String> {
+        answers
+            .lock()
+            .drain(..)
+            .map(|answer| match answer {
+                crate::link::OwnAnswer::Fulfilled { data, .. } => String::from_utf8(data).unwrap(),
+                crate::link::OwnAnswer::Rejected { code, .. } => code.to_string(),
+            })
+            .collect()
+    };
+    ask(&net);
+    assert_eq!(codes(), ["T01"], "not connected");
+    let bob = net.connect("bob");
+    ask(&net);
+    let id = net.prepare_id(&bob);
+    net.answer(&bob, id, &fulfill(PREIMAGE, b"fine"));
+    net.answer(&bob, id, &fulfill(PREIMAGE, b"fine"));
+    assert_eq!(codes(), ["fine"]);
+    ask(&net);
+    net.prepare_id(&bob);
+    net.pass(Duration::from_secs(5));
+    assert_eq!(codes(), ["R00"]);
+    ask(&net);
+    net.lose(&bob);
+    assert_eq!(codes(), ["T01"], "lost before it was written");
+}

@@ -1,0 +1,172 @@
+//! Sessions are lost and replaced; packets are not (D5).
+
+use super::*;
+
+#[test]
+fn what_was_not_written_is_rejected_at_once_and_the_rest_may_still_be_answered() {
+    let mut net = alice_and_bob();
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    net.ask(&alice, 1, &payment("test.bob", 1));
+    let written = net.prepare_id(&bob);
+    net.ask(&alice, 2, &payment("test.bob", 2));
+    net.lose(&bob);
+    assert!(
+        matches!(net.read_one(&alice), Seen::Reject { id: RequestId(2), code, .. } if code == "T01")
+    );
+    net.ask(&alice, 3, &payment("test.bob", 3));
+    assert_eq!(net.code(&alice), "T01");
+    let bob = net.connect("bob");
+    net.answer(&bob, written, &fulfill(PREIMAGE, b""));
+    assert!(matches!(net.read_one(&alice), Seen::Fulfill { id: RequestId(1), .. }));
+    assert_eq!((net.balance("alice"), net.balance("bob")), (1, -1));
+    net.ask(&alice, 4, &payment("test.bob", 4));
+    net.prepare_id(&bob);
+    net.lose(&bob);
+    net.pass(Duration::from_secs(10));
+    assert_eq!(net.code(&alice), "R00");
+    assert_eq!(net.account("bob").held_out, 0);
+}
+
+#[test]
+fn a_prepare_of_which_one_byte_was_written_counts_as_written() {
+    let net = alice_and_bob();
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    for id in [1, 2] {
+        net.ask(&alice, id, &payment("test.bob", 1));
+    }
+    let mut first = true;
+    let mut written = 0;
+    let write = |_: &[u8]| {
+        if std::mem::take(&mut first) { Poll::Ready(Ok(1)) } else { Poll::Pending }
+    };
+    assert!(bob.outbox.write_to(write, &mut written).is_pending());
+    net.lose(&bob);
+    assert!(matches!(net.read_one(&alice), Seen::Reject { id: RequestId(2), .. }));
+    assert_eq!(net.connector.in_flight(), 1);
+}
+
+#[test]
+fn requests_go_out_on_the_dialled_session_and_answers_where_they_were_asked() {
+    let net = alice_and_bob();
+    let alice = net.connect("alice");
+    let accepted = net.connect_as("bob", Side::Accepted);
+    let dialled = net.connect_as("bob", Side::Dialled);
+    net.ask(&alice, 1, &payment("test.bob", 1));
+    let id = net.prepare_id(&dialled);
+    net.answer(&accepted, id, &fulfill(PREIMAGE, b""));
+    assert_eq!(net.read(&alice).len(), 1, "an answer is taken from any session of the account");
+    net.ask(&accepted, 2, &payment("test.node.x", 1));
+    assert_eq!(net.code(&accepted), "F02");
+    assert!(net.read(&dialled).is_empty());
+    net.lose(&dialled);
+    net.ask(&alice, 3, &payment("test.bob", 1));
+    net.prepare_id(&accepted);
+}
+
+#[test]
+fn an_answer_whose_session_is_gone_takes_the_other_one() {
+    let net = alice_and_bob();
+    let bob = net.connect("bob");
+    let accepted = net.connect_as("alice", Side::Accepted);
+    let dialled = net.connect_as("alice", Side::Dialled);
+    for id in [1, 2] {
+        net.ask(&accepted, id, &payment("test.bob", 1));
+    }
+    net.ask(&dialled, 2, &payment("test.bob", 1));
+    let ids: Vec<_> = net
+        .read(&bob)
+        .into_iter()
+        .map(|seen| match seen {
+            Seen::Prepare { id, .. } => id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    net.lose(&accepted);
+    net.answer(&bob, ids[0], &fulfill(PREIMAGE, b"1"));
+    net.answer(&bob, ids[1], &fulfill(PREIMAGE, b"2"));
+    let seen = net.read(&dialled);
+    assert!(matches!(seen.as_slice(), [Seen::Fulfill { id: RequestId(1), .. }]), "{seen:?}");
+    assert_eq!(net.account("alice").stats.dropped_answers, 1, "id 2 is in flight there");
+    net.answer(&bob, ids[2], &fulfill(PREIMAGE, b"3"));
+    assert!(matches!(net.read_one(&dialled), Seen::Fulfill { id: RequestId(2), .. }));
+    assert_eq!(net.balance("alice"), 3, "what the peer fulfilled is owed, whoever heard of it");
+    assert_eq!(net.account("alice").in_flight_from, 0);
+}
+
+#[test]
+fn answers_that_were_not_written_move_to_the_other_session() {
+    let net = alice_and_bob();
+    let accepted = net.connect_as("alice", Side::Accepted);
+    let dialled = net.connect_as("alice", Side::Dialled);
+    net.ask(&accepted, 1, &payment("test.nowhere", 1));
+    net.lose(&accepted);
+    assert!(matches!(net.read_one(&dialled), Seen::Reject { id: RequestId(1), .. }));
+    net.ask(&dialled, 2, &payment("test.nowhere", 1));
+    let accepted = net.connect_as("alice", Side::Accepted);
+    net.lose(&dialled);
+    assert!(
+        matches!(net.read_one(&accepted), Seen::Reject { id: RequestId(2), .. }),
+        "unmasked on the way"
+    );
+    net.ask(&accepted, 3, &payment("test.nowhere", 1));
+    net.lose(&accepted);
+    assert_eq!(net.account("alice").stats.dropped_answers, 1);
+}
+
+#[test]
+fn a_second_login_replaces_the_first() {
+    let net = alice_and_bob();
+    let alice = net.connect("alice");
+    let old = net.connect("bob");
+    net.ask(&alice, 1, &payment("test.bob", 1));
+    let id = net.prepare_id(&old);
+    let new = net.connect("bob");
+    assert_eq!(
+        old.outbox.close_asked().map(|order| (order.code, order.reason)),
+        Some((1008, "replaced"))
+    );
+    net.lose(&old);
+    assert!(net.account("bob").sessions.len() == 1 && new.account.is_connected());
+    net.answer(&new, id, &fulfill(PREIMAGE, b""));
+    assert_eq!(net.read(&alice).len(), 1);
+    net.ask(&alice, 2, &payment("test.bob", 1));
+    net.prepare_id(&new);
+}
+
+#[test]
+fn a_reload_keeps_balances_and_packets_in_flight() {
+    let net = alice_and_bob();
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    net.ask(&alice, 1, &payment("test.bob", 10));
+    let id = net.prepare_id(&bob);
+
+    net.connector
+        .apply(settings(vec![peer("carl"), peer("alice")], &[("test.carl", "carl")]))
+        .unwrap();
+    assert!(net.account("bob").removed);
+    net.ask(&alice, 2, &payment("test.bob", 10));
+    assert_eq!(net.code(&alice), "F02");
+    net.answer(&bob, id, &fulfill(PREIMAGE, b""));
+    assert_eq!(net.read(&alice).len(), 1, "what was in flight is still answered");
+    net.ask(&bob, 1, &payment("test.alice", 1));
+    assert_eq!(net.code(&bob), "F00");
+    let carl = net.connect("carl");
+    net.ask(&alice, 3, &payment("test.carl", 1));
+    net.prepare_id(&carl);
+
+    net.connector
+        .apply(settings(vec![peer("bob"), peer("alice")], &[("test.bob", "bob")]))
+        .unwrap();
+    assert_eq!((net.balance("bob"), net.balance("alice")), (-10, 10));
+    net.ask(&alice, 4, &payment("test.bob", 1));
+    net.prepare_id(&bob);
+
+    let wrong = net.connector.apply(settings(vec![peer("bob")], &[("test.x", "nobody")]));
+    assert!(matches!(wrong, Err(BuildError::UnknownNextHop { .. })));
+    let other_asset = settings(vec![with_asset(peer("bob"), "EUR", 2)], &[]);
+    assert_eq!(
+        net.connector.apply(other_asset),
+        Err(BuildError::AssetInUse("bob".parse().unwrap()))
+    );
+    assert_eq!(net.balance("bob"), -10, "an error changes nothing");
+}
