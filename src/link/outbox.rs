@@ -309,7 +309,7 @@ mod tests {
     }
 
     fn put(outbox: &Outbox, kind: FrameKind, id: u32) -> bool {
-        let fulfill = Fulfill { fulfillment: Fulfillment([id as u8; 32]), data: b"data" };
+        let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
         outbox.put_packet(kind, RequestId(id), &Packet::Fulfill(fulfill))
     }
 
