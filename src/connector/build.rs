@@ -33,7 +33,7 @@ pub enum BuildError {
         /// Its next hop.
         next_hop: AccountId,
     },
-    /// More than [`ASSETS_MAX`] assets.
+    /// More different assets than one node trades in.
     #[error("more than {ASSETS_MAX} different assets and scales")]
     TooManyAssets,
     /// A factor without an exact value.

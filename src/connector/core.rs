@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::account::Account;
 use super::build::{BuildError, Registry};
 use super::packet_log::PacketLog;
+use super::pongs::Pongs;
 use super::refusal::Refusal;
 use super::settings::ConnectorSettings;
 use super::snapshot::Snapshot;
@@ -29,6 +30,7 @@ pub struct Connector {
     /// No pending Prepare of any account is due before this (nanoseconds).
     pub(super) next_deadline: AtomicU64,
     pub(super) hash_state: RandomState,
+    pub(super) pongs: Pongs,
     seed: HashSeed,
 }
 
@@ -63,6 +65,7 @@ impl Connector {
             stopping: AtomicBool::new(false),
             next_deadline: AtomicU64::new(Mono::MAX.0),
             hash_state: seed.state(),
+            pongs: Pongs::default(),
             seed,
         }))
     }

@@ -12,6 +12,7 @@ mod build;
 mod core;
 mod forward;
 mod packet_log;
+mod pongs;
 mod prepare;
 mod refusal;
 mod report;

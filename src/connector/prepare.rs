@@ -143,6 +143,13 @@ impl Turn<'_> {
         asker: &mut Asker,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
+        if ping::is_echo_response(prepare.data)
+            && let Some(fulfillment) = self.connector.pongs.take(&prepare.condition)
+        {
+            self.reserve(from, asker, prepare.amount)?;
+            self.fulfill_here(asker, prepare, Fulfill { fulfillment, data: &[] });
+            return Ok(());
+        }
         match local::at_own_address(prepare, self.snapshot.ping).map_err(Refusal::Local)? {
             LocalDelivery::Ping { data } => {
                 self.reserve(from, asker, prepare.amount)?;

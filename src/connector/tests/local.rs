@@ -143,3 +143,17 @@ fn requests_of_the_nodes_own_are_answered_exactly_once() {
     net.lose(&bob);
     assert_eq!(codes(), ["T01"], "lost before it was written");
 }
+
+#[test]
+fn a_pong_that_was_asked_for_is_fulfilled_once() {
+    let net = alice_and_bob();
+    let alice = net.connect("alice");
+    let pong = payment_with("test.node", 0, 10_000, ping::ECHO_RESPONSE, PREIMAGE.condition());
+    net.ask(&alice, 1, &pong);
+    assert_eq!(net.code(&alice), "F01");
+    assert!(net.connector.expect_pong(PREIMAGE));
+    net.ask(&alice, 2, &pong);
+    assert!(matches!(net.read_one(&alice), Seen::Fulfill { fulfillment: PREIMAGE, .. }));
+    net.ask(&alice, 3, &pong);
+    assert_eq!(net.code(&alice), "F01");
+}
