@@ -1,0 +1,200 @@
+//! When a session has been silent too long, and when it takes nothing any more. No IO and no timer: the driver tells
+//! what arrived and what was written, asks when to look again, and does what it is told.
+//!
+//! Silence is answered by a WebSocket ping (RFC 6455 5.5.2), as `ilp-plugin-btp` does. *Any* byte counts as a sign of
+//! life, not only the pong: a peer that is sending is alive, and its pong may stand behind much data.
+
+use std::time::Duration;
+
+use crate::time::Mono;
+
+/// The three lengths of time of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepAliveSettings {
+    /// Silence after which a ping is sent.
+    pub interval: Duration,
+    /// How long after a ping the first byte must have arrived.
+    pub timeout: Duration,
+    /// How long what we have to say may wait without one byte being taken.
+    pub write_stall: Duration,
+}
+
+/// D20.
+impl Default for KeepAliveSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(20),
+            timeout: Duration::from_secs(10),
+            write_stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What one session has said and taken of late.
+#[derive(Debug)]
+pub struct KeepAlive {
+    settings: KeepAliveSettings,
+    heard_at: Mono,
+    pinged_at: Option<Mono>,
+    /// Something has been waiting since then and not one byte of it was taken.
+    stalled_at: Option<Mono>,
+}
+
+/// What is due now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing; ask again at [`KeepAlive::next_look`].
+    Nothing,
+    /// Send a ping.
+    Ping,
+    /// The session is lost.
+    Lost(Loss),
+}
+
+/// Why a session counts as lost though its socket is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Not one byte after a ping.
+    Silent,
+    /// It takes no bytes.
+    Stalled,
+}
+
+impl KeepAlive {
+    /// A session that begins now.
+    pub fn new(settings: KeepAliveSettings, now: Mono) -> Self {
+        Self { settings, heard_at: now, pinged_at: None, stalled_at: None }
+    }
+
+    /// Bytes arrived; or, while we do not read (D19), bytes were taken.
+    pub fn heard(&mut self, now: Mono) {
+        self.heard_at = now;
+        self.pinged_at = None;
+    }
+
+    /// An attempt to write took `bytes` and left something `waiting`, or nothing.
+    pub fn wrote(&mut self, bytes: usize, waiting: bool, now: Mono) {
+        self.stalled_at = match (waiting, bytes, self.stalled_at) {
+            (false, ..) => None,
+            (true, 0, Some(since)) => Some(since),
+            (true, ..) => Some(now),
+        };
+    }
+
+    /// When to ask [`Self::due`] again. It moves later with every byte heard; looking too early does no harm.
+    pub fn next_look(&self) -> Mono {
+        let silence = match self.pinged_at {
+            Some(pinged_at) => pinged_at.after(self.settings.timeout),
+            None => self.heard_at.after(self.settings.interval),
+        };
+        match self.stalled_at {
+            Some(since) => silence.min(since.after(self.settings.write_stall)),
+            None => silence,
+        }
+    }
+
+    /// What is due. A [`Due::Ping`] counts as sent.
+    pub fn due(&mut self, now: Mono) -> Due {
+        if self.stalled_at.is_some_and(|since| now >= since.after(self.settings.write_stall)) {
+            return Due::Lost(Loss::Stalled);
+        }
+        match self.pinged_at {
+            Some(pinged_at) if now >= pinged_at.after(self.settings.timeout) => {
+                Due::Lost(Loss::Silent)
+            }
+            None if now >= self.heard_at.after(self.settings.interval) => {
+                self.pinged_at = Some(now);
+                Due::Ping
+            }
+            _ => Due::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    enum At {
+        Heard(u64),
+        /// Seconds, bytes taken, whether some are left.
+        Wrote(u64, usize, bool),
+        /// Seconds, what is due, and when to look next (seconds).
+        Look(u64, Due, u64),
+    }
+    use At::{Heard, Look, Wrote};
+
+    fn seconds(seconds: u64) -> Mono {
+        Mono(seconds * 1_000_000_000)
+    }
+
+    fn check(story: &[At]) {
+        let mut keep_alive = KeepAlive::new(KeepAliveSettings::default(), seconds(0));
+        for (index, step) in story.iter().enumerate() {
+            match *step {
+                Heard(at) => keep_alive.heard(seconds(at)),
+                Wrote(at, bytes, waiting) => keep_alive.wrote(bytes, waiting, seconds(at)),
+                Look(at, due, next) => {
+                    assert_eq!(keep_alive.due(seconds(at)), due, "step {index}");
+                    if !matches!(due, Due::Lost(_)) {
+                        assert_eq!(keep_alive.next_look(), seconds(next), "step {index}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_silent_peer_is_pinged_then_lost() {
+        check(&[
+            Look(19, Due::Nothing, 20),
+            Look(20, Due::Ping, 30),
+            Look(29, Due::Nothing, 30),
+            Look(30, Due::Lost(Loss::Silent), 0),
+        ]);
+    }
+
+    #[test]
+    fn any_byte_is_a_sign_of_life() {
+        check(&[
+            Heard(15),
+            Look(20, Due::Nothing, 35),
+            Look(35, Due::Ping, 45),
+            Heard(44),
+            Look(45, Due::Nothing, 64),
+            Look(64, Due::Ping, 74),
+            Look(74, Due::Lost(Loss::Silent), 0),
+        ]);
+    }
+
+    #[test]
+    fn who_takes_nothing_is_lost_even_if_it_talks() {
+        check(&[
+            Wrote(1, 0, true),
+            Heard(10),
+            Wrote(11, 0, true),
+            Look(20, Due::Nothing, 30),
+            Heard(29),
+            Look(30, Due::Nothing, 31),
+            Look(31, Due::Lost(Loss::Stalled), 0),
+        ]);
+    }
+
+    #[test]
+    fn who_takes_a_little_is_slow_but_not_lost() {
+        check(&[
+            Wrote(1, 0, true),
+            Heard(25),
+            Wrote(30, 1, true),
+            Look(31, Due::Nothing, 45),
+            Wrote(40, 100, false),
+            Look(44, Due::Nothing, 45),
+            Heard(50),
+            Wrote(59, 0, true),
+            Heard(69),
+            Look(88, Due::Nothing, 89),
+            // Both are due: the stall is the more certain of the two.
+            Look(89, Due::Lost(Loss::Stalled), 0),
+        ]);
+    }
+}

@@ -1,0 +1,43 @@
+//! The limits and lengths of time of this room, with the defaults of the house.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::keepalive::KeepAliveSettings;
+
+/// What bounds a session, before and after it is authenticated. The same for every session of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BtpSettings {
+    /// From the accepted (or connected) socket to the end of authentication: TLS, WebSocket handshake and BTP `auth`.
+    pub auth_timeout: Duration,
+    /// For resolving a host name and connecting to it.
+    pub connect_timeout: Duration,
+    /// Silence, pings and stalled writes.
+    pub keep_alive: KeepAliveSettings,
+    /// Accepted sockets that have not authenticated yet. More are closed at once.
+    pub unauthenticated_max: usize,
+    /// The longest WebSocket message, in bytes, and so the longest BTP frame.
+    pub message_bytes_max: usize,
+    /// A certificate authority beside those of the operating system, for `wss://` peers. PEM.
+    pub tls_ca_file: Option<PathBuf>,
+}
+
+impl Default for BtpSettings {
+    fn default() -> Self {
+        Self {
+            auth_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(10),
+            keep_alive: KeepAliveSettings::default(),
+            unauthenticated_max: 1024,
+            message_bytes_max: 64 * 1024,
+            tls_ca_file: None,
+        }
+    }
+}
+
+/// Unreadable frames and text frames within [`UNREADABLE_WINDOW`] that close a session.
+pub const UNREADABLE_MAX: usize = 16;
+/// See [`UNREADABLE_MAX`].
+pub const UNREADABLE_WINDOW: Duration = Duration::from_secs(60);
+/// How long the end of a session waits for the peer to take what was said and to answer the close frame.
+pub const CLOSE_LINGER: Duration = Duration::from_secs(1);
