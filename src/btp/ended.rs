@@ -1,0 +1,80 @@
+//! How a session ended, for the event, the log line and the peer's state.
+
+use std::fmt;
+
+use super::keepalive::Loss;
+
+/// RFC 6455 7.4.1: the endpoint goes away.
+pub const GOING_AWAY: u16 = 1001;
+/// The peer broke the WebSocket protocol.
+pub(super) const PROTOCOL_ERROR: u16 = 1002;
+/// A text message is not UTF-8.
+pub(super) const NOT_UTF8: u16 = 1007;
+/// The peer violates a policy: a refused login, a replaced session, too many unreadable frames.
+pub const POLICY: u16 = 1008;
+/// A message is longer than we read.
+pub(super) const TOO_BIG: u16 = 1009;
+/// Never on the wire: stands for "without a close frame".
+const ABNORMAL: u16 = 1006;
+/// Never on the wire: stands for a close frame without a code.
+const NO_CODE: u16 = 1005;
+
+/// The reason that a session hears which a newer one replaced.
+pub const REPLACED: &str = "replaced";
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The peer sent a close frame.
+    ByPeer {
+        /// Its code.
+        code: Option<u16>,
+        /// Its reason, escaped and truncated.
+        reason: String,
+    },
+    /// We sent a close frame.
+    ByUs {
+        /// Its code.
+        code: u16,
+        /// Its reason.
+        reason: &'static str,
+    },
+    /// The connection broke.
+    Broken(String),
+    /// The connection is there but the peer is not.
+    Lost(Loss),
+}
+
+impl Ended {
+    /// The close code; 1005 and 1006 as RFC 6455 7.1.5 has it where there was none.
+    pub fn code(&self) -> u16 {
+        match self {
+            Ended::ByPeer { code, .. } => code.unwrap_or(NO_CODE),
+            Ended::ByUs { code, .. } => *code,
+            Ended::Broken(_) | Ended::Lost(_) => ABNORMAL,
+        }
+    }
+
+    /// Why, in words.
+    pub fn reason(&self) -> String {
+        match self {
+            Ended::ByPeer { reason, .. } if reason.is_empty() => "closed by the peer".to_owned(),
+            Ended::ByPeer { reason, .. } => format!("closed by the peer: {reason}"),
+            Ended::ByUs { reason, .. } => format!("closed by us: {reason}"),
+            Ended::Broken(reason) => reason.clone(),
+            Ended::Lost(Loss::Silent) => "no sign of life from the peer".to_owned(),
+            Ended::Lost(Loss::Stalled) => "the peer takes no data".to_owned(),
+        }
+    }
+
+    /// Whether the peer closed because a newer session of ours took this one's place (D5).
+    pub(super) fn is_replaced_by_peer(&self) -> bool {
+        matches!(self, Ended::ByPeer { code: Some(POLICY), reason } if reason == REPLACED)
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.reason(), self.code())
+    }
+}

@@ -1,0 +1,506 @@
+//! What becomes of each peer's connection: its state, its counters, and an event for every change.
+//!
+//! A peer may have two sessions at once (both sides dialled) and may be dialled while it is connected. All of that is
+//! folded into one state here, so that events, health and metrics speak of *peers*: connected with the first session,
+//! disconnected with the last. Every event is logged once, at the place where it happens. Listeners get copies through a
+//! bounded channel: a slow one loses the oldest and is told how many; it holds nobody up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::broadcast;
+
+use super::ended::Ended;
+use crate::account::AccountId;
+use crate::time::Mono;
+
+/// Events that a listener may lag behind.
+const EVENTS_MAX: usize = 1024;
+/// A peer's mistakes are logged this often at most.
+const MISTAKES_INTERVAL: Duration = Duration::from_secs(60);
+
+/// One change of one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerEvent {
+    /// Whose.
+    pub peer: AccountId,
+    /// What.
+    pub change: PeerChange,
+}
+
+/// What can happen to a peer's connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerChange {
+    /// A series of attempts to reach the peer begins.
+    Connecting,
+    /// The first session is authenticated.
+    Connected,
+    /// The last session ended.
+    Disconnected(Ended),
+    /// The peer refused our name or token. Once until something else happens.
+    AuthenticationFailed(String),
+    /// The quick attempts are used up; slow ones go on.
+    RetriesExhausted,
+}
+
+/// How a peer's connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PeerState {
+    /// It has not dialled us yet.
+    Waiting,
+    /// We are trying to reach it.
+    Connecting,
+    /// At least one session is up.
+    Connected,
+    /// The last session ended.
+    Disconnected,
+    /// It refused our name or token; we go on trying.
+    AuthenticationFailed,
+    /// The quick attempts are used up; slow ones go on.
+    Down,
+    /// Switched off by `enabled: false`.
+    Suspended,
+}
+
+impl PeerState {
+    /// As it is spelled in JSON and in log lines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PeerState::Waiting => "waiting",
+            PeerState::Connecting => "connecting",
+            PeerState::Connected => "connected",
+            PeerState::Disconnected => "disconnected",
+            PeerState::AuthenticationFailed => "authenticationFailed",
+            PeerState::Down => "down",
+            PeerState::Suspended => "suspended",
+        }
+    }
+}
+
+/// A plain copy of what is known of one peer's connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerSnapshot {
+    /// Who.
+    pub id: AccountId,
+    /// How it stands.
+    pub state: PeerState,
+    /// Since when.
+    pub since: SystemTime,
+    /// What went wrong last, while it is not connected.
+    pub last_error: Option<String>,
+    /// Authenticated sessions that are up.
+    pub sessions: usize,
+    /// How often what.
+    pub counts: PeerCounts,
+}
+
+/// Counters of one peer's sessions, from the start of the process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PeerCounts {
+    /// Sessions that were authenticated.
+    pub sessions: u64,
+    /// Times that it was connected again after it had been disconnected.
+    pub reconnects: u64,
+    /// Attempts to reach it that failed.
+    pub failed_attempts: u64,
+    /// Attempts that it refused, for our name or token.
+    pub authentication_failures: u64,
+    /// Its frames that nobody could read.
+    pub unreadable_frames: u64,
+    /// Its frames that were answered with a BTP ERROR.
+    pub refused_frames: u64,
+}
+
+/// All peers of a node.
+#[derive(Debug)]
+pub struct Peers {
+    peers: RwLock<BTreeMap<AccountId, Arc<PeerStatus>>>,
+    events: broadcast::Sender<PeerEvent>,
+}
+
+/// One peer. Kept by its sessions and by the loop that dials it.
+#[derive(Debug)]
+pub struct PeerStatus {
+    id: AccountId,
+    events: broadcast::Sender<PeerEvent>,
+    inner: Mutex<Inner>,
+    unreadable_frames: AtomicU64,
+    refused_frames: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: PeerState,
+    since: SystemTime,
+    last_error: Option<String>,
+    sessions: usize,
+    was_connected: bool,
+    counts: PeerCounts,
+    /// When a line about its mistakes was logged last, and how many there were since.
+    mistakes_logged_at: Option<Mono>,
+    mistakes: u64,
+}
+
+/// A peer's mistake that costs it nothing but a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mistake {
+    /// A text message, or a frame that is not BTP.
+    Unreadable,
+    /// A frame that was answered with an ERROR.
+    Refused,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { peers: RwLock::default(), events: broadcast::Sender::new(EVENTS_MAX) }
+    }
+}
+
+impl Peers {
+    /// The peer of this name, which begins as [`PeerState::Waiting`].
+    pub fn status(&self, id: &AccountId) -> Arc<PeerStatus> {
+        if let Some(known) = self.peers.read().get(id) {
+            return Arc::clone(known);
+        }
+        let mut peers = self.peers.write();
+        let status = peers
+            .entry(id.clone())
+            .or_insert_with(|| Arc::new(PeerStatus::new(id.clone(), self.events.clone())));
+        Arc::clone(status)
+    }
+
+    /// Forgets a peer that was removed from the configuration. Sessions that still end report to nobody.
+    pub fn forget(&self, id: &AccountId) {
+        self.peers.write().remove(id);
+    }
+
+    /// Everything about everyone, by name.
+    pub fn snapshot(&self) -> Vec<PeerSnapshot> {
+        self.peers.read().values().map(|status| status.snapshot()).collect()
+    }
+
+    /// Events from now on. A listener that falls [`EVENTS_MAX`] behind loses the oldest and is told so.
+    pub fn subscribe(&self) -> broadcast::Receiver<PeerEvent> {
+        self.events.subscribe()
+    }
+}
+
+impl PeerStatus {
+    fn new(id: AccountId, events: broadcast::Sender<PeerEvent>) -> Self {
+        let inner = Inner {
+            state: PeerState::Waiting,
+            since: SystemTime::now(),
+            last_error: None,
+            sessions: 0,
+            was_connected: false,
+            counts: PeerCounts::default(),
+            mistakes_logged_at: None,
+            mistakes: 0,
+        };
+        Self {
+            id,
+            events,
+            inner: Mutex::new(inner),
+            unreadable_frames: AtomicU64::new(0),
+            refused_frames: AtomicU64::new(0),
+        }
+    }
+
+    /// Whose status this is.
+    pub fn id(&self) -> &AccountId {
+        &self.id
+    }
+
+    /// How the peer stands now.
+    pub fn snapshot(&self) -> PeerSnapshot {
+        let inner = self.inner.lock();
+        PeerSnapshot {
+            id: self.id.clone(),
+            state: inner.state,
+            since: inner.since,
+            last_error: inner.last_error.clone(),
+            sessions: inner.sessions,
+            counts: PeerCounts {
+                unreadable_frames: self.unreadable_frames.load(Ordering::Relaxed),
+                refused_frames: self.refused_frames.load(Ordering::Relaxed),
+                ..inner.counts
+            },
+        }
+    }
+
+    /// The peer was switched off, or on again (`enabled`). Its sessions are closed by whoever switches.
+    pub fn suspend(&self, suspended: bool) {
+        let mut inner = self.inner.lock();
+        match (suspended, inner.state) {
+            (true, _) => inner.go(PeerState::Suspended),
+            (false, PeerState::Suspended) => inner.go(PeerState::Waiting),
+            (false, _) => {}
+        }
+    }
+
+    /// An attempt to reach the peer begins. The first of a series is an event.
+    pub(super) fn attempt(&self, target: &str) {
+        let mut inner = self.inner.lock();
+        if matches!(inner.state, PeerState::Waiting | PeerState::Disconnected) {
+            inner.go(PeerState::Connecting);
+            tracing::info!(peer = %self.id, target_url = target, "connecting");
+            self.tell(PeerChange::Connecting);
+        } else {
+            tracing::debug!(peer = %self.id, target_url = target, "connecting again");
+        }
+    }
+
+    /// An attempt failed. `refused`: by the peer, for our name or token.
+    pub(super) fn attempt_failed(&self, error: &str, refused: bool, next: Duration) {
+        let mut inner = self.inner.lock();
+        inner.counts.failed_attempts += 1;
+        inner.counts.authentication_failures += u64::from(refused);
+        inner.last_error = Some(error.to_owned());
+        let next_s = next.as_secs_f32();
+        match (inner.state, refused) {
+            (PeerState::Connecting | PeerState::AuthenticationFailed, false) => {
+                inner.go(PeerState::Connecting);
+                tracing::warn!(peer = %self.id, error, next_attempt_s = next_s, "cannot connect");
+            }
+            (PeerState::Connecting, true) => {
+                inner.go(PeerState::AuthenticationFailed);
+                tracing::warn!(peer = %self.id, error, next_attempt_s = next_s, "authentication failed");
+                self.tell(PeerChange::AuthenticationFailed(error.to_owned()));
+            }
+            // Down, or the same refusal again, or another session is up meanwhile.
+            _ => {
+                tracing::debug!(peer = %self.id, error, refused, next_attempt_s = next_s, "cannot connect");
+            }
+        }
+    }
+
+    /// The quick attempts are used up.
+    pub(super) fn exhausted(&self) {
+        let mut inner = self.inner.lock();
+        if inner.sessions == 0 && inner.state != PeerState::Suspended {
+            inner.go(PeerState::Down);
+            tracing::warn!(
+                peer = %self.id,
+                error = inner.last_error.as_deref().unwrap_or_default(),
+                "retries exhausted: the peer is down, slow attempts go on"
+            );
+            self.tell(PeerChange::RetriesExhausted);
+        }
+    }
+
+    /// A session was authenticated.
+    pub(super) fn session_up(&self, side: &'static str, remote: &str) {
+        let mut inner = self.inner.lock();
+        inner.sessions += 1;
+        inner.counts.sessions += 1;
+        if inner.sessions > 1 {
+            tracing::debug!(peer = %self.id, side, remote, sessions = inner.sessions, "another session");
+            return;
+        }
+        inner.counts.reconnects += u64::from(inner.was_connected);
+        inner.was_connected = true;
+        inner.last_error = None;
+        inner.go(PeerState::Connected);
+        tracing::info!(peer = %self.id, side, remote, "connected");
+        self.tell(PeerChange::Connected);
+    }
+
+    /// An authenticated session ended.
+    pub(super) fn session_down(&self, side: &'static str, ended: &Ended) {
+        let mut inner = self.inner.lock();
+        inner.sessions = inner.sessions.saturating_sub(1);
+        let (code, reason) = (ended.code(), ended.reason());
+        if inner.sessions > 0 {
+            tracing::debug!(peer = %self.id, side, code, reason, sessions = inner.sessions, "a session ended");
+            return;
+        }
+        inner.last_error = Some(ended.to_string());
+        if inner.state != PeerState::Suspended {
+            inner.go(PeerState::Disconnected);
+        }
+        tracing::info!(peer = %self.id, side, code, reason, "disconnected");
+        self.tell(PeerChange::Disconnected(ended.clone()));
+    }
+
+    /// Counts a mistake. The first is logged, and then one line a minute tells how many there were.
+    pub(super) fn mistake(&self, mistake: Mistake, what: &str, now: Mono) {
+        let counter = match mistake {
+            Mistake::Unreadable => &self.unreadable_frames,
+            Mistake::Refused => &self.refused_frames,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let mut inner = self.inner.lock();
+        inner.mistakes += 1;
+        if inner.mistakes_logged_at.is_none_or(|at| now.since(at) >= MISTAKES_INTERVAL) {
+            inner.mistakes_logged_at = Some(now);
+            let count = std::mem::take(&mut inner.mistakes);
+            tracing::debug!(peer = %self.id, count, what, "frames refused since the last such line");
+        }
+    }
+
+    fn tell(&self, change: PeerChange) {
+        // Fails only if nobody listens.
+        let _ = self.events.send(PeerEvent { peer: self.id.clone(), change });
+    }
+}
+
+impl Inner {
+    fn go(&mut self, state: PeerState) {
+        if self.state != state {
+            self.state = state;
+            self.since = SystemTime::now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    enum Step {
+        Attempt,
+        Failed,
+        Refused,
+        Exhausted,
+        Up,
+        Down,
+        Suspend(bool),
+    }
+    use Step::{Attempt, Down, Exhausted, Failed, Refused, Suspend, Up};
+
+    /// Each step with the state after it and the event that it causes.
+    fn check(story: &[(Step, PeerState, &str)]) {
+        let peers = Peers::default();
+        let mut events = peers.subscribe();
+        let status = peers.status(&"bob".parse().unwrap());
+        for (index, (step, state, event)) in story.iter().enumerate() {
+            match step {
+                Attempt => status.attempt("ws://b/"),
+                Failed => status.attempt_failed("connection refused", false, Duration::ZERO),
+                Refused => status.attempt_failed("F00", true, Duration::ZERO),
+                Exhausted => status.exhausted(),
+                Up => status.session_up("dialled", "b"),
+                Down => status.session_down("dialled", &Ended::Broken("reset".to_owned())),
+                Suspend(suspended) => status.suspend(*suspended),
+            }
+            assert_eq!(status.snapshot().state, *state, "step {index}");
+            let told = match events.try_recv() {
+                Ok(PeerEvent { change, .. }) => match change {
+                    PeerChange::Connecting => "connecting",
+                    PeerChange::Connected => "connected",
+                    PeerChange::Disconnected(_) => "disconnected",
+                    PeerChange::AuthenticationFailed(_) => "refused",
+                    PeerChange::RetriesExhausted => "exhausted",
+                },
+                Err(_) => "",
+            };
+            assert_eq!(told, *event, "step {index}");
+            assert!(events.try_recv().is_err(), "one event at most, step {index}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_comes_and_goes() {
+        check(&[
+            (Attempt, PeerState::Connecting, "connecting"),
+            (Failed, PeerState::Connecting, ""),
+            (Attempt, PeerState::Connecting, ""),
+            (Up, PeerState::Connected, "connected"),
+            (Down, PeerState::Disconnected, "disconnected"),
+            (Attempt, PeerState::Connecting, "connecting"),
+            (Failed, PeerState::Connecting, ""),
+            (Exhausted, PeerState::Down, "exhausted"),
+            (Attempt, PeerState::Down, ""),
+            (Failed, PeerState::Down, ""),
+            (Attempt, PeerState::Down, ""),
+            (Up, PeerState::Connected, "connected"),
+        ]);
+    }
+
+    #[test]
+    fn a_refused_login_is_told_once_until_something_else_happens() {
+        check(&[
+            (Attempt, PeerState::Connecting, "connecting"),
+            (Refused, PeerState::AuthenticationFailed, "refused"),
+            (Attempt, PeerState::AuthenticationFailed, ""),
+            (Refused, PeerState::AuthenticationFailed, ""),
+            (Failed, PeerState::Connecting, ""),
+            (Refused, PeerState::AuthenticationFailed, "refused"),
+            (Exhausted, PeerState::Down, "exhausted"),
+            (Refused, PeerState::Down, ""),
+            (Up, PeerState::Connected, "connected"),
+        ]);
+    }
+
+    #[test]
+    fn two_sessions_are_one_peer() {
+        check(&[
+            (Up, PeerState::Connected, "connected"),
+            (Attempt, PeerState::Connected, ""),
+            (Failed, PeerState::Connected, ""),
+            (Refused, PeerState::Connected, ""),
+            (Exhausted, PeerState::Connected, ""),
+            (Up, PeerState::Connected, ""),
+            (Down, PeerState::Connected, ""),
+            (Down, PeerState::Disconnected, "disconnected"),
+        ]);
+    }
+
+    #[test]
+    fn a_suspended_peer_stays_so_until_it_is_resumed() {
+        check(&[
+            (Up, PeerState::Connected, "connected"),
+            (Suspend(true), PeerState::Suspended, ""),
+            (Down, PeerState::Suspended, "disconnected"),
+            (Exhausted, PeerState::Suspended, ""),
+            (Suspend(false), PeerState::Waiting, ""),
+            (Attempt, PeerState::Connecting, "connecting"),
+            (Suspend(false), PeerState::Connecting, ""),
+        ]);
+    }
+
+    #[test]
+    fn counters_and_errors() {
+        let peers = Peers::default();
+        let status = peers.status(&"bob".parse().unwrap());
+        status.attempt("ws://b/");
+        status.attempt_failed("connection refused", false, Duration::ZERO);
+        assert_eq!(status.snapshot().last_error.as_deref(), Some("connection refused"));
+        status.attempt_failed("F00", true, Duration::ZERO);
+        status.session_up("dialled", "b");
+        assert_eq!(status.snapshot().last_error, None);
+        status.session_down("dialled", &Ended::ByUs { code: 1001, reason: "going away" });
+        status.session_up("dialled", "b");
+        status.mistake(Mistake::Unreadable, "x", Mono(0));
+        status.mistake(Mistake::Refused, "x", Mono(1));
+        status.mistake(Mistake::Refused, "x", Mono(2));
+        let expected = PeerCounts {
+            sessions: 2,
+            reconnects: 1,
+            failed_attempts: 2,
+            authentication_failures: 1,
+            unreadable_frames: 1,
+            refused_frames: 2,
+        };
+        assert_eq!(peers.snapshot().remove(0).counts, expected);
+        assert!(Arc::ptr_eq(&status, &peers.status(status.id())));
+        peers.forget(status.id());
+        assert!(peers.snapshot().is_empty());
+    }
+
+    #[test]
+    fn a_listener_that_does_not_listen_holds_nobody_up() {
+        let peers = Peers::default();
+        let mut slow = peers.subscribe();
+        let status = peers.status(&"bob".parse().unwrap());
+        for _ in 0..2 * EVENTS_MAX {
+            status.session_up("dialled", "b");
+            status.session_down("dialled", &Ended::Broken(String::new()));
+        }
+        assert!(matches!(slow.try_recv(), Err(broadcast::error::TryRecvError::Lagged(lost)) if lost > 0));
+    }
+}
