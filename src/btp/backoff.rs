@@ -18,17 +18,17 @@ const QUICK: [Duration; 5] = [
 /// The wait before every attempt after those.
 const SLOW: Duration = Duration::from_secs(30);
 /// A session that lasted this long was a success, and the series starts again.
-pub const SETTLED_AFTER: Duration = Duration::from_secs(10);
+pub(super) const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// How many attempts in a row have come to nothing, and what follows from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Backoff {
+pub(super) struct Backoff {
     failures: usize,
 }
 
 /// What to do before the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wait {
+pub(super) struct Wait {
     /// How long to wait.
     pub delay: Duration,
     /// The quick attempts have just been used up. True once per series.
@@ -37,12 +37,12 @@ pub struct Wait {
 
 impl Backoff {
     /// The quick attempts are used up: the peer is down, not just away.
-    pub fn is_down(&self) -> bool {
+    pub(super) fn is_down(&self) -> bool {
         self.failures > QUICK.len()
     }
 
     /// An attempt did not lead to a session. `random` is any random number.
-    pub fn attempt_failed(&mut self, random: u32) -> Wait {
+    pub(super) fn attempt_failed(&mut self, random: u32) -> Wait {
         let base = QUICK.get(self.failures).copied().unwrap_or(SLOW);
         let was_down = self.is_down();
         self.failures = self.failures.saturating_add(1);
@@ -50,7 +50,7 @@ impl Backoff {
     }
 
     /// A session ended after `lasted`. `replaced`: the peer said that a newer session of ours took its place.
-    pub fn session_ended(&mut self, lasted: Duration, replaced: bool, random: u32) -> Wait {
+    pub(super) fn session_ended(&mut self, lasted: Duration, replaced: bool, random: u32) -> Wait {
         if lasted >= SETTLED_AFTER {
             self.failures = 0;
         } else if replaced {

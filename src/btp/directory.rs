@@ -56,8 +56,7 @@ impl Directory {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .map_err(|_| NoRandomness)?;
         let nobody = tag(&key, b"");
-        let mut directory =
-            Self { key, by_name: HashMap::new(), by_token: HashMap::new(), nobody };
+        let mut directory = Self { key, by_name: HashMap::new(), by_token: HashMap::new(), nobody };
         for login in logins {
             directory.add(login);
         }

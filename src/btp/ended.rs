@@ -20,7 +20,7 @@ const ABNORMAL: u16 = 1006;
 const NO_CODE: u16 = 1005;
 
 /// The reason that a session hears which a newer one replaced.
-pub const REPLACED: &str = "replaced";
+pub(super) const REPLACED: &str = "replaced";
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -501,6 +501,8 @@ mod tests {
             status.session_up("dialled", "b");
             status.session_down("dialled", &Ended::Broken(String::new()));
         }
-        assert!(matches!(slow.try_recv(), Err(broadcast::error::TryRecvError::Lagged(lost)) if lost > 0));
+        assert!(
+            matches!(slow.try_recv(), Err(broadcast::error::TryRecvError::Lagged(lost)) if lost > 0)
+        );
     }
 }

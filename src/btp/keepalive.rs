@@ -32,7 +32,7 @@ impl Default for KeepAliveSettings {
 
 /// What one session has said and taken of late.
 #[derive(Debug)]
-pub struct KeepAlive {
+pub(super) struct KeepAlive {
     settings: KeepAliveSettings,
     heard_at: Mono,
     pinged_at: Option<Mono>,
@@ -42,7 +42,7 @@ pub struct KeepAlive {
 
 /// What is due now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
+pub(super) enum Due {
     /// Nothing; ask again at [`KeepAlive::next_look`].
     Nothing,
     /// Send a ping.
@@ -62,18 +62,18 @@ pub enum Loss {
 
 impl KeepAlive {
     /// A session that begins now.
-    pub fn new(settings: KeepAliveSettings, now: Mono) -> Self {
+    pub(super) fn new(settings: KeepAliveSettings, now: Mono) -> Self {
         Self { settings, heard_at: now, pinged_at: None, stalled_at: None }
     }
 
     /// Bytes arrived; or, while we do not read (D19), bytes were taken.
-    pub fn heard(&mut self, now: Mono) {
+    pub(super) fn heard(&mut self, now: Mono) {
         self.heard_at = now;
         self.pinged_at = None;
     }
 
     /// An attempt to write took `bytes` and left something `waiting`, or nothing.
-    pub fn wrote(&mut self, bytes: usize, waiting: bool, now: Mono) {
+    pub(super) fn wrote(&mut self, bytes: usize, waiting: bool, now: Mono) {
         self.stalled_at = match (waiting, bytes, self.stalled_at) {
             (false, ..) => None,
             (true, 0, Some(since)) => Some(since),
@@ -82,7 +82,7 @@ impl KeepAlive {
     }
 
     /// When to ask [`Self::due`] again. It moves later with every byte heard; looking too early does no harm.
-    pub fn next_look(&self) -> Mono {
+    pub(super) fn next_look(&self) -> Mono {
         let silence = match self.pinged_at {
             Some(pinged_at) => pinged_at.after(self.settings.timeout),
             None => self.heard_at.after(self.settings.interval),
@@ -94,7 +94,7 @@ impl KeepAlive {
     }
 
     /// What is due. A [`Due::Ping`] counts as sent.
-    pub fn due(&mut self, now: Mono) -> Due {
+    pub(super) fn due(&mut self, now: Mono) -> Due {
         if self.stalled_at.is_some_and(|since| now >= since.after(self.settings.write_stall)) {
             return Due::Lost(Loss::Stalled);
         }

@@ -36,8 +36,8 @@ impl Default for BtpSettings {
 }
 
 /// Unreadable frames and text frames within [`UNREADABLE_WINDOW`] that close a session.
-pub const UNREADABLE_MAX: usize = 16;
+pub(super) const UNREADABLE_MAX: usize = 16;
 /// See [`UNREADABLE_MAX`].
-pub const UNREADABLE_WINDOW: Duration = Duration::from_secs(60);
+pub(super) const UNREADABLE_WINDOW: Duration = Duration::from_secs(60);
 /// How long the end of a session waits for the peer to take what was said and to answer the close frame.
-pub const CLOSE_LINGER: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_LINGER: Duration = Duration::from_secs(1);

@@ -128,7 +128,7 @@ impl ServerTls {
 }
 
 /// Whom a dialling node trusts. One for all `wss://` peers of a node.
-pub struct ClientTls {
+pub(super) struct ClientTls {
     authorities: Vec<CertificateDer<'static>>,
     ca_file: Option<PathBuf>,
     /// Made when it is first needed: the system's certificates cost time and memory that `ws://` need not pay.
@@ -143,7 +143,7 @@ impl std::fmt::Debug for ClientTls {
 
 impl ClientTls {
     /// Trusts the system's certificate authorities and those in `ca_file`, which is read now.
-    pub fn load(ca_file: Option<&Path>) -> Result<Self, TlsError> {
+    pub(super) fn load(ca_file: Option<&Path>) -> Result<Self, TlsError> {
         let authorities = ca_file.map(certificates).transpose()?.unwrap_or_default();
         // A CA file that rustls cannot use is told of at the start, not at the first dial.
         add_authorities(&mut RootCertStore::empty(), &authorities, ca_file)?;

@@ -142,14 +142,13 @@ impl Outbox {
         true
     }
 
-    /// Appends bytes that are whole WebSocket frames already: control frames of the WebSocket library.
+    /// Appends bytes that are whole WebSocket frames already: control frames of the WebSocket library. A lost session
+    /// takes them too, for its close frame is one.
     pub fn put_raw(&self, bytes: &[u8]) {
         let mut inner = self.inner.lock();
-        if !inner.lost {
-            inner.buffer.extend_from_slice(bytes);
-            self.bound(&mut inner);
-            inner.wake();
-        }
+        inner.buffer.extend_from_slice(bytes);
+        self.bound(&mut inner);
+        inner.wake();
     }
 
     /// Whether Prepares to this session are to be refused, and reading from it to pause (D19).
@@ -205,20 +204,21 @@ impl Outbox {
         self.inner.lock().close
     }
 
-    /// The session is lost: nothing is appended from now on, and what nobody saw is returned.
+    /// The session is lost: no BTP frame is appended from now on, and what nobody saw is taken out and returned. The
+    /// rest of a frame that was begun stays, so that a close frame can still follow it.
     pub fn lose(&self) -> Unwritten {
         let mut inner = self.inner.lock();
         inner.lost = true;
         let starts = std::mem::take(&mut inner.starts);
-        let buffer = std::mem::take(&mut inner.buffer);
-        inner.written = 0;
+        let first = starts.front().map_or(inner.buffer.len(), |start| start.at);
+        let unseen = inner.buffer.split_off(first);
         inner.waker = None;
         let mut unwritten = Unwritten::default();
         for start in starts {
             match start.kind {
                 FrameKind::Message | FrameKind::Transfer => unwritten.prepares.push(start.id),
                 FrameKind::Response | FrameKind::Error => {
-                    let frame = buffer.get(start.at..).and_then(frames::payload_of);
+                    let frame = unseen.get(start.at - first..).and_then(frames::payload_of);
                     unwritten.answers.extend(frame.map(|frame| (start.id, frame)));
                 }
             }
@@ -386,7 +386,11 @@ mod tests {
         let (id, frame) = &unwritten.answers[0];
         assert_eq!((*id, Frame::parse(frame).unwrap().request_id), (RequestId(7), RequestId(7)));
         assert!(!put(&outbox, FrameKind::Message, 9), "nothing is appended to a lost session");
-        assert_eq!(outbox.waiting(), 0);
+        // What was begun is finished, so that a close frame can be understood.
+        outbox.put_raw(&[0x88, 0x00]);
+        let (rest, _) = write(&outbox, usize::MAX);
+        assert_eq!(rest.len(), one_frame.len() - 1 + 2);
+        assert!(rest.ends_with(&[0x88, 0x00]));
     }
 
     #[test]

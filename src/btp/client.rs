@@ -1,0 +1,273 @@
+//! The dialling end: reaches one peer, keeps a session with it, and tries again for ever. It spawns nothing: `node` runs
+//! the future that [`BtpClient::run`] is.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::backoff::Backoff;
+use super::context::BtpContext;
+use super::driver::Driver;
+use super::ended::{Ended, GOING_AWAY};
+use super::handshake::{AuthAnswer, auth_message, read_auth_answer};
+use super::session::Session;
+use super::socket::{Data, Socket};
+use super::stream::Stream;
+use super::tls::{TlsError, server_name};
+use super::token::Token;
+use super::upgrade::{self, UpgradeError};
+use super::url::{BtpUrl, Host};
+use crate::account::AccountId;
+use crate::connector::Account;
+use crate::link::{CloseOrder, Masking, Outbox, Side};
+
+/// Whom to dial, and who we are to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dial {
+    peer: AccountId,
+    url: BtpUrl,
+    username: String,
+    token: Token,
+}
+
+impl Dial {
+    /// How to reach `peer`. What the URL says of user and token wins; otherwise we are `node_id`, and our token is
+    /// `auth_token` (D2).
+    pub fn new(peer: AccountId, url: BtpUrl, node_id: &str, auth_token: Option<&Token>) -> Self {
+        let username = url.username().unwrap_or(node_id).to_owned();
+        let token = match url.token() {
+            Some(token) => Token::from(token),
+            None => auth_token.cloned().unwrap_or_else(|| Token::from("")),
+        };
+        Self { peer, url, username, token }
+    }
+
+    /// Whom.
+    pub fn peer(&self) -> &AccountId {
+        &self.peer
+    }
+}
+
+/// Dials one peer.
+#[derive(Debug)]
+pub struct BtpClient {
+    dial: Dial,
+    context: Arc<BtpContext>,
+    orders: watch::Receiver<Option<CloseOrder>>,
+}
+
+/// Stops a [`BtpClient`]. Dropping it stops the client too.
+#[derive(Debug)]
+pub struct DialHandle(watch::Sender<Option<CloseOrder>>);
+
+impl DialHandle {
+    /// Ends the session, if there is one, with this close frame, and dials no more.
+    pub fn stop(&self, code: u16, reason: &'static str) {
+        self.0.send_replace(Some(CloseOrder { code, reason }));
+    }
+}
+
+/// Why an attempt to reach a peer failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The host's name means nothing (yet).
+    #[error("cannot resolve {host}: {source}")]
+    Resolve {
+        /// As in the URL.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nobody listens there, or nothing leads there.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// The last address that was tried.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Resolving and connecting took too long.
+    #[error("no connection within {0:?}")]
+    ConnectTimeout(std::time::Duration),
+    /// We cannot do TLS at all.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No certificate can bear the host's name.
+    #[error("{0} cannot be the name in a certificate")]
+    TlsName(String),
+    /// The peer's certificate is not to be trusted, or it does not speak TLS.
+    #[error("the TLS handshake failed: {0}")]
+    TlsHandshake(io::Error),
+    /// It does not speak WebSocket.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
+    /// It did not answer our authentication.
+    #[error("no answer to the authentication within {0:?}")]
+    AuthTimeout(std::time::Duration),
+    /// It closed without an answer.
+    #[error("the peer did not answer the authentication: {0}")]
+    Ended(Ended),
+    /// It refused our name or token.
+    #[error("authentication failed: the peer answered {0}")]
+    Refused(String),
+    /// The peer is not, or no longer, an account of this node.
+    #[error("this node has no account of that name")]
+    NoAccount,
+}
+
+impl BtpClient {
+    /// A client, and the handle that stops it.
+    pub fn new(dial: Dial, context: Arc<BtpContext>) -> (Self, DialHandle) {
+        let (sender, orders) = watch::channel(None);
+        (Self { dial, context, orders }, DialHandle(sender))
+    }
+
+    /// Dials, and dials again, until it is stopped.
+    pub async fn run(mut self) {
+        let status = self.context.peers.status(&self.dial.peer);
+        let target = self.dial.url.to_string();
+        let mut backoff = Backoff::default();
+        loop {
+            status.attempt(&target);
+            let attempt = async { Box::pin(connect(&self.dial, &self.context)).await };
+            let attempted = tokio::select! {
+                biased;
+                _ = ordered(&mut self.orders) => return,
+                attempted = attempt => attempted,
+            };
+            let wait = match attempted {
+                Ok(driver) => {
+                    let began = self.context.clock.mono();
+                    let ended = run_session(driver, &mut self.orders).await;
+                    let lasted = self.context.clock.mono().since(began);
+                    backoff.session_ended(lasted, ended.is_replaced_by_peer(), rand::random())
+                }
+                Err(error) => {
+                    let refused = matches!(error, DialError::Refused(_));
+                    let wait = backoff.attempt_failed(rand::random());
+                    status.attempt_failed(&error.to_string(), refused, wait.delay);
+                    wait
+                }
+            };
+            if wait.exhausted {
+                status.exhausted();
+            }
+            tokio::select! {
+                biased;
+                _ = ordered(&mut self.orders) => return,
+                () = tokio::time::sleep(wait.delay) => {}
+            }
+        }
+    }
+}
+
+/// Waits for the order to stop.
+async fn ordered(orders: &mut watch::Receiver<Option<CloseOrder>>) -> CloseOrder {
+    match orders.wait_for(Option::is_some).await {
+        Ok(order) => *order,
+        // The handle was dropped.
+        Err(_) => None,
+    }
+    .unwrap_or(CloseOrder { code: GOING_AWAY, reason: "going away" })
+}
+
+async fn run_session(driver: Driver, orders: &mut watch::Receiver<Option<CloseOrder>>) -> Ended {
+    let outbox = driver.outbox();
+    let mut session = std::pin::pin!(driver.run());
+    tokio::select! {
+        ended = &mut session => return ended,
+        order = ordered(orders) => outbox.ask_close(order.code, order.reason),
+    }
+    session.await
+}
+
+/// One attempt, from the name to the authenticated session.
+async fn connect(dial: &Dial, context: &Arc<BtpContext>) -> Result<Driver, DialError> {
+    let account = context.connector.account(dial.peer.as_str()).ok_or(DialError::NoAccount)?;
+    let settings = &context.settings;
+    let url = &dial.url;
+    let connected = timeout(settings.connect_timeout, reach(url)).await;
+    let (stream, remote) =
+        connected.map_err(|_| DialError::ConnectTimeout(settings.connect_timeout))??;
+    // Frames are gathered by us, not by the kernel. Failing costs only latency.
+    let _ = stream.set_nodelay(true);
+    let deadline = Instant::now() + settings.auth_timeout;
+    let too_late = |_| DialError::AuthTimeout(settings.auth_timeout);
+    let mut stream = if url.is_tls() {
+        let connector = context.client_tls.connector()?;
+        let host = url.host();
+        let name = server_name(host).ok_or_else(|| DialError::TlsName(url.host().to_string()))?;
+        let secured = timeout_at(deadline, connector.connect(name, stream)).await;
+        let stream = secured.map_err(too_late)?.map_err(DialError::TlsHandshake)?;
+        Stream::Tls(Box::new(TlsStream::Client(stream)))
+    } else {
+        Stream::Plain(stream)
+    };
+    let upgraded = timeout_at(deadline, upgrade::connect(&mut stream, url)).await;
+    let upgraded = upgraded.map_err(too_late)??;
+    let outbox = Outbox::new(Masking::Client(rand::random()), account.outbox_bytes_max());
+    let message_max = settings.message_bytes_max;
+    let mut socket = Socket::new(stream, Role::Client, upgraded.unread, outbox, message_max);
+    match timeout_at(deadline, log_in(&mut socket, dial, &account)).await {
+        Ok(Ok(())) => {
+            let outbox = Arc::clone(&socket.outbox);
+            let remote = remote.to_string();
+            let session =
+                Session::open(Arc::clone(context), account, Side::Dialled, outbox, &remote);
+            Ok(Driver::new(Arc::clone(context), socket, session))
+        }
+        // RFC 23: a client that gets no answer closes.
+        Ok(Err(error)) => {
+            socket.close(GOING_AWAY, "not authenticated").await;
+            Err(error)
+        }
+        Err(elapsed) => {
+            socket.close(GOING_AWAY, "no answer to the authentication").await;
+            Err(too_late(elapsed))
+        }
+    }
+}
+
+/// Resolves the host and connects to the first of its addresses that answers, sharing the time out between them.
+async fn reach(url: &BtpUrl) -> Result<(TcpStream, SocketAddr), DialError> {
+    let port = url.port();
+    let unresolved = |source| DialError::Resolve { host: url.host().to_string(), source };
+    let addresses: Vec<SocketAddr> = match url.host() {
+        Host::Ipv4(address) => vec![(address, port).into()],
+        Host::Ipv6(address) => vec![(address, port).into()],
+        Host::Domain(name) => lookup_host((name, port)).await.map_err(unresolved)?.collect(),
+    };
+    let mut failed = unresolved(io::ErrorKind::NotFound.into());
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok((stream, address)),
+            Err(source) => failed = DialError::Connect { address, source },
+        }
+    }
+    Err(failed)
+}
+
+/// Authenticates, and waits for the answer.
+async fn log_in(socket: &mut Socket, dial: &Dial, account: &Account) -> Result<(), DialError> {
+    let request_id = account.next_request_id();
+    let message = auth_message(request_id, &dial.username, dial.token.reveal());
+    socket.outbox.put_frame(message.len(), |out| out.extend_from_slice(&message));
+    socket.flush().await.map_err(DialError::Ended)?;
+    loop {
+        let frame = match socket.receive().await.map_err(DialError::Ended)? {
+            Data::Binary(frame) => frame,
+            Data::Text => continue,
+        };
+        match read_auth_answer(&frame, request_id) {
+            AuthAnswer::Accepted => return Ok(()),
+            AuthAnswer::Refused(answer) => return Err(DialError::Refused(answer)),
+            AuthAnswer::Other => {}
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What all sessions of a node share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::clock::Clock;
+use super::events::Peers;
+use super::settings::BtpSettings;
+use super::tls::{ClientTls, TlsError};
+use crate::connector::Connector;
+
+/// One per node: the connector that packets go to, the peers' states, the clock and the limits.
+#[derive(Debug)]
+pub struct BtpContext {
+    /// Where packets go.
+    pub connector: Arc<Connector>,
+    /// What becomes of each peer's connection.
+    pub peers: Peers,
+    /// The clock of this node.
+    pub clock: Clock,
+    /// Limits and lengths of time.
+    pub settings: BtpSettings,
+    pub(super) client_tls: ClientTls,
+    pub(super) server_counts: ServerCounters,
+}
+
+/// Counters of what arrives at the listener before it is known whose it is.
+#[derive(Debug, Default)]
+pub(super) struct ServerCounters {
+    pub(super) accepted: AtomicU64,
+    pub(super) over_limit: AtomicU64,
+    pub(super) failed_handshakes: AtomicU64,
+    pub(super) refused_logins: AtomicU64,
+}
+
+/// A plain copy of the listener's counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ServerCounts {
+    /// Sockets that were accepted.
+    pub accepted: u64,
+    /// Sockets that were closed at once, because too many had not authenticated yet.
+    pub over_limit: u64,
+    /// Sockets that never came as far as a login: no TLS, no WebSocket, nothing in time, not BTP.
+    pub failed_handshakes: u64,
+    /// Logins that were refused.
+    pub refused_logins: u64,
+}
+
+impl BtpContext {
+    /// Reads the CA file, if the settings name one.
+    pub fn new(
+        connector: Arc<Connector>,
+        clock: Clock,
+        settings: BtpSettings,
+    ) -> Result<Arc<Self>, TlsError> {
+        let client_tls = ClientTls::load(settings.tls_ca_file.as_deref())?;
+        Ok(Arc::new(Self {
+            connector,
+            peers: Peers::default(),
+            clock,
+            settings,
+            client_tls,
+            server_counts: ServerCounters::default(),
+        }))
+    }
+
+    /// The listener's counters.
+    pub fn server_counts(&self) -> ServerCounts {
+        let counters = &self.server_counts;
+        ServerCounts {
+            accepted: counters.accepted.load(Ordering::Relaxed),
+            over_limit: counters.over_limit.load(Ordering::Relaxed),
+            failed_handshakes: counters.failed_handshakes.load(Ordering::Relaxed),
+            refused_logins: counters.refused_logins.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The task of one session: reads what the socket has, hands every frame to the session, writes what the outbox holds.
+//!
+//! One poll is one turn: everything that is there to read is handled in place, under one reading of the clock and one
+//! snapshot of the connector; then the own outbox is written with one system call. Frames for other peers wake *their*
+//! tasks, so on one thread every outbox that a turn of the event loop touched is written once, after all reading. There
+//! is no channel, timer or allocation per packet.
+//!
+//! Reading goes through one large buffer per thread and from there into tungstenite's small one per session: few system
+//! calls while packets flow, little memory while they do not.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::Sleep;
+use tokio_tungstenite::tungstenite::protocol::Message;
+
+use super::context::BtpContext;
+use super::ended::Ended;
+use super::keepalive::{Due, KeepAlive};
+use super::session::Session;
+use super::settings::CLOSE_LINGER;
+use super::socket::{Fed, Socket, WITHOUT_CLOSE_FRAME, broken_by, closed_by_peer, is_would_block};
+use crate::link::Outbox;
+use crate::time::{Mono, Now};
+
+/// Bytes that one system call may read.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// System calls that read in one turn, so that a peer which sends without pause does not starve others.
+const READS_PER_TURN: usize = 4;
+
+thread_local! {
+    /// Empty while it is in use, and before the first use.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Everything about a running session.
+pub(super) struct Driver {
+    context: Arc<BtpContext>,
+    socket: Socket,
+    session: Session,
+    keep_alive: KeepAlive,
+    /// The reading of the clock that this turn goes by.
+    now: Mono,
+    /// When the timer goes off.
+    armed: Mono,
+    closing: Option<Closing>,
+    /// Reading waits until the peer takes what we have for it (D19).
+    paused: bool,
+    /// Frames that arrived during the handshake have been handled.
+    primed: bool,
+}
+
+/// The session is ending.
+struct Closing {
+    ended: Ended,
+    /// The peer's close frame was seen: nothing is left to wait for but our own bytes.
+    peer_closed: bool,
+    /// The peer broke the WebSocket protocol: what it sends is read and thrown away.
+    deaf: bool,
+    deadline: Mono,
+}
+
+impl Driver {
+    pub(super) fn new(context: Arc<BtpContext>, socket: Socket, session: Session) -> Self {
+        let began = session.began();
+        let keep_alive = KeepAlive::new(context.settings.keep_alive, began);
+        Self {
+            context,
+            socket,
+            session,
+            keep_alive,
+            now: began,
+            armed: Mono(0),
+            closing: None,
+            paused: false,
+            primed: false,
+        }
+    }
+
+    /// Where others append for this session, and ask it to close.
+    pub(super) fn outbox(&self) -> Arc<Outbox> {
+        Arc::clone(&self.socket.outbox)
+    }
+
+    /// Runs the session to its end.
+    pub(super) async fn run(mut self) -> Ended {
+        self.armed = self.keep_alive.next_look();
+        let timer = tokio::time::sleep_until(self.context.clock.instant(self.armed));
+        let mut timer = pin!(timer);
+        // Registers the task with the timer; it is not polled again before it goes off or moves.
+        let mut registered = false;
+        let ended = poll_fn(|cx| {
+            let ended = self.poll(cx);
+            if ended.is_pending() {
+                return self.poll_timer(cx, timer.as_mut(), &mut registered);
+            }
+            ended
+        })
+        .await;
+        self.session.end(ended.clone());
+        ended
+    }
+
+    /// One turn.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.socket.outbox.set_waker(cx.waker());
+        let now = self.context.clock.now();
+        self.now = now.mono;
+        if self.closing.is_none()
+            && let Some(order) = self.socket.outbox.close_asked()
+        {
+            self.close(Ended::ByUs { code: order.code, reason: order.reason }, now.mono);
+        }
+        let mut scratch = SCRATCH.take();
+        scratch.resize(SCRATCH_BYTES, 0);
+        let read = self.read(cx, &mut scratch, now);
+        SCRATCH.set(scratch);
+        if let Err(ended) = read {
+            return Poll::Ready(self.closing.take().map_or(ended, |closing| closing.ended));
+        }
+        self.write(cx, now.mono)
+    }
+
+    /// Handles what is there to read. An error: the connection is gone.
+    fn read(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], now: Now) -> Result<(), Ended> {
+        if !self.primed {
+            self.primed = true;
+            self.feed(&[], now);
+        }
+        for _ in 0..READS_PER_TURN {
+            self.paused = self.closing.is_none() && self.socket.outbox.is_full();
+            if self.paused {
+                return Ok(());
+            }
+            match self.socket.poll_read(cx, scratch) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(error)) => return Err(Ended::Broken(error.to_string())),
+                Poll::Ready(Ok(0)) => return Err(Ended::Broken(WITHOUT_CLOSE_FRAME.to_owned())),
+                Poll::Ready(Ok(count)) => {
+                    self.keep_alive.heard(now.mono);
+                    self.feed(scratch.get(..count).unwrap_or_default(), now);
+                }
+            }
+        }
+        // There may be more, but it is the others' turn.
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// Handles every message that `unread` completes.
+    fn feed(&mut self, unread: &[u8], now: Now) {
+        if self.closing.as_ref().is_some_and(|closing| closing.deaf) {
+            return;
+        }
+        let context = Arc::clone(&self.context);
+        let turn = context.connector.turn(now);
+        let outbox = Arc::clone(&self.socket.outbox);
+        let mut fed = Fed::new(unread, &outbox);
+        loop {
+            let message = self.socket.websocket.read(&mut fed);
+            let verdict = match message {
+                // What arrives behind a close frame of ours was sent before the peer knew; it is not served.
+                Ok(Message::Binary(_) | Message::Text(_)) if self.closing.is_some() => Ok(()),
+                Ok(Message::Binary(frame)) => self.session.binary(&frame, &turn, now),
+                Ok(Message::Text(_)) => self.session.text(now),
+                Ok(Message::Close(frame)) => {
+                    // The next read puts our reply into the outbox.
+                    self.closed_by_peer(closed_by_peer(frame), now.mono);
+                    Ok(())
+                }
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(()),
+                Err(error) if is_would_block(&error) => return,
+                Err(error) => return self.failed(&error, now.mono),
+            };
+            if let Err(order) = verdict {
+                self.close(Ended::ByUs { code: order.code, reason: order.reason }, now.mono);
+            }
+        }
+    }
+
+    /// Reading cannot go on: the closing handshake is complete, or the peer broke the protocol.
+    fn failed(&mut self, error: &tokio_tungstenite::tungstenite::Error, now: Mono) {
+        if self.closing.as_ref().is_some_and(|closing| closing.peer_closed) {
+            return;
+        }
+        tracing::debug!(peer = %self.session.account_id(), %error, "the WebSocket failed");
+        self.close(broken_by(error), now);
+        if let Some(closing) = &mut self.closing {
+            closing.deaf = true;
+        }
+    }
+
+    /// Begins to close from our side, unless the session is closing already.
+    fn close(&mut self, ended: Ended, now: Mono) {
+        if self.closing.is_some() {
+            return;
+        }
+        if let Ended::ByUs { code, reason } = ended {
+            self.socket.put_close(code, reason);
+        }
+        let deadline = now.after(CLOSE_LINGER);
+        self.closing = Some(Closing { ended, peer_closed: false, deaf: false, deadline });
+    }
+
+    fn closed_by_peer(&mut self, ended: Ended, now: Mono) {
+        let deadline = now.after(CLOSE_LINGER);
+        let closing = Closing { ended, peer_closed: true, deaf: false, deadline };
+        self.closing.get_or_insert(closing).peer_closed = true;
+    }
+
+    /// Writes what the outbox holds. `Ready`: the session is over.
+    fn write(&mut self, cx: &mut Context<'_>, now: Mono) -> Poll<Ended> {
+        let mut written = 0;
+        let result = self.socket.poll_write(cx, &mut written);
+        self.keep_alive.wrote(written, result.is_pending(), now);
+        if self.paused {
+            if written > 0 {
+                // What the peer says is not read, so its taking bytes is its sign of life.
+                self.keep_alive.heard(now);
+            }
+            if !self.socket.outbox.is_full() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        match (result, self.closing.as_ref()) {
+            (Poll::Ready(Err(error)), None) => Poll::Ready(Ended::Broken(error.to_string())),
+            (Poll::Ready(Err(_)), Some(closing)) => Poll::Ready(closing.ended.clone()),
+            (Poll::Ready(Ok(())), Some(closing)) if closing.peer_closed => {
+                Poll::Ready(closing.ended.clone())
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Looks at the clock when the timer says so. `Ready`: the session is over.
+    fn poll_timer(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut timer: Pin<&mut Sleep>,
+        registered: &mut bool,
+    ) -> Poll<Ended> {
+        loop {
+            let due = match &self.closing {
+                Some(closing) => closing.deadline,
+                None => self.keep_alive.next_look(),
+            };
+            // The usual case is that bytes arrived and the next look moved away: the timer may go off too early.
+            if due < self.armed {
+                self.arm(timer.as_mut(), due);
+                *registered = false;
+            }
+            if *registered && self.now < self.armed {
+                return Poll::Pending;
+            }
+            *registered = true;
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = self.context.clock.mono();
+            self.now = now;
+            match &self.closing {
+                Some(closing) if now >= closing.deadline => {
+                    return Poll::Ready(closing.ended.clone());
+                }
+                Some(closing) => {
+                    let deadline = closing.deadline;
+                    self.arm(timer.as_mut(), deadline);
+                }
+                None => match self.keep_alive.due(now) {
+                    Due::Lost(loss) => return Poll::Ready(Ended::Lost(loss)),
+                    due => {
+                        if due == Due::Ping {
+                            self.socket.put_ping();
+                            // Written in the next turn, which this brings about.
+                            cx.waker().wake_by_ref();
+                        }
+                        let next = self.keep_alive.next_look();
+                        self.arm(timer.as_mut(), next);
+                    }
+                },
+            }
+        }
+    }
+
+    fn arm(&mut self, timer: Pin<&mut Sleep>, at: Mono) {
+        self.armed = at;
+        timer.reset(self.context.clock.instant(at));
+    }
+}

@@ -1,0 +1,134 @@
+//! The first frames of a link (RFC 23 "Authentication"), for both ends. Pure: bytes in, a verdict out.
+//!
+//! The accepting end reads one frame and either knows the account or refuses. It is strict where ambiguity would be
+//! (names, the token) and lenient where implementations differ without harm (data or content type of the `auth` entry).
+//! An unknown name and a wrong token are one refusal, and take the same time.
+
+use percent_encoding::percent_decode_str;
+
+use super::directory::Directory;
+use super::text::shown;
+use crate::account::AccountId;
+use crate::wire::Timestamp;
+use crate::wire::btp::{
+    AUTH, AUTH_TOKEN, AUTH_USERNAME, Body, ErrorCode, Frame, ProtocolData, RequestId, put_auth,
+    put_error,
+};
+
+/// What the accepting end makes of the first frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum FirstFrame<'d> {
+    /// The peer is known: answer with an empty RESPONSE.
+    Accepted { request_id: RequestId, account: &'d AccountId },
+    /// Answer with an ERROR, then close.
+    Refused { request_id: RequestId, why: AuthError },
+    /// Not a frame: close without a word.
+    Unreadable,
+}
+
+/// Why a login is refused. `Display` is what the peer is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum AuthError {
+    #[error("authenticate first: the primary sub-protocol must be auth")]
+    NotAuth,
+    #[error("two sub-protocols have the same name")]
+    DuplicateNames,
+    #[error("auth_token is missing")]
+    NoToken,
+    #[error("invalid auth_username or auth_token")]
+    WrongCredentials,
+}
+
+/// Reads the first frame of an accepted link. `path` is that of the WebSocket handshake.
+pub(super) fn read_first_frame<'d>(
+    frame: &[u8],
+    path: &str,
+    directory: &'d Directory,
+) -> FirstFrame<'d> {
+    let Ok(frame) = Frame::parse(frame) else {
+        return FirstFrame::Unreadable;
+    };
+    let request_id = frame.request_id;
+    let found = match frame.body {
+        Body::Message => authenticate(&frame.protocol_data, path, directory),
+        _ => Err(AuthError::NotAuth),
+    };
+    match found {
+        Ok(account) => FirstFrame::Accepted { request_id, account },
+        Err(why) => FirstFrame::Refused { request_id, why },
+    }
+}
+
+fn authenticate<'d>(
+    entries: &ProtocolData<'_>,
+    path: &str,
+    directory: &'d Directory,
+) -> Result<&'d AccountId, AuthError> {
+    if entries.primary().is_none_or(|primary| primary.name != AUTH) {
+        return Err(AuthError::NotAuth);
+    }
+    if entries.has_duplicate_names() {
+        return Err(AuthError::DuplicateNames);
+    }
+    let token = entries.get(AUTH_TOKEN).ok_or(AuthError::NoToken)?.data;
+    let claimed = entries.get(AUTH_USERNAME).map_or(&b""[..], |entry| entry.data);
+    let name = if claimed.is_empty() {
+        user_of_path(path)
+    } else {
+        // What is not UTF-8 is nobody's name; the empty name is nobody's either.
+        Some(str::from_utf8(claimed).unwrap_or_default().to_owned())
+    };
+    directory.find(name.as_deref(), token).ok_or(AuthError::WrongCredentials)
+}
+
+/// The user of `/accounts/<user>/ilp/btp`, as interledger-rs names it.
+fn user_of_path(path: &str) -> Option<String> {
+    let user = path.strip_prefix("/accounts/")?.strip_suffix("/ilp/btp")?;
+    if user.is_empty() || user.contains('/') {
+        return None;
+    }
+    Some(percent_decode_str(user).decode_utf8_lossy().into_owned())
+}
+
+/// The ERROR that refuses a request: F00, with a text for people.
+pub(super) fn refusal(request_id: RequestId, why: &str, now: Timestamp) -> Vec<u8> {
+    let code = ErrorCode::NOT_ACCEPTED;
+    let mut frame = Vec::new();
+    put_error(request_id, code, code.name().unwrap_or_default(), now, why.as_bytes(), &mut frame);
+    frame
+}
+
+/// The first frame of a dialled link, with the three entries that `ilp-plugin-btp` sends.
+pub(super) fn auth_message(request_id: RequestId, username: &str, token: &str) -> Vec<u8> {
+    let mut frame = Vec::new();
+    put_auth(request_id, Some(username), token, &mut frame);
+    frame
+}
+
+/// What the dialling end makes of a frame while it waits for the answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum AuthAnswer {
+    /// We are in.
+    Accepted,
+    /// We are not; code, name and text of the peer, fit for a log line.
+    Refused(String),
+    /// Something else. RFC 23: a response to something else, or an unreadable frame, is ignored.
+    Other,
+}
+
+/// Reads a frame that arrived while the answer to `request_id` is awaited.
+pub(super) fn read_auth_answer(frame: &[u8], request_id: RequestId) -> AuthAnswer {
+    match Frame::parse(frame) {
+        Ok(frame) if frame.request_id == request_id => match frame.body {
+            Body::Response => AuthAnswer::Accepted,
+            Body::Error { code, name, data, .. } => {
+                AuthAnswer::Refused(format!("{code} {}: {}", shown(name.as_bytes()), shown(data)))
+            }
+            Body::Message | Body::Transfer { .. } => AuthAnswer::Other,
+        },
+        _ => AuthAnswer::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! The handshake against the vectors, and against tables of who may come in how.
+
+use super::*;
+use crate::btp::directory::Login;
+use crate::btp::token::Token;
+use crate::wire::btp::{Entry, put_empty_response, put_frame};
+use crate::wire::vectors;
+
+fn login(account: &str, token: &str) -> Login {
+    let account: AccountId = account.parse().unwrap();
+    Login { username: account.to_string(), account, token: Some(Token::from(token)) }
+}
+
+fn directory() -> Directory {
+    Directory::new([
+        login("rfc", "shh_its_a_secret"),
+        login("bob", "secret"),
+        login("carol", "shared"),
+        login("dave", "shared"),
+    ])
+    .unwrap()
+}
+
+/// `ok <account>`, `ERROR <why>` or `close`.
+fn verdict(frame: &[u8], path: &str) -> String {
+    match read_first_frame(frame, path, &directory()) {
+        FirstFrame::Accepted { account, .. } => format!("ok {account}"),
+        FirstFrame::Refused { why, .. } => format!("ERROR {why}"),
+        FirstFrame::Unreadable => "close".to_owned(),
+    }
+}
+
+fn message(entries: &[Entry<'_>]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    put_frame(RequestId(5), &Body::Message, entries, &mut frame);
+    frame
+}
+
+fn check(path: &str, username: Option<&str>, token: &str, expected: &str) {
+    let mut entries = vec![Entry::octets(AUTH, b"")];
+    entries.extend(username.map(|username| Entry::text(AUTH_USERNAME, username)));
+    entries.push(Entry::text(AUTH_TOKEN, token));
+    assert_eq!(verdict(&message(&entries), path), expected, "{path} {username:?} {token}");
+}
+
+#[test]
+fn who_may_come_in() {
+    const WRONG: &str = "ERROR invalid auth_username or auth_token";
+    for (path, username, token, expected) in [
+        ("/", Some("bob"), "secret", "ok bob"),
+        ("/", Some("carol"), "shared", "ok carol"),
+        // The name of the frame wins over the path, and the path over the token alone.
+        ("/accounts/dave/ilp/btp", Some("carol"), "shared", "ok carol"),
+        ("/accounts/dave/ilp/btp", Some(""), "shared", "ok dave"),
+        ("/accounts/dave/ilp/btp", None, "shared", "ok dave"),
+        ("/accounts/d%61ve/ilp/btp", None, "shared", "ok dave"),
+        ("/", None, "secret", "ok bob"),
+        ("/", Some(""), "secret", "ok bob"),
+        ("/accounts//ilp/btp", None, "secret", "ok bob"),
+        ("/accounts/a/b/ilp/btp", None, "secret", "ok bob"),
+        ("/ilp/btp", None, "secret", "ok bob"),
+        ("/", None, "shared", WRONG),
+        ("/accounts/nobody/ilp/btp", None, "secret", WRONG),
+        ("/accounts/carol/ilp/btp", None, "secret", WRONG),
+        ("/", Some("nobody"), "secret", WRONG),
+        ("/", Some("bob"), "wrong", WRONG),
+        ("/", Some("bob"), "", WRONG),
+        ("/", None, "", WRONG),
+    ] {
+        check(path, username, token, expected);
+    }
+    let not_utf8 = message(&[
+        Entry::octets(AUTH, b""),
+        Entry::octets(AUTH_USERNAME, b"\xff"),
+        Entry::text(AUTH_TOKEN, "secret"),
+    ]);
+    assert_eq!(verdict(&not_utf8, "/"), WRONG);
+}
+
+#[test]
+fn the_vectors() {
+    let file = vectors::load("btp");
+    let mut seen = 0;
+    for entry in vectors::list(&file, "frames") {
+        let name = vectors::text(entry, "name");
+        let frame = vectors::bytes(entry, "hex");
+        let verdict = verdict(&frame, "/");
+        let expected = match name {
+            "auth-minimal" => "ok rfc",
+            "auth-js-client" => "ok bob",
+            // Being lenient here is harmless, says the vector.
+            "auth-bad-auth-data-not-empty" | "auth-bad-auth-wrong-contenttype" => "ok bob",
+            "auth-bad-missing-token" => "ERROR auth_token is missing",
+            "auth-bad-duplicate-names" => "ERROR two sub-protocols have the same name",
+            "auth-empty-token" => "ERROR invalid auth_username or auth_token",
+            _ if vectors::expect(entry) == vectors::Expect::Reject => "close",
+            // Whatever else a frame is, it is no login.
+            _ => "ERROR authenticate first: the primary sub-protocol must be auth",
+        };
+        assert_eq!(verdict, expected, "{name}");
+        seen += 1;
+    }
+    assert!(seen > 60, "{seen} frames");
+}
+
+#[test]
+fn a_login_cut_short_at_any_byte_is_no_login() {
+    let whole = auth_message(RequestId(7), "bob", "secret");
+    assert_eq!(verdict(&whole, "/"), "ok bob");
+    for length in 0..whole.len() {
+        assert_eq!(verdict(&whole[..length], "/"), "close", "{length} bytes");
+    }
+}
+
+#[test]
+fn what_the_dialling_end_sends_is_what_the_javascript_client_sends() {
+    let file = vectors::load("btp");
+    let entry = vectors::list(&file, "frames")
+        .iter()
+        .find(|entry| vectors::text(entry, "name") == "auth-js-client")
+        .unwrap();
+    assert_eq!(auth_message(RequestId(7), "bob", "secret"), vectors::bytes(entry, "hex"));
+}
+
+#[test]
+fn the_answer_to_a_login() {
+    let id = RequestId(9);
+    let mut response = Vec::new();
+    put_empty_response(id, &mut response);
+    let check = |frame: &[u8], expected: AuthAnswer| {
+        assert_eq!(read_auth_answer(frame, id), expected, "{}", hex::encode(frame));
+    };
+    check(&response, AuthAnswer::Accepted);
+    let mut error = Vec::new();
+    let text = b"no\nsuch \x1b account";
+    put_error(id, ErrorCode(*b"F00"), "NotAcceptedError", Timestamp::EPOCH, text, &mut error);
+    let shown = "F00 NotAcceptedError: no\\nsuch \\u{1b} account";
+    check(&error, AuthAnswer::Refused(shown.to_owned()));
+    // Another id, another kind of frame, no frame.
+    let mut other = Vec::new();
+    put_empty_response(RequestId(10), &mut other);
+    check(&other, AuthAnswer::Other);
+    check(&auth_message(id, "a", "b"), AuthAnswer::Other);
+    check(b"", AuthAnswer::Other);
+    for length in 0..error.len() {
+        check(&error[..length], AuthAnswer::Other);
+    }
+}
+
+#[test]
+fn a_refusal_says_why_and_no_secret() {
+    let frame = refusal(RequestId(3), &AuthError::WrongCredentials.to_string(), Timestamp::EPOCH);
+    let Body::Error { code, name, data, .. } = Frame::parse(&frame).unwrap().body else {
+        panic!("not an ERROR");
+    };
+    assert_eq!((code, name), (ErrorCode::NOT_ACCEPTED, "NotAcceptedError"));
+    assert_eq!(data, b"invalid auth_username or auth_token");
+}

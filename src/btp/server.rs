@@ -1,0 +1,333 @@
+//! The listener: accepts sockets, and turns each into a session or refuses it. It spawns nothing: `node` runs the
+//! future of every connection that [`BtpServer::accept`] yields.
+//!
+//! What strangers can cost is bounded: so many sockets that have not authenticated, so much time to do it, so many log
+//! lines. Running out of file descriptors delays new sockets and ends nothing.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::context::BtpContext;
+use super::directory::Directory;
+use super::driver::Driver;
+use super::ended::{Ended, POLICY};
+use super::handshake::{FirstFrame, read_first_frame, refusal};
+use super::session::Session;
+use super::socket::{Data, Socket};
+use super::stream::Stream;
+use super::throttle::Throttle;
+use super::tls::ServerTls;
+use super::upgrade::{self, UpgradeError};
+use crate::link::{Masking, Outbox, Side};
+use crate::wire::btp::put_empty_response;
+
+/// Connections that the kernel holds until we accept them.
+const BACKLOG: u32 = 4096;
+/// How long accepting rests after it failed for want of resources.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// A listening socket and who may log in on it.
+#[derive(Debug)]
+pub struct BtpServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<ServerTls>,
+    shared: Arc<Shared>,
+    unauthenticated: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    context: Arc<BtpContext>,
+    directory: ArcSwap<Directory>,
+    throttle: Throttle,
+}
+
+/// Why the listener did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The host to listen on has no address.
+    #[error("cannot resolve the host {host} to listen on")]
+    Resolve {
+        /// As configured.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The port is taken, usually by another program or another node.
+    #[error(
+        "port {port} on {host} is already in use; choose another one (btpServerPort or BTP_SERVER_PORT)"
+    )]
+    InUse {
+        /// As configured.
+        host: String,
+        /// As configured.
+        port: u16,
+    },
+    /// The port cannot be listened on.
+    #[error("cannot listen on {host} port {port}")]
+    Listen {
+        /// As configured.
+        host: String,
+        /// As configured.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A socket that was accepted. Nothing has been read from it.
+pub struct Connection {
+    stream: TcpStream,
+    remote: SocketAddr,
+    acceptor: Option<tokio_rustls::TlsAcceptor>,
+    shared: Arc<Shared>,
+    /// A place among the unauthenticated, given back with the session's begin.
+    place: OwnedSemaphorePermit,
+}
+
+impl BtpServer {
+    /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`].
+    pub async fn bind(
+        host: &str,
+        port: u16,
+        tls: Option<ServerTls>,
+        directory: Directory,
+        context: Arc<BtpContext>,
+    ) -> Result<Self, BindError> {
+        let resolve = |source| BindError::Resolve { host: host.to_owned(), source };
+        let address = lookup_host((host, port))
+            .await
+            .map_err(resolve)?
+            .next()
+            .ok_or_else(|| resolve(io::ErrorKind::NotFound.into()))?;
+        let (listener, address) = listen(address).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { host: host.to_owned(), port },
+            _ => BindError::Listen { host: host.to_owned(), port, source },
+        })?;
+        let unauthenticated = Arc::new(Semaphore::new(context.settings.unauthenticated_max));
+        let directory = ArcSwap::from_pointee(directory);
+        let shared = Arc::new(Shared { context, directory, throttle: Throttle::default() });
+        Ok(Self { listener, address, tls, shared, unauthenticated })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Who may log in from now on. Sessions that are up stay.
+    pub fn set_directory(&self, directory: Directory) {
+        self.shared.directory.store(Arc::new(directory));
+    }
+
+    /// The next socket. Never ends: an error of the system is logged and waited out. Dropping the future loses nothing.
+    pub async fn accept(&self) -> Connection {
+        let context = &self.shared.context;
+        loop {
+            let (stream, remote) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    self.accept_failed(&error).await;
+                    continue;
+                }
+            };
+            context.server_counts.accepted.fetch_add(1, Ordering::Relaxed);
+            let Ok(place) = Arc::clone(&self.unauthenticated).try_acquire_owned() else {
+                context.server_counts.over_limit.fetch_add(1, Ordering::Relaxed);
+                if let Some(suppressed) = self.shared.throttle.admit(context.clock.mono()) {
+                    tracing::warn!(
+                        %remote,
+                        suppressed,
+                        limit = context.settings.unauthenticated_max,
+                        "a socket was closed: too many have not authenticated yet"
+                    );
+                }
+                continue;
+            };
+            let acceptor = self.tls.as_ref().map(ServerTls::acceptor);
+            return Connection {
+                stream,
+                remote,
+                acceptor,
+                shared: Arc::clone(&self.shared),
+                place,
+            };
+        }
+    }
+
+    async fn accept_failed(&self, error: &io::Error) {
+        // These concern one socket that is gone already; all others concern the process or the system.
+        if matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionRefused
+        ) {
+            return;
+        }
+        if let Some(suppressed) = self.shared.throttle.admit(self.shared.context.clock.mono()) {
+            tracing::error!(%error, suppressed, "cannot accept connections (raise the limit on open files?)");
+        }
+        tokio::time::sleep(ACCEPT_REST).await;
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restarted node must not wait for the former one's sockets to time out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Why an accepted socket did not become a session.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the TLS handshake failed: {0}")]
+    Tls(io::Error),
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
+    #[error("it did not authenticate in time")]
+    Timeout,
+    #[error("the first message is not a BTP frame")]
+    Unreadable,
+    #[error("{0}")]
+    Ended(Ended),
+    #[error("login refused: {0}")]
+    Login(String),
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("remote", &self.remote).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Where the socket comes from.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Authenticates the peer and runs the session to its end. Dropping the future closes the socket.
+    pub async fn run(self) {
+        let (shared, remote) = (Arc::clone(&self.shared), self.remote);
+        // Boxed: what the handshake needs is given back when the session begins.
+        match Box::pin(self.authenticate()).await {
+            Ok(driver) => drop(driver.run().await),
+            Err(refused) => shared.refused(remote, &refused),
+        }
+    }
+
+    async fn authenticate(self) -> Result<Driver, Refused> {
+        let Self { stream, remote, acceptor, shared, place } = self;
+        let context = &shared.context;
+        let deadline = Instant::now() + context.settings.auth_timeout;
+        // Frames are gathered by us, not by the kernel. Failing costs only latency.
+        let _ = stream.set_nodelay(true);
+        let mut stream = match acceptor {
+            None => Stream::Plain(stream),
+            Some(acceptor) => {
+                let accepted = timeout_at(deadline, acceptor.accept(stream)).await;
+                let stream = accepted.map_err(|_| Refused::Timeout)?.map_err(Refused::Tls)?;
+                Stream::Tls(Box::new(TlsStream::Server(stream)))
+            }
+        };
+        let upgraded = timeout_at(deadline, upgrade::accept(&mut stream)).await;
+        let upgraded = upgraded.map_err(|_| Refused::Timeout)??;
+        let session = log_in(stream, upgraded, &remote.to_string(), deadline, &shared).await;
+        drop(place);
+        session
+    }
+}
+
+/// The BTP part of the handshake, on a stream that has become a WebSocket.
+async fn log_in(
+    stream: Stream,
+    upgraded: upgrade::Upgraded,
+    remote: &str,
+    deadline: Instant,
+    shared: &Shared,
+) -> Result<Driver, Refused> {
+    let context = &shared.context;
+    // The account's own limit comes with the account; a login is small.
+    let outbox = Outbox::new(Masking::Server, context.settings.message_bytes_max);
+    let message_max = context.settings.message_bytes_max;
+    let mut socket = Socket::new(stream, Role::Server, upgraded.unread, outbox, message_max);
+    let frame = match timeout_at(deadline, socket.receive()).await {
+        Err(_) => {
+            socket.close(POLICY, "not authenticated in time").await;
+            return Err(Refused::Timeout);
+        }
+        Ok(Err(ended)) => {
+            if let Ended::ByUs { code, reason } = ended {
+                socket.close(code, reason).await;
+            }
+            return Err(Refused::Ended(ended));
+        }
+        Ok(Ok(Data::Text)) => {
+            socket.close(POLICY, "not a BTP frame").await;
+            return Err(Refused::Unreadable);
+        }
+        Ok(Ok(Data::Binary(frame))) => frame,
+    };
+    let directory = shared.directory.load();
+    let (request_id, why) = match read_first_frame(&frame, &upgraded.path, &directory) {
+        FirstFrame::Accepted { request_id, account } => {
+            match context.connector.account(account.as_str()) {
+                Some(account) => {
+                    let outbox = Outbox::new(Masking::Server, account.outbox_bytes_max());
+                    outbox
+                        .put_frame(EMPTY_RESPONSE_BYTES, |out| put_empty_response(request_id, out));
+                    socket.outbox = Arc::clone(&outbox);
+                    let session =
+                        Session::open(Arc::clone(context), account, Side::Accepted, outbox, remote);
+                    return Ok(Driver::new(Arc::clone(context), socket, session));
+                }
+                // The peer was removed between the directory's making and now.
+                None => (request_id, "invalid auth_username or auth_token".to_owned()),
+            }
+        }
+        FirstFrame::Refused { request_id, why } => (request_id, why.to_string()),
+        FirstFrame::Unreadable => {
+            drop(directory);
+            socket.close(POLICY, "not a BTP frame").await;
+            return Err(Refused::Unreadable);
+        }
+    };
+    drop(directory);
+    let error = refusal(request_id, &why, context.clock.now().wall);
+    socket.outbox.put_frame(error.len(), |out| out.extend_from_slice(&error));
+    socket.close(POLICY, "authentication failed").await;
+    Err(Refused::Login(why))
+}
+
+/// Type, request id, length 2, count 0.
+const EMPTY_RESPONSE_BYTES: usize = 8;
+
+impl Shared {
+    fn refused(&self, remote: SocketAddr, refused: &Refused) {
+        let counts = &self.context.server_counts;
+        let counter = match refused {
+            Refused::Login(_) => &counts.refused_logins,
+            _ => &counts.failed_handshakes,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if let Some(suppressed) = self.throttle.admit(self.context.clock.mono()) {
+            tracing::warn!(%remote, reason = %refused, suppressed, "connection refused");
+        }
+    }
+}

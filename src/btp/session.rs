@@ -1,0 +1,141 @@
+//! An authenticated session: each of its frames goes to the connector, or is answered here. No IO: what is to be sent is
+//! appended to outboxes.
+//!
+//! A session is attached to its account while this value lives. Dropping it, for whatever reason, detaches it, so that
+//! Prepares which the peer cannot have seen are answered at once and not held until they expire.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::context::BtpContext;
+use super::ended::{Ended, POLICY};
+use super::events::{Mistake, PeerStatus};
+use super::handshake::refusal;
+use super::incoming::{self, Incoming};
+use super::settings::{UNREADABLE_MAX, UNREADABLE_WINDOW};
+use crate::account::AccountId;
+use crate::connector::{Account, Turn};
+use crate::link::{CloseOrder, Outbox, SessionId, Side};
+use crate::time::{Mono, Now};
+use crate::wire::btp::{RequestId, put_empty_response};
+
+/// One session of one account.
+pub(super) struct Session {
+    context: Arc<BtpContext>,
+    account: Arc<Account>,
+    id: SessionId,
+    outbox: Arc<Outbox>,
+    status: Arc<PeerStatus>,
+    side: Side,
+    began: Mono,
+    /// When the last unreadable frames came. Allocates nothing until the first.
+    unreadable: VecDeque<Mono>,
+    ended: Option<Ended>,
+}
+
+impl Session {
+    /// Attaches a session that was authenticated; an older one of the same side is replaced by it.
+    pub(super) fn open(
+        context: Arc<BtpContext>,
+        account: Arc<Account>,
+        side: Side,
+        outbox: Arc<Outbox>,
+        remote: &str,
+    ) -> Self {
+        let now = context.clock.now();
+        let status = context.peers.status(account.id());
+        let id = context.connector.attach(&account, side, Arc::clone(&outbox), now);
+        status.session_up(side_name(side), remote);
+        Self {
+            context,
+            account,
+            id,
+            outbox,
+            status,
+            side,
+            began: now.mono,
+            unreadable: VecDeque::new(),
+            ended: None,
+        }
+    }
+
+    /// Whose session it is.
+    pub(super) fn account_id(&self) -> &AccountId {
+        self.account.id()
+    }
+
+    /// When the session was authenticated.
+    pub(super) fn began(&self) -> Mono {
+        self.began
+    }
+
+    /// Remembers how the session ended, for the event that its drop causes.
+    pub(super) fn end(&mut self, ended: Ended) {
+        self.ended = Some(ended);
+    }
+
+    /// A binary message. An error is a wish to close the session.
+    pub(super) fn binary(
+        &mut self,
+        frame: &[u8],
+        turn: &Turn<'_>,
+        now: Now,
+    ) -> Result<(), CloseOrder> {
+        match incoming::read(frame) {
+            Incoming::Prepare { request_id, packet } => {
+                turn.prepare(&self.account, self.id, request_id, packet);
+            }
+            Incoming::Answer { request_id, answer } => {
+                turn.answer(&self.account, request_id, answer);
+            }
+            Incoming::Nothing { request_id } => self.acknowledge(request_id),
+            Incoming::Refused { request_id, why } => {
+                self.status.mistake(Mistake::Refused, why, now.mono);
+                let frame = refusal(request_id, why, now.wall);
+                self.outbox.put_frame(frame.len(), |out| out.extend_from_slice(&frame));
+            }
+            Incoming::Unreadable(error) => return self.unreadable(&error.to_string(), now.mono),
+        }
+        Ok(())
+    }
+
+    /// A text message, which BTP does not use.
+    pub(super) fn text(&mut self, now: Now) -> Result<(), CloseOrder> {
+        self.unreadable("a text message", now.mono)
+    }
+
+    /// RFC 23: no answer. The session stays, for a peer may recover, but not if it makes a habit of it.
+    fn unreadable(&mut self, what: &str, now: Mono) -> Result<(), CloseOrder> {
+        self.status.mistake(Mistake::Unreadable, what, now);
+        while self.unreadable.front().is_some_and(|at| now.since(*at) >= UNREADABLE_WINDOW) {
+            self.unreadable.pop_front();
+        }
+        self.unreadable.push_back(now);
+        if self.unreadable.len() >= UNREADABLE_MAX {
+            return Err(CloseOrder { code: POLICY, reason: "too many unreadable frames" });
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&self, request_id: RequestId) {
+        let mut frame = Vec::with_capacity(8);
+        put_empty_response(request_id, &mut frame);
+        self.outbox.put_frame(frame.len(), |out| out.extend_from_slice(&frame));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let now = self.context.clock.now();
+        self.context.connector.detach(&self.account, self.id, now);
+        let ended = self.ended.take().unwrap_or_else(|| Ended::Broken("stopped".to_owned()));
+        self.status.session_down(side_name(self.side), &ended);
+    }
+}
+
+fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Dialled => "dialled",
+        Side::Accepted => "accepted",
+    }
+}
