@@ -29,7 +29,8 @@ pub(crate) const WS_PONG: u8 = 0x8a;
 const ILP_TYPE_AT: usize = 14;
 const ILP_FULFILL: u8 = 13;
 
-const PREIMAGE: [u8; 32] = [0; 32];
+/// Any but 32 zeros, which mean a packet of the routing protocols.
+const PREIMAGE: [u8; 32] = [7; 32];
 
 /// Every route of the bench and every destination behind it has the same length, so that a
 /// destination is seven digits written over a template.

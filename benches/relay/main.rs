@@ -17,6 +17,7 @@ mod bare;
 mod compare;
 mod figures;
 mod frames;
+mod idle;
 mod measure;
 mod peers;
 mod report;
@@ -48,6 +49,8 @@ enum Command {
     Fanout(FanoutArguments),
     /// Few routes and very many.
     Routes(RoutesArguments),
+    /// Many silent sessions, and a node without any.
+    Idle(idle::Settings),
     /// Packets logged and not.
     Logging(LoggingArguments),
     #[command(hide = true)]
@@ -184,6 +187,7 @@ fn run() -> io::Result<ExitCode> {
         Some(Command::Load(arguments)) => load(&arguments),
         Some(Command::Fanout(arguments)) => fan_out(&arguments),
         Some(Command::Routes(arguments)) => routes(&arguments),
+        Some(Command::Idle(settings)) => idle::run(&settings),
         Some(Command::Logging(arguments)) => logging(&arguments),
         Some(Command::BareRelay(settings)) => runtime.block_on(bare::run(settings)).map(done),
         Some(Command::Peers(settings)) => runtime.block_on(peers::run(settings)).map(done),

@@ -89,6 +89,8 @@ pub(crate) fn login(index: usize) -> Login {
 ///
 /// A peer could not connect, a Prepare was not fulfilled or not answered, or the connection broke.
 pub(crate) async fn run(settings: Settings) -> io::Result<()> {
+    // Each peer has a socket. If the limit cannot be raised, connecting says so soon enough.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let done = Rc::new(Notify::new());
     let load = Rc::new(RefCell::new(Load::new(&settings, Rc::clone(&done))));
     let mut peers = Vec::new();

@@ -1,0 +1,157 @@
+//! Micro-benchmarks of each step of the packet path, and of all steps together.
+//!
+//! `cargo bench --bench packet_path`. Nanoseconds depend on the machine and its mood; what must not
+//! grow unseen is counted in instructions (`benches/instructions.sh`).
+#![allow(clippy::indexing_slicing, reason = "benches handle their own bytes")]
+
+#[path = "in_memory/mod.rs"]
+mod in_memory;
+
+use std::hint::black_box;
+
+use divan::{Bencher, counter::ItemsCount};
+use ilp_connector::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
+use ilp_connector::link::{Masking, Origin, Outbox, Pending, PendingTable, SessionId, Slot};
+use ilp_connector::routing::{Candidate, RouteOrigin, RouteTable};
+use ilp_connector::wire::btp::{Frame, FrameKind, RequestId};
+use ilp_connector::wire::ilp::{Packet, Prepare};
+use ilp_connector::wire::{Address, Amount, Fulfillment};
+use in_memory::{Node, SEED, destination, fulfill_frame, now, prefix, prepare_frame};
+
+fn main() {
+    divan::main();
+}
+
+/// Destinations or packets that a bench goes through, so that no branch is learnt by heart.
+const VARIETY: u32 = 1_024;
+
+/// From a BTP frame to a checked Prepare.
+#[divan::bench]
+fn parse_prepare_frame(bencher: Bencher<'_, '_>) {
+    let bytes = prepare_frame(42);
+    bencher.bench_local(|| {
+        let frame = Frame::parse(black_box(&bytes)).expect("a valid frame");
+        black_box(Prepare::parse(frame.ilp().expect("a packet")).expect("a valid Prepare"));
+    });
+}
+
+/// From a BTP frame to a checked Fulfill.
+#[divan::bench]
+fn parse_fulfill_frame(bencher: Bencher<'_, '_>) {
+    let bytes = fulfill_frame();
+    bencher.bench_local(|| {
+        let frame = Frame::parse(black_box(&bytes)).expect("a valid frame");
+        black_box(Packet::parse(frame.ilp().expect("a packet")).expect("a valid Fulfill"));
+    });
+}
+
+/// The longest prefix of a destination, by the number of routes.
+#[divan::bench(args = [10, 10_000, 1_000_000])]
+fn route_lookup(bencher: Bencher<'_, '_>, routes: u32) {
+    let candidate = |number| {
+        let candidate =
+            Candidate { next_hop: Slot(0), priority: 0, origin: RouteOrigin::Configured };
+        (prefix(number).parse().expect("a valid prefix"), candidate)
+    };
+    let table = RouteTable::new((0..routes).map(candidate), SEED);
+    // Odd and far from the number of routes: neighbouring lookups are far apart in the table.
+    let destinations: Vec<Address> = (0..VARIETY * 16)
+        .map(|number| destination(number.wrapping_mul(2_654_435_761) % routes))
+        .map(|text| text.parse().expect("a valid address"))
+        .collect();
+    let mut next = destinations.iter().cycle();
+    bencher.bench_local(|| {
+        let destination = next.next().expect("it never ends").view();
+        black_box(table.lookup(black_box(destination)).expect("there is a route"));
+    });
+}
+
+/// Converting an amount: same asset, other scale, other asset.
+#[divan::bench(args = ["same", "scale", "rate"])]
+fn price(bencher: Bencher<'_, '_>, kind: &str) {
+    let from = Asset::new("USD", 9);
+    let to = Asset::new("USD", if kind == "same" { 9 } else { 6 });
+    let rate = if kind == "rate" { "0.9215".parse().expect("a rate") } else { Rate::ONE };
+    let conversion = Conversion::new(&from, &to, rate).expect("these can be converted");
+    bencher.bench_local(|| black_box(conversion.convert(black_box(Amount(123_456_789)))));
+}
+
+/// Holding and committing an amount on both accounts, with limits.
+#[divan::bench]
+fn reserve_and_commit(bencher: Bencher<'_, '_>) {
+    let (mut incoming, mut outgoing) = (Ledger::default(), Ledger::default());
+    let (most, least) = (Some(i128::MAX / 2), Some(i128::MIN / 2));
+    bencher.bench_local(|| {
+        let amount = black_box(Amount(1_000));
+        incoming.hold_in(amount, most).expect("below the limit");
+        outgoing.hold_out(amount, least).expect("above the limit");
+        outgoing.commit_out(amount);
+        incoming.commit_in(amount);
+    });
+}
+
+/// The meter of packets per second.
+#[divan::bench]
+fn rate_limit(bencher: Bencher<'_, '_>) {
+    let rate = std::num::NonZeroU32::MAX;
+    let mut limiter = RateLimiter::default();
+    bencher.bench_local(|| limiter.take(black_box(now().mono), 1, rate));
+}
+
+/// Remembering a Prepare and taking it out again, by the number in flight.
+#[divan::bench(args = [1, 256, 4_096])]
+fn pending_insert_and_take(bencher: Bencher<'_, '_>, in_flight: u32) {
+    let pending = || Pending {
+        origin: Origin::Peer {
+            account: Slot(0),
+            session: SessionId(0),
+            request_id: RequestId(7),
+            weight: 1,
+        },
+        incoming_amount: Amount(1_000),
+        outgoing_amount: Amount(1_000),
+        condition: Fulfillment([7; 32]).condition(),
+        deadline: now().mono,
+        sent_at: now().mono,
+    };
+    let mut table = PendingTable::new(RequestId(0));
+    let mut ids: std::collections::VecDeque<_> =
+        (0..in_flight).map(|_| table.insert(pending())).collect();
+    bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| {
+        for _ in 0..VARIETY {
+            ids.push_back(table.insert(black_box(pending())));
+            black_box(ids.pop_front().map(|id| table.take(id)));
+        }
+    });
+}
+
+/// Appending a Prepare to an outbox, masked as a client must and unmasked as a server.
+#[divan::bench(args = [false, true])]
+fn append_prepare(bencher: Bencher<'_, '_>, masked: bool) {
+    let bytes = prepare_frame(42);
+    let frame = Frame::parse(&bytes).expect("a valid frame");
+    let prepare = Prepare::parse(frame.ilp().expect("a packet")).expect("a valid Prepare");
+    let masking = if masked { Masking::Client([3; 32]) } else { Masking::Server };
+    let outbox = Outbox::new(masking, usize::MAX);
+    bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| {
+        for id in 0..VARIETY {
+            outbox.put_packet(FrameKind::Message, RequestId(id), &Packet::Prepare(prepare));
+        }
+        let write = |bytes: &[u8]| std::task::Poll::Ready(Ok(black_box(bytes).len()));
+        outbox.write_to(write, &mut 0)
+    });
+}
+
+/// SHA-256 of a fulfillment: the one check that cannot be made cheaper.
+#[divan::bench]
+fn fulfillment_to_condition(bencher: Bencher<'_, '_>) {
+    let fulfillment = Fulfillment([7; 32]);
+    bencher.bench_local(|| black_box(&fulfillment).condition());
+}
+
+/// A whole Prepare and its Fulfill through the connector, in batches, by the number of routes.
+#[divan::bench(args = [10, 10_000, 1_000_000])]
+fn prepare_and_fulfill(bencher: Bencher<'_, '_>, routes: u32) {
+    let mut node = Node::new(routes);
+    bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| node.round_trips(VARIETY, 16));
+}
