@@ -5,12 +5,13 @@
 //! 7-bit text, content types may be any byte, unknown error codes are legal, and bytes after the
 //! frame or after its last entry are ignored (RFC 30 "Extensibility").
 //!
-//! On the packet path only one shape of frame is written, and [`put_ilp_header`] writes all of it
-//! that precedes the packet. For everything else there are
+//! On the packet path there is one shape of frame: [`parse_ilp_frame`] recognises it, and
+//! [`put_ilp_header`] writes all of it that precedes the packet. For everything else there are
 //! [`put_frame`] and the builders of the handshake.
 
 mod code;
 mod data;
+mod ilp_frame;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -23,9 +24,8 @@ use super::{Amount, Error};
 
 pub use code::ErrorCode;
 pub use data::{ContentType, Entries, Entry, ProtocolData};
-pub use write::{
-    ilp_frame_size, put_auth, put_empty_response, put_error, put_frame, put_ilp_header,
-};
+pub use ilp_frame::{IlpFrame, ilp_frame_size, parse_ilp_frame, put_ilp_header};
+pub use write::{put_auth, put_empty_response, put_error, put_frame};
 
 /// Name of the entry that carries an ILP packet.
 pub const ILP: &str = "ilp";
@@ -122,6 +122,13 @@ impl<'a> Frame<'a> {
     /// [`Error`] with the field that is wrong. RFC 23: such a frame gets no answer.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        match parse_ilp_frame(bytes) {
+            Some(frame) => Ok(frame.into_frame()),
+            None => Self::parse_any(bytes),
+        }
+    }
+
+    fn parse_any(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut frame = Reader::new(bytes);
         let kind = frame.u8().map_err(encoding("BTP frame: type"))?;
         let request_id = frame.u32().map_err(encoding("BTP frame: requestId"))?;

@@ -197,7 +197,8 @@ impl Timestamp {
         millis: u64,
         last_second: u64,
     ) -> Result<Self, TimestampError> {
-        let last_day = last_day([century, year_of_century], month);
+        let leap = is_leap(century, year_of_century);
+        let last_day = last_day(leap, month);
         let valid = (month.wrapping_sub(1) < 12)
             & (day.wrapping_sub(1) < last_day)
             & (hour < 24)
@@ -206,8 +207,8 @@ impl Timestamp {
         if !valid {
             return Err(explain([month, day, hour, minute, second], last_day));
         }
-        let year = century * 100 + year_of_century;
-        let days = days_since_year_0(year, month, day);
+        let days =
+            days_before_year(century, year_of_century) + days_before_month(leap, month) + (day - 1);
         let millis_of_day = ((hour * 60 + minute) * 60 + second) * 1000 + millis;
         let since_year_0 = days * MILLIS_PER_DAY + millis_of_day;
         // Only a leap second on the last evening of 9999 can be beyond the maximum.
@@ -218,7 +219,7 @@ impl Timestamp {
     #[inline]
     fn to_civil(self) -> ([u64; 4], [u64; 3], u64) {
         let (days, millis_of_day) = (self.0 / MILLIS_PER_DAY, self.0 % MILLIS_PER_DAY);
-        let (year, month, day) = civil_from_days(days + EPOCH_DAYS);
+        let (year, month, day) = civil_from_days(days + EPOCH_DAYS - JANUARY_AND_FEBRUARY);
         let (seconds, millis) = (millis_of_day / 1000, millis_of_day % 1000);
         let time = [seconds / 3600, seconds / 60 % 60, seconds % 60];
         ([year / 100, year % 100, month, day], time, millis)
@@ -308,27 +309,52 @@ const fn lanes(pairs: u64) -> [u64; 4] {
 
 // ---- The calendar -----------------------------------------------------------------------------
 //
-// Proleptic Gregorian, days counted from 0000-03-01: a year that begins in March has its leap day
-// at its end, so neither direction needs a table of months or a special case for February.
-// (Neri and Schneider, "Euclidean affine functions and their application to calendar algorithms",
-// 2022.)
+// Proleptic Gregorian. Years come as century and year of the century, as the digits give them, and
+// both directions are a few multiplications and shifts.
 
-/// Days from 0000-03-01 to 1970-01-01.
-const EPOCH_DAYS: u64 = 719_468;
+/// Days from 0000-01-01 to 1970-01-01.
+const EPOCH_DAYS: u64 = 719_528;
+/// Days from 0000-01-01 to 0000-03-01; the year 0 is a leap year.
+const JANUARY_AND_FEBRUARY: u64 = 31 + 29;
 
-/// Days from 0000-03-01; zero for the two months before it.
 #[inline]
-fn days_since_year_0(year: u64, month: u64, day: u64) -> u64 {
-    let before_march = u64::from(month < 3);
-    // One cycle of 400 years is added and taken away again, so that nothing is ever negative.
-    let year = year + 400 - before_march;
-    let month = month + 12 * before_march;
-    let days_before_year = year * 365 + year / 4 - year / 100 + year / 400;
-    let days_before_month = (979 * month - 2919) >> 5;
-    (days_before_year + days_before_month + day - 1).saturating_sub(146_097)
+const fn is_leap(century: u64, year_of_century: u64) -> bool {
+    let decisive = if year_of_century == 0 { century } else { year_of_century };
+    decisive & 3 == 0
 }
 
-/// Year, month and day of a count of days from 0000-03-01.
+/// Days from 0000-01-01 to the first day of a year.
+#[inline]
+const fn days_before_year(century: u64, year_of_century: u64) -> u64 {
+    // A century has 24 leap years, and one more when it is divisible by four.
+    let leap_years = 24 * century + ((century + 3) >> 2) + ((year_of_century + 3) >> 2);
+    // Within a century that is not, the year 0 was counted although it is no leap year.
+    let not_one = (year_of_century != 0) & (century & 3 != 0);
+    365 * (100 * century + year_of_century) + leap_years - not_one as u64
+}
+
+/// Days from the first of January to the first day of a month, 1 to 12.
+#[inline]
+const fn days_before_month(leap: bool, month: u64) -> u64 {
+    // As if every February had 30 days, which makes the months a straight line of integers.
+    let days = (367 * month - 362) / 12;
+    if month > 2 { days + leap as u64 - 2 } else { days }
+}
+
+/// The last day of a month; of no use when the month is outside 1..=12.
+#[inline]
+const fn last_day(leap: bool, month: u64) -> u64 {
+    if month == 2 {
+        28 + leap as u64
+    } else {
+        // 31 days in the odd months up to July and in the even ones from August.
+        30 | (month ^ (month >> 3)) & 1
+    }
+}
+
+/// Year, month and day of a count of days from 0000-03-01: a year that begins in March has its leap
+/// day at its end. (Neri and Schneider, "Euclidean affine functions and their application to
+/// calendar algorithms", 2022.)
 #[inline]
 const fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let n = 4 * days + 3;
@@ -341,18 +367,6 @@ const fn civil_from_days(days: u64) -> (u64, u64, u64) {
     // January and February are months 13 and 14 of the year that began in March.
     let after_december = (day_of_year >= 306) as u64;
     (100 * century + year_of_century + after_december, month - 12 * after_december, day)
-}
-
-/// The last day of a month; of no use when the month is outside 1..=12.
-#[inline]
-const fn last_day([century, year_of_century]: [u64; 2], month: u64) -> u64 {
-    if month == 2 {
-        let decisive = if year_of_century == 0 { century } else { year_of_century };
-        if decisive.is_multiple_of(4) { 29 } else { 28 }
-    } else {
-        // 31 days in the odd months up to July and in the even ones from August.
-        30 | (month ^ (month >> 3)) & 1
-    }
 }
 
 #[cold]

@@ -1,8 +1,9 @@
 //! The check of the characters, which every packet goes through: sixteen bytes per step in safe
 //! code that compiles to vector instructions.
 
-/// How many bytes are looked at in one step.
-const STEP: usize = 16;
+/// How many bytes are looked at in one step: a vector register, or half of one for short addresses.
+const WIDE: usize = 16;
+const NARROW: usize = 8;
 
 /// Whether `text` is one segment: one or more of `A-Z a-z 0-9 _ ~ -`.
 #[must_use]
@@ -22,20 +23,29 @@ pub(super) fn is_dotted(bytes: &[u8]) -> bool {
     if *first == b'.' || !is_segment_byte(*last) {
         return false;
     }
-    match (before.first_chunk::<STEP>(), before.last_chunk::<STEP>(), after.last_chunk::<STEP>()) {
-        (Some(_), Some(last_before), Some(last_after)) => {
-            let (before, _) = before.as_chunks::<STEP>();
-            let (after, _) = after.as_chunks::<STEP>();
-            let whole = before.iter().zip(after).all(|(before, after)| step(before, after));
-            // The last step overlaps the one before it instead of walking the rest byte by byte.
-            whole && step(last_before, last_after)
-        }
-        _ => before.iter().zip(after).fold(true, |good, (&b, &a)| good & pair(b, a)),
+    if before.len() >= WIDE {
+        scan::<WIDE>(before, after)
+    } else if before.len() >= NARROW {
+        scan::<NARROW>(before, after)
+    } else {
+        before.iter().zip(after).fold(true, |good, (&before, &after)| good & pair(before, after))
+    }
+}
+
+/// Looks at all pairs, `STEP` at a time. There must be at least so many.
+#[inline]
+fn scan<const STEP: usize>(before: &[u8], after: &[u8]) -> bool {
+    let steps = before.as_chunks::<STEP>().0.iter().zip(after.as_chunks::<STEP>().0);
+    let whole = steps.fold(true, |good, (before, after)| good & step(before, after));
+    // The last step overlaps the one before it instead of walking the rest byte by byte.
+    match (before.last_chunk::<STEP>(), after.last_chunk::<STEP>()) {
+        (Some(before), Some(after)) => whole & step(before, after),
+        _ => false,
     }
 }
 
 #[inline]
-fn step(before: &[u8; STEP], after: &[u8; STEP]) -> bool {
+fn step<const STEP: usize>(before: &[u8; STEP], after: &[u8; STEP]) -> bool {
     let mut good = [0u8; STEP];
     for ((good, &before), &after) in good.iter_mut().zip(before).zip(after) {
         *good = u8::from(pair(before, after));

@@ -72,6 +72,12 @@ impl<'a> ProtocolData<'a> {
     /// No entries.
     pub const EMPTY: Self = Self { primary: None, bytes: &[], count: 0 };
 
+    /// One entry, and its bytes.
+    #[inline]
+    pub(super) const fn single(entry: Entry<'a>, bytes: &'a [u8]) -> Self {
+        Self { primary: Some(entry), bytes, count: 1 }
+    }
+
     /// Reads the count and all entries. The count is a claim: nothing is allocated for it, and it is
     /// held against the bytes left first.
     #[inline]

@@ -1,4 +1,5 @@
-//! Writing frames: any frame, the ones that a link needs, and the one of the packet path.
+//! Writing frames: any frame, and the ones of the handshake. The one of the packet path has a file of
+//! its own.
 
 use oer_codec::{
     length_size, put_length, put_u8, put_u32, put_u64, put_var_octet_string, put_var_uint,
@@ -6,36 +7,13 @@ use oer_codec::{
 };
 
 use super::{
-    AUTH, AUTH_TOKEN, AUTH_USERNAME, Body, Entry, ErrorCode, Frame, FrameKind, ILP, MAX_ERROR_DATA,
-    RequestId,
+    AUTH, AUTH_TOKEN, AUTH_USERNAME, Body, Entry, ErrorCode, Frame, MAX_ERROR_DATA, RequestId,
 };
 use crate::wire::Timestamp;
 use crate::wire::timestamp::GeneralizedTime;
 
 /// Type and request id: what precedes the length of the content.
 const HEAD: usize = 1 + 4;
-
-/// Count 1, the name `ilp`, content type 0: what precedes the length of the packet.
-const ILP_ENTRY: [u8; 7] = *b"\x01\x01\x03ilp\x00";
-
-/// Bytes of a whole frame whose only entry is a packet of `ilp_len` bytes.
-#[must_use]
-#[inline]
-pub const fn ilp_frame_size(ilp_len: usize) -> usize {
-    HEAD + var_octet_string_size(ILP_ENTRY.len() + var_octet_string_size(ilp_len))
-}
-
-/// Appends everything of a frame that precedes its only entry's data, a packet of `ilp_len` bytes.
-/// The caller appends the packet, and the frame is complete. It is for MESSAGE and RESPONSE: an
-/// ERROR and a TRANSFER have more fields.
-#[inline]
-pub fn put_ilp_header(kind: FrameKind, request_id: RequestId, ilp_len: usize, out: &mut Vec<u8>) {
-    let [a, b, c, d] = request_id.0.to_be_bytes();
-    out.extend_from_slice(&[kind as u8, a, b, c, d]);
-    put_length(ILP_ENTRY.len() + var_octet_string_size(ilp_len), out);
-    out.extend_from_slice(&ILP_ENTRY);
-    put_length(ilp_len, out);
-}
 
 /// Appends a frame of any type with these entries.
 pub fn put_frame(request_id: RequestId, body: &Body<'_>, entries: &[Entry<'_>], out: &mut Vec<u8>) {
@@ -135,6 +113,3 @@ fn body_size(body: &Body<'_>) -> usize {
         Body::Transfer { .. } => 8,
     }
 }
-
-/// The name in [`ILP_ENTRY`] is [`ILP`].
-const _: () = assert!(matches!(ILP_ENTRY, [_, _, 3, b'i', b'l', b'p', 0]) && ILP.len() == 3);

@@ -1,0 +1,66 @@
+//! BTP frames. Whatever parses is written again in canonical form, by both writers, and reads the
+//! same; the packet inside is parsed too.
+#![no_main]
+
+use ilp_connector::wire::btp::{
+    Body, Frame, FrameKind, ILP, ilp_frame_size, parse_ilp_frame, put_frame, put_ilp_header,
+};
+use ilp_connector::wire::ilp::Packet;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let frame = match Frame::parse(input) {
+        Ok(frame) => frame,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            assert_eq!(parse_ilp_frame(input), None);
+            return;
+        }
+    };
+    let entries: Vec<_> = frame.protocol_data.iter().collect();
+    assert_eq!(entries.len(), frame.protocol_data.len());
+    assert_eq!(entries.first().copied(), frame.protocol_data.primary());
+
+    let mut out = Vec::new();
+    frame.encode(&mut out);
+    assert!(out.len() <= input.len());
+    assert_eq!(Frame::parse(&out), Ok(frame));
+    assert!(Frame::parse(&out[..out.len() - 1]).is_err());
+    let mut built = Vec::new();
+    put_frame(frame.request_id, &frame.body, &entries, &mut built);
+    assert_eq!(built, out);
+
+    let found = entries.iter().find(|entry| entry.name == ILP).map(|entry| entry.data);
+    assert_eq!(frame.ilp(), found);
+    let names: std::collections::BTreeSet<_> = entries.iter().map(|entry| entry.name).collect();
+    assert_eq!(frame.protocol_data.has_duplicate_names(), names.len() < entries.len());
+    if let Some(packet) = found {
+        let _ = Packet::parse(packet);
+    }
+    fast_paths_agree(input, &frame);
+    // A byte after the frame is ignored, and keeps the reader of the packet path away.
+    let longer = [input, &[0]].concat();
+    assert_eq!(Frame::parse(&longer), Ok(frame));
+    assert_eq!(parse_ilp_frame(&longer), None);
+});
+
+/// The reader and the writer of the packet path do what the general ones do.
+fn fast_paths_agree(input: &[u8], frame: &Frame<'_>) {
+    let kind = match frame.body {
+        Body::Message => FrameKind::Message,
+        Body::Response => FrameKind::Response,
+        Body::Error { .. } | Body::Transfer { .. } => {
+            return assert_eq!(parse_ilp_frame(input), None);
+        }
+    };
+    if let Some(fast) = parse_ilp_frame(input) {
+        assert_eq!((fast.kind, fast.request_id), (kind, frame.request_id));
+        assert_eq!(Some(fast.packet), frame.ilp());
+        assert_eq!(frame.protocol_data.len(), 1);
+        let mut out = Vec::new();
+        put_ilp_header(kind, fast.request_id, fast.packet.len(), &mut out);
+        out.extend_from_slice(fast.packet);
+        assert_eq!(out, input);
+        assert_eq!(out.len(), ilp_frame_size(fast.packet.len()));
+    }
+}

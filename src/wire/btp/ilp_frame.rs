@@ -1,0 +1,86 @@
+//! The frame of the packet path: a MESSAGE or RESPONSE whose only entry is `ilp`, of content type 0,
+//! with nothing after it. Prepares and their answers look like this from every known implementation,
+//! so it is recognised and written by a few comparisons and stores.
+
+use oer_codec::{Reader, put_length, var_octet_string_size};
+
+use super::{Body, Entry, Frame, FrameKind, ILP, ProtocolData, RequestId};
+
+/// Type and request id: what precedes the length of the content.
+const HEAD: usize = 1 + 4;
+
+/// Count 1, the name `ilp`, content type 0: what precedes the length of the packet.
+const ILP_ENTRY: [u8; 7] = *b"\x01\x01\x03ilp\x00";
+
+/// Bytes of [`ILP_ENTRY`] before the entry itself.
+const COUNT: usize = 2;
+
+const _: () = assert!(matches!(ILP_ENTRY, [1, 1, 3, b'i', b'l', b'p', 0]) && ILP.len() == 3);
+
+/// A MESSAGE or RESPONSE that is nothing but an ILP packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IlpFrame<'a> {
+    /// [`FrameKind::Message`] or [`FrameKind::Response`].
+    pub kind: FrameKind,
+    /// Of the request, or of the request that this answers.
+    pub request_id: RequestId,
+    /// The ILP packet, which has not been looked at.
+    pub packet: &'a [u8],
+    /// The entry as it came.
+    entry: &'a [u8],
+}
+
+impl<'a> IlpFrame<'a> {
+    /// The same as a general frame.
+    #[inline]
+    pub(super) const fn into_frame(self) -> Frame<'a> {
+        let body = match self.kind {
+            FrameKind::Response => Body::Response,
+            _ => Body::Message,
+        };
+        let protocol_data = ProtocolData::single(Entry::octets(ILP, self.packet), self.entry);
+        Frame { request_id: self.request_id, body, protocol_data }
+    }
+}
+
+/// The packet of a frame that has the shape of the packet path. `None` for every other frame, good
+/// or bad: [`Frame::parse`] tells which.
+#[must_use]
+#[inline]
+pub fn parse_ilp_frame(bytes: &[u8]) -> Option<IlpFrame<'_>> {
+    let mut frame = Reader::new(bytes);
+    let &[kind, a, b, c, d] = frame.array::<HEAD>().ok()?;
+    let kind = match kind {
+        1 => FrameKind::Response,
+        6 => FrameKind::Message,
+        _ => return None,
+    };
+    let length = frame.length().ok()?;
+    let (content, mut entries) = (frame.rest(), frame);
+    if length != content.len() as u64 || entries.array().ok()? != &ILP_ENTRY {
+        return None;
+    }
+    let packet = entries.var_octet_string().ok()?;
+    let (_, entry) = content.split_at_checked(COUNT)?;
+    let request_id = RequestId(u32::from_be_bytes([a, b, c, d]));
+    entries.is_empty().then_some(IlpFrame { kind, request_id, packet, entry })
+}
+
+/// Bytes of a whole frame whose only entry is a packet of `ilp_len` bytes.
+#[must_use]
+#[inline]
+pub const fn ilp_frame_size(ilp_len: usize) -> usize {
+    HEAD + var_octet_string_size(ILP_ENTRY.len() + var_octet_string_size(ilp_len))
+}
+
+/// Appends everything of a frame that precedes its only entry's data, a packet of `ilp_len` bytes.
+/// The caller appends the packet, and the frame is complete. It is for MESSAGE and RESPONSE: an
+/// ERROR and a TRANSFER have more fields.
+#[inline]
+pub fn put_ilp_header(kind: FrameKind, request_id: RequestId, ilp_len: usize, out: &mut Vec<u8>) {
+    let [a, b, c, d] = request_id.0.to_be_bytes();
+    out.extend_from_slice(&[kind as u8, a, b, c, d]);
+    put_length(ILP_ENTRY.len() + var_octet_string_size(ilp_len), out);
+    out.extend_from_slice(&ILP_ENTRY);
+    put_length(ilp_len, out);
+}
