@@ -38,7 +38,7 @@ impl<'a> AddressRef<'a> {
     /// [`AddressError`], with the position of the mistake.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, AddressError> {
-        if scan::is_dotted(bytes) && bytes.len() <= MAX_ADDRESS && has_scheme_and_segment(bytes) {
+        if scan::is_dotted(bytes) && bytes.len() <= MAX_ADDRESS && leading_scheme(bytes).is_some() {
             // Only ASCII passes the scan, so this cannot fail; it is how to say so without `unsafe`.
             if let Ok(text) = std::str::from_utf8(bytes) {
                 return Ok(Self(text));
@@ -76,9 +76,10 @@ impl<'a> AddressRef<'a> {
 
     /// The allocation scheme, the first part.
     #[must_use]
+    #[inline]
     pub fn scheme(self) -> Scheme {
-        // An address that was checked has one of the schemes; `Local` is never reached by default.
-        self.segments().next().and_then(Scheme::from_name).unwrap_or(Scheme::Local)
+        // An address that was checked has one of the schemes, so the default is never taken.
+        leading_scheme(self.as_bytes()).unwrap_or(Scheme::Local)
     }
 
     /// What follows `parent` and its dot, when this lies below `parent`: `x.y` for `g.a.x.y` below
@@ -211,19 +212,21 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// Whether the text begins with a scheme and a dot. Written as patterns because every Prepare comes
-/// through here; a test holds it against [`Scheme::ALL`].
+/// The scheme of a text that begins with one and a dot. Written as patterns because every Prepare
+/// comes through here; a test holds it against [`Scheme::ALL`].
 #[inline]
-const fn has_scheme_and_segment(bytes: &[u8]) -> bool {
-    matches!(
-        bytes,
-        [b'g', b'.', ..]
-            | [b't', b'e', b's', b't', b'.', ..]
-            | [b't', b'e', b's', b't', b'1'..=b'3', b'.', ..]
-            | [b'p', b'e', b'e', b'r', b'.', ..]
-            | [b's', b'e', b'l', b'f', b'.', ..]
-            | [b'l', b'o', b'c', b'a', b'l', b'.', ..]
-            | [b'p', b'r', b'i', b'v', b'a', b't', b'e', b'.', ..]
-            | [b'e', b'x', b'a', b'm', b'p', b'l', b'e', b'.', ..]
-    )
+const fn leading_scheme(bytes: &[u8]) -> Option<Scheme> {
+    match bytes {
+        [b'g', b'.', ..] => Some(Scheme::Global),
+        [b't', b'e', b's', b't', b'.', ..] => Some(Scheme::Test),
+        [b't', b'e', b's', b't', b'1', b'.', ..] => Some(Scheme::Test1),
+        [b't', b'e', b's', b't', b'2', b'.', ..] => Some(Scheme::Test2),
+        [b't', b'e', b's', b't', b'3', b'.', ..] => Some(Scheme::Test3),
+        [b'p', b'e', b'e', b'r', b'.', ..] => Some(Scheme::Peer),
+        [b's', b'e', b'l', b'f', b'.', ..] => Some(Scheme::Own),
+        [b'l', b'o', b'c', b'a', b'l', b'.', ..] => Some(Scheme::Local),
+        [b'p', b'r', b'i', b'v', b'a', b't', b'e', b'.', ..] => Some(Scheme::Private),
+        [b'e', b'x', b'a', b'm', b'p', b'l', b'e', b'.', ..] => Some(Scheme::Example),
+        _ => None,
+    }
 }

@@ -72,7 +72,8 @@ fn every_character_is_judged_at_every_place() {
 fn schemes() {
     for scheme in Scheme::ALL {
         let text = format!("{scheme}.a");
-        assert!(has_scheme_and_segment(text.as_bytes()), "{text}");
+        assert_eq!(leading_scheme(text.as_bytes()), Some(scheme), "{text}");
+        assert_eq!(leading_scheme(scheme.name().as_bytes()), None, "{scheme} without a segment");
         assert_eq!(AddressRef::new(&text).map(AddressRef::scheme), Ok(scheme));
         assert_eq!(Scheme::from_name(scheme.name()), Some(scheme));
         assert_eq!(scheme.name().parse::<Prefix>().map(|p| p.scheme()), Ok(Some(scheme)));
