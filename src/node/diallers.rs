@@ -1,0 +1,52 @@
+//! The peers that this node dials: one task each, started and stopped as the configuration asks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::account::AccountId;
+use crate::btp::{BtpClient, BtpContext, Dial, DialHandle};
+
+/// WebSocket close code and reason for a session that the configuration no longer wants as it is.
+const RECONFIGURED: (u16, &str) = (1001, "reconfigured");
+
+/// The running diallers of one node.
+pub(super) struct Diallers {
+    context: Arc<BtpContext>,
+    running: HashMap<AccountId, (Dial, DialHandle)>,
+    tasks: JoinSet<()>,
+}
+
+impl Diallers {
+    pub(super) fn new(context: Arc<BtpContext>) -> Self {
+        Self { context, running: HashMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// Makes what runs agree with `wanted`. A peer whose address and secrets stay the same is not disturbed.
+    pub(super) fn set(&mut self, wanted: Vec<Dial>) {
+        while self.tasks.try_join_next().is_some() {}
+        self.running.retain(|peer, (dial, handle)| {
+            let kept = wanted.iter().any(|want| want.peer() == peer && want == dial);
+            if !kept {
+                handle.stop(RECONFIGURED.0, RECONFIGURED.1);
+            }
+            kept
+        });
+        for dial in wanted {
+            if !self.running.contains_key(dial.peer()) {
+                let (client, handle) = BtpClient::new(dial.clone(), Arc::clone(&self.context));
+                self.tasks.spawn(client.run());
+                self.running.insert(dial.peer().clone(), (dial, handle));
+            }
+        }
+    }
+
+    /// Ends every session that was dialled, and waits for their ends.
+    pub(super) async fn stop(mut self, code: u16, reason: &'static str) {
+        for (_, handle) in self.running.values() {
+            handle.stop(code, reason);
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
