@@ -88,6 +88,12 @@ impl Account {
         self.lock().pending.next_id()
     }
 
+    /// Whether nothing from or to this peer waits for an answer.
+    pub fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.in_flight == 0 && state.pending.is_empty()
+    }
+
     /// How many bytes may wait in one of this account's outboxes.
     pub fn outbox_bytes_max(&self) -> usize {
         self.lock().limits.outbox_bytes_max

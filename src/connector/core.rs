@@ -71,12 +71,9 @@ impl Connector {
     }
 
     /// Puts new settings in force, whole: accounts known from before keep their sessions, packets and balances.
-    /// An error changes nothing. An address that IL-DCP gave stays unless the settings bring one.
-    pub fn apply(&self, mut settings: ConnectorSettings) -> Result<(), BuildError> {
+    /// An error changes nothing.
+    pub fn apply(&self, settings: ConnectorSettings) -> Result<(), BuildError> {
         let mut registry = self.registry.lock();
-        if settings.address.is_none() {
-            settings.address.clone_from(&registry.1.address);
-        }
         let snapshot = registry.0.build(&settings, self.seed)?;
         registry.1 = settings;
         self.snapshot.store(Arc::new(snapshot));
@@ -88,19 +85,6 @@ impl Connector {
         let mut settings = self.registry.lock().1.clone();
         settings.scheme = address.view().scheme();
         settings.address = Some(address);
-        self.apply(settings)
-    }
-
-    /// Changes one account's settings in force, such as the asset that a child adopts from its parent.
-    pub fn update_account(
-        &self,
-        id: &str,
-        change: impl FnOnce(&mut crate::account::AccountSettings),
-    ) -> Result<(), BuildError> {
-        let mut settings = self.registry.lock().1.clone();
-        if let Some(account) = settings.accounts.iter_mut().find(|a| a.id.as_str() == id) {
-            change(account);
-        }
         self.apply(settings)
     }
 

@@ -108,6 +108,9 @@ impl Turn<'_> {
         if destination.scheme() == Scheme::Peer {
             return self.peer_protocol(from, asker, prepare);
         }
+        if self.snapshot.address.is_none() {
+            return Err(Refusal::NoAddressYet);
+        }
         if self.is_own(destination) {
             return self.deliver(from, asker, prepare);
         }

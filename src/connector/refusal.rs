@@ -52,6 +52,9 @@ pub enum Refusal {
         /// What is needed.
         needed_ms: u64,
     },
+    /// The node's parent has not given it an address yet (D12).
+    #[error("this node has no address of its own yet")]
+    NoAddressYet,
     /// A packet to this node itself that it cannot use.
     #[error(transparent)]
     Local(LocalError),
@@ -155,6 +158,7 @@ impl Refusal {
             Refusal::Local(LocalError::NotUnderstood) => ErrorCode::F06,
             Refusal::AmountTooLarge { .. } | Refusal::ConvertedTooLarge { .. } => ErrorCode::F08,
             Refusal::PeerConfig(PeerConfigError::NoAddressYet)
+            | Refusal::NoAddressYet
             | Refusal::NoRate { .. }
             | Refusal::BadAnswer(_)
             | Refusal::LinkError(_)

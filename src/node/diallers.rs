@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -42,11 +43,18 @@ impl Diallers {
         }
     }
 
-    /// Ends every session that was dialled, and waits for their ends.
-    pub(super) async fn stop(mut self, code: u16, reason: &'static str) {
+    /// Gives up a peer without ending its session: whoever gets the handle ends it.
+    pub(super) fn hand_over(&mut self, peer: &AccountId) -> Option<DialHandle> {
+        self.running.remove(peer).map(|(_, handle)| handle)
+    }
+
+    /// Ends every session that was dialled, and waits for their ends, at most for `patience`.
+    pub(super) async fn stop(mut self, code: u16, reason: &'static str, patience: Duration) {
         for (_, handle) in self.running.values() {
             handle.stop(code, reason);
         }
-        while self.tasks.join_next().await.is_some() {}
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        // Out of patience: dropping the set aborts what is left.
+        let _ = tokio::time::timeout(patience, all).await;
     }
 }

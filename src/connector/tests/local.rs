@@ -97,6 +97,8 @@ fn without_an_address_children_wait_and_rejects_are_signed_all_the_same() {
     let kid = net.connect("kid");
     net.ask(&kid, 1, &payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL));
     assert_eq!(net.code(&kid), "T00");
+    net.ask(&kid, 9, &payment("test.anywhere", 1));
+    assert_eq!(net.code(&kid), "T00");
     net.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
     net.ask(&kid, 2, &payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL));
     assert!(matches!(net.read_one(&kid), Seen::Fulfill { .. }));

@@ -1,0 +1,19 @@
+//! Makes nodes run: starts them, keeps what they are made of together, applies new configurations, and stops them.
+//!
+//! The only room that spawns. A node is one task that owns everything that changes slowly (who is dialled, what is
+//! configured) and listens to orders; around it run the acceptor, one task per session, one per dialled peer, the
+//! deadline sweep, and the health server. Packets meet none of that: they are in `connector`.
+
+mod acceptor;
+mod diallers;
+pub mod ildcp;
+mod order;
+mod reload;
+mod running;
+mod shutdown;
+mod start;
+mod sweep;
+mod task;
+
+pub use order::{NodeHandle, Order};
+pub use start::{Node, StartError};

@@ -1,0 +1,45 @@
+//! What a running node can be told, and what may be seen of it from outside.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::account::AccountId;
+use crate::btp::BtpContext;
+use crate::config::NodeConfig;
+
+/// Orders that may wait. Whoever gives more waits with them.
+pub(super) const ORDERS_MAX: usize = 16;
+
+/// An order to a running node.
+#[derive(Debug)]
+pub enum Order {
+    /// Put this configuration in force; answered when it is, with the keys that need a restart.
+    Reload(Box<NodeConfig>, oneshot::Sender<Vec<String>>),
+    /// The configuration no longer names this node: drop all links, and wait (D17).
+    Unlisted,
+    /// Stop gracefully (D18).
+    Stop,
+}
+
+/// A running node, seen from outside.
+#[derive(Clone, Debug)]
+pub struct NodeHandle {
+    /// Its name.
+    pub id: AccountId,
+    /// Where its BTP server listens.
+    pub btp_address: SocketAddr,
+    /// Where health and metrics are.
+    pub health_address: SocketAddr,
+    /// Its sessions and its connector.
+    pub context: Arc<BtpContext>,
+    pub(super) orders: mpsc::Sender<Order>,
+}
+
+impl NodeHandle {
+    /// Gives an order. `false`: the node has stopped.
+    pub async fn order(&self, order: Order) -> bool {
+        self.orders.send(order).await.is_ok()
+    }
+}

@@ -1,0 +1,53 @@
+//! Stopping in order (D18): no new packets, answers for those in flight, then the end of every session.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::running::Running;
+use crate::btp::{BtpContext, GOING_AWAY};
+
+const STOPPING: &str = "stopping";
+/// How often is looked whether all is answered.
+const LOOK: Duration = Duration::from_millis(10);
+/// For close frames to be written and answered.
+const CLOSING_TIME: Duration = Duration::from_millis(1500);
+
+impl Running {
+    /// Stops the node: from the first step to the last.
+    pub(super) async fn stop(self) {
+        let context = self.context.clone();
+        let in_flight = context.connector.in_flight();
+        tracing::info!(in_flight, grace = ?self.config.shutdown_grace, "stopping");
+        self.health.stopping();
+        context.connector.stop_admitting();
+        let sessions = self.acceptor.stop().await;
+        wait_for_answers(&context, self.config.shutdown_grace).await;
+        for exposure in context.connector.reject_pending(context.clock.now()) {
+            tracing::warn!(
+                peer = %exposure.account,
+                packets = exposure.packets,
+                amount = %exposure.amount,
+                "stopped with packets in flight; the peer may count them as fulfilled"
+            );
+        }
+        self.diallers.stop(GOING_AWAY, STOPPING, CLOSING_TIME).await;
+        for peer in &self.config.peers {
+            if let Some(account) = context.connector.account(peer.account.id.as_str()) {
+                context.connector.close_sessions(&account, GOING_AWAY, STOPPING);
+            }
+        }
+        sessions.ended(CLOSING_TIME).await;
+        drop(self.sweep);
+        drop(self.api);
+        tracing::info!("stopped");
+    }
+}
+
+/// Until nothing is in flight, or time is up.
+async fn wait_for_answers(context: &BtpContext, grace: Duration) {
+    let deadline = Instant::now() + grace;
+    while context.connector.in_flight() > 0 && Instant::now() < deadline {
+        tokio::time::sleep(LOOK).await;
+    }
+}

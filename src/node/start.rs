@@ -1,0 +1,131 @@
+//! From a validated configuration to a running node: everything is bound before anything runs.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+use super::acceptor::Acceptor;
+use super::diallers::Diallers;
+use super::effective::{btp_settings, connector_settings, directory};
+use super::health::Health;
+use super::order::{NodeHandle, ORDERS_MAX, Order};
+use super::packets::PacketWriting;
+use super::running::Running;
+use super::task::{self, Guarded};
+use super::{health, sweep};
+use crate::api::Api;
+use crate::btp::{
+    BindError, BtpContext, BtpServer, Clock, NoRandomness, ServerTls, TlsError,
+};
+use crate::config::NodeConfig;
+use crate::connector::{BuildError, Connector};
+use crate::routing::HashSeed;
+use crate::telemetry;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be put in force.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The BTP server cannot listen.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The health server cannot listen.
+    #[error(transparent)]
+    Api(#[from] crate::api::BindError),
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The operating system failed.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    handle: NodeHandle,
+    task: JoinHandle<()>,
+}
+
+impl Node {
+    /// Binds, and runs. From now on the node dials its peers.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
+        let span = telemetry::node_span(config.node_id.as_str());
+        let (running, orders, handle) = build(config).instrument(span.clone()).await?;
+        let task = task::spawn(running.run(orders).instrument(span));
+        Ok(Node { handle, task })
+    }
+
+    /// To look at it and to give it orders.
+    pub fn handle(&self) -> &NodeHandle {
+        &self.handle
+    }
+
+    /// Until it has stopped.
+    pub async fn stopped(self) {
+        // An error is a panic of the node's task, which the panic hook has logged.
+        let _ = self.task.await;
+    }
+}
+
+async fn build(
+    config: NodeConfig,
+) -> Result<(Running, mpsc::Receiver<Order>, NodeHandle), StartError> {
+    let connector = Connector::new(connector_settings(&config, None), HashSeed::Random)?;
+    let context = BtpContext::new(connector, Clock::start(), btp_settings(&config))?;
+    let server = &config.server;
+    let tls = server.tls.as_ref().map(|files| ServerTls::load(&files.certificate, &files.key));
+    let server = BtpServer::bind(
+        &server.host,
+        server.port,
+        tls.transpose()?,
+        directory(&config)?,
+        Arc::clone(&context),
+    )
+    .await?;
+    let packets = PacketWriting::default();
+    let health = Arc::new(Health::new(&config, Arc::clone(&context)));
+    let api = Api::bind(&config.health.host, config.health.port, health::sources(&health, &config, &packets)).await?;
+    let (sender, orders) = mpsc::channel(ORDERS_MAX);
+    let handle = NodeHandle {
+        id: config.node_id.clone(),
+        btp_address: server.local_addr(),
+        health_address: api.local_addr(),
+        context: Arc::clone(&context),
+        orders: sender,
+    };
+    tracing::info!(
+        address = %handle.btp_address,
+        port = handle.btp_address.port(),
+        "BTP server listening"
+    );
+    tracing::info!(
+        address = %handle.health_address,
+        port = handle.health_address.port(),
+        "health server listening"
+    );
+    let server = Arc::new(server);
+    let events = context.peers.subscribe();
+    let running = Running {
+        acceptor: Acceptor::start(Arc::clone(&server)),
+        server,
+        diallers: Diallers::new(Arc::clone(&context)),
+        sweep: Guarded::spawn(sweep::run(Arc::clone(&context))),
+        api: Guarded::spawn(api.run().in_current_span()),
+        health,
+        packets,
+        events,
+        asking: None,
+        told: None,
+        context,
+        config,
+    };
+    Ok((running, orders, handle))
+}
