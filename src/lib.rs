@@ -9,5 +9,6 @@ pub mod connector;
 pub mod link;
 pub mod local;
 pub mod routing;
+pub mod telemetry;
 pub mod time;
 pub mod wire;

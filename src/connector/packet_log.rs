@@ -76,7 +76,8 @@ impl PacketLog {
         PacketLog { ring: ArrayQueue::new(places.max(1)), dropped: AtomicU64::new(0) }
     }
 
-    pub(super) fn push(&self, record: PacketRecord) {
+    /// Adds a record, or counts it as dropped.
+    pub fn push(&self, record: PacketRecord) {
         if self.ring.push(record).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }

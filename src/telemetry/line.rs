@@ -1,0 +1,76 @@
+//! The frame that all lines share: time, level, node, target, message, fields, end.
+
+use tracing::Level;
+
+use super::text::{Format, escape};
+
+/// What stands before a line's message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) level: Level,
+    pub(super) node: Option<&'a str>,
+    pub(super) target: &'a str,
+}
+
+/// What stands before the time.
+const JSON_BEGIN: &[u8] = b"{\"timestamp\":\"";
+
+/// Appends the time, and all that stands before it.
+pub(super) fn put_time(out: &mut Vec<u8>, format: Format, time: &[u8; 24]) {
+    if format == Format::Json {
+        out.extend_from_slice(JSON_BEGIN);
+        out.extend_from_slice(time);
+    } else {
+        // The time of day is enough for eyes.
+        out.extend_from_slice(time.get(11..23).unwrap_or(time));
+    }
+}
+
+/// Appends what stands between the time and the text of the message, which follows: escaped.
+pub(super) fn put_head(out: &mut Vec<u8>, format: Format, head: Head<'_>) {
+    match format {
+        Format::Json => {
+            out.extend_from_slice(b"\",\"level\":\"");
+            out.extend_from_slice(head.level.as_str().as_bytes());
+            if let Some(node) = head.node {
+                out.extend_from_slice(b"\",\"node\":\"");
+                escape(out, node);
+            }
+            out.extend_from_slice(b"\",\"target\":\"");
+            escape(out, head.target);
+            out.extend_from_slice(b"\",\"message\":\"");
+        }
+        Format::Human { colour } => {
+            let (begin, end) = if colour { colours(head.level) } else { ("", "") };
+            out.extend_from_slice(format!(" {begin}{:5}{end} ", head.level.as_str()).as_bytes());
+            if let Some(node) = head.node {
+                escape(out, node);
+                out.push(b' ');
+            }
+            escape(out, head.target);
+            out.extend_from_slice(b": ");
+        }
+    }
+}
+
+/// Ends the message; fields follow.
+pub(super) fn end_message(out: &mut Vec<u8>, format: Format) {
+    if format == Format::Json {
+        out.push(b'"');
+    }
+}
+
+/// Ends the line.
+pub(super) fn end(out: &mut Vec<u8>, format: Format) {
+    out.extend_from_slice(if format == Format::Json { b"}\n" } else { b"\n" });
+}
+
+fn colours(level: Level) -> (&'static str, &'static str) {
+    let begin = match level {
+        Level::ERROR => "\x1b[31m",
+        Level::WARN => "\x1b[33m",
+        Level::INFO => "\x1b[32m",
+        _ => "\x1b[2m",
+    };
+    (begin, "\x1b[0m")
+}
