@@ -10,6 +10,8 @@ WORKDIR /build
 # which are older than the build, for unchanged.
 COPY Cargo.toml Cargo.lock ./
 COPY crates/oer-codec/Cargo.toml crates/oer-codec/Cargo.toml
+# Not built, but named by the manifest.
+COPY benches benches
 RUN mkdir -p src crates/oer-codec/src \
     && echo 'fn main() {}' > src/main.rs \
     && touch src/lib.rs crates/oer-codec/src/lib.rs \
