@@ -123,7 +123,11 @@ function atEnd (t, action) {
   if (!endings.has(t)) {
     endings.set(t, [])
     t.after(async () => {
-      for (const ending of endings.get(t).reverse()) await ending()
+      const failures = []
+      for (const ending of endings.get(t).reverse()) {
+        try { await ending() } catch (error) { failures.push(error) }
+      }
+      if (failures.length > 0) throw failures[0]
     })
   }
   endings.get(t).push(action)
