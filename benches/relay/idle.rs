@@ -18,8 +18,8 @@ use crate::{
 const NODE_MIB_MAX: f64 = 20.0;
 /// Resident memory of an idle session, KiB.
 const SESSION_KIB_MAX: f64 = 10.0;
-/// "Near zero": a thousandth of a core for a node, and with sessions what their keep-alive takes.
-const NODE_CPU_MAX: f64 = 0.001;
+/// "Near zero" CPU of an idle node, as a part of a core.
+const NODE_CPU_MAX: f64 = 0.005;
 
 /// How many sessions, and for how long.
 #[derive(Debug, clap::Args)]
