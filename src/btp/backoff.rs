@@ -1,28 +1,24 @@
 //! How long a dialling node waits before it tries a peer again. No clock: lengths of time and a random number come in,
 //! a length of time goes out.
 //!
-//! The series: five quick attempts after 1, 2, 4, 8 and 16 s, then one every 30 s for ever. Everything is jittered by a
+//! The series: five quick attempts after 1, 2, 4, 8 and 16 units (of one second, unless the settings say otherwise), then
+//! one every 30 units for ever. Everything is jittered by a
 //! fifth either way, so that peers which lost the same node do not come back in step. A refused authentication follows
 //! the same series as a refused connection: a wrong secret may be put right at the other side.
 
 use std::time::Duration;
 
-/// The waits before the quick attempts.
-const QUICK: [Duration; 5] = [
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-    Duration::from_secs(16),
-];
-/// The wait before every attempt after those.
-const SLOW: Duration = Duration::from_secs(30);
-/// A session that lasted this long was a success, and the series starts again.
-pub(super) const SETTLED_AFTER: Duration = Duration::from_secs(10);
+/// The waits before the quick attempts, in units.
+const QUICK: [u32; 5] = [1, 2, 4, 8, 16];
+/// The wait before every attempt after those, in units.
+const SLOW: u32 = 30;
+/// A session that lasted so many units was a success, and the series starts again.
+const SETTLED_AFTER: u32 = 10;
 
 /// How many attempts in a row have come to nothing, and what follows from it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Backoff {
+    unit: Duration,
     failures: usize,
 }
 
@@ -36,6 +32,11 @@ pub(super) struct Wait {
 }
 
 impl Backoff {
+    /// The beginning of a series.
+    pub(super) fn new(unit: Duration) -> Self {
+        Self { unit, failures: 0 }
+    }
+
     /// The quick attempts are used up: the peer is down, not just away.
     pub(super) fn is_down(&self) -> bool {
         self.failures > QUICK.len()
@@ -46,24 +47,25 @@ impl Backoff {
         let base = QUICK.get(self.failures).copied().unwrap_or(SLOW);
         let was_down = self.is_down();
         self.failures = self.failures.saturating_add(1);
-        Wait { delay: jitter(base, random), exhausted: self.is_down() && !was_down }
+        Wait { delay: self.jitter(base, random), exhausted: self.is_down() && !was_down }
     }
 
     /// A session ended after `lasted`. `replaced`: the peer said that a newer session of ours took its place.
     pub(super) fn session_ended(&mut self, lasted: Duration, replaced: bool, random: u32) -> Wait {
-        if lasted >= SETTLED_AFTER {
+        if lasted >= self.unit * SETTLED_AFTER {
             self.failures = 0;
         } else if replaced {
             // Somebody else is logged in with our name. Dialling at once would throw them out, and they us.
-            return Wait { delay: jitter(SLOW, random), exhausted: false };
+            return Wait { delay: self.jitter(SLOW, random), exhausted: false };
         }
         self.attempt_failed(random)
     }
-}
 
-/// `base` times a factor of 0.8 to 1.2.
-fn jitter(base: Duration, random: u32) -> Duration {
-    base * 4 / 5 + (base * 2 / 5).mul_f64(f64::from(random) / f64::from(u32::MAX))
+    /// `units` times a factor of 0.8 to 1.2.
+    fn jitter(&self, units: u32, random: u32) -> Duration {
+        let base = self.unit * units;
+        base * 4 / 5 + (base * 2 / 5).mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
 }
 
 #[cfg(test)]
@@ -82,7 +84,7 @@ mod tests {
 
     /// Each step with the wait that must follow it, in whole seconds, and whether that is when the peer goes down.
     fn check(steps: &[(Step, u64, bool)]) {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(Duration::from_secs(1));
         for (index, (step, seconds, exhausted)) in steps.iter().enumerate() {
             let wait = match step {
                 Step::Failed => backoff.attempt_failed(MIDDLE),
@@ -142,10 +144,11 @@ mod tests {
     #[test]
     fn jitter_stays_within_a_fifth() {
         for random in [0, 1, MIDDLE, u32::MAX - 1, u32::MAX] {
-            let delay = Backoff::default().attempt_failed(random).delay;
+            let delay = Backoff::new(Duration::from_secs(1)).attempt_failed(random).delay;
             assert!((800..=1200).contains(&delay.as_millis()), "{random}: {delay:?}");
         }
-        assert_eq!(jitter(SLOW, 0), Duration::from_secs(24));
-        assert_eq!(jitter(SLOW, u32::MAX), Duration::from_secs(36));
+        let backoff = Backoff::new(Duration::from_secs(1));
+        assert_eq!(backoff.jitter(SLOW, 0), Duration::from_secs(24));
+        assert_eq!(backoff.jitter(SLOW, u32::MAX), Duration::from_secs(36));
     }
 }

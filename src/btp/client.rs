@@ -132,7 +132,7 @@ impl BtpClient {
     pub async fn run(mut self) {
         let status = self.context.peers.status(&self.dial.peer);
         let target = self.dial.url.to_string();
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(self.context.settings.retry_unit);
         loop {
             status.attempt(&target);
             let attempt = async { Box::pin(connect(&self.dial, &self.context)).await };
@@ -271,3 +271,6 @@ async fn log_in(socket: &mut Socket, dial: &Dial, account: &Account) -> Result<(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

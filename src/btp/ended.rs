@@ -67,6 +67,11 @@ impl Ended {
         }
     }
 
+    /// Whether we closed because a later login of the peer took this session's place.
+    pub(super) fn is_replaced_by_us(&self) -> bool {
+        matches!(self, Ended::ByUs { code: POLICY, reason: REPLACED })
+    }
+
     /// Whether the peer closed because a newer session of ours took this one's place (D5).
     pub(super) fn is_replaced_by_peer(&self) -> bool {
         matches!(self, Ended::ByPeer { code: Some(POLICY), reason } if reason == REPLACED)

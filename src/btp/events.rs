@@ -19,8 +19,8 @@ use crate::time::Mono;
 
 /// Events that a listener may lag behind.
 const EVENTS_MAX: usize = 1024;
-/// A peer's mistakes are logged this often at most.
-const MISTAKES_INTERVAL: Duration = Duration::from_secs(60);
+/// A peer's mistakes, and its logging in twice, are logged this often at most.
+const LINE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// One change of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +143,7 @@ struct Inner {
     /// When a line about its mistakes was logged last, and how many there were since.
     mistakes_logged_at: Option<Mono>,
     mistakes: u64,
+    replaced_logged_at: Option<SystemTime>,
 }
 
 /// A peer's mistake that costs it nothing but a counter.
@@ -183,7 +184,7 @@ impl Peers {
         self.peers.read().values().map(|status| status.snapshot()).collect()
     }
 
-    /// Events from now on. A listener that falls [`EVENTS_MAX`] behind loses the oldest and is told so.
+    /// Events from now on. A listener that falls 1,024 events behind loses the oldest and is told so.
     pub fn subscribe(&self) -> broadcast::Receiver<PeerEvent> {
         self.events.subscribe()
     }
@@ -200,6 +201,7 @@ impl PeerStatus {
             counts: PeerCounts::default(),
             mistakes_logged_at: None,
             mistakes: 0,
+            replaced_logged_at: None,
         };
         Self {
             id,
@@ -315,7 +317,11 @@ impl PeerStatus {
         inner.sessions = inner.sessions.saturating_sub(1);
         let (code, reason) = (ended.code(), ended.reason());
         if inner.sessions > 0 {
-            tracing::debug!(peer = %self.id, side, code, reason, sessions = inner.sessions, "a session ended");
+            if ended.is_replaced_by_us() && inner.may_log_replaced(SystemTime::now()) {
+                tracing::info!(peer = %self.id, side, "a later login replaced a session");
+            } else {
+                tracing::debug!(peer = %self.id, side, code, reason, sessions = inner.sessions, "a session ended");
+            }
             return;
         }
         inner.last_error = Some(ended.to_string());
@@ -335,7 +341,7 @@ impl PeerStatus {
         counter.fetch_add(1, Ordering::Relaxed);
         let mut inner = self.inner.lock();
         inner.mistakes += 1;
-        if inner.mistakes_logged_at.is_none_or(|at| now.since(at) >= MISTAKES_INTERVAL) {
+        if inner.mistakes_logged_at.is_none_or(|at| now.since(at) >= LINE_INTERVAL) {
             inner.mistakes_logged_at = Some(now);
             let count = std::mem::take(&mut inner.mistakes);
             tracing::debug!(peer = %self.id, count, what, "frames refused since the last such line");
@@ -349,6 +355,15 @@ impl PeerStatus {
 }
 
 impl Inner {
+    fn may_log_replaced(&mut self, now: SystemTime) -> bool {
+        let since = self.replaced_logged_at.and_then(|at| now.duration_since(at).ok());
+        let may = since.is_none_or(|since| since >= LINE_INTERVAL);
+        if may {
+            self.replaced_logged_at = Some(now);
+        }
+        may
+    }
+
     fn go(&mut self, state: PeerState) {
         if self.state != state {
             self.state = state;

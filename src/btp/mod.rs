@@ -21,6 +21,8 @@ mod session;
 mod settings;
 mod socket;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod text;
 mod throttle;
 mod tls;

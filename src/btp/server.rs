@@ -116,8 +116,7 @@ impl BtpServer {
             _ => BindError::Listen { host: host.to_owned(), port, source },
         })?;
         let unauthenticated = Arc::new(Semaphore::new(context.settings.unauthenticated_max));
-        let directory = ArcSwap::from_pointee(directory);
-        let shared = Arc::new(Shared { context, directory, throttle: Throttle::default() });
+        let shared = Shared::new(context, directory);
         Ok(Self { listener, address, tls, shared, unauthenticated })
     }
 
@@ -238,7 +237,7 @@ impl Connection {
         let deadline = Instant::now() + context.settings.auth_timeout;
         // Frames are gathered by us, not by the kernel. Failing costs only latency.
         let _ = stream.set_nodelay(true);
-        let mut stream = match acceptor {
+        let stream = match acceptor {
             None => Stream::Plain(stream),
             Some(acceptor) => {
                 let accepted = timeout_at(deadline, acceptor.accept(stream)).await;
@@ -246,12 +245,22 @@ impl Connection {
                 Stream::Tls(Box::new(TlsStream::Server(stream)))
             }
         };
-        let upgraded = timeout_at(deadline, upgrade::accept(&mut stream)).await;
-        let upgraded = upgraded.map_err(|_| Refused::Timeout)??;
-        let session = log_in(stream, upgraded, &remote.to_string(), deadline, &shared).await;
+        let driver = enter(stream, &remote.to_string(), deadline, &shared).await;
         drop(place);
-        session
+        driver
     }
+}
+
+/// From a fresh stream to a session that is ready to run.
+async fn enter(
+    mut stream: Stream,
+    remote: &str,
+    deadline: Instant,
+    shared: &Shared,
+) -> Result<Driver, Refused> {
+    let upgraded = timeout_at(deadline, upgrade::accept(&mut stream)).await;
+    let upgraded = upgraded.map_err(|_| Refused::Timeout)??;
+    log_in(stream, upgraded, remote, deadline, shared).await
 }
 
 /// The BTP part of the handshake, on a stream that has become a WebSocket.
@@ -319,6 +328,11 @@ async fn log_in(
 const EMPTY_RESPONSE_BYTES: usize = 8;
 
 impl Shared {
+    fn new(context: Arc<BtpContext>, directory: Directory) -> Arc<Self> {
+        let directory = ArcSwap::from_pointee(directory);
+        Arc::new(Self { context, directory, throttle: Throttle::default() })
+    }
+
     fn refused(&self, remote: SocketAddr, refused: &Refused) {
         let counts = &self.context.server_counts;
         let counter = match refused {
@@ -331,3 +345,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ pub struct BtpSettings {
     pub auth_timeout: Duration,
     /// For resolving a host name and connecting to it.
     pub connect_timeout: Duration,
+    /// The unit of the waits between attempts to reach a peer: 1, 2, 4, 8, 16 and then always 30 of it.
+    pub retry_unit: Duration,
     /// Silence, pings and stalled writes.
     pub keep_alive: KeepAliveSettings,
     /// Accepted sockets that have not authenticated yet. More are closed at once.
@@ -27,6 +29,7 @@ impl Default for BtpSettings {
         Self {
             auth_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(10),
+            retry_unit: Duration::from_secs(1),
             keep_alive: KeepAliveSettings::default(),
             unauthenticated_max: 1024,
             message_bytes_max: 64 * 1024,

@@ -41,7 +41,7 @@ pub enum UpgradeError {
     /// The socket was closed early.
     #[error("the connection was closed during the WebSocket handshake")]
     Closed,
-    /// More than [`HEAD_BYTES_MAX`].
+    /// The head is longer than any that a WebSocket needs.
     #[error("the HTTP head is longer than {HEAD_BYTES_MAX} bytes")]
     TooLong,
     /// Not HTTP, or not a WebSocket handshake.

@@ -1,0 +1,417 @@
+//! The dialling end against scripted listeners, and against our own listener over TCP and TLS.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::*;
+use crate::btp::events::PeerChange::{
+    self, AuthenticationFailed, Connected, Connecting, Disconnected,
+};
+use crate::btp::events::{PeerEvent, PeerState};
+use crate::btp::server::BtpServer;
+use crate::btp::settings::BtpSettings;
+use crate::btp::testing::{self, *};
+use crate::btp::tls::ServerTls;
+use crate::wire::Timestamp;
+use crate::wire::btp::{ErrorCode, Frame, RequestId, put_error};
+
+/// A listener whose every reaction the test decides.
+struct Listener(TcpListener);
+
+impl Listener {
+    async fn new() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    fn dial(&self, user_info: &str) -> Dial {
+        let url = format!("btp+ws://{user_info}{}", self.0.local_addr().unwrap());
+        dial("bob", &url)
+    }
+
+    async fn accept(&self) -> Far<TcpStream> {
+        let (stream, _) = self.0.accept().await.unwrap();
+        Far(tokio_tungstenite::accept_async(stream).await.unwrap())
+    }
+
+    /// Accepts a dialler, and its login.
+    async fn accept_login(&self) -> Far<TcpStream> {
+        let mut far = self.accept().await;
+        let id = Frame::parse(&far.bytes().await).unwrap().request_id.0;
+        far.send(&framed(id, &crate::wire::btp::Body::Response, &[])).await;
+        far
+    }
+}
+
+fn dial(peer: &str, url: &str) -> Dial {
+    Dial::new(peer.parse().unwrap(), url.parse().unwrap(), "node", Some(&Token::from("shared")))
+}
+
+fn quick() -> BtpSettings {
+    BtpSettings { retry_unit: Duration::from_millis(20), ..BtpSettings::default() }
+}
+
+fn context() -> Arc<BtpContext> {
+    testing::context("node", &["alice", "bob"], quick())
+}
+
+fn impatient() -> Arc<BtpContext> {
+    let auth_timeout = Duration::from_millis(50);
+    let settings = BtpSettings { auth_timeout, ..quick() };
+    testing::context("node", &["alice", "bob"], settings)
+}
+
+/// The entries of a login, with their content types.
+fn login(frame: &[u8]) -> Vec<(String, u8, String)> {
+    let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
+    let frame = Frame::parse(frame).unwrap();
+    assert_eq!(frame.body, crate::wire::btp::Body::Message);
+    frame
+        .protocol_data
+        .iter()
+        .map(|e| (e.name.to_owned(), e.content_type.0, text(e.data)))
+        .collect()
+}
+
+fn error(id: RequestId, text: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let code = ErrorCode::NOT_ACCEPTED;
+    put_error(id, code, "NotAcceptedError", Timestamp::EPOCH, text, &mut frame);
+    frame
+}
+
+#[tokio::test]
+async fn who_we_say_we_are() {
+    for (user_info, username, token) in [
+        ("", "node", "shared"),
+        ("me@", "me", "shared"),
+        ("me:mine@", "me", "mine"),
+        (":mine@", "", "mine"),
+        ("m%40:p%3a@", "m@", "p:"),
+    ] {
+        let listener = Listener::new().await;
+        let (dial, context) = (listener.dial(user_info), context());
+        let (driver, ()) = tokio::join!(connect(&dial, &context), async {
+            let mut far = listener.accept().await;
+            let first = far.bytes().await;
+            let text = |text: &str| text.to_owned();
+            let expected = [
+                (text("auth"), 0, text("")),
+                (text("auth_username"), 1, text(username)),
+                (text("auth_token"), 1, text(token)),
+            ];
+            assert_eq!(login(&first), expected);
+            // Answers to nothing, requests and garbage before the answer are passed over.
+            let id = Frame::parse(&first).unwrap().request_id.0;
+            let other = framed(id.wrapping_add(1), &crate::wire::btp::Body::Response, &[]);
+            far.send_all(&[other, message(id, &[]), b"garbage".to_vec()]).await;
+            far.send(&framed(id, &crate::wire::btp::Body::Response, &[])).await;
+        });
+        driver.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_no_network_failure() {
+    let listener = Listener::new().await;
+    let (dial, context) = (listener.dial(""), context());
+    let (driver, ()) = tokio::join!(connect(&dial, &context), async {
+        let mut far = listener.accept().await;
+        let id = Frame::parse(&far.bytes().await).unwrap().request_id;
+        far.send(&error(id, b"no\nway")).await;
+        assert!(matches!(far.told().await, Told::Close(..)), "RFC 23: the client closes");
+    });
+    let refused = driver.err().unwrap();
+    assert!(matches!(refused, DialError::Refused(_)));
+    let text = refused.to_string();
+    assert!(text.ends_with("F00 NotAcceptedError: no\\nway"), "{text}");
+    assert!(!context.connector.account("bob").unwrap().is_connected());
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_answer_is_left() {
+    let listener = Listener::new().await;
+    let (dial, context) = (listener.dial(""), impatient());
+    let (driver, ()) = tokio::join!(connect(&dial, &context), async {
+        let mut far = listener.accept().await;
+        far.bytes().await;
+        assert!(matches!(far.told().await, Told::Close(..)));
+    });
+    assert!(matches!(driver.err().unwrap(), DialError::AuthTimeout(_)));
+    // Nor does one get away with silence before.
+    let (driver, _silent) = tokio::join!(connect(&dial, &context), listener.0.accept());
+    assert!(matches!(driver.err().unwrap(), DialError::AuthTimeout(_)));
+}
+
+#[tokio::test]
+async fn what_can_go_wrong_on_the_way() {
+    let context = impatient();
+    let check = async |url: &str, expected: &str| {
+        let error = connect(&dial("bob", url), &context).await.err().unwrap().to_string();
+        assert!(error.contains(expected), "{url}: {error}");
+    };
+    check("ws://no.such.host.invalid:1", "cannot resolve no.such.host.invalid").await;
+    let listener = Listener::new().await;
+    let address = listener.0.local_addr().unwrap();
+    let (plain, secure) = (format!("ws://{address}"), format!("wss://{address}"));
+    let answer = async {
+        let (mut stream, _) = listener.0.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 1024]).await;
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").await.unwrap();
+    };
+    tokio::join!(check(&plain, "HTTP 404"), answer);
+    let close = async { drop(listener.0.accept().await.unwrap()) };
+    tokio::join!(check(&plain, "connection"), close);
+    let close = async { drop(listener.accept().await) };
+    tokio::join!(check(&plain, "did not answer the authentication"), close);
+    let no_tls = async {
+        let (mut stream, _) = listener.0.accept().await.unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    };
+    tokio::join!(check(&secure, "TLS handshake failed"), no_tls);
+    drop(listener);
+    check(&plain, "cannot connect to 127.0.0.1").await;
+    let unknown = connect(&dial("zoe", "ws://127.0.0.1:1"), &context).await;
+    assert!(matches!(unknown, Err(DialError::NoAccount)));
+}
+
+/// The next change of any peer.
+async fn change(events: &mut broadcast::Receiver<PeerEvent>) -> PeerChange {
+    let next = tokio::time::timeout(Duration::from_secs(10), events.recv()).await;
+    next.expect("an event comes").unwrap().change
+}
+
+#[tokio::test]
+async fn a_lost_session_is_opened_again_and_events_come_in_order() {
+    let listener = Listener::new().await;
+    let context = context();
+    let mut events = context.peers.subscribe();
+    let (client, handle) = BtpClient::new(listener.dial(""), Arc::clone(&context));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(client.run());
+
+    let mut far = listener.accept().await;
+    let first_id = Frame::parse(&far.bytes().await).unwrap().request_id;
+    assert_eq!(change(&mut events).await, Connecting);
+    far.send(&error(first_id, b"not yet")).await;
+    assert!(matches!(change(&mut events).await, AuthenticationFailed(_)));
+    drop(far);
+
+    let mut far = listener.accept_login().await;
+    assert_eq!(change(&mut events).await, Connected);
+    // Both ends may ask.
+    far.send(&ask(5, &payment("test.nowhere"))).await;
+    assert_eq!(far.frame().await, "RESPONSE 5 Reject F02");
+    let status = context.peers.status(&"bob".parse().unwrap()).snapshot();
+    assert_eq!((status.state, status.counts.authentication_failures), (PeerState::Connected, 1));
+
+    drop(far);
+    assert!(matches!(change(&mut events).await, Disconnected(Ended::Broken(_))));
+    let mut far = listener.accept_login().await;
+    assert_eq!([change(&mut events).await, change(&mut events).await], [Connecting, Connected]);
+
+    handle.stop(GOING_AWAY, "going away");
+    assert_eq!(far.closed().await, (GOING_AWAY, "going away".to_owned()));
+    drop(far);
+    let going_away = Ended::ByUs { code: GOING_AWAY, reason: "going away" };
+    assert_eq!(change(&mut events).await, Disconnected(going_away));
+    tasks.join_next().await.unwrap().unwrap();
+    let counts = context.peers.status(&"bob".parse().unwrap()).snapshot().counts;
+    assert_eq!((counts.sessions, counts.reconnects), (2, 1));
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_anything() {
+    let listener = Listener::new().await;
+    let context = context();
+    // While it waits for an answer; and, by dropping the handle, while it waits to dial again.
+    let (client, handle) = BtpClient::new(listener.dial(""), Arc::clone(&context));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(client.run());
+    let _silent = listener.0.accept().await.unwrap();
+    handle.stop(GOING_AWAY, "going away");
+    tasks.join_next().await.unwrap().unwrap();
+
+    let (client, handle) = BtpClient::new(dial("bob", "ws://127.0.0.1:1"), Arc::clone(&context));
+    tasks.spawn(client.run());
+    let status = context.peers.status(&"bob".parse().unwrap());
+    until("an attempt failed", || status.snapshot().counts.failed_attempts == 1).await;
+    drop(handle);
+    tasks.join_next().await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn tls_both_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+
+    let there = testing::context("bob", &["node"], BtpSettings::default());
+    let tls = ServerTls::load(&certificate, &key).unwrap();
+    let directory = testing::directory(&["node"]);
+    let server = BtpServer::bind("localhost", 0, Some(tls), directory, Arc::clone(&there)).await;
+    let server = server.unwrap();
+    let port = server.local_addr().port();
+    let url = format!("btp+wss://node:secret%20of%20node@localhost:{port}");
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            connections.spawn(server.accept().await.run());
+        }
+    });
+
+    let settings = BtpSettings { tls_ca_file: Some(certificate), ..BtpSettings::default() };
+    let here = testing::context("node", &["bob"], settings);
+    let (client, _handle) = BtpClient::new(dial("bob", &url), Arc::clone(&here));
+    tasks.spawn(client.run());
+    until("the session is up", || there.connector.account("node").unwrap().is_connected()).await;
+    until("at both ends", || here.connector.account("bob").unwrap().is_connected()).await;
+    // A ping over TLS, to the address of the other node.
+    let asked = ping(&here, "bob", "test.bob").await;
+    assert!(matches!(asked, crate::link::OwnAnswer::Fulfilled { .. }), "{asked:?}");
+
+    // Who does not trust the certificate does not log in.
+    let distrustful = context();
+    let error = connect(&dial("bob", &url), &distrustful).await.err().unwrap();
+    assert!(
+        matches!(error, DialError::TlsHandshake(_) | DialError::Tls(TlsError::NobodyTrusted)),
+        "{error}"
+    );
+}
+
+/// Sends a known-condition ping to `destination` by way of `peer`.
+async fn ping(context: &BtpContext, peer: &str, destination: &str) -> crate::link::OwnAnswer {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let destination: crate::wire::Address = destination.parse().unwrap();
+    let now = context.clock.now();
+    let prepare = crate::wire::ilp::Prepare {
+        amount: crate::wire::Amount(0),
+        expires_at: now.wall.saturating_add(Duration::from_secs(10)),
+        condition: crate::wire::Fulfillment::PING.condition(),
+        destination: destination.view(),
+        data: b"",
+    };
+    let peer = peer.parse().unwrap();
+    context.connector.originate(&peer, &prepare, now, |answer| {
+        let _ = sender.send(answer);
+    });
+    let answered = tokio::time::timeout(Duration::from_secs(10), receiver).await;
+    answered.expect("every Prepare gets an answer").unwrap()
+}
+
+/// Two of our nodes that dial each other, with a user behind each.
+struct Mesh {
+    nodes: [Arc<BtpContext>; 2],
+    tasks: JoinSet<()>,
+    /// The tasks of the sessions that each node accepted, in their order.
+    accepted: [tokio::sync::mpsc::Receiver<AbortHandle>; 2],
+    ports: [u16; 2],
+    _handles: Vec<DialHandle>,
+}
+
+const NAMES: [&str; 2] = ["a", "b"];
+
+async fn mesh() -> Mesh {
+    let mut tasks = JoinSet::new();
+    let mut nodes = Vec::new();
+    let mut accepted = Vec::new();
+    let mut ports = Vec::new();
+    for (name, other) in [("a", "b"), ("b", "a")] {
+        let user = format!("user-{name}");
+        let mut settings =
+            testing::connector_settings(name, &[other, &user], &crate::account::Limits::default());
+        for route in &mut settings.routes {
+            if route.next_hop.as_str() == other {
+                route.prefix = format!("test.user-{other}").parse().unwrap();
+            }
+        }
+        let context = testing::context_with(settings, quick());
+        let directory = testing::directory(&[other, &user]);
+        let server = BtpServer::bind("127.0.0.1", 0, None, directory, Arc::clone(&context));
+        let server = server.await.unwrap();
+        ports.push(server.local_addr().port());
+        nodes.push(context);
+        let (sender, receiver) = tokio::sync::mpsc::channel(64);
+        accepted.push(receiver);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let connection = server.accept().await;
+                let _ = sender.send(connections.spawn(connection.run())).await;
+            }
+        });
+    }
+    let mut handles = Vec::new();
+    for (me, other) in [(0, 1), (1, 0)] {
+        // Our name at the other node, with the token that it expects of us.
+        let url = format!("ws://127.0.0.1:{}", ports[other]);
+        let token = Token::from(testing::token(NAMES[me]));
+        let dial =
+            Dial::new(NAMES[other].parse().unwrap(), url.parse().unwrap(), NAMES[me], Some(&token));
+        let (client, handle) = BtpClient::new(dial, Arc::clone(&nodes[me]));
+        tasks.spawn(client.run());
+        handles.push(handle);
+    }
+    let mesh = Mesh {
+        nodes: nodes.try_into().unwrap(),
+        tasks,
+        accepted: accepted.try_into().unwrap(),
+        ports: ports.try_into().unwrap(),
+        _handles: handles,
+    };
+    until("both sessions are up at both ends", || mesh.sessions() == [2, 2]).await;
+    mesh
+}
+
+impl Mesh {
+    fn sessions(&self) -> [usize; 2] {
+        [(0, "b"), (1, "a")].map(|(node, peer)| account(&self.nodes[node], peer).sessions.len())
+    }
+
+    async fn user(&self, node: usize) -> Far<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.ports[node])).await.unwrap();
+        let mut far = Far(tokio_tungstenite::client_async("ws://x/", stream).await.unwrap().0);
+        far.log_in(&format!("user-{}", NAMES[node])).await;
+        far
+    }
+}
+
+#[tokio::test]
+async fn two_nodes_that_dial_each_other_lose_no_answer_with_either_session() {
+    let mut mesh = mesh().await;
+    let (mut here, mut there) = (mesh.user(0).await, mesh.user(1).await);
+    // The first socket that each node accepted is the other node's.
+    let mut first = Vec::new();
+    for accepted in &mut mesh.accepted {
+        first.push(accepted.recv().await.unwrap());
+    }
+    for (round, session) in (0..).zip(first) {
+        here.send(&ask(round, &payment("test.user-b"))).await;
+        let at_there = there.prepare_id().await;
+        there.send(&ask(round, &payment("test.user-a"))).await;
+        let at_here = here.prepare_id().await;
+        // Both Prepares are in flight between the nodes. One of the two sessions goes; which of them carried what,
+        // nobody knows any more.
+        session.abort();
+        until("a session is lost at both ends", || mesh.sessions() != [2, 2]).await;
+        there.send(&answer(at_there, &fulfillment())).await;
+        here.send(&answer(at_here, &fulfillment())).await;
+        assert_eq!(here.frame().await, format!("RESPONSE {round} Fulfill"));
+        assert_eq!(there.frame().await, format!("RESPONSE {round} Fulfill"));
+        // The dialler comes back, and nobody throws anybody out.
+        until("both sessions are up again", || mesh.sessions() == [2, 2]).await;
+    }
+    for (node, peer) in [(0, "b"), (1, "a")] {
+        let snapshot = mesh.nodes[node].peers.status(&peer.parse().unwrap()).snapshot();
+        assert_eq!((snapshot.state, snapshot.sessions), (PeerState::Connected, 2));
+        assert_eq!(snapshot.counts.reconnects, 0, "the peer was connected all the time");
+        assert_eq!(account(&mesh.nodes[node], peer).stats.dropped_answers, 0);
+    }
+    mesh.tasks.shutdown().await;
+}

@@ -1,0 +1,68 @@
+//! The accepting end, from the first byte of a stream to the close frame: in memory, and on loopback where sockets
+//! matter.
+
+mod limits;
+mod loopback;
+mod protocol;
+
+use std::time::Duration;
+
+use tokio::io::DuplexStream;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::btp::settings::BtpSettings;
+use crate::btp::testing::{self, *};
+
+/// A node whose peers come in over pipes.
+struct Node {
+    context: Arc<BtpContext>,
+    shared: Arc<Shared>,
+    sessions: JoinSet<Result<Ended, Refused>>,
+}
+
+const PEERS: [&str; 3] = ["alice", "bob", "carol"];
+
+fn node() -> Node {
+    node_with(testing::context("node", &PEERS, BtpSettings::default()))
+}
+
+fn node_with(context: Arc<BtpContext>) -> Node {
+    let shared = Shared::new(Arc::clone(&context), testing::directory(&PEERS));
+    Node { context, shared, sessions: JoinSet::new() }
+}
+
+impl Node {
+    /// A WebSocket to the node that has not authenticated yet.
+    async fn far_at(&mut self, path: &str, pipe_bytes: usize) -> Far<DuplexStream> {
+        let (near, far) = tokio::io::duplex(pipe_bytes);
+        let shared = Arc::clone(&self.shared);
+        let deadline = Instant::now() + self.context.settings.auth_timeout;
+        self.sessions.spawn(async move {
+            let driver = enter(Stream::Memory(near), "pipe", deadline, &shared).await;
+            Ok(driver?.run().await)
+        });
+        let url = format!("ws://node{path}");
+        Far(tokio_tungstenite::client_async(url, far).await.unwrap().0)
+    }
+
+    async fn far(&mut self) -> Far<DuplexStream> {
+        self.far_at("/", 256 * 1024).await
+    }
+
+    async fn peer(&mut self, name: &str) -> Far<DuplexStream> {
+        let mut far = self.far().await;
+        far.log_in(name).await;
+        far
+    }
+
+    /// How the session that ends next ended.
+    async fn ended(&mut self) -> Result<Ended, Refused> {
+        let next = tokio::time::timeout(Duration::from_secs(10), self.sessions.join_next()).await;
+        next.expect("a session ends").expect("there is a session").expect("it does not panic")
+    }
+
+    fn is_connected(&self, peer: &str) -> bool {
+        self.context.connector.account(peer).unwrap().is_connected()
+    }
+}

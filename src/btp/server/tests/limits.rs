@@ -1,0 +1,178 @@
+//! Slow, silent and hostile peers: each costs itself, and nobody else.
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncWriteExt;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::*;
+use crate::account::Limits;
+use crate::btp::keepalive::{KeepAliveSettings, Loss};
+use crate::wire::btp::Entry;
+
+fn keep_alive(interval_ms: u64, timeout_ms: u64, write_stall_ms: u64) -> BtpSettings {
+    let keep_alive = KeepAliveSettings {
+        interval: Duration::from_millis(interval_ms),
+        timeout: Duration::from_millis(timeout_ms),
+        write_stall: Duration::from_millis(write_stall_ms),
+    };
+    BtpSettings { keep_alive, ..BtpSettings::default() }
+}
+
+/// A node whose outboxes are full at 4 KiB.
+fn narrow_node(settings: BtpSettings) -> Node {
+    let limits = Limits { outbox_bytes_max: 4096, ..Limits::default() };
+    let connector = testing::connector_settings("node", &PEERS, &limits);
+    node_with(testing::context_with(connector, settings))
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_closes_the_session() {
+    for claimed in [65_537_u64, 4 << 30, (1 << 63) - 1] {
+        let mut node = node();
+        let mut alice = node.peer("alice").await;
+        let mut header = vec![0x82, 0xff];
+        header.extend(claimed.to_be_bytes());
+        header.extend([0; 4]);
+        alice.0.get_mut().write_all(&header).await.unwrap();
+        assert_eq!(alice.closed().await, (1009, "message too long".to_owned()), "{claimed}");
+        drop(alice);
+        let ended = node.ended().await;
+        assert!(matches!(ended, Ok(Ended::ByUs { code: 1009, .. })), "{ended:?}");
+    }
+    let mut node = node();
+    let mut alice = node.peer("alice").await;
+    alice.send(&[0; 65_536]).await;
+    assert_eq!(alice.fence().await, [""; 0], "the longest message that is read");
+}
+
+#[tokio::test]
+async fn broken_websocket_frames_close_the_session() {
+    for (bytes, code) in [
+        // Unmasked; reserved bits; unknown opcode; a continuation of nothing; text that is not UTF-8.
+        (&b"\x82\x01x"[..], 1002),
+        (b"\xf2\x80\0\0\0\0", 1002),
+        (b"\x83\x80\0\0\0\0", 1002),
+        (b"\x80\x80\0\0\0\0", 1002),
+        (b"\x81\x81\0\0\0\0\xff", 1007),
+    ] {
+        let mut node = node();
+        let mut alice = node.peer("alice").await;
+        alice.0.get_mut().write_all(bytes).await.unwrap();
+        assert_eq!(alice.closed().await.0, code, "{bytes:?}");
+        drop(alice);
+        assert!(matches!(node.ended().await, Ok(Ended::ByUs { .. })));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_noticed_at_once() {
+    let mut node = node();
+    let (mut alice, mut bob) = (node.peer("alice").await, node.peer("bob").await);
+    alice.send(&ask(1, &payment("test.bob"))).await;
+    bob.prepare_id().await;
+    drop(bob);
+    assert!(matches!(node.ended().await, Ok(Ended::Broken(_))));
+    alice.send(&ask(2, &payment("test.bob"))).await;
+    assert_eq!(alice.frame().await, "RESPONSE 2 Reject T01");
+    let in_flight = account(&node.context, "bob").in_flight_to;
+    assert_eq!(in_flight, 1, "what was written may still be answered");
+}
+
+#[tokio::test]
+async fn silence_is_pinged_and_then_ends_the_session() {
+    let mut node = node_with(testing::context("node", &PEERS, keep_alive(40, 200, 30_000)));
+    let mut alice = node.peer("alice").await;
+    assert_eq!(alice.told().await, Told::Ping);
+    // Having read the ping, the client answered it; so there is another one.
+    assert_eq!(alice.told().await, Told::Ping);
+    // Bob reads nothing.
+    let bob = node.peer("bob").await;
+    let reading = async {
+        loop {
+            alice.told().await;
+        }
+    };
+    let ended = tokio::select! {
+        () = reading => unreachable!(),
+        ended = node.ended() => ended,
+    };
+    assert_eq!(ended.unwrap(), Ended::Lost(Loss::Silent));
+    assert!(!node.is_connected("bob") && node.is_connected("alice"));
+    drop(bob);
+}
+
+#[tokio::test]
+async fn a_peer_that_stops_reading_delays_nobody_and_its_queue_is_bounded() {
+    let mut node = narrow_node(keep_alive(30_000, 30_000, 500));
+    let mut alice = node.peer("alice").await;
+    let mut carol = node.peer("carol").await;
+    let mut bob = node.far_at("/", 1024).await;
+    bob.log_in("bob").await;
+    // Nobody reads at bob's end: first the pipe fills, then the outbox, then Prepares are refused.
+    let mut id = 0;
+    let refused = loop {
+        alice.send(&ask(id, &payment("test.bob"))).await;
+        let frames = alice.fence().await;
+        if !frames.is_empty() {
+            break frames;
+        }
+        id += 1;
+        assert!(id < 1000, "the outbox has a bound");
+    };
+    assert_eq!(refused, [format!("RESPONSE {id} Reject T03")]);
+    assert!(account(&node.context, "bob").outbox_bytes < 2 * 4096);
+    // Everyone else goes on.
+    alice.send(&ask(5000, &payment("test.carol"))).await;
+    let at_carol = carol.prepare_id().await;
+    carol.send(&answer(at_carol, &fulfillment())).await;
+    assert_eq!(alice.frame().await, "RESPONSE 5000 Fulfill");
+    // And bob is lost in the end. What he cannot have seen is refused then.
+    assert_eq!(node.ended().await.unwrap(), Ended::Lost(Loss::Stalled));
+    let lost = alice.fence().await;
+    assert!(!lost.is_empty(), "some were never sent");
+    assert!(lost.iter().all(|frame| frame.ends_with("Reject T01")), "{lost:?}");
+    drop(bob);
+}
+
+#[tokio::test]
+async fn who_asks_without_reading_the_answers_is_no_longer_read() {
+    const COUNT: u32 = 5_000;
+    let mut node = narrow_node(BtpSettings::default());
+    let mut alice = node.far_at("/", 8 * 1024).await;
+    alice.log_in("alice").await;
+    // Requests whose answers are longer than they are, in flood, and nobody reads the answers.
+    let (mut sending, mut reading) = alice.0.split();
+    let mut flood = std::pin::pin!(async {
+        for _ in 0..COUNT {
+            let empty = message(7, &[Entry::octets("ilp", b"")]);
+            sending.send(Message::binary(empty)).await.unwrap();
+        }
+    });
+    let blocked = tokio::time::timeout(Duration::from_millis(100), &mut flood).await;
+    assert!(blocked.is_err(), "the node read everything");
+    // What one system call can read is handled before the bound is looked at again.
+    assert!(account(&node.context, "alice").outbox_bytes < 1024 * 1024);
+    // As soon as the answers are read, everything goes on: nothing was lost.
+    let read = async {
+        for _ in 0..COUNT {
+            let next = reading.next().await.unwrap().unwrap();
+            assert_eq!(describe(&next.into_data()), "RESPONSE 7 Reject F01");
+        }
+    };
+    let all = async { tokio::join!(flood, read) };
+    assert!(tokio::time::timeout(Duration::from_secs(10), all).await.is_ok(), "the session hangs");
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_without_reading_is_bounded_too() {
+    let mut node = narrow_node(BtpSettings::default());
+    let mut alice = node.far_at("/", 8 * 1024).await;
+    alice.log_in("alice").await;
+    let flood = async {
+        loop {
+            alice.send_message(Message::Ping([7; 125][..].to_vec().into())).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_millis(100), flood).await.is_err());
+    assert!(account(&node.context, "alice").outbox_bytes < 1024 * 1024);
+}

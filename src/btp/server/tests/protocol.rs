@@ -1,0 +1,334 @@
+//! What frames are answered with (RFC 23 "Flow", "Authentication").
+
+use futures_util::SinkExt;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data as OpData, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHeader};
+
+use super::*;
+use crate::btp::events::PeerChange::{Connected, Disconnected};
+use crate::wire::btp::{Body, Entry, ErrorCode, RequestId, put_error};
+use crate::wire::{Amount, Timestamp, vectors};
+
+/// What the rules say to a vector on an authenticated session, from the vector's own description.
+fn reaction(entry: &serde_json::Value) -> Vec<String> {
+    if vectors::expect(entry) == vectors::Expect::Reject {
+        return Vec::new();
+    }
+    if vectors::text(entry, "name") == "300-entries" {
+        // Described by its note instead of its fields.
+        return vec!["RESPONSE 16".to_owned()];
+    }
+    let fields = &entry["fields"];
+    let id = fields["requestId"].as_u64().unwrap();
+    let entries = fields["protocolData"].as_array().unwrap();
+    let names: Vec<&str> =
+        entries.iter().map(|entry| entry["protocolName"].as_str().unwrap()).collect();
+    let unique: std::collections::BTreeSet<&&str> = names.iter().collect();
+    let ilp = entries.iter().find(|entry| entry["protocolName"] == "ilp");
+    let one = match fields["type"].as_u64().unwrap() {
+        1 | 2 => return Vec::new(),
+        7 => format!("ERROR {id} F00"),
+        6 if unique.len() < names.len() => format!("ERROR {id} F00"),
+        6 => match ilp.map(|entry| entry["data"].as_str().unwrap()) {
+            None => format!("RESPONSE {id}"),
+            Some(hex) if hex.starts_with("0c") => format!("RESPONSE {id} Reject F02"),
+            Some(hex) if hex.starts_with("0d") => format!("ERROR {id} F00"),
+            Some(_) => format!("RESPONSE {id} Reject F01"),
+        },
+        other => panic!("type {other}"),
+    };
+    vec![one]
+}
+
+#[tokio::test]
+async fn every_vector_has_its_reaction_and_the_session_stays() {
+    let file = vectors::load("btp");
+    let mut node = node();
+    let mut reactions = 0;
+    for entry in vectors::list(&file, "frames") {
+        let mut alice = node.peer("alice").await;
+        alice.send(&vectors::bytes(entry, "hex")).await;
+        let expected = reaction(entry);
+        assert_eq!(alice.fence().await, expected, "{}", vectors::text(entry, "name"));
+        reactions += expected.len();
+    }
+    assert!(reactions > 20, "{reactions} reactions");
+}
+
+#[tokio::test]
+async fn a_good_frame_cut_short_anywhere_is_met_with_silence() {
+    let mut node = node();
+    let whole = ask(9, &payment("test.nowhere"));
+    let mut alice = node.peer("alice").await;
+    for length in 0..whole.len() {
+        // Stay below what closes a session.
+        if length % 15 == 14 {
+            alice = node.peer("alice").await;
+        }
+        alice.send(&whole[..length]).await;
+        assert_eq!(alice.fence().await, [""; 0], "{length} bytes");
+    }
+    alice.send(&whole).await;
+    assert_eq!(alice.fence().await, ["RESPONSE 9 Reject F02"]);
+    let counts = node.context.peers.status(&"alice".parse().unwrap()).snapshot().counts;
+    assert_eq!(counts.unreadable_frames, whole.len() as u64);
+}
+
+#[tokio::test]
+async fn unreadable_and_text_messages_are_borne_for_a_while() {
+    let mut node = node();
+    let mut alice = node.peer("alice").await;
+    for n in 0..15 {
+        if n % 2 == 0 {
+            alice.send(b"\x06garbage").await;
+        } else {
+            alice.send_message(Message::text("hello")).await;
+        }
+    }
+    assert_eq!(alice.fence().await, [""; 0]);
+    alice.send_message(Message::text("hello")).await;
+    assert_eq!(alice.closed().await, (POLICY, "too many unreadable frames".to_owned()));
+    assert!(matches!(node.ended().await, Ok(Ended::ByUs { code: POLICY, .. })));
+    assert!(!node.is_connected("alice"));
+}
+
+#[tokio::test]
+async fn a_refused_login_is_told_why_and_closed() {
+    let ilp = ask(7, &payment("test.bob"));
+    let transfer = framed(7, &Body::Transfer { amount: Amount(5) }, &[]);
+    let no_token = message(7, &[Entry::octets("auth", b"")]);
+    for first in [
+        auth(7, "alice", "wrong"),
+        auth(7, "nobody", "secret of alice"),
+        auth(7, "alice", ""),
+        no_token,
+        ilp,
+        transfer,
+    ] {
+        let mut node = node();
+        let mut far = node.far().await;
+        // What follows a refused login is not served.
+        far.send_all(&[first, ask(8, &payment("test.nowhere"))]).await;
+        assert_eq!(far.frame().await, "ERROR 7 F00");
+        assert_eq!(far.told().await, Told::Close(POLICY, "authentication failed".to_owned()));
+        drop(far);
+        assert!(matches!(node.ended().await, Err(Refused::Login(_))));
+        assert!(!node.is_connected("alice"));
+    }
+}
+
+#[tokio::test]
+async fn who_begins_with_something_else_hears_nothing() {
+    for first in [Message::text("hello"), Message::binary(&b"\x06x"[..]), Message::binary(&b""[..])]
+    {
+        let mut node = node();
+        let mut far = node.far().await;
+        far.send_message(first).await;
+        assert_eq!(far.told().await, Told::Close(POLICY, "not a BTP frame".to_owned()));
+        drop(far);
+        assert!(matches!(node.ended().await, Err(Refused::Unreadable)));
+    }
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_closed_in_time() {
+    let auth_timeout = Duration::from_millis(30);
+    let settings = BtpSettings { auth_timeout, ..BtpSettings::default() };
+    let mut node = node_with(testing::context("node", &PEERS, settings));
+    let mut far = node.far().await;
+    assert_eq!(far.told().await, Told::Close(POLICY, "not authenticated in time".to_owned()));
+    drop(far);
+    assert!(matches!(node.ended().await, Err(Refused::Timeout)));
+    // Nor may the HTTP part take longer.
+    let (_far, near) = tokio::io::duplex(64);
+    let deadline = Instant::now() + auth_timeout;
+    let slow = enter(Stream::Memory(near), "pipe", deadline, &node.shared).await;
+    assert!(matches!(slow, Err(Refused::Timeout)));
+}
+
+#[tokio::test]
+async fn frames_that_arrive_with_the_login_wait_for_it() {
+    let mut node = node();
+    let mut far = node.far().await;
+    // ilp-plugin-btp pings first; interledger-rs does not wait for the answer.
+    far.send_message(Message::Ping(b"x"[..].into())).await;
+    let first = auth(0, "alice", &token("alice"));
+    far.send_all(&[first, ask(1, &payment("test.nowhere")), ask(u32::MAX, b"garbage")]).await;
+    assert_eq!(far.told().await, Told::Pong);
+    assert_eq!(far.frame().await, "RESPONSE 0");
+    assert_eq!(far.frame().await, "RESPONSE 1 Reject F02");
+    assert_eq!(far.frame().await, format!("RESPONSE {} Reject F01", u32::MAX));
+    // A second login changes nothing.
+    far.send(&auth(9, "bob", "wrong")).await;
+    assert_eq!(far.frame().await, "RESPONSE 9");
+    assert!(node.is_connected("alice") && !node.is_connected("bob"));
+}
+
+#[tokio::test]
+async fn the_path_names_the_peer_where_the_frame_does_not() {
+    let mut node = node();
+    let mut far = node.far_at("/accounts/bob/ilp/btp", 4096).await;
+    far.send(&auth(1, "", &token("bob"))).await;
+    assert_eq!(far.frame().await, "RESPONSE 1");
+    assert!(node.is_connected("bob"));
+}
+
+#[tokio::test]
+async fn requests_go_both_ways_and_ids_are_each_sides_own() {
+    let mut node = node();
+    let (mut alice, mut bob) = (node.peer("alice").await, node.peer("bob").await);
+    alice.send(&ask(5, &payment("test.bob.x"))).await;
+    let id = bob.prepare_id().await;
+    // Bob asks under the very id that we wait on.
+    bob.send(&ask(id, &payment("test.alice.y"))).await;
+    let back = alice.prepare_id().await;
+    bob.send(&answer(id, &fulfillment())).await;
+    assert_eq!(alice.frame().await, "RESPONSE 5 Fulfill");
+    alice.send(&answer(back, &fulfillment())).await;
+    assert_eq!(bob.frame().await, format!("RESPONSE {id} Fulfill"));
+    // A second answer, and an answer to nothing, change nothing.
+    bob.send(&answer(id, &fulfillment())).await;
+    assert_eq!(bob.fence().await, [""; 0]);
+    assert_eq!(alice.fence().await, [""; 0]);
+    assert_eq!(account(&node.context, "alice").balance, 0);
+    assert_eq!(account(&node.context, "bob").stats.unexpected_answers, 1);
+}
+
+#[tokio::test]
+async fn answers_that_are_none() {
+    let mut node = node();
+    let (mut alice, mut bob) = (node.peer("alice").await, node.peer("bob").await);
+    let fulfill = fulfillment();
+    let twice = [Entry::octets("ilp", &fulfill), Entry::octets("ilp", b"")];
+    let error = |id| {
+        let mut frame = Vec::new();
+        let code = ErrorCode::NOT_ACCEPTED;
+        put_error(RequestId(id), code, "Error", Timestamp::EPOCH, b"{}", &mut frame);
+        frame
+    };
+    let answers: [&dyn Fn(u32) -> Vec<u8>; 4] = [
+        &|id| framed(id, &Body::Response, &[]),
+        &|id| framed(id, &Body::Response, &twice),
+        &|id| answer(id, b"garbage"),
+        &error,
+    ];
+    for (n, wrong) in (0..).zip(answers) {
+        alice.send(&ask(n, &payment("test.bob"))).await;
+        let id = bob.prepare_id().await;
+        bob.send(&wrong(id)).await;
+        assert_eq!(alice.frame().await, format!("RESPONSE {n} Reject T00"));
+    }
+}
+
+#[tokio::test]
+async fn fragments_are_one_message_and_control_frames_may_come_between() {
+    let mut node = node();
+    let mut alice = node.peer("alice").await;
+    let whole = ask(3, &payment("test.nowhere"));
+    let (one, rest) = whole.split_at(10);
+    let (two, three) = rest.split_at(1);
+    let fragment = |bytes: &[u8], opcode, is_final| {
+        let opcode = OpCode::Data(opcode);
+        let header = FrameHeader { is_final, opcode, ..FrameHeader::default() };
+        Message::Frame(WsFrame::from_payload(header, bytes.to_vec().into()))
+    };
+    alice.send_message(fragment(one, OpData::Binary, false)).await;
+    alice.send_message(Message::Ping(b"between"[..].into())).await;
+    alice.send_message(fragment(two, OpData::Continue, false)).await;
+    alice.send_message(fragment(three, OpData::Continue, true)).await;
+    assert_eq!(alice.told().await, Told::Pong);
+    assert_eq!(alice.frame().await, "RESPONSE 3 Reject F02");
+}
+
+#[tokio::test]
+async fn a_peer_that_closes_has_its_answers_first() {
+    let mut node = node();
+    let mut events = node.context.peers.subscribe();
+    let mut alice = node.peer("alice").await;
+    alice.0.feed(Message::binary(ask(1, &payment("test.nowhere")))).await.unwrap();
+    alice.0.close(None).await.unwrap();
+    assert_eq!(alice.frame().await, "RESPONSE 1 Reject F02");
+    let ended = Ended::ByPeer { code: None, reason: String::new() };
+    assert_eq!(node.ended().await.unwrap(), ended);
+    assert!(!node.is_connected("alice"));
+    let changes: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|e| e.change).collect();
+    assert_eq!(changes, [Connected, Disconnected(ended)]);
+}
+
+#[tokio::test]
+async fn a_later_login_replaces_the_session() {
+    let mut node = node();
+    let mut first = node.peer("alice").await;
+    let mut second = node.peer("alice").await;
+    assert_eq!(first.told().await, Told::Close(1008, "replaced".to_owned()));
+    assert_eq!(first.told().await, Told::End);
+    assert!(matches!(node.ended().await, Ok(Ended::ByUs { code: 1008, reason: "replaced" })));
+    let mut bob = node.peer("bob").await;
+    bob.send(&ask(1, &payment("test.alice"))).await;
+    let id = second.prepare_id().await;
+    second.send(&answer(id, &fulfillment())).await;
+    assert_eq!(bob.frame().await, "RESPONSE 1 Fulfill");
+    assert!(node.is_connected("alice"));
+    assert_eq!(node.context.peers.status(&"alice".parse().unwrap()).snapshot().sessions, 1);
+}
+
+#[tokio::test]
+async fn a_session_in_the_middle_of_a_frame_can_be_replaced() {
+    let mut node = node();
+    let mut first = node.far_at("/", 200).await;
+    first.log_in("alice").await;
+    let mut bob = node.peer("bob").await;
+    // More than the pipe holds: the last frame is begun and not finished.
+    for id in 0..20 {
+        bob.send(&ask(id, &payment("test.alice"))).await;
+    }
+    assert_eq!(bob.fence().await, [""; 0]);
+    let mut second = node.peer("alice").await;
+    let unseen = bob.fence().await;
+    assert!(unseen.iter().all(|frame| frame.ends_with("Reject T01")), "{unseen:?}");
+    let mut seen = 0;
+    let closed = loop {
+        match first.told().await {
+            Told::Frame(_) => seen += 1,
+            other => break other,
+        }
+    };
+    assert_eq!(closed, Told::Close(1008, "replaced".to_owned()));
+    assert_eq!(seen + unseen.len(), 20, "every Prepare was either sent or refused");
+    assert_eq!(second.fence().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_failed_login_leaves_the_session_alone() {
+    let mut node = node();
+    let mut first = node.peer("alice").await;
+    let mut second = node.far().await;
+    second.send(&auth(1, "alice", "wrong")).await;
+    assert_eq!(second.frame().await, "ERROR 1 F00");
+    assert_eq!(first.fence().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn closing_comes_behind_what_was_said() {
+    let mut node = node();
+    let mut alice = node.peer("alice").await;
+    alice.send(&ask(1, &payment("test.nowhere"))).await;
+    let refused = || account(&node.context, "alice").stats.sent.rejects_total() == 1;
+    until("the packet is refused", refused).await;
+    let peer = node.context.connector.account("alice").unwrap();
+    node.context.connector.close_sessions(&peer, crate::btp::GOING_AWAY, "going away");
+    assert_eq!(alice.frame().await, "RESPONSE 1 Reject F02");
+    assert_eq!(alice.told().await, Told::Close(1001, "going away".to_owned()));
+    assert_eq!(alice.told().await, Told::End);
+    assert!(matches!(node.ended().await, Ok(Ended::ByUs { code: 1001, .. })));
+}
+
+#[tokio::test]
+async fn dropping_the_task_detaches_the_session() {
+    let mut node = node();
+    let _alice = node.peer("alice").await;
+    node.sessions.shutdown().await;
+    assert!(!node.is_connected("alice"));
+    assert_eq!(node.context.peers.status(&"alice".parse().unwrap()).snapshot().sessions, 0);
+}
