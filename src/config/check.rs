@@ -1,0 +1,82 @@
+//! `ilp-connector check`: judges a configuration without starting anything.
+
+use super::env;
+use super::expand::{Mode, not_from_environment};
+use super::load::{Form, Loaded, Source, failed, load_content, parse, read_file};
+use super::network::Strictness;
+use super::node_file;
+use super::place::Origin;
+use super::problems::{Problem, Problems, Report};
+use super::topology::{self, Topology};
+use super::value::Data;
+
+/// A configuration without mistakes.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What it is.
+    pub form: Form,
+    /// The node: always, but for a topology of which no node was named.
+    pub node: Option<Loaded>,
+    /// The network of a topology file.
+    pub topology: Option<Topology>,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Judges a file as [`super::load`] does. For a topology it judges all nodes, and what they are to each other:
+/// unreachable nodes, routing loops, ports that clash and secrets that do not match are mistakes here.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn check(source: &Source) -> Result<Checked, Problems> {
+    let (read, mut report) = read_file(source);
+    let Ok(content) = read else { return Err(failed(report)) };
+    let root = match &content {
+        None => None,
+        Some(content) => match parse(source, content, &mut report) {
+            // Mistakes of variables are told together with everything else, by whoever parses again below.
+            Some(root) => Some(root),
+            None => return Err(failed(report)),
+        },
+    };
+    let (Some(root), Some(content)) = (root.filter(topology::is_topology), &content) else {
+        let node = load_content(source, content.as_ref())?;
+        let (form, warnings) = (node.form, node.warnings.clone());
+        return Ok(Checked { form, node: Some(node), topology: None, warnings });
+    };
+    let name = content.path.to_string_lossy();
+    let directory = content.path.parent().map(std::path::Path::to_owned);
+    let topology = topology::read(&root, &name, directory, &source.environment, &mut report);
+    let Some(topology) = topology else { return Err(failed(report)) };
+    let nodes = topology.read_all(Mode::Spread, &mut report);
+    topology.judge(&nodes, Strictness::All, &mut report);
+    let named = source.node.is_some() || env::get(&source.environment, "NODE_ID").is_some();
+    let mut node = None;
+    if named {
+        match load_content(source, Some(content)) {
+            Ok(loaded) => node = Some(loaded),
+            Err(problems) => report.absorb_problems(problems),
+        }
+    } else {
+        variables(&topology, &mut report);
+    }
+    let warnings = report.finish()?;
+    Ok(Checked { form: Form::Topology, node, topology: Some(topology), warnings })
+}
+
+/// Without a node there is nothing to lay the environment over, yet a variable that no node could take is a mistake.
+fn variables(topology: &Topology, report: &mut Report) {
+    let Some(mut tree) = topology.tree(0, Mode::Spread, false) else { return };
+    if let Data::Map(map) = &mut tree.data {
+        let mut except = not_from_environment(Mode::Spread).to_vec();
+        except.push("ilpAddress");
+        env::overlay_node(map, &topology.environment, &except);
+    }
+    let mut own = Report::new(Some(&topology.name));
+    node_file::read(&tree, topology.directory.as_deref(), &mut own);
+    if let Err(mut problems) = own.finish() {
+        problems.problems.retain(|problem| matches!(problem.place.origin, Origin::Environment(_)));
+        problems.warnings.clear();
+        report.absorb_problems(problems);
+    }
+}

@@ -1,0 +1,177 @@
+//! The environment as a layer above the file (D10).
+//!
+//! Every key of a node that holds one value has a variable; `BTP_PEER_<ID>_URL` and `_SECRET` override a peer of the
+//! file, and create peers where there is no file. An empty variable is unset.
+
+use std::collections::BTreeMap;
+
+use crate::wire::Scheme;
+
+use super::keys::NODE;
+use super::place::{At, Origin, Place};
+use super::problems::Report;
+use super::show;
+use super::value::{Data, Map, Value};
+
+/// Variables by name. Passed in, so that tests need not touch the process.
+pub type Environment = BTreeMap<String, String>;
+
+/// What the variables of a peer end with, and the key that each sets.
+const PEER_VARIABLES: &[(&str, &str)] =
+    &[("URL", "url"), ("SECRET", "authToken"), ("USERNAME", "username"), ("RELATION", "relation")];
+
+/// What the variables of all peers start with.
+const PEER_PREFIX: &str = "BTP_PEER_";
+
+/// The environment of this process. A variable that is no UTF-8 is shown with replacement characters, and so refused
+/// by whatever reads it.
+pub fn of_process() -> Environment {
+    std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// `BTP_PEER_<ID>`: what the variables of a peer start with.
+pub(super) fn variable_of_peer(id: &str) -> String {
+    format!("{PEER_PREFIX}{}", normalised(id))
+}
+
+fn normalised(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// A variable that is set to something.
+pub(super) fn get<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+    environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+}
+
+fn value_of(variable: &str, text: &str) -> Value {
+    Value::text(text, At::moved(0, Origin::Environment(variable.into()), None))
+}
+
+/// Sets the node's keys from their variables, but for those in `except`.
+pub(super) fn overlay_node(map: &mut Map, environment: &Environment, except: &[&str]) {
+    for key in NODE.iter().filter(|key| !except.contains(&key.name)) {
+        if let Some(variable) = key.variable()
+            && let Some(text) = get(environment, &variable)
+        {
+            map.set(key.name, value_of(&variable, text));
+        }
+    }
+}
+
+/// One `BTP_PEER_<ID>_<WHAT>`.
+struct PeerVariable<'a> {
+    name: &'a str,
+    id: &'a str,
+    key: &'static str,
+    text: &'a str,
+}
+
+/// Variables of peers, with unknown ones warned of.
+fn peer_variables<'a>(environment: &'a Environment, report: &mut Report) -> Vec<PeerVariable<'a>> {
+    let mut found = Vec::new();
+    for (name, text) in environment.range(PEER_PREFIX.to_owned()..) {
+        let Some(rest) = name.strip_prefix(PEER_PREFIX) else { break };
+        if text.is_empty() {
+            continue;
+        }
+        let known = rest.rsplit_once('_').and_then(|(id, what)| {
+            let (_, key) = PEER_VARIABLES.iter().find(|(suffix, _)| *suffix == what)?;
+            (!id.is_empty()).then_some((id, *key))
+        });
+        match known {
+            Some((id, key)) => found.push(PeerVariable { name, id, key, text }),
+            None => {
+                let endings = show::list(PEER_VARIABLES.iter().map(|(suffix, _)| *suffix));
+                report.warn(
+                    Place::variable(name),
+                    "this variable sets nothing",
+                    format!("variables of peers are {PEER_PREFIX}<ID>_<ending>; endings: {endings}"),
+                );
+            }
+        }
+    }
+    found
+}
+
+/// Overrides peers of the file.
+pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &mut Report) {
+    let variables = peer_variables(environment, report);
+    if variables.is_empty() {
+        return;
+    }
+    let peers = map.0.iter_mut().find(|(name, _)| &*name.text == "peers").map(|(_, value)| value);
+    let mut empty = Vec::new();
+    let peers = match peers.map(|value| &mut value.data) {
+        Some(Data::List(list)) => list,
+        _ => &mut empty,
+    };
+    let id_of = |peer: &Value| peer.as_map().and_then(|map| map.get("id")).and_then(Value::as_text).map(str::to_owned);
+    for variable in variables {
+        let wanted = normalised(variable.id);
+        let peer = peers.iter_mut().find(|peer| id_of(peer).is_some_and(|id| normalised(&id) == wanted));
+        match peer.map(|peer| &mut peer.data) {
+            Some(Data::Map(peer)) => peer.set(variable.key, value_of(variable.name, variable.text)),
+            _ => {
+                let ids: Vec<String> = peers.iter().filter_map(id_of).collect();
+                let help = match ids.is_empty() {
+                    true => "the file gives this node no peers".to_owned(),
+                    false => format!("peers: {}", show::list(ids.iter().map(String::as_str))),
+                };
+                report.warn(Place::variable(variable.name), "names no peer of the file, and is ignored", help);
+            }
+        }
+    }
+}
+
+/// Creates peers where there is no file, each with a route `<scheme>.<id>`.
+///
+/// The id is the lower-case one of the variable, with `-` for `_`: `BTP_PEER_NODE_B_URL` makes `node-b`.
+pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mut Report) {
+    let mut peers: Vec<(String, Map, At)> = Vec::new();
+    for variable in peer_variables(environment, report) {
+        let id = variable.id.to_ascii_lowercase().replace('_', "-");
+        let value = value_of(variable.name, variable.text);
+        let index = match peers.iter().position(|(known, ..)| *known == id) {
+            Some(index) => index,
+            None => {
+                let all = format!("{}_*", variable_of_peer(&id));
+                let at = At::moved(0, Origin::Environment(all.as_str().into()), None);
+                let mut peer = Map::default();
+                peer.set("id", Value::text(&id, at.clone()));
+                peers.push((id, peer, at));
+                peers.len() - 1
+            }
+        };
+        let Some((id, peer, _)) = peers.get_mut(index) else { continue };
+        if peer.names(variable.key) {
+            let what = format!("sets the {} of the peer {id} a second time", variable.key);
+            report.problem(Place::variable(variable.name), None, what, "unset one of the variables");
+            continue;
+        }
+        peer.set(variable.key, value);
+    }
+    if peers.is_empty() {
+        return;
+    }
+    let own = map.get("ilpAddress").and_then(Value::as_text);
+    let scheme = own.and_then(|own| own.split('.').next()).unwrap_or(Scheme::Test.name()).to_owned();
+    let mut routes = Vec::new();
+    let mut list = Vec::new();
+    let node = map.get("nodeId").and_then(Value::as_text).map(str::to_owned);
+    for (id, peer, at) in peers {
+        // Children and the parent need none; a peer with the id of the node is a mistake, said elsewhere.
+        if Some(&id) != node.as_ref() && peer.get("relation").and_then(Value::as_text).is_none_or(|relation| relation == "peer") {
+            let mut route = Map::default();
+            let computed = At::moved(0, Origin::Computed, Some(format!("route to the peer {id}")));
+            route.set("prefix", Value::text(&format!("{scheme}.{id}"), computed.clone()));
+            route.set("nextHop", Value::text(&id, computed.clone()));
+            routes.push(Value { data: Data::Map(route), at: computed });
+        }
+        list.push(Value { data: Data::Map(peer), at });
+    }
+    let computed = || At::moved(0, Origin::Computed, Some(String::new()));
+    map.set("peers", Value { data: Data::List(list), at: computed() });
+    map.set("routes", Value { data: Data::List(routes), at: computed() });
+}

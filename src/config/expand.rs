@@ -1,0 +1,341 @@
+//! One node of a topology as the tree that a node file of its own would have: its keys, the defaults, a peer for every
+//! link, an address, ports and routes. Every value still tells where it stands in the topology file.
+
+use crate::account::Relation;
+use crate::wire::{Address, Scheme};
+
+use super::parse;
+use super::paths::Graph;
+use super::place::{At, Origin, Path};
+use super::topology::{Topology, TopologyNode, inverse, keyed, moved};
+use super::value::{Data, Map, Value};
+
+/// The first port of BTP servers that `up` gives, for the node that stands first.
+pub const LOOPBACK_BTP_PORT: u16 = 3000;
+/// The first port of health checks that `up` gives.
+pub const LOOPBACK_HEALTH_PORT: u16 = 8080;
+/// Where all nodes of `up` listen.
+const LOOPBACK: &str = "127.0.0.1";
+
+/// How the nodes of a network run (D15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Each on a host of its own, as in Compose: links go to `host`, by default the node's id.
+    Spread,
+    /// All on this machine, as `up` runs them: links go to 127.0.0.1, every node has ports of its own.
+    Loopback,
+}
+
+/// A value that was computed; `place` is what it was computed from.
+fn computed(text: &str, line: u32, place: &str) -> Value {
+    Value::text(text, At::moved(line, Origin::Computed, Some(place.to_owned())))
+}
+
+impl Topology {
+    /// The tree of a node; with its routes, unless only the rest is wanted.
+    pub(super) fn tree(&self, number: usize, mode: Mode, with_routes: bool) -> Option<Value> {
+        let node = self.nodes.get(number)?;
+        let place = format!("nodes[{}]", node.index);
+        let mut map = node.keys.clone();
+        let id_at = At::moved(node.at.line, Origin::File, Some(format!("{place}.id")));
+        map.set("nodeId", Value::text(node.id.as_str(), id_at));
+        let ports = ["btpServerPort", "healthCheckPort"];
+        let hosts = ["btpServerHost", "healthCheckHost"];
+        for (name, value) in &self.node_defaults.0 {
+            // Ports for the whole network make no sense on one machine.
+            if mode == Mode::Spread || !ports.contains(&&*name.text) {
+                map.set_default(&name.text, value.clone());
+            }
+        }
+        if mode == Mode::Loopback {
+            for (name, first) in ports.into_iter().zip([LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT]) {
+                let port = usize::from(first).saturating_add(number).to_string();
+                map.set_default(name, computed(&port, node.at.line, &format!("{place}.{name}")));
+            }
+            for name in hosts {
+                map.set(name, computed(LOOPBACK, node.at.line, &format!("{place}.{name}")));
+            }
+        }
+        if map.get("ilpAddress").is_none()
+            && let Some(address) = self.address(number)
+        {
+            let place = format!("{place}.ilpAddress");
+            map.set("ilpAddress", computed(address.as_str(), node.at.line, &place));
+        }
+        let peers = self.peers(number, node, mode);
+        if let Some(peers) = peers {
+            map.set("peers", peers);
+        }
+        if with_routes && !map.names("routes") {
+            map.set("routes", self.routes(number, node));
+        }
+        let at = At::moved(node.at.line, Origin::File, Some(place));
+        Some(Value { data: Data::Map(map), at })
+    }
+
+    /// Peers by link, then the node's own (which may say more about a linked one), then those of all nodes.
+    fn peers(&self, number: usize, node: &TopologyNode, mode: Mode) -> Option<Value> {
+        let mut list: Vec<Value> = Vec::new();
+        for link in self.links.iter().filter(|link| link.from == number || link.to == number) {
+            let dials = link.from == number;
+            let (other, relation, end) = match dials {
+                true => (link.to, link.relation, "to"),
+                false => (link.from, inverse(link.relation), "from"),
+            };
+            let Some(other_node) = self.nodes.get(other) else { continue };
+            let place = format!("links[{}]", link.index);
+            let at = |key: &str| {
+                At::moved(link.at.line, Origin::File, Some(format!("{place}.{key}")))
+            };
+            let mut peer = Map::default();
+            peer.set("id", Value::text(other_node.id.as_str(), at(end)));
+            if relation != Relation::Peer {
+                peer.set("relation", Value::text(relation.as_str(), at("relation")));
+            }
+            if dials {
+                let url = self.url(other, mode);
+                peer.set("url", computed(&url, link.at.line, &format!("{place}.to")));
+            }
+            peer.set("authToken", link.secret.clone());
+            let at = At::moved(link.at.line, Origin::File, Some(place));
+            lay_over(&mut list, Value { data: Data::Map(peer), at });
+        }
+        if let Some(own) = node.keys.get("peers") {
+            // Not a list: left as it is, for whoever reads it to say so.
+            let Some(items) = own.as_list() else { return Some(own.clone()) };
+            let root = Path::root(&own.at);
+            for (index, item) in items.iter().enumerate() {
+                let mut peer = keyed(item, &root.index(index, &item.at));
+                if mode == Mode::Loopback {
+                    self.to_loopback(&mut peer);
+                }
+                lay_over(&mut list, peer);
+            }
+        }
+        for peer in &self.default_peers {
+            if !list.iter().any(|known| id_of(known) == id_of(peer)) {
+                list.push(peer.clone());
+            }
+        }
+        for peer in &mut list {
+            if let Data::Map(peer) = &mut peer.data {
+                for (name, value) in &self.peer_defaults.0 {
+                    peer.set_default(&name.text, value.clone());
+                }
+            }
+        }
+        Some(Value { data: Data::List(list), at: At::line(node.at.line as usize) })
+    }
+
+    /// Where a node is dialled.
+    pub(super) fn url(&self, number: usize, mode: Mode) -> String {
+        let tls = self.setting(number, "tls").is_some();
+        let host = match mode {
+            Mode::Loopback => LOOPBACK.to_owned(),
+            Mode::Spread => self.host(number),
+        };
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        // A port of 0 is reported by `network`.
+        let port = match self.port(number, mode) {
+            0 => LOOPBACK_BTP_PORT,
+            port => port,
+        };
+        format!("{}://{host}:{port}", if tls { "wss" } else { "ws" })
+    }
+
+    /// The name by which other nodes reach a node.
+    pub(super) fn host(&self, number: usize) -> String {
+        let node = self.nodes.get(number);
+        let host = node.map(|node| node.host.clone().unwrap_or_else(|| node.id.to_string()));
+        host.unwrap_or_default()
+    }
+
+    /// The port of a node's BTP server; the default where what is written is no port.
+    pub(super) fn port(&self, number: usize, mode: Mode) -> u16 {
+        let own = self.nodes.get(number).and_then(|node| node.keys.get("btpServerPort"));
+        let (value, default) = match mode {
+            Mode::Spread => (self.setting(number, "btpServerPort"), LOOPBACK_BTP_PORT),
+            Mode::Loopback => {
+                let number = u16::try_from(number).unwrap_or(u16::MAX);
+                (own, LOOPBACK_BTP_PORT.saturating_add(number))
+            }
+        };
+        let port = value.and_then(Value::as_text).and_then(|text| parse::integer(text, 0, 65_535).ok());
+        port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default)
+    }
+
+    /// A node's own key, else that of `defaults`.
+    pub(super) fn setting(&self, number: usize, key: &str) -> Option<&Value> {
+        let own = self.nodes.get(number).and_then(|node| node.keys.get(key));
+        own.or_else(|| self.node_defaults.get(key))
+    }
+
+    /// A peer's url that leads to a node of this network, on this machine.
+    fn to_loopback(&self, peer: &mut Value) {
+        let Data::Map(map) = &mut peer.data else { return };
+        let Some(value) = map.get("url") else { return };
+        let Some((text, line)) = value.as_text().map(|text| (text, value.at.line)) else { return };
+        let Ok(url) = text.parse::<crate::btp::url::BtpUrl>() else { return };
+        let host = url.host().to_string();
+        let is_it = |number: &usize| {
+            self.host(*number) == host && self.port(*number, Mode::Spread) == url.port()
+        };
+        let Some(number) = (0..self.nodes.len()).find(is_it) else { return };
+        let Some((scheme, rest)) = text.split_once("://") else { return };
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let user = authority.rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
+        let port = self.port(number, Mode::Loopback);
+        let path = rest.get(authority.len()..).unwrap_or_default();
+        let new = computed(&format!("{scheme}://{user}{LOOPBACK}:{port}{path}"), line, "");
+        let place = Path::root(&value.at).place().text;
+        map.set("url", moved(&new, place));
+    }
+
+    /// The scheme of the network: of the first address or route that somebody wrote, else `test`.
+    fn scheme(&self) -> Scheme {
+        let scheme = |text: &str| Scheme::from_name(text.split('.').next()?);
+        let address = |node: &TopologyNode| scheme(node.keys.get("ilpAddress")?.as_text()?);
+        let route = |node: &TopologyNode| {
+            let routes = node.keys.get("routes")?.as_list()?;
+            routes.iter().find_map(|route| scheme(route.as_map()?.get("prefix")?.as_text()?))
+        };
+        let written = self.nodes.iter().find_map(address);
+        written.or_else(|| self.nodes.iter().find_map(route)).unwrap_or(Scheme::Test)
+    }
+
+    /// A node's address: its own, else below its parent in this network, else `<scheme>.<id>`. `None`: its parent is
+    /// outside, or what is written is no address.
+    pub(super) fn address(&self, number: usize) -> Option<Address> {
+        self.address_below(number, 0)
+    }
+
+    fn address_below(&self, number: usize, depth: usize) -> Option<Address> {
+        let node = self.nodes.get(number)?;
+        if let Some(own) = node.keys.get("ilpAddress") {
+            return own.as_text()?.parse().ok();
+        }
+        // A circle of parents is reported by `network`.
+        if depth > self.nodes.len() {
+            return None;
+        }
+        if let Some(parent) = self.parent(number) {
+            let segment = self.child_segment(parent, node.id.as_str());
+            return self.address_below(parent, depth + 1)?.child(&segment).ok();
+        }
+        if self.has_outside_parent(node) {
+            return None;
+        }
+        format!("{}.{}", self.scheme(), node.id).parse().ok()
+    }
+
+    /// A node's parent by a link.
+    pub(super) fn parent(&self, number: usize) -> Option<usize> {
+        self.links.iter().find_map(|link| match link.relation {
+            Relation::Parent if link.from == number => Some(link.to),
+            Relation::Child if link.to == number => Some(link.from),
+            _ => None,
+        })
+    }
+
+    /// What a parent calls a child: its own entry for that peer may say so.
+    fn child_segment(&self, parent: usize, child: &str) -> String {
+        let own = || {
+            let peers = self.nodes.get(parent)?.keys.get("peers")?.as_list()?;
+            let peer = peers.iter().find(|peer| id_of(peer) == Some(child))?;
+            Some(peer.as_map()?.get("childAddressSegment")?.as_text()?.to_owned())
+        };
+        own().unwrap_or_else(|| child.to_owned())
+    }
+
+    fn has_outside_parent(&self, node: &TopologyNode) -> bool {
+        let peers = node.keys.get("peers").and_then(Value::as_list).unwrap_or_default();
+        let relation = |peer: &Value| peer.as_map()?.get("relation")?.as_text().map(str::to_owned);
+        peers.iter().any(|peer| relation(peer).as_deref() == Some("parent"))
+    }
+
+    /// Who is connected with whom: by links, and where two nodes name each other in their own peers.
+    pub(super) fn graph(&self) -> Graph {
+        let names = |a: usize, b: usize| {
+            let (Some(a), Some(b)) = (self.nodes.get(a), self.nodes.get(b)) else { return false };
+            let peers = a.keys.get("peers").and_then(Value::as_list).unwrap_or_default();
+            peers.iter().any(|peer| id_of(peer) == Some(b.id.as_str()))
+        };
+        let with_peers: Vec<usize> = (0..self.nodes.len())
+            .filter(|n| self.nodes.get(*n).is_some_and(|node| node.keys.get("peers").is_some()))
+            .collect();
+        let mutual = with_peers
+            .iter()
+            .flat_map(|a| with_peers.iter().map(move |b| (*a, *b)))
+            .filter(|(a, b)| a < b && names(*a, *b) && names(*b, *a));
+        let links = self.links.iter().map(|link| (link.from, link.to));
+        Graph::new(self.nodes.len(), links.chain(mutual))
+    }
+
+    /// Routes of a node to all others.
+    fn routes(&self, number: usize, node: &TopologyNode) -> Value {
+        let graph = self.graph();
+        let mut routes = Vec::new();
+        for to in (0..self.nodes.len()).filter(|to| *to != number) {
+            let (Some(address), Some(target)) = (self.address(to), self.nodes.get(to)) else { continue };
+            let place = format!("route from {} to {}", node.id, target.id);
+            let at = At::moved(0, Origin::Computed, Some(place));
+            for choice in graph.choices(to).get(number).into_iter().flatten() {
+                let Some(next_hop) = self.nodes.get(choice.next_hop) else { continue };
+                let mut route = Map::default();
+                route.set("prefix", Value::text(address.as_str(), at.clone()));
+                route.set("nextHop", Value::text(next_hop.id.as_str(), at.clone()));
+                route.set("priority", Value::text(&choice.priority.to_string(), at.clone()));
+                routes.push(Value { data: Data::Map(route), at: at.clone() });
+            }
+        }
+        let place = format!("routes of {}", node.id);
+        Value { data: Data::List(routes), at: At::moved(0, Origin::Computed, Some(place)) }
+    }
+}
+
+fn id_of(peer: &Value) -> Option<&str> {
+    peer.as_map()?.get("id")?.as_text()
+}
+
+/// Adds a peer to a list, or its keys to the peer of that id.
+fn lay_over(list: &mut Vec<Value>, peer: Value) {
+    let known = list.iter_mut().find(|known| id_of(known).is_some() && id_of(known) == id_of(&peer));
+    match (known.map(|known| &mut known.data), peer.data) {
+        (Some(Data::Map(known)), Data::Map(Map(entries))) => {
+            for (name, value) in entries {
+                // The second link of a pair: what the first one said stays, and the url is added.
+                if !value.is_null() {
+                    known.set(&name.text, value);
+                }
+            }
+        }
+        (_, data) => list.push(Value { data, at: peer.at }),
+    }
+}
+
+/// Whether a key of a node may be set by the environment when the nodes of a network share one process.
+pub(super) fn not_from_environment(mode: Mode) -> &'static [&'static str] {
+    match mode {
+        Mode::Spread => &["nodeId"],
+        Mode::Loopback => &[
+            "nodeId",
+            "ilpAddress",
+            "btpServerHost",
+            "btpServerPort",
+            "healthCheckHost",
+            "healthCheckPort",
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_excepted_key_exists() {
+        for name in not_from_environment(Mode::Loopback) {
+            assert!(super::super::keys::NODE.iter().any(|key| key.name == *name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Reads the keys of one mapping, and reports what is missing, unknown, or not what the key wants.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::keys::{self, Key, Kind};
+use super::parse;
+use super::place::Path;
+use super::problems::Report;
+use super::secret::{MASK, Secret};
+use super::show;
+use super::value::{Data, Map, Value};
+
+/// What people write, and what they mean.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("name", "id"),
+    ("name", "nodeId"),
+    ("id", "nodeId"),
+    ("nodeId", "id"),
+    ("secret", "authToken"),
+    ("token", "authToken"),
+    ("token", "secret"),
+    ("password", "authToken"),
+    ("password", "secret"),
+    ("authToken", "secret"),
+    ("authToken", "apiToken"),
+    ("port", "btpServerPort"),
+    ("host", "btpServerHost"),
+    ("address", "ilpAddress"),
+    ("address", "url"),
+    ("uri", "url"),
+    ("server", "url"),
+    ("type", "relation"),
+    ("peer", "nextHop"),
+    ("via", "nextHop"),
+    ("to", "nextHop"),
+    ("destination", "prefix"),
+    ("target", "prefix"),
+    ("weight", "priority"),
+    ("source", "from"),
+    ("target", "to"),
+    ("log", "logLevel"),
+    ("currency", "assetCode"),
+    ("scale", "assetScale"),
+    ("cert", "certificate"),
+    ("ca", "caFile"),
+];
+
+/// The keys of one mapping.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a> {
+    map: &'a Map,
+    path: &'a Path<'a>,
+    keys: &'static [Key],
+}
+
+/// Reports every key that is not among `known`.
+pub(super) fn check_names(
+    map: &Map,
+    path: &Path<'_>,
+    known: impl Iterator<Item = &'static Key> + Clone,
+    report: &mut Report,
+) {
+    for (name, value) in &map.0 {
+        if known.clone().any(|key| key.name == &*name.text) {
+            continue;
+        }
+        let mut place = path.key(&name.text, &value.at).place();
+        if value.at.more.as_ref().is_none_or(|more| more.place.is_none()) {
+            place.line = Some(name.line);
+        }
+        report.problem(place, None, "unknown key", meant(&name.text, known.clone()));
+    }
+}
+
+/// What an unknown key was meant to be.
+pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static Key> + Clone) -> String {
+    let names = known.map(|key| key.name);
+    let synonym = SYNONYMS
+        .iter()
+        .find(|(word, key)| word.eq_ignore_ascii_case(name) && names.clone().any(|name| name == *key))
+        .map(|(_, key)| *key);
+    match synonym.or_else(|| show::nearest(name, names.clone())) {
+        Some(name) => format!("did you mean {name}?"),
+        None => match keys::of_what(name) {
+            Some(owner) => format!("{name} is a key of {owner}; known here: {}", show::list(names)),
+            None => format!("known here: {}", show::list(names)),
+        },
+    }
+}
+
+/// Reports that a value has the wrong type.
+pub(super) fn wrong_type(value: &Value, path: &Path<'_>, key: &Key, report: &mut Report) {
+    let found = match (&value.data, key.kind) {
+        (Data::Broken, _) => return,
+        (Data::List(_), Kind::Secret) => "a list".to_owned(),
+        (Data::Map(_), Kind::Secret) => "a mapping".to_owned(),
+        _ => show::found(value),
+    };
+    let what = format!("expected {}, found {found}", key.kind.noun());
+    report.at(path, what, key.kind.allowed());
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(map: &'a Map, path: &'a Path<'a>, keys: &'static [Key]) -> Self {
+        Fields { map, path, keys }
+    }
+
+    /// Whether the key has a value.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.map.get(name).is_some()
+    }
+
+    /// The path of a key, there or not.
+    pub(super) fn path_of(&self, name: &'a str) -> Path<'a> {
+        match self.map.get(name) {
+            Some(value) => self.path.key(name, &value.at),
+            None => self.path.missing(name),
+        }
+    }
+
+    /// A mistake at a key.
+    pub(super) fn problem(
+        &self,
+        name: &'a str,
+        what: impl Into<String>,
+        help: impl Into<String>,
+        report: &mut Report,
+    ) {
+        let shown = self.map.get(name).and_then(|value| self.shown(name, value));
+        report.problem(self.path_of(name).place(), shown, what, help);
+    }
+
+    /// Reports a key without a value. `false`: it is missing.
+    pub(super) fn require(&self, name: &'static str, report: &mut Report) -> bool {
+        let there = self.has(name);
+        if !there {
+            report.at(&self.path_of(name), "is missing", self.kind(name).allowed());
+        }
+        there
+    }
+
+    /// The value of a key that holds a mapping or a list.
+    pub(super) fn value(&self, name: &str) -> Option<&'a Value> {
+        self.map.get(name)
+    }
+
+    fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    fn kind(&self, name: &str) -> Kind {
+        let key = self.key(name);
+        debug_assert!(key.is_some(), "{name} is missing in the table of keys");
+        key.map_or(Kind::Text, |key| key.kind)
+    }
+
+    fn shown(&self, name: &str, value: &Value) -> Option<String> {
+        let text = value.as_text()?;
+        let secret = self.kind(name) == Kind::Secret;
+        Some(if secret && !text.is_empty() { MASK.to_owned() } else { show::text(text) })
+    }
+
+    /// The value of a key, or its default. `None`: there is neither, or a problem was reported.
+    fn read<T>(
+        &self,
+        name: &'static str,
+        report: &mut Report,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Some(value) = self.map.get(name) else {
+            return self.key(name).and_then(|key| key.default).and_then(|text| parse(text).ok());
+        };
+        let Some(text) = value.as_text() else {
+            if let Some(key) = self.key(name) {
+                wrong_type(value, &self.path_of(name), key, report);
+            }
+            return None;
+        };
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(what) => {
+                self.problem(name, what, self.kind(name).allowed(), report);
+                None
+            }
+        }
+    }
+
+    pub(super) fn id(&self, name: &'static str, report: &mut Report) -> Option<crate::account::AccountId> {
+        self.read(name, report, parse::id)
+    }
+
+    pub(super) fn text(&self, name: &'static str, report: &mut Report) -> Option<String> {
+        self.read(name, report, |text| parse::text(text).map(str::to_owned))
+    }
+
+    pub(super) fn secret(&self, name: &'static str, report: &mut Report) -> Option<Secret> {
+        self.read(name, report, |text| parse::secret(text).map(Secret::new))
+    }
+
+    pub(super) fn boolean(&self, name: &'static str, report: &mut Report) -> Option<bool> {
+        self.read(name, report, parse::boolean)
+    }
+
+    pub(super) fn integer(&self, name: &'static str, report: &mut Report) -> Option<u64> {
+        let (min, max) = match self.kind(name) {
+            Kind::Integer(min, max) | Kind::Millis(min, max) => (min, max),
+            Kind::Port => (0, u16::MAX.into()),
+            _ => (0, u64::MAX),
+        };
+        self.read(name, report, |text| parse::integer(text, min, max))
+    }
+
+    pub(super) fn millis(&self, name: &'static str, report: &mut Report) -> Option<Duration> {
+        self.integer(name, report).map(Duration::from_millis)
+    }
+
+    pub(super) fn port(&self, name: &'static str, report: &mut Report) -> Option<u16> {
+        self.integer(name, report).and_then(|port| u16::try_from(port).ok())
+    }
+
+    /// A whole number as the type that it is used as; the key's range fits it.
+    pub(super) fn number<T: TryFrom<u64>>(&self, name: &'static str, report: &mut Report) -> Option<T> {
+        self.integer(name, report).and_then(|number| T::try_from(number).ok())
+    }
+
+    pub(super) fn balance(&self, name: &'static str, report: &mut Report) -> Option<i128> {
+        self.read(name, report, parse::balance)
+    }
+
+    pub(super) fn priority(&self, name: &'static str, report: &mut Report) -> Option<i32> {
+        self.read(name, report, parse::priority)
+    }
+
+    pub(super) fn host(&self, name: &'static str, report: &mut Report) -> Option<String> {
+        self.read(name, report, |text| parse::host(text).map(str::to_owned))
+    }
+
+    pub(super) fn address(&self, name: &'static str, report: &mut Report) -> Option<crate::wire::Address> {
+        self.read(name, report, parse::address)
+    }
+
+    pub(super) fn prefix(&self, name: &'static str, report: &mut Report) -> Option<crate::wire::Prefix> {
+        self.read(name, report, parse::prefix)
+    }
+
+    pub(super) fn segment(&self, name: &'static str, report: &mut Report) -> Option<Arc<str>> {
+        self.read(name, report, |text| parse::segment(text).map(Arc::from))
+    }
+
+    pub(super) fn asset_code(&self, name: &'static str, report: &mut Report) -> Option<Arc<str>> {
+        self.read(name, report, |text| parse::asset_code(text).map(Arc::from))
+    }
+
+    pub(super) fn rate(&self, name: &'static str, report: &mut Report) -> Option<crate::account::Rate> {
+        self.read(name, report, parse::rate)
+    }
+
+    pub(super) fn file(&self, name: &'static str, report: &mut Report) -> Option<PathBuf> {
+        self.read(name, report, |text| parse::text(text).map(PathBuf::from))
+    }
+
+    pub(super) fn log_level(&self, name: &'static str, report: &mut Report) -> Option<String> {
+        self.read(name, report, parse::log_level)
+    }
+
+    pub(super) fn url(&self, name: &'static str, report: &mut Report) -> Option<crate::btp::url::BtpUrl> {
+        self.read(name, report, |text| {
+            text.parse().map_err(|error: crate::btp::url::UrlError| error.to_string())
+        })
+    }
+
+    /// One of the words that the key knows.
+    pub(super) fn choice<T: std::str::FromStr>(
+        &self,
+        name: &'static str,
+        report: &mut Report,
+    ) -> Option<T> {
+        let Kind::Choice(words) = self.kind(name) else { return None };
+        self.read(name, report, |text| {
+            text.parse().map_err(|_| match show::nearest(text, words.iter().copied()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "unknown word".to_owned(),
+            })
+        })
+    }
+
+    /// The mapping that a key holds.
+    pub(super) fn map(&self, name: &'static str, report: &mut Report) -> Option<&'a Map> {
+        let value = self.map.get(name)?;
+        if let (None, Some(key)) = (value.as_map(), self.key(name)) {
+            wrong_type(value, &self.path_of(name), key, report);
+        }
+        value.as_map()
+    }
+
+    /// The list that a key holds; empty where it is missing or no list.
+    pub(super) fn list(&self, name: &'static str, report: &mut Report) -> &'a [Value] {
+        let Some(value) = self.map.get(name) else { return &[] };
+        if let (None, Some(key)) = (value.as_list(), self.key(name)) {
+            wrong_type(value, &self.path_of(name), key, report);
+        }
+        value.as_list().unwrap_or_default()
+    }
+}
+
+/// The mapping that an item of a list should be, with its names checked.
+pub(super) fn item<'a>(
+    value: &'a Value,
+    path: &Path<'_>,
+    keys: &'static [Key],
+    report: &mut Report,
+) -> Option<&'a Map> {
+    let Some(map) = value.as_map() else {
+        if value.data == Data::Broken {
+            return None;
+        }
+        let example = keys.first().map_or("key", |key| key.name);
+        let what = format!("expected a mapping, found {}", show::found(value));
+        report.at(path, what, format!("every item has keys of its own: - {example}: ..."));
+        return None;
+    };
+    check_names(map, path, keys.iter(), report);
+    Some(map)
+}

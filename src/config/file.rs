@@ -1,0 +1,99 @@
+//! Reads the configuration file from disk: the only IO of this room.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::place::Place;
+use super::problems::Report;
+use super::show;
+use super::watch::ContentHash;
+
+/// Bytes of a configuration file. A million routes need about 70 MB.
+pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Which file, and who named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) path: PathBuf,
+    /// The variable `CONFIG_FILE` named it, not the command line.
+    pub(super) by_variable: bool,
+}
+
+/// A file's bytes, as they were at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The file.
+    pub path: PathBuf,
+    /// All of it.
+    pub bytes: Vec<u8>,
+}
+
+impl Content {
+    /// What two looks at the same content have in common.
+    pub fn hash(&self) -> ContentHash {
+        ContentHash::of(&self.bytes)
+    }
+
+    /// Reads a file that may have to be read again: what [`super::FileWatch`] is fed with.
+    ///
+    /// # Errors
+    /// What the system says, and files larger than [`FILE_BYTES_MAX`].
+    pub fn read(path: &Path) -> io::Result<Content> {
+        let file = File::open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let mut bytes = Vec::new();
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(Content { path: path.to_owned(), bytes })
+    }
+}
+
+/// Reads the file, or reports why not.
+pub(super) fn read(named: &Named, report: &mut Report) -> Option<Content> {
+    let error = match Content::read(&named.path) {
+        Ok(content) => return Some(content),
+        Err(error) => error,
+    };
+    let (what, help) = match error.kind() {
+        io::ErrorKind::NotFound => {
+            ("no such file".to_owned(), "name a node file or a topology file, see examples/")
+        }
+        io::ErrorKind::IsADirectory => {
+            ("is a directory".to_owned(), "name the file in it")
+        }
+        io::ErrorKind::PermissionDenied => {
+            ("cannot be read: permission denied".to_owned(), "let the user of this process read it")
+        }
+        io::ErrorKind::FileTooLarge => {
+            (format!("is larger than {} MiB", FILE_BYTES_MAX >> 20), "split the network, or shorten it")
+        }
+        _ => (format!("cannot be read: {error}"), ""),
+    };
+    if named.by_variable {
+        let shown = show::quoted(&named.path.to_string_lossy());
+        report.problem(Place::variable("CONFIG_FILE"), Some(shown), what, help);
+    } else {
+        report.problem(Place::file(), None, what, help);
+    }
+    None
+}
+
+/// The text of a file, or a report of why it is none.
+pub(super) fn text<'a>(bytes: &'a [u8], report: &mut Report) -> Option<&'a str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+            let what = if utf16 { "not UTF-8 but UTF-16" } else { "not UTF-8" };
+            report.problem(Place::line(line), None, what, "save the file as UTF-8");
+            None
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! From a [`Source`] to one node, or to a network.
+
+use std::path::{Path as FilePath, PathBuf};
+
+use super::env::{self, Environment};
+use super::expand::{Mode, not_from_environment};
+use super::file::{self, Content, Named};
+use super::node_file;
+use super::place::{At, Origin, Place};
+use super::problems::{Problem, Problems, Report};
+use super::settings::NodeConfig;
+use super::show;
+use super::substitute::substitute;
+use super::topology::{self, Topology};
+use super::value::{Data, Map, Value};
+use super::yaml;
+
+/// The name of a node that has neither a file nor `NODE_ID`.
+const DEFAULT_NODE_ID: &str = "node";
+
+/// Everything that a configuration comes from. Nothing is read from the process behind the caller's back.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The file of the command line; else the variable `CONFIG_FILE` names one.
+    pub file: Option<PathBuf>,
+    /// The environment, see [`super::environment_of_process`].
+    pub environment: Environment,
+    /// The node of the command line; else the variable `NODE_ID` names it.
+    pub node: Option<String>,
+    /// Values of the command line, which win over everything.
+    pub overrides: Vec<Override>,
+}
+
+/// One value of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The key of a node file, such as `btpServerPort`.
+    pub key: &'static str,
+    /// Its value, as in the file.
+    pub value: String,
+    /// The flag, as messages name it: `--btp-port`.
+    pub flag: String,
+}
+
+/// Which form a configuration has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Defaults, environment and command line only.
+    NoFile,
+    /// A file of one node.
+    NodeFile,
+    /// A file of a whole network.
+    Topology,
+}
+
+/// One node, loaded.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: NodeConfig,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<Problem>,
+    /// What it was made from.
+    pub form: Form,
+    /// The file, which a reload looks at again.
+    pub file: Option<PathBuf>,
+    /// The effective values with their places, for [`Loaded::print`].
+    pub(super) tree: Value,
+}
+
+/// Loads one node: reads the file, lays environment and command line over it, validates everything.
+///
+/// # Errors
+/// All mistakes at once. A node that the topology does not name is one, see [`Problems::node_not_named`].
+pub fn load(source: &Source) -> Result<Loaded, Problems> {
+    let (read, report) = read_file(source);
+    match read {
+        Ok(content) => load_content(source, content.as_ref()),
+        Err(()) => Err(failed(report)),
+    }
+}
+
+/// Loads one node from bytes that were read before, by whoever watches the file.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded, Problems> {
+    let name = content.map(|content| content.path.to_string_lossy().into_owned());
+    let mut report = Report::new(name.as_deref());
+    let made = match content {
+        None => no_file(source, &mut report).map(|tree| (tree, Form::NoFile)),
+        Some(content) => match parse(source, content, &mut report) {
+            None => None,
+            Some(root) if topology::is_topology(&root) => {
+                of_topology(source, &root, content, &mut report).map(|tree| (tree, Form::Topology))
+            }
+            Some(root) => of_node_file(source, root, &mut report).map(|tree| (tree, Form::NodeFile)),
+        },
+    };
+    let Some((tree, form)) = made else { return Err(failed(report)) };
+    let directory = content.and_then(|content| content.path.parent());
+    let config = node_file::read(&tree, directory, &mut report);
+    match (report.finish(), config) {
+        (Ok(warnings), Some(config)) => {
+            let file = content.map(|content| content.path.clone());
+            Ok(Loaded { config, warnings, form, file, tree })
+        }
+        (Err(problems), _) => Err(problems),
+        (Ok(_), None) => Err(failed(Report::new(name.as_deref()))),
+    }
+}
+
+impl Topology {
+    /// Loads the network of a topology file.
+    ///
+    /// # Errors
+    /// All mistakes of its form, and that it is a node file. Each node is validated by [`Topology::node`].
+    pub fn load(source: &Source) -> Result<Topology, Problems> {
+        let (read, mut report) = read_file(source);
+        let Ok(content) = read else { return Err(failed(report)) };
+        let Some(content) = content else {
+            let help = "give a file with nodes and links, see examples/";
+            report.problem(Place::nowhere("file"), None, "a topology file is needed", help);
+            return Err(failed(report));
+        };
+        Topology::of_content(source, &content)
+    }
+
+    /// Loads the network from bytes that were read before.
+    ///
+    /// # Errors
+    /// As [`Topology::load`].
+    pub fn of_content(source: &Source, content: &Content) -> Result<Topology, Problems> {
+        let name = content.path.to_string_lossy().into_owned();
+        let mut report = Report::new(Some(&name));
+        let topology = parse(source, content, &mut report).and_then(|root| {
+            if !topology::is_topology(&root) && root.as_map().is_some() {
+                let help = "a topology file has nodes and links; run starts a single node";
+                report.problem(Place::file(), None, "this is a node file, not a topology", help);
+                return None;
+            }
+            let directory = content.path.parent().map(FilePath::to_owned);
+            topology::read(&root, &name, directory, &source.environment, &mut report)
+        });
+        match (report.has_problems(), topology) {
+            (false, Some(topology)) => Ok(topology),
+            _ => Err(failed(report)),
+        }
+    }
+
+    /// One of the nodes, validated, with its routes.
+    ///
+    /// # Errors
+    /// All mistakes that concern it.
+    pub fn node(&self, id: &str, mode: Mode) -> Result<Loaded, Problems> {
+        let mut report = Report::new(Some(&self.name));
+        let number = self.nodes.iter().position(|node| node.id.as_str() == id);
+        let Some(number) = number else {
+            self.not_named(Place::nowhere("node"), id, &mut report);
+            return Err(failed(report));
+        };
+        self.numbered(number, mode, &[], report)
+    }
+
+    /// As [`Topology::node`], with the environment laid over it.
+    pub(super) fn numbered(
+        &self,
+        number: usize,
+        mode: Mode,
+        overrides: &[Override],
+        mut report: Report,
+    ) -> Result<Loaded, Problems> {
+        let Some(mut tree) = self.tree(number, mode, true) else { return Err(failed(report)) };
+        if let Data::Map(map) = &mut tree.data {
+            env::overlay_node(map, &self.environment, not_from_environment(mode));
+            if mode == Mode::Spread {
+                env::overlay_peers(map, &self.environment, &mut report);
+            }
+            overlay(map, overrides);
+        }
+        let config = node_file::read(&tree, self.directory.as_deref(), &mut report);
+        let warnings = report.finish()?;
+        match config {
+            Some(config) => {
+                let file = Some(PathBuf::from(&self.name));
+                Ok(Loaded { config, warnings, form: Form::Topology, file, tree })
+            }
+            None => Err(failed(Report::new(Some(&self.name)))),
+        }
+    }
+
+    /// Says which nodes there are.
+    fn not_named(&self, place: Place, id: &str, report: &mut Report) {
+        let ids: Vec<&str> = self.node_ids().collect();
+        let help = match show::nearest(id, ids.iter().copied()) {
+            Some(near) => format!("did you mean {near}? (nodes: {})", show::list(ids)),
+            None => format!("nodes: {}", show::list(ids)),
+        };
+        report.problem(place, Some(show::quoted(id)), "the topology has no such node", help);
+        report.node_not_named();
+    }
+
+    /// The ids of the nodes, in the order of the file.
+    pub fn node_ids(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| node.id.as_str())
+    }
+}
+
+/// A report that has problems, as an error.
+pub(super) fn failed(report: Report) -> Problems {
+    match report.finish() {
+        Err(problems) => problems,
+        Ok(warnings) => {
+            // Reading gave nothing and said nothing: a mistake of this program, told rather than hidden.
+            let place = Place::file();
+            let what = "cannot be read, for a reason that this program fails to tell".to_owned();
+            let problem = Problem { file: None, place, value: None, what, help: String::new() };
+            Problems { problems: vec![problem], left_out: 0, warnings, node_not_named: false }
+        }
+    }
+}
+
+/// Which file is meant.
+fn named(source: &Source) -> Option<Named> {
+    match &source.file {
+        Some(path) => Some(Named { path: path.clone(), by_variable: false }),
+        None => env::get(&source.environment, "CONFIG_FILE")
+            .map(|path| Named { path: path.into(), by_variable: true }),
+    }
+}
+
+/// The file's content; `Ok(None)` where no file is named.
+pub(super) fn read_file(source: &Source) -> (Result<Option<Content>, ()>, Report) {
+    let Some(named) = named(source) else { return (Ok(None), Report::new(None)) };
+    let mut report = Report::new(Some(&named.path.to_string_lossy()));
+    let content = file::read(&named, &mut report);
+    (content.map(Some).ok_or(()), report)
+}
+
+/// Bytes -> tree, with variables replaced.
+pub(super) fn parse(source: &Source, content: &Content, report: &mut Report) -> Option<Value> {
+    let text = file::text(&content.bytes, report)?;
+    let root = yaml::read(text, report);
+    match root {
+        Some(root) if !root.is_null() => {
+            let mut root = root;
+            substitute(&mut root, &source.environment, report);
+            Some(root)
+        }
+        _ => {
+            if !report.has_problems() {
+                let help = "write at least nodeId: <name>, or nodes and links; without a file, unset CONFIG_FILE";
+                report.problem(Place::file(), None, "the file is empty", help);
+            }
+            None
+        }
+    }
+}
+
+/// Lays the command line over a node's tree.
+fn overlay(map: &mut Map, overrides: &[Override]) {
+    for over in overrides {
+        let origin = Origin::CommandLine(over.flag.as_str().into());
+        map.set(over.key, Value::text(&over.value, At::moved(0, origin, None)));
+    }
+}
+
+/// Lays `--node` over a node's tree.
+fn overlay_node_id(map: &mut Map, source: &Source) {
+    if let Some(id) = &source.node {
+        let at = At::moved(0, Origin::CommandLine("--node".into()), None);
+        map.set("nodeId", Value::text(id, at));
+    }
+}
+
+fn no_file(source: &Source, report: &mut Report) -> Option<Value> {
+    let mut map = Map::default();
+    env::overlay_node(&mut map, &source.environment, &[]);
+    overlay_node_id(&mut map, source);
+    overlay(&mut map, &source.overrides);
+    env::create_peers(&mut map, &source.environment, report);
+    let at = At::moved(0, Origin::Default, None);
+    map.set_default("nodeId", Value::text(DEFAULT_NODE_ID, at.clone()));
+    Some(Value { data: Data::Map(map), at })
+}
+
+fn of_node_file(source: &Source, mut root: Value, report: &mut Report) -> Option<Value> {
+    if let Data::Map(map) = &mut root.data {
+        env::overlay_node(map, &source.environment, &[]);
+        env::overlay_peers(map, &source.environment, report);
+        overlay_node_id(map, source);
+        overlay(map, &source.overrides);
+    }
+    Some(root)
+}
+
+/// The tree of the node that is meant, after everything else in the file was validated as well.
+fn of_topology(
+    source: &Source,
+    root: &Value,
+    content: &Content,
+    report: &mut Report,
+) -> Option<Value> {
+    let name = content.path.to_string_lossy();
+    let directory = content.path.parent().map(FilePath::to_owned);
+    let topology = topology::read(root, &name, directory, &source.environment, report)?;
+    topology.validate_all(report);
+    let variable = env::get(&source.environment, "NODE_ID");
+    let (id, place) = match (&source.node, variable) {
+        (Some(id), _) => {
+            let origin = Origin::CommandLine("--node".into());
+            (id.as_str(), Place { origin, line: None, text: "--node".into() })
+        }
+        (None, Some(id)) => (id, Place::variable("NODE_ID")),
+        (None, None) => {
+            let ids = show::list(topology.node_ids());
+            let help = format!("set the variable NODE_ID or --node to one of: {ids}");
+            let what = "this is a topology file, and nothing says which of its nodes to run";
+            report.problem(Place::file(), None, what, help);
+            return None;
+        }
+    };
+    let Some(number) = topology.nodes.iter().position(|node| node.id.as_str() == id) else {
+        topology.not_named(place, id, report);
+        return None;
+    };
+    let mut tree = topology.tree(number, Mode::Spread, true)?;
+    if let Data::Map(map) = &mut tree.data {
+        env::overlay_node(map, &source.environment, not_from_environment(Mode::Spread));
+        env::overlay_peers(map, &source.environment, report);
+        overlay(map, &source.overrides);
+    }
+    Some(tree)
+}

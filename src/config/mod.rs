@@ -1,0 +1,56 @@
+//! Configuration: a file, the environment and the command line become validated settings (docs/CONFIG.md).
+//!
+//! [`load`] gives one node, [`Topology::load`] a whole network, [`check`] judges a file without starting anything. All
+//! of them report every mistake at once, each with its place. The way there:
+//!
+//! 1. `file` reads bytes, `yaml` makes a tree that knows its lines, `substitute` puts variables in.
+//! 2. A topology file becomes the tree of one node (`topology`), its routes computed (`paths`).
+//! 3. `env` and the command line are laid over that tree.
+//! 4. `node_file`, with `peers` and `routes`, reads the tree into a [`NodeConfig`].
+//!
+//! `keys` holds one table of all keys; ranges, defaults, schema, `--print` and documentation follow it. Nothing here
+//! resolves a name, binds a port or reads the process' environment by itself ([`environment_of_process`] does).
+
+mod check;
+mod env;
+mod expand;
+mod fields;
+mod file;
+mod keys;
+mod load;
+mod network;
+mod node_file;
+mod parse;
+mod paths;
+mod peers;
+mod place;
+mod problems;
+mod reach;
+mod routes;
+mod secret;
+mod settings;
+mod show;
+mod substitute;
+mod topology;
+mod value;
+mod watch;
+mod yaml;
+
+pub use check::{Checked, check};
+pub use env::{Environment, of_process as environment_of_process};
+pub use expand::{LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, Mode};
+pub use file::{Content, FILE_BYTES_MAX};
+pub use load::{Form, Loaded, Override, Source, load, load_content};
+pub use place::{Origin, Place};
+pub use problems::{PROBLEMS_MAX, Problem, Problems};
+pub use secret::{MASK, Secret};
+pub use settings::{
+    AssetMismatch, Credentials, HealthSettings, LogSettings, NodeConfig, PeerConfig,
+    ReconnectSettings, ServerSettings, SessionSettings, TlsFiles, Unset,
+};
+pub use topology::Topology;
+pub use watch::{ContentHash, Decision, FileWatch, Look};
+
+
+#[cfg(test)]
+mod tests;

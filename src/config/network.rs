@@ -1,0 +1,310 @@
+//! What must hold across the nodes of a topology: addresses, ports, both ends of every link, and that everybody can
+//! reach everybody.
+
+use std::collections::HashMap;
+
+use crate::account::Relation;
+use crate::wire::{Network, Scheme};
+
+use super::expand::Mode;
+use super::node_file;
+use super::place::{Path, Place};
+use super::problems::{Problem, Problems, Report};
+use super::reach;
+use super::settings::{NodeConfig, PeerConfig};
+use super::show;
+use super::topology::{Topology, inverse};
+use super::value::Value;
+
+/// How much a mistake weighs that is one of the network, not of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strictness {
+    /// `check`: all of them are problems.
+    All,
+    /// `up`: what keeps nodes from running side by side is a problem, the rest is a warning.
+    Startable,
+    /// `run` and reload: a node runs whatever the others do. All are warnings.
+    Warn,
+}
+
+/// The nodes as read, for judging them together.
+pub(super) struct Nodes {
+    pub(super) trees: Vec<Value>,
+    pub(super) configs: Vec<Option<NodeConfig>>,
+}
+
+/// Collects findings with one weight.
+pub(super) struct Findings<'r> {
+    pub(super) report: &'r mut Report,
+    strict: bool,
+}
+
+impl Findings<'_> {
+    pub(super) fn add(&mut self, place: Place, what: String, help: &str) {
+        match self.strict {
+            true => self.report.problem(place, None, what, help),
+            false => self.report.warn(place, what, help),
+        }
+    }
+}
+
+impl Topology {
+    /// Validates every node and the network, as `up` must before it starts anything.
+    ///
+    /// # Errors
+    /// All mistakes of nodes, and ports that clash. What only keeps packets from arriving is a warning.
+    pub fn validate(&self, mode: Mode) -> Result<Vec<Problem>, Problems> {
+        let mut report = Report::new(Some(&self.name));
+        let nodes = self.read_all(mode, &mut report);
+        self.judge(&nodes, Strictness::Startable, &mut report);
+        report.finish()
+    }
+
+    /// Validates every node, and warns of what is wrong with the network, before one node of it runs.
+    pub(super) fn validate_all(&self, report: &mut Report) {
+        let nodes = self.read_all(Mode::Spread, report);
+        self.judge(&nodes, Strictness::Warn, report);
+    }
+
+    /// Reads all nodes. Computed routes are left out: they are right by construction, and many.
+    pub(super) fn read_all(&self, mode: Mode, report: &mut Report) -> Nodes {
+        let mut nodes = Nodes { trees: Vec::new(), configs: Vec::new() };
+        for number in 0..self.nodes.len() {
+            let Some(tree) = self.tree(number, mode, false) else { continue };
+            let mut own = Report::new(Some(&self.name));
+            nodes.configs.push(node_file::read(&tree, self.directory.as_deref(), &mut own));
+            nodes.trees.push(tree);
+            report.absorb(own);
+        }
+        nodes
+    }
+
+    /// Judges the network as a whole.
+    pub(super) fn judge(&self, nodes: &Nodes, strictness: Strictness, report: &mut Report) {
+        self.check_addresses(report);
+        self.check_parents(report);
+        self.check_dialled_ports(report);
+        let mut found =
+            Findings { strict: strictness != Strictness::Warn, report };
+        self.check_ports(strictness, &mut found);
+        found.strict = strictness == Strictness::All;
+        self.check_ends(nodes, &mut found);
+        if self.complete {
+            reach::check(self, nodes, &mut found);
+        }
+    }
+
+    /// The place of a node's key, there or not.
+    pub(super) fn place(&self, number: usize, key: &str) -> Place {
+        let node = self.nodes.get(number);
+        let value = node.and_then(|node| node.keys.get(key));
+        if let Some(value) = value {
+            return Path::root(&value.at).place();
+        }
+        let index = node.map_or(number, |node| node.index);
+        let line = node.map(|node| node.at.line);
+        Place { line, text: format!("nodes[{index}].{key}"), ..Place::file() }
+    }
+
+    /// The place of a node as a whole.
+    pub(super) fn node_place(&self, number: usize) -> Place {
+        let node = self.nodes.get(number);
+        let index = node.map_or(number, |node| node.index);
+        let line = node.map(|node| node.at.line);
+        Place { line, text: format!("nodes[{index}]"), ..Place::file() }
+    }
+
+    pub(super) fn id(&self, number: usize) -> &str {
+        self.nodes.get(number).map(|node| node.id.as_str()).unwrap_or_default()
+    }
+
+    /// One address each, all on one network.
+    fn check_addresses(&self, report: &mut Report) {
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut network: Option<(Scheme, usize)> = None;
+        for number in 0..self.nodes.len() {
+            let Some(address) = self.address(number) else { continue };
+            let shown = Some(show::text(address.as_str()));
+            if let Some(other) = known.insert(address.as_str().to_owned(), number) {
+                let what = format!("is the address of the node {} as well", self.id(other));
+                let help = "every node has an address of its own";
+                report.problem(self.place(number, "ilpAddress"), shown.clone(), what, help);
+            }
+            let scheme = address.scheme();
+            if scheme.network() == Network::Other {
+                continue;
+            }
+            match network {
+                None => network = Some((scheme, number)),
+                Some((other, _)) if other == scheme => {}
+                Some((other, first)) => {
+                    let what = format!("mixes two networks: {scheme}. here, {other}. in the node {}", self.id(first));
+                    let help = "nodes are on the live network (g.) or on one test network, never on two";
+                    report.problem(self.place(number, "ilpAddress"), shown, what, help);
+                }
+            }
+        }
+    }
+
+    /// Parents must end somewhere.
+    fn check_parents(&self, report: &mut Report) {
+        for start in 0..self.nodes.len() {
+            let mut way = vec![start];
+            while let Some(parent) = way.last().and_then(|last| self.parent(*last)) {
+                // Said once, at the first node of the circle.
+                if parent == start && way.iter().all(|number| start <= *number) {
+                    way.push(start);
+                    let names: Vec<&str> = way.iter().map(|number| self.id(*number)).collect();
+                    let what = format!("is its own ancestor: {}", names.join(" -> "));
+                    let help = "of two linked nodes at most one is the parent, and parents make no circle";
+                    report.problem(self.node_place(start), None, what, help);
+                }
+                if way.contains(&parent) {
+                    break;
+                }
+                way.push(parent);
+            }
+        }
+    }
+
+    /// A port that is picked at start is known to nobody who dials.
+    fn check_dialled_ports(&self, report: &mut Report) {
+        for link in &self.links {
+            if self.port(link.to, Mode::Spread) == 0 {
+                let what = format!("the node {} dials this one, and cannot know the port", self.id(link.from));
+                let value = Some("0".to_owned());
+                report.problem(self.place(link.to, "btpServerPort"), value, what, "give it a fixed port");
+            }
+        }
+    }
+
+    /// Two listeners on one host need two ports. Nodes whose `host` says that they are apart are apart; the others
+    /// meet on one machine when `up` runs them.
+    fn check_ports(&self, strictness: Strictness, found: &mut Findings<'_>) {
+        let mut known: HashMap<u16, Vec<(usize, &'static str)>> = HashMap::new();
+        for number in 0..self.nodes.len() {
+            for key in ["btpServerPort", "healthCheckPort"] {
+                let Some(port) = self.loopback_port(number, key).filter(|port| *port != 0) else { continue };
+                let others = known.entry(port).or_default();
+                let host = |number: usize| self.nodes.get(number).and_then(|node| node.host.as_deref());
+                let clash = others.iter().find(|(other, _)| {
+                    let apart = host(*other).is_some() && host(number).is_some() && host(*other) != host(number);
+                    *other != number && !(apart && strictness != Strictness::Startable)
+                });
+                if let Some((other, other_key)) = clash {
+                    let what = format!("port {port} is {other_key} of the node {} as well", self.id(*other));
+                    let help = "ilp-connector up runs all nodes on one host: give every node ports of its own, or \
+                        set one for all under defaults, which up replaces by 3000, 3001, ...";
+                    found.add(self.place(number, key), what, help);
+                }
+                others.push((number, key));
+            }
+        }
+    }
+
+    /// The port that `up` would take.
+    fn loopback_port(&self, number: usize, key: &str) -> Option<u16> {
+        if key == "btpServerPort" {
+            return Some(self.port(number, Mode::Loopback));
+        }
+        let own = self.nodes.get(number)?.keys.get(key);
+        match own.and_then(Value::as_text) {
+            Some(text) => text.parse().ok(),
+            None => super::expand::LOOPBACK_HEALTH_PORT.checked_add(u16::try_from(number).ok()?),
+        }
+    }
+
+    /// Who dials must be known on the other side, by the same secret, as the inverse relation, in the same asset.
+    fn check_ends(&self, nodes: &Nodes, found: &mut Findings<'_>) {
+        for (config, tree) in nodes.configs.iter().zip(&nodes.trees) {
+            let Some(config) = config else { continue };
+            for peer in config.peers.iter().filter(|peer| peer.url.is_some()) {
+                let Some(other) = self.dialled(peer) else { continue };
+                let Some(Some(other)) = nodes.configs.get(other) else { continue };
+                if other.node_id == config.node_id {
+                    continue;
+                }
+                check_end(config, peer, other, peer_place(tree, peer), found);
+            }
+        }
+    }
+
+    /// The node of this network that a peer's url leads to.
+    fn dialled(&self, peer: &PeerConfig) -> Option<usize> {
+        let url = peer.url.as_ref()?;
+        let host = url.host().to_string();
+        let by_url = |number: &usize| {
+            self.host(*number) == host && self.port(*number, Mode::Spread) == url.port()
+        };
+        let by_id = |number: &usize| self.id(*number) == peer.account.id.as_str();
+        let numbers = 0..self.nodes.len();
+        numbers.clone().find(by_url).or_else(|| numbers.clone().find(by_id))
+    }
+}
+
+fn check_end(
+    config: &NodeConfig,
+    peer: &PeerConfig,
+    other: &NodeConfig,
+    place: impl Fn(&str) -> Place,
+    found: &mut Findings<'_>,
+) {
+    let Some(login) = peer.credentials(&config.node_id) else { return };
+    let by_name = |known: &&PeerConfig| known.username == login.username;
+    let by_token = |known: &&PeerConfig| known.auth_token.as_ref() == Some(&login.token);
+    let same = match login.username.is_empty() {
+        true => other.peers.iter().find(by_token),
+        false => other.peers.iter().find(by_name),
+    };
+    let (this, that) = (&config.node_id, &other.node_id);
+    let Some(same) = same else {
+        let what = match login.username.is_empty() {
+            true => format!("the node {that} has no peer with the token that {this} logs in with"),
+            false => format!("the node {that} has no peer {}, as which {this} logs in", login.username),
+        };
+        found.add(place("id"), what, "add it to the peers of that node, or make it a link");
+        return;
+    };
+    if same.auth_token.as_ref() != Some(&login.token) {
+        let what = format!("the secrets of {this} and {that} for each other do not match");
+        found.add(place("authToken"), what, "both sides of a link have the same secret");
+    }
+    if same.account.relation != inverse(peer.account.relation) {
+        let what = format!(
+            "{that} is {} to {this}, but {this} is {} to {that}",
+            peer.account.relation, same.account.relation
+        );
+        let help = "the other side of parent is child; peers are peers to each other";
+        found.add(place("relation"), what, help);
+    }
+    if same.account.asset != peer.account.asset {
+        let (here, there) = (&peer.account.asset, &same.account.asset);
+        let what = format!("{this} counts in {here} what {that} counts in {there}");
+        let help = "both sides of a link have one asset and scale: set assetCode and assetScale of the peer on one side";
+        found.add(place("assetCode"), what, help);
+    }
+}
+
+/// The place of a key of a peer in a node's tree.
+fn peer_place<'t>(tree: &'t Value, peer: &'t PeerConfig) -> impl Fn(&str) -> Place + use<'t> {
+    move |key| {
+        let peers = tree.as_map().and_then(|map| map.get("peers")).and_then(Value::as_list);
+        let id = |value: &Value| {
+            value.as_map().and_then(|map| map.get("id")).and_then(Value::as_text)
+                == Some(peer.account.id.as_str())
+        };
+        let Some(value) = peers.unwrap_or_default().iter().find(|value| id(value)) else {
+            return Path::root(&tree.at).place();
+        };
+        let root = Path::root(&value.at);
+        match value.as_map().and_then(|map| map.get(key)) {
+            Some(value) => root.key(key, &value.at).place(),
+            None => root.place(),
+        }
+    }
+}
+
+/// Whether a relation leads upwards, so that a node has a default route over it.
+pub(super) fn is_parent(peer: &PeerConfig) -> bool {
+    peer.account.relation == Relation::Parent
+}

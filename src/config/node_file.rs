@@ -1,0 +1,246 @@
+//! The tree of one node -> [`NodeConfig`]. The same for a node file, for a node of a topology, and for no file at all.
+
+use std::path::Path as FilePath;
+use std::time::Duration;
+
+use crate::account::{Asset, Relation};
+use crate::wire::{Address, Scheme};
+
+use super::fields::{Fields, check_names};
+use super::keys::{NODE, PING, RECONNECT, TLS};
+use super::place::Path;
+use super::problems::Report;
+use super::settings::{
+    HealthSettings, LogSettings, NodeConfig, ReconnectSettings, ServerSettings, SessionSettings,
+    TlsFiles, Unset,
+};
+use super::value::Value;
+use super::{peers, routes};
+
+/// Reads and validates. `None`: the report has problems.
+///
+/// `directory` is where relative paths of files start.
+pub(super) fn read(
+    root: &Value,
+    directory: Option<&FilePath>,
+    report: &mut Report,
+) -> Option<NodeConfig> {
+    let Some(map) = root.as_map() else {
+        super::yaml::not_a_mapping(root, report);
+        return None;
+    };
+    let path = Path::root(&root.at);
+    check_names(map, &path, NODE.iter(), report);
+    let fields = Fields::new(map, &path, NODE);
+
+    let node_id = fields.require("nodeId", report).then(|| fields.id("nodeId", report)).flatten();
+    let given = fields.address("ilpAddress", report);
+    let code = fields.asset_code("assetCode", report);
+    let scale = fields.number::<u8>("assetScale", report);
+    let asset_unset = Unset { code: !fields.has("assetCode"), scale: !fields.has("assetScale") };
+    let asset = Asset {
+        code: code.unwrap_or_else(|| Asset::default().code),
+        scale: scale.unwrap_or(Asset::default().scale),
+    };
+    let node =
+        peers::Node { id: node_id.as_ref().map(|id| id.as_str()), asset: asset.clone(), directory };
+    let peers = peers::read(&node, fields, report);
+    let routes = routes::read(&peers, fields, report);
+    let rates = routes::rates(fields, report);
+
+    own_address(given.as_ref(), fields, report);
+    routes::check_networks(given.as_ref(), fields, report);
+    routes::check_rates(&peers, &routes, &rates, fields, report);
+    let scheme = routes::scheme(given.as_ref(), &routes);
+    let has_parent = peers.iter().any(|peer| peer.account.relation == Relation::Parent);
+    let address = match (&given, &node_id) {
+        (Some(_), _) => given.clone(),
+        (None, Some(id)) if !has_parent => default_address(scheme, id.as_str()),
+        _ => None,
+    };
+    if let Some(address) = &address {
+        let path = fields.path_of("ilpAddress");
+        peers::check_child_addresses(address, &peers, &path, report);
+        routes::check_own_address(address, fields, report);
+    }
+    peers::warn_of_limits(scheme, &peers, fields, report);
+
+    let server = server(fields, directory, report);
+    let health = health(fields, report);
+    if let (Some(server), Some(health)) = (&server, &health) {
+        check_ports(server, health, fields, report);
+    }
+    let session = session(fields, report);
+    let reconnect = reconnect(fields, report);
+    let (min_message_window, max_hold) = expiry(fields, report);
+    let ping = ping(fields, report);
+    let level = fields.log_level("logLevel", report);
+    let packets = fields.boolean("packetLog", report);
+    let start_timeout = fields.millis("startTimeoutMs", report);
+    let shutdown_grace = fields.millis("shutdownGraceMs", report);
+    let worker_threads = fields.number::<usize>("workerThreads", report);
+    if report.has_problems() {
+        return None;
+    }
+    Some(NodeConfig {
+        node_id: node_id?.as_str().into(),
+        address,
+        scheme,
+        asset,
+        asset_unset,
+        server: server?,
+        health: health?,
+        peers,
+        routes,
+        rates,
+        min_message_window: min_message_window?,
+        max_hold: max_hold?,
+        ping_echo: ping?.0,
+        ping_known_condition: ping?.1,
+        session: session?,
+        reconnect: reconnect?,
+        log: LogSettings { level: level?, packets: packets? },
+        start_timeout: start_timeout?,
+        shutdown_grace: shutdown_grace?,
+        worker_threads: worker_threads?,
+    })
+}
+
+/// `<scheme>.<nodeId>`. An id is a valid segment, and far shorter than an address may be.
+fn default_address(scheme: Scheme, id: &str) -> Option<Address> {
+    format!("{scheme}.{id}").parse().ok()
+}
+
+fn own_address(given: Option<&Address>, fields: Fields<'_>, report: &mut Report) {
+    if given.is_some_and(|address| address.scheme() == Scheme::Peer) {
+        let help = "addresses below peer. mean the direct neighbour; use test.<name> or g.<name>";
+        fields.problem("ilpAddress", "is below peer.", help, report);
+    }
+}
+
+fn server(
+    fields: Fields<'_>,
+    directory: Option<&FilePath>,
+    report: &mut Report,
+) -> Option<ServerSettings> {
+    let host = fields.host("btpServerHost", report);
+    let port = fields.port("btpServerPort", report);
+    let max_unauthenticated = fields.number::<usize>("maxUnauthenticated", report);
+    let tls = match fields.map("tls", report) {
+        None => Some(None),
+        Some(map) => {
+            let path = fields.path_of("tls");
+            check_names(map, &path, TLS.iter(), report);
+            let tls = Fields::new(map, &path, TLS);
+            let mut file = |name| {
+                let file = tls.require(name, report).then(|| tls.file(name, report)).flatten()?;
+                Some(peers::absolute(file, directory))
+            };
+            let (certificate, key) = (file("certificate"), file("key"));
+            certificate.zip(key).map(|(certificate, key)| Some(TlsFiles { certificate, key }))
+        }
+    };
+    Some(ServerSettings {
+        host: host?,
+        port: port?,
+        tls: tls?,
+        max_unauthenticated: max_unauthenticated?,
+    })
+}
+
+fn health(fields: Fields<'_>, report: &mut Report) -> Option<HealthSettings> {
+    let host = fields.host("healthCheckHost", report);
+    let port = fields.port("healthCheckPort", report);
+    let api_token = fields.secret("apiToken", report);
+    let host = host?;
+    if api_token.is_none() && !fields.has("apiToken") && !is_loopback(&host) {
+        let what = "/metrics, /peers and /routes are open to everyone who reaches the port";
+        let help = format!("set apiToken, or healthCheckHost to 127.0.0.1 (it is {host})");
+        report.warn(fields.path_of("apiToken").place(), what, help);
+    }
+    Some(HealthSettings { host, port: port?, api_token })
+}
+
+/// Whether only this machine reaches a host.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Two listeners need two ports, unless they bind different addresses.
+fn check_ports(
+    server: &ServerSettings,
+    health: &HealthSettings,
+    fields: Fields<'_>,
+    report: &mut Report,
+) {
+    let wildcard = |host: &str| matches!(host, "0.0.0.0" | "::");
+    let overlap = server.host == health.host || wildcard(&server.host) || wildcard(&health.host);
+    if server.port != health.port || server.port == 0 || !overlap {
+        return;
+    }
+    // The one that was written down is the one to change.
+    let name = if fields.has("healthCheckPort") { "healthCheckPort" } else { "btpServerPort" };
+    let what = format!("btpServerPort and healthCheckPort are both {}", server.port);
+    fields.problem(name, what, "give each listener a port of its own", report);
+}
+
+fn session(fields: Fields<'_>, report: &mut Report) -> Option<SessionSettings> {
+    let auth_timeout = fields.millis("authTimeoutMs", report);
+    let keep_alive_interval = fields.millis("keepAliveIntervalMs", report);
+    let keep_alive_timeout = fields.millis("keepAliveTimeoutMs", report);
+    let write_timeout = fields.millis("writeTimeoutMs", report);
+    Some(SessionSettings {
+        auth_timeout: auth_timeout?,
+        keep_alive_interval: keep_alive_interval?,
+        keep_alive_timeout: keep_alive_timeout?,
+        write_timeout: write_timeout?,
+    })
+}
+
+fn reconnect(fields: Fields<'_>, report: &mut Report) -> Option<ReconnectSettings> {
+    let empty = super::value::Map::default();
+    let map = fields.map("reconnect", report).unwrap_or(&empty);
+    let path = fields.path_of("reconnect");
+    check_names(map, &path, RECONNECT.iter(), report);
+    let fields = Fields::new(map, &path, RECONNECT);
+    let first_delay = fields.millis("firstDelayMs", report);
+    let quick_attempts = fields.number::<u32>("quickAttempts", report);
+    let slow_delay = fields.millis("slowDelayMs", report);
+    let stable_after = fields.millis("stableAfterMs", report);
+    Some(ReconnectSettings {
+        first_delay: first_delay?,
+        quick_attempts: quick_attempts?,
+        slow_delay: slow_delay?,
+        stable_after: stable_after?,
+    })
+}
+
+fn expiry(fields: Fields<'_>, report: &mut Report) -> (Option<Duration>, Option<Duration>) {
+    let window = fields.millis("minMessageWindowMs", report);
+    let hold = fields.millis("maxHoldTimeMs", report);
+    if let (Some(window), Some(hold)) = (window, hold)
+        && window >= hold
+    {
+        let name = if fields.has("minMessageWindowMs") { "minMessageWindowMs" } else { "maxHoldTimeMs" };
+        let what = format!(
+            "minMessageWindowMs ({}) is not below maxHoldTimeMs ({})",
+            window.as_millis(),
+            hold.as_millis()
+        );
+        fields.problem(name, what, "no packet would have time left to be forwarded", report);
+    }
+    (window, hold)
+}
+
+/// Echo, and the well-known condition.
+fn ping(fields: Fields<'_>, report: &mut Report) -> Option<(bool, bool)> {
+    let empty = super::value::Map::default();
+    let map = fields.map("ping", report).unwrap_or(&empty);
+    let path = fields.path_of("ping");
+    check_names(map, &path, PING.iter(), report);
+    let fields = Fields::new(map, &path, PING);
+    let echo = fields.boolean("echo", report);
+    let known_condition = fields.boolean("knownCondition", report);
+    echo.zip(known_condition)
+}
+

@@ -1,0 +1,262 @@
+//! Texts -> typed values. An error says what is wrong with the text; what is allowed follows from the key's kind.
+
+use std::net::IpAddr;
+
+use crate::account::{AccountId, Rate};
+use crate::wire::{Address, Prefix, address::is_segment};
+
+use super::show;
+
+/// Bytes of a token; it travels in every authentication frame.
+const SECRET_BYTES_MAX: usize = 1024;
+/// Characters of an asset code.
+const ASSET_CODE_MAX: usize = 32;
+/// Bytes of any other text.
+const TEXT_BYTES_MAX: usize = 4096;
+
+type Parsed<T> = Result<T, String>;
+
+/// A whole number from `min` to `max`.
+pub(super) fn integer(text: &str, min: u64, max: u64) -> Parsed<u64> {
+    let number = whole(text, false)?;
+    match u64::try_from(number) {
+        Ok(number) if (min..=max).contains(&number) => Ok(number),
+        _ => Err("out of range".into()),
+    }
+}
+
+/// A whole number of any sign.
+pub(super) fn balance(text: &str) -> Parsed<i128> {
+    whole(text, true)
+}
+
+/// A route's priority.
+pub(super) fn priority(text: &str) -> Parsed<i32> {
+    i32::try_from(whole(text, true)?).map_err(|_| "out of range".into())
+}
+
+fn whole(text: &str, negative: bool) -> Parsed<i128> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(not_whole(text).into());
+    }
+    // A zero in front is an octal number to some readers of YAML and none to others.
+    if digits.len() > 1 && digits.starts_with('0') {
+        return Err("a number with a leading zero can be read in two ways".into());
+    }
+    if digits.len() < text.len() && !negative {
+        return Err("out of range".into());
+    }
+    text.parse().map_err(|_| "out of range".into())
+}
+
+fn not_whole(text: &str) -> &'static str {
+    if text.is_empty() {
+        "is empty"
+    } else if text.parse::<f64>().is_ok_and(f64::is_finite) {
+        "not a whole number"
+    } else if text.starts_with(|c: char| c.is_ascii_digit()) {
+        "not a number; write it without units, separators or spaces"
+    } else {
+        "not a number"
+    }
+}
+
+pub(super) fn boolean(text: &str) -> Parsed<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Ok(true),
+        "false" | "False" | "FALSE" => Ok(false),
+        _ => Err("neither true nor false".into()),
+    }
+}
+
+pub(super) fn text(text: &str) -> Parsed<&str> {
+    match text.len() {
+        0 => Err("is empty".into()),
+        1..=TEXT_BYTES_MAX => Ok(text),
+        _ => Err("is too long".into()),
+    }
+}
+
+pub(super) fn secret(text: &str) -> Parsed<&str> {
+    match text.len() {
+        0 => Err("is empty".into()),
+        1..=SECRET_BYTES_MAX => Ok(text),
+        _ => Err("is too long".into()),
+    }
+}
+
+pub(super) fn id(text: &str) -> Parsed<AccountId> {
+    if text.is_empty() {
+        return Err("is empty".into());
+    }
+    text.parse().map_err(|error| match error {
+        crate::account::AccountIdError::BadCharacter(c) => format!("holds the character {c:?}"),
+        crate::account::AccountIdError::TooLong(length) => format!("has {length} characters"),
+        crate::account::AccountIdError::Empty => "is empty".into(),
+    })
+}
+
+pub(super) fn segment(text: &str) -> Parsed<&str> {
+    match text {
+        "" => Err("is empty".into()),
+        _ if text.len() > 64 => Err("has more than 64 characters".into()),
+        _ if is_segment(text) => Ok(text),
+        _ => Err("is not one segment of an address".into()),
+    }
+}
+
+pub(super) fn address(text: &str) -> Parsed<Address> {
+    text.parse().map_err(|error: crate::wire::AddressError| error.to_string())
+}
+
+pub(super) fn prefix(text: &str) -> Parsed<Prefix> {
+    text.parse().map_err(|error: crate::wire::AddressError| error.to_string())
+}
+
+pub(super) fn asset_code(text: &str) -> Parsed<&str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    match text {
+        "" => Err("is empty".into()),
+        _ if text.len() > ASSET_CODE_MAX => Err("is too long".into()),
+        _ if !text.chars().all(allowed) => Err("is not a code".into()),
+        _ => Ok(text),
+    }
+}
+
+pub(super) fn rate(text: &str) -> Parsed<Rate> {
+    text.parse().map_err(|error: crate::account::RateError| error.to_string())
+}
+
+/// An address to listen on, or a name that resolves to one.
+pub(super) fn host(text: &str) -> Parsed<&str> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if bare.parse::<IpAddr>().is_ok() {
+        return Ok(bare);
+    }
+    if text.is_empty() {
+        return Err("is empty".into());
+    }
+    if text.contains("://") {
+        return Err("is a URL".into());
+    }
+    if let Some((host, port)) = text.rsplit_once(':')
+        && !host.contains(':')
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Err("has a port".into());
+    }
+    // Digits and dots only are an attempt at an IPv4 address.
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    };
+    let numeric = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if numeric || text.len() > 253 || !text.trim_end_matches('.').split('.').all(label) {
+        return Err("is neither an IP address nor a host name".into());
+    }
+    Ok(text)
+}
+
+/// The levels of `logLevel`.
+pub(super) const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace", "off"];
+
+/// A level, or `target=level` pairs; in lower case, as the log's filter reads it.
+pub(super) fn log_level(text: &str) -> Parsed<String> {
+    if text.trim().is_empty() {
+        return Err("is empty".into());
+    }
+    let mut out = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let (target, level) = match part.split_once('=') {
+            Some((target, level)) => (Some(target.trim()), level.trim()),
+            None => (None, part),
+        };
+        let lower = level.to_ascii_lowercase();
+        if !LEVELS.contains(&lower.as_str()) {
+            let nearest = show::nearest(level, LEVELS.iter().copied());
+            let meant = nearest.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            return Err(format!("{} is no level{meant}", show::quoted(level)));
+        }
+        match target {
+            None => out.push(lower),
+            Some(target) => {
+                let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-');
+                if target.is_empty() || !target.chars().all(named) {
+                    return Err(format!("{} is no target", show::quoted(target)));
+                }
+                out.push(format!("{target}={lower}"));
+            }
+        }
+    }
+    Ok(out.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers() {
+        let check = |text: &str, expected: Result<u64, &str>| {
+            assert_eq!(integer(text, 1, u64::MAX), expected.map_err(str::to_owned), "{text}");
+        };
+        check("1", Ok(1));
+        check("9007199254740993", Ok(9_007_199_254_740_993));
+        check("18446744073709551615", Ok(u64::MAX));
+        check("18446744073709551616", Err("out of range"));
+        check("99999999999999999999999999999999999999999999", Err("out of range"));
+        check("0", Err("out of range"));
+        check("-1", Err("out of range"));
+        check("", Err("is empty"));
+        check("-", Err("not a number"));
+        check("abc", Err("not a number"));
+        check("1.5", Err("not a whole number"));
+        check("1e3", Err("not a whole number"));
+        check("30s", Err("not a number; write it without units, separators or spaces"));
+        check("1_000", Err("not a number; write it without units, separators or spaces"));
+        check("0x10", Err("not a number; write it without units, separators or spaces"));
+        check("010", Err("a number with a leading zero can be read in two ways"));
+        assert_eq!(balance("-170141183460469231731687303715884105728"), Ok(i128::MIN));
+        assert_eq!(priority("-2147483649"), Err("out of range".into()));
+    }
+
+    #[test]
+    fn hosts() {
+        let check = |text: &str, expected: Result<&str, &str>| {
+            assert_eq!(host(text), expected.map_err(str::to_owned), "{text}");
+        };
+        check("0.0.0.0", Ok("0.0.0.0"));
+        check("::", Ok("::"));
+        check("[::1]", Ok("::1"));
+        check("localhost", Ok("localhost"));
+        check("node-1.example.com", Ok("node-1.example.com"));
+        check("", Err("is empty"));
+        check("http://x", Err("is a URL"));
+        check("127.0.0.1:80", Err("has a port"));
+        check("999.1.1.1", Err("is neither an IP address nor a host name"));
+        check("1.2.3", Err("is neither an IP address nor a host name"));
+        check("a b", Err("is neither an IP address nor a host name"));
+        check("-a", Err("is neither an IP address nor a host name"));
+    }
+
+    #[test]
+    fn levels() {
+        let check = |text: &str, expected: Result<&str, &str>| {
+            assert_eq!(log_level(text), expected.map(Into::into).map_err(str::to_owned), "{text}");
+        };
+        check("info", Ok("info"));
+        check("DEBUG", Ok("debug"));
+        check("info, ilp_connector::btp=Trace", Ok("info,ilp_connector::btp=trace"));
+        check("off", Ok("off"));
+        check("", Err("is empty"));
+        check("verbose", Err("\"verbose\" is no level"));
+        check("warning", Err("\"warning\" is no level; did you mean warn?"));
+        check("info,", Err("\"\" is no level"));
+        check("a b=info", Err("\"a b\" is no target"));
+        check("x=", Err("\"\" is no level"));
+    }
+}

@@ -1,0 +1,277 @@
+//! `peers`: each one by itself, and what must hold among them.
+
+use std::collections::HashMap;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation};
+use crate::wire::{Address, Amount, Network, Scheme};
+
+use super::env::variable_of_peer;
+use super::fields::{Fields, item};
+use super::keys::PEER;
+use super::place::{Path, Place};
+use super::problems::Report;
+use super::settings::{PeerConfig, Unset};
+
+/// What a peer takes from its node.
+pub(super) struct Node<'a> {
+    pub(super) id: Option<&'a str>,
+    pub(super) asset: Asset,
+    /// The directory that relative paths start from.
+    pub(super) directory: Option<&'a FilePath>,
+}
+
+/// Reads the list. What could not be read is left out, with a problem in the report.
+pub(super) fn read(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Vec<PeerConfig> {
+    let list = fields.list("peers", report);
+    let path = fields.path_of("peers");
+    let mut peers = Vec::with_capacity(list.len());
+    let mut among = Among::default();
+    for (index, value) in list.iter().enumerate() {
+        let path = path.index(index, &value.at);
+        let Some(map) = item(value, &path, PEER, report) else { continue };
+        let fields = Fields::new(map, &path, PEER);
+        // One with a mistake stays in the list, as routes may refer to it.
+        if let Some(peer) = one(node, fields, report) {
+            among.check(&peer, fields, report);
+            peers.push(peer);
+        }
+    }
+    among.warn(report);
+    peers
+}
+
+fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerConfig> {
+    let id = fields.require("id", report).then(|| fields.id("id", report)).flatten();
+    let url = fields.url("url", report);
+    let auth_token = fields.secret("authToken", report);
+    let username = fields.text("username", report);
+    let relation = fields.choice::<Relation>("relation", report);
+    let code = fields.asset_code("assetCode", report);
+    let scale = fields.number::<u8>("assetScale", report);
+    let required = fields.boolean("required", report);
+    let enabled = fields.boolean("enabled", report);
+    let limits = limits(fields, report);
+    let child_segment = fields.segment("childAddressSegment", report);
+    let ca_file = fields.file("caFile", report).map(|path| absolute(path, node.directory));
+
+    tokens(fields, url.as_ref(), report);
+    if required == Some(true) && enabled == Some(false) {
+        let help = "a suspended peer would keep the node unhealthy; remove required, or enable the peer";
+        fields.problem("required", "the peer is required, but enabled is false", help, report);
+    }
+    if child_segment.is_some() && relation.is_some_and(|relation| relation != Relation::Child) {
+        let help = "only a child has an address below ours; remove it, or set relation: child";
+        fields.problem("childAddressSegment", "the peer is no child", help, report);
+    }
+    if let (true, Some(url)) = (ca_file.is_some(), &url)
+        && !url.is_tls()
+    {
+        let place = fields.path_of("caFile").place();
+        report.warn(place, "the url is not wss, so no certificate is checked", "use wss:// in url");
+    }
+    let (id, limits) = (id?, limits?);
+    if node.id == Some(id.as_str()) {
+        let help = "a node is no peer of its own; use the id of the other side";
+        fields.problem("id", "is the id of this node", help, report);
+    }
+    let enabled = enabled?;
+    let asset_of_node = Unset { code: code.is_none(), scale: scale.is_none() };
+    let asset = Asset {
+        code: code.unwrap_or_else(|| node.asset.code.clone()),
+        scale: scale.unwrap_or(node.asset.scale),
+    };
+    Some(PeerConfig {
+        username: username.unwrap_or_else(|| id.to_string()),
+        required: enabled && required.unwrap_or(url.is_some()),
+        account: AccountSettings { id, relation: relation?, asset, enabled, limits, child_segment },
+        asset_of_node,
+        url,
+        auth_token,
+        ca_file,
+    })
+}
+
+/// A session needs a token on the side that dials and on the side that is dialled.
+fn tokens(fields: Fields<'_>, url: Option<&crate::btp::url::BtpUrl>, report: &mut Report) {
+    if fields.has("authToken") {
+        return;
+    }
+    let variable = fields.value("id").and_then(|id| id.as_text()).map(variable_of_peer);
+    let or = variable.map(|name| format!(", or the variable {name}_SECRET")).unwrap_or_default();
+    match url {
+        Some(url) if url.token().is_some_and(|token| !token.is_empty()) => {}
+        Some(_) => fields.problem(
+            "authToken",
+            "the peer has a url but no token to log in with",
+            format!("set authToken{or}, or put the token into the url: btp+ws://user:token@host"),
+            report,
+        ),
+        // A url that was refused may have held a token.
+        None if fields.has("url") => {}
+        None => fields.problem(
+            "authToken",
+            "the peer has no url, so it must log in here, but it has no token",
+            format!("set authToken{or}, or give it a url"),
+            report,
+        ),
+    }
+}
+
+fn limits(fields: Fields<'_>, report: &mut Report) -> Option<Limits> {
+    let max_packet_amount = fields.number::<u64>("maxPacketAmount", report).map(Amount);
+    let max_balance = fields.balance("maxBalance", report);
+    let min_balance = fields.balance("minBalance", report);
+    let packets_per_second = fields.number::<u32>("packetsPerSecond", report);
+    let max_packets_in_flight = fields.number::<usize>("maxPacketsInFlight", report);
+    let outbox_bytes_max = fields.number::<usize>("outboxBytesMax", report);
+    if let (Some(min), Some(max)) = (min_balance, max_balance)
+        && min > max
+    {
+        let help = "minBalance must be at most maxBalance";
+        fields.problem("minBalance", format!("is above maxBalance ({max})"), help, report);
+    }
+    if max_packet_amount == Some(Amount::ZERO) {
+        let place = fields.path_of("maxPacketAmount").place();
+        report.warn(place, "no packet with an amount can pass", "leave it out for no limit");
+    }
+    Some(Limits {
+        max_packet_amount,
+        max_balance,
+        min_balance,
+        packets_per_second: packets_per_second.and_then(std::num::NonZeroU32::new),
+        max_packets_in_flight: max_packets_in_flight?,
+        outbox_bytes_max: outbox_bytes_max?,
+    })
+}
+
+/// A path as it is meant: relative to the configuration file.
+pub(super) fn absolute(path: PathBuf, directory: Option<&FilePath>) -> PathBuf {
+    directory.map_or(path.clone(), |directory| directory.join(path))
+}
+
+/// What must hold among the peers, and where each thing was seen first.
+#[derive(Default)]
+struct Among {
+    ids: HashMap<AccountId, Place>,
+    variables: HashMap<String, (AccountId, Place)>,
+    usernames: HashMap<String, (AccountId, Place)>,
+    segments: HashMap<String, (AccountId, Place)>,
+    parent: Option<(AccountId, Place)>,
+    tokens: HashMap<super::Secret, Vec<(AccountId, Place)>>,
+}
+
+impl Among {
+    fn check(&mut self, peer: &PeerConfig, fields: Fields<'_>, report: &mut Report) {
+        let id = &peer.account.id;
+        let at = |name| fields.path_of(name).place();
+        if let Some(first) = self.ids.get(id) {
+            let what = format!("a second peer of this id; the first is {}", seen(first));
+            fields.problem("id", what, "every peer has an id of its own", report);
+            return;
+        }
+        self.ids.insert(id.clone(), at("id"));
+
+        let variable = variable_of_peer(id.as_str());
+        if let Some((other, first)) = self.variables.get(&variable) {
+            let what = format!("has the variable {variable}_* in common with the peer {other}, {}", seen(first));
+            let help = "ids of peers must differ in more than '-', '_', '~' and case";
+            fields.problem("id", what, help, report);
+        } else {
+            self.variables.insert(variable, (id.clone(), at("id")));
+        }
+
+        if let Some((other, first)) = self.usernames.get(&peer.username) {
+            let what = format!("the peer {other}, {}, logs in with the same name", seen(first));
+            let name = if fields.has("username") { "username" } else { "id" };
+            fields.problem(name, what, "every peer logs in with a name of its own", report);
+        } else {
+            let name = if fields.has("username") { "username" } else { "id" };
+            self.usernames.insert(peer.username.clone(), (id.clone(), at(name)));
+        }
+
+        match peer.account.relation {
+            Relation::Parent => match &self.parent {
+                Some((other, first)) => {
+                    let what = format!("a second parent; the first is {other}, {}", seen(first));
+                    fields.problem("relation", what, "a node has at most one parent", report);
+                }
+                None => self.parent = Some((id.clone(), at("relation"))),
+            },
+            Relation::Child => self.child(peer, fields, report),
+            Relation::Peer => {}
+        }
+        if let Some(token) = &peer.auth_token {
+            self.tokens.entry(token.clone()).or_default().push((id.clone(), at("authToken")));
+        }
+    }
+
+    fn child(&mut self, peer: &PeerConfig, fields: Fields<'_>, report: &mut Report) {
+        let (id, segment) = (&peer.account.id, peer.account.segment());
+        let explicit = fields.has("childAddressSegment");
+        let name = if explicit { "childAddressSegment" } else { "id" };
+        if let Some((other, first)) = self.segments.get(segment) {
+            let what = format!("the child {other}, {}, has the same address <ilpAddress>.{segment}", seen(first));
+            fields.problem(name, what, "give one of them another childAddressSegment", report);
+        } else {
+            self.segments.insert(segment.to_owned(), (id.clone(), fields.path_of(name).place()));
+        }
+    }
+
+    fn warn(self, report: &mut Report) {
+        for peers in self.tokens.into_values().filter(|peers| peers.len() > 1) {
+            let names: Vec<&str> = peers.iter().map(|(id, _)| id.as_str()).collect();
+            let what = format!("the peers {} share one token", super::show::list(names));
+            let help = "who logs in with it must give a name; better, give each peer its own";
+            if let Some((_, place)) = peers.last() {
+                report.warn(place.clone(), what, help);
+            }
+        }
+    }
+}
+
+/// Where something was seen first: `in line 3` or `BTP_PEER_B_URL`.
+pub(super) fn seen(place: &Place) -> String {
+    match place.line {
+        Some(line) => format!("in line {line}"),
+        None => format!("at {}", place.text),
+    }
+}
+
+/// On the live network a peer without a limit can take everything.
+pub(super) fn warn_of_limits(
+    scheme: Scheme,
+    peers: &[PeerConfig],
+    fields: Fields<'_>,
+    report: &mut Report,
+) {
+    if scheme.network() != Network::Live {
+        return;
+    }
+    let open: Vec<&str> = peers
+        .iter()
+        .filter(|peer| peer.account.limits.max_balance.is_none())
+        .map(|peer| peer.account.id.as_str())
+        .collect();
+    if !open.is_empty() {
+        let what = format!("no maxBalance for {} on the live network", super::show::list(open));
+        let help = "without it a peer may owe any amount; set maxBalance";
+        report.warn(fields.path_of("peers").place(), what, help);
+    }
+}
+
+/// Child addresses must be valid: address and segment together can be too long.
+pub(super) fn check_child_addresses(
+    address: &Address,
+    peers: &[PeerConfig],
+    path: &Path<'_>,
+    report: &mut Report,
+) {
+    for peer in peers.iter().filter(|peer| peer.account.relation == Relation::Child) {
+        if let Err(error) = address.child(peer.account.segment()) {
+            let id: Arc<str> = peer.account.id.as_str().into();
+            report.at(path, format!("the address of the child {id} {error}"), "shorten ilpAddress");
+        }
+    }
+}

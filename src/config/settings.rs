@@ -1,0 +1,226 @@
+//! A node's configuration, validated and ready for use.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::account::{AccountSettings, Asset, Rate, Relation};
+use crate::btp::url::BtpUrl;
+use crate::routing::Route;
+use crate::wire::{Address, Scheme};
+
+use super::secret::Secret;
+
+/// One node. Every value is in range, and fits the others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeConfig {
+    /// The node's name, which it logs in with at peers that it dials.
+    pub node_id: Arc<str>,
+    /// Its ILP address; `None`: the parent is asked for one (IL-DCP, RFC 31).
+    pub address: Option<Address>,
+    /// The scheme of its addresses and routes.
+    pub scheme: Scheme,
+    /// The asset of accounts that name none.
+    pub asset: Asset,
+    /// Which parts of `asset` nobody set, so that they are taken from the parent.
+    pub asset_unset: Unset,
+    /// The BTP server.
+    pub server: ServerSettings,
+    /// Health, metrics and read-only API.
+    pub health: HealthSettings,
+    /// The peers, in the order of the file.
+    pub peers: Vec<PeerConfig>,
+    /// Static routes: configured, or computed from a topology. Those that follow from a relation are not among them.
+    pub routes: Vec<Route>,
+    /// Exchange rates: from, to, units of `to` for one of `from`.
+    pub rates: Vec<(Arc<str>, Arc<str>, Rate)>,
+    /// What is taken off a packet's expiry at this hop.
+    pub min_message_window: Duration,
+    /// The longest time that a packet may take from here on.
+    pub max_hold: Duration,
+    /// Answer the echo protocol.
+    pub ping_echo: bool,
+    /// Fulfill pings with the well-known condition.
+    pub ping_known_condition: bool,
+    /// Every session, dialled or accepted.
+    pub session: SessionSettings,
+    /// Attempts to connect to peers that we dial.
+    pub reconnect: ReconnectSettings,
+    /// What is logged.
+    pub log: LogSettings,
+    /// After this time the node is unhealthy instead of starting.
+    pub start_timeout: Duration,
+    /// Time for packets in flight to finish at shutdown.
+    pub shutdown_grace: Duration,
+    /// Threads that move packets; 1 is a runtime on the current thread.
+    pub worker_threads: usize,
+}
+
+/// Which parts of an asset were left open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unset {
+    /// No `assetCode`.
+    pub code: bool,
+    /// No `assetScale`.
+    pub scale: bool,
+}
+
+/// The listener for BTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// IP address or host name to bind.
+    pub host: String,
+    /// Port to bind; 0 picks one.
+    pub port: u16,
+    /// Set: `wss` instead of `ws`.
+    pub tls: Option<TlsFiles>,
+    /// Accepted sockets that have not authenticated yet.
+    pub max_unauthenticated: usize,
+}
+
+/// Certificate and key of the listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+}
+
+/// The listener for health, metrics and the read-only API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthSettings {
+    /// IP address or host name to bind.
+    pub host: String,
+    /// Port to bind; 0 picks one.
+    pub port: u16,
+    /// Bearer token for everything but `/health`.
+    pub api_token: Option<Secret>,
+}
+
+/// Times of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// Time to authenticate.
+    pub auth_timeout: Duration,
+    /// Silence after which the other side is pinged.
+    pub keep_alive_interval: Duration,
+    /// Time for its answer.
+    pub keep_alive_timeout: Duration,
+    /// Time without write progress after which the session is closed.
+    pub write_timeout: Duration,
+}
+
+/// Attempts to connect (D4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReconnectSettings {
+    /// Wait before the first quick attempt; it doubles.
+    pub first_delay: Duration,
+    /// Number of quick attempts.
+    pub quick_attempts: u32,
+    /// Wait between attempts after that.
+    pub slow_delay: Duration,
+    /// A session that was up this long resets the count.
+    pub stable_after: Duration,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Level, and levels of targets, separated by commas: `info,ilp_connector::btp=debug`.
+    pub level: String,
+    /// Log every packet.
+    pub packets: bool,
+}
+
+/// One peer: its account, and how sessions with it come about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerConfig {
+    /// What the packet path knows.
+    pub account: AccountSettings,
+    /// Which parts of the account's asset are the node's, so that they follow what the node adopts.
+    pub asset_of_node: Unset,
+    /// Where it listens; `None`: it dials us.
+    pub url: Option<BtpUrl>,
+    /// The name that it logs in with.
+    pub username: String,
+    /// The token that we accept from it; `None`: it cannot log in here.
+    pub auth_token: Option<Secret>,
+    /// The node is unhealthy while it is not connected. Never true of a suspended peer.
+    pub required: bool,
+    /// Certificates to trust besides the system's, for `wss`.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// What a node sends to log in at a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// `auth_username`; empty: the token alone names the account.
+    pub username: String,
+    /// `auth_token`.
+    pub token: Secret,
+}
+
+impl PeerConfig {
+    /// How `node_id` logs in at this peer (D2): user and token of the URL, else the node's id and `authToken`.
+    /// `None`: the peer is not dialled.
+    pub fn credentials(&self, node_id: &str) -> Option<Credentials> {
+        let url = self.url.as_ref()?;
+        let token = url.token().filter(|token| !token.is_empty()).map(Secret::new);
+        let token = token.or_else(|| self.auth_token.clone())?;
+        Some(Credentials { username: url.username().unwrap_or(node_id).to_owned(), token })
+    }
+}
+
+impl NodeConfig {
+    /// The peer of that id.
+    pub fn peer(&self, id: &str) -> Option<&PeerConfig> {
+        self.peers.iter().find(|peer| peer.account.id.as_str() == id)
+    }
+
+    /// The parent, where there is one.
+    pub fn parent(&self) -> Option<&PeerConfig> {
+        self.peers.iter().find(|peer| peer.account.relation == Relation::Parent)
+    }
+
+    /// Takes over the asset that the parent told by IL-DCP (D12): what nobody set is adopted, by the node and by every
+    /// account that has the node's asset.
+    ///
+    /// # Errors
+    /// What was set, here or for the parent's account, and does not match. Nothing is changed then.
+    pub fn adopt_asset(&mut self, told: &Asset) -> Result<(), AssetMismatch> {
+        let Some(parent) = self.parent() else { return Ok(()) };
+        let account = &parent.account.asset;
+        let code_set = !(self.asset_unset.code && parent.asset_of_node.code);
+        let scale_set = !(self.asset_unset.scale && parent.asset_of_node.scale);
+        if (code_set && account.code != told.code) || (scale_set && account.scale != told.scale) {
+            return Err(AssetMismatch { set: account.clone(), told: told.clone() });
+        }
+        let adopt = |asset: &mut Asset, open: Unset| {
+            if open.code {
+                asset.code = told.code.clone();
+            }
+            if open.scale {
+                asset.scale = told.scale;
+            }
+        };
+        let open = self.asset_unset;
+        adopt(&mut self.asset, open);
+        for peer in &mut self.peers {
+            let of_node = peer.asset_of_node;
+            let open = Unset { code: open.code && of_node.code, scale: open.scale && of_node.scale };
+            adopt(&mut peer.account.asset, open);
+        }
+        Ok(())
+    }
+}
+
+/// The parent counts in another asset or scale than was configured.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the parent's account is configured as {set}, but the parent says {told}; change assetCode and assetScale")]
+pub struct AssetMismatch {
+    /// What is configured.
+    pub set: Asset,
+    /// What the parent says.
+    pub told: Asset,
+}

@@ -1,0 +1,118 @@
+//! Runs the files of cases.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::config::{Source, check};
+
+struct Case {
+    name: String,
+    source: Source,
+    setup: String,
+    file: Option<String>,
+    expected: String,
+}
+
+fn cases(text: &str) -> Vec<Case> {
+    let mut found = Vec::new();
+    for part in text.split("\n=== ").skip(1) {
+        let (name, rest) = part.split_once('\n').unwrap();
+        let (given, expected) = rest.split_once("\n>>>\n").unwrap_or_else(|| panic!("{name}: no >>>"));
+        let mut source = Source::default();
+        let mut setup = String::new();
+        let mut file = Vec::new();
+        for line in given.split('\n') {
+            match line.strip_prefix("$ ") {
+                Some(set) => {
+                    writeln!(setup, "{line}").unwrap();
+                    match set.split_once(['=', ' ']).unwrap() {
+                        ("--node", id) => source.node = Some(id.into()),
+                        (variable, value) => {
+                            source.environment.insert(variable.into(), value.into());
+                        }
+                    }
+                }
+                None => file.push(line),
+            }
+        }
+        let file = (file != ["(no file)"]).then(|| file.join("\n"));
+        let expected = expected.trim_end().to_owned();
+        found.push(Case { name: name.into(), source, setup, file, expected });
+    }
+    found
+}
+
+fn said(case: &Case, directory: &std::path::Path) -> String {
+    let mut source = case.source.clone();
+    if let Some(file) = &case.file {
+        let path = directory.join("c.yaml");
+        std::fs::write(&path, file).unwrap();
+        source.file = Some(path);
+    }
+    let (problems, warnings) = match check(&source) {
+        Ok(checked) => (String::new(), checked.warnings),
+        Err(problems) => (problems.to_string(), problems.warnings),
+    };
+    let mut said = problems;
+    for warning in warnings {
+        // Nearly every case would have it; good.txt has a case of its own.
+        if !warning.place.text.ends_with("apiToken") || case.name.contains("apiToken") {
+            write!(said, "{}warning: {warning}", if said.is_empty() { "" } else { "\n" }).unwrap();
+        }
+    }
+    let said = said.replace(&format!("{}/", directory.display()), "");
+    if said.is_empty() { "ok".into() } else { said }
+}
+
+fn run(name: &str, text: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let cases = cases(text);
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut new = text.split("\n=== ").next().unwrap().to_owned();
+    let mut wrong = 0;
+    for case in &cases {
+        let said = said(case, directory.path());
+        let file = case.file.as_deref().unwrap_or("(no file)");
+        write!(new, "\n=== {}\n{}{file}\n>>>\n{said}\n", case.name, case.setup).unwrap();
+        if said != case.expected && !bless {
+            wrong += 1;
+            println!("{name}: {}\n--- said\n{said}\n--- expected\n{}\n", case.name, case.expected);
+        }
+    }
+    if bless {
+        let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "src/config/tests", name].iter().collect();
+        std::fs::write(path, new).unwrap();
+    }
+    assert_eq!(wrong, 0, "cases of {name} that say something else");
+    assert!(cases.len() > 5, "{name} holds {} cases", cases.len());
+}
+
+#[test]
+fn yaml() {
+    run("yaml.txt", include_str!("yaml.txt"));
+}
+
+#[test]
+fn values() {
+    run("values.txt", include_str!("values.txt"));
+}
+
+#[test]
+fn peers() {
+    run("peers.txt", include_str!("peers.txt"));
+}
+
+#[test]
+fn routes() {
+    run("routes.txt", include_str!("routes.txt"));
+}
+
+#[test]
+fn environment() {
+    run("environment.txt", include_str!("environment.txt"));
+}
+
+#[test]
+fn topology() {
+    run("topology.txt", include_str!("topology.txt"));
+}

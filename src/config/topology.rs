@@ -1,0 +1,315 @@
+//! A topology file: nodes, links and defaults (D9). Here its form is read; `expand` makes one node of it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use crate::account::{AccountId, Relation};
+
+use super::env::Environment;
+use super::fields::{Fields, check_names, item, wrong_type};
+use super::keys::{self, Key, Kind, LINK, TOPOLOGY, TOPOLOGY_NODE};
+use super::peers::seen;
+use super::place::{At, More, Path, Place};
+use super::problems::Report;
+use super::show;
+use super::value::{Data, Map, Value};
+
+/// A network in one file.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    /// What messages call the file.
+    pub(super) name: String,
+    /// Where relative paths of files start.
+    pub(super) directory: Option<PathBuf>,
+    pub(super) environment: Environment,
+    pub(super) nodes: Vec<TopologyNode>,
+    pub(super) links: Vec<Link>,
+    /// Every node and link of the file could be read, so what is missing is missing.
+    pub(super) complete: bool,
+    /// Keys of nodes from `defaults`.
+    pub(super) node_defaults: Map,
+    /// Keys of peers from `defaults`.
+    pub(super) peer_defaults: Map,
+    /// `defaults.peers`.
+    pub(super) default_peers: Vec<Value>,
+}
+
+/// One of `nodes`.
+#[derive(Clone, Debug)]
+pub(super) struct TopologyNode {
+    /// Its number in the file.
+    pub(super) index: usize,
+    pub(super) id: AccountId,
+    pub(super) host: Option<String>,
+    /// Every key but `id` and `host`, each knowing its place in the file.
+    pub(super) keys: Map,
+    pub(super) at: At,
+}
+
+/// One of `links`, by the numbers of its nodes.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// What `to` is to `from`.
+    pub(super) relation: Relation,
+    pub(super) secret: Value,
+    pub(super) at: At,
+    /// Its number in the file.
+    pub(super) index: usize,
+}
+
+/// The same value, which from now on calls itself `place`.
+pub(super) fn moved(value: &Value, place: String) -> Value {
+    let variables = value.at.more.as_ref().map(|more| more.variables.clone()).unwrap_or_default();
+    let more = More { origin: value.at.origin(), place: Some(place), variables };
+    Value { data: value.data.clone(), at: At { line: value.at.line, more: Some(more.into()) } }
+}
+
+/// Whether a file is a topology file: by a key of one at its top, perhaps misspelt.
+pub(super) fn is_topology(root: &Value) -> bool {
+    let Some(map) = root.as_map() else { return false };
+    let misspelt = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        ["nodes", "node", "links", "link"].contains(&name.as_str())
+    };
+    ["nodes", "links"].iter().any(|key| map.names(key))
+        || (!map.names("nodeId") && map.0.iter().any(|(name, _)| misspelt(&name.text)))
+}
+
+/// Reads the form of a topology. `None`: so much is wrong that no node can be made.
+pub(super) fn read(
+    root: &Value,
+    name: &str,
+    directory: Option<PathBuf>,
+    environment: &Environment,
+    report: &mut Report,
+) -> Option<Topology> {
+    let Some(map) = root.as_map() else {
+        super::yaml::not_a_mapping(root, report);
+        return None;
+    };
+    let path = Path::root(&root.at);
+    check_names(map, &path, TOPOLOGY.iter(), report);
+    let fields = Fields::new(map, &path, TOPOLOGY);
+    let nodes = nodes(fields, report);
+    let links = links(fields, &nodes, report);
+    let count = |name| fields.value(name).and_then(Value::as_list).map(<[Value]>::len);
+    let complete = count("nodes") == Some(nodes.len()) && count("links").unwrap_or(0) == links.len();
+    let defaults = defaults(fields, report);
+    if nodes.is_empty() {
+        return None;
+    }
+    Some(Topology {
+        name: name.to_owned(),
+        directory,
+        environment: environment.clone(),
+        nodes,
+        links,
+        complete,
+        node_defaults: defaults.node,
+        peer_defaults: defaults.peer,
+        default_peers: defaults.peers,
+    })
+}
+
+fn nodes(fields: Fields<'_>, report: &mut Report) -> Vec<TopologyNode> {
+    if !fields.require("nodes", report) {
+        return Vec::new();
+    }
+    let list = fields.list("nodes", report);
+    let path = fields.path_of("nodes");
+    if fields.value("nodes").and_then(Value::as_list).is_some_and(<[Value]>::is_empty) {
+        fields.problem("nodes", "the network has no nodes", "add one: - id: alice", report);
+    }
+    let mut nodes = Vec::with_capacity(list.len());
+    let mut ids: HashMap<AccountId, Place> = HashMap::new();
+    for (index, value) in list.iter().enumerate() {
+        let path = path.index(index, &value.at);
+        let Some(map) = value.as_map() else {
+            let what = format!("expected a mapping, found {}", show::found(value));
+            report.at(&path, what, "every node has keys of its own: - id: ...");
+            continue;
+        };
+        check_names(map, &path, keys::topology_node_names(), report);
+        let fields = Fields::new(map, &path, TOPOLOGY_NODE);
+        let id = fields.require("id", report).then(|| fields.id("id", report)).flatten();
+        let host = fields.host("host", report);
+        let Some(id) = id else { continue };
+        if let Some(first) = ids.get(&id) {
+            let what = format!("a second node of this id; the first is {}", seen(first));
+            fields.problem("id", what, "every node has an id of its own", report);
+            continue;
+        }
+        ids.insert(id.clone(), fields.path_of("id").place());
+        nodes.push(TopologyNode {
+            index,
+            id,
+            host,
+            keys: own_keys(map, &path, keys::topology_node_names()),
+            at: value.at.clone(),
+        });
+    }
+    nodes
+}
+
+/// The known keys of a mapping, each moved so that it can be laid elsewhere and still tells where it stands.
+fn own_keys<'k>(map: &Map, path: &Path<'_>, known: impl Iterator<Item = &'k Key> + Clone) -> Map {
+    let kept = map.0.iter().filter(|(name, _)| {
+        !matches!(&*name.text, "id" | "host") && known.clone().any(|key| key.name == &*name.text)
+    });
+    let moved = kept.map(|(name, value)| {
+        (name.clone(), moved(value, path.key(&name.text, &value.at).place().text))
+    });
+    Map(moved.collect())
+}
+
+fn links(fields: Fields<'_>, nodes: &[TopologyNode], report: &mut Report) -> Vec<Link> {
+    let list = fields.list("links", report);
+    if nodes.is_empty() {
+        return Vec::new();
+    }
+    let path = fields.path_of("links");
+    let numbers: HashMap<&str, usize> =
+        nodes.iter().enumerate().map(|(number, node)| (node.id.as_str(), number)).collect();
+    let mut links: Vec<Link> = Vec::with_capacity(list.len());
+    let mut known: HashMap<(usize, usize), usize> = HashMap::new();
+    for (index, value) in list.iter().enumerate() {
+        let path = path.index(index, &value.at);
+        let Some(map) = item(value, &path, LINK, report) else { continue };
+        let fields = Fields::new(map, &path, LINK);
+        let from = end(fields, "from", &numbers, report);
+        let to = end(fields, "to", &numbers, report);
+        let relation = fields.choice::<Relation>("relation", report);
+        if fields.require("secret", report) {
+            // Too long or no text: said here, for both ends of the link.
+            let _ = fields.secret("secret", report);
+        }
+        let (Some(from), Some(to), Some(relation)) = (from, to, relation) else { continue };
+        if from == to {
+            fields.problem("to", "links a node with itself", "name two nodes", report);
+            continue;
+        }
+        let place = fields.path_of("secret").place().text;
+        let secret = match map.get("secret").filter(|value| value.as_text().is_some_and(|text| !text.is_empty())) {
+            Some(value) => moved(value, place),
+            None => Value { data: Data::Broken, at: value.at.clone() },
+        };
+        let link = Link { from, to, relation, secret, at: value.at.clone(), index };
+        if let Some(first) = known.insert((from, to), links.len()).and_then(|first| links.get(first)) {
+            let what = format!("a second link of this kind; the first is in line {}", first.at.line);
+            fields.problem("to", what, "one link joins two nodes for both directions", report);
+            continue;
+        }
+        if let Some(other) = known.get(&(to, from)).and_then(|other| links.get(*other)) {
+            opposite(&link, other, fields, report);
+        }
+        links.push(link);
+    }
+    links
+}
+
+/// Two nodes may dial each other (D5), but what they are to each other is one thing, and so is their secret.
+fn opposite(link: &Link, other: &Link, fields: Fields<'_>, report: &mut Report) {
+    let line = other.at.line;
+    if link.relation != inverse(other.relation) {
+        let what = format!("does not fit the link in line {line}, which is the same pair the other way");
+        let help = format!("here it would be {}", inverse(other.relation));
+        fields.problem("relation", what, help, report);
+    }
+    if link.secret.as_text() != other.secret.as_text() {
+        let what = format!("the secrets of this link and of the one in line {line} do not match");
+        fields.problem("secret", what, "two nodes that dial each other share one secret", report);
+    }
+}
+
+/// What `from` is to `to`, when `to` is `relation` to `from`.
+pub(super) fn inverse(relation: Relation) -> Relation {
+    match relation {
+        Relation::Parent => Relation::Child,
+        Relation::Peer => Relation::Peer,
+        Relation::Child => Relation::Parent,
+    }
+}
+
+fn end(
+    fields: Fields<'_>,
+    name: &'static str,
+    numbers: &HashMap<&str, usize>,
+    report: &mut Report,
+) -> Option<usize> {
+    if !fields.require(name, report) {
+        return None;
+    }
+    let id = fields.id(name, report)?;
+    let number = numbers.get(id.as_str()).copied();
+    if number.is_none() {
+        let mut ids: Vec<&str> = numbers.keys().copied().collect();
+        ids.sort_unstable();
+        let help = match show::nearest(id.as_str(), ids.iter().copied()) {
+            Some(near) => format!("did you mean {near}? (nodes: {})", show::list(ids)),
+            None => format!("nodes: {}", show::list(ids)),
+        };
+        fields.problem(name, "no such node", help, report);
+    }
+    number
+}
+
+#[derive(Default)]
+struct Defaults {
+    node: Map,
+    peer: Map,
+    peers: Vec<Value>,
+}
+
+fn defaults(fields: Fields<'_>, report: &mut Report) -> Defaults {
+    let mut defaults = Defaults::default();
+    let Some(map) = fields.map("defaults", report) else { return defaults };
+    let path = fields.path_of("defaults");
+    for (name, value) in &map.0 {
+        let place = path.key(&name.text, &value.at);
+        let known = |mut keys: Box<dyn Iterator<Item = &'static Key>>| {
+            keys.find(|key| key.name == &*name.text)
+        };
+        if keys::NOT_A_DEFAULT.contains(&&*name.text) {
+            report.at(&place, "cannot be the same for all", "set it where it belongs");
+        } else if let Some(key) = known(Box::new(keys::NODE.iter())) {
+            if key.name == "peers" && !value.is_null() {
+                defaults.peers = default_peers(key, value, &place, report);
+            } else {
+                defaults.node.set(key.name, moved(value, place.place().text));
+            }
+        } else if let Some(key) = known(Box::new(keys::peer_defaults())) {
+            defaults.peer.set(key.name, moved(value, place.place().text));
+        } else {
+            let place = Place { line: Some(name.line), ..place.place() };
+            report.problem(place, None, "unknown key", super::fields::meant(&name.text, keys::defaults_names()));
+        }
+    }
+    defaults
+}
+
+fn default_peers(key: &Key, value: &Value, path: &Path<'_>, report: &mut Report) -> Vec<Value> {
+    match value.as_list() {
+        Some(list) => {
+            let peers = list.iter().enumerate();
+            peers.map(|(index, peer)| keyed(peer, &path.index(index, &peer.at))).collect()
+        }
+        None => {
+            debug_assert!(matches!(key.kind, Kind::List(_)));
+            wrong_type(value, path, key, report);
+            Vec::new()
+        }
+    }
+}
+
+/// A mapping of which every key was moved.
+pub(super) fn keyed(value: &Value, path: &Path<'_>) -> Value {
+    let mut out = moved(value, path.place().text);
+    if let Data::Map(Map(entries)) = &mut out.data {
+        for (name, value) in entries {
+            *value = moved(value, path.key(&name.text, &value.at).place().text);
+        }
+    }
+    out
+}

@@ -1,0 +1,121 @@
+//! When a changed file is to be applied (D17), without IO and clock: fed with what each look at the file found.
+
+use std::fmt;
+
+use ring::digest::{SHA256, digest};
+
+/// SHA-256 of a file's content. Times are not looked at: an editor may keep them, and a mount may not have them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentHash([u8; 32]);
+
+impl ContentHash {
+    /// The hash of a whole file.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+        ContentHash(hash)
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, ..] = self.0;
+        write!(f, "ContentHash({a:02x}{b:02x}{c:02x}{d:02x}..)")
+    }
+}
+
+/// What one look at the file found: its content, or nothing that can be read (missing, or no permission).
+pub type Look = Option<ContentHash>;
+
+/// What to do after a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing new, or new but not seen twice yet.
+    Wait,
+    /// Two looks agree on something new: load it, once. Whether it is valid or not, it is not said again.
+    Apply,
+    /// Two looks found no readable file. Said once; the running configuration stays.
+    Gone,
+}
+
+/// Decides when two looks agree and differ from what was handled last.
+///
+/// A file that is being written is seen half-way by at most one look. A broken file is tried once, not every second; to
+/// go back to what was applied before it is a change like any other.
+#[derive(Clone, Debug)]
+pub struct FileWatch {
+    handled: Look,
+    last: Look,
+}
+
+impl FileWatch {
+    /// Starts from the content that the node was started with.
+    pub fn new(applied: ContentHash) -> Self {
+        FileWatch { handled: Some(applied), last: Some(applied) }
+    }
+
+    /// Tells of one look at the file.
+    pub fn look(&mut self, found: Look) -> Decision {
+        let agreed = found == self.last;
+        self.last = found;
+        if !agreed || found == self.handled {
+            return Decision::Wait;
+        }
+        self.handled = found;
+        match found {
+            Some(_) => Decision::Apply,
+            None => Decision::Gone,
+        }
+    }
+
+    /// Tells that a content was loaded for another reason (SIGHUP), so that no look applies it again.
+    pub fn handled(&mut self, content: ContentHash) {
+        self.handled = Some(content);
+        self.last = Some(content);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks, one character each (`-` = no file), and the decisions: `.` wait, `A` apply, `G` gone.
+    fn check(looks: &str, expected: &str) {
+        let hash = |c: char| (c != '-').then(|| ContentHash::of(c.to_string().as_bytes()));
+        let mut watch = FileWatch::new(ContentHash::of(b"a"));
+        let decisions: String = looks
+            .chars()
+            .map(|c| match watch.look(hash(c)) {
+                Decision::Wait => '.',
+                Decision::Apply => 'A',
+                Decision::Gone => 'G',
+            })
+            .collect();
+        assert_eq!(decisions, expected, "{looks}");
+    }
+
+    #[test]
+    fn two_looks_must_agree() {
+        check("aaaa", "....");
+        check("abbb", "..A.");
+        // Half-written content is never applied.
+        check("abcc", "...A");
+        check("abab", "....");
+        // There and back.
+        check("bbaa", ".A.A");
+        // Replaced through a moment without a file.
+        check("a-bb", "...A");
+        check("a-aa", "....");
+        check("a---", "..G.");
+        // Back as it was: what runs is what the file says, but the file was reported as gone, so say it is applied.
+        check("a--aa", "..G.A");
+    }
+
+    #[test]
+    fn loaded_by_hand() {
+        let mut watch = FileWatch::new(ContentHash::of(b"a"));
+        let b = ContentHash::of(b"b");
+        watch.handled(b);
+        assert_eq!([watch.look(Some(b)), watch.look(Some(b))], [Decision::Wait; 2]);
+    }
+}

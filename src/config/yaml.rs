@@ -1,0 +1,404 @@
+//! YAML 1.2 text -> [`Value`] tree with the line of every value.
+//!
+//! Anchors, aliases and merge keys (`<<`) are resolved here. Duplicate keys, a second document, tags and keys that are
+//! no text are mistakes. What an alias may multiply is bounded, and so are depth and size. Deliberately lacking:
+//! types. `yes`, `0x10` and `2026-01-01` are texts; only `~`, `null` and nothing are nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+
+use super::place::{At, Place, push_key};
+use super::problems::Report;
+use super::show;
+use super::value::{Data, Map, Name, Value};
+
+/// Lists and mappings inside each other.
+const DEPTH_MAX: usize = 64;
+/// Values of a file, those that aliases repeat included.
+const VALUES_MAX: usize = 16_000_000;
+/// Values that aliases may add. A file of a few lines must not become gigabytes.
+const ALIASED_VALUES_MAX: usize = 1_000_000;
+/// Mappings longer than this look for duplicate keys by hash.
+const SHORT_MAP: usize = 16;
+
+/// Reads one document. `None`: nothing usable, and the report says why; or the file is empty.
+pub(super) fn read(text: &str, report: &mut Report) -> Option<Value> {
+    if let Some(place) = control_character(text) {
+        report.problem(
+            place,
+            None,
+            "not valid YAML: a control character",
+            "remove it; texts may hold it escaped, as in \"\\x07\"",
+        );
+        return None;
+    }
+    let mut builder = Builder::new(report);
+    let mut document_seen = false;
+    for event in Parser::new_from_str(text) {
+        let (event, span) = match event {
+            Ok(found) => found,
+            Err(error) => {
+                syntax_problem(text, &error, report);
+                return None;
+            }
+        };
+        let line = span.start.line();
+        let done = match event {
+            Event::DocumentStart(_) if document_seen => builder.stop(
+                line,
+                "a second document (---) starts here",
+                "one file holds one configuration",
+            ),
+            Event::DocumentStart(_) => {
+                document_seen = true;
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                builder.scalar(&text, style, anchor, tag.as_deref(), line)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                builder.open(Frame::list(line, anchor), tag.as_deref())
+            }
+            Event::MappingStart(anchor, tag) => {
+                builder.open(Frame::map(line, anchor), tag.as_deref())
+            }
+            Event::SequenceEnd | Event::MappingEnd => builder.close(),
+            Event::Alias(anchor) => builder.alias(anchor, line),
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentEnd => Ok(()),
+        };
+        if done.is_err() {
+            return None;
+        }
+    }
+    builder.root
+}
+
+/// YAML forbids them (section 5.1), and a NUL would end the file for the parser without a word.
+fn control_character(text: &str) -> Option<Place> {
+    let bad = |byte: u8| (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7f;
+    let position = text.bytes().position(bad)?;
+    let lines = text.bytes().take(position).filter(|byte| *byte == b'\n').count();
+    Some(Place::line(lines + 1))
+}
+
+/// What the parser says, and what usually is the reason.
+fn syntax_problem(text: &str, error: &ScanError, report: &mut Report) {
+    let line = error.marker().line();
+    // At the end of the file the parser stands one line behind it.
+    let line = line.min(text.lines().count()).max(1);
+    let source = |line: usize| text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    let indented_by_tab = |line: usize| {
+        source(line).chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')
+    };
+    // Where the parser noticed it, and what is written around that.
+    let near = [line, line + 1, line.saturating_sub(1).max(1)];
+    let (line, help) = if let Some(tabbed) = near.into_iter().find(|line| indented_by_tab(*line)) {
+        (tabbed, "the line is indented with a tab; YAML wants spaces")
+    } else if near.into_iter().any(|line| unquoted_variable(source(line))) {
+        (line, "inside { } and [ ] a variable must be in quotes: \"${NAME}\"")
+    } else if error.info().contains("unknown anchor") {
+        (line, "an *alias needs an &anchor above it; a text that starts with * must be in quotes")
+    } else if error.info().contains("unexpected character") {
+        (line, "a text that starts with @, ` or % must be in quotes")
+    } else if error.info().contains("quoted scalar") {
+        (line, "a quote that opens here is not closed, or its text is indented less than its key")
+    } else if error.info().contains("flow") {
+        (line, "a [ or { is not closed, or a comma is missing")
+    } else {
+        (line, "look for a missing colon or space after it, or wrong indentation, here or just above")
+    };
+    report.problem(Place::line(line), None, format!("not valid YAML: {}", error.info()), help);
+}
+
+/// `{a: ${B}}` or `[${B}]`: the braces of the variable are those of YAML there.
+fn unquoted_variable(line: &str) -> bool {
+    let Some(variable) = line.find("${") else { return false };
+    let before = line.get(..variable).unwrap_or_default();
+    before.contains(['{', '[']) && !before.ends_with(['"', '\''])
+}
+
+/// Reading cannot go on; the report says why.
+struct Stopped;
+
+struct Builder<'r> {
+    report: &'r mut Report,
+    stack: Vec<Frame>,
+    root: Option<Value>,
+    anchors: HashMap<usize, (Value, usize)>,
+    /// Keys repeat a million times; each is kept once.
+    names: HashMap<Box<str>, Arc<str>>,
+    values: usize,
+    aliased: usize,
+}
+
+/// A list or mapping that is not closed yet.
+struct Frame {
+    line: usize,
+    anchor: usize,
+    /// Number of values when it was opened.
+    values_before: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    List(Vec<Value>),
+    Map { map: Map, key: Option<(Name, bool)>, merged: Vec<Value>, seen: HashSet<Arc<str>> },
+}
+
+impl Frame {
+    fn list(line: usize, anchor: usize) -> Self {
+        Frame { line, anchor, values_before: 0, kind: Kind::List(Vec::new()) }
+    }
+
+    fn map(line: usize, anchor: usize) -> Self {
+        let (map, merged, seen) = (Map::default(), Vec::new(), HashSet::new());
+        Frame { line, anchor, values_before: 0, kind: Kind::Map { map, key: None, merged, seen } }
+    }
+}
+
+impl<'r> Builder<'r> {
+    fn new(report: &'r mut Report) -> Self {
+        Builder {
+            report,
+            stack: Vec::new(),
+            root: None,
+            anchors: HashMap::new(),
+            names: HashMap::new(),
+            values: 0,
+            aliased: 0,
+        }
+    }
+
+    fn stop(&mut self, line: usize, what: &str, help: &str) -> Result<(), Stopped> {
+        let place = Place { text: self.place(), ..Place::line(line) };
+        self.report.problem(place, None, what, help);
+        Err(Stopped)
+    }
+
+    /// Where the next value goes.
+    fn place(&self) -> String {
+        const STEPS_SHOWN: usize = 12;
+        let mut out = String::new();
+        for (depth, frame) in self.stack.iter().enumerate() {
+            if depth == STEPS_SHOWN {
+                out.push('…');
+                break;
+            }
+            match &frame.kind {
+                Kind::List(list) => out.push_str(&format!("[{}]", list.len())),
+                Kind::Map { key: Some((name, _)), .. } => push_key(&mut out, &name.text),
+                Kind::Map { key: None, .. } => {}
+            }
+        }
+        out
+    }
+
+    fn count(&mut self, values: usize, line: usize) -> Result<(), Stopped> {
+        self.values = self.values.saturating_add(values);
+        if self.values > VALUES_MAX {
+            let help = format!("at most {VALUES_MAX} values");
+            return self.stop(line, "the file holds too many values", &help);
+        }
+        Ok(())
+    }
+
+    fn check_tag(&mut self, tag: Option<&Tag>, line: usize) -> Result<(), Stopped> {
+        match tag {
+            Some(tag) if !tag.is_yaml_core_schema() && !tag.suffix.is_empty() => self.stop(
+                line,
+                &format!("the tag {}{} has no meaning here", tag.handle, tag.suffix),
+                "remove it; a text that starts with ! must be in quotes",
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the next scalar of the innermost mapping is a key.
+    fn wants_key(&self) -> bool {
+        matches!(self.stack.last().map(|frame| &frame.kind), Some(Kind::Map { key: None, .. }))
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        line: usize,
+    ) -> Result<(), Stopped> {
+        self.check_tag(tag, line)?;
+        let plain = style == ScalarStyle::Plain;
+        if self.wants_key() {
+            return self.key(text, plain, line);
+        }
+        self.count(1, line)?;
+        let null = plain && tag.is_none() && matches!(text, "" | "~" | "null" | "Null" | "NULL");
+        let data = if null { Data::Null } else { Data::Text(text.into()) };
+        self.value(Value { data, at: At::line(line) }, anchor, 1)
+    }
+
+    fn key(&mut self, text: &str, plain: bool, line: usize) -> Result<(), Stopped> {
+        let text = match self.names.get(text) {
+            Some(known) => known.clone(),
+            None => {
+                let name: Arc<str> = text.into();
+                self.names.insert(text.into(), name.clone());
+                name
+            }
+        };
+        let merge = plain && &*text == "<<";
+        let name = Name { text, line: u32::try_from(line).unwrap_or(u32::MAX) };
+        if let Some(Frame { kind: Kind::Map { key, .. }, .. }) = self.stack.last_mut() {
+            *key = Some((name, merge));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, mut frame: Frame, tag: Option<&Tag>) -> Result<(), Stopped> {
+        self.check_tag(tag, frame.line)?;
+        if self.wants_key() {
+            return self.stop(
+                frame.line,
+                "a list or mapping stands where a key should be",
+                "keys are plain text; a text that starts with { or [ must be in quotes",
+            );
+        }
+        if self.stack.len() >= DEPTH_MAX {
+            let help = format!("at most {DEPTH_MAX} levels");
+            return self.stop(frame.line, "lists and mappings are nested too deeply", &help);
+        }
+        self.count(1, frame.line)?;
+        frame.values_before = self.values.saturating_sub(1);
+        self.stack.push(frame);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Stopped> {
+        let Some(frame) = self.stack.pop() else { return Ok(()) };
+        let data = match frame.kind {
+            Kind::List(list) => Data::List(list),
+            Kind::Map { mut map, merged, .. } => {
+                for value in merged {
+                    self.merge(&mut map, value)?;
+                }
+                Data::Map(map)
+            }
+        };
+        let size = self.values.saturating_sub(frame.values_before);
+        self.value(Value { data, at: At::line(frame.line) }, frame.anchor, size)
+    }
+
+    /// Adds what `<<` refers to: keys that are there win, and earlier mappings win over later ones.
+    fn merge(&mut self, map: &mut Map, value: Value) -> Result<(), Stopped> {
+        let sources = match value.data {
+            Data::List(list) => list,
+            _ => vec![value],
+        };
+        for source in sources {
+            let line = source.at.line as usize;
+            let Data::Map(Map(entries)) = source.data else {
+                return self.stop(
+                    line,
+                    "the merge key << needs a mapping",
+                    "write <<: *name, where &name stands at a mapping",
+                );
+            };
+            for (name, value) in entries {
+                if !map.names(&name.text) {
+                    map.0.push((name, value));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, line: usize) -> Result<(), Stopped> {
+        if self.wants_key() {
+            return self.stop(line, "an alias stands where a key should be", "keys are plain text");
+        }
+        let Some((_, size)) = self.anchors.get(&anchor) else {
+            let what = "the alias refers to the value that it is part of";
+            return self.stop(line, what, "");
+        };
+        let size = *size;
+        self.aliased = self.aliased.saturating_add(size);
+        if self.aliased > ALIASED_VALUES_MAX {
+            let help = format!("aliases may repeat at most {ALIASED_VALUES_MAX} values");
+            return self.stop(line, "the aliases of this file repeat too many values", &help);
+        }
+        self.count(size, line)?;
+        match self.anchors.get(&anchor).map(|(value, _)| value.clone()) {
+            Some(value) => self.value(value, 0, size),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a finished value where it belongs.
+    fn value(&mut self, value: Value, anchor: usize, size: usize) -> Result<(), Stopped> {
+        if anchor != 0 {
+            self.anchors.insert(anchor, (value.clone(), size));
+        }
+        let duplicate = self.duplicate();
+        let Some(frame) = self.stack.last_mut() else {
+            self.root = Some(value);
+            return Ok(());
+        };
+        match &mut frame.kind {
+            Kind::List(list) => list.push(value),
+            Kind::Map { map, key, merged, seen } => match key.take() {
+                None => {}
+                Some((_, true)) => merged.push(value),
+                Some((name, false)) => match duplicate {
+                    Some((first, text)) => {
+                        let place = Place { text, ..Place::line(name.line as usize) };
+                        let what = format!("the key is there twice, first in line {first}");
+                        self.report.problem(place, None, what, "remove one of them");
+                    }
+                    None => {
+                        if map.0.len() >= SHORT_MAP {
+                            if seen.is_empty() {
+                                seen.extend(map.0.iter().map(|(name, _)| name.text.clone()));
+                            }
+                            seen.insert(name.text.clone());
+                        }
+                        map.0.push((name, value));
+                    }
+                },
+            },
+        }
+        Ok(())
+    }
+
+    /// The line and path of the key that the innermost mapping is about to get a second time.
+    fn duplicate(&self) -> Option<(u32, String)> {
+        let Some(Frame { kind: Kind::Map { map, key: Some((name, false)), seen, .. }, .. }) =
+            self.stack.last()
+        else {
+            return None;
+        };
+        if map.0.len() > SHORT_MAP && !seen.contains(&name.text) {
+            return None;
+        }
+        let (first, _) = map.0.iter().find(|(known, _)| known.text == name.text)?;
+        Some((first.line, self.place()))
+    }
+}
+
+/// What a root that is no mapping should have been. The text itself may be a secret, so it is not shown.
+pub(super) fn not_a_mapping(root: &Value, report: &mut Report) {
+    let found = match &root.data {
+        Data::Text(_) => "a text".to_owned(),
+        _ => show::found(root),
+    };
+    report.problem(
+        Place::line(root.at.line as usize),
+        None,
+        format!("expected keys and values, such as nodeId: alice, found {found}"),
+        "a colon and a space stand between a key and its value",
+    );
+}
