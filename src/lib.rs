@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod btp;
+pub mod config;
 pub mod connector;
 pub mod link;
 pub mod local;

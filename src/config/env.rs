@@ -27,7 +27,9 @@ const PEER_PREFIX: &str = "BTP_PEER_";
 /// by whatever reads it.
 pub fn of_process() -> Environment {
     std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .map(|(name, value)| {
+            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+        })
         .collect()
 }
 
@@ -37,7 +39,9 @@ pub(super) fn variable_of_peer(id: &str) -> String {
 }
 
 fn normalised(id: &str) -> String {
-    id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+    id.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect()
 }
 
 /// A variable that is set to something.
@@ -87,7 +91,9 @@ fn peer_variables<'a>(environment: &'a Environment, report: &mut Report) -> Vec<
                 report.warn(
                     Place::variable(name),
                     "this variable sets nothing",
-                    format!("variables of peers are {PEER_PREFIX}<ID>_<ending>; endings: {endings}"),
+                    format!(
+                        "variables of peers are {PEER_PREFIX}<ID>_<ending>; endings: {endings}"
+                    ),
                 );
             }
         }
@@ -107,10 +113,13 @@ pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &m
         Some(Data::List(list)) => list,
         _ => &mut empty,
     };
-    let id_of = |peer: &Value| peer.as_map().and_then(|map| map.get("id")).and_then(Value::as_text).map(str::to_owned);
+    let id_of = |peer: &Value| {
+        peer.as_map().and_then(|map| map.get("id")).and_then(Value::as_text).map(str::to_owned)
+    };
     for variable in variables {
         let wanted = normalised(variable.id);
-        let peer = peers.iter_mut().find(|peer| id_of(peer).is_some_and(|id| normalised(&id) == wanted));
+        let peer =
+            peers.iter_mut().find(|peer| id_of(peer).is_some_and(|id| normalised(&id) == wanted));
         match peer.map(|peer| &mut peer.data) {
             Some(Data::Map(peer)) => peer.set(variable.key, value_of(variable.name, variable.text)),
             _ => {
@@ -119,7 +128,11 @@ pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &m
                     true => "the file gives this node no peers".to_owned(),
                     false => format!("peers: {}", show::list(ids.iter().map(String::as_str))),
                 };
-                report.warn(Place::variable(variable.name), "names no peer of the file, and is ignored", help);
+                report.warn(
+                    Place::variable(variable.name),
+                    "names no peer of the file, and is ignored",
+                    help,
+                );
             }
         }
     }
@@ -147,7 +160,12 @@ pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mu
         let Some((id, peer, _)) = peers.get_mut(index) else { continue };
         if peer.names(variable.key) {
             let what = format!("sets the {} of the peer {id} a second time", variable.key);
-            report.problem(Place::variable(variable.name), None, what, "unset one of the variables");
+            report.problem(
+                Place::variable(variable.name),
+                None,
+                what,
+                "unset one of the variables",
+            );
             continue;
         }
         peer.set(variable.key, value);
@@ -156,13 +174,19 @@ pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mu
         return;
     }
     let own = map.get("ilpAddress").and_then(Value::as_text);
-    let scheme = own.and_then(|own| own.split('.').next()).unwrap_or(Scheme::Test.name()).to_owned();
+    let scheme =
+        own.and_then(|own| own.split('.').next()).unwrap_or(Scheme::Test.name()).to_owned();
     let mut routes = Vec::new();
     let mut list = Vec::new();
     let node = map.get("nodeId").and_then(Value::as_text).map(str::to_owned);
     for (id, peer, at) in peers {
         // Children and the parent need none; a peer with the id of the node is a mistake, said elsewhere.
-        if Some(&id) != node.as_ref() && peer.get("relation").and_then(Value::as_text).is_none_or(|relation| relation == "peer") {
+        if Some(&id) != node.as_ref()
+            && peer
+                .get("relation")
+                .and_then(Value::as_text)
+                .is_none_or(|relation| relation == "peer")
+        {
             let mut route = Map::default();
             let computed = At::moved(0, Origin::Computed, Some(format!("route to the peer {id}")));
             route.set("prefix", Value::text(&format!("{scheme}.{id}"), computed.clone()));

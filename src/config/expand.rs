@@ -84,9 +84,8 @@ impl Topology {
             };
             let Some(other_node) = self.nodes.get(other) else { continue };
             let place = format!("links[{}]", link.index);
-            let at = |key: &str| {
-                At::moved(link.at.line, Origin::File, Some(format!("{place}.{key}")))
-            };
+            let at =
+                |key: &str| At::moved(link.at.line, Origin::File, Some(format!("{place}.{key}")));
             let mut peer = Map::default();
             peer.set("id", Value::text(other_node.id.as_str(), at(end)));
             if relation != Relation::Peer {
@@ -160,7 +159,8 @@ impl Topology {
                 (own, LOOPBACK_BTP_PORT.saturating_add(number))
             }
         };
-        let port = value.and_then(Value::as_text).and_then(|text| parse::integer(text, 0, 65_535).ok());
+        let port =
+            value.and_then(Value::as_text).and_then(|text| parse::integer(text, 0, 65_535).ok());
         port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default)
     }
 
@@ -183,7 +183,8 @@ impl Topology {
         let Some(number) = (0..self.nodes.len()).find(is_it) else { return };
         let Some((scheme, rest)) = text.split_once("://") else { return };
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        let user = authority.rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
+        let user =
+            authority.rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
         let port = self.port(number, Mode::Loopback);
         let path = rest.get(authority.len()..).unwrap_or_default();
         let new = computed(&format!("{scheme}://{user}{LOOPBACK}:{port}{path}"), line, "");
@@ -276,7 +277,9 @@ impl Topology {
         let graph = self.graph();
         let mut routes = Vec::new();
         for to in (0..self.nodes.len()).filter(|to| *to != number) {
-            let (Some(address), Some(target)) = (self.address(to), self.nodes.get(to)) else { continue };
+            let (Some(address), Some(target)) = (self.address(to), self.nodes.get(to)) else {
+                continue;
+            };
             let place = format!("route from {} to {}", node.id, target.id);
             let at = At::moved(0, Origin::Computed, Some(place));
             for choice in graph.choices(to).get(number).into_iter().flatten() {
@@ -299,7 +302,8 @@ fn id_of(peer: &Value) -> Option<&str> {
 
 /// Adds a peer to a list, or its keys to the peer of that id.
 fn lay_over(list: &mut Vec<Value>, peer: Value) {
-    let known = list.iter_mut().find(|known| id_of(known).is_some() && id_of(known) == id_of(&peer));
+    let known =
+        list.iter_mut().find(|known| id_of(known).is_some() && id_of(known) == id_of(&peer));
     match (known.map(|known| &mut known.data), peer.data) {
         (Some(Data::Map(known)), Data::Map(Map(entries))) => {
             for (name, value) in entries {

@@ -79,7 +79,9 @@ pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static Key> + Clon
     let names = known.map(|key| key.name);
     let synonym = SYNONYMS
         .iter()
-        .find(|(word, key)| word.eq_ignore_ascii_case(name) && names.clone().any(|name| name == *key))
+        .find(|(word, key)| {
+            word.eq_ignore_ascii_case(name) && names.clone().any(|name| name == *key)
+        })
         .map(|(_, key)| *key);
     match synonym.or_else(|| show::nearest(name, names.clone())) {
         Some(name) => format!("did you mean {name}?"),
@@ -187,7 +189,11 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn id(&self, name: &'static str, report: &mut Report) -> Option<crate::account::AccountId> {
+    pub(super) fn id(
+        &self,
+        name: &'static str,
+        report: &mut Report,
+    ) -> Option<crate::account::AccountId> {
         self.read(name, report, parse::id)
     }
 
@@ -221,7 +227,11 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number as the type that it is used as; the key's range fits it.
-    pub(super) fn number<T: TryFrom<u64>>(&self, name: &'static str, report: &mut Report) -> Option<T> {
+    pub(super) fn number<T: TryFrom<u64>>(
+        &self,
+        name: &'static str,
+        report: &mut Report,
+    ) -> Option<T> {
         self.integer(name, report).and_then(|number| T::try_from(number).ok())
     }
 
@@ -237,11 +247,19 @@ impl<'a> Fields<'a> {
         self.read(name, report, |text| parse::host(text).map(str::to_owned))
     }
 
-    pub(super) fn address(&self, name: &'static str, report: &mut Report) -> Option<crate::wire::Address> {
+    pub(super) fn address(
+        &self,
+        name: &'static str,
+        report: &mut Report,
+    ) -> Option<crate::wire::Address> {
         self.read(name, report, parse::address)
     }
 
-    pub(super) fn prefix(&self, name: &'static str, report: &mut Report) -> Option<crate::wire::Prefix> {
+    pub(super) fn prefix(
+        &self,
+        name: &'static str,
+        report: &mut Report,
+    ) -> Option<crate::wire::Prefix> {
         self.read(name, report, parse::prefix)
     }
 
@@ -253,7 +271,11 @@ impl<'a> Fields<'a> {
         self.read(name, report, |text| parse::asset_code(text).map(Arc::from))
     }
 
-    pub(super) fn rate(&self, name: &'static str, report: &mut Report) -> Option<crate::account::Rate> {
+    pub(super) fn rate(
+        &self,
+        name: &'static str,
+        report: &mut Report,
+    ) -> Option<crate::account::Rate> {
         self.read(name, report, parse::rate)
     }
 
@@ -265,7 +287,11 @@ impl<'a> Fields<'a> {
         self.read(name, report, parse::log_level)
     }
 
-    pub(super) fn url(&self, name: &'static str, report: &mut Report) -> Option<crate::btp::url::BtpUrl> {
+    pub(super) fn url(
+        &self,
+        name: &'static str,
+        report: &mut Report,
+    ) -> Option<crate::btp::url::BtpUrl> {
         self.read(name, report, |text| {
             text.parse().map_err(|error: crate::btp::url::UrlError| error.to_string())
         })

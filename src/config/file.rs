@@ -63,15 +63,14 @@ pub(super) fn read(named: &Named, report: &mut Report) -> Option<Content> {
         io::ErrorKind::NotFound => {
             ("no such file".to_owned(), "name a node file or a topology file, see examples/")
         }
-        io::ErrorKind::IsADirectory => {
-            ("is a directory".to_owned(), "name the file in it")
-        }
+        io::ErrorKind::IsADirectory => ("is a directory".to_owned(), "name the file in it"),
         io::ErrorKind::PermissionDenied => {
             ("cannot be read: permission denied".to_owned(), "let the user of this process read it")
         }
-        io::ErrorKind::FileTooLarge => {
-            (format!("is larger than {} MiB", FILE_BYTES_MAX >> 20), "split the network, or shorten it")
-        }
+        io::ErrorKind::FileTooLarge => (
+            format!("is larger than {} MiB", FILE_BYTES_MAX >> 20),
+            "split the network, or shorten it",
+        ),
         _ => (format!("cannot be read: {error}"), ""),
     };
     if named.by_variable {

@@ -94,7 +94,9 @@ pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded
             Some(root) if topology::is_topology(&root) => {
                 of_topology(source, &root, content, &mut report).map(|tree| (tree, Form::Topology))
             }
-            Some(root) => of_node_file(source, root, &mut report).map(|tree| (tree, Form::NodeFile)),
+            Some(root) => {
+                of_node_file(source, root, &mut report).map(|tree| (tree, Form::NodeFile))
+            }
         },
     };
     let Some((tree, form)) = made else { return Err(failed(report)) };

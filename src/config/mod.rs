@@ -12,6 +12,7 @@
 //! resolves a name, binds a port or reads the process' environment by itself ([`environment_of_process`] does).
 
 mod check;
+mod diff;
 mod env;
 mod expand;
 mod fields;
@@ -24,9 +25,11 @@ mod parse;
 mod paths;
 mod peers;
 mod place;
+mod print;
 mod problems;
 mod reach;
 mod routes;
+mod schema;
 mod secret;
 mod settings;
 mod show;
@@ -37,20 +40,21 @@ mod watch;
 mod yaml;
 
 pub use check::{Checked, check};
+pub use diff::{Change, diff};
 pub use env::{Environment, of_process as environment_of_process};
 pub use expand::{LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, Mode};
 pub use file::{Content, FILE_BYTES_MAX};
 pub use load::{Form, Loaded, Override, Source, load, load_content};
 pub use place::{Origin, Place};
 pub use problems::{PROBLEMS_MAX, Problem, Problems};
+pub use schema::schema;
 pub use secret::{MASK, Secret};
 pub use settings::{
     AssetMismatch, Credentials, HealthSettings, LogSettings, NodeConfig, PeerConfig,
-    ReconnectSettings, ServerSettings, SessionSettings, TlsFiles, Unset,
+    ServerSettings, SessionSettings, TlsFiles, Unset,
 };
 pub use topology::Topology;
 pub use watch::{ContentHash, Decision, FileWatch, Look};
-
 
 #[cfg(test)]
 mod tests;

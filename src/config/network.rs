@@ -84,8 +84,7 @@ impl Topology {
         self.check_addresses(report);
         self.check_parents(report);
         self.check_dialled_ports(report);
-        let mut found =
-            Findings { strict: strictness != Strictness::Warn, report };
+        let mut found = Findings { strict: strictness != Strictness::Warn, report };
         self.check_ports(strictness, &mut found);
         found.strict = strictness == Strictness::All;
         self.check_ends(nodes, &mut found);
@@ -138,8 +137,12 @@ impl Topology {
                 None => network = Some((scheme, number)),
                 Some((other, _)) if other == scheme => {}
                 Some((other, first)) => {
-                    let what = format!("mixes two networks: {scheme}. here, {other}. in the node {}", self.id(first));
-                    let help = "nodes are on the live network (g.) or on one test network, never on two";
+                    let what = format!(
+                        "mixes two networks: {scheme}. here, {other}. in the node {}",
+                        self.id(first)
+                    );
+                    let help =
+                        "nodes are on the live network (g.) or on one test network, never on two";
                     report.problem(self.place(number, "ilpAddress"), shown, what, help);
                 }
             }
@@ -156,7 +159,8 @@ impl Topology {
                     way.push(start);
                     let names: Vec<&str> = way.iter().map(|number| self.id(*number)).collect();
                     let what = format!("is its own ancestor: {}", names.join(" -> "));
-                    let help = "of two linked nodes at most one is the parent, and parents make no circle";
+                    let help =
+                        "of two linked nodes at most one is the parent, and parents make no circle";
                     report.problem(self.node_place(start), None, what, help);
                 }
                 if way.contains(&parent) {
@@ -171,9 +175,17 @@ impl Topology {
     fn check_dialled_ports(&self, report: &mut Report) {
         for link in &self.links {
             if self.port(link.to, Mode::Spread) == 0 {
-                let what = format!("the node {} dials this one, and cannot know the port", self.id(link.from));
+                let what = format!(
+                    "the node {} dials this one, and cannot know the port",
+                    self.id(link.from)
+                );
                 let value = Some("0".to_owned());
-                report.problem(self.place(link.to, "btpServerPort"), value, what, "give it a fixed port");
+                report.problem(
+                    self.place(link.to, "btpServerPort"),
+                    value,
+                    what,
+                    "give it a fixed port",
+                );
             }
         }
     }
@@ -184,15 +196,23 @@ impl Topology {
         let mut known: HashMap<u16, Vec<(usize, &'static str)>> = HashMap::new();
         for number in 0..self.nodes.len() {
             for key in ["btpServerPort", "healthCheckPort"] {
-                let Some(port) = self.loopback_port(number, key).filter(|port| *port != 0) else { continue };
+                let Some(port) = self.loopback_port(number, key).filter(|port| *port != 0) else {
+                    continue;
+                };
                 let others = known.entry(port).or_default();
-                let host = |number: usize| self.nodes.get(number).and_then(|node| node.host.as_deref());
+                let host =
+                    |number: usize| self.nodes.get(number).and_then(|node| node.host.as_deref());
                 let clash = others.iter().find(|(other, _)| {
-                    let apart = host(*other).is_some() && host(number).is_some() && host(*other) != host(number);
+                    let apart = host(*other).is_some()
+                        && host(number).is_some()
+                        && host(*other) != host(number);
                     *other != number && !(apart && strictness != Strictness::Startable)
                 });
                 if let Some((other, other_key)) = clash {
-                    let what = format!("port {port} is {other_key} of the node {} as well", self.id(*other));
+                    let what = format!(
+                        "port {port} is {other_key} of the node {} as well",
+                        self.id(*other)
+                    );
                     let help = "ilp-connector up runs all nodes on one host: give every node ports of its own, or \
                         set one for all under defaults, which up replaces by 3000, 3001, ...";
                     found.add(self.place(number, key), what, help);
@@ -249,7 +269,7 @@ fn check_end(
     place: impl Fn(&str) -> Place,
     found: &mut Findings<'_>,
 ) {
-    let Some(login) = peer.credentials(&config.node_id) else { return };
+    let Some(login) = peer.credentials(config.node_id.as_str()) else { return };
     let by_name = |known: &&PeerConfig| known.username == login.username;
     let by_token = |known: &&PeerConfig| known.auth_token.as_ref() == Some(&login.token);
     let same = match login.username.is_empty() {
@@ -260,7 +280,9 @@ fn check_end(
     let Some(same) = same else {
         let what = match login.username.is_empty() {
             true => format!("the node {that} has no peer with the token that {this} logs in with"),
-            false => format!("the node {that} has no peer {}, as which {this} logs in", login.username),
+            false => {
+                format!("the node {that} has no peer {}, as which {this} logs in", login.username)
+            }
         };
         found.add(place("id"), what, "add it to the peers of that node, or make it a link");
         return;

@@ -4,15 +4,15 @@ use std::path::Path as FilePath;
 use std::time::Duration;
 
 use crate::account::{Asset, Relation};
+use crate::local::PingSettings;
 use crate::wire::{Address, Scheme};
 
 use super::fields::{Fields, check_names};
-use super::keys::{NODE, PING, RECONNECT, TLS};
+use super::keys::{NODE, PING, TLS};
 use super::place::Path;
 use super::problems::Report;
 use super::settings::{
-    HealthSettings, LogSettings, NodeConfig, ReconnectSettings, ServerSettings, SessionSettings,
-    TlsFiles, Unset,
+    HealthSettings, LogSettings, NodeConfig, ServerSettings, SessionSettings, TlsFiles, Unset,
 };
 use super::value::Value;
 use super::{peers, routes};
@@ -42,8 +42,7 @@ pub(super) fn read(
         code: code.unwrap_or_else(|| Asset::default().code),
         scale: scale.unwrap_or(Asset::default().scale),
     };
-    let node =
-        peers::Node { id: node_id.as_ref().map(|id| id.as_str()), asset: asset.clone(), directory };
+    let node = peers::Node { id: node_id.as_ref().map(|id| id.as_str()), asset: asset.clone() };
     let peers = peers::read(&node, fields, report);
     let routes = routes::read(&peers, fields, report);
     let rates = routes::rates(fields, report);
@@ -71,7 +70,13 @@ pub(super) fn read(
         check_ports(server, health, fields, report);
     }
     let session = session(fields, report);
-    let reconnect = reconnect(fields, report);
+    let ca_file = fields.file("caFile", report).map(|path| peers::absolute(path, directory));
+    if ca_file.is_some()
+        && !peers.iter().any(|peer| peer.url.as_ref().is_some_and(|url| url.is_tls()))
+    {
+        let what = "no peer has a wss url, so nothing is checked with it";
+        report.warn(fields.path_of("caFile").place(), what, "remove it, or use wss:// in a url");
+    }
     let (min_message_window, max_hold) = expiry(fields, report);
     let ping = ping(fields, report);
     let level = fields.log_level("logLevel", report);
@@ -83,7 +88,7 @@ pub(super) fn read(
         return None;
     }
     Some(NodeConfig {
-        node_id: node_id?.as_str().into(),
+        node_id: node_id?,
         address,
         scheme,
         asset,
@@ -95,10 +100,9 @@ pub(super) fn read(
         rates,
         min_message_window: min_message_window?,
         max_hold: max_hold?,
-        ping_echo: ping?.0,
-        ping_known_condition: ping?.1,
+        ping: ping?,
         session: session?,
-        reconnect: reconnect?,
+        ca_file,
         log: LogSettings { level: level?, packets: packets? },
         start_timeout: start_timeout?,
         shutdown_grace: shutdown_grace?,
@@ -197,31 +201,14 @@ fn session(fields: Fields<'_>, report: &mut Report) -> Option<SessionSettings> {
     })
 }
 
-fn reconnect(fields: Fields<'_>, report: &mut Report) -> Option<ReconnectSettings> {
-    let empty = super::value::Map::default();
-    let map = fields.map("reconnect", report).unwrap_or(&empty);
-    let path = fields.path_of("reconnect");
-    check_names(map, &path, RECONNECT.iter(), report);
-    let fields = Fields::new(map, &path, RECONNECT);
-    let first_delay = fields.millis("firstDelayMs", report);
-    let quick_attempts = fields.number::<u32>("quickAttempts", report);
-    let slow_delay = fields.millis("slowDelayMs", report);
-    let stable_after = fields.millis("stableAfterMs", report);
-    Some(ReconnectSettings {
-        first_delay: first_delay?,
-        quick_attempts: quick_attempts?,
-        slow_delay: slow_delay?,
-        stable_after: stable_after?,
-    })
-}
-
 fn expiry(fields: Fields<'_>, report: &mut Report) -> (Option<Duration>, Option<Duration>) {
     let window = fields.millis("minMessageWindowMs", report);
     let hold = fields.millis("maxHoldTimeMs", report);
     if let (Some(window), Some(hold)) = (window, hold)
         && window >= hold
     {
-        let name = if fields.has("minMessageWindowMs") { "minMessageWindowMs" } else { "maxHoldTimeMs" };
+        let name =
+            if fields.has("minMessageWindowMs") { "minMessageWindowMs" } else { "maxHoldTimeMs" };
         let what = format!(
             "minMessageWindowMs ({}) is not below maxHoldTimeMs ({})",
             window.as_millis(),
@@ -233,7 +220,7 @@ fn expiry(fields: Fields<'_>, report: &mut Report) -> (Option<Duration>, Option<
 }
 
 /// Echo, and the well-known condition.
-fn ping(fields: Fields<'_>, report: &mut Report) -> Option<(bool, bool)> {
+fn ping(fields: Fields<'_>, report: &mut Report) -> Option<PingSettings> {
     let empty = super::value::Map::default();
     let map = fields.map("ping", report).unwrap_or(&empty);
     let path = fields.path_of("ping");
@@ -241,6 +228,5 @@ fn ping(fields: Fields<'_>, report: &mut Report) -> Option<(bool, bool)> {
     let fields = Fields::new(map, &path, PING);
     let echo = fields.boolean("echo", report);
     let known_condition = fields.boolean("knownCondition", report);
-    echo.zip(known_condition)
+    Some(PingSettings { echo: echo?, known_condition: known_condition? })
 }
-

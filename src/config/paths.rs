@@ -101,7 +101,8 @@ impl Graph {
                 }
             }
         }
-        let hops = |next: usize| i32::try_from(distance(next).unwrap_or(0)).unwrap_or(i32::MAX - 1) + 1;
+        let hops =
+            |next: usize| i32::try_from(distance(next).unwrap_or(0)).unwrap_or(i32::MAX - 1) + 1;
         chosen
             .into_iter()
             .map(|list| {
@@ -169,8 +170,10 @@ mod tests {
     /// Choices of `node` for `destination` as `hop:priority`.
     fn check(graph: &Graph, node: usize, destination: usize, expected: &str) {
         let choices = &graph.choices(destination)[node];
-        let shown: Vec<String> =
-            choices.iter().map(|choice| format!("{}:{}", choice.next_hop, choice.priority)).collect();
+        let shown: Vec<String> = choices
+            .iter()
+            .map(|choice| format!("{}:{}", choice.next_hop, choice.priority))
+            .collect();
         assert_eq!(shown.join(" "), expected, "{node} to {destination}");
     }
 
@@ -223,10 +226,14 @@ mod tests {
                 for from in (0..n).filter(|from| *from != to) {
                     let dead = |_: usize, next: usize| next == to;
                     let (arrived, hops) = walk(&choices, from, to, &dead);
-                    assert!(!arrived && hops <= n, "{from} to the dead {to}: {hops} hops in {graph:?}");
+                    assert!(
+                        !arrived && hops <= n,
+                        "{from} to the dead {to}: {hops} hops in {graph:?}"
+                    );
                     // Only its own links does a node know to be down.
                     let first = choices[from][0].next_hop;
-                    let cut = |x: usize, y: usize| (x, y) == (from, first) || (x, y) == (first, from);
+                    let cut =
+                        |x: usize, y: usize| (x, y) == (from, first) || (x, y) == (first, from);
                     let (arrived, _) = walk(&choices, from, to, &cut);
                     assert!(arrived, "{from} to {to} without {from}-{first} in {graph:?}");
                 }

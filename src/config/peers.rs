@@ -18,8 +18,6 @@ use super::settings::{PeerConfig, Unset};
 pub(super) struct Node<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) asset: Asset,
-    /// The directory that relative paths start from.
-    pub(super) directory: Option<&'a FilePath>,
 }
 
 /// Reads the list. What could not be read is left out, with a problem in the report.
@@ -54,22 +52,16 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
     let enabled = fields.boolean("enabled", report);
     let limits = limits(fields, report);
     let child_segment = fields.segment("childAddressSegment", report);
-    let ca_file = fields.file("caFile", report).map(|path| absolute(path, node.directory));
 
     tokens(fields, url.as_ref(), report);
     if required == Some(true) && enabled == Some(false) {
-        let help = "a suspended peer would keep the node unhealthy; remove required, or enable the peer";
+        let help =
+            "a suspended peer would keep the node unhealthy; remove required, or enable the peer";
         fields.problem("required", "the peer is required, but enabled is false", help, report);
     }
     if child_segment.is_some() && relation.is_some_and(|relation| relation != Relation::Child) {
         let help = "only a child has an address below ours; remove it, or set relation: child";
         fields.problem("childAddressSegment", "the peer is no child", help, report);
-    }
-    if let (true, Some(url)) = (ca_file.is_some(), &url)
-        && !url.is_tls()
-    {
-        let place = fields.path_of("caFile").place();
-        report.warn(place, "the url is not wss, so no certificate is checked", "use wss:// in url");
     }
     let (id, limits) = (id?, limits?);
     if node.id == Some(id.as_str()) {
@@ -89,7 +81,6 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
         asset_of_node,
         url,
         auth_token,
-        ca_file,
     })
 }
 
@@ -175,7 +166,10 @@ impl Among {
 
         let variable = variable_of_peer(id.as_str());
         if let Some((other, first)) = self.variables.get(&variable) {
-            let what = format!("has the variable {variable}_* in common with the peer {other}, {}", seen(first));
+            let what = format!(
+                "has the variable {variable}_* in common with the peer {other}, {}",
+                seen(first)
+            );
             let help = "ids of peers must differ in more than '-', '_', '~' and case";
             fields.problem("id", what, help, report);
         } else {
@@ -212,7 +206,10 @@ impl Among {
         let explicit = fields.has("childAddressSegment");
         let name = if explicit { "childAddressSegment" } else { "id" };
         if let Some((other, first)) = self.segments.get(segment) {
-            let what = format!("the child {other}, {}, has the same address <ilpAddress>.{segment}", seen(first));
+            let what = format!(
+                "the child {other}, {}, has the same address <ilpAddress>.{segment}",
+                seen(first)
+            );
             fields.problem(name, what, "give one of them another childAddressSegment", report);
         } else {
             self.segments.insert(segment.to_owned(), (id.clone(), fields.path_of(name).place()));

@@ -94,7 +94,8 @@ impl<'a> Path<'a> {
 
     /// Where that is, in words.
     pub(super) fn place(&self) -> Place {
-        let mut place = Place { origin: self.origin(), line: self.nearest_line(), text: String::new() };
+        let mut place =
+            Place { origin: self.origin(), line: self.nearest_line(), text: String::new() };
         self.write(&mut place.text);
         if let Origin::CommandLine(name) | Origin::Environment(name) = &place.origin {
             place.text = name.to_string();
@@ -150,7 +151,7 @@ pub(super) fn push_key(out: &mut String, key: &str) {
     }
 }
 
-/// A place in words, made from a [`Path`].
+/// A place in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// What gave the value.
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn sorted_as_one_reads() {
         let place = |line, text: &str| Place { line, text: text.into(), ..Place::file() };
-        let mut places = vec![
+        let mut places = [
             Place::nowhere("nodeId"),
             place(Some(9), "routes[10]"),
             place(Some(9), "routes[9]"),

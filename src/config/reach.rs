@@ -50,14 +50,23 @@ fn apart(topology: &Topology, groups: &[usize], found: &mut Findings<'_>) {
         members.entry(*group).or_default().push(number);
     }
     // The largest group is the network, the others are what is missing from it.
-    let Some(main) = members.iter().max_by_key(|(first, list)| (list.len(), usize::MAX - **first)) else {
+    let Some(main) = members.iter().max_by_key(|(first, list)| (list.len(), usize::MAX - **first))
+    else {
         return;
     };
     let names = |list: &[usize]| show::list(list.iter().map(|number| topology.id(*number)));
     for (first, list) in members.iter().filter(|(first, _)| *first != main.0) {
         let what = match list.len() {
-            1 => format!("{} cannot be reached: no link leads to it from {}", names(list), names(main.1)),
-            _ => format!("{} cannot be reached: no link leads to them from {}", names(list), names(main.1)),
+            1 => format!(
+                "{} cannot be reached: no link leads to it from {}",
+                names(list),
+                names(main.1)
+            ),
+            _ => format!(
+                "{} cannot be reached: no link leads to them from {}",
+                names(list),
+                names(main.1)
+            ),
         };
         found.add(topology.node_place(*first), what, "add a link, or remove what is not connected");
     }
@@ -95,13 +104,18 @@ impl<'t> Walker<'t> {
             }
         }
         for to in 0..count {
-            let Some(prefix) = topology.address(to).map(|address| Prefix::from(&address)) else { continue };
+            let Some(prefix) = topology.address(to).map(|address| Prefix::from(&address)) else {
+                continue;
+            };
             for (from, choices) in graph.choices(to).into_iter().enumerate() {
-                let computed = topology.nodes.get(from).is_some_and(|node| !node.keys.names("routes"));
+                let computed =
+                    topology.nodes.get(from).is_some_and(|node| !node.keys.names("routes"));
                 if let Some(own) = routes.get_mut(from).filter(|_| computed) {
-                    own.extend(choices.iter().map(|choice| {
-                        (prefix.clone(), choice.priority, Some(choice.next_hop))
-                    }));
+                    own.extend(
+                        choices
+                            .iter()
+                            .map(|choice| (prefix.clone(), choice.priority, Some(choice.next_hop))),
+                    );
                 }
             }
         }
@@ -115,7 +129,8 @@ impl<'t> Walker<'t> {
             let Some(address) = self.topology.address(to) else { continue };
             let mut cut_off: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
             let mut circles: Vec<Vec<usize>> = Vec::new();
-            for from in (0..count).filter(|from| *from != to && groups.get(*from) == groups.get(to)) {
+            for from in (0..count).filter(|from| *from != to && groups.get(*from) == groups.get(to))
+            {
                 match self.walk(from, to, &address) {
                     Outcome::Arrived | Outcome::Unknown => {}
                     Outcome::NoRoute(at) => cut_off.entry(at).or_default().push(from),
@@ -179,7 +194,9 @@ impl<'t> Walker<'t> {
             let again = way.windows(2).position(|link| link == [at, next]);
             way.push(next);
             if let Some(start) = again {
-                return Outcome::Circle(way.split_off(start).into_iter().rev().skip(1).rev().collect());
+                return Outcome::Circle(
+                    way.split_off(start).into_iter().rev().skip(1).rev().collect(),
+                );
             }
             at = next;
         }
@@ -194,7 +211,8 @@ fn implied(config: &NodeConfig) -> impl Iterator<Item = (Prefix, &str)> {
         if is_parent(peer) {
             return Some((Prefix::default(), id));
         }
-        let address = config.address.as_ref().filter(|_| peer.account.relation == Relation::Child)?;
+        let address =
+            config.address.as_ref().filter(|_| peer.account.relation == Relation::Child)?;
         Some((Prefix::from(&address.child(peer.account.segment()).ok()?), id))
     })
 }

@@ -22,14 +22,11 @@ struct Peers<'a> {
 }
 
 /// Reads `routes`.
-pub(super) fn read(
-    peers: &[PeerConfig],
-    fields: Fields<'_>,
-    report: &mut Report,
-) -> Vec<Route> {
+pub(super) fn read(peers: &[PeerConfig], fields: Fields<'_>, report: &mut Report) -> Vec<Route> {
     let list = fields.list("routes", report);
     let path = fields.path_of("routes");
-    let peers = Peers { by_id: peers.iter().map(|peer| (peer.account.id.as_str(), peer)).collect() };
+    let peers =
+        Peers { by_id: peers.iter().map(|peer| (peer.account.id.as_str(), peer)).collect() };
     let mut routes = Vec::with_capacity(list.len());
     // Line of the first route of each prefix and priority.
     let mut known: HashMap<(&str, i32), usize> = HashMap::with_capacity(list.len());
@@ -66,12 +63,15 @@ fn one(
     report: &mut Report,
 ) -> Option<Route> {
     let fields = Fields::new(map, path, ROUTE);
-    let prefix = fields.require("prefix", report).then(|| fields.prefix("prefix", report)).flatten();
-    let next_hop = fields.require("nextHop", report).then(|| next_hop(peers, fields, report)).flatten();
+    let prefix =
+        fields.require("prefix", report).then(|| fields.prefix("prefix", report)).flatten();
+    let next_hop =
+        fields.require("nextHop", report).then(|| next_hop(peers, fields, report)).flatten();
     let priority = fields.priority("priority", report);
     let prefix = prefix?;
     if prefix.scheme() == Some(Scheme::Peer) {
-        let help = "addresses below peer. are for direct neighbours and never forwarded; remove the route";
+        let help =
+            "addresses below peer. are for direct neighbours and never forwarded; remove the route";
         fields.problem("prefix", "peer. cannot be routed", help, report);
         return None;
     }
@@ -82,7 +82,9 @@ fn one(
 
 fn next_hop(peers: &Peers<'_>, fields: Fields<'_>, report: &mut Report) -> Option<AccountId> {
     // The usual case first, without making an id for each of a million routes.
-    if let Some(peer) = fields.value("nextHop").and_then(Value::as_text).and_then(|id| peers.by_id.get(id)) {
+    if let Some(peer) =
+        fields.value("nextHop").and_then(Value::as_text).and_then(|id| peers.by_id.get(id))
+    {
         return Some(peer.account.id.clone());
     }
     let id = fields.id("nextHop", report)?;
@@ -106,18 +108,20 @@ pub(super) fn check_own_address(own: &Address, fields: Fields<'_>, report: &mut 
         let prefix = map.get("prefix").and_then(Value::as_text).unwrap_or_default();
         if prefix.strip_suffix('.').unwrap_or(prefix) == own.as_str() {
             let path = path.index(index, &value.at);
-            let help = "packets to it are answered here; route what lies below it, or remove the route";
-            Fields::new(map, &path, ROUTE).problem("prefix", "is the node's own address", help, report);
+            let help =
+                "packets to it are answered here; route what lies below it, or remove the route";
+            Fields::new(map, &path, ROUTE).problem(
+                "prefix",
+                "is the node's own address",
+                help,
+                report,
+            );
         }
     }
 }
 
 /// The live and the test network must not meet in one node (RFC 34), nor two test networks.
-pub(super) fn check_networks(
-    address: Option<&Address>,
-    fields: Fields<'_>,
-    report: &mut Report,
-) {
+pub(super) fn check_networks(address: Option<&Address>, fields: Fields<'_>, report: &mut Report) {
     let mut first: Option<(Scheme, String)> =
         address.map(|address| (address.scheme(), format!("ilpAddress {address}")));
     first = first.filter(|(scheme, _)| scheme.network() != Network::Other);
@@ -125,13 +129,16 @@ pub(super) fn check_networks(
     for (index, value) in list.iter().enumerate() {
         let prefix = value.as_map().and_then(|map| map.get("prefix")).and_then(Value::as_text);
         let scheme = prefix.and_then(|prefix| Scheme::from_name(prefix.split('.').next()?));
-        let Some(scheme) = scheme.filter(|scheme| scheme.network() != Network::Other) else { continue };
+        let Some(scheme) = scheme.filter(|scheme| scheme.network() != Network::Other) else {
+            continue;
+        };
         match &first {
             None => first = Some((scheme, format!("routes[{index}]"))),
             Some((other, _)) if *other == scheme => {}
             Some((other, whose)) => {
                 let what = format!("mixes two networks: {scheme}. here, {other}. in {whose}");
-                let help = "a node is on the live network (g.) or on one test network, never on two";
+                let help =
+                    "a node is on the live network (g.) or on one test network, never on two";
                 let path = fields.path_of("routes");
                 let path = path.index(index, &value.at);
                 let shown = prefix.map(show::text);
@@ -161,12 +168,18 @@ pub(super) fn rates(fields: Fields<'_>, report: &mut Report) -> Vec<NamedRate> {
         let path = path.index(index, &value.at);
         let Some(map) = item(value, &path, RATE, report) else { continue };
         let fields = Fields::new(map, &path, RATE);
-        let from = fields.require("from", report).then(|| fields.asset_code("from", report)).flatten();
+        let from =
+            fields.require("from", report).then(|| fields.asset_code("from", report)).flatten();
         let to = fields.require("to", report).then(|| fields.asset_code("to", report)).flatten();
         let rate = fields.require("rate", report).then(|| fields.rate("rate", report)).flatten();
         let (Some(from), Some(to)) = (from, to) else { continue };
         if from == to {
-            fields.problem("to", "is the same asset as from", "an asset needs no rate to itself", report);
+            fields.problem(
+                "to",
+                "is the same asset as from",
+                "an asset needs no rate to itself",
+                report,
+            );
             continue;
         }
         if !known.insert((from.clone(), to.clone())) {

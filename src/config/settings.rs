@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::{AccountSettings, Asset, Rate, Relation};
+use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::btp::url::BtpUrl;
+use crate::connector::{ConnectorSettings, Timing};
+use crate::local::PingSettings;
 use crate::routing::Route;
 use crate::wire::{Address, Scheme};
 
@@ -15,7 +17,7 @@ use super::secret::Secret;
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeConfig {
     /// The node's name, which it logs in with at peers that it dials.
-    pub node_id: Arc<str>,
+    pub node_id: AccountId,
     /// Its ILP address; `None`: the parent is asked for one (IL-DCP, RFC 31).
     pub address: Option<Address>,
     /// The scheme of its addresses and routes.
@@ -38,14 +40,12 @@ pub struct NodeConfig {
     pub min_message_window: Duration,
     /// The longest time that a packet may take from here on.
     pub max_hold: Duration,
-    /// Answer the echo protocol.
-    pub ping_echo: bool,
-    /// Fulfill pings with the well-known condition.
-    pub ping_known_condition: bool,
+    /// Which pings are answered.
+    pub ping: PingSettings,
     /// Every session, dialled or accepted.
     pub session: SessionSettings,
-    /// Attempts to connect to peers that we dial.
-    pub reconnect: ReconnectSettings,
+    /// Certificates (PEM) to trust for `wss` peers, besides the system's.
+    pub ca_file: Option<PathBuf>,
     /// What is logged.
     pub log: LogSettings,
     /// After this time the node is unhealthy instead of starting.
@@ -111,19 +111,6 @@ pub struct SessionSettings {
     pub write_timeout: Duration,
 }
 
-/// Attempts to connect (D4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReconnectSettings {
-    /// Wait before the first quick attempt; it doubles.
-    pub first_delay: Duration,
-    /// Number of quick attempts.
-    pub quick_attempts: u32,
-    /// Wait between attempts after that.
-    pub slow_delay: Duration,
-    /// A session that was up this long resets the count.
-    pub stable_after: Duration,
-}
-
 /// What is logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -148,8 +135,6 @@ pub struct PeerConfig {
     pub auth_token: Option<Secret>,
     /// The node is unhealthy while it is not connected. Never true of a suspended peer.
     pub required: bool,
-    /// Certificates to trust besides the system's, for `wss`.
-    pub ca_file: Option<PathBuf>,
 }
 
 /// What a node sends to log in at a peer.
@@ -173,6 +158,20 @@ impl PeerConfig {
 }
 
 impl NodeConfig {
+    /// What the packet path must know of it.
+    pub fn connector_settings(&self) -> ConnectorSettings {
+        ConnectorSettings {
+            node_id: self.node_id.clone(),
+            address: self.address.clone(),
+            scheme: self.scheme,
+            accounts: self.peers.iter().map(|peer| peer.account.clone()).collect(),
+            routes: self.routes.clone(),
+            rates: self.rates.clone(),
+            timing: Timing { min_message_window: self.min_message_window, max_hold: self.max_hold },
+            ping: self.ping,
+        }
+    }
+
     /// The peer of that id.
     pub fn peer(&self, id: &str) -> Option<&PeerConfig> {
         self.peers.iter().find(|peer| peer.account.id.as_str() == id)
@@ -208,7 +207,8 @@ impl NodeConfig {
         adopt(&mut self.asset, open);
         for peer in &mut self.peers {
             let of_node = peer.asset_of_node;
-            let open = Unset { code: open.code && of_node.code, scale: open.scale && of_node.scale };
+            let open =
+                Unset { code: open.code && of_node.code, scale: open.scale && of_node.scale };
             adopt(&mut peer.account.asset, open);
         }
         Ok(())
@@ -217,7 +217,9 @@ impl NodeConfig {
 
 /// The parent counts in another asset or scale than was configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the parent's account is configured as {set}, but the parent says {told}; change assetCode and assetScale")]
+#[error(
+    "the parent's account is configured as {set}, but the parent says {told}; change assetCode and assetScale"
+)]
 pub struct AssetMismatch {
     /// What is configured.
     pub set: Asset,

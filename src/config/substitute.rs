@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
+use super::Environment;
 use super::place::{At, More, Origin, Path};
 use super::problems::Report;
 use super::value::{Data, Map, Value};
-use super::Environment;
 
 /// Defaults within defaults.
 const DEPTH_MAX: usize = 8;

@@ -95,7 +95,8 @@ pub(super) fn read(
     let nodes = nodes(fields, report);
     let links = links(fields, &nodes, report);
     let count = |name| fields.value(name).and_then(Value::as_list).map(<[Value]>::len);
-    let complete = count("nodes") == Some(nodes.len()) && count("links").unwrap_or(0) == links.len();
+    let complete =
+        count("nodes") == Some(nodes.len()) && count("links").unwrap_or(0) == links.len();
     let defaults = defaults(fields, report);
     if nodes.is_empty() {
         return None;
@@ -191,13 +192,19 @@ fn links(fields: Fields<'_>, nodes: &[TopologyNode], report: &mut Report) -> Vec
             continue;
         }
         let place = fields.path_of("secret").place().text;
-        let secret = match map.get("secret").filter(|value| value.as_text().is_some_and(|text| !text.is_empty())) {
+        let secret = match map
+            .get("secret")
+            .filter(|value| value.as_text().is_some_and(|text| !text.is_empty()))
+        {
             Some(value) => moved(value, place),
             None => Value { data: Data::Broken, at: value.at.clone() },
         };
         let link = Link { from, to, relation, secret, at: value.at.clone(), index };
-        if let Some(first) = known.insert((from, to), links.len()).and_then(|first| links.get(first)) {
-            let what = format!("a second link of this kind; the first is in line {}", first.at.line);
+        if let Some(first) =
+            known.insert((from, to), links.len()).and_then(|first| links.get(first))
+        {
+            let what =
+                format!("a second link of this kind; the first is in line {}", first.at.line);
             fields.problem("to", what, "one link joins two nodes for both directions", report);
             continue;
         }
@@ -213,7 +220,8 @@ fn links(fields: Fields<'_>, nodes: &[TopologyNode], report: &mut Report) -> Vec
 fn opposite(link: &Link, other: &Link, fields: Fields<'_>, report: &mut Report) {
     let line = other.at.line;
     if link.relation != inverse(other.relation) {
-        let what = format!("does not fit the link in line {line}, which is the same pair the other way");
+        let what =
+            format!("does not fit the link in line {line}, which is the same pair the other way");
         let help = format!("here it would be {}", inverse(other.relation));
         fields.problem("relation", what, help, report);
     }
@@ -283,7 +291,12 @@ fn defaults(fields: Fields<'_>, report: &mut Report) -> Defaults {
             defaults.peer.set(key.name, moved(value, place.place().text));
         } else {
             let place = Place { line: Some(name.line), ..place.place() };
-            report.problem(place, None, "unknown key", super::fields::meant(&name.text, keys::defaults_names()));
+            report.problem(
+                place,
+                None,
+                "unknown key",
+                super::fields::meant(&name.text, keys::defaults_names()),
+            );
         }
     }
     defaults

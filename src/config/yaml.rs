@@ -66,10 +66,7 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<Value> {
             }
             Event::SequenceEnd | Event::MappingEnd => builder.close(),
             Event::Alias(anchor) => builder.alias(anchor, line),
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentEnd => Ok(()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         };
         if done.is_err() {
             return None;
@@ -92,9 +89,8 @@ fn syntax_problem(text: &str, error: &ScanError, report: &mut Report) {
     // At the end of the file the parser stands one line behind it.
     let line = line.min(text.lines().count()).max(1);
     let source = |line: usize| text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-    let indented_by_tab = |line: usize| {
-        source(line).chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')
-    };
+    let indented_by_tab =
+        |line: usize| source(line).chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
     // Where the parser noticed it, and what is written around that.
     let near = [line, line + 1, line.saturating_sub(1).max(1)];
     let (line, help) = if let Some(tabbed) = near.into_iter().find(|line| indented_by_tab(*line)) {
@@ -110,7 +106,10 @@ fn syntax_problem(text: &str, error: &ScanError, report: &mut Report) {
     } else if error.info().contains("flow") {
         (line, "a [ or { is not closed, or a comma is missing")
     } else {
-        (line, "look for a missing colon or space after it, or wrong indentation, here or just above")
+        (
+            line,
+            "look for a missing colon or space after it, or wrong indentation, here or just above",
+        )
     };
     report.problem(Place::line(line), None, format!("not valid YAML: {}", error.info()), help);
 }

@@ -17,7 +17,8 @@ fn cases(text: &str) -> Vec<Case> {
     let mut found = Vec::new();
     for part in text.split("\n=== ").skip(1) {
         let (name, rest) = part.split_once('\n').unwrap();
-        let (given, expected) = rest.split_once("\n>>>\n").unwrap_or_else(|| panic!("{name}: no >>>"));
+        let (given, expected) =
+            rest.split_once("\n>>>\n").unwrap_or_else(|| panic!("{name}: no >>>"));
         let mut source = Source::default();
         let mut setup = String::new();
         let mut file = Vec::new();
@@ -69,21 +70,31 @@ fn run(name: &str, text: &str) {
     let cases = cases(text);
     let bless = std::env::var_os("BLESS").is_some();
     let mut new = text.split("\n=== ").next().unwrap().to_owned();
-    let mut wrong = 0;
+    let mut wrong = String::new();
     for case in &cases {
         let said = said(case, directory.path());
         let file = case.file.as_deref().unwrap_or("(no file)");
         write!(new, "\n=== {}\n{}{file}\n>>>\n{said}\n", case.name, case.setup).unwrap();
         if said != case.expected && !bless {
-            wrong += 1;
-            println!("{name}: {}\n--- said\n{said}\n--- expected\n{}\n", case.name, case.expected);
+            write!(
+                wrong,
+                "
+{name}: {}
+--- said
+{said}
+--- expected
+{}
+",
+                case.name, case.expected
+            )
+            .unwrap();
         }
     }
     if bless {
         let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "src/config/tests", name].iter().collect();
         std::fs::write(path, new).unwrap();
     }
-    assert_eq!(wrong, 0, "cases of {name} that say something else");
+    assert!(wrong.is_empty(), "{wrong}");
     assert!(cases.len() > 5, "{name} holds {} cases", cases.len());
 }
 

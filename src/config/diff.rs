@@ -1,0 +1,237 @@
+//! What a new configuration changes for a running node (D17).
+
+use std::collections::HashMap;
+
+use crate::account::AccountId;
+
+use super::settings::{NodeConfig, PeerConfig};
+
+/// The difference between what runs and what is to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Peers that were not there.
+    pub added: Vec<AccountId>,
+    /// Peers that are there no more: they drain.
+    pub removed: Vec<AccountId>,
+    /// Peers that are there and different in anything; those below are among them.
+    pub changed: Vec<AccountId>,
+    /// Peers that were enabled and are not: their sessions close.
+    pub suspended: Vec<AccountId>,
+    /// Peers whose sessions must be made anew: another url, token, name, relation or asset.
+    pub reauthenticate: Vec<AccountId>,
+    /// Routes, rates or what follows from them differ.
+    pub routes: bool,
+    /// Other keys that differ and take effect at once.
+    pub settings: Vec<String>,
+    /// Keys that differ and keep their old values until the next start.
+    pub needs_restart: Vec<String>,
+}
+
+/// Compares two configurations of one node.
+pub fn diff(old: &NodeConfig, new: &NodeConfig) -> Change {
+    let mut change = Change::default();
+    peers(old, new, &mut change);
+    change.routes = old.routes != new.routes || old.rates != new.rates || old.scheme != new.scheme;
+    settings(old, new, &mut change);
+    change
+}
+
+impl Change {
+    /// Nothing differs.
+    pub fn is_empty(&self) -> bool {
+        *self == Change::default()
+    }
+
+    /// The new configuration, with the old values of the keys that only a restart can change.
+    #[must_use]
+    pub fn with_what_cannot_change(&self, old: &NodeConfig, new: NodeConfig) -> NodeConfig {
+        let mut config = new;
+        // Without an address of its own, the node has one that is made from its id.
+        if config.node_id != old.node_id {
+            config.node_id = old.node_id.clone();
+            config.address = old.address.clone();
+        }
+        config.server = old.server.clone();
+        config.health.host = old.health.host.clone();
+        config.health.port = old.health.port;
+        config.ca_file = old.ca_file.clone();
+        config.worker_threads = old.worker_threads;
+        config
+    }
+}
+
+fn peers(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
+    let by_id = |config: &NodeConfig| -> HashMap<AccountId, PeerConfig> {
+        config.peers.iter().map(|peer| (peer.account.id.clone(), peer.clone())).collect()
+    };
+    let (before, after) = (by_id(old), by_id(new));
+    for peer in &old.peers {
+        if !after.contains_key(&peer.account.id) {
+            change.removed.push(peer.account.id.clone());
+        }
+    }
+    for peer in &new.peers {
+        let id = &peer.account.id;
+        let Some(was) = before.get(id) else {
+            change.added.push(id.clone());
+            continue;
+        };
+        if was == peer {
+            continue;
+        }
+        change.changed.push(id.clone());
+        if was.account.enabled && !peer.account.enabled {
+            change.suspended.push(id.clone());
+        } else if peer.account.enabled && is_another_session(was, peer) {
+            change.reauthenticate.push(id.clone());
+        }
+    }
+}
+
+/// Whether a session that was made before would not be made like that now.
+fn is_another_session(was: &PeerConfig, is: &PeerConfig) -> bool {
+    was.url != is.url
+        || was.auth_token != is.auth_token
+        || was.username != is.username
+        || was.account.relation != is.account.relation
+        || was.account.asset != is.account.asset
+        || was.account.child_segment != is.account.child_segment
+}
+
+fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
+    let mut note = |name: &str, differs: bool| {
+        if differs {
+            let live = super::keys::NODE.iter().any(|key| key.name == name && key.live);
+            let list = if live { &mut change.settings } else { &mut change.needs_restart };
+            list.push(name.to_owned());
+        }
+    };
+    note("nodeId", old.node_id != new.node_id);
+    note("ilpAddress", old.address != new.address && old.node_id == new.node_id);
+    note("btpServerHost", old.server.host != new.server.host);
+    note("btpServerPort", old.server.port != new.server.port);
+    note("tls", old.server.tls != new.server.tls);
+    note("maxUnauthenticated", old.server.max_unauthenticated != new.server.max_unauthenticated);
+    note("caFile", old.ca_file != new.ca_file);
+    note("healthCheckHost", old.health.host != new.health.host);
+    note("healthCheckPort", old.health.port != new.health.port);
+    note("apiToken", old.health.api_token != new.health.api_token);
+    note("logLevel", old.log.level != new.log.level);
+    note("packetLog", old.log.packets != new.log.packets);
+    let code = (&old.asset.code, old.asset_unset.code) != (&new.asset.code, new.asset_unset.code);
+    let scale =
+        (old.asset.scale, old.asset_unset.scale) != (new.asset.scale, new.asset_unset.scale);
+    note("assetCode", code);
+    note("assetScale", scale);
+    note("ping", old.ping != new.ping);
+    note("minMessageWindowMs", old.min_message_window != new.min_message_window);
+    note("maxHoldTimeMs", old.max_hold != new.max_hold);
+    note("authTimeoutMs", old.session.auth_timeout != new.session.auth_timeout);
+    note("keepAliveIntervalMs", old.session.keep_alive_interval != new.session.keep_alive_interval);
+    note("keepAliveTimeoutMs", old.session.keep_alive_timeout != new.session.keep_alive_timeout);
+    note("writeTimeoutMs", old.session.write_timeout != new.session.write_timeout);
+    note("startTimeoutMs", old.start_timeout != new.start_timeout);
+    note("shutdownGraceMs", old.shutdown_grace != new.shutdown_grace);
+    note("workerThreads", old.worker_threads != new.worker_threads);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::{Kind, NODE, PEER};
+    use super::super::tests::node;
+    use super::*;
+
+    const BASE: &str = "nodeId: a\npeers:\n  - {id: b, authToken: s, url: ws://b}\n  - {id: c, authToken: t}\n\
+        routes:\n  - {prefix: test.b, nextHop: b}\n";
+
+    /// The change as words: `+added -removed ~changed !suspended ^reauthenticate routes settings restart`.
+    fn check(new: &str, expected: &str) {
+        let change = diff(&node(BASE), &node(new));
+        let mut words: Vec<String> = Vec::new();
+        let lists = [
+            ("+", &change.added),
+            ("-", &change.removed),
+            ("~", &change.changed),
+            ("!", &change.suspended),
+            ("^", &change.reauthenticate),
+        ];
+        for (sign, ids) in lists {
+            words.extend(ids.iter().map(|id| format!("{sign}{id}")));
+        }
+        if change.routes {
+            words.push("routes".into());
+        }
+        words.extend(change.settings.clone());
+        words.extend(change.needs_restart.iter().map(|key| format!("restart:{key}")));
+        assert_eq!(words.join(" "), expected, "{new}");
+        assert_eq!(change.is_empty(), expected.is_empty());
+    }
+
+    #[test]
+    fn peers_and_routes() {
+        let with = |from: &str, to: &str| {
+            assert!(BASE.contains(from));
+            BASE.replace(from, to)
+        };
+        check(BASE, "");
+        check(&format!("# a comment\n{BASE}"), "");
+        check(&with("{id: c, authToken: t}", "{id: d, authToken: t}"), "+d -c");
+        check(&with("authToken: t", "authToken: u"), "~c ^c");
+        check(&with("ws://b", "ws://b:1"), "~b ^b");
+        check(&with("id: c,", "id: c, username: me,"), "~c ^c");
+        check(&with("id: c,", "id: c, relation: child,"), "~c ^c");
+        check(&with("id: c,", "id: c, assetScale: 6,"), "~c ^c");
+        check(&with("id: c,", "id: c, enabled: false,"), "~c !c");
+        check(&with("id: c,", "id: c, required: true,"), "~c");
+        check(&with("id: c,", "id: c, maxBalance: 5,"), "~c");
+        check(&with("nextHop: b", "nextHop: c"), "routes");
+        check(&with("routes:", "rates: [{from: USD, to: EUR, rate: 2}]\nroutes:"), "routes");
+    }
+
+    /// A value that is not the default, for every key of a node.
+    fn other(name: &str, kind: Kind) -> Option<String> {
+        Some(match kind {
+            Kind::Id => "zoe".into(),
+            Kind::Address => "test.zoe".into(),
+            Kind::Host => "127.0.0.9".into(),
+            Kind::Port => "4444".into(),
+            Kind::Secret | Kind::File => "zzz".into(),
+            Kind::LogLevel => "debug".into(),
+            Kind::AssetCode => "XRP".into(),
+            Kind::Integer(min, _) => (min + 3).to_string(),
+            Kind::Millis(min, _) => (min + 7).to_string(),
+            Kind::Bool => "true".into(),
+            Kind::Map(_) if name == "ping" => "{echo: false}".into(),
+            Kind::Map(_) => "{certificate: c, key: k}".into(),
+            _ => return None,
+        })
+    }
+
+    #[test]
+    fn every_key_of_a_node_is_noticed_as_the_table_says() {
+        let old = node(BASE);
+        for key in NODE.iter().filter(|key| !matches!(key.name, "peers" | "routes" | "rates")) {
+            let value = other(key.name, key.kind).expect(key.name);
+            let new = match key.name {
+                "nodeId" => BASE.replace("nodeId: a", "nodeId: zoe"),
+                // Above the window.
+                "maxHoldTimeMs" => format!("{BASE}maxHoldTimeMs: 20000\n"),
+                name => format!("{BASE}{name}: {value}\n"),
+            };
+            let new = node(&new);
+            let change = diff(&old, &new);
+            let named = |list: &[String]| list.iter().any(|name| name == key.name);
+            assert_eq!(named(&change.settings), key.live, "{} among {change:?}", key.name);
+            assert_eq!(named(&change.needs_restart), !key.live, "{} among {change:?}", key.name);
+            let kept = change.with_what_cannot_change(&old, new.clone());
+            let left = diff(&old, &kept);
+            assert_eq!(left.needs_restart, Vec::<String>::new(), "{}", key.name);
+            assert_eq!(diff(&kept, &new).settings, Vec::<String>::new(), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn every_key_of_a_peer_is_live() {
+        assert!(PEER.iter().all(|key| key.live));
+    }
+}

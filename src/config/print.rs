@@ -1,0 +1,221 @@
+//! `check --print`: the effective configuration as YAML, each value with where it came from, secrets masked.
+
+use std::fmt::Write as _;
+
+use super::keys::{Key, Kind, NODE};
+use super::load::Loaded;
+use super::place::{At, Origin};
+use super::secret::MASK;
+use super::value::{Data, Map};
+
+/// Routes that are printed; a million lines help nobody.
+const ROUTES_SHOWN: usize = 200;
+/// The column that origins start at.
+const COLUMN: usize = 44;
+
+impl Loaded {
+    /// The node as YAML: what the file, the environment and the command line say, and the defaults of everything else.
+    pub fn print(&self) -> String {
+        let file = self.file.as_ref().map_or("file".to_owned(), |file| {
+            file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
+        });
+        let mut printer = Printer { file, out: String::new() };
+        if let Some(map) = self.tree.as_map() {
+            let derived = [("ilpAddress", self.config.address.as_ref().map(ToString::to_string))];
+            printer.keys(map, NODE, &derived, 0, "");
+        }
+        printer.out
+    }
+}
+
+struct Printer {
+    /// What origins call the file.
+    file: String,
+    out: String,
+}
+
+impl Printer {
+    /// The keys of one mapping in the order of the table. `derived`: values that follow from others.
+    fn keys(
+        &mut self,
+        map: &Map,
+        keys: &'static [Key],
+        derived: &[(&str, Option<String>)],
+        indent: usize,
+        first: &str,
+    ) {
+        let mut lead = first.to_owned();
+        for key in keys {
+            let before = self.out.len();
+            self.key(map, key, derived, indent, &lead);
+            if self.out.len() > before {
+                lead.clear();
+            }
+        }
+    }
+
+    fn key(
+        &mut self,
+        map: &Map,
+        key: &'static Key,
+        derived: &[(&str, Option<String>)],
+        indent: usize,
+        lead: &str,
+    ) {
+        let start = match lead.is_empty() {
+            true => " ".repeat(indent),
+            false => format!("{}{lead}", " ".repeat(indent.saturating_sub(lead.len()))),
+        };
+        let start = format!("{start}{}:", key.name);
+        let value = map.get(key.name);
+        match (key.kind, value.map(|value| (&value.data, &value.at))) {
+            (Kind::Map(keys), found) => {
+                let empty = Map::default();
+                let (inner, at) = match found {
+                    Some((Data::Map(inner), at)) => (inner, Some(at)),
+                    _ => (&empty, None),
+                };
+                if at.is_none() && keys.iter().all(|key| key.default.is_none()) {
+                    return;
+                }
+                self.line(&start, &self.origin(at));
+                self.keys(inner, keys, &[], indent + 2, "");
+            }
+            (Kind::List(keys), Some((Data::List(list), at))) => {
+                self.line(
+                    &format!("{start}{}", if list.is_empty() { " []" } else { "" }),
+                    &self.origin(Some(at)),
+                );
+                for item in list.iter().take(ROUTES_SHOWN) {
+                    if let Some(item) = item.as_map() {
+                        self.keys(item, keys, &[], indent + 4, "- ");
+                    }
+                }
+                if let Some(more) = list.len().checked_sub(ROUTES_SHOWN).filter(|more| *more > 0) {
+                    self.line(&format!("{}# ... and {more} more", " ".repeat(indent + 2)), "");
+                }
+            }
+            (Kind::List(_), _) => self.line(&format!("{start} []"), "default"),
+            (_, Some((Data::Text(text), at))) => {
+                let shown = shown(key, text);
+                self.line(&format!("{start} {shown}"), &self.origin(Some(at)));
+            }
+            (_, _) => {
+                let derived = derived.iter().find(|(name, _)| *name == key.name);
+                let derived = derived.and_then(|(_, value)| value.as_deref());
+                match (key.default, derived) {
+                    (Some(default), _) => {
+                        self.line(&format!("{start} {}", shown(key, default)), "default");
+                    }
+                    (None, Some(value)) => self.line(&format!("{start} {value}"), "default"),
+                    (None, None) => {}
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, text: &str, origin: &str) {
+        self.out.push_str(text);
+        if !origin.is_empty() {
+            let gap = COLUMN.saturating_sub(text.chars().count()).max(1);
+            // Writing to a string cannot fail.
+            let _ = write!(self.out, "{}# {origin}", " ".repeat(gap));
+        }
+        self.out.push('\n');
+    }
+
+    /// Where a value came from.
+    fn origin(&self, at: Option<&At>) -> String {
+        let Some(at) = at else { return "default".into() };
+        let line = match at.line {
+            0 => self.file.clone(),
+            line => format!("{}:{line}", self.file),
+        };
+        match at.origin() {
+            Origin::CommandLine(flag) => format!("command line {flag}"),
+            Origin::Environment(variable) => format!("environment {variable}"),
+            Origin::Default => "default".into(),
+            Origin::Computed => match at.line {
+                0 => "computed".into(),
+                _ => format!("computed from {line}"),
+            },
+            Origin::File => match at.more.as_ref().filter(|more| !more.variables.is_empty()) {
+                Some(more) => format!("{line}, environment {}", more.variables.join(", ")),
+                None => line,
+            },
+        }
+    }
+}
+
+/// A value as YAML that reads back as the same text.
+fn shown(key: &Key, text: &str) -> String {
+    if key.kind == Kind::Secret {
+        return format!("\"{MASK}\"");
+    }
+    let text = match key.kind {
+        // Shows user and host, never the token.
+        Kind::Url => match text.parse::<crate::btp::url::BtpUrl>() {
+            Ok(url) => url.to_string(),
+            Err(_) => MASK.to_owned(),
+        },
+        _ => text.to_owned(),
+    };
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '~' | '=' | ':');
+    let safe = text.chars().all(plain)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '/')
+        && !text.starts_with("--")
+        && text != "-"
+        && !text.ends_with(':');
+    if safe { text } else { quoted(&text) }
+}
+
+/// A text in double quotes, as YAML and JSON write it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::loaded;
+
+    #[test]
+    fn every_value_with_its_origin() {
+        let file = "nodeId: a\nbtpServerPort: ${PORT:-3005}\napiToken: hunter2\npeers:\n  - id: b\n    \
+            url: btp+ws://me:hunter2@b:3000\nroutes:\n  - {prefix: \"\", nextHop: b}\n";
+        let variables =
+            [("HEALTH_CHECK_PORT", "9000"), ("BTP_PEER_B_SECRET", "hunter3"), ("PORT", "3006")];
+        let printed = loaded(file, &variables).print();
+        assert!(!printed.contains("hunter"), "{printed}");
+        for line in [
+            "nodeId: a                                   # c.yaml:1",
+            "ilpAddress: test.a                          # default",
+            "btpServerPort: 3006                         # c.yaml:2, environment PORT",
+            "healthCheckPort: 9000                       # environment HEALTH_CHECK_PORT",
+            "apiToken: \"***\"                             # c.yaml:3",
+            "peers:                                      # c.yaml:5",
+            "  - id: b                                   # c.yaml:5",
+            "    url: \"ws://me:***@b:3000/\"              # c.yaml:6",
+            "    authToken: \"***\"                        # environment BTP_PEER_B_SECRET",
+            "    relation: peer                          # default",
+            "  - prefix: \"\"                              # c.yaml:8",
+            "    priority: 0                             # default",
+            "ping:                                       # default",
+            "  echo: true                                # default",
+            "rates: []                                   # default",
+        ] {
+            assert!(printed.lines().any(|printed| printed == line), "{line}\nin\n{printed}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_as_the_same() {
+        let file = "nodeId: a\npeers:\n  - {id: b, authToken: x, maxBalance: -5}\n";
+        let first = loaded(file, &[]);
+        let again = loaded(&first.print().replace("***", "x"), &[]);
+        // Printing makes explicit what was a default; nothing else may differ.
+        let mut expected = first.config.clone();
+        expected.asset_unset = again.config.asset_unset;
+        assert_eq!(again.config, expected);
+    }
+}

@@ -1,0 +1,127 @@
+//! The JSON Schema of configuration files, for editors. Made from the same table of keys that the parser uses, so it
+//! knows neither more nor fewer keys; what a schema cannot say (that a next hop is a peer) only `check` knows.
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{self, Key, Kind, LINK, NODE, TOPOLOGY};
+
+/// `${NAME}` may stand for any value.
+const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-.*)?\}";
+
+/// The schema of both forms of a file, draft 2020-12.
+pub fn schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ilp-connector",
+        "description": "A node file, or (with nodes) a topology file of ilp-connector.",
+        "type": "object",
+        "if": { "anyOf": [{ "required": ["nodes"] }, { "required": ["links"] }] },
+        "then": { "$ref": "#/$defs/topologyFile" },
+        "else": { "$ref": "#/$defs/nodeFile" },
+        "$defs": {
+            // The id may come from the environment.
+            "nodeFile": object(NODE.iter(), &[]),
+            "topologyFile": topology(),
+        },
+    })
+}
+
+fn topology() -> Value {
+    let mut file = object(TOPOLOGY.iter(), &["nodes"]);
+    let lists = [
+        ("nodes", object(keys::topology_node_names(), &["id"])),
+        ("links", object(LINK.iter(), &["from", "to", "secret"])),
+    ];
+    for (name, items) in lists {
+        if let Some(list) = file.pointer_mut(&format!("/properties/{name}/items")) {
+            *list = items;
+        }
+    }
+    if let Some(defaults) = file.pointer_mut("/properties/defaults") {
+        let about = defaults.get("description").cloned();
+        *defaults = object(keys::defaults_names(), &[]);
+        if let (Some(object), Some(about)) = (defaults.as_object_mut(), about) {
+            object.insert("description".into(), about);
+        }
+    }
+    file
+}
+
+/// A mapping with exactly these keys.
+fn object(keys: impl Iterator<Item = &'static Key>, required: &[&str]) -> Value {
+    let properties: Map<String, Value> =
+        keys.map(|key| (key.name.to_owned(), property(key))).collect();
+    json!({
+        // Null is a mapping without a key.
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn property(key: &Key) -> Value {
+    let mut schema = kind(key.kind);
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("description".into(), key.about.into());
+        if let Some(default) = key.default {
+            let number = default.parse::<u64>().map(Value::from);
+            let value = number.or_else(|_| default.parse::<bool>().map(Value::from));
+            object.insert("default".into(), value.unwrap_or_else(|_| default.into()));
+        }
+    }
+    schema
+}
+
+/// A number, or a text that is one: from a variable, or above what editors can count.
+fn number(schema: Value) -> Value {
+    json!({ "anyOf": [schema, text(r"^-?[0-9]+$")] })
+}
+
+/// A text of a form, or with a variable in it.
+fn text(pattern: &str) -> Value {
+    json!({ "type": ["string", "number"], "pattern": format!("{pattern}|{VARIABLE}") })
+}
+
+fn kind(kind: Kind) -> Value {
+    let anything = || json!({ "type": ["string", "number"], "minLength": 1 });
+    match kind {
+        Kind::Id => text("^[A-Za-z0-9_~-]{1,64}$"),
+        Kind::Segment => text("^[A-Za-z0-9_~-]{1,64}$"),
+        Kind::Text | Kind::Secret | Kind::File | Kind::Host | Kind::LogLevel => anything(),
+        Kind::Bool => json!({ "anyOf": [{ "type": "boolean" }, text("^(true|false)$")] }),
+        Kind::Integer(min, max) | Kind::Millis(min, max) => {
+            number(json!({ "type": "integer", "minimum": min, "maximum": max }))
+        }
+        Kind::Port => number(json!({ "type": "integer", "minimum": 0, "maximum": 65_535 })),
+        Kind::Amount => number(json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX })),
+        Kind::Balance => number(json!({ "type": "integer" })),
+        Kind::Priority => {
+            number(json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX }))
+        }
+        Kind::Rate => json!({ "anyOf": [
+            { "type": "number", "exclusiveMinimum": 0 },
+            text(r"^[0-9]{1,18}(\.[0-9]{1,18})?$"),
+        ] }),
+        Kind::Url => text(r"^([Bb][Tt][Pp]\+)?[Ww][Ss][Ss]?://.+"),
+        Kind::Address => text(r"^(g|private|example|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)+$"),
+        Kind::Prefix => {
+            text(r"^$|^(g|private|example|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)*\.?$")
+        }
+        Kind::AssetCode => text("^[A-Za-z0-9_.-]{1,32}$"),
+        Kind::Choice(words) => text(&format!("^({})$", words.join("|"))),
+        Kind::Map(keys) => object(keys.iter(), &[]),
+        Kind::List(keys) => {
+            let required: Vec<&str> = keys
+                .iter()
+                .filter(|key| key.about.ends_with(REQUIRED))
+                .map(|key| key.name)
+                .collect();
+            json!({ "type": ["array", "null"], "items": object(keys.iter(), &required) })
+        }
+        Kind::Defaults => json!({}),
+    }
+}
+
+/// How the table says that a key cannot be left out.
+const REQUIRED: &str = " Required.";
