@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::watch;
@@ -15,6 +16,7 @@ use super::backoff::Backoff;
 use super::context::BtpContext;
 use super::driver::Driver;
 use super::ended::{Ended, GOING_AWAY};
+use super::events::PeerStatus;
 use super::handshake::{AuthAnswer, auth_message, read_auth_answer};
 use super::session::Session;
 use super::socket::{Data, Socket};
@@ -94,7 +96,7 @@ pub enum DialError {
     },
     /// Resolving and connecting took too long.
     #[error("no connection within {0:?}")]
-    ConnectTimeout(std::time::Duration),
+    ConnectTimeout(Duration),
     /// We cannot do TLS at all.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -109,7 +111,7 @@ pub enum DialError {
     Upgrade(#[from] UpgradeError),
     /// It did not answer our authentication.
     #[error("no answer to the authentication within {0:?}")]
-    AuthTimeout(std::time::Duration),
+    AuthTimeout(Duration),
     /// It closed without an answer.
     #[error("the peer did not answer the authentication: {0}")]
     Ended(Ended),
@@ -131,6 +133,11 @@ impl BtpClient {
     /// Dials, and dials again, until it is stopped.
     pub async fn run(mut self) {
         let status = self.context.peers.status(&self.dial.peer);
+        self.run_until_stopped(&status).await;
+        status.dials_no_more();
+    }
+
+    async fn run_until_stopped(&mut self, status: &PeerStatus) {
         let target = self.dial.url.to_string();
         let mut backoff = Backoff::new(self.context.settings.retry_unit);
         loop {
@@ -192,7 +199,7 @@ async fn connect(dial: &Dial, context: &Arc<BtpContext>) -> Result<Driver, DialE
     let account = context.connector.account(dial.peer.as_str()).ok_or(DialError::NoAccount)?;
     let settings = &context.settings;
     let url = &dial.url;
-    let connected = timeout(settings.connect_timeout, reach(url)).await;
+    let connected = timeout(settings.connect_timeout, reach(url, settings.connect_timeout)).await;
     let (stream, remote) =
         connected.map_err(|_| DialError::ConnectTimeout(settings.connect_timeout))??;
     // Frames are gathered by us, not by the kernel. Failing costs only latency.
@@ -234,8 +241,9 @@ async fn connect(dial: &Dial, context: &Arc<BtpContext>) -> Result<Driver, DialE
     }
 }
 
-/// Resolves the host and connects to the first of its addresses that answers, sharing the time out between them.
-async fn reach(url: &BtpUrl) -> Result<(TcpStream, SocketAddr), DialError> {
+/// Resolves the host and connects to the first of its addresses that answers. They share the time, so that one that
+/// swallows packets does not use it up for all.
+async fn reach(url: &BtpUrl, time: Duration) -> Result<(TcpStream, SocketAddr), DialError> {
     let port = url.port();
     let unresolved = |source| DialError::Resolve { host: url.host().to_string(), source };
     let addresses: Vec<SocketAddr> = match url.host() {
@@ -243,12 +251,15 @@ async fn reach(url: &BtpUrl) -> Result<(TcpStream, SocketAddr), DialError> {
         Host::Ipv6(address) => vec![(address, port).into()],
         Host::Domain(name) => lookup_host((name, port)).await.map_err(unresolved)?.collect(),
     };
+    let share = time / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let mut failed = unresolved(io::ErrorKind::NotFound.into());
     for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok((stream, address)),
-            Err(source) => failed = DialError::Connect { address, source },
-        }
+        let source = match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok((stream, address)),
+            Ok(Err(source)) => source,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        failed = DialError::Connect { address, source };
     }
     Err(failed)
 }

@@ -294,6 +294,15 @@ impl PeerStatus {
         }
     }
 
+    /// Nobody tries to reach the peer any more: it may still come to us.
+    pub(super) fn dials_no_more(&self) {
+        let mut inner = self.inner.lock();
+        if inner.sessions == 0 && inner.state != PeerState::Suspended {
+            inner.last_error = None;
+            inner.go(PeerState::Waiting);
+        }
+    }
+
     /// A session was authenticated.
     pub(super) fn session_up(&self, side: &'static str, remote: &str) {
         let mut inner = self.inner.lock();
@@ -384,8 +393,9 @@ mod tests {
         Up,
         Down,
         Suspend(bool),
+        Stop,
     }
-    use Step::{Attempt, Down, Exhausted, Failed, Refused, Suspend, Up};
+    use Step::{Attempt, Down, Exhausted, Failed, Refused, Stop, Suspend, Up};
 
     /// Each step with the state after it and the event that it causes.
     fn check(story: &[(Step, PeerState, &str)]) {
@@ -401,6 +411,7 @@ mod tests {
                 Up => status.session_up("dialled", "b"),
                 Down => status.session_down("dialled", &Ended::Broken("reset".to_owned())),
                 Suspend(suspended) => status.suspend(*suspended),
+                Stop => status.dials_no_more(),
             }
             assert_eq!(status.snapshot().state, *state, "step {index}");
             let told = match events.try_recv() {
@@ -462,6 +473,20 @@ mod tests {
             (Up, PeerState::Connected, ""),
             (Down, PeerState::Connected, ""),
             (Down, PeerState::Disconnected, "disconnected"),
+        ]);
+    }
+
+    #[test]
+    fn a_peer_that_is_no_longer_dialled_is_waited_for() {
+        check(&[
+            (Attempt, PeerState::Connecting, "connecting"),
+            (Failed, PeerState::Connecting, ""),
+            (Stop, PeerState::Waiting, ""),
+            (Up, PeerState::Connected, "connected"),
+            (Stop, PeerState::Connected, ""),
+            (Suspend(true), PeerState::Suspended, ""),
+            (Down, PeerState::Suspended, "disconnected"),
+            (Stop, PeerState::Suspended, ""),
         ]);
     }
 

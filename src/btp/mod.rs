@@ -16,6 +16,8 @@ mod events;
 mod handshake;
 mod incoming;
 mod keepalive;
+#[cfg(any(test, fuzzing))]
+pub mod model;
 mod server;
 mod session;
 mod settings;

@@ -88,7 +88,10 @@ impl Session {
             Incoming::Answer { request_id, answer } => {
                 turn.answer(&self.account, request_id, answer);
             }
-            Incoming::Nothing { request_id } => self.acknowledge(request_id),
+            Incoming::Nothing { request_id } => {
+                tracing::trace!(peer = %self.account.id(), %request_id, "a message without a packet");
+                self.acknowledge(request_id);
+            }
             Incoming::Refused { request_id, why } => {
                 self.status.mistake(Mistake::Refused, why, now.mono);
                 let frame = refusal(request_id, why, now.wall);

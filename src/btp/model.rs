@@ -1,0 +1,464 @@
+//! Sessions driven by operations that are derived from bytes: what a fuzzer and a property test run.
+//!
+//! Three peers log in, send frames good and bad, answer or not, lose their sessions and come back, while time passes.
+//! What must hold, whatever happens in whatever order: nothing panics; everything that is sent is a BTP frame; every
+//! request that could be read gets exactly one answer with its id, unless its account had no session left to take it;
+//! what is no request gets none; a login without the right token opens nothing; nothing stays in flight or held.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::context::BtpContext;
+use super::directory::{Directory, Login};
+use super::handshake::{FirstFrame, read_first_frame};
+use super::session::Session;
+use super::settings::BtpSettings;
+use super::token::Token;
+use crate::account::{AccountSettings, Limits, Relation};
+use crate::connector::{Connector, ConnectorSettings, Timing};
+use crate::link::{Masking, Outbox, Side};
+use crate::local::PingSettings;
+use crate::routing::{HashSeed, Route, RouteOrigin};
+use crate::wire::btp::{
+    Body, Entry, Frame, FrameKind, RequestId, put_auth, put_empty_response, put_frame,
+};
+use crate::wire::ilp::{Fulfill, Packet, Prepare};
+use crate::wire::{Address, Amount, Fulfillment, Scheme};
+
+const NAMES: [&str; 3] = ["alice", "bob", "carol"];
+const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
+
+/// How often what happened, so that a test can see that everything does happen.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Happened {
+    /// Prepares that came as far as the next peer.
+    pub forwarded: u64,
+    /// Those that were fulfilled, and the fulfillment read.
+    pub fulfilled: u64,
+    /// Requests that were answered by a Reject.
+    pub rejected: u64,
+    /// Requests that were answered by a BTP ERROR.
+    pub refused: u64,
+    /// Frames that nobody could read.
+    pub unreadable: u64,
+    /// Logins that were let in.
+    pub logins: u64,
+    /// Answers that no session was left for.
+    pub dropped: u64,
+}
+
+/// Runs the operations that `input` spells.
+pub fn run(input: &[u8]) -> Happened {
+    let mut world = World::new();
+    let mut script = Script(input);
+    // Bounded by the input: every operation takes at least one byte.
+    while !script.0.is_empty() {
+        world.step(&mut script);
+    }
+    world.check_at_rest()
+}
+
+/// Bytes that are read as decisions. At its end it goes on with zeros.
+struct Script<'a>(&'a [u8]);
+
+impl<'a> Script<'a> {
+    fn byte(&mut self) -> u8 {
+        let (first, rest) =
+            self.0.split_first().map_or((0, self.0), |(first, rest)| (*first, rest));
+        self.0 = rest;
+        first
+    }
+
+    fn who(&mut self) -> usize {
+        usize::from(self.byte()) % NAMES.len()
+    }
+
+    fn bytes(&mut self) -> &'a [u8] {
+        let length = usize::from(self.byte()).min(self.0.len());
+        let (taken, rest) = self.0.split_at(length);
+        self.0 = rest;
+        taken
+    }
+}
+
+struct World {
+    context: Arc<BtpContext>,
+    directory: Directory,
+    sessions: [Option<Open>; 3],
+    /// Prepares that a peer has read and not answered.
+    pending: [Vec<u32>; 3],
+    /// Requests by their peer and id, less the answers that came.
+    unanswered: HashMap<(usize, u32), i64>,
+    happened: Happened,
+}
+
+struct Open {
+    session: Session,
+    outbox: Arc<Outbox>,
+}
+
+impl World {
+    fn new() -> Self {
+        let limits =
+            Limits { max_packets_in_flight: 8, outbox_bytes_max: 2000, ..Limits::default() };
+        let accounts = NAMES.map(|name| AccountSettings {
+            limits: limits.clone(),
+            ..AccountSettings::new(name.parse().unwrap(), Relation::Peer)
+        });
+        let routes = NAMES.map(|name| Route {
+            prefix: format!("test.{name}").parse().unwrap(),
+            next_hop: name.parse().unwrap(),
+            priority: 0,
+            origin: RouteOrigin::Configured,
+        });
+        let settings = ConnectorSettings {
+            node_id: "node".parse().unwrap(),
+            address: Some("test.node".parse().unwrap()),
+            scheme: Scheme::Test,
+            accounts: accounts.to_vec(),
+            routes: routes.to_vec(),
+            rates: Vec::new(),
+            timing: Timing::default(),
+            ping: PingSettings::default(),
+        };
+        let connector = Connector::new(settings, HashSeed::Fixed(1)).unwrap();
+        let context = BtpContext::new(connector, Clock::manual(), BtpSettings::default()).unwrap();
+        let logins = NAMES.map(|name| Login {
+            account: name.parse().unwrap(),
+            username: name.to_owned(),
+            token: Some(Token::from(token(name))),
+        });
+        let mut world = Self {
+            context,
+            directory: Directory::new(logins).unwrap(),
+            sessions: [None, None, None],
+            pending: [Vec::new(), Vec::new(), Vec::new()],
+            unanswered: HashMap::new(),
+            happened: Happened::default(),
+        };
+        (0..NAMES.len()).for_each(|who| world.connect(who));
+        world
+    }
+
+    fn step(&mut self, script: &mut Script<'_>) {
+        match script.byte() % 12 {
+            0 | 1 => {
+                let (who, to, id) = (script.who(), script.who(), script.byte());
+                let frame = ask(id, &self.payment(to, script.byte()));
+                self.send(who, &frame);
+            }
+            2 | 3 => {
+                let (who, which, how) = (script.who(), script.byte(), script.byte());
+                self.answer(who, which, how);
+            }
+            4 => {
+                let who = script.who();
+                self.read(who);
+            }
+            5 => {
+                let who = script.who();
+                self.send(who, script.bytes());
+            }
+            6 => {
+                // A good frame with one byte changed, or cut short.
+                let (who, to, id) = (script.who(), script.who(), script.byte());
+                let mut frame = ask(id, &self.payment(to, script.byte()));
+                let at = usize::from(script.byte()) % frame.len();
+                match script.byte() {
+                    0 => frame.truncate(at),
+                    flip => frame[at] ^= flip,
+                }
+                self.send(who, &frame);
+            }
+            7 => {
+                let who = script.who();
+                self.lose(who);
+                if script.byte().is_multiple_of(2) {
+                    self.connect(who);
+                }
+            }
+            8 => {
+                self.context.clock.pass(Duration::from_millis(u64::from(script.byte()) * 20));
+                self.context.connector.sweep(self.context.clock.now());
+            }
+            9 => {
+                let (who, frame) = (script.who(), odd_request(script.byte(), script.byte()));
+                self.send(who, &frame);
+            }
+            10 => (0..NAMES.len()).for_each(|who| self.read(who)),
+            _ => self.log_in(script),
+        }
+    }
+
+    fn payment(&self, to: usize, variant: u8) -> Vec<u8> {
+        // Mostly to a peer; sometimes to the node itself, to nobody, or to what is never forwarded.
+        let destination = match variant % 16 {
+            0 => "test.node".to_owned(),
+            1 => "test.nobody".to_owned(),
+            2 => "peer.config".to_owned(),
+            _ => format!("test.{}.{variant}", NAMES[to]),
+        };
+        let destination: Address = destination.parse().unwrap();
+        let hold = Duration::from_millis(1500 + u64::from(variant) * 40);
+        let prepare = Prepare {
+            amount: Amount(variant.into()),
+            expires_at: self.context.clock.now().wall.saturating_add(hold),
+            condition: PREIMAGE.condition(),
+            destination: destination.view(),
+            data: &[],
+        };
+        encoded(&Packet::Prepare(prepare))
+    }
+
+    /// One message from a peer, as the driver would hand it on.
+    fn send(&mut self, who: usize, frame: &[u8]) {
+        let Some(open) = &mut self.sessions[who] else { return };
+        if let Ok(Frame { request_id, body: Body::Message | Body::Transfer { .. }, .. }) =
+            Frame::parse(frame)
+        {
+            *self.unanswered.entry((who, request_id.0)).or_default() += 1;
+        }
+        let now = self.context.clock.now();
+        let turn = self.context.connector.turn(now);
+        let verdict = open.session.binary(frame, &turn, now);
+        drop(turn);
+        if verdict.is_err() || open.outbox.close_asked().is_some() {
+            self.lose(who);
+        }
+    }
+
+    fn answer(&mut self, who: usize, which: u8, how: u8) {
+        let pending = &mut self.pending[who];
+        if pending.is_empty() {
+            return;
+        }
+        let index = usize::from(which) % pending.len();
+        let id = if how % 8 == 7 { pending[index] } else { pending.swap_remove(index) };
+        let fulfill = Fulfill { fulfillment: PREIMAGE, data: &[] };
+        let fulfill = encoded(&Packet::Fulfill(fulfill));
+        let mut frame = Vec::new();
+        match how % 8 {
+            0 => put_empty_response(RequestId(id), &mut frame),
+            1 => frame = response(id, &[0x0d]),
+            2 => frame = response(id, &self.payment(who, how)),
+            _ => frame = response(id, &fulfill),
+        }
+        self.send(who, &frame);
+    }
+
+    /// Reads what a peer was sent, and checks it.
+    fn read(&mut self, who: usize) {
+        let Some(open) = &self.sessions[who] else { return };
+        let mut bytes = Vec::new();
+        let write = |chunk: &[u8]| {
+            bytes.extend_from_slice(chunk);
+            Poll::Ready(Ok(chunk.len()))
+        };
+        assert!(open.outbox.write_to(write, &mut 0).is_ready());
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let (frame, behind) = split(rest);
+            rest = behind;
+            let frame = Frame::parse(frame).expect("we send BTP frames");
+            let id = frame.request_id.0;
+            match frame.body.kind() {
+                FrameKind::Message => {
+                    let packet = Packet::parse(frame.ilp().expect("our requests are packets"));
+                    assert!(matches!(packet, Ok(Packet::Prepare(_))));
+                    self.pending[who].push(id);
+                    self.happened.forwarded += 1;
+                }
+                FrameKind::Response | FrameKind::Error => {
+                    let left = self.unanswered.get_mut(&(who, id)).expect("nobody asked");
+                    *left -= 1;
+                    assert!(*left >= 0, "{} got two answers to {id}", NAMES[who]);
+                    match frame.ilp().map(|packet| Packet::parse(packet).expect("we send packets"))
+                    {
+                        Some(Packet::Fulfill(_)) => self.happened.fulfilled += 1,
+                        Some(Packet::Reject(_)) => self.happened.rejected += 1,
+                        Some(Packet::Prepare(_)) => panic!("an answer is no Prepare"),
+                        None => {
+                            let error = frame.body.kind() == FrameKind::Error;
+                            self.happened.refused += u64::from(error);
+                        }
+                    }
+                }
+                FrameKind::Transfer => panic!("we never send a TRANSFER"),
+            }
+        }
+    }
+
+    fn lose(&mut self, who: usize) {
+        // What was written before is not lost.
+        self.read(who);
+        self.sessions[who] = None;
+    }
+
+    /// A session begins; one that was there is replaced by it.
+    fn connect(&mut self, who: usize) {
+        self.read(who);
+        let account = self.context.connector.account(NAMES[who]).unwrap();
+        let outbox = Outbox::new(Masking::Server, account.outbox_bytes_max());
+        let context = Arc::clone(&self.context);
+        let session = Session::open(context, account, Side::Accepted, Arc::clone(&outbox), "model");
+        self.sessions[who] = Some(Open { session, outbox });
+    }
+
+    /// A first frame, which may be anything.
+    fn log_in(&mut self, script: &mut Script<'_>) {
+        let who = script.who();
+        let mut frame = Vec::new();
+        put_auth(RequestId(0), Some(NAMES[script.who()]), &token(NAMES[who]), &mut frame);
+        match script.byte() % 4 {
+            0 => frame = script.bytes().to_vec(),
+            1 => {
+                let at = usize::from(script.byte()) % frame.len();
+                frame[at] ^= script.byte();
+            }
+            _ => {}
+        }
+        let verdict = read_first_frame(&frame, "/accounts/bob/ilp/btp", &self.directory);
+        if let FirstFrame::Accepted { account, .. } = verdict {
+            let who = NAMES.iter().position(|name| *name == account.as_str()).unwrap();
+            let secret = token(NAMES[who]);
+            assert!(
+                frame.windows(secret.len()).any(|window| window == secret.as_bytes()),
+                "{account} came in without its token"
+            );
+            self.connect(who);
+            self.happened.logins += 1;
+        }
+    }
+
+    fn check_at_rest(mut self) -> Happened {
+        self.context.clock.pass(Duration::from_secs(120));
+        self.context.connector.sweep(self.context.clock.now());
+        let report = self.context.connector.report();
+        for (who, name) in NAMES.iter().enumerate() {
+            self.read(who);
+            let account = report.accounts.iter().find(|a| a.settings.id.as_str() == *name).unwrap();
+            assert_eq!((account.in_flight_from, account.in_flight_to), (0, 0), "{name}");
+            assert_eq!((account.held_in, account.held_out), (0, 0), "{name}");
+            let unanswered: i64 = self
+                .unanswered
+                .iter()
+                .filter(|((asker, _), _)| *asker == who)
+                .map(|(_, left)| left)
+                .sum();
+            assert_eq!(
+                u64::try_from(unanswered).unwrap(),
+                account.stats.dropped_answers,
+                "{name}: requests without an answer"
+            );
+            self.happened.dropped += account.stats.dropped_answers;
+            let status = self.context.peers.status(&account.settings.id).snapshot();
+            self.happened.unreadable += status.counts.unreadable_frames;
+        }
+        let total: i128 = report.accounts.iter().map(|account| account.balance).sum();
+        assert_eq!(total, 0, "money was made or lost");
+        self.happened
+    }
+}
+
+fn token(name: &str) -> String {
+    format!("token of {name}")
+}
+
+fn ask(id: u8, packet: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let entries = [Entry::octets("ilp", packet)];
+    put_frame(RequestId(id.into()), &Body::Message, &entries, &mut frame);
+    frame
+}
+
+/// A request that is no Prepare.
+fn odd_request(id: u8, which: u8) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let id = RequestId(id.into());
+    let balance = Entry::octets("balance", b"{}");
+    match which % 4 {
+        0 => put_frame(id, &Body::Transfer { amount: Amount(1) }, &[], &mut frame),
+        1 => put_frame(id, &Body::Message, &[balance, balance], &mut frame),
+        2 => put_frame(id, &Body::Message, &[Entry::octets("ilp", &[0x0e, 0])], &mut frame),
+        _ => put_frame(id, &Body::Message, &[balance], &mut frame),
+    }
+    frame
+}
+
+fn response(id: u32, packet: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    put_frame(RequestId(id), &Body::Response, &[Entry::octets("ilp", packet)], &mut frame);
+    frame
+}
+
+fn encoded(packet: &Packet<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    packet.encode(&mut bytes);
+    bytes
+}
+
+/// The payload of one unmasked WebSocket frame, and what is behind it.
+fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
+    assert_eq!(bytes[0], 0x82, "a whole binary message");
+    let (length, at) = match bytes[1] {
+        126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
+        short if short < 126 => (usize::from(short), 2),
+        other => panic!("length {other}"),
+    };
+    (&bytes[at..at + length], &bytes[at + length..])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::{Happened, run};
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+        #[test]
+        fn whatever_peers_do_every_request_has_its_answer(
+            input in prop::collection::vec(any::<u8>(), 0..1500),
+        ) {
+            run(&input);
+        }
+    }
+
+    /// The property must not hold for want of events.
+    #[test]
+    fn everything_happens() {
+        let mut random = StdRng::seed_from_u64(1);
+        let mut sum = Happened::default();
+        for _ in 0..50 {
+            let mut input = [0; 1500];
+            random.fill_bytes(&mut input);
+            let happened = run(&input);
+            sum.forwarded += happened.forwarded;
+            sum.fulfilled += happened.fulfilled;
+            sum.rejected += happened.rejected;
+            sum.refused += happened.refused;
+            sum.unreadable += happened.unreadable;
+            sum.logins += happened.logins;
+            sum.dropped += happened.dropped;
+        }
+        let Happened { forwarded, fulfilled, rejected, refused, unreadable, logins, dropped } = sum;
+        for (count, what) in [
+            (forwarded, "forwarded"),
+            (fulfilled, "fulfilled"),
+            (rejected, "rejected"),
+            (refused, "refused"),
+            (unreadable, "unreadable"),
+            (logins, "logins"),
+            (dropped, "dropped"),
+        ] {
+            assert!(count >= 10, "{what}: {count} in {sum:?}");
+        }
+    }
+}
