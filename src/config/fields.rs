@@ -66,11 +66,16 @@ pub(super) fn check_names(
         if known.clone().any(|key| key.name == &*name.text) {
             continue;
         }
-        let mut place = path.key(&name.text, &value.at).place();
+        let help = meant(&name.text, known.clone());
+        // A key without a value that is near to none may be a value that stands where a key should, even a secret.
+        let lone = value.is_null() && !help.starts_with("did you mean");
+        let shown = if lone { MASK } else { &name.text };
+        let mut place = path.key(shown, &value.at).place();
         if value.at.more.as_ref().is_none_or(|more| more.place.is_none()) {
             place.line = Some(name.line);
         }
-        report.problem(place, None, "unknown key", meant(&name.text, known.clone()));
+        let what = if lone { "a key without a value, and unknown" } else { "unknown key" };
+        report.problem(place, None, what, help);
     }
 }
 
@@ -86,7 +91,7 @@ pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static Key> + Clon
     match synonym.or_else(|| show::nearest(name, names.clone())) {
         Some(name) => format!("did you mean {name}?"),
         None => match keys::of_what(name) {
-            Some(owner) => format!("{name} is a key of {owner}; known here: {}", show::list(names)),
+            Some(owner) => format!("it is a key of {owner}; known here: {}", show::list(names)),
             None => format!("known here: {}", show::list(names)),
         },
     }
@@ -160,8 +165,11 @@ impl<'a> Fields<'a> {
 
     fn shown(&self, name: &str, value: &Value) -> Option<String> {
         let text = value.as_text()?;
-        let secret = self.kind(name) == Kind::Secret;
-        Some(if secret && !text.is_empty() { MASK.to_owned() } else { show::text(text) })
+        Some(match self.kind(name) {
+            Kind::Secret if !text.is_empty() => MASK.to_owned(),
+            Kind::Url => show::url(text),
+            _ => show::text(text),
+        })
     }
 
     /// The value of a key, or its default. `None`: there is neither, or a problem was reported.

@@ -43,7 +43,8 @@ pub(super) fn read(
         scale: scale.unwrap_or(Asset::default().scale),
     };
     let node = peers::Node { id: node_id.as_ref().map(|id| id.as_str()), asset: asset.clone() };
-    let peers = peers::read(&node, fields, report);
+    let mut peers = peers::read(&node, fields, report);
+    let asset = peers::adopt_from_parent(asset, asset_unset, &mut peers);
     let routes = routes::read(&peers, fields, report);
     let rates = routes::rates(fields, report);
 

@@ -137,6 +137,28 @@ fn limits(fields: Fields<'_>, report: &mut Report) -> Option<Limits> {
     })
 }
 
+/// What is set for the parent's account goes for every account that nobody set anything for (D12). What the parent then
+/// tells at run time must match it.
+pub(super) fn adopt_from_parent(asset: Asset, unset: Unset, peers: &mut [PeerConfig]) -> Asset {
+    let parent = peers.iter().find(|peer| peer.account.relation == Relation::Parent);
+    let Some(told) = parent.map(|parent| parent.account.asset.clone()) else { return asset };
+    let adopt = |asset: &mut Asset, code: bool, scale: bool| {
+        if code {
+            asset.code = told.code.clone();
+        }
+        if scale {
+            asset.scale = told.scale;
+        }
+    };
+    for peer in peers {
+        let open = peer.asset_of_node;
+        adopt(&mut peer.account.asset, unset.code && open.code, unset.scale && open.scale);
+    }
+    let mut asset = asset;
+    adopt(&mut asset, unset.code, unset.scale);
+    asset
+}
+
 /// A path as it is meant: relative to the configuration file.
 pub(super) fn absolute(path: PathBuf, directory: Option<&FilePath>) -> PathBuf {
     directory.map_or(path.clone(), |directory| directory.join(path))

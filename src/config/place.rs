@@ -138,16 +138,17 @@ impl<'a> Path<'a> {
 
 static NOWHERE: At = At { line: 0, more: None };
 
-/// Appends `.key`, or `key` at the start.
+/// Appends `.key`, or `key` at the start; of what is no name only the beginning.
 pub(super) fn push_key(out: &mut String, key: &str) {
     if !out.is_empty() {
         out.push('.');
     }
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '<');
-    if !key.is_empty() && key.chars().all(plain) {
-        out.push_str(key);
-    } else {
-        out.push_str(&super::show::quoted(key));
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '<' | '*');
+    let name = key.split(|c| !plain(c)).next().unwrap_or_default();
+    out.push_str(name);
+    // `authToken hunter2`: a colon is missing, and what follows may be a secret.
+    if name.len() < key.len() || key.is_empty() {
+        out.push('…');
     }
 }
 
@@ -250,7 +251,7 @@ mod tests {
         check(root, "", Some(1));
         check(item, "routes[2]", Some(7));
         check(hop, "routes[2].nextHop", Some(7));
-        check(odd, "routes[2].\"a.b c\"", Some(7));
+        check(odd, "routes[2].a…", Some(7));
 
         let moved = At::moved(9, Origin::File, Some("links[0].secret".into()));
         check(item.key("authToken", &moved), "links[0].secret", Some(9));

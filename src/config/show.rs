@@ -6,6 +6,9 @@ use super::value::{Data, Map, Value};
 /// Characters of a value that a message shows.
 const SHOWN_MAX: usize = 60;
 
+/// Digits that can be meant as a port.
+const SHOWN_PORT: usize = 6;
+
 /// A text in quotes, escaped and shortened.
 pub(super) fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_MAX).collect();
@@ -22,6 +25,12 @@ pub(super) fn text(text: &str) -> String {
     if matches!(text, "true" | "false") || (short && text.chars().all(number)) {
         return text.to_owned();
     }
+    // A line that lost its colon is read as part of the value above it: `peer authToken hunter2`.
+    if let Some((first, rest)) = text.split_once(char::is_whitespace)
+        && sounds_secret(rest)
+    {
+        return quoted(&format!("{} …", without_credentials(first)));
+    }
     quoted(&without_credentials(text))
 }
 
@@ -33,6 +42,21 @@ fn without_credentials(text: &str) -> String {
             Some((scheme, _)) => format!("{scheme}//{MASK}@{host}"),
             None => format!("{MASK}@{host}"),
         },
+    }
+}
+
+/// What was to be a URL. Whatever could be a token is masked, also where the `@` behind it is missing.
+pub(super) fn url(text: &str) -> String {
+    let masked = without_credentials(text);
+    let (scheme, rest) = masked.split_once("//").unwrap_or(("", &masked));
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let port = authority.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
+    if port.bytes().all(|byte| byte.is_ascii_digit()) && port.len() <= SHOWN_PORT {
+        return quoted(&masked);
+    }
+    match scheme {
+        "" => MASK.to_owned(),
+        scheme => quoted(&format!("{scheme}//{MASK}")),
     }
 }
 
@@ -153,7 +177,21 @@ mod tests {
         check("ws://a:S3CRET@b:1", "\"ws://***@b:1\"");
         check("ws//a:S3@CRET@b:1", "\"ws//***@b:1\"");
         check("a:S3CRET@b:1", "\"***@b:1\"");
+        check("peer authToken S3CRET", "\"peer …\"");
         check(&"x".repeat(61), &format!("\"{}…\"", "x".repeat(60)));
+    }
+
+    #[test]
+    fn urls_hold_no_token() {
+        let check = |given: &str, expected: &str| assert_eq!(url(given), expected);
+        check("http://b:3000/x", "\"http://b:3000/x\"");
+        check("http//u:S3CRET@b:3000", "\"http//***@b:3000\"");
+        check("b:70000", "\"b:70000\"");
+        check("ws://u:S3CRET#b", "\"ws://***\"");
+        check("ws:u:S3CRET", "***");
+        check("ws://b:123456789", "\"ws://***\"");
+        check("ws://[::1", "\"ws://[::1\"");
+        check("", "\"\"");
     }
 
     #[test]

@@ -208,9 +208,10 @@ impl<'r> Builder<'r> {
 
     fn check_tag(&mut self, tag: Option<&Tag>, line: usize) -> Result<(), Stopped> {
         match tag {
+            // Not shown: it may be a secret that starts with an exclamation mark.
             Some(tag) if !tag.is_yaml_core_schema() && !tag.suffix.is_empty() => self.stop(
                 line,
-                &format!("the tag {}{} has no meaning here", tag.handle, tag.suffix),
+                "a tag (!...) has no meaning here",
                 "remove it; a text that starts with ! must be in quotes",
             ),
             _ => Ok(()),

@@ -5,13 +5,27 @@ use std::path::PathBuf;
 
 use crate::config::{Source, check};
 
-struct Case {
-    name: String,
-    source: Source,
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) source: Source,
     setup: String,
-    file: Option<String>,
-    expected: String,
+    pub(super) file: Option<String>,
+    pub(super) expected: String,
 }
+
+/// Every case there is.
+pub(super) fn all() -> Vec<Case> {
+    FILES.iter().flat_map(|(_, text)| cases(text)).collect()
+}
+
+const FILES: &[(&str, &str)] = &[
+    ("yaml.txt", include_str!("yaml.txt")),
+    ("values.txt", include_str!("values.txt")),
+    ("peers.txt", include_str!("peers.txt")),
+    ("routes.txt", include_str!("routes.txt")),
+    ("environment.txt", include_str!("environment.txt")),
+    ("topology.txt", include_str!("topology.txt")),
+];
 
 fn cases(text: &str) -> Vec<Case> {
     let mut found = Vec::new();
@@ -99,31 +113,8 @@ fn run(name: &str, text: &str) {
 }
 
 #[test]
-fn yaml() {
-    run("yaml.txt", include_str!("yaml.txt"));
-}
-
-#[test]
-fn values() {
-    run("values.txt", include_str!("values.txt"));
-}
-
-#[test]
-fn peers() {
-    run("peers.txt", include_str!("peers.txt"));
-}
-
-#[test]
-fn routes() {
-    run("routes.txt", include_str!("routes.txt"));
-}
-
-#[test]
-fn environment() {
-    run("environment.txt", include_str!("environment.txt"));
-}
-
-#[test]
-fn topology() {
-    run("topology.txt", include_str!("topology.txt"));
+fn every_case_says_what_is_expected() {
+    for (name, text) in FILES {
+        run(name, text);
+    }
 }

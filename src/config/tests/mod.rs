@@ -6,6 +6,11 @@
 //! commit it.
 
 mod cases;
+mod docs;
+mod examples;
+mod files;
+mod meaning;
+mod schema;
 
 use crate::config::{Content, Loaded, NodeConfig, Source, load_content};
 

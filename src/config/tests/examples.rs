@@ -1,0 +1,81 @@
+//! The shipped files: all of them are right, and mean what they are for.
+
+use std::path::{Path, PathBuf};
+
+use crate::account::Relation;
+use crate::config::{Mode, Source, Topology, check};
+
+fn files() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let examples = std::fs::read_dir(root.join("examples")).unwrap();
+    let mut files: Vec<PathBuf> = examples.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.push(root.join("docker/config/config.yaml"));
+    files.sort();
+    assert!(files.len() >= 10, "{files:?}");
+    files
+}
+
+fn source(file: &Path) -> Source {
+    Source { file: Some(file.to_owned()), ..Source::default() }
+}
+
+#[test]
+fn every_file_passes_check() {
+    for file in files() {
+        let checked = check(&source(&file)).unwrap_or_else(|problems| panic!("{problems}"));
+        for warning in checked.warnings {
+            assert!(warning.place.text.ends_with("apiToken"), "{warning}");
+        }
+    }
+}
+
+#[test]
+fn every_node_has_the_account_of_the_tools() {
+    for file in files() {
+        let checked = check(&source(&file)).unwrap();
+        let nodes: Vec<_> = match &checked.topology {
+            None => vec![checked.node.unwrap().config],
+            Some(topology) => {
+                let node = |id: &str| topology.node(id, Mode::Loopback).unwrap().config;
+                topology.node_ids().map(node).collect()
+            }
+        };
+        for node in nodes {
+            let cli = node.peer("cli").unwrap_or_else(|| panic!("{}: no cli", file.display()));
+            assert_eq!(cli.account.relation, Relation::Child);
+            assert!(cli.auth_token.is_some() && !cli.required);
+            // A child whose address and asset its parent gives can be told neither before it is connected.
+            assert_eq!(
+                node.address.is_none(),
+                node.node_id.as_str() == "child",
+                "{}",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_network_runs_on_one_machine() {
+    for file in files() {
+        let Ok(topology) = Topology::load(&source(&file)) else { continue };
+        let warnings = topology.validate(Mode::Loopback).unwrap();
+        assert!(warnings.iter().all(|warning| warning.place.text.ends_with("apiToken")));
+        for (number, id) in topology.node_ids().enumerate() {
+            let node = topology.node(id, Mode::Loopback).unwrap().config;
+            assert_eq!(usize::from(node.server.port), 3000 + number);
+            assert_eq!(usize::from(node.health.port), 8080 + number);
+            assert_eq!(
+                (node.server.host.as_str(), node.health.host.as_str()),
+                ("127.0.0.1", "127.0.0.1")
+            );
+            let others = topology.node_ids().filter(|other| *other != id);
+            for other in others {
+                let address = topology.node(other, Mode::Loopback).unwrap().config.address.unwrap();
+                let covered = node.routes.iter().any(|route| route.prefix.matches(address.view()));
+                assert!(covered, "{}: no route from {id} to {address}", file.display());
+            }
+        }
+    }
+}

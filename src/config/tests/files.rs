@@ -1,0 +1,109 @@
+//! Files that cannot be read, are no text, or are meant to hurt.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::config::{Content, FILE_BYTES_MAX, PROBLEMS_MAX, Source, load, load_content};
+
+fn said_of(bytes: &[u8]) -> String {
+    let content = Content { path: "c.yaml".into(), bytes: bytes.to_vec() };
+    match load_content(&Source::default(), Some(&content)) {
+        Ok(_) => "ok".into(),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+fn said_of_path(path: PathBuf) -> String {
+    let source = Source { file: Some(path), ..Source::default() };
+    load(&source).map(|_| "ok".to_owned()).unwrap_or_else(|problems| problems.to_string())
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_owned();
+    assert_eq!(
+        said_of_path(path.clone()),
+        format!("{}: is a directory; name the file in it", path.display())
+    );
+    let missing = path.join("x.yaml");
+    assert_eq!(
+        said_of_path(missing.clone()),
+        format!(
+            "{}: no such file; name a node file or a topology file, see examples/",
+            missing.display()
+        )
+    );
+    let below = path.join("x.yaml/y");
+    std::fs::write(&missing, "nodeId: a").unwrap();
+    assert!(
+        said_of_path(below.clone()).starts_with(&format!("{}: cannot be read: ", below.display()))
+    );
+    let large = path.join("large.yaml");
+    std::fs::File::create(&large).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
+    assert_eq!(
+        said_of_path(large.clone()),
+        format!("{}: is larger than 256 MiB; split the network, or shorten it", large.display())
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text() {
+    let check = |bytes: &[u8], expected: &str| assert_eq!(said_of(bytes), expected);
+    check(b"nodeId: a\n# \xff\n", "c.yaml:2: not UTF-8; save the file as UTF-8");
+    check(b"\xff\xfen\0", "c.yaml:1: not UTF-8 but UTF-16; save the file as UTF-8");
+    check("\u{feff}nodeId: a\n".as_bytes(), "ok");
+    check(b"nodeId: a\r\nbtpServerPort: 1\r\n", "ok");
+    let control = "not valid YAML: a control character; remove it; texts may hold it escaped, as in \"\\x07\"";
+    check(b"nodeId: a\n\x07: b", &format!("c.yaml:2: {control}"));
+    check(b"nodeId: a\0\nbroken", &format!("c.yaml:1: {control}"));
+}
+
+#[test]
+fn aliases_do_not_multiply_without_bound() {
+    let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for n in 1..12 {
+        let aliases = vec![format!("*a{}", n - 1); 10].join(", ");
+        writeln!(laughs, "a{n}: &a{n} [{aliases}]").unwrap();
+    }
+    let said = said_of(laughs.as_bytes());
+    assert!(said.contains("the aliases of this file repeat too many values"), "{said}");
+}
+
+#[test]
+fn a_million_mistakes_are_not_a_million_lines() {
+    let mut file = "nodeId: a\nroutes:\n".to_owned();
+    for n in 0..20_000 {
+        writeln!(file, "  - {{prefix: test.x{n}, nextHop: nobody}}").unwrap();
+    }
+    let said = said_of(file.as_bytes());
+    assert_eq!(said.lines().count(), PROBLEMS_MAX + 1);
+    assert!(said.ends_with("... and 19500 more"), "{}", said.lines().last().unwrap());
+}
+
+/// Every truncation and many mutations of a file: a report or a configuration, never a panic, never a secret.
+#[test]
+fn broken_files_are_told_and_hide_their_secrets() {
+    const SECRET: &str = "hunter2hunter2";
+    let file = format!(
+        "nodeId: a\napiToken: {SECRET}\npeers:\n  - {{id: b, authToken: \"{SECRET}\", url: 'ws://u:{SECRET}@b'}}\n  \
+         - id: c\n    authToken: &t {SECRET}\nroutes:\n- prefix: test\n  nextHop: [b]\n"
+    );
+    let cuts = (0..file.len()).map(|end| file[..end].to_owned());
+    let swaps = (0..file.len()).flat_map(|at| {
+        let file = &file;
+        ['\t', ':', '-', '"', '{', '[', '\n', '*', '&', '!', '$', '@', '#']
+            .into_iter()
+            .map(move |c| format!("{}{c}{}", &file[..at], &file[at + 1..]))
+    });
+    let mut seen = 0;
+    for text in cuts.chain(swaps) {
+        let said = said_of(text.as_bytes());
+        // A cut or changed secret is another text; what is whole must not be shown.
+        if text.contains(SECRET) && said.contains(SECRET) {
+            panic!("{text}\n---\n{said}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 2000);
+}

@@ -1,0 +1,126 @@
+//! The JSON Schema says the same as the parser about keys and types.
+
+use serde_json::{Value, json};
+
+use crate::config::keys::{self, Key, Kind};
+use crate::config::schema;
+
+/// Why a value does not fit a schema, as far as keys, types and requirements go; forms of texts are left out.
+fn misfit(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return misfit(root, root.pointer(&reference[1..]).expect(reference), value, at);
+    }
+    if let Some(condition) = schema.get("if") {
+        let branch = if misfit(root, condition, value, at).is_none() { "then" } else { "else" };
+        return misfit(root, &schema[branch], value, at);
+    }
+    if let Some(any) = schema["anyOf"].as_array() {
+        let misfits: Vec<_> = any.iter().map(|one| misfit(root, one, value, at)).collect();
+        if misfits.iter().all(Option::is_some) {
+            return misfits.into_iter().next().flatten();
+        }
+    }
+    let name = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let types = match &schema["type"] {
+        Value::Null => vec![name],
+        Value::String(one) => vec![one.as_str()],
+        Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+        other => panic!("type {other}"),
+    };
+    if !types.contains(&name) && !(name == "integer" && types.contains(&"number")) {
+        return Some(format!("{at}: {name} is none of {types:?}"));
+    }
+    for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if value.get(key).is_none_or(Value::is_null) {
+            return Some(format!("{at}: {key} is missing"));
+        }
+    }
+    for (key, inner) in value.as_object().into_iter().flatten() {
+        let place = format!("{at}.{key}");
+        match schema["properties"].get(key) {
+            // A key without a value is as if it were not there.
+            Some(_) if inner.is_null() => {}
+            Some(schema) => {
+                if let Some(found) = misfit(root, schema, inner, &place) {
+                    return Some(found);
+                }
+            }
+            None if schema["additionalProperties"] == json!(false) => {
+                return Some(format!("{place}: unknown"));
+            }
+            None => {}
+        }
+    }
+    let items = value.as_array().into_iter().flatten().enumerate();
+    let mut misfits =
+        items.map(|(n, item)| misfit(root, &schema["items"], item, &format!("{at}[{n}]")));
+    misfits.find_map(|found| found)
+}
+
+fn of_yaml(text: &str) -> Option<Value> {
+    let mut value: serde_yaml::Value = serde_yaml::from_str(text).ok()?;
+    value.apply_merge().ok()?;
+    serde_json::to_value(value).ok()
+}
+
+#[test]
+fn examples_fit() {
+    let schema = schema();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let value = of_yaml(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(misfit(&schema, &schema, &value, ""), None, "{}", path.display());
+    }
+}
+
+#[test]
+fn what_check_accepts_fits_and_unknown_keys_do_not() {
+    let schema = schema();
+    let (mut fit, mut unfit) = (0, 0);
+    for case in super::cases::all() {
+        let Some(value) = case.file.as_deref().and_then(of_yaml) else { continue };
+        if !value.is_object() || !case.source.environment.is_empty() {
+            continue;
+        }
+        let found = misfit(&schema, &schema, &value, "");
+        if case.expected == "ok" {
+            assert_eq!(found, None, "{}", case.name);
+            fit += 1;
+        } else if case.expected.contains("unknown key") || case.expected.contains("expected ") {
+            assert!(found.is_some(), "{} fits the schema:\n{}", case.name, case.expected);
+            unfit += 1;
+        }
+    }
+    assert!(fit > 20 && unfit > 30, "{fit} {unfit}");
+}
+
+#[test]
+fn schema_and_parser_know_the_same_keys() {
+    let schema = schema();
+    let check = |pointer: &str, keys: Vec<&'static Key>| {
+        let properties = schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer}"));
+        let known: Vec<&str> = properties.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected: Vec<&str> = keys.iter().map(|key| key.name).collect();
+        assert_eq!(known, expected, "{pointer}");
+        for key in keys {
+            let described = properties[key.name]["description"].as_str();
+            assert_eq!(described, Some(key.about), "{pointer}/{}", key.name);
+        }
+    };
+    check("/$defs/nodeFile/properties", keys::NODE.iter().collect());
+    check("/$defs/nodeFile/properties/peers/items/properties", keys::PEER.iter().collect());
+    check("/$defs/topologyFile/properties", keys::TOPOLOGY.iter().collect());
+    let nodes = "/$defs/topologyFile/properties/nodes/items/properties";
+    check(nodes, keys::topology_node_names().collect());
+    check("/$defs/topologyFile/properties/links/items/properties", keys::LINK.iter().collect());
+    check("/$defs/topologyFile/properties/defaults/properties", keys::defaults_names().collect());
+    assert!(keys::NODE.iter().any(|key| matches!(key.kind, Kind::List(_))));
+}
