@@ -20,8 +20,8 @@ use crate::wire::btp::{
 pub(super) enum FirstFrame<'d> {
     /// The peer is known: answer with an empty RESPONSE.
     Accepted { request_id: RequestId, account: &'d AccountId },
-    /// Answer with an ERROR, then close.
-    Refused { request_id: RequestId, why: AuthError },
+    /// Answer with an ERROR, then close. `claimed` is the name that was given, fit for a log line.
+    Refused { request_id: RequestId, why: AuthError, claimed: Option<String> },
     /// Not a frame: close without a word.
     Unreadable,
 }
@@ -49,36 +49,43 @@ pub(super) fn read_first_frame<'d>(
         return FirstFrame::Unreadable;
     };
     let request_id = frame.request_id;
-    let found = match frame.body {
-        Body::Message => authenticate(&frame.protocol_data, path, directory),
-        _ => Err(AuthError::NotAuth),
+    let refused = |why, claimed: Option<&str>| FirstFrame::Refused {
+        request_id,
+        why,
+        claimed: claimed.map(|name| shown(name.as_bytes())),
     };
-    match found {
-        Ok(account) => FirstFrame::Accepted { request_id, account },
-        Err(why) => FirstFrame::Refused { request_id, why },
+    if frame.body != Body::Message {
+        return refused(AuthError::NotAuth, None);
+    }
+    let token = match token(&frame.protocol_data) {
+        Ok(token) => token,
+        Err(why) => return refused(why, None),
+    };
+    let name = claimed_name(&frame.protocol_data, path);
+    match directory.find(name.as_deref(), token) {
+        Some(account) => FirstFrame::Accepted { request_id, account },
+        None => refused(AuthError::WrongCredentials, name.as_deref()),
     }
 }
 
-fn authenticate<'d>(
-    entries: &ProtocolData<'_>,
-    path: &str,
-    directory: &'d Directory,
-) -> Result<&'d AccountId, AuthError> {
+/// The token of a frame that keeps the rules of a login.
+fn token<'a>(entries: &ProtocolData<'a>) -> Result<&'a [u8], AuthError> {
     if entries.primary().is_none_or(|primary| primary.name != AUTH) {
         return Err(AuthError::NotAuth);
     }
     if entries.has_duplicate_names() {
         return Err(AuthError::DuplicateNames);
     }
-    let token = entries.get(AUTH_TOKEN).ok_or(AuthError::NoToken)?.data;
-    let claimed = entries.get(AUTH_USERNAME).map_or(&b""[..], |entry| entry.data);
-    let name = if claimed.is_empty() {
-        user_of_path(path)
-    } else {
-        // What is not UTF-8 is nobody's name; the empty name is nobody's either.
-        Some(str::from_utf8(claimed).unwrap_or_default().to_owned())
-    };
-    directory.find(name.as_deref(), token).ok_or(AuthError::WrongCredentials)
+    entries.get(AUTH_TOKEN).map(|entry| entry.data).ok_or(AuthError::NoToken)
+}
+
+/// Who the peer says it is, if it says anything.
+fn claimed_name(entries: &ProtocolData<'_>, path: &str) -> Option<String> {
+    match entries.get(AUTH_USERNAME).map(|entry| entry.data) {
+        None | Some([]) => user_of_path(path),
+        // What is not UTF-8 is nobody's name; neither is the empty one.
+        Some(name) => Some(str::from_utf8(name).unwrap_or_default().to_owned()),
+    }
 }
 
 /// The user of `/accounts/<user>/ilp/btp`, as interledger-rs names it.

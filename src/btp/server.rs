@@ -21,7 +21,7 @@ use super::context::BtpContext;
 use super::directory::Directory;
 use super::driver::Driver;
 use super::ended::{Ended, POLICY};
-use super::handshake::{FirstFrame, read_first_frame, refusal};
+use super::handshake::{AuthError, FirstFrame, read_first_frame, refusal};
 use super::session::Session;
 use super::socket::{Data, Socket};
 use super::stream::Stream;
@@ -205,8 +205,12 @@ enum Refused {
     Unreadable,
     #[error("{0}")]
     Ended(Ended),
-    #[error("login refused: {0}")]
-    Login(String),
+    #[error("login refused: {why}")]
+    Login {
+        why: AuthError,
+        /// Who it said it was, fit for a log line.
+        claimed: Option<String>,
+    },
 }
 
 impl std::fmt::Debug for Connection {
@@ -293,8 +297,11 @@ async fn log_in(
         }
         Ok(Ok(Data::Binary(frame))) => frame,
     };
+    // Before the outbox is exchanged: a pong may be on its way.
+    let flushed = timeout_at(deadline, socket.flush()).await;
+    flushed.map_err(|_| Refused::Timeout)?.map_err(Refused::Ended)?;
     let directory = shared.directory.load();
-    let (request_id, why) = match read_first_frame(&frame, &upgraded.path, &directory) {
+    let (request_id, why, claimed) = match read_first_frame(&frame, &upgraded.path, &directory) {
         FirstFrame::Accepted { request_id, account } => {
             match context.connector.account(account.as_str()) {
                 Some(account) => {
@@ -307,10 +314,10 @@ async fn log_in(
                     return Ok(Driver::new(Arc::clone(context), socket, session));
                 }
                 // The peer was removed between the directory's making and now.
-                None => (request_id, "invalid auth_username or auth_token".to_owned()),
+                None => (request_id, AuthError::WrongCredentials, Some(account.to_string())),
             }
         }
-        FirstFrame::Refused { request_id, why } => (request_id, why.to_string()),
+        FirstFrame::Refused { request_id, why, claimed } => (request_id, why, claimed),
         FirstFrame::Unreadable => {
             drop(directory);
             socket.close(POLICY, "not a BTP frame").await;
@@ -318,10 +325,10 @@ async fn log_in(
         }
     };
     drop(directory);
-    let error = refusal(request_id, &why, context.clock.now().wall);
+    let error = refusal(request_id, &why.to_string(), context.clock.now().wall);
     socket.outbox.put_frame(error.len(), |out| out.extend_from_slice(&error));
     socket.close(POLICY, "authentication failed").await;
-    Err(Refused::Login(why))
+    Err(Refused::Login { why, claimed })
 }
 
 /// Type, request id, length 2, count 0.
@@ -336,12 +343,16 @@ impl Shared {
     fn refused(&self, remote: SocketAddr, refused: &Refused) {
         let counts = &self.context.server_counts;
         let counter = match refused {
-            Refused::Login(_) => &counts.refused_logins,
+            Refused::Login { .. } => &counts.refused_logins,
             _ => &counts.failed_handshakes,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         if let Some(suppressed) = self.throttle.admit(self.context.clock.mono()) {
-            tracing::warn!(%remote, reason = %refused, suppressed, "connection refused");
+            let claimed = match refused {
+                Refused::Login { claimed, .. } => claimed.as_deref(),
+                _ => None,
+            };
+            tracing::warn!(%remote, user = claimed, reason = %refused, suppressed, "connection refused");
         }
     }
 }

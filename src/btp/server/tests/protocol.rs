@@ -113,7 +113,7 @@ async fn a_refused_login_is_told_why_and_closed() {
         assert_eq!(far.frame().await, "ERROR 7 F00");
         assert_eq!(far.told().await, Told::Close(POLICY, "authentication failed".to_owned()));
         drop(far);
-        assert!(matches!(node.ended().await, Err(Refused::Login(_))));
+        assert!(matches!(node.ended().await, Err(Refused::Login { .. })));
         assert!(!node.is_connected("alice"));
     }
 }
@@ -331,4 +331,60 @@ async fn dropping_the_task_detaches_the_session() {
     node.sessions.shutdown().await;
     assert!(!node.is_connected("alice"));
     assert_eq!(node.context.peers.status(&"alice".parse().unwrap()).snapshot().sessions, 0);
+}
+
+/// A log that a test can read: one line per event of this program, `name=value` for each field.
+#[derive(Clone, Default)]
+struct Log(Arc<parking_lot::Mutex<String>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.is_event()
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut log = self.0.lock();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            log.push_str(&format!("{field}={value:?} "));
+        });
+        log.push('\n');
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn the_log_tells_who_and_why_but_no_secret() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let mut node = node();
+    let mut alice = node.peer("alice").await;
+    alice.send(b"garbage").await;
+    alice.fence().await;
+    alice.0.close(None).await.unwrap();
+    node.ended().await.unwrap();
+    let mut stranger = node.far().await;
+    stranger.send(&auth(1, "mallory\nINFO connected", "S3CRET guess")).await;
+    stranger.closed().await;
+    drop(stranger);
+    let refused = node.ended().await.unwrap_err();
+    node.shared.refused("192.0.2.1:7".parse().unwrap(), &refused);
+
+    let log = log.0.lock().clone();
+    for expected in [
+        "message=connected peer=alice side=\"accepted\" remote=\"pipe\"",
+        "message=disconnected peer=alice side=\"accepted\" code=1005 reason=\"closed by the peer\"",
+        "message=frames refused since the last such line peer=alice count=1",
+        "message=connection refused remote=192.0.2.1:7 user=\"mallory\\\\nINFO connected\"",
+        "reason=login refused: invalid auth_username or auth_token",
+    ] {
+        assert!(log.contains(expected), "{expected} is not in:\n{log}");
+    }
+    for secret in ["S3CRET", "secret of alice"] {
+        assert!(!log.contains(secret), "{secret} is in:\n{log}");
+    }
 }
