@@ -1,0 +1,164 @@
+//! Which events follow from what happens to a peer's sessions.
+
+use super::*;
+
+enum Step {
+    Attempt,
+    Failed,
+    Refused,
+    Exhausted,
+    Up,
+    Down,
+    Suspend(bool),
+    Stop,
+}
+use Step::{Attempt, Down, Exhausted, Failed, Refused, Stop, Suspend, Up};
+
+/// Each step with the state after it and the event that it causes.
+fn check(story: &[(Step, PeerState, &str)]) {
+    let peers = Peers::default();
+    let mut events = peers.subscribe();
+    let status = peers.status(&"bob".parse().unwrap());
+    for (index, (step, state, event)) in story.iter().enumerate() {
+        match step {
+            Attempt => status.attempt("ws://b/"),
+            Failed => status.attempt_failed("connection refused", false, Duration::ZERO),
+            Refused => status.attempt_failed("F00", true, Duration::ZERO),
+            Exhausted => status.exhausted(),
+            Up => status.session_up("dialled", "b"),
+            Down => status.session_down("dialled", &Ended::Broken("reset".to_owned())),
+            Suspend(suspended) => status.suspend(*suspended),
+            Stop => status.dials_no_more(),
+        }
+        assert_eq!(status.snapshot().state, *state, "step {index}");
+        let told = match events.try_recv() {
+            Ok(PeerEvent { change, .. }) => match change {
+                PeerChange::Connecting => "connecting",
+                PeerChange::Connected => "connected",
+                PeerChange::Disconnected(_) => "disconnected",
+                PeerChange::AuthenticationFailed(_) => "refused",
+                PeerChange::RetriesExhausted => "exhausted",
+            },
+            Err(_) => "",
+        };
+        assert_eq!(told, *event, "step {index}");
+        assert!(events.try_recv().is_err(), "one event at most, step {index}");
+    }
+}
+
+#[test]
+fn a_peer_that_comes_and_goes() {
+    check(&[
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Failed, PeerState::Connecting, ""),
+        (Attempt, PeerState::Connecting, ""),
+        (Up, PeerState::Connected, "connected"),
+        (Down, PeerState::Disconnected, "disconnected"),
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Failed, PeerState::Connecting, ""),
+        (Exhausted, PeerState::Down, "exhausted"),
+        (Attempt, PeerState::Down, ""),
+        (Failed, PeerState::Down, ""),
+        (Attempt, PeerState::Down, ""),
+        (Up, PeerState::Connected, "connected"),
+    ]);
+}
+
+#[test]
+fn a_refused_login_is_told_once_until_something_else_happens() {
+    check(&[
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Refused, PeerState::AuthenticationFailed, "refused"),
+        (Attempt, PeerState::AuthenticationFailed, ""),
+        (Refused, PeerState::AuthenticationFailed, ""),
+        (Failed, PeerState::Connecting, ""),
+        (Refused, PeerState::AuthenticationFailed, "refused"),
+        (Exhausted, PeerState::Down, "exhausted"),
+        (Refused, PeerState::Down, ""),
+        (Up, PeerState::Connected, "connected"),
+    ]);
+}
+
+#[test]
+fn two_sessions_are_one_peer() {
+    check(&[
+        (Up, PeerState::Connected, "connected"),
+        (Attempt, PeerState::Connected, ""),
+        (Failed, PeerState::Connected, ""),
+        (Refused, PeerState::Connected, ""),
+        (Exhausted, PeerState::Connected, ""),
+        (Up, PeerState::Connected, ""),
+        (Down, PeerState::Connected, ""),
+        (Down, PeerState::Disconnected, "disconnected"),
+    ]);
+}
+
+#[test]
+fn a_peer_that_is_no_longer_dialled_is_waited_for() {
+    check(&[
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Failed, PeerState::Connecting, ""),
+        (Stop, PeerState::Waiting, ""),
+        (Up, PeerState::Connected, "connected"),
+        (Stop, PeerState::Connected, ""),
+        (Suspend(true), PeerState::Suspended, ""),
+        (Down, PeerState::Suspended, "disconnected"),
+        (Stop, PeerState::Suspended, ""),
+    ]);
+}
+
+#[test]
+fn a_suspended_peer_stays_so_until_it_is_resumed() {
+    check(&[
+        (Up, PeerState::Connected, "connected"),
+        (Suspend(true), PeerState::Suspended, ""),
+        (Down, PeerState::Suspended, "disconnected"),
+        (Exhausted, PeerState::Suspended, ""),
+        (Suspend(false), PeerState::Waiting, ""),
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Suspend(false), PeerState::Connecting, ""),
+    ]);
+}
+
+#[test]
+fn counters_and_errors() {
+    let peers = Peers::default();
+    let status = peers.status(&"bob".parse().unwrap());
+    status.attempt("ws://b/");
+    status.attempt_failed("connection refused", false, Duration::ZERO);
+    assert_eq!(status.snapshot().last_error.as_deref(), Some("connection refused"));
+    status.attempt_failed("F00", true, Duration::ZERO);
+    status.session_up("dialled", "b");
+    assert_eq!(status.snapshot().last_error, None);
+    status.session_down("dialled", &Ended::ByUs { code: 1001, reason: "going away" });
+    status.session_up("dialled", "b");
+    status.mistake(Mistake::Unreadable, "x", Mono(0));
+    status.mistake(Mistake::Refused, "x", Mono(1));
+    status.mistake(Mistake::Refused, "x", Mono(2));
+    let expected = PeerCounts {
+        sessions: 2,
+        reconnects: 1,
+        failed_attempts: 2,
+        authentication_failures: 1,
+        unreadable_frames: 1,
+        refused_frames: 2,
+    };
+    assert_eq!(peers.snapshot().remove(0).counts, expected);
+    assert!(Arc::ptr_eq(&status, &peers.status(status.id())));
+    peers.forget(status.id());
+    assert!(peers.snapshot().is_empty());
+}
+
+#[test]
+fn a_listener_that_does_not_listen_holds_nobody_up() {
+    let peers = Peers::default();
+    let mut slow = peers.subscribe();
+    let status = peers.status(&"bob".parse().unwrap());
+    for _ in 0..2 * EVENTS_MAX {
+        status.session_up("dialled", "b");
+        status.session_down("dialled", &Ended::Broken(String::new()));
+    }
+    assert!(
+        matches!(slow.try_recv(), Err(broadcast::error::TryRecvError::Lagged(lost)) if lost > 0)
+    );
+}
