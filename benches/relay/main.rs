@@ -71,6 +71,17 @@ struct LoadArguments {
     unbatched: bool,
 }
 
+impl Default for LoadArguments {
+    fn default() -> Self {
+        #[derive(Parser)]
+        struct Nothing {
+            #[command(flatten)]
+            arguments: LoadArguments,
+        }
+        Nothing::parse_from([""]).arguments
+    }
+}
+
 #[derive(clap::Args)]
 struct FanoutArguments {
     #[command(flatten)]
@@ -191,9 +202,7 @@ fn run() -> io::Result<ExitCode> {
         Some(Command::Logging(arguments)) => logging(&arguments),
         Some(Command::BareRelay(settings)) => runtime.block_on(bare::run(settings)).map(done),
         Some(Command::Peers(settings)) => runtime.block_on(peers::run(settings)).map(done),
-        None if arguments.bench => {
-            Err(io::Error::other("say what to measure, for instance `-- load`; see `-- --help`"))
-        }
+        None if arguments.bench => load(&LoadArguments::default()),
         None => smoke_test(),
     }
 }

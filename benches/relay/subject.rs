@@ -128,8 +128,8 @@ pub(crate) fn start(
 ) -> io::Result<Running> {
     match subject {
         Subject::BareRelay => start_relay(network, cores),
-        Subject::Connector => start_connector(network, "warn", cores, directory),
-        Subject::ConnectorLogging => start_connector(network, "debug", cores, directory),
+        Subject::Connector => start_connector(network, false, cores, directory),
+        Subject::ConnectorLogging => start_connector(network, true, cores, directory),
     }
 }
 
@@ -144,13 +144,13 @@ fn start_relay(network: Network, cores: Option<&str>) -> io::Result<Running> {
 
 fn start_connector(
     network: Network,
-    log_level: &str,
+    packet_log: bool,
     cores: Option<&str>,
     directory: &Path,
 ) -> io::Result<Running> {
     let (btp, health) = (free_port()?, free_port()?);
     let file = directory.join("node.yaml");
-    write_configuration(&file, network, log_level, btp, health)?;
+    write_configuration(&file, network, packet_log, btp, health)?;
     let log = directory.join("node.log");
     let arguments = ["run", "--config", &file.to_string_lossy()].map(str::to_owned);
     let output = fs::File::create(&log)?.into();
@@ -177,7 +177,7 @@ fn free_port() -> io::Result<u16> {
 fn write_configuration(
     file: &Path,
     network: Network,
-    log_level: &str,
+    packet_log: bool,
     btp: u16,
     health: u16,
 ) -> io::Result<()> {
@@ -186,7 +186,7 @@ fn write_configuration(
     writeln!(text, "ilpAddress: test.bench-node")?;
     writeln!(text, "btpServerHost: 127.0.0.1\nbtpServerPort: {btp}")?;
     writeln!(text, "healthCheckHost: 127.0.0.1\nhealthCheckPort: {health}")?;
-    writeln!(text, "logLevel: {log_level}")?;
+    writeln!(text, "packetLog: {packet_log}")?;
     writeln!(text, "peers:")?;
     for index in 0..network.peers {
         let login = login(index);
