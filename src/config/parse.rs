@@ -5,8 +5,6 @@ use std::net::IpAddr;
 use crate::account::{AccountId, Rate};
 use crate::wire::{Address, Prefix, address::is_segment};
 
-use super::show;
-
 /// Bytes of a token; it travels in every authentication frame.
 const SECRET_BYTES_MAX: usize = 1024;
 /// Characters of an asset code.
@@ -161,38 +159,10 @@ pub(super) fn host(text: &str) -> Parsed<&str> {
     Ok(text)
 }
 
-/// The levels of `logLevel`.
-pub(super) const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace", "off"];
-
 /// A level, or `target=level` pairs; in lower case, as the log's filter reads it.
 pub(super) fn log_level(text: &str) -> Parsed<String> {
-    if text.trim().is_empty() {
-        return Err("is empty".into());
-    }
-    let mut out = Vec::new();
-    for part in text.split(',').map(str::trim) {
-        let (target, level) = match part.split_once('=') {
-            Some((target, level)) => (Some(target.trim()), level.trim()),
-            None => (None, part),
-        };
-        let lower = level.to_ascii_lowercase();
-        if !LEVELS.contains(&lower.as_str()) {
-            let nearest = show::nearest(level, LEVELS.iter().copied());
-            let meant = nearest.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            return Err(format!("{} is no level{meant}", show::quoted(level)));
-        }
-        match target {
-            None => out.push(lower),
-            Some(target) => {
-                let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-');
-                if target.is_empty() || !target.chars().all(named) {
-                    return Err(format!("{} is no target", show::quoted(target)));
-                }
-                out.push(format!("{target}={lower}"));
-            }
-        }
-    }
-    Ok(out.join(","))
+    let levels = crate::telemetry::parse_level(text).map_err(|error| error.to_string())?;
+    Ok(levels.to_string())
 }
 
 #[cfg(test)]

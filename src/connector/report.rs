@@ -92,6 +92,16 @@ pub enum Explanation {
 }
 
 impl Connector {
+    /// The node's name.
+    pub fn node_id(&self) -> AccountId {
+        self.snapshot.load().node_id.clone()
+    }
+
+    /// Number of prefixes in the routing table.
+    pub fn routes_total(&self) -> usize {
+        self.snapshot.load().table.len()
+    }
+
     /// Copies what there is to see. Takes each account's lock once, one after the other.
     pub fn report(&self) -> Report {
         let snapshot = self.snapshot.load();

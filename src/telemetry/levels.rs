@@ -20,6 +20,7 @@ pub(super) const PANIC: &str = "panic";
 /// What the targets of our own lines begin with. Left out in the lines themselves.
 pub(super) const OURS: &str = "ilp_connector";
 
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const ROOMS: [&str; 10] =
     ["account", "api", "btp", "cli", "config", "connector", "link", "local", "node", "telemetry"];
 const LIBRARIES: [&str; 11] = [
@@ -47,18 +48,44 @@ pub struct LogLevels {
 /// What is wrong with a `logLevel`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LevelError {
+    /// Nothing at all.
+    #[error("is empty")]
+    Empty,
     /// Neither a level nor `target=level`.
-    #[error(
-        "{0:?} is no log level; use off, error, warn, info, debug or trace, and target=level for single targets, such as info,packets=debug"
-    )]
-    NoLevel(String),
+    #[error("{word:?} is no level{}", meant(*.near))]
+    NoLevel {
+        /// What stands there.
+        word: String,
+        /// A level that looks like it.
+        near: Option<&'static str>,
+    },
     /// `target=level` with a target that does not exist.
-    #[error("{0:?} is no log target; ours are packets, {ours}, and libraries {libraries}",
-        ours = ROOMS.join(", "), libraries = LIBRARIES.join(", "))]
-    NoTarget(String),
+    #[error("{target:?} is no target{}", meant(*.near))]
+    NoTarget {
+        /// What stands there.
+        target: String,
+        /// A target that looks like it.
+        near: Option<&'static str>,
+    },
     /// Two levels for the same target.
     #[error("the level of {0} is given twice")]
     Twice(String),
+}
+
+fn meant(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+}
+
+/// The word that `text` probably stands for: a beginning of it, or nearly the same letters.
+fn nearest(text: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let text = text.to_ascii_lowercase();
+    let begins =
+        |name: &str| text.len() >= 3 && (text.starts_with(name) || name.starts_with(&text));
+    known
+        .map(|name| (if begins(name) { 0 } else { strsim::damerau_levenshtein(&text, name) }, name))
+        .filter(|(distance, name)| *distance <= name.len().max(text.len()) / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
 }
 
 /// Reads a `logLevel`.
@@ -66,6 +93,9 @@ pub enum LevelError {
 /// # Errors
 /// [`LevelError`], in words for whoever wrote it.
 pub fn parse_level(text: &str) -> Result<LogLevels, LevelError> {
+    if text.trim().is_empty() {
+        return Err(LevelError::Empty);
+    }
     let mut default = None;
     let mut targets: Vec<(String, LevelFilter)> = Vec::new();
     for item in text.split(',').map(str::trim) {
@@ -73,7 +103,10 @@ pub fn parse_level(text: &str) -> Result<LogLevels, LevelError> {
             Some((target, word)) => (Some(target.trim()), word.trim()),
             None => (None, item),
         };
-        let level = level(word).ok_or_else(|| LevelError::NoLevel(word.to_owned()))?;
+        let level = level(word).ok_or_else(|| LevelError::NoLevel {
+            word: word.to_owned(),
+            near: nearest(word, LEVELS.iter().copied()),
+        })?;
         let twice = match target {
             None => default.replace(level).is_some(),
             Some(target) if is_known(target) => {
@@ -81,7 +114,11 @@ pub fn parse_level(text: &str) -> Result<LogLevels, LevelError> {
                 targets.push((target.to_owned(), level));
                 twice
             }
-            Some(target) => return Err(LevelError::NoTarget(target.to_owned())),
+            Some(target) => {
+                let known = [PACKETS].into_iter().chain(ROOMS).chain(LIBRARIES);
+                let near = nearest(target, known);
+                return Err(LevelError::NoTarget { target: target.to_owned(), near });
+            }
         };
         if twice {
             return Err(LevelError::Twice(target.unwrap_or("this program").to_owned()));
@@ -198,20 +235,24 @@ mod tests {
     #[test]
     fn what_is_no_level() {
         for (text, expected) in [
-            ("", "\"\" is no log level"),
-            ("verbose", "\"verbose\" is no log level; use off, error,"),
-            ("inof", "\"inof\" is no log level"),
-            ("3", "\"3\" is no log level"),
-            ("info,", "\"\" is no log level"),
-            ("info,packets", "\"packets\" is no log level"),
-            ("info,packets=yes", "\"yes\" is no log level"),
-            ("info,packet=debug", "\"packet\" is no log target; ours are packets, account, api"),
-            ("info,=debug", "\"\" is no log target"),
+            ("", "is empty"),
+            (" ", "is empty"),
+            ("verbose", "\"verbose\" is no level"),
+            ("inof", "\"inof\" is no level; did you mean info?"),
+            ("warning", "\"warning\" is no level; did you mean warn?"),
+            ("3", "\"3\" is no level"),
+            ("info,", "\"\" is no level"),
+            ("info,packets", "\"packets\" is no level"),
+            ("info,packets=yes", "\"yes\" is no level"),
+            ("info,packet=debug", "\"packet\" is no target; did you mean packets?"),
+            ("info,conector=debug", "\"conector\" is no target; did you mean connector?"),
+            ("a b=debug", "\"a b\" is no target"),
+            ("info,=debug", "\"\" is no target"),
             ("info,debug", "the level of this program is given twice"),
             ("btp=info,btp=debug", "the level of btp is given twice"),
         ] {
             let error = parse_level(text).unwrap_err().to_string();
-            assert!(error.starts_with(expected), "{text}: {error}");
+            assert_eq!(error, expected, "{text}");
         }
     }
 }

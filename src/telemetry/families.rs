@@ -1,0 +1,327 @@
+//! Every metric: its name, its help, and where its value comes from.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+use super::process;
+use crate::btp::{PeerCounts, PeerSnapshot, PeerState, ServerCounts};
+use crate::connector::{AccountReport, LATENCY_BUCKETS, Report, Stats, Traffic, code_labels};
+
+/// All that metrics are made of, read at one moment.
+#[derive(Debug)]
+pub(super) struct Moment {
+    pub(super) report: Report,
+    pub(super) peers: Vec<PeerSnapshot>,
+    pub(super) server: ServerCounts,
+    pub(super) uptime: Duration,
+    pub(super) packet_lines: u64,
+    pub(super) packet_lines_dropped: u64,
+}
+
+type Encoder<'a, 'b> = &'a mut DescriptorEncoder<'b>;
+
+const RECEIVED: &str = "received";
+const SENT: &str = "sent";
+
+pub(super) fn encode(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
+    node(moment, encoder)?;
+    packets(&moment.report.accounts, encoder)?;
+    losses(&moment.report.accounts, encoder)?;
+    money(&moment.report.accounts, encoder)?;
+    sessions(&moment.peers, encoder)?;
+    listener(&moment.server, encoder)?;
+    process::encode(encoder)
+}
+
+fn node(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
+    let report = &moment.report;
+    let mut family = encoder.encode_descriptor(
+        "ilp_build",
+        "The node's name, its ILP address (empty while it has none) and the program's version",
+        None,
+        MetricType::Info,
+    )?;
+    let address = report.address.as_ref().map(ToString::to_string).unwrap_or_default();
+    family.encode_info(&[
+        ("node", report.node_id.as_str()),
+        ("address", address.as_str()),
+        ("version", env!("CARGO_PKG_VERSION")),
+    ])?;
+    let uptime = moment.uptime.as_secs_f64();
+    encoder
+        .encode_descriptor(
+            "ilp_uptime",
+            "Time since the node started",
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?
+        .encode_gauge(&uptime)?;
+    let help = "Prefixes in the routing table";
+    encoder
+        .encode_descriptor("ilp_routes", help, None, MetricType::Gauge)?
+        .encode_gauge(&report.routes)?;
+    let help = "Packet log records written as lines";
+    counter(encoder, "ilp_packet_log_records", help, moment.packet_lines)?;
+    let help = "Packet log records lost because the ring was full";
+    counter(encoder, "ilp_packet_log_records_dropped", help, moment.packet_lines_dropped)
+}
+
+fn packets(accounts: &[AccountReport], encoder: Encoder<'_, '_>) -> fmt::Result {
+    let codes: Vec<String> = code_labels().collect();
+    let mut family = encoder.encode_descriptor(
+        "ilp_packets",
+        "ILP packets by peer, direction, type, and code of a Reject",
+        None,
+        MetricType::Counter,
+    )?;
+    for account in accounts {
+        let directions = [(RECEIVED, &account.stats.received), (SENT, &account.stats.sent)];
+        for (direction, traffic) in directions {
+            for (kind, code, count) in kinds(traffic, &codes) {
+                let labels = [
+                    ("peer", account.settings.id.as_str()),
+                    ("direction", direction),
+                    ("type", kind),
+                    ("code", code),
+                ];
+                family
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
+            }
+        }
+    }
+    let mut family = encoder.encode_descriptor(
+        "ilp_packets_in_flight",
+        "Prepares without an answer: received from the peer, or sent to it",
+        None,
+        MetricType::Gauge,
+    )?;
+    for account in accounts {
+        let directions = [(RECEIVED, account.in_flight_from), (SENT, account.in_flight_to)];
+        for (direction, count) in directions {
+            let labels = [("peer", account.settings.id.as_str()), ("direction", direction)];
+            family.encode_family(&labels)?.encode_gauge(&count)?;
+        }
+    }
+    latency(accounts, encoder)
+}
+
+/// Type, code and count of everything in one direction; Rejects only where there are some.
+fn kinds<'a>(
+    traffic: &'a Traffic,
+    codes: &'a [String],
+) -> impl Iterator<Item = (&'static str, &'a str, u64)> {
+    let rejects = codes.iter().zip(traffic.rejects).filter(|(_, count)| *count > 0);
+    let rejects = rejects.map(|(code, count)| ("reject", code.as_str(), count));
+    [("prepare", "", traffic.prepares), ("fulfill", "", traffic.fulfills)]
+        .into_iter()
+        .chain(rejects)
+}
+
+fn latency(accounts: &[AccountReport], encoder: Encoder<'_, '_>) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(
+        "ilp_answer_latency",
+        "Time from sending a Prepare to the peer to its answer",
+        Some(&Unit::Seconds),
+        MetricType::Histogram,
+    )?;
+    let bounds = LATENCY_BUCKETS.iter().map(|us| seconds(*us)).chain([f64::INFINITY]);
+    let bounds: Vec<f64> = bounds.collect();
+    for account in accounts {
+        let stats = &account.stats;
+        let count: u64 = stats.latency.iter().sum();
+        if count > 0 {
+            let buckets: Vec<_> = bounds.iter().copied().zip(stats.latency).collect();
+            family.encode_family(&peer(account))?.encode_histogram::<NoLabelSet>(
+                seconds(stats.latency_sum_us),
+                count,
+                &buckets,
+                None,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "metrics are floating point by definition")]
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
+fn losses(accounts: &[AccountReport], encoder: Encoder<'_, '_>) -> fmt::Result {
+    type Count = fn(&Stats) -> u64;
+    let families: [(&str, &str, Count); 4] = [
+        ("ilp_timeouts", "Prepares to the peer that ended without an answer in time", |stats| {
+            stats.timeouts
+        }),
+        (
+            "ilp_unexpected_answers",
+            "Answers of the peer that came too late, or to nothing",
+            |stats| stats.unexpected_answers,
+        ),
+        ("ilp_dropped_answers", "Answers to the peer that no session was left for", |stats| {
+            stats.dropped_answers
+        }),
+        (
+            "ilp_wrong_fulfillments",
+            "Fulfills of the peer that did not match the condition",
+            |stats| stats.wrong_fulfillments,
+        ),
+    ];
+    for (name, help, count) in families {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for account in accounts {
+            let count = count(&account.stats);
+            family
+                .encode_family(&peer(account))?
+                .encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
+        }
+    }
+    Ok(())
+}
+
+fn money(accounts: &[AccountReport], encoder: Encoder<'_, '_>) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(
+        "ilp_account_balance_units",
+        "The account's balance in its asset's smallest unit; positive: the peer owes us",
+        None,
+        MetricType::Gauge,
+    )?;
+    for account in accounts {
+        let scale = account.settings.asset.scale.to_string();
+        let labels = [
+            ("peer", account.settings.id.as_str()),
+            ("asset", &*account.settings.asset.code),
+            ("scale", scale.as_str()),
+        ];
+        family.encode_family(&labels)?.encode_gauge(&units(account.balance))?;
+    }
+    let mut family = encoder.encode_descriptor(
+        "ilp_account_held_units",
+        "Held for packets in flight, in the asset's smallest unit: received from the peer, or sent to it",
+        None,
+        MetricType::Gauge,
+    )?;
+    for account in accounts {
+        for (direction, held) in [(RECEIVED, account.held_in), (SENT, account.held_out)] {
+            let labels = [("peer", account.settings.id.as_str()), ("direction", direction)];
+            family.encode_family(&labels)?.encode_gauge(&units(held))?;
+        }
+    }
+    let mut family = encoder.encode_descriptor(
+        "ilp_outbox",
+        "What waits to be written to the peer",
+        Some(&Unit::Bytes),
+        MetricType::Gauge,
+    )?;
+    for account in accounts {
+        family.encode_family(&peer(account))?.encode_gauge(&account.outbox_bytes)?;
+    }
+    Ok(())
+}
+
+/// Prometheus counts in floating point: beyond 2^53 the last digits are lost. `/peers` has them all.
+#[allow(clippy::cast_precision_loss, reason = "metrics are floating point by definition")]
+fn units(amount: i128) -> f64 {
+    amount as f64
+}
+
+fn sessions(peers: &[PeerSnapshot], encoder: Encoder<'_, '_>) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(
+        "ilp_peer_connected",
+        "1 if a session with the peer is up, else 0",
+        None,
+        MetricType::Gauge,
+    )?;
+    for peer in peers {
+        let connected = i64::from(peer.state == PeerState::Connected);
+        family.encode_family(&[("peer", peer.id.as_str())])?.encode_gauge(&connected)?;
+    }
+    let mut family = encoder.encode_descriptor(
+        "ilp_peer_state",
+        "1 for the state that the peer is in; the peer's other states are left out",
+        None,
+        MetricType::Gauge,
+    )?;
+    for peer in peers {
+        let labels = [("peer", peer.id.as_str()), ("state", peer.state.as_str())];
+        family.encode_family(&labels)?.encode_gauge(&1_i64)?;
+    }
+    session_counts(peers, encoder)
+}
+
+fn session_counts(peers: &[PeerSnapshot], encoder: Encoder<'_, '_>) -> fmt::Result {
+    type Count = fn(&PeerCounts) -> u64;
+    let families: [(&str, &str, Count); 6] = [
+        ("ilp_sessions", "Sessions that were authenticated", |counts| counts.sessions),
+        (
+            "ilp_reconnects",
+            "Times that the peer was connected again after it had been disconnected",
+            |counts| counts.reconnects,
+        ),
+        (
+            "ilp_failed_attempts",
+            "Attempts to reach the peer that failed, for whatever reason",
+            |counts| counts.failed_attempts,
+        ),
+        (
+            "ilp_authentication_failures",
+            "Attempts to reach the peer that it refused, for our name or token",
+            |counts| counts.authentication_failures,
+        ),
+        (
+            "ilp_unreadable_frames",
+            "Frames of the peer that could not be read: text messages, and what is not BTP",
+            |counts| counts.unreadable_frames,
+        ),
+        (
+            "ilp_refused_frames",
+            "Frames of the peer that were answered with a BTP ERROR",
+            |counts| counts.refused_frames,
+        ),
+    ];
+    for (name, help, count) in families {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for peer in peers {
+            family
+                .encode_family(&[("peer", peer.id.as_str())])?
+                .encode_counter::<NoLabelSet, u64, f64>(&count(&peer.counts), None)?;
+        }
+    }
+    Ok(())
+}
+
+fn listener(counts: &ServerCounts, encoder: Encoder<'_, '_>) -> fmt::Result {
+    for (name, help, count) in [
+        ("ilp_server_sockets", "Sockets that the BTP server accepted", counts.accepted),
+        (
+            "ilp_server_sockets_over_limit",
+            "Sockets closed at once because too many had not authenticated yet",
+            counts.over_limit,
+        ),
+        (
+            "ilp_server_failed_handshakes",
+            "Sockets that never came as far as a login",
+            counts.failed_handshakes,
+        ),
+        ("ilp_server_refused_logins", "Logins that were refused", counts.refused_logins),
+    ] {
+        counter(encoder, name, help, count)?;
+    }
+    Ok(())
+}
+
+/// A counter without labels.
+fn counter(encoder: Encoder<'_, '_>, name: &str, help: &str, count: u64) -> fmt::Result {
+    encoder
+        .encode_descriptor(name, help, None, MetricType::Counter)?
+        .encode_counter::<NoLabelSet, u64, f64>(&count, None)
+}
+
+fn peer(account: &AccountReport) -> impl EncodeLabelSet {
+    [("peer", account.settings.id.as_str())]
+}

@@ -1,0 +1,119 @@
+//! Metrics as Prometheus text, read at the time of a scrape.
+//!
+//! The packet path counts in plain numbers under the lock of its account; nothing here is on it. One registry per node,
+//! as many nodes can live in one process. Labels are bounded: peers are configured, codes are those of RFC 27 and
+//! `other`. Every metric is described in docs/OPERATIONS.md, which a test compares with what is written here.
+//!
+//! So that thousands of peers stay readable, two things appear only once they have counted something: Rejects, by code,
+//! and a peer's latency histogram. Everything else is there from the start, zero included, so that rates have a
+//! beginning.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::exposition;
+use super::families::{self, Moment};
+use super::packet_log::PacketLogTotals;
+use crate::btp::BtpContext;
+use crate::time::Mono;
+
+/// How the text is spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposition {
+    /// The Prometheus text format, version 0.0.4: what everybody reads.
+    Prometheus,
+    /// `OpenMetrics` 1.0, for those who ask for it.
+    OpenMetrics,
+}
+
+impl Exposition {
+    /// What a client wants, by its `Accept` header.
+    pub fn accepted(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") {
+            Exposition::OpenMetrics
+        } else {
+            Exposition::Prometheus
+        }
+    }
+
+    /// The media type.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Exposition::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Exposition::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// The metrics of one node.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    ready: Gauge<i64, AtomicI64>,
+}
+
+impl Metrics {
+    /// Metrics of the node that `context` belongs to. Its uptime counts from now.
+    pub fn new(context: Arc<BtpContext>, packet_log: Arc<PacketLogTotals>) -> Self {
+        let mut registry = Registry::default();
+        let ready = Gauge::default();
+        registry.register(
+            "ilp_ready",
+            "1 if the node is healthy, as /health tells it, else 0",
+            ready.clone(),
+        );
+        let started = context.clock.mono();
+        registry.register_collector(Box::new(Node { context, packet_log, started }));
+        Metrics { registry, ready }
+    }
+
+    /// Whether the node is healthy; to be told before a scrape.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.set(i64::from(ready));
+    }
+
+    /// Everything, at this moment. Takes each account's lock once, one after the other.
+    ///
+    /// # Errors
+    /// A text that cannot be formatted: a defect.
+    pub fn text(&self, exposition: Exposition) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(match exposition {
+            Exposition::OpenMetrics => text,
+            Exposition::Prometheus => exposition::to_prometheus(&text),
+        })
+    }
+}
+
+/// What is read when somebody asks.
+#[derive(Debug)]
+struct Node {
+    context: Arc<BtpContext>,
+    packet_log: Arc<PacketLogTotals>,
+    started: Mono,
+}
+
+impl Collector for Node {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let context = &self.context;
+        let moment = Moment {
+            report: context.connector.report(),
+            peers: context.peers.snapshot(),
+            server: context.server_counts(),
+            uptime: context.clock.mono().since(self.started),
+            packet_lines: self.packet_log.written(),
+            packet_lines_dropped: self.packet_log.dropped(),
+        };
+        families::encode(&moment, &mut encoder)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! The text as a strict reader sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::account::{AccountSettings, Asset, Relation};
+use crate::btp::{PeerCounts, PeerSnapshot, PeerState, ServerCounts};
+use crate::connector::{AccountReport, Report, Stats};
+
+/// A collector of a moment that tests make up.
+#[derive(Debug)]
+struct Fixed(Moment);
+
+impl Collector for Fixed {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        families::encode(&self.0, &mut encoder)
+    }
+}
+
+fn text_of(moment: Moment) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Fixed(moment)));
+    let mut out = String::new();
+    text::encode(&mut out, &registry).unwrap();
+    out
+}
+
+fn account(id: &str, stats: Stats) -> AccountReport {
+    let mut settings = AccountSettings::new(id.parse().unwrap(), Relation::Peer);
+    settings.asset = Asset::new("X\"\\\nY", 2);
+    AccountReport {
+        settings,
+        removed: false,
+        sessions: Vec::new(),
+        in_flight_from: 3,
+        in_flight_to: 4,
+        outbox_bytes: 500,
+        balance: -12,
+        held_in: 7,
+        held_out: i128::from(u64::MAX) * 4,
+        stats,
+    }
+}
+
+fn peer(id: &str, state: PeerState) -> PeerSnapshot {
+    PeerSnapshot {
+        id: id.parse().unwrap(),
+        state,
+        since: SystemTime::UNIX_EPOCH,
+        last_error: None,
+        sessions: 0,
+        counts: PeerCounts { reconnects: 9, ..PeerCounts::default() },
+    }
+}
+
+fn moment() -> Moment {
+    let mut busy = Stats { timeouts: 6, latency_sum_us: 1_500_000, ..Stats::default() };
+    busy.received.prepares = 100;
+    busy.received.rejects[0] = 1;
+    busy.sent.rejects[22] = 2;
+    busy.latency[0] = 5;
+    busy.latency[1] = 2;
+    busy.latency[16] = 1;
+    Moment {
+        report: Report {
+            node_id: "hub".to_owned(),
+            address: Some("test.hub".parse().unwrap()),
+            routes: 10_000,
+            accounts: vec![account("alice", busy), account("bob", Stats::default())],
+        },
+        peers: vec![peer("alice", PeerState::Connected), peer("bob", PeerState::Down)],
+        server: ServerCounts { refused_logins: 8, ..ServerCounts::default() },
+        uptime: Duration::from_millis(1500),
+        packet_lines: 11,
+        packet_lines_dropped: 12,
+    }
+}
+
+/// Reads an exposition and refuses whatever is not as the specification has it. Series -> value.
+fn read(text: &str, exposition: Exposition) -> BTreeMap<String, f64> {
+    let open_metrics = exposition == Exposition::OpenMetrics;
+    let mut families = BTreeSet::new();
+    let mut series = BTreeMap::new();
+    let mut family: Option<(&str, &str)> = None;
+    let mut help = None;
+    let body = if open_metrics { text.strip_suffix("# EOF\n").expect("an end mark") } else { text };
+    for line in body.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            let (name, words) = rest.split_once(' ').expect("a help text");
+            assert!(!words.trim().is_empty(), "{line}");
+            help = Some(name);
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').expect("a type");
+            assert_eq!(help.take(), Some(name), "help comes before type");
+            assert!(families.insert(name), "{name} is described once");
+            assert!(is_name(name), "{name}");
+            assert!(["counter", "gauge", "histogram", "info"].contains(&kind), "{line}");
+            assert_eq!(
+                open_metrics && kind == "counter",
+                kind == "counter" && !name.ends_with("_total")
+            );
+            family = Some((name, kind));
+        } else if let Some(rest) = line.strip_prefix("# UNIT ") {
+            let (name, unit) = rest.split_once(' ').expect("a unit");
+            assert!(open_metrics && name.ends_with(&format!("_{unit}")), "{line}");
+        } else {
+            let (name, labels, value) = sample(line);
+            let (described, kind) = family.expect("a type before its samples");
+            let suffix = name.strip_prefix(described).expect("samples follow their type");
+            let suffixes: &[&str] = match kind {
+                "counter" if open_metrics => &["_total"],
+                "info" => &["_info"],
+                "histogram" => &["_bucket", "_sum", "_count"],
+                _ => &[""],
+            };
+            assert!(suffixes.contains(&suffix), "{line}");
+            assert!(kind == "gauge" || value >= 0.0, "{line}");
+            let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            let key = format!("{name}{{{}}}", labels.join(","));
+            assert!(series.insert(key, value).is_none(), "twice: {line}");
+        }
+    }
+    series
+}
+
+/// Name, labels, value of `name{label="value",...} 1.5`.
+fn sample(line: &str) -> (&str, Vec<(String, String)>, f64) {
+    let end = line.find(['{', ' ']).expect("a name");
+    let (name, mut rest) = line.split_at(end);
+    assert!(is_name(name), "{line}");
+    let mut labels = Vec::new();
+    if let Some(mut inside) = rest.strip_prefix('{') {
+        while !inside.starts_with('}') {
+            let (label, after) = inside.split_once("=\"").expect("a quoted value");
+            assert!(is_name(label), "{line}");
+            let mut value = String::new();
+            let mut characters = after.char_indices();
+            let end = loop {
+                match characters.next().expect("a closing quote") {
+                    (_, '\\') => match characters.next().expect("an escape").1 {
+                        'n' => value.push('\n'),
+                        escaped @ ('"' | '\\') => value.push(escaped),
+                        other => panic!("\\{other} in {line}"),
+                    },
+                    (end, '"') => break end,
+                    (_, other) => value.push(other),
+                }
+            };
+            assert!(!labels.iter().any(|(known, _)| known == label), "{line}");
+            labels.push((label.to_owned(), value));
+            inside = &after[end + 1..];
+            inside = inside.strip_prefix(',').unwrap_or(inside);
+        }
+        rest = &inside[1..];
+    }
+    let value = rest.strip_prefix(' ').expect("a blank before the value");
+    (name, labels, value.parse().expect("a number"))
+}
+
+fn is_name(name: &str) -> bool {
+    !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn check_values(series: &BTreeMap<String, f64>) {
+    let asset = "asset=X\"\\\nY,scale=2";
+    for (key, value) in [
+        ("ilp_build_info{node=hub,address=test.hub,version=0.1.0}", 1.0),
+        ("ilp_uptime_seconds{}", 1.5),
+        ("ilp_routes{}", 10_000.0),
+        ("ilp_packet_log_records_total{}", 11.0),
+        ("ilp_packet_log_records_dropped_total{}", 12.0),
+        ("ilp_packets_total{peer=alice,direction=received,type=prepare,code=}", 100.0),
+        ("ilp_packets_total{peer=alice,direction=received,type=fulfill,code=}", 0.0),
+        ("ilp_packets_total{peer=alice,direction=received,type=reject,code=F00}", 1.0),
+        ("ilp_packets_total{peer=alice,direction=sent,type=reject,code=other}", 2.0),
+        ("ilp_packets_in_flight{peer=bob,direction=received}", 3.0),
+        ("ilp_packets_in_flight{peer=bob,direction=sent}", 4.0),
+        ("ilp_answer_latency_seconds_sum{peer=alice}", 1.5),
+        ("ilp_answer_latency_seconds_count{peer=alice}", 8.0),
+        ("ilp_timeouts_total{peer=alice}", 6.0),
+        (&format!("ilp_account_balance_units{{peer=alice,{asset}}}"), -12.0),
+        ("ilp_account_held_units{peer=alice,direction=received}", 7.0),
+        ("ilp_account_held_units{peer=alice,direction=sent}", 4.0 * 2.0_f64.powi(64)),
+        ("ilp_outbox_bytes{peer=alice}", 500.0),
+        ("ilp_peer_connected{peer=alice}", 1.0),
+        ("ilp_peer_connected{peer=bob}", 0.0),
+        ("ilp_peer_state{peer=bob,state=down}", 1.0),
+        ("ilp_reconnects_total{peer=bob}", 9.0),
+        ("ilp_server_refused_logins_total{}", 8.0),
+    ] {
+        assert_eq!(series.get(key), Some(&value), "{key}");
+    }
+    let rejects = series.keys().filter(|key| key.contains("type=reject")).count();
+    assert_eq!(rejects, 2, "codes that never came are left out");
+    assert!(!series.keys().any(|key| key.contains("latency") && key.contains("bob")));
+}
+
+#[test]
+fn a_strict_reader_finds_every_value() {
+    let open_metrics = text_of(moment());
+    check_values(&read(&open_metrics, Exposition::OpenMetrics));
+    check_values(&read(&exposition::to_prometheus(&open_metrics), Exposition::Prometheus));
+}
+
+#[test]
+fn buckets_are_cumulative() {
+    let text = text_of(moment());
+    let buckets: Vec<(f64, f64)> = text
+        .lines()
+        .filter(|line| line.starts_with("ilp_answer_latency_seconds_bucket"))
+        .map(|line| {
+            let (_, labels, value) = sample(line);
+            let (_, bound) = labels.iter().find(|(label, _)| label == "le").unwrap();
+            (bound.parse().unwrap(), value)
+        })
+        .collect();
+    assert_eq!(buckets.len(), 17);
+    assert!(buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{buckets:?}");
+    assert_eq!(buckets[..2], [(0.000_05, 5.0), (0.000_1, 7.0)]);
+    assert_eq!(buckets[16], (f64::INFINITY, 8.0));
+}
+
+#[test]
+fn who_asks_for_what() {
+    for (accept, expected) in [
+        ("", Exposition::Prometheus),
+        ("*/*", Exposition::Prometheus),
+        ("text/plain;version=0.0.4", Exposition::Prometheus),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3",
+            Exposition::OpenMetrics,
+        ),
+    ] {
+        assert_eq!(Exposition::accepted(accept), expected, "{accept}");
+    }
+}
+
+/// Every family, with its type, is a row of the table in docs/OPERATIONS.md, and no row is without a family. (Other systems than
+/// Linux lack the families of the process.)
+#[test]
+#[cfg(target_os = "linux")]
+fn every_metric_is_in_the_manual() {
+    let text = exposition::to_prometheus(&text_of(moment()));
+    let written: BTreeSet<(String, String)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+        .chain([("ilp_ready".to_owned(), "gauge".to_owned())])
+        .collect();
+    let manual = include_str!("../../../docs/OPERATIONS.md");
+    let described: BTreeSet<(String, String)> = manual
+        .lines()
+        .filter(|line| line.starts_with("| `ilp_") || line.starts_with("| `process_"))
+        .map(|line| {
+            let mut cells = line.split('|').skip(1).map(|cell| cell.trim().trim_matches('`'));
+            (cells.next().unwrap().to_owned(), cells.next().unwrap().to_owned())
+        })
+        .collect();
+    assert_eq!(written, described);
+}
+
+#[test]
+fn a_node_has_metrics_before_it_has_peers() {
+    let settings = crate::connector::ConnectorSettings {
+        node_id: "hub".parse().unwrap(),
+        address: None,
+        scheme: crate::wire::Scheme::Test,
+        accounts: Vec::new(),
+        routes: Vec::new(),
+        rates: Vec::new(),
+        timing: Default::default(),
+        ping: Default::default(),
+    };
+    let connector =
+        crate::connector::Connector::new(settings, crate::routing::HashSeed::Random).unwrap();
+    let clock = crate::btp::Clock::start();
+    let context = BtpContext::new(connector, clock, Default::default()).unwrap();
+    let metrics = Metrics::new(context, Arc::default());
+    for (ready, value) in [(true, 1.0), (false, 0.0)] {
+        metrics.set_ready(ready);
+        for exposition in [Exposition::OpenMetrics, Exposition::Prometheus] {
+            let series = read(&metrics.text(exposition).unwrap(), exposition);
+            assert_eq!(series["ilp_ready{}"], value);
+            assert_eq!(series["ilp_build_info{node=hub,address=,version=0.1.0}"], 1.0);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the operating system knows of the process, under the names that Prometheus clients of all languages use.
+//! Read from `/proc`; left out where there is none.
+
+use std::fmt;
+
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+/// `/proc` counts CPU time in these; fixed by the Linux ABI for all of user space.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    if let Some(bytes) = read("/proc/self/status").as_deref().and_then(resident_bytes) {
+        encoder
+            .encode_descriptor(
+                "process_resident_memory",
+                "Resident memory of the process",
+                Some(&Unit::Bytes),
+                MetricType::Gauge,
+            )?
+            .encode_gauge(&bytes)?;
+    }
+    if let Some(seconds) = read("/proc/self/stat").as_deref().and_then(cpu_seconds) {
+        encoder
+            .encode_descriptor(
+                "process_cpu",
+                "CPU time of the process, in user space and in the kernel",
+                Some(&Unit::Seconds),
+                MetricType::Counter,
+            )?
+            .encode_counter::<NoLabelSet, f64, f64>(&seconds, None)?;
+    }
+    Ok(())
+}
+
+fn read(path: &str) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+/// `VmRSS:     12345 kB`
+fn resident_bytes(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// Fields 14 and 15 of `stat`. The second is the program's name in parentheses and may hold anything.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut ticks = rest.split_ascii_whitespace().skip(11);
+    let user: u32 = ticks.next()?.parse().ok()?;
+    let kernel: u32 = ticks.next()?.parse().ok()?;
+    Some((f64::from(user) + f64::from(kernel)) / TICKS_PER_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proc_says() {
+        let status = "Name:\tx\nVmHWM:\t  99 kB\nVmRSS:\t   12 kB\nThreads:\t1\n";
+        assert_eq!(resident_bytes(status), Some(12 * 1024));
+        assert_eq!(resident_bytes("VmRSS: many kB\n"), None);
+        assert_eq!(resident_bytes(""), None);
+        let stat = "7 (a) b c) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 1 0 8 9";
+        assert_eq!(cpu_seconds(stat), Some(3.0));
+        assert_eq!(cpu_seconds("7 (a) S 1"), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_has_memory() {
+        assert!(read("/proc/self/status").as_deref().and_then(resident_bytes).unwrap() > 100_000);
+        assert!(read("/proc/self/stat").as_deref().and_then(cpu_seconds).is_some());
+    }
+}
