@@ -4,6 +4,7 @@
 //! are what a packet meets, [`connector`] is its way through the node.
 
 pub mod account;
+pub mod api;
 pub mod btp;
 pub mod config;
 pub mod connector;

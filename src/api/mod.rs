@@ -1,0 +1,20 @@
+//! What a node answers over HTTP: `/health`, `/health/live`, `/metrics`, `/peers` and `/routes`.
+//!
+//! Read-only: no request changes anything, and no secret is in any answer. `/health` is open; the others ask for
+//! `Authorization: Bearer <apiToken>` once a token is set (D22). [`NodeStatus`] is what `node` tells and tells anew when
+//! something changes; all else is read from the connector and the peers at the moment of a request. Handlers never
+//! wait, and what a client may hold open is bounded (`server`). What `starting`, `healthy`, `unhealthy` and `stopping`
+//! mean is in `health`, without IO. Nothing here spawns: [`Api::run`] is one future that owns its connections.
+
+mod gate;
+mod health;
+mod pages;
+mod peers;
+mod query;
+mod routes;
+mod server;
+mod status;
+
+pub use health::HealthStatus;
+pub use server::{Api, BindError};
+pub use status::{NodeStatus, PeerRole, StatusSettings};

@@ -1,0 +1,295 @@
+//! The body of `/peers`: everything about every account. Amounts are texts, as they exceed what JSON readers can count.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::status::PeerRole;
+use crate::account::{Limits, Relation};
+use crate::btp::{PeerCounts, PeerSnapshot, PeerState};
+use crate::connector::{AccountReport, Report, Traffic, code_labels};
+use crate::link::Side;
+use crate::wire::Timestamp;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PeersBody {
+    node_id: String,
+    ilp_address: Option<String>,
+    timestamp: String,
+    peers: Vec<PeerBody>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PeerBody {
+    id: String,
+    relation: Relation,
+    asset_code: String,
+    asset_scale: u8,
+    /// False after a reload that removed the peer: its balance is kept while the process lives.
+    configured: bool,
+    enabled: bool,
+    required: bool,
+    state: &'static str,
+    since: Option<String>,
+    last_error: Option<String>,
+    sessions: Vec<SessionBody>,
+    /// Positive: the peer owes us.
+    balance: String,
+    held: BothWays<String>,
+    packets_in_flight: BothWays<usize>,
+    outbox_bytes: usize,
+    limits: LimitsBody,
+    packets: BothWays<TrafficBody>,
+    counters: CountersBody,
+}
+
+/// From the peer, and to it.
+#[derive(Debug, Serialize)]
+struct BothWays<T> {
+    received: T,
+    sent: T,
+}
+
+#[derive(Debug, Serialize)]
+struct SessionBody {
+    id: u64,
+    /// Who opened it: we (`dialled`) or the peer (`accepted`).
+    side: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LimitsBody {
+    max_packet_amount: Option<String>,
+    max_balance: Option<String>,
+    min_balance: Option<String>,
+    packets_per_second: Option<u32>,
+    max_packets_in_flight: usize,
+    outbox_bytes_max: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct TrafficBody {
+    prepares: u64,
+    fulfills: u64,
+    /// By code; those that never came are left out.
+    rejects: Map<String, Value>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CountersBody {
+    sessions: u64,
+    reconnects: u64,
+    failed_attempts: u64,
+    authentication_failures: u64,
+    unreadable_frames: u64,
+    refused_frames: u64,
+    timeouts: u64,
+    unexpected_answers: u64,
+    dropped_answers: u64,
+    wrong_fulfillments: u64,
+}
+
+/// The body, with what is configured of each peer and what is known of its connection: both in the order of names.
+pub(super) fn body(
+    report: &Report,
+    roles: &[PeerRole],
+    known: &[PeerSnapshot],
+    now: Timestamp,
+) -> PeersBody {
+    let codes: Vec<String> = code_labels().collect();
+    let mut peers: Vec<_> = report
+        .accounts
+        .iter()
+        .map(|account| {
+            let id = &account.settings.id;
+            let role = roles.binary_search_by(|role| role.id.cmp(id)).ok();
+            let required =
+                role.and_then(|place| roles.get(place)).is_some_and(|role| role.required);
+            let place = known.binary_search_by(|known| known.id.cmp(id)).ok();
+            peer(account, required, place.and_then(|place| known.get(place)), &codes)
+        })
+        .collect();
+    peers.sort_by(|a, b| a.id.cmp(&b.id));
+    PeersBody {
+        node_id: report.node_id.clone(),
+        ilp_address: report.address.as_ref().map(ToString::to_string),
+        timestamp: now.to_string(),
+        peers,
+    }
+}
+
+fn peer(
+    account: &AccountReport,
+    required: bool,
+    known: Option<&PeerSnapshot>,
+    codes: &[String],
+) -> PeerBody {
+    let settings = &account.settings;
+    PeerBody {
+        id: settings.id.to_string(),
+        relation: settings.relation,
+        asset_code: settings.asset.code.to_string(),
+        asset_scale: settings.asset.scale,
+        configured: !account.removed,
+        enabled: settings.enabled,
+        required,
+        state: match known {
+            Some(known) => known.state.as_str(),
+            None if account.removed => "removed",
+            None => PeerState::Waiting.as_str(),
+        },
+        since: known.map(|known| time(known.since)),
+        last_error: known.and_then(|known| known.last_error.clone()),
+        sessions: account
+            .sessions
+            .iter()
+            .map(|(id, side)| SessionBody { id: id.0, side: side_name(*side) })
+            .collect(),
+        balance: account.balance.to_string(),
+        held: BothWays {
+            received: account.held_in.to_string(),
+            sent: account.held_out.to_string(),
+        },
+        packets_in_flight: BothWays {
+            received: account.in_flight_from,
+            sent: account.in_flight_to,
+        },
+        outbox_bytes: account.outbox_bytes,
+        limits: limits(&settings.limits),
+        packets: BothWays {
+            received: traffic(&account.stats.received, codes),
+            sent: traffic(&account.stats.sent, codes),
+        },
+        counters: counters(account, known.map(|known| known.counts).unwrap_or_default()),
+    }
+}
+
+/// A moment of the operating system's clock, as it stands in bodies.
+pub(super) fn time(moment: std::time::SystemTime) -> String {
+    let since_epoch = moment.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_millis(millis).to_string()
+}
+
+fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Dialled => "dialled",
+        Side::Accepted => "accepted",
+    }
+}
+
+fn limits(limits: &Limits) -> LimitsBody {
+    LimitsBody {
+        max_packet_amount: limits.max_packet_amount.map(|amount| amount.0.to_string()),
+        max_balance: limits.max_balance.map(|balance| balance.to_string()),
+        min_balance: limits.min_balance.map(|balance| balance.to_string()),
+        packets_per_second: limits.packets_per_second.map(Into::into),
+        max_packets_in_flight: limits.max_packets_in_flight,
+        outbox_bytes_max: limits.outbox_bytes_max,
+    }
+}
+
+fn traffic(traffic: &Traffic, codes: &[String]) -> TrafficBody {
+    let rejects = codes.iter().zip(traffic.rejects).filter(|(_, count)| *count > 0);
+    TrafficBody {
+        prepares: traffic.prepares,
+        fulfills: traffic.fulfills,
+        rejects: rejects.map(|(code, count)| (code.clone(), count.into())).collect(),
+    }
+}
+
+fn counters(account: &AccountReport, counts: PeerCounts) -> CountersBody {
+    CountersBody {
+        sessions: counts.sessions,
+        reconnects: counts.reconnects,
+        failed_attempts: counts.failed_attempts,
+        authentication_failures: counts.authentication_failures,
+        unreadable_frames: counts.unreadable_frames,
+        refused_frames: counts.refused_frames,
+        timeouts: account.stats.timeouts,
+        unexpected_answers: account.stats.unexpected_answers,
+        dropped_answers: account.stats.dropped_answers,
+        wrong_fulfillments: account.stats.wrong_fulfillments,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::account::AccountSettings;
+    use crate::connector::Stats;
+    use crate::link::SessionId;
+    use crate::wire::Amount;
+
+    fn account(id: &str, relation: Relation) -> AccountReport {
+        AccountReport {
+            settings: AccountSettings::new(id.parse().unwrap(), relation),
+            removed: false,
+            sessions: Vec::new(),
+            in_flight_from: 0,
+            in_flight_to: 0,
+            outbox_bytes: 0,
+            balance: 0,
+            held_in: 0,
+            held_out: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// An account with a value in every place.
+    fn busy() -> AccountReport {
+        let mut account = account("bob", Relation::Child);
+        account.settings.limits = Limits {
+            max_packet_amount: Some(Amount(u64::MAX)),
+            max_balance: Some(i128::MAX),
+            min_balance: Some(-5),
+            packets_per_second: std::num::NonZeroU32::new(100),
+            ..Limits::default()
+        };
+        account.sessions = vec![(SessionId(4), Side::Dialled), (SessionId(5), Side::Accepted)];
+        (account.in_flight_from, account.in_flight_to, account.outbox_bytes) = (1, 2, 3);
+        (account.balance, account.held_in, account.held_out) = (-(1 << 80), 10, 20);
+        account.stats.received.prepares = 30;
+        account.stats.sent.fulfills = 28;
+        account.stats.sent.rejects[12] = 2;
+        (account.stats.timeouts, account.stats.unexpected_answers) = (6, 7);
+        (account.stats.dropped_answers, account.stats.wrong_fulfillments) = (8, 9);
+        account
+    }
+
+    #[test]
+    fn the_shape_of_the_body() {
+        let mut gone = account("gone", Relation::Peer);
+        gone.removed = true;
+        let report = Report {
+            node_id: "hub".to_owned(),
+            address: Some("test.hub".parse().unwrap()),
+            routes: 0,
+            accounts: vec![gone, busy(), account("alice", Relation::Parent)],
+        };
+        let known = PeerSnapshot {
+            id: "bob".parse().unwrap(),
+            state: PeerState::AuthenticationFailed,
+            since: UNIX_EPOCH + Duration::from_millis(1_514_132_072_279),
+            last_error: Some("F00: invalid auth_token".to_owned()),
+            sessions: 2,
+            counts: PeerCounts {
+                sessions: 11,
+                reconnects: 12,
+                failed_attempts: 13,
+                authentication_failures: 14,
+                unreadable_frames: 15,
+                refused_frames: 16,
+            },
+        };
+        let role = |id: &str, required| PeerRole { id: id.parse().unwrap(), required };
+        let roles = [role("alice", false), role("bob", true)];
+        let body = body(&report, &roles, &[known], Timestamp::from_millis(1_514_132_101_279));
+        insta::assert_json_snapshot!(body);
+    }
+}

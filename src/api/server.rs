@@ -1,0 +1,203 @@
+//! The listener and its connections. A client may be slow, silent, or one of thousands: what it holds is bounded, and
+//! the newest connection always gets its turn, so that a health check is answered while others misbehave.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request;
+use futures_util::future::{AbortHandle, Abortable};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::pages::{Pages, router};
+use super::status::NodeStatus;
+use crate::telemetry::{Metrics, PacketLogTotals};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// Open connections, at most. One more closes the oldest.
+const CONNECTIONS_MAX: usize = 128;
+/// From the connection, or the answer before, to the end of a request's head.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Bytes of a request's head, and of what is buffered in general.
+const BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// How long a connection may live, also one that is used all the time.
+const CONNECTION_TIME: Duration = Duration::from_secs(60);
+/// For the answer that is on its way when that time is up.
+const LAST_ANSWER_TIME: Duration = Duration::from_secs(5);
+/// After the system refused to accept a connection, such as for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long clients may take. Tests are less patient.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    head: Duration,
+    connection: Duration,
+}
+
+/// Why the health server does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The host to listen on has no address.
+    #[error("cannot resolve the host {host} to listen on for health requests")]
+    Resolve {
+        /// As configured.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The port is taken, usually by another program or another node.
+    #[error(
+        "port {port} on {host} is already in use; choose another one (healthCheckPort or HEALTH_CHECK_PORT)"
+    )]
+    InUse {
+        /// As configured.
+        host: String,
+        /// As configured.
+        port: u16,
+    },
+    /// The port cannot be listened on.
+    #[error("cannot listen on {host} port {port} for health requests")]
+    Listen {
+        /// As configured.
+        host: String,
+        /// As configured.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The health server, which listens already.
+#[derive(Debug)]
+pub struct Api {
+    listener: StdListener,
+    address: SocketAddr,
+    router: Router,
+    patience: Patience,
+}
+
+/// The client's address, for logs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remote(pub(super) SocketAddr);
+
+impl Api {
+    /// Listens; port 0 takes any free one, see [`Api::local_addr`]. Connections wait until [`Api::run`].
+    ///
+    /// # Errors
+    /// [`BindError`], which names host, port and key.
+    pub async fn bind(
+        host: &str,
+        port: u16,
+        status: Arc<NodeStatus>,
+        packet_log: Arc<PacketLogTotals>,
+    ) -> Result<Self, BindError> {
+        let resolve = |source| BindError::Resolve { host: host.to_owned(), source };
+        let mut addresses = lookup_host((host, port)).await.map_err(resolve)?;
+        let address = addresses.next().ok_or_else(|| resolve(io::ErrorKind::NotFound.into()))?;
+        let (listener, address) = listen(address).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { host: host.to_owned(), port },
+            _ => BindError::Listen { host: host.to_owned(), port, source },
+        })?;
+        let metrics = Metrics::new(Arc::clone(status.context()), packet_log);
+        let router = router(Pages { status, metrics });
+        let patience = Patience { head: HEAD_TIME, connection: CONNECTION_TIME };
+        Ok(Api { listener, address, router, patience })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests, on whatever runtime polls it: a runtime of its own, on a thread of its own, keeps health fast
+    /// while packets flood, and packets fast while metrics of thousands of peers are written. Never ends unless the
+    /// listener cannot be registered with the runtime; dropping the future closes everything.
+    pub async fn run(self) {
+        let listener = match TcpListener::from_std(self.listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "the health server cannot run"),
+        };
+        let mut connections = FuturesUnordered::new();
+        // Oldest first.
+        let mut open: VecDeque<(u64, AbortHandle)> = VecDeque::new();
+        let mut next_id: u64 = 0;
+        let mut paused: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                accepted = listener.accept(), if paused.is_none() => match accepted {
+                    Ok((stream, remote)) => {
+                        if open.len() >= CONNECTIONS_MAX && let Some((_, oldest)) = open.pop_front() {
+                            oldest.abort();
+                        }
+                        let (handle, registration) = AbortHandle::new_pair();
+                        let id = next_id;
+                        next_id += 1;
+                        open.push_back((id, handle));
+                        let connection = serve(stream, remote, self.router.clone(), self.patience);
+                        let connection = Abortable::new(connection, registration);
+                        connections.push(async move {
+                            // Aborted or ended: it is gone either way.
+                            let _ = connection.await;
+                            id
+                        });
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "a health connection was not accepted");
+                        paused = Some(Instant::now() + ACCEPT_PAUSE);
+                    }
+                },
+                () = sleep_until(paused.unwrap_or_else(Instant::now)), if paused.is_some() => {
+                    paused = None;
+                }
+                Some(ended) = connections.next() => open.retain(|(id, _)| *id != ended),
+            }
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restarted node must not wait for the former one's sockets to time out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?.into_std()?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// One connection, from its first request to its last.
+async fn serve(stream: TcpStream, remote: SocketAddr, router: Router, patience: Patience) {
+    // Answers are written whole: waiting for more to write gains nothing. A socket that refuses is about to fail.
+    let _ = stream.set_nodelay(true);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Remote(remote));
+        router.call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience.head)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    // What ends a connection is the client's affair: there is nothing to do about it here.
+    if timeout(patience.connection, connection.as_mut()).await.is_err() {
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(LAST_ANSWER_TIME, connection).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

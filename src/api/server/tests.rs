@@ -1,0 +1,378 @@
+//! Requests over real sockets, written and read byte by byte.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::account::{AccountId, AccountSettings, Relation};
+use crate::api::{HealthStatus, PeerRole, StatusSettings};
+use crate::btp::{BtpContext, BtpSettings, Clock};
+use crate::connector::{Connector, ConnectorSettings};
+use crate::routing::{HashSeed, Route, RouteOrigin};
+use crate::wire::Scheme;
+
+/// A node `test.hub` with the peers alice and bob, neither of which ever comes.
+fn status() -> Arc<NodeStatus> {
+    let id = |name: &str| -> AccountId { name.parse().unwrap() };
+    let route = |prefix: &str, next_hop: &str, priority| Route {
+        prefix: prefix.parse().unwrap(),
+        next_hop: id(next_hop),
+        priority,
+        origin: RouteOrigin::Configured,
+    };
+    let connector = Connector::new(
+        ConnectorSettings {
+            node_id: id("hub"),
+            address: Some("test.hub".parse().unwrap()),
+            scheme: Scheme::Test,
+            accounts: vec![
+                AccountSettings::new(id("alice"), Relation::Peer),
+                AccountSettings::new(id("bob"), Relation::Peer),
+            ],
+            routes: vec![
+                route("test.alice", "alice", 2),
+                route("test.alice", "bob", 1),
+                route("test.bob", "bob", 0),
+            ],
+            rates: Vec::new(),
+            timing: Default::default(),
+            ping: Default::default(),
+        },
+        HashSeed::Random,
+    );
+    let context = BtpContext::new(connector.unwrap(), Clock::start(), BtpSettings::default());
+    let context = context.unwrap();
+    context.peers.status(&id("bob"));
+    NodeStatus::new(context).unwrap()
+}
+
+/// Puts a configuration in force: peers, and whether they are required.
+fn configure(status: &NodeStatus, peers: &[(&str, bool)], api_token: Option<&str>) {
+    let role = |&(id, required): &(&str, bool)| PeerRole { id: id.parse().unwrap(), required };
+    let peers = peers.iter().map(role).collect();
+    let start_timeout = Duration::from_secs(30);
+    status.configure(StatusSettings { peers, start_timeout, api_token });
+}
+
+/// Runs the server while `client` works with it.
+async fn serving<F: Future<Output = ()>>(
+    status: &Arc<NodeStatus>,
+    client: impl FnOnce(SocketAddr) -> F,
+) {
+    let patience = Patience { head: HEAD_TIME, connection: CONNECTION_TIME };
+    serving_with(status, patience, client).await;
+}
+
+async fn serving_with<F: Future<Output = ()>>(
+    status: &Arc<NodeStatus>,
+    patience: Patience,
+    client: impl FnOnce(SocketAddr) -> F,
+) {
+    let mut api = Api::bind("127.0.0.1", 0, Arc::clone(status), Arc::default()).await.unwrap();
+    api.patience = patience;
+    let address = api.local_addr();
+    tokio::select! {
+        () = api.run() => panic!("the server ended"),
+        () = client(address) => {}
+    }
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        let line = |line: &'_ str| line.split_once(": ").is_some_and(|(n, _)| n == name);
+        let line = self.head.lines().find(|l| line(l))?;
+        line.split_once(": ").map(|(_, value)| value)
+    }
+
+    fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/json"), "{}", self.head);
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+/// One request on a connection of its own; `request` is its first line and headers.
+async fn ask(address: SocketAddr, request: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{request}\r\nhost: hub\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+#[tokio::test]
+async fn every_page_and_every_mistake() {
+    let status = status();
+    serving(&status, async |address| {
+        for (request, code) in [
+            ("GET /health HTTP/1.1", 200),
+            ("GET /health?x=1 HTTP/1.1", 200),
+            ("GET /health/live HTTP/1.1", 200),
+            ("GET /metrics HTTP/1.1", 200),
+            ("GET /peers HTTP/1.1", 200),
+            ("GET /routes HTTP/1.1", 200),
+            ("GET /routes?destination=test.bob.x HTTP/1.1", 200),
+            ("GET /routes?limit=none HTTP/1.1", 400),
+            ("GET / HTTP/1.1", 404),
+            ("GET /health/ HTTP/1.1", 404),
+            ("GET /Health HTTP/1.1", 404),
+            ("POST /nowhere HTTP/1.1", 404),
+            ("POST /health HTTP/1.1", 405),
+            ("OPTIONS /peers HTTP/1.1", 405),
+            ("DELETE /routes HTTP/1.1", 405),
+            ("PUT /metrics HTTP/1.1", 405),
+            ("nonsense", 400),
+            (&format!("GET /health HTTP/1.1\r\nx: {}", "x".repeat(17_000)), 431),
+        ] {
+            let answer = ask(address, request).await;
+            assert_eq!(answer.status, code, "{request}");
+            let ours = [404, 405].contains(&code) || request.contains("limit");
+            if ours {
+                assert!(answer.json()["error"].as_str().unwrap().len() > 20, "{request}");
+            }
+            let allow = (code == 405).then_some("GET,HEAD");
+            assert_eq!(answer.header("allow"), allow, "{request}");
+        }
+        let wrong = ask(address, "GET /routes?limit=none HTTP/1.1").await.json();
+        assert_eq!(wrong, json!({ "error": "limit \"none\" is not a number from 1 to 10000" }));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn head_is_get_without_a_body() {
+    serving(&status(), async |address| {
+        for page in ["/health/live", "/metrics", "/routes"] {
+            let get = ask(address, &format!("GET {page} HTTP/1.1")).await;
+            let head = ask(address, &format!("HEAD {page} HTTP/1.1")).await;
+            assert_eq!((head.status, head.body.as_str()), (200, ""), "{page}");
+            assert_eq!(head.header("content-type"), get.header("content-type"), "{page}");
+            assert!(head.header("content-length").is_some(), "{page}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_guards_all_but_health() {
+    let status = status();
+    configure(&status, &[], Some("s3cret"));
+    serving(&status, async |address| {
+        for (page, guarded) in [
+            ("/health", false),
+            ("/health/live", false),
+            ("/nowhere", false),
+            ("/metrics", true),
+            ("/peers", true),
+            ("/routes", true),
+            ("/routes?limit=none", true),
+        ] {
+            let right = "\r\nauthorization: Bearer s3cret";
+            for (header, lets_in) in
+                [("", !guarded), ("\r\nauthorization: Bearer other", !guarded), (right, true)]
+            {
+                for method in ["GET", "HEAD"] {
+                    let answer = ask(address, &format!("{method} {page} HTTP/1.1{header}")).await;
+                    assert_eq!(answer.status == 401, !lets_in, "{method} {page} {header}");
+                    let challenge = (!lets_in).then_some("Bearer realm=\"ilp-connector\"");
+                    assert_eq!(answer.header("www-authenticate"), challenge, "{page}");
+                    assert!(!answer.body.contains("s3cret"));
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_shape_of_health() {
+    let status = status();
+    configure(&status, &[("bob", false), ("alice", true)], None);
+    serving(&status, async |address| {
+        let answer = ask(address, "GET /health HTTP/1.1").await;
+        assert_eq!((answer.status, answer.header("cache-control")), (503, Some("no-store")));
+        let mut body = answer.json();
+        assert!(body["uptime"].is_u64());
+        for time in [&mut body["timestamp"].take(), &mut body["peers"][1]["since"].take()] {
+            assert!(time.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{time}");
+        }
+        insta::assert_json_snapshot!(body);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn health_from_start_to_stop() {
+    let status = status();
+    serving(&status, async |address| {
+        let check = async |code: u16, word: &str| {
+            let answer = ask(address, "GET /health HTTP/1.1").await;
+            assert_eq!((answer.status, answer.json()["status"].as_str()), (code, Some(word)));
+            let metrics = ask(address, "GET /metrics HTTP/1.1").await.body;
+            let ready = format!("\nilp_ready {}\n", u8::from(code == 200));
+            assert!(metrics.contains(&ready), "{metrics}");
+            assert_eq!(ask(address, "GET /health/live HTTP/1.1").await.status, 200);
+        };
+        configure(&status, &[("alice", true)], None);
+        check(503, "starting").await;
+        configure(&status, &[("alice", false)], None);
+        check(200, "healthy").await;
+        configure(&status, &[("alice", true)], None);
+        check(503, "unhealthy").await;
+        configure(&status, &[("alice", false)], None);
+        status.set_listed(false);
+        check(503, "unhealthy").await;
+        status.set_listed(true);
+        check(200, "healthy").await;
+        status.stopping();
+        check(503, "stopping").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_that_was_ready_is_not_starting_again() {
+    let status = status();
+    assert_eq!(status.observe(), HealthStatus::Healthy);
+    configure(&status, &[("alice", true)], None);
+    assert_eq!(status.observe(), HealthStatus::Unhealthy);
+}
+
+#[tokio::test]
+async fn pages_of_routes() {
+    serving(&status(), async |address| {
+        let first = ask(address, "GET /routes?limit=1 HTTP/1.1").await.json();
+        assert_eq!(first["total"], 2);
+        assert_eq!(first["routes"][0]["prefix"], "test.alice");
+        assert_eq!(first["routes"][0]["reason"], "none of the next hops is connected");
+        assert_eq!(first["routes"][0]["candidates"][1]["nextHop"], "bob");
+        assert_eq!(first["next"], "test.alice");
+        let last = ask(address, "GET /routes?limit=1&after=test.alice HTTP/1.1").await.json();
+        assert_eq!(last["routes"][0]["prefix"], "test.bob");
+        assert_eq!(last["next"], Value::Null);
+        let explained = ask(address, "GET /routes?destination=test.bob.x HTTP/1.1").await.json();
+        assert_eq!(explained["action"], "reject");
+        assert_eq!(explained["code"], "T01");
+        assert_eq!(explained["route"]["prefix"], "test.bob");
+        let peers = ask(address, "GET /peers HTTP/1.1").await.json();
+        assert_eq!(peers["peers"][1]["id"], "bob");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn open_metrics_for_those_who_ask() {
+    serving(&status(), async |address| {
+        let plain = ask(address, "GET /metrics HTTP/1.1").await;
+        assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        assert!(!plain.body.contains("# EOF"));
+        let accept = "accept: application/openmetrics-text;version=1.0.0";
+        let open = ask(address, &format!("GET /metrics HTTP/1.1\r\n{accept}")).await;
+        assert!(open.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+        assert!(open.body.ends_with("# EOF\n"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_requests_on_one_connection() {
+    serving(&status(), async |address| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let one = "GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n";
+        let last = "GET /health/live HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n\r\n";
+        stream.write_all((one.repeat(99) + last).as_bytes()).await.unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 100);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn silent_clients_make_room() {
+    serving(&status(), async |address| {
+        let mut silent = Vec::new();
+        for number in 0..CONNECTIONS_MAX + 10 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET /health HTTP/1.1\r\n").await.unwrap();
+            silent.push(stream);
+            if number % 32 == 0 {
+                assert_eq!(ask(address, "GET /health HTTP/1.1").await.status, 200);
+            }
+        }
+        assert_eq!(ask(address, "GET /health HTTP/1.1").await.status, 200);
+        let mut byte = [0];
+        // Closed by us: an end, or an error as what we wrote was never read.
+        let read = silent[0].read(&mut byte).await;
+        assert!(matches!(read, Ok(0) | Err(_)), "the oldest made room");
+        let newest = silent.last_mut().unwrap();
+        newest.write_all(b"host: hub\r\n\r\n").await.unwrap();
+        assert_eq!(newest.read(&mut byte).await.unwrap(), 1, "the newest is served");
+    })
+    .await;
+}
+
+/// Until the server closes the connection.
+async fn closed(stream: &mut TcpStream) {
+    let mut rest = Vec::new();
+    // An error if something that we wrote was never read.
+    let _ = stream.read_to_end(&mut rest).await;
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_ends() {
+    let patience =
+        Patience { head: Duration::from_millis(50), connection: Duration::from_secs(3600) };
+    serving_with(&status(), patience, async |address| {
+        for begin in ["", "GET /health HTTP/1.1\r\nx: y"] {
+            let before = Instant::now();
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(begin.as_bytes()).await.unwrap();
+            closed(&mut stream).await;
+            assert!(before.elapsed() >= patience.head, "{begin}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_never_rests_ends() {
+    let patience =
+        Patience { head: Duration::from_secs(3600), connection: Duration::from_millis(50) };
+    serving_with(&status(), patience, async |address| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n";
+        while stream.write_all(request).await.is_ok() {
+            if matches!(stream.read(&mut [0; 1024]).await, Ok(0) | Err(_)) {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let status = status();
+    let bind = async |host: &'static str, port| {
+        Api::bind(host, port, Arc::clone(&status), Arc::default()).await
+    };
+    let first = bind("127.0.0.1", 0).await.unwrap();
+    let port = first.local_addr().port();
+    assert_eq!(
+        bind("127.0.0.1", port).await.unwrap_err().to_string(),
+        format!(
+            "port {port} on 127.0.0.1 is already in use; choose another one (healthCheckPort or HEALTH_CHECK_PORT)"
+        )
+    );
+    let unknown = bind("host.invalid", 0).await.unwrap_err();
+    assert!(matches!(unknown, BindError::Resolve { .. }), "{unknown}");
+}
