@@ -10,6 +10,7 @@ pub mod config;
 pub mod connector;
 pub mod link;
 pub mod local;
+pub mod node;
 pub mod routing;
 pub mod telemetry;
 pub mod time;

@@ -31,6 +31,17 @@ pub struct Source {
     pub overrides: Vec<Override>,
 }
 
+impl Source {
+    /// Reads the file, for whoever watches it; `None` where no file is named.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(&self) -> Result<Option<Content>, Problems> {
+        let (read, report) = read_file(self);
+        read.map_err(|()| failed(report))
+    }
+}
+
 /// One value of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {

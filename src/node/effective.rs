@@ -1,18 +1,56 @@
 //! A configuration in the words of the other rooms.
 
+use crate::account::Relation;
 use crate::btp::{BtpSettings, Dial, Directory, KeepAliveSettings, Login, NoRandomness, Token};
-use crate::config::{NodeConfig, PeerConfig};
+use crate::config::{AssetMismatch, NodeConfig, PeerConfig};
 use crate::connector::ConnectorSettings;
+use crate::wire::{Network, Scheme};
 
 use super::ildcp::Told;
 
-/// What the packet path must know, with what the parent told where the configuration leaves it open.
-pub(super) fn connector_settings(config: &NodeConfig, told: Option<&Told>) -> ConnectorSettings {
-    let mut settings = config.connector_settings();
-    if let (None, Some(told)) = (&settings.address, told) {
-        settings.scheme = told.address.view().scheme();
-        settings.address = Some(told.address.clone());
+/// Why what a parent told cannot be lived with.
+#[derive(Debug, thiserror::Error)]
+pub enum ToldError {
+    /// The configuration's routes are for the other network.
+    #[error("the route to {0:?} belongs to the other network")]
+    Network(String),
+    /// The configuration counts in another asset.
+    #[error(transparent)]
+    Asset(#[from] AssetMismatch),
+}
+
+/// What the packet path must know, with what the parent told where the configuration leaves it open (D12).
+pub(super) fn connector_settings(
+    config: &NodeConfig,
+    told: Option<&Told>,
+) -> Result<ConnectorSettings, ToldError> {
+    let (None, Some(told)) = (&config.address, told) else {
+        return Ok(config.connector_settings());
+    };
+    let scheme = told.address.view().scheme();
+    let foreign = config.routes.iter().find(|route| {
+        let route = route.prefix.scheme().map(Scheme::network);
+        matches!(
+            (route, scheme.network()),
+            (Some(Network::Live), Network::Test) | (Some(Network::Test), Network::Live)
+        )
+    });
+    if let Some(route) = foreign {
+        return Err(ToldError::Network(route.prefix.to_string()));
     }
+    let mut settled = config.clone();
+    settled.adopt_asset(&told.asset)?;
+    let mut settings = settled.connector_settings();
+    settings.address = Some(told.address.clone());
+    settings.scheme = scheme;
+    Ok(settings)
+}
+
+/// As configured, but without its parent: better no packets than packets that are counted in the wrong unit.
+pub(super) fn without_parent(config: &NodeConfig) -> ConnectorSettings {
+    let mut settings = config.connector_settings();
+    let parents = settings.accounts.iter_mut().filter(|one| one.relation == Relation::Parent);
+    parents.for_each(|parent| parent.enabled = false);
     settings
 }
 
@@ -26,6 +64,7 @@ pub(super) fn btp_settings(config: &NodeConfig) -> BtpSettings {
             write_stall: config.session.write_timeout,
         },
         unauthenticated_max: config.server.max_unauthenticated,
+        tls_ca_file: config.ca_file.clone(),
         ..BtpSettings::default()
     }
 }

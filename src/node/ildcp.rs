@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::account::{AccountId, Asset};
-use crate::btp::Clock;
+use crate::btp::{BtpContext, Clock};
 use crate::connector::Connector;
 use crate::link::OwnAnswer;
 use crate::wire::ilp::Fulfill;
@@ -52,7 +52,7 @@ pub enum AskError {
 /// Asks once.
 pub async fn ask(
     connector: &Connector,
-    clock: Clock,
+    clock: &Clock,
     parent: &AccountId,
 ) -> Result<Told, AskError> {
     let now = clock.now();
@@ -77,14 +77,10 @@ pub async fn ask(
 }
 
 /// Asks until there is an answer.
-pub(super) async fn ask_until_told(
-    connector: Arc<Connector>,
-    clock: Clock,
-    parent: AccountId,
-) -> Told {
+pub(super) async fn ask_until_told(context: Arc<BtpContext>, parent: AccountId) -> Told {
     let mut wait = RETRY_FIRST;
     loop {
-        match ask(&connector, clock, &parent).await {
+        match ask(&context.connector, &context.clock, &parent).await {
             Ok(told) => return told,
             Err(error) => {
                 tracing::warn!(peer = %parent, %error, again_in = ?wait, "the parent gave no address");

@@ -5,15 +5,25 @@
 //! deadline sweep, and the health server. Packets meet none of that: they are in `connector`.
 
 mod acceptor;
+mod api_thread;
 mod diallers;
+mod draining;
+mod effective;
+mod file_look;
 pub mod ildcp;
 mod order;
+mod packets;
 mod reload;
 mod running;
 mod shutdown;
 mod start;
+mod supervise;
 mod sweep;
 mod task;
+#[cfg(test)]
+mod tests;
 
+pub use effective::ToldError;
 pub use order::{NodeHandle, Order};
 pub use start::{Node, StartError};
+pub use supervise::{Plan, PlanError, Supervisor};

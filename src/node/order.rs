@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::account::AccountId;
 use crate::btp::BtpContext;
@@ -15,8 +15,8 @@ pub(super) const ORDERS_MAX: usize = 16;
 /// An order to a running node.
 #[derive(Debug)]
 pub enum Order {
-    /// Put this configuration in force; answered when it is, with the keys that need a restart.
-    Reload(Box<NodeConfig>, oneshot::Sender<Vec<String>>),
+    /// Put this configuration in force.
+    Reload(Box<NodeConfig>),
     /// The configuration no longer names this node: drop all links, and wait (D17).
     Unlisted,
     /// Stop gracefully (D18).

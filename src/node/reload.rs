@@ -1,44 +1,63 @@
 //! A new configuration for a running node: whoever is not concerned by a change does not notice it (D17).
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
-use super::effective::{connector_settings, dials, directory};
 use super::running::Running;
-use super::task;
-use crate::btp::{GOING_AWAY, POLICY};
-use crate::config::{self, NodeConfig};
+use crate::account::AccountId;
+use crate::btp::POLICY;
+use crate::config::{NodeConfig, diff};
 
-/// How often is looked whether a removed peer has drained.
-const LOOK: Duration = Duration::from_millis(50);
+/// WebSocket close reason for sessions that may not go on as they are.
+const RECONFIGURED: &str = "reconfigured";
 
 impl Running {
-    /// Puts `new` in force. Gives the keys that need a restart; they keep their old values.
-    pub(super) fn reload(&mut self, new: NodeConfig) -> Vec<String> {
-        let change = config::diff(&self.config, &new);
+    /// Puts `new` in force. Values that cannot change while the node runs keep their old value, and are named in the
+    /// log.
+    pub(super) fn reload(&mut self, new: NodeConfig) {
+        let change = diff(&self.config, &new);
         let config = change.with_what_cannot_change(&self.config, new);
         if let Err(error) = self.put_in_force(&config) {
             tracing::error!(%error, "the changed configuration cannot be put in force; the old one stays");
-            return Vec::new();
-        }
-        self.diallers.let_go(&change.removed, config.shutdown_grace);
-        for id in change.suspended.iter().chain(&change.reauthenticate) {
-            if let Some(account) = self.context.connector.account(id.as_str()) {
-                self.context.connector.close_sessions(&account, POLICY, "reconfigured");
-            }
+            return;
         }
         self.config = config;
+        for peer in &change.removed {
+            let dialled = self.diallers.hand_over(peer);
+            self.draining.add(peer, dialled, &self.context, self.config.shutdown_grace);
+        }
+        for peer in &change.added {
+            self.draining.keep(peer);
+        }
+        for peer in change.suspended.iter().chain(&change.reauthenticate) {
+            if let Some(account) = self.context.connector.account(peer.as_str()) {
+                self.context.connector.close_sessions(&account, POLICY, RECONFIGURED);
+            }
+        }
         self.begin();
-        self.health.configured(&self.config);
+        self.status.set_listed(true);
         self.ask_parent();
         tracing::info!(
-            added = ?change.added, removed = ?change.removed, changed = ?change.changed,
-            routes = self.config.routes.len(), "configuration reloaded"
+            added = %list(&change.added), removed = %list(&change.removed), changed = %list(&change.changed),
+            settings = %change.settings.join(", "), routes = self.config.routes.len(),
+            "configuration reloaded"
         );
         if !change.needs_restart.is_empty() {
-            tracing::warn!(keys = ?change.needs_restart, "these changes take effect at the next start");
+            let keys = change.needs_restart.join(", ");
+            tracing::warn!(%keys, "these changes take effect when the node is started again");
         }
-        change.needs_restart
     }
+
+    /// The file no longer names this node: all peers go, and the node waits to be named again.
+    pub(super) fn drop_all_links(&mut self) {
+        tracing::warn!(
+            "the topology no longer names this node; its links are dropped until it does"
+        );
+        let mut config = self.config.clone();
+        config.peers.clear();
+        config.routes.clear();
+        self.reload(config);
+        self.status.set_listed(false);
+    }
+}
+
+fn list(ids: &[AccountId]) -> String {
+    ids.iter().map(AccountId::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -1,21 +1,27 @@
 //! The node's own task: owns what changes slowly, and listens to orders and to its parent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
 use super::acceptor::Acceptor;
+use super::api_thread::ApiThread;
 use super::diallers::Diallers;
-use super::effective::{connector_settings, dials};
-use super::health::Health;
+use super::draining::Draining;
+use super::effective::{connector_settings, dials, directory, without_parent};
 use super::ildcp::{self, Told};
 use super::order::Order;
 use super::packets::PacketWriting;
+use super::start::StartError;
 use super::task::{self, Guarded};
+use crate::api::{HealthStatus, NodeStatus, PeerRole, StatusSettings};
 use crate::btp::{BtpContext, BtpServer, PeerChange, PeerEvent};
-use crate::config::NodeConfig;
-use crate::wire::Network;
+use crate::config::{NodeConfig, Secret};
+
+/// How often a node that starts is looked at, so that its first moment of being ready is not missed.
+const READY_LOOK: Duration = Duration::from_millis(100);
 
 /// A running node.
 pub(super) struct Running {
@@ -25,10 +31,11 @@ pub(super) struct Running {
     pub(super) server: Arc<BtpServer>,
     pub(super) acceptor: Acceptor,
     pub(super) diallers: Diallers,
-    pub(super) health: Arc<Health>,
+    pub(super) draining: Draining,
+    pub(super) status: Arc<NodeStatus>,
     pub(super) packets: PacketWriting,
     pub(super) sweep: Guarded,
-    pub(super) api: Guarded,
+    pub(super) api: ApiThread,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The parent is being asked for an address.
     pub(super) asking: Option<JoinHandle<Told>>,
@@ -39,13 +46,16 @@ impl Running {
     /// Until it is told to stop, and has.
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         self.begin();
+        let mut looks = tokio::time::interval(READY_LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut starting = true;
         loop {
             tokio::select! {
+                _ = looks.tick(), if starting => {
+                    starting = self.status.observe() == HealthStatus::Starting;
+                }
                 order = orders.recv() => match order {
-                    Some(Order::Reload(config, done)) => {
-                        // Whoever asked may not wait for the answer.
-                        let _ = done.send(self.reload(*config));
-                    }
+                    Some(Order::Reload(config)) => self.reload(*config),
                     Some(Order::Unlisted) => self.drop_all_links(),
                     // All handles are gone: nobody could stop the node later.
                     Some(Order::Stop) | None => break,
@@ -57,7 +67,19 @@ impl Running {
         self.stop().await;
     }
 
-    fn begin(&mut self) {
+    /// Makes everything around the packet path agree with the configuration.
+    pub(super) fn begin(&mut self) {
+        let roles = self
+            .config
+            .peers
+            .iter()
+            .map(|peer| PeerRole { id: peer.account.id.clone(), required: peer.required });
+        let api_token = self.config.health.api_token.as_ref().map(Secret::expose);
+        self.status.configure(StatusSettings {
+            peers: roles.collect(),
+            start_timeout: self.config.start_timeout,
+            api_token,
+        });
         for peer in &self.config.peers {
             let status = self.context.peers.status(&peer.account.id);
             status.suspend(!peer.account.enabled);
@@ -87,61 +109,39 @@ impl Running {
         if let Some(asking) = self.asking.take() {
             asking.abort();
         }
-        let connector = Arc::clone(&self.context.connector);
         let parent = parent.account.id.clone();
-        let clock = self.context.clock;
-        self.asking = Some(task::spawn(ildcp::ask_until_told(connector, clock, parent)));
+        let asking = ildcp::ask_until_told(Arc::clone(&self.context), parent);
+        self.asking = Some(task::spawn(asking));
     }
 
     fn adopt(&mut self, told: Told) {
-        let mut settled = self.config.clone();
-        if let Err(reason) = accept(&mut settled, &told) {
-            tracing::error!(
-                address = %told.address, asset = %told.asset, reason,
-                "what the parent told cannot be used; its link is suspended until the configuration fits"
-            );
-            self.suspend_parent();
-            return;
-        }
-        let changed = self.told.as_ref() != Some(&told);
-        self.told = Some(told.clone());
-        match self.context.connector.apply(connector_settings(&settled, Some(&told))) {
-            Ok(()) if changed => {
+        let before = self.told.replace(told.clone());
+        match self.put_in_force(&self.config) {
+            Ok(()) if before.as_ref() != Some(&told) => {
                 tracing::info!(address = %told.address, asset = %told.asset, "the parent gave an address");
             }
             Ok(()) => {}
-            Err(error) => tracing::error!(%error, "the parent's answer cannot be put in force"),
+            Err(error) => {
+                tracing::error!(
+                    address = %told.address, asset = %told.asset, %error,
+                    "what the parent told cannot be used; its link is suspended until the configuration fits"
+                );
+                self.told = None;
+                if let Err(error) = self.context.connector.apply(without_parent(&self.config)) {
+                    tracing::error!(%error, "the parent cannot be suspended");
+                }
+            }
         }
     }
 
-    /// Better no packets than packets that are counted in the wrong unit.
-    fn suspend_parent(&mut self) {
-        let Some(parent) = self.config.parent() else { return };
-        let id = parent.account.id.clone();
-        let mut settings = connector_settings(&self.config, self.told.as_ref());
-        for account in settings.accounts.iter_mut().filter(|account| account.id == id) {
-            account.enabled = false;
-        }
-        if let Err(error) = self.context.connector.apply(settings) {
-            tracing::error!(%error, peer = %id, "the parent cannot be suspended");
-        }
+    /// Packets and logins follow `config` from now on; an error changes nothing.
+    pub(super) fn put_in_force(&self, config: &NodeConfig) -> Result<(), StartError> {
+        let settings = connector_settings(config, self.told.as_ref())?;
+        let directory = directory(config)?;
+        self.context.connector.apply(settings)?;
+        self.server.set_directory(directory);
+        Ok(())
     }
-}
-
-/// Whether the configuration can live with it; fills in the asset that was left open (D12).
-fn accept(config: &mut NodeConfig, told: &Told) -> Result<(), String> {
-    let network = told.address.view().scheme().network();
-    let foreign = config.routes.iter().find(|route| {
-        let scheme = route.prefix.scheme().map(|scheme| scheme.network());
-        matches!(
-            (scheme, network),
-            (Some(Network::Live), Network::Test) | (Some(Network::Test), Network::Live)
-        )
-    });
-    if let Some(route) = foreign {
-        return Err(format!("the route to {} belongs to the other network", route.prefix));
-    }
-    config.adopt_asset(&told.asset).map_err(|mismatch| mismatch.to_string())
 }
 
 /// The parent's answer, once there is one.

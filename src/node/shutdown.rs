@@ -15,11 +15,11 @@ const CLOSING_TIME: Duration = Duration::from_millis(1500);
 
 impl Running {
     /// Stops the node: from the first step to the last.
-    pub(super) async fn stop(self) {
+    pub(super) async fn stop(mut self) {
         let context = self.context.clone();
         let in_flight = context.connector.in_flight();
         tracing::info!(in_flight, grace = ?self.config.shutdown_grace, "stopping");
-        self.health.stopping();
+        self.status.stopping();
         context.connector.stop_admitting();
         let sessions = self.acceptor.stop().await;
         wait_for_answers(&context, self.config.shutdown_grace).await;
@@ -31,6 +31,7 @@ impl Running {
                 "stopped with packets in flight; the peer may count them as fulfilled"
             );
         }
+        drop(self.draining);
         self.diallers.stop(GOING_AWAY, STOPPING, CLOSING_TIME).await;
         for peer in &self.config.peers {
             if let Some(account) = context.connector.account(peer.account.id.as_str()) {
@@ -40,6 +41,7 @@ impl Running {
         sessions.ended(CLOSING_TIME).await;
         drop(self.sweep);
         drop(self.api);
+        self.packets.stop(&context.connector);
         tracing::info!("stopped");
     }
 }

@@ -7,22 +7,21 @@ use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::acceptor::Acceptor;
+use super::api_thread::ApiThread;
 use super::diallers::Diallers;
-use super::effective::{btp_settings, connector_settings, directory};
-use super::health::Health;
+use super::draining::Draining;
+use super::effective::{ToldError, btp_settings, directory};
 use super::order::{NodeHandle, ORDERS_MAX, Order};
 use super::packets::PacketWriting;
 use super::running::Running;
+use super::sweep;
 use super::task::{self, Guarded};
-use super::{health, sweep};
-use crate::api::Api;
-use crate::btp::{
-    BindError, BtpContext, BtpServer, Clock, NoRandomness, ServerTls, TlsError,
-};
+use crate::api::{Api, NodeStatus};
+use crate::btp::{BindError, BtpContext, BtpServer, Clock, NoRandomness, ServerTls, TlsError};
 use crate::config::NodeConfig;
 use crate::connector::{BuildError, Connector};
 use crate::routing::HashSeed;
-use crate::telemetry;
+use crate::telemetry::{self, Logs};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +29,9 @@ pub enum StartError {
     /// The configuration cannot be put in force.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The configuration does not fit what the parent told.
+    #[error(transparent)]
+    Told(#[from] ToldError),
     /// The BTP server cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -39,6 +41,9 @@ pub enum StartError {
     /// A certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// No thread for the health server.
+    #[error("cannot start the thread of the health server")]
+    Thread(#[source] std::io::Error),
     /// The operating system failed.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -56,9 +61,9 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running then.
-    pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
+    pub async fn start(config: NodeConfig, logs: Logs) -> Result<Node, StartError> {
         let span = telemetry::node_span(config.node_id.as_str());
-        let (running, orders, handle) = build(config).instrument(span.clone()).await?;
+        let (running, orders, handle) = build(config, logs).instrument(span.clone()).await?;
         let task = task::spawn(running.run(orders).instrument(span));
         Ok(Node { handle, task })
     }
@@ -77,8 +82,9 @@ impl Node {
 
 async fn build(
     config: NodeConfig,
+    logs: Logs,
 ) -> Result<(Running, mpsc::Receiver<Order>, NodeHandle), StartError> {
-    let connector = Connector::new(connector_settings(&config, None), HashSeed::Random)?;
+    let connector = Connector::new(config.connector_settings(), HashSeed::Random)?;
     let context = BtpContext::new(connector, Clock::start(), btp_settings(&config))?;
     let server = &config.server;
     let tls = server.tls.as_ref().map(|files| ServerTls::load(&files.certificate, &files.key));
@@ -90,9 +96,10 @@ async fn build(
         Arc::clone(&context),
     )
     .await?;
-    let packets = PacketWriting::default();
-    let health = Arc::new(Health::new(&config, Arc::clone(&context)));
-    let api = Api::bind(&config.health.host, config.health.port, health::sources(&health, &config, &packets)).await?;
+    let packets = PacketWriting::new(logs);
+    let status = NodeStatus::new(Arc::clone(&context))?;
+    let health = &config.health;
+    let api = Api::bind(&health.host, health.port, Arc::clone(&status), packets.totals()).await?;
     let (sender, orders) = mpsc::channel(ORDERS_MAX);
     let handle = NodeHandle {
         id: config.node_id.clone(),
@@ -117,9 +124,10 @@ async fn build(
         acceptor: Acceptor::start(Arc::clone(&server)),
         server,
         diallers: Diallers::new(Arc::clone(&context)),
+        draining: Draining::default(),
         sweep: Guarded::spawn(sweep::run(Arc::clone(&context))),
-        api: Guarded::spawn(api.run().in_current_span()),
-        health,
+        api: ApiThread::start(api, tracing::Span::current()).map_err(StartError::Thread)?,
+        status,
         packets,
         events,
         asking: None,

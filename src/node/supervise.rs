@@ -1,0 +1,246 @@
+//! One process: its nodes, the file that they come from, and the signals that end it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::file_look::FileLook;
+use super::order::{NodeHandle, Order};
+use super::start::{Node, StartError};
+use crate::config::{self, Content, Decision, FileWatch, Loaded, Mode, Problems, Source, Topology};
+use crate::telemetry::{Logs, parse_level};
+
+/// How often the file's content is looked at (D17).
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a process runs.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// One node, as `run` does.
+    One(Source),
+    /// Every node of a topology file, on loopback, as `up` does.
+    Network(Source),
+}
+
+/// Why a process does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Configuration(Problems),
+    /// A node cannot start.
+    #[error("node {node}: {source}")]
+    Start {
+        /// Which.
+        node: String,
+        /// Why.
+        source: StartError,
+    },
+    /// The system does not let us hear signals.
+    #[error("cannot listen to signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// The nodes of this process.
+pub struct Supervisor {
+    plan: Plan,
+    nodes: Vec<Node>,
+    file: Option<PathBuf>,
+    watch: Option<FileWatch>,
+    logs: Logs,
+    signals: Signals,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Supervisor {
+    /// Loads and starts everything.
+    ///
+    /// # Errors
+    /// [`PlanError`]; nothing is left running then.
+    pub async fn start(plan: Plan, logs: Logs) -> Result<Self, PlanError> {
+        // Heard from the first moment, so that a stop during the start is a stop.
+        let signals = Signals::new().map_err(PlanError::Signals)?;
+        raise_file_limit();
+        let (loaded, content) = plan.load().map_err(PlanError::Configuration)?;
+        let mut nodes = Vec::new();
+        for one in loaded {
+            for warning in &one.warnings {
+                tracing::warn!(node = %one.config.node_id, "{warning}");
+            }
+            set_levels(&logs, &one);
+            let node = one.config.node_id.to_string();
+            match Node::start(one.config, logs.clone()).await {
+                Ok(node) => nodes.push(node),
+                Err(source) => {
+                    stop_all(nodes).await;
+                    return Err(PlanError::Start { node, source });
+                }
+            }
+        }
+        let file = content.as_ref().map(|content| content.path.clone());
+        let watch = content.map(|content| FileWatch::new(content.hash()));
+        Ok(Self { plan, nodes, file, watch, logs, signals })
+    }
+
+    /// The nodes, to look at.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeHandle> {
+        self.nodes.iter().map(Node::handle)
+    }
+
+    /// Runs until SIGTERM, SIGINT or `enough`, then stops all nodes gracefully. A second signal ends the wait: `false`.
+    pub async fn run(mut self, enough: impl Future<Output = ()>) -> bool {
+        let mut enough = std::pin::pin!(enough);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look = FileLook::default();
+        loop {
+            tokio::select! {
+                _ = self.signals.terminate.recv() => break,
+                _ = self.signals.interrupt.recv() => break,
+                () = &mut enough => break,
+                _ = self.signals.hang_up.recv() => self.hang_up().await,
+                _ = looks.tick(), if self.file.is_some() => self.look(&mut look).await,
+            }
+        }
+        self.stop().await
+    }
+
+    async fn look(&mut self, look: &mut FileLook) {
+        let (Some(file), Some(watch)) = (&self.file, &mut self.watch) else { return };
+        match watch.look(look.hash(file).await) {
+            Decision::Wait => {}
+            Decision::Gone => {
+                tracing::error!(file = %file.display(), "the configuration file cannot be read; what runs goes on");
+            }
+            Decision::Apply => self.reload().await,
+        }
+    }
+
+    /// SIGHUP: the file is read now, changed or not, and log files are opened anew.
+    async fn hang_up(&mut self) {
+        tracing::info!("SIGHUP: reading the configuration again");
+        if let Err(error) = self.logs.output().reopen() {
+            tracing::error!(%error, "the log file cannot be opened again");
+        }
+        self.reload().await;
+    }
+
+    /// Reads the file; a broken one changes nothing and says why.
+    async fn reload(&mut self) {
+        let (loaded, content) = match self.plan.load() {
+            Ok(loaded) => loaded,
+            Err(problems) if problems.node_not_named && matches!(self.plan, Plan::One(_)) => {
+                for node in &self.nodes {
+                    node.handle().order(Order::Unlisted).await;
+                }
+                return;
+            }
+            Err(problems) => {
+                for problem in &problems.problems {
+                    tracing::error!("{problem}");
+                }
+                tracing::error!("the configuration is not valid; nothing was changed");
+                return;
+            }
+        };
+        if let (Some(watch), Some(content)) = (&mut self.watch, &content) {
+            watch.handled(content.hash());
+        }
+        for node in &self.nodes {
+            let named = loaded.iter().any(|one| one.config.node_id == node.handle().id);
+            if !named {
+                node.handle().order(Order::Unlisted).await;
+            }
+        }
+        for one in loaded {
+            set_levels(&self.logs, &one);
+            for warning in &one.warnings {
+                tracing::warn!(node = %one.config.node_id, "{warning}");
+            }
+            match self.nodes.iter().find(|node| node.handle().id == one.config.node_id) {
+                Some(node) => {
+                    node.handle().order(Order::Reload(Box::new(one.config))).await;
+                }
+                None => self.start_new(one).await,
+            }
+        }
+    }
+
+    /// A topology that runs in one process got another node.
+    async fn start_new(&mut self, loaded: Loaded) {
+        let id = loaded.config.node_id.clone();
+        match Node::start(loaded.config, self.logs.clone()).await {
+            Ok(node) => self.nodes.push(node),
+            Err(error) => tracing::error!(node = %id, %error, "the new node cannot start"),
+        }
+    }
+
+    async fn stop(mut self) -> bool {
+        tokio::select! {
+            () = stop_all(self.nodes) => true,
+            _ = self.signals.terminate.recv() => false,
+            _ = self.signals.interrupt.recv() => false,
+        }
+    }
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+impl Plan {
+    /// Everything that is to run, and the file that it was made from.
+    fn load(&self) -> Result<(Vec<Loaded>, Option<Content>), Problems> {
+        let (Plan::One(source) | Plan::Network(source)) = self;
+        let content = source.read()?;
+        let loaded = match self {
+            Plan::One(_) => vec![config::load_content(source, content.as_ref())?],
+            Plan::Network(_) => {
+                let topology = match &content {
+                    Some(content) => Topology::of_content(source, content)?,
+                    None => Topology::load(source)?,
+                };
+                topology.validate(Mode::Loopback)?;
+                let nodes = topology.node_ids().map(|id| topology.node(id, Mode::Loopback));
+                nodes.collect::<Result<_, _>>()?
+            }
+        };
+        Ok((loaded, content))
+    }
+}
+
+/// Stops nodes side by side, and waits for all.
+async fn stop_all(nodes: Vec<Node>) {
+    for node in &nodes {
+        node.handle().order(Order::Stop).await;
+    }
+    for node in nodes {
+        node.stopped().await;
+    }
+}
+
+/// Every session is an open file; the usual soft limit of 1,024 is meant for programs that use `select`.
+fn raise_file_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
+        tracing::warn!(%error, "the limit on open files cannot be raised");
+    }
+}
+
+/// The levels of the process are those of the node that was read last; nodes of one topology share theirs.
+fn set_levels(logs: &Logs, loaded: &Loaded) {
+    if let Ok(levels) = parse_level(&loaded.config.log.level) {
+        logs.set_levels(&levels);
+    }
+}

@@ -1,0 +1,189 @@
+//! Whole nodes in one process, over real sockets.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::account::AccountId;
+use crate::config::{Content, NodeConfig, Source, load_content};
+use crate::link::OwnAnswer;
+use crate::telemetry::{LogLevels, LogTo, Logs};
+use crate::wire::ilp::Prepare;
+use crate::wire::{Address, Amount, Condition};
+
+fn logs() -> Logs {
+    static LOGS: OnceLock<Logs> = OnceLock::new();
+    let start = || Logs::start(&LogTo::Stderr, &"warn".parse::<LogLevels>().unwrap()).unwrap();
+    LOGS.get_or_init(start).clone()
+}
+
+fn config(yaml: &str) -> NodeConfig {
+    let content = Content { path: "node.yaml".into(), bytes: yaml.as_bytes().to_vec() };
+    match load_content(&Source::default(), Some(&content)) {
+        Ok(loaded) => loaded.config,
+        Err(problems) => panic!("{problems}"),
+    }
+}
+
+/// A node on ports of the system's choice; `rest` is what follows in its file.
+async fn start(id: &str, rest: &str) -> Node {
+    let yaml = format!(
+        "nodeId: {id}\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{rest}"
+    );
+    Node::start(config(&yaml), logs()).await.unwrap()
+}
+
+/// Waits for a condition, for ten seconds at most.
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(tokio::time::Instant::now() < deadline, "waited too long for: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn connected(node: &Node, peer: &str) -> bool {
+    let account = node.handle().context.connector.account(peer);
+    account.is_some_and(|account| account.is_connected())
+}
+
+/// Sends a ping from a node of ours, by one of its peers, and gives the answer.
+async fn ping(node: &Node, by: &str, destination: &str, amount: u64) -> Result<(), String> {
+    let context = &node.handle().context;
+    let now = context.clock.now();
+    let destination: Address = destination.parse().unwrap();
+    let by: AccountId = by.parse().unwrap();
+    let (sender, answer) = oneshot::channel();
+    let prepare = Prepare {
+        amount: Amount(amount),
+        expires_at: now.wall.saturating_add_millis(10_000),
+        condition: Condition::PING,
+        destination: destination.view(),
+        data: b"ping",
+    };
+    context.connector.originate(&by, &prepare, now, move |got| {
+        let _ = sender.send(got);
+    });
+    match answer.await.unwrap() {
+        OwnAnswer::Fulfilled { .. } => Ok(()),
+        OwnAnswer::Rejected { code, .. } => Err(code.to_string()),
+    }
+}
+
+async fn stop(node: Node) {
+    node.handle().order(Order::Stop).await;
+    node.stopped().await;
+}
+
+#[tokio::test]
+async fn three_nodes_in_a_line() {
+    let c =
+        start("c", "peers: [{id: b, authToken: bc}]\nroutes: [{prefix: test, nextHop: b}]\n").await;
+    let to_c = c.handle().btp_address;
+    let b = start(
+        "b",
+        &format!(
+            "peers: [{{id: a, authToken: ab}}, {{id: c, url: \"ws://{to_c}\", authToken: bc}}]\n\
+         routes: [{{prefix: test.a, nextHop: a}}, {{prefix: test.c, nextHop: c}}]\n"
+        ),
+    )
+    .await;
+    let to_b = b.handle().btp_address;
+    let a = start("a", &format!(
+        "peers: [{{id: b, url: \"ws://{to_b}\", authToken: ab}}]\nroutes: [{{prefix: test, nextHop: b}}]\n"
+    )).await;
+    until("the links", || connected(&a, "b") && connected(&c, "b") && connected(&b, "a")).await;
+    assert_eq!(ping(&a, "b", "test.c", 10).await, Ok(()));
+    assert_eq!(ping(&c, "b", "test.a", 3).await, Ok(()));
+    assert_eq!(ping(&a, "b", "test.b", 1).await, Ok(()));
+    assert_eq!(ping(&a, "b", "test.nobody", 1).await, Err("F02".into()));
+    let balance = |node: &Node, id: &str| {
+        let report = node.handle().context.connector.report();
+        report.accounts.into_iter().find(|a| a.settings.id.as_str() == id).unwrap().balance
+    };
+    assert_eq!((balance(&a, "b"), balance(&b, "a")), (-8, 8));
+    assert_eq!((balance(&b, "c"), balance(&c, "b")), (-7, 7));
+    stop(c).await;
+    until("the loss", || !connected(&b, "c")).await;
+    assert_eq!(ping(&a, "b", "test.c", 10).await, Err("T01".into()));
+    stop(a).await;
+    stop(b).await;
+}
+
+#[tokio::test]
+async fn a_child_gets_its_address_and_asset_from_its_parent() {
+    let parent = start("top", "ilpAddress: test.top\nassetCode: EUR\nassetScale: 4\npeers: [{id: kid, relation: child, authToken: s}]\n").await;
+    let url = parent.handle().btp_address;
+    let kid = start(
+        "kid",
+        &format!("peers: [{{id: top, relation: parent, url: \"ws://{url}\", authToken: s}}]\n"),
+    )
+    .await;
+    let connector = &kid.handle().context.connector;
+    until("the address", || connector.address().is_some()).await;
+    assert_eq!(connector.address().unwrap().view().as_str(), "test.top.kid");
+    let asset = connector.report().accounts.remove(0).settings.asset;
+    assert_eq!(asset.to_string(), "EUR/4");
+    assert_eq!(ping(&parent, "kid", "test.top.kid", 1).await, Ok(()));
+    stop(kid).await;
+    stop(parent).await;
+}
+
+#[tokio::test]
+async fn a_reload_changes_what_it_must_and_disturbs_nobody_else() {
+    let b_with = |peers: &str| {
+        format!(
+            "peers: [{{id: a, authToken: ab}}{peers}]\nroutes: [{{prefix: test.a, nextHop: a}}]\n"
+        )
+    };
+    let b = start("b", &b_with("")).await;
+    let url = b.handle().btp_address;
+    let a = start("a", &format!("peers: [{{id: b, url: \"ws://{url}\", authToken: ab}}]\nroutes: [{{prefix: test, nextHop: b}}]\n")).await;
+    let c = start("c", &format!("peers: [{{id: b, url: \"ws://{url}\", authToken: bc}}]\nroutes: [{{prefix: test, nextHop: b}}]\n")).await;
+    until("a", || connected(&b, "a")).await;
+    let sessions = |node: &Node, id: &str| {
+        let snapshot = node.handle().context.peers.snapshot();
+        snapshot
+            .into_iter()
+            .find(|peer| peer.id.as_str() == id)
+            .map_or(0, |peer| peer.counts.sessions)
+    };
+    let reload = async |yaml: String| {
+        let yaml = format!(
+            "nodeId: b\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{yaml}"
+        );
+        assert!(b.handle().order(Order::Reload(Box::new(config(&yaml)))).await);
+    };
+    reload(b_with(", {id: c, authToken: bc}")).await;
+    until("c", || connected(&b, "c")).await;
+    assert_eq!(ping(&c, "b", "test.a", 5).await, Ok(()));
+    reload(b_with(", {id: c, authToken: bc, enabled: false}")).await;
+    until("c's suspension", || !connected(&b, "c")).await;
+    reload(b_with("")).await;
+    until("c's removal", || {
+        b.handle().context.connector.report().accounts.iter().any(|a| a.removed)
+    })
+    .await;
+    assert_eq!(ping(&a, "b", "test.b", 5).await, Ok(()));
+    assert_eq!(sessions(&b, "a"), 1, "a's session was never touched");
+    b.handle().order(Order::Unlisted).await;
+    until("all links gone", || !connected(&b, "a")).await;
+    for node in [a, b, c] {
+        stop(node).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_answers_and_tells_what_it_did_not_get() {
+    let b = start("b", "peers: [{id: a, authToken: ab}]\nshutdownGraceMs: 100\n").await;
+    let url = b.handle().btp_address;
+    let a = start("a", &format!("peers: [{{id: b, url: \"ws://{url}\", authToken: ab}}]\nroutes: [{{prefix: test, nextHop: b}}]\n")).await;
+    until("the link", || connected(&a, "b") && connected(&b, "a")).await;
+    let context = b.handle().context.clone();
+    stop(b).await;
+    assert!(!context.connector.account("a").unwrap().is_connected());
+    until("a's notice", || !connected(&a, "b")).await;
+    stop(a).await;
+}
