@@ -55,6 +55,7 @@ impl Change {
         config.health.host = old.health.host.clone();
         config.health.port = old.health.port;
         config.ca_file = old.ca_file.clone();
+        config.session = old.session;
         config.worker_threads = old.worker_threads;
         config
     }

@@ -34,6 +34,8 @@ mod secret;
 mod settings;
 mod show;
 mod substitute;
+mod syntax;
+mod tables;
 mod topology;
 mod value;
 mod watch;

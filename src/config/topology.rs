@@ -86,7 +86,7 @@ pub(super) fn read(
     report: &mut Report,
 ) -> Option<Topology> {
     let Some(map) = root.as_map() else {
-        super::yaml::not_a_mapping(root, report);
+        super::syntax::not_a_mapping(root, report);
         return None;
     };
     let path = Path::root(&root.at);

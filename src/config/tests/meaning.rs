@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{loaded, node};
+use super::node;
 use crate::account::{AccountSettings, Asset, Limits, Relation};
 use crate::btp::{BtpSettings, KeepAliveSettings};
 use crate::config::keys::{Kind, NODE};

@@ -35,7 +35,8 @@ fn misfit(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<Strin
         Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
         other => panic!("type {other}"),
     };
-    if !types.contains(&name) && !(name == "integer" && types.contains(&"number")) {
+    let fits = types.contains(&name) || (name == "integer" && types.contains(&"number"));
+    if !fits {
         return Some(format!("{at}: {name} is none of {types:?}"));
     }
     for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
