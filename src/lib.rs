@@ -13,5 +13,7 @@ pub mod local;
 pub mod node;
 pub mod routing;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod wire;

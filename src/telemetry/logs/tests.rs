@@ -5,6 +5,7 @@ use super::*;
 
 /// The lines that `then` causes.
 fn lines(format: Format, levels: &str, node: Option<&str>, then: impl FnOnce()) -> String {
+    crate::testing::hear_every_line();
     let output = Output::memory(format);
     let process = OnceLock::new();
     if let Some(node) = node {
@@ -112,6 +113,7 @@ fn eyes_get_a_short_line() {
 
 #[test]
 fn levels_change_while_it_runs() {
+    crate::testing::hear_every_line();
     let output = Output::memory(Format::Json);
     let layer = LineLayer { output: output.clone(), node: Arc::default() };
     let (filter, handle) = reload::Layer::new(LogLevels::default().filter());
@@ -147,6 +149,7 @@ fn a_field_may_log_while_it_is_formatted() {
 
 #[test]
 fn lines_of_many_threads_never_mix() {
+    crate::testing::hear_every_line();
     let output = Output::memory(Format::Json);
     std::thread::scope(|scope| {
         for thread in 0..4 {

@@ -359,6 +359,7 @@ impl tracing::Subscriber for Log {
 
 #[tokio::test]
 async fn the_log_tells_who_and_why_but_no_secret() {
+    crate::testing::hear_every_line();
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let mut node = node();
