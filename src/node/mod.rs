@@ -26,4 +26,4 @@ mod tests;
 pub use effective::ToldError;
 pub use order::{NodeHandle, Order};
 pub use start::{Node, StartError};
-pub use supervise::{Plan, PlanError, Supervisor};
+pub use supervise::{Plan, PlanError, Planned, Supervisor};

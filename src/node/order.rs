@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::account::AccountId;
+use crate::api::NodeStatus;
 use crate::btp::BtpContext;
 use crate::config::NodeConfig;
 
@@ -34,6 +35,8 @@ pub struct NodeHandle {
     pub health_address: SocketAddr,
     /// Its sessions and its connector.
     pub context: Arc<BtpContext>,
+    /// How it stands.
+    pub status: Arc<NodeStatus>,
     pub(super) orders: mpsc::Sender<Order>,
 }
 

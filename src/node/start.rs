@@ -106,6 +106,7 @@ async fn build(
         btp_address: server.local_addr(),
         health_address: api.local_addr(),
         context: Arc::clone(&context),
+        status: Arc::clone(&status),
         orders: sender,
     };
     tracing::info!(

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use super::file_look::FileLook;
 use super::order::{NodeHandle, Order};
@@ -23,12 +24,17 @@ pub enum Plan {
     Network(Source),
 }
 
+/// A plan with its configuration, validated.
+#[derive(Debug)]
+pub struct Planned {
+    plan: Plan,
+    loaded: Vec<Loaded>,
+    content: Option<Content>,
+}
+
 /// Why a process does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The configuration is wrong.
-    #[error("{0}")]
-    Configuration(Problems),
     /// A node cannot start.
     #[error("node {node}: {source}")]
     Start {
@@ -46,6 +52,8 @@ pub enum PlanError {
 pub struct Supervisor {
     plan: Plan,
     nodes: Vec<Node>,
+    /// For those who look from outside: a reload of a network may bring new nodes.
+    handles: watch::Sender<Vec<NodeHandle>>,
     file: Option<PathBuf>,
     watch: Option<FileWatch>,
     logs: Logs,
@@ -59,15 +67,18 @@ struct Signals {
 }
 
 impl Supervisor {
-    /// Loads and starts everything.
+    /// Starts everything.
     ///
     /// # Errors
     /// [`PlanError`]; nothing is left running then.
-    pub async fn start(plan: Plan, logs: Logs) -> Result<Self, PlanError> {
+    pub async fn start(planned: Planned, logs: Logs) -> Result<Self, PlanError> {
         // Heard from the first moment, so that a stop during the start is a stop.
         let signals = Signals::new().map_err(PlanError::Signals)?;
         raise_file_limit();
-        let (loaded, content) = plan.load().map_err(PlanError::Configuration)?;
+        let Planned { plan, loaded, content } = planned;
+        if let (Plan::One(_), [one]) = (&plan, loaded.as_slice()) {
+            logs.set_node(one.config.node_id.as_str());
+        }
         let mut nodes = Vec::new();
         for one in loaded {
             for warning in &one.warnings {
@@ -85,12 +96,13 @@ impl Supervisor {
         }
         let file = content.as_ref().map(|content| content.path.clone());
         let watch = content.map(|content| FileWatch::new(content.hash()));
-        Ok(Self { plan, nodes, file, watch, logs, signals })
+        let handles = watch::Sender::new(nodes.iter().map(|node| node.handle().clone()).collect());
+        Ok(Self { plan, nodes, handles, file, watch, logs, signals })
     }
 
-    /// The nodes, to look at.
-    pub fn nodes(&self) -> impl Iterator<Item = &NodeHandle> {
-        self.nodes.iter().map(Node::handle)
+    /// The nodes, to look at; those that a reload brings too.
+    pub fn handles(&self) -> watch::Receiver<Vec<NodeHandle>> {
+        self.handles.subscribe()
     }
 
     /// Runs until SIGTERM, SIGINT or `enough`, then stops all nodes gracefully. A second signal ends the wait: `false`.
@@ -176,7 +188,10 @@ impl Supervisor {
     async fn start_new(&mut self, loaded: Loaded) {
         let id = loaded.config.node_id.clone();
         match Node::start(loaded.config, self.logs.clone()).await {
-            Ok(node) => self.nodes.push(node),
+            Ok(node) => {
+                self.handles.send_modify(|handles| handles.push(node.handle().clone()));
+                self.nodes.push(node);
+            }
             Err(error) => tracing::error!(node = %id, %error, "the new node cannot start"),
         }
     }
@@ -200,7 +215,23 @@ impl Signals {
     }
 }
 
+impl Planned {
+    /// Threads that move packets, as the first node wants it: one process has one runtime.
+    pub fn worker_threads(&self) -> usize {
+        self.loaded.first().map_or(1, |one| one.config.worker_threads)
+    }
+}
+
 impl Plan {
+    /// Reads and validates everything; nothing is started.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn prepare(self) -> Result<Planned, Problems> {
+        let (loaded, content) = self.load()?;
+        Ok(Planned { plan: self, loaded, content })
+    }
+
     /// Everything that is to run, and the file that it was made from.
     fn load(&self) -> Result<(Vec<Loaded>, Option<Content>), Problems> {
         let (Plan::One(source) | Plan::Network(source)) = self;
