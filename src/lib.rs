@@ -6,6 +6,7 @@
 pub mod account;
 pub mod api;
 pub mod btp;
+pub mod cli;
 pub mod config;
 pub mod connector;
 pub mod link;

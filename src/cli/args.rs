@@ -1,0 +1,418 @@
+//! The command line: every command, its flags, and help that teaches with examples.
+//!
+//! Values that a configuration has too (ports, names, levels) are only collected here; `config` judges them, so that a
+//! flag, a variable and a file say the same thing about the same mistake.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::values::{data_from_hex, duration, hash, ping_address};
+use crate::btp::BtpUrl;
+use crate::wire::ilp::MAX_DATA_EMITTED;
+use crate::wire::{Address, Amount};
+
+/// An Interledger v4 connector that speaks BTP: a network of nodes from one command.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ilp-connector",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Without a command it is `run`: one node, configured by a file, by variables, or by nothing at all.
+
+Examples:
+  ilp-connector up examples/linear-3.yaml           a network of three nodes on this machine
+  ilp-connector ping test.c --config examples/linear-3.yaml --node a
+  ilp-connector run --config node.yaml              one node
+  NODE_ID=b BTP_SERVER_PORT=4000 ilp-connector      one node without a file
+  ilp-connector check examples/*.yaml               what is wrong with these files?
+
+Exit codes: 0 ok, 1 failure, 64 wrong usage or configuration."
+)]
+pub(super) struct CommandLine {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    /// What `run` would take.
+    #[command(flatten)]
+    pub(super) run: RunArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run one node (the default command)
+    Run(RunArguments),
+    /// Run all nodes of a topology file on this machine
+    Up(UpArguments),
+    /// Say what is wrong with configuration files
+    Check(CheckArguments),
+    /// Ask the node of this configuration whether it is healthy
+    Healthcheck(HealthcheckArguments),
+    /// Measure the round trip to a node, through another one
+    Ping(PingArguments),
+    /// Send packets to any destination and count what becomes of them
+    Send(Box<SendArguments>),
+    /// Measure how fast a node is on this machine
+    Bench(BenchArguments),
+    /// Print a docker-compose.yml for a topology file
+    Compose(ComposeArguments),
+    /// Print the JSON Schema of a configuration file, for editors
+    Schema(SchemaArguments),
+    /// Print a script that completes commands in your shell
+    Completions(CompletionsArguments),
+}
+
+/// Which configuration is meant.
+#[derive(Debug, Default, Clone, Args)]
+pub(super) struct SourceArguments {
+    /// Node file or topology file [variable: CONFIG_FILE]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
+    /// Which node of a topology file [variable: NODE_ID]
+    #[arg(long, value_name = "ID")]
+    pub(super) node: Option<String>,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Every key of the file has a variable too (btpServerPort: BTP_SERVER_PORT). A flag wins over the variable, the variable \
+over the file. Peers without a file: BTP_PEER_<ID>_URL and BTP_PEER_<ID>_SECRET.
+
+The file is watched: save a change and the running node follows, or says in its log why it does not.
+
+Examples:
+  ilp-connector run --config node.yaml
+  ilp-connector run --config network.yaml --node b --log-level debug
+  BTP_PEER_BOB_URL=ws://bob:3000 BTP_PEER_BOB_SECRET=s3cret ilp-connector run --node alice
+
+A first signal (SIGTERM, Ctrl-C) stops the node when its packets in flight are done, a second one at once.")]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) source: SourceArguments,
+    /// The node's own ILP address [variable: ILP_ADDRESS]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) ilp_address: Option<String>,
+    /// Where BTP peers are accepted [variable: BTP_SERVER_HOST]
+    #[arg(long, value_name = "HOST")]
+    pub(super) btp_host: Option<String>,
+    /// Port for BTP peers, 0 picks one [variable: BTP_SERVER_PORT]
+    #[arg(long, value_name = "PORT")]
+    pub(super) btp_port: Option<String>,
+    /// Where health and metrics are served [variable: HEALTH_CHECK_HOST]
+    #[arg(long, value_name = "HOST")]
+    pub(super) health_host: Option<String>,
+    /// Port of health and metrics, 0 picks one [variable: HEALTH_CHECK_PORT]
+    #[arg(long, value_name = "PORT")]
+    pub(super) health_port: Option<String>,
+    /// error, warn, info, debug, trace, off, or such as info,packets=debug [variable: LOG_LEVEL]
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+All nodes run in one process and listen on 127.0.0.1: on the ports that the file gives to each, else on 3000, 3001, ... \
+for BTP and 8080, 8081, ... for health. On a terminal there is a live view; otherwise the log is printed as JSON lines.
+
+Examples:
+  ilp-connector up examples/linear-3.yaml
+  ilp-connector up examples/mesh-4.yaml --log-file mesh.log
+  ilp-connector up examples/ring.yaml --for 60 > ring.log
+
+In another terminal:
+  ilp-connector ping test.c --config examples/linear-3.yaml --node a
+  curl http://127.0.0.1:8080/health")]
+pub(super) struct UpArguments {
+    /// The topology file
+    #[arg(value_name = "TOPOLOGY", value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// Where the log goes [default: a file in the temporary directory with the live view, else standard output]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) log_file: Option<PathBuf>,
+    /// Stop after this time, such as 90 or 5m
+    #[arg(long = "for", value_name = "SECONDS", value_parser = duration)]
+    pub(super) lasting: Option<Duration>,
+    /// error, warn, info, debug, trace, off, or such as info,packets=debug [variable: LOG_LEVEL]
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+    /// No live view, also on a terminal
+    #[arg(long)]
+    pub(super) plain: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing is started. Every mistake is reported with its place and with what is allowed. In a topology file that includes \
+unreachable nodes, routing loops, clashing ports and secrets that do not match.
+
+Examples:
+  ilp-connector check docker/config/config.yaml
+  ilp-connector check network.yaml --node b --print     what b would run with, and where each value comes from")]
+pub(super) struct CheckArguments {
+    /// Node files and topology files
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub(super) files: Vec<PathBuf>,
+    /// Of a topology file only this node, as it would run here, variables included
+    #[arg(long, value_name = "ID")]
+    pub(super) node: Option<String>,
+    /// Show the values in force, secrets masked, and where each comes from
+    #[arg(long)]
+    pub(super) print: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Finds the port in the same file and variables as `run`. Ends with 0 if the node answers that it is healthy, else with 1, \
+within 3 seconds. Made for HEALTHCHECK of a container.
+
+Examples:
+  ilp-connector healthcheck
+  ilp-connector healthcheck --config node.yaml
+  ilp-connector healthcheck --port 8081")]
+pub(super) struct HealthcheckArguments {
+    #[command(flatten)]
+    pub(super) source: SourceArguments,
+    /// Ask this port, whatever the configuration says
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: Option<u16>,
+}
+
+/// Through which node packets go.
+#[derive(Debug, Args)]
+pub(super) struct LoginArguments {
+    /// The node to log in at, and as whom: btp+ws://user:token@host:port
+    #[arg(long, value_name = "URL", conflicts_with_all = ["config", "node"])]
+    pub(super) via: Option<BtpUrl>,
+    #[command(flatten)]
+    pub(super) source: SourceArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
+
+The usual ping carries a condition whose fulfillment everybody knows, so it shows that an address is reachable, not who \
+answered. With --echo the node sends a packet back to this program, which alone knows the fulfillment.
+
+Examples:
+  ilp-connector ping test.c --config examples/linear-3.yaml --node a
+  ilp-connector ping test.c --via btp+ws://cli:token@127.0.0.1:3000 -c 3
+  ilp-connector ping test.c --echo --amount 10 -i 0.2
+
+Ends with 0 if any ping was fulfilled, else with 1.")]
+pub(super) struct PingArguments {
+    /// The address of a node, such as test.c
+    #[arg(value_parser = ping_address)]
+    pub(super) address: Address,
+    #[command(flatten)]
+    pub(super) login: LoginArguments,
+    /// Stop after so many [default: at Ctrl-C]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+    /// Seconds between two pings
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = duration)]
+    pub(super) interval: Duration,
+    /// Amount of each packet
+    #[arg(long, value_name = "UNITS", default_value = "0", value_parser = amount)]
+    pub(super) amount: Amount,
+    /// Have the node send a packet back, and fulfill that
+    #[arg(long)]
+    pub(super) echo: bool,
+    /// Time for each answer; every hop on the way keeps a second of it
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = duration)]
+    pub(super) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
+
+The condition, where none is given, is that of ping, which a node fulfills at its own address.
+
+Examples:
+  ilp-connector send test.c --config examples/linear-3.yaml --node a
+  ilp-connector send test.c --via btp+ws://cli:token@127.0.0.1:3000 --count 100000 --window 256
+  ilp-connector send test.bob.shop --amount 100 --data hello --count 5 --rate 1 --json
+
+Ends with 0 if every packet was fulfilled, else with 1.")]
+pub(super) struct SendArguments {
+    /// Where the packets go
+    pub(super) destination: Address,
+    #[command(flatten)]
+    pub(super) login: LoginArguments,
+    /// Amount of each packet
+    #[arg(long, value_name = "UNITS", default_value = "1", value_parser = amount)]
+    pub(super) amount: Amount,
+    /// How many packets
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: u64,
+    /// Data of each packet, as text
+    #[arg(long, value_name = "TEXT", group = "content")]
+    pub(super) data: Option<String>,
+    /// Data of each packet, in hexadecimal digits
+    #[arg(long, value_name = "HEX", group = "content", value_parser = data_from_hex)]
+    pub(super) data_hex: Option<Vec<u8>>,
+    /// Data of each packet, from a file
+    #[arg(long, value_name = "FILE", group = "content", value_hint = ValueHint::FilePath)]
+    pub(super) data_file: Option<PathBuf>,
+    /// Packets that may be in flight at once
+    #[arg(short, long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) window: u32,
+    /// Time for each answer; every hop on the way keeps a second of it
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
+    pub(super) expiry: Duration,
+    /// The execution condition, 64 hexadecimal digits
+    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = hash)]
+    pub(super) condition: Option<[u8; 32]>,
+    /// Use the condition that this fulfills, 64 hexadecimal digits
+    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = hash)]
+    pub(super) fulfillment: Option<[u8; 32]>,
+    /// Packets per second at most [default: as fast as the window allows]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) rate: Option<u32>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts a node in a process of its own, and sends packets through it from one account to another over loopback, with all \
+checks, balances and limits on. A first figure for this machine; docs/PERFORMANCE.md has a method that compares.
+
+Examples:
+  ilp-connector bench
+  ilp-connector bench --window 4096 --seconds 10 --routes 10000")]
+pub(super) struct BenchArguments {
+    /// Packets in flight at once
+    #[arg(short, long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(super) window: u32,
+    /// How long to measure
+    #[arg(short, long, value_name = "SECONDS", default_value = "5", value_parser = duration)]
+    pub(super) seconds: Duration,
+    /// Routes that the node holds besides those in use
+    #[arg(short, long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(super) routes: u32,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One service per node, all from one image and with the topology file mounted. Ports are published on 127.0.0.1: 3000, \
+3001, ... for BTP and 8080, 8081, ... for health. Variables that the file names are passed on.
+
+Examples:
+  ilp-connector compose examples/ring.yaml > docker-compose.yml
+  docker-compose up -d")]
+pub(super) struct ComposeArguments {
+    /// The topology file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// The image of every node
+    #[arg(long, value_name = "NAME", default_value = "ilp-connector")]
+    pub(super) image: String,
+    /// Build the image from this directory [default: the current one, if it has a Dockerfile]
+    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
+    pub(super) build: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ilp-connector schema > ilp-connector.schema.json
+then, as the first line of a file, for editors with the YAML language server:
+  # yaml-language-server: $schema=ilp-connector.schema.json")]
+pub(super) struct SchemaArguments {
+    /// Which file [default: either]
+    pub(super) of: Option<SchemaOf>,
+}
+
+/// The two forms of a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaOf {
+    /// A file of one node.
+    Node,
+    /// A file of a network.
+    Topology,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  source <(ilp-connector completions bash)
+  ilp-connector completions zsh > ~/.zfunc/_ilp-connector
+  ilp-connector completions fish > ~/.config/fish/completions/ilp-connector.fish")]
+pub(super) struct CompletionsArguments {
+    /// Your shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+fn amount(text: &str) -> Result<Amount, String> {
+    let units = text.replace('_', "").parse::<u64>();
+    units.map(Amount).map_err(|_| format!("an amount is a whole number from 0 to {}", u64::MAX))
+}
+
+/// For the error message where a file is too long.
+pub(super) const DATA_BYTES_MAX: usize = MAX_DATA_EMITTED;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    fn parse(line: &str) -> Result<CommandLine, clap::Error> {
+        CommandLine::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn run_is_the_default() {
+        for line in [
+            "ilp-connector",
+            "ilp-connector run",
+            "ilp-connector --config x.yaml --btp-port 0",
+            "ilp-connector run --config x.yaml --btp-port 0",
+        ] {
+            let parsed = parse(line).unwrap();
+            let run = match parsed.command {
+                None => parsed.run,
+                Some(Command::Run(run)) => run,
+                Some(other) => panic!("{line}: {other:?}"),
+            };
+            let file = line.contains("x.yaml").then(|| PathBuf::from("x.yaml"));
+            assert_eq!(run.source.config, file, "{line}");
+            assert_eq!(run.btp_port.is_some(), line.contains("--btp-port"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_says_why() {
+        fn check(line: &str, expected: &str) {
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+        check("x pong", "a similar subcommand exists: 'ping'");
+        check("x --config f check f", "cannot be used with");
+        check("x ping", "<ADDRESS>");
+        check("x ping test", "an address needs a segment after it");
+        check("x ping peer.config", "peer.");
+        check("x ping test.a --via http://b", "the scheme must be ws://");
+        check("x ping test.a --via ws://b --config f", "cannot be used with");
+        check("x ping test.a -i soon", "a time is a number of seconds");
+        check("x send test.a --count 0", "1..");
+        check("x send test.a --amount -1", "unexpected argument");
+        check("x send test.a --amount 1.5", "a whole number");
+        check("x send test.a --data a --data-file b", "cannot be used with");
+        check("x send test.a --condition abc", "64 hexadecimal digits");
+        check("x check", "<FILE>...");
+        check("x schema all", "possible values: node, topology");
+    }
+}

@@ -1,0 +1,90 @@
+//! `check`: says what is wrong with configuration files, without starting anything.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::args::CheckArguments;
+use super::failure::Failure;
+use crate::config::{self, Checked, Environment, Loaded, Mode, Problem, Source};
+
+/// Judges all files; the exit code is about all of them.
+pub(super) fn run(
+    arguments: &CheckArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut worst = Ok(());
+    for file in &arguments.files {
+        let source = Source {
+            file: Some(file.clone()),
+            environment: environment.clone(),
+            node: arguments.node.clone(),
+            overrides: Vec::new(),
+        };
+        match config::check(&source) {
+            Ok(checked) => {
+                warn(&checked.warnings, err)?;
+                writeln!(out, "{}: ok, {}", file.display(), what_it_is(&checked))?;
+                if arguments.print {
+                    print(&checked, file, out)?;
+                }
+            }
+            Err(problems) => {
+                warn(&problems.warnings, err)?;
+                let failure = Failure::Configuration(problems);
+                failure.report(err);
+                worst = Err(Failure::ToldUsage);
+            }
+        }
+    }
+    out.flush()?;
+    worst
+}
+
+fn warn(warnings: &[Problem], err: &mut dyn Write) -> Result<(), Failure> {
+    for warning in warnings {
+        writeln!(err, "warning: {warning}")?;
+    }
+    Ok(())
+}
+
+fn what_it_is(checked: &Checked) -> String {
+    let count = |number: usize, what: &str| match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    };
+    match (&checked.topology, &checked.node) {
+        (Some(topology), _) => {
+            format!("a network of {}", count(topology.node_ids().count(), "node"))
+        }
+        (None, Some(node)) => {
+            let (peers, routes) = (node.config.peers.len(), node.config.routes.len());
+            format!(
+                "node {} with {} and {}",
+                node.config.node_id,
+                count(peers, "peer"),
+                count(routes, "route")
+            )
+        }
+        (None, None) => "nothing".to_owned(),
+    }
+}
+
+/// The node that was named, or else all of them.
+fn print(checked: &Checked, file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    if let Some(node) = &checked.node {
+        return print_node(node, out);
+    }
+    let Some(topology) = &checked.topology else { return Ok(()) };
+    for id in topology.node_ids() {
+        writeln!(out, "\n# node {id} of {}", file.display())?;
+        print_node(&topology.node(id, Mode::Spread)?, out)?;
+    }
+    Ok(())
+}
+
+fn print_node(node: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
+    write!(out, "{}", node.print())?;
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! The tools' client: a connector of its own with one account, on this program's own BTP. So windows of thousands are
+//! as fast as the packet path is, and there is no second implementation of the protocol to keep right.
+//!
+//! It spawns nothing: session, deadlines and the tool's work are one future.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, interval, timeout};
+
+use super::failure::Failure;
+use super::login::Login;
+use crate::account::{AccountId, AccountSettings, Limits, Relation};
+use crate::btp::{BtpClient, BtpContext, BtpSettings, Clock, PeerState, PeerStatus};
+use crate::connector::{Connector, ConnectorSettings, Timing};
+use crate::link::OwnAnswer;
+use crate::local::PingSettings;
+use crate::node::ildcp;
+use crate::routing::HashSeed;
+use crate::time::Now;
+use crate::wire::ilp::Prepare;
+use crate::wire::{Address, Scheme};
+
+/// The name of the connector in the tool. Its Rejects are signed `private.<this>`.
+const TOOL: &str = "ilp-connector-tool";
+/// What the tool calls the node that it logs in at.
+const VIA: &str = "via";
+/// How often deadlines are looked at, and whether the login succeeded.
+const TICK: Duration = Duration::from_millis(20);
+/// How long the end of the session may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// Bytes that may wait for the socket: enough for the largest window of large packets.
+const OUTBOX_BYTES_MAX: usize = 1 << 30;
+
+/// What a tool may do with its session.
+pub(super) struct Client {
+    context: Arc<BtpContext>,
+    via: AccountId,
+    status: Arc<PeerStatus>,
+}
+
+/// What the tool is on the network.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Role<'a> {
+    /// Packets that may be in flight.
+    pub(super) window: usize,
+    /// An address whose pings it fulfills.
+    pub(super) receives_at: Option<&'a Address>,
+}
+
+impl Client {
+    /// Logs in, does `work`, and logs out.
+    pub(super) async fn session<T>(
+        login: &Login,
+        role: Role<'_>,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let via: AccountId = VIA.parse().map_err(|error| failed("account", error))?;
+        let context = context(&via, role)?;
+        let status = context.peers.status(&via);
+        let (dialler, handle) = BtpClient::new(login.dial(via.clone()), Arc::clone(&context));
+        let client = Client { context, via, status };
+        let mut dialling = std::pin::pin!(dialler.run());
+        let mut working = std::pin::pin!(async {
+            client.logged_in(login).await?;
+            work(&client).await
+        });
+        let mut tick = interval(TICK);
+        let result = loop {
+            tokio::select! {
+                result = &mut working => break result,
+                () = &mut dialling => break Err(Failure::Failed("the session ended".to_owned())),
+                _ = tick.tick() => client.context.connector.sweep(client.now()),
+            }
+        };
+        handle.stop(1000, "done");
+        // A node that does not say goodbye changes nothing for the tool.
+        let _ = timeout(GOODBYE, dialling).await;
+        result
+    }
+
+    /// Until the first login succeeded or failed. A session that is lost later is dialled again.
+    async fn logged_in(&self, login: &Login) -> Result<(), Failure> {
+        let mut look = interval(TICK / 10);
+        let started = Instant::now();
+        loop {
+            look.tick().await;
+            let peer = self.status.snapshot();
+            if peer.state == PeerState::Connected {
+                return Ok(());
+            }
+            if peer.counts.failed_attempts > 0 {
+                let error = peer.last_error.unwrap_or_default();
+                let help = match peer.state {
+                    PeerState::AuthenticationFailed => {
+                        "user or token are not those of the node's account"
+                    }
+                    _ => "is the node running?",
+                };
+                return Err(Failure::Failed(format!("cannot log in at {login}: {error}; {help}")));
+            }
+            debug_assert!(started.elapsed() < Duration::from_secs(60), "attempts have an end");
+        }
+    }
+
+    /// Both clocks, as the packet path wants them.
+    pub(super) fn now(&self) -> Now {
+        self.context.clock.now()
+    }
+
+    /// For callbacks that measure.
+    pub(super) fn clock(&self) -> Clock {
+        self.context.clock.clone()
+    }
+
+    /// Sends a Prepare to the node. `answer` is called exactly once, perhaps before this returns.
+    pub(super) fn send(
+        &self,
+        prepare: &Prepare<'_>,
+        now: Now,
+        answer: impl FnOnce(OwnAnswer) + Send + 'static,
+    ) {
+        self.connector().originate(&self.via, prepare, now, answer);
+    }
+
+    /// The packet path of the tool.
+    pub(super) fn connector(&self) -> &Connector {
+        &self.context.connector
+    }
+
+    /// Asks the node for an address (IL-DCP, RFC 31), and takes it.
+    pub(super) async fn take_address(&self) -> Result<Address, Failure> {
+        let told = ildcp::ask(self.connector(), &self.context.clock, &self.via).await;
+        let told = told.map_err(|error| {
+            Failure::Failed(format!(
+                "the node gave no address (IL-DCP), which only child accounts get: {error}"
+            ))
+        })?;
+        let taken = self.connector().set_address(told.address.clone());
+        taken.map_err(|error| failed("cannot take the address that the node gave", error))?;
+        Ok(told.address)
+    }
+
+    /// Whether this program itself made the Reject: there was no answer in time, or no session.
+    pub(super) fn is_own(triggered_by: &str) -> bool {
+        triggered_by.strip_prefix("private.") == Some(TOOL)
+    }
+}
+
+fn failed(what: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(format!("{what}: {error}"))
+}
+
+/// A connector with nothing but an account for the node.
+fn context(via: &AccountId, role: Role<'_>) -> Result<Arc<BtpContext>, Failure> {
+    let mut account = AccountSettings::new(via.clone(), Relation::Parent);
+    account.limits = Limits {
+        max_packets_in_flight: role.window.max(Limits::default().max_packets_in_flight),
+        outbox_bytes_max: OUTBOX_BYTES_MAX,
+        ..Limits::default()
+    };
+    let settings = ConnectorSettings {
+        node_id: TOOL.parse().map_err(|error| failed("node id", error))?,
+        address: role.receives_at.cloned(),
+        scheme: role.receives_at.map_or(Scheme::Test, Address::scheme),
+        accounts: vec![account],
+        routes: Vec::new(),
+        rates: Vec::new(),
+        timing: Timing::default(),
+        ping: PingSettings { echo: false, known_condition: role.receives_at.is_some() },
+    };
+    let connector = Connector::new(settings, HashSeed::Random);
+    let connector = connector.map_err(|error| failed("cannot make a client", error))?;
+    let context = BtpContext::new(connector, Clock::start(), BtpSettings::default());
+    context.map_err(|error| failed("cannot make a client", error))
+}

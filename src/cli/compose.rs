@@ -1,0 +1,225 @@
+//! `compose`: a docker-compose.yml for any topology file. What the file says about links stays in the file, which every
+//! container reads and watches; what belongs to a machine (containers, ports, secrets) is printed here.
+
+mod variables;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use self::variables::Variable;
+use super::args::ComposeArguments;
+use super::failure::Failure;
+use crate::config::{Environment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, Mode, Source, Topology};
+
+/// Everything that is printed.
+#[derive(Debug)]
+struct Compose {
+    file: PathBuf,
+    image: String,
+    build: Option<String>,
+    services: Vec<Service>,
+    variables: Vec<Variable>,
+}
+
+/// One node.
+#[derive(Debug)]
+struct Service {
+    id: String,
+    /// A name besides the id under which others dial it.
+    alias: Option<String>,
+    btp_port: u16,
+    health_port: u16,
+    /// Ports of the machine.
+    published: (u16, u16),
+    /// Nodes that it is linked with.
+    linked: Vec<String>,
+}
+
+/// Prints the file; warnings go to `err`.
+pub(super) fn run(
+    arguments: &ComposeArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
+    let compose = Compose::of(arguments, environment, err)?;
+    compose.print(out)?;
+    Ok(out.flush()?)
+}
+
+impl Compose {
+    fn of(
+        arguments: &ComposeArguments,
+        environment: &Environment,
+        err: &mut dyn Write,
+    ) -> Result<Self, Failure> {
+        let file = &arguments.file;
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
+        let variables = variables::named_in(&text);
+        let source = Source {
+            file: Some(file.clone()),
+            environment: variables::values(&variables, environment),
+            ..Source::default()
+        };
+        let topology = Topology::load(&source)?;
+        let services = services(&topology, err)?;
+        let here_is_one = || Path::new("Dockerfile").exists().then(|| ".".to_owned());
+        Ok(Compose {
+            file: file.clone(),
+            image: arguments.image.clone(),
+            build: arguments.build.clone().or_else(here_is_one),
+            services,
+            variables,
+        })
+    }
+
+    /// Whether all nodes listen on the same two ports, as they do unless the file says otherwise.
+    fn common_ports(&self) -> Option<(u16, u16)> {
+        let mut ports = self.services.iter().map(|service| (service.btp_port, service.health_port));
+        let first = ports.next()?;
+        ports.all(|ports| ports == first).then_some(first)
+    }
+}
+
+fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Failure> {
+    let ids: Vec<&str> = topology.node_ids().collect();
+    let mut hosts: BTreeMap<String, String> = BTreeMap::new();
+    let mut services = Vec::with_capacity(ids.len());
+    for (number, id) in ids.iter().enumerate() {
+        let node = topology.node(id, Mode::Spread)?.config;
+        let linked = node.peers.iter().filter(|peer| ids.contains(&peer.account.id.as_str()));
+        for peer in linked.clone() {
+            if let Some(url) = &peer.url {
+                hosts.insert(peer.account.id.to_string(), url.host().to_string());
+            }
+        }
+        let published = published(number).ok_or_else(|| {
+            Failure::Usage(format!(
+                "{} nodes are more than there are ports on one machine",
+                ids.len()
+            ))
+        })?;
+        if node.server.port == 0 || node.health.port == 0 {
+            return Err(Failure::Usage(format!(
+                "node {id} has port 0, which is a different one at every start; a container needs one that is fixed"
+            )));
+        }
+        if id.contains('~') {
+            return Err(Failure::Usage(format!(
+                "node {id}: a Compose service cannot have '~' in its name"
+            )));
+        }
+        services.push(Service {
+            id: (*id).to_owned(),
+            alias: None,
+            btp_port: node.server.port,
+            health_port: node.health.port,
+            published,
+            linked: linked.map(|peer| peer.account.id.to_string()).collect(),
+        });
+    }
+    for service in &mut services {
+        let Some(host) = hosts.remove(&service.id).filter(|host| *host != service.id) else {
+            continue;
+        };
+        if host == "localhost" || host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok()
+        {
+            writeln!(
+                err,
+                "warning: the others dial node {} at {host}, which a container cannot answer to; remove its host",
+                service.id
+            )?;
+        } else {
+            service.alias = Some(host);
+        }
+    }
+    Ok(services)
+}
+
+/// As `up` gives them.
+fn published(number: usize) -> Option<(u16, u16)> {
+    let number = u16::try_from(number).ok()?;
+    let ports = (LOOPBACK_BTP_PORT.checked_add(number)?, LOOPBACK_HEALTH_PORT.checked_add(number)?);
+    // The two rows must not meet.
+    (ports.0 < LOOPBACK_HEALTH_PORT).then_some(ports)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_yaml::Value;
+
+    use super::*;
+
+    fn compose(file: &str, build: Option<&str>) -> (String, String) {
+        let arguments = ComposeArguments {
+            file: file.into(),
+            image: "ilp-connector".into(),
+            build: build.map(str::to_owned),
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        run(&arguments, &Environment::new(), &mut out, &mut err).unwrap();
+        (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    /// Lines without comments; what is printed differs from the file at the root in nothing else.
+    fn without_comments(text: &str) -> Vec<&str> {
+        text.lines()
+            .filter(|line| !line.trim_start().starts_with('#') && !line.is_empty())
+            .collect()
+    }
+
+    #[test]
+    fn the_file_at_the_root_is_what_is_printed() {
+        let (printed, warnings) = compose("docker/config/config.yaml", Some("."));
+        let at_root = std::fs::read_to_string("docker-compose.yml").unwrap();
+        assert_eq!(without_comments(&printed), without_comments(&at_root));
+        assert_eq!(warnings, "");
+    }
+
+    #[test]
+    fn ports_hosts_and_names_of_any_network() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("net work.yaml");
+        std::fs::write(
+            &file,
+            "nodes:\n  - { id: node-a, btpServerPort: 4000 }\n  - { id: b, host: bee.example, healthCheckPort: 9000 }\n  \
+             - { id: c, host: 127.0.0.1 }\nlinks:\n  - { from: node-a, to: b, secret: \"${S:-a: 'b' #c}\" }\n  \
+             - { from: b, to: c, secret: \"$T\" }\n  - { from: c, to: node-a, secret: \"${NEEDED}\" }\n",
+        )
+        .unwrap();
+        let (printed, warnings) = compose(file.to_str().unwrap(), None);
+        let parsed: Value = serde_yaml::from_str(&printed).unwrap();
+        let services = &parsed["services"];
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let a = &services["node-a"];
+        assert_eq!(text(&a["ports"][0]), "127.0.0.1:3000:4000");
+        assert_eq!(text(&a["environment"]["BTP_SERVER_PORT"]), "4000");
+        assert_eq!(text(&a["environment"]["BTP_PEER_B_URL"]), "${NODE_A_BTP_PEER_B_URL:-}");
+        assert_eq!(
+            text(&services["c"]["environment"]["BTP_PEER_NODE_A_URL"]),
+            "${C_BTP_PEER_NODE_A_URL:-}"
+        );
+        assert_eq!(text(&services["b"]["ports"][1]), "127.0.0.1:8081:9000");
+        assert_eq!(text(&services["b"]["networks"]["ilp"]["aliases"][0]), "bee.example");
+        let environment = &parsed["x-environment"];
+        assert_eq!(text(&environment["CONFIG_FILE"]), "/etc/ilp-connector/net work.yaml");
+        assert_eq!(text(&environment["S"]), "${S:-a: 'b' #c}");
+        assert!(text(&environment["NEEDED"]).starts_with("${NEEDED:?"));
+        assert_eq!(environment.get("T"), None, "a dollar without braces is a dollar");
+        assert_eq!(environment.get("BTP_SERVER_PORT"), None);
+        let mounted = format!("{}:/etc/ilp-connector:ro", folder.path().display());
+        assert_eq!(text(&parsed["x-node"]["volumes"][0]), mounted);
+        assert!(warnings.contains("dial node c at 127.0.0.1"), "{warnings}");
+    }
+
+    #[test]
+    fn more_nodes_than_ports() {
+        assert_eq!(published(0), Some((3000, 8080)));
+        assert_eq!(published(5079), Some((8079, 13159)));
+        assert_eq!(published(5080), None);
+        assert_eq!(published(100_000), None);
+    }
+}

@@ -1,0 +1,235 @@
+//! The text of the docker-compose.yml. Written by hand, with its comments, anchors and merges: people edit it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::{Compose, Service, Variable};
+
+/// Where the directory of the file is mounted.
+const MOUNTED_AT: &str = "/etc/ilp-connector";
+
+impl Compose {
+    /// Prints it.
+    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let file = self.file.display();
+        writeln!(
+            out,
+            "# A container for every node of {file}. `docker-compose up` starts them (Compose 1.29 or 2).\n\
+             # Printed by `ilp-connector compose`. What belongs to the network stands in that file, which every node\n\
+             # reads and watches: edit it and the running network changes.\n"
+        )?;
+        self.print_node(out)?;
+        self.print_environment(out)?;
+        writeln!(out, "services:")?;
+        for (number, service) in self.services.iter().enumerate() {
+            if number > 0 {
+                writeln!(out)?;
+            }
+            let build = self.build.as_deref().filter(|_| number == 0);
+            self.print_service(service, build, out)?;
+        }
+        writeln!(out, "\nnetworks:\n  ilp: {{}}")
+    }
+
+    fn print_node(&self, out: &mut dyn Write) -> io::Result<()> {
+        let volume = quoted(&format!("{}:{MOUNTED_AT}:ro", directory(&self.file)));
+        writeln!(
+            out,
+            "x-node: &node\n  \
+               image: {}\n  \
+               networks: [ilp]\n  \
+               # The directory, not the file: editors replace a file, and a mounted file would stay the old one.\n  \
+               volumes: [{volume}]\n  \
+               healthcheck:\n    \
+                 test: [\"CMD\", \"ilp-connector\", \"healthcheck\"]\n    \
+                 interval: 5s\n    \
+                 timeout: 3s\n    \
+                 retries: 3\n    \
+                 start_period: 30s\n  \
+               restart: unless-stopped\n  \
+               read_only: true\n  \
+               cap_drop: [ALL]\n  \
+               security_opt: [\"no-new-privileges:true\"]\n  \
+               logging:\n    \
+                 driver: json-file\n    \
+                 options: {{ max-size: 10m, max-file: \"3\" }}\n",
+            scalar(&self.image),
+        )
+    }
+
+    fn print_environment(&self, out: &mut dyn Write) -> io::Result<()> {
+        let name = self.file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        writeln!(
+            out,
+            "# The same for every node. Set secrets of your own in the environment or in a file .env beside this one."
+        )?;
+        writeln!(out, "x-environment: &environment")?;
+        writeln!(out, "  CONFIG_FILE: {}", scalar(&format!("{MOUNTED_AT}/{name}")))?;
+        if let Some((btp, health)) = self.common_ports() {
+            writeln!(out, "  BTP_SERVER_PORT: \"{btp}\"\n  HEALTH_CHECK_PORT: \"{health}\"")?;
+        }
+        writeln!(out, "  LOG_LEVEL: ${{LOG_LEVEL:-}}")?;
+        for Variable { name, default } in &self.variables {
+            let value = match default {
+                Some(default) => format!("${{{name}:-{default}}}"),
+                None => format!("${{{name}:?set it in the environment or in .env}}"),
+            };
+            writeln!(out, "  {name}: {}", scalar(&value))?;
+        }
+        writeln!(out)
+    }
+
+    fn print_service(
+        &self,
+        service: &Service,
+        build: Option<&str>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let Service { id, btp_port, health_port, published, .. } = service;
+        writeln!(out, "  {}:\n    <<: *node", scalar(id))?;
+        if let Some(build) = build {
+            writeln!(
+                out,
+                "    # Built by one service only: some Compose versions would build it for each at once, and fail.\n    \
+                 build: {}",
+                scalar(build)
+            )?;
+        }
+        writeln!(out, "    container_name: ilp-connector-{id}")?;
+        if let Some(alias) = &service.alias {
+            writeln!(out, "    networks: {{ ilp: {{ aliases: [{}] }} }}", quoted(alias))?;
+        }
+        writeln!(out, "    environment:\n      <<: *environment\n      NODE_ID: {}", scalar(id))?;
+        if self.common_ports().is_none() {
+            writeln!(
+                out,
+                "      BTP_SERVER_PORT: \"{btp_port}\"\n      HEALTH_CHECK_PORT: \"{health_port}\""
+            )?;
+        }
+        for other in &service.linked {
+            let variable = format!("BTP_PEER_{}_URL", upper(other));
+            writeln!(out, "      {variable}: ${{{}_{variable}:-}}", upper(id))?;
+        }
+        let (btp, health) = published;
+        writeln!(
+            out,
+            "    ports: [\"127.0.0.1:{btp}:{btp_port}\", \"127.0.0.1:{health}:{health_port}\"]"
+        )
+    }
+}
+
+/// The directory as Compose wants it: `./` in front of a relative one, or it would be the name of a volume.
+fn directory(file: &Path) -> String {
+    let directory =
+        file.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
+    match directory.as_str() {
+        "" => ".".to_owned(),
+        relative if !relative.starts_with(['/', '.']) => format!("./{relative}"),
+        _ => directory,
+    }
+}
+
+/// A node's id as it stands in the names of variables.
+fn upper(id: &str) -> String {
+    id.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect()
+}
+
+/// A text as a YAML scalar: plain where YAML would read it back as the same text.
+fn scalar(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./${}:?* ".contains(c);
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || "$/.".contains(c));
+    let reads_back = serde_yaml::from_str::<serde_yaml::Value>(text);
+    let same = matches!(&reads_back, Ok(serde_yaml::Value::String(read)) if read == text);
+    // YAML 1.1, which Compose 1 reads, has more words for true and false.
+    let word = ["y", "n", "yes", "no", "on", "off"].contains(&text.to_ascii_lowercase().as_str());
+    if text.chars().all(plain) && starts_well && same && !word && !text.contains(": ") {
+        return text.to_owned();
+    }
+    quoted(text)
+}
+
+/// A text in double quotes, as YAML and JSON have them.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_read_back_as_they_are() {
+        for text in [
+            "a",
+            "1",
+            "007",
+            "y",
+            "No",
+            "true",
+            "null",
+            "~",
+            "",
+            " a",
+            "a ",
+            "a: b",
+            "a #b",
+            "#a",
+            "- a",
+            "&a",
+            "*a",
+            "!a",
+            "%a",
+            "@a",
+            "`a`",
+            "{a}",
+            "[a]",
+            "'a'",
+            "\"a\"",
+            "a\\b",
+            "a\tb",
+            "1e3",
+            "1:30",
+            "${A:-b}",
+            "${A:-b: 'c' #d}",
+            "a,b",
+            "ü",
+            "=",
+            "<<",
+        ] {
+            for written in [scalar(text), quoted(text)] {
+                let line = format!("key: {written}\nnext: 1\n");
+                let read: serde_yaml::Value = serde_yaml::from_str(&line).unwrap();
+                assert_eq!(read["key"].as_str(), Some(text), "{line}");
+            }
+        }
+        assert_eq!(scalar("${SECRET_A_B:-demo-secret-a-b}"), "${SECRET_A_B:-demo-secret-a-b}");
+        assert_eq!(scalar("y"), "\"y\"");
+    }
+
+    #[test]
+    fn a_relative_directory_is_no_volume() {
+        fn check(file: &str, expected: &str) {
+            assert_eq!(directory(Path::new(file)), expected, "{file}");
+        }
+        check("docker/config/config.yaml", "./docker/config");
+        check("config.yaml", ".");
+        check("./config.yaml", ".");
+        check("../x/config.yaml", "../x");
+        check("/srv/ilp/config.yaml", "/srv/ilp");
+    }
+}

@@ -1,0 +1,167 @@
+//! At which node `ping` and `send` log in, and as whom (D14): `--via`, or the `cli` account of the configuration; never a
+//! peer's account, whose session would be replaced.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::args::{LoginArguments, SourceArguments};
+use super::failure::Failure;
+use crate::account::AccountId;
+use crate::account::Relation;
+use crate::btp::{BtpUrl, Dial, Token};
+use crate::config::{self, Environment, Form, Loaded, Mode, NodeConfig, Source, Topology};
+
+/// The account of the configuration that the tools log in as.
+pub(super) const TOOL_ACCOUNT: &str = "cli";
+/// What somebody who has no such account must add.
+const WHAT_TO_ADD: &str = "{ id: cli, relation: child, authToken: \"<a secret of yours>\" }";
+
+/// Where to log in, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Login {
+    url: BtpUrl,
+    username: String,
+    token: Option<Token>,
+}
+
+/// Without the token.
+impl fmt::Display for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.url.username() {
+            Some(_) => self.url.fmt(f),
+            None => write!(f, "{} as {}", self.url, self.username.escape_default()),
+        }
+    }
+}
+
+impl Login {
+    /// From the command line and the environment.
+    pub(super) fn find(
+        arguments: &LoginArguments,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        match &arguments.via {
+            Some(url) => Self::of_url(url.clone()),
+            None => Self::of_configuration(&arguments.source, environment),
+        }
+    }
+
+    /// A URL with a token in it.
+    pub(super) fn of_url(url: BtpUrl) -> Result<Self, Failure> {
+        if url.token().is_none_or(str::is_empty) {
+            return Err(Failure::Usage(format!(
+                "--via {url} has no token to log in with; write btp+ws://user:token@host:port"
+            )));
+        }
+        Ok(Login { url, username: String::new(), token: None })
+    }
+
+    /// An account at a port of this machine.
+    pub(super) fn local(port: u16, username: &str, token: Token) -> Result<Self, Failure> {
+        Ok(Login {
+            url: url("ws", "127.0.0.1", port)?,
+            username: username.to_owned(),
+            token: Some(token),
+        })
+    }
+
+    fn of_configuration(
+        arguments: &SourceArguments,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let source = Source {
+            file: arguments.config.clone(),
+            environment: environment.clone(),
+            node: arguments.node.clone(),
+            overrides: Vec::new(),
+        };
+        let loaded = config::load(&source)?;
+        if loaded.form == Form::NoFile && loaded.config.peer(TOOL_ACCOUNT).is_none() {
+            return Err(Failure::Usage(
+                "which node? Give --via btp+ws://user:token@host:port, or --config FILE (and --node ID for a topology \
+                 file), or set CONFIG_FILE"
+                    .to_owned(),
+            ));
+        }
+        let port = port(&source, &loaded)?;
+        Self::of_node(&loaded, port)
+    }
+
+    fn of_node(loaded: &Loaded, port: u16) -> Result<Self, Failure> {
+        let node = &loaded.config;
+        let place = place(loaded);
+        let account = node.peer(TOOL_ACCOUNT).ok_or_else(|| {
+            let list = match loaded.form {
+                Form::Topology => "defaults.peers",
+                _ => "peers",
+            };
+            Failure::Usage(format!(
+                "{place} has no account for ping and send; add to its {list}: {WHAT_TO_ADD}; or give --via \
+                 btp+ws://user:token@host:port"
+            ))
+        })?;
+        if account.account.relation != Relation::Child {
+            return Err(Failure::Usage(format!(
+                "the account {TOOL_ACCOUNT} of {place} is a {}, not a child; write {WHAT_TO_ADD}",
+                account.account.relation
+            )));
+        }
+        let token = account.auth_token.as_ref().ok_or_else(|| {
+            Failure::Usage(format!(
+                "the account {TOOL_ACCOUNT} of {place} has no authToken, so nobody can log in; write {WHAT_TO_ADD}"
+            ))
+        })?;
+        if port == 0 {
+            return Err(Failure::Usage(format!(
+                "{place} has btpServerPort 0, so the port is only in the node's log; give --via \
+                 btp+ws://{TOOL_ACCOUNT}:token@127.0.0.1:port"
+            )));
+        }
+        let scheme = if node.server.tls.is_some() { "wss" } else { "ws" };
+        Ok(Login {
+            url: url(scheme, &reachable(&node.server.host), port)?,
+            username: account.username.clone(),
+            token: Some(Token::from(token.expose())),
+        })
+    }
+
+    /// How the tool's own client reaches it, under the name that the tool gives the account.
+    pub(super) fn dial(&self, account: AccountId) -> Dial {
+        Dial::new(account, self.url.clone(), &self.username, self.token.as_ref())
+    }
+}
+
+/// The port of the node on this machine. With `--node` and a topology file it is the one that `up` (and the Compose file
+/// of `compose`, on the host) gives; a node that the environment names is one that runs as this environment says.
+fn port(source: &Source, loaded: &Loaded) -> Result<u16, Failure> {
+    let by_variable =
+        source.environment.get("BTP_SERVER_PORT").is_some_and(|port| !port.is_empty());
+    let (Form::Topology, Some(id), false) = (loaded.form, &source.node, by_variable) else {
+        return Ok(loaded.config.server.port);
+    };
+    let topology = Topology::load(source)?;
+    Ok(topology.node(id, Mode::Loopback)?.config.server.port)
+}
+
+fn place(loaded: &Loaded) -> String {
+    let NodeConfig { node_id, .. } = &loaded.config;
+    match &loaded.file {
+        Some(file) => format!("node {node_id} in {}", file.display()),
+        None => format!("node {node_id}"),
+    }
+}
+
+/// Where somebody on this machine reaches what listens on `host`.
+pub(super) fn reachable(host: &str) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V6(address)) if address.is_unspecified() => "::1".to_owned(),
+        _ => host.to_owned(),
+    }
+}
+
+fn url(scheme: &str, host: &str, port: u16) -> Result<BtpUrl, Failure> {
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let text = format!("{scheme}://{host}:{port}");
+    text.parse().map_err(|error| Failure::Usage(format!("cannot log in at {text}: {error}")))
+}

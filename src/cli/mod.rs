@@ -1,0 +1,93 @@
+//! The commands. What the program prints, it prints here: results on standard output, mistakes on standard error, one
+//! `error: ` line each, and an exit code that says which kind (D14).
+//!
+//! Every command is a function of its arguments, the environment and the streams it may write to. Running nodes is
+//! `node`'s work, reading configurations `config`'s; the tools (`ping`, `send`, `bench`) log in with a small connector
+//! of their own (`client`).
+
+mod args;
+mod bench;
+mod check;
+mod client;
+mod compose;
+mod failure;
+mod healthcheck;
+mod inbox;
+mod login;
+mod ping;
+mod round_trips;
+mod run;
+mod schema;
+mod send;
+mod signals;
+mod text;
+mod up;
+mod values;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use self::args::{Command, CommandLine, CompletionsArguments};
+use self::failure::Failure;
+use crate::config::{Environment, environment_of_process};
+
+/// Runs what the command line asks for. The first argument is the program's name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let command_line = match CommandLine::try_parse_from(arguments) {
+        Ok(command_line) => command_line,
+        Err(error) => return failure::of_clap(&error),
+    };
+    let environment = environment_of_process();
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    match dispatch(command_line, &environment, &mut out, &mut err) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&mut err),
+    }
+}
+
+fn dispatch(
+    command_line: CommandLine,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
+    match command_line.command.unwrap_or(Command::Run(command_line.run)) {
+        Command::Run(arguments) => run::run(&arguments, environment),
+        Command::Up(arguments) => up::run(&arguments, environment, out),
+        Command::Check(arguments) => check::run(&arguments, environment, out, err),
+        Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment, out, err),
+        Command::Ping(arguments) => wait(ping::run(&arguments, environment, out)),
+        Command::Send(arguments) => wait(send::run(&arguments, environment, out)),
+        Command::Bench(arguments) => bench::run(&arguments, out),
+        Command::Compose(arguments) => compose::run(&arguments, environment, out, err),
+        Command::Schema(arguments) => schema::run(&arguments, out),
+        Command::Completions(arguments) => completions(&arguments, out),
+    }
+}
+
+/// Runs a tool.
+fn wait(tool: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    runtime(1)?.block_on(tool)
+}
+
+/// A runtime: on this thread alone, which is the most economic, or with so many threads.
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = match threads {
+        0 | 1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let built = builder.worker_threads(threads.max(1)).enable_all().build();
+    built.map_err(|error| Failure::Failed(format!("cannot start: {error}")))
+}
+
+fn completions(arguments: &CompletionsArguments, out: &mut dyn Write) -> Result<(), Failure> {
+    // The generator panics where it cannot write; a vector takes everything.
+    let mut script = Vec::new();
+    let mut command = CommandLine::command();
+    clap_complete::generate(arguments.shell, &mut command, "ilp-connector", &mut script);
+    out.write_all(&script)?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,151 @@
+//! `run`: one node, until a signal ends it. What goes wrong at the start is a line of the log like everything else,
+//! because a container's output is read by programs.
+
+use std::future::pending;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use super::args::RunArguments;
+use super::failure::Failure;
+use crate::config::{Environment, Override, Source};
+use crate::node::{Plan, Planned, Supervisor};
+use crate::telemetry::{LogTo, Logs, parse_level};
+
+/// How long threads that resolve names may hold up the end of the process.
+pub(super) const LEAVE_WITHIN: Duration = Duration::from_millis(100);
+
+/// Runs a node.
+pub(super) fn run(arguments: &RunArguments, environment: &Environment) -> Result<(), Failure> {
+    let source = source(arguments, environment);
+    let logs = start_logs(&LogTo::Stdout, arguments.log_level.as_deref(), environment)?;
+    let planned = prepare(Plan::One(source), &LogTo::Stdout)?;
+    let runtime = super::runtime(planned.worker_threads())?;
+    let ended = runtime.block_on(async {
+        let supervisor = start(planned, logs, &LogTo::Stdout).await?;
+        finished(supervisor.run(pending()).await)
+    });
+    runtime.shutdown_timeout(LEAVE_WITHIN);
+    ended
+}
+
+fn source(arguments: &RunArguments, environment: &Environment) -> Source {
+    let flags = [
+        ("ilpAddress", "--ilp-address", &arguments.ilp_address),
+        ("btpServerHost", "--btp-host", &arguments.btp_host),
+        ("btpServerPort", "--btp-port", &arguments.btp_port),
+        ("healthCheckHost", "--health-host", &arguments.health_host),
+        ("healthCheckPort", "--health-port", &arguments.health_port),
+        ("logLevel", "--log-level", &arguments.log_level),
+    ];
+    let overrides = flags.into_iter().filter_map(|(key, flag, value)| {
+        Some(Override { key, value: value.clone()?, flag: flag.to_owned() })
+    });
+    Source {
+        file: arguments.source.config.clone(),
+        environment: environment.clone(),
+        node: arguments.source.node.clone(),
+        overrides: overrides.collect(),
+    }
+}
+
+/// Begins the log before anything can fail. The level of the file comes into force when the file is read.
+pub(super) fn start_logs(
+    to: &LogTo,
+    level: Option<&str>,
+    environment: &Environment,
+) -> Result<Logs, Failure> {
+    let level = level.or_else(|| environment.get("LOG_LEVEL").map(String::as_str));
+    // A level that is none is reported with all other mistakes of the configuration.
+    let levels = level.and_then(|level| parse_level(level).ok());
+    let levels = levels.unwrap_or_default();
+    Logs::start(to, &levels).map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// Reads the configuration. Its mistakes are lines of the log.
+pub(super) fn prepare(plan: Plan, log_to: &LogTo) -> Result<Planned, Failure> {
+    plan.prepare().map_err(|problems| {
+        let text = problems.to_string();
+        text.lines().for_each(|line| tell(line, log_to));
+        Failure::ToldUsage
+    })
+}
+
+/// Starts what was planned. What prevents it is a line of the log.
+pub(super) async fn start(
+    planned: Planned,
+    logs: Logs,
+    log_to: &LogTo,
+) -> Result<Supervisor, Failure> {
+    Supervisor::start(planned, logs).await.map_err(|error| {
+        tell(&chain(&error), log_to);
+        Failure::Told
+    })
+}
+
+/// Writes a line to the log; and to a person, if there is one who does not see the log.
+fn tell(line: &str, log_to: &LogTo) {
+    tracing::error!("{line}");
+    let log_is_seen = *log_to == LogTo::Stdout && io::stdout().is_terminal();
+    let somebody_is_there = *log_to != LogTo::Stdout || io::stderr().is_terminal();
+    if !log_is_seen && somebody_is_there {
+        // Nobody is left to tell if this fails.
+        let _ = writeln!(io::stderr(), "error: {line}");
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// `gracefully`: nobody lost patience.
+pub(super) fn finished(gracefully: bool) -> Result<(), Failure> {
+    if gracefully { Ok(()) } else { Err(Failure::Told) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn flags_win_and_are_named_in_messages() {
+        let environment = Environment::from([("BTP_SERVER_PORT".to_owned(), "1".to_owned())]);
+        let arguments =
+            RunArguments { btp_port: Some("70000".to_owned()), ..RunArguments::default() };
+        let problems = config::load(&source(&arguments, &environment)).unwrap_err().to_string();
+        assert!(problems.contains("--btp-port = 70000"), "{problems}");
+        let arguments = RunArguments {
+            ilp_address: Some("test.x".to_owned()),
+            btp_host: Some("::1".to_owned()),
+            btp_port: Some("2".to_owned()),
+            health_host: Some("127.0.0.2".to_owned()),
+            health_port: Some("3".to_owned()),
+            log_level: Some("debug".to_owned()),
+            ..RunArguments::default()
+        };
+        let node = config::load(&source(&arguments, &environment)).unwrap().config;
+        assert_eq!(node.address.unwrap().as_str(), "test.x");
+        assert_eq!((node.server.host.as_str(), node.server.port), ("::1", 2));
+        assert_eq!((node.health.host.as_str(), node.health.port), ("127.0.0.2", 3));
+        assert_eq!(node.log.level, "debug");
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] io::Error);
+        assert_eq!(chain(&Outer(io::Error::other("inner"))), "outer: inner");
+    }
+}

@@ -1,0 +1,59 @@
+//! `schema`: the JSON Schema of configuration files, for editors.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::args::{SchemaArguments, SchemaOf};
+use super::failure::Failure;
+use crate::config;
+
+/// Prints the schema of both forms, or of one.
+pub(super) fn run(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<(), Failure> {
+    let schema = match arguments.of {
+        None => config::schema(),
+        Some(SchemaOf::Node) => one("nodeFile", "A node file of ilp-connector."),
+        Some(SchemaOf::Topology) => one("topologyFile", "A topology file of ilp-connector."),
+    };
+    writeln!(out, "{schema:#}")?;
+    Ok(out.flush()?)
+}
+
+/// One of the definitions, standing alone.
+fn one(name: &str, description: &str) -> Value {
+    let both = config::schema();
+    let part = |pointer: &str| both.pointer(pointer).cloned().unwrap_or_default();
+    let mut schema = json!({
+        "$schema": part("/$schema"),
+        "title": "ilp-connector",
+        "description": description,
+    });
+    let definition = part(&format!("/$defs/{name}"));
+    if let (Some(schema), Value::Object(definition)) = (schema.as_object_mut(), definition) {
+        schema.extend(definition);
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_stands_alone() {
+        let check = |of: Option<SchemaOf>, key: &str| {
+            let mut out = Vec::new();
+            run(&SchemaArguments { of }, &mut out).unwrap();
+            let schema: Value = serde_json::from_slice(&out).unwrap();
+            assert!(schema["$schema"].is_string(), "{of:?}");
+            let properties = if of.is_some() { &schema } else { &schema["$defs"]["nodeFile"] };
+            assert!(properties["properties"][key].is_object(), "{of:?} {key}");
+        };
+        check(None, "btpServerPort");
+        check(Some(SchemaOf::Node), "btpServerPort");
+        check(Some(SchemaOf::Topology), "links");
+        // A definition that refers to others would be cut from them.
+        assert!(!one("nodeFile", "").to_string().contains("$ref"));
+        assert!(!one("topologyFile", "").to_string().contains("$ref"));
+    }
+}

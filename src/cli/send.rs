@@ -1,0 +1,78 @@
+//! `send`: raw Prepares to any destination, and what became of them.
+
+pub(super) mod load;
+mod report;
+pub(super) mod tally;
+
+use std::io::Write;
+use std::time::Duration;
+
+use self::load::{Load, Stop};
+use self::report::Report;
+use super::args::{DATA_BYTES_MAX, SendArguments};
+use super::client::{Client, Role};
+use super::failure::Failure;
+use super::login::Login;
+use super::signals::Interrupt;
+use crate::config::Environment;
+use crate::wire::{Condition, Fulfillment};
+
+/// Runs the command until all packets are answered or somebody interrupts it.
+pub(super) async fn run(
+    arguments: &SendArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let data = data(arguments)?;
+    let login = Login::find(&arguments.login, environment)?;
+    let load = Load {
+        destination: arguments.destination.clone(),
+        amount: arguments.amount,
+        condition: condition(arguments),
+        data,
+        expiry: arguments.expiry,
+        window: usize::try_from(arguments.window).unwrap_or(usize::MAX),
+        per_second: arguments.rate,
+    };
+    let stop = Stop { after_packets: Some(arguments.count), after: Duration::MAX };
+    let role = Role { window: load.window, receives_at: None };
+    let (tally, took) = Client::session(&login, role, async |client| {
+        // Not before: a login that hangs is to be interrupted as usual.
+        let mut interrupt = Interrupt::listen()?;
+        Ok(load.send(client, stop, interrupt.wait()).await)
+    })
+    .await?;
+    let through = login.to_string();
+    let report = Report { load: &load, through: &through, tally: &tally, took };
+    match arguments.json {
+        true => report.json(out)?,
+        false => report.table(out)?,
+    }
+    if tally.fulfilled() == arguments.count { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn condition(arguments: &SendArguments) -> Condition {
+    match (arguments.condition, arguments.fulfillment) {
+        (Some(condition), _) => Condition(condition),
+        (None, Some(fulfillment)) => Fulfillment(fulfillment).condition(),
+        (None, None) => Condition::PING,
+    }
+}
+
+fn data(arguments: &SendArguments) -> Result<Vec<u8>, Failure> {
+    let data = match (&arguments.data, &arguments.data_hex, &arguments.data_file) {
+        (Some(text), _, _) => text.as_bytes().to_vec(),
+        (_, Some(bytes), _) => bytes.clone(),
+        (_, _, Some(file)) => std::fs::read(file).map_err(|error| {
+            Failure::Usage(format!("cannot read --data-file {}: {error}", file.display()))
+        })?,
+        (None, None, None) => Vec::new(),
+    };
+    if data.len() > DATA_BYTES_MAX {
+        return Err(Failure::Usage(format!(
+            "the data has {} bytes; a packet carries at most {DATA_BYTES_MAX}",
+            data.len()
+        )));
+    }
+    Ok(data)
+}

@@ -1,0 +1,180 @@
+//! Sends packets, a window of them in flight, and tallies the answers. `send` and `bench` use it.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::tally::{Tally, Verdict};
+use crate::cli::client::Client;
+use crate::cli::inbox::Inbox;
+use crate::link::OwnAnswer;
+use crate::wire::ilp::Prepare;
+use crate::wire::{Address, Amount, Condition};
+
+/// What is sent, and how.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Load {
+    pub(in crate::cli) destination: Address,
+    pub(in crate::cli) amount: Amount,
+    pub(in crate::cli) condition: Condition,
+    pub(in crate::cli) data: Vec<u8>,
+    /// Time for each answer.
+    pub(in crate::cli) expiry: Duration,
+    /// Packets in flight at once.
+    pub(in crate::cli) window: usize,
+    /// Packets per second at most.
+    pub(in crate::cli) per_second: Option<u32>,
+}
+
+/// When no more is sent.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct Stop {
+    pub(in crate::cli) after_packets: Option<u64>,
+    pub(in crate::cli) after: Duration,
+}
+
+/// One answer, and how long it took.
+type Answered = (Verdict, Duration);
+
+impl Load {
+    /// Sends until `stop`, waits for what is in flight, and tells what came back and how long all that took. When
+    /// `interrupted` is, nothing more is waited for.
+    pub(in crate::cli) async fn send(
+        &self,
+        client: &Client,
+        stop: Stop,
+        interrupted: impl Future<Output = ()>,
+    ) -> (Tally, Duration) {
+        let began = Instant::now();
+        let mut interrupted = std::pin::pin!(interrupted);
+        let inbox: Inbox<Answered> = Inbox::new();
+        let mut tally = Tally::default();
+        let mut arrived = Vec::new();
+        loop {
+            let elapsed = began.elapsed();
+            let left =
+                stop.after_packets.map_or(u64::MAX, |count| count.saturating_sub(tally.sent()));
+            let over = left == 0 || elapsed >= stop.after;
+            if over && tally.unanswered() == 0 {
+                break;
+            }
+            let room = self.room(&tally, elapsed).min(if over { 0 } else { left });
+            for _ in 0..room {
+                tally.add_sent();
+                self.send_one(client, &inbox);
+            }
+            // Only a rate makes room by itself; anything else waits for an answer.
+            let rate_waits = !over
+                && self.per_second.is_some()
+                && tally.sent() < stop.after_packets.unwrap_or(u64::MAX);
+            let next_by_rate = began + self.due(tally.sent());
+            tokio::select! {
+                () = &mut interrupted => break,
+                () = inbox.take(&mut arrived) => {
+                    for (verdict, after) in arrived.drain(..) {
+                        tally.add(verdict, after);
+                    }
+                }
+                () = sleep_until(next_by_rate), if rate_waits && tally.unanswered() < self.window_u64() => {}
+            }
+        }
+        (tally, began.elapsed())
+    }
+
+    /// How many packets may be sent now.
+    fn room(&self, tally: &Tally, elapsed: Duration) -> u64 {
+        let by_window = self.window_u64().saturating_sub(tally.unanswered());
+        match self.per_second {
+            None => by_window,
+            Some(per_second) => {
+                let due = elapsed.as_nanos() * u128::from(per_second) / 1_000_000_000 + 1;
+                let due = u64::try_from(due).unwrap_or(u64::MAX);
+                by_window.min(due.saturating_sub(tally.sent()))
+            }
+        }
+    }
+
+    /// When the packet of this number (from 0) is due.
+    fn due(&self, number: u64) -> Duration {
+        match self.per_second {
+            None => Duration::ZERO,
+            Some(per_second) => {
+                let nanos = u128::from(number) * 1_000_000_000 / u128::from(per_second.max(1));
+                // A little later rather than a little earlier, or the loop would turn once for nothing.
+                Duration::from_nanos(u64::try_from(nanos + 1).unwrap_or(u64::MAX))
+            }
+        }
+    }
+
+    fn window_u64(&self) -> u64 {
+        u64::try_from(self.window).unwrap_or(u64::MAX)
+    }
+
+    fn send_one(&self, client: &Client, inbox: &Inbox<Answered>) {
+        let now = client.now();
+        let prepare = Prepare {
+            amount: self.amount,
+            expires_at: now.wall.saturating_add(self.expiry),
+            condition: self.condition,
+            destination: self.destination.view(),
+            data: &self.data,
+        };
+        let (inbox, clock) = (inbox.clone(), client.clock());
+        client.send(&prepare, now, move |answer| {
+            inbox.put((verdict(answer), clock.mono().since(now.mono)));
+        });
+    }
+}
+
+fn verdict(answer: OwnAnswer) -> Verdict {
+    match answer {
+        OwnAnswer::Fulfilled { .. } => Verdict::Fulfilled,
+        OwnAnswer::Rejected { code, triggered_by, message, .. } => {
+            let by = if Client::is_own(&triggered_by) {
+                "this program".to_owned()
+            } else {
+                triggered_by
+            };
+            Verdict::Rejected { code, by, message }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_spreads_packets_evenly() {
+        let mut load = Load {
+            destination: "test.a".parse().unwrap(),
+            amount: Amount(1),
+            condition: Condition::PING,
+            data: Vec::new(),
+            expiry: Duration::from_secs(1),
+            window: 3,
+            per_second: Some(10),
+        };
+        let check = |load: &Load, sent: u64, after_ms: u64, room: u64| {
+            let mut tally = Tally::default();
+            (0..sent).for_each(|_| tally.add_sent());
+            (0..sent).for_each(|_| tally.add(Verdict::Fulfilled, Duration::ZERO));
+            assert_eq!(
+                load.room(&tally, Duration::from_millis(after_ms)),
+                room,
+                "{sent} {after_ms}"
+            );
+        };
+        check(&load, 0, 0, 1);
+        check(&load, 1, 0, 0);
+        check(&load, 1, 99, 0);
+        check(&load, 1, 100, 1);
+        // What was missed is made up for, within the window.
+        check(&load, 1, 1000, 3);
+        assert_eq!(load.due(1).as_millis(), 100);
+        assert!(load.room(&Tally::default(), load.due(0)) >= 1);
+        load.per_second = None;
+        check(&load, 5, 0, 3);
+    }
+}

@@ -1,0 +1,131 @@
+//! How figures and texts of others are shown.
+
+use std::time::Duration;
+
+/// `1234567` as `1,234,567`.
+pub(super) fn grouped(number: impl ToString) -> String {
+    let text = number.to_string();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.as_str()),
+    };
+    let mut out = String::from(sign);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Milliseconds with as many decimals as are worth reading: `0.042`, `1.42`, `153`.
+pub(super) fn millis(duration: Duration) -> String {
+    let ms = duration.as_secs_f64() * 1000.0;
+    match ms {
+        _ if ms < 1.0 => format!("{ms:.3}"),
+        _ if ms < 100.0 => format!("{ms:.2}"),
+        _ => format!("{ms:.0}"),
+    }
+}
+
+/// A time as people say it: `12 s`, `3 min 5 s`, `2 h 10 min`.
+pub(super) fn lasting(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        _ if duration < Duration::from_secs(1) => format!("{} ms", millis(duration)),
+        0..60 => match duration.subsec_millis() / 100 {
+            0 => format!("{seconds} s"),
+            tenths => format!("{seconds}.{tenths} s"),
+        },
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// A share in percent: `100 %`, `99.9 %`, `0.01 %`; never rounded to all or nothing.
+pub(super) fn percent(part: u64, whole: u64) -> String {
+    if part == 0 || whole == 0 {
+        return "0 %".to_owned();
+    }
+    if part == whole {
+        return "100 %".to_owned();
+    }
+    let share = ratio(part, whole) * 100.0;
+    format!("{:.1} %", share.clamp(0.1, 99.9))
+}
+
+/// `part` of `whole`, for display only.
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+pub(super) fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// Packets per second, rounded.
+pub(super) fn per_second(packets: u64, within: Duration) -> u64 {
+    let micros = within.as_micros().max(1);
+    u64::try_from(u128::from(packets) * 1_000_000 / micros).unwrap_or(u64::MAX)
+}
+
+/// What somebody else wrote, on one line and harmless to a terminal.
+pub(super) fn foreign(text: &str) -> String {
+    const SHOWN_MAX: usize = 300;
+    let mut out = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == SHOWN_MAX {
+            out.push('…');
+            break;
+        }
+        match c {
+            // Also what turns the direction of writing or hides: those are format characters, not letters.
+            c if c.is_control()
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') =>
+            {
+                out.extend(c.escape_default());
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(-1_000_i128), "-1,000");
+        assert_eq!(grouped(-100), "-100");
+        assert_eq!(millis(Duration::from_micros(42)), "0.042");
+        assert_eq!(millis(Duration::from_micros(1_420)), "1.42");
+        assert_eq!(millis(Duration::from_millis(153)), "153");
+        assert_eq!(lasting(Duration::from_micros(20_500)), "20.50 ms");
+        assert_eq!(lasting(Duration::from_secs(10)), "10 s");
+        assert_eq!(lasting(Duration::from_millis(2_500)), "2.5 s");
+        assert_eq!(lasting(Duration::from_secs(185)), "3 min 5 s");
+        assert_eq!(lasting(Duration::from_secs(7_805)), "2 h 10 min");
+        assert_eq!(per_second(500, Duration::from_millis(250)), 2000);
+        assert_eq!(per_second(0, Duration::ZERO), 0);
+    }
+
+    #[test]
+    fn shares_are_never_rounded_to_all_or_nothing() {
+        assert_eq!(percent(0, 10), "0 %");
+        assert_eq!(percent(0, 0), "0 %");
+        assert_eq!(percent(10, 10), "100 %");
+        assert_eq!(percent(1, 3), "33.3 %");
+        assert_eq!(percent(999_999, 1_000_000), "99.9 %");
+        assert_eq!(percent(1, 1_000_000), "0.1 %");
+    }
+
+    #[test]
+    fn foreign_texts_cannot_steer_the_terminal() {
+        assert_eq!(foreign("no route für dich"), "no route für dich");
+        assert_eq!(foreign("a\n\u{1b}[2Jb\u{202e}"), "a\\n\\u{1b}[2Jb\\u{202e}");
+        assert_eq!(foreign(&"x".repeat(400)).chars().count(), 301);
+    }
+}

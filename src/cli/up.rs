@@ -1,0 +1,137 @@
+//! `up`: all nodes of a topology file in this process. On a terminal it shows them live; otherwise it logs.
+
+mod collect;
+mod screen;
+mod table;
+mod view;
+
+use std::future::pending;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use self::collect::{Collector, Frame};
+use self::screen::Screen;
+use super::args::UpArguments;
+use super::failure::Failure;
+use super::login::TOOL_ACCOUNT;
+use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
+use super::text::lasting;
+use crate::config::{Environment, Source};
+use crate::node::{NodeHandle, Plan};
+use crate::telemetry::{LogTo, parse_level};
+
+/// How often the view is drawn.
+const REDRAW: Duration = Duration::from_secs(1);
+
+/// Runs the network until it is interrupted or its time is over.
+pub(super) fn run(
+    arguments: &UpArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let variable = |name: &str| environment.get(name).map(String::as_str);
+    let live = !arguments.plain && screen::is_possible(variable("TERM"));
+    let log_file = arguments.log_file.clone().or_else(|| live.then(default_log_file));
+    let log_to = log_file.clone().map_or(LogTo::Stdout, LogTo::File);
+    let source = source(arguments, environment)?;
+    let logs = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
+    let planned = prepare(Plan::Network(source), &log_to)?;
+    let runtime = super::runtime(planned.worker_threads())?;
+    let ended = runtime.block_on(async {
+        let supervisor = start(planned, logs, &log_to).await?;
+        let over = over(arguments.lasting);
+        let handles = supervisor.handles();
+        match (live, &log_file) {
+            (true, Some(log)) => {
+                let frame = frame(&arguments.file, log, &handles.borrow());
+                let canvas = || screen::canvas(variable("NO_COLOR"));
+                let began = Instant::now();
+                let shown = async {
+                    tokio::select! {
+                        () = over => {}
+                        // Whoever closed the terminal does not want the network either.
+                        () = show(handles, frame, canvas) => {}
+                    }
+                };
+                let gracefully = supervisor.run(shown).await;
+                writeln!(
+                    out,
+                    "stopped after {}; the log is {}",
+                    lasting(began.elapsed()),
+                    log.display()
+                )?;
+                finished(gracefully)
+            }
+            _ => finished(supervisor.run(over).await),
+        }
+    });
+    runtime.shutdown_timeout(LEAVE_WITHIN);
+    ended
+}
+
+fn source(arguments: &UpArguments, environment: &Environment) -> Result<Source, Failure> {
+    let mut environment = environment.clone();
+    if let Some(level) = &arguments.log_level {
+        parse_level(level).map_err(|error| Failure::Usage(format!("--log-level: {error}")))?;
+        // For every node of the network, as the variable is.
+        environment.insert("LOG_LEVEL".to_owned(), level.clone());
+    }
+    Ok(Source {
+        file: Some(arguments.file.clone()),
+        environment,
+        node: None,
+        overrides: Vec::new(),
+    })
+}
+
+fn default_log_file() -> PathBuf {
+    std::env::temp_dir().join(format!("ilp-connector-up-{}.log", std::process::id()))
+}
+
+async fn over(lasting: Option<Duration>) {
+    match lasting {
+        Some(lasting) => sleep(lasting).await,
+        None => pending().await,
+    }
+}
+
+/// What to try next: the longest way through the network, as far as that is easy to tell.
+fn frame(file: &Path, log: &Path, nodes: &[NodeHandle]) -> Frame {
+    let shown = file.display();
+    let mut hints = Vec::new();
+    if let (Some(first), Some(last)) = (nodes.first(), nodes.last())
+        && first.context.connector.account(TOOL_ACCOUNT).is_some()
+        && let Some(address) = last.context.connector.address()
+    {
+        hints.push(format!(
+            "try: ilp-connector ping {address} --config {shown} --node {}",
+            first.id
+        ));
+    }
+    hints.push(format!("     edit {shown} and save: the network follows"));
+    Frame { file: shown.to_string(), log: log.display().to_string(), hints }
+}
+
+/// Draws until the terminal is gone.
+async fn show(
+    nodes: watch::Receiver<Vec<NodeHandle>>,
+    frame: Frame,
+    canvas: impl Fn() -> view::Canvas,
+) {
+    let Ok(mut screen) = Screen::take(io::stdout()) else { return };
+    let mut collector = Collector::new(frame, Instant::now());
+    let mut redraw = interval(REDRAW);
+    redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        redraw.tick().await;
+        let nodes = nodes.borrow().clone();
+        let view = collector.look(&nodes, Instant::now());
+        if screen.show(&view::draw(&view, canvas())).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! From running nodes to the plain data of the live view. Looks from outside, once a second: packets do not notice.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use tokio::sync::broadcast::{Receiver, error::TryRecvError};
+
+use super::view::{EVENTS_MAX, EventView, LinkView, NodeView, State, View};
+use crate::account::AccountId;
+use crate::api::HealthStatus;
+use crate::btp::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
+use crate::cli::text::per_second;
+use crate::connector::{AccountReport, Report};
+use crate::node::NodeHandle;
+
+/// What does not change while the view is shown.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    /// The topology file.
+    pub(super) file: String,
+    /// Where the log goes.
+    pub(super) log: String,
+    /// What to try next.
+    pub(super) hints: Vec<String>,
+}
+
+/// Remembers the last look, for rates, and what has happened since the start.
+pub(super) struct Collector {
+    frame: Frame,
+    started: Instant,
+    looked_at: Instant,
+    /// Prepares sent and received by account, at the last look.
+    counters: HashMap<(AccountId, AccountId), (u64, u64)>,
+    listeners: HashMap<AccountId, Receiver<PeerEvent>>,
+    events: VecDeque<EventView>,
+}
+
+/// One node at one moment.
+struct Seen {
+    handle: NodeHandle,
+    report: Report,
+    peers: HashMap<AccountId, PeerSnapshot>,
+}
+
+impl Seen {
+    fn accounts(&self) -> impl Iterator<Item = &AccountReport> {
+        self.report.accounts.iter().filter(|account| !account.removed)
+    }
+}
+
+impl Collector {
+    pub(super) fn new(frame: Frame, now: Instant) -> Self {
+        Collector {
+            frame,
+            started: now,
+            looked_at: now,
+            counters: HashMap::new(),
+            listeners: HashMap::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Everything there is to see now.
+    pub(super) fn look(&mut self, nodes: &[NodeHandle], now: Instant) -> View {
+        self.listen(nodes);
+        let seen: Vec<Seen> = nodes
+            .iter()
+            .map(|handle| Seen {
+                report: handle.context.connector.report(),
+                peers: handle
+                    .context
+                    .peers
+                    .snapshot()
+                    .into_iter()
+                    .map(|peer| (peer.id.clone(), peer))
+                    .collect(),
+                handle: handle.clone(),
+            })
+            .collect();
+        let ids: Vec<&AccountId> = nodes.iter().map(|node| &node.id).collect();
+        let since = now.saturating_duration_since(self.looked_at);
+        self.looked_at = now;
+        View {
+            file: self.frame.file.clone(),
+            up: now.saturating_duration_since(self.started),
+            nodes: seen.iter().map(|seen| node(seen, &ids)).collect(),
+            links: self.links(&seen, since),
+            events: self.events.iter().cloned().collect(),
+            log: self.frame.log.clone(),
+            hints: self.frame.hints.clone(),
+        }
+    }
+
+    /// Takes what has happened since the last look.
+    fn listen(&mut self, nodes: &[NodeHandle]) {
+        for node in nodes {
+            let listener = self
+                .listeners
+                .entry(node.id.clone())
+                .or_insert_with(|| node.context.peers.subscribe());
+            loop {
+                match listener.try_recv() {
+                    Ok(event) => {
+                        if let Some(text) = words(&event) {
+                            let at = jiff::Timestamp::now().strftime("%H:%M:%S").to_string();
+                            self.events.push_back(EventView {
+                                at,
+                                node: node.id.to_string(),
+                                text,
+                            });
+                        }
+                    }
+                    Err(TryRecvError::Lagged(_)) => {}
+                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                }
+            }
+        }
+        let surplus = self.events.len().saturating_sub(EVENTS_MAX);
+        self.events.drain(..surplus);
+    }
+
+    /// Every link between two nodes once, and everybody else who is or was there, such as `ping`.
+    fn links(&mut self, seen: &[Seen], since: Duration) -> Vec<LinkView> {
+        let mut links = Vec::new();
+        for (number, node) in seen.iter().enumerate() {
+            for account in node.accounts() {
+                let id = &account.settings.id;
+                let (there, back) = self.count(&node.handle.id, account, since);
+                let total = account.stats.sent.prepares + account.stats.received.prepares;
+                let other = seen.iter().position(|other| other.handle.id == *id);
+                let state = match other.and_then(|other| seen.get(other)) {
+                    Some(other) => link_state(node, other),
+                    None if account.sessions.is_empty() && total == 0 => continue,
+                    // Guests may go.
+                    None if account.sessions.is_empty() => State::Pending("gone"),
+                    None => peer_state(node.peers.get(id)),
+                };
+                // Seen from the other side already.
+                let known = other.and_then(|other| seen.get(other)).is_some_and(|other| {
+                    other.accounts().any(|account| account.settings.id == node.handle.id)
+                });
+                if known && other.is_some_and(|other| other < number) {
+                    continue;
+                }
+                links.push(LinkView {
+                    from: node.handle.id.to_string(),
+                    to: id.to_string(),
+                    state,
+                    there,
+                    back,
+                    in_flight: account.in_flight_to + account.in_flight_from,
+                    balance: account.balance,
+                    asset: account.settings.asset.to_string(),
+                    total,
+                });
+            }
+        }
+        links
+    }
+
+    /// Packets per second in both directions since the last look.
+    fn count(&mut self, node: &AccountId, account: &AccountReport, since: Duration) -> (u64, u64) {
+        let now = (account.stats.sent.prepares, account.stats.received.prepares);
+        let key = (node.clone(), account.settings.id.clone());
+        let before = self.counters.insert(key, now).unwrap_or(now);
+        let rate = |now: u64, before: u64| per_second(now.saturating_sub(before), since);
+        (rate(now.0, before.0), rate(now.1, before.1))
+    }
+}
+
+fn node(seen: &Seen, linked: &[&AccountId]) -> NodeView {
+    let status = seen.handle.status.observe();
+    // Whoever comes and goes as it likes, such as `ping`, counts while it is there.
+    let is_connected = |account: &&AccountReport| !account.sessions.is_empty();
+    let expected = |account: &&AccountReport| linked.contains(&&account.settings.id);
+    let connected = seen.accounts().filter(is_connected).count();
+    let peers =
+        seen.accounts().filter(|account| is_connected(account) || expected(account)).count();
+    NodeView {
+        id: seen.handle.id.to_string(),
+        state: match status {
+            HealthStatus::Healthy => State::Good("healthy"),
+            HealthStatus::Starting => State::Pending("starting"),
+            HealthStatus::Unhealthy => State::Bad("unhealthy"),
+            HealthStatus::Stopping => State::Pending("stopping"),
+        },
+        peers_connected: connected,
+        peers,
+        address: seen.report.address.as_ref().map(ToString::to_string),
+        btp: seen.handle.btp_address.to_string(),
+        health: seen.handle.health_address.to_string(),
+    }
+}
+
+/// The one that is dialled only waits; the one that dials knows more.
+fn link_state(node: &Seen, other: &Seen) -> State {
+    let (mine, theirs) = (node.peers.get(&other.handle.id), other.peers.get(&node.handle.id));
+    let waits = mine.is_none_or(|peer| peer.state == PeerState::Waiting);
+    let is_known = |peer: &&PeerSnapshot| peer.state != PeerState::Waiting;
+    peer_state(if waits { theirs.filter(is_known).or(mine) } else { mine })
+}
+
+fn peer_state(peer: Option<&PeerSnapshot>) -> State {
+    match peer.map(|peer| peer.state) {
+        None => State::Pending("waiting"),
+        Some(state) => match state {
+            PeerState::Waiting => State::Pending("waiting"),
+            PeerState::Connecting => State::Pending("connecting"),
+            PeerState::Connected => State::Good("connected"),
+            PeerState::Disconnected => State::Bad("disconnected"),
+            PeerState::AuthenticationFailed => State::Bad("login refused"),
+            PeerState::Down => State::Bad("down"),
+            PeerState::Suspended => State::Pending("suspended"),
+        },
+    }
+}
+
+/// `None`: not worth a line.
+fn words(event: &PeerEvent) -> Option<String> {
+    let peer = &event.peer;
+    match &event.change {
+        PeerChange::Connecting => None,
+        PeerChange::Connected => Some(format!("{peer} connected")),
+        PeerChange::Disconnected(ended) => Some(format!("{peer} disconnected: {ended}")),
+        PeerChange::AuthenticationFailed(answer) => {
+            Some(format!("{peer} refuses our login: {answer}"))
+        }
+        PeerChange::RetriesExhausted => Some(format!("{peer} is down; slow attempts go on")),
+    }
+}

@@ -1,0 +1,84 @@
+//! The terminal while the live view has it: another screen, without a cursor. It is given back whatever happens, also
+//! when the program panics: that is what `Drop` is for.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::view::Canvas;
+
+/// Another screen (so that what was there comes back), no cursor, no wrapping of long lines.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
+const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+const HOME: &str = "\x1b[H";
+const CLEAR_REST_OF_LINE: &str = "\x1b[K";
+const CLEAR_BELOW: &str = "\x1b[J";
+/// Where the terminal does not tell its size.
+const USUAL_SIZE: (usize, usize) = (80, 24);
+
+/// Whether standard output is a terminal that can show the live view.
+pub(super) fn is_possible(term: Option<&str>) -> bool {
+    io::stdout().is_terminal() && term.is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// What there is room for on the terminal, as it is now.
+pub(super) fn canvas(no_colour: Option<&str>) -> Canvas {
+    let size = terminal_size::terminal_size();
+    let (columns, rows) =
+        size.map_or(USUAL_SIZE, |(width, height)| (usize::from(width.0), usize::from(height.0)));
+    Canvas { columns, rows, colour: no_colour.is_none_or(str::is_empty) }
+}
+
+/// The terminal, taken.
+pub(super) struct Screen<W: Write> {
+    to: W,
+}
+
+impl<W: Write> Screen<W> {
+    /// Takes it.
+    pub(super) fn take(mut to: W) -> io::Result<Self> {
+        to.write_all(ENTER.as_bytes())?;
+        to.flush()?;
+        Ok(Screen { to })
+    }
+
+    /// Draws over what is there. One write, so that nothing flickers.
+    pub(super) fn show(&mut self, lines: &[String]) -> io::Result<()> {
+        let mut frame = String::from(HOME);
+        for (number, line) in lines.iter().enumerate() {
+            if number > 0 {
+                frame.push_str("\r\n");
+            }
+            frame.push_str(line);
+            frame.push_str(CLEAR_REST_OF_LINE);
+        }
+        frame.push_str(CLEAR_BELOW);
+        self.to.write_all(frame.as_bytes())?;
+        self.to.flush()
+    }
+}
+
+impl<W: Write> Drop for Screen<W> {
+    fn drop(&mut self) {
+        // If the terminal is gone, there is nothing to give back.
+        let _ = self.to.write_all(LEAVE.as_bytes());
+        let _ = self.to.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_terminal_is_given_back_also_after_a_panic() {
+        let mut written = Vec::new();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut screen = Screen::take(&mut written).unwrap();
+            screen.show(&["one".to_owned(), "two".to_owned()]).unwrap();
+            std::panic::resume_unwind(Box::new("a panic that prints nothing"));
+        }));
+        assert!(panicked.is_err());
+        let text = String::from_utf8(written).unwrap();
+        assert!(text.starts_with(ENTER) && text.ends_with(LEAVE), "{text:?}");
+        assert!(text.contains("\x1b[Hone\x1b[K\r\ntwo\x1b[K\x1b[J"), "{text:?}");
+    }
+}

@@ -1,0 +1,354 @@
+//! The live view of `up`: plain data in, lines of text out. It knows no node, no clock and no terminal, so that a test
+//! can look at all of it.
+
+use std::time::Duration;
+
+use super::table::{Cell, Colour, Table, fit, paint};
+use crate::cli::text::{foreign, grouped, lasting};
+
+/// Events that are worth keeping.
+pub(super) const EVENTS_MAX: usize = 200;
+/// Lines of events that are shown, where there is room.
+const EVENTS_SHOWN: usize = 8;
+
+/// What there is to see at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct View {
+    /// The topology file.
+    pub(super) file: String,
+    /// Since the start.
+    pub(super) up: Duration,
+    pub(super) nodes: Vec<NodeView>,
+    pub(super) links: Vec<LinkView>,
+    /// Oldest first.
+    pub(super) events: Vec<EventView>,
+    /// Where the log goes.
+    pub(super) log: String,
+    /// What to try next, one line each.
+    pub(super) hints: Vec<String>,
+}
+
+/// One node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct NodeView {
+    pub(super) id: String,
+    /// As in `/health`.
+    pub(super) state: State,
+    pub(super) peers_connected: usize,
+    pub(super) peers: usize,
+    /// ILP address, if it has one yet.
+    pub(super) address: Option<String>,
+    /// Where BTP peers are accepted.
+    pub(super) btp: String,
+    /// Where health is served.
+    pub(super) health: String,
+}
+
+/// How a node or a link stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum State {
+    /// As it should be.
+    Good(&'static str),
+    /// Not yet, or not at the moment.
+    #[default]
+    Unknown,
+    /// On its way.
+    Pending(&'static str),
+    /// Needs a look.
+    Bad(&'static str),
+}
+
+/// One link, seen from the node that comes first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LinkView {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) state: State,
+    /// Packets per second from `from` to `to`: Prepares.
+    pub(super) there: u64,
+    /// And back.
+    pub(super) back: u64,
+    pub(super) in_flight: usize,
+    /// What `to` owes `from`, in units of the account.
+    pub(super) balance: i128,
+    /// What the account is counted in.
+    pub(super) asset: String,
+    /// Prepares both ways since the start.
+    pub(super) total: u64,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct EventView {
+    /// Time of day.
+    pub(super) at: String,
+    pub(super) node: String,
+    pub(super) text: String,
+}
+
+/// How much room there is, and what the terminal can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Canvas {
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+    pub(super) colour: bool,
+}
+
+/// The whole picture: at most `rows` lines of at most `columns` characters, colours not counted.
+pub(super) fn draw(view: &View, canvas: Canvas) -> Vec<String> {
+    let mut top = vec![title(view), String::new()];
+    let mut bottom = vec![String::new(), totals(view)];
+    // Besides these: two headings, two blank lines, the line of the log.
+    let fixed = top.len() + bottom.len() + view.hints.len() + 5;
+    let room = canvas.rows.saturating_sub(fixed);
+    let (nodes, links, events) = share(room, view);
+    top.extend(nodes_table(view, nodes, canvas));
+    top.push(String::new());
+    top.extend(links_table(view, links, canvas));
+    if events > 0 {
+        bottom.push(String::new());
+        let first = view.events.len().saturating_sub(events);
+        let shown = view.events.iter().skip(first);
+        bottom.extend(
+            shown.map(|event| format!("{}  {:<8} {}", event.at, event.node, foreign(&event.text))),
+        );
+    }
+    bottom.push(String::new());
+    bottom.extend(view.hints.iter().cloned());
+    bottom.push(format!("log: {}   Ctrl-C stops", view.log));
+    top.extend(bottom);
+    top.truncate(canvas.rows);
+    top.iter().map(|line| paint(&fit(line, canvas.columns), canvas.colour)).collect()
+}
+
+/// Lines for nodes, links and events: all of them, if that is possible; events give way first, then the longer table.
+fn share(room: usize, view: &View) -> (usize, usize, usize) {
+    let (nodes, links) = (view.nodes.len(), view.links.len());
+    if let Some(left) = room.checked_sub(nodes + links) {
+        // One line sets them apart.
+        let events = view.events.len().min(EVENTS_SHOWN).min(left.saturating_sub(1));
+        return (nodes, links, events);
+    }
+    // Each table may have to say how many it leaves out.
+    let tables = room.saturating_sub(2);
+    let shown_nodes = nodes.min((tables / 2).max(tables.saturating_sub(links)));
+    (shown_nodes, tables - shown_nodes, 0)
+}
+
+fn title(view: &View) -> String {
+    let count = |number: usize, what: &str| match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    };
+    let is_node = |id: &str| view.nodes.iter().any(|node| node.id == id);
+    let links = view.links.iter().filter(|link| is_node(&link.to)).count();
+    let (nodes, links) = (count(view.nodes.len(), "node"), count(links, "link"));
+    format!("ilp-connector up {}   {nodes}, {links}, up {}", view.file, lasting(view.up))
+}
+
+fn totals(view: &View) -> String {
+    let per_second: u64 = view.links.iter().map(|link| link.there + link.back).sum();
+    let in_flight: usize = view.links.iter().map(|link| link.in_flight).sum();
+    let total: u64 = view.links.iter().map(|link| link.total).sum();
+    format!(
+        "all links: {} packets/s, {} in flight, {} packets since the start",
+        grouped(per_second),
+        grouped(in_flight),
+        grouped(total)
+    )
+}
+
+fn nodes_table(view: &View, shown: usize, canvas: Canvas) -> Vec<String> {
+    let mut table = Table::new(&["NODE", "STATE", "PEERS", "ADDRESS", "BTP", "HEALTH"]);
+    for node in view.nodes.iter().take(shown) {
+        let address = node.address.as_deref().unwrap_or("(asks its parent)");
+        table.row([
+            Cell::left(&node.id),
+            node.state.cell(),
+            Cell::right(format!("{}/{}", node.peers_connected, node.peers)),
+            Cell::left(address),
+            Cell::left(&node.btp),
+            Cell::left(&node.health),
+        ]);
+    }
+    let mut lines = table.lines(canvas.columns);
+    more(&mut lines, view.nodes.len(), shown);
+    lines
+}
+
+fn links_table(view: &View, shown: usize, canvas: Canvas) -> Vec<String> {
+    let mut table =
+        Table::new(&["LINK", "STATE", "THERE/S", "BACK/S", "IN FLIGHT", "BALANCE", "ASSET"]);
+    for link in view.links.iter().take(shown) {
+        table.row([
+            Cell::left(format!("{} - {}", link.from, link.to)),
+            link.state.cell(),
+            Cell::right(grouped(link.there)),
+            Cell::right(grouped(link.back)),
+            Cell::right(grouped(link.in_flight)),
+            Cell::right(grouped(link.balance)),
+            Cell::left(&link.asset),
+        ]);
+    }
+    let mut lines = table.lines(canvas.columns);
+    more(&mut lines, view.links.len(), shown);
+    lines
+}
+
+fn more(lines: &mut Vec<String>, all: usize, shown: usize) {
+    if all > shown {
+        lines.push(format!("... and {} more", all - shown));
+    }
+}
+
+impl State {
+    fn cell(&self) -> Cell {
+        match self {
+            State::Good(word) => Cell::left(*word).coloured(Colour::Green),
+            State::Pending(word) => Cell::left(*word).coloured(Colour::Yellow),
+            State::Bad(word) => Cell::left(*word).coloured(Colour::Red),
+            State::Unknown => Cell::left("?"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: &str, state: State, connected: usize, number: usize) -> NodeView {
+        NodeView {
+            id: id.to_owned(),
+            state,
+            peers_connected: connected,
+            peers: 2,
+            address: (id != "c").then(|| format!("test.{id}")),
+            btp: format!("127.0.0.1:{}", 3000 + number),
+            health: format!("127.0.0.1:{}", 8080 + number),
+        }
+    }
+
+    fn link(from: &str, to: &str, state: State, there: u64) -> LinkView {
+        LinkView {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            state,
+            there,
+            back: there / 2,
+            in_flight: usize::try_from(there / 10).unwrap(),
+            balance: -i128::from(there) * 1000,
+            asset: "USD/9".to_owned(),
+            total: there * 60,
+        }
+    }
+
+    fn view() -> View {
+        let event = |at: &str, node: &str, text: &str| EventView {
+            at: at.to_owned(),
+            node: node.to_owned(),
+            text: text.to_owned(),
+        };
+        View {
+            file: "examples/linear-3.yaml".to_owned(),
+            up: Duration::from_secs(72),
+            nodes: vec![
+                node("a", State::Good("healthy"), 1, 0),
+                node("b", State::Bad("unhealthy"), 1, 1),
+                node("c", State::Pending("starting"), 0, 2),
+            ],
+            links: vec![
+                link("a", "b", State::Good("connected"), 1200),
+                link("b", "c", State::Bad("down"), 0),
+            ],
+            events: vec![
+                event("12:00:01", "a", "b connected"),
+                event("12:00:09", "b", "c disconnected: \u{1b}[31mreset"),
+            ],
+            log: "/tmp/ilp-connector-up.log".to_owned(),
+            hints: vec![
+                "try: ilp-connector ping test.c --config examples/linear-3.yaml --node a"
+                    .to_owned(),
+                "     edit examples/linear-3.yaml, and the network follows".to_owned(),
+            ],
+        }
+    }
+
+    fn drawn(columns: usize, rows: usize) -> String {
+        draw(&view(), Canvas { columns, rows, colour: false }).join("\n")
+    }
+
+    #[test]
+    fn wide() {
+        insta::assert_snapshot!(drawn(120, 40), @r"
+        ilp-connector up examples/linear-3.yaml   3 nodes, 2 links, up 1 min 12 s
+
+        NODE  STATE      PEERS  ADDRESS            BTP             HEALTH
+        a     healthy      1/2  test.a             127.0.0.1:3000  127.0.0.1:8080
+        b     unhealthy    1/2  test.b             127.0.0.1:3001  127.0.0.1:8081
+        c     starting     0/2  (asks its parent)  127.0.0.1:3002  127.0.0.1:8082
+
+        LINK   STATE      THERE/S  BACK/S  IN FLIGHT     BALANCE  ASSET
+        a - b  connected    1,200     600        120  -1,200,000  USD/9
+        b - c  down             0       0          0           0  USD/9
+
+        all links: 1,800 packets/s, 120 in flight, 72,000 packets since the start
+
+        12:00:01  a        b connected
+        12:00:09  b        c disconnected: \u{1b}[31mreset
+
+        try: ilp-connector ping test.c --config examples/linear-3.yaml --node a
+             edit examples/linear-3.yaml, and the network follows
+        log: /tmp/ilp-connector-up.log   Ctrl-C stops
+        ");
+    }
+
+    #[test]
+    fn narrow_and_low() {
+        insta::assert_snapshot!(drawn(50, 15), @r"
+        ilp-connector up examples/linear-3.yaml   3 nodes…
+
+        NODE  STATE    PEERS  ADDRESS  BTP
+        a     healthy    1/2  test.a   127.0.0.1:3000
+        ... and 2 more
+
+        LINK   STATE      THERE/S  BACK/S  IN FLIGHT
+        a - b  connected    1,200     600        120
+        ... and 1 more
+
+        all links: 1,800 packets/s, 120 in flight, 72,000…
+
+        try: ilp-connector ping test.c --config examples/…
+             edit examples/linear-3.yaml, and the network…
+        log: /tmp/ilp-connector-up.log   Ctrl-C stops
+        ");
+    }
+
+    #[test]
+    fn it_never_leaves_its_canvas() {
+        let mut view = view();
+        view.nodes =
+            (0..50).map(|n| node(&format!("node-{n}"), State::Good("healthy"), 2, n)).collect();
+        view.links =
+            (0..70).map(|n| link(&format!("node-{n}"), "x", State::Good("connected"), 1)).collect();
+        for (columns, rows) in [(1, 1), (20, 5), (80, 24), (79, 30), (200, 60), (200, 500)] {
+            let lines = draw(&view, Canvas { columns, rows, colour: false });
+            assert!(lines.len() <= rows, "{columns}x{rows}: {} lines", lines.len());
+            let widest = lines.iter().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= columns, "{columns}x{rows}: {widest}");
+            assert!(rows < 20 || lines.last().unwrap().starts_with("log: "), "{columns}x{rows}");
+        }
+    }
+
+    #[test]
+    fn colours_take_no_room() {
+        let plain = draw(&view(), Canvas { columns: 100, rows: 40, colour: false });
+        let colour = draw(&view(), Canvas { columns: 100, rows: 40, colour: true });
+        for (plain, colour) in plain.iter().zip(&colour) {
+            let codes = ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"];
+            let stripped = codes.iter().fold(colour.clone(), |line, code| line.replace(code, ""));
+            assert_eq!(&stripped, plain);
+        }
+        assert!(colour.iter().any(|line| line.contains("\x1b[32mhealthy\x1b[0m")));
+        assert!(!plain.concat().contains('\x1b'));
+    }
+}
