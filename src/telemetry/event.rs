@@ -19,6 +19,8 @@ pub(super) struct EventText {
     pub(super) fields: Vec<u8>,
     /// The real target of a line that came through the `log` crate.
     pub(super) target: Option<String>,
+    /// The node that the event itself names: one that is no task of that node's speaks of it.
+    pub(super) node: Option<String>,
 }
 
 impl EventText {
@@ -28,6 +30,7 @@ impl EventText {
         self.message.clear();
         self.fields.clear();
         self.target = None;
+        self.node = None;
         event.record(self);
     }
 
@@ -42,6 +45,7 @@ impl Visit for EventText {
             "message" => {
                 let _ = fmt::write(&mut Escaped(&mut self.message), format_args!("{value:?}"));
             }
+            "node" => self.node = Some(format!("{value:?}")),
             name if name.starts_with("log.") => {}
             name => self.fields().formatted(name, format_args!("{value:?}")),
         }
@@ -51,6 +55,7 @@ impl Visit for EventText {
         match field.name() {
             "message" => super::text::escape(&mut self.message, value),
             "log.target" => self.target = Some(value.to_owned()),
+            "node" => self.node = Some(value.to_owned()),
             name if name.starts_with("log.") => {}
             name => self.fields().text(name, value),
         }

@@ -2,7 +2,8 @@
 //!
 //! Every line has `timestamp`, `level`, `node`, `target` and `message`, then the event's own fields side by side with
 //! them. Many nodes may live in one process: the tasks of each run inside [`node_span`], and lines are named by it; a
-//! process with a single node is told its name once ([`Logs::set_node`]), and then lines outside the span have it too.
+//! process with a single node is told its name once ([`Logs::set_node`]), and then lines outside the span have it too;
+//! and an event may name the node that it speaks of, in a field `node`.
 //! No other span appears in lines. A disabled line costs one comparison.
 
 use std::cell::RefCell;
@@ -148,7 +149,8 @@ impl LineLayer {
         let node = context.event_scope(event).into_iter().flatten().find_map(|span| {
             span.extensions().get::<NodeName>().map(|NodeName(name)| Arc::clone(name))
         });
-        let node = node.as_deref().or_else(|| self.node.get().map(|name| &**name));
+        let node = text.node.as_deref().or(node.as_deref());
+        let node = node.or_else(|| self.node.get().map(|name| &**name));
         let metadata = event.metadata();
         let target = text.target.as_deref().unwrap_or(metadata.target());
         let target = target.strip_prefix(OURS).map_or(target, |rest| rest.trim_start_matches("::"));
@@ -163,5 +165,7 @@ impl LineLayer {
     }
 }
 
+#[cfg(test)]
+mod manual;
 #[cfg(test)]
 mod tests;

@@ -82,6 +82,7 @@ fn lines_name_their_node() {
                 .in_scope(|| tracing::info!(target: "ilp_connector::btp", "second"));
         });
         tracing::info!(target: "ilp_connector::btp", "third");
+        a.in_scope(|| tracing::info!(target: "ilp_connector::btp", node = %"d", "fourth"));
         tracing::info!(target: "ilp_connector::api", "disabled");
     });
     let nodes: Vec<_> = written
@@ -91,7 +92,7 @@ fn lines_name_their_node() {
             format!("{} {}", line["message"].as_str().unwrap(), line["node"].as_str().unwrap())
         })
         .collect();
-    assert_eq!(nodes, ["first a", "second b", "third only"]);
+    assert_eq!(nodes, ["first a", "second b", "third only", "fourth d"]);
 }
 
 #[test]
