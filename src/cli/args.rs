@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::values::{data_from_hex, duration, hash, ping_address};
@@ -252,7 +253,7 @@ pub(super) struct SendArguments {
     pub(super) data: Option<String>,
     /// Data of each packet, in hexadecimal digits
     #[arg(long, value_name = "HEX", group = "content", value_parser = data_from_hex)]
-    pub(super) data_hex: Option<Vec<u8>>,
+    pub(super) data_hex: Option<Bytes>,
     /// Data of each packet, from a file
     #[arg(long, value_name = "FILE", group = "content", value_hint = ValueHint::FilePath)]
     pub(super) data_file: Option<PathBuf>,

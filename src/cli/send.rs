@@ -62,7 +62,7 @@ fn condition(arguments: &SendArguments) -> Condition {
 fn data(arguments: &SendArguments) -> Result<Vec<u8>, Failure> {
     let data = match (&arguments.data, &arguments.data_hex, &arguments.data_file) {
         (Some(text), _, _) => text.as_bytes().to_vec(),
-        (_, Some(bytes), _) => bytes.clone(),
+        (_, Some(bytes), _) => bytes.to_vec(),
         (_, _, Some(file)) => std::fs::read(file).map_err(|error| {
             Failure::Usage(format!("cannot read --data-file {}: {error}", file.display()))
         })?,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::wire::{Address, Scheme};
 
 /// The longest time that a flag may give.
@@ -42,8 +44,10 @@ pub(super) fn hash(text: &str) -> Result<[u8; 32], String> {
 }
 
 /// Any bytes.
-pub(super) fn data_from_hex(text: &str) -> Result<Vec<u8>, String> {
-    hex::decode(text.strip_prefix("0x").unwrap_or(text))
+pub(super) fn data_from_hex(text: &str) -> Result<Bytes, String> {
+    let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text));
+    bytes
+        .map(Bytes::from)
         .map_err(|_| "bytes are written as an even number of hexadecimal digits".to_owned())
 }
 
@@ -85,8 +89,8 @@ mod tests {
     fn bytes() {
         assert_eq!(hash(&"0f".repeat(32)), Ok([15; 32]));
         assert!(hash(&"0f".repeat(31)).is_err() && hash(&"0g".repeat(32)).is_err());
-        assert_eq!(data_from_hex("0x00ff"), Ok(vec![0, 255]));
-        assert_eq!(data_from_hex(""), Ok(vec![]));
+        assert_eq!(data_from_hex("0x00ff"), Ok(Bytes::from_static(&[0, 255])));
+        assert_eq!(data_from_hex(""), Ok(Bytes::new()));
         assert!(data_from_hex("f").is_err());
     }
 }

@@ -1,0 +1,315 @@
+//! Commands that run nodes, or talk with running ones.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::command;
+use crate::running::{Node, PATIENCE, Running, folder, free_port, path, write};
+use crate::support::{PROGRAM, both, eventually, run, skip, text};
+
+/// Three nodes in a line, each a process with a node file; the tools log in at the first.
+struct Line {
+    a: Node,
+    _b: Node,
+    _c: Node,
+}
+
+impl Line {
+    fn start() -> Self {
+        let cli = "{ id: cli, relation: child, authToken: cli-token }";
+        let c = Node::start(&format!(
+            "nodeId: c\nilpAddress: test.c\npeers:\n  - {{ id: b, authToken: bc }}\n  - {cli}\n\
+             routes:\n  - {{ prefix: test.a, nextHop: b }}\n"
+        ));
+        let b = Node::start(&format!(
+            "nodeId: b\nilpAddress: test.b\npeers:\n  - {{ id: a, authToken: ab }}\n  \
+               - {{ id: c, url: 'ws://127.0.0.1:{}', authToken: bc }}\n\
+             routes:\n  - {{ prefix: test.a, nextHop: a }}\n  - {{ prefix: test.c, nextHop: c }}\n",
+            c.btp_port
+        ));
+        let a = Node::start(&format!(
+            "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{}', authToken: ab }}\n  - {cli}\n\
+             routes:\n  - {{ prefix: '', nextHop: b }}\n",
+            b.btp_port
+        ));
+        Line { a: a.healthy(), _b: b.healthy(), _c: c }
+    }
+
+    fn via(&self) -> String {
+        format!("btp+ws://cli:cli-token@127.0.0.1:{}", self.a.btp_port)
+    }
+}
+
+#[test]
+fn ping_and_send_through_three_nodes() {
+    let line = Line::start();
+    let via = line.via();
+    let check = |arguments: &[&str], code: i32, expected: &[&str]| {
+        let output = command(&[arguments, &["--via", &via]].concat());
+        let said = both(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        for expected in expected {
+            assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
+        }
+        assert!(!said.contains("cli-token"), "a secret: {said}");
+    };
+    let quick = ["-c", "2", "-i", "0.01"];
+    let ping = |address: &'static str, more: &[&'static str]| {
+        [&["ping", address], &quick[..], more].concat()
+    };
+    check(
+        &ping("test.c", &[]),
+        0,
+        &["reply from test.c: seq=2 time=", "2 sent, 2 fulfilled, 0 rejected, 0 % loss"],
+    );
+    check(&ping("test.a", &[]), 0, &["2 sent, 2 fulfilled"]);
+    check(
+        &ping("test.c", &["--echo", "--amount", "5"]),
+        0,
+        &["echo to test.a.cli", "2 sent, 2 fulfilled"],
+    );
+    check(
+        &ping("test.nobody", &[]),
+        1,
+        &["F02 Unreachable from test.b: seq=1", "no route to the destination", "100 % loss"],
+    );
+    // Less time than the first hop keeps for itself and the rest of the way.
+    check(&["ping", "test.c", "-c", "1", "-W", "1"], 1, &["R02 Insufficient Timeout from test.a"]);
+
+    check(
+        &["send", "test.c", "--count", "500", "--window", "64", "--amount", "3"],
+        0,
+        &["500 packets of amount 3 to test.c", "fulfilled", "100 %"],
+    );
+    check(
+        &["send", "test.b.x", "--count", "3"],
+        1,
+        &["F02 Unreachable", "test.b: no route", "100 %"],
+    );
+    check(
+        &["send", "test.c", "--data", "hello", "--condition", &"ab".repeat(32)],
+        1,
+        &["F06 Unexpected Payment"],
+    );
+    let ping_preimage = "70696e67".repeat(8);
+    check(&["send", "test.c", "--fulfillment", &ping_preimage], 0, &["fulfilled"]);
+    check(
+        &["send", "test.c", "--count", "3", "--rate", "1000", "--data-hex", "00ff"],
+        0,
+        &["fulfilled"],
+    );
+
+    let output = command(&["send", "test.c", "--count", "20", "--json", "--via", &via]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&told["fulfilled"], &told["unanswered"]),
+        (&Value::from(20), &Value::from(0)),
+        "{told}"
+    );
+    assert_eq!(told["results"][0]["result"], "fulfilled");
+}
+
+#[test]
+fn logging_in_fails_with_a_reason() {
+    let node =
+        Node::start("nodeId: a\npeers:\n  - { id: cli, relation: child, authToken: right }\n");
+    let check = |arguments: &[&str], code: i32, expected: &str| {
+        let output = command(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        let said = text(&output.stderr);
+        assert!(said.starts_with("error: ") && said.lines().count() == 1, "one line: {said}");
+        assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
+        assert_eq!(text(&output.stdout), "");
+    };
+    let url = |token: &str| format!("btp+ws://cli:{token}@127.0.0.1:{}", node.btp_port);
+    check(&["ping", "test.a", "--via", &url("wrong")], 1, "authentication failed");
+    check(&["ping", "test.a", "--via", &url("")], 64, "has no token");
+    let closed = format!("btp+ws://cli:x@127.0.0.1:{}", free_port());
+    check(&["send", "test.a", "--via", &closed], 1, "is the node running?");
+    check(&["ping", "test.a"], 64, "which node? Give --via");
+    check(&["ping", "test.a", "--config", path(&node.file)], 64, "btpServerPort 0");
+    let folder = folder();
+    let without = write(&folder, "without.yaml", "nodeId: a\n");
+    check(
+        &["ping", "test.a", "--config", path(&without)],
+        64,
+        "add to its peers: { id: cli, relation: child,",
+    );
+    let peer = write(&folder, "peer.yaml", "nodeId: a\npeers: [{ id: cli, authToken: x }]\n");
+    check(&["ping", "test.a", "--config", path(&peer)], 64, "is a peer, not a child");
+}
+
+#[test]
+fn an_interrupted_ping_sums_up() {
+    let node = Node::start("nodeId: a\npeers:\n  - { id: cli, relation: child, authToken: t }\n");
+    let via = format!("btp+ws://cli:t@127.0.0.1:{}", node.btp_port);
+    let ping = Running::start(&["ping", "test.a", "--via", &via, "-i", "0.05"], []);
+    ping.line("a second reply", |line| line.contains("seq=2 time=").then_some(()));
+    ping.signal("INT");
+    let (status, lines) = ping.ended();
+    assert_eq!(status.code(), Some(0));
+    assert!(lines.iter().any(|line| line == "--- test.a ping ---"), "{lines:#?}");
+    assert!(
+        lines.last().is_some_and(|line| line.starts_with("round trip min/avg/max/mdev = ")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn a_node_without_a_file_is_asked_for_its_health_and_stops() {
+    let port = free_port().to_string();
+    let environment =
+        [("HEALTH_CHECK_PORT", port.as_str()), ("BTP_SERVER_PORT", "0"), ("NODE_ID", "lonely")];
+    let node = Running::start(&[], environment);
+    assert_eq!(node.logged("health server listening", "node"), "lonely");
+    let healthcheck =
+        || run(Command::new(PROGRAM).arg("healthcheck").env_clear().envs(environment));
+    eventually("healthcheck finds the port by itself", PATIENCE, || {
+        let output = healthcheck();
+        if output.status.success() { Ok(()) } else { Err(both(&output)) }
+    });
+    assert_eq!(text(&healthcheck().stdout), "healthy\n");
+    node.signal("TERM");
+    let (status, lines) = node.ended();
+    assert_eq!(status.code(), Some(0));
+    let all_json = lines
+        .iter()
+        .all(|line| serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()));
+    assert!(all_json, "{lines:#?}");
+    let output = healthcheck();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("is the node running?"), "{}", both(&output));
+}
+
+#[test]
+fn what_prevents_a_start_is_a_line_of_the_log() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let check = |arguments: &[&str], code: i32, expected: &[&str]| {
+        let (status, lines) = Running::start(arguments, []).ended();
+        assert_eq!(status.code(), Some(code), "{arguments:?} {lines:#?}");
+        let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+        let message = last["message"].as_str().unwrap();
+        assert_eq!(last["level"], "ERROR");
+        for expected in expected {
+            assert!(
+                message.contains(expected),
+                "{arguments:?} does not say {expected:?}: {message}"
+            );
+        }
+    };
+    check(
+        &["run", "--btp-host", "127.0.0.1", "--btp-port", &port, "--health-port", "0"],
+        1,
+        &[&port, "in use"],
+    );
+    check(
+        &["--health-host", "127.0.0.1", "--health-port", &port, "--btp-port", "0"],
+        1,
+        &[&port, "in use"],
+    );
+    check(&["--btp-port", "70000"], 64, &["--btp-port = 70000", "0 to 65535"]);
+    check(&["--config", "/nowhere/node.yaml"], 64, &["/nowhere/node.yaml"]);
+    check(&["up", "/nowhere/network.yaml"], 64, &["/nowhere/network.yaml"]);
+    check(&["up", "examples/node-listening.yaml"], 64, &["not a topology"]);
+}
+
+/// The linear network on ports of its own.
+fn topology() -> String {
+    let node = |id: &str| {
+        format!(
+            "  - {{ id: {id}, btpServerPort: {}, healthCheckPort: {} }}\n",
+            free_port(),
+            free_port()
+        )
+    };
+    format!(
+        "nodes:\n{}{}{}links:\n  - {{ from: a, to: b, secret: ab }}\n  - {{ from: b, to: c, secret: bc }}\n\
+         defaults:\n  peers:\n    - {{ id: cli, relation: child, authToken: cli-token }}\n",
+        node("a"),
+        node("b"),
+        node("c")
+    )
+}
+
+#[test]
+fn a_network_in_one_process() {
+    let folder = folder();
+    let file = write(&folder, "network.yaml", &topology());
+    let network = Running::start(&["up", path(&file)], []);
+    network.logged("health server listening", "port");
+    let ping = |address: &str, node: &str| {
+        eventually(&format!("{node} reaches {address}"), PATIENCE, || {
+            let file = path(&file);
+            let output = command(&["ping", address, "--config", file, "--node", node, "-c", "1"]);
+            if output.status.success() { Ok(()) } else { Err(both(&output)) }
+        });
+    };
+    ping("test.c", "a");
+    ping("test.a", "c");
+    let output = command(&["healthcheck", "--config", path(&file), "--node", "b"]);
+    assert_eq!(text(&output.stdout), "healthy\n", "{}", both(&output));
+    network.signal("INT");
+    let (status, lines) = network.ended();
+    assert_eq!(status.code(), Some(0), "{lines:#?}");
+    assert!(lines.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{lines:#?}");
+    assert!(!lines.concat().contains("cli-token"), "{lines:#?}");
+}
+
+#[test]
+fn a_network_for_a_while() {
+    let folder = folder();
+    let file = write(&folder, "network.yaml", &topology());
+    let (status, lines) = Running::start(&["up", path(&file), "--for", "100ms"], []).ended();
+    assert_eq!(status.code(), Some(0), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("BTP server listening")), "{lines:#?}");
+}
+
+#[test]
+fn the_live_view_takes_the_terminal_and_gives_it_back() {
+    // A pseudo terminal; the program is in Debian's essential packages.
+    if let Err(error) = Command::new("script").arg("--version").output() {
+        return skip("the live view", &format!("`script` does not run: {error}"));
+    }
+    let folder = folder();
+    let file = write(&folder, "network.yaml", &topology());
+    let log = folder.path().join("up.log");
+    let up = format!("{PROGRAM} up {} --log-file {}", path(&file), path(&log));
+    let script = ["-qec", &up, "/dev/null"];
+    let mut terminal = Running::of(
+        Command::new("script").args(script).env("TERM", "xterm").env_remove("NO_COLOR"),
+    );
+    let healthy = "\x1b[32mhealthy\x1b[0m";
+    terminal.line("node c is healthy", |line| {
+        (line.starts_with("c ") && line.contains(healthy)).then_some(())
+    });
+    // Ctrl-C.
+    terminal.write("\x03");
+    let (status, lines) = terminal.ended();
+    let screen = lines.join("\n");
+    assert_eq!(status.code(), Some(0), "{screen}");
+    let (before, rest) =
+        screen.split_once("\x1b[?1049h").unwrap_or_else(|| panic!("no view: {screen}"));
+    assert_eq!(before, "");
+    let (view, after) =
+        rest.rsplit_once("\x1b[?1049l").unwrap_or_else(|| panic!("not given back: {screen}"));
+    for expected in ["3 nodes, 2 links", "a - b", "b - c", "try: ilp-connector ping test.c"] {
+        assert!(view.contains(expected), "{expected:?} is not in {view}");
+    }
+    assert!(after.contains("stopped after") && after.contains(path(&log)), "{after}");
+    let logged = std::fs::read_to_string(&log).unwrap();
+    assert!(logged.lines().count() > 6, "{logged}");
+    assert!(logged.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{logged}");
+}
+
+#[test]
+fn a_first_figure_of_speed() {
+    let output =
+        command(&["bench", "--seconds", "0.3", "--window", "16", "--routes", "10", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["sent"].as_u64().unwrap() > 16, "{told}");
+    assert_eq!(told["sent"], told["fulfilled"], "{told}");
+    assert!(told["p50Ms"].as_f64().unwrap() > 0.0, "{told}");
+}

@@ -1,0 +1,138 @@
+//! Commands that need no node.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::command;
+use crate::running::{folder, path, write};
+use crate::support::{PROGRAM, both, text};
+
+#[test]
+fn wrong_usage_is_64_and_help_is_0() {
+    let check = |arguments: &[&str], code: i32, expected: &str| {
+        let output = command(arguments);
+        let said = both(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
+        assert_eq!(output.stderr.is_empty(), code == 0, "{arguments:?}");
+    };
+    check(&["--help"], 0, "Examples:");
+    check(&["--version"], 0, env!("CARGO_PKG_VERSION"));
+    for name in [
+        "run",
+        "up",
+        "check",
+        "healthcheck",
+        "ping",
+        "send",
+        "bench",
+        "compose",
+        "schema",
+        "completions",
+    ] {
+        check(&[name, "--help"], 0, "Examples:");
+    }
+    check(&["pong"], 64, "'ping'");
+    check(&["check"], 64, "<FILE>");
+    check(&["ping", "nonsense"], 64, "nonsense");
+    check(&["run", "--port", "1"], 64, "--port");
+}
+
+#[test]
+fn check_judges_files() {
+    let folder = folder();
+    let good = write(&folder, "good.yaml", "nodeId: a\npeers: [{ id: b, authToken: s3cret }]\n");
+    let bad = write(
+        &folder,
+        "bad.yaml",
+        "nodeId: a\nbtpServerPort: 70000\nroutes: [{ prefix: g.x, nextHop: bob }]\n",
+    );
+    let output = command(&["check", path(&good)]);
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    assert!(
+        text(&output.stdout).contains("good.yaml: ok, node a with 1 peer and 0 routes"),
+        "{}",
+        both(&output)
+    );
+
+    let output = command(&["check", path(&bad), path(&good)]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        text(&output.stdout).contains("good.yaml: ok"),
+        "one bad file does not hide the others"
+    );
+    let said = text(&output.stderr);
+    for expected in ["error: ", "bad.yaml:2: btpServerPort = 70000", "routes[0].nextHop"] {
+        assert!(said.contains(expected), "{expected:?} is not in {said}");
+    }
+
+    let output = command(&["check", "--print", path(&good)]);
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains("btpServerPort: 3000") && !both(&output).contains("s3cret"),
+        "{}",
+        both(&output)
+    );
+
+    let output = command(&["check", "docker/config/config.yaml", "--node", "b", "--print"]);
+    assert!(text(&output.stdout).contains("nodeId: b"), "{}", both(&output));
+    let output = command(&["check", "docker/config/config.yaml", "--node", "x"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("nodes: a, b, c"), "{}", both(&output));
+}
+
+#[test]
+fn compose_prints_the_file_at_the_root() {
+    let output = command(&["compose", "docker/config/config.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    let root = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docker-compose.yml"))
+        .unwrap();
+    let lines = |text: &str| -> Vec<String> {
+        let kept =
+            text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.is_empty());
+        kept.map(str::to_owned).collect()
+    };
+    assert_eq!(lines(&text(&output.stdout)), lines(&root));
+
+    for example in ["linear-3", "mesh-4", "ring", "star", "two-nodes"] {
+        let output = command(&["compose", &format!("examples/{example}.yaml")]);
+        assert_eq!(output.status.code(), Some(0), "{example}: {}", both(&output));
+        assert_eq!(text(&output.stderr), "", "{example}");
+    }
+    let output = command(&["compose", "examples/node-listening.yaml"]);
+    assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn schema_and_completions() {
+    for form in [&["schema"][..], &["schema", "node"], &["schema", "topology"]] {
+        let schema: Value = serde_json::from_slice(&command(form).stdout).unwrap();
+        assert!(schema["$schema"].as_str().unwrap().contains("2020-12"), "{form:?}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = command(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        assert!(text(&output.stdout).contains("healthcheck"), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    for arguments in
+        [&["schema"][..], &["completions", "bash"], &["--help"], &["check", "examples/ring.yaml"]]
+    {
+        let mut child = Command::new(PROGRAM)
+            .args(arguments)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        assert!(!said.contains("error") && !said.contains("panic"), "{arguments:?}: {said}");
+    }
+}

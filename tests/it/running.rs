@@ -1,0 +1,169 @@
+//! The program as a process that outlives a call: a node, a network, a ping without end. Its output is read as it
+//! comes, and whatever happens to a test, the process is gone afterwards.
+
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{PROGRAM, eventually, run_well};
+
+/// Nothing here takes longer, unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running program.
+pub(crate) struct Running {
+    child: Child,
+    output: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts it, with only these arguments and this environment to go by.
+    pub(crate) fn start<'a>(
+        arguments: &[&str],
+        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        Self::of(Command::new(PROGRAM).args(arguments).env_clear().envs(environment))
+    }
+
+    /// Starts any program.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stdout = child.stdout.take().unwrap_or_else(|| panic!("standard output is a pipe"));
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let reader = thread::spawn({
+            let output = Arc::clone(&output);
+            move || {
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    output.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                }
+            }
+        });
+        Running { child, output, reader: Some(reader) }
+    }
+
+    /// Writes to its standard input.
+    pub(crate) fn write(&mut self, text: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap_or_else(|| panic!("standard input is a pipe"));
+        let written = stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush());
+        written.unwrap_or_else(|error| panic!("cannot write to its standard input: {error}"));
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it has printed a line that satisfies `wanted`, and returns what `wanted` made of it.
+    pub(crate) fn line<T>(&self, what: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
+        let look = || {
+            let lines = self.lines();
+            lines.iter().find_map(|line| wanted(line)).ok_or_else(|| lines.join("\n"))
+        };
+        eventually(what, PATIENCE, look).0
+    }
+
+    /// Waits for a line of the log with this message, and returns one of its fields.
+    pub(crate) fn logged(&self, message: &str, field: &str) -> Value {
+        self.line(message, |line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            (line.get("message")?.as_str()? == message).then(|| line.get(field).cloned())?
+        })
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        run_well(Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()));
+    }
+
+    /// Waits for its end, and returns how it ended and all that it printed.
+    pub(crate) fn ended(mut self) -> (ExitStatus, Vec<String>) {
+        let look = || match self.child.try_wait() {
+            Ok(Some(status)) => Ok(status),
+            other => Err(format!("{other:?}")),
+        };
+        let (status, _) = eventually("the program ends", PATIENCE, look);
+        if let Some(reader) = self.reader.take() {
+            // It ends with the pipe.
+            let _ = reader.join();
+        }
+        (status, self.lines())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running node, with a file of its own.
+pub(crate) struct Node {
+    _running: Running,
+    pub(crate) file: PathBuf,
+    pub(crate) btp_port: u64,
+    pub(crate) health_port: u64,
+    _folder: TempDir,
+}
+
+impl Node {
+    /// Starts a node on ports of the system's choice and waits until it listens. `yaml` is its file without them.
+    pub(crate) fn start(yaml: &str) -> Self {
+        let folder = folder();
+        let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
+        let file = write(&folder, "node.yaml", &format!("{ports}{yaml}"));
+        let running = Running::start(&["run", "--config", path(&file)], []);
+        let port = |message| running.logged(message, "port").as_u64().unwrap_or_default();
+        let (btp_port, health_port) =
+            (port("BTP server listening"), port("health server listening"));
+        Node { _running: running, file, btp_port, health_port, _folder: folder }
+    }
+
+    /// Waits until it is healthy.
+    pub(crate) fn healthy(self) -> Self {
+        let port = self.health_port.to_string();
+        eventually("the node is healthy", PATIENCE, || {
+            let output =
+                crate::support::run(Command::new(PROGRAM).args(["healthcheck", "--port", &port]));
+            if output.status.success() { Ok(()) } else { Err(crate::support::both(&output)) }
+        });
+        self
+    }
+}
+
+/// A directory that is removed with the test.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary directory: {error}"))
+}
+
+/// Writes a file into it.
+pub(crate) fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let file = folder.path().join(name);
+    std::fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    file
+}
+
+/// A path as an argument.
+pub(crate) fn path(path: &Path) -> &str {
+    path.to_str().unwrap_or_else(|| panic!("{} is not UTF-8", path.display()))
+}
+
+/// A port that is free now, for a file in which a port has to stand.
+pub(crate) fn free_port() -> u16 {
+    let address =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    address.unwrap_or_else(|error| panic!("no free port: {error}")).port()
+}

@@ -1,0 +1,71 @@
+//! What several tests here need: skipping with a reason, running a program, waiting for a condition.
+
+use std::io::Write as _;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ilp-connector");
+
+/// Says on the terminal that a test did not run, and why. Where `CI=true`, that is a failure.
+pub(crate) fn skip(what: &str, why: &str) {
+    if std::env::var("CI").is_ok_and(|value| value == "true") {
+        panic!("{what} cannot be skipped with CI=true: {why}");
+    }
+    say(&format!("SKIPPED {what}: {why}"));
+}
+
+/// Prints a line on the terminal even when the test passes; the test runner would keep `println!` to itself.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Runs a program to its end. Its output comes back whatever its exit code.
+pub(crate) fn run(command: &mut Command) -> Output {
+    match command.output() {
+        Ok(output) => output,
+        Err(error) => panic!("cannot run {command:?}: {error}"),
+    }
+}
+
+/// Runs a program that must succeed; returns its standard output.
+pub(crate) fn run_well(command: &mut Command) -> String {
+    let output = run(command);
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}:\n{}",
+        output.status,
+        both(&output)
+    );
+    text(&output.stdout)
+}
+
+/// Standard output, then standard error.
+pub(crate) fn both(output: &Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Looks again and again until `look` finds something; returns it and how long that took.
+/// `Err` is what was seen instead, for the message when time is up.
+pub(crate) fn eventually<T>(
+    what: &str,
+    within: Duration,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> (T, Duration) {
+    const PAUSE: Duration = Duration::from_millis(100);
+    let start = Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return (found, start.elapsed()),
+            Err(seen) if start.elapsed() > within => {
+                panic!("not within {within:?}: {what}; last seen: {seen}")
+            }
+            Err(_) => thread::park_timeout(PAUSE),
+        }
+    }
+}
