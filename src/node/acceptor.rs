@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
+use tracing::Instrument;
 
 use super::task;
 use crate::btp::BtpServer;
@@ -32,7 +33,7 @@ impl Acceptor {
                     _ = &mut stopped => return sessions,
                     Some(_) = sessions.join_next() => {}
                     connection = server.accept() => {
-                        sessions.spawn(connection.run());
+                        sessions.spawn(connection.run().in_current_span());
                     }
                 }
             }

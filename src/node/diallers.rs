@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use crate::account::AccountId;
 use crate::btp::{BtpClient, BtpContext, Dial, DialHandle};
@@ -37,7 +38,7 @@ impl Diallers {
         for dial in wanted {
             if !self.running.contains_key(dial.peer()) {
                 let (client, handle) = BtpClient::new(dial.clone(), Arc::clone(&self.context));
-                self.tasks.spawn(client.run());
+                self.tasks.spawn(client.run().in_current_span());
                 self.running.insert(dial.peer().clone(), (dial, handle));
             }
         }

@@ -3,15 +3,16 @@
 use std::future::Future;
 
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
-/// Runs a future beside the others.
+/// Runs a future beside the others. It stays in the span of whoever spawns it, so that its lines name their node.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
 pub(super) fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(future)
+    tokio::spawn(future.in_current_span())
 }
 
 /// A task that ends when this value is dropped.
