@@ -5,5 +5,6 @@
 )]
 
 mod cli;
+mod house;
 mod running;
 mod support;

@@ -1,0 +1,16 @@
+//! The rules of the house that no compiler checks: who may know whom, what stays out of the packet path, how long a file
+//! may be. docs/ARCHITECTURE.md states them, CONTRIBUTING.md says why.
+
+mod files;
+mod rooms;
+mod source;
+
+use std::path::Path;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

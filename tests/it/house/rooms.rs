@@ -1,0 +1,262 @@
+//! Dependencies point one way: the table of rooms in docs/ARCHITECTURE.md says who knows whom, and the code does exactly
+//! that, no more and no less.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::source::{Source, sources};
+use super::{read, repository};
+
+/// Rooms to which time, randomness and IO are passed in.
+const PURE: [&str; 7] = ["wire", "time", "account", "link", "routing", "local", "connector"];
+
+/// The only crates that pure rooms use: data structures, locks, hashes, texts. `rand` is there for generators that are
+/// made from a seed.
+const CRATES_OF_PURE_ROOMS: [&str; 12] = [
+    "ahash",
+    "arc_swap",
+    "crossbeam_queue",
+    "hex",
+    "jiff",
+    "oer_codec",
+    "parking_lot",
+    "rand",
+    "ring",
+    "schemars",
+    "serde",
+    "thiserror",
+];
+
+/// What pure rooms never say: sockets, files, threads, clocks, the environment, anything that waits, randomness from
+/// the system.
+const NOT_IN_PURE_ROOMS: [&str; 14] = [
+    "std::net",
+    "std::fs",
+    "std::thread",
+    "std::process",
+    "std::env",
+    "std::os",
+    "Instant",
+    "SystemTime",
+    "async",
+    "await",
+    "println",
+    "rand::rng",
+    "rand::random",
+    "Timestamp::now",
+];
+
+/// Crates that have one home, so that changing them is the work of one room.
+const HOMES: [(&str, &[&str]); 12] = [
+    ("axum", &["api"]),
+    ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("hdrhistogram", &["cli"]),
+    ("hyper", &["api"]),
+    ("prometheus_client", &["telemetry"]),
+    ("rlimit", &["node"]),
+    ("saphyr_parser", &["config"]),
+    ("terminal_size", &["cli"]),
+    ("tokio_rustls", &["btp"]),
+    ("tokio_tungstenite", &["btp"]),
+    ("tracing_subscriber", &["telemetry"]),
+];
+
+/// Ways to let something run by itself.
+const SPAWNING: [&str; 7] = [
+    "tokio::spawn",
+    "task::spawn",
+    "thread::spawn",
+    "thread::Builder",
+    "spawn_blocking",
+    "spawn_local",
+    "JoinSet",
+];
+
+/// From the page: every room, in order, with the rooms that it knows.
+fn rooms_of_page() -> Vec<(String, BTreeSet<String>)> {
+    let page = read(&repository().join("docs/ARCHITECTURE.md"));
+    let table = page
+        .split("| room | knows |")
+        .nth(1)
+        .unwrap_or_else(|| panic!("no table of rooms in the page"));
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let cell = |text: &str| -> Vec<String> {
+        text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let rows = rows.map(|row| {
+        let mut cells = row.split('|').skip(1);
+        let name = cell(cells.next().unwrap_or_default()).remove(0);
+        (name, cell(cells.next().unwrap_or_default()).into_iter().collect())
+    });
+    rows.collect()
+}
+
+/// From the code: every room that is not the top of the crate, with the rooms that it names.
+fn rooms_of_code(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut rooms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources.iter().filter(|source| source.room != "lib") {
+        let known = rooms.entry(source.room.clone()).or_default();
+        known.extend(
+            named_after(&source.code, "crate::")
+                .filter(|room| *room != source.room)
+                .map(str::to_owned),
+        );
+        known.extend(named_after(&source.code, "ilp_connector::").map(str::to_owned));
+        if names(&source.code, "oer_codec") {
+            known.insert("oer-codec".to_owned());
+        }
+    }
+    rooms
+}
+
+/// The names that follow a path's beginning.
+fn named_after<'a>(code: &'a str, beginning: &'a str) -> impl Iterator<Item = &'a str> {
+    let parts = code.split(beginning).skip(1);
+    parts.map(|rest| {
+        rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+    })
+}
+
+/// Whether code says this word or path.
+fn names(code: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(word).any(|(at, _)| {
+        let (before, after) = (code.get(..at), code.get(at + word.len()..));
+        !before.is_some_and(|text| text.ends_with(is_part))
+            && !after.is_some_and(|text| text.starts_with(is_part))
+    })
+}
+
+/// Whether code names something in this crate.
+fn uses(code: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let path = format!("{name}::");
+    code.match_indices(&path)
+        .any(|(at, _)| !code.get(..at).is_some_and(|text| text.ends_with(is_part)))
+}
+
+#[test]
+fn rooms_know_whom_the_page_says() {
+    let page = rooms_of_page();
+    let code = rooms_of_code(&sources());
+    assert_eq!(
+        page.iter()
+            .map(|(room, _)| room)
+            .filter(|room| *room != "oer-codec")
+            .collect::<BTreeSet<_>>(),
+        code.keys().collect::<BTreeSet<_>>(),
+        "the rooms of docs/ARCHITECTURE.md are not those of src"
+    );
+    let mut above = BTreeSet::new();
+    let mut differences = Vec::new();
+    for (room, known) in &page {
+        if let Some(used) = code.get(room).filter(|used| *used != known) {
+            differences.push(format!("{room}: the page says {known:?}, src {used:?}"));
+        }
+        let ahead: Vec<&String> = known.difference(&above).collect();
+        assert!(
+            ahead.is_empty(),
+            "{room} knows {ahead:?}, which do not stand above it in the table"
+        );
+        above.insert(room.clone());
+    }
+    assert!(
+        differences.is_empty(),
+        "docs/ARCHITECTURE.md and src differ:\n{}",
+        differences.join("\n")
+    );
+}
+
+#[test]
+fn rooms_are_named_by_their_path() {
+    for source in sources() {
+        let place = source.path.display();
+        assert!(
+            !source.code.contains("crate::{"),
+            "{place}: one `use crate::room` a line, which can be read by eye"
+        );
+        for (at, _) in source.code.match_indices("super::") {
+            let rest = source.code.get(at..).unwrap_or_default();
+            let mut supers = 0;
+            let mut left = rest;
+            while let Some(next) = left.strip_prefix("super::") {
+                (supers, left) = (supers + 1, next);
+            }
+            assert!(
+                supers < source.depth,
+                "{place}: {supers} times `super` leaves the room; write `crate::`"
+            );
+        }
+    }
+}
+
+#[test]
+fn pure_rooms_have_everything_passed_in() {
+    let manifest = read(&repository().join("Cargo.toml"));
+    let section =
+        manifest.split("\n[dependencies]\n").nth(1).and_then(|rest| rest.split("\n[").next());
+    let dependencies: Vec<String> = section
+        .unwrap_or_else(|| panic!("no dependencies in Cargo.toml"))
+        .lines()
+        .filter_map(|line| Some(line.split_once(" = ")?.0.replace('-', "_")))
+        .collect();
+    assert!(dependencies.iter().any(|name| name == "tokio"), "{dependencies:?}");
+    for source in sources().iter().filter(|source| PURE.contains(&source.room.as_str())) {
+        let place = source.path.display();
+        for word in NOT_IN_PURE_ROOMS {
+            assert!(!names(&source.code, word), "{place} says `{word}`; pass it in");
+        }
+        for name in
+            dependencies.iter().filter(|name| !CRATES_OF_PURE_ROOMS.contains(&name.as_str()))
+        {
+            assert!(
+                !uses(&source.code, name),
+                "{place} uses the crate {name}, which is none for pure rooms"
+            );
+        }
+    }
+}
+
+#[test]
+fn some_crates_have_one_home() {
+    for source in sources() {
+        for (name, homes) in HOMES {
+            let elsewhere = !homes.contains(&source.room.as_str());
+            assert!(
+                !(elsewhere && uses(&source.code, name)),
+                "{}: {name} belongs to {homes:?}",
+                source.path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn only_node_spawns() {
+    let mut spawning = 0;
+    for source in sources() {
+        for word in SPAWNING {
+            if source.room == "node" {
+                spawning += usize::from(names(&source.code, word));
+            } else {
+                assert!(
+                    !names(&source.code, word),
+                    "{}: only node spawns, this says {word}",
+                    source.path.display()
+                );
+            }
+        }
+    }
+    assert!(spawning > 0, "the rule looks for something that the code does not do");
+}
+
+#[test]
+fn words_are_whole() {
+    assert!(names("tokio::spawn(x)", "tokio::spawn"));
+    assert!(!names("AwaitInstantly", "Instant"));
+    assert!(!names("async_stuff", "async"));
+    assert_eq!(
+        named_after("use crate::wire::X; crate::link", "crate::").collect::<Vec<_>>(),
+        ["wire", "link"]
+    );
+}
