@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rand::Rng;
-
 use super::account::Account;
 use super::settings::ConnectorSettings;
 use super::snapshot::{AssetNumber, Entry, Snapshot};
@@ -81,7 +79,7 @@ impl Registry {
         last.extend(kept);
         let mut entries: Vec<Option<Entry>> = Vec::new();
         for (index, account_settings) in last.iter().enumerate() {
-            let account = self.place(account_settings);
+            let account = self.place(account_settings, seed);
             account.lock().limits = account_settings.limits.clone();
             let place = account.slot().0 as usize;
             if entries.len() <= place {
@@ -134,10 +132,12 @@ impl Registry {
         Ok(())
     }
 
-    fn place(&mut self, settings: &AccountSettings) -> Arc<Account> {
+    fn place(&mut self, settings: &AccountSettings, seed: HashSeed) -> Arc<Account> {
         let next = Slot(u32::try_from(self.by_id.len()).unwrap_or(u32::MAX));
         let account = self.by_id.entry(settings.id.clone()).or_insert_with(|| {
-            let first = RequestId(rand::rng().next_u32());
+            // As random as the seed; with a fixed one, runs repeat.
+            let [a, b, c, d, ..] = seed.state().hash_one(&settings.id).to_be_bytes();
+            let first = RequestId(u32::from_be_bytes([a, b, c, d]));
             Arc::new(Account::new(settings.id.clone(), next, settings.limits.clone(), first))
         });
         account.clone()
