@@ -75,15 +75,24 @@ pub(crate) struct Comparison {
     pub(crate) pinned: bool,
 }
 
+const SECONDS: f64 = 2.0;
+const ROUNDS: usize = 3;
+
 /// How long and how often.
 #[derive(Debug, Clone, Copy, Serialize, clap::Args)]
 pub(crate) struct Pace {
     /// Seconds that each run measures.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = SECONDS)]
     pub(crate) seconds: f64,
     /// Runs of each side.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = ROUNDS)]
     pub(crate) rounds: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { seconds: SECONDS, rounds: ROUNDS }
+    }
 }
 
 /// What came of a comparison.
@@ -183,7 +192,9 @@ fn run(side: Side, comparison: &Comparison, pace: Pace) -> io::Result<Figures> {
     };
     let (_process, mut lines) = sending;
     let line = lines.next().ok_or_else(|| failed(side.subject, load, directory.path()))??;
-    Ok(serde_json::from_str(&line)?)
+    let mut figures: Figures = serde_json::from_str(&line)?;
+    figures.log_records_dropped = running.log_records_dropped()?;
+    Ok(figures)
 }
 
 /// A process of the load has ended early; it has said why on standard error.

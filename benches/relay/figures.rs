@@ -17,6 +17,8 @@ pub(crate) struct Figures {
     pub(crate) p99_us: f64,
     /// Resident memory of the relay or connector at the end.
     pub(crate) resident_kib: u64,
+    /// The part of the packet log's records that found no room, where packets are logged.
+    pub(crate) log_records_dropped: Option<f64>,
 }
 
 impl Figures {

@@ -232,6 +232,7 @@ impl Load {
             p50_us: micros(0.50),
             p99_us: micros(0.99),
             resident_kib: ended.2,
+            log_records_dropped: None,
         })
     }
 }

@@ -59,6 +59,14 @@ fn print_side(load: &str, side: Side, runs: &[Figures]) {
         median(Figures::cpu_per_million),
         median(|figures| figures.resident_kib as f64 / 1024.0),
     );
+    print_dropped(runs);
+}
+
+/// What a log that could not keep up has lost: a throughput means little without it.
+fn print_dropped(runs: &[Figures]) {
+    if let Some(dropped) = Spread::of(runs.iter().filter_map(|run| run.log_records_dropped)) {
+        println!("{:<34} packet log records dropped: {:.1} %", "", dropped.median * 100.0);
+    }
 }
 
 fn describe(bar: Bar) -> String {

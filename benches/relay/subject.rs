@@ -113,6 +113,28 @@ impl Drop for Process {
 pub(crate) struct Running {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
+    /// Where a connector answers `/health` and `/metrics`.
+    health: Option<u16>,
+}
+
+impl Running {
+    /// The part of the packet log's records that were dropped; nothing where no packets are logged.
+    ///
+    /// # Errors
+    ///
+    /// The metrics cannot be read.
+    pub(crate) fn log_records_dropped(&self) -> io::Result<Option<f64>> {
+        let Some(port) = self.health else { return Ok(None) };
+        let metrics = get(port, "/metrics")?;
+        let value = |name: &str| -> io::Result<f64> {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            let value = line.and_then(|value| value.trim().parse().ok());
+            value.ok_or_else(|| io::Error::other(format!("/metrics has no {name}")))
+        };
+        let written = value("ilp_packet_log_records_total")?;
+        let dropped = value("ilp_packet_log_records_dropped_total")?;
+        Ok((written + dropped > 0.0).then(|| dropped / (written + dropped)))
+    }
 }
 
 /// Starts a subject and waits until it accepts connections. Files go to `directory`.
@@ -139,7 +161,7 @@ fn start_relay(network: Network, cores: Option<&str>) -> io::Result<Running> {
     let mut process = Process::start(&relay, &arguments, cores, Stdio::piped())?;
     let line = process.lines()?.next().ok_or_else(|| io::Error::other("the relay ended"))??;
     let port: u16 = line.trim().parse().map_err(io::Error::other)?;
-    Ok(Running { process, address: ([127, 0, 0, 1], port).into() })
+    Ok(Running { process, address: ([127, 0, 0, 1], port).into(), health: None })
 }
 
 fn start_connector(
@@ -166,7 +188,7 @@ fn start_connector(
         }
         std::thread::park_timeout(Duration::from_millis(10));
     }
-    Ok(Running { process, address: ([127, 0, 0, 1], btp).into() })
+    Ok(Running { process, address: ([127, 0, 0, 1], btp).into(), health: Some(health) })
 }
 
 /// A port that was free a moment ago.
@@ -203,13 +225,16 @@ fn write_configuration(
 }
 
 fn is_healthy(port: u16) -> bool {
-    let ask = || -> io::Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+    get(port, "/health").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+}
+
+/// The whole answer to a GET, head included.
+fn get(port: u16, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
