@@ -101,6 +101,7 @@ fn rate_limit(bencher: Bencher<'_, '_>) {
 /// Remembering a Prepare and taking it out again, by the number in flight.
 #[divan::bench(args = [1, 256, 4_096])]
 fn pending_insert_and_take(bencher: Bencher<'_, '_>, in_flight: u32) {
+    let condition = Fulfillment([7; 32]).condition();
     let pending = || Pending {
         origin: Origin::Peer {
             account: Slot(0),
@@ -110,7 +111,7 @@ fn pending_insert_and_take(bencher: Bencher<'_, '_>, in_flight: u32) {
         },
         incoming_amount: Amount(1_000),
         outgoing_amount: Amount(1_000),
-        condition: Fulfillment([7; 32]).condition(),
+        condition,
         deadline: now().mono,
         sent_at: now().mono,
     };

@@ -5,8 +5,8 @@
 //! tasks, so on one thread every outbox that a turn of the event loop touched is written once, after all reading. There
 //! is no channel, timer or allocation per packet.
 //!
-//! Reading goes through one large buffer per thread and from there into tungstenite's small one per session: few system
-//! calls while packets flow, little memory while they do not.
+//! Reading goes through one large buffer per thread, in which packets are handled where they lie: few system calls and no
+//! copies while packets flow, hardly any memory while they do not.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -15,19 +15,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::Sleep;
-use tokio_tungstenite::tungstenite::protocol::Message;
+use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
 use super::context::BtpContext;
 use super::ended::Ended;
+use super::frame_head::{FrameHead, HEAD_BYTES_MAX};
 use super::keepalive::{Due, KeepAlive};
 use super::session::Session;
 use super::settings::CLOSE_LINGER;
 use super::socket::{Fed, Socket, WITHOUT_CLOSE_FRAME, broken_by, closed_by_peer, is_would_block};
-use crate::link::Outbox;
+use crate::connector::Turn;
+use crate::link::{CloseOrder, Outbox};
 use crate::time::{Mono, Now};
+use crate::wire::ws;
 
-/// Bytes that one system call may read.
-const SCRATCH_BYTES: usize = 64 * 1024;
+/// Bytes that one system call may read, at least; the longest frame fits before them.
+const READ_BYTES: usize = 64 * 1024;
 /// System calls that read in one turn, so that a peer which sends without pause does not starve others.
 const READS_PER_TURN: usize = 4;
 
@@ -51,6 +54,8 @@ pub(super) struct Driver {
     paused: bool,
     /// Frames that arrived during the handshake have been handled.
     primed: bool,
+    /// The peer has sent fragments of a message and not its end.
+    unfinished: bool,
 }
 
 /// The session is ending.
@@ -77,6 +82,7 @@ impl Driver {
             closing: None,
             paused: false,
             primed: false,
+            unfinished: false,
         }
     }
 
@@ -115,7 +121,7 @@ impl Driver {
             self.close(Ended::ByUs { code: order.code, reason: order.reason }, now.mono);
         }
         let mut scratch = SCRATCH.take();
-        scratch.resize(SCRATCH_BYTES, 0);
+        scratch.resize(READ_BYTES + HEAD_BYTES_MAX + self.socket.message_bytes_max, 0);
         let read = self.read(cx, &mut scratch, now);
         SCRATCH.set(scratch);
         if let Err(ended) = read {
@@ -128,7 +134,8 @@ impl Driver {
     fn read(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], now: Now) -> Result<(), Ended> {
         if !self.primed {
             self.primed = true;
-            self.feed(&[], now);
+            let mut unread = self.socket.take_unread();
+            self.feed(&mut unread, now);
         }
         for _ in 0..READS_PER_TURN {
             self.paused = self.closing.is_none() && self.socket.outbox.is_full();
@@ -138,10 +145,10 @@ impl Driver {
             match self.socket.poll_read(cx, scratch) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(error)) => return Err(Ended::Broken(error.to_string())),
-                Poll::Ready(Ok(0)) => return Err(Ended::Broken(WITHOUT_CLOSE_FRAME.to_owned())),
-                Poll::Ready(Ok(count)) => {
+                Poll::Ready(Ok(None)) => return Err(Ended::Broken(WITHOUT_CLOSE_FRAME.to_owned())),
+                Poll::Ready(Ok(Some(count))) => {
                     self.keep_alive.heard(now.mono);
-                    self.feed(scratch.get(..count).unwrap_or_default(), now);
+                    self.feed(scratch.get_mut(..count).unwrap_or_default(), now);
                 }
             }
         }
@@ -150,21 +157,53 @@ impl Driver {
         Ok(())
     }
 
-    /// Handles every message that `unread` completes.
-    fn feed(&mut self, unread: &[u8], now: Now) {
-        if self.closing.as_ref().is_some_and(|closing| closing.deaf) {
-            return;
-        }
+    /// Handles every whole frame in `bytes`, in place, and keeps the beginning of the next.
+    fn feed(&mut self, bytes: &mut [u8], now: Now) {
         let context = Arc::clone(&self.context);
         let turn = context.connector.turn(now);
+        let mut at = 0;
+        while let Some(head) = bytes.get(at..).and_then(FrameHead::read) {
+            if self.closing.as_ref().is_some_and(|closing| closing.deaf) {
+                return;
+            }
+            let whole = head.frame_len(self.socket.message_bytes_max);
+            // Of a frame that is too long, the head is all that it takes to refuse it.
+            let len = whole.unwrap_or(head.head_len);
+            let Some(frame) = bytes.get_mut(at..at + len) else { break };
+            at += len;
+            if whole.is_some() && self.is_usual(&head) {
+                let payload = frame.get_mut(head.head_len..).unwrap_or_default();
+                if let Some(key) = head.mask {
+                    ws::apply_mask(key, payload);
+                }
+                let verdict = self.session.binary(payload, &turn, now);
+                self.obey(verdict, now.mono);
+            } else {
+                self.unfinished = head.leaves_unfinished(self.unfinished);
+                self.feed_unusual(frame, &turn, now);
+            }
+        }
+        self.socket.keep_unread(bytes.get(at..).unwrap_or_default());
+    }
+
+    /// A whole binary message, masked as it must be, on a session that is not closing: nothing for `tungstenite`.
+    fn is_usual(&self, head: &FrameHead) -> bool {
+        head.is_binary_message()
+            && head.mask.is_some() == (self.socket.role == Role::Server)
+            && !self.unfinished
+            && self.closing.is_none()
+    }
+
+    /// Everything else goes through `tungstenite`: control frames, fragments, text, and what breaks the protocol.
+    fn feed_unusual(&mut self, frame: &[u8], turn: &Turn<'_>, now: Now) {
         let outbox = Arc::clone(&self.socket.outbox);
-        let mut fed = Fed::new(unread, &outbox);
+        let mut fed = Fed::new(frame, &outbox);
         loop {
             let message = self.socket.websocket.read(&mut fed);
             let verdict = match message {
                 // What arrives behind a close frame of ours was sent before the peer knew; it is not served.
                 Ok(Message::Binary(_) | Message::Text(_)) if self.closing.is_some() => Ok(()),
-                Ok(Message::Binary(frame)) => self.session.binary(&frame, &turn, now),
+                Ok(Message::Binary(frame)) => self.session.binary(&frame, turn, now),
                 Ok(Message::Text(_)) => self.session.text(now),
                 Ok(Message::Close(frame)) => {
                     // The next read puts our reply into the outbox.
@@ -175,9 +214,13 @@ impl Driver {
                 Err(error) if is_would_block(&error) => return,
                 Err(error) => return self.failed(&error, now.mono),
             };
-            if let Err(order) = verdict {
-                self.close(Ended::ByUs { code: order.code, reason: order.reason }, now.mono);
-            }
+            self.obey(verdict, now.mono);
+        }
+    }
+
+    fn obey(&mut self, verdict: Result<(), CloseOrder>, now: Mono) {
+        if let Err(order) = verdict {
+            self.close(Ended::ByUs { code: order.code, reason: order.reason }, now);
         }
     }
 

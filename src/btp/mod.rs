@@ -13,6 +13,7 @@ mod directory;
 mod driver;
 mod ended;
 mod events;
+mod frame_head;
 mod handshake;
 mod incoming;
 mod keepalive;

@@ -1,8 +1,9 @@
 //! A WebSocket: the byte stream, the sans-IO WebSocket of `tungstenite` that reads it, and the outbox that is written
 //! to it.
 //!
-//! `tungstenite` reads messages and owns the control frames; what it has to say (pongs, close frames) it appends to the
-//! outbox, behind whole frames of others. So there is one place where bytes are written, and nothing ever blocks on it.
+//! `tungstenite` owns the control frames and all that is unusual; it is given whole frames, and whole binary messages,
+//! which is what packets come in, do not pass through it at all. What it has to say (pongs, close frames) it appends to
+//! the outbox, behind whole frames of others. So there is one place where bytes are written, and nothing ever blocks on it.
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
@@ -18,19 +19,26 @@ use tokio_tungstenite::tungstenite::protocol::{
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes, error::ProtocolError};
 
 use super::ended::{Ended, NOT_UTF8, PROTOCOL_ERROR, TOO_BIG};
+use super::frame_head::FrameHead;
 use super::settings::CLOSE_LINGER;
 use super::stream::Stream;
 use super::text::shown;
 use crate::link::Outbox;
 
-/// What a session at rest keeps for reading. A longer message makes it grow.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// What `tungstenite` keeps for the rare frames that it is given. A longer one makes it grow.
+const RARE_FRAME_BYTES: usize = 256;
+/// Bytes that one read of the handshake may take.
+const HANDSHAKE_READ_BYTES: usize = 1024;
 
 /// A connected WebSocket.
 pub(super) struct Socket {
     pub(super) stream: Stream,
     pub(super) websocket: WebSocketContext,
     pub(super) outbox: Arc<Outbox>,
+    pub(super) role: Role,
+    pub(super) message_bytes_max: usize,
+    /// Bytes that were read and are no whole frame yet.
+    unread: Vec<u8>,
     /// TLS may hold bytes back until it is flushed.
     unflushed: bool,
 }
@@ -54,40 +62,58 @@ impl Socket {
         message_bytes_max: usize,
     ) -> Self {
         let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
+            .read_buffer_size(RARE_FRAME_BYTES)
             // Control frames go to the outbox at once.
             .write_buffer_size(0)
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
-        let websocket = WebSocketContext::from_partially_read(unread, role, Some(config));
-        Self { stream, websocket, outbox, unflushed: false }
+        let websocket = WebSocketContext::new(role, Some(config));
+        Self { stream, websocket, outbox, role, message_bytes_max, unread, unflushed: false }
     }
 
-    /// The next data message, read straight from the stream; pings are answered on the way. For the handshake: bytes
-    /// behind the message stay where the driver finds them.
+    /// The next data message; pings are answered on the way. For the handshake: bytes behind the message stay where the
+    /// driver finds them.
     pub(super) async fn receive(&mut self) -> Result<Data, Ended> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Data, Ended>> {
         loop {
-            let mut direct = Direct { stream: &mut self.stream, outbox: &self.outbox, cx };
-            let read = self.websocket.read(&mut direct);
-            let blocked = matches!(&read, Err(error) if is_would_block(error));
+            while let Some(frame) = self.take_frame() {
+                let read = self.websocket.read(&mut Fed::new(&frame, &self.outbox));
+                match read {
+                    Ok(Message::Binary(bytes)) => return Poll::Ready(Ok(Data::Binary(bytes))),
+                    Ok(Message::Text(_)) => return Poll::Ready(Ok(Data::Text)),
+                    Ok(Message::Close(frame)) => return Poll::Ready(Err(closed_by_peer(frame))),
+                    Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
+                    // The beginning of a message in fragments.
+                    Err(error) if is_would_block(&error) => {}
+                    Err(error) => return Poll::Ready(Err(broken_by(&error))),
+                }
+                // What a ping put aside is put into the outbox by the next read.
+                let _ = self.websocket.flush(&mut Fed::nothing(&self.outbox));
+            }
             if let Poll::Ready(Err(error)) = self.poll_write(cx, &mut 0) {
                 return Poll::Ready(Err(Ended::Broken(error.to_string())));
             }
-            if blocked {
-                return Poll::Pending;
-            }
-            match read {
-                Ok(Message::Binary(bytes)) => return Poll::Ready(Ok(Data::Binary(bytes))),
-                Ok(Message::Text(_)) => return Poll::Ready(Ok(Data::Text)),
-                Ok(Message::Close(frame)) => return Poll::Ready(Err(closed_by_peer(frame))),
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
-                Err(error) => return Poll::Ready(Err(broken_by(&error))),
+            let mut bytes = [0; HANDSHAKE_READ_BYTES];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                Err(error) => return Poll::Ready(Err(Ended::Broken(error.to_string()))),
+                Ok(()) if buffer.filled().is_empty() => {
+                    return Poll::Ready(Err(Ended::Broken(WITHOUT_CLOSE_FRAME.to_owned())));
+                }
+                Ok(()) => self.unread.extend_from_slice(buffer.filled()),
             }
         }
+    }
+
+    /// The first whole frame that was read and not handled; of one that is too long the head, which is all that
+    /// `tungstenite` needs to refuse it.
+    fn take_frame(&mut self) -> Option<Vec<u8>> {
+        let head = FrameHead::read(&self.unread)?;
+        let len = head.frame_len(self.message_bytes_max).unwrap_or(head.head_len);
+        (len <= self.unread.len()).then(|| self.unread.drain(..len).collect())
     }
 
     /// Writes what the outbox holds; `written` grows by what the stream took. `Ready` = everything is written.
@@ -145,43 +171,41 @@ impl Socket {
         let _ = tokio::time::timeout(CLOSE_LINGER, said).await;
     }
 
-    /// Reads what the stream has into `scratch`.
+    /// Reads what the stream has into `scratch`, behind what was read before and is no whole frame yet. Gives the
+    /// length of both together; `None`: the stream has ended.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         scratch: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(scratch);
+    ) -> Poll<io::Result<Option<usize>>> {
+        let kept = self.unread.len();
+        let Some((before, room)) = scratch.split_at_mut_checked(kept) else {
+            // The driver's buffer holds the longest frame and more.
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        };
+        let mut buffer = ReadBuf::new(room);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+        let count = buffer.filled().len();
+        if count == 0 {
+            return Poll::Ready(Ok(None));
+        }
+        before.copy_from_slice(&self.unread);
+        self.unread.clear();
+        Poll::Ready(Ok(Some(kept + count)))
     }
-}
 
-/// Reads from the stream, writes to the outbox.
-struct Direct<'a, 'b> {
-    stream: &'a mut Stream,
-    outbox: &'a Outbox,
-    cx: &'a mut Context<'b>,
-}
-
-impl Read for Direct<'_, '_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(bytes);
-        match Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer) {
-            Poll::Ready(result) => result.map(|()| buffer.filled().len()),
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    /// Keeps the beginning of a frame until the rest arrives. Memory is given back when there is none to keep.
+    pub(super) fn keep_unread(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            self.unread = Vec::new();
+        } else {
+            self.unread.extend_from_slice(bytes);
         }
     }
-}
 
-impl Write for Direct<'_, '_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.outbox.put_raw(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// What the handshake read and did not handle.
+    pub(super) fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
     }
 }
 

@@ -108,13 +108,13 @@ impl Account {
     }
 }
 
-impl State {
-    /// The session that requests go out on: the dialled one while it is up (D5).
-    pub(super) fn session_for_requests(&self) -> Option<&Session> {
-        let dialled = self.sessions.iter().find(|session| session.side == Side::Dialled);
-        dialled.or_else(|| self.sessions.first())
-    }
+/// The session that requests go out on: the dialled one while it is up (D5).
+pub(super) fn session_for_requests(sessions: &[Session]) -> Option<&Session> {
+    let dialled = sessions.iter().find(|session| session.side == Side::Dialled);
+    dialled.or_else(|| sessions.first())
+}
 
+impl State {
     pub(super) fn session(&mut self, id: SessionId) -> Option<&mut Session> {
         self.sessions.iter_mut().find(|session| session.id == id)
     }

@@ -134,6 +134,13 @@ impl Connector {
         }
     }
 
+    /// A Prepare is due then. Usually others are due earlier, and reading that is all it costs.
+    pub(super) fn expect_deadline(&self, deadline: Mono) {
+        if deadline.0 < self.next_deadline.load(Ordering::Relaxed) {
+            self.next_deadline.fetch_min(deadline.0, Ordering::Relaxed);
+        }
+    }
+
     /// From now on every new Prepare gets T03; what is in flight goes on.
     pub fn stop_admitting(&self) {
         self.stopping.store(true, Ordering::Relaxed);

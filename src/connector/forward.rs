@@ -1,15 +1,12 @@
 //! The last steps of a Prepare: its price, its time, and its way into the next hop's outbox.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use super::account::State;
+use super::account::{Session, State, session_for_requests};
 use super::core::Turn;
 use super::prepare::Asker;
 use super::refusal::Refusal;
 use super::snapshot::Entry;
-use crate::account::Converted;
-use crate::link::{Origin, Outbox, Pending};
+use crate::account::{Converted, Ledger, Limits};
+use crate::link::{Origin, Pending, Room};
 use crate::wire::btp::{FrameKind, RequestId};
 use crate::wire::ilp::{Packet, Prepare};
 use crate::wire::{Amount, Timestamp};
@@ -83,14 +80,18 @@ impl Turn<'_> {
         prepare: &Prepare<'_>,
         outgoing: Outgoing,
     ) -> Result<RequestId, (Refusal, Origin)> {
-        let mut state = to.account.lock();
-        let outbox = match self.reserve_towards(to, &mut state, outgoing.amount) {
-            Ok(outbox) => outbox,
-            Err(refusal) => return Err((refusal, origin)),
-        };
+        let mut guard = to.account.lock();
+        let state = &mut *guard;
+        // Borrowed apart from each other: the room in the outbox stays locked while the rest changes.
+        let State { sessions, pending, ledger, limits, stats, .. } = state;
+        let room =
+            match reserve_towards(to, sessions, pending.len(), ledger, limits, outgoing.amount) {
+                Ok(room) => room,
+                Err(refusal) => return Err((refusal, origin)),
+            };
         let time_left = outgoing.expires_at.saturating_duration_since(self.now.wall);
         let deadline = self.now.mono.after(time_left);
-        let request_id = state.pending.insert(Pending {
+        let request_id = pending.insert(Pending {
             origin,
             incoming_amount: prepare.amount,
             outgoing_amount: outgoing.amount,
@@ -98,38 +99,36 @@ impl Turn<'_> {
             deadline,
             sent_at: self.now.mono,
         });
-        state.stats.sent.prepares += 1;
+        stats.sent.prepares += 1;
         let packet = Packet::Prepare(Prepare {
             amount: outgoing.amount,
             expires_at: outgoing.expires_at,
             ..*prepare
         });
-        outbox.put_packet(FrameKind::Message, request_id, &packet);
-        drop(state);
-        self.connector.next_deadline.fetch_min(deadline.0, Ordering::Relaxed);
+        room.put_packet(FrameKind::Message, request_id, &packet);
+        drop(guard);
+        self.connector.expect_deadline(deadline);
         Ok(request_id)
     }
+}
 
-    /// A session with room, a place among the packets in flight, and the amount held: or nothing at all.
-    fn reserve_towards(
-        &self,
-        to: &Entry,
-        state: &mut State,
-        amount: Amount,
-    ) -> Result<Arc<Outbox>, Refusal> {
-        let id = || to.account.id().clone();
-        let limit = state.limits.max_packets_in_flight;
-        if state.pending.len() >= limit {
-            return Err(Refusal::TooManyTowards { next_hop: id(), limit });
-        }
-        let session = state.session_for_requests().ok_or_else(|| Refusal::NotConnected(id()))?;
-        if session.outbox.is_full() {
-            return Err(Refusal::NextHopBusy(id()));
-        }
-        let outbox = session.outbox.clone();
-        let min_balance = state.limits.min_balance;
-        let held = state.ledger.hold_out(amount, min_balance);
-        held.map_err(|_| Refusal::UnderMinBalance(id()))?;
-        Ok(outbox)
+/// A session with room, a place among the packets in flight, and the amount held: or nothing at all.
+fn reserve_towards<'s>(
+    to: &Entry,
+    sessions: &'s [Session],
+    in_flight: usize,
+    ledger: &mut Ledger,
+    limits: &Limits,
+    amount: Amount,
+) -> Result<Room<'s>, Refusal> {
+    let id = || to.account.id().clone();
+    let limit = limits.max_packets_in_flight;
+    if in_flight >= limit {
+        return Err(Refusal::TooManyTowards { next_hop: id(), limit });
     }
+    let session = session_for_requests(sessions).ok_or_else(|| Refusal::NotConnected(id()))?;
+    let room = session.outbox.room().ok_or_else(|| Refusal::NextHopBusy(id()))?;
+    let held = ledger.hold_out(amount, limits.min_balance);
+    held.map_err(|_| Refusal::UnderMinBalance(id()))?;
+    Ok(room)
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use parking_lot::MutexGuard;
+
 use super::account::{Account, State};
 use super::core::Turn;
 use super::forward::Outgoing;
@@ -47,14 +49,20 @@ impl Turn<'_> {
         };
         let walked = self
             .admit(entry, &mut asker, &prepare)
-            .and_then(|()| self.dispatch(entry, &mut asker, &prepare));
+            .and_then(|state| self.dispatch(entry, state, &mut asker, &prepare));
         if let Err(refusal) = walked {
             self.refuse(&asker, Some(&prepare), &refusal);
         }
     }
 
-    /// The limits of the account that the packet comes from. First, so that what they keep out costs nothing more.
-    fn admit(&self, from: &Entry, asker: &mut Asker, prepare: &Prepare<'_>) -> Result<(), Refusal> {
+    /// The limits of the account that the packet comes from. First, so that what they keep out costs nothing more. The
+    /// account stays locked until the amount is held: what is asked meanwhile of other accounts takes no lock.
+    fn admit<'e>(
+        &self,
+        from: &'e Entry,
+        asker: &mut Asker,
+        prepare: &Prepare<'_>,
+    ) -> Result<MutexGuard<'e, State>, Refusal> {
         if !from.serves() {
             return Err(Refusal::Suspended);
         }
@@ -72,13 +80,12 @@ impl Turn<'_> {
         if let Some(session) = state.session(asker.session) {
             session.asked.insert(asker.request_id.0);
         }
-        drop(state);
         if prepare.expires_at <= self.now.wall {
             return Err(Refusal::Expired {
                 late_ms: self.now.wall.millis_since(prepare.expires_at),
             });
         }
-        Ok(())
+        Ok(state)
     }
 
     /// One place among the account's packets in flight, and one packet of its rate.
@@ -101,20 +108,22 @@ impl Turn<'_> {
     fn dispatch(
         &self,
         from: &Entry,
+        state: MutexGuard<'_, State>,
         asker: &mut Asker,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let destination = prepare.destination;
         if destination.scheme() == Scheme::Peer {
+            drop(state);
             return self.peer_protocol(from, asker, prepare);
         }
         if self.snapshot.address.is_none() {
             return Err(Refusal::NoAddressYet);
         }
         if self.is_own(destination) {
-            return self.deliver(from, asker, prepare);
+            return self.deliver(from, state, asker, prepare);
         }
-        self.send_on(from, asker, prepare, Some(asker.account))
+        self.send_on(from, state, asker, prepare, Some(asker.account))
     }
 
     fn is_own(&self, address: AddressRef<'_>) -> bool {
@@ -143,25 +152,28 @@ impl Turn<'_> {
     fn deliver(
         &self,
         from: &Entry,
+        mut state: MutexGuard<'_, State>,
         asker: &mut Asker,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         if ping::is_echo_response(prepare.data)
             && let Some(fulfillment) = self.connector.pongs.take(&prepare.condition)
         {
-            self.reserve(from, asker, prepare.amount)?;
+            reserve(&mut state, asker, prepare.amount)?;
+            drop(state);
             self.fulfill_here(asker, prepare, Fulfill { fulfillment, data: &[] });
             return Ok(());
         }
         match local::at_own_address(prepare, self.snapshot.ping).map_err(Refusal::Local)? {
             LocalDelivery::Ping { data } => {
-                self.reserve(from, asker, prepare.amount)?;
+                reserve(&mut state, asker, prepare.amount)?;
+                drop(state);
                 let fulfill = Fulfill { fulfillment: Fulfillment::PING, data };
                 self.fulfill_here(asker, prepare, fulfill);
                 Ok(())
             }
             LocalDelivery::Echo { return_address } => {
-                self.echo(from, asker, prepare, return_address)
+                self.echo(from, state, asker, prepare, return_address)
             }
         }
     }
@@ -171,6 +183,7 @@ impl Turn<'_> {
     fn echo(
         &self,
         from: &Entry,
+        mut state: MutexGuard<'_, State>,
         asker: &mut Asker,
         prepare: &Prepare<'_>,
         return_address: AddressRef<'_>,
@@ -178,15 +191,16 @@ impl Turn<'_> {
         if return_address.scheme() == Scheme::Peer || self.is_own(return_address) {
             return Err(Refusal::BadReturnAddress);
         }
-        self.take_place(&mut from.account.lock(), asker)?;
+        self.take_place(&mut state, asker)?;
         let pong = Prepare { destination: return_address, data: ping::ECHO_RESPONSE, ..*prepare };
-        self.send_on(from, asker, &pong, None)
+        self.send_on(from, state, asker, &pong, None)
     }
 
     /// Route, price, reserve, forward.
     fn send_on(
         &self,
         from: &Entry,
+        mut state: MutexGuard<'_, State>,
         asker: &mut Asker,
         prepare: &Prepare<'_>,
         never_to: Option<Slot>,
@@ -194,7 +208,8 @@ impl Turn<'_> {
         let to = self.route(prepare.destination, never_to)?;
         let amount = self.price(from, to, prepare.amount)?;
         let expires_at = self.outgoing_expiry(prepare)?;
-        self.reserve(from, asker, prepare.amount)?;
+        reserve(&mut state, asker, prepare.amount)?;
+        drop(state);
         self.forward(to, asker, prepare, Outgoing { amount, expires_at })
     }
 
@@ -248,17 +263,16 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Holds the amount on the account that the packet came from, until its answer.
-    fn reserve(&self, from: &Entry, asker: &mut Asker, amount: Amount) -> Result<(), Refusal> {
-        let mut state = from.account.lock();
-        let max_balance = state.limits.max_balance;
-        state.ledger.hold_in(amount, max_balance).map_err(Refusal::OverMaxBalance)?;
-        asker.held = amount;
-        Ok(())
-    }
-
     fn fulfill_here(&self, asker: &Asker, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
         self.answer_asker(asker, &Packet::Fulfill(fulfill));
         self.log_answered_here(asker, prepare);
     }
+}
+
+/// Holds the amount on the account that the packet came from, until its answer.
+fn reserve(state: &mut State, asker: &mut Asker, amount: Amount) -> Result<(), Refusal> {
+    let max_balance = state.limits.max_balance;
+    state.ledger.hold_in(amount, max_balance).map_err(Refusal::OverMaxBalance)?;
+    asker.held = amount;
+    Ok(())
 }

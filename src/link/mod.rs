@@ -8,7 +8,7 @@ mod frames;
 mod outbox;
 mod pending;
 
-pub use outbox::{CloseOrder, Masking, Outbox, Unwritten};
+pub use outbox::{CloseOrder, Masking, Outbox, Room, Unwritten};
 pub use pending::{Answered, Origin, OwnAnswer, OwnRequest, Pending, PendingTable};
 
 /// A session of an account; unique within the account while the process lives.

@@ -15,7 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -60,6 +60,24 @@ pub struct Unwritten {
 pub struct Outbox {
     inner: Mutex<Inner>,
     bytes_max: usize,
+}
+
+/// Room in an outbox for one packet.
+pub struct Room<'a> {
+    inner: MutexGuard<'a, Inner>,
+    outbox: &'a Outbox,
+}
+
+impl Room<'_> {
+    /// Appends the packet.
+    pub fn put_packet(mut self, kind: FrameKind, id: RequestId, packet: &Packet<'_>) {
+        let inner = &mut *self.inner;
+        inner.starts.push_back(Start { at: inner.buffer.len(), id, kind });
+        let mask = inner.mask_key();
+        frames::put_packet(&mut inner.buffer, kind, id, packet, mask);
+        self.outbox.bound(inner);
+        inner.wake();
+    }
 }
 
 struct Inner {
@@ -114,18 +132,20 @@ impl Outbox {
         }
     }
 
-    /// Appends a packet. `false`: the session is lost, nothing was appended.
+    /// Room for a Prepare; `None`: there is none, or the session is lost. The outbox is locked while this is held.
+    pub fn room(&self) -> Option<Room<'_>> {
+        let inner = self.inner.lock();
+        let full = inner.buffer.len() - inner.written >= self.bytes_max;
+        (!full && !inner.lost).then_some(Room { inner, outbox: self })
+    }
+
+    /// Appends an answer, for which there is always room. `false`: the session is lost, nothing was appended.
     pub fn put_packet(&self, kind: FrameKind, id: RequestId, packet: &Packet<'_>) -> bool {
-        let mut inner = self.inner.lock();
+        let inner = self.inner.lock();
         if inner.lost {
             return false;
         }
-        let at = inner.buffer.len();
-        inner.starts.push_back(Start { at, id, kind });
-        let mask = inner.mask_key();
-        frames::put_packet(&mut inner.buffer, kind, id, packet, mask);
-        self.bound(&mut inner);
-        inner.wake();
+        Room { inner, outbox: self }.put_packet(kind, id, packet);
         true
     }
 

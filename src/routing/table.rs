@@ -1,13 +1,14 @@
 //! The prefix table: a hash map over prefixes, probed from the longest segment boundary of an address to the shortest.
 //!
 //! Only depths (numbers of segments) that some prefix has are probed, so the usual lookup costs one to three probes
-//! however many routes there are. The hash is keyed, as peers choose the addresses.
+//! however many routes there are. Short prefixes lie in the map itself, so a probe touches one place in memory. The hash
+//! is keyed, as peers choose the addresses.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use ahash::RandomState;
+use smol_str::SmolStr;
 
 use super::RouteOrigin;
 use crate::link::Slot;
@@ -59,7 +60,7 @@ pub struct Match<'a> {
 #[derive(Debug)]
 pub struct RouteTable {
     /// Prefix -> index into `sets`. Many prefixes share one set of next hops.
-    prefixes: HashMap<Arc<str>, u32, RandomState>,
+    prefixes: HashMap<SmolStr, u32, RandomState>,
     sets: Vec<Box<[Candidate]>>,
     /// Bit d: some prefix has d segments.
     depths: u64,
@@ -75,9 +76,9 @@ impl RouteTable {
         };
         // A prefix with one next hop, nearly every one, goes straight to its set; the others are gathered first.
         let mut known: HashMap<Box<[Candidate]>, u32> = HashMap::new();
-        let mut several: BTreeMap<Arc<str>, Vec<Candidate>> = BTreeMap::new();
+        let mut several: BTreeMap<SmolStr, Vec<Candidate>> = BTreeMap::new();
         for (prefix, candidate) in routes {
-            let key: Arc<str> = prefix.as_str().into();
+            let key = SmolStr::new(prefix.as_str());
             table.depths |= depth_bit(depth(&key));
             let set = intern(&mut known, &mut table.sets, vec![candidate]);
             match table.prefixes.entry(key) {
@@ -115,7 +116,7 @@ impl RouteTable {
             if key.is_empty() {
                 return None;
             }
-            key = key.rfind('.').and_then(|dot| key.get(..dot)).unwrap_or("");
+            key = parent(key);
             segments -= 1;
         }
     }
@@ -133,7 +134,7 @@ impl RouteTable {
     /// All prefixes and their next hops, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[Candidate])> {
         self.prefixes.iter().filter_map(|(prefix, set)| {
-            self.sets.get(*set as usize).map(|set| (prefix.as_ref(), set.as_ref()))
+            self.sets.get(*set as usize).map(|set| (prefix.as_str(), set.as_ref()))
         })
     }
 }
@@ -151,12 +152,25 @@ fn intern(
     })
 }
 
+/// What is before the last dot. A plain loop: segments are short, and searching for characters in a `str` costs more.
+fn parent(prefix: &str) -> &str {
+    let dot = prefix.as_bytes().iter().rposition(|byte| *byte == b'.');
+    dot.and_then(|dot| prefix.get(..dot)).unwrap_or_default()
+}
+
 /// Number of segments; 0 for the empty prefix.
 fn depth(prefix: &str) -> u32 {
     if prefix.is_empty() {
         return 0;
     }
-    prefix.bytes().fold(1, |segments, byte| segments + u32::from(byte == b'.'))
+    // Addresses are at most 1023 bytes, and bytes are counted in vectors where words are not.
+    let dots: u32 = prefix
+        .as_bytes()
+        .chunks(128)
+        .map(|chunk| chunk.iter().fold(0u8, |dots, byte| dots + u8::from(*byte == b'.')))
+        .map(u32::from)
+        .sum();
+    dots + 1
 }
 
 fn depth_bit(depth: u32) -> u64 {
