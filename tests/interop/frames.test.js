@@ -18,6 +18,8 @@ async function login (t, hub, name) {
   return connection
 }
 
+const REJECT = ilp.serializeIlpReject({ code: 'F99', triggeredBy: 'test.there', message: 'no', data: Buffer.alloc(0) })
+
 /** A packet for the node itself, which is answered at once: shows that the session still works. */
 async function assertAlive (connection, requestId = 0xabc) {
   connection.message(requestId, makePrepare(ADDRESS).bytes)
@@ -64,7 +66,9 @@ test('only amount and expiry of a Prepare may differ', async t => {
   const bob = await login(t, hub, 'bob')
   const { bytes } = makePrepare('test.bob.deep.er', { data: Buffer.from('as it was') })
   alice.message(1, bytes)
-  const { ilpBytes } = await bob.next()
+  const { requestId, ilpBytes } = await bob.next()
+  bob.response(requestId, REJECT)
+  assert.deepEqual((await alice.next()).ilpBytes, REJECT)
   // Type and length (2), amount (8), expiry (17): the rest is the same.
   assert.deepEqual(ilpBytes.subarray(0, 2 + 8), bytes.subarray(0, 2 + 8))
   assert.deepEqual(ilpBytes.subarray(2 + 8 + 17), bytes.subarray(2 + 8 + 17))
@@ -86,14 +90,16 @@ test('ilp is found in any position', async t => {
   assert.equal((await alice.next()).ilp.type, ilp.Type.TYPE_ILP_FULFILL)
 })
 
-test('requests that carry no packet are answered', async t => {
+test('requests that carry no Prepare are answered', async t => {
   const hub = await startHub(t, { alice: {} })
   const alice = await login(t, hub, 'alice')
   for (const [what, frame, type] of [
     ['an empty MESSAGE', Btp.serializeMessage(9, []), Btp.TYPE_RESPONSE],
     ['an unknown sub-protocol', Btp.serializeMessage(9, [raw.entry('channel', 1, 'x')]), Btp.TYPE_RESPONSE],
     ['a second login', raw.authFrame('alice', token('alice'), 9), Btp.TYPE_RESPONSE],
-    ['a TRANSFER', Btp.serializeTransfer({ amount: '5' }, 9, []), Btp.TYPE_ERROR]
+    ['a TRANSFER', Btp.serializeTransfer({ amount: '5' }, 9, []), Btp.TYPE_ERROR],
+    ['a Fulfill, which is no request', Btp.serializeMessage(9, [raw.ilpEntry(
+      ilp.serializeIlpFulfill({ fulfillment: Buffer.alloc(32), data: Buffer.alloc(0) }))]), Btp.TYPE_ERROR]
   ]) {
     await t.test(what, async () => {
       alice.send(frame)
@@ -112,8 +118,7 @@ test('an ILP packet that is none gets an F01 Reject', async t => {
   for (const [what, packet] of [
     ['nothing', Buffer.alloc(0)],
     ['rubbish', Buffer.from('rubbish')],
-    ['cut off', good.subarray(0, 40)],
-    ['a Fulfill as a request', ilp.serializeIlpFulfill({ fulfillment: Buffer.alloc(32), data: Buffer.alloc(0) })]
+    ['cut off', good.subarray(0, 40)]
   ]) {
     await t.test(what, async () => {
       alice.message(3, packet)
@@ -174,7 +179,10 @@ test('as the one who dials, the node logs in as ilp-plugin-btp does', async t =>
   alice.login('alice', token('alice'))
   await alice.next()
   alice.message(1, makePrepare('test.remote').bytes)
-  assert.equal((await connection.next()).requestId, (login.requestId + 1) >>> 0)
+  const { requestId } = await connection.next()
+  assert.equal(requestId, (login.requestId + 1) >>> 0)
+  connection.response(requestId, REJECT)
+  assert.deepEqual((await alice.next()).ilpBytes, REJECT)
 })
 
 function deferred () {

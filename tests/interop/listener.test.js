@@ -101,16 +101,14 @@ test('a token that the listener refuses is reported, not printed, and tried agai
 
 test('a client finds the node again after its restart', async t => {
   const known = new Map()
-  const port = await freePort()
-  const settings = { btpServerPort: port }
-  const first = await startHub(t, { alice: {}, bob: {} }, settings)
+  const first = await startHub(t, { alice: {}, bob: {} })
   const alice = await connect(t, first, 'alice')
   const bob = await connect(t, first, 'bob', receiver(known))
   await exchange(known, alice, 'test.bob')
 
   await first.stop()
   await eventually('the clients see it', 5_000, () => !alice.isConnected() && !bob.isConnected())
-  await startHub(t, { alice: {}, bob: {} }, settings)
+  await startHub(t, { alice: {}, bob: {} }, { btpServerPort: first.port })
   await eventually('the clients are back', RECONNECT_MS_MAX, () => alice.isConnected() && bob.isConnected())
   await exchange(known, alice, 'test.bob')
 })

@@ -123,6 +123,7 @@ test('a wrong fulfillment becomes F05', async t => {
 test('what cannot be forwarded is rejected at once with the right code', async t => {
   const hub = await startHub(t, { alice: {}, bob: {}, absent: {} })
   const alice = await connect(t, hub, 'alice')
+  await connect(t, hub, 'bob', () => assert.fail('it was forwarded'))
   for (const [code, destination, more] of [
     ['F02', 'test.nowhere', {}],
     ['F02', 'test.bobby', {}],
@@ -148,7 +149,7 @@ test('no answer in time becomes R00, and the late answer harms nobody', async t 
     return new Promise(resolve => late.push(() => resolve(answer(bytes))))
   })
 
-  const held = makePrepare('test.bob.slow', { expiresAt: new Date(Date.now() + 1_800) })
+  const held = makePrepare('test.bob.slow', { expiresAt: new Date(Date.now() + 2_500) })
   remember(known, held)
   assertReject(await alice.sendData(held.bytes), 'R00', ADDRESS)
   late.forEach(go => go())

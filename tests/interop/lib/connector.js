@@ -19,21 +19,19 @@ const READY_MS_MAX = 15_000
 const STOP_MS_MAX = 10_000
 
 /**
- * Starts a node and returns once its health answers, with `{ port, healthPort, log, health(), stop() }`.
+ * Starts a node and returns once its health answers, with `{ port, log(), health(), stop() }`.
  * `settings` is a node file as an object (JSON is YAML); every `authToken` in it counts as a secret.
  */
 async function startNode (t, settings) {
   assert.ok(BINARY, 'ILP_CONNECTOR_BIN must name the ilp-connector program')
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'ilp-interop-'))
-  const port = settings.btpServerPort ?? await freePort()
-  const healthPort = await freePort()
   const file = path.join(folder, 'node.yaml')
   await fs.writeFile(file, JSON.stringify({
+    btpServerPort: 0,
+    healthCheckPort: 0,
     ...settings,
     btpServerHost: '127.0.0.1',
-    btpServerPort: port,
-    healthCheckHost: '127.0.0.1',
-    healthCheckPort: healthPort
+    healthCheckHost: '127.0.0.1'
   }, null, 2))
 
   const child = spawn(BINARY, ['run', '--config', file], {
@@ -49,10 +47,8 @@ async function startNode (t, settings) {
   ended.then(() => { over = true })
 
   const node = {
-    port,
-    healthPort,
     log: () => stdout,
-    health: () => getHealth(healthPort),
+    health: () => getHealth(node.healthPort),
     stop: once(async () => {
       child.kill('SIGTERM')
       const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX)
@@ -65,11 +61,21 @@ async function startNode (t, settings) {
     })
   }
   atEnd(t, node.stop)
-  await eventually(`/health answers on port ${healthPort}`, READY_MS_MAX, async () => {
+  await eventually('the node listens', READY_MS_MAX, () => {
     assert.ok(!over, `the node ended early:\n${stdout}\n${stderr}`)
-    return await node.health()
+    node.port = portOf(stdout, 'BTP server listening')
+    node.healthPort = portOf(stdout, 'health server listening')
+    return node.port && node.healthPort
   })
+  assert.ok(await node.health(), '/health does not answer')
   return node
+}
+
+/** The port in the log line with this message, once that is there whole. */
+function portOf (log, message) {
+  const lines = log.slice(0, log.lastIndexOf('\n') + 1).split('\n')
+  const line = lines.find(line => line.includes(message))
+  return line && JSON.parse(line).port
 }
 
 /** `{ code, body }` of GET /health, or undefined while nobody listens. */
