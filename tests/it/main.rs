@@ -5,6 +5,8 @@
 )]
 
 mod cli;
+mod docker;
 mod house;
+mod interop;
 mod running;
 mod support;

@@ -1,0 +1,206 @@
+//! The image and the Compose network, for real: built, run, hurt, edited.
+//!
+//! Needs a Docker engine and Compose. Where there is none, but root rights and the script of base images
+//! beside the repository, that script installs them; else the tests are skipped and say so. Set
+//! `ILP_TEST_DOCKER=0` to leave them out.
+//!
+//! The containers' names and ports are those of docker-compose.yml, so there is one network at a time on a
+//! machine: the tests wait for each other, also across processes.
+
+mod image;
+mod network;
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::support::{both, run, run_well, skip, text};
+
+const IMAGE: &str = "ilp-connector";
+
+/// A Docker engine that answers, with the image built from this repository.
+struct Engine {
+    /// `docker-compose`, or `docker compose`.
+    compose: Vec<&'static str>,
+    /// Held while this process lives: the image's tag and the containers' names are one per machine.
+    _machine: File,
+}
+
+static ENGINE: LazyLock<Result<Mutex<Engine>, String>> =
+    LazyLock::new(|| Engine::start().map(Mutex::new));
+
+/// The engine, for as long as the caller holds it; or nothing, after the reason was printed.
+fn engine() -> Option<MutexGuard<'static, Engine>> {
+    match &*ENGINE {
+        Ok(engine) => Some(engine.lock().unwrap_or_else(PoisonError::into_inner)),
+        Err(why) => {
+            skip("the Docker suite", why);
+            None
+        }
+    }
+}
+
+impl Engine {
+    /// `Err` is why the suite has to be skipped. What fails after that is a failure.
+    fn start() -> Result<Self, String> {
+        if std::env::var("ILP_TEST_DOCKER").is_ok_and(|value| value == "0") {
+            return Err("ILP_TEST_DOCKER=0".to_owned());
+        }
+        let machine = File::create(std::env::temp_dir().join("ilp-connector-docker-test.lock"))
+            .map_err(|error| format!("cannot create the lock file: {error}"))?;
+        machine.lock().map_err(|error| format!("cannot take the lock: {error}"))?;
+
+        let installer = repository().join("../shared/docker/base-images.sh");
+        if is_root() && installer.exists() {
+            run_well(&mut Command::new(installer));
+        }
+        if !succeeds("docker", &["info"]) {
+            return Err("no Docker engine answers `docker info`".to_owned());
+        }
+        let compose = if succeeds("docker-compose", &["version"]) {
+            vec!["docker-compose"]
+        } else if succeeds("docker", &["compose", "version"]) {
+            vec!["docker", "compose"]
+        } else {
+            return Err("there is no Docker Compose".to_owned());
+        };
+        run_well(docker(&["build", "-t", IMAGE]).arg(repository()));
+        Ok(Self { compose, _machine: machine })
+    }
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| text(&output.stdout).trim() == "0")
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+fn docker(arguments: &[&str]) -> Command {
+    let mut command = Command::new("docker");
+    command.args(arguments);
+    command
+}
+
+/// A field of a container or an image, by a template of `docker inspect`.
+fn inspect(name: &str, template: &str) -> String {
+    run_well(&mut docker(&["inspect", "--format", template, name])).trim().to_owned()
+}
+
+/// All that a container has printed. Every line of it must be JSON, whatever happened.
+fn json_log(container: &str) -> Vec<serde_json::Value> {
+    let printed = both(&run(&mut docker(&["logs", container])));
+    printed
+        .lines()
+        .map(|line| match serde_json::from_str(line) {
+            Ok(value) => value,
+            Err(error) => panic!("{container} printed a line that is not JSON ({error}): {line}"),
+        })
+        .collect()
+}
+
+/// Status code and body of `GET /health` at a port of this machine; `Err` while nobody answers.
+fn health(port: u16) -> Result<(u16, serde_json::Value), String> {
+    const WAIT: Duration = Duration::from_secs(3);
+    let ask = || -> std::io::Result<String> {
+        let mut socket = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), WAIT)?;
+        socket.set_read_timeout(Some(WAIT))?;
+        socket
+            .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().map_err(|error| format!("port {port}: {error}"))?;
+    let parts = || {
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let code = head.split(' ').nth(1)?.parse().ok()?;
+        Some((code, serde_json::from_str(body).ok()?))
+    };
+    parts().ok_or_else(|| format!("port {port} answered {answer:?}"))
+}
+
+/// `Ok` if `/health` at this port has this status code.
+fn health_is(port: u16, code: u16) -> Result<(), String> {
+    match health(port)? {
+        (seen, _) if seen == code => Ok(()),
+        (seen, body) => Err(format!("port {port} answers {seen}: {body}")),
+    }
+}
+
+/// A container that is removed at the end of its test.
+struct Container(String);
+
+impl Container {
+    /// `docker run -d`, with what the program needs no more than: no capability, nothing to write to.
+    fn start(name: &str, options: &[&str], arguments: &[&str]) -> Self {
+        let container = Self(format!("ilp-connector-test-{name}"));
+        container.remove();
+        run_well(
+            docker(&[
+                "run",
+                "--detach",
+                "--read-only",
+                "--cap-drop",
+                "ALL",
+                "--name",
+                &container.0,
+            ])
+            .args(options)
+            .arg(IMAGE)
+            .args(arguments),
+        );
+        container
+    }
+
+    fn health(&self) -> Result<(), String> {
+        match inspect(&self.0, "{{.State.Health.Status}}").as_str() {
+            "healthy" => Ok(()),
+            other => Err(format!("{} is {other}", self.0)),
+        }
+    }
+
+    /// The port of this machine at which a port of the container is published.
+    fn published(&self, port: u16) -> u16 {
+        let address = run_well(&mut docker(&["port", &self.0, &port.to_string()]));
+        let first = address.lines().next().unwrap_or_default();
+        match first.rsplit(':').next().map(str::parse) {
+            Some(Ok(port)) => port,
+            _ => panic!("docker port said {address:?}"),
+        }
+    }
+
+    fn remove(&self) {
+        let _ = docker(&["rm", "--force", "--volumes", &self.0]).output();
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// A copy of the Compose file and what it mounts, so that a test can edit them.
+fn copy_of_network() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let copy = |path: &str| {
+        let target: PathBuf = folder.path().join(path);
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent).expect("a folder");
+        }
+        std::fs::copy(repository().join(path), target).expect("a copy");
+    };
+    copy("docker-compose.yml");
+    copy("docker/config/config.yaml");
+    folder
+}

@@ -1,0 +1,58 @@
+//! The program against the public JavaScript packages (`ilp-plugin-btp`, `btp-packet`, `ilp-packet`).
+//!
+//! The scenarios are in `tests/interop` and speak for themselves; this starts them with Node.js. The packages
+//! are installed there once, at the versions of the lock file.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use crate::support::{PROGRAM, both, run, run_well, skip};
+
+const NODE_VERSION_MIN: u32 = 20;
+
+#[test]
+fn public_javascript_packages_work_against_the_node() {
+    if let Err(why) = node_is_there() {
+        return skip("the interop suite", &why);
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+    install_packages(&folder);
+    let output = run(Command::new("node")
+        .args(["--test", "--test-reporter=spec", "--test-timeout=120000"])
+        .env("ILP_CONNECTOR_BIN", PROGRAM)
+        .current_dir(&folder));
+    assert!(output.status.success(), "{}", both(&output));
+}
+
+fn node_is_there() -> Result<(), String> {
+    let output = Command::new("node").arg("--version").output().map_err(|error| {
+        format!("Node.js {NODE_VERSION_MIN} or later is needed, and `node` does not run: {error}")
+    })?;
+    let version = both(&output);
+    let major = version.trim().trim_start_matches('v').split('.').next().unwrap_or_default();
+    match major.parse::<u32>() {
+        Ok(major) if major >= NODE_VERSION_MIN => Ok(()),
+        _ => Err(format!(
+            "Node.js {NODE_VERSION_MIN} or later is needed, this is {}",
+            version.trim()
+        )),
+    }
+}
+
+/// `npm ci`, unless what it would install is there already.
+fn install_packages(folder: &Path) {
+    let written = |path: PathBuf| {
+        path.metadata().and_then(|file| file.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+    };
+    // npm writes this file at the end of an installation.
+    if written(folder.join("node_modules/.package-lock.json"))
+        < written(folder.join("package-lock.json"))
+    {
+        run_well(
+            Command::new("npm")
+                .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                .current_dir(folder),
+        );
+    }
+}
