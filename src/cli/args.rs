@@ -3,16 +3,20 @@
 //! Values that a configuration has too (ports, names, levels) are only collected here; `config` judges them, so that a
 //! flag, a variable and a file say the same thing about the same mistake.
 
+mod files;
+mod tools;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueHint};
 
-use super::values::{data_from_hex, duration, hash, ping_address};
-use crate::btp::BtpUrl;
-use crate::wire::ilp::MAX_DATA_EMITTED;
-use crate::wire::{Address, Amount};
+pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaOf};
+pub(super) use tools::{
+    BenchArguments, DATA_BYTES_MAX, LoginArguments, PingArguments, SendArguments,
+};
+
+use super::values::duration;
 
 /// An Interledger v4 connector that speaks BTP: a network of nodes from one command.
 #[derive(Debug, Parser)]
@@ -178,186 +182,6 @@ pub(super) struct HealthcheckArguments {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: Option<u16>,
 }
-
-/// Through which node packets go.
-#[derive(Debug, Args)]
-pub(super) struct LoginArguments {
-    /// The node to log in at, and as whom: btp+ws://user:token@host:port
-    #[arg(long, value_name = "URL", conflicts_with_all = ["config", "node"])]
-    pub(super) via: Option<BtpUrl>,
-    #[command(flatten)]
-    pub(super) source: SourceArguments,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
-
-The usual ping carries a condition whose fulfillment everybody knows, so it shows that an address is reachable, not who \
-answered. With --echo the node sends a packet back to this program, which alone knows the fulfillment.
-
-Examples:
-  ilp-connector ping test.c --config examples/linear-3.yaml --node a
-  ilp-connector ping test.c --via btp+ws://cli:token@127.0.0.1:3000 -c 3
-  ilp-connector ping test.c --echo --amount 10 -i 0.2
-
-Ends with 0 if any ping was fulfilled, else with 1.")]
-pub(super) struct PingArguments {
-    /// The address of a node, such as test.c
-    #[arg(value_parser = ping_address)]
-    pub(super) address: Address,
-    #[command(flatten)]
-    pub(super) login: LoginArguments,
-    /// Stop after so many [default: at Ctrl-C]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) count: Option<u64>,
-    /// Seconds between two pings
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = duration)]
-    pub(super) interval: Duration,
-    /// Amount of each packet
-    #[arg(long, value_name = "UNITS", default_value = "0", value_parser = amount)]
-    pub(super) amount: Amount,
-    /// Have the node send a packet back, and fulfill that
-    #[arg(long)]
-    pub(super) echo: bool,
-    /// Time for each answer; every hop on the way keeps a second of it
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = duration)]
-    pub(super) timeout: Duration,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
-
-The condition, where none is given, is that of ping, which a node fulfills at its own address.
-
-Examples:
-  ilp-connector send test.c --config examples/linear-3.yaml --node a
-  ilp-connector send test.c --via btp+ws://cli:token@127.0.0.1:3000 --count 100000 --window 256
-  ilp-connector send test.bob.shop --amount 100 --data hello --count 5 --rate 1 --json
-
-Ends with 0 if every packet was fulfilled, else with 1.")]
-pub(super) struct SendArguments {
-    /// Where the packets go
-    pub(super) destination: Address,
-    #[command(flatten)]
-    pub(super) login: LoginArguments,
-    /// Amount of each packet
-    #[arg(long, value_name = "UNITS", default_value = "1", value_parser = amount)]
-    pub(super) amount: Amount,
-    /// How many packets
-    #[arg(short, long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) count: u64,
-    /// Data of each packet, as text
-    #[arg(long, value_name = "TEXT", group = "content")]
-    pub(super) data: Option<String>,
-    /// Data of each packet, in hexadecimal digits
-    #[arg(long, value_name = "HEX", group = "content", value_parser = data_from_hex)]
-    pub(super) data_hex: Option<Bytes>,
-    /// Data of each packet, from a file
-    #[arg(long, value_name = "FILE", group = "content", value_hint = ValueHint::FilePath)]
-    pub(super) data_file: Option<PathBuf>,
-    /// Packets that may be in flight at once
-    #[arg(short, long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub(super) window: u32,
-    /// Time for each answer; every hop on the way keeps a second of it
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
-    pub(super) expiry: Duration,
-    /// The execution condition, 64 hexadecimal digits
-    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = hash)]
-    pub(super) condition: Option<[u8; 32]>,
-    /// Use the condition that this fulfills, 64 hexadecimal digits
-    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = hash)]
-    pub(super) fulfillment: Option<[u8; 32]>,
-    /// Packets per second at most [default: as fast as the window allows]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) rate: Option<u32>,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Starts a node in a process of its own, and sends packets through it from one account to another over loopback, with all \
-checks, balances and limits on. A first figure for this machine; docs/PERFORMANCE.md has a method that compares.
-
-Examples:
-  ilp-connector bench
-  ilp-connector bench --window 4096 --seconds 10 --routes 10000")]
-pub(super) struct BenchArguments {
-    /// Packets in flight at once
-    #[arg(short, long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=16_384))]
-    pub(super) window: u32,
-    /// How long to measure
-    #[arg(short, long, value_name = "SECONDS", default_value = "5", value_parser = duration)]
-    pub(super) seconds: Duration,
-    /// Routes that the node holds besides those in use
-    #[arg(short, long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    pub(super) routes: u32,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-One service per node, all from one image and with the topology file mounted. Ports are published on 127.0.0.1: 3000, \
-3001, ... for BTP and 8080, 8081, ... for health. Variables that the file names are passed on.
-
-Examples:
-  ilp-connector compose examples/ring.yaml > docker-compose.yml
-  docker-compose up -d")]
-pub(super) struct ComposeArguments {
-    /// The topology file
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(super) file: PathBuf,
-    /// The image of every node
-    #[arg(long, value_name = "NAME", default_value = "ilp-connector")]
-    pub(super) image: String,
-    /// Build the image from this directory [default: the current one, if it has a Dockerfile]
-    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
-    pub(super) build: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  ilp-connector schema > ilp-connector.schema.json
-then, as the first line of a file, for editors with the YAML language server:
-  # yaml-language-server: $schema=ilp-connector.schema.json")]
-pub(super) struct SchemaArguments {
-    /// Which file [default: either]
-    pub(super) of: Option<SchemaOf>,
-}
-
-/// The two forms of a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum SchemaOf {
-    /// A file of one node.
-    Node,
-    /// A file of a network.
-    Topology,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  source <(ilp-connector completions bash)
-  ilp-connector completions zsh > ~/.zfunc/_ilp-connector
-  ilp-connector completions fish > ~/.config/fish/completions/ilp-connector.fish")]
-pub(super) struct CompletionsArguments {
-    /// Your shell
-    pub(super) shell: clap_complete::Shell,
-}
-
-fn amount(text: &str) -> Result<Amount, String> {
-    let units = text.replace('_', "").parse::<u64>();
-    units.map(Amount).map_err(|_| format!("an amount is a whole number from 0 to {}", u64::MAX))
-}
-
-/// For the error message where a file is too long.
-pub(super) const DATA_BYTES_MAX: usize = MAX_DATA_EMITTED;
 
 #[cfg(test)]
 mod tests {

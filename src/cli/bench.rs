@@ -35,8 +35,15 @@ struct Measured {
 }
 
 /// Measures, and prints.
-pub(super) fn run(arguments: &BenchArguments, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(
+    arguments: &BenchArguments,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
     let node = NodeProcess::start(arguments.routes)?;
+    if !arguments.json {
+        writeln!(err, "measuring for {} ...", lasting(arguments.seconds))?;
+    }
     let measured = super::runtime(1)?.block_on(measure(arguments, &node))?;
     match arguments.json {
         true => writeln!(out, "{}", json(arguments, &measured))?,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::args::HealthcheckArguments;
 use super::failure::Failure;
-use super::login::reachable;
+use super::local_node::{self, reachable};
 use super::text::foreign;
 use crate::config::{self, Environment, Source};
 
@@ -54,22 +54,15 @@ fn place(
     if let Some(port) = arguments.port {
         return Ok(("127.0.0.1".to_owned(), port));
     }
-    let of_file = Source {
-        file: arguments.source.config.clone(),
-        environment: environment.clone(),
-        node: arguments.source.node.clone(),
-        overrides: Vec::new(),
-    };
-    let health = match config::load(&of_file) {
+    let health = match local_node::load(&arguments.source, environment) {
         Ok(loaded) => loaded.config.health,
         Err(problems) => {
             for problem in problems.problems.iter().take(3) {
                 writeln!(err, "warning: {problem}")?;
             }
-            let mut without_file = of_file;
-            without_file.file = None;
-            without_file.environment.remove("CONFIG_FILE");
-            config::load(&without_file)?.config.health
+            let mut environment = environment.clone();
+            environment.remove("CONFIG_FILE");
+            config::load(&Source { environment, ..Source::default() })?.config.health
         }
     };
     if health.port == 0 {

@@ -2,14 +2,14 @@
 //! peer's account, whose session would be replaced.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use super::args::{LoginArguments, SourceArguments};
 use super::failure::Failure;
+use super::local_node::{self, reachable};
 use crate::account::AccountId;
 use crate::account::Relation;
 use crate::btp::{BtpUrl, Dial, Token};
-use crate::config::{self, Environment, Form, Loaded, Mode, NodeConfig, Source, Topology};
+use crate::config::{Environment, Form, Loaded, NodeConfig};
 
 /// The account of the configuration that the tools log in as.
 pub(super) const TOOL_ACCOUNT: &str = "cli";
@@ -69,13 +69,7 @@ impl Login {
         arguments: &SourceArguments,
         environment: &Environment,
     ) -> Result<Self, Failure> {
-        let source = Source {
-            file: arguments.config.clone(),
-            environment: environment.clone(),
-            node: arguments.node.clone(),
-            overrides: Vec::new(),
-        };
-        let loaded = config::load(&source)?;
+        let loaded = local_node::load(arguments, environment)?;
         if loaded.form == Form::NoFile && loaded.config.peer(TOOL_ACCOUNT).is_none() {
             return Err(Failure::Usage(
                 "which node? Give --via btp+ws://user:token@host:port, or --config FILE (and --node ID for a topology \
@@ -83,12 +77,12 @@ impl Login {
                     .to_owned(),
             ));
         }
-        let port = port(&source, &loaded)?;
-        Self::of_node(&loaded, port)
+        Self::of_node(&loaded)
     }
 
-    fn of_node(loaded: &Loaded, port: u16) -> Result<Self, Failure> {
+    fn of_node(loaded: &Loaded) -> Result<Self, Failure> {
         let node = &loaded.config;
+        let port = node.server.port;
         let place = place(loaded);
         let account = node.peer(TOOL_ACCOUNT).ok_or_else(|| {
             let list = match loaded.form {
@@ -131,32 +125,11 @@ impl Login {
     }
 }
 
-/// The port of the node on this machine. With `--node` and a topology file it is the one that `up` (and the Compose file
-/// of `compose`, on the host) gives; a node that the environment names is one that runs as this environment says.
-fn port(source: &Source, loaded: &Loaded) -> Result<u16, Failure> {
-    let by_variable =
-        source.environment.get("BTP_SERVER_PORT").is_some_and(|port| !port.is_empty());
-    let (Form::Topology, Some(id), false) = (loaded.form, &source.node, by_variable) else {
-        return Ok(loaded.config.server.port);
-    };
-    let topology = Topology::load(source)?;
-    Ok(topology.node(id, Mode::Loopback)?.config.server.port)
-}
-
 fn place(loaded: &Loaded) -> String {
     let NodeConfig { node_id, .. } = &loaded.config;
     match &loaded.file {
         Some(file) => format!("node {node_id} in {}", file.display()),
         None => format!("node {node_id}"),
-    }
-}
-
-/// Where somebody on this machine reaches what listens on `host`.
-pub(super) fn reachable(host: &str) -> String {
-    match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1".to_owned(),
-        Ok(IpAddr::V6(address)) if address.is_unspecified() => "::1".to_owned(),
-        _ => host.to_owned(),
     }
 }
 

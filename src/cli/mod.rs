@@ -13,6 +13,7 @@ mod compose;
 mod failure;
 mod healthcheck;
 mod inbox;
+mod local_node;
 mod login;
 mod ping;
 mod round_trips;
@@ -61,7 +62,7 @@ fn dispatch(
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment, out, err),
         Command::Ping(arguments) => wait(ping::run(&arguments, environment, out)),
         Command::Send(arguments) => wait(send::run(&arguments, environment, out)),
-        Command::Bench(arguments) => bench::run(&arguments, out),
+        Command::Bench(arguments) => bench::run(&arguments, out, err),
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),
         Command::Schema(arguments) => schema::run(&arguments, out),
         Command::Completions(arguments) => completions(&arguments, out),
@@ -70,7 +71,11 @@ fn dispatch(
 
 /// Runs a tool.
 fn wait(tool: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    runtime(1)?.block_on(tool)
+    let runtime = runtime(1)?;
+    let done = runtime.block_on(tool);
+    // A name that somebody is still resolving holds nobody up.
+    runtime.shutdown_background();
+    done
 }
 
 /// A runtime: on this thread alone, which is the most economic, or with so many threads.

@@ -7,7 +7,7 @@ mod view;
 
 use std::future::pending;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -17,7 +17,6 @@ use self::collect::{Collector, Frame};
 use self::screen::Screen;
 use super::args::UpArguments;
 use super::failure::Failure;
-use super::login::TOOL_ACCOUNT;
 use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
 use super::text::lasting;
 use crate::config::{Environment, Source};
@@ -47,7 +46,10 @@ pub(super) fn run(
         let handles = supervisor.handles();
         match (live, &log_file) {
             (true, Some(log)) => {
-                let frame = frame(&arguments.file, log, &handles.borrow());
+                let frame = Frame {
+                    file: arguments.file.display().to_string(),
+                    log: log.display().to_string(),
+                };
                 let canvas = || screen::canvas(variable("NO_COLOR"));
                 let began = Instant::now();
                 let shown = async {
@@ -97,23 +99,6 @@ async fn over(lasting: Option<Duration>) {
         Some(lasting) => sleep(lasting).await,
         None => pending().await,
     }
-}
-
-/// What to try next: the longest way through the network, as far as that is easy to tell.
-fn frame(file: &Path, log: &Path, nodes: &[NodeHandle]) -> Frame {
-    let shown = file.display();
-    let mut hints = Vec::new();
-    if let (Some(first), Some(last)) = (nodes.first(), nodes.last())
-        && first.context.connector.account(TOOL_ACCOUNT).is_some()
-        && let Some(address) = last.context.connector.address()
-    {
-        hints.push(format!(
-            "try: ilp-connector ping {address} --config {shown} --node {}",
-            first.id
-        ));
-    }
-    hints.push(format!("     edit {shown} and save: the network follows"));
-    Frame { file: shown.to_string(), log: log.display().to_string(), hints }
 }
 
 /// Draws until the terminal is gone.

@@ -1,11 +1,14 @@
 //! The tests that need more than one room: the whole program, other programs, containers.
 #![allow(
+    clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "helpers of tests fail their test; clippy exempts only the test functions"
 )]
 
 mod cli;
 mod docker;
+mod examples;
 mod house;
 mod interop;
 mod running;

@@ -9,6 +9,7 @@ use super::view::{EVENTS_MAX, EventView, LinkView, NodeView, State, View};
 use crate::account::AccountId;
 use crate::api::HealthStatus;
 use crate::btp::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
+use crate::cli::login::TOOL_ACCOUNT;
 use crate::cli::text::per_second;
 use crate::connector::{AccountReport, Report};
 use crate::node::NodeHandle;
@@ -20,8 +21,6 @@ pub(super) struct Frame {
     pub(super) file: String,
     /// Where the log goes.
     pub(super) log: String,
-    /// What to try next.
-    pub(super) hints: Vec<String>,
 }
 
 /// Remembers the last look, for rates, and what has happened since the start.
@@ -87,8 +86,23 @@ impl Collector {
             links: self.links(&seen, since),
             events: self.events.iter().cloned().collect(),
             log: self.frame.log.clone(),
-            hints: self.frame.hints.clone(),
+            hints: self.hints(&seen),
         }
+    }
+
+    /// What to try next: from the first node to the last, if somebody may log in there.
+    fn hints(&self, seen: &[Seen]) -> Vec<String> {
+        let file = &self.frame.file;
+        let mut hints = Vec::new();
+        if let (Some(first), Some(last)) = (seen.first(), seen.last())
+            && first.accounts().any(|account| account.settings.id.as_str() == TOOL_ACCOUNT)
+            && let Some(address) = &last.report.address
+        {
+            let node = &first.handle.id;
+            hints.push(format!("try: ilp-connector ping {address} --config {file} --node {node}"));
+        }
+        hints.push(format!("     edit {file} and save: the network follows"));
+        hints
     }
 
     /// Takes what has happened since the last look.

@@ -1,0 +1,142 @@
+//! Arguments of the tools that send packets: `ping`, `send`, `bench`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::{Args, ValueHint};
+
+use super::SourceArguments;
+use crate::btp::BtpUrl;
+use crate::cli::values::{data_from_hex, duration, hash, ping_address};
+use crate::wire::ilp::MAX_DATA_EMITTED;
+use crate::wire::{Address, Amount};
+
+/// Through which node packets go.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct LoginArguments {
+    /// The node to log in at, and as whom: btp+ws://user:token@host:port
+    #[arg(long, value_name = "URL", conflicts_with_all = ["config", "node"])]
+    pub(in crate::cli) via: Option<BtpUrl>,
+    #[command(flatten)]
+    pub(in crate::cli) source: SourceArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
+
+The usual ping carries a condition whose fulfillment everybody knows, so it shows that an address is reachable, not who \
+answered. With --echo the node sends a packet back to this program, which alone knows the fulfillment.
+
+Examples:
+  ilp-connector ping test.c --config examples/linear-3.yaml --node a
+  ilp-connector ping test.c --via btp+ws://cli:token@127.0.0.1:3000 -c 3
+  ilp-connector ping test.c --echo --amount 10 -i 0.2
+
+Ends with 0 if any ping was fulfilled, else with 1.")]
+pub(in crate::cli) struct PingArguments {
+    /// The address of a node, such as test.c
+    #[arg(value_parser = ping_address)]
+    pub(in crate::cli) address: Address,
+    #[command(flatten)]
+    pub(in crate::cli) login: LoginArguments,
+    /// Stop after so many [default: at Ctrl-C]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(in crate::cli) count: Option<u64>,
+    /// Seconds between two pings
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = duration)]
+    pub(in crate::cli) interval: Duration,
+    /// Amount of each packet
+    #[arg(long, value_name = "UNITS", default_value = "0", value_parser = amount)]
+    pub(in crate::cli) amount: Amount,
+    /// Have the node send a packet back, and fulfill that
+    #[arg(long)]
+    pub(in crate::cli) echo: bool,
+    /// Time for each answer; every hop on the way keeps a second of it
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = duration)]
+    pub(in crate::cli) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
+
+The condition, where none is given, is that of ping, which a node fulfills at its own address.
+
+Examples:
+  ilp-connector send test.c --config examples/linear-3.yaml --node a
+  ilp-connector send test.c --via btp+ws://cli:token@127.0.0.1:3000 --count 100000 --window 256
+  ilp-connector send test.bob.shop --amount 100 --data hello --count 5 --rate 1 --json
+
+Ends with 0 if every packet was fulfilled, else with 1.")]
+pub(in crate::cli) struct SendArguments {
+    /// Where the packets go
+    pub(in crate::cli) destination: Address,
+    #[command(flatten)]
+    pub(in crate::cli) login: LoginArguments,
+    /// Amount of each packet
+    #[arg(long, value_name = "UNITS", default_value = "1", value_parser = amount)]
+    pub(in crate::cli) amount: Amount,
+    /// How many packets
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(in crate::cli) count: u64,
+    /// Data of each packet, as text
+    #[arg(long, value_name = "TEXT", group = "content")]
+    pub(in crate::cli) data: Option<String>,
+    /// Data of each packet, in hexadecimal digits
+    #[arg(long, value_name = "HEX", group = "content", value_parser = data_from_hex)]
+    pub(in crate::cli) data_hex: Option<Bytes>,
+    /// Data of each packet, from a file
+    #[arg(long, value_name = "FILE", group = "content", value_hint = ValueHint::FilePath)]
+    pub(in crate::cli) data_file: Option<PathBuf>,
+    /// Packets that may be in flight at once
+    #[arg(short, long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(in crate::cli) window: u32,
+    /// Time for each answer; every hop on the way keeps a second of it
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
+    pub(in crate::cli) expiry: Duration,
+    /// The execution condition, 64 hexadecimal digits
+    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = hash)]
+    pub(in crate::cli) condition: Option<[u8; 32]>,
+    /// Use the condition that this fulfills, 64 hexadecimal digits
+    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = hash)]
+    pub(in crate::cli) fulfillment: Option<[u8; 32]>,
+    /// Packets per second at most [default: as fast as the window allows]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(in crate::cli) rate: Option<u32>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts a node in a process of its own, and sends packets through it from one account to another over loopback, with all \
+checks, balances and limits on. A first figure for this machine; docs/PERFORMANCE.md has a method that compares.
+
+Examples:
+  ilp-connector bench
+  ilp-connector bench --window 4096 --seconds 10 --routes 10000")]
+pub(in crate::cli) struct BenchArguments {
+    /// Packets in flight at once
+    #[arg(short, long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(in crate::cli) window: u32,
+    /// How long to measure
+    #[arg(short, long, value_name = "SECONDS", default_value = "5", value_parser = duration)]
+    pub(in crate::cli) seconds: Duration,
+    /// Routes that the node holds besides those in use
+    #[arg(short, long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(in crate::cli) routes: u32,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+fn amount(text: &str) -> Result<Amount, String> {
+    let units = text.replace('_', "").parse::<u64>();
+    units.map(Amount).map_err(|_| format!("an amount is a whole number from 0 to {}", u64::MAX))
+}
+
+/// For the error message where a file is too long.
+pub(in crate::cli) const DATA_BYTES_MAX: usize = MAX_DATA_EMITTED;

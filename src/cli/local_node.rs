@@ -1,0 +1,87 @@
+//! The node of this configuration on this machine: where `ping` and `send` log in, where `healthcheck` asks.
+
+use std::net::IpAddr;
+
+use super::args::SourceArguments;
+use crate::config::{self, Environment, Form, Loaded, Mode, Problems, Source, Topology};
+
+/// Loads the node that is meant.
+///
+/// A node that `--node` picks from a topology file has the ports that `up` gives it, and that the Compose file of
+/// `compose` publishes here; one that the environment names is one that runs as this environment says.
+pub(super) fn load(
+    arguments: &SourceArguments,
+    environment: &Environment,
+) -> Result<Loaded, Problems> {
+    let source = Source {
+        file: arguments.config.clone(),
+        environment: environment.clone(),
+        node: arguments.node.clone(),
+        overrides: Vec::new(),
+    };
+    let mut loaded = config::load(&source)?;
+    if let (Form::Topology, Some(id)) = (loaded.form, &source.node) {
+        let on_loopback = Topology::load(&source)?.node(id, Mode::Loopback)?.config;
+        let is_set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
+        if !is_set("BTP_SERVER_PORT") {
+            loaded.config.server.port = on_loopback.server.port;
+        }
+        if !is_set("HEALTH_CHECK_PORT") {
+            loaded.config.health.port = on_loopback.health.port;
+        }
+    }
+    Ok(loaded)
+}
+
+/// Where somebody on this machine reaches what listens on `host`.
+pub(super) fn reachable(host: &str) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V6(address)) if address.is_unspecified() => "::1".to_owned(),
+        _ => host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ports of a node of docker/config/config.yaml, which names none.
+    fn check(node: Option<&str>, variables: &[(&str, &str)], expected: (u16, u16)) {
+        let environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let arguments = SourceArguments {
+            config: Some("docker/config/config.yaml".into()),
+            node: node.map(str::to_owned),
+        };
+        let config = load(&arguments, &environment.collect()).unwrap().config;
+        assert_eq!((config.server.port, config.health.port), expected, "{node:?} {variables:?}");
+    }
+
+    #[test]
+    fn ports_of_a_node_on_this_machine() {
+        // As `up` and Compose give them.
+        check(Some("a"), &[], (3000, 8080));
+        check(Some("c"), &[], (3002, 8082));
+        // As in the container.
+        check(None, &[("NODE_ID", "c")], (3000, 8080));
+        check(
+            None,
+            &[("NODE_ID", "c"), ("BTP_SERVER_PORT", "1"), ("HEALTH_CHECK_PORT", "2")],
+            (1, 2),
+        );
+        check(Some("c"), &[("BTP_SERVER_PORT", "1"), ("HEALTH_CHECK_PORT", "")], (1, 8082));
+    }
+
+    #[test]
+    fn wildcards_are_reached_on_loopback() {
+        for (host, expected) in [
+            ("0.0.0.0", "127.0.0.1"),
+            ("::", "::1"),
+            ("10.0.0.5", "10.0.0.5"),
+            ("localhost", "localhost"),
+        ] {
+            assert_eq!(reachable(host), expected);
+        }
+    }
+}
