@@ -11,7 +11,7 @@ const PURE: [&str; 7] = ["wire", "time", "account", "link", "routing", "local", 
 
 /// The only crates that pure rooms use: data structures, locks, hashes, texts. `rand` is there for generators that are
 /// made from a seed.
-const CRATES_OF_PURE_ROOMS: [&str; 12] = [
+const CRATES_OF_PURE_ROOMS: [&str; 13] = [
     "ahash",
     "arc_swap",
     "crossbeam_queue",
@@ -23,6 +23,7 @@ const CRATES_OF_PURE_ROOMS: [&str; 12] = [
     "ring",
     "schemars",
     "serde",
+    "smol_str",
     "thiserror",
 ];
 
