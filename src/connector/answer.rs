@@ -9,7 +9,7 @@ use super::packet_log::{PacketEvent, PacketRecord};
 use super::prepare::Asker;
 use super::refusal::Refusal;
 use super::snapshot::Entry;
-use crate::link::{Answered, Origin, OwnAnswer, Pending};
+use crate::link::{Answered, Origin, OwnAnswer, Pending, Slot};
 use crate::wire::Condition;
 use crate::wire::btp::{FrameKind, RequestId};
 use crate::wire::ilp::{Packet, Prepare, Reject};
@@ -44,8 +44,8 @@ impl Turn<'_> {
         let checked = self.check(&mut state, &pending, packet);
         drop(state);
         match checked {
-            Ok(packet) => self.answer_origin(pending, &packet),
-            Err(why) => self.reject_origin(pending, &why(from.id().clone())),
+            Ok(packet) => self.answer_origin(pending, from, &packet),
+            Err(why) => self.reject_origin(pending, from, &why(from.id().clone())),
         }
     }
 
@@ -87,9 +87,8 @@ impl Turn<'_> {
     }
 
     /// Passes a valid answer on to whoever asked.
-    pub(super) fn answer_origin(&self, pending: Pending, packet: &Packet<'_>) {
-        let latency = self.now.mono.since(pending.sent_at);
-        self.log_answer(&pending, packet, None, latency);
+    pub(super) fn answer_origin(&self, pending: Pending, by: &Account, packet: &Packet<'_>) {
+        self.log_answer(&pending, by, packet, None);
         match pending.origin {
             Origin::Peer { account, session, request_id, weight } => {
                 let held = pending.incoming_amount;
@@ -101,11 +100,10 @@ impl Turn<'_> {
     }
 
     /// Rejects, in this node's name, a Prepare that was in flight.
-    pub(super) fn reject_origin(&self, pending: Pending, refusal: &Refusal) {
+    pub(super) fn reject_origin(&self, pending: Pending, by: &Account, refusal: &Refusal) {
         let message = refusal.to_string();
-        let latency = self.now.mono.since(pending.sent_at);
         self.with_reject(refusal, &message, |packet| {
-            self.log_answer(&pending, packet, Some(&message), latency);
+            self.log_answer(&pending, by, packet, Some(&message));
         });
         match pending.origin {
             Origin::Peer { account, session, request_id, weight } => {
@@ -202,13 +200,13 @@ impl Turn<'_> {
         }
     }
 
-    fn id_of(&self, asker: &Asker) -> Option<crate::account::AccountId> {
-        self.snapshot.entry(asker.account).map(|entry| entry.account.id().clone())
+    fn id_of(&self, account: Slot) -> Option<crate::account::AccountId> {
+        self.snapshot.entry(account).map(|entry| entry.account.id().clone())
     }
 
     pub(super) fn log_forwarded(
         &self,
-        asker: &Asker,
+        asked: Option<(Slot, RequestId)>,
         to: &Entry,
         prepare: &Prepare<'_>,
         outgoing: Outgoing,
@@ -217,8 +215,8 @@ impl Turn<'_> {
         self.log(|| PacketRecord {
             at: self.now.wall,
             condition: prepare.condition,
-            from: self.id_of(asker),
-            request_id: Some(asker.request_id),
+            from: asked.and_then(|(account, _)| self.id_of(account)),
+            request_id: asked.map(|(_, request_id)| request_id),
             to: Some(to.account.id().clone()),
             event: PacketEvent::Forwarded {
                 destination: prepare.destination.as_str().into(),
@@ -234,7 +232,7 @@ impl Turn<'_> {
         self.log(|| PacketRecord {
             at: self.now.wall,
             condition: prepare.condition,
-            from: self.id_of(asker),
+            from: self.id_of(asker.account),
             request_id: Some(asker.request_id),
             to: None,
             event: PacketEvent::Fulfilled { latency: Duration::ZERO },
@@ -251,7 +249,7 @@ impl Turn<'_> {
         self.log(|| PacketRecord {
             at: self.now.wall,
             condition: prepare.map_or(Condition([0; 32]), |prepare| prepare.condition),
-            from: self.id_of(asker),
+            from: self.id_of(asker.account),
             request_id: Some(asker.request_id),
             to: None,
             event: PacketEvent::Rejected {
@@ -266,18 +264,12 @@ impl Turn<'_> {
     fn log_answer(
         &self,
         pending: &Pending,
+        by: &Account,
         packet: &Packet<'_>,
         reason: Option<&str>,
-        latency: Duration,
     ) {
         self.log(|| {
-            let (from, request_id) = match &pending.origin {
-                Origin::Peer { account, request_id, .. } => (
-                    self.snapshot.entry(*account).map(|entry| entry.account.id().clone()),
-                    Some(*request_id),
-                ),
-                Origin::Own(_) => (None, None),
-            };
+            let latency = self.now.mono.since(pending.sent_at);
             let event = match packet {
                 Packet::Reject(reject) => PacketEvent::Rejected {
                     code: reject.code,
@@ -287,8 +279,15 @@ impl Turn<'_> {
                 },
                 _ => PacketEvent::Fulfilled { latency },
             };
-            let condition = pending.condition;
-            PacketRecord { at: self.now.wall, condition, from, request_id, to: None, event }
+            let asked = pending.origin.asked();
+            PacketRecord {
+                at: self.now.wall,
+                condition: pending.condition,
+                from: asked.and_then(|(account, _)| self.id_of(account)),
+                request_id: asked.map(|(_, request_id)| request_id),
+                to: Some(by.id().clone()),
+                event,
+            }
         });
     }
 }

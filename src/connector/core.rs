@@ -129,7 +129,8 @@ impl Connector {
                 due
             };
             for pending in due {
-                turn.reject_origin(pending, &Refusal::TimedOut(entry.account.id().clone()));
+                let refusal = Refusal::TimedOut(entry.account.id().clone());
+                turn.reject_origin(pending, &entry.account, &refusal);
             }
         }
     }
@@ -174,7 +175,7 @@ impl Connector {
                 amount: pending.iter().map(|one| u128::from(one.outgoing_amount.0)).sum(),
             });
             for one in pending {
-                turn.reject_origin(one, &Refusal::Stopped);
+                turn.reject_origin(one, &entry.account, &Refusal::Stopped);
             }
         }
         exposures

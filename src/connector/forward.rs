@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 use super::snapshot::Entry;
 use crate::account::{Converted, Ledger, Limits};
 use crate::link::{Origin, Pending, Room};
-use crate::wire::btp::{FrameKind, RequestId};
+use crate::wire::btp::FrameKind;
 use crate::wire::ilp::{Packet, Prepare};
 use crate::wire::{Amount, Timestamp};
 
@@ -66,10 +66,7 @@ impl Turn<'_> {
             request_id: asker.request_id,
             weight: asker.weight,
         };
-        let request_id =
-            self.send(to, origin, prepare, outgoing).map_err(|(refusal, _)| refusal)?;
-        self.log_forwarded(asker, to, prepare, outgoing, request_id);
-        Ok(())
+        self.send(to, origin, prepare, outgoing).map_err(|(refusal, _)| refusal)
     }
 
     /// As [`Turn::forward`], for whoever asks. A Prepare that cannot be sent gives its origin back.
@@ -79,7 +76,7 @@ impl Turn<'_> {
         origin: Origin,
         prepare: &Prepare<'_>,
         outgoing: Outgoing,
-    ) -> Result<RequestId, (Refusal, Origin)> {
+    ) -> Result<(), (Refusal, Origin)> {
         let mut guard = to.account.lock();
         let state = &mut *guard;
         // Borrowed apart from each other: the room in the outbox stays locked while the rest changes.
@@ -91,6 +88,7 @@ impl Turn<'_> {
             };
         let time_left = outgoing.expires_at.saturating_duration_since(self.now.wall);
         let deadline = self.now.mono.after(time_left);
+        let asked = origin.asked();
         let request_id = pending.insert(Pending {
             origin,
             incoming_amount: prepare.amount,
@@ -108,7 +106,8 @@ impl Turn<'_> {
         room.put_packet(FrameKind::Message, request_id, &packet);
         drop(guard);
         self.connector.expect_deadline(deadline);
-        Ok(request_id)
+        self.log_forwarded(asked, to, prepare, outgoing, request_id);
+        Ok(())
     }
 }
 

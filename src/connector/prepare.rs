@@ -63,6 +63,8 @@ impl Turn<'_> {
         asker: &mut Asker,
         prepare: &Prepare<'_>,
     ) -> Result<MutexGuard<'e, State>, Refusal> {
+        let mut state = from.account.lock();
+        state.stats.received.prepares += 1;
         if !from.serves() {
             return Err(Refusal::Suspended);
         }
@@ -74,8 +76,6 @@ impl Turn<'_> {
         if self.connector.stopping.load(Ordering::Relaxed) {
             return Err(Refusal::Stopping);
         }
-        let mut state = from.account.lock();
-        state.stats.received.prepares += 1;
         self.take_place(&mut state, asker)?;
         if let Some(session) = state.session(asker.session) {
             session.asked.insert(asker.request_id.0);

@@ -66,7 +66,7 @@ impl Connector {
     fn reject_lost(&self, account: &Account, lost: Vec<Pending>, now: Now) {
         let turn = self.turn(now);
         for pending in lost {
-            turn.reject_origin(pending, &Refusal::SessionLost(account.id().clone()));
+            turn.reject_origin(pending, account, &Refusal::SessionLost(account.id().clone()));
         }
     }
 

@@ -53,6 +53,16 @@ pub enum Origin {
     Own(OwnRequest),
 }
 
+impl Origin {
+    /// The account that asked and the id it chose; `None` for the node itself.
+    pub fn asked(&self) -> Option<(Slot, RequestId)> {
+        match self {
+            Origin::Peer { account, request_id, .. } => Some((*account, *request_id)),
+            Origin::Own(_) => None,
+        }
+    }
+}
+
 /// What to do with the answer to a request of the node's own. Called exactly once, outside all locks.
 pub struct OwnRequest(pub Box<dyn FnOnce(OwnAnswer) + Send>);
 

@@ -291,3 +291,41 @@ fn unreadable_packets_get_f01_and_nothing_is_held() {
     }
     assert_eq!(net.account("alice").in_flight_from, 0);
 }
+
+#[test]
+fn the_packet_log_tells_the_whole_way_by_the_condition() {
+    let net = alice_and_bob();
+    let log = Arc::new(PacketLog::new(16));
+    net.connector.set_packet_log(Some(log.clone()));
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    net.ask(&alice, 7, &payment("test.bob", 5));
+    let id = net.prepare_id(&bob);
+    net.answer(&bob, id, &fulfill(PREIMAGE, b""));
+    net.ask(&alice, 8, &payment("test.nowhere", 5));
+    let records: Vec<_> = std::iter::from_fn(|| log.pop()).collect();
+    let name = |id: &Option<crate::account::AccountId>| id.as_ref().map(ToString::to_string);
+    let told: Vec<_> = records
+        .iter()
+        .map(|record| {
+            assert_eq!(record.condition, PREIMAGE.condition());
+            let event = match &record.event {
+                PacketEvent::Forwarded { outgoing_request_id, .. } => {
+                    assert_eq!(*outgoing_request_id, id);
+                    "forwarded"
+                }
+                PacketEvent::Fulfilled { .. } => "fulfilled",
+                PacketEvent::Rejected { .. } => "rejected",
+            };
+            (event, name(&record.from), name(&record.to), record.request_id.map(|id| id.0))
+        })
+        .collect();
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        told,
+        [
+            ("forwarded", some("alice"), some("bob"), Some(7)),
+            ("fulfilled", some("alice"), some("bob"), Some(7)),
+            ("rejected", some("alice"), None, Some(8)),
+        ]
+    );
+}
