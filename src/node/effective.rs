@@ -1,8 +1,9 @@
 //! A configuration in the words of the other rooms.
 
 use crate::account::Relation;
+use crate::api::{PeerRole, StatusSettings};
 use crate::btp::{BtpSettings, Dial, Directory, KeepAliveSettings, Login, NoRandomness, Token};
-use crate::config::{AssetMismatch, NodeConfig, PeerConfig};
+use crate::config::{AssetMismatch, NodeConfig, PeerConfig, Secret};
 use crate::connector::ConnectorSettings;
 use crate::wire::{Network, Scheme};
 
@@ -66,6 +67,17 @@ pub(super) fn btp_settings(config: &NodeConfig) -> BtpSettings {
         unauthenticated_max: config.server.max_unauthenticated,
         tls_ca_file: config.ca_file.clone(),
         ..BtpSettings::default()
+    }
+}
+
+/// What health is judged by, and who may see more.
+pub(super) fn status_settings(config: &NodeConfig) -> StatusSettings<'_> {
+    let role =
+        |peer: &PeerConfig| PeerRole { id: peer.account.id.clone(), required: peer.required };
+    StatusSettings {
+        peers: config.peers.iter().map(role).collect(),
+        start_timeout: config.start_timeout,
+        api_token: config.health.api_token.as_ref().map(Secret::expose),
     }
 }
 

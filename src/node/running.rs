@@ -10,15 +10,15 @@ use super::acceptor::Acceptor;
 use super::api_thread::ApiThread;
 use super::diallers::Diallers;
 use super::draining::Draining;
-use super::effective::{connector_settings, dials, directory, without_parent};
+use super::effective::{connector_settings, dials, directory, status_settings, without_parent};
 use super::ildcp::{self, Told};
 use super::order::Order;
 use super::packets::PacketWriting;
 use super::start::StartError;
 use super::task::{self, Guarded};
-use crate::api::{HealthStatus, NodeStatus, PeerRole, StatusSettings};
+use crate::api::{HealthStatus, NodeStatus};
 use crate::btp::{BtpContext, BtpServer, PeerChange, PeerEvent};
-use crate::config::{NodeConfig, Secret};
+use crate::config::NodeConfig;
 
 /// How often a node that starts is looked at, so that its first moment of being ready is not missed.
 const READY_LOOK: Duration = Duration::from_millis(100);
@@ -69,17 +69,7 @@ impl Running {
 
     /// Makes everything around the packet path agree with the configuration.
     pub(super) fn begin(&mut self) {
-        let roles = self
-            .config
-            .peers
-            .iter()
-            .map(|peer| PeerRole { id: peer.account.id.clone(), required: peer.required });
-        let api_token = self.config.health.api_token.as_ref().map(Secret::expose);
-        self.status.configure(StatusSettings {
-            peers: roles.collect(),
-            start_timeout: self.config.start_timeout,
-            api_token,
-        });
+        self.status.configure(status_settings(&self.config));
         for peer in &self.config.peers {
             let status = self.context.peers.status(&peer.account.id);
             status.suspend(!peer.account.enabled);

@@ -10,7 +10,7 @@ use super::acceptor::Acceptor;
 use super::api_thread::ApiThread;
 use super::diallers::Diallers;
 use super::draining::Draining;
-use super::effective::{ToldError, btp_settings, directory};
+use super::effective::{ToldError, btp_settings, directory, status_settings};
 use super::order::{NodeHandle, ORDERS_MAX, Order};
 use super::packets::PacketWriting;
 use super::running::Running;
@@ -98,6 +98,8 @@ async fn build(
     .await?;
     let packets = PacketWriting::new(logs);
     let status = NodeStatus::new(Arc::clone(&context))?;
+    // Before anybody can ask: without peers it would be ready, and without a token open to all.
+    status.configure(status_settings(&config));
     let health = &config.health;
     let api = Api::bind(&health.host, health.port, Arc::clone(&status), packets.totals()).await?;
     let (sender, orders) = mpsc::channel(ORDERS_MAX);

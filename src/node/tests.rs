@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::account::AccountId;
+use crate::api::HealthStatus;
 use crate::config::{Content, NodeConfig, Source, load_content};
 use crate::link::OwnAnswer;
 use crate::telemetry::{LogLevels, LogTo, Logs};
@@ -110,6 +111,16 @@ async fn three_nodes_in_a_line() {
     assert_eq!(ping(&a, "b", "test.c", 10).await, Err("T01".into()));
     stop(a).await;
     stop(b).await;
+}
+
+#[tokio::test]
+async fn a_node_is_never_healthy_before_its_peers_are_there() {
+    // Nobody listens on port 1.
+    let node = start("a", "peers: [{id: b, url: \"ws://127.0.0.1:1\", authToken: ab}]\n").await;
+    assert_eq!(node.handle().status.observe(), HealthStatus::Starting);
+    tokio::task::yield_now().await;
+    assert_eq!(node.handle().status.observe(), HealthStatus::Starting);
+    stop(node).await;
 }
 
 #[tokio::test]
