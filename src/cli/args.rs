@@ -122,6 +122,7 @@ for BTP and 8080, 8081, ... for health. On a terminal there is a live view; othe
 
 Examples:
   ilp-connector up examples/linear-3.yaml
+  ilp-connector up examples/linear-3.yaml --ping        does it work? packets from everybody to everybody
   ilp-connector up examples/mesh-4.yaml --log-file mesh.log
   ilp-connector up examples/ring.yaml --for 60 > ring.log
 
@@ -135,7 +136,11 @@ pub(super) struct UpArguments {
     /// Where the log goes [default: a file in the temporary directory with the live view, else standard output]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) log_file: Option<PathBuf>,
-    /// Stop after this time, such as 90 or 5m
+    /// Once all nodes are healthy, ping each from each other and print a table; then go on, without a live view. Ends
+    /// with 1 if a ping was not fulfilled
+    #[arg(long)]
+    pub(super) ping: bool,
+    /// Stop after this time, such as 90 or 5m; with --ping, after the pings
     #[arg(long = "for", value_name = "SECONDS", value_parser = duration)]
     pub(super) lasting: Option<Duration>,
     /// error, warn, info, debug, trace, off, or such as info,packets=debug [variable: LOG_LEVEL]

@@ -80,7 +80,8 @@ impl Login {
         Self::of_node(&loaded)
     }
 
-    fn of_node(loaded: &Loaded) -> Result<Self, Failure> {
+    /// The `cli` account of a node, on this machine.
+    pub(super) fn of_node(loaded: &Loaded) -> Result<Self, Failure> {
         let node = &loaded.config;
         let port = node.server.port;
         let place = place(loaded);

@@ -1,6 +1,8 @@
-//! `up`: all nodes of a topology file in this process. On a terminal it shows them live; otherwise it logs.
+//! `up`: all nodes of a topology file in this process. On a terminal it shows them live; otherwise it logs. With
+//! `--ping` it shows that packets arrive.
 
 mod collect;
+mod pings;
 mod screen;
 mod table;
 mod view;
@@ -17,10 +19,11 @@ use self::collect::{Collector, Frame};
 use self::screen::Screen;
 use super::args::UpArguments;
 use super::failure::Failure;
+use super::login::Login;
 use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
 use super::text::lasting;
 use crate::config::{Environment, Source};
-use crate::node::{NodeHandle, Plan};
+use crate::node::{NodeHandle, Plan, Supervisor};
 use crate::telemetry::{LogTo, parse_level};
 
 /// How often the view is drawn.
@@ -33,19 +36,22 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let variable = |name: &str| environment.get(name).map(String::as_str);
-    let live = !arguments.plain && screen::is_possible(variable("TERM"));
-    let log_file = arguments.log_file.clone().or_else(|| live.then(default_log_file));
+    let live = !arguments.plain && !arguments.ping && screen::is_possible(variable("TERM"));
+    let log_file =
+        arguments.log_file.clone().or_else(|| (live || arguments.ping).then(default_log_file));
     let log_to = log_file.clone().map_or(LogTo::Stdout, LogTo::File);
     let source = source(arguments, environment)?;
     let logs = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
-    let planned = prepare(Plan::Network(source), &log_to)?;
+    let planned = prepare(Plan::Network(source.clone()), &log_to)?;
+    let logins = arguments.ping.then(|| pings::logins(&source)).transpose()?;
     let runtime = super::runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
         let supervisor = start(planned, logs, &log_to).await?;
         let over = over(arguments.lasting);
         let handles = supervisor.handles();
-        match (live, &log_file) {
-            (true, Some(log)) => {
+        match (logins, &log_file) {
+            (Some(logins), Some(log)) => ping(supervisor, &logins, over, log, out).await,
+            (None, Some(log)) if live => {
                 let frame = Frame {
                     file: arguments.file.display().to_string(),
                     log: log.display().to_string(),
@@ -73,6 +79,30 @@ pub(super) fn run(
     });
     runtime.shutdown_timeout(LEAVE_WITHIN);
     ended
+}
+
+/// Runs the network while and after everybody is pinged. What does not arrive ends it.
+async fn ping(
+    supervisor: Supervisor,
+    logins: &[Login],
+    over: impl Future<Output = ()>,
+    log: &Path,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let nodes = supervisor.handles().borrow().clone();
+    let mut pinged = Ok(true);
+    let shown = async {
+        pinged = pings::run(&nodes, logins, out).await;
+        if let Ok(true) = pinged {
+            let log = log.display();
+            pinged = writeln!(out, "the network is up until Ctrl-C; the log is {log}")
+                .and_then(|()| out.flush())
+                .map_or_else(|error| Err(error.into()), |()| Ok(true));
+            over.await;
+        }
+    };
+    let gracefully = supervisor.run(shown).await;
+    if pinged? { finished(gracefully) } else { Err(Failure::Told) }
 }
 
 fn source(arguments: &UpArguments, environment: &Environment) -> Result<Source, Failure> {

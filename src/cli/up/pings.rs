@@ -1,0 +1,204 @@
+//! `up --ping`: once the network stands, real packets from every node to every other one, and a table of what became
+//! of them. They come in as anybody's packets would: over BTP, from the account `cli` of each node.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::table::{Cell, Table};
+use crate::api::HealthStatus;
+use crate::cli::client::{Client, Role};
+use crate::cli::failure::Failure;
+use crate::cli::inbox::Inbox;
+use crate::cli::login::Login;
+use crate::cli::round_trips::RoundTrips;
+use crate::cli::text::{foreign, grouped, lasting, millis};
+use crate::config::{Mode, Source, Topology};
+use crate::link::OwnAnswer;
+use crate::node::NodeHandle;
+use crate::wire::ilp::Prepare;
+use crate::wire::{Address, Amount, Condition};
+
+/// Pings from each node to each other one.
+const EACH: usize = 5;
+/// Amount of each, so that balances move.
+const AMOUNT: Amount = Amount(1);
+/// Time for each answer: every hop keeps a second of it.
+const WITHIN: Duration = Duration::from_secs(30);
+/// Time for all nodes to be healthy; the quick attempts of a dialler are over by then.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// How often is looked whether they are.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How to get in at each node of a topology, in the order of the file.
+pub(super) fn logins(source: &Source) -> Result<Vec<Login>, Failure> {
+    let topology = Topology::load(source)?;
+    let nodes = topology.node_ids().map(|id| {
+        let loaded = topology.node(id, Mode::Loopback)?;
+        Login::of_node(&loaded)
+    });
+    nodes.collect()
+}
+
+/// Waits for the network, pings, and prints. `false`: something did not arrive.
+pub(super) async fn run(
+    nodes: &[NodeHandle],
+    logins: &[Login],
+    out: &mut dyn Write,
+) -> Result<bool, Failure> {
+    let began = Instant::now();
+    ready(nodes).await?;
+    writeln!(out, "{} nodes, all healthy after {}", nodes.len(), lasting(began.elapsed()))?;
+    out.flush()?;
+    let addresses: Vec<Option<Address>> =
+        nodes.iter().map(|node| node.context.connector.address()).collect();
+    let mut results = Vec::new();
+    for ((from, login), own) in nodes.iter().zip(logins).zip(&addresses) {
+        let others: Vec<&Address> =
+            addresses.iter().filter(|other| *other != own).flatten().collect();
+        let role = Role { window: EACH, receives_at: None };
+        let found = Client::session(login, role, async |client| {
+            let mut found = Vec::new();
+            for to in others {
+                found.push(ping(client, from.id.as_str(), to).await);
+            }
+            Ok(found)
+        });
+        results.extend(found.await?);
+    }
+    for line in table(&results) {
+        writeln!(out, "{line}")?;
+    }
+    let sent = results.len() * EACH;
+    let fulfilled: usize = results.iter().map(|result| result.fulfilled).sum();
+    writeln!(out, "{} packets sent, {} fulfilled", grouped(sent), grouped(fulfilled))?;
+    out.flush()?;
+    Ok(sent == fulfilled)
+}
+
+/// Until every node is healthy.
+async fn ready(nodes: &[NodeHandle]) -> Result<(), Failure> {
+    let deadline = Instant::now() + READY_WITHIN;
+    loop {
+        let not_yet: Vec<&str> = nodes
+            .iter()
+            .filter(|node| node.status.observe() != HealthStatus::Healthy)
+            .map(|node| node.id.as_str())
+            .collect();
+        if not_yet.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::Failed(format!(
+                "not healthy within {}: {}; their /health and the log say why",
+                lasting(READY_WITHIN),
+                not_yet.join(", ")
+            )));
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// What became of the pings between two nodes.
+#[derive(Debug, Default)]
+struct Pinged {
+    from: String,
+    to: String,
+    fulfilled: usize,
+    round_trips: RoundTrips,
+    /// Why the last one that was not fulfilled was not.
+    refused: Option<String>,
+}
+
+async fn ping(client: &Client, from: &str, to: &Address) -> Pinged {
+    let mut pinged = Pinged { from: from.to_owned(), to: to.to_string(), ..Pinged::default() };
+    let inbox = Inbox::new();
+    let mut answers = Vec::new();
+    for _ in 0..EACH {
+        let now = client.now();
+        let prepare = Prepare {
+            amount: AMOUNT,
+            expires_at: now.wall.saturating_add(WITHIN),
+            condition: Condition::PING,
+            destination: to.view(),
+            data: &[],
+        };
+        let (answered, clock) = (inbox.clone(), client.clock());
+        client.send(&prepare, now, move |answer| {
+            answered.put((clock.mono().since(now.mono), answer));
+        });
+        inbox.take(&mut answers).await;
+        for (after, answer) in answers.drain(..) {
+            pinged.count(after, answer);
+        }
+    }
+    pinged
+}
+
+impl Pinged {
+    fn count(&mut self, after: Duration, answer: OwnAnswer) {
+        match answer {
+            OwnAnswer::Fulfilled { .. } => {
+                self.fulfilled += 1;
+                self.round_trips.add(after);
+            }
+            OwnAnswer::Rejected { code, triggered_by, message, .. } => {
+                let (by, message) = (foreign(&triggered_by), foreign(&message));
+                self.refused = Some(format!("{code} from {by}: {message}"));
+            }
+        }
+    }
+}
+
+fn table(results: &[Pinged]) -> Vec<String> {
+    let mut table =
+        Table::new(&["from", "to", "sent", "fulfilled", "fastest ms", "average ms", ""]);
+    for result in results {
+        let times = result.round_trips.figures();
+        let time = |time: Option<Duration>| time.map_or("-".to_owned(), millis);
+        table.row([
+            Cell::left(&result.from),
+            Cell::left(&result.to),
+            Cell::right(EACH.to_string()),
+            Cell::right(result.fulfilled.to_string()),
+            Cell::right(time(times.map(|times| times.min))),
+            Cell::right(time(times.map(|times| times.avg))),
+            Cell::left(result.refused.as_deref().unwrap_or_default()),
+        ]);
+    }
+    let lines = table.lines(usize::MAX);
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Fulfillment;
+    use crate::wire::ilp::ErrorCode;
+
+    #[test]
+    fn a_row_for_each_pair() {
+        let mut well = Pinged { from: "a".into(), to: "test.hub.b".into(), ..Pinged::default() };
+        for ms in [1, 3] {
+            let answer = OwnAnswer::Fulfilled { fulfillment: Fulfillment::PING, data: Vec::new() };
+            well.count(Duration::from_millis(ms), answer);
+        }
+        let mut badly = Pinged { from: "hub".into(), to: "test.x".into(), ..Pinged::default() };
+        let answer = OwnAnswer::Rejected {
+            code: ErrorCode::F02,
+            triggered_by: "test.hub".into(),
+            message: "no \x1b[31mroute".into(),
+            data: Vec::new(),
+        };
+        badly.count(Duration::ZERO, answer);
+        assert_eq!(
+            table(&[well, badly]),
+            [
+                "from  to          sent  fulfilled  fastest ms  average ms",
+                "a     test.hub.b     5          2        1.00        2.00",
+                "hub   test.x         5          0           -           -  F02 from test.hub: no \\u{1b}[31mroute",
+            ]
+        );
+    }
+}
