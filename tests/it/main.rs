@@ -11,5 +11,8 @@ mod docker;
 mod examples;
 mod house;
 mod interop;
+mod network;
+mod reload;
 mod running;
 mod support;
+mod topologies;
