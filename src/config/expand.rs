@@ -49,7 +49,7 @@ impl Topology {
         }
         if mode == Mode::Loopback {
             for (name, first) in ports.into_iter().zip([LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT]) {
-                let port = usize::from(first).saturating_add(number).to_string();
+                let port = usize::from(first).saturating_add(node.seat).to_string();
                 map.set_default(name, computed(&port, node.at.line, &format!("{place}.{name}")));
             }
             for name in hosts {
@@ -155,13 +155,18 @@ impl Topology {
         let (value, default) = match mode {
             Mode::Spread => (self.setting(number, "btpServerPort"), LOOPBACK_BTP_PORT),
             Mode::Loopback => {
-                let number = u16::try_from(number).unwrap_or(u16::MAX);
-                (own, LOOPBACK_BTP_PORT.saturating_add(number))
+                let seat = u16::try_from(self.seat(number)).unwrap_or(u16::MAX);
+                (own, LOOPBACK_BTP_PORT.saturating_add(seat))
             }
         };
         let port =
             value.and_then(Value::as_text).and_then(|text| parse::integer(text, 0, 65_535).ok());
         port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default)
+    }
+
+    /// A node's place among the ports of `up`.
+    pub(super) fn seat(&self, number: usize) -> usize {
+        self.nodes.get(number).map_or(number, |node| node.seat)
     }
 
     /// A node's own key, else that of `defaults`.

@@ -30,6 +30,7 @@ mod problems;
 mod reach;
 mod routes;
 mod schema;
+mod seats;
 mod secret;
 mod settings;
 mod show;
@@ -50,6 +51,7 @@ pub use load::{Form, Loaded, Override, Source, load, load_content};
 pub use place::{Origin, Place};
 pub use problems::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::schema;
+pub use seats::Seats;
 pub use secret::{MASK, Secret};
 pub use settings::{
     AssetMismatch, Credentials, HealthSettings, LogSettings, NodeConfig, PeerConfig,

@@ -230,7 +230,10 @@ impl Topology {
         let own = self.nodes.get(number)?.keys.get(key);
         match own.and_then(Value::as_text) {
             Some(text) => text.parse().ok(),
-            None => super::expand::LOOPBACK_HEALTH_PORT.checked_add(u16::try_from(number).ok()?),
+            None => {
+                let seat = u16::try_from(self.seat(number)).ok()?;
+                super::expand::LOOPBACK_HEALTH_PORT.checked_add(seat)
+            }
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Topology {
 pub(super) struct TopologyNode {
     /// Its number in the file.
     pub(super) index: usize,
+    /// Its place among the ports of `up`: its number, unless a running network says otherwise.
+    pub(super) seat: usize,
     pub(super) id: AccountId,
     pub(super) host: Option<String>,
     /// Every key but `id` and `host`, each knowing its place in the file.
@@ -145,6 +147,7 @@ fn nodes(fields: Fields<'_>, report: &mut Report) -> Vec<TopologyNode> {
         ids.insert(id.clone(), fields.path_of("id").place());
         nodes.push(TopologyNode {
             index,
+            seat: nodes.len(),
             id,
             host,
             keys: own_keys(map, &path, keys::topology_node_names()),

@@ -9,7 +9,9 @@ use tokio::sync::watch;
 use super::file_look::FileLook;
 use super::order::{NodeHandle, Order};
 use super::start::{Node, StartError};
-use crate::config::{self, Content, Decision, FileWatch, Loaded, Mode, Problems, Source, Topology};
+use crate::config::{
+    self, Content, Decision, FileWatch, Loaded, Mode, Problems, Seats, Source, Topology,
+};
 use crate::telemetry::{Logs, parse_level};
 
 /// How often the file's content is looked at (D17).
@@ -30,6 +32,7 @@ pub struct Planned {
     plan: Plan,
     loaded: Vec<Loaded>,
     content: Option<Content>,
+    seats: Seats,
 }
 
 /// Why a process does not start.
@@ -51,6 +54,8 @@ pub enum PlanError {
 /// The nodes of this process.
 pub struct Supervisor {
     plan: Plan,
+    /// Nodes of a network keep their ports, whatever the file does to their neighbours.
+    seats: Seats,
     nodes: Vec<Node>,
     /// For those who look from outside: a reload of a network may bring new nodes.
     handles: watch::Sender<Vec<NodeHandle>>,
@@ -75,7 +80,7 @@ impl Supervisor {
         // Heard from the first moment, so that a stop during the start is a stop.
         let signals = Signals::new().map_err(PlanError::Signals)?;
         raise_file_limit();
-        let Planned { plan, loaded, content } = planned;
+        let Planned { plan, loaded, content, seats } = planned;
         if let (Plan::One(_), [one]) = (&plan, loaded.as_slice()) {
             logs.set_node(one.config.node_id.as_str());
         }
@@ -97,7 +102,7 @@ impl Supervisor {
         let file = content.as_ref().map(|content| content.path.clone());
         let watch = content.map(|content| FileWatch::new(content.hash()));
         let handles = watch::Sender::new(nodes.iter().map(|node| node.handle().clone()).collect());
-        Ok(Self { plan, nodes, handles, file, watch, logs, signals })
+        Ok(Self { plan, seats, nodes, handles, file, watch, logs, signals })
     }
 
     /// The nodes, to look at; those that a reload brings too.
@@ -145,7 +150,8 @@ impl Supervisor {
 
     /// Reads the file; a broken one changes nothing and says why.
     async fn reload(&mut self) {
-        let (loaded, content) = match self.plan.load() {
+        let mut seats = self.seats.clone();
+        let (loaded, content) = match self.plan.load(&mut seats) {
             Ok(loaded) => loaded,
             Err(problems) if problems.node_not_named && matches!(self.plan, Plan::One(_)) => {
                 for node in &self.nodes {
@@ -161,6 +167,7 @@ impl Supervisor {
                 return;
             }
         };
+        self.seats = seats;
         if let (Some(watch), Some(content)) = (&mut self.watch, &content) {
             watch.handled(content.hash());
         }
@@ -228,21 +235,23 @@ impl Plan {
     /// # Errors
     /// All mistakes at once.
     pub fn prepare(self) -> Result<Planned, Problems> {
-        let (loaded, content) = self.load()?;
-        Ok(Planned { plan: self, loaded, content })
+        let mut seats = Seats::default();
+        let (loaded, content) = self.load(&mut seats)?;
+        Ok(Planned { plan: self, loaded, content, seats })
     }
 
     /// Everything that is to run, and the file that it was made from.
-    fn load(&self) -> Result<(Vec<Loaded>, Option<Content>), Problems> {
+    fn load(&self, seats: &mut Seats) -> Result<(Vec<Loaded>, Option<Content>), Problems> {
         let (Plan::One(source) | Plan::Network(source)) = self;
         let content = source.read()?;
         let loaded = match self {
             Plan::One(_) => vec![config::load_content(source, content.as_ref())?],
             Plan::Network(_) => {
-                let topology = match &content {
+                let mut topology = match &content {
                     Some(content) => Topology::of_content(source, content)?,
                     None => Topology::load(source)?,
                 };
+                seats.assign(&mut topology);
                 topology.validate(Mode::Loopback)?;
                 let nodes = topology.node_ids().map(|id| topology.node(id, Mode::Loopback));
                 nodes.collect::<Result<_, _>>()?
