@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use crate::support::{PROGRAM, both, run, run_well, skip};
@@ -13,16 +14,27 @@ const NODE_VERSION_MIN: u32 = 20;
 
 #[test]
 fn public_javascript_packages_work_against_the_node() {
-    if let Err(why) = node_is_there() {
-        return skip("the interop suite", &why);
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-    install_packages(&folder);
+    let folder = match packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("the interop suite", &why),
+    };
     let output = run(Command::new("node")
         .args(["--test", "--test-reporter=spec", "--test-timeout=120000"])
         .env("ILP_CONNECTOR_BIN", PROGRAM)
         .current_dir(&folder));
     assert!(output.status.success(), "{}", both(&output));
+}
+
+/// The folder with the installed packages; `Err`: why there are none.
+pub(crate) fn packages() -> Result<PathBuf, String> {
+    // Tests run side by side; one of them installs.
+    static INSTALLED: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+        node_is_there()?;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+        install_packages(&folder);
+        Ok(folder)
+    });
+    INSTALLED.clone()
 }
 
 fn node_is_there() -> Result<(), String> {

@@ -8,6 +8,7 @@
 
 mod cli;
 mod docker;
+mod docs;
 mod examples;
 mod house;
 mod interop;

@@ -85,7 +85,9 @@ impl Running {
 
     /// Sends it a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        run_well(Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()));
+        // The shell's own `kill`: the program of that name is not everywhere.
+        let kill = format!("kill -{name} {}", self.child.id());
+        run_well(Command::new("sh").args(["-c", &kill]));
     }
 
     /// Waits for its end, and returns how it ended and all that it printed.
