@@ -19,6 +19,17 @@ impl Mono {
         Mono(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 
+    /// This instant and so many milliseconds. For packets: no division.
+    #[must_use]
+    pub fn after_ms(self, milliseconds: u64) -> Mono {
+        Mono(self.0.saturating_add(milliseconds.saturating_mul(1_000_000)))
+    }
+
+    /// Whole microseconds since `earlier`; none if that lies ahead.
+    pub fn micros_since(self, earlier: Mono) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1_000
+    }
+
     /// What has passed since `earlier`; nothing if that lies ahead.
     pub fn since(self, earlier: Mono) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -63,7 +63,7 @@ impl Turn<'_> {
             state.ledger.release_out(pending.outgoing_amount);
             return Err(Refusal::TimedOut);
         }
-        state.stats.count_latency(self.now.mono.since(pending.sent_at));
+        state.stats.count_latency(self.now.mono.micros_since(pending.sent_at));
         match packet {
             Ok(Packet::Fulfill(fulfill))
                 if fulfill.fulfillment.condition() == pending.condition =>

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::account::Account;
 use super::settings::ConnectorSettings;
@@ -105,7 +106,8 @@ impl Registry {
             table: self.table(settings, seed)?,
             entries,
             conversions: assets.conversions,
-            timing: settings.timing,
+            window_ms: whole_ms(settings.timing.min_message_window),
+            hold_ms: whole_ms(settings.timing.max_hold),
             ping: settings.ping,
         })
     }
@@ -193,6 +195,10 @@ fn implied_routes(settings: &ConnectorSettings) -> Vec<Route> {
         }
     }
     routes
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What the node signs Rejects with while it waits for an address.

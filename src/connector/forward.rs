@@ -4,7 +4,7 @@ use super::account::{Session, State, session_for_requests};
 use super::core::Turn;
 use super::prepare::Asker;
 use super::refusal::Refusal;
-use super::snapshot::Entry;
+use super::snapshot::{Entry, TooLittle};
 use crate::account::{Converted, Ledger, Limits};
 use crate::link::{Origin, Pending, Room};
 use crate::wire::btp::FrameKind;
@@ -41,14 +41,11 @@ impl Turn<'_> {
 
     /// The expiry at the next hop: earlier by what this hop needs to pass the answer back.
     pub(super) fn outgoing_expiry(&self, prepare: &Prepare<'_>) -> Result<Timestamp, Refusal> {
-        let millis =
-            |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.snapshot.outgoing_expiry(prepare.expires_at, self.now.wall).map_err(
-            |(left, needed)| Refusal::TooLittleTime {
-                left_ms: millis(left),
-                needed_ms: millis(needed),
-            },
-        )
+        let expiry = self.snapshot.outgoing_expiry(prepare.expires_at, self.now.wall);
+        expiry.map_err(|TooLittle { left_ms, needed_ms }| Refusal::TooLittleTime {
+            left_ms,
+            needed_ms,
+        })
     }
 
     /// Reserves on the outgoing account, remembers, and appends to the outbox, under one lock: a session that is lost
@@ -86,8 +83,8 @@ impl Turn<'_> {
                 Ok(room) => room,
                 Err(refusal) => return Err((refusal, origin)),
             };
-        let time_left = outgoing.expires_at.saturating_duration_since(self.now.wall);
-        let deadline = self.now.mono.after(time_left);
+        let time_left_ms = outgoing.expires_at.millis_since(self.now.wall);
+        let deadline = self.now.mono.after_ms(time_left_ms);
         let asked = origin.asked();
         let request_id = pending.insert(Pending {
             origin,

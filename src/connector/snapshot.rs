@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::account::Account;
-use super::settings::Timing;
 use crate::account::{AccountId, AccountSettings, Conversion};
 use crate::link::Slot;
 use crate::local::PingSettings;
@@ -27,12 +25,21 @@ pub(super) struct Snapshot {
     pub(super) entries: Vec<Entry>,
     /// Factors between different assets, by their numbers. A missing one means that there is no rate.
     pub(super) conversions: HashMap<(AssetNumber, AssetNumber), Conversion>,
-    pub(super) timing: Timing,
+    /// `Timing` in whole milliseconds, in which packets count: no division on their way.
+    pub(super) window_ms: u64,
+    pub(super) hold_ms: u64,
     pub(super) ping: PingSettings,
 }
 
 /// An asset's place among the node's different assets.
 pub(super) type AssetNumber = u32;
+
+/// A packet does not leave enough time for the rest of its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLittle {
+    pub(super) left_ms: u64,
+    pub(super) needed_ms: u64,
+}
 
 /// One account as configured now.
 #[derive(Debug)]
@@ -69,12 +76,13 @@ impl Snapshot {
         &self,
         incoming: Timestamp,
         now: Timestamp,
-    ) -> Result<Timestamp, (Duration, Duration)> {
-        let window = self.timing.min_message_window;
-        let outgoing =
-            incoming.saturating_sub(window).min(now.saturating_add(self.timing.max_hold));
-        if outgoing.saturating_duration_since(now) < window {
-            return Err((incoming.saturating_duration_since(now), window * 2));
+    ) -> Result<Timestamp, TooLittle> {
+        let window_ms = self.window_ms;
+        let latest = now.saturating_add_millis(self.hold_ms);
+        let outgoing = incoming.saturating_sub_millis(window_ms).min(latest);
+        if outgoing.millis_since(now) < window_ms {
+            let left_ms = incoming.millis_since(now);
+            return Err(TooLittle { left_ms, needed_ms: window_ms.saturating_mul(2) });
         }
         Ok(outgoing)
     }

@@ -1,7 +1,5 @@
 //! What is counted per account, as plain numbers under the account's lock; `telemetry` turns them into metrics.
 
-use std::time::Duration;
-
 use crate::wire::ilp::{ErrorCode, Packet};
 
 /// Upper bounds of the latency histogram, in microseconds. Slower answers fall into one more, unbounded bucket.
@@ -95,8 +93,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn count_latency(&mut self, latency: Duration) {
-        let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+    pub(super) fn count_latency(&mut self, us: u64) {
         let place = LATENCY_BUCKETS.partition_point(|bound| *bound < us);
         if let Some(bucket) = self.latency.get_mut(place) {
             *bucket += 1;
