@@ -95,7 +95,11 @@ async fn three_nodes_in_a_line() {
     let a = start("a", &format!(
         "peers: [{{id: b, url: \"ws://{to_b}\", authToken: ab}}]\nroutes: [{{prefix: test, nextHop: b}}]\n"
     )).await;
-    until("the links", || connected(&a, "b") && connected(&c, "b") && connected(&b, "a")).await;
+    // Each end attaches its session when it knows that it is authenticated: the dialled one later than the accepted.
+    until("the links", || {
+        connected(&a, "b") && connected(&b, "a") && connected(&b, "c") && connected(&c, "b")
+    })
+    .await;
     assert_eq!(ping(&a, "b", "test.c", 10).await, Ok(()));
     assert_eq!(ping(&c, "b", "test.a", 3).await, Ok(()));
     assert_eq!(ping(&a, "b", "test.b", 1).await, Ok(()));
@@ -153,7 +157,7 @@ async fn a_reload_changes_what_it_must_and_disturbs_nobody_else() {
     let url = b.handle().btp_address;
     let a = start("a", &format!("peers: [{{id: b, url: \"ws://{url}\", authToken: ab}}]\nroutes: [{{prefix: test, nextHop: b}}]\n")).await;
     let c = start("c", &format!("peers: [{{id: b, url: \"ws://{url}\", authToken: bc}}]\nroutes: [{{prefix: test, nextHop: b}}]\n")).await;
-    until("a", || connected(&b, "a")).await;
+    until("a", || connected(&b, "a") && connected(&a, "b")).await;
     let sessions = |node: &Node, id: &str| {
         let snapshot = node.handle().context.peers.snapshot();
         snapshot
@@ -168,7 +172,7 @@ async fn a_reload_changes_what_it_must_and_disturbs_nobody_else() {
         assert!(b.handle().order(Order::Reload(Box::new(config(&yaml)))).await);
     };
     reload(b_with(", {id: c, authToken: bc}")).await;
-    until("c", || connected(&b, "c")).await;
+    until("c", || connected(&b, "c") && connected(&c, "b")).await;
     assert_eq!(ping(&c, "b", "test.a", 5).await, Ok(()));
     reload(b_with(", {id: c, authToken: bc, enabled: false}")).await;
     until("c's suspension", || !connected(&b, "c")).await;
