@@ -83,6 +83,11 @@ impl Running {
         })
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         // The shell's own `kill`: the program of that name is not everywhere.
