@@ -271,11 +271,12 @@ async fn log_in(socket: &mut Socket, dial: &Dial, account: &Account) -> Result<(
     socket.outbox.put_frame(message.len(), |out| out.extend_from_slice(&message));
     socket.flush().await.map_err(DialError::Ended)?;
     loop {
-        let frame = match socket.receive().await.map_err(DialError::Ended)? {
+        let received = socket.receive().await;
+        let frame = match received.map_err(|ended| DialError::Ended(ended.without(&dial.token)))? {
             Data::Binary(frame) => frame,
             Data::Text => continue,
         };
-        match read_auth_answer(&frame, request_id) {
+        match read_auth_answer(&frame, request_id, &dial.token) {
             AuthAnswer::Accepted => return Ok(()),
             AuthAnswer::Refused(answer) => return Err(DialError::Refused(answer)),
             AuthAnswer::Other => {}

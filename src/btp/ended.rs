@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::keepalive::Loss;
+use super::token::Token;
 
 /// RFC 6455 7.4.1: the endpoint goes away.
 pub const GOING_AWAY: u16 = 1001;
@@ -64,6 +65,17 @@ impl Ended {
             Ended::Broken(reason) => reason.clone(),
             Ended::Lost(Loss::Silent) => "no sign of life from the peer".to_owned(),
             Ended::Lost(Loss::Stalled) => "the peer takes no data".to_owned(),
+        }
+    }
+
+    /// The same without a secret that the peer repeats.
+    pub(super) fn without(self, token: &Token) -> Self {
+        match self {
+            Ended::ByPeer { code, reason } => {
+                let reason = token.hide_in(reason.as_bytes());
+                Ended::ByPeer { code, reason: String::from_utf8_lossy(&reason).into_owned() }
+            }
+            other => other,
         }
     }
 

@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use super::directory::Directory;
 use super::text::shown;
+use super::token::Token;
 use crate::account::AccountId;
 use crate::wire::Timestamp;
 use crate::wire::btp::{
@@ -123,13 +124,15 @@ pub(super) enum AuthAnswer {
     Other,
 }
 
-/// Reads a frame that arrived while the answer to `request_id` is awaited.
-pub(super) fn read_auth_answer(frame: &[u8], request_id: RequestId) -> AuthAnswer {
+/// Reads a frame that arrived while the answer to `request_id` is awaited. `token` is what we logged in with; a peer that
+/// repeats it does not bring it into our log.
+pub(super) fn read_auth_answer(frame: &[u8], request_id: RequestId, token: &Token) -> AuthAnswer {
     match Frame::parse(frame) {
         Ok(frame) if frame.request_id == request_id => match frame.body {
             Body::Response => AuthAnswer::Accepted,
             Body::Error { code, name, data, .. } => {
-                AuthAnswer::Refused(format!("{code} {}: {}", shown(name.as_bytes()), shown(data)))
+                let said = |text| shown(&token.hide_in(text));
+                AuthAnswer::Refused(format!("{code} {}: {}", said(name.as_bytes()), said(data)))
             }
             Body::Message | Body::Transfer { .. } => AuthAnswer::Other,
         },

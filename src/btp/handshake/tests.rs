@@ -128,13 +128,14 @@ fn the_answer_to_a_login() {
     let mut response = Vec::new();
     put_empty_response(id, &mut response);
     let check = |frame: &[u8], expected: AuthAnswer| {
-        assert_eq!(read_auth_answer(frame, id), expected, "{}", hex::encode(frame));
+        let token = Token::from("S3CRET");
+        assert_eq!(read_auth_answer(frame, id, &token), expected, "{}", hex::encode(frame));
     };
     check(&response, AuthAnswer::Accepted);
     let mut error = Vec::new();
-    let text = b"no\nsuch \x1b account";
+    let text = b"no\nsuch \x1b account S3CRET";
     put_error(id, ErrorCode(*b"F00"), "NotAcceptedError", Timestamp::EPOCH, text, &mut error);
-    let shown = "F00 NotAcceptedError: no\\nsuch \\u{1b} account";
+    let shown = "F00 NotAcceptedError: no\\nsuch \\u{1b} account ***";
     check(&error, AuthAnswer::Refused(shown.to_owned()));
     // Another id, another kind of frame, no frame.
     let mut other = Vec::new();
