@@ -17,7 +17,8 @@ pub struct Limits {
     pub packets_per_second: Option<NonZeroU32>,
     /// Prepares without an answer, from this peer and likewise towards it; above it T03.
     pub max_packets_in_flight: usize,
-    /// Bytes waiting to be written to one session. Above it we stop reading the session, and Prepares to it get T03.
+    /// Bytes waiting to be written to one session. Above it Prepares to it get T03, and when answers alone are that many
+    /// we stop reading it.
     pub outbox_bytes_max: usize,
 }
 

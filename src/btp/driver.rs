@@ -138,7 +138,7 @@ impl Driver {
             self.feed(&mut unread, now);
         }
         for _ in 0..READS_PER_TURN {
-            self.paused = self.closing.is_none() && self.socket.outbox.is_full();
+            self.paused = self.closing.is_none() && self.socket.outbox.is_full_of_answers();
             if self.paused {
                 return Ok(());
             }
@@ -264,7 +264,7 @@ impl Driver {
                 // What the peer says is not read, so its taking bytes is its sign of life.
                 self.keep_alive.heard(now);
             }
-            if !self.socket.outbox.is_full() {
+            if !self.socket.outbox.is_full_of_answers() {
                 cx.waker().wake_by_ref();
             }
         }

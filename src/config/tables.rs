@@ -102,7 +102,7 @@ pub(super) static PEER: &[Key] = &[
         "outboxBytesMax",
         Kind::Integer(65_536, 1_073_741_824),
         Some("4194304"),
-        "Bytes waiting to be written to the peer; above it we stop reading from it, and Prepares to it get T03.",
+        "Bytes waiting to be written to the peer; above it Prepares to it get T03, and when answers alone are that many we stop reading from it.",
     ),
     key(
         "childAddressSegment",

@@ -7,8 +7,8 @@
 //! The outbox remembers where each ILP frame begins until its first byte is written, so that when the session is lost
 //! it can tell which Prepares the peer cannot have seen, and which answers may still go another way (D5).
 //!
-//! Bound: Prepares are refused once [`Outbox::is_full`]; answers always fit, as there are no more of them than the peer
-//! has packets in flight; but an outbox that answers have filled sixteen times over is closed instead of growing.
+//! Bound: Prepares are refused once there is no [`Outbox::room`]; answers always fit, as there are no more of them than
+//! the peer has packets in flight; but an outbox that answers have filled sixteen times over is closed instead of growing.
 
 use std::collections::VecDeque;
 use std::io;
@@ -72,9 +72,12 @@ impl Room<'_> {
     /// Appends the packet.
     pub fn put_packet(mut self, kind: FrameKind, id: RequestId, packet: &Packet<'_>) {
         let inner = &mut *self.inner;
-        inner.starts.push_back(Start { at: inner.buffer.len(), id, kind });
+        let at = inner.buffer.len();
         let mask = inner.mask_key();
         frames::put_packet(&mut inner.buffer, kind, id, packet, mask);
+        let start = Start { at, len: inner.buffer.len() - at, id, kind };
+        inner.prepares += start.prepare_bytes();
+        inner.starts.push_back(start);
         self.outbox.bound(inner);
         inner.wake();
     }
@@ -86,6 +89,8 @@ struct Inner {
     written: usize,
     /// Where the ILP frames of which no byte is written begin.
     starts: VecDeque<Start>,
+    /// Bytes of the Prepares among them.
+    prepares: usize,
     mask_keys: Option<StdRng>,
     waker: Option<Waker>,
     /// The task has been woken and has not written everything since.
@@ -99,8 +104,16 @@ struct Inner {
 
 struct Start {
     at: usize,
+    len: usize,
     id: RequestId,
     kind: FrameKind,
+}
+
+impl Start {
+    /// The frame's length if it is a Prepare.
+    fn prepare_bytes(&self) -> usize {
+        if self.kind == FrameKind::Message { self.len } else { 0 }
+    }
 }
 
 impl Outbox {
@@ -114,6 +127,7 @@ impl Outbox {
             buffer: Vec::new(),
             written: 0,
             starts: VecDeque::new(),
+            prepares: 0,
             mask_keys,
             waker: None,
             woken: false,
@@ -171,9 +185,13 @@ impl Outbox {
         inner.wake();
     }
 
-    /// Whether Prepares to this session are to be refused, and reading from it to pause (D19).
-    pub fn is_full(&self) -> bool {
-        self.waiting() >= self.bytes_max
+    /// Whether reading from this session is to pause (D19), as what it asks for would only add to what it does not take.
+    ///
+    /// Prepares do not count: reading does not add to them, and two nodes that both stopped reading because each has
+    /// too much to ask of the other would wait for each other.
+    pub fn is_full_of_answers(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.buffer.len() - inner.written - inner.prepares >= self.bytes_max
     }
 
     /// Bytes that wait to be written.
@@ -230,6 +248,7 @@ impl Outbox {
         let mut inner = self.inner.lock();
         inner.lost = true;
         let starts = std::mem::take(&mut inner.starts);
+        inner.prepares = 0;
         let first = starts.front().map_or(inner.buffer.len(), |start| start.at);
         let unseen = inner.buffer.split_off(first);
         inner.waker = None;
@@ -248,11 +267,12 @@ impl Outbox {
 
     /// An outbox that only answers can have filled this far belongs to a peer that asks and does not read.
     fn bound(&self, inner: &mut Inner) {
-        if inner.buffer.len() - inner.written > self.bytes_max.saturating_mul(ANSWERS_FACTOR) {
-            inner.close.get_or_insert(CloseOrder {
-                code: POLICY_VIOLATION,
-                reason: "does not read its answers",
-            });
+        let waiting = inner.buffer.len() - inner.written;
+        if inner.close.is_none() && waiting > self.bytes_max.saturating_mul(ANSWERS_FACTOR) {
+            inner.close =
+                Some(CloseOrder { code: POLICY_VIOLATION, reason: "does not read its answers" });
+            // The task waits for a socket that takes nothing; this it must hear all the same.
+            inner.woken = false;
         }
     }
 }
@@ -273,8 +293,8 @@ impl Inner {
 
     fn advance(&mut self, count: usize) {
         self.written += count;
-        while self.starts.front().is_some_and(|start| start.at < self.written) {
-            self.starts.pop_front();
+        while let Some(start) = self.starts.pop_front_if(|start| start.at < self.written) {
+            self.prepares -= start.prepare_bytes();
         }
     }
 
@@ -416,15 +436,48 @@ mod tests {
     #[test]
     fn full_is_about_what_waits_and_answers_may_pass_it_only_so_far() {
         let outbox = Outbox::new(Masking::Server, 100);
-        while !outbox.is_full() {
+        while outbox.room().is_some() {
             put(&outbox, FrameKind::Message, 1);
         }
+        assert!(!outbox.is_full_of_answers(), "who is asked much is still heard");
+        while !outbox.is_full_of_answers() {
+            put(&outbox, FrameKind::Response, 1);
+        }
         let _ = write(&outbox, usize::MAX);
-        assert!(!outbox.is_full());
+        assert!(outbox.room().is_some() && !outbox.is_full_of_answers());
         for id in 0..100 {
             put(&outbox, FrameKind::Response, id);
         }
         assert_eq!(outbox.close_asked().map(|order| order.code), Some(POLICY_VIOLATION));
+    }
+
+    #[test]
+    fn what_is_being_written_counts_as_no_prepare_that_waits() {
+        let outbox = Outbox::new(Masking::Server, 100);
+        put(&outbox, FrameKind::Message, 1);
+        let one = outbox.waiting();
+        put(&outbox, FrameKind::Message, 2);
+        put(&outbox, FrameKind::Response, 3);
+        let prepares = || outbox.inner.lock().prepares;
+        assert_eq!(prepares(), 2 * one);
+        let _ = write(&outbox, 1);
+        assert_eq!(prepares(), one);
+        outbox.lose();
+        assert_eq!(prepares(), 0);
+    }
+
+    #[test]
+    fn who_does_not_read_its_answers_is_closed_although_the_task_waits_for_the_socket() {
+        let outbox = Outbox::new(Masking::Server, 100);
+        let count = Arc::new(Count::default());
+        outbox.set_waker(&Waker::from(count.clone()));
+        put(&outbox, FrameKind::Response, 0);
+        assert!(write(&outbox, 10).1.is_pending());
+        for id in 1..100 {
+            put(&outbox, FrameKind::Response, id);
+        }
+        assert!(outbox.close_asked().is_some());
+        assert_eq!(count.0.load(Ordering::Relaxed), 2, "once to write, once to close");
     }
 
     #[test]

@@ -176,3 +176,25 @@ async fn a_flood_of_pings_without_reading_is_bounded_too() {
     assert!(tokio::time::timeout(Duration::from_millis(100), flood).await.is_err());
     assert!(account(&node.context, "alice").outbox_bytes < 1024 * 1024);
 }
+
+/// Two nodes whose outboxes to each other are full would otherwise both stop reading, and wait for each other.
+#[tokio::test]
+async fn a_peer_that_is_asked_more_than_it_takes_is_still_heard() {
+    let mut node = narrow_node(BtpSettings::default());
+    let mut alice = node.peer("alice").await;
+    let mut bob = node.far_at("/", 1024).await;
+    bob.log_in("bob").await;
+    alice.send(&ask(0, &payment("test.bob"))).await;
+    let at_bob = bob.prepare_id().await;
+    for id in 1.. {
+        assert!(id < 1000, "the outbox has a bound");
+        alice.send(&ask(id, &payment("test.bob"))).await;
+        if !alice.fence().await.is_empty() {
+            break;
+        }
+    }
+    bob.send(&answer(at_bob, &fulfillment())).await;
+    assert_eq!(alice.frame().await, "RESPONSE 0 Fulfill");
+    bob.send(&ask(7, &payment("test.alice"))).await;
+    alice.prepare_id().await;
+}
