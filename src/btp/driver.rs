@@ -201,8 +201,12 @@ impl Driver {
         loop {
             let message = self.socket.websocket.read(&mut fed);
             let verdict = match message {
-                // What arrives behind a close frame of ours was sent before the peer knew; it is not served.
-                Ok(Message::Binary(_) | Message::Text(_)) if self.closing.is_some() => Ok(()),
+                // What arrives behind a close frame of ours was sent before the peer knew.
+                Ok(Message::Binary(frame)) if self.closing.is_some() => {
+                    self.session.late(&frame, turn);
+                    Ok(())
+                }
+                Ok(Message::Text(_)) if self.closing.is_some() => Ok(()),
                 Ok(Message::Binary(frame)) => self.session.binary(&frame, turn, now),
                 Ok(Message::Text(_)) => self.session.text(now),
                 Ok(Message::Close(frame)) => {
@@ -311,6 +315,7 @@ impl Driver {
                 Some(closing) => {
                     let deadline = closing.deadline;
                     self.arm(timer.as_mut(), deadline);
+                    *registered = false;
                 }
                 None => match self.keep_alive.due(now) {
                     Due::Lost(loss) => return Poll::Ready(Ended::Lost(loss)),
@@ -322,6 +327,7 @@ impl Driver {
                         }
                         let next = self.keep_alive.next_look();
                         self.arm(timer.as_mut(), next);
+                        *registered = false;
                     }
                 },
             }

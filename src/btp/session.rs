@@ -102,6 +102,14 @@ impl Session {
         Ok(())
     }
 
+    /// A binary message that arrived after we began to close. An answer counts, for the peer will not give it again
+    /// (D5); a request is not served, for its answer could not be sent.
+    pub(super) fn late(&self, frame: &[u8], turn: &Turn<'_>) {
+        if let Incoming::Answer { request_id, answer } = incoming::read(frame) {
+            turn.answer(&self.account, request_id, answer);
+        }
+    }
+
     /// A text message, which BTP does not use.
     pub(super) fn text(&mut self, now: Now) -> Result<(), CloseOrder> {
         self.unreadable("a text message", now.mono)

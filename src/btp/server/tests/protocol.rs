@@ -325,6 +325,20 @@ async fn closing_comes_behind_what_was_said() {
 }
 
 #[tokio::test]
+async fn an_answer_that_crosses_our_close_frame_counts_and_a_question_does_not() {
+    let mut node = node();
+    let (mut alice, mut bob) = (node.peer("alice").await, node.peer("bob").await);
+    alice.send(&ask(1, &payment("test.bob"))).await;
+    let at_bob = bob.prepare_id().await;
+    let peer = node.context.connector.account("bob").unwrap();
+    node.context.connector.close_sessions(&peer, crate::btp::POLICY, "reconfigured");
+    bob.send_all(&[ask(2, &payment("test.alice")), answer(at_bob, &fulfillment())]).await;
+    assert_eq!(alice.frame().await, "RESPONSE 1 Fulfill");
+    assert_eq!(alice.fence().await, [""; 0]);
+    assert_eq!(bob.closed().await, (1008, "reconfigured".to_owned()));
+}
+
+#[tokio::test]
 async fn dropping_the_task_detaches_the_session() {
     let mut node = node();
     let _alice = node.peer("alice").await;
