@@ -14,12 +14,14 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Takes the room of `packets` packets, all or none. `true` = they may pass.
-    pub fn take(&mut self, now: Mono, packets: u32, per_second: NonZeroU32) -> bool {
-        let cost_ns = u64::from(packets).saturating_mul(SECOND_NS) / u64::from(per_second.get());
+    /// Takes room for one packet: `true` = it may pass. `place` is 1, and 2 when a packet that counts twice takes room
+    /// again.
+    pub fn take(&mut self, now: Mono, place: u8, per_second: NonZeroU32) -> bool {
+        let cost_ns = SECOND_NS / u64::from(per_second.get());
         let used_until = Mono(self.used_until.0.max(now.0).saturating_add(cost_ns));
-        // A second and what rounding takes away at most.
-        let allowed = used_until.0 <= now.0.saturating_add(SECOND_NS.max(cost_ns));
+        // One second, but never less than the packet with all its places: the slowest rate lets it pass too.
+        let bucket_ns = SECOND_NS.max(cost_ns.saturating_mul(place.into()));
+        let allowed = used_until.0 <= now.0.saturating_add(bucket_ns);
         if allowed {
             self.used_until = used_until;
         }
@@ -48,7 +50,10 @@ mod tests {
     fn one_packet_per_second_lets_one_pass_and_a_double_too() {
         let one = NonZeroU32::new(1).unwrap();
         let mut limiter = RateLimiter::default();
+        assert!(limiter.take(Mono(1), 1, one));
         assert!(limiter.take(Mono(1), 2, one), "an echo counts twice but is not refused for ever");
-        assert!(!limiter.take(Mono(1), 1, one));
+        assert!(!limiter.take(Mono(1), 1, one) && !limiter.take(Mono(1), 2, one));
+        assert!(!limiter.take(Mono(2 * SECOND_NS), 1, one), "it used up two seconds");
+        assert!(limiter.take(Mono(2 * SECOND_NS + 1), 1, one));
     }
 }

@@ -95,7 +95,7 @@ impl Turn<'_> {
             return Err(Refusal::TooManyInFlight { limit });
         }
         if let Some(per_second) = state.limits.packets_per_second
-            && !state.limiter.take(self.now.mono, 1, per_second)
+            && !state.limiter.take(self.now.mono, asker.weight + 1, per_second)
         {
             return Err(Refusal::RateLimited { per_second: per_second.get() });
         }

@@ -46,6 +46,31 @@ fn an_echo_comes_back_as_a_pong() {
 }
 
 #[test]
+fn an_echo_counts_twice_in_the_rate_and_passes_even_the_lowest() {
+    let check = |per_second, answers: &[&str]| {
+        let mut alice = peer("alice");
+        alice.limits.packets_per_second = std::num::NonZeroU32::new(per_second);
+        let net = net(settings(vec![alice], &[("test.alice", "alice")]));
+        let alice = net.connect("alice");
+        let data = [&b"ECHOECHOECHOECHO\x00\x0c"[..], b"test.alice.p"].concat();
+        for (id, expected) in (0..).zip(answers) {
+            let echo = payment_with("test.node", 0, 10_000, &data, PREIMAGE.condition());
+            net.ask(&alice, id, &echo);
+            let seen = match net.read_one(&alice) {
+                Seen::Prepare { .. } => "pong".to_owned(),
+                Seen::Reject { code, .. } => code,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(seen, *expected, "echo {id} at {per_second} a second");
+        }
+    };
+    check(1, &["pong", "T05"]);
+    check(2, &["pong", "T05"]);
+    check(3, &["pong", "T05"]);
+    check(4, &["pong", "pong", "T05"]);
+}
+
+#[test]
 fn what_is_no_echo_and_no_ping_is_refused() {
     let net = alice_and_bob();
     let alice = net.connect("alice");
