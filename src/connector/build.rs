@@ -64,7 +64,8 @@ impl Registry {
         self.by_id.get(id).cloned()
     }
 
-    /// Makes the snapshot of `settings`. Accounts known from before keep their place and everything in them.
+    /// Makes the snapshot of `settings`. Accounts known from before keep their place and everything in them. An error
+    /// changes nothing.
     pub(super) fn build(
         &mut self,
         settings: &ConnectorSettings,
@@ -78,9 +79,17 @@ impl Registry {
         let kept: Vec<_> = kept.cloned().collect();
         let configured = last.len();
         last.extend(kept);
+        let known = self.by_id.len();
+        let accounts: Vec<_> = last.iter().map(|one| self.place(one, seed)).collect();
+        let table = match self.table(settings, seed) {
+            Ok(table) => table,
+            Err(error) => {
+                self.by_id.retain(|_, account| (account.slot().0 as usize) < known);
+                return Err(error);
+            }
+        };
         let mut entries: Vec<Option<Entry>> = Vec::new();
-        for (index, account_settings) in last.iter().enumerate() {
-            let account = self.place(account_settings, seed);
+        for (index, (account_settings, account)) in last.iter().zip(accounts).enumerate() {
             account.lock().limits = account_settings.limits.clone();
             let place = account.slot().0 as usize;
             if entries.len() <= place {
@@ -103,7 +112,7 @@ impl Registry {
             signature: signature(settings),
             address: settings.address.clone(),
             scheme: settings.scheme,
-            table: self.table(settings, seed)?,
+            table,
             entries,
             conversions: assets.conversions,
             window_ms: whole_ms(settings.timing.min_message_window),

@@ -63,6 +63,13 @@ impl Connector {
         }
     }
 
+    /// Asks every session of every account to close.
+    pub fn close_all_sessions(&self, code: u16, reason: &'static str) {
+        for entry in &self.snapshot.load().entries {
+            self.close_sessions(&entry.account, code, reason);
+        }
+    }
+
     fn reject_lost(&self, account: &Account, lost: Vec<Pending>, now: Now) {
         let turn = self.turn(now);
         for pending in lost {

@@ -22,6 +22,8 @@ impl Running {
         self.status.stopping();
         context.connector.stop_admitting();
         let sessions = self.acceptor.stop().await;
+        // The last owner of the listener: whoever dials from now on is refused instead of being kept waiting.
+        drop(self.server);
         wait_for_answers(&context, self.config.shutdown_grace).await;
         for exposure in context.connector.reject_pending(context.clock.now()) {
             tracing::warn!(
@@ -32,13 +34,12 @@ impl Running {
             );
         }
         drop(self.draining);
-        self.diallers.stop(GOING_AWAY, STOPPING, CLOSING_TIME).await;
-        for peer in &self.config.peers {
-            if let Some(account) = context.connector.account(peer.account.id.as_str()) {
-                context.connector.close_sessions(&account, GOING_AWAY, STOPPING);
-            }
-        }
-        sessions.ended(CLOSING_TIME).await;
+        // All at once: peers that do not answer cost one goodbye, not two.
+        context.connector.close_all_sessions(GOING_AWAY, STOPPING);
+        tokio::join!(
+            self.diallers.stop(GOING_AWAY, STOPPING, CLOSING_TIME),
+            sessions.ended(CLOSING_TIME)
+        );
         drop(self.sweep);
         drop(self.api);
         self.packets.stop(&context.connector);

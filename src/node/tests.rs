@@ -3,7 +3,11 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 use crate::account::AccountId;
@@ -11,6 +15,7 @@ use crate::api::HealthStatus;
 use crate::config::{Content, NodeConfig, Source, load_content};
 use crate::link::OwnAnswer;
 use crate::telemetry::{LogLevels, LogTo, Logs};
+use crate::wire::btp::{Frame, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 
@@ -201,4 +206,54 @@ async fn a_stop_waits_for_answers_and_tells_what_it_did_not_get() {
     assert!(!context.connector.account("a").unwrap().is_connected());
     until("a's notice", || !connected(&a, "b")).await;
     stop(a).await;
+}
+
+/// Lets a node log in; from then on nobody reads at this end.
+async fn let_in(listener: &TcpListener) -> WebSocketStream<TcpStream> {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut far = tokio_tungstenite::accept_async(stream).await.unwrap();
+    let login = far.next().await.unwrap().unwrap().into_data();
+    let mut frame = Vec::new();
+    put_empty_response(Frame::parse(&login).unwrap().request_id, &mut frame);
+    far.send(Message::binary(frame)).await.unwrap();
+    far
+}
+
+/// Logs in on a node.
+async fn log_in(node: &Node, name: &str, token: &str) -> WebSocketStream<TcpStream> {
+    let stream = TcpStream::connect(node.handle().btp_address).await.unwrap();
+    let mut far = tokio_tungstenite::client_async("ws://node/", stream).await.unwrap().0;
+    let mut frame = Vec::new();
+    put_auth(RequestId(1), Some(name), token, &mut frame);
+    far.send(Message::binary(frame)).await.unwrap();
+    assert!(far.next().await.unwrap().unwrap().is_binary());
+    far
+}
+
+#[tokio::test]
+async fn a_stop_closes_the_port_first_and_in_the_end_all_sessions_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to_b = listener.local_addr().unwrap();
+    let node = start("a", &format!(
+        "peers: [{{id: b, url: \"ws://{to_b}\", authToken: ab}}, {{id: c, authToken: ac}}]\nshutdownGraceMs: 400\n"
+    )).await;
+    let _b = let_in(&listener).await;
+    let mut c = log_in(&node, "c", "ac").await;
+    until("the links", || connected(&node, "b") && connected(&node, "c")).await;
+    let (context, port) = (node.handle().context.clone(), node.handle().btp_address);
+    let mut unanswered = Box::pin(ping(&node, "b", "test.b", 1));
+    let in_flight = async { until("the packet", || context.connector.in_flight() == 1).await };
+    tokio::select! {
+        answer = &mut unanswered => panic!("{answer:?}"),
+        () = in_flight => {}
+    }
+    node.handle().order(Order::Stop).await;
+    until("the port is closed", || std::net::TcpStream::connect(port).is_err()).await;
+    assert_eq!(context.connector.in_flight(), 1, "it still waits for the answer");
+    let close = c.next().await.unwrap().unwrap();
+    let Message::Close(Some(close)) = close else { panic!("{close:?}") };
+    assert_eq!((u16::from(close.code), close.reason.as_str()), (1001, "stopping"));
+    assert!(connected(&node, "b"), "c was not kept waiting until b was given up");
+    assert_eq!(unanswered.await, Err("T00".into()));
+    node.stopped().await;
 }

@@ -170,3 +170,30 @@ fn a_reload_keeps_balances_and_packets_in_flight() {
     );
     assert_eq!(net.balance("bob"), -10, "an error changes nothing");
 }
+
+#[test]
+fn a_stop_closes_the_sessions_of_removed_peers_too() {
+    let net = alice_and_bob();
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    net.connector.apply(settings(vec![peer("alice")], &[])).unwrap();
+    net.connector.close_all_sessions(1001, "stopping");
+    for peer in [alice, bob] {
+        assert_eq!(peer.outbox.close_asked().map(|order| order.code), Some(1001));
+    }
+}
+
+#[test]
+fn settings_that_are_refused_change_nothing() {
+    let net = alice_and_bob();
+    let alice = net.connect("alice");
+    let mut tight = peer("alice");
+    tight.limits.max_packets_in_flight = 1;
+    let wrong = settings(vec![tight, peer("carol")], &[("test.bob", "nobody")]);
+    assert!(matches!(net.connector.apply(wrong), Err(BuildError::UnknownNextHop { .. })));
+    assert!(net.connector.account("carol").is_none());
+    net.connect("bob");
+    for id in 0..2 {
+        net.ask(&alice, id, &payment("test.bob", 1));
+    }
+    assert_eq!(net.read(&alice), [], "the old limits hold");
+}
