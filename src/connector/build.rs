@@ -1,6 +1,6 @@
 //! From settings to a snapshot: places for accounts, implied routes, rates.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,8 +75,9 @@ impl Registry {
         self.check_accounts(settings)?;
         let mut last = settings.accounts.clone();
         // What is no longer configured follows behind, suspended.
-        let kept = self.last_settings.iter().filter(|old| !last.iter().any(|new| new.id == old.id));
-        let kept: Vec<_> = kept.cloned().collect();
+        let new: HashSet<_> = settings.accounts.iter().map(|account| &account.id).collect();
+        let kept: Vec<_> =
+            self.last_settings.iter().filter(|old| !new.contains(&old.id)).cloned().collect();
         let configured = last.len();
         last.extend(kept);
         let known = self.by_id.len();
@@ -122,14 +123,14 @@ impl Registry {
     }
 
     fn check_accounts(&self, settings: &ConnectorSettings) -> Result<(), BuildError> {
-        let mut seen = std::collections::HashSet::new();
+        let mut news = HashMap::new();
         for account in &settings.accounts {
-            if !seen.insert(&account.id) {
+            if news.insert(&account.id, account).is_some() {
                 return Err(BuildError::DuplicateAccount(account.id.clone()));
             }
         }
         for old in &self.last_settings {
-            let new = settings.accounts.iter().find(|new| new.id == old.id);
+            let new = news.get(&old.id);
             if new.is_some_and(|new| new.asset != old.asset)
                 && let Some(account) = self.by_id.get(&old.id)
             {

@@ -44,8 +44,8 @@ impl Draining {
         self.0.insert(peer.clone(), task);
     }
 
-    /// The peer is wanted again: its sessions stay.
-    pub(super) fn keep(&mut self, peer: &AccountId) {
-        self.0.remove(peer);
+    /// The peer is wanted again. `true`: it was being let go, or has been; the session that was dialled ends.
+    pub(super) fn end(&mut self, peer: &AccountId) -> bool {
+        self.0.remove(peer).is_some()
     }
 }

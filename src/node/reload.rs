@@ -14,8 +14,14 @@ impl Running {
     pub(super) fn reload(&mut self, new: NodeConfig) {
         let change = diff(&self.config, &new);
         let config = change.with_what_cannot_change(&self.config, new);
+        let told = self.told.clone();
+        if parent(&config) != parent(&self.config) {
+            // What one parent told, another need not mean.
+            self.told = None;
+        }
         if let Err(error) = self.put_in_force(&config) {
             tracing::error!(%error, "the changed configuration cannot be put in force; the old one stays");
+            self.told = told;
             return;
         }
         self.config = config;
@@ -23,10 +29,10 @@ impl Running {
             let dialled = self.diallers.hand_over(peer);
             self.draining.add(peer, dialled, &self.context, self.config.shutdown_grace);
         }
-        for peer in &change.added {
-            self.draining.keep(peer);
-        }
-        for peer in change.suspended.iter().chain(&change.reauthenticate) {
+        let back = change.added.iter().filter(|peer| self.draining.end(peer));
+        // Who was on the way out and is wanted again may have another secret now.
+        let anew: Vec<_> = back.chain(&change.suspended).chain(&change.reauthenticate).collect();
+        for peer in anew {
             if let Some(account) = self.context.connector.account(peer.as_str()) {
                 self.context.connector.close_sessions(&account, POLICY, RECONFIGURED);
             }
@@ -56,6 +62,10 @@ impl Running {
         self.reload(config);
         self.status.set_listed(false);
     }
+}
+
+fn parent(config: &NodeConfig) -> Option<&AccountId> {
+    config.parent().map(|parent| &parent.account.id)
 }
 
 fn list(ids: &[AccountId]) -> String {

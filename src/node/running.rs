@@ -92,16 +92,20 @@ impl Running {
 
     /// Asks at every link-up, as the address may have changed meanwhile. A configured address is final.
     pub(super) fn ask_parent(&mut self) {
+        self.ask_no_more();
         let Some(parent) = self.config.parent() else { return };
         if self.config.address.is_some() {
             return;
         }
-        if let Some(asking) = self.asking.take() {
-            asking.abort();
-        }
         let parent = parent.account.id.clone();
         let asking = ildcp::ask_until_told(Arc::clone(&self.context), parent);
         self.asking = Some(task::spawn(asking));
+    }
+
+    pub(super) fn ask_no_more(&mut self) {
+        if let Some(asking) = self.asking.take() {
+            asking.abort();
+        }
     }
 
     fn adopt(&mut self, told: Told) {

@@ -21,6 +21,7 @@ impl Running {
         tracing::info!(in_flight, grace = ?self.config.shutdown_grace, "stopping");
         self.status.stopping();
         context.connector.stop_admitting();
+        self.ask_no_more();
         let sessions = self.acceptor.stop().await;
         // The last owner of the listener: whoever dials from now on is refused instead of being kept waiting.
         drop(self.server);

@@ -257,3 +257,48 @@ async fn a_stop_closes_the_port_first_and_in_the_end_all_sessions_at_once() {
     assert_eq!(unanswered.await, Err("T00".into()));
     node.stopped().await;
 }
+
+/// A new file for a node that [`start`] started.
+async fn reload(node: &Node, rest: &str) {
+    let yaml = format!(
+        "nodeId: {}\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{rest}",
+        node.handle().id
+    );
+    assert!(node.handle().order(Order::Reload(Box::new(config(&yaml)))).await);
+}
+
+#[tokio::test]
+async fn a_peer_that_comes_back_with_another_secret_must_show_it() {
+    let node = start("a", "peers: [{id: c, authToken: old}]\nshutdownGraceMs: 300\n").await;
+    let mut c = log_in(&node, "c", "old").await;
+    let context = node.handle().context.clone();
+    let (by, now) = ("c".parse().unwrap(), context.clock.now());
+    let request = crate::wire::ildcp::request(now.wall.saturating_add_millis(20_000));
+    context.connector.originate(&by, &request, now, |_| {});
+    assert!(c.next().await.unwrap().unwrap().is_binary(), "what keeps it draining");
+    reload(&node, "shutdownGraceMs: 60000\n").await;
+    reload(&node, "peers: [{id: c, authToken: new}]\nshutdownGraceMs: 300\n").await;
+    let close = c.next().await.unwrap().unwrap();
+    let Message::Close(Some(close)) = close else { panic!("{close:?}") };
+    assert_eq!(close.reason.as_str(), "reconfigured");
+    stop(node).await;
+}
+
+#[tokio::test]
+async fn what_a_former_parent_told_is_forgotten() {
+    let top =
+        start("top", "ilpAddress: test.top\npeers: [{id: kid, relation: child, authToken: s}]\n")
+            .await;
+    let url = top.handle().btp_address;
+    let peers = |id: &str, url: &str| {
+        format!("peers: [{{id: {id}, relation: parent, url: \"ws://{url}\", authToken: s}}]\n")
+    };
+    let kid = start("kid", &peers("top", &url.to_string())).await;
+    let connector = &kid.handle().context.connector;
+    until("the address", || connector.address().is_some()).await;
+    // Nobody listens on port 1.
+    reload(&kid, &peers("other", "127.0.0.1:1")).await;
+    until("no address", || connector.address().is_none()).await;
+    stop(kid).await;
+    stop(top).await;
+}
