@@ -1,0 +1,173 @@
+//! Order, bounds, wake-ups and what a lost session leaves behind.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
+use super::*;
+use crate::wire::Fulfillment;
+use crate::wire::btp::Frame;
+use crate::wire::ilp::Fulfill;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn put(outbox: &Outbox, kind: FrameKind, id: u32) -> bool {
+    let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
+    outbox.put_packet(kind, RequestId(id), &Packet::Fulfill(fulfill))
+}
+
+fn write(outbox: &Outbox, mut room: usize) -> (Vec<u8>, Poll<io::Result<()>>) {
+    let (mut bytes, mut written) = (Vec::new(), 0);
+    let done = outbox.write_to(
+        |chunk| {
+            let count = chunk.len().min(room);
+            if count == 0 {
+                return Poll::Pending;
+            }
+            room -= count;
+            bytes.extend_from_slice(&chunk[..count]);
+            Poll::Ready(Ok(count))
+        },
+        &mut written,
+    );
+    assert_eq!(written, bytes.len());
+    (bytes, done)
+}
+
+#[test]
+fn the_task_is_woken_once_until_everything_is_written() {
+    let outbox = Outbox::new(Masking::Server, 1 << 20);
+    let count = Arc::new(Count::default());
+    outbox.set_waker(&Waker::from(count.clone()));
+    let woken = || count.0.load(Ordering::Relaxed);
+    put(&outbox, FrameKind::Message, 1);
+    put(&outbox, FrameKind::Message, 2);
+    assert_eq!(woken(), 1);
+    assert!(write(&outbox, 10).1.is_pending());
+    put(&outbox, FrameKind::Message, 3);
+    assert_eq!(woken(), 1, "the task waits for the socket, not for more to write");
+    assert!(write(&outbox, usize::MAX).1.is_ready());
+    put(&outbox, FrameKind::Message, 4);
+    assert_eq!(woken(), 2);
+    outbox.ask_close(1001, "stopping");
+    assert_eq!(woken(), 3, "a wish to close is heard although the outbox is dirty");
+}
+
+#[test]
+fn bytes_leave_in_order_however_small_the_pieces() {
+    for masking in [Masking::Server, Masking::Client([1; 32])] {
+        let outbox = Outbox::new(masking, 1 << 20);
+        let mut all = Vec::new();
+        for id in 0..200 {
+            put(&outbox, FrameKind::Response, id);
+            all.extend(write(&outbox, 37).0);
+        }
+        all.extend(write(&outbox, usize::MAX).0);
+        assert_eq!(outbox.waiting(), 0);
+        let mut rest = &all[..];
+        for id in 0..200 {
+            let payload = frames::payload_of(rest).unwrap();
+            assert_eq!(Frame::parse(&payload).unwrap().request_id, RequestId(id));
+            let masked = rest[1] & 0x80 != 0;
+            rest = &rest[payload.len() + if masked { 6 } else { 2 }..];
+        }
+        assert!(rest.is_empty());
+    }
+}
+
+#[test]
+fn a_lost_session_says_what_nobody_saw() {
+    let outbox = Outbox::new(Masking::Client([9; 32]), 1 << 20);
+    for id in 0..3 {
+        put(&outbox, FrameKind::Message, id);
+    }
+    put(&outbox, FrameKind::Response, 7);
+    let (one_frame, _) = write(&Outbox::clone_of_one_frame(), usize::MAX);
+    let _ = write(&outbox, one_frame.len() + 1);
+    let unwritten = outbox.lose();
+    assert_eq!(unwritten.prepares, [RequestId(2)]);
+    let (id, frame) = &unwritten.answers[0];
+    assert_eq!((*id, Frame::parse(frame).unwrap().request_id), (RequestId(7), RequestId(7)));
+    assert!(!put(&outbox, FrameKind::Message, 9), "nothing is appended to a lost session");
+    // What was begun is finished, so that a close frame can be understood.
+    outbox.put_raw(&[0x88, 0x00]);
+    let (rest, _) = write(&outbox, usize::MAX);
+    assert_eq!(rest.len(), one_frame.len() - 1 + 2);
+    assert!(rest.ends_with(&[0x88, 0x00]));
+}
+
+#[test]
+fn full_is_about_what_waits_and_answers_may_pass_it_only_so_far() {
+    let outbox = Outbox::new(Masking::Server, 100);
+    while outbox.room().is_some() {
+        put(&outbox, FrameKind::Message, 1);
+    }
+    assert!(!outbox.is_full_of_answers(), "who is asked much is still heard");
+    while !outbox.is_full_of_answers() {
+        put(&outbox, FrameKind::Response, 1);
+    }
+    let _ = write(&outbox, usize::MAX);
+    assert!(outbox.room().is_some() && !outbox.is_full_of_answers());
+    for id in 0..100 {
+        put(&outbox, FrameKind::Response, id);
+    }
+    assert_eq!(outbox.close_asked().map(|order| order.code), Some(POLICY_VIOLATION));
+}
+
+#[test]
+fn what_is_being_written_counts_as_no_prepare_that_waits() {
+    let outbox = Outbox::new(Masking::Server, 100);
+    put(&outbox, FrameKind::Message, 1);
+    let one = outbox.waiting();
+    put(&outbox, FrameKind::Message, 2);
+    put(&outbox, FrameKind::Response, 3);
+    let prepares = || outbox.inner.lock().prepares;
+    assert_eq!(prepares(), 2 * one);
+    let _ = write(&outbox, 1);
+    assert_eq!(prepares(), one);
+    outbox.lose();
+    assert_eq!(prepares(), 0);
+}
+
+#[test]
+fn who_does_not_read_its_answers_is_closed_although_the_task_waits_for_the_socket() {
+    let outbox = Outbox::new(Masking::Server, 100);
+    let count = Arc::new(Count::default());
+    outbox.set_waker(&Waker::from(count.clone()));
+    put(&outbox, FrameKind::Response, 0);
+    assert!(write(&outbox, 10).1.is_pending());
+    for id in 1..100 {
+        put(&outbox, FrameKind::Response, id);
+    }
+    assert!(outbox.close_asked().is_some());
+    assert_eq!(count.0.load(Ordering::Relaxed), 2, "once to write, once to close");
+}
+
+#[test]
+fn memory_follows_recent_use() {
+    let outbox = Outbox::new(Masking::Server, 1 << 30);
+    for id in 0..100_000 {
+        put(&outbox, FrameKind::Response, id);
+    }
+    let _ = write(&outbox, usize::MAX);
+    assert!(outbox.inner.lock().buffer.capacity() > 1 << 20);
+    for id in 0..100 {
+        put(&outbox, FrameKind::Response, id);
+        let _ = write(&outbox, usize::MAX);
+    }
+    assert!(outbox.inner.lock().buffer.capacity() <= 2 * KEPT_BYTES);
+}
+
+impl Outbox {
+    fn clone_of_one_frame() -> Arc<Outbox> {
+        let outbox = Outbox::new(Masking::Client([9; 32]), 1 << 20);
+        put(&outbox, FrameKind::Message, 0);
+        outbox
+    }
+}
