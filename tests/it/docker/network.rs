@@ -216,6 +216,20 @@ fn survives_a_restart_and_the_loss_of_a_node() {
     network.healthy(&NODES);
 }
 
+/// Its socket stays open and says nothing: only the keep-alive can tell.
+#[test]
+fn notices_a_frozen_node() {
+    let Some(engine) = engine() else { return };
+    let network = Network::new(engine);
+    network.up(&[]);
+    network.healthy(&NODES);
+    network.compose(&["pause", "c"]);
+    eventually("b misses c", HEALS_WITHIN, || health_is(ports("b").1, 503));
+    network.compose(&["unpause", "c"]);
+    eventually("b has c again", HEALS_WITHIN, || health_is(ports("b").1, 200));
+    everybody_reaches_everybody(&NODES);
+}
+
 #[test]
 fn a_broken_file_changes_nothing() {
     let Some(engine) = engine() else { return };
