@@ -1,18 +1,23 @@
-//! The base of every ratio: a relay on tokio-tungstenite that knows no ILP and no BTP.
+//! The base of every ratio: a relay on tokio-tungstenite that knows no ILP and no BTP, on one thread.
 //!
-//! It uses the library as well as it can be used: one thread, everything that is ready is read,
-//! each message is fed to its target, and each target is flushed once per turn of the event loop.
-//! A message is routed by two of its bytes. It checks nothing, remembers nothing and counts
-//! nothing: what a connector costs beyond this is the price of being a connector.
+//! It has two shapes. The usual one is a task per connection that reads all that is ready, feeds each
+//! message to its target, and then flushes the targets it has fed. The lean one is the least that the
+//! library can be made to cost: one task that polls every socket itself and flushes each target once
+//! per turn of the event loop. A message is routed by two of its bytes. Neither checks, remembers or
+//! counts anything: what a connector costs beyond this is the price of being a connector.
 
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use futures_util::{Sink, Stream};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio_tungstenite::{
     WebSocketStream, accept_hdr_async_with_config,
     tungstenite::{
@@ -33,6 +38,9 @@ pub(crate) struct Settings {
     /// tungstenite's read buffer, in bytes.
     #[arg(long, default_value_t = 32 * 1024)]
     read_buffer: usize,
+    /// Take the lean shape.
+    #[arg(long)]
+    lean: bool,
 }
 
 /// Prints its port, waits for all peers, and relays until the first of them leaves.
@@ -52,6 +60,9 @@ pub(crate) async fn run(settings: Settings) -> io::Result<()> {
             Some(Peer { socket, dirty: false });
     }
     let mut peers: Vec<Peer> = peers.into_iter().flatten().collect();
+    if !settings.lean {
+        return tasks(peers).await;
+    }
     let mut dirty = Vec::with_capacity(peers.len());
     // Without tokio's budget, which would end a turn half-way through many peers.
     tokio::task::unconstrained(std::future::poll_fn(|cx| turn(&mut peers, &mut dirty, cx))).await
@@ -81,6 +92,53 @@ async fn accept(
         .map_err(io::Error::other)?;
     let index = index.ok_or_else(|| io::Error::other("a peer must ask for /relay/<index>"))?;
     Ok((index, socket))
+}
+
+/// The usual shape. Ends when the first peer leaves.
+async fn tasks(peers: Vec<Peer>) -> io::Result<()> {
+    let (sinks, streams): (Vec<_>, Vec<_>) = peers
+        .into_iter()
+        .map(|peer| peer.socket.split())
+        .map(|(sink, s)| (Mutex::new(sink), s))
+        .unzip();
+    let sinks = Arc::new(sinks);
+    let mut running = JoinSet::new();
+    for stream in streams {
+        running.spawn(relay_from(stream, Arc::clone(&sinks)));
+    }
+    running.join_next().await.transpose()?.unwrap_or(Ok(()))
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// Reads one connection: a batch of messages, then a flush of everybody whom it concerns.
+async fn relay_from(
+    mut stream: SplitStream<Socket>,
+    sinks: Arc<Vec<Mutex<SplitSink<Socket, Message>>>>,
+) -> io::Result<()> {
+    let mut dirty: Vec<usize> = Vec::new();
+    while let Some(first) = stream.next().await {
+        let mut ready = Some(first);
+        while let Some(message) = ready {
+            match message {
+                Ok(message @ Message::Binary(_)) => {
+                    let target = relay_target(&message.clone().into_data())?;
+                    let sink = sinks.get(target).ok_or_else(|| io::Error::other("no such peer"))?;
+                    sink.lock().await.feed(message).await.map_err(io::Error::other)?;
+                    if !dirty.contains(&target) {
+                        dirty.push(target);
+                    }
+                }
+                Ok(Message::Close(_)) | Err(_) => return Ok(()),
+                Ok(_) => {}
+            }
+            ready = stream.next().now_or_never().flatten();
+        }
+        for target in dirty.drain(..) {
+            sinks[target].lock().await.flush().await.map_err(io::Error::other)?;
+        }
+    }
+    Ok(())
 }
 
 /// One turn of the event loop: read all that is ready, feed it, flush once.

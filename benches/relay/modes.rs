@@ -88,6 +88,9 @@ pub(crate) struct Common {
     /// Measure one side alone.
     #[arg(long)]
     pub(crate) only: Option<Only>,
+    /// Compare with the lean relay: one task that polls every socket itself.
+    #[arg(long)]
+    pub(crate) lean: bool,
     /// Do not give the subject a core of its own.
     #[arg(long)]
     pub(crate) no_pin: bool,
@@ -109,7 +112,15 @@ pub(crate) enum Only {
 impl Default for Common {
     fn default() -> Self {
         let pace = Pace::default();
-        Self { pace, routes: ROUTES, only: None, no_pin: false, json: None, gate: false }
+        Self {
+            pace,
+            routes: ROUTES,
+            only: None,
+            lean: false,
+            no_pin: false,
+            json: None,
+            gate: false,
+        }
     }
 }
 
@@ -117,7 +128,8 @@ impl Common {
     /// The same load on the relay and on the connector, or on one of them.
     fn beside_relay(&self, load: Load, bar: Option<Bar>) -> Comparison {
         let side = |subject| Side { subject, routes: self.routes };
-        let (relay, connector) = (side(Subject::BareRelay), side(Subject::Connector));
+        let relay = if self.lean { Subject::LeanRelay } else { Subject::BareRelay };
+        let (relay, connector) = (side(relay), side(Subject::Connector));
         let (base, other) = match self.only {
             None => (relay, Some(connector)),
             Some(Only::Relay) => (relay, None),

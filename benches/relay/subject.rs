@@ -22,8 +22,10 @@ const START_PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Subject {
-    /// The base: WebSocket messages in and out, nothing else.
+    /// The base: WebSocket messages in and out, nothing else, as it is usually written.
     BareRelay,
+    /// The same, with as little work as the library can be made to do.
+    LeanRelay,
     /// The connector with all checks on, and packets not logged.
     Connector,
     /// The connector, and every packet logged.
@@ -35,6 +37,7 @@ impl Subject {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::BareRelay => "bare relay",
+            Self::LeanRelay => "bare relay, lean",
             Self::Connector => "connector",
             Self::ConnectorLogging => "connector, packets logged",
         }
@@ -42,7 +45,7 @@ impl Subject {
 
     /// Whether peers have to log in.
     pub(crate) fn wants_login(self) -> bool {
-        self != Self::BareRelay
+        !matches!(self, Self::BareRelay | Self::LeanRelay)
     }
 }
 
@@ -149,14 +152,17 @@ pub(crate) fn start(
     directory: &Path,
 ) -> io::Result<Running> {
     match subject {
-        Subject::BareRelay => start_relay(network, cores),
+        Subject::BareRelay => start_relay(network, false, cores),
+        Subject::LeanRelay => start_relay(network, true, cores),
         Subject::Connector => start_connector(network, false, cores, directory),
         Subject::ConnectorLogging => start_connector(network, true, cores, directory),
     }
 }
 
-fn start_relay(network: Network, cores: Option<&str>) -> io::Result<Running> {
-    let arguments = ["bare-relay", "--peers", &network.peers.to_string()].map(str::to_owned);
+fn start_relay(network: Network, lean: bool, cores: Option<&str>) -> io::Result<Running> {
+    let mut arguments: Vec<String> =
+        ["bare-relay", "--peers", &network.peers.to_string()].map(str::to_owned).into();
+    arguments.extend(lean.then(|| "--lean".to_owned()));
     let relay = std::env::current_exe()?;
     let mut process = Process::start(&relay, &arguments, cores, Stdio::piped())?;
     let line = process.lines()?.next().ok_or_else(|| io::Error::other("the relay ended"))??;

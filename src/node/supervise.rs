@@ -150,8 +150,14 @@ impl Supervisor {
 
     /// Reads the file; a broken one changes nothing and says why.
     async fn reload(&mut self) {
-        let mut seats = self.seats.clone();
-        let (loaded, content) = match self.plan.load(&mut seats) {
+        // Beside the packets: a file of a million routes takes seconds to read.
+        let (plan, mut seats) = (self.plan.clone(), self.seats.clone());
+        let read = tokio::task::spawn_blocking(move || (plan.load(&mut seats), seats));
+        let Ok((read, seats)) = read.await else {
+            // A panic, which the panic hook has logged.
+            return;
+        };
+        let (loaded, content) = match read {
             Ok(loaded) => loaded,
             Err(problems) if problems.node_not_named && matches!(self.plan, Plan::One(_)) => {
                 for node in &self.nodes {
