@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::keepalive::Loss;
 use super::token::Token;
+use crate::connector::REPLACED;
 
 /// RFC 6455 7.4.1: the endpoint goes away.
 pub const GOING_AWAY: u16 = 1001;
@@ -19,9 +20,6 @@ pub(super) const TOO_BIG: u16 = 1009;
 const ABNORMAL: u16 = 1006;
 /// Never on the wire: stands for a close frame without a code.
 const NO_CODE: u16 = 1005;
-
-/// The reason that a session hears which a newer one replaced.
-pub(super) const REPLACED: &str = "replaced";
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,12 +79,12 @@ impl Ended {
 
     /// Whether we closed because a later login of the peer took this session's place.
     pub(super) fn is_replaced_by_us(&self) -> bool {
-        matches!(self, Ended::ByUs { code: POLICY, reason: REPLACED })
+        matches!(self, Ended::ByUs { code, reason } if (*code, *reason) == REPLACED)
     }
 
     /// Whether the peer closed because a newer session of ours took this one's place (D5).
     pub(super) fn is_replaced_by_peer(&self) -> bool {
-        matches!(self, Ended::ByPeer { code: Some(POLICY), reason } if reason == REPLACED)
+        matches!(self, Ended::ByPeer { code: Some(code), reason } if (*code, reason.as_str()) == REPLACED)
     }
 }
 

@@ -30,5 +30,6 @@ pub use self::core::{Connector, Exposure, Turn};
 pub use self::packet_log::{PacketEvent, PacketLog, PacketRecord};
 pub use self::refusal::Refusal;
 pub use self::report::{AccountReport, Explanation, NextHopReport, Report, RouteReport};
+pub use self::sessions::REPLACED;
 pub use self::settings::{ConnectorSettings, Timing};
 pub use self::stats::{LATENCY_BUCKETS, Stats, Traffic, code_labels};

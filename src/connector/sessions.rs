@@ -14,8 +14,9 @@ use crate::time::Now;
 use crate::wire::btp::{Frame, FrameKind};
 use crate::wire::ilp::{Packet, Prepare};
 
-/// WebSocket close code for a session that a later login of the same account replaces.
-const REPLACED: (u16, &str) = (1008, "replaced");
+/// WebSocket close code and reason for a session that a later login of the same account replaces. A dialler that reads
+/// them waits before it dials again (D5).
+pub const REPLACED: (u16, &str) = (1008, "replaced");
 
 impl Connector {
     /// An authenticated session begins. One that the same side had before is replaced: it is asked to close, and what
