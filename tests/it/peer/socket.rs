@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ilp_connector::wire::ws::{apply_mask, put_binary_header};
@@ -29,6 +30,8 @@ pub(crate) struct Reader {
 /// The writing half.
 pub(crate) struct Writer {
     stream: TcpStream,
+    /// Held while a frame is written: of two threads that write, neither cuts the other's frames in two.
+    turn: Arc<Mutex<()>>,
     mask: Option<[u8; 4]>,
 }
 
@@ -46,7 +49,7 @@ pub(super) fn dial(mut stream: TcpStream, path: &str) -> (Reader, Writer) {
     let (reader, head) = read_head(stream.try_clone().unwrap_or_else(no_clone));
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(!head.to_ascii_lowercase().contains("sec-websocket-protocol"), "{head}");
-    (reader, Writer { stream, mask: Some(MASK) })
+    (reader, Writer { stream, turn: Arc::default(), mask: Some(MASK) })
 }
 
 /// The server's end of it.
@@ -72,7 +75,7 @@ pub(super) fn accept(listener: &TcpListener, patience: Duration) -> (Reader, Wri
     );
     let written = stream.write_all(answer.as_bytes());
     written.unwrap_or_else(|error| panic!("cannot answer the handshake: {error}"));
-    (reader, Writer { stream, mask: None })
+    (reader, Writer { stream, turn: Arc::default(), mask: None })
 }
 
 fn no_clone(error: io::Error) -> TcpStream {
@@ -182,6 +185,7 @@ impl Writer {
     /// The same, for a session that may have ended.
     pub(crate) fn try_send(&mut self, payload: &[u8]) -> io::Result<()> {
         let bytes = self.framed(payload);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.stream.write_all(&bytes)
     }
 
@@ -202,14 +206,15 @@ impl Writer {
         assert!(payload.len() < 126, "a short frame");
         let mut bytes = self.framed(payload);
         bytes[0] = first;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // A session may end while we answer its ping.
         let _ = self.stream.write_all(&bytes);
     }
 
-    /// The same half once more, for another thread. Whole frames only.
+    /// The same half once more, for another thread.
     pub(crate) fn try_clone(&self) -> Self {
         let stream = self.stream.try_clone().unwrap_or_else(no_clone);
-        Writer { stream, mask: self.mask }
+        Writer { stream, turn: Arc::clone(&self.turn), mask: self.mask }
     }
 
     /// Sends bytes as they are.
