@@ -275,7 +275,8 @@ fn the_live_view_takes_the_terminal_and_gives_it_back() {
     let folder = folder();
     let file = write(&folder, "network.yaml", &topology());
     let log = folder.path().join("up.log");
-    let up = format!("{PROGRAM} up {} --log-file {}", path(&file), path(&log));
+    // `exec`: some shells end with 130 after Ctrl-C, whatever the command that they started says.
+    let up = format!("exec {PROGRAM} up {} --log-file {}", path(&file), path(&log));
     let script = ["-qec", &up, "/dev/null"];
     let mut terminal = Running::of(
         Command::new("script").args(script).env("TERM", "xterm").env_remove("NO_COLOR"),
