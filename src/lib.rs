@@ -17,4 +17,5 @@ pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod transport;
 pub mod wire;

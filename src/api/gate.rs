@@ -1,12 +1,11 @@
 //! Who may read more than `/health` (D22).
 
+use crate::transport::NoRandomness;
 use arc_swap::ArcSwapOption;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use ring::hmac;
 use ring::rand::SystemRandom;
-
-use crate::btp::NoRandomness;
 
 /// Knows the token without keeping it: by its HMAC under a key drawn at start, so that the time of a comparison tells
 /// nothing about the token.

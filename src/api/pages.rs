@@ -18,8 +18,8 @@ use super::query::RoutesQuery;
 use super::server::Remote;
 use super::status::NodeStatus;
 use super::{peers, routes};
-use crate::btp::PeerState;
 use crate::telemetry::{Exposition, Metrics};
+use crate::transport::PeerState;
 
 /// Characters of a path that are logged.
 const PATH_SHOWN_MAX: usize = 200;

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use super::status::PeerRole;
 use crate::account::{Limits, Relation};
-use crate::btp::{PeerCounts, PeerSnapshot, PeerState};
 use crate::connector::{AccountReport, Report, Traffic, code_labels};
 use crate::link::Side;
+use crate::transport::{PeerCounts, PeerSnapshot, PeerState};
 use crate::wire::Timestamp;
 
 #[derive(Debug, Serialize)]

@@ -10,8 +10,8 @@ use arc_swap::ArcSwap;
 use super::gate::Gate;
 use super::health::{Health, HealthInput, HealthStatus, PeerStanding, judge};
 use crate::account::AccountId;
-use crate::btp::{BtpContext, NoRandomness, PeerSnapshot, PeerState};
 use crate::time::Mono;
+use crate::transport::{NoRandomness, PeerSnapshot, PeerState, TransportContext};
 
 /// A configured peer, as far as health is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct StatusSettings<'a> {
 /// A node's standing. Made when the BTP server listens.
 #[derive(Debug)]
 pub struct NodeStatus {
-    context: Arc<BtpContext>,
+    context: Arc<TransportContext>,
     started: Mono,
     configured: ArcSwap<Configured>,
     stopping: AtomicBool,
@@ -57,7 +57,7 @@ impl NodeStatus {
     ///
     /// # Errors
     /// The operating system gave no random numbers.
-    pub fn new(context: Arc<BtpContext>) -> Result<Arc<Self>, NoRandomness> {
+    pub fn new(context: Arc<TransportContext>) -> Result<Arc<Self>, NoRandomness> {
         Ok(Arc::new(NodeStatus {
             started: context.clock.mono(),
             context,
@@ -93,7 +93,7 @@ impl NodeStatus {
         self.judge(&self.peers()).status
     }
 
-    pub(super) fn context(&self) -> &Arc<BtpContext> {
+    pub(super) fn context(&self) -> &Arc<TransportContext> {
         &self.context
     }
 

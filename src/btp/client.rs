@@ -12,22 +12,19 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::backoff::Backoff;
-use super::context::BtpContext;
 use super::driver::Driver;
-use super::ended::{Ended, GOING_AWAY};
-use super::events::PeerStatus;
 use super::handshake::{AuthAnswer, auth_message, read_auth_answer};
 use super::session::Session;
 use super::socket::{Data, Socket};
 use super::stream::Stream;
-use super::tls::{TlsError, server_name};
-use super::token::Token;
 use super::upgrade::{self, UpgradeError};
-use super::url::{BtpUrl, Host};
 use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{CloseOrder, Masking, Outbox, Side};
+use crate::transport::{
+    Backoff, BtpUrl, Ended, GOING_AWAY, Host, PeerStatus, TlsError, Token, TransportContext,
+    server_name,
+};
 
 /// Whom to dial, and who we are to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +57,7 @@ impl Dial {
 #[derive(Debug)]
 pub struct BtpClient {
     dial: Dial,
-    context: Arc<BtpContext>,
+    context: Arc<TransportContext>,
     orders: watch::Receiver<Option<CloseOrder>>,
 }
 
@@ -125,7 +122,7 @@ pub enum DialError {
 
 impl BtpClient {
     /// A client, and the handle that stops it.
-    pub fn new(dial: Dial, context: Arc<BtpContext>) -> (Self, DialHandle) {
+    pub fn new(dial: Dial, context: Arc<TransportContext>) -> (Self, DialHandle) {
         let (sender, orders) = watch::channel(None);
         (Self { dial, context, orders }, DialHandle(sender))
     }
@@ -195,7 +192,7 @@ async fn run_session(driver: Driver, orders: &mut watch::Receiver<Option<CloseOr
 }
 
 /// One attempt, from the name to the authenticated session.
-async fn connect(dial: &Dial, context: &Arc<BtpContext>) -> Result<Driver, DialError> {
+async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver, DialError> {
     let account = context.connector.account(dial.peer.as_str()).ok_or(DialError::NoAccount)?;
     let settings = &context.settings;
     let url = &dial.url;

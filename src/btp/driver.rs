@@ -17,16 +17,15 @@ use std::task::{Context, Poll};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
-use super::context::BtpContext;
-use super::ended::Ended;
+use super::bounds::CLOSE_LINGER;
 use super::frame_head::{FrameHead, HEAD_BYTES_MAX};
 use super::keepalive::{Due, KeepAlive};
 use super::session::Session;
-use super::settings::CLOSE_LINGER;
 use super::socket::{Fed, Socket, WITHOUT_CLOSE_FRAME, broken_by, closed_by_peer, is_would_block};
 use crate::connector::Turn;
 use crate::link::{CloseOrder, Outbox};
 use crate::time::{Mono, Now};
+use crate::transport::{Ended, TransportContext};
 use crate::wire::ws;
 
 /// Bytes that one system call may read, at least; the longest frame fits before them.
@@ -41,7 +40,7 @@ thread_local! {
 
 /// Everything about a running session.
 pub(super) struct Driver {
-    context: Arc<BtpContext>,
+    context: Arc<TransportContext>,
     socket: Socket,
     session: Session,
     keep_alive: KeepAlive,
@@ -69,7 +68,7 @@ struct Closing {
 }
 
 impl Driver {
-    pub(super) fn new(context: Arc<BtpContext>, socket: Socket, session: Session) -> Self {
+    pub(super) fn new(context: Arc<TransportContext>, socket: Socket, session: Session) -> Self {
         let began = session.began();
         let keep_alive = KeepAlive::new(context.settings.keep_alive, began);
         Self {

@@ -6,10 +6,8 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::directory::Directory;
-use super::text::shown;
-use super::token::Token;
 use crate::account::AccountId;
+use crate::transport::{Directory, Token, shown};
 use crate::wire::Timestamp;
 use crate::wire::btp::{
     AUTH, AUTH_TOKEN, AUTH_USERNAME, Body, ErrorCode, Frame, ProtocolData, RequestId, put_auth,

@@ -4,31 +4,8 @@
 //! Silence is answered by a WebSocket ping (RFC 6455 5.5.2), as `ilp-plugin-btp` does. *Any* byte counts as a sign of
 //! life, not only the pong: a peer that is sending is alive, and its pong may stand behind much data.
 
-use std::time::Duration;
-
 use crate::time::Mono;
-
-/// The three lengths of time of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeepAliveSettings {
-    /// Silence after which a ping is sent.
-    pub interval: Duration,
-    /// How long after a ping the first byte must have arrived.
-    pub timeout: Duration,
-    /// How long what we have to say may wait without one byte being taken.
-    pub write_stall: Duration,
-}
-
-/// D20.
-impl Default for KeepAliveSettings {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(20),
-            timeout: Duration::from_secs(10),
-            write_stall: Duration::from_secs(30),
-        }
-    }
-}
+use crate::transport::{KeepAliveSettings, Loss};
 
 /// What one session has said and taken of late.
 #[derive(Debug)]
@@ -49,15 +26,6 @@ pub(super) enum Due {
     Ping,
     /// The session is lost.
     Lost(Loss),
-}
-
-/// Why a session counts as lost though its socket is still there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
-    /// Not one byte after a ping.
-    Silent,
-    /// It takes no bytes.
-    Stalled,
 }
 
 impl KeepAlive {

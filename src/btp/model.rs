@@ -12,18 +12,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::clock::Clock;
-use super::context::BtpContext;
-use super::directory::{Directory, Login};
 use super::handshake::{FirstFrame, read_first_frame};
 use super::session::Session;
-use super::settings::BtpSettings;
-use super::token::Token;
 use crate::account::{AccountSettings, Limits, Relation};
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::link::{Masking, Outbox, Side};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
+use crate::transport::{Clock, Directory, Login, Token, TransportContext, TransportSettings};
 use crate::wire::btp::{
     Body, Entry, Frame, FrameKind, RequestId, put_auth, put_empty_response, put_frame,
 };
@@ -87,7 +83,7 @@ impl<'a> Script<'a> {
 }
 
 struct World {
-    context: Arc<BtpContext>,
+    context: Arc<TransportContext>,
     directory: Directory,
     sessions: [Option<Open>; 3],
     /// Prepares that a peer has read and not answered.
@@ -127,7 +123,9 @@ impl World {
             ping: PingSettings::default(),
         };
         let connector = Connector::new(settings, HashSeed::Fixed(1)).unwrap();
-        let context = BtpContext::new(connector, Clock::manual(), BtpSettings::default()).unwrap();
+        let context =
+            TransportContext::new(connector, Clock::manual(), TransportSettings::default())
+                .unwrap();
         let logins = NAMES.map(|name| Login {
             account: name.parse().unwrap(),
             username: name.to_owned(),

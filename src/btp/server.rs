@@ -17,18 +17,14 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::context::BtpContext;
-use super::directory::Directory;
 use super::driver::Driver;
-use super::ended::{Ended, POLICY};
 use super::handshake::{AuthError, FirstFrame, read_first_frame, refusal};
 use super::session::Session;
 use super::socket::{Data, Socket};
 use super::stream::Stream;
-use super::throttle::Throttle;
-use super::tls::ServerTls;
 use super::upgrade::{self, UpgradeError};
 use crate::link::{Masking, Outbox, Side};
+use crate::transport::{Directory, Ended, POLICY, ServerTls, Throttle, TransportContext};
 use crate::wire::btp::put_empty_response;
 
 /// Connections that the kernel holds until we accept them.
@@ -48,7 +44,7 @@ pub struct BtpServer {
 
 #[derive(Debug)]
 struct Shared {
-    context: Arc<BtpContext>,
+    context: Arc<TransportContext>,
     directory: ArcSwap<Directory>,
     throttle: Throttle,
 }
@@ -103,7 +99,7 @@ impl BtpServer {
         port: u16,
         tls: Option<ServerTls>,
         directory: Directory,
-        context: Arc<BtpContext>,
+        context: Arc<TransportContext>,
     ) -> Result<Self, BindError> {
         let resolve = |source| BindError::Resolve { host: host.to_owned(), source };
         let address = lookup_host((host, port))
@@ -335,7 +331,7 @@ async fn log_in(
 const EMPTY_RESPONSE_BYTES: usize = 8;
 
 impl Shared {
-    fn new(context: Arc<BtpContext>, directory: Directory) -> Arc<Self> {
+    fn new(context: Arc<TransportContext>, directory: Directory) -> Arc<Self> {
         let directory = ArcSwap::from_pointee(directory);
         Arc::new(Self { context, directory, throttle: Throttle::default() })
     }

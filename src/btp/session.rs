@@ -7,21 +7,19 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::context::BtpContext;
-use super::ended::{Ended, POLICY};
-use super::events::{Mistake, PeerStatus};
+use super::bounds::{UNREADABLE_MAX, UNREADABLE_WINDOW};
 use super::handshake::refusal;
 use super::incoming::{self, Incoming};
-use super::settings::{UNREADABLE_MAX, UNREADABLE_WINDOW};
 use crate::account::AccountId;
 use crate::connector::{Account, Turn};
 use crate::link::{CloseOrder, Outbox, SessionId, Side};
 use crate::time::{Mono, Now};
+use crate::transport::{Ended, Mistake, POLICY, PeerStatus, TransportContext};
 use crate::wire::btp::{RequestId, put_empty_response};
 
 /// One session of one account.
 pub(super) struct Session {
-    context: Arc<BtpContext>,
+    context: Arc<TransportContext>,
     account: Arc<Account>,
     id: SessionId,
     outbox: Arc<Outbox>,
@@ -36,7 +34,7 @@ pub(super) struct Session {
 impl Session {
     /// Attaches a session that was authenticated; an older one of the same side is replaced by it.
     pub(super) fn open(
-        context: Arc<BtpContext>,
+        context: Arc<TransportContext>,
         account: Arc<Account>,
         side: Side,
         outbox: Arc<Outbox>,

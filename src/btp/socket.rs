@@ -18,12 +18,11 @@ use tokio_tungstenite::tungstenite::protocol::{
 };
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes, error::ProtocolError};
 
-use super::ended::{Ended, NOT_UTF8, PROTOCOL_ERROR, TOO_BIG};
+use super::bounds::CLOSE_LINGER;
 use super::frame_head::FrameHead;
-use super::settings::CLOSE_LINGER;
 use super::stream::Stream;
-use super::text::shown;
 use crate::link::Outbox;
+use crate::transport::{Ended, NOT_UTF8, PROTOCOL_ERROR, TOO_BIG, shown};
 
 /// What `tungstenite` keeps for the rare frames that it is given. A longer one makes it grow.
 const RARE_FRAME_BYTES: usize = 256;

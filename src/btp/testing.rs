@@ -8,15 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::clock::Clock;
-use super::context::BtpContext;
-use super::directory::{Directory, Login};
-use super::settings::BtpSettings;
-use super::token::Token;
 use crate::account::{AccountSettings, Limits, Relation};
 use crate::connector::{AccountReport, Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
+use crate::transport::{Clock, Directory, Login, Token, TransportContext, TransportSettings};
 use crate::wire::btp::{Body, Entry, Frame, RequestId, put_auth, put_frame};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
@@ -51,12 +47,19 @@ pub(super) fn connector_settings(id: &str, peers: &[&str], limits: &Limits) -> C
     }
 }
 
-pub(super) fn context_with(connector: ConnectorSettings, settings: BtpSettings) -> Arc<BtpContext> {
+pub(super) fn context_with(
+    connector: ConnectorSettings,
+    settings: TransportSettings,
+) -> Arc<TransportContext> {
     let connector = Connector::new(connector, HashSeed::Random).unwrap();
-    BtpContext::new(connector, Clock::start(), settings).unwrap()
+    TransportContext::new(connector, Clock::start(), settings).unwrap()
 }
 
-pub(super) fn context(id: &str, peers: &[&str], settings: BtpSettings) -> Arc<BtpContext> {
+pub(super) fn context(
+    id: &str,
+    peers: &[&str],
+    settings: TransportSettings,
+) -> Arc<TransportContext> {
     context_with(connector_settings(id, peers, &Limits::default()), settings)
 }
 
@@ -74,7 +77,7 @@ pub(super) fn token(peer: &str) -> String {
     format!("secret of {peer}")
 }
 
-pub(super) fn account(context: &BtpContext, id: &str) -> AccountReport {
+pub(super) fn account(context: &TransportContext, id: &str) -> AccountReport {
     let report = context.connector.report();
     report.accounts.into_iter().find(|account| account.settings.id.as_str() == id).unwrap()
 }

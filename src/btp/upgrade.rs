@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::handshake::{client, derive_accept_key, serve
 use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode, header};
 
 use super::stream::Stream;
-use super::url::BtpUrl;
+use crate::transport::BtpUrl;
 
 /// The longest HTTP head that is read, in bytes.
 const HEAD_BYTES_MAX: usize = 8 * 1024;

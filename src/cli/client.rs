@@ -11,13 +11,14 @@ use tokio::time::{Instant, interval, timeout};
 use super::failure::Failure;
 use super::login::Login;
 use crate::account::{AccountId, AccountSettings, Limits, Relation};
-use crate::btp::{BtpClient, BtpContext, BtpSettings, Clock, PeerState, PeerStatus};
+use crate::btp::BtpClient;
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::link::OwnAnswer;
 use crate::local::PingSettings;
 use crate::node::ildcp;
 use crate::routing::HashSeed;
 use crate::time::Now;
+use crate::transport::{Clock, PeerState, PeerStatus, TransportContext, TransportSettings};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Scheme};
 
@@ -34,7 +35,7 @@ const OUTBOX_BYTES_MAX: usize = 1 << 30;
 
 /// What a tool may do with its session.
 pub(super) struct Client {
-    context: Arc<BtpContext>,
+    context: Arc<TransportContext>,
     via: AccountId,
     status: Arc<PeerStatus>,
 }
@@ -152,7 +153,7 @@ fn failed(what: &str, error: impl std::fmt::Display) -> Failure {
 }
 
 /// A connector with nothing but an account for the node.
-fn context(via: &AccountId, role: Role<'_>) -> Result<Arc<BtpContext>, Failure> {
+fn context(via: &AccountId, role: Role<'_>) -> Result<Arc<TransportContext>, Failure> {
     let mut account = AccountSettings::new(via.clone(), Relation::Parent);
     account.limits = Limits {
         max_packets_in_flight: role.window.max(Limits::default().max_packets_in_flight),
@@ -171,6 +172,6 @@ fn context(via: &AccountId, role: Role<'_>) -> Result<Arc<BtpContext>, Failure> 
     };
     let connector = Connector::new(settings, HashSeed::Random);
     let connector = connector.map_err(|error| failed("cannot make a client", error))?;
-    let context = BtpContext::new(connector, Clock::start(), BtpSettings::default());
+    let context = TransportContext::new(connector, Clock::start(), TransportSettings::default());
     context.map_err(|error| failed("cannot make a client", error))
 }

@@ -8,8 +8,9 @@ use super::failure::Failure;
 use super::local_node::{self, reachable};
 use crate::account::AccountId;
 use crate::account::Relation;
-use crate::btp::{BtpUrl, Dial, Token};
+use crate::btp::Dial;
 use crate::config::{Environment, Form, Loaded, NodeConfig};
+use crate::transport::{BtpUrl, Token};
 
 /// The account of the configuration that the tools log in as.
 pub(super) const TOOL_ACCOUNT: &str = "cli";

@@ -180,7 +180,7 @@ impl Topology {
         let Data::Map(map) = &mut peer.data else { return };
         let Some(value) = map.get("url") else { return };
         let Some((text, line)) = value.as_text().map(|text| (text, value.at.line)) else { return };
-        let Ok(url) = text.parse::<crate::btp::url::BtpUrl>() else { return };
+        let Ok(url) = text.parse::<crate::transport::url::BtpUrl>() else { return };
         let host = url.host().to_string();
         let is_it = |number: &usize| {
             self.host(*number) == host && self.port(*number, Mode::Spread) == url.port()

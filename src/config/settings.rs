@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
-use crate::btp::url::BtpUrl;
 use crate::connector::{ConnectorSettings, Timing};
 use crate::local::PingSettings;
 use crate::routing::Route;
+use crate::transport::url::BtpUrl;
 use crate::wire::{Address, Scheme};
 
 use super::secret::Secret;

@@ -8,20 +8,21 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use crate::account::AccountId;
-use crate::btp::{BtpClient, BtpContext, Dial, DialHandle};
+use crate::btp::{BtpClient, Dial, DialHandle};
+use crate::transport::TransportContext;
 
 /// WebSocket close code and reason for a session that the configuration no longer wants as it is.
 const RECONFIGURED: (u16, &str) = (1001, "reconfigured");
 
 /// The running diallers of one node.
 pub(super) struct Diallers {
-    context: Arc<BtpContext>,
+    context: Arc<TransportContext>,
     running: HashMap<AccountId, (Dial, DialHandle)>,
     tasks: JoinSet<()>,
 }
 
 impl Diallers {
-    pub(super) fn new(context: Arc<BtpContext>) -> Self {
+    pub(super) fn new(context: Arc<TransportContext>) -> Self {
         Self { context, running: HashMap::new(), tasks: JoinSet::new() }
     }
 

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::task::Guarded;
 use crate::account::AccountId;
-use crate::btp::{BtpContext, DialHandle};
+use crate::btp::DialHandle;
+use crate::transport::TransportContext;
 
 /// WebSocket close code and reason for a peer that is not configured any more.
 const REMOVED: (u16, &str) = (1001, "removed");
@@ -25,7 +26,7 @@ impl Draining {
         &mut self,
         peer: &AccountId,
         dialled: Option<DialHandle>,
-        context: &Arc<BtpContext>,
+        context: &Arc<TransportContext>,
         patience: Duration,
     ) {
         let Some(account) = context.connector.account(peer.as_str()) else { return };

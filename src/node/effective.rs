@@ -2,9 +2,12 @@
 
 use crate::account::Relation;
 use crate::api::{PeerRole, StatusSettings};
-use crate::btp::{BtpSettings, Dial, Directory, KeepAliveSettings, Login, NoRandomness, Token};
+use crate::btp::Dial;
 use crate::config::{AssetMismatch, NodeConfig, PeerConfig, Secret};
 use crate::connector::ConnectorSettings;
+use crate::transport::{
+    Directory, KeepAliveSettings, Login, NoRandomness, Token, TransportSettings,
+};
 use crate::wire::{Network, Scheme};
 
 use super::ildcp::Told;
@@ -56,8 +59,8 @@ pub(super) fn without_parent(config: &NodeConfig) -> ConnectorSettings {
 }
 
 /// The limits and times of BTP sessions.
-pub(super) fn btp_settings(config: &NodeConfig) -> BtpSettings {
-    BtpSettings {
+pub(super) fn btp_settings(config: &NodeConfig) -> TransportSettings {
+    TransportSettings {
         auth_timeout: config.session.auth_timeout,
         keep_alive: KeepAliveSettings {
             interval: config.session.keep_alive_interval,
@@ -66,7 +69,7 @@ pub(super) fn btp_settings(config: &NodeConfig) -> BtpSettings {
         },
         unauthenticated_max: config.server.max_unauthenticated,
         tls_ca_file: config.ca_file.clone(),
-        ..BtpSettings::default()
+        ..TransportSettings::default()
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::account::{AccountId, Asset};
-use crate::btp::{BtpContext, Clock};
 use crate::connector::Connector;
 use crate::link::OwnAnswer;
+use crate::transport::{Clock, TransportContext};
 use crate::wire::ilp::Fulfill;
 use crate::wire::{Address, ildcp};
 
@@ -77,7 +77,7 @@ pub async fn ask(
 }
 
 /// Asks until there is an answer.
-pub(super) async fn ask_until_told(context: Arc<BtpContext>, parent: AccountId) -> Told {
+pub(super) async fn ask_until_told(context: Arc<TransportContext>, parent: AccountId) -> Told {
     let mut wait = RETRY_FIRST;
     loop {
         match ask(&context.connector, &context.clock, &parent).await {

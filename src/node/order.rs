@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 
 use crate::account::AccountId;
 use crate::api::NodeStatus;
-use crate::btp::BtpContext;
 use crate::config::NodeConfig;
+use crate::transport::TransportContext;
 
 /// Orders that may wait. Whoever gives more waits with them.
 pub(super) const ORDERS_MAX: usize = 16;
@@ -34,7 +34,7 @@ pub struct NodeHandle {
     /// Where health and metrics are.
     pub health_address: SocketAddr,
     /// Its sessions and its connector.
-    pub context: Arc<BtpContext>,
+    pub context: Arc<TransportContext>,
     /// How it stands.
     pub status: Arc<NodeStatus>,
     pub(super) orders: mpsc::Sender<Order>,

@@ -2,8 +2,8 @@
 
 use super::running::Running;
 use crate::account::AccountId;
-use crate::btp::POLICY;
 use crate::config::{NodeConfig, diff};
+use crate::transport::POLICY;
 
 /// WebSocket close reason for sessions that may not go on as they are.
 const RECONFIGURED: &str = "reconfigured";

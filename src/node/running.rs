@@ -17,8 +17,9 @@ use super::packets::PacketWriting;
 use super::start::StartError;
 use super::task::{self, Guarded};
 use crate::api::{HealthStatus, NodeStatus};
-use crate::btp::{BtpContext, BtpServer, PeerChange, PeerEvent};
+use crate::btp::BtpServer;
 use crate::config::NodeConfig;
+use crate::transport::{PeerChange, PeerEvent, TransportContext};
 
 /// How often a node that starts is looked at, so that its first moment of being ready is not missed.
 const READY_LOOK: Duration = Duration::from_millis(100);
@@ -27,7 +28,7 @@ const READY_LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Running {
     /// As configured; what the parent told is in `told`.
     pub(super) config: NodeConfig,
-    pub(super) context: Arc<BtpContext>,
+    pub(super) context: Arc<TransportContext>,
     pub(super) server: Arc<BtpServer>,
     pub(super) acceptor: Acceptor,
     pub(super) diallers: Diallers,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::running::Running;
-use crate::btp::{BtpContext, GOING_AWAY};
+use crate::transport::{GOING_AWAY, TransportContext};
 
 const STOPPING: &str = "stopping";
 /// How often is looked whether all is answered.
@@ -49,7 +49,7 @@ impl Running {
 }
 
 /// Until nothing is in flight, or time is up.
-async fn wait_for_answers(context: &BtpContext, grace: Duration) {
+async fn wait_for_answers(context: &TransportContext, grace: Duration) {
     let deadline = Instant::now() + grace;
     while context.connector.in_flight() > 0 && Instant::now() < deadline {
         tokio::time::sleep(LOOK).await;

@@ -17,11 +17,12 @@ use super::running::Running;
 use super::sweep;
 use super::task::{self, Guarded};
 use crate::api::{Api, NodeStatus};
-use crate::btp::{BindError, BtpContext, BtpServer, Clock, NoRandomness, ServerTls, TlsError};
+use crate::btp::{BindError, BtpServer};
 use crate::config::NodeConfig;
 use crate::connector::{BuildError, Connector};
 use crate::routing::HashSeed;
 use crate::telemetry::{self, Logs};
+use crate::transport::{Clock, NoRandomness, ServerTls, TlsError, TransportContext};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +86,7 @@ async fn build(
     logs: Logs,
 ) -> Result<(Running, mpsc::Receiver<Order>, NodeHandle), StartError> {
     let connector = Connector::new(config.connector_settings(), HashSeed::Random)?;
-    let context = BtpContext::new(connector, Clock::start(), btp_settings(&config))?;
+    let context = TransportContext::new(connector, Clock::start(), btp_settings(&config))?;
     let server = &config.server;
     let tls = server.tls.as_ref().map(|files| ServerTls::load(&files.certificate, &files.key));
     let server = BtpServer::bind(

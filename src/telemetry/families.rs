@@ -8,8 +8,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::process;
-use crate::btp::{PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 use crate::connector::{AccountReport, LATENCY_BUCKETS, Report, Stats, Traffic, code_labels};
+use crate::transport::{PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 
 /// All that metrics are made of, read at one moment.
 #[derive(Debug)]

@@ -20,8 +20,8 @@ use prometheus_client::registry::Registry;
 use super::exposition;
 use super::families::{self, Moment};
 use super::packet_log::PacketLogTotals;
-use crate::btp::BtpContext;
 use crate::time::Mono;
+use crate::transport::TransportContext;
 
 /// How the text is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Metrics of the node that `context` belongs to. Its uptime counts from now.
-    pub fn new(context: Arc<BtpContext>, packet_log: Arc<PacketLogTotals>) -> Self {
+    pub fn new(context: Arc<TransportContext>, packet_log: Arc<PacketLogTotals>) -> Self {
         let mut registry = Registry::default();
         let ready = Gauge::default();
         registry.register(
@@ -95,7 +95,7 @@ impl Metrics {
 /// What is read when somebody asks.
 #[derive(Debug)]
 struct Node {
-    context: Arc<BtpContext>,
+    context: Arc<TransportContext>,
     packet_log: Arc<PacketLogTotals>,
     started: Mono,
 }

@@ -6,9 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::account::{AccountId, AccountSettings, Relation};
 use crate::api::{HealthStatus, PeerRole, StatusSettings};
-use crate::btp::{BtpContext, BtpSettings, Clock};
 use crate::connector::{Connector, ConnectorSettings};
 use crate::routing::{HashSeed, Route, RouteOrigin};
+use crate::transport::{Clock, TransportContext, TransportSettings};
 use crate::wire::Scheme;
 
 /// A node `test.hub` with the peers alice and bob, neither of which ever comes.
@@ -40,7 +40,8 @@ fn status() -> Arc<NodeStatus> {
         },
         HashSeed::Random,
     );
-    let context = BtpContext::new(connector.unwrap(), Clock::start(), BtpSettings::default());
+    let context =
+        TransportContext::new(connector.unwrap(), Clock::start(), TransportSettings::default());
     let context = context.unwrap();
     context.peers.status(&id("bob"));
     NodeStatus::new(context).unwrap()

@@ -8,14 +8,14 @@ use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::*;
-use crate::btp::events::PeerChange::{
+use crate::btp::server::BtpServer;
+use crate::btp::testing::{self, *};
+use crate::transport::PeerChange::{
     self, AuthenticationFailed, Connected, Connecting, Disconnected,
 };
-use crate::btp::events::{PeerEvent, PeerState};
-use crate::btp::server::BtpServer;
-use crate::btp::settings::BtpSettings;
-use crate::btp::testing::{self, *};
-use crate::btp::tls::ServerTls;
+use crate::transport::ServerTls;
+use crate::transport::TransportSettings;
+use crate::transport::{PeerEvent, PeerState};
 use crate::wire::Timestamp;
 use crate::wire::btp::{ErrorCode, Frame, RequestId, put_error};
 
@@ -50,17 +50,17 @@ fn dial(peer: &str, url: &str) -> Dial {
     Dial::new(peer.parse().unwrap(), url.parse().unwrap(), "node", Some(&Token::from("shared")))
 }
 
-fn quick() -> BtpSettings {
-    BtpSettings { retry_unit: Duration::from_millis(20), ..BtpSettings::default() }
+fn quick() -> TransportSettings {
+    TransportSettings { retry_unit: Duration::from_millis(20), ..TransportSettings::default() }
 }
 
-fn context() -> Arc<BtpContext> {
+fn context() -> Arc<TransportContext> {
     testing::context("node", &["alice", "bob"], quick())
 }
 
-fn impatient() -> Arc<BtpContext> {
+fn impatient() -> Arc<TransportContext> {
     let auth_timeout = Duration::from_millis(50);
-    let settings = BtpSettings { auth_timeout, ..quick() };
+    let settings = TransportSettings { auth_timeout, ..quick() };
     testing::context("node", &["alice", "bob"], settings)
 }
 
@@ -251,7 +251,7 @@ async fn tls_both_ways() {
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
 
-    let there = testing::context("bob", &["node"], BtpSettings::default());
+    let there = testing::context("bob", &["node"], TransportSettings::default());
     let tls = ServerTls::load(&certificate, &key).unwrap();
     let directory = testing::directory(&["node"]);
     let server = BtpServer::bind("localhost", 0, Some(tls), directory, Arc::clone(&there)).await;
@@ -266,7 +266,8 @@ async fn tls_both_ways() {
         }
     });
 
-    let settings = BtpSettings { tls_ca_file: Some(certificate), ..BtpSettings::default() };
+    let settings =
+        TransportSettings { tls_ca_file: Some(certificate), ..TransportSettings::default() };
     let here = testing::context("node", &["bob"], settings);
     let (client, _handle) = BtpClient::new(dial("bob", &url), Arc::clone(&here));
     tasks.spawn(client.run());
@@ -286,7 +287,7 @@ async fn tls_both_ways() {
 }
 
 /// Sends a known-condition ping to `destination` by way of `peer`.
-async fn ping(context: &BtpContext, peer: &str, destination: &str) -> crate::link::OwnAnswer {
+async fn ping(context: &TransportContext, peer: &str, destination: &str) -> crate::link::OwnAnswer {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let destination: crate::wire::Address = destination.parse().unwrap();
     let now = context.clock.now();
@@ -307,7 +308,7 @@ async fn ping(context: &BtpContext, peer: &str, destination: &str) -> crate::lin
 
 /// Two of our nodes that dial each other, with a user behind each.
 struct Mesh {
-    nodes: [Arc<BtpContext>; 2],
+    nodes: [Arc<TransportContext>; 2],
     tasks: JoinSet<()>,
     /// The tasks of the sessions that each node accepted, in their order.
     accepted: [tokio::sync::mpsc::Receiver<AbortHandle>; 2],

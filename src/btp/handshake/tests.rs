@@ -1,8 +1,8 @@
 //! The handshake against the vectors, and against tables of who may come in how.
 
 use super::*;
-use crate::btp::directory::Login;
-use crate::btp::token::Token;
+use crate::transport::Login;
+use crate::transport::Token;
 use crate::wire::btp::{Entry, put_empty_response, put_frame};
 use crate::wire::vectors;
 

@@ -11,12 +11,12 @@ use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::btp::settings::BtpSettings;
 use crate::btp::testing::{self, *};
+use crate::transport::TransportSettings;
 
 /// A node whose peers come in over pipes.
 struct Node {
-    context: Arc<BtpContext>,
+    context: Arc<TransportContext>,
     shared: Arc<Shared>,
     sessions: JoinSet<Result<Ended, Refused>>,
 }
@@ -24,10 +24,10 @@ struct Node {
 const PEERS: [&str; 3] = ["alice", "bob", "carol"];
 
 fn node() -> Node {
-    node_with(testing::context("node", &PEERS, BtpSettings::default()))
+    node_with(testing::context("node", &PEERS, TransportSettings::default()))
 }
 
-fn node_with(context: Arc<BtpContext>) -> Node {
+fn node_with(context: Arc<TransportContext>) -> Node {
     let shared = Shared::new(Arc::clone(&context), testing::directory(&PEERS));
     Node { context, shared, sessions: JoinSet::new() }
 }

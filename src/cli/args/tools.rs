@@ -7,8 +7,8 @@ use bytes::Bytes;
 use clap::{Args, ValueHint};
 
 use super::SourceArguments;
-use crate::btp::BtpUrl;
 use crate::cli::values::{data_from_hex, duration, hash, ping_address};
+use crate::transport::BtpUrl;
 use crate::wire::ilp::MAX_DATA_EMITTED;
 use crate::wire::{Address, Amount};
 

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::btp::Token;
 use crate::cli::failure::Failure;
 use crate::cli::healthcheck;
 use crate::cli::login::Login;
+use crate::transport::Token;
 
 /// Where the receiver is.
 pub(super) const RECEIVER_ADDRESS: &str = "test.bench.receiver";

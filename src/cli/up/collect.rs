@@ -8,11 +8,11 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use super::view::{EVENTS_MAX, EventView, LinkView, NodeView, State, View};
 use crate::account::AccountId;
 use crate::api::HealthStatus;
-use crate::btp::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
 use crate::cli::login::TOOL_ACCOUNT;
 use crate::cli::text::per_second;
 use crate::connector::{AccountReport, Report};
 use crate::node::NodeHandle;
+use crate::transport::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
 
 /// What does not change while the view is shown.
 #[derive(Debug, Clone)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::node;
 use crate::account::{AccountSettings, Asset, Limits, Relation};
-use crate::btp::{BtpSettings, KeepAliveSettings};
 use crate::config::keys::{Kind, NODE};
 use crate::config::{
     Content, Form, Mode, NodeConfig, Origin, Override, Source, Topology, load_content,
@@ -13,6 +12,7 @@ use crate::config::{
 use crate::connector::Timing;
 use crate::local::PingSettings;
 use crate::routing::RouteOrigin;
+use crate::transport::{KeepAliveSettings, TransportSettings};
 
 fn topology(text: &str) -> Topology {
     let content = Content { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
@@ -58,7 +58,7 @@ fn defaults_are_those_of_the_rooms() {
     assert_eq!(node.peers[0].account.limits, Limits::default());
     let settings = node.connector_settings();
     assert_eq!((settings.timing, settings.ping), (Timing::default(), PingSettings::default()));
-    let btp = BtpSettings::default();
+    let btp = TransportSettings::default();
     assert_eq!(node.session.auth_timeout, btp.auth_timeout);
     assert_eq!(node.server.max_unauthenticated, btp.unauthenticated_max);
     let keep_alive = KeepAliveSettings {

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
-use crate::btp::{PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 use crate::connector::{AccountReport, Report, Stats};
+use crate::transport::{PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 
 /// A collector of a moment that tests make up.
 #[derive(Debug)]
@@ -275,8 +275,8 @@ fn a_node_has_metrics_before_it_has_peers() {
     };
     let connector =
         crate::connector::Connector::new(settings, crate::routing::HashSeed::Random).unwrap();
-    let clock = crate::btp::Clock::start();
-    let context = BtpContext::new(connector, clock, Default::default()).unwrap();
+    let clock = crate::transport::Clock::start();
+    let context = TransportContext::new(connector, clock, Default::default()).unwrap();
     let metrics = Metrics::new(context, Arc::default());
     for (ready, value) in [(true, 1.0), (false, 0.0)] {
         metrics.set_ready(ready);

@@ -57,7 +57,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("rlimit", &["node"]),
     ("saphyr_parser", &["config"]),
     ("terminal_size", &["cli"]),
-    ("tokio_rustls", &["btp"]),
+    ("tokio_rustls", &["transport", "btp"]),
     ("tokio_tungstenite", &["btp"]),
     ("tracing_subscriber", &["telemetry"]),
 ];

@@ -6,20 +6,20 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 use crate::account::Limits;
-use crate::btp::keepalive::{KeepAliveSettings, Loss};
+use crate::transport::{KeepAliveSettings, Loss};
 use crate::wire::btp::Entry;
 
-fn keep_alive(interval_ms: u64, timeout_ms: u64, write_stall_ms: u64) -> BtpSettings {
+fn keep_alive(interval_ms: u64, timeout_ms: u64, write_stall_ms: u64) -> TransportSettings {
     let keep_alive = KeepAliveSettings {
         interval: Duration::from_millis(interval_ms),
         timeout: Duration::from_millis(timeout_ms),
         write_stall: Duration::from_millis(write_stall_ms),
     };
-    BtpSettings { keep_alive, ..BtpSettings::default() }
+    TransportSettings { keep_alive, ..TransportSettings::default() }
 }
 
 /// A node whose outboxes are full at 4 KiB.
-fn narrow_node(settings: BtpSettings) -> Node {
+fn narrow_node(settings: TransportSettings) -> Node {
     let limits = Limits { outbox_bytes_max: 4096, ..Limits::default() };
     let connector = testing::connector_settings("node", &PEERS, &limits);
     node_with(testing::context_with(connector, settings))
@@ -137,7 +137,7 @@ async fn a_peer_that_stops_reading_delays_nobody_and_its_queue_is_bounded() {
 #[tokio::test]
 async fn who_asks_without_reading_the_answers_is_no_longer_read() {
     const COUNT: u32 = 5_000;
-    let mut node = narrow_node(BtpSettings::default());
+    let mut node = narrow_node(TransportSettings::default());
     let mut alice = node.far_at("/", 8 * 1024).await;
     alice.log_in("alice").await;
     // Requests whose answers are longer than they are, in flood, and nobody reads the answers.
@@ -165,7 +165,7 @@ async fn who_asks_without_reading_the_answers_is_no_longer_read() {
 
 #[tokio::test]
 async fn a_flood_of_pings_without_reading_is_bounded_too() {
-    let mut node = narrow_node(BtpSettings::default());
+    let mut node = narrow_node(TransportSettings::default());
     let mut alice = node.far_at("/", 8 * 1024).await;
     alice.log_in("alice").await;
     let flood = async {
@@ -180,7 +180,7 @@ async fn a_flood_of_pings_without_reading_is_bounded_too() {
 /// Two nodes whose outboxes to each other are full would otherwise both stop reading, and wait for each other.
 #[tokio::test]
 async fn a_peer_that_is_asked_more_than_it_takes_is_still_heard() {
-    let mut node = narrow_node(BtpSettings::default());
+    let mut node = narrow_node(TransportSettings::default());
     let mut alice = node.peer("alice").await;
     let mut bob = node.far_at("/", 1024).await;
     bob.log_in("bob").await;

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 
-async fn server(settings: BtpSettings) -> (BtpServer, Arc<BtpContext>) {
+async fn server(settings: TransportSettings) -> (BtpServer, Arc<TransportContext>) {
     let context = testing::context("node", &PEERS, settings);
     let directory = testing::directory(&PEERS);
     let server = BtpServer::bind("127.0.0.1", 0, None, directory, Arc::clone(&context)).await;
@@ -35,7 +35,7 @@ async fn far(address: SocketAddr) -> Far<TcpStream> {
 
 #[tokio::test]
 async fn a_port_in_use_is_named() {
-    let (first, context) = server(BtpSettings::default()).await;
+    let (first, context) = server(TransportSettings::default()).await;
     let port = first.local_addr().port();
     assert_ne!(port, 0, "the port that the system picked");
     let second = BtpServer::bind("127.0.0.1", port, None, testing::directory(&[]), context).await;
@@ -45,7 +45,7 @@ async fn a_port_in_use_is_named() {
 
 #[tokio::test]
 async fn a_host_without_an_address_is_named() {
-    let context = testing::context("node", &PEERS, BtpSettings::default());
+    let context = testing::context("node", &PEERS, TransportSettings::default());
     let bound = BtpServer::bind("no.such.host.invalid", 0, None, testing::directory(&[]), context);
     let error = bound.await.unwrap_err().to_string();
     assert!(error.contains("no.such.host.invalid"), "{error}");
@@ -53,7 +53,7 @@ async fn a_host_without_an_address_is_named() {
 
 #[tokio::test]
 async fn a_listener_on_all_addresses_is_reached_on_each() {
-    let context = testing::context("node", &PEERS, BtpSettings::default());
+    let context = testing::context("node", &PEERS, TransportSettings::default());
     let server = BtpServer::bind("0.0.0.0", 0, None, testing::directory(&PEERS), context);
     let server = server.await.unwrap();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.local_addr().port()));
@@ -63,7 +63,7 @@ async fn a_listener_on_all_addresses_is_reached_on_each() {
 
 #[tokio::test]
 async fn a_thousand_packets_in_flight_are_answered_in_any_order() {
-    let (server, context) = server(BtpSettings::default()).await;
+    let (server, context) = server(TransportSettings::default()).await;
     let address = server.local_addr();
     serving(server, async {
         let (mut alice, mut bob) = (far(address).await, far(address).await);
@@ -91,7 +91,7 @@ async fn a_thousand_packets_in_flight_are_answered_in_any_order() {
 
 #[tokio::test]
 async fn too_many_strangers_are_closed_at_once_and_peers_still_come_in() {
-    let settings = BtpSettings { unauthenticated_max: 3, ..BtpSettings::default() };
+    let settings = TransportSettings { unauthenticated_max: 3, ..TransportSettings::default() };
     let (server, context) = server(settings).await;
     let address = server.local_addr();
     serving(server, async {
@@ -117,7 +117,7 @@ async fn too_many_strangers_are_closed_at_once_and_peers_still_come_in() {
 
 #[tokio::test]
 async fn a_browser_is_told_what_this_port_is() {
-    let (server, context) = server(BtpSettings::default()).await;
+    let (server, context) = server(TransportSettings::default()).await;
     let address = server.local_addr();
     serving(server, async {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_browser_is_told_what_this_port_is() {
 
 #[tokio::test]
 async fn who_may_log_in_can_change_while_sessions_are_up() {
-    let (server, _context) = server(BtpSettings::default()).await;
+    let (server, _context) = server(TransportSettings::default()).await;
     let address = server.local_addr();
     let mut connections = JoinSet::new();
     let (mut alice, connection) = tokio::join!(far(address), async {

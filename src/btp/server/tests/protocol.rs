@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data as OpData, Op
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHeader};
 
 use super::*;
-use crate::btp::events::PeerChange::{Connected, Disconnected};
+use crate::transport::PeerChange::{Connected, Disconnected};
 use crate::wire::btp::{Body, Entry, ErrorCode, RequestId, put_error};
 use crate::wire::{Amount, Timestamp, vectors};
 
@@ -134,7 +134,7 @@ async fn who_begins_with_something_else_hears_nothing() {
 #[tokio::test]
 async fn who_says_nothing_is_closed_in_time() {
     let auth_timeout = Duration::from_millis(30);
-    let settings = BtpSettings { auth_timeout, ..BtpSettings::default() };
+    let settings = TransportSettings { auth_timeout, ..TransportSettings::default() };
     let mut node = node_with(testing::context("node", &PEERS, settings));
     let mut far = node.far().await;
     assert_eq!(far.told().await, Told::Close(POLICY, "not authenticated in time".to_owned()));
@@ -317,7 +317,7 @@ async fn closing_comes_behind_what_was_said() {
     let refused = || account(&node.context, "alice").stats.sent.rejects_total() == 1;
     until("the packet is refused", refused).await;
     let peer = node.context.connector.account("alice").unwrap();
-    node.context.connector.close_sessions(&peer, crate::btp::GOING_AWAY, "going away");
+    node.context.connector.close_sessions(&peer, crate::transport::GOING_AWAY, "going away");
     assert_eq!(alice.frame().await, "RESPONSE 1 Reject F02");
     assert_eq!(alice.told().await, Told::Close(1001, "going away".to_owned()));
     assert_eq!(alice.told().await, Told::End);
@@ -331,7 +331,7 @@ async fn an_answer_that_crosses_our_close_frame_counts_and_a_question_does_not()
     alice.send(&ask(1, &payment("test.bob"))).await;
     let at_bob = bob.prepare_id().await;
     let peer = node.context.connector.account("bob").unwrap();
-    node.context.connector.close_sessions(&peer, crate::btp::POLICY, "reconfigured");
+    node.context.connector.close_sessions(&peer, crate::transport::POLICY, "reconfigured");
     bob.send_all(&[ask(2, &payment("test.alice")), answer(at_bob, &fulfillment())]).await;
     assert_eq!(alice.frame().await, "RESPONSE 1 Fulfill");
     assert_eq!(alice.fence().await, [""; 0]);

@@ -148,7 +148,7 @@ struct Inner {
 
 /// A peer's mistake that costs it nothing but a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mistake {
+pub enum Mistake {
     /// A text message, or a frame that is not BTP.
     Unreadable,
     /// A frame that was answered with an ERROR.
@@ -245,7 +245,7 @@ impl PeerStatus {
     }
 
     /// An attempt to reach the peer begins. The first of a series is an event.
-    pub(super) fn attempt(&self, target: &str) {
+    pub fn attempt(&self, target: &str) {
         let mut inner = self.inner.lock();
         if matches!(inner.state, PeerState::Waiting | PeerState::Disconnected) {
             inner.go(PeerState::Connecting);
@@ -257,7 +257,7 @@ impl PeerStatus {
     }
 
     /// An attempt failed. `refused`: by the peer, for our name or token.
-    pub(super) fn attempt_failed(&self, error: &str, refused: bool, next: Duration) {
+    pub fn attempt_failed(&self, error: &str, refused: bool, next: Duration) {
         let mut inner = self.inner.lock();
         inner.counts.failed_attempts += 1;
         inner.counts.authentication_failures += u64::from(refused);
@@ -281,7 +281,7 @@ impl PeerStatus {
     }
 
     /// The quick attempts are used up.
-    pub(super) fn exhausted(&self) {
+    pub fn exhausted(&self) {
         let mut inner = self.inner.lock();
         if inner.sessions == 0 && inner.state != PeerState::Suspended {
             inner.go(PeerState::Down);
@@ -295,7 +295,7 @@ impl PeerStatus {
     }
 
     /// Nobody tries to reach the peer any more: it may still come to us.
-    pub(super) fn dials_no_more(&self) {
+    pub fn dials_no_more(&self) {
         let mut inner = self.inner.lock();
         if inner.sessions == 0 && inner.state != PeerState::Suspended {
             inner.last_error = None;
@@ -304,7 +304,7 @@ impl PeerStatus {
     }
 
     /// A session was authenticated.
-    pub(super) fn session_up(&self, side: &'static str, remote: &str) {
+    pub fn session_up(&self, side: &'static str, remote: &str) {
         let mut inner = self.inner.lock();
         inner.sessions += 1;
         inner.counts.sessions += 1;
@@ -321,7 +321,7 @@ impl PeerStatus {
     }
 
     /// An authenticated session ended.
-    pub(super) fn session_down(&self, side: &'static str, ended: &Ended) {
+    pub fn session_down(&self, side: &'static str, ended: &Ended) {
         let mut inner = self.inner.lock();
         inner.sessions = inner.sessions.saturating_sub(1);
         let (code, reason) = (ended.code(), ended.reason());
@@ -342,7 +342,7 @@ impl PeerStatus {
     }
 
     /// Counts a mistake. The first is logged, and then one line a minute tells how many there were.
-    pub(super) fn mistake(&self, mistake: Mistake, what: &str, now: Mono) {
+    pub fn mistake(&self, mistake: Mistake, what: &str, now: Mono) {
         let counter = match mistake {
             Mistake::Unreadable => &self.unreadable_frames,
             Mistake::Refused => &self.refused_frames,

@@ -12,7 +12,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// Admits ten lines a minute and counts the others.
 #[derive(Debug, Default)]
-pub(super) struct Throttle(Mutex<Inner>);
+pub struct Throttle(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -23,7 +23,7 @@ struct Inner {
 
 impl Throttle {
     /// Whether a line may be logged now, and if so, how many were not since the last one.
-    pub(super) fn admit(&self, now: Mono) -> Option<u64> {
+    pub fn admit(&self, now: Mono) -> Option<u64> {
         let mut inner = self.0.lock();
         if inner.window.is_none_or(|began| now.since(began) >= WINDOW) {
             inner.window = Some(now);

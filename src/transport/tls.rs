@@ -99,7 +99,7 @@ impl ServerTls {
     }
 
     /// What the next handshake uses.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub fn acceptor(&self) -> TlsAcceptor {
         self.acceptor_at(Instant::now())
     }
 
@@ -128,7 +128,7 @@ impl ServerTls {
 }
 
 /// Whom a dialling node trusts. One for all `wss://` peers of a node.
-pub(super) struct ClientTls {
+pub struct ClientTls {
     authorities: Vec<CertificateDer<'static>>,
     ca_file: Option<PathBuf>,
     /// Made when it is first needed: the system's certificates cost time and memory that `ws://` need not pay.
@@ -143,7 +143,7 @@ impl std::fmt::Debug for ClientTls {
 
 impl ClientTls {
     /// Trusts the system's certificate authorities and those in `ca_file`, which is read now.
-    pub(super) fn load(ca_file: Option<&Path>) -> Result<Self, TlsError> {
+    pub fn load(ca_file: Option<&Path>) -> Result<Self, TlsError> {
         let authorities = ca_file.map(certificates).transpose()?.unwrap_or_default();
         // A CA file that rustls cannot use is told of at the start, not at the first dial.
         add_authorities(&mut RootCertStore::empty(), &authorities, ca_file)?;
@@ -151,7 +151,7 @@ impl ClientTls {
     }
 
     /// What the next dial uses.
-    pub(super) fn connector(&self) -> Result<TlsConnector, TlsError> {
+    pub fn connector(&self) -> Result<TlsConnector, TlsError> {
         let mut config = self.config.lock();
         let config = match &*config {
             Some(config) => Arc::clone(config),
@@ -181,7 +181,7 @@ impl ClientTls {
 }
 
 /// The name that a peer's certificate must bear. `None`: no certificate can bear such a name.
-pub(super) fn server_name(host: Host<&str>) -> Option<ServerName<'static>> {
+pub fn server_name(host: Host<&str>) -> Option<ServerName<'static>> {
     match host {
         Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),
         Host::Ipv4(address) => Some(ServerName::IpAddress(std::net::IpAddr::V4(address).into())),

@@ -1,13 +1,11 @@
-//! The limits and lengths of time of this room, with the defaults of the house.
+//! The limits and lengths of time of all transports, with the defaults of the house.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::keepalive::KeepAliveSettings;
-
 /// What bounds a session, before and after it is authenticated. The same for every session of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BtpSettings {
+pub struct TransportSettings {
     /// From the accepted (or connected) socket to the end of authentication: TLS, WebSocket handshake and BTP `auth`.
     pub auth_timeout: Duration,
     /// For resolving a host name and connecting to it.
@@ -24,7 +22,7 @@ pub struct BtpSettings {
     pub tls_ca_file: Option<PathBuf>,
 }
 
-impl Default for BtpSettings {
+impl Default for TransportSettings {
     fn default() -> Self {
         Self {
             auth_timeout: Duration::from_secs(5),
@@ -38,9 +36,24 @@ impl Default for BtpSettings {
     }
 }
 
-/// Unreadable frames and text frames within [`UNREADABLE_WINDOW`] that close a session.
-pub(super) const UNREADABLE_MAX: usize = 16;
-/// See [`UNREADABLE_MAX`].
-pub(super) const UNREADABLE_WINDOW: Duration = Duration::from_secs(60);
-/// How long the end of a session waits for the peer to take what was said and to answer the close frame.
-pub(super) const CLOSE_LINGER: Duration = Duration::from_secs(1);
+/// The three lengths of time of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepAliveSettings {
+    /// Silence after which a ping is sent.
+    pub interval: Duration,
+    /// How long after a ping the first byte must have arrived.
+    pub timeout: Duration,
+    /// How long what we have to say may wait without one byte being taken.
+    pub write_stall: Duration,
+}
+
+/// D20.
+impl Default for KeepAliveSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(20),
+            timeout: Duration::from_secs(10),
+            write_stall: Duration::from_secs(30),
+        }
+    }
+}

@@ -17,14 +17,14 @@ const SETTLED_AFTER: u32 = 10;
 
 /// How many attempts in a row have come to nothing, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Backoff {
+pub struct Backoff {
     unit: Duration,
     failures: usize,
 }
 
 /// What to do before the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wait {
+pub struct Wait {
     /// How long to wait.
     pub delay: Duration,
     /// The quick attempts have just been used up. True once per series.
@@ -33,17 +33,17 @@ pub(super) struct Wait {
 
 impl Backoff {
     /// The beginning of a series.
-    pub(super) fn new(unit: Duration) -> Self {
+    pub fn new(unit: Duration) -> Self {
         Self { unit, failures: 0 }
     }
 
     /// The quick attempts are used up: the peer is down, not just away.
-    pub(super) fn is_down(&self) -> bool {
+    pub fn is_down(&self) -> bool {
         self.failures > QUICK.len()
     }
 
     /// An attempt did not lead to a session. `random` is any random number.
-    pub(super) fn attempt_failed(&mut self, random: u32) -> Wait {
+    pub fn attempt_failed(&mut self, random: u32) -> Wait {
         let base = QUICK.get(self.failures).copied().unwrap_or(SLOW);
         let was_down = self.is_down();
         self.failures = self.failures.saturating_add(1);
@@ -51,7 +51,7 @@ impl Backoff {
     }
 
     /// A session ended after `lasted`. `replaced`: the peer said that a newer session of ours took its place.
-    pub(super) fn session_ended(&mut self, lasted: Duration, replaced: bool, random: u32) -> Wait {
+    pub fn session_ended(&mut self, lasted: Duration, replaced: bool, random: u32) -> Wait {
         if lasted >= self.unit * SETTLED_AFTER {
             self.failures = 0;
         } else if replaced {

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::clock::Clock;
 use super::events::Peers;
-use super::settings::BtpSettings;
+use super::settings::TransportSettings;
 use super::tls::{ClientTls, TlsError};
 use crate::connector::Connector;
 
 /// One per node: the connector that packets go to, the peers' states, the clock and the limits.
 #[derive(Debug)]
-pub struct BtpContext {
+pub struct TransportContext {
     /// Where packets go.
     pub connector: Arc<Connector>,
     /// What becomes of each peer's connection.
@@ -19,18 +19,24 @@ pub struct BtpContext {
     /// The clock of this node.
     pub clock: Clock,
     /// Limits and lengths of time.
-    pub settings: BtpSettings,
-    pub(super) client_tls: ClientTls,
-    pub(super) server_counts: ServerCounters,
+    pub settings: TransportSettings,
+    /// Whom a dialling node trusts.
+    pub client_tls: ClientTls,
+    /// What arrives at the listener.
+    pub server_counts: ServerCounters,
 }
 
 /// Counters of what arrives at the listener before it is known whose it is.
 #[derive(Debug, Default)]
-pub(super) struct ServerCounters {
-    pub(super) accepted: AtomicU64,
-    pub(super) over_limit: AtomicU64,
-    pub(super) failed_handshakes: AtomicU64,
-    pub(super) refused_logins: AtomicU64,
+pub struct ServerCounters {
+    /// See [`ServerCounts::accepted`].
+    pub accepted: AtomicU64,
+    /// See [`ServerCounts::over_limit`].
+    pub over_limit: AtomicU64,
+    /// See [`ServerCounts::failed_handshakes`].
+    pub failed_handshakes: AtomicU64,
+    /// See [`ServerCounts::refused_logins`].
+    pub refused_logins: AtomicU64,
 }
 
 /// A plain copy of the listener's counters.
@@ -46,12 +52,12 @@ pub struct ServerCounts {
     pub refused_logins: u64,
 }
 
-impl BtpContext {
+impl TransportContext {
     /// Reads the CA file, if the settings name one.
     pub fn new(
         connector: Arc<Connector>,
         clock: Clock,
-        settings: BtpSettings,
+        settings: TransportSettings,
     ) -> Result<Arc<Self>, TlsError> {
         let client_tls = ClientTls::load(settings.tls_ca_file.as_deref())?;
         Ok(Arc::new(Self {

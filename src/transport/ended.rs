@@ -1,25 +1,33 @@
-//! How a session ended, for the event, the log line and the peer's state.
+//! How a session ended, for the event, the log line and the peer's state. The codes are WebSocket's.
 
 use std::fmt;
 
-use super::keepalive::Loss;
 use super::token::Token;
 use crate::connector::REPLACED;
 
 /// RFC 6455 7.4.1: the endpoint goes away.
 pub const GOING_AWAY: u16 = 1001;
 /// The peer broke the WebSocket protocol.
-pub(super) const PROTOCOL_ERROR: u16 = 1002;
+pub const PROTOCOL_ERROR: u16 = 1002;
 /// A text message is not UTF-8.
-pub(super) const NOT_UTF8: u16 = 1007;
+pub const NOT_UTF8: u16 = 1007;
 /// The peer violates a policy: a refused login, a replaced session, too many unreadable frames.
 pub const POLICY: u16 = 1008;
 /// A message is longer than we read.
-pub(super) const TOO_BIG: u16 = 1009;
+pub const TOO_BIG: u16 = 1009;
 /// Never on the wire: stands for "without a close frame".
 const ABNORMAL: u16 = 1006;
 /// Never on the wire: stands for a close frame without a code.
 const NO_CODE: u16 = 1005;
+
+/// Why a session counts as lost though its socket is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Not one byte after a ping.
+    Silent,
+    /// It takes no bytes.
+    Stalled,
+}
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +75,7 @@ impl Ended {
     }
 
     /// The same without a secret that the peer repeats.
-    pub(super) fn without(self, token: &Token) -> Self {
+    pub fn without(self, token: &Token) -> Self {
         match self {
             Ended::ByPeer { code, reason } => {
                 let reason = token.hide_in(reason.as_bytes());
@@ -78,12 +86,12 @@ impl Ended {
     }
 
     /// Whether we closed because a later login of the peer took this session's place.
-    pub(super) fn is_replaced_by_us(&self) -> bool {
+    pub fn is_replaced_by_us(&self) -> bool {
         matches!(self, Ended::ByUs { code, reason } if (*code, *reason) == REPLACED)
     }
 
     /// Whether the peer closed because a newer session of ours took this one's place (D5).
-    pub(super) fn is_replaced_by_peer(&self) -> bool {
+    pub fn is_replaced_by_peer(&self) -> bool {
         matches!(self, Ended::ByPeer { code: Some(code), reason } if (*code, reason.as_str()) == REPLACED)
     }
 }

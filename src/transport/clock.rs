@@ -30,13 +30,13 @@ impl Clock {
 
     /// A clock that moves only by [`Self::pass`]. It starts on 2026-01-01.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn manual() -> Self {
+    pub fn manual() -> Self {
         Self { manual: Some(std::sync::Arc::default()), ..Self::start() }
     }
 
     /// Moves a manual clock.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn pass(&self, time: Duration) {
+    pub fn pass(&self, time: Duration) {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         if let Some(manual) = &self.manual {
             manual.fetch_add(millis, std::sync::atomic::Ordering::Relaxed);
@@ -66,7 +66,7 @@ impl Clock {
     }
 
     /// The instant that timers understand.
-    pub(super) fn instant(&self, mono: Mono) -> Instant {
+    pub fn instant(&self, mono: Mono) -> Instant {
         let passed = Duration::from_nanos(mono.0);
         // Out of the platform's range means never; a year is never for a session.
         self.origin

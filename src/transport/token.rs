@@ -19,7 +19,7 @@ impl Token {
     }
 
     /// What a peer said, without this secret: some servers tell what they were sent.
-    pub(super) fn hide_in<'a>(&self, said: &'a [u8]) -> Cow<'a, [u8]> {
+    pub fn hide_in<'a>(&self, said: &'a [u8]) -> Cow<'a, [u8]> {
         let secret = self.0.as_bytes();
         if secret.len() < HIDDEN_MIN {
             return Cow::Borrowed(said);

@@ -4,7 +4,7 @@
 const SHOWN_MAX: usize = 160;
 
 /// `bytes` as text: control characters and what is not UTF-8 are escaped, and the rest of a long text is left out.
-pub(super) fn shown(bytes: &[u8]) -> String {
+pub fn shown(bytes: &[u8]) -> String {
     // Cut before looking at it, so that the work is bounded too. Four bytes per character are the most.
     let cut = bytes.get(..SHOWN_MAX * 4).unwrap_or(bytes);
     let mut text = String::new();

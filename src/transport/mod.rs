@@ -1,0 +1,33 @@
+//! What all transports share: who may come in ([`Directory`], [`Token`]), how each peer stands ([`Peers`]), when to try
+//! again ([`Backoff`]), TLS, the clock, the limits, and the context that holds them together, one per node.
+//!
+//! A transport (`btp`) is a room above this one and beside its siblings: it makes sessions of an account, and tells here
+//! what becomes of them, so that health, metrics and log lines speak of peers and not of protocols.
+
+mod backoff;
+mod clock;
+mod context;
+mod directory;
+mod ended;
+mod events;
+mod settings;
+mod text;
+mod throttle;
+mod tls;
+mod token;
+pub mod url;
+
+pub use self::url::{BtpUrl, Host, UrlError};
+pub use backoff::{Backoff, Wait};
+pub use clock::Clock;
+pub use context::{ServerCounters, ServerCounts, TransportContext};
+pub use directory::{Directory, Login, NoRandomness};
+pub use ended::{Ended, GOING_AWAY, Loss, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG};
+pub use events::{
+    Mistake, PeerChange, PeerCounts, PeerEvent, PeerSnapshot, PeerState, PeerStatus, Peers,
+};
+pub use settings::{KeepAliveSettings, TransportSettings};
+pub use text::shown;
+pub use throttle::Throttle;
+pub use tls::{ClientTls, ServerTls, TlsError, server_name};
+pub use token::Token;
