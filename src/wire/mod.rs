@@ -13,6 +13,7 @@ pub mod error;
 pub mod ildcp;
 pub mod ilp;
 pub mod ping;
+pub mod stream;
 pub mod timestamp;
 pub mod ws;
 

@@ -1,5 +1,7 @@
 //! Test help: the vector files, and reading their fields. A field that is missing fails the test.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 /// `tests/vectors/<name>.json`.
@@ -29,6 +31,12 @@ pub(crate) fn number(entry: &Value, key: &str) -> u64 {
 /// A field of hexadecimal digits.
 pub(crate) fn bytes(entry: &Value, key: &str) -> Vec<u8> {
     hex::decode(text(entry, key)).unwrap_or_else(|_| panic!("{key} is hexadecimal in {entry}"))
+}
+
+/// A field in base64, padded.
+pub(crate) fn base64(entry: &Value, key: &str) -> Vec<u8> {
+    let decoded = STANDARD.decode(text(entry, key));
+    decoded.unwrap_or_else(|_| panic!("{key} is base64 in {entry}"))
 }
 
 /// A field of hexadecimal digits whose size is known.

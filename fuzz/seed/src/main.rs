@@ -7,7 +7,7 @@ use std::{fs, io};
 use serde_json::Value;
 
 /// For each target, the vector files and the fields whose hexadecimal digits are an input.
-const SEEDS: [(&str, &[(&str, &[&str])]); 3] = [
+const SEEDS: [(&str, &[(&str, &[&str])]); 4] = [
     ("oer", &[("oer", &["hex"]), ("ilp", &["hex"]), ("btp", &["hex"])]),
     (
         "ilp",
@@ -20,6 +20,10 @@ const SEEDS: [(&str, &[(&str, &[&str])]); 3] = [
         ],
     ),
     ("btp", &[("btp", &["hex"])]),
+    (
+        "stream",
+        &[("stream-extra", &["hex", "prepare_stream_packet_hex", "reply_stream_packet_hex"])],
+    ),
 ];
 
 fn main() -> io::Result<()> {

@@ -7,7 +7,8 @@ use super::source::{Source, sources};
 use super::{read, repository};
 
 /// Rooms to which time, randomness and IO are passed in.
-const PURE: [&str; 7] = ["wire", "time", "account", "link", "routing", "local", "connector"];
+const PURE: [&str; 8] =
+    ["wire", "time", "stream", "account", "link", "routing", "local", "connector"];
 
 /// The only crates that pure rooms use: data structures, locks, hashes, texts. `rand` is there for generators that are
 /// made from a seed.

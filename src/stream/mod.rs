@@ -1,0 +1,10 @@
+//! STREAM (RFC 29): what the two ends of a payment say to each other inside the data of ILP packets, and how the
+//! receiver proves that it was paid.
+//!
+//! Nothing here knows an account, a route or a socket. The packets in clear are [`wire::stream`](crate::wire::stream).
+
+mod envelope;
+mod keys;
+
+pub use envelope::{EnvelopeError, Iv, MAX_PLAINTEXT, OVERHEAD};
+pub use keys::{Keys, SECRET_LEN, SharedSecret};

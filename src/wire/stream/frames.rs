@@ -1,0 +1,84 @@
+//! The frames of a packet: parsed ones, or ones that are to be sent.
+
+use std::fmt;
+
+use oer_codec::{Reader, put_var_uint};
+
+use super::frame::Frame;
+use crate::wire::Error;
+use crate::wire::error::encoding;
+
+/// The least that a frame takes: its type and the length of its content.
+const FRAME_MIN: usize = 2;
+
+/// The frames of one packet. Equal when the same frames come in the same order.
+#[derive(Clone, Copy)]
+pub struct Frames<'a>(Source<'a>);
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// As many frames, unknown ones included, at the beginning of these bytes. All of them have been checked.
+    Parsed { count: usize, bytes: &'a [u8] },
+    /// Ones that somebody made up.
+    Made(&'a [Frame<'a>]),
+}
+
+impl<'a> Frames<'a> {
+    /// None.
+    pub const NONE: Self = Self(Source::Made(&[]));
+
+    /// These, to be sent.
+    #[must_use]
+    pub const fn of(frames: &'a [Frame<'a>]) -> Self {
+        Self(Source::Made(frames))
+    }
+
+    /// Reads the count and all frames. The count is a claim: it is held against the bytes left first.
+    pub(super) fn parse(packet: &mut Reader<'a>) -> Result<Self, Error> {
+        let place = "STREAM frames: count";
+        let claimed = packet.var_uint().map_err(encoding(place))?;
+        let fits = packet.remaining() / FRAME_MIN;
+        let Some(count) = usize::try_from(claimed).ok().filter(|&count| count <= fits) else {
+            let needed = claimed.saturating_mul(FRAME_MIN as u64);
+            let cause = oer_codec::Error::Overrun { claimed: needed, left: packet.remaining() };
+            return Err(Error::Encoding { place, cause });
+        };
+        let bytes = packet.rest();
+        for _ in 0..count {
+            Frame::read(packet)?;
+        }
+        Ok(Self(Source::Parsed { count, bytes }))
+    }
+
+    /// The frames of known types, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Frame<'a>> + use<'a> {
+        let (made, count, bytes): (&[Frame<'a>], _, _) = match self.0 {
+            Source::Parsed { count, bytes } => (&[], count, bytes),
+            Source::Made(frames) => (frames, 0, &[][..]),
+        };
+        let mut reader = Reader::new(bytes);
+        let parsed = (0..count).filter_map(move |_| Frame::read(&mut reader).ok().flatten());
+        made.iter().copied().chain(parsed)
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put_var_uint(self.iter().count() as u64, out);
+        for frame in self.iter() {
+            frame.encode(out);
+        }
+    }
+}
+
+impl PartialEq for Frames<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Frames<'_> {}
+
+impl fmt::Debug for Frames<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
