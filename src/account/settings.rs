@@ -65,6 +65,8 @@ pub struct AccountSettings {
     pub limits: Limits,
     /// A child's address is `<own address>.<segment>`; the id where none is given.
     pub child_segment: Option<Arc<str>>,
+    /// Its BTP frames are requests or answers as the ILP packets in them are, whatever their type says.
+    pub lenient_btp_types: bool,
 }
 
 impl AccountSettings {
@@ -77,6 +79,7 @@ impl AccountSettings {
             enabled: true,
             limits: Limits::default(),
             child_segment: None,
+            lenient_btp_types: false,
         }
     }
 

@@ -3,16 +3,20 @@
 //! The rules are RFC 23's ("Flow", "Sub-protocols"): a request gets a RESPONSE or an ERROR, an answer and an unreadable
 //! frame get nothing, so that two confused peers do not throw errors at each other for ever. The `ilp` entry is taken
 //! from any position, as all implementations do, and its content type is not looked at.
+//!
+//! interledger-rs sends Prepares in RESPONSE frames and their answers in MESSAGE frames, and reads either type as what
+//! the ILP packet in it says. A *lenient* reader does the same (`lenientBtpTypes`); what we send is RFC 23 to everybody,
+//! for that it takes. The ids of the two directions stay apart: only the packet decides whose id it is.
 
 use crate::connector::Answer;
 use crate::wire;
-use crate::wire::btp::{Body, Frame, RequestId};
+use crate::wire::btp::{Frame, FrameKind, RequestId};
 use crate::wire::ilp::{PacketType, packet_type};
 
 /// What a frame is to us.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Incoming<'a> {
-    /// A MESSAGE with an ILP packet, which the connector answers whatever it is.
+    /// A request with an ILP packet, which the connector answers whatever it is.
     Prepare {
         /// The peer's id for it.
         request_id: RequestId,
@@ -42,8 +46,8 @@ pub(super) enum Incoming<'a> {
     Unreadable(wire::Error),
 }
 
-/// Reads one frame.
-pub(super) fn read(frame: &[u8]) -> Incoming<'_> {
+/// Reads one frame. `lenient` is asked only where the type of the frame and the packet in it contradict each other.
+pub(super) fn read(frame: &[u8], lenient: impl Fn() -> bool) -> Incoming<'_> {
     let frame = match Frame::parse(frame) {
         Ok(frame) => frame,
         Err(error) => return Incoming::Unreadable(error),
@@ -51,30 +55,98 @@ pub(super) fn read(frame: &[u8]) -> Incoming<'_> {
     let request_id = frame.request_id;
     let entries = frame.protocol_data;
     let ambiguous = entries.len() > 1 && entries.has_duplicate_names();
-    match frame.body {
-        Body::Message if ambiguous => {
+    let packet = frame.ilp();
+    let carries = packet.and_then(packet_type);
+    let kind = match (frame.body.kind(), carries) {
+        (FrameKind::Message, Some(PacketType::Fulfill | PacketType::Reject)) if lenient() => {
+            FrameKind::Response
+        }
+        (FrameKind::Response, Some(PacketType::Prepare)) if lenient() => FrameKind::Message,
+        (kind, _) => kind,
+    };
+    match kind {
+        FrameKind::Message if ambiguous => {
             Incoming::Refused { request_id, why: "two sub-protocols have the same name" }
         }
-        Body::Message => match frame.ilp() {
-            None => Incoming::Nothing { request_id },
-            // interledger-rs swaps MESSAGE and RESPONSE; a Fulfill is no request.
-            Some(packet) => match packet_type(packet) {
-                Some(PacketType::Fulfill | PacketType::Reject) => Incoming::Refused {
-                    request_id,
-                    why: "a MESSAGE carries a Prepare, not an answer",
-                },
-                _ => Incoming::Prepare { request_id, packet },
-            },
+        FrameKind::Message => match (packet, carries) {
+            (None, _) => Incoming::Nothing { request_id },
+            (Some(_), Some(PacketType::Fulfill | PacketType::Reject)) => {
+                Incoming::Refused { request_id, why: "a MESSAGE carries a Prepare, not an answer" }
+            }
+            (Some(packet), _) => Incoming::Prepare { request_id, packet },
         },
-        Body::Transfer { .. } => {
+        FrameKind::Transfer => {
             Incoming::Refused { request_id, why: "TRANSFER is not supported on this link" }
         }
-        Body::Response => {
+        FrameKind::Response => {
             // Which of two packets is meant cannot be told, so there is none.
-            let packet = if ambiguous { None } else { frame.ilp() };
+            let packet = if ambiguous { None } else { packet };
             let answer = packet.map_or(Answer::Nothing, Answer::Packet);
             Incoming::Answer { request_id, answer }
         }
-        Body::Error { .. } => Incoming::Answer { request_id, answer: Answer::Error },
+        FrameKind::Error => Incoming::Answer { request_id, answer: Answer::Error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::btp::{Body, Entry, put_frame};
+
+    /// In short what a strict and a lenient reader make of a frame.
+    fn check(body: &Body<'_>, entries: &[Entry<'_>], strict: &str, lenient: &str) {
+        let mut frame = Vec::new();
+        put_frame(RequestId(7), body, entries, &mut frame);
+        for (is_lenient, expected) in [(false, strict), (true, lenient)] {
+            let found = match read(&frame, || is_lenient) {
+                Incoming::Prepare { request_id: RequestId(7), .. } => "prepare",
+                Incoming::Answer { request_id: RequestId(7), answer } => match answer {
+                    Answer::Packet(_) => "answer",
+                    Answer::Nothing => "empty answer",
+                    Answer::Error => "error",
+                },
+                Incoming::Nothing { request_id: RequestId(7) } => "nothing",
+                Incoming::Refused { request_id: RequestId(7), .. } => "refused",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(found, expected, "{entries:?}, lenient: {is_lenient}");
+        }
+    }
+
+    #[test]
+    fn the_packet_decides_for_a_lenient_reader_and_the_frame_for_a_strict_one() {
+        let ilp = |bytes: &'static [u8]| Entry::octets("ilp", bytes);
+        let other = Entry::octets("balance", b"{}");
+        let (prepare, fulfill, reject) = (ilp(&[12, 0]), ilp(&[13, 0]), ilp(&[14, 0]));
+        let (message, response) = (Body::Message, Body::Response);
+        check(&message, &[prepare], "prepare", "prepare");
+        check(&response, &[fulfill], "answer", "answer");
+        check(&response, &[reject], "answer", "answer");
+        check(&response, &[prepare], "answer", "prepare");
+        check(&message, &[fulfill], "refused", "answer");
+        check(&message, &[other, reject], "refused", "answer");
+        // What is no packet at all is what the frame says.
+        check(&message, &[ilp(&[])], "prepare", "prepare");
+        check(&message, &[ilp(&[11])], "prepare", "prepare");
+        check(&response, &[ilp(&[])], "answer", "answer");
+        check(&message, &[other], "nothing", "nothing");
+        check(&response, &[], "empty answer", "empty answer");
+        // Two packets: still a request or an answer, so that no id of the other direction is taken for it.
+        check(&message, &[prepare, prepare], "refused", "refused");
+        check(&response, &[prepare, prepare], "empty answer", "refused");
+        check(&message, &[fulfill, fulfill], "refused", "empty answer");
+        let transfer = Body::Transfer { amount: crate::wire::Amount(1) };
+        check(&transfer, &[fulfill], "refused", "refused");
+    }
+
+    #[test]
+    fn nobody_is_asked_about_frames_as_they_should_be() {
+        let entries: [&[Entry<'_>]; 3] =
+            [&[Entry::octets("ilp", &[12])], &[Entry::octets("balance", b"")], &[]];
+        for entries in entries {
+            let mut frame = Vec::new();
+            put_frame(RequestId(7), &Body::Message, entries, &mut frame);
+            read(&frame, || panic!("asked about {entries:?}"));
+        }
     }
 }

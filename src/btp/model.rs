@@ -1,17 +1,21 @@
 //! Sessions driven by operations that are derived from bytes: what a fuzzer and a property test run.
 //!
 //! Three peers log in, send frames good and bad, answer or not, lose their sessions and come back, while time passes.
+//! One of them may swap requests and answers as interledger-rs does.
 //! What must hold, whatever happens in whatever order: nothing panics; everything that is sent is a BTP frame; every
 //! request that could be read gets exactly one answer with its id, unless its account had no session left to take it;
 //! what is no request gets none; a login without the right token opens nothing; nothing stays in flight or held.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod frames;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use self::frames::{ask, encoded, odd_request, response, split, swapped, token};
 use super::handshake::{FirstFrame, read_first_frame};
 use super::session::Session;
 use crate::account::{AccountSettings, Limits, Relation};
@@ -20,13 +24,13 @@ use crate::link::{Masking, Outbox, Side};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::transport::{Clock, Directory, Login, Token, TransportContext, TransportSettings};
-use crate::wire::btp::{
-    Body, Entry, Frame, FrameKind, RequestId, put_auth, put_empty_response, put_frame,
-};
+use crate::wire::btp::{Body, Frame, FrameKind, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme};
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
+/// The peer with `lenientBtpTypes`.
+const LENIENT: usize = 2;
 const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
 
 /// How often what happened, so that a test can see that everything does happen.
@@ -46,6 +50,8 @@ pub struct Happened {
     pub logins: u64,
     /// Answers that no session was left for.
     pub dropped: u64,
+    /// Frames whose type and packet contradict each other.
+    pub swapped: u64,
 }
 
 /// Runs the operations that `input` spells.
@@ -104,6 +110,7 @@ impl World {
             Limits { max_packets_in_flight: 8, outbox_bytes_max: 2000, ..Limits::default() };
         let accounts = NAMES.map(|name| AccountSettings {
             limits: limits.clone(),
+            lenient_btp_types: name == NAMES[LENIENT],
             ..AccountSettings::new(name.parse().unwrap(), Relation::Peer)
         });
         let routes = NAMES.map(|name| Route {
@@ -144,7 +151,7 @@ impl World {
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        match script.byte() % 12 {
+        match script.byte() % 14 {
             0 | 1 => {
                 let (who, to, id) = (script.who(), script.who(), script.byte());
                 let frame = ask(id, &self.payment(to, script.byte()));
@@ -152,7 +159,7 @@ impl World {
             }
             2 | 3 => {
                 let (who, which, how) = (script.who(), script.byte(), script.byte());
-                self.answer(who, which, how);
+                self.answer(who, which, how, |frame| frame);
             }
             4 => {
                 let who = script.who();
@@ -189,6 +196,17 @@ impl World {
                 self.send(who, &frame);
             }
             10 => (0..NAMES.len()).for_each(|who| self.read(who)),
+            11 => {
+                // Mostly by the peer that may.
+                let who = if script.byte().is_multiple_of(4) { script.who() } else { LENIENT };
+                let (to, id) = (script.who(), script.byte());
+                let frame = swapped(ask(id, &self.payment(to, script.byte())));
+                self.send(who, &frame);
+            }
+            12 => {
+                let who = if script.byte().is_multiple_of(4) { script.who() } else { LENIENT };
+                self.answer(who, script.byte(), script.byte(), swapped);
+            }
             _ => self.log_in(script),
         }
     }
@@ -216,10 +234,22 @@ impl World {
     /// One message from a peer, as the driver would hand it on.
     fn send(&mut self, who: usize, frame: &[u8]) {
         let Some(open) = &mut self.sessions[who] else { return };
-        if let Ok(Frame { request_id, body: Body::Message | Body::Transfer { .. }, .. }) =
-            Frame::parse(frame)
-        {
-            *self.unanswered.entry((who, request_id.0)).or_default() += 1;
+        if let Ok(frame) = Frame::parse(frame) {
+            let packet = frame.ilp().and_then(|packet| packet.first().copied());
+            let contradiction = matches!(
+                (frame.body, packet),
+                (Body::Message, Some(13 | 14)) | (Body::Response, Some(12))
+            );
+            self.happened.swapped += u64::from(contradiction);
+            let is_request = match frame.body {
+                Body::Message => !(contradiction && who == LENIENT),
+                Body::Response => contradiction && who == LENIENT,
+                Body::Transfer { .. } => true,
+                Body::Error { .. } => false,
+            };
+            if is_request {
+                *self.unanswered.entry((who, frame.request_id.0)).or_default() += 1;
+            }
         }
         let now = self.context.clock.now();
         let turn = self.context.connector.turn(now);
@@ -230,7 +260,7 @@ impl World {
         }
     }
 
-    fn answer(&mut self, who: usize, which: u8, how: u8) {
+    fn answer(&mut self, who: usize, which: u8, how: u8, as_sent: fn(Vec<u8>) -> Vec<u8>) {
         let pending = &mut self.pending[who];
         if pending.is_empty() {
             return;
@@ -246,7 +276,7 @@ impl World {
             2 => frame = response(id, &self.payment(who, how)),
             _ => frame = response(id, &fulfill),
         }
-        self.send(who, &frame);
+        self.send(who, &as_sent(frame));
     }
 
     /// Reads what a peer was sent, and checks it.
@@ -363,54 +393,6 @@ impl World {
     }
 }
 
-fn token(name: &str) -> String {
-    format!("token of {name}")
-}
-
-fn ask(id: u8, packet: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::new();
-    let entries = [Entry::octets("ilp", packet)];
-    put_frame(RequestId(id.into()), &Body::Message, &entries, &mut frame);
-    frame
-}
-
-/// A request that is no Prepare.
-fn odd_request(id: u8, which: u8) -> Vec<u8> {
-    let mut frame = Vec::new();
-    let id = RequestId(id.into());
-    let balance = Entry::octets("balance", b"{}");
-    match which % 4 {
-        0 => put_frame(id, &Body::Transfer { amount: Amount(1) }, &[], &mut frame),
-        1 => put_frame(id, &Body::Message, &[balance, balance], &mut frame),
-        2 => put_frame(id, &Body::Message, &[Entry::octets("ilp", &[0x0e, 0])], &mut frame),
-        _ => put_frame(id, &Body::Message, &[balance], &mut frame),
-    }
-    frame
-}
-
-fn response(id: u32, packet: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::new();
-    put_frame(RequestId(id), &Body::Response, &[Entry::octets("ilp", packet)], &mut frame);
-    frame
-}
-
-fn encoded(packet: &Packet<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    packet.encode(&mut bytes);
-    bytes
-}
-
-/// The payload of one unmasked WebSocket frame, and what is behind it.
-fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
-    assert_eq!(bytes[0], 0x82, "a whole binary message");
-    let (length, at) = match bytes[1] {
-        126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
-        short if short < 126 => (usize::from(short), 2),
-        other => panic!("length {other}"),
-    };
-    (&bytes[at..at + length], &bytes[at + length..])
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -445,8 +427,18 @@ mod tests {
             sum.unreadable += happened.unreadable;
             sum.logins += happened.logins;
             sum.dropped += happened.dropped;
+            sum.swapped += happened.swapped;
         }
-        let Happened { forwarded, fulfilled, rejected, refused, unreadable, logins, dropped } = sum;
+        let Happened {
+            forwarded,
+            fulfilled,
+            rejected,
+            refused,
+            unreadable,
+            logins,
+            dropped,
+            swapped,
+        } = sum;
         for (count, what) in [
             (forwarded, "forwarded"),
             (fulfilled, "fulfilled"),
@@ -455,6 +447,7 @@ mod tests {
             (unreadable, "unreadable"),
             (logins, "logins"),
             (dropped, "dropped"),
+            (swapped, "swapped"),
         ] {
             assert!(count >= 10, "{what}: {count} in {sum:?}");
         }

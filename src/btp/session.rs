@@ -79,7 +79,7 @@ impl Session {
         turn: &Turn<'_>,
         now: Now,
     ) -> Result<(), CloseOrder> {
-        match incoming::read(frame) {
+        match incoming::read(frame, || self.is_lenient(turn)) {
             Incoming::Prepare { request_id, packet } => {
                 turn.prepare(&self.account, self.id, request_id, packet);
             }
@@ -103,9 +103,15 @@ impl Session {
     /// A binary message that arrived after we began to close. An answer counts, for the peer will not give it again
     /// (D5); a request is not served, for its answer could not be sent.
     pub(super) fn late(&self, frame: &[u8], turn: &Turn<'_>) {
-        if let Incoming::Answer { request_id, answer } = incoming::read(frame) {
+        let read = incoming::read(frame, || self.is_lenient(turn));
+        if let Incoming::Answer { request_id, answer } = read {
             turn.answer(&self.account, request_id, answer);
         }
+    }
+
+    /// Whether this peer's frames are what the packets in them say, as configured now.
+    fn is_lenient(&self, turn: &Turn<'_>) -> bool {
+        turn.settings(&self.account).is_some_and(|settings| settings.lenient_btp_types)
     }
 
     /// A text message, which BTP does not use.

@@ -52,6 +52,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
     let enabled = fields.boolean("enabled", report);
     let limits = limits(fields, report);
     let child_segment = fields.segment("childAddressSegment", report);
+    let lenient_btp_types = fields.boolean("lenientBtpTypes", report);
 
     tokens(fields, url.as_ref(), report);
     if required == Some(true) && enabled == Some(false) {
@@ -68,7 +69,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
         let help = "a node is no peer of its own; use the id of the other side";
         fields.problem("id", "is the id of this node", help, report);
     }
-    let enabled = enabled?;
+    let (enabled, lenient_btp_types) = (enabled?, lenient_btp_types?);
     let asset_of_node = Unset { code: code.is_none(), scale: scale.is_none() };
     let asset = Asset {
         code: code.unwrap_or_else(|| node.asset.code.clone()),
@@ -77,7 +78,15 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
     Some(PeerConfig {
         username: username.unwrap_or_else(|| id.to_string()),
         required: enabled && required.unwrap_or(url.is_some()),
-        account: AccountSettings { id, relation: relation?, asset, enabled, limits, child_segment },
+        account: AccountSettings {
+            id,
+            relation: relation?,
+            asset,
+            enabled,
+            limits,
+            child_segment,
+            lenient_btp_types,
+        },
         asset_of_node,
         url,
         auth_token,

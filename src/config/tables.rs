@@ -110,6 +110,12 @@ pub(super) static PEER: &[Key] = &[
         None,
         "A child's address is `<ilpAddress>.<this>`. Default: its `id`.",
     ),
+    key(
+        "lenientBtpTypes",
+        Kind::Bool,
+        Some("false"),
+        "Take a Prepare from a RESPONSE frame and its answer from a MESSAGE, as interledger-rs sends them. What we send stays RFC 23, which it reads.",
+    ),
 ];
 
 /// Keys of a route.

@@ -14,7 +14,7 @@ use super::pongs::Pongs;
 use super::refusal::Refusal;
 use super::settings::ConnectorSettings;
 use super::snapshot::Snapshot;
-use crate::account::AccountId;
+use crate::account::{AccountId, AccountSettings};
 use crate::link::Pending;
 use crate::routing::HashSeed;
 use crate::time::{Mono, Now};
@@ -40,6 +40,13 @@ pub struct Turn<'a> {
     pub(super) snapshot: Guard<Arc<Snapshot>>,
     pub(super) log: Guard<Option<Arc<PacketLog>>>,
     pub(super) now: Now,
+}
+
+impl Turn<'_> {
+    /// How an account is configured, as far as this batch is concerned.
+    pub fn settings(&self, account: &Account) -> Option<&AccountSettings> {
+        self.snapshot.entry(account.slot()).map(|entry| &entry.settings)
+    }
 }
 
 /// What was sent to a peer and not answered when the node stopped: the peer may still count it.

@@ -15,6 +15,7 @@ mod forwarding;
 mod hostile;
 mod house;
 mod interop;
+mod lenient;
 mod network;
 mod operations;
 mod packets;

@@ -69,6 +69,8 @@ impl Got {
 pub(crate) struct Peer {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
+    /// What the node asked for when it dialled us, such as `GET /path HTTP/1.1`.
+    pub(crate) request_line: String,
     fences: u32,
 }
 
@@ -81,7 +83,7 @@ impl Peer {
     /// The same, asking for a path.
     pub(crate) fn open_at(port: u64, path: &str) -> Self {
         let (reader, writer) = socket::dial(tcp(port), path);
-        Peer { reader, writer, fences: 0 }
+        Peer { reader, writer, request_line: String::new(), fences: 0 }
     }
 
     /// Logs in.
@@ -94,8 +96,9 @@ impl Peer {
 
     /// Accepts the WebSocket of a node that dials, and says nothing.
     pub(crate) fn accept_silently(listener: &TcpListener) -> Self {
-        let (reader, writer) = socket::accept(listener, PATIENCE);
-        Peer { reader, writer, fences: 0 }
+        let (reader, writer, head) = socket::accept(listener, PATIENCE);
+        let request_line = head.lines().next().unwrap_or_default().to_owned();
+        Peer { reader, writer, request_line, fences: 0 }
     }
 
     /// Sends one binary message.

@@ -52,8 +52,8 @@ pub(super) fn dial(mut stream: TcpStream, path: &str) -> (Reader, Writer) {
     (reader, Writer { stream, turn: Arc::default(), mask: Some(MASK) })
 }
 
-/// The server's end of it.
-pub(super) fn accept(listener: &TcpListener, patience: Duration) -> (Reader, Writer) {
+/// The server's end of it, and the head of the request.
+pub(super) fn accept(listener: &TcpListener, patience: Duration) -> (Reader, Writer, String) {
     let deadline = Instant::now() + patience;
     listener.set_nonblocking(true).unwrap_or_else(|error| panic!("{error}"));
     let mut stream = loop {
@@ -75,7 +75,7 @@ pub(super) fn accept(listener: &TcpListener, patience: Duration) -> (Reader, Wri
     );
     let written = stream.write_all(answer.as_bytes());
     written.unwrap_or_else(|error| panic!("cannot answer the handshake: {error}"));
-    (reader, Writer { stream, turn: Arc::default(), mask: None })
+    (reader, Writer { stream, turn: Arc::default(), mask: None }, head)
 }
 
 fn no_clone(error: io::Error) -> TcpStream {
