@@ -29,6 +29,10 @@ pub struct AddressRef<'a>(&'a str);
 impl AddressRef<'static> {
     /// `peer.config`: where IL-DCP requests go (RFC 31).
     pub const PEER_CONFIG: Self = Self("peer.config");
+    /// `peer.route.control`: where a neighbour says whether it wants to hear of routes (CCP).
+    pub const PEER_ROUTE_CONTROL: Self = Self("peer.route.control");
+    /// `peer.route.update`: where a neighbour tells of routes (CCP).
+    pub const PEER_ROUTE_UPDATE: Self = Self("peer.route.update");
 }
 
 impl<'a> AddressRef<'a> {

@@ -8,6 +8,7 @@
 pub mod address;
 pub mod amount;
 pub mod btp;
+pub mod ccp;
 pub mod condition;
 pub mod error;
 pub mod ildcp;

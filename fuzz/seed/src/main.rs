@@ -7,7 +7,7 @@ use std::{fs, io};
 use serde_json::Value;
 
 /// For each target, the vector files and the fields whose hexadecimal digits are an input.
-const SEEDS: [(&str, &[(&str, &[&str])]); 4] = [
+const SEEDS: [(&str, &[(&str, &[&str])]); 5] = [
     ("oer", &[("oer", &["hex"]), ("ilp", &["hex"]), ("btp", &["hex"])]),
     (
         "ilp",
@@ -24,6 +24,7 @@ const SEEDS: [(&str, &[(&str, &[&str])]); 4] = [
         "stream",
         &[("stream-extra", &["hex", "prepare_stream_packet_hex", "reply_stream_packet_hex"])],
     ),
+    ("ccp", &[("ccp", &["data_hex"])]),
 ];
 
 fn main() -> io::Result<()> {
