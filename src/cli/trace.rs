@@ -1,0 +1,163 @@
+//! `trace`: which connectors a packet passes, and what they let be seen.
+//!
+//! Nothing in ILP names the hops of a path. But a hop that has too little time left for a packet, or that finds it too
+//! large, refuses it and signs the refusal. So `walk` gives packets more and more time, `amounts` makes them as large as
+//! they may be, and this file sends them.
+
+mod amounts;
+mod answer;
+mod report;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use self::amounts::Amounts;
+use self::answer::{Answer, Outcome, Probe};
+use self::report::Report;
+use self::walk::{Bounds, End, walk};
+use super::args::TraceArguments;
+use super::client::{Client, Role};
+use super::failure::Failure;
+use super::inbox::Inbox;
+use super::login::Login;
+use super::signals::Interrupt;
+use crate::config::Environment;
+use crate::link::OwnAnswer;
+use crate::time::Now;
+use crate::wire::ilp::{ErrorCode, Prepare};
+use crate::wire::{Address, Condition, Fulfillment};
+
+/// How long an answer is awaited beyond the packet's expiry: a late one still tells who gave it.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// An R00 that comes later than that (and twice the longest round trip) is the end of somebody's waiting.
+const WAITED_MIN: Duration = Duration::from_millis(300);
+/// How often a probe is sent again that somebody was too busy for.
+const RETRIES_MAX: u32 = 5;
+/// The pause before the first of these; it doubles.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+/// Random bytes in every probe: the JavaScript connector answers a packet that it knows from memory.
+const NONCE_BYTES: usize = 16;
+
+/// Runs the command until the path is known or somebody interrupts it.
+pub(super) async fn run(
+    arguments: &TraceArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let login = Login::find(&arguments.login, environment)?;
+    let role = Role { window: 1, receives_at: None };
+    let reached = Client::session(&login, role, async |client| {
+        // Not before: a login that hangs is to be interrupted as usual.
+        let mut interrupt = Interrupt::listen()?;
+        let mut report = Report::new(arguments.address.clone(), arguments.json, out);
+        report.begin(&login, arguments)?;
+        let mut prober = Prober::new(client, &arguments.address);
+        let mut amounts = Amounts::new(arguments.amount.0);
+        let bounds = Bounds {
+            hops: arguments.hops,
+            left_ms: i64::try_from(arguments.timeout.as_millis()).unwrap_or(i64::MAX),
+            measured: arguments.probes,
+        };
+        let mut probe = async |probe| prober.send(probe).await;
+        let mut tell = |line| report.line(line);
+        let end: Option<End> = tokio::select! {
+            () = interrupt.wait() => None,
+            end = walk(bounds, &mut amounts, &mut probe, &mut tell) => Some(end?),
+        };
+        let largest = (arguments.amount.0 > 0).then(|| amounts.ceiling());
+        report.end(end.as_ref(), largest.filter(|ceiling| *ceiling < arguments.amount.0))
+    })
+    .await?;
+    if reached { Ok(()) } else { Err(Failure::Told) }
+}
+
+struct Prober<'a> {
+    client: &'a Client,
+    destination: &'a Address,
+    inbox: Inbox<(OwnAnswer, Duration)>,
+    longest: Duration,
+}
+
+impl<'a> Prober<'a> {
+    fn new(client: &'a Client, destination: &'a Address) -> Self {
+        Prober { client, destination, inbox: Inbox::new(), longest: Duration::ZERO }
+    }
+
+    /// Sends a probe, again if somebody is busy, and waits for its answer.
+    async fn send(&mut self, probe: Probe) -> Answer {
+        let mut pause = RETRY_FIRST;
+        for _ in 0..RETRIES_MAX {
+            let answer = self.send_once(probe).await;
+            match answer.outcome {
+                Outcome::Rejected {
+                    code: ErrorCode::T02 | ErrorCode::T03 | ErrorCode::T05,
+                    ..
+                } => sleep(pause).await,
+                _ => return answer,
+            }
+            pause *= 2;
+        }
+        self.send_once(probe).await
+    }
+
+    async fn send_once(&mut self, probe: Probe) -> Answer {
+        let now = self.client.now();
+        let left_ms = probe.left_ms.unsigned_abs();
+        let expires_at = if probe.left_ms < 0 {
+            now.wall.saturating_sub_millis(left_ms)
+        } else {
+            now.wall.saturating_add_millis(left_ms)
+        };
+        let nonce: [u8; NONCE_BYTES] = rand::random();
+        let condition = match probe.amount {
+            0 => Condition::PING,
+            _ => Fulfillment(rand::random()).condition(),
+        };
+        let prepare = Prepare {
+            amount: probe.amount.into(),
+            expires_at,
+            condition,
+            destination: self.destination.view(),
+            data: &nonce,
+        };
+        // The tool's own deadline is later than the packet's.
+        let waits = Duration::from_millis(u64::try_from(probe.left_ms).unwrap_or(0)) + PATIENCE;
+        let waits_ms = u64::try_from(waits.as_millis()).unwrap_or(u64::MAX);
+        let began = Now { wall: expires_at.saturating_sub_millis(waits_ms), mono: now.mono };
+        let (inbox, clock) = (self.inbox.clone(), self.client.clock());
+        self.client.send(&prepare, began, move |answer| {
+            inbox.put((answer, clock.mono().since(now.mono)));
+        });
+        let mut arrived = Vec::new();
+        loop {
+            self.inbox.take(&mut arrived).await;
+            // One is asked for, so one comes.
+            if let Some((answer, after)) = arrived.pop() {
+                return self.read(answer, after);
+            }
+        }
+    }
+
+    fn read(&mut self, answer: OwnAnswer, after: Duration) -> Answer {
+        match answer {
+            OwnAnswer::Fulfilled { .. } => {
+                self.longest = self.longest.max(after);
+                let by = Some(self.destination.to_string());
+                Answer { by, outcome: Outcome::Fulfilled, after, waited: false }
+            }
+            OwnAnswer::Rejected { code, triggered_by, message, data } => {
+                let by = (!Client::is_own(&triggered_by)).then_some(triggered_by);
+                let waited = code == ErrorCode::R00 && after > WAITED_MIN + 2 * self.longest;
+                if !waited {
+                    self.longest = self.longest.max(after);
+                }
+                Answer { by, outcome: Outcome::Rejected { code, message, data }, after, waited }
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What the hops let be seen of amounts. A packet that is too large for a hop is refused with F08 and two figures: what
+//! arrived there, and what would have passed (RFC 27). So a hop whose maximum is the smallest so far tells its maximum, and
+//! by what arrived, the rate up to there. A hop behind a smaller maximum, or without one, tells nothing.
+
+use super::answer::{Answer, Outcome, Probe};
+use crate::wire::ilp::{AmountTooLarge, ErrorCode};
+
+/// Probes that one hop may cost.
+const ROUNDS_MAX: usize = 24;
+/// By what an amount is divided that is more than somebody's balance may bear: 2^64 is down to one in 16 rounds.
+const LIQUIDITY_STEP: u64 = 16;
+
+/// What one hop tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Visible {
+    /// The largest packet that it takes, in units of the link on which it arrives.
+    pub(super) maximum: u64,
+    /// What was sent, in units of the account that the trace logs in as.
+    pub(super) sent: u64,
+    /// What of it arrived there.
+    pub(super) arrived: u64,
+}
+
+impl Visible {
+    /// What arrives of one unit.
+    #[expect(clippy::cast_precision_loss, reason = "shown with six digits")]
+    pub(super) fn rate(&self) -> f64 {
+        if self.sent == 0 { 0.0 } else { self.arrived as f64 / self.sent as f64 }
+    }
+}
+
+/// What is known of the way so far.
+#[derive(Debug)]
+pub(super) struct Amounts {
+    /// The largest amount that passes all hops so far.
+    ceiling: u64,
+}
+
+impl Amounts {
+    /// No probe carries more than that; with 0, none carries anything.
+    pub(super) fn new(largest: u64) -> Self {
+        Amounts { ceiling: largest }
+    }
+
+    /// The largest amount that comes through as far as was looked, in units of the account that the trace logs in as.
+    pub(super) fn ceiling(&self) -> u64 {
+        self.ceiling
+    }
+
+    /// Looks at the hop that gave this answer to a probe with so much time.
+    pub(super) async fn look(
+        &mut self,
+        hop: &Answer,
+        left_ms: i64,
+        probe: &mut impl AsyncFnMut(Probe) -> Answer,
+    ) -> Option<Visible> {
+        let mut seen = None;
+        for _ in 0..ROUNDS_MAX {
+            if self.ceiling == 0 {
+                break;
+            }
+            let sent = self.ceiling;
+            let answer = probe(Probe { left_ms, amount: sent }).await;
+            let Outcome::Rejected { code, data, .. } = &answer.outcome else { break };
+            self.ceiling = match (*code, AmountTooLarge::parse(data)) {
+                (ErrorCode::F08, Ok(told)) => {
+                    if answer.same_node(hop) && seen.is_none() {
+                        let (maximum, arrived) = (told.maximum.0, told.received.0);
+                        seen = Some(Visible { maximum, sent, arrived });
+                    }
+                    smaller(sent, told)
+                }
+                // Java's connector tells no figures.
+                (ErrorCode::F08, Err(_)) => sent / 2,
+                (ErrorCode::T04, _) => sent / LIQUIDITY_STEP,
+                _ => break,
+            };
+        }
+        seen
+    }
+}
+
+/// The amount of which `maximum` should arrive; smaller in any case.
+fn smaller(sent: u64, told: AmountTooLarge) -> u64 {
+    let product = u128::from(sent) * u128::from(told.maximum.0);
+    let scaled = product.checked_div(u128::from(told.received.0)).unwrap_or(0);
+    u64::try_from(scaled).unwrap_or(u64::MAX).min(sent.saturating_sub(1))
+}

@@ -1,0 +1,91 @@
+//! What one probe tells: who answered, and whether more time would have brought the packet further.
+
+use std::time::Duration;
+
+use crate::wire::ilp::ErrorCode;
+
+/// One packet of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Probe {
+    /// Time until it expires when it leaves here; below zero: it has expired already.
+    pub(super) left_ms: i64,
+    /// What it carries. A probe with an amount has a condition that nobody can fulfill.
+    pub(super) amount: u64,
+}
+
+/// The answer to a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The address of the node that answered, as it says itself; `None`: this program, which had no answer or no session.
+    /// Of a Fulfill, which bears no name, the destination.
+    pub(super) by: Option<String>,
+    /// What it was.
+    pub(super) outcome: Outcome,
+    /// The round trip.
+    pub(super) after: Duration,
+    /// The round trip was so long that whoever answered must have waited for somebody else, in vain.
+    pub(super) waited: bool,
+}
+
+/// What an answer was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Fulfilled,
+    Rejected { code: ErrorCode, message: String, data: Vec<u8> },
+}
+
+/// What an answer means to a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// With more time, the packet would go further.
+    TooLittleTime,
+    /// It went further, and from there came nothing.
+    NoAnswerFromNext,
+    /// More time changes nothing.
+    End,
+}
+
+impl Answer {
+    /// R02 is what to expect. interledger-rs says R00 of a packet that arrives too late, and so does every node of one
+    /// whose answer did not come; what tells them apart is the time that it took.
+    pub(super) fn meaning(&self) -> Meaning {
+        match &self.outcome {
+            Outcome::Rejected { code: ErrorCode::R02, .. } if self.by.is_some() => {
+                Meaning::TooLittleTime
+            }
+            Outcome::Rejected { code: ErrorCode::R00, .. } if self.waited || self.by.is_none() => {
+                Meaning::NoAnswerFromNext
+            }
+            Outcome::Rejected { code: ErrorCode::R00, .. } => Meaning::TooLittleTime,
+            _ => Meaning::End,
+        }
+    }
+
+    /// Whether the packet got where it was to go: it was fulfilled, or refused for a reason that only a receiver has.
+    pub(super) fn reached(&self, destination: &str) -> bool {
+        match &self.outcome {
+            Outcome::Fulfilled => true,
+            Outcome::Rejected { code, .. } => {
+                let by_destination = self.by.as_deref().is_some_and(|by| {
+                    let below = destination.strip_prefix(by);
+                    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                });
+                let of_receivers = [
+                    ErrorCode::F01,
+                    ErrorCode::F05,
+                    ErrorCode::F06,
+                    ErrorCode::F07,
+                    ErrorCode::F99,
+                    ErrorCode::T99,
+                    ErrorCode::R99,
+                ];
+                by_destination && of_receivers.contains(code)
+            }
+        }
+    }
+
+    /// Whether the same node gave both.
+    pub(super) fn same_node(&self, other: &Answer) -> bool {
+        self.by == other.by
+    }
+}

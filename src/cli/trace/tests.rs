@@ -1,0 +1,261 @@
+//! Walks over paths that are not there: what every hop would do, without one.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::amounts::Amounts;
+use super::answer::{Answer, Outcome, Probe};
+use super::walk::{Bounds, End, Hop, Line, walk};
+use crate::wire::Amount;
+use crate::wire::ilp::{AmountTooLarge, ErrorCode};
+
+/// A hop as it could be.
+#[derive(Clone)]
+struct Node {
+    name: &'static str,
+    keeps_ms: i64,
+    maximum: u64,
+    /// What it sends on of an amount.
+    rate: (u64, u64),
+    manners: Manners,
+    /// How far its clock is behind.
+    late_ms: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manners {
+    /// As RFC 27 wants it.
+    Usual,
+    /// R00 for what is late.
+    Rs,
+    /// Says nothing of what is late.
+    Mute,
+    /// Says nothing at all, and sends nothing on.
+    Dead,
+    /// Has a balance that bears no more than 1000.
+    Poor,
+}
+
+fn node(name: &'static str) -> Node {
+    Node {
+        name,
+        keeps_ms: 1000,
+        maximum: u64::MAX,
+        rate: (1, 1),
+        manners: Manners::Usual,
+        late_ms: 0,
+    }
+}
+
+fn rejected(code: ErrorCode, by: &str, data: Vec<u8>) -> Answer {
+    let outcome = Outcome::Rejected { code, message: String::new(), data };
+    Answer { by: Some(by.to_owned()), outcome, after: Duration::from_millis(1), waited: false }
+}
+
+/// What a path answers to a probe.
+fn answer(path: &[Node], probe: Probe) -> Answer {
+    let (mut left_ms, mut amount) = (probe.left_ms, probe.amount);
+    let mut before = None;
+    for (index, hop) in path.iter().enumerate() {
+        let code = if hop.manners == Manners::Rs { ErrorCode::R00 } else { ErrorCode::R02 };
+        let left_here_ms = left_ms + hop.late_ms;
+        if hop.manners == Manners::Dead || hop.manners == Manners::Mute && left_here_ms <= 0 {
+            return nothing_after(before);
+        }
+        if amount > hop.maximum {
+            let told = AmountTooLarge { received: Amount(amount), maximum: Amount(hop.maximum) };
+            return rejected(ErrorCode::F08, hop.name, told.to_bytes().to_vec());
+        }
+        if left_here_ms <= 0 {
+            return rejected(code, hop.name, Vec::new());
+        }
+        if index + 1 == path.len() {
+            let outcome = Outcome::Fulfilled;
+            let by = Some(hop.name.to_owned());
+            return match amount {
+                0 => Answer { by, outcome, after: Duration::from_millis(1), waited: false },
+                _ => rejected(ErrorCode::F06, hop.name, Vec::new()),
+            };
+        }
+        if left_here_ms < 2 * hop.keeps_ms {
+            return match hop.manners {
+                Manners::Mute => nothing_after(before),
+                _ => rejected(code, hop.name, Vec::new()),
+            };
+        }
+        if hop.manners == Manners::Poor && amount > 1000 {
+            return rejected(ErrorCode::T04, hop.name, Vec::new());
+        }
+        left_ms -= hop.keeps_ms;
+        amount =
+            u64::try_from(u128::from(amount) * u128::from(hop.rate.0) / u128::from(hop.rate.1))
+                .unwrap_or(u64::MAX);
+        before = Some(hop);
+    }
+    panic!("an empty path")
+}
+
+fn nothing_after(before: Option<&Node>) -> Answer {
+    let mut answer = rejected(ErrorCode::R00, before.map_or("", |hop| hop.name), Vec::new());
+    answer.by = before.map(|hop| hop.name.to_owned());
+    answer.waited = true;
+    answer
+}
+
+const BOUNDS: Bounds = Bounds { hops: 30, left_ms: 30_000, measured: 3 };
+
+/// Lines in short (`b 2000` is a hop and the time it needs), what hops told, the end, and how many probes it took.
+struct Walked {
+    lines: Vec<String>,
+    hops: Vec<Hop>,
+    end: End,
+    ceiling: u64,
+    probes: usize,
+}
+
+async fn walked(path: &[Node], bounds: Bounds, largest: u64) -> Walked {
+    let mut amounts = Amounts::new(largest);
+    let (mut lines, mut hops, mut probes) = (Vec::new(), Vec::new(), 0);
+    let mut probe = async |probe| {
+        probes += 1;
+        answer(path, probe)
+    };
+    let mut tell = |line| {
+        match line {
+            Line::Hop(hop) => {
+                let by = hop.answer.by.clone().unwrap_or_default();
+                let rounded_ms = (hop.least_ms.max(0) + 5) / 10 * 10;
+                lines.push(format!("{} {by} {rounded_ms}", hop.number));
+                hops.push(hop);
+            }
+            Line::Silent { number, .. } => lines.push(format!("{number} *")),
+        }
+        Ok(())
+    };
+    let end = walk(bounds, &mut amounts, &mut probe, &mut tell).await.unwrap();
+    Walked { lines, hops, end, ceiling: amounts.ceiling(), probes }
+}
+
+async fn check(path: &[Node], lines: &[&str], end: &str) {
+    let walked = walked(path, BOUNDS, u64::MAX).await;
+    let near =
+        |line: &str| line.rsplit_once(' ').map(|(rest, ms)| (rest.to_owned(), ms.parse::<i64>()));
+    assert_eq!(walked.lines.len(), lines.len(), "{:?}", walked.lines);
+    for (line, expected) in walked.lines.iter().zip(lines) {
+        match (near(line), near(expected)) {
+            (Some((is, Ok(ms))), Some((should, Ok(expected_ms)))) => {
+                assert_eq!(is, should, "{:?}", walked.lines);
+                assert!((ms - expected_ms).abs() <= 10, "{:?}", walked.lines);
+            }
+            _ => assert_eq!(line, expected),
+        }
+    }
+    let end_is = match walked.end {
+        End::Answer(Answer { outcome: Outcome::Fulfilled, .. }) => "fulfilled".to_owned(),
+        End::Answer(answer) => format!("{:?}", answer.outcome),
+        other => format!("{other:?}"),
+    };
+    assert!(end_is.contains(end), "{end_is}");
+}
+
+#[tokio::test]
+async fn hops_in_their_order() {
+    check(&[node("a")], &["1 a 0"], "fulfilled").await;
+    let usual = [node("a"), node("b"), node("c"), node("d")];
+    check(&usual, &["1 a 0", "2 b 2000", "3 c 3000", "4 d 4000"], "fulfilled").await;
+    // Of very different patience, and one that says R00.
+    let mut path = usual.clone();
+    path[0].keeps_ms = 50;
+    path[1].keeps_ms = 40;
+    path[2].keeps_ms = 4000;
+    path[2].manners = Manners::Rs;
+    check(&path, &["1 a 0", "2 b 100", "3 c 130", "4 d 8090"], "fulfilled").await;
+    // Clocks that are behind and ahead.
+    let mut path = usual.clone();
+    path[0].late_ms = 3000;
+    path[2].late_ms = -400;
+    check(&path, &["1 a 0", "2 b 0", "3 c 3000", "4 d 4400"], "fulfilled").await;
+}
+
+#[tokio::test]
+async fn hops_that_say_nothing() {
+    let usual = [node("a"), node("b"), node("c"), node("d")];
+    let mut path = usual.clone();
+    path[2].manners = Manners::Mute;
+    check(&path, &["1 a 0", "2 b 2000", "3 *", "4 d 7000"], "fulfilled").await;
+    path[2].manners = Manners::Dead;
+    check(&path, &["1 a 0", "2 b 2000", "3 *"], "Silent").await;
+    path[0].manners = Manners::Dead;
+    check(&path, &["1 *"], "Silent").await;
+}
+
+#[tokio::test]
+async fn walks_have_an_end() {
+    let ring: Vec<Node> = ["a", "b"].iter().cycle().take(100).map(|name| node(name)).collect();
+    let patient = Bounds { left_ms: 100_000, ..BOUNDS };
+    let walked_ring = walked(&ring, patient, u64::MAX).await;
+    assert!(matches!(walked_ring.end, End::Hops), "{:?}", walked_ring.end);
+    assert_eq!(walked_ring.lines.len(), 30);
+    let line: Vec<Node> = ["a", "b", "c"].iter().cycle().take(100).map(|name| node(name)).collect();
+    let walked_line = walked(&line, Bounds { left_ms: 20_500, ..BOUNDS }, 0).await;
+    assert!(matches!(walked_line.end, End::Time), "{:?}", walked_line.end);
+    assert_eq!(walked_line.lines.len(), 20, "{:?}", walked_line.lines);
+}
+
+#[tokio::test]
+async fn largest_packets_and_rates() {
+    let mut path = [node("a"), node("b"), node("c"), node("d"), node("e")];
+    // From scale 9 to 6, and later to another asset.
+    path[0].maximum = 10_000_000_000;
+    path[1].rate = (1, 1000);
+    path[2].maximum = 5_000;
+    path[2].rate = (92, 100);
+    path[3].maximum = 1_000_000;
+    path[4].maximum = 100;
+    let seen = walked(&path, BOUNDS, u64::MAX).await;
+    let maxima: Vec<_> = seen.hops.iter().map(|hop| hop.visible.map(|told| told.maximum)).collect();
+    assert_eq!(maxima, [Some(10_000_000_000), None, Some(5_000), None, Some(100)]);
+    let rates: Vec<_> =
+        seen.hops.iter().filter_map(|hop| hop.visible).map(|told| told.rate()).collect();
+    assert!((rates[0] - 1.0).abs() < 1e-9 && (rates[1] - 0.001).abs() < 1e-9, "{rates:?}");
+    assert!((rates[2] - 0.00092).abs() < 1e-7, "{rates:?}");
+    assert!((100_000..=110_000).contains(&seen.ceiling), "{}", seen.ceiling);
+    let none = walked(&path, BOUNDS, 0).await;
+    assert!(none.hops.iter().all(|hop| hop.visible.is_none()));
+    // A balance that bears little hides what is behind it, and stops nothing.
+    path[1].manners = Manners::Poor;
+    path[1].rate = (1, 1);
+    let poor = walked(&path, BOUNDS, u64::MAX).await;
+    assert!(matches!(poor.end, End::Answer(Answer { outcome: Outcome::Fulfilled, .. })));
+    assert!(poor.ceiling <= 1000 && poor.ceiling > 0, "{}", poor.ceiling);
+}
+
+#[tokio::test]
+async fn any_path_is_found_with_a_bounded_number_of_probes() {
+    const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let mut random = StdRng::seed_from_u64(8);
+    for round in 0..500 {
+        let length = random.random_range(1..=NAMES.len());
+        let path: Vec<Node> = NAMES[..length]
+            .iter()
+            .map(|name| Node {
+                keeps_ms: random.random_range(25..3000),
+                maximum: 1 << random.random_range(10..64),
+                rate: (random.random_range(1..2000), random.random_range(1..2000)),
+                ..node(name)
+            })
+            .collect();
+        let seen = walked(&path, Bounds { left_ms: 40_000, ..BOUNDS }, u64::MAX).await;
+        // A hop that wants less than the one before it lets through is not to be seen.
+        let mut hops: Vec<_> =
+            seen.lines.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+        assert_eq!(hops.first(), Some(&"a"), "{round}");
+        assert_eq!(hops.last(), Some(&NAMES[length - 1]), "{round} {:?}", seen.lines);
+        let shown = hops.clone();
+        hops.sort_unstable();
+        assert_eq!(shown, hops, "{round}");
+        assert!(seen.probes < 80 * length, "{round}: {} probes", seen.probes);
+    }
+}

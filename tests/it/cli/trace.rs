@@ -1,0 +1,152 @@
+//! `trace` over real nodes: paths of different assets and limits, a hop that never answers, and what is told of them.
+
+use serde_json::Value;
+
+use super::command;
+use crate::peer::{Peer, listener};
+use crate::running::Node;
+use crate::support::both;
+
+/// Three nodes in a line. From a to b amounts are in scale 9, from b to c in scale 6.
+struct Line {
+    a: Node,
+    _b: Node,
+    _c: Node,
+}
+
+impl Line {
+    /// With more keys for the account of b at c, and of a at b.
+    fn start(b_at_c: &str, a_at_b: &str) -> Self {
+        let c = Node::start(&format!(
+            "nodeId: c\nilpAddress: test.c\npeers:\n  - {{ id: b, authToken: bc, assetScale: 6{b_at_c} }}\n\
+             routes:\n  - {{ prefix: test.a, nextHop: b }}\n"
+        ));
+        let b = Node::start(&format!(
+            "nodeId: b\nilpAddress: test.b\npeers:\n  - {{ id: a, authToken: ab{a_at_b} }}\n  \
+               - {{ id: c, url: 'ws://127.0.0.1:{}', authToken: bc, assetScale: 6 }}\n\
+             routes:\n  - {{ prefix: test.a, nextHop: a }}\n  - {{ prefix: test.c, nextHop: c }}\n",
+            c.btp_port
+        ));
+        let a = Node::start(&format!(
+            "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{}', authToken: ab }}\n  \
+               - {{ id: cli, relation: child, authToken: cli-token }}\n\
+             routes:\n  - {{ prefix: '', nextHop: b }}\n",
+            b.btp_port
+        ));
+        Line { a: a.healthy(), _b: b.healthy(), _c: c }
+    }
+}
+
+/// Exit code and all that it says.
+fn trace(through: &Node, arguments: &[&str]) -> (Option<i32>, String) {
+    let via = format!("btp+ws://cli:cli-token@127.0.0.1:{}", through.btp_port);
+    let output = command(&[&["trace", "--via", &via], arguments].concat());
+    let said = both(&output);
+    assert!(!said.contains("cli-token"), "a secret: {said}");
+    (output.status.code(), said)
+}
+
+/// The words of each line of the table.
+fn hops(said: &str) -> Vec<Vec<&str>> {
+    let rows = said.lines().skip(2).filter(|line| line.starts_with(' '));
+    rows.map(|line| line.split_whitespace().collect()).collect()
+}
+
+#[test]
+fn three_hops_with_their_limits_and_rates() {
+    let line = Line::start(", maxPacketAmount: 5000", ", maxPacketAmount: 8000000000");
+    let (code, said) = trace(&line.a, &["test.c"]);
+    assert_eq!(code, Some(0), "{said}");
+    let table = hops(&said);
+    assert_eq!(table.len(), 3, "{said}");
+    // Number, address, two times, what it needs, largest packet and rate, the answer.
+    let shown = |row: usize| (table[row][0], table[row][1], table[row][5], table[row][6]);
+    assert_eq!(shown(0), ("1", "test.a", "-", "-"), "{said}");
+    assert_eq!(shown(1), ("2", "test.b", "8,000,000,000", "1"), "{said}");
+    assert_eq!(shown(2), ("3", "test.c", "5,000", "0.001"), "{said}");
+    assert_eq!(table[1][4].split('.').next(), Some("2"), "{said}");
+    assert_eq!(table[2][4].split('.').next(), Some("3"), "{said}");
+    assert!(table[1][7..].join(" ").contains("R02 Insufficient Timeout"), "{said}");
+    assert_eq!(table[2][7..], ["fulfilled"], "{said}");
+    assert!(
+        said.ends_with(
+            "test.c fulfilled the ping; the largest packet that passes is 5,000,000 units here\n"
+        ),
+        "{said}"
+    );
+    // No money has moved.
+    let (_, peers) =
+        crate::network::get(u16::try_from(line.a.health_port).unwrap(), "/peers").unwrap();
+    for peer in peers["peers"].as_array().unwrap() {
+        assert_eq!(
+            (&peer["balance"], &peer["held"]["received"]),
+            (&"0".into(), &"0".into()),
+            "{peers}"
+        );
+    }
+
+    let (code, said) = trace(&line.a, &["test.c", "--json", "--probes", "1"]);
+    let told: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!(
+        (code, &told["reached"], &told["largestPacket"]),
+        (Some(0), &true.into(), &"5000000".into())
+    );
+    let nodes: Vec<_> = told["hops"].as_array().unwrap().iter().map(|hop| &hop["node"]).collect();
+    assert_eq!(nodes, ["test.a", "test.b", "test.c"]);
+    assert_eq!(told["hops"][2]["largestPacket"], "5000", "{told}");
+    assert!(told["hops"][2]["minMs"].as_f64().is_some_and(|ms| ms > 0.0), "{told}");
+
+    let check = |arguments: &[&str], code: i32, rows: usize, end: &str| {
+        let (is, said) = trace(&line.a, arguments);
+        assert_eq!(is, Some(code), "{said}");
+        assert_eq!(hops(&said).len(), rows, "{said}");
+        assert!(said.contains(end), "{end:?} is not in {said}");
+    };
+    check(&["test.a"], 0, 1, "test.a fulfilled the ping\n");
+    check(&["test.c", "--amount", "0"], 0, 3, "test.c fulfilled the ping\n");
+    check(
+        &["test.b.nobody"],
+        1,
+        2,
+        "not reached: F02 Unreachable (no route to the destination) from test.b\n",
+    );
+    check(&["test.c", "--hops", "2"], 1, 2, "not reached within 2 hops; allow more with --hops\n");
+    check(
+        &["test.c", "--timeout", "2.5"],
+        1,
+        2,
+        "hop 2 wants more time; allow more with --timeout\n",
+    );
+}
+
+#[test]
+fn a_hop_that_never_answers() {
+    let (mute, port) = listener();
+    let node = Node::start(&format!(
+        "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: cli, relation: child, authToken: cli-token }}\n  \
+           - {{ id: mute, url: 'ws://127.0.0.1:{port}', authToken: m, required: false }}\n  - {{ id: gone, authToken: g }}\n\
+         routes:\n  - {{ prefix: test.mute, nextHop: mute }}\n  - {{ prefix: test.gone, nextHop: gone }}\n"
+    ));
+    let mut peer = Peer::accept_silently(&mute);
+    let login = peer.frame();
+    peer.send(&crate::peer::respond(login.id, None));
+    let (code, said) = trace(&node, &["test.mute", "--timeout", "2.6"]);
+    assert_eq!(code, Some(1), "{said}");
+    let table = hops(&said);
+    assert_eq!((table.len(), table[0][1], table[1][1]), (2, "test.a", "*"), "{said}");
+    assert!(
+        said.contains(
+            "no answer; test.a says R00 Transfer Timed Out (next hop mute did not answer in time)"
+        ),
+        "{said}"
+    );
+    assert!(said.ends_with("test.mute is not reached: hop 2 does not answer\n"), "{said}");
+    let (code, said) = trace(&node, &["test.gone"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.ends_with(
+            "not reached: T01 Peer Unreachable (next hop gone is not connected) from test.a\n"
+        ),
+        "{said}"
+    );
+}
