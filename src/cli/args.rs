@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaOf};
 pub(super) use tools::{
-    BenchArguments, DATA_BYTES_MAX, LoginArguments, PingArguments, SendArguments,
+    BenchArguments, DATA_BYTES_MAX, LoginArguments, PingArguments, SendArguments, TraceArguments,
 };
 
 use super::values::duration;
@@ -56,6 +56,8 @@ pub(super) enum Command {
     Healthcheck(HealthcheckArguments),
     /// Measure the round trip to a node, through another one
     Ping(PingArguments),
+    /// Find out which connectors a packet passes
+    Trace(Box<TraceArguments>),
     /// Send packets to any destination and count what becomes of them
     Send(Box<SendArguments>),
     /// Measure how fast a node is on this machine

@@ -2,8 +2,8 @@
 //! `error: ` line each, and an exit code that says which kind (D14).
 //!
 //! Every command is a function of its arguments, the environment and the streams it may write to. Running nodes is
-//! `node`'s work, reading configurations `config`'s; the tools (`ping`, `send`, `bench`) log in with a small connector
-//! of their own (`client`).
+//! `node`'s work, reading configurations `config`'s; the tools (`ping`, `trace`, `send`, `bench`) log in with a small
+//! connector of their own (`client`).
 
 mod args;
 mod bench;
@@ -22,6 +22,7 @@ mod schema;
 mod send;
 mod signals;
 mod text;
+mod trace;
 mod up;
 mod values;
 
@@ -61,6 +62,7 @@ fn dispatch(
         Command::Check(arguments) => check::run(&arguments, environment, out, err),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment, out, err),
         Command::Ping(arguments) => wait(ping::run(&arguments, environment, out)),
+        Command::Trace(arguments) => wait(trace::run(&arguments, environment, out)),
         Command::Send(arguments) => wait(send::run(&arguments, environment, out)),
         Command::Bench(arguments) => bench::run(&arguments, out, err),
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),

@@ -5,8 +5,7 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
 const { startHub, connect, ADDRESS } = require('./lib/hub')
-const { scenario } = require('./lib/matrix')
-const { eventually, freePort } = require('./lib/waiting')
+const { eventually, freePort } = require('./lib/connector')
 const plugins = require('./lib/plugin')
 const { makePrepare, receiver, remember, assertFulfill, assertReject } = require('./lib/packets')
 
@@ -30,7 +29,7 @@ async function exchange (known, from, destination) {
   assertFulfill(await from.sendData(prepare.bytes), prepare)
 }
 
-scenario('the node logs in at a listener, packets go both ways', { btpListener: ['BTP', 'packets'] }, async t => {
+test('the node logs in at a listener, packets go both ways', async t => {
   const port = await freePort()
   const known = new Map()
   const { plugin, loggedIn } = await listen(t, port, receiver(known))
@@ -60,7 +59,7 @@ test('name and token of the URL are what the node logs in with', async t => {
   assert.deepEqual(logins, [{ auth: '', auth_username: 'somebody', auth_token: SECRET }])
 })
 
-scenario('a listener that comes later, goes and comes back', { btpListener: ['BTP'] }, async t => {
+test('a listener that comes later, goes and comes back', async t => {
   const port = await freePort()
   const known = new Map()
   const hub = await startHub(t, {

@@ -1,4 +1,4 @@
-//! Arguments of the tools that send packets: `ping`, `send`, `bench`.
+//! Arguments of the tools that send packets: `ping`, `trace`, `send`, `bench`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,6 +56,48 @@ pub(in crate::cli) struct PingArguments {
     /// Time for each answer; every hop on the way keeps a second of it
     #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = duration)]
     pub(in crate::cli) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
+
+Every connector keeps some time of a packet for itself and refuses one that has too little left; so packets with more \
+and more time show hop after hop. A packet that is too large for a hop is refused with what arrived and what would have \
+passed; from that come the largest packet (in units of the link on which it arrives) and the rate (what arrives there of \
+one unit sent here). These packets cannot be fulfilled and move no money.
+
+  -   the hop shows no such thing: its limit is not the smallest so far
+  *   somebody is there, or should be, and does not answer
+Addresses are what the hops say of themselves.
+
+Examples:
+  ilp-connector trace test.c --config examples/linear-3.yaml --node a
+  ilp-connector trace test.c --via btp+ws://cli:token@127.0.0.1:3000 --json
+  ilp-connector trace test.c --amount 0                 only hops and times
+
+Ends with 0 if the packet reached its destination, else with 1.")]
+pub(in crate::cli) struct TraceArguments {
+    /// The address of a node, such as test.c
+    #[arg(value_parser = ping_address)]
+    pub(in crate::cli) address: Address,
+    #[command(flatten)]
+    pub(in crate::cli) login: LoginArguments,
+    /// Hops at most
+    #[arg(long, value_name = "N", default_value = "30", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(in crate::cli) hops: u32,
+    /// Round trips to measure for each hop
+    #[arg(short, long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(in crate::cli) probes: u32,
+    /// Time that a packet is given at most; every hop on the way keeps a second of it
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
+    pub(in crate::cli) timeout: Duration,
+    /// The largest amount that a packet is given, 0 for none
+    #[arg(long, value_name = "UNITS", default_value_t = Amount::MAX, value_parser = amount)]
+    pub(in crate::cli) amount: Amount,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }
 
 #[derive(Debug, Args)]

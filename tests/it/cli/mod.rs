@@ -2,6 +2,7 @@
 
 mod network;
 mod offline;
+mod trace;
 
 use std::process::{Command, Output};
 
