@@ -28,13 +28,21 @@ fn public_javascript_packages_work_against_the_node() {
 /// The folder with the installed packages; `Err`: why there are none.
 pub(crate) fn packages() -> Result<PathBuf, String> {
     // Tests run side by side; one of them installs.
-    static INSTALLED: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
-        node_is_there()?;
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-        install_packages(&folder);
-        Ok(folder)
-    });
+    static INSTALLED: LazyLock<Result<PathBuf, String>> =
+        LazyLock::new(|| installed("tests/interop"));
     INSTALLED.clone()
+}
+
+/// The folder with the codecs alone, which has fewer packages.
+pub(crate) fn differential_packages() -> Result<PathBuf, String> {
+    installed("tests/differential")
+}
+
+fn installed(folder: &str) -> Result<PathBuf, String> {
+    node_is_there()?;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    install_packages(&folder);
+    Ok(folder)
 }
 
 fn node_is_there() -> Result<(), String> {

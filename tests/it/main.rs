@@ -8,6 +8,7 @@
 
 mod child;
 mod cli;
+mod differential;
 mod docker;
 mod docs;
 mod examples;

@@ -1,0 +1,127 @@
+//! Our codecs against those of the JavaScript packages: the same inputs to both, the same answers from both, or a
+//! difference that the table in `classes.rs` lists.
+//!
+//! Inputs are drawn at random, from a seed that is printed (`generate.rs`). A Node.js process decodes them in batches
+//! (`javascript.rs`, `tests/differential/decode.js`). Where the answers differ, `model` reads the input once more, and
+//! must foretell what each side said and which classes of the table make the difference; it knows exactly those.
+//!
+//! The short run is part of the suite. For a long one, set the number of inputs, and another seed each time:
+//!
+//! ```sh
+//! DIFFERENTIAL_INPUTS=20000000 DIFFERENTIAL_SEED=$RANDOM cargo test --test it differential -- --nocapture
+//! ```
+
+mod classes;
+mod fields;
+mod generate;
+mod javascript;
+mod loose;
+mod model;
+mod ours;
+mod page;
+mod tally;
+
+use serde_json::Value;
+
+use self::generate::{Generator, Input};
+use self::javascript::JavaScript;
+use self::tally::Tally;
+use crate::interop;
+use crate::support::{say, skip};
+
+/// Inputs of the short run: every class is met, and it takes some seconds.
+const INPUTS: u64 = 100_000;
+const BATCH: u64 = 2_000;
+
+/// What is decoded. The numbers are those of `decode.js`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Codec {
+    /// The first byte says which primitive the rest is.
+    Oer,
+    Address,
+    Ilp,
+    Btp,
+    /// A Fulfill with an IL-DCP response.
+    Ildcp,
+}
+
+fn from_environment(name: &str, otherwise: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")),
+        Err(_) => otherwise,
+    }
+}
+
+#[test]
+fn codecs_agree_with_the_javascript_packages_but_for_the_listed_differences() {
+    let packages = match interop::differential_packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("the comparison with the JavaScript codecs", &why),
+    };
+    let seed = from_environment("DIFFERENTIAL_SEED", 1);
+    let inputs = from_environment("DIFFERENTIAL_INPUTS", INPUTS);
+    say(&format!("differential: DIFFERENTIAL_SEED={seed} DIFFERENTIAL_INPUTS={inputs}"));
+    let mut generator = Generator::new(seed);
+    let mut javascript = JavaScript::start(&packages);
+    let mut tally = Tally::default();
+    while tally.inputs() < inputs {
+        let batch: Vec<Input> = (0..BATCH).map(|_| generator.next()).collect();
+        for (input, theirs) in batch.iter().zip(javascript.answers(&batch)) {
+            tally.add(input, &verdict(input, theirs.as_deref()));
+        }
+    }
+    say(&tally.to_string());
+    tally.every_class_was_met();
+}
+
+/// What came of one input. Anything else fails the test.
+enum Verdict {
+    BothAccept,
+    BothRefuse,
+    /// Some of the classes that are listed.
+    Listed(Vec<&'static str>),
+}
+
+/// `theirs`: a line of JSON, `None` for an input that they refuse.
+fn verdict(input: &Input, theirs: Option<&str>) -> Verdict {
+    let ours = ours::decode(input.codec, &input.bytes);
+    if input.valid {
+        let (key, written) = match input.codec {
+            Codec::Oer => ("again", &input.bytes[1..]),
+            Codec::Address => ("address", &*input.bytes),
+            _ => ("again", &*input.bytes),
+        };
+        let again = ours.as_ref().map(|fields| &fields[key]);
+        assert_eq!(again, Some(&hex::encode(written).into()), "ours alone: {}", describe(input));
+    }
+    match (ours, theirs) {
+        (None, None) => Verdict::BothRefuse,
+        // Equal lines are enough, and quicker than to parse theirs.
+        (Some(ours), Some(theirs)) if *theirs == *ours.to_string() => Verdict::BothAccept,
+        (ours, theirs) => {
+            let theirs = theirs.map(|line| {
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+            });
+            Verdict::Listed(explain(input, ours, theirs))
+        }
+    }
+}
+
+fn explain(input: &Input, ours: Option<Value>, theirs: Option<Value>) -> Vec<&'static str> {
+    let expected = model::foretell(input.codec, &input.bytes);
+    let found = expected.only_what_is_foretold(ours, theirs);
+    assert_eq!(
+        found,
+        (expected.ours.clone(), expected.theirs.clone()),
+        "a difference that is not listed (left: what we and they say; right: what the model of {:?} says)\n{}",
+        expected.classes,
+        describe(input)
+    );
+    assert!(!expected.classes.is_empty(), "a difference of no class: {}", describe(input));
+    expected.classes.into_iter().collect()
+}
+
+fn describe(input: &Input) -> String {
+    format!("{:?} {}", input.codec, hex::encode(&input.bytes))
+}
