@@ -1,50 +1,13 @@
 //! What becomes of a good Prepare: times, amounts, limits and balances, and that each gets one answer. Checklist rows
-//! 37 to 62 and 76.
+//! 37 to 62 and 76; expiries are in `expiry`.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use ilp_connector::wire::Fulfillment;
 use ilp_connector::wire::ilp::{AmountTooLarge, Packet, Prepare};
-use ilp_connector::wire::{Fulfillment, Timestamp};
 
-use crate::peer::{
-    Ask, Daemon, PREIMAGE, Peer, ask, describe, fulfill, now, preimage, reject, vectors,
-};
-
-fn millis_between(earlier: Timestamp, later: Timestamp) -> i64 {
-    i64::try_from(later.as_millis()).unwrap() - i64::try_from(earlier.as_millis()).unwrap()
-}
-
-#[test]
-fn expiries_rows_43_to_46() {
-    let node = Daemon::with_peers(&["alice", "bob"], "");
-    let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
-    for case in vectors("forwarding")["expiry"].as_array().unwrap() {
-        let left = case["source_expires_in_ms"].as_i64().unwrap();
-        // The clock runs on between here and there. Where a millisecond decides, such a case would prove nothing.
-        if [2000, 2001, 31_000].contains(&left) {
-            continue;
-        }
-        let sent = ask("test.bob").within(left);
-        alice.ask(1, &sent);
-        if case["result"] != "forward" {
-            assert_eq!(alice.next(), "RESPONSE 1 Reject R02", "{left} ms");
-            assert_eq!(bob.fence(), [""; 0], "{left} ms: nothing was sent on");
-            continue;
-        }
-        let (id, packet) = bob.prepare();
-        let outgoing = Prepare::parse(&packet).unwrap().expires_at;
-        let taken = millis_between(outgoing, sent.expires_at);
-        let ahead = millis_between(now(), outgoing);
-        if left <= 30_999 {
-            assert_eq!(taken, 1000, "{left} ms: the message window");
-        } else {
-            assert!((25_000..=30_000).contains(&ahead), "{left} ms: {ahead} ms ahead");
-        }
-        bob.answer(id, &fulfill(&PREIMAGE));
-        assert_eq!(alice.next(), "RESPONSE 1 Fulfill");
-    }
-}
+use crate::peer::{Ask, Daemon, PREIMAGE, Peer, ask, describe, fulfill, now, preimage, reject};
 
 #[test]
 fn amounts_across_scales_and_rates_rows_48_to_51_53() {

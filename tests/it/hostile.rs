@@ -116,7 +116,7 @@ fn a_flood_of_rubbish_is_bounded_in_log_and_memory() {
 }
 
 #[test]
-fn websocket_frames_in_pieces_and_too_long() {
+fn websocket_frames_in_pieces_and_too_long_row_140() {
     let node = Daemon::with_peers(&["alice"], "");
     let mut alice = node.peer("alice");
     let packet = ask("test.nobody").data(&[7; 300]).packet();

@@ -6,12 +6,16 @@
     reason = "helpers of tests fail their test; clippy exempts only the test functions"
 )]
 
+mod balances;
+mod capture;
 mod child;
 mod cli;
+mod codes;
 mod differential;
 mod docker;
 mod docs;
 mod examples;
+mod expiry;
 mod forwarding;
 mod hostile;
 mod house;

@@ -13,7 +13,7 @@ use crate::peer::{
 };
 
 #[test]
-fn packets_that_are_none_get_f01_and_the_link_stays_rows_3_4_7_12_13_22_24() {
+fn packets_that_are_none_get_f01_and_the_link_stays_rows_3_4_7_12_13_19_22_24() {
     let node = Daemon::with_peers(&["alice", "bob"], "");
     let mut alice = node.peer("alice");
     let mut bob = node.peer("bob");
@@ -121,7 +121,7 @@ fn longest_prefix_on_segments_rows_23_25_to_27() {
 }
 
 #[test]
-fn where_packets_never_go_rows_28_to_32_34_35() {
+fn where_packets_never_go_rows_19_28_to_32_34_35() {
     for (own, ours, foreign) in [("test.n", "test", "g"), ("g.n", "g", "test")] {
         let node = Daemon::start(&format!(
             "nodeId: n\nilpAddress: {own}\npeers:\n  - {{ id: alice, authToken: alice-token }}\n  \

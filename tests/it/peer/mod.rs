@@ -8,7 +8,10 @@ mod frames;
 mod node;
 mod socket;
 
+use std::fs::File;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use ilp_connector::wire::btp::{Body, Entry, Frame, FrameKind, ILP};
@@ -23,6 +26,22 @@ pub(crate) use socket::{Reader, Seen, Writer};
 
 /// No answer takes longer, unless it is lost. Generous: the machine may be busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A variable that names a file: every frame that a node sends goes there too, in hexadecimal, one per line.
+pub(crate) const CAPTURE: &str = "CAPTURE_FRAMES";
+
+fn capture(raw: &[u8]) {
+    static FILE: LazyLock<Option<File>> = LazyLock::new(|| {
+        let path = std::env::var_os(CAPTURE)?;
+        let opened = File::options().create(true).append(true).open(&path);
+        Some(opened.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    });
+    if let Some(mut file) = FILE.as_ref() {
+        // One write, so that lines of several threads stay whole.
+        let written = file.write_all((hex::encode(raw) + "\n").as_bytes());
+        written.unwrap_or_else(|error| panic!("cannot capture a frame: {error}"));
+    }
+}
 
 /// A BTP frame that the node sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +59,7 @@ pub(crate) struct Got {
 impl Got {
     /// Reads a frame, which must be one that RFC 23 and RFC 30 allow to emit.
     pub(crate) fn read(raw: Vec<u8>) -> Self {
+        capture(&raw);
         let frame = Frame::parse(&raw)
             .unwrap_or_else(|error| panic!("the node sent {}: {error}", hex::encode(&raw)));
         let mut canonical = Vec::new();

@@ -25,6 +25,8 @@ pub(crate) struct Reader {
     stream: TcpStream,
     buffer: Vec<u8>,
     taken: usize,
+    /// Whether the node masks what it sends; all of a session or nothing.
+    pub(crate) masked: Option<bool>,
 }
 
 /// The writing half.
@@ -83,7 +85,7 @@ fn no_clone(error: io::Error) -> TcpStream {
 }
 
 fn read_head(stream: TcpStream) -> (Reader, String) {
-    let mut reader = Reader { stream, buffer: Vec::new(), taken: 0 };
+    let mut reader = Reader { stream, buffer: Vec::new(), taken: 0, masked: None };
     let deadline = Instant::now() + super::PATIENCE;
     loop {
         if let Some(at) = reader.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -157,6 +159,8 @@ impl Reader {
             Some(key)
         };
         let mut payload = bytes.get(at..at.saturating_add(length))?.to_vec();
+        let masked = *self.masked.get_or_insert(key.is_some());
+        assert_eq!(masked, key.is_some(), "RFC 6455 5.1: a client masks, a server does not");
         self.taken += at + length;
         if let Some(key) = key {
             apply_mask(key, &mut payload);
