@@ -10,6 +10,7 @@ pub mod btp;
 pub mod cli;
 pub mod config;
 pub mod connector;
+pub mod http;
 pub mod link;
 pub mod local;
 pub mod node;

@@ -2,13 +2,10 @@
 //! the future that [`BtpClient::run`] is.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -20,10 +17,10 @@ use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
-use crate::link::{CloseOrder, Masking, Outbox, Side};
+use crate::link::{Masking, Outbox, Side};
 use crate::transport::{
-    Backoff, BtpUrl, Ended, GOING_AWAY, Host, PeerStatus, TlsError, Token, TransportContext,
-    server_name,
+    Backoff, BtpUrl, DialHandle, DialOrders, Ended, GOING_AWAY, PeerStatus, ReachError, TlsError,
+    Token, TransportContext, reach, server_name,
 };
 
 /// Whom to dial, and who we are to them.
@@ -58,42 +55,15 @@ impl Dial {
 pub struct BtpClient {
     dial: Dial,
     context: Arc<TransportContext>,
-    orders: watch::Receiver<Option<CloseOrder>>,
-}
-
-/// Stops a [`BtpClient`]. Dropping it stops the client too.
-#[derive(Debug)]
-pub struct DialHandle(watch::Sender<Option<CloseOrder>>);
-
-impl DialHandle {
-    /// Ends the session, if there is one, with this close frame, and dials no more.
-    pub fn stop(&self, code: u16, reason: &'static str) {
-        self.0.send_replace(Some(CloseOrder { code, reason }));
-    }
+    orders: DialOrders,
 }
 
 /// Why an attempt to reach a peer failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// The host's name means nothing (yet).
-    #[error("cannot resolve {host}: {source}")]
-    Resolve {
-        /// As in the URL.
-        host: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// Nobody listens there, or nothing leads there.
-    #[error("cannot connect to {address}: {source}")]
-    Connect {
-        /// The last address that was tried.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// Resolving and connecting took too long.
-    #[error("no connection within {0:?}")]
-    ConnectTimeout(Duration),
+    /// Its host cannot be reached.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
     /// We cannot do TLS at all.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -123,8 +93,8 @@ pub enum DialError {
 impl BtpClient {
     /// A client, and the handle that stops it.
     pub fn new(dial: Dial, context: Arc<TransportContext>) -> (Self, DialHandle) {
-        let (sender, orders) = watch::channel(None);
-        (Self { dial, context, orders }, DialHandle(sender))
+        let (handle, orders) = DialHandle::new();
+        (Self { dial, context, orders }, handle)
     }
 
     /// Dials, and dials again, until it is stopped.
@@ -142,7 +112,7 @@ impl BtpClient {
             let attempt = async { Box::pin(connect(&self.dial, &self.context)).await };
             let attempted = tokio::select! {
                 biased;
-                _ = ordered(&mut self.orders) => return,
+                _ = self.orders.stop() => return,
                 attempted = attempt => attempted,
             };
             let wait = match attempted {
@@ -164,29 +134,19 @@ impl BtpClient {
             }
             tokio::select! {
                 biased;
-                _ = ordered(&mut self.orders) => return,
+                _ = self.orders.stop() => return,
                 () = tokio::time::sleep(wait.delay) => {}
             }
         }
     }
 }
 
-/// Waits for the order to stop.
-async fn ordered(orders: &mut watch::Receiver<Option<CloseOrder>>) -> CloseOrder {
-    match orders.wait_for(Option::is_some).await {
-        Ok(order) => *order,
-        // The handle was dropped.
-        Err(_) => None,
-    }
-    .unwrap_or(CloseOrder { code: GOING_AWAY, reason: "going away" })
-}
-
-async fn run_session(driver: Driver, orders: &mut watch::Receiver<Option<CloseOrder>>) -> Ended {
+async fn run_session(driver: Driver, orders: &mut DialOrders) -> Ended {
     let outbox = driver.outbox();
     let mut session = std::pin::pin!(driver.run());
     tokio::select! {
         ended = &mut session => return ended,
-        order = ordered(orders) => outbox.ask_close(order.code, order.reason),
+        order = orders.stop() => outbox.ask_close(order.code, order.reason),
     }
     session.await
 }
@@ -196,11 +156,7 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
     let account = context.connector.account(dial.peer.as_str()).ok_or(DialError::NoAccount)?;
     let settings = &context.settings;
     let url = &dial.url;
-    let connected = timeout(settings.connect_timeout, reach(url, settings.connect_timeout)).await;
-    let (stream, remote) =
-        connected.map_err(|_| DialError::ConnectTimeout(settings.connect_timeout))??;
-    // Frames are gathered by us, not by the kernel. Failing costs only latency.
-    let _ = stream.set_nodelay(true);
+    let (stream, remote) = reach(url.host(), url.port(), settings.connect_timeout).await?;
     let deadline = Instant::now() + settings.auth_timeout;
     let too_late = |_| DialError::AuthTimeout(settings.auth_timeout);
     let mut stream = if url.is_tls() {
@@ -236,29 +192,6 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
             Err(too_late(elapsed))
         }
     }
-}
-
-/// Resolves the host and connects to the first of its addresses that answers. They share the time, so that one that
-/// swallows packets does not use it up for all.
-async fn reach(url: &BtpUrl, time: Duration) -> Result<(TcpStream, SocketAddr), DialError> {
-    let port = url.port();
-    let unresolved = |source| DialError::Resolve { host: url.host().to_string(), source };
-    let addresses: Vec<SocketAddr> = match url.host() {
-        Host::Ipv4(address) => vec![(address, port).into()],
-        Host::Ipv6(address) => vec![(address, port).into()],
-        Host::Domain(name) => lookup_host((name, port)).await.map_err(unresolved)?.collect(),
-    };
-    let share = time / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-    let mut failed = unresolved(io::ErrorKind::NotFound.into());
-    for address in addresses {
-        let source = match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok((stream, address)),
-            Ok(Err(source)) => source,
-            Err(_) => io::ErrorKind::TimedOut.into(),
-        };
-        failed = DialError::Connect { address, source };
-    }
-    Err(failed)
 }
 
 /// Authenticates, and waits for the answer.

@@ -21,6 +21,6 @@ mod stream;
 mod testing;
 mod upgrade;
 
-pub use client::{BtpClient, Dial, DialError, DialHandle};
-pub use server::{BindError, BtpServer, Connection};
+pub use client::{BtpClient, Dial, DialError};
+pub use server::{BtpServer, Connection};
 pub use upgrade::UpgradeError;

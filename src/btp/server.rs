@@ -8,10 +8,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsStream;
@@ -24,19 +22,18 @@ use super::socket::{Data, Socket};
 use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::link::{Masking, Outbox, Side};
-use crate::transport::{Directory, Ended, POLICY, ServerTls, Throttle, TransportContext};
+use crate::transport::{
+    BindError, Ended, Listener, Logins, POLICY, ServerTls, Throttle, TransportContext,
+};
 use crate::wire::btp::put_empty_response;
 
-/// Connections that the kernel holds until we accept them.
-const BACKLOG: u32 = 4096;
-/// How long accepting rests after it failed for want of resources.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// What sets the port of this listener.
+const PORT_SET_BY: &str = "btpServerPort or BTP_SERVER_PORT";
 
 /// A listening socket and who may log in on it.
 #[derive(Debug)]
 pub struct BtpServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
     tls: Option<ServerTls>,
     shared: Arc<Shared>,
     unauthenticated: Arc<Semaphore>,
@@ -45,41 +42,8 @@ pub struct BtpServer {
 #[derive(Debug)]
 struct Shared {
     context: Arc<TransportContext>,
-    directory: ArcSwap<Directory>,
+    logins: Arc<Logins>,
     throttle: Throttle,
-}
-
-/// Why the listener did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// The host to listen on has no address.
-    #[error("cannot resolve the host {host} to listen on")]
-    Resolve {
-        /// As configured.
-        host: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The port is taken, usually by another program or another node.
-    #[error(
-        "port {port} on {host} is already in use; choose another one (btpServerPort or BTP_SERVER_PORT)"
-    )]
-    InUse {
-        /// As configured.
-        host: String,
-        /// As configured.
-        port: u16,
-    },
-    /// The port cannot be listened on.
-    #[error("cannot listen on {host} port {port}")]
-    Listen {
-        /// As configured.
-        host: String,
-        /// As configured.
-        port: u16,
-        /// Why.
-        source: io::Error,
-    },
 }
 
 /// A socket that was accepted. Nothing has been read from it.
@@ -98,45 +62,25 @@ impl BtpServer {
         host: &str,
         port: u16,
         tls: Option<ServerTls>,
-        directory: Directory,
+        logins: Arc<Logins>,
         context: Arc<TransportContext>,
     ) -> Result<Self, BindError> {
-        let resolve = |source| BindError::Resolve { host: host.to_owned(), source };
-        let address = lookup_host((host, port))
-            .await
-            .map_err(resolve)?
-            .next()
-            .ok_or_else(|| resolve(io::ErrorKind::NotFound.into()))?;
-        let (listener, address) = listen(address).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::InUse { host: host.to_owned(), port },
-            _ => BindError::Listen { host: host.to_owned(), port, source },
-        })?;
+        let listener = Listener::bind(host, port, PORT_SET_BY).await?;
         let unauthenticated = Arc::new(Semaphore::new(context.settings.unauthenticated_max));
-        let shared = Shared::new(context, directory);
-        Ok(Self { listener, address, tls, shared, unauthenticated })
+        let shared = Shared::new(context, logins);
+        Ok(Self { listener, tls, shared, unauthenticated })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Who may log in from now on. Sessions that are up stay.
-    pub fn set_directory(&self, directory: Directory) {
-        self.shared.directory.store(Arc::new(directory));
+        self.listener.local_addr()
     }
 
     /// The next socket. Never ends: an error of the system is logged and waited out. Dropping the future loses nothing.
     pub async fn accept(&self) -> Connection {
         let context = &self.shared.context;
         loop {
-            let (stream, remote) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    self.accept_failed(&error).await;
-                    continue;
-                }
-            };
+            let (stream, remote) = self.listener.accept(&context.clock).await;
             context.server_counts.accepted.fetch_add(1, Ordering::Relaxed);
             let Ok(place) = Arc::clone(&self.unauthenticated).try_acquire_owned() else {
                 context.server_counts.over_limit.fetch_add(1, Ordering::Relaxed);
@@ -160,32 +104,6 @@ impl BtpServer {
             };
         }
     }
-
-    async fn accept_failed(&self, error: &io::Error) {
-        // These concern one socket that is gone already; all others concern the process or the system.
-        if matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionRefused
-        ) {
-            return;
-        }
-        if let Some(suppressed) = self.shared.throttle.admit(self.shared.context.clock.mono()) {
-            tracing::error!(%error, suppressed, "cannot accept connections (raise the limit on open files?)");
-        }
-        tokio::time::sleep(ACCEPT_REST).await;
-    }
-}
-
-fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restarted node must not wait for the former one's sockets to time out.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    let listener = socket.listen(BACKLOG)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }
 
 /// Why an accepted socket did not become a session.
@@ -235,8 +153,6 @@ impl Connection {
         let Self { stream, remote, acceptor, shared, place } = self;
         let context = &shared.context;
         let deadline = Instant::now() + context.settings.auth_timeout;
-        // Frames are gathered by us, not by the kernel. Failing costs only latency.
-        let _ = stream.set_nodelay(true);
         let stream = match acceptor {
             None => Stream::Plain(stream),
             Some(acceptor) => {
@@ -296,7 +212,7 @@ async fn log_in(
     // Before the outbox is exchanged: a pong may be on its way.
     let flushed = timeout_at(deadline, socket.flush()).await;
     flushed.map_err(|_| Refused::Timeout)?.map_err(Refused::Ended)?;
-    let directory = shared.directory.load();
+    let directory = shared.logins.load();
     let (request_id, why, claimed) = match read_first_frame(&frame, &upgraded.path, &directory) {
         FirstFrame::Accepted { request_id, account } => {
             match context.connector.account(account.as_str()) {
@@ -331,9 +247,8 @@ async fn log_in(
 const EMPTY_RESPONSE_BYTES: usize = 8;
 
 impl Shared {
-    fn new(context: Arc<TransportContext>, directory: Directory) -> Arc<Self> {
-        let directory = ArcSwap::from_pointee(directory);
-        Arc::new(Self { context, directory, throttle: Throttle::default() })
+    fn new(context: Arc<TransportContext>, logins: Arc<Logins>) -> Arc<Self> {
+        Arc::new(Self { context, logins, throttle: Throttle::default() })
     }
 
     fn refused(&self, remote: SocketAddr, refused: &Refused) {

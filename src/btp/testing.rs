@@ -12,7 +12,9 @@ use crate::account::{AccountSettings, Limits, Relation};
 use crate::connector::{AccountReport, Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
-use crate::transport::{Clock, Directory, Login, Token, TransportContext, TransportSettings};
+use crate::transport::{
+    Clock, Directory, Login, Logins, Token, TransportContext, TransportSettings,
+};
 use crate::wire::btp::{Body, Entry, Frame, RequestId, put_auth, put_frame};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
@@ -71,6 +73,11 @@ pub(super) fn directory(peers: &[&str]) -> Directory {
         token: Some(Token::from(token(peer))),
     };
     Directory::new(peers.iter().map(login)).unwrap()
+}
+
+/// The same, for a listener.
+pub(super) fn logins(peers: &[&str]) -> Arc<Logins> {
+    Arc::new(Logins::from_pointee(directory(peers)))
 }
 
 pub(super) fn token(peer: &str) -> String {

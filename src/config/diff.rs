@@ -52,6 +52,7 @@ impl Change {
             config.address = old.address.clone();
         }
         config.server = old.server.clone();
+        config.http = old.http.clone();
         config.health.host = old.health.host.clone();
         config.health.port = old.health.port;
         config.ca_file = old.ca_file.clone();
@@ -111,6 +112,8 @@ fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     note("ilpAddress", old.address != new.address && old.node_id == new.node_id);
     note("btpServerHost", old.server.host != new.server.host);
     note("btpServerPort", old.server.port != new.server.port);
+    note("httpServerHost", old.http.host != new.http.host);
+    note("httpServerPort", old.http.port != new.http.port);
     note("tls", old.server.tls != new.server.tls);
     note("maxUnauthenticated", old.server.max_unauthenticated != new.server.max_unauthenticated);
     note("caFile", old.ca_file != new.ca_file);

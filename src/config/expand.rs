@@ -14,8 +14,34 @@ use super::value::{Data, Map, Value};
 pub const LOOPBACK_BTP_PORT: u16 = 3000;
 /// The first port of health checks that `up` gives.
 pub const LOOPBACK_HEALTH_PORT: u16 = 8080;
+/// The first port of HTTP servers that `up` gives, to nodes that have one.
+pub const LOOPBACK_HTTP_PORT: u16 = 7770;
 /// Where all nodes of `up` listen.
 const LOOPBACK: &str = "127.0.0.1";
+
+/// A listener of a node, and the first port that `up` gives for it.
+pub(super) struct Listener {
+    pub(super) key: &'static str,
+    pub(super) host: &'static str,
+    pub(super) first: u16,
+}
+
+/// All of them.
+pub(super) const PORTS: [Listener; 3] = [
+    Listener { key: "btpServerPort", host: "btpServerHost", first: LOOPBACK_BTP_PORT },
+    Listener { key: HTTP_PORT, host: "httpServerHost", first: LOOPBACK_HTTP_PORT },
+    Listener { key: "healthCheckPort", host: "healthCheckHost", first: LOOPBACK_HEALTH_PORT },
+];
+
+/// The one that not every node has.
+const HTTP_PORT: &str = "httpServerPort";
+
+impl Listener {
+    /// Whether a node has it.
+    pub(super) fn exists(&self, has_http: bool) -> bool {
+        has_http || self.key != HTTP_PORT
+    }
+}
 
 /// How the nodes of a network run (D15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,21 +65,18 @@ impl Topology {
         let mut map = node.keys.clone();
         let id_at = At::moved(node.at.line, Origin::File, Some(format!("{place}.id")));
         map.set("nodeId", Value::text(node.id.as_str(), id_at));
-        let ports = ["btpServerPort", "healthCheckPort"];
-        let hosts = ["btpServerHost", "healthCheckHost"];
+        let has_http = self.has_http(number);
         for (name, value) in &self.node_defaults.0 {
             // Ports for the whole network make no sense on one machine.
-            if mode == Mode::Spread || !ports.contains(&&*name.text) {
+            if mode == Mode::Spread || !PORTS.iter().any(|port| port.key == &*name.text) {
                 map.set_default(&name.text, value.clone());
             }
         }
         if mode == Mode::Loopback {
-            for (name, first) in ports.into_iter().zip([LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT]) {
-                let port = usize::from(first).saturating_add(node.seat).to_string();
-                map.set_default(name, computed(&port, node.at.line, &format!("{place}.{name}")));
-            }
-            for name in hosts {
-                map.set(name, computed(LOOPBACK, node.at.line, &format!("{place}.{name}")));
+            for Listener { key, host, first } in PORTS.iter().filter(|port| port.exists(has_http)) {
+                let port = usize::from(*first).saturating_add(node.seat).to_string();
+                map.set_default(key, computed(&port, node.at.line, &format!("{place}.{key}")));
+                map.set(host, computed(LOOPBACK, node.at.line, &format!("{place}.{host}")));
             }
         }
         if map.get("ilpAddress").is_none()
@@ -169,6 +192,11 @@ impl Topology {
         self.nodes.get(number).map_or(number, |node| node.seat)
     }
 
+    /// Whether a node has an HTTP server.
+    pub(super) fn has_http(&self, number: usize) -> bool {
+        self.setting(number, HTTP_PORT).is_some()
+    }
+
     /// A node's own key, else that of `defaults`.
     pub(super) fn setting(&self, number: usize, key: &str) -> Option<&Value> {
         let own = self.nodes.get(number).and_then(|node| node.keys.get(key));
@@ -180,7 +208,7 @@ impl Topology {
         let Data::Map(map) = &mut peer.data else { return };
         let Some(value) = map.get("url") else { return };
         let Some((text, line)) = value.as_text().map(|text| (text, value.at.line)) else { return };
-        let Ok(url) = text.parse::<crate::transport::url::BtpUrl>() else { return };
+        let Ok(url) = text.parse::<crate::transport::PeerUrl>() else { return };
         let host = url.host().to_string();
         let is_it = |number: &usize| {
             self.host(*number) == host && self.port(*number, Mode::Spread) == url.port()
@@ -331,6 +359,8 @@ pub(super) fn not_from_environment(mode: Mode) -> &'static [&'static str] {
             "ilpAddress",
             "btpServerHost",
             "btpServerPort",
+            "httpServerHost",
+            "httpServerPort",
             "healthCheckHost",
             "healthCheckPort",
         ],

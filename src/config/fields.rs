@@ -299,9 +299,9 @@ impl<'a> Fields<'a> {
         &self,
         name: &'static str,
         report: &mut Report,
-    ) -> Option<crate::transport::url::BtpUrl> {
+    ) -> Option<crate::transport::PeerUrl> {
         self.read(name, report, |text| {
-            text.parse().map_err(|error: crate::transport::url::UrlError| error.to_string())
+            text.parse().map_err(|error: crate::transport::UrlError| error.to_string())
         })
     }
 

@@ -136,7 +136,9 @@ impl Kind {
             Kind::Millis(min, max) => format!("a whole number of milliseconds from {min} to {max}"),
             Kind::Port => "a port is a whole number from 0 to 65535 (0 picks a free one)".into(),
             Kind::Host => "an IP address or a host name, without a port".into(),
-            Kind::Url => "for example ws://host:3000 or btp+wss://user:token@host".into(),
+            Kind::Url => {
+                "for example ws://host:3000, btp+wss://user:token@host or https://host/ilp".into()
+            }
             Kind::Address => "an ILP address such as test.alice".into(),
             Kind::Prefix => {
                 "an ILP address prefix such as test.alice, or \"\" for the default route".into()

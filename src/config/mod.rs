@@ -45,7 +45,7 @@ mod yaml;
 pub use check::{Checked, check};
 pub use diff::{Change, diff};
 pub use env::{Environment, of_process as environment_of_process};
-pub use expand::{LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, Mode};
+pub use expand::{LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Mode};
 pub use file::{Content, FILE_BYTES_MAX};
 pub use load::{Form, Loaded, Override, Source, load, load_content};
 pub use place::{Origin, Place};
@@ -54,7 +54,7 @@ pub use schema::schema;
 pub use seats::Seats;
 pub use secret::{MASK, Secret};
 pub use settings::{
-    AssetMismatch, Credentials, HealthSettings, LogSettings, NodeConfig, PeerConfig,
+    AssetMismatch, Credentials, HealthSettings, HttpSettings, LogSettings, NodeConfig, PeerConfig,
     ServerSettings, SessionSettings, TlsFiles, Unset,
 };
 pub use topology::Topology;

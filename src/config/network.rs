@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::account::Relation;
 use crate::wire::{Network, Scheme};
 
-use super::expand::Mode;
+use super::expand::{LOOPBACK_BTP_PORT, Listener, Mode, PORTS};
 use super::node_file;
 use super::place::{Path, Place};
 use super::problems::{Problem, Problems, Report};
@@ -195,8 +195,11 @@ impl Topology {
     fn check_ports(&self, strictness: Strictness, found: &mut Findings<'_>) {
         let mut known: HashMap<u16, Vec<(usize, &'static str)>> = HashMap::new();
         for number in 0..self.nodes.len() {
-            for key in ["btpServerPort", "healthCheckPort"] {
-                let Some(port) = self.loopback_port(number, key).filter(|port| *port != 0) else {
+            let has_http = self.has_http(number);
+            for listener in PORTS.iter().filter(|listener| listener.exists(has_http)) {
+                let key = listener.key;
+                let Some(port) = self.loopback_port(number, listener).filter(|port| *port != 0)
+                else {
                     continue;
                 };
                 let others = known.entry(port).or_default();
@@ -223,17 +226,14 @@ impl Topology {
     }
 
     /// The port that `up` would take.
-    fn loopback_port(&self, number: usize, key: &str) -> Option<u16> {
-        if key == "btpServerPort" {
+    fn loopback_port(&self, number: usize, listener: &Listener) -> Option<u16> {
+        if listener.first == LOOPBACK_BTP_PORT {
             return Some(self.port(number, Mode::Loopback));
         }
-        let own = self.nodes.get(number)?.keys.get(key);
+        let own = self.nodes.get(number)?.keys.get(listener.key);
         match own.and_then(Value::as_text) {
             Some(text) => text.parse().ok(),
-            None => {
-                let seat = u16::try_from(self.seat(number)).ok()?;
-                super::expand::LOOPBACK_HEALTH_PORT.checked_add(seat)
-            }
+            None => listener.first.checked_add(u16::try_from(self.seat(number)).ok()?),
         }
     }
 

@@ -12,7 +12,8 @@ use super::keys::{NODE, PING, TLS};
 use super::place::Path;
 use super::problems::Report;
 use super::settings::{
-    HealthSettings, LogSettings, NodeConfig, ServerSettings, SessionSettings, TlsFiles, Unset,
+    HealthSettings, HttpSettings, LogSettings, NodeConfig, ServerSettings, SessionSettings,
+    TlsFiles, Unset,
 };
 use super::value::Value;
 use super::{peers, routes};
@@ -66,17 +67,19 @@ pub(super) fn read(
     peers::warn_of_limits(scheme, &peers, fields, report);
 
     let server = server(fields, directory, report);
+    let http = http(fields, report);
     let health = health(fields, report);
-    if let (Some(server), Some(health)) = (&server, &health) {
-        check_ports(server, health, fields, report);
+    if let (Some(server), Some(http), Some(health)) = (&server, &http, &health) {
+        check_ports(server, http, health, fields, report);
     }
     let session = session(fields, report);
     let ca_file = fields.file("caFile", report).map(|path| peers::absolute(path, directory));
     if ca_file.is_some()
         && !peers.iter().any(|peer| peer.url.as_ref().is_some_and(|url| url.is_tls()))
     {
-        let what = "no peer has a wss url, so nothing is checked with it";
-        report.warn(fields.path_of("caFile").place(), what, "remove it, or use wss:// in a url");
+        let what = "no peer has a wss or https url, so nothing is checked with it";
+        let help = "remove it, or use wss:// or https:// in a url";
+        report.warn(fields.path_of("caFile").place(), what, help);
     }
     let (min_message_window, max_hold) = expiry(fields, report);
     let ping = ping(fields, report);
@@ -95,6 +98,7 @@ pub(super) fn read(
         asset,
         asset_unset,
         server: server?,
+        http: http?,
         health: health?,
         peers,
         routes,
@@ -153,6 +157,17 @@ fn server(
     })
 }
 
+fn http(fields: Fields<'_>, report: &mut Report) -> Option<HttpSettings> {
+    let host = fields.host("httpServerHost", report);
+    let port = fields.port("httpServerPort", report);
+    if fields.has("httpServerHost") && !fields.has("httpServerPort") {
+        let what = "there is no HTTP server, as httpServerPort is not set";
+        report.warn(fields.path_of("httpServerHost").place(), what, "set httpServerPort too");
+    }
+    // A port that was refused is no port, but it is reported.
+    Some(HttpSettings { host: host?, port })
+}
+
 fn health(fields: Fields<'_>, report: &mut Report) -> Option<HealthSettings> {
     let host = fields.host("healthCheckHost", report);
     let port = fields.port("healthCheckPort", report);
@@ -174,19 +189,28 @@ pub(super) fn is_loopback(host: &str) -> bool {
 /// Two listeners need two ports, unless they bind different addresses.
 fn check_ports(
     server: &ServerSettings,
+    http: &HttpSettings,
     health: &HealthSettings,
     fields: Fields<'_>,
     report: &mut Report,
 ) {
+    let btp = ("btpServerPort", &server.host, server.port);
+    let http = http.port.map(|port| ("httpServerPort", &http.host, port));
+    let health = ("healthCheckPort", &health.host, health.port);
+    let listeners: Vec<_> = [Some(btp), http, Some(health)].into_iter().flatten().collect();
     let wildcard = |host: &str| matches!(host, "0.0.0.0" | "::");
-    let overlap = server.host == health.host || wildcard(&server.host) || wildcard(&health.host);
-    if server.port != health.port || server.port == 0 || !overlap {
-        return;
+    for (index, (name, host, port)) in listeners.iter().enumerate() {
+        for (other, other_host, other_port) in listeners.iter().skip(index + 1) {
+            let overlap = host == other_host || wildcard(host) || wildcard(other_host);
+            if port != other_port || *port == 0 || !overlap {
+                continue;
+            }
+            // The one that was written down is the one to change.
+            let name_to_change = if fields.has(other) { other } else { name };
+            let what = format!("{name} and {other} are both {port}");
+            fields.problem(name_to_change, what, "give each listener a port of its own", report);
+        }
     }
-    // The one that was written down is the one to change.
-    let name = if fields.has("healthCheckPort") { "healthCheckPort" } else { "btpServerPort" };
-    let what = format!("btpServerPort and healthCheckPort are both {}", server.port);
-    fields.problem(name, what, "give each listener a port of its own", report);
 }
 
 fn session(fields: Fields<'_>, report: &mut Report) -> Option<SessionSettings> {

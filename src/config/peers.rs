@@ -94,7 +94,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
 }
 
 /// A session needs a token on the side that dials and on the side that is dialled.
-fn tokens(fields: Fields<'_>, url: Option<&crate::transport::url::BtpUrl>, report: &mut Report) {
+fn tokens(fields: Fields<'_>, url: Option<&crate::transport::PeerUrl>, report: &mut Report) {
     if fields.has("authToken") {
         return;
     }

@@ -8,7 +8,7 @@ use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
 use crate::local::PingSettings;
 use crate::routing::Route;
-use crate::transport::url::BtpUrl;
+use crate::transport::PeerUrl;
 use crate::wire::{Address, Scheme};
 
 use super::secret::Secret;
@@ -28,6 +28,8 @@ pub struct NodeConfig {
     pub asset_unset: Unset,
     /// The BTP server.
     pub server: ServerSettings,
+    /// The HTTP server.
+    pub http: HttpSettings,
     /// Health, metrics and read-only API.
     pub health: HealthSettings,
     /// The peers, in the order of the file.
@@ -44,7 +46,7 @@ pub struct NodeConfig {
     pub ping: PingSettings,
     /// Every session, dialled or accepted.
     pub session: SessionSettings,
-    /// Certificates (PEM) to trust for `wss` peers, besides the system's.
+    /// Certificates (PEM) to trust for `wss` and `https` peers, besides the system's.
     pub ca_file: Option<PathBuf>,
     /// What is logged.
     pub log: LogSettings,
@@ -78,7 +80,16 @@ pub struct ServerSettings {
     pub max_unauthenticated: usize,
 }
 
-/// Certificate and key of the listener.
+/// The listener for ILP over HTTP; its certificate is that of the BTP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// IP address or host name to bind.
+    pub host: String,
+    /// Port to bind; 0 picks one. `None`: there is no HTTP server.
+    pub port: Option<u16>,
+}
+
+/// Certificate and key of the listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// Certificate chain, PEM.
@@ -128,7 +139,7 @@ pub struct PeerConfig {
     /// Which parts of the account's asset are the node's, so that they follow what the node adopts.
     pub asset_of_node: Unset,
     /// Where it listens; `None`: it dials us.
-    pub url: Option<BtpUrl>,
+    pub url: Option<PeerUrl>,
     /// The name that it logs in with.
     pub username: String,
     /// The token that we accept from it; `None`: it cannot log in here.

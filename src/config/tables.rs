@@ -185,12 +185,29 @@ pub(super) static NODE: &[Key] = &[
     ),
     fixed("btpServerHost", Kind::Host, Some("0.0.0.0"), "Where BTP peers are accepted."),
     fixed("btpServerPort", Kind::Port, Some("3000"), "Port of the BTP server; 0 picks a free one."),
-    fixed("tls", Kind::Map(TLS), None, "Accept `wss` instead of `ws`."),
+    fixed(
+        "httpServerHost",
+        Kind::Host,
+        Some("0.0.0.0"),
+        "Where ILP over HTTP and other public requests are accepted.",
+    ),
+    fixed(
+        "httpServerPort",
+        Kind::Port,
+        None,
+        "Port of the HTTP server; 0 picks a free one. Default: there is no HTTP server.",
+    ),
+    fixed(
+        "tls",
+        Kind::Map(TLS),
+        None,
+        "Accept `wss` instead of `ws`, and `https` instead of `http`.",
+    ),
     fixed(
         "caFile",
         Kind::File,
         None,
-        "Certificates (PEM) to trust for peers with a `wss` url, besides the system's.",
+        "Certificates (PEM) to trust for peers with a `wss` or `https` url, besides the system's.",
     ),
     fixed(
         "healthCheckHost",

@@ -1,4 +1,4 @@
-//! The task that accepts sockets, and the tasks of the sessions that come of them.
+//! The tasks that accept sockets, one per listener, and the tasks of what comes of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,27 @@ use tracing::Instrument;
 
 use super::task;
 use crate::btp::BtpServer;
+use crate::http::{HttpConnections, HttpServer};
 
-/// The running acceptor of one node.
+/// A listener, whatever it speaks.
+pub(super) trait Accepts: Send + Sync + 'static {
+    /// What is to be run for the next socket.
+    fn next(&self) -> impl Future<Output = impl Future<Output = ()> + Send + 'static> + Send;
+}
+
+impl Accepts for BtpServer {
+    async fn next(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.accept().await.run()
+    }
+}
+
+impl Accepts for HttpServer {
+    async fn next(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.accept().await.run()
+    }
+}
+
+/// The running acceptor of one listener.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     stop: oneshot::Sender<()>,
@@ -18,12 +37,19 @@ pub(super) struct Acceptor {
     accepting: JoinHandle<JoinSet<()>>,
 }
 
-/// Sessions of a node that accepts no more.
+/// What still runs of a listener that accepts no more.
 #[derive(Debug)]
 pub(super) struct Remaining(Option<JoinSet<()>>);
 
+/// The running acceptor of the HTTP listener, and what ends its connections.
+#[derive(Debug)]
+pub(super) struct HttpAcceptor {
+    acceptor: Acceptor,
+    connections: HttpConnections,
+}
+
 impl Acceptor {
-    pub(super) fn start(server: Arc<BtpServer>) -> Self {
+    pub(super) fn start(server: Arc<impl Accepts>) -> Self {
         let (stop, mut stopped) = oneshot::channel();
         let accepting = task::spawn(async move {
             let mut sessions = JoinSet::new();
@@ -32,8 +58,8 @@ impl Acceptor {
                     biased;
                     _ = &mut stopped => return sessions,
                     Some(_) = sessions.join_next() => {}
-                    connection = server.accept() => {
-                        sessions.spawn(connection.run().in_current_span());
+                    connection = server.next() => {
+                        sessions.spawn(connection.in_current_span());
                     }
                 }
             }
@@ -46,6 +72,37 @@ impl Acceptor {
         // The receiver is gone only if the task is, and then there is nothing to stop.
         let _ = self.stop.send(());
         Remaining(self.accepting.await.ok())
+    }
+}
+
+impl HttpAcceptor {
+    pub(super) fn start(server: HttpServer) -> Self {
+        let connections = server.connections();
+        Self { acceptor: Acceptor::start(Arc::new(server)), connections }
+    }
+
+    /// Accepts no more sockets; connections that are open go on.
+    pub(super) async fn stop(self) -> HttpRemaining {
+        HttpRemaining { remaining: self.acceptor.stop().await, connections: self.connections }
+    }
+}
+
+/// Connections of an HTTP listener that accepts no more.
+#[derive(Debug)]
+pub(super) struct HttpRemaining {
+    remaining: Remaining,
+    connections: HttpConnections,
+}
+
+impl HttpRemaining {
+    /// Every connection ends when its requests are answered.
+    pub(super) fn end_connections(&self) {
+        self.connections.end();
+    }
+
+    /// Waits until all have ended, at most for `patience`; then they are cut.
+    pub(super) async fn ended(self, patience: Duration) {
+        self.remaining.ended(patience).await;
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use crate::account::AccountId;
-use crate::btp::{BtpClient, Dial, DialHandle};
-use crate::transport::TransportContext;
+use crate::btp::{BtpClient, Dial};
+use crate::transport::{DialHandle, TransportContext};
 
 /// WebSocket close code and reason for a session that the configuration no longer wants as it is.
 const RECONFIGURED: (u16, &str) = (1001, "reconfigured");

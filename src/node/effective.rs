@@ -6,7 +6,7 @@ use crate::btp::Dial;
 use crate::config::{AssetMismatch, NodeConfig, PeerConfig, Secret};
 use crate::connector::ConnectorSettings;
 use crate::transport::{
-    Directory, KeepAliveSettings, Login, NoRandomness, Token, TransportSettings,
+    Directory, KeepAliveSettings, Login, NoRandomness, PeerUrl, Token, TransportSettings,
 };
 use crate::wire::{Network, Scheme};
 
@@ -101,7 +101,7 @@ pub(super) fn dials(config: &NodeConfig) -> Vec<Dial> {
 }
 
 fn dial(config: &NodeConfig, peer: &PeerConfig) -> Option<Dial> {
-    let url = peer.url.clone()?;
+    let Some(PeerUrl::Btp(url)) = peer.url.clone() else { return None };
     let token = peer.auth_token.as_ref().map(|token| Token::from(token.expose()));
     Some(Dial::new(peer.account.id.clone(), url, config.node_id.as_str(), token.as_ref()))
 }

@@ -31,6 +31,8 @@ pub struct NodeHandle {
     pub id: AccountId,
     /// Where its BTP server listens.
     pub btp_address: SocketAddr,
+    /// Where its HTTP server listens, if it has one.
+    pub http_address: Option<SocketAddr>,
     /// Where health and metrics are.
     pub health_address: SocketAddr,
     /// Its sessions and its connector.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
-use super::acceptor::Acceptor;
+use super::acceptor::{Acceptor, HttpAcceptor};
 use super::api_thread::ApiThread;
 use super::diallers::Diallers;
 use super::draining::Draining;
@@ -17,9 +17,8 @@ use super::packets::PacketWriting;
 use super::start::StartError;
 use super::task::{self, Guarded};
 use crate::api::{HealthStatus, NodeStatus};
-use crate::btp::BtpServer;
 use crate::config::NodeConfig;
-use crate::transport::{PeerChange, PeerEvent, TransportContext};
+use crate::transport::{Logins, PeerChange, PeerEvent, TransportContext};
 
 /// How often a node that starts is looked at, so that its first moment of being ready is not missed.
 const READY_LOOK: Duration = Duration::from_millis(100);
@@ -29,8 +28,10 @@ pub(super) struct Running {
     /// As configured; what the parent told is in `told`.
     pub(super) config: NodeConfig,
     pub(super) context: Arc<TransportContext>,
-    pub(super) server: Arc<BtpServer>,
+    /// Who may log in, at every listener.
+    pub(super) logins: Arc<Logins>,
     pub(super) acceptor: Acceptor,
+    pub(super) http: Option<HttpAcceptor>,
     pub(super) diallers: Diallers,
     pub(super) draining: Draining,
     pub(super) status: Arc<NodeStatus>,
@@ -134,7 +135,7 @@ impl Running {
         let settings = connector_settings(config, self.told.as_ref())?;
         let directory = directory(config)?;
         self.context.connector.apply(settings)?;
-        self.server.set_directory(directory);
+        self.logins.store(Arc::new(directory));
         Ok(())
     }
 }

@@ -22,9 +22,12 @@ impl Running {
         self.status.stopping();
         context.connector.stop_admitting();
         self.ask_no_more();
+        // With the tasks go the listeners: whoever dials from now on is refused instead of being kept waiting.
         let sessions = self.acceptor.stop().await;
-        // The last owner of the listener: whoever dials from now on is refused instead of being kept waiting.
-        drop(self.server);
+        let http = match self.http {
+            Some(http) => Some(http.stop().await),
+            None => None,
+        };
         wait_for_answers(&context, self.config.shutdown_grace).await;
         for exposure in context.connector.reject_pending(context.clock.now()) {
             tracing::warn!(
@@ -37,9 +40,17 @@ impl Running {
         drop(self.draining);
         // All at once: peers that do not answer cost one goodbye, not two.
         context.connector.close_all_sessions(GOING_AWAY, STOPPING);
+        if let Some(http) = &http {
+            http.end_connections();
+        }
         tokio::join!(
             self.diallers.stop(GOING_AWAY, STOPPING, CLOSING_TIME),
-            sessions.ended(CLOSING_TIME)
+            sessions.ended(CLOSING_TIME),
+            async {
+                if let Some(http) = http {
+                    http.ended(CLOSING_TIME).await;
+                }
+            }
         );
         drop(self.sweep);
         drop(self.api);

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use super::acceptor::Acceptor;
+use super::acceptor::{Acceptor, HttpAcceptor};
 use super::api_thread::ApiThread;
 use super::diallers::Diallers;
 use super::draining::Draining;
@@ -17,12 +17,15 @@ use super::running::Running;
 use super::sweep;
 use super::task::{self, Guarded};
 use crate::api::{Api, NodeStatus};
-use crate::btp::{BindError, BtpServer};
+use crate::btp::BtpServer;
 use crate::config::NodeConfig;
 use crate::connector::{BuildError, Connector};
+use crate::http::HttpServer;
 use crate::routing::HashSeed;
 use crate::telemetry::{self, Logs};
-use crate::transport::{Clock, NoRandomness, ServerTls, TlsError, TransportContext};
+use crate::transport::{
+    BindError, Clock, HTTP_PROTOCOLS, Logins, NoRandomness, ServerTls, TlsError, TransportContext,
+};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +36,7 @@ pub enum StartError {
     /// The configuration does not fit what the parent told.
     #[error(transparent)]
     Told(#[from] ToldError),
-    /// The BTP server cannot listen.
+    /// The BTP or the HTTP server cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The health server cannot listen.
@@ -87,16 +90,27 @@ async fn build(
 ) -> Result<(Running, mpsc::Receiver<Order>, NodeHandle), StartError> {
     let connector = Connector::new(config.connector_settings(), HashSeed::Random)?;
     let context = TransportContext::new(connector, Clock::start(), btp_settings(&config))?;
+    let logins = Arc::new(Logins::from_pointee(directory(&config)?));
     let server = &config.server;
-    let tls = server.tls.as_ref().map(|files| ServerTls::load(&files.certificate, &files.key));
-    let server = BtpServer::bind(
+    let tls = |protocols| {
+        let files = server.tls.as_ref();
+        files.map(|files| ServerTls::load(&files.certificate, &files.key, protocols)).transpose()
+    };
+    let btp = BtpServer::bind(
         &server.host,
         server.port,
-        tls.transpose()?,
-        directory(&config)?,
+        tls(&[])?,
+        Arc::clone(&logins),
         Arc::clone(&context),
     )
     .await?;
+    let http = match config.http.port {
+        Some(port) => {
+            let tls = tls(HTTP_PROTOCOLS)?;
+            Some(HttpServer::bind(&config.http.host, port, tls, Arc::clone(&context)).await?)
+        }
+        None => None,
+    };
     let packets = PacketWriting::new(logs);
     let status = NodeStatus::new(Arc::clone(&context))?;
     // Before anybody can ask: without peers it would be ready, and without a token open to all.
@@ -106,7 +120,8 @@ async fn build(
     let (sender, orders) = mpsc::channel(ORDERS_MAX);
     let handle = NodeHandle {
         id: config.node_id.clone(),
-        btp_address: server.local_addr(),
+        btp_address: btp.local_addr(),
+        http_address: http.as_ref().map(HttpServer::local_addr),
         health_address: api.local_addr(),
         context: Arc::clone(&context),
         status: Arc::clone(&status),
@@ -117,16 +132,19 @@ async fn build(
         port = handle.btp_address.port(),
         "BTP server listening"
     );
+    if let Some(address) = handle.http_address {
+        tracing::info!(%address, port = address.port(), "HTTP server listening");
+    }
     tracing::info!(
         address = %handle.health_address,
         port = handle.health_address.port(),
         "health server listening"
     );
-    let server = Arc::new(server);
     let events = context.peers.subscribe();
     let running = Running {
-        acceptor: Acceptor::start(Arc::clone(&server)),
-        server,
+        acceptor: Acceptor::start(Arc::new(btp)),
+        http: http.map(HttpAcceptor::start),
+        logins,
         diallers: Diallers::new(Arc::clone(&context)),
         draining: Draining::default(),
         sweep: Guarded::spawn(sweep::run(Arc::clone(&context))),

@@ -22,8 +22,10 @@ pub struct TransportContext {
     pub settings: TransportSettings,
     /// Whom a dialling node trusts.
     pub client_tls: ClientTls,
-    /// What arrives at the listener.
+    /// What arrives at the BTP listener.
     pub server_counts: ServerCounters,
+    /// What arrives at the HTTP listener.
+    pub http_counts: HttpCounters,
 }
 
 /// Counters of what arrives at the listener before it is known whose it is.
@@ -52,6 +54,36 @@ pub struct ServerCounts {
     pub refused_logins: u64,
 }
 
+/// Counters of the HTTP listener.
+#[derive(Debug, Default)]
+pub struct HttpCounters {
+    /// See [`HttpCounts::accepted`].
+    pub accepted: AtomicU64,
+    /// See [`HttpCounts::over_limit`].
+    pub over_limit: AtomicU64,
+    /// See [`HttpCounts::failed_handshakes`].
+    pub failed_handshakes: AtomicU64,
+    /// See [`HttpCounts::requests`].
+    pub requests: AtomicU64,
+    /// See [`HttpCounts::refused_logins`].
+    pub refused_logins: AtomicU64,
+}
+
+/// A plain copy of the HTTP listener's counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HttpCounts {
+    /// Sockets that were accepted.
+    pub accepted: u64,
+    /// Sockets that were closed at once, because all places were taken by peers.
+    pub over_limit: u64,
+    /// Sockets whose TLS handshake failed.
+    pub failed_handshakes: u64,
+    /// Requests of all kinds.
+    pub requests: u64,
+    /// Requests for a peer's account with a wrong token, or without one.
+    pub refused_logins: u64,
+}
+
 impl TransportContext {
     /// Reads the CA file, if the settings name one.
     pub fn new(
@@ -67,6 +99,7 @@ impl TransportContext {
             settings,
             client_tls,
             server_counts: ServerCounters::default(),
+            http_counts: HttpCounters::default(),
         }))
     }
 
@@ -77,6 +110,18 @@ impl TransportContext {
             accepted: counters.accepted.load(Ordering::Relaxed),
             over_limit: counters.over_limit.load(Ordering::Relaxed),
             failed_handshakes: counters.failed_handshakes.load(Ordering::Relaxed),
+            refused_logins: counters.refused_logins.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The HTTP listener's counters.
+    pub fn http_counts(&self) -> HttpCounts {
+        let counters = &self.http_counts;
+        HttpCounts {
+            accepted: counters.accepted.load(Ordering::Relaxed),
+            over_limit: counters.over_limit.load(Ordering::Relaxed),
+            failed_handshakes: counters.failed_handshakes.load(Ordering::Relaxed),
+            requests: counters.requests.load(Ordering::Relaxed),
             refused_logins: counters.refused_logins.load(Ordering::Relaxed),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use arc_swap::ArcSwap;
 use ring::hmac;
 use ring::rand::SystemRandom;
 
@@ -22,6 +23,9 @@ pub struct Login {
     /// What it must know. `None` or empty: this peer cannot log in, we dial it.
     pub token: Option<Token>,
 }
+
+/// The directory in force, for every listener of a node. Sessions that are up stay when it changes.
+pub type Logins = ArcSwap<Directory>;
 
 /// Who may log in. Made anew, and swapped whole, when the peers change.
 pub struct Directory {

@@ -7,9 +7,12 @@
 mod backoff;
 mod clock;
 mod context;
+mod dial;
 mod directory;
 mod ended;
 mod events;
+mod listener;
+mod reach;
 mod settings;
 mod text;
 mod throttle;
@@ -17,17 +20,20 @@ mod tls;
 mod token;
 pub mod url;
 
-pub use self::url::{BtpUrl, Host, UrlError};
+pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
 pub use backoff::{Backoff, Wait};
 pub use clock::Clock;
-pub use context::{ServerCounters, ServerCounts, TransportContext};
-pub use directory::{Directory, Login, NoRandomness};
+pub use context::{HttpCounters, HttpCounts, ServerCounters, ServerCounts, TransportContext};
+pub use dial::{DialHandle, DialOrders};
+pub use directory::{Directory, Login, Logins, NoRandomness};
 pub use ended::{Ended, GOING_AWAY, Loss, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG};
 pub use events::{
     Mistake, PeerChange, PeerCounts, PeerEvent, PeerSnapshot, PeerState, PeerStatus, Peers,
 };
+pub use listener::{BindError, Listener};
+pub use reach::{ReachError, reach};
 pub use settings::{KeepAliveSettings, TransportSettings};
 pub use text::shown;
 pub use throttle::Throttle;
-pub use tls::{ClientTls, ServerTls, TlsError, server_name};
+pub use tls::{ClientTls, HTTP_PROTOCOLS, Protocols, ServerTls, TlsError, server_name};
 pub use token::Token;

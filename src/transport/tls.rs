@@ -63,9 +63,16 @@ pub enum TlsError {
     Provider(#[source] rustls::Error),
 }
 
+/// What ALPN (RFC 7301) offers or accepts, best first; nothing for BTP.
+pub type Protocols = &'static [&'static [u8]];
+
+/// HTTP/2, else HTTP/1.1.
+pub const HTTP_PROTOCOLS: Protocols = &[b"h2", b"http/1.1"];
+
 /// The listener's certificate and key.
 #[derive(Debug)]
 pub struct ServerTls {
+    protocols: Protocols,
     certificate: PathBuf,
     key: PathBuf,
     current: Mutex<Current>,
@@ -88,10 +95,14 @@ impl std::fmt::Debug for Current {
 
 impl ServerTls {
     /// Reads a certificate chain and its key, both PEM.
-    pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+    ///
+    /// # Errors
+    /// [`TlsError`], which names the file.
+    pub fn load(certificate: &Path, key: &Path, protocols: Protocols) -> Result<Self, TlsError> {
         let marks = marks(certificate, key);
-        let config = server_config(certificate, key)?;
+        let config = server_config(certificate, key, protocols)?;
         Ok(Self {
+            protocols,
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             current: Mutex::new(Current { config, marks, looked_at: Instant::now() }),
@@ -111,7 +122,7 @@ impl ServerTls {
             if marks != current.marks {
                 // Remembered first: a pair that cannot be used is complained about once, not every second.
                 current.marks = marks;
-                match server_config(&self.certificate, &self.key) {
+                match server_config(&self.certificate, &self.key, self.protocols) {
                     Ok(config) => {
                         current.config = config;
                         tracing::info!(certificate = %self.certificate.display(), "TLS certificate reloaded");
@@ -151,13 +162,30 @@ impl ClientTls {
     }
 
     /// What the next dial uses.
+    ///
+    /// # Errors
+    /// [`TlsError`] where nobody is trusted.
     pub fn connector(&self) -> Result<TlsConnector, TlsError> {
+        Ok(TlsConnector::from(self.config()?))
+    }
+
+    /// The same for HTTP, with ALPN.
+    ///
+    /// # Errors
+    /// [`TlsError`] where nobody is trusted.
+    pub fn http_connector(&self) -> Result<TlsConnector, TlsError> {
+        let mut config = ClientConfig::clone(&*self.config()?);
+        config.alpn_protocols = owned(HTTP_PROTOCOLS);
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let mut config = self.config.lock();
         let config = match &*config {
             Some(config) => Arc::clone(config),
             None => Arc::clone(config.insert(self.client_config()?)),
         };
-        Ok(TlsConnector::from(config))
+        Ok(config)
     }
 
     fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
@@ -203,20 +231,29 @@ fn add_authorities(
     Ok(())
 }
 
-fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+fn server_config(
+    certificate: &Path,
+    key: &Path,
+    protocols: Protocols,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(certificate)?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Read {
         what: "the private key",
         path: key.to_owned(),
         source,
     })?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Provider)?
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .map_err(|source| TlsError::Unusable { path: certificate.to_owned(), source })?;
+    config.alpn_protocols = owned(protocols);
     Ok(Arc::new(config))
+}
+
+fn owned(protocols: Protocols) -> Vec<Vec<u8>> {
+    protocols.iter().map(|name| name.to_vec()).collect()
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -263,7 +300,7 @@ mod tests {
             made.cert.der().clone()
         }
         fn load(&self) -> Result<ServerTls, TlsError> {
-            ServerTls::load(&self.path("cert.pem"), &self.path("key.pem"))
+            ServerTls::load(&self.path("cert.pem"), &self.path("key.pem"), &[])
         }
     }
 

@@ -1,7 +1,9 @@
-//! The URL of a peer that we dial: `[btp+]ws://` or `[btp+]wss://[user[:token]@]host[:port][/path][?query]`.
+//! The URL of a peer that we dial: `[btp+]ws://` or `[btp+]wss://` (BTP), `http://` or `https://` (ILP over HTTP), and then
+//! `[user[:token]@]host[:port][/path][?query]`.
 //!
 //! The form is that of RFC 23 ("BTP over WebSockets"): the `btp+` prefix and the user part are for us and never
-//! reach the WebSocket handshake; the user part becomes `auth_username` and `auth_token`.
+//! reach the handshake; the user part becomes `auth_username` and `auth_token`. With HTTP it is the same: the token
+//! becomes a bearer token, never Basic authentication.
 //!
 //! The user part is percent-decoded, as RFC 3986 reads it, because that is what the other side compares: a listener
 //! of `ilp-plugin-btp`, like ours, compares the bytes of the token as it was configured. (A *client* of
@@ -12,6 +14,7 @@
 //! What a URL resolves to is not looked at here: a host name may come to exist only later.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -23,14 +26,39 @@ pub const CREDENTIAL_BYTES_MAX: usize = 1024;
 /// The longest URL, in bytes.
 const URL_BYTES_MAX: usize = 8192;
 
+/// The schemes of BTP, for messages.
+const BTP_SCHEMES: &str = "ws://, wss://, btp+ws:// or btp+wss://";
+/// The schemes of ILP over HTTP, for messages.
+const HTTP_SCHEMES: &str = "http:// or https://";
+/// All of them, for messages.
+const ALL_SCHEMES: &str =
+    "ws:// or wss:// (BTP), perhaps with btp+ before it, or http:// or https:// (ILP over HTTP)";
+
 /// Where a peer listens, and who we are to it.
 ///
 /// Two URLs are equal when they dial the same place with the same credentials.
 #[derive(Clone, PartialEq, Eq)]
-pub struct BtpUrl {
-    /// Without `btp+` and without the user part; the scheme is `ws` or `wss`.
+pub struct Endpoint {
+    /// Without `btp+` and without the user part; the scheme is `ws`, `wss`, `http` or `https`.
     endpoint: Url,
     credentials: Option<Credentials>,
+}
+
+/// The URL of a peer that speaks BTP.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BtpUrl(Endpoint);
+
+/// The URL of a peer that speaks ILP over HTTP, or of another HTTP resource.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpUrl(Endpoint);
+
+/// The URL of a peer of either kind: the scheme decides which.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PeerUrl {
+    /// `ws`, `wss`, perhaps with `btp+`.
+    Btp(BtpUrl),
+    /// `http`, `https`.
+    Http(HttpUrl),
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -45,9 +73,9 @@ pub use url::Host;
 /// Why a text is not the URL of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// No scheme, or one that BTP does not run over.
-    #[error("the scheme must be ws://, wss://, btp+ws:// or btp+wss://")]
-    Scheme,
+    /// No scheme, or one that does not fit.
+    #[error("the scheme must be {0}")]
+    Scheme(&'static str),
     /// Longer than any URL needs to be.
     #[error("longer than {URL_BYTES_MAX} bytes")]
     TooLong,
@@ -63,7 +91,7 @@ pub enum UrlError {
     /// Not a port that can be dialled.
     #[error("the port must be 1 to 65535")]
     Port,
-    /// `#...` has no meaning for a WebSocket (RFC 6455 section 3).
+    /// `#...` never reaches a server (RFC 6455 section 3, RFC 9110 section 4.2).
     #[error("must not have a fragment (#...)")]
     Fragment,
     /// The user part does not decode to UTF-8.
@@ -81,6 +109,34 @@ impl FromStr for BtpUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
+        match PeerUrl::parse(text, BTP_SCHEMES)? {
+            PeerUrl::Btp(url) => Ok(url),
+            PeerUrl::Http(_) => Err(UrlError::Scheme(BTP_SCHEMES)),
+        }
+    }
+}
+
+impl FromStr for HttpUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        match PeerUrl::parse(text, HTTP_SCHEMES)? {
+            PeerUrl::Http(url) => Ok(url),
+            PeerUrl::Btp(_) => Err(UrlError::Scheme(HTTP_SCHEMES)),
+        }
+    }
+}
+
+impl FromStr for PeerUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        PeerUrl::parse(text, ALL_SCHEMES)
+    }
+}
+
+impl PeerUrl {
+    fn parse(text: &str, allowed: &'static str) -> Result<Self, UrlError> {
         if text.len() > URL_BYTES_MAX {
             return Err(UrlError::TooLong);
         }
@@ -88,12 +144,65 @@ impl FromStr for BtpUrl {
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(UrlError::Character);
         }
-        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme(allowed))?;
         let scheme = scheme.to_ascii_lowercase();
-        let scheme = match scheme.strip_prefix("btp+").unwrap_or(&scheme) {
-            known @ ("ws" | "wss") => known,
-            _ => return Err(UrlError::Scheme),
-        };
+        match scheme.strip_prefix("btp+").unwrap_or(&scheme) {
+            known @ ("ws" | "wss") => Ok(PeerUrl::Btp(BtpUrl(Endpoint::parse(known, rest)?))),
+            // `btp+http` is nothing.
+            _ => match scheme.as_str() {
+                known @ ("http" | "https") => {
+                    Ok(PeerUrl::Http(HttpUrl(Endpoint::parse(known, rest)?)))
+                }
+                _ => Err(UrlError::Scheme(allowed)),
+            },
+        }
+    }
+}
+
+/// What all kinds have in common.
+impl Deref for PeerUrl {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        match self {
+            PeerUrl::Btp(url) => url,
+            PeerUrl::Http(url) => url,
+        }
+    }
+}
+
+impl Deref for BtpUrl {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.0
+    }
+}
+
+impl Deref for HttpUrl {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.0
+    }
+}
+
+impl HttpUrl {
+    /// Whether another URL leads to the same scheme, host and port (RFC 6454).
+    pub fn is_same_origin(&self, other: &HttpUrl) -> bool {
+        let origin = |url: &HttpUrl| (url.is_tls(), url.host().to_owned(), url.port());
+        origin(self) == origin(other)
+    }
+
+    /// Complete and without credentials, for a header.
+    pub fn without_credentials(&self) -> String {
+        self.endpoint.to_string()
+    }
+}
+
+impl Endpoint {
+    /// What stands behind `://`, of a known scheme.
+    fn parse(scheme: &str, rest: &str) -> Result<Self, UrlError> {
         // `ws:///path` would be read as host `path`.
         if rest.is_empty() || rest.starts_with(['/', '\\', '?', '#']) {
             return Err(UrlError::NoHost);
@@ -106,28 +215,26 @@ impl FromStr for BtpUrl {
             return Err(UrlError::Port);
         }
         let credentials = Credentials::of(&endpoint)?;
-        // These fail only for URLs without a host, which `ws` and `wss` cannot be.
+        // These fail only for URLs without a host, which these schemes cannot be.
         endpoint.set_username("").map_err(|()| UrlError::NoHost)?;
         endpoint.set_password(None).map_err(|()| UrlError::NoHost)?;
         Ok(Self { endpoint, credentials })
     }
-}
 
-impl BtpUrl {
     /// The host to resolve and connect to.
     pub fn host(&self) -> Host<&str> {
-        // `ws` and `wss` URLs have a host, see `from_str`.
+        // URLs of these schemes have a host, see `parse`.
         self.endpoint.host().unwrap_or(Host::Domain(""))
     }
 
-    /// The port to connect to: 80 for `ws` and 443 for `wss` where the URL names none.
+    /// The port to connect to: 80, or 443 with TLS, where the URL names none.
     pub fn port(&self) -> u16 {
         self.endpoint.port_or_known_default().unwrap_or(if self.is_tls() { 443 } else { 80 })
     }
 
     /// Whether the scheme asks for TLS.
     pub fn is_tls(&self) -> bool {
-        self.endpoint.scheme() == "wss"
+        matches!(self.endpoint.scheme(), "wss" | "https")
     }
 
     /// The user of the URL, percent-decoded.
@@ -143,7 +250,7 @@ impl BtpUrl {
         self.credentials.as_ref().and_then(|credentials| credentials.token.as_deref())
     }
 
-    /// What the WebSocket handshake asks for: path and query.
+    /// What a request asks for: path and query.
     pub fn path_and_query(&self) -> String {
         match self.endpoint.query() {
             Some(query) => format!("{}?{query}", self.endpoint.path()),
@@ -151,7 +258,7 @@ impl BtpUrl {
         }
     }
 
-    /// The value of the handshake's `Host` header: the port is left out where it is the scheme's own.
+    /// The value of the `Host` header: the port is left out where it is the scheme's own.
     pub fn authority(&self) -> String {
         match self.endpoint.port() {
             Some(port) => format!("{}:{port}", self.host()),
@@ -161,7 +268,7 @@ impl BtpUrl {
 }
 
 /// Complete but for the token, of which not even the length is shown.
-impl fmt::Display for BtpUrl {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.endpoint.scheme())?;
         if let Some(Credentials { username, token }) = &self.credentials {
@@ -176,9 +283,45 @@ impl fmt::Display for BtpUrl {
     }
 }
 
+impl fmt::Display for BtpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for PeerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
+    }
+}
+
 impl fmt::Debug for BtpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "BtpUrl({self})")
+    }
+}
+
+impl fmt::Debug for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpUrl({self})")
+    }
+}
+
+impl fmt::Debug for PeerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeerUrl({self})")
     }
 }
 
@@ -217,105 +360,4 @@ impl UrlError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What a URL dials and says, as one line:
-    /// `ws|wss host port authority path user token`, with `-` for what is not there.
-    fn check(text: &str, expected: &str) {
-        let url: BtpUrl = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-        let line = format!(
-            "{} {} {} {} {} {} {}",
-            if url.is_tls() { "wss" } else { "ws" },
-            url.host(),
-            url.port(),
-            url.authority(),
-            url.path_and_query(),
-            url.username().map_or("-".to_owned(), |user| format!("'{user}'")),
-            url.token().map_or("-".to_owned(), |token| format!("'{token}'")),
-        );
-        assert_eq!(line, expected, "{text}");
-    }
-
-    fn check_refused(text: &str, expected: UrlError) {
-        match text.parse::<BtpUrl>() {
-            Ok(url) => panic!("{text}: accepted as {url}"),
-            Err(error) => assert_eq!(error, expected, "{text}"),
-        }
-    }
-
-    #[test]
-    fn accepted() {
-        for (text, expected) in [
-            ("ws://b", "ws b 80 b / - -"),
-            ("ws://b:3000", "ws b 3000 b:3000 / - -"),
-            ("btp+ws://b:3000", "ws b 3000 b:3000 / - -"),
-            ("BTP+WS://B:3000/", "ws b 3000 b:3000 / - -"),
-            ("wss://b.example", "wss b.example 443 b.example / - -"),
-            ("wss://b.example:443/x", "wss b.example 443 b.example /x - -"),
-            ("btp+wss://b.example/a/b?c=d", "wss b.example 443 b.example /a/b?c=d - -"),
-            ("ws://127.0.0.1:1", "ws 127.0.0.1 1 127.0.0.1:1 / - -"),
-            ("ws://[::1]:3000/p", "ws [::1] 3000 [::1]:3000 /p - -"),
-            ("btp+ws://u:t@[2001:db8::1]", "ws [2001:db8::1] 80 [2001:db8::1] / 'u' 't'"),
-            ("btp+ws://alice:secret@b:3000", "ws b 3000 b:3000 / 'alice' 'secret'"),
-            ("btp+ws://alice@b", "ws b 80 b / 'alice' -"),
-            ("btp+ws://alice:@b", "ws b 80 b / 'alice' -"),
-            ("btp+ws://:secret@b", "ws b 80 b / '' 'secret'"),
-            // RFC 3986: decoded, so that a token may hold anything.
-            ("btp+ws://al%40ice:p%3A%2F%25@b", "ws b 80 b / 'al@ice' 'p:/%'"),
-            // What the URL standard would encode comes back as it was written.
-            ("btp+ws://a:abc=;|@b", "ws b 80 b / 'a' 'abc=;|'"),
-            ("btp+ws://a:p%2540@b", "ws b 80 b / 'a' 'p%40'"),
-            ("btp+ws://a:b@c@d", "ws d 80 d / 'a' 'b@c'"),
-        ] {
-            check(text, expected);
-        }
-    }
-
-    #[test]
-    fn refused() {
-        for (text, expected) in [
-            ("", UrlError::Scheme),
-            ("b:3000", UrlError::Scheme),
-            ("http://b:3000", UrlError::Scheme),
-            ("btp+http://b", UrlError::Scheme),
-            ("btp+btp+ws://b", UrlError::Scheme),
-            ("btp://b", UrlError::Scheme),
-            ("ws:b", UrlError::Scheme),
-            ("ws://", UrlError::NoHost),
-            ("ws:///b", UrlError::NoHost),
-            ("ws://:3000", UrlError::NoHost),
-            ("ws://user:token@", UrlError::NoHost),
-            ("ws://b:0", UrlError::Port),
-            ("ws://b:65536", UrlError::Port),
-            ("ws://b:abc", UrlError::Port),
-            ("ws://[::1", UrlError::Host),
-            ("ws://1.2.3.4.5", UrlError::Host),
-            ("ws://b%zz", UrlError::Host),
-            ("ws://b/#x", UrlError::Fragment),
-            ("ws://b b", UrlError::Character),
-            (" ws://b", UrlError::Character),
-            ("ws://b\n", UrlError::Character),
-            ("ws://u:%ff@b", UrlError::CredentialsNotUtf8),
-        ] {
-            check_refused(text, expected);
-        }
-        check_refused(&format!("ws://u:{}@b", "x".repeat(1025)), UrlError::CredentialsTooLong);
-        check_refused(&format!("ws://b/{}", "x".repeat(9000)), UrlError::TooLong);
-    }
-
-    #[test]
-    fn the_token_is_never_shown() {
-        for (text, shown) in [
-            ("btp+ws://alice:S3CRET@b:3000/x", "ws://alice:***@b:3000/x"),
-            ("btp+ws://:S3CRET@b", "ws://:***@b/"),
-            ("ws://alice@b", "ws://alice@b/"),
-            ("wss://b", "wss://b/"),
-            ("ws://a%0Ab@c", "ws://a\\nb@c/"),
-        ] {
-            let url: BtpUrl = text.parse().unwrap();
-            assert_eq!(url.to_string(), shown);
-            assert_eq!(format!("{url:?}"), format!("BtpUrl({shown})"));
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -252,9 +252,9 @@ async fn tls_both_ways() {
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
 
     let there = testing::context("bob", &["node"], TransportSettings::default());
-    let tls = ServerTls::load(&certificate, &key).unwrap();
-    let directory = testing::directory(&["node"]);
-    let server = BtpServer::bind("localhost", 0, Some(tls), directory, Arc::clone(&there)).await;
+    let tls = ServerTls::load(&certificate, &key, &[]).unwrap();
+    let logins = testing::logins(&["node"]);
+    let server = BtpServer::bind("localhost", 0, Some(tls), logins, Arc::clone(&there)).await;
     let server = server.unwrap();
     let port = server.local_addr().port();
     let url = format!("btp+wss://node:secret%20of%20node@localhost:{port}");
@@ -333,8 +333,8 @@ async fn mesh() -> Mesh {
             }
         }
         let context = testing::context_with(settings, quick());
-        let directory = testing::directory(&[other, &user]);
-        let server = BtpServer::bind("127.0.0.1", 0, None, directory, Arc::clone(&context));
+        let logins = testing::logins(&[other, &user]);
+        let server = BtpServer::bind("127.0.0.1", 0, None, logins, Arc::clone(&context));
         let server = server.await.unwrap();
         ports.push(server.local_addr().port());
         nodes.push(context);

@@ -28,7 +28,7 @@ fn node() -> Node {
 }
 
 fn node_with(context: Arc<TransportContext>) -> Node {
-    let shared = Shared::new(Arc::clone(&context), testing::directory(&PEERS));
+    let shared = Shared::new(Arc::clone(&context), testing::logins(&PEERS));
     Node { context, shared, sessions: JoinSet::new() }
 }
 

@@ -49,16 +49,16 @@ const NOT_IN_PURE_ROOMS: [&str; 14] = [
 
 /// Crates that have one home, so that changing them is the work of one room.
 const HOMES: [(&str, &[&str]); 12] = [
-    ("axum", &["api"]),
+    ("axum", &["http", "api"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("hdrhistogram", &["cli"]),
-    ("hyper", &["api"]),
+    ("hyper", &["http", "api"]),
     ("prometheus_client", &["telemetry"]),
     ("rlimit", &["node"]),
     ("saphyr_parser", &["config"]),
     ("terminal_size", &["cli"]),
-    ("tokio_rustls", &["transport", "btp"]),
+    ("tokio_rustls", &["transport", "btp", "http"]),
     ("tokio_tungstenite", &["btp"]),
     ("tracing_subscriber", &["telemetry"]),
 ];

@@ -9,8 +9,8 @@ use super::*;
 
 async fn server(settings: TransportSettings) -> (BtpServer, Arc<TransportContext>) {
     let context = testing::context("node", &PEERS, settings);
-    let directory = testing::directory(&PEERS);
-    let server = BtpServer::bind("127.0.0.1", 0, None, directory, Arc::clone(&context)).await;
+    let logins = testing::logins(&PEERS);
+    let server = BtpServer::bind("127.0.0.1", 0, None, logins, Arc::clone(&context)).await;
     (server.unwrap(), context)
 }
 
@@ -38,7 +38,7 @@ async fn a_port_in_use_is_named() {
     let (first, context) = server(TransportSettings::default()).await;
     let port = first.local_addr().port();
     assert_ne!(port, 0, "the port that the system picked");
-    let second = BtpServer::bind("127.0.0.1", port, None, testing::directory(&[]), context).await;
+    let second = BtpServer::bind("127.0.0.1", port, None, testing::logins(&[]), context).await;
     let error = second.unwrap_err().to_string();
     assert!(error.contains(&port.to_string()) && error.contains("in use"), "{error}");
 }
@@ -46,7 +46,7 @@ async fn a_port_in_use_is_named() {
 #[tokio::test]
 async fn a_host_without_an_address_is_named() {
     let context = testing::context("node", &PEERS, TransportSettings::default());
-    let bound = BtpServer::bind("no.such.host.invalid", 0, None, testing::directory(&[]), context);
+    let bound = BtpServer::bind("no.such.host.invalid", 0, None, testing::logins(&[]), context);
     let error = bound.await.unwrap_err().to_string();
     assert!(error.contains("no.such.host.invalid"), "{error}");
 }
@@ -54,7 +54,7 @@ async fn a_host_without_an_address_is_named() {
 #[tokio::test]
 async fn a_listener_on_all_addresses_is_reached_on_each() {
     let context = testing::context("node", &PEERS, TransportSettings::default());
-    let server = BtpServer::bind("0.0.0.0", 0, None, testing::directory(&PEERS), context);
+    let server = BtpServer::bind("0.0.0.0", 0, None, testing::logins(&PEERS), context);
     let server = server.await.unwrap();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.local_addr().port()));
     let (connection, stream) = tokio::join!(server.accept(), TcpStream::connect(address));
@@ -142,7 +142,7 @@ async fn who_may_log_in_can_change_while_sessions_are_up() {
     });
     let () = connection;
     alice.log_in("alice").await;
-    server.set_directory(testing::directory(&["bob"]));
+    server.shared.logins.store(Arc::new(testing::directory(&["bob"])));
     let (mut again, ()) = tokio::join!(far(address), async {
         let connection = server.accept().await;
         connections.spawn(connection.run());

@@ -1,0 +1,135 @@
+//! Fetches a document, such as the answer of an SPSP endpoint: one request, bounded in time and size.
+//!
+//! Deliberately not here: redirects, cookies, a cache, a pool of connections. A document is fetched once in a while; ILP
+//! packets have connections of their own.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{Method, Response};
+use bytes::Bytes;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use super::connect::{ConnectError, connect};
+use super::tasks::Tasks;
+use crate::transport::{ClientTls, HttpUrl, TlsError};
+
+/// From the request to the end of the answer, and before that for the connection.
+const TIME: Duration = Duration::from_secs(10);
+/// Bytes of a document.
+const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
+
+/// Fetches documents.
+#[derive(Debug)]
+pub struct HttpClient {
+    tls: ClientTls,
+}
+
+/// What an address answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The status code; it need not be a success.
+    pub status: u16,
+    /// The content type, without parameters, in lower case.
+    pub content_type: Option<String>,
+    /// All of it.
+    pub body: Bytes,
+}
+
+/// Why there is no document.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The URL cannot stand in a request.
+    #[error("the URL cannot be asked for: {0}")]
+    Url(axum::http::Error),
+    /// The connection broke, or what came is not HTTP.
+    #[error("no answer: {0}")]
+    Broken(String),
+    /// It took too long.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The document is longer than we read.
+    #[error("the answer is longer than {DOCUMENT_BYTES_MAX} bytes")]
+    TooLong,
+}
+
+impl HttpClient {
+    /// Trusts the system's certificate authorities and those in `ca_file` (PEM), which is read now.
+    ///
+    /// # Errors
+    /// A file that cannot be read or used.
+    pub fn new(ca_file: Option<&Path>) -> Result<Self, TlsError> {
+        Ok(Self { tls: ClientTls::load(ca_file)? })
+    }
+
+    /// GET. Any status is an answer. User and token of the URL are not sent.
+    ///
+    /// # Errors
+    /// [`FetchError`]
+    pub async fn get(&self, url: &HttpUrl, accept: &str) -> Result<Document, FetchError> {
+        let tasks = Tasks::default();
+        let mut running = tasks.running();
+        let exchange = async {
+            let (mut sender, _) = connect(url, &self.tls, TIME, &tasks).await?;
+            let request = sender.request(Method::GET, url).header(ACCEPT, accept);
+            let request = request.body(Body::empty()).map_err(FetchError::Url)?;
+            let answered = async {
+                let answer = sender.send(request).await;
+                read(answer.map_err(|error| broken(&error.into_error()))?).await
+            };
+            timeout(TIME, answered).await.map_err(|_| FetchError::Timeout(TIME))?
+        };
+        tokio::select! {
+            never = running.run() => match never {},
+            document = exchange => document,
+        }
+    }
+}
+
+async fn read(answer: Response<Incoming>) -> Result<Document, FetchError> {
+    let (head, body) = answer.into_parts();
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type
+        .and_then(|value| value.split(';').next())
+        .map(|value| value.trim().to_ascii_lowercase());
+    let body = bounded(body, DOCUMENT_BYTES_MAX).await?;
+    Ok(Document { status: head.status.as_u16(), content_type, body })
+}
+
+/// All of a body, if it is no longer than `bytes_max`.
+pub(super) async fn bounded(body: Incoming, bytes_max: usize) -> Result<Bytes, FetchError> {
+    use hyper::body::Body as _;
+    let announced = body.size_hint().lower();
+    if usize::try_from(announced).map_or(true, |announced| announced > bytes_max) {
+        return Err(FetchError::TooLong);
+    }
+    to_bytes(Body::new(body), bytes_max).await.map_err(|error| {
+        // Either the connection failed, which hyper says, or there is too much.
+        let mut cause: Option<&dyn Error> = Some(&error);
+        while let Some(error) = cause {
+            if error.is::<hyper::Error>() {
+                return broken(error);
+            }
+            cause = error.source();
+        }
+        FetchError::TooLong
+    })
+}
+
+/// hyper's errors hide what went wrong in their source.
+fn broken(error: &dyn Error) -> FetchError {
+    FetchError::Broken(match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The client against a server of ours and against scripted ones.
+
+use std::fs;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::http::guests::Bounds;
+use crate::http::testing::serving;
+use crate::transport::{HTTP_PROTOCOLS, ServerTls};
+
+fn url(text: &str) -> HttpUrl {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_document_over_http_1_and_over_tls_with_http_2() {
+    let client = HttpClient::new(None).unwrap();
+    let node = serving(Bounds::default(), None).await;
+    let here = url(&format!("http://user:token@{}/x?y", node.address));
+    let got = client.get(&here, "application/json").await.unwrap();
+    assert_eq!(got.status, 404);
+    assert_eq!(got.content_type.as_deref(), Some("application/problem+json"));
+    assert!(got.body.ends_with(br#""detail":"there is nothing at /x"}"#), "{got:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = ServerTls::load(&certificate, &key, HTTP_PROTOCOLS).unwrap();
+    let node = serving(Bounds::default(), Some(tls)).await;
+    let here = url(&format!("https://localhost:{}/x", node.address.port()));
+    let refused = client.get(&here, "*/*").await.unwrap_err().to_string();
+    assert!(refused.contains("TLS"), "{refused}");
+    let client = HttpClient::new(Some(&certificate)).unwrap();
+    assert_eq!(client.get(&here, "*/*").await.unwrap().status, 404);
+    let plain = url(&format!("http://localhost:{}/x", node.address.port()));
+    let refused = client.get(&plain, "*/*").await.unwrap_err().to_string();
+    assert!(refused.starts_with("no answer"), "{refused}");
+}
+
+/// What becomes of this answer; and the request.
+async fn answered(answer: &str) -> (Result<Document, FetchError>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = url(&format!("http://{}/a", listener.local_addr().unwrap()));
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            assert!(stream.read_buf(&mut request).await.unwrap() > 0);
+        }
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(request).unwrap()
+    };
+    let client = HttpClient::new(None).unwrap();
+    tokio::join!(client.get(&here, "application/spsp4+json"), serve)
+}
+
+#[tokio::test]
+async fn what_servers_may_answer() {
+    let (got, request) = answered(
+        "HTTP/1.1 200 OK\r\nContent-Type: Application/SPSP4+json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}",
+    )
+    .await;
+    let expected = Document {
+        status: 200,
+        content_type: Some("application/spsp4+json".to_owned()),
+        body: Bytes::from_static(b"{}"),
+    };
+    assert_eq!(got.unwrap(), expected);
+    assert!(request.starts_with("GET /a HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("accept: application/spsp4+json\r\n"), "{request}");
+
+    for (answer, expected) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n", "longer than"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "no answer"),
+        ("HTTP/1.1 200 OK\r\n", "no answer"),
+        ("220 mail.example ESMTP\r\n", "no answer"),
+        ("", "no answer"),
+    ] {
+        let (got, _) = answered(answer).await;
+        let error = got.unwrap_err().to_string();
+        assert!(error.contains(expected), "{answer:?}: {error}");
+    }
+    let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(DOCUMENT_BYTES_MAX + 1));
+    let (got, _) = answered(&endless).await;
+    assert!(matches!(got, Err(FetchError::TooLong)), "{got:?}");
+}
+
+#[tokio::test]
+async fn nobody_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = url(&format!("http://{}/", listener.local_addr().unwrap()));
+    drop(listener);
+    let error = HttpClient::new(None).unwrap().get(&here, "*/*").await.unwrap_err().to_string();
+    assert!(error.contains("cannot connect"), "{error}");
+}

@@ -1,0 +1,132 @@
+//! From a URL to a connection that requests can be sent on: TCP, TLS where the scheme asks for it, HTTP/2 where ALPN finds
+//! it, else HTTP/1.1.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{HOST, USER_AGENT};
+use axum::http::{Method, Request, Response, request};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::tasks::Tasks;
+use crate::transport::{ClientTls, HttpUrl, ReachError, TlsError, reach, server_name};
+
+/// What we call ourselves.
+const AGENT: &str = concat!("ilp-connector/", env!("CARGO_PKG_VERSION"));
+/// Bytes of an answer's head.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Silence on an HTTP/2 connection after which it is pinged, and time for the answer.
+const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The host cannot be reached.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    /// We cannot do TLS at all.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No certificate can bear the host's name.
+    #[error("{0} cannot be the name in a certificate")]
+    TlsName(String),
+    /// The certificate is not to be trusted, or TLS is not spoken there.
+    #[error("the TLS handshake failed: {0}")]
+    TlsHandshake(io::Error),
+    /// TLS or HTTP did not begin in time.
+    #[error("no HTTP connection within {0:?}")]
+    Timeout(Duration),
+    /// HTTP is not spoken there.
+    #[error("the HTTP connection failed: {0}")]
+    Http(hyper::Error),
+}
+
+/// The sending end of a connection.
+#[derive(Debug)]
+pub(super) enum Sender {
+    /// One request at a time.
+    Http1(http1::SendRequest<Body>),
+    /// Many requests side by side; clones share the connection.
+    Http2(http2::SendRequest<Body>),
+}
+
+impl Sender {
+    /// The beginning of a request for what `url` names: HTTP/2 wants all of the URL, HTTP/1.1 the path, and `Host` beside it.
+    pub(super) fn request(&self, method: Method, url: &HttpUrl) -> request::Builder {
+        let request = Request::builder().method(method).header(USER_AGENT, AGENT);
+        match self {
+            Sender::Http1(_) => request.uri(url.path_and_query()).header(HOST, url.authority()),
+            Sender::Http2(_) => request.uri(url.without_credentials()),
+        }
+    }
+
+    /// Sends a request; gives it back where nothing of it was sent.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+        match self {
+            Sender::Http1(sender) => sender.try_send_request(request).await,
+            Sender::Http2(sender) => sender.try_send_request(request).await,
+        }
+    }
+}
+
+/// Connects. The connection lives among `tasks`: it moves while they are polled, and ends when its senders are dropped.
+pub(super) async fn connect(
+    url: &HttpUrl,
+    tls: &ClientTls,
+    time: Duration,
+    tasks: &Tasks,
+) -> Result<(Sender, SocketAddr), ConnectError> {
+    let (stream, remote) = reach(url.host(), url.port(), time).await?;
+    let began = async {
+        if !url.is_tls() {
+            return http1_on(stream, tasks).await;
+        }
+        let connector = tls.http_connector()?;
+        let name = server_name(url.host());
+        let name = name.ok_or_else(|| ConnectError::TlsName(url.host().to_string()))?;
+        let stream = connector.connect(name, stream).await.map_err(ConnectError::TlsHandshake)?;
+        match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => http2_on(stream, tasks).await,
+            _ => http1_on(stream, tasks).await,
+        }
+    };
+    let sender = timeout(time, began).await.map_err(|_| ConnectError::Timeout(time))??;
+    Ok((sender, remote))
+}
+
+async fn http1_on<S>(stream: S, tasks: &Tasks) -> Result<Sender, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handshake = http1::Builder::new()
+        .max_buf_size(HEAD_BYTES_MAX)
+        .handshake::<_, Body>(TokioIo::new(stream));
+    let (sender, connection) = handshake.await.map_err(ConnectError::Http)?;
+    // How it ends is seen by whoever waits for an answer on it.
+    tasks.add(async move { drop(connection.await) });
+    Ok(Sender::Http1(sender))
+}
+
+async fn http2_on<S>(stream: S, tasks: &Tasks) -> Result<Sender, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handshake = http2::Builder::new(tasks.clone())
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .keep_alive_interval(PING.0)
+        .keep_alive_timeout(PING.1)
+        .handshake::<_, Body>(TokioIo::new(stream));
+    let (sender, connection) = handshake.await.map_err(ConnectError::Http)?;
+    tasks.add(async move { drop(connection.await) });
+    Ok(Sender::Http2(sender))
+}

@@ -1,0 +1,74 @@
+//! What went wrong with a request, for the client: `application/problem+json` (RFC 9457).
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+/// One problem. The type is always `about:blank`: the status says what kind it is, the detail what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Problem {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip)]
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    /// A problem of this status. `detail` names no secret.
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            header: None,
+        }
+    }
+
+    #[cfg_attr(not(test), expect(dead_code, reason = "posts come next"))]
+    /// The same, with a header that its status wants.
+    pub(super) fn with(self, name: HeaderName, value: &'static str) -> Self {
+        Self { header: Some((name, HeaderValue::from_static(value))), ..self }
+    }
+}
+
+impl axum::response::IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        // A struct of texts and a number is always JSON.
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_problem_on_the_wire() {
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, "no token")
+            .with(axum::http::header::WWW_AUTHENTICATE, "Bearer");
+        let (head, body) = problem.into_response().into_parts();
+        assert_eq!(head.status, 401);
+        assert_eq!(head.headers[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(head.headers["www-authenticate"], "Bearer");
+        let body = axum::body::to_bytes(body, 1024).await.unwrap();
+        assert_eq!(
+            body,
+            r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"no token"}"#
+        );
+    }
+}

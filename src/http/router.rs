@@ -1,0 +1,21 @@
+//! Everything that the listener answers, by path.
+
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+
+use super::problem::Problem;
+
+/// The routes. Each group of them lives in a file of its own, which gives a `Router` to be merged here.
+pub(super) fn router() -> Router {
+    Router::new().fallback(nothing_here).method_not_allowed_fallback(not_so)
+}
+
+async fn nothing_here(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
+}
+
+async fn not_so(method: Method) -> Problem {
+    let detail = format!("{method} is not what this resource is for");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}

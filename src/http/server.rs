@@ -1,0 +1,250 @@
+//! The listener: HTTP/1.1 and HTTP/2 (by ALPN with TLS, by prior knowledge without), connections bounded in number and
+//! time. It spawns nothing: `node` runs the future of every connection that [`HttpServer::accept`] yields.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::guests::{Bounds, Guest, Guests, Place};
+use super::router::router;
+use super::tasks::Tasks;
+use crate::transport::{BindError, Listener, ServerTls, Throttle, TransportContext};
+
+/// What sets the port of this listener.
+const PORT_SET_BY: &str = "httpServerPort or HTTP_SERVER_PORT";
+/// Bytes of an HTTP/1.1 request's head, and of what is buffered in general; of an HTTP/2 request's headers.
+const HEAD_BYTES_MAX: u32 = 16 * 1024;
+/// Headers of an HTTP/1.1 request.
+const HEADERS_MAX: usize = 64;
+/// Requests of one HTTP/2 connection that are answered side by side.
+const STREAMS_MAX: u32 = 1024;
+/// Streams of one HTTP/2 connection that were reset before they were looked at (CVE-2023-44487).
+const RESETS_MAX: usize = 32;
+
+/// A listening socket for ILP over HTTP and for whatever else is public.
+#[derive(Debug)]
+pub struct HttpServer {
+    listener: Listener,
+    tls: Option<ServerTls>,
+    router: Router,
+    context: Arc<TransportContext>,
+    guests: Arc<Guests>,
+    throttle: Throttle,
+}
+
+/// Ends the connections of a listener, which may be gone already.
+#[derive(Debug, Clone)]
+pub struct HttpConnections(Arc<Guests>);
+
+/// A socket that was accepted. Nothing has been read from it.
+#[derive(Debug)]
+pub struct HttpConnection {
+    stream: TcpStream,
+    place: Place,
+    acceptor: Option<Acceptor>,
+    router: Router,
+    context: Arc<TransportContext>,
+    guests: Arc<Guests>,
+}
+
+/// `TlsAcceptor` with a `Debug`.
+struct Acceptor(TlsAcceptor);
+
+impl HttpServer {
+    /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`].
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub async fn bind(
+        host: &str,
+        port: u16,
+        tls: Option<ServerTls>,
+        context: Arc<TransportContext>,
+    ) -> Result<Self, BindError> {
+        Self::bind_with(host, port, tls, context, Bounds::default()).await
+    }
+
+    pub(super) async fn bind_with(
+        host: &str,
+        port: u16,
+        tls: Option<ServerTls>,
+        context: Arc<TransportContext>,
+        bounds: Bounds,
+    ) -> Result<Self, BindError> {
+        let listener = Listener::bind(host, port, PORT_SET_BY).await?;
+        let guests = Guests::new(bounds);
+        let router = router();
+        Ok(Self { listener, tls, router, context, guests, throttle: Throttle::default() })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// What ends the connections at a shutdown.
+    pub fn connections(&self) -> HttpConnections {
+        HttpConnections(Arc::clone(&self.guests))
+    }
+
+    /// The next socket. Never ends. Dropping the future loses nothing.
+    pub async fn accept(&self) -> HttpConnection {
+        let context = &self.context;
+        loop {
+            let (stream, remote) = self.listener.accept(&context.clock).await;
+            context.http_counts.accepted.fetch_add(1, Ordering::Relaxed);
+            let now = context.clock.mono();
+            let Some(place) = self.guests.enter(remote, now) else {
+                context.http_counts.over_limit.fetch_add(1, Ordering::Relaxed);
+                if let Some(suppressed) = self.throttle.admit(now) {
+                    tracing::warn!(
+                        %remote,
+                        suppressed,
+                        limit = self.guests.bounds().connections_max,
+                        "an HTTP connection was closed: there are too many"
+                    );
+                }
+                continue;
+            };
+            return HttpConnection {
+                stream,
+                place,
+                acceptor: self.tls.as_ref().map(|tls| Acceptor(tls.acceptor())),
+                router: self.router.clone(),
+                context: Arc::clone(context),
+                guests: Arc::clone(&self.guests),
+            };
+        }
+    }
+}
+
+impl HttpConnections {
+    /// Every connection ends as soon as its requests are answered; at once where there are none.
+    pub fn end(&self) {
+        self.0.all_leave();
+    }
+}
+
+impl HttpConnection {
+    /// Serves requests until the connection ends. Dropping the future closes it.
+    pub async fn run(mut self) {
+        let bounds = *self.guests.bounds();
+        let Some(Acceptor(acceptor)) = self.acceptor.take() else {
+            return serve(self.stream, &self.place, self.router, &self.context, &bounds).await;
+        };
+        match timeout(bounds.head_time, acceptor.accept(self.stream)).await {
+            Ok(Ok(stream)) => {
+                serve(stream, &self.place, self.router, &self.context, &bounds).await;
+            }
+            // What a stranger does wrong is counted; it costs nobody anything.
+            Ok(Err(_)) | Err(_) => {
+                self.context.http_counts.failed_handshakes.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Serves one connection, from its first request to its last.
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    guest: &Arc<Guest>,
+    router: Router,
+    context: &Arc<TransportContext>,
+    bounds: &Bounds,
+) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(guest));
+        let visit = Visit::begin(Arc::clone(guest), Arc::clone(context));
+        let answer = router.call(request);
+        async move {
+            let answer = answer.await;
+            drop(visit);
+            answer
+        }
+    });
+    let tasks = Tasks::default();
+    let mut builder = auto::Builder::new(tasks.clone());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_time)
+        .max_buf_size(HEAD_BYTES_MAX as usize)
+        .max_headers(HEADERS_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_BYTES_MAX)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(RESETS_MAX)
+        .keep_alive_interval(context.settings.keep_alive.interval)
+        .keep_alive_timeout(context.settings.keep_alive.timeout);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let mut running = tasks.running();
+    let mut gone_at = None;
+    loop {
+        let now = context.clock.mono();
+        // Looked at again now and then, as it moves in both directions.
+        let look = guest.leaves_at(bounds).min(now.after(bounds.head_time));
+        let look = gone_at.unwrap_or(look);
+        let must_leave = tokio::select! {
+            // What ends a connection is the client's affair: there is nothing to do about it here.
+            _ = connection.as_mut() => return,
+            never = running.run() => match never {},
+            () = guest.asked_to_leave(), if gone_at.is_none() => true,
+            () = sleep_until(context.clock.instant(look)) => {
+                if gone_at.is_some() {
+                    return;
+                }
+                context.clock.mono() >= guest.leaves_at(bounds)
+            }
+        };
+        if must_leave {
+            connection.as_mut().graceful_shutdown();
+            gone_at = Some(context.clock.mono().after(bounds.goodbye_time));
+        }
+    }
+}
+
+/// A request that is being answered.
+struct Visit {
+    guest: Arc<Guest>,
+    context: Arc<TransportContext>,
+}
+
+impl Visit {
+    fn begin(guest: Arc<Guest>, context: Arc<TransportContext>) -> Self {
+        context.http_counts.requests.fetch_add(1, Ordering::Relaxed);
+        guest.begins(context.clock.mono());
+        Self { guest, context }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.guest.ends(self.context.clock.mono());
+    }
+}
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Acceptor")
+    }
+}
+
+#[cfg(test)]
+mod tests;

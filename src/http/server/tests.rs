@@ -1,0 +1,112 @@
+//! The listener over real sockets.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::client::conn::http2;
+
+use super::*;
+use crate::http::testing::{Raw, serving};
+
+const SHORT: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn http_1_keeps_the_connection_and_answers_in_json() {
+    let node = serving(Bounds::default(), None).await;
+    let mut client = Raw::open(node.address).await;
+    for _ in 0..3 {
+        client.say("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let (head, body) = client.answer().await;
+        assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{head}");
+        assert!(head.contains("content-type: application/problem+json"), "{head}");
+        assert!(body.contains(r#""detail":"there is nothing at /nothing""#), "{body}");
+    }
+    assert_eq!(node.context.http_counts().requests, 3);
+    assert_eq!(node.context.http_counts().accepted, 1);
+}
+
+#[tokio::test]
+async fn http_2_by_prior_knowledge() {
+    let node = serving(Bounds::default(), None).await;
+    let stream = TcpStream::connect(node.address).await.unwrap();
+    let tasks = Tasks::default();
+    let handshake = http2::Builder::new(tasks.clone()).handshake(TokioIo::new(stream));
+    let (sender, connection) = handshake.await.unwrap();
+    tasks.add(async move { drop(connection.await) });
+    let mut running = tasks.running();
+    let asking = async {
+        let ask = |path: &str| {
+            let uri = format!("http://{}{path}", node.address);
+            sender.clone().send_request(Request::get(uri).body(Body::empty()).unwrap())
+        };
+        let (one, other) = tokio::join!(ask("/one"), ask("/other"));
+        assert_eq!(
+            (one.unwrap().status(), other.unwrap().status()),
+            (404.try_into().unwrap(), 404.try_into().unwrap())
+        );
+    };
+    tokio::select! {
+        never = running.run() => match never {},
+        () = asking => {}
+    }
+    assert_eq!(node.context.http_counts().accepted, 1);
+}
+
+#[tokio::test]
+async fn who_says_nothing_or_only_half_has_to_leave() {
+    let bounds = Bounds { head_time: SHORT, goodbye_time: SHORT, ..Bounds::default() };
+    let node = serving(bounds, None).await;
+    for said in ["", "GET", "GET / HTTP/1.1\r\nHost: h\r\n", "PRI * HTTP/2.0\r\n"] {
+        let mut client = Raw::open(node.address).await;
+        client.say(said).await;
+        assert_eq!(client.rest().await, "", "{said:?}");
+    }
+    assert_eq!(node.server.guests.len(), 0);
+}
+
+#[tokio::test]
+async fn strangers_may_stay_for_a_while_only() {
+    let bounds = Bounds { stranger_time: SHORT * 4, goodbye_time: SHORT, ..Bounds::default() };
+    let node = serving(Bounds { head_time: SHORT * 2, ..bounds }, None).await;
+    let mut client = Raw::open(node.address).await;
+    client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    client.answer().await;
+    assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test]
+async fn one_too_many_takes_the_place_of_the_oldest_stranger() {
+    let node = serving(Bounds { connections_max: 2, ..Bounds::default() }, None).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Raw::open(node.address).await;
+        client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        client.answer().await;
+        clients.push(client);
+    }
+    assert_eq!(clients[0].rest().await, "");
+    for client in &mut clients[1..] {
+        client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        client.answer().await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let node = serving(Bounds::default(), None).await;
+    let mut client = Raw::open(node.address).await;
+    let long = "x".repeat(2 * HEAD_BYTES_MAX as usize);
+    client.say(&format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+    let rest = client.rest().await;
+    assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 4"), "{rest}");
+}
+
+#[tokio::test]
+async fn a_stop_ends_what_is_idle() {
+    let node = serving(Bounds::default(), None).await;
+    let mut client = Raw::open(node.address).await;
+    client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    client.answer().await;
+    node.server.connections().end();
+    assert_eq!(client.rest().await, "");
+}

@@ -1,0 +1,123 @@
+//! A listening socket that goes on accepting: errors of the system are logged and waited out. What becomes of an accepted
+//! socket is the affair of each transport's server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+
+use super::clock::Clock;
+use super::throttle::Throttle;
+
+/// Connections that the kernel holds until we accept them.
+const BACKLOG: u32 = 4096;
+/// How long accepting rests after it failed for want of resources.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+    throttle: Throttle,
+}
+
+/// Why nobody listens.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The host to listen on has no address.
+    #[error("cannot resolve the host {host} to listen on")]
+    Resolve {
+        /// As configured.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The port is taken, usually by another program or another node.
+    #[error("port {port} on {host} is already in use; choose another one ({set_by})")]
+    InUse {
+        /// As configured.
+        host: String,
+        /// As configured.
+        port: u16,
+        /// What sets the port.
+        set_by: &'static str,
+    },
+    /// The port cannot be listened on.
+    #[error("cannot listen on {host} port {port}")]
+    Listen {
+        /// As configured.
+        host: String,
+        /// As configured.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Listener {
+    /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`]. `set_by` names
+    /// key and variable of the port, for whoever has to choose another.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub async fn bind(host: &str, port: u16, set_by: &'static str) -> Result<Self, BindError> {
+        let resolve = |source| BindError::Resolve { host: host.to_owned(), source };
+        let address = lookup_host((host, port))
+            .await
+            .map_err(resolve)?
+            .next()
+            .ok_or_else(|| resolve(io::ErrorKind::NotFound.into()))?;
+        let (listener, address) = listen(address).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { host: host.to_owned(), port, set_by },
+            _ => BindError::Listen { host: host.to_owned(), port, source },
+        })?;
+        Ok(Self { listener, address, throttle: Throttle::default() })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The next socket. Never ends: an error of the system is logged and waited out. Dropping the future loses nothing.
+    pub async fn accept(&self, clock: &Clock) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, remote)) => {
+                    // What is written is gathered by us, not by the kernel. Failing costs only latency.
+                    let _ = stream.set_nodelay(true);
+                    return (stream, remote);
+                }
+                Err(error) => self.accept_failed(&error, clock).await,
+            }
+        }
+    }
+
+    async fn accept_failed(&self, error: &io::Error, clock: &Clock) {
+        // These concern one socket that is gone already; all others concern the process or the system.
+        if matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionRefused
+        ) {
+            return;
+        }
+        if let Some(suppressed) = self.throttle.admit(clock.mono()) {
+            tracing::error!(%error, suppressed, "cannot accept connections (raise the limit on open files?)");
+        }
+        tokio::time::sleep(ACCEPT_REST).await;
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restarted node must not wait for the former one's sockets to time out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}

@@ -1,0 +1,102 @@
+//! What is a URL of a peer, and what it says.
+
+use super::*;
+
+/// What a URL dials and says, as one line:
+/// `ws|wss host port authority path user token`, with `-` for what is not there.
+fn check(text: &str, expected: &str) {
+    let url: BtpUrl = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    let line = format!(
+        "{} {} {} {} {} {} {}",
+        if url.is_tls() { "wss" } else { "ws" },
+        url.host(),
+        url.port(),
+        url.authority(),
+        url.path_and_query(),
+        url.username().map_or("-".to_owned(), |user| format!("'{user}'")),
+        url.token().map_or("-".to_owned(), |token| format!("'{token}'")),
+    );
+    assert_eq!(line, expected, "{text}");
+}
+
+fn check_refused(text: &str, expected: UrlError) {
+    match text.parse::<BtpUrl>() {
+        Ok(url) => panic!("{text}: accepted as {url}"),
+        Err(error) => assert_eq!(error, expected, "{text}"),
+    }
+}
+
+#[test]
+fn accepted() {
+    for (text, expected) in [
+        ("ws://b", "ws b 80 b / - -"),
+        ("ws://b:3000", "ws b 3000 b:3000 / - -"),
+        ("btp+ws://b:3000", "ws b 3000 b:3000 / - -"),
+        ("BTP+WS://B:3000/", "ws b 3000 b:3000 / - -"),
+        ("wss://b.example", "wss b.example 443 b.example / - -"),
+        ("wss://b.example:443/x", "wss b.example 443 b.example /x - -"),
+        ("btp+wss://b.example/a/b?c=d", "wss b.example 443 b.example /a/b?c=d - -"),
+        ("ws://127.0.0.1:1", "ws 127.0.0.1 1 127.0.0.1:1 / - -"),
+        ("ws://[::1]:3000/p", "ws [::1] 3000 [::1]:3000 /p - -"),
+        ("btp+ws://u:t@[2001:db8::1]", "ws [2001:db8::1] 80 [2001:db8::1] / 'u' 't'"),
+        ("btp+ws://alice:secret@b:3000", "ws b 3000 b:3000 / 'alice' 'secret'"),
+        ("btp+ws://alice@b", "ws b 80 b / 'alice' -"),
+        ("btp+ws://alice:@b", "ws b 80 b / 'alice' -"),
+        ("btp+ws://:secret@b", "ws b 80 b / '' 'secret'"),
+        // RFC 3986: decoded, so that a token may hold anything.
+        ("btp+ws://al%40ice:p%3A%2F%25@b", "ws b 80 b / 'al@ice' 'p:/%'"),
+        // What the URL standard would encode comes back as it was written.
+        ("btp+ws://a:abc=;|@b", "ws b 80 b / 'a' 'abc=;|'"),
+        ("btp+ws://a:p%2540@b", "ws b 80 b / 'a' 'p%40'"),
+        ("btp+ws://a:b@c@d", "ws d 80 d / 'a' 'b@c'"),
+    ] {
+        check(text, expected);
+    }
+}
+
+#[test]
+fn refused() {
+    for (text, expected) in [
+        ("", UrlError::Scheme(BTP_SCHEMES)),
+        ("b:3000", UrlError::Scheme(BTP_SCHEMES)),
+        ("http://b:3000", UrlError::Scheme(BTP_SCHEMES)),
+        ("btp+http://b", UrlError::Scheme(BTP_SCHEMES)),
+        ("btp+btp+ws://b", UrlError::Scheme(BTP_SCHEMES)),
+        ("btp://b", UrlError::Scheme(BTP_SCHEMES)),
+        ("ws:b", UrlError::Scheme(BTP_SCHEMES)),
+        ("ws://", UrlError::NoHost),
+        ("ws:///b", UrlError::NoHost),
+        ("ws://:3000", UrlError::NoHost),
+        ("ws://user:token@", UrlError::NoHost),
+        ("ws://b:0", UrlError::Port),
+        ("ws://b:65536", UrlError::Port),
+        ("ws://b:abc", UrlError::Port),
+        ("ws://[::1", UrlError::Host),
+        ("ws://1.2.3.4.5", UrlError::Host),
+        ("ws://b%zz", UrlError::Host),
+        ("ws://b/#x", UrlError::Fragment),
+        ("ws://b b", UrlError::Character),
+        (" ws://b", UrlError::Character),
+        ("ws://b\n", UrlError::Character),
+        ("ws://u:%ff@b", UrlError::CredentialsNotUtf8),
+    ] {
+        check_refused(text, expected);
+    }
+    check_refused(&format!("ws://u:{}@b", "x".repeat(1025)), UrlError::CredentialsTooLong);
+    check_refused(&format!("ws://b/{}", "x".repeat(9000)), UrlError::TooLong);
+}
+
+#[test]
+fn the_token_is_never_shown() {
+    for (text, shown) in [
+        ("btp+ws://alice:S3CRET@b:3000/x", "ws://alice:***@b:3000/x"),
+        ("btp+ws://:S3CRET@b", "ws://:***@b/"),
+        ("ws://alice@b", "ws://alice@b/"),
+        ("wss://b", "wss://b/"),
+        ("ws://a%0Ab@c", "ws://a\\nb@c/"),
+    ] {
+        let url: BtpUrl = text.parse().unwrap();
+        assert_eq!(url.to_string(), shown);
+        assert_eq!(format!("{url:?}"), format!("BtpUrl({shown})"));
+    }
+}
