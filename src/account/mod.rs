@@ -9,6 +9,7 @@ mod id;
 mod ledger;
 mod limits;
 mod rate_limit;
+mod route_policy;
 mod settings;
 
 pub use asset::{Asset, MAX_ASSET_SCALE};
@@ -17,4 +18,5 @@ pub use id::{AccountId, AccountIdError, MAX_ACCOUNT_ID};
 pub use ledger::{Ledger, OverLimit};
 pub use limits::Limits;
 pub use rate_limit::RateLimiter;
+pub use route_policy::{ROUTES_MAX, RoutePolicy};
 pub use settings::{AccountSettings, Relation};

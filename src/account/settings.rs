@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Asset, Limits};
+use super::{AccountId, Asset, Limits, RoutePolicy};
 
 /// What a peer is to this node (RFC 34, "relationships").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,6 +65,8 @@ pub struct AccountSettings {
     pub limits: Limits,
     /// A child's address is `<own address>.<segment>`; the id where none is given.
     pub child_segment: Option<Arc<str>>,
+    /// Which routes are exchanged with it.
+    pub routes: RoutePolicy,
     /// Its BTP frames are requests or answers as the ILP packets in them are, whatever their type says.
     pub lenient_btp_types: bool,
 }
@@ -79,6 +81,7 @@ impl AccountSettings {
             enabled: true,
             limits: Limits::default(),
             child_segment: None,
+            routes: RoutePolicy::default(),
             lenient_btp_types: false,
         }
     }

@@ -86,6 +86,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
             limits,
             child_segment,
             lenient_btp_types,
+            routes: crate::account::RoutePolicy::default(),
         },
         asset_of_node,
         url,

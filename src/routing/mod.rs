@@ -3,7 +3,10 @@
 //! Longest prefix wins, on segment boundaries only (RFC 15): `g.al` is no prefix of `g.alice`. Among routes of one
 //! prefix the highest priority whose next hop is connected wins (D21); that last choice is made per packet, so a
 //! table does not change when a session comes or goes.
+//!
+//! [`exchange`] is how nodes find routes by telling each other.
 
+pub mod exchange;
 mod route;
 mod table;
 

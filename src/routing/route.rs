@@ -27,6 +27,8 @@ pub enum RouteOrigin {
     Child,
     /// Shortest path through a topology file.
     Computed,
+    /// Told by a peer (CCP).
+    Learned,
     /// A parent gets what nobody else takes.
     DefaultToParent,
 }
@@ -37,6 +39,7 @@ impl fmt::Display for RouteOrigin {
             RouteOrigin::Configured => "configured",
             RouteOrigin::Child => "address of a child",
             RouteOrigin::Computed => "computed from the topology",
+            RouteOrigin::Learned => "learned from a peer",
             RouteOrigin::DefaultToParent => "default route to the parent",
         })
     }

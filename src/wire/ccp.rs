@@ -21,11 +21,11 @@ use oer_codec::{Reader, put_u8, put_u32, put_var_octet_string, put_var_uint};
 
 use super::error::encoding;
 use super::ilp::Prepare;
-use super::{AddressRef, Amount, Condition, Error, Timestamp};
+use super::{AddressRef, Amount, Condition, Error, Fulfillment, Timestamp};
 
 pub use items::{NewRoute, NewRoutes, Prop, Props, Strings};
 pub use update::{Epochs, RouteUpdate};
-pub use write::UpdateWriter;
+pub use write::{UpdateWriter, put_hop};
 
 /// The largest payload that a speaker may send; ilp-connector splits below the same size.
 pub const MAX_PAYLOAD: usize = super::ilp::MAX_DATA_EMITTED - 1;
@@ -54,6 +54,12 @@ impl fmt::Debug for TableId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// What a forwarder puts in the place of a route's auth: its SHA-256.
+#[must_use]
+pub fn forwarded_auth(auth: &[u8; 32]) -> [u8; 32] {
+    Fulfillment(*auth).condition().0
 }
 
 /// What a peer wants with regard to routes.

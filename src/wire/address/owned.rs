@@ -100,6 +100,17 @@ impl PartialEq<AddressRef<'_>> for Address {
 pub struct Prefix(Arc<str>);
 
 impl Prefix {
+    /// Checks bytes from the wire, such as an announced route has.
+    ///
+    /// # Errors
+    /// [`AddressError`], with the position of the mistake.
+    pub fn parse(bytes: &[u8]) -> Result<Self, AddressError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => text.parse(),
+            Err(_) => Err(error::explain(bytes, Kind::Prefix)),
+        }
+    }
+
     /// The whole prefix, without a trailing dot.
     #[must_use]
     #[inline]

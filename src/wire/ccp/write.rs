@@ -13,6 +13,11 @@ const FIXED: usize = 16 + 4 * 4;
 /// The larger of the sizes that a count can have here: a payload holds fewer than 2^16 items.
 const COUNT: usize = 3;
 
+/// Appends one node of a path, as [`UpdateWriter::announce`] takes it.
+pub fn put_hop(address: AddressRef<'_>, out: &mut Vec<u8>) {
+    put_var_octet_string(address.as_bytes(), out);
+}
+
 /// A route update that grows.
 #[derive(Debug, Default)]
 pub struct UpdateWriter {

@@ -1,0 +1,76 @@
+//! Which routes are exchanged with one peer.
+
+use crate::wire::Prefix;
+
+/// Routes that one peer may announce at once, unless configured otherwise.
+pub const ROUTES_MAX: usize = 100_000;
+
+/// What is told to a peer and heard from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutePolicy {
+    /// Our routes are announced to the peer when it asks for them.
+    pub send: bool,
+    /// The peer's announcements are wanted.
+    pub receive: bool,
+    /// How many routes of the peer are kept; further ones are refused.
+    pub routes_max: usize,
+    /// Only routes to these prefixes, and below, are taken from the peer; `None` = all.
+    pub accept: Option<Vec<Prefix>>,
+    /// Only routes to these prefixes, and below, are announced to the peer; `None` = all.
+    pub announce: Option<Vec<Prefix>>,
+}
+
+impl RoutePolicy {
+    /// Whether a route of the peer to this prefix is wanted.
+    #[must_use]
+    pub fn accepts(&self, prefix: &Prefix) -> bool {
+        covers(self.accept.as_deref(), prefix)
+    }
+
+    /// Whether the peer may hear of a route to this prefix.
+    #[must_use]
+    pub fn announces(&self, prefix: &Prefix) -> bool {
+        covers(self.announce.as_deref(), prefix)
+    }
+}
+
+impl Default for RoutePolicy {
+    /// No exchange.
+    fn default() -> Self {
+        RoutePolicy {
+            send: false,
+            receive: false,
+            routes_max: ROUTES_MAX,
+            accept: None,
+            announce: None,
+        }
+    }
+}
+
+fn covers(list: Option<&[Prefix]>, prefix: &Prefix) -> bool {
+    list.is_none_or(|list| list.iter().any(|one| one.covers(prefix)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_compared_by_segments() {
+        let check = |list: Option<&[&str]>, prefix: &str, expected: bool| {
+            let list = list.map(|list| list.iter().map(|one| one.parse().unwrap()).collect());
+            let policy =
+                RoutePolicy { accept: list.clone(), announce: list, ..RoutePolicy::default() };
+            let prefix = prefix.parse().unwrap();
+            assert_eq!(policy.accepts(&prefix), expected, "{prefix} {policy:?}");
+            assert_eq!(policy.announces(&prefix), expected, "{prefix} {policy:?}");
+        };
+        check(None, "test.a", true);
+        check(Some(&[]), "test.a", false);
+        check(Some(&["test.a"]), "test.a", true);
+        check(Some(&["test.a"]), "test.a.b", true);
+        check(Some(&["test.a"]), "test.ab", false);
+        check(Some(&["test.a.b"]), "test.a", false);
+        check(Some(&["g", "test"]), "test.a", true);
+    }
+}

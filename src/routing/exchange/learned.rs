@@ -1,0 +1,200 @@
+//! The routes that one peer has announced, and how many of them are kept.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use ahash::RandomState;
+
+use super::path::RoutePath;
+use crate::wire::Prefix;
+
+/// Bytes of prefix and path that a route may have on average, beyond which the room for all is used up early.
+const ROUTE_BYTES_MEAN: usize = 256;
+
+/// A route as a peer announced it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Learned {
+    pub(super) path: RoutePath,
+    /// As it came; it is hashed when the route is passed on.
+    pub(super) auth: [u8; 32],
+    /// Under which of the peer's tables it was announced.
+    generation: u32,
+}
+
+/// What an announcement did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inserted {
+    /// There is a new or another route.
+    Changed,
+    /// Nothing new.
+    Same,
+    /// There is no room.
+    NoRoom,
+}
+
+/// The routes of one peer.
+#[derive(Debug)]
+pub(super) struct LearnedRoutes {
+    routes: HashMap<Prefix, Learned, RandomState>,
+    bytes: usize,
+    generation: u32,
+    /// Routes of earlier generations: announced under a table that the peer has left, and not yet under its new one.
+    stale: usize,
+}
+
+impl LearnedRoutes {
+    pub(super) fn new(hash: RandomState) -> Self {
+        LearnedRoutes { routes: HashMap::with_hasher(hash), bytes: 0, generation: 0, stale: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.routes.len()
+    }
+
+    pub(super) fn get(&self, prefix: &Prefix) -> Option<&Learned> {
+        self.routes.get(prefix)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Prefix, &Learned)> {
+        self.routes.iter()
+    }
+
+    /// Whether some routes are left over from an earlier table.
+    pub(super) fn has_stale(&self) -> bool {
+        self.stale > 0
+    }
+
+    /// The peer tells a new table: what is there counts until that is told whole.
+    pub(super) fn new_generation(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        self.stale = self.routes.len();
+    }
+
+    /// Takes an announcement, of which `max` may be kept.
+    pub(super) fn insert(
+        &mut self,
+        prefix: &Prefix,
+        path: RoutePath,
+        auth: [u8; 32],
+        max: usize,
+    ) -> Inserted {
+        let generation = self.generation;
+        let new = Learned { path, auth, generation };
+        let size = size(prefix, &new);
+        let bytes_max = max.saturating_mul(ROUTE_BYTES_MEAN);
+        let count = self.routes.len();
+        match self.routes.entry(prefix.clone()) {
+            Entry::Occupied(mut entry) => {
+                let old = entry.get();
+                let bytes = self.bytes - super::learned::size(prefix, old) + size;
+                if bytes > bytes_max {
+                    return Inserted::NoRoom;
+                }
+                self.stale -= usize::from(old.generation != generation);
+                let same = old.path == new.path && old.auth == new.auth;
+                self.bytes = bytes;
+                entry.insert(new);
+                if same { Inserted::Same } else { Inserted::Changed }
+            }
+            Entry::Vacant(_) if count >= max || self.bytes + size > bytes_max => Inserted::NoRoom,
+            Entry::Vacant(entry) => {
+                self.bytes += size;
+                entry.insert(new);
+                Inserted::Changed
+            }
+        }
+    }
+
+    /// The peer has no route any more. `true`: it had one.
+    pub(super) fn remove(&mut self, prefix: &Prefix) -> bool {
+        let Some(old) = self.routes.remove(prefix) else { return false };
+        self.bytes -= size(prefix, &old);
+        self.stale -= usize::from(old.generation != self.generation);
+        true
+    }
+
+    /// Drops what is left over from an earlier table, and says what that was.
+    pub(super) fn take_stale(&mut self) -> Vec<Prefix> {
+        let generation = self.generation;
+        let old = self.routes.iter().filter(|(_, route)| route.generation != generation);
+        let stale: Vec<Prefix> = old.map(|(prefix, _)| prefix.clone()).collect();
+        stale.iter().for_each(|prefix| {
+            self.remove(prefix);
+        });
+        stale
+    }
+
+    /// Drops everything, and says what that was.
+    pub(super) fn take_all(&mut self) -> Vec<Prefix> {
+        let all = std::mem::replace(self, LearnedRoutes::new(self.routes.hasher().clone()));
+        all.routes.into_keys().collect()
+    }
+}
+
+fn size(prefix: &Prefix, route: &Learned) -> usize {
+    prefix.as_str().len() + route.path.encoded().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ccp::Strings;
+
+    fn routes() -> LearnedRoutes {
+        LearnedRoutes::new(RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    fn prefix(text: &str) -> Prefix {
+        text.parse().unwrap()
+    }
+
+    fn path(text: &str) -> RoutePath {
+        let mut encoded = Vec::new();
+        oer_codec::put_var_octet_string(text.as_bytes(), &mut encoded);
+        let strings = Strings::of_encoded(1, &encoded);
+        RoutePath::import(strings, &"g.own".parse().unwrap(), None).unwrap()
+    }
+
+    #[test]
+    fn no_more_than_may_be_kept() {
+        let mut routes = routes();
+        for (one, expected) in
+            [("g.a", Inserted::Changed), ("g.b", Inserted::Changed), ("g.c", Inserted::NoRoom)]
+        {
+            assert_eq!(routes.insert(&prefix(one), path("g.x"), [0; 32], 2), expected, "{one}");
+        }
+        assert_eq!(routes.insert(&prefix("g.a"), path("g.x"), [0; 32], 2), Inserted::Same);
+        assert_eq!(routes.insert(&prefix("g.a"), path("g.y"), [0; 32], 2), Inserted::Changed);
+        assert!(routes.remove(&prefix("g.b")) && !routes.remove(&prefix("g.b")));
+        assert_eq!(routes.insert(&prefix("g.c"), path("g.x"), [0; 32], 2), Inserted::Changed);
+    }
+
+    #[test]
+    fn long_paths_use_the_room_up() {
+        let mut routes = routes();
+        let long = path(&format!("g.{}", "x".repeat(1_000)));
+        let kept = (0..100).filter(|number| {
+            let prefix = prefix(&format!("g.{number}"));
+            routes.insert(&prefix, long.clone(), [0; 32], 100) != Inserted::NoRoom
+        });
+        assert_eq!(kept.count(), 100 * ROUTE_BYTES_MEAN / 1_010);
+        routes.take_all();
+        assert_eq!((routes.len(), routes.bytes), (0, 0));
+    }
+
+    #[test]
+    fn another_table_replaces_route_by_route() {
+        let mut routes = routes();
+        for one in ["g.a", "g.b", "g.c"] {
+            routes.insert(&prefix(one), path("g.x"), [0; 32], 9);
+        }
+        assert!(!routes.has_stale());
+        routes.new_generation();
+        routes.insert(&prefix("g.a"), path("g.x"), [0; 32], 9);
+        routes.remove(&prefix("g.b"));
+        assert!(routes.has_stale());
+        assert_eq!(routes.take_stale(), [prefix("g.c")]);
+        assert!(!routes.has_stale());
+        assert_eq!(routes.iter().map(|(prefix, _)| prefix.as_str()).collect::<Vec<_>>(), ["g.a"]);
+    }
+}

@@ -1,0 +1,214 @@
+//! Telling one peer our routes: when an update goes out, and from where in the log.
+
+use std::time::Duration;
+
+use super::retry::{ANSWER_TIME, Retry};
+use crate::time::Mono;
+use crate::wire::ccp::{Mode, RouteControl, TableId};
+
+/// Between two changes that are told. A large table goes out update after update, each as the one before is
+/// acknowledged.
+pub(super) const SPACING: Duration = Duration::from_millis(150);
+
+/// What one peer has been told.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    mode: Option<Mode>,
+    /// The epoch up to which the peer has acknowledged.
+    known: u32,
+    /// Nothing before this epoch was ever told to the peer under this table, so nothing of it has to be withdrawn.
+    fresh_below: u32,
+    in_flight: Option<InFlight>,
+    /// Up to this epoch updates follow each other at once.
+    batch_until: u32,
+    not_before: Option<Mono>,
+    last_sent: Option<Mono>,
+    retry: Retry,
+    /// Updates that went out, heartbeats too.
+    pub(super) sent_total: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    serial: u64,
+    to: u32,
+    sent: Mono,
+}
+
+/// An update that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    /// The first epoch to tell; the current one for a heartbeat.
+    pub(super) from: u32,
+    /// Prefixes of earlier entries need no withdrawal.
+    pub(super) fresh_below: u32,
+}
+
+impl Telling {
+    /// Whether the peer wants to be told.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.mode == Some(Mode::Sync)
+    }
+
+    /// The epoch up to which the peer has acknowledged.
+    pub(super) fn known(&self) -> u32 {
+        self.known
+    }
+
+    /// The peer says what it wants and what it knows. What is under way no longer counts.
+    pub(super) fn heard_control(
+        &mut self,
+        control: &RouteControl<'_>,
+        table: TableId,
+        current: u32,
+    ) {
+        let continues = control.last_known_table == table;
+        let known = if continues { control.last_known_epoch.min(current) } else { 0 };
+        *self = Telling {
+            mode: Some(control.mode),
+            known,
+            fresh_below: if known == 0 { current } else { 0 },
+            batch_until: current,
+            sent_total: self.sent_total,
+            ..Telling::default()
+        };
+    }
+
+    /// The log was begun anew.
+    pub(super) fn begin_anew(&mut self, current: u32) {
+        let (mode, sent_total) = (self.mode, self.sent_total);
+        *self = Telling { mode, fresh_below: current, sent_total, ..Telling::default() };
+    }
+
+    /// The peer is not told any more.
+    pub(super) fn stop(&mut self) {
+        *self = Telling { sent_total: self.sent_total, ..Telling::default() };
+    }
+
+    /// Whether an update is due now. One that is not answered in time counts as not sent.
+    pub(super) fn due(&mut self, current: u32, now: Mono, interval: Duration) -> Option<Due> {
+        if !self.is_wanted() {
+            return None;
+        }
+        if let Some(one) = self.in_flight {
+            if now < one.sent.after(ANSWER_TIME) {
+                return None;
+            }
+            self.in_flight = None;
+            self.not_before = Some(self.retry.failed(now));
+        }
+        if self.not_before.is_some_and(|moment| now < moment) {
+            return None;
+        }
+        let since = |time| self.last_sent.is_none_or(|sent| now >= sent.after(time));
+        if self.known < current && self.known >= self.batch_until {
+            if !since(SPACING) {
+                return None;
+            }
+            self.batch_until = current;
+        } else if self.known >= current && !since(interval) {
+            return None;
+        }
+        Some(Due { from: self.known.min(current), fresh_below: self.fresh_below })
+    }
+
+    /// An update up to (not with) epoch `to` has gone out.
+    pub(super) fn sent(&mut self, serial: u64, to: u32, now: Mono) {
+        self.in_flight = Some(InFlight { serial, to, sent: now });
+        self.last_sent = Some(now);
+        self.not_before = None;
+        self.sent_total += 1;
+    }
+
+    /// The answer to the one with this serial number.
+    pub(super) fn answered(&mut self, serial: u64, accepted: bool, now: Mono) {
+        let Some(one) = self.in_flight.filter(|one| one.serial == serial) else { return };
+        self.in_flight = None;
+        if accepted {
+            self.known = one.to;
+            self.retry.succeeded();
+        } else {
+            self.not_before = Some(self.retry.failed(now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(30);
+    const TABLE: TableId = TableId([7; 16]);
+
+    fn ms(milliseconds: u64) -> Mono {
+        Mono(0).after_ms(milliseconds)
+    }
+
+    fn asked(mode: Mode, table: TableId, epoch: u32, current: u32) -> Telling {
+        let mut telling = Telling::default();
+        telling.heard_control(&RouteControl::new(mode, table, epoch), TABLE, current);
+        telling
+    }
+
+    fn from(telling: &mut Telling, current: u32, at: u64) -> Option<u32> {
+        telling.due(current, ms(at), INTERVAL).map(|due| due.from)
+    }
+
+    #[test]
+    fn only_when_asked_and_from_where_the_peer_stands() {
+        assert_eq!(from(&mut Telling::default(), 5, 0), None);
+        assert_eq!(from(&mut asked(Mode::Idle, TableId::NONE, 0, 5), 5, 99_999), None);
+        assert_eq!(from(&mut asked(Mode::Sync, TableId::NONE, 0, 5), 5, 0), Some(0));
+        assert_eq!(from(&mut asked(Mode::Sync, TableId::NONE, 3, 5), 5, 0), Some(0));
+        assert_eq!(from(&mut asked(Mode::Sync, TABLE, 3, 5), 5, 0), Some(3));
+        assert_eq!(from(&mut asked(Mode::Sync, TABLE, 9, 5), 5, 0), Some(5));
+    }
+
+    #[test]
+    fn a_large_table_goes_out_without_pause_and_changes_with_one() {
+        let mut telling = asked(Mode::Sync, TableId::NONE, 0, 100);
+        for (serial, to) in [(1, 40), (2, 80), (3, 100)] {
+            assert!(from(&mut telling, 100, 10).is_some());
+            telling.sent(serial, to, ms(10));
+            assert_eq!(from(&mut telling, 100, 10), None);
+            telling.answered(serial, true, ms(10));
+        }
+        assert_eq!(from(&mut telling, 100, 10), None);
+        // A change, soon after.
+        assert_eq!(from(&mut telling, 101, 159), None);
+        assert_eq!(from(&mut telling, 101, 160), Some(100));
+        telling.sent(4, 101, ms(160));
+        telling.answered(4, true, ms(161));
+        // Nothing changes: a heartbeat.
+        assert_eq!(from(&mut telling, 101, 30_159), None);
+        assert_eq!(from(&mut telling, 101, 30_160), Some(101));
+    }
+
+    #[test]
+    fn refused_or_not_answered_it_was_not_sent() {
+        let mut telling = asked(Mode::Sync, TableId::NONE, 0, 5);
+        assert!(from(&mut telling, 5, 0).is_some());
+        telling.sent(1, 5, ms(0));
+        telling.answered(1, false, ms(1));
+        assert_eq!(from(&mut telling, 5, 500), None);
+        assert_eq!(from(&mut telling, 5, 501), Some(0));
+        telling.sent(2, 5, ms(501));
+        assert_eq!(from(&mut telling, 5, 30_500), None);
+        assert_eq!(from(&mut telling, 5, 30_501), None);
+        assert_eq!(from(&mut telling, 5, 31_501), Some(0));
+        telling.sent(3, 5, ms(31_501));
+        telling.answered(2, true, ms(31_502));
+        assert_eq!(telling.known(), 0, "the answer to one that was given up");
+        telling.answered(3, true, ms(31_503));
+        assert_eq!(telling.known(), 5);
+    }
+
+    #[test]
+    fn a_control_ends_what_is_under_way() {
+        let mut telling = asked(Mode::Sync, TABLE, 4, 5);
+        telling.sent(1, 5, ms(0));
+        telling.heard_control(&RouteControl::new(Mode::Sync, TableId::NONE, 0), TABLE, 5);
+        telling.answered(1, true, ms(1));
+        assert_eq!(from(&mut telling, 5, 1), Some(0));
+    }
+}
