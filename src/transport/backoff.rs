@@ -27,7 +27,7 @@ pub struct Backoff {
 pub struct Wait {
     /// How long to wait.
     pub delay: Duration,
-    /// The quick attempts have just been used up. True once per series.
+    /// The quick attempts are used up: the peer is down, unless it came to us by itself.
     pub exhausted: bool,
 }
 
@@ -37,17 +37,11 @@ impl Backoff {
         Self { unit, failures: 0 }
     }
 
-    /// The quick attempts are used up: the peer is down, not just away.
-    pub fn is_down(&self) -> bool {
-        self.failures > QUICK.len()
-    }
-
     /// An attempt did not lead to a session. `random` is any random number.
     pub fn attempt_failed(&mut self, random: u32) -> Wait {
         let base = QUICK.get(self.failures).copied().unwrap_or(SLOW);
-        let was_down = self.is_down();
         self.failures = self.failures.saturating_add(1);
-        Wait { delay: self.jitter(base, random), exhausted: self.is_down() && !was_down }
+        Wait { delay: self.jitter(base, random), exhausted: self.failures > QUICK.len() }
     }
 
     /// A session ended after `lasted`. `replaced`: the peer said that a newer session of ours took its place.
@@ -82,7 +76,7 @@ mod tests {
         Replaced(Duration),
     }
 
-    /// Each step with the wait that must follow it, in whole seconds, and whether that is when the peer goes down.
+    /// Each step with the wait that must follow it, in whole seconds, and whether the quick attempts are used up.
     fn check(steps: &[(Step, u64, bool)]) {
         let mut backoff = Backoff::new(Duration::from_secs(1));
         for (index, (step, seconds, exhausted)) in steps.iter().enumerate() {
@@ -106,8 +100,8 @@ mod tests {
             (Failed, 8, false),
             (Failed, 16, false),
             (Failed, 30, true),
-            (Failed, 30, false),
-            (Failed, 30, false),
+            (Failed, 30, true),
+            (Failed, 30, true),
         ]);
     }
 
@@ -124,7 +118,7 @@ mod tests {
             (Failed, 8, false),
             (Failed, 16, false),
             (Failed, 30, true),
-            (Ended(SHORT), 30, false),
+            (Ended(SHORT), 30, true),
             (Ended(LASTED), 1, false),
         ]);
     }

@@ -280,10 +280,11 @@ impl PeerStatus {
         }
     }
 
-    /// The quick attempts are used up.
+    /// The quick attempts are used up. Said after every attempt from then on, for the peer may be connected from its own
+    /// side at first; an event the first time that it is not.
     pub fn exhausted(&self) {
         let mut inner = self.inner.lock();
-        if inner.sessions == 0 && inner.state != PeerState::Suspended {
+        if inner.sessions == 0 && !matches!(inner.state, PeerState::Suspended | PeerState::Down) {
             inner.go(PeerState::Down);
             tracing::warn!(
                 peer = %self.id,

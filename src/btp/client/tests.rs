@@ -223,6 +223,24 @@ async fn a_lost_session_is_opened_again_and_events_come_in_order() {
     assert_eq!((counts.sessions, counts.reconnects), (2, 1));
 }
 
+/// The peer came to us while we could not reach it; then it goes.
+#[tokio::test]
+async fn a_peer_that_only_came_to_us_is_down_when_it_goes() {
+    let settings = TransportSettings { retry_unit: Duration::from_millis(1), ..quick() };
+    let context = testing::context("node", &["alice", "bob"], settings);
+    let account = context.connector.account("bob").unwrap();
+    let outbox = Outbox::new(Masking::Server, account.outbox_bytes_max());
+    let accepted = Session::open(Arc::clone(&context), account, Side::Accepted, outbox, "bob");
+    let (client, _handle) = BtpClient::new(dial("bob", "ws://127.0.0.1:1"), Arc::clone(&context));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(client.run());
+    let status = context.peers.status(&"bob".parse().unwrap());
+    until("no quick attempt is left", || status.snapshot().counts.failed_attempts > 6).await;
+    assert_eq!(status.snapshot().state, PeerState::Connected);
+    drop(accepted);
+    until("it is down", || status.snapshot().state == PeerState::Down).await;
+}
+
 #[tokio::test]
 async fn stopping_does_not_wait_for_anything() {
     let listener = Listener::new().await;

@@ -162,3 +162,25 @@ fn a_listener_that_does_not_listen_holds_nobody_up() {
         matches!(slow.try_recv(), Err(broadcast::error::TryRecvError::Lagged(lost)) if lost > 0)
     );
 }
+
+/// The quick attempts ran out while the peer was connected from its own side. When that session is lost, it is down with
+/// the next attempt that fails.
+#[test]
+fn who_was_beyond_reach_while_connected_is_down_afterwards() {
+    check(&[
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Up, PeerState::Connected, "connected"),
+        (Failed, PeerState::Connected, ""),
+        (Exhausted, PeerState::Connected, ""),
+        (Attempt, PeerState::Connected, ""),
+        (Failed, PeerState::Connected, ""),
+        (Exhausted, PeerState::Connected, ""),
+        (Down, PeerState::Disconnected, "disconnected"),
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Failed, PeerState::Connecting, ""),
+        (Exhausted, PeerState::Down, "exhausted"),
+        (Attempt, PeerState::Down, ""),
+        (Failed, PeerState::Down, ""),
+        (Exhausted, PeerState::Down, ""),
+    ]);
+}
