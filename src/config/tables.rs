@@ -90,7 +90,7 @@ pub(super) static PEER: &[Key] = &[
         "packetsPerSecond",
         Kind::Integer(1, 4_294_967_295),
         None,
-        "Packets per second from the peer; above it T05. Default: no limit.",
+        "Packets per second from the peer, whatever becomes of them; above it T05. Default: no limit.",
     ),
     key(
         "maxPacketsInFlight",

@@ -40,12 +40,16 @@ impl Turn<'_> {
     ) {
         let mut asker =
             Asker { account: from.slot(), session, request_id, weight: 0, held: Amount::ZERO };
+        let Some(entry) = self.snapshot.entry(from.slot()) else {
+            return self.refuse(&asker, None, &Refusal::Suspended);
+        };
         let prepare = match Prepare::parse(packet) {
             Ok(prepare) => prepare,
-            Err(error) => return self.refuse(&asker, None, &Refusal::Unreadable(error)),
-        };
-        let Some(entry) = self.snapshot.entry(from.slot()) else {
-            return self.refuse(&asker, Some(&prepare), &Refusal::Suspended);
+            Err(error) => {
+                let metered = self.meter(&mut entry.account.lock(), &asker);
+                let refusal = metered.err().unwrap_or(Refusal::Unreadable(error));
+                return self.refuse(&asker, None, &refusal);
+            }
         };
         let walked = self
             .admit(entry, &mut asker, &prepare)
@@ -68,6 +72,7 @@ impl Turn<'_> {
         if !from.serves() {
             return Err(Refusal::Suspended);
         }
+        self.meter(&mut state, asker)?;
         if let Some(maximum) = from.settings.limits.max_packet_amount
             && prepare.amount > maximum
         {
@@ -88,16 +93,23 @@ impl Turn<'_> {
         Ok(state)
     }
 
-    /// One place among the account's packets in flight, and one packet of its rate.
+    /// One packet of the account's rate. It is used up by whatever came, also where that is refused at the next look.
+    fn meter(&self, state: &mut State, asker: &Asker) -> Result<(), Refusal> {
+        match state.limits.packets_per_second {
+            Some(per_second)
+                if !state.limiter.take(self.now.mono, asker.weight + 1, per_second) =>
+            {
+                Err(Refusal::RateLimited { per_second: per_second.get() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One place among the account's packets in flight.
     fn take_place(&self, state: &mut State, asker: &mut Asker) -> Result<(), Refusal> {
         let limit = state.limits.max_packets_in_flight;
         if state.in_flight >= limit {
             return Err(Refusal::TooManyInFlight { limit });
-        }
-        if let Some(per_second) = state.limits.packets_per_second
-            && !state.limiter.take(self.now.mono, asker.weight + 1, per_second)
-        {
-            return Err(Refusal::RateLimited { per_second: per_second.get() });
         }
         state.in_flight += 1;
         asker.weight += 1;
@@ -191,6 +203,7 @@ impl Turn<'_> {
         if return_address.scheme() == Scheme::Peer || self.is_own(return_address) {
             return Err(Refusal::BadReturnAddress);
         }
+        self.meter(&mut state, asker)?;
         self.take_place(&mut state, asker)?;
         let pong = Prepare { destination: return_address, data: ping::ECHO_RESPONSE, ..*prepare };
         self.send_on(from, state, asker, &pong, None)

@@ -5,9 +5,12 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use ilp_connector::wire::Fulfillment;
+use ilp_connector::wire::btp::{Entry, ILP};
 use ilp_connector::wire::ilp::{AmountTooLarge, Packet, Prepare};
 
-use crate::peer::{Ask, Daemon, PREIMAGE, Peer, ask, describe, fulfill, now, preimage, reject};
+use crate::peer::{
+    Ask, Daemon, PREIMAGE, Peer, ask, describe, fulfill, message, now, preimage, reject,
+};
 
 #[test]
 fn amounts_across_scales_and_rates_rows_48_to_51_53() {
@@ -136,6 +139,13 @@ fn limits_of_an_account_rows_52_54_55_60() {
     while slow.asked(8, &ask("test.nobody")) != "RESPONSE 8 Reject F02" {
         assert!(Instant::now() < recovered, "the rate limit recovers");
     }
+    // What cannot be read has cost a look, too.
+    let mut refused = 0;
+    for _ in 0..60 {
+        slow.send(&message(7, &[Entry::octets(ILP, b"\x0c\x01\x00")]));
+        refused += u32::from(slow.next() == "RESPONSE 7 Reject T05");
+    }
+    assert!(refused >= 10, "{refused} of 60 were refused");
     // Row 55: from the account, and towards it.
     let mut few = node.peer("few");
     let held: Vec<_> = (0..4)

@@ -49,6 +49,29 @@ fn packets_in_flight_are_bounded_both_ways() {
     assert_eq!(net.code(&bob), "T03");
 }
 
+/// What is refused at the first look has cost a look.
+#[test]
+fn packets_that_cannot_be_read_and_too_large_ones_count_in_the_rate() {
+    let limits = Limits {
+        packets_per_second: NonZeroU32::new(5),
+        max_packet_amount: Some(Amount(1000)),
+        ..Limits::default()
+    };
+    let mut net = limited(limits);
+    let alice = net.connect("alice");
+    for packet in [b"\x0c\x00".to_vec(), payment("test.bob", 1001)] {
+        let mut codes = Vec::new();
+        for id in 0..7 {
+            net.ask(&alice, id, &packet);
+            codes.push(net.code(&alice));
+        }
+        assert_eq!(codes[5..], ["T05", "T05"], "{codes:?}");
+        assert!(codes[..5].iter().all(|code| code != "T05"), "{codes:?}");
+        net.pass(Duration::from_secs(2));
+    }
+    assert_eq!(net.account("alice").in_flight_from, 0);
+}
+
 #[test]
 fn packets_per_second_are_bounded_and_recover() {
     let limits = Limits { packets_per_second: NonZeroU32::new(5), ..Limits::default() };
