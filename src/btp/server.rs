@@ -21,9 +21,11 @@ use super::session::Session;
 use super::socket::{Data, Socket};
 use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
+use crate::connector::Account;
 use crate::link::{Masking, Outbox, Side};
 use crate::transport::{
-    BindError, Ended, Listener, Logins, POLICY, ServerTls, Throttle, TransportContext,
+    BindError, Directory, Ended, Listener, Logins, POLICY, RECONFIGURED, ServerTls, Throttle,
+    TransportContext,
 };
 use crate::wire::btp::put_empty_response;
 
@@ -221,8 +223,7 @@ async fn log_in(
                     outbox
                         .put_frame(EMPTY_RESPONSE_BYTES, |out| put_empty_response(request_id, out));
                     socket.outbox = Arc::clone(&outbox);
-                    let session =
-                        Session::open(Arc::clone(context), account, Side::Accepted, outbox, remote);
+                    let session = open(shared, &directory, account, outbox, remote);
                     return Ok(Driver::new(Arc::clone(context), socket, session));
                 }
                 // The peer was removed between the directory's making and now.
@@ -241,6 +242,25 @@ async fn log_in(
     socket.outbox.put_frame(error.len(), |out| out.extend_from_slice(&error));
     socket.close(POLICY, "authentication failed").await;
     Err(Refused::Login { why, claimed })
+}
+
+/// The session of a peer that `directory` has let in.
+///
+/// A reload swaps the directory and then closes the sessions of peers whose secrets it changed. On several threads it may
+/// do both between our look at the directory and now; a session that came too late to be closed then sees the swap here.
+fn open(
+    shared: &Shared,
+    directory: &Arc<Directory>,
+    account: Arc<Account>,
+    outbox: Arc<Outbox>,
+    remote: &str,
+) -> Session {
+    let context = Arc::clone(&shared.context);
+    let session = Session::open(context, account, Side::Accepted, Arc::clone(&outbox), remote);
+    if !Arc::ptr_eq(directory, &shared.logins.load()) {
+        outbox.ask_close(RECONFIGURED.0, RECONFIGURED.1);
+    }
+    session
 }
 
 /// Type, request id, length 2, count 0.

@@ -9,10 +9,7 @@ use tracing::Instrument;
 
 use crate::account::AccountId;
 use crate::btp::{BtpClient, Dial};
-use crate::transport::{DialHandle, TransportContext};
-
-/// WebSocket close code and reason for a session that the configuration no longer wants as it is.
-const RECONFIGURED: (u16, &str) = (1001, "reconfigured");
+use crate::transport::{DialHandle, RECONFIGURED, TransportContext};
 
 /// The running diallers of one node.
 pub(super) struct Diallers {

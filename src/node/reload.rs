@@ -3,10 +3,7 @@
 use super::running::Running;
 use crate::account::AccountId;
 use crate::config::{NodeConfig, diff};
-use crate::transport::POLICY;
-
-/// WebSocket close reason for sessions that may not go on as they are.
-const RECONFIGURED: &str = "reconfigured";
+use crate::transport::RECONFIGURED;
 
 impl Running {
     /// Puts `new` in force. Values that cannot change while the node runs keep their old value, and are named in the
@@ -34,7 +31,7 @@ impl Running {
         let anew: Vec<_> = back.chain(&change.suspended).chain(&change.reauthenticate).collect();
         for peer in anew {
             if let Some(account) = self.context.connector.account(peer.as_str()) {
-                self.context.connector.close_sessions(&account, POLICY, RECONFIGURED);
+                self.context.connector.close_sessions(&account, RECONFIGURED.0, RECONFIGURED.1);
             }
         }
         self.begin();

@@ -280,7 +280,23 @@ async fn a_peer_that_comes_back_with_another_secret_must_show_it() {
     reload(&node, "peers: [{id: c, authToken: new}]\nshutdownGraceMs: 300\n").await;
     let close = c.next().await.unwrap().unwrap();
     let Message::Close(Some(close)) = close else { panic!("{close:?}") };
-    assert_eq!(close.reason.as_str(), "reconfigured");
+    assert_eq!((u16::from(close.code), close.reason.as_str()), crate::transport::RECONFIGURED);
+    stop(node).await;
+}
+
+#[tokio::test]
+async fn a_session_that_was_dialled_ends_in_the_same_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = listener.local_addr().unwrap();
+    let peers =
+        |token: &str| format!("peers: [{{id: b, url: \"ws://{url}\", authToken: {token}}}]\n");
+    let node = start("a", &peers("old")).await;
+    let mut b = let_in(&listener).await;
+    until("the link", || connected(&node, "b")).await;
+    reload(&node, &peers("new")).await;
+    let close = b.next().await.unwrap().unwrap();
+    let Message::Close(Some(close)) = close else { panic!("{close:?}") };
+    assert_eq!((u16::from(close.code), close.reason.as_str()), crate::transport::RECONFIGURED);
     stop(node).await;
 }
 

@@ -15,6 +15,9 @@ pub const NOT_UTF8: u16 = 1007;
 pub const POLICY: u16 = 1008;
 /// A message is longer than we read.
 pub const TOO_BIG: u16 = 1009;
+/// WebSocket close code and reason for a session that may not go on as it is: its peer's secret, address or asset has
+/// changed, or the peer is suspended.
+pub const RECONFIGURED: (u16, &str) = (POLICY, "reconfigured");
 /// Never on the wire: stands for "without a close frame".
 const ABNORMAL: u16 = 1006;
 /// Never on the wire: stands for a close frame without a code.

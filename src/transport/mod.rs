@@ -26,7 +26,7 @@ pub use clock::Clock;
 pub use context::{HttpCounters, HttpCounts, ServerCounters, ServerCounts, TransportContext};
 pub use dial::{DialHandle, DialOrders};
 pub use directory::{Directory, Login, Logins, NoRandomness};
-pub use ended::{Ended, GOING_AWAY, Loss, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG};
+pub use ended::{Ended, GOING_AWAY, Loss, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG};
 pub use events::{
     Mistake, PeerChange, PeerCounts, PeerEvent, PeerSnapshot, PeerState, PeerStatus, Peers,
 };

@@ -331,7 +331,7 @@ async fn an_answer_that_crosses_our_close_frame_counts_and_a_question_does_not()
     alice.send(&ask(1, &payment("test.bob"))).await;
     let at_bob = bob.prepare_id().await;
     let peer = node.context.connector.account("bob").unwrap();
-    node.context.connector.close_sessions(&peer, crate::transport::POLICY, "reconfigured");
+    node.context.connector.close_sessions(&peer, RECONFIGURED.0, RECONFIGURED.1);
     bob.send_all(&[ask(2, &payment("test.alice")), answer(at_bob, &fulfillment())]).await;
     assert_eq!(alice.frame().await, "RESPONSE 1 Fulfill");
     assert_eq!(alice.fence().await, [""; 0]);
@@ -402,4 +402,23 @@ async fn the_log_tells_who_and_why_but_no_secret() {
     for secret in ["S3CRET", "secret of alice"] {
         assert!(!log.contains(secret), "{secret} is in:\n{log}");
     }
+}
+
+/// On several threads a reload may come between the look at the directory and the session's begin.
+#[tokio::test]
+async fn a_login_by_a_directory_that_was_swapped_meanwhile_is_closed() {
+    let node = node();
+    let account = node.context.connector.account("bob").unwrap();
+    let log_in = |directory: &Arc<Directory>| {
+        let outbox = Outbox::new(Masking::Server, 1000);
+        let session =
+            open(&node.shared, directory, Arc::clone(&account), Arc::clone(&outbox), "pipe");
+        drop(session);
+        outbox.close_asked().map(|order| (order.code, order.reason))
+    };
+    let old = node.shared.logins.load_full();
+    assert_eq!(log_in(&old), None);
+    node.shared.logins.store(Arc::new(testing::directory(&["bob"])));
+    assert_eq!(log_in(&old), Some(RECONFIGURED));
+    assert_eq!(log_in(&node.shared.logins.load_full()), None);
 }
