@@ -7,7 +7,7 @@ use std::{fs, io};
 use serde_json::Value;
 
 /// For each target, the vector files and the fields whose hexadecimal digits are an input.
-const SEEDS: [(&str, &[(&str, &[&str])]); 5] = [
+const SEEDS: &[(&str, &[(&str, &[&str])])] = &[
     ("oer", &[("oer", &["hex"]), ("ilp", &["hex"]), ("btp", &["hex"])]),
     (
         "ilp",
@@ -21,6 +21,16 @@ const SEEDS: [(&str, &[(&str, &[&str])]); 5] = [
     ),
     ("btp", &[("btp", &["hex"])]),
     (
+        "differential_interledger_rs",
+        &[
+            ("ilp", &["hex"]),
+            ("oer", &["in_prepare_hex", "hex"]),
+            ("addresses", &["hex"]),
+            ("ildcp", &["hex"]),
+            ("differences", &["hex"]),
+        ],
+    ),
+    (
         "stream",
         &[("stream-extra", &["hex", "prepare_stream_packet_hex", "reply_stream_packet_hex"])],
     ),
@@ -29,7 +39,7 @@ const SEEDS: [(&str, &[(&str, &[&str])]); 5] = [
 
 fn main() -> io::Result<()> {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for (target, files) in SEEDS {
+    for (target, files) in SEEDS.iter().copied() {
         let corpus = fuzz.join("corpus").join(target);
         fs::create_dir_all(&corpus)?;
         let mut count = 0;

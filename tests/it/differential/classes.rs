@@ -8,11 +8,8 @@
 pub(crate) enum Theirs {
     /// `oer-utils`, `ilp-packet`, `btp-packet`, `ilp-protocol-ildcp` on Node.js.
     JavaScript,
-}
-
-impl Theirs {
-    /// All of them.
-    pub(crate) const ALL: [Self; 1] = [Self::JavaScript];
+    /// `interledger-packet` and `interledger-ildcp`.
+    InterledgerRs,
 }
 
 /// One way to differ.
@@ -37,6 +34,15 @@ const fn javascript(
     we: &'static str,
 ) -> Class {
     Class { id, theirs: Theirs::JavaScript, what, they, we }
+}
+
+const fn interledger_rs(
+    id: &'static str,
+    what: &'static str,
+    they: &'static str,
+    we: &'static str,
+) -> Class {
+    Class { id, theirs: Theirs::InterledgerRs, what, they, we }
 }
 
 /// All of them.
@@ -159,6 +165,62 @@ pub(crate) const CLASSES: &[Class] = &[
         "js-ildcp-asset-utf8",
         "asset code of an IL-DCP response that is not UTF-8",
         "replace what is wrong by U+FFFD",
+        "refuse it",
+    ),
+    interledger_rs(
+        "rs-length",
+        "OER length in more bytes than it needs",
+        "accept it",
+        "refuse it: not canonical",
+    ),
+    interledger_rs("rs-length-indefinite", "OER length `80`", "panic", "refuse it"),
+    interledger_rs(
+        "rs-integer-zeros",
+        "OER variable integer with leading zero bytes, at most 8 bytes in all",
+        "accept it",
+        "refuse it: not canonical",
+    ),
+    interledger_rs(
+        "rs-date-spaces",
+        "`expiresAt` with white space before a field, or a sign before the year",
+        "accept it; fields may then have fewer digits, the year more",
+        "refuse it",
+    ),
+    interledger_rs(
+        "rs-date-leap",
+        "`expiresAt` with second 60",
+        "accept it as the second that follows",
+        "refuse it: RFC 30 smears leap seconds",
+    ),
+    interledger_rs(
+        "rs-date-before-1970",
+        "`expiresAt` before 1970",
+        "accept it as it is",
+        "accept it as 1970-01-01; it has expired either way",
+    ),
+    interledger_rs("rs-code", "byte above 127 in the code of a Reject", "accept it", "refuse it"),
+    interledger_rs(
+        "rs-triggered-by-empty",
+        "Reject with an empty `triggeredBy`",
+        "refuse it",
+        "accept it; never write it",
+    ),
+    interledger_rs(
+        "rs-data-size",
+        "ILP data above 32,768 bytes",
+        "accept it",
+        "refuse it; the limit of RFC 27 is 32,767, Java sends one more",
+    ),
+    interledger_rs(
+        "rs-message-size",
+        "message of a Reject above 8,192 bytes",
+        "accept it",
+        "refuse it; the limit of RFC 27 is 8,191, Java sends one more",
+    ),
+    interledger_rs(
+        "rs-ildcp-asset-utf8",
+        "asset code of an IL-DCP response that is not UTF-8",
+        "accept it",
         "refuse it",
     ),
 ];
