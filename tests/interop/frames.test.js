@@ -8,6 +8,7 @@ const Btp = require('btp-packet')
 const ilp = require('ilp-packet')
 
 const { startHub, token, ADDRESS } = require('./lib/hub')
+const { scenario } = require('./lib/matrix')
 const raw = require('./lib/raw')
 const { makePrepare } = require('./lib/packets')
 
@@ -18,6 +19,8 @@ async function login (t, hub, name) {
   return connection
 }
 
+const READ = { btpPacket: ['codec'], ilpPacket: ['codec'] }
+
 const REJECT = ilp.serializeIlpReject({ code: 'F99', triggeredBy: 'test.there', message: 'no', data: Buffer.alloc(0) })
 
 /** A packet for the node itself, which is answered at once: shows that the session still works. */
@@ -27,7 +30,7 @@ async function assertAlive (connection, requestId = 0xabc) {
   assert.deepEqual([answer.type, answer.requestId, answer.ilp.data.code], [Btp.TYPE_RESPONSE, requestId, 'F06'])
 }
 
-test('a Prepare goes out as a MESSAGE, its answers come as RESPONSEs with the request ids of their askers', async t => {
+scenario('a Prepare goes out as a MESSAGE, its answers come as RESPONSEs with the ids of their askers', READ, async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const alice = await login(t, hub, 'alice')
   const bob = await login(t, hub, 'bob')
@@ -60,7 +63,7 @@ test('a Prepare goes out as a MESSAGE, its answers come as RESPONSEs with the re
   assert.equal(alice.waiting(), 0)
 })
 
-test('only amount and expiry of a Prepare may differ', async t => {
+scenario('only amount and expiry of a Prepare may differ', READ, async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const alice = await login(t, hub, 'alice')
   const bob = await login(t, hub, 'bob')
@@ -74,7 +77,7 @@ test('only amount and expiry of a Prepare may differ', async t => {
   assert.deepEqual(ilpBytes.subarray(2 + 8 + 17), bytes.subarray(2 + 8 + 17))
 })
 
-test('ilp is found in any position', async t => {
+scenario('ilp is found in any position', READ, async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const alice = await login(t, hub, 'alice')
   const bob = await login(t, hub, 'bob')

@@ -5,7 +5,8 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
 const { startHub, connect, ADDRESS } = require('./lib/hub')
-const { eventually, freePort } = require('./lib/connector')
+const { scenario } = require('./lib/matrix')
+const { eventually, freePort } = require('./lib/waiting')
 const plugins = require('./lib/plugin')
 const { makePrepare, receiver, remember, assertFulfill, assertReject } = require('./lib/packets')
 
@@ -29,7 +30,7 @@ async function exchange (known, from, destination) {
   assertFulfill(await from.sendData(prepare.bytes), prepare)
 }
 
-test('the node logs in at a listener, packets go both ways', async t => {
+scenario('the node logs in at a listener, packets go both ways', { btpListener: ['BTP', 'packets'] }, async t => {
   const port = await freePort()
   const known = new Map()
   const { plugin, loggedIn } = await listen(t, port, receiver(known))
@@ -59,7 +60,7 @@ test('name and token of the URL are what the node logs in with', async t => {
   assert.deepEqual(logins, [{ auth: '', auth_username: 'somebody', auth_token: SECRET }])
 })
 
-test('a listener that comes later, goes and comes back', async t => {
+scenario('a listener that comes later, goes and comes back', { btpListener: ['BTP'] }, async t => {
   const port = await freePort()
   const known = new Map()
   const hub = await startHub(t, {

@@ -6,6 +6,7 @@ const { test } = require('node:test')
 const ilp = require('ilp-packet')
 
 const { startHub, connect, ADDRESS } = require('./lib/hub')
+const { scenario } = require('./lib/matrix')
 const { makePrepare, assertFulfill, assertReject, sha256 } = require('./lib/packets')
 
 // The condition that everybody can fulfill, see the draft of ping in interledger/rfcs.
@@ -46,7 +47,7 @@ test('what nobody at the node understands is F06, a broken echo F01', async t =>
     'F01', ADDRESS)
 })
 
-test('IL-DCP: a child learns its address and asset; then packets reach it there', async t => {
+scenario('IL-DCP: a child learns its address and asset; then packets reach it there', { btpClient: ['IL-DCP'] }, async t => {
   const hub = await startHub(t, { alice: {}, kid: { relation: 'child', assetCode: 'USD', assetScale: 9 } })
   const incoming = makePrepare(`${ADDRESS}.kid.app`)
   const kid = await connect(t, hub, 'kid', async () =>

@@ -7,12 +7,13 @@ const { test } = require('node:test')
 const ilp = require('ilp-packet')
 
 const { startHub, connect, ADDRESS } = require('./lib/hub')
-const { eventually } = require('./lib/connector')
+const { scenario } = require('./lib/matrix')
+const { eventually } = require('./lib/waiting')
 const { makePrepare, receiver, remember, assertFulfill, assertReject } = require('./lib/packets')
 
 const MESSAGE_WINDOW_MS_MIN = 1_000
 
-test('a Prepare and its Fulfill arrive as they were sent, but for the expiry', async t => {
+scenario('a Prepare and its Fulfill arrive as they were sent, but for the expiry', { btpClient: ['packets'] }, async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const known = new Map()
   const seen = []
@@ -30,7 +31,7 @@ test('a Prepare and its Fulfill arrive as they were sent, but for the expiry', a
   assert.ok(expiresAt > Date.now(), 'the expiry has passed')
 })
 
-test('a Reject arrives byte for byte', async t => {
+scenario('a Reject arrives byte for byte', { btpClient: ['packets'] }, async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const reject = ilp.serializeIlpReject({
     code: 'F99', triggeredBy: 'test.bob.app', message: 'ünexpected, but welcome', data: randomBytes(300)
@@ -40,7 +41,7 @@ test('a Reject arrives byte for byte', async t => {
   assert.deepEqual(await alice.sendData(makePrepare('test.bob').bytes), reject)
 })
 
-test('hundreds at once in both directions, answered in reverse order', async t => {
+scenario('hundreds at once in both directions, answered in reverse order', { btpClient: ['BTP', 'packets'] }, async t => {
   const COUNT = 400
   const hub = await startHub(t, { alice: {}, bob: {} })
   const known = new Map()
@@ -81,7 +82,7 @@ test('five clients send to each other all at once', async t => {
   })))
 })
 
-test('the biggest data that ILP allows goes there and back', async t => {
+scenario('the biggest data that ILP allows goes there and back', { btpClient: ['packets'] }, async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const known = new Map()
   const alice = await connect(t, hub, 'alice')

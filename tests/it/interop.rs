@@ -1,7 +1,8 @@
-//! The program against the public JavaScript packages (`ilp-plugin-btp`, `btp-packet`, `ilp-packet`).
+//! The program against the implementations of others: the public JavaScript packages, a real `ilp-connector` among them.
 //!
-//! The scenarios are in `tests/interop` and speak for themselves; this starts them with Node.js. The packages
-//! are installed there once, at the versions of the lock file.
+//! The scenarios are in `tests/interop` and speak for themselves; this starts them with Node.js. The packages are
+//! installed there once, at the versions of the lock file. What was seen to work is the matrix of the README: with
+//! BLESS=1 in the environment it is rewritten, otherwise it must be the same.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,18 +12,43 @@ use std::time::SystemTime;
 use crate::support::{PROGRAM, both, run, run_well, skip};
 
 const NODE_VERSION_MIN: u32 = 20;
+const MATRIX: [&str; 2] =
+    ["<!-- interop matrix, see tests/it/interop.rs -->\n", "<!-- end of it -->"];
 
 #[test]
-fn public_javascript_packages_work_against_the_node() {
+fn other_implementations_work_with_the_node() {
     let folder = match packages() {
         Ok(folder) => folder,
         Err(why) => return skip("the interop suite", &why),
     };
+    let results = tempfile::NamedTempFile::new().unwrap();
     let output = run(Command::new("node")
         .args(["--test", "--test-reporter=spec", "--test-timeout=120000"])
         .env("ILP_CONNECTOR_BIN", PROGRAM)
+        .env("INTEROP_RESULTS", results.path())
         .current_dir(&folder));
     assert!(output.status.success(), "{}", both(&output));
+    let matrix = run_well(
+        Command::new("node").arg("lib/matrix.js").arg(results.path()).current_dir(&folder),
+    );
+    hold_readme_to(&matrix);
+}
+
+fn hold_readme_to(matrix: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).unwrap();
+    let [start, end] = MATRIX;
+    let (before, rest) = readme.split_once(start).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let new = format!("{before}{start}{matrix}{end}{after}");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, new).unwrap();
+    } else {
+        assert!(
+            new == readme,
+            "the matrix of README.md is not what was seen; run with BLESS=1 and look at it:\n{matrix}"
+        );
+    }
 }
 
 /// The folder with the installed packages; `Err`: why there are none.

@@ -6,70 +6,79 @@
 // Lacks: any knowledge of BTP or ILP, which is the packages' part.
 
 const assert = require('node:assert/strict')
-const { spawn } = require('node:child_process')
 const fs = require('node:fs/promises')
 const http = require('node:http')
-const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
-const { setTimeout: delay } = require('node:timers/promises')
+
+const { startProgram } = require('./program')
+const { atEnd, eventually, once } = require('./waiting')
 
 const BINARY = process.env.ILP_CONNECTOR_BIN
 const READY_MS_MAX = 15_000
-const STOP_MS_MAX = 10_000
 
 /**
- * Starts a node and returns once its health answers, with `{ port, log(), health(), stop() }`.
- * `settings` is a node file as an object (JSON is YAML); every `authToken` in it counts as a secret.
+ * Starts a node and returns once its health answers, with what can be asked of it. `settings` is a node file without
+ * hosts and ports, as text or as an object (JSON is YAML); every `authToken` in it counts as a secret.
  */
 async function startNode (t, settings) {
   assert.ok(BINARY, 'ILP_CONNECTOR_BIN must name the ilp-connector program')
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'ilp-interop-'))
   const file = path.join(folder, 'node.yaml')
-  await fs.writeFile(file, JSON.stringify({
-    btpServerPort: 0,
-    healthCheckPort: 0,
-    ...settings,
-    btpServerHost: '127.0.0.1',
-    healthCheckHost: '127.0.0.1'
-  }, null, 2))
+  const text = nodeFile(settings)
+  await fs.writeFile(file, text)
 
-  const child = spawn(BINARY, ['run', '--config', file], {
-    env: { PATH: process.env.PATH },
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', chunk => { stdout += chunk })
-  child.stderr.on('data', chunk => { stderr += chunk })
-  const ended = new Promise(resolve => child.once('close', (code, signal) => resolve({ code, signal })))
-  let over = false
-  ended.then(() => { over = true })
-
+  const program = startProgram(BINARY, ['run', '--config', file])
   const node = {
-    log: () => stdout,
-    health: () => getHealth(node.healthPort),
+    log: () => program.stdout,
+    health: () => get(node.healthPort, '/health'),
+    /** Waits until all that the node needs is connected. */
+    ready: () => eventually('the node is ready', READY_MS_MAX, async () => (await node.health())?.code === 200),
+    /** `{ id: balance }` of all accounts, which must sum to zero. */
+    balances: async () => {
+      const { peers, nodeId } = (await get(node.healthPort, '/peers')).body
+      const balances = Object.fromEntries(peers.map(peer => [peer.id, BigInt(peer.balance)]))
+      const sum = Object.values(balances).reduce((sum, balance) => sum + balance, 0n)
+      assert.equal(sum, 0n, `the balances of ${nodeId} do not sum to zero`)
+      return balances
+    },
+    /** Waits until a peer is no longer connected. */
+    without: id => eventually(`${id} is gone`, READY_MS_MAX, async () => {
+      const { peers } = (await get(node.healthPort, '/peers')).body
+      return peers.find(peer => peer.id === id).state !== 'connected'
+    }),
+    /** What the node would do with a packet to `destination`. */
+    route: async destination =>
+      (await get(node.healthPort, `/routes?destination=${encodeURIComponent(destination)}`)).body,
     stop: once(async () => {
-      child.kill('SIGTERM')
-      const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX)
-      const { code, signal } = await ended
-      clearTimeout(late)
+      const end = await program.stop('SIGTERM')
       await fs.rm(folder, { recursive: true })
-      assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' },
-        `the node did not stop well; its log:\n${stdout}`)
-      checkLog(stdout, (settings.peers ?? []).map(peer => peer.authToken))
+      assert.deepEqual({ ...end, stderr: program.stderr }, { code: 0, signal: null, stderr: '' },
+        `the node did not stop well; its log:\n${program.stdout}`)
+      checkLog(program.stdout, secretsOf(text))
     })
   }
   atEnd(t, node.stop)
   await eventually('the node listens', READY_MS_MAX, () => {
-    assert.ok(!over, `the node ended early:\n${stdout}\n${stderr}`)
-    node.port = portOf(stdout, 'BTP server listening')
-    node.healthPort = portOf(stdout, 'health server listening')
+    assert.ok(!program.over, `the node ended early:\n${program.stdout}\n${program.stderr}`)
+    node.port = portOf(program.stdout, 'BTP server listening')
+    node.healthPort = portOf(program.stdout, 'health server listening')
     return node.port && node.healthPort
   })
   assert.ok(await node.health(), '/health does not answer')
   return node
 }
+
+/** A node file on loopback, on ports that the system chooses where `settings` chooses none. */
+function nodeFile (settings) {
+  const hosts = { btpServerHost: '127.0.0.1', healthCheckHost: '127.0.0.1' }
+  const ports = { btpServerPort: 0, healthCheckPort: 0 }
+  if (typeof settings === 'object') return JSON.stringify({ ...ports, ...settings, ...hosts }, null, 2)
+  const lines = Object.entries({ ...ports, ...hosts }).map(([key, value]) => `${key}: ${value}\n`)
+  return lines.join('') + settings
+}
+
+const secretsOf = text => [...text.matchAll(/authToken"?: "?([^"\s]*)/g)].map(([, secret]) => secret)
 
 /** The port in the log line with this message, once that is there whole. */
 function portOf (log, message) {
@@ -78,10 +87,10 @@ function portOf (log, message) {
   return line && JSON.parse(line).port
 }
 
-/** `{ code, body }` of GET /health, or undefined while nobody listens. */
-function getHealth (port) {
+/** `{ code, body }` of a GET on loopback whose answer is JSON, or undefined while nobody listens. */
+function get (port, path) {
   return new Promise(resolve => {
-    const request = http.get({ host: '127.0.0.1', port, path: '/health', agent: false }, response => {
+    const request = http.get({ host: '127.0.0.1', port, path, agent: false }, response => {
       let text = ''
       response.on('data', chunk => { text += chunk })
       response.on('end', () => resolve({ code: response.statusCode, body: JSON.parse(text) }))
@@ -99,49 +108,4 @@ function checkLog (text, secrets) {
   }
 }
 
-/** Waits until `look` returns something true, and returns that. */
-async function eventually (what, msMax, look) {
-  const deadline = Date.now() + msMax
-  for (;;) {
-    const seen = await look()
-    if (seen) return seen
-    if (Date.now() > deadline) throw new Error(`not within ${msMax} ms: ${what}`)
-    await delay(20)
-  }
-}
-
-/** A port that is free now. */
-function freePort () {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
-}
-
-const endings = new WeakMap()
-
-/** Like `t.after`, but the last comes first: a client goes before the node that it is connected to. */
-function atEnd (t, action) {
-  if (!endings.has(t)) {
-    endings.set(t, [])
-    t.after(async () => {
-      const failures = []
-      for (const ending of endings.get(t).reverse()) {
-        try { await ending() } catch (error) { failures.push(error) }
-      }
-      if (failures.length > 0) throw failures[0]
-    })
-  }
-  endings.get(t).push(action)
-}
-
-function once (action) {
-  let promise
-  return () => (promise ??= action())
-}
-
-module.exports = { startNode, atEnd, eventually, freePort }
+module.exports = { startNode, get }

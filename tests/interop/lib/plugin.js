@@ -2,7 +2,7 @@
 // `ilp-plugin-btp` as its users run it. Its log is silenced: some scenarios make it complain by design.
 
 const BtpPlugin = require('ilp-plugin-btp')
-const { atEnd } = require('./connector')
+const { atEnd } = require('./waiting')
 
 const silent = Object.assign(() => {}, { debug () {}, trace () {}, info () {}, warn () {}, error () {} })
 // Far below the package's 35 s, so that a missing answer fails a test soon.

@@ -9,7 +9,7 @@ const Btp = require('btp-packet')
 const ilp = require('ilp-packet')
 const WebSocket = require('ws')
 
-const { atEnd, eventually } = require('./connector')
+const { atEnd, eventually } = require('./waiting')
 
 const WAIT_MS_MAX = 5_000
 

@@ -1,0 +1,60 @@
+'use strict'
+// Packets and payments through our node, their connector, and our node again: three processes, with clients of the public
+// packages at both ends. Every book on the way must agree to the unit.
+
+const assert = require('node:assert/strict')
+
+const { acquaintance, exchange } = require('./lib/behind')
+const { startChain } = require('./lib/chain')
+const { scenario } = require('./lib/matrix')
+const { makePrepare, assertReject } = require('./lib/packets')
+const stream = require('./lib/stream')
+
+const AMOUNT = 1_000_000n
+
+/** The three books after alice has paid `paid` to carol. */
+async function assertBooks ({ a, theirs, c }, paid) {
+  assert.deepEqual(await a.balances(), { alice: paid, t: -paid })
+  assert.deepEqual(await theirs.balances(), { a: paid, c: -paid, clients: 0n })
+  assert.deepEqual(await c.balances(), { t: paid, carol: -paid })
+}
+
+scenario('packets both ways through a mixed chain', { chain: ['BTP', 'packets'] }, async t => {
+  const chain = await startChain(t)
+  const { alice, carol } = chain
+  const acquainted = acquaintance()
+  for (const plugin of [alice, carol]) {
+    plugin.registerDataHandler(acquainted.handler)
+    await plugin.connect()
+  }
+  const paid = await exchange(acquainted,
+    { plugin: alice, address: 'test.a.alice' }, { plugin: carol, address: 'test.c.carol' })
+  await assertBooks(chain, paid)
+
+  // Rejects of each connector come back from where they were made.
+  assertReject(await alice.sendData(makePrepare('test.nowhere').bytes), 'F02', 'test.a')
+  assertReject(await alice.sendData(makePrepare('test.c.nobody').bytes), 'F02', 'test.c')
+  await carol.disconnect()
+  await chain.c.without('carol')
+  assertReject(await alice.sendData(makePrepare('test.c.carol').bytes), 'T01', 'test.c')
+})
+
+/** A million units from alice to carol in `count` packets or more: all of them arrive, and all books say so. */
+async function streamThrough (t, listen, pay, count) {
+  const chain = await startChain(t, { maxPacketAmount: Number(AMOUNT) / count })
+  const receiver = await listen(t, chain.carol)
+  const { sent, delivered } = await pay(chain.alice, receiver, AMOUNT)
+  assert.deepEqual({ sent, delivered }, { sent: AMOUNT, delivered: AMOUNT })
+  assert.equal(receiver.received.amount, AMOUNT)
+  assert.ok(receiver.received.packets >= count, `only ${receiver.received.packets} packets`)
+  await assertBooks(chain, AMOUNT)
+}
+
+scenario('a STREAM payment of a million units in a thousand packets',
+  { stream: ['BTP', 'IL-DCP', 'STREAM'], chain: ['STREAM'] },
+  t => streamThrough(t, stream.listen, stream.pay, 1_000))
+
+// Fewer packets, as this sender takes its time for each.
+scenario('the same as Rafiki pays and receives',
+  { rafikiSender: ['BTP', 'STREAM'], rafikiReceiver: ['BTP', 'IL-DCP', 'STREAM'], chain: ['STREAM'] },
+  t => streamThrough(t, stream.listenAsRafiki, stream.payAsRafiki, 100))

@@ -1,0 +1,38 @@
+'use strict'
+// The two halves of a connection as docs/INTEROP.md shows them: what its readers copy is what the tests run.
+//
+// A half is a fenced block after the comment `<!-- interop NAME -->`. The only change that a test may make to it is
+// the ports.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const Module = require('node:module')
+const path = require('node:path')
+
+const PAGE = path.join(__dirname, '..', '..', '..', 'docs', 'INTEROP.md')
+
+const page = () => fs.readFileSync(PAGE, 'utf8')
+
+/** The names of all halves. */
+const names = () => [...page().matchAll(/<!-- interop (.*) -->/g)].map(([, name]) => name)
+
+/** The text of half `name`, with `ports` (`{ port of the page: port of this test }`) put in. */
+function half (name, ports) {
+  const [, text] = page().match(new RegExp(`<!-- interop ${name} -->\n\`\`\`\\w+\n(.*?)\`\`\``, 's')) ?? []
+  assert.ok(text, `docs/INTEROP.md has no half named ${name}`)
+  return Object.entries(ports).reduce((text, [from, to]) => {
+    const port = new RegExp(`\\b${from}\\b`, 'g')
+    assert.match(text, port, `half ${name} does not have the port ${from}`)
+    return text.replace(port, to)
+  }, text)
+}
+
+/** What a half in JavaScript exports. */
+function load (name, ports) {
+  const module = new Module(name)
+  module.paths = [path.join(__dirname, '..', 'node_modules')]
+  module._compile(half(name, ports), `${PAGE}, ${name}`)
+  return module.exports
+}
+
+module.exports = { names, half, load }

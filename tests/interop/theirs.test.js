@@ -1,0 +1,70 @@
+'use strict'
+// A real `ilp-connector` as child, peer and parent of our node, each with a client behind it: addresses by IL-DCP, packets
+// both ways, Rejects as they were, and books that agree to the unit.
+
+const assert = require('node:assert/strict')
+
+const { acquaintance, exchange, addressOf } = require('./lib/behind')
+const { startNode } = require('./lib/connector')
+const manual = require('./lib/manual')
+const { scenario } = require('./lib/matrix')
+const { makePrepare, assertReject } = require('./lib/packets')
+const plugins = require('./lib/plugin')
+const { startTheirs } = require('./lib/theirs')
+const { freePort } = require('./lib/waiting')
+
+/** Starts our node (which dials, or is dialled) and theirs, with alice behind ours and tina behind theirs. */
+async function meet (t, name, { weDial }) {
+  const start = async (half, ports) => await startNode(t, manual.half(`${name}/${half}`, ports))
+  let ours, theirs
+  if (weDial) {
+    const ports = { 7768: await freePort() }
+    theirs = await startTheirs(t, manual.load(`${name}/theirs`, ports))
+    ours = await start('ours', ports)
+  } else {
+    ours = await start('ours', {})
+    theirs = await startTheirs(t, manual.load(`${name}/theirs`, { 3000: ours.port }))
+  }
+  await theirs.connected()
+  await ours.ready()
+
+  const acquainted = acquaintance()
+  const alice = plugins.client(t, ours.port, 'alice', 'alice-secret')
+  alice.registerDataHandler(acquainted.handler)
+  await alice.connect()
+  const tina = await theirs.connect('tina', acquainted.handler)
+  return { ours, theirs, alice, tina, acquainted }
+}
+
+/** Everything that two neighbours can do with packets; the books must agree afterwards. */
+async function pay ({ ours, theirs, alice, tina, acquainted }, addresses) {
+  const [aliceAt, tinaAt] = await Promise.all([addressOf(alice), addressOf(tina)])
+  assert.deepEqual({ alice: aliceAt, tina: tinaAt, theirs: await theirs.address() }, addresses)
+  const paid = await exchange(acquainted,
+    { plugin: alice, address: aliceAt }, { plugin: tina, address: tinaAt })
+  assert.deepEqual(await ours.balances(), { alice: paid, theirs: -paid })
+  assert.deepEqual(await theirs.balances(), { ours: paid, clients: -paid })
+}
+
+scenario('their connector as our child', { theirChild: ['BTP', 'packets', 'IL-DCP'] }, async t => {
+  const met = await meet(t, 'connector-child', { weDial: false })
+  await pay(met, {
+    alice: 'test.hub.alice', tina: 'test.hub.theirs.clients.tina', theirs: 'test.hub.theirs'
+  })
+  // What it does not know goes to us, and we do not know it either.
+  assertReject(await met.tina.sendData(makePrepare('test.nowhere').bytes), 'F02', 'test.hub')
+})
+
+scenario('their connector as our peer', { theirPeer: ['BTP', 'packets'] }, async t => {
+  const met = await meet(t, 'connector-peer', { weDial: true })
+  await pay(met, { alice: 'test.hub.alice', tina: 'test.theirs.clients.tina', theirs: 'test.theirs' })
+})
+
+scenario('their connector as our parent', { theirParent: ['BTP', 'packets', 'IL-DCP'] }, async t => {
+  const met = await meet(t, 'connector-parent', { weDial: true })
+  await pay(met, {
+    alice: 'test.theirs.ours.alice', tina: 'test.theirs.clients.tina', theirs: 'test.theirs'
+  })
+  // What we do not know goes to it, and it does not know it either.
+  assertReject(await met.alice.sendData(makePrepare('test.nowhere').bytes), 'F02', 'test.theirs')
+})
