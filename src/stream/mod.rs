@@ -5,6 +5,11 @@
 
 mod envelope;
 mod keys;
+mod sender;
 
 pub use envelope::{EnvelopeError, Iv, MAX_PLAINTEXT, OVERHEAD};
 pub use keys::{Keys, SECRET_LEN, SharedSecret};
+pub use sender::{
+    Answer, End, Outgoing, PathRate, PathRateError, Progress, Rejections, Sender, SenderSettings,
+    Slippage, Trouble,
+};

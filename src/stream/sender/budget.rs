@@ -1,0 +1,153 @@
+//! The money of a payment: what is left to send, what is under way, and what has to arrive.
+//!
+//! Two promises are kept here. Never is more than the total on its way or gone, whatever answers come or fail to come. And
+//! of what was sent arrives at least what the minimum rate makes of it: every packet carries its minimum, rounded down,
+//! and later minima make up for what that takes. So before the end, as much may be missing as packets were fulfilled, and
+//! at the end of a complete payment nothing.
+
+use super::rate::PathRate;
+
+/// Sums in units of the sender; `delivered`, `unconfirmed` and minima in those of the receiver.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    total: u64,
+    sent: u64,
+    in_flight: u64,
+    unresolved: u64,
+    delivered: u64,
+    unconfirmed: u64,
+    promised: u64,
+}
+
+/// A packet's part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share {
+    /// What it carries.
+    pub(super) amount: u64,
+    /// What has to arrive of it.
+    pub(super) minimum: u64,
+}
+
+impl Budget {
+    pub(super) fn new(total: u64) -> Self {
+        Budget {
+            total,
+            sent: 0,
+            in_flight: 0,
+            unresolved: 0,
+            delivered: 0,
+            unconfirmed: 0,
+            promised: 0,
+        }
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// What fulfilled packets carried.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// What the receiver says that it got.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// What it must have got besides, of packets that were fulfilled without a word from it that can be read.
+    pub(super) fn unconfirmed(&self) -> u64 {
+        self.unconfirmed
+    }
+
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// What packets carried that nobody answered: gone or not.
+    pub(super) fn unresolved(&self) -> u64 {
+        self.unresolved
+    }
+
+    /// What may still be sent.
+    pub(super) fn left(&self) -> u64 {
+        let gone = self.sent.saturating_add(self.in_flight).saturating_add(self.unresolved);
+        self.total.saturating_sub(gone)
+    }
+
+    /// Takes a share for a packet: at most `size`, at most what is left.
+    pub(super) fn take(&mut self, size: u64, minimum: PathRate) -> Share {
+        let amount = size.min(self.left());
+        let with_this = self.sent.saturating_add(self.in_flight).saturating_add(amount);
+        let sure = self.delivered.saturating_add(self.unconfirmed).saturating_add(self.promised);
+        let missing = minimum.of(with_this).saturating_sub(sure);
+        let share = Share { amount, minimum: minimum.of(amount).max(missing) };
+        self.in_flight = self.in_flight.saturating_add(share.amount);
+        self.promised = self.promised.saturating_add(share.minimum);
+        share
+    }
+
+    /// It was fulfilled. `arrived` is the receiver's word, if it can be read; without it the minimum is sure.
+    pub(super) fn fulfilled(&mut self, share: Share, arrived: Option<u64>) {
+        self.give_back(share);
+        self.sent = self.sent.saturating_add(share.amount);
+        match arrived {
+            Some(arrived) => self.delivered = self.delivered.saturating_add(arrived),
+            None => self.unconfirmed = self.unconfirmed.saturating_add(share.minimum),
+        }
+    }
+
+    /// It was rejected: the money is here.
+    pub(super) fn give_back(&mut self, share: Share) {
+        self.in_flight = self.in_flight.saturating_sub(share.amount);
+        self.promised = self.promised.saturating_sub(share.minimum);
+    }
+
+    /// Nobody answered. What it carried may be gone, so it is never sent again.
+    pub(super) fn lost(&mut self, share: Share) {
+        self.give_back(share);
+        self.unresolved = self.unresolved.saturating_add(share.amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::sender::rate::Slippage;
+
+    #[test]
+    fn never_more_than_the_total() {
+        let mut budget = Budget::new(100);
+        let rate = PathRate::seen(1, 1).unwrap();
+        let [first, second, third] = [40, 40, 40].map(|size| budget.take(size, rate));
+        assert_eq!((third.amount, budget.left()), (20, 0));
+        assert_eq!(budget.take(40, rate), Share { amount: 0, minimum: 0 });
+        budget.give_back(first);
+        assert_eq!(budget.left(), 40);
+        budget.lost(second);
+        assert_eq!((budget.left(), budget.unresolved()), (40, 40));
+        budget.fulfilled(third, Some(20));
+        assert_eq!((budget.left(), budget.sent(), budget.delivered()), (40, 20, 20));
+    }
+
+    #[test]
+    fn minima_make_up_for_rounding() {
+        let mut budget = Budget::new(1000);
+        let rate = PathRate::seen(9, 10).unwrap();
+        // One unit at 0.9 is nothing, ten of them are nine.
+        let minima: Vec<u64> = (0..10).map(|_| budget.take(1, rate).minimum).collect();
+        assert_eq!(minima, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        // What arrives above the minimum is no licence to take it from the next one.
+        let mut budget = Budget::new(1000);
+        let least = PathRate::seen(1, 1).unwrap().with(Slippage::USUAL);
+        for _ in 0..5 {
+            let share = budget.take(100, least);
+            assert_eq!(share, Share { amount: 100, minimum: 99 });
+            budget.fulfilled(share, Some(100));
+        }
+        // A Fulfill whose data cannot be read counts with its minimum.
+        let share = budget.take(100, least);
+        budget.fulfilled(share, None);
+        assert_eq!((budget.delivered(), budget.unconfirmed()), (500, 99));
+    }
+}

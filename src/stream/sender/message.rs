@@ -1,0 +1,97 @@
+//! The packets of a sender, and what the receiver says in its replies.
+
+use crate::stream::keys::Keys;
+use crate::stream::{EnvelopeError, Iv};
+use crate::wire::ilp::PacketType;
+use crate::wire::stream::{CloseCode, Frame, Frames, StreamId, StreamPacket};
+use crate::wire::{AddressRef, Amount};
+
+/// Money goes on the first stream that a client opens.
+const STREAM: StreamId = StreamId(1);
+/// Characters that are kept of a text of the receiver.
+const TEXT_MAX: usize = 200;
+
+/// What a request says besides its amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request<'a> {
+    /// Money. The own address is told until the receiver has told its asset.
+    Money { source: Option<AddressRef<'a>> },
+    /// The end.
+    Close,
+}
+
+/// What the receiver says in a reply. All of it is authentic: nobody else has the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reply {
+    /// What arrived.
+    pub(super) arrived: u64,
+    /// It closes the connection, or the stream of the money.
+    pub(super) closed: Option<(CloseCode, String)>,
+    /// What its amounts are counted in.
+    pub(super) asset: Option<(String, u8)>,
+    /// How much it wants to receive, and how much it has received.
+    pub(super) limit: Option<(u64, u64)>,
+}
+
+/// The encrypted data of a request.
+pub(super) fn request(
+    keys: &Keys,
+    iv: Iv,
+    sequence: u64,
+    minimum: u64,
+    request: Request<'_>,
+) -> Result<Vec<u8>, EnvelopeError> {
+    let money = Frame::StreamMoney { stream: STREAM, shares: 1 };
+    let close = Frame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" };
+    let both;
+    let frames: &[Frame<'_>] = match request {
+        Request::Money { source: None } => &[money],
+        Request::Money { source: Some(source) } => {
+            both = [Frame::NewAddress { source: source.as_bytes() }, money];
+            &both
+        }
+        Request::Close => &[close],
+    };
+    let packet = StreamPacket {
+        packet_type: PacketType::Prepare,
+        sequence,
+        amount: Amount(minimum),
+        frames: Frames::of(frames),
+    };
+    let mut plaintext = Vec::new();
+    packet.encode(&mut plaintext);
+    keys.seal(iv, &plaintext)
+}
+
+/// Reads a reply. `None`: it is none of the receiver's to this request.
+pub(super) fn reply(
+    keys: &Keys,
+    data: &[u8],
+    packet_type: PacketType,
+    sequence: u64,
+) -> Option<Reply> {
+    let plaintext = keys.open(data).ok()?;
+    let packet = StreamPacket::parse(&plaintext).ok()?;
+    if packet.packet_type != packet_type || packet.sequence != sequence {
+        return None;
+    }
+    let mut reply = Reply { arrived: packet.amount.0, closed: None, asset: None, limit: None };
+    for frame in packet.frames.iter() {
+        match frame {
+            Frame::ConnectionClose { code, message } => reply.closed = Some((code, text(message))),
+            Frame::StreamClose { stream: STREAM, code, message } => {
+                reply.closed.get_or_insert((code, text(message)));
+            }
+            Frame::AssetDetails { code, scale } => reply.asset = Some((text(code), scale)),
+            Frame::StreamMaxMoney { stream: STREAM, receive_max, total_received } => {
+                reply.limit = Some((receive_max.0, total_received.0));
+            }
+            _ => {}
+        }
+    }
+    Some(reply)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().take(TEXT_MAX).collect()
+}

@@ -1,0 +1,351 @@
+//! The sending end of a payment (RFC 29), as a state machine: it is asked for packets and told of their answers. Time and a
+//! seed are passed in, so that tests drive it over paths that are not there.
+//!
+//! First a packet that cannot be fulfilled measures the path: F08 says what passes, and the receiver, in the data of its
+//! Reject, what arrives. Then as many packets as the `pace` allows, each of the `size` that passes, each with the
+//! minimum that the `budget` wants. At the end the receiver is told that it is the end.
+//!
+//! Money only: no data is sent, and one stream is used.
+//!
+//! Not here: receipts (RFC 39). They are for a third party, who gives the receiver a secret of its own to sign them with;
+//! who pays has the receiver's authenticated word, and the fulfillments, for itself.
+
+mod answers;
+mod budget;
+mod message;
+mod pace;
+mod progress;
+mod rate;
+mod settings;
+mod size;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use self::budget::{Budget, Share};
+use self::message::Request;
+use self::pace::Pace;
+pub use self::progress::{End, Progress, Rejections, Trouble};
+pub use self::rate::{PathRate, PathRateError, Slippage};
+pub use self::settings::SenderSettings;
+use self::size::Size;
+use super::keys::Keys;
+use super::{Iv, SharedSecret};
+use crate::time::{Mono, Now};
+use crate::wire::ilp::ErrorCode;
+use crate::wire::{Address, Amount, Condition, Timestamp};
+
+/// Packets of one connection: IVs must not repeat (RFC 29 "Maximum Number of Packets Per Connection").
+const SEQUENCE_MAX: u64 = 1 << 31;
+/// How long the answer to the last packet is awaited. It changes nothing.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// The sender of one payment.
+#[derive(Debug)]
+pub struct Sender {
+    settings: SenderSettings,
+    keys: Keys,
+    random: StdRng,
+    sequence: u64,
+    flights: HashMap<u64, Flight>,
+    phase: Phase,
+    budget: Budget,
+    size: Size,
+    pace: Pace,
+    /// What was measured, and the least that is accepted.
+    rate: Option<(PathRate, PathRate)>,
+    began: Mono,
+    arrived_at: Mono,
+    /// The receiver has answered: it is to be told of the end.
+    contact: bool,
+    low_in_a_row: u32,
+    unreadable_in_a_row: u32,
+    progress: Progress,
+}
+
+/// A packet that waits for its answer.
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    purpose: Purpose,
+    sent_at: Mono,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    /// Measures the path with this amount.
+    Probe(u64),
+    Money(Share),
+    Close,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Phase {
+    /// Measuring.
+    Probing,
+    /// Sending.
+    Paying,
+    /// Waiting for what is in flight.
+    Draining(End),
+    /// Waiting for the answer to the last packet, but not longer than until then.
+    Closing(End, Mono),
+    /// Done.
+    Ended(End),
+}
+
+enum Intent {
+    /// A packet of at most that amount.
+    Send(u64),
+    /// An answer comes first.
+    Wait,
+    Finish(End),
+}
+
+/// A packet to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Under which its answer is told.
+    pub sequence: u64,
+    /// What it carries.
+    pub amount: Amount,
+    /// Its expiry.
+    pub expires_at: Timestamp,
+    /// Its condition.
+    pub condition: Condition,
+    /// Its data.
+    pub data: Vec<u8>,
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// Fulfilled in time, and the fulfillment matches: the money is gone.
+    Fulfilled {
+        /// The Fulfill's data.
+        data: &'a [u8],
+    },
+    /// Rejected: the money is here.
+    Rejected {
+        /// The code.
+        code: ErrorCode,
+        /// Who rejected.
+        by: &'a str,
+        /// Why.
+        message: &'a str,
+        /// The Reject's data.
+        data: &'a [u8],
+    },
+    /// Nothing was heard: the money may be gone.
+    Lost,
+}
+
+impl Sender {
+    /// A payment that begins now. The seed is for initialization vectors: it must be random and used once.
+    #[must_use]
+    pub fn new(settings: SenderSettings, secret: &SharedSecret, seed: [u8; 32], now: Mono) -> Self {
+        let total = settings.amount.0;
+        let largest = settings.max_packet_amount.map_or(u64::MAX, |amount| amount.0);
+        Sender {
+            keys: Keys::new(secret),
+            random: StdRng::from_seed(seed),
+            sequence: 0,
+            flights: HashMap::new(),
+            phase: if total == 0 { Phase::Ended(End::Complete) } else { Phase::Probing },
+            budget: Budget::new(total),
+            size: Size::new(total.min(largest)),
+            pace: Pace::new(settings.window_max),
+            rate: None,
+            began: now,
+            arrived_at: now,
+            contact: false,
+            low_in_a_row: 0,
+            unreadable_in_a_row: 0,
+            progress: Progress::of_total(total),
+            settings,
+        }
+    }
+
+    /// The next packet that is to be sent now, if there is one. To be asked until there is none, after every answer, and
+    /// at [`Sender::wakes_at`].
+    pub fn next(&mut self, now: Now) -> Option<Outgoing> {
+        self.look_at_clock(now.mono);
+        match self.intent() {
+            Intent::Send(_) if now.mono < self.pace.pause_until() => None,
+            Intent::Send(size) => {
+                let purpose = match self.rate {
+                    None => Purpose::Probe(size),
+                    Some((_, minimum)) => Purpose::Money(self.budget.take(size, minimum)),
+                };
+                self.send(purpose, now)
+            }
+            Intent::Wait => None,
+            Intent::Finish(end) => {
+                self.finish(end);
+                self.say_goodbye(now)
+            }
+        }
+    }
+
+    /// What there is to do but for pauses.
+    fn intent(&self) -> Intent {
+        match &self.phase {
+            Phase::Probing | Phase::Paying => {}
+            Phase::Draining(end) if self.flights.is_empty() => return Intent::Finish(end.clone()),
+            Phase::Draining(_) | Phase::Closing(..) | Phase::Ended(_) => return Intent::Wait,
+        }
+        let size = self.size.current();
+        if self.sequence + 1 >= SEQUENCE_MAX {
+            return Intent::Finish(End::TooManyPackets);
+        }
+        if size == 0 {
+            return Intent::Finish(End::NothingPasses);
+        }
+        let Some((seen, _)) = self.rate else {
+            return if self.flights.is_empty() { Intent::Send(size) } else { Intent::Wait };
+        };
+        let left = self.budget.left();
+        let is_nothing = left == 0 || left < size && seen.of(left) == 0;
+        if is_nothing && self.flights.is_empty() {
+            return Intent::Finish(match (left, self.budget.unresolved()) {
+                (_, 1..) => End::Unresolved,
+                (0, 0) => End::Complete,
+                (rest, 0) => End::Remainder(rest),
+            });
+        }
+        // What is in flight may come back.
+        let full = self.flights.len() >= self.pace.window();
+        if is_nothing || full { Intent::Wait } else { Intent::Send(size) }
+    }
+
+    /// Once nothing is in flight, tells the receiver that it is the end, if there is one who listens.
+    fn say_goodbye(&mut self, now: Now) -> Option<Outgoing> {
+        let Phase::Draining(end) = &self.phase else { return None };
+        if !self.flights.is_empty() {
+            return None;
+        }
+        let end = end.clone();
+        if self.contact && !matches!(end, End::ClosedByReceiver(..)) {
+            self.phase = Phase::Closing(end, now.mono.after(GOODBYE));
+            return self.send(Purpose::Close, now);
+        }
+        self.phase = Phase::Ended(end);
+        None
+    }
+
+    fn send(&mut self, purpose: Purpose, now: Now) -> Option<Outgoing> {
+        self.sequence += 1;
+        let source = match self.progress.asset {
+            None => self.settings.source.as_ref().map(Address::view),
+            Some(_) => None,
+        };
+        let (amount, minimum, request) = match purpose {
+            Purpose::Probe(amount) => (amount, 0, Request::Money { source }),
+            Purpose::Money(share) => (share.amount, share.minimum, Request::Money { source }),
+            Purpose::Close => (0, 0, Request::Close),
+        };
+        let iv = Iv(self.random.random());
+        // Far below the longest packet: an address at most.
+        let data = message::request(&self.keys, iv, self.sequence, minimum, request).ok()?;
+        let condition = match purpose {
+            Purpose::Probe(_) => Condition(self.random.random()),
+            _ => self.keys.fulfillment(&data).condition(),
+        };
+        self.flights.insert(self.sequence, Flight { purpose, sent_at: now.mono });
+        Some(Outgoing {
+            sequence: self.sequence,
+            amount: Amount(amount),
+            expires_at: now.wall.saturating_add(self.settings.packet_lifetime),
+            condition,
+            data,
+        })
+    }
+
+    /// Time is up: for the payment, for patience, or for the last packet.
+    fn look_at_clock(&mut self, now: Mono) {
+        match &self.phase {
+            Phase::Probing | Phase::Paying => {}
+            Phase::Closing(_, until) if now >= *until => return self.end(),
+            _ => return,
+        }
+        if self.settings.time.is_some_and(|time| now >= self.began.after(time)) {
+            self.finish(End::OutOfTime);
+        } else if now >= self.patience_until() {
+            self.finish(End::NothingArrives);
+        }
+    }
+
+    /// Answers to what is in flight come in any case; patience is for sending more.
+    fn patience_until(&self) -> Mono {
+        match self.rate.is_some() && self.budget.left() == 0 {
+            true => Mono::MAX,
+            false => self.arrived_at.after(self.settings.patience),
+        }
+    }
+
+    /// Sends no more money. What is in flight is waited for.
+    pub fn stop(&mut self) {
+        self.finish(End::Stopped);
+    }
+
+    fn finish(&mut self, why: End) {
+        if matches!(self.phase, Phase::Probing | Phase::Paying) {
+            self.phase = Phase::Draining(why);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Phase::Closing(end, _) = &self.phase {
+            self.phase = Phase::Ended(end.clone());
+        }
+    }
+
+    /// When [`Sender::next`] is to be asked, though no answer came. `None`: an answer comes first, or it has ended.
+    #[must_use]
+    pub fn wakes_at(&self) -> Option<Mono> {
+        match &self.phase {
+            Phase::Probing | Phase::Paying => {}
+            Phase::Closing(_, until) => return Some(*until),
+            Phase::Draining(_) | Phase::Ended(_) => return None,
+        }
+        let mut at = self.patience_until();
+        if let Some(time) = self.settings.time {
+            at = at.min(self.began.after(time));
+        }
+        Some(if matches!(self.intent(), Intent::Wait) {
+            at
+        } else {
+            at.min(self.pace.pause_until())
+        })
+    }
+
+    /// How it ended, once it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<&End> {
+        match &self.phase {
+            Phase::Ended(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress {
+            total: self.budget.total(),
+            sent: self.budget.sent(),
+            delivered: self.budget.delivered(),
+            unconfirmed: self.budget.unconfirmed(),
+            in_flight: self.budget.in_flight(),
+            unresolved: self.budget.unresolved(),
+            packet_amount: self.size.current(),
+            window: self.pace.window(),
+            rate: self.rate.map(|(seen, _)| seen),
+            minimum_rate: self.rate.map(|(_, minimum)| minimum),
+            ..self.progress.clone()
+        }
+    }
+}

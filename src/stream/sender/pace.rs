@@ -1,0 +1,128 @@
+//! How many packets are in flight, and when none is sent: more while all goes well, half when somebody is busy, and a pause
+//! that doubles as long as nothing arrives (RFC 29 "Congestion and Flow Control"; the window is that of TCP Reno).
+
+use std::time::Duration;
+
+use crate::time::Mono;
+
+/// Packets in flight at first.
+const WINDOW_FIRST: usize = 8;
+/// The first pause.
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
+/// The longest pause, before jitter.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// The window and the pause.
+#[derive(Debug)]
+pub(super) struct Pace {
+    window: usize,
+    window_max: usize,
+    /// Below that it grows with every packet that arrives, above with every window of them.
+    threshold: usize,
+    arrived: usize,
+    /// Packets sent before this saw the window that was too large.
+    cut_at: Mono,
+    pause_until: Mono,
+    pause: Duration,
+}
+
+impl Pace {
+    pub(super) fn new(window_max: usize) -> Self {
+        let window_max = window_max.max(1);
+        Pace {
+            window: WINDOW_FIRST.min(window_max),
+            window_max,
+            threshold: window_max,
+            arrived: 0,
+            cut_at: Mono::default(),
+            pause_until: Mono::default(),
+            pause: PAUSE_FIRST,
+        }
+    }
+
+    /// Packets that may be in flight.
+    pub(super) fn window(&self) -> usize {
+        self.window
+    }
+
+    /// Nothing is sent before that.
+    pub(super) fn pause_until(&self) -> Mono {
+        self.pause_until
+    }
+
+    /// A packet arrived.
+    pub(super) fn arrived(&mut self) {
+        self.pause = PAUSE_FIRST;
+        self.arrived += 1;
+        if self.window < self.threshold || self.arrived >= self.window {
+            self.arrived = 0;
+            self.window = (self.window + 1).min(self.window_max);
+        }
+    }
+
+    /// Somebody was too busy for a packet that was sent then. `jitter` is from 0 to 1: senders that were refused at the
+    /// same time should not come back at the same time.
+    pub(super) fn busy(&mut self, sent_at: Mono, now: Mono, jitter: f64) {
+        if sent_at < self.cut_at {
+            return;
+        }
+        self.cut_at = now;
+        self.window = (self.window / 2).max(1);
+        self.threshold = self.window.max(2);
+        self.arrived = 0;
+        self.wait(now, jitter);
+    }
+
+    /// A pause, longer than the one before if nothing has arrived since.
+    pub(super) fn wait(&mut self, now: Mono, jitter: f64) {
+        let pause = self.pause.mul_f64(0.5 + jitter.clamp(0.0, 1.0));
+        self.pause_until = self.pause_until.max(now.after(pause));
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn the_window_grows_and_is_cut_once_for_all_that_saw_it() {
+        let mut pace = Pace::new(64);
+        assert_eq!(pace.window(), 8);
+        (0..100).for_each(|_| pace.arrived());
+        assert_eq!(pace.window(), 64);
+        pace.busy(Mono(5 * MS), Mono(10 * MS), 0.5);
+        // In flight at the same time.
+        pace.busy(Mono(6 * MS), Mono(11 * MS), 0.5);
+        assert_eq!((pace.window(), pace.pause_until()), (32, Mono(20 * MS)));
+        // Above the threshold, one for every window.
+        (0..31).for_each(|_| pace.arrived());
+        assert_eq!(pace.window(), 32);
+        pace.arrived();
+        assert_eq!(pace.window(), 33);
+        for at in 1..20 {
+            pace.busy(Mono(100 * at * MS), Mono(100 * at * MS), 0.0);
+        }
+        assert_eq!(pace.window(), 1);
+    }
+
+    #[test]
+    fn pauses_double_until_something_arrives() {
+        let mut pace = Pace::new(1);
+        let mut until = |jitter| {
+            let now = pace.pause_until();
+            pace.wait(now, jitter);
+            pace.pause_until().since(now).as_millis()
+        };
+        assert_eq!([until(0.5), until(0.5), until(0.5)], [10, 20, 40]);
+        assert_eq!([until(0.0), until(1.0)], [40, 240]);
+        let last = (0..10).map(|_| until(0.5)).last();
+        assert_eq!(last, Some(2000));
+        pace.arrived();
+        let now = pace.pause_until();
+        pace.wait(now, 0.5);
+        assert_eq!(pace.pause_until().since(now).as_millis(), 10);
+    }
+}

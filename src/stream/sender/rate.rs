@@ -1,0 +1,165 @@
+//! How much arrives of what is sent: an exact ratio, in units of the receiver for one unit of the sender.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::str::FromStr;
+
+/// Digits that a rate may have before the point, and likewise after it.
+const DIGITS_MAX: usize = 18;
+/// Bits of the denominator, so that it can be multiplied with an amount.
+const DENOMINATOR_BITS: u32 = 64;
+/// Parts of a [`Slippage`].
+const MILLION: u128 = 1_000_000;
+
+/// Units that arrive for one unit that is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathRate {
+    numerator: u128,
+    denominator: u128,
+}
+
+/// Why a text is no rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a rate is a decimal number from 0, such as 0.92, with at most {DIGITS_MAX} digits on each side of the point"
+)]
+pub struct PathRateError;
+
+/// By how much the rate may become worse, in millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slippage(u32);
+
+impl Slippage {
+    /// What other senders tolerate too: 1 %.
+    pub const USUAL: Slippage = Slippage(10_000);
+
+    /// So many millionths; all of it at most.
+    #[must_use]
+    pub fn of_millionths(millionths: u32) -> Self {
+        Slippage(millionths.min(1_000_000))
+    }
+}
+
+impl PathRate {
+    /// Anything will do.
+    pub const ZERO: PathRate = PathRate { numerator: 0, denominator: 1 };
+
+    /// What was seen: so much of so much arrived. `None` if nothing was sent.
+    #[must_use]
+    pub fn seen(arrived: u64, sent: u64) -> Option<Self> {
+        (sent > 0).then(|| Self::ratio(arrived.into(), sent.into()))
+    }
+
+    /// The least that is accepted where this is the rate.
+    #[must_use]
+    pub fn with(self, slippage: Slippage) -> Self {
+        let kept = MILLION.saturating_sub(slippage.0.into());
+        let (kept, million) = reduced(kept, MILLION);
+        let (numerator, million) = reduced(self.numerator, million);
+        let (kept, denominator) = reduced(kept, self.denominator);
+        Self::ratio(numerator.saturating_mul(kept), denominator.saturating_mul(million))
+    }
+
+    /// What arrives of an amount, rounded down; the largest amount where that is more.
+    #[must_use]
+    pub fn of(self, amount: u64) -> u64 {
+        let whole = self.numerator.checked_div(self.denominator).unwrap_or(0);
+        let fraction = self.numerator.checked_rem(self.denominator).unwrap_or(0);
+        let part = fraction.saturating_mul(amount.into()).checked_div(self.denominator);
+        let whole = whole.saturating_mul(amount.into());
+        u64::try_from(whole.saturating_add(part.unwrap_or(0))).unwrap_or(u64::MAX)
+    }
+
+    /// For people.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
+    pub fn as_f64(self) -> f64 {
+        self.numerator as f64 / self.denominator as f64
+    }
+
+    /// In lowest terms, and with a denominator that can be multiplied with an amount: rounded down where it must be.
+    fn ratio(numerator: u128, denominator: u128) -> Self {
+        let (numerator, denominator) = reduced(numerator, denominator.max(1));
+        let bits = 128u32.saturating_sub(denominator.leading_zeros());
+        let surplus = bits.saturating_sub(DENOMINATOR_BITS);
+        let whole = numerator.checked_div(denominator).unwrap_or(0);
+        let fraction = numerator.checked_rem(denominator).unwrap_or(0);
+        // A larger denominator, never a smaller one: the rate may only become less.
+        let denominator = match surplus {
+            0 => denominator,
+            surplus => denominator.wrapping_shr(surplus).saturating_add(1),
+        };
+        let fraction = fraction.wrapping_shr(surplus);
+        let numerator = whole.saturating_mul(denominator).saturating_add(fraction);
+        Self { numerator, denominator }
+    }
+}
+
+impl FromStr for PathRate {
+    type Err = PathRateError;
+
+    fn from_str(text: &str) -> Result<Self, PathRateError> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |part: &str| {
+            (1..=DIGITS_MAX).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if !digits(whole) || !digits(part) {
+            return Err(PathRateError);
+        }
+        let numerator: u128 = format!("{whole}{part}").parse().map_err(|_| PathRateError)?;
+        let places = u32::try_from(part.len()).map_err(|_| PathRateError)?;
+        Ok(Self::ratio(numerator, 10u128.checked_pow(places).ok_or(PathRateError)?))
+    }
+}
+
+/// Both numbers divided by their greatest common divisor.
+fn reduced(a: u128, b: u128) -> (u128, u128) {
+    let (mut x, mut y) = (a, b);
+    while let Some(rest) = x.checked_rem(y) {
+        (x, y) = (y, rest);
+    }
+    (a.checked_div(x).unwrap_or(a), b.checked_div(x).unwrap_or(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_and_rounded_down() {
+        fn check(rate: PathRate, amount: u64, arrives: u64) {
+            assert_eq!(rate.of(amount), arrives, "{rate:?} of {amount}");
+        }
+        let seen = |arrived, sent| PathRate::seen(arrived, sent).unwrap();
+        assert_eq!(PathRate::seen(1, 0), None);
+        check(seen(7, 7), u64::MAX, u64::MAX);
+        check(seen(1, 1000), 999, 0);
+        check(seen(1, 1000), 1000, 1);
+        check(seen(u64::MAX, u64::MAX - 1), u64::MAX - 1, u64::MAX);
+        check(seen(u64::MAX, 1), 2, u64::MAX);
+        check(seen(3, 1000).with(Slippage::of_millionths(0)), 1_000_000, 3_000);
+        check(seen(1, 1).with(Slippage::USUAL), 1_000_000, 990_000);
+        check(seen(1, 1).with(Slippage::USUAL), 10, 9);
+        check(seen(1, 1).with(Slippage::of_millionths(u32::MAX)), u64::MAX, 0);
+        check(PathRate::ZERO, u64::MAX, 0);
+        // The largest numbers, and a denominator that has to be shortened: never more than the truth.
+        let long = seen(u64::MAX - 58, u64::MAX).with(Slippage::USUAL);
+        let truth = u128::from(u64::MAX - 58) * 99 / 100;
+        let is = u128::from(long.of(u64::MAX));
+        assert!(is <= truth && truth - is < 100, "{is} {truth}");
+    }
+
+    #[test]
+    fn texts() {
+        fn check(text: &str, amount: u64, arrives: Option<u64>) {
+            assert_eq!(text.parse().ok().map(|rate: PathRate| rate.of(amount)), arrives, "{text}");
+        }
+        check("1", 7, Some(7));
+        check("0.001", 1999, Some(1));
+        check("1000.5", 2, Some(2001));
+        check("0", 9, Some(0));
+        for wrong in ["", ".", "1.", ".5", "-1", "1e3", "1.2.3", "1234567890123456789"] {
+            check(wrong, 1, None);
+        }
+    }
+}

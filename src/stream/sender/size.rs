@@ -1,0 +1,122 @@
+//! How much one packet carries. F08 says exactly what passes (RFC 27); T04 only that it was too much just now.
+
+use crate::wire::ilp::AmountTooLarge;
+
+/// After so many F08 in a row whose figures lead nowhere, the amount is halved each time.
+const PRECISE_MAX: u32 = 8;
+/// After so many packets that arrived, one that was made smaller for want of liquidity may be larger again.
+const GROW_AFTER: u32 = 32;
+
+/// The size of packets.
+#[derive(Debug)]
+pub(super) struct Size {
+    /// Nothing larger passes.
+    ceiling: u64,
+    /// What is sent, at most the ceiling.
+    current: u64,
+    too_large_in_a_row: u32,
+    arrived_in_a_row: u32,
+}
+
+impl Size {
+    pub(super) fn new(ceiling: u64) -> Self {
+        Size { ceiling, current: ceiling, too_large_in_a_row: 0, arrived_in_a_row: 0 }
+    }
+
+    /// What the next packet carries; 0: nothing passes.
+    pub(super) fn current(&self) -> u64 {
+        self.current
+    }
+
+    /// F08 to a packet of this amount. The ceiling is lower in any case, and after a bounded number of these nothing.
+    pub(super) fn too_large(&mut self, sent: u64, told: Option<AmountTooLarge>) {
+        // Others of the former size, which were in flight at the same time, are no news.
+        self.too_large_in_a_row += u32::from(sent <= self.current);
+        let half = sent / 2;
+        let fits = told.and_then(|told| {
+            let product = u128::from(sent) * u128::from(told.maximum.0);
+            u64::try_from(product.checked_div(told.received.0.into())?).ok()
+        });
+        let fits = match fits {
+            Some(fits) if self.too_large_in_a_row <= PRECISE_MAX => {
+                fits.min(sent.saturating_sub(1))
+            }
+            Some(fits) => fits.min(half),
+            None => half,
+        };
+        self.ceiling = self.ceiling.min(fits);
+        self.current = self.current.min(self.ceiling);
+    }
+
+    /// T04 to a packet of this amount, though it was alone. Down to one unit, which is tried until patience ends.
+    pub(super) fn illiquid(&mut self, sent: u64) {
+        self.arrived_in_a_row = 0;
+        self.current = self.current.min((sent / 2).max(1));
+    }
+
+    /// A packet arrived.
+    pub(super) fn arrived(&mut self) {
+        self.too_large_in_a_row = 0;
+        self.arrived_in_a_row += 1;
+        if self.arrived_in_a_row == GROW_AFTER {
+            self.arrived_in_a_row = 0;
+            self.current = self.current.saturating_mul(2).min(self.ceiling);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Amount;
+
+    fn told(received: u64, maximum: u64) -> Option<AmountTooLarge> {
+        Some(AmountTooLarge { received: Amount(received), maximum: Amount(maximum) })
+    }
+
+    #[test]
+    fn by_the_figures_of_f08() {
+        let check = |sent, told, expected| {
+            let mut size = Size::new(sent);
+            size.too_large(sent, told);
+            assert_eq!(size.current(), expected, "{sent} {told:?}");
+        };
+        check(1_000_000, told(1_000_000, 5_000), 5_000);
+        // The hop counts in thousands.
+        check(1_000_000, told(1_000, 5), 5_000);
+        check(u64::MAX, told(u64::MAX, 7), 7);
+        check(1_000_000, None, 500_000);
+        // Figures that make no sense: less all the same.
+        check(1_000_000, told(10, 10), 999_999);
+        check(1_000_000, told(10, 1_000), 999_999);
+        check(1_000_000, told(0, 1_000), 500_000);
+        check(1_000_000, told(10, 0), 0);
+    }
+
+    #[test]
+    fn whoever_lies_is_soon_at_nothing() {
+        let mut size = Size::new(u64::MAX);
+        let mut rounds = 0;
+        while size.current() > 0 {
+            rounds += 1;
+            size.too_large(size.current(), told(u64::MAX, u64::MAX - 1));
+        }
+        assert!(rounds <= 73, "{rounds}");
+    }
+
+    #[test]
+    fn liquidity_comes_back() {
+        let mut size = Size::new(1_000);
+        size.illiquid(1_000);
+        size.illiquid(500);
+        assert_eq!(size.current(), 250);
+        (0..31).for_each(|_| size.arrived());
+        assert_eq!(size.current(), 250);
+        size.arrived();
+        assert_eq!(size.current(), 500);
+        (0..64).for_each(|_| size.arrived());
+        assert_eq!(size.current(), 1_000);
+        (0..20).for_each(|_| size.illiquid(1));
+        assert_eq!(size.current(), 1);
+    }
+}

@@ -1,0 +1,250 @@
+//! Payments over paths that are not there: limits, rates, losses, delays, and everything that a hop or a receiver can do to
+//! make a sender pay too much, to lie about what arrived, or to go on for ever.
+
+mod world;
+
+use std::time::Duration;
+
+use self::world::{Manners, Path, SECRET, path, pay};
+use super::*;
+use crate::wire::ilp::Reject;
+use crate::wire::stream::CloseCode;
+
+fn settings(amount: u64) -> SenderSettings {
+    let source = Some("test.a.cli".parse().unwrap());
+    SenderSettings { source, ..SenderSettings::new(Amount(amount)) }
+}
+
+#[test]
+fn a_payment_in_one_packet() {
+    let (end, progress, truth) = pay(settings(1000), &path(&[(u64::MAX, (1, 1))]), 1);
+    assert_eq!((end, progress.sent, progress.delivered), (End::Complete, 1000, 1000));
+    assert_eq!((progress.fulfilled, truth.packets, truth.closed), (1, 3, true));
+    assert_eq!(progress.asset, Some(("EUR".to_owned(), 6)));
+    assert_eq!(progress.rejected.iter().collect::<Vec<_>>(), [(ErrorCode::F99, 1)], "the probe");
+    let (end, ..) = pay(settings(0), &path(&[(u64::MAX, (1, 1))]), 1);
+    assert_eq!(end, End::Complete);
+}
+
+#[test]
+fn as_many_packets_as_the_narrowest_hop_makes_of_it() {
+    // Scale 9 to 6, then another asset; each hop with a maximum of its own.
+    let hops = [(50_000_000, (1, 1000)), (20_000, (92, 100)), (9_000, (1, 1))];
+    let (end, progress, truth) = pay(settings(1_000_000_000), &path(&hops), 2);
+    assert_eq!((&end, progress.sent), (&End::Complete, 1_000_000_000));
+    assert_eq!(progress.delivered, truth.received);
+    assert!((919_000..=920_000).contains(&progress.delivered), "{progress:?}");
+    // The third hop takes 9,000 of what was 9,782,609 at first.
+    assert!((100..=110).contains(&progress.fulfilled), "{progress:?}");
+    assert!(progress.packet_amount > 9_700_000, "{progress:?}");
+    assert!(truth.took < Duration::from_secs(5), "{truth:?}");
+    // A hundred thousand packets.
+    let (end, progress, truth) = pay(settings(100_000), &path(&[(1, (1, 1))]), 3);
+    assert_eq!((end, progress.fulfilled, truth.received), (End::Complete, 100_000, 100_000));
+    assert_eq!(truth.most_in_flight, 256);
+    assert!(truth.took < Duration::from_secs(10), "{truth:?}");
+    // Where F08 has no figures.
+    let java = Path { manners: Manners::Java, ..path(&[(1_000, (1, 1))]) };
+    let (end, progress, _) = pay(settings(1_000_000), &java, 4);
+    assert_eq!((end, progress.packet_amount), (End::Complete, 976));
+    // As large as the user allows.
+    let small = SenderSettings { max_packet_amount: Some(Amount(10)), ..settings(1_005) };
+    let (end, progress, _) = pay(small, &path(&[(500, (1, 1))]), 5);
+    assert_eq!((end, progress.fulfilled, progress.sent), (End::Complete, 101, 1_005));
+}
+
+#[test]
+fn what_is_less_than_a_unit_of_the_receiver_is_not_sent() {
+    let scales = path(&[(1_000, (1, 1000))]);
+    let (end, progress, truth) = pay(settings(10_500), &scales, 1);
+    assert_eq!((end, progress.sent, truth.received), (End::Remainder(500), 10_000, 10));
+    let (end, progress, _) = pay(settings(500), &scales, 1);
+    assert_eq!((end, progress.sent), (End::TooSmall, 0));
+}
+
+#[test]
+fn the_rate_is_kept() {
+    let line = path(&[(1_000, (1, 1))]);
+    // The first packet is the one that measures.
+    let settings =
+        |amount| SenderSettings { max_packet_amount: Some(Amount(1_000)), ..settings(amount) };
+    // Up to the slippage hops may keep what they like; beyond, nothing is paid.
+    let (end, progress, _) = pay(settings(100_000), &Path { theft: 1, ..line.clone() }, 1);
+    assert_eq!((end, progress.delivered), (End::Complete, 99_000));
+    let (end, progress, _) = pay(settings(100_000), &Path { theft: 2, ..line.clone() }, 1);
+    assert_eq!(progress.sent, 0);
+    assert_eq!(end, End::RateTooLow { amount: 1_000, arrived: 980, minimum: 990 });
+    let wide = SenderSettings { slippage: Slippage::of_millionths(30_000), ..settings(100_000) };
+    let (end, progress, _) = pay(wide, &Path { theft: 2, ..line.clone() }, 1);
+    assert_eq!((end, progress.delivered), (End::Complete, 98_000));
+    // A minimum of the user's own, above what the path has: nothing is sent.
+    let minimum_rate = Some("1.001".parse().unwrap());
+    let (end, progress, truth) =
+        pay(SenderSettings { minimum_rate, ..settings(100_000) }, &line, 1);
+    assert_eq!(end, End::RateTooLow { amount: 1_000, arrived: 1_000, minimum: 1_001 });
+    assert_eq!((progress.sent, truth.received), (0, 0));
+}
+
+#[test]
+fn busy_paths_are_waited_for() {
+    const BUSY: &[ErrorCode] = &[
+        ErrorCode::T00,
+        ErrorCode::T01,
+        ErrorCode::T02,
+        ErrorCode::T03,
+        ErrorCode::T04,
+        ErrorCode::T05,
+        ErrorCode::R02,
+    ];
+    for seed in 0..20 {
+        let troubled = Path { trouble: (30, BUSY), ..path(&[(1_000, (3, 7))]) };
+        let (end, progress, truth) = pay(settings(1_000_000), &troubled, seed);
+        assert!(end.is_complete() && progress.sent >= 999_998, "{seed} {end:?}");
+        assert_eq!(progress.delivered, truth.received);
+    }
+    // Room for 20: the window finds it.
+    let narrow = Path { room: 20, ..path(&[(10, (1, 1))]) };
+    let (end, progress, truth) = pay(settings(100_000), &narrow, 1);
+    assert_eq!((end, progress.sent), (End::Complete, 100_000));
+    assert!(progress.rejected.total() < progress.fulfilled / 10, "{progress:?}");
+    assert!(truth.took < Duration::from_secs(60), "{truth:?}");
+}
+
+#[test]
+fn nothing_arrives_and_the_payment_ends() {
+    let check = |trouble, expected: &str| {
+        let dead = Path { trouble: (100, trouble), ..path(&[(10, (1, 1))]) };
+        let (end, progress, truth) = pay(settings(1_000), &dead, 1);
+        assert!(format!("{end:?}").starts_with(expected), "{end:?}");
+        assert_eq!((progress.sent, truth.received), (0, 0));
+        assert!(truth.took <= Duration::from_secs(50), "{truth:?}");
+        assert!(truth.packets < 100, "{truth:?}");
+        assert!(progress.trouble.is_some());
+    };
+    check(&[ErrorCode::T01], "NothingArrives");
+    check(&[ErrorCode::T04], "NothingArrives");
+    check(&[ErrorCode::R00], "NothingArrives");
+    check(&[ErrorCode::F02], "Refused(Trouble { code: F02");
+    check(&[ErrorCode::F00], "Refused");
+    check(&[ErrorCode::F99], "WrongSecret");
+    const UNKNOWN: &[ErrorCode] = &[ErrorCode(*b"X12")];
+    check(UNKNOWN, "NothingArrives");
+    let time = SenderSettings { time: Some(Duration::from_secs(3)), ..settings(1_000) };
+    let dead = Path { trouble: (100, &[ErrorCode::T01]), ..path(&[(10, (1, 1))]) };
+    let (end, _, truth) = pay(time, &dead, 1);
+    assert_eq!((end, truth.took), (End::OutOfTime, Duration::from_secs(3)));
+}
+
+#[test]
+fn what_nobody_answers_is_never_sent_twice() {
+    for seed in 0..10 {
+        let lossy = Path { lost: 2, ..path(&[(100, (1, 1))]) };
+        let (end, progress, truth) = pay(settings(20_000), &lossy, seed);
+        assert_eq!(end, if progress.unresolved == 0 { End::Complete } else { End::Unresolved });
+        assert_eq!(progress.sent + progress.unresolved, 20_000, "{progress:?}");
+        assert!(truth.received <= 20_000, "{truth:?}");
+        assert!(progress.unanswered * 100 >= progress.unresolved, "{progress:?}");
+    }
+}
+
+#[test]
+fn receivers_and_hops_that_lie() {
+    let line = path(&[(1_000, (1, 1))]);
+    let with = |manners| pay(settings(100_000), &Path { manners, ..line.clone() }, 9);
+    // Nothing is measured by replies that are none.
+    for manners in [Manners::WrongSequence, Manners::WrongType] {
+        let (end, progress, _) = with(manners);
+        assert_eq!(
+            (end, progress.sent, progress.delivered),
+            (End::WrongSecret, 0, 0),
+            "{manners:?}"
+        );
+    }
+    let (end, progress, truth) = with(Manners::Silent);
+    assert_eq!((end, progress.sent, progress.delivered), (End::Complete, 100_000, 0));
+    assert_eq!((progress.unconfirmed, truth.received), (99_000, 100_000));
+    let (end, progress, _) = with(Manners::Garbage);
+    assert_eq!(end, End::WrongSecret, "{progress:?}");
+    let (end, progress, truth) = with(Manners::Liar);
+    assert_eq!((end, progress.sent), (End::NothingPasses, 0));
+    assert!(truth.packets < 80, "{truth:?}");
+    let (end, progress, truth) = with(Manners::Closes(50));
+    assert_eq!(end, End::ClosedByReceiver(CloseCode::ENDPOINT_BUSY, "enough".to_owned()));
+    assert_eq!((progress.sent, truth.closed), (truth.received, false));
+    let (end, progress, _) = with(Manners::Wants(10_500));
+    assert_eq!((end, progress.sent), (End::NothingArrives, 10_000));
+    assert!(progress.trouble.is_some_and(|why| why.message == "why"));
+    let (end, progress, _) = with(Manners::Wants(10_000));
+    assert_eq!((end, progress.sent), (End::NothingArrives, 10_000));
+    let said = progress.trouble.map(|why| why.message);
+    assert_eq!(said.as_deref(), Some("the receiver takes no more than 10000"));
+    let (end, ..) = with(Manners::Stranger);
+    assert!(matches!(end, End::Refused(Trouble { code: ErrorCode::F06, .. })), "{end:?}");
+}
+
+#[test]
+fn stopped_payments_wait_for_what_is_under_way() {
+    let now = Now { wall: Timestamp::from_millis(1_700_000_000_000), mono: Mono(0) };
+    let mut sender = Sender::new(settings(100), &SECRET, [1; 32], now.mono);
+    let probe = sender.next(now).unwrap();
+    assert_eq!(sender.next(now), None);
+    sender.stop();
+    assert_eq!((sender.next(now), sender.ended(), sender.wakes_at()), (None, None, None));
+    let reject = Reject { code: ErrorCode::T01, triggered_by: None, message: b"", data: b"" };
+    let answer = Answer::Rejected { code: reject.code, by: "", message: "", data: reject.data };
+    sender.answer(probe.sequence, answer, now.mono);
+    // Nobody has been heard, so nobody is told.
+    assert_eq!((sender.next(now), sender.ended()), (None, Some(&End::Stopped)));
+}
+
+#[test]
+fn any_path_and_any_trouble() {
+    const CODES: &[ErrorCode] = &[
+        ErrorCode::T00,
+        ErrorCode::T03,
+        ErrorCode::T04,
+        ErrorCode::T05,
+        ErrorCode::R00,
+        ErrorCode::R01,
+        ErrorCode::F08,
+        ErrorCode::T99,
+    ];
+    for seed in 0..300 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let hops = (0..random.random_range(1..6)).map(|_| {
+            let rate = (random.random_range(1..3000), random.random_range(1..3000));
+            (1 << random.random_range(0..40), rate)
+        });
+        let hops: Vec<_> = hops.collect();
+        let manners = [
+            Manners::Usual,
+            Manners::Usual,
+            Manners::Silent,
+            Manners::Java,
+            Manners::Garbage,
+            Manners::Liar,
+            Manners::Closes(20),
+            Manners::Wants(1 << 20),
+        ];
+        let path = Path {
+            trouble: (random.random_range(0..60), CODES),
+            lost: random.random_range(0..3),
+            room: 1 << random.random_range(0..9),
+            theft: random.random_range(0..4),
+            delay_ms: random.random_range(1..200),
+            manners: manners[random.random_range(0..manners.len())],
+            ..path(&hops)
+        };
+        let amount = 1 << random.random_range(0..36);
+        let settings = SenderSettings {
+            time: Some(Duration::from_secs(20)),
+            window_max: 1 << random.random_range(0..9),
+            ..settings(amount)
+        };
+        let (end, progress, truth) = pay(settings, &path, seed);
+        assert!(truth.took <= Duration::from_secs(55), "{seed} {end:?} {truth:?}");
+        if end == End::Complete {
+            assert_eq!(progress.sent, amount, "{seed}");
+        }
+    }
+}
