@@ -97,7 +97,7 @@ impl fmt::Display for ErrorCode {
 
 impl fmt::Debug for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.escape_ascii().fmt(f)
+        fmt::Display::fmt(self, f)
     }
 }
 
