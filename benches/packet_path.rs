@@ -8,14 +8,18 @@
 mod in_memory;
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
 
 use divan::{Bencher, counter::ItemsCount};
 use ilp_connector::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
+use ilp_connector::connector::{PacketEvent, PacketRecord};
 use ilp_connector::link::{Masking, Origin, Outbox, Pending, PendingTable, SessionId, Slot};
 use ilp_connector::routing::{Candidate, RouteOrigin, RouteTable};
+use ilp_connector::telemetry::{LogTo, Output, PacketLogTotals, PacketWriter};
 use ilp_connector::wire::btp::{Frame, FrameKind, RequestId};
 use ilp_connector::wire::ilp::{Packet, Prepare};
-use ilp_connector::wire::{Address, Amount, Fulfillment};
+use ilp_connector::wire::{Address, Amount, Condition, Fulfillment, Timestamp};
 use in_memory::{Node, SEED, destination, fulfill_frame, now, prefix, prepare_frame};
 
 fn main() {
@@ -148,6 +152,44 @@ fn append_prepare(bencher: Bencher<'_, '_>, masked: bool) {
 fn fulfillment_to_condition(bencher: Bencher<'_, '_>) {
     let fulfillment = Fulfillment([7; 32]);
     bencher.bench_local(|| black_box(&fulfillment).condition());
+}
+
+/// Packets as lines of the log: half of them forwarded, half of them fulfilled, one record each, from the ring to the file.
+#[divan::bench]
+fn packet_log_lines(bencher: Bencher<'_, '_>) {
+    let at = Timestamp::from_millis(1_514_132_072_279);
+    let record = |event| PacketRecord {
+        at,
+        condition: Condition([7; 32]),
+        from: Some("alice".parse().expect("an id")),
+        request_id: Some(RequestId(4_000_000_000)),
+        to: Some("bob".parse().expect("an id")),
+        event,
+    };
+    let forwarded = record(PacketEvent::Forwarded {
+        destination: "test.bob.wallet.7dQv".into(),
+        incoming_amount: Amount(u64::MAX),
+        outgoing_amount: Amount(1_000),
+        outgoing_request_id: RequestId(7),
+        expires_at: at.saturating_add_millis(29_000),
+    });
+    let fulfilled = record(PacketEvent::Fulfilled { latency: Duration::from_micros(1_234) });
+    let nowhere = Output::open(&LogTo::File("/dev/null".into())).expect("it is always there");
+    let full = || {
+        let totals = Arc::<PacketLogTotals>::default();
+        let (writer, stop) = PacketWriter::new("hub".into(), nowhere.clone(), totals);
+        for _ in 0..VARIETY / 2 {
+            writer.ring().push(forwarded.clone());
+            writer.ring().push(fulfilled.clone());
+        }
+        // It writes what is there, and returns.
+        stop.stop();
+        writer
+    };
+    bencher
+        .counter(ItemsCount::new(VARIETY))
+        .with_inputs(full)
+        .bench_local_values(PacketWriter::run);
 }
 
 /// A whole Prepare and its Fulfill through the connector, in batches, by the number of routes.

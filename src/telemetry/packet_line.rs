@@ -145,8 +145,7 @@ const fn hex_table() -> [[u8; 2]; 256] {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::hint::black_box;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
     use crate::wire::Amount;
@@ -251,29 +250,5 @@ pub(super) mod tests {
              from=alice requestId=4000000000 latencyUs=1234\n"
         );
         assert!(line(&rejected, human).contains("reason=\"a \\\"reason\\\"\\n\\u001b[2J\""));
-    }
-
-    /// Not run by default, as time depends on the machine and the profile:
-    /// `cargo test --lib --config profile.dev.opt-level=3 -- --ignored --nocapture packet_line`
-    #[test]
-    #[ignore = "measures; its comment says how to run it"]
-    #[allow(clippy::print_stderr, reason = "the figure is what it is run for")]
-    fn nanoseconds_per_record() {
-        const ROUNDS: u32 = 300_000;
-        let [forwarded, fulfilled, _] = records();
-        let mut line = PacketLine::new("hub", Format::Json);
-        let mut out = Vec::with_capacity(1 << 16);
-        let begin = Instant::now();
-        for _ in 0..ROUNDS {
-            line.write(black_box(&forwarded), &mut out);
-            line.write(black_box(&fulfilled), &mut out);
-            if out.len() > 60_000 {
-                black_box(&out);
-                out.clear();
-            }
-        }
-        let ns = begin.elapsed().as_nanos() / u128::from(ROUNDS * 2);
-        eprintln!("{ns} ns per record");
-        assert!(ns < 300, "{ns} ns per record; more than 300 costs throughput at window 16");
     }
 }
