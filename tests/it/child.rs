@@ -1,10 +1,15 @@
 //! A node that gets its address from its parent (IL-DCP, RFC 31), with a scripted parent. Checklist rows 33 and 96 to 99.
 
+use std::time::Duration;
+
+use ilp_connector::wire::btp::{Entry, ILP};
 use ilp_connector::wire::ilp::Prepare;
 use ilp_connector::wire::{Address, Fulfillment, ildcp};
+use serde_json::Value;
 
 use crate::peer::{
-    Daemon, PREIMAGE, Peer, ask, fulfill, fulfill_with, json, listener, reject, respond,
+    Daemon, PREIMAGE, Peer, ask, fulfill, fulfill_with, json, listener, message, now, reject,
+    respond, vectors,
 };
 use crate::running::{Running, folder, path, write};
 
@@ -72,6 +77,61 @@ fn a_child_asks_checks_and_adopts_rows_96_97_99_138() {
     node.until("the new address is known", "up", |_| {
         json(node.health, "/peers")["ilpAddress"] == "test.other.kid"
     });
+}
+
+/// Every request of the vectors to a parent, and every answer of the vectors to a child.
+#[test]
+fn all_vectors_rows_93_95_97_99() {
+    let parent = Daemon::start(
+        "nodeId: n\nilpAddress: test.n\npeers: [{ id: kid, relation: child, authToken: kid-token }]\n",
+    );
+    let mut kid = parent.peer("kid");
+    for vector in vectors("ildcp")["packets"].as_array().unwrap() {
+        let name = vector["name"].as_str().unwrap();
+        let mut packet = hex::decode(vector["hex"].as_str().unwrap()).unwrap();
+        if vector["kind"] != "request" {
+            answered(vector, &packet);
+            continue;
+        }
+        if name != "request-expired" {
+            // They are of 2015.
+            let fresh = now().saturating_add(Duration::from_secs(30));
+            packet[2 + 8..2 + 25].copy_from_slice(&fresh.to_17());
+        }
+        kid.send(&message(1, &[Entry::octets(ILP, &packet)]));
+        let expected = match name {
+            "request" => "Fulfill",
+            "request-expired" => "Reject R02",
+            _ => "Reject F01",
+        };
+        assert_eq!(vector["expect"] == "accept", expected == "Fulfill", "{name}");
+        assert_eq!(kid.next(), format!("RESPONSE 1 {expected}"), "{name}");
+    }
+}
+
+/// A child that hears `packet` from its parent adopts what it says, or goes on without an address.
+fn answered(vector: &Value, packet: &[u8]) {
+    let (listener, port) = listener();
+    let node = Daemon::start(&format!(
+        "nodeId: kid\npeers: [{{ id: up, relation: parent, url: 'ws://127.0.0.1:{port}', authToken: up-token }}]\n"
+    ));
+    let mut up = Peer::accept_silently(&listener);
+    let login = up.frame();
+    up.send(&respond(login.id, None));
+    let (id, _) = up.prepare();
+    up.answer(id, packet);
+    let adopted = || json(node.health, "/peers")["ilpAddress"].clone();
+    let fields = &vector["fields"];
+    if fields.is_null() {
+        // It asks again, and has no address.
+        up.prepare();
+        assert_eq!(adopted(), Value::Null, "{vector}");
+    } else {
+        node.until("the address", "up", |_| adopted() == fields["clientAddress"]);
+        let account = node.account("up");
+        assert_eq!(account["assetScale"], fields["assetScale"], "{vector}");
+        assert_eq!(account["assetCode"], fields["assetCode"], "{vector}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod conformance;
 mod files;
 mod rooms;
 mod source;
+mod vectors;
 
 use std::path::Path;
 
