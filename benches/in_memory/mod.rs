@@ -111,6 +111,7 @@ impl Node {
             rates: Vec::new(),
             timing: Timing::default(),
             ping: PingSettings::default(),
+            exchange: Default::default(),
         };
         let connector = Connector::new(settings, SEED).expect("valid settings");
         let attach = |id: &str| {

@@ -128,6 +128,7 @@ impl World {
             rates: Vec::new(),
             timing: Timing::default(),
             ping: PingSettings::default(),
+            exchange: Default::default(),
         };
         let connector = Connector::new(settings, HashSeed::Fixed(1)).unwrap();
         let context =

@@ -169,6 +169,7 @@ fn context(via: &AccountId, role: Role<'_>) -> Result<Arc<TransportContext>, Fai
         rates: Vec::new(),
         timing: Timing::default(),
         ping: PingSettings { echo: false, known_condition: role.receives_at.is_some() },
+        exchange: Default::default(),
     };
     let connector = Connector::new(settings, HashSeed::Random);
     let connector = connector.map_err(|error| failed("cannot make a client", error))?;

@@ -57,6 +57,10 @@ pub enum BuildError {
 pub(super) struct Registry {
     by_id: HashMap<AccountId, Arc<Account>>,
     last_settings: Vec<AccountSettings>,
+    /// Counts the times that something was built.
+    generation: u64,
+    /// All routes that are not learned; kept only while routes are exchanged, as learned ones are put behind them.
+    own_routes: Arc<Vec<(Prefix, Candidate)>>,
 }
 
 impl Registry {
@@ -82,7 +86,7 @@ impl Registry {
         last.extend(kept);
         let known = self.by_id.len();
         let accounts: Vec<_> = last.iter().map(|one| self.place(one, seed)).collect();
-        let table = match self.table(settings, seed) {
+        let table = match self.build_table(settings, seed) {
             Ok(table) => table,
             Err(error) => {
                 self.by_id.retain(|_, account| (account.slot().0 as usize) < known);
@@ -155,11 +159,26 @@ impl Registry {
         account.clone()
     }
 
-    fn table(
-        &self,
+    fn build_table(
+        &mut self,
         settings: &ConnectorSettings,
         seed: HashSeed,
     ) -> Result<RouteTable, BuildError> {
+        let routes = self.candidates(settings)?;
+        self.generation += 1;
+        let exchanging = settings.accounts.iter().any(|one| one.routes.send || one.routes.receive);
+        if !exchanging {
+            self.own_routes = Arc::default();
+            return Ok(RouteTable::new(routes, seed));
+        }
+        self.own_routes = Arc::new(routes);
+        Ok(self.table([], seed))
+    }
+
+    fn candidates(
+        &self,
+        settings: &ConnectorSettings,
+    ) -> Result<Vec<(Prefix, Candidate)>, BuildError> {
         let implied = implied_routes(settings);
         let mut routes = Vec::with_capacity(settings.routes.len() + implied.len());
         for route in settings.routes.iter().chain(&implied) {
@@ -175,8 +194,35 @@ impl Registry {
             };
             routes.push((route.prefix.clone(), candidate));
         }
-        Ok(RouteTable::new(routes, seed))
+        Ok(routes)
     }
+
+    /// How often something was built, and the routes that are not learned.
+    pub(super) fn own_routes(&self) -> (u64, Arc<Vec<(Prefix, Candidate)>>) {
+        (self.generation, Arc::clone(&self.own_routes))
+    }
+
+    /// A table of the routes that are not learned, and behind them those that are.
+    pub(super) fn table(
+        &self,
+        learned: impl IntoIterator<Item = (Prefix, Slot)>,
+        seed: HashSeed,
+    ) -> RouteTable {
+        table_with_learned(&self.own_routes, learned, seed)
+    }
+}
+
+/// A learned route gives way to every other one but the default route to the parent.
+pub(super) fn table_with_learned(
+    own_routes: &[(Prefix, Candidate)],
+    learned: impl IntoIterator<Item = (Prefix, Slot)>,
+    seed: HashSeed,
+) -> RouteTable {
+    let behind = |(prefix, next_hop)| {
+        let (priority, origin) = (i32::MIN, RouteOrigin::Learned);
+        (prefix, Candidate { next_hop, priority, origin })
+    };
+    RouteTable::new(own_routes.iter().cloned().chain(learned.into_iter().map(behind)), seed)
 }
 
 /// Routes that nobody has to write: a child's address, and the default route to the parent.

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::account::Account;
 use super::build::{BuildError, Registry};
+use super::exchange::Exchanging;
 use super::packet_log::PacketLog;
 use super::pongs::Pongs;
 use super::refusal::Refusal;
@@ -24,14 +25,16 @@ use crate::wire::Address;
 #[derive(Debug)]
 pub struct Connector {
     pub(super) snapshot: ArcSwap<Snapshot>,
-    registry: Mutex<(Registry, ConnectorSettings)>,
+    pub(super) registry: Mutex<(Registry, ConnectorSettings)>,
+    /// What peers told of routes. Taken after `registry` where both are, and never with an account's lock.
+    pub(super) exchange: Mutex<Exchanging>,
     pub(super) log: ArcSwapOption<PacketLog>,
     pub(super) stopping: AtomicBool,
     /// No pending Prepare of any account is due before this (nanoseconds).
     pub(super) next_deadline: AtomicU64,
     pub(super) hash_state: RandomState,
     pub(super) pongs: Pongs,
-    seed: HashSeed,
+    pub(super) seed: HashSeed,
 }
 
 /// One batch: the snapshot and the clock, read once.
@@ -65,9 +68,12 @@ impl Connector {
     pub fn new(settings: ConnectorSettings, seed: HashSeed) -> Result<Arc<Connector>, BuildError> {
         let mut registry = Registry::default();
         let snapshot = registry.build(&settings, seed)?;
+        let mut exchange = Exchanging::new(seed);
+        exchange.configure(&registry, &settings);
         Ok(Arc::new(Connector {
             snapshot: ArcSwap::from_pointee(snapshot),
             registry: Mutex::new((registry, settings)),
+            exchange: Mutex::new(exchange),
             log: ArcSwapOption::empty(),
             stopping: AtomicBool::new(false),
             next_deadline: AtomicU64::new(Mono::MAX.0),
@@ -81,7 +87,11 @@ impl Connector {
     /// An error changes nothing.
     pub fn apply(&self, settings: ConnectorSettings) -> Result<(), BuildError> {
         let mut registry = self.registry.lock();
-        let snapshot = registry.0.build(&settings, self.seed)?;
+        let mut snapshot = registry.0.build(&settings, self.seed)?;
+        let learned = self.exchange.lock().configure(&registry.0, &settings);
+        if !learned.is_empty() {
+            snapshot.table = registry.0.table(learned, self.seed);
+        }
         registry.1 = settings;
         self.snapshot.store(Arc::new(snapshot));
         Ok(())

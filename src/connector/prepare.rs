@@ -14,7 +14,7 @@ use crate::local::{self, LocalDelivery};
 use crate::routing::Match;
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
-use crate::wire::{AddressRef, Amount, Fulfillment, Network, Scheme, ping};
+use crate::wire::{AddressRef, Amount, Fulfillment, Network, Scheme, ccp, ping};
 
 /// Who asked, and what is taken from them until they have their answer.
 #[derive(Clone, Copy, Debug)]
@@ -149,6 +149,12 @@ impl Turn<'_> {
         asker: &Asker,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
+        if ccp::Request::is_at(prepare.destination) {
+            self.exchange_routes(from, prepare)?;
+            let fulfill = Fulfill { fulfillment: Fulfillment::ZERO, data: &[] };
+            self.fulfill_here(asker, prepare, fulfill);
+            return Ok(());
+        }
         if prepare.destination != AddressRef::PEER_CONFIG {
             return Err(Refusal::UnknownPeerProtocol);
         }

@@ -2,6 +2,7 @@
 
 use crate::account::{AccountId, OverLimit};
 use crate::local::{LocalError, PeerConfigError};
+use crate::routing::exchange::RequestRefused;
 use crate::wire::Amount;
 use crate::wire::Error as PacketError;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
@@ -61,6 +62,9 @@ pub enum Refusal {
     /// A `peer.config` request that is refused.
     #[error(transparent)]
     PeerConfig(PeerConfigError),
+    /// A `peer.route.*` request that is refused.
+    #[error(transparent)]
+    Routes(RequestRefused),
     /// A `peer.` address that this node does not know; such packets are never forwarded.
     #[error("unknown peer protocol; addresses under peer. are not forwarded")]
     UnknownPeerProtocol,
@@ -146,8 +150,12 @@ impl Refusal {
             | Refusal::UnknownPeerProtocol
             | Refusal::BadReturnAddress
             | Refusal::Local(LocalError::BadEcho(_))
+            | Refusal::Routes(RequestRefused::Malformed(_))
             | Refusal::PeerConfig(PeerConfigError::BadRequest(_)) => ErrorCode::F01,
             Refusal::Suspended
+            | Refusal::Routes(
+                RequestRefused::NotSent | RequestRefused::NotTaken | RequestRefused::Gap { .. },
+            )
             | Refusal::PeerConfig(PeerConfigError::NotAChild | PeerConfigError::AddressTooLong) => {
                 ErrorCode::F00
             }
@@ -158,6 +166,7 @@ impl Refusal {
             Refusal::Local(LocalError::NotUnderstood) => ErrorCode::F06,
             Refusal::AmountTooLarge { .. } | Refusal::ConvertedTooLarge { .. } => ErrorCode::F08,
             Refusal::PeerConfig(PeerConfigError::NoAddressYet)
+            | Refusal::Routes(RequestRefused::NoAddressYet)
             | Refusal::NoAddressYet
             | Refusal::NoRate { .. }
             | Refusal::BadAnswer(_)

@@ -41,6 +41,7 @@ impl Connector {
             settle_lost(&mut state, old.outbox.lose())
         });
         drop(state);
+        self.link_changed(account, now);
         self.reject_lost(account, lost, now);
         id
     }
@@ -54,6 +55,7 @@ impl Connector {
         account.set_connected(&state);
         let lost = settle_lost(&mut state, session.outbox.lose());
         drop(state);
+        self.link_changed(account, now);
         self.reject_lost(account, lost, now);
     }
 

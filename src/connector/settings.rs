@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::account::{AccountId, AccountSettings, Rate};
 use crate::local::PingSettings;
 use crate::routing::Route;
+use crate::routing::exchange::ExchangeTiming;
 use crate::wire::{Address, Scheme};
 
 /// Everything that decides what happens to packets.
@@ -27,6 +28,8 @@ pub struct ConnectorSettings {
     pub timing: Timing,
     /// Which pings are answered.
     pub ping: PingSettings,
+    /// How often routes are told, and how long they hold. With whom they are exchanged is the accounts' own.
+    pub exchange: ExchangeTiming,
 }
 
 /// How much time packets get at this hop (`ilpv4` 8, step 12).

@@ -42,7 +42,7 @@ pub(super) struct TooLittle {
 }
 
 /// One account as configured now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) account: Arc<Account>,
     pub(super) settings: AccountSettings,
@@ -59,6 +59,22 @@ impl Entry {
 }
 
 impl Snapshot {
+    /// The same configuration with another table.
+    pub(super) fn with_table(&self, table: RouteTable) -> Snapshot {
+        Snapshot {
+            node_id: self.node_id.clone(),
+            address: self.address.clone(),
+            signature: self.signature.clone(),
+            scheme: self.scheme,
+            table,
+            entries: self.entries.clone(),
+            conversions: self.conversions.clone(),
+            window_ms: self.window_ms,
+            hold_ms: self.hold_ms,
+            ping: self.ping,
+        }
+    }
+
     pub(super) fn entry(&self, slot: Slot) -> Option<&Entry> {
         self.entries.get(slot.0 as usize)
     }

@@ -30,6 +30,7 @@ pub(super) fn context() -> Arc<TransportContext> {
         rates: Vec::new(),
         timing: Timing::default(),
         ping: PingSettings::default(),
+        exchange: Default::default(),
     };
     let connector = Connector::new(settings, HashSeed::Random).unwrap();
     TransportContext::new(connector, Clock::start(), TransportSettings::default()).unwrap()

@@ -172,6 +172,11 @@ impl Exchange {
         std::mem::take(&mut self.learned_changed).then(|| self.learned())
     }
 
+    /// What was taken was of no use: it is to be taken again.
+    pub fn install_again(&mut self) {
+        self.learned_changed = true;
+    }
+
     /// The best learned routes.
     #[must_use]
     pub fn learned(&self) -> Vec<(Prefix, Slot)> {

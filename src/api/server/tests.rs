@@ -37,6 +37,7 @@ fn status() -> Arc<NodeStatus> {
             rates: Vec::new(),
             timing: Default::default(),
             ping: Default::default(),
+            exchange: Default::default(),
         },
         HashSeed::Random,
     );

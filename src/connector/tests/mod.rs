@@ -1,5 +1,6 @@
 //! The packet path driven in memory, with a virtual clock and peers that are nothing but outboxes.
 
+mod exchange;
 mod forwarding;
 mod limits;
 mod local;
@@ -74,6 +75,7 @@ fn settings(accounts: Vec<AccountSettings>, routes: &[(&str, &str)]) -> Connecto
         rates: Vec::new(),
         timing: Timing::default(),
         ping: PingSettings::default(),
+        exchange: Default::default(),
     }
 }
 

@@ -272,6 +272,7 @@ fn a_node_has_metrics_before_it_has_peers() {
         rates: Vec::new(),
         timing: Default::default(),
         ping: Default::default(),
+        exchange: Default::default(),
     };
     let connector =
         crate::connector::Connector::new(settings, crate::routing::HashSeed::Random).unwrap();
