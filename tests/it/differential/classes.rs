@@ -6,7 +6,7 @@
 /// Whose codec differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Theirs {
-    /// `oer-utils`, `ilp-packet`, `btp-packet`, `ilp-protocol-ildcp` on Node.js.
+    /// `oer-utils`, `ilp-packet`, `btp-packet`, `ilp-protocol-*` on Node.js.
     JavaScript,
     /// `interledger-packet` and `interledger-ildcp`.
     InterledgerRs,
@@ -166,6 +166,66 @@ pub(crate) const CLASSES: &[Class] = &[
         "asset code of an IL-DCP response that is not UTF-8",
         "replace what is wrong by U+FFFD",
         "refuse it",
+    ),
+    javascript(
+        "js-ccp-mode",
+        "mode of a route control other than 0 and 1",
+        "accept it",
+        "refuse it",
+    ),
+    javascript(
+        "js-ccp-speaker",
+        "speaker of a route update that is no address",
+        "accept it; bytes above 127 lose their highest bit",
+        "refuse it",
+    ),
+    javascript(
+        "js-ccp-high-bit",
+        "byte above 127 in an announced prefix or its path",
+        "drop its highest bit",
+        "read it as it is, and then leave out that route alone",
+    ),
+    javascript(
+        "js-ccp-withdrawn",
+        "byte above 127 in a withdrawn prefix",
+        "read UTF-8, write the low eight bits of each character",
+        "read it as it is; it is no prefix that we know",
+    ),
+    javascript(
+        "js-ccp-text",
+        "feature or property of CCP that should be UTF-8 and is not",
+        "replace what is wrong by U+FFFD",
+        "read it as it is",
+    ),
+    javascript(
+        "js-ccp-prop-meta",
+        "flags of a CCP property: partial without transitive, not optional without transitive, the lowest four bits",
+        "write other flags than they have read",
+        "write the same flags",
+    ),
+    javascript(
+        "js-stream-size",
+        "STREAM packet above 32,739 bytes",
+        "accept it",
+        "refuse it: no ILP packet can carry it",
+    ),
+    javascript(
+        "js-stream-type",
+        "packet type in a STREAM packet other than 12 to 14",
+        "accept it",
+        "refuse it",
+    ),
+    javascript(
+        "js-stream-limit-zeros",
+        "STREAM limit (`receiveMax`, `sendMax`) of more than 8 bytes, the first of them 0",
+        "read it as the greatest number",
+        "refuse it: not canonical",
+    ),
+    javascript(
+        "js-stream-text",
+        "text in a STREAM frame that is not UTF-8",
+        "replace what is wrong by U+FFFD",
+        "read it as it is",
     ),
     interledger_rs(
         "rs-length",

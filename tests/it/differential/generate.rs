@@ -1,7 +1,9 @@
 //! The inputs: packets that are right, packets that are nearly right, and what becomes of both when bytes are changed.
 //! Everything follows from the seed.
 
+mod ccp;
 mod packets;
+mod stream;
 
 use std::path::Path;
 
@@ -22,7 +24,7 @@ pub(super) struct Input {
 }
 
 /// How often each is drawn.
-const OFTEN: [Codec; 10] = [
+const OFTEN: [Codec; 14] = [
     Codec::Oer,
     Codec::Address,
     Codec::Ilp,
@@ -33,6 +35,10 @@ const OFTEN: [Codec; 10] = [
     Codec::Btp,
     Codec::Btp,
     Codec::Ildcp,
+    Codec::CcpControl,
+    Codec::CcpUpdate,
+    Codec::Stream,
+    Codec::Stream,
 ];
 
 pub(super) struct Generator {
@@ -82,6 +88,9 @@ impl Generator {
             Codec::Ilp => loose.ilp(),
             Codec::Btp => loose.btp(),
             Codec::Ildcp => loose.ildcp(),
+            Codec::CcpControl => loose.ccp_control(),
+            Codec::CcpUpdate => loose.ccp_update(),
+            Codec::Stream => loose.stream(),
         }
     }
 
@@ -111,15 +120,22 @@ impl Generator {
 fn seeds() -> Vec<(Codec, Vec<u8>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    let files = [("ilp", Codec::Ilp), ("btp", Codec::Btp), ("ildcp", Codec::Ildcp)];
-    for (name, codec) in files {
+    let files = [
+        ("ilp", "hex", Codec::Ilp),
+        ("btp", "hex", Codec::Btp),
+        ("ildcp", "hex", Codec::Ildcp),
+        ("ccp", "data_hex", Codec::CcpControl),
+        ("ccp", "data_hex", Codec::CcpUpdate),
+        ("stream-extra", "hex", Codec::Stream),
+    ];
+    for (name, field, codec) in files {
         let path = root.join("tests/vectors").join(name).with_extension("json");
         let text = std::fs::read_to_string(path).unwrap();
         let before = found.len();
-        collect(&serde_json::from_str(&text).unwrap(), codec, &mut found);
+        collect(&serde_json::from_str(&text).unwrap(), field, codec, &mut found);
         assert!(found.len() > before, "{name} has no inputs");
     }
-    for (target, codec) in [("ilp", Codec::Ilp), ("btp", Codec::Btp)] {
+    for (target, codec) in [("ilp", Codec::Ilp), ("btp", Codec::Btp), ("stream", Codec::Stream)] {
         let corpus = std::fs::read_dir(root.join("fuzz/corpus").join(target));
         let mut files: Vec<_> =
             corpus.into_iter().flatten().flatten().map(|file| file.path()).collect();
@@ -129,14 +145,16 @@ fn seeds() -> Vec<(Codec, Vec<u8>)> {
     found
 }
 
-fn collect(value: &Value, codec: Codec, found: &mut Vec<(Codec, Vec<u8>)>) {
+fn collect(value: &Value, field: &str, codec: Codec, found: &mut Vec<(Codec, Vec<u8>)>) {
     match value {
-        Value::Array(entries) => entries.iter().for_each(|entry| collect(entry, codec, found)),
+        Value::Array(entries) => {
+            entries.iter().for_each(|entry| collect(entry, field, codec, found))
+        }
         Value::Object(entry) => {
             let bytes =
-                entry.get("hex").and_then(Value::as_str).and_then(|text| hex::decode(text).ok());
+                entry.get(field).and_then(Value::as_str).and_then(|text| hex::decode(text).ok());
             found.extend(bytes.map(|bytes| (codec, bytes)));
-            entry.values().for_each(|inner| collect(inner, codec, found));
+            entry.values().for_each(|inner| collect(inner, field, codec, found));
         }
         _ => {}
     }

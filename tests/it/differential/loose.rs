@@ -104,7 +104,7 @@ impl Loose<'_> {
             ]));
             text.push(b'x');
         }
-        if self.odd() && self.one_in(4) {
+        if self.quite_odd() && self.one_in(6) {
             let more = self.random.random_range(0..2);
             text.resize(maximum + more, b'm');
         }

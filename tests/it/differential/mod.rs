@@ -44,6 +44,12 @@ pub(super) enum Codec {
     Btp,
     /// A Fulfill with an IL-DCP response.
     Ildcp,
+    /// The payload of a route control.
+    CcpControl,
+    /// The payload of a route update.
+    CcpUpdate,
+    /// A STREAM packet in clear.
+    Stream,
 }
 
 fn from_environment(name: &str, otherwise: u64) -> u64 {

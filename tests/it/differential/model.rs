@@ -4,9 +4,11 @@
 //! It is asked only where the two sides answered differently, and it must have their answers exactly.
 
 mod btp;
+mod ccp;
 mod date;
 mod ilp;
 mod lenient;
+mod stream;
 
 use std::collections::BTreeSet;
 
@@ -63,6 +65,9 @@ pub(super) fn foretell(codec: Codec, input: &[u8]) -> Foretold {
         Codec::Ilp => ilp::packet(&mut reader, &mut findings),
         Codec::Btp => btp::frame(&mut reader, &mut findings),
         Codec::Ildcp => ilp::ildcp(&mut reader, &mut findings),
+        Codec::CcpControl => ccp::control(&mut reader, &mut findings),
+        Codec::CcpUpdate => ccp::update(&mut reader, &mut findings),
+        Codec::Stream => stream::packet(&mut reader, &mut findings),
     };
     let Findings { ours, theirs, we_refuse, they_refuse, classes, unknown } = findings;
     Foretold {

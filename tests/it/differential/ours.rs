@@ -1,5 +1,8 @@
 //! What our codecs make of an input: fields, or `None` for what we refuse.
 
+mod ccp;
+mod stream;
+
 use ilp_connector::wire::btp::{Body, Frame};
 use ilp_connector::wire::ilp::{Fulfill, Packet};
 use ilp_connector::wire::{AddressRef, Fulfillment, ildcp};
@@ -17,6 +20,9 @@ pub(super) fn decode(codec: Codec, input: &[u8]) -> Option<Value> {
         Codec::Ilp => ilp(input, &mut fields),
         Codec::Btp => btp(input, &mut fields),
         Codec::Ildcp => ildcp(input, &mut fields),
+        Codec::CcpControl => ccp::control(input, &mut fields),
+        Codec::CcpUpdate => ccp::update(input, &mut fields),
+        Codec::Stream => stream::packet(input, &mut fields),
     }?;
     Some(fields.into_value())
 }

@@ -119,7 +119,7 @@ impl Loose<'_> {
         out
     }
 
-    fn hash(&mut self) -> [u8; 32] {
+    pub(super) fn hash(&mut self) -> [u8; 32] {
         let mut hash = [0; 32];
         self.random.fill_bytes(&mut hash);
         hash

@@ -65,6 +65,20 @@ impl<'a> Lenient<'a> {
         Self::new(octets).unsigned_without_zeros(octets.len(), findings)
     }
 
+    /// A variable integer that stands for the greatest number when it is too long.
+    pub(super) fn limit(&mut self, findings: &mut Findings) -> Read<u64> {
+        let start = self.rest;
+        let octets = self.octets(findings)?;
+        if octets.len() <= 8 {
+            self.rest = start;
+            return self.integer(findings);
+        }
+        if octets[0] == 0 {
+            findings.we_refuse("js-stream-limit-zeros");
+        }
+        Ok(u64::MAX)
+    }
+
     /// A variable integer where a small one belongs: its length is one octet, and at most 6.
     pub(super) fn count(&mut self, findings: &mut Findings) -> Read<u64> {
         let length = usize::from(self.u8()?);
