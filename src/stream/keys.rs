@@ -27,6 +27,8 @@ impl fmt::Debug for SharedSecret {
 pub struct Keys {
     pub(super) encryption: LessSafeKey,
     fulfillment: hmac::Key,
+    /// What a receiver without state makes its IVs with. Not of RFC 29: the other end never needs to know.
+    pub(super) reply_iv: hmac::Key,
 }
 
 impl Keys {
@@ -42,9 +44,11 @@ impl Keys {
         let encryption = UnboundKey::new(&AES_256_GCM, encryption.as_ref())
             .expect("an HMAC-SHA256 has as many bytes as a key of AES-256");
         let fulfillment = hmac::sign(&secret, b"ilp_stream_fulfillment");
+        let reply_iv = hmac::sign(&secret, b"ilp-connector reply iv");
         Self {
             encryption: LessSafeKey::new(encryption),
             fulfillment: hmac::Key::new(hmac::HMAC_SHA256, fulfillment.as_ref()),
+            reply_iv: hmac::Key::new(hmac::HMAC_SHA256, reply_iv.as_ref()),
         }
     }
 
