@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{AccountId, Asset, Limits, RoutePolicy};
+use crate::stream::Receiver;
 
 /// What a peer is to this node (RFC 34, "relationships").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -69,6 +70,8 @@ pub struct AccountSettings {
     pub routes: RoutePolicy,
     /// Its BTP frames are requests or answers as the ILP packets in them are, whatever their type says.
     pub lenient_btp_types: bool,
+    /// Set: no peer, but a receiver of payments inside this node, at the address of a child.
+    pub receiver: Option<Receiver>,
 }
 
 impl AccountSettings {
@@ -83,7 +86,18 @@ impl AccountSettings {
             child_segment: None,
             routes: RoutePolicy::default(),
             lenient_btp_types: false,
+            receiver: None,
         }
+    }
+
+    /// A receiver of payments with the default asset and limits.
+    pub fn receiver(id: AccountId, receiver: Receiver) -> Self {
+        AccountSettings { receiver: Some(receiver), ..AccountSettings::new(id, Relation::Child) }
+    }
+
+    /// Whether this is a receiver inside this node, and no peer.
+    pub fn is_receiver(&self) -> bool {
+        self.receiver.is_some()
     }
 
     /// The segment that a child's address ends with.

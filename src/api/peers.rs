@@ -23,7 +23,10 @@ pub(super) struct PeersBody {
 #[serde(rename_all = "camelCase")]
 struct PeerBody {
     id: String,
-    relation: Relation,
+    /// `peer`, or `receiver`: an account of the node itself, which is paid by STREAM.
+    kind: &'static str,
+    /// `null` for a receiver.
+    relation: Option<Relation>,
     asset_code: String,
     asset_scale: u8,
     /// False after a reload that removed the peer: its balance is kept while the process lives.
@@ -128,9 +131,11 @@ fn peer(
     codes: &[String],
 ) -> PeerBody {
     let settings = &account.settings;
+    let is_receiver = settings.is_receiver();
     PeerBody {
         id: settings.id.to_string(),
-        relation: settings.relation,
+        kind: if is_receiver { "receiver" } else { "peer" },
+        relation: (!is_receiver).then_some(settings.relation),
         asset_code: settings.asset.code.to_string(),
         asset_scale: settings.asset.scale,
         configured: !account.removed,
@@ -139,6 +144,7 @@ fn peer(
         state: match known {
             Some(known) => known.state.as_str(),
             None if account.removed => "removed",
+            None if is_receiver => "receiving",
             None => PeerState::Waiting.as_str(),
         },
         since: known.map(|known| time(known.since)),
@@ -262,6 +268,12 @@ mod tests {
         account
     }
 
+    fn wallet() -> AccountReport {
+        let receiver = crate::stream::Receiver::new(&[1; 32], "wallet");
+        let settings = AccountSettings::receiver("wallet".parse().unwrap(), receiver);
+        AccountReport { settings, balance: -7, ..account("wallet", Relation::Child) }
+    }
+
     #[test]
     fn the_shape_of_the_body() {
         let mut gone = account("gone", Relation::Peer);
@@ -270,7 +282,7 @@ mod tests {
             node_id: "hub".to_owned(),
             address: Some("test.hub".parse().unwrap()),
             routes: 0,
-            accounts: vec![gone, busy(), account("alice", Relation::Parent)],
+            accounts: vec![gone, busy(), account("alice", Relation::Parent), wallet()],
         };
         let known = PeerSnapshot {
             id: "bob".parse().unwrap(),

@@ -127,6 +127,8 @@ fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
         (old.asset.scale, old.asset_unset.scale) != (new.asset.scale, new.asset_unset.scale);
     note("assetCode", code);
     note("assetScale", scale);
+    note("receivers", old.receivers != new.receivers);
+    note("receiverSecret", old.receiver_secret != new.receiver_secret);
     note("ping", old.ping != new.ping);
     note("minMessageWindowMs", old.min_message_window != new.min_message_window);
     note("maxHoldTimeMs", old.max_hold != new.max_hold);
@@ -189,6 +191,7 @@ mod tests {
         check(&with("id: c,", "id: c, required: true,"), "~c");
         check(&with("id: c,", "id: c, maxBalance: 5,"), "~c");
         check(&with("nextHop: b", "nextHop: c"), "routes");
+        check(&with("routes:", "receivers: [{id: wallet}]\nroutes:"), "receivers");
         check(&with("routes:", "rates: [{from: USD, to: EUR, rate: 2}]\nroutes:"), "routes");
     }
 
@@ -214,7 +217,10 @@ mod tests {
     #[test]
     fn every_key_of_a_node_is_noticed_as_the_table_says() {
         let old = node(BASE);
-        for key in NODE.iter().filter(|key| !matches!(key.name, "peers" | "routes" | "rates")) {
+        for key in NODE
+            .iter()
+            .filter(|key| !matches!(key.name, "peers" | "receivers" | "routes" | "rates"))
+        {
             let value = other(key.name, key.kind).expect(key.name);
             let new = match key.name {
                 "nodeId" => BASE.replace("nodeId: a", "nodeId: zoe"),

@@ -4,7 +4,9 @@
 //! misspelt keys, the names of variables, the JSON Schema, `check --print`, what a reload can change, and the tables of
 //! `docs/CONFIG.md` (a test compares them).
 
-pub(super) use super::tables::{LINK, NODE, PEER, PING, RATE, ROUTE, TLS, TOPOLOGY, TOPOLOGY_NODE};
+pub(super) use super::tables::{
+    LINK, NODE, PEER, PING, RATE, RECEIVER, ROUTE, TLS, TOPOLOGY, TOPOLOGY_NODE,
+};
 
 /// A key, and all that is known about it.
 #[derive(Debug, PartialEq)]
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn no_name_twice() {
-        for keys in [NODE, PEER, ROUTE, RATE, TLS, PING, TOPOLOGY, TOPOLOGY_NODE, LINK] {
+        for keys in [NODE, PEER, RECEIVER, ROUTE, RATE, TLS, PING, TOPOLOGY, TOPOLOGY_NODE, LINK] {
             for (index, key) in keys.iter().enumerate() {
                 assert!(
                     keys.iter().skip(index + 1).all(|other| other.name != key.name),

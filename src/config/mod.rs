@@ -28,6 +28,7 @@ mod place;
 mod print;
 mod problems;
 mod reach;
+mod receivers;
 mod routes;
 mod schema;
 mod seats;
@@ -55,7 +56,7 @@ pub use seats::Seats;
 pub use secret::{MASK, Secret};
 pub use settings::{
     AssetMismatch, Credentials, HealthSettings, HttpSettings, LogSettings, NodeConfig, PeerConfig,
-    ServerSettings, SessionSettings, TlsFiles, Unset,
+    ReceiverConfig, ServerSettings, SessionSettings, TlsFiles, Unset,
 };
 pub use topology::Topology;
 pub use watch::{ContentHash, Decision, FileWatch, Look};

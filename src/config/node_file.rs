@@ -16,7 +16,7 @@ use super::settings::{
     TlsFiles, Unset,
 };
 use super::value::Value;
-use super::{peers, routes};
+use super::{peers, receivers, routes};
 
 /// Reads and validates. `None`: the report has problems.
 ///
@@ -46,12 +46,15 @@ pub(super) fn read(
     let node = peers::Node { id: node_id.as_ref().map(|id| id.as_str()), asset: asset.clone() };
     let mut peers = peers::read(&node, fields, report);
     let asset = peers::adopt_from_parent(asset, asset_unset, &mut peers);
+    let receivers = receivers::read(&asset, &peers, fields, report);
+    let receiver_secret = receivers::secret(fields, report);
     let routes = routes::read(&peers, fields, report);
     let rates = routes::rates(fields, report);
 
     own_address(given.as_ref(), fields, report);
     routes::check_networks(given.as_ref(), fields, report);
     routes::check_rates(&peers, &routes, &rates, fields, report);
+    receivers::check_rates(&peers, &receivers, &rates, fields, report);
     let scheme = routes::scheme(given.as_ref(), &routes);
     let has_parent = peers.iter().any(|peer| peer.account.relation == Relation::Parent);
     let address = match (&given, &node_id) {
@@ -62,6 +65,7 @@ pub(super) fn read(
     if let Some(address) = &address {
         let path = fields.path_of("ilpAddress");
         peers::check_child_addresses(address, &peers, &path, report);
+        receivers::check_addresses(address, &receivers, &path, report);
         routes::check_own_address(address, fields, report);
     }
     peers::warn_of_limits(scheme, &peers, fields, report);
@@ -101,6 +105,8 @@ pub(super) fn read(
         http: http?,
         health: health?,
         peers,
+        receivers,
+        receiver_secret,
         routes,
         rates,
         min_message_window: min_message_window?,

@@ -87,6 +87,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
             child_segment,
             lenient_btp_types,
             routes: crate::account::RoutePolicy::default(),
+            receiver: None,
         },
         asset_of_node,
         url,

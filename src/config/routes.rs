@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::account::{AccountId, Conversion, Rate, Relation};
+use crate::account::{AccountId, Asset, Conversion, Rate, Relation};
 use crate::routing::{Route, RouteOrigin};
 use crate::wire::{Address, Network, Scheme};
 
@@ -230,34 +230,8 @@ pub(super) fn check_rates(
             if from.account.id == to.account.id || source == target {
                 continue;
             }
-            let rate = if source.code == target.code {
-                Some(Rate::ONE)
-            } else {
-                rates
-                    .iter()
-                    .find(|(from, to, _)| *from == source.code && *to == target.code)
-                    .map(|(_, _, rate)| *rate)
-            };
-            let (what, help) = match rate.map(|rate| Conversion::new(source, target, rate)) {
-                Some(Ok(_)) => continue,
-                None => (
-                    format!(
-                        "no rate from {} (peer {}) to {} (peer {})",
-                        source.code, from.account.id, target.code, to.account.id
-                    ),
-                    format!(
-                        "add to rates: {{from: {}, to: {}, rate: \"...\"}}",
-                        source.code, target.code
-                    ),
-                ),
-                Some(Err(error)) => (
-                    format!(
-                        "{source} (peer {}) to {target} (peer {}) cannot be exact",
-                        from.account.id, to.account.id
-                    ),
-                    error.to_string(),
-                ),
-            };
+            let ends = (format!("peer {}", from.account.id), format!("peer {}", to.account.id));
+            let Some((what, help)) = no_conversion(source, target, rates, ends) else { continue };
             if said.insert((source.clone(), target.clone())) {
                 let place = match index {
                     Some(index) => route_place(fields, index, count),
@@ -266,6 +240,33 @@ pub(super) fn check_rates(
                 report.problem(place, None, what, help);
             }
         }
+    }
+}
+
+/// Why amounts in `source` cannot become amounts in `target`, and what to do. `ends`: whose assets they are.
+pub(super) fn no_conversion(
+    source: &Asset,
+    target: &Asset,
+    rates: &[NamedRate],
+    ends: (String, String),
+) -> Option<(String, String)> {
+    let rate = if source.code == target.code {
+        Some(Rate::ONE)
+    } else {
+        let known = rates.iter().find(|(from, to, _)| *from == source.code && *to == target.code);
+        known.map(|(_, _, rate)| *rate)
+    };
+    let (from, to) = ends;
+    match rate.map(|rate| Conversion::new(source, target, rate)) {
+        Some(Ok(_)) => None,
+        None => Some((
+            format!("no rate from {} ({from}) to {} ({to})", source.code, target.code),
+            format!("add to rates: {{from: {}, to: {}, rate: \"...\"}}", source.code, target.code),
+        )),
+        Some(Err(error)) => Some((
+            format!("{source} ({from}) to {target} ({to}) cannot be exact"),
+            error.to_string(),
+        )),
     }
 }
 

@@ -8,8 +8,9 @@ use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
 use crate::local::PingSettings;
 use crate::routing::Route;
+use crate::stream::{Receiver, SECRET_LEN};
 use crate::transport::PeerUrl;
-use crate::wire::{Address, Scheme};
+use crate::wire::{Address, Amount, Scheme};
 
 use super::secret::Secret;
 
@@ -34,6 +35,10 @@ pub struct NodeConfig {
     pub health: HealthSettings,
     /// The peers, in the order of the file.
     pub peers: Vec<PeerConfig>,
+    /// What is paid by STREAM, in the order of the file.
+    pub receivers: Vec<ReceiverConfig>,
+    /// What the secrets of connections to receivers are made from; `None`: it is drawn at start.
+    pub receiver_secret: Option<Secret>,
     /// Static routes: configured, or computed from a topology. Those that follow from a relation are not among them.
     pub routes: Vec<Route>,
     /// Exchange rates: from, to, units of `to` for one of `from`.
@@ -148,6 +153,21 @@ pub struct PeerConfig {
     pub required: bool,
 }
 
+/// One receiver: an account of the node itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiverConfig {
+    /// Its name, the last segment of its address.
+    pub id: AccountId,
+    /// What its amounts are counted in.
+    pub asset: Asset,
+    /// Which parts of the asset are the node's, so that they follow what the node adopts.
+    pub asset_of_node: Unset,
+    /// The largest amount of one packet.
+    pub max_packet_amount: Option<Amount>,
+    /// How far its balance may fall.
+    pub min_balance: Option<i128>,
+}
+
 /// What a node sends to log in at a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
@@ -169,19 +189,33 @@ impl PeerConfig {
 }
 
 impl NodeConfig {
-    /// What the packet path must know of it.
-    pub fn connector_settings(&self) -> ConnectorSettings {
+    /// What the packet path must know of it. `drawn` is what receivers are made from where `receiverSecret` is not set.
+    pub fn connector_settings(&self, drawn: &[u8; SECRET_LEN]) -> ConnectorSettings {
+        let peers = self.peers.iter().map(|peer| peer.account.clone());
+        let receivers = self.receivers.iter().map(|receiver| self.account_of(receiver, drawn));
         ConnectorSettings {
             node_id: self.node_id.clone(),
             address: self.address.clone(),
             scheme: self.scheme,
-            accounts: self.peers.iter().map(|peer| peer.account.clone()).collect(),
+            accounts: peers.chain(receivers).collect(),
             routes: self.routes.clone(),
             rates: self.rates.clone(),
             timing: Timing { min_message_window: self.min_message_window, max_hold: self.max_hold },
             ping: self.ping,
             exchange: Default::default(),
         }
+    }
+
+    /// Named after the node too: nodes that share a secret make different receivers of it.
+    fn account_of(&self, receiver: &ReceiverConfig, drawn: &[u8; SECRET_LEN]) -> AccountSettings {
+        let configured = self.receiver_secret.as_ref().map(|secret| secret.expose().as_bytes());
+        let name = format!("{}.{}", self.node_id, receiver.id);
+        let made = Receiver::new(configured.unwrap_or(drawn), &name);
+        let mut account = AccountSettings::receiver(receiver.id.clone(), made);
+        account.asset = receiver.asset.clone();
+        account.limits.max_packet_amount = receiver.max_packet_amount;
+        account.limits.min_balance = receiver.min_balance;
+        account
     }
 
     /// The peer of that id.
@@ -222,6 +256,12 @@ impl NodeConfig {
             let open =
                 Unset { code: open.code && of_node.code, scale: open.scale && of_node.scale };
             adopt(&mut peer.account.asset, open);
+        }
+        for receiver in &mut self.receivers {
+            let of_node = receiver.asset_of_node;
+            let open =
+                Unset { code: open.code && of_node.code, scale: open.scale && of_node.scale };
+            adopt(&mut receiver.asset, open);
         }
         Ok(())
     }

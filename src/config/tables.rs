@@ -118,6 +118,35 @@ pub(super) static PEER: &[Key] = &[
     ),
 ];
 
+/// Keys of a receiver.
+pub(super) static RECEIVER: &[Key] = &[
+    key(
+        "id",
+        Kind::Id,
+        None,
+        "Name of the receiver and of its account; its address is `<ilpAddress>.<id>`. No peer has the same. Required.",
+    ),
+    key("assetCode", Kind::AssetCode, None, "Asset of the account. Default: the node's."),
+    key(
+        "assetScale",
+        Kind::Integer(0, 38),
+        None,
+        "Decimal places of the account's units. Default: the node's.",
+    ),
+    key(
+        "maxPacketAmount",
+        Kind::Amount,
+        None,
+        "The largest amount that it takes in one packet; above it F08. Default: no limit.",
+    ),
+    key(
+        "minBalance",
+        Kind::Balance,
+        None,
+        "How far the balance may fall by what is received, such as `-1000000`; below it T04. Default: no limit.",
+    ),
+];
+
 /// Keys of a route.
 pub(super) static ROUTE: &[Key] = &[
     key(
@@ -252,6 +281,18 @@ pub(super) static NODE: &[Key] = &[
         "Decimal places of the units of those accounts. Where neither is set it is adopted from the parent.",
     ),
     key("peers", Kind::List(PEER), None, "The peers of the node. Default: none."),
+    key(
+        "receivers",
+        Kind::List(RECEIVER),
+        None,
+        "Accounts that are paid by STREAM, at `<ilpAddress>.<id>`. Default: none.",
+    ),
+    key(
+        "receiverSecret",
+        Kind::Secret,
+        None,
+        "What the secrets of connections to receivers are made from: 32 random characters or more. Default: drawn at start, so that a restart ends the connections that are open.",
+    ),
     key(
         "routes",
         Kind::List(ROUTE),

@@ -239,6 +239,23 @@ impl Turn<'_> {
         });
     }
 
+    pub(super) fn log_delivered(
+        &self,
+        asker: &Asker,
+        to: &Entry,
+        prepare: &Prepare<'_>,
+        event: impl FnOnce() -> PacketEvent,
+    ) {
+        self.log(|| PacketRecord {
+            at: self.now.wall,
+            condition: prepare.condition,
+            from: self.id_of(asker.account),
+            request_id: Some(asker.request_id),
+            to: Some(to.account.id().clone()),
+            event: event(),
+        });
+    }
+
     fn log_refused(
         &self,
         asker: &Asker,

@@ -22,7 +22,7 @@ const ASSETS_MAX: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     /// Two accounts of one name.
-    #[error("two peers have the id {0}")]
+    #[error("two peers or receivers have the id {0}")]
     DuplicateAccount(AccountId),
     /// A route to nobody.
     #[error("the route to {prefix:?} names the next hop {next_hop}, which is no peer")]
@@ -50,6 +50,11 @@ pub enum BuildError {
         "the asset of peer {0} cannot change while its balance is not zero or packets are in flight; restart, or use a new peer id"
     )]
     AssetInUse(AccountId),
+    /// A balance with a peer is not one with a receiver.
+    #[error(
+        "{0} cannot become a peer where it was a receiver, or the other way around; restart, or use a new id"
+    )]
+    KindChanged(AccountId),
 }
 
 /// The accounts of the process, by name. Slots are given once and kept.
@@ -112,6 +117,8 @@ impl Registry {
         }
         self.last_settings = last;
         let entries = entries.into_iter().flatten().collect();
+        let first_receiver = settings.accounts.iter().find(|account| account.is_receiver());
+        let first_receiver = first_receiver.and_then(|first| self.by_id.get(&first.id));
         Ok(Snapshot {
             node_id: settings.node_id.clone(),
             signature: signature(settings),
@@ -123,6 +130,7 @@ impl Registry {
             window_ms: whole_ms(settings.timing.min_message_window),
             hold_ms: whole_ms(settings.timing.max_hold),
             ping: settings.ping,
+            first_receiver: first_receiver.map(|account| account.slot()),
         })
     }
 
@@ -135,6 +143,9 @@ impl Registry {
         }
         for old in &self.last_settings {
             let new = news.get(&old.id);
+            if new.is_some_and(|new| new.is_receiver() != old.is_receiver()) {
+                return Err(BuildError::KindChanged(old.id.clone()));
+            }
             if new.is_some_and(|new| new.asset != old.asset)
                 && let Some(account) = self.by_id.get(&old.id)
             {
@@ -225,7 +236,7 @@ pub(super) fn table_with_learned(
     RouteTable::new(own_routes.iter().cloned().chain(learned.into_iter().map(behind)), seed)
 }
 
-/// Routes that nobody has to write: a child's address, and the default route to the parent.
+/// Routes that nobody has to write: the addresses of children and receivers, and the default route to the parent.
 fn implied_routes(settings: &ConnectorSettings) -> Vec<Route> {
     let mut routes = Vec::new();
     for account in &settings.accounts {
@@ -233,12 +244,14 @@ fn implied_routes(settings: &ConnectorSettings) -> Vec<Route> {
         match (account.relation, &settings.address) {
             (Relation::Child, Some(own)) => {
                 if let Ok(address) = own.child(account.segment()) {
-                    routes.push(Route {
-                        prefix: Prefix::from(&address),
-                        next_hop,
-                        priority: 0,
-                        origin: RouteOrigin::Child,
-                    });
+                    let (priority, origin) = if account.is_receiver() {
+                        // Nobody else is to get what is meant for this node itself.
+                        (i32::MAX, RouteOrigin::Receiver)
+                    } else {
+                        (0, RouteOrigin::Child)
+                    };
+                    let prefix = Prefix::from(&address);
+                    routes.push(Route { prefix, next_hop, priority, origin });
                 }
             }
             (Relation::Parent, _) => routes.push(Route {

@@ -45,6 +45,15 @@ pub enum PacketEvent {
         /// Expiry at the next hop.
         expires_at: Timestamp,
     },
+    /// A receiver inside this node took its money; it is fulfilled with that.
+    Received {
+        /// The connection that it belongs to.
+        destination: Box<str>,
+        /// In the incoming account's units.
+        incoming_amount: Amount,
+        /// In the receiver's units.
+        received_amount: Amount,
+    },
     /// It was fulfilled, by the next hop or by this node.
     Fulfilled {
         /// Since the Prepare.

@@ -7,6 +7,7 @@ use parking_lot::MutexGuard;
 use super::account::{Account, State};
 use super::core::Turn;
 use super::forward::Outgoing;
+use super::receive::Delivery;
 use super::refusal::Refusal;
 use super::snapshot::Entry;
 use crate::link::{SessionId, Slot};
@@ -215,7 +216,7 @@ impl Turn<'_> {
         self.send_on(from, state, asker, &pong, None)
     }
 
-    /// Route, price, reserve, forward.
+    /// Route, price, reserve, forward; or deliver, to a receiver inside this node.
     fn send_on(
         &self,
         from: &Entry,
@@ -226,6 +227,11 @@ impl Turn<'_> {
     ) -> Result<(), Refusal> {
         let to = self.route(prepare.destination, never_to)?;
         let amount = self.price(from, to, prepare.amount)?;
+        if let Some(receiver) = &to.settings.receiver {
+            reserve(&mut state, asker, prepare.amount)?;
+            drop(state);
+            return self.receive(Delivery { to, receiver, amount }, asker, prepare);
+        }
         let expires_at = self.outgoing_expiry(prepare)?;
         reserve(&mut state, asker, prepare.amount)?;
         drop(state);
@@ -248,7 +254,7 @@ impl Turn<'_> {
                 continue;
             }
             let Some(entry) = self.snapshot.entry(candidate.next_hop) else { continue };
-            if entry.serves() && entry.account.is_connected() {
+            if entry.is_reachable() {
                 return Ok(entry);
             }
             out_of_reach.get_or_insert(entry);

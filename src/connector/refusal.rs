@@ -122,6 +122,9 @@ pub enum Refusal {
     /// We would owe the next hop more than agreed.
     #[error("no liquidity towards next hop {0}")]
     UnderMinBalance(AccountId),
+    /// A receiver inside this node may not receive more.
+    #[error("receiver {0} may not receive more")]
+    ReceiverFull(AccountId),
     /// No answer before the outgoing expiry.
     #[error("next hop {0} did not answer in time")]
     TimedOut(AccountId),
@@ -177,7 +180,9 @@ impl Refusal {
             | Refusal::TooManyTowards { .. }
             | Refusal::NextHopBusy(_)
             | Refusal::Stopping => ErrorCode::T03,
-            Refusal::OverMaxBalance(_) | Refusal::UnderMinBalance(_) => ErrorCode::T04,
+            Refusal::OverMaxBalance(_) | Refusal::UnderMinBalance(_) | Refusal::ReceiverFull(_) => {
+                ErrorCode::T04
+            }
             Refusal::RateLimited { .. } => ErrorCode::T05,
             Refusal::TimedOut(_) => ErrorCode::R00,
             Refusal::RoundedToZero => ErrorCode::R01,

@@ -184,7 +184,7 @@ fn route_report(snapshot: &Snapshot, prefix: &str, candidates: &[Candidate]) -> 
             account: entry.account.id().clone(),
             priority: candidate.priority,
             origin: candidate.origin,
-            usable: entry.serves() && entry.account.is_connected(),
+            usable: entry.is_reachable(),
         })
     });
     RouteReport { prefix: prefix.to_owned(), next_hops: next_hops.collect() }

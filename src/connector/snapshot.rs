@@ -29,6 +29,8 @@ pub(super) struct Snapshot {
     pub(super) window_ms: u64,
     pub(super) hold_ms: u64,
     pub(super) ping: PingSettings,
+    /// The receiver that was configured first: who asks for the node itself pays it.
+    pub(super) first_receiver: Option<Slot>,
 }
 
 /// An asset's place among the node's different assets.
@@ -56,6 +58,11 @@ impl Entry {
     pub(super) fn serves(&self) -> bool {
         self.settings.enabled && !self.removed
     }
+
+    /// Whether packets can go there now. A receiver is inside this node, and so always there.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.serves() && (self.settings.is_receiver() || self.account.is_connected())
+    }
 }
 
 impl Snapshot {
@@ -72,6 +79,7 @@ impl Snapshot {
             window_ms: self.window_ms,
             hold_ms: self.hold_ms,
             ping: self.ping,
+            first_receiver: self.first_receiver,
         }
     }
 

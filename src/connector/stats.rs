@@ -93,6 +93,13 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// A Prepare to a receiver inside this node, and its answer, which takes no time.
+    pub(super) fn count_delivered(&mut self, answer: &Packet<'_>) {
+        self.sent.prepares += 1;
+        self.received.count(answer);
+        self.count_latency(0);
+    }
+
     pub(super) fn count_latency(&mut self, us: u64) {
         let place = LATENCY_BUCKETS.partition_point(|bound| *bound < us);
         if let Some(bucket) = self.latency.get_mut(place) {

@@ -1,16 +1,28 @@
 //! A configuration in the words of the other rooms.
 
+use ring::rand::SystemRandom;
+
 use crate::account::Relation;
 use crate::api::{PeerRole, StatusSettings};
 use crate::btp::Dial;
 use crate::config::{AssetMismatch, NodeConfig, PeerConfig, Secret};
 use crate::connector::ConnectorSettings;
+use crate::stream::SECRET_LEN;
 use crate::transport::{
     Directory, KeepAliveSettings, Login, NoRandomness, PeerUrl, Token, TransportSettings,
 };
 use crate::wire::{Network, Scheme};
 
 use super::ildcp::Told;
+
+/// What receivers are made from where no `receiverSecret` is set: the same until the process ends.
+pub(super) type DrawnSecret = [u8; SECRET_LEN];
+
+/// Draws one.
+pub(super) fn draw_secret() -> Result<DrawnSecret, NoRandomness> {
+    let drawn = ring::rand::generate(&SystemRandom::new()).map_err(|_| NoRandomness)?;
+    Ok(drawn.expose())
+}
 
 /// Why what a parent told cannot be lived with.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +39,10 @@ pub enum ToldError {
 pub(super) fn connector_settings(
     config: &NodeConfig,
     told: Option<&Told>,
+    drawn: &DrawnSecret,
 ) -> Result<ConnectorSettings, ToldError> {
     let (None, Some(told)) = (&config.address, told) else {
-        return Ok(config.connector_settings());
+        return Ok(config.connector_settings(drawn));
     };
     let scheme = told.address.view().scheme();
     let foreign = config.routes.iter().find(|route| {
@@ -44,15 +57,15 @@ pub(super) fn connector_settings(
     }
     let mut settled = config.clone();
     settled.adopt_asset(&told.asset)?;
-    let mut settings = settled.connector_settings();
+    let mut settings = settled.connector_settings(drawn);
     settings.address = Some(told.address.clone());
     settings.scheme = scheme;
     Ok(settings)
 }
 
 /// As configured, but without its parent: better no packets than packets that are counted in the wrong unit.
-pub(super) fn without_parent(config: &NodeConfig) -> ConnectorSettings {
-    let mut settings = config.connector_settings();
+pub(super) fn without_parent(config: &NodeConfig, drawn: &DrawnSecret) -> ConnectorSettings {
+    let mut settings = config.connector_settings(drawn);
     let parents = settings.accounts.iter_mut().filter(|one| one.relation == Relation::Parent);
     parents.for_each(|parent| parent.enabled = false);
     settings

@@ -55,6 +55,7 @@ impl Running {
         );
         let mut config = self.config.clone();
         config.peers.clear();
+        config.receivers.clear();
         config.routes.clear();
         self.reload(config);
         self.status.set_listed(false);

@@ -10,7 +10,9 @@ use super::acceptor::{Acceptor, HttpAcceptor};
 use super::api_thread::ApiThread;
 use super::diallers::Diallers;
 use super::draining::Draining;
-use super::effective::{connector_settings, dials, directory, status_settings, without_parent};
+use super::effective::{
+    DrawnSecret, connector_settings, dials, directory, status_settings, without_parent,
+};
 use super::ildcp::{self, Told};
 use super::order::Order;
 use super::packets::PacketWriting;
@@ -42,6 +44,7 @@ pub(super) struct Running {
     /// The parent is being asked for an address.
     pub(super) asking: Option<JoinHandle<Told>>,
     pub(super) told: Option<Told>,
+    pub(super) drawn: DrawnSecret,
 }
 
 impl Running {
@@ -123,7 +126,9 @@ impl Running {
                     "what the parent told cannot be used; its link is suspended until the configuration fits"
                 );
                 self.told = None;
-                if let Err(error) = self.context.connector.apply(without_parent(&self.config)) {
+                if let Err(error) =
+                    self.context.connector.apply(without_parent(&self.config, &self.drawn))
+                {
                     tracing::error!(%error, "the parent cannot be suspended");
                 }
             }
@@ -132,7 +137,7 @@ impl Running {
 
     /// Packets and logins follow `config` from now on; an error changes nothing.
     pub(super) fn put_in_force(&self, config: &NodeConfig) -> Result<(), StartError> {
-        let settings = connector_settings(config, self.told.as_ref())?;
+        let settings = connector_settings(config, self.told.as_ref(), &self.drawn)?;
         let directory = directory(config)?;
         self.context.connector.apply(settings)?;
         self.logins.store(Arc::new(directory));

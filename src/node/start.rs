@@ -10,7 +10,7 @@ use super::acceptor::{Acceptor, HttpAcceptor};
 use super::api_thread::ApiThread;
 use super::diallers::Diallers;
 use super::draining::Draining;
-use super::effective::{ToldError, btp_settings, directory, status_settings};
+use super::effective::{ToldError, btp_settings, directory, draw_secret, status_settings};
 use super::order::{NodeHandle, ORDERS_MAX, Order};
 use super::packets::PacketWriting;
 use super::running::Running;
@@ -88,7 +88,8 @@ async fn build(
     config: NodeConfig,
     logs: Logs,
 ) -> Result<(Running, mpsc::Receiver<Order>, NodeHandle), StartError> {
-    let connector = Connector::new(config.connector_settings(), HashSeed::Random)?;
+    let drawn = draw_secret()?;
+    let connector = Connector::new(config.connector_settings(&drawn), HashSeed::Random)?;
     let context = TransportContext::new(connector, Clock::start(), btp_settings(&config))?;
     let logins = Arc::new(Logins::from_pointee(directory(&config)?));
     let server = &config.server;
@@ -154,6 +155,7 @@ async fn build(
         events,
         asking: None,
         told: None,
+        drawn,
         context,
         config,
     };

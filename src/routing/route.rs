@@ -21,6 +21,8 @@ pub struct Route {
 /// Where a route comes from. Ordered: at equal priority the earlier one wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteOrigin {
+    /// A receiver of payments inside this node.
+    Receiver,
     /// Written in a configuration file.
     Configured,
     /// A child's own address, implied by the relation.
@@ -36,6 +38,7 @@ pub enum RouteOrigin {
 impl fmt::Display for RouteOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            RouteOrigin::Receiver => "address of a receiver",
             RouteOrigin::Configured => "configured",
             RouteOrigin::Child => "address of a child",
             RouteOrigin::Computed => "computed from the topology",

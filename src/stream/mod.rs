@@ -10,7 +10,7 @@ mod sender;
 
 pub use envelope::{EnvelopeError, Iv, MAX_PLAINTEXT, OVERHEAD};
 pub use keys::{Keys, SECRET_LEN, SharedSecret};
-pub use receiver::{Accepted, Declined, Incoming, Reason, Receiver};
+pub use receiver::{Accepted, Declined, Incoming, Reason, Receiver, TOKEN_BYTES, token};
 pub use sender::{
     Answer, End, Outgoing, PathRate, PathRateError, Progress, Rejections, Sender, SenderSettings,
     Slippage, Trouble,

@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
 use super::envelope::Iv;
@@ -18,6 +20,8 @@ use crate::wire::{Amount, Condition, Fulfillment};
 /// Streams of one packet that are told their limit; a connection has no more unless it was allowed them.
 const STREAMS_TOLD_MAX: usize = 20;
 
+/// Random bytes of a token.
+pub const TOKEN_BYTES: usize = 18;
 /// Longer asset codes (a parent may give any) are not told.
 const ASSET_CODE_MAX: usize = 255;
 
@@ -63,6 +67,12 @@ pub struct Declined {
     pub data: Vec<u8>,
 }
 
+/// The token of a new connection: the last segment of its address.
+#[must_use]
+pub fn token(random: [u8; TOKEN_BYTES]) -> String {
+    URL_SAFE_NO_PAD.encode(random)
+}
+
 /// Why a receiver does not take a packet's money. Its text goes into the Reject's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -96,9 +106,10 @@ impl Reason {
 }
 
 impl Receiver {
-    /// The receiver of this name on a node with this secret. Receivers of other names have nothing in common with it.
+    /// The receiver of this name on a node with this secret, which should have 32 bytes of randomness. Receivers of
+    /// other names have nothing in common with it.
     #[must_use]
-    pub fn new(node_secret: &[u8; SECRET_LEN], name: &str) -> Self {
+    pub fn new(node_secret: &[u8], name: &str) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, node_secret);
         Self { generator: sign(&key, &[b"ilp-connector receiver ", name.as_bytes()]) }
     }

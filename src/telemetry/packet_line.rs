@@ -16,6 +16,7 @@ use crate::wire::{Condition, Timestamp};
 pub(super) struct PacketLine {
     format: Format,
     forwarded: Vec<u8>,
+    received: Vec<u8>,
     fulfilled: Vec<u8>,
     rejected: Vec<u8>,
     /// Records of one batch have one time.
@@ -28,6 +29,7 @@ impl PacketLine {
         PacketLine {
             format,
             forwarded: after_time(node_id, format, "forwarded"),
+            received: after_time(node_id, format, "received"),
             fulfilled: after_time(node_id, format, "fulfilled"),
             rejected: after_time(node_id, format, "rejected"),
             time: (Timestamp::EPOCH, rfc3339(Timestamp::EPOCH)),
@@ -42,6 +44,7 @@ impl PacketLine {
         line::put_time(out, self.format, &self.time.1);
         out.extend_from_slice(match &record.event {
             PacketEvent::Forwarded { .. } => &self.forwarded,
+            PacketEvent::Received { .. } => &self.received,
             PacketEvent::Fulfilled { .. } => &self.fulfilled,
             PacketEvent::Rejected { .. } => &self.rejected,
         });
@@ -80,6 +83,11 @@ fn write_event(event: &PacketEvent, fields: &mut Fields<'_>) {
             fields.plain("amount", number.format(incoming_amount.0).as_bytes());
             fields.plain("outgoingAmount", number.format(outgoing_amount.0).as_bytes());
             fields.plain("expiresAt", &rfc3339(*expires_at));
+        }
+        PacketEvent::Received { destination, incoming_amount, received_amount } => {
+            fields.text("destination", destination);
+            fields.plain("amount", number.format(incoming_amount.0).as_bytes());
+            fields.plain("receivedAmount", number.format(received_amount.0).as_bytes());
         }
         PacketEvent::Fulfilled { latency } => {
             fields.bare("latencyUs", number.format(latency.as_micros()));
@@ -151,7 +159,7 @@ pub(super) mod tests {
     use crate::wire::Amount;
     use crate::wire::btp::RequestId;
 
-    /// One record of each kind.
+    /// One record of each kind; those of receivers are below.
     pub(crate) fn records() -> [PacketRecord; 3] {
         let condition = Condition(std::array::from_fn(|index| u8::try_from(index * 8).unwrap()));
         let forwarded = PacketRecord {
@@ -235,6 +243,25 @@ pub(super) mod tests {
                 "message": "packet rejected", "event": "rejected",
                 "from": "alice", "requestId": 4_000_000_000_u64, "destination": "test.carol",
                 "code": "\\\"\\n\\xff", "reason": "a \"reason\"\n\u{1b}[2J", "latencyUs": 0,
+            }),
+        );
+    }
+
+    #[test]
+    fn what_a_receiver_took() {
+        let [forwarded, ..] = records();
+        let event = PacketEvent::Received {
+            destination: "test.hub.wallet.7dQv".into(),
+            incoming_amount: Amount(1_000),
+            received_amount: Amount(1),
+        };
+        let key = "0008101820283038404850586068707880889098a0a8b0b8c0c8d0d8e0e8f0f8";
+        check(
+            &PacketRecord { event, to: Some("wallet".parse().unwrap()), ..forwarded },
+            serde_json::json!({
+                "message": "packet received", "event": "received", "packet": key,
+                "from": "alice", "requestId": 4_000_000_000_u64, "to": "wallet",
+                "destination": "test.hub.wallet.7dQv", "amount": "1000", "receivedAmount": "1",
             }),
         );
     }

@@ -142,9 +142,11 @@ impl Collector {
                 let (there, back) = self.count(&node.handle.id, account, since);
                 let total = account.stats.sent.prepares + account.stats.received.prepares;
                 let other = seen.iter().position(|other| other.handle.id == *id);
+                let other = other.filter(|_| !account.settings.is_receiver());
                 let state = match other.and_then(|other| seen.get(other)) {
                     Some(other) => link_state(node, other),
                     None if account.sessions.is_empty() && total == 0 => continue,
+                    None if account.settings.is_receiver() => State::Good("receiver"),
                     // Guests may go.
                     None if account.sessions.is_empty() => State::Pending("gone"),
                     None => peer_state(node.peers.get(id)),
@@ -186,7 +188,9 @@ fn node(seen: &Seen, linked: &[&AccountId]) -> NodeView {
     let status = seen.handle.status.observe();
     // Whoever comes and goes as it likes, such as `ping`, counts while it is there.
     let is_connected = |account: &&AccountReport| !account.sessions.is_empty();
-    let expected = |account: &&AccountReport| linked.contains(&&account.settings.id);
+    let expected = |account: &&AccountReport| {
+        linked.contains(&&account.settings.id) && !account.settings.is_receiver()
+    };
     let connected = seen.accounts().filter(is_connected).count();
     let peers =
         seen.accounts().filter(|account| is_connected(account) || expected(account)).count();

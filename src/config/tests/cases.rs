@@ -22,6 +22,7 @@ const FILES: &[(&str, &str)] = &[
     ("yaml.txt", include_str!("yaml.txt")),
     ("values.txt", include_str!("values.txt")),
     ("peers.txt", include_str!("peers.txt")),
+    ("receivers.txt", include_str!("receivers.txt")),
     ("routes.txt", include_str!("routes.txt")),
     ("environment.txt", include_str!("environment.txt")),
     ("topology.txt", include_str!("topology.txt")),

@@ -57,6 +57,7 @@ fn tables_are_those_of_the_parser() {
     let tables = [
         ("node", keys::NODE, true),
         ("peers", keys::PEER, false),
+        ("receivers", keys::RECEIVER, false),
         ("routes", keys::ROUTE, false),
         ("rates", keys::RATE, false),
         ("ping", keys::PING, false),

@@ -56,7 +56,7 @@ fn defaults_are_those_of_the_rooms() {
     };
     assert_eq!(node.peers[0].account, expected);
     assert_eq!(node.peers[0].account.limits, Limits::default());
-    let settings = node.connector_settings();
+    let settings = node.connector_settings(&[0; 32]);
     assert_eq!((settings.timing, settings.ping), (Timing::default(), PingSettings::default()));
     let btp = TransportSettings::default();
     assert_eq!(node.session.auth_timeout, btp.auth_timeout);

@@ -313,6 +313,7 @@ fn the_packet_log_tells_the_whole_way_by_the_condition() {
                     assert_eq!(*outgoing_request_id, id);
                     "forwarded"
                 }
+                PacketEvent::Received { .. } => "received",
                 PacketEvent::Fulfilled { .. } => "fulfilled",
                 PacketEvent::Rejected { .. } => "rejected",
             };

@@ -5,6 +5,7 @@ mod forwarding;
 mod limits;
 mod local;
 mod model;
+mod receivers;
 mod sessions;
 
 use std::sync::Arc;

@@ -1,26 +1,66 @@
 //! The money state machine, driven by random operations: whatever happens in whatever order, every Prepare gets exactly
-//! one answer (or the answer is counted as dropped), nothing stays held, and the balances add up to zero.
+//! one answer (or the answer is counted as dropped), nothing stays held, and the balances add up to zero, those of the
+//! node's own receiver included.
 
 use std::collections::HashMap;
 
 use proptest::prelude::*;
 
+use super::receivers::{Sender, sender, wallet};
 use super::*;
 
 const NAMES: [&str; 3] = ["alice", "bob", "carl"];
 
 #[derive(Clone, Debug)]
 enum Op {
-    Pay { from: usize, to: usize, amount: u64, expires_in_ms: u64 },
-    Fulfill { by: usize, which: usize },
-    FulfillWrongly { by: usize, which: usize },
-    Reject { by: usize, which: usize },
-    AnswerTwice { by: usize, which: usize },
-    Read { who: usize },
-    Lose { who: usize, dialled: bool },
-    Connect { who: usize, dialled: bool },
-    Pass { ms: u64 },
-    Reload { without: Option<usize> },
+    Pay {
+        from: usize,
+        to: usize,
+        amount: u64,
+        expires_in_ms: u64,
+    },
+    /// To the receiver: some below their minimum, some that cannot be fulfilled.
+    PayReceiver {
+        from: usize,
+        amount: u64,
+        minimum: u64,
+        fulfillable: bool,
+        expires_in_ms: u64,
+    },
+    Fulfill {
+        by: usize,
+        which: usize,
+    },
+    FulfillWrongly {
+        by: usize,
+        which: usize,
+    },
+    Reject {
+        by: usize,
+        which: usize,
+    },
+    AnswerTwice {
+        by: usize,
+        which: usize,
+    },
+    Read {
+        who: usize,
+    },
+    Lose {
+        who: usize,
+        dialled: bool,
+    },
+    Connect {
+        who: usize,
+        dialled: bool,
+    },
+    Pass {
+        ms: u64,
+    },
+    /// Without one of the peers, or without the receiver.
+    Reload {
+        without: Option<usize>,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -28,6 +68,11 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => (who.clone(), who.clone(), 0..50u64, 1500..9000u64)
             .prop_map(|(from, to, amount, expires_in_ms)| Op::Pay { from, to, amount, expires_in_ms }),
+        4 => (who.clone(), 0..50u64, 0..40u64, any::<bool>(), 0..9000u64).prop_map(
+            |(from, amount, minimum, fulfillable, expires_in_ms)| {
+                Op::PayReceiver { from, amount, minimum, fulfillable, expires_in_ms }
+            }
+        ),
         6 => (who.clone(), any::<usize>()).prop_map(|(by, which)| Op::Fulfill { by, which }),
         1 => (who.clone(), any::<usize>()).prop_map(|(by, which)| Op::FulfillWrongly { by, which }),
         2 => (who.clone(), any::<usize>()).prop_map(|(by, which)| Op::Reject { by, which }),
@@ -36,7 +81,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (who.clone(), any::<bool>()).prop_map(|(who, dialled)| Op::Lose { who, dialled }),
         2 => (who.clone(), any::<bool>()).prop_map(|(who, dialled)| Op::Connect { who, dialled }),
         2 => (1..4000u64).prop_map(|ms| Op::Pass { ms }),
-        1 => prop::option::of(who).prop_map(|without| Op::Reload { without }),
+        1 => prop::option::of(0..=NAMES.len()).prop_map(|without| Op::Reload { without }),
     ]
 }
 
@@ -48,12 +93,18 @@ struct World {
     asked: HashMap<usize, u64>,
     answered: HashMap<usize, u64>,
     next_id: u32,
+    sender: Sender,
+    /// What the receiver must have: what it fulfilled, as its senders saw it.
+    received: i128,
 }
 
 impl World {
     fn new() -> Self {
+        let net = net(Self::settings(None));
         let mut world = World {
-            net: net(Self::settings(None)),
+            sender: sender(&net),
+            received: 0,
+            net,
             sessions: HashMap::new(),
             open: vec![Vec::new(); NAMES.len()],
             asked: HashMap::new(),
@@ -79,7 +130,14 @@ impl World {
         let routes = NAMES.iter().enumerate().filter(|(n, _)| Some(*n) != without);
         let routes: Vec<_> = routes.map(|(_, name)| (format!("test.{name}"), *name)).collect();
         let routes: Vec<_> = routes.iter().map(|(prefix, hop)| (prefix.as_str(), *hop)).collect();
-        settings(accounts.collect(), &routes)
+        let mut accounts: Vec<_> = accounts.collect();
+        if without != Some(NAMES.len()) {
+            let mut wallet = wallet();
+            wallet.limits.min_balance = Some(-300);
+            wallet.limits.max_packet_amount = Some(Amount(45));
+            accounts.push(wallet);
+        }
+        settings(accounts, &routes)
     }
 
     fn run(&mut self, op: Op) {
@@ -101,6 +159,23 @@ impl World {
                 );
                 self.net.ask(session, self.next_id, &packet);
                 *self.asked.entry(from).or_default() += 1;
+            }
+            Op::PayReceiver { from, amount, minimum, fulfillable, expires_in_ms } => {
+                let session =
+                    self.sessions.get(&(from, true)).or(self.sessions.get(&(from, false)));
+                let Some(session) = session else { return };
+                self.next_id += 1;
+                let before = self.net.balance("wallet");
+                let expires =
+                    i64::try_from(self.net.now.wall.as_millis() - START_MS + expires_in_ms)
+                        .unwrap();
+                let packet = self.sender.payment_until(amount, minimum, fulfillable, expires);
+                self.net.ask(session, self.next_id, &packet);
+                *self.asked.entry(from).or_default() += 1;
+                let taken = before - self.net.balance("wallet");
+                assert!(taken == 0 || taken == i128::from(amount), "{taken} of {amount}");
+                assert!(taken == 0 || fulfillable && amount >= minimum && amount <= 45);
+                self.received += taken;
             }
             Op::Fulfill { by, which } => self.answer(by, which, true, &fulfill(PREIMAGE, b"")),
             Op::FulfillWrongly { by, which } => {
@@ -172,6 +247,11 @@ impl World {
             let lost = asked - answered;
             assert_eq!(lost, report.stats.dropped_answers, "{name}: Prepares without an answer");
         }
+        let wallet = self.net.account("wallet");
+        assert_eq!((wallet.held_in, wallet.held_out), (0, 0));
+        assert!((-300..=0).contains(&wallet.balance), "wallet: {}", wallet.balance);
+        assert_eq!(wallet.balance, -self.received, "the receiver counted what it did not fulfill");
+        balances += wallet.balance;
         assert_eq!(balances, 0, "money was made or lost");
     }
 }

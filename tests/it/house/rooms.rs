@@ -12,9 +12,10 @@ const PURE: [&str; 8] =
 
 /// The only crates that pure rooms use: data structures, locks, hashes, texts. `rand` is there for generators that are
 /// made from a seed.
-const CRATES_OF_PURE_ROOMS: [&str; 13] = [
+const CRATES_OF_PURE_ROOMS: [&str; 14] = [
     "ahash",
     "arc_swap",
+    "base64",
     "crossbeam_queue",
     "hex",
     "jiff",

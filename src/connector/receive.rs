@@ -1,0 +1,108 @@
+//! Packets to a receiver inside this node: what a next hop would answer later is decided, and paid out, at once.
+//!
+//! The two accounts meet as in forwarding: the asker's holds the amount before the receiver is asked, and both change
+//! only when it takes the money. So a node's balances add up to zero, its receivers' included.
+
+use super::core::Turn;
+use super::packet_log::PacketEvent;
+use super::prepare::Asker;
+use super::refusal::Refusal;
+use super::snapshot::Entry;
+use crate::stream::{Accepted, Declined, Incoming, Receiver};
+use crate::wire::Amount;
+use crate::wire::ilp::{Fulfill, Packet, Prepare, Reject};
+
+/// Where a packet has arrived.
+#[derive(Clone, Copy)]
+pub(super) struct Delivery<'e> {
+    pub(super) to: &'e Entry,
+    pub(super) receiver: &'e Receiver,
+    /// In the receiver's units.
+    pub(super) amount: Amount,
+}
+
+impl Turn<'_> {
+    /// Delivers a packet whose amount is held on the asker's account, and answers it. The receiver's limits come first:
+    /// what they keep out costs no cryptography, and a sender learns them from test packets too.
+    pub(super) fn receive(
+        &self,
+        delivery: Delivery<'_>,
+        asker: &Asker,
+        prepare: &Prepare<'_>,
+    ) -> Result<(), Refusal> {
+        let Delivery { to, receiver, amount } = delivery;
+        if let Some(maximum) = to.settings.limits.max_packet_amount
+            && amount > maximum
+        {
+            return Err(Refusal::AmountTooLarge { received: amount, maximum });
+        }
+        let asset = &to.settings.asset;
+        let incoming = Incoming {
+            token: self.token(to, prepare),
+            amount,
+            condition: prepare.condition,
+            data: prepare.data,
+            asset_code: &asset.code,
+            asset_scale: asset.scale,
+        };
+        match receiver.receive(&incoming) {
+            Ok(accepted) => self.pay_out(delivery, asker, prepare, &accepted),
+            Err(declined) => {
+                self.decline(to, asker, prepare, &declined);
+                Ok(())
+            }
+        }
+    }
+
+    /// What follows the receiver's address in the destination; nothing at that address itself.
+    fn token<'p>(&self, to: &Entry, prepare: &Prepare<'p>) -> &'p str {
+        let below = self.snapshot.address.as_ref().and_then(|own| {
+            prepare.destination.below(own.view())?.strip_prefix(to.settings.segment())
+        });
+        below.and_then(|rest| rest.strip_prefix('.')).unwrap_or_default()
+    }
+
+    fn pay_out(
+        &self,
+        Delivery { to, amount, .. }: Delivery<'_>,
+        asker: &Asker,
+        prepare: &Prepare<'_>,
+        accepted: &Accepted,
+    ) -> Result<(), Refusal> {
+        let fulfill = Fulfill { fulfillment: accepted.fulfillment, data: &accepted.data };
+        let packet = Packet::Fulfill(fulfill);
+        {
+            let mut state = to.account.lock();
+            let min_balance = state.limits.min_balance;
+            let held = state.ledger.hold_out(amount, min_balance);
+            held.map_err(|_| Refusal::ReceiverFull(to.account.id().clone()))?;
+            state.ledger.commit_out(amount);
+            state.stats.count_delivered(&packet);
+        }
+        self.answer_asker(asker, &packet);
+        self.log_delivered(asker, to, prepare, || PacketEvent::Received {
+            destination: prepare.destination.as_str().into(),
+            incoming_amount: prepare.amount,
+            received_amount: amount,
+        });
+        Ok(())
+    }
+
+    fn decline(&self, to: &Entry, asker: &Asker, prepare: &Prepare<'_>, declined: &Declined) {
+        let (code, message) = (declined.reason.code(), declined.reason.to_string());
+        let packet = Packet::Reject(Reject {
+            code,
+            triggered_by: Some(self.snapshot.signature.view()),
+            message: message.as_bytes(),
+            data: &declined.data,
+        });
+        to.account.lock().stats.count_delivered(&packet);
+        self.answer_asker(asker, &packet);
+        self.log_delivered(asker, to, prepare, || PacketEvent::Rejected {
+            code,
+            reason: Some(message.into()),
+            destination: Some(prepare.destination.as_str().into()),
+            latency: std::time::Duration::ZERO,
+        });
+    }
+}
