@@ -20,7 +20,7 @@ function listener (t, port, secret) {
 
 function plugin (t, options) {
   const made = new BtpPlugin({ responseTimeout: RESPONSE_MS_MAX, ...options }, { log: silent })
-  atEnd(t, () => made.disconnect())
+  atEnd(t, made.disconnect.bind(made))
   return made
 }
 
