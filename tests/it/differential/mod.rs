@@ -32,6 +32,8 @@ use crate::support::{say, skip};
 /// Inputs of the short run: every class is met, and it takes some seconds.
 const INPUTS: u64 = 100_000;
 const BATCH: u64 = 2_000;
+/// A sign of life in a long run.
+const SAY_EVERY: u64 = 1_000_000;
 
 /// What is decoded. The numbers are those of `decode.js`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +77,9 @@ fn codecs_agree_with_the_javascript_packages_but_for_the_listed_differences() {
         let batch: Vec<Input> = (0..BATCH).map(|_| generator.next()).collect();
         for (input, theirs) in batch.iter().zip(javascript.answers(&batch)) {
             tally.add(input, &verdict(input, theirs.as_deref()));
+        }
+        if tally.inputs().is_multiple_of(SAY_EVERY) {
+            say(&format!("differential: {} inputs", tally.inputs()));
         }
     }
     say(&tally.to_string());
