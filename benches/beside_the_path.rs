@@ -1,0 +1,221 @@
+//! Micro-benchmarks of what surrounds the packet path: routes that peers tell and are told (CCP), and both ends of a
+//! payment (STREAM).
+//!
+//! `cargo bench --bench beside_the_path`. Nanoseconds depend on the machine and its mood.
+
+use std::hint::black_box;
+
+use divan::{Bencher, counter::ItemsCount};
+use ilp_connector::account::{Relation, RoutePolicy};
+use ilp_connector::link::Slot;
+use ilp_connector::routing::exchange::{Exchange, ExchangeSettings, Member};
+use ilp_connector::routing::{Candidate, HashSeed, RouteOrigin, RouteTable};
+use ilp_connector::stream::{Iv, Keys, SharedSecret};
+use ilp_connector::time::Mono;
+use ilp_connector::wire::ccp::{
+    Epochs, Mode, Request, RouteControl, RouteUpdate, TableId, UpdateWriter, put_hop,
+};
+use ilp_connector::wire::ilp::PacketType;
+use ilp_connector::wire::stream::{Frame, Frames, StreamId, StreamPacket};
+use ilp_connector::wire::{Address, AddressRef, Amount, Prefix};
+
+fn main() {
+    divan::main();
+}
+
+const SEED: HashSeed = HashSeed::Fixed(1);
+/// The peer that tells routes, and the one that is told.
+const TELLER: Slot = Slot(0);
+const LISTENER: Slot = Slot(1);
+/// As many routes as ilp-connector puts into one update.
+const ROUTES_PER_UPDATE: u32 = 50;
+/// More than any bench announces.
+const ROUTES_MAX: usize = 1_000_000;
+
+fn address(text: &str) -> Address {
+    text.parse().expect("a valid address")
+}
+
+fn prefix(number: u32) -> String {
+    format!("test.far.away.r{number:07}")
+}
+
+/// An update that announces routes over three hops, from this number on.
+fn update(first: u32) -> Vec<u8> {
+    let teller = address("test.teller");
+    let mut path = Vec::new();
+    for hop in [teller.view(), address("test.middle").view(), address("test.far").view()] {
+        put_hop(hop, &mut path);
+    }
+    let mut writer = UpdateWriter::default();
+    for number in first..first + ROUTES_PER_UPDATE {
+        let prefix = prefix(number);
+        writer.announce(prefix.as_bytes(), 3, [&*path], &[7; 32], std::iter::empty());
+    }
+    let to = first + ROUTES_PER_UPDATE;
+    writer.finish(TableId([1; 16]), Epochs { current: to, from: first, to }, 45_000, teller.view())
+}
+
+fn updates(routes: u32) -> Vec<Vec<u8>> {
+    (0..routes).step_by(ROUTES_PER_UPDATE as usize).map(update).collect()
+}
+
+/// A node with two peers, one of which has asked for routes.
+fn exchange() -> Exchange {
+    let policy =
+        RoutePolicy { send: true, receive: true, routes_max: ROUTES_MAX, ..RoutePolicy::default() };
+    let member = |slot, id: &str| Member {
+        slot,
+        id: id.parse().expect("a valid account id"),
+        relation: Relation::Peer,
+        policy: policy.clone(),
+    };
+    let settings = ExchangeSettings {
+        own: Some(address("test.bench")),
+        members: vec![member(TELLER, "teller"), member(LISTENER, "listener")],
+        ..ExchangeSettings::default()
+    };
+    let mut exchange = Exchange::new(SEED.state());
+    exchange.configure(settings, Mono(0));
+    exchange.set_link(TELLER, true, Mono(0));
+    exchange.set_link(LISTENER, true, Mono(0));
+    let control = RouteControl::new(Mode::Sync, TableId::NONE, 0);
+    exchange.request(LISTENER, &Request::Control(control), Mono(0)).expect("it may ask");
+    exchange
+}
+
+fn hear(exchange: &mut Exchange, updates: &[Vec<u8>]) {
+    for update in updates {
+        let update = RouteUpdate::parse(update).expect("a valid update");
+        exchange.request(TELLER, &Request::Update(update), Mono(0)).expect("it may tell");
+    }
+}
+
+/// Reading through an update of 50 routes.
+#[divan::bench]
+fn ccp_read_update(bencher: Bencher<'_, '_>) {
+    let bytes = update(0);
+    bencher.counter(ItemsCount::new(ROUTES_PER_UPDATE)).bench_local(|| {
+        let update = RouteUpdate::parse(black_box(&bytes)).expect("a valid update");
+        black_box(update.new_routes.len())
+    });
+}
+
+/// Reading, checking, choosing and noting routes that are new.
+#[divan::bench(args = [50, 10_000])]
+fn ccp_hear_routes(bencher: Bencher<'_, '_>, routes: u32) {
+    let updates = updates(routes);
+    bencher.counter(ItemsCount::new(routes)).with_inputs(exchange).bench_local_values(
+        |mut exchange| {
+            hear(&mut exchange, &updates);
+            exchange
+        },
+    );
+}
+
+/// Telling the other peer of them, until it has heard all.
+#[divan::bench(args = [50, 10_000])]
+fn ccp_tell_routes(bencher: Bencher<'_, '_>, routes: u32) {
+    let updates = updates(routes);
+    let full = || {
+        let mut exchange = exchange();
+        hear(&mut exchange, &updates);
+        exchange
+    };
+    bencher.counter(ItemsCount::new(routes)).with_inputs(full).bench_local_values(
+        |mut exchange| {
+            let (mut told, mut now) = (0, Mono(0));
+            while told < routes {
+                now = now.after_ms(10);
+                for sent in exchange.poll(now).to_send {
+                    told += announced(&sent.payload);
+                    exchange.answered(sent.ticket, true, now);
+                }
+            }
+            exchange
+        },
+    );
+}
+
+/// How many routes a payload announces; none when it is a control.
+fn announced(payload: &[u8]) -> u32 {
+    let count = RouteUpdate::parse(payload).map_or(0, |update| update.new_routes.len());
+    u32::try_from(count).unwrap_or_default()
+}
+
+/// Losing a peer, and with it all routes that it told.
+#[divan::bench(args = [10_000])]
+fn ccp_lose_routes(bencher: Bencher<'_, '_>, routes: u32) {
+    let updates = updates(routes);
+    let full = || {
+        let mut exchange = exchange();
+        hear(&mut exchange, &updates);
+        exchange
+    };
+    bencher.counter(ItemsCount::new(routes)).with_inputs(full).bench_local_values(
+        |mut exchange| {
+            exchange.set_link(TELLER, false, Mono(1));
+            exchange
+        },
+    );
+}
+
+/// The routing table that follows from learned routes; it is built beside the packet path and swapped whole.
+#[divan::bench(args = [10_000])]
+fn learned_table(bencher: Bencher<'_, '_>, routes: u32) {
+    let candidate = Candidate { next_hop: TELLER, priority: 0, origin: RouteOrigin::Learned };
+    let prefixes: Vec<Prefix> =
+        (0..routes).map(|number| prefix(number).parse().expect("a valid prefix")).collect();
+    bencher.counter(ItemsCount::new(routes)).bench_local(|| {
+        RouteTable::new(prefixes.iter().map(|prefix| (prefix.clone(), candidate)), SEED)
+    });
+}
+
+/// The two packets in clear of a Prepare that pays: what asks, and what a receiver finds.
+fn stream_packet(out: &mut Vec<u8>) {
+    let source = AddressRef::new("test.bench.payer").expect("a valid address");
+    let frames = [
+        Frame::StreamMoney { stream: StreamId(1), shares: 1 },
+        Frame::NewAddress { source: source.as_bytes() },
+    ];
+    StreamPacket {
+        packet_type: PacketType::Prepare,
+        sequence: 1_000,
+        amount: Amount(1_000_000),
+        frames: Frames::of(&frames),
+    }
+    .encode(out);
+}
+
+/// The keys of a connection.
+#[divan::bench]
+fn stream_keys(bencher: Bencher<'_, '_>) {
+    let secret = SharedSecret([7; 32]);
+    bencher.bench_local(|| Keys::new(black_box(&secret)));
+}
+
+/// Writing and encrypting a packet.
+#[divan::bench]
+fn stream_seal(bencher: Bencher<'_, '_>) {
+    let keys = Keys::new(&SharedSecret([7; 32]));
+    bencher.bench_local(|| {
+        let mut packet = Vec::new();
+        stream_packet(&mut packet);
+        keys.seal(Iv([9; 12]), black_box(&packet))
+    });
+}
+
+/// Decrypting and reading a packet, and the fulfillment that proves it.
+#[divan::bench]
+fn stream_open(bencher: Bencher<'_, '_>) {
+    let keys = Keys::new(&SharedSecret([7; 32]));
+    let mut packet = Vec::new();
+    stream_packet(&mut packet);
+    let data = keys.seal(Iv([9; 12]), &packet).expect("it fits");
+    bencher.bench_local(|| {
+        let packet = keys.open(black_box(&data)).expect("it is authentic");
+        let packet = StreamPacket::parse(&packet).expect("a valid packet");
+        black_box(packet.frames.iter().count());
+        black_box(keys.fulfillment(&data).condition())
+    });
+}
