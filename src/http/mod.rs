@@ -1,4 +1,4 @@
-//! ILP over HTTP (RFC 35), and whatever else the node says over HTTP in public.
+//! ILP over HTTP (RFC 35), SPSP (RFC 9), and whatever else the node says over HTTP in public.
 //!
 //! [`HttpServer`] is the listener: bounded connections (`guests`), and the routes (`router`). [`HttpClient`] fetches a
 //! document from elsewhere. Nothing here spawns; `node` does.
@@ -9,6 +9,7 @@ mod guests;
 mod problem;
 mod router;
 mod server;
+mod spsp;
 mod tasks;
 #[cfg(test)]
 mod testing;

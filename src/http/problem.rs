@@ -28,7 +28,6 @@ impl Problem {
         }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "posts come next"))]
     /// The same, with a header that its status wants.
     pub(super) fn with(self, name: HeaderName, value: &'static str) -> Self {
         Self { header: Some((name, HeaderValue::from_static(value))), ..self }

@@ -1,13 +1,18 @@
 //! Everything that the listener answers, by path.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 
 use super::problem::Problem;
+use super::spsp;
+use crate::connector::Connector;
 
 /// The routes. Each group of them lives in a file of its own, which gives a `Router` to be merged here.
-pub(super) fn router() -> Router {
-    Router::new().fallback(nothing_here).method_not_allowed_fallback(not_so)
+pub(super) fn router(connector: Arc<Connector>) -> Router {
+    let routes = Router::new().merge(spsp::routes(connector));
+    routes.fallback(nothing_here).method_not_allowed_fallback(not_so)
 }
 
 async fn nothing_here(uri: Uri) -> Problem {

@@ -86,7 +86,7 @@ impl HttpServer {
     ) -> Result<Self, BindError> {
         let listener = Listener::bind(host, port, PORT_SET_BY).await?;
         let guests = Guests::new(bounds);
-        let router = router();
+        let router = router(Arc::clone(&context.connector));
         Ok(Self { listener, tls, router, context, guests, throttle: Throttle::default() })
     }
 

@@ -20,8 +20,8 @@ use crate::wire::Scheme;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A node without peers.
-pub(super) fn context() -> Arc<TransportContext> {
-    let settings = ConnectorSettings {
+pub(super) fn settings() -> ConnectorSettings {
+    ConnectorSettings {
         node_id: "node".parse().unwrap(),
         address: Some("test.node".parse().unwrap()),
         scheme: Scheme::Test,
@@ -31,8 +31,12 @@ pub(super) fn context() -> Arc<TransportContext> {
         timing: Timing::default(),
         ping: PingSettings::default(),
         exchange: Default::default(),
-    };
-    let connector = Connector::new(settings, HashSeed::Random).unwrap();
+    }
+}
+
+/// What such a node shares.
+pub(super) fn context() -> Arc<TransportContext> {
+    let connector = Connector::new(settings(), HashSeed::Random).unwrap();
     TransportContext::new(connector, Clock::start(), TransportSettings::default()).unwrap()
 }
 

@@ -18,11 +18,11 @@ fn url(text: &str) -> HttpUrl {
 async fn a_document_over_http_1_and_over_tls_with_http_2() {
     let client = HttpClient::new(None).unwrap();
     let node = serving(Bounds::default(), None).await;
-    let here = url(&format!("http://user:token@{}/x?y", node.address));
+    let here = url(&format!("http://user:token@{}/x/y?z", node.address));
     let got = client.get(&here, "application/json").await.unwrap();
     assert_eq!(got.status, 404);
     assert_eq!(got.content_type.as_deref(), Some("application/problem+json"));
-    assert!(got.body.ends_with(br#""detail":"there is nothing at /x"}"#), "{got:?}");
+    assert!(got.body.ends_with(br#""detail":"there is nothing at /x/y"}"#), "{got:?}");
 
     let folder = tempfile::tempdir().unwrap();
     let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));

@@ -15,11 +15,11 @@ async fn http_1_keeps_the_connection_and_answers_in_json() {
     let node = serving(Bounds::default(), None).await;
     let mut client = Raw::open(node.address).await;
     for _ in 0..3 {
-        client.say("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        client.say("GET /nothing/here HTTP/1.1\r\nHost: h\r\n\r\n").await;
         let (head, body) = client.answer().await;
         assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{head}");
         assert!(head.contains("content-type: application/problem+json"), "{head}");
-        assert!(body.contains(r#""detail":"there is nothing at /nothing""#), "{body}");
+        assert!(body.contains(r#""detail":"there is nothing at /nothing/here""#), "{body}");
     }
     assert_eq!(node.context.http_counts().requests, 3);
     assert_eq!(node.context.http_counts().accepted, 1);

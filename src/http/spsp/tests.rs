@@ -1,0 +1,144 @@
+//! Queries over a socket: shapes, headers, and what is no query.
+
+use super::*;
+use crate::account::AccountSettings;
+use crate::connector::ConnectorSettings;
+use crate::http::guests::Bounds;
+use crate::http::testing::{Raw, Serving, serving};
+use crate::stream::{Receiver, SharedSecret};
+
+fn receiver(id: &str) -> AccountSettings {
+    AccountSettings::receiver(id.parse().unwrap(), Receiver::new(&[1; 32], id))
+}
+
+/// A node with these receivers, at `address`.
+async fn node(receivers: &[&str], address: Option<&str>) -> Serving {
+    let serving = serving(Bounds::default(), None).await;
+    let connector = &serving.context.connector;
+    let settings = ConnectorSettings {
+        accounts: receivers.iter().map(|id| receiver(id)).collect(),
+        address: address.map(|address| address.parse().unwrap()),
+        ..crate::http::testing::settings()
+    };
+    connector.apply(settings).unwrap();
+    serving
+}
+
+/// Status, headers in lower case, and body.
+async fn ask(serving: &Serving, method: &str, path: &str) -> (u16, String, String) {
+    let mut raw = Raw::open(serving.address).await;
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: node\r\naccept: application/spsp4+json\r\nconnection: close\r\n\r\n"
+    );
+    raw.say(&request).await;
+    let answer = raw.rest().await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_ascii_lowercase(), body.to_owned())
+}
+
+fn connection(body: &str) -> (String, SharedSecret) {
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body.as_object().unwrap().len(), 2, "{body}");
+    let secret = STANDARD.decode(body["shared_secret"].as_str().unwrap()).unwrap();
+    let destination = body["destination_account"].as_str().unwrap().to_owned();
+    (destination, SharedSecret(secret.try_into().unwrap()))
+}
+
+const COMMON: [&str; 3] = [
+    "access-control-allow-origin: *",
+    "access-control-allow-headers: web-monetization-id",
+    "cache-control: no-cache",
+];
+
+fn check_headers(head: &str, more: &[&str]) {
+    for line in COMMON.iter().chain(more) {
+        assert!(head.lines().any(|header| header == *line), "no {line} in {head}");
+    }
+}
+
+#[tokio::test]
+async fn every_query_gets_a_connection_of_its_own() {
+    let node = node(&["shop", "wallet"], Some("test.node")).await;
+    let mut seen = Vec::new();
+    for (path, id) in [("/wallet", "wallet"), ("/wallet", "wallet"), ("/.well-known/pay", "shop")] {
+        let (status, head, body) = ask(&node, "GET", path).await;
+        assert_eq!(status, 200, "{body}");
+        check_headers(&head, &["content-type: application/spsp4+json"]);
+        let (destination, secret) = connection(&body);
+        let token = destination.strip_prefix(&format!("test.node.{id}.")).unwrap();
+        assert_eq!(token.len(), 24);
+        assert_eq!(secret, Receiver::new(&[1; 32], id).secret(token));
+        assert!(!seen.contains(&destination));
+        seen.push(destination);
+    }
+}
+
+#[tokio::test]
+async fn head_is_get_without_a_body() {
+    let node = node(&["wallet"], Some("test.node")).await;
+    let (status, head, body) = ask(&node, "HEAD", "/wallet").await;
+    assert_eq!((status, body.as_str()), (200, ""));
+    check_headers(&head, &["content-type: application/spsp4+json"]);
+    assert_eq!(ask(&node, "HEAD", "/nobody").await.0, 404);
+}
+
+#[tokio::test]
+async fn who_is_no_receiver_is_not_found() {
+    let node = node(&["wallet"], Some("test.node")).await;
+    for path in ["/nobody", "/Wallet", "/wallet%2fx", "/%77allets"] {
+        let (status, head, body) = ask(&node, "GET", path).await;
+        assert_eq!(status, 404, "{path}");
+        check_headers(&head, &["content-type: application/spsp4+json"]);
+        assert_eq!(body, r#"{"id":"InvalidReceiverError","message":"Invalid receiver ID"}"#);
+    }
+    // Nothing of SPSP.
+    for path in ["/", "/wallet/", "/wallet/x", "/.well-known/other"] {
+        let (status, head, _) = ask(&node, "GET", path).await;
+        assert_eq!(status, 404, "{path}");
+        assert!(head.contains("content-type: application/problem+json"), "{path}: {head}");
+    }
+    let empty = self::node(&[], Some("test.node")).await;
+    assert_eq!(ask(&empty, "GET", "/.well-known/pay").await.0, 404);
+}
+
+#[tokio::test]
+async fn browsers_of_all_origins_may_ask() {
+    let node = node(&["wallet"], Some("test.node")).await;
+    for path in ["/wallet", "/.well-known/pay", "/nobody"] {
+        let (status, head, body) = ask(&node, "OPTIONS", path).await;
+        assert_eq!((status, body.as_str()), (204, ""), "{path}");
+        let methods = "access-control-allow-methods: get, head, options";
+        check_headers(&head, &["allow: get, head, options", methods]);
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_not_allowed() {
+    let node = node(&["wallet"], Some("test.node")).await;
+    for method in ["POST", "PUT", "DELETE", "PATCH"] {
+        for path in ["/wallet", "/.well-known/pay"] {
+            let (status, head, body) = ask(&node, method, path).await;
+            assert_eq!(status, 405, "{method} {path}: {body}");
+            check_headers(&head, &["content-type: application/problem+json"]);
+            let allow: Vec<_> = head.lines().filter(|line| line.starts_with("allow:")).collect();
+            assert_eq!(allow, ["allow: get, head, options"], "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_an_address_nobody_can_be_paid_yet() {
+    let node = node(&["wallet"], None).await;
+    for path in ["/wallet", "/.well-known/pay"] {
+        let (status, head, body) = ask(&node, "GET", path).await;
+        assert_eq!(status, 503, "{path}");
+        check_headers(&head, &["retry-after: 5"]);
+        assert!(body.contains("this node has no address of its own yet"), "{body}");
+    }
+    assert_eq!(ask(&node, "GET", "/nobody").await.0, 404);
+    node.context.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
+    let (status, _, body) = ask(&node, "GET", "/wallet").await;
+    assert_eq!(status, 200);
+    assert!(connection(&body).0.starts_with("test.parent.node.wallet."));
+}
