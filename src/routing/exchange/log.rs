@@ -4,7 +4,8 @@
 //! told of it is what is true when it is told, so of a prefix that changed twice only the later entry is kept. The
 //! place of the earlier one stays empty and takes no memory, and epochs go on counting.
 //!
-//! Prefixes that are gone keep an entry too, for peers that have not heard of it. When all have, it may be dropped.
+//! Prefixes that are gone keep an entry too, for peers that have not heard of it. When all have, it may be dropped;
+//! whoever comes back from before that is told of another table (`sender.rs`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +16,7 @@ use crate::wire::ccp::TableId;
 
 /// Entries of prefixes that are gone, beyond which is looked whether all peers know.
 const GONE_SOFT: usize = 4_096;
-/// Beyond so many, and twice the number of routes, the log is begun anew for everybody.
+/// Beyond so many, and twice the number of routes, those who do not listen are not waited for any more.
 const GONE_HARD: usize = 100_000;
 /// An epoch that is never passed: the log is begun anew.
 const EPOCH_MAX: u32 = u32::MAX - 1_000_000;
@@ -28,6 +29,8 @@ pub(super) struct ChangeLog {
     entries: BTreeMap<u32, Prefix>,
     last: HashMap<Prefix, (u32, Fate), RandomState>,
     gone: usize,
+    /// Before this epoch, entries of prefixes that are gone may be missing.
+    pruned: u32,
 }
 
 /// Whether there is a route to a prefix.
@@ -40,7 +43,7 @@ pub(super) enum Fate {
 impl ChangeLog {
     pub(super) fn new(table: TableId, hash: RandomState) -> Self {
         let last = HashMap::with_hasher(hash);
-        ChangeLog { table, next: 0, entries: BTreeMap::new(), last, gone: 0 }
+        ChangeLog { table, next: 0, entries: BTreeMap::new(), last, gone: 0, pruned: 0 }
     }
 
     /// The identity of this log.
@@ -80,25 +83,38 @@ impl ChangeLog {
         self.gone > GONE_SOFT.max(self.entries.len() / 2)
     }
 
-    /// Forgets prefixes that are gone and that every peer has heard of: all of them know this epoch.
-    pub(super) fn prune(&mut self, known_by_all: u32) {
-        let last = &mut self.last;
-        let before = self.entries.len();
-        self.entries.retain(|epoch, prefix| {
-            let old = *epoch < known_by_all
-                && last.get(prefix).is_some_and(|(_, fate)| *fate == Fate::Gone);
-            if old {
-                last.remove(prefix);
-            }
-            !old
-        });
-        self.gone -= before - self.entries.len();
+    /// Before this epoch, not everything is in the log that somebody may have to hear of.
+    pub(super) fn pruned(&self) -> u32 {
+        self.pruned
     }
 
-    /// Whether it has grown beyond its bounds because some peer does not listen: then it must be begun anew.
-    pub(super) fn is_overgrown(&self) -> bool {
+    /// Forgets prefixes that are gone and that every peer has heard of: all of them know this epoch.
+    pub(super) fn prune(&mut self, known_by_all: u32) {
+        // What was looked at before is there still: whatever changes moves to the end.
+        let unpruned = self.entries.range(self.pruned..known_by_all.max(self.pruned));
+        let last = &self.last;
+        let is_gone =
+            |prefix: &Prefix| last.get(prefix).is_some_and(|(_, fate)| *fate == Fate::Gone);
+        let gone = unpruned.filter(|(_, prefix)| is_gone(prefix)).map(|(epoch, _)| *epoch);
+        for epoch in gone.collect::<Vec<u32>>() {
+            if let Some(prefix) = self.entries.remove(&epoch) {
+                self.last.remove(&prefix);
+                self.gone -= 1;
+                self.pruned = epoch.saturating_add(1);
+            }
+        }
+    }
+
+    /// Who has not heard of so many changes holds it up, once it has grown beyond its bounds.
+    pub(super) fn behind_max(&self) -> Option<u32> {
         let there = self.entries.len() - self.gone;
-        self.gone > GONE_HARD.max(2 * there) || self.next > EPOCH_MAX
+        let most = GONE_HARD.max(2 * there);
+        (self.gone > most).then(|| u32::try_from(most / 2).unwrap_or(u32::MAX))
+    }
+
+    /// Whether its epochs are used up: then it must be begun anew for everybody.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.next > EPOCH_MAX
     }
 
     /// Begins anew under another id, with what is there.
@@ -153,19 +169,39 @@ mod tests {
     }
 
     #[test]
-    fn it_is_begun_anew_when_nobody_listens() {
+    fn pruning_in_steps_forgets_the_same() {
+        let record = |log: &mut ChangeLog| {
+            for number in 0..40 {
+                log.record(format!("g.{}", number % 7).parse().unwrap(), Fate::There);
+                log.record(format!("g.{}", number % 11).parse().unwrap(), Fate::Gone);
+            }
+        };
+        let (mut at_once, mut in_steps) = (log(), log());
+        record(&mut at_once);
+        record(&mut in_steps);
+        (0..=75).for_each(|known| in_steps.prune(known));
+        at_once.prune(75);
+        assert_eq!(since(&in_steps, 0), since(&at_once, 0));
+        assert_eq!((in_steps.gone, in_steps.pruned()), (at_once.gone, at_once.pruned()));
+    }
+
+    #[test]
+    fn who_is_behind_is_waited_for_within_bounds() {
         let mut log = log();
         log.record("g.there".parse().unwrap(), Fate::There);
         let mut number = 0;
-        while !log.is_overgrown() {
+        while log.behind_max().is_none() {
             log.record(format!("g.{number}").parse().unwrap(), Fate::Gone);
             number += 1;
         }
         assert_eq!(number, GONE_HARD + 1);
-        assert!(log.wants_pruning());
+        assert_eq!(log.behind_max(), Some(50_000));
+        assert!(log.wants_pruning() && !log.is_used_up());
+        log.prune(log.current() - 50_000);
+        assert!(log.behind_max().is_none());
         log.begin_anew(TableId([2; 16]));
         assert_eq!(log.table(), TableId([2; 16]));
         assert_eq!(since(&log, 0), [(0, "g.there")]);
-        assert!(!log.is_overgrown() && !log.wants_pruning());
+        assert_eq!((log.pruned(), log.wants_pruning()), (0, false));
     }
 }

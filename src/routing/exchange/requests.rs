@@ -54,13 +54,12 @@ impl Exchange {
         control: &RouteControl<'_>,
         now: Mono,
     ) -> Result<(), RequestRefused> {
-        let (table, current) = (self.log.table(), self.log.current());
         let peer = self.peers.get_mut(&from).filter(|peer| peer.member.policy.send);
         let peer = peer.ok_or(RequestRefused::NotSent)?;
         if self.settings.own.is_none() {
             return Err(RequestRefused::NoAddressYet);
         }
-        peer.telling.heard_control(control, table, current);
+        peer.telling.heard_control(control, &self.log);
         if peer.member.policy.receive && control.mode == Mode::Sync {
             peer.hearing.asking.heard_control(now, self.settings.timing.broadcast_interval);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::log::ChangeLog;
 use super::retry::{ANSWER_TIME, Retry};
 use crate::time::Mono;
 use crate::wire::ccp::{Mode, RouteControl, TableId};
@@ -14,6 +15,8 @@ pub(super) const SPACING: Duration = Duration::from_millis(150);
 #[derive(Debug, Default)]
 pub(super) struct Telling {
     mode: Option<Mode>,
+    /// How often this peer was told another table than the others, see [`Telling::table`].
+    renewed: u32,
     /// The epoch up to which the peer has acknowledged.
     known: u32,
     /// Nothing before this epoch was ever told to the peer under this table, so nothing of it has to be withdrawn.
@@ -55,34 +58,59 @@ impl Telling {
         self.known
     }
 
+    /// Up to this epoch the peer misses nothing that has to be withdrawn.
+    pub(super) fn settled(&self) -> u32 {
+        self.known.max(self.fresh_below)
+    }
+
+    /// The identity of the log as this peer is told it. Another one than before means that nothing said before counts:
+    /// so one peer that must hear everything again costs the others nothing.
+    pub(super) fn table(&self, log: &ChangeLog) -> TableId {
+        let TableId(mut id) = log.table();
+        if let Some(tail) = id.last_chunk_mut::<4>() {
+            *tail = u32::from_be_bytes(*tail).wrapping_add(self.renewed).to_be_bytes();
+        }
+        TableId(id)
+    }
+
     /// The peer says what it wants and what it knows. What is under way no longer counts.
-    pub(super) fn heard_control(
-        &mut self,
-        control: &RouteControl<'_>,
-        table: TableId,
-        current: u32,
-    ) {
-        let continues = control.last_known_table == table;
-        let known = if continues { control.last_known_epoch.min(current) } else { 0 };
+    pub(super) fn heard_control(&mut self, control: &RouteControl<'_>, log: &ChangeLog) {
+        let continues = control.last_known_table == self.table(log);
+        let told = if continues { control.last_known_epoch.min(log.current()) } else { 0 };
+        // It stood still while the log went on, and something that it should withdraw is forgotten.
+        let lost = 0 < told && told < log.pruned();
+        let known = if lost { 0 } else { told };
         *self = Telling {
             mode: Some(control.mode),
             known,
-            fresh_below: if known == 0 { current } else { 0 },
-            batch_until: current,
-            sent_total: self.sent_total,
-            ..Telling::default()
+            fresh_below: if known == 0 { log.current() } else { 0 },
+            batch_until: log.current(),
+            ..self.of_the_same_peer()
         };
+        self.renewed = self.renewed.wrapping_add(lost.into());
+    }
+
+    /// The peer is to hear everything again, and to forget what it has heard.
+    pub(super) fn renew(&mut self, current: u32) {
+        let mode = self.mode;
+        *self = Telling { mode, fresh_below: current, ..self.of_the_same_peer() };
+        self.renewed = self.renewed.wrapping_add(1);
     }
 
     /// The log was begun anew.
     pub(super) fn begin_anew(&mut self, current: u32) {
-        let (mode, sent_total) = (self.mode, self.sent_total);
-        *self = Telling { mode, fresh_below: current, sent_total, ..Telling::default() };
+        let mode = self.mode;
+        *self = Telling { mode, fresh_below: current, ..self.of_the_same_peer() };
     }
 
     /// The peer is not told any more.
     pub(super) fn stop(&mut self) {
-        *self = Telling { sent_total: self.sent_total, ..Telling::default() };
+        *self = self.of_the_same_peer();
+    }
+
+    /// What stays whatever happens.
+    fn of_the_same_peer(&self) -> Telling {
+        Telling { renewed: self.renewed, sent_total: self.sent_total, ..Telling::default() }
     }
 
     /// Whether an update is due now. One that is not answered in time counts as not sent.
@@ -136,6 +164,7 @@ impl Telling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::exchange::log::Fate;
 
     const INTERVAL: Duration = Duration::from_secs(30);
     const TABLE: TableId = TableId([7; 16]);
@@ -144,9 +173,16 @@ mod tests {
         Mono(0).after_ms(milliseconds)
     }
 
+    /// A log of so many changes.
+    fn log(current: u32) -> ChangeLog {
+        let mut log = ChangeLog::new(TABLE, ahash::RandomState::with_seeds(1, 2, 3, 4));
+        (0..current).for_each(|at| log.record(format!("g.{at}").parse().unwrap(), Fate::Gone));
+        log
+    }
+
     fn asked(mode: Mode, table: TableId, epoch: u32, current: u32) -> Telling {
         let mut telling = Telling::default();
-        telling.heard_control(&RouteControl::new(mode, table, epoch), TABLE, current);
+        telling.heard_control(&RouteControl::new(mode, table, epoch), &log(current));
         telling
     }
 
@@ -204,10 +240,28 @@ mod tests {
     }
 
     #[test]
+    fn who_misses_what_the_log_has_forgotten_is_told_another_table() {
+        let mut log = log(5);
+        log.prune(3);
+        let mut telling = Telling::default();
+        let mut hears = |epoch| {
+            let table = telling.table(&log);
+            telling.heard_control(&RouteControl::new(Mode::Sync, table, epoch), &log);
+            (telling.known(), telling.table(&log) != table)
+        };
+        assert_eq!(hears(4), (4, false));
+        assert_eq!(hears(3), (3, false));
+        assert_eq!(hears(2), (0, true));
+        assert_eq!(hears(0), (0, false), "it knows nothing, so it misses nothing");
+        telling.stop();
+        assert_ne!(telling.table(&log), log.table(), "also after its link was lost");
+    }
+
+    #[test]
     fn a_control_ends_what_is_under_way() {
         let mut telling = asked(Mode::Sync, TABLE, 4, 5);
         telling.sent(1, 5, ms(0));
-        telling.heard_control(&RouteControl::new(Mode::Sync, TableId::NONE, 0), TABLE, 5);
+        telling.heard_control(&RouteControl::new(Mode::Sync, TableId::NONE, 0), &log(5));
         telling.answered(1, true, ms(1));
         assert_eq!(from(&mut telling, 5, 1), Some(0));
     }

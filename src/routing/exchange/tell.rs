@@ -114,12 +114,21 @@ impl Exchange {
 
     /// Keeps the log within its bounds.
     fn tidy(&mut self) {
+        let current = self.log.current();
+        if let Some(behind_max) = self.log.behind_max() {
+            let wanted = self.peers.values_mut().filter(|peer| peer.telling.is_wanted());
+            for Peer { telling, .. } in wanted {
+                if current - telling.settled() > behind_max {
+                    telling.renew(current);
+                }
+            }
+        }
         if self.log.wants_pruning() {
             let told = self.peers.values().filter(|peer| peer.telling.is_wanted());
-            let known = told.map(|peer| peer.telling.known()).min();
-            self.log.prune(known.unwrap_or(self.log.current()));
+            let settled = told.map(|peer| peer.telling.settled()).min();
+            self.log.prune(settled.unwrap_or(current));
         }
-        if self.log.is_overgrown() {
+        if self.log.is_used_up() {
             let table = self.next_table_id();
             self.log.begin_anew(table);
             let current = self.log.current();
@@ -198,6 +207,6 @@ impl Exchange {
         let epochs = Epochs { current: self.log.current(), from, to };
         let hold_down_ms = self.settings.timing.hold_down.as_millis();
         let hold_down_ms = u32::try_from(hold_down_ms).unwrap_or(u32::MAX);
-        Some((writer.finish(self.log.table(), epochs, hold_down_ms, own.view()), to))
+        Some((writer.finish(peer.telling.table(&self.log), epochs, hold_down_ms, own.view()), to))
     }
 }

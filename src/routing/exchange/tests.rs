@@ -1,5 +1,6 @@
 //! Exchanges wired to each other in memory, with a clock that is turned by hand. Everything passes the real codec.
 
+mod forgetting;
 mod network;
 mod rules;
 
