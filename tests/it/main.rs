@@ -28,6 +28,7 @@ mod peer;
 mod reload;
 mod running;
 mod sessions;
+mod stream;
 mod support;
 mod topologies;
 mod wire;
