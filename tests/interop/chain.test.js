@@ -41,7 +41,7 @@ scenario('packets both ways through a mixed chain', { chain: ['BTP', 'packets'] 
 
 /** A million units from alice to carol in `count` packets or more: all of them arrive, and all books say so. */
 async function streamThrough (t, listen, pay, count) {
-  const chain = await startChain(t, { maxPacketAmount: Number(AMOUNT) / count })
+  const chain = await startChain(t, { child: { maxPacketAmount: Number(AMOUNT) / count } })
   const receiver = await listen(t, chain.carol)
   const { sent, delivered } = await pay(chain.alice, receiver, AMOUNT)
   assert.deepEqual({ sent, delivered }, { sent: AMOUNT, delivered: AMOUNT })

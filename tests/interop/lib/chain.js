@@ -4,58 +4,87 @@
 const { startNode } = require('./connector')
 const plugins = require('./plugin')
 const { startTheirs } = require('./theirs')
-const { freePort } = require('./waiting')
+const { eventually, freePort } = require('./waiting')
+
+// A first request for routes that comes too early for their connector is refused, and it asks again after 30 s: then we
+// have to be the ones who ask.
+const CONVERGED_MS_MAX = 15_000
 
 const token = name => `token-of-${name}-7e21`
 
-/** Starts the three and waits until they are connected. `child` is what both of ours give to each of their children. */
-async function startChain (t, child = {}) {
-  const port = await freePort()
-  const children = names => names.map(id => ({ id, relation: 'child', authToken: token(id), ...child }))
-  const c = await startNode(t, {
+/**
+ * Starts the three and waits until they are connected and know all routes, which are static or, with `dynamic`, learned by
+ * CCP. `child` is what both of ours give to their clients, `more` what c has besides.
+ */
+async function startChain (t, { dynamic = false, child = {}, more = {} } = {}) {
+  const [port, portOfC] = [await freePort(), await freePort()]
+  const client = id => ({ id, relation: 'child', authToken: token(id), ...child })
+  const routes = prefix => dynamic ? { routing: 'dynamic' } : { routes: [{ prefix, nextHop: 't' }] }
+  const startC = () => startNode(t, {
     nodeId: 'c',
     ilpAddress: 'test.c',
-    peers: [{ id: 't', authToken: token('t'), required: true }, ...children(['carol'])],
-    routes: [{ prefix: 'test.a', nextHop: 't' }]
+    btpServerPort: portOfC,
+    peers: [{ id: 't', authToken: token('t'), required: true }, client('carol')],
+    ...routes('test.a'),
+    ...more
   })
-  const account = options => ({
-    relation: 'peer',
-    plugin: 'ilp-plugin-btp',
-    options,
-    assetCode: 'USD',
-    assetScale: 9,
-    balance: { minimum: '-Infinity', maximum: 'Infinity' },
-    rateLimit: { refillPeriod: 1000, refillCount: 100_000 },
-    sendRoutes: false,
-    receiveRoutes: false
-  })
-  const theirs = await startTheirs(t, {
+  const startT = () => startTheirs(t, {
     CONNECTOR_ILP_ADDRESS: 'test.t',
     CONNECTOR_BACKEND: 'one-to-one',
     CONNECTOR_SPREAD: '0',
-    CONNECTOR_ROUTES: JSON.stringify([
-      { targetPrefix: 'test.a', peerId: 'a' }, { targetPrefix: 'test.c', peerId: 'c' }
-    ]),
+    CONNECTOR_ROUTE_BROADCAST_INTERVAL: '1000',
+    CONNECTOR_ROUTES: JSON.stringify(dynamic
+      ? []
+      : [{ targetPrefix: 'test.a', peerId: 'a' }, { targetPrefix: 'test.c', peerId: 'c' }]),
     CONNECTOR_ACCOUNTS: JSON.stringify({
-      a: account({ listener: { port, secret: token('t') } }),
-      c: account({ server: `btp+ws://t:${token('t')}@127.0.0.1:${c.port}` })
+      a: account({ listener: { port, secret: token('t') } }, dynamic),
+      c: account({ server: `btp+ws://t:${token('t')}@127.0.0.1:${portOfC}` }, dynamic)
     })
   })
+  const c = await startC()
+  const theirs = await startT()
   const a = await startNode(t, {
     nodeId: 'a',
     ilpAddress: 'test.a',
-    peers: [{ id: 't', url: `ws://127.0.0.1:${port}`, authToken: token('t') }, ...children(['alice'])],
-    routes: [{ prefix: 'test.c', nextHop: 't' }]
+    peers: [{ id: 't', url: `ws://127.0.0.1:${port}`, authToken: token('t') }, client('alice')],
+    ...routes('test.c')
   })
-  await Promise.all([theirs.connected(), a.ready(), c.ready()])
-  return {
+  const chain = {
     a,
     theirs,
     c,
     /** Clients that have not connected yet: alice behind a, carol behind c. */
     alice: plugins.client(t, a.port, 'alice', token('alice')),
-    carol: plugins.client(t, c.port, 'carol', token('carol'))
+    carol: plugins.client(t, c.port, 'carol', token('carol')),
+    /** Starts what was stopped once more; as before. */
+    restart: { c: async () => { chain.c = await startC() }, t: async () => { chain.theirs = await startT() } },
+    /** Waits until all three know the way to each other. */
+    converged: async () => {
+      await Promise.all([chain.theirs.connected(), a.ready(), chain.c.ready()])
+      await knows('a', 'test.c', async () => (await a.route('test.c.carol')).nextHop === 't')
+      await knows('c', 'test.a', async () => (await chain.c.route('test.a.alice')).nextHop === 't')
+      await knows('t', 'test.a and test.c', async () => {
+        const table = await chain.theirs.routes()
+        return table['test.a']?.nextHop === 'a' && table['test.c']?.nextHop === 'c'
+      })
+    }
   }
+  await chain.converged()
+  return chain
 }
 
-module.exports = { startChain }
+const account = (options, exchangesRoutes) => ({
+  relation: 'peer',
+  plugin: 'ilp-plugin-btp',
+  options,
+  assetCode: 'USD',
+  assetScale: 9,
+  balance: { minimum: '-Infinity', maximum: 'Infinity' },
+  rateLimit: { refillPeriod: 1000, refillCount: 100_000 },
+  sendRoutes: exchangesRoutes,
+  receiveRoutes: exchangesRoutes
+})
+
+const knows = (who, what, look) => eventually(`${who} knows the way to ${what}`, CONVERGED_MS_MAX, look)
+
+module.exports = { startChain, CONVERGED_MS_MAX }

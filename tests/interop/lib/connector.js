@@ -63,7 +63,9 @@ async function startNode (t, settings) {
     assert.ok(!program.over, `the node ended early:\n${program.stdout}\n${program.stderr}`)
     node.port = portOf(program.stdout, 'BTP server listening')
     node.healthPort = portOf(program.stdout, 'health server listening')
-    return node.port && node.healthPort
+    // Only where the file asks for it.
+    node.httpPort = portOf(program.stdout, 'HTTP server listening')
+    return node.port && node.healthPort && (node.httpPort || !text.includes('httpServerPort'))
   })
   assert.ok(await node.health(), '/health does not answer')
   return node
@@ -71,7 +73,7 @@ async function startNode (t, settings) {
 
 /** A node file on loopback, on ports that the system chooses where `settings` chooses none. */
 function nodeFile (settings) {
-  const hosts = { btpServerHost: '127.0.0.1', healthCheckHost: '127.0.0.1' }
+  const hosts = { btpServerHost: '127.0.0.1', healthCheckHost: '127.0.0.1', httpServerHost: '127.0.0.1' }
   const ports = { btpServerPort: 0, healthCheckPort: 0 }
   if (typeof settings === 'object') return JSON.stringify({ ...ports, ...settings, ...hosts }, null, 2)
   const lines = Object.entries({ ...ports, ...hosts }).map(([key, value]) => `${key}: ${value}\n`)

@@ -22,9 +22,10 @@ const ROWS = {
   theirPeer: { package: 'ilp-connector', role: 'our peer' },
   theirParent: { package: 'ilp-connector', role: 'our parent' },
   chain: { package: 'ilp-connector', role: 'between two of our nodes' },
-  stream: { package: 'ilp-protocol-stream', role: 'pays and receives through a mixed chain' },
-  rafikiSender: { package: '@interledger/pay', role: 'pays through a mixed chain' },
-  rafikiReceiver: { package: '@interledger/stream-receiver', role: 'receives through a mixed chain' }
+  stream: { package: 'ilp-protocol-stream', role: 'pays and receives, through a mixed chain' },
+  rafikiSender: { package: '@interledger/pay', role: 'pays, through a mixed chain' },
+  rafikiReceiver: { package: '@interledger/stream-receiver', role: 'receives, through a mixed chain' },
+  spspClient: { package: 'ilp-protocol-spsp', role: 'pays our receiver' }
 }
 
 /** What cannot be installed with the rest, said rather than left out. */

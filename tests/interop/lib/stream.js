@@ -2,8 +2,7 @@
 // The STREAM senders and receivers of others, in one form: a receiver listens behind a plugin and tells what it has
 // received; a sender pays an exact amount through a plugin and tells what was sent and delivered.
 //
-// `ilp-protocol-stream` assigns `closed` of its streams, which has only a getter on streams of Node.js 18 and later, and
-// throws (interledgerjs issue 284). A writable `closed` on its prototype cures that; nothing else of it is touched.
+// `ilp-protocol-stream` needs the cure that docs/INTEROP.md tells; nothing else of it is touched.
 
 const { randomBytes } = require('node:crypto')
 const rafiki = require('@interledger/pay')
@@ -12,13 +11,10 @@ const ilp = require('ilp-packet')
 const stream = require('ilp-protocol-stream')
 
 const { addressOf } = require('./behind')
+const manual = require('./manual')
 const { atEnd } = require('./waiting')
 
-function cure ({ DataAndMoneyStream }) {
-  Object.defineProperty(DataAndMoneyStream.prototype, 'closed', { value: false, writable: true })
-}
-
-cure(stream)
+manual.load('cure/theirs', {})(stream)
 
 /** `ilp-protocol-stream` as receiver. */
 async function listen (t, plugin) {
@@ -79,4 +75,4 @@ async function payAsRafiki (plugin, { address, secret }, amount) {
   return { sent: amountSent, delivered: amountDelivered }
 }
 
-module.exports = { cure, listen, pay, listenAsRafiki, payAsRafiki }
+module.exports = { listen, pay, listenAsRafiki, payAsRafiki }

@@ -41,6 +41,8 @@ async function startTheirs (t, env) {
   })
   return {
     log: () => program.stdout + program.stderr,
+    /** Ends it at once, so that nobody is told. */
+    kill: () => program.stop('SIGKILL'),
     /** Waits until its accounts are connected. */
     connected: () => eventually('the accounts of their connector are connected', CONNECT_MS_MAX, async () =>
       Object.values((await ask('/accounts')).accounts).every(account => account.connected)),
