@@ -193,9 +193,12 @@ fn reloads_under_load_lose_no_packet_of_others_rows_37_141_d17() {
 
 #[test]
 fn secrets_are_nowhere_row_139() {
-    let secrets = ["s3cret-of-alice", "s3cret-of-url", "s3cret-of-bob", "s3cret-api"];
+    let secrets =
+        ["s3cret-of-alice", "s3cret-of-url", "s3cret-of-bob", "s3cret-api", "s3cret-of-receivers"];
     let yaml = format!(
-        "nodeId: n\nilpAddress: test.n\napiToken: s3cret-api\nlogLevel: trace\npacketLog: true\npeers:\n  \
+        "nodeId: n\nilpAddress: test.n\napiToken: s3cret-api\nlogLevel: trace\npacketLog: true\n\
+         httpServerHost: 127.0.0.1\nhttpServerPort: 0\nreceivers: [{{ id: wallet }}]\n\
+         receiverSecret: s3cret-of-receivers-and-of-no-others\npeers:\n  \
            - {{ id: alice, authToken: s3cret-of-alice }}\n  \
            - {{ id: bob, url: 'btp+ws://n:s3cret-of-url@127.0.0.1:{}', authToken: s3cret-of-bob }}\n",
         free_port()
@@ -216,6 +219,12 @@ fn secrets_are_nowhere_row_139() {
     told += &String::from_utf8_lossy(&alice.frame().raw);
     alice.ask(3, &ask("test.bob"));
     told += &String::from_utf8_lossy(&alice.frame().raw);
+    // A connection to a receiver: its secret is for who asked, and for nobody else.
+    let http = node.running.logged("HTTP server listening", "port").as_u64().unwrap();
+    let connection = json(http, "/wallet");
+    let shared = connection["shared_secret"].as_str().unwrap();
+    let destination = connection["destination_account"].as_str().unwrap();
+    assert_eq!(alice.asked(4, &ask(destination).data(&[7; 100])), "RESPONSE 4 Reject F06");
     for page in ["/health", "/health/live", "/metrics", "/peers", "/routes", "/nowhere"] {
         let (status, body) = get(node.health, page);
         let open = page.starts_with("/health") || page == "/nowhere";
@@ -261,7 +270,7 @@ fn secrets_are_nowhere_row_139() {
     let log: Vec<_> =
         log.lines().filter(|line| !line.contains("\"user\":\"s3cret-of-alice\"")).collect();
     told += &log.join("\n");
-    for secret in secrets {
+    for secret in secrets.into_iter().chain([shared]) {
         let at = told.find(secret);
         assert_eq!(at, None, "{secret}: {}", &told[at.unwrap_or(0).saturating_sub(300)..]);
     }
