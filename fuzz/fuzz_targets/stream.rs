@@ -1,8 +1,13 @@
 //! STREAM packets. Whatever parses is written again, reads the same and is then a fixed point; what is encrypted comes
-//! back as it was, and one changed bit is noticed.
+//! back as it was, and one changed bit is noticed. A receiver takes what is a request and pays enough, and its answer is
+//! one that the sender can read.
 #![no_main]
 
-use ilp_connector::stream::{EnvelopeError, Iv, Keys, MAX_PLAINTEXT, OVERHEAD, SharedSecret};
+use ilp_connector::stream::{
+    EnvelopeError, Incoming, Iv, Keys, MAX_PLAINTEXT, OVERHEAD, Receiver, SharedSecret,
+};
+use ilp_connector::wire::Amount;
+use ilp_connector::wire::ilp::PacketType;
 use ilp_connector::wire::stream::StreamPacket;
 use libfuzzer_sys::fuzz_target;
 
@@ -12,7 +17,40 @@ fuzz_target!(|input: &[u8]| {
         Err(error) => assert!(!error.to_string().is_empty()),
     }
     envelope_round_trips(input);
+    receiver_answers(input);
 });
+
+/// Whoever knows the secret of a connection can put anything into a packet.
+fn receiver_answers(input: &[u8]) {
+    let receiver = Receiver::new(&[1; 32], "wallet");
+    let keys = Keys::new(&receiver.secret("token"));
+    let Ok(data) = keys.seal(Iv([3; 12]), input) else { return };
+    let amount = Amount(1000);
+    let condition = keys.fulfillment(&data).condition();
+    let (asset_code, asset_scale) = ("USD", 9);
+    let incoming =
+        Incoming { token: "token", amount, condition, data: &data, asset_code, asset_scale };
+    let answer = receiver.receive(&incoming);
+    let request = StreamPacket::parse(input).ok();
+    let Some(request) = request.filter(|packet| packet.packet_type == PacketType::Prepare) else {
+        return assert!(answer.expect_err("no request").data.is_empty());
+    };
+    assert_eq!(answer.is_ok(), amount >= request.amount);
+    let (packet_type, reply) = match answer {
+        Ok(accepted) => {
+            assert_eq!(accepted.fulfillment.condition(), condition);
+            (PacketType::Fulfill, accepted.data)
+        }
+        Err(declined) => (PacketType::Reject, declined.data),
+    };
+    assert!(reply.len() < 1024, "a small answer to whatever was asked");
+    let reply = keys.open(&reply).expect("made with the keys of the connection");
+    let reply = StreamPacket::parse(&reply).expect("our own form");
+    assert_eq!(
+        (reply.packet_type, reply.sequence, reply.amount),
+        (packet_type, request.sequence, amount)
+    );
+}
 
 fn packet_round_trips(packet: &StreamPacket<'_>, input_len: usize) {
     let mut out = Vec::new();
