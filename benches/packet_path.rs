@@ -14,7 +14,7 @@ use std::time::Duration;
 use divan::{Bencher, counter::ItemsCount};
 use ilp_connector::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
 use ilp_connector::connector::{PacketEvent, PacketRecord};
-use ilp_connector::link::{Masking, Origin, Outbox, Pending, PendingTable, SessionId, Slot};
+use ilp_connector::link::{Framing, Origin, Outbox, Pending, PendingTable, SessionId, Slot};
 use ilp_connector::routing::{Candidate, RouteOrigin, RouteTable};
 use ilp_connector::telemetry::{LogTo, Output, PacketLogTotals, PacketWriter};
 use ilp_connector::wire::btp::{Frame, FrameKind, RequestId};
@@ -136,8 +136,8 @@ fn append_prepare(bencher: Bencher<'_, '_>, masked: bool) {
     let bytes = prepare_frame(42);
     let frame = Frame::parse(&bytes).expect("a valid frame");
     let prepare = Prepare::parse(frame.ilp().expect("a packet")).expect("a valid Prepare");
-    let masking = if masked { Masking::Client([3; 32]) } else { Masking::Server };
-    let outbox = Outbox::new(masking, usize::MAX);
+    let framing = if masked { Framing::Client([3; 32]) } else { Framing::Server };
+    let outbox = Outbox::new(framing, usize::MAX);
     bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| {
         for id in 0..VARIETY {
             outbox.put_packet(FrameKind::Message, RequestId(id), &Packet::Prepare(prepare));

@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use ilp_connector::account::{AccountSettings, Relation};
 use ilp_connector::connector::{Account, Answer, Connector, ConnectorSettings, Timing};
-use ilp_connector::link::{Masking, Outbox, SessionId, Side};
+use ilp_connector::link::{Framing, Outbox, SessionId, Side};
 use ilp_connector::local::PingSettings;
 use ilp_connector::routing::{HashSeed, Route, RouteOrigin};
 use ilp_connector::time::{Mono, Now};
@@ -116,7 +116,7 @@ impl Node {
         let connector = Connector::new(settings, SEED).expect("valid settings");
         let attach = |id: &str| {
             let account = connector.account(id).expect("the account was configured");
-            let outbox = Outbox::new(Masking::Server, account.outbox_bytes_max());
+            let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
             let session = connector.attach(&account, Side::Accepted, Arc::clone(&outbox), now());
             Peer { account, session, outbox, inbox: Vec::new() }
         };

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 use super::status::PeerRole;
 use crate::account::{Limits, Relation};
 use crate::connector::{AccountReport, Report, Traffic, code_labels};
-use crate::link::Side;
 use crate::transport::{PeerCounts, PeerSnapshot, PeerState};
 use crate::wire::Timestamp;
 
@@ -152,7 +151,7 @@ fn peer(
         sessions: account
             .sessions
             .iter()
-            .map(|(id, side)| SessionBody { id: id.0, side: side_name(*side) })
+            .map(|(id, side)| SessionBody { id: id.0, side: side.as_str() })
             .collect(),
         balance: account.balance.to_string(),
         held: BothWays {
@@ -178,13 +177,6 @@ pub(super) fn time(moment: std::time::SystemTime) -> String {
     let since_epoch = moment.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
     Timestamp::from_millis(millis).to_string()
-}
-
-fn side_name(side: Side) -> &'static str {
-    match side {
-        Side::Dialled => "dialled",
-        Side::Accepted => "accepted",
-    }
 }
 
 fn limits(limits: &Limits) -> LimitsBody {
@@ -229,7 +221,7 @@ mod tests {
     use super::*;
     use crate::account::AccountSettings;
     use crate::connector::Stats;
-    use crate::link::SessionId;
+    use crate::link::{SessionId, Side};
     use crate::wire::Amount;
 
     fn account(id: &str, relation: Relation) -> AccountReport {

@@ -17,7 +17,7 @@ use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
-use crate::link::{Masking, Outbox, Side};
+use crate::link::{Framing, Outbox, Side};
 use crate::transport::{
     Backoff, BtpUrl, DialHandle, DialOrders, Ended, GOING_AWAY, PeerStatus, ReachError, TlsError,
     Token, TransportContext, reach, server_name,
@@ -171,7 +171,7 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
     };
     let upgraded = timeout_at(deadline, upgrade::connect(&mut stream, url)).await;
     let upgraded = upgraded.map_err(too_late)??;
-    let outbox = Outbox::new(Masking::Client(rand::random()), account.outbox_bytes_max());
+    let outbox = Outbox::new(Framing::Client(rand::random()), account.outbox_bytes_max());
     let message_max = settings.message_bytes_max;
     let mut socket = Socket::new(stream, Role::Client, upgraded.unread, outbox, message_max);
     match timeout_at(deadline, log_in(&mut socket, dial, &account)).await {

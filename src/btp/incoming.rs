@@ -104,6 +104,7 @@ mod tests {
                     Answer::Packet(_) => "answer",
                     Answer::Nothing => "empty answer",
                     Answer::Error => "error",
+                    other => panic!("{other:?}"),
                 },
                 Incoming::Nothing { request_id: RequestId(7) } => "nothing",
                 Incoming::Refused { request_id: RequestId(7), .. } => "refused",

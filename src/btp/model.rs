@@ -20,7 +20,7 @@ use super::handshake::{FirstFrame, read_first_frame};
 use super::session::Session;
 use crate::account::{AccountSettings, Limits, Relation};
 use crate::connector::{Connector, ConnectorSettings, Timing};
-use crate::link::{Masking, Outbox, Side};
+use crate::link::{Framing, Outbox, Side};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::transport::{Clock, Directory, Login, Token, TransportContext, TransportSettings};
@@ -332,7 +332,7 @@ impl World {
     fn connect(&mut self, who: usize) {
         self.read(who);
         let account = self.context.connector.account(NAMES[who]).unwrap();
-        let outbox = Outbox::new(Masking::Server, account.outbox_bytes_max());
+        let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
         let context = Arc::clone(&self.context);
         let session = Session::open(context, account, Side::Accepted, Arc::clone(&outbox), "model");
         self.sessions[who] = Some(Open { session, outbox });

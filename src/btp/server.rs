@@ -22,7 +22,7 @@ use super::socket::{Data, Socket};
 use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::connector::Account;
-use crate::link::{Masking, Outbox, Side};
+use crate::link::{Framing, Outbox, Side};
 use crate::transport::{
     BindError, Directory, Ended, Listener, Logins, POLICY, RECONFIGURED, ServerTls, Throttle,
     TransportContext,
@@ -191,7 +191,7 @@ async fn log_in(
 ) -> Result<Driver, Refused> {
     let context = &shared.context;
     // The account's own limit comes with the account; a login is small.
-    let outbox = Outbox::new(Masking::Server, context.settings.message_bytes_max);
+    let outbox = Outbox::new(Framing::Server, context.settings.message_bytes_max);
     let message_max = context.settings.message_bytes_max;
     let mut socket = Socket::new(stream, Role::Server, upgraded.unread, outbox, message_max);
     let frame = match timeout_at(deadline, socket.receive()).await {
@@ -219,7 +219,7 @@ async fn log_in(
         FirstFrame::Accepted { request_id, account } => {
             match context.connector.account(account.as_str()) {
                 Some(account) => {
-                    let outbox = Outbox::new(Masking::Server, account.outbox_bytes_max());
+                    let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
                     outbox
                         .put_frame(EMPTY_RESPONSE_BYTES, |out| put_empty_response(request_id, out));
                     socket.outbox = Arc::clone(&outbox);

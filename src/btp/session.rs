@@ -43,7 +43,7 @@ impl Session {
         let now = context.clock.now();
         let status = context.peers.status(account.id());
         let id = context.connector.attach(&account, side, Arc::clone(&outbox), now);
-        status.session_up(side_name(side), remote);
+        status.session_up(side.as_str(), remote);
         Self {
             context,
             account,
@@ -144,13 +144,6 @@ impl Drop for Session {
         let now = self.context.clock.now();
         self.context.connector.detach(&self.account, self.id, now);
         let ended = self.ended.take().unwrap_or_else(|| Ended::Broken("stopped".to_owned()));
-        self.status.session_down(side_name(self.side), &ended);
-    }
-}
-
-fn side_name(side: Side) -> &'static str {
-    match side {
-        Side::Dialled => "dialled",
-        Side::Accepted => "accepted",
+        self.status.session_down(self.side.as_str(), &ended);
     }
 }

@@ -52,7 +52,8 @@ impl Change {
             config.address = old.address.clone();
         }
         config.server = old.server.clone();
-        config.http = old.http.clone();
+        config.http.host = old.http.host.clone();
+        config.http.port = old.http.port;
         config.health.host = old.health.host.clone();
         config.health.port = old.health.port;
         config.ca_file = old.ca_file.clone();
@@ -93,6 +94,8 @@ fn peers(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
 /// Whether a session that was made before would not be made like that now.
 fn is_another_session(was: &PeerConfig, is: &PeerConfig) -> bool {
     was.url != is.url
+        || was.http_mode != is.http_mode
+        || was.http_auth != is.http_auth
         || was.auth_token != is.auth_token
         || was.username != is.username
         || was.account.relation != is.account.relation
@@ -114,6 +117,7 @@ fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     note("btpServerPort", old.server.port != new.server.port);
     note("httpServerHost", old.http.host != new.http.host);
     note("httpServerPort", old.http.port != new.http.port);
+    note("httpPublicUrl", old.http.public_url != new.http.public_url);
     note("tls", old.server.tls != new.server.tls);
     note("maxUnauthenticated", old.server.max_unauthenticated != new.server.max_unauthenticated);
     note("caFile", old.ca_file != new.ca_file);
@@ -201,6 +205,7 @@ mod tests {
             Kind::Id => "zoe".into(),
             Kind::Address => "test.zoe".into(),
             Kind::Host => "127.0.0.9".into(),
+            Kind::HttpUrl => "https://zoe.example".into(),
             Kind::Port => "4444".into(),
             Kind::Secret | Kind::File => "zzz".into(),
             Kind::LogLevel => "debug".into(),

@@ -11,6 +11,7 @@ use super::problems::Report;
 use super::secret::{MASK, Secret};
 use super::show;
 use super::value::{Data, Map, Value};
+use crate::transport::{HttpUrl, PeerUrl, UrlError};
 
 /// What people write, and what they mean.
 const SYNONYMS: &[(&str, &str)] = &[
@@ -167,7 +168,7 @@ impl<'a> Fields<'a> {
         let text = value.as_text()?;
         Some(match self.kind(name) {
             Kind::Secret if !text.is_empty() => MASK.to_owned(),
-            Kind::Url => show::url(text),
+            Kind::Url | Kind::HttpUrl => show::url(text),
             _ => show::text(text),
         })
     }
@@ -295,13 +296,17 @@ impl<'a> Fields<'a> {
         self.read(name, report, parse::log_level)
     }
 
-    pub(super) fn url(
-        &self,
-        name: &'static str,
-        report: &mut Report,
-    ) -> Option<crate::transport::PeerUrl> {
+    pub(super) fn url(&self, name: &'static str, report: &mut Report) -> Option<PeerUrl> {
+        self.read(name, report, |text| text.parse().map_err(|error: UrlError| error.to_string()))
+    }
+
+    pub(super) fn http_url(&self, name: &'static str, report: &mut Report) -> Option<HttpUrl> {
         self.read(name, report, |text| {
-            text.parse().map_err(|error: crate::transport::UrlError| error.to_string())
+            let url: HttpUrl = text.parse().map_err(|error: UrlError| error.to_string())?;
+            match url.username().is_some() || url.path_and_query().contains('?') {
+                true => Err("must not hold a user, a token or a query".to_owned()),
+                false => Ok(url),
+            }
         })
     }
 

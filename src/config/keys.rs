@@ -44,6 +44,8 @@ pub(super) enum Kind {
     Host,
     /// Where a peer listens.
     Url,
+    /// Where an HTTP server listens.
+    HttpUrl,
     /// A full ILP address.
     Address,
     /// An ILP address prefix, perhaps empty.
@@ -138,6 +140,7 @@ impl Kind {
             Kind::Millis(min, max) => format!("a whole number of milliseconds from {min} to {max}"),
             Kind::Port => "a port is a whole number from 0 to 65535 (0 picks a free one)".into(),
             Kind::Host => "an IP address or a host name, without a port".into(),
+            Kind::HttpUrl => "for example https://node.example".into(),
             Kind::Url => {
                 "for example ws://host:3000, btp+wss://user:token@host or https://host/ilp".into()
             }

@@ -170,8 +170,13 @@ fn http(fields: Fields<'_>, report: &mut Report) -> Option<HttpSettings> {
         let what = "there is no HTTP server, as httpServerPort is not set";
         report.warn(fields.path_of("httpServerHost").place(), what, "set httpServerPort too");
     }
+    let public_url = fields.http_url("httpPublicUrl", report);
+    if public_url.is_some() && !fields.has("httpServerPort") {
+        let what = "there is no HTTP server to be reached, as httpServerPort is not set";
+        report.warn(fields.path_of("httpPublicUrl").place(), what, "set httpServerPort too");
+    }
     // A port that was refused is no port, but it is reported.
-    Some(HttpSettings { host: host?, port })
+    Some(HttpSettings { host: host?, port, public_url })
 }
 
 fn health(fields: Fields<'_>, report: &mut Report) -> Option<HealthSettings> {

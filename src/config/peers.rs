@@ -5,6 +5,8 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation};
+use crate::http::{HttpAuth, HttpMode};
+use crate::transport::PeerUrl;
 use crate::wire::{Address, Amount, Network, Scheme};
 
 use super::env::variable_of_peer;
@@ -43,6 +45,8 @@ pub(super) fn read(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> 
 fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerConfig> {
     let id = fields.require("id", report).then(|| fields.id("id", report)).flatten();
     let url = fields.url("url", report);
+    let http_mode = fields.choice::<HttpMode>("httpMode", report);
+    let http_auth = fields.choice::<HttpAuth>("httpAuth", report);
     let auth_token = fields.secret("authToken", report);
     let username = fields.text("username", report);
     let relation = fields.choice::<Relation>("relation", report);
@@ -55,6 +59,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
     let lenient_btp_types = fields.boolean("lenientBtpTypes", report);
 
     tokens(fields, url.as_ref(), report);
+    http_only(fields, url.as_ref(), (http_mode, http_auth), report);
     if required == Some(true) && enabled == Some(false) {
         let help =
             "a suspended peer would keep the node unhealthy; remove required, or enable the peer";
@@ -90,13 +95,15 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
             receiver: None,
         },
         asset_of_node,
+        http_mode: http_mode?,
+        http_auth: http_auth?,
         url,
         auth_token,
     })
 }
 
 /// A session needs a token on the side that dials and on the side that is dialled.
-fn tokens(fields: Fields<'_>, url: Option<&crate::transport::PeerUrl>, report: &mut Report) {
+fn tokens(fields: Fields<'_>, url: Option<&PeerUrl>, report: &mut Report) {
     if fields.has("authToken") {
         return;
     }
@@ -118,6 +125,28 @@ fn tokens(fields: Fields<'_>, url: Option<&crate::transport::PeerUrl>, report: &
             format!("set authToken{or}, or give it a url"),
             report,
         ),
+    }
+}
+
+/// What means something only where the peer is dialled over HTTP. The defaults are what everybody has.
+fn http_only(
+    fields: Fields<'_>,
+    url: Option<&PeerUrl>,
+    (mode, auth): (Option<HttpMode>, Option<HttpAuth>),
+    report: &mut Report,
+) {
+    // A url that was refused may have been an http one.
+    if matches!(url, Some(PeerUrl::Http(_))) || (url.is_none() && fields.has("url")) {
+        return;
+    }
+    let set =
+        [("httpMode", mode == Some(HttpMode::Async)), ("httpAuth", auth == Some(HttpAuth::Jwt))];
+    for (name, _) in set.iter().filter(|(_, is_set)| *is_set) {
+        // What is set for the whole network is for those whom it concerns.
+        if !fields.path_of(name).place().text.starts_with("defaults.") {
+            let what = "is for peers whose url is http or https";
+            fields.problem(name, what, "remove it, or give the peer an http url", report);
+        }
     }
 }
 

@@ -154,7 +154,7 @@ fn shown(key: &Key, text: &str) -> String {
     }
     let text = match key.kind {
         // Shows user and host, never the token.
-        Kind::Url => match text.parse::<crate::transport::PeerUrl>() {
+        Kind::Url | Kind::HttpUrl => match text.parse::<crate::transport::PeerUrl>() {
             Ok(url) => url.to_string(),
             Err(_) => MASK.to_owned(),
         },

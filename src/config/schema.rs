@@ -103,6 +103,7 @@ fn kind(kind: Kind) -> Value {
             { "type": "number", "exclusiveMinimum": 0 },
             text(r"^[0-9]{1,18}(\.[0-9]{1,18})?$"),
         ] }),
+        Kind::HttpUrl => text(r"^[Hh][Tt][Tt][Pp][Ss]?://.+"),
         Kind::Url => text(r"^(([Bb][Tt][Pp]\+)?[Ww][Ss][Ss]?|[Hh][Tt][Tt][Pp][Ss]?)://.+"),
         Kind::Address => text(r"^(g|private|example|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)+$"),
         Kind::Prefix => {

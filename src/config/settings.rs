@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
+use crate::http::{HttpAuth, HttpMode};
 use crate::local::PingSettings;
 use crate::routing::Route;
 use crate::stream::{Receiver, SECRET_LEN};
-use crate::transport::PeerUrl;
+use crate::transport::{HttpUrl, PeerUrl};
 use crate::wire::{Address, Amount, Scheme};
 
 use super::secret::Secret;
@@ -92,6 +93,8 @@ pub struct HttpSettings {
     pub host: String,
     /// Port to bind; 0 picks one. `None`: there is no HTTP server.
     pub port: Option<u16>,
+    /// Where peers reach it.
+    pub public_url: Option<HttpUrl>,
 }
 
 /// Certificate and key of the listeners.
@@ -145,6 +148,10 @@ pub struct PeerConfig {
     pub asset_of_node: Unset,
     /// Where it listens; `None`: it dials us.
     pub url: Option<PeerUrl>,
+    /// How answers come, where it is dialled over HTTP.
+    pub http_mode: HttpMode,
+    /// What it is shown then.
+    pub http_auth: HttpAuth,
     /// The name that it logs in with.
     pub username: String,
     /// The token that we accept from it; `None`: it cannot log in here.
@@ -216,6 +223,11 @@ impl NodeConfig {
         account.limits.max_packet_amount = receiver.max_packet_amount;
         account.limits.min_balance = receiver.min_balance;
         account
+    }
+
+    /// Where a peer is to send its answers in the asynchronous mode.
+    pub fn callback_of(&self, peer: &PeerConfig) -> Option<HttpUrl> {
+        self.http.public_url.as_ref()?.join(&["accounts", &peer.username, "ilp"])
     }
 
     /// The peer of that id.

@@ -22,6 +22,8 @@ const fn fixed(
 }
 
 const RELATIONS: &[&str] = &["parent", "peer", "child"];
+const HTTP_MODES: &[&str] = &["sync", "async"];
+const HTTP_AUTHS: &[&str] = &["simple", "jwt"];
 /// A day: the longest of all times.
 const DAY: u64 = 86_400_000;
 
@@ -39,13 +41,25 @@ pub(super) static PEER: &[Key] = &[
         "url",
         Kind::Url,
         None,
-        "Where the peer listens; without it the peer dials us. User and token in it (`btp+ws://user:token@host`) win for dialling.",
+        "Where the peer listens: `ws`, `wss` (BTP), `http` or `https` (ILP over HTTP); without it the peer dials us, or posts to us. User and token in it (`btp+ws://user:token@host`) win for dialling.",
     ),
     key(
         "authToken",
         Kind::Secret,
         None,
         "The shared secret: what we accept from the peer, and what we send where `url` holds none. Required unless `url` holds a token.",
+    ),
+    key(
+        "httpMode",
+        Kind::Choice(HTTP_MODES),
+        Some("sync"),
+        "With an http `url`: whether the answers to what we send come in the responses, or in requests of the peer to our HTTP server.",
+    ),
+    key(
+        "httpAuth",
+        Kind::Choice(HTTP_AUTHS),
+        Some("simple"),
+        "With an http `url`: whether we show the token itself, or a JWT (HS256, five minutes) that is signed with it.",
     ),
     key("username", Kind::Text, None, "The name that the peer logs in with. Default: its `id`."),
     key("relation", Kind::Choice(RELATIONS), Some("peer"), "What the peer is to this node."),
@@ -225,6 +239,12 @@ pub(super) static NODE: &[Key] = &[
         Kind::Port,
         None,
         "Port of the HTTP server; 0 picks a free one. Default: there is no HTTP server.",
+    ),
+    key(
+        "httpPublicUrl",
+        Kind::HttpUrl,
+        None,
+        "Where peers reach the HTTP server, for `httpMode: async`: their answers are asked for at `<this>/accounts/<username>/ilp`. Default: none is asked for, they know by agreement.",
     ),
     fixed(
         "tls",

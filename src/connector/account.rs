@@ -17,7 +17,7 @@ use crate::wire::btp::RequestId;
 pub struct Account {
     id: AccountId,
     slot: Slot,
-    /// Any session is up. Kept beside the lock, so that choosing a next hop takes none.
+    /// A session is up that takes requests. Kept beside the lock, so that choosing a next hop takes none.
     connected: AtomicBool,
     /// Rule of the house: never two of these locks at once.
     state: Mutex<State>,
@@ -78,7 +78,7 @@ impl Account {
         self.slot
     }
 
-    /// Whether any session is up.
+    /// Whether a session is up that takes requests.
     pub fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
@@ -104,14 +104,20 @@ impl Account {
     }
 
     pub(super) fn set_connected(&self, state: &State) {
-        self.connected.store(!state.sessions.is_empty(), Ordering::Relaxed);
+        let connected = session_for_requests(&state.sessions).is_some();
+        self.connected.store(connected, Ordering::Relaxed);
     }
 }
 
 /// The session that requests go out on: the dialled one while it is up (D5).
 pub(super) fn session_for_requests(sessions: &[Session]) -> Option<&Session> {
-    let dialled = sessions.iter().find(|session| session.side == Side::Dialled);
-    dialled.or_else(|| sessions.first())
+    let of = |side| sessions.iter().find(move |session| session.side == side);
+    of(Side::Dialled).or_else(|| of(Side::Accepted))
+}
+
+/// A session for an answer that has lost its own: one that speaks BTP, where the id is not in flight.
+pub(super) fn session_for_stray(sessions: &[Session], id: RequestId) -> Option<&Session> {
+    sessions.iter().find(|session| !session.outbox.is_bare() && !session.asked.contains(&id.0))
 }
 
 impl State {

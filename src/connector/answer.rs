@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::account::{Account, State};
+use super::account::{Account, State, session_for_stray};
 use super::core::Turn;
 use super::forward::Outgoing;
 use super::packet_log::{PacketEvent, PacketRecord};
@@ -21,22 +21,33 @@ pub enum Answer<'a> {
     Packet(&'a [u8]),
     /// A RESPONSE without an `ilp` entry.
     Nothing,
-    /// A BTP ERROR.
+    /// A BTP ERROR; an answer of HTTP that says the server failed.
     Error,
+    /// The packet cannot have arrived, or its answer cannot arrive any more: the connection failed, or the peer serves
+    /// no packets of ours.
+    Unreachable,
+    /// The peer takes no packet at the moment.
+    Busy,
+    /// The peer does not take this packet, whenever it is sent.
+    NotTaken,
 }
 
 impl Turn<'_> {
-    /// A peer's answer to the request `request_id`, taken from whichever of its sessions it came on.
-    pub fn answer(&self, from: &Account, request_id: RequestId, answer: Answer<'_>) {
+    /// A peer's answer to the request `request_id`, taken from whichever of its sessions it came on. `false`: nobody
+    /// waits for it (any more).
+    pub fn answer(&self, from: &Account, request_id: RequestId, answer: Answer<'_>) -> bool {
         let packet = match answer {
             Answer::Packet(bytes) => Packet::parse(bytes).map_err(|_| Refusal::BadAnswer as Why),
             Answer::Nothing => Err(Refusal::BadAnswer as Why),
             Answer::Error => Err(Refusal::LinkError as Why),
+            Answer::Unreachable => Err(Refusal::Unreachable as Why),
+            Answer::Busy => Err(Refusal::NextHopRefuses as Why),
+            Answer::NotTaken => Err(Refusal::NotTaken as Why),
         };
         let mut state = from.lock();
         let Answered::Pending(pending) = state.pending.take(request_id) else {
             state.stats.unexpected_answers += 1;
-            return;
+            return false;
         };
         if let Ok(packet) = &packet {
             state.stats.received.count(packet);
@@ -47,6 +58,7 @@ impl Turn<'_> {
             Ok(packet) => self.answer_origin(pending, from, &packet),
             Err(why) => self.reject_origin(pending, from, &why(from.id().clone())),
         }
+        true
     }
 
     /// Is it a valid answer in time? Settles the outgoing account either way.
@@ -155,7 +167,7 @@ impl Turn<'_> {
                 session.asked.remove(&id.0);
                 Some(&session.outbox)
             }
-            None => state.sessions.iter().find(|s| !s.asked.contains(&id.0)).map(|s| &s.outbox),
+            None => session_for_stray(&state.sessions, id).map(|session| &session.outbox),
         };
         let sent = outbox.is_some_and(|o| o.put_packet(FrameKind::Response, id, packet));
         if !sent {

@@ -140,6 +140,15 @@ pub enum Refusal {
     /// The answer is an error of the link's protocol.
     #[error("next hop {0} could not process the packet")]
     LinkError(AccountId),
+    /// The packet did not reach the next hop, or its answer was lost with the connection.
+    #[error("next hop {0} cannot be reached")]
+    Unreachable(AccountId),
+    /// The next hop takes no packets at the moment.
+    #[error("next hop {0} takes no more packets at the moment")]
+    NextHopRefuses(AccountId),
+    /// The next hop would never take this packet.
+    #[error("next hop {0} does not take this packet")]
+    NotTaken(AccountId),
     /// The node stopped while the packet was in flight.
     #[error("this connector stopped while the packet was in flight")]
     Stopped,
@@ -156,6 +165,7 @@ impl Refusal {
             | Refusal::Routes(RequestRefused::Malformed(_))
             | Refusal::PeerConfig(PeerConfigError::BadRequest(_)) => ErrorCode::F01,
             Refusal::Suspended
+            | Refusal::NotTaken(_)
             | Refusal::Routes(
                 RequestRefused::NotSent | RequestRefused::NotTaken | RequestRefused::Gap { .. },
             )
@@ -175,10 +185,13 @@ impl Refusal {
             | Refusal::BadAnswer(_)
             | Refusal::LinkError(_)
             | Refusal::Stopped => ErrorCode::T00,
-            Refusal::NotConnected(_) | Refusal::SessionLost(_) => ErrorCode::T01,
+            Refusal::NotConnected(_) | Refusal::SessionLost(_) | Refusal::Unreachable(_) => {
+                ErrorCode::T01
+            }
             Refusal::TooManyInFlight { .. }
             | Refusal::TooManyTowards { .. }
             | Refusal::NextHopBusy(_)
+            | Refusal::NextHopRefuses(_)
             | Refusal::Stopping => ErrorCode::T03,
             Refusal::OverMaxBalance(_) | Refusal::UnderMinBalance(_) | Refusal::ReceiverFull(_) => {
                 ErrorCode::T04

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::account::{Account, Session, State};
+use super::account::{Account, Session, State, session_for_stray};
 use super::core::{Connector, Turn};
 use super::forward::Outgoing;
 use super::refusal::Refusal;
@@ -130,7 +130,7 @@ fn settle_lost(state: &mut State, unwritten: Unwritten) -> Vec<Pending> {
         }
     }
     for (id, frame) in unwritten.answers {
-        let other = state.sessions.iter().find(|session| !session.asked.contains(&id.0));
+        let other = session_for_stray(&state.sessions, id);
         let sent = other.is_some_and(|session| {
             let packet = Frame::parse(&frame).ok().and_then(|frame| frame.protocol_data.get("ilp"));
             let packet = packet.and_then(|entry| Packet::parse(entry.data).ok());

@@ -76,6 +76,22 @@ impl Sender {
             Sender::Http2(sender) => sender.try_send_request(request).await,
         }
     }
+
+    /// Waits until a request can be sent. An error: the connection is gone.
+    pub(super) async fn ready(&mut self) -> hyper::Result<()> {
+        match self {
+            Sender::Http1(sender) => sender.ready().await,
+            Sender::Http2(sender) => sender.ready().await,
+        }
+    }
+
+    /// Whether the connection is known to be gone.
+    pub(super) fn is_closed(&self) -> bool {
+        match self {
+            Sender::Http1(sender) => sender.is_closed(),
+            Sender::Http2(sender) => sender.is_closed(),
+        }
+    }
 }
 
 /// Connects. The connection lives among `tasks`: it moves while they are polled, and ends when its senders are dropped.

@@ -66,7 +66,6 @@ struct Open {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Guest {
-    #[expect(dead_code, reason = "posts come next")]
     /// Where it comes from.
     pub(super) remote: SocketAddr,
     id: u64,
@@ -124,7 +123,6 @@ impl Guests {
         Some(Place { guest, guests: Arc::clone(self) })
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "posts come next"))]
     /// A peer has authenticated on this connection: it is the peer's from now on, if it may have one more.
     pub(super) fn belongs(&self, guest: &Guest, peer: &AccountId) -> Result<(), TooMany> {
         let mut open = self.open.lock();
@@ -142,8 +140,8 @@ impl Guests {
         Ok(())
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "posts come next"))]
     /// How many are open.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.open.lock().guests.len()
     }

@@ -3,10 +3,21 @@
 //! [`HttpServer`] is the listener: bounded connections (`guests`), and the routes (`router`). [`HttpClient`] fetches a
 //! document from elsewhere. Nothing here spawns; `node` does.
 
+mod auth;
 mod client;
 mod connect;
+mod contact;
+mod context;
+mod dial;
+mod dialler;
 mod guests;
+mod ilp;
+mod jwt;
+mod pool;
+mod posted;
 mod problem;
+mod reply;
+mod request_id;
 mod router;
 mod server;
 mod spsp;
@@ -16,4 +27,8 @@ mod testing;
 
 pub use client::{Document, FetchError, HttpClient};
 pub use connect::ConnectError;
-pub use server::{HttpConnection, HttpConnections, HttpServer};
+pub use contact::Contacts;
+pub use context::HttpContext;
+pub use dial::{HttpAuth, HttpDial, HttpMode};
+pub use dialler::HttpDialler;
+pub use server::{HttpConnections, HttpServer, HttpWork};

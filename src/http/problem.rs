@@ -13,7 +13,7 @@ pub(super) struct Problem {
     status: u16,
     detail: String,
     #[serde(skip)]
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl Problem {
@@ -30,7 +30,7 @@ impl Problem {
 
     /// The same, with a header that its status wants.
     pub(super) fn with(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some((name, HeaderValue::from_static(value))), ..self }
+        Self { header: Some(Box::new((name, HeaderValue::from_static(value)))), ..self }
     }
 }
 
@@ -43,7 +43,8 @@ impl axum::response::IntoResponse for Problem {
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, json);
-        if let Some((name, value)) = self.header {
+        if let Some(header) = self.header {
+            let (name, value) = *header;
             response.headers_mut().insert(name, value);
         }
         response

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 
+use super::ilp::{self, Ilp};
 use super::problem::Problem;
 use super::spsp;
-use crate::connector::Connector;
 
 /// The routes. Each group of them lives in a file of its own, which gives a `Router` to be merged here.
-pub(super) fn router(connector: Arc<Connector>) -> Router {
-    let routes = Router::new().merge(spsp::routes(connector));
+pub(super) fn router(ilp: Arc<Ilp>) -> Router {
+    let connector = Arc::clone(&ilp.context.transport.connector);
+    let routes = Router::new().merge(ilp::routes(ilp)).merge(spsp::routes(connector));
     routes.fallback(nothing_here).method_not_allowed_fallback(not_so)
 }
 

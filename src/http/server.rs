@@ -1,5 +1,5 @@
 //! The listener: HTTP/1.1 and HTTP/2 (by ALPN with TLS, by prior knowledge without), connections bounded in number and
-//! time. It spawns nothing: `node` runs the future of every connection that [`HttpServer::accept`] yields.
+//! time. It spawns nothing: `node` runs the future of every connection that [`HttpServer::next`] yields.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -15,10 +15,14 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::context::HttpContext;
 use super::guests::{Bounds, Guest, Guests, Place};
+use super::ilp::Ilp;
+use super::posted::{PostedSession, PostedSessions};
 use super::router::router;
 use super::tasks::Tasks;
 use crate::transport::{BindError, Listener, ServerTls, Throttle, TransportContext};
@@ -43,15 +47,28 @@ pub struct HttpServer {
     context: Arc<TransportContext>,
     guests: Arc<Guests>,
     throttle: Throttle,
+    sessions: tokio::sync::Mutex<mpsc::Receiver<PostedSession>>,
 }
 
 /// Ends the connections of a listener, which may be gone already.
 #[derive(Debug, Clone)]
 pub struct HttpConnections(Arc<Guests>);
 
+/// What the listener has for whoever runs futures.
+#[derive(Debug)]
+pub struct HttpWork(Work);
+
+#[derive(Debug)]
+enum Work {
+    /// A socket was accepted.
+    Connection(Box<Connection>),
+    /// A peer posted for the first time: its answers are to be delivered.
+    Session(PostedSession),
+}
+
 /// A socket that was accepted. Nothing has been read from it.
 #[derive(Debug)]
-pub struct HttpConnection {
+struct Connection {
     stream: TcpStream,
     place: Place,
     acceptor: Option<Acceptor>,
@@ -72,7 +89,7 @@ impl HttpServer {
         host: &str,
         port: u16,
         tls: Option<ServerTls>,
-        context: Arc<TransportContext>,
+        context: Arc<HttpContext>,
     ) -> Result<Self, BindError> {
         Self::bind_with(host, port, tls, context, Bounds::default()).await
     }
@@ -81,13 +98,23 @@ impl HttpServer {
         host: &str,
         port: u16,
         tls: Option<ServerTls>,
-        context: Arc<TransportContext>,
+        context: Arc<HttpContext>,
         bounds: Bounds,
     ) -> Result<Self, BindError> {
         let listener = Listener::bind(host, port, PORT_SET_BY).await?;
         let guests = Guests::new(bounds);
-        let router = router(Arc::clone(&context.connector));
-        Ok(Self { listener, tls, router, context, guests, throttle: Throttle::default() })
+        let transport = Arc::clone(&context.transport);
+        let (posted, sessions) = PostedSessions::new(Arc::clone(&transport));
+        let ilp = Ilp { context, sessions: posted, guests: Arc::clone(&guests) };
+        Ok(Self {
+            listener,
+            tls,
+            router: router(Arc::new(ilp)),
+            context: transport,
+            guests,
+            throttle: Throttle::default(),
+            sessions: tokio::sync::Mutex::new(sessions),
+        })
     }
 
     /// Where it listens.
@@ -100,8 +127,22 @@ impl HttpServer {
         HttpConnections(Arc::clone(&self.guests))
     }
 
-    /// The next socket. Never ends. Dropping the future loses nothing.
-    pub async fn accept(&self) -> HttpConnection {
+    #[cfg(test)]
+    pub(super) fn guests(&self) -> &Guests {
+        &self.guests
+    }
+
+    /// What is to be run next. Never ends. Dropping the future loses nothing.
+    pub async fn next(&self) -> HttpWork {
+        // One acceptor asks; a second one would wait here.
+        let mut sessions = self.sessions.lock().await;
+        HttpWork(tokio::select! {
+            Some(session) = sessions.recv() => Work::Session(session),
+            connection = self.accept() => Work::Connection(Box::new(connection)),
+        })
+    }
+
+    async fn accept(&self) -> Connection {
         let context = &self.context;
         loop {
             let (stream, remote) = self.listener.accept(&context.clock).await;
@@ -119,7 +160,7 @@ impl HttpServer {
                 }
                 continue;
             };
-            return HttpConnection {
+            return Connection {
                 stream,
                 place,
                 acceptor: self.tls.as_ref().map(|tls| Acceptor(tls.acceptor())),
@@ -138,9 +179,18 @@ impl HttpConnections {
     }
 }
 
-impl HttpConnection {
-    /// Serves requests until the connection ends. Dropping the future closes it.
-    pub async fn run(mut self) {
+impl HttpWork {
+    /// Serves the connection, or delivers the session's answers, to the end. Dropping the future ends it too.
+    pub async fn run(self) {
+        match self.0 {
+            Work::Connection(connection) => connection.run().await,
+            Work::Session(session) => session.run().await,
+        }
+    }
+}
+
+impl Connection {
+    async fn run(mut self: Box<Self>) {
         let bounds = *self.guests.bounds();
         let Some(Acceptor(acceptor)) = self.acceptor.take() else {
             return serve(self.stream, &self.place, self.router, &self.context, &bounds).await;

@@ -20,6 +20,8 @@ pub(super) struct Tasks(Arc<Mutex<New>>);
 #[derive(Default)]
 struct New {
     tasks: Vec<Task>,
+    /// Nobody polls any more.
+    over: bool,
     waker: Option<Waker>,
 }
 
@@ -27,6 +29,12 @@ struct New {
 pub(super) struct Running {
     new: Tasks,
     tasks: FuturesUnordered<Task>,
+}
+
+impl std::fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tasks")
+    }
 }
 
 impl Tasks {
@@ -38,6 +46,9 @@ impl Tasks {
     /// From now on this runs too.
     pub(super) fn add(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut new = self.0.lock();
+        if new.over {
+            return;
+        }
         new.tasks.push(Box::pin(task));
         if let Some(waker) = new.waker.take() {
             waker.wake();
@@ -76,6 +87,18 @@ impl Running {
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+
+/// What was given and never polled may hold the very [`Tasks`] that it was given to.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let unpolled = {
+            let mut new = self.new.0.lock();
+            new.over = true;
+            std::mem::take(&mut new.tasks)
+        };
+        drop(unpolled);
     }
 }
 

@@ -8,25 +8,38 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::context::HttpContext;
 use super::guests::Bounds;
 use super::server::HttpServer;
+use crate::account::{AccountSettings, Relation};
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
-use crate::routing::HashSeed;
-use crate::transport::{Clock, ServerTls, TransportContext, TransportSettings};
-use crate::wire::Scheme;
+use crate::routing::{HashSeed, Route, RouteOrigin};
+use crate::transport::{
+    Clock, Directory, KeepAliveSettings, Login, Logins, ServerTls, Token, TransportContext,
+    TransportSettings,
+};
+use crate::wire::ilp::{Fulfill, Packet, Prepare};
+use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
 
 /// No test waits longer than this for what must come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A node without peers.
-pub(super) fn settings() -> ConnectorSettings {
+/// Settings of a node with these peers behind `test.<peer>`.
+pub(super) fn settings(id: &str, peers: &[&str]) -> ConnectorSettings {
+    let route = |peer: &&str| Route {
+        prefix: format!("test.{peer}").parse().unwrap(),
+        next_hop: peer.parse().unwrap(),
+        priority: 0,
+        origin: RouteOrigin::Configured,
+    };
+    let account = |peer: &&str| AccountSettings::new(peer.parse().unwrap(), Relation::Peer);
     ConnectorSettings {
-        node_id: "node".parse().unwrap(),
-        address: Some("test.node".parse().unwrap()),
+        node_id: id.parse().unwrap(),
+        address: Some(format!("test.{id}").parse().unwrap()),
         scheme: Scheme::Test,
-        accounts: Vec::new(),
-        routes: Vec::new(),
+        accounts: peers.iter().map(account).collect(),
+        routes: peers.iter().map(route).collect(),
         rates: Vec::new(),
         timing: Timing::default(),
         ping: PingSettings::default(),
@@ -34,10 +47,79 @@ pub(super) fn settings() -> ConnectorSettings {
     }
 }
 
-/// What such a node shares.
-pub(super) fn context() -> Arc<TransportContext> {
-    let connector = Connector::new(settings(), HashSeed::Random).unwrap();
-    TransportContext::new(connector, Clock::start(), TransportSettings::default()).unwrap()
+/// What such a node shares; the secrets of its peers are [`secret`].
+pub(super) fn context(id: &str, peers: &[&str]) -> Arc<HttpContext> {
+    let login = |peer: &&str| Login {
+        account: peer.parse().unwrap(),
+        username: (*peer).to_owned(),
+        token: Some(Token::from(secret(peer))),
+    };
+    let connector = Connector::new(settings(id, peers), HashSeed::Random).unwrap();
+    let settings = TransportSettings {
+        retry_unit: Duration::from_millis(10),
+        keep_alive: KeepAliveSettings {
+            interval: Duration::from_millis(50),
+            ..KeepAliveSettings::default()
+        },
+        ..TransportSettings::default()
+    };
+    let context = TransportContext::new(connector, Clock::start(), settings).unwrap();
+    let directory = Directory::new(peers.iter().map(login)).unwrap();
+    HttpContext::new(context, Arc::new(Logins::from_pointee(directory))).unwrap()
+}
+
+/// What a peer's token is.
+pub(super) fn secret(peer: &str) -> String {
+    format!("secret-of-{peer}")
+}
+
+/// A Prepare of `amount` that expires in `within`; it is fulfilled by [`PREIMAGE`].
+pub(super) fn prepare_within(destination: &str, amount: u64, within: Duration) -> Vec<u8> {
+    let destination: Address = destination.parse().unwrap();
+    let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let prepare = Prepare {
+        amount: Amount(amount),
+        expires_at: Timestamp::EPOCH.saturating_add(since_epoch + within),
+        condition: PREIMAGE.condition(),
+        destination: destination.view(),
+        data: b"data",
+    };
+    let mut packet = Vec::new();
+    prepare.encode(&mut packet);
+    packet
+}
+
+pub(super) fn prepare(destination: &str) -> Vec<u8> {
+    prepare_within(destination, 7, Duration::from_secs(20))
+}
+
+/// The preimage of every test payment.
+pub(super) const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
+
+pub(super) fn fulfill() -> Vec<u8> {
+    let mut packet = Vec::new();
+    Fulfill { fulfillment: PREIMAGE, data: b"done" }.encode(&mut packet);
+    packet
+}
+
+/// In short: `Fulfill`, `Reject T01`, or what else it is.
+pub(super) fn describe(packet: &[u8]) -> String {
+    match Packet::parse(packet) {
+        Ok(Packet::Prepare(_)) => "Prepare".to_owned(),
+        Ok(Packet::Fulfill(_)) => "Fulfill".to_owned(),
+        Ok(Packet::Reject(reject)) => format!("Reject {}", reject.code),
+        Err(_) => String::from_utf8_lossy(packet).into_owned(),
+    }
+}
+
+/// Lets other tasks run until `done`.
+pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain: {what}");
 }
 
 /// A listener that serves until it is dropped.
@@ -48,17 +130,33 @@ pub(super) struct Serving {
     _tasks: JoinSet<()>,
 }
 
+/// A node without peers.
 pub(super) async fn serving(bounds: Bounds, tls: Option<ServerTls>) -> Serving {
-    let context = context();
-    let bound = HttpServer::bind_with("127.0.0.1", 0, tls, Arc::clone(&context), bounds).await;
+    serve(context("node", &[]), bounds, tls).await
+}
+
+/// The listener of a node, and its sweep.
+pub(super) async fn serve(
+    http: Arc<HttpContext>,
+    bounds: Bounds,
+    tls: Option<ServerTls>,
+) -> Serving {
+    let context = Arc::clone(&http.transport);
+    let bound = HttpServer::bind_with("127.0.0.1", 0, tls, http, bounds).await;
     let server = Arc::new(bound.unwrap());
     let mut tasks = JoinSet::new();
+    let swept = Arc::clone(&context);
+    tasks.spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            swept.connector.sweep(swept.clock.now());
+        }
+    });
     let accepting = Arc::clone(&server);
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
         loop {
-            let connection = accepting.accept().await;
-            connections.spawn(connection.run());
+            connections.spawn(accepting.next().await.run());
         }
     });
     Serving { address: server.local_addr(), context, server, _tasks: tasks }
@@ -76,22 +174,45 @@ impl Raw {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// One answer, of which the head tells the length: its head and its body.
+    /// One answer: its head and its body, as text.
     pub(super) async fn answer(&mut self) -> (String, String) {
+        let (head, body) = self.octets().await;
+        (head, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// POSTs a packet.
+    pub(super) async fn post(
+        &mut self,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> (String, Vec<u8>) {
+        let length = body.len();
+        self.say(&format!(
+            "POST {path} HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {length}\r\n\r\n"
+        ))
+        .await;
+        self.0.write_all(body).await.unwrap();
+        self.octets().await
+    }
+
+    /// One answer: its head and its body.
+    pub(super) async fn octets(&mut self) -> (String, Vec<u8>) {
         let reading = async {
             let mut bytes = Vec::new();
             loop {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                    let head = String::from_utf8_lossy(&bytes[..at]).into_owned();
                     let length = head.lines().find_map(|line| {
                         let (name, value) = line.split_once(": ")?;
                         name.eq_ignore_ascii_case("content-length").then(|| value.parse().unwrap())
                     });
+                    let body = &bytes[at + 4..];
                     if body.len() >= length.unwrap_or(0) {
-                        return (head.to_owned(), body.to_owned());
+                        return (head, body.to_vec());
                     }
                 }
-                assert!(self.0.read_buf(&mut bytes).await.unwrap() > 0, "closed after {text:?}");
+                assert!(self.0.read_buf(&mut bytes).await.unwrap() > 0, "closed after {bytes:?}");
             }
         };
         tokio::time::timeout(PATIENCE, reading).await.unwrap()

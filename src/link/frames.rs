@@ -4,18 +4,45 @@ use crate::wire::btp::{self, FrameKind, RequestId};
 use crate::wire::ilp::Packet;
 use crate::wire::ws;
 
-/// Appends a whole WebSocket frame that carries `packet`.
+/// What stands before a BTP frame.
+#[derive(Clone, Copy)]
+pub(super) enum Head {
+    /// Nothing.
+    None,
+    /// A WebSocket header.
+    Plain,
+    /// A WebSocket header with this key, by which the frame is masked.
+    Masked([u8; 4]),
+}
+
+impl Head {
+    fn mask(self) -> Option<[u8; 4]> {
+        match self {
+            Head::Masked(key) => Some(key),
+            Head::None | Head::Plain => None,
+        }
+    }
+
+    /// Appends it.
+    fn put(self, payload_len: usize, out: &mut Vec<u8>) {
+        if !matches!(self, Head::None) {
+            ws::put_binary_header(payload_len, self.mask(), out);
+        }
+    }
+}
+
+/// Appends a whole frame that carries `packet`.
 pub(super) fn put_packet(
     out: &mut Vec<u8>,
     kind: FrameKind,
     id: RequestId,
     packet: &Packet<'_>,
-    mask: Option<[u8; 4]>,
+    head: Head,
 ) {
     let ilp_len = packet.encoded_len();
     let payload_len = btp::ilp_frame_size(ilp_len);
-    out.reserve(ws::header_size(payload_len, mask.is_some()) + payload_len);
-    ws::put_binary_header(payload_len, mask, out);
+    out.reserve(ws::header_size(payload_len, head.mask().is_some()) + payload_len);
+    head.put(payload_len, out);
     let start = out.len();
     btp::put_ilp_header(kind, id, ilp_len, out);
     packet.encode(out);
@@ -24,17 +51,17 @@ pub(super) fn put_packet(
         payload_len,
         "sizes are computed before anything is written"
     );
-    mask_from(out, start, mask);
+    mask_from(out, start, head.mask());
 }
 
-/// Appends a whole WebSocket frame whose payload `write` appends.
+/// Appends a whole frame whose payload `write` appends.
 pub(super) fn put_frame(
     out: &mut Vec<u8>,
     payload_len: usize,
-    mask: Option<[u8; 4]>,
+    head: Head,
     write: impl FnOnce(&mut Vec<u8>),
 ) {
-    ws::put_binary_header(payload_len, mask, out);
+    head.put(payload_len, out);
     let start = out.len();
     write(out);
     debug_assert_eq!(
@@ -42,7 +69,7 @@ pub(super) fn put_frame(
         payload_len,
         "sizes are computed before anything is written"
     );
-    mask_from(out, start, mask);
+    mask_from(out, start, head.mask());
 }
 
 fn mask_from(out: &mut [u8], start: usize, mask: Option<[u8; 4]>) {
@@ -51,8 +78,16 @@ fn mask_from(out: &mut [u8], start: usize, mask: Option<[u8; 4]>) {
     }
 }
 
+/// The ILP packet in a bare frame. `None` only if it is not one that was written above.
+pub(super) fn packet_of(frame: &[u8]) -> Option<Vec<u8>> {
+    btp::Frame::parse(frame).ok()?.ilp().map(<[u8]>::to_vec)
+}
+
 /// The BTP payload of the frame that `frame` begins with. `None` only if it is not one that was written above.
-pub(super) fn payload_of(frame: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn payload_of(frame: &[u8], bare: bool) -> Option<Vec<u8>> {
+    if bare {
+        return Some(frame.to_vec());
+    }
     let second = *frame.get(1)?;
     let (len, mut at) = match second & 0x7f {
         126 => (u64::from(u16::from_be_bytes(*frame.get(2..)?.first_chunk()?)), 4),

@@ -1,14 +1,14 @@
 //! What connects an account to its sessions.
 //!
 //! The [`PendingTable`] belongs to the account and outlives sessions: a Prepare whose session dropped may still be
-//! answered on the next one (`ilpv4` 8.2). An [`Outbox`] belongs to one session: whole WebSocket frames, bounded,
+//! answered on the next one (`ilpv4` 8.2). An [`Outbox`] belongs to one session: whole frames, bounded,
 //! appended to by whoever has something to say and written by the session's own task.
 
 mod frames;
 mod outbox;
 mod pending;
 
-pub use outbox::{CloseOrder, Masking, Outbox, Room, Unwritten};
+pub use outbox::{CloseOrder, Framing, Outbox, Room, Taken, Unwritten};
 pub use pending::{Answered, Origin, OwnAnswer, OwnRequest, Pending, PendingTable};
 
 /// A session of an account; unique within the account while the process lives.
@@ -26,4 +26,17 @@ pub enum Side {
     Dialled,
     /// The peer dialled us.
     Accepted,
+    /// The peer posts to us (ILP over HTTP). Takes answers to what it asked, and nothing else.
+    Posted,
+}
+
+impl Side {
+    /// As it is spelled in JSON and in log lines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Side::Dialled => "dialled",
+            Side::Accepted => "accepted",
+            Side::Posted => "posted",
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! What waits to be written to one session: whole WebSocket frames, in order.
+//! What waits to be written to one session: whole WebSocket frames, in order; for sessions that are no WebSocket, bare
+//! BTP frames, whose packets are taken out one by one.
 //!
 //! Whoever has something to say appends a frame (one copy) and, if the outbox was clean, wakes the session's task. That
 //! task writes everything that has gathered with one system call: on one thread, all that a turn of the event loop
@@ -19,7 +20,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::frames;
+use super::frames::{self, Head};
 use crate::wire::btp::{FrameKind, RequestId};
 use crate::wire::ilp::Packet;
 
@@ -30,12 +31,25 @@ const ANSWERS_FACTOR: usize = 16;
 /// RFC 6455 7.4.1: the peer violates a policy.
 const POLICY_VIOLATION: u16 = 1008;
 
-/// Which end of the WebSocket this is: clients mask what they send (RFC 6455 5.3).
-pub enum Masking {
-    /// We accepted the connection: frames go as they are.
+/// What stands before each BTP frame.
+pub enum Framing {
+    /// We accepted the WebSocket: a header, and the frame as it is.
     Server,
-    /// We dialled: every frame is masked with a key from a generator with this seed.
+    /// We dialled: a header, and the frame masked with a key from a generator with this seed (RFC 6455 5.3).
     Client([u8; 32]),
+    /// Nothing. Packets are taken out one by one ([`Outbox::take_packet`]) and sent as something else.
+    Bare,
+}
+
+/// A packet that was taken out of a bare outbox, and counts as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// A MESSAGE (a Prepare) or a RESPONSE (its answer).
+    pub kind: FrameKind,
+    /// Whose id that is depends on the kind, as in BTP.
+    pub id: RequestId,
+    /// The ILP packet.
+    pub packet: Vec<u8>,
 }
 
 /// A wish that the session's task closes the connection.
@@ -73,8 +87,8 @@ impl Room<'_> {
     pub fn put_packet(mut self, kind: FrameKind, id: RequestId, packet: &Packet<'_>) {
         let inner = &mut *self.inner;
         let at = inner.buffer.len();
-        let mask = inner.mask_key();
-        frames::put_packet(&mut inner.buffer, kind, id, packet, mask);
+        let head = inner.head();
+        frames::put_packet(&mut inner.buffer, kind, id, packet, head);
         let start = Start { at, len: inner.buffer.len() - at, id, kind };
         inner.prepares += start.prepare_bytes();
         inner.starts.push_back(start);
@@ -92,6 +106,7 @@ struct Inner {
     /// Bytes of the Prepares among them.
     prepares: usize,
     mask_keys: Option<StdRng>,
+    bare: bool,
     waker: Option<Waker>,
     /// The task has been woken and has not written everything since.
     woken: bool,
@@ -118,10 +133,11 @@ impl Start {
 
 impl Outbox {
     /// An empty outbox that refuses Prepares beyond `bytes_max` bytes.
-    pub fn new(masking: Masking, bytes_max: usize) -> Arc<Outbox> {
-        let mask_keys = match masking {
-            Masking::Server => None,
-            Masking::Client(seed) => Some(StdRng::from_seed(seed)),
+    pub fn new(framing: Framing, bytes_max: usize) -> Arc<Outbox> {
+        let bare = matches!(framing, Framing::Bare);
+        let mask_keys = match framing {
+            Framing::Server | Framing::Bare => None,
+            Framing::Client(seed) => Some(StdRng::from_seed(seed)),
         };
         let inner = Inner {
             buffer: Vec::new(),
@@ -129,6 +145,7 @@ impl Outbox {
             starts: VecDeque::new(),
             prepares: 0,
             mask_keys,
+            bare,
             waker: None,
             woken: false,
             close: None,
@@ -169,8 +186,8 @@ impl Outbox {
         if inner.lost {
             return false;
         }
-        let mask = inner.mask_key();
-        frames::put_frame(&mut inner.buffer, len, mask, write);
+        let head = inner.head();
+        frames::put_frame(&mut inner.buffer, len, head, write);
         self.bound(&mut inner);
         inner.wake();
         true
@@ -229,6 +246,29 @@ impl Outbox {
         }
     }
 
+    /// Whether packets are taken out of this one instead of bytes.
+    pub fn is_bare(&self) -> bool {
+        self.inner.lock().bare
+    }
+
+    /// Takes the first packet out of a bare outbox. `None`: there is none; the next one wakes the task again.
+    pub fn take_packet(&self) -> Option<Taken> {
+        let mut inner = self.inner.lock();
+        debug_assert!(inner.bare, "what has a WebSocket header is written, not taken");
+        let Some(start) = inner.starts.pop_front() else {
+            inner.clean();
+            return None;
+        };
+        inner.prepares -= start.prepare_bytes();
+        inner.written = start.at + start.len;
+        let frame = inner.buffer.get(start.at..inner.written).unwrap_or_default();
+        // Written by `put_packet`, so it is one.
+        let packet = frames::packet_of(frame).unwrap_or_default();
+        let taken = Taken { kind: start.kind, id: start.id, packet };
+        inner.compact();
+        Some(taken)
+    }
+
     /// Asks the session's task to close the connection; the first order stands.
     pub fn ask_close(&self, code: u16, reason: &'static str) {
         let mut inner = self.inner.lock();
@@ -257,7 +297,8 @@ impl Outbox {
             match start.kind {
                 FrameKind::Message | FrameKind::Transfer => unwritten.prepares.push(start.id),
                 FrameKind::Response | FrameKind::Error => {
-                    let frame = unseen.get(start.at - first..).and_then(frames::payload_of);
+                    let frame = unseen.get(start.at - first..start.at - first + start.len);
+                    let frame = frame.and_then(|frame| frames::payload_of(frame, inner.bare));
                     unwritten.answers.extend(frame.map(|frame| (start.id, frame)));
                 }
             }
@@ -278,8 +319,13 @@ impl Outbox {
 }
 
 impl Inner {
-    fn mask_key(&mut self) -> Option<[u8; 4]> {
-        self.mask_keys.as_mut().map(|keys| keys.next_u32().to_ne_bytes())
+    /// What stands before the next frame.
+    fn head(&mut self) -> Head {
+        match &mut self.mask_keys {
+            Some(keys) => Head::Masked(keys.next_u32().to_ne_bytes()),
+            None if self.bare => Head::None,
+            None => Head::Plain,
+        }
     }
 
     fn wake(&mut self) {

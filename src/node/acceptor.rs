@@ -14,18 +14,18 @@ use crate::http::{HttpConnections, HttpServer};
 /// A listener, whatever it speaks.
 pub(super) trait Accepts: Send + Sync + 'static {
     /// What is to be run for the next socket.
-    fn next(&self) -> impl Future<Output = impl Future<Output = ()> + Send + 'static> + Send;
+    fn work(&self) -> impl Future<Output = impl Future<Output = ()> + Send + 'static> + Send;
 }
 
 impl Accepts for BtpServer {
-    async fn next(&self) -> impl Future<Output = ()> + Send + 'static {
+    async fn work(&self) -> impl Future<Output = ()> + Send + 'static {
         self.accept().await.run()
     }
 }
 
 impl Accepts for HttpServer {
-    async fn next(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.accept().await.run()
+    async fn work(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.next().await.run()
     }
 }
 
@@ -58,8 +58,8 @@ impl Acceptor {
                     biased;
                     _ = &mut stopped => return sessions,
                     Some(_) = sessions.join_next() => {}
-                    connection = server.next() => {
-                        sessions.spawn(connection.in_current_span());
+                    work = server.work() => {
+                        sessions.spawn(work.in_current_span());
                     }
                 }
             }

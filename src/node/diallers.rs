@@ -9,22 +9,43 @@ use tracing::Instrument;
 
 use crate::account::AccountId;
 use crate::btp::{BtpClient, Dial};
+use crate::http::{HttpContext, HttpDial, HttpDialler};
 use crate::transport::{DialHandle, RECONFIGURED, TransportContext};
+
+/// A peer to be dialled, by whatever it speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Dialled {
+    /// BTP.
+    Btp(Dial),
+    /// ILP over HTTP.
+    Http(HttpDial),
+}
+
+impl Dialled {
+    fn peer(&self) -> &AccountId {
+        match self {
+            Dialled::Btp(dial) => dial.peer(),
+            Dialled::Http(dial) => dial.peer(),
+        }
+    }
+}
 
 /// The running diallers of one node.
 pub(super) struct Diallers {
     context: Arc<TransportContext>,
-    running: HashMap<AccountId, (Dial, DialHandle)>,
+    http: Arc<HttpContext>,
+    running: HashMap<AccountId, (Dialled, DialHandle)>,
     tasks: JoinSet<()>,
 }
 
 impl Diallers {
-    pub(super) fn new(context: Arc<TransportContext>) -> Self {
-        Self { context, running: HashMap::new(), tasks: JoinSet::new() }
+    pub(super) fn new(http: Arc<HttpContext>) -> Self {
+        let context = Arc::clone(&http.transport);
+        Self { context, http, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// Makes what runs agree with `wanted`. A peer whose address and secrets stay the same is not disturbed.
-    pub(super) fn set(&mut self, wanted: Vec<Dial>) {
+    pub(super) fn set(&mut self, wanted: Vec<Dialled>) {
         while self.tasks.try_join_next().is_some() {}
         self.running.retain(|peer, (dial, handle)| {
             let kept = wanted.iter().any(|want| want.peer() == peer && want == dial);
@@ -35,9 +56,23 @@ impl Diallers {
         });
         for dial in wanted {
             if !self.running.contains_key(dial.peer()) {
-                let (client, handle) = BtpClient::new(dial.clone(), Arc::clone(&self.context));
-                self.tasks.spawn(client.run().in_current_span());
+                let handle = self.start(dial.clone());
                 self.running.insert(dial.peer().clone(), (dial, handle));
+            }
+        }
+    }
+
+    fn start(&mut self, dial: Dialled) -> DialHandle {
+        match dial {
+            Dialled::Btp(dial) => {
+                let (client, handle) = BtpClient::new(dial, Arc::clone(&self.context));
+                self.tasks.spawn(client.run().in_current_span());
+                handle
+            }
+            Dialled::Http(dial) => {
+                let (dialler, handle) = HttpDialler::new(dial, Arc::clone(&self.http));
+                self.tasks.spawn(dialler.run().in_current_span());
+                handle
             }
         }
     }

@@ -7,12 +7,14 @@ use crate::api::{PeerRole, StatusSettings};
 use crate::btp::Dial;
 use crate::config::{AssetMismatch, NodeConfig, PeerConfig, Secret};
 use crate::connector::ConnectorSettings;
+use crate::http::HttpDial;
 use crate::stream::SECRET_LEN;
 use crate::transport::{
     Directory, KeepAliveSettings, Login, NoRandomness, PeerUrl, Token, TransportSettings,
 };
 use crate::wire::{Network, Scheme};
 
+use super::diallers::Dialled;
 use super::ildcp::Told;
 
 /// What receivers are made from where no `receiverSecret` is set: the same until the process ends.
@@ -108,13 +110,28 @@ pub(super) fn directory(config: &NodeConfig) -> Result<Directory, NoRandomness> 
 }
 
 /// Whom to dial.
-pub(super) fn dials(config: &NodeConfig) -> Vec<Dial> {
+pub(super) fn dials(config: &NodeConfig) -> Vec<Dialled> {
     let served = config.peers.iter().filter(|peer| peer.account.enabled);
     served.filter_map(|peer| dial(config, peer)).collect()
 }
 
-fn dial(config: &NodeConfig, peer: &PeerConfig) -> Option<Dial> {
-    let Some(PeerUrl::Btp(url)) = peer.url.clone() else { return None };
+/// Those of them that speak HTTP.
+pub(super) fn http_dials(config: &NodeConfig) -> impl Iterator<Item = HttpDial> {
+    dials(config).into_iter().filter_map(|dial| match dial {
+        Dialled::Http(dial) => Some(dial),
+        Dialled::Btp(_) => None,
+    })
+}
+
+fn dial(config: &NodeConfig, peer: &PeerConfig) -> Option<Dialled> {
     let token = peer.auth_token.as_ref().map(|token| Token::from(token.expose()));
-    Some(Dial::new(peer.account.id.clone(), url, config.node_id.as_str(), token.as_ref()))
+    let (id, node) = (peer.account.id.clone(), config.node_id.as_str());
+    Some(match peer.url.clone()? {
+        PeerUrl::Btp(url) => Dialled::Btp(Dial::new(id, url, node, token.as_ref())),
+        PeerUrl::Http(url) => {
+            let dial = HttpDial::new(id, url, node, token.as_ref());
+            let callback = config.callback_of(peer);
+            Dialled::Http(dial.with(peer.http_mode, peer.http_auth).with_callback(callback))
+        }
+    })
 }

@@ -11,7 +11,7 @@ use super::api_thread::ApiThread;
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::effective::{
-    DrawnSecret, connector_settings, dials, directory, status_settings, without_parent,
+    DrawnSecret, connector_settings, dials, directory, http_dials, status_settings, without_parent,
 };
 use super::ildcp::{self, Told};
 use super::order::Order;
@@ -20,6 +20,7 @@ use super::start::StartError;
 use super::task::{self, Guarded};
 use crate::api::{HealthStatus, NodeStatus};
 use crate::config::NodeConfig;
+use crate::http::HttpContext;
 use crate::transport::{Logins, PeerChange, PeerEvent, TransportContext};
 
 /// How often a node that starts is looked at, so that its first moment of being ready is not missed.
@@ -32,6 +33,8 @@ pub(super) struct Running {
     pub(super) context: Arc<TransportContext>,
     /// Who may log in, at every listener.
     pub(super) logins: Arc<Logins>,
+    /// Holds the peers with a server for our answers.
+    pub(super) http_context: Arc<HttpContext>,
     pub(super) acceptor: Acceptor,
     pub(super) http: Option<HttpAcceptor>,
     pub(super) diallers: Diallers,
@@ -80,6 +83,7 @@ impl Running {
             status.suspend(!peer.account.enabled);
         }
         self.packets.set(&self.config, &self.context.connector);
+        self.http_context.contacts.set(http_dials(&self.config));
         self.diallers.set(dials(&self.config));
     }
 

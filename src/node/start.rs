@@ -20,7 +20,7 @@ use crate::api::{Api, NodeStatus};
 use crate::btp::BtpServer;
 use crate::config::NodeConfig;
 use crate::connector::{BuildError, Connector};
-use crate::http::HttpServer;
+use crate::http::{HttpContext, HttpServer};
 use crate::routing::HashSeed;
 use crate::telemetry::{self, Logs};
 use crate::transport::{
@@ -105,10 +105,11 @@ async fn build(
         Arc::clone(&context),
     )
     .await?;
+    let http_context = HttpContext::new(Arc::clone(&context), Arc::clone(&logins))?;
     let http = match config.http.port {
         Some(port) => {
             let tls = tls(HTTP_PROTOCOLS)?;
-            Some(HttpServer::bind(&config.http.host, port, tls, Arc::clone(&context)).await?)
+            Some(HttpServer::bind(&config.http.host, port, tls, Arc::clone(&http_context)).await?)
         }
         None => None,
     };
@@ -146,7 +147,8 @@ async fn build(
         acceptor: Acceptor::start(Arc::new(btp)),
         http: http.map(HttpAcceptor::start),
         logins,
-        diallers: Diallers::new(Arc::clone(&context)),
+        diallers: Diallers::new(Arc::clone(&http_context)),
+        http_context,
         draining: Draining::default(),
         sweep: Guarded::spawn(sweep::run(Arc::clone(&context))),
         api: ApiThread::start(api, tracing::Span::current()).map_err(StartError::Thread)?,

@@ -41,6 +41,8 @@ type Tag = [u8; 32];
 struct Entry {
     account: AccountId,
     tag: Option<Tag>,
+    /// Verifies what the peer signed with its token; the token cannot be read from it.
+    signing: Option<hmac::Key>,
 }
 
 enum Holder {
@@ -68,17 +70,31 @@ impl Directory {
     }
 
     fn add(&mut self, login: Login) {
-        let tag = login
-            .token
-            .filter(|token| !token.is_empty())
-            .map(|token| tag(&self.key, token.reveal().as_bytes()));
+        let token = login.token.filter(|token| !token.is_empty());
+        let secret = token.as_ref().map(|token| token.reveal().as_bytes());
+        let tag = secret.map(|secret| tag(&self.key, secret));
+        let signing = secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret));
         if let Some(tag) = tag {
             self.by_token
                 .entry(tag)
                 .and_modify(|holder| *holder = Holder::Several)
                 .or_insert_with(|| Holder::One(login.account.clone()));
         }
-        self.by_name.entry(login.username).or_insert(Entry { account: login.account, tag });
+        self.by_name.entry(login.username).or_insert(Entry {
+            account: login.account,
+            tag,
+            signing,
+        });
+    }
+
+    /// The account of `name`, if `signature` is the HMAC-SHA256 of `message` under its token.
+    pub fn find_signer(&self, name: &str, message: &[u8], signature: &[u8]) -> Option<&AccountId> {
+        let entry = self.by_name.get(name);
+        let signing = entry.and_then(|entry| entry.signing.as_ref());
+        // Who is unknown costs the same work.
+        let verified = hmac::verify(signing.unwrap_or(&self.key), message, signature);
+        signing?;
+        entry.filter(|_| verified.is_ok()).map(|entry| &entry.account)
     }
 
     /// The account that `token` opens for `name`, or, without a name, the only one that it opens.
@@ -162,6 +178,28 @@ mod tests {
         for name in [None, Some("alice"), Some("erin"), Some("frank"), Some("nobody")] {
             check(name, "", None);
         }
+    }
+
+    #[test]
+    fn who_signed() {
+        let directory = directory();
+        let signed = |secret: &str| {
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), b"message")
+        };
+        let check = |name: &str, secret: &str, expected: Option<&str>| {
+            let found = directory.find_signer(name, b"message", signed(secret).as_ref());
+            assert_eq!(found.map(AccountId::as_str), expected, "{name} {secret:?}");
+            assert_eq!(directory.find_signer(name, b"other", signed(secret).as_ref()), None);
+        };
+        check("alice", "secret-a", Some("alice"));
+        check("robert", "secret-b", Some("bob"));
+        check("dave", "shared", Some("dave"));
+        check("alice", "secret-b", None);
+        for name in ["erin", "frank", "nobody", ""] {
+            check(name, "", None);
+            check(name, "secret-a", None);
+        }
+        assert_eq!(directory.find_signer("alice", b"message", b""), None);
     }
 
     #[test]

@@ -194,6 +194,13 @@ impl HttpUrl {
         origin(self) == origin(other)
     }
 
+    /// The same with more segments in its path. `None`: the URL has no path that could be continued.
+    pub fn join(&self, segments: &[&str]) -> Option<HttpUrl> {
+        let mut endpoint = self.endpoint.clone();
+        endpoint.path_segments_mut().ok()?.pop_if_empty().extend(segments);
+        Some(HttpUrl(Endpoint { endpoint, credentials: self.credentials.clone() }))
+    }
+
     /// Complete and without credentials, for a header.
     pub fn without_credentials(&self) -> String {
         self.endpoint.to_string()

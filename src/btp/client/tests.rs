@@ -229,7 +229,7 @@ async fn a_peer_that_only_came_to_us_is_down_when_it_goes() {
     let settings = TransportSettings { retry_unit: Duration::from_millis(1), ..quick() };
     let context = testing::context("node", &["alice", "bob"], settings);
     let account = context.connector.account("bob").unwrap();
-    let outbox = Outbox::new(Masking::Server, account.outbox_bytes_max());
+    let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
     let accepted = Session::open(Arc::clone(&context), account, Side::Accepted, outbox, "bob");
     let (client, _handle) = BtpClient::new(dial("bob", "ws://127.0.0.1:1"), Arc::clone(&context));
     let mut tasks = JoinSet::new();

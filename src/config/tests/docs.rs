@@ -14,7 +14,7 @@ fn kind(kind: Kind) -> String {
         Kind::Millis(min, max) => format!("ms, {min} to {max}"),
         Kind::Port => "0 to 65535".into(),
         Kind::Host => "host".into(),
-        Kind::Url => "URL".into(),
+        Kind::Url | Kind::HttpUrl => "URL".into(),
         Kind::Address => "ILP address".into(),
         Kind::Prefix => "ILP prefix".into(),
         Kind::Segment => "segment".into(),

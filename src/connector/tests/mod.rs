@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
-use crate::link::{Masking, Outbox, SessionId, Side};
+use crate::link::{Framing, Outbox, SessionId, Side};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::time::{Mono, Now};
@@ -154,11 +154,12 @@ impl Net {
 
     fn connect_as(&self, id: &str, side: Side) -> Peer {
         let account = self.connector.account(id).unwrap();
-        let masking = match side {
-            Side::Accepted => Masking::Server,
-            Side::Dialled => Masking::Client([3; 32]),
+        let framing = match side {
+            Side::Accepted => Framing::Server,
+            Side::Posted => Framing::Bare,
+            Side::Dialled => Framing::Client([3; 32]),
         };
-        let outbox = Outbox::new(masking, account.outbox_bytes_max());
+        let outbox = Outbox::new(framing, account.outbox_bytes_max());
         let session = self.connector.attach(&account, side, outbox.clone(), self.now);
         Peer { account, session, outbox }
     }

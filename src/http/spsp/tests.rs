@@ -18,7 +18,7 @@ async fn node(receivers: &[&str], address: Option<&str>) -> Serving {
     let settings = ConnectorSettings {
         accounts: receivers.iter().map(|id| receiver(id)).collect(),
         address: address.map(|address| address.parse().unwrap()),
-        ..crate::http::testing::settings()
+        ..crate::http::testing::settings("node", &[])
     };
     connector.apply(settings).unwrap();
     serving

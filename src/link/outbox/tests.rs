@@ -42,7 +42,7 @@ fn write(outbox: &Outbox, mut room: usize) -> (Vec<u8>, Poll<io::Result<()>>) {
 
 #[test]
 fn the_task_is_woken_once_until_everything_is_written() {
-    let outbox = Outbox::new(Masking::Server, 1 << 20);
+    let outbox = Outbox::new(Framing::Server, 1 << 20);
     let count = Arc::new(Count::default());
     outbox.set_waker(&Waker::from(count.clone()));
     let woken = || count.0.load(Ordering::Relaxed);
@@ -61,8 +61,8 @@ fn the_task_is_woken_once_until_everything_is_written() {
 
 #[test]
 fn bytes_leave_in_order_however_small_the_pieces() {
-    for masking in [Masking::Server, Masking::Client([1; 32])] {
-        let outbox = Outbox::new(masking, 1 << 20);
+    for framing in [Framing::Server, Framing::Client([1; 32])] {
+        let outbox = Outbox::new(framing, 1 << 20);
         let mut all = Vec::new();
         for id in 0..200 {
             put(&outbox, FrameKind::Response, id);
@@ -72,7 +72,7 @@ fn bytes_leave_in_order_however_small_the_pieces() {
         assert_eq!(outbox.waiting(), 0);
         let mut rest = &all[..];
         for id in 0..200 {
-            let payload = frames::payload_of(rest).unwrap();
+            let payload = frames::payload_of(rest, false).unwrap();
             assert_eq!(Frame::parse(&payload).unwrap().request_id, RequestId(id));
             let masked = rest[1] & 0x80 != 0;
             rest = &rest[payload.len() + if masked { 6 } else { 2 }..];
@@ -83,7 +83,7 @@ fn bytes_leave_in_order_however_small_the_pieces() {
 
 #[test]
 fn a_lost_session_says_what_nobody_saw() {
-    let outbox = Outbox::new(Masking::Client([9; 32]), 1 << 20);
+    let outbox = Outbox::new(Framing::Client([9; 32]), 1 << 20);
     for id in 0..3 {
         put(&outbox, FrameKind::Message, id);
     }
@@ -104,7 +104,7 @@ fn a_lost_session_says_what_nobody_saw() {
 
 #[test]
 fn full_is_about_what_waits_and_answers_may_pass_it_only_so_far() {
-    let outbox = Outbox::new(Masking::Server, 100);
+    let outbox = Outbox::new(Framing::Server, 100);
     while outbox.room().is_some() {
         put(&outbox, FrameKind::Message, 1);
     }
@@ -122,7 +122,7 @@ fn full_is_about_what_waits_and_answers_may_pass_it_only_so_far() {
 
 #[test]
 fn what_is_being_written_counts_as_no_prepare_that_waits() {
-    let outbox = Outbox::new(Masking::Server, 100);
+    let outbox = Outbox::new(Framing::Server, 100);
     put(&outbox, FrameKind::Message, 1);
     let one = outbox.waiting();
     put(&outbox, FrameKind::Message, 2);
@@ -137,7 +137,7 @@ fn what_is_being_written_counts_as_no_prepare_that_waits() {
 
 #[test]
 fn who_does_not_read_its_answers_is_closed_although_the_task_waits_for_the_socket() {
-    let outbox = Outbox::new(Masking::Server, 100);
+    let outbox = Outbox::new(Framing::Server, 100);
     let count = Arc::new(Count::default());
     outbox.set_waker(&Waker::from(count.clone()));
     put(&outbox, FrameKind::Response, 0);
@@ -151,7 +151,7 @@ fn who_does_not_read_its_answers_is_closed_although_the_task_waits_for_the_socke
 
 #[test]
 fn memory_follows_recent_use() {
-    let outbox = Outbox::new(Masking::Server, 1 << 30);
+    let outbox = Outbox::new(Framing::Server, 1 << 30);
     for id in 0..100_000 {
         put(&outbox, FrameKind::Response, id);
     }
@@ -166,8 +166,52 @@ fn memory_follows_recent_use() {
 
 impl Outbox {
     fn clone_of_one_frame() -> Arc<Outbox> {
-        let outbox = Outbox::new(Masking::Client([9; 32]), 1 << 20);
+        let outbox = Outbox::new(Framing::Client([9; 32]), 1 << 20);
         put(&outbox, FrameKind::Message, 0);
         outbox
+    }
+}
+
+#[test]
+fn packets_are_taken_out_of_a_bare_outbox_one_by_one() {
+    let outbox = Outbox::new(Framing::Bare, 1 << 20);
+    let count = Arc::new(Count::default());
+    outbox.set_waker(&Waker::from(count.clone()));
+    let woken = || count.0.load(Ordering::Relaxed);
+    assert_eq!(outbox.take_packet(), None);
+    let mut packet = Vec::new();
+    Packet::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" })
+        .encode(&mut packet);
+    for id in 0..200 {
+        put(&outbox, if id % 2 == 0 { FrameKind::Message } else { FrameKind::Response }, id);
+    }
+    assert_eq!(woken(), 1);
+    for id in 0..150 {
+        let kind = if id % 2 == 0 { FrameKind::Message } else { FrameKind::Response };
+        let expected = Taken { kind, id: RequestId(id), packet: packet.clone() };
+        assert_eq!(outbox.take_packet(), Some(expected));
+    }
+    let unwritten = outbox.lose();
+    let ids = |from: u32| (from..200).step_by(2).map(RequestId).collect::<Vec<_>>();
+    assert_eq!(unwritten.prepares, ids(150));
+    for (id, frame) in &unwritten.answers {
+        let frame = Frame::parse(frame).unwrap();
+        assert_eq!((frame.request_id, frame.ilp()), (*id, Some(&packet[..])));
+    }
+    assert_eq!(unwritten.answers.len(), 25);
+    assert_eq!(outbox.take_packet(), None);
+    assert_eq!(outbox.waiting(), 0);
+}
+
+#[test]
+fn an_empty_bare_outbox_wakes_again() {
+    let outbox = Outbox::new(Framing::Bare, 1 << 20);
+    let count = Arc::new(Count::default());
+    outbox.set_waker(&Waker::from(count.clone()));
+    for round in 1..4 {
+        put(&outbox, FrameKind::Message, 1);
+        put(&outbox, FrameKind::Message, 2);
+        assert_eq!(count.0.load(Ordering::Relaxed), round);
+        while outbox.take_packet().is_some() {}
     }
 }

@@ -410,7 +410,7 @@ async fn a_login_by_a_directory_that_was_swapped_meanwhile_is_closed() {
     let node = node();
     let account = node.context.connector.account("bob").unwrap();
     let log_in = |directory: &Arc<Directory>| {
-        let outbox = Outbox::new(Masking::Server, 1000);
+        let outbox = Outbox::new(Framing::Server, 1000);
         let session =
             open(&node.shared, directory, Arc::clone(&account), Arc::clone(&outbox), "pipe");
         drop(session);

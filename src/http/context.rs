@@ -1,0 +1,34 @@
+//! What the HTTP listener and the HTTP diallers of a node share.
+
+use std::sync::Arc;
+
+use super::contact::Contacts;
+use super::request_id::RequestIds;
+use crate::transport::{Logins, NoRandomness, TransportContext};
+
+/// One per node.
+#[derive(Debug)]
+pub struct HttpContext {
+    /// What all transports share.
+    pub transport: Arc<TransportContext>,
+    /// Who may post.
+    pub logins: Arc<Logins>,
+    /// Which peers have a server for our answers.
+    pub contacts: Contacts,
+    /// The `Request-Id`s of asynchronous requests: made by diallers, read by the listener.
+    pub(super) request_ids: RequestIds,
+}
+
+impl HttpContext {
+    /// Without contacts yet.
+    ///
+    /// # Errors
+    /// The operating system gave no random numbers.
+    pub fn new(
+        transport: Arc<TransportContext>,
+        logins: Arc<Logins>,
+    ) -> Result<Arc<Self>, NoRandomness> {
+        let request_ids = RequestIds::new()?;
+        Ok(Arc::new(Self { transport, logins, contacts: Contacts::default(), request_ids }))
+    }
+}

@@ -1,0 +1,334 @@
+//! The asking side: against servers whose every answer the test decides, and against our own accepting side.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::http::dial::{HttpAuth, HttpMode};
+use crate::http::guests::Bounds;
+use crate::http::jwt;
+use crate::http::testing::{
+    PREIMAGE, Raw, Serving, context, describe, fulfill, prepare, secret, serve, until,
+};
+use crate::link::OwnAnswer;
+use crate::transport::{HTTP_PROTOCOLS, PeerState, ServerTls, Token};
+use crate::wire::Fulfillment;
+
+/// A dialling node, and the server of its peer bob.
+struct Here {
+    http: Arc<HttpContext>,
+    listener: TcpListener,
+    handle: Option<DialHandle>,
+    tasks: JoinSet<()>,
+}
+
+impl Here {
+    async fn start(mode: HttpMode, auth: HttpAuth) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/accounts/node/ilp?x", listener.local_addr().unwrap());
+        Self::to(&url, listener, mode, auth)
+    }
+
+    fn to(url: &str, listener: TcpListener, mode: HttpMode, auth: HttpAuth) -> Self {
+        let http = context("node", &["bob"]);
+        let token = Token::from(secret("node"));
+        let dial =
+            HttpDial::new("bob".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
+        let callback = "http://node.example/accounts/bob/ilp".parse().ok();
+        let dial = dial.with(mode, auth).with_callback(callback);
+        let (dialler, handle) = HttpDialler::new(dial, Arc::clone(&http));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(dialler.run());
+        let swept = Arc::clone(&http.transport);
+        tasks.spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                swept.connector.sweep(swept.clock.now());
+            }
+        });
+        Self { http, listener, handle: Some(handle), tasks }
+    }
+
+    async fn accept(&self) -> Raw {
+        Raw(self.listener.accept().await.unwrap().0)
+    }
+
+    /// Sends bob a Prepare; gives what comes of it.
+    fn ask(&self) -> oneshot::Receiver<String> {
+        ask(&self.http)
+    }
+
+    fn state(&self) -> PeerState {
+        self.http.transport.peers.status(&"bob".parse().unwrap()).snapshot().state
+    }
+
+    fn is_connected(&self) -> bool {
+        self.http.transport.connector.account("bob").unwrap().is_connected()
+    }
+}
+
+fn ask(http: &HttpContext) -> oneshot::Receiver<String> {
+    let (sender, answer) = oneshot::channel();
+    let packet = prepare("test.bob.shop");
+    let connector = &http.transport.connector;
+    let (bob, now) = ("bob".parse().unwrap(), http.transport.clock.now());
+    connector.originate(&bob, &Prepare::parse(&packet).unwrap(), now, |answer| {
+        let _ = sender.send(match answer {
+            OwnAnswer::Fulfilled { fulfillment: PREIMAGE, data } if data == b"done" => {
+                "Fulfill".to_owned()
+            }
+            OwnAnswer::Fulfilled { fulfillment: Fulfillment(other), .. } => hex::encode(other),
+            OwnAnswer::Rejected { code, message, .. } => format!("{code} {message}"),
+        });
+    });
+    answer
+}
+
+/// An answer of 200 with a packet.
+async fn fulfilled(bob: &mut Raw) {
+    let packet = fulfill();
+    bob.say(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", packet.len())).await;
+    bob.0.write_all(&packet).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_said_and_what_comes_back() {
+    let here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    for _ in 0..3 {
+        let answer = here.ask();
+        let (head, body) = bob.octets().await;
+        assert!(head.starts_with("POST /accounts/node/ilp?x HTTP/1.1\r\n"), "{head}");
+        for header in [
+            "content-type: application/octet-stream",
+            "accept: application/octet-stream",
+            "authorization: Bearer secret-of-node",
+            &format!("host: {}", here.listener.local_addr().unwrap()),
+        ] {
+            assert!(head.contains(header), "{header}: {head}");
+        }
+        assert!(!head.contains("request-id"), "{head}");
+        assert_eq!(describe(&body), "Prepare");
+        fulfilled(&mut bob).await;
+        assert_eq!(answer.await.unwrap(), "Fulfill", "on one connection, again and again");
+    }
+    assert_eq!(here.state(), PeerState::Connected);
+}
+
+#[tokio::test]
+async fn a_token_that_is_signed() {
+    let here = Here::start(HttpMode::Sync, HttpAuth::Jwt).await;
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let answer = here.ask();
+    let (head, _) = bob.octets().await;
+    let token = head.split("authorization: Bearer ").nth(1).unwrap().lines().next().unwrap();
+    let now = here.http.transport.clock.now().wall;
+    assert_eq!(jwt::read(token.as_bytes(), now).unwrap().subject, "node");
+    fulfilled(&mut bob).await;
+    assert_eq!(answer.await.unwrap(), "Fulfill");
+}
+
+#[tokio::test]
+async fn what_a_status_means() {
+    let here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    for (status, expected) in [
+        ("200 OK", "T00 next hop bob gave an answer that cannot be read"),
+        ("202 Accepted", "T00 next hop bob could not process the packet"),
+        ("204 Nothing", "T00"),
+        ("301 Elsewhere", "T00"),
+        ("400 Bad", "F00 next hop bob does not take this packet"),
+        ("404 Not Found", "T01 next hop bob cannot be reached"),
+        ("405 No", "T01"),
+        ("413 Long", "F00"),
+        ("415 What", "F00"),
+        ("429 Slow", "T03 next hop bob takes no more packets at the moment"),
+        ("500 Oh", "T00 next hop bob could not process the packet"),
+        ("503 Later", "T00"),
+    ] {
+        let answer = here.ask();
+        bob.octets().await;
+        bob.say(&format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")).await;
+        let answer = answer.await.unwrap();
+        assert!(answer.starts_with(expected), "{status}: {answer}");
+    }
+    assert!(here.is_connected());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_none() {
+    let here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let answer = here.ask();
+    bob.octets().await;
+    bob.say("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n").await;
+    assert!(answer.await.unwrap().starts_with("T01"));
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_ends_the_link_for_a_while() {
+    let here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let answer = here.ask();
+    bob.octets().await;
+    bob.say("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(answer.await.unwrap().starts_with("T01"));
+    let status = here.http.transport.peers.status(&"bob".parse().unwrap());
+    until("the refusal", || status.snapshot().counts.authentication_failures == 1).await;
+    until("another attempt", || status.snapshot().counts.reconnects == 1).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_is_no_end_while_the_server_is_there() {
+    let here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    drop(bob);
+    let mut bob = here.accept().await;
+    assert!(here.is_connected(), "somebody is there: that was all there was to know");
+    let answer = here.ask();
+    bob.octets().await;
+    // Gone in the middle: whether it was seen is not known, and no answer will come.
+    drop(bob);
+    assert!(answer.await.unwrap().starts_with("T01"));
+    let answer = here.ask();
+    let mut bob = here.accept().await;
+    bob.octets().await;
+    fulfilled(&mut bob).await;
+    assert_eq!(answer.await.unwrap(), "Fulfill");
+}
+
+#[tokio::test]
+async fn a_server_that_goes_and_comes_back() {
+    let mut here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let address = here.listener.local_addr().unwrap();
+    here.listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    drop(bob);
+    until("the loss", || !here.is_connected()).await;
+    assert!(here.ask().await.unwrap().starts_with("T01"), "at once");
+    here.listener = TcpListener::bind(address).await.unwrap();
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let answer = here.ask();
+    bob.octets().await;
+    fulfilled(&mut bob).await;
+    assert_eq!(answer.await.unwrap(), "Fulfill");
+}
+
+#[tokio::test]
+async fn many_at_once_each_with_its_own_answer() {
+    let here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let answers: Vec<_> = async {
+        until("the link", || here.is_connected()).await;
+        (0..40).map(|_| here.ask()).collect()
+    }
+    .await;
+    let mut bobs = Vec::new();
+    while bobs.len() < 40 {
+        let mut bob = here.accept().await;
+        bob.octets().await;
+        bobs.push(bob);
+    }
+    for bob in bobs.iter_mut().rev() {
+        fulfilled(bob).await;
+    }
+    for answer in answers {
+        assert_eq!(answer.await.unwrap(), "Fulfill");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_what_is_under_way() {
+    let mut here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let answer = here.ask();
+    bob.octets().await;
+    here.handle.take().unwrap().stop(1001, "stopping");
+    until("the end of the session", || !here.is_connected()).await;
+    assert!(here.ask().await.unwrap().starts_with("T01"));
+    fulfilled(&mut bob).await;
+    assert_eq!(answer.await.unwrap(), "Fulfill");
+    here.tasks.join_next().await.unwrap().unwrap();
+    assert_eq!(here.state(), PeerState::Waiting);
+}
+
+#[tokio::test]
+async fn an_asynchronous_answer_is_taken_once_and_from_nobody_else() {
+    let here = Here::start(HttpMode::Async, HttpAuth::Simple).await;
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let answer = here.ask();
+    let (head, _) = bob.octets().await;
+    assert!(head.contains("callback-url: http://node.example/accounts/bob/ilp"), "{head}");
+    let id = head.split("request-id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    bob.say("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await;
+
+    let node = serve(Arc::clone(&here.http), Bounds::default(), None).await;
+    let mut back = Raw(TcpStream::connect(node.address).await.unwrap());
+    let headers = |id: &str| {
+        format!(
+            "Content-Type: application/octet-stream\r\nAuthorization: Bearer {}\r\nRequest-Id: {id}\r\n",
+            secret("bob")
+        )
+    };
+    let unknown = id.replace(['0', '1', '2', '3'], "9");
+    for (id, status) in [(&unknown, "400"), (&id, "200"), (&id, "400")] {
+        let (head, _) = back.post("/accounts/bob/ilp", &headers(id), &fulfill()).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{id}: {head}");
+    }
+    assert_eq!(answer.await.unwrap(), "Fulfill");
+}
+
+/// Our own two ends, by TLS: HTTP/2.
+#[tokio::test]
+async fn both_ends_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = ServerTls::load(&certificate, &key, HTTP_PROTOCOLS).unwrap();
+    let there: Serving = serve(context("bob", &["node"]), Bounds::default(), Some(tls)).await;
+
+    let http = trusting("node", &["bob"], &certificate);
+    let url = format!("https://localhost:{}/accounts/node/ilp", there.address.port());
+    let token = Token::from(secret("node"));
+    let dial = HttpDial::new("bob".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
+    let (dialler, _handle) = HttpDialler::new(dial, Arc::clone(&http));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(dialler.run());
+    let bob = http.transport.connector.account("bob").unwrap();
+    until("the link", || bob.is_connected()).await;
+    let answers: Vec<_> = (0..100).map(|_| ask(&http)).collect();
+    for answer in answers {
+        let answer = answer.await.unwrap();
+        assert!(answer.starts_with("F02"), "bob has no shop, but he answers: {answer}");
+    }
+    assert_eq!(there.context.http_counts().requests, 100);
+    assert_eq!(there.context.http_counts().accepted, 1, "one connection for all");
+}
+
+/// As [`context`], with a CA file.
+fn trusting(id: &str, peers: &[&str], ca_file: &std::path::Path) -> Arc<HttpContext> {
+    let known = context(id, peers);
+    let settings = crate::transport::TransportSettings {
+        tls_ca_file: Some(ca_file.to_owned()),
+        ..known.transport.settings.clone()
+    };
+    let connector = Arc::clone(&known.transport.connector);
+    let clock = known.transport.clock.clone();
+    let context = TransportContext::new(connector, clock, settings).unwrap();
+    HttpContext::new(context, Arc::clone(&known.logins)).unwrap()
+}

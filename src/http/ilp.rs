@@ -1,0 +1,237 @@
+//! ILP over HTTP (RFC 35), the accepting side: `POST /accounts/<name>/ilp`, the path that is deployed, and `POST /ilp`,
+//! where the token alone tells who is calling.
+//!
+//! A Prepare is answered in the response (200, a Fulfill or a Reject), or, where the request names itself (`Request-Id`)
+//! and the peer's server is known, taken (202) and answered by a request to that server. A Fulfill or a Reject is the
+//! answer to an asynchronous Prepare of ours. What goes wrong before the connector sees a packet is a problem (RFC 9457).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::routing::post;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::auth;
+use super::context::HttpContext;
+use super::guests::{Guest, Guests};
+use super::posted::{Posted, PostedSessions, Waiter};
+use super::problem::Problem;
+use super::reply::{CALLBACK_URL, Callback, OCTETS, REQUEST_ID, Reply, callback};
+use super::request_id::is_uuid;
+use crate::connector::{Account, Answer};
+use crate::wire::ilp::{Packet, Prepare};
+
+/// What packets were once; some clients still say so.
+const OLD_OCTETS: &str = "application/ilp+octet-stream";
+
+/// What requests with packets need.
+#[derive(Debug)]
+pub(super) struct Ilp {
+    pub(super) context: Arc<HttpContext>,
+    pub(super) sessions: Arc<PostedSessions>,
+    pub(super) guests: Arc<Guests>,
+}
+
+/// The resources that take packets.
+pub(super) fn routes(ilp: Arc<Ilp>) -> Router {
+    Router::new()
+        .route("/accounts/{name}/ilp", post(named))
+        .route("/ilp", post(unnamed))
+        .with_state(ilp)
+}
+
+async fn named(
+    State(ilp): State<Arc<Ilp>>,
+    Extension(guest): Extension<Arc<Guest>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    ilp.take(&guest, Some(&name), request).await
+}
+
+async fn unnamed(
+    State(ilp): State<Arc<Ilp>>,
+    Extension(guest): Extension<Arc<Guest>>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    ilp.take(&guest, None, request).await
+}
+
+impl Ilp {
+    /// A request with a packet, top to bottom. What costs least and keeps most out comes first.
+    async fn take(
+        &self,
+        guest: &Guest,
+        name: Option<&str>,
+        request: Request,
+    ) -> Result<Response<Body>, Problem> {
+        let (head, body) = request.into_parts();
+        let account = self.authenticate(guest, name, &head.headers)?;
+        check_type(&head.headers)?;
+        let body = self.read(&head.headers, body).await?;
+        match Packet::parse(&body) {
+            Ok(Packet::Prepare(prepare)) => {
+                let posted = self.session(&account, guest)?;
+                match self.callback(&account, &prepare, &head.headers)? {
+                    Some(reply) => self.accept(&posted, &body, reply),
+                    None => self.ask(&posted, &body).await,
+                }
+            }
+            Ok(_) => self.answer(&account, &body, &head.headers),
+            Err(error) => Err(bad(format!("the body is not an ILP packet: {error}"))),
+        }
+    }
+
+    fn authenticate(
+        &self,
+        guest: &Guest,
+        name: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Account>, Problem> {
+        let directory = self.context.logins.load();
+        let now = self.context.transport.clock.now().wall;
+        let id = auth::account(headers, name, &directory, now);
+        // The peer may have been removed between the directory's making and now.
+        let account = id.and_then(|id| self.context.transport.connector.account(id.as_str()));
+        let Some(account) = account else {
+            self.context.transport.http_counts.refused_logins.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(remote = %guest.remote, "a request with a wrong token, or without one");
+            let detail = "a bearer token of this account is needed, or a JWT (HS256) with sub and exp that is signed with it";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
+                .with(WWW_AUTHENTICATE, "Bearer realm=\"ilp\""));
+        };
+        self.guests.belongs(guest, account.id()).map_err(|_| {
+            let limit = self.guests.bounds().of_one_peer_max;
+            let detail = format!("this account has {limit} connections already; use them again");
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with(CONNECTION, "close")
+        })?;
+        Ok(account)
+    }
+
+    /// The body, in time, and no longer than a packet can be.
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+        let bytes_max = self.context.transport.settings.message_bytes_max;
+        let too_long = || {
+            let detail = format!("a packet has at most {bytes_max} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with(CONNECTION, "close")
+        };
+        let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        if announced.and_then(|length| length.parse().ok()).is_some_and(|length: u64| {
+            usize::try_from(length).map_or(true, |length| length > bytes_max)
+        }) {
+            return Err(too_long());
+        }
+        let time = self.guests.bounds().body_time;
+        let read = timeout(time, to_bytes(body, bytes_max)).await;
+        read.map_err(|_| {
+            let detail = format!("the body did not come within {time:?}");
+            Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with(CONNECTION, "close")
+        })?
+        // Too long, or the connection broke; who is gone does not read this.
+        .map_err(|_| too_long())
+    }
+
+    fn session(&self, account: &Arc<Account>, guest: &Guest) -> Result<Arc<Posted>, Problem> {
+        let remote = guest.remote.to_string();
+        self.sessions.session(account, &remote).map_err(|_| unavailable())
+    }
+
+    /// Where the answer goes; `None`: into the response.
+    fn callback(
+        &self,
+        account: &Account,
+        prepare: &Prepare<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Reply>, Problem> {
+        let Some(request_id) = headers.get(REQUEST_ID) else { return Ok(None) };
+        let contact = self.context.contacts.of(account.id());
+        let asked = headers.get(CALLBACK_URL).map(HeaderValue::as_bytes);
+        let url = match callback(asked, contact.as_deref()) {
+            Callback::Response => return Ok(None),
+            Callback::Refused(why) => return Err(bad(why)),
+            Callback::To(url) => url,
+        };
+        let request_id = request_id.to_str().ok().filter(|id| is_uuid(id));
+        let request_id = request_id.ok_or_else(|| bad("Request-Id is not a UUID"))?.to_owned();
+        let Some(contact) = contact else { return Ok(None) };
+        Ok(Some(Reply { contact, url, request_id, expires_at: prepare.expires_at }))
+    }
+
+    /// Synchronous: the answer is in the response. There is one, at the latest when the Prepare expires.
+    async fn ask(&self, posted: &Posted, packet: &Bytes) -> Result<Response<Body>, Problem> {
+        let (sender, answer) = oneshot::channel();
+        if !posted.ask(&self.context.transport, packet, Waiter::Here(sender)) {
+            return Err(unavailable());
+        }
+        let packet = answer.await.map_err(|_| unavailable())?;
+        let mut response = Response::new(Body::from(packet));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OCTETS));
+        Ok(response)
+    }
+
+    /// Asynchronous: taken, whatever the answer will be.
+    fn accept(
+        &self,
+        posted: &Posted,
+        packet: &Bytes,
+        reply: Reply,
+    ) -> Result<Response<Body>, Problem> {
+        if !posted.ask(&self.context.transport, packet, Waiter::There(Box::new(reply))) {
+            return Err(unavailable());
+        }
+        Ok(empty(StatusCode::ACCEPTED))
+    }
+
+    /// The peer's answer to an asynchronous Prepare of ours.
+    fn answer(
+        &self,
+        account: &Account,
+        packet: &Bytes,
+        headers: &HeaderMap,
+    ) -> Result<Response<Body>, Problem> {
+        let request_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        let Some(request_id) = request_id else {
+            return Err(bad("a Fulfill or a Reject needs the Request-Id of what it answers"));
+        };
+        let turn = self.context.transport.connector.turn(self.context.transport.clock.now());
+        let known = self.context.request_ids.read(account.id(), request_id);
+        match known.is_some_and(|id| turn.answer(account, id, Answer::Packet(packet))) {
+            true => Ok(empty(StatusCode::OK)),
+            false => Err(bad("nobody waits for an answer with this Request-Id (any more)")),
+        }
+    }
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    if [OCTETS, OLD_OCTETS].iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+        return Ok(());
+    }
+    let detail = format!("the Content-Type of a packet is {OCTETS}");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn bad(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+fn unavailable() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "this node is stopping, or cannot keep up")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! The accepting side over real sockets: who gets in, with what, and where answers go.
+
+use std::time::Duration;
+
+use super::*;
+use crate::http::dial::{HttpAuth, HttpDial, HttpMode};
+use crate::http::guests::Bounds;
+use crate::http::jwt;
+use crate::http::testing::{
+    Raw, Serving, context, describe, fulfill, prepare, prepare_within, secret, serve, until,
+};
+use crate::transport::{PeerState, Token};
+use crate::wire::Condition;
+
+const OCTET_STREAM: &str = "Content-Type: application/octet-stream\r\n";
+
+async fn node() -> Serving {
+    serve(context("node", &["alice", "bob"]), Bounds::default(), None).await
+}
+
+fn bearer(peer: &str) -> String {
+    format!("{OCTET_STREAM}Authorization: Bearer {}\r\n", secret(peer))
+}
+
+/// A ping to the node itself, which it fulfills.
+fn ping() -> Vec<u8> {
+    let destination: crate::wire::Address = "test.node".parse().unwrap();
+    let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let prepare = Prepare {
+        amount: crate::wire::Amount(3),
+        expires_at: crate::wire::Timestamp::EPOCH
+            .saturating_add(since_epoch + Duration::from_secs(20)),
+        condition: Condition::PING,
+        destination: destination.view(),
+        data: b"",
+    };
+    let mut packet = Vec::new();
+    prepare.encode(&mut packet);
+    packet
+}
+
+#[tokio::test]
+async fn who_gets_in_and_who_does_not() {
+    let node = node().await;
+    let now = node.context.clock.now().wall;
+    let jwt = |subject: &str, token: &str, at| {
+        let token = jwt::signed(subject, &Token::from(token), at).0;
+        format!("{OCTET_STREAM}Authorization: Bearer {token}\r\n")
+    };
+    let (alice, path) = (secret("alice"), "/accounts/alice/ilp");
+    for (path, headers, expected) in [
+        (path, bearer("alice"), "200"),
+        ("/accounts/%61lice/ilp", bearer("alice"), "200"),
+        ("/ilp", bearer("alice"), "200"),
+        (path, bearer("alice").replace("octet-stream", "ilp+octet-stream"), "200"),
+        (path, bearer("alice").replace("octet-stream", "octet-stream; charset=x"), "200"),
+        (path, bearer("alice").replace("application/octet", "Application/OCTET"), "200"),
+        (path, jwt("alice", &alice, now), "200"),
+        ("/ilp", jwt("alice", &alice, now), "200"),
+        (path, bearer("bob"), "401"),
+        (path, OCTET_STREAM.to_owned(), "401"),
+        ("/accounts/nobody/ilp", bearer("alice"), "401"),
+        ("/accounts//ilp", bearer("alice"), "401"),
+        (path, jwt("bob", &secret("bob"), now), "401"),
+        (path, jwt("alice", &alice, now.saturating_sub_millis(600_000)), "401"),
+        (path, bearer("alice").replace("Bearer", "Basic"), "401"),
+        (path, bearer("alice").replace("application/octet-stream", "application/json"), "415"),
+        (path, bearer("alice").replace(OCTET_STREAM, ""), "415"),
+    ] {
+        let mut client = Raw::open(node.address).await;
+        let (head, body) = client.post(path, &headers, &ping()).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {expected} ")), "{path} {headers}: {head}");
+        match expected {
+            "200" => {
+                assert!(head.contains("content-type: application/octet-stream"), "{head}");
+                assert_eq!(describe(&body), "Fulfill", "{path} {headers}");
+            }
+            _ => {
+                assert!(head.contains("content-type: application/problem+json"), "{head}");
+                assert_eq!(head.contains("www-authenticate: Bearer"), expected == "401", "{head}");
+                assert!(!String::from_utf8_lossy(&body).contains("secret"), "{body:?}");
+            }
+        }
+    }
+    assert_eq!(node.context.http_counts().refused_logins, 7);
+    let status = node.context.peers.status(&"alice".parse().unwrap()).snapshot();
+    assert_eq!((status.state, status.sessions), (PeerState::Connected, 1));
+}
+
+#[tokio::test]
+async fn what_is_no_packet_is_a_problem() {
+    let node = node().await;
+    let mut client = Raw::open(node.address).await;
+    let (path, headers) = ("/accounts/alice/ilp", bearer("alice"));
+    let named = format!("{headers}Request-Id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b\r\n");
+    let unnamed = format!("{headers}Callback-Url: https://alice.example/\r\n");
+    for (headers, body, status, detail) in [
+        (&headers, &b""[..], "400", "not an ILP packet"),
+        (&headers, b"\x0c\x00", "400", "not an ILP packet"),
+        (&headers, &fulfill()[..], "400", "needs the Request-Id"),
+        (&named, &fulfill()[..], "400", "nobody waits"),
+        (&named.replace("42ee", "xxee"), &fulfill()[..], "400", "nobody waits"),
+        (&unnamed, &ping()[..], "200", ""),
+        (
+            &format!("{named}Callback-Url: https://alice.example/\r\n"),
+            &ping()[..],
+            "400",
+            "no http url",
+        ),
+        (&named, &ping()[..], "200", ""),
+    ] {
+        let (head, body) = client.post(path, headers, body).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{detail}: {head}");
+        assert!(String::from_utf8_lossy(&body).contains(detail), "{detail}: {body:?}");
+    }
+    client.say("GET /accounts/alice/ilp HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let (head, _) = client.answer().await;
+    assert!(head.starts_with("HTTP/1.1 405 ") && head.contains("allow: POST"), "{head}");
+}
+
+#[tokio::test]
+async fn bodies_are_bounded_in_size_and_time() {
+    let bounds = Bounds { body_time: Duration::from_millis(50), ..Bounds::default() };
+    let node = serve(context("node", &["alice"]), bounds, None).await;
+    let post = |rest: &str| format!("POST /ilp HTTP/1.1\r\nHost: h\r\n{}{rest}", bearer("alice"));
+    let max = node.context.settings.message_bytes_max;
+
+    let mut announced = Raw::open(node.address).await;
+    announced.say(&post(&format!("Content-Length: {}\r\n\r\n", max + 1))).await;
+    let (head, body) = announced.answer().await;
+    assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
+    assert!(body.contains("at most 65536 bytes"), "{body}");
+
+    let mut chunked = Raw::open(node.address).await;
+    let chunk = format!("{max:x}\r\n{}\r\n", "x".repeat(max));
+    chunked.say(&post(&format!("Transfer-Encoding: chunked\r\n\r\n{chunk}2\r\nxx\r\n"))).await;
+    assert!(chunked.answer().await.0.starts_with("HTTP/1.1 413 "));
+
+    let mut slow = Raw::open(node.address).await;
+    slow.say(&post("Content-Length: 100\r\n\r\nabc")).await;
+    assert!(slow.answer().await.0.starts_with("HTTP/1.1 408 "));
+    assert_eq!(slow.rest().await, "", "and the connection ends");
+}
+
+#[tokio::test]
+async fn a_peer_with_too_many_connections_is_told_so() {
+    let bounds = Bounds { of_one_peer_max: 2, ..Bounds::default() };
+    let node = serve(context("node", &["alice", "bob"]), bounds, None).await;
+    let mut clients = Vec::new();
+    for (peer, expected) in [("alice", "200"), ("alice", "200"), ("alice", "429"), ("bob", "200")] {
+        let mut client = Raw::open(node.address).await;
+        let (head, _) = client.post("/ilp", &bearer(peer), &ping()).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {expected} ")), "{head}");
+        clients.push(client);
+    }
+    clients.remove(0);
+    let mut client = Raw::open(node.address).await;
+    until("a place", || node.server.guests().len() < 4).await;
+    let (head, _) = client.post("/ilp", &bearer("alice"), &ping()).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+}
+
+#[tokio::test]
+async fn a_prepare_waits_for_its_answer_or_for_its_end() {
+    let node = node().await;
+    let mut client = Raw::open(node.address).await;
+    let headers = bearer("alice");
+    let (_, body) = client.post("/ilp", &headers, &prepare("test.bob.shop")).await;
+    assert_eq!(describe(&body), "Reject T01", "bob does not listen");
+    let (_, body) = client.post("/ilp", &headers, &prepare("test.alice.shop")).await;
+    assert_eq!(describe(&body), "Reject F02", "never back to the sender");
+
+    // Bob can be asked over a session that the test answers.
+    let bob = node.context.connector.account("bob").unwrap();
+    let outbox = crate::link::Outbox::new(crate::link::Framing::Bare, 1 << 20);
+    let (now, side) = (node.context.clock.now(), crate::link::Side::Dialled);
+    node.context.connector.attach(&bob, side, Arc::clone(&outbox), now);
+    let answering = async {
+        let mut taken = None;
+        until("the packet", || {
+            taken = outbox.take_packet();
+            taken.is_some()
+        })
+        .await;
+        let turn = node.context.connector.turn(node.context.clock.now());
+        assert!(turn.answer(&bob, taken.unwrap().id, Answer::Packet(&fulfill())));
+    };
+    let packet = prepare("test.bob.shop");
+    let ((_, body), ()) = tokio::join!(client.post("/ilp", &headers, &packet), answering);
+    assert_eq!(describe(&body), "Fulfill");
+    let short = prepare_within("test.bob.shop", 1, Duration::from_millis(2100));
+    let (_, body) = client.post("/ilp", &headers, &short).await;
+    assert_eq!(describe(&body), "Reject R00");
+    let balances: Vec<i128> =
+        node.context.connector.report().accounts.iter().map(|account| account.balance).collect();
+    assert_eq!(balances, [7, -7]);
+}
+
+#[tokio::test]
+async fn who_hangs_up_loses_the_answer_and_nothing_else() {
+    let node = node().await;
+    let bob = node.context.connector.account("bob").unwrap();
+    let outbox = crate::link::Outbox::new(crate::link::Framing::Bare, 1 << 20);
+    let (now, side) = (node.context.clock.now(), crate::link::Side::Dialled);
+    node.context.connector.attach(&bob, side, Arc::clone(&outbox), now);
+    let mut client = Raw::open(node.address).await;
+    let packet = prepare("test.bob.shop");
+    let head = format!(
+        "POST /ilp HTTP/1.1\r\nHost: h\r\n{}Content-Length: {}\r\n\r\n",
+        bearer("alice"),
+        packet.len()
+    );
+    client.say(&head).await;
+    tokio::io::AsyncWriteExt::write_all(&mut client.0, &packet).await.unwrap();
+    let mut taken = None;
+    until("the packet", || {
+        taken = outbox.take_packet();
+        taken.is_some()
+    })
+    .await;
+    drop(client);
+    until("the end of the connection", || node.server.guests().len() == 0).await;
+    let turn = node.context.connector.turn(node.context.clock.now());
+    assert!(turn.answer(&bob, taken.unwrap().id, Answer::Packet(&fulfill())));
+    let alice = node.context.connector.account("alice").unwrap();
+    assert!(alice.is_idle());
+    let mut client = Raw::open(node.address).await;
+    let (_, body) = client.post("/ilp", &bearer("alice"), &ping()).await;
+    assert_eq!(describe(&body), "Fulfill", "the session goes on");
+}
+
+/// A server of alice's: hears `count` requests, and answers each with what `answers` says.
+async fn alices_server(
+    listener: &tokio::net::TcpListener,
+    answers: &[&str],
+) -> Vec<(String, Vec<u8>)> {
+    let mut heard = Vec::new();
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut alice = Raw(stream);
+    for answer in answers {
+        heard.push(alice.octets().await);
+        alice.say(answer).await;
+    }
+    heard
+}
+
+#[tokio::test]
+async fn an_asynchronous_prepare_is_answered_at_the_peers_server() {
+    let http = context("node", &["alice", "bob"]);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/back", listener.local_addr().unwrap());
+    let token = Token::from("what-alice-wants");
+    let dial = HttpDial::new("alice".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
+    http.contacts.set([dial.with(HttpMode::Sync, HttpAuth::Simple)]);
+    let node = serve(http, Bounds::default(), None).await;
+    let headers = format!(
+        "{}Request-Id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b\r\nCallback-Url: {url}/here?x=1\r\n",
+        bearer("alice")
+    );
+    let posting = async {
+        let mut client = Raw::open(node.address).await;
+        client.post("/ilp", &headers, &ping()).await
+    };
+    // Refused by the server twice; the third time it takes the answer.
+    let answers = [
+        "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ];
+    let ((head, body), heard) = tokio::join!(posting, alices_server(&listener, &answers));
+    assert!(head.starts_with("HTTP/1.1 202 Accepted"), "{head}");
+    assert!(body.is_empty());
+    for (head, body) in heard {
+        assert!(head.starts_with("POST /back/here?x=1 HTTP/1.1\r\n"), "{head}");
+        for header in [
+            "request-id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b",
+            "content-type: application/octet-stream",
+            "authorization: Bearer what-alice-wants",
+        ] {
+            assert!(head.contains(header), "{header}: {head}");
+        }
+        assert_eq!(describe(&body), "Fulfill");
+    }
+    // Also a packet that is rejected is taken first.
+    let posting = async {
+        let mut client = Raw::open(node.address).await;
+        client.post("/ilp", &headers, &prepare("test.nobody")).await
+    };
+    let (head, _) = posting.await;
+    assert!(head.starts_with("HTTP/1.1 202 Accepted"), "{head}");
+
+    let elsewhere = headers.replace("Callback-Url: http://", "Callback-Url: http://evil.example/");
+    let mut client = Raw::open(node.address).await;
+    let (head, _) = client.post("/ilp", &elsewhere, &ping()).await;
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+    let no_uuid = headers.replace("42ee09c8", "42");
+    let (head, body) = client.post("/ilp", &no_uuid, &ping()).await;
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+    assert!(String::from_utf8_lossy(&body).contains("not a UUID"), "{body:?}");
+}
