@@ -4,6 +4,7 @@
 //! flag, a variable and a file say the same thing about the same mistake.
 
 mod files;
+mod pay;
 mod tools;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaOf};
+pub(super) use pay::PayArguments;
 pub(super) use tools::{
     BenchArguments, DATA_BYTES_MAX, LoginArguments, PingArguments, SendArguments, TraceArguments,
 };
@@ -58,6 +60,8 @@ pub(super) enum Command {
     Ping(PingArguments),
     /// Find out which connectors a packet passes
     Trace(Box<TraceArguments>),
+    /// Pay somebody: a payment pointer, an SPSP endpoint, or an address
+    Pay(Box<PayArguments>),
     /// Send packets to any destination and count what becomes of them
     Send(Box<SendArguments>),
     /// Measure how fast a node is on this machine

@@ -15,7 +15,7 @@ use crate::btp::BtpClient;
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::link::OwnAnswer;
 use crate::local::PingSettings;
-use crate::node::ildcp;
+use crate::node::ildcp::{self, Told};
 use crate::routing::HashSeed;
 use crate::time::Now;
 use crate::transport::{Clock, PeerState, PeerStatus, TransportContext, TransportSettings};
@@ -129,8 +129,8 @@ impl Client {
         &self.context.connector
     }
 
-    /// Asks the node for an address (IL-DCP, RFC 31), and takes it.
-    pub(super) async fn take_address(&self) -> Result<Address, Failure> {
+    /// Asks the node for an address and the asset of the account (IL-DCP, RFC 31), and takes the address.
+    pub(super) async fn take_address(&self) -> Result<Told, Failure> {
         let told = ildcp::ask(self.connector(), &self.context.clock, &self.via).await;
         let told = told.map_err(|error| {
             Failure::Failed(format!(
@@ -139,7 +139,7 @@ impl Client {
         })?;
         let taken = self.connector().set_address(told.address.clone());
         taken.map_err(|error| failed("cannot take the address that the node gave", error))?;
-        Ok(told.address)
+        Ok(told)
     }
 
     /// Whether this program itself made the Reject: there was no answer in time, or no session.

@@ -2,7 +2,7 @@
 //! `error: ` line each, and an exit code that says which kind (D14).
 //!
 //! Every command is a function of its arguments, the environment and the streams it may write to. Running nodes is
-//! `node`'s work, reading configurations `config`'s; the tools (`ping`, `trace`, `send`, `bench`) log in with a small
+//! `node`'s work, reading configurations `config`'s; the tools (`ping`, `trace`, `pay`, `send`, `bench`) log in with a small
 //! connector of their own (`client`).
 
 mod args;
@@ -15,6 +15,7 @@ mod healthcheck;
 mod inbox;
 mod local_node;
 mod login;
+mod pay;
 mod ping;
 mod round_trips;
 mod run;
@@ -63,6 +64,7 @@ fn dispatch(
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment, out, err),
         Command::Ping(arguments) => wait(ping::run(&arguments, environment, out)),
         Command::Trace(arguments) => wait(trace::run(&arguments, environment, out)),
+        Command::Pay(arguments) => wait(pay::run(&arguments, environment, out)),
         Command::Send(arguments) => wait(send::run(&arguments, environment, out)),
         Command::Bench(arguments) => bench::run(&arguments, out, err),
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),

@@ -35,7 +35,7 @@ pub(super) async fn run(
         // Not before: a login that hangs is to be interrupted as usual.
         let mut interrupt = Interrupt::listen()?;
         let return_address = match arguments.echo {
-            true => Some(client.take_address().await?),
+            true => Some(client.take_address().await?.address),
             false => None,
         };
         let pinger = Pinger { arguments, client, return_address, inbox: Inbox::new() };

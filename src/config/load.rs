@@ -213,6 +213,12 @@ impl Topology {
         report.node_not_named();
     }
 
+    /// Where the others reach a node that runs on a host of its own.
+    pub fn host_of(&self, id: &str) -> Option<String> {
+        let number = self.nodes.iter().position(|node| node.id.as_str() == id)?;
+        Some(self.host(number))
+    }
+
     /// The ids of the nodes, in the order of the file.
     pub fn node_ids(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(|node| node.id.as_str())

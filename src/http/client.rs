@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use axum::http::{Method, Response};
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -36,6 +36,8 @@ pub struct Document {
     pub status: u16,
     /// The content type, without parameters, in lower case.
     pub content_type: Option<String>,
+    /// Where a redirect leads; not followed here.
+    pub location: Option<String>,
     /// All of it.
     pub body: Bytes,
 }
@@ -99,8 +101,10 @@ async fn read(answer: Response<Incoming>) -> Result<Document, FetchError> {
     let content_type = content_type
         .and_then(|value| value.split(';').next())
         .map(|value| value.trim().to_ascii_lowercase());
+    let location = head.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.map(str::to_owned);
     let body = bounded(body, DOCUMENT_BYTES_MAX).await?;
-    Ok(Document { status: head.status.as_u16(), content_type, body })
+    Ok(Document { status: head.status.as_u16(), content_type, location, body })
 }
 
 /// All of a body, if it is no longer than `bytes_max`.

@@ -24,7 +24,7 @@ fn check_network(name: &str, address: impl Fn(&str) -> String) {
     let mut ids = Vec::new();
     for node in network["nodes"].as_sequence_mut().unwrap() {
         ids.push(node["id"].as_str().unwrap().to_owned());
-        for key in ["btpServerPort", "healthCheckPort"] {
+        for key in ["btpServerPort", "healthCheckPort", "httpServerPort"] {
             node[key] = free_port().into();
         }
     }
@@ -36,6 +36,12 @@ fn check_network(name: &str, address: impl Fn(&str) -> String) {
             ping(&[&address(to), "--config", path(&file), "--node", from]);
         }
         ping(&[&address(from), "--echo", "--config", path(&file), "--node", from]);
+        // Everybody can be paid.
+        let payee = format!("{}.wallet", address(from));
+        let mut command = std::process::Command::new(PROGRAM);
+        let pay = ["pay", &payee, "1000", "--config", path(&file), "--node", &ids[0]];
+        let output = run(command.args(pay).env_clear());
+        assert!(output.status.success(), "{payee}: {}", both(&output));
     }
 }
 

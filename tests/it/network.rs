@@ -20,6 +20,7 @@ pub(crate) struct Topology {
     /// As in the original, without ports.
     text: RefCell<String>,
     ports: RefCell<BTreeMap<String, (u16, u16)>>,
+    http_ports: RefCell<BTreeMap<String, u16>>,
     file: PathBuf,
     _folder: TempDir,
 }
@@ -32,8 +33,13 @@ impl Topology {
             .unwrap_or_else(|error| panic!("{}: {error}", original.display()));
         let folder = folder();
         let file = folder.path().join("network.yaml");
-        let copy =
-            Topology { text: RefCell::new(text), ports: RefCell::default(), file, _folder: folder };
+        let copy = Topology {
+            text: RefCell::new(text),
+            ports: RefCell::default(),
+            http_ports: RefCell::default(),
+            file,
+            _folder: folder,
+        };
         copy.write();
         copy
     }
@@ -62,13 +68,20 @@ impl Topology {
         *ports.entry(node.to_owned()).or_insert_with(|| (free_port(), free_port()))
     }
 
+    /// Where senders ask how to pay.
+    pub(crate) fn http_port(&self, node: &str) -> u16 {
+        *self.http_ports.borrow_mut().entry(node.to_owned()).or_insert_with(free_port)
+    }
+
     fn write(&self) {
         let mut written = String::new();
         for line in self.text.borrow().lines() {
             if let Some(node) = node_of(line) {
                 let (btp, health) = self.ports(node);
+                let http = self.http_port(node);
                 let line = format!(
-                    "  - {{ id: {node}, host: 127.0.0.1, btpServerPort: {btp}, healthCheckPort: {health} }}"
+                    "  - {{ id: {node}, host: 127.0.0.1, btpServerPort: {btp}, healthCheckPort: {health}, \
+                     httpServerPort: {http} }}"
                 );
                 written.push_str(&line);
             } else {

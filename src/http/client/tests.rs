@@ -67,11 +67,16 @@ async fn what_servers_may_answer() {
     let expected = Document {
         status: 200,
         content_type: Some("application/spsp4+json".to_owned()),
+        location: None,
         body: Bytes::from_static(b"{}"),
     };
     assert_eq!(got.unwrap(), expected);
     assert!(request.starts_with("GET /a HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("accept: application/spsp4+json\r\n"), "{request}");
+
+    let elsewhere = "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n";
+    let got = answered(elsewhere).await.0.unwrap();
+    assert_eq!((got.status, got.location.as_deref()), (302, Some("/b")));
 
     for (answer, expected) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n", "longer than"),

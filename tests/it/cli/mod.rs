@@ -2,6 +2,7 @@
 
 mod network;
 mod offline;
+mod pay;
 mod trace;
 
 use std::process::{Command, Output};

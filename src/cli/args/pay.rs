@@ -1,0 +1,121 @@
+//! Arguments of `pay`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use super::tools::LoginArguments;
+use crate::cli::pay::{Payee, secret_of_text};
+use crate::cli::values::duration;
+use crate::stream::{PathRate, SharedSecret, Slippage};
+use crate::wire::Amount;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The receiver is one of
+  $example.com/alice            a payment pointer
+  https://example.com/alice     what it stands for: an SPSP endpoint; http:// with --allow-http, or on this machine
+  test.c.wallet                 a receiver in the network of --config whose node has an httpServerPort: it is asked there
+  test.c.wallet.<token>         any address, with --secret
+
+AMOUNT is in units of the account that pays, as in `ping` and `send`: with scale 9, 1000000000 is one. Packets are as large \
+as the path lets pass. Each says how much of it must arrive; less is refused by the receiver. More than AMOUNT is never sent.
+
+Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
+
+Examples:
+  ilp-connector pay test.c.wallet 1000000 --config examples/linear-3.yaml --node a
+  ilp-connector pay '$example.com/alice' 5000000 --via btp+ws://cli:token@127.0.0.1:3000
+  ilp-connector pay https://example.com/alice 5000000 --slippage 0.5 --timeout 60
+  ilp-connector pay test.c.wallet 100000 --max-packet-amount 1 --window 512 --json
+
+Ends with 0 if all of it was paid, else with 1 and the reason.")]
+pub(in crate::cli) struct PayArguments {
+    /// Whom: a payment pointer, an SPSP URL, or an ILP address
+    #[arg(value_name = "POINTER_OR_ADDRESS")]
+    pub(in crate::cli) payee: Payee,
+    /// How much, in units of the account that pays
+    #[arg(value_parser = amount_above_zero)]
+    pub(in crate::cli) amount: Amount,
+    #[command(flatten)]
+    pub(in crate::cli) login: LoginArguments,
+    /// The secret that was handed over with the address: 32 bytes in base64 or hexadecimal digits
+    #[arg(long, value_name = "SECRET", value_parser = secret_of_text)]
+    pub(in crate::cli) secret: Option<SharedSecret>,
+    /// Ask SPSP endpoints without TLS too: whoever is in between can take the money
+    #[arg(long)]
+    pub(in crate::cli) allow_http: bool,
+    /// Certificates (PEM) to trust for SPSP endpoints, besides the system's
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(in crate::cli) ca_file: Option<PathBuf>,
+    /// The largest packet [default: what the path lets pass]
+    #[arg(long, value_name = "UNITS", value_parser = amount_above_zero, conflicts_with = "packets")]
+    pub(in crate::cli) max_packet_amount: Option<Amount>,
+    /// Make at least so many packets of it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(in crate::cli) packets: Option<u64>,
+    /// By how many percent the rate may become worse than what is measured at first
+    #[arg(long, value_name = "PERCENT", default_value = "1", value_parser = percent, conflicts_with = "min_rate")]
+    pub(in crate::cli) slippage: Slippage,
+    /// The least that must arrive: units of the receiver for one unit of the account that pays
+    #[arg(long, value_name = "RATE")]
+    pub(in crate::cli) min_rate: Option<PathRate>,
+    /// Packets in flight at most
+    #[arg(short, long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(in crate::cli) window: u32,
+    /// Stop after this time, such as 90 or 5m [default: when nothing has arrived for 45 seconds]
+    #[arg(long, value_name = "SECONDS", value_parser = duration)]
+    pub(in crate::cli) timeout: Option<Duration>,
+    /// Time for each packet; every hop on the way keeps a second of it
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
+    pub(in crate::cli) expiry: Duration,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+fn amount_above_zero(text: &str) -> Result<Amount, String> {
+    match text.replace('_', "").parse::<u64>() {
+        Ok(units @ 1..) => Ok(Amount(units)),
+        _ => Err(format!("an amount to pay is a whole number of units from 1 to {}", u64::MAX)),
+    }
+}
+
+fn percent(text: &str) -> Result<Slippage, String> {
+    let wrong = || "percent are a number from 0 to 100 with at most four decimals".to_owned();
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |text: &str, digits| {
+        (1..=digits).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if !is_number(whole, 3) || !is_number(part, 4) {
+        return Err(wrong());
+    }
+    let millionths: u32 = format!("{whole}{part:0<4}").parse().map_err(|_| wrong())?;
+    if millionths > 1_000_000 { Err(wrong()) } else { Ok(Slippage::of_millionths(millionths)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percents() {
+        for (text, millionths) in
+            [("1", 10_000), ("0", 0), ("0.5", 5_000), ("0.0001", 1), ("100", 1_000_000)]
+        {
+            assert_eq!(percent(text), Ok(Slippage::of_millionths(millionths)), "{text}");
+        }
+        for wrong in ["", "-1", "100.1", "101", "1.", ".5", "1e2", "0.00001", "1%"] {
+            assert!(percent(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn amounts() {
+        assert_eq!(amount_above_zero("1_000"), Ok(Amount(1000)));
+        for wrong in ["0", "", "-1", "1.5", "18446744073709551616"] {
+            assert!(amount_above_zero(wrong).is_err(), "{wrong}");
+        }
+    }
+}

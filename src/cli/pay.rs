@@ -1,0 +1,113 @@
+//! `pay`: sends money to a receiver (STREAM, RFC 29), whom a payment pointer, an SPSP endpoint or an address names.
+
+mod bar;
+mod drive;
+mod network;
+mod payee;
+mod report;
+mod spsp;
+
+use std::io::Write;
+use std::path::Path;
+
+use self::drive::{Driver, Paid};
+pub(in crate::cli) use self::payee::{Payee, secret_of_text};
+use self::report::Report;
+use self::spsp::Receiver;
+use super::args::PayArguments;
+use super::client::{Client, Role};
+use super::failure::Failure;
+use super::login::Login;
+use super::signals::Interrupt;
+use crate::config::Environment;
+use crate::http::HttpClient;
+use crate::stream::{Sender, SenderSettings};
+use crate::transport::HttpUrl;
+use crate::wire::Amount;
+
+/// Runs the command until all is paid, or cannot be, or somebody interrupts it.
+pub(super) async fn run(
+    arguments: &PayArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let login = Login::find(&arguments.login, environment)?;
+    let receiver = receiver(arguments, environment).await?;
+    let window = usize::try_from(arguments.window).unwrap_or(usize::MAX);
+    let role = Role { window, receives_at: None };
+    let complete = Client::session(&login, role, async |client| {
+        // Not before: a login that hangs is to be interrupted as usual.
+        let mut interrupt = Interrupt::listen()?;
+        // Who is no child gets no address, and can pay all the same.
+        let own = client.take_address().await.ok();
+        let settings = SenderSettings {
+            source: own.as_ref().map(|told| told.address.clone()),
+            max_packet_amount: largest_packet(arguments),
+            minimum_rate: arguments.min_rate,
+            slippage: arguments.slippage,
+            window_max: window,
+            packet_lifetime: arguments.expiry,
+            time: arguments.timeout,
+            ..SenderSettings::new(arguments.amount)
+        };
+        let mut report = Report {
+            arguments,
+            receiver: &receiver,
+            through: login.to_string(),
+            asset: own.map(|told| told.asset),
+            out,
+        };
+        report.begin()?;
+        let began = client.now().mono;
+        let sender = Sender::new(settings, &receiver.secret, rand::random(), began);
+        let driver = Driver::new(client, sender, &receiver.address);
+        let bar = bar::Bar::new(arguments.json, environment);
+        let paid: Paid = driver.run(&mut interrupt, bar, report.out).await?;
+        report.end(&paid)
+    })
+    .await?;
+    if complete { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn largest_packet(arguments: &PayArguments) -> Option<Amount> {
+    let by_count = arguments.packets.map(|packets| Amount(arguments.amount.0.div_ceil(packets)));
+    arguments.max_packet_amount.or(by_count)
+}
+
+/// Where the money goes, and under which secret.
+async fn receiver(
+    arguments: &PayArguments,
+    environment: &Environment,
+) -> Result<Receiver, Failure> {
+    let ask = async |url: &HttpUrl, allow_http| {
+        let client = HttpClient::new(arguments.ca_file.as_deref().map(Path::new));
+        let client = client.map_err(|error| Failure::Usage(format!("--ca-file: {error}")))?;
+        spsp::query(&client, url, allow_http).await
+    };
+    match (&arguments.payee, &arguments.secret) {
+        (Payee::Address(address), Some(secret)) => {
+            Ok(Receiver { address: address.clone(), secret: secret.clone(), answered: None })
+        }
+        (_, Some(_)) => Err(Failure::Usage(format!(
+            "--secret belongs to an address; {} is asked for both",
+            arguments.payee
+        ))),
+        (Payee::Pointer(pointer), None) => {
+            let url = pointer.url().parse();
+            let url = url.map_err(|error| Failure::Usage(format!("{pointer}: {error}")))?;
+            ask(&url, false).await
+        }
+        (Payee::Endpoint(url), None) => ask(url, arguments.allow_http).await,
+        (Payee::Address(address), None) if arguments.login.via.is_some() => {
+            Err(Failure::Usage(format!(
+                "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP \
+                 URL instead of {address}, or --config and --node instead of --via"
+            )))
+        }
+        // The configuration is the user's own word for where to ask.
+        (Payee::Address(address), None) => {
+            let url = network::endpoint(address, &arguments.login.source, environment)?;
+            ask(&url, true).await
+        }
+    }
+}

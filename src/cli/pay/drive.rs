@@ -1,0 +1,123 @@
+//! Between the sender, which knows no network, and the tools' client, which knows no payment.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::time::{Instant, interval, sleep_until};
+
+use super::bar::{Bar, TICK};
+use crate::cli::client::Client;
+use crate::cli::failure::Failure;
+use crate::cli::inbox::Inbox;
+use crate::cli::signals::Interrupt;
+use crate::link::OwnAnswer;
+use crate::stream::{Answer, End, Outgoing, Progress, Sender};
+use crate::time::{Mono, Now};
+use crate::wire::Address;
+use crate::wire::ilp::{ErrorCode, Prepare};
+
+/// How long an answer is awaited beyond the packet's expiry. The node gives one before that; if it does not, nobody here
+/// knows what became of the money.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A payment that has ended.
+pub(super) struct Paid {
+    pub(super) progress: Progress,
+    pub(super) end: End,
+    pub(super) took: Duration,
+}
+
+/// Drives one payment.
+pub(super) struct Driver<'a> {
+    client: &'a Client,
+    sender: Sender,
+    destination: &'a Address,
+    inbox: Inbox<(u64, OwnAnswer)>,
+}
+
+impl<'a> Driver<'a> {
+    pub(super) fn new(client: &'a Client, sender: Sender, destination: &'a Address) -> Self {
+        Driver { client, sender, destination, inbox: Inbox::new() }
+    }
+
+    /// To the end. A first interrupt stops sending and waits for what is under way, a second one does not wait.
+    pub(super) async fn run(
+        mut self,
+        interrupt: &mut Interrupt,
+        mut bar: Bar,
+        out: &mut dyn Write,
+    ) -> Result<Paid, Failure> {
+        let began = Instant::now();
+        let mut tick = interval(TICK);
+        let mut arrived = Vec::new();
+        let mut interrupted = false;
+        let end = loop {
+            let now = self.client.now();
+            // Bounded by the window.
+            while let Some(packet) = self.sender.next(now) {
+                self.send(&packet, now);
+            }
+            if let Some(end) = self.sender.ended() {
+                break end.clone();
+            }
+            let wakes_at = began_plus(now.mono, self.sender.wakes_at());
+            tokio::select! {
+                () = self.inbox.take(&mut arrived) => {
+                    let now = self.client.now().mono;
+                    for (sequence, answer) in arrived.drain(..) {
+                        self.sender.answer(sequence, read(&answer), now);
+                    }
+                }
+                () = interrupt.wait() => {
+                    if interrupted {
+                        break End::Stopped;
+                    }
+                    interrupted = true;
+                    self.sender.stop();
+                }
+                () = sleep_until(wakes_at.unwrap_or(began)), if wakes_at.is_some() => {}
+                _ = tick.tick() => bar.show(&self.sender.progress(), began.elapsed(), out)?,
+            }
+        };
+        bar.clear(out)?;
+        Ok(Paid { progress: self.sender.progress(), end, took: began.elapsed() })
+    }
+
+    fn send(&self, packet: &Outgoing, now: Now) {
+        let prepare = Prepare {
+            amount: packet.amount,
+            expires_at: packet.expires_at,
+            condition: packet.condition,
+            destination: self.destination.view(),
+            data: &packet.data,
+        };
+        // The tool's own deadline is later than the packet's.
+        let began = Now { wall: now.wall.saturating_sub(PATIENCE), mono: now.mono };
+        let (inbox, sequence) = (self.inbox.clone(), packet.sequence);
+        self.client.send(&prepare, began, move |answer| inbox.put((sequence, answer)));
+    }
+}
+
+/// When that is. tokio's clock has no arbitrary zero.
+fn began_plus(now: Mono, at: Option<Mono>) -> Option<Instant> {
+    // Later than that is never, for tokio and for people.
+    const LATEST: Duration = Duration::from_secs(24 * 3600);
+    at.map(|at| Instant::now() + at.since(now).min(LATEST))
+}
+
+/// What the packet path says, in the sender's words.
+fn read(answer: &OwnAnswer) -> Answer<'_> {
+    match answer {
+        OwnAnswer::Fulfilled { data, .. } => Answer::Fulfilled { data },
+        // Nobody answered. Every other Reject of this program's own is of a packet that was not sent.
+        OwnAnswer::Rejected { code: ErrorCode::R00, triggered_by, .. }
+            if Client::is_own(triggered_by) =>
+        {
+            Answer::Lost
+        }
+        OwnAnswer::Rejected { code, triggered_by, message, data } => {
+            let by = if Client::is_own(triggered_by) { "this program" } else { triggered_by };
+            Answer::Rejected { code: *code, by, message, data }
+        }
+    }
+}

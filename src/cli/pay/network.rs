@@ -1,0 +1,85 @@
+//! A receiver of the own network, by its address: the configuration tells which node it is at, and where that node answers
+//! SPSP queries.
+
+use crate::cli::args::SourceArguments;
+use crate::cli::failure::Failure;
+use crate::cli::local_node::{self, reachable};
+use crate::config::{Environment, Form, Loaded, Mode, NodeConfig, Source, Topology};
+use crate::transport::HttpUrl;
+use crate::wire::Address;
+use crate::wire::payment_pointer::WELL_KNOWN_PATH;
+
+/// Where to ask for the receiver at this address. Its parts below that of the receiver are left out: the answer has its own.
+pub(super) fn endpoint(
+    address: &Address,
+    arguments: &SourceArguments,
+    environment: &Environment,
+) -> Result<HttpUrl, Failure> {
+    let loaded = local_node::load(arguments, environment)?;
+    if loaded.form == Form::NoFile {
+        return Err(Failure::Usage(format!(
+            "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP URL \
+             instead of {address}, or --config FILE with the network that it belongs to"
+        )));
+    }
+    let mut found: Option<(NodeConfig, String)> = None;
+    for (node, host) in nodes(&loaded, arguments, environment)? {
+        let depth = |node: &NodeConfig| node.address.as_ref().map_or(0, |own| own.as_str().len());
+        let is_below = node
+            .address
+            .as_ref()
+            .is_some_and(|own| *own == *address || address.view().below(own.view()).is_some());
+        if is_below && found.as_ref().is_none_or(|(best, _)| depth(&node) > depth(best)) {
+            found = Some((node, host));
+        }
+    }
+    let Some((node, host)) = found else {
+        return Err(Failure::Usage(format!(
+            "{address} belongs to no node of the configuration; give --secret, or a payment pointer or SPSP URL"
+        )));
+    };
+    let Some(port) = node.http.port.filter(|port| *port > 0) else {
+        return Err(Failure::Usage(format!(
+            "node {} has no httpServerPort, so it cannot be asked for a secret; set one, or give --secret",
+            node.node_id
+        )));
+    };
+    let scheme = if node.server.tls.is_some() { "https" } else { "http" };
+    let below = node.address.as_ref().and_then(|own| address.view().below(own.view()));
+    let receiver = below.and_then(|below| below.split('.').next());
+    let path =
+        receiver.map_or_else(|| WELL_KNOWN_PATH.to_owned(), |receiver| format!("/{receiver}"));
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let text = format!("{scheme}://{host}:{port}{path}");
+    text.parse().map_err(|error| Failure::Usage(format!("cannot ask {text}: {error}")))
+}
+
+/// The nodes of the configuration, and where each is reached.
+fn nodes(
+    loaded: &Loaded,
+    arguments: &SourceArguments,
+    environment: &Environment,
+) -> Result<Vec<(NodeConfig, String)>, Failure> {
+    if loaded.form != Form::Topology {
+        return Ok(vec![(loaded.config.clone(), reachable(&loaded.config.http.host))]);
+    }
+    let source = Source {
+        file: arguments.config.clone(),
+        environment: environment.clone(),
+        node: arguments.node.clone(),
+        overrides: Vec::new(),
+    };
+    let topology = Topology::load(&source)?;
+    // As in `local_node`: a node that the environment names runs on a host of its own, and so do the others.
+    let mode = if arguments.node.is_some() { Mode::Loopback } else { Mode::Spread };
+    let mut nodes = Vec::new();
+    for id in topology.node_ids() {
+        let config = topology.node(id, mode)?.config;
+        let host = match mode {
+            Mode::Loopback => reachable(&config.http.host),
+            Mode::Spread => topology.host_of(id).unwrap_or_else(|| id.to_owned()),
+        };
+        nodes.push((config, host));
+    }
+    Ok(nodes)
+}

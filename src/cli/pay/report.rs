@@ -1,0 +1,275 @@
+//! What `pay` prints: whom it pays, what came of it, and why not all did.
+
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::drive::Paid;
+use super::payee::Payee;
+use super::spsp::Receiver;
+use crate::account::Asset;
+use crate::cli::args::PayArguments;
+use crate::cli::failure::Failure;
+use crate::cli::text::{foreign, grouped, lasting, per_second};
+use crate::stream::{End, PathRate, Progress, Trouble};
+use crate::wire::ilp::ErrorCode;
+
+/// Everything that does not change.
+pub(super) struct Report<'a> {
+    pub(super) arguments: &'a PayArguments,
+    pub(super) receiver: &'a Receiver,
+    pub(super) through: String,
+    /// What the account that pays is counted in, if the node has told.
+    pub(super) asset: Option<Asset>,
+    pub(super) out: &'a mut dyn Write,
+}
+
+impl Report<'_> {
+    /// The first lines: who is paid. Before any money is sent, so that a wrong one can be stopped.
+    pub(super) fn begin(&mut self) -> Result<(), Failure> {
+        let Report { arguments, receiver, through, asset, out } = self;
+        if arguments.json {
+            return Ok(());
+        }
+        let amount = shown(arguments.amount.0, asset.as_ref());
+        writeln!(out, "PAY {amount} to {} through {through}", arguments.payee)?;
+        if let Some(answered) = &receiver.answered {
+            let asked = match &arguments.payee {
+                Payee::Pointer(pointer) => pointer.host().to_owned(),
+                Payee::Endpoint(url) => url.authority(),
+                Payee::Address(_) => answered.authority(),
+            };
+            match asked == answered.authority() {
+                true => writeln!(out, "{answered} says: {}", receiver.address)?,
+                false => writeln!(
+                    out,
+                    "asked {asked}, redirected to {}; {answered} says: {}",
+                    answered.authority(),
+                    receiver.address
+                )?,
+            }
+        }
+        Ok(out.flush()?)
+    }
+
+    /// The last ones. `true`: all was paid.
+    pub(super) fn end(&mut self, paid: &Paid) -> Result<bool, Failure> {
+        let complete = paid.end.is_complete();
+        if self.arguments.json {
+            let told = self.json(paid);
+            writeln!(self.out, "{told:#}")?;
+        } else {
+            self.table(paid)?;
+        }
+        self.out.flush()?;
+        Ok(complete)
+    }
+
+    fn table(&mut self, paid: &Paid) -> Result<(), Failure> {
+        let Paid { progress, end, took } = paid;
+        let theirs =
+            progress.asset.as_ref().map(|(code, scale)| Asset::new(&foreign(code), *scale));
+        let mut rows = vec![
+            ("sent", shown(progress.sent, self.asset.as_ref())),
+            ("delivered", shown(progress.delivered, theirs.as_ref())),
+        ];
+        if progress.unconfirmed > 0 {
+            let least = shown(progress.unconfirmed, theirs.as_ref());
+            rows.push(("", format!("and at least {least} without the receiver's word")));
+        }
+        if let (Some(rate), Some(least)) = (achieved(progress), progress.minimum_rate) {
+            rows.push(("rate", format!("{} (at least {})", number(rate), number(least.as_f64()))));
+        }
+        if progress.unresolved > 0 {
+            let gone = shown(progress.unresolved, self.asset.as_ref());
+            rows.push((
+                "unknown",
+                format!("{gone} in {} packets that nobody answered", grouped(progress.unanswered)),
+            ));
+        }
+        if progress.in_flight > 0 {
+            rows.push(("in flight", shown(progress.in_flight, self.asset.as_ref())));
+        }
+        rows.push(("packets", packets(progress)));
+        if progress.late > 0 {
+            let late = grouped(progress.late);
+            rows.push((
+                "",
+                format!("{late} timed out on the way: not paid for, but perhaps received"),
+            ));
+        }
+        rows.push(("largest packet", format!("{} units", grouped(progress.packet_amount))));
+        let speed = grouped(per_second(progress.fulfilled, *took));
+        rows.push(("time", format!("{}, {speed} packets/s", lasting(*took))));
+        for (name, value) in rows {
+            writeln!(self.out, "{name:<16}{value}")?;
+        }
+        writeln!(self.out, "{}", self.verdict(end, progress))?;
+        Ok(())
+    }
+
+    /// In one line: paid or not, why, and what to do.
+    fn verdict(&self, end: &End, progress: &Progress) -> String {
+        let address = &self.receiver.address;
+        let missing = grouped(progress.total.saturating_sub(progress.sent));
+        let trouble = progress.trouble.as_ref().map(explained);
+        let last =
+            trouble.map_or_else(String::new, |trouble| format!("; the last trouble was {trouble}"));
+        let why = match end {
+            End::Complete => return "paid".to_owned(),
+            End::Remainder(rest) => {
+                return format!("paid but for {} units, which are less than one of the receiver", grouped(rest));
+            }
+            End::TooSmall => "the amount is less than one unit of the receiver; pay more".to_owned(),
+            End::Stopped => "interrupted".to_owned(),
+            End::OutOfTime => format!("time was up; allow more with --timeout{last}"),
+            End::NothingArrives => format!(
+                "nothing arrived any more{last}; `ilp-connector trace {address}` shows how far packets get"
+            ),
+            End::Unresolved => {
+                "nobody answered some packets, so they may have been paid; look at the balances before you pay again"
+                    .to_owned()
+            }
+            End::Refused(trouble) => format!("{}{}", explained(trouble), advice(trouble.code)),
+            End::NothingPasses => "a hop lets nothing pass, however small".to_owned(),
+            End::RateTooLow { amount, arrived, minimum } => format!(
+                "the rate is too low: of {} units {} arrive, not {}; allow that with --slippage or --min-rate",
+                grouped(amount),
+                grouped(arrived),
+                grouped(minimum)
+            ),
+            End::WrongSecret => {
+                "the receiver's answers cannot be read: the secret is not that of this address".to_owned()
+            }
+            End::ClosedByReceiver(code, message) => {
+                format!("the receiver closed the connection with code {}: {}", code.0, foreign(message))
+            }
+            End::TooManyPackets => {
+                "one connection has no more than 2^31 packets; pay the rest with another one".to_owned()
+            }
+        };
+        format!("not complete, {missing} units are left: {why}")
+    }
+
+    fn json(&self, paid: &Paid) -> Value {
+        let Paid { progress, end, took } = paid;
+        let codes = progress.rejected.iter().map(|(code, count)| (code.to_string(), count.into()));
+        let rejected: Map<String, Value> = codes.collect();
+        let asset = |asset: &Asset| json!({ "code": &*asset.code, "scale": asset.scale });
+        let theirs = progress.asset.as_ref();
+        json!({
+            "payee": self.arguments.payee.to_string(),
+            "answeredBy": self.receiver.answered.as_ref().map(ToString::to_string),
+            "destination": self.receiver.address,
+            "through": self.through,
+            "complete": end.is_complete(),
+            "end": self.verdict(end, progress),
+            "amount": progress.total.to_string(),
+            "sent": progress.sent.to_string(),
+            "delivered": progress.delivered.to_string(),
+            "unconfirmed": progress.unconfirmed.to_string(),
+            "unresolved": progress.unresolved.to_string(),
+            "inFlight": progress.in_flight.to_string(),
+            "sourceAsset": self.asset.as_ref().map(asset),
+            "destinationAsset": theirs.map(|(code, scale)| json!({ "code": code, "scale": scale })),
+            "rate": achieved(progress),
+            "minimumRate": progress.minimum_rate.map(PathRate::as_f64),
+            "packetAmount": progress.packet_amount.to_string(),
+            "packets": {
+                "fulfilled": progress.fulfilled,
+                "rejected": rejected,
+                "unanswered": progress.unanswered,
+                "late": progress.late,
+            },
+            "seconds": took.as_secs_f64(),
+            "packetsPerSecond": per_second(progress.fulfilled, *took),
+        })
+    }
+}
+
+/// What arrived of one unit.
+fn achieved(progress: &Progress) -> Option<f64> {
+    PathRate::seen(progress.delivered, progress.sent).or(progress.rate).map(PathRate::as_f64)
+}
+
+fn packets(progress: &Progress) -> String {
+    let mut text = format!("{} fulfilled", grouped(progress.fulfilled));
+    let codes: Vec<String> = progress
+        .rejected
+        .iter()
+        .map(|(code, count)| {
+            let name = code.name().map(|name| format!(" {name}")).unwrap_or_default();
+            format!("{} {code}{name}", grouped(count))
+        })
+        .collect();
+    if !codes.is_empty() {
+        text += &format!(", {} rejected: {}", grouped(progress.rejected.total()), codes.join(", "));
+    }
+    text
+}
+
+/// An amount, and what it is where the asset is known.
+fn shown(amount: u64, asset: Option<&Asset>) -> String {
+    match asset {
+        None => format!("{} units", grouped(amount)),
+        Some(asset) => {
+            format!("{} units ({} {})", grouped(amount), scaled(amount, asset.scale), asset.code)
+        }
+    }
+}
+
+/// With the point where the scale puts it: 1500 at scale 3 is 1.5.
+fn scaled(amount: u64, scale: u8) -> String {
+    let digits = format!("{amount:0>width$}", width = usize::from(scale) + 1);
+    let (whole, part) = digits.split_at(digits.len() - usize::from(scale));
+    match part.trim_end_matches('0') {
+        "" => grouped(whole),
+        part => format!("{}.{part}", grouped(whole)),
+    }
+}
+
+fn number(rate: f64) -> String {
+    let text = format!("{rate:.9}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn explained(trouble: &Trouble) -> String {
+    let name = trouble.code.name().map(|name| format!(" {name}")).unwrap_or_default();
+    let (by, message) = (foreign(&trouble.by), foreign(&trouble.message));
+    format!("{}{name} from {by}: {message}", trouble.code)
+}
+
+fn advice(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::F02 => "; is the address right, and is there a route to it?",
+        ErrorCode::F06 => {
+            "; is the secret that of this address? One from SPSP may have become too old"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_as_people_write_them() {
+        for (amount, scale, text) in [
+            (0, 0, "0"),
+            (1500, 3, "1.5"),
+            (5, 9, "0.000000005"),
+            (1_234_567_890, 2, "12,345,678.9"),
+            (7, 0, "7"),
+            (u64::MAX, 255, &format!("0.{}{}", "0".repeat(235), u64::MAX)),
+        ] {
+            assert_eq!(scaled(amount, scale), text);
+        }
+        assert_eq!(shown(1500, Some(&Asset::new("EUR", 3))), "1,500 units (1.5 EUR)");
+        assert_eq!(shown(1500, None), "1,500 units");
+        assert_eq!(
+            (number(1.0), number(0.001), number(0.123_456_789_1)),
+            ("1".into(), "0.001".into(), "0.123456789".into())
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! `pay` over real nodes, to receivers of theirs: exact balances at every hop whatever happens on the way, and endpoints
+//! that tell where to pay.
+
+mod endpoint;
+mod net;
+mod spsp;
+
+use serde_json::Value;
+
+use self::net::{Net, told};
+use crate::running::PATIENCE;
+use crate::support::{both, eventually};
+
+#[test]
+fn through_three_nodes_of_different_scales_and_limits() {
+    let net = Net::start("assetScale: 6", ", maxPacketAmount: 7");
+    let (code, said) = net.pay("tok", &["35000000"]);
+    assert_eq!(code, Some(0), "{said}");
+    for expected in [
+        "PAY 35,000,000 units (0.035 USD) to test.c.wallet.tok through",
+        "sent            35,000,000 units (0.035 USD)",
+        "delivered       35,000 units (0.035 USD)",
+        "rate            0.001 (at least 0.00099)",
+        "packets         5,000 fulfilled",
+        "1 F08 Amount Too Large, 1 F99 Application Error",
+        "largest packet  7,000 units",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in {said}");
+    }
+    assert!(said.ends_with("\npaid\n"), "{said}");
+    assert_eq!(net.balance("a", "cli"), 35_000_000);
+    assert_eq!(net.balance("c", "wallet"), -35_000);
+    net.adds_up();
+    // What is less than one unit of the receiver stays here.
+    let (code, said) = net.pay("tok", &["7500", "--max-packet-amount", "7000"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("paid but for 500 units"), "{said}");
+    let (code, said) = net.pay("tok", &["999"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the amount is less than one unit of the receiver"), "{said}");
+    net.adds_up();
+}
+
+#[test]
+fn what_goes_wrong_is_told_with_what_to_do() {
+    let net = Net::start("", "");
+    let check = |token: &str, arguments: &[&str], code: i32, expected: &[&str]| {
+        let (is, said) = net.pay(token, arguments);
+        assert_eq!(is, Some(code), "{said}");
+        for expected in expected {
+            assert!(said.contains(expected), "{expected:?} is not in {said}");
+        }
+    };
+    check(
+        "tok",
+        &["100", "--min-rate", "1.01"],
+        1,
+        &["of 100 units 100 arrive, not 101", "--min-rate"],
+    );
+    check("tok", &["100", "--min-rate", "1"], 0, &["rate            1 (at least 1)"]);
+    check("tok", &["1000", "--packets", "10"], 0, &["packets         10 fulfilled"]);
+    let other = net.pay_to("test.c.wallet.other", &net.secret("tok"), &["100"]);
+    assert_eq!(other.0, Some(1));
+    assert!(
+        other.1.contains("F06") && other.1.contains("is the secret that of this address?"),
+        "{}",
+        other.1
+    );
+    let nobody = net.pay_to("test.nobody.x", &net.secret("tok"), &["100"]);
+    assert!(
+        nobody.1.contains("F02 Unreachable") && nobody.1.contains("is there a route to it?"),
+        "{}",
+        nobody.1
+    );
+    let value = told(&net.pay("tok", &["100", "--json"]).1);
+    assert_eq!((&value["complete"], &value["delivered"]), (&true.into(), &"100".into()), "{value}");
+    assert_eq!(value["destinationAsset"], serde_json::json!({ "code": "USD", "scale": 9 }));
+    net.adds_up();
+}
+
+#[test]
+fn a_receiver_of_the_own_network_is_asked_at_its_node() {
+    let net = Net::start("", "");
+    for payee in ["test.c.wallet", "test.c", "test.a.wallet"] {
+        let pay = ["pay", payee, "1000", "--config", net.file(), "--node", "a"];
+        let output = super::command(&pay);
+        let said = both(&output);
+        assert_eq!(output.status.code(), Some(0), "{payee}: {said}");
+        assert!(
+            said.contains("wallet says: test.") || said.contains("/.well-known/pay says: "),
+            "{said}"
+        );
+    }
+    for (payee, code, expected) in [
+        ("test.c.nobody", 1, "no such receiver"),
+        ("test.nobody.wallet", 64, "belongs to no node of the configuration"),
+    ] {
+        let output = super::command(&["pay", payee, "1000", "--config", net.file(), "--node", "a"]);
+        let said = both(&output);
+        assert_eq!(output.status.code(), Some(code), "{payee}: {said}");
+        assert!(said.contains(expected), "{expected:?} is not in {said}");
+    }
+    assert_eq!((net.balance("c", "wallet"), net.balance("a", "wallet")), (-2000, -1000));
+    net.adds_up();
+}
+
+#[test]
+fn an_interrupted_payment_sums_up() {
+    let net = Net::start("", ", packetsPerSecond: 50");
+    let pay = net.start_pay("tok", &["1000000", "--max-packet-amount", "1"]);
+    eventually("some of it has arrived", PATIENCE, || {
+        let arrived = -net.balance("c", "wallet");
+        if arrived > 20 { Ok(()) } else { Err(arrived.to_string()) }
+    });
+    pay.signal("INT");
+    let (status, lines) = pay.ended();
+    assert_eq!(status.code(), Some(1), "{lines:#?}");
+    assert!(
+        lines.last().is_some_and(|line| line.ends_with("units are left: interrupted")),
+        "{lines:#?}"
+    );
+    let sent = lines.iter().find_map(|line| line.strip_prefix("sent ")).map(str::trim);
+    let sent = sent.and_then(|sent| sent.split(' ').next()).map(|sent| sent.replace(',', ""));
+    assert_eq!(
+        sent.and_then(|sent| sent.parse().ok()),
+        Some(net.balance("a", "cli")),
+        "{lines:#?}"
+    );
+    net.adds_up();
+}
+
+#[test]
+fn a_node_that_dies_halfway_costs_nobody_anything() {
+    let mut net = Net::start("", "");
+    let pay =
+        net.start_pay("tok", &["20000", "--max-packet-amount", "1", "--expiry", "4", "--json"]);
+    eventually("some of it has arrived", PATIENCE, || {
+        let arrived = -net.balance("c", "wallet");
+        if arrived > 1_000 { Ok(()) } else { Err(arrived.to_string()) }
+    });
+    net.restart("b");
+    let (status, lines) = pay.ended();
+    let value = told(&lines.join("\n"));
+    assert_eq!(status.code(), Some(0), "{value}");
+    let number = |value: &Value| value.as_str().and_then(|text| text.parse::<i128>().ok()).unwrap();
+    assert_eq!((number(&value["sent"]), number(&value["delivered"])), (20_000, 20_000), "{value}");
+    // Who pays owes what was sent, exactly. What b lost with its life, the receiver may have got besides.
+    assert_eq!(net.balance("a", "cli"), 20_000);
+    let late = i128::from(value["packets"]["late"].as_u64().unwrap());
+    let received = -net.balance("c", "wallet");
+    assert!((20_000..=20_000 + late).contains(&received), "{received} {value}");
+    for node in ["a", "b", "c"] {
+        net.sums_to_zero(node);
+    }
+}

@@ -1,0 +1,116 @@
+//! Receivers that an endpoint names: whom it asks, whom it believes, and what it says of answers that are none.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use super::endpoint::Endpoint;
+use super::net::Net;
+use crate::running::path;
+
+/// An answer that names a connection to c's receiver.
+fn spsp(net: &Net, token: &str, url_safe: bool) -> String {
+    let secret = hex::decode(net.secret(token)).unwrap();
+    let secret = if url_safe { URL_SAFE_NO_PAD.encode(secret) } else { STANDARD.encode(secret) };
+    format!(
+        "200 OK\nContent-Type: application/spsp4+json; charset=utf-8\nCache-Control: max-age=60\n\n\
+         {{\"destination_account\":\"test.c.wallet.{token}\",\"shared_secret\":\"{secret}\",\"more\":[1]}}"
+    )
+}
+
+#[test]
+fn an_endpoint_over_tls_and_its_redirects() {
+    let net = Net::start("", "");
+    let endpoint = Endpoint::start(true);
+    let authority = format!("localhost:{}", endpoint.port);
+    let ca = path(&endpoint.certificate).to_owned();
+    let check = |place: &str, trusting: bool, code: i32, expected: &[&str]| {
+        let url = format!("https://{authority}{place}");
+        let mut arguments = vec!["pay", &url, "1000"];
+        if trusting {
+            arguments.extend(["--ca-file", &ca]);
+        }
+        let (is, said) = net.run(&arguments, None);
+        assert_eq!(is, Some(code), "{place}: {said}");
+        for expected in expected {
+            assert!(said.contains(expected), "{place}: {expected:?} is not in {said}");
+        }
+        assert!(!said.contains("shared_secret\":"), "{said}");
+    };
+    endpoint.answers("/alice", &spsp(&net, "one", false));
+    check(
+        "/alice",
+        true,
+        0,
+        &[&format!("https://{authority}/alice says: test.c.wallet.one"), "paid"],
+    );
+    assert!(
+        endpoint.requests.lock().unwrap()[0]
+            .to_lowercase()
+            .contains("accept: application/spsp4+json")
+    );
+    endpoint.answers("/url-safe", &spsp(&net, "two", true));
+    check("/url-safe", true, 0, &["paid"]);
+    // Nobody who is not trusted is asked.
+    check("/alice", false, 1, &["error: cannot ask https://localhost:", "TLS"]);
+    // Redirects, but not away from TLS, and not for ever.
+    endpoint.answers("/moved", "302 Found\nLocation: /alice");
+    check("/moved", true, 0, &["/alice says: test.c.wallet.one", "paid"]);
+    let (other, plain) = (Endpoint::start(false), "http://127.0.0.1");
+    other.answers("/alice", &spsp(&net, "three", false));
+    endpoint.answers("/down", &format!("301 Moved\nLocation: {plain}:{}/alice", other.port));
+    check("/down", true, 1, &["redirects to http://127.0.0.1:", "not https; nothing was sent"]);
+    assert_eq!(other.requests.lock().unwrap().len(), 0);
+    endpoint.answers("/ring", "307 Temporary Redirect\nLocation: /ring");
+    check("/ring", true, 1, &["redirects more than 5 times"]);
+    endpoint.answers("/nowhere", "302 Found");
+    check("/nowhere", true, 1, &["redirects to nowhere"]);
+    // Another host: both are shown.
+    endpoint.answers(
+        "/elsewhere",
+        &format!("302 Found\nLocation: https://127.0.0.1:{}/alice", endpoint.port),
+    );
+    check("/elsewhere", true, 1, &["cannot ask https://127.0.0.1:", "TLS"]);
+    // Answers that are none.
+    let not_found = "404 Not Found\nContent-Type: application/spsp4+json\n\n\
+                     {\"id\":\"InvalidReceiverError\",\"message\":\"Invalid receiver ID\"}";
+    endpoint.answers("/nobody", not_found);
+    check("/nobody", true, 1, &["no such receiver (Invalid receiver ID)"]);
+    check("/broken", true, 1, &["it answers with status 500"]);
+    endpoint.answers("/page", "200 OK\nContent-Type: text/html\n\n<html></html>");
+    check("/page", true, 1, &["it answers with text/html", "is it the right URL?"]);
+    endpoint.answers("/short", "200 OK\nContent-Type: application/spsp4+json\n\n{\"destination_account\":\"test.c\",\"shared_secret\":\"c2hvcnQ=\"}");
+    check("/short", true, 1, &["has a shared_secret that is not 32 bytes in base64"]);
+    net.adds_up();
+}
+
+#[test]
+fn without_tls_only_here_or_when_told_so() {
+    let net = Net::start("", "");
+    let endpoint = Endpoint::start(false);
+    endpoint.answers("/alice", &spsp(&net, "one", false));
+    let here = format!("http://127.0.0.1:{}/alice", endpoint.port);
+    let (code, said) = net.run(&["pay", &here, "1000"], None);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = net.run(&["pay", "http://wallet.invalid/alice", "1000"], None);
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("not https") && said.contains("--allow-http"), "{said}");
+    let (code, said) =
+        net.run(&["pay", "http://wallet.invalid/alice", "1000", "--allow-http"], None);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("cannot ask http://wallet.invalid/alice where to pay"), "{said}");
+    for (arguments, expected) in [
+        (["pay", "$user@wallet.invalid", "1000"], "no user info"),
+        (["pay", "wallet.invalid", "1000"], "give a payment pointer"),
+        (["pay", "test.c.wallet", "0"], "from 1 to"),
+        (["pay", "test.c.wallet", "1000"], "its secret is needed too"),
+        (["pay", "$wallet.invalid", "--secret=aa"], "64 hexadecimal digits"),
+    ] {
+        let (code, said) = net.run(&arguments, None);
+        assert_eq!(code, Some(64), "{said}");
+        assert!(said.contains(expected), "{expected:?} is not in {said}");
+    }
+    let (code, said) = net.run(&["pay", "$localhost", "1000"], None);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("cannot ask https://localhost/.well-known/pay where to pay"), "{said}");
+    assert_eq!(net.balance("a", "cli"), 1000, "{}", net.file());
+}
