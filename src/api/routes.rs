@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use crate::connector::{Explanation, NextHopReport, RouteReport};
+use crate::routing::RouteOrigin;
+use crate::routing::exchange::LearnedReport;
 use crate::wire::Address;
 
 #[derive(Debug, Serialize)]
@@ -26,6 +28,9 @@ struct RouteBody {
     next_hop: Option<String>,
     reason: String,
     candidates: Vec<CandidateBody>,
+    /// What peers have told of the prefix, the best first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    learned: Vec<LearnedBody>,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,6 +41,17 @@ struct CandidateBody {
     origin: String,
     /// Packets can go there now.
     usable: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LearnedBody {
+    from: String,
+    relation: &'static str,
+    /// The nodes on the way, the nearest one first.
+    path: Vec<String>,
+    chosen: bool,
+    reason: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,6 +136,17 @@ fn route(report: &RouteReport) -> RouteBody {
         next_hop: chosen.map(|hop| hop.account.to_string()),
         reason: reason(report, chosen),
         candidates: report.next_hops.iter().map(candidate).collect(),
+        learned: report.learned.iter().map(learned).collect(),
+    }
+}
+
+fn learned(route: &LearnedReport) -> LearnedBody {
+    LearnedBody {
+        from: route.from.to_string(),
+        relation: route.relation.as_str(),
+        path: route.path.clone(),
+        chosen: route.chosen,
+        reason: route.why,
     }
 }
 
@@ -141,6 +168,11 @@ fn reason(report: &RouteReport, chosen: Option<&NextHopReport>) -> String {
         };
     };
     let passed_over = report.next_hops.iter().take_while(|hop| !hop.usable).count();
+    if chosen.origin == RouteOrigin::Learned
+        && let Some(route) = report.learned.iter().find(|route| route.from == chosen.account)
+    {
+        return format!("{}; {}", chosen.origin, route.why);
+    }
     let why = match (report.next_hops.len(), passed_over) {
         (1, _) => "the only next hop".to_owned(),
         (_, 0) => format!("priority {} is the highest", chosen.priority),
@@ -152,7 +184,7 @@ fn reason(report: &RouteReport, chosen: Option<&NextHopReport>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::RouteOrigin;
+    use crate::account::Relation;
 
     fn hop(account: &str, priority: i32, usable: bool) -> NextHopReport {
         let origin = RouteOrigin::Configured;
@@ -160,7 +192,7 @@ mod tests {
     }
 
     fn report(prefix: &str, next_hops: Vec<NextHopReport>) -> RouteReport {
-        RouteReport { prefix: prefix.to_owned(), next_hops }
+        RouteReport { prefix: prefix.to_owned(), next_hops, learned: Vec::new() }
     }
 
     #[test]
@@ -201,6 +233,23 @@ mod tests {
         insta::assert_json_snapshot!(first);
         let last = page("hub".to_owned(), None, 3, routes, 3);
         assert_eq!((last.routes.len(), last.next), (3, None));
+    }
+
+    #[test]
+    fn the_shape_of_a_learned_route() {
+        let learned = |from: &str, chosen, why| LearnedReport {
+            from: from.parse().unwrap(),
+            relation: Relation::Peer,
+            path: vec![format!("test.{from}"), "test.far".to_owned()],
+            chosen,
+            why,
+        };
+        let origin = RouteOrigin::Learned;
+        let next_hops = vec![NextHopReport { origin, ..hop("a", i32::MIN, true) }];
+        let learned =
+            vec![learned("a", true, "lesser account id"), learned("b", false, "another is lesser")];
+        let body = route(&RouteReport { prefix: "test.far".to_owned(), next_hops, learned });
+        insta::assert_json_snapshot!(body);
     }
 
     #[test]

@@ -133,6 +133,10 @@ fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     note("assetScale", scale);
     note("receivers", old.receivers != new.receivers);
     note("receiverSecret", old.receiver_secret != new.receiver_secret);
+    note("routing", old.routing != new.routing);
+    let interval = |config: &NodeConfig| config.exchange.broadcast_interval;
+    note("routeBroadcastIntervalMs", interval(old) != interval(new));
+    note("routeHoldDownMs", old.exchange.hold_down != new.exchange.hold_down);
     note("ping", old.ping != new.ping);
     note("minMessageWindowMs", old.min_message_window != new.min_message_window);
     note("maxHoldTimeMs", old.max_hold != new.max_hold);
@@ -213,6 +217,7 @@ mod tests {
             Kind::Integer(min, _) => (min + 3).to_string(),
             Kind::Millis(min, _) => (min + 7).to_string(),
             Kind::Bool => "true".into(),
+            Kind::Choice(words) => (*words.last()?).into(),
             Kind::Map(_) if name == "ping" => "{echo: false}".into(),
             Kind::Map(_) => "{certificate: c, key: k}".into(),
             _ => return None,
@@ -229,6 +234,9 @@ mod tests {
             let value = other(key.name, key.kind).expect(key.name);
             let new = match key.name {
                 "nodeId" => BASE.replace("nodeId: a", "nodeId: zoe"),
+                // Not above the hold-down.
+                "routeBroadcastIntervalMs" => format!("{BASE}{name}: 20000\n", name = key.name),
+                "routeHoldDownMs" => format!("{BASE}{name}: 50000\n", name = key.name),
                 // Above the window.
                 "maxHoldTimeMs" => format!("{BASE}maxHoldTimeMs: 20000\n"),
                 name => format!("{BASE}{name}: {value}\n"),

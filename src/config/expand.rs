@@ -89,7 +89,7 @@ impl Topology {
         if let Some(peers) = peers {
             map.set("peers", peers);
         }
-        if with_routes && !map.names("routes") {
+        if with_routes && !map.names("routes") && !self.is_dynamic(number) {
             map.set("routes", self.routes(number, node));
         }
         let at = At::moved(node.at.line, Origin::File, Some(place));
@@ -195,6 +195,11 @@ impl Topology {
     /// Whether a node has an HTTP server.
     pub(super) fn has_http(&self, number: usize) -> bool {
         self.setting(number, HTTP_PORT).is_some()
+    }
+
+    /// Whether a node finds its routes by itself: then none are computed for it.
+    pub(super) fn is_dynamic(&self, number: usize) -> bool {
+        self.setting(number, "routing").and_then(Value::as_text) == Some("dynamic")
     }
 
     /// A node's own key, else that of `defaults`.

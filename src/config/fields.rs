@@ -272,6 +272,31 @@ impl<'a> Fields<'a> {
         self.read(name, report, parse::prefix)
     }
 
+    /// The prefixes that a list holds; `None`: there is no list.
+    pub(super) fn prefixes(
+        &self,
+        name: &'static str,
+        report: &mut Report,
+    ) -> Option<Vec<crate::wire::Prefix>> {
+        self.map.get(name)?;
+        let path = self.path_of(name);
+        let mut prefixes = Vec::new();
+        for (index, value) in self.list(name, report).iter().enumerate() {
+            let parsed = value.as_text().map(parse::prefix);
+            match parsed
+                .unwrap_or_else(|| Err(format!("expected a text, found {}", show::found(value))))
+            {
+                Ok(prefix) => prefixes.push(prefix),
+                Err(what) => {
+                    let place = path.index(index, &value.at).place();
+                    let shown = value.as_text().map(show::text);
+                    report.problem(place, shown, what, Kind::Prefix.allowed());
+                }
+            }
+        }
+        Some(prefixes)
+    }
+
     pub(super) fn segment(&self, name: &'static str, report: &mut Report) -> Option<Arc<str>> {
         self.read(name, report, |text| parse::segment(text).map(Arc::from))
     }

@@ -50,6 +50,8 @@ pub(super) enum Kind {
     Address,
     /// An ILP address prefix, perhaps empty.
     Prefix,
+    /// A list of such prefixes.
+    Prefixes,
     /// One segment of an ILP address.
     Segment,
     /// The code of an asset.
@@ -114,7 +116,9 @@ pub(super) fn of_what(name: &str) -> Option<&'static str> {
 impl Key {
     /// The variable of the environment that sets a node's key: every key of [`NODE`] that holds one value has one.
     pub(super) fn variable(&self) -> Option<String> {
-        let single = !matches!(self.kind, Kind::Map(_) | Kind::List(_) | Kind::Defaults);
+        let several =
+            matches!(self.kind, Kind::Map(_) | Kind::List(_) | Kind::Prefixes | Kind::Defaults);
+        let single = !several;
         single.then(|| {
             let mut name = String::new();
             for c in self.name.chars() {
@@ -148,6 +152,7 @@ impl Kind {
             Kind::Prefix => {
                 "an ILP address prefix such as test.alice, or \"\" for the default route".into()
             }
+            Kind::Prefixes => "a list of ILP address prefixes: [test.alice, test.bob]".into(),
             Kind::Segment => {
                 "one segment of an ILP address: letters, digits, '_', '~' or '-'".into()
             }
@@ -181,7 +186,7 @@ impl Kind {
             | Kind::Rate => "a number",
             Kind::Bool => "true or false",
             Kind::Map(_) | Kind::Defaults => "a mapping",
-            Kind::List(_) => "a list",
+            Kind::List(_) | Kind::Prefixes => "a list",
             _ => "a text",
         }
     }

@@ -38,6 +38,7 @@ mod show;
 mod substitute;
 mod syntax;
 mod tables;
+mod told;
 mod topology;
 mod value;
 mod watch;
@@ -56,7 +57,7 @@ pub use seats::Seats;
 pub use secret::{MASK, Secret};
 pub use settings::{
     AssetMismatch, Credentials, HealthSettings, HttpSettings, LogSettings, NodeConfig, PeerConfig,
-    ReceiverConfig, ServerSettings, SessionSettings, TlsFiles, Unset,
+    ReceiverConfig, Routing, ServerSettings, SessionSettings, TlsFiles, Unset,
 };
 pub use topology::Topology;
 pub use watch::{ContentHash, Decision, FileWatch, Look};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::account::{Asset, Relation};
 use crate::local::PingSettings;
+use crate::routing::exchange::ExchangeTiming;
 use crate::wire::{Address, Scheme};
 
 use super::fields::{Fields, check_names};
@@ -12,8 +13,8 @@ use super::keys::{NODE, PING, TLS};
 use super::place::Path;
 use super::problems::Report;
 use super::settings::{
-    HealthSettings, HttpSettings, LogSettings, NodeConfig, ServerSettings, SessionSettings,
-    TlsFiles, Unset,
+    HealthSettings, HttpSettings, LogSettings, NodeConfig, Routing, ServerSettings,
+    SessionSettings, TlsFiles, Unset,
 };
 use super::value::Value;
 use super::{peers, receivers, routes};
@@ -43,7 +44,13 @@ pub(super) fn read(
         code: code.unwrap_or_else(|| Asset::default().code),
         scale: scale.unwrap_or(Asset::default().scale),
     };
-    let node = peers::Node { id: node_id.as_ref().map(|id| id.as_str()), asset: asset.clone() };
+    let routing = fields.choice::<Routing>("routing", report);
+    let exchange = exchange(fields, report);
+    let node = peers::Node {
+        id: node_id.as_ref().map(|id| id.as_str()),
+        asset: asset.clone(),
+        dynamic: routing == Some(Routing::Dynamic),
+    };
     let mut peers = peers::read(&node, fields, report);
     let asset = peers::adopt_from_parent(asset, asset_unset, &mut peers);
     let receivers = receivers::read(&asset, &peers, fields, report);
@@ -112,6 +119,8 @@ pub(super) fn read(
         min_message_window: min_message_window?,
         max_hold: max_hold?,
         ping: ping?,
+        routing: routing?,
+        exchange: exchange?,
         session: session?,
         ca_file,
         log: LogSettings { level: level?, packets: packets? },
@@ -253,6 +262,25 @@ fn expiry(fields: Fields<'_>, report: &mut Report) -> (Option<Duration>, Option<
         fields.problem(name, what, "no packet would have time left to be forwarded", report);
     }
     (window, hold)
+}
+
+/// How often routes are told, and how long they hold.
+fn exchange(fields: Fields<'_>, report: &mut Report) -> Option<ExchangeTiming> {
+    let broadcast_interval = fields.millis("routeBroadcastIntervalMs", report);
+    let hold_down = fields.millis("routeHoldDownMs", report);
+    let (broadcast_interval, hold_down) = (broadcast_interval?, hold_down?);
+    if hold_down < broadcast_interval {
+        let written = fields.has("routeHoldDownMs");
+        let name = if written { "routeHoldDownMs" } else { "routeBroadcastIntervalMs" };
+        let what = format!(
+            "routeHoldDownMs ({}) is below routeBroadcastIntervalMs ({})",
+            hold_down.as_millis(),
+            broadcast_interval.as_millis()
+        );
+        let help = "peers would drop our routes between two updates; half as long again is usual";
+        fields.problem(name, what, help, report);
+    }
+    Some(ExchangeTiming { broadcast_interval, hold_down })
 }
 
 /// Echo, and the well-known condition.

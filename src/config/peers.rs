@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation};
+use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
 use crate::http::{HttpAuth, HttpMode};
 use crate::transport::PeerUrl;
 use crate::wire::{Address, Amount, Network, Scheme};
@@ -20,6 +20,8 @@ use super::settings::{PeerConfig, Unset};
 pub(super) struct Node<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) asset: Asset,
+    /// Routes are exchanged unless a peer says otherwise.
+    pub(super) dynamic: bool,
 }
 
 /// Reads the list. What could not be read is left out, with a problem in the report.
@@ -57,6 +59,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
     let limits = limits(fields, report);
     let child_segment = fields.segment("childAddressSegment", report);
     let lenient_btp_types = fields.boolean("lenientBtpTypes", report);
+    let routes = routes(node, relation, fields, report);
 
     tokens(fields, url.as_ref(), report);
     http_only(fields, url.as_ref(), (http_mode, http_auth), report);
@@ -91,7 +94,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
             limits,
             child_segment,
             lenient_btp_types,
-            routes: crate::account::RoutePolicy::default(),
+            routes: routes?,
             receiver: None,
         },
         asset_of_node,
@@ -100,6 +103,24 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
         url,
         auth_token,
     })
+}
+
+/// Which routes are exchanged with the peer. Who says nothing gets what ilp-connector does: children neither tell nor
+/// are told, as the node's own address covers them and the node is their way out.
+fn routes(
+    node: &Node<'_>,
+    relation: Option<Relation>,
+    fields: Fields<'_>,
+    report: &mut Report,
+) -> Option<RoutePolicy> {
+    let by_default = node.dynamic && relation != Some(Relation::Child);
+    let mut exchanged =
+        |name| if fields.has(name) { fields.boolean(name, report) } else { Some(by_default) };
+    let (send, receive) = (exchanged("sendRoutes"), exchanged("receiveRoutes"));
+    let routes_max = fields.number::<usize>("maxRoutes", report);
+    let accept = fields.prefixes("acceptPrefixes", report);
+    let announce = fields.prefixes("announcePrefixes", report);
+    Some(RoutePolicy { send: send?, receive: receive?, routes_max: routes_max?, accept, announce })
 }
 
 /// A session needs a token on the side that dials and on the side that is dialled.

@@ -95,6 +95,11 @@ impl Printer {
                     self.line(&format!("{}# ... and {more} more", " ".repeat(indent + 2)), "");
                 }
             }
+            (_, Some((Data::List(list), at))) => {
+                let texts: Vec<&str> = list.iter().filter_map(|text| text.as_text()).collect();
+                let shown = format!("{start} [{}]", texts.join(", "));
+                self.line(&shown, &self.origin(Some(at)));
+            }
             (Kind::List(_), _) => self.line(&format!("{start} []"), "default"),
             (_, Some((Data::Text(text), at))) => {
                 let shown = shown(key, text);

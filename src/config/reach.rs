@@ -1,5 +1,7 @@
 //! Whether everybody in a topology can reach everybody, and no packet runs in a circle.
 //!
+//! Where nodes tell each other their routes, it is worked out what they will know (`told.rs`).
+//!
 //! Computed routes are right by construction, so there only links can be missing. As soon as a node has routes of its
 //! own, packets are walked from every node to every other, as the connector would send them with everything connected.
 
@@ -12,6 +14,7 @@ use super::network::{Findings, Nodes, is_parent};
 use super::paths::Graph;
 use super::settings::NodeConfig;
 use super::show;
+use super::told::Telling;
 use super::topology::Topology;
 
 /// Packets are walked in networks of at most this many nodes.
@@ -23,8 +26,9 @@ pub(super) fn check(topology: &Topology, nodes: &Nodes, found: &mut Findings<'_>
     let groups = groups(topology, &graph);
     apart(topology, &groups, found);
     let own_routes = topology.nodes.iter().any(|node| node.keys.names("routes"));
-    if own_routes && topology.nodes.len() <= WALKED_NODES_MAX {
-        let walker = Walker::new(topology, nodes, &graph);
+    let telling = Telling::new(topology, nodes);
+    if (own_routes || telling.is_some()) && topology.nodes.len() <= WALKED_NODES_MAX {
+        let walker = Walker::new(topology, nodes, &graph, telling.as_ref());
         walker.check(&groups, found);
     }
 }
@@ -90,7 +94,12 @@ enum Outcome {
 }
 
 impl<'t> Walker<'t> {
-    fn new(topology: &'t Topology, nodes: &Nodes, graph: &Graph) -> Self {
+    fn new(
+        topology: &'t Topology,
+        nodes: &Nodes,
+        graph: &Graph,
+        telling: Option<&Telling<'_>>,
+    ) -> Self {
         let count = topology.nodes.len();
         let number = |id: &str| topology.node_ids().position(|known| known == id);
         let mut routes: Vec<Vec<(Prefix, i32, Option<usize>)>> = vec![Vec::new(); count];
@@ -108,8 +117,8 @@ impl<'t> Walker<'t> {
                 continue;
             };
             for (from, choices) in graph.choices(to).into_iter().enumerate() {
-                let computed =
-                    topology.nodes.get(from).is_some_and(|node| !node.keys.names("routes"));
+                let own = topology.nodes.get(from).is_none_or(|node| node.keys.names("routes"));
+                let computed = !own && !topology.is_dynamic(from);
                 if let Some(own) = routes.get_mut(from).filter(|_| computed) {
                     own.extend(
                         choices
@@ -118,6 +127,11 @@ impl<'t> Walker<'t> {
                     );
                 }
             }
+        }
+        let learned = telling.map(Telling::learned).unwrap_or_default();
+        for (own, learned) in routes.iter_mut().zip(learned) {
+            // Behind all others.
+            own.extend(learned.into_iter().map(|(prefix, next)| (prefix, i32::MIN, Some(next))));
         }
         let broken = nodes.configs.iter().enumerate().filter(|(_, config)| config.is_none());
         Walker { topology, routes, unknown: broken.map(|(number, _)| number).collect() }
@@ -158,7 +172,12 @@ impl<'t> Walker<'t> {
                     show::list(from.iter().map(name)),
                     name(&at)
                 );
-                let help = "add a route there; a node with routes of its own gets none computed";
+                let help = match self.topology.is_dynamic(at) {
+                    true => {
+                        "nobody tells it one: a parent hears of children only, children hear and tell nothing; see sendRoutes and receiveRoutes"
+                    }
+                    false => "add a route there; a node with routes of its own gets none computed",
+                };
                 found.add(self.topology.place(at, "routes"), what, help);
             }
             for circle in circles {

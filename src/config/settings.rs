@@ -1,6 +1,7 @@
 //! A node's configuration, validated and ready for use.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::connector::{ConnectorSettings, Timing};
 use crate::http::{HttpAuth, HttpMode};
 use crate::local::PingSettings;
 use crate::routing::Route;
+use crate::routing::exchange::ExchangeTiming;
 use crate::stream::{Receiver, SECRET_LEN};
 use crate::transport::{HttpUrl, PeerUrl};
 use crate::wire::{Address, Amount, Scheme};
@@ -50,6 +52,10 @@ pub struct NodeConfig {
     pub max_hold: Duration,
     /// Which pings are answered.
     pub ping: PingSettings,
+    /// Whether routes are exchanged unless a peer says otherwise.
+    pub routing: Routing,
+    /// How often routes are told, and how long they hold.
+    pub exchange: ExchangeTiming,
     /// Every session, dialled or accepted.
     pub session: SessionSettings,
     /// Certificates (PEM) to trust for `wss` and `https` peers, besides the system's.
@@ -62,6 +68,28 @@ pub struct NodeConfig {
     pub shutdown_grace: Duration,
     /// Threads that move packets; 1 is a runtime on the current thread.
     pub worker_threads: usize,
+}
+
+/// Where a node has its routes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routing {
+    /// The configuration.
+    #[default]
+    Static,
+    /// The other nodes (CCP), besides the configuration.
+    Dynamic,
+}
+
+impl FromStr for Routing {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "static" => Ok(Routing::Static),
+            "dynamic" => Ok(Routing::Dynamic),
+            _ => Err(()),
+        }
+    }
 }
 
 /// Which parts of an asset were left open.
@@ -209,7 +237,7 @@ impl NodeConfig {
             rates: self.rates.clone(),
             timing: Timing { min_message_window: self.min_message_window, max_hold: self.max_hold },
             ping: self.ping,
-            exchange: Default::default(),
+            exchange: self.exchange,
         }
     }
 

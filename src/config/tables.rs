@@ -24,6 +24,7 @@ const fn fixed(
 const RELATIONS: &[&str] = &["parent", "peer", "child"];
 const HTTP_MODES: &[&str] = &["sync", "async"];
 const HTTP_AUTHS: &[&str] = &["simple", "jwt"];
+const ROUTINGS: &[&str] = &["static", "dynamic"];
 /// A day: the longest of all times.
 const DAY: u64 = 86_400_000;
 
@@ -130,6 +131,36 @@ pub(super) static PEER: &[Key] = &[
         Some("false"),
         "Take a Prepare from a RESPONSE frame and its answer from a MESSAGE, as interledger-rs sends them. What we send stays RFC 23, which it reads.",
     ),
+    key(
+        "sendRoutes",
+        Kind::Bool,
+        None,
+        "Tell the peer our routes when it asks for them (CCP). Default: with `routing: dynamic` true, but not for a child.",
+    ),
+    key(
+        "receiveRoutes",
+        Kind::Bool,
+        None,
+        "Ask the peer for its routes, and use them. Default: with `routing: dynamic` true, but not for a child.",
+    ),
+    key(
+        "maxRoutes",
+        Kind::Integer(1, 10_000_000),
+        Some("100000"),
+        "Routes of the peer that are kept; further ones are refused.",
+    ),
+    key(
+        "acceptPrefixes",
+        Kind::Prefixes,
+        None,
+        "Take only routes to these prefixes, or below, from the peer. Default: all.",
+    ),
+    key(
+        "announcePrefixes",
+        Kind::Prefixes,
+        None,
+        "Tell the peer only of routes to these prefixes, or below. Default: all.",
+    ),
 ];
 
 /// Keys of a receiver.
@@ -160,6 +191,14 @@ pub(super) static RECEIVER: &[Key] = &[
         "How far the balance may fall by what is received, such as `-1000000`; below it T04. Default: no limit.",
     ),
 ];
+
+/// `routing` of a topology file, too.
+const ROUTING: Key = key(
+    "routing",
+    Kind::Choice(ROUTINGS),
+    Some("static"),
+    "`dynamic`: routes are exchanged with the other nodes (CCP) and none are computed from a topology. `static`: only with peers that say so themselves.",
+);
 
 /// Keys of a route.
 pub(super) static ROUTE: &[Key] = &[
@@ -319,6 +358,19 @@ pub(super) static NODE: &[Key] = &[
         None,
         "Static routes. Children and a default route to the parent need none. Default: none; computed in a topology file.",
     ),
+    ROUTING,
+    key(
+        "routeBroadcastIntervalMs",
+        Kind::Millis(100, 3_600_000),
+        Some("30000"),
+        "Time between two updates of our routes when nothing changes; a peer whose routes have run out of time keeps them for as long again.",
+    ),
+    key(
+        "routeHoldDownMs",
+        Kind::Millis(100, 3_600_000),
+        Some("45000"),
+        "How long our routes hold at a peer that hears nothing more of us. Not below the interval.",
+    ),
     key("rates", Kind::List(RATE), None, "Exchange rates between assets. Default: none."),
     key("ping", Kind::Map(PING), None, "What the node answers at its own address."),
     key(
@@ -405,6 +457,7 @@ pub(super) static TOPOLOGY: &[Key] = &[
         None,
         "The nodes of the network: `id`, `host`, and every key of a node file but `nodeId`. Required.",
     ),
+    ROUTING,
     key("links", Kind::List(LINK), None, "Who is connected with whom. Default: none."),
     key(
         "defaults",

@@ -11,6 +11,7 @@ use super::keys::{self, Key, Kind, LINK, TOPOLOGY, TOPOLOGY_NODE};
 use super::peers::seen;
 use super::place::{At, More, Path, Place};
 use super::problems::Report;
+use super::settings::Routing;
 use super::show;
 use super::value::{Data, Map, Value};
 
@@ -99,7 +100,13 @@ pub(super) fn read(
     let count = |name| fields.value(name).and_then(Value::as_list).map(<[Value]>::len);
     let complete =
         count("nodes") == Some(nodes.len()) && count("links").unwrap_or(0) == links.len();
-    let defaults = defaults(fields, report);
+    let mut defaults = defaults(fields, report);
+    if fields.has("routing")
+        && fields.choice::<Routing>("routing", report).is_some()
+        && let Some(value) = map.get("routing")
+    {
+        defaults.node.set_default("routing", moved(value, "routing".to_owned()));
+    }
     if nodes.is_empty() {
         return None;
     }

@@ -91,7 +91,7 @@ impl Account {
     /// Whether nothing from or to this peer waits for an answer.
     pub fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.in_flight == 0 && state.pending.is_empty()
+        state.in_flight == 0 && state.pending.payments() == 0
     }
 
     /// How many bytes may wait in one of this account's outboxes.

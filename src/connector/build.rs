@@ -150,7 +150,7 @@ impl Registry {
                 && let Some(account) = self.by_id.get(&old.id)
             {
                 let state = account.lock();
-                let idle = state.in_flight == 0 && state.pending.is_empty();
+                let idle = state.in_flight == 0 && state.pending.payments() == 0;
                 if state.ledger.balance() != 0 || !idle {
                     return Err(BuildError::AssetInUse(old.id.clone()));
                 }

@@ -164,10 +164,10 @@ impl Connector {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Prepares in flight, over all accounts.
+    /// Prepares in flight, over all accounts, but for what the node itself asks of its neighbours.
     pub fn in_flight(&self) -> usize {
         let snapshot = self.snapshot.load();
-        snapshot.entries.iter().map(|entry| entry.account.lock().pending.len()).sum()
+        snapshot.entries.iter().map(|entry| entry.account.lock().pending.payments()).sum()
     }
 
     /// The end of a shutdown: rejects all that is in flight (T00) and says what peers may still count.
@@ -175,22 +175,22 @@ impl Connector {
         let turn = self.turn(now);
         let mut exposures = Vec::new();
         for entry in &turn.snapshot.entries {
-            let pending: Vec<Pending> = {
+            let (packets, pending): (usize, Vec<Pending>) = {
                 let mut state = entry.account.lock();
+                let packets = state.pending.payments();
                 let pending = state.pending.take_all();
                 for one in &pending {
                     state.ledger.release_out(one.outgoing_amount);
                 }
-                pending
+                (packets, pending)
             };
-            if pending.is_empty() {
-                continue;
+            if packets > 0 {
+                exposures.push(Exposure {
+                    account: entry.account.id().clone(),
+                    packets,
+                    amount: pending.iter().map(|one| u128::from(one.outgoing_amount.0)).sum(),
+                });
             }
-            exposures.push(Exposure {
-                account: entry.account.id().clone(),
-                packets: pending.len(),
-                amount: pending.iter().map(|one| u128::from(one.outgoing_amount.0)).sum(),
-            });
             for one in pending {
                 turn.reject_origin(one, &entry.account, &Refusal::Stopped);
             }

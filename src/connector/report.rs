@@ -5,6 +5,7 @@ use super::snapshot::{Entry, Snapshot};
 use super::stats::Stats;
 use crate::account::{AccountId, AccountSettings};
 use crate::link::{SessionId, Side};
+use crate::routing::exchange::LearnedReport;
 use crate::routing::{Candidate, RouteOrigin};
 use crate::wire::{Address, AddressRef};
 
@@ -53,6 +54,8 @@ pub struct RouteReport {
     pub prefix: String,
     /// Its next hops, best first.
     pub next_hops: Vec<NextHopReport>,
+    /// What peers have told of it, the best first; the one that was chosen is among the next hops.
+    pub learned: Vec<LearnedReport>,
 }
 
 /// One next hop of a prefix.
@@ -124,7 +127,7 @@ impl Connector {
             routes.truncate(limit);
         }
         routes.sort_unstable_by_key(|(prefix, _)| *prefix);
-        routes.iter().map(|(prefix, hops)| route_report(&snapshot, prefix, hops)).collect()
+        routes.iter().map(|(prefix, hops)| self.route_report(&snapshot, prefix, hops)).collect()
     }
 
     /// What would happen to a packet to `destination` from somebody who is no next hop for it.
@@ -136,7 +139,7 @@ impl Connector {
         }
         let route = snapshot.table.lookup(destination).map(|found| {
             let prefix = destination.as_str().get(..found.prefix_len).unwrap_or_default();
-            route_report(snapshot, prefix, found.candidates)
+            self.route_report(snapshot, prefix, found.candidates)
         });
         let chosen = if destination.scheme() == crate::wire::Scheme::Peer {
             Err(super::Refusal::UnknownPeerProtocol)
@@ -177,7 +180,24 @@ fn account_report(entry: &Entry) -> AccountReport {
     }
 }
 
-fn route_report(snapshot: &Snapshot, prefix: &str, candidates: &[Candidate]) -> RouteReport {
+impl Connector {
+    fn route_report(
+        &self,
+        snapshot: &Snapshot,
+        prefix: &str,
+        candidates: &[Candidate],
+    ) -> RouteReport {
+        let is_learned = |candidate: &Candidate| candidate.origin == RouteOrigin::Learned;
+        let learned = match prefix.parse() {
+            Ok(prefix) if candidates.iter().any(is_learned) => self.learned(&prefix),
+            _ => Vec::new(),
+        };
+        let next_hops = next_hops(snapshot, candidates);
+        RouteReport { prefix: prefix.to_owned(), next_hops, learned }
+    }
+}
+
+fn next_hops(snapshot: &Snapshot, candidates: &[Candidate]) -> Vec<NextHopReport> {
     let next_hops = candidates.iter().filter_map(|candidate| {
         let entry = snapshot.entry(candidate.next_hop)?;
         Some(NextHopReport {
@@ -187,5 +207,5 @@ fn route_report(snapshot: &Snapshot, prefix: &str, candidates: &[Candidate]) -> 
             usable: entry.is_reachable(),
         })
     });
-    RouteReport { prefix: prefix.to_owned(), next_hops: next_hops.collect() }
+    next_hops.collect()
 }

@@ -126,6 +126,14 @@ impl PendingTable {
         self.len
     }
 
+    /// Prepares in flight that somebody else waits for, or that move money: all but what the node itself asks of its
+    /// neighbours.
+    pub fn payments(&self) -> usize {
+        let payment =
+            |one: &&Pending| one.origin.asked().is_some() || one.outgoing_amount != Amount::ZERO;
+        if self.is_empty() { 0 } else { self.iter().filter(payment).count() }
+    }
+
     /// Whether nothing is in flight.
     pub fn is_empty(&self) -> bool {
         self.len == 0

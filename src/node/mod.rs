@@ -9,6 +9,7 @@ mod api_thread;
 mod diallers;
 mod draining;
 mod effective;
+mod exchange;
 mod file_look;
 pub mod ildcp;
 mod order;

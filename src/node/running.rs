@@ -42,6 +42,8 @@ pub(super) struct Running {
     pub(super) status: Arc<NodeStatus>,
     pub(super) packets: PacketWriting,
     pub(super) sweep: Guarded,
+    /// The exchange of routes.
+    pub(super) exchange: Guarded,
     pub(super) api: ApiThread,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The parent is being asked for an address.

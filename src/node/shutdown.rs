@@ -22,6 +22,7 @@ impl Running {
         self.status.stopping();
         context.connector.stop_admitting();
         self.ask_no_more();
+        drop(self.exchange);
         // With the tasks go the listeners: whoever dials from now on is refused instead of being kept waiting.
         let sessions = self.acceptor.stop().await;
         let http = match self.http {

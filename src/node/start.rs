@@ -11,6 +11,7 @@ use super::api_thread::ApiThread;
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::effective::{ToldError, btp_settings, directory, draw_secret, status_settings};
+use super::exchange;
 use super::order::{NodeHandle, ORDERS_MAX, Order};
 use super::packets::PacketWriting;
 use super::running::Running;
@@ -151,6 +152,7 @@ async fn build(
         http_context,
         draining: Draining::default(),
         sweep: Guarded::spawn(sweep::run(Arc::clone(&context))),
+        exchange: Guarded::spawn(exchange::run(Arc::clone(&context))),
         api: ApiThread::start(api, tracing::Span::current()).map_err(StartError::Thread)?,
         status,
         packets,

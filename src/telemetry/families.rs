@@ -7,14 +7,16 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet}
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::process;
+use super::{exchange, process};
 use crate::connector::{AccountReport, LATENCY_BUCKETS, Report, Stats, Traffic, code_labels};
+use crate::routing::exchange::PeerRoutesReport;
 use crate::transport::{PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 
 /// All that metrics are made of, read at one moment.
 #[derive(Debug)]
 pub(super) struct Moment {
     pub(super) report: Report,
+    pub(super) exchange: Vec<PeerRoutesReport>,
     pub(super) peers: Vec<PeerSnapshot>,
     pub(super) server: ServerCounts,
     pub(super) uptime: Duration,
@@ -33,6 +35,7 @@ pub(super) fn encode(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
     losses(&moment.report.accounts, encoder)?;
     money(&moment.report.accounts, encoder)?;
     sessions(&moment.peers, encoder)?;
+    exchange::encode(&moment.exchange, encoder)?;
     listener(&moment.server, encoder)?;
     process::encode(encoder)
 }

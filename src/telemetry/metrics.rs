@@ -105,6 +105,7 @@ impl Collector for Node {
         let context = &self.context;
         let moment = Moment {
             report: context.connector.report(),
+            exchange: context.connector.exchange_report(),
             peers: context.peers.snapshot(),
             server: context.server_counts(),
             uptime: context.clock.mono().since(self.started),

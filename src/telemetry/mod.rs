@@ -4,6 +4,7 @@
 //! path pushes binary records into a ring, and a [`PacketWriter`] on a thread of its own turns them into lines.
 
 mod event;
+mod exchange;
 mod exposition;
 mod families;
 mod levels;

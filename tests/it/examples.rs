@@ -61,6 +61,40 @@ fn ring() {
 }
 
 #[test]
+fn dynamic_ring() {
+    check_network("dynamic-ring.yaml", |id| format!("test.{id}"));
+}
+
+/// The same file, a process for every node: one is killed, and comes back.
+#[test]
+fn the_dynamic_ring_goes_around_a_dead_node() {
+    let text = std::fs::read_to_string(Path::new(EXAMPLES).join("dynamic-ring.yaml")).unwrap();
+    let mut network: Value = serde_yaml::from_str(&text).unwrap();
+    let mut ids = Vec::new();
+    for node in network["nodes"].as_sequence_mut().unwrap() {
+        ids.push(node["id"].as_str().unwrap().to_owned());
+        node["host"] = "127.0.0.1".into();
+        for key in ["btpServerPort", "healthCheckPort"] {
+            node[key] = free_port().into();
+        }
+    }
+    let folder = folder();
+    let file = write(&folder, "ring.yaml", &serde_yaml::to_string(&network).unwrap());
+    let start = |id: &str| Running::start(&["run", "--config", path(&file), "--node", id], []);
+    let mut nodes: Vec<_> = ids.iter().map(|id| Some(start(id))).collect();
+    let ping_around = |to: &str| ping(&[to, "--config", path(&file), "--node", "a"]);
+    ping_around("test.c");
+    // a-b-c is the short way.
+    nodes[1] = None;
+    ping_around("test.c");
+    nodes[1] = Some(start("b"));
+    ping_around("test.b");
+    nodes[4] = None;
+    ping_around("test.d");
+    ping_around("test.b");
+}
+
+#[test]
 fn two_nodes() {
     check_network("two-nodes.yaml", |id| format!("test.{id}"));
 }

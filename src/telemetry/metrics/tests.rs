@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
 use crate::connector::{AccountReport, Report, Stats};
+use crate::routing::exchange::PeerRoutesReport;
 use crate::transport::{PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 
 /// A collector of a moment that tests make up.
@@ -69,6 +70,16 @@ fn moment() -> Moment {
             routes: 10_000,
             accounts: vec![account("alice", busy), account("bob", Stats::default())],
         },
+        exchange: vec![PeerRoutesReport {
+            peer: "alice".parse().unwrap(),
+            routes: 10_000,
+            heard: String::new(),
+            told: true,
+            told_epoch: 5,
+            updates_sent: 7,
+            updates_received: 8,
+            refused: Default::default(),
+        }],
         peers: vec![peer("alice", PeerState::Connected), peer("bob", PeerState::Down)],
         server: ServerCounts { refused_logins: 8, ..ServerCounts::default() },
         uptime: Duration::from_millis(1500),

@@ -1,0 +1,64 @@
+//! The exchange of routes with peers: says what is due, and puts what was learned into the routing table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use crate::link::OwnAnswer;
+use crate::routing::exchange::{Notice, Ticket};
+use crate::transport::TransportContext;
+
+/// How long a change waits at most before it is told, and at least between two tables.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Exchanges routes for ever.
+pub(super) async fn run(context: Arc<TransportContext>) {
+    let wake = Arc::new(Notify::new());
+    let answered = {
+        let (context, wake) = (Arc::clone(&context), Arc::clone(&wake));
+        move |ticket: Ticket, answer: OwnAnswer| {
+            context.connector.exchange_answered(ticket, &answer, context.clock.now());
+            // A large table goes out update after update: the next one does not wait for the tick.
+            wake.notify_one();
+        }
+    };
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut installing: Option<JoinHandle<()>> = None;
+    loop {
+        let may_install = tokio::select! {
+            _ = ticks.tick() => installing.as_ref().is_none_or(JoinHandle::is_finished),
+            () = wake.notified() => false,
+        };
+        let exchanged = context.connector.exchange(context.clock.now(), &answered);
+        exchanged.notices.iter().for_each(tell);
+        if exchanged.learned_changed && may_install {
+            installing = Some(install(Arc::clone(&context)));
+        }
+    }
+}
+
+/// A table of many routes takes a while to build, in which packets go on.
+fn install(context: Arc<TransportContext>) -> JoinHandle<()> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || {
+        let _entered = span.entered();
+        context.connector.install_learned();
+        let routes = context.connector.routes_total();
+        tracing::debug!(routes, "learned routes are in the routing table");
+    })
+}
+
+fn tell(notice: &Notice) {
+    match notice {
+        Notice::Expired { peer, routes } => {
+            tracing::warn!(%peer, routes, "the routes of a peer are dropped: nothing was heard of it for too long");
+        }
+        Notice::Full { peer, routes } => {
+            tracing::warn!(%peer, routes, "a peer announces more routes than are kept");
+        }
+    }
+}
