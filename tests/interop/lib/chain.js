@@ -87,4 +87,4 @@ const account = (options, exchangesRoutes) => ({
 
 const knows = (who, what, look) => eventually(`${who} knows the way to ${what}`, CONVERGED_MS_MAX, look)
 
-module.exports = { startChain, CONVERGED_MS_MAX }
+module.exports = { startChain, token, CONVERGED_MS_MAX }
