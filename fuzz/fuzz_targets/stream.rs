@@ -1,14 +1,14 @@
 //! STREAM packets. Whatever parses is written again, reads the same and is then a fixed point; what is encrypted comes
-//! back as it was, and one changed bit is noticed. A receiver takes what is a request and pays enough, and its answer is
-//! one that the sender can read.
+//! back as it was, and one changed bit is noticed; a receiver takes money for what it is to be taken for, and for
+//! nothing else.
 #![no_main]
 
 use ilp_connector::stream::{
     EnvelopeError, Incoming, Iv, Keys, MAX_PLAINTEXT, OVERHEAD, Receiver, SharedSecret,
 };
-use ilp_connector::wire::Amount;
-use ilp_connector::wire::ilp::PacketType;
+use ilp_connector::wire::ilp::{ErrorCode, PacketType};
 use ilp_connector::wire::stream::StreamPacket;
+use ilp_connector::wire::{Amount, Condition};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -17,40 +17,8 @@ fuzz_target!(|input: &[u8]| {
         Err(error) => assert!(!error.to_string().is_empty()),
     }
     envelope_round_trips(input);
-    receiver_answers(input);
+    received(input);
 });
-
-/// Whoever knows the secret of a connection can put anything into a packet.
-fn receiver_answers(input: &[u8]) {
-    let receiver = Receiver::new(&[1; 32], "wallet");
-    let keys = Keys::new(&receiver.secret("token"));
-    let Ok(data) = keys.seal(Iv([3; 12]), input) else { return };
-    let amount = Amount(1000);
-    let condition = keys.fulfillment(&data).condition();
-    let (asset_code, asset_scale) = ("USD", 9);
-    let incoming =
-        Incoming { token: "token", amount, condition, data: &data, asset_code, asset_scale };
-    let answer = receiver.receive(&incoming);
-    let request = StreamPacket::parse(input).ok();
-    let Some(request) = request.filter(|packet| packet.packet_type == PacketType::Prepare) else {
-        return assert!(answer.expect_err("no request").data.is_empty());
-    };
-    assert_eq!(answer.is_ok(), amount >= request.amount);
-    let (packet_type, reply) = match answer {
-        Ok(accepted) => {
-            assert_eq!(accepted.fulfillment.condition(), condition);
-            (PacketType::Fulfill, accepted.data)
-        }
-        Err(declined) => (PacketType::Reject, declined.data),
-    };
-    assert!(reply.len() < 1024, "a small answer to whatever was asked");
-    let reply = keys.open(&reply).expect("made with the keys of the connection");
-    let reply = StreamPacket::parse(&reply).expect("our own form");
-    assert_eq!(
-        (reply.packet_type, reply.sequence, reply.amount),
-        (packet_type, request.sequence, amount)
-    );
-}
 
 fn packet_round_trips(packet: &StreamPacket<'_>, input_len: usize) {
     let mut out = Vec::new();
@@ -81,5 +49,50 @@ fn envelope_round_trips(input: &[u8]) {
             assert_eq!(error, EnvelopeError::TooLong(input.len()));
             assert!(input.len() > MAX_PLAINTEXT);
         }
+    }
+}
+
+/// A sender that knows the secret sends this, as a request that can be fulfilled and as one that cannot.
+fn received(input: &[u8]) {
+    let receiver = Receiver::new(b"fuzz", "wallet");
+    let keys = Keys::new(&receiver.secret("token"));
+    let Ok(data) = keys.seal(Iv([7; 12]), input) else { return };
+    let request = StreamPacket::parse(input).ok();
+    let request = request.filter(|packet| packet.packet_type == PacketType::Prepare);
+    let minimum = request.map_or(Amount(3), |request| request.amount);
+    let right = keys.fulfillment(&data).condition();
+    for (amount, condition) in [
+        (minimum, right),
+        (Amount(minimum.0.saturating_sub(1)), right),
+        (Amount::MAX, right),
+        (Amount::MAX, Condition([1; 32])),
+    ] {
+        let incoming = Incoming {
+            token: "token",
+            amount,
+            condition,
+            data: &data,
+            asset_code: "USD",
+            asset_scale: 9,
+        };
+        let wanted = request.is_some() && amount >= minimum && condition == right;
+        let reply = match receiver.receive(&incoming) {
+            Ok(accepted) => {
+                assert!(wanted && accepted.fulfillment.condition() == condition);
+                Some((PacketType::Fulfill, accepted.data))
+            }
+            Err(declined) => {
+                assert!(!wanted);
+                assert_eq!(declined.reason.code() == ErrorCode::F99, request.is_some());
+                assert_eq!(declined.data.is_empty(), request.is_none());
+                request.map(|_| (PacketType::Reject, declined.data))
+            }
+        };
+        let Some((packet_type, data)) = reply else { continue };
+        assert!(data.len() < 1024, "a small answer to whatever was asked");
+        let plaintext = keys.open(&data).expect("the sender can read it");
+        let reply = StreamPacket::parse(&plaintext).expect("a packet");
+        assert_eq!((reply.packet_type, reply.amount), (packet_type, amount));
+        assert_eq!(Some(reply.sequence), request.map(|request| request.sequence));
     }
 }

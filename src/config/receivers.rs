@@ -18,6 +18,9 @@ use super::settings::{PeerConfig, ReceiverConfig, Unset};
 /// Who knows one connection's secret can try texts until he has found `receiverSecret`, and then read all connections.
 const SECRET_GOOD: usize = 32;
 
+/// Where packets are posted: no sender could ask for a receiver there.
+const ILP_OVER_HTTP: &str = "ilp";
+
 /// Reads the list. `asset` is the node's. What could not be read is left out, with a problem in the report.
 pub(super) fn read(
     asset: &Asset,
@@ -41,7 +44,7 @@ pub(super) fn read(
             continue;
         }
         if let Some(what) = taken(id, peers) {
-            fields.problem("id", what, "give one of them another id", report);
+            fields.problem("id", what, "give the receiver another id", report);
             continue;
         }
         ids.insert(id.clone(), fields.path_of("id").place());
@@ -50,8 +53,12 @@ pub(super) fn read(
     receivers
 }
 
-/// Peers and receivers are accounts of one node, and receivers and children have addresses side by side.
+/// Peers and receivers are accounts of one node, receivers and children have addresses side by side, and SPSP has its
+/// resources beside others.
 fn taken(id: &AccountId, peers: &[PeerConfig]) -> Option<String> {
+    if id.as_str() == ILP_OVER_HTTP {
+        return Some(format!("is the path of ILP over HTTP, /{id}"));
+    }
     let peer = peers.iter().find(|peer| peer.account.id == *id);
     if peer.is_some() {
         return Some("is the id of a peer".to_owned());

@@ -1,5 +1,6 @@
 //! The vectors of other implementations, every cut of them, and packets made up here.
 
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
@@ -197,4 +198,64 @@ fn logs_show_no_data() {
     };
     let text = format!("{packet:?}");
     assert!(text.contains("sequence: 7") && text.contains("frame 14 (12 bytes)"), "{text}");
+}
+
+fn frame() -> impl Strategy<Value = Frame<'static>> {
+    let text = prop::sample::select(vec![&b""[..], b"x", b"test.alice", &[0xff; 200]]);
+    let number = prop_oneof![0..300u64, any::<u64>()];
+    let stream = number.clone().prop_map(StreamId);
+    let amount = number.clone().prop_map(Amount);
+    let code = any::<u8>().prop_map(CloseCode);
+    let of_connection = (0..7, number.clone(), text.clone(), code.clone(), any::<u8>());
+    let of_connection = of_connection.prop_map(|(kind, offset, source, code, scale)| match kind {
+        0 => Frame::ConnectionClose { code, message: source },
+        1 => Frame::NewAddress { source },
+        2 => Frame::MaxData { offset },
+        3 => Frame::DataBlocked { offset },
+        4 => Frame::MaxStreamId { stream: StreamId(offset) },
+        5 => Frame::StreamIdBlocked { stream: StreamId(offset) },
+        _ => Frame::AssetDetails { code: source, scale },
+    });
+    let of_stream = (0..8, stream, number, (amount.clone(), amount), text, code);
+    let of_stream =
+        of_stream.prop_map(|(kind, stream, offset, (limit, total), data, code)| match kind {
+            0 => Frame::StreamClose { stream, code, message: data },
+            1 => Frame::StreamMoney { stream, shares: offset },
+            2 => Frame::StreamMaxMoney { stream, receive_max: limit, total_received: total },
+            3 => Frame::StreamMoneyBlocked { stream, send_max: limit, total_sent: total },
+            4 => Frame::StreamData { stream, offset, data },
+            5 => Frame::StreamMaxData { stream, offset },
+            6 => Frame::StreamDataBlocked { stream, offset },
+            _ => Frame::StreamReceipt { stream, receipt: data },
+        });
+    prop_oneof![of_connection, of_stream]
+}
+
+proptest! {
+    #[test]
+    fn what_is_made_is_read(
+        sequence in any::<u64>(),
+        amount in any::<u64>(),
+        kind in prop::sample::select(vec![PacketType::Prepare, PacketType::Fulfill, PacketType::Reject]),
+        frames in prop::collection::vec(frame(), 0..40),
+        unknown in any::<u8>().prop_filter("unknown", |kind| !matches!(kind, 1..=7 | 0x10..=0x17)),
+        junk in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let frames_made = Frames::of(&frames);
+        let packet = StreamPacket { packet_type: kind, sequence, amount: Amount(amount), frames: frames_made };
+        let mut bytes = encoded(&packet);
+        prop_assert_eq!(StreamPacket::parse(&bytes), Ok(packet));
+        bytes.extend_from_slice(&junk);
+        prop_assert_eq!(StreamPacket::parse(&bytes), Ok(packet));
+        // An unknown frame before all others.
+        let mut with_unknown = Vec::new();
+        let none = StreamPacket { frames: Frames::NONE, ..packet };
+        none.encode(&mut with_unknown);
+        with_unknown.truncate(with_unknown.len() - 2);
+        put_var_uint(frames.len() as u64 + 1, &mut with_unknown);
+        put_u8(unknown, &mut with_unknown);
+        oer_codec::put_var_octet_string(&junk, &mut with_unknown);
+        frames.iter().for_each(|frame| frame.encode(&mut with_unknown));
+        prop_assert_eq!(StreamPacket::parse(&with_unknown), Ok(packet));
+    }
 }
