@@ -162,6 +162,11 @@ impl Connector {
         }
     }
 
+    /// Whether routes are exchanged with anybody.
+    pub fn exchanges_routes(&self) -> bool {
+        self.exchange.lock().exchange.is_active()
+    }
+
     /// Where the exchange with each peer stands.
     pub fn exchange_report(&self) -> Vec<PeerRoutesReport> {
         self.exchange.lock().exchange.report()

@@ -67,7 +67,7 @@ fn dynamic_ring() {
 
 /// The same file, a process for every node: one is killed, and comes back.
 #[test]
-fn the_dynamic_ring_goes_around_a_dead_node() {
+fn the_dynamic_ring_goes_around_a_dead_node_row_142() {
     let text = std::fs::read_to_string(Path::new(EXAMPLES).join("dynamic-ring.yaml")).unwrap();
     let mut network: Value = serde_yaml::from_str(&text).unwrap();
     let mut ids = Vec::new();

@@ -8,6 +8,7 @@
 
 mod balances;
 mod capture;
+mod ccp;
 mod child;
 mod cli;
 mod codes;

@@ -31,10 +31,15 @@ impl Topology {
         let original = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         let text = std::fs::read_to_string(&original)
             .unwrap_or_else(|error| panic!("{}: {error}", original.display()));
+        Self::of(&text)
+    }
+
+    /// Of a text in the form of the examples: a line `  - id: <node>` for every node.
+    pub(crate) fn of(text: &str) -> Self {
         let folder = folder();
         let file = folder.path().join("network.yaml");
         let copy = Topology {
-            text: RefCell::new(text),
+            text: RefCell::new(text.to_owned()),
             ports: RefCell::default(),
             http_ports: RefCell::default(),
             file,

@@ -15,6 +15,7 @@ use crate::cli::login::Login;
 use crate::cli::round_trips::RoundTrips;
 use crate::cli::text::{foreign, grouped, lasting, millis};
 use crate::config::{Mode, Source, Topology};
+use crate::connector::Explanation;
 use crate::link::OwnAnswer;
 use crate::node::NodeHandle;
 use crate::wire::ilp::Prepare;
@@ -28,6 +29,8 @@ const AMOUNT: Amount = Amount(1);
 const WITHIN: Duration = Duration::from_secs(30);
 /// Time for all nodes to be healthy; the quick attempts of a dialler are over by then.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+/// Time for them to find all routes, where they do that by themselves.
+const ROUTES_WITHIN: Duration = Duration::from_secs(15);
 /// How often is looked whether they are.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -53,6 +56,15 @@ pub(super) async fn run(
     out.flush()?;
     let addresses: Vec<Option<Address>> =
         nodes.iter().map(|node| node.context.connector.address()).collect();
+    if nodes.iter().any(|node| node.context.connector.exchanges_routes()) {
+        let began = Instant::now();
+        if routes_found(nodes, &addresses).await {
+            writeln!(out, "all routes found {} later", lasting(began.elapsed()))?;
+        } else {
+            writeln!(out, "not all routes found within {}", lasting(ROUTES_WITHIN))?;
+        }
+        out.flush()?;
+    }
     let mut results = Vec::new();
     for ((from, login), own) in nodes.iter().zip(logins).zip(&addresses) {
         let others: Vec<&Address> =
@@ -98,6 +110,25 @@ async fn ready(nodes: &[NodeHandle]) -> Result<(), Failure> {
         }
         sleep(LOOK).await;
     }
+}
+
+/// Nodes that find their routes by themselves: until each has one to each other. `false`: that took too long, and the
+/// pings will show between whom.
+async fn routes_found(nodes: &[NodeHandle], addresses: &[Option<Address>]) -> bool {
+    let deadline = Instant::now() + ROUTES_WITHIN;
+    let knows_all = |node: &NodeHandle| {
+        let (connector, now) = (&node.context.connector, node.context.clock.now());
+        addresses.iter().flatten().all(|address| {
+            !matches!(connector.explain(address.view(), now), Explanation::Reject { .. })
+        })
+    };
+    while !nodes.iter().all(knows_all) {
+        if Instant::now() > deadline {
+            return false;
+        }
+        sleep(LOOK).await;
+    }
+    true
 }
 
 /// What became of the pings between two nodes.
