@@ -12,6 +12,6 @@ pub use envelope::{EnvelopeError, Iv, MAX_PLAINTEXT, OVERHEAD};
 pub use keys::{Keys, SECRET_LEN, SharedSecret};
 pub use receiver::{Accepted, Declined, Incoming, Reason, Receiver, TOKEN_BYTES, token};
 pub use sender::{
-    Answer, End, Outgoing, PathRate, PathRateError, Progress, Rejections, Sender, SenderSettings,
-    Slippage, Trouble,
+    Answer, End, Outgoing, PathRate, PathRateError, Progress, Receipt, Rejections, Sender,
+    SenderSettings, Slippage, Trouble,
 };

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::drive::Paid;
@@ -101,6 +103,9 @@ impl Report<'_> {
         rows.push(("largest packet", format!("{} units", grouped(progress.packet_amount))));
         let speed = grouped(per_second(progress.fulfilled, *took));
         rows.push(("time", format!("{}, {speed} packets/s", lasting(*took))));
+        if let Some(receipt) = progress.receipt {
+            rows.push(("receipt", STANDARD.encode(receipt.as_bytes())));
+        }
         for (name, value) in rows {
             writeln!(self.out, "{name:<16}{value}")?;
         }
@@ -174,6 +179,7 @@ impl Report<'_> {
             "destinationAsset": theirs.map(|(code, scale)| json!({ "code": code, "scale": scale })),
             "rate": achieved(progress),
             "minimumRate": progress.minimum_rate.map(PathRate::as_f64),
+            "receipt": progress.receipt.map(|receipt| STANDARD.encode(receipt.as_bytes())),
             "packetAmount": progress.packet_amount.to_string(),
             "packets": {
                 "fulfilled": progress.fulfilled,

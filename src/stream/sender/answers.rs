@@ -28,6 +28,9 @@ impl Sender {
             if reply.asset.is_some() && self.progress.asset.is_none() {
                 self.progress.asset.clone_from(&reply.asset);
             }
+            if let Some(receipt) = reply.receipt {
+                self.progress.receipt = Some(receipt.better(self.progress.receipt));
+            }
         }
         match (flight.purpose, answer) {
             (Purpose::Close, _) => self.end(),
@@ -102,6 +105,9 @@ impl Sender {
     /// The probe arrived: what comes of it is the rate, and its amount is one that passes.
     fn measured(&mut self, amount: u64, arrived: u64, now: Mono) {
         let Some(seen) = PathRate::seen(arrived, amount) else { return };
+        if self.rate.is_some() {
+            return;
+        }
         let minimum =
             self.settings.minimum_rate.unwrap_or_else(|| seen.with(self.settings.slippage));
         self.arrived_at = now;

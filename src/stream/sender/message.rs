@@ -1,5 +1,6 @@
 //! The packets of a sender, and what the receiver says in its replies.
 
+use super::receipt::Receipt;
 use crate::stream::keys::Keys;
 use crate::stream::{EnvelopeError, Iv};
 use crate::wire::ilp::PacketType;
@@ -31,6 +32,8 @@ pub(super) struct Reply {
     pub(super) asset: Option<(String, u8)>,
     /// How much it wants to receive, and how much it has received.
     pub(super) limit: Option<(u64, u64)>,
+    /// Its signed word on that, for whoever asked it for receipts.
+    pub(super) receipt: Option<Receipt>,
 }
 
 /// The encrypted data of a request.
@@ -75,7 +78,8 @@ pub(super) fn reply(
     if packet.packet_type != packet_type || packet.sequence != sequence {
         return None;
     }
-    let mut reply = Reply { arrived: packet.amount.0, closed: None, asset: None, limit: None };
+    let arrived = packet.amount.0;
+    let mut reply = Reply { arrived, closed: None, asset: None, limit: None, receipt: None };
     for frame in packet.frames.iter() {
         match frame {
             Frame::ConnectionClose { code, message } => reply.closed = Some((code, text(message))),
@@ -85,6 +89,9 @@ pub(super) fn reply(
             Frame::AssetDetails { code, scale } => reply.asset = Some((text(code), scale)),
             Frame::StreamMaxMoney { stream: STREAM, receive_max, total_received } => {
                 reply.limit = Some((receive_max.0, total_received.0));
+            }
+            Frame::StreamReceipt { stream: STREAM, receipt } => {
+                reply.receipt = Receipt::read(receipt);
             }
             _ => {}
         }

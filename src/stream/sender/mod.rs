@@ -7,8 +7,7 @@
 //!
 //! Money only: no data is sent, and one stream is used.
 //!
-//! Not here: receipts (RFC 39). They are for a third party, who gives the receiver a secret of its own to sign them with;
-//! who pays has the receiver's authenticated word, and the fulfillments, for itself.
+//! Receipts (RFC 39) are collected, not judged: only who asked the receiver for them has the secret that they are signed with.
 
 mod answers;
 mod budget;
@@ -16,6 +15,7 @@ mod message;
 mod pace;
 mod progress;
 mod rate;
+mod receipt;
 mod settings;
 mod size;
 #[cfg(test)]
@@ -32,6 +32,7 @@ use self::message::Request;
 use self::pace::Pace;
 pub use self::progress::{End, Progress, Rejections, Trouble};
 pub use self::rate::{PathRate, PathRateError, Slippage};
+pub use self::receipt::Receipt;
 pub use self::settings::SenderSettings;
 use self::size::Size;
 use super::keys::Keys;
@@ -42,6 +43,10 @@ use crate::wire::{Address, Amount, Condition, Timestamp};
 
 /// Packets of one connection: IVs must not repeat (RFC 29 "Maximum Number of Packets Per Connection").
 const SEQUENCE_MAX: u64 = 1 << 31;
+/// Packets that may measure the path at the same time.
+const PROBES_MAX: usize = 3;
+/// After that time without an answer another one is sent.
+const PROBE_AGAIN: Duration = Duration::from_secs(5);
 /// How long the answer to the last packet is awaited. It changes nothing.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -60,6 +65,7 @@ pub struct Sender {
     /// What was measured, and the least that is accepted.
     rate: Option<(PathRate, PathRate)>,
     began: Mono,
+    probed_at: Mono,
     arrived_at: Mono,
     /// The receiver has answered: it is to be told of the end.
     contact: bool,
@@ -160,6 +166,7 @@ impl Sender {
             pace: Pace::new(settings.window_max),
             rate: None,
             began: now,
+            probed_at: now,
             arrived_at: now,
             contact: false,
             low_in_a_row: 0,
@@ -174,10 +181,13 @@ impl Sender {
     pub fn next(&mut self, now: Now) -> Option<Outgoing> {
         self.look_at_clock(now.mono);
         match self.intent() {
-            Intent::Send(_) if now.mono < self.pace.pause_until() => None,
+            Intent::Send(_) if now.mono < self.sends_at() => None,
             Intent::Send(size) => {
                 let purpose = match self.rate {
-                    None => Purpose::Probe(size),
+                    None => {
+                        self.probed_at = now.mono;
+                        Purpose::Probe(size)
+                    }
                     Some((_, minimum)) => Purpose::Money(self.budget.take(size, minimum)),
                 };
                 self.send(purpose, now)
@@ -194,7 +204,9 @@ impl Sender {
     fn intent(&self) -> Intent {
         match &self.phase {
             Phase::Probing | Phase::Paying => {}
-            Phase::Draining(end) if self.flights.is_empty() => return Intent::Finish(end.clone()),
+            Phase::Draining(end) if self.budget.in_flight() == 0 => {
+                return Intent::Finish(end.clone());
+            }
             Phase::Draining(_) | Phase::Closing(..) | Phase::Ended(_) => return Intent::Wait,
         }
         let size = self.size.current();
@@ -205,11 +217,12 @@ impl Sender {
             return Intent::Finish(End::NothingPasses);
         }
         let Some((seen, _)) = self.rate else {
-            return if self.flights.is_empty() { Intent::Send(size) } else { Intent::Wait };
+            let full = self.flights.len() >= PROBES_MAX;
+            return if full { Intent::Wait } else { Intent::Send(size) };
         };
         let left = self.budget.left();
         let is_nothing = left == 0 || left < size && seen.of(left) == 0;
-        if is_nothing && self.flights.is_empty() {
+        if is_nothing && self.budget.in_flight() == 0 {
             return Intent::Finish(match (left, self.budget.unresolved()) {
                 (_, 1..) => End::Unresolved,
                 (0, 0) => End::Complete,
@@ -221,10 +234,18 @@ impl Sender {
         if is_nothing || full { Intent::Wait } else { Intent::Send(size) }
     }
 
-    /// Once nothing is in flight, tells the receiver that it is the end, if there is one who listens.
+    /// When the next packet may be sent. Probes are no money: if one is lost, another one goes out before that is known.
+    fn sends_at(&self) -> Mono {
+        match self.rate.is_none() && !self.flights.is_empty() {
+            true => self.pace.pause_until().max(self.probed_at.after(PROBE_AGAIN)),
+            false => self.pace.pause_until(),
+        }
+    }
+
+    /// Once no money is in flight, tells the receiver that it is the end, if there is one who listens.
     fn say_goodbye(&mut self, now: Now) -> Option<Outgoing> {
         let Phase::Draining(end) = &self.phase else { return None };
-        if !self.flights.is_empty() {
+        if self.budget.in_flight() > 0 {
             return None;
         }
         let end = end.clone();
@@ -286,7 +307,7 @@ impl Sender {
         }
     }
 
-    /// Sends no more money. What is in flight is waited for.
+    /// Sends no more money. What of it is in flight is waited for.
     pub fn stop(&mut self) {
         self.finish(End::Stopped);
     }
@@ -315,11 +336,7 @@ impl Sender {
         if let Some(time) = self.settings.time {
             at = at.min(self.began.after(time));
         }
-        Some(if matches!(self.intent(), Intent::Wait) {
-            at
-        } else {
-            at.min(self.pace.pause_until())
-        })
+        Some(if matches!(self.intent(), Intent::Wait) { at } else { at.min(self.sends_at()) })
     }
 
     /// How it ended, once it has.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::rate::PathRate;
+use super::receipt::Receipt;
 use crate::wire::ilp::ErrorCode;
 use crate::wire::stream::CloseCode;
 
@@ -45,6 +46,8 @@ pub struct Progress {
     pub minimum_rate: Option<PathRate>,
     /// Asset and scale of the receiver, if it has told them.
     pub asset: Option<(String, u8)>,
+    /// The receipt for the most, if somebody asked the receiver for receipts.
+    pub receipt: Option<Receipt>,
     /// What went wrong last.
     pub trouble: Option<Trouble>,
 }
@@ -67,6 +70,7 @@ impl Progress {
             rate: None,
             minimum_rate: None,
             asset: None,
+            receipt: None,
             trouble: None,
         }
     }

@@ -5,9 +5,8 @@ mod world;
 
 use std::time::Duration;
 
-use self::world::{Manners, Path, SECRET, path, pay};
+use self::world::{Manners, Path, SECRET, path, pay, reply};
 use super::*;
-use crate::wire::ilp::Reject;
 use crate::wire::stream::CloseCode;
 
 fn settings(amount: u64) -> SenderSettings {
@@ -38,6 +37,9 @@ fn as_many_packets_as_the_narrowest_hop_makes_of_it() {
     assert!((100..=110).contains(&progress.fulfilled), "{progress:?}");
     assert!(progress.packet_amount > 9_700_000, "{progress:?}");
     assert!(truth.took < Duration::from_secs(5), "{truth:?}");
+    let receipt = progress.receipt.unwrap();
+    assert!(receipt.total_received() > progress.delivered / 2, "{progress:?}");
+    assert!(truth.receipts.iter().any(|given| given == receipt.as_bytes()));
     // A hundred thousand packets.
     let (end, progress, truth) = pay(settings(100_000), &path(&[(1, (1, 1))]), 3);
     assert_eq!((end, progress.fulfilled, truth.received), (End::Complete, 100_000, 100_000));
@@ -182,19 +184,53 @@ fn receivers_and_hops_that_lie() {
     assert!(matches!(end, End::Refused(Trouble { code: ErrorCode::F06, .. })), "{end:?}");
 }
 
+fn rejected(data: &[u8]) -> Answer<'_> {
+    Answer::Rejected { code: ErrorCode::F99, by: "test.c", message: "", data }
+}
+
 #[test]
-fn stopped_payments_wait_for_what_is_under_way() {
+fn stopped_payments_wait_for_money_that_is_under_way() {
     let now = Now { wall: Timestamp::from_millis(1_700_000_000_000), mono: Mono(0) };
-    let mut sender = Sender::new(settings(100), &SECRET, [1; 32], now.mono);
+    let begun = || Sender::new(settings(100), &SECRET, [1; 32], now.mono);
+    // A probe is no money, and nobody has been heard who is to be told.
+    let mut sender = begun();
+    assert!(sender.next(now).is_some());
+    sender.stop();
+    assert_eq!((sender.next(now), sender.ended()), (None, Some(&End::Stopped)));
+
+    let mut sender = begun();
     let probe = sender.next(now).unwrap();
-    assert_eq!(sender.next(now), None);
+    let reply = reply(&probe, 100);
+    sender.answer(probe.sequence, rejected(&reply), now.mono);
+    let money = sender.next(now).unwrap();
     sender.stop();
     assert_eq!((sender.next(now), sender.ended(), sender.wakes_at()), (None, None, None));
-    let reject = Reject { code: ErrorCode::T01, triggered_by: None, message: b"", data: b"" };
-    let answer = Answer::Rejected { code: reject.code, by: "", message: "", data: reject.data };
-    sender.answer(probe.sequence, answer, now.mono);
-    // Nobody has been heard, so nobody is told.
+    sender.answer(money.sequence, Answer::Lost, now.mono);
+    let goodbye = sender.next(now).unwrap();
+    assert_eq!((goodbye.amount, sender.ended()), (Amount(0), None));
+    sender.answer(goodbye.sequence, Answer::Lost, now.mono);
     assert_eq!((sender.next(now), sender.ended()), (None, Some(&End::Stopped)));
+    assert_eq!(sender.progress().unresolved, 100);
+}
+
+#[test]
+fn a_probe_that_is_not_answered_does_not_hold_up_the_payment() {
+    let start = Timestamp::from_millis(1_700_000_000_000);
+    let at = |seconds: u64| Now { wall: start, mono: Mono(0).after(Duration::from_secs(seconds)) };
+    let mut sender = Sender::new(settings(100), &SECRET, [1; 32], at(0).mono);
+    let first = sender.next(at(0)).unwrap();
+    assert_eq!((sender.next(at(4)), sender.wakes_at()), (None, Some(at(5).mono)));
+    let second = sender.next(at(5)).unwrap();
+    sender.answer(second.sequence, rejected(&reply(&second, 100)), at(6).mono);
+    let money = sender.next(at(6)).unwrap();
+    assert_eq!(money.amount, Amount(100));
+    // What the first one says now changes nothing.
+    sender.answer(first.sequence, rejected(&reply(&first, 1)), at(6).mono);
+    sender.answer(money.sequence, Answer::Fulfilled { data: &[] }, at(7).mono);
+    assert_eq!(sender.progress().sent, 100);
+    let goodbye = sender.next(at(7)).unwrap();
+    assert_eq!((goodbye.amount, sender.wakes_at()), (Amount(0), Some(at(9).mono)));
+    assert_eq!((sender.next(at(9)), sender.ended()), (None, Some(&End::Complete)));
 }
 
 #[test]

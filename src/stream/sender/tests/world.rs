@@ -84,6 +84,7 @@ pub(super) struct Truth {
     pub(super) most_in_flight: usize,
     pub(super) took: Duration,
     pub(super) closed: bool,
+    pub(super) receipts: Vec<Vec<u8>>,
 }
 
 struct World {
@@ -179,6 +180,17 @@ impl World {
             let (receive_max, total_received) = (Amount(most), Amount(self.truth.received));
             frames.push(Frame::StreamMaxMoney { stream: StreamId(1), receive_max, total_received });
         }
+        if fulfillable {
+            let mut receipt = vec![0; 58];
+            receipt[0] = 1;
+            receipt[18..26].copy_from_slice(&self.truth.received.to_be_bytes());
+            self.truth.receipts.push(receipt);
+        }
+        // Not always the last one.
+        let at = self.random.random_range(0..=self.truth.receipts.len());
+        if let Some(receipt) = self.truth.receipts.get(at) {
+            frames.push(Frame::StreamReceipt { stream: StreamId(1), receipt });
+        }
         let fulfills = fulfillable && arrived >= request.amount.0 && !closing && !full;
         let packet_type = match (manners, fulfills) {
             (Manners::WrongType, _) => PacketType::Prepare,
@@ -269,4 +281,17 @@ pub(super) fn pay(settings: SenderSettings, path: &Path, seed: u64) -> (End, Pro
         }
     }
     panic!("without an end: {:?} {:?}", sender.progress(), world.truth);
+}
+
+/// A receiver's reply to a packet of which so much arrived, in a Reject.
+pub(super) fn reply(packet: &Outgoing, arrived: u64) -> Vec<u8> {
+    let reply = StreamPacket {
+        packet_type: PacketType::Reject,
+        sequence: packet.sequence,
+        amount: Amount(arrived),
+        frames: Frames::NONE,
+    };
+    let mut plaintext = Vec::new();
+    reply.encode(&mut plaintext);
+    Keys::new(&SECRET).seal(Iv([packet.data[0]; 12]), &plaintext).unwrap()
 }

@@ -1,0 +1,76 @@
+//! Receipts (RFC 39): the receiver's word on how much it has received, signed with a secret that somebody else gave to it. That
+//! somebody judges them; who pays only collects them.
+
+/// Bytes of a receipt: version, nonce, stream, total, HMAC.
+const RECEIPT_BYTES: usize = 1 + NONCE_BYTES + 1 + 8 + 32;
+const NONCE_BYTES: usize = 16;
+/// The only version there is.
+const VERSION: u8 = 1;
+
+/// A receipt for the stream of the money.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Receipt([u8; RECEIPT_BYTES]);
+
+impl Receipt {
+    /// Reads what a frame holds. `None`: nothing that is known.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let bytes: [u8; RECEIPT_BYTES] = bytes.try_into().ok()?;
+        (bytes.first() == Some(&VERSION)).then_some(Self(bytes))
+    }
+
+    /// What the receiver says to have received altogether.
+    #[must_use]
+    pub fn total_received(&self) -> u64 {
+        let total = self.0.iter().skip(1 + NONCE_BYTES + 1).take(8);
+        total.fold(0, |total, byte| total << 8 | u64::from(*byte))
+    }
+
+    /// As it came, to be handed on.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The one of the two that is for more.
+    pub(super) fn better(self, other: Option<Self>) -> Self {
+        match other {
+            Some(other) if other.total_received() > self.total_received() => other,
+            _ => self,
+        }
+    }
+}
+
+/// Without the nonce, which is somebody else's.
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Receipt({})", self.total_received())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_receipt_for_more_is_kept() {
+        let of = |total: u64| {
+            let mut bytes = vec![VERSION];
+            bytes.extend([7; NONCE_BYTES]);
+            bytes.push(1);
+            bytes.extend(total.to_be_bytes());
+            bytes.extend([9; 32]);
+            bytes
+        };
+        let [little, much] = [5, u64::MAX - 1].map(|total| Receipt::read(&of(total)).unwrap());
+        assert_eq!((little.total_received(), much.total_received()), (5, u64::MAX - 1));
+        assert_eq!(little.better(Some(much)), much);
+        assert_eq!(much.better(Some(little)), much);
+        assert_eq!(little.better(None).as_bytes(), of(5));
+        let mut other = of(5);
+        other[0] = 2;
+        assert_eq!(
+            (Receipt::read(&other), Receipt::read(&of(5)[1..]), Receipt::read(&[])),
+            (None, None, None)
+        );
+    }
+}
