@@ -1,5 +1,5 @@
 //! JSON Web Tokens of the profile JWT_HS_256 of the RFC repository's proposal "HTTP Auth Profiles": HS256 (RFC 7518 3.2)
-//! with the secret that two peers share, `sub` and `exp` required.
+//! with the secret that two peers share, `exp` required, and `sub` where nothing else says who is calling.
 //!
 //! There is one algorithm, and it is chosen here: what a token says of its algorithm can only be HS256 or refused. That is
 //! also why there is no library: the general ones bring a second cryptography and every algorithm that must be refused.
@@ -26,8 +26,8 @@ pub(super) struct Unverified<'a> {
     pub(super) message: &'a str,
     /// The signature.
     pub(super) signature: Vec<u8>,
-    /// Who is calling.
-    pub(super) subject: String,
+    /// Who is calling. The profile demands it, but the tokens of `ilp-plugin-http` do not have it.
+    pub(super) subject: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct Header {
 
 #[derive(Deserialize)]
 struct Claims {
-    sub: String,
+    sub: Option<String>,
     exp: f64,
     nbf: Option<f64>,
 }
@@ -70,7 +70,7 @@ pub(super) fn read(token: &[u8], now: Timestamp) -> Option<Unverified<'_>> {
         && claims.exp <= SECONDS_MAX
         && claims.nbf.is_none_or(|not_before| not_before <= now);
     let signature = decoded(signature)?;
-    (good && !claims.sub.is_empty()).then_some(Unverified {
+    (good && claims.sub.as_deref() != Some("")).then_some(Unverified {
         message,
         signature,
         subject: claims.sub,
@@ -112,9 +112,10 @@ mod tests {
         format!("{message}.{}", URL_SAFE_NO_PAD.encode([7; 32]))
     }
 
+    /// `expected`: its subject, empty for a good token without one.
     fn check(header: &str, claims: &str, expected: Option<&str>) {
         let token = token(header, claims);
-        let found = read(token.as_bytes(), NOW).map(|jwt| jwt.subject);
+        let found = read(token.as_bytes(), NOW).map(|jwt| jwt.subject.unwrap_or_default());
         assert_eq!(found.as_deref(), expected, "{header} {claims}");
     }
 
@@ -129,6 +130,7 @@ mod tests {
             r#"{"sub":"alice","exp":1800000000.5,"nbf":1800000000,"more":[]}"#,
             Some("alice"),
         );
+        check(HS256, r#"{"exp":1800000001}"#, Some(""));
         for header in [
             r#"{"alg":"none"}"#,
             r#"{"alg":"None"}"#,
@@ -145,7 +147,7 @@ mod tests {
         }
         for claims in [
             r#"{"sub":"alice"}"#,
-            r#"{"exp":1800000001}"#,
+            "{}",
             r#"{"sub":"alice","exp":1800000000}"#,
             r#"{"sub":"alice","exp":1799999999}"#,
             r#"{"sub":"alice","exp":-1}"#,
@@ -191,7 +193,7 @@ mod tests {
         let (token, renew) = signed("bob", &secret, NOW);
         assert_eq!(renew, NOW.saturating_add_millis(150_000));
         let jwt = read(token.as_bytes(), NOW).unwrap();
-        assert_eq!(jwt.subject, "bob");
+        assert_eq!(jwt.subject.as_deref(), Some("bob"));
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
         hmac::verify(&key, jwt.message.as_bytes(), &jwt.signature).unwrap();
         assert!(read(token.as_bytes(), NOW.saturating_add_millis(300_000)).is_none());

@@ -18,6 +18,7 @@ const ROWS = {
   btpClient: { package: 'ilp-plugin-btp', role: 'dials us' },
   btpListener: { package: 'ilp-plugin-btp', role: 'is dialled by us' },
   miniAccounts: { package: 'ilp-plugin-mini-accounts', role: 'our parent' },
+  httpBoth: { package: 'ilp-plugin-http', role: 'posts to us, and we to it' },
   theirChild: { package: 'ilp-connector', role: 'our child' },
   theirPeer: { package: 'ilp-connector', role: 'our peer' },
   theirParent: { package: 'ilp-connector', role: 'our parent' },
