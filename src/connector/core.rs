@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use ahash::RandomState;
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
@@ -108,6 +109,11 @@ impl Connector {
     /// The own address, if there is one.
     pub fn address(&self) -> Option<Address> {
         self.snapshot.load().address.clone()
+    }
+
+    /// The longest that an answer is waited for.
+    pub fn max_hold(&self) -> Duration {
+        Duration::from_millis(self.snapshot.load().hold_ms)
     }
 
     /// An account by name, also one that a reload has removed.

@@ -55,6 +55,16 @@ struct Link {
     lost: mpsc::Sender<Lost>,
 }
 
+/// What one request came to.
+enum Exchanged {
+    /// An answer of the server.
+    Answer(StatusCode, Bytes),
+    /// There is no answer, and there will be none.
+    Nothing,
+    /// The packet may have been taken: then its answer comes to our own server, and else its time runs out.
+    Unknown,
+}
+
 /// Why the session cannot go on.
 #[derive(Debug)]
 struct Lost {
@@ -240,16 +250,18 @@ impl Link {
         }
         // Dropped in time, so that a server which never answers does not keep what it holds.
         match timeout(left, self.exchange(id, Bytes::from(packet))).await {
-            Ok(Some((status, body))) => self.answered(id, status, &body),
-            Ok(None) => self.answer(id, Answer::Unreachable),
-            Err(_) => {}
+            Ok(Exchanged::Answer(status, body)) => self.answered(id, status, &body),
+            Ok(Exchanged::Nothing) => self.answer(id, Answer::Unreachable),
+            Ok(Exchanged::Unknown) | Err(_) => {}
         }
     }
 
-    /// `None`: there is no answer, and there will be none.
-    async fn exchange(&self, id: RequestId, packet: Bytes) -> Option<(StatusCode, Bytes)> {
+    async fn exchange(&self, id: RequestId, packet: Bytes) -> Exchanged {
         let dial = self.contact.dial();
-        let authorization = self.contact.authorization(self.context.transport.clock.now().wall)?;
+        let now = self.context.transport.clock.now().wall;
+        let Some(authorization) = self.contact.authorization(now) else {
+            return Exchanged::Nothing;
+        };
         let request_id =
             self.contact.is_async().then(|| self.context.request_ids.make(dial.peer(), id));
         let head = |request: request::Builder| {
@@ -266,13 +278,17 @@ impl Link {
         };
         let bytes_max = self.context.transport.settings.message_bytes_max;
         match self.pool.post(dial.url(), head, packet, bytes_max).await {
-            Ok(answer) => Some(answer),
+            Ok((status, body)) => Exchanged::Answer(status, body),
             Err(error) => {
                 tracing::debug!(peer = %dial.peer(), %error, "a packet got no answer");
-                if matches!(error, PostError::Connect(_)) {
-                    self.lose(error.to_string(), false);
+                match error {
+                    PostError::Connect(_) => self.lose(error.to_string(), false),
+                    PostError::Lost(_) | PostError::TooLong if self.contact.is_async() => {
+                        return Exchanged::Unknown;
+                    }
+                    _ => {}
                 }
-                None
+                Exchanged::Nothing
             }
         }
     }

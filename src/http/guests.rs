@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -26,6 +26,8 @@ pub(super) struct Bounds {
     pub(super) head_time: Duration,
     /// For a request's body.
     pub(super) body_time: Duration,
+    /// Bodies of one peer's requests that are waited for side by side.
+    pub(super) bodies_max: usize,
     /// How long a connection may live that no peer has authenticated on.
     pub(super) stranger_time: Duration,
     /// How long a peer's connection may be without a request.
@@ -41,6 +43,7 @@ impl Default for Bounds {
             of_one_peer_max: 1024,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(10),
+            bodies_max: 256,
             stranger_time: Duration::from_secs(60),
             idle_time: Duration::from_secs(120),
             goodbye_time: Duration::from_secs(5),
@@ -61,6 +64,15 @@ struct Open {
     /// Oldest first.
     guests: BTreeMap<u64, Arc<Guest>>,
     of_peer: HashMap<AccountId, usize>,
+    /// Bodies that are waited for.
+    bodies_of: HashMap<AccountId, usize>,
+}
+
+/// A body that is waited for, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Body<'g> {
+    guests: &'g Guests,
+    peer: &'g AccountId,
 }
 
 /// One connection.
@@ -77,6 +89,8 @@ pub(super) struct Guest {
     /// When a request came or was answered last (nanoseconds).
     used: AtomicU64,
     leave: Notify,
+    /// It has to make room for another one.
+    evicted: AtomicBool,
 }
 
 /// A guest's place; given back when it is dropped.
@@ -104,7 +118,9 @@ impl Guests {
         let mut open = self.open.lock();
         if open.guests.len() >= self.bounds.connections_max {
             let stranger = open.guests.values().find(|guest| guest.owner.lock().is_none())?.id;
-            open.guests.remove(&stranger)?.leave.notify_one();
+            let stranger = open.guests.remove(&stranger)?;
+            stranger.evicted.store(true, Ordering::Relaxed);
+            stranger.leave.notify_one();
         }
         let id = open.next_id;
         open.next_id += 1;
@@ -117,6 +133,7 @@ impl Guests {
             requests: AtomicU64::new(0),
             used: AtomicU64::new(now.0),
             leave: Notify::new(),
+            evicted: AtomicBool::new(false),
         });
         open.guests.insert(id, Arc::clone(&guest));
         drop(open);
@@ -138,6 +155,17 @@ impl Guests {
         *count += 1;
         *owner = Some(peer.clone());
         Ok(())
+    }
+
+    /// A body of the peer's is to be waited for. `None`: as many as may be are, already.
+    pub(super) fn body<'g>(&'g self, peer: &'g AccountId) -> Option<Body<'g>> {
+        let mut open = self.open.lock();
+        let count = open.bodies_of.entry(peer.clone()).or_default();
+        if *count >= self.bounds.bodies_max {
+            return None;
+        }
+        *count += 1;
+        Some(Body { guests: self, peer })
     }
 
     /// How many are open.
@@ -183,9 +211,26 @@ impl Guest {
         Mono(self.used.load(Ordering::Relaxed)).after(bounds.idle_time)
     }
 
-    /// Until somebody wants it to leave.
-    pub(super) async fn asked_to_leave(&self) {
+    /// Until somebody wants it to leave; `true`: at once, for its place is taken already.
+    pub(super) async fn asked_to_leave(&self) -> bool {
         self.leave.notified().await;
+        self.evicted.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Body<'_> {
+    fn drop(&mut self) {
+        give_back(&mut self.guests.open.lock().bodies_of, self.peer);
+    }
+}
+
+/// One less; nothing is kept of who has none.
+fn give_back(counts: &mut HashMap<AccountId, usize>, peer: &AccountId) {
+    if let Some(count) = counts.get_mut(peer) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(peer);
+        }
     }
 }
 
@@ -201,13 +246,8 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.guests.open.lock();
         open.guests.remove(&self.guest.id);
-        if let Some(owner) = self.guest.owner.lock().take()
-            && let Some(count) = open.of_peer.get_mut(&owner)
-        {
-            *count -= 1;
-            if *count == 0 {
-                open.of_peer.remove(&owner);
-            }
+        if let Some(owner) = self.guest.owner.lock().take() {
+            give_back(&mut open.of_peer, &owner);
         }
     }
 }
@@ -221,6 +261,7 @@ mod tests {
         of_one_peer_max: 2,
         head_time: Duration::from_secs(10),
         body_time: Duration::from_secs(10),
+        bodies_max: 256,
         stranger_time: Duration::from_secs(60),
         idle_time: Duration::from_secs(120),
         goodbye_time: Duration::from_secs(5),

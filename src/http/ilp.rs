@@ -75,7 +75,7 @@ impl Ilp {
         let (head, body) = request.into_parts();
         let account = self.authenticate(guest, name, &head.headers)?;
         check_type(&head.headers)?;
-        let body = self.read(&head.headers, body).await?;
+        let body = self.read(&account, &head.headers, body).await?;
         match Packet::parse(&body) {
             Ok(Packet::Prepare(prepare)) => {
                 let posted = self.session(&account, guest)?;
@@ -116,7 +116,12 @@ impl Ilp {
     }
 
     /// The body, in time, and no longer than a packet can be.
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    async fn read(
+        &self,
+        account: &Account,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Bytes, Problem> {
         let bytes_max = self.context.transport.settings.message_bytes_max;
         let too_long = || {
             let detail = format!("a packet has at most {bytes_max} bytes");
@@ -128,6 +133,8 @@ impl Ilp {
         }) {
             return Err(too_long());
         }
+        // What connections and streams there may be would hold far more than there is memory.
+        let _waiting = self.guests.body(account.id()).ok_or_else(unavailable)?;
         let time = self.guests.bounds().body_time;
         let read = timeout(time, to_bytes(body, bytes_max)).await;
         read.map_err(|_| {

@@ -118,9 +118,14 @@ impl PostedSessions {
 }
 
 impl Posted {
-    /// Hands a Prepare to the connector; its answer goes to `waiter`. `false`: the session has just ended, ask for another.
+    /// Hands a Prepare to the connector; its answer goes to `waiter`. `false`: the session has just ended, or the peer's
+    /// server does not take the answers that there are.
     pub(super) fn ask(&self, context: &TransportContext, packet: &[u8], waiter: Waiter) -> bool {
         let now = context.clock.now();
+        // Who is answered counts as in flight no more, so packets in flight do not bound what waits for a server.
+        if self.outbox.is_full_of_answers() {
+            return false;
+        }
         let id = {
             let mut waiting = self.waiting.lock();
             if waiting.ended {

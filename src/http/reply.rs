@@ -1,5 +1,5 @@
 //! The answer to an asynchronous Prepare (RFC 35): a request of our own to the peer's server, tried again until it is taken
-//! or the Prepare has expired.
+//! or the Prepare has expired, but not for longer than we would wait for the answer of a next hop.
 //!
 //! The peer says where its server is, so it must not say anything: a `Callback-Url` has to have the origin (scheme, host
 //! and port) of the url that is configured for the peer. Else whoever knows a token could have us post anywhere.
@@ -53,10 +53,13 @@ impl Reply {
     ) {
         let packet = Bytes::from(packet);
         let mut wait = FIRST_WAIT;
+        // The peer chose the expiry; it may be any.
+        let latest = context.clock.now().wall.saturating_add(context.connector.max_hold());
+        let until = self.expires_at.min(latest);
         loop {
-            let left = self.expires_at.saturating_duration_since(context.clock.now().wall);
+            let left = until.saturating_duration_since(context.clock.now().wall);
             if left.is_zero() {
-                return self.gave_up("the Prepare has expired");
+                return self.gave_up("its time is up");
             }
             let attempt = timeout(left.min(ATTEMPT_TIME), self.attempt(&packet, &pool, &context));
             let failed = match attempt.await {

@@ -195,7 +195,11 @@ impl Connection {
         let Some(Acceptor(acceptor)) = self.acceptor.take() else {
             return serve(self.stream, &self.place, self.router, &self.context, &bounds).await;
         };
-        match timeout(bounds.head_time, acceptor.accept(self.stream)).await {
+        let accepted = tokio::select! {
+            accepted = timeout(bounds.head_time, acceptor.accept(self.stream)) => accepted,
+            _ = self.place.asked_to_leave() => return,
+        };
+        match accepted {
             Ok(Ok(stream)) => {
                 serve(stream, &self.place, self.router, &self.context, &bounds).await;
             }
@@ -255,7 +259,10 @@ async fn serve(
             // What ends a connection is the client's affair: there is nothing to do about it here.
             _ = connection.as_mut() => return,
             never = running.run() => match never {},
-            () = guest.asked_to_leave(), if gone_at.is_none() => true,
+            at_once = guest.asked_to_leave() => match at_once {
+                true => return,
+                false => gone_at.is_none(),
+            },
             () = sleep_until(context.clock.instant(look)) => {
                 if gone_at.is_some() {
                     return;

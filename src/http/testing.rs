@@ -167,7 +167,10 @@ pub(super) struct Raw(pub(super) TcpStream);
 
 impl Raw {
     pub(super) async fn open(address: SocketAddr) -> Self {
-        Self(TcpStream::connect(address).await.unwrap())
+        let stream = TcpStream::connect(address).await.unwrap();
+        // Heads and bodies are written one after the other.
+        stream.set_nodelay(true).unwrap();
+        Self(stream)
     }
 
     pub(super) async fn say(&mut self, text: &str) {

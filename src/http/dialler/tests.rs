@@ -57,6 +57,12 @@ impl Here {
         Raw(self.listener.accept().await.unwrap().0)
     }
 
+    /// The connection that is made to see that the server is still there.
+    async fn accept_again(&self) -> Raw {
+        let again = tokio::time::timeout(Duration::from_secs(10), self.accept()).await;
+        again.expect("the server is looked for")
+    }
+
     /// Sends bob a Prepare; gives what comes of it.
     fn ask(&self) -> oneshot::Receiver<String> {
         ask(&self.http)
@@ -331,4 +337,27 @@ fn trusting(id: &str, peers: &[&str], ca_file: &std::path::Path) -> Arc<HttpCont
     let clock = known.transport.clock.clone();
     let context = TransportContext::new(connector, clock, settings).unwrap();
     HttpContext::new(context, Arc::clone(&known.logins)).unwrap()
+}
+
+/// Whether the peer has taken the packet is not known; if it has, its answer comes to our own server.
+#[tokio::test]
+async fn an_asynchronous_request_whose_connection_is_lost_may_still_be_answered() {
+    let here = Here::start(HttpMode::Async, HttpAuth::Simple).await;
+    let node = serve(Arc::clone(&here.http), Bounds::default(), None).await;
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let mut asked = here.ask();
+    let (head, _) = bob.octets().await;
+    let request_id = head.split("request-id: ").nth(1).unwrap().lines().next().unwrap();
+    drop(bob);
+    let _bob = here.accept_again().await;
+    assert!(asked.try_recv().is_err(), "it waits");
+    let headers = format!(
+        "Content-Type: application/octet-stream\r\nAuthorization: Bearer {}\r\nRequest-Id: {request_id}\r\n",
+        secret("bob")
+    );
+    let mut callback = Raw::open(node.address).await;
+    let (head, _) = callback.post("/ilp", &headers, &fulfill()).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert_eq!(asked.await.unwrap(), "Fulfill");
 }

@@ -1,6 +1,8 @@
 //! The accepting side over real sockets: who gets in, with what, and where answers go.
 
-use std::time::Duration;
+mod hostile;
+
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::http::dial::{HttpAuth, HttpDial, HttpMode};
@@ -24,15 +26,18 @@ fn bearer(peer: &str) -> String {
 
 /// A ping to the node itself, which it fulfills.
 fn ping() -> Vec<u8> {
+    ping_with(b"", Duration::from_secs(20))
+}
+
+fn ping_with(data: &[u8], within: Duration) -> Vec<u8> {
     let destination: crate::wire::Address = "test.node".parse().unwrap();
     let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let prepare = Prepare {
         amount: crate::wire::Amount(3),
-        expires_at: crate::wire::Timestamp::EPOCH
-            .saturating_add(since_epoch + Duration::from_secs(20)),
+        expires_at: crate::wire::Timestamp::EPOCH.saturating_add(since_epoch + within),
         condition: Condition::PING,
         destination: destination.view(),
-        data: b"",
+        data,
     };
     let mut packet = Vec::new();
     prepare.encode(&mut packet);
