@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use self::variables::Variable;
 use super::args::ComposeArguments;
 use super::failure::Failure;
-use crate::config::{Environment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, Mode, Source, Topology};
+use crate::config::{
+    Environment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Mode, Source,
+    Topology,
+};
 
 /// Everything that is printed.
 #[derive(Debug)]
@@ -31,10 +34,20 @@ struct Service {
     alias: Option<String>,
     btp_port: u16,
     health_port: u16,
+    /// The port of its HTTP server, where it has one.
+    http_port: Option<u16>,
     /// Ports of the machine.
-    published: (u16, u16),
+    published: Published,
     /// Nodes that it is linked with.
     linked: Vec<String>,
+}
+
+/// Ports of the machine for one node, as `up` gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Published {
+    btp: u16,
+    http: u16,
+    health: u16,
 }
 
 /// Prints the file; warnings go to `err`.
@@ -96,13 +109,13 @@ fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Fa
                 hosts.insert(peer.account.id.to_string(), url.host().to_string());
             }
         }
-        let published = published(number).ok_or_else(|| {
+        let published = published(number, node.http.port.is_some()).ok_or_else(|| {
             Failure::Usage(format!(
                 "{} nodes are more than there are ports on one machine",
                 ids.len()
             ))
         })?;
-        if node.server.port == 0 || node.health.port == 0 {
+        if node.server.port == 0 || node.health.port == 0 || node.http.port == Some(0) {
             return Err(Failure::Usage(format!(
                 "node {id} has port 0, which is a different one at every start; a container needs one that is fixed"
             )));
@@ -117,6 +130,7 @@ fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Fa
             alias: None,
             btp_port: node.server.port,
             health_port: node.health.port,
+            http_port: node.http.port,
             published,
             linked: linked.map(|peer| peer.account.id.to_string()).collect(),
         });
@@ -139,12 +153,17 @@ fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Fa
     Ok(services)
 }
 
-/// As `up` gives them.
-fn published(number: usize) -> Option<(u16, u16)> {
+fn published(number: usize, has_http: bool) -> Option<Published> {
     let number = u16::try_from(number).ok()?;
-    let ports = (LOOPBACK_BTP_PORT.checked_add(number)?, LOOPBACK_HEALTH_PORT.checked_add(number)?);
-    // The two rows must not meet.
-    (ports.0 < LOOPBACK_HEALTH_PORT).then_some(ports)
+    let btp = LOOPBACK_BTP_PORT.checked_add(number)?;
+    let http = LOOPBACK_HTTP_PORT.checked_add(number)?;
+    let health = LOOPBACK_HEALTH_PORT.checked_add(number)?;
+    // The rows must not meet.
+    let apart = match has_http {
+        true => btp < LOOPBACK_HTTP_PORT && http < LOOPBACK_HEALTH_PORT,
+        false => btp < LOOPBACK_HEALTH_PORT,
+    };
+    apart.then_some(Published { btp, http, health })
 }
 
 #[cfg(test)]
@@ -186,7 +205,7 @@ mod tests {
         std::fs::write(
             &file,
             "nodes:\n  - { id: node-a, btpServerPort: 4000 }\n  - { id: b, host: bee.example, healthCheckPort: 9000 }\n  \
-             - { id: c, host: 127.0.0.1 }\nlinks:\n  - { from: node-a, to: b, secret: \"${S:-a: 'b' #c}\" }\n  \
+             - { id: c, host: 127.0.0.1, httpServerPort: 7000 }\nlinks:\n  - { from: node-a, to: b, secret: \"${S:-a: 'b' #c}\" }\n  \
              - { from: b, to: c, secret: \"$T\" }\n  - { from: c, to: node-a, secret: \"${NEEDED}\" }\n",
         )
         .unwrap();
@@ -203,6 +222,8 @@ mod tests {
             "${C_BTP_PEER_NODE_A_URL:-}"
         );
         assert_eq!(text(&services["b"]["ports"][1]), "127.0.0.1:8081:9000");
+        assert_eq!(services["b"]["ports"].as_sequence().unwrap().len(), 2);
+        assert_eq!(text(&services["c"]["ports"][2]), "127.0.0.1:7772:7000");
         assert_eq!(text(&services["b"]["networks"]["ilp"]["aliases"][0]), "bee.example");
         let environment = &parsed["x-environment"];
         assert_eq!(text(&environment["CONFIG_FILE"]), "/etc/ilp-connector/net work.yaml");
@@ -217,9 +238,12 @@ mod tests {
 
     #[test]
     fn more_nodes_than_ports() {
-        assert_eq!(published(0), Some((3000, 8080)));
-        assert_eq!(published(5079), Some((8079, 13159)));
-        assert_eq!(published(5080), None);
-        assert_eq!(published(100_000), None);
+        let first = Published { btp: 3000, http: 7770, health: 8080 };
+        assert_eq!(published(0, true), Some(first));
+        assert_eq!(published(309, true).map(|ports| ports.http), Some(8079));
+        assert_eq!(published(310, true), None);
+        assert_eq!(published(5079, false).map(|ports| ports.btp), Some(8079));
+        assert_eq!(published(5080, false), None);
+        assert_eq!(published(100_000, false), None);
     }
 }

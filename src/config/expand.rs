@@ -2,12 +2,14 @@
 //! link, an address, ports and routes. Every value still tells where it stands in the topology file.
 
 use crate::account::Relation;
+use crate::transport::PeerUrl;
 use crate::wire::{Address, Scheme};
 
 use super::parse;
 use super::paths::Graph;
 use super::place::{At, Origin, Path};
-use super::topology::{Topology, TopologyNode, inverse, keyed, moved};
+use super::speak::Speaks;
+use super::topology::{Link, Topology, TopologyNode, inverse, keyed, moved};
 use super::value::{Data, Map, Value};
 
 /// The first port of BTP servers that `up` gives, for the node that stands first.
@@ -26,20 +28,22 @@ pub(super) struct Listener {
     pub(super) first: u16,
 }
 
+/// For BTP.
+pub(super) const BTP: Listener =
+    Listener { key: "btpServerPort", host: "btpServerHost", first: LOOPBACK_BTP_PORT };
+/// For ILP over HTTP and SPSP. Not every node has it.
+pub(super) const HTTP: Listener =
+    Listener { key: "httpServerPort", host: "httpServerHost", first: LOOPBACK_HTTP_PORT };
+/// For health and metrics.
+pub(super) const HEALTH: Listener =
+    Listener { key: "healthCheckPort", host: "healthCheckHost", first: LOOPBACK_HEALTH_PORT };
 /// All of them.
-pub(super) const PORTS: [Listener; 3] = [
-    Listener { key: "btpServerPort", host: "btpServerHost", first: LOOPBACK_BTP_PORT },
-    Listener { key: HTTP_PORT, host: "httpServerHost", first: LOOPBACK_HTTP_PORT },
-    Listener { key: "healthCheckPort", host: "healthCheckHost", first: LOOPBACK_HEALTH_PORT },
-];
-
-/// The one that not every node has.
-const HTTP_PORT: &str = "httpServerPort";
+pub(super) const PORTS: [Listener; 3] = [BTP, HTTP, HEALTH];
 
 impl Listener {
     /// Whether a node has it.
     pub(super) fn exists(&self, has_http: bool) -> bool {
-        has_http || self.key != HTTP_PORT
+        has_http || self.key != HTTP.key
     }
 }
 
@@ -85,6 +89,16 @@ impl Topology {
             let place = format!("{place}.ilpAddress");
             map.set("ilpAddress", computed(address.as_str(), node.at.line, &place));
         }
+        if self.is_linked_by_http(number) {
+            let port = HTTP.first.to_string();
+            let line = node.at.line;
+            map.set_default(HTTP.key, computed(&port, line, &format!("{place}.{}", HTTP.key)));
+            let url = self.base_url(number, Speaks::Http, mode);
+            map.set_default(
+                "httpPublicUrl",
+                computed(&url, line, &format!("{place}.httpPublicUrl")),
+            );
+        }
         let peers = self.peers(number, node, mode);
         if let Some(peers) = peers {
             map.set("peers", peers);
@@ -114,9 +128,12 @@ impl Topology {
             if relation != Relation::Peer {
                 peer.set("relation", Value::text(relation.as_str(), at("relation")));
             }
-            if dials {
-                let url = self.url(other, mode);
-                peer.set("url", computed(&url, link.at.line, &format!("{place}.to")));
+            if dials || link.speaks == Speaks::Http {
+                let mut url = self.base_url(other, link.speaks, mode);
+                if link.speaks == Speaks::Http {
+                    url = format!("{url}/accounts/{}/ilp", node.id);
+                }
+                peer.set("url", computed(&url, link.at.line, &format!("{place}.{end}")));
             }
             peer.set("authToken", link.secret.clone());
             let at = At::moved(link.at.line, Origin::File, Some(place));
@@ -150,19 +167,25 @@ impl Topology {
     }
 
     /// Where a node is dialled.
-    pub(super) fn url(&self, number: usize, mode: Mode) -> String {
+    pub(super) fn base_url(&self, number: usize, speaks: Speaks, mode: Mode) -> String {
         let tls = self.setting(number, "tls").is_some();
+        let (listener, scheme) = match (speaks, tls) {
+            (Speaks::Btp, false) => (BTP, "ws"),
+            (Speaks::Btp, true) => (BTP, "wss"),
+            (Speaks::Http, false) => (HTTP, "http"),
+            (Speaks::Http, true) => (HTTP, "https"),
+        };
         let host = match mode {
             Mode::Loopback => LOOPBACK.to_owned(),
             Mode::Spread => self.host(number),
         };
         let host = if host.contains(':') { format!("[{host}]") } else { host };
         // A port of 0 is reported by `network`.
-        let port = match self.port(number, mode) {
-            0 => LOOPBACK_BTP_PORT,
+        let port = match self.port_of(number, &listener, mode) {
+            0 => listener.first,
             port => port,
         };
-        format!("{}://{host}:{port}", if tls { "wss" } else { "ws" })
+        format!("{scheme}://{host}:{port}")
     }
 
     /// The name by which other nodes reach a node.
@@ -172,14 +195,14 @@ impl Topology {
         host.unwrap_or_default()
     }
 
-    /// The port of a node's BTP server; the default where what is written is no port.
-    pub(super) fn port(&self, number: usize, mode: Mode) -> u16 {
-        let own = self.nodes.get(number).and_then(|node| node.keys.get("btpServerPort"));
+    /// The port of one of a node's servers; the default where what is written is no port.
+    pub(super) fn port_of(&self, number: usize, listener: &Listener, mode: Mode) -> u16 {
+        let own = self.nodes.get(number).and_then(|node| node.keys.get(listener.key));
         let (value, default) = match mode {
-            Mode::Spread => (self.setting(number, "btpServerPort"), LOOPBACK_BTP_PORT),
+            Mode::Spread => (self.setting(number, listener.key), listener.first),
             Mode::Loopback => {
                 let seat = u16::try_from(self.seat(number)).unwrap_or(u16::MAX);
-                (own, LOOPBACK_BTP_PORT.saturating_add(seat))
+                (own, listener.first.saturating_add(seat))
             }
         };
         let port =
@@ -194,7 +217,12 @@ impl Topology {
 
     /// Whether a node has an HTTP server.
     pub(super) fn has_http(&self, number: usize) -> bool {
-        self.setting(number, HTTP_PORT).is_some()
+        self.setting(number, HTTP.key).is_some() || self.is_linked_by_http(number)
+    }
+
+    fn is_linked_by_http(&self, number: usize) -> bool {
+        let of_it = |link: &&Link| link.from == number || link.to == number;
+        self.links.iter().filter(of_it).any(|link| link.speaks == Speaks::Http)
     }
 
     /// Whether a node finds its routes by itself: then none are computed for it.
@@ -213,17 +241,19 @@ impl Topology {
         let Data::Map(map) = &mut peer.data else { return };
         let Some(value) = map.get("url") else { return };
         let Some((text, line)) = value.as_text().map(|text| (text, value.at.line)) else { return };
-        let Ok(url) = text.parse::<crate::transport::PeerUrl>() else { return };
+        let Ok(url) = text.parse::<PeerUrl>() else { return };
         let host = url.host().to_string();
+        let listener = listener_of(&url);
         let is_it = |number: &usize| {
-            self.host(*number) == host && self.port(*number, Mode::Spread) == url.port()
+            self.host(*number) == host
+                && self.port_of(*number, listener, Mode::Spread) == url.port()
         };
         let Some(number) = (0..self.nodes.len()).find(is_it) else { return };
         let Some((scheme, rest)) = text.split_once("://") else { return };
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         let user =
             authority.rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
-        let port = self.port(number, Mode::Loopback);
+        let port = self.port_of(number, listener, Mode::Loopback);
         let path = rest.get(authority.len()..).unwrap_or_default();
         let new = computed(&format!("{scheme}://{user}{LOOPBACK}:{port}{path}"), line, "");
         let place = Path::root(&value.at).place().text;
@@ -331,6 +361,14 @@ impl Topology {
         }
         let place = format!("routes of {}", node.id);
         Value { data: Data::List(routes), at: At::moved(0, Origin::Computed, Some(place)) }
+    }
+}
+
+/// The server that a peer's url leads to.
+pub(super) fn listener_of(url: &PeerUrl) -> &'static Listener {
+    match url {
+        PeerUrl::Btp(_) => &BTP,
+        PeerUrl::Http(_) => &HTTP,
     }
 }
 

@@ -35,6 +35,7 @@ mod seats;
 mod secret;
 mod settings;
 mod show;
+mod speak;
 mod substitute;
 mod syntax;
 mod tables;

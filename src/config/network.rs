@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use crate::account::Relation;
 use crate::wire::{Network, Scheme};
 
-use super::expand::{LOOPBACK_BTP_PORT, Listener, Mode, PORTS};
+use super::expand::{BTP, HTTP, Mode, PORTS, listener_of};
 use super::node_file;
 use super::place::{Path, Place};
 use super::problems::{Problem, Problems, Report};
 use super::reach;
 use super::settings::{NodeConfig, PeerConfig};
 use super::show;
+use super::speak::Speaks;
 use super::topology::{Topology, inverse};
 use super::value::Value;
 
@@ -174,18 +175,23 @@ impl Topology {
     /// A port that is picked at start is known to nobody who dials.
     fn check_dialled_ports(&self, report: &mut Report) {
         for link in &self.links {
-            if self.port(link.to, Mode::Spread) == 0 {
-                let what = format!(
-                    "the node {} dials this one, and cannot know the port",
-                    self.id(link.from)
-                );
-                let value = Some("0".to_owned());
-                report.problem(
-                    self.place(link.to, "btpServerPort"),
-                    value,
-                    what,
-                    "give it a fixed port",
-                );
+            let listener = match link.speaks {
+                Speaks::Btp => &BTP,
+                Speaks::Http => &HTTP,
+            };
+            let mut dialled = vec![(link.from, link.to)];
+            if link.speaks == Speaks::Http {
+                dialled.push((link.to, link.from));
+            }
+            for (from, to) in dialled {
+                if self.port_of(to, listener, Mode::Spread) == 0 {
+                    let what = format!(
+                        "the node {} dials this one, and cannot know the port",
+                        self.id(from)
+                    );
+                    let (place, value) = (self.place(to, listener.key), Some("0".to_owned()));
+                    report.problem(place, value, what, "give it a fixed port");
+                }
             }
         }
     }
@@ -198,8 +204,8 @@ impl Topology {
             let has_http = self.has_http(number);
             for listener in PORTS.iter().filter(|listener| listener.exists(has_http)) {
                 let key = listener.key;
-                let Some(port) = self.loopback_port(number, listener).filter(|port| *port != 0)
-                else {
+                let port = self.port_of(number, listener, Mode::Loopback);
+                if port == 0 {
                     continue;
                 };
                 let others = known.entry(port).or_default();
@@ -225,18 +231,6 @@ impl Topology {
         }
     }
 
-    /// The port that `up` would take.
-    fn loopback_port(&self, number: usize, listener: &Listener) -> Option<u16> {
-        if listener.first == LOOPBACK_BTP_PORT {
-            return Some(self.port(number, Mode::Loopback));
-        }
-        let own = self.nodes.get(number)?.keys.get(listener.key);
-        match own.and_then(Value::as_text) {
-            Some(text) => text.parse().ok(),
-            None => listener.first.checked_add(u16::try_from(self.seat(number)).ok()?),
-        }
-    }
-
     /// Who dials must be known on the other side, by the same secret, as the inverse relation, in the same asset.
     fn check_ends(&self, nodes: &Nodes, found: &mut Findings<'_>) {
         for (config, tree) in nodes.configs.iter().zip(&nodes.trees) {
@@ -257,7 +251,8 @@ impl Topology {
         let url = peer.url.as_ref()?;
         let host = url.host().to_string();
         let by_url = |number: &usize| {
-            self.host(*number) == host && self.port(*number, Mode::Spread) == url.port()
+            self.host(*number) == host
+                && self.port_of(*number, listener_of(url), Mode::Spread) == url.port()
         };
         let by_id = |number: &usize| self.id(*number) == peer.account.id.as_str();
         let numbers = 0..self.nodes.len();

@@ -1,6 +1,7 @@
 //! The tables of keys, see `keys`.
 
 use super::keys::{Key, Kind};
+use super::speak::TRANSPORTS;
 
 const fn key(
     name: &'static str,
@@ -446,6 +447,12 @@ pub(super) static LINK: &[Key] = &[
     key("from", Kind::Id, None, "The node that dials. Required."),
     key("to", Kind::Id, None, "The node that is dialled. Required."),
     key("secret", Kind::Secret, None, "Token of the link, for both sides. Required."),
+    key(
+        "transport",
+        Kind::Choice(TRANSPORTS),
+        Some("btp"),
+        "What the two speak: `http` is ILP over HTTP, for which both nodes get an HTTP server and dial each other.",
+    ),
     key("relation", Kind::Choice(RELATIONS), Some("peer"), "What `to` is to `from`."),
 ];
 

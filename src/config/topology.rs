@@ -13,6 +13,7 @@ use super::place::{At, More, Path, Place};
 use super::problems::Report;
 use super::settings::Routing;
 use super::show;
+use super::speak::Speaks;
 use super::value::{Data, Map, Value};
 
 /// A network in one file.
@@ -56,6 +57,7 @@ pub(super) struct Link {
     pub(super) to: usize,
     /// What `to` is to `from`.
     pub(super) relation: Relation,
+    pub(super) speaks: Speaks,
     pub(super) secret: Value,
     pub(super) at: At,
     /// Its number in the file.
@@ -192,11 +194,15 @@ fn links(fields: Fields<'_>, nodes: &[TopologyNode], report: &mut Report) -> Vec
         let from = end(fields, "from", &numbers, report);
         let to = end(fields, "to", &numbers, report);
         let relation = fields.choice::<Relation>("relation", report);
+        let speaks = fields.choice::<Speaks>("transport", report);
         if fields.require("secret", report) {
             // Too long or no text: said here, for both ends of the link.
             let _ = fields.secret("secret", report);
         }
-        let (Some(from), Some(to), Some(relation)) = (from, to, relation) else { continue };
+        let (Some(from), Some(to), Some(relation), Some(speaks)) = (from, to, relation, speaks)
+        else {
+            continue;
+        };
         if from == to {
             fields.problem("to", "links a node with itself", "name two nodes", report);
             continue;
@@ -209,7 +215,7 @@ fn links(fields: Fields<'_>, nodes: &[TopologyNode], report: &mut Report) -> Vec
             Some(value) => moved(value, place),
             None => Value { data: Data::Broken, at: value.at.clone() },
         };
-        let link = Link { from, to, relation, secret, at: value.at.clone(), index };
+        let link = Link { from, to, relation, speaks, secret, at: value.at.clone(), index };
         if let Some(first) =
             known.insert((from, to), links.len()).and_then(|first| links.get(first))
         {
@@ -234,6 +240,11 @@ fn opposite(link: &Link, other: &Link, fields: Fields<'_>, report: &mut Report) 
             format!("does not fit the link in line {line}, which is the same pair the other way");
         let help = format!("here it would be {}", inverse(other.relation));
         fields.problem("relation", what, help, report);
+    }
+    if link.speaks != other.speaks || link.speaks == Speaks::Http {
+        let what = format!("these two are linked in line {line} already");
+        let help = "two nodes speak one transport; with http one link is for both directions";
+        fields.problem("transport", what, help, report);
     }
     if link.secret.as_text() != other.secret.as_text() {
         let what = format!("the secrets of this link and of the one in line {line} do not match");

@@ -10,7 +10,7 @@ use prometheus_client::registry::Unit;
 use super::{exchange, process};
 use crate::connector::{AccountReport, LATENCY_BUCKETS, Report, Stats, Traffic, code_labels};
 use crate::routing::exchange::PeerRoutesReport;
-use crate::transport::{PeerCounts, PeerSnapshot, PeerState, ServerCounts};
+use crate::transport::{HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 
 /// All that metrics are made of, read at one moment.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(super) struct Moment {
     pub(super) exchange: Vec<PeerRoutesReport>,
     pub(super) peers: Vec<PeerSnapshot>,
     pub(super) server: ServerCounts,
+    pub(super) http: HttpCounts,
     pub(super) uptime: Duration,
     pub(super) packet_lines: u64,
     pub(super) packet_lines_dropped: u64,
@@ -37,6 +38,7 @@ pub(super) fn encode(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
     sessions(&moment.peers, encoder)?;
     exchange::encode(&moment.exchange, encoder)?;
     listener(&moment.server, encoder)?;
+    http_listener(&moment.http, encoder)?;
     process::encode(encoder)
 }
 
@@ -312,6 +314,31 @@ fn listener(counts: &ServerCounts, encoder: Encoder<'_, '_>) -> fmt::Result {
             counts.failed_handshakes,
         ),
         ("ilp_server_refused_logins", "Logins that were refused", counts.refused_logins),
+    ] {
+        counter(encoder, name, help, count)?;
+    }
+    Ok(())
+}
+
+fn http_listener(counts: &HttpCounts, encoder: Encoder<'_, '_>) -> fmt::Result {
+    for (name, help, count) in [
+        ("ilp_http_sockets", "Sockets that the HTTP server accepted", counts.accepted),
+        (
+            "ilp_http_sockets_over_limit",
+            "Sockets closed at once because peers had taken all places",
+            counts.over_limit,
+        ),
+        (
+            "ilp_http_failed_handshakes",
+            "Sockets whose TLS handshake failed",
+            counts.failed_handshakes,
+        ),
+        ("ilp_http_requests", "Requests to the HTTP server, of all kinds", counts.requests),
+        (
+            "ilp_http_refused_logins",
+            "Requests for a peer's account with a wrong token, or without one",
+            counts.refused_logins,
+        ),
     ] {
         counter(encoder, name, help, count)?;
     }

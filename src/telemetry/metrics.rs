@@ -108,6 +108,7 @@ impl Collector for Node {
             exchange: context.connector.exchange_report(),
             peers: context.peers.snapshot(),
             server: context.server_counts(),
+            http: context.http_counts(),
             uptime: context.clock.mono().since(self.started),
             packet_lines: self.packet_log.written(),
             packet_lines_dropped: self.packet_log.dropped(),

@@ -100,6 +100,11 @@ fn two_nodes() {
 }
 
 #[test]
+fn http_links_rows_128_130() {
+    check_network("http-links.yaml", |id| format!("test.{id}"));
+}
+
+#[test]
 fn star() {
     check_network("star.yaml", |id| match id {
         "hub" => "test.hub".to_owned(),

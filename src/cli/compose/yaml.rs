@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Compose, Service, Variable};
+use super::{Compose, Published, Service, Variable};
 
 /// Where the directory of the file is mounted.
 const MOUNTED_AT: &str = "/etc/ilp-connector";
@@ -86,7 +86,7 @@ impl Compose {
         build: Option<&str>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let Service { id, btp_port, health_port, published, .. } = service;
+        let Service { id, btp_port, health_port, http_port, published, .. } = service;
         writeln!(out, "  {}:\n    <<: *node", scalar(id))?;
         if let Some(build) = build {
             writeln!(
@@ -111,10 +111,12 @@ impl Compose {
             let variable = format!("BTP_PEER_{}_URL", upper(other));
             writeln!(out, "      {variable}: ${{{}_{variable}:-}}", upper(id))?;
         }
-        let (btp, health) = published;
+        let Published { btp, http, health } = published;
+        let http_port = http_port.map(|port| format!(", \"127.0.0.1:{http}:{port}\""));
         writeln!(
             out,
-            "    ports: [\"127.0.0.1:{btp}:{btp_port}\", \"127.0.0.1:{health}:{health_port}\"]"
+            "    ports: [\"127.0.0.1:{btp}:{btp_port}\", \"127.0.0.1:{health}:{health_port}\"{}]",
+            http_port.unwrap_or_default()
         )
     }
 }

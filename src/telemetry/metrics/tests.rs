@@ -7,7 +7,7 @@ use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
 use crate::connector::{AccountReport, Report, Stats};
 use crate::routing::exchange::PeerRoutesReport;
-use crate::transport::{PeerCounts, PeerSnapshot, PeerState, ServerCounts};
+use crate::transport::{HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 
 /// A collector of a moment that tests make up.
 #[derive(Debug)]
@@ -82,6 +82,7 @@ fn moment() -> Moment {
         }],
         peers: vec![peer("alice", PeerState::Connected), peer("bob", PeerState::Down)],
         server: ServerCounts { refused_logins: 8, ..ServerCounts::default() },
+        http: HttpCounts { requests: 9, ..HttpCounts::default() },
         uptime: Duration::from_millis(1500),
         packet_lines: 11,
         packet_lines_dropped: 12,
@@ -200,6 +201,7 @@ fn check_values(series: &BTreeMap<String, f64>) {
         ("ilp_peer_state{peer=bob,state=down}", 1.0),
         ("ilp_reconnects_total{peer=bob}", 9.0),
         ("ilp_server_refused_logins_total{}", 8.0),
+        ("ilp_http_requests_total{}", 9.0),
     ] {
         assert_eq!(series.get(key), Some(&value), "{key}");
     }
