@@ -3,7 +3,7 @@
 use crate::peer::{PREIMAGE, ask, fulfill};
 
 use super::neighbour::{Neighbour, ccp, update, vector};
-use super::{becomes, node, refused, route, way};
+use super::{becomes, node, refused, route, way, yaml};
 
 #[test]
 fn routes_are_usable_and_go_and_packets_in_flight_do_not_mind_rows_37_105() {
@@ -146,4 +146,35 @@ fn silence_and_lost_links_withdraw_routes_rows_112_113() {
     });
     let said = "the routes of a peer are dropped: nothing was heard of it for too long";
     assert!(node.log().contains(said));
+}
+
+#[test]
+fn what_the_file_says_counts_while_the_node_runs_rows_105_107() {
+    let node = node(&["peer bob"], "");
+    let mut bob = Neighbour::of(&node, "bob");
+    bob.tells(&[("test.a", &[]), ("test.b", &[])], &[]);
+    becomes(&node, "test.a", Ok("bob"));
+    becomes(&node, "test.b", Ok("bob"));
+    // Fewer are wanted: the peer is asked for all of them again, in the same session.
+    bob.heard.clear();
+    node.rewrite(&yaml(&["peer bob , acceptPrefixes: [test.b]"], ""));
+    bob.hears_control([0; 16], 0);
+    becomes(&node, "test.a", Err("F02"));
+    let again = update(1, (2, 0, 2), "test.bob", &[("test.a", &[]), ("test.b", &[])], &[]);
+    assert_eq!(bob.asked(&ccp("peer.route.update", &again)), "Fulfill");
+    becomes(&node, "test.b", Ok("bob"));
+    assert_eq!(way(&node, "test.a"), Err("F02".to_owned()));
+    // None are wanted.
+    node.rewrite(&yaml(&["peer bob , receiveRoutes: false"], ""));
+    becomes(&node, "test.b", Err("F02"));
+    assert_eq!(bob.asked(&ccp("peer.route.update", &again)), "Reject F00");
+    // A static route wins over a learned one.
+    bob.heard.clear();
+    let fixed = "routes: [{ prefix: test.b, nextHop: carl }]\n";
+    node.rewrite(&yaml(&["peer bob", "peer carl"], fixed));
+    bob.hears_control([0; 16], 0);
+    assert_eq!(bob.asked(&ccp("peer.route.update", &again)), "Fulfill");
+    becomes(&node, "test.b", Ok("bob"));
+    let _carl = Neighbour::of(&node, "carl");
+    becomes(&node, "test.b", Ok("carl"));
 }

@@ -15,6 +15,11 @@ use crate::support::eventually;
 
 /// A node at `test.n` whose peers exchange routes with it: `relation id`, such as `peer bob`. Times are short.
 fn node(peers: &[&str], more: &str) -> Daemon {
+    Daemon::start(&yaml(peers, more))
+}
+
+/// Its file.
+fn yaml(peers: &[&str], more: &str) -> String {
     let mut yaml =
         "nodeId: n\nilpAddress: test.n\nrouting: dynamic\nrouteBroadcastIntervalMs: 400\n\
                     routeHoldDownMs: 800\npeers:\n"
@@ -25,7 +30,7 @@ fn node(peers: &[&str], more: &str) -> Daemon {
         yaml +=
             &format!("  - {{ id: {id}, relation: {relation}, authToken: {id}-token{policy} }}\n");
     }
-    Daemon::start(&(yaml + more))
+    yaml + more
 }
 
 /// What the node would do with a packet to this address: the next hop, or the code of the Reject.

@@ -1,0 +1,67 @@
+//! Routes that nodes find by themselves, over loopback: how long a ring takes, and what packets notice of 10,000 routes
+//! that a peer announces.
+//!
+//! `cargo bench --bench exchange -- ring` and `-- announce`. docs/PERFORMANCE.md says what the figures mean.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program that prints figures about bytes that it made itself"
+)]
+
+mod announce;
+mod node;
+mod peer;
+mod ring;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures the exchange of routes.
+#[derive(Parser)]
+#[command(name = "cargo bench --bench exchange --")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// cargo bench adds it.
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Nodes in a ring, a process each: from nothing, without one of them, and with it again.
+    Ring(ring::Settings),
+    /// Many routes announced to a node that forwards packets meanwhile.
+    Announce(announce::Settings),
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench exchange: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Ring(settings)) => ring::run(&settings),
+        Some(Command::Announce(settings)) => announce::run(&settings),
+        None if arguments.bench => {
+            ring::run(&ring::Settings::default())?;
+            announce::run(&announce::Settings::default())
+        }
+        // What `cargo test --benches` runs: that the bench itself works.
+        None => {
+            ring::run(&ring::Settings { nodes: 3, rounds: 1 })?;
+            announce::run(&announce::Settings { routes: 500, rounds: 1, rate: 500, seconds: 0.3 })
+        }
+    }
+}
