@@ -115,7 +115,8 @@ fn assets_are_adopted_where_nobody_set_them() {
     let check = |keys: &str, parent: &str, expected: Result<&str, ()>| {
         let file = format!(
             "nodeId: a\n{keys}peers:\n  - {{id: p, authToken: s, relation: parent{parent}}}\n  \
-             - {{id: b, authToken: t}}\n  - {{id: c, authToken: u, assetScale: 3}}\n"
+             - {{id: b, authToken: t}}\n  - {{id: c, authToken: u, assetScale: 3}}\n\
+             receivers:\n  - {{id: wallet}}\n  - {{id: shop, assetScale: 2}}\n"
         );
         let mut node = node(&file);
         let before = node.clone();
@@ -123,17 +124,33 @@ fn assets_are_adopted_where_nobody_set_them() {
         if adopted.is_err() {
             assert_eq!(node, before);
         }
-        let assets = node.peers.iter().map(|peer| peer.account.asset.to_string());
-        let assets: Vec<String> = std::iter::once(node.asset.to_string()).chain(assets).collect();
+        let peers = node.peers.iter().map(|peer| peer.account.asset.to_string());
+        let receivers = node.receivers.iter().map(|receiver| receiver.asset.to_string());
+        let assets = std::iter::once(node.asset.to_string()).chain(peers).chain(receivers);
+        let assets: Vec<String> = assets.collect();
         assert_eq!(adopted.map(|()| assets.join(" ")), expected.map(str::to_owned), "{file}");
     };
-    check("", "", Ok("XRP/6 XRP/6 XRP/6 XRP/3"));
-    check("assetCode: XRP\n", "", Ok("XRP/6 XRP/6 XRP/6 XRP/3"));
+    check("", "", Ok("XRP/6 XRP/6 XRP/6 XRP/3 XRP/6 XRP/2"));
+    check("assetCode: XRP\n", "", Ok("XRP/6 XRP/6 XRP/6 XRP/3 XRP/6 XRP/2"));
     check("assetCode: USD\n", "", Err(()));
     check("assetScale: 9\n", "", Err(()));
-    check("assetCode: XRP\nassetScale: 6\n", "", Ok("XRP/6 XRP/6 XRP/6 XRP/3"));
+    check("assetCode: XRP\nassetScale: 6\n", "", Ok("XRP/6 XRP/6 XRP/6 XRP/3 XRP/6 XRP/2"));
     check("", ", assetCode: EUR", Err(()));
-    check("", ", assetCode: XRP", Ok("XRP/6 XRP/6 XRP/6 XRP/3"));
+    check("", ", assetCode: XRP", Ok("XRP/6 XRP/6 XRP/6 XRP/3 XRP/6 XRP/2"));
+}
+
+#[test]
+fn receivers_are_made_of_the_secret_and_of_both_names() {
+    let made = |node_id: &str, more: &str, drawn: u8| {
+        let node = node(&format!("nodeId: {node_id}\n{more}receivers:\n  - {{id: w}}\n"));
+        let settings = node.connector_settings(&[drawn; 32]);
+        settings.accounts[0].receiver.as_ref().unwrap().secret("token").0
+    };
+    let secret = "receiverSecret: 0123456789abcdef0123456789abcdef\n";
+    assert_eq!(made("a", secret, 1), made("a", secret, 2), "nothing is drawn where one is set");
+    assert_ne!(made("a", secret, 1), made("b", secret, 1), "nodes share a secret, not receivers");
+    assert_ne!(made("a", "", 1), made("a", "", 2));
+    assert_ne!(made("a", "", 1), made("a", secret, 1));
 }
 
 #[test]
