@@ -29,10 +29,15 @@ const ROWS = {
   spspClient: { package: 'ilp-protocol-spsp', role: 'pays our receiver' }
 }
 
-/** What cannot be installed with the rest, said rather than left out. */
+/** What the tests do not run, said rather than left out; `tried` by hand, as docs/INTEROP.md tells. */
 const NOT_RUN = [
-  ['`ilp-node` (interledger-rs)', '0.6.0', 'not run: wants a Redis server, and a compiler of its time'],
-  ['`ilpv4-connector` (Java)', '', 'not run: not on a registry that the tests use']
+  {
+    name: '`ilp-node` (interledger-rs)',
+    version: '0.6.0',
+    role: 'not run here; our peer, child and parent, by hand',
+    tried: ['BTP', 'HTTP', 'packets', 'IL-DCP', 'CCP', 'STREAM', 'SPSP']
+  },
+  { name: '`ilpv4-connector` (Java)', version: '', role: 'not run', tried: [] }
 ]
 
 /**
@@ -66,7 +71,9 @@ function table (results) {
     ...FEATURES.map(feature => seen.has(`${id} ${feature}`) ? 'yes' : '')
   ])
   const head = ['implementation', 'version', 'role', ...FEATURES]
-  const lines = [head, head.map(() => '---'), ...rows, ...NOT_RUN.map(row => [...row, ...FEATURES.map(() => '')])]
+  const notRun = NOT_RUN.map(({ name, version, role, tried }) =>
+    [name, version, role, ...FEATURES.map(feature => tried.includes(feature) ? 'by hand' : '')])
+  const lines = [head, head.map(() => '---'), ...rows, ...notRun]
   return lines.map(cells => `| ${cells.join(' | ')} |\n`).join('')
 }
 
