@@ -3,6 +3,7 @@
 
 mod endpoint;
 mod net;
+mod pointer;
 mod spsp;
 
 use serde_json::Value;
