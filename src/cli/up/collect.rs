@@ -99,7 +99,13 @@ impl Collector {
             && let Some(address) = &last.report.address
         {
             let node = &first.handle.id;
-            hints.push(format!("try: ilp-connector ping {address} --config {file} --node {node}"));
+            let where_to = format!("--config {file} --node {node}");
+            hints.push(format!("try: ilp-connector ping {address} {where_to}"));
+            let mut receivers = last.accounts().filter(|account| account.settings.is_receiver());
+            if let (Some(receiver), Some(_)) = (receivers.next(), last.handle.http_address) {
+                let payee = format!("{address}.{}", receiver.settings.id);
+                hints.push(format!("     ilp-connector pay {payee} 1000000 {where_to}"));
+            }
         }
         hints.push(format!("     edit {file} and save: the network follows"));
         hints

@@ -43,6 +43,18 @@ fn through_three_nodes_of_different_scales_and_limits() {
 }
 
 #[test]
+fn a_hundred_thousand_packets_and_exact_balances() {
+    let net = Net::start("assetScale: 6", ", maxPacketAmount: 1");
+    let (code, said) = net.pay("tok", &["100000000", "--json"]);
+    let value = told(&said);
+    assert_eq!((code, &value["packets"]["fulfilled"]), (Some(0), &100_000.into()), "{value}");
+    assert_eq!((&value["sent"], &value["delivered"]), (&"100000000".into(), &"100000".into()));
+    assert_eq!(net.balance("a", "cli"), 100_000_000);
+    assert_eq!(net.balance("c", "wallet"), -100_000);
+    net.adds_up();
+}
+
+#[test]
 fn what_goes_wrong_is_told_with_what_to_do() {
     let net = Net::start("", "");
     let check = |token: &str, arguments: &[&str], code: i32, expected: &[&str]| {
