@@ -24,6 +24,7 @@ mod interop;
 mod lenient;
 mod network;
 mod operations;
+mod over_http;
 mod packets;
 mod peer;
 mod reload;

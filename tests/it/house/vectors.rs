@@ -8,10 +8,8 @@ use super::source::files_below;
 use super::{read, repository};
 
 /// File, list, and why nobody runs it.
-const NOT_RUN: &[(&str, &str, &str)] = &[
-    ("forwarding", "settlement_scale", "there is no settlement yet"),
-    ("routing", "preference", "routes are not exchanged yet"),
-];
+const NOT_RUN: &[(&str, &str, &str)] =
+    &[("forwarding", "settlement_scale", "there is no settlement yet")];
 
 /// No vectors: the checklist, and what codecs of others do in another way.
 const OTHER: &[&str] = &["checklist", "differences"];

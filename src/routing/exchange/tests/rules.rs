@@ -1,6 +1,7 @@
 //! One exchange and what its peers say: what is learned, what is chosen, what is told to whom.
 
 use super::*;
+use crate::wire::vectors;
 
 fn two(first: Relation, second: Relation) -> One {
     One::new(settings("test.me", vec![member(0, "p0", first), member(1, "p1", second)]))
@@ -133,6 +134,41 @@ fn child_before_peer_before_parent_then_short_then_first() {
     assert_eq!(why, expected.map(|(from, chosen, why)| (from.to_owned(), chosen, why)));
     one.exchange.set_link(Slot(3), false, ms(one.now));
     assert_eq!(one.best(), [("test.a".to_owned(), 1)]);
+}
+
+#[test]
+fn the_vectors_of_preference() {
+    let file = vectors::load("routing");
+    for case in vectors::list(&file, "preference") {
+        let candidates = case["candidates"].as_array().unwrap();
+        let mut settings = settings("test.me", Vec::new());
+        for (slot, candidate) in (0..).zip(candidates) {
+            let relation = candidate["relation"].as_str().unwrap();
+            let id = candidate["peer"].as_str().unwrap();
+            settings.members.push(member(slot, id, relation.parse().unwrap_or(Relation::Peer)));
+            if relation == "configured" {
+                let local = LocalRoute { prefix: "test.x".parse().unwrap(), next_hop: Slot(slot) };
+                settings.locals.push(local);
+            }
+        }
+        let members = settings.members.clone();
+        let mut one = One::new(settings);
+        for (slot, candidate) in (0..).zip(candidates) {
+            let hops = usize::try_from(candidate["path"].as_u64().unwrap()).unwrap();
+            let path = vec!["test.hop"; hops];
+            if candidate["relation"] != "configured" {
+                one.says(slot, &Said { routes: &[("test.x", &path)], ..Said::default() }).unwrap();
+            }
+        }
+        let best = match one.best().as_slice() {
+            [(_, slot)] => members[*slot as usize].id.to_string(),
+            none => {
+                assert_eq!(none, []);
+                "cfg".to_owned()
+            }
+        };
+        assert_eq!(case["best"], best, "{case}");
+    }
 }
 
 #[test]
