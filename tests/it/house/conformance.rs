@@ -40,7 +40,7 @@ fn judge(tests: &[Test]) -> Result<Vec<(String, Vec<Judged>)>, Vec<String>> {
                 (Some(_), false) => {
                     wrong.push(format!("row {}: not built, and yet tested", row.row))
                 }
-                (None, true) if row.pending.is_none() => {
+                (None, true) => {
                     wrong.push(format!(
                         "row {}: no test and no reason: {}",
                         row.row, row.requirement
@@ -62,17 +62,6 @@ fn the_page_says_which_test_holds_which_row() {
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let judged = judge(&tests()).unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")));
     let run = std::env::var_os("CONFORMANCE_RUN").map(|file| Run::read(&read(file.as_ref())));
-    if run.is_some() {
-        let rows = judged.iter().flat_map(|(_, rows)| rows);
-        let pending: Vec<_> = rows
-            .filter(|one| one.row.pending.is_some() && one.tests.is_empty())
-            .map(|one| one.row.row)
-            .collect();
-        assert!(
-            pending.is_empty() || std::env::var_os("BLESS").is_some(),
-            "rows {pending:?} are pending"
-        );
-    }
     let new = page::render(&judged, run.as_ref(), &text);
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, new).unwrap();

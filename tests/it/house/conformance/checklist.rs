@@ -23,9 +23,6 @@ pub(super) struct Row {
     /// We do not do it (yet), and why. Such a row has no test.
     #[serde(default)]
     pub(super) not_built: Option<String>,
-    /// Who is at it. No run is accepted while there is such a row.
-    #[serde(default)]
-    pub(super) pending: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -9,7 +9,6 @@ use super::outcome::Run;
 
 /// The result of a row whose tests no run has been seen of.
 pub(super) const NOT_RUN: &str = "not run";
-const PENDING: &str = "pending";
 const NOT_BUILT: &str = "not built";
 
 const INTRODUCTION: &str = "\
@@ -54,7 +53,6 @@ pub(super) fn render(
             let cell = cell(tests);
             let result = match (&row.not_built, run) {
                 (Some(_), _) => NOT_BUILT,
-                (None, _) if tests.is_empty() => PENDING,
                 (None, Some(run)) => run.result(tests),
                 (None, None) => {
                     let known = before.get(&row.row).filter(|(tests, _)| *tests == cell);
@@ -96,7 +94,8 @@ fn results_of(page: &str) -> BTreeMap<u16, (&str, &str)> {
 
 #[test]
 fn a_result_stays_while_the_tests_stay() {
-    let page = "| 1 | a | b | C | [`t`](../x) | passed |\n| x |\n| 2 | a | b | C |  | pending |\n";
+    let page =
+        "| 1 | a | b | C | [`t`](../x) | passed |\n| x |\n| 2 | a | b | C |  | not built |\n";
     let results = results_of(page);
     assert_eq!(results.get(&1), Some(&("[`t`](../x)", "passed")));
     assert_eq!(results.len(), 2);
