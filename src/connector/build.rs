@@ -65,8 +65,11 @@ pub(super) struct Registry {
     /// Counts the times that something was built.
     generation: u64,
     /// All routes that are not learned; kept only while routes are exchanged, as learned ones are put behind them.
-    own_routes: Arc<Vec<(Prefix, Candidate)>>,
+    own_routes: Option<OwnRoutes>,
 }
+
+/// Routes that are not learned.
+pub(super) type OwnRoutes = Arc<Vec<(Prefix, Candidate)>>;
 
 impl Registry {
     pub(super) fn account(&self, id: &str) -> Option<Arc<Account>> {
@@ -179,10 +182,10 @@ impl Registry {
         self.generation += 1;
         let exchanging = settings.accounts.iter().any(|one| one.routes.send || one.routes.receive);
         if !exchanging {
-            self.own_routes = Arc::default();
+            self.own_routes = None;
             return Ok(RouteTable::new(routes, seed));
         }
-        self.own_routes = Arc::new(routes);
+        self.own_routes = Some(Arc::new(routes));
         Ok(self.table([], seed))
     }
 
@@ -208,18 +211,20 @@ impl Registry {
         Ok(routes)
     }
 
-    /// How often something was built, and the routes that are not learned.
-    pub(super) fn own_routes(&self) -> (u64, Arc<Vec<(Prefix, Candidate)>>) {
-        (self.generation, Arc::clone(&self.own_routes))
+    /// How often something was built, and the routes that are not learned. `None`: no routes are exchanged, and the
+    /// table in force holds all there are.
+    pub(super) fn own_routes(&self) -> (u64, Option<OwnRoutes>) {
+        (self.generation, self.own_routes.clone())
     }
 
-    /// A table of the routes that are not learned, and behind them those that are.
+    /// A table of the routes that are not learned, and behind them those that are. To be asked for only while routes
+    /// are exchanged.
     pub(super) fn table(
         &self,
         learned: impl IntoIterator<Item = (Prefix, Slot)>,
         seed: HashSeed,
     ) -> RouteTable {
-        table_with_learned(&self.own_routes, learned, seed)
+        table_with_learned(self.own_routes.as_deref().map_or(&[], Vec::as_slice), learned, seed)
     }
 }
 

@@ -83,6 +83,7 @@ fn exchange_settings(registry: &Registry, settings: &ConnectorSettings) -> Excha
     let (_, own_routes) = registry.own_routes();
     let mut locals: Vec<_> = own_routes
         .iter()
+        .flat_map(|routes| routes.iter())
         .filter(|(_, route)| route.origin != RouteOrigin::DefaultToParent)
         .collect();
     locals.sort_by_key(|(_, route)| (std::cmp::Reverse(route.priority), route.origin));
@@ -150,11 +151,13 @@ impl Connector {
         loop {
             let (generation, own_routes) = self.registry.lock().0.own_routes();
             let Some(learned) = self.exchange.lock().exchange.take_learned() else { return };
-            let table = table_with_learned(&own_routes, learned, self.seed);
+            let table = own_routes.map(|own| table_with_learned(&own, learned, self.seed));
             let registry = self.registry.lock();
             if registry.0.own_routes().0 == generation {
-                let snapshot = self.snapshot.load().with_table(table);
-                self.snapshot.store(Arc::new(snapshot));
+                // Without one nobody exchanges routes any more, and none is missing.
+                if let Some(table) = table {
+                    self.snapshot.store(Arc::new(self.snapshot.load().with_table(table)));
+                }
                 return;
             }
             // A reload came between: its routes are missing here, and ours may be missing there.

@@ -100,6 +100,22 @@ fn a_reload_and_learned_routes_do_not_lose_each_other() {
 }
 
 #[test]
+fn routes_that_are_not_learned_stay_when_nobody_exchanges_any_more() {
+    let mut all = dynamic();
+    all.routes.push(route("test.carl", "carl", 0));
+    let net = net(all.clone());
+    let (bob, _carl) = (net.connect("bob"), net.connect("carl"));
+    net.tells(&bob, 1, &update(0, &["test.far"], &[]));
+    net.tick();
+    assert_eq!(net.next_hop("test.far"), Ok("bob".to_owned()));
+    all.accounts.iter_mut().for_each(|account| account.routes = RoutePolicy::default());
+    net.connector.apply(all).unwrap();
+    net.tick();
+    assert_eq!(net.next_hop("test.far"), Err("F02".to_owned()));
+    assert_eq!(net.next_hop("test.carl"), Ok("carl".to_owned()));
+}
+
+#[test]
 fn a_learned_route_comes_before_the_parent() {
     let mut all = dynamic();
     all.accounts.push(AccountSettings { relation: Relation::Parent, ..peer("parent") });
