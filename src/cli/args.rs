@@ -32,6 +32,8 @@ Without a command it is `run`: one node, configured by a file, by variables, or 
 Examples:
   ilp-connector up examples/linear-3.yaml           a network of three nodes on this machine
   ilp-connector ping test.c --config examples/linear-3.yaml --node a
+  ilp-connector trace test.c --config examples/linear-3.yaml --node a
+  ilp-connector pay test.c.wallet 1000000 --config examples/linear-3.yaml --node a
   ilp-connector run --config node.yaml              one node
   NODE_ID=b BTP_SERVER_PORT=4000 ilp-connector      one node without a file
   ilp-connector check examples/*.yaml               what is wrong with these files?

@@ -9,7 +9,7 @@ mod spsp;
 use serde_json::Value;
 
 use self::net::{Net, told};
-use crate::running::PATIENCE;
+use crate::running::{PATIENCE, Running};
 use crate::support::{both, eventually};
 
 #[test]
@@ -113,7 +113,11 @@ fn a_receiver_of_the_own_network_is_asked_at_its_node() {
         assert_eq!(output.status.code(), Some(code), "{payee}: {said}");
         assert!(said.contains(expected), "{expected:?} is not in {said}");
     }
-    assert_eq!((net.balance("c", "wallet"), net.balance("a", "wallet")), (-2000, -1000));
+    // As in a container: the environment names the node, and the others are on hosts of their own.
+    let environment = [("NODE_ID", "a"), ("CONFIG_FILE", net.file())];
+    let (status, lines) = Running::start(&["pay", "test.c.wallet", "1000"], environment).ended();
+    assert_eq!(status.code(), Some(0), "{lines:#?}");
+    assert_eq!((net.balance("c", "wallet"), net.balance("a", "wallet")), (-3000, -1000));
     net.adds_up();
 }
 
