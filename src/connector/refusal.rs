@@ -185,9 +185,10 @@ impl Refusal {
             | Refusal::BadAnswer(_)
             | Refusal::LinkError(_)
             | Refusal::Stopped => ErrorCode::T00,
-            Refusal::NotConnected(_) | Refusal::SessionLost(_) | Refusal::Unreachable(_) => {
-                ErrorCode::T01
-            }
+            Refusal::NotConnected(_)
+            | Refusal::SessionLost(_)
+            | Refusal::Unreachable(_)
+            | Refusal::Routes(RequestRefused::NotConnected) => ErrorCode::T01,
             Refusal::TooManyInFlight { .. }
             | Refusal::TooManyTowards { .. }
             | Refusal::NextHopBusy(_)

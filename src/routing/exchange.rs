@@ -18,6 +18,8 @@ mod export;
 mod import;
 mod learned;
 mod log;
+#[cfg(any(test, fuzzing))]
+pub mod model;
 mod path;
 mod receiver;
 mod report;

@@ -15,6 +15,9 @@ pub enum RequestRefused {
     /// The configuration takes no routes from this peer: F00.
     #[error("this node takes no routes from this account")]
     NotTaken,
+    /// Packets cannot be sent to this peer, so what it tells leads nowhere: T01.
+    #[error("this node has no session over which it can send packets to this account")]
+    NotConnected,
     /// Something between what we know and what the update tells is missing: F00, and a control asks for it.
     #[error("the update begins at epoch {from}, but only epoch {known} is known")]
     Gap {
@@ -74,6 +77,9 @@ impl Exchange {
     ) -> Result<(), RequestRefused> {
         let peer = self.peers.get_mut(&from).filter(|peer| peer.member.policy.receive);
         let Peer { member, hearing, .. } = peer.ok_or(RequestRefused::NotTaken)?;
+        if !self.linked.contains(&from) {
+            return Err(RequestRefused::NotConnected);
+        }
         let own = self.settings.own.as_ref().ok_or(RequestRefused::NoAddressYet)?;
         let grace = self.settings.timing.broadcast_interval;
         match hearing.update(update, own, &member.policy, now, grace) {

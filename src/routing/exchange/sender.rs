@@ -26,6 +26,8 @@ pub(super) struct Telling {
     batch_until: u32,
     not_before: Option<Mono>,
     last_sent: Option<Mono>,
+    /// A control is not followed by an update before this: who asks again and again must wait, too.
+    not_asked_before: Option<Mono>,
     retry: Retry,
     /// Updates that went out, heartbeats too.
     pub(super) sent_total: u64,
@@ -85,6 +87,7 @@ impl Telling {
             known,
             fresh_below: if known == 0 { log.current() } else { 0 },
             batch_until: log.current(),
+            not_before: self.not_asked_before,
             ..self.of_the_same_peer()
         };
         self.renewed = self.renewed.wrapping_add(lost.into());
@@ -110,7 +113,12 @@ impl Telling {
 
     /// What stays whatever happens.
     fn of_the_same_peer(&self) -> Telling {
-        Telling { renewed: self.renewed, sent_total: self.sent_total, ..Telling::default() }
+        Telling {
+            renewed: self.renewed,
+            not_asked_before: self.not_asked_before,
+            sent_total: self.sent_total,
+            ..Telling::default()
+        }
     }
 
     /// Whether an update is due now. One that is not answered in time counts as not sent.
@@ -144,6 +152,7 @@ impl Telling {
     pub(super) fn sent(&mut self, serial: u64, to: u32, now: Mono) {
         self.in_flight = Some(InFlight { serial, to, sent: now });
         self.last_sent = Some(now);
+        self.not_asked_before = Some(now.after(SPACING));
         self.not_before = None;
         self.sent_total += 1;
     }
@@ -221,6 +230,19 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_again_and_again_is_told_no_faster() {
+        let mut telling = asked(Mode::Sync, TableId::NONE, 0, 5);
+        assert!(from(&mut telling, 5, 1_000).is_some());
+        telling.sent(1, 5, ms(1_000));
+        telling.answered(1, true, ms(1_001));
+        for at in [1_001, 1_002, 1_149] {
+            telling.heard_control(&RouteControl::new(Mode::Sync, TABLE, 0), &log(5));
+            assert_eq!(from(&mut telling, 5, at), None);
+        }
+        assert_eq!(from(&mut telling, 5, 1_150), Some(0));
+    }
+
+    #[test]
     fn refused_or_not_answered_it_was_not_sent() {
         let mut telling = asked(Mode::Sync, TableId::NONE, 0, 5);
         assert!(from(&mut telling, 5, 0).is_some());
@@ -263,6 +285,6 @@ mod tests {
         telling.sent(1, 5, ms(0));
         telling.heard_control(&RouteControl::new(Mode::Sync, TableId::NONE, 0), &log(5));
         telling.answered(1, true, ms(1));
-        assert_eq!(from(&mut telling, 5, 1), Some(0));
+        assert_eq!(from(&mut telling, 5, 150), Some(0));
     }
 }

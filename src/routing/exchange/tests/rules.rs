@@ -399,3 +399,16 @@ fn ids_of_tables_are_uuids_and_differ() {
         );
     }
 }
+
+#[test]
+fn what_cannot_be_reached_tells_nothing() {
+    let mut one = peers();
+    let said = Said { routes: &[("test.far", &["test.p0"])], ..Said::default() };
+    // It posts over HTTP while we cannot post to it, say.
+    one.exchange.set_link(Slot(0), false, ms(one.now));
+    assert_eq!(one.says(0, &said), Err(RequestRefused::NotConnected));
+    assert_eq!(one.exchange.learned(), []);
+    one.exchange.set_link(Slot(0), true, ms(one.now));
+    assert_eq!(one.says(0, &said), Ok(()));
+    assert_eq!(one.exchange.learned().len(), 1);
+}
