@@ -30,6 +30,9 @@ pub(crate) struct Settings {
     /// Seconds that CPU time is measured over.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// The connector has everything on: HTTP, a receiver, the exchange of routes.
+    #[arg(long)]
+    complete: bool,
     /// Write the figures to this file.
     #[arg(long)]
     json: Option<std::path::PathBuf>,
@@ -61,14 +64,15 @@ pub(crate) fn run(settings: &Settings) -> io::Result<ExitCode> {
     let span = Duration::from_secs(settings.seconds);
     println!("{}", machine());
 
-    let alone = start(2)?;
+    let subject = if settings.complete { Subject::ConnectorComplete } else { Subject::Connector };
+    let alone = start(subject, 2)?;
     settle();
     let node_mib = resident_kib(alone.running.process.id())? as f64 / 1024.0;
     let node_cpu = cpu_share(&alone.running, span)?;
     println!("idle node: {node_mib:.1} MiB resident, {:.3} % of a core", node_cpu * 100.0);
     drop(alone);
 
-    let node = start(settings.sessions)?;
+    let node = start(subject, settings.sessions)?;
     settle();
     let before = resident_kib(node.running.process.id())?;
     let sessions = log_in(&node.running, settings.sessions)?;
@@ -107,10 +111,10 @@ struct Node {
     _directory: tempfile::TempDir,
 }
 
-fn start(peers: usize) -> io::Result<Node> {
+fn start(subject: Subject, peers: usize) -> io::Result<Node> {
     let directory = tempfile::tempdir()?;
     let network = Network { peers, answer_from: 0, routes: 10 };
-    let running = subject::start(Subject::Connector, network, None, directory.path())?;
+    let running = subject::start(subject, network, None, directory.path())?;
     Ok(Node { running, _directory: directory })
 }
 

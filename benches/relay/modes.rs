@@ -91,6 +91,9 @@ pub(crate) struct Common {
     /// Compare with the lean relay: one task that polls every socket itself.
     #[arg(long)]
     pub(crate) lean: bool,
+    /// The connector has everything on: HTTP, a receiver, the exchange of routes.
+    #[arg(long)]
+    pub(crate) complete: bool,
     /// Do not give the subject a core of its own.
     #[arg(long)]
     pub(crate) no_pin: bool,
@@ -117,6 +120,7 @@ impl Default for Common {
             routes: ROUTES,
             only: None,
             lean: false,
+            complete: false,
             no_pin: false,
             json: None,
             gate: false,
@@ -129,13 +133,17 @@ impl Common {
     fn beside_relay(&self, load: Load, bar: Option<Bar>) -> Comparison {
         let side = |subject| Side { subject, routes: self.routes };
         let relay = if self.lean { Subject::LeanRelay } else { Subject::BareRelay };
-        let (relay, connector) = (side(relay), side(Subject::Connector));
+        let (relay, connector) = (side(relay), side(self.connector()));
         let (base, other) = match self.only {
             None => (relay, Some(connector)),
             Some(Only::Relay) => (relay, None),
             Some(Only::Connector) => (connector, None),
         };
         Comparison { load, base, other, bar, pinned: self.pinned() }
+    }
+
+    const fn connector(&self) -> Subject {
+        if self.complete { Subject::ConnectorComplete } else { Subject::Connector }
     }
 
     /// A core for the subject and at least one for the load.
@@ -175,7 +183,7 @@ pub(crate) fn fan_out(arguments: &FanoutArguments) -> Vec<Comparison> {
 
 /// Few routes and many.
 pub(crate) fn routes(arguments: &RoutesArguments) -> Vec<Comparison> {
-    let side = |routes| Side { subject: Subject::Connector, routes };
+    let side = |routes| Side { subject: arguments.common.connector(), routes };
     vec![Comparison {
         load: Load { fan_out: None, window: arguments.window, unbatched: false },
         base: side(arguments.few),

@@ -30,6 +30,9 @@ pub(crate) enum Subject {
     Connector,
     /// The connector, and every packet logged.
     ConnectorLogging,
+    /// The connector with everything on that it can do beside: an HTTP listener, a receiver, and the exchange of routes
+    /// with all its peers that want it; those of the load are not asked.
+    ConnectorComplete,
 }
 
 impl Subject {
@@ -40,6 +43,7 @@ impl Subject {
             Self::LeanRelay => "bare relay, lean",
             Self::Connector => "connector",
             Self::ConnectorLogging => "connector, packets logged",
+            Self::ConnectorComplete => "connector, complete",
         }
     }
 
@@ -154,8 +158,9 @@ pub(crate) fn start(
     match subject {
         Subject::BareRelay => start_relay(network, false, cores),
         Subject::LeanRelay => start_relay(network, true, cores),
-        Subject::Connector => start_connector(network, false, cores, directory),
-        Subject::ConnectorLogging => start_connector(network, true, cores, directory),
+        Subject::Connector | Subject::ConnectorLogging | Subject::ConnectorComplete => {
+            start_connector(subject, network, cores, directory)
+        }
     }
 }
 
@@ -171,14 +176,14 @@ fn start_relay(network: Network, lean: bool, cores: Option<&str>) -> io::Result<
 }
 
 fn start_connector(
+    subject: Subject,
     network: Network,
-    packet_log: bool,
     cores: Option<&str>,
     directory: &Path,
 ) -> io::Result<Running> {
     let (btp, health) = (free_port()?, free_port()?);
     let file = directory.join("node.yaml");
-    write_configuration(&file, network, packet_log, btp, health)?;
+    write_configuration(&file, subject, network, btp, health)?;
     let log = directory.join("node.log");
     let arguments = ["run", "--config", &file.to_string_lossy()].map(str::to_owned);
     let output = fs::File::create(&log)?.into();
@@ -204,8 +209,8 @@ fn free_port() -> io::Result<u16> {
 
 fn write_configuration(
     file: &Path,
+    subject: Subject,
     network: Network,
-    packet_log: bool,
     btp: u16,
     health: u16,
 ) -> io::Result<()> {
@@ -214,11 +219,22 @@ fn write_configuration(
     writeln!(text, "ilpAddress: test.bench-node")?;
     writeln!(text, "btpServerHost: 127.0.0.1\nbtpServerPort: {btp}")?;
     writeln!(text, "healthCheckHost: 127.0.0.1\nhealthCheckPort: {health}")?;
-    writeln!(text, "packetLog: {packet_log}")?;
+    writeln!(text, "packetLog: {}", subject == Subject::ConnectorLogging)?;
+    let mut of_the_load = "relation: peer";
+    if subject == Subject::ConnectorComplete {
+        writeln!(text, "httpServerHost: 127.0.0.1\nhttpServerPort: {}", free_port()?)?;
+        writeln!(text, "receivers: [{{id: wallet}}]")?;
+        writeln!(text, "routing: dynamic")?;
+        // They speak no CCP.
+        of_the_load = "relation: peer, sendRoutes: false, receiveRoutes: false";
+    }
     writeln!(text, "peers:")?;
+    if subject == Subject::ConnectorComplete {
+        writeln!(text, "  - {{id: neighbour, authToken: bench-neighbour, relation: peer}}")?;
+    }
     for index in 0..network.peers {
         let login = login(index);
-        writeln!(text, "  - {{id: {}, authToken: {}, relation: peer}}", login.user, login.token)?;
+        writeln!(text, "  - {{id: {}, authToken: {}, {of_the_load}}}", login.user, login.token)?;
     }
     writeln!(text, "routes:")?;
     let answering = network.peers - network.answer_from;
