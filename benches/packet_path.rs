@@ -147,6 +147,23 @@ fn append_prepare(bencher: Bencher<'_, '_>, masked: bool) {
     });
 }
 
+/// Appending a Prepare to the outbox of an HTTP link, and taking the packet out for a request.
+#[divan::bench]
+fn append_and_take_prepare(bencher: Bencher<'_, '_>) {
+    let bytes = prepare_frame(42);
+    let frame = Frame::parse(&bytes).expect("a valid frame");
+    let prepare = Prepare::parse(frame.ilp().expect("a packet")).expect("a valid Prepare");
+    let outbox = Outbox::new(Framing::Bare, usize::MAX);
+    bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| {
+        for id in 0..VARIETY {
+            outbox.put_packet(FrameKind::Message, RequestId(id), &Packet::Prepare(prepare));
+        }
+        while let Some(taken) = outbox.take_packet() {
+            black_box(taken);
+        }
+    });
+}
+
 /// SHA-256 of a fulfillment: the one check that cannot be made cheaper.
 #[divan::bench]
 fn fulfillment_to_condition(bencher: Bencher<'_, '_>) {
