@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
+use super::task;
 use crate::link::OwnAnswer;
 use crate::routing::exchange::{Notice, Ticket};
 use crate::transport::TransportContext;
 
 /// How long a change waits at most before it is told, and at least between two tables.
 const TICK: Duration = Duration::from_millis(50);
+/// After a table that took a while to build, the next one waits for so many times as long: routes that come and go all
+/// the time, of whichever peer, cost a part of one processor.
+const REST_FACTOR: u32 = 3;
 
 /// Exchanges routes for ever.
 pub(super) async fn run(context: Arc<TransportContext>) {
@@ -43,12 +47,14 @@ pub(super) async fn run(context: Arc<TransportContext>) {
 
 /// A table of many routes takes a while to build, in which packets go on.
 fn install(context: Arc<TransportContext>) -> JoinHandle<()> {
-    let span = tracing::Span::current();
-    tokio::task::spawn_blocking(move || {
-        let _entered = span.entered();
-        context.connector.install_learned();
-        let routes = context.connector.routes_total();
-        tracing::debug!(routes, "learned routes are in the routing table");
+    task::spawn(async move {
+        let began = Instant::now();
+        let installed = Arc::clone(&context);
+        // An error is a panic, which the panic hook has logged.
+        let _ = tokio::task::spawn_blocking(move || installed.connector.install_learned()).await;
+        let (routes, took) = (context.connector.routes_total(), began.elapsed());
+        tracing::debug!(routes, ?took, "learned routes are in the routing table");
+        tokio::time::sleep(took * REST_FACTOR).await;
     })
 }
 
