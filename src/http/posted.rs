@@ -72,7 +72,8 @@ pub(super) enum Waiter {
 pub(super) struct PostedSession {
     posted: Arc<Posted>,
     all: Arc<PostedSessions>,
-    status: Arc<PeerStatus>,
+    /// `None`: the peer is one that we reach ourselves, and whether we do, its posts do not tell.
+    status: Option<Arc<PeerStatus>>,
 }
 
 /// The node accepts no more sessions: it stops, or it cannot keep up.
@@ -105,7 +106,10 @@ impl PostedSessions {
         let connector = &self.context.connector;
         let id = connector.attach(account, Side::Posted, Arc::clone(&outbox), now);
         let status = self.context.peers.status(account.id());
-        status.session_up(Side::Posted.as_str(), remote);
+        let status = (!status.is_dialled()).then_some(status);
+        if let Some(status) = &status {
+            status.session_up(Side::Posted.as_str(), remote);
+        }
         let waiting = Waiting { next_id: 0, by_id: HashMap::new(), used: now.mono, ended: false };
         let account = Arc::clone(account);
         let posted = Arc::new(Posted { account, id, outbox, waiting: Mutex::new(waiting) });
@@ -260,6 +264,8 @@ impl Drop for PostedSession {
             Some(order) => Ended::ByUs { code: order.code, reason: order.reason },
             None => Ended::Broken("no request for a while".to_owned()),
         };
-        self.status.session_down(Side::Posted.as_str(), &ended);
+        if let Some(status) = &self.status {
+            status.session_down(Side::Posted.as_str(), &ended);
+        }
     }
 }

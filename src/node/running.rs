@@ -80,10 +80,7 @@ impl Running {
     /// Makes everything around the packet path agree with the configuration.
     pub(super) fn begin(&mut self) {
         self.status.configure(status_settings(&self.config));
-        for peer in &self.config.peers {
-            let status = self.context.peers.status(&peer.account.id);
-            status.suspend(!peer.account.enabled);
-        }
+        mark_peers(&self.config, &self.context);
         self.packets.set(&self.config, &self.context.connector);
         self.http_context.contacts.set(http_dials(&self.config));
         self.diallers.set(dials(&self.config));
@@ -148,6 +145,15 @@ impl Running {
         self.context.connector.apply(settings)?;
         self.logins.store(Arc::new(directory));
         Ok(())
+    }
+}
+
+/// What of the configuration decides how a peer stands.
+pub(super) fn mark_peers(config: &NodeConfig, context: &TransportContext) {
+    for peer in &config.peers {
+        let status = context.peers.status(&peer.account.id);
+        status.suspend(!peer.account.enabled);
+        status.set_dialled(peer.url.is_some());
     }
 }
 

@@ -14,7 +14,7 @@ use super::effective::{ToldError, btp_settings, directory, draw_secret, status_s
 use super::exchange;
 use super::order::{NodeHandle, ORDERS_MAX, Order};
 use super::packets::PacketWriting;
-use super::running::Running;
+use super::running::{Running, mark_peers};
 use super::sweep;
 use super::task::{self, Guarded};
 use crate::api::{Api, NodeStatus};
@@ -118,6 +118,7 @@ async fn build(
     let status = NodeStatus::new(Arc::clone(&context))?;
     // Before anybody can ask: without peers it would be ready, and without a token open to all.
     status.configure(status_settings(&config));
+    mark_peers(&config, &context);
     let health = &config.health;
     let api = Api::bind(&health.host, health.port, Arc::clone(&status), packets.totals()).await?;
     let (sender, orders) = mpsc::channel(ORDERS_MAX);

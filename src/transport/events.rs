@@ -135,6 +135,8 @@ pub struct PeerStatus {
 #[derive(Debug)]
 struct Inner {
     state: PeerState,
+    /// Its url is configured.
+    dialled: bool,
     since: SystemTime,
     last_error: Option<String>,
     sessions: usize,
@@ -194,6 +196,7 @@ impl PeerStatus {
     fn new(id: AccountId, events: broadcast::Sender<PeerEvent>) -> Self {
         let inner = Inner {
             state: PeerState::Waiting,
+            dialled: false,
             since: SystemTime::now(),
             last_error: None,
             sessions: 0,
@@ -242,6 +245,16 @@ impl PeerStatus {
             (false, PeerState::Suspended) => inner.go(PeerState::Waiting),
             (false, _) => {}
         }
+    }
+
+    /// Whether this node is to reach the peer, and not only the other way around.
+    pub fn set_dialled(&self, dialled: bool) {
+        self.inner.lock().dialled = dialled;
+    }
+
+    /// As [`PeerStatus::set_dialled`] said last.
+    pub fn is_dialled(&self) -> bool {
+        self.inner.lock().dialled
     }
 
     /// An attempt to reach the peer begins. The first of a series is an event.

@@ -92,6 +92,18 @@ async fn who_gets_in_and_who_does_not() {
     assert_eq!((status.state, status.sessions), (PeerState::Connected, 1));
 }
 
+/// Else a peer would count as connected that no packet can be sent to.
+#[tokio::test]
+async fn posts_do_not_connect_a_peer_that_we_are_to_reach() {
+    let node = node().await;
+    let status = node.context.peers.status(&"alice".parse().unwrap());
+    status.set_dialled(true);
+    let mut client = Raw::open(node.address).await;
+    let (head, _) = client.post("/ilp", &bearer("alice"), &ping()).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert_eq!((status.snapshot().state, status.snapshot().sessions), (PeerState::Waiting, 0));
+}
+
 #[tokio::test]
 async fn what_is_no_packet_is_a_problem() {
     let node = node().await;
