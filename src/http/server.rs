@@ -33,8 +33,9 @@ const PORT_SET_BY: &str = "httpServerPort or HTTP_SERVER_PORT";
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
 /// Headers of an HTTP/1.1 request.
 const HEADERS_MAX: usize = 64;
-/// Requests of one HTTP/2 connection that are answered side by side.
-const STREAMS_MAX: u32 = 1024;
+/// Requests of one HTTP/2 connection that are answered side by side: as many as our own dialler has under way. Whoever takes
+/// no answers can have us hold that many of each of its connections.
+const STREAMS_MAX: u32 = 256;
 /// Streams of one HTTP/2 connection that were reset before they were looked at (CVE-2023-44487).
 const RESETS_MAX: usize = 32;
 
