@@ -2,11 +2,13 @@
 //! arrived there, and what would have passed (RFC 27). So a hop whose maximum is the smallest so far tells its maximum, and
 //! by what arrived, the rate up to there. A hop behind a smaller maximum, or without one, tells nothing.
 
-use super::answer::{Answer, Outcome, Probe};
+use super::answer::{Answer, Meaning, Outcome, Probe};
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 
 /// Probes that one hop may cost.
 const ROUNDS_MAX: usize = 24;
+/// More time for a packet that was too late for the hop: the limit between two hops is not that sharp on a busy machine.
+const LATE_MORE_MS: i64 = 20;
 /// By what an amount is divided that is more than somebody's balance may bear: 2^64 is down to one in 16 rounds.
 const LIQUIDITY_STEP: u64 = 16;
 
@@ -55,12 +57,17 @@ impl Amounts {
         probe: &mut impl AsyncFnMut(Probe) -> Answer,
     ) -> Option<Visible> {
         let mut seen = None;
+        let mut left_ms = left_ms;
         for _ in 0..ROUNDS_MAX {
             if self.ceiling == 0 {
                 break;
             }
             let sent = self.ceiling;
             let answer = probe(Probe { left_ms, amount: sent }).await;
+            if answer.meaning() == Meaning::TooLittleTime && !answer.same_node(hop) {
+                left_ms += LATE_MORE_MS;
+                continue;
+            }
             let Outcome::Rejected { code, data, .. } = &answer.outcome else { break };
             self.ceiling = match (*code, AmountTooLarge::parse(data)) {
                 (ErrorCode::F08, Ok(told)) => {
