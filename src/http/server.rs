@@ -236,7 +236,8 @@ async fn serve(
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(bounds.head_time)
+        // Also from one request to the next. Strangers, and who has not said anything yet, have less: see `guests`.
+        .header_read_timeout(bounds.idle_time)
         .max_buf_size(HEAD_BYTES_MAX as usize)
         .max_headers(HEADERS_MAX);
     builder

@@ -20,6 +20,7 @@ mod expiry;
 mod forwarding;
 mod hostile;
 mod house;
+mod http;
 mod interop;
 mod lenient;
 mod network;

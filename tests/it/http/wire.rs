@@ -1,0 +1,156 @@
+//! HTTP/1.1 by hand, as a client of a node and as a peer's server, so that what is on the wire is what the test says.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::Instant;
+
+use crate::peer::{PATIENCE, tcp};
+use crate::support::eventually;
+
+/// A message: its first line and headers, in lower case but for values, and its body.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Message {
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// The status of an answer.
+    pub(crate) fn status(&self) -> u16 {
+        let code = self.head.get(9..12).and_then(|code| code.parse().ok());
+        code.unwrap_or_else(|| panic!("no answer: {}", self.head))
+    }
+}
+
+/// One connection, of either role.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Wire {
+    /// A client of a port of this machine.
+    pub(crate) fn open(port: u64) -> Self {
+        Self::of(tcp(port))
+    }
+
+    fn of(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, buffer: Vec::new() }
+    }
+
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Begins a POST: its head and its body.
+    pub(crate) fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) {
+        let mut head = format!("POST {path} HTTP/1.1\r\nHost: node\r\n");
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head += &format!("Content-Length: {}\r\n\r\n", body.len());
+        self.say(&[head.as_bytes(), body].concat());
+    }
+
+    /// Answers a request.
+    pub(crate) fn answer(&mut self, status: &str, body: &[u8]) {
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.say(&[head.as_bytes(), body].concat());
+    }
+
+    /// The next message; `None`: the other side has closed.
+    pub(crate) fn message(&mut self) -> Option<Message> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                let head = String::from_utf8(self.buffer[..at].to_vec()).unwrap();
+                let mut message = Message { head, body: Vec::new() };
+                let length =
+                    message.header("content-length").map_or(0, |text| text.parse().unwrap());
+                let end = at + 4 + length;
+                if self.buffer.len() >= end {
+                    message.body = self.buffer[at + 4..end].to_vec();
+                    self.buffer.drain(..end);
+                    return Some(message);
+                }
+            }
+            assert!(Instant::now() < deadline, "half a message: {:?}", self.buffer);
+            let mut chunk = [0; 16 * 1024];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return None,
+                Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("nothing within {PATIENCE:?}: {error}"),
+            }
+        }
+    }
+
+    /// The next message, which must come.
+    pub(crate) fn next(&mut self) -> Message {
+        self.message().unwrap_or_else(|| panic!("closed instead of a message"))
+    }
+}
+
+/// A peer's server.
+pub(crate) struct Server(TcpListener);
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::on(0)
+    }
+
+    /// On a port that nodes know.
+    pub(crate) fn on(port: u16) -> Self {
+        Self(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap())
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+
+    /// The next connection.
+    pub(crate) fn accept(&self) -> Wire {
+        self.0.set_nonblocking(true).unwrap();
+        let (stream, _) = eventually("a connection", PATIENCE, || {
+            self.0.accept().map_err(|error| error.to_string())
+        })
+        .0;
+        stream.set_nonblocking(false).unwrap();
+        Wire::of(stream)
+    }
+
+    /// Answers every request with 202, on whatever connection it comes, and passes it on.
+    pub(crate) fn take_all(self) -> Receiver<Message> {
+        let (sender, requests) = sync_channel(64);
+        self.0.set_nonblocking(false).unwrap();
+        thread::spawn(move || {
+            for stream in self.0.incoming() {
+                let (sender, mut wire) = (sender.clone(), Wire::of(stream.unwrap()));
+                thread::spawn(move || {
+                    while let Some(request) = wire.message() {
+                        wire.answer("202 Accepted", b"");
+                        if sender.send(request).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        requests
+    }
+}
