@@ -74,7 +74,7 @@ fn the_dynamic_ring_goes_around_a_dead_node_row_142() {
     for node in network["nodes"].as_sequence_mut().unwrap() {
         ids.push(node["id"].as_str().unwrap().to_owned());
         node["host"] = "127.0.0.1".into();
-        for key in ["btpServerPort", "healthCheckPort"] {
+        for key in ["btpServerPort", "healthCheckPort", "httpServerPort"] {
             node[key] = free_port().into();
         }
     }
