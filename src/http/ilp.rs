@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -50,9 +51,10 @@ pub(super) fn routes(ilp: Arc<Ilp>) -> Router {
 async fn named(
     State(ilp): State<Arc<Ilp>>,
     Extension(guest): Extension<Arc<Guest>>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
+    let Path(name) = name.map_err(|_| bad("the name in the path is not UTF-8"))?;
     ilp.take(&guest, Some(&name), request).await
 }
 

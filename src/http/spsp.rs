@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
@@ -43,8 +44,12 @@ fn resource(get: MethodRouter<Arc<Connector>>) -> MethodRouter<Arc<Connector>> {
     get.options(options).fallback(not_so)
 }
 
-async fn named(State(connector): State<Arc<Connector>>, Path(id): Path<String>) -> Response<Body> {
-    answer(&connector, Some(&id))
+async fn named(
+    State(connector): State<Arc<Connector>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Response<Body> {
+    // What is not UTF-8 is nobody's name, as is an empty one.
+    answer(&connector, Some(id.as_ref().map_or("", |Path(id)| id)))
 }
 
 fn answer(connector: &Connector, receiver: Option<&str>) -> Response<Body> {

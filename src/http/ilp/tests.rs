@@ -66,6 +66,7 @@ async fn who_gets_in_and_who_does_not() {
         (path, OCTET_STREAM.to_owned(), "401"),
         ("/accounts/nobody/ilp", bearer("alice"), "401"),
         ("/accounts//ilp", bearer("alice"), "401"),
+        ("/accounts/%ff/ilp", bearer("alice"), "400"),
         (path, jwt("bob", &secret("bob"), now), "401"),
         (path, jwt("alice", &alice, now.saturating_sub_millis(600_000)), "401"),
         (path, bearer("alice").replace("Bearer", "Basic"), "401"),

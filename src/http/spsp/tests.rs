@@ -86,7 +86,7 @@ async fn head_is_get_without_a_body() {
 #[tokio::test]
 async fn who_is_no_receiver_is_not_found() {
     let node = node(&["wallet"], Some("test.node")).await;
-    for path in ["/nobody", "/Wallet", "/wallet%2fx", "/%77allets"] {
+    for path in ["/nobody", "/Wallet", "/wallet%2fx", "/%77allets", "/%ff"] {
         let (status, head, body) = ask(&node, "GET", path).await;
         assert_eq!(status, 404, "{path}");
         check_headers(&head, &["content-type: application/spsp4+json"]);
