@@ -8,6 +8,10 @@ use crate::account::RoutePolicy;
 use crate::wire::ccp::NewRoute;
 use crate::wire::{Address, Prefix};
 
+/// Segments that a learned prefix may have. A lookup probes every depth that some prefix has, so one route each of all
+/// depths would slow every packet down.
+pub const PREFIX_SEGMENTS_MAX: usize = 32;
+
 /// Why an announced route is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refused {
@@ -15,12 +19,14 @@ pub enum Refused {
     BadAddress,
     /// It belongs to another network, or is a whole network: somebody else's default route.
     Network,
-    /// It covers this node's own address, or something below it: its children, and nobody else's business.
+    /// It is this node's own address, or something below it: its children, and nobody else's business.
     OwnAddress,
     /// It leads through this node.
     Loop,
     /// Its path has too many nodes, or too many characters.
     LongPath,
+    /// Its prefix has too many segments.
+    DeepPrefix,
     /// The configuration keeps it out.
     NotAccepted,
     /// The peer has announced as many as are kept.
@@ -29,12 +35,13 @@ pub enum Refused {
 
 impl Refused {
     /// All reasons.
-    pub const ALL: [Refused; 7] = [
+    pub const ALL: [Refused; 8] = [
         Refused::BadAddress,
         Refused::Network,
         Refused::OwnAddress,
         Refused::Loop,
         Refused::LongPath,
+        Refused::DeepPrefix,
         Refused::NotAccepted,
         Refused::TooMany,
     ];
@@ -48,6 +55,7 @@ impl Refused {
             Refused::OwnAddress => "own_address",
             Refused::Loop => "loop",
             Refused::LongPath => "long_path",
+            Refused::DeepPrefix => "deep_prefix",
             Refused::NotAccepted => "not_accepted",
             Refused::TooMany => "too_many",
         }
@@ -86,6 +94,9 @@ pub(super) fn judge(
     // By segments: `test.me2` is not below `test.me`.
     if Prefix::from(own).covers(prefix) {
         return Err(Refused::OwnAddress);
+    }
+    if prefix.as_str().split('.').count() > PREFIX_SEGMENTS_MAX {
+        return Err(Refused::DeepPrefix);
     }
     if !policy.accepts(prefix) {
         return Err(Refused::NotAccepted);
@@ -138,6 +149,9 @@ mod tests {
         check("test.me", &["test.alice"], Err(Refused::OwnAddress));
         check("test.me.child", &["test.alice"], Err(Refused::OwnAddress));
         check("test.me.child.below", &["test.alice"], Err(Refused::OwnAddress));
+        let deep = format!("test{}", ".a".repeat(PREFIX_SEGMENTS_MAX - 1));
+        check(&deep, &["test.alice"], Ok(1));
+        check(&format!("{deep}.a"), &["test.alice"], Err(Refused::DeepPrefix));
         check("test.bob", &["test.alice", "test.me", "test.x"], Err(Refused::Loop));
         check("test.bob", &["test.alice", "test.me2"], Ok(2));
         check("test.bob", &["test.alice", "alice"], Err(Refused::BadAddress));

@@ -69,15 +69,21 @@ fn a_peer_that_announces_too_much_is_bounded_rows_107_117() {
     let mut routes: Vec<(&str, &[&str])> =
         names.iter().map(|name| (name.as_str(), &[][..])).collect();
     let path = ["test.x"; 40];
+    let deep = format!("test.also{}", ".a".repeat(40));
+    routes.push((&deep, &[]));
     routes.extend([("test.okay", &[][..]), ("nonsense", &[][..]), ("test.also.long", &path[..])]);
     bob.tells(&routes, &["nonsense", ""]);
     becomes(&node, "test.ok.2", Ok("bob"));
     for address in ["test.ok.3", "test.okay", "test.also.long"] {
         assert_eq!(super::way(&node, address), Err("F02".to_owned()), "{address}");
     }
-    for (reason, count) in
-        [("too_many", 6), ("not_accepted", 1), ("bad_address", 1), ("long_path", 1)]
-    {
+    for (reason, count) in [
+        ("too_many", 6),
+        ("not_accepted", 1),
+        ("bad_address", 1),
+        ("long_path", 1),
+        ("deep_prefix", 1),
+    ] {
         assert_eq!(super::refused(&node, "bob", reason), count, "{reason}");
     }
     let said = || node.log().contains("a peer announces more routes than are kept");
