@@ -10,7 +10,7 @@ use crate::wire::{Address, Prefix};
 
 /// Segments that a learned prefix may have. A lookup probes every depth that some prefix has, so one route each of all
 /// depths would slow every packet down.
-pub const PREFIX_SEGMENTS_MAX: usize = 32;
+const PREFIX_SEGMENTS_MAX: usize = 32;
 
 /// Why an announced route is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
