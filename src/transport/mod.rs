@@ -12,6 +12,7 @@ mod directory;
 mod ended;
 mod events;
 mod listener;
+mod pem;
 mod reach;
 mod settings;
 mod text;
@@ -31,6 +32,7 @@ pub use events::{
     Mistake, PeerChange, PeerCounts, PeerEvent, PeerSnapshot, PeerState, PeerStatus, Peers,
 };
 pub use listener::{BindError, Listener};
+pub use pem::PemError;
 pub use reach::{ReachError, reach};
 pub use settings::{KeepAliveSettings, TransportSettings};
 pub use text::shown;

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::pem::{self, PemError};
 use super::url::Host;
 
 /// How often the files are looked at.
@@ -31,7 +31,7 @@ pub enum TlsError {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: rustls_pki_types::pem::Error,
+        source: PemError,
     },
     /// A PEM file without what it is for.
     #[error("there is no certificate in {path}", path = path.display())]
@@ -237,7 +237,7 @@ fn server_config(
     protocols: Protocols,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(certificate)?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Read {
+    let private = pem::private_key(key).map_err(|source| TlsError::Read {
         what: "the private key",
         path: key.to_owned(),
         source,
@@ -258,10 +258,7 @@ fn owned(protocols: Protocols) -> Vec<Vec<u8>> {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = |source| TlsError::Read { what: "certificates", path: path.to_owned(), source };
-    let certificates = CertificateDer::pem_file_iter(path)
-        .map_err(read)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(read)?;
+    let certificates = pem::certificates(path).map_err(read)?;
     if certificates.is_empty() {
         return Err(TlsError::Empty { path: path.to_owned() });
     }

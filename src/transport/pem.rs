@@ -1,0 +1,174 @@
+//! Certificates and keys from PEM files (RFC 7468).
+//!
+//! A file is read whole, within a bound. No error of this file holds a byte of what was read, in any form: a damaged
+//! private key is still a private key.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Bytes of a PEM file. The certificates of all public authorities together are about 250 kB.
+const PEM_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What is wrong with a PEM file. Never what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PemError {
+    /// The system does not give it.
+    #[error("{0}")]
+    Io(io::ErrorKind),
+    /// Larger than any PEM file needs to be.
+    #[error("it is larger than {} MiB", PEM_BYTES_MAX >> 20)]
+    TooLarge,
+    /// `-----BEGIN ...-----MII...`: pasted from a form or a variable that made one line of it.
+    #[error(
+        "its line breaks are missing: the lines -----BEGIN ...----- and -----END ...----- stand by themselves, with \
+         the base64 text between them"
+    )]
+    NoLineBreaks,
+    /// A section is not closed.
+    #[error("it is cut off: a -----BEGIN ...----- has no -----END ...----- of the same name")]
+    NoEnd,
+    /// A BEGIN line that is none.
+    #[error("a line that starts with -----BEGIN does not end with -----")]
+    BadBegin,
+    /// The text between the lines is damaged.
+    #[error("the text between its BEGIN and END lines is not base64")]
+    Base64,
+    /// No section of the kind that is looked for.
+    #[error("it has no such section (-----BEGIN ...-----)")]
+    Missing,
+}
+
+/// The certificates of a file, in their order; perhaps none.
+///
+/// # Errors
+/// [`PemError`].
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let bytes = read(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    found.map_err(|error| PemError::of(&error, &bytes))
+}
+
+/// The first private key of a file.
+///
+/// # Errors
+/// [`PemError`].
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
+    let bytes = read(path)?;
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| PemError::of(&error, &bytes))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PemError> {
+    let io = |error: io::Error| PemError::Io(error.kind());
+    let file = File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.is_dir() {
+        return Err(PemError::Io(io::ErrorKind::IsADirectory));
+    }
+    let mut bytes = Vec::new();
+    file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io)?;
+    match bytes.len() as u64 > PEM_BYTES_MAX {
+        true => Err(PemError::TooLarge),
+        false => Ok(bytes),
+    }
+}
+
+impl PemError {
+    /// What an error of the library means for these bytes. Its own text quotes them.
+    fn of(error: &pem::Error, bytes: &[u8]) -> Self {
+        if lacks_line_breaks(bytes) {
+            return PemError::NoLineBreaks;
+        }
+        match error {
+            pem::Error::MissingSectionEnd { .. } => PemError::NoEnd,
+            pem::Error::IllegalSectionStart { .. } => PemError::BadBegin,
+            pem::Error::Base64Decode(_) => PemError::Base64,
+            pem::Error::Io(error) => PemError::Io(error.kind()),
+            pem::Error::SectionTooLarge => PemError::TooLarge,
+            _ => PemError::Missing,
+        }
+    }
+}
+
+/// Whether something stands behind the dashes of a BEGIN line, or before those of an END line.
+fn lacks_line_breaks(bytes: &[u8]) -> bool {
+    bytes.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| {
+        let line = line.trim_ascii();
+        let begin = find(line, b"-----BEGIN ");
+        let behind = begin
+            .and_then(|start| line.get(start + b"-----BEGIN ".len()..))
+            .and_then(|name| find(name, b"-----").and_then(|end| name.get(end + 5..)));
+        let end = find(line, b"-----END ");
+        behind.is_some_and(|behind| !behind.is_empty()) || end.is_some_and(|start| start > 0)
+    })
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that holds `text`, read as a key and as certificates.
+    fn check(text: &str, key: Option<PemError>, certificates: Result<usize, PemError>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.pem");
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(private_key(&path).err(), key, "{text}");
+        assert_eq!(super::certificates(&path).map(|found| found.len()), certificates, "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        use PemError::{BadBegin, Base64, Missing, NoEnd, NoLineBreaks};
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (key, certificate) = (made.signing_key.serialize_pem(), made.cert.pem());
+        check(&key, None, Ok(0));
+        check(&certificate, Some(Missing), Ok(1));
+        check(&format!("{key}{certificate}"), None, Ok(1));
+        check("", Some(Missing), Ok(0));
+        check("no PEM at all", Some(Missing), Ok(0));
+        check(&key.replace('\n', "").replace('\r', ""), Some(NoLineBreaks), Err(NoLineBreaks));
+        check(&key.replace('\n', " "), Some(NoLineBreaks), Err(NoLineBreaks));
+        check(
+            &key.replace("\r\n", "\n").replace('\n', "\\n"),
+            Some(NoLineBreaks),
+            Err(NoLineBreaks),
+        );
+        check(&key.replace("-----END", "-----ENDE"), Some(NoEnd), Err(NoEnd));
+        check(&key.replace("KEY-----", "KEY"), Some(BadBegin), Err(BadBegin));
+        let middle = key.lines().nth(1).unwrap();
+        check(&key.replace(middle, &format!("*{middle}")), Some(Base64), Err(Base64));
+    }
+
+    /// Everything that can be done to a key: cut off at any byte, without line breaks, with one byte changed.
+    #[test]
+    fn no_byte_of_a_damaged_key_is_in_an_error() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = made.signing_key.serialize_pem().replace("\r\n", "\n");
+        let lines: Vec<&str> = key.lines().filter(|line| !line.starts_with('-')).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.pem");
+        let cuts = (0..key.len()).step_by(3).map(|end| key[..end].to_owned());
+        let joined = (0..key.len()).step_by(3).map(|end| key[..end].replace('\n', ""));
+        let changed = (0..key.len()).step_by(3).flat_map(|at| {
+            ["-", "\n", "*"].map(|c| format!("{}{c}{}", &key[..at], &key[at + 1..]))
+        });
+        for text in cuts.chain(joined).chain(changed) {
+            std::fs::write(&path, &text).unwrap();
+            for error in [private_key(&path).err(), certificates(&path).err()].into_iter().flatten()
+            {
+                let shown = format!("{error} {error:?}");
+                for line in &lines {
+                    let numbers = format!("{:?}", &line.as_bytes()[..4]);
+                    let numbers = numbers.trim_matches(['[', ']']);
+                    assert!(!shown.contains(&line[..8]) && !shown.contains(numbers), "{shown}");
+                }
+            }
+        }
+    }
+}
