@@ -13,7 +13,7 @@ use super::login::Login;
 use crate::account::{AccountId, AccountSettings, Limits, Relation};
 use crate::btp::BtpClient;
 use crate::connector::{Connector, ConnectorSettings, Timing};
-use crate::link::OwnAnswer;
+use crate::link::Outcome;
 use crate::local::PingSettings;
 use crate::node::ildcp::{self, Told};
 use crate::routing::HashSeed;
@@ -22,8 +22,10 @@ use crate::transport::{Clock, PeerState, PeerStatus, TransportContext, Transport
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Scheme};
 
-/// The name of the connector in the tool. Its Rejects are signed `private.<this>`.
+/// The name of the connector in the tool.
 const TOOL: &str = "ilp-connector-tool";
+/// How the tools name themselves where they say which node stopped a packet. No ILP address: no hop can claim it.
+pub(super) const THIS_PROGRAM: &str = "this program";
 /// What the tool calls the node that it logs in at.
 const VIA: &str = "via";
 /// How often deadlines are looked at, and whether the login succeeded.
@@ -119,7 +121,7 @@ impl Client {
         &self,
         prepare: &Prepare<'_>,
         now: Now,
-        answer: impl FnOnce(OwnAnswer) + Send + 'static,
+        answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
         self.connector().originate(&self.via, prepare, now, answer);
     }
@@ -140,11 +142,6 @@ impl Client {
         let taken = self.connector().set_address(told.address.clone());
         taken.map_err(|error| failed("cannot take the address that the node gave", error))?;
         Ok(told)
-    }
-
-    /// Whether this program itself made the Reject: there was no answer in time, or no session.
-    pub(super) fn is_own(triggered_by: &str) -> bool {
-        triggered_by.strip_prefix("private.") == Some(TOOL)
     }
 }
 

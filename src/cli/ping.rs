@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::report::{Outcome, Report};
+use self::report::Report;
 use super::args::PingArguments;
 use super::client::{Client, Role};
 use super::failure::Failure;
@@ -15,7 +15,7 @@ use super::inbox::Inbox;
 use super::login::Login;
 use super::signals::Interrupt;
 use crate::config::Environment;
-use crate::link::OwnAnswer;
+use crate::link::Outcome;
 use crate::wire::ilp::Prepare;
 use crate::wire::ping::EchoRequest;
 use crate::wire::{Address, Condition, Fulfillment};
@@ -58,7 +58,7 @@ struct Answered {
     sequence: u64,
     after: Duration,
     condition: Condition,
-    answer: OwnAnswer,
+    outcome: Outcome,
 }
 
 struct Pinger<'a> {
@@ -88,7 +88,7 @@ impl Pinger<'_> {
                     for one in arrived.drain(..) {
                         answered += 1;
                         self.client.connector().forget_pong(&one.condition);
-                        report.answer(one.sequence, one.after, &outcome(one.answer))?;
+                        report.answer(one.sequence, one.after, &one.outcome)?;
                     }
                 }
                 _ = due.tick(), if sent < count && unanswered < WINDOW => {
@@ -122,19 +122,9 @@ impl Pinger<'_> {
             data: &data,
         };
         let (inbox, clock) = (self.inbox.clone(), self.client.clock());
-        self.client.send(&prepare, now, move |answer| {
+        self.client.send(&prepare, now, move |outcome| {
             let after = clock.mono().since(now.mono);
-            inbox.put(Answered { sequence, after, condition, answer });
+            inbox.put(Answered { sequence, after, condition, outcome });
         });
-    }
-}
-
-fn outcome(answer: OwnAnswer) -> Outcome {
-    match answer {
-        OwnAnswer::Fulfilled { .. } => Outcome::Fulfilled,
-        OwnAnswer::Rejected { code, triggered_by, message, .. } => {
-            let by = (!Client::is_own(&triggered_by)).then_some(triggered_by);
-            Outcome::Rejected { code, by, message }
-        }
     }
 }

@@ -27,7 +27,7 @@ use super::inbox::Inbox;
 use super::login::Login;
 use super::signals::Interrupt;
 use crate::config::Environment;
-use crate::link::OwnAnswer;
+use crate::link::{self, Cause, Rejection};
 use crate::time::Now;
 use crate::wire::ilp::{ErrorCode, Prepare};
 use crate::wire::{Address, Condition, Fulfillment};
@@ -79,7 +79,7 @@ pub(super) async fn run(
 struct Prober<'a> {
     client: &'a Client,
     destination: &'a Address,
-    inbox: Inbox<(OwnAnswer, Duration)>,
+    inbox: Inbox<(link::Outcome, Duration)>,
     longest: Duration,
 }
 
@@ -143,21 +143,24 @@ impl<'a> Prober<'a> {
         }
     }
 
-    fn read(&mut self, answer: OwnAnswer, after: Duration) -> Answer {
-        match answer {
-            OwnAnswer::Fulfilled { .. } => {
-                self.longest = self.longest.max(after);
-                let by = Some(self.destination.to_string());
-                Answer { by, outcome: Outcome::Fulfilled, after, waited: false }
+    fn read(&mut self, outcome: link::Outcome, after: Duration) -> Answer {
+        let (by, outcome) = match outcome {
+            link::Outcome::Fulfilled { .. } => {
+                (Some(self.destination.to_string()), Outcome::Fulfilled)
             }
-            OwnAnswer::Rejected { code, triggered_by, message, data } => {
-                let by = (!Client::is_own(&triggered_by)).then_some(triggered_by);
-                let waited = code == ErrorCode::R00 && after > WAITED_MIN + 2 * self.longest;
-                if !waited {
-                    self.longest = self.longest.max(after);
-                }
-                Answer { by, outcome: Outcome::Rejected { code, message, data }, after, waited }
+            link::Outcome::Rejected(Rejection { code, by, message, data }) => {
+                (Some(by), Outcome::Rejected { code, message, data })
             }
+            link::Outcome::NotSent(Cause { code, message })
+            | link::Outcome::NoAnswer(Cause { code, message }) => {
+                (None, Outcome::Rejected { code, message, data: Vec::new() })
+            }
+        };
+        let timed_out = matches!(outcome, Outcome::Rejected { code: ErrorCode::R00, .. });
+        let waited = timed_out && after > WAITED_MIN + 2 * self.longest;
+        if !waited {
+            self.longest = self.longest.max(after);
         }
+        Answer { by, outcome, after, waited }
     }
 }

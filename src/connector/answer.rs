@@ -9,10 +9,10 @@ use super::packet_log::{PacketEvent, PacketRecord};
 use super::prepare::Asker;
 use super::refusal::Refusal;
 use super::snapshot::Entry;
-use crate::link::{Answered, Origin, OwnAnswer, Pending, Slot};
+use crate::link::{Answered, Origin, Outcome, Pending, Rejection, Slot};
 use crate::wire::Condition;
 use crate::wire::btp::{FrameKind, RequestId};
-use crate::wire::ilp::{Packet, Prepare, Reject};
+use crate::wire::ilp::{Prepare, Reject, Reply};
 
 /// What a peer answered to one of our Prepares.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,8 @@ impl Turn<'_> {
     /// A peer's answer to the request `request_id`, taken from whichever of its sessions it came on. `false`: nobody
     /// waits for it (any more).
     pub fn answer(&self, from: &Account, request_id: RequestId, answer: Answer<'_>) -> bool {
-        let packet = match answer {
-            Answer::Packet(bytes) => Packet::parse(bytes).map_err(|_| Refusal::BadAnswer as Why),
+        let reply = match answer {
+            Answer::Packet(bytes) => Reply::parse(bytes).map_err(|_| Refusal::BadAnswer as Why),
             Answer::Nothing => Err(Refusal::BadAnswer as Why),
             Answer::Error => Err(Refusal::LinkError as Why),
             Answer::Unreachable => Err(Refusal::Unreachable as Why),
@@ -49,13 +49,13 @@ impl Turn<'_> {
             state.stats.unexpected_answers += 1;
             return false;
         };
-        if let Ok(packet) = &packet {
-            state.stats.received.count(packet);
+        if let Ok(reply) = &reply {
+            state.stats.received.count(reply);
         }
-        let checked = self.check(&mut state, &pending, packet);
+        let checked = self.check(&mut state, &pending, reply);
         drop(state);
         match checked {
-            Ok(packet) => self.answer_origin(pending, from, &packet),
+            Ok(reply) => self.answer_origin(pending, from, &reply),
             Err(why) => self.reject_origin(pending, from, &why(from.id().clone())),
         }
         true
@@ -66,8 +66,8 @@ impl Turn<'_> {
         &self,
         state: &mut State,
         pending: &Pending,
-        packet: Result<Packet<'p>, Why>,
-    ) -> Result<Packet<'p>, Why> {
+        reply: Result<Reply<'p>, Why>,
+    ) -> Result<Reply<'p>, Why> {
         // RFC 34: what comes after the expiry does not count, whether or not the sweep was here before.
         if self.now.mono >= pending.deadline {
             state.stats.timeouts += 1;
@@ -76,22 +76,19 @@ impl Turn<'_> {
             return Err(Refusal::TimedOut);
         }
         state.stats.count_latency(self.now.mono.micros_since(pending.sent_at));
-        match packet {
-            Ok(Packet::Fulfill(fulfill))
-                if fulfill.fulfillment.condition() == pending.condition =>
-            {
+        match reply {
+            Ok(Reply::Fulfill(fulfill)) if fulfill.fulfillment.condition() == pending.condition => {
                 state.ledger.commit_out(pending.outgoing_amount);
-                Ok(Packet::Fulfill(fulfill))
+                Ok(Reply::Fulfill(fulfill))
             }
             other => {
                 state.ledger.release_out(pending.outgoing_amount);
                 match other {
-                    Ok(Packet::Reject(reject)) => Ok(Packet::Reject(reject)),
-                    Ok(Packet::Fulfill(_)) => {
+                    Ok(Reply::Reject(reject)) => Ok(Reply::Reject(reject)),
+                    Ok(Reply::Fulfill(_)) => {
                         state.stats.wrong_fulfillments += 1;
                         Err(Refusal::WrongFulfillment)
                     }
-                    Ok(Packet::Prepare(_)) => Err(Refusal::BadAnswer),
                     Err(why) => Err(why),
                 }
             }
@@ -99,50 +96,50 @@ impl Turn<'_> {
     }
 
     /// Passes a valid answer on to whoever asked.
-    pub(super) fn answer_origin(&self, pending: Pending, by: &Account, packet: &Packet<'_>) {
-        self.log_answer(&pending, by, packet, None);
+    pub(super) fn answer_origin(&self, pending: Pending, by: &Account, reply: &Reply<'_>) {
+        self.log_answer(&pending, by, reply, None);
         match pending.origin {
             Origin::Peer { account, session, request_id, weight } => {
                 let held = pending.incoming_amount;
                 let asker = Asker { account, session, request_id, weight, held };
-                self.answer_asker(&asker, packet);
+                self.answer_asker(&asker, reply);
             }
-            Origin::Own(own) => (own.0)(own_answer(packet)),
+            Origin::Own(own) => (own.0)(match reply {
+                Reply::Fulfill(fulfill) => Outcome::Fulfilled {
+                    fulfillment: fulfill.fulfillment,
+                    data: fulfill.data.to_vec(),
+                },
+                Reply::Reject(reject) => Outcome::Rejected(Rejection::from(reject)),
+            }),
         }
     }
 
     /// Rejects, in this node's name, a Prepare that was in flight.
     pub(super) fn reject_origin(&self, pending: Pending, by: &Account, refusal: &Refusal) {
         let message = refusal.to_string();
-        self.with_reject(refusal, &message, |packet| {
-            self.log_answer(&pending, by, packet, Some(&message));
+        self.with_reject(refusal, &message, |reply| {
+            self.log_answer(&pending, by, reply, Some(&message));
         });
         match pending.origin {
             Origin::Peer { account, session, request_id, weight } => {
                 let held = pending.incoming_amount;
                 let asker = Asker { account, session, request_id, weight, held };
-                self.with_reject(refusal, &message, |packet| self.answer_asker(&asker, packet));
+                self.with_reject(refusal, &message, |reply| self.answer_asker(&asker, reply));
             }
-            Origin::Own(own) => {
-                let mut answer = None;
-                self.with_reject(refusal, &message, |packet| answer = Some(own_answer(packet)));
-                if let Some(answer) = answer {
-                    (own.0)(answer);
-                }
-            }
+            Origin::Own(own) => (own.0)(refusal.outcome()),
         }
     }
 
     /// Rejects a Prepare that goes no further.
     pub(super) fn refuse(&self, asker: &Asker, prepare: Option<&Prepare<'_>>, refusal: &Refusal) {
         let message = refusal.to_string();
-        self.with_reject(refusal, &message, |packet| self.answer_asker(asker, packet));
+        self.with_reject(refusal, &message, |reply| self.answer_asker(asker, reply));
         self.log_refused(asker, prepare, refusal, &message);
     }
 
-    fn with_reject(&self, refusal: &Refusal, message: &str, then: impl FnOnce(&Packet<'_>)) {
+    fn with_reject(&self, refusal: &Refusal, message: &str, then: impl FnOnce(&Reply<'_>)) {
         let data = refusal.data();
-        then(&Packet::Reject(Reject {
+        then(&Reply::Reject(Reject {
             code: refusal.code(),
             triggered_by: Some(self.snapshot.signature.view()),
             message: message.as_bytes(),
@@ -152,15 +149,15 @@ impl Turn<'_> {
 
     /// Settles the incoming account and puts the answer where the question came from; if that session is gone, on
     /// another one of the account, unless the id is in flight there (D5).
-    pub(super) fn answer_asker(&self, asker: &Asker, packet: &Packet<'_>) {
+    pub(super) fn answer_asker(&self, asker: &Asker, reply: &Reply<'_>) {
         let Some(entry) = self.snapshot.entry(asker.account) else { return };
         let mut state = entry.account.lock();
         state.in_flight = state.in_flight.saturating_sub(asker.weight.into());
-        match packet {
-            Packet::Fulfill(_) => state.ledger.commit_in(asker.held),
-            _ => state.ledger.release_in(asker.held),
+        match reply {
+            Reply::Fulfill(_) => state.ledger.commit_in(asker.held),
+            Reply::Reject(_) => state.ledger.release_in(asker.held),
         }
-        state.stats.sent.count(packet);
+        state.stats.sent.count(reply);
         let id = asker.request_id;
         let outbox = match state.session(asker.session) {
             Some(session) => {
@@ -169,7 +166,8 @@ impl Turn<'_> {
             }
             None => session_for_stray(&state.sessions, id).map(|session| &session.outbox),
         };
-        let sent = outbox.is_some_and(|o| o.put_packet(FrameKind::Response, id, packet));
+        let packet = (*reply).into();
+        let sent = outbox.is_some_and(|o| o.put_packet(FrameKind::Response, id, &packet));
         if !sent {
             state.stats.dropped_answers += 1;
         }
@@ -178,31 +176,6 @@ impl Turn<'_> {
 
 /// A refusal that names the next hop.
 type Why = fn(crate::account::AccountId) -> Refusal;
-
-fn own_answer(packet: &Packet<'_>) -> OwnAnswer {
-    match packet {
-        Packet::Fulfill(fulfill) => {
-            OwnAnswer::Fulfilled { fulfillment: fulfill.fulfillment, data: fulfill.data.to_vec() }
-        }
-        Packet::Reject(reject) => OwnAnswer::Rejected {
-            code: reject.code,
-            triggered_by: reject.triggered_by.map_or_else(String::new, |a| a.as_str().to_owned()),
-            message: String::from_utf8_lossy(reject.message).into_owned(),
-            data: reject.data.to_vec(),
-        },
-        // An answer is never a Prepare: `check` has refused it.
-        Packet::Prepare(_) => unreachable_answer(),
-    }
-}
-
-fn unreachable_answer() -> OwnAnswer {
-    OwnAnswer::Rejected {
-        code: crate::wire::ilp::ErrorCode::T00,
-        triggered_by: String::new(),
-        message: "the answer is a Prepare".to_owned(),
-        data: Vec::new(),
-    }
-}
 
 /// Records for the packet log; nothing is made while it is off.
 impl Turn<'_> {
@@ -290,23 +263,17 @@ impl Turn<'_> {
         });
     }
 
-    fn log_answer(
-        &self,
-        pending: &Pending,
-        by: &Account,
-        packet: &Packet<'_>,
-        reason: Option<&str>,
-    ) {
+    fn log_answer(&self, pending: &Pending, by: &Account, reply: &Reply<'_>, reason: Option<&str>) {
         self.log(|| {
             let latency = self.now.mono.since(pending.sent_at);
-            let event = match packet {
-                Packet::Reject(reject) => PacketEvent::Rejected {
+            let event = match reply {
+                Reply::Reject(reject) => PacketEvent::Rejected {
                     code: reject.code,
                     reason: reason.map(Into::into),
                     destination: None,
                     latency,
                 },
-                _ => PacketEvent::Fulfilled { latency },
+                Reply::Fulfill(_) => PacketEvent::Fulfilled { latency },
             };
             let asked = pending.origin.asked();
             PacketRecord {

@@ -13,7 +13,7 @@ use super::core::{Connector, Turn};
 use super::refusal::Refusal;
 use super::settings::ConnectorSettings;
 use super::snapshot::Entry;
-use crate::link::{OwnAnswer, Slot};
+use crate::link::{Outcome, Slot};
 use crate::routing::exchange::{
     Exchange, ExchangeSettings, LearnedReport, LocalRoute, Member, Notice, PeerRoutesReport,
     RequestRefused, Ticket,
@@ -127,7 +127,7 @@ impl Connector {
     /// called with each of them, and hands it to [`Connector::exchange_answered`].
     pub fn exchange<F>(&self, now: Now, answered: &F) -> Exchanged
     where
-        F: Fn(Ticket, OwnAnswer) + Clone + Send + 'static,
+        F: Fn(Ticket, Outcome) + Clone + Send + 'static,
     {
         let polled = self.exchange.lock().at(now).poll(now.mono);
         for request in polled.to_send {
@@ -140,8 +140,8 @@ impl Connector {
     }
 
     /// A peer's answer to a request of [`Connector::exchange`].
-    pub fn exchange_answered(&self, ticket: Ticket, answer: &OwnAnswer, now: Now) {
-        let accepted = matches!(answer, OwnAnswer::Fulfilled { .. });
+    pub fn exchange_answered(&self, ticket: Ticket, outcome: &Outcome, now: Now) {
+        let accepted = matches!(outcome, Outcome::Fulfilled { .. });
         self.exchange.lock().at(now).answered(ticket, accepted, now.mono);
     }
 

@@ -14,7 +14,7 @@ use crate::link::{SessionId, Slot};
 use crate::local::{self, LocalDelivery};
 use crate::routing::Match;
 use crate::wire::btp::RequestId;
-use crate::wire::ilp::{Fulfill, Packet, Prepare};
+use crate::wire::ilp::{Fulfill, Prepare, Reply};
 use crate::wire::{AddressRef, Amount, Fulfillment, Network, Scheme, ccp, ping};
 
 /// Who asked, and what is taken from them until they have their answer.
@@ -289,7 +289,7 @@ impl Turn<'_> {
     }
 
     fn fulfill_here(&self, asker: &Asker, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
-        self.answer_asker(asker, &Packet::Fulfill(fulfill));
+        self.answer_asker(asker, &Reply::Fulfill(fulfill));
         self.log_answered_here(asker, prepare);
     }
 }

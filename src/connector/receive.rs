@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::snapshot::Entry;
 use crate::stream::{Accepted, Declined, Incoming, Receiver};
 use crate::wire::Amount;
-use crate::wire::ilp::{Fulfill, Packet, Prepare, Reject};
+use crate::wire::ilp::{Fulfill, Prepare, Reject, Reply};
 
 /// Where a packet has arrived.
 #[derive(Clone, Copy)]
@@ -70,16 +70,16 @@ impl Turn<'_> {
         accepted: &Accepted,
     ) -> Result<(), Refusal> {
         let fulfill = Fulfill { fulfillment: accepted.fulfillment, data: &accepted.data };
-        let packet = Packet::Fulfill(fulfill);
+        let reply = Reply::Fulfill(fulfill);
         {
             let mut state = to.account.lock();
             let min_balance = state.limits.min_balance;
             let held = state.ledger.hold_out(amount, min_balance);
             held.map_err(|_| Refusal::ReceiverFull(to.account.id().clone()))?;
             state.ledger.commit_out(amount);
-            state.stats.count_delivered(&packet);
+            state.stats.count_delivered(&reply);
         }
-        self.answer_asker(asker, &packet);
+        self.answer_asker(asker, &reply);
         self.log_delivered(asker, to, prepare, || PacketEvent::Received {
             destination: prepare.destination.as_str().into(),
             incoming_amount: prepare.amount,
@@ -90,14 +90,14 @@ impl Turn<'_> {
 
     fn decline(&self, to: &Entry, asker: &Asker, prepare: &Prepare<'_>, declined: &Declined) {
         let (code, message) = (declined.reason.code(), declined.reason.to_string());
-        let packet = Packet::Reject(Reject {
+        let reply = Reply::Reject(Reject {
             code,
             triggered_by: Some(self.snapshot.signature.view()),
             message: message.as_bytes(),
             data: &declined.data,
         });
-        to.account.lock().stats.count_delivered(&packet);
-        self.answer_asker(asker, &packet);
+        to.account.lock().stats.count_delivered(&reply);
+        self.answer_asker(asker, &reply);
         self.log_delivered(asker, to, prepare, || PacketEvent::Rejected {
             code,
             reason: Some(message.into()),

@@ -1,6 +1,7 @@
 //! Every way in which a packet can fail here, and the one place that turns it into an ILP Reject.
 
 use crate::account::{AccountId, OverLimit};
+use crate::link::{Cause, Outcome};
 use crate::local::{LocalError, PeerConfigError};
 use crate::routing::exchange::RequestRefused;
 use crate::wire::Amount;
@@ -212,6 +213,60 @@ impl Refusal {
                 Some(AmountTooLarge { received, maximum }.to_bytes())
             }
             _ => None,
+        }
+    }
+
+    /// What a request of the node's own comes to that ends with this refusal.
+    pub(super) fn outcome(&self) -> Outcome {
+        let cause = Cause { code: self.code(), message: self.to_string() };
+        match self.may_have_been_sent() {
+            true => Outcome::NoAnswer(cause),
+            false => Outcome::NotSent(cause),
+        }
+    }
+
+    /// Whether bytes of the packet may have left this node. A packet that cannot have been sent may be sent again; any other
+    /// one may have been paid by the next hop, whatever this node tells the peer that it came from.
+    ///
+    /// Every refusal is listed: for a new one, this question must be answered.
+    fn may_have_been_sent(&self) -> bool {
+        match self {
+            Refusal::TimedOut(_)
+            | Refusal::WrongFulfillment(_)
+            | Refusal::BadAnswer(_)
+            | Refusal::LinkError(_)
+            | Refusal::Unreachable(_)
+            | Refusal::NextHopRefuses(_)
+            | Refusal::NotTaken(_)
+            | Refusal::Stopped => true,
+            // Before the outbox, or (`SessionLost`) taken out of it with no byte written.
+            Refusal::Unreadable(_)
+            | Refusal::Suspended
+            | Refusal::AmountTooLarge { .. }
+            | Refusal::TooManyInFlight { .. }
+            | Refusal::Stopping
+            | Refusal::RateLimited { .. }
+            | Refusal::Expired { .. }
+            | Refusal::TooLittleTime { .. }
+            | Refusal::NoAddressYet
+            | Refusal::Local(_)
+            | Refusal::PeerConfig(_)
+            | Refusal::Routes(_)
+            | Refusal::UnknownPeerProtocol
+            | Refusal::BadReturnAddress
+            | Refusal::ForeignNetwork { .. }
+            | Refusal::NoRoute
+            | Refusal::BackToSender
+            | Refusal::NotConnected(_)
+            | Refusal::NextHopBusy(_)
+            | Refusal::TooManyTowards { .. }
+            | Refusal::NoRate { .. }
+            | Refusal::ConvertedTooLarge { .. }
+            | Refusal::RoundedToZero
+            | Refusal::OverMaxBalance(_)
+            | Refusal::UnderMinBalance(_)
+            | Refusal::ReceiverFull(_)
+            | Refusal::SessionLost(_) => false,
         }
     }
 }

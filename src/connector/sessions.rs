@@ -8,11 +8,11 @@ use super::forward::Outgoing;
 use super::refusal::Refusal;
 use crate::account::AccountId;
 use crate::link::{
-    Answered, Origin, Outbox, OwnAnswer, OwnRequest, Pending, SessionId, Side, Unwritten,
+    Answered, Origin, Outbox, Outcome, OwnRequest, Pending, SessionId, Side, Unwritten,
 };
 use crate::time::Now;
 use crate::wire::btp::{Frame, FrameKind};
-use crate::wire::ilp::{Packet, Prepare};
+use crate::wire::ilp::{Prepare, Reply};
 
 /// WebSocket close code and reason for a session that a later login of the same account replaces. A dialler that reads
 /// them waits before it dials again (D5).
@@ -80,14 +80,14 @@ impl Connector {
         }
     }
 
-    /// Sends a Prepare of the node's own to a peer. `answer` is called exactly once: with the answer, or with this
-    /// node's own Reject when it cannot be sent or its time runs out.
+    /// Sends a Prepare of the node's own to a peer. `answer` is called exactly once: with the peer's answer, or with the
+    /// reason why there is none.
     pub fn originate(
         &self,
         to: &AccountId,
         prepare: &Prepare<'_>,
         now: Now,
-        answer: impl FnOnce(OwnAnswer) + Send + 'static,
+        answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
         let turn = self.turn(now);
         let account = self.account(to.as_str());
@@ -110,12 +110,7 @@ impl Turn<'_> {
             None => Some((Refusal::NoRoute, Origin::Own(own))),
         };
         if let Some((refusal, Origin::Own(own))) = unsent {
-            (own.0)(OwnAnswer::Rejected {
-                code: refusal.code(),
-                triggered_by: self.snapshot.signature.to_string(),
-                message: refusal.to_string(),
-                data: Vec::new(),
-            });
+            (own.0)(refusal.outcome());
         }
     }
 }
@@ -133,8 +128,8 @@ fn settle_lost(state: &mut State, unwritten: Unwritten) -> Vec<Pending> {
         let other = session_for_stray(&state.sessions, id);
         let sent = other.is_some_and(|session| {
             let packet = Frame::parse(&frame).ok().and_then(|frame| frame.protocol_data.get("ilp"));
-            let packet = packet.and_then(|entry| Packet::parse(entry.data).ok());
-            packet.is_some_and(|p| session.outbox.put_packet(FrameKind::Response, id, &p))
+            let packet = packet.and_then(|entry| Reply::parse(entry.data).ok());
+            packet.is_some_and(|p| session.outbox.put_packet(FrameKind::Response, id, &p.into()))
         });
         if !sent {
             state.stats.dropped_answers += 1;

@@ -1,6 +1,6 @@
 //! What is counted per account, as plain numbers under the account's lock; `telemetry` turns them into metrics.
 
-use crate::wire::ilp::{ErrorCode, Packet};
+use crate::wire::ilp::{ErrorCode, Reply};
 
 /// Upper bounds of the latency histogram, in microseconds. Slower answers fall into one more, unbounded bucket.
 pub const LATENCY_BUCKETS: [u64; 16] = [
@@ -52,11 +52,10 @@ pub struct Traffic {
 
 impl Traffic {
     /// Counts an answer.
-    pub(super) fn count(&mut self, packet: &Packet<'_>) {
-        match packet {
-            Packet::Prepare(_) => self.prepares += 1,
-            Packet::Fulfill(_) => self.fulfills += 1,
-            Packet::Reject(reject) => {
+    pub(super) fn count(&mut self, reply: &Reply<'_>) {
+        match reply {
+            Reply::Fulfill(_) => self.fulfills += 1,
+            Reply::Reject(reject) => {
                 let place = CODES.iter().position(|code| *code == reject.code);
                 if let Some(counter) = self.rejects.get_mut(place.unwrap_or(CODES.len())) {
                     *counter += 1;
@@ -94,7 +93,7 @@ pub struct Stats {
 
 impl Stats {
     /// A Prepare to a receiver inside this node, and its answer, which takes no time.
-    pub(super) fn count_delivered(&mut self, answer: &Packet<'_>) {
+    pub(super) fn count_delivered(&mut self, answer: &Reply<'_>) {
         self.sent.prepares += 1;
         self.received.count(answer);
         self.count_latency(0);

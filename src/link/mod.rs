@@ -6,10 +6,12 @@
 
 mod frames;
 mod outbox;
+mod outcome;
 mod pending;
 
 pub use outbox::{CloseOrder, Framing, Outbox, Room, Taken, Unwritten};
-pub use pending::{Answered, Origin, OwnAnswer, OwnRequest, Pending, PendingTable};
+pub use outcome::{Cause, Outcome, OwnRequest, Rejection};
+pub use pending::{Answered, Origin, Pending, PendingTable};
 
 /// A session of an account; unique within the account while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

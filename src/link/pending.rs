@@ -5,13 +5,10 @@
 //! skipped. The table doubles before more than three quarters are taken, which bounds the skipping to three steps per
 //! insert on average, whatever the peer leaves unanswered.
 
-use std::fmt;
-
-use super::{SessionId, Slot};
+use super::{OwnRequest, SessionId, Slot};
 use crate::time::Mono;
 use crate::wire::btp::RequestId;
-use crate::wire::ilp::ErrorCode;
-use crate::wire::{Amount, Condition, Fulfillment};
+use crate::wire::{Amount, Condition};
 
 /// The smallest table that is allocated.
 const PLACES_MIN: usize = 16;
@@ -61,38 +58,6 @@ impl Origin {
             Origin::Own(_) => None,
         }
     }
-}
-
-/// What to do with the answer to a request of the node's own. Called exactly once, outside all locks.
-pub struct OwnRequest(pub Box<dyn FnOnce(OwnAnswer) + Send>);
-
-impl fmt::Debug for OwnRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OwnRequest")
-    }
-}
-
-/// The answer to a request of the node's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OwnAnswer {
-    /// Fulfilled in time, and the fulfillment hashes to the condition.
-    Fulfilled {
-        /// The preimage.
-        fulfillment: Fulfillment,
-        /// The Fulfill's data.
-        data: Vec<u8>,
-    },
-    /// Rejected by somebody on the way, or by this node (`triggered_by` tells).
-    Rejected {
-        /// The error code.
-        code: ErrorCode,
-        /// Who rejected.
-        triggered_by: String,
-        /// The message, as text.
-        message: String,
-        /// The Reject's data.
-        data: Vec<u8>,
-    },
 }
 
 /// What the table says to an answer.

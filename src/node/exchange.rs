@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::task;
-use crate::link::OwnAnswer;
+use crate::link::Outcome;
 use crate::routing::exchange::{Notice, Ticket};
 use crate::transport::TransportContext;
 
@@ -23,8 +23,8 @@ pub(super) async fn run(context: Arc<TransportContext>) {
     let wake = Arc::new(Notify::new());
     let answered = {
         let (context, wake) = (Arc::clone(&context), Arc::clone(&wake));
-        move |ticket: Ticket, answer: OwnAnswer| {
-            context.connector.exchange_answered(ticket, &answer, context.clock.now());
+        move |ticket: Ticket, outcome: Outcome| {
+            context.connector.exchange_answered(ticket, &outcome, context.clock.now());
             // A large table goes out update after update: the next one does not wait for the tick.
             wake.notify_one();
         }

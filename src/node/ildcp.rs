@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::account::{AccountId, Asset};
 use crate::connector::Connector;
-use crate::link::OwnAnswer;
+use crate::link::{Cause, Outcome, Rejection};
 use crate::transport::{Clock, TransportContext};
 use crate::wire::ilp::Fulfill;
 use crate::wire::{Address, ildcp};
@@ -32,15 +32,11 @@ pub struct Told {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
     /// The parent rejected the request.
-    #[error("{code} from {triggered_by:?}: {message}")]
-    Rejected {
-        /// ILP error code.
-        code: String,
-        /// Who rejected.
-        triggered_by: String,
-        /// Why.
-        message: String,
-    },
+    #[error("{} from {:?}: {}", .0.code, .0.by, .0.message)]
+    Rejected(Rejection),
+    /// There is no answer of the parent.
+    #[error("{}: {}", .0.code, .0.message)]
+    Unanswered(Cause),
     /// The answer does not parse.
     #[error(transparent)]
     Unreadable(#[from] crate::wire::Error),
@@ -63,16 +59,15 @@ pub async fn ask(
         let _ = sender.send(answer);
     });
     match answered.await.map_err(|_| AskError::Dropped)? {
-        OwnAnswer::Fulfilled { fulfillment, data } => {
+        Outcome::Fulfilled { fulfillment, data } => {
             let told = ildcp::Response::from_fulfill(&Fulfill { fulfillment, data: &data })?;
             Ok(Told {
                 address: told.client_address.to_address(),
                 asset: Asset::new(told.asset_code, told.asset_scale),
             })
         }
-        OwnAnswer::Rejected { code, triggered_by, message, .. } => {
-            Err(AskError::Rejected { code: code.to_string(), triggered_by, message })
-        }
+        Outcome::Rejected(rejection) => Err(AskError::Rejected(rejection)),
+        Outcome::NotSent(cause) | Outcome::NoAnswer(cause) => Err(AskError::Unanswered(cause)),
     }
 }
 

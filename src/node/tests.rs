@@ -13,7 +13,7 @@ use super::*;
 use crate::account::AccountId;
 use crate::api::HealthStatus;
 use crate::config::{Content, NodeConfig, Source, load_content};
-use crate::link::OwnAnswer;
+use crate::link::Outcome;
 use crate::telemetry::{LogLevels, LogTo, Logs};
 use crate::wire::btp::{Frame, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::Prepare;
@@ -73,8 +73,9 @@ async fn ping(node: &Node, by: &str, destination: &str, amount: u64) -> Result<(
         let _ = sender.send(got);
     });
     match answer.await.unwrap() {
-        OwnAnswer::Fulfilled { .. } => Ok(()),
-        OwnAnswer::Rejected { code, .. } => Err(code.to_string()),
+        Outcome::Fulfilled { .. } => Ok(()),
+        Outcome::Rejected(rejection) => Err(rejection.code.to_string()),
+        Outcome::NotSent(cause) | Outcome::NoAnswer(cause) => Err(cause.code.to_string()),
     }
 }
 

@@ -137,6 +137,38 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// The answer to a Prepare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// Type 13.
+    Fulfill(Fulfill<'a>),
+    /// Type 14.
+    Reject(Reject<'a>),
+}
+
+impl<'a> Reply<'a> {
+    /// Parses an answer.
+    ///
+    /// # Errors
+    /// [`Error`] with the field that is wrong; the type byte of a Prepare is one.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        match packet_type(bytes) {
+            Some(PacketType::Fulfill) => Fulfill::parse(bytes).map(Self::Fulfill),
+            Some(PacketType::Reject) => Reject::parse(bytes).map(Self::Reject),
+            _ => Err(wrong_type(bytes, "13 (Fulfill) or 14 (Reject)")),
+        }
+    }
+}
+
+impl<'a> From<Reply<'a>> for Packet<'a> {
+    fn from(reply: Reply<'a>) -> Self {
+        match reply {
+            Reply::Fulfill(fulfill) => Packet::Fulfill(fulfill),
+            Reply::Reject(reject) => Packet::Reject(reject),
+        }
+    }
+}
+
 /// Opens the envelope of a packet of one type: a reader over its content.
 #[inline]
 fn open<'a>(

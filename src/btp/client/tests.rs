@@ -293,7 +293,7 @@ async fn tls_both_ways() {
     until("at both ends", || here.connector.account("bob").unwrap().is_connected()).await;
     // A ping over TLS, to the address of the other node.
     let asked = ping(&here, "bob", "test.bob").await;
-    assert!(matches!(asked, crate::link::OwnAnswer::Fulfilled { .. }), "{asked:?}");
+    assert!(matches!(asked, crate::link::Outcome::Fulfilled { .. }), "{asked:?}");
 
     // Who does not trust the certificate does not log in.
     let distrustful = context();
@@ -305,7 +305,7 @@ async fn tls_both_ways() {
 }
 
 /// Sends a known-condition ping to `destination` by way of `peer`.
-async fn ping(context: &TransportContext, peer: &str, destination: &str) -> crate::link::OwnAnswer {
+async fn ping(context: &TransportContext, peer: &str, destination: &str) -> crate::link::Outcome {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let destination: crate::wire::Address = destination.parse().unwrap();
     let now = context.clock.now();

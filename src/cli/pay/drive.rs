@@ -10,11 +10,11 @@ use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::inbox::Inbox;
 use crate::cli::signals::Interrupt;
-use crate::link::OwnAnswer;
+use crate::link::{Cause, Outcome, Rejection};
 use crate::stream::{Answer, End, Outgoing, Progress, Sender};
 use crate::time::{Mono, Now};
 use crate::wire::Address;
-use crate::wire::ilp::{ErrorCode, Prepare};
+use crate::wire::ilp::Prepare;
 
 /// How long an answer is awaited beyond the packet's expiry. The node gives one before that; if it does not, nobody here
 /// knows what became of the money.
@@ -32,7 +32,7 @@ pub(super) struct Driver<'a> {
     client: &'a Client,
     sender: Sender,
     destination: &'a Address,
-    inbox: Inbox<(u64, OwnAnswer)>,
+    inbox: Inbox<(u64, Outcome)>,
 }
 
 impl<'a> Driver<'a> {
@@ -64,8 +64,8 @@ impl<'a> Driver<'a> {
             tokio::select! {
                 () = self.inbox.take(&mut arrived) => {
                     let now = self.client.now().mono;
-                    for (sequence, answer) in arrived.drain(..) {
-                        self.sender.answer(sequence, read(&answer), now);
+                    for (sequence, outcome) in arrived.drain(..) {
+                        self.sender.answer(sequence, read(&outcome), now);
                     }
                 }
                 () = interrupt.wait() => {
@@ -94,7 +94,7 @@ impl<'a> Driver<'a> {
         // The tool's own deadline is later than the packet's.
         let began = Now { wall: now.wall.saturating_sub(PATIENCE), mono: now.mono };
         let (inbox, sequence) = (self.inbox.clone(), packet.sequence);
-        self.client.send(&prepare, began, move |answer| inbox.put((sequence, answer)));
+        self.client.send(&prepare, began, move |outcome| inbox.put((sequence, outcome)));
     }
 }
 
@@ -106,18 +106,13 @@ fn began_plus(now: Mono, at: Option<Mono>) -> Option<Instant> {
 }
 
 /// What the packet path says, in the sender's words.
-fn read(answer: &OwnAnswer) -> Answer<'_> {
-    match answer {
-        OwnAnswer::Fulfilled { data, .. } => Answer::Fulfilled { data },
-        // Nobody answered. Every other Reject of this program's own is of a packet that was not sent.
-        OwnAnswer::Rejected { code: ErrorCode::R00, triggered_by, .. }
-            if Client::is_own(triggered_by) =>
-        {
-            Answer::Lost
-        }
-        OwnAnswer::Rejected { code, triggered_by, message, data } => {
-            let by = if Client::is_own(triggered_by) { "this program" } else { triggered_by };
+fn read(outcome: &Outcome) -> Answer<'_> {
+    match outcome {
+        Outcome::Fulfilled { data, .. } => Answer::Fulfilled { data },
+        Outcome::Rejected(Rejection { code, by, message, data }) => {
             Answer::Rejected { code: *code, by, message, data }
         }
+        Outcome::NotSent(Cause { code, message }) => Answer::NotSent { code: *code, message },
+        Outcome::NoAnswer(Cause { code, message }) => Answer::NoAnswer { code: *code, message },
     }
 }

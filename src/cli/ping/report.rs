@@ -3,28 +3,14 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use crate::cli::client::THIS_PROGRAM;
 use crate::cli::failure::Failure;
 use crate::cli::login::Login;
 use crate::cli::round_trips::RoundTrips;
 use crate::cli::text::{foreign, lasting, millis, percent};
+use crate::link::{Cause, Outcome, Rejection};
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount};
-
-/// What became of one ping.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It arrived, and the answer as well.
-    Fulfilled,
-    /// Somebody refused it.
-    Rejected {
-        /// The error code.
-        code: ErrorCode,
-        /// Who; `None`: this program itself, which had no answer in time or no session.
-        by: Option<String>,
-        /// Why.
-        message: String,
-    },
-}
 
 /// Prints, and counts.
 pub(super) struct Report<'a> {
@@ -85,31 +71,44 @@ impl<'a> Report<'a> {
     ) -> Result<(), Failure> {
         let time = millis(after);
         match outcome {
-            Outcome::Fulfilled => {
+            Outcome::Fulfilled { .. } => {
                 self.fulfilled += 1;
                 self.round_trips.add(after);
                 writeln!(self.out, "reply from {}: seq={sequence} time={time} ms", self.address)?;
             }
-            Outcome::Rejected { code: ErrorCode::R00, by: None, .. } => {
+            Outcome::NoAnswer(Cause { code: ErrorCode::R00, .. }) => {
                 writeln!(self.out, "no answer: seq={sequence} after {time} ms")?;
             }
-            Outcome::Rejected { code, by, message } => {
-                self.rejected += 1;
-                let by = match by.as_deref() {
-                    None => "this program".to_owned(),
-                    Some("") => "somebody without an address".to_owned(),
-                    Some(by) => foreign(by),
+            Outcome::NoAnswer(Cause { message, .. }) => {
+                writeln!(self.out, "no answer: seq={sequence} after {time} ms: {message}")?;
+            }
+            Outcome::NotSent(Cause { code, message }) => {
+                self.refused(*code, THIS_PROGRAM, sequence, &time, message)?;
+            }
+            Outcome::Rejected(Rejection { code, by, message, .. }) => {
+                let by = match by.as_str() {
+                    "" => "somebody without an address".to_owned(),
+                    by => foreign(by),
                 };
-                let name = code.name().map(|name| format!(" {name}")).unwrap_or_default();
-                let message = foreign(message);
-                writeln!(
-                    self.out,
-                    "{code}{name} from {by}: seq={sequence} time={time} ms: {message}"
-                )?;
+                self.refused(*code, &by, sequence, &time, &foreign(message))?;
             }
         }
         // Line by line, also into a pipe.
         Ok(self.out.flush()?)
+    }
+
+    fn refused(
+        &mut self,
+        code: ErrorCode,
+        by: &str,
+        sequence: u64,
+        time: &str,
+        message: &str,
+    ) -> Result<(), Failure> {
+        self.rejected += 1;
+        let name = code.name().map(|name| format!(" {name}")).unwrap_or_default();
+        writeln!(self.out, "{code}{name} from {by}: seq={sequence} time={time} ms: {message}")?;
+        Ok(())
     }
 
     /// The summary. `true`: something was fulfilled.
@@ -138,9 +137,15 @@ impl<'a> Report<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Fulfillment;
 
-    fn rejected(code: ErrorCode, by: Option<&str>, message: &str) -> Outcome {
-        Outcome::Rejected { code, by: by.map(str::to_owned), message: message.to_owned() }
+    fn rejected(code: ErrorCode, by: &str, message: &str) -> Outcome {
+        let (by, message) = (by.to_owned(), message.to_owned());
+        Outcome::Rejected(Rejection { code, by, message, data: Vec::new() })
+    }
+
+    fn cause(code: ErrorCode, message: &str) -> Cause {
+        Cause { code, message: message.to_owned() }
     }
 
     fn check(outcomes: &[Outcome], lines: &[&str], summary: &str, success: bool) {
@@ -163,12 +168,16 @@ mod tests {
     fn lines_and_summary() {
         check(
             &[
-                Outcome::Fulfilled,
-                rejected(ErrorCode::F02, Some("test.b"), "no route\nto the \u{1b}destination"),
-                rejected(ErrorCode::R00, None, "next hop via did not answer in time"),
-                rejected(ErrorCode::R00, Some("test.a"), "next hop b did not answer in time"),
-                rejected(ErrorCode::T01, None, "next hop via is not connected"),
-                rejected(ErrorCode(*b"X99"), Some(""), ""),
+                Outcome::Fulfilled { fulfillment: Fulfillment::PING, data: Vec::new() },
+                rejected(ErrorCode::F02, "test.b", "no route\nto the \u{1b}destination"),
+                Outcome::NoAnswer(cause(ErrorCode::R00, "next hop via did not answer in time")),
+                rejected(ErrorCode::R00, "test.a", "next hop b did not answer in time"),
+                Outcome::NotSent(cause(ErrorCode::T01, "next hop via is not connected")),
+                Outcome::NoAnswer(cause(
+                    ErrorCode::T00,
+                    "next hop via could not process the packet",
+                )),
+                rejected(ErrorCode(*b"X99"), "", ""),
             ],
             &[
                 "reply from test.c: seq=1 time=1.42 ms",
@@ -176,13 +185,14 @@ mod tests {
                 "no answer: seq=3 after 1.42 ms",
                 "R00 Transfer Timed Out from test.a: seq=4 time=1.42 ms: next hop b did not answer in time",
                 "T01 Peer Unreachable from this program: seq=5 time=1.42 ms: next hop via is not connected",
-                "X99 from somebody without an address: seq=6 time=1.42 ms: ",
+                "no answer: seq=6 after 1.42 ms: next hop via could not process the packet",
+                "X99 from somebody without an address: seq=7 time=1.42 ms: ",
             ],
-            "6 sent, 1 fulfilled, 4 rejected, 83.3 % loss, ",
+            "7 sent, 1 fulfilled, 4 rejected, 85.7 % loss, ",
             true,
         );
         check(&[], &[], "0 sent, 0 fulfilled, 0 rejected, 0 % loss, ", false);
-        let unreachable = rejected(ErrorCode::F02, Some("test.b"), "no");
+        let unreachable = rejected(ErrorCode::F02, "test.b", "no");
         check(
             &[unreachable],
             &["F02 Unreachable from test.b: seq=1 time=1.42 ms: no"],

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::tally::{Tally, Verdict};
-use crate::cli::client::Client;
+use crate::cli::client::{Client, THIS_PROGRAM};
 use crate::cli::inbox::Inbox;
-use crate::link::OwnAnswer;
+use crate::link::{Cause, Outcome, Rejection};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 
@@ -127,16 +127,14 @@ impl Load {
     }
 }
 
-fn verdict(answer: OwnAnswer) -> Verdict {
-    match answer {
-        OwnAnswer::Fulfilled { .. } => Verdict::Fulfilled,
-        OwnAnswer::Rejected { code, triggered_by, message, .. } => {
-            let by = if Client::is_own(&triggered_by) {
-                "this program".to_owned()
-            } else {
-                triggered_by
-            };
+fn verdict(outcome: Outcome) -> Verdict {
+    match outcome {
+        Outcome::Fulfilled { .. } => Verdict::Fulfilled,
+        Outcome::Rejected(Rejection { code, by, message, .. }) => {
             Verdict::Rejected { code, by, message }
+        }
+        Outcome::NotSent(Cause { code, message }) | Outcome::NoAnswer(Cause { code, message }) => {
+            Verdict::Rejected { code, by: THIS_PROGRAM.to_owned(), message }
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::table::{Cell, Table};
 use crate::api::HealthStatus;
-use crate::cli::client::{Client, Role};
+use crate::cli::client::{Client, Role, THIS_PROGRAM};
 use crate::cli::failure::Failure;
 use crate::cli::inbox::Inbox;
 use crate::cli::login::Login;
@@ -16,7 +16,7 @@ use crate::cli::round_trips::RoundTrips;
 use crate::cli::text::{foreign, grouped, lasting, millis};
 use crate::config::{Mode, Source, Topology};
 use crate::connector::Explanation;
-use crate::link::OwnAnswer;
+use crate::link::{Cause, Outcome, Rejection};
 use crate::node::NodeHandle;
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
@@ -168,15 +168,19 @@ async fn ping(client: &Client, from: &str, to: &Address) -> Pinged {
 }
 
 impl Pinged {
-    fn count(&mut self, after: Duration, answer: OwnAnswer) {
-        match answer {
-            OwnAnswer::Fulfilled { .. } => {
+    fn count(&mut self, after: Duration, outcome: Outcome) {
+        match outcome {
+            Outcome::Fulfilled { .. } => {
                 self.fulfilled += 1;
                 self.round_trips.add(after);
             }
-            OwnAnswer::Rejected { code, triggered_by, message, .. } => {
-                let (by, message) = (foreign(&triggered_by), foreign(&message));
+            Outcome::Rejected(Rejection { code, by, message, .. }) => {
+                let (by, message) = (foreign(&by), foreign(&message));
                 self.refused = Some(format!("{code} from {by}: {message}"));
+            }
+            Outcome::NotSent(Cause { code, message })
+            | Outcome::NoAnswer(Cause { code, message }) => {
+                self.refused = Some(format!("{code} from {THIS_PROGRAM}: {message}"));
             }
         }
     }
@@ -212,16 +216,16 @@ mod tests {
     fn a_row_for_each_pair() {
         let mut well = Pinged { from: "a".into(), to: "test.hub.b".into(), ..Pinged::default() };
         for ms in [1, 3] {
-            let answer = OwnAnswer::Fulfilled { fulfillment: Fulfillment::PING, data: Vec::new() };
+            let answer = Outcome::Fulfilled { fulfillment: Fulfillment::PING, data: Vec::new() };
             well.count(Duration::from_millis(ms), answer);
         }
         let mut badly = Pinged { from: "hub".into(), to: "test.x".into(), ..Pinged::default() };
-        let answer = OwnAnswer::Rejected {
+        let answer = Outcome::Rejected(Rejection {
             code: ErrorCode::F02,
-            triggered_by: "test.hub".into(),
+            by: "test.hub".into(),
             message: "no \x1b[31mroute".into(),
             data: Vec::new(),
-        };
+        });
         badly.count(Duration::ZERO, answer);
         assert_eq!(
             table(&[well, badly]),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::account::RoutePolicy;
-use crate::link::OwnAnswer;
+use crate::link::Outcome;
 use crate::routing::exchange::Ticket;
 use crate::wire::ccp::{Epochs, Mode, RouteControl, TableId, UpdateWriter};
 
@@ -42,7 +42,7 @@ impl Net {
     fn tick(&self) {
         let connector = Arc::clone(&self.connector);
         let now = self.now;
-        let answered = move |ticket: Ticket, answer: OwnAnswer| {
+        let answered = move |ticket: Ticket, answer: Outcome| {
             connector.exchange_answered(ticket, &answer, now);
         };
         if self.connector.exchange(self.now, &answered).learned_changed {

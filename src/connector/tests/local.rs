@@ -134,44 +134,6 @@ fn without_an_address_children_wait_and_rejects_are_signed_all_the_same() {
 }
 
 #[test]
-fn requests_of_the_nodes_own_are_answered_exactly_once() {
-    let mut net = alice_and_bob();
-    let answers = Arc::new(parking_lot::Mutex::new(Vec::new()));
-    let ask = |net: &Net| {
-        let answers = answers.clone();
-        let packet = payment_with("peer.config", 0, 5_000, &[], PREIMAGE.condition());
-        let Packet::Prepare(prepare) = Packet::parse(&packet).unwrap() else { panic!() };
-        let to = "bob".parse().unwrap();
-        net.connector.originate(&to, &prepare, net.now, move |answer| answers.lock().push(answer));
-    };
-    let codes = || -> Vec<String> {
-        answers
-            .lock()
-            .drain(..)
-            .map(|answer| match answer {
-                crate::link::OwnAnswer::Fulfilled { data, .. } => String::from_utf8(data).unwrap(),
-                crate::link::OwnAnswer::Rejected { code, .. } => code.to_string(),
-            })
-            .collect()
-    };
-    ask(&net);
-    assert_eq!(codes(), ["T01"], "not connected");
-    let bob = net.connect("bob");
-    ask(&net);
-    let id = net.prepare_id(&bob);
-    net.answer(&bob, id, &fulfill(PREIMAGE, b"fine"));
-    net.answer(&bob, id, &fulfill(PREIMAGE, b"fine"));
-    assert_eq!(codes(), ["fine"]);
-    ask(&net);
-    net.prepare_id(&bob);
-    net.pass(Duration::from_secs(5));
-    assert_eq!(codes(), ["R00"]);
-    ask(&net);
-    net.lose(&bob);
-    assert_eq!(codes(), ["T01"], "lost before it was written");
-}
-
-#[test]
 fn a_pong_that_was_asked_for_is_fulfilled_once() {
     let net = alice_and_bob();
     let alice = net.connect("alice");

@@ -5,6 +5,7 @@ mod forwarding;
 mod limits;
 mod local;
 mod model;
+mod own_requests;
 mod receivers;
 mod sessions;
 

@@ -14,7 +14,7 @@ use crate::http::jwt;
 use crate::http::testing::{
     PREIMAGE, Raw, Serving, context, describe, fulfill, prepare, secret, serve, until,
 };
-use crate::link::OwnAnswer;
+use crate::link::{Cause, Outcome, Rejection};
 use crate::transport::{HTTP_PROTOCOLS, PeerState, ServerTls, Token};
 use crate::wire::Fulfillment;
 
@@ -84,11 +84,13 @@ fn ask(http: &HttpContext) -> oneshot::Receiver<String> {
     let (bob, now) = ("bob".parse().unwrap(), http.transport.clock.now());
     connector.originate(&bob, &Prepare::parse(&packet).unwrap(), now, |answer| {
         let _ = sender.send(match answer {
-            OwnAnswer::Fulfilled { fulfillment: PREIMAGE, data } if data == b"done" => {
+            Outcome::Fulfilled { fulfillment: PREIMAGE, data } if data == b"done" => {
                 "Fulfill".to_owned()
             }
-            OwnAnswer::Fulfilled { fulfillment: Fulfillment(other), .. } => hex::encode(other),
-            OwnAnswer::Rejected { code, message, .. } => format!("{code} {message}"),
+            Outcome::Fulfilled { fulfillment: Fulfillment(other), .. } => hex::encode(other),
+            Outcome::Rejected(Rejection { code, message, .. }) => format!("{code} {message}"),
+            Outcome::NotSent(Cause { code, message })
+            | Outcome::NoAnswer(Cause { code, message }) => format!("{code} {message}"),
         });
     });
     answer

@@ -20,7 +20,12 @@ impl Sender {
         let (packet_type, data) = match answer {
             Answer::Fulfilled { data } => (PacketType::Fulfill, data),
             Answer::Rejected { data, .. } => (PacketType::Reject, data),
-            Answer::Lost => return self.lost(flight, now),
+            Answer::NotSent { code, message } => {
+                return self.not_sent(flight, Trouble::here(code, message), now);
+            }
+            Answer::NoAnswer { code, message } => {
+                return self.lost(flight, Trouble::here(code, message), now);
+            }
         };
         let reply = message::reply(&self.keys, data, packet_type, sequence);
         if let Some(reply) = &reply {
@@ -56,15 +61,33 @@ impl Sender {
                     None => self.rejected_on_the_way(flight, trouble, data, now),
                 }
             }
-            (_, Answer::Lost) => {}
+            (_, Answer::NotSent { .. } | Answer::NoAnswer { .. }) => {}
         }
         if let Some(Reply { closed: Some((code, text)), .. }) = reply {
             self.finish(End::ClosedByReceiver(code, text));
         }
     }
 
-    fn lost(&mut self, flight: Flight, now: Mono) {
+    /// The packet did not leave this program. Its amount may be sent again; the cause is here, so it says nothing about
+    /// the path.
+    fn not_sent(&mut self, flight: Flight, why: Trouble, now: Mono) {
+        self.progress.rejected.add(why.code);
+        let code = why.code;
+        self.progress.trouble = Some(why);
+        match flight.purpose {
+            Purpose::Close => return self.end(),
+            Purpose::Money(share) => self.budget.give_back(share),
+            Purpose::Probe(_) => {}
+        }
+        match code {
+            ErrorCode::T03 => self.busy(flight, now),
+            _ => self.wait(now),
+        }
+    }
+
+    fn lost(&mut self, flight: Flight, why: Trouble, now: Mono) {
         self.progress.unanswered += 1;
+        self.progress.trouble = Some(why);
         match flight.purpose {
             Purpose::Probe(_) => self.wait(now),
             Purpose::Money(share) => {

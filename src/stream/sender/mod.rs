@@ -134,19 +134,31 @@ pub enum Answer<'a> {
         /// The Fulfill's data.
         data: &'a [u8],
     },
-    /// Rejected: the money is here.
+    /// Rejected by the network: the money is here.
     Rejected {
         /// The code.
         code: ErrorCode,
-        /// Who rejected.
+        /// Which node rejected, as the Reject says.
         by: &'a str,
         /// Why.
         message: &'a str,
         /// The Reject's data.
         data: &'a [u8],
     },
-    /// Nothing was heard: the money may be gone.
-    Lost,
+    /// It did not leave this program: the money is here.
+    NotSent {
+        /// What kind of failure.
+        code: ErrorCode,
+        /// Why.
+        message: &'a str,
+    },
+    /// It left this program, or may have left it, and no answer that counts came: the money may be gone.
+    NoAnswer {
+        /// What kind of failure.
+        code: ErrorCode,
+        /// Why.
+        message: &'a str,
+    },
 }
 
 impl Sender {

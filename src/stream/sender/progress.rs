@@ -30,7 +30,7 @@ pub struct Progress {
     pub unresolved: u64,
     /// Packets that were fulfilled.
     pub fulfilled: u64,
-    /// Packets that were rejected, by code; those included that measured the path.
+    /// Packets that were rejected or could not be sent, by code; those included that measured the path.
     pub rejected: Rejections,
     /// Packets that nobody answered.
     pub unanswered: u64,
@@ -103,10 +103,19 @@ impl Rejections {
 pub struct Trouble {
     /// The code.
     pub code: ErrorCode,
-    /// Who says so.
+    /// Which node says so: an address, or [`Trouble::THIS_PROGRAM`].
     pub by: String,
     /// Why, in somebody else's words.
     pub message: String,
+}
+
+impl Trouble {
+    /// Stands for the sender itself. No ILP address: no hop can claim it.
+    pub const THIS_PROGRAM: &'static str = "this program";
+
+    pub(super) fn here(code: ErrorCode, message: &str) -> Self {
+        Trouble { code, by: Self::THIS_PROGRAM.to_owned(), message: message.to_owned() }
+    }
 }
 
 /// How a payment ended.

@@ -192,6 +192,7 @@ fn rejected(data: &[u8]) -> Answer<'_> {
 fn stopped_payments_wait_for_money_that_is_under_way() {
     let now = Now { wall: Timestamp::from_millis(1_700_000_000_000), mono: Mono(0) };
     let begun = || Sender::new(settings(100), &SECRET, [1; 32], now.mono);
+    let lost = Answer::NoAnswer { code: ErrorCode::R00, message: "late" };
     // A probe is no money, and nobody has been heard who is to be told.
     let mut sender = begun();
     assert!(sender.next(now).is_some());
@@ -205,10 +206,10 @@ fn stopped_payments_wait_for_money_that_is_under_way() {
     let money = sender.next(now).unwrap();
     sender.stop();
     assert_eq!((sender.next(now), sender.ended(), sender.wakes_at()), (None, None, None));
-    sender.answer(money.sequence, Answer::Lost, now.mono);
+    sender.answer(money.sequence, lost, now.mono);
     let goodbye = sender.next(now).unwrap();
     assert_eq!((goodbye.amount, sender.ended()), (Amount(0), None));
-    sender.answer(goodbye.sequence, Answer::Lost, now.mono);
+    sender.answer(goodbye.sequence, lost, now.mono);
     assert_eq!((sender.next(now), sender.ended()), (None, Some(&End::Stopped)));
     assert_eq!(sender.progress().unresolved, 100);
 }

@@ -273,7 +273,7 @@ pub(super) fn pay(settings: SenderSettings, path: &Path, seed: u64) -> (End, Pro
                 Travelling::Rejected(code, data) => {
                     Answer::Rejected { code: *code, by: "test.hop", message: "why", data }
                 }
-                Travelling::Lost => Answer::Lost,
+                Travelling::Lost => Answer::NoAnswer { code: ErrorCode::R00, message: "late" },
             };
             sender.answer(sequence, answer, now.mono);
             // Told twice, counted once.

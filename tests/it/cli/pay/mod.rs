@@ -2,6 +2,7 @@
 //! that tell where to pay.
 
 mod endpoint;
+mod entry;
 mod net;
 mod pointer;
 mod spsp;
