@@ -8,20 +8,62 @@ const { startChain } = require('./lib/chain')
 const { startNode } = require('./lib/connector')
 const manual = require('./lib/manual')
 const { scenario } = require('./lib/matrix')
+const { client } = require('./lib/plugin')
 const stream = require('./lib/stream')
 
 const AMOUNT = 1_000_000n
-
-// The client has an older `ilp-protocol-stream` of its own.
-manual.load('cure/theirs', {})(require(require.resolve('ilp-protocol-stream', {
-  paths: [require.resolve('ilp-protocol-spsp')]
-})))
 
 scenario('an SPSP client pays our receiver', { spspClient: ['BTP', 'IL-DCP', 'STREAM', 'SPSP'] }, async t => {
   const hub = await startNode(t, manual.half('spsp/ours', { 7770: 0 }))
   const { totalSent } = await manual.load('spsp/theirs', { 3000: hub.port, 7770: hub.httpPort })
   assert.equal(BigInt(totalSent), AMOUNT)
   assert.deepEqual(await hub.balances(), { alice: AMOUNT, wallet: -AMOUNT })
+})
+
+scenario('a STREAM sender with the cure of the page pays our receiver', { stream: ['STREAM'] }, async t => {
+  const hub = await startNode(t, manual.half('spsp/ours', { 7770: 0 }))
+  const answer = await Spsp.query(`http://127.0.0.1:${hub.httpPort}/wallet`)
+  const pay = manual.load('cure-in-use/theirs', { 3000: hub.port }, { 'cure.js': manual.half('cure/theirs', {}) })
+  const delivered = await pay(answer.destination_account, Buffer.from(answer.shared_secret, 'base64'))
+  assert.equal(BigInt(delivered), AMOUNT)
+  assert.deepEqual(await hub.balances(), { alice: AMOUNT, wallet: -AMOUNT })
+})
+
+/** Opens `count` streams with `open`, each of which pays 100 units; tells what was delivered. */
+async function payStreams (t, count, open) {
+  const hub = await startNode(t, manual.half('spsp/ours', { 7770: 0 }))
+  const answer = await Spsp.query(`http://127.0.0.1:${hub.httpPort}/wallet`)
+  const payee = { address: answer.destination_account, secret: Buffer.from(answer.shared_secret, 'base64') }
+  await stream.connected(client(t, hub.port, 'alice', 'alice-secret'), payee, connection => open(connection, count))
+  assert.deepEqual(await hub.balances(), { alice: BigInt(count) * 100n, wallet: BigInt(count) * -100n })
+}
+
+scenario('fifty streams of one connection, one after the other', { stream: ['STREAM'] }, t =>
+  payStreams(t, 50, async (connection, count) => {
+    for (let opened = 0; opened < count; opened++) {
+      const payment = connection.createStream()
+      await payment.sendTotal(100)
+      payment.end()
+    }
+  }))
+
+scenario('fifty streams of one connection side by side', { stream: ['STREAM'] }, t =>
+  payStreams(t, 50, (connection, count) =>
+    Promise.all(Array.from({ length: count }, () => connection.createStream().sendTotal(100)))))
+
+scenario('a sender of data learns that nobody reads it, and its money is counted', { stream: ['STREAM'] }, async t => {
+  const hub = await startNode(t, manual.half('spsp/ours', { 7770: 0 }))
+  const answer = await Spsp.query(`http://127.0.0.1:${hub.httpPort}/wallet`)
+  const payee = { address: answer.destination_account, secret: Buffer.from(answer.shared_secret, 'base64') }
+  await stream.connected(client(t, hub.port, 'alice', 'alice-secret'), payee, async connection => {
+    const payment = connection.createStream()
+    const closed = new Promise(resolve => payment.once('close', resolve))
+    payment.write(Buffer.alloc(200_000))
+    await payment.sendTotal(10)
+    await closed
+    assert.equal(connection.totalDelivered, '10')
+  })
+  assert.deepEqual(await hub.balances(), { alice: 10n, wallet: -10n })
 })
 
 scenario('what SPSP clients rely on', { spspClient: ['SPSP'] }, async t => {

@@ -91,6 +91,10 @@ fn asked(peer: &mut Peer, id: u32, ask: &Ask) -> (String, Vec<u8>) {
     }
 }
 
+/// RFC 29 5.3.5: in every reply, so that a sender never runs out of streams.
+const NO_LIMIT_OF_STREAMS: Frame<'static> =
+    Frame::MaxStreamId { stream: StreamId(u32::MAX as u64) };
+
 fn money() -> Frame<'static> {
     Frame::StreamMoney { stream: StreamId(1), shares: 1 }
 }
@@ -119,7 +123,7 @@ fn a_payment_is_fulfilled_and_answered_in_secret_row_122() {
         receive_max: Amount::MAX,
         total_received: Amount::ZERO,
     };
-    assert_eq!(reply.frames, Frames::of(&[no_limit]));
+    assert_eq!(reply.frames, Frames::of(&[NO_LIMIT_OF_STREAMS, no_limit]));
     assert_eq!(node.balance("a"), ["100", "0", "0"]);
     assert_eq!(node.balance("wallet"), ["-100", "0", "0"]);
     // Nothing that the receiver is told is remembered: the packet once more is its money once more.
@@ -147,11 +151,46 @@ fn frames_that_senders_ask_answers_for_row_122() {
     let reply = StreamPacket::parse(&plaintext).unwrap();
     assert_eq!(reply.amount, Amount(1), "in the receiver's units, rounded down");
     let told: Vec<String> = reply.frames.iter().map(|frame| format!("{frame:?}")).collect();
-    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told.len(), 7, "{told:?}");
+    assert_eq!(reply.frames.iter().next(), Some(NO_LIMIT_OF_STREAMS));
+    // Bytes of streams are read by nobody, and the sender learns it.
+    let closed = Frame::StreamClose {
+        stream: StreamId(1),
+        code: CloseCode::APPLICATION_ERROR,
+        message: b"",
+    };
+    assert!(reply.frames.iter().any(|f| f == closed));
     assert!(reply.frames.iter().any(|f| f == Frame::AssetDetails { code: b"USD", scale: 6 }));
     assert!(reply.frames.iter().any(|f| f == close));
     assert_eq!(node.balance("a"), ["1999", "0", "0"]);
     assert_eq!(node.balance("wallet"), ["-1", "0", "0"]);
+}
+
+#[test]
+fn a_connection_has_as_many_streams_as_its_sender_opens() {
+    let node = Daemon::with_peers(&["a"], WALLET);
+    let mut peer = node.peer("a");
+    let mut sender = Sender::of(&node, "/wallet");
+    // RFC 29: a client's streams are odd. Each is closed with the first packet of the next.
+    let streams = (1..200).step_by(2);
+    for (id, stream) in (1..).zip(streams.clone()) {
+        let money = Frame::StreamMoney { stream: StreamId(stream), shares: 1 };
+        let before = StreamId(stream - 2 * u64::from(stream > 1));
+        let close = Frame::StreamClose { stream: before, code: CloseCode::NO_ERROR, message: b"" };
+        let frames = [close, money];
+        let ask = sender.request(100, 100, &frames[usize::from(stream == 1)..]);
+        let (told, data) = asked(&mut peer, id, &ask);
+        assert_eq!(told, "Fulfill");
+        let plaintext = sender.reply(&data);
+        let reply = StreamPacket::parse(&plaintext).unwrap();
+        // JS senders keep the number that they heard last, so it may never become lower.
+        let limits = reply.frames.iter().filter(|f| matches!(f, Frame::MaxStreamId { .. }));
+        assert_eq!(limits.collect::<Vec<_>>(), [NO_LIMIT_OF_STREAMS], "stream {stream}");
+    }
+    assert_eq!(
+        node.balance("wallet"),
+        [format!("-{}", 100 * streams.count()), "0".into(), "0".into()]
+    );
 }
 
 #[test]

@@ -27,11 +27,20 @@ function half (name, ports) {
   }, text)
 }
 
-/** What a half in JavaScript exports. */
-function load (name, ports) {
+/** What a half in JavaScript exports. `beside` are files that it finds beside itself: `{ name: text }`. */
+function load (name, ports, beside = {}) {
+  return compile(name, half(name, ports), beside)
+}
+
+function compile (name, text, beside) {
   const module = new Module(name)
   module.paths = [path.join(__dirname, '..', 'node_modules')]
-  module._compile(half(name, ports), `${PAGE}, ${name}`)
+  const installed = module.require.bind(module)
+  module.require = id => {
+    const file = beside[id.replace(/^\.\//, '')]
+    return file === undefined ? installed(id) : compile(id, file, {})
+  }
+  module._compile(text, `${PAGE}, ${name}`)
   return module.exports
 }
 

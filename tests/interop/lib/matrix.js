@@ -37,6 +37,12 @@ const NOT_RUN = [
     role: 'not run here; our peer, child and parent, by hand',
     tried: ['BTP', 'HTTP', 'packets', 'IL-DCP', 'CCP', 'STREAM', 'SPSP']
   },
+  {
+    name: 'Rafiki',
+    version: '2.3, 2.4',
+    role: 'not run here; our peer and parent, by hand',
+    tried: ['HTTP', 'packets', 'STREAM']
+  },
   { name: '`ilpv4-connector` (Java)', version: '', role: 'not run', tried: [] }
 ]
 

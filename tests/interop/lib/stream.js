@@ -43,6 +43,14 @@ async function pay (plugin, { address, secret }, amount) {
   return { sent: BigInt(connection.totalSent), delivered: BigInt(connection.totalDelivered) }
 }
 
+/** A connection of `ilp-protocol-stream`, as long as `work` uses it. */
+async function connected (plugin, { address, secret }, work) {
+  plugin.disconnect = async () => {}
+  const connection = await stream.createConnection({ plugin, destinationAccount: address, sharedSecret: secret })
+  await work(connection)
+  await connection.end()
+}
+
 /** `@interledger/stream-receiver`, which Rafiki receives with: it keeps no state, so we count. */
 async function listenAsRafiki (t, plugin) {
   const received = { amount: 0n, packets: 0 }
@@ -75,4 +83,4 @@ async function payAsRafiki (plugin, { address, secret }, amount) {
   return { sent: amountSent, delivered: amountDelivered }
 }
 
-module.exports = { listen, pay, listenAsRafiki, payAsRafiki }
+module.exports = { listen, pay, connected, listenAsRafiki, payAsRafiki }

@@ -1,0 +1,248 @@
+//! A sender that knows the secret, and one that does not.
+
+use super::reply::{DATA_OFFSET_MAX, STREAM_ID_MAX, STREAMS_TOLD_MAX};
+use super::*;
+use crate::stream::envelope::Iv;
+use crate::wire::stream::{CloseCode, Frame, Frames, StreamId};
+
+const ASSET: (&str, u8) = ("EUR", 6);
+
+fn receiver() -> Receiver {
+    Receiver::new(&[7; SECRET_LEN], "wallet")
+}
+
+/// What a sender knows: the token and the keys.
+struct Connection {
+    token: &'static str,
+    keys: Keys,
+}
+
+fn connection() -> Connection {
+    let token = "dG9rZW4";
+    Connection { token, keys: Keys::new(&receiver().secret(token)) }
+}
+
+impl Connection {
+    /// The data of a request that wants at least `minimum` to arrive.
+    fn request(&self, minimum: u64, frames: &[Frame<'_>]) -> Vec<u8> {
+        self.packet(PacketType::Prepare, minimum, frames)
+    }
+
+    fn packet(&self, packet_type: PacketType, minimum: u64, frames: &[Frame<'_>]) -> Vec<u8> {
+        let mut plaintext = Vec::new();
+        let amount = Amount(minimum);
+        let frames = Frames::of(frames);
+        StreamPacket { packet_type, sequence: 42, amount, frames }.encode(&mut plaintext);
+        self.keys.seal(Iv([1; 12]), &plaintext).unwrap()
+    }
+
+    /// Sends so much with this data, fulfillable.
+    fn pay(&self, amount: u64, data: &[u8]) -> Result<Accepted, Declined> {
+        self.pay_with(amount, data, self.keys.fulfillment(data).condition())
+    }
+
+    fn pay_with(
+        &self,
+        amount: u64,
+        data: &[u8],
+        condition: Condition,
+    ) -> Result<Accepted, Declined> {
+        let (asset_code, asset_scale) = ASSET;
+        let amount = Amount(amount);
+        let token = self.token;
+        let incoming = Incoming { token, amount, condition, data, asset_code, asset_scale };
+        receiver().receive(&incoming)
+    }
+
+    /// The reply in clear, after checks that every sender makes; its amount, and in words its frames after the first.
+    fn read(&self, packet_type: PacketType, data: &[u8]) -> (u64, Vec<String>) {
+        let plaintext = self.keys.open(data).unwrap();
+        let reply = StreamPacket::parse(&plaintext).unwrap();
+        assert_eq!((reply.packet_type, reply.sequence), (packet_type, 42));
+        let mut frames = reply.frames.iter();
+        assert_eq!(frames.next(), Some(Frame::MaxStreamId { stream: STREAM_ID_MAX }));
+        let frames = frames.map(|frame| match frame {
+            Frame::StreamMaxMoney { stream, receive_max: Amount::MAX, total_received } => {
+                assert_eq!(total_received, Amount::ZERO);
+                format!("no limit for {}", stream.0)
+            }
+            Frame::AssetDetails { code, scale } => {
+                format!("{}/{scale}", String::from_utf8_lossy(code))
+            }
+            Frame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" } => {
+                "closed".to_owned()
+            }
+            Frame::StreamClose { stream, code: CloseCode::APPLICATION_ERROR, message: b"" } => {
+                format!("stream {} closed", stream.0)
+            }
+            Frame::StreamMaxData { stream, offset: DATA_OFFSET_MAX } => {
+                format!("room for {}", stream.0)
+            }
+            Frame::MaxData { offset: DATA_OFFSET_MAX } => "room".to_owned(),
+            other => panic!("unexpected {other:?}"),
+        });
+        (reply.amount.0, frames.collect())
+    }
+}
+
+fn money(stream: u64) -> Frame<'static> {
+    Frame::StreamMoney { stream: crate::wire::stream::StreamId(stream), shares: 1 }
+}
+
+#[test]
+fn takes_what_is_enough() {
+    let connection = connection();
+    for (minimum, amount) in [(0, 0), (0, 5), (90, 90), (90, 100), (u64::MAX, u64::MAX)] {
+        let data = connection.request(minimum, &[money(1)]);
+        let accepted = connection.pay(amount, &data).unwrap();
+        assert_eq!(accepted.fulfillment, connection.keys.fulfillment(&data));
+        let reply = connection.read(PacketType::Fulfill, &accepted.data);
+        assert_eq!(reply, (amount, vec!["no limit for 1".to_owned()]));
+    }
+}
+
+#[test]
+fn never_fulfills_below_the_minimum() {
+    let connection = connection();
+    for (minimum, amount) in [(1, 0), (90, 89), (u64::MAX, u64::MAX - 1)] {
+        let data = connection.request(minimum, &[]);
+        let declined = connection.pay(amount, &data).unwrap_err();
+        assert_eq!(declined.reason, Reason::BelowMinimum);
+        assert_eq!(declined.reason.code(), ErrorCode::F99);
+        // What arrived: the sender learns the rate from it.
+        assert_eq!(connection.read(PacketType::Reject, &declined.data), (amount, vec![]));
+    }
+}
+
+#[test]
+fn answers_test_packets() {
+    let connection = connection();
+    let data = connection.request(0, &[Frame::NewAddress { source: b"test.sender" }]);
+    let declined = connection.pay_with(1000, &data, Condition([3; 32])).unwrap_err();
+    assert_eq!(declined.reason, Reason::Unfulfillable);
+    assert_eq!(declined.reason.code(), ErrorCode::F99);
+    let reply = connection.read(PacketType::Reject, &declined.data);
+    assert_eq!(reply, (1000, vec!["EUR/6".to_owned()]));
+}
+
+#[test]
+fn what_is_not_the_senders_gets_no_reply() {
+    let connection = connection();
+    let check = |result: Result<Accepted, Declined>, reason: Reason, code: ErrorCode| {
+        assert_eq!(result, Err(Declined { reason, data: Vec::new() }));
+        assert_eq!(reason.code(), code);
+    };
+    let good = connection.request(0, &[]);
+    check(connection.pay(1, b"ECHOECHOECHOECHO"), Reason::NotAuthentic, ErrorCode::F06);
+    check(connection.pay(1, &[]), Reason::NotAuthentic, ErrorCode::F06);
+    check(connection.pay(1, &good[1..]), Reason::NotAuthentic, ErrorCode::F06);
+    let elsewhere = Connection { token: "b3RoZXI", ..self::connection() };
+    check(elsewhere.pay(1, &good), Reason::NotAuthentic, ErrorCode::F06);
+    let nowhere = Connection { token: "", ..self::connection() };
+    check(nowhere.pay(1, &good), Reason::NoConnection, ErrorCode::F06);
+    for answer in [PacketType::Fulfill, PacketType::Reject] {
+        let swapped = connection.packet(answer, 0, &[]);
+        check(connection.pay(1, &swapped), Reason::NotARequest, ErrorCode::F00);
+    }
+    let garbage = connection.keys.seal(Iv([2; 12]), b"\x02garbage").unwrap();
+    check(connection.pay(1, &garbage), Reason::NotARequest, ErrorCode::F00);
+}
+
+#[test]
+fn closing_does_not_lose_money() {
+    let connection = connection();
+    let close = Frame::ConnectionClose { code: CloseCode(9), message: b"bye" };
+    let data = connection.request(1, &[close, close]);
+    let accepted = connection.pay(5, &data).unwrap();
+    let reply = connection.read(PacketType::Fulfill, &accepted.data);
+    assert_eq!(reply, (5, vec!["closed".to_owned()]));
+}
+
+#[test]
+fn streams_of_data_are_closed_once_and_their_money_is_kept() {
+    let connection = connection();
+    let stream = |id| StreamId(id);
+    let data = |id| Frame::StreamData { stream: stream(id), offset: 0, data: b"hello" };
+    let check = |frames: &[Frame<'_>], expected: &[&str]| {
+        let accepted = connection.pay(5, &connection.request(0, frames)).unwrap();
+        let reply = connection.read(PacketType::Fulfill, &accepted.data);
+        assert_eq!(reply, (5, expected.iter().map(|&text| text.to_owned()).collect()));
+    };
+    check(&[money(1), data(1)], &["no limit for 1", "room for 1", "stream 1 closed", "room"]);
+    check(
+        &[data(1), data(3), data(1)],
+        &["room for 1", "stream 1 closed", "room for 3", "stream 3 closed", "room"],
+    );
+    // It has more than it may send, or may not send any.
+    let blocked = Frame::StreamDataBlocked { stream: stream(7), offset: 200_000 };
+    check(&[blocked, blocked], &["room for 7", "stream 7 closed", "room"]);
+    check(&[Frame::DataBlocked { offset: 1 }], &["room"]);
+}
+
+#[test]
+fn limits_and_news_of_a_sender_need_no_answer() {
+    let connection = connection();
+    let stream = StreamId(1);
+    let frames = [
+        Frame::MaxData { offset: 1 },
+        Frame::MaxStreamId { stream },
+        Frame::StreamIdBlocked { stream: StreamId(21) },
+        Frame::AssetDetails { code: b"USD", scale: 2 },
+        Frame::StreamClose { stream, code: CloseCode::NO_ERROR, message: b"" },
+        Frame::StreamMaxMoney { stream, receive_max: Amount(100), total_received: Amount::ZERO },
+        Frame::StreamMoneyBlocked { stream, send_max: Amount(9), total_sent: Amount(1) },
+        Frame::StreamMaxData { stream, offset: 1 },
+    ];
+    for frame in frames {
+        let accepted = connection.pay(5, &connection.request(0, &[frame])).unwrap();
+        let reply = connection.read(PacketType::Fulfill, &accepted.data);
+        assert_eq!(reply, (5, vec![]), "{frame:?}");
+    }
+}
+
+#[test]
+fn replies_are_bounded() {
+    let connection = connection();
+    let mut frames: Vec<Frame<'_>> = (0..2000).map(money).collect();
+    frames.extend([Frame::NewAddress { source: b"x" }; 1000]);
+    let with_data = |id| Frame::StreamData { stream: StreamId(id), offset: 0, data: b"x" };
+    frames.extend((0..1000).map(with_data));
+    let data = connection.request(0, &frames);
+    let accepted = connection.pay(1, &data).unwrap();
+    assert!(accepted.data.len() < 2000, "{} bytes", accepted.data.len());
+    let (_, frames) = connection.read(PacketType::Fulfill, &accepted.data);
+    assert_eq!(frames.len(), 3 * STREAMS_TOLD_MAX + 2);
+}
+
+#[test]
+fn an_iv_is_used_for_one_reply_only() {
+    let connection = connection();
+    let iv = |amount, data: &[u8]| {
+        let data = connection.pay(amount, data).map_or_else(|no| no.data, |yes| yes.data);
+        data.first_chunk::<12>().copied().unwrap()
+    };
+    let (one, other) = (connection.request(5, &[]), connection.request(6, &[]));
+    assert_eq!(iv(10, &one), iv(10, &one), "the same reply to the same request");
+    assert_ne!(iv(10, &one), iv(11, &one), "another amount");
+    assert_ne!(iv(10, &one), iv(10, &other), "another request");
+    assert_ne!(iv(10, &one), iv(4, &one), "another answer");
+}
+
+#[test]
+fn secrets_depend_on_everything() {
+    let secret = |node: u8, name: &str, token: &str| {
+        Receiver::new(&[node; SECRET_LEN], name).secret(token).0
+    };
+    let all = [
+        secret(1, "a", "t"),
+        secret(2, "a", "t"),
+        secret(1, "b", "t"),
+        secret(1, "a", "u"),
+        secret(1, "a", ""),
+    ];
+    for (index, one) in all.iter().enumerate() {
+        assert!(!all[index + 1..].contains(one), "{index}");
+    }
+    assert_eq!(secret(1, "a", "t"), secret(1, "a", "t"));
+    assert_eq!(format!("{:?}", receiver()), "Receiver(..)");
+}
