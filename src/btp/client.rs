@@ -20,7 +20,7 @@ use crate::connector::Account;
 use crate::link::{Framing, Outbox, Side};
 use crate::transport::{
     Backoff, BtpUrl, DialHandle, DialOrders, Ended, GOING_AWAY, PeerStatus, ReachError, TlsError,
-    Token, TransportContext, reach, server_name,
+    Token, TransportContext, Waited, reach, server_name,
 };
 
 /// Whom to dial, and who we are to them.
@@ -132,10 +132,10 @@ impl BtpClient {
             if wait.exhausted {
                 status.exhausted();
             }
-            tokio::select! {
-                biased;
-                _ = self.orders.stop() => return,
-                () = tokio::time::sleep(wait.delay) => {}
+            match self.orders.wait(wait).await {
+                Waited::Over => {}
+                Waited::Retry => backoff = Backoff::new(self.context.settings.retry_unit),
+                Waited::Stop => return,
             }
         }
     }

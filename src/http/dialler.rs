@@ -25,7 +25,7 @@ use crate::connector::{Account, Answer};
 use crate::link::{CloseOrder, Framing, Outbox, SessionId, Side, Taken};
 
 use crate::transport::{
-    Backoff, DialHandle, DialOrders, Ended, PeerStatus, TransportContext, Wait,
+    Backoff, DialHandle, DialOrders, Ended, PeerStatus, TransportContext, Wait, Waited,
 };
 use crate::wire::btp::{FrameKind, RequestId};
 use crate::wire::ilp::Prepare;
@@ -162,10 +162,10 @@ impl HttpDialler {
             if wait.exhausted {
                 status.exhausted();
             }
-            tokio::select! {
-                biased;
-                _ = self.orders.stop() => break,
-                () = sleep(wait.delay) => {}
+            match self.orders.wait(wait).await {
+                Waited::Over => {}
+                Waited::Retry => backoff = Backoff::new(context.settings.retry_unit),
+                Waited::Stop => break,
             }
         }
         // Requests that are under way may still be answered, as long as anybody waits.

@@ -77,6 +77,13 @@ impl Diallers {
         }
     }
 
+    /// Whoever waits before the next attempt makes it now.
+    pub(super) fn retry_now(&self) {
+        for (_, handle) in self.running.values() {
+            handle.retry_now();
+        }
+    }
+
     /// Gives up a peer without ending its session: whoever gets the handle ends it.
     pub(super) fn hand_over(&mut self, peer: &AccountId) -> Option<DialHandle> {
         self.running.remove(peer).map(|(_, handle)| handle)

@@ -35,6 +35,8 @@ impl Running {
             }
         }
         self.begin();
+        // What kept a peer away may be mended, here or at the other side: an operator who reloads does not wait.
+        self.diallers.retry_now();
         self.status.set_listed(true);
         self.ask_parent();
         tracing::info!(

@@ -319,3 +319,21 @@ async fn what_a_former_parent_told_is_forgotten() {
     stop(kid).await;
     stop(top).await;
 }
+
+#[tokio::test]
+async fn a_reload_tries_peers_that_are_away_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = listener.local_addr().unwrap();
+    let peers = format!("peers: [{{id: b, url: \"ws://{url}\", authToken: s}}]\n");
+    let node = start("a", &peers).await;
+    let status = node.handle().context.peers.status(&"b".parse().unwrap());
+    // By themselves these attempts take more than half a minute.
+    for failed in 1..=6 {
+        drop(listener.accept().await.unwrap());
+        until("the failure", || status.snapshot().counts.failed_attempts >= failed).await;
+        reload(&node, &peers).await;
+    }
+    let _b = let_in(&listener).await;
+    until("the link", || connected(&node, "b")).await;
+    stop(node).await;
+}

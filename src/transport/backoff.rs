@@ -2,9 +2,12 @@
 //! a length of time goes out.
 //!
 //! The series: five quick attempts after 1, 2, 4, 8 and 16 units (of one second, unless the settings say otherwise), then
-//! one every 30 units for ever. Everything is jittered by a
-//! fifth either way, so that peers which lost the same node do not come back in step. A refused authentication follows
-//! the same series as a refused connection: a wrong secret may be put right at the other side.
+//! one every 30 units for ever. Everything is jittered by a fifth either way, so that peers which lost the same node do
+//! not come back in step. A refused authentication follows the same series as a refused connection: a wrong secret may
+//! be put right at the other side.
+//!
+//! A session that was authenticated starts the series again: the peer is there and knows us. Only a peer that ends one
+//! session after the other within two units is given more time, step by step.
 
 use std::time::Duration;
 
@@ -12,14 +15,19 @@ use std::time::Duration;
 const QUICK: [u32; 5] = [1, 2, 4, 8, 16];
 /// The wait before every attempt after those, in units.
 const SLOW: u32 = 30;
-/// A session that lasted so many units was a success, and the series starts again.
+/// A session of fewer units is short: several in a row lengthen the wait.
+const SHORT: u32 = 2;
+/// A session that lasted so many units was not in a fight with another one over the peer's one place.
 const SETTLED_AFTER: u32 = 10;
 
-/// How many attempts in a row have come to nothing, and what follows from it.
+/// Where the series stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backoff {
     unit: Duration,
-    failures: usize,
+    /// Which wait of the series is next.
+    step: usize,
+    /// Short sessions in a row.
+    short_sessions: usize,
 }
 
 /// What to do before the next attempt.
@@ -34,22 +42,24 @@ pub struct Wait {
 impl Backoff {
     /// The beginning of a series.
     pub fn new(unit: Duration) -> Self {
-        Self { unit, failures: 0 }
+        Self { unit, step: 0, short_sessions: 0 }
     }
 
     /// An attempt did not lead to a session. `random` is any random number.
     pub fn attempt_failed(&mut self, random: u32) -> Wait {
-        let base = QUICK.get(self.failures).copied().unwrap_or(SLOW);
-        self.failures = self.failures.saturating_add(1);
-        Wait { delay: self.jitter(base, random), exhausted: self.failures > QUICK.len() }
+        let base = QUICK.get(self.step).copied().unwrap_or(SLOW);
+        self.step = self.step.saturating_add(1);
+        Wait { delay: self.jitter(base, random), exhausted: self.step > QUICK.len() }
     }
 
     /// A session ended after `lasted`. `replaced`: the peer said that a newer session of ours took its place.
     pub fn session_ended(&mut self, lasted: Duration, replaced: bool, random: u32) -> Wait {
-        if lasted >= self.unit * SETTLED_AFTER {
-            self.failures = 0;
-        } else if replaced {
-            // Somebody else is logged in with our name. Dialling at once would throw them out, and they us.
+        let is_short = lasted < self.unit * SHORT;
+        self.short_sessions = if is_short { self.short_sessions.saturating_add(1) } else { 0 };
+        self.step = self.short_sessions.saturating_sub(1);
+        if replaced && lasted < self.unit * SETTLED_AFTER {
+            // Another program is logged in with our name. Dialling at once would throw it out, and it us.
+            self.step = 0;
             return Wait { delay: self.jitter(SLOW, random), exhausted: false };
         }
         self.attempt_failed(random)
@@ -68,7 +78,8 @@ mod tests {
 
     const MIDDLE: u32 = u32::MAX / 2;
     const LASTED: Duration = Duration::from_secs(10);
-    const SHORT: Duration = Duration::from_millis(9_999);
+    const LONGER: Duration = Duration::from_secs(2);
+    const SHORT_SESSION: Duration = Duration::from_millis(1_999);
 
     enum Step {
         Failed,
@@ -106,19 +117,38 @@ mod tests {
     }
 
     #[test]
-    fn only_a_session_that_lasted_starts_the_series_again() {
+    fn a_session_starts_the_series_again_whatever_was_before() {
+        use Step::{Ended, Failed};
+        for lasted in [Duration::ZERO, SHORT_SESSION, LONGER, LASTED] {
+            check(&[
+                (Failed, 1, false),
+                (Failed, 2, false),
+                (Failed, 4, false),
+                (Failed, 8, false),
+                (Failed, 16, false),
+                (Failed, 30, true),
+                (Ended(lasted), 1, false),
+                (Failed, 2, false),
+                (Failed, 4, false),
+            ]);
+        }
+    }
+
+    #[test]
+    fn only_short_sessions_in_a_row_lengthen_the_wait() {
         use Step::{Ended, Failed};
         check(&[
-            (Failed, 1, false),
-            (Failed, 2, false),
-            (Ended(SHORT), 4, false),
-            (Ended(LASTED), 1, false),
-            (Failed, 2, false),
-            (Failed, 4, false),
+            (Ended(SHORT_SESSION), 1, false),
+            (Ended(SHORT_SESSION), 2, false),
+            (Ended(Duration::ZERO), 4, false),
             (Failed, 8, false),
-            (Failed, 16, false),
-            (Failed, 30, true),
-            (Ended(SHORT), 30, true),
+            (Ended(SHORT_SESSION), 8, false),
+            (Ended(SHORT_SESSION), 16, false),
+            (Ended(SHORT_SESSION), 30, true),
+            (Ended(SHORT_SESSION), 30, true),
+            (Ended(LONGER), 1, false),
+            (Ended(SHORT_SESSION), 1, false),
+            (Ended(LONGER), 1, false),
             (Ended(LASTED), 1, false),
         ]);
     }
@@ -127,8 +157,9 @@ mod tests {
     fn who_was_replaced_at_once_stays_away_for_a_while() {
         use Step::{Failed, Replaced};
         check(&[
-            (Replaced(SHORT), 30, false),
+            (Replaced(LONGER), 30, false),
             (Replaced(Duration::ZERO), 30, false),
+            (Replaced(Duration::from_millis(9_999)), 30, false),
             (Failed, 1, false),
             (Failed, 2, false),
             (Replaced(LASTED), 1, false),

@@ -1,39 +1,108 @@
-//! How a loop that dials one peer is stopped.
+//! How a loop that dials one peer is stopped, and woken while it waits for the next attempt.
 
-use tokio::sync::watch;
+use std::sync::Arc;
 
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+
+use super::backoff::Wait;
 use super::ended::GOING_AWAY;
 use crate::link::CloseOrder;
 
 /// Stops what dials a peer. Dropping it does so too.
 #[derive(Debug)]
-pub struct DialHandle(watch::Sender<Option<CloseOrder>>);
+pub struct DialHandle {
+    stop: watch::Sender<Option<CloseOrder>>,
+    retry: Arc<Notify>,
+}
 
 /// The other end of a [`DialHandle`].
 #[derive(Debug)]
-pub struct DialOrders(watch::Receiver<Option<CloseOrder>>);
+pub struct DialOrders {
+    stop: watch::Receiver<Option<CloseOrder>>,
+    retry: Arc<Notify>,
+}
+
+/// How a wait for the next attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// By itself: the series goes on.
+    Over,
+    /// By an order to try now: the series starts again.
+    Retry,
+    /// There is no next attempt.
+    Stop,
+}
 
 impl DialHandle {
     /// A handle, and what hears it.
     pub fn new() -> (Self, DialOrders) {
-        let (sender, orders) = watch::channel(None);
-        (Self(sender), DialOrders(orders))
+        let ((sender, receiver), retry) = (watch::channel(None), Arc::new(Notify::new()));
+        let orders = DialOrders { stop: receiver, retry: Arc::clone(&retry) };
+        (Self { stop: sender, retry }, orders)
+    }
+
+    /// Ends a wait for the next attempt, if there is one: what made the last one fail may be mended.
+    pub fn retry_now(&self) {
+        self.retry.notify_waiters();
     }
 
     /// Ends the session, if there is one, with this close frame, and dials no more.
     pub fn stop(&self, code: u16, reason: &'static str) {
-        self.0.send_replace(Some(CloseOrder { code, reason }));
+        self.stop.send_replace(Some(CloseOrder { code, reason }));
     }
 }
 
 impl DialOrders {
+    /// Waits before the next attempt.
+    pub async fn wait(&mut self, wait: Wait) -> Waited {
+        let retry = Arc::clone(&self.retry);
+        tokio::select! {
+            biased;
+            _ = self.stop() => Waited::Stop,
+            () = retry.notified() => Waited::Retry,
+            () = sleep(wait.delay) => Waited::Over,
+        }
+    }
+
     /// Waits for the order to stop.
     pub async fn stop(&mut self) -> CloseOrder {
-        match self.0.wait_for(Option::is_some).await {
+        match self.stop.wait_for(Option::is_some).await {
             Ok(order) => *order,
             // The handle was dropped.
             Err(_) => None,
         }
         .unwrap_or(CloseOrder { code: GOING_AWAY, reason: "going away" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    const LONG: Wait = Wait { delay: Duration::from_secs(3600), exhausted: false };
+
+    async fn waited(orders: &mut DialOrders, act: impl FnOnce()) -> Waited {
+        let mut wait = std::pin::pin!(orders.wait(LONG));
+        tokio::select! {
+            biased;
+            waited = wait.as_mut() => panic!("{waited:?} before anything was done"),
+            () = std::future::ready(()) => {}
+        }
+        act();
+        timeout(Duration::from_secs(10), wait).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_by_itself_or_by_an_order() {
+        let (handle, mut orders) = DialHandle::new();
+        // Nothing waits: there is nothing to shorten, now or later.
+        handle.retry_now();
+        assert_eq!(waited(&mut orders, || handle.retry_now()).await, Waited::Retry);
+        let none = Wait { delay: Duration::ZERO, exhausted: false };
+        assert_eq!(orders.wait(none).await, Waited::Over);
+        assert_eq!(waited(&mut orders, || drop(handle)).await, Waited::Stop);
     }
 }

@@ -25,7 +25,7 @@ pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
 pub use backoff::{Backoff, Wait};
 pub use clock::Clock;
 pub use context::{HttpCounters, HttpCounts, ServerCounters, ServerCounts, TransportContext};
-pub use dial::{DialHandle, DialOrders};
+pub use dial::{DialHandle, DialOrders, Waited};
 pub use directory::{Directory, Login, Logins, NoRandomness};
 pub use ended::{Ended, GOING_AWAY, Loss, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG};
 pub use events::{
