@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::wire::Timestamp;
 
-/// Nanoseconds of a monotonic clock whose zero is arbitrary. Deadlines and durations are measured in it, so that a
-/// step of the wall clock expires nothing.
+/// Nanoseconds of a clock that never steps, goes on while the machine is suspended, and has an arbitrary zero. Deadlines
+/// and durations are measured in it: a step of the wall clock expires nothing, and a sleep expires what it should.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mono(pub u64);
 

@@ -5,9 +5,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::account::AccountId;
+use crate::transport::Jump;
 
 /// Reasons that are given one by one; the rest is counted.
 const REASONS_MAX: usize = 8;
+/// How long a jump of the system clock is among the reasons.
+const JUMP_SHOWN: Duration = Duration::from_secs(300);
 
 /// What a node is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,18 +54,20 @@ pub(super) struct HealthInput {
     pub(super) start_timeout: Duration,
     /// Its peers.
     pub(super) peers: Vec<PeerStanding>,
+    /// The last jump of the system clock, and how long ago it was.
+    pub(super) clock_jump: Option<(Jump, Duration)>,
 }
 
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Health {
     pub(super) status: HealthStatus,
-    /// What keeps it from being healthy, in words.
+    /// What keeps it from being healthy, in words; and what an operator should know although it does not.
     pub(super) reasons: Vec<String>,
 }
 
 pub(super) fn judge(input: &HealthInput) -> Health {
-    let reasons = reasons(input);
+    let mut reasons = reasons(input);
     let status = if input.stopping {
         HealthStatus::Stopping
     } else if reasons.is_empty() {
@@ -72,7 +77,20 @@ pub(super) fn judge(input: &HealthInput) -> Health {
     } else {
         HealthStatus::Unhealthy
     };
+    // Neither a restart nor other traffic would mend the clock, so it does not decide.
+    reasons.extend(clock_reason(input.clock_jump));
     Health { status, reasons }
+}
+
+fn clock_reason(jump: Option<(Jump, Duration)>) -> Option<String> {
+    let (jump, ago) = jump.filter(|(_, ago)| *ago < JUMP_SHOWN)?;
+    let sign = if jump.by_ms < 0 { '-' } else { '+' };
+    let (seconds, millis) = (jump.by_ms.unsigned_abs() / 1000, jump.by_ms.unsigned_abs() % 1000);
+    Some(format!(
+        "the system clock jumped by {sign}{seconds}.{millis:03} s, {} s ago; packets expire by the time of day, so check \
+         the time service of this machine",
+        ago.as_secs()
+    ))
 }
 
 fn reasons(input: &HealthInput) -> Vec<String> {
@@ -116,6 +134,7 @@ mod tests {
             uptime: Duration::ZERO,
             start_timeout: Duration::from_secs(30),
             peers: peers.collect(),
+            clock_jump: None,
         }
     }
 
@@ -161,6 +180,20 @@ mod tests {
         check(&HealthInput { listed: false, ever_ready: true, ..input(&[]) }, Unhealthy, &[reason]);
         let both = HealthInput { listed: false, stopping: true, ..input(&[]) };
         assert_eq!(judge(&both).status, Stopping);
+    }
+
+    #[test]
+    fn a_jump_of_the_clock_is_said_for_a_while_and_decides_nothing() {
+        let jumped = |by_ms, ago| {
+            let jump = Jump { by_ms, at: crate::time::Mono(0) };
+            let clock_jump = Some((jump, Duration::from_millis(ago)));
+            judge(&HealthInput { clock_jump, ..input(&[]) })
+        };
+        let health = jumped(-3_600_020, 2_900);
+        assert_eq!(health.status, Healthy);
+        assert!(health.reasons[0].contains("jumped by -3600.020 s, 2 s ago"), "{health:?}");
+        assert!(jumped(501, 0).reasons[0].contains("by +0.501 s"));
+        assert_eq!(jumped(501, 300_000).reasons, Vec::<String>::new());
     }
 
     #[test]

@@ -59,7 +59,7 @@ struct HealthBody {
     timestamp: String,
     node_id: String,
     version: &'static str,
-    /// What keeps the node from being healthy.
+    /// What keeps the node from being healthy, and what an operator should know.
     reasons: Vec<String>,
     peers: Vec<PeerHealthBody>,
 }

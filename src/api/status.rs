@@ -121,6 +121,8 @@ impl NodeStatus {
             required: role.required,
             connected: snapshot.as_ref().is_some_and(|peer| peer.state == PeerState::Connected),
         });
+        let now = self.context.clock.mono();
+        let jump = self.context.clock_watch.report().last_jump;
         let health = judge(&HealthInput {
             stopping: self.stopping.load(Ordering::Relaxed),
             listed: !self.unlisted.load(Ordering::Relaxed),
@@ -129,6 +131,7 @@ impl NodeStatus {
             uptime: self.uptime(),
             start_timeout: self.configured.load().start_timeout,
             peers: peers.collect(),
+            clock_jump: jump.map(|jump| (jump, now.since(jump.at))),
         });
         if health.status == HealthStatus::Healthy {
             self.ever_ready.store(true, Ordering::Relaxed);

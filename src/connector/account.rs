@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ahash::RandomState;
 use parking_lot::{Mutex, MutexGuard};
@@ -10,6 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::stats::Stats;
 use crate::account::{AccountId, Ledger, Limits, RateLimiter};
 use crate::link::{Outbox, PendingTable, SessionId, Side, Slot};
+use crate::time::Mono;
 use crate::wire::btp::RequestId;
 
 /// One account. Lives as long as the process, even when a reload removes the peer: its balance is kept.
@@ -92,6 +94,12 @@ impl Account {
     pub fn is_idle(&self) -> bool {
         let state = self.lock();
         state.in_flight == 0 && state.pending.payments() == 0
+    }
+
+    /// How long the answer to the Prepare of this id may still take; `None`: it is not waited for any more.
+    pub fn time_left(&self, id: RequestId, now: Mono) -> Option<Duration> {
+        let deadline = self.lock().pending.deadline(id)?;
+        Some(deadline.since(now)).filter(|left| !left.is_zero())
     }
 
     /// How many bytes may wait in one of this account's outboxes.

@@ -26,6 +26,8 @@ pub enum Answer<'a> {
     /// The packet cannot have arrived, or its answer cannot arrive any more: the connection failed, or the peer serves
     /// no packets of ours.
     Unreachable,
+    /// It was not sent: its time was up before its turn came.
+    Expired,
     /// The peer takes no packet at the moment.
     Busy,
     /// The peer does not take this packet, whenever it is sent.
@@ -41,6 +43,7 @@ impl Turn<'_> {
             Answer::Nothing => Err(Refusal::BadAnswer as Why),
             Answer::Error => Err(Refusal::LinkError as Why),
             Answer::Unreachable => Err(Refusal::Unreachable as Why),
+            Answer::Expired => Err(Refusal::TimedOut as Why),
             Answer::Busy => Err(Refusal::NextHopRefuses as Why),
             Answer::NotTaken => Err(Refusal::NotTaken as Why),
         };

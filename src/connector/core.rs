@@ -116,6 +116,11 @@ impl Connector {
         Duration::from_millis(self.snapshot.load().hold_ms)
     }
 
+    /// What is kept of a packet's time for the way back of its answer.
+    pub fn message_window(&self) -> Duration {
+        Duration::from_millis(self.snapshot.load().window_ms)
+    }
+
     /// An account by name, also one that a reload has removed.
     pub fn account(&self, id: &str) -> Option<Arc<Account>> {
         self.registry.lock().0.account(id)

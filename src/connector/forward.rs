@@ -74,6 +74,11 @@ impl Turn<'_> {
         prepare: &Prepare<'_>,
         outgoing: Outgoing,
     ) -> Result<(), (Refusal, Origin)> {
+        let time_left_ms = outgoing.expires_at.millis_since(self.now.wall);
+        if time_left_ms == 0 {
+            let late_ms = self.now.wall.millis_since(outgoing.expires_at);
+            return Err((Refusal::Expired { late_ms }, origin));
+        }
         let mut guard = to.account.lock();
         let state = &mut *guard;
         // Borrowed apart from each other: the room in the outbox stays locked while the rest changes.
@@ -83,7 +88,6 @@ impl Turn<'_> {
                 Ok(room) => room,
                 Err(refusal) => return Err((refusal, origin)),
             };
-        let time_left_ms = outgoing.expires_at.millis_since(self.now.wall);
         let deadline = self.now.mono.after_ms(time_left_ms);
         let asked = origin.asked();
         let request_id = pending.insert(Pending {

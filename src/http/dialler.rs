@@ -243,10 +243,11 @@ impl Link {
         };
         let now = self.context.transport.clock.now();
         let Ok(prepare) = Prepare::parse(&packet) else { return };
-        let left = prepare.expires_at.saturating_duration_since(now.wall);
-        if left.is_zero() {
-            // It waited too long for its turn, and has been rejected.
-            return;
+        // `None`: it waited too long for its turn, and has been rejected.
+        let Some(left) = self.account.time_left(id, now.mono) else { return };
+        if prepare.expires_at <= now.wall {
+            // The time of day was set meanwhile.
+            return self.answer(id, Answer::Expired);
         }
         // Dropped in time, so that a server which never answers does not keep what it holds.
         match timeout(left, self.exchange(id, Bytes::from(packet))).await {

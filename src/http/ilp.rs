@@ -170,7 +170,9 @@ impl Ilp {
         let request_id = request_id.to_str().ok().filter(|id| is_uuid(id));
         let request_id = request_id.ok_or_else(|| bad("Request-Id is not a UUID"))?.to_owned();
         let Some(contact) = contact else { return Ok(None) };
-        Ok(Some(Reply { contact, url, request_id, expires_at: prepare.expires_at }))
+        let now = self.context.transport.clock.now();
+        let deadline = now.mono.after(prepare.expires_at.saturating_duration_since(now.wall));
+        Ok(Some(Reply { contact, url, request_id, deadline }))
     }
 
     /// Synchronous: the answer is in the response. There is one, at the latest when the Prepare expires.

@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 
 use super::contact::Contact;
 use super::pool::Pool;
+use crate::time::Mono;
 use crate::transport::{HttpUrl, TransportContext};
-use crate::wire::Timestamp;
 
 /// The header that names a request.
 pub(super) const REQUEST_ID: &str = "request-id";
@@ -40,7 +40,7 @@ pub(super) struct Reply {
     /// As the peer gave it.
     pub(super) request_id: String,
     /// An answer after this is none.
-    pub(super) expires_at: Timestamp,
+    pub(super) deadline: Mono,
 }
 
 impl Reply {
@@ -54,10 +54,10 @@ impl Reply {
         let packet = Bytes::from(packet);
         let mut wait = FIRST_WAIT;
         // The peer chose the expiry; it may be any.
-        let latest = context.clock.now().wall.saturating_add(context.connector.max_hold());
-        let until = self.expires_at.min(latest);
+        let latest = context.clock.mono().after(context.connector.max_hold());
+        let until = self.deadline.min(latest);
         loop {
-            let left = until.saturating_duration_since(context.clock.now().wall);
+            let left = until.since(context.clock.mono());
             if left.is_zero() {
                 return self.gave_up("its time is up");
             }

@@ -49,6 +49,11 @@ pub(super) fn settings(id: &str, peers: &[&str]) -> ConnectorSettings {
 
 /// What such a node shares; the secrets of its peers are [`secret`].
 pub(super) fn context(id: &str, peers: &[&str]) -> Arc<HttpContext> {
+    context_at(Clock::start(), id, peers)
+}
+
+/// The same with a clock of the test's own.
+pub(super) fn context_at(clock: Clock, id: &str, peers: &[&str]) -> Arc<HttpContext> {
     let login = |peer: &&str| Login {
         account: peer.parse().unwrap(),
         username: (*peer).to_owned(),
@@ -63,7 +68,7 @@ pub(super) fn context(id: &str, peers: &[&str]) -> Arc<HttpContext> {
         },
         ..TransportSettings::default()
     };
-    let context = TransportContext::new(connector, Clock::start(), settings).unwrap();
+    let context = TransportContext::new(connector, clock, settings).unwrap();
     let directory = Directory::new(peers.iter().map(login)).unwrap();
     HttpContext::new(context, Arc::new(Logins::from_pointee(directory))).unwrap()
 }

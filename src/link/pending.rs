@@ -137,6 +137,12 @@ impl PendingTable {
         id
     }
 
+    /// Until when the answer to this id is waited for; `None`: it is not, or not any more.
+    pub fn deadline(&self, id: RequestId) -> Option<Mono> {
+        let (found, pending) = self.place(id)?.as_ref()?;
+        (*found == id).then_some(pending.deadline)
+    }
+
     /// Takes what waits under this id.
     pub fn take(&mut self, id: RequestId) -> Answered {
         let index = self.index(id);

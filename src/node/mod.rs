@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod api_thread;
+mod clock_watch;
 mod diallers;
 mod draining;
 mod effective;

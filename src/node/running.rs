@@ -42,6 +42,8 @@ pub(super) struct Running {
     pub(super) status: Arc<NodeStatus>,
     pub(super) packets: PacketWriting,
     pub(super) sweep: Guarded,
+    /// Ends with the node.
+    pub(super) _clock_watch: Guarded,
     /// The exchange of routes.
     pub(super) exchange: Guarded,
     pub(super) api: ApiThread,

@@ -8,6 +8,7 @@ use tracing::Instrument;
 
 use super::acceptor::{Acceptor, HttpAcceptor};
 use super::api_thread::ApiThread;
+use super::clock_watch;
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::effective::{ToldError, btp_settings, directory, draw_secret, status_settings};
@@ -153,6 +154,7 @@ async fn build(
         http_context,
         draining: Draining::default(),
         sweep: Guarded::spawn(sweep::run(Arc::clone(&context))),
+        _clock_watch: Guarded::spawn(clock_watch::run(Arc::clone(&context))),
         exchange: Guarded::spawn(exchange::run(Arc::clone(&context))),
         api: ApiThread::start(api, tracing::Span::current()).map_err(StartError::Thread)?,
         status,

@@ -7,10 +7,12 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet}
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::{exchange, process};
+use super::{clock, exchange, process};
 use crate::connector::{AccountReport, LATENCY_BUCKETS, Report, Stats, Traffic, code_labels};
 use crate::routing::exchange::PeerRoutesReport;
-use crate::transport::{HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts};
+use crate::transport::{
+    ClockReport, HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts,
+};
 
 /// All that metrics are made of, read at one moment.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub(super) struct Moment {
     pub(super) server: ServerCounts,
     pub(super) http: HttpCounts,
     pub(super) uptime: Duration,
+    pub(super) clock: ClockReport,
     pub(super) packet_lines: u64,
     pub(super) packet_lines_dropped: u64,
 }
@@ -39,6 +42,7 @@ pub(super) fn encode(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
     exchange::encode(&moment.exchange, encoder)?;
     listener(&moment.server, encoder)?;
     http_listener(&moment.http, encoder)?;
+    clock::encode(&moment.clock, encoder)?;
     process::encode(encoder)
 }
 

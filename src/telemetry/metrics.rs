@@ -110,6 +110,7 @@ impl Collector for Node {
             server: context.server_counts(),
             http: context.http_counts(),
             uptime: context.clock.mono().since(self.started),
+            clock: context.clock_watch.report(),
             packet_lines: self.packet_log.written(),
             packet_lines_dropped: self.packet_log.dropped(),
         };

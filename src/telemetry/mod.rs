@@ -3,6 +3,7 @@
 //! [`Logs`] is set up once per process and may be told new levels at any time. The packet log is per node: the packet
 //! path pushes binary records into a ring, and a [`PacketWriter`] on a thread of its own turns them into lines.
 
+mod clock;
 mod event;
 mod exchange;
 mod exposition;

@@ -1,76 +1,198 @@
-//! The two clocks of the process, read together. Rooms below are given their readings; `node` reads the same clock for
-//! the deadline sweep, so that deadlines and readings agree.
+//! The clocks of the process, read together. Rooms below are given their readings; `node` reads the same clock for the
+//! deadline sweep, so that deadlines and readings agree.
+//!
+//! Deadlines count on the clock of the time since boot, which goes on while the machine is suspended; timers of tokio stand
+//! still meanwhile, so they only wake us, and what is due is decided by a reading of this clock (ADR 18).
 
 use std::time::{Duration, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 use crate::time::{Mono, Now};
 use crate::wire::Timestamp;
 
+/// A clock that never steps and that counts time in suspend.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SINCE_BOOT: ClockId = ClockId::Boottime;
+/// Elsewhere the monotonic clock does.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const SINCE_BOOT: ClockId = ClockId::Monotonic;
+
+/// Readings that are compared lie no further apart than this, or the process was interrupted between them.
+const ONE_READING: Duration = Duration::from_millis(10);
+/// Readings that are tried to get such a pair.
+const READINGS_MAX: usize = 4;
+
 /// One clock for a node. Clones agree.
 #[derive(Debug, Clone)]
 pub struct Clock {
-    /// Where [`Mono`] counts from.
-    origin: Instant,
-    /// Where a test stands still and moves time itself: milliseconds since the origin.
+    /// Where [`Mono`] counts from: nanoseconds since boot.
+    origin: u64,
+    /// Where the clock of tokio's timers counts from in [`Reading::awake`].
+    awake_origin: Instant,
+    /// Where a test stands still and moves time itself.
     #[cfg(any(test, fuzzing))]
-    manual: Option<std::sync::Arc<std::sync::atomic::AtomicU64>>,
+    manual: Option<std::sync::Arc<parking_lot::Mutex<Manual>>>,
+}
+
+/// All three clocks at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The time of day, and the time that passed.
+    pub now: Now,
+    /// The time that passed without the time in suspend; its zero is arbitrary.
+    pub awake: Mono,
+}
+
+/// What a manual clock shows.
+#[cfg(any(test, fuzzing))]
+#[derive(Debug)]
+struct Manual {
+    wall: Timestamp,
+    mono: Mono,
+    awake: Mono,
 }
 
 impl Clock {
     /// A clock whose monotonic reading starts now.
     pub fn start() -> Self {
         Self {
-            origin: Instant::now(),
+            origin: since_boot(),
+            awake_origin: Instant::now(),
             #[cfg(any(test, fuzzing))]
             manual: None,
         }
     }
 
-    /// A clock that moves only by [`Self::pass`]. It starts on 2026-01-01.
+    /// A clock that moves only by [`Self::pass`] and the like. It starts on 2026-01-01.
     #[cfg(any(test, fuzzing))]
     pub fn manual() -> Self {
-        Self { manual: Some(std::sync::Arc::default()), ..Self::start() }
+        const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+        let manual = Manual { wall: START, mono: Mono(0), awake: Mono(0) };
+        let manual = std::sync::Arc::new(parking_lot::Mutex::new(manual));
+        Self { manual: Some(manual), ..Self::start() }
     }
 
-    /// Moves a manual clock.
+    /// Time passes on a manual clock.
     #[cfg(any(test, fuzzing))]
     pub fn pass(&self, time: Duration) {
-        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         if let Some(manual) = &self.manual {
-            manual.fetch_add(millis, std::sync::atomic::Ordering::Relaxed);
+            let awake = manual.lock().awake.after(time);
+            self.suspend(time);
+            manual.lock().awake = awake;
         }
     }
 
-    /// Both clocks.
+    /// Time passes in suspend: timers do not see it.
+    #[cfg(any(test, fuzzing))]
+    pub fn suspend(&self, time: Duration) {
+        if let Some(manual) = &self.manual {
+            let mut manual = manual.lock();
+            manual.wall = manual.wall.saturating_add(time);
+            manual.mono = manual.mono.after(time);
+        }
+    }
+
+    /// Sets a manual clock's time of day.
+    #[cfg(any(test, fuzzing))]
+    pub fn set_wall(&self, wall: Timestamp) {
+        if let Some(manual) = &self.manual {
+            manual.lock().wall = wall;
+        }
+    }
+
+    /// Both clocks that packets are judged by.
     pub fn now(&self) -> Now {
         #[cfg(any(test, fuzzing))]
         if let Some(manual) = &self.manual {
-            const START_MS: u64 = 1_767_225_600_000;
-            let passed = Duration::from_millis(manual.load(std::sync::atomic::Ordering::Relaxed));
-            let wall = Timestamp::from_millis(START_MS).saturating_add(passed);
-            return Now { wall, mono: Mono(0).after(passed) };
+            let manual = manual.lock();
+            return Now { wall: manual.wall, mono: manual.mono };
         }
-        let since_epoch = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            // A clock before 1970: every expiry lies ahead, which is what such a clock says.
-            .unwrap_or_default();
-        let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        Now { wall: Timestamp::from_millis(millis), mono: Mono(0).after(self.origin.elapsed()) }
+        Now { wall: time_of_day(), mono: self.elapsed() }
     }
 
     /// The monotonic clock alone.
     pub fn mono(&self) -> Mono {
-        self.now().mono
+        #[cfg(any(test, fuzzing))]
+        if let Some(manual) = &self.manual {
+            return manual.lock().mono;
+        }
+        self.elapsed()
     }
 
-    /// The instant that timers understand.
+    /// All clocks, to be compared. `None`: the process was interrupted between the readings again and again.
+    pub fn reading(&self) -> Option<Reading> {
+        #[cfg(any(test, fuzzing))]
+        if let Some(manual) = &self.manual {
+            let Manual { wall, mono, awake } = *manual.lock();
+            return Some(Reading { now: Now { wall, mono }, awake });
+        }
+        (0..READINGS_MAX).find_map(|_| {
+            let mono = self.elapsed();
+            let (wall, awake) = (time_of_day(), Mono(0).after(self.awake_origin.elapsed()));
+            let reading = Reading { now: Now { wall, mono }, awake };
+            (self.elapsed().since(mono) <= ONE_READING).then_some(reading)
+        })
+    }
+
+    /// The instant that timers understand, if the machine is not suspended before. It may be past.
     pub fn instant(&self, mono: Mono) -> Instant {
-        let passed = Duration::from_nanos(mono.0);
+        let now = Instant::now();
         // Out of the platform's range means never; a year is never for a session.
-        self.origin
-            .checked_add(passed)
-            .unwrap_or_else(|| Instant::now() + Duration::from_secs(365 * 24 * 3600))
+        let never = Duration::from_secs(365 * 24 * 3600);
+        now.checked_add(mono.since(self.mono())).unwrap_or_else(|| now + never)
+    }
+
+    fn elapsed(&self) -> Mono {
+        Mono(since_boot().saturating_sub(self.origin))
+    }
+}
+
+fn time_of_day() -> Timestamp {
+    let since_epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        // A clock before 1970: every expiry lies ahead, which is what such a clock says.
+        .unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Nanoseconds.
+fn since_boot() -> u64 {
+    let time = clock_gettime(SINCE_BOOT);
+    // Neither is negative, and 64 bits hold five centuries.
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clocks_of_this_machine_agree() {
+        let clock = Clock::start();
+        let first = clock.reading().unwrap();
+        assert!(first.now.mono < Mono(0).after(Duration::from_secs(60)), "{first:?}");
+        assert!(first.now.wall > Timestamp::from_millis(1_700_000_000_000), "{first:?}");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while clock.mono().since(first.now.mono) < Duration::from_millis(5) {
+            assert!(Instant::now() < deadline, "the clock stands still");
+        }
+        let awake = clock.reading().unwrap().awake;
+        assert!(awake.since(first.awake) >= Duration::from_millis(4));
+    }
+
+    #[test]
+    fn timers_are_set_by_what_is_left() {
+        let clock = Clock::manual();
+        clock.suspend(Duration::from_secs(3600));
+        let in_ten = clock.mono().after(Duration::from_secs(10));
+        let left = clock.instant(in_ten).saturating_duration_since(Instant::now());
+        assert!(left <= Duration::from_secs(10) && left > Duration::from_secs(5), "{left:?}");
+        let past = clock.instant(Mono(5));
+        assert!(past <= Instant::now());
+        assert!(clock.instant(Mono::MAX) > Instant::now() + Duration::from_secs(24 * 3600));
     }
 }

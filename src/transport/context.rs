@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::clock::Clock;
+use super::clock_watch::ClockWatch;
 use super::events::Peers;
 use super::settings::TransportSettings;
 use super::tls::{ClientTls, TlsError};
@@ -18,6 +19,8 @@ pub struct TransportContext {
     pub peers: Peers,
     /// The clock of this node.
     pub clock: Clock,
+    /// Whether its clocks go together.
+    pub clock_watch: ClockWatch,
     /// Limits and lengths of time.
     pub settings: TransportSettings,
     /// Whom a dialling node trusts.
@@ -96,6 +99,7 @@ impl TransportContext {
             connector,
             peers: Peers::default(),
             clock,
+            clock_watch: ClockWatch::default(),
             settings,
             client_tls,
             server_counts: ServerCounters::default(),

@@ -6,6 +6,7 @@
 
 mod backoff;
 mod clock;
+mod clock_watch;
 mod context;
 mod dial;
 mod directory;
@@ -23,7 +24,8 @@ pub mod url;
 
 pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
 pub use backoff::{Backoff, Wait};
-pub use clock::Clock;
+pub use clock::{Clock, Reading};
+pub use clock_watch::{ClockReport, ClockWatch, Found, Jump};
 pub use context::{HttpCounters, HttpCounts, ServerCounters, ServerCounts, TransportContext};
 pub use dial::{DialHandle, DialOrders, Waited};
 pub use directory::{Directory, Login, Logins, NoRandomness};

@@ -146,6 +146,36 @@ fn an_answer_at_the_deadline_is_late_even_before_the_sweep() {
 }
 
 #[test]
+fn the_time_of_day_decides_nothing_about_what_is_in_flight() {
+    for step_ms in [3_600_000, -3_600_000, -400 * 86_400_000] {
+        let mut net = alice_and_bob();
+        let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+        net.ask(&alice, 1, &payment("test.bob", 5));
+        let id = net.prepare_id(&bob);
+        let wall = net.now.wall.as_millis().checked_add_signed(step_ms).unwrap();
+        net.now.wall = Timestamp::from_millis(wall);
+        net.pass(Duration::from_millis(8_999));
+        net.answer(&bob, id, &fulfill(PREIMAGE, b""));
+        assert!(matches!(net.read_one(&alice), Seen::Fulfill { .. }), "{step_ms}");
+        assert_eq!((net.balance("alice"), net.balance("bob")), (5, -5));
+    }
+}
+
+#[test]
+fn what_has_expired_by_the_time_of_day_is_not_sent() {
+    let net = alice_and_bob();
+    let bob = net.connect("bob");
+    for (late_ms, sent) in [(1, false), (0, false), (-1, true)] {
+        let packet = payment_with("test.bob", 5, -late_ms, &[], PREIMAGE.condition());
+        let Ok(Packet::Prepare(prepare)) = Packet::parse(&packet) else { panic!() };
+        net.connector.originate(&"bob".parse().unwrap(), &prepare, net.now, |_| {});
+        assert_eq!(net.read(&bob).len(), usize::from(sent), "{late_ms} ms late");
+    }
+    let held = net.account("bob").held_out;
+    assert_eq!(held, 5, "nothing is held for what was not sent");
+}
+
+#[test]
 fn the_expiry_vectors_of_forwarding_json() {
     let vectors: serde_json::Value =
         serde_json::from_str(include_str!("../../../tests/vectors/forwarding.json")).unwrap();

@@ -12,10 +12,10 @@ use crate::http::dial::{HttpAuth, HttpMode};
 use crate::http::guests::Bounds;
 use crate::http::jwt;
 use crate::http::testing::{
-    PREIMAGE, Raw, Serving, context, describe, fulfill, prepare, secret, serve, until,
+    PREIMAGE, Raw, Serving, context, context_at, describe, fulfill, prepare, secret, serve, until,
 };
 use crate::link::{Cause, Outcome, Rejection};
-use crate::transport::{HTTP_PROTOCOLS, PeerState, ServerTls, Token};
+use crate::transport::{Clock, HTTP_PROTOCOLS, PeerState, ServerTls, Token};
 use crate::wire::Fulfillment;
 
 /// A dialling node, and the server of its peer bob.
@@ -34,7 +34,16 @@ impl Here {
     }
 
     fn to(url: &str, listener: TcpListener, mode: HttpMode, auth: HttpAuth) -> Self {
-        let http = context("node", &["bob"]);
+        Self::with(context("node", &["bob"]), url, listener, mode, auth)
+    }
+
+    fn with(
+        http: Arc<HttpContext>,
+        url: &str,
+        listener: TcpListener,
+        mode: HttpMode,
+        auth: HttpAuth,
+    ) -> Self {
         let token = Token::from(secret("node"));
         let dial =
             HttpDial::new("bob".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
@@ -82,7 +91,9 @@ fn ask(http: &HttpContext) -> oneshot::Receiver<String> {
     let packet = prepare("test.bob.shop");
     let connector = &http.transport.connector;
     let (bob, now) = ("bob".parse().unwrap(), http.transport.clock.now());
-    connector.originate(&bob, &Prepare::parse(&packet).unwrap(), now, |answer| {
+    let expires_at = now.wall.saturating_add(Duration::from_secs(20));
+    let prepare = Prepare { expires_at, ..Prepare::parse(&packet).unwrap() };
+    connector.originate(&bob, &prepare, now, |answer| {
         let _ = sender.send(match answer {
             Outcome::Fulfilled { fulfillment: PREIMAGE, data } if data == b"done" => {
                 "Fulfill".to_owned()
@@ -126,6 +137,35 @@ async fn what_is_said_and_what_comes_back() {
         assert_eq!(answer.await.unwrap(), "Fulfill", "on one connection, again and again");
     }
     assert_eq!(here.state(), PeerState::Connected);
+}
+
+#[tokio::test]
+async fn what_is_too_late_when_its_turn_comes_is_not_posted() {
+    let clock = Clock::manual();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let http = context_at(clock.clone(), "node", &["bob"]);
+    let here = Here::with(http, &url, listener, HttpMode::Sync, HttpAuth::Simple);
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let slept = here.ask();
+    // Nothing was polled since: the packet waits in the outbox.
+    clock.suspend(Duration::from_secs(20));
+    assert!(slept.await.unwrap().starts_with("R00"));
+    let (jumped, wall) = (here.ask(), clock.now().wall);
+    clock.set_wall(wall.saturating_add(Duration::from_secs(20)));
+    assert!(jumped.await.unwrap().starts_with("R00"), "at once: the time that passes is none");
+    clock.set_wall(wall);
+    let answer = here.ask();
+    assert_eq!(describe(&bob.octets().await.1), "Prepare");
+    fulfilled(&mut bob).await;
+    assert_eq!(answer.await.unwrap(), "Fulfill", "the first packet that bob saw");
+    // One that is set back gives no more time than there was.
+    let back = here.ask();
+    clock.set_wall(wall.saturating_sub(Duration::from_secs(3600)));
+    bob.octets().await;
+    clock.suspend(Duration::from_secs(20));
+    assert!(back.await.unwrap().starts_with("R00"));
 }
 
 #[tokio::test]

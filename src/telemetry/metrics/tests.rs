@@ -7,7 +7,9 @@ use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
 use crate::connector::{AccountReport, Report, Stats};
 use crate::routing::exchange::PeerRoutesReport;
-use crate::transport::{HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts};
+use crate::transport::{
+    ClockReport, HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts,
+};
 
 /// A collector of a moment that tests make up.
 #[derive(Debug)]
@@ -84,6 +86,11 @@ fn moment() -> Moment {
         server: ServerCounts { refused_logins: 8, ..ServerCounts::default() },
         http: HttpCounts { requests: 9, ..HttpCounts::default() },
         uptime: Duration::from_millis(1500),
+        clock: ClockReport {
+            jumps: 2,
+            suspended: Duration::from_millis(12_500),
+            ..ClockReport::default()
+        },
         packet_lines: 11,
         packet_lines_dropped: 12,
     }
@@ -181,6 +188,8 @@ fn check_values(series: &BTreeMap<String, f64>) {
         ("ilp_build_info{node=hub,address=test.hub,version=0.1.0}", 1.0),
         ("ilp_uptime_seconds{}", 1.5),
         ("ilp_routes{}", 10_000.0),
+        ("ilp_clock_jumps_total{}", 2.0),
+        ("ilp_suspended_seconds_total{}", 12.5),
         ("ilp_packet_log_records_total{}", 11.0),
         ("ilp_packet_log_records_dropped_total{}", 12.0),
         ("ilp_packets_total{peer=alice,direction=received,type=prepare,code=}", 100.0),

@@ -49,7 +49,7 @@ const NOT_IN_PURE_ROOMS: [&str; 14] = [
 ];
 
 /// Crates that have one home, so that changing them is the work of one room.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 13] = [
     ("axum", &["http", "api"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -57,6 +57,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("hyper", &["http", "api"]),
     ("prometheus_client", &["telemetry"]),
     ("rlimit", &["node"]),
+    ("rustix", &["transport"]),
     ("saphyr_parser", &["config"]),
     ("terminal_size", &["cli"]),
     ("tokio_rustls", &["transport", "btp", "http"]),
