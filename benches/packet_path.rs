@@ -112,6 +112,7 @@ fn pending_insert_and_take(bencher: Bencher<'_, '_>, in_flight: u32) {
             session: SessionId(0),
             request_id: RequestId(7),
             weight: 1,
+            share: Slot(0),
         },
         incoming_amount: Amount(1_000),
         outgoing_amount: Amount(1_000),

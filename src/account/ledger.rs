@@ -70,6 +70,11 @@ impl Ledger {
         debug_assert!(self.held_in >= 0, "more was released than held");
     }
 
+    /// How much more may be held for Prepares to the peer; negative if the limit is passed already.
+    pub fn room_out(&self, min_balance: i128) -> i128 {
+        self.balance.saturating_sub(self.held_out).saturating_sub(min_balance)
+    }
+
     /// Holds the amount of a Prepare to the peer.
     pub fn hold_out(&mut self, amount: Amount, min_balance: Option<i128>) -> Result<(), OverLimit> {
         let held = self.held_out.saturating_add(amount.0.into());

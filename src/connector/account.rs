@@ -8,9 +8,10 @@ use std::time::Duration;
 use ahash::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::shares::Shares;
 use super::stats::Stats;
 use crate::account::{AccountId, Ledger, Limits, RateLimiter};
-use crate::link::{Outbox, PendingTable, SessionId, Side, Slot};
+use crate::link::{Origin, Outbox, Pending, PendingTable, SessionId, Side, Slot};
 use crate::time::Mono;
 use crate::wire::btp::RequestId;
 
@@ -35,6 +36,8 @@ pub(super) struct State {
     pub(super) in_flight: usize,
     /// Prepares to this peer without an answer.
     pub(super) pending: PendingTable,
+    /// Who holds how much of what this peer has as a next hop.
+    pub(super) shares: Shares,
     pub(super) sessions: Vec<Session>,
     pub(super) next_session: u64,
     pub(super) stats: Stats,
@@ -63,6 +66,7 @@ impl Account {
             limiter: RateLimiter::default(),
             in_flight: 0,
             pending: PendingTable::new(first_request_id),
+            shares: Shares::default(),
             sessions: Vec::new(),
             next_session: 0,
             stats: Stats::default(),
@@ -129,6 +133,30 @@ pub(super) fn session_for_stray(sessions: &[Session], id: RequestId) -> Option<&
 }
 
 impl State {
+    /// The limits in force from now on.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.shares.divide_again();
+    }
+
+    /// The peer fulfilled a Prepare of ours: what was held becomes our debt.
+    pub(super) fn commit_out(&mut self, pending: &Pending) {
+        self.ledger.commit_out(pending.outgoing_amount);
+        self.give_back(pending, true);
+    }
+
+    /// A Prepare to the peer ends without a fulfillment: what was held goes.
+    pub(super) fn release_out(&mut self, pending: &Pending) {
+        self.ledger.release_out(pending.outgoing_amount);
+        self.give_back(pending, false);
+    }
+
+    fn give_back(&mut self, pending: &Pending, spent: bool) {
+        if let Origin::Peer { share, .. } = pending.origin {
+            self.shares.give_back(share, pending.outgoing_amount, spent);
+        }
+    }
+
     pub(super) fn session(&mut self, id: SessionId) -> Option<&mut Session> {
         self.sessions.iter_mut().find(|session| session.id == id)
     }

@@ -75,17 +75,17 @@ impl Turn<'_> {
         if self.now.mono >= pending.deadline {
             state.stats.timeouts += 1;
             state.stats.unexpected_answers += 1;
-            state.ledger.release_out(pending.outgoing_amount);
+            state.release_out(pending);
             return Err(Refusal::TimedOut);
         }
         state.stats.count_latency(self.now.mono.micros_since(pending.sent_at));
         match reply {
             Ok(Reply::Fulfill(fulfill)) if fulfill.fulfillment.condition() == pending.condition => {
-                state.ledger.commit_out(pending.outgoing_amount);
+                state.commit_out(pending);
                 Ok(Reply::Fulfill(fulfill))
             }
             other => {
-                state.ledger.release_out(pending.outgoing_amount);
+                state.release_out(pending);
                 match other {
                     Ok(Reply::Reject(reject)) => Ok(Reply::Reject(reject)),
                     Ok(Reply::Fulfill(_)) => {
@@ -102,7 +102,7 @@ impl Turn<'_> {
     pub(super) fn answer_origin(&self, pending: Pending, by: &Account, reply: &Reply<'_>) {
         self.log_answer(&pending, by, reply, None);
         match pending.origin {
-            Origin::Peer { account, session, request_id, weight } => {
+            Origin::Peer { account, session, request_id, weight, .. } => {
                 let held = pending.incoming_amount;
                 let asker = Asker { account, session, request_id, weight, held };
                 self.answer_asker(&asker, reply);
@@ -124,7 +124,7 @@ impl Turn<'_> {
             self.log_answer(&pending, by, reply, Some(&message));
         });
         match pending.origin {
-            Origin::Peer { account, session, request_id, weight } => {
+            Origin::Peer { account, session, request_id, weight, .. } => {
                 let held = pending.incoming_amount;
                 let asker = Asker { account, session, request_id, weight, held };
                 self.with_reject(refusal, &message, |reply| self.answer_asker(&asker, reply));

@@ -103,7 +103,7 @@ impl Registry {
         };
         let mut entries: Vec<Option<Entry>> = Vec::new();
         for (index, (account_settings, account)) in last.iter().zip(accounts).enumerate() {
-            account.lock().limits = account_settings.limits.clone();
+            account.lock().set_limits(account_settings.limits.clone());
             let place = account.slot().0 as usize;
             if entries.len() <= place {
                 entries.resize_with(place + 1, || None);

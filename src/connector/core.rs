@@ -150,7 +150,7 @@ impl Connector {
                 let mut state = entry.account.lock();
                 let due = state.pending.take_due(now.mono);
                 for pending in &due {
-                    state.ledger.release_out(pending.outgoing_amount);
+                    state.release_out(pending);
                     state.stats.timeouts += 1;
                 }
                 self.next_deadline.fetch_min(state.pending.next_deadline().0, Ordering::Relaxed);
@@ -191,7 +191,7 @@ impl Connector {
                 let packets = state.pending.payments();
                 let pending = state.pending.take_all();
                 for one in &pending {
-                    state.ledger.release_out(one.outgoing_amount);
+                    state.release_out(one);
                 }
                 (packets, pending)
             };

@@ -1,15 +1,22 @@
 //! The last steps of a Prepare: its price, its time, and its way into the next hop's outbox.
 
-use super::account::{Session, State, session_for_requests};
+use super::account::{State, session_for_requests};
 use super::core::Turn;
 use super::prepare::Asker;
 use super::refusal::Refusal;
+use super::shares::{Capacity, NO_ASKER};
 use super::snapshot::{Entry, TooLittle};
-use crate::account::{Converted, Ledger, Limits};
-use crate::link::{Origin, Pending, Room};
+use super::stats::Stats;
+use crate::account::Converted;
+use crate::link::{Asking, NoRoom, Origin, Pending, PendingTable, Room, Slot};
+use crate::time::Mono;
 use crate::wire::btp::FrameKind;
 use crate::wire::ilp::{Packet, Prepare};
 use crate::wire::{Amount, Timestamp};
+
+/// Requests of the node itself (IL-DCP, routes) that may be in flight to a peer beyond `maxPacketsInFlight`, so that
+/// askers that have taken every place do not cut the node off from its neighbour.
+const OWN_PLACES: usize = 16;
 
 /// What this hop changes of a Prepare; everything else passes byte for byte.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +69,7 @@ impl Turn<'_> {
             session: asker.session,
             request_id: asker.request_id,
             weight: asker.weight,
+            share: asker.account,
         };
         self.send(to, origin, prepare, outgoing).map_err(|(refusal, _)| refusal)
     }
@@ -70,7 +78,7 @@ impl Turn<'_> {
     pub(super) fn send(
         &self,
         to: &Entry,
-        origin: Origin,
+        mut origin: Origin,
         prepare: &Prepare<'_>,
         outgoing: Outgoing,
     ) -> Result<(), (Refusal, Origin)> {
@@ -80,14 +88,22 @@ impl Turn<'_> {
             return Err((Refusal::Expired { late_ms }, origin));
         }
         let mut guard = to.account.lock();
-        let state = &mut *guard;
-        // Borrowed apart from each other: the room in the outbox stays locked while the rest changes.
-        let State { sessions, pending, ledger, limits, stats, .. } = state;
-        let room =
-            match reserve_towards(to, sessions, pending.len(), ledger, limits, outgoing.amount) {
-                Ok(room) => room,
+        let packet = Packet::Prepare(Prepare {
+            amount: outgoing.amount,
+            expires_at: outgoing.expires_at,
+            ..*prepare
+        });
+        let asker = origin.asked().map(|(account, _)| account);
+        let request =
+            Request { asker, amount: outgoing.amount, packet: &packet, at: self.now.mono };
+        let Reserved { room, share, pending, stats } =
+            match reserve_towards(to, &mut guard, &request) {
+                Ok(reserved) => reserved,
                 Err(refusal) => return Err((refusal, origin)),
             };
+        if let Origin::Peer { share: of_origin, .. } = &mut origin {
+            *of_origin = share;
+        }
         let deadline = self.now.mono.after_ms(time_left_ms);
         let asked = origin.asked();
         let request_id = pending.insert(Pending {
@@ -99,11 +115,6 @@ impl Turn<'_> {
             sent_at: self.now.mono,
         });
         stats.sent.prepares += 1;
-        let packet = Packet::Prepare(Prepare {
-            amount: outgoing.amount,
-            expires_at: outgoing.expires_at,
-            ..*prepare
-        });
         room.put_packet(FrameKind::Message, request_id, &packet);
         drop(guard);
         self.connector.expect_deadline(deadline);
@@ -112,23 +123,69 @@ impl Turn<'_> {
     }
 }
 
+/// What a Prepare asks of its next hop.
+struct Request<'p> {
+    /// The account it comes from; `None`: the node itself asks.
+    asker: Option<Slot>,
+    amount: Amount,
+    packet: &'p Packet<'p>,
+    at: Mono,
+}
+
+/// What it has got, and what is left to write. The room in the outbox stays locked while the rest changes.
+struct Reserved<'s> {
+    room: Room<'s>,
+    /// The asker whose share it uses.
+    share: Slot,
+    pending: &'s mut PendingTable,
+    stats: &'s mut Stats,
+}
+
 /// A session with room, a place among the packets in flight, and the amount held: or nothing at all.
 fn reserve_towards<'s>(
     to: &Entry,
-    sessions: &'s [Session],
-    in_flight: usize,
-    ledger: &mut Ledger,
-    limits: &Limits,
-    amount: Amount,
-) -> Result<Room<'s>, Refusal> {
+    state: &'s mut State,
+    request: &Request<'_>,
+) -> Result<Reserved<'s>, Refusal> {
     let id = || to.account.id().clone();
+    // Borrowed apart from each other.
+    let State { sessions, pending, shares, ledger, limits, stats, .. } = state;
     let limit = limits.max_packets_in_flight;
-    if in_flight >= limit {
-        return Err(Refusal::TooManyTowards { next_hop: id(), limit });
-    }
+    let index = match request.asker {
+        Some(asker) => {
+            let index = shares.ask(asker, request.at, || Capacity::of(limits, ledger));
+            if !shares.has_place(index, limit) {
+                return Err(if shares.places_used() < limit {
+                    Refusal::PlacesKept(id())
+                } else {
+                    Refusal::TooManyTowards { next_hop: id(), limit }
+                });
+            }
+            Some(index)
+        }
+        None if pending.len() >= limit.saturating_add(OWN_PLACES) => {
+            return Err(Refusal::TooManyTowards { next_hop: id(), limit });
+        }
+        None => None,
+    };
     let session = session_for_requests(sessions).ok_or_else(|| Refusal::NotConnected(id()))?;
-    let room = session.outbox.room().ok_or_else(|| Refusal::NextHopBusy(id()))?;
-    let held = ledger.hold_out(amount, limits.min_balance);
+    let asking = Asking { asker: request.asker, askers: shares.askers(), packet: request.packet };
+    let room = session.outbox.room(&asking).map_err(|no| match no {
+        NoRoom::Full => Refusal::NextHopBusy(id()),
+        NoRoom::Kept => Refusal::RoomKept(id()),
+    })?;
+    if let (Some(index), Some(min_balance)) = (index, limits.min_balance) {
+        let left = ledger.room_out(min_balance);
+        if !shares.has_credit(index, request.amount, left) {
+            return Err(if left < request.amount.0.into() {
+                Refusal::UnderMinBalance(id())
+            } else {
+                Refusal::CreditKept(id())
+            });
+        }
+    }
+    let held = ledger.hold_out(request.amount, limits.min_balance);
     held.map_err(|_| Refusal::UnderMinBalance(id()))?;
-    Ok(room)
+    let share = index.map_or(NO_ASKER, |index| shares.take(index, request.amount));
+    Ok(Reserved { room, share, pending, stats })
 }

@@ -21,6 +21,7 @@ mod refusal;
 mod report;
 mod sessions;
 mod settings;
+mod shares;
 mod snapshot;
 mod stats;
 #[cfg(test)]

@@ -98,6 +98,12 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
+    /// The places that are left to the next hop are kept for other accounts.
+    #[error("the places that are left to next hop {0} are kept for other accounts")]
+    PlacesKept(AccountId),
+    /// The room that is left in the next hop's queue is kept for other accounts.
+    #[error("the room that is left in the queue of next hop {0} is kept for other accounts")]
+    RoomKept(AccountId),
     /// No exchange rate between the two accounts' assets.
     #[error("no exchange rate from {from} to {to}")]
     NoRate {
@@ -123,6 +129,9 @@ pub enum Refusal {
     /// We would owe the next hop more than agreed.
     #[error("no liquidity towards next hop {0}")]
     UnderMinBalance(AccountId),
+    /// The liquidity that is left towards the next hop is kept for other accounts.
+    #[error("the liquidity that is left towards next hop {0} is kept for other accounts")]
+    CreditKept(AccountId),
     /// A receiver inside this node may not receive more.
     #[error("receiver {0} may not receive more")]
     ReceiverFull(AccountId),
@@ -192,12 +201,15 @@ impl Refusal {
             | Refusal::Routes(RequestRefused::NotConnected) => ErrorCode::T01,
             Refusal::TooManyInFlight { .. }
             | Refusal::TooManyTowards { .. }
+            | Refusal::PlacesKept(_)
+            | Refusal::RoomKept(_)
             | Refusal::NextHopBusy(_)
             | Refusal::NextHopRefuses(_)
             | Refusal::Stopping => ErrorCode::T03,
-            Refusal::OverMaxBalance(_) | Refusal::UnderMinBalance(_) | Refusal::ReceiverFull(_) => {
-                ErrorCode::T04
-            }
+            Refusal::OverMaxBalance(_)
+            | Refusal::UnderMinBalance(_)
+            | Refusal::CreditKept(_)
+            | Refusal::ReceiverFull(_) => ErrorCode::T04,
             Refusal::RateLimited { .. } => ErrorCode::T05,
             Refusal::TimedOut(_) => ErrorCode::R00,
             Refusal::RoundedToZero => ErrorCode::R01,
@@ -260,6 +272,9 @@ impl Refusal {
             | Refusal::NotConnected(_)
             | Refusal::NextHopBusy(_)
             | Refusal::TooManyTowards { .. }
+            | Refusal::PlacesKept(_)
+            | Refusal::RoomKept(_)
+            | Refusal::CreditKept(_)
             | Refusal::NoRate { .. }
             | Refusal::ConvertedTooLarge { .. }
             | Refusal::RoundedToZero

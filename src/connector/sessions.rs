@@ -120,7 +120,7 @@ fn settle_lost(state: &mut State, unwritten: Unwritten) -> Vec<Pending> {
     let mut lost = Vec::new();
     for id in unwritten.prepares {
         if let Answered::Pending(pending) = state.pending.take(id) {
-            state.ledger.release_out(pending.outgoing_amount);
+            state.release_out(&pending);
             lost.push(pending);
         }
     }

@@ -9,7 +9,7 @@ mod outbox;
 mod outcome;
 mod pending;
 
-pub use outbox::{CloseOrder, Framing, Outbox, Room, Taken, Unwritten};
+pub use outbox::{Asking, CloseOrder, Framing, NoRoom, Outbox, Room, Taken, Unwritten};
 pub use outcome::{Cause, Outcome, OwnRequest, Rejection};
 pub use pending::{Answered, Origin, Pending, PendingTable};
 

@@ -8,8 +8,11 @@
 //! The outbox remembers where each ILP frame begins until its first byte is written, so that when the session is lost
 //! it can tell which Prepares the peer cannot have seen, and which answers may still go another way (D5).
 //!
-//! Bound: Prepares are refused once there is no [`Outbox::room`]; answers always fit, as there are no more of them than
+//! Bound: Prepares are refused once there is no [`Outbox::room`], which is shared fairly among those who ask (`crowd.rs`);
+//! answers always fit, as there are no more of them than
 //! the peer has packets in flight; but an outbox that answers have filled sixteen times over is closed instead of growing.
+
+mod crowd;
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,6 +23,8 @@ use parking_lot::{Mutex, MutexGuard};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use self::crowd::Crowd;
+use super::Slot;
 use super::frames::{self, Head};
 use crate::wire::btp::{FrameKind, RequestId};
 use crate::wire::ilp::Packet;
@@ -30,6 +35,10 @@ const KEPT_BYTES: usize = 64 * 1024;
 const ANSWERS_FACTOR: usize = 16;
 /// RFC 6455 7.4.1: the peer violates a policy.
 const POLICY_VIOLATION: u16 = 1008;
+
+/// Bytes by which an asker that is within its share, or the node itself, may pass the bound of Prepares: one packet of
+/// the largest size may have been appended when the outbox was all but full.
+const OVERSHOOT_BYTES: usize = 64 * 1024;
 
 /// What stands before each BTP frame.
 pub enum Framing {
@@ -76,10 +85,31 @@ pub struct Outbox {
     bytes_max: usize,
 }
 
+/// A Prepare that wants room.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'p> {
+    /// The account that it comes from; `None`: the node itself asks.
+    pub asker: Option<Slot>,
+    /// How many accounts have asked for this peer of late, this one included.
+    pub askers: usize,
+    /// The Prepare.
+    pub packet: &'p Packet<'p>,
+}
+
+/// Why there is no room for a Prepare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// The outbox is full, or the session is lost.
+    Full,
+    /// What is left is kept for others than the one who asks.
+    Kept,
+}
+
 /// Room in an outbox for one packet.
 pub struct Room<'a> {
     inner: MutexGuard<'a, Inner>,
     outbox: &'a Outbox,
+    asker: Option<Slot>,
 }
 
 impl Room<'_> {
@@ -89,8 +119,11 @@ impl Room<'_> {
         let at = inner.buffer.len();
         let head = inner.head();
         frames::put_packet(&mut inner.buffer, kind, id, packet, head);
-        let start = Start { at, len: inner.buffer.len() - at, id, kind };
+        let start = Start { at, len: inner.buffer.len() - at, id, kind, asker: self.asker };
         inner.prepares += start.prepare_bytes();
+        if let (Some(crowd), Some(asker)) = (&mut inner.crowd, self.asker) {
+            crowd.add(asker, start.len);
+        }
         inner.starts.push_back(start);
         self.outbox.bound(inner);
         inner.wake();
@@ -105,6 +138,8 @@ struct Inner {
     starts: VecDeque<Start>,
     /// Bytes of the Prepares among them.
     prepares: usize,
+    /// Who fills how much of it, while that is half of what may wait, or more.
+    crowd: Option<Box<Crowd>>,
     mask_keys: Option<StdRng>,
     bare: bool,
     waker: Option<Waker>,
@@ -122,6 +157,8 @@ struct Start {
     len: usize,
     id: RequestId,
     kind: FrameKind,
+    /// Whose Prepare it is; none of a peer's is an answer, and the node's own.
+    asker: Option<Slot>,
 }
 
 impl Start {
@@ -144,6 +181,7 @@ impl Outbox {
             written: 0,
             starts: VecDeque::new(),
             prepares: 0,
+            crowd: None,
             mask_keys,
             bare,
             waker: None,
@@ -163,11 +201,38 @@ impl Outbox {
         }
     }
 
-    /// Room for a Prepare; `None`: there is none, or the session is lost. The outbox is locked while this is held.
-    pub fn room(&self) -> Option<Room<'_>> {
-        let inner = self.inner.lock();
-        let full = inner.buffer.len() - inner.written >= self.bytes_max;
-        (!full && !inner.lost).then_some(Room { inner, outbox: self })
+    /// Room for a Prepare. The outbox is locked while this is held.
+    pub fn room(&self, asking: &Asking<'_>) -> Result<Room<'_>, NoRoom> {
+        let mut inner = self.inner.lock();
+        let waiting = inner.buffer.len() - inner.written;
+        if inner.lost {
+            return Err(NoRoom::Full);
+        }
+        if waiting >= self.bytes_max / 2 {
+            self.admit(&mut inner, waiting, asking)?;
+        }
+        Ok(Room { inner, outbox: self, asker: asking.asker })
+    }
+
+    /// Whether an outbox that is half full takes the Prepare.
+    fn admit(&self, inner: &mut Inner, waiting: usize, asking: &Asking<'_>) -> Result<(), NoRoom> {
+        let most = self.bytes_max.saturating_add(OVERSHOOT_BYTES);
+        let (within_share, kept) = match asking.asker {
+            None => (true, 0),
+            Some(_) if asking.askers < 2 => (false, 0),
+            Some(asker) => {
+                let crowd = inner.crowd();
+                crowd.divide(asking.askers, self.bytes_max);
+                let within = crowd.is_within_share(asker, asking.packet.encoded_len());
+                (within, crowd.kept_for_others(asker))
+            }
+        };
+        let has_room = waiting.saturating_add(kept) < self.bytes_max;
+        match has_room || (within_share && waiting < most) {
+            true => Ok(()),
+            false if waiting < self.bytes_max => Err(NoRoom::Kept),
+            false => Err(NoRoom::Full),
+        }
     }
 
     /// Appends an answer, for which there is always room. `false`: the session is lost, nothing was appended.
@@ -176,7 +241,7 @@ impl Outbox {
         if inner.lost {
             return false;
         }
-        Room { inner, outbox: self }.put_packet(kind, id, packet);
+        Room { inner, outbox: self, asker: None }.put_packet(kind, id, packet);
         true
     }
 
@@ -259,7 +324,7 @@ impl Outbox {
             inner.clean();
             return None;
         };
-        inner.prepares -= start.prepare_bytes();
+        inner.leaves(&start);
         inner.written = start.at + start.len;
         let frame = inner.buffer.get(start.at..inner.written).unwrap_or_default();
         // Written by `put_packet`, so it is one.
@@ -289,6 +354,7 @@ impl Outbox {
         inner.lost = true;
         let starts = std::mem::take(&mut inner.starts);
         inner.prepares = 0;
+        inner.crowd = None;
         let first = starts.front().map_or(inner.buffer.len(), |start| start.at);
         let unseen = inner.buffer.split_off(first);
         inner.waker = None;
@@ -337,16 +403,34 @@ impl Inner {
         }
     }
 
+    /// A frame is begun to be written: it no longer waits.
+    fn leaves(&mut self, start: &Start) {
+        self.prepares -= start.prepare_bytes();
+        if let (Some(crowd), Some(asker)) = (&mut self.crowd, start.asker) {
+            crowd.remove(asker, start.len);
+        }
+    }
+
+    /// The askers of what waits. Counted when it is asked for; from then on kept until everything is written.
+    fn crowd(&mut self) -> &mut Crowd {
+        let starts = &self.starts;
+        self.crowd.get_or_insert_with(|| {
+            let frames = starts.iter().filter_map(|start| Some((start.asker?, start.len)));
+            Box::new(Crowd::new(frames))
+        })
+    }
+
     fn advance(&mut self, count: usize) {
         self.written += count;
         while let Some(start) = self.starts.pop_front_if(|start| start.at < self.written) {
-            self.prepares -= start.prepare_bytes();
+            self.leaves(&start);
         }
     }
 
     /// Everything is written: start again at the front, and keep memory in proportion to recent use.
     fn clean(&mut self) {
         self.woken = false;
+        self.crowd = None;
         self.recent_peak = self.buffer.len().max(self.recent_peak - self.recent_peak / 8);
         self.buffer.clear();
         self.written = 0;

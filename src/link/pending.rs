@@ -45,6 +45,8 @@ pub enum Origin {
         request_id: RequestId,
         /// Places the packet takes among the asker's packets in flight: 2 for an echo.
         weight: u8,
+        /// The asker whose share of the next hop it uses.
+        share: Slot,
     },
     /// The node itself asked.
     Own(OwnRequest),
@@ -223,6 +225,7 @@ mod tests {
                 session: SessionId(0),
                 request_id: RequestId(0),
                 weight: 1,
+                share: Slot(0),
             },
             incoming_amount: Amount(deadline),
             outgoing_amount: Amount(1),

@@ -22,6 +22,7 @@ mod hostile;
 mod house;
 mod http;
 mod interop;
+mod jamming;
 mod lenient;
 mod network;
 mod operations;

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod forwarding;
+mod jamming;
 mod limits;
 mod local;
 mod model;

@@ -22,6 +22,14 @@ fn put(outbox: &Outbox, kind: FrameKind, id: u32) -> bool {
     outbox.put_packet(kind, RequestId(id), &Packet::Fulfill(fulfill))
 }
 
+/// Appends a Prepare of an asker, one of `askers`, if there is room for it.
+fn ask(outbox: &Outbox, asker: u32, askers: usize) -> Result<(), NoRoom> {
+    let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
+    let packet = Packet::Fulfill(fulfill);
+    let asking = Asking { asker: Some(Slot(asker)), askers, packet: &packet };
+    outbox.room(&asking).map(|room| room.put_packet(FrameKind::Message, RequestId(asker), &packet))
+}
+
 fn write(outbox: &Outbox, mut room: usize) -> (Vec<u8>, Poll<io::Result<()>>) {
     let (mut bytes, mut written) = (Vec::new(), 0);
     let done = outbox.write_to(
@@ -105,15 +113,14 @@ fn a_lost_session_says_what_nobody_saw() {
 #[test]
 fn full_is_about_what_waits_and_answers_may_pass_it_only_so_far() {
     let outbox = Outbox::new(Framing::Server, 100);
-    while outbox.room().is_some() {
-        put(&outbox, FrameKind::Message, 1);
-    }
+    while ask(&outbox, 1, 1).is_ok() {}
+    assert_eq!(ask(&outbox, 1, 1), Err(NoRoom::Full));
     assert!(!outbox.is_full_of_answers(), "who is asked much is still heard");
     while !outbox.is_full_of_answers() {
         put(&outbox, FrameKind::Response, 1);
     }
     let _ = write(&outbox, usize::MAX);
-    assert!(outbox.room().is_some() && !outbox.is_full_of_answers());
+    assert!(ask(&outbox, 1, 1).is_ok() && !outbox.is_full_of_answers());
     for id in 0..100 {
         put(&outbox, FrameKind::Response, id);
     }
@@ -214,4 +221,59 @@ fn an_empty_bare_outbox_wakes_again() {
         assert_eq!(count.0.load(Ordering::Relaxed), round);
         while outbox.take_packet().is_some() {}
     }
+}
+
+#[test]
+fn room_is_kept_for_those_who_ask_besides_one_who_floods() {
+    for askers in [2, 3, 10] {
+        let outbox = Outbox::new(Framing::Server, 100_000);
+        let mut flood = 0;
+        while ask(&outbox, 0, askers).is_ok() {
+            flood += 1;
+        }
+        let frame = outbox.waiting() / flood;
+        assert_eq!(ask(&outbox, 0, askers), Err(NoRoom::Kept));
+        assert!(outbox.waiting() >= 50_000, "half of it is for the first who comes");
+        let share = 100_000 / (2 * askers) / frame;
+        for asker in 1..u32::try_from(askers).unwrap() {
+            for n in 0..share {
+                assert_eq!(ask(&outbox, asker, askers), Ok(()), "packet {n} of asker {asker}");
+                assert!(ask(&outbox, 0, askers).is_err(), "the flood takes nothing of it");
+            }
+        }
+        let newcomer = 100_000 / (2 * (askers + 1)) / frame;
+        for n in 0..newcomer {
+            assert_eq!(ask(&outbox, 99, askers + 1), Ok(()), "packet {n} of a newcomer");
+        }
+        assert!(outbox.waiting() <= 100_000 + OVERSHOOT_BYTES);
+        // What is written makes room again, for each the room that was its own.
+        let half = outbox.waiting() / 2;
+        let _ = write(&outbox, half);
+        for _ in 0..newcomer {
+            assert_eq!(ask(&outbox, 1, askers + 1), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn the_node_itself_finds_room_in_a_full_outbox_but_not_without_end() {
+    let outbox = Outbox::new(Framing::Server, 1_000);
+    while ask(&outbox, 0, 1).is_ok() {}
+    let packet = Packet::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"" });
+    let asking = Asking { asker: None, askers: 1, packet: &packet };
+    let mut own = 0;
+    while let Ok(room) = outbox.room(&asking) {
+        room.put_packet(FrameKind::Message, RequestId(1), &packet);
+        own += 1;
+    }
+    assert!((100..2_000).contains(&own), "{own}");
+    assert!(outbox.waiting() < 1_000 + OVERSHOOT_BYTES + 1_000);
+}
+
+#[test]
+fn a_packet_larger_than_a_share_finds_an_outbox_that_is_not_full() {
+    let outbox = Outbox::new(Framing::Server, 100);
+    assert_eq!(ask(&outbox, 0, 50), Ok(()));
+    let _ = write(&outbox, usize::MAX);
+    assert_eq!(ask(&outbox, 1, 50), Ok(()));
 }
