@@ -9,6 +9,7 @@ mod client;
 mod driver;
 mod frame_head;
 mod handshake;
+mod http_head;
 mod incoming;
 mod keepalive;
 #[cfg(any(test, fuzzing))]

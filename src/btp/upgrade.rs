@@ -1,27 +1,23 @@
 //! The HTTP request that turns a byte stream into a WebSocket (RFC 6455 section 4), for both ends.
 //!
-//! `tungstenite` parses and forms the messages; reading and writing them is done here, so that the head is bounded, the
-//! path of the request is known, and bytes that arrive behind the head are kept: a peer may send its first frame
-//! without waiting. No extension is offered or accepted, and no WebSocket subprotocol: RFC 23 has none.
+//! Heads are bounded, the path of the request is known, and bytes that arrive behind a head are kept: a peer may send its
+//! first frame without waiting. No extension is offered or accepted, and no WebSocket subprotocol: RFC 23 has none.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
-use tokio_tungstenite::tungstenite::handshake::{client, derive_accept_key, server};
-use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode, header};
+use tokio_tungstenite::tungstenite::handshake::{client, derive_accept_key};
+use tokio_tungstenite::tungstenite::http::Uri;
 
+use super::bounds::CLOSE_LINGER;
+use super::http_head::{FIELDS_MAX, Fields, HEAD_BYTES_MAX, READ_BYTES, read_head};
 use super::stream::Stream;
 use crate::transport::BtpUrl;
 
-/// The longest HTTP head that is read, in bytes.
-const HEAD_BYTES_MAX: usize = 8 * 1024;
-/// Bytes that one read may take; what is behind the head belongs to the WebSocket.
-const READ_BYTES: usize = 1024;
-
-/// Answer to whatever is no WebSocket handshake, readable for the person who sent it with a browser.
-const UPGRADE_REQUIRED: &[u8] =
-    b"HTTP/1.1 426 Upgrade Required\r\nConnection: close\r\nUpgrade: websocket\r\n\
-Sec-WebSocket-Version: 13\r\nContent-Type: text/plain\r\nContent-Length: 63\r\n\r\n\
-This port speaks BTP (Interledger RFC 23) over WebSocket only.\n";
+/// Interim responses (1xx) that a server may send before its 101.
+const INTERIM_MAX: usize = 8;
+/// Bytes that are read and thrown away behind a request that was refused, so that the refusal is not lost with them.
+const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 
 /// A stream whose HTTP part is over.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,6 +37,9 @@ pub enum UpgradeError {
     /// The socket was closed early.
     #[error("the connection was closed during the WebSocket handshake")]
     Closed,
+    /// The socket was closed without a byte, as load balancers do to see whether a port is open.
+    #[error("the connection was closed without a byte")]
+    Silent,
     /// The head is longer than any that a WebSocket needs.
     #[error("the HTTP head is longer than {HEAD_BYTES_MAX} bytes")]
     TooLong,
@@ -50,30 +49,136 @@ pub enum UpgradeError {
     /// The server answered, but not with 101.
     #[error("the server answered HTTP {0} instead of 101 (is this the BTP port of the peer?)")]
     Status(u16),
+    /// The server sends interim responses without an end.
+    #[error("the server sent more than {INTERIM_MAX} interim HTTP responses instead of 101")]
+    Interim,
     /// The server's 101 does not belong to our request, or grants what we did not ask for.
     #[error("the server's WebSocket handshake is invalid ({0})")]
     Answer(&'static str),
 }
 
+/// What the accepting end answers with instead of 101, readable for the person who came with a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// RFC 9110 2.2, 7.2: what cannot be understood, or lacks what every request must have.
+    BadRequest,
+    /// RFC 9110 15.5.22: this port speaks another protocol.
+    UpgradeRequired,
+}
+
+impl Refusal {
+    /// The whole response. `with_content`: not for HEAD (RFC 9110 9.3.2).
+    fn response(self, with_content: bool) -> String {
+        let (status, content) = match self {
+            Self::BadRequest => ("400 Bad Request", "This is not a valid HTTP/1.1 request.\n"),
+            Self::UpgradeRequired => (
+                "426 Upgrade Required",
+                "This port speaks BTP (Interledger RFC 23) over WebSocket only.\n",
+            ),
+        };
+        // RFC 9110 7.8: who sends Upgrade names it in Connection.
+        let mut response = format!(
+            "HTTP/1.1 {status}\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+            content.len()
+        );
+        if with_content {
+            response.push_str(content);
+        }
+        response
+    }
+}
+
+/// A request that turns into a WebSocket.
+#[derive(Debug, PartialEq, Eq)]
+struct Accepted {
+    path: String,
+    accept_key: String,
+    /// It waits for a 100 first.
+    expects_continue: bool,
+}
+
 /// The accepting end.
 pub(super) async fn accept(stream: &mut Stream) -> Result<Upgraded, UpgradeError> {
-    let (head, unread) = read_head(stream).await?;
-    let request = server::Request::try_parse(&head);
-    let response = match &request {
-        Ok(Some((_, request))) => server::create_response(request).ok(),
-        _ => None,
+    let (head, unread) = read_head(stream, Vec::new()).await?;
+    let accepted = match read_request(&head) {
+        Ok(accepted) => accepted,
+        Err(refusal) => {
+            let with_content = !head.starts_with(b"HEAD ");
+            refuse(stream, refusal.response(with_content).as_bytes()).await;
+            return Err(UpgradeError::Malformed);
+        }
     };
-    let (Ok(Some((_, request))), Some(response)) = (request, response) else {
-        // Best effort: who does not speak WebSocket may not read the answer either.
-        let _ = stream.write_all(UPGRADE_REQUIRED).await;
-        let _ = stream.shutdown().await;
-        return Err(UpgradeError::Malformed);
-    };
-    let mut answer = Vec::new();
-    server::write_response(&mut answer, &response).map_err(|_| UpgradeError::Malformed)?;
-    stream.write_all(&answer).await?;
+    // RFC 9110 7.8: 100 before 101, for who expects it.
+    let interim = if accepted.expects_continue { "HTTP/1.1 100 Continue\r\n\r\n" } else { "" };
+    let answer = format!(
+        "{interim}HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
+        accepted.accept_key
+    );
+    stream.write_all(answer.as_bytes()).await?;
     stream.flush().await?;
-    Ok(Upgraded { path: request.uri().path().to_owned(), unread })
+    Ok(Upgraded { path: accepted.path, unread })
+}
+
+/// RFC 6455 4.2.1, what the client's handshake must have, and RFC 9112 for what any request must have.
+fn read_request(head: &[u8]) -> Result<Accepted, Refusal> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut request = httparse::Request::new(&mut fields);
+    if !request.parse(head).is_ok_and(|status| status.is_complete()) {
+        return Err(Refusal::BadRequest);
+    }
+    let fields = Fields(request.headers);
+    let is_1_1 = request.version == Some(1);
+    // RFC 9112 3.2: exactly one.
+    if is_1_1 && fields.only("Host").is_none() {
+        return Err(Refusal::BadRequest);
+    }
+    // What follows is a WebSocket's, not the content of a request.
+    let has_length = fields.elements("Content-Length").any(|length| length != b"0");
+    if has_length || fields.lines("Transfer-Encoding").next().is_some() {
+        return Err(Refusal::BadRequest);
+    }
+    let asks = request.method == Some("GET")
+        // RFC 9110 7.8: Upgrade means nothing in HTTP/1.0.
+        && is_1_1
+        && fields.has("Connection", "upgrade")
+        && fields.has("Upgrade", "websocket")
+        && fields.has("Sec-WebSocket-Version", "13");
+    let key = fields.only("Sec-WebSocket-Key").filter(|key| is_key(key));
+    let (true, Some(key)) = (asks, key) else { return Err(Refusal::UpgradeRequired) };
+    // A path, or a whole URL (RFC 9112 3.2.2).
+    let target: Uri =
+        request.path.and_then(|target| target.parse().ok()).ok_or(Refusal::BadRequest)?;
+    Ok(Accepted {
+        path: target.path().to_owned(),
+        accept_key: derive_accept_key(key),
+        expects_continue: fields.has("Expect", "100-continue"),
+    })
+}
+
+/// RFC 6455 4.2.1: 16 bytes in base64.
+fn is_key(key: &[u8]) -> bool {
+    STANDARD.decode(key).is_ok_and(|key| key.len() == 16)
+}
+
+/// Best effort: who does not speak WebSocket may not read the answer either. Closing a socket with unread bytes would
+/// destroy what was sent last, so what is still coming is read for a moment.
+async fn refuse(stream: &mut Stream, response: &[u8]) {
+    let said = async {
+        stream.write_all(response).await?;
+        stream.shutdown().await?;
+        let mut bytes = [0; READ_BYTES];
+        let mut discarded = 0;
+        while discarded < DISCARDED_BYTES_MAX {
+            match stream.read(&mut bytes).await? {
+                0 => break,
+                count => discarded += count,
+            }
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    let _ = tokio::time::timeout(CLOSE_LINGER, said).await;
 }
 
 /// The dialling end.
@@ -87,183 +192,45 @@ pub(super) async fn connect(stream: &mut Stream, url: &BtpUrl) -> Result<Upgrade
     );
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
-    let (head, unread) = read_head(stream).await?;
-    let Ok(Some((_, response))) = client::Response::try_parse(&head) else {
-        return Err(UpgradeError::Malformed);
-    };
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(UpgradeError::Status(response.status().as_u16()));
+    let mut unread = Vec::new();
+    // RFC 9110 15.2: a client reads interim responses before the final one, expected or not.
+    for _ in 0..=INTERIM_MAX {
+        let (head, rest) = read_head(stream, unread).await?;
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let mut response = httparse::Response::new(&mut fields);
+        let is_whole = response.parse(&head).is_ok_and(|status| status.is_complete());
+        match response.code.filter(|_| is_whole) {
+            None => return Err(UpgradeError::Malformed),
+            Some(101) => {
+                check_answer(Fields(response.headers), &derive_accept_key(key.as_bytes()))?;
+                return Ok(Upgraded { path: String::new(), unread: rest });
+            }
+            Some(100..=199) => unread = rest,
+            Some(status) => return Err(UpgradeError::Status(status)),
+        }
     }
-    check_answer(response.headers(), &derive_accept_key(key.as_bytes()))?;
-    Ok(Upgraded { path: String::new(), unread })
+    Err(UpgradeError::Interim)
 }
 
 /// RFC 6455 4.1, the client's duties on the server's handshake.
-fn check_answer(headers: &HeaderMap, accept_key: &str) -> Result<(), UpgradeError> {
-    let has_token = |name, token: &str| {
-        headers.get_all(name).iter().any(|value| {
-            value.to_str().is_ok_and(|value| {
-                value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token))
-            })
-        })
-    };
-    if !has_token(header::UPGRADE, "websocket") {
+fn check_answer(fields: Fields<'_>, accept_key: &str) -> Result<(), UpgradeError> {
+    if !fields.has("Upgrade", "websocket") {
         return Err(UpgradeError::Answer("no `Upgrade: websocket`"));
     }
-    if !has_token(header::CONNECTION, "upgrade") {
+    if !fields.has("Connection", "upgrade") {
         return Err(UpgradeError::Answer("no `Connection: Upgrade`"));
     }
-    if headers.get(header::SEC_WEBSOCKET_ACCEPT).is_none_or(|value| value != accept_key) {
+    if fields.only("Sec-WebSocket-Accept") != Some(accept_key.as_bytes()) {
         return Err(UpgradeError::Answer("wrong Sec-WebSocket-Accept"));
     }
-    if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+    if fields.elements("Sec-WebSocket-Extensions").next().is_some() {
         return Err(UpgradeError::Answer("an extension that was not offered"));
     }
-    if headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+    if fields.elements("Sec-WebSocket-Protocol").next().is_some() {
         return Err(UpgradeError::Answer("a subprotocol that was not offered"));
     }
     Ok(())
 }
 
-/// Reads until the empty line, and returns the head and what came behind it.
-async fn read_head(stream: &mut Stream) -> Result<(Vec<u8>, Vec<u8>), UpgradeError> {
-    const END: &[u8] = b"\r\n\r\n";
-    let mut head = Vec::with_capacity(READ_BYTES);
-    loop {
-        let searched = head.len().saturating_sub(END.len() - 1);
-        head.reserve(READ_BYTES);
-        if (&mut *stream).take(READ_BYTES as u64).read_buf(&mut head).await? == 0 {
-            return Err(UpgradeError::Closed);
-        }
-        let unsearched = head.get(searched..).unwrap_or_default();
-        if let Some(at) = unsearched.windows(END.len()).position(|window| window == END) {
-            let unread = head.split_off(searched + at + END.len());
-            return Ok((head, unread));
-        }
-        if head.len() > HEAD_BYTES_MAX {
-            return Err(UpgradeError::TooLong);
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pipe() -> (Stream, Stream) {
-        let (left, right) = tokio::io::duplex(64 * 1024);
-        (Stream::Memory(left), Stream::Memory(right))
-    }
-
-    const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-    fn request(line: &str, headers: &str) -> String {
-        format!(
-            "{line}\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\n{headers}\r\n"
-        )
-    }
-
-    /// Sends `sent` to an accepting end; returns what it made of it and what it answered.
-    async fn accepted(sent: &[u8]) -> (Result<Upgraded, UpgradeError>, String) {
-        let (mut client, mut server) = pipe();
-        client.write_all(sent).await.unwrap();
-        let result = accept(&mut server).await;
-        drop(server);
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        (result, answer)
-    }
-
-    #[tokio::test]
-    async fn the_accepting_end_answers_as_rfc_6455_has_it() {
-        let mut sent = request("GET /accounts/bob/ilp/btp?x=1 HTTP/1.1", KEY).into_bytes();
-        sent.extend([0x82, 0x80]);
-        let (result, answer) = accepted(&sent).await;
-        let upgraded = result.unwrap();
-        assert_eq!(upgraded.path, "/accounts/bob/ilp/btp");
-        assert_eq!(upgraded.unread, [0x82, 0x80], "frames behind the head are kept");
-        assert!(answer.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{answer}");
-        // The example of RFC 6455 1.3.
-        assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
-        assert!(!answer.to_ascii_lowercase().contains("extensions"), "{answer}");
-    }
-
-    #[tokio::test]
-    async fn what_is_no_handshake_is_told_so() {
-        for sent in [
-            "GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
-            request("POST / HTTP/1.1", KEY),
-            request("GET / HTTP/1.1", ""),
-            request("GET / HTTP/1.1", "Sec-WebSocket-Key: short\r\n"),
-            "\u{0}\u{1}\u{2}\r\n\r\n".to_owned(),
-        ] {
-            let (result, answer) = accepted(sent.as_bytes()).await;
-            assert!(matches!(result, Err(UpgradeError::Malformed)), "{sent}: {result:?}");
-            assert!(answer.starts_with("HTTP/1.1 426 "), "{sent}: {answer}");
-            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-            assert!(head.contains(&format!("Content-Length: {}", body.len())), "{answer}");
-        }
-    }
-
-    #[tokio::test]
-    async fn the_head_is_bounded() {
-        let (result, _) = accepted(&[b'x'; HEAD_BYTES_MAX + READ_BYTES]).await;
-        assert!(matches!(result, Err(UpgradeError::TooLong)), "{result:?}");
-        let (mut client, mut server) = pipe();
-        client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        drop(client);
-        let result = accept(&mut server).await;
-        assert!(matches!(result, Err(UpgradeError::Closed)), "{result:?}");
-    }
-
-    #[tokio::test]
-    async fn both_ends_meet() {
-        let (mut client, mut server) = pipe();
-        let url: BtpUrl = "btp+ws://user:token@host:3000/a/b?c".parse().unwrap();
-        let (connected, accepted) = tokio::join!(connect(&mut client, &url), accept(&mut server));
-        connected.unwrap();
-        assert_eq!(accepted.unwrap().path, "/a/b");
-    }
-
-    /// What a dialling end makes of an answer to its request; `KEY` stands for the right accept key.
-    async fn connected(answer: &str) -> (Result<Upgraded, UpgradeError>, String) {
-        let (mut client, mut server) = pipe();
-        let url: BtpUrl = "btp+ws://user:token@host:3000/x".parse().unwrap();
-        let serve = async {
-            let (head, _) = read_head(&mut server).await.unwrap();
-            let head = String::from_utf8(head).unwrap();
-            let key = head.split("Sec-WebSocket-Key: ").nth(1).unwrap().split('\r').next().unwrap();
-            let answer = answer.replace("KEY", &derive_accept_key(key.as_bytes()));
-            server.write_all(answer.as_bytes()).await.unwrap();
-            drop(server);
-            head
-        };
-        tokio::join!(connect(&mut client, &url), serve)
-    }
-
-    #[tokio::test]
-    async fn the_dialling_end_checks_the_answer() {
-        let good = "HTTP/1.1 101 OK\r\nUpgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n\
-                    Sec-WebSocket-Accept: KEY\r\n";
-        let (result, head) = connected(&format!("{good}\r\n\u{7f}")).await;
-        assert_eq!(result.unwrap().unread, b"\x7f");
-        assert!(head.starts_with("GET /x HTTP/1.1\r\nHost: host:3000\r\n"), "{head}");
-        assert!(!head.contains("token"), "credentials are for BTP, not for HTTP: {head}");
-
-        for (answer, expected) in [
-            ("HTTP/1.1 404 Not Found\r\n\r\n".to_owned(), "HTTP 404"),
-            (format!("{}\r\n", good.replace("KEY", "x")), "wrong Sec-WebSocket-Accept"),
-            (format!("{}\r\n", good.replace("Upgrade: WebSocket", "A: b")), "Upgrade: websocket"),
-            (format!("{}\r\n", good.replace("upgrade", "close")), "Connection: Upgrade"),
-            (format!("{good}Sec-WebSocket-Protocol: x\r\n\r\n"), "subprotocol"),
-            (format!("{good}Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"), "extension"),
-            ("\u{1}\r\n\r\n".to_owned(), "not a WebSocket handshake"),
-            ("HTTP/1.1 101".to_owned(), "closed"),
-        ] {
-            let (result, _) = connected(&answer).await;
-            let error = result.unwrap_err().to_string();
-            assert!(error.contains(expected), "{answer}: {error}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,217 @@
+use super::*;
+
+fn pipe() -> (Stream, Stream) {
+    let (left, right) = tokio::io::duplex(64 * 1024);
+    (Stream::Memory(left), Stream::Memory(right))
+}
+
+const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+fn request(line: &str, headers: &str) -> String {
+    format!(
+        "{line}\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\n{headers}\r\n"
+    )
+}
+
+/// Sends `sent` to an accepting end; returns what it made of it and what it answered.
+async fn accepted(sent: &[u8]) -> (Result<Upgraded, UpgradeError>, String) {
+    let (mut client, mut server) = pipe();
+    client.write_all(sent).await.unwrap();
+    // It has nothing more to say; what it is told, it still hears.
+    client.shutdown().await.unwrap();
+    let result = accept(&mut server).await;
+    drop(server);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    (result, answer)
+}
+
+#[tokio::test]
+async fn the_accepting_end_answers_as_rfc_6455_has_it() {
+    let mut sent = request("GET /accounts/bob/ilp/btp?x=1 HTTP/1.1", KEY).into_bytes();
+    sent.extend([0x82, 0x80]);
+    let (result, answer) = accepted(&sent).await;
+    let upgraded = result.unwrap();
+    assert_eq!(upgraded.path, "/accounts/bob/ilp/btp");
+    assert_eq!(upgraded.unread, [0x82, 0x80], "frames behind the head are kept");
+    assert!(answer.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{answer}");
+    // The example of RFC 6455 1.3.
+    assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
+    assert!(!answer.to_ascii_lowercase().contains("extensions"), "{answer}");
+}
+
+/// Lines of one name are one list, in whatever case and with whatever spaces.
+#[tokio::test]
+async fn fields_are_lists() {
+    for (line, instead) in [
+        ("Connection: keep-alive, Upgrade", "Connection: keep-alive\r\nConnection: Upgrade"),
+        ("Connection: keep-alive, Upgrade", "Connection: Upgrade\r\nconnection: keep-alive"),
+        ("Connection: keep-alive, Upgrade", "CONNECTION:\t,, close ,\tUPGRADE  "),
+        ("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: WebSocket"),
+        ("Upgrade: websocket", "Upgrade: h2c,websocket"),
+        ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8, 13"),
+        ("Host: h", "Host: h\r\nContent-Length: 0"),
+        ("Host: h", "Host:"),
+    ] {
+        let sent = request("GET /p HTTP/1.1", KEY).replace(line, instead);
+        let (result, answer) = accepted(sent.as_bytes()).await;
+        assert_eq!(result.unwrap().path, "/p", "{instead}");
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{instead}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_url_is_a_target_and_who_expects_100_gets_it_first() {
+    let sent = request("GET http://h:1/accounts/bob/ilp/btp?x HTTP/1.1", KEY);
+    assert_eq!(accepted(sent.as_bytes()).await.0.unwrap().path, "/accounts/bob/ilp/btp");
+    let sent = request("GET / HTTP/1.1", &format!("Expect: 100-Continue\r\n{KEY}"));
+    let (result, answer) = accepted(sent.as_bytes()).await;
+    result.unwrap();
+    let both = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n";
+    assert!(answer.starts_with(both), "{answer}");
+}
+
+/// A request with content has the answer before the connection is closed, which must not lose it.
+#[tokio::test]
+async fn a_refusal_waits_for_what_is_still_coming() {
+    let (mut client, mut server) = pipe();
+    client.write_all(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n").await.unwrap();
+    let refused = async { accept(&mut server).await.unwrap_err() };
+    let rest = async {
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 400");
+        client.write_all(b"more bytes").await.unwrap();
+        drop(client);
+    };
+    tokio::join!(refused, rest);
+    let mut left = Vec::new();
+    server.read_to_end(&mut left).await.unwrap();
+    assert_eq!(left, b"", "all was read");
+}
+
+#[tokio::test]
+async fn what_is_no_handshake_is_told_so() {
+    let without = |line: &str| request("GET / HTTP/1.1", KEY).replace(line, "");
+    for (status, sent) in [
+        (426, "GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned()),
+        (426, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned()),
+        (426, "GET / HTTP/1.0\r\n\r\n".to_owned()),
+        (426, request("POST / HTTP/1.1", KEY)),
+        (426, request("HEAD / HTTP/1.1", KEY)),
+        (426, request("GET / HTTP/1.0", KEY)),
+        (426, request("GET / HTTP/1.1", "")),
+        (426, request("GET / HTTP/1.1", "Sec-WebSocket-Key: short\r\n")),
+        (426, request("GET / HTTP/1.1", &KEY.repeat(2))),
+        (426, without("Connection: keep-alive, Upgrade\r\n")),
+        (426, without("Upgrade: websocket\r\n")),
+        (426, without("Sec-WebSocket-Version: 13\r\n")),
+        (426, request("GET / HTTP/1.1", KEY).replace("Version: 13", "Version: 8")),
+        (400, without("Host: h\r\n")),
+        (400, request("GET / HTTP/1.1", &format!("Host: i\r\n{KEY}"))),
+        (400, request("GET / HTTP/1.1", &format!("Content-Length: 5\r\n{KEY}"))),
+        (400, request("GET / HTTP/1.1", &format!("Transfer-Encoding: chunked\r\n{KEY}"))),
+        (400, request("GET / HTTP/1.1", KEY).replace("Host:", "Host :")),
+        (400, "\u{0}\u{1}\u{2}\r\n\r\n".to_owned()),
+    ] {
+        let (result, answer) = accepted(sent.as_bytes()).await;
+        assert!(matches!(result, Err(UpgradeError::Malformed)), "{sent}: {result:?}");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{sent}: {answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let length = if sent.starts_with("HEAD") { 63 } else { body.len() };
+        assert!(head.contains(&format!("Content-Length: {length}")), "{answer}");
+        assert_eq!(body.is_empty(), sent.starts_with("HEAD"), "{answer}");
+        // RFC 9110 7.8: who sends Upgrade names it in Connection.
+        assert!(head.contains("\r\nConnection: Upgrade, close\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_head_is_bounded() {
+    let (result, _) = accepted(&[b'x'; HEAD_BYTES_MAX + READ_BYTES]).await;
+    assert!(matches!(result, Err(UpgradeError::TooLong)), "{result:?}");
+    let (mut client, mut server) = pipe();
+    client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    drop(client);
+    let result = accept(&mut server).await;
+    assert!(matches!(result, Err(UpgradeError::Closed)), "{result:?}");
+}
+
+#[tokio::test]
+async fn both_ends_meet() {
+    let (mut client, mut server) = pipe();
+    let url: BtpUrl = "btp+ws://user:token@host:3000/a/b?c".parse().unwrap();
+    let (connected, accepted) = tokio::join!(connect(&mut client, &url), accept(&mut server));
+    connected.unwrap();
+    assert_eq!(accepted.unwrap().path, "/a/b");
+}
+
+/// What a dialling end makes of an answer to its request; `KEY` stands for the right accept key.
+async fn connected(answer: &str) -> (Result<Upgraded, UpgradeError>, String) {
+    let (mut client, mut server) = pipe();
+    let url: BtpUrl = "btp+ws://user:token@host:3000/x".parse().unwrap();
+    let serve = async {
+        let (head, _) = read_head(&mut server, Vec::new()).await.unwrap();
+        let head = String::from_utf8(head).unwrap();
+        let key = head.split("Sec-WebSocket-Key: ").nth(1).unwrap().split('\r').next().unwrap();
+        let answer = answer.replace("KEY", &derive_accept_key(key.as_bytes()));
+        server.write_all(answer.as_bytes()).await.unwrap();
+        drop(server);
+        head
+    };
+    tokio::join!(connect(&mut client, &url), serve)
+}
+
+#[tokio::test]
+async fn the_dialling_end_checks_the_answer() {
+    let good = "HTTP/1.1 101 OK\r\nUpgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n\
+                Sec-WebSocket-Accept: KEY\r\n";
+    let (result, head) = connected(&format!("{good}\r\n\u{7f}")).await;
+    assert_eq!(result.unwrap().unread, b"\x7f");
+    assert!(head.starts_with("GET /x HTTP/1.1\r\nHost: host:3000\r\n"), "{head}");
+    assert!(!head.contains("token"), "credentials are for BTP, not for HTTP: {head}");
+
+    for (answer, expected) in [
+        ("HTTP/1.1 404 Not Found\r\n\r\n".to_owned(), "HTTP 404"),
+        (format!("{}\r\n", good.replace("KEY", "x")), "wrong Sec-WebSocket-Accept"),
+        (format!("{}\r\n", good.replace("Upgrade: WebSocket", "A: b")), "Upgrade: websocket"),
+        (format!("{}\r\n", good.replace("upgrade", "close")), "Connection: Upgrade"),
+        (format!("{good}Sec-WebSocket-Protocol: x\r\n\r\n"), "subprotocol"),
+        (format!("{good}Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"), "extension"),
+        ("\u{1}\r\n\r\n".to_owned(), "not a WebSocket handshake"),
+        ("HTTP/1.1 101".to_owned(), "closed"),
+    ] {
+        let (result, _) = connected(&answer).await;
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(expected), "{answer}: {error}");
+    }
+}
+
+/// RFC 9110 15.2: interim responses come before the final one, expected or not.
+#[tokio::test]
+async fn the_dialling_end_skips_interim_responses_within_a_bound() {
+    let good = "HTTP/1.1 101 OK\r\nUpgrade: a, WebSocket\r\nConnection: close\r\n\
+                Connection: upgrade\r\nSec-WebSocket-Accept: KEY\r\nSec-WebSocket-Protocol:\r\n\r\n\u{7f}";
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    for count in [1, 2, INTERIM_MAX] {
+        let (result, _) = connected(&format!("{}{good}", interim.repeat(count))).await;
+        assert_eq!(result.unwrap().unread, b"\x7f", "{count}");
+    }
+    let (result, _) = connected(&format!("{}{good}", interim.repeat(INTERIM_MAX + 1))).await;
+    assert!(matches!(result, Err(UpgradeError::Interim)), "{result:?}");
+    let (result, _) = connected(&format!("{interim}HTTP/1.1 403 No\r\n\r\n")).await;
+    assert!(matches!(result, Err(UpgradeError::Status(403))), "{result:?}");
+    // Each of them is bounded too.
+    let endless = format!("{interim}HTTP/1.1 100 {}", "x".repeat(HEAD_BYTES_MAX + READ_BYTES));
+    let (result, _) = connected(&endless).await;
+    assert!(matches!(result, Err(UpgradeError::TooLong)), "{result:?}");
+}
+
+#[tokio::test]
+async fn who_closes_without_a_byte_is_silent() {
+    let (result, _) = accepted(b"").await;
+    assert!(matches!(result, Err(UpgradeError::Silent)), "{result:?}");
+    let (result, _) = accepted(b"G").await;
+    assert!(matches!(result, Err(UpgradeError::Closed)), "{result:?}");
+}
