@@ -10,7 +10,7 @@
 
 use crate::connector::Answer;
 use crate::wire;
-use crate::wire::btp::{Frame, FrameKind, RequestId};
+use crate::wire::btp::{AUTH, Frame, FrameKind, RequestId};
 use crate::wire::ilp::{PacketType, packet_type};
 
 /// What a frame is to us.
@@ -30,7 +30,20 @@ pub(super) enum Incoming<'a> {
         /// What it says.
         answer: Answer<'a>,
     },
-    /// A MESSAGE that has nothing for us, such as a second `auth`: acknowledged by an empty RESPONSE.
+    /// A RESPONSE with a Prepare, as interledger-rs sends them, from a peer that is not read leniently. An answer, as
+    /// RFC 23 has it, and none that fits anything.
+    PrepareInResponse {
+        /// Our id of what it answers.
+        request_id: RequestId,
+        /// The `ilp` entry.
+        packet: &'a [u8],
+    },
+    /// A MESSAGE with an answer, from a peer that is not read leniently: answered by an ERROR.
+    AnswerInMessage {
+        /// The peer's id for it.
+        request_id: RequestId,
+    },
+    /// A MESSAGE without any entry, or another `auth`: acknowledged by an empty RESPONSE.
     Nothing {
         /// The peer's id for it.
         request_id: RequestId,
@@ -69,9 +82,16 @@ pub(super) fn read(frame: &[u8], lenient: impl Fn() -> bool) -> Incoming<'_> {
             Incoming::Refused { request_id, why: "two sub-protocols have the same name" }
         }
         FrameKind::Message => match (packet, carries) {
-            (None, _) => Incoming::Nothing { request_id },
+            // RFC 23: a MESSAGE that cannot be processed is answered by an ERROR. An empty RESPONSE would say that
+            // it was: ilp-plugin-ethereum takes it for accepted money.
+            (None, _) if entries.primary().is_none_or(|primary| primary.name == AUTH) => {
+                Incoming::Nothing { request_id }
+            }
+            (None, _) => {
+                Incoming::Refused { request_id, why: "the MESSAGE has no sub-protocol `ilp`" }
+            }
             (Some(_), Some(PacketType::Fulfill | PacketType::Reject)) => {
-                Incoming::Refused { request_id, why: "a MESSAGE carries a Prepare, not an answer" }
+                Incoming::AnswerInMessage { request_id }
             }
             (Some(packet), _) => Incoming::Prepare { request_id, packet },
         },
@@ -81,8 +101,15 @@ pub(super) fn read(frame: &[u8], lenient: impl Fn() -> bool) -> Incoming<'_> {
         FrameKind::Response => {
             // Which of two packets is meant cannot be told, so there is none.
             let packet = if ambiguous { None } else { packet };
-            let answer = packet.map_or(Answer::Nothing, Answer::Packet);
-            Incoming::Answer { request_id, answer }
+            match (packet, carries) {
+                (Some(packet), Some(PacketType::Prepare)) => {
+                    Incoming::PrepareInResponse { request_id, packet }
+                }
+                (Some(packet), _) => {
+                    Incoming::Answer { request_id, answer: Answer::Packet(packet) }
+                }
+                (None, _) => Incoming::Answer { request_id, answer: Answer::Nothing },
+            }
         }
         FrameKind::Error => Incoming::Answer { request_id, answer: Answer::Error },
     }
@@ -108,6 +135,8 @@ mod tests {
                 },
                 Incoming::Nothing { request_id: RequestId(7) } => "nothing",
                 Incoming::Refused { request_id: RequestId(7), .. } => "refused",
+                Incoming::PrepareInResponse { request_id: RequestId(7), .. } => "swapped prepare",
+                Incoming::AnswerInMessage { request_id: RequestId(7) } => "swapped answer",
                 other => panic!("{other:?}"),
             };
             assert_eq!(found, expected, "{entries:?}, lenient: {is_lenient}");
@@ -123,14 +152,19 @@ mod tests {
         check(&message, &[prepare], "prepare", "prepare");
         check(&response, &[fulfill], "answer", "answer");
         check(&response, &[reject], "answer", "answer");
-        check(&response, &[prepare], "answer", "prepare");
-        check(&message, &[fulfill], "refused", "answer");
-        check(&message, &[other, reject], "refused", "answer");
+        check(&response, &[prepare], "swapped prepare", "prepare");
+        check(&message, &[fulfill], "swapped answer", "answer");
+        check(&message, &[other, reject], "swapped answer", "answer");
         // What is no packet at all is what the frame says.
         check(&message, &[ilp(&[])], "prepare", "prepare");
         check(&message, &[ilp(&[11])], "prepare", "prepare");
         check(&response, &[ilp(&[])], "answer", "answer");
-        check(&message, &[other], "nothing", "nothing");
+        // Only what is not a request at all is acknowledged.
+        let auth = Entry::octets("auth", b"");
+        check(&message, &[], "nothing", "nothing");
+        check(&message, &[auth, other], "nothing", "nothing");
+        check(&message, &[other, auth], "refused", "refused");
+        check(&message, &[other], "refused", "refused");
         check(&response, &[], "empty answer", "empty answer");
         // Two packets: still a request or an answer, so that no id of the other direction is taken for it.
         check(&message, &[prepare, prepare], "refused", "refused");

@@ -11,7 +11,7 @@ use super::bounds::{UNREADABLE_MAX, UNREADABLE_WINDOW};
 use super::handshake::refusal;
 use super::incoming::{self, Incoming};
 use crate::account::AccountId;
-use crate::connector::{Account, Turn};
+use crate::connector::{Account, Answer, Turn};
 use crate::link::{CloseOrder, Outbox, SessionId, Side};
 use crate::time::{Mono, Now};
 use crate::transport::{Ended, Mistake, POLICY, PeerStatus, TransportContext};
@@ -86,15 +86,19 @@ impl Session {
             Incoming::Answer { request_id, answer } => {
                 turn.answer(&self.account, request_id, answer);
             }
+            Incoming::PrepareInResponse { request_id, packet } => {
+                self.status.swaps_types();
+                turn.answer(&self.account, request_id, Answer::Packet(packet));
+            }
+            Incoming::AnswerInMessage { request_id } => {
+                self.status.swaps_types();
+                self.refuse(request_id, "a MESSAGE carries a Prepare, not an answer", now);
+            }
             Incoming::Nothing { request_id } => {
                 tracing::trace!(peer = %self.account.id(), %request_id, "a message without a packet");
                 self.acknowledge(request_id);
             }
-            Incoming::Refused { request_id, why } => {
-                self.status.mistake(Mistake::Refused, why, now.mono);
-                let frame = refusal(request_id, why, now.wall);
-                self.outbox.put_frame(frame.len(), |out| out.extend_from_slice(&frame));
-            }
+            Incoming::Refused { request_id, why } => self.refuse(request_id, why, now),
             Incoming::Unreadable(error) => return self.unreadable(&error.to_string(), now.mono),
         }
         Ok(())
@@ -104,8 +108,14 @@ impl Session {
     /// (D5); a request is not served, for its answer could not be sent.
     pub(super) fn late(&self, frame: &[u8], turn: &Turn<'_>) {
         let read = incoming::read(frame, || self.is_lenient(turn));
-        if let Incoming::Answer { request_id, answer } = read {
-            turn.answer(&self.account, request_id, answer);
+        match read {
+            Incoming::Answer { request_id, answer } => {
+                turn.answer(&self.account, request_id, answer);
+            }
+            Incoming::PrepareInResponse { request_id, packet } => {
+                turn.answer(&self.account, request_id, Answer::Packet(packet));
+            }
+            _ => {}
         }
     }
 
@@ -130,6 +140,12 @@ impl Session {
             return Err(CloseOrder { code: POLICY, reason: "too many unreadable frames" });
         }
         Ok(())
+    }
+
+    fn refuse(&self, request_id: RequestId, why: &'static str, now: Now) {
+        self.status.mistake(Mistake::Refused, why, now.mono);
+        let frame = refusal(request_id, why, now.wall);
+        self.outbox.put_frame(frame.len(), |out| out.extend_from_slice(&frame));
     }
 
     fn acknowledge(&self, request_id: RequestId) {

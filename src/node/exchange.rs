@@ -38,7 +38,7 @@ pub(super) async fn run(context: Arc<TransportContext>) {
             () = wake.notified() => false,
         };
         let exchanged = context.connector.exchange(context.clock.now(), &answered);
-        exchanged.notices.iter().for_each(tell);
+        exchanged.notices.iter().for_each(|notice| tell(&context, notice));
         if exchanged.learned_changed && may_install {
             installing = Some(install(Arc::clone(&context)));
         }
@@ -58,13 +58,15 @@ fn install(context: Arc<TransportContext>) -> JoinHandle<()> {
     })
 }
 
-fn tell(notice: &Notice) {
+fn tell(context: &TransportContext, notice: &Notice) {
+    let (Notice::Expired { peer, .. } | Notice::Full { peer, .. }) = notice;
+    let Some(suppressed) = context.peers.status(peer).admit_line() else { return };
     match notice {
         Notice::Expired { peer, routes } => {
-            tracing::warn!(%peer, routes, "the routes of a peer are dropped: nothing was heard of it for too long");
+            tracing::warn!(%peer, routes, suppressed, "the routes of a peer are dropped: nothing was heard of it for too long");
         }
         Notice::Full { peer, routes } => {
-            tracing::warn!(%peer, routes, "a peer announces more routes than are kept");
+            tracing::warn!(%peer, routes, suppressed, "a peer announces more routes than are kept");
         }
     }
 }

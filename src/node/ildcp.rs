@@ -78,7 +78,9 @@ pub(super) async fn ask_until_told(context: Arc<TransportContext>, parent: Accou
         match ask(&context.connector, &context.clock, &parent).await {
             Ok(told) => return told,
             Err(error) => {
-                tracing::warn!(peer = %parent, %error, again_in = ?wait, "the parent gave no address");
+                if let Some(suppressed) = context.peers.status(&parent).admit_line() {
+                    tracing::warn!(peer = %parent, %error, again_in = ?wait, suppressed, "the parent gave no address");
+                }
             }
         }
         tokio::time::sleep(wait).await;

@@ -1,4 +1,4 @@
-//! The node's tick: expires what is due.
+//! The node's tick: expires what is due, and tells what was left out of the log.
 
 use crate::transport::TransportContext;
 use std::sync::Arc;
@@ -6,13 +6,21 @@ use std::time::Duration;
 
 /// How late a Reject for a missed deadline may be: well within the message window that the deadline leaves.
 const TICK: Duration = Duration::from_millis(50);
+/// How often is looked for lines about peers that were left out of the log.
+const LEFT_OUT_LOOK: Duration = Duration::from_secs(10);
 
 /// Sweeps for ever.
 pub(super) async fn run(context: Arc<TransportContext>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut looked_at = context.clock.mono();
     loop {
         ticks.tick().await;
-        context.connector.sweep(context.clock.now());
+        let now = context.clock.now();
+        context.connector.sweep(now);
+        if now.mono.since(looked_at) >= LEFT_OUT_LOOK {
+            looked_at = now.mono;
+            context.peers.log_left_out();
+        }
     }
 }

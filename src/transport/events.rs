@@ -8,19 +8,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 
 use super::ended::Ended;
+use super::throttle::Throttle;
 use crate::account::AccountId;
 use crate::time::Mono;
 
 /// Events that a listener may lag behind.
 const EVENTS_MAX: usize = 1024;
-/// A peer's mistakes, and its logging in twice, are logged this often at most.
+/// A peer's mistakes are logged this often at most.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
+/// That a peer swaps the types of its frames is logged this often at most.
+const SWAPPED_LINE_INTERVAL: Duration = Duration::from_secs(3600);
+/// What is wrong with such a peer, or with our settings for it.
+const SWAPS_TYPES: &str = "it sends Prepares in RESPONSE frames and answers in MESSAGE frames, as interledger-rs does; \
+                           set lenientBtpTypes: true for this peer";
 
 /// One change of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +96,7 @@ pub struct PeerSnapshot {
     pub state: PeerState,
     /// Since when.
     pub since: SystemTime,
-    /// What went wrong last, while it is not connected.
+    /// What went wrong last: while it is not connected, or why a connected peer's packets are not read.
     pub last_error: Option<String>,
     /// Authenticated sessions that are up.
     pub sessions: usize,
@@ -130,6 +136,14 @@ pub struct PeerStatus {
     inner: Mutex<Inner>,
     unreadable_frames: AtomicU64,
     refused_frames: AtomicU64,
+    /// Lines about its sessions. A peer may come and go as often as it likes.
+    session_lines: Throttle,
+    /// Lines about attempts to reach it. A server may let us in and close as often as it likes.
+    attempt_lines: Throttle,
+    /// Lines about what else it causes.
+    other_lines: Throttle,
+    /// What the readings of the clock for these lines count from.
+    origin: Instant,
 }
 
 #[derive(Debug)]
@@ -145,7 +159,7 @@ struct Inner {
     /// When a line about its mistakes was logged last, and how many there were since.
     mistakes_logged_at: Option<Mono>,
     mistakes: u64,
-    replaced_logged_at: Option<SystemTime>,
+    swapped_logged_at: Option<Mono>,
 }
 
 /// A peer's mistake that costs it nothing but a counter.
@@ -186,6 +200,13 @@ impl Peers {
         self.peers.read().values().map(|status| status.snapshot()).collect()
     }
 
+    /// Logs how many lines about each peer were left out, where nothing has happened since that would tell so.
+    pub fn log_left_out(&self) {
+        for status in self.peers.read().values() {
+            status.log_left_out(status.mono());
+        }
+    }
+
     /// Events from now on. A listener that falls 1,024 events behind loses the oldest and is told so.
     pub fn subscribe(&self) -> broadcast::Receiver<PeerEvent> {
         self.events.subscribe()
@@ -204,7 +225,7 @@ impl PeerStatus {
             counts: PeerCounts::default(),
             mistakes_logged_at: None,
             mistakes: 0,
-            replaced_logged_at: None,
+            swapped_logged_at: None,
         };
         Self {
             id,
@@ -212,6 +233,28 @@ impl PeerStatus {
             inner: Mutex::new(inner),
             unreadable_frames: AtomicU64::new(0),
             refused_frames: AtomicU64::new(0),
+            session_lines: Throttle::default(),
+            attempt_lines: Throttle::default(),
+            other_lines: Throttle::default(),
+            origin: Instant::now(),
+        }
+    }
+
+    fn mono(&self) -> Mono {
+        Mono(0).after(self.origin.elapsed())
+    }
+
+    /// Whether a line about what else the peer causes may be logged now, and how many were not since the last one.
+    pub fn admit_line(&self) -> Option<u64> {
+        self.other_lines.admit(self.mono())
+    }
+
+    fn log_left_out(&self, now: Mono) {
+        let throttles = [&self.session_lines, &self.attempt_lines, &self.other_lines];
+        let suppressed: u64 = throttles.into_iter().filter_map(|lines| lines.overdue(now)).sum();
+        if suppressed > 0 {
+            let state = self.inner.lock().state.as_str();
+            tracing::info!(peer = %self.id, suppressed, state, "more happened with the peer than was logged");
         }
     }
 
@@ -262,7 +305,12 @@ impl PeerStatus {
         let mut inner = self.inner.lock();
         if matches!(inner.state, PeerState::Waiting | PeerState::Disconnected) {
             inner.go(PeerState::Connecting);
-            tracing::info!(peer = %self.id, target_url = target, "connecting");
+            match self.attempt_lines.admit(self.mono()) {
+                Some(suppressed) => {
+                    tracing::info!(peer = %self.id, target_url = target, suppressed, "connecting");
+                }
+                None => tracing::debug!(peer = %self.id, target_url = target, "connecting"),
+            }
             self.tell(PeerChange::Connecting);
         } else {
             tracing::debug!(peer = %self.id, target_url = target, "connecting again");
@@ -279,11 +327,25 @@ impl PeerStatus {
         match (inner.state, refused) {
             (PeerState::Connecting | PeerState::AuthenticationFailed, false) => {
                 inner.go(PeerState::Connecting);
-                tracing::warn!(peer = %self.id, error, next_attempt_s = next_s, "cannot connect");
+                match self.attempt_lines.admit(self.mono()) {
+                    Some(suppressed) => {
+                        tracing::warn!(peer = %self.id, error, next_attempt_s = next_s, suppressed, "cannot connect");
+                    }
+                    None => {
+                        tracing::debug!(peer = %self.id, error, next_attempt_s = next_s, "cannot connect");
+                    }
+                }
             }
             (PeerState::Connecting, true) => {
                 inner.go(PeerState::AuthenticationFailed);
-                tracing::warn!(peer = %self.id, error, next_attempt_s = next_s, "authentication failed");
+                match self.attempt_lines.admit(self.mono()) {
+                    Some(suppressed) => {
+                        tracing::warn!(peer = %self.id, error, next_attempt_s = next_s, suppressed, "authentication failed");
+                    }
+                    None => {
+                        tracing::debug!(peer = %self.id, error, next_attempt_s = next_s, "authentication failed");
+                    }
+                }
                 self.tell(PeerChange::AuthenticationFailed(error.to_owned()));
             }
             // Down, or the same refusal again, or another session is up meanwhile.
@@ -330,7 +392,12 @@ impl PeerStatus {
         inner.was_connected = true;
         inner.last_error = None;
         inner.go(PeerState::Connected);
-        tracing::info!(peer = %self.id, side, remote, "connected");
+        match self.session_lines.admit(self.mono()) {
+            Some(suppressed) => {
+                tracing::info!(peer = %self.id, side, remote, suppressed, "connected");
+            }
+            None => tracing::debug!(peer = %self.id, side, remote, "connected"),
+        }
         self.tell(PeerChange::Connected);
     }
 
@@ -340,8 +407,9 @@ impl PeerStatus {
         inner.sessions = inner.sessions.saturating_sub(1);
         let (code, reason) = (ended.code(), ended.reason());
         if inner.sessions > 0 {
-            if ended.is_replaced_by_us() && inner.may_log_replaced(SystemTime::now()) {
-                tracing::info!(peer = %self.id, side, "a later login replaced a session");
+            let line = ended.is_replaced_by_us().then(|| self.session_lines.admit(self.mono()));
+            if let Some(suppressed) = line.flatten() {
+                tracing::info!(peer = %self.id, side, suppressed, "a later login replaced a session");
             } else {
                 tracing::debug!(peer = %self.id, side, code, reason, sessions = inner.sessions, "a session ended");
             }
@@ -351,7 +419,12 @@ impl PeerStatus {
         if inner.state != PeerState::Suspended {
             inner.go(PeerState::Disconnected);
         }
-        tracing::info!(peer = %self.id, side, code, reason, "disconnected");
+        match self.session_lines.admit(self.mono()) {
+            Some(suppressed) => {
+                tracing::info!(peer = %self.id, side, code, reason, suppressed, "disconnected");
+            }
+            None => tracing::debug!(peer = %self.id, side, code, reason, "disconnected"),
+        }
         self.tell(PeerChange::Disconnected(ended.clone()));
     }
 
@@ -371,6 +444,19 @@ impl PeerStatus {
         }
     }
 
+    /// The peer has sent a Prepare in a RESPONSE, or an answer in a MESSAGE, and is not configured to do so.
+    pub fn swaps_types(&self) {
+        let now = self.mono();
+        let mut inner = self.inner.lock();
+        if inner.last_error.as_deref() != Some(SWAPS_TYPES) {
+            inner.last_error = Some(SWAPS_TYPES.to_owned());
+        }
+        if inner.swapped_logged_at.is_none_or(|at| now.since(at) >= SWAPPED_LINE_INTERVAL) {
+            inner.swapped_logged_at = Some(now);
+            tracing::warn!(peer = %self.id, error = SWAPS_TYPES, "the peer's packets are not read");
+        }
+    }
+
     fn tell(&self, change: PeerChange) {
         // Fails only if nobody listens.
         let _ = self.events.send(PeerEvent { peer: self.id.clone(), change });
@@ -378,15 +464,6 @@ impl PeerStatus {
 }
 
 impl Inner {
-    fn may_log_replaced(&mut self, now: SystemTime) -> bool {
-        let since = self.replaced_logged_at.and_then(|at| now.duration_since(at).ok());
-        let may = since.is_none_or(|since| since >= LINE_INTERVAL);
-        if may {
-            self.replaced_logged_at = Some(now);
-        }
-        may
-    }
-
     fn go(&mut self, state: PeerState) {
         if self.state != state {
             self.state = state;

@@ -36,6 +36,15 @@ impl Throttle {
         inner.lines += 1;
         Some(std::mem::take(&mut inner.suppressed))
     }
+
+    /// How many lines were not logged, once their minute is over and if no line has told so: for a last line about what
+    /// has ended meanwhile.
+    pub fn overdue(&self, now: Mono) -> Option<u64> {
+        let mut inner = self.0.lock();
+        let is_over = inner.window.is_some_and(|began| now.since(began) >= WINDOW);
+        let suppressed = if is_over { std::mem::take(&mut inner.suppressed) } else { 0 };
+        (suppressed > 0).then_some(suppressed)
+    }
 }
 
 #[cfg(test)]
@@ -52,7 +61,13 @@ mod tests {
         for _ in 0..500 {
             assert_eq!(throttle.admit(at(59)), None);
         }
+        assert_eq!(throttle.overdue(at(59)), None);
         assert_eq!(throttle.admit(at(60)), Some(500));
+        assert_eq!(throttle.overdue(at(200)), None);
         assert_eq!(throttle.admit(at(61)), Some(0));
+        while throttle.admit(at(62)).is_some() {}
+        assert_eq!(throttle.overdue(at(119)), None, "its minute goes on");
+        assert_eq!(throttle.overdue(at(120)), Some(1));
+        assert_eq!(throttle.overdue(at(121)), None);
     }
 }

@@ -46,6 +46,40 @@ fn check(story: &[(Step, PeerState, &str)]) {
     }
 }
 
+/// A peer that comes and goes as fast as it can, or a server that lets us in and closes, does not fill the log.
+#[test]
+fn lines_about_one_peer_are_ten_a_minute_and_then_a_sum() {
+    let peers = Peers::default();
+    let log = crate::testing::Log::of_this_thread();
+    let [bob, carol] = ["bob", "carol"].map(|id| peers.status(&id.parse().unwrap()));
+    let ended = Ended::Broken("reset".to_owned());
+    for _ in 0..500 {
+        bob.attempt("ws://b/");
+        bob.session_up("dialled", "b");
+        bob.session_down("dialled", &ended);
+    }
+    for _ in 0..500 {
+        bob.attempt_failed("no", true, Duration::ZERO);
+        bob.attempt_failed("no", false, Duration::ZERO);
+    }
+    carol.session_up("accepted", "c");
+    let told = |text: &str| {
+        let is_told = |line: &&str| !line.starts_with("DEBUG") && line.contains(text);
+        log.text().lines().filter(is_told).count()
+    };
+    assert_eq!(told("peer=bob"), 20, "{}", log.text());
+    assert_eq!(told("message=connected peer=carol"), 1, "others are told of as before");
+    // Nothing more happens: the sum is told when the minute is over.
+    bob.log_left_out(bob.mono());
+    assert_eq!(told("suppressed=1"), 0);
+    let later = bob.mono().after(Duration::from_secs(60));
+    bob.log_left_out(later);
+    bob.log_left_out(later);
+    assert_eq!(told("message=more happened with the peer than was logged peer=bob"), 1);
+    let counts = bob.snapshot().counts;
+    assert_eq!((counts.sessions, counts.failed_attempts), (500, 1000), "all are counted");
+}
+
 #[test]
 fn a_peer_that_comes_and_goes() {
     check(&[
