@@ -2,6 +2,7 @@
 //! the newest connection always gets its turn, so that a health check is answered while others misbehave.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
@@ -28,6 +29,11 @@ use crate::telemetry::{Metrics, PacketLogTotals};
 const BACKLOG: u32 = 1024;
 /// Open connections, at most. One more closes the oldest.
 const CONNECTIONS_MAX: usize = 128;
+/// There are fewer where the process may open few files: one in so many of those that accepted connections may take, but
+/// not fewer than [`CONNECTIONS_MIN`].
+const CONNECTIONS_SHARE: usize = 4;
+/// See [`CONNECTIONS_SHARE`].
+const CONNECTIONS_MIN: usize = 4;
 /// From the connection, or the answer before, to the end of a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Bytes of a request's head, and of what is buffered in general.
@@ -86,6 +92,7 @@ pub struct Api {
     address: SocketAddr,
     router: Router,
     patience: Patience,
+    connections_max: usize,
 }
 
 /// The client's address, for logs.
@@ -110,10 +117,13 @@ impl Api {
             io::ErrorKind::AddrInUse => BindError::InUse { host: host.to_owned(), port },
             _ => BindError::Listen { host: host.to_owned(), port, source },
         })?;
+        // Where open files are few, others need some too.
+        let descriptors = status.context().descriptors.max() / CONNECTIONS_SHARE;
+        let connections_max = descriptors.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX);
         let metrics = Metrics::new(Arc::clone(status.context()), packet_log);
         let router = router(Pages { status, metrics });
         let patience = Patience { head: HEAD_TIME, connection: CONNECTION_TIME };
-        Ok(Api { listener, address, router, patience })
+        Ok(Api { listener, address, router, patience, connections_max })
     }
 
     /// Where it listens.
@@ -134,11 +144,12 @@ impl Api {
         let mut open: VecDeque<(u64, AbortHandle)> = VecDeque::new();
         let mut next_id: u64 = 0;
         let mut paused: Option<Instant> = None;
+        let mut spare = Spare::hold();
         loop {
             tokio::select! {
                 accepted = listener.accept(), if paused.is_none() => match accepted {
                     Ok((stream, remote)) => {
-                        if open.len() >= CONNECTIONS_MAX && let Some((_, oldest)) = open.pop_front() {
+                        if open.len() >= self.connections_max && let Some((_, oldest)) = open.pop_front() {
                             oldest.abort();
                         }
                         let (handle, registration) = AbortHandle::new_pair();
@@ -153,17 +164,36 @@ impl Api {
                             id
                         });
                     }
+                    // All open files are taken: this one is for whoever asks how the node is.
+                    Err(_) if spare.is_some() => spare = None,
                     Err(error) => {
                         tracing::debug!(%error, "a health connection was not accepted");
                         paused = Some(Instant::now() + ACCEPT_PAUSE);
+                        if let Some((_, oldest)) = open.pop_front() {
+                            oldest.abort();
+                        }
                     }
                 },
                 () = sleep_until(paused.unwrap_or_else(Instant::now)), if paused.is_some() => {
                     paused = None;
                 }
-                Some(ended) = connections.next() => open.retain(|(id, _)| *id != ended),
+                Some(ended) = connections.next() => {
+                    open.retain(|(id, _)| *id != ended);
+                    spare = spare.or_else(Spare::hold);
+                }
             }
         }
+    }
+}
+
+/// An open file that is given up so that a connection can be accepted when there are no others.
+#[derive(Debug)]
+struct Spare(#[expect(dead_code, reason = "held to be dropped")] File);
+
+impl Spare {
+    /// `None`: there is none to be had now.
+    fn hold() -> Option<Self> {
+        File::open("/dev/null").ok().map(Self)
     }
 }
 

@@ -163,7 +163,9 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
         let connector = context.client_tls.connector()?;
         let host = url.host();
         let name = server_name(host).ok_or_else(|| DialError::TlsName(url.host().to_string()))?;
-        let secured = timeout_at(deadline, connector.connect(name, stream)).await;
+        let handshake = connector.connect(name, stream);
+        let handshake = context.handshakes.run(remote.into(), true, handshake);
+        let secured = timeout_at(deadline, handshake).await;
         let stream = secured.map_err(too_late)?.map_err(DialError::TlsHandshake)?;
         Stream::Tls(Box::new(TlsStream::Client(stream)))
     } else {

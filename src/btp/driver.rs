@@ -22,6 +22,7 @@ use super::frame_head::{FrameHead, HEAD_BYTES_MAX};
 use super::keepalive::{Due, KeepAlive};
 use super::session::Session;
 use super::socket::{Fed, Socket, WITHOUT_CLOSE_FRAME, broken_by, closed_by_peer, is_would_block};
+use crate::account::AccountId;
 use crate::connector::Turn;
 use crate::link::{CloseOrder, Outbox};
 use crate::time::{Mono, Now};
@@ -88,6 +89,11 @@ impl Driver {
     /// Where others append for this session, and ask it to close.
     pub(super) fn outbox(&self) -> Arc<Outbox> {
         Arc::clone(&self.socket.outbox)
+    }
+
+    /// Whose session it is.
+    pub(super) fn account_id(&self) -> &AccountId {
+        self.session.account_id()
     }
 
     /// Runs the session to its end.

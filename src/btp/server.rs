@@ -2,7 +2,8 @@
 //! future of every connection that [`BtpServer::accept`] yields.
 //!
 //! What strangers can cost is bounded: so many sockets that have not authenticated, so much time to do it, so many log
-//! lines. Running out of file descriptors delays new sockets and ends nothing.
+//! lines. A newcomer always gets a place: the oldest socket of the address that holds most makes room for it, also where
+//! open files run out. TLS handshakes are computed on a thread of their own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -24,13 +24,16 @@ use super::upgrade::{self, UpgradeError};
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, Side};
 use crate::transport::{
-    BindError, Directory, Ended, Listener, Logins, POLICY, RECONFIGURED, ServerTls, Throttle,
-    TransportContext,
+    BindError, Descriptor, Directory, Ended, Listener, Logins, Origin, POLICY, Place, PlaceLimits,
+    RECONFIGURED, ServerTls, Strangers, Throttle, TransportContext,
 };
 use crate::wire::btp::put_empty_response;
 
 /// What sets the port of this listener.
 const PORT_SET_BY: &str = "btpServerPort or BTP_SERVER_PORT";
+
+/// Of the open files that accepted connections may take, one in so many is the most that strangers hold here.
+const STRANGERS_SHARE: usize = 4;
 
 /// A listening socket and who may log in on it.
 #[derive(Debug)]
@@ -38,14 +41,17 @@ pub struct BtpServer {
     listener: Listener,
     tls: Option<ServerTls>,
     shared: Arc<Shared>,
-    unauthenticated: Arc<Semaphore>,
+    strangers: Arc<Strangers>,
 }
 
 #[derive(Debug)]
 struct Shared {
     context: Arc<TransportContext>,
     logins: Arc<Logins>,
+    /// Lines about sockets that were refused.
     throttle: Throttle,
+    /// Lines about sockets that had to make room.
+    room_throttle: Throttle,
 }
 
 /// A socket that was accepted. Nothing has been read from it.
@@ -54,8 +60,13 @@ pub struct Connection {
     remote: SocketAddr,
     acceptor: Option<tokio_rustls::TlsAcceptor>,
     shared: Arc<Shared>,
+    origin: Origin,
+    /// A peer has logged in from there before.
+    is_known: bool,
     /// A place among the unauthenticated, given back with the session's begin.
-    place: OwnedSemaphorePermit,
+    place: Place,
+    /// Given back with the session's end.
+    descriptor: Descriptor,
 }
 
 impl BtpServer {
@@ -68,9 +79,12 @@ impl BtpServer {
         context: Arc<TransportContext>,
     ) -> Result<Self, BindError> {
         let listener = Listener::bind(host, port, PORT_SET_BY).await?;
-        let unauthenticated = Arc::new(Semaphore::new(context.settings.unauthenticated_max));
+        // Whatever strangers hold, there are open files left for sessions.
+        let limits = context.settings.unauthenticated;
+        let total = limits.total.min(context.descriptors.max() / STRANGERS_SHARE);
+        let strangers = Strangers::new(PlaceLimits { total, ..limits });
         let shared = Shared::new(context, logins);
-        Ok(Self { listener, tls, shared, unauthenticated })
+        Ok(Self { listener, tls, shared, strangers })
     }
 
     /// Where it listens.
@@ -82,27 +96,28 @@ impl BtpServer {
     pub async fn accept(&self) -> Connection {
         let context = &self.shared.context;
         loop {
+            context.descriptors.settled().await;
             let (stream, remote) = self.listener.accept(&context.clock).await;
             context.server_counts.accepted.fetch_add(1, Ordering::Relaxed);
-            let Ok(place) = Arc::clone(&self.unauthenticated).try_acquire_owned() else {
-                context.server_counts.over_limit.fetch_add(1, Ordering::Relaxed);
-                if let Some(suppressed) = self.shared.throttle.admit(context.clock.mono()) {
-                    tracing::warn!(
-                        %remote,
-                        suppressed,
-                        limit = context.settings.unauthenticated_max,
-                        "a socket was closed: too many have not authenticated yet"
-                    );
-                }
+            if context.descriptors.are_taken() && !self.strangers.evict() {
+                self.shared.refused(remote, &Refused::NoDescriptor);
                 continue;
-            };
+            }
+            let descriptor = context.descriptors.take();
+            let origin = Origin::from(remote);
+            let is_known = context.known_origins.contains(origin);
+            let (place, _) = self.strangers.enter(origin, is_known);
             let acceptor = self.tls.as_ref().map(ServerTls::acceptor);
+            let shared = Arc::clone(&self.shared);
             return Connection {
                 stream,
                 remote,
                 acceptor,
-                shared: Arc::clone(&self.shared),
+                shared,
+                origin,
+                is_known,
                 place,
+                descriptor,
             };
         }
     }
@@ -117,6 +132,12 @@ enum Refused {
     Upgrade(#[from] UpgradeError),
     #[error("it did not authenticate in time")]
     Timeout,
+    #[error("it had to make room for a later one")]
+    Evicted,
+    #[error(
+        "sessions take all open files that there are for them (raise the limit on open files?)"
+    )]
+    NoDescriptor,
     #[error("the first message is not a BTP frame")]
     Unreadable,
     #[error("{0}")]
@@ -146,26 +167,42 @@ impl Connection {
         let (shared, remote) = (Arc::clone(&self.shared), self.remote);
         // Boxed: what the handshake needs is given back when the session begins.
         match Box::pin(self.authenticate()).await {
-            Ok(driver) => drop(driver.run().await),
+            Ok((driver, _descriptor)) => drop(driver.run().await),
             Err(refused) => shared.refused(remote, &refused),
         }
     }
 
-    async fn authenticate(self) -> Result<Driver, Refused> {
-        let Self { stream, remote, acceptor, shared, place } = self;
+    async fn authenticate(self) -> Result<(Driver, Descriptor), Refused> {
+        let Self { stream, remote, acceptor, shared, origin, is_known, place, descriptor } = self;
         let context = &shared.context;
         let deadline = Instant::now() + context.settings.auth_timeout;
-        let stream = match acceptor {
-            None => Stream::Plain(stream),
-            Some(acceptor) => {
-                let accepted = timeout_at(deadline, acceptor.accept(stream)).await;
-                let stream = accepted.map_err(|_| Refused::Timeout)?.map_err(Refused::Tls)?;
-                Stream::Tls(Box::new(TlsStream::Server(stream)))
+        let authenticated = async {
+            // Who never says anything is a probe, and costs no handshake.
+            match timeout_at(deadline, stream.peek(&mut [0; 1])).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) | Err(_) => return Err(UpgradeError::Silent.into()),
             }
+            let stream = match acceptor {
+                None => Stream::Plain(stream),
+                Some(acceptor) => {
+                    let handshake = acceptor.accept(stream);
+                    let handshake = context.handshakes.run(origin, is_known, handshake);
+                    let accepted = timeout_at(deadline, handshake).await;
+                    let stream = accepted.map_err(|_| Refused::Timeout)?.map_err(Refused::Tls)?;
+                    Stream::Tls(Box::new(TlsStream::Server(stream)))
+                }
+            };
+            enter(stream, &remote.to_string(), deadline, &shared).await
         };
-        let driver = enter(stream, &remote.to_string(), deadline, &shared).await;
+        let driver = tokio::select! {
+            biased;
+            driver = authenticated => driver?,
+            () = place.lost() => return Err(Refused::Evicted),
+        };
+        // From now on its place is free, and the address has a better claim to the next one.
         drop(place);
-        driver
+        context.known_origins.remember(driver.account_id(), origin);
+        Ok((driver, descriptor))
     }
 }
 
@@ -268,22 +305,43 @@ const EMPTY_RESPONSE_BYTES: usize = 8;
 
 impl Shared {
     fn new(context: Arc<TransportContext>, logins: Arc<Logins>) -> Arc<Self> {
-        Arc::new(Self { context, logins, throttle: Throttle::default() })
+        let (throttle, room_throttle) = (Throttle::default(), Throttle::default());
+        Arc::new(Self { context, logins, throttle, room_throttle })
     }
 
     fn refused(&self, remote: SocketAddr, refused: &Refused) {
         let counts = &self.context.server_counts;
         let counter = match refused {
             Refused::Login { .. } => &counts.refused_logins,
+            Refused::Evicted | Refused::NoDescriptor => &counts.over_limit,
             _ => &counts.failed_handshakes,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        if let Some(suppressed) = self.throttle.admit(self.context.clock.mono()) {
-            let claimed = match refused {
-                Refused::Login { claimed, .. } => claimed.as_deref(),
-                _ => None,
-            };
-            tracing::warn!(%remote, user = claimed, reason = %refused, suppressed, "connection refused");
+        if matches!(refused, Refused::Upgrade(UpgradeError::Silent)) {
+            // Load balancers look whether the port is open.
+            tracing::debug!(%remote, "a connection ended without a byte");
+            return;
+        }
+        let throttle = match refused {
+            Refused::Evicted => &self.room_throttle,
+            _ => &self.throttle,
+        };
+        let Some(suppressed) = throttle.admit(self.context.clock.mono()) else { return };
+        match refused {
+            Refused::Evicted => {
+                let limits = self.context.settings.unauthenticated;
+                tracing::warn!(
+                    %remote,
+                    suppressed,
+                    limit = limits.total,
+                    limit_per_address = limits.per_origin,
+                    "a socket was closed: too many have not authenticated yet"
+                );
+            }
+            Refused::Login { claimed, .. } => {
+                tracing::warn!(%remote, user = claimed, reason = %refused, suppressed, "connection refused");
+            }
+            _ => tracing::warn!(%remote, reason = %refused, suppressed, "connection refused"),
         }
     }
 }

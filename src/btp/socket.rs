@@ -18,11 +18,11 @@ use tokio_tungstenite::tungstenite::protocol::{
 };
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes, error::ProtocolError};
 
-use super::bounds::CLOSE_LINGER;
+use super::bounds::{CLOSE_LINGER, FRAMES_BEFORE_LOGIN_MAX};
 use super::frame_head::FrameHead;
 use super::stream::Stream;
 use crate::link::Outbox;
-use crate::transport::{Ended, NOT_UTF8, PROTOCOL_ERROR, TOO_BIG, shown};
+use crate::transport::{Ended, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG, shown};
 
 /// What `tungstenite` keeps for the rare frames that it is given. A longer one makes it grow.
 const RARE_FRAME_BYTES: usize = 256;
@@ -40,6 +40,8 @@ pub(super) struct Socket {
     unread: Vec<u8>,
     /// TLS may hold bytes back until it is flushed.
     unflushed: bool,
+    /// Frames that [`Self::receive`] has read.
+    frames: usize,
 }
 
 /// A data message.
@@ -67,11 +69,23 @@ impl Socket {
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
         let websocket = WebSocketContext::new(role, Some(config));
-        Self { stream, websocket, outbox, role, message_bytes_max, unread, unflushed: false }
+        Self {
+            stream,
+            websocket,
+            outbox,
+            role,
+            message_bytes_max,
+            unread,
+            unflushed: false,
+            frames: 0,
+        }
     }
 
     /// The next data message; pings are answered on the way. For the handshake: bytes behind the message stay where the
     /// driver finds them.
+    ///
+    /// Nothing is read while an answer waits to be written, and only so many frames are read in all, so that a far end
+    /// that has not authenticated can make us neither keep answers nor work without an end.
     pub(super) async fn receive(&mut self) -> Result<Data, Ended> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
@@ -79,6 +93,11 @@ impl Socket {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Data, Ended>> {
         loop {
             while let Some(frame) = self.take_frame() {
+                self.frames += 1;
+                if self.frames > FRAMES_BEFORE_LOGIN_MAX {
+                    let reason = "too many frames before the login";
+                    return Poll::Ready(Err(Ended::ByUs { code: POLICY, reason }));
+                }
                 let read = self.websocket.read(&mut Fed::new(&frame, &self.outbox));
                 match read {
                     Ok(Message::Binary(bytes)) => return Poll::Ready(Ok(Data::Binary(bytes))),
@@ -92,7 +111,7 @@ impl Socket {
                 // What a ping put aside is put into the outbox by the next read.
                 let _ = self.websocket.flush(&mut Fed::nothing(&self.outbox));
             }
-            if let Poll::Ready(Err(error)) = self.poll_write(cx, &mut 0) {
+            if let Err(error) = ready!(self.poll_write(cx, &mut 0)) {
                 return Poll::Ready(Err(Ended::Broken(error.to_string())));
             }
             let mut bytes = [0; HANDSHAKE_READ_BYTES];
@@ -161,6 +180,8 @@ impl Socket {
     /// that moment, closing a socket with unread bytes would destroy what was sent last.
     pub(super) async fn close(mut self, code: u16, reason: &'static str) {
         self.put_close(code, reason);
+        // A few more frames, to find the answer to ours.
+        self.frames = 0;
         let said = async {
             self.flush().await?;
             while self.receive().await.is_ok() {}

@@ -119,7 +119,10 @@ fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     note("httpServerPort", old.http.port != new.http.port);
     note("httpPublicUrl", old.http.public_url != new.http.public_url);
     note("tls", old.server.tls != new.server.tls);
-    note("maxUnauthenticated", old.server.max_unauthenticated != new.server.max_unauthenticated);
+    let (was, is) = (&old.server.unauthenticated, &new.server.unauthenticated);
+    note("maxUnauthenticated", was.total != is.total);
+    note("maxUnauthenticatedPerAddress", was.per_origin != is.per_origin);
+    note("keptForKnownAddresses", was.kept_for_known != is.kept_for_known);
     note("caFile", old.ca_file != new.ca_file);
     note("healthCheckHost", old.health.host != new.health.host);
     note("healthCheckPort", old.health.port != new.health.port);

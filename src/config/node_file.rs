@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::account::{Asset, Relation};
 use crate::local::PingSettings;
 use crate::routing::exchange::ExchangeTiming;
+use crate::transport::PlaceLimits;
 use crate::wire::{Address, Scheme};
 
 use super::fields::{Fields, check_names};
@@ -149,7 +150,9 @@ fn server(
 ) -> Option<ServerSettings> {
     let host = fields.host("btpServerHost", report);
     let port = fields.port("btpServerPort", report);
-    let max_unauthenticated = fields.number::<usize>("maxUnauthenticated", report);
+    let total = fields.number::<usize>("maxUnauthenticated", report);
+    let per_origin = fields.number::<usize>("maxUnauthenticatedPerAddress", report);
+    let kept_for_known = fields.number::<usize>("keptForKnownAddresses", report);
     let tls = match fields.map("tls", report) {
         None => Some(None),
         Some(map) => {
@@ -168,7 +171,11 @@ fn server(
         host: host?,
         port: port?,
         tls: tls?,
-        max_unauthenticated: max_unauthenticated?,
+        unauthenticated: PlaceLimits {
+            total: total?,
+            per_origin: per_origin?,
+            kept_for_known: kept_for_known?,
+        },
     })
 }
 

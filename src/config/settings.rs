@@ -12,7 +12,7 @@ use crate::local::PingSettings;
 use crate::routing::Route;
 use crate::routing::exchange::ExchangeTiming;
 use crate::stream::{Receiver, SECRET_LEN};
-use crate::transport::{HttpUrl, PeerUrl};
+use crate::transport::{HttpUrl, PeerUrl, PlaceLimits};
 use crate::wire::{Address, Amount, Scheme};
 
 use super::secret::Secret;
@@ -111,7 +111,7 @@ pub struct ServerSettings {
     /// Set: `wss` instead of `ws`.
     pub tls: Option<TlsFiles>,
     /// Accepted sockets that have not authenticated yet.
-    pub max_unauthenticated: usize,
+    pub unauthenticated: PlaceLimits,
 }
 
 /// The listener for ILP over HTTP; its certificate is that of the BTP server.

@@ -118,7 +118,7 @@ pub(super) static PEER: &[Key] = &[
         "outboxBytesMax",
         Kind::Integer(65_536, 1_073_741_824),
         Some("4194304"),
-        "Bytes waiting to be written to the peer; above it Prepares to it get T03, and when answers alone are that many we stop reading from it.",
+        "Bytes waiting to be written to the peer; above it Prepares to it get T03, and when answers alone are that many we stop reading from it. Answers that are still due may take it to sixteen times as many; beyond that the session is closed.",
     ),
     key(
         "childAddressSegment",
@@ -426,7 +426,19 @@ pub(super) static NODE: &[Key] = &[
         "maxUnauthenticated",
         Kind::Integer(1, 1_000_000),
         Some("1024"),
-        "Accepted sockets that have not authenticated yet.",
+        "Accepted BTP sockets that have not authenticated yet. One more closes the oldest of the address that has most.",
+    ),
+    fixed(
+        "maxUnauthenticatedPerAddress",
+        Kind::Integer(1, 1_000_000),
+        Some("512"),
+        "Of these, sockets of one IPv4 address or one IPv6 /64. One more closes its oldest.",
+    ),
+    fixed(
+        "keptForKnownAddresses",
+        Kind::Integer(0, 1_000_000),
+        Some("256"),
+        "Of `maxUnauthenticated`, places for addresses that a peer has logged in from since the start; at most half.",
     ),
     fixed(
         "workerThreads",

@@ -116,11 +116,8 @@ impl Guests {
     /// A place for a newcomer. `None`: all are taken by peers.
     pub(super) fn enter(self: &Arc<Self>, remote: SocketAddr, now: Mono) -> Option<Place> {
         let mut open = self.open.lock();
-        if open.guests.len() >= self.bounds.connections_max {
-            let stranger = open.guests.values().find(|guest| guest.owner.lock().is_none())?.id;
-            let stranger = open.guests.remove(&stranger)?;
-            stranger.evicted.store(true, Ordering::Relaxed);
-            stranger.leave.notify_one();
+        if open.guests.len() >= self.bounds.connections_max && !open.make_room() {
+            return None;
         }
         let id = open.next_id;
         open.next_id += 1;
@@ -138,6 +135,11 @@ impl Guests {
         open.guests.insert(id, Arc::clone(&guest));
         drop(open);
         Some(Place { guest, guests: Arc::clone(self) })
+    }
+
+    /// Closes a connection, for want of something else than places. `false`: all are peers'.
+    pub(super) fn make_room(&self) -> bool {
+        self.open.lock().make_room()
     }
 
     /// A peer has authenticated on this connection: it is the peer's from now on, if it may have one more.
@@ -179,6 +181,19 @@ impl Guests {
         for guest in self.open.lock().guests.values() {
             guest.leave.notify_one();
         }
+    }
+}
+
+impl Open {
+    /// The oldest stranger has to leave.
+    fn make_room(&mut self) -> bool {
+        let stranger = self.guests.values().find(|guest| guest.owner.lock().is_none());
+        let Some(stranger) = stranger.map(|guest| guest.id) else { return false };
+        if let Some(stranger) = self.guests.remove(&stranger) {
+            stranger.evicted.store(true, Ordering::Relaxed);
+            stranger.leave.notify_one();
+        }
+        true
     }
 }
 

@@ -114,6 +114,8 @@ impl Ilp {
             let detail = format!("this account has {limit} connections already; use them again");
             Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with(CONNECTION, "close")
         })?;
+        let origin = guest.remote.into();
+        self.context.transport.known_origins.remember(account.id(), origin);
         Ok(account)
     }
 

@@ -1,6 +1,7 @@
 //! The listener: HTTP/1.1 and HTTP/2 (by ALPN with TLS, by prior knowledge without), connections bounded in number and
 //! time. It spawns nothing: `node` runs the future of every connection that [`HttpServer::next`] yields.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,7 +26,9 @@ use super::ilp::Ilp;
 use super::posted::{PostedSession, PostedSessions};
 use super::router::router;
 use super::tasks::Tasks;
-use crate::transport::{BindError, Listener, ServerTls, Throttle, TransportContext};
+use crate::transport::{
+    BindError, Descriptor, Listener, Origin, ServerTls, Throttle, TransportContext,
+};
 
 /// What sets the port of this listener.
 const PORT_SET_BY: &str = "httpServerPort or HTTP_SERVER_PORT";
@@ -38,6 +41,9 @@ const HEADERS_MAX: usize = 64;
 const STREAMS_MAX: u32 = 256;
 /// Streams of one HTTP/2 connection that were reset before they were looked at (CVE-2023-44487).
 const RESETS_MAX: usize = 32;
+
+/// Of the open files that accepted connections may take, one in so many is the most that is held here.
+const SHARE: usize = 2;
 
 /// A listening socket for ILP over HTTP and for whatever else is public.
 #[derive(Debug)]
@@ -72,6 +78,8 @@ enum Work {
 struct Connection {
     stream: TcpStream,
     place: Place,
+    /// Given back with the connection's end.
+    descriptor: Descriptor,
     acceptor: Option<Acceptor>,
     router: Router,
     context: Arc<TransportContext>,
@@ -103,8 +111,10 @@ impl HttpServer {
         bounds: Bounds,
     ) -> Result<Self, BindError> {
         let listener = Listener::bind(host, port, PORT_SET_BY).await?;
-        let guests = Guests::new(bounds);
         let transport = Arc::clone(&context.transport);
+        // Whatever comes here, there are open files left for sessions of BTP.
+        let connections_max = bounds.connections_max.min(transport.descriptors.max() / SHARE);
+        let guests = Guests::new(Bounds { connections_max, ..bounds });
         let (posted, sessions) = PostedSessions::new(Arc::clone(&transport));
         let ilp = Ilp { context, sessions: posted, guests: Arc::clone(&guests) };
         Ok(Self {
@@ -146,10 +156,13 @@ impl HttpServer {
     async fn accept(&self) -> Connection {
         let context = &self.context;
         loop {
+            context.descriptors.settled().await;
             let (stream, remote) = self.listener.accept(&context.clock).await;
             context.http_counts.accepted.fetch_add(1, Ordering::Relaxed);
             let now = context.clock.mono();
-            let Some(place) = self.guests.enter(remote, now) else {
+            let is_room = !context.descriptors.are_taken() || self.guests.make_room();
+            let place = if is_room { self.guests.enter(remote, now) } else { None };
+            let Some(place) = place else {
                 context.http_counts.over_limit.fetch_add(1, Ordering::Relaxed);
                 if let Some(suppressed) = self.throttle.admit(now) {
                     tracing::warn!(
@@ -164,6 +177,7 @@ impl HttpServer {
             return Connection {
                 stream,
                 place,
+                descriptor: context.descriptors.take(),
                 acceptor: self.tls.as_ref().map(|tls| Acceptor(tls.acceptor())),
                 router: self.router.clone(),
                 context: Arc::clone(context),
@@ -191,22 +205,31 @@ impl HttpWork {
 }
 
 impl Connection {
-    async fn run(mut self: Box<Self>) {
-        let bounds = *self.guests.bounds();
-        let Some(Acceptor(acceptor)) = self.acceptor.take() else {
-            return serve(self.stream, &self.place, self.router, &self.context, &bounds).await;
+    async fn run(self: Box<Self>) {
+        let Self { stream, place, descriptor: _descriptor, acceptor, router, context, guests } =
+            *self;
+        let bounds = *guests.bounds();
+        let Some(Acceptor(acceptor)) = acceptor else {
+            return serve(stream, &place, router, &context, &bounds).await;
+        };
+        let origin = Origin::from(place.remote);
+        let is_known = context.known_origins.contains(origin);
+        let accepted = async {
+            // Who never says anything is a probe, and costs no handshake.
+            if stream.peek(&mut [0; 1]).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            context.handshakes.run(origin, is_known, acceptor.accept(stream)).await
         };
         let accepted = tokio::select! {
-            accepted = timeout(bounds.head_time, acceptor.accept(self.stream)) => accepted,
-            _ = self.place.asked_to_leave() => return,
+            accepted = timeout(bounds.head_time, accepted) => accepted,
+            _ = place.asked_to_leave() => return,
         };
         match accepted {
-            Ok(Ok(stream)) => {
-                serve(stream, &self.place, self.router, &self.context, &bounds).await;
-            }
+            Ok(Ok(stream)) => serve(stream, &place, router, &context, &bounds).await,
             // What a stranger does wrong is counted; it costs nobody anything.
             Ok(Err(_)) | Err(_) => {
-                self.context.http_counts.failed_handshakes.fetch_add(1, Ordering::Relaxed);
+                context.http_counts.failed_handshakes.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

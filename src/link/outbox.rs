@@ -31,7 +31,8 @@ use crate::wire::ilp::Packet;
 
 /// A clean outbox keeps no more memory than this.
 const KEPT_BYTES: usize = 64 * 1024;
-/// How far answers may pass the bound of Prepares before the session counts as lost.
+/// How far answers may pass the bound of Prepares before the session counts as lost. CONFIG and SECURITY say so too: what a
+/// peer can make us keep for it is this many times `outboxBytesMax`.
 const ANSWERS_FACTOR: usize = 16;
 /// RFC 6455 7.4.1: the peer violates a policy.
 const POLICY_VIOLATION: u16 = 1008;

@@ -82,7 +82,7 @@ pub(super) fn btp_settings(config: &NodeConfig) -> TransportSettings {
             timeout: config.session.keep_alive_timeout,
             write_stall: config.session.write_timeout,
         },
-        unauthenticated_max: config.server.max_unauthenticated,
+        unauthenticated: config.server.unauthenticated,
         tls_ca_file: config.ca_file.clone(),
         ..TransportSettings::default()
     }

@@ -24,6 +24,7 @@ mod sweep;
 mod task;
 #[cfg(test)]
 mod tests;
+mod tls_thread;
 
 pub use effective::ToldError;
 pub use order::{NodeHandle, Order};

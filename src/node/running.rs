@@ -18,6 +18,7 @@ use super::order::Order;
 use super::packets::PacketWriting;
 use super::start::StartError;
 use super::task::{self, Guarded};
+use super::tls_thread::TlsThread;
 use crate::api::{HealthStatus, NodeStatus};
 use crate::config::NodeConfig;
 use crate::http::HttpContext;
@@ -47,6 +48,8 @@ pub(super) struct Running {
     /// The exchange of routes.
     pub(super) exchange: Guarded,
     pub(super) api: ApiThread,
+    /// Where the listeners' handshakes are computed, if there is TLS.
+    pub(super) tls_thread: Option<TlsThread>,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The parent is being asked for an address.
     pub(super) asking: Option<JoinHandle<Told>>,

@@ -53,6 +53,7 @@ impl Running {
                 }
             }
         );
+        drop(self.tls_thread);
         drop(self.sweep);
         drop(self.api);
         self.packets.stop(&context.connector);

@@ -18,6 +18,7 @@ use super::packets::PacketWriting;
 use super::running::{Running, mark_peers};
 use super::sweep;
 use super::task::{self, Guarded};
+use super::tls_thread::TlsThread;
 use crate::api::{Api, NodeStatus};
 use crate::btp::BtpServer;
 use crate::config::NodeConfig;
@@ -26,7 +27,8 @@ use crate::http::{HttpContext, HttpServer};
 use crate::routing::HashSeed;
 use crate::telemetry::{self, Logs};
 use crate::transport::{
-    BindError, Clock, HTTP_PROTOCOLS, Logins, NoRandomness, ServerTls, TlsError, TransportContext,
+    BindError, Clock, Descriptors, HTTP_PROTOCOLS, Logins, NoRandomness, ServerTls, TlsError,
+    TransportContext,
 };
 
 /// Why a node does not start.
@@ -47,8 +49,8 @@ pub enum StartError {
     /// A certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// No thread for the health server.
-    #[error("cannot start the thread of the health server")]
+    /// No thread for the health server or for TLS.
+    #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
     /// The operating system failed.
     #[error(transparent)]
@@ -67,9 +69,14 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running then.
-    pub async fn start(config: NodeConfig, logs: Logs) -> Result<Node, StartError> {
+    pub async fn start(
+        config: NodeConfig,
+        logs: Logs,
+        descriptors: Descriptors,
+    ) -> Result<Node, StartError> {
         let span = telemetry::node_span(config.node_id.as_str());
-        let (running, orders, handle) = build(config, logs).instrument(span.clone()).await?;
+        let (running, orders, handle) =
+            build(config, logs, descriptors).instrument(span.clone()).await?;
         let task = task::spawn(running.run(orders).instrument(span));
         Ok(Node { handle, task })
     }
@@ -89,10 +96,13 @@ impl Node {
 async fn build(
     config: NodeConfig,
     logs: Logs,
+    descriptors: Descriptors,
 ) -> Result<(Running, mpsc::Receiver<Order>, NodeHandle), StartError> {
     let drawn = draw_secret()?;
     let connector = Connector::new(config.connector_settings(&drawn), HashSeed::Random)?;
-    let context = TransportContext::new(connector, Clock::start(), btp_settings(&config))?;
+    let settings = btp_settings(&config);
+    let context =
+        TransportContext::with_descriptors(connector, Clock::start(), settings, descriptors)?;
     let logins = Arc::new(Logins::from_pointee(directory(&config)?));
     let server = &config.server;
     let tls = |protocols| {
@@ -112,6 +122,14 @@ async fn build(
         Some(port) => {
             let tls = tls(HTTP_PROTOCOLS)?;
             Some(HttpServer::bind(&config.http.host, port, tls, Arc::clone(&http_context)).await?)
+        }
+        None => None,
+    };
+    let tls_thread = match server.tls {
+        Some(_) => {
+            let worker = context.handshakes.worker();
+            let started = TlsThread::start(worker, tracing::Span::current());
+            Some(started.map_err(StartError::Thread)?)
         }
         None => None,
     };
@@ -157,6 +175,7 @@ async fn build(
         _clock_watch: Guarded::spawn(clock_watch::run(Arc::clone(&context))),
         exchange: Guarded::spawn(exchange::run(Arc::clone(&context))),
         api: ApiThread::start(api, tracing::Span::current()).map_err(StartError::Thread)?,
+        tls_thread,
         status,
         packets,
         events,

@@ -13,6 +13,7 @@ use crate::config::{
     self, Content, Decision, FileWatch, Loaded, Mode, Problems, Seats, Source, Topology,
 };
 use crate::telemetry::{Logs, parse_level};
+use crate::transport::Descriptors;
 
 /// How often the file's content is looked at (D17).
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -62,6 +63,8 @@ pub struct Supervisor {
     file: Option<PathBuf>,
     watch: Option<FileWatch>,
     logs: Logs,
+    /// What all nodes share for connections that they accept.
+    descriptors: Descriptors,
     signals: Signals,
 }
 
@@ -79,8 +82,11 @@ impl Supervisor {
     pub async fn start(planned: Planned, logs: Logs) -> Result<Self, PlanError> {
         // Heard from the first moment, so that a stop during the start is a stop.
         let signals = Signals::new().map_err(PlanError::Signals)?;
-        raise_file_limit();
+        let limit = raise_file_limit();
         let Planned { plan, loaded, content, seats } = planned;
+        let peers = || loaded.iter().flat_map(|one| &one.config.peers);
+        let dialled = peers().filter(|peer| peer.url.is_some()).count();
+        let descriptors = Descriptors::of_limit(limit, loaded.len(), dialled);
         if let (Plan::One(_), [one]) = (&plan, loaded.as_slice()) {
             logs.set_node(one.config.node_id.as_str());
         }
@@ -91,7 +97,7 @@ impl Supervisor {
             }
             set_levels(&logs, &one);
             let node = one.config.node_id.to_string();
-            match Node::start(one.config, logs.clone()).await {
+            match Node::start(one.config, logs.clone(), descriptors.clone()).await {
                 Ok(node) => nodes.push(node),
                 Err(source) => {
                     stop_all(nodes).await;
@@ -102,7 +108,7 @@ impl Supervisor {
         let file = content.as_ref().map(|content| content.path.clone());
         let watch = content.map(|content| FileWatch::new(content.hash()));
         let handles = watch::Sender::new(nodes.iter().map(|node| node.handle().clone()).collect());
-        Ok(Self { plan, seats, nodes, handles, file, watch, logs, signals })
+        Ok(Self { plan, seats, nodes, handles, file, watch, logs, descriptors, signals })
     }
 
     /// The nodes, to look at; those that a reload brings too.
@@ -200,7 +206,7 @@ impl Supervisor {
     /// A topology that runs in one process got another node.
     async fn start_new(&mut self, loaded: Loaded) {
         let id = loaded.config.node_id.clone();
-        match Node::start(loaded.config, self.logs.clone()).await {
+        match Node::start(loaded.config, self.logs.clone(), self.descriptors.clone()).await {
             Ok(node) => {
                 self.handles.send_modify(|handles| handles.push(node.handle().clone()));
                 self.nodes.push(node);
@@ -277,11 +283,14 @@ async fn stop_all(nodes: Vec<Node>) {
     }
 }
 
-/// Every session is an open file; the usual soft limit of 1,024 is meant for programs that use `select`.
-fn raise_file_limit() {
-    if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
+/// Every session is an open file; the usual soft limit of 1,024 is meant for programs that use `select`. The limit in
+/// force.
+fn raise_file_limit() -> u64 {
+    rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or_else(|error| {
         tracing::warn!(%error, "the limit on open files cannot be raised");
-    }
+        // Where it cannot be read either: the usual one.
+        rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft)
+    })
 }
 
 /// The levels of the process are those of the node that was read last; nodes of one topology share theirs.

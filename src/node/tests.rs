@@ -15,6 +15,7 @@ use crate::api::HealthStatus;
 use crate::config::{Content, NodeConfig, Source, load_content};
 use crate::link::Outcome;
 use crate::telemetry::{LogLevels, LogTo, Logs};
+use crate::transport::Descriptors;
 use crate::wire::btp::{Frame, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
@@ -38,7 +39,7 @@ async fn start(id: &str, rest: &str) -> Node {
     let yaml = format!(
         "nodeId: {id}\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{rest}"
     );
-    Node::start(config(&yaml), logs()).await.unwrap()
+    Node::start(config(&yaml), logs(), Descriptors::default()).await.unwrap()
 }
 
 /// Waits for a condition, for ten seconds at most.

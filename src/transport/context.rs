@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::clock::Clock;
 use super::clock_watch::ClockWatch;
+use super::descriptors::Descriptors;
 use super::events::Peers;
+use super::handshakes::Handshakes;
+use super::origin::KnownOrigins;
 use super::settings::TransportSettings;
 use super::tls::{ClientTls, TlsError};
 use crate::connector::Connector;
@@ -17,6 +20,8 @@ pub struct TransportContext {
     pub connector: Arc<Connector>,
     /// What becomes of each peer's connection.
     pub peers: Peers,
+    /// Where peers have logged in from.
+    pub known_origins: KnownOrigins,
     /// The clock of this node.
     pub clock: Clock,
     /// Whether its clocks go together.
@@ -25,6 +30,10 @@ pub struct TransportContext {
     pub settings: TransportSettings,
     /// Whom a dialling node trusts.
     pub client_tls: ClientTls,
+    /// Where TLS handshakes are computed.
+    pub handshakes: Arc<Handshakes>,
+    /// The open files that accepted connections may take, of the whole process.
+    pub descriptors: Descriptors,
     /// What arrives at the BTP listener.
     pub server_counts: ServerCounters,
     /// What arrives at the HTTP listener.
@@ -88,18 +97,31 @@ pub struct HttpCounts {
 }
 
 impl TransportContext {
-    /// Reads the CA file, if the settings name one.
+    /// Reads the CA file, if the settings name one. Connections may take as many open files as there are.
     pub fn new(
         connector: Arc<Connector>,
         clock: Clock,
         settings: TransportSettings,
     ) -> Result<Arc<Self>, TlsError> {
+        Self::with_descriptors(connector, clock, settings, Descriptors::default())
+    }
+
+    /// The same, where accepted connections may take only some of the process's open files.
+    pub fn with_descriptors(
+        connector: Arc<Connector>,
+        clock: Clock,
+        settings: TransportSettings,
+        descriptors: Descriptors,
+    ) -> Result<Arc<Self>, TlsError> {
         let client_tls = ClientTls::load(settings.tls_ca_file.as_deref())?;
         Ok(Arc::new(Self {
             connector,
             peers: Peers::default(),
+            known_origins: KnownOrigins::default(),
             clock,
             clock_watch: ClockWatch::default(),
+            handshakes: Handshakes::new(settings.unauthenticated),
+            descriptors,
             settings,
             client_tls,
             server_counts: ServerCounters::default(),

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::places::PlaceLimits;
+
 /// What bounds a session, before and after it is authenticated. The same for every session of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransportSettings {
@@ -14,8 +16,8 @@ pub struct TransportSettings {
     pub retry_unit: Duration,
     /// Silence, pings and stalled writes.
     pub keep_alive: KeepAliveSettings,
-    /// Accepted sockets that have not authenticated yet. More are closed at once.
-    pub unauthenticated_max: usize,
+    /// Accepted BTP sockets that have not authenticated yet.
+    pub unauthenticated: PlaceLimits,
     /// The longest WebSocket message, in bytes, and so the longest BTP frame.
     pub message_bytes_max: usize,
     /// A certificate authority beside those of the operating system, for `wss://` peers. PEM.
@@ -29,7 +31,7 @@ impl Default for TransportSettings {
             connect_timeout: Duration::from_secs(10),
             retry_unit: Duration::from_secs(1),
             keep_alive: KeepAliveSettings::default(),
-            unauthenticated_max: 1024,
+            unauthenticated: PlaceLimits { total: 1024, per_origin: 512, kept_for_known: 256 },
             message_bytes_max: 64 * 1024,
             tls_ca_file: None,
         }

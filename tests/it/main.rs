@@ -32,6 +32,7 @@ mod peer;
 mod reload;
 mod running;
 mod sessions;
+mod strangers;
 mod stream;
 mod support;
 mod topologies;

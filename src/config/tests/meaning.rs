@@ -60,7 +60,7 @@ fn defaults_are_those_of_the_rooms() {
     assert_eq!((settings.timing, settings.ping), (Timing::default(), PingSettings::default()));
     let btp = TransportSettings::default();
     assert_eq!(node.session.auth_timeout, btp.auth_timeout);
-    assert_eq!(node.server.max_unauthenticated, btp.unauthenticated_max);
+    assert_eq!(node.server.unauthenticated, btp.unauthenticated);
     let keep_alive = KeepAliveSettings {
         interval: node.session.keep_alive_interval,
         timeout: node.session.keep_alive_timeout,

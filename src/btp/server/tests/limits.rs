@@ -3,9 +3,12 @@
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data as OpData, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHeader};
 
 use super::*;
 use crate::account::Limits;
+use crate::btp::bounds::FRAMES_BEFORE_LOGIN_MAX;
 use crate::transport::{KeepAliveSettings, Loss};
 use crate::wire::btp::Entry;
 
@@ -175,6 +178,69 @@ async fn a_flood_of_pings_without_reading_is_bounded_too() {
     };
     assert!(tokio::time::timeout(Duration::from_millis(100), flood).await.is_err());
     assert!(account(&node.context, "alice").outbox_bytes < 1024 * 1024);
+}
+
+/// A stranger who pings and does not read is not read either: what it asks for is not kept.
+#[tokio::test]
+async fn pings_before_the_login_wait_until_their_pongs_are_taken() {
+    let mut node = node();
+    let mut far = node.far_at("/", 1024).await;
+    let mut sent = 0;
+    let flood = async {
+        loop {
+            far.send_message(Message::Ping([7; 125][..].to_vec().into())).await;
+            sent += 1;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_millis(100), flood).await.is_err());
+    // A pipe full each way, and what one read takes.
+    assert!(sent <= 3 * 1024 / 125, "{sent} pings were read");
+    assert!(sent < FRAMES_BEFORE_LOGIN_MAX, "the test means something else");
+    for _ in 0..sent {
+        assert_eq!(far.told().await, Told::Pong);
+    }
+    // The ping that was not sent whole is still in the buffer of the client, which sends it with the login.
+    far.send(&auth(1, "alice", &token("alice"))).await;
+    while far.told().await == Told::Pong {}
+    assert!(node.is_connected("alice"));
+}
+
+#[tokio::test]
+async fn frames_before_the_login_are_counted() {
+    let fragment = |is_final, opcode| {
+        let opcode = OpCode::Data(opcode);
+        Message::Frame(WsFrame::from_payload(
+            FrameHeader { is_final, opcode, ..FrameHeader::default() },
+            Vec::new().into(),
+        ))
+    };
+    let ping = || Message::Ping(b"x"[..].into());
+    let pong = || Message::Pong(b""[..].into());
+    for (first, other) in [
+        (ping(), ping()),
+        (pong(), pong()),
+        (fragment(false, OpData::Binary), fragment(false, OpData::Continue)),
+    ] {
+        let what = format!("{other:?}");
+        let mut node = node();
+        let mut far = node.far().await;
+        far.send_message(first).await;
+        for _ in 0..FRAMES_BEFORE_LOGIN_MAX {
+            far.send_message(other.clone()).await;
+        }
+        assert_eq!(far.closed().await, (POLICY, "too many frames before the login".to_owned()));
+        drop(far);
+        let refused = node.ended().await;
+        assert!(matches!(refused, Err(Refused::Ended(Ended::ByUs { .. }))), "{what}: {refused:?}");
+    }
+    // A few pings do no harm.
+    let mut node = node();
+    let mut far = node.far().await;
+    for _ in 1..FRAMES_BEFORE_LOGIN_MAX {
+        far.send_message(ping()).await;
+        assert_eq!(far.told().await, Told::Pong);
+    }
+    far.log_in("alice").await;
 }
 
 /// Two nodes whose outboxes to each other are full would otherwise both stop reading, and wait for each other.

@@ -6,6 +6,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::account::Limits;
+use crate::connector::Connector;
+use crate::routing::HashSeed;
+use crate::testing::Log;
+use crate::transport::{Clock, Descriptors};
 
 async fn server(settings: TransportSettings) -> (BtpServer, Arc<TransportContext>) {
     let context = testing::context("node", &PEERS, settings);
@@ -91,26 +96,87 @@ async fn a_thousand_packets_in_flight_are_answered_in_any_order() {
 
 #[tokio::test]
 async fn too_many_strangers_are_closed_at_once_and_peers_still_come_in() {
-    let settings = TransportSettings { unauthenticated_max: 3, ..TransportSettings::default() };
+    let unauthenticated = PlaceLimits { total: 3, per_origin: 3, kept_for_known: 0 };
+    let settings = TransportSettings { unauthenticated, ..TransportSettings::default() };
     let (server, context) = server(settings).await;
     let address = server.local_addr();
     serving(server, async {
-        let mut strangers = Vec::new();
+        let mut strangers = std::collections::VecDeque::new();
         for _ in 0..3 {
-            strangers.push(TcpStream::connect(address).await.unwrap());
+            strangers.push_back(TcpStream::connect(address).await.unwrap());
         }
         until("three are accepted", || context.server_counts().accepted == 3).await;
-        let mut fourth = TcpStream::connect(address).await.unwrap();
-        // Closed without a byte, whether by FIN or by RST.
-        assert!(!matches!(fourth.read(&mut [0; 1]).await, Ok(1..)));
-        assert_eq!(context.server_counts().over_limit, 1);
-        // A place that was given back is used again, and who is authenticated takes none.
-        strangers.pop();
-        until("a place is free", || context.server_counts().failed_handshakes == 1).await;
+        for (n, peer) in (1..).zip(PEERS) {
+            let mut far = far(address).await;
+            far.log_in(peer).await;
+            // The oldest is closed without a byte, whether by FIN or by RST.
+            let mut oldest = strangers.pop_front().unwrap();
+            assert!(!matches!(oldest.read(&mut [0; 1]).await, Ok(1..)));
+            assert_eq!(context.server_counts().over_limit, n);
+            strangers.push_back(TcpStream::connect(address).await.unwrap());
+            until("it is accepted", || context.server_counts().accepted == 3 + 2 * n).await;
+        }
+        // Who has authenticated takes no place, and whence it came is remembered.
+        assert_eq!(context.server_counts().failed_handshakes, 0);
+        assert!(context.known_origins.contains(address.into()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn strangers_make_room_where_open_files_run_out_and_sessions_do_not() {
+    let connector = testing::connector_settings("node", &PEERS, &Limits::default());
+    let connector = Connector::new(connector, HashSeed::Random).unwrap();
+    let context = TransportContext::with_descriptors(
+        connector,
+        Clock::start(),
+        TransportSettings::default(),
+        Descriptors::new(8),
+    );
+    let context = context.unwrap();
+    let logins = testing::logins(&PEERS);
+    let server = BtpServer::bind("127.0.0.1", 0, None, logins, Arc::clone(&context)).await.unwrap();
+    let address = server.local_addr();
+    // Seven are taken by somebody else, such as the HTTP listener.
+    let mut others: Vec<_> = (0..7).map(|_| context.descriptors.take()).collect();
+    serving(server, async {
+        let mut stranger = TcpStream::connect(address).await.unwrap();
+        until("it is accepted", || context.server_counts().accepted == 1).await;
         let mut alice = far(address).await;
         alice.log_in("alice").await;
+        assert!(!matches!(stranger.read(&mut [0; 1]).await, Ok(1..)));
+        // Now there are sessions only.
+        let mut second = TcpStream::connect(address).await.unwrap();
+        assert!(!matches!(second.read(&mut [0; 1]).await, Ok(1..)));
+        assert_eq!(alice.fence().await, [""; 0]);
+        assert_eq!(context.server_counts().over_limit, 2);
+        others.pop();
         let mut bob = far(address).await;
         bob.log_in("bob").await;
+        // A session's end gives back what it took.
+        drop(bob);
+        until("bob is gone", || !context.connector.account("bob").unwrap().is_connected()).await;
+        far(address).await.log_in("carol").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_closes_without_a_byte_is_counted_and_not_logged() {
+    let log = Log::of_this_thread();
+    let (server, context) = server(TransportSettings::default()).await;
+    let address = server.local_addr();
+    serving(server, async {
+        for n in 1..=3 {
+            drop(TcpStream::connect(address).await.unwrap());
+            until("it is counted", || context.server_counts().failed_handshakes == n).await;
+        }
+        assert!(!log.text().contains("WARN"), "{}", log.text());
+        let mut other = TcpStream::connect(address).await.unwrap();
+        other.write_all(b"x").await.unwrap();
+        drop(other);
+        until("it is counted", || context.server_counts().failed_handshakes == 4).await;
+        assert!(log.text().contains("WARN message=connection refused"), "{}", log.text());
     })
     .await;
 }

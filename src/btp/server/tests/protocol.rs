@@ -6,6 +6,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data as OpData, Op
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHeader};
 
 use super::*;
+use crate::testing::Log;
 use crate::transport::PeerChange::{Connected, Disconnected};
 use crate::wire::btp::{Body, Entry, ErrorCode, RequestId, put_error};
 use crate::wire::{Amount, Timestamp, vectors};
@@ -17,7 +18,7 @@ fn reaction(entry: &serde_json::Value) -> Vec<String> {
     }
     if vectors::text(entry, "name") == "300-entries" {
         // Described by its note instead of its fields.
-        return vec!["RESPONSE 16".to_owned()];
+        return vec!["ERROR 16 F00".to_owned()];
     }
     let fields = &entry["fields"];
     let id = fields["requestId"].as_u64().unwrap();
@@ -31,7 +32,9 @@ fn reaction(entry: &serde_json::Value) -> Vec<String> {
         7 => format!("ERROR {id} F00"),
         6 if unique.len() < names.len() => format!("ERROR {id} F00"),
         6 => match ilp.map(|entry| entry["data"].as_str().unwrap()) {
-            None => format!("RESPONSE {id}"),
+            // Nothing is asked for, or to be logged in once more.
+            None if names.first().is_none_or(|name| *name == "auth") => format!("RESPONSE {id}"),
+            None => format!("ERROR {id} F00"),
             Some(hex) if hex.starts_with("0c") => format!("RESPONSE {id} Reject F02"),
             Some(hex) if hex.starts_with("0d") => format!("ERROR {id} F00"),
             Some(_) => format!("RESPONSE {id} Reject F01"),
@@ -172,6 +175,51 @@ async fn the_path_names_the_peer_where_the_frame_does_not() {
     far.send(&auth(1, "", &token("bob"))).await;
     assert_eq!(far.frame().await, "RESPONSE 1");
     assert!(node.is_connected("bob"));
+}
+
+/// An empty RESPONSE to what we do not understand would say that it was done: ilp-plugin-ethereum takes it for money that
+/// was accepted, and ilp-plugin-xrp-paychan reads what is not there.
+#[tokio::test]
+async fn a_message_without_a_packet_is_refused_unless_it_is_empty() {
+    let mut node = node();
+    let mut alice = node.peer("alice").await;
+    let info = Entry { name: "info", content_type: crate::wire::btp::ContentType(2), data: b"{}" };
+    alice.send(&message(3, &[info])).await;
+    let bytes = alice.bytes().await;
+    assert_eq!(describe(&bytes), "ERROR 3 F00");
+    let Body::Error { name, data, .. } = crate::wire::btp::Frame::parse(&bytes).unwrap().body
+    else {
+        panic!("no ERROR");
+    };
+    assert_eq!((name, data), ("NotAcceptedError", &b"the MESSAGE has no sub-protocol `ilp`"[..]));
+    alice.send(&message(4, &[])).await;
+    assert_eq!(alice.frame().await, "RESPONSE 4");
+    let counts = node.context.peers.status(&"alice".parse().unwrap()).snapshot().counts;
+    assert_eq!((counts.refused_frames, counts.unreadable_frames), (1, 0));
+}
+
+/// interledger-rs at a peer that is not configured for it: who looks must find the reason, and not a flood of it.
+#[tokio::test]
+async fn a_peer_that_swaps_types_is_told_of_once_with_the_key_that_helps() {
+    let log = Log::of_this_thread();
+    let mut node = node();
+    let mut alice = node.peer("alice").await;
+    for id in 0..20 {
+        alice.send(&answer(id, &payment("test.bob"))).await;
+        alice.send(&ask(id, &fulfillment())).await;
+        assert_eq!(alice.fence().await, [format!("ERROR {id} F00")]);
+    }
+    let error = node.context.peers.status(&"alice".parse().unwrap()).snapshot().last_error;
+    assert!(error.is_some_and(|error| error.contains("lenientBtpTypes: true")));
+    let log = log.text();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("lenientBtpTypes")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].starts_with("WARN ") && lines[0].contains("peer=alice"), "{log}");
+    // A later login begins without it.
+    drop(alice);
+    assert!(node.ended().await.is_ok());
+    let _again = node.peer("alice").await;
+    assert_eq!(node.context.peers.status(&"alice".parse().unwrap()).snapshot().last_error, None);
 }
 
 #[tokio::test]
@@ -347,35 +395,9 @@ async fn dropping_the_task_detaches_the_session() {
     assert_eq!(node.context.peers.status(&"alice".parse().unwrap()).snapshot().sessions, 0);
 }
 
-/// A log that a test can read: one line per event of this program, `name=value` for each field.
-#[derive(Clone, Default)]
-struct Log(Arc<parking_lot::Mutex<String>>);
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.is_event()
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut log = self.0.lock();
-        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-            log.push_str(&format!("{field}={value:?} "));
-        });
-        log.push('\n');
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test]
 async fn the_log_tells_who_and_why_but_no_secret() {
-    crate::testing::hear_every_line();
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let log = Log::of_this_thread();
     let mut node = node();
     let mut alice = node.peer("alice").await;
     alice.send(b"garbage").await;
@@ -389,7 +411,7 @@ async fn the_log_tells_who_and_why_but_no_secret() {
     let refused = node.ended().await.unwrap_err();
     node.shared.refused("192.0.2.1:7".parse().unwrap(), &refused);
 
-    let log = log.0.lock().clone();
+    let log = log.text();
     for expected in [
         "message=connected peer=alice side=\"accepted\" remote=\"pipe\"",
         "message=disconnected peer=alice side=\"accepted\" code=1005 reason=\"closed by the peer\"",
