@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Request;
-use futures_util::future::{AbortHandle, Abortable};
+use futures_util::future::{AbortHandle, Abortable, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -44,6 +44,8 @@ const CONNECTION_TIME: Duration = Duration::from_secs(60);
 const LAST_ANSWER_TIME: Duration = Duration::from_secs(5);
 /// After the system refused to accept a connection, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection that has been open for longer may be closed for want of file descriptors.
+const IDLE_TIME: Duration = Duration::from_secs(1);
 
 /// How long clients may take. Tests are less patient.
 #[derive(Debug, Clone, Copy)]
@@ -141,21 +143,21 @@ impl Api {
         };
         let mut connections = FuturesUnordered::new();
         // Oldest first.
-        let mut open: VecDeque<(u64, AbortHandle)> = VecDeque::new();
+        let mut open: VecDeque<(u64, AbortHandle, Instant)> = VecDeque::new();
         let mut next_id: u64 = 0;
         let mut paused: Option<Instant> = None;
         let mut spare = Spare::hold();
         loop {
             tokio::select! {
-                accepted = listener.accept(), if paused.is_none() => match accepted {
+                accepted = accept(&listener, &mut spare), if paused.is_none() => match accepted {
                     Ok((stream, remote)) => {
-                        if open.len() >= self.connections_max && let Some((_, oldest)) = open.pop_front() {
+                        if open.len() >= self.connections_max && let Some((_, oldest, _)) = open.pop_front() {
                             oldest.abort();
                         }
                         let (handle, registration) = AbortHandle::new_pair();
                         let id = next_id;
                         next_id += 1;
-                        open.push_back((id, handle));
+                        open.push_back((id, handle, Instant::now()));
                         let connection = serve(stream, remote, self.router.clone(), self.patience);
                         let connection = Abortable::new(connection, registration);
                         connections.push(async move {
@@ -164,21 +166,23 @@ impl Api {
                             id
                         });
                     }
-                    // All open files are taken: this one is for whoever asks how the node is.
-                    Err(_) if spare.is_some() => spare = None,
                     Err(error) => {
                         tracing::debug!(%error, "a health connection was not accepted");
                         paused = Some(Instant::now() + ACCEPT_PAUSE);
-                        if let Some((_, oldest)) = open.pop_front() {
+                        // An idle one may have what is missing.
+                        if let Some((_, oldest, _)) =
+                            open.pop_front_if(|(_, _, since)| since.elapsed() >= IDLE_TIME)
+                        {
                             oldest.abort();
                         }
                     }
                 },
                 () = sleep_until(paused.unwrap_or_else(Instant::now)), if paused.is_some() => {
                     paused = None;
+                    spare = spare.or_else(Spare::hold);
                 }
                 Some(ended) = connections.next() => {
-                    open.retain(|(id, _)| *id != ended);
+                    open.retain(|(id, ..)| *id != ended);
                     spare = spare.or_else(Spare::hold);
                 }
             }
@@ -194,6 +198,27 @@ impl Spare {
     /// `None`: there is none to be had now.
     fn hold() -> Option<Self> {
         File::open("/dev/null").ok().map(Self)
+    }
+}
+
+/// The next connection. Where there is no open file for it, the spare one is given up.
+async fn accept(
+    listener: &TcpListener,
+    spare: &mut Option<Spare>,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    loop {
+        match listener.accept().await {
+            Err(_) if spare.take().is_some() => match listener.accept().now_or_never() {
+                Some(Ok(accepted)) => return Ok(accepted),
+                // Linux has no open file to give even where nobody wants to connect.
+                None => *spare = Spare::hold(),
+                Some(Err(error)) => {
+                    *spare = Spare::hold();
+                    return Err(error);
+                }
+            },
+            accepted => return accepted,
+        }
     }
 }
 

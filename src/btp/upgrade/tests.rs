@@ -1,3 +1,5 @@
+//! Both ends of the WebSocket handshake, against requests and answers good and bad.
+
 use super::*;
 
 fn pipe() -> (Stream, Stream) {

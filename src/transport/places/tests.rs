@@ -1,3 +1,5 @@
+//! Who makes room for whom, and that no bound is passed.
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
