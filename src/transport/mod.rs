@@ -32,8 +32,8 @@ pub use backoff::{Backoff, Wait};
 pub use clock::{Clock, Reading};
 pub use clock_watch::{ClockReport, ClockWatch, Found, Jump};
 pub use context::{HttpCounters, HttpCounts, ServerCounters, ServerCounts, TransportContext};
-pub use dial::{DialHandle, DialOrders, Waited};
 pub use descriptors::{Descriptor, Descriptors};
+pub use dial::{DialHandle, DialOrders, Waited};
 pub use directory::{Directory, Login, Logins, NoRandomness};
 pub use ended::{Ended, GOING_AWAY, Loss, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG};
 pub use events::{
