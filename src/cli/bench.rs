@@ -74,9 +74,10 @@ async fn measure(arguments: &BenchArguments, node: &NodeProcess) -> Result<Measu
     Client::session(&node.receiver()?, receiver, async |_| {
         Client::session(&node.sender()?, sender, async |client| {
             let mut interrupt = Interrupt::listen()?;
-            load.send(client, stop(WARM_UP), interrupt.wait()).await;
+            load.send(client, stop(WARM_UP), interrupt.wait(), |_, _| {}).await;
             let before = Usage::of(node.id());
-            let (tally, took) = load.send(client, stop(arguments.seconds), interrupt.wait()).await;
+            let (tally, took) =
+                load.send(client, stop(arguments.seconds), interrupt.wait(), |_, _| {}).await;
             let after = Usage::of(node.id());
             let usage = after.zip(before).map(|(after, before)| after.since(before));
             Ok(Measured { tally, took, usage })

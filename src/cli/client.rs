@@ -10,6 +10,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use super::failure::Failure;
 use super::login::Login;
+use super::waiting::saying;
 use crate::account::{AccountId, AccountSettings, Limits, Relation};
 use crate::btp::BtpClient;
 use crate::connector::{Connector, ConnectorSettings, Timing};
@@ -65,7 +66,8 @@ impl Client {
         let client = Client { context, via, status };
         let mut dialling = std::pin::pin!(dialler.run());
         let mut working = std::pin::pin!(async {
-            client.logged_in(login).await?;
+            let words = || format!("waiting for an answer from {login}");
+            saying(client.logged_in(login), words).await?;
             work(&client).await
         });
         let mut tick = interval(TICK);
@@ -133,7 +135,9 @@ impl Client {
 
     /// Asks the node for an address and the asset of the account (IL-DCP, RFC 31), and takes the address.
     pub(super) async fn take_address(&self) -> Result<Told, Failure> {
-        let told = ildcp::ask(self.connector(), &self.context.clock, &self.via).await;
+        let asking = ildcp::ask(self.connector(), &self.context.clock, &self.via);
+        let words = || "waiting for the node to say its asset and an address (IL-DCP)".to_owned();
+        let told = saying(asking, words).await;
         let told = told.map_err(|error| {
             Failure::Failed(format!(
                 "the node gave no address (IL-DCP), which only child accounts get: {error}"

@@ -6,6 +6,7 @@ use std::fmt;
 use super::args::{LoginArguments, SourceArguments};
 use super::failure::Failure;
 use super::local_node::{self, reachable};
+use super::text::shell;
 use crate::account::AccountId;
 use crate::account::Relation;
 use crate::btp::Dial;
@@ -23,6 +24,7 @@ pub(super) struct Login {
     url: BtpUrl,
     username: String,
     token: Option<Token>,
+    flags: String,
 }
 
 /// Without the token.
@@ -54,7 +56,8 @@ impl Login {
                 "--via {url} has no token to log in with; write btp+ws://user:token@host:port"
             )));
         }
-        Ok(Login { url, username: String::new(), token: None })
+        let flags = format!(" --via {}", shell(&url.to_string()));
+        Ok(Login { url, username: String::new(), token: None, flags })
     }
 
     /// An account at a port of this machine.
@@ -63,7 +66,14 @@ impl Login {
             url: url("ws", "127.0.0.1", port)?,
             username: username.to_owned(),
             token: Some(token),
+            flags: String::new(),
         })
+    }
+
+    /// What a hint puts behind another tool's command, so that it logs in at the same place: nothing where the
+    /// environment says it. A URL is shown without its token.
+    pub(super) fn flags(&self) -> &str {
+        &self.flags
     }
 
     fn of_configuration(
@@ -78,7 +88,11 @@ impl Login {
                     .to_owned(),
             ));
         }
-        Self::of_node(&loaded)
+        let config = arguments.config.as_ref().map(|file| ("config", file.display().to_string()));
+        let node = arguments.node.as_ref().map(|node| ("node", node.clone()));
+        let given = [config, node].into_iter().flatten();
+        let flags = given.map(|(flag, value)| format!(" --{flag} {}", shell(&value))).collect();
+        Ok(Login { flags, ..Self::of_node(&loaded)? })
     }
 
     /// The `cli` account of a node, on this machine.
@@ -118,6 +132,7 @@ impl Login {
             url: url(scheme, &reachable(&node.server.host), port)?,
             username: account.username.clone(),
             token: Some(Token::from(token.expose())),
+            flags: String::new(),
         })
     }
 

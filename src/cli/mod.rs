@@ -15,6 +15,7 @@ mod healthcheck;
 mod inbox;
 mod local_node;
 mod login;
+mod money;
 mod pay;
 mod ping;
 mod round_trips;
@@ -26,6 +27,7 @@ mod text;
 mod trace;
 mod up;
 mod values;
+mod waiting;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

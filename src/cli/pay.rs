@@ -6,6 +6,7 @@ mod network;
 mod payee;
 mod report;
 mod spsp;
+mod stall;
 
 use std::io::Write;
 use std::path::Path;
@@ -14,13 +15,16 @@ use self::drive::{Driver, Paid};
 pub(in crate::cli) use self::payee::{Payee, secret_of_text};
 use self::report::Report;
 use self::spsp::Receiver;
+use self::stall::Stall;
 use super::args::PayArguments;
 use super::client::{Client, Role};
 use super::failure::Failure;
 use super::login::Login;
+use super::money::Money;
 use super::signals::Interrupt;
 use crate::config::Environment;
 use crate::http::HttpClient;
+use crate::node::ildcp::Told;
 use crate::stream::{Sender, SenderSettings};
 use crate::transport::HttpUrl;
 use crate::wire::Amount;
@@ -31,6 +35,7 @@ pub(super) async fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let written = arguments.amount().map_err(Failure::Usage)?;
     let login = Login::find(&arguments.login, environment)?;
     let receiver = receiver(arguments, environment).await?;
     let window = usize::try_from(arguments.window).unwrap_or(usize::MAX);
@@ -39,21 +44,24 @@ pub(super) async fn run(
         // Not before: a login that hangs is to be interrupted as usual.
         let mut interrupt = Interrupt::listen()?;
         // Who is no child gets no address, and can pay all the same.
-        let own = client.take_address().await.ok();
+        let own = client.take_address().await;
+        let amounts = Amounts::read(arguments, &written, &own).map_err(Failure::Usage)?;
+        let own = own.ok();
         let settings = SenderSettings {
             source: own.as_ref().map(|told| told.address.clone()),
-            max_packet_amount: largest_packet(arguments),
+            max_packet_amount: amounts.largest_packet,
             minimum_rate: arguments.min_rate,
             slippage: arguments.slippage,
             window_max: window,
             packet_lifetime: arguments.expiry,
             time: arguments.timeout,
-            ..SenderSettings::new(arguments.amount)
+            ..SenderSettings::new(amounts.total)
         };
         let mut report = Report {
             arguments,
+            amount: amounts.total,
             receiver: &receiver,
-            through: login.to_string(),
+            login: &login,
             asset: own.map(|told| told.asset),
             out,
         };
@@ -61,7 +69,8 @@ pub(super) async fn run(
         let began = client.now().mono;
         let sender = Sender::new(settings, &receiver.secret, rand::random(), began);
         let driver = Driver::new(client, sender, &receiver.address);
-        let bar = bar::Bar::new(arguments.json, environment);
+        let stall = Stall::new(report.trace());
+        let bar = bar::Bar::new(arguments.json, environment, stall);
         let paid: Paid = driver.run(&mut interrupt, bar, report.out).await?;
         report.end(&paid)
     })
@@ -69,9 +78,26 @@ pub(super) async fn run(
     if complete { Ok(()) } else { Err(Failure::Told) }
 }
 
-fn largest_packet(arguments: &PayArguments) -> Option<Amount> {
-    let by_count = arguments.packets.map(|packets| Amount(arguments.amount.0.div_ceil(packets)));
-    arguments.max_packet_amount.or(by_count)
+/// What is to be paid, in units of the account that pays.
+struct Amounts {
+    total: Amount,
+    largest_packet: Option<Amount>,
+}
+
+impl Amounts {
+    fn read(
+        arguments: &PayArguments,
+        written: &Money,
+        own: &Result<Told, Failure>,
+    ) -> Result<Self, String> {
+        let why = own.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let asset = own.as_ref().map(|told| &told.asset).map_err(|_| why.as_str());
+        let total = written.units(asset)?;
+        let most = arguments.max_packet_amount.as_ref().map(|most| most.units(asset));
+        let most = most.transpose().map_err(|error| format!("--max-packet-amount: {error}"))?;
+        let by_count = arguments.packets.map(|packets| Amount(total.0.div_ceil(packets)));
+        Ok(Amounts { total, largest_packet: most.or(by_count) })
+    }
 }
 
 /// Where the money goes, and under which secret.

@@ -5,7 +5,7 @@ mod report;
 use std::io::Write;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::report::Report;
 use super::args::PingArguments;
@@ -14,6 +14,8 @@ use super::failure::Failure;
 use super::inbox::Inbox;
 use super::login::Login;
 use super::signals::Interrupt;
+use super::text::lasting;
+use super::waiting::{SILENCE_MAX, note};
 use crate::config::Environment;
 use crate::link::Outcome;
 use crate::wire::ilp::Prepare;
@@ -80,11 +82,15 @@ impl Pinger<'_> {
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut sent, mut answered) = (0, 0);
         let mut arrived = Vec::new();
+        // When the first of the pings was sent that wait for an answer; `None`: none does, or it was told.
+        let mut silent_since: Option<Instant> = None;
         while answered < count {
             let unanswered = usize::try_from(sent - answered).unwrap_or(usize::MAX);
+            let told_at = silent_since.map(|since| since + SILENCE_MAX);
             tokio::select! {
                 () = interrupt.wait() => return Ok(()),
                 () = self.inbox.take(&mut arrived) => {
+                    silent_since = None;
                     for one in arrived.drain(..) {
                         answered += 1;
                         self.client.connector().forget_pong(&one.condition);
@@ -94,7 +100,15 @@ impl Pinger<'_> {
                 _ = due.tick(), if sent < count && unanswered < WINDOW => {
                     sent += 1;
                     report.sent();
+                    if unanswered == 0 {
+                        silent_since = Some(Instant::now());
+                    }
                     self.send(sent);
+                }
+                () = sleep_until(told_at.unwrap_or_else(Instant::now)), if told_at.is_some() => {
+                    silent_since = None;
+                    let each = lasting(self.arguments.timeout);
+                    note(format_args!("no answer yet: each ping waits for one up to {each}"));
                 }
             }
         }

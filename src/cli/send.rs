@@ -3,17 +3,21 @@
 pub(super) mod load;
 mod report;
 pub(super) mod tally;
+mod watch;
 
 use std::io::Write;
 use std::time::Duration;
 
 use self::load::{Load, Stop};
 use self::report::Report;
+use self::tally::Tally;
+use self::watch::Watch;
 use super::args::{DATA_BYTES_MAX, SendArguments};
 use super::client::{Client, Role};
 use super::failure::Failure;
 use super::login::Login;
 use super::signals::Interrupt;
+use super::waiting::note;
 use crate::config::Environment;
 use crate::wire::{Condition, Fulfillment};
 
@@ -39,7 +43,9 @@ pub(super) async fn run(
     let (tally, took) = Client::session(&login, role, async |client| {
         // Not before: a login that hangs is to be interrupted as usual.
         let mut interrupt = Interrupt::listen()?;
-        Ok(load.send(client, stop, interrupt.wait()).await)
+        let mut watch = Watch::new(&load, arguments.count);
+        let watch = |tally: &Tally, after| watch.look(tally, after).iter().for_each(note);
+        Ok(load.send(client, stop, interrupt.wait(), watch).await)
     })
     .await?;
     let through = login.to_string();

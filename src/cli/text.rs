@@ -67,6 +67,15 @@ pub(super) fn per_second(packets: u64, within: Duration) -> u64 {
     u64::try_from(u128::from(packets) * 1_000_000 / micros).unwrap_or(u64::MAX)
 }
 
+/// A word of a command line, quoted where a shell would read it in another way.
+pub(super) fn shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=%".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 /// What somebody else wrote, on one line and harmless to a terminal.
 pub(super) fn foreign(text: &str) -> String {
     const SHOWN_MAX: usize = 300;
@@ -120,6 +129,19 @@ mod tests {
         assert_eq!(percent(1, 3), "33.3 %");
         assert_eq!(percent(999_999, 1_000_000), "99.9 %");
         assert_eq!(percent(1, 1_000_000), "0.1 %");
+    }
+
+    #[test]
+    fn words_for_a_shell() {
+        for (word, expected) in [
+            ("examples/linear-3.yaml", "examples/linear-3.yaml"),
+            ("test.c", "test.c"),
+            ("my file", "'my file'"),
+            ("$wallet.example/it's", r"'$wallet.example/it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell(word), expected);
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ use super::failure::Failure;
 use super::inbox::Inbox;
 use super::login::Login;
 use super::signals::Interrupt;
+use super::text::lasting;
+use super::waiting::{SILENCE_MAX, saying};
 use crate::config::Environment;
 use crate::link::{self, Cause, Rejection};
 use crate::time::Now;
@@ -81,11 +83,13 @@ struct Prober<'a> {
     destination: &'a Address,
     inbox: Inbox<(link::Outcome, Duration)>,
     longest: Duration,
+    is_silence_told: bool,
 }
 
 impl<'a> Prober<'a> {
     fn new(client: &'a Client, destination: &'a Address) -> Self {
-        Prober { client, destination, inbox: Inbox::new(), longest: Duration::ZERO }
+        let longest = Duration::ZERO;
+        Prober { client, destination, inbox: Inbox::new(), longest, is_silence_told: false }
     }
 
     /// Sends a probe, again if somebody is busy, and waits for its answer.
@@ -134,13 +138,22 @@ impl<'a> Prober<'a> {
             inbox.put((answer, clock.mono().since(now.mono)));
         });
         let mut arrived = Vec::new();
-        loop {
-            self.inbox.take(&mut arrived).await;
-            // One is asked for, so one comes.
-            if let Some((answer, after)) = arrived.pop() {
-                return self.read(answer, after);
+        // Once for all probes that a hop does not answer.
+        let is_told = self.is_silence_told;
+        let words = || format!("no answer yet: this packet waits for one up to {}", lasting(waits));
+        let (answer, after) = loop {
+            let answered = self.inbox.take(&mut arrived);
+            match is_told {
+                true => answered.await,
+                false => saying(answered, words).await,
             }
-        }
+            // One is asked for, so one comes.
+            if let Some(answered) = arrived.pop() {
+                break answered;
+            }
+        };
+        self.is_silence_told = after > SILENCE_MAX;
+        self.read(answer, after)
     }
 
     fn read(&mut self, outcome: link::Outcome, after: Duration) -> Answer {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::tools::LoginArguments;
+use crate::cli::money::Money;
 use crate::cli::pay::{Payee, secret_of_text};
 use crate::cli::values::duration;
 use crate::stream::{PathRate, SharedSecret, Slippage};
-use crate::wire::Amount;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -19,13 +19,18 @@ The receiver is one of
   test.c.wallet                 a receiver in the network of --config whose node has an httpServerPort: it is asked there
   test.c.wallet.<token>         any address, with --secret
 
-AMOUNT is in units of the account that pays, as in `ping` and `send`: with scale 9, 1000000000 is one. Packets are as large \
-as the path lets pass. Each says how much of it must arrive; less is refused by the receiver. More than AMOUNT is never sent.
+AMOUNT is a number with its asset, such as `5 USD` or 0.001USD, or a whole number of units of the account that pays, as in \
+`ping` and `send`: with scale 9, 1000000000 units are one. The asset must be that of the account; it says its scale. Packets \
+are as large as the path lets pass. Each says how much of it must arrive; less is refused by the receiver. More than AMOUNT is \
+never sent.
+
+While nothing moves, it says why, and tries on.
 
 Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
 
 Examples:
   ilp-connector pay test.c.wallet 1000000 --config examples/linear-3.yaml --node a
+  ilp-connector pay test.c.wallet 0.5 USD --config examples/linear-3.yaml --node a
   ilp-connector pay '$example.com/alice' 5000000 --via btp+ws://cli:token@127.0.0.1:3000
   ilp-connector pay https://example.com/alice 5000000 --slippage 0.5 --timeout 60
   ilp-connector pay test.c.wallet 100000 --max-packet-amount 1 --window 512 --json
@@ -35,9 +40,9 @@ pub(in crate::cli) struct PayArguments {
     /// Whom: a payment pointer, an SPSP URL, or an ILP address
     #[arg(value_name = "POINTER_OR_ADDRESS")]
     pub(in crate::cli) payee: Payee,
-    /// How much, in units of the account that pays
-    #[arg(value_parser = amount_above_zero)]
-    pub(in crate::cli) amount: Amount,
+    /// How much: units of the account that pays, or such as `5 USD`
+    #[arg(required = true, num_args = 1..=2)]
+    amount: Vec<String>,
     #[command(flatten)]
     pub(in crate::cli) login: LoginArguments,
     /// The secret that was handed over with the address: 32 bytes in base64 or hexadecimal digits
@@ -50,8 +55,8 @@ pub(in crate::cli) struct PayArguments {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) ca_file: Option<PathBuf>,
     /// The largest packet [default: what the path lets pass]
-    #[arg(long, value_name = "UNITS", value_parser = amount_above_zero, conflicts_with = "packets")]
-    pub(in crate::cli) max_packet_amount: Option<Amount>,
+    #[arg(long, value_name = "AMOUNT", conflicts_with = "packets")]
+    pub(in crate::cli) max_packet_amount: Option<Money>,
     /// Make at least so many packets of it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) packets: Option<u64>,
@@ -75,10 +80,13 @@ pub(in crate::cli) struct PayArguments {
     pub(in crate::cli) json: bool,
 }
 
-fn amount_above_zero(text: &str) -> Result<Amount, String> {
-    match text.replace('_', "").parse::<u64>() {
-        Ok(units @ 1..) => Ok(Amount(units)),
-        _ => Err(format!("an amount to pay is a whole number of units from 1 to {}", u64::MAX)),
+impl PayArguments {
+    /// How much is to be paid. Number and asset may be one word of the command line or two.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write.
+    pub(in crate::cli) fn amount(&self) -> Result<Money, String> {
+        self.amount.join(" ").parse()
     }
 }
 
@@ -108,14 +116,6 @@ mod tests {
         }
         for wrong in ["", "-1", "100.1", "101", "1.", ".5", "1e2", "0.00001", "1%"] {
             assert!(percent(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn amounts() {
-        assert_eq!(amount_above_zero("1_000"), Ok(Amount(1000)));
-        for wrong in ["0", "", "-1", "1.5", "18446744073709551616"] {
-            assert!(amount_above_zero(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use super::stall::Stall;
 use crate::cli::text::{grouped, lasting, per_second, percent};
+use crate::cli::waiting::note;
 use crate::config::Environment;
 use crate::stream::Progress;
 
@@ -16,9 +18,15 @@ const WIDTH: u64 = 30;
 /// Back to the beginning of the line, which is cleared.
 const OVER: &str = "\r\x1b[K";
 
-/// Shows progress.
+/// Shows progress, and why there is none.
 #[derive(Debug)]
-pub(super) enum Bar {
+pub(super) struct Bar {
+    form: Form,
+    stall: Stall,
+}
+
+#[derive(Debug)]
+enum Form {
     /// On a terminal; whether something is drawn.
     Drawn(bool),
     /// Elsewhere; when the next line is due.
@@ -28,15 +36,16 @@ pub(super) enum Bar {
 }
 
 impl Bar {
-    pub(super) fn new(json: bool, environment: &Environment) -> Self {
+    pub(super) fn new(json: bool, environment: &Environment, stall: Stall) -> Self {
         let term = environment.get("TERM").map_or("", String::as_str);
-        match json {
-            true => Bar::None,
+        let form = match json {
+            true => Form::None,
             false if io::stdout().is_terminal() && !["", "dumb"].contains(&term) => {
-                Bar::Drawn(false)
+                Form::Drawn(false)
             }
-            false => Bar::Lines(LINE_EVERY),
-        }
+            false => Form::Lines(LINE_EVERY),
+        };
+        Bar { form, stall }
     }
 
     pub(super) fn show(
@@ -45,24 +54,34 @@ impl Bar {
         after: Duration,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        match self {
-            Bar::None => return Ok(()),
-            Bar::Drawn(drawn) => {
+        let why = self.stall.look(progress, after);
+        match (&mut self.form, why) {
+            (Form::None, Some(why)) => note(why),
+            (Form::None, None) => {}
+            (Form::Drawn(drawn), why) => {
                 *drawn = true;
-                write!(out, "{OVER}{} {}", bar(progress), line(progress, after))?;
+                write!(out, "{OVER}")?;
+                if let Some(why) = why {
+                    writeln!(out, "{why}")?;
+                }
+                write!(out, "{} {}", bar(progress), line(progress, after))?;
             }
-            Bar::Lines(due) if after >= *due => {
-                *due = after + LINE_EVERY;
-                writeln!(out, "{} {}", lasting(after), line(progress, after))?;
+            (Form::Lines(due), why) => {
+                if let Some(why) = why {
+                    writeln!(out, "{why}")?;
+                }
+                if after >= *due {
+                    *due = after + LINE_EVERY;
+                    writeln!(out, "{} {}", lasting(after), line(progress, after))?;
+                }
             }
-            Bar::Lines(_) => return Ok(()),
         }
         out.flush()
     }
 
     /// Makes room for what comes next.
     pub(super) fn clear(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        if let Bar::Drawn(true) = self {
+        if let Form::Drawn(true) = self.form {
             write!(out, "{OVER}")?;
         }
         Ok(())

@@ -12,15 +12,19 @@ use super::spsp::Receiver;
 use crate::account::Asset;
 use crate::cli::args::PayArguments;
 use crate::cli::failure::Failure;
+use crate::cli::login::Login;
+use crate::cli::money::scaled;
 use crate::cli::text::{foreign, grouped, lasting, per_second};
 use crate::stream::{End, PathRate, Progress, Trouble};
+use crate::wire::Amount;
 use crate::wire::ilp::ErrorCode;
 
 /// Everything that does not change.
 pub(super) struct Report<'a> {
     pub(super) arguments: &'a PayArguments,
+    pub(super) amount: Amount,
     pub(super) receiver: &'a Receiver,
-    pub(super) through: String,
+    pub(super) login: &'a Login,
     /// What the account that pays is counted in, if the node has told.
     pub(super) asset: Option<Asset>,
     pub(super) out: &'a mut dyn Write,
@@ -29,12 +33,12 @@ pub(super) struct Report<'a> {
 impl Report<'_> {
     /// The first lines: who is paid. Before any money is sent, so that a wrong one can be stopped.
     pub(super) fn begin(&mut self) -> Result<(), Failure> {
-        let Report { arguments, receiver, through, asset, out } = self;
+        let Report { arguments, amount, receiver, login, asset, out } = self;
         if arguments.json {
             return Ok(());
         }
-        let amount = shown(arguments.amount.0, asset.as_ref());
-        writeln!(out, "PAY {amount} to {} through {through}", arguments.payee)?;
+        let amount = shown(amount.0, asset.as_ref());
+        writeln!(out, "PAY {amount} to {} through {login}", arguments.payee)?;
         if let Some(answered) = &receiver.answered {
             let asked = match &arguments.payee {
                 Payee::Pointer(pointer) => pointer.host().to_owned(),
@@ -115,7 +119,6 @@ impl Report<'_> {
 
     /// In one line: paid or not, why, and what to do.
     fn verdict(&self, end: &End, progress: &Progress) -> String {
-        let address = &self.receiver.address;
         let missing = grouped(progress.total.saturating_sub(progress.sent));
         let trouble = progress.trouble.as_ref().map(explained);
         let last =
@@ -126,22 +129,28 @@ impl Report<'_> {
                 return format!("paid but for {} units, which are less than one of the receiver", grouped(rest));
             }
             End::TooSmall => "the amount is less than one unit of the receiver; pay more".to_owned(),
-            End::Stopped => "interrupted".to_owned(),
+            End::Stopped => format!("interrupted{last}"),
             End::OutOfTime => format!("time was up; allow more with --timeout{last}"),
-            End::NothingArrives => format!(
-                "nothing arrived any more{last}; `ilp-connector trace {address}` shows how far packets get"
-            ),
+            End::NothingArrives => {
+                format!("nothing arrived any more{last}; `{}` shows how far packets get", self.trace())
+            }
             End::Unresolved => {
                 "nobody answered some packets, so they may have been paid; look at the balances before you pay again"
                     .to_owned()
             }
-            End::Refused(trouble) => format!("{}{}", explained(trouble), advice(trouble.code)),
-            End::NothingPasses => "a hop lets nothing pass, however small".to_owned(),
+            End::Refused(trouble) => format!("{}{}", explained(trouble), self.advice(trouble.code)),
+            End::NothingPasses => match &progress.trouble {
+                Some(trouble) => {
+                    format!("{} lets nothing pass, however small: {}", by(trouble), explained(trouble))
+                }
+                None => "a hop lets nothing pass, however small".to_owned(),
+            },
             End::RateTooLow { amount, arrived, minimum } => format!(
-                "the rate is too low: of {} units {} arrive, not {}; allow that with --slippage or --min-rate",
+                "the rate is too low: of {} units {} arrive, not {}; allow that with `--min-rate {}`",
                 grouped(amount),
                 grouped(arrived),
-                grouped(minimum)
+                grouped(minimum),
+                rate_below(*arrived, *amount)
             ),
             End::WrongSecret => {
                 "the receiver's answers cannot be read: the secret is not that of this address".to_owned()
@@ -156,6 +165,25 @@ impl Report<'_> {
         format!("not complete, {missing} units are left: {why}")
     }
 
+    /// The command that shows how far packets get.
+    pub(super) fn trace(&self) -> String {
+        format!("ilp-connector trace {}{}", self.receiver.address, self.login.flags())
+    }
+
+    fn advice(&self, code: ErrorCode) -> String {
+        match code {
+            ErrorCode::F02 => format!(
+                "; is the address right, and is there a route to it? `{}` shows how far packets get",
+                self.trace()
+            ),
+            ErrorCode::F06 => {
+                "; is the secret that of this address? One from SPSP may have become too old"
+                    .to_owned()
+            }
+            _ => String::new(),
+        }
+    }
+
     fn json(&self, paid: &Paid) -> Value {
         let Paid { progress, end, took } = paid;
         let codes = progress.rejected.iter().map(|(code, count)| (code.to_string(), count.into()));
@@ -166,7 +194,7 @@ impl Report<'_> {
             "payee": self.arguments.payee.to_string(),
             "answeredBy": self.receiver.answered.as_ref().map(ToString::to_string),
             "destination": self.receiver.address,
-            "through": self.through,
+            "through": self.login.to_string(),
             "complete": end.is_complete(),
             "end": self.verdict(end, progress),
             "amount": progress.total.to_string(),
@@ -219,18 +247,9 @@ fn shown(amount: u64, asset: Option<&Asset>) -> String {
     match asset {
         None => format!("{} units", grouped(amount)),
         Some(asset) => {
-            format!("{} units ({} {})", grouped(amount), scaled(amount, asset.scale), asset.code)
+            let scaled = scaled(amount.into(), asset.scale.into());
+            format!("{} units ({scaled} {})", grouped(amount), asset.code)
         }
-    }
-}
-
-/// With the point where the scale puts it: 1500 at scale 3 is 1.5.
-fn scaled(amount: u64, scale: u8) -> String {
-    let digits = format!("{amount:0>width$}", width = usize::from(scale) + 1);
-    let (whole, part) = digits.split_at(digits.len() - usize::from(scale));
-    match part.trim_end_matches('0') {
-        "" => grouped(whole),
-        part => format!("{}.{part}", grouped(whole)),
     }
 }
 
@@ -239,19 +258,24 @@ fn number(rate: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn explained(trouble: &Trouble) -> String {
-    let name = trouble.code.name().map(|name| format!(" {name}")).unwrap_or_default();
-    let (by, message) = (foreign(&trouble.by), foreign(&trouble.message));
-    format!("{}{name} from {by}: {message}", trouble.code)
+/// A rate that so much of that amount reaches, for `--min-rate`.
+fn rate_below(arrived: u64, amount: u64) -> String {
+    const DECIMALS: u32 = 9;
+    let rate = u128::from(arrived) * 10_u128.pow(DECIMALS);
+    scaled(rate.checked_div(amount.into()).unwrap_or_default(), DECIMALS).replace(',', "")
 }
 
-fn advice(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::F02 => "; is the address right, and is there a route to it?",
-        ErrorCode::F06 => {
-            "; is the secret that of this address? One from SPSP may have become too old"
-        }
-        _ => "",
+/// A Reject in one line: code, node, words.
+pub(super) fn explained(trouble: &Trouble) -> String {
+    let name = trouble.code.name().map(|name| format!(" {name}")).unwrap_or_default();
+    format!("{}{name} from {}: {}", trouble.code, by(trouble), foreign(&trouble.message))
+}
+
+/// Which node says so.
+fn by(trouble: &Trouble) -> String {
+    match trouble.by.as_str() {
+        "" => "a node without an address".to_owned(),
+        by => foreign(by),
     }
 }
 
@@ -261,21 +285,14 @@ mod tests {
 
     #[test]
     fn amounts_as_people_write_them() {
-        for (amount, scale, text) in [
-            (0, 0, "0"),
-            (1500, 3, "1.5"),
-            (5, 9, "0.000000005"),
-            (1_234_567_890, 2, "12,345,678.9"),
-            (7, 0, "7"),
-            (u64::MAX, 255, &format!("0.{}{}", "0".repeat(235), u64::MAX)),
-        ] {
-            assert_eq!(scaled(amount, scale), text);
-        }
         assert_eq!(shown(1500, Some(&Asset::new("EUR", 3))), "1,500 units (1.5 EUR)");
         assert_eq!(shown(1500, None), "1,500 units");
         assert_eq!(
             (number(1.0), number(0.001), number(0.123_456_789_1)),
             ("1".into(), "0.001".into(), "0.123456789".into())
         );
+        assert_eq!(rate_below(1, 3), "0.333333333");
+        assert_eq!(rate_below(5_000, 2), "2500");
+        assert_eq!(rate_below(u64::MAX, u64::MAX), "1");
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::payee::secret_of_base64;
 use crate::cli::failure::Failure;
 use crate::cli::text::foreign;
+use crate::cli::waiting::saying;
 use crate::http::HttpClient;
 use crate::stream::SharedSecret;
 use crate::transport::{Host, HttpUrl};
@@ -41,7 +42,8 @@ pub(super) async fn query(
                 "{url} is not https, so anybody on the way could take the money; add --allow-http if that is what you want"
             )));
         }
-        let document = client.get(&url, ACCEPT).await;
+        let words = || format!("waiting for an answer from {url}");
+        let document = saying(client.get(&url, ACCEPT), words).await;
         let document = document.map_err(|error| failed(&url, &error.to_string()))?;
         match document.status {
             200 => {

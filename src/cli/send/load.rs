@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::tally::{Tally, Verdict};
 use crate::cli::client::{Client, THIS_PROGRAM};
@@ -11,6 +11,9 @@ use crate::cli::inbox::Inbox;
 use crate::link::{Cause, Outcome, Rejection};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
+
+/// How often somebody may look how it stands.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
 
 /// What is sent, and how.
 #[derive(Debug, Clone)]
@@ -39,14 +42,17 @@ type Answered = (Verdict, Duration);
 
 impl Load {
     /// Sends until `stop`, waits for what is in flight, and tells what came back and how long all that took. When
-    /// `interrupted` is, nothing more is waited for.
+    /// `interrupted` is, nothing more is waited for. `watch` sees how it stands now and then.
     pub(in crate::cli) async fn send(
         &self,
         client: &Client,
         stop: Stop,
         interrupted: impl Future<Output = ()>,
+        mut watch: impl FnMut(&Tally, Duration),
     ) -> (Tally, Duration) {
         let began = Instant::now();
+        let mut looks = interval(WATCH_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut interrupted = std::pin::pin!(interrupted);
         let inbox: Inbox<Answered> = Inbox::new();
         let mut tally = Tally::default();
@@ -76,6 +82,7 @@ impl Load {
                         tally.add(verdict, after);
                     }
                 }
+                _ = looks.tick() => watch(&tally, began.elapsed()),
                 () = sleep_until(next_by_rate), if rate_waits && tally.unanswered() < self.window_u64() => {}
             }
         }

@@ -155,13 +155,13 @@ impl Sender {
             Purpose::Close => 0,
         };
         let code = why.code;
+        self.progress.trouble = Some(why.clone());
         if code == ErrorCode::F08 {
             return self.size.too_large(amount, AmountTooLarge::parse(data).ok());
         }
         if code == ErrorCode::R00 && matches!(flight.purpose, Purpose::Money(_)) {
             self.progress.late += 1;
         }
-        self.progress.trouble = Some(why.clone());
         match code {
             ErrorCode::T04 => {
                 if self.flights.is_empty() {

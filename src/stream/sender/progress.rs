@@ -48,7 +48,7 @@ pub struct Progress {
     pub asset: Option<(String, u8)>,
     /// The receipt for the most, if somebody asked the receiver for receipts.
     pub receipt: Option<Receipt>,
-    /// What went wrong last.
+    /// What went wrong last, F08 included.
     pub trouble: Option<Trouble>,
 }
 

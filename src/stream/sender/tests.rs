@@ -169,6 +169,7 @@ fn receivers_and_hops_that_lie() {
     assert_eq!(end, End::WrongSecret, "{progress:?}");
     let (end, progress, truth) = with(Manners::Liar);
     assert_eq!((end, progress.sent), (End::NothingPasses, 0));
+    assert_eq!(progress.trouble.map(|trouble| trouble.code), Some(ErrorCode::F08));
     assert!(truth.packets < 80, "{truth:?}");
     let (end, progress, truth) = with(Manners::Closes(50));
     assert_eq!(end, End::ClosedByReceiver(CloseCode::ENDPOINT_BUSY, "enough".to_owned()));

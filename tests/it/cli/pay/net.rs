@@ -82,6 +82,16 @@ impl Net {
         self.begin(id);
     }
 
+    /// Kills a node.
+    pub(super) fn stop(&mut self, id: &str) {
+        drop(self.nodes.remove(id));
+    }
+
+    /// Sends a node a signal.
+    pub(super) fn signal(&self, id: &str, name: &str) {
+        self.nodes[id].signal(name);
+    }
+
     /// Where `pay` logs in.
     pub(super) fn via(&self) -> String {
         format!("btp+ws://cli:cli-token@127.0.0.1:{}", self.ports["a"].0)
