@@ -4,7 +4,7 @@
 mod variables;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,8 @@ struct Compose {
 #[derive(Debug)]
 struct Service {
     id: String,
+    /// What the names of its variables outside of the container begin with.
+    prefix: String,
     /// A name besides the id under which others dial it.
     alias: Option<String>,
     btp_port: u16,
@@ -78,7 +80,8 @@ impl Compose {
             ..Source::default()
         };
         let topology = Topology::load(&source)?;
-        let services = services(&topology, err)?;
+        let mut services = services(&topology, err)?;
+        name_variables(&mut services, &variables);
         let here_is_one = || Path::new("Dockerfile").exists().then(|| ".".to_owned());
         Ok(Compose {
             file: file.clone(),
@@ -127,6 +130,7 @@ fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Fa
         }
         services.push(Service {
             id: (*id).to_owned(),
+            prefix: String::new(),
             alias: None,
             btp_port: node.server.port,
             health_port: node.health.port,
@@ -151,6 +155,32 @@ fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Fa
         }
     }
     Ok(services)
+}
+
+/// Finds names for the variables by which a link can be led elsewhere: `<ID>_BTP_PEER_<OTHER>_URL`. Compose takes only those
+/// that begin with a letter or `_`, and ids that differ may be the same in capitals.
+fn name_variables(services: &mut [Service], variables: &[Variable]) {
+    let mut taken: BTreeSet<String> = variables.iter().map(|one| one.name.clone()).collect();
+    for service in services {
+        // Of one node's peers no two have the same: the configuration refuses that.
+        let inside: Vec<String> = service.linked.iter().map(|o| yaml::variable_inside(o)).collect();
+        let upper = yaml::upper(&service.id);
+        let first = match upper.starts_with(|c: char| c.is_ascii_digit()) {
+            true => format!("NODE_{upper}"),
+            false => upper,
+        };
+        let mut prefix = first.clone();
+        let mut number = 1_usize;
+        let names = |prefix: &str| -> Vec<String> {
+            inside.iter().map(|variable| format!("{prefix}_{variable}")).collect()
+        };
+        while names(&prefix).iter().any(|name| taken.contains(name)) {
+            number += 1;
+            prefix = format!("{first}_{number}");
+        }
+        taken.extend(names(&prefix));
+        service.prefix = prefix;
+    }
 }
 
 fn published(number: usize, has_http: bool) -> Option<Published> {
@@ -234,6 +264,40 @@ mod tests {
         let mounted = format!("{}:/etc/ilp-connector:ro", folder.path().display());
         assert_eq!(text(&parsed["x-node"]["volumes"][0]), mounted);
         assert!(warnings.contains("dial node c at 127.0.0.1"), "{warnings}");
+    }
+
+    #[test]
+    fn names_of_variables_begin_with_a_letter_and_differ() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("net.yaml");
+        let ids = ["1", "node-1", "a-b", "a_b", "c"];
+        let links = [("1", "c"), ("node-1", "c"), ("a-b", "1"), ("a_b", "node-1")];
+        let links =
+            links.map(|(from, to)| format!("{{from: '{from}', to: '{to}', secret: s{from}}}"));
+        let nodes = ids.map(|id| format!("{{id: '{id}'}}"));
+        let text = format!("nodes: [{}]\nlinks: [{}]\n", nodes.join(", "), links.join(", "));
+        // A variable of the file itself is none of a link.
+        std::fs::write(
+            &file,
+            format!("{text}defaults: {{logLevel: '${{A_B_BTP_PEER_1_URL:-info}}'}}\n"),
+        )
+        .unwrap();
+        let (printed, _) = compose(file.to_str().unwrap(), None);
+        let parsed: Value = serde_yaml::from_str(&printed).unwrap();
+        let mut names = BTreeSet::new();
+        for id in ids {
+            for (name, value) in parsed["services"][id]["environment"].as_mapping().unwrap() {
+                if name.as_str().unwrap().starts_with("BTP_PEER_") {
+                    let value = value.as_str().unwrap().to_owned();
+                    assert!(value[2..].starts_with(|c: char| c.is_ascii_uppercase()), "{value}");
+                    assert!(names.insert(value.clone()), "{value} twice");
+                }
+            }
+        }
+        for expected in ["NODE_1_BTP_PEER_C_URL", "NODE_1_2_BTP_PEER_C_URL", "A_B_2_BTP_PEER_1_URL"]
+        {
+            assert!(names.contains(&format!("${{{expected}:-}}")), "{expected}: {names:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) fn load(
     let mut loaded = config::load(&source)?;
     if let (Form::Topology, Some(id)) = (loaded.form, &source.node) {
         let on_loopback = Topology::load(&source)?.node(id, Mode::Loopback)?.config;
-        let is_set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
+        let is_set = |name: &str| config::variable(environment, name).is_some();
         if !is_set("BTP_SERVER_PORT") {
             loaded.config.server.port = on_loopback.server.port;
         }

@@ -70,7 +70,7 @@ fn variables(topology: &Topology, report: &mut Report) {
     if let Data::Map(map) = &mut tree.data {
         let mut except = not_from_environment(Mode::Spread).to_vec();
         except.push("ilpAddress");
-        env::overlay_node(map, &topology.environment, &except);
+        env::overlay_node(map, &topology.environment, &except, report);
     }
     let mut own = Report::new(Some(&topology.name));
     node_file::read(&tree, topology.directory.as_deref(), &mut own);

@@ -4,6 +4,7 @@
 //! file, and create peers where there is no file. An empty variable is unset.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::wire::Scheme;
 
@@ -44,9 +45,31 @@ fn normalised(id: &str) -> String {
         .collect()
 }
 
-/// A variable that is set to something.
-pub(super) fn get<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+/// A variable that is set to something, by somebody who means it for this program.
+pub fn get<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+    set(environment, name).filter(|value| !is_service_link(name, value))
+}
+
+fn set<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
     environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+}
+
+/// Whether a variable is one that Kubernetes sets in every pod for every service of its namespace (and Docker for links):
+/// for a service `btp-server`, `BTP_SERVER_PORT=tcp://10.96.0.1:3000`. No value of this program looks like that.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let address =
+        ["tcp://", "udp://", "sctp://"].iter().find_map(|scheme| value.strip_prefix(scheme));
+    name.ends_with("_PORT") && address.is_some_and(|rest| rest.parse::<SocketAddr>().is_ok())
+}
+
+/// Other variables of services: `<SERVICE>_SERVICE_HOST`, `<SERVICE>_SERVICE_PORT[_NAME]`, `<SERVICE>_PORT_<N>_TCP[_...]`.
+fn is_of_a_service(name: &str) -> bool {
+    let port = name.rsplit_once("_PORT_").is_some_and(|(_, rest)| {
+        let protocol = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        protocol != rest
+            && ["_TCP", "_UDP", "_SCTP"].iter().any(|known| protocol.starts_with(known))
+    });
+    port || name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT")
 }
 
 fn value_of(variable: &str, text: &str) -> Value {
@@ -54,11 +77,23 @@ fn value_of(variable: &str, text: &str) -> Value {
 }
 
 /// Sets the node's keys from their variables, but for those in `except`.
-pub(super) fn overlay_node(map: &mut Map, environment: &Environment, except: &[&str]) {
+pub(super) fn overlay_node(
+    map: &mut Map,
+    environment: &Environment,
+    except: &[&str],
+    report: &mut Report,
+) {
     for key in NODE.iter().filter(|key| !except.contains(&key.name)) {
-        if let Some(variable) = key.variable()
-            && let Some(text) = get(environment, &variable)
-        {
+        let Some(variable) = key.variable() else { continue };
+        let Some(text) = set(environment, &variable) else { continue };
+        if is_service_link(&variable, text) {
+            let what = format!(
+                "is ignored: {text} is what Kubernetes tells a pod about a service of that name, not a port to listen on"
+            );
+            let help =
+                "set enableServiceLinks: false in the pod's spec, or give the service another name";
+            report.warn(Place::variable(&variable), what, help);
+        } else {
             map.set(key.name, value_of(&variable, text));
         }
     }
@@ -77,7 +112,7 @@ fn peer_variables<'a>(environment: &'a Environment, report: &mut Report) -> Vec<
     let mut found = Vec::new();
     for (name, text) in environment.range(PEER_PREFIX.to_owned()..) {
         let Some(rest) = name.strip_prefix(PEER_PREFIX) else { break };
-        if text.is_empty() {
+        if text.is_empty() || is_service_link(name, text) || is_of_a_service(name) {
             continue;
         }
         let known = rest.rsplit_once('_').and_then(|(id, what)| {
@@ -198,4 +233,54 @@ pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mu
     let computed = || At::moved(0, Origin::Computed, Some(String::new()));
     map.set("peers", Value { data: Data::List(list), at: computed() });
     map.set("routes", Value { data: Data::List(routes), at: computed() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_kubernetes_and_docker_set_for_services() {
+        for (name, value, expected) in [
+            ("BTP_SERVER_PORT", "tcp://10.96.0.1:3000", true),
+            ("HEALTH_CHECK_PORT", "udp://[fd00::1]:80", true),
+            ("BTP_SERVER_PORT", "tcp://10.96.0.1", false),
+            ("BTP_SERVER_PORT", "3o00", false),
+            ("BTP_SERVER_HOST", "tcp://10.96.0.1:3000", false),
+        ] {
+            assert_eq!(is_service_link(name, value), expected, "{name}={value}");
+        }
+        for (name, expected) in [
+            ("BTP_PEER_BOB_SERVICE_HOST", true),
+            ("BTP_PEER_BOB_SERVICE_PORT", true),
+            ("BTP_PEER_BOB_SERVICE_PORT_BTP", true),
+            ("BTP_PEER_BOB_PORT_3000_TCP", true),
+            ("BTP_PEER_BOB_PORT_3000_TCP_ADDR", true),
+            ("BTP_PEER_BOB_URL", false),
+            ("BTP_PEER_PORT_TCP_SECRET", false),
+            ("BTP_PEER_PORT_1_SECRET", false),
+        ] {
+            assert_eq!(is_of_a_service(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_variable_of_a_service_is_ignored_and_explained() {
+        for variable in ["BTP_SERVER_PORT", "HTTP_SERVER_PORT", "HEALTH_CHECK_PORT"] {
+            let environment = Environment::from([
+                (variable.to_owned(), "tcp://10.96.0.1:3000".to_owned()),
+                ("BTP_PEER_BOB_PORT".to_owned(), "tcp://10.96.0.2:1".to_owned()),
+                ("BTP_PEER_BOB_PORT_1_TCP_PROTO".to_owned(), "tcp".to_owned()),
+            ]);
+            let source = crate::config::Source { environment, ..Default::default() };
+            let loaded = crate::config::load(&source).unwrap();
+            assert_eq!((loaded.config.server.port, loaded.config.health.port), (3000, 8080));
+            let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+            let of_variables: Vec<_> =
+                warnings.iter().filter(|line| line.starts_with("environment")).collect();
+            let [warning] = of_variables.as_slice() else { panic!("{warnings:?}") };
+            assert!(warning.contains(variable), "{warning}");
+            assert!(warning.contains("enableServiceLinks"), "{warning}");
+        }
+    }
 }

@@ -185,7 +185,7 @@ impl Topology {
     ) -> Result<Loaded, Problems> {
         let Some(mut tree) = self.tree(number, mode, true) else { return Err(failed(report)) };
         if let Data::Map(map) = &mut tree.data {
-            env::overlay_node(map, &self.environment, not_from_environment(mode));
+            env::overlay_node(map, &self.environment, not_from_environment(mode), &mut report);
             if mode == Mode::Spread {
                 env::overlay_peers(map, &self.environment, &mut report);
             }
@@ -294,7 +294,7 @@ fn overlay_node_id(map: &mut Map, source: &Source) {
 
 fn no_file(source: &Source, report: &mut Report) -> Option<Value> {
     let mut map = Map::default();
-    env::overlay_node(&mut map, &source.environment, &[]);
+    env::overlay_node(&mut map, &source.environment, &[], report);
     overlay_node_id(&mut map, source);
     overlay(&mut map, &source.overrides);
     env::create_peers(&mut map, &source.environment, report);
@@ -305,7 +305,7 @@ fn no_file(source: &Source, report: &mut Report) -> Option<Value> {
 
 fn of_node_file(source: &Source, mut root: Value, report: &mut Report) -> Option<Value> {
     if let Data::Map(map) = &mut root.data {
-        env::overlay_node(map, &source.environment, &[]);
+        env::overlay_node(map, &source.environment, &[], report);
         env::overlay_peers(map, &source.environment, report);
         overlay_node_id(map, source);
         overlay(map, &source.overrides);
@@ -345,7 +345,7 @@ fn of_topology(
     };
     let mut tree = topology.tree(number, Mode::Spread, true)?;
     if let Data::Map(map) = &mut tree.data {
-        env::overlay_node(map, &source.environment, not_from_environment(Mode::Spread));
+        env::overlay_node(map, &source.environment, not_from_environment(Mode::Spread), report);
         env::overlay_peers(map, &source.environment, report);
         overlay(map, &source.overrides);
     }

@@ -47,7 +47,7 @@ mod yaml;
 
 pub use check::{Checked, check};
 pub use diff::{Change, diff};
-pub use env::{Environment, of_process as environment_of_process};
+pub use env::{Environment, get as variable, of_process as environment_of_process};
 pub use expand::{LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Mode};
 pub use file::{Content, FILE_BYTES_MAX};
 pub use load::{Form, Loaded, Override, Source, load, load_content};

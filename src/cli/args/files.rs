@@ -7,7 +7,9 @@ use clap::{Args, ValueEnum, ValueHint};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 One service per node, all from one image and with the topology file mounted. Ports are published on 127.0.0.1: 3000, \
-3001, ... for BTP and 8080, 8081, ... for health. Variables that the file names are passed on.
+3001, ... for BTP and 8080, 8081, ... for health. Variables that the file names are passed on. \
+The variable <ID>_BTP_PEER_<OTHER>_URL leads one node's link elsewhere; it is NODE_<ID>_... where the id begins with a digit, and ids \
+that are the same in capitals are numbered.
 
 Examples:
   ilp-connector compose examples/ring.yaml > docker-compose.yml

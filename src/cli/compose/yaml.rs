@@ -86,7 +86,7 @@ impl Compose {
         build: Option<&str>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let Service { id, btp_port, health_port, http_port, published, .. } = service;
+        let Service { id, prefix, btp_port, health_port, http_port, published, .. } = service;
         writeln!(out, "  {}:\n    <<: *node", scalar(id))?;
         if let Some(build) = build {
             writeln!(
@@ -108,8 +108,8 @@ impl Compose {
             )?;
         }
         for other in &service.linked {
-            let variable = format!("BTP_PEER_{}_URL", upper(other));
-            writeln!(out, "      {variable}: ${{{}_{variable}:-}}", upper(id))?;
+            let variable = variable_inside(other);
+            writeln!(out, "      {variable}: ${{{prefix}_{variable}:-}}")?;
         }
         let Published { btp, http, health } = published;
         let http_port = http_port.map(|port| format!(", \"127.0.0.1:{http}:{port}\""));
@@ -132,8 +132,13 @@ fn directory(file: &Path) -> String {
     }
 }
 
+/// The variable by which a container is told another url of a peer.
+pub(super) fn variable_inside(peer: &str) -> String {
+    format!("BTP_PEER_{}_URL", upper(peer))
+}
+
 /// A node's id as it stands in the names of variables.
-fn upper(id: &str) -> String {
+pub(super) fn upper(id: &str) -> String {
     id.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
         .collect()
