@@ -20,7 +20,7 @@ use crate::connector::Account;
 use crate::link::{Framing, Outbox, Side};
 use crate::transport::{
     Backoff, BtpUrl, DialHandle, DialOrders, Ended, GOING_AWAY, PeerStatus, ReachError, TlsError,
-    Token, TransportContext, Waited, reach, server_name,
+    Token, TransportContext, Waited, explain_handshake, reach,
 };
 
 /// Whom to dial, and who we are to them.
@@ -71,7 +71,7 @@ pub enum DialError {
     #[error("{0} cannot be the name in a certificate")]
     TlsName(String),
     /// The peer's certificate is not to be trusted, or it does not speak TLS.
-    #[error("the TLS handshake failed: {0}")]
+    #[error("the TLS handshake failed: {}", explain_handshake(.0))]
     TlsHandshake(io::Error),
     /// It does not speak WebSocket.
     #[error(transparent)]
@@ -162,7 +162,10 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
     let mut stream = if url.is_tls() {
         let connector = context.client_tls.connector()?;
         let host = url.host();
-        let name = server_name(host).ok_or_else(|| DialError::TlsName(url.host().to_string()))?;
+        let name = context
+            .client_tls
+            .name_of(host)
+            .ok_or_else(|| DialError::TlsName(url.host().to_string()))?;
         let handshake = connector.connect(name, stream);
         let handshake = context.handshakes.run(remote.into(), true, handshake);
         let secured = timeout_at(deadline, handshake).await;

@@ -16,6 +16,7 @@ pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, 
 pub(super) use pay::PayArguments;
 pub(super) use tools::{
     BenchArguments, DATA_BYTES_MAX, LoginArguments, PingArguments, SendArguments, TraceArguments,
+    TrustArguments,
 };
 
 use super::values::duration;

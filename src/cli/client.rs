@@ -10,6 +10,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use super::failure::Failure;
 use super::login::Login;
+use super::run::chain;
 use super::waiting::saying;
 use crate::account::{AccountId, AccountSettings, Limits, Relation};
 use crate::btp::BtpClient;
@@ -60,7 +61,7 @@ impl Client {
         work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let via: AccountId = VIA.parse().map_err(|error| failed("account", error))?;
-        let context = context(&via, role)?;
+        let context = context(&via, role, login)?;
         let status = context.peers.status(&via);
         let (dialler, handle) = BtpClient::new(login.dial(via.clone()), Arc::clone(&context));
         let client = Client { context, via, status };
@@ -154,7 +155,11 @@ fn failed(what: &str, error: impl std::fmt::Display) -> Failure {
 }
 
 /// A connector with nothing but an account for the node.
-fn context(via: &AccountId, role: Role<'_>) -> Result<Arc<TransportContext>, Failure> {
+fn context(
+    via: &AccountId,
+    role: Role<'_>,
+    login: &Login,
+) -> Result<Arc<TransportContext>, Failure> {
     let mut account = AccountSettings::new(via.clone(), Relation::Parent);
     account.limits = Limits {
         max_packets_in_flight: role.window.max(Limits::default().max_packets_in_flight),
@@ -174,6 +179,8 @@ fn context(via: &AccountId, role: Role<'_>) -> Result<Arc<TransportContext>, Fai
     };
     let connector = Connector::new(settings, HashSeed::Random);
     let connector = connector.map_err(|error| failed("cannot make a client", error))?;
-    let context = TransportContext::new(connector, Clock::start(), TransportSettings::default());
-    context.map_err(|error| failed("cannot make a client", error))
+    let settings =
+        TransportSettings { trust: login.trust().clone(), ..TransportSettings::default() };
+    let context = TransportContext::new(connector, Clock::start(), settings);
+    context.map_err(|error| Failure::Usage(chain(&error)))
 }

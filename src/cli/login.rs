@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::args::{LoginArguments, SourceArguments};
+use super::args::{LoginArguments, SourceArguments, TrustArguments};
 use super::failure::Failure;
 use super::local_node::{self, reachable};
 use super::text::shell;
@@ -11,7 +11,7 @@ use crate::account::AccountId;
 use crate::account::Relation;
 use crate::btp::Dial;
 use crate::config::{Environment, Form, Loaded, NodeConfig};
-use crate::transport::{BtpUrl, Token};
+use crate::transport::{BtpUrl, TlsTrust, Token, host_of_certificate};
 
 /// The account of the configuration that the tools log in as.
 pub(super) const TOOL_ACCOUNT: &str = "cli";
@@ -25,6 +25,7 @@ pub(super) struct Login {
     username: String,
     token: Option<Token>,
     flags: String,
+    trust: TlsTrust,
 }
 
 /// Without the token.
@@ -47,6 +48,26 @@ impl Login {
             Some(url) => Self::of_url(url.clone()),
             None => Self::of_configuration(&arguments.source, environment),
         }
+        .map(|login| login.with(&arguments.trust))
+    }
+
+    /// What the command line says wins over what the configuration says.
+    fn with(mut self, arguments: &TrustArguments) -> Self {
+        let TrustArguments { ca_file, server_name } = arguments;
+        if let Some(file) = ca_file {
+            self.trust.ca_file = Some(file.clone());
+            self.flags.push_str(&format!(" --ca-file {}", shell(&file.display().to_string())));
+        }
+        if let Some(name) = server_name {
+            self.trust.server_name = Some(name.clone());
+            self.flags.push_str(&format!(" --server-name {name}"));
+        }
+        self
+    }
+
+    /// Whom the node's certificate is believed.
+    pub(super) fn trust(&self) -> &TlsTrust {
+        &self.trust
     }
 
     /// A URL with a token in it.
@@ -57,7 +78,8 @@ impl Login {
             )));
         }
         let flags = format!(" --via {}", shell(&url.to_string()));
-        Ok(Login { url, username: String::new(), token: None, flags })
+        let trust = TlsTrust::default();
+        Ok(Login { url, username: String::new(), token: None, flags, trust })
     }
 
     /// An account at a port of this machine.
@@ -67,6 +89,7 @@ impl Login {
             username: username.to_owned(),
             token: Some(token),
             flags: String::new(),
+            trust: TlsTrust::default(),
         })
     }
 
@@ -133,6 +156,7 @@ impl Login {
             username: account.username.clone(),
             token: Some(Token::from(token.expose())),
             flags: String::new(),
+            trust: trust_of(node),
         })
     }
 
@@ -140,6 +164,15 @@ impl Login {
     pub(super) fn dial(&self, account: AccountId) -> Dial {
         Dial::new(account, self.url.clone(), &self.username, self.token.as_ref())
     }
+}
+
+/// Whom a program of this machine believes that a server is this node: its certificate is in the same configuration.
+pub(super) fn trust_of(node: &NodeConfig) -> TlsTrust {
+    let own_certificate = node.server.tls.as_ref().map(|tls| tls.certificate.clone());
+    // The host that is dialled is an address of this machine, and certificates seldom bear it.
+    let name = own_certificate.as_deref().and_then(host_of_certificate);
+    let server_name = name.and_then(|name| name.parse().ok());
+    TlsTrust { ca_file: node.ca_file.clone(), own_certificate, server_name }
 }
 
 fn place(loaded: &Loaded) -> String {

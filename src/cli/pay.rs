@@ -9,7 +9,6 @@ mod spsp;
 mod stall;
 
 use std::io::Write;
-use std::path::Path;
 
 use self::drive::{Driver, Paid};
 pub(in crate::cli) use self::payee::{Payee, secret_of_text};
@@ -21,12 +20,13 @@ use super::client::{Client, Role};
 use super::failure::Failure;
 use super::login::Login;
 use super::money::Money;
+use super::run::chain;
 use super::signals::Interrupt;
 use crate::config::Environment;
 use crate::http::HttpClient;
 use crate::node::ildcp::Told;
 use crate::stream::{Sender, SenderSettings};
-use crate::transport::HttpUrl;
+use crate::transport::{HttpUrl, TlsTrust};
 use crate::wire::Amount;
 
 /// Runs the command until all is paid, or cannot be, or somebody interrupts it.
@@ -37,7 +37,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let written = arguments.amount().map_err(Failure::Usage)?;
     let login = Login::find(&arguments.login, environment)?;
-    let receiver = receiver(arguments, environment).await?;
+    let receiver = receiver(arguments, environment, &login).await?;
     let window = usize::try_from(arguments.window).unwrap_or(usize::MAX);
     let role = Role { window, receives_at: None };
     let complete = Client::session(&login, role, async |client| {
@@ -104,10 +104,13 @@ impl Amounts {
 async fn receiver(
     arguments: &PayArguments,
     environment: &Environment,
+    login: &Login,
 ) -> Result<Receiver, Failure> {
-    let ask = async |url: &HttpUrl, allow_http| {
-        let client = HttpClient::new(arguments.ca_file.as_deref().map(Path::new));
-        let client = client.map_err(|error| Failure::Usage(format!("--ca-file: {error}")))?;
+    let ca_file = login.trust().ca_file.clone();
+    let anyone = TlsTrust { ca_file, ..TlsTrust::default() };
+    let ask = async |url: &HttpUrl, allow_http, trust| {
+        let client = HttpClient::new(trust);
+        let client = client.map_err(|error| Failure::Usage(chain(&error)))?;
         spsp::query(&client, url, allow_http).await
     };
     match (&arguments.payee, &arguments.secret) {
@@ -121,9 +124,9 @@ async fn receiver(
         (Payee::Pointer(pointer), None) => {
             let url = pointer.url().parse();
             let url = url.map_err(|error| Failure::Usage(format!("{pointer}: {error}")))?;
-            ask(&url, false).await
+            ask(&url, false, anyone).await
         }
-        (Payee::Endpoint(url), None) => ask(url, arguments.allow_http).await,
+        (Payee::Endpoint(url), None) => ask(url, arguments.allow_http, anyone).await,
         (Payee::Address(address), None) if arguments.login.via.is_some() => {
             Err(Failure::Usage(format!(
                 "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP \
@@ -132,8 +135,9 @@ async fn receiver(
         }
         // The configuration is the user's own word for where to ask.
         (Payee::Address(address), None) => {
-            let url = network::endpoint(address, &arguments.login.source, environment)?;
-            ask(&url, true).await
+            let (url, trust) = network::endpoint(address, &arguments.login.source, environment)?;
+            let ca_file = anyone.ca_file.or(trust.ca_file);
+            ask(&url, true, TlsTrust { ca_file, ..trust }).await
         }
     }
 }

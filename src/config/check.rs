@@ -7,6 +7,7 @@ use super::network::Strictness;
 use super::node_file;
 use super::place::Origin;
 use super::problems::{Problem, Problems, Report};
+use super::tls_files::TlsFiles;
 use super::topology::{self, Topology};
 use super::value::Data;
 
@@ -41,7 +42,13 @@ pub fn check(source: &Source) -> Result<Checked, Problems> {
     };
     let (Some(root), Some(content)) = (root.filter(topology::is_topology), &content) else {
         let node = load_content(source, content.as_ref())?;
-        let (form, warnings) = (node.form, node.warnings.clone());
+        let mut files = Report::new(report.file.as_deref());
+        TlsFiles::default().check(&node.config, &node.tree, &mut files);
+        let (form, mut warnings) = (node.form, node.warnings.clone());
+        warnings.extend(files.finish().map_err(|mut problems| {
+            problems.warnings.extend_from_slice(&node.warnings);
+            problems
+        })?);
         return Ok(Checked { form, node: Some(node), topology: None, warnings });
     };
     let name = content.path.to_string_lossy();
@@ -50,6 +57,12 @@ pub fn check(source: &Source) -> Result<Checked, Problems> {
     let Some(topology) = topology else { return Err(failed(report)) };
     let nodes = topology.read_all(Mode::Spread, &mut report);
     topology.judge(&nodes, Strictness::All, &mut report);
+    let mut files = TlsFiles::default();
+    for (config, tree) in nodes.configs.iter().zip(&nodes.trees) {
+        if let Some(config) = config {
+            files.check(config, tree, &mut report);
+        }
+    }
     let named = source.node.is_some() || env::get(&source.environment, "NODE_ID").is_some();
     let mut node = None;
     if named {

@@ -39,6 +39,7 @@ mod speak;
 mod substitute;
 mod syntax;
 mod tables;
+mod tls_files;
 mod told;
 mod topology;
 mod value;

@@ -86,7 +86,9 @@ pub(super) fn read(
     }
     let session = session(fields, report);
     let ca_file = fields.file("caFile", report).map(|path| peers::absolute(path, directory));
+    // With `tls` the tools need it, to log in at this node.
     if ca_file.is_some()
+        && server.as_ref().is_some_and(|server| server.tls.is_none())
         && !peers.iter().any(|peer| peer.url.as_ref().is_some_and(|url| url.is_tls()))
     {
         let what = "no peer has a wss or https url, so nothing is checked with it";

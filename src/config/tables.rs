@@ -296,7 +296,7 @@ pub(super) static NODE: &[Key] = &[
         "caFile",
         Kind::File,
         None,
-        "Certificates (PEM) to trust for peers with a `wss` or `https` url, besides the system's.",
+        "Certificates (PEM) to trust for peers with a `wss` or `https` url, besides the system's (or those that the variable `SSL_CERT_FILE` names): authorities, or the peers' own. Read again when it changes. The tools use it too.",
     ),
     fixed(
         "healthCheckHost",

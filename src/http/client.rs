@@ -4,7 +4,6 @@
 //! packets have connections of their own.
 
 use std::error::Error;
-use std::path::Path;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -16,7 +15,7 @@ use tokio::time::timeout;
 
 use super::connect::{ConnectError, connect};
 use super::tasks::Tasks;
-use crate::transport::{ClientTls, HttpUrl, TlsError};
+use crate::transport::{ClientTls, HttpUrl, TlsError, TlsTrust};
 
 /// From the request to the end of the answer, and before that for the connection.
 const TIME: Duration = Duration::from_secs(10);
@@ -63,12 +62,12 @@ pub enum FetchError {
 }
 
 impl HttpClient {
-    /// Trusts the system's certificate authorities and those in `ca_file` (PEM), which is read now.
+    /// Trusts the system's certificate authorities and what `trust` names, which is read now.
     ///
     /// # Errors
     /// A file that cannot be read or used.
-    pub fn new(ca_file: Option<&Path>) -> Result<Self, TlsError> {
-        Ok(Self { tls: ClientTls::load(ca_file)? })
+    pub fn new(trust: TlsTrust) -> Result<Self, TlsError> {
+        Ok(Self { tls: ClientTls::load(trust)? })
     }
 
     /// GET. Any status is an answer. User and token of the URL are not sent.

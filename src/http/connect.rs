@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::tasks::Tasks;
-use crate::transport::{ClientTls, HttpUrl, ReachError, TlsError, reach, server_name};
+use crate::transport::{ClientTls, HttpUrl, ReachError, TlsError, explain_handshake, reach};
 
 /// What we call ourselves.
 const AGENT: &str = concat!("ilp-connector/", env!("CARGO_PKG_VERSION"));
@@ -37,7 +37,7 @@ pub enum ConnectError {
     #[error("{0} cannot be the name in a certificate")]
     TlsName(String),
     /// The certificate is not to be trusted, or TLS is not spoken there.
-    #[error("the TLS handshake failed: {0}")]
+    #[error("the TLS handshake failed: {}", explain_handshake(.0))]
     TlsHandshake(io::Error),
     /// TLS or HTTP did not begin in time.
     #[error("no HTTP connection within {0:?}")]
@@ -107,7 +107,7 @@ pub(super) async fn connect(
             return http1_on(stream, tasks).await;
         }
         let connector = tls.http_connector()?;
-        let name = server_name(url.host());
+        let name = tls.name_of(url.host());
         let name = name.ok_or_else(|| ConnectError::TlsName(url.host().to_string()))?;
         let stream = connector.connect(name, stream).await.map_err(ConnectError::TlsHandshake)?;
         match stream.get_ref().1.alpn_protocol() {

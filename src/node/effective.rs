@@ -10,7 +10,7 @@ use crate::connector::ConnectorSettings;
 use crate::http::HttpDial;
 use crate::stream::SECRET_LEN;
 use crate::transport::{
-    Directory, KeepAliveSettings, Login, NoRandomness, PeerUrl, Token, TransportSettings,
+    Directory, KeepAliveSettings, Login, NoRandomness, PeerUrl, TlsTrust, Token, TransportSettings,
 };
 use crate::wire::{Network, Scheme};
 
@@ -83,7 +83,7 @@ pub(super) fn btp_settings(config: &NodeConfig) -> TransportSettings {
             write_stall: config.session.write_timeout,
         },
         unauthenticated: config.server.unauthenticated,
-        tls_ca_file: config.ca_file.clone(),
+        trust: TlsTrust { ca_file: config.ca_file.clone(), ..TlsTrust::default() },
         ..TransportSettings::default()
     }
 }

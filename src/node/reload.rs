@@ -36,6 +36,7 @@ impl Running {
         }
         self.begin();
         // What kept a peer away may be mended, here or at the other side: an operator who reloads does not wait.
+        self.context.client_tls.look_again();
         self.diallers.retry_now();
         self.status.set_listed(true);
         self.ask_parent();

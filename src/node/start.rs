@@ -109,10 +109,15 @@ async fn build(
         let files = server.tls.as_ref();
         files.map(|files| ServerTls::load(&files.certificate, &files.key, protocols)).transpose()
     };
+    let btp_tls = tls(&[])?;
+    if let Some(tls) = &btp_tls {
+        // Set once: this is the only node of the context.
+        let _ = context.certificate_expiry.set(tls.expiry());
+    }
     let btp = BtpServer::bind(
         &server.host,
         server.port,
-        tls(&[])?,
+        btp_tls,
         Arc::clone(&logins),
         Arc::clone(&context),
     )

@@ -24,6 +24,8 @@ pub(super) struct Moment {
     pub(super) http: HttpCounts,
     pub(super) uptime: Duration,
     pub(super) clock: ClockReport,
+    /// The last second of the listeners' certificate, where there is one.
+    pub(super) certificate_expiry: Option<u64>,
     pub(super) packet_lines: u64,
     pub(super) packet_lines_dropped: u64,
 }
@@ -41,6 +43,7 @@ pub(super) fn encode(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
     sessions(&moment.peers, encoder)?;
     exchange::encode(&moment.exchange, encoder)?;
     listener(&moment.server, encoder)?;
+    certificate(moment.certificate_expiry, encoder)?;
     http_listener(&moment.http, encoder)?;
     clock::encode(&moment.clock, encoder)?;
     process::encode(encoder)
@@ -322,6 +325,19 @@ fn listener(counts: &ServerCounts, encoder: Encoder<'_, '_>) -> fmt::Result {
         counter(encoder, name, help, count)?;
     }
     Ok(())
+}
+
+fn certificate(expiry: Option<u64>, encoder: Encoder<'_, '_>) -> fmt::Result {
+    let Some(expiry) = expiry else { return Ok(()) };
+    let help = "When the certificate of the BTP and HTTP servers expires, in seconds since 1970";
+    encoder
+        .encode_descriptor(
+            "ilp_tls_certificate_expiry_timestamp_seconds",
+            help,
+            None,
+            MetricType::Gauge,
+        )?
+        .encode_gauge(&expiry)
 }
 
 fn http_listener(counts: &HttpCounts, encoder: Encoder<'_, '_>) -> fmt::Result {

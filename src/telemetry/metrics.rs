@@ -11,6 +11,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
@@ -111,6 +112,7 @@ impl Collector for Node {
             http: context.http_counts(),
             uptime: context.clock.mono().since(self.started),
             clock: context.clock_watch.report(),
+            certificate_expiry: context.certificate_expiry.get().map(|at| at.load(Relaxed)),
             packet_lines: self.packet_log.written(),
             packet_lines_dropped: self.packet_log.dropped(),
         };

@@ -1,7 +1,7 @@
 //! What all sessions of a node share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::clock::Clock;
 use super::clock_watch::ClockWatch;
@@ -34,6 +34,8 @@ pub struct TransportContext {
     pub handshakes: Arc<Handshakes>,
     /// The open files that accepted connections may take, of the whole process.
     pub descriptors: Descriptors,
+    /// The last second (Unix time) of the listeners' certificate, where they have one; 0: it cannot be told.
+    pub certificate_expiry: OnceLock<Arc<AtomicU64>>,
     /// What arrives at the BTP listener.
     pub server_counts: ServerCounters,
     /// What arrives at the HTTP listener.
@@ -113,7 +115,7 @@ impl TransportContext {
         settings: TransportSettings,
         descriptors: Descriptors,
     ) -> Result<Arc<Self>, TlsError> {
-        let client_tls = ClientTls::load(settings.tls_ca_file.as_deref())?;
+        let client_tls = ClientTls::load(settings.trust.clone())?;
         Ok(Arc::new(Self {
             connector,
             peers: Peers::default(),
@@ -124,6 +126,7 @@ impl TransportContext {
             descriptors,
             settings,
             client_tls,
+            certificate_expiry: OnceLock::new(),
             server_counts: ServerCounters::default(),
             http_counts: HttpCounters::default(),
         }))

@@ -49,5 +49,8 @@ pub use settings::{KeepAliveSettings, TransportSettings};
 pub use strangers::{Place, Strangers};
 pub use text::shown;
 pub use throttle::Throttle;
-pub use tls::{ClientTls, HTTP_PROTOCOLS, Protocols, ServerTls, TlsError, server_name};
+pub use tls::{
+    ClientTls, HTTP_PROTOCOLS, NoTlsName, Protocols, ServerTls, TlsError, TlsFile, TlsName,
+    TlsTrust, check_ca_file, check_server_files, explain_handshake, host_of_certificate,
+};
 pub use token::Token;

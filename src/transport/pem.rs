@@ -17,7 +17,7 @@ const PEM_BYTES_MAX: u64 = 16 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
     /// The system does not give it.
-    #[error("{0}")]
+    #[error("{}", in_words(*.0))]
     Io(io::ErrorKind),
     /// Larger than any PEM file needs to be.
     #[error("it is larger than {} MiB", PEM_BYTES_MAX >> 20)]
@@ -37,9 +37,25 @@ pub enum PemError {
     /// The text between the lines is damaged.
     #[error("the text between its BEGIN and END lines is not base64")]
     Base64,
+    /// A key with a password.
+    #[error(
+        "it is encrypted, and a server cannot ask for its password; write it without one: openssl pkey -in ENCRYPTED -out \
+         KEY, readable to this program alone"
+    )]
+    Encrypted,
+    /// Only something else, which is named.
+    #[error("it holds {0}")]
+    Holds(&'static str),
     /// No section of the kind that is looked for.
     #[error("it has no such section (-----BEGIN ...-----)")]
     Missing,
+}
+
+fn in_words(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        kind => kind.to_string(),
+    }
 }
 
 /// The certificates of a file, in their order; perhaps none.
@@ -58,7 +74,12 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 /// [`PemError`].
 pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
     let bytes = read(path)?;
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| PemError::of(&error, &bytes))
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match PemError::of(&error, &bytes) {
+        PemError::NoLineBreaks => PemError::NoLineBreaks,
+        _ if is_encrypted(&bytes) => PemError::Encrypted,
+        PemError::Missing => instead_of_a_key(&bytes),
+        error => error,
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, PemError> {
@@ -105,6 +126,38 @@ fn lacks_line_breaks(bytes: &[u8]) -> bool {
     })
 }
 
+/// PKCS #8 says so in its label, the older forms in a header (RFC 1421).
+fn is_encrypted(bytes: &[u8]) -> bool {
+    let is_header =
+        |line: &[u8]| line.starts_with(b"Proc-Type:") && find(line, b"ENCRYPTED").is_some();
+    find(bytes, b"-----BEGIN ENCRYPTED PRIVATE KEY-----").is_some()
+        || bytes.split(|byte| *byte == b'\n').any(is_header)
+}
+
+/// What a file without a private key holds. Labels that are not known are not repeated: they may be anything.
+fn instead_of_a_key(bytes: &[u8]) -> PemError {
+    const LABELS: [(&[u8], &str); 4] = [
+        (b"-----BEGIN CERTIFICATE REQUEST-----", "a certificate request, and no private key"),
+        (b"-----BEGIN CERTIFICATE-----", "a certificate, and no private key"),
+        (b"-----BEGIN PUBLIC KEY-----", "a public key, and no private one"),
+        (
+            b"-----BEGIN OPENSSH PRIVATE KEY-----",
+            "a key of OpenSSH: convert it with ssh-keygen -p -m PEM",
+        ),
+    ];
+    let known = LABELS.iter().find(|(label, _)| find(bytes, label).is_some());
+    if let Some((_, what)) = known {
+        return PemError::Holds(what);
+    }
+    // The outermost tag of everything that stands in such files without PEM around it.
+    match bytes.first() {
+        Some(0x30) => PemError::Holds(
+            "binary data (DER or PKCS #12); convert it to PEM with openssl pkey or openssl pkcs12",
+        ),
+        _ => PemError::Missing,
+    }
+}
+
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     text.windows(wanted.len()).position(|window| window == wanted)
 }
@@ -124,11 +177,19 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        use PemError::{BadBegin, Base64, Missing, NoEnd, NoLineBreaks};
+        use PemError::{BadBegin, Base64, Encrypted, Holds, Missing, NoEnd, NoLineBreaks};
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (key, certificate) = (made.signing_key.serialize_pem(), made.cert.pem());
         check(&key, None, Ok(0));
-        check(&certificate, Some(Missing), Ok(1));
+        check(&certificate, Some(Holds("a certificate, and no private key")), Ok(1));
+        let encrypted = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
+        check(&encrypted, Some(Encrypted), Ok(0));
+        let former = key.replace("PRIVATE", "RSA PRIVATE").replacen(
+            '\n',
+            "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n",
+            1,
+        );
+        check(&former, Some(Encrypted), Err(Base64));
         check(&format!("{key}{certificate}"), None, Ok(1));
         check("", Some(Missing), Ok(0));
         check("no PEM at all", Some(Missing), Ok(0));

@@ -1,9 +1,9 @@
 //! The limits and lengths of time of all transports, with the defaults of the house.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::places::PlaceLimits;
+use super::tls::TlsTrust;
 
 /// What bounds a session, before and after it is authenticated. The same for every session of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct TransportSettings {
     pub unauthenticated: PlaceLimits,
     /// The longest WebSocket message, in bytes, and so the longest BTP frame.
     pub message_bytes_max: usize,
-    /// A certificate authority beside those of the operating system, for `wss://` peers. PEM.
-    pub tls_ca_file: Option<PathBuf>,
+    /// Whom `wss://` and `https://` peers are believed, beside the authorities of the operating system.
+    pub trust: TlsTrust,
 }
 
 impl Default for TransportSettings {
@@ -33,7 +33,7 @@ impl Default for TransportSettings {
             keep_alive: KeepAliveSettings::default(),
             unauthenticated: PlaceLimits { total: 1024, per_origin: 512, kept_for_known: 256 },
             message_bytes_max: 64 * 1024,
-            tls_ca_file: None,
+            trust: TlsTrust::default(),
         }
     }
 }

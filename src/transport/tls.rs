@@ -4,18 +4,26 @@
 //! is looked at again while the program runs (at most once a second, when somebody connects), so that a renewed one is
 //! used without a restart; a broken pair of files changes nothing and says why, once.
 
+mod certificate;
+mod client;
+mod explain;
+mod verify;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::pem::{self, PemError};
-use super::url::Host;
+
+pub use client::{ClientTls, NoTlsName, TlsName, TlsTrust};
+pub use explain::explain_handshake;
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,7 +47,31 @@ pub enum TlsError {
         /// Which file.
         path: PathBuf,
     },
-    /// Certificate and key do not belong together, or are of an unknown kind.
+    /// Certificate and key do not belong together.
+    #[error(
+        "the key in {key} does not belong to the certificate in {certificate}; in a file with a chain, the certificate \
+         of the key comes first",
+        key = key.display(), certificate = certificate.display()
+    )]
+    Mismatch {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// A key of a kind that the provider does not have.
+    #[error(
+        "the key in {path} is of a kind that cannot be used here; make an ECDSA (P-256 or P-384), Ed25519 or RSA (2048 \
+         bits or more) one",
+        path = path.display()
+    )]
+    KeyKind {
+        /// The key's file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// The certificate cannot be shown by a server.
     #[error("the certificate in {path} cannot be used with its key", path = path.display())]
     Unusable {
         /// The certificate's file.
@@ -47,8 +79,8 @@ pub enum TlsError {
         /// Why.
         source: rustls::Error,
     },
-    /// A certificate authority that rustls does not understand.
-    #[error("a certificate in {path} is no certificate authority", path = path.display())]
+    /// A certificate that rustls does not understand.
+    #[error("a certificate in {path} cannot be trusted", path = path.display())]
     Authority {
         /// The CA file.
         path: PathBuf,
@@ -56,7 +88,10 @@ pub enum TlsError {
         source: rustls::Error,
     },
     /// Neither the operating system nor the configuration names anyone to trust.
-    #[error("the system has no trusted certificates; name a CA file (tlsCaFile)")]
+    #[error(
+        "the system has no trusted certificates; name a file with some as caFile (a tool: --ca-file), or by the variable \
+         SSL_CERT_FILE"
+    )]
     NobodyTrusted,
     /// The provider lacks a protocol version; a fault of this program.
     #[error("the TLS provider is unusable")]
@@ -76,6 +111,8 @@ pub struct ServerTls {
     certificate: PathBuf,
     key: PathBuf,
     current: Mutex<Current>,
+    /// See [`ServerTls::expiry`].
+    expiry: Arc<AtomicU64>,
 }
 
 struct Current {
@@ -100,8 +137,9 @@ impl ServerTls {
     /// [`TlsError`], which names the file.
     pub fn load(certificate: &Path, key: &Path, protocols: Protocols) -> Result<Self, TlsError> {
         let marks = marks(certificate, key);
-        let config = server_config(certificate, key, protocols)?;
+        let (config, not_after) = server_config(certificate, key, protocols)?;
         Ok(Self {
+            expiry: Arc::new(AtomicU64::new(not_after)),
             protocols,
             certificate: certificate.to_owned(),
             key: key.to_owned(),
@@ -114,6 +152,11 @@ impl ServerTls {
         self.acceptor_at(Instant::now())
     }
 
+    /// The last second (Unix time) of the certificate in use; 0: it cannot be told. Follows a renewed certificate.
+    pub fn expiry(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.expiry)
+    }
+
     fn acceptor_at(&self, now: Instant) -> TlsAcceptor {
         let mut current = self.current.lock();
         if now.duration_since(current.looked_at) >= LOOK_INTERVAL {
@@ -123,8 +166,9 @@ impl ServerTls {
                 // Remembered first: a pair that cannot be used is complained about once, not every second.
                 current.marks = marks;
                 match server_config(&self.certificate, &self.key, self.protocols) {
-                    Ok(config) => {
+                    Ok((config, not_after)) => {
                         current.config = config;
+                        self.expiry.store(not_after, Ordering::Relaxed);
                         tracing::info!(certificate = %self.certificate.display(), "TLS certificate reloaded");
                     }
                     Err(error) => tracing::error!(
@@ -138,118 +182,83 @@ impl ServerTls {
     }
 }
 
-/// Whom a dialling node trusts. One for all `wss://` peers of a node.
-pub struct ClientTls {
-    authorities: Vec<CertificateDer<'static>>,
-    ca_file: Option<PathBuf>,
-    /// Made when it is first needed: the system's certificates cost time and memory that `ws://` need not pay.
-    config: Mutex<Option<Arc<ClientConfig>>>,
+/// A file of a server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFile {
+    /// The certificate or its chain.
+    Certificate,
+    /// Its key.
+    Key,
 }
 
-impl std::fmt::Debug for ClientTls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientTls").field("ca_file", &self.ca_file).finish_non_exhaustive()
-    }
+/// Opens the files of a server as it does at its start. Gives what an operator should know of the certificate's time.
+///
+/// # Errors
+/// What is wrong, and with which file.
+pub fn check_server_files(
+    certificate: &Path,
+    key: &Path,
+) -> Result<Option<String>, (TlsFile, TlsError)> {
+    let chain = certificates(certificate).map_err(|error| (TlsFile::Certificate, error))?;
+    private_key(key).map_err(|error| (TlsFile::Key, error))?;
+    server_config(certificate, key, &[]).map_err(|error| match error {
+        TlsError::KeyKind { .. } => (TlsFile::Key, error),
+        error => (TlsFile::Certificate, error),
+    })?;
+    Ok(chain.iter().find_map(time_warning))
 }
 
-impl ClientTls {
-    /// Trusts the system's certificate authorities and those in `ca_file`, which is read now.
-    pub fn load(ca_file: Option<&Path>) -> Result<Self, TlsError> {
-        let authorities = ca_file.map(certificates).transpose()?.unwrap_or_default();
-        // A CA file that rustls cannot use is told of at the start, not at the first dial.
-        add_authorities(&mut RootCertStore::empty(), &authorities, ca_file)?;
-        Ok(Self { authorities, ca_file: ca_file.map(Path::to_owned), config: Mutex::new(None) })
-    }
-
-    /// What the next dial uses.
-    ///
-    /// # Errors
-    /// [`TlsError`] where nobody is trusted.
-    pub fn connector(&self) -> Result<TlsConnector, TlsError> {
-        Ok(TlsConnector::from(self.config()?))
-    }
-
-    /// The same for HTTP, with ALPN.
-    ///
-    /// # Errors
-    /// [`TlsError`] where nobody is trusted.
-    pub fn http_connector(&self) -> Result<TlsConnector, TlsError> {
-        let mut config = ClientConfig::clone(&*self.config()?);
-        config.alpn_protocols = owned(HTTP_PROTOCOLS);
-        Ok(TlsConnector::from(Arc::new(config)))
-    }
-
-    fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let mut config = self.config.lock();
-        let config = match &*config {
-            Some(config) => Arc::clone(config),
-            None => Arc::clone(config.insert(self.client_config()?)),
-        };
-        Ok(config)
-    }
-
-    fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let mut roots = RootCertStore::empty();
-        let native = rustls_native_certs::load_native_certs();
-        for error in native.errors {
-            tracing::debug!(%error, "a trusted certificate of the system cannot be read");
-        }
-        roots.add_parsable_certificates(native.certs);
-        add_authorities(&mut roots, &self.authorities, self.ca_file.as_deref())?;
-        if roots.is_empty() {
-            return Err(TlsError::NobodyTrusted);
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Provider)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Arc::new(config))
-    }
+/// Opens a CA file as a dialling node does. Gives what an operator should know of the times of its certificates.
+///
+/// # Errors
+/// [`TlsError`]
+pub fn check_ca_file(file: &Path) -> Result<Option<String>, TlsError> {
+    let authorities = client::authorities(file)?;
+    let warning = authorities.iter().find_map(time_warning);
+    Ok(warning)
 }
 
-/// The name that a peer's certificate must bear. `None`: no certificate can bear such a name.
-pub fn server_name(host: Host<&str>) -> Option<ServerName<'static>> {
-    match host {
-        Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),
-        Host::Ipv4(address) => Some(ServerName::IpAddress(std::net::IpAddr::V4(address).into())),
-        Host::Ipv6(address) => Some(ServerName::IpAddress(std::net::IpAddr::V6(address).into())),
-    }
+/// The first host that the certificate in a file is for, if the file can be read.
+pub fn host_of_certificate(file: &Path) -> Option<String> {
+    certificate::first_host(certificates(file).ok()?.first()?)
 }
 
-fn add_authorities(
-    roots: &mut RootCertStore,
-    authorities: &[CertificateDer<'static>],
-    ca_file: Option<&Path>,
-) -> Result<(), TlsError> {
-    for authority in authorities {
-        roots.add(authority.clone()).map_err(|source| TlsError::Authority {
-            path: ca_file.map(Path::to_owned).unwrap_or_default(),
-            source,
-        })?;
-    }
-    Ok(())
+fn time_warning(found: &CertificateDer<'static>) -> Option<String> {
+    certificate::warning(certificate::validity(found)?, UnixTime::now())
 }
 
+fn private_key(key: &Path) -> Result<rustls_pki_types::PrivateKeyDer<'static>, TlsError> {
+    pem::private_key(key).map_err(|source| TlsError::Read {
+        what: "the private key",
+        path: key.to_owned(),
+        source,
+    })
+}
+
+/// The configuration, and the last second of the certificate (0: it cannot be told).
 fn server_config(
     certificate: &Path,
     key: &Path,
     protocols: Protocols,
-) -> Result<Arc<ServerConfig>, TlsError> {
+) -> Result<(Arc<ServerConfig>, u64), TlsError> {
     let chain = certificates(certificate)?;
-    let private = pem::private_key(key).map_err(|source| TlsError::Read {
-        what: "the private key",
-        path: key.to_owned(),
-        source,
-    })?;
+    let private = private_key(key)?;
+    let validity = chain.first().and_then(certificate::validity);
+    let not_after = validity.map_or(0, |validity| validity.not_after.as_secs());
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Provider)?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(|source| TlsError::Unusable { path: certificate.to_owned(), source })?;
+        .map_err(|source| match source {
+            rustls::Error::InconsistentKeys(_) => {
+                TlsError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() }
+            }
+            rustls::Error::General(_) => TlsError::KeyKind { path: key.to_owned(), source },
+            source => TlsError::Unusable { path: certificate.to_owned(), source },
+        })?;
     config.alpn_protocols = owned(protocols);
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), not_after))
 }
 
 fn owned(protocols: Protocols) -> Vec<Vec<u8>> {
@@ -266,86 +275,13 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn marks(certificate: &Path, key: &Path) -> [Option<FileMark>; 2] {
-    [certificate, key].map(|path| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    })
+    [certificate, key].map(mark)
+}
+
+fn mark(path: &Path) -> Option<FileMark> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    struct Files {
-        folder: tempfile::TempDir,
-    }
-
-    impl Files {
-        fn new() -> Self {
-            Self { folder: tempfile::tempdir().unwrap() }
-        }
-        fn path(&self, name: &str) -> PathBuf {
-            self.folder.path().join(name)
-        }
-        /// Writes a fresh certificate for `names` and its key.
-        fn renew(&self, names: &[&str]) -> CertificateDer<'static> {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            let made = rcgen::generate_simple_self_signed(names).unwrap();
-            fs::write(self.path("cert.pem"), made.cert.pem()).unwrap();
-            fs::write(self.path("key.pem"), made.signing_key.serialize_pem()).unwrap();
-            made.cert.der().clone()
-        }
-        fn load(&self) -> Result<ServerTls, TlsError> {
-            ServerTls::load(&self.path("cert.pem"), &self.path("key.pem"), &[])
-        }
-    }
-
-    /// The certificate that a client is shown.
-    async fn shown(server: &ServerTls, at: Instant, client: &ClientTls) -> CertificateDer<'static> {
-        let (left, right) = tokio::io::duplex(64 * 1024);
-        let name = server_name(Host::Domain("localhost")).unwrap();
-        let connector = client.connector().unwrap();
-        let acceptor = server.acceptor_at(at);
-        let (client, server) = tokio::join!(connector.connect(name, left), acceptor.accept(right));
-        server.unwrap();
-        client.unwrap().get_ref().1.peer_certificates().unwrap()[0].clone()
-    }
-
-    #[tokio::test]
-    async fn a_renewed_certificate_is_used_within_a_second_and_a_broken_one_never() {
-        let files = Files::new();
-        let first = files.renew(&["localhost"]);
-        fs::copy(files.path("cert.pem"), files.path("ca.pem")).unwrap();
-        let server = files.load().unwrap();
-        let trusts_first = ClientTls::load(Some(&files.path("ca.pem"))).unwrap();
-        let start = Instant::now();
-        assert_eq!(shown(&server, start, &trusts_first).await, first);
-
-        // The certificate changed, its key did not yet: the former pair stays in use.
-        let old_key = fs::read(files.path("key.pem")).unwrap();
-        let second = files.renew(&["localhost", "other.example"]);
-        let new_key = fs::read(files.path("key.pem")).unwrap();
-        fs::write(files.path("key.pem"), old_key).unwrap();
-        assert_eq!(shown(&server, start + 2 * LOOK_INTERVAL, &trusts_first).await, first);
-
-        fs::write(files.path("key.pem"), [&new_key[..], b"\n"].concat()).unwrap();
-        let trusts_second = ClientTls::load(Some(&files.path("cert.pem"))).unwrap();
-        let later = start + 4 * LOOK_INTERVAL;
-        assert_eq!(shown(&server, later, &trusts_second).await, second);
-    }
-
-    #[test]
-    fn mistakes_name_the_file() {
-        let files = Files::new();
-        let missing = files.load().unwrap_err().to_string();
-        assert!(missing.contains("cert.pem"), "{missing}");
-        files.renew(&["localhost"]);
-        fs::write(files.path("key.pem"), "no key").unwrap();
-        let no_key = files.load().unwrap_err().to_string();
-        assert!(no_key.contains("private key") && no_key.contains("key.pem"), "{no_key}");
-        fs::write(files.path("cert.pem"), "nothing").unwrap();
-        let empty = ClientTls::load(Some(&files.path("cert.pem"))).unwrap_err();
-        assert!(matches!(empty, TlsError::Empty { .. }), "{empty}");
-    }
-}
+mod tests;

@@ -15,9 +15,9 @@ use crate::btp::testing::{self, *};
 use crate::transport::PeerChange::{
     self, AuthenticationFailed, Connected, Connecting, Disconnected,
 };
-use crate::transport::ServerTls;
 use crate::transport::TransportSettings;
 use crate::transport::{PeerEvent, PeerState};
+use crate::transport::{ServerTls, TlsTrust};
 use crate::wire::Timestamp;
 use crate::wire::btp::{ErrorCode, Frame, RequestId, put_error};
 
@@ -354,8 +354,8 @@ async fn tls_both_ways() {
         }
     });
 
-    let settings =
-        TransportSettings { tls_ca_file: Some(certificate), ..TransportSettings::default() };
+    let trust = TlsTrust { ca_file: Some(certificate), ..TlsTrust::default() };
+    let settings = TransportSettings { trust, ..TransportSettings::default() };
     let here = testing::context("node", &["bob"], settings);
     let (client, _handle) = BtpClient::new(dial("bob", &url), Arc::clone(&here));
     tasks.spawn(client.run());

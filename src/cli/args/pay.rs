@@ -1,9 +1,8 @@
 //! Arguments of `pay`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::Args;
 
 use super::tools::LoginArguments;
 use crate::cli::money::Money;
@@ -51,9 +50,6 @@ pub(in crate::cli) struct PayArguments {
     /// Ask SPSP endpoints without TLS too: whoever is in between can take the money
     #[arg(long)]
     pub(in crate::cli) allow_http: bool,
-    /// Certificates (PEM) to trust for SPSP endpoints, besides the system's
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) ca_file: Option<PathBuf>,
     /// The largest packet [default: what the path lets pass]
     #[arg(long, value_name = "AMOUNT", conflicts_with = "packets")]
     pub(in crate::cli) max_packet_amount: Option<Money>,

@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 
 use super::SourceArguments;
 use crate::cli::values::{data_from_hex, duration, hash, ping_address};
-use crate::transport::BtpUrl;
+use crate::transport::{BtpUrl, TlsName};
 use crate::wire::ilp::MAX_DATA_EMITTED;
 use crate::wire::{Address, Amount};
 
@@ -20,6 +20,20 @@ pub(in crate::cli) struct LoginArguments {
     pub(in crate::cli) via: Option<BtpUrl>,
     #[command(flatten)]
     pub(in crate::cli) source: SourceArguments,
+    #[command(flatten)]
+    pub(in crate::cli) trust: TrustArguments,
+}
+
+/// Which certificates are trusted where TLS is spoken.
+#[derive(Debug, Default, Clone, Args)]
+pub(in crate::cli) struct TrustArguments {
+    /// Certificates (PEM) to trust besides the system's [default: the caFile of the configuration]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(in crate::cli) ca_file: Option<PathBuf>,
+    /// The name that the node's certificate must bear [default: the host that is dialled; with --config, the first name of
+    /// the node's certificate]
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) server_name: Option<TlsName>,
 }
 
 #[derive(Debug, Args)]

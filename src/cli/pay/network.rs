@@ -4,8 +4,9 @@
 use crate::cli::args::SourceArguments;
 use crate::cli::failure::Failure;
 use crate::cli::local_node::{self, reachable};
+use crate::cli::login::trust_of;
 use crate::config::{Environment, Form, Loaded, Mode, NodeConfig, Source, Topology};
-use crate::transport::HttpUrl;
+use crate::transport::{HttpUrl, TlsTrust};
 use crate::wire::Address;
 use crate::wire::payment_pointer::WELL_KNOWN_PATH;
 
@@ -14,7 +15,7 @@ pub(super) fn endpoint(
     address: &Address,
     arguments: &SourceArguments,
     environment: &Environment,
-) -> Result<HttpUrl, Failure> {
+) -> Result<(HttpUrl, TlsTrust), Failure> {
     let loaded = local_node::load(arguments, environment)?;
     if loaded.form == Form::NoFile {
         return Err(Failure::Usage(format!(
@@ -51,7 +52,9 @@ pub(super) fn endpoint(
         receiver.map_or_else(|| WELL_KNOWN_PATH.to_owned(), |receiver| format!("/{receiver}"));
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     let text = format!("{scheme}://{host}:{port}{path}");
-    text.parse().map_err(|error| Failure::Usage(format!("cannot ask {text}: {error}")))
+    let url =
+        text.parse().map_err(|error| Failure::Usage(format!("cannot ask {text}: {error}")))?;
+    Ok((url, trust_of(&node)))
 }
 
 /// The nodes of the configuration, and where each is reached.

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::http::guests::Bounds;
 use crate::http::testing::serving;
-use crate::transport::{HTTP_PROTOCOLS, ServerTls};
+use crate::transport::{HTTP_PROTOCOLS, ServerTls, TlsTrust};
 
 fn url(text: &str) -> HttpUrl {
     text.parse().unwrap()
@@ -16,7 +16,7 @@ fn url(text: &str) -> HttpUrl {
 
 #[tokio::test]
 async fn a_document_over_http_1_and_over_tls_with_http_2() {
-    let client = HttpClient::new(None).unwrap();
+    let client = HttpClient::new(TlsTrust::default()).unwrap();
     let node = serving(Bounds::default(), None).await;
     let here = url(&format!("http://user:token@{}/x/y?z", node.address));
     let got = client.get(&here, "application/json").await.unwrap();
@@ -34,7 +34,9 @@ async fn a_document_over_http_1_and_over_tls_with_http_2() {
     let here = url(&format!("https://localhost:{}/x", node.address.port()));
     let refused = client.get(&here, "*/*").await.unwrap_err().to_string();
     assert!(refused.contains("TLS"), "{refused}");
-    let client = HttpClient::new(Some(&certificate)).unwrap();
+    let client =
+        HttpClient::new(TlsTrust { ca_file: Some(certificate.clone()), ..TlsTrust::default() })
+            .unwrap();
     assert_eq!(client.get(&here, "*/*").await.unwrap().status, 404);
     let plain = url(&format!("http://localhost:{}/x", node.address.port()));
     let refused = client.get(&plain, "*/*").await.unwrap_err().to_string();
@@ -54,7 +56,7 @@ async fn answered(answer: &str) -> (Result<Document, FetchError>, String) {
         stream.write_all(answer.as_bytes()).await.unwrap();
         String::from_utf8(request).unwrap()
     };
-    let client = HttpClient::new(None).unwrap();
+    let client = HttpClient::new(TlsTrust::default()).unwrap();
     tokio::join!(client.get(&here, "application/spsp4+json"), serve)
 }
 
@@ -99,6 +101,11 @@ async fn nobody_there() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = url(&format!("http://{}/", listener.local_addr().unwrap()));
     drop(listener);
-    let error = HttpClient::new(None).unwrap().get(&here, "*/*").await.unwrap_err().to_string();
+    let error = HttpClient::new(TlsTrust::default())
+        .unwrap()
+        .get(&here, "*/*")
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("cannot connect"), "{error}");
 }

@@ -15,7 +15,7 @@ use crate::http::testing::{
     PREIMAGE, Raw, Serving, context, context_at, describe, fulfill, prepare, secret, serve, until,
 };
 use crate::link::{Cause, Outcome, Rejection};
-use crate::transport::{Clock, HTTP_PROTOCOLS, PeerState, ServerTls, Token};
+use crate::transport::{Clock, HTTP_PROTOCOLS, PeerState, ServerTls, TlsTrust, Token};
 use crate::wire::Fulfillment;
 
 /// A dialling node, and the server of its peer bob.
@@ -372,7 +372,7 @@ async fn both_ends_over_tls() {
 fn trusting(id: &str, peers: &[&str], ca_file: &std::path::Path) -> Arc<HttpContext> {
     let known = context(id, peers);
     let settings = crate::transport::TransportSettings {
-        tls_ca_file: Some(ca_file.to_owned()),
+        trust: TlsTrust { ca_file: Some(ca_file.to_owned()), ..TlsTrust::default() },
         ..known.transport.settings.clone()
     };
     let connector = Arc::clone(&known.transport.connector);

@@ -86,6 +86,7 @@ fn moment() -> Moment {
         server: ServerCounts { refused_logins: 8, ..ServerCounts::default() },
         http: HttpCounts { requests: 9, ..HttpCounts::default() },
         uptime: Duration::from_millis(1500),
+        certificate_expiry: Some(1_900_000_000),
         clock: ClockReport {
             jumps: 2,
             suspended: Duration::from_millis(12_500),
@@ -189,6 +190,7 @@ fn check_values(series: &BTreeMap<String, f64>) {
         ("ilp_uptime_seconds{}", 1.5),
         ("ilp_routes{}", 10_000.0),
         ("ilp_clock_jumps_total{}", 2.0),
+        ("ilp_tls_certificate_expiry_timestamp_seconds{}", 1_900_000_000.0),
         ("ilp_suspended_seconds_total{}", 12.5),
         ("ilp_packet_log_records_total{}", 11.0),
         ("ilp_packet_log_records_dropped_total{}", 12.0),

@@ -49,7 +49,7 @@ const NOT_IN_PURE_ROOMS: [&str; 14] = [
 ];
 
 /// Crates that have one home, so that changing them is the work of one room.
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("axum", &["http", "api"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -63,6 +63,7 @@ const HOMES: [(&str, &[&str]); 13] = [
     ("tokio_rustls", &["transport", "btp", "http"]),
     ("tokio_tungstenite", &["btp"]),
     ("tracing_subscriber", &["telemetry"]),
+    ("webpki", &["transport"]),
 ];
 
 /// Ways to let something run by itself.

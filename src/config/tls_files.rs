@@ -1,0 +1,75 @@
+//! Whether the files with certificates and keys that a configuration names can be used. Only `check` opens them: a node
+//! does so at its start, with the same code.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use super::place::{Path, Place};
+use super::problems::Report;
+use super::settings::NodeConfig;
+use super::value::Value;
+use crate::transport::{TlsFile, check_ca_file, check_server_files};
+
+/// Opens the files of nodes, each once, however many nodes name it.
+#[derive(Debug, Default)]
+pub(super) struct TlsFiles(HashSet<Vec<PathBuf>>);
+
+impl TlsFiles {
+    /// Opens those of one node; `tree` is what it was made from.
+    pub(super) fn check(&mut self, node: &NodeConfig, tree: &Value, report: &mut Report) {
+        if let Some(tls) = &node.server.tls
+            && self.0.insert(vec![tls.certificate.clone(), tls.key.clone()])
+        {
+            match check_server_files(&tls.certificate, &tls.key) {
+                Ok(None) => {}
+                Ok(Some(warning)) => {
+                    report.warn(place(tree, &["tls", "certificate"]), warning, RENEW);
+                }
+                Err((file, error)) => {
+                    let key = match file {
+                        TlsFile::Certificate => "certificate",
+                        TlsFile::Key => "key",
+                    };
+                    report.problem(place(tree, &["tls", key]), None, chain(&error), PATHS);
+                }
+            }
+        }
+        if let Some(file) = &node.ca_file
+            && self.0.insert(vec![file.clone()])
+        {
+            match check_ca_file(file) {
+                Ok(None) => {}
+                Ok(Some(warning)) => report.warn(place(tree, &["caFile"]), warning, RENEW),
+                Err(error) => report.problem(place(tree, &["caFile"]), None, chain(&error), PATHS),
+            }
+        }
+    }
+}
+
+const RENEW: &str = "renew it; a running node takes a new file over by itself";
+const PATHS: &str = "relative paths begin at the directory of the configuration file";
+
+/// Where a key stands.
+fn place(tree: &Value, keys: &[&str]) -> Place {
+    fn below(value: &Value, path: &Path<'_>, keys: &[&str]) -> Place {
+        let next = keys
+            .split_first()
+            .and_then(|(key, rest)| Some((*key, value.as_map()?.get(key)?, rest)));
+        match next {
+            Some((key, value, rest)) => below(value, &path.key(key, &value.at), rest),
+            None => path.place(),
+        }
+    }
+    below(tree, &Path::root(&tree.at), keys)
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,225 @@
+//! Whom a dialling node trusts: the system's certificate authorities, those of a CA file, and the very certificates that
+//! stand in that file.
+//!
+//! The CA file is looked at again while the program runs (at most once a second, when somebody is dialled), so that a
+//! replaced bundle is used without a restart; a file that cannot be used changes nothing and says why, once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use super::verify::Verifier;
+use super::{FileMark, HTTP_PROTOCOLS, LOOK_INTERVAL, TlsError, certificates, mark, owned};
+use crate::transport::url::Host;
+
+/// What is trusted beside the system's authorities, and which name is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsTrust {
+    /// Certificate authorities, or servers' own certificates. PEM.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate of a node of this machine, for a tool that reads the same configuration. Passed over where it
+    /// cannot be read.
+    pub own_certificate: Option<PathBuf>,
+    /// The name that every server's certificate must bear, whatever the URL says.
+    pub server_name: Option<TlsName>,
+}
+
+/// The name of a host, or an address, as it stands in certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsName(ServerName<'static>);
+
+/// Not the name of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither the name of a host nor an IP address")]
+pub struct NoTlsName;
+
+impl std::str::FromStr for TlsName {
+    type Err = NoTlsName;
+
+    fn from_str(text: &str) -> Result<Self, NoTlsName> {
+        ServerName::try_from(text.to_owned()).map(TlsName).map_err(|_| NoTlsName)
+    }
+}
+
+impl std::fmt::Display for TlsName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.to_str())
+    }
+}
+
+/// Whom a dialling node trusts. One for all `wss://` and `https://` peers of a node.
+pub struct ClientTls {
+    trust: TlsTrust,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    /// What the CA file holds.
+    authorities: Vec<CertificateDer<'static>>,
+    /// How the file looked when it was last read, whether or not it could be used.
+    mark: Option<FileMark>,
+    looked_at: Option<Instant>,
+    /// Made when it is first needed: the system's certificates cost time and memory that `ws://` need not pay.
+    config: Option<Arc<ClientConfig>>,
+}
+
+impl std::fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientTls").field("trust", &self.trust).finish_non_exhaustive()
+    }
+}
+
+impl ClientTls {
+    /// Trusts the system's certificate authorities and what `trust` names. Its CA file is read now.
+    ///
+    /// # Errors
+    /// [`TlsError`], which names the file.
+    pub fn load(trust: TlsTrust) -> Result<Self, TlsError> {
+        let mark = trust.ca_file.as_deref().and_then(mark);
+        let authorities = trust.ca_file.as_deref().map(authorities).transpose()?;
+        let current = Current {
+            authorities: authorities.unwrap_or_default(),
+            mark,
+            looked_at: Some(Instant::now()),
+            config: None,
+        };
+        Ok(Self { trust, current: Mutex::new(current) })
+    }
+
+    /// What the next dial uses.
+    ///
+    /// # Errors
+    /// [`TlsError`] where nobody is trusted.
+    pub fn connector(&self) -> Result<TlsConnector, TlsError> {
+        self.connector_at(Instant::now())
+    }
+
+    pub(super) fn connector_at(&self, now: Instant) -> Result<TlsConnector, TlsError> {
+        Ok(TlsConnector::from(self.config_at(now)?))
+    }
+
+    /// The same for HTTP, with ALPN.
+    ///
+    /// # Errors
+    /// [`TlsError`] where nobody is trusted.
+    pub fn http_connector(&self) -> Result<TlsConnector, TlsError> {
+        let mut config = ClientConfig::clone(&*self.config_at(Instant::now())?);
+        config.alpn_protocols = owned(HTTP_PROTOCOLS);
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    /// The name that the certificate of a server at `host` must bear. `None`: no certificate can bear such a name.
+    pub fn name_of(&self, host: Host<&str>) -> Option<ServerName<'static>> {
+        match &self.trust.server_name {
+            Some(TlsName(name)) => Some(name.clone()),
+            None => server_name(host),
+        }
+    }
+
+    /// The next dial reads everything again, the system's authorities too: the operator said so.
+    pub fn look_again(&self) {
+        let mut current = self.current.lock();
+        current.looked_at = None;
+        current.config = None;
+    }
+
+    fn config_at(&self, now: Instant) -> Result<Arc<ClientConfig>, TlsError> {
+        let mut current = self.current.lock();
+        if let Some(file) = &self.trust.ca_file {
+            current.look(file, now);
+        }
+        let config = match &current.config {
+            Some(config) => Arc::clone(config),
+            None => {
+                let config = self.client_config(&current.authorities)?;
+                Arc::clone(current.config.insert(config))
+            }
+        };
+        Ok(config)
+    }
+
+    fn client_config(
+        &self,
+        authorities: &[CertificateDer<'static>],
+    ) -> Result<Arc<ClientConfig>, TlsError> {
+        let mut roots = RootCertStore::empty();
+        let native = rustls_native_certs::load_native_certs();
+        for error in native.errors {
+            tracing::debug!(%error, "a trusted certificate of the system cannot be read");
+        }
+        roots.add_parsable_certificates(native.certs);
+        let own = self.trust.own_certificate.as_deref();
+        let own = own.and_then(|file| certificates(file).ok()).unwrap_or_default();
+        // Of a chain, the first certificate is the node's.
+        let known: Vec<_> = authorities.iter().chain(own.first()).cloned().collect();
+        roots.add_parsable_certificates(known.iter().cloned());
+        if roots.is_empty() {
+            return Err(TlsError::NobodyTrusted);
+        }
+        let provider = Arc::new(ring::default_provider());
+        let webpki =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let webpki = webpki.build().map_err(|_| TlsError::NobodyTrusted)?;
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Provider)?
+            // Not less than the usual rules: see `verify`.
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Verifier::new(webpki, known)))
+            .with_no_client_auth();
+        Ok(Arc::new(config))
+    }
+}
+
+impl Current {
+    fn look(&mut self, file: &Path, now: Instant) {
+        if self.looked_at.is_some_and(|at| now.duration_since(at) < LOOK_INTERVAL) {
+            return;
+        }
+        self.looked_at = Some(now);
+        let found = mark(file);
+        if found == self.mark {
+            return;
+        }
+        // Remembered first: a file that cannot be used is complained about once, not at every dial.
+        self.mark = found;
+        match authorities(file) {
+            Ok(authorities) => {
+                self.authorities = authorities;
+                self.config = None;
+                tracing::info!(file = %file.display(), "caFile reloaded");
+            }
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "caFile changed but cannot be used; what it held before stays trusted"
+            ),
+        }
+    }
+}
+
+/// The certificates of a CA file. One that rustls cannot use is told of now, not at the first dial.
+pub(super) fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = certificates(file)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &found {
+        let added = roots.add(certificate.clone());
+        added.map_err(|source| TlsError::Authority { path: file.to_owned(), source })?;
+    }
+    Ok(found)
+}
+
+/// The name that a peer's certificate must bear. `None`: no certificate can bear such a name.
+fn server_name(host: Host<&str>) -> Option<ServerName<'static>> {
+    match host {
+        Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),
+        Host::Ipv4(address) => Some(ServerName::IpAddress(std::net::IpAddr::V4(address).into())),
+        Host::Ipv6(address) => Some(ServerName::IpAddress(std::net::IpAddr::V6(address).into())),
+    }
+}
