@@ -9,17 +9,16 @@ mod in_memory;
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
 
 use divan::{Bencher, counter::ItemsCount};
 use ilp_connector::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
 use ilp_connector::connector::{PacketEvent, PacketRecord};
 use ilp_connector::link::{Framing, Origin, Outbox, Pending, PendingTable, SessionId, Slot};
 use ilp_connector::routing::{Candidate, RouteOrigin, RouteTable};
-use ilp_connector::telemetry::{LogTo, Output, PacketLogTotals, PacketWriter};
+use ilp_connector::telemetry::{LogTo, Output, PacketLogTotals, PacketStream, PacketWriter};
 use ilp_connector::wire::btp::{Frame, FrameKind, RequestId};
 use ilp_connector::wire::ilp::{Packet, Prepare};
-use ilp_connector::wire::{Address, Amount, Condition, Fulfillment, Timestamp};
+use ilp_connector::wire::{Address, Amount, Condition, Fulfillment};
 use in_memory::{Node, SEED, destination, fulfill_frame, now, prefix, prepare_frame};
 
 fn main() {
@@ -175,7 +174,7 @@ fn fulfillment_to_condition(bencher: Bencher<'_, '_>) {
 /// Packets as lines of the log: half of them forwarded, half of them fulfilled, one record each, from the ring to the file.
 #[divan::bench]
 fn packet_log_lines(bencher: Bencher<'_, '_>) {
-    let at = Timestamp::from_millis(1_514_132_072_279);
+    let at = now();
     let record = |event| PacketRecord {
         at,
         condition: Condition([7; 32]),
@@ -189,20 +188,28 @@ fn packet_log_lines(bencher: Bencher<'_, '_>) {
         incoming_amount: Amount(u64::MAX),
         outgoing_amount: Amount(1_000),
         outgoing_request_id: RequestId(7),
-        expires_at: at.saturating_add_millis(29_000),
+        expires_at: at.wall.saturating_add_millis(29_000),
     });
-    let fulfilled = record(PacketEvent::Fulfilled { latency: Duration::from_micros(1_234) });
-    let nowhere = Output::open(&LogTo::File("/dev/null".into())).expect("it is always there");
+    let fulfilled = record(PacketEvent::Fulfilled {
+        destination: None,
+        incoming_amount: Amount(u64::MAX),
+        outgoing_amount: Some(Amount(1_000)),
+        sent_at: at.mono,
+    });
+    let (nowhere, log) =
+        Output::open(&LogTo::File("/dev/null".into())).expect("it is always there");
+    std::thread::spawn(move || log.run());
+    let stream = PacketStream::new(nowhere);
     let full = || {
         let totals = Arc::<PacketLogTotals>::default();
-        let (writer, stop) = PacketWriter::new("hub".into(), nowhere.clone(), totals);
+        let (log, writer) = stream.switch_on("hub", totals, at.mono);
         for _ in 0..VARIETY / 2 {
-            writer.ring().push(forwarded.clone());
-            writer.ring().push(fulfilled.clone());
+            log.push(forwarded.clone());
+            log.push(fulfilled.clone());
         }
         // It writes what is there, and returns.
-        stop.stop();
-        writer
+        stream.switch_off("hub");
+        writer.expect("the former writer has ended")
     };
     bencher
         .counter(ItemsCount::new(VARIETY))

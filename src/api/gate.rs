@@ -26,6 +26,11 @@ impl Gate {
         self.expected.store(token.map(|token| self.tag(token.as_bytes()).into()));
     }
 
+    /// No token is asked for.
+    pub(super) fn is_open(&self) -> bool {
+        self.expected.load().is_none()
+    }
+
     /// Whether a request with these headers may pass.
     pub(super) fn lets_in(&self, headers: &HeaderMap) -> bool {
         let expected = self.expected.load();

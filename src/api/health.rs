@@ -42,6 +42,8 @@ pub(super) struct PeerStanding {
 pub(super) struct HealthInput {
     /// The node was told to stop.
     pub(super) stopping: bool,
+    /// The threads that move packets have not run for so long.
+    pub(super) hung_for: Option<Duration>,
     /// The configuration names this node (D17).
     pub(super) listed: bool,
     /// It has an ILP address.
@@ -58,6 +60,12 @@ pub(super) struct HealthInput {
     pub(super) clock_jump: Option<(Jump, Duration)>,
 }
 
+/// Whether the node itself is able to take packets, whatever its peers do: it listens (or nobody could ask), has an
+/// address, runs, and goes on. What keeps it from that, else.
+pub(super) fn not_ready(input: &HealthInput) -> Vec<String> {
+    reasons(&HealthInput { peers: Vec::new(), ..input.clone() })
+}
+
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Health {
@@ -72,7 +80,11 @@ pub(super) fn judge(input: &HealthInput) -> Health {
         HealthStatus::Stopping
     } else if reasons.is_empty() {
         HealthStatus::Healthy
-    } else if input.listed && !input.ever_ready && input.uptime < input.start_timeout {
+    } else if input.hung_for.is_none()
+        && input.listed
+        && !input.ever_ready
+        && input.uptime < input.start_timeout
+    {
         HealthStatus::Starting
     } else {
         HealthStatus::Unhealthy
@@ -97,6 +109,10 @@ fn reasons(input: &HealthInput) -> Vec<String> {
     let mut reasons = Vec::new();
     if input.stopping {
         reasons.push("the node is stopping".to_owned());
+    }
+    if let Some(time) = input.hung_for {
+        let seconds = time.as_secs();
+        reasons.push(format!("the threads that move packets have not run for {seconds} s"));
     }
     if !input.listed {
         reasons.push("the configuration no longer names this node".to_owned());
@@ -128,6 +144,7 @@ mod tests {
         });
         HealthInput {
             stopping: false,
+            hung_for: None,
             listed: true,
             has_address: true,
             ever_ready: false,
@@ -194,6 +211,27 @@ mod tests {
         assert!(health.reasons[0].contains("jumped by -3600.020 s, 2 s ago"), "{health:?}");
         assert!(jumped(501, 0).reasons[0].contains("by +0.501 s"));
         assert_eq!(jumped(501, 300_000).reasons, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_node_whose_packets_stand_still_is_not_healthy() {
+        let hung = HealthInput { hung_for: Some(Duration::from_millis(5_500)), ..input(&[]) };
+        check(&hung, Unhealthy, &["the threads that move packets have not run for 5 s"]);
+        assert_eq!(not_ready(&hung).len(), 1);
+    }
+
+    #[test]
+    fn ready_does_not_count_peers() {
+        let waiting = input(&[("bob", true, false)]);
+        assert_eq!(not_ready(&waiting), [""; 0]);
+        for (not, reason) in [
+            (HealthInput { stopping: true, ..waiting.clone() }, "stopping"),
+            (HealthInput { listed: false, ..waiting.clone() }, "no longer names"),
+            (HealthInput { has_address: false, ..waiting }, "no ILP address"),
+        ] {
+            let reasons = not_ready(&not);
+            assert!(matches!(&*reasons, [only] if only.contains(reason)), "{reasons:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +20,7 @@ use super::query::RoutesQuery;
 use super::server::Remote;
 use super::status::NodeStatus;
 use super::{peers, routes};
-use crate::telemetry::{Exposition, Metrics};
+use crate::telemetry::{Exposition, Metrics, StatusMetrics};
 use crate::transport::PeerState;
 
 /// Characters of a path that are logged.
@@ -35,13 +37,15 @@ pub(super) struct Pages {
 pub(super) fn router(pages: Pages) -> Router {
     let pages = Arc::new(pages);
     let guarded = Router::new()
-        .route("/metrics", get(metrics))
         .route("/peers", get(peers))
         .route("/routes", get(routes))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), refuse_web_pages))
+        .route("/metrics", get(metrics))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), authorize));
     Router::new()
         .route("/health", get(health))
         .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
         .merge(guarded)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -61,7 +65,18 @@ struct HealthBody {
     version: &'static str,
     /// What keeps the node from being healthy, and what an operator should know.
     reasons: Vec<String>,
+    config: ConfigBody,
     peers: Vec<PeerHealthBody>,
+}
+
+/// What became of the configuration when it was read last. A refused one does not make a node unhealthy: it goes on
+/// with the one before.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigBody {
+    last_reload: String,
+    successful: bool,
+    error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,6 +92,13 @@ struct PeerHealthBody {
 #[derive(Debug, Serialize)]
 struct LiveBody {
     status: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct ReadyBody {
+    status: &'static str,
+    /// What keeps it from being ready.
+    reasons: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,7 +120,14 @@ async fn health(State(pages): State<Arc<Pages>>) -> Response {
             last_error: known.and_then(|known| known.last_error),
         })
         .collect();
+    let last_reload = node.last_reload();
+    let config = ConfigBody {
+        last_reload: peers::time(last_reload.at),
+        successful: last_reload.error.is_none(),
+        error: last_reload.error,
+    };
     let body = HealthBody {
+        config,
         status: health.status,
         uptime: node.uptime().as_secs(),
         peers_connected: peers.iter().filter(|peer| peer.state == PeerState::Connected).count(),
@@ -116,12 +145,31 @@ async fn health(State(pages): State<Arc<Pages>>) -> Response {
     json(code, &body)
 }
 
-async fn live() -> Response {
-    json(StatusCode::OK, &LiveBody { status: "alive" })
+/// For what restarts programs that hang: this thread answers, so it is the others' heartbeat that counts.
+async fn live(State(pages): State<Arc<Pages>>) -> Response {
+    match pages.status.hung_for() {
+        None => json(StatusCode::OK, &LiveBody { status: "alive" }),
+        Some(_) => json(StatusCode::SERVICE_UNAVAILABLE, &LiveBody { status: "hung" }),
+    }
+}
+
+async fn ready(State(pages): State<Arc<Pages>>) -> Response {
+    let reasons = pages.status.not_ready();
+    if reasons.is_empty() {
+        json(StatusCode::OK, &ReadyBody { status: "ready", reasons })
+    } else {
+        json(StatusCode::SERVICE_UNAVAILABLE, &ReadyBody { status: "notReady", reasons })
+    }
 }
 
 async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
-    pages.metrics.set_ready(pages.status.observe() == HealthStatus::Healthy);
+    let last_reload = pages.status.last_reload();
+    pages.metrics.set_status(StatusMetrics {
+        ready: pages.status.observe() == HealthStatus::Healthy,
+        reload_successful: last_reload.error.is_none(),
+        reload_succeeded_at: last_reload.succeeded_at,
+        required: pages.status.required(),
+    });
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let exposition = Exposition::accepted(accept);
     match pages.metrics.text(exposition) {
@@ -158,7 +206,7 @@ async fn routes(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
 }
 
 async fn not_found() -> Response {
-    let known = "no such page; there are /health, /health/live, /metrics, /peers and /routes";
+    let known = "no such page; there are /health, /health/live, /health/ready, /metrics, /peers and /routes";
     error(StatusCode::NOT_FOUND, known)
 }
 
@@ -177,6 +225,20 @@ async fn authorize(State(pages): State<Arc<Pages>>, request: Request, next: Next
     let challenge = HeaderValue::from_static("Bearer realm=\"ilp-connector\"");
     answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     answer
+}
+
+/// Without a token, anything in the operator's browser could read these pages under a name of its own that leads here.
+async fn refuse_web_pages(
+    State(pages): State<Arc<Pages>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if pages.status.gate.is_open()
+        && let Err(refusal) = pages.status.hosts.judge(&request)
+    {
+        return error(StatusCode::FORBIDDEN, &refusal.to_string());
+    }
+    next.run(request).await
 }
 
 /// Requests are logged at debug only: health checks come every few seconds for ever.
@@ -205,6 +267,10 @@ fn json(code: StatusCode, body: &impl Serialize) -> Response {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     bytes.push(b'\n');
-    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
     (code, headers, Body::from(bytes)).into_response()
 }

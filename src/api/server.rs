@@ -19,11 +19,12 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::heartbeat::LOOK_EVERY;
 use super::pages::{Pages, router};
 use super::status::NodeStatus;
-use crate::telemetry::{Metrics, PacketLogTotals};
+use crate::telemetry::{LogTotals, Metrics, PacketLogTotals};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -93,6 +94,7 @@ pub struct Api {
     listener: StdListener,
     address: SocketAddr,
     router: Router,
+    status: Arc<NodeStatus>,
     patience: Patience,
     connections_max: usize,
 }
@@ -111,6 +113,7 @@ impl Api {
         port: u16,
         status: Arc<NodeStatus>,
         packet_log: Arc<PacketLogTotals>,
+        log: Arc<LogTotals>,
     ) -> Result<Self, BindError> {
         let resolve = |source| BindError::Resolve { host: host.to_owned(), source };
         let mut addresses = lookup_host((host, port)).await.map_err(resolve)?;
@@ -122,10 +125,10 @@ impl Api {
         // Where open files are few, others need some too.
         let descriptors = status.context().descriptors.max() / CONNECTIONS_SHARE;
         let connections_max = descriptors.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX);
-        let metrics = Metrics::new(Arc::clone(status.context()), packet_log);
-        let router = router(Pages { status, metrics });
+        let metrics = Metrics::new(Arc::clone(status.context()), packet_log, log);
+        let router = router(Pages { status: Arc::clone(&status), metrics });
         let patience = Patience { head: HEAD_TIME, connection: CONNECTION_TIME };
-        Ok(Api { listener, address, router, patience, connections_max })
+        Ok(Api { listener, address, router, status, patience, connections_max })
     }
 
     /// Where it listens.
@@ -146,9 +149,16 @@ impl Api {
         let mut open: VecDeque<(u64, AbortHandle, Instant)> = VecDeque::new();
         let mut next_id: u64 = 0;
         let mut paused: Option<Instant> = None;
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looked_at = Instant::now();
         let mut spare = Spare::hold();
         loop {
             tokio::select! {
+                _ = looks.tick() => {
+                    self.status.look_at_heartbeat(looked_at.elapsed());
+                    looked_at = Instant::now();
+                }
                 accepted = accept(&listener, &mut spare), if paused.is_none() => match accepted {
                     Ok((stream, remote)) => {
                         if open.len() >= self.connections_max && let Some((_, oldest, _)) = open.pop_front() {

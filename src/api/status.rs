@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
 use super::gate::Gate;
-use super::health::{Health, HealthInput, HealthStatus, PeerStanding, judge};
+use super::health::{Health, HealthInput, HealthStatus, PeerStanding, judge, not_ready};
+use super::heartbeat::Heartbeat;
+use super::hosts::Hosts;
 use crate::account::AccountId;
 use crate::time::Mono;
 use crate::transport::{NoRandomness, PeerSnapshot, PeerState, TransportContext};
@@ -31,6 +34,19 @@ pub struct StatusSettings<'a> {
     pub start_timeout: Duration,
     /// Guards all but `/health`; `None`: nothing is guarded (D22).
     pub api_token: Option<&'a str>,
+    /// Names besides those of this machine under which `/peers` and `/routes` answer without a token.
+    pub api_hosts: Vec<String>,
+}
+
+/// What became of the configuration when it was read last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastReload {
+    /// When that was.
+    pub at: SystemTime,
+    /// When it was put in force last.
+    pub succeeded_at: SystemTime,
+    /// Why it was not this time: the first mistake, without secrets.
+    pub error: Option<String>,
 }
 
 /// A node's standing. Made when the BTP server listens.
@@ -42,7 +58,10 @@ pub struct NodeStatus {
     stopping: AtomicBool,
     unlisted: AtomicBool,
     ever_ready: AtomicBool,
+    heartbeat: Heartbeat,
+    last_reload: Mutex<LastReload>,
     pub(super) gate: Gate,
+    pub(super) hosts: Hosts,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +77,11 @@ impl NodeStatus {
     /// # Errors
     /// The operating system gave no random numbers.
     pub fn new(context: Arc<TransportContext>) -> Result<Arc<Self>, NoRandomness> {
+        let now = SystemTime::now();
         Ok(Arc::new(NodeStatus {
+            heartbeat: Heartbeat::default(),
+            last_reload: Mutex::new(LastReload { at: now, succeeded_at: now, error: None }),
+            hosts: Hosts::default(),
             started: context.clock.mono(),
             context,
             configured: ArcSwap::default(),
@@ -71,9 +94,10 @@ impl NodeStatus {
 
     /// What is configured, from now on; again at every reload.
     pub fn configure(&self, settings: StatusSettings<'_>) {
-        let StatusSettings { mut peers, start_timeout, api_token } = settings;
+        let StatusSettings { mut peers, start_timeout, api_token, api_hosts } = settings;
         peers.sort_by(|a, b| a.id.cmp(&b.id));
         self.gate.set(api_token);
+        self.hosts.set(&api_hosts);
         self.configured.store(Arc::new(Configured { peers, start_timeout }));
     }
 
@@ -85,6 +109,37 @@ impl NodeStatus {
     /// The node stops.
     pub fn stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The threads that move packets run. To be called more often than every five seconds.
+    pub fn beat(&self) {
+        self.heartbeat.beat();
+    }
+
+    pub(super) fn look_at_heartbeat(&self, since_last: Duration) {
+        self.heartbeat.look(since_last);
+    }
+
+    /// How long the threads that move packets have not run, if that is too long.
+    pub(super) fn hung_for(&self) -> Option<Duration> {
+        self.heartbeat.hung_for()
+    }
+
+    /// The configuration was read again and is in force.
+    pub fn reload_succeeded(&self) {
+        let now = SystemTime::now();
+        *self.last_reload.lock() = LastReload { at: now, succeeded_at: now, error: None };
+    }
+
+    /// The configuration was read again at this time and refused, for this reason; it names no secret.
+    pub fn reload_refused(&self, at: SystemTime, error: &str) {
+        let mut last = self.last_reload.lock();
+        (last.at, last.error) = (at, Some(error.to_owned()));
+    }
+
+    /// What became of the configuration last.
+    pub fn last_reload(&self) -> LastReload {
+        self.last_reload.lock().clone()
     }
 
     /// How the node stands. Remembers that it was ready: to be called whenever a peer connects, or a first ready
@@ -101,6 +156,12 @@ impl NodeStatus {
         self.context.clock.mono().since(self.started)
     }
 
+    /// The peers without which the node is not healthy.
+    pub(super) fn required(&self) -> Vec<AccountId> {
+        let configured = self.configured.load();
+        configured.peers.iter().filter(|role| role.required).map(|role| role.id.clone()).collect()
+    }
+
     /// What is configured, in the order of names.
     pub(super) fn roles(&self) -> Vec<PeerRole> {
         self.configured.load().peers.clone()
@@ -115,7 +176,20 @@ impl NodeStatus {
         configured.peers.iter().map(|role| (role.clone(), known.remove(&role.id))).collect()
     }
 
+    /// What keeps the node from taking packets, whatever its peers do.
+    pub(super) fn not_ready(&self) -> Vec<String> {
+        not_ready(&self.input(&[]))
+    }
+
     pub(super) fn judge(&self, peers: &[(PeerRole, Option<PeerSnapshot>)]) -> Health {
+        let health = judge(&self.input(peers));
+        if health.status == HealthStatus::Healthy {
+            self.ever_ready.store(true, Ordering::Relaxed);
+        }
+        health
+    }
+
+    fn input(&self, peers: &[(PeerRole, Option<PeerSnapshot>)]) -> HealthInput {
         let peers = peers.iter().map(|(role, snapshot)| PeerStanding {
             id: role.id.clone(),
             required: role.required,
@@ -123,8 +197,9 @@ impl NodeStatus {
         });
         let now = self.context.clock.mono();
         let jump = self.context.clock_watch.report().last_jump;
-        let health = judge(&HealthInput {
+        HealthInput {
             stopping: self.stopping.load(Ordering::Relaxed),
+            hung_for: self.hung_for(),
             listed: !self.unlisted.load(Ordering::Relaxed),
             has_address: self.context.connector.address().is_some(),
             ever_ready: self.ever_ready.load(Ordering::Relaxed),
@@ -132,10 +207,6 @@ impl NodeStatus {
             start_timeout: self.configured.load().start_timeout,
             peers: peers.collect(),
             clock_jump: jump.map(|jump| (jump, now.since(jump.at))),
-        });
-        if health.status == HealthStatus::Healthy {
-            self.ever_ready.store(true, Ordering::Relaxed);
         }
-        health
     }
 }

@@ -107,6 +107,9 @@ pub(super) struct RunArguments {
     /// The node's own ILP address [variable: ILP_ADDRESS]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) ilp_address: Option<String>,
+    /// Where the log goes [default: standard output]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) log_file: Option<PathBuf>,
     /// Where BTP peers are accepted [variable: BTP_SERVER_HOST]
     #[arg(long, value_name = "HOST")]
     pub(super) btp_host: Option<String>,

@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 /// Bytes of an answer that are read. The status line is at the front.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
+/// Reasons that are shown. A node gives nine at most.
+const REASONS_MAX: usize = 16;
+
 /// Asks, and says what was answered.
 pub(super) fn run(
     arguments: &HealthcheckArguments,
@@ -29,17 +32,24 @@ pub(super) fn run(
             "no answer from http://{host}:{port}/health: {error}; is the node running?"
         ))
     })?;
-    let status = serde_json::from_str::<serde_json::Value>(&answer.body).ok();
-    let status = status.as_ref().and_then(|body| body.get("status")?.as_str());
-    let status = foreign(status.unwrap_or("an answer that is not that of a node"));
+    let (status, reasons) = told(&answer.body);
     if answer.code == 200 {
         writeln!(out, "{status}")?;
         return Ok(());
     }
-    Err(Failure::Failed(format!(
-        "{status} (HTTP {} from http://{host}:{port}/health)",
-        answer.code
-    )))
+    let summary = format!("{status} (HTTP {} from http://{host}:{port}/health)", answer.code);
+    let lines: Vec<_> = std::iter::once(summary).chain(reasons).collect();
+    Err(Failure::Failed(lines.join("\n")))
+}
+
+/// The node's status, and the reasons why it is not healthy, as texts for a terminal.
+fn told(body: &str) -> (String, Vec<String>) {
+    let body = serde_json::from_str::<serde_json::Value>(body).unwrap_or_default();
+    let status = body.get("status").and_then(serde_json::Value::as_str);
+    let reasons = body.get("reasons").and_then(serde_json::Value::as_array);
+    let reasons = reasons.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    let reasons = reasons.take(REASONS_MAX).map(foreign);
+    (foreign(status.unwrap_or("an answer that is not that of a node")), reasons.collect())
 }
 
 /// Where the node serves its health.
@@ -171,6 +181,19 @@ mod tests {
         check("SSH-2.0-OpenSSH\r\n\r\n", true, None);
         check("HTTP/1.1 abc\r\n\r\n", true, None);
         check("", true, None);
+    }
+
+    #[test]
+    fn reasons_are_told() {
+        let body = "{\"status\":\"unhealthy\",\"reasons\":[\"required peer bob is not connected\",\"a\\u001b[2J\"]}";
+        let (status, reasons) = told(body);
+        assert_eq!(status, "unhealthy");
+        assert_eq!(reasons[0], "required peer bob is not connected");
+        assert!(!reasons[1].contains('\u{1b}'), "{reasons:?}");
+        assert_eq!(told("{}").1, [""; 0]);
+        let many = format!("{{\"reasons\":{:?}}}", vec!["r"; 100]);
+        assert_eq!(told(&many).1.len(), REASONS_MAX);
+        assert!(told("<html>").0.starts_with("an answer that is not"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::args::RunArguments;
 use super::failure::Failure;
 use crate::config::{Environment, Override, Source};
-use crate::node::{Plan, Planned, Supervisor};
+use crate::node::{LogThread, Plan, Planned, Supervisor};
 use crate::telemetry::{LogTo, Logs, parse_level};
 
 /// How long threads that resolve names may hold up the end of the process.
@@ -17,11 +17,13 @@ pub(super) const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 /// Runs a node.
 pub(super) fn run(arguments: &RunArguments, environment: &Environment) -> Result<(), Failure> {
     let source = source(arguments, environment);
-    let logs = start_logs(&LogTo::Stdout, arguments.log_level.as_deref(), environment)?;
-    let planned = prepare(Plan::One(source), &LogTo::Stdout)?;
+    let log_to = arguments.log_file.clone().map_or(LogTo::Stdout, LogTo::File);
+    // Dropped last: what is said until then is written.
+    let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
+    let planned = prepare(Plan::One(source), &log_to)?;
     let runtime = super::runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
-        let supervisor = start(planned, logs, &LogTo::Stdout).await?;
+        let supervisor = start(planned, logs, &log_to).await?;
         finished(supervisor.run(pending()).await)
     });
     runtime.shutdown_timeout(LEAVE_WITHIN);
@@ -53,12 +55,16 @@ pub(super) fn start_logs(
     to: &LogTo,
     level: Option<&str>,
     environment: &Environment,
-) -> Result<Logs, Failure> {
+) -> Result<(Logs, LogThread), Failure> {
     let level = level.or_else(|| environment.get("LOG_LEVEL").map(String::as_str));
     // A level that is none is reported with all other mistakes of the configuration.
     let levels = level.and_then(|level| parse_level(level).ok());
     let levels = levels.unwrap_or_default();
-    Logs::start(to, &levels).map_err(|error| Failure::Failed(error.to_string()))
+    let (logs, writer) =
+        Logs::start(to, &levels).map_err(|error| Failure::Failed(error.to_string()))?;
+    let thread = LogThread::start(&logs, writer)
+        .map_err(|error| Failure::Failed(format!("cannot start the log's thread: {error}")))?;
+    Ok((logs, thread))
 }
 
 /// Reads the configuration. Its mistakes are lines of the log.

@@ -41,7 +41,8 @@ pub(super) fn run(
         arguments.log_file.clone().or_else(|| (live || arguments.ping).then(default_log_file));
     let log_to = log_file.clone().map_or(LogTo::Stdout, LogTo::File);
     let source = source(arguments, environment)?;
-    let logs = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
+    // Dropped last: what is said until then is written.
+    let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
     let planned = prepare(Plan::Network(source.clone()), &log_to)?;
     let logins = arguments.ping.then(|| pings::logins(&source)).transpose()?;
     let runtime = super::runtime(planned.worker_threads())?;

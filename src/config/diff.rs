@@ -127,6 +127,7 @@ fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     note("healthCheckHost", old.health.host != new.health.host);
     note("healthCheckPort", old.health.port != new.health.port);
     note("apiToken", old.health.api_token != new.health.api_token);
+    note("apiHosts", old.health.api_hosts != new.health.api_hosts);
     note("logLevel", old.log.level != new.log.level);
     note("packetLog", old.log.packets != new.log.packets);
     let code = (&old.asset.code, old.asset_unset.code) != (&new.asset.code, new.asset_unset.code);
@@ -212,6 +213,7 @@ mod tests {
             Kind::Id => "zoe".into(),
             Kind::Address => "test.zoe".into(),
             Kind::Host => "127.0.0.9".into(),
+            Kind::HostNames => "[node.example]".into(),
             Kind::HttpUrl => "https://zoe.example".into(),
             Kind::Port => "4444".into(),
             Kind::Secret | Kind::File => "zzz".into(),

@@ -297,6 +297,30 @@ impl<'a> Fields<'a> {
         Some(prefixes)
     }
 
+    /// The host names of a list, or of a text with commas between them; none where the key is missing.
+    pub(super) fn host_names(&self, name: &'static str, report: &mut Report) -> Vec<String> {
+        let Some(value) = self.map.get(name) else { return Vec::new() };
+        let path = self.path_of(name);
+        let texts: Vec<_> = match value.as_text() {
+            Some(text) => text.split(',').map(|name| (Some(name.trim()), path.place())).collect(),
+            None => {
+                let items = self.list(name, report).iter().enumerate();
+                items.map(|(n, item)| (item.as_text(), path.index(n, &item.at).place())).collect()
+            }
+        };
+        let mut names = Vec::new();
+        for (text, place) in texts {
+            match text.map_or_else(|| Err("expected a text".to_owned()), parse::host_name) {
+                Ok(name) => names.push(name),
+                Err(what) => {
+                    let allowed = Kind::HostNames.allowed();
+                    report.problem(place, text.map(show::text), what, allowed);
+                }
+            }
+        }
+        names
+    }
+
     pub(super) fn segment(&self, name: &'static str, report: &mut Report) -> Option<Arc<str>> {
         self.read(name, report, |text| parse::segment(text).map(Arc::from))
     }

@@ -42,6 +42,8 @@ pub(super) enum Kind {
     Port,
     /// An address or host name to listen on.
     Host,
+    /// Host names: a list, or a text with commas between them.
+    HostNames,
     /// Where a peer listens.
     Url,
     /// Where an HTTP server listens.
@@ -144,6 +146,7 @@ impl Kind {
             Kind::Millis(min, max) => format!("a whole number of milliseconds from {min} to {max}"),
             Kind::Port => "a port is a whole number from 0 to 65535 (0 picks a free one)".into(),
             Kind::Host => "an IP address or a host name, without a port".into(),
+            Kind::HostNames => "a list of host names: [node.example, ilp.example]".into(),
             Kind::HttpUrl => "for example https://node.example".into(),
             Kind::Url => {
                 "for example ws://host:3000, btp+wss://user:token@host or https://host/ilp".into()
@@ -186,7 +189,7 @@ impl Kind {
             | Kind::Rate => "a number",
             Kind::Bool => "true or false",
             Kind::Map(_) | Kind::Defaults => "a mapping",
-            Kind::List(_) | Kind::Prefixes => "a list",
+            Kind::List(_) | Kind::Prefixes | Kind::HostNames => "a list",
             _ => "a text",
         }
     }

@@ -201,13 +201,14 @@ fn health(fields: Fields<'_>, report: &mut Report) -> Option<HealthSettings> {
     let host = fields.host("healthCheckHost", report);
     let port = fields.port("healthCheckPort", report);
     let api_token = fields.secret("apiToken", report);
+    let api_hosts = fields.host_names("apiHosts", report);
     let host = host?;
     if api_token.is_none() && !fields.has("apiToken") && !is_loopback(&host) {
         let what = "/metrics, /peers and /routes are open to everyone who reaches the port";
         let help = format!("set apiToken, or healthCheckHost to 127.0.0.1 (it is {host})");
         report.warn(fields.path_of("apiToken").place(), what, help);
     }
-    Some(HealthSettings { host, port: port?, api_token })
+    Some(HealthSettings { host, port: port?, api_token, api_hosts })
 }
 
 /// Whether only this machine reaches a host.

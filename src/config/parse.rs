@@ -127,6 +127,12 @@ pub(super) fn rate(text: &str) -> Parsed<Rate> {
 }
 
 /// An address to listen on, or a name that resolves to one.
+pub(super) fn host_name(text: &str) -> Parsed<String> {
+    // A dot at the end says only that the name is complete.
+    host(text.strip_suffix('.').unwrap_or(text)).map(str::to_owned)
+}
+
+/// An address or host name to listen on.
 pub(super) fn host(text: &str) -> Parsed<&str> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     if bare.parse::<IpAddr>().is_ok() {

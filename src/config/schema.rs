@@ -109,6 +109,9 @@ fn kind(kind: Kind) -> Value {
         Kind::Prefix => {
             text(r"^$|^(g|private|example|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)*\.?$")
         }
+        Kind::HostNames => {
+            json!({ "type": ["array", "string", "null"], "items": self::kind(Kind::Host) })
+        }
         Kind::Prefixes => json!({ "type": ["array", "null"], "items": self::kind(Kind::Prefix) }),
         Kind::AssetCode => text("^[A-Za-z0-9_.-]{1,32}$"),
         Kind::Choice(words) => text(&format!("^({})$", words.join("|"))),

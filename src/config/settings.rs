@@ -143,6 +143,8 @@ pub struct HealthSettings {
     pub port: u16,
     /// Bearer token for everything but `/health`.
     pub api_token: Option<Secret>,
+    /// Names under which the pages answer without a token, besides those that no stranger can own.
+    pub api_hosts: Vec<String>,
 }
 
 /// Times of a session.

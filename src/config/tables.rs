@@ -317,6 +317,12 @@ pub(super) static NODE: &[Key] = &[
         "Bearer token that `/metrics`, `/peers` and `/routes` ask for. Default: none is asked for.",
     ),
     key(
+        "apiHosts",
+        Kind::HostNames,
+        None,
+        "Without an `apiToken`, `/peers` and `/routes` answer only a `Host` that is an IP address, `localhost`, a name without a dot, `healthCheckHost`, or one of these names: pages of strangers in a browser have others.",
+    ),
+    key(
         "logLevel",
         Kind::LogLevel,
         Some("info"),

@@ -1,7 +1,5 @@
 //! The answer's way back: checked, accounted for on both accounts, and put where the question came from.
 
-use std::time::Duration;
-
 use super::account::{Account, State, session_for_stray};
 use super::core::Turn;
 use super::forward::Outgoing;
@@ -201,7 +199,7 @@ impl Turn<'_> {
         outgoing_request_id: RequestId,
     ) {
         self.log(|| PacketRecord {
-            at: self.now.wall,
+            at: self.now,
             condition: prepare.condition,
             from: asked.and_then(|(account, _)| self.id_of(account)),
             request_id: asked.map(|(_, request_id)| request_id),
@@ -218,12 +216,17 @@ impl Turn<'_> {
 
     pub(super) fn log_answered_here(&self, asker: &Asker, prepare: &Prepare<'_>) {
         self.log(|| PacketRecord {
-            at: self.now.wall,
+            at: self.now,
             condition: prepare.condition,
             from: self.id_of(asker.account),
             request_id: Some(asker.request_id),
             to: None,
-            event: PacketEvent::Fulfilled { latency: Duration::ZERO },
+            event: PacketEvent::Fulfilled {
+                destination: Some(prepare.destination.as_str().into()),
+                incoming_amount: prepare.amount,
+                outgoing_amount: None,
+                sent_at: self.now.mono,
+            },
         });
     }
 
@@ -235,7 +238,7 @@ impl Turn<'_> {
         event: impl FnOnce() -> PacketEvent,
     ) {
         self.log(|| PacketRecord {
-            at: self.now.wall,
+            at: self.now,
             condition: prepare.condition,
             from: self.id_of(asker.account),
             request_id: Some(asker.request_id),
@@ -252,7 +255,7 @@ impl Turn<'_> {
         message: &str,
     ) {
         self.log(|| PacketRecord {
-            at: self.now.wall,
+            at: self.now,
             condition: prepare.map_or(Condition([0; 32]), |prepare| prepare.condition),
             from: self.id_of(asker.account),
             request_id: Some(asker.request_id),
@@ -261,26 +264,32 @@ impl Turn<'_> {
                 code: refusal.code(),
                 reason: Some(message.into()),
                 destination: prepare.map(|prepare| prepare.destination.as_str().into()),
-                latency: Duration::ZERO,
+                incoming_amount: prepare.map(|prepare| prepare.amount),
+                sent_at: self.now.mono,
             },
         });
     }
 
     fn log_answer(&self, pending: &Pending, by: &Account, reply: &Reply<'_>, reason: Option<&str>) {
         self.log(|| {
-            let latency = self.now.mono.since(pending.sent_at);
             let event = match reply {
                 Reply::Reject(reject) => PacketEvent::Rejected {
                     code: reject.code,
                     reason: reason.map(Into::into),
                     destination: None,
-                    latency,
+                    incoming_amount: Some(pending.incoming_amount),
+                    sent_at: pending.sent_at,
                 },
-                Reply::Fulfill(_) => PacketEvent::Fulfilled { latency },
+                Reply::Fulfill(_) => PacketEvent::Fulfilled {
+                    destination: None,
+                    incoming_amount: pending.incoming_amount,
+                    outgoing_amount: Some(pending.outgoing_amount),
+                    sent_at: pending.sent_at,
+                },
             };
             let asked = pending.origin.asked();
             PacketRecord {
-                at: self.now.wall,
+                at: self.now,
                 condition: pending.condition,
                 from: asked.and_then(|(account, _)| self.id_of(account)),
                 request_id: asked.map(|(_, request_id)| request_id),

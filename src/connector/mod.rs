@@ -33,7 +33,7 @@ pub use self::build::BuildError;
 pub use self::connection::{Connection, NoConnection};
 pub use self::core::{Connector, Exposure, Turn};
 pub use self::exchange::Exchanged;
-pub use self::packet_log::{PacketEvent, PacketLog, PacketRecord};
+pub use self::packet_log::{NodeNumber, PacketEvent, PacketLog, PacketRecord, PacketRing};
 pub use self::refusal::Refusal;
 pub use self::report::{AccountReport, Explanation, NextHopReport, Report, RouteReport};
 pub use self::sessions::REPLACED;

@@ -1,13 +1,15 @@
 //! The ring through which packets reach the log: binary records, formatted by a thread of the log's own.
 //!
-//! The packet path only pushes. When the ring is full the record is dropped and counted, never waited for.
+//! The packet path only pushes. When the ring is full the record is dropped and counted, never waited for. Nodes of one
+//! process share one ring, so that their records are in the order in which things happened.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
 use crate::account::AccountId;
+use crate::time::{Mono, Now};
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Amount, Condition, Timestamp};
@@ -16,7 +18,7 @@ use crate::wire::{Amount, Condition, Timestamp};
 #[derive(Clone, Debug)]
 pub struct PacketRecord {
     /// When.
-    pub at: Timestamp,
+    pub at: Now,
     /// The packet's condition, if it could be read.
     pub condition: Condition,
     /// The account it came from; `None` for the node's own.
@@ -56,8 +58,14 @@ pub enum PacketEvent {
     },
     /// It was fulfilled, by the next hop or by this node.
     Fulfilled {
-        /// Since the Prepare.
-        latency: Duration,
+        /// Where it was going, if this node fulfilled it; otherwise its `Forwarded` record says so.
+        destination: Option<Box<str>>,
+        /// In the incoming account's units.
+        incoming_amount: Amount,
+        /// In the outgoing account's units, if it was sent on.
+        outgoing_amount: Option<Amount>,
+        /// When the Prepare was sent on.
+        sent_at: Mono,
     },
     /// It was rejected; `reason` says why if this node did.
     Rejected {
@@ -65,39 +73,62 @@ pub enum PacketEvent {
         code: ErrorCode,
         /// This node's reason; `None` when the Reject came from further on.
         reason: Option<Box<str>>,
-        /// Where it was going, if this node rejected the Prepare at once.
+        /// Where it was going, if this node rejected the Prepare at once; otherwise its `Forwarded` record says so.
         destination: Option<Box<str>>,
-        /// Since the Prepare.
-        latency: Duration,
+        /// In the incoming account's units, if it could be read.
+        incoming_amount: Option<Amount>,
+        /// When the Prepare was sent on.
+        sent_at: Mono,
     },
 }
 
-/// The bounded ring.
+/// The bounded ring of a process.
+#[derive(Debug)]
+pub struct PacketRing(ArrayQueue<(NodeNumber, PacketRecord)>);
+
+/// Which node of the process a record is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeNumber(pub u32);
+
+impl PacketRing {
+    /// A ring of `places` records.
+    pub fn new(places: usize) -> Arc<Self> {
+        Arc::new(PacketRing(ArrayQueue::new(places.max(1))))
+    }
+
+    /// The oldest record.
+    pub fn pop(&self) -> Option<(NodeNumber, PacketRecord)> {
+        self.0.pop()
+    }
+
+    /// Nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// One node's way into the ring.
 #[derive(Debug)]
 pub struct PacketLog {
-    ring: ArrayQueue<PacketRecord>,
+    ring: Arc<PacketRing>,
+    node: NodeNumber,
     dropped: AtomicU64,
 }
 
 impl PacketLog {
-    /// A ring of `places` records.
-    pub fn new(places: usize) -> Self {
-        PacketLog { ring: ArrayQueue::new(places.max(1)), dropped: AtomicU64::new(0) }
+    /// The way of this node.
+    pub fn new(ring: Arc<PacketRing>, node: NodeNumber) -> Self {
+        PacketLog { ring, node, dropped: AtomicU64::new(0) }
     }
 
     /// Adds a record, or counts it as dropped.
     pub fn push(&self, record: PacketRecord) {
-        if self.ring.push(record).is_err() {
+        if self.ring.0.push((self.node, record)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// The oldest record.
-    pub fn pop(&self) -> Option<PacketRecord> {
-        self.ring.pop()
-    }
-
-    /// How many records found no place so far.
+    /// How many records of this node found no place so far.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }

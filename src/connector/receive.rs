@@ -102,7 +102,8 @@ impl Turn<'_> {
             code,
             reason: Some(message.into()),
             destination: Some(prepare.destination.as_str().into()),
-            latency: std::time::Duration::ZERO,
+            incoming_amount: Some(prepare.amount),
+            sent_at: self.now.mono,
         });
     }
 }

@@ -96,6 +96,7 @@ pub(super) fn status_settings(config: &NodeConfig) -> StatusSettings<'_> {
         peers: config.peers.iter().map(role).collect(),
         start_timeout: config.start_timeout,
         api_token: config.health.api_token.as_ref().map(Secret::expose),
+        api_hosts: config.health.api_hosts.iter().chain([&config.health.host]).cloned().collect(),
     }
 }
 

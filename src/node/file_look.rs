@@ -1,4 +1,5 @@
-//! One look at a file's content, without reading a large file every second for nothing.
+//! One look at a file's content, without reading a large file every second for nothing. It may block for as long as the
+//! file system does.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -24,25 +25,28 @@ struct Identity {
 }
 
 impl FileLook {
-    /// The hash of the content; `None` if it cannot be read.
-    pub(super) async fn hash(&mut self, path: &Path) -> Look {
-        let identity = identity(path);
-        if let (Some(now), Some((then, hash))) = (identity, self.last)
-            && now == then
-            && now.is_settled()
+    /// The hash of the content; `None` if it cannot be read, or is no regular file.
+    pub(super) fn hash(&mut self, path: &Path) -> Look {
+        let identity = identity(path)?;
+        if let Some((then, hash)) = self.last
+            && identity == then
+            && identity.is_settled()
         {
             return Some(hash);
         }
-        let path = path.to_owned();
-        let read = tokio::task::spawn_blocking(move || Content::read(&path).ok().map(|c| c.hash()));
-        let hash = read.await.ok().flatten();
-        self.last = identity.zip(hash);
+        let hash = Content::read(path).ok().map(|content| content.hash());
+        self.last = hash.map(|hash| (identity, hash));
         hash
     }
 }
 
+/// Whether a file can be read again. What comes out of a pipe is there once, and to open one waits for its writer.
+pub(super) fn is_regular(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file())
+}
+
 fn identity(path: &Path) -> Option<Identity> {
-    let found = std::fs::metadata(path).ok()?;
+    let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
     Some(Identity {
         device: found.dev(),
         inode: found.ino(),

@@ -13,7 +13,9 @@ mod effective;
 mod exchange;
 mod file_look;
 pub mod ildcp;
+mod log_thread;
 mod order;
+mod outstanding;
 mod packets;
 mod reload;
 mod running;
@@ -27,6 +29,7 @@ mod tests;
 mod tls_thread;
 
 pub use effective::ToldError;
+pub use log_thread::LogThread;
 pub use order::{NodeHandle, Order};
 pub use start::{Node, StartError};
 pub use supervise::{Plan, PlanError, Planned, Supervisor};

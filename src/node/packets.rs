@@ -1,22 +1,29 @@
-//! The packet log of one node: a ring, and a thread that empties it, while it is switched on.
+//! The packet log of one node, while it is switched on. Its thread is that of the process.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::config::NodeConfig;
-use crate::connector::Connector;
-use crate::telemetry::{Logs, PacketLogTotals, PacketWriter, PacketWriterStop, parse_level};
+use crate::telemetry::{Logs, PacketLogTotals, PacketStream, parse_level};
+use crate::transport::TransportContext;
+
+/// How long a node that stops waits until its last packets are lines.
+const LAST_LINES_WITHIN: Duration = Duration::from_millis(500);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Switches the packet log on and off.
 pub(super) struct PacketWriting {
-    logs: Logs,
+    stream: Arc<PacketStream>,
     totals: Arc<PacketLogTotals>,
-    running: Option<(PacketWriterStop, JoinHandle<()>)>,
+    on: bool,
 }
 
 impl PacketWriting {
-    pub(super) fn new(logs: Logs) -> Self {
-        Self { logs, totals: Arc::default(), running: None }
+    pub(super) fn new(logs: &Logs) -> Self {
+        Self { stream: Arc::clone(logs.packets()), totals: Arc::default(), on: false }
     }
 
     /// What was written and lost so far.
@@ -25,39 +32,45 @@ impl PacketWriting {
     }
 
     /// On if the configuration asks for it: by `packetLog`, or by a level of `debug` for target `packets`.
-    pub(super) fn set(&mut self, config: &NodeConfig, connector: &Connector) {
+    pub(super) fn set(&mut self, config: &NodeConfig, context: &TransportContext) {
         let by_level = parse_level(&config.log.level).is_ok_and(|levels| levels.packets());
         let on = config.log.packets || by_level;
-        match (on, self.running.is_some()) {
-            (true, false) => self.start(config, connector),
-            (false, true) => self.stop(connector),
+        match (on, self.on) {
+            (true, false) => self.start(context),
+            (false, true) => self.stop(context),
             _ => {}
         }
     }
 
-    fn start(&mut self, config: &NodeConfig, connector: &Connector) {
-        let node = config.node_id.as_str().into();
-        let (writer, stop) = PacketWriter::new(node, self.logs.output(), self.totals());
-        let ring = writer.ring();
-        let thread = std::thread::Builder::new().name("packet-log".to_owned());
-        match thread.spawn(move || writer.run()) {
-            Ok(thread) => {
-                connector.set_packet_log(Some(ring));
-                self.running = Some((stop, thread));
-            }
-            Err(error) => {
-                tracing::error!(%error, "no thread for the packet log; packets are not logged")
+    fn start(&mut self, context: &TransportContext) {
+        let connector = &context.connector;
+        let node = connector.node_id();
+        let (log, writer) =
+            self.stream.switch_on(node.as_str(), self.totals(), context.clock.mono());
+        if let Some(writer) = writer {
+            let thread = std::thread::Builder::new().name("packet-log".to_owned());
+            if let Err(error) = thread.spawn(move || writer.run()) {
+                self.stream.switch_off(node.as_str());
+                tracing::error!(%error, "no thread for the packet log; packets are not logged");
+                return;
             }
         }
+        connector.set_packet_log(Some(log));
+        self.on = true;
     }
 
-    /// Off; what is in the ring is written first.
-    pub(super) fn stop(&mut self, connector: &Connector) {
-        connector.set_packet_log(None);
-        if let Some((stop, thread)) = self.running.take() {
-            stop.stop();
-            // A panic of the thread has been logged by the panic hook.
-            let _ = thread.join();
+    /// Off; what is in the ring is written by its thread.
+    pub(super) fn stop(&mut self, context: &TransportContext) {
+        context.connector.set_packet_log(None);
+        self.stream.switch_off(context.connector.node_id().as_str());
+        self.on = false;
+    }
+
+    /// Until what was logged is in the log's queue, for a bounded time.
+    pub(super) async fn written(&self) {
+        let deadline = Instant::now() + LAST_LINES_WITHIN;
+        while !self.stream.is_idle() && Instant::now() < deadline {
+            tokio::time::sleep(LOOK).await;
         }
     }
 }

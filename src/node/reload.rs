@@ -1,5 +1,7 @@
 //! A new configuration for a running node: whoever is not concerned by a change does not notice it (D17).
 
+use std::time::SystemTime;
+
 use super::running::Running;
 use crate::account::AccountId;
 use crate::config::{NodeConfig, diff};
@@ -19,6 +21,7 @@ impl Running {
         if let Err(error) = self.put_in_force(&config) {
             tracing::error!(%error, "the changed configuration cannot be put in force; the old one stays");
             self.told = told;
+            self.status.reload_refused(SystemTime::now(), &error.to_string());
             return;
         }
         self.config = config;
@@ -39,6 +42,7 @@ impl Running {
         self.context.client_tls.look_again();
         self.diallers.retry_now();
         self.status.set_listed(true);
+        self.status.reload_succeeded();
         self.ask_parent();
         tracing::info!(
             added = %list(&change.added), removed = %list(&change.removed), changed = %list(&change.changed),

@@ -86,7 +86,7 @@ impl Running {
     pub(super) fn begin(&mut self) {
         self.status.configure(status_settings(&self.config));
         mark_peers(&self.config, &self.context);
-        self.packets.set(&self.config, &self.context.connector);
+        self.packets.set(&self.config, &self.context);
         self.http_context.contacts.set(http_dials(&self.config));
         self.diallers.set(dials(&self.config));
     }

@@ -10,6 +10,8 @@ use crate::transport::{GOING_AWAY, TransportContext};
 const STOPPING: &str = "stopping";
 /// How often is looked whether all is answered.
 const LOOK: Duration = Duration::from_millis(10);
+/// Lines about balances between two pauses, in which the log's thread can write them.
+const BALANCES_AT_ONCE: usize = 1000;
 /// For close frames to be written and answered.
 const CLOSING_TIME: Duration = Duration::from_millis(1500);
 
@@ -56,8 +58,27 @@ impl Running {
         drop(self.tls_thread);
         drop(self.sweep);
         drop(self.api);
-        self.packets.stop(&context.connector);
+        self.packets.stop(&context);
+        self.packets.written().await;
+        tell_balances(&context).await;
         tracing::info!("stopped");
+    }
+}
+
+/// What every account ends with: it is nowhere else once the process is gone.
+async fn tell_balances(context: &TransportContext) {
+    for (number, account) in context.connector.report().accounts.iter().enumerate() {
+        if number % BALANCES_AT_ONCE == BALANCES_AT_ONCE - 1 {
+            tokio::time::sleep(LOOK).await;
+        }
+        let settings = &account.settings;
+        tracing::info!(
+            peer = %settings.id,
+            balance = account.balance,
+            asset = %settings.asset.code,
+            scale = settings.asset.scale,
+            "balance at the stop"
+        );
     }
 }
 

@@ -138,13 +138,14 @@ async fn build(
         }
         None => None,
     };
-    let packets = PacketWriting::new(logs);
+    let packets = PacketWriting::new(&logs);
     let status = NodeStatus::new(Arc::clone(&context))?;
     // Before anybody can ask: without peers it would be ready, and without a token open to all.
     status.configure(status_settings(&config));
     mark_peers(&config, &context);
     let health = &config.health;
-    let api = Api::bind(&health.host, health.port, Arc::clone(&status), packets.totals()).await?;
+    let totals = (packets.totals(), logs.totals());
+    let api = Api::bind(&health.host, health.port, Arc::clone(&status), totals.0, totals.1).await?;
     let (sender, orders) = mpsc::channel(ORDERS_MAX);
     let handle = NodeHandle {
         id: config.node_id.clone(),
@@ -176,8 +177,8 @@ async fn build(
         diallers: Diallers::new(Arc::clone(&http_context)),
         http_context,
         draining: Draining::default(),
-        sweep: Guarded::spawn(sweep::run(Arc::clone(&context))),
         _clock_watch: Guarded::spawn(clock_watch::run(Arc::clone(&context))),
+        sweep: Guarded::spawn(sweep::run(Arc::clone(&context), Arc::clone(&status))),
         exchange: Guarded::spawn(exchange::run(Arc::clone(&context))),
         api: ApiThread::start(api, tracing::Span::current()).map_err(StartError::Thread)?,
         tls_thread,

@@ -1,16 +1,17 @@
 //! One process: its nodes, the file that they come from, and the signals that end it.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::file_look::FileLook;
+use super::file_look::{FileLook, is_regular};
 use super::order::{NodeHandle, Order};
+use super::outstanding::Outstanding;
 use super::start::{Node, StartError};
 use crate::config::{
-    self, Content, Decision, FileWatch, Loaded, Mode, Problems, Seats, Source, Topology,
+    self, Content, Decision, FileWatch, Loaded, Look, Mode, Problems, Seats, Source, Topology,
 };
 use crate::telemetry::{Logs, parse_level};
 use crate::transport::Descriptors;
@@ -61,11 +62,24 @@ pub struct Supervisor {
     /// For those who look from outside: a reload of a network may bring new nodes.
     handles: watch::Sender<Vec<NodeHandle>>,
     file: Option<PathBuf>,
+    /// Not for a file that can be read once only.
     watch: Option<FileWatch>,
+    look: FileLook,
+    looking: Outstanding<(FileLook, Look)>,
+    reading: Outstanding<Read>,
+    /// Wished while the file was being read.
+    read_again: bool,
     logs: Logs,
     /// What all nodes share for connections that they accept.
     descriptors: Descriptors,
     signals: Signals,
+}
+
+/// What reading the configuration again came to.
+enum Read {
+    Content(Result<(Vec<Loaded>, Option<Content>), Problems>, Seats),
+    /// A pipe, say, where a file was.
+    NoRegularFile(PathBuf),
 }
 
 struct Signals {
@@ -97,6 +111,9 @@ impl Supervisor {
             }
             set_levels(&logs, &one);
             let node = one.config.node_id.to_string();
+            let file = one.file.as_deref().map(|file| file.display().to_string());
+            let address = one.config.address.as_ref().map(ToString::to_string);
+            tracing::info!(node, version = env!("CARGO_PKG_VERSION"), address, file, "starting");
             match Node::start(one.config, logs.clone(), descriptors.clone()).await {
                 Ok(node) => nodes.push(node),
                 Err(source) => {
@@ -106,9 +123,30 @@ impl Supervisor {
             }
         }
         let file = content.as_ref().map(|content| content.path.clone());
-        let watch = content.map(|content| FileWatch::new(content.hash()));
+        let regular = file.as_deref().is_none_or(is_regular);
+        if let (Some(file), false) = (&file, regular) {
+            tracing::warn!(
+                file = %file.display(),
+                "the configuration is not in a regular file: it is read once, and later changes are not seen"
+            );
+        }
+        let watch = content.filter(|_| regular).map(|content| FileWatch::new(content.hash()));
         let handles = watch::Sender::new(nodes.iter().map(|node| node.handle().clone()).collect());
-        Ok(Self { plan, seats, nodes, handles, file, watch, logs, descriptors, signals })
+        Ok(Self {
+            plan,
+            seats,
+            nodes,
+            handles,
+            file,
+            watch,
+            look: FileLook::default(),
+            looking: Outstanding::default(),
+            reading: Outstanding::default(),
+            read_again: false,
+            logs,
+            descriptors,
+            signals,
+        })
     }
 
     /// The nodes, to look at; those that a reload brings too.
@@ -121,47 +159,104 @@ impl Supervisor {
         let mut enough = std::pin::pin!(enough);
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut look = FileLook::default();
         loop {
             tokio::select! {
                 _ = self.signals.terminate.recv() => break,
                 _ = self.signals.interrupt.recv() => break,
                 () = &mut enough => break,
-                _ = self.signals.hang_up.recv() => self.hang_up().await,
-                _ = looks.tick(), if self.file.is_some() => self.look(&mut look).await,
+                _ = self.signals.hang_up.recv() => self.hang_up(),
+                _ = looks.tick(), if self.file.is_some() => self.begin_look(),
+                (look, found) = self.looking.done() => {
+                    self.look = look;
+                    self.found(found);
+                }
+                read = self.reading.done() => self.apply(read).await,
             }
         }
         self.stop().await
     }
 
-    async fn look(&mut self, look: &mut FileLook) {
+    /// Looks at the file, beside everything else: the file system may not answer.
+    fn begin_look(&mut self) {
+        if self.looking.became_slow() || self.reading.became_slow() {
+            let file = self.file.as_deref().map(|file| file.display().to_string());
+            tracing::warn!(
+                file,
+                "the configuration file cannot be read: its file system does not answer; what runs goes on"
+            );
+        }
+        if self.watch.is_some()
+            && !self.looking.is_under_way()
+            && let Some(file) = self.file.clone()
+        {
+            let mut look = std::mem::take(&mut self.look);
+            self.looking.start(move || {
+                let found = look.hash(&file);
+                (look, found)
+            });
+        }
+    }
+
+    fn found(&mut self, found: Look) {
         let (Some(file), Some(watch)) = (&self.file, &mut self.watch) else { return };
-        match watch.look(look.hash(file).await) {
+        match watch.look(found) {
             Decision::Wait => {}
             Decision::Gone => {
                 tracing::error!(file = %file.display(), "the configuration file cannot be read; what runs goes on");
+                self.refuse("the configuration file cannot be read");
             }
-            Decision::Apply => self.reload().await,
+            Decision::Apply => self.begin_read(),
         }
     }
 
-    /// SIGHUP: the file is read now, changed or not, and log files are opened anew.
-    async fn hang_up(&mut self) {
+    /// SIGHUP: the file is read now, changed or not, and log files are opened again.
+    fn hang_up(&mut self) {
         tracing::info!("SIGHUP: reading the configuration again");
-        if let Err(error) = self.logs.output().reopen() {
-            tracing::error!(%error, "the log file cannot be opened again");
+        self.logs.output().reopen();
+        if self.file.is_some() && self.watch.is_none() {
+            tracing::warn!(
+                "the configuration is not in a regular file, so it was read once, at the start; nothing was changed"
+            );
+            self.refuse(
+                "the configuration is not in a regular file, so it was read once, at the start",
+            );
+            return;
         }
-        self.reload().await;
+        self.begin_read();
     }
 
-    /// Reads the file; a broken one changes nothing and says why.
-    async fn reload(&mut self) {
-        // Beside the packets: a file of a million routes takes seconds to read.
-        let (plan, mut seats) = (self.plan.clone(), self.seats.clone());
-        let read = tokio::task::spawn_blocking(move || (plan.load(&mut seats), seats));
-        let Ok((read, seats)) = read.await else {
-            // A panic, which the panic hook has logged.
+    /// Reads the file, beside everything else: one of a million routes takes seconds to read.
+    fn begin_read(&mut self) {
+        if self.reading.is_under_way() {
+            self.read_again = true;
             return;
+        }
+        self.read_again = false;
+        let (plan, mut seats, file) = (self.plan.clone(), self.seats.clone(), self.file.clone());
+        self.reading.start(move || {
+            if let Some(file) = file
+                && file.exists()
+                && !is_regular(&file)
+            {
+                // To open a pipe would wait for its writer.
+                return Read::NoRegularFile(file);
+            }
+            Read::Content(plan.load(&mut seats), seats)
+        });
+    }
+
+    /// Puts in force what was read; a broken file changes nothing and says why.
+    async fn apply(&mut self, read: Read) {
+        if self.read_again {
+            self.begin_read();
+        }
+        let (read, seats) = match read {
+            Read::Content(read, seats) => (read, seats),
+            Read::NoRegularFile(file) => {
+                tracing::error!(file = %file.display(), "the configuration file cannot be read; what runs goes on");
+                self.refuse("the configuration file is not a regular file any more");
+                return;
+            }
         };
         let (loaded, content) = match read {
             Ok(loaded) => loaded,
@@ -176,6 +271,8 @@ impl Supervisor {
                     tracing::error!("{problem}");
                 }
                 tracing::error!("the configuration is not valid; nothing was changed");
+                let first = problems.problems.first().map(ToString::to_string);
+                self.refuse(&first.unwrap_or_default());
                 return;
             }
         };
@@ -200,6 +297,14 @@ impl Supervisor {
                 }
                 None => self.start_new(one).await,
             }
+        }
+    }
+
+    /// The pages of all nodes say that the configuration was refused.
+    fn refuse(&self, error: &str) {
+        let now = SystemTime::now();
+        for node in &self.nodes {
+            node.handle().status.reload_refused(now, error);
         }
     }
 

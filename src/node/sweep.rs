@@ -1,8 +1,11 @@
-//! The node's tick: expires what is due, and tells what was left out of the log.
+//! The node's tick: expires what is due, tells what was left out of the log, and shows that the threads that move packets
+//! still run.
 
-use crate::transport::TransportContext;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::api::NodeStatus;
+use crate::transport::TransportContext;
 
 /// How late a Reject for a missed deadline may be: well within the message window that the deadline leaves.
 const TICK: Duration = Duration::from_millis(50);
@@ -10,12 +13,13 @@ const TICK: Duration = Duration::from_millis(50);
 const LEFT_OUT_LOOK: Duration = Duration::from_secs(10);
 
 /// Sweeps for ever.
-pub(super) async fn run(context: Arc<TransportContext>) {
+pub(super) async fn run(context: Arc<TransportContext>, status: Arc<NodeStatus>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut looked_at = context.clock.mono();
     loop {
         ticks.tick().await;
+        status.beat();
         let now = context.clock.now();
         context.connector.sweep(now);
         if now.mono.since(looked_at) >= LEFT_OUT_LOOK {

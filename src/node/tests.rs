@@ -22,7 +22,13 @@ use crate::wire::{Address, Amount, Condition};
 
 fn logs() -> Logs {
     static LOGS: OnceLock<Logs> = OnceLock::new();
-    let start = || Logs::start(&LogTo::Stderr, &"warn".parse::<LogLevels>().unwrap()).unwrap();
+    let start = || {
+        let levels = "warn".parse::<LogLevels>().unwrap();
+        let (logs, writer) = Logs::start(&LogTo::Stderr, &levels).unwrap();
+        // It lasts as long as the process.
+        std::mem::forget(LogThread::start(&logs, writer).unwrap());
+        logs
+    };
     LOGS.get_or_init(start).clone()
 }
 

@@ -118,15 +118,30 @@ impl Visit for NodeName {
     }
 }
 
+/// A time as it stands in a line: `2017-12-24T16:14:32.279123Z`.
+pub(super) type LineTime = [u8; 27];
+
 /// The present time as it stands in a line.
-pub(super) fn time_now() -> [u8; 24] {
-    rfc3339(timestamp_now())
+pub(super) fn time_now() -> LineTime {
+    let micros = micros_now().unsigned_abs();
+    rfc3339_micros(Timestamp::from_millis(micros / 1000), micros % 1000)
 }
 
-/// The present time. A clock before 1970 says 1970.
-pub(super) fn timestamp_now() -> Timestamp {
+/// Microseconds since 1970. A clock before that says 1970.
+pub(super) fn micros_now() -> i64 {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A time and the microseconds of its last millisecond.
+pub(super) fn rfc3339_micros(time: Timestamp, micros: u64) -> LineTime {
+    let mut text = [b'Z'; 27];
+    let (millis, rest) = text.split_at_mut(23);
+    millis.copy_from_slice(rfc3339(time).get(..23).unwrap_or_default());
+    for (place, unit) in rest.iter_mut().zip([100, 10, 1]) {
+        *place = b'0' + u8::try_from(micros / unit % 10).unwrap_or(0);
+    }
+    text
 }
 
 /// `2017-12-24T16:14:32.279Z`, without the formatting machinery: packet lines have two of them.
@@ -147,6 +162,8 @@ mod tests {
         for millis in [0, 1, 951_782_400_000, 1_514_132_072_279, Timestamp::MAX.as_millis()] {
             let time = Timestamp::from_millis(millis);
             assert_eq!(std::str::from_utf8(&rfc3339(time)), Ok(time.to_string().as_str()));
+            let with_micros = time.to_string().replace('Z', "047Z");
+            assert_eq!(std::str::from_utf8(&rfc3339_micros(time, 47)), Ok(with_micros.as_str()));
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Every metric: its name, its help, and where its value comes from.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::{clock, exchange, process};
+use super::metrics::StatusMetrics;
+use super::{clock, exchange, limits, process};
 use crate::connector::{AccountReport, LATENCY_BUCKETS, Report, Stats, Traffic, code_labels};
 use crate::routing::exchange::PeerRoutesReport;
 use crate::transport::{
@@ -28,6 +29,8 @@ pub(super) struct Moment {
     pub(super) certificate_expiry: Option<u64>,
     pub(super) packet_lines: u64,
     pub(super) packet_lines_dropped: u64,
+    pub(super) log_lines_lost: u64,
+    pub(super) status: StatusMetrics,
 }
 
 type Encoder<'a, 'b> = &'a mut DescriptorEncoder<'b>;
@@ -40,7 +43,9 @@ pub(super) fn encode(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
     packets(&moment.report.accounts, encoder)?;
     losses(&moment.report.accounts, encoder)?;
     money(&moment.report.accounts, encoder)?;
+    limits::encode(&moment.report.accounts, encoder)?;
     sessions(&moment.peers, encoder)?;
+    required(&moment.status, encoder)?;
     exchange::encode(&moment.exchange, encoder)?;
     listener(&moment.server, encoder)?;
     certificate(moment.certificate_expiry, encoder)?;
@@ -79,7 +84,30 @@ fn node(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
     let help = "Packet log records written as lines";
     counter(encoder, "ilp_packet_log_records", help, moment.packet_lines)?;
     let help = "Packet log records lost because the ring was full";
-    counter(encoder, "ilp_packet_log_records_dropped", help, moment.packet_lines_dropped)
+    counter(encoder, "ilp_packet_log_records_dropped", help, moment.packet_lines_dropped)?;
+    let help = "Log lines of the process lost: there was no room for them, or a write failed";
+    counter(encoder, "ilp_log_lines_lost", help, moment.log_lines_lost)?;
+    configuration(&moment.status, encoder)
+}
+
+fn configuration(status: &StatusMetrics, encoder: Encoder<'_, '_>) -> fmt::Result {
+    encoder
+        .encode_descriptor(
+            "ilp_config_last_reload_successful",
+            "1 if the configuration that was read last is in force, 0 if it was refused",
+            None,
+            MetricType::Gauge,
+        )?
+        .encode_gauge(&i64::from(status.reload_successful))?;
+    let at = status.reload_succeeded_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    encoder
+        .encode_descriptor(
+            "ilp_config_last_reload_success_timestamp",
+            "When a configuration was put in force last, in seconds since 1970",
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?
+        .encode_gauge(&at.as_secs_f64())
 }
 
 fn packets(accounts: &[AccountReport], encoder: Encoder<'_, '_>) -> fmt::Result {
@@ -122,12 +150,19 @@ fn packets(accounts: &[AccountReport], encoder: Encoder<'_, '_>) -> fmt::Result 
     latency(accounts, encoder)
 }
 
-/// Type, code and count of everything in one direction; Rejects only where there are some.
+/// Codes of Rejects that are there from the start, so that rates have a beginning: those by which an operator notices
+/// that something is wrong.
+const USUAL_CODES: [&str; 12] =
+    ["F00", "F02", "F05", "F06", "F08", "T00", "T01", "T02", "T03", "T04", "T05", "R00"];
+
+/// Type, code and count of everything in one direction; Rejects by unusual codes only where there are some.
 fn kinds<'a>(
     traffic: &'a Traffic,
     codes: &'a [String],
 ) -> impl Iterator<Item = (&'static str, &'a str, u64)> {
-    let rejects = codes.iter().zip(traffic.rejects).filter(|(_, count)| *count > 0);
+    let is_usual = |code: &String| USUAL_CODES.contains(&code.as_str());
+    let rejects =
+        codes.iter().zip(traffic.rejects).filter(move |(code, count)| *count > 0 || is_usual(code));
     let rejects = rejects.map(|(code, count)| ("reject", code.as_str(), count));
     [("prepare", "", traffic.prepares), ("fulfill", "", traffic.fulfills)]
         .into_iter()
@@ -264,6 +299,20 @@ fn sessions(peers: &[PeerSnapshot], encoder: Encoder<'_, '_>) -> fmt::Result {
         family.encode_family(&labels)?.encode_gauge(&1_i64)?;
     }
     session_counts(peers, encoder)
+}
+
+/// A metric of its own: another label on `ilp_peer_connected` would end the series that dashboards have.
+fn required(status: &StatusMetrics, encoder: Encoder<'_, '_>) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(
+        "ilp_peer_required",
+        "1 for each peer without which the node is not healthy; others are left out",
+        None,
+        MetricType::Gauge,
+    )?;
+    for peer in &status.required {
+        family.encode_family(&[("peer", peer.as_str())])?.encode_gauge(&1_i64)?;
+    }
+    Ok(())
 }
 
 fn session_counts(peers: &[PeerSnapshot], encoder: Encoder<'_, '_>) -> fmt::Result {

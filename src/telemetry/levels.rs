@@ -2,14 +2,17 @@
 //!
 //! One level alone is that of this program; `target=level` overrides it for one target and everything below it. Our
 //! targets are the rooms of the program (`btp`, `api`, ...), as they stand in every line, and `packets`, the packet
-//! log. The lines of libraries are shown from `warn` on, unless a library is named. A word that is neither a level nor a
-//! known target is an error: a misspelled level must not pass for the name of a target.
+//! log. Of libraries only errors are shown, unless a library is named; and never more than what cannot show a frame or
+//! a secret (`libraries`). A word that is neither a level nor a known target is an error: a misspelled level must not
+//! pass for the name of a target.
 
 use std::fmt;
 use std::str::FromStr;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+
+use super::libraries::{self, library};
 
 /// The target of the packet log: at `debug` or `trace` every packet is a line.
 pub const PACKETS: &str = "packets";
@@ -21,20 +24,24 @@ pub(super) const PANIC: &str = "panic";
 pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-const ROOMS: [&str; 10] =
-    ["account", "api", "btp", "cli", "config", "connector", "link", "local", "node", "telemetry"];
-const LIBRARIES: [&str; 11] = [
-    "axum",
-    "hyper",
-    "hyper_util",
-    "mio",
-    "rustls",
-    "rustls_native_certs",
-    "tokio",
-    "tokio_rustls",
-    "tokio_tungstenite",
-    "tower",
-    "tungstenite",
+/// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
+const ROOMS: [&str; 16] = [
+    "account",
+    "api",
+    "btp",
+    "cli",
+    "config",
+    "connector",
+    "http",
+    "link",
+    "local",
+    "node",
+    "routing",
+    "stream",
+    "telemetry",
+    "time",
+    "transport",
+    "wire",
 ];
 
 /// The levels of all targets.
@@ -115,7 +122,7 @@ pub fn parse_level(text: &str) -> Result<LogLevels, LevelError> {
                 twice
             }
             Some(target) => {
-                let known = [PACKETS].into_iter().chain(ROOMS).chain(LIBRARIES);
+                let known = [PACKETS].into_iter().chain(ROOMS).chain(libraries::names());
                 let near = nearest(target, known);
                 return Err(LevelError::NoTarget { target: target.to_owned(), near });
             }
@@ -141,7 +148,7 @@ fn level(word: &str) -> Option<LevelFilter> {
 
 fn is_known(target: &str) -> bool {
     let first = target.split("::").next().unwrap_or_default();
-    target == PACKETS || first == OURS || ROOMS.contains(&first) || LIBRARIES.contains(&first)
+    target == PACKETS || first == OURS || ROOMS.contains(&first) || library(first).is_some()
 }
 
 impl LogLevels {
@@ -151,16 +158,22 @@ impl LogLevels {
         named.map_or(self.default, |(_, level)| *level) >= LevelFilter::DEBUG
     }
 
+    /// Whether a library is named, so that its lines are wanted.
+    pub(super) fn names_library(&self, name: &str) -> bool {
+        self.targets.iter().any(|(target, _)| target.split("::").next() == Some(name))
+    }
+
     /// As the subscriber's filter.
     pub(super) fn filter(&self) -> Targets {
         let named = self.targets.iter().map(|(target, level)| {
             let first = target.split("::").next().unwrap_or_default();
             let full =
                 if ROOMS.contains(&first) { format!("{OURS}::{target}") } else { target.clone() };
-            (full, *level)
+            let most = library(first).map_or(LevelFilter::TRACE, |library| library.level_max);
+            (full, (*level).min(most))
         });
         Targets::new()
-            .with_default(self.default.min(LevelFilter::WARN))
+            .with_default(self.default.min(LevelFilter::ERROR))
             .with_target(OURS, self.default)
             .with_targets(named)
             .with_target(NODE_SPAN, LevelFilter::ERROR)
@@ -219,9 +232,9 @@ mod tests {
         const BTP: &str = "ilp_connector::btp::events";
         let (error, warn) = (Level::ERROR, Level::WARN);
         let (info, debug, trace) = (Level::INFO, Level::DEBUG, Level::TRACE);
-        check("info", &[(BTP, info), ("rustls", warn)], &[(BTP, debug), ("rustls", info)], false);
-        check("debug", &[(BTP, debug)], &[(BTP, trace), ("hyper::proto", info)], true);
-        check(" TRACE ", &[(BTP, trace), ("hyper", warn)], &[("hyper", info)], true);
+        check("info", &[(BTP, info), ("rustls", error)], &[(BTP, debug), ("rustls", warn)], false);
+        check("debug", &[(BTP, debug)], &[(BTP, trace), ("hyper::proto", warn)], true);
+        check(" TRACE ", &[(BTP, trace), ("hyper", error)], &[("hyper", warn)], true);
         check("error", &[("rustls", error)], &[("rustls", warn), (BTP, warn)], false);
         check("info,packets=debug", &[(BTP, info)], &[(BTP, debug)], true);
         check("debug,packets=info", &[(BTP, debug)], &[], false);
@@ -229,7 +242,70 @@ mod tests {
         check("btp::events=trace", &[(BTP, trace), ("ilp_connector::api", info)], &[], false);
         check("ilp_connector::btp=off", &[("ilp_connector::api", info)], &[(BTP, error)], false);
         check("info,rustls=debug", &[("rustls::conn", debug)], &[("hyper", info)], false);
+        // What would show frames, handshakes or tokens is out of reach.
+        check("trace,tungstenite=trace", &[("tungstenite", info)], &[("tungstenite", debug)], true);
+        check(
+            "info,tungstenite::protocol=trace,tokio_tungstenite=trace",
+            &[("tokio_tungstenite", info)],
+            &[("tungstenite::protocol", debug), ("tokio_tungstenite", debug)],
+            false,
+        );
+        check("info,h2=trace", &[("h2::codec", info)], &[("h2::codec", debug)], false);
+        check("info,rustls=trace", &[("rustls", debug)], &[("rustls", trace)], false);
         check("off", &[(PANIC, error), (NODE_SPAN, error)], &[(BTP, error)], false);
+    }
+
+    /// The rooms of the program, from its source.
+    fn rooms() -> Vec<String> {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let entries = std::fs::read_dir(source).unwrap().map(|entry| entry.unwrap().path());
+        let name = |path: std::path::PathBuf| path.file_stem()?.to_str().map(str::to_owned);
+        let names = entries.filter_map(name);
+        names.filter(|name| !["lib", "main", "testing"].contains(&name.as_str())).collect()
+    }
+
+    #[test]
+    fn every_room_and_every_target_of_the_manual_is_known() {
+        let rooms = rooms();
+        assert!(rooms.len() > 10, "is the search broken? {rooms:?}");
+        for room in &rooms {
+            for text in [format!("info,{room}=debug"), format!("info,{room}::part=trace")] {
+                assert!(parse_level(&text).is_ok(), "{text}");
+            }
+        }
+        for room in ROOMS {
+            assert!(rooms.iter().any(|known| known == room), "{room} is no room of src");
+        }
+        for library in libraries::names() {
+            assert!(parse_level(&format!("info,{library}=debug")).is_ok(), "{library}");
+        }
+        // `| message | LEVEL | `target` | ...`: what events have as their target.
+        let manual = include_str!("../../docs/OPERATIONS.md");
+        let targets = manual.lines().filter_map(|line| {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            let is_event =
+                cells.get(2).is_some_and(|cell| ["ERROR", "WARN", "INFO", "DEBUG"].contains(cell));
+            is_event.then(|| cells.get(3).map(|cell| cell.trim_matches('`')))?
+        });
+        let targets: std::collections::BTreeSet<_> = targets.collect();
+        assert!(targets.len() > 5, "is the search broken? {targets:?}");
+        for target in targets.into_iter().filter(|target| *target != PANIC) {
+            assert!(parse_level(&format!("info,{target}=debug")).is_ok(), "{target}");
+        }
+        // "Targets" names libraries and levels.
+        let words = manual.split("logLevel` (`LOG_LEVEL`").nth(1).expect("the paragraph on levels");
+        let words = words.split("\n\n").next().unwrap_or_default();
+        for word in words.split('`').skip(1).step_by(2) {
+            let is_level = LEVELS.contains(&word.to_ascii_lowercase().as_str());
+            if !is_level && !word.starts_with("--") {
+                let text = if word.contains([',', '=']) {
+                    word.to_owned()
+                } else {
+                    format!("{word}=info")
+                };
+                assert!(parse_level(&text).is_ok(), "{word}");
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use tracing::Level;
 
+use super::event::LineTime;
 use super::text::{Format, escape};
 
 /// What stands before a line's message.
@@ -16,13 +17,13 @@ pub(super) struct Head<'a> {
 const JSON_BEGIN: &[u8] = b"{\"timestamp\":\"";
 
 /// Appends the time, and all that stands before it.
-pub(super) fn put_time(out: &mut Vec<u8>, format: Format, time: &[u8; 24]) {
+pub(super) fn put_time(out: &mut Vec<u8>, format: Format, time: &LineTime) {
     if format == Format::Json {
         out.extend_from_slice(JSON_BEGIN);
         out.extend_from_slice(time);
     } else {
         // The time of day is enough for eyes.
-        out.extend_from_slice(time.get(11..23).unwrap_or(time));
+        out.extend_from_slice(time.get(11..26).unwrap_or(time));
     }
 }
 

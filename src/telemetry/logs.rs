@@ -4,11 +4,13 @@
 //! them. Many nodes may live in one process: the tasks of each run inside [`node_span`], and lines are named by it; a
 //! process with a single node is told its name once ([`Logs::set_node`]), and then lines outside the span have it too;
 //! and an event may name the node that it speaks of, in a field `node`.
-//! No other span appears in lines. A disabled line costs one comparison.
+//! No other span appears in lines. A disabled line costs one comparison. A line goes into a bounded queue
+//! ([`Output`]); what runs never waits until it is written.
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
@@ -20,8 +22,12 @@ use tracing_subscriber::{Layer, Registry, reload};
 
 use super::event::{EventText, NodeName, time_now};
 use super::levels::{LogLevels, NODE_SPAN, OURS, PANIC};
+use super::libraries::LibraryThrottle;
 use super::line::{self, Head};
-use super::output::{LogTo, Output, OutputError};
+use super::log_writer::LogWriter;
+use super::output::{LogTo, LogTotals, Output, OutputError};
+use super::packet_stream::PacketStream;
+use super::text::Fields;
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +46,8 @@ pub struct Logs {
     output: Output,
     node: Arc<OnceLock<Arc<str>>>,
     filter: reload::Handle<Targets, Registry>,
+    libraries: Arc<LibraryThrottle>,
+    packets: Arc<PacketStream>,
 }
 
 /// The span that a node's tasks run in, so that its lines name it.
@@ -48,24 +56,28 @@ pub fn node_span(node_id: &str) -> tracing::Span {
 }
 
 impl Logs {
-    /// Begins the log of the process, and has panics written to it. To be called once, before anything can fail.
+    /// Begins the log of the process, and has panics written to it. To be called once, before anything can fail. Lines
+    /// wait until the writer runs, which is for a thread of its own.
     ///
     /// # Errors
     /// [`LogError`]: the file cannot be opened, or there is a log already.
-    pub fn start(to: &LogTo, levels: &LogLevels) -> Result<Self, LogError> {
-        let output = Output::open(to)?;
-        let node = Arc::default();
+    pub fn start(to: &LogTo, levels: &LogLevels) -> Result<(Self, LogWriter), LogError> {
+        let (output, writer) = Output::open(to)?;
         let (filter, handle) = reload::Layer::new(levels.filter());
-        let layer = LineLayer { output: output.clone(), node: Arc::clone(&node) };
+        let layer = LineLayer::new(output.clone());
+        layer.libraries.set_levels(levels);
+        let (node, libraries) = (output.node(), Arc::clone(&layer.libraries));
         Registry::default().with(filter).with(layer).try_init().map_err(|_| LogError::Twice)?;
         std::panic::set_hook(Box::new(log_panic));
-        Ok(Logs { output, node, filter: handle })
+        let packets = PacketStream::new(output.clone());
+        Ok((Logs { output, node, filter: handle, libraries, packets }, writer))
     }
 
     /// Changes the levels while the process runs. Whoever switches the packet log asks [`LogLevels::packets`].
     pub fn set_levels(&self, levels: &LogLevels) {
         // Fails only if the subscriber is gone, which it never is.
         let _ = self.filter.reload(levels.filter());
+        self.libraries.set_levels(levels);
         // Libraries that log through the `log` crate ask this before anything else.
         log::set_max_level(match tracing::level_filters::LevelFilter::current().into_level() {
             None => log::LevelFilter::Off,
@@ -82,9 +94,19 @@ impl Logs {
         let _ = self.node.set(node_id.into());
     }
 
-    /// The stream, for those who write lines of their own ([`PacketWriter`](super::PacketWriter)).
-    pub fn output(&self) -> Output {
-        self.output.clone()
+    /// The stream of lines.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// The packet log, which nodes switch on and off.
+    pub fn packets(&self) -> &Arc<PacketStream> {
+        &self.packets
+    }
+
+    /// What was lost so far.
+    pub fn totals(&self) -> Arc<LogTotals> {
+        self.output.totals()
     }
 }
 
@@ -107,6 +129,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 struct LineLayer {
     output: Output,
     node: Arc<OnceLock<Arc<str>>>,
+    libraries: Arc<LibraryThrottle>,
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
@@ -136,6 +159,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
 }
 
 impl LineLayer {
+    fn new(output: Output) -> Self {
+        LineLayer { node: output.node(), output, libraries: Arc::default() }
+    }
+
     fn write<S: Subscriber + for<'a> LookupSpan<'a>>(
         &self,
         event: &Event<'_>,
@@ -153,6 +180,7 @@ impl LineLayer {
         let node = node.or_else(|| self.node.get().map(|name| &**name));
         let metadata = event.metadata();
         let target = text.target.as_deref().unwrap_or(metadata.target());
+        let Some(suppressed) = self.libraries.admit(target, Instant::now) else { return };
         let target = target.strip_prefix(OURS).map_or(target, |rest| rest.trim_start_matches("::"));
         let target = if target.is_empty() { "main" } else { target };
         line::put_time(out, format, &time_now());
@@ -160,6 +188,10 @@ impl LineLayer {
         out.extend_from_slice(&text.message);
         line::end_message(out, format);
         out.extend_from_slice(&text.fields);
+        if suppressed > 0 {
+            let mut fields = Fields { out, format };
+            fields.bare("suppressed", itoa::Buffer::new().format(suppressed));
+        }
         line::end(out, format);
         self.output.write(out);
     }

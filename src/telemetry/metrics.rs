@@ -4,15 +4,17 @@
 //! as many nodes can live in one process. Labels are bounded: peers are configured, codes are those of RFC 27 and
 //! `other`. Every metric is described in docs/OPERATIONS.md, which a test compares with what is written here.
 //!
-//! So that thousands of peers stay readable, two things appear only once they have counted something: Rejects, by code,
-//! and a peer's latency histogram. Everything else is there from the start, zero included, so that rates have a
-//! beginning.
+//! So that thousands of peers stay readable, two things appear only once they have counted something: Rejects by a code
+//! that is not among the usual ones, and a peer's latency histogram. Everything else is there from the start, zero
+//! included, so that rates have a beginning.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::gauge::Gauge;
@@ -20,7 +22,9 @@ use prometheus_client::registry::Registry;
 
 use super::exposition;
 use super::families::{self, Moment};
-use super::packet_log::PacketLogTotals;
+use super::output::LogTotals;
+use super::packet_stream::PacketLogTotals;
+use crate::account::AccountId;
 use crate::time::Mono;
 use crate::transport::TransportContext;
 
@@ -57,11 +61,29 @@ impl Exposition {
 pub struct Metrics {
     registry: Registry,
     ready: Gauge<i64, AtomicI64>,
+    status: Arc<Mutex<StatusMetrics>>,
+}
+
+/// What the node's status says at the moment of a scrape.
+#[derive(Debug, Clone)]
+pub struct StatusMetrics {
+    /// The node is healthy.
+    pub ready: bool,
+    /// The configuration that was read last is in force.
+    pub reload_successful: bool,
+    /// When one was put in force last.
+    pub reload_succeeded_at: SystemTime,
+    /// The peers without which the node is not healthy, in the order of their names.
+    pub required: Vec<AccountId>,
 }
 
 impl Metrics {
     /// Metrics of the node that `context` belongs to. Its uptime counts from now.
-    pub fn new(context: Arc<TransportContext>, packet_log: Arc<PacketLogTotals>) -> Self {
+    pub fn new(
+        context: Arc<TransportContext>,
+        packet_log: Arc<PacketLogTotals>,
+        log: Arc<LogTotals>,
+    ) -> Self {
         let mut registry = Registry::default();
         let ready = Gauge::default();
         registry.register(
@@ -70,13 +92,21 @@ impl Metrics {
             ready.clone(),
         );
         let started = context.clock.mono();
-        registry.register_collector(Box::new(Node { context, packet_log, started }));
-        Metrics { registry, ready }
+        let status = Arc::new(Mutex::new(StatusMetrics {
+            ready: false,
+            reload_successful: true,
+            reload_succeeded_at: SystemTime::now(),
+            required: Vec::new(),
+        }));
+        let node = Node { context, packet_log, log, started, status: Arc::clone(&status) };
+        registry.register_collector(Box::new(node));
+        Metrics { registry, ready, status }
     }
 
-    /// Whether the node is healthy; to be told before a scrape.
-    pub fn set_ready(&self, ready: bool) {
-        self.ready.set(i64::from(ready));
+    /// How the node stands; to be told before a scrape.
+    pub fn set_status(&self, status: StatusMetrics) {
+        self.ready.set(i64::from(status.ready));
+        *self.status.lock() = status;
     }
 
     /// Everything, at this moment. Takes each account's lock once, one after the other.
@@ -98,7 +128,9 @@ impl Metrics {
 struct Node {
     context: Arc<TransportContext>,
     packet_log: Arc<PacketLogTotals>,
+    log: Arc<LogTotals>,
     started: Mono,
+    status: Arc<Mutex<StatusMetrics>>,
 }
 
 impl Collector for Node {
@@ -115,6 +147,8 @@ impl Collector for Node {
             certificate_expiry: context.certificate_expiry.get().map(|at| at.load(Relaxed)),
             packet_lines: self.packet_log.written(),
             packet_lines_dropped: self.packet_log.dropped(),
+            log_lines_lost: self.log.lost(),
+            status: self.status.lock().clone(),
         };
         families::encode(&moment, &mut encoder)
     }

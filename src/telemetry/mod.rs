@@ -1,26 +1,37 @@
 //! What a node tells about itself: log lines, packet lines, metrics.
 //!
-//! [`Logs`] is set up once per process and may be told new levels at any time. The packet log is per node: the packet
-//! path pushes binary records into a ring, and a [`PacketWriter`] on a thread of its own turns them into lines.
+//! [`Logs`] is set up once per process and may be told new levels at any time; its lines are written by a [`LogWriter`]
+//! on a thread of its own. The packet log is switched on by each node: the packet path pushes binary records into a ring
+//! ([`PacketStream`]), and a [`PacketWriter`] on another thread turns them into lines.
 
 mod clock;
+mod destinations;
 mod event;
 mod exchange;
 mod exposition;
 mod families;
 mod levels;
+mod libraries;
+mod limits;
 mod line;
+mod log_writer;
 mod logs;
 mod metrics;
 mod output;
 mod packet_line;
 mod packet_log;
+mod packet_stream;
 mod process;
+mod sink;
+#[cfg(test)]
+mod testing;
 mod text;
 
 pub use levels::{LevelError, LogLevels, PACKETS, parse_level};
+pub use log_writer::LogWriter;
 pub use logs::{LogError, Logs, node_span};
-pub use metrics::{Exposition, Metrics};
-pub use output::{LogTo, Output, OutputError};
-pub use packet_log::{PacketLogTotals, PacketWriter, PacketWriterStop};
+pub use metrics::{Exposition, Metrics, StatusMetrics};
+pub use output::{LogTo, LogTotals, Output, OutputError};
+pub use packet_log::PacketWriter;
+pub use packet_stream::{PacketLogTotals, PacketStream};
 pub use text::Format;

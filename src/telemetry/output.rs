@@ -1,19 +1,26 @@
-//! Where log lines go. One write takes one or more whole lines, under one lock, so that lines of different threads never
-//! mix: the packet log writes to the same place as everybody else.
+//! Where log lines go: into a bounded queue that a thread of its own writes out ([`LogWriter`]).
+//!
+//! Nothing waits for the log. Appending a line takes a lock for the time of a copy; a line that finds no room is lost
+//! and counted, and the writer says in a line of its own how many were lost, where they would have stood. Lines are
+//! whole, and those of different threads never mix: the packet log appends to the same queue.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
+use super::log_writer::LogWriter;
+use super::sink::{Sink, count_lines};
 use super::text::Format;
 
-/// Between two attempts to write to a stream that takes nothing.
-const RETRY: Duration = Duration::from_millis(1);
+/// Bytes of lines that wait to be written. As many again may be in the hands of the writer.
+pub(super) const QUEUE_BYTES_MAX: usize = 1024 * 1024;
+/// Of these, what lines in bulk may take: the packet log must not leave all others without room.
+const BULK_BYTES_MAX: usize = QUEUE_BYTES_MAX / 2;
 
 /// Where lines are to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,29 +41,66 @@ pub struct OutputError {
     source: io::Error,
 }
 
-/// The stream of log lines. Copies write to the same stream.
+impl OutputError {
+    pub(super) fn new(place: &Path, source: io::Error) -> Self {
+        OutputError { place: place.to_owned(), source }
+    }
+}
+
+/// The stream of log lines. Copies append to the same stream.
 #[derive(Debug, Clone)]
 pub struct Output {
     format: Format,
-    sink: Arc<Mutex<Sink>>,
+    shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
-struct Sink {
-    to: To,
-    /// The last write failed in the middle of a line.
-    torn: bool,
+/// What the log has done since the start.
+#[derive(Debug, Default)]
+pub struct LogTotals {
+    lost: AtomicU64,
 }
 
+impl LogTotals {
+    /// Lines that were not written: there was no room for them, or a write failed.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_lost(&self, lines: u64) {
+        self.lost.fetch_add(lines, Ordering::Relaxed);
+    }
+}
+
+/// What the copies of an [`Output`] and its writer share.
 #[derive(Debug)]
-enum To {
-    Stream(File),
-    File(File, PathBuf),
-    #[cfg(test)]
-    Memory(Vec<u8>),
-    /// Takes so many bytes and then fails once.
-    #[cfg(test)]
-    Failing(Vec<u8>, Option<usize>),
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    /// The writer has something to do.
+    work: Condvar,
+    /// The writer has taken what was queued, or has written it.
+    progress: Condvar,
+    pub(super) totals: Arc<LogTotals>,
+    /// The process's only node, for the writer's own lines.
+    pub(super) node: Arc<OnceLock<Arc<str>>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    lines: Vec<u8>,
+    /// Lines that found no room behind these.
+    lost: u64,
+    /// Before this byte the file is opened again.
+    reopen_at: Option<usize>,
+    writing: bool,
+    closed: bool,
+}
+
+/// What the writer takes at a time.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) lines: Vec<u8>,
+    pub(super) reopen_at: Option<usize>,
+    pub(super) lost: u64,
 }
 
 impl Output {
@@ -64,30 +108,39 @@ impl Output {
     ///
     /// # Errors
     /// The file cannot be opened; the text names it.
-    pub fn open(to: &LogTo) -> Result<Self, OutputError> {
+    pub fn open(to: &LogTo) -> Result<(Self, LogWriter), OutputError> {
         match to {
             LogTo::Stdout => Self::stream(&io::stdout(), "standard output"),
             LogTo::Stderr => Self::stream(&io::stderr(), "standard error"),
-            LogTo::File(path) => {
-                Ok(Self::new(Format::Json, To::File(open_file(path)?, path.clone())))
-            }
+            LogTo::File(path) => Ok(Self::over(Format::Json, Sink::file(path)?)),
         }
     }
 
-    /// The file descriptor itself, past the buffer and the lock of the standard library: ours are enough.
-    fn stream(stream: &(impl AsFd + IsTerminal), name: &str) -> Result<Self, OutputError> {
-        let file = stream.as_fd().try_clone_to_owned().map(File::from);
-        let file = file.map_err(|source| OutputError { place: name.into(), source })?;
+    /// The file descriptor itself, past the buffer and the lock of the standard library.
+    fn stream(
+        stream: &(impl AsFd + IsTerminal),
+        name: &str,
+    ) -> Result<(Self, LogWriter), OutputError> {
+        let file = stream.as_fd().try_clone_to_owned();
+        let file = file.map_err(|source| OutputError::new(Path::new(name), source))?;
         let format = if stream.is_terminal() {
             Format::Human { colour: std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()) }
         } else {
             Format::Json
         };
-        Ok(Self::new(format, To::Stream(file)))
+        Ok(Self::over(format, Sink::stream(file.into())))
     }
 
-    fn new(format: Format, to: To) -> Self {
-        Self { format, sink: Arc::new(Mutex::new(Sink { to, torn: false })) }
+    pub(super) fn over(format: Format, sink: Sink) -> (Self, LogWriter) {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+            totals: Arc::default(),
+            node: Arc::default(),
+        });
+        let writer = LogWriter::new(format, sink, Arc::clone(&shared));
+        (Self { format, shared }, writer)
     }
 
     /// How lines for this stream are to be written.
@@ -95,142 +148,104 @@ impl Output {
         self.format
     }
 
-    /// Writes whole lines, `\n` at their end included. What cannot be written is lost: there is nobody to tell.
+    /// What was lost so far.
+    pub fn totals(&self) -> Arc<LogTotals> {
+        Arc::clone(&self.shared.totals)
+    }
+
+    /// Shared with whoever names the process's only node.
+    pub(super) fn node(&self) -> Arc<OnceLock<Arc<str>>> {
+        Arc::clone(&self.shared.node)
+    }
+
+    /// Appends whole lines, `\n` at their end included. Never waits: lines without room are lost and counted.
     pub fn write(&self, lines: &[u8]) {
-        self.sink.lock().write(lines);
-    }
-
-    /// Opens the file by its name again, after it was moved away. The old one stays in use if that fails.
-    ///
-    /// # Errors
-    /// As for [`Output::open`].
-    pub fn reopen(&self) -> Result<(), OutputError> {
-        let mut sink = self.sink.lock();
-        if let To::File(file, path) = &mut sink.to {
-            *file = open_file(path)?;
-            sink.torn = false;
+        let mut queue = self.shared.queue.lock();
+        // Once a line is lost so are those behind it, until the writer takes the queue: the gap is in one place.
+        if queue.lost > 0 || queue.lines.len() + lines.len() > QUEUE_BYTES_MAX {
+            let lost = count_lines(lines);
+            queue.lost += lost;
+            self.shared.totals.count_lost(lost);
+        } else {
+            queue.lines.extend_from_slice(lines);
         }
-        Ok(())
-    }
-}
-
-fn open_file(path: &Path) -> Result<File, OutputError> {
-    let opened = OpenOptions::new().append(true).create(true).open(path);
-    opened.map_err(|source| OutputError { place: path.to_owned(), source })
-}
-
-impl Sink {
-    fn write(&mut self, lines: &[u8]) {
-        if self.torn && self.write_all(b"\n").1.is_err() {
-            return;
-        }
-        let (written, result) = self.write_all(lines);
-        let last = written.checked_sub(1).and_then(|last| lines.get(last));
-        self.torn = result.is_err() && last.is_some_and(|last| *last != b'\n');
+        self.shared.work.notify_one();
     }
 
-    /// As `Write::write_all`, but tells how far it came.
-    fn write_all(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
-        let mut written = 0;
-        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-            match self.to.write(rest) {
-                Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-                Ok(count) => written += count,
-                // A pipe that somebody else made non-blocking: wait for its reader, as if it were not.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    std::thread::park_timeout(RETRY);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return (written, Err(error)),
+    /// Appends whole lines if they leave room for lines of others within `patience`. For a thread of its own, which
+    /// counts what it could not get rid of: `false`.
+    pub fn write_bulk(&self, lines: &[u8], patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut queue = self.shared.queue.lock();
+        while queue.lost > 0 || queue.lines.len() + lines.len() > BULK_BYTES_MAX {
+            if self.shared.progress.wait_until(&mut queue, deadline).timed_out() {
+                return false;
             }
         }
-        (written, Ok(()))
+        queue.lines.extend_from_slice(lines);
+        self.shared.work.notify_one();
+        true
+    }
+
+    /// Has the file opened by its name again, after it was moved away: what was appended before goes to the old one.
+    /// The old one stays in use if that fails, and a line says so.
+    pub fn reopen(&self) {
+        let mut queue = self.shared.queue.lock();
+        let here = queue.lines.len();
+        queue.reopen_at.get_or_insert(here);
+        self.shared.work.notify_one();
+    }
+
+    /// Waits until everything is written that was appended before, at most so long. `false`: something is not.
+    pub fn flush(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut queue = self.shared.queue.lock();
+        while queue.has_work() || queue.writing {
+            if self.shared.progress.wait_until(&mut queue, deadline).timed_out() {
+                return !(queue.has_work() || queue.writing);
+            }
+        }
+        true
+    }
+
+    /// The writer ends when it has written what there is.
+    pub fn close(&self) {
+        self.shared.queue.lock().closed = true;
+        self.shared.work.notify_one();
     }
 }
 
-impl To {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            To::Stream(file) | To::File(file, _) => file.write(bytes),
-            #[cfg(test)]
-            To::Memory(memory) => memory.write(bytes),
-            #[cfg(test)]
-            To::Failing(memory, room) => match *room {
-                Some(0) => {
-                    *room = None;
-                    Err(io::Error::other("disk full"))
-                }
-                Some(left) => {
-                    let count = bytes.len().min(left);
-                    *room = Some(left - count);
-                    memory.write(&bytes[..count])
-                }
-                None => memory.write(bytes),
-            },
+impl Queue {
+    fn has_work(&self) -> bool {
+        !self.lines.is_empty() || self.lost > 0 || self.reopen_at.is_some()
+    }
+}
+
+impl Shared {
+    /// For the writer: gives back the batch that is written, and waits for the next one. `None`: closed.
+    pub(super) fn next(&self, mut done: Batch) -> Option<Batch> {
+        done.lines.clear();
+        let mut queue = self.queue.lock();
+        queue.writing = false;
+        self.progress.notify_all();
+        while !queue.has_work() {
+            if queue.closed {
+                return None;
+            }
+            self.work.wait(&mut queue);
         }
+        queue.writing = true;
+        let lines = std::mem::replace(&mut queue.lines, done.lines);
+        let batch = Batch {
+            lines,
+            reopen_at: queue.reopen_at.take(),
+            lost: std::mem::take(&mut queue.lost),
+        };
+        // There is room again.
+        self.progress.notify_all();
+        Some(batch)
     }
 }
 
 #[cfg(test)]
-impl Output {
-    /// A stream that tests can read.
-    pub(super) fn memory(format: Format) -> Self {
-        Self::new(format, To::Memory(Vec::new()))
-    }
-
-    /// What was written so far.
-    pub(super) fn written(&self) -> String {
-        match &self.sink.lock().to {
-            To::Memory(memory) | To::Failing(memory, _) => {
-                String::from_utf8(memory.clone()).unwrap()
-            }
-            To::Stream(_) | To::File(..) => panic!("not a stream of a test"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_after_a_torn_one_begins_anew() {
-        for (room, expected) in [
-            (0, "second\nthird\n"),
-            (3, "fir\nsecond\nthird\n"),
-            (6, "first\nthird\n"),
-            (8, "first\nse\nthird\n"),
-        ] {
-            let output = Output::new(Format::Json, To::Failing(Vec::new(), Some(room)));
-            output.write(b"first\n");
-            output.write(b"second\n");
-            output.write(b"third\n");
-            assert_eq!(output.written(), expected, "{room} bytes fit");
-        }
-    }
-
-    #[test]
-    fn a_file_that_was_moved_away_is_made_anew() {
-        let directory = tempfile::tempdir().unwrap();
-        let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
-        std::fs::write(&path, "before\n").unwrap();
-        let output = Output::open(&LogTo::File(path.clone())).unwrap();
-        assert_eq!(output.format(), Format::Json);
-        output.write(b"one\n");
-        std::fs::rename(&path, &moved).unwrap();
-        output.write(b"two\n");
-        output.reopen().unwrap();
-        output.write(b"three\n");
-        assert_eq!(std::fs::read_to_string(&moved).unwrap(), "before\none\ntwo\n");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_opened_is_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("missing").join("log");
-        let error = Output::open(&LogTo::File(path.clone())).unwrap_err();
-        assert_eq!(error.to_string(), format!("cannot write the log to {}", path.display()));
-        assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
-    }
-}
+mod tests;

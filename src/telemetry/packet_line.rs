@@ -1,15 +1,18 @@
 //! One packet record as one line. By hand, as packets come by the hundred thousand a second: nothing is allocated, and
-//! what is the same for all packets of a node is made once.
+//! what is the same for all packets of a node is made once. The line of an answer says where the packet was going, which
+//! the line of its Prepare knows.
 
 use tracing::Level;
 
-use super::event::rfc3339;
+use super::destinations::{Destinations, Key};
+use super::event::{LineTime, rfc3339, rfc3339_micros};
 use super::levels::PACKETS;
 use super::line::{self, Head};
 use super::text::{Fields, Format};
 use crate::connector::{PacketEvent, PacketRecord};
+use crate::time::{Mono, Now};
 use crate::wire::ilp::ErrorCode;
-use crate::wire::{Condition, Timestamp};
+use crate::wire::{Amount, Condition, Timestamp};
 
 /// The parts of a line that never change, by event.
 #[derive(Debug)]
@@ -20,26 +23,33 @@ pub(super) struct PacketLine {
     fulfilled: Vec<u8>,
     rejected: Vec<u8>,
     /// Records of one batch have one time.
-    time: (Timestamp, [u8; 24]),
+    time: (Now, LineTime),
+    /// The time of day less the monotonic clock, in microseconds.
+    clock_offset_us: i64,
+    destinations: Destinations,
 }
 
 impl PacketLine {
-    /// Lines of this node.
-    pub(super) fn new(node_id: &str, format: Format) -> Self {
+    /// Lines of this node, by whose monotonic clock the time of day is so much more.
+    pub(super) fn new(node_id: &str, format: Format, clock_offset_us: i64) -> Self {
+        let never = Now { wall: Timestamp::EPOCH, mono: Mono(0) };
         PacketLine {
             format,
             forwarded: after_time(node_id, format, "forwarded"),
             received: after_time(node_id, format, "received"),
             fulfilled: after_time(node_id, format, "fulfilled"),
             rejected: after_time(node_id, format, "rejected"),
-            time: (Timestamp::EPOCH, rfc3339(Timestamp::EPOCH)),
+            time: (never, rfc3339_micros(never.wall, 0)),
+            clock_offset_us,
+            destinations: Destinations::default(),
         }
     }
 
     /// Appends the line of one record.
-    pub(super) fn write(&mut self, record: &PacketRecord, out: &mut Vec<u8>) {
+    pub(super) fn write(&mut self, record: PacketRecord, out: &mut Vec<u8>) {
         if self.time.0 != record.at {
-            self.time = (record.at, rfc3339(record.at));
+            let micros = self.micros(record.at);
+            self.time = (record.at, rfc3339_micros(record.at.wall, micros));
         }
         line::put_time(out, self.format, &self.time.1);
         out.extend_from_slice(match &record.event {
@@ -63,46 +73,91 @@ impl PacketLine {
         if let Some(to) = &record.to {
             fields.plain("to", to.as_str().as_bytes());
         }
-        write_event(&record.event, &mut fields);
+        self.write_event(record, out);
         line::end(out, self.format);
+    }
+
+    fn write_event(&mut self, record: PacketRecord, out: &mut Vec<u8>) {
+        let mut fields = Fields { out, format: self.format };
+        let mut number = itoa::Buffer::new();
+        let at = record.at.mono;
+        match &record.event {
+            PacketEvent::Forwarded {
+                destination,
+                incoming_amount,
+                outgoing_amount,
+                outgoing_request_id,
+                expires_at,
+            } => {
+                fields.bare("outgoingRequestId", number.format(outgoing_request_id.0));
+                fields.text("destination", destination);
+                write_amount("amount", *incoming_amount, &mut fields);
+                write_amount("outgoingAmount", *outgoing_amount, &mut fields);
+                fields.plain("expiresAt", &rfc3339(*expires_at));
+            }
+            PacketEvent::Received { destination, incoming_amount, received_amount } => {
+                fields.text("destination", destination);
+                write_amount("amount", *incoming_amount, &mut fields);
+                write_amount("receivedAmount", *received_amount, &mut fields);
+            }
+            PacketEvent::Fulfilled { destination, incoming_amount, outgoing_amount, sent_at } => {
+                self.write_destination(destination.as_deref(), &record, *sent_at, &mut fields);
+                write_amount("amount", *incoming_amount, &mut fields);
+                if let Some(outgoing_amount) = outgoing_amount {
+                    write_amount("outgoingAmount", *outgoing_amount, &mut fields);
+                }
+                fields.bare("latencyUs", number.format(at.micros_since(*sent_at)));
+            }
+            PacketEvent::Rejected { code, reason, destination, incoming_amount, sent_at } => {
+                self.write_destination(destination.as_deref(), &record, *sent_at, &mut fields);
+                if let Some(incoming_amount) = incoming_amount {
+                    write_amount("amount", *incoming_amount, &mut fields);
+                }
+                write_code(*code, &mut fields);
+                if let Some(reason) = reason {
+                    fields.text("reason", reason);
+                }
+                fields.bare("latencyUs", number.format(at.micros_since(*sent_at)));
+            }
+        }
+        let key = Key::new(&record, at);
+        if let PacketEvent::Forwarded { destination, .. } = record.event {
+            self.destinations.put(key, destination);
+        }
+    }
+
+    /// What the record itself says, or else that of the Prepare that was sent on.
+    fn write_destination(
+        &mut self,
+        told: Option<&str>,
+        record: &PacketRecord,
+        sent_at: Mono,
+        fields: &mut Fields<'_>,
+    ) {
+        match told {
+            Some(destination) => fields.text("destination", destination),
+            None => {
+                if let Some(destination) = self.destinations.take(Key::new(record, sent_at)) {
+                    fields.text("destination", &destination);
+                }
+            }
+        }
+    }
+
+    /// The microseconds of the millisecond that `at` is in, by the monotonic clock. A step of the time of day, and what
+    /// the two clocks differ, moves the offset as far as it must.
+    fn micros(&mut self, at: Now) -> u64 {
+        let micros = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let wall = micros(at.wall.as_millis().saturating_mul(1000));
+        let found = micros(at.mono.0 / 1000).saturating_add(self.clock_offset_us);
+        let possible = found.clamp(wall, wall.saturating_add(999));
+        self.clock_offset_us = self.clock_offset_us.saturating_add(possible.saturating_sub(found));
+        possible.saturating_sub(wall).unsigned_abs()
     }
 }
 
-fn write_event(event: &PacketEvent, fields: &mut Fields<'_>) {
-    let mut number = itoa::Buffer::new();
-    match event {
-        PacketEvent::Forwarded {
-            destination,
-            incoming_amount,
-            outgoing_amount,
-            outgoing_request_id,
-            expires_at,
-        } => {
-            fields.bare("outgoingRequestId", number.format(outgoing_request_id.0));
-            fields.text("destination", destination);
-            fields.plain("amount", number.format(incoming_amount.0).as_bytes());
-            fields.plain("outgoingAmount", number.format(outgoing_amount.0).as_bytes());
-            fields.plain("expiresAt", &rfc3339(*expires_at));
-        }
-        PacketEvent::Received { destination, incoming_amount, received_amount } => {
-            fields.text("destination", destination);
-            fields.plain("amount", number.format(incoming_amount.0).as_bytes());
-            fields.plain("receivedAmount", number.format(received_amount.0).as_bytes());
-        }
-        PacketEvent::Fulfilled { latency } => {
-            fields.bare("latencyUs", number.format(latency.as_micros()));
-        }
-        PacketEvent::Rejected { code, reason, destination, latency } => {
-            if let Some(destination) = destination {
-                fields.text("destination", destination);
-            }
-            write_code(*code, fields);
-            if let Some(reason) = reason {
-                fields.text("reason", reason);
-            }
-            fields.bare("latencyUs", number.format(latency.as_micros()));
-        }
-    }
+fn write_amount(key: &str, amount: Amount, fields: &mut Fields<'_>) {
+    fields.plain(key, itoa::Buffer::new().format(amount.0).as_bytes());
 }
 
 /// A code may be any three bytes that a peer sent.
@@ -156,14 +211,18 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::wire::Amount;
     use crate::wire::btp::RequestId;
+
+    /// The wall clock is 47 us beyond its millisecond, as [`OFFSET_US`] says.
+    const AT: Now =
+        Now { wall: Timestamp::from_millis(1_514_132_072_279), mono: Mono(5_000_000_000) };
+    pub(crate) const OFFSET_US: i64 = 1_514_132_072_279_047 - 5_000_000;
 
     /// One record of each kind; those of receivers are below.
     pub(crate) fn records() -> [PacketRecord; 3] {
         let condition = Condition(std::array::from_fn(|index| u8::try_from(index * 8).unwrap()));
         let forwarded = PacketRecord {
-            at: Timestamp::from_millis(1_514_132_072_279),
+            at: AT,
             condition,
             from: Some("alice".parse().unwrap()),
             request_id: Some(RequestId(4_000_000_000)),
@@ -178,7 +237,13 @@ pub(super) mod tests {
         };
         let fulfilled = PacketRecord {
             to: None,
-            event: PacketEvent::Fulfilled { latency: Duration::from_micros(1_234) },
+            at: Now { mono: AT.mono.after(Duration::from_micros(900)), ..AT },
+            event: PacketEvent::Fulfilled {
+                destination: None,
+                incoming_amount: Amount(u64::MAX),
+                outgoing_amount: Some(Amount(1_000)),
+                sent_at: AT.mono,
+            },
             ..forwarded.clone()
         };
         let rejected = PacketRecord {
@@ -187,8 +252,10 @@ pub(super) mod tests {
                 code: ErrorCode(*b"\"\n\xff"),
                 reason: Some("a \"reason\"\n\u{1b}[2J".into()),
                 destination: Some("test.carol".into()),
-                latency: Duration::ZERO,
+                incoming_amount: None,
+                sent_at: AT.mono,
             },
+            at: AT,
             ..fulfilled.clone()
         };
         [forwarded, fulfilled, rejected]
@@ -196,22 +263,26 @@ pub(super) mod tests {
 
     fn line(record: &PacketRecord, format: Format) -> String {
         let mut out = Vec::new();
-        PacketLine::new("hub", format).write(record, &mut out);
+        PacketLine::new("hub", format, OFFSET_US).write(record.clone(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
     fn check(record: &PacketRecord, expected: serde_json::Value) {
-        let line = line(record, Format::Json);
+        check_line(&line(record, Format::Json), expected);
+    }
+
+    fn check_line(line: &str, expected: serde_json::Value) {
         assert_eq!(line.matches('\n').count(), 1, "{line}");
         assert!(line.ends_with("}\n") && !line.contains('\u{1b}'), "{line}");
-        let mut parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let mut parsed: serde_json::Value = serde_json::from_str(line).unwrap();
         let keys = parsed.as_object_mut().unwrap();
-        for (key, common) in [
-            ("timestamp", "2017-12-24T16:14:32.279Z"),
-            ("level", "DEBUG"),
-            ("node", "hub"),
-            ("target", "packets"),
-        ] {
+        let time = keys.shift_remove("timestamp").unwrap();
+        assert!(
+            ["2017-12-24T16:14:32.279047Z", "2017-12-24T16:14:32.279947Z"]
+                .contains(&time.as_str().unwrap()),
+            "{time}"
+        );
+        for (key, common) in [("level", "DEBUG"), ("node", "hub"), ("target", "packets")] {
             assert_eq!(keys.shift_remove(key).unwrap(), common, "{key}");
         }
         assert_eq!(parsed, expected);
@@ -234,7 +305,8 @@ pub(super) mod tests {
             &fulfilled,
             serde_json::json!({
                 "message": "packet fulfilled", "event": "fulfilled", "packet": key,
-                "from": "alice", "requestId": 4_000_000_000_u64, "latencyUs": 1234,
+                "from": "alice", "requestId": 4_000_000_000_u64,
+                "amount": "18446744073709551615", "outgoingAmount": "1000", "latencyUs": 900,
             }),
         );
         check(
@@ -245,6 +317,53 @@ pub(super) mod tests {
                 "code": "\\\"\\n\\xff", "reason": "a \"reason\"\n\u{1b}[2J", "latencyUs": 0,
             }),
         );
+    }
+
+    #[test]
+    fn the_line_of_an_answer_says_where_the_packet_was_going() {
+        let [forwarded, fulfilled, _] = records();
+        let rejected = PacketRecord {
+            event: PacketEvent::Rejected {
+                code: ErrorCode::T00,
+                reason: None,
+                destination: None,
+                incoming_amount: Some(Amount(7)),
+                sent_at: AT.mono,
+            },
+            ..fulfilled.clone()
+        };
+        for answer in [fulfilled, rejected] {
+            let mut lines = PacketLine::new("hub", Format::Json, OFFSET_US);
+            let mut written = Vec::new();
+            for record in [&forwarded, &answer, &answer] {
+                lines.write(record.clone(), &mut written);
+            }
+            let text = String::from_utf8(written).unwrap();
+            let destinations: Vec<_> = text
+                .lines()
+                .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+                .map(|line| line["destination"].as_str().map(str::to_owned))
+                .collect();
+            let there = Some("test.bob.wallet.7dQv".to_owned());
+            assert_eq!(destinations, [there.clone(), there, None], "{text}");
+        }
+    }
+
+    #[test]
+    fn microseconds_follow_the_monotonic_clock_within_their_millisecond() {
+        let mut lines = PacketLine::new("hub", Format::Json, OFFSET_US);
+        let mut check = |wall_ms: u64, mono_us: u64, expected: u64| {
+            let mono = AT.mono.after(Duration::from_micros(mono_us));
+            let at = Now { wall: AT.wall.saturating_add_millis(wall_ms), mono };
+            assert_eq!(lines.micros(at), expected, "{wall_ms} ms, {mono_us} us");
+        };
+        check(0, 0, 47);
+        check(0, 900, 947);
+        check(1, 1_000, 47);
+        // The time of day stepped back by a second: it stays inside of the millisecond that is told.
+        check(1, 1_001_000, 999);
+        check(1, 1_001_000, 999);
+        check(2, 1_001_100, 99);
     }
 
     #[test]
@@ -272,9 +391,10 @@ pub(super) mod tests {
         let human = Format::Human { colour: false };
         assert_eq!(
             line(&fulfilled, human),
-            "16:14:32.279 DEBUG hub packets: packet fulfilled event=fulfilled \
+            "16:14:32.279947 DEBUG hub packets: packet fulfilled event=fulfilled \
              packet=0008101820283038404850586068707880889098a0a8b0b8c0c8d0d8e0e8f0f8 \
-             from=alice requestId=4000000000 latencyUs=1234\n"
+             from=alice requestId=4000000000 amount=18446744073709551615 outgoingAmount=1000 \
+             latencyUs=900\n"
         );
         assert!(line(&rejected, human).contains("reason=\"a \\\"reason\\\"\\n\\u001b[2J\""));
     }

@@ -1,232 +1,137 @@
-//! The packet log's thread: empties the ring that the packet path fills, and writes many lines at a time.
+//! The packet log's thread: empties the ring that the packet path fills, and hands many lines at a time to the log.
 //!
-//! It is switched on and off while the node runs: made, given to the connector, run on a thread that `node` spawns; and
-//! taken from the connector, stopped, joined. Off means that the connector has no ring and the packet path pays nothing.
-//! What finds the ring full is lost, counted ([`PacketLogTotals`]), and told in a line every ten seconds at most.
+//! Off means that connectors have no ring and the packet path pays nothing. What finds the ring full is lost, counted
+//! ([`PacketLogTotals`]), and told in a line every ten seconds at most. When the log takes no lines the thread waits,
+//! and the ring fills up; at the end it waits for a moment only.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tracing::Level;
-
-use super::event::time_now;
-use super::levels::PACKETS;
-use super::line::{self, Head};
-use super::output::Output;
 use super::packet_line::PacketLine;
-use super::text::Fields;
-use crate::connector::PacketLog;
+use super::packet_stream::{PacketLogTotals, PacketStream};
 
-/// Records that wait for the thread, at most. At 300,000 packets a second, two records each, this is 50 ms.
-const PLACES: usize = 32_768;
 /// How long the thread sleeps when the ring is empty.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Bytes that make a write.
+/// Bytes that are handed over at a time.
 const WRITE_BYTES: usize = 64 * 1024;
 /// Room for one line; longer ones make the buffer grow.
 const LINE_BYTES: usize = 1024;
-/// The least time between two lines about lost records.
-const LOSS_INTERVAL: Duration = Duration::from_secs(10);
-
-/// What the packet logs of one node have done since the start, over all the times that it was switched on.
-#[derive(Debug, Default)]
-pub struct PacketLogTotals {
-    written: AtomicU64,
-    dropped: AtomicU64,
-}
-
-impl PacketLogTotals {
-    /// Records written as lines.
-    pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
-    }
-
-    /// Records that found the ring full.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-}
+/// How long the thread waits for room in the log before it looks whether it is to end.
+const ROOM_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The thread's work.
 #[derive(Debug)]
 pub struct PacketWriter {
-    node_id: Arc<str>,
-    log: Arc<PacketLog>,
-    output: Output,
-    totals: Arc<PacketLogTotals>,
-    stop: Arc<AtomicBool>,
-    /// Of the records that were lost, those that a line has told of.
-    told: u64,
-    told_at: Option<Instant>,
-    counted: u64,
+    stream: Arc<PacketStream>,
+    /// Of each node that had a record, by number.
+    nodes: Vec<Option<NodeLines>>,
+    buffer: Vec<u8>,
+    /// It is to end, and the log takes nothing: what is left is counted as lost.
+    hopeless: bool,
+    ended: bool,
 }
 
-/// Stops a [`PacketWriter`].
-#[derive(Debug, Clone)]
-pub struct PacketWriterStop(Arc<AtomicBool>);
-
-impl PacketWriterStop {
-    /// The writer writes what is left, and [`PacketWriter::run`] returns: within 10 ms if there is nothing left.
-    pub fn stop(&self) {
-        self.0.store(true, Ordering::Release);
-    }
+#[derive(Debug)]
+struct NodeLines {
+    line: PacketLine,
+    totals: Arc<PacketLogTotals>,
+    /// Lines in the buffer.
+    buffered: u64,
 }
 
 impl PacketWriter {
-    /// A writer for the node's packets with an empty ring, and what stops it.
-    pub fn new(
-        node_id: Arc<str>,
-        output: Output,
-        totals: Arc<PacketLogTotals>,
-    ) -> (Self, PacketWriterStop) {
-        let stop = Arc::new(AtomicBool::new(false));
-        let log = Arc::new(PacketLog::new(PLACES));
-        let writer = PacketWriter {
-            node_id,
-            log,
-            output,
-            totals,
-            stop: Arc::clone(&stop),
-            told: 0,
-            told_at: None,
-            counted: 0,
-        };
-        (writer, PacketWriterStop(stop))
+    pub(super) fn new(stream: Arc<PacketStream>) -> Self {
+        PacketWriter {
+            stream,
+            nodes: Vec::new(),
+            buffer: Vec::with_capacity(WRITE_BYTES + LINE_BYTES),
+            hopeless: false,
+            ended: false,
+        }
     }
 
-    /// The ring, for the connector ([`Connector::set_packet_log`](crate::connector::Connector::set_packet_log)).
-    pub fn ring(&self) -> Arc<PacketLog> {
-        Arc::clone(&self.log)
-    }
-
-    /// Writes until it is told to stop. Blocks; for a thread of its own.
+    /// Writes until no node has the packet log switched on. Blocks; for a thread of its own.
     pub fn run(mut self) {
-        let mut line = PacketLine::new(&self.node_id, self.output.format());
-        let mut buffer = Vec::with_capacity(WRITE_BYTES + LINE_BYTES);
         loop {
-            // Read first: what was pushed before the stop is then written below.
-            let stopping = self.stop.load(Ordering::Acquire);
-            while self.write_some(&mut line, &mut buffer) {}
-            self.count_lost(Instant::now(), stopping);
-            if stopping {
+            // Read first: what was pushed before the last node switched it off is then written below.
+            let stopping = self.stream.is_off();
+            while self.write_some() {}
+            self.stream.count_lost(Instant::now(), stopping);
+            if stopping && self.stream.may_end() {
+                self.ended = true;
                 return;
             }
             std::thread::park_timeout(PAUSE);
         }
     }
 
-    /// Writes one buffer of lines; false if the ring is empty.
-    fn write_some(&mut self, line: &mut PacketLine, buffer: &mut Vec<u8>) -> bool {
-        buffer.clear();
-        let mut records = 0;
-        while buffer.len() < WRITE_BYTES
-            && let Some(record) = self.log.pop()
+    /// Hands over one buffer of lines; false if the ring is empty.
+    fn write_some(&mut self) -> bool {
+        self.stream.set_busy(true);
+        let any = self.fill();
+        if any {
+            self.hand_over();
+            // Under a load that never lets the ring run empty, this is the place to tell of it.
+            self.stream.count_lost(Instant::now(), false);
+        }
+        self.stream.set_busy(false);
+        any
+    }
+
+    fn fill(&mut self) -> bool {
+        self.buffer.clear();
+        let mut any = false;
+        while self.buffer.len() < WRITE_BYTES
+            && let Some((number, record)) = self.stream.pop()
         {
-            line.write(&record, buffer);
-            records += 1;
+            any = true;
+            let place = usize::try_from(number.0).unwrap_or(usize::MAX);
+            if self.nodes.len() <= place {
+                self.nodes.resize_with(place + 1, || None);
+            }
+            let Some(node) = self.nodes.get_mut(place) else { continue };
+            if node.is_none() {
+                let made = self.stream.line_of(number);
+                *node = made.map(|(line, totals)| NodeLines { line, totals, buffered: 0 });
+            }
+            if let Some(node) = node {
+                node.line.write(record, &mut self.buffer);
+                node.buffered += 1;
+            }
         }
-        if records == 0 {
-            return false;
-        }
-        self.output.write(buffer);
-        self.totals.written.fetch_add(records, Ordering::Relaxed);
-        // Under a load that never lets the ring run empty, this is the place to tell of it.
-        self.count_lost(Instant::now(), false);
-        true
+        any
     }
 
-    fn count_lost(&mut self, now: Instant, last: bool) {
-        let lost = self.log.dropped();
-        self.totals.dropped.fetch_add(lost - self.counted, Ordering::Relaxed);
-        self.counted = lost;
-        let quiet = self.told_at.is_some_and(|at| now.duration_since(at) < LOSS_INTERVAL);
-        if lost > self.told && (last || !quiet) {
-            self.output.write(&self.loss_line(lost - self.told));
-            (self.told, self.told_at) = (lost, Some(now));
+    fn hand_over(&mut self) {
+        let written = loop {
+            let patience = if self.hopeless { Duration::ZERO } else { ROOM_PATIENCE };
+            if self.stream.output.write_bulk(&self.buffer, patience) {
+                break true;
+            }
+            self.stream.count_lost(Instant::now(), false);
+            if self.stream.is_off() {
+                self.hopeless = true;
+                break false;
+            }
+        };
+        for node in self.nodes.iter_mut().flatten() {
+            let records = std::mem::take(&mut node.buffered);
+            if written {
+                node.totals.count_written(records);
+            } else {
+                self.stream.count_unwritten(&node.totals, records);
+            }
         }
     }
+}
 
-    fn loss_line(&self, lost: u64) -> Vec<u8> {
-        let (mut out, format) = (Vec::new(), self.output.format());
-        let node = Some(&*self.node_id);
-        line::put_time(&mut out, format, &time_now());
-        line::put_head(&mut out, format, Head { level: Level::WARN, node, target: PACKETS });
-        out.extend_from_slice(
-            b"packet log records dropped: packets come faster than lines are written",
-        );
-        line::end_message(&mut out, format);
-        Fields { out: &mut out, format }.bare("dropped", itoa::Buffer::new().format(lost));
-        line::end(&mut out, format);
-        out
+impl Drop for PacketWriter {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.stream.writer_gone();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::packet_line::tests::records;
-    use super::super::text::Format;
-    use super::*;
-
-    fn writer(output: &Output) -> (PacketWriter, PacketWriterStop, Arc<PacketLogTotals>) {
-        let totals = Arc::<PacketLogTotals>::default();
-        let (writer, stop) = PacketWriter::new("hub".into(), output.clone(), Arc::clone(&totals));
-        (writer, stop, totals)
-    }
-
-    fn events(output: &Output) -> Vec<String> {
-        let lines = output.written();
-        let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap());
-        lines.map(|line: serde_json::Value| line["message"].as_str().unwrap().to_owned()).collect()
-    }
-
-    #[test]
-    fn what_was_pushed_before_the_stop_is_written() {
-        let output = Output::memory(Format::Json);
-        let (writer, stop, totals) = writer(&output);
-        let ring = writer.ring();
-        let thread = std::thread::spawn(|| writer.run());
-        for _ in 0..1000 {
-            records().into_iter().for_each(|record| ring.push(record));
-        }
-        stop.stop();
-        thread.join().unwrap();
-        let expected = ["packet forwarded", "packet fulfilled", "packet rejected"].repeat(1000);
-        assert_eq!(events(&output), expected);
-        assert_eq!((totals.written(), totals.dropped()), (3000, 0));
-    }
-
-    #[test]
-    fn what_is_lost_is_counted_and_told() {
-        let output = Output::memory(Format::Json);
-        let (mut writer, _, totals) = writer(&output);
-        let [_, fulfilled, _] = records();
-        let begin = Instant::now();
-        let at = |seconds| begin + Duration::from_secs(seconds);
-        let mut lose = |count: usize, now, last| {
-            while writer.log.pop().is_some() {}
-            for _ in 0..PLACES + count {
-                writer.log.push(fulfilled.clone());
-            }
-            writer.count_lost(now, last);
-        };
-        lose(0, at(0), false);
-        assert_eq!(events(&output).len(), 0);
-        lose(3, at(0), false);
-        lose(4, at(9), false);
-        assert_eq!((events(&output).len(), totals.dropped()), (1, 7));
-        lose(5, at(11), false);
-        lose(6, at(12), true);
-        assert_eq!(totals.dropped(), 18);
-        let told: Vec<u64> = output
-            .written()
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-            .map(|line| {
-                assert_eq!((&line["node"], &line["level"]), (&"hub".into(), &"WARN".into()));
-                line["dropped"].as_u64().unwrap()
-            })
-            .collect();
-        assert_eq!(told, [3, 9, 6]);
-    }
-}
+mod tests;

@@ -7,6 +7,9 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
+/// What the process keeps open is counted up to here: a scrape must stay cheap.
+const DESCRIPTORS_COUNTED_MAX: usize = 1_000_000;
+
 /// `/proc` counts CPU time in these; fixed by the Linux ABI for all of user space.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -31,11 +34,58 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
             )?
             .encode_counter::<NoLabelSet, f64, f64>(&seconds, None)?;
     }
+    if let (Some(booted), Some(started)) = (
+        read("/proc/stat").as_deref().and_then(boot_time),
+        read("/proc/self/stat").as_deref().and_then(started_after_boot),
+    ) {
+        encoder
+            .encode_descriptor(
+                "process_start_time",
+                "When the process started, in seconds since 1970",
+                Some(&Unit::Seconds),
+                MetricType::Gauge,
+            )?
+            .encode_gauge(&(booted + started))?;
+    }
+    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+        let open = open.take(DESCRIPTORS_COUNTED_MAX).count();
+        gauge(encoder, "process_open_fds", "Open file descriptors of the process", open)?;
+    }
+    if let Some(most) = read("/proc/self/limits").as_deref().and_then(descriptors_max) {
+        let help = "Open file descriptors that the process may have";
+        encoder
+            .encode_descriptor("process_max_fds", help, None, MetricType::Gauge)?
+            .encode_gauge(&most)?;
+    }
     Ok(())
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: usize) -> fmt::Result {
+    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
 }
 
 fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok()
+}
+
+/// `btime 1790000000`: when the machine was started.
+fn boot_time(stat: &str) -> Option<f64> {
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    seconds.trim().parse::<u32>().ok().map(f64::from)
+}
+
+/// Field 22 of `stat`.
+#[allow(clippy::cast_precision_loss, reason = "metrics are floating point by definition")]
+fn started_after_boot(stat: &str) -> Option<f64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let ticks: u64 = rest.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    Some(ticks as f64 / TICKS_PER_SECOND)
+}
+
+/// `Max open files            1024                 524288               files`: the first is in force.
+fn descriptors_max(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// `VmRSS:     12345 kB`
@@ -67,6 +117,14 @@ mod tests {
         let stat = "7 (a) b c) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 1 0 8 9";
         assert_eq!(cpu_seconds(stat), Some(3.0));
         assert_eq!(cpu_seconds("7 (a) S 1"), None);
+        assert_eq!(started_after_boot(stat), Some(0.08));
+        assert_eq!(started_after_boot("7 (a) S 1"), None);
+        assert_eq!(boot_time("cpu 1 2\nbtime 1790000000\nprocesses 7\n"), Some(1.79e9));
+        assert_eq!(boot_time("cpu 1 2\n"), None);
+        let limits =
+            "Max stack size 1 2 bytes\nMax open files            1024     524288   files\n";
+        assert_eq!(descriptors_max(limits), Some(1024));
+        assert_eq!(descriptors_max("Max open files unlimited unlimited files\n"), None);
     }
 
     #[test]

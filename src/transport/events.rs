@@ -323,7 +323,8 @@ impl PeerStatus {
         inner.counts.failed_attempts += 1;
         inner.counts.authentication_failures += u64::from(refused);
         inner.last_error = Some(error.to_owned());
-        let next_s = next.as_secs_f32();
+        // Tenths are enough for eyes; it is spread at random anyway.
+        let next_s = (next.as_secs_f64() * 10.0).round() / 10.0;
         match (inner.state, refused) {
             (PeerState::Connecting | PeerState::AuthenticationFailed, false) => {
                 inner.go(PeerState::Connecting);

@@ -24,6 +24,7 @@ mod http;
 mod interop;
 mod jamming;
 mod lenient;
+mod log;
 mod network;
 mod operations;
 mod over_http;

@@ -53,7 +53,8 @@ fn configure(status: &NodeStatus, peers: &[(&str, bool)], api_token: Option<&str
     let role = |&(id, required): &(&str, bool)| PeerRole { id: id.parse().unwrap(), required };
     let peers = peers.iter().map(role).collect();
     let start_timeout = Duration::from_secs(30);
-    status.configure(StatusSettings { peers, start_timeout, api_token });
+    let api_hosts = vec!["node.example".to_owned()];
+    status.configure(StatusSettings { peers, start_timeout, api_token, api_hosts });
 }
 
 /// Runs the server while `client` works with it.
@@ -70,7 +71,9 @@ async fn serving_with<F: Future<Output = ()>>(
     patience: Patience,
     client: impl FnOnce(SocketAddr) -> F,
 ) {
-    let mut api = Api::bind("127.0.0.1", 0, Arc::clone(status), Arc::default()).await.unwrap();
+    let mut api = Api::bind("127.0.0.1", 0, Arc::clone(status), Arc::default(), Arc::default())
+        .await
+        .unwrap();
     api.patience = patience;
     let address = api.local_addr();
     tokio::select! {
@@ -100,8 +103,13 @@ impl Answer {
 
 /// One request on a connection of its own; `request` is its first line and headers.
 async fn ask(address: SocketAddr, request: &str) -> Answer {
+    ask_as(address, request, "host: hub").await
+}
+
+/// The same with other last headers.
+async fn ask_as(address: SocketAddr, request: &str, headers: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("{request}\r\nhost: hub\r\nconnection: close\r\n\r\n");
+    let request = format!("{request}\r\n{headers}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -118,6 +126,7 @@ async fn every_page_and_every_mistake() {
             ("GET /health HTTP/1.1", 200),
             ("GET /health?x=1 HTTP/1.1", 200),
             ("GET /health/live HTTP/1.1", 200),
+            ("GET /health/ready HTTP/1.1", 200),
             ("GET /metrics HTTP/1.1", 200),
             ("GET /peers HTTP/1.1", 200),
             ("GET /routes HTTP/1.1", 200),
@@ -171,6 +180,7 @@ async fn a_token_guards_all_but_health() {
         for (page, guarded) in [
             ("/health", false),
             ("/health/live", false),
+            ("/health/ready", false),
             ("/nowhere", false),
             ("/metrics", true),
             ("/peers", true),
@@ -195,6 +205,108 @@ async fn a_token_guards_all_but_health() {
 }
 
 #[tokio::test]
+async fn a_page_of_a_stranger_in_a_browser_reads_nothing() {
+    let status = status();
+    configure(&status, &[], None);
+    serving(&status, async |address| {
+        let rebound = "host: evil.example:8080\r\norigin: http://evil.example:8080";
+        for (page, guarded) in [
+            ("/peers", true),
+            ("/routes", true),
+            ("/routes?destination=test.a", true),
+            // For probes and Prometheus, which come by any name.
+            ("/metrics", false),
+            ("/health", false),
+            ("/health/live", false),
+            ("/health/ready", false),
+        ] {
+            for (headers, refused) in [
+                (rebound, guarded),
+                ("host: 127.0.0.1\r\nsec-fetch-site: cross-site", guarded),
+                ("host: a\r\nhost: a", guarded),
+                ("x: y", guarded),
+                ("host: Node.Example:1", false),
+                ("host: [::1]:8080", false),
+            ] {
+                let answer = ask_as(address, &format!("GET {page} HTTP/1.1"), headers).await;
+                assert_eq!(answer.status == 403, refused, "{page} {headers}: {}", answer.head);
+                assert_eq!(answer.header("access-control-allow-origin"), None);
+                if page != "/metrics" {
+                    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{page}");
+                }
+            }
+        }
+        let told = ask_as(address, "GET /peers HTTP/1.1", rebound).await;
+        assert!(told.json()["error"].as_str().unwrap().contains("apiHosts"), "{}", told.body);
+        // With a token it is the token that counts.
+        configure(&status, &[], Some("s3cret"));
+        let right = format!("{rebound}\r\nauthorization: Bearer s3cret");
+        assert_eq!(ask_as(address, "GET /peers HTTP/1.1", &right).await.status, 200);
+        assert_eq!(ask_as(address, "GET /peers HTTP/1.1", rebound).await.status, 401);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn live_notices_threads_that_hang_and_ready_counts_no_peer() {
+    let status = status();
+    configure(&status, &[("alice", true)], None);
+    serving(&status, async |address| {
+        let get = async |page: &str| {
+            let answer = ask(address, &format!("GET {page} HTTP/1.1")).await;
+            (answer.status, answer.json()["status"].as_str().unwrap().to_owned())
+        };
+        assert_eq!(get("/health/live").await, (200, "alive".to_owned()));
+        assert_eq!(get("/health/ready").await, (200, "ready".to_owned()), "alice is not there");
+        assert_eq!(get("/health").await.0, 503);
+        for _ in 0..20 {
+            status.look_at_heartbeat(Duration::from_millis(500));
+        }
+        assert_eq!(get("/health/live").await, (503, "hung".to_owned()));
+        assert_eq!(get("/health/ready").await, (503, "notReady".to_owned()));
+        assert_eq!(get("/health").await, (503, "unhealthy".to_owned()));
+        status.beat();
+        status.look_at_heartbeat(Duration::from_millis(500));
+        assert_eq!(get("/health/live").await.0, 200);
+        status.stopping();
+        assert_eq!(get("/health/ready").await.0, 503);
+        assert_eq!(get("/health/live").await.0, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_configuration_is_seen_and_harms_no_health() {
+    let status = status();
+    configure(&status, &[], None);
+    serving(&status, async |address| {
+        let seen = async || {
+            let health = ask(address, "GET /health HTTP/1.1").await;
+            assert_eq!(health.status, 200);
+            let metrics = ask(address, "GET /metrics HTTP/1.1").await.body;
+            let value = |name: &str| -> f64 {
+                let line = metrics.lines().find(|line| line.starts_with(&format!("{name} ")));
+                line.unwrap().split(' ').nth(1).unwrap().parse().unwrap()
+            };
+            let config = &health.json()["config"];
+            let metric = value("ilp_config_last_reload_successful");
+            assert_eq!(config["successful"], metric == 1.0);
+            let at = value("ilp_config_last_reload_success_timestamp_seconds");
+            (config["successful"].as_bool().unwrap(), config["error"].clone(), at)
+        };
+        let (successful, error, started) = seen().await;
+        assert!(successful && error.is_null() && started > 1.7e9);
+        let later = std::time::SystemTime::now() + Duration::from_secs(5);
+        status.reload_refused(later, "c.yaml:3: peers: is no list");
+        assert_eq!(seen().await, (false, json!("c.yaml:3: peers: is no list"), started));
+        status.reload_succeeded();
+        let (successful, error, at) = seen().await;
+        assert!(successful && error.is_null() && at >= started);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_shape_of_health() {
     let status = status();
     configure(&status, &[("bob", false), ("alice", true)], None);
@@ -203,7 +315,11 @@ async fn the_shape_of_health() {
         assert_eq!((answer.status, answer.header("cache-control")), (503, Some("no-store")));
         let mut body = answer.json();
         assert!(body["uptime"].is_u64());
-        for time in [&mut body["timestamp"].take(), &mut body["peers"][1]["since"].take()] {
+        for time in [
+            &mut body["timestamp"].take(),
+            &mut body["config"]["lastReload"].take(),
+            &mut body["peers"][1]["since"].take(),
+        ] {
             assert!(time.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{time}");
         }
         insta::assert_json_snapshot!(body);
@@ -365,7 +481,7 @@ async fn a_connection_that_never_rests_ends() {
 async fn a_taken_port_is_named() {
     let status = status();
     let bind = async |host: &'static str, port| {
-        Api::bind(host, port, Arc::clone(&status), Arc::default()).await
+        Api::bind(host, port, Arc::clone(&status), Arc::default(), Arc::default()).await
     };
     let first = bind("127.0.0.1", 0).await.unwrap();
     let port = first.local_addr().port();

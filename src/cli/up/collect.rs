@@ -1,13 +1,13 @@
 //! From running nodes to the plain data of the live view. Looks from outside, once a second: packets do not notice.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 use super::view::{EVENTS_MAX, EventView, LinkView, NodeView, State, View};
 use crate::account::AccountId;
-use crate::api::HealthStatus;
+use crate::api::{HealthStatus, LastReload};
 use crate::cli::login::TOOL_ACCOUNT;
 use crate::cli::text::per_second;
 use crate::connector::{AccountReport, Report};
@@ -31,6 +31,8 @@ pub(super) struct Collector {
     /// Prepares sent and received by account, at the last look.
     counters: HashMap<(AccountId, AccountId), (u64, u64)>,
     listeners: HashMap<AccountId, Receiver<PeerEvent>>,
+    /// When each node's configuration was read last, of what was shown.
+    reloads: HashMap<AccountId, SystemTime>,
     events: VecDeque<EventView>,
 }
 
@@ -55,6 +57,7 @@ impl Collector {
             looked_at: now,
             counters: HashMap::new(),
             listeners: HashMap::new(),
+            reloads: HashMap::new(),
             events: VecDeque::new(),
         }
     }
@@ -62,6 +65,9 @@ impl Collector {
     /// Everything there is to see now.
     pub(super) fn look(&mut self, nodes: &[NodeHandle], now: Instant) -> View {
         self.listen(nodes);
+        self.look_at_reloads(nodes);
+        let surplus = self.events.len().saturating_sub(EVENTS_MAX);
+        self.events.drain(..surplus);
         let seen: Vec<Seen> = nodes
             .iter()
             .map(|handle| Seen {
@@ -122,9 +128,8 @@ impl Collector {
                 match listener.try_recv() {
                     Ok(event) => {
                         if let Some(text) = words(&event) {
-                            let at = jiff::Timestamp::now().strftime("%H:%M:%S").to_string();
                             self.events.push_back(EventView {
-                                at,
+                                at: time_of_day(),
                                 node: node.id.to_string(),
                                 text,
                             });
@@ -135,8 +140,35 @@ impl Collector {
                 }
             }
         }
-        let surplus = self.events.len().saturating_sub(EVENTS_MAX);
-        self.events.drain(..surplus);
+    }
+
+    /// Configurations that were read again, and whether they are in force. What is told of all nodes, such as a file
+    /// that nobody can read, is one event.
+    fn look_at_reloads(&mut self, nodes: &[NodeHandle]) {
+        let mut told: Vec<(LastReload, Vec<String>)> = Vec::new();
+        for node in nodes {
+            let last = node.status.last_reload();
+            let before = self.reloads.insert(node.id.clone(), last.at);
+            if before.is_none_or(|before| before == last.at) {
+                continue;
+            }
+            match told.iter_mut().find(|(known, _)| known.error == last.error) {
+                Some((_, ids)) => ids.push(node.id.to_string()),
+                None => told.push((last, vec![node.id.to_string()])),
+            }
+        }
+        for (last, ids) in told {
+            let node = match &*ids {
+                [one] => one.clone(),
+                several if several.len() == nodes.len() => "all".to_owned(),
+                several => several.join(" "),
+            };
+            let text = match last.error {
+                None => "configuration reloaded".to_owned(),
+                Some(error) => format!("configuration refused, the old one stays: {error}"),
+            };
+            self.events.push_back(EventView { at: time_of_day(), node, text });
+        }
     }
 
     /// Every link between two nodes once, and everybody else who is or was there, such as `ping`.
@@ -237,6 +269,10 @@ fn peer_state(peer: Option<&PeerSnapshot>) -> State {
             PeerState::Suspended => State::Pending("suspended"),
         },
     }
+}
+
+fn time_of_day() -> String {
+    jiff::Timestamp::now().strftime("%H:%M:%S").to_string()
 }
 
 /// `None`: not worth a line.

@@ -17,6 +17,7 @@ fn kind(kind: Kind) -> String {
         Kind::Url | Kind::HttpUrl => "URL".into(),
         Kind::Address => "ILP address".into(),
         Kind::Prefix => "ILP prefix".into(),
+        Kind::HostNames => "list of host names".into(),
         Kind::Prefixes => "list of ILP prefixes".into(),
         Kind::Segment => "segment".into(),
         Kind::AssetCode => "asset code".into(),

@@ -325,8 +325,9 @@ fn unreadable_packets_get_f01_and_nothing_is_held() {
 #[test]
 fn the_packet_log_tells_the_whole_way_by_the_condition() {
     let net = alice_and_bob();
-    let log = Arc::new(PacketLog::new(16));
-    net.connector.set_packet_log(Some(log.clone()));
+    let log = PacketRing::new(16);
+    let way = PacketLog::new(log.clone(), NodeNumber(3));
+    net.connector.set_packet_log(Some(Arc::new(way)));
     let (alice, bob) = (net.connect("alice"), net.connect("bob"));
     net.ask(&alice, 7, &payment("test.bob", 5));
     let id = net.prepare_id(&bob);
@@ -336,7 +337,8 @@ fn the_packet_log_tells_the_whole_way_by_the_condition() {
     let name = |id: &Option<crate::account::AccountId>| id.as_ref().map(ToString::to_string);
     let told: Vec<_> = records
         .iter()
-        .map(|record| {
+        .map(|(node, record)| {
+            assert_eq!(*node, NodeNumber(3));
             assert_eq!(record.condition, PREIMAGE.condition());
             let event = match &record.event {
                 PacketEvent::Forwarded { outgoing_request_id, .. } => {
@@ -344,7 +346,10 @@ fn the_packet_log_tells_the_whole_way_by_the_condition() {
                     "forwarded"
                 }
                 PacketEvent::Received { .. } => "received",
-                PacketEvent::Fulfilled { .. } => "fulfilled",
+                PacketEvent::Fulfilled { incoming_amount, outgoing_amount, .. } => {
+                    assert_eq!((*incoming_amount, *outgoing_amount), (Amount(5), Some(Amount(5))));
+                    "fulfilled"
+                }
                 PacketEvent::Rejected { .. } => "rejected",
             };
             (event, name(&record.from), name(&record.to), record.request_id.map(|id| id.0))

@@ -252,8 +252,9 @@ fn peers_and_receivers_do_not_become_each_other() {
 #[test]
 fn routes_and_packets_are_told() {
     let (net, alice) = alice_and(wallet());
-    let log = Arc::new(PacketLog::new(16));
-    net.connector.set_packet_log(Some(log.clone()));
+    let log = PacketRing::new(16);
+    let way = PacketLog::new(log.clone(), NodeNumber(3));
+    net.connector.set_packet_log(Some(Arc::new(way)));
     let sender = sender(&net);
     let destination: Address = sender.destination.parse().unwrap();
     match net.connector.explain(destination.view(), net.now) {
@@ -268,7 +269,7 @@ fn routes_and_packets_are_told() {
     net.ask(&alice, 1, &sender.payment(5, 0));
     net.ask(&alice, 2, &sender.payment(5, 6));
     net.read(&alice);
-    let record = log.pop().unwrap();
+    let (_, record) = log.pop().unwrap();
     assert_eq!(record.to.unwrap().as_str(), "wallet");
     match record.event {
         PacketEvent::Received { destination: told, incoming_amount, received_amount } => {
@@ -277,7 +278,7 @@ fn routes_and_packets_are_told() {
         }
         other => panic!("{other:?}"),
     }
-    match log.pop().unwrap().event {
+    match log.pop().unwrap().1.event {
         PacketEvent::Rejected { code, reason, .. } => {
             assert_eq!(code, ErrorCode::F99);
             assert_eq!(reason.as_deref(), Some("less arrived than the sender asks for"));

@@ -1,22 +1,21 @@
 //! Lines as they come out, checked as text.
 
+use super::super::testing::MemoryLog;
 use super::super::text::Format;
 use super::*;
 
 /// The lines that `then` causes.
 fn lines(format: Format, levels: &str, node: Option<&str>, then: impl FnOnce()) -> String {
     crate::testing::hear_every_line();
-    let output = Output::memory(format);
-    let process = OnceLock::new();
+    let log = MemoryLog::new(format);
     if let Some(node) = node {
-        process.set(node.into()).unwrap();
+        log.output.node().set(node.into()).unwrap();
     }
-    let node = Arc::new(process);
-    let layer = LineLayer { output: output.clone(), node };
+    let layer = LineLayer::new(log.output.clone());
     let filter = levels.parse::<LogLevels>().unwrap().filter();
     let subscriber = Registry::default().with(filter).with(layer);
     tracing::subscriber::with_default(subscriber, then);
-    output.written()
+    log.written()
 }
 
 /// A JSON line without its time, which is checked.
@@ -24,7 +23,7 @@ fn without_time(line: &str) -> serde_json::Value {
     let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
     let time = line.as_object_mut().unwrap().shift_remove("timestamp").unwrap();
     let time = time.as_str().unwrap();
-    assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
+    assert!(time.len() == 27 && time.ends_with('Z'), "{time}");
     assert!(time.parse::<jiff::Timestamp>().is_ok(), "{time}");
     line
 }
@@ -100,7 +99,7 @@ fn eyes_get_a_short_line() {
     let written = lines(Format::Human { colour: false }, "info", Some("alice"), || {
         tracing::error!(peer = "bob", reason = "two words", "gone\n\u{1b}[2Jmad");
     });
-    let (time, rest) = written.split_at(12);
+    let (time, rest) = written.split_at(15);
     assert_eq!(time.matches([':', '.']).count(), 3, "{time}");
     assert_eq!(
         rest,
@@ -115,8 +114,8 @@ fn eyes_get_a_short_line() {
 #[test]
 fn levels_change_while_it_runs() {
     crate::testing::hear_every_line();
-    let output = Output::memory(Format::Json);
-    let layer = LineLayer { output: output.clone(), node: Arc::default() };
+    let log = MemoryLog::new(Format::Json);
+    let layer = LineLayer::new(log.output.clone());
     let (filter, handle) = reload::Layer::new(LogLevels::default().filter());
     let subscriber = Registry::default().with(filter).with(layer);
     tracing::subscriber::with_default(subscriber, || {
@@ -128,7 +127,7 @@ fn levels_change_while_it_runs() {
         say("no longer");
     });
     let messages: Vec<_> =
-        output.written().lines().map(|line| without_time(line)["message"].to_string()).collect();
+        log.written().lines().map(|line| without_time(line)["message"].to_string()).collect();
     assert_eq!(messages, ["\"now\""]);
 }
 
@@ -151,10 +150,10 @@ fn a_field_may_log_while_it_is_formatted() {
 #[test]
 fn lines_of_many_threads_never_mix() {
     crate::testing::hear_every_line();
-    let output = Output::memory(Format::Json);
+    let log = MemoryLog::new(Format::Json);
     std::thread::scope(|scope| {
         for thread in 0..4 {
-            let layer = LineLayer { output: output.clone(), node: Arc::default() };
+            let layer = LineLayer::new(log.output.clone());
             scope.spawn(move || {
                 tracing::subscriber::with_default(Registry::default().with(layer), || {
                     for number in 0..200 {
@@ -165,7 +164,7 @@ fn lines_of_many_threads_never_mix() {
         }
     });
     let mut next = [0; 4];
-    for line in output.written().lines() {
+    for line in log.written().lines() {
         let line = without_time(line);
         let thread = usize::try_from(line["thread"].as_u64().unwrap()).unwrap();
         assert_eq!(line["number"], next[thread]);
@@ -205,7 +204,7 @@ fn a_process_logs_from_its_start_to_its_panic() {
         told,
         [
             "ERROR - telemetry::logs::tests before the node has a name",
-            "WARN only rustls::conn of a library",
+            "ERROR only rustls::conn of a library",
             "DEBUG only rustls::conn now shown",
             "ERROR b panic all\nis lost",
         ]
@@ -215,17 +214,33 @@ fn a_process_logs_from_its_start_to_its_panic() {
     assert!(last["location"].as_str().unwrap().starts_with(file!()), "{last}");
 }
 
+#[test]
+fn a_library_cannot_flood_the_log() {
+    let written = lines(Format::Json, "info", None, || {
+        for number in 0..1000 {
+            tracing::error!(target: "h2::server", number, "a stranger did something");
+        }
+        tracing::error!("ours");
+    });
+    let lines: Vec<_> = written.lines().map(without_time).collect();
+    assert_eq!(lines.len(), 11, "{written}");
+    assert_eq!(lines[10]["message"], "ours");
+}
+
 fn live_and_panic(file: std::path::PathBuf) {
     let to = LogTo::File(file);
-    let logs = Logs::start(&to, &LogLevels::default()).unwrap();
+    let (logs, writer) = Logs::start(&to, &LogLevels::default()).unwrap();
+    std::thread::spawn(move || writer.run());
     assert!(matches!(Logs::start(&to, &LogLevels::default()), Err(LogError::Twice)));
     tracing::error!("before the node has a name");
     logs.set_node("only");
-    log::warn!(target: "rustls::conn", "of a library");
+    log::error!(target: "rustls::conn", "of a library");
+    log::warn!(target: "rustls::conn", "not shown");
     log::debug!(target: "rustls::conn", "not shown");
     logs.set_levels(&"info,rustls=debug".parse().unwrap());
     log::debug!(target: "rustls::conn", "now shown");
     let thread = std::thread::Builder::new().name("worker".to_owned());
     let panicked = thread.spawn(|| node_span("b").in_scope(|| panic!("all\nis lost"))).unwrap();
     panicked.join().unwrap_err();
+    assert!(logs.output().flush(super::super::testing::PATIENCE));
 }

@@ -32,6 +32,8 @@ fn text_of(moment: Moment) -> String {
 fn account(id: &str, stats: Stats) -> AccountReport {
     let mut settings = AccountSettings::new(id.parse().unwrap(), Relation::Peer);
     settings.asset = Asset::new("X\"\\\nY", 2);
+    settings.limits.max_balance = (id == "alice").then_some(100);
+    settings.limits.min_balance = (id == "bob").then_some(-7);
     AccountReport {
         settings,
         removed: false,
@@ -94,6 +96,13 @@ fn moment() -> Moment {
         },
         packet_lines: 11,
         packet_lines_dropped: 12,
+        log_lines_lost: 13,
+        status: StatusMetrics {
+            ready: true,
+            reload_successful: false,
+            reload_succeeded_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_000_000_500),
+            required: vec!["bob".parse().unwrap()],
+        },
     }
 }
 
@@ -194,6 +203,15 @@ fn check_values(series: &BTreeMap<String, f64>) {
         ("ilp_suspended_seconds_total{}", 12.5),
         ("ilp_packet_log_records_total{}", 11.0),
         ("ilp_packet_log_records_dropped_total{}", 12.0),
+        ("ilp_log_lines_lost_total{}", 13.0),
+        ("ilp_config_last_reload_successful{}", 0.0),
+        ("ilp_config_last_reload_success_timestamp_seconds{}", 1_790_000_000.5),
+        ("ilp_account_max_balance_units{peer=alice}", 100.0),
+        ("ilp_account_min_balance_units{peer=bob}", -7.0),
+        ("ilp_max_packets_in_flight{peer=alice}", 16_384.0),
+        ("ilp_peer_required{peer=bob}", 1.0),
+        ("ilp_packets_total{peer=bob,direction=sent,type=reject,code=T04}", 0.0),
+        ("ilp_packets_total{peer=bob,direction=received,type=reject,code=R00}", 0.0),
         ("ilp_packets_total{peer=alice,direction=received,type=prepare,code=}", 100.0),
         ("ilp_packets_total{peer=alice,direction=received,type=fulfill,code=}", 0.0),
         ("ilp_packets_total{peer=alice,direction=received,type=reject,code=F00}", 1.0),
@@ -217,7 +235,9 @@ fn check_values(series: &BTreeMap<String, f64>) {
         assert_eq!(series.get(key), Some(&value), "{key}");
     }
     let rejects = series.keys().filter(|key| key.contains("type=reject")).count();
-    assert_eq!(rejects, 2, "codes that never came are left out");
+    assert_eq!(rejects, 2 * 2 * 12 + 1, "unusual codes that never came are left out");
+    assert!(!series.keys().any(|key| key.contains("max_balance") && key.contains("bob")));
+    assert!(!series.contains_key("ilp_peer_required{peer=alice}"));
     assert!(!series.keys().any(|key| key.contains("latency") && key.contains("bob")));
 }
 
@@ -302,9 +322,14 @@ fn a_node_has_metrics_before_it_has_peers() {
         crate::connector::Connector::new(settings, crate::routing::HashSeed::Random).unwrap();
     let clock = crate::transport::Clock::start();
     let context = TransportContext::new(connector, clock, Default::default()).unwrap();
-    let metrics = Metrics::new(context, Arc::default());
+    let metrics = Metrics::new(context, Arc::default(), Arc::default());
     for (ready, value) in [(true, 1.0), (false, 0.0)] {
-        metrics.set_ready(ready);
+        metrics.set_status(StatusMetrics {
+            ready,
+            reload_successful: true,
+            reload_succeeded_at: SystemTime::now(),
+            required: Vec::new(),
+        });
         for exposition in [Exposition::OpenMetrics, Exposition::Prometheus] {
             let series = read(&metrics.text(exposition).unwrap(), exposition);
             assert_eq!(series["ilp_ready{}"], value);

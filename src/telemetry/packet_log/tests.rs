@@ -1,0 +1,126 @@
+//! What becomes a line, in which order, and what is counted as lost.
+
+use super::*;
+use crate::connector::{PacketLog, PacketRecord};
+use crate::telemetry::packet_line::tests::records;
+use crate::telemetry::packet_stream::PLACES;
+use crate::telemetry::testing::MemoryLog;
+use crate::telemetry::text::Format;
+use crate::time::Mono;
+
+struct Node {
+    log: Arc<PacketLog>,
+    totals: Arc<PacketLogTotals>,
+}
+
+fn switch_on(stream: &Arc<PacketStream>, node: &str) -> (Node, Option<PacketWriter>) {
+    let totals = Arc::<PacketLogTotals>::default();
+    let (log, writer) = stream.switch_on(node, Arc::clone(&totals), Mono(0));
+    (Node { log, totals }, writer)
+}
+
+fn lines(log: &MemoryLog) -> Vec<serde_json::Value> {
+    log.written().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn fulfilled() -> PacketRecord {
+    let [_, fulfilled, _] = records();
+    fulfilled
+}
+
+#[test]
+fn what_was_pushed_before_it_is_switched_off_is_written() {
+    let log = MemoryLog::new(Format::Json);
+    let stream = PacketStream::new(log.output.clone());
+    let (node, writer) = switch_on(&stream, "hub");
+    let writer = writer.unwrap();
+    let thread = std::thread::spawn(|| writer.run());
+    for _ in 0..1000 {
+        records().into_iter().for_each(|record| node.log.push(record));
+    }
+    stream.switch_off("hub");
+    thread.join().unwrap();
+    assert!(stream.is_idle());
+    let events: Vec<_> =
+        lines(&log).iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect();
+    let expected = ["packet forwarded", "packet fulfilled", "packet rejected"].repeat(1000);
+    assert_eq!(events, expected);
+    assert_eq!((node.totals.written(), node.totals.dropped()), (3000, 0));
+    assert!(switch_on(&stream, "hub").1.is_some(), "the thread has ended: a new one is needed");
+}
+
+#[test]
+fn lines_of_several_nodes_are_in_the_order_of_their_packets() {
+    let log = MemoryLog::new(Format::Json);
+    let stream = PacketStream::new(log.output.clone());
+    let names = ["a", "b", "c"];
+    let mut nodes = Vec::new();
+    let mut writers = Vec::new();
+    for name in names {
+        let (node, writer) = switch_on(&stream, name);
+        nodes.push(node);
+        writers.extend(writer);
+    }
+    assert_eq!(writers.len(), 1, "one thread for all");
+    for number in 0..10_000 {
+        nodes[number % names.len()].log.push(fulfilled());
+    }
+    names.iter().for_each(|name| stream.switch_off(name));
+    writers.remove(0).run();
+    for (number, line) in lines(&log).iter().enumerate() {
+        assert_eq!(line["node"], names[number % names.len()], "line {number}");
+    }
+    assert_eq!(nodes.iter().map(|node| node.totals.written()).sum::<u64>(), 10_000);
+}
+
+#[test]
+fn what_is_lost_is_counted_and_told() {
+    let log = MemoryLog::new(Format::Json);
+    let stream = PacketStream::new(log.output.clone());
+    let (node, _writer) = switch_on(&stream, "hub");
+    let begin = Instant::now();
+    let at = |seconds| begin + Duration::from_secs(seconds);
+    let lose = |count: usize, now, last| {
+        while stream.pop().is_some() {}
+        for _ in 0..PLACES + count {
+            node.log.push(fulfilled());
+        }
+        stream.count_lost(now, last);
+    };
+    lose(0, at(0), false);
+    assert_eq!(lines(&log).len(), 0);
+    lose(3, at(0), false);
+    lose(4, at(9), false);
+    assert_eq!((lines(&log).len(), node.totals.dropped()), (1, 7));
+    lose(5, at(11), false);
+    lose(6, at(12), true);
+    assert_eq!(node.totals.dropped(), 18);
+    let told: Vec<u64> = lines(&log)
+        .iter()
+        .map(|line| {
+            assert_eq!((&line["node"], &line["level"]), (&"hub".into(), &"WARN".into()));
+            line["dropped"].as_u64().unwrap()
+        })
+        .collect();
+    assert_eq!(told, [3, 9, 6]);
+}
+
+#[test]
+fn a_log_that_takes_nothing_does_not_keep_the_thread() {
+    let log = MemoryLog::new(Format::Json);
+    log.memory.block(true);
+    log.output.write(b"in the writer's hands\n");
+    log.memory.await_blocked_write();
+    let stream = PacketStream::new(log.output.clone());
+    let (node, writer) = switch_on(&stream, "hub");
+    for _ in 0..PLACES {
+        node.log.push(fulfilled());
+    }
+    stream.switch_off("hub");
+    let began = Instant::now();
+    writer.unwrap().run();
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let (written, dropped) = (node.totals.written(), node.totals.dropped());
+    assert_eq!(written + dropped, u64::try_from(PLACES).unwrap(), "every record is accounted for");
+    assert!(dropped > 0 && written > 0, "{written} written, {dropped} dropped");
+}

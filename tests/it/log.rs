@@ -1,0 +1,305 @@
+//! The log from outside: whatever becomes of its reader, its file or its disk, the node goes on.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::peer::{Daemon, PATIENCE, Peer, ask, get, try_get, yaml_of};
+use crate::running::{Running, folder, free_port, path, write};
+use crate::support::{PROGRAM, eventually, run_well};
+
+/// A node whose log goes where a test decides. It is gone with this value.
+struct Node {
+    child: Child,
+    port: u64,
+    health: u64,
+    _folder: tempfile::TempDir,
+}
+
+impl Node {
+    fn start(more: &str, arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
+        let (port, health) = (free_port(), free_port());
+        let folder = folder();
+        let yaml = yaml_of(&["alice", "bob"], more);
+        let ports = format!(
+            "btpServerHost: 127.0.0.1\nbtpServerPort: {port}\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: {health}\n"
+        );
+        let file = write(&folder, "node.yaml", &format!("{ports}{yaml}"));
+        let child = Command::new(PROGRAM)
+            .args(["run", "--config", path(&file)])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let node = Node { child, port: port.into(), health: health.into(), _folder: folder };
+        eventually("the node is there", PATIENCE, || try_get(node.health, "GET /health/live"));
+        node
+    }
+
+    fn peer(&self, id: &str) -> Peer {
+        Peer::login(self.port, id, &format!("{id}-token"))
+    }
+
+    /// Value of a metric without labels.
+    fn metric(&self, name: &str) -> f64 {
+        let text = get(self.health, "GET /metrics").1;
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
+        line.and_then(|line| line.split(' ').nth(1)?.parse().ok())
+            .unwrap_or_else(|| panic!("{text}"))
+    }
+
+    fn signal(&self, name: &str) {
+        run_well(Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]));
+    }
+
+    /// Its exit code.
+    fn ended(mut self) -> Option<i32> {
+        let look = || match self.child.try_wait() {
+            Ok(Some(status)) => Ok(status.code()),
+            other => Err(format!("{other:?}")),
+        };
+        eventually("the node ends", PATIENCE, look).0
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_reader_that_stops_stops_neither_packets_nor_pages_nor_the_end() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let node = Node::start("packetLog: true\nshutdownGraceMs: 500\n", &[], OwnedFd::from(writer));
+    let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
+    // More than the pipe, the queue and the writer's hands hold: 64 KiB and twice 1 MiB.
+    let began = Instant::now();
+    let mut packets = 0_u32;
+    while node.metric("ilp_packet_log_records_dropped_total") == 0.0 {
+        for _ in 0..500 {
+            packets += 1;
+            alice.ask(packets, &ask("test.nowhere"));
+            assert_eq!(alice.next(), format!("RESPONSE {packets} Reject F02"));
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "nothing is lost after {packets} packets"
+        );
+        // Other lines still have room, as the packet log leaves some.
+        assert_eq!(get(node.health, "GET /health/live").0, 200);
+    }
+    alice.ask(1, &ask("test.bob"));
+    let (held, _) = bob.prepare();
+    bob.answer(held, &crate::peer::fulfill(&crate::peer::PREIMAGE));
+    assert_eq!(alice.next(), "RESPONSE 1 Fulfill");
+    drop((alice, bob));
+    let stopping = Instant::now();
+    node.signal("TERM");
+    assert_eq!(node.ended(), Some(0));
+    assert!(stopping.elapsed() < Duration::from_secs(10), "{:?}", stopping.elapsed());
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert!(text.len() < 1024 * 1024, "what the pipe held: {} bytes", text.len());
+}
+
+#[test]
+fn what_was_lost_is_told_when_the_reader_goes_on() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let node = Node::start("logLevel: debug,packets=off\n", &[], OwnedFd::from(writer));
+    let began = Instant::now();
+    // Every request is a line, as long as its path.
+    let long = format!("GET /{}", "x".repeat(190));
+    while node.metric("ilp_log_lines_lost_total") == 0.0 {
+        for _ in 0..200 {
+            let _ = try_get(node.health, &long);
+        }
+        assert!(began.elapsed() < Duration::from_secs(120), "nothing is lost");
+    }
+    let lost = node.metric("ilp_log_lines_lost_total");
+    let lines = std::thread::spawn(move || {
+        let mut text = String::new();
+        let mut reader = reader;
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    node.signal("TERM");
+    assert_eq!(node.ended(), Some(0));
+    let text = lines.join().unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let told: f64 = lines
+        .iter()
+        .filter(|line| line["message"].as_str().unwrap().starts_with("log lines lost"))
+        .map(|line| line["lines"].as_f64().unwrap())
+        .sum();
+    assert!(told >= lost && told < lost + 1000.0, "{told} told, {lost} counted before");
+    assert_eq!(lines.last().unwrap()["message"], "stopped", "and nothing after that is lost");
+}
+
+#[test]
+fn a_full_disk_loses_lines_and_nothing_else() {
+    // Every write to it fails with ENOSPC.
+    let Ok(full) = File::options().write(true).open("/dev/full") else {
+        return crate::support::skip("a full disk", "there is no /dev/full");
+    };
+    let node = Node::start("", &[], full);
+    let mut alice = node.peer("alice");
+    alice.ask(1, &ask("test.nowhere"));
+    assert_eq!(alice.next(), "RESPONSE 1 Reject F02");
+    assert!(node.metric("ilp_log_lines_lost_total") >= 3.0);
+    drop(alice);
+    node.signal("TERM");
+    assert_eq!(node.ended(), Some(0));
+}
+
+#[test]
+fn run_logs_to_a_file_that_may_be_moved_away() {
+    let logs = folder();
+    let (log, moved) = (logs.path().join("n.log"), logs.path().join("n.log.1"));
+    let node = Node::start("", &["--log-file", path(&log)], Stdio::null());
+    let text = |file| std::fs::read_to_string(file).unwrap_or_default();
+    eventually("the file has the start", PATIENCE, || {
+        if text(&log).contains("health server listening") { Ok(()) } else { Err(text(&log)) }
+    });
+    let first: Value = serde_json::from_str(text(&log).lines().next().unwrap()).unwrap();
+    assert_eq!(first["message"], "starting");
+    assert_eq!((&first["node"], &first["address"]), (&"n".into(), &"test.n".into()));
+    assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
+    assert!(first["file"].as_str().unwrap().ends_with("node.yaml"), "{first}");
+    std::fs::rename(&log, &moved).unwrap();
+    node.signal("HUP");
+    eventually("the file is there again", PATIENCE, || {
+        if log.exists() { Ok(()) } else { Err(text(&moved)) }
+    });
+    node.signal("TERM");
+    assert_eq!(node.ended(), Some(0));
+    assert!(text(&moved).contains("SIGHUP: reading the configuration again"));
+    let last = text(&log);
+    let last: Vec<Value> = last.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(last.last().unwrap()["message"], "stopped");
+    let balances: Vec<_> = last
+        .iter()
+        .filter(|line| line["message"] == "balance at the stop")
+        .map(|line| format!("{} {}", line["peer"].as_str().unwrap(), line["balance"]))
+        .collect();
+    assert!(
+        ["alice \"0\"", "bob \"0\""].iter().all(|one| balances.iter().any(|b| b == one)),
+        "{balances:?}"
+    );
+}
+
+#[test]
+fn a_mistake_at_the_start_is_written_before_the_end() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let folder = folder();
+    let file = write(&folder, "node.yaml", "nodeId: [\n");
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "--config", path(&file)]).stdin(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.stdout(OwnedFd::from(writer)).spawn().unwrap();
+    drop(command);
+    let mut text = String::new();
+    let mut reader = reader;
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(64));
+    assert!(text.contains("node.yaml:1"), "{text}");
+}
+
+#[test]
+fn hops_of_a_packet_are_in_their_order() {
+    let folder = folder();
+    let log = folder.path().join("up.log");
+    let ports: Vec<u16> = (0..6).map(|_| free_port()).collect();
+    let mut yaml = "nodes:\n".to_owned();
+    for (number, id) in ["a", "b", "c"].iter().enumerate() {
+        let (btp, health) = (ports[2 * number], ports[2 * number + 1]);
+        yaml += &format!("  - {{ id: {id}, btpServerPort: {btp}, healthCheckPort: {health} }}\n");
+    }
+    yaml += "links:\n  - { from: a, to: b, secret: s-a-b }\n  - { from: b, to: c, secret: s-b-c }\n\
+             defaults:\n  packetLog: true\n  peers:\n    - { id: cli, relation: child, authToken: cli-token }\n";
+    let file = write(&folder, "t.yaml", &yaml);
+    let network = Running::start(
+        &["up", path(&file), "--ping", "--for", "0.1", "--log-file", path(&log)],
+        [],
+    );
+    let (status, lines) = network.ended();
+    assert!(status.success(), "{lines:#?}");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let packets: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["target"] == "packets")
+        .collect();
+    let times: Vec<_> = packets.iter().map(|line| line["timestamp"].as_str().unwrap()).collect();
+    assert!(times.iter().all(|time| time.len() == "2026-03-01T12:00:00.101274Z".len()));
+    // The ping from a to c: known by the time at which a sent it on, as all pings have one condition.
+    let hops: Vec<_> = packets
+        .iter()
+        .filter(|line| line["destination"].as_str().is_some_and(|to| to.starts_with("test.c")))
+        .map(|line| {
+            format!("{} {}", line["node"].as_str().unwrap(), line["event"].as_str().unwrap())
+        })
+        .collect();
+    let way = ["a forwarded", "b forwarded", "c fulfilled", "b fulfilled", "a fulfilled"];
+    assert!(
+        hops.windows(way.len()).any(|hops| hops == way),
+        "the hops of a packet from a to c are not in their order: {hops:#?}"
+    );
+    for line in packets.iter().filter(|line| line["event"] == "fulfilled") {
+        assert!(line["destination"].is_string() && line["amount"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_configuration_out_of_a_pipe_is_read_once_and_holds_up_nothing() {
+    let folder = folder();
+    let pipe = folder.path().join("node.yaml");
+    run_well(Command::new("mkfifo").arg(&pipe));
+    let node = Running::start(&["run", "--config", path(&pipe)], []);
+    let yaml = yaml_of(&["alice"], "shutdownGraceMs: 500\n");
+    let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
+    // Opens when the node reads it.
+    let mut writing = File::options().write(true).open(&pipe).unwrap();
+    writing.write_all(format!("{ports}{yaml}").as_bytes()).unwrap();
+    drop(writing);
+    let health = node.logged("health server listening", "port").as_u64().unwrap();
+    node.line("it says so", |line| line.contains("it is read once").then_some(()));
+    node.signal("HUP");
+    node.line("it says why not", |line| line.contains("so it was read once").then_some(()));
+    let config = &crate::peer::json(health, "/health")["config"];
+    assert_eq!(config["successful"], false);
+    assert!(config["error"].as_str().unwrap().contains("regular file"), "{config}");
+    node.signal("TERM");
+    let (status, lines) = node.ended();
+    assert_eq!(status.code(), Some(0), "{lines:#?}");
+}
+
+#[test]
+fn a_file_that_becomes_a_pipe_holds_up_neither_reloads_nor_the_stop() {
+    let node = Daemon::with_peers(&["alice"], "shutdownGraceMs: 500\n");
+    std::fs::remove_file(&node.file).unwrap();
+    run_well(Command::new("mkfifo").arg(&node.file));
+    node.running.signal("HUP");
+    node.running.line("it is told", |line| {
+        line.contains("the configuration file cannot be read").then_some(())
+    });
+    // A file again: it is read, so nothing waits for the pipe.
+    std::fs::remove_file(&node.file).unwrap();
+    node.rewrite(&yaml_of(&["alice", "bob"], "shutdownGraceMs: 500\n"));
+    node.running.signal("HUP");
+    node.running.line("reloaded", |line| line.contains("configuration reloaded").then_some(()));
+    std::fs::remove_file(&node.file).unwrap();
+    run_well(Command::new("mkfifo").arg(&node.file));
+    node.running.signal("HUP");
+    let (status, log) = node.stop("TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+}
