@@ -12,7 +12,7 @@ mod rate_limit;
 mod route_policy;
 mod settings;
 
-pub use asset::{Asset, MAX_ASSET_SCALE};
+pub use asset::{Asset, AssetError, MAX_ASSET_SCALE, check_asset_code};
 pub use conversion::{Conversion, ConversionError, Converted, Rate, RateError};
 pub use id::{AccountId, AccountIdError, MAX_ACCOUNT_ID};
 pub use ledger::{Ledger, OverLimit};

@@ -21,6 +21,7 @@ mod keys;
 mod load;
 mod network;
 mod node_file;
+mod own_address;
 mod parse;
 mod paths;
 mod peers;
@@ -52,6 +53,7 @@ pub use env::{Environment, get as variable, of_process as environment_of_process
 pub use expand::{LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Mode};
 pub use file::{Content, FILE_BYTES_MAX};
 pub use load::{Form, Loaded, Override, Source, load, load_content};
+pub use own_address::{OwnAddressError, not_below_peer};
 pub use place::{Origin, Place};
 pub use problems::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::schema;

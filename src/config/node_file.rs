@@ -11,6 +11,7 @@ use crate::wire::{Address, Scheme};
 
 use super::fields::{Fields, check_names};
 use super::keys::{NODE, PING, TLS};
+use super::own_address::not_below_peer;
 use super::place::Path;
 use super::problems::Report;
 use super::settings::{
@@ -139,7 +140,7 @@ fn default_address(scheme: Scheme, id: &str) -> Option<Address> {
 }
 
 fn own_address(given: Option<&Address>, fields: Fields<'_>, report: &mut Report) {
-    if given.is_some_and(|address| address.scheme() == Scheme::Peer) {
+    if given.is_some_and(|address| not_below_peer(address).is_err()) {
         let help = "addresses below peer. mean the direct neighbour; use test.<name> or g.<name>";
         fields.problem("ilpAddress", "is below peer.", help, report);
     }

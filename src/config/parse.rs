@@ -2,13 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::account::{AccountId, Rate};
+use crate::account::{AccountId, AssetError, Rate, check_asset_code};
 use crate::wire::{Address, Prefix, address::is_segment};
 
 /// Bytes of a token; it travels in every authentication frame.
 const SECRET_BYTES_MAX: usize = 1024;
-/// Characters of an asset code.
-const ASSET_CODE_MAX: usize = 32;
 /// Bytes of any other text.
 const TEXT_BYTES_MAX: usize = 4096;
 
@@ -113,13 +111,11 @@ pub(super) fn prefix(text: &str) -> Parsed<Prefix> {
 }
 
 pub(super) fn asset_code(text: &str) -> Parsed<&str> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    match text {
-        "" => Err("is empty".into()),
-        _ if text.len() > ASSET_CODE_MAX => Err("is too long".into()),
-        _ if !text.chars().all(allowed) => Err("is not a code".into()),
-        _ => Ok(text),
-    }
+    check_asset_code(text).map(|()| text).map_err(|error| match error {
+        AssetError::Empty => "is empty".into(),
+        AssetError::TooLong => "is too long".into(),
+        AssetError::NotACode | AssetError::Scale(_) => "is not a code".into(),
+    })
 }
 
 pub(super) fn rate(text: &str) -> Parsed<Rate> {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
 
 use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
 use crate::http::{HttpAuth, HttpMode};
@@ -12,6 +11,7 @@ use crate::wire::{Address, Amount, Network, Scheme};
 use super::env::variable_of_peer;
 use super::fields::{Fields, item};
 use super::keys::PEER;
+use super::own_address::of_child;
 use super::place::{Path, Place};
 use super::problems::Report;
 use super::settings::{PeerConfig, Unset};
@@ -348,10 +348,7 @@ pub(super) fn check_child_addresses(
     path: &Path<'_>,
     report: &mut Report,
 ) {
-    for peer in peers.iter().filter(|peer| peer.account.relation == Relation::Child) {
-        if let Err(error) = address.child(peer.account.segment()) {
-            let id: Arc<str> = peer.account.id.as_str().into();
-            report.at(path, format!("the address of the child {id} {error}"), "shorten ilpAddress");
-        }
+    for error in peers.iter().filter_map(|peer| of_child(address, peer).err()) {
+        report.at(path, error.to_string(), "shorten ilpAddress");
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use crate::account::{AccountId, Asset, Relation};
-use crate::stream::{TOKEN_BYTES, token};
 use crate::wire::{Address, Amount};
 
 use super::fields::{Fields, item};
 use super::keys::RECEIVER;
+use super::own_address::of_receiver;
 use super::peers::seen;
 use super::place::{Path, Place};
 use super::problems::Report;
@@ -105,13 +105,8 @@ pub(super) fn check_addresses(
     path: &Path<'_>,
     report: &mut Report,
 ) {
-    for receiver in receivers {
-        let token = token([0; TOKEN_BYTES]);
-        let connection = address.child(receiver.id.as_str()).and_then(|own| own.child(&token));
-        if let Err(error) = connection {
-            let what = format!("an address of the receiver {} {error}", receiver.id);
-            report.at(path, what, "shorten ilpAddress");
-        }
+    for error in receivers.iter().filter_map(|receiver| of_receiver(address, receiver).err()) {
+        report.at(path, error.to_string(), "shorten ilpAddress");
     }
 }
 

@@ -270,6 +270,15 @@ impl NodeConfig {
         self.peers.iter().find(|peer| peer.account.relation == Relation::Parent)
     }
 
+    /// Whether something that packets depend on is left to the parent: the address, or the asset of its account.
+    pub fn asks_parent(&self) -> bool {
+        let asset_is_open = |parent: &PeerConfig| {
+            let of_node = parent.asset_of_node;
+            self.asset_unset.code && of_node.code || self.asset_unset.scale && of_node.scale
+        };
+        self.parent().is_some_and(|parent| self.address.is_none() || asset_is_open(parent))
+    }
+
     /// Takes over the asset that the parent told by IL-DCP (D12): what nobody set is adopted, by the node and by every
     /// account that has the node's asset.
     ///

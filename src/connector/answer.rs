@@ -10,7 +10,7 @@ use super::snapshot::Entry;
 use crate::link::{Answered, Origin, Outcome, Pending, Rejection, Slot};
 use crate::wire::Condition;
 use crate::wire::btp::{FrameKind, RequestId};
-use crate::wire::ilp::{Prepare, Reject, Reply};
+use crate::wire::ilp::{Prepare, Reject, Reply, clip_message};
 
 /// What a peer answered to one of our Prepares.
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +143,7 @@ impl Turn<'_> {
         then(&Reply::Reject(Reject {
             code: refusal.code(),
             triggered_by: Some(self.snapshot.signature.view()),
-            message: message.as_bytes(),
+            message: clip_message(message),
             data: data.as_ref().map_or(&[], |data| data.as_slice()),
         }));
     }

@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::snapshot::Entry;
 use crate::stream::{Accepted, Declined, Incoming, Receiver};
 use crate::wire::Amount;
-use crate::wire::ilp::{Fulfill, Prepare, Reject, Reply};
+use crate::wire::ilp::{Fulfill, Prepare, Reject, Reply, clip_message};
 
 /// Where a packet has arrived.
 #[derive(Clone, Copy)]
@@ -93,7 +93,7 @@ impl Turn<'_> {
         let reply = Reply::Reject(Reject {
             code,
             triggered_by: Some(self.snapshot.signature.view()),
-            message: message.as_bytes(),
+            message: clip_message(&message),
             data: &declined.data,
         });
         to.account.lock().stats.count_delivered(&reply);

@@ -5,14 +5,13 @@ use ring::rand::SystemRandom;
 use crate::account::Relation;
 use crate::api::{PeerRole, StatusSettings};
 use crate::btp::Dial;
-use crate::config::{AssetMismatch, NodeConfig, PeerConfig, Secret};
+use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig, Secret};
 use crate::connector::ConnectorSettings;
 use crate::http::HttpDial;
 use crate::stream::SECRET_LEN;
 use crate::transport::{
     Directory, KeepAliveSettings, Login, NoRandomness, PeerUrl, TlsTrust, Token, TransportSettings,
 };
-use crate::wire::{Network, Scheme};
 
 use super::diallers::Dialled;
 use super::ildcp::Told;
@@ -29,12 +28,18 @@ pub(super) fn draw_secret() -> Result<DrawnSecret, NoRandomness> {
 /// Why what a parent told cannot be lived with.
 #[derive(Debug, thiserror::Error)]
 pub enum ToldError {
-    /// The configuration's routes are for the other network.
-    #[error("the route to {0:?} belongs to the other network")]
-    Network(String),
+    /// The address breaks a rule that `ilpAddress` has too.
+    #[error(transparent)]
+    Address(#[from] OwnAddressError),
     /// The configuration counts in another asset.
     #[error(transparent)]
     Asset(#[from] AssetMismatch),
+    /// The parent told something else before. Children and peers of this node count in what was told first.
+    #[error(
+        "the parent gave {} and {} before, which stay in force until this node is started again or ilpAddress, assetCode and assetScale are set",
+        .0.address, .0.asset
+    )]
+    Changed(Told),
 }
 
 /// What the packet path must know, with what the parent told where the configuration leaves it open (D12).
@@ -43,31 +48,22 @@ pub(super) fn connector_settings(
     told: Option<&Told>,
     drawn: &DrawnSecret,
 ) -> Result<ConnectorSettings, ToldError> {
-    let (None, Some(told)) = (&config.address, told) else {
+    // An asset that only the parent can tell is the default one until then; without an address no packet passes.
+    let Some(told) = told.filter(|_| config.asks_parent()) else {
         return Ok(config.connector_settings(drawn));
     };
-    let scheme = told.address.view().scheme();
-    let foreign = config.routes.iter().find(|route| {
-        let route = route.prefix.scheme().map(Scheme::network);
-        matches!(
-            (route, scheme.network()),
-            (Some(Network::Live), Network::Test) | (Some(Network::Test), Network::Live)
-        )
-    });
-    if let Some(route) = foreign {
-        return Err(ToldError::Network(route.prefix.to_string()));
-    }
     let mut settled = config.clone();
     settled.adopt_asset(&told.asset)?;
-    let mut settings = settled.connector_settings(drawn);
-    settings.address = Some(told.address.clone());
-    settings.scheme = scheme;
-    Ok(settings)
+    if config.address.is_none() {
+        config.check_own_address(&told.address)?;
+        settled.scheme = told.address.scheme();
+        settled.address = Some(told.address.clone());
+    }
+    Ok(settled.connector_settings(drawn))
 }
 
-/// As configured, but without its parent: better no packets than packets that are counted in the wrong unit.
-pub(super) fn without_parent(config: &NodeConfig, drawn: &DrawnSecret) -> ConnectorSettings {
-    let mut settings = config.connector_settings(drawn);
+/// The same without packets to and from the parent: better none than some that are counted in the wrong unit.
+pub(super) fn without_parent(mut settings: ConnectorSettings) -> ConnectorSettings {
     let parents = settings.accounts.iter_mut().filter(|one| one.relation == Relation::Parent);
     parents.for_each(|parent| parent.enabled = false);
     settings

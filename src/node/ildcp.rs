@@ -1,15 +1,17 @@
-//! The node as a child: asks its parent for its address and asset at every link-up (IL-DCP, RFC 31).
+//! The node as a child: asks its parent for its address and asset at every link-up (IL-DCP, RFC 31). What it says is held to
+//! the same rules as the configuration file.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::account::{AccountId, Asset};
+use crate::account::{AccountId, Asset, AssetError};
+use crate::config::{OwnAddressError, not_below_peer};
 use crate::connector::Connector;
 use crate::link::{Cause, Outcome, Rejection};
 use crate::transport::{Clock, TransportContext};
-use crate::wire::ilp::Fulfill;
+use crate::wire::ilp::{ErrorClass, Fulfill};
 use crate::wire::{Address, ildcp};
 
 /// How long the parent may take to answer. Shorter than the 60 s of other implementations: it is one hop.
@@ -40,6 +42,12 @@ pub enum AskError {
     /// The answer does not parse.
     #[error(transparent)]
     Unreadable(#[from] crate::wire::Error),
+    /// The address that it gives can be nobody's own.
+    #[error("it gives the address {0:?}: {1}")]
+    Address(Address, OwnAddressError),
+    /// No account can be counted in its asset.
+    #[error("its asset cannot be used: {0}")]
+    Asset(#[from] AssetError),
     /// The node shut down meanwhile.
     #[error("the request was dropped")]
     Dropped,
@@ -61,22 +69,36 @@ pub async fn ask(
     match answered.await.map_err(|_| AskError::Dropped)? {
         Outcome::Fulfilled { fulfillment, data } => {
             let told = ildcp::Response::from_fulfill(&Fulfill { fulfillment, data: &data })?;
-            Ok(Told {
-                address: told.client_address.to_address(),
-                asset: Asset::new(told.asset_code, told.asset_scale),
-            })
+            let address = told.client_address.to_address();
+            if let Err(error) = not_below_peer(&address) {
+                return Err(AskError::Address(address, error));
+            }
+            Ok(Told { address, asset: Asset::checked(told.asset_code, told.asset_scale)? })
         }
         Outcome::Rejected(rejection) => Err(AskError::Rejected(rejection)),
         Outcome::NotSent(cause) | Outcome::NoAnswer(cause) => Err(AskError::Unanswered(cause)),
     }
 }
 
-/// Asks until there is an answer.
-pub(super) async fn ask_until_told(context: Arc<TransportContext>, parent: AccountId) -> Told {
+/// Asks until there is an answer. Where the node can do `without`, a parent that will never answer is not asked again.
+pub(super) async fn ask_until_told(
+    context: Arc<TransportContext>,
+    parent: AccountId,
+    without: bool,
+) -> Option<Told> {
     let mut wait = RETRY_FIRST;
     loop {
         match ask(&context.connector, &context.clock, &parent).await {
-            Ok(told) => return told,
+            Ok(told) => return Some(told),
+            Err(AskError::Rejected(rejection))
+                if without && rejection.code.class() == Some(ErrorClass::Final) =>
+            {
+                tracing::warn!(
+                    peer = %parent, code = %rejection.code,
+                    "the parent told no asset; set assetCode and assetScale, the defaults may not be its own"
+                );
+                return None;
+            }
             Err(error) => {
                 if let Some(suppressed) = context.peers.status(&parent).admit_line() {
                     tracing::warn!(peer = %parent, %error, again_in = ?wait, suppressed, "the parent gave no address");

@@ -5,6 +5,7 @@
 //! deadline sweep, and the health server. Packets meet none of that: they are in `connector`.
 
 mod acceptor;
+mod adopt;
 mod api_thread;
 mod clock_watch;
 mod diallers;

@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
+use super::effective::connector_settings;
 use super::running::Running;
 use crate::account::AccountId;
 use crate::config::{NodeConfig, diff};
-use crate::transport::RECONFIGURED;
 
 impl Running {
     /// Puts `new` in force. Values that cannot change while the node runs keep their old value, and are named in the
@@ -13,18 +13,25 @@ impl Running {
     pub(super) fn reload(&mut self, new: NodeConfig) {
         let change = diff(&self.config, &new);
         let config = change.with_what_cannot_change(&self.config, new);
-        let told = self.told.clone();
-        if parent(&config) != parent(&self.config) {
-            // What one parent told, another need not mean.
-            self.told = None;
+        let before = (self.told.clone(), self.parent_suspended);
+        let units = self.units(&self.config);
+        let fits = || connector_settings(&config, self.told.as_ref(), &self.drawn).is_ok();
+        if parent(&config) != parent(&self.config) || !fits() {
+            // What one parent told, another need not mean; and the operator's word is above that of the parent.
+            (self.told, self.parent_suspended) = (None, false);
+        }
+        if !config.asks_parent() {
+            self.parent_suspended = false;
         }
         if let Err(error) = self.put_in_force(&config) {
             tracing::error!(%error, "the changed configuration cannot be put in force; the old one stays");
-            self.told = told;
+            (self.told, self.parent_suspended) = before;
             self.status.reload_refused(SystemTime::now(), &error.to_string());
             return;
         }
         self.config = config;
+        // The file may say nothing of it: another parent may tell another unit.
+        self.close_where_unit_changed(&units);
         for peer in &change.removed {
             let dialled = self.diallers.hand_over(peer);
             self.draining.add(peer, dialled, &self.context, self.config.shutdown_grace);
@@ -32,11 +39,7 @@ impl Running {
         let back = change.added.iter().filter(|peer| self.draining.end(peer));
         // Who was on the way out and is wanted again may have another secret now.
         let anew: Vec<_> = back.chain(&change.suspended).chain(&change.reauthenticate).collect();
-        for peer in anew {
-            if let Some(account) = self.context.connector.account(peer.as_str()) {
-                self.context.connector.close_sessions(&account, RECONFIGURED.0, RECONFIGURED.1);
-            }
-        }
+        anew.into_iter().for_each(|peer| self.close_sessions(peer));
         self.begin();
         // What kept a peer away may be mended, here or at the other side: an operator who reloads does not wait.
         self.context.client_tls.look_again();

@@ -10,13 +10,10 @@ use super::acceptor::{Acceptor, HttpAcceptor};
 use super::api_thread::ApiThread;
 use super::diallers::Diallers;
 use super::draining::Draining;
-use super::effective::{
-    DrawnSecret, connector_settings, dials, directory, http_dials, status_settings, without_parent,
-};
+use super::effective::{DrawnSecret, dials, http_dials, status_settings};
 use super::ildcp::{self, Told};
 use super::order::Order;
 use super::packets::PacketWriting;
-use super::start::StartError;
 use super::task::{self, Guarded};
 use super::tls_thread::TlsThread;
 use crate::api::{HealthStatus, NodeStatus};
@@ -52,8 +49,10 @@ pub(super) struct Running {
     pub(super) tls_thread: Option<TlsThread>,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The parent is being asked for an address.
-    pub(super) asking: Option<JoinHandle<Told>>,
+    pub(super) asking: Option<JoinHandle<Option<Told>>>,
     pub(super) told: Option<Told>,
+    /// The parent told something else since: no packets to and from it.
+    pub(super) parent_suspended: bool,
     pub(super) drawn: DrawnSecret,
 }
 
@@ -103,15 +102,15 @@ impl Running {
         }
     }
 
-    /// Asks at every link-up, as the address may have changed meanwhile. A configured address is final.
+    /// Asks at every link-up: what the parent tells must be what it told before. What is configured is final.
     pub(super) fn ask_parent(&mut self) {
         self.ask_no_more();
-        let Some(parent) = self.config.parent() else { return };
-        if self.config.address.is_some() {
+        let Some(parent) = self.config.parent().filter(|_| self.config.asks_parent()) else {
             return;
-        }
+        };
         let parent = parent.account.id.clone();
-        let asking = ildcp::ask_until_told(Arc::clone(&self.context), parent);
+        let asking =
+            ildcp::ask_until_told(Arc::clone(&self.context), parent, self.config.address.is_some());
         self.asking = Some(task::spawn(asking));
     }
 
@@ -119,37 +118,6 @@ impl Running {
         if let Some(asking) = self.asking.take() {
             asking.abort();
         }
-    }
-
-    fn adopt(&mut self, told: Told) {
-        let before = self.told.replace(told.clone());
-        match self.put_in_force(&self.config) {
-            Ok(()) if before.as_ref() != Some(&told) => {
-                tracing::info!(address = %told.address, asset = %told.asset, "the parent gave an address");
-            }
-            Ok(()) => {}
-            Err(error) => {
-                tracing::error!(
-                    address = %told.address, asset = %told.asset, %error,
-                    "what the parent told cannot be used; its link is suspended until the configuration fits"
-                );
-                self.told = None;
-                if let Err(error) =
-                    self.context.connector.apply(without_parent(&self.config, &self.drawn))
-                {
-                    tracing::error!(%error, "the parent cannot be suspended");
-                }
-            }
-        }
-    }
-
-    /// Packets and logins follow `config` from now on; an error changes nothing.
-    pub(super) fn put_in_force(&self, config: &NodeConfig) -> Result<(), StartError> {
-        let settings = connector_settings(config, self.told.as_ref(), &self.drawn)?;
-        let directory = directory(config)?;
-        self.context.connector.apply(settings)?;
-        self.logins.store(Arc::new(directory));
-        Ok(())
     }
 }
 
@@ -163,12 +131,12 @@ pub(super) fn mark_peers(config: &NodeConfig, context: &TransportContext) {
 }
 
 /// The parent's answer, once there is one.
-async fn answer(asking: &mut Option<JoinHandle<Told>>) -> Told {
+async fn answer(asking: &mut Option<JoinHandle<Option<Told>>>) -> Told {
     loop {
         let Some(task) = asking else { return std::future::pending().await };
         let told = task.await;
         *asking = None;
-        if let Ok(told) = told {
+        if let Ok(Some(told)) = told {
             return told;
         }
     }

@@ -187,6 +187,7 @@ async fn build(
         events,
         asking: None,
         told: None,
+        parent_suspended: false,
         drawn,
         context,
         config,

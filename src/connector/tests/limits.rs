@@ -174,3 +174,14 @@ fn a_stopping_node_finishes_what_it_began() {
     assert_eq!(net.code(&alice), "T00");
     assert_eq!(net.connector.in_flight(), 0);
 }
+
+#[test]
+fn no_reject_of_ours_has_a_message_that_is_too_long() {
+    let long = "X".repeat(20_000);
+    let accounts = vec![peer("alice"), with_asset(peer("bob"), &long, 9)];
+    let net = net(settings(accounts, &[("test.bob", "bob")]));
+    let (alice, _bob) = (net.connect("alice"), net.connect("bob"));
+    net.ask(&alice, 1, &payment("test.bob", 1));
+    let Seen::Reject { code, message, .. } = net.read_one(&alice) else { panic!() };
+    assert_eq!((code.as_str(), message.len()), ("T00", 8191));
+}

@@ -1,0 +1,102 @@
+//! What the node's own address must be. One set of rules, for `ilpAddress` in the file and for the address that a parent
+//! gives (IL-DCP).
+
+use crate::account::{AccountId, Relation};
+use crate::stream::{TOKEN_BYTES, token};
+use crate::wire::{Address, AddressError, Network, Prefix, Scheme};
+
+use super::settings::{NodeConfig, PeerConfig, ReceiverConfig};
+
+/// Why an address cannot be this node's own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OwnAddressError {
+    /// Such addresses mean the direct neighbour; packets to them are never routed.
+    #[error("the address is below peer.")]
+    BelowPeer,
+    /// The configuration's routes are for another network.
+    #[error("the route to {0:?} belongs to another network")]
+    Network(Prefix),
+    /// Packets to its own address are answered by the node itself.
+    #[error("the route to {0:?} has the node's own address")]
+    Route(Prefix),
+    /// An address of a child is made from it.
+    #[error("the address of the child {0} {1}")]
+    Child(AccountId, AddressError),
+    /// Addresses of a receiver are made from it.
+    #[error("an address of the receiver {0} {1}")]
+    Receiver(AccountId, AddressError),
+}
+
+impl NodeConfig {
+    /// Checks an address that was not in the file by the rules of the file.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check_own_address(&self, own: &Address) -> Result<(), OwnAddressError> {
+        not_below_peer(own)?;
+        for route in &self.routes {
+            let scheme = route.prefix.scheme().filter(|scheme| scheme.network() != Network::Other);
+            let own_scheme = own.scheme();
+            if own_scheme.network() != Network::Other && scheme.is_some_and(|one| one != own_scheme)
+            {
+                return Err(OwnAddressError::Network(route.prefix.clone()));
+            }
+            if route.prefix.as_str() == own.as_str() {
+                return Err(OwnAddressError::Route(route.prefix.clone()));
+            }
+        }
+        self.peers.iter().try_for_each(|peer| of_child(own, peer))?;
+        self.receivers.iter().try_for_each(|receiver| of_receiver(own, receiver))
+    }
+}
+
+/// Addresses below `peer.` mean the direct neighbour.
+///
+/// # Errors
+/// The address is one of these.
+pub fn not_below_peer(own: &Address) -> Result<(), OwnAddressError> {
+    if own.scheme() == Scheme::Peer { Err(OwnAddressError::BelowPeer) } else { Ok(()) }
+}
+
+/// A child's address must be a valid one: address and segment together can be too long.
+pub(super) fn of_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAddressError> {
+    if peer.account.relation != Relation::Child {
+        return Ok(());
+    }
+    let child = own.child(peer.account.segment());
+    child.map(drop).map_err(|error| OwnAddressError::Child(peer.account.id.clone(), error))
+}
+
+/// Every connection to a receiver has an address.
+pub(super) fn of_receiver(own: &Address, receiver: &ReceiverConfig) -> Result<(), OwnAddressError> {
+    let token = token([0; TOKEN_BYTES]);
+    let connection = own.child(receiver.id.as_str()).and_then(|own| own.child(&token));
+    connection.map(drop).map_err(|error| OwnAddressError::Receiver(receiver.id.clone(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::node;
+
+    #[test]
+    fn an_address_from_outside_is_held_to_the_rules_of_the_file() {
+        let config = node(
+            "nodeId: n\npeers:\n  - {id: up, authToken: a, relation: parent}\n  - {id: bob, authToken: b}\n  \
+               - {id: kid, authToken: c, relation: child}\n\
+             receivers: [{id: wallet}]\nroutes: [{prefix: test.bob, nextHop: bob}]\n",
+        );
+        let check = |address: &str, expected: &str| {
+            let checked = config.check_own_address(&address.parse().unwrap());
+            let said = checked.err().map_or_else(String::new, |error| error.to_string());
+            assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{said}");
+        };
+        check("test.up.n", "");
+        check("private.n", "");
+        check("peer.n", "the address is below peer.");
+        check("g.up.n", "the route to \"test.bob\" belongs to another network");
+        check("test2.up.n", "the route to \"test.bob\" belongs to another network");
+        check("test.bob", "the route to \"test.bob\" has the node's own address");
+        check(&format!("test.{}", "x".repeat(1015)), "the address of the child kid");
+        check(&format!("test.{}", "x".repeat(1005)), "an address of the receiver wallet");
+    }
+}
