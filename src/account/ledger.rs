@@ -19,8 +19,12 @@ pub struct Ledger {
     held_out: i128,
 }
 
-/// A limit that a packet would pass: what it would lead to, and the limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A limit that a packet would pass: what it would lead to, and the limit. Its text is for the operator: it tells the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the balance would reach {reached}, {} of {limit}",
+    if reached > limit { "above the maximum" } else { "below the minimum" }
+)]
 pub struct OverLimit {
     /// What the balance could become.
     pub reached: i128,

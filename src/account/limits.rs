@@ -22,6 +22,17 @@ pub struct Limits {
     pub outbox_bytes_max: usize,
 }
 
+impl Limits {
+    /// The largest amount of a packet from the peer that `max_balance` can ever let pass: at the lowest balance that
+    /// `min_balance` allows, or at zero where there is no `min_balance`. (A peer that is owed more may send more then, but
+    /// it cannot count on it.) `None`: every amount can pass, or none can.
+    pub fn max_balance_lets_pass(&self) -> Option<Amount> {
+        let lowest = self.min_balance.unwrap_or(0).min(0);
+        let room = self.max_balance?.saturating_sub(lowest);
+        u64::try_from(room).ok().filter(|room| *room > 0).map(Amount)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
@@ -32,5 +43,28 @@ impl Default for Limits {
             max_packets_in_flight: 16_384,
             outbox_bytes_max: 4 * 1024 * 1024,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_maximum_balance_can_ever_let_pass() {
+        let check = |max_balance, min_balance, expected: Option<u64>| {
+            let limits = Limits { max_balance, min_balance, ..Limits::default() };
+            assert_eq!(limits.max_balance_lets_pass(), expected.map(Amount), "{limits:?}");
+        };
+        check(None, None, None);
+        check(None, Some(-5), None);
+        check(Some(1000), None, Some(1000));
+        check(Some(1000), Some(-500), Some(1500));
+        check(Some(1000), Some(200), Some(1000));
+        check(Some(-100), Some(-500), Some(400));
+        check(Some(-100), None, None);
+        check(Some(0), Some(0), None);
+        check(Some(i128::MAX), Some(i128::MIN), None);
+        check(Some(u64::MAX.into()), None, Some(u64::MAX));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::status::PeerRole;
 use crate::account::{Limits, Relation};
-use crate::connector::{AccountReport, Report, Traffic, code_labels};
+use crate::connector::{AccountReport, OwnAccountReport, Report, Stats, Traffic, code_labels};
 use crate::transport::{PeerCounts, PeerSnapshot, PeerState};
 use crate::wire::Timestamp;
 
@@ -22,9 +22,9 @@ pub(super) struct PeersBody {
 #[serde(rename_all = "camelCase")]
 struct PeerBody {
     id: String,
-    /// `peer`, or `receiver`: an account of the node itself, which is paid by STREAM.
+    /// `peer`; `receiver`, an account of the node itself, which is paid by STREAM; or `own`, what it received and sent itself.
     kind: &'static str,
-    /// `null` for a receiver.
+    /// `null` where it is no peer.
     relation: Option<Relation>,
     asset_code: String,
     asset_scale: u8,
@@ -38,12 +38,20 @@ struct PeerBody {
     sessions: Vec<SessionBody>,
     /// Positive: the peer owes us.
     balance: String,
+    /// The last packet that `maxBalance` or `minBalance` kept out.
+    last_refusal: Option<RefusalBody>,
     held: BothWays<String>,
     packets_in_flight: BothWays<usize>,
     outbox_bytes: usize,
     limits: LimitsBody,
     packets: BothWays<TrafficBody>,
     counters: CountersBody,
+}
+
+#[derive(Debug, Serialize)]
+struct RefusalBody {
+    at: String,
+    reason: String,
 }
 
 /// From the peer, and to it.
@@ -115,6 +123,7 @@ pub(super) fn body(
         })
         .collect();
     peers.sort_by(|a, b| a.id.cmp(&b.id));
+    peers.extend(report.own.iter().map(own));
     PeersBody {
         node_id: report.node_id.clone(),
         ilp_address: report.address.as_ref().map(ToString::to_string),
@@ -154,6 +163,9 @@ fn peer(
             .map(|(id, side)| SessionBody { id: id.0, side: side.as_str() })
             .collect(),
         balance: account.balance.to_string(),
+        last_refusal: account
+            .last_refusal
+            .map(|(at, over)| RefusalBody { at: at.to_string(), reason: over.to_string() }),
         held: BothWays {
             received: account.held_in.to_string(),
             sent: account.held_out.to_string(),
@@ -168,7 +180,37 @@ fn peer(
             received: traffic(&account.stats.received, codes),
             sent: traffic(&account.stats.sent, codes),
         },
-        counters: counters(account, known.map(|known| known.counts).unwrap_or_default()),
+        counters: counters(&account.stats, known.map(|known| known.counts).unwrap_or_default()),
+    }
+}
+
+/// An own account has nothing but a balance.
+fn own(account: &OwnAccountReport) -> PeerBody {
+    let none = Stats::default();
+    PeerBody {
+        id: account.id(),
+        kind: "own",
+        relation: None,
+        asset_code: account.asset.code.to_string(),
+        asset_scale: account.asset.scale,
+        configured: true,
+        enabled: true,
+        required: false,
+        state: "own",
+        since: None,
+        last_error: None,
+        sessions: Vec::new(),
+        balance: account.balance.to_string(),
+        last_refusal: None,
+        held: BothWays { received: "0".to_owned(), sent: "0".to_owned() },
+        packets_in_flight: BothWays { received: 0, sent: 0 },
+        outbox_bytes: 0,
+        limits: limits(&Limits::default()),
+        packets: BothWays {
+            received: traffic(&none.received, &[]),
+            sent: traffic(&none.sent, &[]),
+        },
+        counters: counters(&none, PeerCounts::default()),
     }
 }
 
@@ -199,7 +241,7 @@ fn traffic(traffic: &Traffic, codes: &[String]) -> TrafficBody {
     }
 }
 
-fn counters(account: &AccountReport, counts: PeerCounts) -> CountersBody {
+fn counters(stats: &Stats, counts: PeerCounts) -> CountersBody {
     CountersBody {
         sessions: counts.sessions,
         reconnects: counts.reconnects,
@@ -207,10 +249,10 @@ fn counters(account: &AccountReport, counts: PeerCounts) -> CountersBody {
         authentication_failures: counts.authentication_failures,
         unreadable_frames: counts.unreadable_frames,
         refused_frames: counts.refused_frames,
-        timeouts: account.stats.timeouts,
-        unexpected_answers: account.stats.unexpected_answers,
-        dropped_answers: account.stats.dropped_answers,
-        wrong_fulfillments: account.stats.wrong_fulfillments,
+        timeouts: stats.timeouts,
+        unexpected_answers: stats.unexpected_answers,
+        dropped_answers: stats.dropped_answers,
+        wrong_fulfillments: stats.wrong_fulfillments,
     }
 }
 
@@ -219,8 +261,8 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::account::AccountSettings;
-    use crate::connector::Stats;
+    use crate::account::Asset;
+    use crate::account::{AccountSettings, OverLimit};
     use crate::link::{SessionId, Side};
     use crate::wire::Amount;
 
@@ -235,6 +277,7 @@ mod tests {
             balance: 0,
             held_in: 0,
             held_out: 0,
+            last_refusal: None,
             stats: Stats::default(),
         }
     }
@@ -252,6 +295,8 @@ mod tests {
         account.sessions = vec![(SessionId(4), Side::Dialled), (SessionId(5), Side::Accepted)];
         (account.in_flight_from, account.in_flight_to, account.outbox_bytes) = (1, 2, 3);
         (account.balance, account.held_in, account.held_out) = (-(1 << 80), 10, 20);
+        let over = OverLimit { reached: -(1 << 81), limit: -5 };
+        account.last_refusal = Some((Timestamp::from_millis(1_514_132_000_000), over));
         account.stats.received.prepares = 30;
         account.stats.sent.fulfills = 28;
         account.stats.sent.rejects[12] = 2;
@@ -275,6 +320,7 @@ mod tests {
             address: Some("test.hub".parse().unwrap()),
             routes: 0,
             accounts: vec![gone, busy(), account("alice", Relation::Parent), wallet()],
+            own: vec![OwnAccountReport { asset: Asset::new("USD", 9), balance: -100 }],
         };
         let known = PeerSnapshot {
             id: "bob".parse().unwrap(),

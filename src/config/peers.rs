@@ -319,26 +319,35 @@ pub(super) fn seen(place: &Place) -> String {
     }
 }
 
-/// On the live network a peer without a limit can take everything.
+/// On the live network a peer without a limit can take everything. And a balance that is nearly used up lets only small
+/// packets pass, which senders learn of by T04, one after the other: some look for the largest packet until they see F08.
 pub(super) fn warn_of_limits(
     scheme: Scheme,
     peers: &[PeerConfig],
     fields: Fields<'_>,
     report: &mut Report,
 ) {
+    let mut warn = |without: &dyn Fn(&Limits) -> bool, what: &str, help: &str| {
+        let concerned = peers.iter().filter(|peer| without(&peer.account.limits));
+        let ids: Vec<&str> = concerned.map(|peer| peer.account.id.as_str()).collect();
+        if !ids.is_empty() {
+            let what = what.replace("{}", &super::show::list(ids));
+            report.warn(fields.path_of("peers").place(), what, help);
+        }
+    };
+    warn(
+        &|limits| limits.max_balance.is_some() && limits.max_packet_amount.is_none(),
+        "no maxPacketAmount for {}, but a maxBalance",
+        "senders that look for the largest packet may not find it; set maxPacketAmount well below maxBalance",
+    );
     if scheme.network() != Network::Live {
         return;
     }
-    let open: Vec<&str> = peers
-        .iter()
-        .filter(|peer| peer.account.limits.max_balance.is_none())
-        .map(|peer| peer.account.id.as_str())
-        .collect();
-    if !open.is_empty() {
-        let what = format!("no maxBalance for {} on the live network", super::show::list(open));
-        let help = "without it a peer may owe any amount; set maxBalance";
-        report.warn(fields.path_of("peers").place(), what, help);
-    }
+    warn(
+        &|limits| limits.max_balance.is_none(),
+        "no maxBalance for {} on the live network",
+        "without it a peer may owe any amount; set maxBalance",
+    );
 }
 
 /// Child addresses must be valid: address and segment together can be too long.

@@ -94,7 +94,7 @@ pub(super) static PEER: &[Key] = &[
         "maxBalance",
         Kind::Balance,
         None,
-        "What the peer may owe us at most; above it T04. Default: no limit.",
+        "What the peer may owe us at most; above it T04, or F08 where the amount could never pass. Default: no limit.",
     ),
     key(
         "minBalance",

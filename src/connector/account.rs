@@ -10,9 +10,10 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::shares::Shares;
 use super::stats::Stats;
-use crate::account::{AccountId, Ledger, Limits, RateLimiter};
+use crate::account::{AccountId, Ledger, Limits, OverLimit, RateLimiter};
 use crate::link::{Origin, Outbox, Pending, PendingTable, SessionId, Side, Slot};
 use crate::time::Mono;
+use crate::wire::Timestamp;
 use crate::wire::btp::RequestId;
 
 /// One account. Lives as long as the process, even when a reload removes the peer: its balance is kept.
@@ -41,6 +42,8 @@ pub(super) struct State {
     pub(super) sessions: Vec<Session>,
     pub(super) next_session: u64,
     pub(super) stats: Stats,
+    /// The last packet that a limit of the balance kept out, and when: a figure that only the operator is told.
+    pub(super) last_refusal: Option<(Timestamp, OverLimit)>,
 }
 
 /// One authenticated session.
@@ -70,6 +73,7 @@ impl Account {
             sessions: Vec::new(),
             next_session: 0,
             stats: Stats::default(),
+            last_refusal: None,
         };
         Account { id, slot, connected: AtomicBool::new(false), state: Mutex::new(state) }
     }

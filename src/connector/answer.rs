@@ -104,12 +104,18 @@ impl Turn<'_> {
                 let held = pending.incoming_amount;
                 let asker = Asker { account, session, request_id, weight, held };
                 self.answer_asker(&asker, reply);
+                if let Reply::Fulfill(_) = reply {
+                    self.book_exchange(account, held, by.slot(), pending.outgoing_amount);
+                }
             }
             Origin::Own(own) => (own.0)(match reply {
-                Reply::Fulfill(fulfill) => Outcome::Fulfilled {
-                    fulfillment: fulfill.fulfillment,
-                    data: fulfill.data.to_vec(),
-                },
+                Reply::Fulfill(fulfill) => {
+                    self.book_sent(by.slot(), pending.outgoing_amount);
+                    Outcome::Fulfilled {
+                        fulfillment: fulfill.fulfillment,
+                        data: fulfill.data.to_vec(),
+                    }
+                }
                 Reply::Reject(reject) => Outcome::Rejected(Rejection::from(reject)),
             }),
         }
@@ -262,7 +268,10 @@ impl Turn<'_> {
             to: None,
             event: PacketEvent::Rejected {
                 code: refusal.code(),
-                reason: Some(message.into()),
+                reason: Some(match refusal.figures() {
+                    Some(figures) => format!("{message}: {figures}").into(),
+                    None => message.into(),
+                }),
                 destination: prepare.map(|prepare| prepare.destination.as_str().into()),
                 incoming_amount: prepare.map(|prepare| prepare.amount),
                 sent_at: self.now.mono,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::Account;
+use super::own_account::{OwnAccountReport, OwnAccounts};
 use super::settings::ConnectorSettings;
 use super::snapshot::{AssetNumber, Entry, Snapshot};
 use crate::account::{
@@ -62,6 +63,7 @@ pub enum BuildError {
 pub(super) struct Registry {
     by_id: HashMap<AccountId, Arc<Account>>,
     last_settings: Vec<AccountSettings>,
+    own: OwnAccounts,
     /// Counts the times that something was built.
     generation: u64,
     /// All routes that are not learned; kept only while routes are exchanged, as learned ones are put behind them.
@@ -74,6 +76,10 @@ pub(super) type OwnRoutes = Arc<Vec<(Prefix, Candidate)>>;
 impl Registry {
     pub(super) fn account(&self, id: &str) -> Option<Arc<Account>> {
         self.by_id.get(id).cloned()
+    }
+
+    pub(super) fn own_accounts(&self) -> Vec<OwnAccountReport> {
+        self.own.report()
     }
 
     /// Makes the snapshot of `settings`. Accounts known from before keep their place and everything in them. An error
@@ -111,6 +117,7 @@ impl Registry {
             let entry = Entry {
                 account,
                 asset: assets.number(&account_settings.asset),
+                own: self.own.of(&account_settings.asset),
                 settings: account_settings.clone(),
                 removed: index >= configured,
             };

@@ -94,8 +94,13 @@ impl Turn<'_> {
             ..*prepare
         });
         let asker = origin.asked().map(|(account, _)| account);
-        let request =
-            Request { asker, amount: outgoing.amount, packet: &packet, at: self.now.mono };
+        let request = Request {
+            asker,
+            amount: outgoing.amount,
+            packet: &packet,
+            at: self.now.mono,
+            wall: self.now.wall,
+        };
         let Reserved { room, share, pending, stats } =
             match reserve_towards(to, &mut guard, &request) {
                 Ok(reserved) => reserved,
@@ -130,6 +135,7 @@ struct Request<'p> {
     amount: Amount,
     packet: &'p Packet<'p>,
     at: Mono,
+    wall: Timestamp,
 }
 
 /// What it has got, and what is left to write. The room in the outbox stays locked while the rest changes.
@@ -149,7 +155,7 @@ fn reserve_towards<'s>(
 ) -> Result<Reserved<'s>, Refusal> {
     let id = || to.account.id().clone();
     // Borrowed apart from each other.
-    let State { sessions, pending, shares, ledger, limits, stats, .. } = state;
+    let State { sessions, pending, shares, ledger, limits, stats, last_refusal, .. } = state;
     let limit = limits.max_packets_in_flight;
     let index = match request.asker {
         Some(asker) => {
@@ -176,16 +182,15 @@ fn reserve_towards<'s>(
     })?;
     if let (Some(index), Some(min_balance)) = (index, limits.min_balance) {
         let left = ledger.room_out(min_balance);
-        if !shares.has_credit(index, request.amount, left) {
-            return Err(if left < request.amount.0.into() {
-                Refusal::UnderMinBalance(id())
-            } else {
-                Refusal::CreditKept(id())
-            });
+        if left >= request.amount.0.into() && !shares.has_credit(index, request.amount, left) {
+            return Err(Refusal::CreditKept(id()));
         }
     }
     let held = ledger.hold_out(request.amount, limits.min_balance);
-    held.map_err(|_| Refusal::UnderMinBalance(id()))?;
+    held.map_err(|over| {
+        *last_refusal = Some((request.wall, over));
+        Refusal::UnderMinBalance { next_hop: id(), over }
+    })?;
     let share = index.map_or(NO_ASKER, |index| shares.take(index, request.amount));
     Ok(Reserved { room, share, pending, stats })
 }

@@ -10,6 +10,7 @@ use super::forward::Outgoing;
 use super::receive::Delivery;
 use super::refusal::Refusal;
 use super::snapshot::Entry;
+use crate::account::OverLimit;
 use crate::link::{SessionId, Slot};
 use crate::local::{self, LocalDelivery};
 use crate::routing::Match;
@@ -178,14 +179,14 @@ impl Turn<'_> {
         if ping::is_echo_response(prepare.data)
             && let Some(fulfillment) = self.connector.pongs.take(&prepare.condition)
         {
-            reserve(&mut state, asker, prepare.amount)?;
+            self.reserve(&mut state, asker, prepare.amount)?;
             drop(state);
             self.fulfill_here(asker, prepare, Fulfill { fulfillment, data: &[] });
             return Ok(());
         }
         match local::at_own_address(prepare, self.snapshot.ping).map_err(Refusal::Local)? {
             LocalDelivery::Ping { data } => {
-                reserve(&mut state, asker, prepare.amount)?;
+                self.reserve(&mut state, asker, prepare.amount)?;
                 drop(state);
                 let fulfill = Fulfill { fulfillment: Fulfillment::PING, data };
                 self.fulfill_here(asker, prepare, fulfill);
@@ -228,12 +229,12 @@ impl Turn<'_> {
         let to = self.route(prepare.destination, never_to)?;
         let amount = self.price(from, to, prepare.amount)?;
         if let Some(receiver) = &to.settings.receiver {
-            reserve(&mut state, asker, prepare.amount)?;
+            self.reserve(&mut state, asker, prepare.amount)?;
             drop(state);
             return self.receive(Delivery { to, receiver, amount }, asker, prepare);
         }
         let expires_at = self.outgoing_expiry(prepare)?;
-        reserve(&mut state, asker, prepare.amount)?;
+        self.reserve(&mut state, asker, prepare.amount)?;
         drop(state);
         self.forward(to, asker, prepare, Outgoing { amount, expires_at })
     }
@@ -290,14 +291,30 @@ impl Turn<'_> {
 
     fn fulfill_here(&self, asker: &Asker, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
         self.answer_asker(asker, &Reply::Fulfill(fulfill));
+        self.book_received(asker.account, asker.held);
         self.log_answered_here(asker, prepare);
     }
-}
 
-/// Holds the amount on the account that the packet came from, until its answer.
-fn reserve(state: &mut State, asker: &mut Asker, amount: Amount) -> Result<(), Refusal> {
-    let max_balance = state.limits.max_balance;
-    state.ledger.hold_in(amount, max_balance).map_err(Refusal::OverMaxBalance)?;
-    asker.held = amount;
-    Ok(())
+    /// Holds the amount on the account that the packet came from, until its answer.
+    fn reserve(&self, state: &mut State, asker: &mut Asker, amount: Amount) -> Result<(), Refusal> {
+        let max_balance = state.limits.max_balance;
+        match state.ledger.hold_in(amount, max_balance) {
+            Ok(()) => {
+                asker.held = amount;
+                Ok(())
+            }
+            Err(over) => Err(self.over_max_balance(state, amount, over)),
+        }
+    }
+
+    /// T04 asks the sender to try again, which is of no use where the balance could never bear the amount: F08 says what
+    /// it could.
+    #[cold]
+    fn over_max_balance(&self, state: &mut State, received: Amount, over: OverLimit) -> Refusal {
+        state.last_refusal = Some((self.now.wall, over));
+        match state.limits.max_balance_lets_pass() {
+            Some(maximum) if received > maximum => Refusal::AmountTooLarge { received, maximum },
+            _ => Refusal::OverMaxBalance(over),
+        }
+    }
 }

@@ -75,11 +75,15 @@ impl Turn<'_> {
             let mut state = to.account.lock();
             let min_balance = state.limits.min_balance;
             let held = state.ledger.hold_out(amount, min_balance);
-            held.map_err(|_| Refusal::ReceiverFull(to.account.id().clone()))?;
+            held.map_err(|over| {
+                state.last_refusal = Some((self.now.wall, over));
+                Refusal::ReceiverFull(to.account.id().clone())
+            })?;
             state.ledger.commit_out(amount);
             state.stats.count_delivered(&reply);
         }
         self.answer_asker(asker, &reply);
+        self.book_exchange(asker.account, asker.held, to.account.slot(), amount);
         self.log_delivered(asker, to, prepare, || PacketEvent::Received {
             destination: prepare.destination.as_str().into(),
             incoming_amount: prepare.amount,

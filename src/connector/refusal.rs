@@ -8,7 +8,8 @@ use crate::wire::Amount;
 use crate::wire::Error as PacketError;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 
-/// Why this node rejects a packet. Its text is the Reject's message: it names the cause, never a secret.
+/// Why this node rejects a packet. Its text is the Reject's message, which anybody on the way back may read: it names the
+/// cause, never a secret, and no figures of balances and limits. Those are in [`Refusal::figures`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The bytes are no Prepare.
@@ -26,7 +27,7 @@ pub enum Refusal {
         maximum: Amount,
     },
     /// The account has as many packets in flight as it may have.
-    #[error("{limit} packets of this account are in flight already")]
+    #[error("too many packets of this account are in flight already")]
     TooManyInFlight {
         /// The limit.
         limit: usize,
@@ -35,7 +36,7 @@ pub enum Refusal {
     #[error("this connector is stopping")]
     Stopping,
     /// More packets per second than agreed.
-    #[error("more than {per_second} packets per second")]
+    #[error("more packets per second than this account may send")]
     RateLimited {
         /// The rate.
         per_second: u32,
@@ -91,7 +92,7 @@ pub enum Refusal {
     #[error("next hop {0} is too slow; its queue is full")]
     NextHopBusy(AccountId),
     /// The next hop has as many packets in flight as it may have.
-    #[error("{limit} packets are in flight to next hop {next_hop} already")]
+    #[error("too many packets are in flight to next hop {next_hop} already")]
     TooManyTowards {
         /// The next hop.
         next_hop: AccountId,
@@ -124,11 +125,16 @@ pub enum Refusal {
     #[error("the amount is too small for the next hop's asset scale: it rounds to zero")]
     RoundedToZero,
     /// The sender would owe more than agreed.
-    #[error("the balance would reach {}, above the maximum of {}", .0.reached, .0.limit)]
+    #[error("this account would owe more than its maximum balance allows, until it settles")]
     OverMaxBalance(OverLimit),
     /// We would owe the next hop more than agreed.
-    #[error("no liquidity towards next hop {0}")]
-    UnderMinBalance(AccountId),
+    #[error("no liquidity towards next hop {next_hop}")]
+    UnderMinBalance {
+        /// The next hop.
+        next_hop: AccountId,
+        /// What our debt would be.
+        over: OverLimit,
+    },
     /// The liquidity that is left towards the next hop is kept for other accounts.
     #[error("the liquidity that is left towards next hop {0} is kept for other accounts")]
     CreditKept(AccountId),
@@ -207,7 +213,7 @@ impl Refusal {
             | Refusal::NextHopRefuses(_)
             | Refusal::Stopping => ErrorCode::T03,
             Refusal::OverMaxBalance(_)
-            | Refusal::UnderMinBalance(_)
+            | Refusal::UnderMinBalance { .. }
             | Refusal::CreditKept(_)
             | Refusal::ReceiverFull(_) => ErrorCode::T04,
             Refusal::RateLimited { .. } => ErrorCode::T05,
@@ -223,6 +229,22 @@ impl Refusal {
             Refusal::AmountTooLarge { received, maximum }
             | Refusal::ConvertedTooLarge { received, maximum } => {
                 Some(AmountTooLarge { received, maximum }.to_bytes())
+            }
+            _ => None,
+        }
+    }
+
+    /// The figures behind the refusal: for the log and the pages of this node, and for nobody else.
+    pub fn figures(&self) -> Option<String> {
+        match self {
+            Refusal::OverMaxBalance(over) | Refusal::UnderMinBalance { over, .. } => {
+                Some(over.to_string())
+            }
+            Refusal::TooManyInFlight { limit } | Refusal::TooManyTowards { limit, .. } => {
+                Some(format!("the limit is {limit} packets"))
+            }
+            Refusal::RateLimited { per_second } => {
+                Some(format!("the limit is {per_second} packets per second"))
             }
             _ => None,
         }
@@ -279,7 +301,7 @@ impl Refusal {
             | Refusal::ConvertedTooLarge { .. }
             | Refusal::RoundedToZero
             | Refusal::OverMaxBalance(_)
-            | Refusal::UnderMinBalance(_)
+            | Refusal::UnderMinBalance { .. }
             | Refusal::ReceiverFull(_)
             | Refusal::SessionLost(_) => false,
         }

@@ -1,13 +1,14 @@
 //! A plain copy of what the node is doing, for `/peers`, `/routes` and `/metrics`. Nothing here is on the packet path.
 
 use super::core::Connector;
+use super::own_account::OwnAccountReport;
 use super::snapshot::{Entry, Snapshot};
 use super::stats::Stats;
-use crate::account::{AccountId, AccountSettings};
+use crate::account::{AccountId, AccountSettings, OverLimit};
 use crate::link::{SessionId, Side};
 use crate::routing::exchange::LearnedReport;
 use crate::routing::{Candidate, RouteOrigin};
-use crate::wire::{Address, AddressRef};
+use crate::wire::{Address, AddressRef, Timestamp};
 
 /// The node's accounts at one moment.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Report {
     pub routes: usize,
     /// All accounts, those removed by a reload too.
     pub accounts: Vec<AccountReport>,
+    /// The node's own accounts that money went through.
+    pub own: Vec<OwnAccountReport>,
 }
 
 /// One account at one moment.
@@ -43,6 +46,8 @@ pub struct AccountReport {
     pub held_in: i128,
     /// Held for our packets in flight to the peer.
     pub held_out: i128,
+    /// The last packet that a limit of the balance kept out, and when.
+    pub last_refusal: Option<(Timestamp, OverLimit)>,
     /// What was counted.
     pub stats: Stats,
 }
@@ -113,6 +118,7 @@ impl Connector {
             address: snapshot.address.clone(),
             routes: snapshot.table.len(),
             accounts: snapshot.entries.iter().map(account_report).collect(),
+            own: self.registry.lock().0.own_accounts(),
         }
     }
 
@@ -176,6 +182,7 @@ fn account_report(entry: &Entry) -> AccountReport {
         balance: state.ledger.balance(),
         held_in: state.ledger.held_in(),
         held_out: state.ledger.held_out(),
+        last_refusal: state.last_refusal,
         stats: state.stats.clone(),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::own_account::OwnAccount;
 use crate::account::{AccountId, AccountSettings, Conversion};
 use crate::link::Slot;
 use crate::local::PingSettings;
@@ -49,6 +50,8 @@ pub(super) struct Entry {
     pub(super) account: Arc<Account>,
     pub(super) settings: AccountSettings,
     pub(super) asset: AssetNumber,
+    /// The node's own account of the same asset.
+    pub(super) own: Arc<OwnAccount>,
     /// The configuration no longer names the peer.
     pub(super) removed: bool,
 }

@@ -9,7 +9,9 @@ use prometheus_client::registry::Unit;
 
 use super::metrics::StatusMetrics;
 use super::{clock, exchange, limits, process};
-use crate::connector::{AccountReport, LATENCY_BUCKETS, Report, Stats, Traffic, code_labels};
+use crate::connector::{
+    AccountReport, LATENCY_BUCKETS, OwnAccountReport, Report, Stats, Traffic, code_labels,
+};
 use crate::routing::exchange::PeerRoutesReport;
 use crate::transport::{
     ClockReport, HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts,
@@ -42,7 +44,7 @@ pub(super) fn encode(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
     node(moment, encoder)?;
     packets(&moment.report.accounts, encoder)?;
     losses(&moment.report.accounts, encoder)?;
-    money(&moment.report.accounts, encoder)?;
+    money(&moment.report.accounts, &moment.report.own, encoder)?;
     limits::encode(&moment.report.accounts, encoder)?;
     sessions(&moment.peers, encoder)?;
     required(&moment.status, encoder)?;
@@ -231,21 +233,25 @@ fn losses(accounts: &[AccountReport], encoder: Encoder<'_, '_>) -> fmt::Result {
     Ok(())
 }
 
-fn money(accounts: &[AccountReport], encoder: Encoder<'_, '_>) -> fmt::Result {
+fn money(
+    accounts: &[AccountReport],
+    own: &[OwnAccountReport],
+    encoder: Encoder<'_, '_>,
+) -> fmt::Result {
     let mut family = encoder.encode_descriptor(
         "ilp_account_balance_units",
         "The account's balance in its asset's smallest unit; positive: the peer owes us",
         None,
         MetricType::Gauge,
     )?;
-    for account in accounts {
-        let scale = account.settings.asset.scale.to_string();
-        let labels = [
-            ("peer", account.settings.id.as_str()),
-            ("asset", &*account.settings.asset.code),
-            ("scale", scale.as_str()),
-        ];
-        family.encode_family(&labels)?.encode_gauge(&units(account.balance))?;
+    let of_accounts = accounts
+        .iter()
+        .map(|account| (account.settings.id.to_string(), &account.settings.asset, account.balance));
+    let of_node = own.iter().map(|account| (account.id(), &account.asset, account.balance));
+    for (id, asset, balance) in of_accounts.chain(of_node) {
+        let scale = asset.scale.to_string();
+        let labels = [("peer", id.as_str()), ("asset", &*asset.code), ("scale", scale.as_str())];
+        family.encode_family(&labels)?.encode_gauge(&units(balance))?;
     }
     let mut family = encoder.encode_descriptor(
         "ilp_account_held_units",

@@ -6,7 +6,7 @@ use ilp_connector::wire::btp::{ErrorCode, RequestId, put_error};
 use ilp_connector::wire::ilp::{Packet, Prepare};
 use ilp_connector::wire::{Condition, Fulfillment, Timestamp};
 
-use crate::peer::{Ask, Daemon, PATIENCE, Peer, ask, describe, fulfill, message, respond};
+use crate::peer::{Ask, Daemon, PATIENCE, Peer, ask, describe, fulfill, message, reject, respond};
 use crate::support::eventually;
 
 const FILE: &str = "nodeId: n\nilpAddress: test.n\nshutdownGraceMs: 3000\npeers:\n\
@@ -62,6 +62,8 @@ fn every_code_that_the_node_raises_rows_19_21() {
     check(&mut alice, &ask("test.alice.x"), "F02", "no route");
     check(&mut alice, &ask("test.n"), "F06", "");
     check(&mut node.peer("small"), &to_bob().amount(11), "F08", "maximum of 10");
+    // More than the balance could ever bear.
+    check(&mut node.peer("poor"), &to_bob().amount(11), "F08", "maximum of 10");
     check(&mut alice, &ask("test.fine").amount(u64::MAX), "F08", "at most 18446744073");
     // Relative errors.
     check(&mut alice, &ask("test.coarse").amount(9_999_999), "R01", "rounds to zero");
@@ -69,7 +71,6 @@ fn every_code_that_the_node_raises_rows_19_21() {
     check(&mut alice, &to_bob().within(1500), "R02", "this hop needs 2000 ms");
     // Temporary errors.
     check(&mut alice, &ask("test.away"), "T01", "away is not connected");
-    check(&mut node.peer("poor"), &to_bob().amount(11), "T04", "maximum of 10");
     let mut slow = node.peer("slow");
     eventually("the rate is exceeded", PATIENCE, || {
         slow.ask(1, &ask("test.nobody"));
@@ -78,6 +79,13 @@ fn every_code_that_the_node_raises_rows_19_21() {
     });
     codes.0.insert("T05".to_owned());
     // Those that take a next hop.
+    let mut poor = node.peer("poor");
+    poor.ask(1, &to_bob().amount(10));
+    let (held, _) = bob.prepare();
+    poor.ask(2, &to_bob().amount(10));
+    codes.expect(&mut poor, "T04", "more than its maximum balance allows");
+    bob.answer(held, &reject(b"F99"));
+    assert_eq!(poor.next(), "RESPONSE 1 Reject F99");
     let mut busy = node.peer("busy");
     busy.ask(1, &to_bob());
     let (held, _) = bob.prepare();

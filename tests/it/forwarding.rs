@@ -127,7 +127,7 @@ fn limits_of_an_account_rows_52_54_55_60() {
     bob.answer(id, &reject(b"F99"));
     assert_eq!(poor.next(), "RESPONSE 3 Reject F99");
     pass(&mut poor, &mut bob, 1);
-    assert_eq!(poor.asked(4, &ask("test.bob").amount(u64::MAX)), "RESPONSE 4 Reject T04");
+    assert_eq!(poor.asked(4, &ask("test.bob").amount(u64::MAX)), "RESPONSE 4 Reject F08");
     pass(&mut poor, &mut bob, 0);
     // The other direction: what we would owe.
     let mut lender = node.peer("lender");

@@ -185,3 +185,88 @@ fn no_reject_of_ours_has_a_message_that_is_too_long() {
     let Seen::Reject { code, message, .. } = net.read_one(&alice) else { panic!() };
     assert_eq!((code.as_str(), message.len()), ("T00", 8191));
 }
+
+/// The Reject of a packet: its code, its words, and the maximum of an F08.
+fn refused(net: &Net, from: &Peer, packet: &[u8]) -> (String, String, Option<u64>) {
+    net.ask(from, 77, packet);
+    let Seen::Reject { code, message, data, .. } = net.read_one(from) else { panic!() };
+    let maximum = crate::wire::ilp::AmountTooLarge::parse(&data).ok().map(|told| told.maximum.0);
+    (code, message, maximum)
+}
+
+#[test]
+fn an_amount_that_the_maximum_balance_could_never_bear_is_too_large() {
+    let check = |max_balance, min_balance, amount, expected: (&str, Option<u64>)| {
+        let net = limited(Limits { max_balance, min_balance, ..Limits::default() });
+        let (alice, _bob) = (net.connect("alice"), net.connect("bob"));
+        let (code, _, maximum) = refused(&net, &alice, &payment("test.bob", amount));
+        assert_eq!((code.as_str(), maximum), expected, "{max_balance:?} {min_balance:?} {amount}");
+        assert_eq!(net.account("alice").held_in, 0);
+    };
+    check(Some(1000), None, 1001, ("F08", Some(1000)));
+    check(Some(1000), None, u64::MAX, ("F08", Some(1000)));
+    // From the lowest balance it could pass.
+    check(Some(1000), Some(-500), 1001, ("T04", None));
+    check(Some(1000), Some(-500), 1500, ("T04", None));
+    check(Some(1000), Some(-500), 1501, ("F08", Some(1500)));
+    // No amount at all could, so no smaller one helps.
+    check(Some(0), Some(0), 1, ("T04", None));
+    // What we owe the peer it may send, whatever its maximum.
+    let net = limited(Limits { max_balance: Some(10), ..Limits::default() });
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    net.ask(&bob, 1, &payment("test.alice", 100));
+    let id = net.prepare_id(&alice);
+    net.answer(&alice, id, &fulfill(PREIMAGE, b""));
+    net.read(&bob);
+    net.ask(&alice, 2, &payment("test.bob", 110));
+    net.prepare_id(&bob);
+}
+
+#[test]
+fn rejects_tell_no_figures_of_balances_and_limits() {
+    let digits = |text: &str| text.chars().any(|c| c.is_ascii_digit());
+    let limits = Limits {
+        max_balance: Some(1000),
+        min_balance: Some(-1000),
+        max_packets_in_flight: 2,
+        packets_per_second: NonZeroU32::new(6),
+        ..Limits::default()
+    };
+    let mut net = limited(limits);
+    let log = PacketRing::new(64);
+    net.connector.set_packet_log(Some(Arc::new(PacketLog::new(log.clone(), NodeNumber(3)))));
+    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
+    let check = |net: &Net, from: &Peer, packet: &[u8], code: &str, words: &str, figures: &str| {
+        while log.pop().is_some() {}
+        let (is, message, _) = refused(net, from, packet);
+        assert!(is == code && message.contains(words) && !digits(&message), "{is} {message}");
+        let PacketEvent::Rejected { reason, .. } = log.pop().unwrap().1.event else { panic!() };
+        assert_eq!(reason.as_deref(), Some(&*format!("{message}: {figures}")));
+    };
+    let too_much = "the balance would reach 1200, above the maximum of 1000";
+    net.ask(&alice, 1, &payment("test.bob", 600));
+    net.prepare_id(&bob);
+    check(&net, &alice, &payment("test.bob", 600), "T04", "maximum balance", too_much);
+    let told = net.account("alice").last_refusal.unwrap();
+    assert_eq!((told.0, told.1.to_string()), (net.now.wall, too_much.to_owned()));
+    // Towards alice.
+    let too_low = "the balance would reach -1100, below the minimum of -1000";
+    check(&net, &bob, &payment("test.alice", 1100), "T04", "liquidity", too_low);
+    assert_eq!(net.account("alice").last_refusal.unwrap().1.to_string(), too_low);
+    assert_eq!(net.account("bob").last_refusal, None);
+    for id in 2..4 {
+        net.ask(&bob, id, &payment("test.alice", 1));
+    }
+    net.read(&alice);
+    let limit = "the limit is 2 packets";
+    check(&net, &bob, &payment("test.alice", 1), "T03", "in flight to next hop alice", limit);
+    net.ask(&alice, 4, &payment("test.bob", 1));
+    check(&net, &alice, &payment("test.bob", 1), "T03", "packets of this account", limit);
+    net.ask(&alice, 5, &payment("test.bob", 1));
+    net.read(&alice);
+    let limit = "the limit is 6 packets per second";
+    net.ask(&alice, 6, &payment("test.bob", 1));
+    net.read(&alice);
+    check(&net, &alice, &payment("test.bob", 1), "T05", "packets per second", limit);
+    net.pass(Duration::from_secs(20));
+}

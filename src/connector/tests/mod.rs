@@ -6,10 +6,12 @@ mod jamming;
 mod limits;
 mod local;
 mod model;
+mod own_account;
 mod own_requests;
 mod receivers;
 mod sessions;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -191,6 +193,24 @@ impl Net {
 
     fn balance(&self, id: &str) -> i128 {
         self.account(id).balance
+    }
+
+    /// What the balances of each asset add up to, the node's own accounts included.
+    fn sums(&self) -> HashMap<String, i128> {
+        let report = self.connector.report();
+        let accounts = report.accounts.iter().map(|one| (&one.settings.asset, one.balance));
+        let own = report.own.iter().map(|one| (&one.asset, one.balance));
+        let mut sums = HashMap::new();
+        for (asset, balance) in accounts.chain(own) {
+            *sums.entry(asset.to_string()).or_default() += balance;
+        }
+        sums
+    }
+
+    /// Nothing was made or lost.
+    fn adds_up(&self) {
+        let sums = self.sums();
+        assert!(sums.values().all(|sum| *sum == 0), "{sums:?}");
     }
 
     /// Everything that a peer has been sent since the last look.

@@ -149,8 +149,13 @@ fn limits_hold_on_both_sides() {
     let alice = net.connect("alice");
     let sender = self::sender(&net);
     net.ask(&alice, 1, &sender.payment(11, 0));
-    assert_eq!(net.code(&alice), "T04");
+    assert_eq!(net.code(&alice), "F08");
     assert_eq!((net.balance("alice"), net.balance("wallet")), (0, 0));
+    net.ask(&alice, 2, &sender.payment(6, 0));
+    sender.check_fulfilled(&net.read_one(&alice), 2, 6);
+    net.ask(&alice, 3, &sender.payment(5, 0));
+    assert_eq!(net.code(&alice), "T04");
+    assert_eq!((net.balance("alice"), net.balance("wallet")), (6, -6));
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn account(id: &str, stats: Stats) -> AccountReport {
         balance: -12,
         held_in: 7,
         held_out: i128::from(u64::MAX) * 4,
+        last_refusal: None,
         stats,
     }
 }
@@ -73,6 +74,7 @@ fn moment() -> Moment {
             address: Some("test.hub".parse().unwrap()),
             routes: 10_000,
             accounts: vec![account("alice", busy), account("bob", Stats::default())],
+            own: Vec::new(),
         },
         exchange: vec![PeerRoutesReport {
             peer: "alice".parse().unwrap(),

@@ -1,0 +1,117 @@
+//! The node's own accounts: what it received and sent itself, one account for each asset and scale.
+//!
+//! A paid ping adds to what a peer owes, and a packet that is converted adds to one asset and takes from another. The other
+//! half of each entry is here. So the balances of all accounts of one asset, these and the receivers' among them, add up to
+//! zero after every packet. The signs are those of receivers: what the node received is a balance below zero.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::core::Turn;
+use super::snapshot::Entry;
+use crate::account::Asset;
+use crate::link::Slot;
+use crate::wire::Amount;
+
+/// The own accounts of the process, by asset. At most one for each asset that an account ever had.
+#[derive(Debug, Default)]
+pub(super) struct OwnAccounts(HashMap<Asset, Arc<OwnAccount>>);
+
+/// One own account.
+#[derive(Debug)]
+pub(super) struct OwnAccount {
+    asset: Asset,
+    totals: Mutex<Totals>,
+}
+
+/// Saturating, though it takes 2^64 packets of the largest amount to get there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    received: u128,
+    sent: u128,
+}
+
+/// One own account at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnAccountReport {
+    /// What it is counted in.
+    pub asset: Asset,
+    /// What was sent less what was received.
+    pub balance: i128,
+}
+
+impl OwnAccountReport {
+    /// The name that pages and metrics show. No peer can have it: ids of peers have no colon.
+    pub fn id(&self) -> String {
+        format!("own:{}", self.asset)
+    }
+}
+
+impl OwnAccounts {
+    pub(super) fn of(&mut self, asset: &Asset) -> Arc<OwnAccount> {
+        let made = || {
+            let (asset, totals) = (asset.clone(), Mutex::default());
+            Arc::new(OwnAccount { asset, totals })
+        };
+        Arc::clone(self.0.entry(asset.clone()).or_insert_with(made))
+    }
+
+    /// Those that money went through, in the order of their names.
+    pub(super) fn report(&self) -> Vec<OwnAccountReport> {
+        let mut reports: Vec<_> = self.0.values().filter_map(|own| own.report()).collect();
+        reports.sort_by_key(OwnAccountReport::id);
+        reports
+    }
+}
+
+impl OwnAccount {
+    fn receive(&self, amount: Amount) {
+        let mut totals = self.totals.lock();
+        totals.received = totals.received.saturating_add(amount.0.into());
+    }
+
+    fn send(&self, amount: Amount) {
+        let mut totals = self.totals.lock();
+        totals.sent = totals.sent.saturating_add(amount.0.into());
+    }
+
+    fn report(&self) -> Option<OwnAccountReport> {
+        let Totals { received, sent } = *self.totals.lock();
+        let signed = |total: u128| i128::try_from(total).unwrap_or(i128::MAX);
+        let balance = signed(sent).saturating_sub(signed(received));
+        (received > 0 || sent > 0).then(|| OwnAccountReport { asset: self.asset.clone(), balance })
+    }
+}
+
+impl Turn<'_> {
+    /// A packet was paid from one account to another: where these count in different assets, the node has bought one and
+    /// sold the other.
+    #[inline]
+    pub(super) fn book_exchange(&self, from: Slot, incoming: Amount, to: Slot, outgoing: Amount) {
+        if let (Some(from), Some(to)) = (self.snapshot.entry(from), self.snapshot.entry(to))
+            && !Arc::ptr_eq(&from.own, &to.own)
+        {
+            from.own.receive(incoming);
+            to.own.send(outgoing);
+        }
+    }
+
+    /// The node itself was paid, by a packet from this account.
+    pub(super) fn book_received(&self, from: Slot, amount: Amount) {
+        self.book(from, amount, OwnAccount::receive);
+    }
+
+    /// The node itself paid, by a packet to this account.
+    pub(super) fn book_sent(&self, to: Slot, amount: Amount) {
+        self.book(to, amount, OwnAccount::send);
+    }
+
+    fn book(&self, account: Slot, amount: Amount, how: fn(&OwnAccount, Amount)) {
+        let own = |entry: &Entry| how(&entry.own, amount);
+        if amount > Amount::ZERO {
+            self.snapshot.entry(account).map(own);
+        }
+    }
+}
