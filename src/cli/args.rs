@@ -21,7 +21,7 @@ pub(super) use tools::{
 
 use super::values::duration;
 
-/// An Interledger v4 connector that speaks BTP: a network of nodes from one command.
+/// An Interledger v4 connector that speaks BTP and ILP over HTTP: a network of nodes from one command.
 #[derive(Debug, Parser)]
 #[command(
     name = "ilp-connector",
@@ -95,6 +95,9 @@ over the file. Peers without a file: BTP_PEER_<ID>_URL and BTP_PEER_<ID>_SECRET.
 
 The file is watched: save a change and the running node follows, or says in its log why it does not.
 
+A node of a topology file reaches the others under their `host`, which is their id unless the file says otherwise, as in \
+containers. To run all of them on this machine, use `up`.
+
 Examples:
   ilp-connector run --config node.yaml
   ilp-connector run --config network.yaml --node b --log-level debug
@@ -134,7 +137,7 @@ for BTP and 8080, 8081, ... for health. On a terminal there is a live view; othe
 
 Examples:
   ilp-connector up examples/linear-3.yaml
-  ilp-connector up examples/linear-3.yaml --ping        does it work? packets from everybody to everybody
+  ilp-connector up examples/linear-3.yaml --ping        does it work?
   ilp-connector up examples/mesh-4.yaml --log-file mesh.log
   ilp-connector up examples/ring.yaml --for 60 > ring.log
 
@@ -170,7 +173,7 @@ unreachable nodes, routing loops, clashing ports and secrets that do not match.
 
 Examples:
   ilp-connector check docker/config/config.yaml
-  ilp-connector check network.yaml --node b --print     what b would run with, and where each value comes from")]
+  ilp-connector check network.yaml --node b --print     all values of b, and their origin")]
 pub(super) struct CheckArguments {
     /// Node files and topology files
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]

@@ -135,9 +135,13 @@ async fn receiver(
         }
         // The configuration is the user's own word for where to ask.
         (Payee::Address(address), None) => {
-            let (url, trust) = network::endpoint(address, &arguments.login.source, environment)?;
-            let ca_file = anyone.ca_file.or(trust.ca_file);
-            ask(&url, true, TlsTrust { ca_file, ..trust }).await
+            let endpoint = network::endpoint(address, &arguments.login.source, environment)?;
+            let ca_file = anyone.ca_file.or(endpoint.trust.ca_file);
+            let trust = TlsTrust { ca_file, ..endpoint.trust };
+            ask(&endpoint.url, true, trust).await.map_err(|failure| match failure {
+                Failure::Failed(why) => Failure::Failed(why + &endpoint.hint),
+                other => other,
+            })
         }
     }
 }

@@ -53,7 +53,9 @@ pub(super) fn data_from_hex(text: &str) -> Result<Bytes, String> {
 
 /// An address that a ping can go to.
 pub(super) fn ping_address(text: &str) -> Result<Address, String> {
-    let address: Address = text.parse().map_err(|error| format!("{error}"))?;
+    let address: Address = text
+        .parse()
+        .map_err(|error| format!("{error}; the address of a node is such as test.c"))?;
     if address.scheme() == Scheme::Peer {
         return Err(
             "addresses under peer. are answered by the neighbour and never forwarded".to_owned()

@@ -14,8 +14,8 @@ use crate::stream::{PathRate, SharedSecret, Slippage};
 #[command(after_help = "\
 The receiver is one of
   $example.com/alice            a payment pointer
-  https://example.com/alice     what it stands for: an SPSP endpoint; http:// with --allow-http, or on this machine
-  test.c.wallet                 a receiver in the network of --config whose node has an httpServerPort: it is asked there
+  https://example.com/alice     what it stands for: an SPSP endpoint
+  test.c.wallet                 a receiver in the network of --config, which is asked at its node
   test.c.wallet.<token>         any address, with --secret
 
 AMOUNT is a number with its asset, such as `5 USD` or 0.001USD, or a whole number of units of the account that pays, as in \
@@ -47,7 +47,7 @@ pub(in crate::cli) struct PayArguments {
     /// The secret that was handed over with the address: 32 bytes in base64 or hexadecimal digits
     #[arg(long, value_name = "SECRET", value_parser = secret_of_text)]
     pub(in crate::cli) secret: Option<SharedSecret>,
-    /// Ask SPSP endpoints without TLS too: whoever is in between can take the money
+    /// Ask SPSP endpoints without TLS too: anybody on the way can take the money
     #[arg(long)]
     pub(in crate::cli) allow_http: bool,
     /// The largest packet [default: what the path lets pass]

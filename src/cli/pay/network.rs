@@ -10,12 +10,20 @@ use crate::transport::{HttpUrl, TlsTrust};
 use crate::wire::Address;
 use crate::wire::payment_pointer::WELL_KNOWN_PATH;
 
+/// Where to ask for a receiver, and what the configuration knows of it.
+pub(super) struct Endpoint {
+    pub(super) url: HttpUrl,
+    pub(super) trust: TlsTrust,
+    /// What helps where no such receiver is found there; empty if the configuration has it.
+    pub(super) hint: String,
+}
+
 /// Where to ask for the receiver at this address. Its parts below that of the receiver are left out: the answer has its own.
 pub(super) fn endpoint(
     address: &Address,
     arguments: &SourceArguments,
     environment: &Environment,
-) -> Result<(HttpUrl, TlsTrust), Failure> {
+) -> Result<Endpoint, Failure> {
     let loaded = local_node::load(arguments, environment)?;
     if loaded.form == Form::NoFile {
         return Err(Failure::Usage(format!(
@@ -52,9 +60,21 @@ pub(super) fn endpoint(
         receiver.map_or_else(|| WELL_KNOWN_PATH.to_owned(), |receiver| format!("/{receiver}"));
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     let text = format!("{scheme}://{host}:{port}{path}");
-    let url =
-        text.parse().map_err(|error| Failure::Usage(format!("cannot ask {text}: {error}")))?;
-    Ok((url, trust_of(&node)))
+    let url = text.parse();
+    let url = url.map_err(|error| Failure::Usage(format!("cannot ask {text}: {error}")))?;
+    let is_it = |name: &str| receiver.is_none_or(|wanted| wanted == name);
+    let is_known = node.receivers.iter().any(|known| is_it(known.id.as_str()));
+    let hint = if is_known { String::new() } else { receivers_of(&node) };
+    Ok(Endpoint { url, trust: trust_of(&node), hint })
+}
+
+/// Which receivers the configuration gives a node.
+fn receivers_of(node: &NodeConfig) -> String {
+    let names: Vec<&str> = node.receivers.iter().map(|receiver| receiver.id.as_str()).collect();
+    match names.as_slice() {
+        [] => format!("; in the configuration node {} has no receivers", node.node_id),
+        names => format!("; in the configuration node {} has: {}", node.node_id, names.join(", ")),
+    }
 }
 
 /// The nodes of the configuration, and where each is reached.

@@ -107,7 +107,11 @@ fn a_receiver_of_the_own_network_is_asked_at_its_node() {
         );
     }
     for (payee, code, expected) in [
-        ("test.c.nobody", 1, "no such receiver"),
+        (
+            "test.c.nobody",
+            1,
+            "no such receiver (Invalid receiver ID); in the configuration node c has: wallet",
+        ),
         ("test.nobody.wallet", 64, "belongs to no node of the configuration"),
     ] {
         let output = super::command(&["pay", payee, "1000", "--config", net.file(), "--node", "a"]);
