@@ -15,6 +15,11 @@ use self::named::{Test, tests};
 use self::outcome::Run;
 use super::{read, repository};
 
+/// The names of all tests in Rust, with their modules.
+pub(super) fn names_of_tests() -> Vec<String> {
+    named::all_in_rust().into_iter().map(|test| test.name).collect()
+}
+
 /// What is made of the checklist and the tests together.
 struct Judged {
     row: Row,

@@ -4,6 +4,7 @@
 mod conformance;
 mod files;
 mod rooms;
+mod security;
 mod source;
 mod vectors;
 

@@ -27,14 +27,17 @@ impl Test {
     }
 }
 
+/// All tests in Rust, with rows or without.
+pub(super) fn all_in_rust() -> Vec<Test> {
+    let files = ["tests/it", "src"]
+        .into_iter()
+        .flat_map(|folder| files_below(&repository().join(folder), "rs"));
+    files.flat_map(|file| in_rust(&file)).collect()
+}
+
 /// All of them, by name.
 pub(super) fn tests() -> Vec<Test> {
-    let mut tests = Vec::new();
-    for folder in ["tests/it", "src"] {
-        for file in files_below(&repository().join(folder), "rs") {
-            tests.extend(in_rust(&file));
-        }
-    }
+    let mut tests = all_in_rust();
     for file in files_below(&repository().join("tests/interop"), "js") {
         if !file.components().any(|part| part.as_os_str() == "node_modules") {
             tests.extend(in_javascript(&file));
