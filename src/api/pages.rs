@@ -170,8 +170,9 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
         reload_succeeded_at: last_reload.succeeded_at,
         required: pages.status.required(),
     });
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let exposition = Exposition::accepted(accept);
+    // Several lines of a list are one list (RFC 9110, 5.3).
+    let accept = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let exposition = Exposition::accepted(&accept.collect::<Vec<_>>().join(","));
     match pages.metrics.text(exposition) {
         Ok(text) => ([(CONTENT_TYPE, exposition.content_type())], text).into_response(),
         Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be formatted"),

@@ -20,6 +20,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::accept::wanted;
 use super::exposition;
 use super::families::{self, Moment};
 use super::output::LogTotals;
@@ -38,9 +39,12 @@ pub enum Exposition {
 }
 
 impl Exposition {
-    /// What a client wants, by its `Accept` header.
+    /// What a client wants, by its `Accept` header. `OpenMetrics` only goes to those who name it, and do not want the other
+    /// one more; who accepts neither gets what everybody reads.
     pub fn accepted(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") {
+        let open = wanted(accept, "application", "openmetrics-text", &["1.0.0", "0.0.1"]);
+        let plain = wanted(accept, "text", "plain", &["0.0.4"]);
+        if open.is_named && open.weight > 0 && open.weight >= plain.weight {
             Exposition::OpenMetrics
         } else {
             Exposition::Prometheus

@@ -4,6 +4,7 @@
 //! on a thread of its own. The packet log is switched on by each node: the packet path pushes binary records into a ring
 //! ([`PacketStream`]), and a [`PacketWriter`] on another thread turns them into lines.
 
+mod accept;
 mod clock;
 mod destinations;
 mod event;

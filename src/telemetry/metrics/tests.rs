@@ -278,6 +278,20 @@ fn who_asks_for_what() {
             "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3",
             Exposition::OpenMetrics,
         ),
+        ("text/plain, application/openmetrics-text;q=0", Exposition::Prometheus),
+        ("application/openmetrics-text;q=0, */*;q=0.1", Exposition::Prometheus),
+        ("text/plain;q=0.9, application/openmetrics-text;q=0.8", Exposition::Prometheus),
+        ("application/openmetrics-text;version=2.0.0, text/plain;q=0.1", Exposition::Prometheus),
+        ("application/openmetrics-text-like", Exposition::Prometheus),
+        ("Application/OpenMetrics-Text, text/plain", Exposition::OpenMetrics),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5",
+            Exposition::OpenMetrics,
+        ),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
+            Exposition::OpenMetrics,
+        ),
     ] {
         assert_eq!(Exposition::accepted(accept), expected, "{accept}");
     }
