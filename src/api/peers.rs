@@ -96,6 +96,7 @@ struct CountersBody {
     authentication_failures: u64,
     unreadable_frames: u64,
     refused_frames: u64,
+    wrong_answers: u64,
     timeouts: u64,
     unexpected_answers: u64,
     dropped_answers: u64,
@@ -249,6 +250,7 @@ fn counters(stats: &Stats, counts: PeerCounts) -> CountersBody {
         authentication_failures: counts.authentication_failures,
         unreadable_frames: counts.unreadable_frames,
         refused_frames: counts.refused_frames,
+        wrong_answers: counts.wrong_answers,
         timeouts: stats.timeouts,
         unexpected_answers: stats.unexpected_answers,
         dropped_answers: stats.dropped_answers,
@@ -335,6 +337,7 @@ mod tests {
                 authentication_failures: 14,
                 unreadable_frames: 15,
                 refused_frames: 16,
+                wrong_answers: 17,
             },
         };
         let role = |id: &str, required| PeerRole { id: id.parse().unwrap(), required };

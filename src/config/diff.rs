@@ -54,6 +54,7 @@ impl Change {
         config.server = old.server.clone();
         config.http.host = old.http.host.clone();
         config.http.port = old.http.port;
+        config.http.limits = old.http.limits;
         config.health.host = old.health.host.clone();
         config.health.port = old.health.port;
         config.ca_file = old.ca_file.clone();
@@ -96,6 +97,7 @@ fn is_another_session(was: &PeerConfig, is: &PeerConfig) -> bool {
     was.url != is.url
         || was.http_mode != is.http_mode
         || was.http_auth != is.http_auth
+        || was.http_requests_max != is.http_requests_max
         || was.auth_token != is.auth_token
         || was.username != is.username
         || was.account.relation != is.account.relation
@@ -118,6 +120,17 @@ fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     note("httpServerHost", old.http.host != new.http.host);
     note("httpServerPort", old.http.port != new.http.port);
     note("httpPublicUrl", old.http.public_url != new.http.public_url);
+    let (was, is) = (&old.http.limits, &new.http.limits);
+    note("httpMaxConnections", was.of_peers_max != is.of_peers_max);
+    note("httpMaxConnectionsPerPeer", was.of_one_peer_max != is.of_one_peer_max);
+    note(
+        "httpStrangerRequestsPerSecond",
+        was.stranger_requests_per_second != is.stranger_requests_per_second,
+    );
+    let (was, is) = (&was.unauthenticated, &is.unauthenticated);
+    note("httpMaxUnauthenticated", was.total != is.total);
+    note("httpMaxUnauthenticatedPerAddress", was.per_origin != is.per_origin);
+    note("httpKeptForKnownAddresses", was.kept_for_known != is.kept_for_known);
     note("tls", old.server.tls != new.server.tls);
     let (was, is) = (&old.server.unauthenticated, &new.server.unauthenticated);
     note("maxUnauthenticated", was.total != is.total);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::account::{Asset, Relation};
 use crate::local::PingSettings;
 use crate::routing::exchange::ExchangeTiming;
-use crate::transport::PlaceLimits;
+use crate::transport::{HttpLimits, PlaceLimits};
 use crate::wire::{Address, Scheme};
 
 use super::fields::{Fields, check_names};
@@ -194,8 +194,27 @@ fn http(fields: Fields<'_>, report: &mut Report) -> Option<HttpSettings> {
         let what = "there is no HTTP server to be reached, as httpServerPort is not set";
         report.warn(fields.path_of("httpPublicUrl").place(), what, "set httpServerPort too");
     }
+    let mut number = |name| fields.number::<usize>(name, report);
+    let unauthenticated = (
+        number("httpMaxUnauthenticated"),
+        number("httpMaxUnauthenticatedPerAddress"),
+        number("httpKeptForKnownAddresses"),
+    );
+    let (of_peers_max, of_one_peer_max) =
+        (number("httpMaxConnections"), number("httpMaxConnectionsPerPeer"));
+    let requests = fields.number::<u32>("httpStrangerRequestsPerSecond", report);
+    let limits = HttpLimits {
+        unauthenticated: PlaceLimits {
+            total: unauthenticated.0?,
+            per_origin: unauthenticated.1?,
+            kept_for_known: unauthenticated.2?,
+        },
+        of_peers_max: of_peers_max?,
+        of_one_peer_max: of_one_peer_max?,
+        stranger_requests_per_second: requests?,
+    };
     // A port that was refused is no port, but it is reported.
-    Some(HttpSettings { host: host?, port, public_url })
+    Some(HttpSettings { host: host?, port, public_url, limits })
 }
 
 fn health(fields: Fields<'_>, report: &mut Report) -> Option<HealthSettings> {

@@ -58,6 +58,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
     let enabled = fields.boolean("enabled", report);
     let limits = limits(fields, report);
     let child_segment = fields.segment("childAddressSegment", report);
+    let http_requests_max = fields.number::<usize>("httpMaxRequests", report);
     let lenient_btp_types = fields.boolean("lenientBtpTypes", report);
     let routes = routes(node, relation, fields, report);
 
@@ -100,6 +101,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
         asset_of_node,
         http_mode: http_mode?,
         http_auth: http_auth?,
+        http_requests_max: http_requests_max?,
         url,
         auth_token,
     })

@@ -12,7 +12,7 @@ use crate::local::PingSettings;
 use crate::routing::Route;
 use crate::routing::exchange::ExchangeTiming;
 use crate::stream::{Receiver, SECRET_LEN};
-use crate::transport::{HttpUrl, PeerUrl, PlaceLimits};
+use crate::transport::{HttpLimits, HttpUrl, PeerUrl, PlaceLimits};
 use crate::wire::{Address, Amount, Scheme};
 
 use super::secret::Secret;
@@ -123,6 +123,8 @@ pub struct HttpSettings {
     pub port: Option<u16>,
     /// Where peers reach it.
     pub public_url: Option<HttpUrl>,
+    /// What bounds it.
+    pub limits: HttpLimits,
 }
 
 /// Certificate and key of the listeners.
@@ -182,6 +184,8 @@ pub struct PeerConfig {
     pub http_mode: HttpMode,
     /// What it is shown then.
     pub http_auth: HttpAuth,
+    /// How many requests to it may be under way side by side then.
+    pub http_requests_max: usize,
     /// The name that it logs in with.
     pub username: String,
     /// The token that we accept from it; `None`: it cannot log in here.

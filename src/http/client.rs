@@ -4,9 +4,12 @@
 //! packets have connections of their own.
 
 use std::error::Error;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use axum::http::{Method, Response};
 use bytes::Bytes;
@@ -82,7 +85,7 @@ impl HttpClient {
             let request = sender.request(Method::GET, url).header(ACCEPT, accept);
             let request = request.body(Body::empty()).map_err(FetchError::Url)?;
             let answered = async {
-                let answer = sender.send(request).await;
+                let answer = sender.send(request, DOCUMENT_BYTES_MAX).await;
                 read(answer.map_err(|error| broken(&error.into_error()))?).await
             };
             timeout(TIME, answered).await.map_err(|_| FetchError::Timeout(TIME))?
@@ -102,28 +105,66 @@ async fn read(answer: Response<Incoming>) -> Result<Document, FetchError> {
         .map(|value| value.trim().to_ascii_lowercase());
     let location = head.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let location = location.map(str::to_owned);
-    let body = bounded(body, DOCUMENT_BYTES_MAX).await?;
+    let body = bounded(body, DOCUMENT_BYTES_MAX, None).await?;
     Ok(Document { status: head.status.as_u16(), content_type, location, body })
 }
 
-/// All of a body, if it is no longer than `bytes_max`.
-pub(super) async fn bounded(body: Incoming, bytes_max: usize) -> Result<Bytes, FetchError> {
+/// All of a body, if it is no longer than `bytes_max`. `shared` counts the bytes of all bodies that are being received, and
+/// bounds them.
+pub(super) async fn bounded(
+    mut body: Incoming,
+    bytes_max: usize,
+    shared: Option<(&AtomicUsize, usize)>,
+) -> Result<Bytes, FetchError> {
     use hyper::body::Body as _;
     let announced = body.size_hint().lower();
     if usize::try_from(announced).map_or(true, |announced| announced > bytes_max) {
         return Err(FetchError::TooLong);
     }
-    to_bytes(Body::new(body), bytes_max).await.map_err(|error| {
-        // Either the connection failed, which hyper says, or there is too much.
-        let mut cause: Option<&dyn Error> = Some(&error);
-        while let Some(error) = cause {
-            if error.is::<hyper::Error>() {
-                return broken(error);
+    let mut received = Received { bytes: Vec::new(), counted: 0, shared };
+    loop {
+        let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        match frame {
+            None => return Ok(Bytes::from(std::mem::take(&mut received.bytes))),
+            Some(Err(error)) => return Err(broken(&error)),
+            Some(Ok(frame)) => {
+                // Trailers are of no interest.
+                let Ok(data) = frame.into_data() else { continue };
+                received.add(&data, bytes_max)?;
             }
-            cause = error.source();
         }
-        FetchError::TooLong
-    })
+    }
+}
+
+/// What has come of a body.
+struct Received<'a> {
+    bytes: Vec<u8>,
+    counted: usize,
+    shared: Option<(&'a AtomicUsize, usize)>,
+}
+
+impl Received<'_> {
+    fn add(&mut self, data: &[u8], bytes_max: usize) -> Result<(), FetchError> {
+        if self.bytes.len() + data.len() > bytes_max {
+            return Err(FetchError::TooLong);
+        }
+        self.bytes.extend_from_slice(data);
+        self.counted += data.len();
+        if let Some((shared, max)) = self.shared
+            && shared.fetch_add(data.len(), Ordering::Relaxed) + data.len() > max
+        {
+            return Err(FetchError::TooLong);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Received<'_> {
+    fn drop(&mut self) {
+        if let Some((shared, _)) = self.shared {
+            shared.fetch_sub(self.counted, Ordering::Relaxed);
+        }
+    }
 }
 
 /// hyper's errors hide what went wrong in their source.

@@ -3,6 +3,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,6 +16,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::frames::FrameCounter;
+use super::metered::{AnswersOnly, Metered, Requested};
 use super::tasks::Tasks;
 use crate::transport::{ClientTls, HttpUrl, ReachError, TlsError, explain_handshake, reach};
 
@@ -21,6 +25,14 @@ use crate::transport::{ClientTls, HttpUrl, ReachError, TlsError, explain_handsha
 const AGENT: &str = concat!("ilp-connector/", env!("CARGO_PKG_VERSION"));
 /// Bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Headers of an answer over HTTP/1.1.
+const HEADERS_MAX: usize = 64;
+/// Bytes of one answer, and of all answers of one HTTP/2 connection, that may come before they are read.
+const WINDOWS: (u32, u32) = (64 * 1024, 1024 * 1024);
+/// Requests on a new HTTP/2 connection, until the server says how many it takes.
+const FIRST_STREAMS: usize = 8;
+/// Bytes of one request that wait for an HTTP/2 server to take them, beyond which it is not handed over.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// Silence on an HTTP/2 connection after which it is pinged, and time for the answer.
 const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
@@ -47,13 +59,34 @@ pub enum ConnectError {
     Http(hyper::Error),
 }
 
-/// The sending end of a connection.
+/// The sending end of a connection, which also counts what the server was asked for.
 #[derive(Debug)]
 pub(super) enum Sender {
     /// One request at a time.
-    Http1(http1::SendRequest<Body>),
-    /// Many requests side by side; clones share the connection.
-    Http2(http2::SendRequest<Body>),
+    Http1(http1::SendRequest<Body>, Requested),
+    /// Many requests side by side.
+    Http2(Http2),
+}
+
+/// Many requests side by side; clones share the connection.
+#[derive(Debug, Clone)]
+pub(super) struct Http2 {
+    sender: http2::SendRequest<Body>,
+    requested: Requested,
+    /// As the server said last.
+    streams_max: Arc<AtomicUsize>,
+}
+
+impl Http2 {
+    /// How many requests the server takes side by side on this connection.
+    pub(super) fn streams_max(&self) -> usize {
+        self.streams_max.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection is known to be gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
 }
 
 impl Sender {
@@ -61,34 +94,41 @@ impl Sender {
     pub(super) fn request(&self, method: Method, url: &HttpUrl) -> request::Builder {
         let request = Request::builder().method(method).header(USER_AGENT, AGENT);
         match self {
-            Sender::Http1(_) => request.uri(url.path_and_query()).header(HOST, url.authority()),
-            Sender::Http2(_) => request.uri(url.without_credentials()),
+            Sender::Http1(..) => request.uri(url.path_and_query()).header(HOST, url.authority()),
+            Sender::Http2(..) => request.uri(url.without_credentials()),
         }
     }
 
-    /// Sends a request; gives it back where nothing of it was sent.
+    /// Sends a request, of which the answer has a body of at most `bytes_max`; gives it back where nothing of it was sent.
     pub(super) async fn send(
         &mut self,
         request: Request<Body>,
+        bytes_max: usize,
     ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
         match self {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(sender) => sender.try_send_request(request).await,
+            Sender::Http1(sender, requested) => {
+                requested.add(bytes_max);
+                sender.try_send_request(request).await
+            }
+            Sender::Http2(Http2 { sender, requested, .. }) => {
+                requested.add(bytes_max);
+                sender.try_send_request(request).await
+            }
         }
     }
 
     /// Waits until a request can be sent. An error: the connection is gone.
     pub(super) async fn ready(&mut self) -> hyper::Result<()> {
         match self {
-            Sender::Http1(sender) => sender.ready().await,
-            Sender::Http2(sender) => sender.ready().await,
+            Sender::Http1(sender, _) => sender.ready().await,
+            Sender::Http2(http2) => http2.sender.ready().await,
         }
     }
 
     /// Whether the connection is known to be gone.
     pub(super) fn is_closed(&self) -> bool {
         match self {
-            Sender::Http1(sender) => sender.is_closed(),
+            Sender::Http1(sender, _) => sender.is_closed(),
             Sender::Http2(sender) => sender.is_closed(),
         }
     }
@@ -123,26 +163,47 @@ async fn http1_on<S>(stream: S, tasks: &Tasks) -> Result<Sender, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let requested = Requested::default();
+    let stream =
+        Metered::new(stream, FrameCounter::of_server(false), AnswersOnly::new(requested.clone()));
     let handshake = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
         .handshake::<_, Body>(TokioIo::new(stream));
     let (sender, connection) = handshake.await.map_err(ConnectError::Http)?;
     // How it ends is seen by whoever waits for an answer on it.
     tasks.add(async move { drop(connection.await) });
-    Ok(Sender::Http1(sender))
+    Ok(Sender::Http1(sender, requested))
 }
 
 async fn http2_on<S>(stream: S, tasks: &Tasks) -> Result<Sender, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let requested = Requested::default();
+    let stream =
+        Metered::new(stream, FrameCounter::of_server(true), AnswersOnly::new(requested.clone()));
     let handshake = http2::Builder::new(tasks.clone())
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .initial_max_send_streams(FIRST_STREAMS)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
         .keep_alive_interval(PING.0)
         .keep_alive_timeout(PING.1)
         .handshake::<_, Body>(TokioIo::new(stream));
     let (sender, connection) = handshake.await.map_err(ConnectError::Http)?;
-    tasks.add(async move { drop(connection.await) });
-    Ok(Sender::Http2(sender))
+    let streams_max = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+    let known = Arc::clone(&streams_max);
+    tasks.add(async move {
+        let mut connection = std::pin::pin!(connection);
+        let ended = std::future::poll_fn(|cx| {
+            let polled = connection.as_mut().poll(cx);
+            known.store(connection.current_max_send_streams(), Ordering::Relaxed);
+            polled
+        });
+        drop(ended.await);
+    });
+    Ok(Sender::Http2(Http2 { sender, requested, streams_max }))
 }

@@ -69,7 +69,11 @@ pub struct HttpDial {
     mode: HttpMode,
     auth: HttpAuth,
     callback: Option<HttpUrl>,
+    requests_max: usize,
 }
+
+/// Requests to one peer that are under way side by side, where the configuration does not say otherwise.
+pub(super) const REQUESTS_MAX: usize = 1024;
 
 impl HttpDial {
     /// How to reach `peer`. What the URL says of user and token wins; otherwise we are `node_id`, and our token is
@@ -81,7 +85,7 @@ impl HttpDial {
             None => auth_token.cloned().unwrap_or_else(|| Token::from("")),
         };
         let (mode, auth) = (HttpMode::default(), HttpAuth::default());
-        Self { peer, url, subject, token, mode, auth, callback: None }
+        Self { peer, url, subject, token, mode, auth, callback: None, requests_max: REQUESTS_MAX }
     }
 
     /// How answers come, and what is shown to be let in.
@@ -94,6 +98,16 @@ impl HttpDial {
     #[must_use]
     pub fn with_callback(self, callback: Option<HttpUrl>) -> Self {
         Self { callback, ..self }
+    }
+
+    /// How many requests may be under way side by side. Over HTTP/1.1 each has a connection of its own.
+    #[must_use]
+    pub fn with_requests_max(self, requests_max: usize) -> Self {
+        Self { requests_max, ..self }
+    }
+
+    pub(super) fn requests_max(&self) -> usize {
+        self.requests_max
     }
 
     /// Whom.

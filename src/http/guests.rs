@@ -1,27 +1,51 @@
-//! The open connections of the listener: who they belong to, how long they may stay, and who has to go for another.
+//! The open connections of the listener: who they belong to, how long they may stay, how much they may have us do, and who
+//! has to go for another.
 //!
-//! Strangers (nobody has authenticated on the connection; SPSP clients never do) stay a minute. A peer's connection stays
-//! while it is used. When all places are taken, the oldest stranger makes room for the newcomer; peers never do.
+//! Strangers (no peer has authenticated on the connection; SPSP clients never do) hold places of their own, by the same
+//! rules as with BTP, and stay a minute. A peer's connection stays while it is used. When a peer has all the connections that
+//! one may have, its least recently used idle one makes room; when all peers together have all places, one of the peer that
+//! has most makes room, an idle one if there is one.
+
+mod guest;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
+pub(super) use self::guest::{Guest, Told};
+use super::budget::{Bucket, Rate, Shared};
 use crate::account::AccountId;
 use crate::time::Mono;
+use crate::transport::{self, HttpLimits, Origin, Strangers};
 
-/// Bounds of the listener's connections, with the defaults of the house.
+/// HTTP/2 connections of one origin that take [`WIDE_STREAMS`]; further ones take [`NARROW_STREAMS`].
+const WIDE_PER_ORIGIN_MAX: usize = 16;
+/// Requests side by side on an HTTP/2 connection from where peers have logged in.
+pub(super) const WIDE_STREAMS: u32 = 256;
+/// Requests side by side on any other HTTP/2 connection.
+pub(super) const NARROW_STREAMS: u32 = 8;
+/// Frames per second that one peer may send beside those of its requests.
+const PEER_FRAMES: Rate = Rate(2000);
+/// Frames that belong to one request of a peer.
+const REQUEST_FRAMES: u32 = 16;
+/// Frames and reads per second of all connections together on which no peer has authenticated.
+const STRANGERS_FRAMES: Rate = Rate(10_000);
+/// Frames and reads of one connection that do not wait for that: enough to say who one is, whatever others do.
+const FIRST_FRAMES: u32 = 12;
+/// Requests with wrong tokens per second, from all addresses together. Beyond them none is looked at.
+const WRONG_TOKENS: Rate = Rate(200);
+/// Requests with wrong tokens on one connection, before it is closed.
+const WRONG_TOKENS_OF_CONNECTION_MAX: u32 = 5;
+
+/// Bounds of the listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
-    /// Open connections.
-    pub(super) connections_max: usize,
-    /// Open connections of one peer.
-    pub(super) of_one_peer_max: usize,
+    /// Those that are configured.
+    pub(super) limits: HttpLimits,
     /// From the accepted socket to the end of the first request's head, and from there to the next one's.
     pub(super) head_time: Duration,
     /// For a request's body.
@@ -39,8 +63,7 @@ pub(super) struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            connections_max: 4096,
-            of_one_peer_max: 1024,
+            limits: HttpLimits::default(),
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(10),
             bodies_max: 256,
@@ -55,17 +78,36 @@ impl Default for Bounds {
 #[derive(Debug)]
 pub(super) struct Guests {
     bounds: Bounds,
+    strangers: Arc<Strangers>,
     open: Mutex<Open>,
+    work: Mutex<Work>,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     next_id: u64,
-    /// Oldest first.
     guests: BTreeMap<u64, Arc<Guest>>,
-    of_peer: HashMap<AccountId, usize>,
+    of_peer: HashMap<AccountId, Peer>,
+    /// Connections of all peers.
+    peers_total: usize,
+    wide_of: HashMap<Origin, usize>,
+}
+
+/// What one peer has open.
+#[derive(Debug, Default)]
+struct Peer {
+    guests: BTreeMap<u64, Arc<Guest>>,
     /// Bodies that are waited for.
-    bodies_of: HashMap<AccountId, usize>,
+    bodies: usize,
+}
+
+/// What connections have had us do.
+#[derive(Debug)]
+struct Work {
+    frames: Shared<Origin>,
+    requests: Shared<Origin>,
+    wrong_tokens: Shared<Origin>,
+    of_peer: HashMap<AccountId, Bucket>,
 }
 
 /// A body that is waited for, until this is dropped.
@@ -75,99 +117,189 @@ pub(super) struct Body<'g> {
     peer: &'g AccountId,
 }
 
-/// One connection.
-#[derive(Debug)]
-pub(super) struct Guest {
-    /// Where it comes from.
-    pub(super) remote: SocketAddr,
-    id: u64,
-    came: Mono,
-    owner: Mutex<Option<AccountId>>,
-    /// Requests that have not been answered.
-    busy: AtomicUsize,
-    requests: AtomicU64,
-    /// When a request came or was answered last (nanoseconds).
-    used: AtomicU64,
-    leave: Notify,
-    /// It has to make room for another one.
-    evicted: AtomicBool,
-}
-
 /// A guest's place; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     guest: Arc<Guest>,
     guests: Arc<Guests>,
+    /// Until a peer has authenticated.
+    stranger: Option<transport::Place>,
+    told_outgrown: bool,
 }
 
-/// The peer has as many connections as it may have.
+/// The peer has as many connections as it may have, and all of them are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooMany;
 
+/// Too much was asked for; when it may be worth trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Later;
+
 impl Guests {
     pub(super) fn new(bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self { bounds, open: Mutex::default() })
+        let limits = bounds.limits;
+        let requests = Rate(limits.stranger_requests_per_second);
+        let work = Work {
+            frames: Shared::new(STRANGERS_FRAMES),
+            requests: Shared::new(requests),
+            wrong_tokens: Shared::new(WRONG_TOKENS),
+            of_peer: HashMap::new(),
+        };
+        let (strangers, work) = (Strangers::new(limits.unauthenticated), Mutex::new(work));
+        Arc::new(Self { bounds, strangers, open: Mutex::default(), work })
     }
 
     pub(super) fn bounds(&self) -> &Bounds {
         &self.bounds
     }
 
-    /// A place for a newcomer. `None`: all are taken by peers.
-    pub(super) fn enter(self: &Arc<Self>, remote: SocketAddr, now: Mono) -> Option<Place> {
+    /// A place for a newcomer, and whether another stranger has lost its place to it. `is_known`: a peer has logged in from
+    /// there before.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        remote: SocketAddr,
+        is_known: bool,
+        now: Mono,
+    ) -> (Place, bool) {
+        let origin = Origin::from(remote);
+        let (stranger, has_loser) = self.strangers.enter(origin, is_known);
         let mut open = self.open.lock();
-        if open.guests.len() >= self.bounds.connections_max && !open.make_room() {
-            return None;
-        }
         let id = open.next_id;
         open.next_id += 1;
-        let guest = Arc::new(Guest {
-            remote,
-            id,
-            came: now,
-            owner: Mutex::default(),
-            busy: AtomicUsize::new(0),
-            requests: AtomicU64::new(0),
-            used: AtomicU64::new(now.0),
-            leave: Notify::new(),
-            evicted: AtomicBool::new(false),
-        });
+        let wide = open.wide_of.get(&origin).copied().unwrap_or(0);
+        let is_wide = is_known && wide < WIDE_PER_ORIGIN_MAX;
+        if is_wide {
+            open.wide_of.insert(origin, wide + 1);
+        }
+        let guest = Arc::new(Guest::new(id, remote, (is_known, is_wide), now));
         open.guests.insert(id, Arc::clone(&guest));
         drop(open);
-        Some(Place { guest, guests: Arc::clone(self) })
+        (
+            Place {
+                guest,
+                guests: Arc::clone(self),
+                stranger: Some(stranger),
+                told_outgrown: false,
+            },
+            has_loser,
+        )
     }
 
-    /// Closes a connection, for want of something else than places. `false`: all are peers'.
+    /// Closes a connection, for want of something else than places: a stranger's, or an idle one of the peer that has most.
+    /// `false`: there is none.
     pub(super) fn make_room(&self) -> bool {
-        self.open.lock().make_room()
+        if self.strangers.evict() {
+            return true;
+        }
+        let mut open = self.open.lock();
+        let most = open.of_peer.iter().max_by_key(|(_, peer)| peer.guests.len());
+        let Some(peer) = most.map(|(id, _)| id.clone()) else { return false };
+        let idle = open.idle_of(&peer);
+        if let Some(idle) = &idle {
+            open.evict(idle);
+        }
+        idle.is_some()
     }
 
-    /// A peer has authenticated on this connection: it is the peer's from now on, if it may have one more.
+    /// A peer has authenticated on this connection: it is the peer's from now on, if it may have one more. Another
+    /// connection may have to go for it.
     pub(super) fn belongs(&self, guest: &Guest, peer: &AccountId) -> Result<(), TooMany> {
-        let mut open = self.open.lock();
-        let mut owner = guest.owner.lock();
-        // Gone already, or known; a proxy may bring several peers on one connection, which is the first one's.
-        if owner.is_some() || !open.guests.contains_key(&guest.id) {
+        // Known already: a proxy may bring several peers on one connection, which is the first one's.
+        if guest.is_owned() {
             return Ok(());
         }
-        let count = open.of_peer.entry(peer.clone()).or_default();
-        if *count >= self.bounds.of_one_peer_max {
-            return Err(TooMany);
+        let mut guard = self.open.lock();
+        let open = &mut *guard;
+        if guest.is_owned() {
+            return Ok(());
         }
-        *count += 1;
-        *owner = Some(peer.clone());
+        // Gone already.
+        let Some(guest) = open.guests.get(&guest.id).cloned() else { return Ok(()) };
+        let limits = &self.bounds.limits;
+        let own = open.of_peer.get(peer).map_or(0, |peer| peer.guests.len());
+        let loser = if own >= limits.of_one_peer_max {
+            Some(open.idle_of(peer).ok_or(TooMany)?)
+        } else if open.peers_total >= limits.of_peers_max {
+            Some(open.of_who_has_most(peer, own).ok_or(TooMany)?)
+        } else {
+            None
+        };
+        if let Some(loser) = loser {
+            open.evict(&loser);
+        }
+        *guest.owner.lock() = Some(peer.clone());
+        open.peers_total += 1;
+        // So that its place among strangers is given back.
+        guest.leave.notify_one();
+        open.of_peer.entry(peer.clone()).or_default().guests.insert(guest.id, guest);
         Ok(())
     }
 
     /// A body of the peer's is to be waited for. `None`: as many as may be are, already.
     pub(super) fn body<'g>(&'g self, peer: &'g AccountId) -> Option<Body<'g>> {
         let mut open = self.open.lock();
-        let count = open.bodies_of.entry(peer.clone()).or_default();
+        let count = &mut open.of_peer.entry(peer.clone()).or_default().bodies;
         if *count >= self.bounds.bodies_max {
             return None;
         }
         *count += 1;
         Some(Body { guests: self, peer })
+    }
+
+    /// When the connection may be read from: now or later.
+    pub(super) fn reads_at(&self, guest: &Guest, now: Mono) -> Mono {
+        let work = self.work.lock();
+        match &*guest.owner.lock() {
+            None if guest.frames.load(Ordering::Relaxed) < FIRST_FRAMES => now,
+            None => work.frames.ready_at(guest.remote.into(), now),
+            Some(peer) => work.of_peer.get(peer).map_or(now, |own| own.ready_at(PEER_FRAMES, now)),
+        }
+    }
+
+    /// So many frames were read.
+    pub(super) fn has_read(&self, guest: &Guest, frames: u32, now: Mono) {
+        let mut work = self.work.lock();
+        match &*guest.owner.lock() {
+            None => {
+                guest.frames.fetch_add(frames, Ordering::Relaxed);
+                work.frames.spend(guest.remote.into(), frames, now);
+            }
+            Some(peer) => match work.of_peer.get_mut(peer) {
+                Some(bucket) => bucket.spend(frames, PEER_FRAMES, now),
+                None => {
+                    let mut bucket = Bucket::default();
+                    bucket.spend(frames, PEER_FRAMES, now);
+                    work.of_peer.insert(peer.clone(), bucket);
+                }
+            },
+        }
+    }
+
+    /// A request came; `is_login`: with a token, which is looked at later.
+    pub(super) fn admits(&self, guest: &Guest, is_login: bool, now: Mono) -> Result<(), Later> {
+        let mut work = self.work.lock();
+        if let Some(peer) = &*guest.owner.lock() {
+            if let Some(bucket) = work.of_peer.get_mut(peer) {
+                bucket.give_back(REQUEST_FRAMES, PEER_FRAMES);
+            }
+            return Ok(());
+        }
+        let origin = guest.remote.into();
+        if is_login {
+            let ready = work.wrong_tokens.ready_at(origin, now) <= now;
+            return ready.then_some(()).ok_or(Later);
+        }
+        if work.requests.ready_at(origin, now) > now {
+            return Err(Later);
+        }
+        work.requests.spend(origin, 1, now);
+        Ok(())
+    }
+
+    /// A request had a wrong token. `true`: the connection is to be closed.
+    pub(super) fn wrong_token(&self, guest: &Guest, now: Mono) -> bool {
+        self.work.lock().wrong_tokens.spend(guest.remote.into(), 1, now);
+        guest.wrong_tokens.fetch_add(1, Ordering::Relaxed) + 1 >= WRONG_TOKENS_OF_CONNECTION_MAX
     }
 
     /// How many are open.
@@ -179,72 +311,98 @@ impl Guests {
     /// Asks all to leave when they have their answers.
     pub(super) fn all_leave(&self) {
         for guest in self.open.lock().guests.values() {
-            guest.leave.notify_one();
+            guest.end();
         }
     }
 }
 
 impl Open {
-    /// The oldest stranger has to leave.
-    fn make_room(&mut self) -> bool {
-        let stranger = self.guests.values().find(|guest| guest.owner.lock().is_none());
-        let Some(stranger) = stranger.map(|guest| guest.id) else { return false };
-        if let Some(stranger) = self.guests.remove(&stranger) {
-            stranger.evicted.store(true, Ordering::Relaxed);
-            stranger.leave.notify_one();
+    /// The peer's connection without requests that was used longest ago.
+    fn idle_of(&self, peer: &AccountId) -> Option<Arc<Guest>> {
+        let guests = self.of_peer.get(peer)?.guests.values();
+        guests.filter(|guest| guest.is_idle()).min_by_key(|guest| guest.used()).cloned()
+    }
+
+    /// A connection of the peer that has most, which is not `newcomer` with its `own` ones and one more: an idle one if
+    /// there is one, else the oldest.
+    fn of_who_has_most(&self, newcomer: &AccountId, own: usize) -> Option<Arc<Guest>> {
+        let (peer, most) = self.of_peer.iter().max_by_key(|(_, peer)| peer.guests.len())?;
+        if most.guests.len() <= own + 1 {
+            // Everybody has a fair share: the newcomer makes room for itself, if it can.
+            return self.idle_of(newcomer);
         }
-        true
+        self.idle_of(peer).or_else(|| most.guests.values().next().cloned())
+    }
+
+    fn evict(&mut self, guest: &Guest) {
+        self.remove_of_peer(guest);
+        guest.evicted.store(true, Ordering::Relaxed);
+        guest.leave.notify_one();
+    }
+
+    fn remove_of_peer(&mut self, guest: &Guest) {
+        let Some(owner) = &*guest.owner.lock() else { return };
+        let Some(peer) = self.of_peer.get_mut(owner) else { return };
+        if peer.guests.remove(&guest.id).is_some() {
+            self.peers_total -= 1;
+        }
+        // Nothing is kept of who has nothing.
+        if peer.guests.is_empty() && peer.bodies == 0 {
+            self.of_peer.remove(owner);
+        }
     }
 }
 
-impl Guest {
-    /// A request came.
-    pub(super) fn begins(&self, now: Mono) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        self.used.store(now.0, Ordering::Relaxed);
+impl Place {
+    /// Until the connection is told something.
+    pub(super) async fn told(&mut self) -> Told {
+        loop {
+            if let Some(told) = self.news() {
+                return told;
+            }
+            let lost = async {
+                match &self.stranger {
+                    Some(stranger) => stranger.lost().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.guest.leave.notified() => {}
+                () = lost => if !self.guest.is_owned() {
+                    return Told::Evicted;
+                }
+            }
+        }
     }
 
-    /// A request was answered, or given up.
-    pub(super) fn ends(&self, now: Mono) {
-        self.busy.fetch_sub(1, Ordering::Relaxed);
-        self.used.store(now.0, Ordering::Relaxed);
-    }
-
-    /// When it has to leave as things stand; looked at again then, for things change.
-    pub(super) fn leaves_at(&self, bounds: &Bounds) -> Mono {
-        if self.requests.load(Ordering::Relaxed) == 0 {
-            return self.came.after(bounds.head_time);
+    /// What the connection has not been told yet; each thing once.
+    fn news(&mut self) -> Option<Told> {
+        if self.guest.evicted.load(Ordering::Relaxed) {
+            return Some(Told::Evicted);
         }
-        if self.owner.lock().is_none() {
-            return self.came.after(bounds.stranger_time);
+        if self.guest.asked.swap(false, Ordering::Relaxed) {
+            return Some(Told::Leave);
         }
-        if self.busy.load(Ordering::Relaxed) > 0 {
-            // Its answer comes, or its deadline does; then it is looked at again.
-            return Mono::MAX;
+        if self.stranger.is_some() && self.guest.is_owned() {
+            self.stranger = None;
+            return Some(Told::Owned);
         }
-        Mono(self.used.load(Ordering::Relaxed)).after(bounds.idle_time)
-    }
-
-    /// Until somebody wants it to leave; `true`: at once, for its place is taken already.
-    pub(super) async fn asked_to_leave(&self) -> bool {
-        self.leave.notified().await;
-        self.evicted.load(Ordering::Relaxed)
+        if !self.told_outgrown && self.guest.outgrown.load(Ordering::Relaxed) {
+            self.told_outgrown = true;
+            return Some(Told::Outgrown);
+        }
+        None
     }
 }
 
 impl Drop for Body<'_> {
     fn drop(&mut self) {
-        give_back(&mut self.guests.open.lock().bodies_of, self.peer);
-    }
-}
-
-/// One less; nothing is kept of who has none.
-fn give_back(counts: &mut HashMap<AccountId, usize>, peer: &AccountId) {
-    if let Some(count) = counts.get_mut(peer) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(peer);
+        let mut open = self.guests.open.lock();
+        let Some(peer) = open.of_peer.get_mut(self.peer) else { return };
+        peer.bodies -= 1;
+        if peer.guests.is_empty() && peer.bodies == 0 {
+            open.of_peer.remove(self.peer);
         }
     }
 }
@@ -261,74 +419,18 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.guests.open.lock();
         open.guests.remove(&self.guest.id);
-        if let Some(owner) = self.guest.owner.lock().take() {
-            give_back(&mut open.of_peer, &owner);
+        open.remove_of_peer(&self.guest);
+        if self.guest.is_wide {
+            let origin = Origin::from(self.guest.remote);
+            if let Some(wide) = open.wide_of.get_mut(&origin) {
+                *wide -= 1;
+                if *wide == 0 {
+                    open.wide_of.remove(&origin);
+                }
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOUNDS: Bounds = Bounds {
-        connections_max: 3,
-        of_one_peer_max: 2,
-        head_time: Duration::from_secs(10),
-        body_time: Duration::from_secs(10),
-        bodies_max: 256,
-        stranger_time: Duration::from_secs(60),
-        idle_time: Duration::from_secs(120),
-        goodbye_time: Duration::from_secs(5),
-    };
-
-    fn remote() -> SocketAddr {
-        "127.0.0.1:1".parse().unwrap()
-    }
-
-    fn seconds(seconds: u64) -> Mono {
-        Mono(seconds * 1_000_000_000)
-    }
-
-    #[test]
-    fn strangers_make_room_and_peers_do_not() {
-        let guests = Guests::new(BOUNDS);
-        let [alice, bob]: [AccountId; 2] = ["alice", "bob"].map(|id| id.parse().unwrap());
-        let mut places: Vec<Place> =
-            (0..3).map(|_| guests.enter(remote(), seconds(0)).unwrap()).collect();
-        assert_eq!(guests.belongs(&places[0], &alice), Ok(()));
-        assert_eq!(guests.belongs(&places[0], &bob), Ok(()), "it stays the first one's");
-        places.push(guests.enter(remote(), seconds(1)).unwrap());
-        assert_eq!(guests.len(), 3, "the second one has to go");
-        assert_eq!(guests.belongs(&places[1], &bob), Ok(()), "too late, and no matter");
-        assert_eq!(guests.belongs(&places[2], &alice), Ok(()));
-        assert_eq!(guests.belongs(&places[3], &alice), Err(TooMany));
-        assert_eq!(guests.belongs(&places[3], &bob), Ok(()));
-        assert!(guests.enter(remote(), seconds(2)).is_none(), "all are peers'");
-        places.remove(0);
-        assert!(guests.enter(remote(), seconds(2)).is_some());
-        drop(places);
-        assert_eq!(guests.len(), 0);
-        assert!(guests.open.lock().of_peer.is_empty());
-    }
-
-    #[test]
-    fn who_may_stay_how_long() {
-        let guests = Guests::new(BOUNDS);
-        let guest = guests.enter(remote(), seconds(0)).unwrap();
-        let check = |expected: Mono| assert_eq!(guest.leaves_at(&BOUNDS), expected);
-        check(seconds(10));
-        guest.begins(seconds(5));
-        check(seconds(60));
-        guests.belongs(&guest, &"alice".parse().unwrap()).unwrap();
-        check(Mono::MAX);
-        guest.ends(seconds(7));
-        check(seconds(127));
-        guest.begins(seconds(100));
-        guest.begins(seconds(101));
-        guest.ends(seconds(102));
-        check(Mono::MAX);
-        guest.ends(seconds(103));
-        check(seconds(223));
-    }
-}
+mod tests;

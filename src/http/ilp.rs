@@ -12,8 +12,10 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::routing::post;
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -22,11 +24,12 @@ use tokio::time::timeout;
 use super::auth;
 use super::context::HttpContext;
 use super::guests::{Guest, Guests};
-use super::posted::{Posted, PostedSessions, Waiter};
+use super::posted::{NotAsked, Posted, PostedSessions, Waiter};
 use super::problem::Problem;
 use super::reply::{CALLBACK_URL, Callback, OCTETS, REQUEST_ID, Reply, callback};
 use super::request_id::is_uuid;
 use crate::connector::{Account, Answer};
+use crate::transport::{Directory, Throttle, shown};
 use crate::wire::ilp::{Packet, Prepare};
 
 /// What packets were once; some clients still say so.
@@ -38,6 +41,8 @@ pub(super) struct Ilp {
     pub(super) context: Arc<HttpContext>,
     pub(super) sessions: Arc<PostedSessions>,
     pub(super) guests: Arc<Guests>,
+    /// Of lines about wrong tokens.
+    pub(super) throttle: Throttle,
 }
 
 /// The resources that take packets.
@@ -48,13 +53,27 @@ pub(super) fn routes(ilp: Arc<Ilp>) -> Router {
         .with_state(ilp)
 }
 
+/// Whether a request is one that comes with a token, which is looked at.
+pub(super) fn is_for_packets(method: &Method, uri: &Uri) -> bool {
+    let mut segments = uri.path().split('/').skip(1);
+    let segments = [(); 4].map(|()| segments.next());
+    method == Method::POST
+        && matches!(
+            segments,
+            [Some("ilp"), None, ..] | [Some("accounts"), Some(_), Some("ilp"), None]
+        )
+}
+
 async fn named(
     State(ilp): State<Arc<Ilp>>,
     Extension(guest): Extension<Arc<Guest>>,
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let Path(name) = name.map_err(|_| bad("the name in the path is not UTF-8"))?;
+    let Path(name) = name.map_err(|_| {
+        ilp.guests.wrong_token(&guest, ilp.context.transport.clock.mono());
+        bad("the name in the path is not UTF-8")
+    })?;
     ilp.take(&guest, Some(&name), request).await
 }
 
@@ -74,6 +93,20 @@ impl Ilp {
         name: Option<&str>,
         request: Request,
     ) -> Result<Response<Body>, Problem> {
+        let answer = self.hand_over(guest, name, request).await?;
+        // The request is gone by now: as many packets may wait for their answers as a peer may have in flight.
+        match answer {
+            Handed::Done(response) => Ok(response),
+            Handed::Waits(waits) => waits.response().await,
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        guest: &Guest,
+        name: Option<&str>,
+        request: Request,
+    ) -> Result<Handed, Problem> {
         let (head, body) = request.into_parts();
         let account = self.authenticate(guest, name, &head.headers)?;
         check_type(&head.headers)?;
@@ -82,11 +115,11 @@ impl Ilp {
             Ok(Packet::Prepare(prepare)) => {
                 let posted = self.session(&account, guest)?;
                 match self.callback(&account, &prepare, &head.headers)? {
-                    Some(reply) => self.accept(&posted, &body, reply),
-                    None => self.ask(&posted, &body).await,
+                    Some(reply) => self.accept(&posted, &body, reply).map(Handed::Done),
+                    None => self.ask(&posted, &body).map(Handed::Waits),
                 }
             }
-            Ok(_) => self.answer(&account, &body, &head.headers),
+            Ok(_) => self.answer(&account, &body, &head.headers).map(Handed::Done),
             Err(error) => Err(bad(format!("the body is not an ILP packet: {error}"))),
         }
     }
@@ -97,26 +130,58 @@ impl Ilp {
         name: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Arc<Account>, Problem> {
+        let transport = &self.context.transport;
         let directory = self.context.logins.load();
-        let now = self.context.transport.clock.now().wall;
-        let id = auth::account(headers, name, &directory, now);
+        let id = auth::account(headers, name, &directory, transport.clock.now().wall);
         // The peer may have been removed between the directory's making and now.
-        let account = id.and_then(|id| self.context.transport.connector.account(id.as_str()));
+        let account = id.and_then(|id| transport.connector.account(id.as_str()));
         let Some(account) = account else {
-            self.context.transport.http_counts.refused_logins.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(remote = %guest.remote, "a request with a wrong token, or without one");
-            let detail = "a bearer token of this account is needed, or a JWT (HS256) with sub and exp that is signed with it";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
-                .with(WWW_AUTHENTICATE, "Bearer realm=\"ilp\""));
+            return Err(self.refused(guest, name, headers, &directory));
         };
+        let was_owned = guest.is_owned();
         self.guests.belongs(guest, account.id()).map_err(|_| {
-            let limit = self.guests.bounds().of_one_peer_max;
-            let detail = format!("this account has {limit} connections already; use them again");
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with(CONNECTION, "close")
+            let limit = self.guests.bounds().limits.of_one_peer_max;
+            let detail = format!(
+                "this account has all the connections that it may have ({limit} at most), and all are in use"
+            );
+            too_many(detail).with(CONNECTION, "close")
         })?;
-        let origin = guest.remote.into();
-        self.context.transport.known_origins.remember(account.id(), origin);
+        if !was_owned {
+            transport.known_origins.remember(account.id(), guest.remote.into());
+        }
         Ok(account)
+    }
+
+    /// A wrong token, or none: one answer for all, and for those who go on the end of the connection.
+    fn refused(
+        &self,
+        guest: &Guest,
+        name: Option<&str>,
+        headers: &HeaderMap,
+        directory: &Directory,
+    ) -> Problem {
+        let transport = &self.context.transport;
+        let now = transport.clock.mono();
+        transport.http_counts.refused_logins.fetch_add(1, Ordering::Relaxed);
+        if let Some(suppressed) = self.throttle.admit(now) {
+            let remote = guest.remote;
+            let has_token = headers.contains_key(AUTHORIZATION);
+            // A token that was given as a name is not shown.
+            let user = name.filter(|name| directory.find(None, name.as_bytes()).is_none());
+            let user = user.map(|name| shown(name.as_bytes()));
+            let reason = if has_token { "wrong token" } else { "no token" };
+            tracing::warn!(%remote, user, reason, suppressed, "HTTP login refused");
+        }
+        let detail = "a bearer token of this account is needed, or a JWT (HS256) with sub and exp that is signed with it";
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, detail)
+            .with(WWW_AUTHENTICATE, "Bearer realm=\"ilp\"");
+        match self.guests.wrong_token(guest, now) {
+            true => {
+                guest.end();
+                problem.with(CONNECTION, "close")
+            }
+            false => problem,
+        }
     }
 
     /// The body, in time, and no longer than a packet can be.
@@ -138,7 +203,9 @@ impl Ilp {
             return Err(too_long());
         }
         // What connections and streams there may be would hold far more than there is memory.
-        let _waiting = self.guests.body(account.id()).ok_or_else(unavailable)?;
+        let _waiting = self.guests.body(account.id()).ok_or_else(|| {
+            too_many("too many bodies of this account are under way; send fewer at a time")
+        })?;
         let time = self.guests.bounds().body_time;
         let read = timeout(time, to_bytes(body, bytes_max)).await;
         read.map_err(|_| {
@@ -178,15 +245,11 @@ impl Ilp {
     }
 
     /// Synchronous: the answer is in the response. There is one, at the latest when the Prepare expires.
-    async fn ask(&self, posted: &Posted, packet: &Bytes) -> Result<Response<Body>, Problem> {
+    fn ask(&self, posted: &Arc<Posted>, packet: &Bytes) -> Result<Waits, Problem> {
         let (sender, answer) = oneshot::channel();
-        if !posted.ask(&self.context.transport, packet, Waiter::Here(sender)) {
-            return Err(unavailable());
-        }
-        let packet = answer.await.map_err(|_| unavailable())?;
-        let mut response = Response::new(Body::from(packet));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OCTETS));
-        Ok(response)
+        let waiter = Waiter::Here(sender);
+        posted.ask(&self.context.transport, packet, waiter).map_err(not_asked)?;
+        Ok(Waits { answer, posted: Arc::clone(posted) })
     }
 
     /// Asynchronous: taken, whatever the answer will be.
@@ -196,9 +259,8 @@ impl Ilp {
         packet: &Bytes,
         reply: Reply,
     ) -> Result<Response<Body>, Problem> {
-        if !posted.ask(&self.context.transport, packet, Waiter::There(Box::new(reply))) {
-            return Err(unavailable());
-        }
+        let waiter = Waiter::There(Box::new(reply));
+        posted.ask(&self.context.transport, packet, waiter).map_err(not_asked)?;
         Ok(empty(StatusCode::ACCEPTED))
     }
 
@@ -222,10 +284,38 @@ impl Ilp {
     }
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+/// What became of a request with a packet.
+enum Handed {
+    /// It is answered.
+    Done(Response<Body>),
+    /// It waits for the packet's answer.
+    Waits(Waits),
+}
+
+/// A request that waits for its packet's answer, and keeps nothing else.
+struct Waits {
+    answer: oneshot::Receiver<Vec<u8>>,
+    posted: Arc<Posted>,
+}
+
+impl Waits {
+    async fn response(self) -> Result<Response<Body>, Problem> {
+        let packet = self.answer.await.map_err(|_| unavailable())?;
+        let mut response = Response::new(Body::new(self.posted.answer(packet)));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OCTETS));
+        Ok(response)
+    }
+}
+
+/// Whether the Content-Type is that of packets. Its parameters do not matter.
+pub(super) fn is_packet_type(headers: &HeaderMap) -> bool {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-    if [OCTETS, OLD_OCTETS].iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+    [OCTETS, OLD_OCTETS].iter().any(|known| essence.eq_ignore_ascii_case(known))
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    if is_packet_type(headers) {
         return Ok(());
     }
     let detail = format!("the Content-Type of a packet is {OCTETS}");
@@ -240,6 +330,20 @@ fn empty(status: StatusCode) -> Response<Body> {
 
 fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+/// The peer has asked for as much as it may; RFC 35 leaves it to 429 to say so.
+fn too_many(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, "1")
+}
+
+fn not_asked(error: NotAsked) -> Problem {
+    match error {
+        NotAsked::Ended => unavailable(),
+        NotAsked::Full => too_many(
+            "as many answers wait as this account may have waiting (outboxBytesMax); take them first",
+        ),
+    }
 }
 
 fn unavailable() -> Problem {

@@ -3,16 +3,23 @@
 //! [`HttpServer`] is the listener: bounded connections (`guests`), and the routes (`router`). [`HttpClient`] fetches a
 //! document from elsewhere. Nothing here spawns; `node` does.
 
+mod answer_body;
+mod answers;
 mod auth;
+mod budget;
 mod client;
 mod connect;
 mod contact;
 mod context;
 mod dial;
 mod dialler;
+mod frames;
 mod guests;
 mod ilp;
 mod jwt;
+mod link;
+mod metered;
+mod places;
 mod pool;
 mod posted;
 mod problem;

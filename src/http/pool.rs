@@ -1,23 +1,29 @@
-//! The connections to one peer: kept alive and used again, one for all requests where HTTP/2 is spoken, one for each
-//! request that is under way where it is not.
+//! The connections to one peer: kept alive and used again. Over HTTP/2 each takes as many requests side by side as the
+//! server allows, and a further one is made for what is above; over HTTP/1.1 each takes one.
 //!
-//! How many requests there are side by side is bounded by whoever sends them.
+//! How many requests there are side by side is bounded by whoever sends them. What a server can make us hold is bounded here
+//! and in `connect`: bytes of a head, of a body, of all bodies together, and bytes that nothing was asked for.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, request};
+use axum::http::{HeaderMap, Method, Request, StatusCode, request};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::client::{FetchError, bounded};
-use super::connect::{ConnectError, Sender, connect};
+use super::connect::{ConnectError, Http2, Sender, connect};
 use super::tasks::Tasks;
 use crate::transport::{HttpUrl, TransportContext};
 
 /// Connections that had gone by the time they were used, before one is made for the request.
 const STALE_MAX: usize = 4;
+/// HTTP/2 connections to one peer. Beyond them requests wait for a stream.
+const HTTP2_CONNECTIONS_MAX: usize = 16;
+/// Bytes of all bodies that one peer has begun to send. A connector's answers come whole, so there are few at a time.
+const BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The connections to one peer.
 #[derive(Debug)]
@@ -27,16 +33,52 @@ pub(super) struct Pool {
     /// Where connections move.
     tasks: Tasks,
     kept: Mutex<Kept>,
-    /// Held while connecting, as long as the peer may turn out to speak HTTP/2, which needs no second connection.
+    /// Held while connecting, as long as the peer may turn out to speak HTTP/2, which needs few connections.
     connecting: tokio::sync::Mutex<()>,
+    /// Bytes of bodies that are being received.
+    bodies: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// HTTP/1.1 connections that nobody uses at the moment; HTTP/2 ones, which everybody uses.
-    senders: Vec<Sender>,
+    /// HTTP/1.1 connections that nobody uses at the moment.
+    http1: Vec<Sender>,
+    /// HTTP/2 connections, which requests share.
+    http2: Vec<Shared>,
     /// The peer was seen to speak HTTP/1.1.
     only_http1: bool,
+}
+
+/// An HTTP/2 connection, and how many requests are under way on it.
+#[derive(Debug, Clone)]
+struct Shared {
+    sender: Http2,
+    requests: Arc<AtomicUsize>,
+}
+
+/// A connection for one request, until this is dropped.
+#[derive(Debug)]
+struct Lease {
+    sender: Sender,
+    /// It was made for this request.
+    is_fresh: bool,
+    /// Counts the request, where others share the connection.
+    counted: Option<Counted>,
+}
+
+/// A request on a shared connection.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+/// The answer to a request.
+#[derive(Debug)]
+pub(super) struct Response {
+    /// Any status.
+    pub(super) status: StatusCode,
+    /// All headers.
+    pub(super) headers: HeaderMap,
+    /// All of the body.
+    pub(super) body: Bytes,
 }
 
 /// What a request came to.
@@ -60,7 +102,7 @@ impl Pool {
     /// Connections to where `url` leads, which move while `tasks` are polled.
     pub(super) fn new(url: HttpUrl, context: Arc<TransportContext>, tasks: Tasks) -> Self {
         let (kept, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { url, context, tasks, kept, connecting }
+        Self { url, context, tasks, kept, connecting, bodies: AtomicUsize::new(0) }
     }
 
     /// Where the connections lead.
@@ -68,18 +110,21 @@ impl Pool {
         &self.url
     }
 
-    /// Makes a connection and keeps it for the next request.
+    /// Makes a connection, which takes the place of those that were kept.
     pub(super) async fn open(&self) -> Result<SocketAddr, ConnectError> {
         let (sender, remote) = self.connect().await?;
-        self.keep(sender);
+        let mut kept = self.kept.lock();
+        kept.http1.clear();
+        kept.http2.clear();
+        kept.keep(sender);
         Ok(remote)
     }
 
     /// Whether a connection is open that nothing is known against.
     pub(super) fn is_open(&self) -> bool {
         let mut kept = self.kept.lock();
-        kept.senders.retain(|sender| !sender.is_closed());
-        !kept.senders.is_empty()
+        kept.forget_closed();
+        !kept.http1.is_empty() || !kept.http2.is_empty()
     }
 
     /// POSTs to `url`, of which the origin is the pool's. `head` adds headers. The body of the answer is at most
@@ -90,79 +135,134 @@ impl Pool {
         head: impl Fn(request::Builder) -> request::Builder,
         body: Bytes,
         bytes_max: usize,
-    ) -> Result<(StatusCode, Bytes), PostError> {
+    ) -> Result<Response, PostError> {
+        self.ask(Method::POST, url, head, Body::from(body), bytes_max).await
+    }
+
+    /// Asks for something that is no packet: any answer will do.
+    pub(super) async fn probe(&self, url: &HttpUrl) -> Result<(), PostError> {
+        self.ask(Method::HEAD, url, |head| head, Body::empty(), 0).await.map(drop)
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        url: &HttpUrl,
+        head: impl Fn(request::Builder) -> request::Builder,
+        mut body: Body,
+        bytes_max: usize,
+    ) -> Result<Response, PostError> {
         let mut stale = 0;
         loop {
-            let (mut sender, is_fresh) = self.sender(stale >= STALE_MAX).await?;
-            if sender.ready().await.is_err() && !is_fresh {
+            let mut lease = self.lease(stale >= STALE_MAX).await?;
+            if lease.sender.ready().await.is_err() && !lease.is_fresh {
                 stale += 1;
                 continue;
             }
-            let request = head(sender.request(Method::POST, url)).body(Body::from(body.clone()));
+            let request = head(lease.sender.request(method.clone(), url)).body(body);
             let request: Request<Body> = request.map_err(PostError::Request)?;
-            let answer = match sender.send(request).await {
+            let answer = match lease.sender.send(request, bytes_max).await {
                 Ok(answer) => answer,
-                // Nothing of it was sent, on a connection that had served before: it is sent on another one.
-                Err(error) if error.message().is_some() && !is_fresh => {
-                    stale += 1;
-                    continue;
-                }
-                Err(error) => return Err(PostError::Lost(chain(&error.into_error()))),
+                Err(mut error) => match error.take_message() {
+                    // Nothing of it was sent: it is sent on another connection.
+                    Some(unsent) if stale <= STALE_MAX => {
+                        body = unsent.into_body();
+                        stale += 1;
+                        continue;
+                    }
+                    _ => return Err(PostError::Lost(chain(&error.into_error()))),
+                },
             };
             let (head, body) = answer.into_parts();
-            let body = bounded(body, bytes_max).await.map_err(|error| match error {
+            let body = bounded(body, bytes_max, Some((&self.bodies, BODIES_BYTES_MAX))).await;
+            let body = body.map_err(|error| match error {
                 FetchError::TooLong => PostError::TooLong,
                 error => PostError::Lost(error.to_string()),
             })?;
-            self.keep(sender);
-            return Ok((head.status, body));
+            if lease.counted.is_none() {
+                self.kept.lock().keep(lease.sender);
+            }
+            return Ok(Response { status: head.status, headers: head.headers, body });
         }
     }
 
-    /// A connection, and whether it was made for this request.
-    async fn sender(&self, fresh: bool) -> Result<(Sender, bool), ConnectError> {
-        if !fresh && let Some(sender) = self.take() {
-            return Ok((sender, false));
+    /// A connection for a request. `fresh`: none that has served before.
+    async fn lease(&self, fresh: bool) -> Result<Lease, ConnectError> {
+        if !fresh && let Some(lease) = self.kept.lock().lease() {
+            return Ok(lease);
         }
         if self.kept.lock().only_http1 {
-            return Ok((self.connect().await?.0, true));
+            let (sender, _) = self.connect().await?;
+            return Ok(Lease { sender, is_fresh: true, counted: None });
         }
         let _turn = self.connecting.lock().await;
         // Whoever had the turn before may have found HTTP/2.
-        if !fresh && let Some(sender) = self.take() {
-            return Ok((sender, false));
+        if !fresh && let Some(lease) = self.kept.lock().lease() {
+            return Ok(lease);
         }
         let (sender, _) = self.connect().await?;
-        if let Sender::Http2(shared) = &sender {
-            self.keep(Sender::Http2(shared.clone()));
-        }
-        Ok((sender, true))
+        Ok(match sender {
+            http1 @ Sender::Http1(..) => Lease { sender: http1, is_fresh: true, counted: None },
+            Sender::Http2(sender) => {
+                let shared = self.kept.lock().share(sender);
+                Lease { is_fresh: true, ..shared.lease() }
+            }
+        })
     }
 
     async fn connect(&self) -> Result<(Sender, SocketAddr), ConnectError> {
         let time = self.context.settings.connect_timeout;
         let connected = connect(&self.url, &self.context.client_tls, time, &self.tasks).await?;
-        self.kept.lock().only_http1 = matches!(connected.0, Sender::Http1(_));
+        self.kept.lock().only_http1 = matches!(connected.0, Sender::Http1(..));
         Ok(connected)
     }
+}
 
-    /// A connection that is kept; one of HTTP/2 stays for others.
-    fn take(&self) -> Option<Sender> {
-        let mut kept = self.kept.lock();
-        kept.senders.retain(|sender| !sender.is_closed());
-        match kept.senders.last() {
-            Some(Sender::Http2(shared)) => Some(Sender::Http2(shared.clone())),
-            _ => kept.senders.pop(),
+impl Kept {
+    fn forget_closed(&mut self) {
+        self.http1.retain(|sender| !sender.is_closed());
+        self.http2.retain(|shared| !shared.sender.is_closed());
+    }
+
+    /// A connection with room for a request. `None`: another one is to be made.
+    fn lease(&mut self) -> Option<Lease> {
+        self.forget_closed();
+        let least = self.http2.iter().min_by_key(|shared| shared.requests.load(Ordering::Relaxed));
+        if let Some(least) = least {
+            let has_room = least.requests.load(Ordering::Relaxed) < least.sender.streams_max();
+            let may_wait = self.http2.len() >= HTTP2_CONNECTIONS_MAX;
+            return (has_room || may_wait).then(|| least.lease());
+        }
+        let sender = self.http1.pop()?;
+        Some(Lease { sender, is_fresh: false, counted: None })
+    }
+
+    fn keep(&mut self, sender: Sender) {
+        match sender {
+            Sender::Http2(sender) => drop(self.share(sender)),
+            http1 if http1.is_closed() => {}
+            http1 @ Sender::Http1(..) => self.http1.push(http1),
         }
     }
 
-    fn keep(&self, sender: Sender) {
-        let mut kept = self.kept.lock();
-        let is_known = |other: &Sender| matches!(other, Sender::Http2(_)) && !other.is_closed();
-        let known = matches!(sender, Sender::Http2(_)) && kept.senders.iter().any(is_known);
-        if !sender.is_closed() && !known {
-            kept.senders.push(sender);
-        }
+    fn share(&mut self, sender: Http2) -> Shared {
+        let shared = Shared { sender, requests: Arc::default() };
+        self.http2.push(shared.clone());
+        shared
+    }
+}
+
+impl Shared {
+    fn lease(&self) -> Lease {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let counted = Some(Counted(Arc::clone(&self.requests)));
+        Lease { sender: Sender::Http2(self.sender.clone()), is_fresh: false, counted }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
+use super::answer_body::AnswerBody;
 use super::pool::Pool;
 use super::reply::Reply;
 use super::tasks::Tasks;
@@ -47,6 +49,9 @@ pub(super) struct Posted {
     id: SessionId,
     outbox: Arc<Outbox>,
     waiting: Mutex<Waiting>,
+    /// Bytes of answers that the peer has not taken yet, and how many there may be.
+    untaken: Arc<AtomicUsize>,
+    untaken_max: usize,
 }
 
 #[derive(Debug)]
@@ -80,6 +85,15 @@ pub(super) struct PostedSession {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoSession;
 
+/// Why a Prepare was not handed to the connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotAsked {
+    /// The session has just ended.
+    Ended,
+    /// The peer, or its server, does not take the answers that there are.
+    Full,
+}
+
 impl PostedSessions {
     /// None yet; whoever holds the receiver runs those that come.
     pub(super) fn new(
@@ -112,7 +126,9 @@ impl PostedSessions {
         }
         let waiting = Waiting { next_id: 0, by_id: HashMap::new(), used: now.mono, ended: false };
         let account = Arc::clone(account);
-        let posted = Arc::new(Posted { account, id, outbox, waiting: Mutex::new(waiting) });
+        let (waiting, untaken_max) = (Mutex::new(waiting), account.outbox_bytes_max());
+        let untaken = Arc::default();
+        let posted = Arc::new(Posted { account, id, outbox, waiting, untaken, untaken_max });
         sessions.insert(posted.account.id().clone(), Arc::clone(&posted));
         drop(sessions);
         let session = PostedSession { posted: Arc::clone(&posted), all: Arc::clone(self), status };
@@ -122,18 +138,23 @@ impl PostedSessions {
 }
 
 impl Posted {
-    /// Hands a Prepare to the connector; its answer goes to `waiter`. `false`: the session has just ended, or the peer's
-    /// server does not take the answers that there are.
-    pub(super) fn ask(&self, context: &TransportContext, packet: &[u8], waiter: Waiter) -> bool {
+    /// Hands a Prepare to the connector; its answer goes to `waiter`.
+    pub(super) fn ask(
+        &self,
+        context: &TransportContext,
+        packet: &[u8],
+        waiter: Waiter,
+    ) -> Result<(), NotAsked> {
         let now = context.clock.now();
-        // Who is answered counts as in flight no more, so packets in flight do not bound what waits for a server.
-        if self.outbox.is_full_of_answers() {
-            return false;
+        // Who is answered counts as in flight no more, so packets in flight do not bound what waits to be taken.
+        let untaken = self.untaken.load(Ordering::Relaxed);
+        if self.outbox.is_full_of_answers() || untaken >= self.untaken_max {
+            return Err(NotAsked::Full);
         }
         let id = {
             let mut waiting = self.waiting.lock();
             if waiting.ended {
-                return false;
+                return Err(NotAsked::Ended);
             }
             waiting.used = now.mono;
             let id = waiting.free_id();
@@ -142,7 +163,12 @@ impl Posted {
         };
         // How many wait is bounded by the account's packets in flight: what is above them is refused at once.
         context.connector.turn(now).prepare(&self.account, self.id, RequestId(id), packet);
-        true
+        Ok(())
+    }
+
+    /// The body of a response with this answer.
+    pub(super) fn answer(&self, packet: Vec<u8>) -> AnswerBody {
+        AnswerBody::new(packet.into(), Arc::clone(&self.untaken))
     }
 
     fn has_ended(&self) -> bool {

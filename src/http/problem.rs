@@ -1,7 +1,7 @@
 //! What went wrong with a request, for the client: `application/problem+json` (RFC 9457).
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ pub(super) struct Problem {
     status: u16,
     detail: String,
     #[serde(skip)]
-    header: Option<Box<(HeaderName, HeaderValue)>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
@@ -24,13 +24,29 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
-            header: None,
+            headers: Vec::new(),
         }
     }
 
     /// The same, with a header that its status wants.
-    pub(super) fn with(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some(Box::new((name, HeaderValue::from_static(value)))), ..self }
+    pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// Too much is asked for by those whom we do not know; `is_login`: with wrong tokens.
+    pub(super) fn later(is_login: bool) -> Self {
+        let (status, detail) = match is_login {
+            true => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many requests with wrong tokens came from this address; try again later",
+            ),
+            false => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests come from clients that have not authenticated; try again later",
+            ),
+        };
+        Self::new(status, detail).with(RETRY_AFTER, "1").with(CONNECTION, "close")
     }
 }
 
@@ -43,10 +59,7 @@ impl axum::response::IntoResponse for Problem {
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, json);
-        if let Some(header) = self.header {
-            let (name, value) = *header;
-            response.headers_mut().insert(name, value);
-        }
+        response.headers_mut().extend(self.headers);
         response
     }
 }

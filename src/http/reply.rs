@@ -93,7 +93,7 @@ impl Reply {
                 .header(REQUEST_ID, &self.request_id)
         };
         let answer = pool.post(&self.url, head, packet.clone(), ANSWER_BYTES_MAX).await;
-        answer.map(|(status, _)| status).map_err(|error| error.to_string())
+        answer.map(|response| response.status).map_err(|error| error.to_string())
     }
 
     fn gave_up(&self, why: &str) {

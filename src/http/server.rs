@@ -3,12 +3,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 
 use axum::Router;
 use axum::http::Request;
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,13 +19,16 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::context::HttpContext;
-use super::guests::{Bounds, Guest, Guests, Place};
-use super::ilp::Ilp;
+use super::frames::FrameCounter;
+use super::guests::{Bounds, Guest, Guests, Later, NARROW_STREAMS, Place, Told, WIDE_STREAMS};
+use super::ilp::{Ilp, is_for_packets};
+use super::metered::{Meter, Metered, READ_BYTES_MAX};
 use super::posted::{PostedSession, PostedSessions};
+use super::problem::Problem;
 use super::router::router;
 use super::tasks::Tasks;
 use crate::transport::{
@@ -36,9 +41,15 @@ const PORT_SET_BY: &str = "httpServerPort or HTTP_SERVER_PORT";
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
 /// Headers of an HTTP/1.1 request.
 const HEADERS_MAX: usize = 64;
-/// Requests of one HTTP/2 connection that are answered side by side: as many as our own dialler has under way. Whoever takes
-/// no answers can have us hold that many of each of its connections.
-const STREAMS_MAX: u32 = 256;
+/// Bytes of one request's body, and of all bodies of an HTTP/2 connection, that may come before they are read. The first is
+/// for connections from where no peer has logged in yet, and not below what RFC 9113 begins with.
+const WINDOW: u32 = 64 * 1024;
+/// The same for connections from where peers have logged in.
+const WIDE_WINDOW: u32 = 1024 * 1024;
+/// Bytes that are read at once where no peer has authenticated: some tens of the smallest frames, before they are counted.
+const STRANGER_READ_BYTES_MAX: usize = 1024;
+/// Bytes of one answer that wait for an HTTP/2 client to take them.
+const SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// Streams of one HTTP/2 connection that were reset before they were looked at (CVE-2023-44487).
 const RESETS_MAX: usize = 32;
 
@@ -100,7 +111,8 @@ impl HttpServer {
         tls: Option<ServerTls>,
         context: Arc<HttpContext>,
     ) -> Result<Self, BindError> {
-        Self::bind_with(host, port, tls, context, Bounds::default()).await
+        let limits = context.transport.settings.http;
+        Self::bind_with(host, port, tls, context, Bounds { limits, ..Bounds::default() }).await
     }
 
     pub(super) async fn bind_with(
@@ -113,10 +125,11 @@ impl HttpServer {
         let listener = Listener::bind(host, port, PORT_SET_BY).await?;
         let transport = Arc::clone(&context.transport);
         // Whatever comes here, there are open files left for sessions of BTP.
-        let connections_max = bounds.connections_max.min(transport.descriptors.max() / SHARE);
-        let guests = Guests::new(Bounds { connections_max, ..bounds });
+        let limits = bounds.limits.within(transport.descriptors.max() / SHARE);
+        let guests = Guests::new(Bounds { limits, ..bounds });
         let (posted, sessions) = PostedSessions::new(Arc::clone(&transport));
-        let ilp = Ilp { context, sessions: posted, guests: Arc::clone(&guests) };
+        let throttle = Throttle::default();
+        let ilp = Ilp { context, sessions: posted, guests: Arc::clone(&guests), throttle };
         Ok(Self {
             listener,
             tls,
@@ -161,19 +174,22 @@ impl HttpServer {
             context.http_counts.accepted.fetch_add(1, Ordering::Relaxed);
             let now = context.clock.mono();
             let is_room = !context.descriptors.are_taken() || self.guests.make_room();
-            let place = if is_room { self.guests.enter(remote, now) } else { None };
-            let Some(place) = place else {
+            let is_known = context.known_origins.contains(remote.into());
+            let entered = is_room.then(|| self.guests.enter(remote, is_known, now));
+            if !matches!(entered, Some((_, false))) {
                 context.http_counts.over_limit.fetch_add(1, Ordering::Relaxed);
                 if let Some(suppressed) = self.throttle.admit(now) {
+                    let limits = self.guests.bounds().limits.unauthenticated;
                     tracing::warn!(
                         %remote,
                         suppressed,
-                        limit = self.guests.bounds().connections_max,
-                        "an HTTP connection was closed: there are too many"
+                        limit = limits.total,
+                        limit_per_address = limits.per_origin,
+                        "an HTTP connection was closed for another one: too many have not authenticated"
                     );
                 }
-                continue;
-            };
+            }
+            let Some((place, _)) = entered else { continue };
             return Connection {
                 stream,
                 place,
@@ -206,11 +222,10 @@ impl HttpWork {
 
 impl Connection {
     async fn run(self: Box<Self>) {
-        let Self { stream, place, descriptor: _descriptor, acceptor, router, context, guests } =
+        let Self { stream, mut place, descriptor: _descriptor, acceptor, router, context, guests } =
             *self;
-        let bounds = *guests.bounds();
         let Some(Acceptor(acceptor)) = acceptor else {
-            return serve(stream, &place, router, &context, &bounds).await;
+            return serve(stream, place, &guests, router, &context).await;
         };
         let origin = Origin::from(place.remote);
         let is_known = context.known_origins.contains(origin);
@@ -221,12 +236,19 @@ impl Connection {
             }
             context.handshakes.run(origin, is_known, acceptor.accept(stream)).await
         };
-        let accepted = tokio::select! {
-            accepted = timeout(bounds.head_time, accepted) => accepted,
-            _ = place.asked_to_leave() => return,
+        let accepted = timeout(guests.bounds().head_time, accepted);
+        let mut accepted = pin!(accepted);
+        let accepted = loop {
+            tokio::select! {
+                accepted = accepted.as_mut() => break accepted,
+                told = place.told() => match told {
+                    Told::Evicted | Told::Leave => return,
+                    Told::Outgrown | Told::Owned => {}
+                }
+            }
         };
         match accepted {
-            Ok(Ok(stream)) => serve(stream, &place, router, &context, &bounds).await,
+            Ok(Ok(stream)) => serve(stream, place, &guests, router, &context).await,
             // What a stranger does wrong is counted; it costs nobody anything.
             Ok(Err(_)) | Err(_) => {
                 context.http_counts.failed_handshakes.fetch_add(1, Ordering::Relaxed);
@@ -238,18 +260,29 @@ impl Connection {
 /// Serves one connection, from its first request to its last.
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    guest: &Arc<Guest>,
+    mut place: Place,
+    guests: &Arc<Guests>,
     router: Router,
     context: &Arc<TransportContext>,
-    bounds: &Bounds,
 ) {
+    let bounds = guests.bounds();
+    let guest = Arc::clone(&place);
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Arc::clone(guest));
-        let visit = Visit::begin(Arc::clone(guest), Arc::clone(context));
-        let answer = router.call(request);
+        let visit = Visit::begin(Arc::clone(&guest), Arc::clone(context));
+        let is_login = is_for_packets(request.method(), request.uri());
+        let answer = match guests.admits(&guest, is_login, context.clock.mono()) {
+            Ok(()) => {
+                request.extensions_mut().insert(Arc::clone(&guest));
+                Ok(router.call(request))
+            }
+            Err(Later) => Err(Problem::later(is_login)),
+        };
         async move {
-            let answer = answer.await;
+            let answer = match answer {
+                Ok(answer) => answer.await,
+                Err(problem) => Ok(problem.into_response()),
+            };
             drop(visit);
             answer
         }
@@ -263,14 +296,26 @@ async fn serve(
         .header_read_timeout(bounds.idle_time)
         .max_buf_size(HEAD_BYTES_MAX as usize)
         .max_headers(HEADERS_MAX);
+    let streams = if guest.is_wide { WIDE_STREAMS } else { NARROW_STREAMS };
+    let window = if guest.is_known { WIDE_WINDOW } else { WINDOW };
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(HEAD_BYTES_MAX)
-        .max_concurrent_streams(STREAMS_MAX)
+        .max_concurrent_streams(streams)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(window)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
         .max_pending_accept_reset_streams(RESETS_MAX)
         .keep_alive_interval(context.settings.keep_alive.interval)
         .keep_alive_timeout(context.settings.keep_alive.timeout);
+    let meter = GuestMeter {
+        guest: Arc::clone(&guest),
+        guests: Arc::clone(guests),
+        context: Arc::clone(context),
+        wait: None,
+    };
+    let stream = Metered::new(stream, FrameCounter::of_client(), meter);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let mut running = tasks.running();
@@ -284,9 +329,14 @@ async fn serve(
             // What ends a connection is the client's affair: there is nothing to do about it here.
             _ = connection.as_mut() => return,
             never = running.run() => match never {},
-            at_once = guest.asked_to_leave() => match at_once {
-                true => return,
-                false => gone_at.is_none(),
+            told = place.told() => match told {
+                Told::Evicted => return,
+                Told::Leave => gone_at.is_none(),
+                Told::Owned => false,
+                Told::Outgrown => {
+                    connection.as_mut().graceful_shutdown();
+                    false
+                }
             },
             () = sleep_until(context.clock.instant(look)) => {
                 if gone_at.is_some() {
@@ -299,6 +349,40 @@ async fn serve(
             connection.as_mut().graceful_shutdown();
             gone_at = Some(context.clock.mono().after(bounds.goodbye_time));
         }
+    }
+}
+
+/// Lets a connection be read as long as it has budget left.
+struct GuestMeter {
+    guest: Arc<Guest>,
+    guests: Arc<Guests>,
+    context: Arc<TransportContext>,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl Meter for GuestMeter {
+    fn read_bytes_max(&self) -> usize {
+        if self.guest.is_owned() { READ_BYTES_MAX } else { STRANGER_READ_BYTES_MAX }
+    }
+
+    fn poll_may_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = self.context.clock.mono();
+            let at = self.guests.reads_at(&self.guest, now);
+            if at <= now {
+                self.wait = None;
+                return Poll::Ready(());
+            }
+            let instant = self.context.clock.instant(at);
+            let wait = self.wait.get_or_insert_with(|| Box::pin(sleep_until(instant)));
+            wait.as_mut().reset(instant);
+            ready!(wait.as_mut().poll(cx));
+        }
+    }
+
+    fn has_read(&mut self, _: usize, frames: u32) -> io::Result<()> {
+        self.guests.has_read(&self.guest, frames, self.context.clock.mono());
+        Ok(())
     }
 }
 

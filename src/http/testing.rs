@@ -16,8 +16,8 @@ use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::transport::{
-    Clock, Directory, KeepAliveSettings, Login, Logins, ServerTls, Token, TransportContext,
-    TransportSettings,
+    Clock, Directory, HttpLimits, KeepAliveSettings, Login, Logins, ServerTls, Token,
+    TransportContext, TransportSettings,
 };
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
@@ -64,6 +64,7 @@ pub(super) fn context_at(clock: Clock, id: &str, peers: &[&str]) -> Arc<HttpCont
         retry_unit: Duration::from_millis(10),
         keep_alive: KeepAliveSettings {
             interval: Duration::from_millis(50),
+            timeout: Duration::from_millis(500),
             ..KeepAliveSettings::default()
         },
         ..TransportSettings::default()
@@ -71,6 +72,14 @@ pub(super) fn context_at(clock: Clock, id: &str, peers: &[&str]) -> Arc<HttpCont
     let context = TransportContext::new(connector, clock, settings).unwrap();
     let directory = Directory::new(peers.iter().map(login)).unwrap();
     HttpContext::new(context, Arc::new(Logins::from_pointee(directory))).unwrap()
+}
+
+/// The bounds of the house, with other limits.
+pub(super) fn bounds(change: impl FnOnce(&mut HttpLimits)) -> Bounds {
+    let mut bounds = Bounds::default();
+    bounds.limits.unauthenticated.kept_for_known = 0;
+    change(&mut bounds.limits);
+    bounds
 }
 
 /// What a peer's token is.
@@ -224,6 +233,30 @@ impl Raw {
             }
         };
         tokio::time::timeout(PATIENCE, reading).await.unwrap()
+    }
+
+    /// The head of an answer, and nothing after it.
+    pub(super) async fn head(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let reading = async {
+            while !bytes.ends_with(b"\r\n\r\n") {
+                bytes.push(self.0.read_u8().await.unwrap());
+            }
+        };
+        tokio::time::timeout(PATIENCE, reading).await.unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// The body of an answer of which the head was read.
+    pub(super) async fn body_of(&mut self, head: &str) -> Vec<u8> {
+        let length = head.to_ascii_lowercase();
+        let length = length
+            .split("content-length: ")
+            .nth(1)
+            .map_or("0", |rest| rest.lines().next().unwrap());
+        let mut body = vec![0; length.parse().unwrap()];
+        tokio::time::timeout(PATIENCE, self.0.read_exact(&mut body)).await.unwrap().unwrap();
+        body
     }
 
     /// Everything until the other side closes.

@@ -7,8 +7,6 @@ use crate::wire::ws;
 /// What stands before a BTP frame.
 #[derive(Clone, Copy)]
 pub(super) enum Head {
-    /// Nothing.
-    None,
     /// A WebSocket header.
     Plain,
     /// A WebSocket header with this key, by which the frame is masked.
@@ -19,15 +17,13 @@ impl Head {
     fn mask(self) -> Option<[u8; 4]> {
         match self {
             Head::Masked(key) => Some(key),
-            Head::None | Head::Plain => None,
+            Head::Plain => None,
         }
     }
 
     /// Appends it.
     fn put(self, payload_len: usize, out: &mut Vec<u8>) {
-        if !matches!(self, Head::None) {
-            ws::put_binary_header(payload_len, self.mask(), out);
-        }
+        ws::put_binary_header(payload_len, self.mask(), out);
     }
 }
 
@@ -78,16 +74,16 @@ fn mask_from(out: &mut [u8], start: usize, mask: Option<[u8; 4]>) {
     }
 }
 
-/// The ILP packet in a bare frame. `None` only if it is not one that was written above.
-pub(super) fn packet_of(frame: &[u8]) -> Option<Vec<u8>> {
-    btp::Frame::parse(frame).ok()?.ilp().map(<[u8]>::to_vec)
+/// The BTP frame, without anything before it, of a packet that was taken out of a bare outbox.
+pub(super) fn frame_of(kind: FrameKind, id: RequestId, packet: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(btp::ilp_frame_size(packet.len()));
+    btp::put_ilp_header(kind, id, packet.len(), &mut frame);
+    frame.extend_from_slice(packet);
+    frame
 }
 
 /// The BTP payload of the frame that `frame` begins with. `None` only if it is not one that was written above.
-pub(super) fn payload_of(frame: &[u8], bare: bool) -> Option<Vec<u8>> {
-    if bare {
-        return Some(frame.to_vec());
-    }
+pub(super) fn payload_of(frame: &[u8]) -> Option<Vec<u8>> {
     let second = *frame.get(1)?;
     let (len, mut at) = match second & 0x7f {
         126 => (u64::from(u16::from_be_bytes(*frame.get(2..)?.first_chunk()?)), 4),

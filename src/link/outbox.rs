@@ -1,5 +1,5 @@
-//! What waits to be written to one session: whole WebSocket frames, in order; for sessions that are no WebSocket, bare
-//! BTP frames, whose packets are taken out one by one.
+//! What waits to be written to one session: whole WebSocket frames, in order; for sessions that are no WebSocket, packets,
+//! which are taken out one by one, one asker after the other (`queues.rs`).
 //!
 //! Whoever has something to say appends a frame (one copy) and, if the outbox was clean, wakes the session's task. That
 //! task writes everything that has gathered with one system call: on one thread, all that a turn of the event loop
@@ -13,6 +13,7 @@
 //! the peer has packets in flight; but an outbox that answers have filled sixteen times over is closed instead of growing.
 
 mod crowd;
+mod queues;
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,6 +25,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use self::crowd::Crowd;
+use self::queues::Queues;
 use super::Slot;
 use super::frames::{self, Head};
 use crate::wire::btp::{FrameKind, RequestId};
@@ -58,6 +60,8 @@ pub struct Taken {
     pub kind: FrameKind,
     /// Whose id that is depends on the kind, as in BTP.
     pub id: RequestId,
+    /// The account that it comes from; `None`: the node itself, or the packet is an answer.
+    pub asker: Option<Slot>,
     /// The ILP packet.
     pub packet: Vec<u8>,
 }
@@ -118,14 +122,24 @@ impl Room<'_> {
     pub fn put_packet(mut self, kind: FrameKind, id: RequestId, packet: &Packet<'_>) {
         let inner = &mut *self.inner;
         let at = inner.buffer.len();
-        let head = inner.head();
-        frames::put_packet(&mut inner.buffer, kind, id, packet, head);
-        let start = Start { at, len: inner.buffer.len() - at, id, kind, asker: self.asker };
-        inner.prepares += start.prepare_bytes();
+        let len = if let Some(queues) = &mut inner.queues {
+            let mut bytes = Vec::new();
+            packet.encode(&mut bytes);
+            let len = bytes.len();
+            queues.put(Taken { kind, id, asker: self.asker, packet: bytes });
+            len
+        } else {
+            let head = inner.head();
+            frames::put_packet(&mut inner.buffer, kind, id, packet, head);
+            let start = Start { at, len: inner.buffer.len() - at, id, kind, asker: self.asker };
+            let len = start.len;
+            inner.prepares += start.prepare_bytes();
+            inner.starts.push_back(start);
+            len
+        };
         if let (Some(crowd), Some(asker)) = (&mut inner.crowd, self.asker) {
-            crowd.add(asker, start.len);
+            crowd.add(asker, len);
         }
-        inner.starts.push_back(start);
         self.outbox.bound(inner);
         inner.wake();
     }
@@ -142,7 +156,8 @@ struct Inner {
     /// Who fills how much of it, while that is half of what may wait, or more.
     crowd: Option<Box<Crowd>>,
     mask_keys: Option<StdRng>,
-    bare: bool,
+    /// Instead of the buffer, where packets are taken out one by one.
+    queues: Option<Queues>,
     waker: Option<Waker>,
     /// The task has been woken and has not written everything since.
     woken: bool,
@@ -172,7 +187,7 @@ impl Start {
 impl Outbox {
     /// An empty outbox that refuses Prepares beyond `bytes_max` bytes.
     pub fn new(framing: Framing, bytes_max: usize) -> Arc<Outbox> {
-        let bare = matches!(framing, Framing::Bare);
+        let queues = matches!(framing, Framing::Bare).then(Queues::default);
         let mask_keys = match framing {
             Framing::Server | Framing::Bare => None,
             Framing::Client(seed) => Some(StdRng::from_seed(seed)),
@@ -184,7 +199,7 @@ impl Outbox {
             prepares: 0,
             crowd: None,
             mask_keys,
-            bare,
+            queues,
             waker: None,
             woken: false,
             close: None,
@@ -205,7 +220,7 @@ impl Outbox {
     /// Room for a Prepare. The outbox is locked while this is held.
     pub fn room(&self, asking: &Asking<'_>) -> Result<Room<'_>, NoRoom> {
         let mut inner = self.inner.lock();
-        let waiting = inner.buffer.len() - inner.written;
+        let waiting = inner.waiting();
         if inner.lost {
             return Err(NoRoom::Full);
         }
@@ -274,13 +289,13 @@ impl Outbox {
     /// too much to ask of the other would wait for each other.
     pub fn is_full_of_answers(&self) -> bool {
         let inner = self.inner.lock();
-        inner.buffer.len() - inner.written - inner.prepares >= self.bytes_max
+        let prepares = inner.queues.as_ref().map_or(inner.prepares, Queues::prepares);
+        inner.waiting() - prepares >= self.bytes_max
     }
 
     /// Bytes that wait to be written.
     pub fn waiting(&self) -> usize {
-        let inner = self.inner.lock();
-        inner.buffer.len() - inner.written
+        self.inner.lock().waiting()
     }
 
     /// Writes what waits. `Ready(Ok)` = everything is written; `Pending` = the socket takes no more for now (and
@@ -314,25 +329,7 @@ impl Outbox {
 
     /// Whether packets are taken out of this one instead of bytes.
     pub fn is_bare(&self) -> bool {
-        self.inner.lock().bare
-    }
-
-    /// Takes the first packet out of a bare outbox. `None`: there is none; the next one wakes the task again.
-    pub fn take_packet(&self) -> Option<Taken> {
-        let mut inner = self.inner.lock();
-        debug_assert!(inner.bare, "what has a WebSocket header is written, not taken");
-        let Some(start) = inner.starts.pop_front() else {
-            inner.clean();
-            return None;
-        };
-        inner.leaves(&start);
-        inner.written = start.at + start.len;
-        let frame = inner.buffer.get(start.at..inner.written).unwrap_or_default();
-        // Written by `put_packet`, so it is one.
-        let packet = frames::packet_of(frame).unwrap_or_default();
-        let taken = Taken { kind: start.kind, id: start.id, packet };
-        inner.compact();
-        Some(taken)
+        self.inner.lock().queues.is_some()
     }
 
     /// Asks the session's task to close the connection; the first order stands.
@@ -365,8 +362,17 @@ impl Outbox {
                 FrameKind::Message | FrameKind::Transfer => unwritten.prepares.push(start.id),
                 FrameKind::Response | FrameKind::Error => {
                     let frame = unseen.get(start.at - first..start.at - first + start.len);
-                    let frame = frame.and_then(|frame| frames::payload_of(frame, inner.bare));
+                    let frame = frame.and_then(frames::payload_of);
                     unwritten.answers.extend(frame.map(|frame| (start.id, frame)));
+                }
+            }
+        }
+        for taken in inner.queues.iter_mut().flat_map(Queues::take_all) {
+            match taken.kind {
+                FrameKind::Message | FrameKind::Transfer => unwritten.prepares.push(taken.id),
+                FrameKind::Response | FrameKind::Error => {
+                    let frame = frames::frame_of(taken.kind, taken.id, &taken.packet);
+                    unwritten.answers.push((taken.id, frame));
                 }
             }
         }
@@ -375,8 +381,8 @@ impl Outbox {
 
     /// An outbox that only answers can have filled this far belongs to a peer that asks and does not read.
     fn bound(&self, inner: &mut Inner) {
-        let waiting = inner.buffer.len() - inner.written;
-        if inner.close.is_none() && waiting > self.bytes_max.saturating_mul(ANSWERS_FACTOR) {
+        if inner.close.is_none() && inner.waiting() > self.bytes_max.saturating_mul(ANSWERS_FACTOR)
+        {
             inner.close =
                 Some(CloseOrder { code: POLICY_VIOLATION, reason: "does not read its answers" });
             // The task waits for a socket that takes nothing; this it must hear all the same.
@@ -386,11 +392,17 @@ impl Outbox {
 }
 
 impl Inner {
+    fn waiting(&self) -> usize {
+        match &self.queues {
+            Some(queues) => queues.bytes(),
+            None => self.buffer.len() - self.written,
+        }
+    }
+
     /// What stands before the next frame.
     fn head(&mut self) -> Head {
         match &mut self.mask_keys {
             Some(keys) => Head::Masked(keys.next_u32().to_ne_bytes()),
-            None if self.bare => Head::None,
             None => Head::Plain,
         }
     }
@@ -414,10 +426,11 @@ impl Inner {
 
     /// The askers of what waits. Counted when it is asked for; from then on kept until everything is written.
     fn crowd(&mut self) -> &mut Crowd {
-        let starts = &self.starts;
+        let (starts, queues) = (&self.starts, &self.queues);
         self.crowd.get_or_insert_with(|| {
             let frames = starts.iter().filter_map(|start| Some((start.asker?, start.len)));
-            Box::new(Crowd::new(frames))
+            let packets = queues.iter().flat_map(Queues::bytes_of_askers);
+            Box::new(Crowd::new(frames.chain(packets)))
         })
     }
 

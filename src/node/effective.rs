@@ -80,6 +80,7 @@ pub(super) fn btp_settings(config: &NodeConfig) -> TransportSettings {
         },
         unauthenticated: config.server.unauthenticated,
         trust: TlsTrust { ca_file: config.ca_file.clone(), ..TlsTrust::default() },
+        http: config.http.limits,
         ..TransportSettings::default()
     }
 }
@@ -128,7 +129,8 @@ fn dial(config: &NodeConfig, peer: &PeerConfig) -> Option<Dialled> {
         PeerUrl::Http(url) => {
             let dial = HttpDial::new(id, url, node, token.as_ref());
             let callback = config.callback_of(peer);
-            Dialled::Http(dial.with(peer.http_mode, peer.http_auth).with_callback(callback))
+            let dial = dial.with(peer.http_mode, peer.http_auth).with_callback(callback);
+            Dialled::Http(dial.with_requests_max(peer.http_requests_max))
         }
     })
 }

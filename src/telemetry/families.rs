@@ -323,7 +323,7 @@ fn required(status: &StatusMetrics, encoder: Encoder<'_, '_>) -> fmt::Result {
 
 fn session_counts(peers: &[PeerSnapshot], encoder: Encoder<'_, '_>) -> fmt::Result {
     type Count = fn(&PeerCounts) -> u64;
-    let families: [(&str, &str, Count); 6] = [
+    let families: [(&str, &str, Count); 7] = [
         ("ilp_sessions", "Sessions that were authenticated", |counts| counts.sessions),
         (
             "ilp_reconnects",
@@ -349,6 +349,11 @@ fn session_counts(peers: &[PeerSnapshot], encoder: Encoder<'_, '_>) -> fmt::Resu
             "ilp_refused_frames",
             "Frames of the peer that were answered with a BTP ERROR",
             |counts| counts.refused_frames,
+        ),
+        (
+            "ilp_wrong_answers",
+            "HTTP answers of the peer to packets that are not those of a connector",
+            |counts| counts.wrong_answers,
         ),
     ];
     for (name, help, count) in families {
@@ -400,7 +405,7 @@ fn http_listener(counts: &HttpCounts, encoder: Encoder<'_, '_>) -> fmt::Result {
         ("ilp_http_sockets", "Sockets that the HTTP server accepted", counts.accepted),
         (
             "ilp_http_sockets_over_limit",
-            "Sockets closed at once because peers had taken all places",
+            "Connections closed for others because too many had not authenticated",
             counts.over_limit,
         ),
         (

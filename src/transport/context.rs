@@ -88,7 +88,7 @@ pub struct HttpCounters {
 pub struct HttpCounts {
     /// Sockets that were accepted.
     pub accepted: u64,
-    /// Sockets that were closed at once, because all places were taken by peers.
+    /// Connections that were closed for others, because too many had not authenticated.
     pub over_limit: u64,
     /// Sockets whose TLS handshake failed.
     pub failed_handshakes: u64,

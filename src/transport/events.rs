@@ -5,14 +5,17 @@
 //! disconnected with the last. Every event is logged once, at the place where it happens. Listeners get copies through a
 //! bounded channel: a slow one loses the oldest and is told how many; it holds nobody up.
 
+mod wrong_answers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 
+use self::wrong_answers::WrongAnswers;
 use super::ended::Ended;
 use super::throttle::Throttle;
 use crate::account::AccountId;
@@ -119,6 +122,8 @@ pub struct PeerCounts {
     pub unreadable_frames: u64,
     /// Its frames that were answered with a BTP ERROR.
     pub refused_frames: u64,
+    /// Its HTTP answers to packets that are not those of a connector.
+    pub wrong_answers: u64,
 }
 
 /// All peers of a node.
@@ -144,6 +149,8 @@ pub struct PeerStatus {
     other_lines: Throttle,
     /// What the readings of the clock for these lines count from.
     origin: Instant,
+    /// Whether its latest HTTP answer was a wrong one.
+    answers_wrongly: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -160,6 +167,7 @@ struct Inner {
     mistakes_logged_at: Option<Mono>,
     mistakes: u64,
     swapped_logged_at: Option<Mono>,
+    wrong_answers: WrongAnswers,
 }
 
 /// A peer's mistake that costs it nothing but a counter.
@@ -226,6 +234,7 @@ impl PeerStatus {
             mistakes_logged_at: None,
             mistakes: 0,
             swapped_logged_at: None,
+            wrong_answers: WrongAnswers::default(),
         };
         Self {
             id,
@@ -237,6 +246,7 @@ impl PeerStatus {
             attempt_lines: Throttle::default(),
             other_lines: Throttle::default(),
             origin: Instant::now(),
+            answers_wrongly: AtomicBool::new(false),
         }
     }
 
@@ -270,7 +280,7 @@ impl PeerStatus {
             id: self.id.clone(),
             state: inner.state,
             since: inner.since,
-            last_error: inner.last_error.clone(),
+            last_error: inner.last_error.clone().or_else(|| inner.wrong_answers.latest()),
             sessions: inner.sessions,
             counts: PeerCounts {
                 unreadable_frames: self.unreadable_frames.load(Ordering::Relaxed),
@@ -374,6 +384,8 @@ impl PeerStatus {
     /// Nobody tries to reach the peer any more: it may still come to us.
     pub fn dials_no_more(&self) {
         let mut inner = self.inner.lock();
+        inner.wrong_answers.clear();
+        self.answers_wrongly.store(false, Ordering::Relaxed);
         if inner.sessions == 0 && inner.state != PeerState::Suspended {
             inner.last_error = None;
             inner.go(PeerState::Waiting);

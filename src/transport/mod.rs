@@ -45,7 +45,7 @@ pub use origin::{KnownOrigins, Origin};
 pub use pem::PemError;
 pub use places::{PlaceId, PlaceLimits, Places};
 pub use reach::{ReachError, reach};
-pub use settings::{KeepAliveSettings, TransportSettings};
+pub use settings::{HttpLimits, KeepAliveSettings, TransportSettings};
 pub use strangers::{Place, Strangers};
 pub use text::shown;
 pub use throttle::Throttle;

@@ -18,6 +18,8 @@ pub struct TransportSettings {
     pub keep_alive: KeepAliveSettings,
     /// Accepted BTP sockets that have not authenticated yet.
     pub unauthenticated: PlaceLimits,
+    /// What bounds the HTTP listener.
+    pub http: HttpLimits,
     /// The longest WebSocket message, in bytes, and so the longest BTP frame.
     pub message_bytes_max: usize,
     /// Whom `wss://` and `https://` peers are believed, beside the authorities of the operating system.
@@ -32,8 +34,47 @@ impl Default for TransportSettings {
             retry_unit: Duration::from_secs(1),
             keep_alive: KeepAliveSettings::default(),
             unauthenticated: PlaceLimits { total: 1024, per_origin: 512, kept_for_known: 256 },
+            http: HttpLimits::default(),
             message_bytes_max: 64 * 1024,
             trust: TlsTrust::default(),
+        }
+    }
+}
+
+/// What bounds the HTTP listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Connections on which no peer has authenticated.
+    pub unauthenticated: PlaceLimits,
+    /// Connections of all peers together, at least one.
+    pub of_peers_max: usize,
+    /// Connections of one peer, at least one.
+    pub of_one_peer_max: usize,
+    /// Requests on connections on which no peer has authenticated, from all addresses together; half of it from one.
+    pub stranger_requests_per_second: u32,
+}
+
+impl HttpLimits {
+    /// The same where there are no more than `max` connections in all: a quarter of them for those that have not
+    /// authenticated.
+    #[must_use]
+    pub fn within(self, max: usize) -> Self {
+        let unauthenticated = PlaceLimits {
+            total: self.unauthenticated.total.min(max / 4).max(1),
+            ..self.unauthenticated
+        };
+        let of_peers_max = self.of_peers_max.min(max - max / 4).max(1);
+        Self { unauthenticated, of_peers_max, ..self }
+    }
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            unauthenticated: PlaceLimits { total: 1024, per_origin: 256, kept_for_known: 256 },
+            of_peers_max: 3072,
+            of_one_peer_max: 1024,
+            stranger_requests_per_second: 1000,
         }
     }
 }

@@ -61,6 +61,7 @@ fn defaults_are_those_of_the_rooms() {
     let btp = TransportSettings::default();
     assert_eq!(node.session.auth_timeout, btp.auth_timeout);
     assert_eq!(node.server.unauthenticated, btp.unauthenticated);
+    assert_eq!(node.http.limits, btp.http);
     let keep_alive = KeepAliveSettings {
         interval: node.session.keep_alive_interval,
         timeout: node.session.keep_alive_timeout,

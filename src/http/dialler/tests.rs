@@ -12,11 +12,14 @@ use crate::http::dial::{HttpAuth, HttpMode};
 use crate::http::guests::Bounds;
 use crate::http::jwt;
 use crate::http::testing::{
-    PREIMAGE, Raw, Serving, context, context_at, describe, fulfill, prepare, secret, serve, until,
+    PREIMAGE, Raw, Serving, context, context_at, describe, fulfill, prepare, prepare_within,
+    secret, serve, until,
 };
 use crate::link::{Cause, Outcome, Rejection};
 use crate::transport::{Clock, HTTP_PROTOCOLS, PeerState, ServerTls, TlsTrust, Token};
 use crate::wire::Fulfillment;
+use crate::wire::btp::RequestId;
+use crate::wire::ilp::Prepare;
 
 /// A dialling node, and the server of its peer bob.
 struct Here {
@@ -34,7 +37,7 @@ impl Here {
     }
 
     fn to(url: &str, listener: TcpListener, mode: HttpMode, auth: HttpAuth) -> Self {
-        Self::with(context("node", &["bob"]), url, listener, mode, auth)
+        Self::with(context("node", &["bob", "alice", "carol"]), url, listener, mode, auth)
     }
 
     fn with(
@@ -48,7 +51,10 @@ impl Here {
         let dial =
             HttpDial::new("bob".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
         let callback = "http://node.example/accounts/bob/ilp".parse().ok();
-        let dial = dial.with(mode, auth).with_callback(callback);
+        Self::dial(http, dial.with(mode, auth).with_callback(callback), listener)
+    }
+
+    fn dial(http: Arc<HttpContext>, dial: HttpDial, listener: TcpListener) -> Self {
         let (dialler, handle) = HttpDialler::new(dial, Arc::clone(&http));
         let mut tasks = JoinSet::new();
         tasks.spawn(dialler.run());
@@ -60,6 +66,16 @@ impl Here {
             }
         });
         Self { http, listener, handle: Some(handle), tasks }
+    }
+
+    async fn with_requests_max(requests_max: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/accounts/node/ilp", listener.local_addr().unwrap());
+        let token = Token::from(secret("node"));
+        let dial =
+            HttpDial::new("bob".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
+        let http = context("node", &["bob", "alice", "carol"]);
+        Self::dial(http, dial.with_requests_max(requests_max), listener)
     }
 
     async fn accept(&self) -> Raw {
@@ -77,8 +93,33 @@ impl Here {
         ask(&self.http)
     }
 
+    fn status(&self) -> Arc<PeerStatus> {
+        self.http.transport.peers.status(&"bob".parse().unwrap())
+    }
+
     fn state(&self) -> PeerState {
-        self.http.transport.peers.status(&"bob".parse().unwrap()).snapshot().state
+        self.status().snapshot().state
+    }
+
+    /// Prepares to bob that wait for their answer.
+    fn sent(&self) -> usize {
+        let report = self.http.transport.connector.report();
+        let bob = report.accounts.iter().find(|one| one.settings.id.as_str() == "bob");
+        bob.unwrap().in_flight_to
+    }
+
+    /// A peer sends bob `count` Prepares of `amount`, which expire in `within`. Their answers come into the outbox.
+    fn forward(&self, peer: &str, count: u32, amount: u64, within: Duration) -> Arc<Outbox> {
+        let connector = &self.http.transport.connector;
+        let account = connector.account(peer).unwrap();
+        let outbox = Outbox::new(Framing::Bare, 1 << 20);
+        let now = self.http.transport.clock.now();
+        let id = connector.attach(&account, Side::Accepted, Arc::clone(&outbox), now);
+        let packet = prepare_within("test.bob.shop", amount, within);
+        for request in 0..count {
+            connector.turn(now).prepare(&account, id, RequestId(request), &packet);
+        }
+        outbox
     }
 
     fn is_connected(&self) -> bool {
@@ -206,8 +247,17 @@ async fn what_a_status_means() {
         bob.say(&format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")).await;
         let answer = answer.await.unwrap();
         assert!(answer.starts_with(expected), "{status}: {answer}");
+        let known = here.status().snapshot();
+        let is_told = known.last_error.is_some_and(|error| error.contains(&status[..3]));
+        assert_eq!(is_told, !status.starts_with("429"), "{status}");
     }
     assert!(here.is_connected());
+    assert_eq!(here.status().snapshot().counts.wrong_answers, 11);
+    let answer = here.ask();
+    bob.octets().await;
+    fulfilled(&mut bob).await;
+    assert_eq!(answer.await.unwrap(), "Fulfill");
+    assert_eq!(here.status().snapshot().last_error, None, "a right answer takes it away");
 }
 
 #[tokio::test]
@@ -365,7 +415,8 @@ async fn both_ends_over_tls() {
         assert!(answer.starts_with("F02"), "bob has no shop, but he answers: {answer}");
     }
     assert_eq!(there.context.http_counts().requests, 100);
-    assert_eq!(there.context.http_counts().accepted, 1, "one connection for all");
+    let connections = there.context.http_counts().accepted;
+    assert!(connections <= 16, "a few connections for all: {connections}");
 }
 
 /// As [`context`], with a CA file.
@@ -402,4 +453,123 @@ async fn an_asynchronous_request_whose_connection_is_lost_may_still_be_answered(
     let (head, _) = callback.post("/ilp", &headers, &fulfill()).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert_eq!(asked.await.unwrap(), "Fulfill");
+}
+
+/// Bob takes every request, and answers none of alice's.
+#[tokio::test]
+async fn an_asker_that_is_never_answered_leaves_places_and_turns_to_others() {
+    let here = Here::with_requests_max(8).await;
+    let first = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let alice = here.forward("alice", 50, 1, Duration::from_secs(25));
+    let mut kept = vec![first];
+    for at in 0..6 {
+        if at > 0 {
+            kept.push(here.accept().await);
+        }
+        let (_, packet) = kept[at].octets().await;
+        assert_eq!(Prepare::parse(&packet).unwrap().amount.0, 1);
+    }
+    // Three quarters of the places are alice's, and 44 of its packets wait.
+    let mut bob = None;
+    for _ in 0..10 {
+        let carol = here.forward("carol", 1, 2, Duration::from_secs(20));
+        let bob = match &mut bob {
+            Some(bob) => bob,
+            none => none.insert(here.accept().await),
+        };
+        let (_, packet) = bob.octets().await;
+        assert_eq!(Prepare::parse(&packet).unwrap().amount.0, 2, "nothing of alice's is before it");
+        fulfilled(bob).await;
+        let mut answer = None;
+        until("carol's answer", || {
+            answer = carol.take_packet();
+            answer.is_some()
+        })
+        .await;
+        assert_eq!(describe(&answer.unwrap().packet), "Fulfill");
+    }
+    assert_eq!(alice.waiting(), 0, "no answer to alice");
+    // One of alice's is answered, and another one takes its place.
+    fulfilled(&mut kept[0]).await;
+    kept[0].octets().await;
+}
+
+#[tokio::test]
+async fn packets_that_expire_while_they_wait_are_answered_and_not_sent() {
+    let here = Here::with_requests_max(1).await;
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let alice = here.forward("alice", 1, 1, Duration::from_secs(20));
+    bob.octets().await;
+    let carol = here.forward("carol", 3, 2, Duration::from_millis(2500));
+    until("three Rejects", || carol.waiting() > 0 && here.sent() == 1).await;
+    for _ in 0..3 {
+        assert_eq!(describe(&carol.take_packet().unwrap().packet), "Reject R00");
+    }
+    fulfilled(&mut bob).await;
+    until("alice's answer", || alice.waiting() > 0).await;
+    let last = here.forward("carol", 1, 3, Duration::from_secs(20));
+    let (_, packet) = bob.octets().await;
+    assert_eq!(Prepare::parse(&packet).unwrap().amount.0, 3, "those that expired were not sent");
+    fulfilled(&mut bob).await;
+    until("carol's answer", || last.waiting() > 0).await;
+}
+
+#[tokio::test]
+async fn more_than_256_requests_are_under_way_side_by_side() {
+    let here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let mut bobs = vec![here.accept().await];
+    until("the link", || here.is_connected()).await;
+    let alice = here.forward("alice", 300, 1, Duration::from_secs(25));
+    for at in 0..300 {
+        if at > 0 {
+            bobs.push(here.accept().await);
+        }
+        bobs[at].octets().await;
+    }
+    for bob in &mut bobs {
+        fulfilled(bob).await;
+    }
+    let mut answers = 0;
+    until("all answers", || {
+        answers += std::iter::from_fn(|| alice.take_packet()).count();
+        answers == 300
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_takes_connections_and_answers_nothing_is_no_next_hop() {
+    let here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let mut silent = vec![here.accept().await];
+    until("the link", || here.is_connected()).await;
+    let alice = here.forward("alice", 16, 1, Duration::from_millis(2500));
+    let accepting = async {
+        loop {
+            silent.push(here.accept().await);
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = until("the loss", || !here.is_connected()) => {}
+    }
+    assert_eq!(std::iter::from_fn(|| alice.take_packet()).count(), 16, "all were rejected");
+    let told = here.status().snapshot().last_error.unwrap();
+    assert!(told.contains("answers nothing"), "{told}");
+    // It has to answer something before it gets packets again, whatever it is.
+    let answering = async {
+        loop {
+            let mut bob = here.accept().await;
+            let request = bob.octets().await.0;
+            assert!(request.starts_with("HEAD /accounts/node/ilp?x HTTP/1.1"), "{request}");
+            bob.say("HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n").await;
+            silent.push(bob);
+        }
+    };
+    drop(alice);
+    tokio::select! {
+        () = answering => {}
+        () = until("the link", || here.is_connected()) => {}
+    }
 }

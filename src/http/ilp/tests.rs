@@ -9,7 +9,7 @@ use crate::http::dial::{HttpAuth, HttpDial, HttpMode};
 use crate::http::guests::Bounds;
 use crate::http::jwt;
 use crate::http::testing::{
-    Raw, Serving, context, describe, fulfill, prepare, prepare_within, secret, serve, until,
+    Raw, Serving, bounds, context, describe, fulfill, prepare, prepare_within, secret, serve, until,
 };
 use crate::transport::{PeerState, Token};
 use crate::wire::Condition;
@@ -161,21 +161,77 @@ async fn bodies_are_bounded_in_size_and_time() {
 }
 
 #[tokio::test]
-async fn a_peer_with_too_many_connections_is_told_so() {
-    let bounds = Bounds { of_one_peer_max: 2, ..Bounds::default() };
+async fn a_peer_with_all_its_connections_gives_up_an_idle_one_or_is_told_so() {
+    let bounds = bounds(|limits| limits.of_one_peer_max = 2);
     let node = serve(context("node", &["alice", "bob"]), bounds, None).await;
     let mut clients = Vec::new();
-    for (peer, expected) in [("alice", "200"), ("alice", "200"), ("alice", "429"), ("bob", "200")] {
+    for peer in ["alice", "alice", "bob", "alice"] {
         let mut client = Raw::open(node.address).await;
         let (head, _) = client.post("/ilp", &bearer(peer), &ping()).await;
-        assert!(head.starts_with(&format!("HTTP/1.1 {expected} ")), "{head}");
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         clients.push(client);
     }
-    clients.remove(0);
+    assert_eq!(clients[0].rest().await, "", "it was idle for longest");
+    // Both of alice's wait for a body now.
+    for at in [1, 3] {
+        let begin = format!(
+            "POST /ilp HTTP/1.1\r\nHost: h\r\n{}Content-Length: 9\r\n\r\nx",
+            bearer("alice")
+        );
+        clients[at].say(&begin).await;
+    }
+    until("both are heard", || node.context.http_counts().requests == 6).await;
     let mut client = Raw::open(node.address).await;
-    until("a place", || node.server.guests().len() < 4).await;
-    let (head, _) = client.post("/ilp", &bearer("alice"), &ping()).await;
+    let (head, body) = client.post("/ilp", &bearer("alice"), &ping()).await;
+    assert!(head.starts_with("HTTP/1.1 429 ") && head.contains("connection: close"), "{head}");
+    assert!(String::from_utf8_lossy(&body).contains("2 at most"), "{body:?}");
+    let (head, _) = clients[2].post("/ilp", &bearer("bob"), &ping()).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+}
+
+/// RFC 9110, 9.3.2, 10.1.1, 8.3: what clients and proxies do.
+#[tokio::test]
+async fn http_as_it_is_spoken() {
+    let node = node().await;
+    let packet = ping();
+    let mut client = Raw::open(node.address).await;
+    for (request, status, header) in [
+        ("HEAD /ilp", "405", "allow: post"),
+        ("GET /ilp", "405", "allow: post"),
+        ("PUT /accounts/alice/ilp", "405", "allow: post"),
+        ("OPTIONS /accounts/alice/ilp", "405", "allow: post"),
+        ("HEAD /nothing/here", "404", "content-type: application/problem+json"),
+    ] {
+        client.say(&format!("{request} HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, x-y\r\nTE: trailers, deflate;q=0.5\r\n\r\n")).await;
+        let head = client.head().await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {head}");
+        assert!(head.to_ascii_lowercase().contains(header), "{request}: {head}");
+        if !request.starts_with("HEAD") {
+            client.body_of(&head).await;
+        }
+    }
+    // A client that waits to be told to go on, and one that means to be answered later but does not say where.
+    for extra in [
+        "Expect: 100-continue\r\n",
+        "Prefer: respond-async, wait=10\r\n",
+        "Accept: text/html;q=0.1, */*;q=0.2\r\n",
+    ] {
+        let headers = format!("{}{extra}", bearer("alice"));
+        client
+            .say(&format!(
+                "POST /ilp HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {}\r\n\r\n",
+                packet.len()
+            ))
+            .await;
+        if extra.starts_with("Expect") {
+            let head = client.head().await;
+            assert!(head.starts_with("HTTP/1.1 100 "), "{head}");
+        }
+        tokio::io::AsyncWriteExt::write_all(&mut client.0, &packet).await.unwrap();
+        let (head, body) = client.octets().await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{extra}: {head}");
+        assert_eq!(describe(&body), "Fulfill", "{extra}");
+    }
 }
 
 #[tokio::test]

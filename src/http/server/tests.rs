@@ -6,7 +6,7 @@ use axum::body::Body;
 use hyper::client::conn::http2;
 
 use super::*;
-use crate::http::testing::{Raw, serving};
+use crate::http::testing::{Raw, bounds, serving, until};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -76,7 +76,7 @@ async fn strangers_may_stay_for_a_while_only() {
 
 #[tokio::test]
 async fn one_too_many_takes_the_place_of_the_oldest_stranger() {
-    let node = serving(Bounds { connections_max: 2, ..Bounds::default() }, None).await;
+    let node = serving(bounds(|limits| limits.unauthenticated.total = 2), None).await;
     let mut clients = Vec::new();
     for _ in 0..3 {
         let mut client = Raw::open(node.address).await;
@@ -109,4 +109,51 @@ async fn a_stop_ends_what_is_idle() {
     client.answer().await;
     node.server.connections().end();
     assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test]
+async fn strangers_have_few_streams_side_by_side() {
+    let node = serving(Bounds::default(), None).await;
+    // A window of no bytes, and as many requests as there is room for: no answer's body can leave.
+    let settings = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    let block = b"\x82\x86\x04\x07/wallet\x01\x01x";
+    let mut said = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], settings].concat();
+    for stream in 0..100_u32 {
+        said.extend([0, 0, u8::try_from(block.len()).unwrap(), 1, 5]);
+        said.extend((1 + 2 * stream).to_be_bytes());
+        said.extend(block);
+    }
+    let mut client = Raw::open(node.address).await;
+    tokio::io::AsyncWriteExt::write_all(&mut client.0, &said).await.unwrap();
+    let requests = || node.context.http_counts().requests;
+    until("the first requests", || requests() == u64::from(NARROW_STREAMS)).await;
+    // One more would be seen before the answer to a ping that was sent after it.
+    let ping = b"\0\0\x08\x06\0\0\0\0\0pingpong";
+    tokio::io::AsyncWriteExt::write_all(&mut client.0, ping).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.windows(8).any(|window| window == b"pingpong") {
+        assert!(tokio::io::AsyncReadExt::read_buf(&mut client.0, &mut heard).await.unwrap() > 0);
+    }
+    assert_eq!(requests(), u64::from(NARROW_STREAMS));
+}
+
+#[tokio::test]
+async fn strangers_have_so_many_requests_per_second() {
+    let node = serving(bounds(|limits| limits.stranger_requests_per_second = 10), None).await;
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        let mut client = Raw::open(node.address).await;
+        client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let (head, _) = client.answer().await;
+        if head.starts_with("HTTP/1.1 503 ") {
+            assert!(
+                head.contains("retry-after: 1") && head.contains("connection: close"),
+                "{head}"
+            );
+            assert_eq!(client.rest().await, "");
+        }
+        statuses.push(head[9..12].to_owned());
+    }
+    assert_eq!(statuses[..10], ["404"; 10], "two seconds of half of it");
+    assert!(statuses[10..].contains(&"503".to_owned()), "{statuses:?}");
 }

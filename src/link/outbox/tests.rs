@@ -80,7 +80,7 @@ fn bytes_leave_in_order_however_small_the_pieces() {
         assert_eq!(outbox.waiting(), 0);
         let mut rest = &all[..];
         for id in 0..200 {
-            let payload = frames::payload_of(rest, false).unwrap();
+            let payload = frames::payload_of(rest).unwrap();
             assert_eq!(Frame::parse(&payload).unwrap().request_id, RequestId(id));
             let masked = rest[1] & 0x80 != 0;
             rest = &rest[payload.len() + if masked { 6 } else { 2 }..];
@@ -195,7 +195,7 @@ fn packets_are_taken_out_of_a_bare_outbox_one_by_one() {
     assert_eq!(woken(), 1);
     for id in 0..150 {
         let kind = if id % 2 == 0 { FrameKind::Message } else { FrameKind::Response };
-        let expected = Taken { kind, id: RequestId(id), packet: packet.clone() };
+        let expected = Taken { kind, id: RequestId(id), asker: None, packet: packet.clone() };
         assert_eq!(outbox.take_packet(), Some(expected));
     }
     let unwritten = outbox.lose();
@@ -276,4 +276,32 @@ fn a_packet_larger_than_a_share_finds_an_outbox_that_is_not_full() {
     assert_eq!(ask(&outbox, 0, 50), Ok(()));
     let _ = write(&outbox, usize::MAX);
     assert_eq!(ask(&outbox, 1, 50), Ok(()));
+}
+
+#[test]
+fn who_is_not_admitted_keeps_nobody_from_being_taken_and_new_packets_wake() {
+    let outbox = Outbox::new(Framing::Bare, 1 << 20);
+    let count = Arc::new(Count::default());
+    outbox.set_waker(&Waker::from(count.clone()));
+    for asker in [1, 1, 1] {
+        ask(&outbox, asker, 2).unwrap();
+    }
+    let only_two = |asker| asker == Some(Slot(2));
+    assert_eq!(outbox.take_packet_of(only_two), None);
+    ask(&outbox, 2, 2).unwrap();
+    assert_eq!(count.0.load(Ordering::Relaxed), 2, "although another's packets wait");
+    assert_eq!(outbox.take_packet_of(only_two).map(|taken| taken.id), Some(RequestId(2)));
+    assert_eq!(outbox.take_packet().map(|taken| taken.id), Some(RequestId(1)));
+    assert_eq!(outbox.lose().prepares, [RequestId(1); 2]);
+}
+
+#[test]
+fn room_is_kept_in_a_bare_outbox_too() {
+    let outbox = Outbox::new(Framing::Bare, 10_000);
+    while ask(&outbox, 0, 2).is_ok() {}
+    let flood = outbox.waiting();
+    assert!((5_000..10_000).contains(&flood), "{flood}");
+    assert_eq!(ask(&outbox, 1, 2), Ok(()));
+    while outbox.take_packet_of(|asker| asker == Some(Slot(0))).is_some() {}
+    assert_eq!(ask(&outbox, 0, 2), Ok(()), "what was taken makes room");
 }

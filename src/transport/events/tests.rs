@@ -176,6 +176,7 @@ fn counters_and_errors() {
         authentication_failures: 1,
         unreadable_frames: 1,
         refused_frames: 2,
+        wrong_answers: 0,
     };
     assert_eq!(peers.snapshot().remove(0).counts, expected);
     assert!(Arc::ptr_eq(&status, &peers.status(status.id())));
@@ -217,4 +218,23 @@ fn who_was_beyond_reach_while_connected_is_down_afterwards() {
         (Failed, PeerState::Down, ""),
         (Exhausted, PeerState::Down, ""),
     ]);
+}
+
+#[test]
+fn wrong_answers_are_the_last_error_until_one_is_right() {
+    let peers = Peers::default();
+    let status = peers.status(&"bob".parse().unwrap());
+    let at = |seconds: u64| Mono(seconds * 1_000_000_000);
+    status.session_up("dialled", "here");
+    status.answers_wrongly("it redirects", at(1));
+    status.answers_wrongly("it answers 404", at(2));
+    let known = status.snapshot();
+    assert_eq!((known.state, known.counts.wrong_answers), (PeerState::Connected, 2));
+    assert_eq!(known.last_error.as_deref(), Some("it answers 404"));
+    status.session_down("dialled", &Ended::Broken("gone".to_owned()));
+    assert!(status.snapshot().last_error.unwrap().contains("gone"), "what is worse comes first");
+    status.session_up("dialled", "here");
+    assert!(status.snapshot().last_error.is_some(), "a connection is no answer");
+    status.answers_well();
+    assert_eq!(status.snapshot().last_error, None);
 }

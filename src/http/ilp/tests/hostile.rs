@@ -3,7 +3,10 @@
 use super::*;
 use crate::account::Limits;
 use crate::connector::Timing;
-use crate::http::testing::settings;
+use crate::http::guests::Guests;
+use crate::http::posted::PostedSessions;
+use crate::http::testing::{bounds, settings};
+use crate::link::{Framing, Outbox, Side};
 
 const HOLD: Duration = Duration::from_secs(5);
 
@@ -33,7 +36,7 @@ async fn answers_that_a_peers_server_does_not_take_are_bounded_in_number_and_tim
     let mut taken = 0;
     loop {
         let (head, _) = client.post("/ilp", &headers, &packet).await;
-        if head.starts_with("HTTP/1.1 503 ") {
+        if head.starts_with("HTTP/1.1 429 ") {
             break;
         }
         assert!(head.starts_with("HTTP/1.1 202 "), "{head}");
@@ -53,11 +56,11 @@ async fn answers_that_a_peers_server_does_not_take_are_bounded_in_number_and_tim
 /// Each keeps its connection open without ever finishing a head.
 #[tokio::test]
 async fn a_stranger_who_has_to_make_room_goes_at_once() {
+    let long = Duration::from_secs(60);
     let bounds = Bounds {
-        connections_max: 3,
-        head_time: Duration::from_secs(60),
-        goodbye_time: Duration::from_secs(60),
-        ..Bounds::default()
+        head_time: long,
+        goodbye_time: long,
+        ..bounds(|limits| limits.unauthenticated.total = 3)
     };
     let node = serve(context("node", &["alice"]), bounds, None).await;
     let mut strangers = Vec::new();
@@ -94,12 +97,12 @@ async fn bodies_that_do_not_come_are_bounded_for_each_peer() {
     for _ in 0..200 {
         // The four may still be on their way.
         said = client.post("/ilp", &bearer("alice"), &ping()).await.0;
-        if said.starts_with("HTTP/1.1 503 ") {
+        if said.starts_with("HTTP/1.1 429 ") {
             break;
         }
         client = Raw::open(node.address).await;
     }
-    assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+    assert!(said.starts_with("HTTP/1.1 429 "), "{said}");
     let mut bob = Raw::open(node.address).await;
     let (head, _) = bob.post("/ilp", &bearer("bob"), &ping()).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "others notice nothing: {head}");
@@ -108,4 +111,73 @@ async fn bodies_that_do_not_come_are_bounded_for_each_peer() {
     let mut client = Raw::open(node.address).await;
     let (head, _) = client.post("/ilp", &bearer("alice"), &ping()).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+}
+
+/// Packets may be in flight by the thousands, each for half a minute.
+#[tokio::test]
+async fn a_request_is_dropped_before_its_answer_is_waited_for() {
+    let http = context("node", &["alice", "bob"]);
+    let bob = http.transport.connector.account("bob").unwrap();
+    let (outbox, now) = (Outbox::new(Framing::Bare, 1 << 20), http.transport.clock.now());
+    http.transport.connector.attach(&bob, Side::Dialled, Arc::clone(&outbox), now);
+    let (sessions, _new) = PostedSessions::new(Arc::clone(&http.transport));
+    let guests = Guests::new(Bounds::default());
+    let (guest, _) = guests.enter("127.0.0.1:1".parse().unwrap(), false, now.mono);
+    let ilp =
+        Ilp { context: http, sessions, guests: Arc::clone(&guests), throttle: Throttle::default() };
+
+    let packet = Arc::new(prepare("test.bob.shop"));
+    struct Tracked(Arc<Vec<u8>>);
+    impl AsRef<[u8]> for Tracked {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    let body = Bytes::from_owner(Tracked(Arc::clone(&packet)));
+    let request = Request::post("/ilp")
+        .header("authorization", format!("Bearer {}", secret("alice")))
+        .header("content-type", "application/octet-stream")
+        .body(Body::from(body))
+        .unwrap();
+    assert_eq!(Arc::strong_count(&packet), 2);
+    let handed = ilp.hand_over(&guest, None, request).await.unwrap_or_else(|_| panic!("refused"));
+    assert!(matches!(handed, Handed::Waits(_)));
+    assert_eq!(Arc::strong_count(&packet), 1, "nothing of the request is kept");
+    assert!(outbox.take_packet().is_some());
+}
+
+#[tokio::test]
+async fn wrong_tokens_end_the_connection_and_right_ones_get_in_meanwhile() {
+    let node = serve(context("node", &["alice", "bob"]), Bounds::default(), None).await;
+    let wrong = bearer("alice").replace("secret-of-alice", "guess");
+    for _ in 0..3 {
+        let mut client = Raw::open(node.address).await;
+        for attempt in 1..=5 {
+            let (head, _) = client.post("/accounts/alice/ilp", &wrong, &ping()).await;
+            assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+            assert_eq!(head.contains("connection: close"), attempt == 5, "{head}");
+        }
+        assert_eq!(client.rest().await, "");
+    }
+    // Beyond a number from one address guesses are not looked at.
+    let mut last = String::new();
+    for _ in 0..400 {
+        let mut client = Raw::open(node.address).await;
+        last = client.post("/accounts/alice/ilp", &wrong, &ping()).await.0;
+        if last.starts_with("HTTP/1.1 429 ") {
+            break;
+        }
+    }
+    assert!(last.contains("retry-after: 1"), "{last}");
+    let refused = node.context.http_counts().refused_logins;
+    assert!((200..400).contains(&refused), "{refused}");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let mut client = Raw::open(node.address).await;
+        let (head, _) = client.post("/accounts/alice/ilp", &bearer("alice"), &ping()).await;
+        if head.starts_with("HTTP/1.1 200 ") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{head}");
+    }
 }

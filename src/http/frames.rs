@@ -1,0 +1,125 @@
+//! How much work bytes of a connection are: one for each HTTP/2 frame that begins in them, or one for a read of HTTP/1.1.
+//!
+//! Only lengths are looked at; what the frames mean is the library's affair. A stream that is no HTTP/2 ends with an error
+//! there, whatever is counted here.
+
+/// What an HTTP/2 client says first (RFC 9113, 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Bytes of a frame's header (RFC 9113, 4.1).
+const HEADER_BYTES: usize = 9;
+
+/// Counts one direction of one connection.
+#[derive(Debug)]
+pub(super) struct FrameCounter(State);
+
+#[derive(Debug)]
+enum State {
+    /// So much of the preface has come.
+    Preface(usize),
+    Http1,
+    /// So many bytes of a payload are still to come.
+    Payload(usize),
+    /// So much of a frame's header has come.
+    Header {
+        bytes: usize,
+        len: usize,
+    },
+}
+
+impl FrameCounter {
+    /// For what a client sends.
+    pub(super) fn of_client() -> Self {
+        Self(State::Preface(0))
+    }
+
+    /// For what a server sends by HTTP/2, or by HTTP/1.1.
+    pub(super) fn of_server(is_http2: bool) -> Self {
+        Self(if is_http2 { State::Payload(0) } else { State::Http1 })
+    }
+
+    /// How much work these bytes are, which follow those before.
+    pub(super) fn count(&mut self, mut data: &[u8]) -> u32 {
+        let mut count: u32 = 0;
+        if let State::Preface(seen) = self.0 {
+            let rest = PREFACE.get(seen..).unwrap_or_default();
+            let len = rest.len().min(data.len());
+            let (now, after) = data.split_at(len);
+            self.0 = match rest.starts_with(now) {
+                false => State::Http1,
+                true if len == rest.len() => State::Payload(0),
+                true => State::Preface(seen + len),
+            };
+            if !matches!(self.0, State::Payload(_)) {
+                return 1;
+            }
+            data = after;
+            count = 1;
+        }
+        if matches!(self.0, State::Http1) {
+            return u32::from(!data.is_empty());
+        }
+        while !data.is_empty() {
+            match &mut self.0 {
+                State::Header { bytes, len } => {
+                    let taken = (HEADER_BYTES - *bytes).min(data.len());
+                    let (now, after) = data.split_at(taken);
+                    for byte in now {
+                        // The first three bytes are the length.
+                        if *bytes < 3 {
+                            *len = *len << 8 | usize::from(*byte);
+                        }
+                        *bytes += 1;
+                    }
+                    data = after;
+                    if *bytes == HEADER_BYTES {
+                        count = count.saturating_add(1);
+                        self.0 = State::Payload(*len);
+                    }
+                }
+                State::Payload(0) => self.0 = State::Header { bytes: 0, len: 0 },
+                State::Payload(left) => {
+                    let taken = (*left).min(data.len());
+                    *left -= taken;
+                    data = data.split_at(taken).1;
+                }
+                State::Preface(_) | State::Http1 => break,
+            }
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(len: usize) -> Vec<u8> {
+        let mut frame = len.to_be_bytes()[5..].to_vec();
+        frame.extend([6, 0, 0, 0, 0, 0]);
+        frame.resize(HEADER_BYTES + len, 0xff);
+        frame
+    }
+
+    #[test]
+    fn frames_are_counted_however_they_are_cut() {
+        let frames = [frame(0), frame(8), frame(300), frame(0), frame(70_000), frame(1)].concat();
+        let all = [&PREFACE[..], &frames].concat();
+        for cut in [1, 2, 5, 9, 10, 23, 24, 25, 1000, all.len()] {
+            let mut counter = FrameCounter::of_client();
+            let count: u32 = all.chunks(cut).map(|chunk| counter.count(chunk)).sum();
+            let of_preface = u32::try_from(24_usize.div_ceil(cut)).unwrap();
+            assert_eq!(count, 6 + of_preface, "in pieces of {cut}");
+        }
+        let mut counter = FrameCounter::of_server(true);
+        assert_eq!(counter.count(&frames), 6);
+    }
+
+    #[test]
+    fn http_1_counts_by_the_read() {
+        let mut counter = FrameCounter::of_client();
+        assert_eq!(counter.count(b"P"), 1);
+        assert_eq!(counter.count(b"OST /ilp HTTP/1.1\r\n\r\n"), 1);
+        assert_eq!(counter.count(PREFACE), 1, "it is a body now");
+        assert_eq!(FrameCounter::of_server(false).count(b"HTTP/1.1 100\r\n\r\n"), 1);
+    }
+}
