@@ -39,7 +39,7 @@ const STRANGERS_SHARE: usize = 4;
 #[derive(Debug)]
 pub struct BtpServer {
     listener: Listener,
-    tls: Option<ServerTls>,
+    tls: Option<Arc<ServerTls>>,
     shared: Arc<Shared>,
     strangers: Arc<Strangers>,
 }
@@ -74,7 +74,7 @@ impl BtpServer {
     pub async fn bind(
         host: &str,
         port: u16,
-        tls: Option<ServerTls>,
+        tls: Option<Arc<ServerTls>>,
         logins: Arc<Logins>,
         context: Arc<TransportContext>,
     ) -> Result<Self, BindError> {
@@ -107,7 +107,7 @@ impl BtpServer {
             let origin = Origin::from(remote);
             let is_known = context.known_origins.contains(origin);
             let (place, _) = self.strangers.enter(origin, is_known);
-            let acceptor = self.tls.as_ref().map(ServerTls::acceptor);
+            let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
             let shared = Arc::clone(&self.shared);
             return Connection {
                 stream,

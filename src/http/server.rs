@@ -60,7 +60,7 @@ const SHARE: usize = 2;
 #[derive(Debug)]
 pub struct HttpServer {
     listener: Listener,
-    tls: Option<ServerTls>,
+    tls: Option<Arc<ServerTls>>,
     router: Router,
     context: Arc<TransportContext>,
     guests: Arc<Guests>,
@@ -108,7 +108,7 @@ impl HttpServer {
     pub async fn bind(
         host: &str,
         port: u16,
-        tls: Option<ServerTls>,
+        tls: Option<Arc<ServerTls>>,
         context: Arc<HttpContext>,
     ) -> Result<Self, BindError> {
         let limits = context.transport.settings.http;
@@ -118,7 +118,7 @@ impl HttpServer {
     pub(super) async fn bind_with(
         host: &str,
         port: u16,
-        tls: Option<ServerTls>,
+        tls: Option<Arc<ServerTls>>,
         context: Arc<HttpContext>,
         bounds: Bounds,
     ) -> Result<Self, BindError> {

@@ -156,7 +156,7 @@ pub(super) async fn serve(
     tls: Option<ServerTls>,
 ) -> Serving {
     let context = Arc::clone(&http.transport);
-    let bound = HttpServer::bind_with("127.0.0.1", 0, tls, http, bounds).await;
+    let bound = HttpServer::bind_with("127.0.0.1", 0, tls.map(Arc::new), http, bounds).await;
     let server = Arc::new(bound.unwrap());
     let mut tasks = JoinSet::new();
     let swept = Arc::clone(&context);

@@ -11,7 +11,7 @@ const SLOW: Duration = Duration::from_secs(5);
 
 /// At most one piece of work under way.
 #[derive(Debug)]
-pub(super) struct Outstanding<T> {
+pub struct Outstanding<T> {
     task: Option<JoinHandle<T>>,
     began: Instant,
     told: bool,
@@ -25,7 +25,7 @@ impl<T> Default for Outstanding<T> {
 
 impl<T: Send + 'static> Outstanding<T> {
     /// Begins. Only where nothing is under way.
-    pub(super) fn start(&mut self, work: impl FnOnce() -> T + Send + 'static) {
+    pub fn start(&mut self, work: impl FnOnce() -> T + Send + 'static) {
         debug_assert!(self.task.is_none(), "the former piece is under way");
         *self = Self {
             task: Some(tokio::task::spawn_blocking(work)),
@@ -35,19 +35,19 @@ impl<T: Send + 'static> Outstanding<T> {
     }
 
     /// Something was begun and has not been taken from [`Outstanding::done`].
-    pub(super) fn is_under_way(&self) -> bool {
+    pub fn is_under_way(&self) -> bool {
         self.task.is_some()
     }
 
     /// Whether the work under way has become slow, since this was asked last.
-    pub(super) fn became_slow(&mut self) -> bool {
+    pub fn became_slow(&mut self) -> bool {
         let slow = self.task.as_ref().is_some_and(|task| !task.is_finished())
             && self.began.elapsed() > SLOW;
         slow && !std::mem::replace(&mut self.told, true)
     }
 
     /// The result, once there is one. Cancel safe. Work that panicked has none: the panic hook has logged it.
-    pub(super) async fn done(&mut self) -> T {
+    pub async fn done(&mut self) -> T {
         let result = match &mut self.task {
             Some(task) => task.await,
             None => return std::future::pending().await,

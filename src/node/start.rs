@@ -12,13 +12,13 @@ use super::clock_watch;
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::effective::{ToldError, btp_settings, directory, draw_secret, status_settings};
-use super::exchange;
 use super::order::{NodeHandle, ORDERS_MAX, Order};
 use super::packets::PacketWriting;
 use super::running::{Running, mark_peers};
 use super::sweep;
 use super::task::{self, Guarded};
 use super::tls_thread::TlsThread;
+use super::{exchange, file_watch};
 use crate::api::{Api, NodeStatus};
 use crate::btp::BtpServer;
 use crate::config::NodeConfig;
@@ -107,9 +107,11 @@ async fn build(
     let server = &config.server;
     let tls = |protocols| {
         let files = server.tls.as_ref();
-        files.map(|files| ServerTls::load(&files.certificate, &files.key, protocols)).transpose()
+        let loaded = files.map(|files| ServerTls::load(&files.certificate, &files.key, protocols));
+        loaded.transpose().map(|tls| tls.map(Arc::new))
     };
     let btp_tls = tls(&[])?;
+    let mut watched: Vec<_> = btp_tls.iter().cloned().collect();
     if let Some(tls) = &btp_tls {
         // Set once: this is the only node of the context.
         let _ = context.certificate_expiry.set(tls.expiry());
@@ -126,6 +128,7 @@ async fn build(
     let http = match config.http.port {
         Some(port) => {
             let tls = tls(HTTP_PROTOCOLS)?;
+            watched.extend(tls.clone());
             Some(HttpServer::bind(&config.http.host, port, tls, Arc::clone(&http_context)).await?)
         }
         None => None,
@@ -178,6 +181,8 @@ async fn build(
         http_context,
         draining: Draining::default(),
         _clock_watch: Guarded::spawn(clock_watch::run(Arc::clone(&context))),
+        _file_watch: (config.ca_file.is_some() || !watched.is_empty())
+            .then(|| Guarded::spawn(file_watch::run(Arc::clone(&context), watched))),
         sweep: Guarded::spawn(sweep::run(Arc::clone(&context), Arc::clone(&status))),
         exchange: Guarded::spawn(exchange::run(Arc::clone(&context))),
         api: ApiThread::start(api, tracing::Span::current()).map_err(StartError::Thread)?,

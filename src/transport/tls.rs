@@ -1,8 +1,8 @@
 //! TLS for both ends: certificates from files, trust from the operating system and an optional CA file.
 //!
 //! The provider is ring, chosen explicitly: nothing here depends on a process-wide default. The listener's certificate
-//! is looked at again while the program runs (at most once a second, when somebody connects), so that a renewed one is
-//! used without a restart; a broken pair of files changes nothing and says why, once.
+//! is looked at again while the program runs (`node/file_watch.rs`), so that a renewed one is used without a restart; a
+//! broken pair of files changes nothing and says why, once. Handshakes and dials look at no file.
 
 mod certificate;
 mod client;
@@ -12,7 +12,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -24,9 +24,6 @@ use super::pem::{self, PemError};
 
 pub use client::{ClientTls, NoTlsName, TlsName, TlsTrust};
 pub use explain::explain_handshake;
-
-/// How often the files are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is wrong with a certificate, a key or a set of trusted certificates.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +116,6 @@ struct Current {
     config: Arc<ServerConfig>,
     /// How the files looked when they were last read, whether or not they could be used.
     marks: [Option<FileMark>; 2],
-    looked_at: Instant,
 }
 
 type FileMark = (SystemTime, u64);
@@ -143,13 +139,13 @@ impl ServerTls {
             protocols,
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-            current: Mutex::new(Current { config, marks, looked_at: Instant::now() }),
+            current: Mutex::new(Current { config, marks }),
         })
     }
 
-    /// What the next handshake uses.
+    /// What the next handshake uses. No file is looked at.
     pub fn acceptor(&self) -> TlsAcceptor {
-        self.acceptor_at(Instant::now())
+        TlsAcceptor::from(Arc::clone(&self.current.lock().config))
     }
 
     /// The last second (Unix time) of the certificate in use; 0: it cannot be told. Follows a renewed certificate.
@@ -157,28 +153,25 @@ impl ServerTls {
         Arc::clone(&self.expiry)
     }
 
-    fn acceptor_at(&self, now: Instant) -> TlsAcceptor {
-        let mut current = self.current.lock();
-        if now.duration_since(current.looked_at) >= LOOK_INTERVAL {
-            current.looked_at = now;
-            let marks = marks(&self.certificate, &self.key);
-            if marks != current.marks {
-                // Remembered first: a pair that cannot be used is complained about once, not every second.
-                current.marks = marks;
-                match server_config(&self.certificate, &self.key, self.protocols) {
-                    Ok((config, not_after)) => {
-                        current.config = config;
-                        self.expiry.store(not_after, Ordering::Relaxed);
-                        tracing::info!(certificate = %self.certificate.display(), "TLS certificate reloaded");
-                    }
-                    Err(error) => tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "the TLS certificate changed but cannot be used; the former one stays in use"
-                    ),
-                }
-            }
+    /// Looks at the files, and takes a changed pair over. It waits for as long as their file system does, so it is not for
+    /// a thread that moves packets.
+    pub fn look(&self) {
+        let marks = marks(&self.certificate, &self.key);
+        // Remembered first: a pair that cannot be used is complained about once, not every second.
+        if std::mem::replace(&mut self.current.lock().marks, marks) == marks {
+            return;
         }
-        TlsAcceptor::from(Arc::clone(&current.config))
+        match server_config(&self.certificate, &self.key, self.protocols) {
+            Ok((config, not_after)) => {
+                self.current.lock().config = config;
+                self.expiry.store(not_after, Ordering::Relaxed);
+                tracing::info!(certificate = %self.certificate.display(), "TLS certificate reloaded");
+            }
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the TLS certificate changed but cannot be used; the former one stays in use"
+            ),
+        }
     }
 }
 

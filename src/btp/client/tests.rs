@@ -342,7 +342,8 @@ async fn tls_both_ways() {
     let there = testing::context("bob", &["node"], TransportSettings::default());
     let tls = ServerTls::load(&certificate, &key, &[]).unwrap();
     let logins = testing::logins(&["node"]);
-    let server = BtpServer::bind("localhost", 0, Some(tls), logins, Arc::clone(&there)).await;
+    let server =
+        BtpServer::bind("localhost", 0, Some(Arc::new(tls)), logins, Arc::clone(&there)).await;
     let server = server.unwrap();
     let port = server.local_addr().port();
     let url = format!("btp+wss://node:secret%20of%20node@localhost:{port}");

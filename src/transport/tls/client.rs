@@ -6,7 +6,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -16,7 +15,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::verify::Verifier;
-use super::{FileMark, HTTP_PROTOCOLS, LOOK_INTERVAL, TlsError, certificates, mark, owned};
+use super::{FileMark, HTTP_PROTOCOLS, TlsError, certificates, mark, owned};
 use crate::transport::url::Host;
 
 /// What is trusted beside the system's authorities, and which name is asked for.
@@ -65,7 +64,6 @@ struct Current {
     authorities: Vec<CertificateDer<'static>>,
     /// How the file looked when it was last read, whether or not it could be used.
     mark: Option<FileMark>,
-    looked_at: Option<Instant>,
     /// Made when it is first needed: the system's certificates cost time and memory that `ws://` need not pay.
     config: Option<Arc<ClientConfig>>,
 }
@@ -84,12 +82,7 @@ impl ClientTls {
     pub fn load(trust: TlsTrust) -> Result<Self, TlsError> {
         let mark = trust.ca_file.as_deref().and_then(mark);
         let authorities = trust.ca_file.as_deref().map(authorities).transpose()?;
-        let current = Current {
-            authorities: authorities.unwrap_or_default(),
-            mark,
-            looked_at: Some(Instant::now()),
-            config: None,
-        };
+        let current = Current { authorities: authorities.unwrap_or_default(), mark, config: None };
         Ok(Self { trust, current: Mutex::new(current) })
     }
 
@@ -98,11 +91,7 @@ impl ClientTls {
     /// # Errors
     /// [`TlsError`] where nobody is trusted.
     pub fn connector(&self) -> Result<TlsConnector, TlsError> {
-        self.connector_at(Instant::now())
-    }
-
-    pub(super) fn connector_at(&self, now: Instant) -> Result<TlsConnector, TlsError> {
-        Ok(TlsConnector::from(self.config_at(now)?))
+        Ok(TlsConnector::from(self.config()?))
     }
 
     /// The same for HTTP, with ALPN.
@@ -110,7 +99,7 @@ impl ClientTls {
     /// # Errors
     /// [`TlsError`] where nobody is trusted.
     pub fn http_connector(&self) -> Result<TlsConnector, TlsError> {
-        let mut config = ClientConfig::clone(&*self.config_at(Instant::now())?);
+        let mut config = ClientConfig::clone(&*self.config()?);
         config.alpn_protocols = owned(HTTP_PROTOCOLS);
         Ok(TlsConnector::from(Arc::new(config)))
     }
@@ -123,18 +112,36 @@ impl ClientTls {
         }
     }
 
-    /// The next dial reads everything again, the system's authorities too: the operator said so.
+    /// The next dial reads the system's authorities again: the operator said so.
     pub fn look_again(&self) {
-        let mut current = self.current.lock();
-        current.looked_at = None;
-        current.config = None;
+        self.current.lock().config = None;
     }
 
-    fn config_at(&self, now: Instant) -> Result<Arc<ClientConfig>, TlsError> {
-        let mut current = self.current.lock();
-        if let Some(file) = &self.trust.ca_file {
-            current.look(file, now);
+    /// Looks at the CA file, and takes a changed one over. It waits for as long as the file system does, so it is not for
+    /// a thread that moves packets.
+    pub fn look(&self) {
+        let Some(file) = &self.trust.ca_file else { return };
+        let found = mark(file);
+        // Remembered first: a file that cannot be used is complained about once, not every second.
+        if std::mem::replace(&mut self.current.lock().mark, found) == found {
+            return;
         }
+        match authorities(file) {
+            Ok(authorities) => {
+                let mut current = self.current.lock();
+                current.authorities = authorities;
+                current.config = None;
+                tracing::info!(file = %file.display(), "caFile reloaded");
+            }
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "caFile changed but cannot be used; what it held before stays trusted"
+            ),
+        }
+    }
+
+    fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let mut current = self.current.lock();
         let config = match &current.config {
             Some(config) => Arc::clone(config),
             None => {
@@ -175,32 +182,6 @@ impl ClientTls {
             .with_custom_certificate_verifier(Arc::new(Verifier::new(webpki, known)))
             .with_no_client_auth();
         Ok(Arc::new(config))
-    }
-}
-
-impl Current {
-    fn look(&mut self, file: &Path, now: Instant) {
-        if self.looked_at.is_some_and(|at| now.duration_since(at) < LOOK_INTERVAL) {
-            return;
-        }
-        self.looked_at = Some(now);
-        let found = mark(file);
-        if found == self.mark {
-            return;
-        }
-        // Remembered first: a file that cannot be used is complained about once, not at every dial.
-        self.mark = found;
-        match authorities(file) {
-            Ok(authorities) => {
-                self.authorities = authorities;
-                self.config = None;
-                tracing::info!(file = %file.display(), "caFile reloaded");
-            }
-            Err(error) => tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "caFile changed but cannot be used; what it held before stays trusted"
-            ),
-        }
     }
 }
 
