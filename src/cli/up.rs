@@ -23,7 +23,7 @@ use super::login::Login;
 use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
 use super::text::lasting;
 use crate::config::{Environment, Source};
-use crate::node::{NodeHandle, Plan, Supervisor};
+use crate::node::{NodeHandle, Outstanding, Plan, Supervisor};
 use crate::telemetry::{LogTo, parse_level};
 
 /// How often the view is drawn.
@@ -138,16 +138,32 @@ async fn show(
     frame: Frame,
     canvas: impl Fn() -> view::Canvas,
 ) {
-    let Ok(mut screen) = Screen::take(io::stdout()) else { return };
+    // A paused terminal must not stop packets: frames are drawn beside them, and left out while one is not drawn yet.
+    let mut drawing = Outstanding::default();
+    let Ok(screen) = Screen::take(io::stdout()) else { return };
+    let mut screen = Some(screen);
     let mut collector = Collector::new(frame, Instant::now());
     let mut redraw = interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        redraw.tick().await;
-        let nodes = nodes.borrow().clone();
-        let view = collector.look(&nodes, Instant::now());
-        if screen.show(&view::draw(&view, canvas())).is_err() {
-            return;
+        tokio::select! {
+            _ = redraw.tick() => {
+                let nodes = nodes.borrow().clone();
+                let view = collector.look(&nodes, Instant::now());
+                if let Some(mut screen) = screen.take() {
+                    let lines = view::draw(&view, canvas());
+                    drawing.start(move || {
+                        let shown = screen.show(&lines);
+                        (screen, shown)
+                    });
+                }
+            }
+            (drawn, shown) = drawing.done() => {
+                screen = Some(drawn);
+                if shown.is_err() {
+                    return;
+                }
+            }
         }
     }
 }

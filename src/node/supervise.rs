@@ -401,6 +401,14 @@ fn raise_file_limit() -> u64 {
 /// The levels of the process are those of the node that was read last; nodes of one topology share theirs.
 fn set_levels(logs: &Logs, loaded: &Loaded) {
     if let Ok(levels) = parse_level(&loaded.config.log.level) {
+        let limited = levels.limited();
+        if !limited.is_empty() {
+            let libraries = limited.join(", ");
+            tracing::warn!(
+                node = %loaded.config.node_id, libraries,
+                "these libraries are shown less of than logLevel asks for: their lines could show secrets"
+            );
+        }
         logs.set_levels(&levels);
     }
 }

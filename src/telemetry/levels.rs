@@ -163,6 +163,15 @@ impl LogLevels {
         self.targets.iter().any(|(target, _)| target.split("::").next() == Some(name))
     }
 
+    /// The named libraries that are shown less of than they were given, as their lines could show secrets.
+    pub fn limited(&self) -> Vec<&str> {
+        let limited = self.targets.iter().filter(|(target, level)| {
+            let first = target.split("::").next().unwrap_or_default();
+            library(first).is_some_and(|library| *level > library.level_max)
+        });
+        limited.map(|(target, _)| target.as_str()).collect()
+    }
+
     /// As the subscriber's filter.
     pub(super) fn filter(&self) -> Targets {
         let named = self.targets.iter().map(|(target, level)| {
@@ -249,6 +258,11 @@ mod tests {
             &[("tokio_tungstenite", info)],
             &[("tungstenite::protocol", debug), ("tokio_tungstenite", debug)],
             false,
+        );
+        let limited = |text: &str| parse_level(text).unwrap().limited().join(" ");
+        assert_eq!(
+            limited("trace,h2=debug,rustls=debug,tungstenite::a=trace"),
+            "h2 tungstenite::a"
         );
         check("info,h2=trace", &[("h2::codec", info)], &[("h2::codec", debug)], false);
         check("info,rustls=trace", &[("rustls", debug)], &[("rustls", trace)], false);

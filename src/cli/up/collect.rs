@@ -145,30 +145,14 @@ impl Collector {
     /// Configurations that were read again, and whether they are in force. What is told of all nodes, such as a file
     /// that nobody can read, is one event.
     fn look_at_reloads(&mut self, nodes: &[NodeHandle]) {
-        let mut told: Vec<(LastReload, Vec<String>)> = Vec::new();
-        for node in nodes {
+        let changed = nodes.iter().filter_map(|node| {
             let last = node.status.last_reload();
-            let before = self.reloads.insert(node.id.clone(), last.at);
-            if before.is_none_or(|before| before == last.at) {
-                continue;
-            }
-            match told.iter_mut().find(|(known, _)| known.error == last.error) {
-                Some((_, ids)) => ids.push(node.id.to_string()),
-                None => told.push((last, vec![node.id.to_string()])),
-            }
-        }
-        for (last, ids) in told {
-            let node = match &*ids {
-                [one] => one.clone(),
-                several if several.len() == nodes.len() => "all".to_owned(),
-                several => several.join(" "),
-            };
-            let text = match last.error {
-                None => "configuration reloaded".to_owned(),
-                Some(error) => format!("configuration refused, the old one stays: {error}"),
-            };
-            self.events.push_back(EventView { at: time_of_day(), node, text });
-        }
+            let before = self.reloads.insert(node.id.clone(), last.at)?;
+            (before != last.at).then(|| (node.id.to_string(), last))
+        });
+        let changed: Vec<_> = changed.collect();
+        let at = time_of_day();
+        self.events.extend(reload_events(&changed, nodes.len(), &at));
     }
 
     /// Every link between two nodes once, and everybody else who is or was there, such as `ping`.
@@ -271,6 +255,30 @@ fn peer_state(peer: Option<&PeerSnapshot>) -> State {
     }
 }
 
+/// One event for all nodes of which the same is told.
+fn reload_events(changed: &[(String, LastReload)], nodes: usize, at: &str) -> Vec<EventView> {
+    let mut told: Vec<(&LastReload, Vec<&str>)> = Vec::new();
+    for (id, last) in changed {
+        match told.iter_mut().find(|(known, _)| known.error == last.error) {
+            Some((_, ids)) => ids.push(id),
+            None => told.push((last, vec![id])),
+        }
+    }
+    let events = told.into_iter().map(|(last, ids)| EventView {
+        at: at.to_owned(),
+        node: match &*ids {
+            [one] => (*one).to_owned(),
+            several if several.len() == nodes => "all".to_owned(),
+            several => several.join(" "),
+        },
+        text: match &last.error {
+            None => "configuration reloaded".to_owned(),
+            Some(error) => format!("configuration refused, the old one stays: {error}"),
+        },
+    });
+    events.collect()
+}
+
 fn time_of_day() -> String {
     jiff::Timestamp::now().strftime("%H:%M:%S").to_string()
 }
@@ -286,5 +294,35 @@ fn words(event: &PeerEvent) -> Option<String> {
             Some(format!("{peer} refuses our login: {answer}"))
         }
         PeerChange::RetriesExhausted => Some(format!("{peer} is down; slow attempts go on")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_configuration_is_one_event() {
+        let last = |error: Option<&str>| LastReload {
+            at: SystemTime::UNIX_EPOCH,
+            succeeded_at: SystemTime::UNIX_EPOCH,
+            error: error.map(str::to_owned),
+        };
+        let check = |changed: &[(&str, Option<&str>)], expected: &[&str]| {
+            let changed: Vec<_> =
+                changed.iter().map(|(id, error)| ((*id).to_owned(), last(*error))).collect();
+            let events = reload_events(&changed, 3, "12:00:00");
+            let shown: Vec<_> =
+                events.iter().map(|event| format!("{}: {}", event.node, event.text)).collect();
+            assert_eq!(shown, expected);
+        };
+        let bad = Some("t.yaml:3: links: is no list");
+        let refused = "configuration refused, the old one stays: t.yaml:3: links: is no list";
+        check(&[], &[]);
+        check(&[("a", bad), ("b", bad), ("c", bad)], &[&format!("all: {refused}")]);
+        check(
+            &[("a", None), ("b", bad), ("c", None)],
+            &["a c: configuration reloaded", &format!("b: {refused}")],
+        );
     }
 }
