@@ -16,7 +16,9 @@ impl Asking {
 
     /// Sends bob five units that expire after five seconds.
     fn ask(&self) {
-        let packet = payment_with("test.bob", 5, 5_000, &[], PREIMAGE.condition());
+        let since_start_ms = self.net.now.wall.as_millis() - START_MS;
+        let expires_in_ms = i64::try_from(since_start_ms).unwrap() + 5_000;
+        let packet = payment_with("test.bob", 5, expires_in_ms, &[], PREIMAGE.condition());
         let prepare = Prepare::parse(&packet).unwrap();
         let outcomes = Arc::clone(&self.outcomes);
         let to = "bob".parse().unwrap();
