@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -48,12 +49,30 @@ impl Dial {
     pub fn peer(&self) -> &AccountId {
         &self.peer
     }
+
+    /// Whether another one differs in nothing but the port of the URL.
+    pub fn differs_in_port_alone(&self, other: &Dial) -> bool {
+        let here = Dial { url: self.url.clone(), ..other.clone() };
+        here == *self && self.url.differs_in_port_alone(&other.url)
+    }
+}
+
+/// Where a client dials next. A session that is up is not disturbed when it changes.
+#[derive(Debug, Clone)]
+pub struct Target(Arc<ArcSwap<Dial>>);
+
+impl Target {
+    /// From the next attempt on.
+    pub fn set(&self, dial: Dial) {
+        self.0.store(Arc::new(dial));
+    }
 }
 
 /// Dials one peer.
 #[derive(Debug)]
 pub struct BtpClient {
-    dial: Dial,
+    peer: AccountId,
+    target: Target,
     context: Arc<TransportContext>,
     orders: DialOrders,
 }
@@ -94,22 +113,29 @@ impl BtpClient {
     /// A client, and the handle that stops it.
     pub fn new(dial: Dial, context: Arc<TransportContext>) -> (Self, DialHandle) {
         let (handle, orders) = DialHandle::new();
-        (Self { dial, context, orders }, handle)
+        let peer = dial.peer.clone();
+        let target = Target(Arc::new(ArcSwap::from_pointee(dial)));
+        (Self { peer, target, context, orders }, handle)
+    }
+
+    /// To have it dial somewhere else.
+    pub fn target(&self) -> Target {
+        self.target.clone()
     }
 
     /// Dials, and dials again, until it is stopped.
     pub async fn run(mut self) {
-        let status = self.context.peers.status(&self.dial.peer);
+        let status = self.context.peers.status(&self.peer);
         self.run_until_stopped(&status).await;
         status.dials_no_more();
     }
 
     async fn run_until_stopped(&mut self, status: &PeerStatus) {
-        let target = self.dial.url.to_string();
         let mut backoff = Backoff::new(self.context.settings.retry_unit);
         loop {
-            status.attempt(&target);
-            let attempt = async { Box::pin(connect(&self.dial, &self.context)).await };
+            let dial = self.target.0.load_full();
+            status.attempt(&dial.url.to_string());
+            let attempt = async { Box::pin(connect(&dial, &self.context)).await };
             let attempted = tokio::select! {
                 biased;
                 _ = self.orders.stop() => return,

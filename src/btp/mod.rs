@@ -22,6 +22,6 @@ mod stream;
 mod testing;
 mod upgrade;
 
-pub use client::{BtpClient, Dial, DialError};
+pub use client::{BtpClient, Dial, DialError, Target};
 pub use server::{BtpServer, Connection};
 pub use upgrade::UpgradeError;

@@ -133,7 +133,7 @@ pub(super) struct RunArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 All nodes run in one process and listen on 127.0.0.1: on the ports that the file gives to each, else on 3000, 3001, ... \
-for BTP and 8080, 8081, ... for health. On a terminal there is a live view; otherwise the log is printed as JSON lines.
+for BTP and 8080, 8081, ... for health. A port that is in use is replaced by the next free one, and told. On a terminal there is a live view; otherwise the log is printed as JSON lines.
 
 Examples:
   ilp-connector up examples/linear-3.yaml
@@ -164,6 +164,9 @@ pub(super) struct UpArguments {
     /// No live view, also on a terminal
     #[arg(long)]
     pub(super) plain: bool,
+    /// The first port: BTP from here on, HTTP 4770 and health 5080 above
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=60_000))]
+    pub(super) base_port: Option<u16>,
 }
 
 #[derive(Debug, Args)]

@@ -101,7 +101,7 @@ impl Client {
                     PeerState::AuthenticationFailed => {
                         "user or token are not those of the node's account"
                     }
-                    _ => "is the node running?",
+                    _ => "is the node running? (up says where it took another port)",
                 };
                 return Err(Failure::Failed(format!("cannot log in at {login}: {error}; {help}")));
             }

@@ -22,8 +22,9 @@ use super::failure::Failure;
 use super::login::Login;
 use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
 use super::text::lasting;
-use crate::config::{Environment, Source};
-use crate::node::{NodeHandle, Outstanding, Plan, Supervisor};
+use crate::account::AccountId;
+use crate::config::{Environment, Mode, PortNote, Source, Topology};
+use crate::node::{NodeHandle, Outstanding, Plan, Planned, Supervisor};
 use crate::telemetry::{LogTo, parse_level};
 
 /// How often the view is drawn.
@@ -43,8 +44,14 @@ pub(super) fn run(
     let source = source(arguments, environment)?;
     // Dropped last: what is said until then is written.
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
-    let planned = prepare(Plan::Network(source.clone()), &log_to)?;
-    let logins = arguments.ping.then(|| pings::logins(&source)).transpose()?;
+    let planned = prepare(Plan::Network(source.clone(), arguments.base_port), &log_to)?;
+    let moved = moved(&planned, &source);
+    let notes = notes(planned.notes(), arguments);
+    for note in &notes {
+        // Nobody is left to tell if this fails.
+        let _ = writeln!(io::stderr(), "note: {note}");
+    }
+    let logins = arguments.ping.then(|| pings::logins(planned.nodes())).transpose()?;
     let runtime = super::runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
         let supervisor = start(planned, logs, &log_to).await?;
@@ -56,6 +63,8 @@ pub(super) fn run(
                 let frame = Frame {
                     file: arguments.file.display().to_string(),
                     log: log.display().to_string(),
+                    notes,
+                    moved,
                 };
                 let canvas = || screen::canvas(variable("NO_COLOR"));
                 let began = Instant::now();
@@ -119,6 +128,35 @@ fn source(arguments: &UpArguments, environment: &Environment) -> Result<Source, 
         node: None,
         overrides: Vec::new(),
     })
+}
+
+/// The BTP ports that a tool does not find in the file by itself.
+fn moved(planned: &Planned, source: &Source) -> Vec<(AccountId, u16)> {
+    let Ok(topology) = Topology::load(source) else { return Vec::new() };
+    let ports = planned.nodes().iter().filter_map(|node| {
+        let (id, port) = (&node.config.node_id, node.config.server.port);
+        let expected = topology.node(id.as_str(), Mode::Loopback).ok()?.config.server.port;
+        (port != expected).then(|| (id.clone(), port))
+    });
+    ports.collect()
+}
+
+/// Which ports are others than expected, and how the tools find them.
+fn notes(replaced: &[PortNote], arguments: &UpArguments) -> Vec<String> {
+    let note = |PortNote { node, key, wanted, instead }: &PortNote| {
+        let told =
+            format!("port {wanted} ({key} of {node}) is in use; {node} has {instead} instead");
+        let variable = match *key {
+            "btpServerPort" => "BTP_SERVER_PORT",
+            "healthCheckPort" => "HEALTH_CHECK_PORT",
+            _ => return told,
+        };
+        let file = arguments.file.display();
+        format!(
+            "{told}: for tools, {variable}={instead} ilp-connector ... --config {file} --node {node}"
+        )
+    };
+    replaced.iter().map(note).collect()
 }
 
 fn default_log_file() -> PathBuf {

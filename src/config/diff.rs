@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::account::AccountId;
+use crate::transport::PeerUrl;
 
 use super::settings::{NodeConfig, PeerConfig};
 
@@ -94,7 +95,7 @@ fn peers(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
 
 /// Whether a session that was made before would not be made like that now.
 fn is_another_session(was: &PeerConfig, is: &PeerConfig) -> bool {
-    was.url != is.url
+    is_another_place(was.url.as_ref(), is.url.as_ref())
         || was.http_mode != is.http_mode
         || was.http_auth != is.http_auth
         || was.http_requests_max != is.http_requests_max
@@ -103,6 +104,14 @@ fn is_another_session(was: &PeerConfig, is: &PeerConfig) -> bool {
         || was.account.relation != is.account.relation
         || was.account.asset != is.account.asset
         || was.account.child_segment != is.account.child_segment
+}
+
+/// A port that changed is one that the peer is going to listen on, perhaps not yet: what it serves now need not end.
+fn is_another_place(was: Option<&PeerUrl>, is: Option<&PeerUrl>) -> bool {
+    match (was, is) {
+        (Some(PeerUrl::Btp(was)), Some(PeerUrl::Btp(is))) if was.differs_in_port_alone(is) => false,
+        (was, is) => was != is,
+    }
 }
 
 fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
@@ -208,7 +217,10 @@ mod tests {
         check(&format!("# a comment\n{BASE}"), "");
         check(&with("{id: c, authToken: t}", "{id: d, authToken: t}"), "+d -c");
         check(&with("authToken: t", "authToken: u"), "~c ^c");
-        check(&with("ws://b", "ws://b:1"), "~b ^b");
+        check(&with("ws://b", "ws://b:1"), "~b");
+        check(&with("ws://b", "ws://b:1/x"), "~b ^b");
+        check(&with("ws://b", "http://b:1"), "~b ^b");
+        check(&with("ws://b", "wss://b:1"), "~b ^b");
         check(&with("id: c,", "id: c, username: me,"), "~c ^c");
         check(&with("id: c,", "id: c, relation: child,"), "~c ^c");
         check(&with("id: c,", "id: c, assetScale: 6,"), "~c ^c");

@@ -77,9 +77,19 @@ impl Topology {
             }
         }
         if mode == Mode::Loopback {
-            for Listener { key, host, first } in PORTS.iter().filter(|port| port.exists(has_http)) {
-                let port = usize::from(*first).saturating_add(node.seat).to_string();
-                map.set_default(key, computed(&port, node.at.line, &format!("{place}.{key}")));
+            for listener in PORTS.iter().filter(|port| port.exists(has_http)) {
+                let Listener { key, host, .. } = listener;
+                let place_of_key = format!("{place}.{key}");
+                match node.in_force.iter().find(|port| port.key == *key) {
+                    Some(port) if map.get(key).is_none_or(|own| !is_port(own, port.next)) => {
+                        map.set(key, computed(&port.next.to_string(), node.at.line, &place_of_key));
+                    }
+                    Some(_) => {}
+                    None => {
+                        let port = self.port_by_seat(number, listener).to_string();
+                        map.set_default(key, computed(&port, node.at.line, &place_of_key));
+                    }
+                }
                 map.set(host, computed(LOOPBACK, node.at.line, &format!("{place}.{host}")));
             }
         }
@@ -197,17 +207,31 @@ impl Topology {
 
     /// The port of one of a node's servers; the default where what is written is no port.
     pub(super) fn port_of(&self, number: usize, listener: &Listener, mode: Mode) -> u16 {
-        let own = self.nodes.get(number).and_then(|node| node.keys.get(listener.key));
+        let node = self.nodes.get(number);
+        let in_force = node.and_then(|node| {
+            node.in_force.iter().find(|port| mode == Mode::Loopback && port.key == listener.key)
+        });
+        if let Some(port) = in_force {
+            return port.port;
+        }
+        let own = node.and_then(|node| node.keys.get(listener.key));
         let (value, default) = match mode {
             Mode::Spread => (self.setting(number, listener.key), listener.first),
-            Mode::Loopback => {
-                let seat = u16::try_from(self.seat(number)).unwrap_or(u16::MAX);
-                (own, listener.first.saturating_add(seat))
-            }
+            Mode::Loopback => (own, self.port_by_seat(number, listener)),
         };
         let port =
             value.and_then(Value::as_text).and_then(|text| parse::integer(text, 0, 65_535).ok());
         port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default)
+    }
+
+    /// The port that `up` gives to a node whose file names none.
+    fn port_by_seat(&self, number: usize, listener: &Listener) -> u16 {
+        let seat = u16::try_from(self.seat(number)).unwrap_or(u16::MAX);
+        let first = match self.base_port {
+            Some(base) => base.saturating_add(listener.first - BTP.first),
+            None => listener.first,
+        };
+        first.saturating_add(seat)
     }
 
     /// A node's place among the ports of `up`.
@@ -362,6 +386,11 @@ impl Topology {
         let place = format!("routes of {}", node.id);
         Value { data: Data::List(routes), at: At::moved(0, Origin::Computed, Some(place)) }
     }
+}
+
+/// Whether a value is this port.
+fn is_port(value: &Value, port: u16) -> bool {
+    value.as_text().and_then(|text| parse::integer(text, 0, 65_535).ok()) == Some(u64::from(port))
 }
 
 /// The server that a peer's url leads to.

@@ -57,7 +57,7 @@ pub use own_address::{OwnAddressError, not_below_peer};
 pub use place::{Origin, Place};
 pub use problems::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::schema;
-pub use seats::Seats;
+pub use seats::{PortNote, Seats};
 pub use secret::{MASK, Secret};
 pub use settings::{
     AssetMismatch, Credentials, HealthSettings, HttpSettings, LogSettings, NodeConfig, PeerConfig,

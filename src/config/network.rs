@@ -184,7 +184,9 @@ impl Topology {
                 dialled.push((link.to, link.from));
             }
             for (from, to) in dialled {
-                if self.port_of(to, listener, Mode::Spread) == 0 {
+                // `up` knows the port that the system chose.
+                let is_known = self.nodes.get(to).is_some_and(|node| !node.in_force.is_empty());
+                if !is_known && self.port_of(to, listener, Mode::Spread) == 0 {
                     let what = format!(
                         "the node {} dials this one, and cannot know the port",
                         self.id(from)

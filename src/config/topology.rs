@@ -11,6 +11,7 @@ use super::keys::{self, Key, Kind, LINK, TOPOLOGY, TOPOLOGY_NODE};
 use super::peers::seen;
 use super::place::{At, More, Path, Place};
 use super::problems::Report;
+use super::seats::InForce;
 use super::settings::Routing;
 use super::show;
 use super::speak::Speaks;
@@ -34,6 +35,8 @@ pub struct Topology {
     pub(super) peer_defaults: Map,
     /// `defaults.peers`.
     pub(super) default_peers: Vec<Value>,
+    /// The first port of BTP servers that `up` gives, if it is not the usual one.
+    pub(super) base_port: Option<u16>,
 }
 
 /// One of `nodes`.
@@ -43,6 +46,8 @@ pub(super) struct TopologyNode {
     pub(super) index: usize,
     /// Its place among the ports of `up`: its number, unless a running network says otherwise.
     pub(super) seat: usize,
+    /// Its ports in a running network.
+    pub(super) in_force: Vec<InForce>,
     pub(super) id: AccountId,
     pub(super) host: Option<String>,
     /// Every key but `id` and `host`, each knowing its place in the file.
@@ -122,6 +127,7 @@ pub(super) fn read(
         node_defaults: defaults.node,
         peer_defaults: defaults.peer,
         default_peers: defaults.peers,
+        base_port: None,
     })
 }
 
@@ -157,6 +163,7 @@ fn nodes(fields: Fields<'_>, report: &mut Report) -> Vec<TopologyNode> {
         nodes.push(TopologyNode {
             index,
             seat: nodes.len(),
+            in_force: Vec::new(),
             id,
             host,
             keys: own_keys(map, &path, keys::topology_node_names()),

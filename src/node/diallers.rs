@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use crate::account::AccountId;
-use crate::btp::{BtpClient, Dial};
+use crate::btp::{BtpClient, Dial, Target};
 use crate::http::{HttpContext, HttpDial, HttpDialler};
 use crate::transport::{DialHandle, RECONFIGURED, TransportContext};
 
@@ -30,11 +30,36 @@ impl Dialled {
     }
 }
 
+/// One running dialler.
+struct Running {
+    dialled: Dialled,
+    handle: DialHandle,
+    /// Where it dials next, where that can change.
+    target: Option<Target>,
+}
+
+impl Running {
+    /// Follows a change of the port alone: the peer is going to listen there, and a session that is up stays up meanwhile.
+    fn follows(&mut self, want: &Dialled) -> bool {
+        let (Dialled::Btp(is), Dialled::Btp(want_btp), Some(target)) =
+            (&self.dialled, want, &self.target)
+        else {
+            return false;
+        };
+        if !is.differs_in_port_alone(want_btp) {
+            return false;
+        }
+        target.set(want_btp.clone());
+        self.dialled = want.clone();
+        true
+    }
+}
+
 /// The running diallers of one node.
 pub(super) struct Diallers {
     context: Arc<TransportContext>,
     http: Arc<HttpContext>,
-    running: HashMap<AccountId, (Dialled, DialHandle)>,
+    running: HashMap<AccountId, Running>,
     tasks: JoinSet<()>,
 }
 
@@ -47,51 +72,54 @@ impl Diallers {
     /// Makes what runs agree with `wanted`. A peer whose address and secrets stay the same is not disturbed.
     pub(super) fn set(&mut self, wanted: Vec<Dialled>) {
         while self.tasks.try_join_next().is_some() {}
-        self.running.retain(|peer, (dial, handle)| {
-            let kept = wanted.iter().any(|want| want.peer() == peer && want == dial);
+        self.running.retain(|peer, running| {
+            let want = wanted.iter().find(|want| want.peer() == peer);
+            let kept = want.is_some_and(|want| *want == running.dialled || running.follows(want));
             if !kept {
-                handle.stop(RECONFIGURED.0, RECONFIGURED.1);
+                running.handle.stop(RECONFIGURED.0, RECONFIGURED.1);
             }
             kept
         });
         for dial in wanted {
             if !self.running.contains_key(dial.peer()) {
-                let handle = self.start(dial.clone());
-                self.running.insert(dial.peer().clone(), (dial, handle));
+                let running = self.start(dial);
+                self.running.insert(running.dialled.peer().clone(), running);
             }
         }
     }
 
-    fn start(&mut self, dial: Dialled) -> DialHandle {
-        match dial {
+    fn start(&mut self, dialled: Dialled) -> Running {
+        let (handle, target) = match dialled.clone() {
             Dialled::Btp(dial) => {
                 let (client, handle) = BtpClient::new(dial, Arc::clone(&self.context));
+                let target = client.target();
                 self.tasks.spawn(client.run().in_current_span());
-                handle
+                (handle, Some(target))
             }
             Dialled::Http(dial) => {
                 let (dialler, handle) = HttpDialler::new(dial, Arc::clone(&self.http));
                 self.tasks.spawn(dialler.run().in_current_span());
-                handle
+                (handle, None)
             }
-        }
+        };
+        Running { dialled, handle, target }
     }
 
     /// Whoever waits before the next attempt makes it now.
     pub(super) fn retry_now(&self) {
-        for (_, handle) in self.running.values() {
+        for Running { handle, .. } in self.running.values() {
             handle.retry_now();
         }
     }
 
     /// Gives up a peer without ending its session: whoever gets the handle ends it.
     pub(super) fn hand_over(&mut self, peer: &AccountId) -> Option<DialHandle> {
-        self.running.remove(peer).map(|(_, handle)| handle)
+        self.running.remove(peer).map(|running| running.handle)
     }
 
     /// Ends every session that was dialled, and waits for their ends, at most for `patience`.
     pub(super) async fn stop(mut self, code: u16, reason: &'static str, patience: Duration) {
-        for (_, handle) in self.running.values() {
+        for Running { handle, .. } in self.running.values() {
             handle.stop(code, reason);
         }
         let all = async { while self.tasks.join_next().await.is_some() {} };

@@ -57,6 +57,22 @@ pub enum StartError {
     NoRandomness(#[from] NoRandomness),
 }
 
+impl StartError {
+    /// In the words of `up`, where no variable sets a port.
+    pub(super) fn of_network(self) -> Self {
+        const SET_BY: &str = "that of the node in the file, or --base-port";
+        match self {
+            StartError::Bind(BindError::InUse { host, port, .. }) => {
+                StartError::Bind(BindError::InUse { host, port, set_by: SET_BY })
+            }
+            StartError::Api(crate::api::BindError::InUse { host, port }) => {
+                StartError::Bind(BindError::InUse { host, port, set_by: SET_BY })
+            }
+            other => other,
+        }
+    }
+}
+
 /// A running node.
 #[derive(Debug)]
 pub struct Node {

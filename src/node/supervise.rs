@@ -11,7 +11,8 @@ use super::order::{NodeHandle, Order};
 use super::outstanding::Outstanding;
 use super::start::{Node, StartError};
 use crate::config::{
-    self, Content, Decision, FileWatch, Loaded, Look, Mode, Problems, Seats, Source, Topology,
+    self, Content, Decision, FileWatch, Loaded, Look, Mode, PortNote, Problems, Seats, Source,
+    Topology,
 };
 use crate::telemetry::{Logs, parse_level};
 use crate::transport::Descriptors;
@@ -24,8 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub enum Plan {
     /// One node, as `run` does.
     One(Source),
-    /// Every node of a topology file, on loopback, as `up` does.
-    Network(Source),
+    /// Every node of a topology file, on loopback, as `up` does; with the first port of BTP servers, if it is not 3000.
+    Network(Source, Option<u16>),
 }
 
 /// A plan with its configuration, validated.
@@ -35,6 +36,7 @@ pub struct Planned {
     loaded: Vec<Loaded>,
     content: Option<Content>,
     seats: Seats,
+    notes: Vec<PortNote>,
 }
 
 /// Why a process does not start.
@@ -77,7 +79,7 @@ pub struct Supervisor {
 
 /// What reading the configuration again came to.
 enum Read {
-    Content(Result<(Vec<Loaded>, Option<Content>), Problems>, Seats),
+    Content(Result<Made, Problems>, Seats),
     /// A pipe, say, where a file was.
     NoRegularFile(PathBuf),
 }
@@ -97,13 +99,14 @@ impl Supervisor {
         // Heard from the first moment, so that a stop during the start is a stop.
         let signals = Signals::new().map_err(PlanError::Signals)?;
         let limit = raise_file_limit();
-        let Planned { plan, loaded, content, seats } = planned;
+        let Planned { plan, loaded, content, seats, notes } = planned;
         let peers = || loaded.iter().flat_map(|one| &one.config.peers);
         let dialled = peers().filter(|peer| peer.url.is_some()).count();
         let descriptors = Descriptors::of_limit(limit, loaded.len(), dialled);
         if let (Plan::One(_), [one]) = (&plan, loaded.as_slice()) {
             logs.set_node(one.config.node_id.as_str());
         }
+        tell(&notes);
         let mut nodes = Vec::new();
         for one in loaded {
             for warning in &one.warnings {
@@ -118,6 +121,10 @@ impl Supervisor {
                 Ok(node) => nodes.push(node),
                 Err(source) => {
                     stop_all(nodes).await;
+                    let source = match plan {
+                        Plan::One(_) => source,
+                        Plan::Network(..) => source.of_network(),
+                    };
                     return Err(PlanError::Start { node, source });
                 }
             }
@@ -258,7 +265,7 @@ impl Supervisor {
                 return;
             }
         };
-        let (loaded, content) = match read {
+        let (loaded, content, notes) = match read {
             Ok(loaded) => loaded,
             Err(problems) if problems.node_not_named && matches!(self.plan, Plan::One(_)) => {
                 for node in &self.nodes {
@@ -277,6 +284,7 @@ impl Supervisor {
             }
         };
         self.seats = seats;
+        tell(&notes);
         if let (Some(watch), Some(content)) = (&mut self.watch, &content) {
             watch.handled(content.hash());
         }
@@ -340,6 +348,16 @@ impl Signals {
 }
 
 impl Planned {
+    /// The nodes, with the ports that they are going to have.
+    pub fn nodes(&self) -> &[Loaded] {
+        &self.loaded
+    }
+
+    /// Ports that are in use, and what is taken instead.
+    pub fn notes(&self) -> &[PortNote] {
+        &self.notes
+    }
+
     /// Threads that move packets, as the first node wants it: one process has one runtime.
     pub fn worker_threads(&self) -> usize {
         self.loaded.first().map_or(1, |one| one.config.worker_threads)
@@ -352,29 +370,48 @@ impl Plan {
     /// # Errors
     /// All mistakes at once.
     pub fn prepare(self) -> Result<Planned, Problems> {
-        let mut seats = Seats::default();
-        let (loaded, content) = self.load(&mut seats)?;
-        Ok(Planned { plan: self, loaded, content, seats })
+        let mut seats = match self {
+            Plan::Network(_, base_port) => Seats::from(base_port),
+            Plan::One(_) => Seats::default(),
+        };
+        let (loaded, content, notes) = self.load(&mut seats)?;
+        Ok(Planned { plan: self, loaded, content, seats, notes })
     }
 
-    /// Everything that is to run, and the file that it was made from.
-    fn load(&self, seats: &mut Seats) -> Result<(Vec<Loaded>, Option<Content>), Problems> {
-        let (Plan::One(source) | Plan::Network(source)) = self;
+    /// Everything that is to run, the file that it was made from, and the ports that were replaced.
+    fn load(&self, seats: &mut Seats) -> Result<Made, Problems> {
+        let (Plan::One(source) | Plan::Network(source, _)) = self;
         let content = source.read()?;
+        let mut notes = Vec::new();
         let loaded = match self {
             Plan::One(_) => vec![config::load_content(source, content.as_ref())?],
-            Plan::Network(_) => {
+            Plan::Network(..) => {
                 let mut topology = match &content {
                     Some(content) => Topology::of_content(source, content)?,
                     None => Topology::load(source)?,
                 };
-                seats.assign(&mut topology);
+                notes = seats.assign(&mut topology, probe);
                 topology.validate(Mode::Loopback)?;
                 let nodes = topology.node_ids().map(|id| topology.node(id, Mode::Loopback));
                 nodes.collect::<Result<_, _>>()?
             }
         };
-        Ok((loaded, content))
+        Ok((loaded, content, notes))
+    }
+}
+
+/// What a plan was made to by its file.
+type Made = (Vec<Loaded>, Option<Content>, Vec<PortNote>);
+
+/// The port if this machine lets it be listened on, any free one for 0.
+fn probe(port: u16) -> Option<u16> {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).ok()?;
+    Some(listener.local_addr().ok()?.port())
+}
+
+fn tell(notes: &[PortNote]) {
+    for PortNote { node, key, wanted, instead } in notes {
+        tracing::warn!(%node, key, port = wanted, instead, "a port is in use; another one is taken");
     }
 }
 

@@ -344,3 +344,30 @@ async fn a_reload_tries_peers_that_are_away_at_once() {
     until("the link", || connected(&node, "b")).await;
     stop(node).await;
 }
+
+#[tokio::test]
+async fn a_peer_whose_port_changes_keeps_its_session_until_it_moves() {
+    let (before, after) = (
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    );
+    let peers = |listener: &TcpListener| {
+        let url = listener.local_addr().unwrap();
+        format!("peers: [{{id: b, url: \"ws://{url}\", authToken: s}}]\n")
+    };
+    let node = start("a", &peers(&before)).await;
+    let mut b = let_in(&before).await;
+    until("the link", || connected(&node, "b")).await;
+    reload(&node, &peers(&after)).await;
+    // What the session carries next is a packet, and no close frame.
+    let (context, now) = (node.handle().context.clone(), node.handle().context.clock.now());
+    until("the reload", || node.handle().orders.capacity() == node.handle().orders.max_capacity())
+        .await;
+    let request = crate::wire::ildcp::request(now.wall.saturating_add_millis(20_000));
+    context.connector.originate(&"b".parse().unwrap(), &request, now, |_| {});
+    assert!(b.next().await.unwrap().unwrap().is_binary());
+    drop(b);
+    let _b = let_in(&after).await;
+    until("the link again", || connected(&node, "b")).await;
+    stop(node).await;
+}

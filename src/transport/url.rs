@@ -187,6 +187,17 @@ impl Deref for HttpUrl {
     }
 }
 
+impl BtpUrl {
+    /// Whether another URL differs in nothing but the port.
+    pub fn differs_in_port_alone(&self, other: &BtpUrl) -> bool {
+        let mut endpoint = other.endpoint.clone();
+        self.port() != other.port()
+            && self.credentials == other.credentials
+            && endpoint.set_port(self.endpoint.port()).is_ok()
+            && endpoint == self.endpoint
+    }
+}
+
 impl HttpUrl {
     /// Whether another URL leads to the same scheme, host and port (RFC 6454).
     pub fn is_same_origin(&self, other: &HttpUrl) -> bool {

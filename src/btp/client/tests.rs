@@ -1,5 +1,7 @@
 //! The dialling end against scripted listeners, and against our own listener over TCP and TLS.
 
+mod retry;
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -231,27 +233,6 @@ async fn what_can_go_wrong_on_the_way() {
 async fn change(events: &mut broadcast::Receiver<PeerEvent>) -> PeerChange {
     let next = tokio::time::timeout(Duration::from_secs(10), events.recv()).await;
     next.expect("an event comes").unwrap().change
-}
-
-#[tokio::test]
-async fn an_order_to_try_now_ends_the_wait() {
-    let listener = Listener::new().await;
-    let retry_unit = Duration::from_secs(3600);
-    let settings = TransportSettings { retry_unit, ..TransportSettings::default() };
-    let context = testing::context("node", &["bob"], settings);
-    let (client, handle) = BtpClient::new(listener.dial(""), Arc::clone(&context));
-    let mut tasks = JoinSet::new();
-    tasks.spawn(client.run());
-    let status = context.peers.status(&"bob".parse().unwrap());
-    for failed in 1..=3 {
-        drop(listener.0.accept().await.unwrap());
-        until("the failure", || status.snapshot().counts.failed_attempts == failed).await;
-        // The dialler begins to wait when it is polled next.
-        tokio::task::yield_now().await;
-        handle.retry_now();
-    }
-    let _far = listener.accept_login().await;
-    until("the link", || context.connector.account("bob").unwrap().is_connected()).await;
 }
 
 #[tokio::test]

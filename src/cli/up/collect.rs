@@ -21,6 +21,10 @@ pub(super) struct Frame {
     pub(super) file: String,
     /// Where the log goes.
     pub(super) log: String,
+    /// Ports that are others than the file says.
+    pub(super) notes: Vec<String>,
+    /// BTP ports that tools have to be told.
+    pub(super) moved: Vec<(AccountId, u16)>,
 }
 
 /// Remembers the last look, for rates, and what has happened since the start.
@@ -99,18 +103,20 @@ impl Collector {
     /// What to try next: from the first node to the last, if somebody may log in there.
     fn hints(&self, seen: &[Seen]) -> Vec<String> {
         let file = &self.frame.file;
-        let mut hints = Vec::new();
+        let mut hints = self.frame.notes.clone();
         if let (Some(first), Some(last)) = (seen.first(), seen.last())
             && first.accounts().any(|account| account.settings.id.as_str() == TOOL_ACCOUNT)
             && let Some(address) = &last.report.address
         {
             let node = &first.handle.id;
             let where_to = format!("--config {file} --node {node}");
-            hints.push(format!("try: ilp-connector ping {address} {where_to}"));
+            let port = self.frame.moved.iter().find(|(moved, _)| moved == node);
+            let port = port.map(|(_, port)| format!("BTP_SERVER_PORT={port} ")).unwrap_or_default();
+            hints.push(format!("try: {port}ilp-connector ping {address} {where_to}"));
             let mut receivers = last.accounts().filter(|account| account.settings.is_receiver());
             if let (Some(receiver), Some(_)) = (receivers.next(), last.handle.http_address) {
                 let payee = format!("{address}.{}", receiver.settings.id);
-                hints.push(format!("     ilp-connector pay {payee} 1000000 {where_to}"));
+                hints.push(format!("     {port}ilp-connector pay {payee} 1000000 {where_to}"));
             }
         }
         hints.push(format!("     edit {file} and save: the network follows"));

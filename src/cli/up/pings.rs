@@ -14,7 +14,7 @@ use crate::cli::inbox::Inbox;
 use crate::cli::login::Login;
 use crate::cli::round_trips::RoundTrips;
 use crate::cli::text::{foreign, grouped, lasting, millis};
-use crate::config::{Mode, Source, Topology};
+use crate::config::Loaded;
 use crate::connector::Explanation;
 use crate::link::{Cause, Outcome, Rejection};
 use crate::node::NodeHandle;
@@ -34,14 +34,9 @@ const ROUTES_WITHIN: Duration = Duration::from_secs(15);
 /// How often is looked whether they are.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How to get in at each node of a topology, in the order of the file.
-pub(super) fn logins(source: &Source) -> Result<Vec<Login>, Failure> {
-    let topology = Topology::load(source)?;
-    let nodes = topology.node_ids().map(|id| {
-        let loaded = topology.node(id, Mode::Loopback)?;
-        Login::of_node(&loaded)
-    });
-    nodes.collect()
+/// How to get in at each of these nodes.
+pub(super) fn logins(nodes: &[Loaded]) -> Result<Vec<Login>, Failure> {
+    nodes.iter().map(Login::of_node).collect()
 }
 
 /// Waits for the network, pings, and prints. `false`: something did not arrive.

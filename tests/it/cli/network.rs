@@ -314,3 +314,32 @@ fn a_first_figure_of_speed() {
     assert_eq!(told["sent"], told["fulfilled"], "{told}");
     assert!(told["p50Ms"].as_f64().unwrap() > 0.0, "{told}");
 }
+
+#[test]
+fn up_takes_other_ports_where_its_own_are_in_use_and_says_so() {
+    let taken = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let [btp, http] = taken.each_ref().map(|taken| taken.local_addr().unwrap().port());
+    let folder = folder();
+    let file = write(
+        &folder,
+        "net.yaml",
+        &format!(
+            "nodes:\n  - {{ id: a, btpServerPort: {btp}, healthCheckPort: 0 }}\n  \
+             - {{ id: b, btpServerPort: 0, httpServerPort: {http}, healthCheckPort: 0 }}\n\
+             links: [{{ from: b, to: a, secret: ab }}, {{ from: a, to: b, secret: ab }}]\n\
+             defaults: {{ peers: [{{ id: cli, relation: child, authToken: s }}] }}\n"
+        ),
+    );
+    let output = command(&["up", path(&file), "--ping", "--for", "0.1"]);
+    let said = both(&output);
+    assert!(output.status.success(), "{said}");
+    for expected in [
+        format!("note: port {btp} (btpServerPort of a) is in use; a has "),
+        format!("BTP_SERVER_PORT=... ilp-connector ... --config {} --node a", path(&file)),
+        format!("note: port {http} (httpServerPort of b) is in use; b has "),
+        "10 packets sent, 10 fulfilled".to_owned(),
+    ] {
+        let found = expected.split("...").all(|part| said.contains(part));
+        assert!(found, "{expected}: {said}");
+    }
+}
