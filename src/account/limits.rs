@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use super::Relation;
 use crate::wire::Amount;
 
 /// The limits of one account. Every one has a name, and the packet that meets it gets a Reject that names it.
@@ -20,6 +21,18 @@ pub struct Limits {
     /// Bytes waiting to be written to one session. Above it Prepares to it get T03, and when answers alone are that many
     /// we stop reading it.
     pub outbox_bytes_max: usize,
+    /// Sessions that the peer may have opened side by side; a later one replaces the oldest.
+    pub max_sessions: usize,
+}
+
+impl Limits {
+    /// The usual number of sessions: several programs may log in as one child, and one node as a peer.
+    pub fn usual_sessions(relation: Relation) -> usize {
+        match relation {
+            Relation::Child => 8,
+            Relation::Peer | Relation::Parent => 1,
+        }
+    }
 }
 
 impl Limits {
@@ -42,6 +55,7 @@ impl Default for Limits {
             packets_per_second: None,
             max_packets_in_flight: 16_384,
             outbox_bytes_max: 4 * 1024 * 1024,
+            max_sessions: 1,
         }
     }
 }

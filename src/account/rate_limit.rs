@@ -27,6 +27,13 @@ impl RateLimiter {
         }
         allowed
     }
+
+    /// Uses up room for what has come already and cannot be refused. Says from when on the rate allows the next one.
+    pub fn charge(&mut self, now: Mono, per_second: NonZeroU32) -> Mono {
+        let cost_ns = SECOND_NS / u64::from(per_second.get());
+        self.used_until = Mono(self.used_until.0.max(now.0).saturating_add(cost_ns));
+        Mono(self.used_until.0.saturating_add(cost_ns).saturating_sub(SECOND_NS.max(cost_ns)))
+    }
 }
 
 #[cfg(test)]
@@ -44,6 +51,22 @@ mod tests {
         assert!(limiter.take(Mono(start.0 + SECOND_NS / 10), 1, ten));
         let later = Mono(start.0 + 60 * SECOND_NS);
         assert_eq!((0..20).filter(|_| limiter.take(later, 1, ten)).count(), 10);
+    }
+
+    #[test]
+    fn what_cannot_be_refused_uses_up_the_rate_and_says_when_there_is_room_again() {
+        for per_second in [1, 10, 1_000] {
+            let rate = NonZeroU32::new(per_second).unwrap();
+            let mut limiter = RateLimiter::default();
+            let start = Mono(5 * SECOND_NS);
+            for _ in 1..per_second {
+                assert!(limiter.charge(start, rate) <= start, "{per_second}");
+            }
+            let next = limiter.charge(start, rate);
+            assert_eq!(next, Mono(start.0 + SECOND_NS / u64::from(per_second)), "{per_second}");
+            assert!(!limiter.take(Mono(next.0 - 1), 1, rate));
+            assert!(limiter.take(next, 1, rate));
+        }
     }
 
     #[test]

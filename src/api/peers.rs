@@ -35,6 +35,8 @@ struct PeerBody {
     state: &'static str,
     since: Option<String>,
     last_error: Option<String>,
+    /// The last login under its name that we refused; `null` if there was none.
+    last_refused_login: Option<RefusedLoginBody>,
     sessions: Vec<SessionBody>,
     /// Positive: the peer owes us.
     balance: String,
@@ -51,6 +53,13 @@ struct PeerBody {
 #[derive(Debug, Serialize)]
 struct RefusalBody {
     at: String,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RefusedLoginBody {
+    at: String,
+    remote: String,
     reason: String,
 }
 
@@ -77,6 +86,7 @@ struct LimitsBody {
     packets_per_second: Option<u32>,
     max_packets_in_flight: usize,
     outbox_bytes_max: usize,
+    max_sessions: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,6 +104,7 @@ struct CountersBody {
     reconnects: u64,
     failed_attempts: u64,
     authentication_failures: u64,
+    refused_logins: u64,
     unreadable_frames: u64,
     refused_frames: u64,
     wrong_answers: u64,
@@ -158,6 +169,13 @@ fn peer(
         },
         since: known.map(|known| time(known.since)),
         last_error: known.and_then(|known| known.last_error.clone()),
+        last_refused_login: known.and_then(|known| known.last_refused_login.as_ref()).map(
+            |login| RefusedLoginBody {
+                at: time(login.at),
+                remote: login.remote.clone(),
+                reason: login.reason.clone(),
+            },
+        ),
         sessions: account
             .sessions
             .iter()
@@ -200,6 +218,7 @@ fn own(account: &OwnAccountReport) -> PeerBody {
         state: "own",
         since: None,
         last_error: None,
+        last_refused_login: None,
         sessions: Vec::new(),
         balance: account.balance.to_string(),
         last_refusal: None,
@@ -230,6 +249,7 @@ fn limits(limits: &Limits) -> LimitsBody {
         packets_per_second: limits.packets_per_second.map(Into::into),
         max_packets_in_flight: limits.max_packets_in_flight,
         outbox_bytes_max: limits.outbox_bytes_max,
+        max_sessions: limits.max_sessions,
     }
 }
 
@@ -248,6 +268,7 @@ fn counters(stats: &Stats, counts: PeerCounts) -> CountersBody {
         reconnects: counts.reconnects,
         failed_attempts: counts.failed_attempts,
         authentication_failures: counts.authentication_failures,
+        refused_logins: counts.refused_logins,
         unreadable_frames: counts.unreadable_frames,
         refused_frames: counts.refused_frames,
         wrong_answers: counts.wrong_answers,
@@ -266,6 +287,7 @@ mod tests {
     use crate::account::Asset;
     use crate::account::{AccountSettings, OverLimit};
     use crate::link::{SessionId, Side};
+    use crate::transport::RefusedLogin;
     use crate::wire::Amount;
 
     fn account(id: &str, relation: Relation) -> AccountReport {
@@ -329,12 +351,18 @@ mod tests {
             state: PeerState::AuthenticationFailed,
             since: UNIX_EPOCH + Duration::from_millis(1_514_132_072_279),
             last_error: Some("F00: invalid auth_token".to_owned()),
+            last_refused_login: Some(RefusedLogin {
+                at: UNIX_EPOCH + Duration::from_millis(1_514_132_072_279),
+                remote: "192.0.2.1:5000".to_owned(),
+                reason: "invalid auth_username or auth_token".to_owned(),
+            }),
             sessions: 2,
             counts: PeerCounts {
                 sessions: 11,
                 reconnects: 12,
                 failed_attempts: 13,
                 authentication_failures: 14,
+                refused_logins: 17,
                 unreadable_frames: 15,
                 refused_frames: 16,
                 wrong_answers: 17,

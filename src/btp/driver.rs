@@ -17,11 +17,13 @@ use std::task::{Context, Poll};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
-use super::bounds::CLOSE_LINGER;
+use super::bounds::{CLOSE_LINGER, FRAMES_PER_LOOK, FRAMES_PER_TURN, TURN_TIME};
 use super::frame_head::{FrameHead, HEAD_BYTES_MAX};
 use super::keepalive::{Due, KeepAlive};
 use super::session::Session;
-use super::socket::{Fed, Socket, WITHOUT_CLOSE_FRAME, broken_by, closed_by_peer, is_would_block};
+use super::socket::{
+    Fed as FedBytes, Socket, WITHOUT_CLOSE_FRAME, broken_by, closed_by_peer, is_would_block,
+};
 use crate::account::AccountId;
 use crate::connector::Turn;
 use crate::link::{CloseOrder, Outbox};
@@ -52,10 +54,43 @@ pub(super) struct Driver {
     closing: Option<Closing>,
     /// Reading waits until the peer takes what we have for it (D19).
     paused: bool,
-    /// Frames that arrived during the handshake have been handled.
-    primed: bool,
+    /// Whole frames may have been read and not handled: those that arrived during the handshake, and those that a turn had
+    /// no budget for.
+    backlog: bool,
+    /// The peer has sent more than its rate: nothing is read before.
+    resume_at: Option<Mono>,
     /// The peer has sent fragments of a message and not its end.
     unfinished: bool,
+}
+
+/// What one turn may still do.
+struct Budget {
+    frames: u32,
+    until: Mono,
+}
+
+/// How far a turn came with the whole frames that were read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Handled {
+    /// All are handled.
+    All,
+    /// The others wait for the next turn.
+    Some,
+}
+
+impl Budget {
+    /// Takes one frame from what is left. The clock is looked at now and then.
+    fn take_frame(&mut self, context: &TransportContext) -> bool {
+        if self.frames == 0 || (self.frames % FRAMES_PER_LOOK == 0 && self.is_spent(context)) {
+            return false;
+        }
+        self.frames -= 1;
+        true
+    }
+
+    fn is_spent(&self, context: &TransportContext) -> bool {
+        self.frames == 0 || context.clock.mono() >= self.until
+    }
 }
 
 /// The session is ending.
@@ -81,7 +116,8 @@ impl Driver {
             armed: Mono(0),
             closing: None,
             paused: false,
-            primed: false,
+            backlog: true,
+            resume_at: None,
             unfinished: false,
         }
     }
@@ -137,24 +173,41 @@ impl Driver {
 
     /// Handles what is there to read. An error: the connection is gone.
     fn read(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], now: Now) -> Result<(), Ended> {
-        if !self.primed {
-            self.primed = true;
-            let mut unread = self.socket.take_unread();
-            self.feed(&mut unread, now);
+        if self.closing.is_none() && self.resume_at.is_some_and(|at| now.mono < at) {
+            return Ok(());
         }
+        self.resume_at = None;
+        let mut budget = Budget { frames: FRAMES_PER_TURN, until: now.mono.after(TURN_TIME) };
         for _ in 0..READS_PER_TURN {
             self.paused = self.closing.is_none() && self.socket.outbox.is_full_of_answers();
             if self.paused {
                 return Ok(());
             }
-            match self.socket.poll_read(cx, scratch) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Err(error)) => return Err(Ended::Broken(error.to_string())),
-                Poll::Ready(Ok(None)) => return Err(Ended::Broken(WITHOUT_CLOSE_FRAME.to_owned())),
-                Poll::Ready(Ok(Some(count))) => {
-                    self.keep_alive.heard(now.mono);
-                    self.feed(scratch.get_mut(..count).unwrap_or_default(), now);
+            let handled = if std::mem::take(&mut self.backlog) {
+                let mut unread = self.socket.take_unread();
+                self.feed(&mut unread, now, &mut budget)
+            } else {
+                match self.socket.poll_read(cx, scratch) {
+                    Poll::Pending => return Ok(()),
+                    Poll::Ready(Err(error)) => return Err(Ended::Broken(error.to_string())),
+                    Poll::Ready(Ok(None)) => {
+                        return Err(Ended::Broken(WITHOUT_CLOSE_FRAME.to_owned()));
+                    }
+                    Poll::Ready(Ok(Some(count))) => {
+                        self.keep_alive.heard(now.mono);
+                        self.feed(scratch.get_mut(..count).unwrap_or_default(), now, &mut budget)
+                    }
                 }
+            };
+            if let Some(until) = self.session.take_hold()
+                && self.closing.is_none()
+            {
+                // The timer brings the next turn about.
+                self.resume_at = Some(until);
+                return Ok(());
+            }
+            if handled == Handled::Some || budget.is_spent(&self.context) {
+                break;
             }
         }
         // There may be more, but it is the others' turn.
@@ -162,19 +215,23 @@ impl Driver {
         Ok(())
     }
 
-    /// Handles every whole frame in `bytes`, in place, and keeps the beginning of the next.
-    fn feed(&mut self, bytes: &mut [u8], now: Now) {
+    /// Handles the whole frames in `bytes`, in place, as far as the budget goes, and keeps the rest.
+    fn feed(&mut self, bytes: &mut [u8], now: Now, budget: &mut Budget) -> Handled {
         let context = Arc::clone(&self.context);
         let turn = context.connector.turn(now);
         let mut at = 0;
         while let Some(head) = bytes.get(at..).and_then(FrameHead::read) {
             if self.closing.as_ref().is_some_and(|closing| closing.deaf) {
-                return;
+                return Handled::All;
             }
             let whole = head.frame_len(self.socket.message_bytes_max);
             // Of a frame that is too long, the head is all that it takes to refuse it.
             let len = whole.unwrap_or(head.head_len);
             let Some(frame) = bytes.get_mut(at..at + len) else { break };
+            if self.session.is_held() || !budget.take_frame(&context) {
+                self.backlog = true;
+                break;
+            }
             at += len;
             if whole.is_some() && self.is_usual(&head) {
                 let payload = frame.get_mut(head.head_len..).unwrap_or_default();
@@ -189,6 +246,7 @@ impl Driver {
             }
         }
         self.socket.keep_unread(bytes.get(at..).unwrap_or_default());
+        if self.backlog { Handled::Some } else { Handled::All }
     }
 
     /// A whole binary message, masked as it must be, on a session that is not closing: nothing for `tungstenite`.
@@ -202,7 +260,7 @@ impl Driver {
     /// Everything else goes through `tungstenite`: control frames, fragments, text, and what breaks the protocol.
     fn feed_unusual(&mut self, frame: &[u8], turn: &Turn<'_>, now: Now) {
         let outbox = Arc::clone(&self.socket.outbox);
-        let mut fed = Fed::new(frame, &outbox);
+        let mut fed = FedBytes::new(frame, &outbox);
         loop {
             let message = self.socket.websocket.read(&mut fed);
             let verdict = match message {
@@ -213,13 +271,17 @@ impl Driver {
                 }
                 Ok(Message::Text(_)) if self.closing.is_some() => Ok(()),
                 Ok(Message::Binary(frame)) => self.session.binary(&frame, turn, now),
-                Ok(Message::Text(_)) => self.session.text(now),
+                Ok(Message::Text(_)) => self.session.text(turn, now),
                 Ok(Message::Close(frame)) => {
                     // The next read puts our reply into the outbox.
                     self.closed_by_peer(closed_by_peer(frame), now.mono);
                     Ok(())
                 }
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(()),
+                Ok(Message::Ping(_) | Message::Pong(_)) => {
+                    self.session.control(turn, now);
+                    Ok(())
+                }
+                Ok(Message::Frame(_)) => Ok(()),
                 Err(error) if is_would_block(&error) => return,
                 Err(error) => return self.failed(&error, now.mono),
             };
@@ -297,7 +359,7 @@ impl Driver {
         loop {
             let due = match &self.closing {
                 Some(closing) => closing.deadline,
-                None => self.keep_alive.next_look(),
+                None => self.next_look(),
             };
             // The usual case is that bytes arrived and the next look moved away: the timer may go off too early.
             if due < self.armed {
@@ -325,18 +387,30 @@ impl Driver {
                 None => match self.keep_alive.due(now) {
                     Due::Lost(loss) => return Poll::Ready(Ended::Lost(loss)),
                     due => {
+                        if self.resume_at.is_some_and(|at| now >= at) {
+                            self.resume_at = None;
+                            // There is something to read, which is as good as having heard it.
+                            self.keep_alive.heard(now);
+                            cx.waker().wake_by_ref();
+                        }
                         if due == Due::Ping {
                             self.socket.put_ping();
                             // Written in the next turn, which this brings about.
                             cx.waker().wake_by_ref();
                         }
-                        let next = self.keep_alive.next_look();
+                        let next = self.next_look();
                         self.arm(timer.as_mut(), next);
                         *registered = false;
                     }
                 },
             }
         }
+    }
+
+    /// When to look at the clock again while the session goes on.
+    fn next_look(&self) -> Mono {
+        let look = self.keep_alive.next_look();
+        self.resume_at.map_or(look, |at| look.min(at))
     }
 
     fn arm(&mut self, timer: Pin<&mut Sleep>, at: Mono) {

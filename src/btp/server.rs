@@ -317,6 +317,11 @@ impl Shared {
             _ => &counts.failed_handshakes,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        if let Refused::Login { why, claimed: Some(claimed) } = refused
+            && let Some(account) = self.logins.load().account_named(claimed)
+        {
+            self.context.peers.login_refused(account, &remote.to_string(), &why.to_string());
+        }
         if matches!(refused, Refused::Upgrade(UpgradeError::Silent)) {
             // Load balancers look whether the port is open.
             tracing::debug!(%remote, "a connection ended without a byte");

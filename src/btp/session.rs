@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::bounds::{UNREADABLE_MAX, UNREADABLE_WINDOW};
+use super::bounds::{CONTROL_INTERVAL, HOLD_MAX, UNREADABLE_MAX, UNREADABLE_WINDOW};
 use super::handshake::refusal;
 use super::incoming::{self, Incoming};
 use crate::account::AccountId;
@@ -28,6 +28,10 @@ pub(super) struct Session {
     began: Mono,
     /// When the last unreadable frames came. Allocates nothing until the first.
     unreadable: VecDeque<Mono>,
+    /// When the last control frame came that did not count in the rate.
+    control_at: Option<Mono>,
+    /// The peer has sent more than its rate: nothing is read from it before.
+    hold: Option<Mono>,
     ended: Option<Ended>,
 }
 
@@ -53,6 +57,8 @@ impl Session {
             side,
             began: now.mono,
             unreadable: VecDeque::new(),
+            control_at: None,
+            hold: None,
             ended: None,
         }
     }
@@ -84,22 +90,34 @@ impl Session {
                 turn.prepare(&self.account, self.id, request_id, packet);
             }
             Incoming::Answer { request_id, answer } => {
-                turn.answer(&self.account, request_id, answer);
+                if !turn.answer(&self.account, request_id, answer) {
+                    self.hold(turn.meter_stray_answer(&self.account), now.mono);
+                }
             }
             Incoming::PrepareInResponse { request_id, packet } => {
                 self.status.swaps_types();
-                turn.answer(&self.account, request_id, Answer::Packet(packet));
+                if !turn.answer(&self.account, request_id, Answer::Packet(packet)) {
+                    self.hold(turn.meter_stray_answer(&self.account), now.mono);
+                }
             }
             Incoming::AnswerInMessage { request_id } => {
                 self.status.swaps_types();
                 self.refuse(request_id, "a MESSAGE carries a Prepare, not an answer", now);
+                self.hold(turn.meter_other(&self.account), now.mono);
             }
             Incoming::Nothing { request_id } => {
                 tracing::trace!(peer = %self.account.id(), %request_id, "a message without a packet");
                 self.acknowledge(request_id);
+                self.hold(turn.meter_other(&self.account), now.mono);
             }
-            Incoming::Refused { request_id, why } => self.refuse(request_id, why, now),
-            Incoming::Unreadable(error) => return self.unreadable(&error.to_string(), now.mono),
+            Incoming::Refused { request_id, why } => {
+                self.refuse(request_id, why, now);
+                self.hold(turn.meter_other(&self.account), now.mono);
+            }
+            Incoming::Unreadable(error) => {
+                self.hold(turn.meter_other(&self.account), now.mono);
+                return self.unreadable(&error.to_string(), now.mono);
+            }
         }
         Ok(())
     }
@@ -125,8 +143,34 @@ impl Session {
     }
 
     /// A text message, which BTP does not use.
-    pub(super) fn text(&mut self, now: Now) -> Result<(), CloseOrder> {
+    pub(super) fn text(&mut self, turn: &Turn<'_>, now: Now) -> Result<(), CloseOrder> {
+        self.hold(turn.meter_other(&self.account), now.mono);
         self.unreadable("a text message", now.mono)
+    }
+
+    /// A WebSocket ping or pong. What keep-alive needs is free; more counts like everything else.
+    pub(super) fn control(&mut self, turn: &Turn<'_>, now: Now) {
+        if self.control_at.is_none_or(|at| now.mono.since(at) >= CONTROL_INTERVAL) {
+            self.control_at = Some(now.mono);
+        } else {
+            self.hold(turn.meter_other(&self.account), now.mono);
+        }
+    }
+
+    /// Whether reading is to wait, as the peer has sent more than its rate.
+    pub(super) fn is_held(&self) -> bool {
+        self.hold.is_some()
+    }
+
+    /// Until when reading is to wait; told once.
+    pub(super) fn take_hold(&mut self) -> Option<Mono> {
+        self.hold.take()
+    }
+
+    fn hold(&mut self, until: Option<Mono>, now: Mono) {
+        if let Some(until) = until {
+            self.hold = Some(until.min(now.after(HOLD_MAX)));
+        }
     }
 
     /// RFC 23: no answer. The session stays, for a peer may recover, but not if it makes a habit of it.

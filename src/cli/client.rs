@@ -20,7 +20,9 @@ use crate::local::PingSettings;
 use crate::node::ildcp::{self, Told};
 use crate::routing::HashSeed;
 use crate::time::Now;
-use crate::transport::{Clock, PeerState, PeerStatus, TransportContext, TransportSettings};
+use crate::transport::{
+    Clock, PeerChange, PeerEvent, PeerState, PeerStatus, TransportContext, TransportSettings,
+};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Scheme};
 
@@ -36,6 +38,10 @@ const TICK: Duration = Duration::from_millis(20);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Bytes that may wait for the socket: enough for the largest window of large packets.
 const OUTBOX_BYTES_MAX: usize = 1 << 30;
+
+/// What is said when the node has ended the session for a newer one of the same account.
+const REPLACED: &str = "another program logged in with the same account and replaced this one; give each program an \
+    account of its own, or raise the account's maxSessions at the node";
 
 /// What a tool may do with its session.
 pub(super) struct Client {
@@ -72,11 +78,15 @@ impl Client {
             work(&client).await
         });
         let mut tick = interval(TICK);
+        let mut events = client.context.peers.subscribe();
         let result = loop {
             tokio::select! {
                 result = &mut working => break result,
                 () = &mut dialling => break Err(Failure::Failed("the session ended".to_owned())),
                 _ = tick.tick() => client.context.connector.sweep(client.now()),
+                event = events.recv() => if event.is_ok_and(|event| is_replaced(&event)) {
+                    break Err(Failure::Failed(REPLACED.to_owned()));
+                },
             }
         };
         handle.stop(1000, "done");
@@ -148,6 +158,12 @@ impl Client {
         taken.map_err(|error| failed("cannot take the address that the node gave", error))?;
         Ok(told)
     }
+}
+
+/// Whether the node ended our session for a newer one. Two programs that both logged in again would replace each other
+/// for ever.
+fn is_replaced(event: &PeerEvent) -> bool {
+    matches!(&event.change, PeerChange::Disconnected(ended) if ended.is_replaced_by_peer())
 }
 
 fn failed(what: &str, error: impl std::fmt::Display) -> Failure {

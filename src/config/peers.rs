@@ -56,7 +56,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
     let scale = fields.number::<u8>("assetScale", report);
     let required = fields.boolean("required", report);
     let enabled = fields.boolean("enabled", report);
-    let limits = limits(fields, report);
+    let limits = limits(relation, fields, report);
     let child_segment = fields.segment("childAddressSegment", report);
     let http_requests_max = fields.number::<usize>("httpMaxRequests", report);
     let lenient_btp_types = fields.boolean("lenientBtpTypes", report);
@@ -173,13 +173,14 @@ fn http_only(
     }
 }
 
-fn limits(fields: Fields<'_>, report: &mut Report) -> Option<Limits> {
+fn limits(relation: Option<Relation>, fields: Fields<'_>, report: &mut Report) -> Option<Limits> {
     let max_packet_amount = fields.number::<u64>("maxPacketAmount", report).map(Amount);
     let max_balance = fields.balance("maxBalance", report);
     let min_balance = fields.balance("minBalance", report);
     let packets_per_second = fields.number::<u32>("packetsPerSecond", report);
     let max_packets_in_flight = fields.number::<usize>("maxPacketsInFlight", report);
     let outbox_bytes_max = fields.number::<usize>("outboxBytesMax", report);
+    let max_sessions = fields.number::<usize>("maxSessions", report);
     if let (Some(min), Some(max)) = (min_balance, max_balance)
         && min > max
     {
@@ -197,6 +198,8 @@ fn limits(fields: Fields<'_>, report: &mut Report) -> Option<Limits> {
         packets_per_second: packets_per_second.and_then(std::num::NonZeroU32::new),
         max_packets_in_flight: max_packets_in_flight?,
         outbox_bytes_max: outbox_bytes_max?,
+        max_sessions: max_sessions
+            .unwrap_or_else(|| Limits::usual_sessions(relation.unwrap_or(Relation::Peer))),
     })
 }
 

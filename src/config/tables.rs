@@ -112,7 +112,7 @@ pub(super) static PEER: &[Key] = &[
         "packetsPerSecond",
         Kind::Integer(1, 4_294_967_295),
         None,
-        "Packets per second from the peer, whatever becomes of them; above it T05. Default: no limit.",
+        "Packets per second from the peer, whatever becomes of them; above it T05. What else it sends counts too, but for answers to us; above the rate it is read more slowly. Default: no limit.",
     ),
     key(
         "maxPacketsInFlight",
@@ -125,6 +125,12 @@ pub(super) static PEER: &[Key] = &[
         Kind::Integer(65_536, 1_073_741_824),
         Some("4194304"),
         "Bytes waiting to be written to the peer; above it Prepares to it get T03, and when answers alone are that many we stop reading from it. Answers that are still due may take it to sixteen times as many; beyond that the session is closed.",
+    ),
+    key(
+        "maxSessions",
+        Kind::Integer(1, 1_024),
+        None,
+        "Sessions that the peer may have opened with us side by side; a later login replaces the oldest. Default: 8 for a child, else 1.",
     ),
     key(
         "childAddressSegment",

@@ -39,8 +39,11 @@ pub(super) struct State {
     pub(super) pending: PendingTable,
     /// Who holds how much of what this peer has as a next hop.
     pub(super) shares: Shares,
+    /// In the order in which they began.
     pub(super) sessions: Vec<Session>,
     pub(super) next_session: u64,
+    /// Prepares to this peer whose time ran out: so many answers may still come late, through no fault of the peer.
+    pub(super) late_answers: u64,
     pub(super) stats: Stats,
     /// The last packet that a limit of the balance kept out, and when: a figure that only the operator is told.
     pub(super) last_refusal: Option<(Timestamp, OverLimit)>,
@@ -72,6 +75,7 @@ impl Account {
             shares: Shares::default(),
             sessions: Vec::new(),
             next_session: 0,
+            late_answers: 0,
             stats: Stats::default(),
             last_refusal: None,
         };
@@ -120,20 +124,23 @@ impl Account {
     }
 
     pub(super) fn set_connected(&self, state: &State) {
-        let connected = session_for_requests(&state.sessions).is_some();
+        let connected = sessions_for_requests(&state.sessions).next().is_some();
         self.connected.store(connected, Ordering::Relaxed);
     }
 }
 
-/// The session that requests go out on: the dialled one while it is up (D5).
-pub(super) fn session_for_requests(sessions: &[Session]) -> Option<&Session> {
-    let of = |side| sessions.iter().find(move |session| session.side == side);
-    of(Side::Dialled).or_else(|| of(Side::Accepted))
+/// The sessions that requests go out on: the dialled one while it is up (D5); otherwise the accepted ones, the newest
+/// first.
+pub(super) fn sessions_for_requests(sessions: &[Session]) -> impl Iterator<Item = &Session> {
+    let dialled = sessions.iter().any(|session| session.side == Side::Dialled);
+    let side = if dialled { Side::Dialled } else { Side::Accepted };
+    sessions.iter().rev().filter(move |session| session.side == side)
 }
 
-/// A session for an answer that has lost its own: one that speaks BTP, where the id is not in flight.
+/// A session for an answer that has lost its own: the newest that speaks BTP and where the id is not in flight.
 pub(super) fn session_for_stray(sessions: &[Session], id: RequestId) -> Option<&Session> {
-    sessions.iter().find(|session| !session.outbox.is_bare() && !session.asked.contains(&id.0))
+    let mut newest_first = sessions.iter().rev();
+    newest_first.find(|session| !session.outbox.is_bare() && !session.asked.contains(&id.0))
 }
 
 impl State {
@@ -153,6 +160,22 @@ impl State {
     pub(super) fn release_out(&mut self, pending: &Pending) {
         self.ledger.release_out(pending.outgoing_amount);
         self.give_back(pending, false);
+    }
+
+    /// Takes out the oldest session of a side, if that has `most` of them or more.
+    pub(super) fn take_oldest(&mut self, side: Side, most: usize) -> Option<Session> {
+        let of_side = |session: &&Session| session.side == side;
+        if self.sessions.iter().filter(of_side).count() < most {
+            return None;
+        }
+        let oldest = self.sessions.iter().position(|session| of_side(&session))?;
+        Some(self.sessions.remove(oldest))
+    }
+
+    /// The accepted sessions beyond the number that the limits allow: the oldest.
+    pub(super) fn sessions_beyond_limit(&self) -> impl Iterator<Item = &Session> {
+        let accepted = || self.sessions.iter().filter(|session| session.side == Side::Accepted);
+        accepted().take(accepted().count().saturating_sub(self.limits.max_sessions))
     }
 
     fn give_back(&mut self, pending: &Pending, spent: bool) {

@@ -95,6 +95,8 @@ impl Connector {
         }
         registry.1 = settings;
         self.snapshot.store(Arc::new(snapshot));
+        drop(registry);
+        self.close_sessions_beyond_limits();
         Ok(())
     }
 
@@ -152,6 +154,7 @@ impl Connector {
                 for pending in &due {
                     state.release_out(pending);
                     state.stats.timeouts += 1;
+                    state.late_answers += 1;
                 }
                 self.next_deadline.fetch_min(state.pending.next_deadline().0, Ordering::Relaxed);
                 due

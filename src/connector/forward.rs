@@ -1,6 +1,6 @@
 //! The last steps of a Prepare: its price, its time, and its way into the next hop's outbox.
 
-use super::account::{State, session_for_requests};
+use super::account::{Session, State, sessions_for_requests};
 use super::core::Turn;
 use super::prepare::Asker;
 use super::refusal::Refusal;
@@ -174,11 +174,11 @@ fn reserve_towards<'s>(
         }
         None => None,
     };
-    let session = session_for_requests(sessions).ok_or_else(|| Refusal::NotConnected(id()))?;
     let asking = Asking { asker: request.asker, askers: shares.askers(), packet: request.packet };
-    let room = session.outbox.room(&asking).map_err(|no| match no {
-        NoRoom::Full => Refusal::NextHopBusy(id()),
-        NoRoom::Kept => Refusal::RoomKept(id()),
+    let room = room_in(sessions, &asking).map_err(|no| match no {
+        None => Refusal::NotConnected(id()),
+        Some(NoRoom::Full) => Refusal::NextHopBusy(id()),
+        Some(NoRoom::Kept) => Refusal::RoomKept(id()),
     })?;
     if let (Some(index), Some(min_balance)) = (index, limits.min_balance) {
         let left = ledger.room_out(min_balance);
@@ -193,4 +193,16 @@ fn reserve_towards<'s>(
     })?;
     let share = index.map_or(NO_ASKER, |index| shares.take(index, request.amount));
     Ok(Reserved { room, share, pending, stats })
+}
+
+/// Room in the first session that has it. Otherwise what the first one says, if there is one.
+fn room_in<'s>(sessions: &'s [Session], asking: &Asking<'_>) -> Result<Room<'s>, Option<NoRoom>> {
+    let mut why = None;
+    for session in sessions_for_requests(sessions) {
+        match session.outbox.room(asking) {
+            Ok(room) => return Ok(room),
+            Err(no) => why = why.or(Some(no)),
+        }
+    }
+    Err(why)
 }

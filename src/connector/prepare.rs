@@ -14,6 +14,7 @@ use crate::account::OverLimit;
 use crate::link::{SessionId, Slot};
 use crate::local::{self, LocalDelivery};
 use crate::routing::Match;
+use crate::time::Mono;
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Fulfill, Prepare, Reply};
 use crate::wire::{AddressRef, Amount, Fulfillment, Network, Scheme, ccp, ping};
@@ -105,6 +106,27 @@ impl Turn<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Counts something else than a packet in the account's rate, so that a peer cannot use more of this thread by sending
+    /// other things. It has come already, so it is not refused: `Some` says from when on to read from the peer again.
+    pub fn meter_other(&self, from: &Account) -> Option<Mono> {
+        let mut state = from.lock();
+        let per_second = state.limits.packets_per_second?;
+        let next = state.limiter.charge(self.now.mono, per_second);
+        (next > self.now.mono).then_some(next)
+    }
+
+    /// The same for an answer that nothing waits for. One that only comes too late is not counted.
+    pub fn meter_stray_answer(&self, from: &Account) -> Option<Mono> {
+        {
+            let mut state = from.lock();
+            if let Some(less) = state.late_answers.checked_sub(1) {
+                state.late_answers = less;
+                return None;
+            }
+        }
+        self.meter_other(from)
     }
 
     /// One place among the account's packets in flight.

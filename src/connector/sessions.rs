@@ -19,8 +19,8 @@ use crate::wire::ilp::{Prepare, Reply};
 pub const REPLACED: (u16, &str) = (1008, "replaced");
 
 impl Connector {
-    /// An authenticated session begins. One that the same side had before is replaced: it is asked to close, and what
-    /// was not yet written to it is rejected (Prepares) or goes out on the new one (answers).
+    /// An authenticated session begins. If the same side has as many as it may have, the oldest is replaced: it is asked
+    /// to close, and what was not yet written to it is rejected (Prepares) or goes out on another one (answers).
     pub fn attach(
         &self,
         account: &Account,
@@ -31,15 +31,20 @@ impl Connector {
         let mut state = account.lock();
         let id = SessionId(state.next_session);
         state.next_session += 1;
-        let old = state.sessions.iter().position(|session| session.side == side);
-        let old = old.map(|index| state.sessions.remove(index));
+        let most = if side == Side::Accepted { state.limits.max_sessions.max(1) } else { 1 };
+        let mut lost = Vec::new();
+        let mut unwritten = Vec::new();
+        // More than one only where a reload has lowered the limit just now.
+        while let Some(old) = state.take_oldest(side, most) {
+            old.outbox.ask_close(REPLACED.0, REPLACED.1);
+            unwritten.push(old.outbox.lose());
+        }
         let asked = std::collections::HashSet::with_hasher(self.hash_state.clone());
         state.sessions.push(Session { id, side, outbox, asked });
         account.set_connected(&state);
-        let lost = old.map_or_else(Vec::new, |old| {
-            old.outbox.ask_close(REPLACED.0, REPLACED.1);
-            settle_lost(&mut state, old.outbox.lose())
-        });
+        for unwritten in unwritten {
+            lost.extend(settle_lost(&mut state, unwritten));
+        }
         drop(state);
         self.link_changed(account, now);
         self.reject_lost(account, lost, now);
@@ -57,6 +62,15 @@ impl Connector {
         drop(state);
         self.link_changed(account, now);
         self.reject_lost(account, lost, now);
+    }
+
+    /// Asks the oldest sessions to close where the settings in force allow fewer than there are.
+    pub(super) fn close_sessions_beyond_limits(&self) {
+        for entry in &self.snapshot.load().entries {
+            for session in entry.account.lock().sessions_beyond_limit() {
+                session.outbox.ask_close(REPLACED.0, REPLACED.1);
+            }
+        }
     }
 
     /// Asks every session of an account to close.

@@ -163,9 +163,13 @@ impl Ilp {
         let transport = &self.context.transport;
         let now = transport.clock.mono();
         transport.http_counts.refused_logins.fetch_add(1, Ordering::Relaxed);
+        let (remote, has_token) = (guest.remote, headers.contains_key(AUTHORIZATION));
+        if let Some(account) = name.and_then(|name| directory.account_named(name))
+            && has_token
+        {
+            transport.peers.login_refused(account, &remote.to_string(), "wrong token");
+        }
         if let Some(suppressed) = self.throttle.admit(now) {
-            let remote = guest.remote;
-            let has_token = headers.contains_key(AUTHORIZATION);
             // A token that was given as a name is not shown.
             let user = name.filter(|name| directory.find(None, name.as_bytes()).is_none());
             let user = user.map(|name| shown(name.as_bytes()));

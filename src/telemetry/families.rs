@@ -323,7 +323,7 @@ fn required(status: &StatusMetrics, encoder: Encoder<'_, '_>) -> fmt::Result {
 
 fn session_counts(peers: &[PeerSnapshot], encoder: Encoder<'_, '_>) -> fmt::Result {
     type Count = fn(&PeerCounts) -> u64;
-    let families: [(&str, &str, Count); 7] = [
+    let families: [(&str, &str, Count); 8] = [
         ("ilp_sessions", "Sessions that were authenticated", |counts| counts.sessions),
         (
             "ilp_reconnects",
@@ -339,6 +339,11 @@ fn session_counts(peers: &[PeerSnapshot], encoder: Encoder<'_, '_>) -> fmt::Resu
             "ilp_authentication_failures",
             "Attempts to reach the peer that it refused, for our name or token",
             |counts| counts.authentication_failures,
+        ),
+        (
+            "ilp_refused_peer_logins",
+            "Logins under the peer's name that this node refused",
+            |counts| counts.refused_logins,
         ),
         (
             "ilp_unreadable_frames",

@@ -97,6 +97,12 @@ impl Directory {
         entry.filter(|_| verified.is_ok()).map(|entry| &entry.account)
     }
 
+    /// The account that logs in under `name`. For the operator's pages, once a login has been answered: it says whether
+    /// there is such a name.
+    pub fn account_named(&self, name: &str) -> Option<&AccountId> {
+        self.by_name.get(name).map(|entry| &entry.account)
+    }
+
     /// The account that `token` opens for `name`, or, without a name, the only one that it opens.
     ///
     /// An unknown name is not tried without a name (D2): whoever misspells it must hear of it.
@@ -178,6 +184,14 @@ mod tests {
         for name in [None, Some("alice"), Some("erin"), Some("frank"), Some("nobody")] {
             check(name, "", None);
         }
+    }
+
+    #[test]
+    fn names_without_tokens() {
+        let directory = directory();
+        let named = |name| directory.account_named(name).map(AccountId::as_str);
+        assert_eq!((named("robert"), named("erin")), (Some("bob"), Some("erin")));
+        assert_eq!((named("bob"), named("")), (None, None));
     }
 
     #[test]

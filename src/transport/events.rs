@@ -5,6 +5,7 @@
 //! disconnected with the last. Every event is logged once, at the place where it happens. Listeners get copies through a
 //! bounded channel: a slow one loses the oldest and is told how many; it holds nobody up.
 
+mod snapshot;
 mod wrong_answers;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 
+pub use self::snapshot::{PeerCounts, PeerSnapshot, PeerState, RefusedLogin};
 use self::wrong_answers::WrongAnswers;
 use super::ended::Ended;
 use super::throttle::Throttle;
@@ -51,79 +53,10 @@ pub enum PeerChange {
     Disconnected(Ended),
     /// The peer refused our name or token. Once until something else happens.
     AuthenticationFailed(String),
+    /// We refused a login under the peer's name. Once until something else happens.
+    LoginRefused(String),
     /// The quick attempts are used up; slow ones go on.
     RetriesExhausted,
-}
-
-/// How a peer's connection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum PeerState {
-    /// It has not dialled us yet.
-    Waiting,
-    /// We are trying to reach it.
-    Connecting,
-    /// At least one session is up.
-    Connected,
-    /// The last session ended.
-    Disconnected,
-    /// It refused our name or token; we go on trying.
-    AuthenticationFailed,
-    /// The quick attempts are used up; slow ones go on.
-    Down,
-    /// Switched off by `enabled: false`.
-    Suspended,
-}
-
-impl PeerState {
-    /// As it is spelled in JSON and in log lines.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            PeerState::Waiting => "waiting",
-            PeerState::Connecting => "connecting",
-            PeerState::Connected => "connected",
-            PeerState::Disconnected => "disconnected",
-            PeerState::AuthenticationFailed => "authenticationFailed",
-            PeerState::Down => "down",
-            PeerState::Suspended => "suspended",
-        }
-    }
-}
-
-/// A plain copy of what is known of one peer's connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerSnapshot {
-    /// Who.
-    pub id: AccountId,
-    /// How it stands.
-    pub state: PeerState,
-    /// Since when.
-    pub since: SystemTime,
-    /// What went wrong last: while it is not connected, or why a connected peer's packets are not read.
-    pub last_error: Option<String>,
-    /// Authenticated sessions that are up.
-    pub sessions: usize,
-    /// How often what.
-    pub counts: PeerCounts,
-}
-
-/// Counters of one peer's sessions, from the start of the process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PeerCounts {
-    /// Sessions that were authenticated.
-    pub sessions: u64,
-    /// Times that it was connected again after it had been disconnected.
-    pub reconnects: u64,
-    /// Attempts to reach it that failed.
-    pub failed_attempts: u64,
-    /// Attempts that it refused, for our name or token.
-    pub authentication_failures: u64,
-    /// Its frames that nobody could read.
-    pub unreadable_frames: u64,
-    /// Its frames that were answered with a BTP ERROR.
-    pub refused_frames: u64,
-    /// Its HTTP answers to packets that are not those of a connector.
-    pub wrong_answers: u64,
 }
 
 /// All peers of a node.
@@ -160,6 +93,7 @@ struct Inner {
     dialled: bool,
     since: SystemTime,
     last_error: Option<String>,
+    last_refused_login: Option<RefusedLogin>,
     sessions: usize,
     was_connected: bool,
     counts: PeerCounts,
@@ -198,6 +132,12 @@ impl Peers {
         Arc::clone(status)
     }
 
+    /// A login under the name of an account was refused, over whatever transport. `account` is one of the configuration, as
+    /// [`super::Directory::account_named`] finds it: the table must not grow with what strangers claim.
+    pub fn login_refused(&self, account: &AccountId, remote: &str, reason: &str) {
+        self.status(account).login_refused(remote, reason);
+    }
+
     /// Forgets a peer that was removed from the configuration. Sessions that still end report to nobody.
     pub fn forget(&self, id: &AccountId) {
         self.peers.write().remove(id);
@@ -228,6 +168,7 @@ impl PeerStatus {
             dialled: false,
             since: SystemTime::now(),
             last_error: None,
+            last_refused_login: None,
             sessions: 0,
             was_connected: false,
             counts: PeerCounts::default(),
@@ -281,6 +222,7 @@ impl PeerStatus {
             state: inner.state,
             since: inner.since,
             last_error: inner.last_error.clone().or_else(|| inner.wrong_answers.latest()),
+            last_refused_login: inner.last_refused_login.clone(),
             sessions: inner.sessions,
             counts: PeerCounts {
                 unreadable_frames: self.unreadable_frames.load(Ordering::Relaxed),
@@ -363,6 +305,27 @@ impl PeerStatus {
             _ => {
                 tracing::debug!(peer = %self.id, error, refused, next_attempt_s = next_s, "cannot connect");
             }
+        }
+    }
+
+    /// A login under the peer's name was refused, perhaps a stranger's. It is shown as the peer's state only where the peer
+    /// is to come to us and is not here: what we know by ourselves counts more.
+    fn login_refused(&self, remote: &str, reason: &str) {
+        let mut inner = self.inner.lock();
+        inner.counts.refused_logins += 1;
+        inner.last_refused_login = Some(RefusedLogin {
+            at: SystemTime::now(),
+            remote: remote.to_owned(),
+            reason: reason.to_owned(),
+        });
+        if inner.dialled || inner.sessions > 0 || inner.state == PeerState::Suspended {
+            return;
+        }
+        let error = format!("its login was refused: {reason} (from {remote})");
+        inner.last_error = Some(error.clone());
+        if inner.state != PeerState::AuthenticationFailed {
+            inner.go(PeerState::AuthenticationFailed);
+            self.tell(PeerChange::LoginRefused(error));
         }
     }
 

@@ -38,6 +38,7 @@ pub use directory::{Directory, Login, Logins, NoRandomness};
 pub use ended::{Ended, GOING_AWAY, Loss, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG};
 pub use events::{
     Mistake, PeerChange, PeerCounts, PeerEvent, PeerSnapshot, PeerState, PeerStatus, Peers,
+    RefusedLogin,
 };
 pub use handshakes::{HandshakeWorker, Handshakes};
 pub use listener::{BindError, Listener};

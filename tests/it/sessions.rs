@@ -116,12 +116,12 @@ fn a_second_login_replaces_the_first_row_89() {
     wrong.send(&crate::peer::auth(1, Some("bob"), "alice-token"));
     wrong.closed();
     assert_eq!(second.fence(), [""; 0]);
-    // Many in a row are one line in a minute.
+    // Of many in a row ten lines a minute are logged, those about the connection included.
     let sessions: Vec<_> = (0..20).map(|_| node.peer("bob")).collect();
     drop(sessions);
     node.until("bob is gone", "bob", |bob| bob["state"] == "disconnected");
     let lines = node.log().matches("replaced").count();
-    assert!((1..=3).contains(&lines), "{lines} lines: {}", node.log());
+    assert!((1..=10).contains(&lines), "{lines} lines: {}", node.log());
 }
 
 #[test]

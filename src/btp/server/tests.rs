@@ -1,6 +1,7 @@
 //! The accepting end, from the first byte of a stream to the close frame: in memory, and on loopback where sockets
 //! matter.
 
+mod budget;
 mod limits;
 mod loopback;
 mod protocol;

@@ -299,6 +299,7 @@ fn words(event: &PeerEvent) -> Option<String> {
         PeerChange::AuthenticationFailed(answer) => {
             Some(format!("{peer} refuses our login: {answer}"))
         }
+        PeerChange::LoginRefused(error) => Some(format!("{peer}: {error}")),
         PeerChange::RetriesExhausted => Some(format!("{peer} is down; slow attempts go on")),
     }
 }

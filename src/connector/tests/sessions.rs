@@ -197,3 +197,108 @@ fn settings_that_are_refused_change_nothing() {
     }
     assert_eq!(net.read(&alice), [], "the old limits hold");
 }
+
+/// alice with room for so many sessions, and bob.
+fn several(max_sessions: usize) -> Net {
+    net(several_settings(max_sessions))
+}
+
+fn several_settings(max_sessions: usize) -> ConnectorSettings {
+    let mut alice = peer("alice");
+    alice.limits.max_sessions = max_sessions;
+    settings(vec![alice, peer("bob")], &[("test.alice", "alice"), ("test.bob", "bob")])
+}
+
+fn is_replaced(peer: &Peer) -> bool {
+    peer.outbox.close_asked().map(|order| (order.code, order.reason)) == Some((1008, "replaced"))
+}
+
+#[test]
+fn sessions_of_one_account_get_their_own_answers() {
+    let net = several(3);
+    let bob = net.connect("bob");
+    let programs = [net.connect("alice"), net.connect("alice"), net.connect("alice")];
+    // The same id on each.
+    for program in &programs {
+        net.ask(program, 5, &payment("test.bob", 1));
+    }
+    let sent = net.read(&bob);
+    for (n, seen) in sent.iter().enumerate().rev() {
+        let Seen::Prepare { id, .. } = seen else { panic!("{seen:?}") };
+        net.answer(&bob, *id, &fulfill(PREIMAGE, &[u8::try_from(n).unwrap()]));
+    }
+    for (n, program) in programs.iter().enumerate() {
+        let Seen::Fulfill { id, data, .. } = net.read_one(program) else { panic!() };
+        assert_eq!((id, data), (RequestId(5), vec![u8::try_from(n).unwrap()]));
+    }
+    assert_eq!(net.balance("alice"), 3);
+}
+
+#[test]
+fn a_prepare_goes_to_the_newest_session_that_has_room() {
+    let mut with = several_settings(3);
+    with.accounts[0].limits.outbox_bytes_max = 300;
+    let net = net(with);
+    let bob = net.connect("bob");
+    let (first, second) = (net.connect("alice"), net.connect("alice"));
+    let mut sent = 0;
+    while net.read(&bob).is_empty() {
+        sent += 1;
+        net.ask(&bob, sent, &payment("test.alice", 1));
+    }
+    let newest = net.read(&second).len();
+    let other = net.read(&first).len();
+    assert!(newest >= 2 && other >= 2, "first the newest, then the other: {newest}, {other}");
+    assert_eq!(newest + other + 1, sent as usize);
+    net.lose(&second);
+    net.ask(&bob, 100, &payment("test.alice", 1));
+    net.prepare_id(&first);
+    // The one that we dialled comes before all of them.
+    let dialled = net.connect_as("alice", Side::Dialled);
+    net.connect("alice");
+    net.ask(&bob, 101, &payment("test.alice", 1));
+    net.prepare_id(&dialled);
+}
+
+#[test]
+fn one_session_too_many_replaces_the_oldest_of_its_side() {
+    let net = several(2);
+    let dialled = net.connect_as("alice", Side::Dialled);
+    let posted = net.connect_as("alice", Side::Posted);
+    let [first, second, third] = [(); 3].map(|()| net.connect("alice"));
+    assert!(is_replaced(&first));
+    assert!(![&second, &third, &dialled, &posted].into_iter().any(is_replaced));
+    assert_eq!(net.account("alice").sessions.len(), 4);
+    net.lose(&first);
+    assert_eq!(net.account("alice").sessions.len(), 4, "it was taken out already");
+    net.connector.apply(several_settings(1)).unwrap();
+    assert!(is_replaced(&second) && !is_replaced(&third), "the limit holds at once");
+    net.connect("alice");
+    net.lose(&second);
+    assert_eq!(net.account("alice").sessions.len(), 3);
+}
+
+#[test]
+fn answers_of_a_session_that_is_gone_go_to_the_newest_where_their_id_is_free() {
+    let net = several(3);
+    let bob = net.connect("bob");
+    let [first, second, third] = [(); 3].map(|()| net.connect("alice"));
+    for (program, id) in [(&first, 1), (&first, 2), (&third, 2)] {
+        net.ask(program, id, &payment("test.bob", 1));
+    }
+    let sent = net.read(&bob);
+    net.lose(&first);
+    for seen in &sent {
+        let Seen::Prepare { id, .. } = seen else { panic!("{seen:?}") };
+        net.answer(&bob, *id, &fulfill(PREIMAGE, b""));
+    }
+    let ids = |peer: &Peer| -> Vec<u32> {
+        let seen = net.read(peer).into_iter().map(|seen| match seen {
+            Seen::Fulfill { id, .. } => id.0,
+            other => panic!("{other:?}"),
+        });
+        seen.collect()
+    };
+    assert_eq!(ids(&third), [1, 2], "its own 2, and the 1 of the first");
+    assert_eq!(ids(&second), [2], "the 2 of the first would be taken for the third's");
+}

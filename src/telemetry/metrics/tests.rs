@@ -55,6 +55,7 @@ fn peer(id: &str, state: PeerState) -> PeerSnapshot {
         state,
         since: SystemTime::UNIX_EPOCH,
         last_error: None,
+        last_refused_login: None,
         sessions: 0,
         counts: PeerCounts { reconnects: 9, ..PeerCounts::default() },
     }

@@ -11,8 +11,9 @@ enum Step {
     Down,
     Suspend(bool),
     Stop,
+    LoginRefused,
 }
-use Step::{Attempt, Down, Exhausted, Failed, Refused, Stop, Suspend, Up};
+use Step::{Attempt, Down, Exhausted, Failed, LoginRefused, Refused, Stop, Suspend, Up};
 
 /// Each step with the state after it and the event that it causes.
 fn check(story: &[(Step, PeerState, &str)]) {
@@ -29,6 +30,7 @@ fn check(story: &[(Step, PeerState, &str)]) {
             Down => status.session_down("dialled", &Ended::Broken("reset".to_owned())),
             Suspend(suspended) => status.suspend(*suspended),
             Stop => status.dials_no_more(),
+            LoginRefused => peers.login_refused(status.id(), "1.2.3.4:5", "wrong"),
         }
         assert_eq!(status.snapshot().state, *state, "step {index}");
         let told = match events.try_recv() {
@@ -37,6 +39,7 @@ fn check(story: &[(Step, PeerState, &str)]) {
                 PeerChange::Connected => "connected",
                 PeerChange::Disconnected(_) => "disconnected",
                 PeerChange::AuthenticationFailed(_) => "refused",
+                PeerChange::LoginRefused(_) => "login refused",
                 PeerChange::RetriesExhausted => "exhausted",
             },
             Err(_) => "",
@@ -174,6 +177,7 @@ fn counters_and_errors() {
         reconnects: 1,
         failed_attempts: 2,
         authentication_failures: 1,
+        refused_logins: 0,
         unreadable_frames: 1,
         refused_frames: 2,
         wrong_answers: 0,
@@ -237,4 +241,36 @@ fn wrong_answers_are_the_last_error_until_one_is_right() {
     assert!(status.snapshot().last_error.is_some(), "a connection is no answer");
     status.answers_well();
     assert_eq!(status.snapshot().last_error, None);
+}
+
+#[test]
+fn a_login_that_we_refuse_is_shown_while_the_peer_is_not_here() {
+    check(&[
+        (LoginRefused, PeerState::AuthenticationFailed, "login refused"),
+        (LoginRefused, PeerState::AuthenticationFailed, ""),
+        (Up, PeerState::Connected, "connected"),
+        (LoginRefused, PeerState::Connected, ""),
+        (Down, PeerState::Disconnected, "disconnected"),
+        (LoginRefused, PeerState::AuthenticationFailed, "login refused"),
+        (Suspend(true), PeerState::Suspended, ""),
+        (LoginRefused, PeerState::Suspended, ""),
+    ]);
+    let peers = Peers::default();
+    let bob = peers.status(&"bob".parse().unwrap());
+    peers.login_refused(bob.id(), "1.2.3.4:5", "wrong token");
+    let seen = bob.snapshot();
+    let error = "its login was refused: wrong token (from 1.2.3.4:5)";
+    assert_eq!(seen.last_error.as_deref(), Some(error));
+    bob.session_up("accepted", "b");
+    let seen = bob.snapshot();
+    assert_eq!((seen.last_error, seen.counts.refused_logins), (None, 1), "it is in now");
+    assert_eq!(seen.last_refused_login.unwrap().remote, "1.2.3.4:5", "but it is not forgotten");
+    // A peer that we reach ourselves: a stranger under its name does not change how that stands.
+    let dialled = peers.status(&"dialled".parse().unwrap());
+    dialled.set_dialled(true);
+    dialled.attempt("ws://d/");
+    peers.login_refused(dialled.id(), "1.2.3.4:5", "wrong token");
+    let seen = dialled.snapshot();
+    assert_eq!((seen.state, seen.counts.refused_logins), (PeerState::Connecting, 1));
+    assert_eq!(seen.last_error, None);
 }

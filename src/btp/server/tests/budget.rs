@@ -1,0 +1,238 @@
+//! What one session may do to the thread that all sessions share: frames per turn, and a rate that counts everything.
+
+use std::num::NonZeroU32;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+use crate::account::Limits;
+use crate::btp::bounds::{FRAMES_PER_TURN, HOLD_MAX};
+use crate::connector::Connector;
+use crate::routing::HashSeed;
+use crate::time::{Mono, Now};
+use crate::transport::Clock;
+use crate::wire::btp::{Body, Entry};
+
+/// A node on a clock that stands still, whose peers have this rate.
+fn limited(per_second: Option<u32>) -> Arc<TransportContext> {
+    let limits =
+        Limits { packets_per_second: per_second.and_then(NonZeroU32::new), ..Limits::default() };
+    let settings = testing::connector_settings("node", &PEERS, &limits);
+    let connector = Connector::new(settings, HashSeed::Fixed(1)).unwrap();
+    TransportContext::new(connector, Clock::manual(), TransportSettings::default()).unwrap()
+}
+
+/// A session without a socket.
+struct Bare {
+    context: Arc<TransportContext>,
+    session: Session,
+    outbox: Arc<Outbox>,
+}
+
+impl Bare {
+    fn open(context: &Arc<TransportContext>, peer: &str) -> Self {
+        let account = context.connector.account(peer).unwrap();
+        let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
+        let (context, shared) = (Arc::clone(context), Arc::clone(&outbox));
+        let session = Session::open(Arc::clone(&context), account, Side::Accepted, shared, "pipe");
+        Bare { context, session, outbox }
+    }
+
+    fn now(&self) -> Now {
+        self.context.clock.now()
+    }
+
+    /// Until when nothing is read from the peer after this frame.
+    fn hears(&mut self, frame: &[u8]) -> Option<Mono> {
+        let now = self.now();
+        let _ = self.session.binary(frame, &self.context.connector.turn(now), now);
+        self.session.take_hold()
+    }
+
+    /// The ids of the Prepares that wait for the peer.
+    fn asked(&self) -> Vec<u32> {
+        let mut bytes = Vec::new();
+        let write = |chunk: &[u8]| {
+            bytes.extend_from_slice(chunk);
+            Poll::Ready(Ok(chunk.len()))
+        };
+        assert!(self.outbox.write_to(write, &mut 0).is_ready());
+        let mut ids = Vec::new();
+        while bytes.len() > 2 {
+            let (len, at) = match bytes[1] {
+                126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
+                short => (usize::from(short), 2),
+            };
+            let frame = bytes[at..at + len].to_vec();
+            let frame = crate::wire::btp::Frame::parse(&frame).unwrap();
+            if frame.body == Body::Message {
+                ids.push(frame.request_id.0);
+            }
+            bytes.drain(..at + len);
+        }
+        ids
+    }
+}
+
+#[test]
+fn everything_that_a_peer_sends_counts_in_its_rate() {
+    let kinds: [(&str, Vec<u8>); 6] = [
+        ("an empty message", message(1, &[])),
+        ("a message for another protocol", message(1, &[Entry::octets("balance", b"{}")])),
+        ("a message that carries an answer", message(1, &[Entry::octets("ilp", &fulfillment())])),
+        ("an answer that nothing waits for", answer(7, &fulfillment())),
+        ("an empty answer that nothing waits for", framed(7, &Body::Response, &[])),
+        ("no frame", b"\xff".to_vec()),
+    ];
+    for (what, frame) in kinds {
+        let context = limited(Some(10));
+        let mut alice = Bare::open(&context, "alice");
+        for n in 1..10 {
+            assert_eq!(alice.hears(&frame), None, "{what} {n}");
+        }
+        let held = alice.hears(&frame).unwrap_or_else(|| panic!("{what}: not counted"));
+        let wait = held.since(alice.now().mono);
+        assert!(!wait.is_zero() && wait <= HOLD_MAX, "{what}: {wait:?}");
+        assert_eq!(alice.hears(&ask(2, &payment("test.bob"))), None, "a packet is refused instead");
+        context.clock.pass(wait + wait);
+        assert_eq!(alice.hears(&frame), None, "{what}: read again");
+    }
+}
+
+#[test]
+fn text_and_pings_count_but_for_what_keep_alive_needs() {
+    let context = limited(Some(5));
+    let mut alice = Bare::open(&context, "alice");
+    let now = alice.now();
+    let turn = context.connector.turn(now);
+    alice.session.control(&turn, now);
+    for _ in 1..5 {
+        alice.session.control(&turn, now);
+        assert_eq!(alice.session.take_hold(), None, "the first one is free");
+    }
+    alice.session.control(&turn, now);
+    assert!(alice.session.take_hold().is_some());
+    let mut bob = Bare::open(&context, "bob");
+    for _ in 1..5 {
+        bob.session.text(&turn, now).unwrap();
+    }
+    assert_eq!(bob.session.take_hold(), None);
+    bob.session.text(&turn, now).unwrap();
+    assert!(bob.session.take_hold().is_some());
+}
+
+#[test]
+fn answers_to_what_we_asked_are_never_counted_and_late_ones_neither() {
+    let context = limited(Some(10));
+    // The one who asks has a rate of its own.
+    let (mut alice, mut carol) = (Bare::open(&context, "alice"), Bare::open(&context, "carol"));
+    let mut bob = Bare::open(&context, "bob");
+    let packet = |context: &TransportContext| {
+        let expires_at = context.clock.now().wall.saturating_add(Duration::from_secs(20));
+        let mut bytes = Vec::new();
+        crate::wire::ilp::Packet::Prepare(crate::wire::ilp::Prepare {
+            amount: crate::wire::Amount(1),
+            expires_at,
+            condition: PREIMAGE.condition(),
+            destination: crate::wire::AddressRef::new("test.bob").unwrap(),
+            data: b"",
+        })
+        .encode(&mut bytes);
+        bytes
+    };
+    for _ in 0..20 {
+        for id in 0..10 {
+            alice.hears(&ask(id, &packet(&context)));
+            carol.hears(&ask(id, &packet(&context)));
+        }
+        let asked = bob.asked();
+        assert_eq!(asked.len(), 20);
+        for id in asked {
+            assert_eq!(bob.hears(&answer(id, &fulfillment())), None);
+        }
+        context.clock.pass(Duration::from_secs(1));
+    }
+    for id in 0..10 {
+        alice.hears(&ask(id, &packet(&context)));
+        carol.hears(&ask(id, &packet(&context)));
+    }
+    let asked = bob.asked();
+    context.clock.pass(Duration::from_secs(40));
+    context.connector.sweep(context.clock.now());
+    for id in &asked {
+        assert_eq!(bob.hears(&answer(*id, &fulfillment())), None, "late, through no fault of bob");
+    }
+    let more = asked.iter().map(|id| bob.hears(&answer(*id, &fulfillment())));
+    assert!(more.flatten().count() >= 5, "the same again is a fault");
+}
+
+#[test]
+fn without_a_rate_nothing_is_counted() {
+    let context = limited(None);
+    let mut alice = Bare::open(&context, "alice");
+    for _ in 0..10_000 {
+        assert_eq!(alice.hears(&message(1, &[])), None);
+    }
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The driver, turn by turn, without a task: what is not handled in one turn is handled in the next.
+#[tokio::test]
+async fn a_turn_handles_so_many_frames_and_the_next_one_the_rest() {
+    let context = limited(None);
+    let mut node = node_with(context);
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let shared = Arc::clone(&node.shared);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let entered = async { enter(Stream::Memory(near), "pipe", deadline, &shared).await };
+    let far = async {
+        let mut far = Far(tokio_tungstenite::client_async("ws://node/", far).await.unwrap().0);
+        far.send(&auth(1, "alice", &token("alice"))).await;
+        far
+    };
+    let (driver, mut far) = tokio::join!(entered, far);
+    let mut running = pin!(driver.unwrap().run());
+    let frames = FRAMES_PER_TURN * 5 / 2;
+    let messages: Vec<_> = (0..frames).map(|id| message(id + 10, &[])).collect();
+    far.send_all(&messages).await;
+    let mut answered = 0;
+    let mut turns = Vec::new();
+    for _ in 0..10 {
+        assert!(poll_once(running.as_mut()).is_pending());
+        let before = answered;
+        loop {
+            match poll_once(pin!(far.told())) {
+                Poll::Ready(Told::Frame(_)) => answered += 1,
+                Poll::Ready(other) => panic!("{other:?}"),
+                Poll::Pending => break,
+            }
+        }
+        turns.push(answered - before);
+    }
+    let most = usize::try_from(FRAMES_PER_TURN).unwrap() + 1;
+    assert!(turns.iter().all(|turn| *turn <= most), "{turns:?}");
+    assert_eq!(answered, usize::try_from(frames).unwrap() + 1, "with the login: {turns:?}");
+    assert!(turns.iter().filter(|turn| **turn > 0).count() >= 3, "{turns:?}");
+    node.sessions.abort_all();
+}
+
+/// On a socket: a peer that sends empty messages without end is read at its rate, and keeps its session.
+#[tokio::test]
+async fn a_flood_beyond_the_rate_is_read_at_the_rate() {
+    let limits = Limits { packets_per_second: NonZeroU32::new(50), ..Limits::default() };
+    let settings = testing::connector_settings("node", &PEERS, &limits);
+    let mut node = node_with(testing::context_with(settings, TransportSettings::default()));
+    let mut alice = node.peer("alice").await;
+    let began = Instant::now();
+    let messages: Vec<_> = (0..100).map(|id| message(id + 10, &[])).collect();
+    alice.send_all(&messages).await;
+    for id in 0..100 {
+        assert_eq!(alice.frame().await, format!("RESPONSE {}", id + 10));
+    }
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(900), "100 messages at 50 a second in {took:?}");
+    assert!(node.is_connected("alice"));
+}
