@@ -195,9 +195,10 @@ impl Connection {
             enter(stream, &remote.to_string(), deadline, &shared).await
         };
         let driver = tokio::select! {
+            // First: whose place and open file were given away does not become a session after all.
             biased;
-            driver = authenticated => driver?,
             () = place.lost() => return Err(Refused::Evicted),
+            driver = authenticated => driver?,
         };
         // From now on its place is free, and the address has a better claim to the next one.
         drop(place);

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -16,6 +17,8 @@ const KEPT_FOR_NODE: usize = 16;
 const KEPT_FOR_HEALTH_MAX: usize = 128;
 /// However low the limit is: without a few, nobody could connect.
 const ACCEPTED_MIN: usize = 8;
+/// How long [`Descriptors::settled`] waits.
+const SETTLE_TIME: Duration = Duration::from_millis(100);
 
 /// The open files that accepted connections may take. Clones are one.
 #[derive(Debug, Clone)]
@@ -71,15 +74,20 @@ impl Descriptors {
         Descriptor(self.clone())
     }
 
-    /// Until no more are taken than there are: a connection that has to close gives its own back a moment later.
+    /// Until no more are taken than there are, or [`SETTLE_TIME`] has passed: a connection that has to close gives its own
+    /// back a moment later.
     pub async fn settled(&self) {
-        loop {
-            let given_back = self.0.given_back.notified();
-            if self.0.taken.load(Ordering::Relaxed) <= self.0.max {
-                return;
+        let settled = async {
+            loop {
+                let given_back = self.0.given_back.notified();
+                if self.0.taken.load(Ordering::Relaxed) <= self.0.max {
+                    return;
+                }
+                given_back.await;
             }
-            given_back.await;
-        }
+        };
+        // Whatever keeps it from closing must not keep others from connecting.
+        let _ = tokio::time::timeout(SETTLE_TIME, settled).await;
     }
 }
 
@@ -130,5 +138,8 @@ mod tests {
         assert!(descriptors.are_taken());
         drop((two, three));
         assert!(!descriptors.are_taken());
+        // Nobody waits for ever.
+        let _held: Vec<_> = (0..3).map(|_| descriptors.take()).collect();
+        descriptors.settled().await;
     }
 }

@@ -25,7 +25,7 @@ use crate::time::Mono;
 
 /// Events that a listener may lag behind.
 const EVENTS_MAX: usize = 1024;
-/// A peer's mistakes are logged this often at most.
+/// A peer's mistakes, and its logging in twice, are logged this often at most.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
 /// That a peer swaps the types of its frames is logged this often at most.
 const SWAPPED_LINE_INTERVAL: Duration = Duration::from_secs(3600);
@@ -102,6 +102,7 @@ struct Inner {
     mistakes: u64,
     swapped_logged_at: Option<Mono>,
     wrong_answers: WrongAnswers,
+    replaced_logged_at: Option<Mono>,
 }
 
 /// A peer's mistake that costs it nothing but a counter.
@@ -176,6 +177,7 @@ impl PeerStatus {
             mistakes: 0,
             swapped_logged_at: None,
             wrong_answers: WrongAnswers::default(),
+            replaced_logged_at: None,
         };
         Self {
             id,
@@ -383,9 +385,8 @@ impl PeerStatus {
         inner.sessions = inner.sessions.saturating_sub(1);
         let (code, reason) = (ended.code(), ended.reason());
         if inner.sessions > 0 {
-            let line = ended.is_replaced_by_us().then(|| self.session_lines.admit(self.mono()));
-            if let Some(suppressed) = line.flatten() {
-                tracing::info!(peer = %self.id, side, suppressed, "a later login replaced a session");
+            if ended.is_replaced_by_us() && inner.may_log_replaced(self.mono()) {
+                tracing::info!(peer = %self.id, side, "a later login replaced a session");
             } else {
                 tracing::debug!(peer = %self.id, side, code, reason, sessions = inner.sessions, "a session ended");
             }
@@ -440,6 +441,14 @@ impl PeerStatus {
 }
 
 impl Inner {
+    fn may_log_replaced(&mut self, now: Mono) -> bool {
+        let may = self.replaced_logged_at.is_none_or(|at| now.since(at) >= LINE_INTERVAL);
+        if may {
+            self.replaced_logged_at = Some(now);
+        }
+        may
+    }
+
     fn go(&mut self, state: PeerState) {
         if self.state != state {
             self.state = state;

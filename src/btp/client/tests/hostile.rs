@@ -1,0 +1,53 @@
+//! Servers that are dialled and mean no good.
+
+use tokio_tungstenite::tungstenite::Message;
+
+use super::*;
+use crate::btp::bounds::FRAMES_BEFORE_LOGIN_MAX;
+
+/// A dialled server is as hostile as a stranger that dials: what it sends before the answer is counted and bounded.
+#[tokio::test]
+async fn a_server_that_floods_us_instead_of_answering_is_left() {
+    let ping = || Message::Ping(b"x"[..].into());
+    let pong = || Message::Pong(b""[..].into());
+    let garbage = || Message::binary(&b"garbage"[..]);
+    for (message, is_left) in [
+        (ping(), true),
+        (pong(), true),
+        (garbage(), true),
+        (Message::text("hello"), true),
+        (garbage(), false),
+    ] {
+        let listener = Listener::new().await;
+        let (dial, context) = (listener.dial(""), context());
+        let (driver, ()) = tokio::join!(connect(&dial, &context), async {
+            let mut far = listener.accept().await;
+            let id = Frame::parse(&far.bytes().await).unwrap().request_id.0;
+            let count = FRAMES_BEFORE_LOGIN_MAX - usize::from(!is_left);
+            for _ in 0..count {
+                far.send_message(message.clone()).await;
+            }
+            far.send(&framed(id, &crate::wire::btp::Body::Response, &[])).await;
+            if is_left {
+                assert_eq!(far.closed().await.1, "not authenticated");
+            }
+        });
+        let Err(error) = driver else {
+            assert!(!is_left, "{message:?}");
+            continue;
+        };
+        let text = error.to_string();
+        assert!(is_left && text.contains("too many frames before the login"), "{text}");
+    }
+    // A frame of 4 GiB is refused by its head.
+    let listener = Listener::new().await;
+    let (dial, context) = (listener.dial(""), context());
+    let (driver, ()) = tokio::join!(connect(&dial, &context), async {
+        let mut far = listener.accept().await;
+        far.bytes().await;
+        far.0.get_mut().write_all(&[0x82, 127, 0, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
+        far.closed().await;
+    });
+    let text = driver.err().unwrap().to_string();
+    assert!(text.contains("message too long"), "{text}");
+}
