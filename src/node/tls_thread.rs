@@ -7,6 +7,11 @@ use tracing::Span;
 
 use crate::transport::HandshakeWorker;
 
+/// How much less of a busy processor the thread gets than the one that moves packets (`nice`). Linux knows that of a thread;
+/// elsewhere it would be of the process.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
 /// The running thread. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct TlsThread {
@@ -21,6 +26,10 @@ impl TlsThread {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         std::thread::Builder::new().name("tls".to_owned()).spawn(move || {
             let _span = span.entered();
+            #[cfg(target_os = "linux")]
+            if let Err(error) = rustix::process::nice(NICE) {
+                tracing::debug!(%error, "the thread for TLS is as urgent as the one for packets");
+            }
             runtime.block_on(async {
                 tokio::select! {
                     never = worker.run() => match never {},

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -84,14 +85,18 @@ fn health_answers_while_dialled_sessions_take_all_open_files() {
     }
 }
 
-/// Nanoseconds that the thread of that name has run for.
-fn ran_for(pid: u32, name: &str) -> u64 {
+/// The thread of that name, in `/proc`.
+fn thread(pid: u32, name: &str) -> PathBuf {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let of_name = tasks.map(|task| task.unwrap().path()).find(|task| {
         fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
     });
-    let task = of_name.unwrap_or_else(|| panic!("there is no thread {name}"));
-    let stat = fs::read_to_string(task.join("schedstat")).unwrap();
+    of_name.unwrap_or_else(|| panic!("there is no thread {name}"))
+}
+
+/// Nanoseconds that the thread of that name has run for.
+fn ran_for(pid: u32, name: &str) -> u64 {
+    let stat = fs::read_to_string(thread(pid, name).join("schedstat")).unwrap();
     stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap()
 }
 
@@ -128,6 +133,13 @@ fn handshakes_of_strangers_are_computed_beside_the_packets_on_both_ports() {
         let ran = ran_for(node.running.pid(), "tls") - before;
         assert!(ran > 1_000_000, "20 handshakes took the thread {ran} ns");
     }
+    // And it is the less urgent one (the 19th value, the 17th behind the name).
+    let nice = |name| {
+        let stat = fs::read_to_string(thread(node.running.pid(), name).join("stat")).unwrap();
+        let values = stat.rsplit_once(") ").unwrap().1;
+        values.split(' ').nth(16).unwrap().parse::<i32>().unwrap()
+    };
+    assert!(nice("tls") > nice("ilp-connector"), "{} {}", nice("tls"), nice("ilp-connector"));
     // One that is not finished holds up no other.
     let unfinished: Vec<_> = (0..50)
         .map(|_| {

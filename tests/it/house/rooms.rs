@@ -57,7 +57,7 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("hyper", &["http", "api"]),
     ("prometheus_client", &["telemetry"]),
     ("rlimit", &["node"]),
-    ("rustix", &["transport"]),
+    ("rustix", &["transport", "node"]),
     ("saphyr_parser", &["config"]),
     ("terminal_size", &["cli"]),
     ("tokio_rustls", &["transport", "btp", "http"]),
