@@ -81,7 +81,9 @@ enum Handled {
 impl Budget {
     /// Takes one frame from what is left. The clock is looked at now and then.
     fn take_frame(&mut self, context: &TransportContext) -> bool {
-        if self.frames == 0 || (self.frames % FRAMES_PER_LOOK == 0 && self.is_spent(context)) {
+        if self.frames == 0
+            || (self.frames.is_multiple_of(FRAMES_PER_LOOK) && self.is_spent(context))
+        {
             return false;
         }
         self.frames -= 1;

@@ -193,7 +193,7 @@ mod tests {
         check(&format!("{key}{certificate}"), None, Ok(1));
         check("", Some(Missing), Ok(0));
         check("no PEM at all", Some(Missing), Ok(0));
-        check(&key.replace('\n', "").replace('\r', ""), Some(NoLineBreaks), Err(NoLineBreaks));
+        check(&key.replace(['\n', '\r'], ""), Some(NoLineBreaks), Err(NoLineBreaks));
         check(&key.replace('\n', " "), Some(NoLineBreaks), Err(NoLineBreaks));
         check(
             &key.replace("\r\n", "\n").replace('\n', "\\n"),
