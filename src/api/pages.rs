@@ -21,7 +21,7 @@ use super::server::Remote;
 use super::status::NodeStatus;
 use super::{peers, routes};
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
-use crate::transport::PeerState;
+use crate::transport::{PeerState, harmless_json};
 
 /// Characters of a path that are logged.
 const PATH_SHOWN_MAX: usize = 200;
@@ -263,15 +263,17 @@ fn error(code: StatusCode, what: &str) -> Response {
 }
 
 fn json(code: StatusCode, body: &impl Serialize) -> Response {
-    let Ok(mut bytes) = serde_json::to_vec(body) else {
+    let Ok(text) = serde_json::to_string(body) else {
         // Bodies are structs of texts and numbers: they have no way to fail.
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    bytes.push(b'\n');
+    // Some texts are those of peers, and pages are looked at in terminals.
+    let mut text = harmless_json(text);
+    text.push('\n');
     let headers = [
         (CONTENT_TYPE, "application/json"),
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (code, headers, Body::from(bytes)).into_response()
+    (code, headers, Body::from(text)).into_response()
 }

@@ -53,6 +53,10 @@ pub(super) fn read_first_frame<'d>(
         why,
         claimed: claimed.map(|name| shown(name.as_bytes())),
     };
+    // A token in the place of the name must not come into the log: one that is known here, or the one that was offered.
+    let mask = |name: &str, token: &[u8]| {
+        directory.is_secret(name) || (!token.is_empty() && name.as_bytes() == token)
+    };
     if frame.body != Body::Message {
         return refused(AuthError::NotAuth, None);
     }
@@ -63,6 +67,9 @@ pub(super) fn read_first_frame<'d>(
     let name = claimed_name(&frame.protocol_data, path);
     match directory.find(name.as_deref(), token) {
         Some(account) => FirstFrame::Accepted { request_id, account },
+        None if name.as_deref().is_some_and(|name| mask(name, token)) => {
+            refused(AuthError::WrongCredentials, Some("***"))
+        }
         None => refused(AuthError::WrongCredentials, name.as_deref()),
     }
 }

@@ -14,15 +14,38 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let judged: Vec<_> = arguments
+        .files
+        .iter()
+        .map(|file| {
+            let source = Source {
+                file: Some(file.clone()),
+                environment: environment.clone(),
+                node: arguments.node.clone(),
+                overrides: Vec::new(),
+            };
+            (file, config::check(&source))
+        })
+        .collect();
+    let nodes: Vec<&Loaded> =
+        judged.iter().filter_map(|(_, checked)| checked.as_ref().ok()?.node.as_ref()).collect();
+    let between = config::between(&nodes);
     let mut worst = Ok(());
-    for file in &arguments.files {
-        let source = Source {
-            file: Some(file.clone()),
-            environment: environment.clone(),
-            node: arguments.node.clone(),
-            overrides: Vec::new(),
-        };
-        match config::check(&source) {
+    for (file, checked) in judged {
+        let name = file.display().to_string();
+        let of_file = |problem: &&Problem| problem.file.as_deref() == Some(name.as_str());
+        let mistakes: Vec<&Problem> = between.mistakes.iter().filter(of_file).collect();
+        for warning in between.warnings.iter().filter(of_file) {
+            writeln!(err, "warning: {warning}")?;
+        }
+        match checked {
+            Ok(checked) if !mistakes.is_empty() => {
+                warn(&checked.warnings, err)?;
+                for mistake in mistakes {
+                    writeln!(err, "error: {mistake}")?;
+                }
+                worst = Err(Failure::ToldUsage);
+            }
             Ok(checked) => {
                 warn(&checked.warnings, err)?;
                 writeln!(out, "{}: ok, {}", file.display(), what_it_is(&checked))?;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, interval, timeout};
 use super::failure::Failure;
 use super::login::Login;
 use super::run::chain;
+use super::text::foreign;
 use super::waiting::saying;
 use crate::account::{AccountId, AccountSettings, Limits, Relation};
 use crate::btp::BtpClient;
@@ -149,11 +150,12 @@ impl Client {
         let asking = ildcp::ask(self.connector(), &self.context.clock, &self.via);
         let words = || "waiting for the node to say its asset and an address (IL-DCP)".to_owned();
         let told = saying(asking, words).await;
-        let told = told.map_err(|error| {
+        let mut told = told.map_err(|error| {
             Failure::Failed(format!(
                 "the node gave no address (IL-DCP), which only child accounts get: {error}"
             ))
         })?;
+        told.asset.code = foreign(&told.asset.code).into();
         let taken = self.connector().set_address(told.address.clone());
         taken.map_err(|error| failed("cannot take the address that the node gave", error))?;
         Ok(told)

@@ -1,9 +1,10 @@
 //! Why a command ends without success, and the exit code that says so.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::config::Problems;
+use crate::config::{MASK, Problems};
 
 /// Wrong usage or configuration: `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
@@ -54,15 +55,82 @@ impl Failure {
 }
 
 /// What clap says of the command line: help and version are no failure, everything else is wrong usage.
-pub(super) fn of_clap(error: &clap::Error) -> ExitCode {
-    // It fails only if the reader went away.
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+///
+/// clap quotes what it does not understand. `arguments` are what it was given: those that may be secrets are masked.
+pub(super) fn of_clap(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    if !error.use_stderr() {
+        // It fails only if the reader went away.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let secrets = may_be_secrets(arguments);
+    if secrets.is_empty() {
+        let _ = error.print();
+    } else {
+        let mut text = error.render().to_string();
+        for secret in secrets {
+            text = text.replace(&secret, MASK);
+        }
+        let _ = write!(io::stderr(), "{text}");
+    }
+    ExitCode::from(USAGE)
+}
+
+/// Arguments that may be, or hold, a secret: what stands behind a flag that sounds like one, texts with a user part, and
+/// long ones that look drawn by lot. Longest first, so that none is left in parts.
+fn may_be_secrets(arguments: &[OsString]) -> Vec<String> {
+    const LONG: usize = 32;
+    let drawn = |text: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-');
+        text.len() >= LONG && text.chars().all(plain) && !text.starts_with("--")
+    };
+    let sounds = |flag: &str| {
+        let flag = flag.to_ascii_lowercase();
+        flag.starts_with('-')
+            && ["via", "vai", "sec", "tok", "pass", "auth", "key", "cred"]
+                .iter()
+                .any(|word| flag.contains(word))
+    };
+    let mut secrets = Vec::new();
+    let mut before = "";
+    let texts: Vec<_> = arguments.iter().skip(1).map(|text| text.to_string_lossy()).collect();
+    for text in &texts {
+        let (flag, value) = match text.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, value),
+            _ => (before, &**text),
+        };
+        let is_flag = value.starts_with("--") && !value.contains('@');
+        if !is_flag && !value.is_empty() && (sounds(flag) || value.contains('@') || drawn(value)) {
+            secrets.push(value.to_owned());
+        }
+        before = text;
+    }
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_that_may_be_secrets() {
+        let check = |line: &str, expected: &[&str]| {
+            let arguments: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            assert_eq!(may_be_secrets(&arguments), expected, "{line}");
+        };
+        check("x ping test.a --count 3 --config a.yaml", &[]);
+        check("x ping --via btp+ws://u:hunter2@h test.a", &["btp+ws://u:hunter2@h"]);
+        check("x ping --via=btp+ws://u:hunter2@h", &["btp+ws://u:hunter2@h"]);
+        check("x ping --vai hunter2 test.a", &["hunter2"]);
+        check("x ping btp+ws://u:hunter2@h", &["btp+ws://u:hunter2@h"]);
+        check("x ping --btp+ws://u:hunter2@h", &["--btp+ws://u:hunter2@h"]);
+        check("x pay test.a.b 5 --secert hunter2 --json", &["hunter2"]);
+        check(
+            "x pay test.a.b 5 0123456789abcdef0123456789abcdef",
+            &["0123456789abcdef0123456789abcdef"],
+        );
+    }
 
     #[test]
     fn every_failure_has_its_code_and_its_line() {

@@ -6,6 +6,7 @@ use std::fmt;
 use super::args::{LoginArguments, SourceArguments, TrustArguments};
 use super::failure::Failure;
 use super::local_node::{self, reachable};
+use super::secret_text::{Given, given};
 use super::text::shell;
 use crate::account::AccountId;
 use crate::account::Relation;
@@ -15,6 +16,8 @@ use crate::transport::{BtpUrl, TlsTrust, Token, host_of_certificate};
 
 /// The account of the configuration that the tools log in as.
 pub(super) const TOOL_ACCOUNT: &str = "cli";
+/// The variable for `--via`.
+const VIA: &str = "ILP_VIA";
 /// What somebody who has no such account must add.
 const WHAT_TO_ADD: &str = "{ id: cli, relation: child, authToken: \"<a secret of yours>\" }";
 
@@ -44,8 +47,8 @@ impl Login {
         arguments: &LoginArguments,
         environment: &Environment,
     ) -> Result<Self, Failure> {
-        match &arguments.via {
-            Some(url) => Self::of_url(url.clone()),
+        match Self::via(arguments, environment)? {
+            Some(via) => Self::of_url(via.parse(str::parse::<BtpUrl>)?),
             None => Self::of_configuration(&arguments.source, environment),
         }
         .map(|login| login.with(&arguments.trust))
@@ -68,6 +71,25 @@ impl Login {
     /// Whom the node's certificate is believed.
     pub(super) fn trust(&self) -> &TlsTrust {
         &self.trust
+    }
+
+    /// What `--via` says; its variable only where no configuration is named.
+    fn via(
+        arguments: &LoginArguments,
+        environment: &Environment,
+    ) -> Result<Option<Given<'static>>, Failure> {
+        let SourceArguments { config, node, .. } = &arguments.source;
+        if config.is_some() || node.is_some() {
+            return Ok(None);
+        }
+        given(("--via", arguments.via.as_ref()), VIA, environment)
+    }
+
+    /// Whether it says anything. Standard input can be read only once.
+    pub(super) fn is_via(arguments: &LoginArguments, environment: &Environment) -> bool {
+        let SourceArguments { config, node, .. } = &arguments.source;
+        let variable = environment.get(VIA).is_some_and(|text| !text.is_empty());
+        arguments.via.is_some() || (variable && config.is_none() && node.is_none())
     }
 
     /// A URL with a token in it.

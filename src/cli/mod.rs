@@ -21,6 +21,7 @@ mod ping;
 mod round_trips;
 mod run;
 mod schema;
+mod secret_text;
 mod send;
 mod signals;
 mod text;
@@ -41,9 +42,10 @@ use crate::config::{Environment, environment_of_process};
 
 /// Runs what the command line asks for. The first argument is the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let command_line = match CommandLine::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let command_line = match CommandLine::try_parse_from(&arguments) {
         Ok(command_line) => command_line,
-        Err(error) => return failure::of_clap(&error),
+        Err(error) => return failure::of_clap(&error, &arguments),
     };
     let environment = environment_of_process();
     let (mut out, mut err) = (io::stdout(), io::stderr());

@@ -11,7 +11,8 @@ mod stall;
 use std::io::Write;
 
 use self::drive::{Driver, Paid};
-pub(in crate::cli) use self::payee::{Payee, secret_of_text};
+pub(in crate::cli) use self::payee::Payee;
+use self::payee::secret_of_text;
 use self::report::Report;
 use self::spsp::Receiver;
 use self::stall::Stall;
@@ -21,6 +22,7 @@ use super::failure::Failure;
 use super::login::Login;
 use super::money::Money;
 use super::run::chain;
+use super::secret_text::given;
 use super::signals::Interrupt;
 use crate::config::Environment;
 use crate::http::HttpClient;
@@ -113,10 +115,17 @@ async fn receiver(
         let client = client.map_err(|error| Failure::Usage(chain(&error)))?;
         spsp::query(&client, url, allow_http).await
     };
-    match (&arguments.payee, &arguments.secret) {
-        (Payee::Address(address), Some(secret)) => {
-            Ok(Receiver { address: address.clone(), secret: secret.clone(), answered: None })
-        }
+    let none = Environment::new();
+    // A variable that is there for addresses does not speak of anything else.
+    let is_address = matches!(arguments.payee, Payee::Address(_));
+    let variables = if is_address { environment } else { &none };
+    let secret = given(("--secret", arguments.secret.as_ref()), "ILP_SECRET", variables)?;
+    match (&arguments.payee, secret) {
+        (Payee::Address(address), Some(secret)) => Ok(Receiver {
+            address: address.clone(),
+            secret: secret.parse(secret_of_text)?,
+            answered: None,
+        }),
         (_, Some(_)) => Err(Failure::Usage(format!(
             "--secret belongs to an address; {} is asked for both",
             arguments.payee
@@ -127,7 +136,7 @@ async fn receiver(
             ask(&url, false, anyone).await
         }
         (Payee::Endpoint(url), None) => ask(url, arguments.allow_http, anyone).await,
-        (Payee::Address(address), None) if arguments.login.via.is_some() => {
+        (Payee::Address(address), None) if Login::is_via(&arguments.login, environment) => {
             Err(Failure::Usage(format!(
                 "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP \
                  URL instead of {address}, or --config and --node instead of --via"

@@ -72,6 +72,9 @@ pub(super) fn prepare(plan: Plan, log_to: &LogTo) -> Result<Planned, Failure> {
     plan.prepare().map_err(|problems| {
         let text = problems.to_string();
         text.lines().for_each(|line| tell(line, log_to));
+        for warning in &problems.warnings {
+            tracing::warn!("{warning}");
+        }
         Failure::ToldUsage
     })
 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
+pub(super) use crate::transport::{foreign, harmless_json};
+
 /// `1234567` as `1,234,567`.
 pub(super) fn grouped(number: impl ToString) -> String {
     let text = number.to_string();
@@ -76,26 +80,14 @@ pub(super) fn shell(word: &str) -> String {
     }
 }
 
-/// What somebody else wrote, on one line and harmless to a terminal.
-pub(super) fn foreign(text: &str) -> String {
-    const SHOWN_MAX: usize = 300;
-    let mut out = String::new();
-    for (index, c) in text.chars().enumerate() {
-        if index == SHOWN_MAX {
-            out.push('…');
-            break;
-        }
-        match c {
-            // Also what turns the direction of writing or hides: those are format characters, not letters.
-            c if c.is_control()
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') =>
-            {
-                out.extend(c.escape_default());
-            }
-            c => out.push(c),
-        }
-    }
-    out
+/// Columns that a text takes at a terminal.
+pub(super) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// A text with spaces behind it, so that the next one starts in the column `width`.
+pub(super) fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
 #[cfg(test)]
@@ -145,9 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn foreign_texts_cannot_steer_the_terminal() {
-        assert_eq!(foreign("no route für dich"), "no route für dich");
-        assert_eq!(foreign("a\n\u{1b}[2Jb\u{202e}"), "a\\n\\u{1b}[2Jb\\u{202e}");
-        assert_eq!(foreign(&"x".repeat(400)).chars().count(), 301);
+    fn columns_are_those_of_a_terminal() {
+        for (text, expected) in
+            [("", 0), ("abc", 3), ("für", 3), ("fu\u{308}r", 3), ("你好", 4), ("🎉", 2)]
+        {
+            assert_eq!(columns(text), expected, "{text}");
+            assert_eq!(columns(&padded(text, 8)), 8, "{text}");
+        }
+        assert_eq!(padded("abcdef", 3), "abcdef");
     }
 }

@@ -7,9 +7,11 @@ use super::network::Strictness;
 use super::node_file;
 use super::place::Origin;
 use super::problems::{Problem, Problems, Report};
+use super::settings::NodeConfig;
 use super::tls_files::TlsFiles;
 use super::topology::{self, Topology};
 use super::value::Data;
+use crate::wire::Network;
 
 /// A configuration without mistakes.
 #[derive(Clone, Debug)]
@@ -56,6 +58,9 @@ pub fn check(source: &Source) -> Result<Checked, Problems> {
     let topology = topology::read(&root, &name, directory, &source.environment, &mut report);
     let Some(topology) = topology else { return Err(failed(report)) };
     let nodes = topology.read_all(Mode::Spread, &mut report);
+    let live = |config: &NodeConfig| config.scheme.network() == Network::Live;
+    let live = nodes.configs.iter().flatten().any(live);
+    super::weak::permissions(&root, &content.path, live, &mut report);
     topology.judge(&nodes, Strictness::All, &mut report);
     let mut files = TlsFiles::default();
     for (config, tree) in nodes.configs.iter().zip(&nodes.trees) {
@@ -78,13 +83,14 @@ pub fn check(source: &Source) -> Result<Checked, Problems> {
 }
 
 /// Without a node there is nothing to lay the environment over, yet a variable that no node could take is a mistake.
-fn variables(topology: &Topology, report: &mut Report) {
+pub(super) fn variables(topology: &Topology, report: &mut Report) {
     let Some(mut tree) = topology.tree(0, Mode::Spread, false) else { return };
     if let Data::Map(map) = &mut tree.data {
         let mut except = not_from_environment(Mode::Spread).to_vec();
         except.push("ilpAddress");
         env::overlay_node(map, &topology.environment, &except, report);
     }
+    super::secret_file::resolve(&mut tree, topology.directory.as_deref(), report);
     let mut own = Report::new(Some(&topology.name));
     node_file::read(&tree, topology.directory.as_deref(), &mut own);
     if let Err(mut problems) = own.finish() {

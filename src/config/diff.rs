@@ -99,7 +99,8 @@ fn is_another_session(was: &PeerConfig, is: &PeerConfig) -> bool {
         || was.http_mode != is.http_mode
         || was.http_auth != is.http_auth
         || was.http_requests_max != is.http_requests_max
-        || was.auth_token != is.auth_token
+        // A session that logged in with a token which is still valid stays.
+        || was.tokens().any(|token| !is.tokens().any(|valid| valid == token))
         || was.username != is.username
         || was.account.relation != is.account.relation
         || was.account.asset != is.account.asset
@@ -217,6 +218,8 @@ mod tests {
         check(&format!("# a comment\n{BASE}"), "");
         check(&with("{id: c, authToken: t}", "{id: d, authToken: t}"), "+d -c");
         check(&with("authToken: t", "authToken: u"), "~c ^c");
+        check(&with("authToken: t", "authTokens: [u, t]"), "~c");
+        check(&with("authToken: t", "authTokens: [u, v]"), "~c ^c");
         check(&with("ws://b", "ws://b:1"), "~b");
         check(&with("ws://b", "ws://b:1/x"), "~b ^b");
         check(&with("ws://b", "http://b:1"), "~b ^b");
@@ -260,6 +263,7 @@ mod tests {
         for key in NODE
             .iter()
             .filter(|key| !matches!(key.name, "peers" | "receivers" | "routes" | "rates"))
+            .filter(|key| key.kind != Kind::SecretFile)
         {
             let value = other(key.name, key.kind).expect(key.name);
             let new = match key.name {

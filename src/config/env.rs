@@ -18,8 +18,20 @@ use super::value::{Data, Map, Value};
 pub type Environment = BTreeMap<String, String>;
 
 /// What the variables of a peer end with, and the key that each sets.
-const PEER_VARIABLES: &[(&str, &str)] =
-    &[("URL", "url"), ("SECRET", "authToken"), ("USERNAME", "username"), ("RELATION", "relation")];
+const PEER_VARIABLES: &[(&str, &str)] = &[
+    ("URL", "url"),
+    ("SECRET", "authToken"),
+    ("SECRET_FILE", "authTokenFile"),
+    ("USERNAME", "username"),
+    ("RELATION", "relation"),
+];
+
+/// Keys of which only one is set: what a variable sets takes the place of all that the file says.
+const ONE_OF: &[&[&str]] = &[
+    &["authToken", "authTokenFile", "authTokens", "authTokenFiles"],
+    &["apiToken", "apiTokenFile"],
+    &["receiverSecret", "receiverSecretFile"],
+];
 
 /// What the variables of all peers start with.
 const PEER_PREFIX: &str = "BTP_PEER_";
@@ -72,6 +84,15 @@ fn is_of_a_service(name: &str) -> bool {
     port || name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT")
 }
 
+/// Sets what a variable says of a key, and takes away what the file says in its place.
+fn lay(map: &mut Map, key: &str, variable: &str, text: &str) {
+    let of_variable = |value: &Value| matches!(value.at.origin(), Origin::Environment(_));
+    if let Some(others) = ONE_OF.iter().find(|names| names.contains(&key)) {
+        map.0.retain(|(name, value)| !others.contains(&&*name.text) || of_variable(value));
+    }
+    map.set(key, value_of(variable, text));
+}
+
 fn value_of(variable: &str, text: &str) -> Value {
     Value::text(text, At::moved(0, Origin::Environment(variable.into()), None))
 }
@@ -94,7 +115,7 @@ pub(super) fn overlay_node(
                 "set enableServiceLinks: false in the pod's spec, or give the service another name";
             report.warn(Place::variable(&variable), what, help);
         } else {
-            map.set(key.name, value_of(&variable, text));
+            lay(map, key.name, &variable, text);
         }
     }
 }
@@ -115,8 +136,8 @@ fn peer_variables<'a>(environment: &'a Environment, report: &mut Report) -> Vec<
         if text.is_empty() || is_service_link(name, text) || is_of_a_service(name) {
             continue;
         }
-        let known = rest.rsplit_once('_').and_then(|(id, what)| {
-            let (_, key) = PEER_VARIABLES.iter().find(|(suffix, _)| *suffix == what)?;
+        let known = PEER_VARIABLES.iter().find_map(|(suffix, key)| {
+            let id = rest.strip_suffix(suffix)?.strip_suffix('_')?;
             (!id.is_empty()).then_some((id, *key))
         });
         match known {
@@ -156,7 +177,7 @@ pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &m
         let peer =
             peers.iter_mut().find(|peer| id_of(peer).is_some_and(|id| normalised(&id) == wanted));
         match peer.map(|peer| &mut peer.data) {
-            Some(Data::Map(peer)) => peer.set(variable.key, value_of(variable.name, variable.text)),
+            Some(Data::Map(peer)) => lay(peer, variable.key, variable.name, variable.text),
             _ => {
                 let ids: Vec<String> = peers.iter().filter_map(id_of).collect();
                 let help = match ids.is_empty() {

@@ -48,6 +48,9 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("ca", "caFile"),
 ];
 
+/// Secrets that are valid side by side.
+const SECRETS_MAX: usize = 4;
+
 /// The keys of one mapping.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a> {
@@ -68,16 +71,26 @@ pub(super) fn check_names(
             continue;
         }
         let help = meant(&name.text, known.clone());
-        // A key without a value that is near to none may be a value that stands where a key should, even a secret.
-        let lone = value.is_null() && !help.starts_with("did you mean");
-        let shown = if lone { MASK } else { &name.text };
-        let mut place = path.key(shown, &value.at).place();
+        let mut place = path.key(&name.text, &value.at).place();
         if value.at.more.as_ref().is_none_or(|more| more.place.is_none()) {
             place.line = Some(name.line);
         }
-        let what = if lone { "a key without a value, and unknown" } else { "unknown key" };
-        report.problem(place, None, what, help);
+        report.problem(place, None, unknown(&name.text, value), help);
     }
+}
+
+/// What is wrong with an unknown key. Paths do not show one that is near to none: it may be a secret.
+pub(super) fn unknown(name: &str, value: &Value) -> &'static str {
+    match (show::key(name) == MASK, value.is_null()) {
+        (false, _) => "unknown key",
+        (true, false) => "unknown key, not shown as it may be a secret",
+        (true, true) => "a key without a value, and unknown",
+    }
+}
+
+/// Whether a word is one that people write for a key.
+pub(super) fn is_synonym(name: &str) -> bool {
+    SYNONYMS.iter().any(|(word, _)| word.eq_ignore_ascii_case(name))
 }
 
 /// What an unknown key was meant to be.
@@ -100,13 +113,10 @@ pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static Key> + Clon
 
 /// Reports that a value has the wrong type.
 pub(super) fn wrong_type(value: &Value, path: &Path<'_>, key: &Key, report: &mut Report) {
-    let found = match (&value.data, key.kind) {
-        (Data::Broken, _) => return,
-        (Data::List(_), Kind::Secret) => "a list".to_owned(),
-        (Data::Map(_), Kind::Secret) => "a mapping".to_owned(),
-        _ => show::found(value),
-    };
-    let what = format!("expected {}, found {found}", key.kind.noun());
+    if value.data == Data::Broken {
+        return;
+    }
+    let what = format!("expected {}, found {}", key.kind.noun(), show::found(value));
     report.at(path, what, key.kind.allowed());
 }
 
@@ -165,12 +175,7 @@ impl<'a> Fields<'a> {
     }
 
     fn shown(&self, name: &str, value: &Value) -> Option<String> {
-        let text = value.as_text()?;
-        Some(match self.kind(name) {
-            Kind::Secret if !text.is_empty() => MASK.to_owned(),
-            Kind::Url | Kind::HttpUrl => show::url(text),
-            _ => show::text(text),
-        })
+        value.as_text().map(|text| show::of_key(self.kind(name), text))
     }
 
     /// The value of a key, or its default. `None`: there is neither, or a problem was reported.
@@ -212,6 +217,35 @@ impl<'a> Fields<'a> {
 
     pub(super) fn secret(&self, name: &'static str, report: &mut Report) -> Option<Secret> {
         self.read(name, report, |text| parse::secret(text).map(Secret::new))
+    }
+
+    /// The secrets of a list. `None`: there is none, or a problem was reported.
+    pub(super) fn secrets(&self, name: &'static str, report: &mut Report) -> Option<Vec<Secret>> {
+        self.map.get(name)?;
+        let list = self.list(name, report);
+        if !(1..=SECRETS_MAX).contains(&list.len()) {
+            let what = format!("holds {} secrets", list.len());
+            if self.map.get(name).is_some_and(|value| value.as_list().is_some()) {
+                report.at(&self.path_of(name), what, self.kind(name).allowed());
+            }
+            return None;
+        }
+        let path = self.path_of(name);
+        let mut secrets = Vec::new();
+        for (index, value) in list.iter().enumerate() {
+            let path = path.index(index, &value.at);
+            let what = match (&value.data, value.as_text().map(parse::secret)) {
+                (Data::Broken, _) => continue,
+                (_, Some(Ok(secret))) => {
+                    secrets.push(Secret::new(secret));
+                    continue;
+                }
+                (_, Some(Err(what))) => what,
+                (_, None) => format!("expected a text, found {}", show::found(value)),
+            };
+            report.at(&path, what, Kind::Secret.allowed());
+        }
+        (secrets.len() == list.len()).then_some(secrets)
     }
 
     pub(super) fn boolean(&self, name: &'static str, report: &mut Report) -> Option<bool> {
@@ -289,7 +323,7 @@ impl<'a> Fields<'a> {
                 Ok(prefix) => prefixes.push(prefix),
                 Err(what) => {
                     let place = path.index(index, &value.at).place();
-                    let shown = value.as_text().map(show::text);
+                    let shown = value.as_text().map(show::name);
                     report.problem(place, shown, what, Kind::Prefix.allowed());
                 }
             }
@@ -314,7 +348,7 @@ impl<'a> Fields<'a> {
                 Ok(name) => names.push(name),
                 Err(what) => {
                     let allowed = Kind::HostNames.allowed();
-                    report.problem(place, text.map(show::text), what, allowed);
+                    report.problem(place, text.map(show::name), what, allowed);
                 }
             }
         }

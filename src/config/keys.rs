@@ -32,6 +32,12 @@ pub(super) enum Kind {
     Text,
     /// A text that is never shown.
     Secret,
+    /// Several of them.
+    Secrets,
+    /// The file of a [`Kind::Secret`].
+    SecretFile,
+    /// The files of [`Kind::Secrets`].
+    SecretFiles,
     /// `true` or `false`.
     Bool,
     /// A whole number in a range.
@@ -81,8 +87,18 @@ pub(super) enum Kind {
 }
 
 /// Keys that must differ between nodes or peers, so `defaults` cannot hold them.
-pub(super) const NOT_A_DEFAULT: &[&str] =
-    &["nodeId", "ilpAddress", "id", "url", "username", "authToken", "childAddressSegment"];
+pub(super) const NOT_A_DEFAULT: &[&str] = &[
+    "nodeId",
+    "ilpAddress",
+    "id",
+    "url",
+    "username",
+    "authToken",
+    "authTokenFile",
+    "authTokens",
+    "authTokenFiles",
+    "childAddressSegment",
+];
 
 /// Whether `defaults` may hold a key.
 pub(super) fn may_be_default(name: &str) -> bool {
@@ -106,6 +122,41 @@ pub(super) fn peer_defaults() -> impl Iterator<Item = &'static Key> + Clone {
     PEER.iter().filter(move |key| may_be_default(key.name) && !is_node_key(key))
 }
 
+/// The names of all keys, wherever they stand; some more than once.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    all().map(|key| key.name)
+}
+
+/// All keys, wherever they stand.
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    let tables = [NODE, PEER, RECEIVER, ROUTE, RATE, TLS, PING, TOPOLOGY, TOPOLOGY_NODE, LINK];
+    tables.into_iter().flatten()
+}
+
+/// Whether it is the name of a key.
+pub(super) fn is_known(name: &str) -> bool {
+    names().any(|known| known == name)
+}
+
+/// Whether a key holds secrets.
+pub(super) fn is_secret(name: &str) -> bool {
+    all().any(|key| key.name == name && matches!(key.kind, Kind::Secret | Kind::Secrets))
+}
+
+/// A key that names the file of a secret, and the key of the secret.
+pub(super) fn secret_of(name: &str) -> Option<(&'static Key, &'static str)> {
+    let key = all()
+        .find(|key| key.name == name && matches!(key.kind, Kind::SecretFile | Kind::SecretFiles))?;
+    let plural = if key.kind == Kind::SecretFiles { "s" } else { "" };
+    let secret = all().find(|secret| {
+        let stem = secret.name.strip_suffix(plural).unwrap_or(secret.name);
+        key.name.strip_suffix(plural).and_then(|name| name.strip_suffix("File")) == Some(stem)
+            && matches!(secret.kind, Kind::Secret | Kind::Secrets)
+            && (secret.kind == Kind::Secrets) == (key.kind == Kind::SecretFiles)
+    })?;
+    Some((key, secret.name))
+}
+
 /// What a key belongs to, for those who wrote it elsewhere.
 pub(super) fn of_what(name: &str) -> Option<&'static str> {
     let owners = [(NODE, "the node"), (PEER, "a peer"), (ROUTE, "a route"), (LINK, "a link")];
@@ -118,8 +169,15 @@ pub(super) fn of_what(name: &str) -> Option<&'static str> {
 impl Key {
     /// The variable of the environment that sets a node's key: every key of [`NODE`] that holds one value has one.
     pub(super) fn variable(&self) -> Option<String> {
-        let several =
-            matches!(self.kind, Kind::Map(_) | Kind::List(_) | Kind::Prefixes | Kind::Defaults);
+        let several = matches!(
+            self.kind,
+            Kind::Map(_)
+                | Kind::List(_)
+                | Kind::Prefixes
+                | Kind::Secrets
+                | Kind::SecretFiles
+                | Kind::Defaults
+        );
         let single = !several;
         single.then(|| {
             let mut name = String::new();
@@ -140,7 +198,15 @@ impl Kind {
         match self {
             Kind::Id => "an id is 1 to 64 letters, digits, '_', '~' or '-'".into(),
             Kind::Text => "a text of at least one character".into(),
-            Kind::Secret => "a text of 1 to 1024 bytes".into(),
+            Kind::Secret => {
+                "1 to 1024 characters of ASCII on one line, such as openssl rand -hex 32 prints"
+                    .into()
+            }
+            Kind::Secrets => {
+                "a list of 1 to 4 secrets, each 1 to 1024 characters of ASCII on one line".into()
+            }
+            Kind::SecretFile => "the path of a file that holds the secret and nothing else".into(),
+            Kind::SecretFiles => "a list of 1 to 4 paths of files that hold a secret each".into(),
             Kind::Bool => "true or false".into(),
             Kind::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Millis(min, max) => format!("a whole number of milliseconds from {min} to {max}"),
@@ -189,7 +255,11 @@ impl Kind {
             | Kind::Rate => "a number",
             Kind::Bool => "true or false",
             Kind::Map(_) | Kind::Defaults => "a mapping",
-            Kind::List(_) | Kind::Prefixes | Kind::HostNames => "a list",
+            Kind::List(_)
+            | Kind::Prefixes
+            | Kind::HostNames
+            | Kind::Secrets
+            | Kind::SecretFiles => "a list",
             _ => "a text",
         }
     }
@@ -207,6 +277,21 @@ mod tests {
         assert_eq!(of("healthCheckPort").unwrap(), "HEALTH_CHECK_PORT");
         assert_eq!(of("keepAliveIntervalMs").unwrap(), "KEEP_ALIVE_INTERVAL_MS");
         assert_eq!(of("peers"), None);
+    }
+
+    #[test]
+    fn every_secret_may_stand_in_a_file() {
+        for tables in [NODE, PEER, LINK] {
+            for key in tables.iter().filter(|key| is_secret(key.name)) {
+                let file = tables.iter().find(|other| {
+                    secret_of(other.name).is_some_and(|(_, secret)| secret == key.name)
+                });
+                assert!(file.is_some(), "{} has no key for a file", key.name);
+            }
+        }
+        assert_eq!(secret_of("authTokenFiles").unwrap().1, "authTokens");
+        assert_eq!(secret_of("authTokenFile").unwrap().1, "authToken");
+        assert_eq!(secret_of("caFile"), None);
     }
 
     #[test]

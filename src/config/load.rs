@@ -5,15 +5,18 @@ use std::path::{Path as FilePath, PathBuf};
 use super::env::{self, Environment};
 use super::expand::{Mode, not_from_environment};
 use super::file::{self, Content, Named};
+use super::network::Strictness;
 use super::node_file;
 use super::place::{At, Origin, Place};
 use super::problems::{Problem, Problems, Report};
+use super::secret_file;
 use super::settings::NodeConfig;
 use super::show;
 use super::substitute::substitute;
 use super::topology::{self, Topology};
 use super::value::{Data, Map, Value};
-use super::yaml;
+use super::{weak, yaml};
+use crate::wire::Network;
 
 /// The name of a node that has neither a file nor `NODE_ID`.
 const DEFAULT_NODE_ID: &str = "node";
@@ -75,6 +78,8 @@ pub struct Loaded {
     pub form: Form,
     /// The file, which a reload looks at again.
     pub file: Option<PathBuf>,
+    /// The files that its secrets were read from, which a reload looks at too.
+    pub secret_files: Vec<PathBuf>,
     /// The effective values with their places, for [`Loaded::print`].
     pub(super) tree: Value,
 }
@@ -110,13 +115,20 @@ pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded
             }
         },
     };
-    let Some((tree, form)) = made else { return Err(failed(report)) };
+    let Some((mut tree, form)) = made else { return Err(failed(report)) };
     let directory = content.and_then(|content| content.path.parent());
+    // Those that variables name.
+    secret_file::resolve(&mut tree, directory, &mut report);
     let config = node_file::read(&tree, directory, &mut report);
+    if let (Some(content), Some(config)) = (content, &config) {
+        let live = config.scheme.network() == Network::Live;
+        weak::permissions(&tree, &content.path, live, &mut report);
+    }
     match (report.finish(), config) {
         (Ok(warnings), Some(config)) => {
             let file = content.map(|content| content.path.clone());
-            Ok(Loaded { config, warnings, form, file, tree })
+            let secret_files = secret_file::files_of(&tree);
+            Ok(Loaded { config, warnings, form, file, secret_files, tree })
         }
         (Err(problems), _) => Err(problems),
         (Ok(_), None) => Err(failed(Report::new(name.as_deref()))),
@@ -161,6 +173,46 @@ impl Topology {
         }
     }
 
+    /// Loads the network as `up` runs it, with all its nodes, on the ports that `assign_ports` gives them. Every mistake of the file is reported, those that do not
+    /// matter on one machine too: the file is fixed once. What only keeps packets from arriving is a warning.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn for_this_machine(
+        source: &Source,
+        content: &Content,
+        assign_ports: impl FnOnce(&mut Topology),
+    ) -> Result<Vec<Loaded>, Problems> {
+        let name = content.path.to_string_lossy().into_owned();
+        let mut report = Report::new(Some(&name));
+        let Some(root) = parse(source, content, &mut report) else { return Err(failed(report)) };
+        if !topology::is_topology(&root) {
+            return Topology::of_content(source, content).map(|_| Vec::new());
+        }
+        let directory = content.path.parent().map(FilePath::to_owned);
+        let topology = topology::read(&root, &name, directory, &source.environment, &mut report);
+        let Some(mut topology) = topology else { return Err(failed(report)) };
+        assign_ports(&mut topology);
+        let mut spread = Report::new(Some(&name));
+        topology.read_all(Mode::Spread, &mut spread);
+        let nodes = topology.read_all(Mode::Loopback, &mut report);
+        if let Err(problems) = spread.finish() {
+            report.absorb_problems(problems);
+        }
+        topology.judge(&nodes, Strictness::Startable, &mut report);
+        super::check::variables(&topology, &mut report);
+        let warnings = report.finish()?;
+        let loaded = topology.node_ids().map(|id| topology.node(id, Mode::Loopback));
+        let mut loaded = loaded.collect::<Result<Vec<_>, _>>()?;
+        // What is wrong with the network is said once, with the first node's own warnings.
+        if let Some(first) = loaded.first_mut() {
+            let new = warnings.into_iter().filter(|warning| !first.warnings.contains(warning));
+            let new: Vec<Problem> = new.collect();
+            first.warnings.extend(new);
+        }
+        Ok(loaded)
+    }
+
     /// One of the nodes, validated, with its routes.
     ///
     /// # Errors
@@ -191,12 +243,14 @@ impl Topology {
             }
             overlay(map, overrides);
         }
+        secret_file::resolve(&mut tree, self.directory.as_deref(), &mut report);
         let config = node_file::read(&tree, self.directory.as_deref(), &mut report);
         let warnings = report.finish()?;
         match config {
             Some(config) => {
                 let file = Some(PathBuf::from(&self.name));
-                Ok(Loaded { config, warnings, form: Form::Topology, file, tree })
+                let secret_files = secret_file::files_of(&tree);
+                Ok(Loaded { config, warnings, form: Form::Topology, file, secret_files, tree })
             }
             None => Err(failed(Report::new(Some(&self.name)))),
         }
@@ -264,6 +318,7 @@ pub(super) fn parse(source: &Source, content: &Content, report: &mut Report) -> 
         Some(root) if !root.is_null() => {
             let mut root = root;
             substitute(&mut root, &source.environment, report);
+            secret_file::resolve(&mut root, content.path.parent(), report);
             Some(root)
         }
         _ => {

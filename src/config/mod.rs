@@ -3,7 +3,8 @@
 //! [`load`] gives one node, [`Topology::load`] a whole network, [`check`] judges a file without starting anything. All
 //! of them report every mistake at once, each with its place. The way there:
 //!
-//! 1. `file` reads bytes, `yaml` makes a tree that knows its lines, `substitute` puts variables in.
+//! 1. `file` reads bytes, `yaml` makes a tree that knows its lines, `substitute` puts variables in, `secret_file` the secrets
+//!    that stand in files of their own.
 //! 2. A topology file becomes the tree of one node (`topology`), its routes computed (`paths`).
 //! 3. `env` and the command line are laid over that tree.
 //! 4. `node_file`, with `peers` and `routes`, reads the tree into a [`NodeConfig`].
@@ -13,6 +14,7 @@
 
 mod check;
 mod diff;
+mod ends;
 mod env;
 mod expand;
 mod fields;
@@ -25,6 +27,7 @@ mod own_address;
 mod parse;
 mod paths;
 mod peers;
+mod permissions;
 mod place;
 mod print;
 mod problems;
@@ -34,21 +37,26 @@ mod routes;
 mod schema;
 mod seats;
 mod secret;
+mod secret_file;
 mod settings;
 mod show;
 mod speak;
 mod substitute;
 mod syntax;
 mod tables;
+mod tabs;
+mod tag;
 mod tls_files;
 mod told;
 mod topology;
 mod value;
 mod watch;
+mod weak;
 mod yaml;
 
 pub use check::{Checked, check};
 pub use diff::{Change, diff};
+pub use ends::{Between, between};
 pub use env::{Environment, get as variable, of_process as environment_of_process};
 pub use expand::{LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Mode};
 pub use file::{Content, FILE_BYTES_MAX};
@@ -59,6 +67,7 @@ pub use problems::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::schema;
 pub use seats::{PortNote, Seats};
 pub use secret::{MASK, Secret};
+pub use secret_file::{SECRET_FILE_BYTES_MAX, SecretFileError, read_secret, read_secret_file};
 pub use settings::{
     AssetMismatch, Credentials, HealthSettings, HttpSettings, LogSettings, NodeConfig, PeerConfig,
     ReceiverConfig, Routing, ServerSettings, SessionSettings, TlsFiles, Unset,

@@ -9,9 +9,10 @@ use crate::wire::{Network, Scheme};
 use super::expand::{BTP, HTTP, Mode, PORTS, listener_of};
 use super::node_file;
 use super::place::{Path, Place};
-use super::problems::{Problem, Problems, Report};
+use super::problems::Report;
 use super::reach;
-use super::settings::{NodeConfig, PeerConfig};
+use super::secret::MASK;
+use super::settings::{NodeConfig, PeerConfig, Unset};
 use super::show;
 use super::speak::Speaks;
 use super::topology::{Topology, inverse};
@@ -37,7 +38,7 @@ pub(super) struct Nodes {
 /// Collects findings with one weight.
 pub(super) struct Findings<'r> {
     pub(super) report: &'r mut Report,
-    strict: bool,
+    pub(super) strict: bool,
 }
 
 impl Findings<'_> {
@@ -50,15 +51,13 @@ impl Findings<'_> {
 }
 
 impl Topology {
-    /// Validates every node and the network, as `up` must before it starts anything.
-    ///
-    /// # Errors
-    /// All mistakes of nodes, and ports that clash. What only keeps packets from arriving is a warning.
-    pub fn validate(&self, mode: Mode) -> Result<Vec<Problem>, Problems> {
-        let mut report = Report::new(Some(&self.name));
-        let nodes = self.read_all(mode, &mut report);
+    /// Whether all nodes can run side by side on this machine.
+    #[cfg(test)]
+    pub(super) fn is_startable(&self) -> bool {
+        let mut report = Report::new(None);
+        let nodes = self.read_all(Mode::Loopback, &mut report);
         self.judge(&nodes, Strictness::Startable, &mut report);
-        report.finish()
+        !report.has_problems()
     }
 
     /// Validates every node, and warns of what is wrong with the network, before one node of it runs.
@@ -124,7 +123,7 @@ impl Topology {
         let mut network: Option<(Scheme, usize)> = None;
         for number in 0..self.nodes.len() {
             let Some(address) = self.address(number) else { continue };
-            let shown = Some(show::text(address.as_str()));
+            let shown = Some(show::name(address.as_str()));
             if let Some(other) = known.insert(address.as_str().to_owned(), number) {
                 let what = format!("is the address of the node {} as well", self.id(other));
                 let help = "every node has an address of its own";
@@ -243,7 +242,7 @@ impl Topology {
                 if other.node_id == config.node_id {
                     continue;
                 }
-                check_end(config, peer, other, peer_place(tree, peer), found);
+                check_end(config, peer, other, &peer_place(tree, peer), found);
             }
         }
     }
@@ -266,12 +265,12 @@ fn check_end(
     config: &NodeConfig,
     peer: &PeerConfig,
     other: &NodeConfig,
-    place: impl Fn(&str) -> Place,
+    place: &impl Fn(&str) -> Place,
     found: &mut Findings<'_>,
 ) {
     let Some(login) = peer.credentials(config.node_id.as_str()) else { return };
     let by_name = |known: &&PeerConfig| known.username == login.username;
-    let by_token = |known: &&PeerConfig| known.auth_token.as_ref() == Some(&login.token);
+    let by_token = |known: &&PeerConfig| known.tokens().any(|token| *token == login.token);
     let same = match login.username.is_empty() {
         true => other.peers.iter().find(by_token),
         false => other.peers.iter().find(by_name),
@@ -281,16 +280,31 @@ fn check_end(
         let what = match login.username.is_empty() {
             true => format!("the node {that} has no peer with the token that {this} logs in with"),
             false => {
-                format!("the node {that} has no peer {}, as which {this} logs in", login.username)
+                // A token in the place of the name is still a token.
+                let secret = config.secrets().any(|secret| secret == login.username);
+                let name = if secret { MASK } else { &login.username };
+                format!("the node {that} has no peer {name}, as which {this} logs in")
             }
         };
         found.add(place("id"), what, "add it to the peers of that node, or make it a link");
         return;
     };
-    if same.auth_token.as_ref() != Some(&login.token) {
-        let what = format!("the secrets of {this} and {that} for each other do not match");
-        found.add(place("authToken"), what, "both sides of a link have the same secret");
-    }
+    compare_ends((config, peer), (other, same), place, found);
+}
+
+/// A node, and its entry for another one.
+pub(super) type End<'a> = (&'a NodeConfig, &'a PeerConfig);
+
+/// Compares the two ends of a link, as `from` dials `to`.
+pub(super) fn compare_ends(
+    from: End<'_>,
+    to: End<'_>,
+    place: &impl Fn(&str) -> Place,
+    found: &mut Findings<'_>,
+) {
+    compare_secrets(from, to, place, found);
+    let ((config, peer), (other, same)) = (from, to);
+    let (this, that) = (&config.node_id, &other.node_id);
     if same.account.relation != inverse(peer.account.relation) {
         let what = format!(
             "{that} is {} to {this}, but {this} is {} to {that}",
@@ -299,7 +313,7 @@ fn check_end(
         let help = "the other side of parent is child; peers are peers to each other";
         found.add(place("relation"), what, help);
     }
-    if same.account.asset != peer.account.asset {
+    if differ(from, to) {
         let (here, there) = (&peer.account.asset, &same.account.asset);
         let what = format!("{this} counts in {here} what {that} counts in {there}");
         let help = "both sides of a link have one asset and scale: set assetCode and assetScale of the peer on one side";
@@ -307,21 +321,61 @@ fn check_end(
     }
 }
 
+/// What `from` logs in with is what `to` accepts from it.
+pub(super) fn compare_secrets(
+    (config, peer): End<'_>,
+    (other, same): End<'_>,
+    place: &impl Fn(&str) -> Place,
+    found: &mut Findings<'_>,
+) {
+    let login = peer.credentials(config.node_id.as_str());
+    if login.is_some_and(|login| !same.tokens().any(|token| *token == login.token)) {
+        let what = format!(
+            "the secrets of {} and {} for each other do not match",
+            config.node_id, other.node_id
+        );
+        found.add(place("authToken"), what, "both sides of a link have the same secret");
+    }
+}
+
+/// Whether two ends count in different units. A child that sets none adopts those of its parent.
+fn differ(one: End<'_>, two: End<'_>) -> bool {
+    let open = |(config, peer): End<'_>| match peer.account.relation {
+        Relation::Parent => Unset {
+            code: config.asset_unset.code && peer.asset_of_node.code,
+            scale: config.asset_unset.scale && peer.asset_of_node.scale,
+        },
+        _ => Unset::default(),
+    };
+    let (open_one, open_two) = (open(one), open(two));
+    let (here, there) = (&one.1.account.asset, &two.1.account.asset);
+    (here.code != there.code && !open_one.code && !open_two.code)
+        || (here.scale != there.scale && !open_one.scale && !open_two.scale)
+}
+
 /// The place of a key of a peer in a node's tree.
-fn peer_place<'t>(tree: &'t Value, peer: &'t PeerConfig) -> impl Fn(&str) -> Place + use<'t> {
+pub(super) fn peer_place<'t>(
+    tree: &'t Value,
+    peer: &'t PeerConfig,
+) -> impl Fn(&str) -> Place + use<'t> {
     move |key| {
-        let peers = tree.as_map().and_then(|map| map.get("peers")).and_then(Value::as_list);
+        let root = Path::root(&tree.at);
+        let Some(peers) = tree.as_map().and_then(|map| map.get("peers")) else {
+            return root.place();
+        };
         let id = |value: &Value| {
             value.as_map().and_then(|map| map.get("id")).and_then(Value::as_text)
                 == Some(peer.account.id.as_str())
         };
-        let Some(value) = peers.unwrap_or_default().iter().find(|value| id(value)) else {
-            return Path::root(&tree.at).place();
+        let list = peers.as_list().unwrap_or_default();
+        let Some((index, value)) = list.iter().enumerate().find(|(_, value)| id(value)) else {
+            return root.place();
         };
-        let root = Path::root(&value.at);
+        let path = root.key("peers", &peers.at);
+        let path = path.index(index, &value.at);
         match value.as_map().and_then(|map| map.get(key)) {
-            Some(value) => root.key(key, &value.at).place(),
-            None => root.place(),
+            Some(value) => path.key(key, &value.at).place(),
+            None => path.place(),
         }
     }
 }

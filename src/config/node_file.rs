@@ -19,7 +19,7 @@ use super::settings::{
     SessionSettings, TlsFiles, Unset,
 };
 use super::value::Value;
-use super::{peers, receivers, routes};
+use super::{peers, receivers, routes, weak};
 
 /// Reads and validates. `None`: the report has problems.
 ///
@@ -85,6 +85,7 @@ pub(super) fn read(
     if let (Some(server), Some(http), Some(health)) = (&server, &http, &health) {
         check_ports(server, http, health, fields, report);
     }
+    weak::warn(scheme, server.as_ref(), http.as_ref(), map, &path, report);
     let session = session(fields, report);
     let ca_file = fields.file("caFile", report).map(|path| peers::absolute(path, directory));
     // With `tls` the tools need it, to log in at this node.

@@ -74,12 +74,26 @@ pub(super) fn text(text: &str) -> Parsed<&str> {
     }
 }
 
+/// A token or shared secret: what a login of BTP, a header of HTTP and a line of a file can all carry.
 pub(super) fn secret(text: &str) -> Parsed<&str> {
     match text.len() {
-        0 => Err("is empty".into()),
-        1..=SECRET_BYTES_MAX => Ok(text),
-        _ => Err("is too long".into()),
+        0 => return Err("is empty".into()),
+        1..=SECRET_BYTES_MAX => {}
+        _ => return Err("is too long".into()),
     }
+    if text.contains(['\n', '\r']) {
+        return Err("holds a line break, which no header and no login can carry".into());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("holds a control character, which no header and no login can carry".into());
+    }
+    if text.starts_with(' ') || text.ends_with(' ') {
+        return Err("begins or ends with a space, which headers lose".into());
+    }
+    if !text.is_ascii() {
+        return Err("holds a character that is not ASCII, which headers cannot carry".into());
+    }
+    Ok(text)
 }
 
 pub(super) fn id(text: &str) -> Parsed<AccountId> {
@@ -163,6 +177,11 @@ pub(super) fn host(text: &str) -> Parsed<&str> {
 
 /// A level, or `target=level` pairs; in lower case, as the log's filter reads it.
 pub(super) fn log_level(text: &str) -> Parsed<String> {
+    // The errors below quote a part of the text. With a line that lost its colon behind it, that may be a secret.
+    let words = text.split(',').map(str::trim);
+    if words.clone().any(|word| word.contains(char::is_whitespace)) {
+        return Err("levels hold no space".into());
+    }
     let levels = crate::telemetry::parse_level(text).map_err(|error| error.to_string())?;
     Ok(levels.to_string())
 }
@@ -216,6 +235,28 @@ mod tests {
     }
 
     #[test]
+    fn secrets() {
+        let check = |text: &str, expected: &str| {
+            let found = secret(text).err().unwrap_or_else(|| "ok".into());
+            assert!(found.starts_with(expected), "{text:?}: {found}");
+        };
+        check("hunter2", "ok");
+        check("a b+c/d=!~", "ok");
+        check(&"x".repeat(1024), "ok");
+        check(&"x".repeat(1025), "is too long");
+        check("", "is empty");
+        check("abc\n", "holds a line break");
+        check("a\r\nbc", "holds a line break");
+        check("abc\t", "holds a control character");
+        check("a\u{7f}", "holds a control character");
+        check("a\u{85}", "holds a control character");
+        check(" abc", "begins or ends");
+        check("abc ", "begins or ends");
+        check("gr\u{fc}n", "holds a character");
+        check("abc\u{a0}", "holds a character");
+    }
+
+    #[test]
     fn levels() {
         let check = |text: &str, expected: Result<&str, &str>| {
             assert_eq!(log_level(text), expected.map(Into::into).map_err(str::to_owned), "{text}");
@@ -228,7 +269,7 @@ mod tests {
         check("verbose", Err("\"verbose\" is no level"));
         check("warning", Err("\"warning\" is no level; did you mean warn?"));
         check("info,", Err("\"\" is no level"));
-        check("a b=info", Err("\"a b\" is no target"));
+        check("a b=info", Err("levels hold no space"));
         check("x=", Err("\"\" is no level"));
     }
 }

@@ -50,6 +50,15 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
     let http_mode = fields.choice::<HttpMode>("httpMode", report);
     let http_auth = fields.choice::<HttpAuth>("httpAuth", report);
     let auth_token = fields.secret("authToken", report);
+    let mut further_tokens = fields.secrets("authTokens", report).unwrap_or_default();
+    if fields.has("authToken") && fields.has("authTokens") {
+        let help = "put all tokens into authTokens; the first of them is the one that is sent";
+        fields.problem("authTokens", "authToken is set as well", help, report);
+    }
+    let auth_token = match further_tokens.is_empty() {
+        true => auth_token,
+        false => Some(further_tokens.remove(0)),
+    };
     let username = fields.text("username", report);
     let relation = fields.choice::<Relation>("relation", report);
     let code = fields.asset_code("assetCode", report);
@@ -104,6 +113,7 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
         http_requests_max: http_requests_max?,
         url,
         auth_token,
+        further_tokens,
     })
 }
 
@@ -127,7 +137,7 @@ fn routes(
 
 /// A session needs a token on the side that dials and on the side that is dialled.
 fn tokens(fields: Fields<'_>, url: Option<&PeerUrl>, report: &mut Report) {
-    if fields.has("authToken") {
+    if fields.has("authToken") || fields.has("authTokens") {
         return;
     }
     let variable = fields.value("id").and_then(|id| id.as_text()).map(variable_of_peer);
@@ -284,7 +294,7 @@ impl Among {
             Relation::Child => self.child(peer, fields, report),
             Relation::Peer => {}
         }
-        if let Some(token) = &peer.auth_token {
+        for token in peer.tokens() {
             self.tokens.entry(token.clone()).or_default().push((id.clone(), at("authToken")));
         }
     }

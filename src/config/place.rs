@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What gave a value.
@@ -39,6 +40,8 @@ pub(super) struct More {
     pub(super) place: Option<String>,
     /// Variables that `${...}` took from the environment.
     pub(super) variables: Vec<String>,
+    /// The file that a secret was read from.
+    pub(super) file: Option<PathBuf>,
 }
 
 impl At {
@@ -49,7 +52,8 @@ impl At {
     /// A value that is not from the file, or was moved away from where the file has it.
     pub(super) fn moved(line: u32, origin: Origin, place: Option<String>) -> Self {
         let variables = Vec::new();
-        At { line, more: Some(Arc::new(More { origin, place, variables })) }
+        let more = More { origin, place, variables, file: None };
+        At { line, more: Some(Arc::new(more)) }
     }
 
     pub(super) fn origin(&self) -> Origin {
@@ -138,18 +142,12 @@ impl<'a> Path<'a> {
 
 static NOWHERE: At = At { line: 0, more: None };
 
-/// Appends `.key`, or `key` at the start; of what is no name only the beginning.
+/// Appends `.key`, or `key` at the start, as far as it may be shown.
 pub(super) fn push_key(out: &mut String, key: &str) {
     if !out.is_empty() {
         out.push('.');
     }
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '<' | '*');
-    let name = key.split(|c| !plain(c)).next().unwrap_or_default();
-    out.push_str(name);
-    // `authToken hunter2`: a colon is missing, and what follows may be a secret.
-    if name.len() < key.len() || key.is_empty() {
-        out.push('…');
-    }
+    out.push_str(&super::show::key(key));
 }
 
 /// A place in words.
@@ -243,7 +241,7 @@ mod tests {
         let routes = root.key("routes", &routes);
         let item = routes.index(2, &item);
         let hop = item.missing("nextHop");
-        let odd = item.missing("a.b c");
+        let odd = item.missing("nextHop b");
         let check = |path: Path<'_>, text: &str, line| {
             let place = path.place();
             assert_eq!((place.text.as_str(), place.line), (text, line));
@@ -251,7 +249,7 @@ mod tests {
         check(root, "", Some(1));
         check(item, "routes[2]", Some(7));
         check(hop, "routes[2].nextHop", Some(7));
-        check(odd, "routes[2].a…", Some(7));
+        check(odd, "routes[2].nextHop…", Some(7));
 
         let moved = At::moved(9, Origin::File, Some("links[0].secret".into()));
         check(item.key("authToken", &moved), "links[0].secret", Some(9));

@@ -6,6 +6,7 @@ use super::keys::{Key, Kind, NODE};
 use super::load::Loaded;
 use super::place::{At, Origin};
 use super::secret::MASK;
+use super::show;
 use super::value::{Data, Map};
 
 /// Routes that are printed; a million lines help nobody.
@@ -95,6 +96,10 @@ impl Printer {
                     self.line(&format!("{}# ... and {more} more", " ".repeat(indent + 2)), "");
                 }
             }
+            (Kind::Secrets, Some((Data::List(list), at))) => {
+                let masks = vec![format!("\"{MASK}\""); list.len()];
+                self.line(&format!("{start} [{}]", masks.join(", ")), &self.origin(Some(at)));
+            }
             (_, Some((Data::List(list), at))) => {
                 let texts: Vec<&str> = list.iter().filter_map(|text| text.as_text()).collect();
                 let shown = format!("{start} [{}]", texts.join(", "));
@@ -144,8 +149,15 @@ impl Printer {
                 0 => "computed".into(),
                 _ => format!("computed from {line}"),
             },
+            Origin::File if at.more.as_ref().is_some_and(|more| more.file.is_some()) => {
+                format!("{line}, a file of its own")
+            }
             Origin::File => match at.more.as_ref().filter(|more| !more.variables.is_empty()) {
-                Some(more) => format!("{line}, environment {}", more.variables.join(", ")),
+                Some(more) => {
+                    let names = more.variables.iter().map(|name| show::variable(name));
+                    let names: Vec<&str> = names.map(|name| name.unwrap_or(MASK)).collect();
+                    format!("{line}, environment {}", names.join(", "))
+                }
                 None => line,
             },
         }

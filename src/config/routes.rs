@@ -141,7 +141,7 @@ pub(super) fn check_networks(address: Option<&Address>, fields: Fields<'_>, repo
                     "a node is on the live network (g.) or on one test network, never on two";
                 let path = fields.path_of("routes");
                 let path = path.index(index, &value.at);
-                let shown = prefix.map(show::text);
+                let shown = prefix.map(show::name);
                 report.problem(path.missing("prefix").place(), shown, what, help);
                 return;
             }

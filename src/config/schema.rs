@@ -88,7 +88,12 @@ fn kind(kind: Kind) -> Value {
     match kind {
         Kind::Id => text("^[A-Za-z0-9_~-]{1,64}$"),
         Kind::Segment => text("^[A-Za-z0-9_~-]{1,64}$"),
-        Kind::Text | Kind::Secret | Kind::File | Kind::Host | Kind::LogLevel => anything(),
+        Kind::Text | Kind::Secret | Kind::SecretFile | Kind::File | Kind::Host | Kind::LogLevel => {
+            anything()
+        }
+        Kind::Secrets | Kind::SecretFiles => {
+            json!({ "type": ["array", "null"], "items": anything() })
+        }
         Kind::Bool => json!({ "anyOf": [{ "type": "boolean" }, text("^(true|false)$")] }),
         Kind::Integer(min, max) | Kind::Millis(min, max) => {
             number(json!({ "type": "integer", "minimum": min, "maximum": max }))

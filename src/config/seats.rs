@@ -197,7 +197,7 @@ mod tests {
                 ("b", "httpServerPort", 9000, 9001)
             ]
         );
-        assert!(topology.validate(Mode::Loopback).is_ok());
+        assert!(topology.is_startable());
     }
 
     #[test]

@@ -188,8 +188,10 @@ pub struct PeerConfig {
     pub http_requests_max: usize,
     /// The name that it logs in with.
     pub username: String,
-    /// The token that we accept from it; `None`: it cannot log in here.
+    /// The token that we accept from it, and send where the url holds none; `None`: it cannot log in here.
     pub auth_token: Option<Secret>,
+    /// Further tokens that we accept, while one takes the place of another.
+    pub further_tokens: Vec<Secret>,
     /// The node is unhealthy while it is not connected. Never true of a suspended peer.
     pub required: bool,
 }
@@ -219,6 +221,11 @@ pub struct Credentials {
 }
 
 impl PeerConfig {
+    /// All tokens that the peer may log in with.
+    pub fn tokens(&self) -> impl Iterator<Item = &Secret> {
+        self.auth_token.iter().chain(&self.further_tokens)
+    }
+
     /// How `node_id` logs in at this peer (D2): user and token of the URL, else the node's id and `authToken`.
     /// `None`: the peer is not dialled.
     pub fn credentials(&self, node_id: &str) -> Option<Credentials> {
@@ -262,6 +269,14 @@ impl NodeConfig {
     /// Where a peer is to send its answers in the asynchronous mode.
     pub fn callback_of(&self, peer: &PeerConfig) -> Option<HttpUrl> {
         self.http.public_url.as_ref()?.join(&["accounts", &peer.username, "ilp"])
+    }
+
+    /// Every secret of the configuration.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let own = [&self.health.api_token, &self.receiver_secret].into_iter().flatten();
+        let accepted = self.peers.iter().flat_map(PeerConfig::tokens);
+        let sent = self.peers.iter().filter_map(|peer| peer.url.as_ref()?.token());
+        own.chain(accepted).map(Secret::expose).chain(sent)
     }
 
     /// The peer of that id.

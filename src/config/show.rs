@@ -1,5 +1,11 @@
-//! Values as messages show them: short, on one line, without secrets.
+//! Values as messages show them: short, on one line, and only where they can be no secret.
+//!
+//! A mistake of typing moves texts to places where they do not belong: a line that lost its colon becomes part of the
+//! value above it, or an item of a list, or a key. So no message shows a text just because its key is harmless. It shows
+//! what the key could have meant ([`of_key`]): a number for a number, a near word for a word, the first word of a name.
+//! Everything else is named by its place and its kind ([`found`]).
 
+use super::keys::{self, Kind};
 use super::secret::MASK;
 use super::value::{Data, Map, Value};
 
@@ -8,6 +14,12 @@ const SHOWN_MAX: usize = 60;
 
 /// Digits that can be meant as a port.
 const SHOWN_PORT: usize = 6;
+
+/// Characters of a number with an exponent.
+const SHOWN_NUMBER: usize = 24;
+
+/// Letters that can be meant as a unit: `30sec`.
+const SHOWN_UNIT: usize = 3;
 
 /// A text in quotes, escaped and shortened.
 pub(super) fn quoted(text: &str) -> String {
@@ -18,118 +30,166 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{shown:?}")
 }
 
-/// A scalar's text: numbers as they are, everything else in quotes. User information of a URL is masked.
-pub(super) fn text(text: &str) -> String {
-    let number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.');
-    let short = !text.is_empty() && text.len() <= SHOWN_MAX;
-    if matches!(text, "true" | "false") || (short && text.chars().all(number)) {
-        return text.to_owned();
+/// The value of a key, as far as it is what the key could hold. What else stands there may be a secret.
+pub(super) fn of_key(kind: Kind, text: &str) -> String {
+    if text.is_empty() {
+        return "\"\"".to_owned();
     }
-    // A line that lost its colon is read as part of the value above it: `peer authToken hunter2`.
-    if let Some((first, rest)) = text.split_once(char::is_whitespace)
-        && sounds_secret(rest)
-    {
-        return quoted(&format!("{} …", without_credentials(first)));
+    let plausible = match kind {
+        Kind::Secret | Kind::Secrets | Kind::Text => false,
+        Kind::Url | Kind::HttpUrl => return url(text),
+        Kind::Integer(..)
+        | Kind::Millis(..)
+        | Kind::Port
+        | Kind::Amount
+        | Kind::Balance
+        | Kind::Priority
+        | Kind::Rate => is_like_a_number(text),
+        Kind::Bool => {
+            is_like_a_number(text) || is_near(text, &["true", "false", "yes", "no", "on", "off"])
+        }
+        Kind::Choice(words) => is_near(text, words),
+        _ => return name(text),
+    };
+    match plausible {
+        false => MASK.to_owned(),
+        true if is_number(text) || matches!(text, "true" | "false") => text.to_owned(),
+        true => quoted(text),
     }
-    quoted(&without_credentials(text))
 }
 
-/// `ws://user:token@host` as `ws://***@host`, also where the scheme is misspelt.
-fn without_credentials(text: &str) -> String {
-    match text.rsplit_once('@') {
-        None => text.to_owned(),
-        Some((before, host)) => match before.split_once("//") {
-            Some((scheme, _)) => format!("{scheme}//{MASK}@{host}"),
-            None => format!("{MASK}@{host}"),
-        },
+fn is_number(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
+        && text.len() <= SHOWN_MAX
+}
+
+/// Digits with signs and separators, perhaps with a unit behind them.
+fn is_like_a_number(text: &str) -> bool {
+    let digit = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | ',' | '_' | '\'');
+    let unit = text.trim_start_matches("0x").trim_start_matches(digit);
+    let letters = |c: char| c.is_ascii_alphabetic() || c == '%';
+    text == "true"
+        || text == "false"
+        || (text.len() <= SHOWN_NUMBER && text.parse::<f64>().is_ok())
+        || (text.len() <= SHOWN_MAX && unit.len() <= SHOWN_UNIT && unit.chars().all(letters))
+}
+
+fn is_near(text: &str, words: &[&str]) -> bool {
+    nearest(&text.to_ascii_lowercase(), words.iter().copied()).is_some()
+        || words.iter().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// A name, an address or a path. A line that lost its colon ends up behind it: `alice authToken hunter2`,
+/// `alice authToken=hunter2`; so nothing is shown from there on.
+pub(super) fn name(text: &str) -> String {
+    if text.is_empty() {
+        return "\"\"".to_owned();
+    }
+    // The user part of a URL.
+    if text.contains('@') {
+        return MASK.to_owned();
+    }
+    let end = |c: char| c.is_whitespace() || c.is_control() || "=\"'`,;{}[]#&*!|>%$:".contains(c);
+    match text.split_once(end) {
+        None if is_number(text) => text.to_owned(),
+        None => quoted(text),
+        Some(("", _)) => MASK.to_owned(),
+        Some((first, _)) => {
+            quoted(&format!("{}…", first.chars().take(SHOWN_MAX).collect::<String>()))
+        }
     }
 }
 
-/// What was to be a URL. Whatever could be a token is masked, also where the `@` behind it is missing.
+/// What was to be a URL: scheme, host and port, where they are recognised for certain.
 pub(super) fn url(text: &str) -> String {
-    let masked = without_credentials(text);
-    let (scheme, rest) = masked.split_once("//").unwrap_or(("", &masked));
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let port = authority.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
-    if port.bytes().all(|byte| byte.is_ascii_digit()) && port.len() <= SHOWN_PORT {
-        return quoted(&masked);
+    let (scheme, rest) = match text.split_once("//") {
+        Some((scheme, rest)) => (format!("{scheme}//"), rest),
+        None => (String::new(), text),
+    };
+    // A token may hold what ends a host: everything before the last @ is the user part.
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((_, rest)) => (format!("{MASK}@"), rest),
+        None => (String::new(), rest),
+    };
+    let scheme = match scheme.bytes().all(|b| b.is_ascii_alphabetic() || b":/+".contains(&b)) {
+        true => scheme,
+        false => return MASK.to_owned(),
+    };
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let in_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_host = host.chars().all(in_host)
+        || host.strip_prefix('[').is_some_and(|ip| {
+            ip.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.' | ']' | '%'))
+        });
+    let is_port = port
+        .is_none_or(|port| port.len() <= SHOWN_PORT && port.bytes().all(|b| b.is_ascii_digit()));
+    // Without scheme, user and port a word is just a word.
+    let is_url = !scheme.is_empty() || port.is_some() || !user.is_empty();
+    if !(is_host && is_port && is_url) {
+        return match scheme.is_empty() {
+            true => MASK.to_owned(),
+            false => quoted(&format!("{scheme}{MASK}")),
+        };
     }
-    match scheme {
-        "" => MASK.to_owned(),
-        scheme => quoted(&format!("{scheme}//{MASK}")),
-    }
+    let path = if path.len() > 1 { "/…" } else { path };
+    quoted(&format!("{scheme}{user}{authority}{path}"))
 }
 
-/// What kind of thing a value is, and what it holds: `the list [1, 2]`.
-pub(super) fn found(value: &Value) -> String {
+/// What kind of thing a value is. What it holds is not shown: it stands where something else was expected.
+pub(super) fn found(value: &Value) -> &'static str {
     match &value.data {
-        Data::Null | Data::Broken => "nothing".into(),
-        Data::Text(found) => format!("the text {}", text(found)),
-        Data::List(list) if list.is_empty() => "an empty list".into(),
-        Data::Map(Map(entries)) if entries.is_empty() => "an empty mapping".into(),
-        Data::List(_) => format!("the list {}", flow(value)),
-        Data::Map(_) => format!("the mapping {}", flow(value)),
+        Data::Null | Data::Broken => "nothing",
+        Data::Text(text) if text.is_empty() => "an empty text",
+        Data::Text(_) => "a text",
+        Data::List(list) if list.is_empty() => "an empty list",
+        Data::Map(Map(entries)) if entries.is_empty() => "an empty mapping",
+        Data::List(_) => "a list",
+        Data::Map(_) => "a mapping",
     }
 }
 
-/// The value as one short line of YAML, secrets masked.
-pub(super) fn flow(value: &Value) -> String {
-    let mut out = String::new();
-    write_flow(value, &mut out);
-    if out.chars().count() > SHOWN_MAX {
-        out = out.chars().take(SHOWN_MAX).collect();
-        out.push('…');
+/// A key as a path shows it: only one that is known, or a slip of the finger away from a known one. `authToken hunter2`
+/// is a key for YAML, and so is a secret that stands before a colon.
+pub(super) fn key(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let first = text.split(|c| !plain(c)).next().unwrap_or_default();
+    if !keys::is_known(first) && !is_slip(first) {
+        return MASK.to_owned();
     }
-    out
+    // A colon is missing, and what follows may be a secret.
+    if first.len() < text.len() { format!("{first}…") } else { first.to_owned() }
 }
 
-fn write_flow(value: &Value, out: &mut String) {
-    if out.len() > SHOWN_MAX {
-        return;
-    }
-    match &value.data {
-        Data::Null | Data::Broken => out.push_str("null"),
-        Data::Text(text) => out.push_str(&without_credentials(text).replace(char::is_control, " ")),
-        Data::List(list) => {
-            out.push('[');
-            for (index, item) in list.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                write_flow(item, out);
-            }
-            out.push(']');
-        }
-        Data::Map(Map(entries)) => {
-            out.push('{');
-            for (index, (name, item)) in entries.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                out.push_str(&name.text);
-                out.push_str(": ");
-                if sounds_secret(&name.text) {
-                    out.push_str(MASK);
-                } else {
-                    write_flow(item, out);
-                }
-            }
-            out.push('}');
-        }
-    }
+/// Whether a text is so near to the name of a key that it is meant as one.
+pub(super) fn is_slip(text: &str) -> bool {
+    const EDITS_MAX: usize = 2;
+    let wanted = plain(text);
+    super::fields::is_synonym(text)
+        || keys::names().any(|known| {
+            let edits = strsim::damerau_levenshtein(&wanted, &plain(known));
+            edits <= EDITS_MAX.min(known.len() / 3).max(usize::from(known.len() > 2))
+        })
 }
 
-/// Whether a key, perhaps a misspelt one, is likely to hold a secret.
-pub(super) fn sounds_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["token", "secret", "pass", "auth", "key", "cred"].iter().any(|word| key.contains(word))
+/// `btp_server_port` and `btpServerPort` are one name.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase()
+}
+
+/// The name of a variable that `${...}` refers to. In a secret that holds `${` it is a part of the secret, so only what
+/// looks like a variable is shown: capitals, digits and `_`.
+pub(super) fn variable(name: &str) -> Option<&str> {
+    let usual = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    (name.len() <= SHOWN_MAX && name.chars().all(usual)).then_some(name)
 }
 
 /// The nearest of the known names, where one is near enough to have been meant.
 pub(super) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |name: &str| {
-        name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase()
-    };
     let wanted = plain(text);
     known
         .into_iter()
@@ -167,31 +227,80 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_short_and_hold_no_credentials() {
-        let check = |given: &str, expected: &str| assert_eq!(text(given), expected);
-        check("70000", "70000");
-        check("-1.5", "-1.5");
-        check("abc", "\"abc\"");
-        check("", "\"\"");
-        check("a\nb", "\"a\\nb\"");
-        check("ws://a:S3CRET@b:1", "\"ws://***@b:1\"");
-        check("ws//a:S3@CRET@b:1", "\"ws//***@b:1\"");
-        check("a:S3CRET@b:1", "\"***@b:1\"");
-        check("peer authToken S3CRET", "\"peer …\"");
-        check(&"x".repeat(61), &format!("\"{}…\"", "x".repeat(60)));
+    fn a_value_is_shown_where_it_is_what_its_key_could_hold() {
+        let check = |kind: Kind, given: &str, expected: &str| {
+            assert_eq!(of_key(kind, given), expected, "{kind:?}");
+        };
+        for given in ["hunter2", "a b", "7"] {
+            check(Kind::Secret, given, "***");
+            check(Kind::Text, given, "***");
+        }
+        check(Kind::Secret, "", "\"\"");
+        for (given, shown) in [
+            ("70000", "70000"),
+            ("-1.5", "-1.5"),
+            ("abc", "\"abc\""),
+            ("30s", "\"30s\""),
+            ("1_000", "\"1_000\""),
+            ("0x10", "\"0x10\""),
+            ("1e6", "\"1e6\""),
+            ("true", "true"),
+            ("hunter2", "***"),
+            ("30 authToken hunter2", "***"),
+            ("[1, 2]", "***"),
+        ] {
+            check(Kind::Port, given, shown);
+        }
+        check(Kind::Bool, "yes", "\"yes\"");
+        check(Kind::Bool, "1", "1");
+        check(Kind::Bool, "hunter2", "***");
+        let words = Kind::Choice(&["parent", "peer", "child"]);
+        check(words, "perent", "\"perent\"");
+        check(words, "hunter2", "***");
+        check(Kind::Id, "bobb", "\"bobb\"");
+        check(Kind::Id, "bob authToken hunter2", "\"bob…\"");
+        check(Kind::Id, "bob authToken=hunter2", "\"bob…\"");
+        check(Kind::Host, "127.0.0.1:80", "\"127.0.0.1…\"");
+        check(Kind::Host, "u:hunter2@h", "***");
+        check(Kind::Address, "test.a\nhunter2", "\"test.a…\"");
+        check(Kind::File, "/run/x.pem", "\"/run/x.pem\"");
+        check(Kind::Id, "=hunter2", "***");
+        check(Kind::Id, &"x".repeat(61), &format!("\"{}…\"", "x".repeat(60)));
     }
 
     #[test]
     fn urls_hold_no_token() {
-        let check = |given: &str, expected: &str| assert_eq!(url(given), expected);
-        check("http://b:3000/x", "\"http://b:3000/x\"");
-        check("http//u:S3CRET@b:3000", "\"http//***@b:3000\"");
+        let check = |given: &str, expected: &str| assert_eq!(url(given), expected, "{given}");
+        check("http://b:3000/", "\"http://b:3000/\"");
+        check("http://b:3000/hunter2?token=hunter2", "\"http://b:3000/…\"");
+        check("http//u:hunter2@b:3000", "\"http//***@b:3000\"");
         check("b:70000", "\"b:70000\"");
-        check("ws://u:S3CRET#b", "\"ws://***\"");
-        check("ws:u:S3CRET", "***");
+        check("ws://u:hunter2#b", "\"ws://***\"");
+        check("ws://u:x@hunter2@b:1", "\"ws://***@b:1\"");
+        check("ws://u:a/hunter2@b:1", "\"ws://***@b:1\"");
+        check("u:hunter2@h:3000", "\"***@h:3000\"");
+        check("ws:u:hunter2", "***");
         check("ws://b:123456789", "\"ws://***\"");
         check("ws://[::1", "\"ws://[::1\"");
-        check("", "\"\"");
+        check("ws://[::1]:80", "\"ws://[::1]:80\"");
+        check("hunter2", "***");
+        check("hunter2//x", "***");
+        check("ws://b hunter2", "\"ws://***\"");
+        check("", "***");
+    }
+
+    #[test]
+    fn keys_that_are_none_are_not_shown() {
+        let check = |given: &str, expected: &str| assert_eq!(key(given), expected);
+        check("authToken", "authToken");
+        check("autToken", "autToken");
+        check("btp_server_port", "btp_server_port");
+        check("authToken hunter2", "authToken…");
+        check("password", "password");
+        check("hunter2", "***");
+        check("secret-hunter2", "***");
+        check("tokenhunter2", "***");
+        check("", "***");
     }
 
     #[test]

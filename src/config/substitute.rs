@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Environment;
 use super::place::{At, More, Origin, Path};
 use super::problems::Report;
+use super::show;
 use super::value::{Data, Map, Value};
 
 /// Defaults within defaults.
@@ -29,7 +30,7 @@ fn walk(value: &mut Value, path: &Path<'_>, environment: &Environment, report: &
                 let unset = new.is_empty() && !variables.is_empty();
                 value.data = if unset { Data::Null } else { Data::Text(new.into()) };
                 if !variables.is_empty() {
-                    let more = More { origin: Origin::File, place: None, variables };
+                    let more = More { origin: Origin::File, place: None, variables, file: None };
                     value.at = At { line: value.at.line, more: Some(Arc::new(more)) };
                 }
             }
@@ -64,7 +65,7 @@ struct Expanded {
 enum Mistake {
     Unclosed,
     Unset(String),
-    BadName(String),
+    BadName,
     Unsupported(String),
     TooDeep,
 }
@@ -74,16 +75,26 @@ impl Mistake {
         let forms = "${NAME} and ${NAME:-default} are understood, $$ is a dollar";
         match self {
             Mistake::Unclosed => ("${ without its }".into(), forms.into()),
-            Mistake::Unset(name) => (
-                format!("the variable {name} is not set"),
-                format!("set it in the environment, or give a default: ${{{name}:-default}}"),
-            ),
-            Mistake::BadName(name) => (
-                format!("{} is no name of a variable", super::show::quoted(name)),
+            Mistake::Unset(name) => match show::variable(name) {
+                Some(name) => (
+                    format!("the variable {name} is not set"),
+                    format!("set it in the environment, or give a default: ${{{name}:-default}}"),
+                ),
+                None => (
+                    "a variable is not set".into(),
+                    "set it in the environment, or give a default; its name is not shown, as it is not in capitals and \
+                     may be part of a secret, where $$ is a dollar"
+                        .into(),
+                ),
+            },
+            Mistake::BadName => (
+                "what stands between ${ and } is no name of a variable".into(),
                 format!("names are made of letters, digits and _; {forms}"),
             ),
             Mistake::Unsupported(name) => {
-                (format!("unknown form of substitution for the variable {name}"), forms.into())
+                let of = show::variable(name).map(|name| format!(" for the variable {name}"));
+                let of = of.unwrap_or_default();
+                (format!("unknown form of substitution{of}"), forms.into())
             }
             Mistake::TooDeep => {
                 ("too many defaults within defaults".into(), format!("at most {DEPTH_MAX}"))
@@ -142,7 +153,7 @@ fn variable(
     let end = inside.find(|c| !named(c)).unwrap_or(inside.len());
     let (name, operator) = inside.split_at(end);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(Mistake::BadName(inside.into()));
+        return Err(Mistake::BadName);
     }
     let value = environment.get(name).filter(|value| !value.is_empty());
     out.variables.push(name.to_owned());
@@ -158,7 +169,7 @@ fn variable(
         (_, None) if operator.starts_with([':', '-', '?', '+', '=']) => {
             return Err(Mistake::Unsupported(name.into()));
         }
-        (_, None) => return Err(Mistake::BadName(inside.into())),
+        (_, None) => return Err(Mistake::BadName),
     }
     Ok(())
 }
@@ -197,9 +208,9 @@ mod tests {
         check("${NO:-${A}", Err(Mistake::Unclosed));
         check("${NO}", Err(Mistake::Unset("NO".into())));
         check("${EMPTY}", Err(Mistake::Unset("EMPTY".into())));
-        check("${}", Err(Mistake::BadName("".into())));
-        check("${1A}", Err(Mistake::BadName("1A".into())));
-        check("${A B}", Err(Mistake::BadName("A B".into())));
+        check("${}", Err(Mistake::BadName));
+        check("${1A}", Err(Mistake::BadName));
+        check("${A B}", Err(Mistake::BadName));
         check("${A:?why}", Err(Mistake::Unsupported("A".into())));
         check("${NO-x}", Err(Mistake::Unsupported("NO".into())));
         check(&"${NO:-".repeat(20), Err(Mistake::Unclosed));

@@ -7,7 +7,7 @@ use saphyr_parser::ScanError;
 use super::place::Place;
 use super::problems::Report;
 use super::show;
-use super::value::{Data, Value};
+use super::value::Value;
 
 /// YAML forbids them (section 5.1), and a NUL would end the file for the parser without a word.
 pub(super) fn control_character(text: &str) -> Option<Place> {
@@ -15,6 +15,17 @@ pub(super) fn control_character(text: &str) -> Option<Place> {
     let position = text.bytes().position(bad)?;
     let lines = text.bytes().take(position).filter(|byte| *byte == b'\n').count();
     Some(Place::line(lines + 1))
+}
+
+/// The directive `%YAML` of another major version (YAML 1.2.2, section 6.8.1). The parser takes any.
+pub(super) fn unknown_version(text: &str) -> Option<Place> {
+    let directives = text.trim_start_matches('\u{feff}').lines().enumerate();
+    let mut directives =
+        directives.take_while(|(_, line)| line.is_empty() || line.starts_with(['%', '#']));
+    let unknown = |line: &str| {
+        line.strip_prefix("%YAML").is_some_and(|version| !version.trim_start().starts_with("1."))
+    };
+    directives.find(|(_, line)| unknown(line)).map(|(number, _)| Place::line(number + 1))
 }
 
 /// What the parser says, and what usually is the reason.
@@ -45,7 +56,12 @@ pub(super) fn problem(text: &str, error: &ScanError, report: &mut Report) {
             "look for a missing colon or space after it, or wrong indentation, here or just above",
         )
     };
-    report.problem(Place::line(line), None, format!("not valid YAML: {}", error.info()), help);
+    // The one text of the parser that quotes the file.
+    let info = match error.info() {
+        quoted if quoted.starts_with("unexpected character") => "unexpected character",
+        info => info,
+    };
+    report.problem(Place::line(line), None, format!("not valid YAML: {info}"), help);
 }
 
 /// `{a: ${B}}` or `[${B}]`: the braces of the variable are those of YAML there.
@@ -55,12 +71,9 @@ fn unquoted_variable(line: &str) -> bool {
     before.contains(['{', '[']) && !before.ends_with(['"', '\''])
 }
 
-/// What a root that is no mapping should have been. The text itself may be a secret, so it is not shown.
+/// What a root that is no mapping should have been.
 pub(super) fn not_a_mapping(root: &Value, report: &mut Report) {
-    let found = match &root.data {
-        Data::Text(_) => "a text".to_owned(),
-        _ => show::found(root),
-    };
+    let found = show::found(root);
     report.problem(
         Place::line(root.at.line as usize),
         None,

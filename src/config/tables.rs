@@ -49,8 +49,16 @@ pub(super) static PEER: &[Key] = &[
         "authToken",
         Kind::Secret,
         None,
-        "The shared secret: what we accept from the peer, and what we send where `url` holds none. Required unless `url` holds a token.",
+        "The shared secret: what we accept from the peer, and what we send where `url` holds none. Required, here or in a file, unless `url` holds a token.",
     ),
+    key("authTokenFile", Kind::SecretFile, None, "The file that holds `authToken`."),
+    key(
+        "authTokens",
+        Kind::Secrets,
+        None,
+        "Instead of `authToken`, up to four tokens that are valid side by side: all of them are accepted, the first is sent.",
+    ),
+    key("authTokenFiles", Kind::SecretFiles, None, "The files that hold `authTokens`."),
     key(
         "httpMode",
         Kind::Choice(HTTP_MODES),
@@ -364,6 +372,7 @@ pub(super) static NODE: &[Key] = &[
         None,
         "Bearer token that `/metrics`, `/peers` and `/routes` ask for. Default: none is asked for.",
     ),
+    key("apiTokenFile", Kind::SecretFile, None, "The file that holds `apiToken`."),
     key(
         "apiHosts",
         Kind::HostNames,
@@ -407,6 +416,7 @@ pub(super) static NODE: &[Key] = &[
         None,
         "What the secrets of connections to receivers are made from: 32 random characters or more. Default: drawn at start, so that a restart ends the connections that are open.",
     ),
+    key("receiverSecretFile", Kind::SecretFile, None, "The file that holds `receiverSecret`."),
     key(
         "routes",
         Kind::List(ROUTE),
@@ -512,7 +522,13 @@ pub(super) static TOPOLOGY_NODE: &[Key] = &[
 pub(super) static LINK: &[Key] = &[
     key("from", Kind::Id, None, "The node that dials. Required."),
     key("to", Kind::Id, None, "The node that is dialled. Required."),
-    key("secret", Kind::Secret, None, "Token of the link, for both sides. Required."),
+    key(
+        "secret",
+        Kind::Secret,
+        None,
+        "Token of the link, for both sides. Required, here or in a file.",
+    ),
+    key("secretFile", Kind::SecretFile, None, "The file that holds `secret`."),
     key(
         "transport",
         Kind::Choice(TRANSPORTS),

@@ -71,8 +71,10 @@ pub(super) struct Link {
 
 /// The same value, which from now on calls itself `place`.
 pub(super) fn moved(value: &Value, place: String) -> Value {
-    let variables = value.at.more.as_ref().map(|more| more.variables.clone()).unwrap_or_default();
-    let more = More { origin: value.at.origin(), place: Some(place), variables };
+    let more = value.at.more.as_ref();
+    let variables = more.map(|more| more.variables.clone()).unwrap_or_default();
+    let file = more.and_then(|more| more.file.clone());
+    let more = More { origin: value.at.origin(), place: Some(place), variables, file };
     Value { data: value.data.clone(), at: At { line: value.at.line, more: Some(more.into()) } }
 }
 
@@ -322,7 +324,7 @@ fn defaults(fields: Fields<'_>, report: &mut Report) -> Defaults {
             report.problem(
                 place,
                 None,
-                "unknown key",
+                super::fields::unknown(&name.text, value),
                 super::fields::meant(&name.text, keys::defaults_names()),
             );
         }

@@ -15,6 +15,12 @@ impl ContentHash {
         hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
         ContentHash(hash)
     }
+
+    /// One hash of several looks; `None` where one found nothing.
+    pub fn of_all(looks: impl IntoIterator<Item = Look>) -> Look {
+        let hashes: Option<Vec<[u8; 32]>> = looks.into_iter().map(|look| Some(look?.0)).collect();
+        Some(Self::of(&hashes?.concat()))
+    }
 }
 
 impl fmt::Debug for ContentHash {

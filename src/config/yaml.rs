@@ -1,7 +1,7 @@
 //! YAML 1.2 text -> [`Value`] tree with the line of every value.
 //!
-//! Anchors, aliases and merge keys (`<<`) are resolved here. Duplicate keys, a second document, tags and keys that are
-//! no text are mistakes. What an alias may multiply is bounded, and so are depth and size. Deliberately lacking:
+//! Anchors, aliases and merge keys (`<<`) are resolved here. Duplicate keys, a second document, tags that contradict what they
+//! stand at and keys that are no text are mistakes. What an alias may multiply is bounded, and so are depth and size. Deliberately lacking:
 //! types. `yes`, `0x10` and `2026-01-01` are texts; only `~`, `null` and nothing are nothing.
 
 use std::collections::{HashMap, HashSet};
@@ -12,6 +12,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use super::place::{At, Place, push_key};
 use super::problems::Report;
 use super::syntax;
+use super::tabs;
+use super::tag::{self, Meaning, Tagged};
 use super::value::{Data, Map, Name, Value};
 
 /// Lists and mappings inside each other.
@@ -34,11 +36,22 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<Value> {
         );
         return None;
     }
+    if let Some(place) = syntax::unknown_version(text) {
+        report.problem(place, None, "not YAML 1", "remove the line that starts with %YAML");
+        return None;
+    }
+    parse(text, true, report)
+}
+
+fn parse(text: &str, with_tabs: bool, report: &mut Report) -> Option<Value> {
     let mut builder = Builder::new(report);
     let mut document_seen = false;
     for event in Parser::new_from_str(text) {
         let (event, span) = match event {
             Ok(found) => found,
+            Err(error) if with_tabs && tabs::is_cause(&error) => {
+                return parse(&tabs::replaced(text), false, report);
+            }
             Err(error) => {
                 syntax::problem(text, &error, report);
                 return None;
@@ -160,16 +173,20 @@ impl<'r> Builder<'r> {
         Ok(())
     }
 
-    fn check_tag(&mut self, tag: Option<&Tag>, line: usize) -> Result<(), Stopped> {
-        match tag {
-            // Not shown: it may be a secret that starts with an exclamation mark.
-            Some(tag) if !tag.is_yaml_core_schema() && !tag.suffix.is_empty() => self.stop(
-                line,
-                "a tag (!...) has no meaning here",
-                "remove it; a text that starts with ! must be in quotes",
-            ),
-            _ => Ok(()),
-        }
+    fn check_tag(
+        &mut self,
+        tag: Option<&Tag>,
+        at: Tagged<'_>,
+        line: usize,
+    ) -> Result<Meaning, Stopped> {
+        let meaning = tag.map_or(Meaning::Same, |tag| tag::meaning(tag, at));
+        let Meaning::Contradiction(name) = meaning else { return Ok(meaning) };
+        let what = match name {
+            Some(name) => format!("the tag !!{name} is not what stands here"),
+            None => "a tag (!...) has no meaning here".to_owned(),
+        };
+        let help = "remove it; a text that starts with ! must be in quotes";
+        self.stop(line, &what, help).map(|()| meaning)
     }
 
     /// Whether the next scalar of the innermost mapping is a key.
@@ -185,13 +202,14 @@ impl<'r> Builder<'r> {
         tag: Option<&Tag>,
         line: usize,
     ) -> Result<(), Stopped> {
-        self.check_tag(tag, line)?;
-        let plain = style == ScalarStyle::Plain;
+        let at = if self.wants_key() { Tagged::Key(text) } else { Tagged::Scalar(text) };
+        let meaning = self.check_tag(tag, at, line)?;
+        let plain = style == ScalarStyle::Plain && meaning == Meaning::Same;
         if self.wants_key() {
             return self.key(text, plain, line);
         }
         self.count(1, line)?;
-        let null = plain && tag.is_none() && matches!(text, "" | "~" | "null" | "Null" | "NULL");
+        let null = plain && tag::is_null(text);
         let data = if null { Data::Null } else { Data::Text(text.into()) };
         self.value(Value { data, at: At::line(line) }, anchor, 1)
     }
@@ -214,7 +232,8 @@ impl<'r> Builder<'r> {
     }
 
     fn open(&mut self, mut frame: Frame, tag: Option<&Tag>) -> Result<(), Stopped> {
-        self.check_tag(tag, frame.line)?;
+        let at = if matches!(frame.kind, Kind::List(_)) { Tagged::List } else { Tagged::Map };
+        self.check_tag(tag, at, frame.line)?;
         if self.wants_key() {
             return self.stop(
                 frame.line,

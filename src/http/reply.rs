@@ -154,7 +154,7 @@ mod tests {
     fn check(asked: Option<&str>, contact: Option<&Contact>, expected: &str) {
         let found = match callback(asked.map(str::as_bytes), contact) {
             Callback::Response => "response".to_owned(),
-            Callback::To(url) => url.to_string(),
+            Callback::To(url) => url.without_credentials(),
             Callback::Refused(why) => why.to_owned(),
         };
         assert!(found.contains(expected), "{asked:?}: {found}");

@@ -100,11 +100,15 @@ pub(super) fn status_settings(config: &NodeConfig) -> StatusSettings<'_> {
 /// Who may log in.
 pub(super) fn directory(config: &NodeConfig) -> Result<Directory, NoRandomness> {
     let served = config.peers.iter().filter(|peer| peer.account.enabled);
-    Directory::new(served.map(|peer| Login {
-        account: peer.account.id.clone(),
-        username: peer.username.clone(),
-        token: peer.auth_token.as_ref().map(|token| Token::from(token.expose())),
-    }))
+    let logins = served.flat_map(|peer| {
+        peer.tokens().map(|token| Login {
+            account: peer.account.id.clone(),
+            username: peer.username.clone(),
+            token: Some(Token::from(token.expose())),
+        })
+    });
+    let directory = Directory::new(logins)?;
+    Ok(directory.with_secrets(config.secrets()))
 }
 
 /// Whom to dial.

@@ -21,6 +21,7 @@ mod outstanding;
 mod packets;
 mod reload;
 mod running;
+mod secret_look;
 mod shutdown;
 mod start;
 mod supervise;

@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use super::file_look::{FileLook, is_regular};
 use super::order::{NodeHandle, Order};
 use super::outstanding::Outstanding;
+use super::secret_look::SecretLook;
 use super::start::{Node, StartError};
 use crate::config::{
-    self, Content, Decision, FileWatch, Loaded, Look, Mode, PortNote, Problems, Seats, Source,
-    Topology,
+    self, Content, Decision, FileWatch, Loaded, Look, PortNote, Problems, Seats, Source, Topology,
 };
 use crate::telemetry::{Logs, parse_level};
 use crate::transport::Descriptors;
@@ -67,6 +67,7 @@ pub struct Supervisor {
     /// Not for a file that can be read once only.
     watch: Option<FileWatch>,
     look: FileLook,
+    secrets: SecretLook,
     looking: Outstanding<(FileLook, Look)>,
     reading: Outstanding<Read>,
     /// Wished while the file was being read.
@@ -79,7 +80,7 @@ pub struct Supervisor {
 
 /// What reading the configuration again came to.
 enum Read {
-    Content(Result<Made, Problems>, Seats),
+    Content(Result<Made, Problems>, Seats, SecretLook),
     /// A pipe, say, where a file was.
     NoRegularFile(PathBuf),
 }
@@ -107,6 +108,7 @@ impl Supervisor {
             logs.set_node(one.config.node_id.as_str());
         }
         tell(&notes);
+        let secrets = SecretLook::new(&loaded);
         let mut nodes = Vec::new();
         for one in loaded {
             for warning in &one.warnings {
@@ -146,6 +148,7 @@ impl Supervisor {
             handles,
             file,
             watch,
+            secrets,
             look: FileLook::default(),
             looking: Outstanding::default(),
             reading: Outstanding::default(),
@@ -172,7 +175,11 @@ impl Supervisor {
                 _ = self.signals.interrupt.recv() => break,
                 () = &mut enough => break,
                 _ = self.signals.hang_up.recv() => self.hang_up(),
-                _ = looks.tick(), if self.file.is_some() => self.begin_look(),
+                _ = looks.tick(), if self.file.is_some() || !self.secrets.is_empty() => {
+                    self.begin_look();
+                    self.secrets.begin();
+                }
+                decision = self.secrets.done() => self.found_secrets(decision),
                 (look, found) = self.looking.done() => {
                     self.look = look;
                     self.found(found);
@@ -201,6 +208,20 @@ impl Supervisor {
                 let found = look.hash(&file);
                 (look, found)
             });
+        }
+    }
+
+    fn found_secrets(&mut self, decision: Decision) {
+        match decision {
+            Decision::Wait => {}
+            Decision::Gone => {
+                tracing::error!("a file with a secret cannot be read; what runs goes on");
+                self.refuse("a file with a secret cannot be read");
+            }
+            Decision::Apply => {
+                tracing::info!("a file with a secret changed: reading the configuration again");
+                self.begin_read();
+            }
         }
     }
 
@@ -248,7 +269,10 @@ impl Supervisor {
                 // To open a pipe would wait for its writer.
                 return Read::NoRegularFile(file);
             }
-            Read::Content(plan.load(&mut seats), seats)
+            let read = plan.load(&mut seats);
+            let secrets = read.as_ref().map(|(loaded, ..)| SecretLook::new(loaded));
+            let secrets = secrets.unwrap_or_default();
+            Read::Content(read, seats, secrets)
         });
     }
 
@@ -257,8 +281,8 @@ impl Supervisor {
         if self.read_again {
             self.begin_read();
         }
-        let (read, seats) = match read {
-            Read::Content(read, seats) => (read, seats),
+        let (read, seats, secrets) = match read {
+            Read::Content(read, seats, secrets) => (read, seats, secrets),
             Read::NoRegularFile(file) => {
                 tracing::error!(file = %file.display(), "the configuration file cannot be read; what runs goes on");
                 self.refuse("the configuration file is not a regular file any more");
@@ -285,6 +309,7 @@ impl Supervisor {
         };
         self.seats = seats;
         tell(&notes);
+        self.secrets = secrets;
         if let (Some(watch), Some(content)) = (&mut self.watch, &content) {
             watch.handled(content.hash());
         }
@@ -385,16 +410,13 @@ impl Plan {
         let mut notes = Vec::new();
         let loaded = match self {
             Plan::One(_) => vec![config::load_content(source, content.as_ref())?],
-            Plan::Network(..) => {
-                let mut topology = match &content {
-                    Some(content) => Topology::of_content(source, content)?,
-                    None => Topology::load(source)?,
-                };
-                notes = seats.assign(&mut topology, probe);
-                topology.validate(Mode::Loopback)?;
-                let nodes = topology.node_ids().map(|id| topology.node(id, Mode::Loopback));
-                nodes.collect::<Result<_, _>>()?
-            }
+            Plan::Network(..) => match &content {
+                Some(content) => Topology::for_this_machine(source, content, |topology| {
+                    notes = seats.assign(topology, probe);
+                })?,
+                // Says that a file is needed.
+                None => Topology::load(source).map(|_| Vec::new())?,
+            },
         };
         Ok((loaded, content, notes))
     }

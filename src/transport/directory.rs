@@ -4,7 +4,7 @@
 //! comparing them tells nothing through time: an attacker cannot predict which bytes are compared. For the same reason
 //! an unknown name costs the same work as a known one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arc_swap::ArcSwap;
 use ring::hmac;
@@ -13,7 +13,7 @@ use ring::rand::SystemRandom;
 use super::token::Token;
 use crate::account::AccountId;
 
-/// One peer's way in.
+/// One peer's way in. A peer with several tokens has one of these for each, with the same account and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     /// The account that it opens.
@@ -32,17 +32,19 @@ pub struct Directory {
     key: hmac::Key,
     by_name: HashMap<String, Entry>,
     by_token: HashMap<Tag, Holder>,
-    /// Compared with where there is nothing to compare with.
-    nobody: Tag,
+    /// Tokens of the peer that has most.
+    signing_max: usize,
+    /// What may not be shown: all tokens, and the node's other secrets.
+    secrets: HashSet<Tag>,
 }
 
 type Tag = [u8; 32];
 
 struct Entry {
     account: AccountId,
-    tag: Option<Tag>,
-    /// Verifies what the peer signed with its token; the token cannot be read from it.
-    signing: Option<hmac::Key>,
+    tags: Vec<Tag>,
+    /// Verify what the peer signed with a token; the token cannot be read from them.
+    signing: Vec<hmac::Key>,
 }
 
 enum Holder {
@@ -61,8 +63,13 @@ impl Directory {
     pub fn new(logins: impl IntoIterator<Item = Login>) -> Result<Self, NoRandomness> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .map_err(|_| NoRandomness)?;
-        let nobody = tag(&key, b"");
-        let mut directory = Self { key, by_name: HashMap::new(), by_token: HashMap::new(), nobody };
+        let mut directory = Self {
+            key,
+            by_name: HashMap::new(),
+            by_token: HashMap::new(),
+            signing_max: 0,
+            secrets: HashSet::new(),
+        };
         for login in logins {
             directory.add(login);
         }
@@ -74,27 +81,55 @@ impl Directory {
         let secret = token.as_ref().map(|token| token.reveal().as_bytes());
         let tag = secret.map(|secret| tag(&self.key, secret));
         let signing = secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret));
+        self.secrets.extend(tag);
         if let Some(tag) = tag {
-            self.by_token
-                .entry(tag)
-                .and_modify(|holder| *holder = Holder::Several)
-                .or_insert_with(|| Holder::One(login.account.clone()));
+            let holder = self.by_token.entry(tag);
+            let holder = holder.or_insert_with(|| Holder::One(login.account.clone()));
+            if !matches!(holder, Holder::One(account) if *account == login.account) {
+                *holder = Holder::Several;
+            }
         }
-        self.by_name.entry(login.username).or_insert(Entry {
-            account: login.account,
-            tag,
-            signing,
+        let entry = self.by_name.entry(login.username).or_insert_with(|| Entry {
+            account: login.account.clone(),
+            tags: Vec::new(),
+            signing: Vec::new(),
         });
+        if entry.account == login.account {
+            entry.tags.extend(tag);
+            entry.signing.extend(signing);
+            self.signing_max = self.signing_max.max(entry.signing.len());
+        }
+    }
+
+    /// Adds secrets that open nothing here, and are not to be shown either: those that we log in with elsewhere.
+    #[must_use]
+    pub fn with_secrets<'s>(mut self, secrets: impl IntoIterator<Item = &'s str>) -> Self {
+        let tags = secrets.into_iter().map(|secret| tag(&self.key, secret.as_bytes()));
+        self.secrets.extend(tags);
+        self
+    }
+
+    /// Whether a text that a stranger gave as a name is a secret that is known here, or holds one beside separators: then
+    /// no log line and no page may show it.
+    pub fn is_secret(&self, name: &str) -> bool {
+        const PARTS_MAX: usize = 8;
+        let separator = |c: char| c.is_whitespace() || ":/@,;=".contains(c);
+        let parts = name.split(separator).take(PARTS_MAX);
+        parts.chain([name]).any(|part| self.secrets.contains(&tag(&self.key, part.as_bytes())))
     }
 
     /// The account of `name`, if `signature` is the HMAC-SHA256 of `message` under its token.
     pub fn find_signer(&self, name: &str, message: &[u8], signature: &[u8]) -> Option<&AccountId> {
         let entry = self.by_name.get(name);
-        let signing = entry.and_then(|entry| entry.signing.as_ref());
-        // Who is unknown costs the same work.
-        let verified = hmac::verify(signing.unwrap_or(&self.key), message, signature);
-        signing?;
-        entry.filter(|_| verified.is_ok()).map(|entry| &entry.account)
+        let signing = entry.map(|entry| entry.signing.as_slice()).unwrap_or_default();
+        let mut verified = false;
+        // Unknown names, and names with fewer tokens than others, cost the same work.
+        for number in 0..self.signing_max {
+            let key = signing.get(number);
+            let fits = hmac::verify(key.unwrap_or(&self.key), message, signature).is_ok();
+            verified |= fits && key.is_some();
+        }
+        entry.filter(|_| verified).map(|entry| &entry.account)
     }
 
     /// The account that logs in under `name`. For the operator's pages, once a login has been answered: it says whether
@@ -118,8 +153,9 @@ impl Directory {
             };
         };
         let entry = self.by_name.get(name);
-        let expected = entry.and_then(|entry| entry.tag).unwrap_or(self.nobody);
-        entry.filter(|_| expected == offered).map(|entry| &entry.account)
+        let tags = entry.map(|entry| entry.tags.as_slice()).unwrap_or_default();
+        // HMACs tell nothing through the time that comparing them takes, so the first that fits will do.
+        entry.filter(|_| tags.contains(&offered)).map(|entry| &entry.account)
     }
 }
 
@@ -155,6 +191,10 @@ mod tests {
             login("dave", "dave", Some("shared")),
             login("erin", "erin", None),
             login("frank", "frank", Some("")),
+            login("grace", "grace", Some("new-token")),
+            login("grace", "grace", Some("old-token")),
+            // A name that is taken opens nothing else.
+            login("heidi", "grace", Some("secret-h")),
         ])
         .unwrap()
     }
@@ -172,6 +212,13 @@ mod tests {
         check(Some("carol"), "shared", Some("carol"));
         check(Some("dave"), "shared", Some("dave"));
         check(None, "secret-a", Some("alice"));
+
+        for token in ["new-token", "old-token"] {
+            check(Some("grace"), token, Some("grace"));
+            check(None, token, Some("grace"));
+        }
+        check(Some("grace"), "older-token", None);
+        check(Some("grace"), "secret-h", None);
 
         check(Some("alice"), "secret-b", None);
         check(Some("alice"), "secret-a ", None);
@@ -209,11 +256,35 @@ mod tests {
         check("robert", "secret-b", Some("bob"));
         check("dave", "shared", Some("dave"));
         check("alice", "secret-b", None);
+        check("grace", "new-token", Some("grace"));
+        check("grace", "old-token", Some("grace"));
+        check("grace", "secret-h", None);
         for name in ["erin", "frank", "nobody", ""] {
             check(name, "", None);
             check(name, "secret-a", None);
         }
         assert_eq!(directory.find_signer("alice", b"message", b""), None);
+    }
+
+    #[test]
+    fn secrets_are_recognised_as_names() {
+        let directory = directory().with_secrets(["api-token"]);
+        let check =
+            |name: &str, expected: bool| assert_eq!(directory.is_secret(name), expected, "{name}");
+        for name in ["alice", "bob", "", "secret", "secret-a2", "frank", "nobody"] {
+            check(name, false);
+        }
+        for name in [
+            "secret-a",
+            "secret-b",
+            "shared",
+            "api-token",
+            "alice:secret-a",
+            "Bearer secret-b",
+            "token=shared",
+        ] {
+            check(name, true);
+        }
     }
 
     #[test]

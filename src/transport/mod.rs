@@ -48,7 +48,7 @@ pub use places::{PlaceId, PlaceLimits, Places};
 pub use reach::{ReachError, reach};
 pub use settings::{HttpLimits, KeepAliveSettings, TransportSettings};
 pub use strangers::{Place, Strangers};
-pub use text::shown;
+pub use text::{foreign, harmless_json, shown};
 pub use throttle::Throttle;
 pub use tls::{
     ClientTls, HTTP_PROTOCOLS, NoTlsName, Protocols, ServerTls, TlsError, TlsFile, TlsName,

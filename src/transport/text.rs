@@ -1,7 +1,69 @@
-//! Text that a peer chose, made fit for a log line.
+//! Texts of others, made fit for a line of a log, a terminal or a page. Whatever somebody outside may choose passes here
+//! before it is shown.
 
 /// The most characters of a peer's text that are shown.
 const SHOWN_MAX: usize = 160;
+
+/// The most characters of a text that a tool shows to a person.
+const FOREIGN_MAX: usize = 300;
+
+/// Whether a character is one that is seen, and moves nothing: no control character of either set, none that turns the
+/// direction of writing, ends a line, or is there without being seen.
+fn is_harmless(character: char) -> bool {
+    !character.is_control()
+        && !matches!(
+            character,
+            '\u{ad}'
+                | '\u{600}'..='\u{605}'
+                | '\u{61c}'
+                | '\u{6dd}'
+                | '\u{70f}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// What somebody else wrote, on one line and harmless to a terminal. Quotes stay as they are.
+pub fn foreign(text: &str) -> String {
+    let mut out = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == FOREIGN_MAX {
+            out.push('…');
+            break;
+        }
+        match is_harmless(character) {
+            true => out.push(character),
+            false => out.extend(character.escape_default()),
+        }
+    }
+    out
+}
+
+/// JSON as it may be looked at in a terminal: what is not harmless in its texts becomes `\u....`.
+pub fn harmless_json(json: String) -> String {
+    // Outside of texts JSON is plain ASCII and line breaks; inside of texts there are no line breaks.
+    let stays = |character: char| is_harmless(character) || character == '\n';
+    if json.chars().all(stays) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        match stays(character) {
+            true => out.push(character),
+            false => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    out
+}
 
 /// `bytes` as text: control characters and what is not UTF-8 are escaped, and the rest of a long text is left out.
 pub fn shown(bytes: &[u8]) -> String {
@@ -15,7 +77,10 @@ pub fn shown(bytes: &[u8]) -> String {
                 text.push_str("...");
                 return text;
             }
-            text.extend(character.escape_debug());
+            match is_harmless(character) {
+                true => text.extend(character.escape_debug()),
+                false => text.extend(character.escape_default()),
+            }
             characters += 1;
         }
         for byte in chunk.invalid() {
@@ -52,5 +117,32 @@ mod tests {
         check(&[b'x'; SHOWN_MAX + 1], &format!("{}...", "x".repeat(SHOWN_MAX)));
         check("\u{1f600}".repeat(60_000).as_bytes(), &format!("{}...", "\u{1f600}".repeat(160)));
         check(&[0xff; 10_000], &format!("{}...", "\\xff".repeat(SHOWN_MAX)));
+    }
+
+    /// What moves a cursor, hides, or turns a line around, in each of its kinds.
+    const HARMFUL: &str = "\0\u{7}\u{8}\t\n\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9f}\u{ad}\u{61c}\u{200b}\u{200e}\u{2028}\u{202e}\u{2066}\u{2069}\u{feff}\u{e0041}";
+
+    #[test]
+    fn texts_of_others_cannot_steer_the_terminal() {
+        assert_eq!(foreign("no route für \"dich\" \\ 你好 🎉"), "no route für \"dich\" \\ 你好 🎉");
+        assert_eq!(foreign("a\n\u{1b}[2Jb\u{202e}"), "a\\n\\u{1b}[2Jb\\u{202e}");
+        assert_eq!(foreign(&"x".repeat(400)).chars().count(), 301);
+        for character in HARMFUL.chars() {
+            assert!(!is_harmless(character), "{character:?}");
+            let text = format!("a{character}b");
+            assert!(foreign(&text).chars().all(is_harmless), "{text:?}");
+            assert!(shown(text.as_bytes()).chars().all(is_harmless), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let value = serde_json::json!({ "a": HARMFUL, "ü": ["你好", 1, null] });
+        for text in [format!("{value}"), format!("{value:#}")] {
+            let text = harmless_json(text);
+            assert!(text.chars().all(|c| is_harmless(c) || c == '\n'), "{text:?}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        }
+        assert_eq!(harmless_json("{\"a\":\"b\"}".to_owned()), "{\"a\":\"b\"}");
     }
 }

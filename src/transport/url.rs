@@ -97,6 +97,11 @@ pub enum UrlError {
     /// The user part does not decode to UTF-8.
     #[error("the user or token is not UTF-8 after percent-decoding")]
     CredentialsNotUtf8,
+    /// A user or token that a log line, a header or a login cannot hold.
+    #[error(
+        "the user or token holds a character that no login can carry: use ASCII on one line, without a space at its ends"
+    )]
+    CredentialsCharacter,
     /// The user or the token is too long.
     #[error("the user or token is longer than {CREDENTIAL_BYTES_MAX} bytes")]
     CredentialsTooLong,
@@ -212,7 +217,7 @@ impl HttpUrl {
         Some(HttpUrl(Endpoint { endpoint, credentials: self.credentials.clone() }))
     }
 
-    /// Complete and without credentials, for a header.
+    /// Complete and without credentials: for a header, or for whoever gave it.
     pub fn without_credentials(&self) -> String {
         self.endpoint.to_string()
     }
@@ -285,20 +290,32 @@ impl Endpoint {
     }
 }
 
-/// Complete but for the token, of which not even the length is shown.
+/// Where it leads, without what may be a secret: a token, of which not even the length is shown; a user without one,
+/// who may be a token; words of the path that are more than words; and the query.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.endpoint.scheme())?;
-        if let Some(Credentials { username, token }) = &self.credentials {
+        match &self.credentials {
+            None => {}
             // Escaped: a decoded user may hold anything, and this goes into logs.
-            write!(f, "{}", username.escape_default())?;
-            if token.is_some() {
-                f.write_str(":***")?;
+            Some(Credentials { username, token: Some(_) }) => {
+                write!(f, "{}:***@", username.escape_default())?;
             }
-            f.write_str("@")?;
+            Some(Credentials { token: None, .. }) => f.write_str("***@")?,
         }
-        write!(f, "{}{}", self.authority(), self.path_and_query())
+        f.write_str(&self.authority())?;
+        for segment in self.endpoint.path_segments().into_iter().flatten() {
+            write!(f, "/{}", if is_word(segment) { segment } else { "***" })?;
+        }
+        f.write_str(if self.endpoint.query().is_some() { "?***" } else { "" })
     }
+}
+
+/// Whether a segment of a path is a word such as `accounts`, and no token.
+fn is_word(segment: &str) -> bool {
+    const WORD_MAX: usize = 20;
+    segment.len() <= WORD_MAX
+        && segment.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'.'))
 }
 
 impl fmt::Display for BtpUrl {
@@ -350,6 +367,11 @@ impl Credentials {
         }
         let username = decode(url.username())?;
         let token = url.password().map(decode).transpose()?;
+        let odd = |token: &String| !token.is_ascii() || token.trim_matches(' ') != token;
+        let control = |text: &String| text.chars().any(char::is_control);
+        if control(&username) || token.as_ref().is_some_and(|token| control(token) || odd(token)) {
+            return Err(UrlError::CredentialsCharacter);
+        }
         Ok(Some(Self { username, token }))
     }
 }

@@ -78,6 +78,32 @@ fn who_may_come_in() {
 }
 
 #[test]
+fn a_token_in_the_place_of_the_name_is_not_shown() {
+    let check = |path: &str, username: &str, token: &str, expected: &str| {
+        let entries = [
+            Entry::octets(AUTH, b""),
+            Entry::text(AUTH_USERNAME, username),
+            Entry::text(AUTH_TOKEN, token),
+        ];
+        let directory = directory();
+        let FirstFrame::Refused { claimed, .. } =
+            read_first_frame(&message(&entries), path, &directory)
+        else {
+            panic!("{username} came in");
+        };
+        assert_eq!(claimed.as_deref(), Some(expected), "{path} {username} {token}");
+    };
+    check("/", "nobody", "x", "nobody");
+    check("/", "bob", "wrong", "bob");
+    check("/", "secret", "x", "***");
+    check("/", "secret", "bob", "***");
+    check("/", "bob:secret", "x", "***");
+    check("/accounts/shared/ilp/btp", "", "x", "***");
+    // One that is not known, perhaps misspelt, and given as both.
+    check("/", "secre", "secre", "***");
+}
+
+#[test]
 fn the_vectors() {
     let file = vectors::load("btp");
     let mut seen = 0;

@@ -6,9 +6,10 @@ use clap::Args;
 
 use super::tools::LoginArguments;
 use crate::cli::money::Money;
-use crate::cli::pay::{Payee, secret_of_text};
+use crate::cli::pay::Payee;
+use crate::cli::secret_text::SecretText;
 use crate::cli::values::duration;
-use crate::stream::{PathRate, SharedSecret, Slippage};
+use crate::stream::{PathRate, Slippage};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -44,9 +45,10 @@ pub(in crate::cli) struct PayArguments {
     amount: Vec<String>,
     #[command(flatten)]
     pub(in crate::cli) login: LoginArguments,
-    /// The secret that was handed over with the address: 32 bytes in base64 or hexadecimal digits
-    #[arg(long, value_name = "SECRET", value_parser = secret_of_text)]
-    pub(in crate::cli) secret: Option<SharedSecret>,
+    /// The secret that was handed over with the address: 32 bytes in base64 or hexadecimal digits; @FILE takes it from a
+    /// file and @- from standard input [variable: ILP_SECRET]
+    #[arg(long, value_name = "SECRET")]
+    pub(in crate::cli) secret: Option<SecretText>,
     /// Ask SPSP endpoints without TLS too: anybody on the way can take the money
     #[arg(long)]
     pub(in crate::cli) allow_http: bool,

@@ -7,17 +7,19 @@ use bytes::Bytes;
 use clap::{Args, ValueHint};
 
 use super::SourceArguments;
+use crate::cli::secret_text::SecretText;
 use crate::cli::values::{data_from_hex, duration, hash, ping_address};
-use crate::transport::{BtpUrl, TlsName};
+use crate::transport::TlsName;
 use crate::wire::ilp::MAX_DATA_EMITTED;
 use crate::wire::{Address, Amount};
 
 /// Through which node packets go.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct LoginArguments {
-    /// The node to log in at, and as whom: btp+ws://user:token@host:port
+    /// The node to log in at, and as whom: btp+ws://user:token@host:port; @FILE takes it from a file and @- from standard
+    /// input, so that the token is not in the list of processes [variable: ILP_VIA]
     #[arg(long, value_name = "URL", conflicts_with_all = ["config", "node"])]
-    pub(in crate::cli) via: Option<BtpUrl>,
+    pub(in crate::cli) via: Option<SecretText>,
     #[command(flatten)]
     pub(in crate::cli) source: SourceArguments,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use crate::cli::args::PayArguments;
 use crate::cli::failure::Failure;
 use crate::cli::login::Login;
 use crate::cli::money::scaled;
-use crate::cli::text::{foreign, grouped, lasting, per_second};
+use crate::cli::text::{foreign, grouped, harmless_json, lasting, per_second};
 use crate::stream::{End, PathRate, Progress, Trouble};
 use crate::wire::Amount;
 use crate::wire::ilp::ErrorCode;
@@ -63,7 +63,7 @@ impl Report<'_> {
         let complete = paid.end.is_complete();
         if self.arguments.json {
             let told = self.json(paid);
-            writeln!(self.out, "{told:#}")?;
+            writeln!(self.out, "{}", harmless_json(format!("{told:#}")))?;
         } else {
             self.table(paid)?;
         }

@@ -39,7 +39,8 @@ pub(super) async fn query(
     for _ in 0..=REDIRECTS_MAX {
         if !url.is_tls() && !allow_http && !is_this_machine(&url) {
             return Err(Failure::Usage(format!(
-                "{url} is not https, so anybody on the way could take the money; add --allow-http if that is what you want"
+                "{} is not https, so anybody on the way could take the money; add --allow-http if that is what you want",
+                url.without_credentials()
             )));
         }
         let words = || format!("waiting for an answer from {url}");
@@ -79,7 +80,7 @@ pub(super) async fn query(
 }
 
 fn failed(url: &HttpUrl, why: &str) -> Failure {
-    Failure::Failed(format!("cannot ask {url} where to pay: {why}"))
+    Failure::Failed(format!("cannot ask {} where to pay: {why}", url.without_credentials()))
 }
 
 /// Nobody else can answer for these.
@@ -178,7 +179,8 @@ mod tests {
     #[test]
     fn redirects() {
         fn check(to: &str, expected: Option<&str>) {
-            let next = joined(&url("https://example.com/alice?x"), to).map(|url| url.to_string());
+            let next = joined(&url("https://example.com/alice?x"), to)
+                .map(|url| url.without_credentials());
             assert_eq!(next.as_deref(), expected, "{to}");
         }
         check("/bob", Some("https://example.com/bob"));

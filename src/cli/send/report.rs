@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::load::Load;
 use super::tally::{Line, ResultKind, Tally};
 use crate::cli::failure::Failure;
-use crate::cli::text::{foreign, grouped, lasting, millis, per_second, percent, ratio};
+use crate::cli::text::{
+    foreign, grouped, harmless_json, lasting, millis, padded, per_second, percent, ratio,
+};
 
 /// Widest name of a result that keeps the columns in line.
 const NAME_WIDTH: usize = 34;
@@ -50,7 +52,8 @@ impl Report<'_> {
             let share = percent(line.packets, tally.sent());
             let [p50, p99] = [0.5, 0.99].map(|quantile| millis(line.latency(quantile)));
             let (name, packets) = (name(kind), grouped(line.packets));
-            writeln!(out, "{name:<NAME_WIDTH$}{packets:>12}{share:>10}{p50:>10}{p99:>10}")?;
+            let name = padded(&name, NAME_WIDTH);
+            writeln!(out, "{name}{packets:>12}{share:>10}{p50:>10}{p99:>10}")?;
             if let Some((by, message)) = &line.example {
                 writeln!(out, "    {}: {}", by_whom(by), foreign(message))?;
             }
@@ -69,7 +72,7 @@ impl Report<'_> {
 
     /// For programs.
     pub(super) fn json(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        writeln!(out, "{}", self.value())?;
+        writeln!(out, "{}", harmless_json(self.value().to_string()))?;
         Ok(out.flush()?)
     }
 

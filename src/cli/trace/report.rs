@@ -9,7 +9,7 @@ use super::walk::{End, Hop, Line};
 use crate::cli::args::TraceArguments;
 use crate::cli::failure::Failure;
 use crate::cli::login::Login;
-use crate::cli::text::{foreign, grouped, lasting, millis};
+use crate::cli::text::{foreign, grouped, harmless_json, lasting, millis, padded};
 use crate::wire::Address;
 
 /// Widest address that keeps the columns in line.
@@ -87,9 +87,9 @@ impl<'a> Report<'a> {
         let visible = hop.visible.as_ref();
         writeln!(
             self.out,
-            "{:>3}  {:<NODE_WIDTH$}{:>9}{:>9}{least:>11}{:>16}{:>11}  {}",
+            "{:>3}  {}{:>9}{:>9}{least:>11}{:>16}{:>11}  {}",
             hop.number,
-            node(&hop.answer),
+            padded(&node(&hop.answer), NODE_WIDTH),
             shown(figures.map(|figures| figures.min)),
             shown(figures.map(|figures| figures.avg)),
             visible.map_or_else(|| "-".to_owned(), |visible| grouped(visible.maximum)),
@@ -150,7 +150,7 @@ impl<'a> Report<'a> {
                 "largestPacket": largest.map(|largest| largest.to_string()),
                 "end": what,
             });
-            writeln!(self.out, "{told:#}")?;
+            writeln!(self.out, "{}", harmless_json(format!("{told:#}")))?;
         } else {
             match largest.filter(|_| reached) {
                 Some(largest) => writeln!(

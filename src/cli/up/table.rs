@@ -1,6 +1,10 @@
 //! Tables as wide as what is in them, that lose columns at their end where the terminal is narrow, and lines that are
 //! cut to its width. Colours are marks until a line has its length.
 
+use unicode_width::UnicodeWidthChar;
+
+use crate::cli::text::{columns, foreign};
+
 /// Between two columns.
 const GAP: &str = "  ";
 /// Columns that are never left out, however narrow the terminal.
@@ -39,12 +43,13 @@ pub(super) struct Cell {
 
 impl Cell {
     /// A word.
-    pub(super) fn left(text: impl Into<String>) -> Self {
-        Cell { text: text.into(), right: false, colour: None }
+    pub(super) fn left(text: impl AsRef<str>) -> Self {
+        // Asset codes and addresses may be those of a parent.
+        Cell { text: foreign(text.as_ref()), right: false, colour: None }
     }
 
     /// A figure.
-    pub(super) fn right(text: impl Into<String>) -> Self {
+    pub(super) fn right(text: impl AsRef<str>) -> Self {
         Cell { right: true, ..Cell::left(text) }
     }
 
@@ -53,7 +58,7 @@ impl Cell {
     }
 
     fn width(&self) -> usize {
-        self.text.chars().count()
+        columns(&self.text)
     }
 
     fn write(&self, width: usize, out: &mut String) {
@@ -145,19 +150,27 @@ fn is_mark(c: char) -> bool {
 }
 
 /// Cuts a line to the width.
-pub(super) fn fit(line: &str, columns: usize) -> String {
-    let length = line.chars().filter(|c| !is_mark(*c)).count();
-    if length <= columns {
+pub(super) fn fit(line: &str, columns_max: usize) -> String {
+    let width = |c: char| c.width().unwrap_or(0);
+    let length: usize = line.chars().filter(|c| !is_mark(*c)).map(width).sum();
+    if length <= columns_max {
         return line.to_owned();
     }
-    let mut left = columns.saturating_sub(1);
+    let mut left = columns_max.saturating_sub(1);
     let mut out = String::new();
     for c in line.chars() {
         if is_mark(c) {
             out.push(c);
-        } else if left > 0 {
-            left -= 1;
-            out.push(c);
+        } else {
+            // A wide character that has no room ends the line.
+            let needed = if left == 0 { 1 } else { width(c) };
+            match left.checked_sub(needed) {
+                Some(rest) => {
+                    left = rest;
+                    out.push(c);
+                }
+                None => left = 0,
+            }
         }
     }
     out.push('…');

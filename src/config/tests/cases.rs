@@ -63,6 +63,9 @@ fn said(case: &Case, directory: &std::path::Path) -> String {
     if let Some(file) = &case.file {
         let path = directory.join("c.yaml");
         std::fs::write(&path, file).unwrap();
+        // Whatever the umask is: who may read the file is no matter of these cases.
+        let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&path, owner_only).unwrap();
         source.file = Some(path);
     }
     let (problems, warnings) = match check(&source) {

@@ -60,8 +60,13 @@ fn every_node_has_the_account_of_the_tools() {
 fn every_network_runs_on_one_machine() {
     for file in files() {
         let Ok(topology) = Topology::load(&source(&file)) else { continue };
-        let warnings = topology.validate(Mode::Loopback).unwrap();
-        assert!(warnings.iter().all(|warning| warning.place.text.ends_with("apiToken")));
+        let content = source(&file).read().unwrap().unwrap();
+        let loaded = Topology::for_this_machine(&source(&file), &content, |_| {}).unwrap();
+        let warnings: Vec<_> = loaded.iter().flat_map(|one| &one.warnings).collect();
+        assert!(
+            warnings.iter().all(|warning| warning.place.text.ends_with("apiToken")),
+            "{warnings:?}"
+        );
         for (number, id) in topology.node_ids().enumerate() {
             let node = topology.node(id, Mode::Loopback).unwrap().config;
             assert_eq!(usize::from(node.server.port), 3000 + number);

@@ -301,3 +301,44 @@ fn a_node_that_is_not_named_can_wait() {
     assert_eq!(named("a", without), Ok(()));
     assert_eq!(named("b", without), Err(true));
 }
+
+#[test]
+fn up_says_everything_that_check_says() {
+    let said = |text: &str| -> (Vec<String>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.yaml");
+        std::fs::write(&file, text).unwrap();
+        let source = Source { file: Some(file), ..Source::default() };
+        let content = source.read().unwrap().unwrap();
+        let lines = |problems: crate::config::Problems| {
+            let all = problems.problems.into_iter().chain(problems.warnings);
+            // On one machine everything listens on loopback, so this does not matter there.
+            let all = all.map(|problem| problem.to_string());
+            all.filter(|line| !line.contains("apiToken")).collect::<Vec<_>>()
+        };
+        let checked = crate::config::check(&source).err().map(lines).unwrap_or_default();
+        let up = match Topology::for_this_machine(&source, &content, |_| {}) {
+            Err(problems) => lines(problems),
+            Ok(loaded) => {
+                loaded.iter().flat_map(|one| &one.warnings).map(ToString::to_string).collect()
+            }
+        };
+        (checked, up)
+    };
+    let network = "nodes:\n  - {id: a, btpServerPort: 70000}\n  - {id: b, healthCheckPort: 8081}\n  - {id: c, healthCheckPort: 8081}\n  \
+        - {id: d, routes: [{prefix: test.a, nextHop: a}]}\nlinks:\n  - {from: a, to: b, secret: s1}\n  - {from: b, to: d, secret: s2}\n";
+    for text in [
+        network.to_owned(),
+        // A mistake of the form does not hide those of the nodes.
+        format!("{network}colour: blue\n"),
+        format!("{network}  - {{from: a, to: nobody, secret: s3}}\n"),
+        format!("{network}defaults: {{btpServerPort: x, maxBalance: y}}\n"),
+        network.replace("70000", "4000"),
+    ] {
+        let (checked, up) = said(&text);
+        assert!(!checked.is_empty(), "{text}");
+        for line in &checked {
+            assert!(up.contains(line), "{text}\nup does not say {line}\nbut {up:#?}");
+        }
+    }
+}

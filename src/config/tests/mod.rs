@@ -7,10 +7,13 @@
 
 mod cases;
 mod docs;
+mod ends;
 mod examples;
 mod files;
 mod meaning;
 mod schema;
+mod secrets;
+mod syntax;
 
 use crate::config::{Content, Loaded, NodeConfig, Source, load_content};
 

@@ -79,6 +79,10 @@ fn refused() {
         (" ws://b", UrlError::Character),
         ("ws://b\n", UrlError::Character),
         ("ws://u:%ff@b", UrlError::CredentialsNotUtf8),
+        ("ws://u:t%0A@b", UrlError::CredentialsCharacter),
+        ("ws://u:%20t@b", UrlError::CredentialsCharacter),
+        ("ws://u:gr%C3%BCn@b", UrlError::CredentialsCharacter),
+        ("ws://u%1b:t@b", UrlError::CredentialsCharacter),
     ] {
         check_refused(text, expected);
     }
@@ -91,9 +95,12 @@ fn the_token_is_never_shown() {
     for (text, shown) in [
         ("btp+ws://alice:S3CRET@b:3000/x", "ws://alice:***@b:3000/x"),
         ("btp+ws://:S3CRET@b", "ws://:***@b/"),
-        ("ws://alice@b", "ws://alice@b/"),
+        // A user alone may be a token, and so may what stands in the path.
+        ("ws://S3CRET@b", "ws://***@b/"),
+        ("ws://b:3000/S3CRET?token=S3CRET", "ws://b:3000/***?***"),
+        ("wss://b/accounts/alice/ilp", "wss://b/accounts/alice/ilp"),
         ("wss://b", "wss://b/"),
-        ("ws://a%0Ab@c", "ws://a\\nb@c/"),
+        ("ws://a%C3%BCb:S3CRET@c", "ws://a\\u{fc}b:***@c/"),
     ] {
         let url: BtpUrl = text.parse().unwrap();
         assert_eq!(url.to_string(), shown);

@@ -1,0 +1,262 @@
+//! Secrets that stand in files of their own: `authTokenFile: secrets/bob` instead of `authToken: ...`.
+//!
+//! Every key that holds a secret has such a second key, and so has its variable (`API_TOKEN_FILE`). The content becomes the
+//! value of the first key as soon as the tree is made, so that nothing behind it knows the difference; only messages name
+//! the file. They never show what is in it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use super::fields::wrong_type;
+use super::keys::{self, Key};
+use super::peers::absolute;
+use super::permissions;
+use super::place::{At, More, Path};
+use super::problems::Report;
+use super::value::{Data, Map, Name, Value};
+
+/// Bytes of a file with a secret.
+pub const SECRET_FILE_BYTES_MAX: u64 = 16 * 1024;
+
+/// Why a file gives no secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretFileError {
+    /// The system does not give it.
+    #[error("the file cannot be read: {0}")]
+    Io(io::ErrorKind),
+    /// A directory, a pipe or a device.
+    #[error("this is no regular file")]
+    NotAFile,
+    /// Larger than any secret.
+    #[error("the file is larger than {} KiB", SECRET_FILE_BYTES_MAX >> 10)]
+    TooLarge,
+    /// Bytes that are no text.
+    #[error("the file is not UTF-8")]
+    NotUtf8,
+    /// Nothing, or only a line break.
+    #[error("the file is empty")]
+    Empty,
+}
+
+/// The secret in a regular file. A pipe could keep whoever reads it waiting for ever.
+///
+/// # Errors
+/// [`SecretFileError`].
+pub fn read_secret_file(path: &FilePath) -> Result<String, SecretFileError> {
+    let io = |error: io::Error| SecretFileError::Io(error.kind());
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(SecretFileError::NotAFile);
+    }
+    read_secret(File::open(path).map_err(io)?)
+}
+
+/// The secret that a reader gives: all of it, without the line break that editors and `echo` put at its end.
+///
+/// # Errors
+/// [`SecretFileError`].
+pub fn read_secret(from: impl Read) -> Result<String, SecretFileError> {
+    let mut bytes = Vec::new();
+    let read = from.take(SECRET_FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| SecretFileError::Io(error.kind()))?;
+    if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
+        return Err(SecretFileError::TooLarge);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| SecretFileError::NotUtf8)?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').filter(|_| line.len() < text.len()).unwrap_or(line);
+    if line.is_empty() { Err(SecretFileError::Empty) } else { Ok(line.to_owned()) }
+}
+
+/// Replaces every key that names a file with the key that it stands for. `directory` is where relative paths start.
+pub(super) fn resolve(root: &mut Value, directory: Option<&FilePath>, report: &mut Report) {
+    let at = root.at.clone();
+    walk(root, &Path::root(&at), directory, report);
+}
+
+fn walk(value: &mut Value, path: &Path<'_>, directory: Option<&FilePath>, report: &mut Report) {
+    match &mut value.data {
+        Data::List(list) => {
+            for (index, item) in list.iter_mut().enumerate() {
+                let at = item.at.clone();
+                walk(item, &path.index(index, &at), directory, report);
+            }
+        }
+        Data::Map(map) => {
+            let named: Vec<(Arc<str>, &'static Key, &'static str)> = map
+                .0
+                .iter()
+                .filter_map(|(name, _)| {
+                    let (key, secret) = keys::secret_of(&name.text)?;
+                    Some((name.text.clone(), key, secret))
+                })
+                .collect();
+            for (name, key, secret) in named {
+                replace(map, &name, key, secret, path, directory, report);
+            }
+            for (name, item) in &mut map.0 {
+                let at = item.at.clone();
+                walk(item, &path.key(&name.text, &at), directory, report);
+            }
+        }
+        Data::Null | Data::Broken | Data::Text(_) => {}
+    }
+}
+
+fn replace(
+    map: &mut Map,
+    name: &str,
+    key: &'static Key,
+    secret: &'static str,
+    parent: &Path<'_>,
+    directory: Option<&FilePath>,
+    report: &mut Report,
+) {
+    let twice = map.get(secret).is_some();
+    let Some(position) = map.0.iter().position(|(known, _)| &*known.text == name) else { return };
+    let (Name { line, .. }, named) = map.0.remove(position);
+    if named.is_null() {
+        return;
+    }
+    let path = parent.key(name, &named.at);
+    if twice {
+        let help = "set one of the two";
+        return report.at(&path, format!("{secret} is set as well"), help);
+    }
+    let read = |value: &Value, path: &Path<'_>, report: &mut Report| {
+        let data = match value.as_text() {
+            Some(file) => {
+                content(file, path, directory, report).map(|text| Data::Text(text.into()))
+            }
+            None => {
+                wrong_type(value, path, key, report);
+                None
+            }
+        };
+        let place = Some(path.place().text);
+        let variables =
+            value.at.more.as_ref().map(|more| more.variables.clone()).unwrap_or_default();
+        let file = value.as_text().map(|file| absolute(PathBuf::from(file), directory));
+        let more = More { origin: path.place().origin, place, variables, file };
+        let at = At { line: value.at.line, more: Some(Arc::new(more)) };
+        Value { data: data.unwrap_or(Data::Broken), at }
+    };
+    let value = match (&named.data, key.kind) {
+        (Data::List(files), keys::Kind::SecretFiles) => {
+            let secrets = files.iter().enumerate();
+            let secrets = secrets.map(|(n, file)| read(file, &path.index(n, &file.at), report));
+            Value { data: Data::List(secrets.collect()), at: named.at.clone() }
+        }
+        (_, keys::Kind::SecretFiles) => {
+            wrong_type(&named, &path, key, report);
+            Value { data: Data::Broken, at: named.at.clone() }
+        }
+        _ => read(&named, &path, report),
+    };
+    // A null of the same name, which `get` does not see, gives way.
+    map.0.retain(|(known, _)| &*known.text != secret);
+    let position = position.min(map.0.len());
+    map.0.insert(position, (Name { text: secret.into(), line }, value));
+}
+
+/// What a file holds, or a report of why it holds nothing.
+fn content(
+    file: &str,
+    path: &Path<'_>,
+    directory: Option<&FilePath>,
+    report: &mut Report,
+) -> Option<String> {
+    let full = absolute(PathBuf::from(file), directory);
+    match read_secret_file(&full) {
+        Ok(text) => {
+            if let Some(who) = permissions::who_else(&full) {
+                let help = "take the permissions from them: chmod 600";
+                report.warn(path.place(), format!("{who} the file"), help);
+            }
+            Some(text)
+        }
+        Err(error) => {
+            // The name is shown as every path is; somebody may have written the secret itself here.
+            let shown = super::show::of_key(keys::Kind::SecretFile, file);
+            let help = "a relative path starts at the configuration file; the file holds the secret and nothing else";
+            report.problem(path.place(), Some(shown), error.to_string(), help);
+            None
+        }
+    }
+}
+
+/// The files that secrets of a tree were read from, each once.
+pub(super) fn files_of(root: &Value) -> Vec<PathBuf> {
+    fn walk(value: &Value, out: &mut Vec<PathBuf>) {
+        if let Some(file) = value.at.more.as_ref().and_then(|more| more.file.as_ref()) {
+            out.push(file.clone());
+        }
+        match &value.data {
+            Data::List(list) => list.iter().for_each(|item| walk(item, out)),
+            Data::Map(Map(entries)) => entries.iter().for_each(|(_, item)| walk(item, out)),
+            Data::Null | Data::Broken | Data::Text(_) => {}
+        }
+    }
+    let mut files = Vec::new();
+    walk(root, &mut files);
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// Whether the file itself, not the environment or another file, holds a secret.
+pub(super) fn stands_in_the_file(root: &Value) -> bool {
+    let own = |value: &Value| {
+        value.at.origin() == super::place::Origin::File
+            && value
+                .at
+                .more
+                .as_ref()
+                .is_none_or(|more| more.variables.is_empty() && more.file.is_none())
+    };
+    match &root.data {
+        Data::List(list) => list.iter().any(stands_in_the_file),
+        Data::Map(Map(entries)) => entries.iter().any(|(name, value)| match &value.data {
+            Data::Text(text) if own(value) => {
+                keys::is_secret(&name.text) || (&*name.text == "url" && text.contains('@'))
+            }
+            Data::List(list) if keys::is_secret(&name.text) => list.iter().any(own),
+            _ => stands_in_the_file(value),
+        }),
+        Data::Null | Data::Broken | Data::Text(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_all_that_a_file_holds() {
+        let check = |content: &[u8], expected: Result<&str, SecretFileError>| {
+            assert_eq!(read_secret(content), expected.map(str::to_owned), "{content:?}");
+        };
+        check(b"hunter2", Ok("hunter2"));
+        check(b"hunter2\n", Ok("hunter2"));
+        check(b"hunter2\r\n", Ok("hunter2"));
+        // One line break is that of an editor; what else there is, is refused where the secret is read.
+        check(b"hunter2\n\n", Ok("hunter2\n"));
+        check(b"hunter2\r", Ok("hunter2\r"));
+        check(b" hunter2 \n", Ok(" hunter2 "));
+        check(b"", Err(SecretFileError::Empty));
+        check(b"\n", Err(SecretFileError::Empty));
+        check(b"\xff", Err(SecretFileError::NotUtf8));
+        check(&[b'x'; 16 * 1024], Ok(&"x".repeat(16 * 1024)));
+        check(&[b'x'; 16 * 1024 + 1], Err(SecretFileError::TooLarge));
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(read_secret_file(folder.path()), Err(SecretFileError::NotAFile));
+        let missing = folder.path().join("x");
+        assert_eq!(read_secret_file(&missing), Err(SecretFileError::Io(io::ErrorKind::NotFound)));
+        assert_eq!(read_secret_file(FilePath::new("/dev/zero")), Err(SecretFileError::NotAFile));
+    }
+}

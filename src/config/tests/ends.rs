@@ -1,0 +1,124 @@
+//! Node files side by side.
+
+use crate::config::{Source, between, load};
+
+/// What is said of files, one text each, that are given together.
+fn said(files: &[&str]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let loaded: Vec<_> = files
+        .iter()
+        .enumerate()
+        .map(|(number, text)| {
+            let file = folder.path().join(format!("{number}.yaml"));
+            std::fs::write(&file, text).unwrap();
+            let source = Source { file: Some(file), ..Source::default() };
+            load(&source).unwrap_or_else(|problems| panic!("{problems}"))
+        })
+        .collect();
+    let found = between(&loaded.iter().collect::<Vec<_>>());
+    let mistakes = found.mistakes.iter().map(ToString::to_string);
+    let warnings = found.warnings.iter().map(|warning| format!("warning: {warning}"));
+    let start = format!("{}/", folder.path().display());
+    mistakes.chain(warnings).map(|line| line.replace(&start, "")).collect()
+}
+
+const ALICE: &str = "nodeId: alice\npeers:\n  - {id: bob, url: 'ws://bob:3000', authToken: s}\n";
+const BOB: &str = "nodeId: bob\npeers:\n  - {id: alice, authToken: s}\n";
+
+/// What is said of alice and bob after some changes of bob's file, in both orders.
+fn check(changes: &[(&str, &str)], expected: &[&str]) {
+    let mut bob = BOB.to_owned();
+    for (from, to) in changes {
+        assert!(bob.contains(from), "{from}");
+        bob = bob.replace(from, to);
+    }
+    let found = said(&[ALICE, &bob]);
+    assert_eq!(found.len(), expected.len(), "{bob}\n{found:#?}");
+    for (line, expected) in found.iter().zip(expected) {
+        assert!(line.contains(expected), "{bob}\n{line}\ndoes not say {expected}");
+    }
+    assert_eq!(said(&[&bob, ALICE]).len(), expected.len(), "{bob}");
+}
+
+#[test]
+fn both_ends_of_a_link_are_compared() {
+    check(&[], &[]);
+    check(
+        &[("authToken: s", "authToken: t")],
+        &["0.yaml:3: peers[0].authToken: the secrets of alice and bob for each other do not match"],
+    );
+    check(&[("authToken: s", "authTokens: [t, s]")], &[]);
+    check(
+        &[("id: alice,", "id: alice, relation: child,")],
+        &["0.yaml:3: peers[0]: bob is peer to alice, but alice is child to bob"],
+    );
+    check(
+        &[("nodeId: bob", "nodeId: bob\nassetCode: EUR\nassetScale: 2")],
+        &["0.yaml:3: peers[0]: alice counts in USD/9 what bob counts in EUR/2"],
+    );
+    check(
+        &[("id: alice,", "id: alice, assetScale: 6,")],
+        &["alice counts in USD/9 what bob counts in USD/6"],
+    );
+    check(
+        &[("nodeId: bob", "nodeId: bob\nbtpServerPort: 4000")],
+        &["warning: 0.yaml:3: peers[0].url: leads to port 3000, but bob listens on 4000"],
+    );
+    check(
+        &[("nodeId: bob", "nodeId: bob\nilpAddress: test.alice")],
+        &["alice and bob have one address, test.alice"],
+    );
+    check(&[("nodeId: bob", "nodeId: bob\nilpAddress: private.bob")], &["on the network"]);
+    // Found by the secret alone.
+    check(&[("nodeId: bob", "nodeId: b2"), ("id: alice", "id: a2, assetScale: 3")], &["counts in"]);
+    // Several mistakes of one link.
+    check(
+        &[("authToken: s", "authToken: t, assetCode: EUR, relation: parent")],
+        &["bob is peer to alice, but alice is parent to bob", "counts in", "do not match"],
+    );
+    let both = [("id: alice,", "id: alice, url: 'ws://alice:3000',")];
+    check(&both, &[]);
+    check(
+        &[both[0], ("authToken: s", "authToken: t")],
+        &["0.yaml:3: peers[0].authToken: the secrets", "1.yaml:3: peers[0].authToken: the secrets"],
+    );
+}
+
+#[test]
+fn children_adopt_the_units_of_their_parent() {
+    let parent = "nodeId: p\nassetCode: EUR\nassetScale: 2\npeers:\n  - {id: c, relation: child, authToken: s}\n";
+    let child = |more: &str| {
+        format!(
+            "nodeId: c\n{more}peers:\n  - {{id: p, relation: parent, url: 'ws://p:3000', authToken: s}}\n"
+        )
+    };
+    assert_eq!(said(&[parent, &child("")]), [""; 0]);
+    assert_eq!(said(&[parent, &child("assetScale: 9\n")]).len(), 1);
+    assert_eq!(said(&[parent, &child("ilpAddress: test.p.c\n")]), [""; 0]);
+    assert!(said(&[parent, &child("ilpAddress: test.x\n")])[0].starts_with("warning: "));
+}
+
+#[test]
+fn nodes_that_have_nothing_to_do_with_each_other_are_left_alone() {
+    let other = |id: &str, more: &str| {
+        format!("nodeId: {id}\nassetCode: EUR\npeers:\n  - {{id: x, authToken: u{more}}}\n")
+    };
+    assert_eq!(said(&[ALICE, &other("carol", "")]), [""; 0]);
+    // Another bob, who knows no alice.
+    assert_eq!(said(&[ALICE, &other("bob", "")]), [""; 0]);
+    // Two files of one node.
+    let version = BOB.replace("authToken: s", "authToken: t");
+    assert_eq!(said(&[BOB, &version]), [""; 0]);
+    // With two bobs nobody knows which one alice means, but their secrets do.
+    let found = said(&[ALICE, &BOB.replace("id: alice", "id: alice, assetScale: 1"), &version]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    // Three customers of one node that it gave one token.
+    let customer = |id: &str| {
+        format!(
+            "nodeId: {id}\npeers:\n  - {{id: hub, url: 'ws://{id}:one@hub:3000', assetCode: {id}}}\n"
+        )
+    };
+    assert_eq!(said(&[&customer("AA"), &customer("BB"), &customer("CC")]), [""; 0]);
+    let neither = ALICE.replace("url: 'ws://bob:3000', ", "");
+    assert_eq!(said(&[&neither, BOB]).len(), 1, "neither dials");
+}

@@ -1,0 +1,258 @@
+//! Secrets in files of their own, several at once, and weak ones.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::config::{Loaded, Override, Source, check, load};
+
+fn write(folder: &Path, name: &str, text: &str, mode: u32) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn source(folder: &Path, variables: &[(&str, &str)]) -> Source {
+    let environment =
+        variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    Source { file: Some(folder.join("c.yaml")), environment, ..Source::default() }
+}
+
+fn loaded(folder: &Path, variables: &[(&str, &str)]) -> Loaded {
+    load(&source(folder, variables)).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The mistakes and warnings of a file, without its folder.
+fn said(folder: &Path, variables: &[(&str, &str)]) -> String {
+    let start = format!("{}/", folder.display());
+    let (problems, warnings) = match check(&source(folder, variables)) {
+        Ok(checked) => (Vec::new(), checked.warnings),
+        Err(problems) => (problems.problems, problems.warnings),
+    };
+    let lines = problems.iter().map(ToString::to_string);
+    let lines = lines.chain(warnings.iter().map(|warning| format!("warning: {warning}")));
+    lines.collect::<Vec<_>>().join("\n").replace(&start, "")
+}
+
+fn tokens(loaded: &Loaded, peer: &str) -> Vec<String> {
+    let peer = loaded.config.peer(peer).unwrap();
+    peer.tokens().map(|token| token.expose().to_owned()).collect()
+}
+
+#[test]
+fn every_secret_may_stand_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "s/api", "api-secret\n", 0o600);
+    write(folder, "s/receivers", "0123456789abcdef0123456789abcdef", 0o600);
+    write(folder, "s/bob", "bob-secret\r\n", 0o600);
+    write(folder, "s/new", "new-secret\n", 0o600);
+    write(folder, "s/old", "old-secret\n", 0o600);
+    let text = "nodeId: a\napiTokenFile: s/api\nreceiverSecretFile: ${SECRETS:-s}/receivers\npeers:\n  \
+        - {id: bob, authTokenFile: s/bob}\n  - {id: carol, authTokenFiles: [s/new, s/old]}\n  - {id: dave, authTokens: [x, y]}\n";
+    write(folder, "c.yaml", text, 0o600);
+    assert_eq!(said(folder, &[]), "");
+    let all = loaded(folder, &[]);
+    assert_eq!(all.config.health.api_token.as_ref().unwrap().expose(), "api-secret");
+    assert_eq!(all.config.receiver_secret.as_ref().unwrap().expose().len(), 32);
+    assert_eq!(tokens(&all, "bob"), ["bob-secret"]);
+    assert_eq!(tokens(&all, "carol"), ["new-secret", "old-secret"]);
+    assert_eq!(tokens(&all, "dave"), ["x", "y"]);
+    let names: Vec<_> =
+        all.secret_files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["api", "bob", "new", "old", "receivers"]);
+    let printed = all.print();
+    assert!(!printed.contains("-secret") && !printed.contains("0123456789"), "{printed}");
+    assert!(printed.contains("authTokens: [\"***\", \"***\"]"), "{printed}");
+
+    // A variable wins over everything that the file says of the same secret.
+    write(folder, "s/env", "env-secret\n", 0o600);
+    let env = loaded(folder, &[("API_TOKEN", "e1"), ("BTP_PEER_CAROL_SECRET", "e2")]);
+    assert_eq!(env.config.health.api_token.as_ref().unwrap().expose(), "e1");
+    assert_eq!(tokens(&env, "carol"), ["e2"]);
+    let env =
+        loaded(folder, &[("API_TOKEN_FILE", "s/env"), ("BTP_PEER_DAVE_SECRET_FILE", "s/env")]);
+    assert_eq!(env.config.health.api_token.as_ref().unwrap().expose(), "env-secret");
+    assert_eq!(tokens(&env, "dave"), ["env-secret"]);
+    let twice = [("API_TOKEN", "e1"), ("API_TOKEN_FILE", "s/env")];
+    assert_eq!(
+        said(folder, &twice),
+        "environment: API_TOKEN_FILE: apiToken is set as well; set one of the two"
+    );
+}
+
+#[test]
+fn links_of_a_topology_and_their_nodes_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "link", "link-secret\n", 0o600);
+    write(folder, "cli", "cli-secret\n", 0o600);
+    let text = "nodes:\n  - {id: a, apiTokenFile: cli}\n  - id: b\nlinks:\n  - {from: a, to: b, secretFile: link}\n\
+        defaults:\n  apiTokenFile: link\n  peers:\n    - {id: cli, relation: child, authTokenFile: cli}\n";
+    write(folder, "c.yaml", text, 0o600);
+    assert_eq!(said(folder, &[]), "");
+    for (id, other, api) in [("a", "b", "cli-secret"), ("b", "a", "link-secret")] {
+        let node = loaded(folder, &[("NODE_ID", id)]);
+        assert_eq!(tokens(&node, other), ["link-secret"]);
+        assert_eq!(tokens(&node, "cli"), ["cli-secret"]);
+        assert_eq!(node.config.health.api_token.as_ref().unwrap().expose(), api);
+        assert_eq!(node.secret_files.len(), 2);
+    }
+    let peer = Override { key: "apiTokenFile", value: "x".into(), flag: "--x".into() };
+    let overridden = Source { overrides: vec![peer], ..source(folder, &[("NODE_ID", "a")]) };
+    assert!(load(&overridden).is_err(), "a file that is not there");
+}
+
+#[test]
+fn mistakes_name_the_key_and_never_the_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "c.yaml", "nodeId: a\nhealthCheckHost: 127.0.0.1\napiTokenFile: f\n", 0o600);
+    let place = "c.yaml:3: apiTokenFile";
+    let check = |content: &str, expected: &str| {
+        write(folder, "f", content, 0o600);
+        let said = said(folder, &[]);
+        assert!(said.starts_with(&format!("{place}{expected}")), "{content:?}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    };
+    assert!(said(folder, &[]).starts_with(&format!("{place} = \"f\": the file cannot be read: ")));
+    check("", " = \"f\": the file is empty");
+    check("\n", " = \"f\": the file is empty");
+    check("hunter2\nhunter2\n", " = ***: holds a line break");
+    check("hunter2\n\n", " = ***: holds a line break");
+    check("hunter2 \n", " = ***: begins or ends with a space");
+    check("hunter2\u{7}\n", " = ***: holds a control character");
+    check(&"hunter2".repeat(4000), " = \"f\": the file is larger than 16 KiB");
+    std::fs::remove_file(folder.join("f")).unwrap();
+    std::fs::create_dir(folder.join("f")).unwrap();
+    assert!(said(folder, &[]).starts_with(&format!("{place} = \"f\": this is no regular file")));
+
+    let check = |text: &str, expected: &str| {
+        write(folder, "g", "hunter2\n", 0o600);
+        write(folder, "c.yaml", &format!("nodeId: a\nhealthCheckHost: 127.0.0.1\n{text}\n"), 0o600);
+        let said = said(folder, &[]);
+        assert!(said.contains(expected), "{text}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    };
+    check("apiTokenFile: g\napiToken: hunter2", "apiTokenFile: apiToken is set as well");
+    check("apiTokenFile: [g]", "apiTokenFile: expected a text, found a list");
+    check("peers: [{id: b, authTokenFiles: g}]", "peers[0].authTokenFiles: expected a list");
+    check(
+        "peers: [{id: b, authTokens: hunter2}]",
+        "peers[0].authTokens: expected a list, found a text",
+    );
+    check("peers: [{id: b, authTokens: []}]", "peers[0].authTokens: holds 0 secrets");
+    check(
+        "peers: [{id: b, authTokens: [a, b, c, d, hunter2]}]",
+        "peers[0].authTokens: holds 5 secrets",
+    );
+    check(
+        "peers: [{id: b, authTokens: [hunter2, [hunter2]]}]",
+        "peers[0].authTokens[1]: expected a text",
+    );
+    check(
+        "peers: [{id: b, authTokens: [\"hunter2\\n\"]}]",
+        "peers[0].authTokens[0]: holds a line break",
+    );
+    check(
+        "peers: [{id: b, authTokenFiles: [g, nowhere]}]",
+        "peers[0].authTokenFiles[1] = \"nowhere\": the file cannot be read",
+    );
+    check(
+        "peers: [{id: b, authToken: hunter2, authTokens: [hunter2]}]",
+        "peers[0].authTokens: authToken is set as well",
+    );
+    check("authTokenFile: g", "authTokenFile: unknown key");
+}
+
+#[test]
+fn files_that_others_can_open_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let check = |network: &str, modes: (u32, u32), expected: &[&str]| {
+        let text = format!(
+            "nodeId: a\nilpAddress: {network}.a\nhealthCheckHost: 127.0.0.1\nbtpServerHost: 127.0.0.1\napiTokenFile: f\n\
+             peers: [{{id: b, authToken: 0123456789abcdef, maxBalance: 9, maxPacketAmount: 1}}]\n"
+        );
+        write(folder, "c.yaml", &text, modes.0);
+        write(folder, "f", "0123456789abcdef\n", modes.1);
+        let said = said(folder, &[]);
+        assert_eq!(said.lines().count(), expected.len(), "{said}");
+        for (line, expected) in said.lines().zip(expected) {
+            assert!(line.contains(expected), "{line}");
+        }
+    };
+    check("test", (0o600, 0o640), &[]);
+    check("test", (0o644, 0o600), &[]);
+    check("g", (0o600, 0o600), &[]);
+    check("test", (0o600, 0o644), &["apiTokenFile: all users of this machine may read"]);
+    check(
+        "test",
+        (0o646, 0o600),
+        &["the file holds secrets, and all users of this machine may write"],
+    );
+    check("g", (0o644, 0o600), &["the file holds secrets, and all users of this machine may read"]);
+}
+
+#[test]
+fn weak_secrets_and_plain_logins_of_the_live_network_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let good = "0123456789abcdef";
+    let check = |keys: &str, peers: &str, expected: &[&str]| {
+        for network in ["g", "test"] {
+            let text = format!(
+                "nodeId: a\nilpAddress: {network}.a\nhealthCheckHost: 127.0.0.1\n{keys}\npeers: [{peers}]\n"
+            );
+            write(folder, "c.yaml", &text, 0o600);
+            let said = said(folder, &[]);
+            let expected = if network == "g" { expected } else { &[] };
+            assert_eq!(said.lines().count(), expected.len(), "{text}\n{said}");
+            for (line, expected) in said.lines().zip(expected) {
+                assert!(line.contains(expected), "{line}\n{expected}");
+            }
+        }
+    };
+    let local = "btpServerHost: 127.0.0.1";
+    let peer = |more: &str| format!("{{id: b, maxBalance: 9, maxPacketAmount: 1, {more}}}");
+    check(local, &peer(&format!("authToken: {good}")), &[]);
+    check(local, &peer("authToken: a"), &["peers[0].authToken: is short"]);
+    check(
+        local,
+        &peer(&format!("authTokens: [{good}, demo-old-old-old-old]")),
+        &["peers[0].authTokens[1]: begins with demo-"],
+    );
+    check(
+        local,
+        &peer("authToken: demo-cli-token-0123456789"),
+        &["peers[0].authToken: begins with demo-"],
+    );
+    check(local, &peer("url: 'wss://a:short@b'"), &["peers[0].url: is short"]);
+    check(
+        &format!("{local}\napiToken: x"),
+        &peer(&format!("authToken: {good}")),
+        &["apiToken: is short"],
+    );
+    check(
+        local,
+        &peer(&format!("authToken: {good}, url: 'ws://b'")),
+        &["peers[0].url: without TLS"],
+    );
+    check(
+        local,
+        &peer(&format!("authToken: {good}, url: 'http://b/ilp'")),
+        &["peers[0].url: without TLS"],
+    );
+    check(local, &peer(&format!("authToken: {good}, url: 'ws://127.0.0.1:1'")), &[]);
+    check(local, &peer(&format!("authToken: {good}, url: 'ws://[::1]:1'")), &[]);
+    check(
+        "",
+        &peer(&format!("authToken: {good}")),
+        &["btpServerHost: peers log in by plain ws on 0.0.0.0"],
+    );
+    check(
+        &format!("{local}\nhttpServerPort: 1"),
+        &peer(&format!("authToken: {good}")),
+        &["httpServerHost: peers log in by plain http on 0.0.0.0"],
+    );
+}
