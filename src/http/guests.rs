@@ -22,11 +22,13 @@ use crate::account::AccountId;
 use crate::time::Mono;
 use crate::transport::{self, HttpLimits, Origin, Strangers};
 
-/// HTTP/2 connections of one origin that take [`WIDE_STREAMS`]; further ones take [`NARROW_STREAMS`].
-const WIDE_PER_ORIGIN_MAX: usize = 16;
-/// Requests side by side on an HTTP/2 connection from where peers have logged in.
-pub(super) const WIDE_STREAMS: u32 = 256;
-/// Requests side by side on any other HTTP/2 connection.
+/// HTTP/2 connections of one known origin that take [`WIDE_STREAMS`]; further ones take [`KNOWN_STREAMS`].
+const WIDE_PER_ORIGIN_MAX: usize = 8;
+/// Requests side by side on the first HTTP/2 connections from where peers have logged in.
+const WIDE_STREAMS: u32 = 256;
+/// Requests side by side on further ones.
+const KNOWN_STREAMS: u32 = 32;
+/// Requests side by side on an HTTP/2 connection from anywhere else.
 pub(super) const NARROW_STREAMS: u32 = 8;
 /// Frames per second that one peer may send beside those of its requests.
 const PEER_FRAMES: Rate = Rate(2000);

@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::context::HttpContext;
 use super::frames::FrameCounter;
-use super::guests::{Bounds, Guest, Guests, Later, NARROW_STREAMS, Place, Told, WIDE_STREAMS};
+use super::guests::{Bounds, Guest, Guests, Later, Place, Told};
 use super::ilp::{Ilp, is_for_packets};
 use super::metered::{Meter, Metered, READ_BYTES_MAX};
 use super::posted::{PostedSession, PostedSessions};
@@ -296,13 +296,12 @@ async fn serve(
         .header_read_timeout(bounds.idle_time)
         .max_buf_size(HEAD_BYTES_MAX as usize)
         .max_headers(HEADERS_MAX);
-    let streams = if guest.is_wide { WIDE_STREAMS } else { NARROW_STREAMS };
     let window = if guest.is_known { WIDE_WINDOW } else { WINDOW };
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(HEAD_BYTES_MAX)
-        .max_concurrent_streams(streams)
+        .max_concurrent_streams(guest.streams())
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(window)
         .max_send_buf_size(SEND_BUFFER_BYTES)

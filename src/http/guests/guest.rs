@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Bounds, NARROW_STREAMS};
+use super::{Bounds, KNOWN_STREAMS, NARROW_STREAMS, WIDE_STREAMS};
 use crate::account::AccountId;
 use crate::time::Mono;
 
@@ -20,7 +20,7 @@ pub(in super::super) struct Guest {
     /// A peer had logged in from there when it came.
     pub(in super::super) is_known: bool,
     /// It takes many requests side by side over HTTP/2.
-    pub(in super::super) is_wide: bool,
+    pub(super) is_wide: bool,
     pub(super) owner: Mutex<Option<AccountId>>,
     /// Requests that have not been answered.
     pub(super) busy: AtomicUsize,
@@ -100,6 +100,15 @@ impl Guest {
         self.leave.notify_one();
     }
 
+    /// How many requests it takes side by side over HTTP/2.
+    pub(in super::super) fn streams(&self) -> u32 {
+        match (self.is_known, self.is_wide) {
+            (_, true) => WIDE_STREAMS,
+            (true, false) => KNOWN_STREAMS,
+            (false, false) => NARROW_STREAMS,
+        }
+    }
+
     /// Whether a peer has authenticated on it.
     pub(in super::super) fn is_owned(&self) -> bool {
         self.owner.lock().is_some()
@@ -116,7 +125,7 @@ impl Guest {
     /// Whether a peer wants more requests side by side than the connection takes, which another one may take.
     pub(super) fn is_outgrown(&self) -> bool {
         let streams = NARROW_STREAMS as usize;
-        !self.is_wide && self.busy.load(Ordering::Relaxed) >= streams && self.is_owned()
+        !self.is_known && self.busy.load(Ordering::Relaxed) >= streams && self.is_owned()
     }
 
     /// When it has to leave as things stand; looked at again then, for things change.

@@ -6,6 +6,7 @@ use axum::body::Body;
 use hyper::client::conn::http2;
 
 use super::*;
+use crate::http::guests::NARROW_STREAMS;
 use crate::http::testing::{Raw, bounds, serving, until};
 
 const SHORT: Duration = Duration::from_millis(50);
