@@ -4,9 +4,9 @@
 //! misspelt keys, the names of variables, the JSON Schema, `check --print`, what a reload can change, and the tables of
 //! `docs/CONFIG.md` (a test compares them).
 
-pub(super) use super::tables::{
-    LINK, NODE, PEER, PING, RATE, RECEIVER, ROUTE, TLS, TOPOLOGY, TOPOLOGY_NODE,
-};
+pub(super) use super::tables::{NODE, PEER, RECEIVER};
+pub(super) use super::tables_parts::{PING, RATE, ROUTE, TLS};
+pub(super) use super::tables_topology::{LINK, TOPOLOGY, TOPOLOGY_NODE};
 
 /// A key, and all that is known about it.
 #[derive(Debug, PartialEq)]

@@ -44,6 +44,8 @@ mod speak;
 mod substitute;
 mod syntax;
 mod tables;
+mod tables_parts;
+mod tables_topology;
 mod tabs;
 mod tag;
 mod tls_files;

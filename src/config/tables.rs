@@ -1,9 +1,9 @@
 //! The tables of keys, see `keys`.
 
 use super::keys::{Key, Kind};
-use super::speak::TRANSPORTS;
+use super::tables_parts::{PING, RATE, ROUTE, TLS};
 
-const fn key(
+pub(super) const fn key(
     name: &'static str,
     kind: Kind,
     default: Option<&'static str>,
@@ -13,7 +13,7 @@ const fn key(
 }
 
 /// A key that only a restart can change.
-const fn fixed(
+pub(super) const fn fixed(
     name: &'static str,
     kind: Kind,
     default: Option<&'static str>,
@@ -22,7 +22,7 @@ const fn fixed(
     Key { name, kind, default, live: false, about }
 }
 
-const RELATIONS: &[&str] = &["parent", "peer", "child"];
+pub(super) const RELATIONS: &[&str] = &["parent", "peer", "child"];
 const HTTP_MODES: &[&str] = &["sync", "async"];
 const HTTP_AUTHS: &[&str] = &["simple", "jwt"];
 const ROUTINGS: &[&str] = &["static", "dynamic"];
@@ -214,68 +214,12 @@ pub(super) static RECEIVER: &[Key] = &[
 ];
 
 /// `routing` of a topology file, too.
-const ROUTING: Key = key(
+pub(super) const ROUTING: Key = key(
     "routing",
     Kind::Choice(ROUTINGS),
     Some("static"),
     "`dynamic`: routes are exchanged with the other nodes (CCP) and none are computed from a topology. `static`: only with peers that say so themselves.",
 );
-
-/// Keys of a route.
-pub(super) static ROUTE: &[Key] = &[
-    key(
-        "prefix",
-        Kind::Prefix,
-        None,
-        "Destinations that the route covers; `\"\"` is the default route. Required.",
-    ),
-    key("nextHop", Kind::Id, None, "The peer that packets go to. Required."),
-    key(
-        "priority",
-        Kind::Priority,
-        Some("0"),
-        "Among routes of one prefix, the highest whose next hop is connected wins.",
-    ),
-];
-
-/// Keys of a rate.
-pub(super) static RATE: &[Key] = &[
-    key("from", Kind::AssetCode, None, "The asset that comes in. Required."),
-    key("to", Kind::AssetCode, None, "The asset that goes out. Required."),
-    key(
-        "rate",
-        Kind::Rate,
-        None,
-        "Units of `to` for one unit of `from`, for example `\"0.9215\"`. Required.",
-    ),
-];
-
-/// Keys of `tls`.
-pub(super) static TLS: &[Key] = &[
-    fixed(
-        "certificate",
-        Kind::File,
-        None,
-        "Certificate chain (PEM). Read again when it changes. Required.",
-    ),
-    fixed("key", Kind::File, None, "Its private key (PEM). Read again when it changes. Required."),
-];
-
-/// Keys of `ping`.
-pub(super) static PING: &[Key] = &[
-    key(
-        "echo",
-        Kind::Bool,
-        Some("true"),
-        "Answer the echo protocol (a packet goes back to who asked).",
-    ),
-    key(
-        "knownCondition",
-        Kind::Bool,
-        Some("true"),
-        "Fulfill pings that carry the well-known condition.",
-    ),
-];
 
 /// Keys of a node file.
 pub(super) static NODE: &[Key] = &[
@@ -509,49 +453,5 @@ pub(super) static NODE: &[Key] = &[
         Kind::Integer(1, 256),
         Some("1"),
         "Threads that move packets. One is the most economic.",
-    ),
-];
-
-/// Keys of one of a topology's `nodes`, besides those of [`NODE`] (but for `nodeId`).
-pub(super) static TOPOLOGY_NODE: &[Key] = &[
-    fixed("id", Kind::Id, None, "Name of the node. Required."),
-    key("host", Kind::Host, None, "Where the other nodes reach it. Default: its `id`."),
-];
-
-/// Keys of one of a topology's `links`.
-pub(super) static LINK: &[Key] = &[
-    key("from", Kind::Id, None, "The node that dials. Required."),
-    key("to", Kind::Id, None, "The node that is dialled. Required."),
-    key(
-        "secret",
-        Kind::Secret,
-        None,
-        "Token of the link, for both sides. Required, here or in a file.",
-    ),
-    key("secretFile", Kind::SecretFile, None, "The file that holds `secret`."),
-    key(
-        "transport",
-        Kind::Choice(TRANSPORTS),
-        Some("btp"),
-        "What the two speak: `http` is ILP over HTTP, for which both nodes get an HTTP server and dial each other.",
-    ),
-    key("relation", Kind::Choice(RELATIONS), Some("peer"), "What `to` is to `from`."),
-];
-
-/// What `nodes` lists in the documentation of the top level; its real keys are [`topology_node_names`]'s.
-pub(super) static TOPOLOGY: &[Key] = &[
-    key(
-        "nodes",
-        Kind::List(TOPOLOGY_NODE),
-        None,
-        "The nodes of the network: `id`, `host`, and every key of a node file but `nodeId`. Required.",
-    ),
-    ROUTING,
-    key("links", Kind::List(LINK), None, "Who is connected with whom. Default: none."),
-    key(
-        "defaults",
-        Kind::Defaults,
-        None,
-        "Any key of a node or of a peer, for all nodes and peers that do not set it. `defaults.peers` are peers of every node.",
     ),
 ];
