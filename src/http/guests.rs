@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
 
 pub(super) use self::guest::{Guest, Told};
 use super::budget::{Bucket, Rate, Shared};
@@ -40,6 +41,9 @@ const STRANGERS_FRAMES: Rate = Rate(10_000);
 const FIRST_FRAMES: u32 = 12;
 /// Requests with wrong tokens per second, from all addresses together. Beyond them none is looked at.
 const WRONG_TOKENS: Rate = Rate(200);
+/// Time that a connection which loses its place among strangers still has to say who it is, if nothing was asked on it
+/// yet: a peer's program may open hundreds at once, and each shows its token only with its first request.
+const EVICTION_GRACE: Duration = Duration::from_millis(250);
 /// Requests with wrong tokens on one connection, before it is closed.
 const WRONG_TOKENS_OF_CONNECTION_MAX: u32 = 5;
 
@@ -126,6 +130,8 @@ pub(super) struct Place {
     guests: Arc<Guests>,
     /// Until a peer has authenticated.
     stranger: Option<transport::Place>,
+    /// The place among strangers is lost: when the connection has to go, unless a peer authenticates on it before.
+    goes_at: Option<Instant>,
     told_outgrown: bool,
 }
 
@@ -181,6 +187,7 @@ impl Guests {
                 guest,
                 guests: Arc::clone(self),
                 stranger: Some(stranger),
+                goes_at: None,
                 told_outgrown: false,
             },
             has_loser,
@@ -363,16 +370,21 @@ impl Place {
                 return told;
             }
             let lost = async {
-                match &self.stranger {
-                    Some(stranger) => stranger.lost().await,
-                    None => std::future::pending().await,
+                match (&self.stranger, self.goes_at) {
+                    (None, _) => std::future::pending().await,
+                    (Some(stranger), None) => stranger.lost().await,
+                    (Some(_), Some(at)) => sleep_until(at).await,
                 }
             };
             tokio::select! {
                 biased;
                 () = self.guest.leave.notified() => {}
-                () = lost => if !self.guest.is_owned() {
-                    return Told::Evicted;
+                () = lost => {
+                    if self.goes_at.is_some() || self.guest.has_asked() {
+                        return Told::Evicted;
+                    }
+                    // Kept here: this future may be dropped and made again.
+                    self.goes_at = Some(Instant::now() + EVICTION_GRACE);
                 }
             }
         }
@@ -387,7 +399,7 @@ impl Place {
             return Some(Told::Leave);
         }
         if self.stranger.is_some() && self.guest.is_owned() {
-            self.stranger = None;
+            (self.stranger, self.goes_at) = (None, None);
             return Some(Told::Owned);
         }
         if !self.told_outgrown && self.guest.outgrown.load(Ordering::Relaxed) {

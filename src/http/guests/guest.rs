@@ -114,6 +114,11 @@ impl Guest {
         self.owner.lock().is_some()
     }
 
+    /// Whether anything was asked on it.
+    pub(super) fn has_asked(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.busy.load(Ordering::Relaxed) == 0
     }

@@ -1,5 +1,7 @@
 //! Whose connections make room for whose.
 
+use futures_util::FutureExt;
+
 use super::*;
 
 const BOUNDS: Bounds = Bounds {
@@ -185,4 +187,23 @@ fn wrong_tokens_end_the_connection_and_then_the_address_has_to_wait() {
     assert_eq!(tries, 200, "two seconds of half of 200");
     assert_eq!(guests.admits(&enter(&guests, "10.0.0.2"), true, now), Ok(()));
     assert_eq!(guests.admits(&guest, true, seconds(2)), Ok(()));
+}
+
+#[tokio::test]
+async fn who_loses_a_place_before_it_could_say_anything_has_a_moment_to_log_in() {
+    let guests = Guests::new(BOUNDS);
+    let mut places: Vec<Place> = (0..5).map(|_| enter(&guests, "10.0.0.1")).collect();
+    // Three may stay: the first two have lost their places.
+    assert_eq!(places[0].told().now_or_never(), None);
+    guests.belongs(&places[0], &peer("alice")).unwrap();
+    assert_eq!(places[0].told().await, Told::Owned);
+    assert_eq!(places[0].told().now_or_never(), None, "it stays");
+    // The wait is one, however often it is looked at.
+    assert_eq!(places[1].told().now_or_never(), None);
+    assert!(places[1].goes_at.is_some());
+    assert_eq!(places[1].told().await, Told::Evicted);
+    // What has asked already had its moment.
+    places[2].begins(seconds(1));
+    let _other = enter(&guests, "10.0.0.1");
+    assert_eq!(places[2].told().now_or_never(), Some(Told::Evicted));
 }
