@@ -70,11 +70,12 @@ pub(super) fn start_logs(
 /// Reads the configuration. Its mistakes are lines of the log.
 pub(super) fn prepare(plan: Plan, log_to: &LogTo) -> Result<Planned, Failure> {
     plan.prepare().map_err(|problems| {
-        let text = problems.to_string();
-        text.lines().for_each(|line| tell(line, log_to));
+        // Before the mistakes: what prevents the start is the last thing that is said.
         for warning in &problems.warnings {
             tracing::warn!("{warning}");
         }
+        let text = problems.to_string();
+        text.lines().for_each(|line| tell(line, log_to));
         Failure::ToldUsage
     })
 }

@@ -191,7 +191,7 @@ fn what_prevents_a_start_is_a_line_of_the_log() {
         assert_eq!(status.code(), Some(code), "{arguments:?} {lines:#?}");
         let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
         let message = last["message"].as_str().unwrap();
-        assert_eq!(last["level"], "ERROR");
+        assert_eq!(last["level"], "ERROR", "{arguments:?} {lines:#?}");
         for expected in expected {
             assert!(
                 message.contains(expected),

@@ -126,7 +126,6 @@ fn what_is_not_a_packet_is_refused_with_a_problem_row_130() {
 #[test]
 fn a_json_web_token_lets_in_while_it_is_good() {
     let node = node("");
-    let mut alice = Wire::open(http_port(&node));
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let claims = |sub: &str, exp: u64| format!(r#"{{"sub":"{sub}","exp":{exp}}}"#);
     let hs256 = r#"{"alg":"HS256","typ":"JWT"}"#;
@@ -147,6 +146,8 @@ fn a_json_web_token_lets_in_while_it_is_good() {
         (unsigned, 401),
         (jwt(r#"{"alg":"RS256"}"#, &good, "alice-token"), 401),
     ] {
+        // A connection each: one is closed after a few wrong tokens.
+        let mut alice = Wire::open(http_port(&node));
         let answer = posted(&mut alice, &format!("Bearer {token}"), &ask("test.nobody"));
         assert_eq!(answer.status(), status, "{token}");
     }

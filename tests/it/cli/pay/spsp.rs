@@ -99,13 +99,13 @@ fn without_tls_only_here_or_when_told_so() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("cannot ask http://wallet.invalid/alice where to pay"), "{said}");
     for (arguments, expected) in [
-        (["pay", "$user@wallet.invalid", "1000"], "no user info"),
-        (["pay", "wallet.invalid", "1000"], "give a payment pointer"),
-        (["pay", "test.c.wallet", "0"], "from 1 to"),
-        (["pay", "test.c.wallet", "1000"], "its secret is needed too"),
-        (["pay", "$wallet.invalid", "--secret=aa"], "64 hexadecimal digits"),
+        (&["pay", "$user@wallet.invalid", "1000"][..], "no user info"),
+        (&["pay", "wallet.invalid", "1000"], "give a payment pointer"),
+        (&["pay", "test.c.wallet", "0"], "from 1 to"),
+        (&["pay", "test.c.wallet", "1000"], "its secret is needed too"),
+        (&["pay", "test.c.wallet", "1000", "--secret=aa"], "64 hexadecimal digits"),
     ] {
-        let (code, said) = net.run(&arguments, None);
+        let (code, said) = net.run(arguments, None);
         assert_eq!(code, Some(64), "{said}");
         assert!(said.contains(expected), "{expected:?} is not in {said}");
     }
