@@ -18,7 +18,7 @@ use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
-use crate::link::{Framing, Outbox, Side};
+use crate::link::{Framing, LoginMark, Outbox, Side};
 use crate::transport::{
     Backoff, BtpUrl, DialHandle, DialOrders, Ended, GOING_AWAY, PeerStatus, ReachError, TlsError,
     Token, TransportContext, Waited, explain_handshake, reach,
@@ -50,10 +50,18 @@ impl Dial {
         &self.peer
     }
 
-    /// Whether another one differs in nothing but the port of the URL.
-    pub fn differs_in_port_alone(&self, other: &Dial) -> bool {
-        let here = Dial { url: self.url.clone(), ..other.clone() };
-        here == *self && self.url.differs_in_port_alone(&other.url)
+    /// Which of the account's tokens it sends; `None`: that of the URL.
+    fn mark(&self) -> Option<LoginMark> {
+        if self.url.token().is_some() { None } else { self.token.mark() }
+    }
+
+    /// Whether a session that was made by this one may go on where `other` is dialled next: nothing differs but the port
+    /// of the URL, and the token if ours is still one of the `valid` ones.
+    pub fn may_become(&self, other: &Dial, valid: &[LoginMark]) -> bool {
+        let token_fits =
+            self.token == other.token || self.mark().is_some_and(|mark| valid.contains(&mark));
+        let url_fits = self.url == other.url || self.url.differs_in_port_alone(&other.url);
+        token_fits && url_fits && self.peer == other.peer && self.username == other.username
     }
 }
 
@@ -209,8 +217,14 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
         Ok(Ok(())) => {
             let outbox = Arc::clone(&socket.outbox);
             let remote = remote.to_string();
-            let session =
-                Session::open(Arc::clone(context), account, Side::Dialled, outbox, &remote);
+            let session = Session::open(
+                Arc::clone(context),
+                account,
+                Side::Dialled,
+                dial.mark(),
+                outbox,
+                &remote,
+            );
             Ok(Driver::new(Arc::clone(context), socket, session))
         }
         // RFC 23: a client that gets no answer closes.

@@ -7,6 +7,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::account::AccountId;
+use crate::link::LoginMark;
 use crate::transport::{Directory, Token, shown};
 use crate::wire::Timestamp;
 use crate::wire::btp::{
@@ -18,7 +19,7 @@ use crate::wire::btp::{
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FirstFrame<'d> {
     /// The peer is known: answer with an empty RESPONSE.
-    Accepted { request_id: RequestId, account: &'d AccountId },
+    Accepted { request_id: RequestId, account: &'d AccountId, login: LoginMark },
     /// Answer with an ERROR, then close. `claimed` is the name that was given, fit for a log line.
     Refused { request_id: RequestId, why: AuthError, claimed: Option<String> },
     /// Not a frame: close without a word.
@@ -66,7 +67,10 @@ pub(super) fn read_first_frame<'d>(
     };
     let name = claimed_name(&frame.protocol_data, path);
     match directory.find(name.as_deref(), token) {
-        Some(account) => FirstFrame::Accepted { request_id, account },
+        Some(account) => {
+            let login = directory.mark(token);
+            FirstFrame::Accepted { request_id, account, login }
+        }
         None if name.as_deref().is_some_and(|name| mask(name, token)) => {
             refused(AuthError::WrongCredentials, Some("***"))
         }

@@ -334,7 +334,8 @@ impl World {
         let account = self.context.connector.account(NAMES[who]).unwrap();
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
         let context = Arc::clone(&self.context);
-        let session = Session::open(context, account, Side::Accepted, Arc::clone(&outbox), "model");
+        let session =
+            Session::open(context, account, Side::Accepted, None, Arc::clone(&outbox), "model");
         self.sessions[who] = Some(Open { session, outbox });
     }
 

@@ -21,8 +21,9 @@ use super::session::Session;
 use super::socket::{Data, Socket};
 use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
+use crate::account::AccountId;
 use crate::connector::Account;
-use crate::link::{Framing, Outbox, Side};
+use crate::link::{Framing, LoginMark, Outbox, Side};
 use crate::transport::{
     BindError, Descriptor, Directory, Ended, Listener, Logins, Origin, POLICY, Place, PlaceLimits,
     RECONFIGURED, ServerTls, Strangers, Throttle, TransportContext,
@@ -254,14 +255,19 @@ async fn log_in(
     flushed.map_err(|_| Refused::Timeout)?.map_err(Refused::Ended)?;
     let directory = shared.logins.load();
     let (request_id, why, claimed) = match read_first_frame(&frame, &upgraded.path, &directory) {
-        FirstFrame::Accepted { request_id, account } => {
+        FirstFrame::Accepted { request_id, account, login } => {
             match context.connector.account(account.as_str()) {
                 Some(account) => {
                     let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
                     outbox
                         .put_frame(EMPTY_RESPONSE_BYTES, |out| put_empty_response(request_id, out));
                     socket.outbox = Arc::clone(&outbox);
-                    let session = open(shared, &directory, account, outbox, remote);
+                    let is_accepted = |directory: &Directory, account: &AccountId| {
+                        let read = read_first_frame(&frame, &upgraded.path, directory);
+                        matches!(read, FirstFrame::Accepted { account: again, .. } if again == account)
+                    };
+                    let login = (login, is_accepted);
+                    let session = open(shared, &directory, account, login, outbox, remote);
                     return Ok(Driver::new(Arc::clone(context), socket, session));
                 }
                 // The peer was removed between the directory's making and now.
@@ -284,18 +290,22 @@ async fn log_in(
 
 /// The session of a peer that `directory` has let in.
 ///
-/// A reload swaps the directory and then closes the sessions of peers whose secrets it changed. On several threads it may
-/// do both between our look at the directory and now; a session that came too late to be closed then sees the swap here.
+/// A reload swaps the directory and then closes sessions that log in no more. On several threads it may do both between our
+/// look at the directory and now; a session that came too late to be closed then sees the swap here, and `is_accepted` says
+/// whether it would get in now.
 fn open(
     shared: &Shared,
     directory: &Arc<Directory>,
     account: Arc<Account>,
+    (login, is_accepted): (LoginMark, impl FnOnce(&Directory, &AccountId) -> bool),
     outbox: Arc<Outbox>,
     remote: &str,
 ) -> Session {
     let context = Arc::clone(&shared.context);
-    let session = Session::open(context, account, Side::Accepted, Arc::clone(&outbox), remote);
-    if !Arc::ptr_eq(directory, &shared.logins.load()) {
+    let (side, login) = (Side::Accepted, Some(login));
+    let session = Session::open(context, account, side, login, Arc::clone(&outbox), remote);
+    let in_force = shared.logins.load();
+    if !Arc::ptr_eq(directory, &in_force) && !is_accepted(&in_force, session.account_id()) {
         outbox.ask_close(RECONFIGURED.0, RECONFIGURED.1);
     }
     session

@@ -12,7 +12,7 @@ use super::handshake::refusal;
 use super::incoming::{self, Incoming};
 use crate::account::AccountId;
 use crate::connector::{Account, Answer, Turn};
-use crate::link::{CloseOrder, Outbox, SessionId, Side};
+use crate::link::{CloseOrder, LoginMark, Outbox, SessionId, Side};
 use crate::time::{Mono, Now};
 use crate::transport::{Ended, Mistake, POLICY, PeerStatus, TransportContext};
 use crate::wire::btp::{RequestId, put_empty_response};
@@ -41,12 +41,13 @@ impl Session {
         context: Arc<TransportContext>,
         account: Arc<Account>,
         side: Side,
+        login: Option<LoginMark>,
         outbox: Arc<Outbox>,
         remote: &str,
     ) -> Self {
         let now = context.clock.now();
         let status = context.peers.status(account.id());
-        let id = context.connector.attach(&account, side, Arc::clone(&outbox), now);
+        let id = context.connector.attach(&account, side, login, Arc::clone(&outbox), now);
         status.session_up(side.as_str(), remote);
         Self {
             context,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::account::AccountId;
 use crate::transport::PeerUrl;
 
+use super::secret::Secret;
 use super::settings::{NodeConfig, PeerConfig};
 
 /// The difference between what runs and what is to run.
@@ -18,8 +19,10 @@ pub struct Change {
     pub changed: Vec<AccountId>,
     /// Peers that were enabled and are not: their sessions close.
     pub suspended: Vec<AccountId>,
-    /// Peers whose sessions must be made anew: another url, token, name, relation or asset.
+    /// Peers whose sessions must be made anew: another url, all tokens changed, another name, relation or asset.
     pub reauthenticate: Vec<AccountId>,
+    /// Peers that lost some of their tokens and kept others: sessions that logged in with those that are gone close.
+    pub lost_tokens: Vec<AccountId>,
     /// Routes, rates or what follows from them differ.
     pub routes: bool,
     /// Other keys that differ and take effect at once.
@@ -89,8 +92,14 @@ fn peers(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
             change.suspended.push(id.clone());
         } else if peer.account.enabled && is_another_session(was, peer) {
             change.reauthenticate.push(id.clone());
+        } else if peer.account.enabled && was.tokens().any(|token| !accepts(peer, token)) {
+            change.lost_tokens.push(id.clone());
         }
     }
+}
+
+fn accepts(peer: &PeerConfig, token: &Secret) -> bool {
+    peer.tokens().any(|valid| valid == token)
 }
 
 /// Whether a session that was made before would not be made like that now.
@@ -99,8 +108,7 @@ fn is_another_session(was: &PeerConfig, is: &PeerConfig) -> bool {
         || was.http_mode != is.http_mode
         || was.http_auth != is.http_auth
         || was.http_requests_max != is.http_requests_max
-        // A session that logged in with a token which is still valid stays.
-        || was.tokens().any(|token| !is.tokens().any(|valid| valid == token))
+        || (was.tokens().next().is_some() && !was.tokens().any(|token| accepts(is, token)))
         || was.username != is.username
         || was.account.relation != is.account.relation
         || was.account.asset != is.account.asset
@@ -185,7 +193,7 @@ mod tests {
     const BASE: &str = "nodeId: a\npeers:\n  - {id: b, authToken: s, url: ws://b}\n  - {id: c, authToken: t}\n\
         routes:\n  - {prefix: test.b, nextHop: b}\n";
 
-    /// The change as words: `+added -removed ~changed !suspended ^reauthenticate routes settings restart`.
+    /// The change as words: `+added -removed ~changed !suspended ^reauthenticate %lost_tokens routes settings restart`.
     fn check(new: &str, expected: &str) {
         let change = diff(&node(BASE), &node(new));
         let mut words: Vec<String> = Vec::new();
@@ -195,6 +203,7 @@ mod tests {
             ("~", &change.changed),
             ("!", &change.suspended),
             ("^", &change.reauthenticate),
+            ("%", &change.lost_tokens),
         ];
         for (sign, ids) in lists {
             words.extend(ids.iter().map(|id| format!("{sign}{id}")));
@@ -220,6 +229,17 @@ mod tests {
         check(&with("authToken: t", "authToken: u"), "~c ^c");
         check(&with("authToken: t", "authTokens: [u, t]"), "~c");
         check(&with("authToken: t", "authTokens: [u, v]"), "~c ^c");
+        let two = node(&with("authToken: t", "authTokens: [t, u]"));
+        let lost = |to: &str| {
+            let change = diff(&two, &node(&with("authToken: t", to)));
+            (change.lost_tokens.len(), change.reauthenticate.len())
+        };
+        assert_eq!(lost("authTokens: [u, t]"), (0, 0), "another is sent; both are valid");
+        assert_eq!(lost("authToken: t"), (1, 0));
+        assert_eq!(lost("authTokens: [v, u]"), (1, 0));
+        assert_eq!(lost("authToken: v"), (0, 1));
+        assert_eq!(lost("authToken: t, enabled: false"), (0, 0), "all of them close");
+        assert_eq!(lost("authToken: t, username: me"), (0, 1));
         check(&with("ws://b", "ws://b:1"), "~b");
         check(&with("ws://b", "ws://b:1/x"), "~b ^b");
         check(&with("ws://b", "http://b:1"), "~b ^b");

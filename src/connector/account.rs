@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::shares::Shares;
 use super::stats::Stats;
 use crate::account::{AccountId, Ledger, Limits, OverLimit, RateLimiter};
-use crate::link::{Origin, Outbox, Pending, PendingTable, SessionId, Side, Slot};
+use crate::link::{LoginMark, Origin, Outbox, Pending, PendingTable, SessionId, Side, Slot};
 use crate::time::Mono;
 use crate::wire::Timestamp;
 use crate::wire::btp::RequestId;
@@ -54,6 +54,8 @@ pub(super) struct State {
 pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) side: Side,
+    /// The token that it logged in with; `None`: it does not depend on one of the account's tokens.
+    pub(super) login: Option<LoginMark>,
     pub(super) outbox: Arc<Outbox>,
     /// Ids that the peer has in flight on this session: an answer that lost its own session must not take one of them.
     pub(super) asked: HashSet<u32, RandomState>,

@@ -8,7 +8,7 @@ use super::forward::Outgoing;
 use super::refusal::Refusal;
 use crate::account::AccountId;
 use crate::link::{
-    Answered, Origin, Outbox, Outcome, OwnRequest, Pending, SessionId, Side, Unwritten,
+    Answered, LoginMark, Origin, Outbox, Outcome, OwnRequest, Pending, SessionId, Side, Unwritten,
 };
 use crate::time::Now;
 use crate::wire::btp::{Frame, FrameKind};
@@ -25,6 +25,7 @@ impl Connector {
         &self,
         account: &Account,
         side: Side,
+        login: Option<LoginMark>,
         outbox: Arc<Outbox>,
         now: Now,
     ) -> SessionId {
@@ -40,7 +41,7 @@ impl Connector {
             unwritten.push(old.outbox.lose());
         }
         let asked = std::collections::HashSet::with_hasher(self.hash_state.clone());
-        state.sessions.push(Session { id, side, outbox, asked });
+        state.sessions.push(Session { id, side, login, outbox, asked });
         account.set_connected(&state);
         for unwritten in unwritten {
             lost.extend(settle_lost(&mut state, unwritten));
@@ -77,6 +78,21 @@ impl Connector {
     pub fn close_sessions(&self, account: &Account, code: u16, reason: &'static str) {
         for session in &account.lock().sessions {
             session.outbox.ask_close(code, reason);
+        }
+    }
+
+    /// Asks the sessions of an account to close that logged in with another token than one of `valid`.
+    pub fn close_sessions_by_other_tokens(
+        &self,
+        account: &Account,
+        valid: &[LoginMark],
+        code: u16,
+        reason: &'static str,
+    ) {
+        for session in &account.lock().sessions {
+            if session.login.is_some_and(|login| !valid.contains(&login)) {
+                session.outbox.ask_close(code, reason);
+            }
         }
     }
 

@@ -4,6 +4,8 @@
 //! (D2): a name in the path names the peer, or the token's `sub`; without either the secret must be one peer's alone.
 //! Unknown name, wrong secret, expired token: one answer for all.
 
+use std::borrow::Cow;
+
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 
@@ -30,6 +32,25 @@ pub(super) fn account<'d>(
         (name, subject) => subject.or(name)?,
     };
     directory.find_signer(caller, jwt.message.as_bytes(), &jwt.signature)
+}
+
+/// Who a caller that was refused said it was: the name in the path, or that of its token, which proves nothing.
+pub(super) fn claimed<'n>(
+    headers: &HeaderMap,
+    name: Option<&'n str>,
+    now: Timestamp,
+) -> Option<Cow<'n, str>> {
+    if let Some(name) = name {
+        return Some(Cow::Borrowed(name));
+    }
+    let token = bearer(headers.get(AUTHORIZATION)?.as_bytes())?;
+    jwt::read(token, now)?.subject.map(Cow::Owned)
+}
+
+/// Whether the token that came is the same text as `name`.
+pub(super) fn is_offered(headers: &HeaderMap, name: &str) -> bool {
+    let token = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    token.is_some_and(|token| !token.is_empty() && token == name.as_bytes())
 }
 
 /// The token of `Bearer <token>` (RFC 6750); the word is read in any case (RFC 9110, 11.1).

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::http::HeaderValue;
 
 use super::dial::{Authorization, HttpDial, HttpMode};
@@ -14,10 +14,23 @@ use crate::wire::Timestamp;
 #[derive(Debug, Default)]
 pub struct Contacts(ArcSwap<HashMap<AccountId, Arc<Contact>>>);
 
+/// What a dialler shows to the peer's server.
+#[derive(Debug, Clone)]
+pub struct HttpTarget(pub(super) Arc<Contact>);
+
+impl HttpTarget {
+    /// Sends the token of `dial` from the next request on.
+    pub fn set(&self, dial: HttpDial) {
+        self.0.renewed.store(Some(Arc::new(dial)));
+    }
+}
+
 /// A peer with a server of its own.
 #[derive(Debug)]
 pub(super) struct Contact {
     dial: HttpDial,
+    /// Has another token, which is sent from now on.
+    renewed: ArcSwapOption<HttpDial>,
     authorization: Authorization,
 }
 
@@ -35,7 +48,7 @@ impl Contacts {
 
 impl Contact {
     pub(super) fn new(dial: HttpDial) -> Self {
-        Self { dial, authorization: Authorization::default() }
+        Self { dial, renewed: ArcSwapOption::empty(), authorization: Authorization::default() }
     }
 
     pub(super) fn dial(&self) -> &HttpDial {
@@ -49,6 +62,7 @@ impl Contact {
 
     /// The `Authorization` of a request to it.
     pub(super) fn authorization(&self, now: Timestamp) -> Option<HeaderValue> {
-        self.authorization.value(&self.dial, now)
+        let renewed = self.renewed.load();
+        self.authorization.value(renewed.as_deref().unwrap_or(&self.dial), now)
     }
 }

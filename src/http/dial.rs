@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::jwt;
 use crate::account::AccountId;
+use crate::link::LoginMark;
 use crate::transport::{HttpUrl, Token};
 use crate::wire::Timestamp;
 
@@ -110,6 +111,12 @@ impl HttpDial {
         self.requests_max
     }
 
+    /// Whether requests may go on with the token of `other`: nothing else differs, and ours is one of the `valid` ones.
+    pub fn may_become(&self, other: &HttpDial, valid: &[LoginMark]) -> bool {
+        let here = HttpDial { token: other.token.clone(), ..self.clone() };
+        here == *other && self.token.mark().is_some_and(|mark| valid.contains(&mark))
+    }
+
     /// Whom.
     pub fn peer(&self) -> &AccountId {
         &self.peer
@@ -130,7 +137,7 @@ impl HttpDial {
 
 /// Makes the `Authorization` of requests to one peer. A signed token is used for half of its life.
 #[derive(Debug, Default)]
-pub(super) struct Authorization(Mutex<Option<(HeaderValue, Timestamp)>>);
+pub(super) struct Authorization(Mutex<Option<(Token, HeaderValue, Timestamp)>>);
 
 impl Authorization {
     /// The header's value. `None`: the token cannot stand in one.
@@ -139,14 +146,15 @@ impl Authorization {
             return sensitive(&format!("Bearer {}", dial.token.reveal()));
         };
         let mut kept = self.0.lock();
-        if let Some((value, renew)) = &*kept
+        if let Some((token, value, renew)) = &*kept
             && now < *renew
+            && *token == dial.token
         {
             return Some(value.clone());
         }
         let (token, renew) = jwt::signed(&dial.subject, &dial.token, now);
         let value = sensitive(&format!("Bearer {token}"))?;
-        *kept = Some((value.clone(), renew));
+        *kept = Some((dial.token.clone(), value.clone(), renew));
         Some(value)
     }
 }

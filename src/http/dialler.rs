@@ -12,7 +12,7 @@ use std::task::Poll;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 
-use super::contact::Contact;
+use super::contact::{Contact, HttpTarget};
 use super::context::HttpContext;
 use super::dial::HttpDial;
 use super::link::{Link, LossKind, Lost};
@@ -51,6 +51,11 @@ impl HttpDialler {
     pub fn new(dial: HttpDial, context: Arc<HttpContext>) -> (Self, DialHandle) {
         let (handle, orders) = DialHandle::new();
         (Self { contact: Arc::new(Contact::new(dial)), context, orders }, handle)
+    }
+
+    /// To have it send another token.
+    pub fn target(&self) -> HttpTarget {
+        HttpTarget(Arc::clone(&self.contact))
     }
 
     /// Dials, and dials again, until it is stopped.
@@ -156,7 +161,8 @@ impl Link {
         let context = &*self.context().transport;
         let outbox = Outbox::new(Framing::Bare, self.account().outbox_bytes_max());
         let now = context.clock.now();
-        let id = context.connector.attach(self.account(), Side::Dialled, Arc::clone(&outbox), now);
+        let id =
+            context.connector.attach(self.account(), Side::Dialled, None, Arc::clone(&outbox), now);
         status.session_up(Side::Dialled.as_str(), remote);
         Attached { context, account: self.account(), id, outbox, status, ended: None }
     }

@@ -164,15 +164,17 @@ impl Ilp {
         let now = transport.clock.mono();
         transport.http_counts.refused_logins.fetch_add(1, Ordering::Relaxed);
         let (remote, has_token) = (guest.remote, headers.contains_key(AUTHORIZATION));
-        if let Some(account) = name.and_then(|name| directory.account_named(name))
-            && has_token
-        {
+        let claimed = auth::claimed(headers, name, transport.clock.now().wall);
+        let known = claimed.as_deref().and_then(|name| directory.account_named(name));
+        if let Some(account) = known.filter(|_| has_token) {
             transport.peers.login_refused(account, &remote.to_string(), "wrong token");
         }
         if let Some(suppressed) = self.throttle.admit(now) {
-            // A token that was given as a name is not shown.
-            let user = name.filter(|name| directory.find(None, name.as_bytes()).is_none());
-            let user = user.map(|name| shown(name.as_bytes()));
+            let user = claimed.as_deref().map(|name| {
+                // A token in the place of the name must not come into the log.
+                let hidden = directory.is_secret(name) || auth::is_offered(headers, name);
+                if hidden { "***".to_owned() } else { shown(name.as_bytes()) }
+            });
             let reason = if has_token { "wrong token" } else { "no token" };
             tracing::warn!(%remote, user, reason, suppressed, "HTTP login refused");
         }

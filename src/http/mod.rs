@@ -34,7 +34,7 @@ mod testing;
 
 pub use client::{Document, FetchError, HttpClient};
 pub use connect::ConnectError;
-pub use contact::Contacts;
+pub use contact::{Contacts, HttpTarget};
 pub use context::HttpContext;
 pub use dial::{HttpAuth, HttpDial, HttpMode};
 pub use dialler::HttpDialler;

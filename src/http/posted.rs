@@ -118,7 +118,7 @@ impl PostedSessions {
         let now = self.context.clock.now();
         let outbox = Outbox::new(Framing::Bare, account.outbox_bytes_max());
         let connector = &self.context.connector;
-        let id = connector.attach(account, Side::Posted, Arc::clone(&outbox), now);
+        let id = connector.attach(account, Side::Posted, None, Arc::clone(&outbox), now);
         let status = self.context.peers.status(account.id());
         let status = (!status.is_dialled()).then_some(status);
         if let Some(status) = &status {

@@ -17,6 +17,16 @@ pub use pending::{Answered, Origin, Pending, PendingTable};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
+/// Tells which token a session logged in with, and nothing about the token: a keyed hash of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LoginMark(pub [u8; 32]);
+
+impl std::fmt::Debug for LoginMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoginMark")
+    }
+}
+
 /// An account's place in the connector's snapshot; never given to another account while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub u32);

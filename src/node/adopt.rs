@@ -81,6 +81,14 @@ impl Running {
         }
     }
 
+    /// Sessions that logged in with a token which is still valid stay.
+    pub(super) fn close_sessions_by_lost_tokens(&self, peer: &AccountId) {
+        if let Some(account) = self.context.connector.account(peer.as_str()) {
+            let (valid, (code, reason)) = (self.logins.load().marks_of(peer), RECONFIGURED);
+            self.context.connector.close_sessions_by_other_tokens(&account, &valid, code, reason);
+        }
+    }
+
     /// An address that is configured is not the parent's to give.
     fn is_same(&self, adopted: &Told, told: &Told) -> bool {
         let same_address = self.config.address.is_some() || adopted.address == told.address;

@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use crate::account::AccountId;
-use crate::btp::{BtpClient, Dial, Target};
-use crate::http::{HttpContext, HttpDial, HttpDialler};
-use crate::transport::{DialHandle, RECONFIGURED, TransportContext};
+use crate::btp::{BtpClient, Dial, Target as BtpTarget};
+use crate::http::{HttpContext, HttpDial, HttpDialler, HttpTarget};
+use crate::transport::{DialHandle, Directory, RECONFIGURED, TransportContext};
 
 /// A peer to be dialled, by whatever it speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,22 +34,33 @@ impl Dialled {
 struct Running {
     dialled: Dialled,
     handle: DialHandle,
-    /// Where it dials next, where that can change.
-    target: Option<Target>,
+    target: Target,
+}
+
+/// What it dials next, or shows there.
+enum Target {
+    Btp(BtpTarget),
+    Http(HttpTarget),
 }
 
 impl Running {
-    /// Follows a change of the port alone: the peer is going to listen there, and a session that is up stays up meanwhile.
-    fn follows(&mut self, want: &Dialled) -> bool {
-        let (Dialled::Btp(is), Dialled::Btp(want_btp), Some(target)) =
-            (&self.dialled, want, &self.target)
-        else {
-            return false;
-        };
-        if !is.differs_in_port_alone(want_btp) {
-            return false;
+    /// Follows a change that needs no new session: of the port, where the peer is going to listen, and of the token, while
+    /// the one that was sent is still valid.
+    fn follows(&mut self, want: &Dialled, directory: &Directory) -> bool {
+        let valid = directory.marks_of(want.peer());
+        match (&self.dialled, want, &self.target) {
+            (Dialled::Btp(is), Dialled::Btp(want), Target::Btp(target))
+                if is.may_become(want, &valid) =>
+            {
+                target.set(want.clone());
+            }
+            (Dialled::Http(is), Dialled::Http(want), Target::Http(target))
+                if is.may_become(want, &valid) =>
+            {
+                target.set(want.clone());
+            }
+            _ => return false,
         }
-        target.set(want_btp.clone());
         self.dialled = want.clone();
         true
     }
@@ -69,12 +80,14 @@ impl Diallers {
         Self { context, http, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
-    /// Makes what runs agree with `wanted`. A peer whose address and secrets stay the same is not disturbed.
-    pub(super) fn set(&mut self, wanted: Vec<Dialled>) {
+    /// Makes what runs agree with `wanted`. A peer whose address and secrets stay the same is not disturbed;
+    /// `directory` says which tokens are still valid.
+    pub(super) fn set(&mut self, wanted: Vec<Dialled>, directory: &Directory) {
         while self.tasks.try_join_next().is_some() {}
         self.running.retain(|peer, running| {
             let want = wanted.iter().find(|want| want.peer() == peer);
-            let kept = want.is_some_and(|want| *want == running.dialled || running.follows(want));
+            let kept = want
+                .is_some_and(|want| *want == running.dialled || running.follows(want, directory));
             if !kept {
                 running.handle.stop(RECONFIGURED.0, RECONFIGURED.1);
             }
@@ -94,12 +107,13 @@ impl Diallers {
                 let (client, handle) = BtpClient::new(dial, Arc::clone(&self.context));
                 let target = client.target();
                 self.tasks.spawn(client.run().in_current_span());
-                (handle, Some(target))
+                (handle, Target::Btp(target))
             }
             Dialled::Http(dial) => {
                 let (dialler, handle) = HttpDialler::new(dial, Arc::clone(&self.http));
+                let target = dialler.target();
                 self.tasks.spawn(dialler.run().in_current_span());
-                (handle, None)
+                (handle, Target::Http(target))
             }
         };
         Running { dialled, handle, target }

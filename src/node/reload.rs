@@ -40,6 +40,7 @@ impl Running {
         // Who was on the way out and is wanted again may have another secret now.
         let anew: Vec<_> = back.chain(&change.suspended).chain(&change.reauthenticate).collect();
         anew.into_iter().for_each(|peer| self.close_sessions(peer));
+        change.lost_tokens.iter().for_each(|peer| self.close_sessions_by_lost_tokens(peer));
         self.begin();
         // What kept a peer away may be mended, here or at the other side: an operator who reloads does not wait.
         self.context.client_tls.look_again();

@@ -88,7 +88,7 @@ impl Running {
         mark_peers(&self.config, &self.context);
         self.packets.set(&self.config, &self.context);
         self.http_context.contacts.set(http_dials(&self.config));
-        self.diallers.set(dials(&self.config));
+        self.diallers.set(dials(&self.config), &self.logins.load());
     }
 
     fn heard(&mut self, event: Result<PeerEvent, broadcast::error::RecvError>) {

@@ -1,5 +1,7 @@
 //! Whole nodes in one process, over real sockets.
 
+mod rotation;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 

@@ -1,10 +1,12 @@
 //! Who may log in: names and tokens -> accounts.
 //!
-//! Tokens are not kept. What is kept is their HMAC-SHA256 under a key that is drawn when the directory is made, so that
+//! Tokens are not kept. What is kept is their HMAC-SHA256 under a key that is drawn once in the life of the process, so that
 //! comparing them tells nothing through time: an attacker cannot predict which bytes are compared. For the same reason
-//! an unknown name costs the same work as a known one.
+//! an unknown name costs the same work as a known one. A session keeps this HMAC of its token: a directory that is made
+//! later, with the same key, says whether the token is still valid.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use arc_swap::ArcSwap;
 use ring::hmac;
@@ -12,6 +14,7 @@ use ring::rand::SystemRandom;
 
 use super::token::Token;
 use crate::account::AccountId;
+use crate::link::LoginMark;
 
 /// One peer's way in. A peer with several tokens has one of these for each, with the same account and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +64,7 @@ pub struct NoRandomness;
 impl Directory {
     /// A directory of these logins. Of two with one name the first counts (`config` refuses such a pair).
     pub fn new(logins: impl IntoIterator<Item = Login>) -> Result<Self, NoRandomness> {
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
-            .map_err(|_| NoRandomness)?;
+        let key = key()?.clone();
         let mut directory = Self {
             key,
             by_name: HashMap::new(),
@@ -138,6 +140,17 @@ impl Directory {
         self.by_name.get(name).map(|entry| &entry.account)
     }
 
+    /// Which token this is, without telling it.
+    pub fn mark(&self, token: &[u8]) -> LoginMark {
+        LoginMark(tag(&self.key, token))
+    }
+
+    /// The tokens that open an account.
+    pub fn marks_of(&self, account: &AccountId) -> Vec<LoginMark> {
+        let entries = self.by_name.values().filter(|entry| entry.account == *account);
+        entries.flat_map(|entry| &entry.tags).copied().map(LoginMark).collect()
+    }
+
     /// The account that `token` opens for `name`, or, without a name, the only one that it opens.
     ///
     /// An unknown name is not tried without a name (D2): whoever misspells it must hear of it.
@@ -157,6 +170,22 @@ impl Directory {
         // HMACs tell nothing through the time that comparing them takes, so the first that fits will do.
         entry.filter(|_| tags.contains(&offered)).map(|entry| &entry.account)
     }
+}
+
+/// The key of all directories: reloads must not make the marks of sessions that are up useless.
+fn key() -> Result<&'static hmac::Key, NoRandomness> {
+    static KEY: OnceLock<hmac::Key> = OnceLock::new();
+    if let Some(key) = KEY.get() {
+        return Ok(key);
+    }
+    let drawn = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
+    let drawn = drawn.map_err(|_| NoRandomness)?;
+    Ok(KEY.get_or_init(|| drawn))
+}
+
+/// Which token this is; `None` without random numbers, and then there is no directory either.
+pub(super) fn mark(token: &[u8]) -> Option<LoginMark> {
+    Some(LoginMark(tag(key().ok()?, token)))
 }
 
 fn tag(key: &hmac::Key, token: &[u8]) -> Tag {
@@ -231,6 +260,19 @@ mod tests {
         for name in [None, Some("alice"), Some("erin"), Some("frank"), Some("nobody")] {
             check(name, "", None);
         }
+    }
+
+    #[test]
+    fn marks_outlive_the_directory_and_tell_tokens_apart() {
+        let login = |token| login("grace", "grace", Some(token));
+        let (before, after) = (directory(), Directory::new([login("new-token")]).unwrap());
+        let marked = |token: &str| before.mark(token.as_bytes());
+        let grace = "grace".parse().unwrap();
+        assert_eq!(before.marks_of(&grace), [marked("new-token"), marked("old-token")]);
+        assert_eq!(after.marks_of(&grace), [marked("new-token")]);
+        assert_eq!(after.marks_of(&"alice".parse().unwrap()), []);
+        assert_eq!(Token::from("new-token").mark(), Some(marked("new-token")));
+        assert_eq!(Token::from("").mark(), None);
     }
 
     #[test]

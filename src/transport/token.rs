@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::directory;
+use crate::link::LoginMark;
+
 /// A shorter token is too common a text to be looked for, and no secret.
 const HIDDEN_MIN: usize = 4;
 /// Stands for it. Shorter than any token that is hidden.
@@ -16,6 +19,11 @@ impl Token {
     /// The secret itself, to be sent or compared.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+
+    /// What tells sessions of this token from those of another; `None` without a token.
+    pub fn mark(&self) -> Option<LoginMark> {
+        if self.is_empty() { None } else { directory::mark(self.0.as_bytes()) }
     }
 
     /// What a peer said, without this secret: some servers tell what they were sent.

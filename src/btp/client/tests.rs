@@ -233,7 +233,8 @@ async fn a_peer_that_only_came_to_us_is_down_when_it_goes() {
     let context = testing::context("node", &["alice", "bob"], settings);
     let account = context.connector.account("bob").unwrap();
     let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
-    let accepted = Session::open(Arc::clone(&context), account, Side::Accepted, outbox, "bob");
+    let accepted =
+        Session::open(Arc::clone(&context), account, Side::Accepted, None, outbox, "bob");
     let (client, _handle) = BtpClient::new(dial("bob", "ws://127.0.0.1:1"), Arc::clone(&context));
     let mut tasks = JoinSet::new();
     tasks.spawn(client.run());

@@ -164,7 +164,7 @@ impl Net {
             Side::Dialled => Framing::Client([3; 32]),
         };
         let outbox = Outbox::new(framing, account.outbox_bytes_max());
-        let session = self.connector.attach(&account, side, outbox.clone(), self.now);
+        let session = self.connector.attach(&account, side, None, outbox.clone(), self.now);
         Peer { account, session, outbox }
     }
 

@@ -1,6 +1,7 @@
 //! Sessions are lost and replaced; packets are not (D5).
 
 use super::*;
+use crate::link::LoginMark;
 
 #[test]
 fn what_was_not_written_is_rejected_at_once_and_the_rest_may_still_be_answered() {
@@ -301,4 +302,29 @@ fn answers_of_a_session_that_is_gone_go_to_the_newest_where_their_id_is_free() {
     };
     assert_eq!(ids(&third), [1, 2], "its own 2, and the 1 of the first");
     assert_eq!(ids(&second), [2], "the 2 of the first would be taken for the third's");
+}
+
+#[test]
+fn sessions_of_tokens_that_are_still_valid_are_not_closed() {
+    let net = alice_and_bob();
+    let account = net.connector.account("alice").unwrap();
+    let (old, new) = (LoginMark([1; 32]), LoginMark([2; 32]));
+    let attach = |side, login| {
+        let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
+        net.connector.attach(&account, side, login, Arc::clone(&outbox), net.now);
+        outbox
+    };
+    let by_old = attach(Side::Dialled, Some(old));
+    let by_new = attach(Side::Accepted, Some(new));
+    let by_none = attach(Side::Posted, None);
+    let closed = || [&by_old, &by_new, &by_none].map(|outbox| outbox.close_asked().is_some());
+    let close = |valid: &[LoginMark]| {
+        net.connector.close_sessions_by_other_tokens(&account, valid, 1008, "reconfigured");
+    };
+    close(&[new, old]);
+    assert_eq!(closed(), [false, false, false]);
+    close(&[new]);
+    assert_eq!(closed(), [true, false, false]);
+    close(&[]);
+    assert_eq!(closed(), [true, true, false], "what depends on no token stays");
 }

@@ -116,7 +116,7 @@ impl Here {
         let account = connector.account(peer).unwrap();
         let outbox = Outbox::new(Framing::Bare, 1 << 20);
         let now = self.http.transport.clock.now();
-        let id = connector.attach(&account, Side::Accepted, Arc::clone(&outbox), now);
+        let id = connector.attach(&account, Side::Accepted, None, Arc::clone(&outbox), now);
         let packet = prepare_within("test.bob.shop", amount, within);
         for request in 0..count {
             connector.turn(now).prepare(&account, id, RequestId(request), &packet);

@@ -11,6 +11,7 @@ use crate::http::jwt;
 use crate::http::testing::{
     Raw, Serving, bounds, context, describe, fulfill, prepare, prepare_within, secret, serve, until,
 };
+use crate::testing::Log;
 use crate::transport::{PeerState, Token};
 use crate::wire::Condition;
 
@@ -91,6 +92,38 @@ async fn who_gets_in_and_who_does_not() {
     assert_eq!(node.context.http_counts().refused_logins, 7);
     let status = node.context.peers.status(&"alice".parse().unwrap()).snapshot();
     assert_eq!((status.state, status.sessions), (PeerState::Connected, 1));
+}
+
+#[tokio::test]
+async fn a_refused_request_counts_at_the_account_and_shows_no_secret_as_its_user() {
+    let log = Log::of_this_thread();
+    let node = node().await;
+    let now = node.context.clock.now().wall;
+    let (guess, alice) = ("a wrong guess", secret("alice"));
+    let percent = |name: &str| name.replace(' ', "%20");
+    let jwt = |token: &str| jwt::signed("bob", &Token::from(token), now).0;
+    for (name, token) in [
+        (format!("/accounts/{}/ilp", percent(&alice)), guess.to_owned()),
+        (format!("/accounts/user:{}/ilp", percent(&alice)), guess.to_owned()),
+        (format!("/accounts/{}/ilp", percent(guess)), guess.to_owned()),
+        ("/accounts/alice/ilp".to_owned(), guess.to_owned()),
+        ("/ilp".to_owned(), jwt(guess)),
+    ] {
+        let mut client = Raw::open(node.address).await;
+        let headers = format!("{OCTET_STREAM}Authorization: Bearer {token}\r\n");
+        let (head, _) = client.post(&name, &headers, &ping()).await;
+        assert!(head.starts_with("HTTP/1.1 401 "), "{name}: {head}");
+    }
+    let refused = |peer: &str| {
+        let status = node.context.peers.status(&peer.parse().unwrap());
+        status.snapshot().counts.refused_logins
+    };
+    assert_eq!((refused("alice"), refused("bob")), (1, 1));
+    let log = log.text();
+    for (user, times) in [("***", 3), ("alice", 1), ("bob", 1)] {
+        assert_eq!(log.matches(&format!("user=\"{user}\"")).count(), times, "{user}: {log}");
+    }
+    assert!(!log.contains(&alice) && !log.contains(guess), "{log}");
 }
 
 /// Else a peer would count as connected that no packet can be sent to.
@@ -248,7 +281,7 @@ async fn a_prepare_waits_for_its_answer_or_for_its_end() {
     let bob = node.context.connector.account("bob").unwrap();
     let outbox = crate::link::Outbox::new(crate::link::Framing::Bare, 1 << 20);
     let (now, side) = (node.context.clock.now(), crate::link::Side::Dialled);
-    node.context.connector.attach(&bob, side, Arc::clone(&outbox), now);
+    node.context.connector.attach(&bob, side, None, Arc::clone(&outbox), now);
     let answering = async {
         let mut taken = None;
         until("the packet", || {
@@ -276,7 +309,7 @@ async fn who_hangs_up_loses_the_answer_and_nothing_else() {
     let bob = node.context.connector.account("bob").unwrap();
     let outbox = crate::link::Outbox::new(crate::link::Framing::Bare, 1 << 20);
     let (now, side) = (node.context.clock.now(), crate::link::Side::Dialled);
-    node.context.connector.attach(&bob, side, Arc::clone(&outbox), now);
+    node.context.connector.attach(&bob, side, None, Arc::clone(&outbox), now);
     let mut client = Raw::open(node.address).await;
     let packet = prepare("test.bob.shop");
     let head = format!(

@@ -34,7 +34,8 @@ impl Bare {
         let account = context.connector.account(peer).unwrap();
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
         let (context, shared) = (Arc::clone(context), Arc::clone(&outbox));
-        let session = Session::open(Arc::clone(&context), account, Side::Accepted, shared, "pipe");
+        let session =
+            Session::open(Arc::clone(&context), account, Side::Accepted, None, shared, "pipe");
         Bare { context, session, outbox }
     }
 

@@ -433,14 +433,20 @@ async fn a_login_by_a_directory_that_was_swapped_meanwhile_is_closed() {
     let account = node.context.connector.account("bob").unwrap();
     let log_in = |directory: &Arc<Directory>| {
         let outbox = Outbox::new(Framing::Server, 1000);
-        let session =
-            open(&node.shared, directory, Arc::clone(&account), Arc::clone(&outbox), "pipe");
+        let (bob, token) = (Arc::clone(&account), token("bob"));
+        let is_accepted = |directory: &Directory, account: &AccountId| {
+            directory.find(Some("bob"), token.as_bytes()) == Some(account)
+        };
+        let login = (directory.mark(token.as_bytes()), is_accepted);
+        let session = open(&node.shared, directory, bob, login, Arc::clone(&outbox), "pipe");
         drop(session);
         outbox.close_asked().map(|order| (order.code, order.reason))
     };
     let old = node.shared.logins.load_full();
     assert_eq!(log_in(&old), None);
     node.shared.logins.store(Arc::new(testing::directory(&["bob"])));
+    assert_eq!(log_in(&old), None, "bob's token is still valid");
+    node.shared.logins.store(Arc::new(testing::directory(&["alice"])));
     assert_eq!(log_in(&old), Some(RECONFIGURED));
     assert_eq!(log_in(&node.shared.logins.load_full()), None);
 }

@@ -119,7 +119,7 @@ async fn a_request_is_dropped_before_its_answer_is_waited_for() {
     let http = context("node", &["alice", "bob"]);
     let bob = http.transport.connector.account("bob").unwrap();
     let (outbox, now) = (Outbox::new(Framing::Bare, 1 << 20), http.transport.clock.now());
-    http.transport.connector.attach(&bob, Side::Dialled, Arc::clone(&outbox), now);
+    http.transport.connector.attach(&bob, Side::Dialled, None, Arc::clone(&outbox), now);
     let (sessions, _new) = PostedSessions::new(Arc::clone(&http.transport));
     let guests = Guests::new(Bounds::default());
     let (guest, _) = guests.enter("127.0.0.1:1".parse().unwrap(), false, now.mono);
