@@ -8,7 +8,7 @@ use super::shares::{Capacity, NO_ASKER};
 use super::snapshot::{Entry, TooLittle};
 use super::stats::Stats;
 use crate::account::Converted;
-use crate::link::{Asking, NoRoom, Origin, Pending, PendingTable, Room, Slot};
+use crate::link::{Asking, NoRoom, Origin, Pending, PendingTable, Room, Side, Slot};
 use crate::time::Mono;
 use crate::wire::btp::FrameKind;
 use crate::wire::ilp::{Packet, Prepare};
@@ -88,16 +88,11 @@ impl Turn<'_> {
             return Err((Refusal::Expired { late_ms }, origin));
         }
         let mut guard = to.account.lock();
-        let packet = Packet::Prepare(Prepare {
-            amount: outgoing.amount,
-            expires_at: outgoing.expires_at,
-            ..*prepare
-        });
         let asker = origin.asked().map(|(account, _)| account);
         let request = Request {
             asker,
             amount: outgoing.amount,
-            packet: &packet,
+            prepare,
             at: self.now.mono,
             wall: self.now.wall,
         };
@@ -120,6 +115,11 @@ impl Turn<'_> {
             sent_at: self.now.mono,
         });
         stats.sent.prepares += 1;
+        let packet = Packet::Prepare(Prepare {
+            amount: outgoing.amount,
+            expires_at: outgoing.expires_at,
+            ..*prepare
+        });
         room.put_packet(FrameKind::Message, request_id, &packet);
         drop(guard);
         self.connector.expect_deadline(deadline);
@@ -133,7 +133,7 @@ struct Request<'p> {
     /// The account it comes from; `None`: the node itself asks.
     asker: Option<Slot>,
     amount: Amount,
-    packet: &'p Packet<'p>,
+    prepare: &'p Prepare<'p>,
     at: Mono,
     wall: Timestamp,
 }
@@ -148,6 +148,7 @@ struct Reserved<'s> {
 }
 
 /// A session with room, a place among the packets in flight, and the amount held: or nothing at all.
+#[inline]
 fn reserve_towards<'s>(
     to: &Entry,
     state: &'s mut State,
@@ -159,14 +160,14 @@ fn reserve_towards<'s>(
     let limit = limits.max_packets_in_flight;
     let index = match request.asker {
         Some(asker) => {
-            let index = shares.ask(asker, request.at, || Capacity::of(limits, ledger));
-            if !shares.has_place(index, limit) {
+            let capacity = || Capacity::of(limits, ledger);
+            let Some(index) = shares.ask(asker, request.at, limit, capacity) else {
                 return Err(if shares.places_used() < limit {
                     Refusal::PlacesKept(id())
                 } else {
                     Refusal::TooManyTowards { next_hop: id(), limit }
                 });
-            }
+            };
             Some(index)
         }
         None if pending.len() >= limit.saturating_add(OWN_PLACES) => {
@@ -174,7 +175,7 @@ fn reserve_towards<'s>(
         }
         None => None,
     };
-    let asking = Asking { asker: request.asker, askers: shares.askers(), packet: request.packet };
+    let asking = Asking { asker: request.asker, askers: shares.askers(), prepare: request.prepare };
     let room = room_in(sessions, &asking).map_err(|no| match no {
         None => Refusal::NotConnected(id()),
         Some(NoRoom::Full) => Refusal::NextHopBusy(id()),
@@ -197,6 +198,11 @@ fn reserve_towards<'s>(
 
 /// Room in the first session that has it. Otherwise what the first one says, if there is one.
 fn room_in<'s>(sessions: &'s [Session], asking: &Asking<'_>) -> Result<Room<'s>, Option<NoRoom>> {
+    if let [only] = sessions
+        && only.side != Side::Posted
+    {
+        return only.outbox.room(asking).map_err(Some);
+    }
     let mut why = None;
     for session in sessions_for_requests(sessions) {
         match session.outbox.room(asking) {

@@ -152,32 +152,23 @@ impl Shares {
         self.askers
     }
 
-    /// An asker has a packet for the hop: finds its share, whether or not the packet will pass.
+    /// An asker has a packet for the hop: finds its share, whether or not the packet will pass. `None`: there is no place
+    /// for it among the hop's `places`.
+    #[inline]
     pub(super) fn ask(
         &mut self,
         asker: Slot,
         now: Mono,
+        places: usize,
         capacity: impl FnOnce() -> Capacity,
-    ) -> ShareIndex {
-        if now < self.next_review
-            && let Some(at) = self.find(asker)
-            && let Some(share) = self.table.get_mut(at)
-        {
-            share.last_asked = now;
-            return ShareIndex(at);
-        }
-        self.ask_anew(asker, now, capacity())
-    }
-
-    /// Packets of askers in flight to the hop.
-    pub(super) fn places_used(&self) -> usize {
-        self.places_used
-    }
-
-    /// Whether the asker may take one more of the hop's `places`.
-    pub(super) fn has_place(&self, index: ShareIndex, places: usize) -> bool {
-        let Some(share) = self.table.get(index.0) else { return false };
+    ) -> Option<ShareIndex> {
+        let index = match self.find(asker) {
+            Some(at) if now < self.next_review => at,
+            _ => self.ask_anew(asker, now, capacity()).0,
+        };
         let division = &self.places;
+        let share = self.table.get_mut(index)?;
+        share.last_asked = now;
         let kept = if share.places as usize >= division.share {
             division.unused + division.newcomer
         } else if share.places_covered {
@@ -185,10 +176,16 @@ impl Shares {
         } else {
             division.covered
         };
-        self.places_used + kept < places
+        (self.places_used + kept < places).then_some(ShareIndex(index))
+    }
+
+    /// Packets of askers in flight to the hop.
+    pub(super) fn places_used(&self) -> usize {
+        self.places_used
     }
 
     /// Whether the asker may take `amount` of the `room` that is left of the hop's credit.
+    #[inline]
     pub(super) fn has_credit(&self, index: ShareIndex, amount: Amount, room: i128) -> bool {
         let division = &self.credit;
         if division.share == 0 || amount == Amount::ZERO {
@@ -208,6 +205,7 @@ impl Shares {
     }
 
     /// Takes a place and credit, and says whose share they are to be given back to.
+    #[inline]
     pub(super) fn take(&mut self, index: ShareIndex, amount: Amount) -> Slot {
         let Some(share) = self.table.get_mut(index.0) else { return NO_ASKER };
         if (share.places as usize) < self.places.share {
@@ -217,8 +215,8 @@ impl Shares {
         share.places += 1;
         self.places_used += 1;
         let amount = u128::from(amount.0);
-        let own = self.credit.share.saturating_sub(share.used).min(amount);
-        if own > 0 {
+        if self.credit.share > 0 {
+            let own = self.credit.share.saturating_sub(share.used).min(amount);
             self.credit.unused -= own;
             self.credit.covered -= if share.credit_covered { own } else { 0 };
         }
@@ -227,6 +225,7 @@ impl Shares {
     }
 
     /// Gives back a place, and the credit too unless it was `spent`.
+    #[inline]
     pub(super) fn give_back(&mut self, asker: Slot, amount: Amount, spent: bool) {
         let Some(at) = self.find(asker) else { return };
         let Some(share) = self.table.get_mut(at) else { return };
@@ -243,8 +242,8 @@ impl Shares {
             *this += amount;
         } else {
             share.used = share.used.saturating_sub(amount);
-            let own = self.credit.share.saturating_sub(share.used).min(amount);
-            if own > 0 {
+            if self.credit.share > 0 {
+                let own = self.credit.share.saturating_sub(share.used).min(amount);
                 self.credit.unused += own;
                 self.credit.covered += if share.credit_covered { own } else { 0 };
             }
@@ -256,6 +255,7 @@ impl Shares {
         self.next_review = Mono(0);
     }
 
+    #[inline]
     fn find(&self, asker: Slot) -> Option<usize> {
         let mask = self.table.len().wrapping_sub(1);
         let mut at = asker.0 as usize & mask;
@@ -285,9 +285,6 @@ impl Shares {
             found = self.find(asker);
         }
         let at = found.unwrap_or_else(|| self.insert(Share::new(asker, now)));
-        if let Some(share) = self.table.get_mut(at) {
-            share.last_asked = now;
-        }
         if is_due || found.is_none() {
             self.divide(capacity);
         }

@@ -29,7 +29,7 @@ use self::queues::Queues;
 use super::Slot;
 use super::frames::{self, Head};
 use crate::wire::btp::{FrameKind, RequestId};
-use crate::wire::ilp::Packet;
+use crate::wire::ilp::{Packet, Prepare};
 
 /// A clean outbox keeps no more memory than this.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -42,6 +42,9 @@ const POLICY_VIOLATION: u16 = 1008;
 /// Bytes by which an asker that is within its share, or the node itself, may pass the bound of Prepares: one packet of
 /// the largest size may have been appended when the outbox was all but full.
 const OVERSHOOT_BYTES: usize = 64 * 1024;
+
+/// Stands for no account.
+const NO_ASKER: Slot = Slot(u32::MAX);
 
 /// What stands before each BTP frame.
 pub enum Framing {
@@ -97,8 +100,8 @@ pub struct Asking<'p> {
     pub asker: Option<Slot>,
     /// How many accounts have asked for this peer of late, this one included.
     pub askers: usize,
-    /// The Prepare.
-    pub packet: &'p Packet<'p>,
+    /// The Prepare, as long as what will be sent: only amount and expiry change, and they have one length.
+    pub prepare: &'p Prepare<'p>,
 }
 
 /// Why there is no room for a Prepare.
@@ -114,7 +117,7 @@ pub enum NoRoom {
 pub struct Room<'a> {
     inner: MutexGuard<'a, Inner>,
     outbox: &'a Outbox,
-    asker: Option<Slot>,
+    asker: Slot,
 }
 
 impl Room<'_> {
@@ -126,7 +129,8 @@ impl Room<'_> {
             let mut bytes = Vec::new();
             packet.encode(&mut bytes);
             let len = bytes.len();
-            queues.put(Taken { kind, id, asker: self.asker, packet: bytes });
+            let asker = (self.asker != NO_ASKER).then_some(self.asker);
+            queues.put(Taken { kind, id, asker, packet: bytes });
             len
         } else {
             let head = inner.head();
@@ -137,8 +141,8 @@ impl Room<'_> {
             inner.starts.push_back(start);
             len
         };
-        if let (Some(crowd), Some(asker)) = (&mut inner.crowd, self.asker) {
-            crowd.add(asker, len);
+        if let Some(crowd) = &mut inner.crowd {
+            crowd.add(self.asker, len);
         }
         self.outbox.bound(inner);
         inner.wake();
@@ -173,8 +177,8 @@ struct Start {
     len: usize,
     id: RequestId,
     kind: FrameKind,
-    /// Whose Prepare it is; none of a peer's is an answer, and the node's own.
-    asker: Option<Slot>,
+    /// Whose Prepare it is; [`NO_ASKER`] for an answer and for the node's own.
+    asker: Slot,
 }
 
 impl Start {
@@ -227,7 +231,7 @@ impl Outbox {
         if waiting >= self.bytes_max / 2 {
             self.admit(&mut inner, waiting, asking)?;
         }
-        Ok(Room { inner, outbox: self, asker: asking.asker })
+        Ok(Room { inner, outbox: self, asker: asking.asker.unwrap_or(NO_ASKER) })
     }
 
     /// Whether an outbox that is half full takes the Prepare.
@@ -239,7 +243,7 @@ impl Outbox {
             Some(asker) => {
                 let crowd = inner.crowd();
                 crowd.divide(asking.askers, self.bytes_max);
-                let within = crowd.is_within_share(asker, asking.packet.encoded_len());
+                let within = crowd.is_within_share(asker, asking.prepare.encoded_len());
                 (within, crowd.kept_for_others(asker))
             }
         };
@@ -257,7 +261,7 @@ impl Outbox {
         if inner.lost {
             return false;
         }
-        Room { inner, outbox: self, asker: None }.put_packet(kind, id, packet);
+        Room { inner, outbox: self, asker: NO_ASKER }.put_packet(kind, id, packet);
         true
     }
 
@@ -419,8 +423,8 @@ impl Inner {
     /// A frame is begun to be written: it no longer waits.
     fn leaves(&mut self, start: &Start) {
         self.prepares -= start.prepare_bytes();
-        if let (Some(crowd), Some(asker)) = (&mut self.crowd, start.asker) {
-            crowd.remove(asker, start.len);
+        if let Some(crowd) = &mut self.crowd {
+            crowd.remove(start.asker, start.len);
         }
     }
 
@@ -428,7 +432,7 @@ impl Inner {
     fn crowd(&mut self) -> &mut Crowd {
         let (starts, queues) = (&self.starts, &self.queues);
         self.crowd.get_or_insert_with(|| {
-            let frames = starts.iter().filter_map(|start| Some((start.asker?, start.len)));
+            let frames = starts.iter().map(|start| (start.asker, start.len));
             let packets = queues.iter().flat_map(Queues::bytes_of_askers);
             Box::new(Crowd::new(frames.chain(packets)))
         })

@@ -53,10 +53,8 @@ impl Hop {
 
     fn ask(&mut self, asker: u32, amount: u64) -> Result<(), Refused> {
         let capacity = self.capacity();
-        let index = self.shares.ask(Slot(asker), self.now, || capacity);
-        if !self.shares.has_place(index, self.places) {
-            return Err(Refused::Place);
-        }
+        let index = self.shares.ask(Slot(asker), self.now, self.places, || capacity);
+        let index = index.ok_or(Refused::Place)?;
         let left = self.left();
         if self.min_balance.is_some() && amount > 0 {
             let has_credit = self.shares.has_credit(index, Amount(amount), left);
@@ -350,7 +348,7 @@ proptest! {
                 Op::Honest { amount } => {
                     // What is due comes before the look.
                     let capacity = hop.capacity();
-                    hop.shares.ask(Slot(HONEST), hop.now, || capacity);
+                    hop.shares.ask(Slot(HONEST), hop.now, hop.places, || capacity);
                     let share = hop.share_of(HONEST);
                     let (places, credit) = (hop.shares.places, hop.shares.credit);
                     let has_place = (share.places as usize) < places.share;

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::super::Slot;
+use super::NO_ASKER;
 
 /// The askers of one outbox that is half full or more.
 #[derive(Debug)]
@@ -62,6 +63,9 @@ impl Crowd {
 
     /// A frame of the asker was appended.
     pub(super) fn add(&mut self, asker: Slot, len: usize) {
+        if asker == NO_ASKER {
+            return;
+        }
         let bytes = self.bytes.entry(asker).or_default();
         self.covered += self.share.min(*bytes + len) - self.share.min(*bytes);
         *bytes += len;

@@ -22,11 +22,23 @@ fn put(outbox: &Outbox, kind: FrameKind, id: u32) -> bool {
     outbox.put_packet(kind, RequestId(id), &Packet::Fulfill(fulfill))
 }
 
+/// A Prepare for the question whether there is room. A Fulfill stands for it in the outbox.
+fn prepare() -> Prepare<'static> {
+    Prepare {
+        amount: crate::wire::Amount(1),
+        expires_at: crate::wire::Timestamp::EPOCH,
+        condition: crate::wire::Condition([0; 32]),
+        destination: crate::wire::AddressRef::new("test.a").unwrap(),
+        data: b"",
+    }
+}
+
 /// Appends a Prepare of an asker, one of `askers`, if there is room for it.
 fn ask(outbox: &Outbox, asker: u32, askers: usize) -> Result<(), NoRoom> {
     let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
     let packet = Packet::Fulfill(fulfill);
-    let asking = Asking { asker: Some(Slot(asker)), askers, packet: &packet };
+    let prepare = prepare();
+    let asking = Asking { asker: Some(Slot(asker)), askers, prepare: &prepare };
     outbox.room(&asking).map(|room| room.put_packet(FrameKind::Message, RequestId(asker), &packet))
 }
 
@@ -260,7 +272,8 @@ fn the_node_itself_finds_room_in_a_full_outbox_but_not_without_end() {
     let outbox = Outbox::new(Framing::Server, 1_000);
     while ask(&outbox, 0, 1).is_ok() {}
     let packet = Packet::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"" });
-    let asking = Asking { asker: None, askers: 1, packet: &packet };
+    let prepare = prepare();
+    let asking = Asking { asker: None, askers: 1, prepare: &prepare };
     let mut own = 0;
     while let Ok(room) = outbox.room(&asking) {
         room.put_packet(FrameKind::Message, RequestId(1), &packet);
