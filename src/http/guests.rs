@@ -41,9 +41,10 @@ const STRANGERS_FRAMES: Rate = Rate(10_000);
 const FIRST_FRAMES: u32 = 12;
 /// Requests with wrong tokens per second, from all addresses together. Beyond them none is looked at.
 const WRONG_TOKENS: Rate = Rate(200);
-/// Time that a connection which loses its place among strangers still has to say who it is, if nothing was asked on it
-/// yet: a peer's program may open hundreds at once, and each shows its token only with its first request.
-const EVICTION_GRACE: Duration = Duration::from_millis(250);
+/// Time that a connection which loses its place among strangers still has to log in, if nothing was asked on it yet: a
+/// peer's program may open hundreds at once, and each shows its token only with its first request. Until then it is cheap;
+/// asking for anything else ends it.
+const EVICTION_GRACE: Duration = Duration::from_secs(2);
 /// Requests with wrong tokens on one connection, before it is closed.
 const WRONG_TOKENS_OF_CONNECTION_MAX: u32 = 5;
 
@@ -385,6 +386,7 @@ impl Place {
                     }
                     // Kept here: this future may be dropped and made again.
                     self.goes_at = Some(Instant::now() + EVICTION_GRACE);
+                    self.guest.may_only_log_in.store(true, Ordering::Relaxed);
                 }
             }
         }

@@ -271,6 +271,9 @@ async fn serve(
     let service = service_fn(|mut request: Request<Incoming>| {
         let visit = Visit::begin(Arc::clone(&guest), Arc::clone(context));
         let is_login = is_for_packets(request.method(), request.uri());
+        if !is_login {
+            guest.asks_as_stranger();
+        }
         let answer = match guests.admits(&guest, is_login, context.clock.mono()) {
             Ok(()) => {
                 request.extensions_mut().insert(Arc::clone(&guest));

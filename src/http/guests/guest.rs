@@ -37,6 +37,8 @@ pub(in super::super) struct Guest {
     pub(super) asked: AtomicBool,
     /// A peer wants more requests side by side than it takes.
     pub(super) outgrown: AtomicBool,
+    /// Its place among strangers is lost, and it has a moment left to log in.
+    pub(super) may_only_log_in: AtomicBool,
 }
 
 /// What a connection is told.
@@ -75,6 +77,15 @@ impl Guest {
             evicted: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             outgrown: AtomicBool::new(false),
+            may_only_log_in: AtomicBool::new(false),
+        }
+    }
+
+    /// A request came that is no login.
+    pub(in super::super) fn asks_as_stranger(&self) {
+        if self.may_only_log_in.load(Ordering::Relaxed) && !self.is_owned() {
+            self.evicted.store(true, Ordering::Relaxed);
+            self.leave.notify_one();
         }
     }
 

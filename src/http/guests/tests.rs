@@ -200,10 +200,16 @@ async fn who_loses_a_place_before_it_could_say_anything_has_a_moment_to_log_in()
     assert_eq!(places[0].told().now_or_never(), None, "it stays");
     // The wait is one, however often it is looked at.
     assert_eq!(places[1].told().now_or_never(), None);
-    assert!(places[1].goes_at.is_some());
-    assert_eq!(places[1].told().await, Told::Evicted);
+    assert_eq!(places[1].told().now_or_never(), None);
+    places[1].asks_as_stranger();
+    assert_eq!(places[1].told().now_or_never(), Some(Told::Evicted));
+    places[0].asks_as_stranger();
+    assert_eq!(places[0].told().now_or_never(), None, "a peer asks what it likes");
     // What has asked already had its moment.
     places[2].begins(seconds(1));
     let _other = enter(&guests, "10.0.0.1");
     assert_eq!(places[2].told().now_or_never(), Some(Told::Evicted));
+    // What says nothing goes in the end.
+    let _another = enter(&guests, "10.0.0.1");
+    assert_eq!(places[3].told().await, Told::Evicted);
 }
