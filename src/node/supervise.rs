@@ -80,7 +80,7 @@ pub struct Supervisor {
 
 /// What reading the configuration again came to.
 enum Read {
-    Content(Result<Made, Problems>, Seats, SecretLook),
+    Content(Box<(Result<Made, Problems>, Seats, SecretLook)>),
     /// A pipe, say, where a file was.
     NoRegularFile(PathBuf),
 }
@@ -272,7 +272,7 @@ impl Supervisor {
             let read = plan.load(&mut seats);
             let secrets = read.as_ref().map(|(loaded, ..)| SecretLook::new(loaded));
             let secrets = secrets.unwrap_or_default();
-            Read::Content(read, seats, secrets)
+            Read::Content(Box::new((read, seats, secrets)))
         });
     }
 
@@ -282,7 +282,7 @@ impl Supervisor {
             self.begin_read();
         }
         let (read, seats, secrets) = match read {
-            Read::Content(read, seats, secrets) => (read, seats, secrets),
+            Read::Content(content) => *content,
             Read::NoRegularFile(file) => {
                 tracing::error!(file = %file.display(), "the configuration file cannot be read; what runs goes on");
                 self.refuse("the configuration file is not a regular file any more");

@@ -98,7 +98,7 @@ test('requests that carry no Prepare are answered', async t => {
   const alice = await login(t, hub, 'alice')
   for (const [what, frame, type] of [
     ['an empty MESSAGE', Btp.serializeMessage(9, []), Btp.TYPE_RESPONSE],
-    ['an unknown sub-protocol', Btp.serializeMessage(9, [raw.entry('channel', 1, 'x')]), Btp.TYPE_RESPONSE],
+    ['an unknown sub-protocol', Btp.serializeMessage(9, [raw.entry('channel', 1, 'x')]), Btp.TYPE_ERROR],
     ['a second login', raw.authFrame('alice', token('alice'), 9), Btp.TYPE_RESPONSE],
     ['a TRANSFER', Btp.serializeTransfer({ amount: '5' }, 9, []), Btp.TYPE_ERROR],
     ['a Fulfill, which is no request', Btp.serializeMessage(9, [raw.ilpEntry(
