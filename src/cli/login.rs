@@ -48,7 +48,7 @@ impl Login {
         environment: &Environment,
     ) -> Result<Self, Failure> {
         match Self::via(arguments, environment)? {
-            Some(via) => Self::of_url(via.parse(str::parse::<BtpUrl>)?),
+            Some(via) => Self::of_url(via.parse(str::parse::<BtpUrl>)?, via.by, via.again),
             None => Self::of_configuration(&arguments.source, environment),
         }
         .map(|login| login.with(&arguments.trust))
@@ -92,14 +92,14 @@ impl Login {
         arguments.via.is_some() || (variable && config.is_none() && node.is_none())
     }
 
-    /// A URL with a token in it.
-    pub(super) fn of_url(url: BtpUrl) -> Result<Self, Failure> {
+    /// A URL with a token in it, what gave it, and what gives it to another tool ([`Given::again`]).
+    fn of_url(url: BtpUrl, by: &str, again: Option<String>) -> Result<Self, Failure> {
         if url.token().is_none_or(str::is_empty) {
             return Err(Failure::Usage(format!(
-                "--via {url} has no token to log in with; write btp+ws://user:token@host:port"
+                "{by} {url} has no token to log in with; write btp+ws://user:token@host:port"
             )));
         }
-        let flags = format!(" --via {}", shell(&url.to_string()));
+        let flags = again.unwrap_or_else(|| format!(" --via {}", shell(&url.to_string())));
         let trust = TlsTrust::default();
         Ok(Login { url, username: String::new(), token: None, flags, trust })
     }
@@ -116,7 +116,7 @@ impl Login {
     }
 
     /// What a hint puts behind another tool's command, so that it logs in at the same place: nothing where the
-    /// environment says it. A URL is shown without its token.
+    /// environment says it. A URL is shown without its token, unless it came from a file: then the file is named.
     pub(super) fn flags(&self) -> &str {
         &self.flags
     }

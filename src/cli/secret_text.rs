@@ -8,6 +8,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::failure::Failure;
+use super::text::shell;
 use crate::config::{Environment, SecretFileError, read_secret, read_secret_file};
 
 /// The argument of a flag, not looked at yet: whatever is wrong with it, no message shows it.
@@ -33,6 +34,9 @@ impl fmt::Debug for SecretText {
 pub(super) struct Given<'a> {
     pub(super) text: SecretText,
     pub(super) by: &'a str,
+    /// What gives it to another tool without showing it: a flag with `@FILE`, or nothing where a variable does.
+    /// `None`: the secret stands in the command line.
+    pub(super) again: Option<String>,
 }
 
 impl Given<'_> {
@@ -59,13 +63,18 @@ pub(super) fn given<'a>(
             None => return Ok(None),
         },
     };
+    let again = match (flag.1, text.starts_with('@')) {
+        (None, _) => Some(String::new()),
+        (Some(_), true) => Some(format!(" {by} {}", shell(&text))),
+        (Some(_), false) => None,
+    };
     let read = match text.strip_prefix('@') {
         None => Ok(text),
         Some("-") => read_secret(io::stdin().lock()),
         Some(path) => read_file(Path::new(path)),
     };
-    let text = read.map_err(|error| Failure::Usage(format!("{by}: {error}")))?;
-    Ok(Some(Given { text: SecretText(text), by }))
+    let secret = read.map_err(|error| Failure::Usage(format!("{by}: {error}")))?;
+    Ok(Some(Given { text: SecretText(secret), by, again }))
 }
 
 /// A tool may wait for a pipe, such as that of `@<(pass show token)`.
@@ -89,6 +98,15 @@ mod tests {
         let path = folder.path().join("token");
         std::fs::write(&path, "hunter2\n").unwrap();
         let at = format!("@{}", path.display());
+        let again = |flag: Option<&str>, variable: &str| {
+            let environment = Environment::from([("ILP_X".to_owned(), variable.to_owned())]);
+            let flag = flag.map(|text| text.parse::<SecretText>().unwrap());
+            given(("--x", flag.as_ref()), "ILP_X", &environment).unwrap().unwrap().again
+        };
+        assert_eq!(again(Some("abc"), "def"), None);
+        assert_eq!(again(Some(&at), ""), Some(format!(" --x {}", shell(&at))));
+        assert_eq!(again(None, "def"), Some(String::new()));
+        assert_eq!(again(None, &at), Some(String::new()));
         let check = |flag: Option<&str>, variable: &str, expected: Result<Option<&str>, &str>| {
             let environment = Environment::from([("ILP_X".to_owned(), variable.to_owned())]);
             let flag = flag.map(|text| text.parse::<SecretText>().unwrap());
@@ -108,7 +126,7 @@ mod tests {
 
     #[test]
     fn nothing_is_shown() {
-        let given = Given { text: SecretText("hunter2".into()), by: "--x" };
+        let given = Given { text: SecretText("hunter2".into()), by: "--x", again: None };
         assert!(!format!("{given:?}").contains("hunter2"));
         let failure = given.parse(|_| Err::<(), _>("is no URL")).unwrap_err();
         assert_eq!(failure.to_string(), "--x: is no URL");

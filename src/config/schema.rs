@@ -63,6 +63,10 @@ fn object(keys: impl Iterator<Item = &'static Key>, required: &[&str]) -> Value 
 fn property(key: &Key) -> Value {
     let mut schema = kind(key.kind);
     if let Some(object) = schema.as_object_mut() {
+        if matches!(key.kind, Kind::Secret | Kind::Secrets) {
+            // Editors and generators of forms take this for "do not show".
+            object.insert("writeOnly".into(), true.into());
+        }
         object.insert("description".into(), key.about.into());
         if let Some(default) = key.default {
             let number = default.parse::<u64>().map(Value::from);

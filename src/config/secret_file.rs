@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path as FilePath, PathBuf};
+use std::path::{Component, Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use super::fields::wrong_type;
@@ -177,13 +177,28 @@ fn content(
             Some(text)
         }
         Err(error) => {
-            // The name is shown as every path is; somebody may have written the secret itself here.
-            let shown = super::show::of_key(keys::Kind::SecretFile, file);
+            let shown = match is_like_a_path(file, directory) {
+                true => super::show::of_key(keys::Kind::SecretFile, file),
+                false => super::secret::MASK.to_owned(),
+            };
             let help = "a relative path starts at the configuration file; the file holds the secret and nothing else";
             report.problem(path.place(), Some(shown), error.to_string(), help);
             None
         }
     }
+}
+
+/// Whether a text is the name of a file rather than the secret itself, written behind the wrong key: the file exists, or
+/// the folder that the name begins with does.
+fn is_like_a_path(file: &str, directory: Option<&FilePath>) -> bool {
+    let path = FilePath::new(file);
+    let mut names = path.components().filter(|part| matches!(part, Component::Normal(_)));
+    let first = names.next().filter(|_| names.next().is_some());
+    let begin = first.map(|first| {
+        let root = if path.is_absolute() { FilePath::new("/") } else { FilePath::new("") };
+        absolute(root.join(first), directory)
+    });
+    absolute(path.to_path_buf(), directory).exists() || begin.is_some_and(|folder| folder.is_dir())
 }
 
 /// The files that secrets of a tree were read from, each once.
@@ -249,6 +264,25 @@ mod tests {
         check(b"\xff", Err(SecretFileError::NotUtf8));
         check(&[b'x'; 16 * 1024], Ok(&"x".repeat(16 * 1024)));
         check(&[b'x'; 16 * 1024 + 1], Err(SecretFileError::TooLarge));
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_a_path_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("s")).unwrap();
+        let check = |file: &str, expected: bool| {
+            assert_eq!(is_like_a_path(file, Some(folder.path())), expected, "{file}");
+        };
+        check("s", true);
+        check("s/missing", true);
+        check("./s/missing", true);
+        check("/tmp/missing/x", true);
+        check("hunter2", false);
+        check("hun/ter2", false);
+        check("/hunter2", false);
+        check("/hun/ter2", false);
+        check("../hunter2", false);
+        check("", true);
     }
 
     #[test]

@@ -74,9 +74,11 @@ fn is_like_a_number(text: &str) -> bool {
         || (text.len() <= SHOWN_MAX && unit.len() <= SHOWN_UNIT && unit.chars().all(letters))
 }
 
+/// A word that is meant: `false authToken hunter2` begins like one, and is none.
 fn is_near(text: &str, words: &[&str]) -> bool {
-    nearest(&text.to_ascii_lowercase(), words.iter().copied()).is_some()
-        || words.iter().any(|word| word.eq_ignore_ascii_case(text))
+    !text.contains(char::is_whitespace)
+        && (nearest(&text.to_ascii_lowercase(), words.iter().copied()).is_some()
+            || words.iter().any(|word| word.eq_ignore_ascii_case(text)))
 }
 
 /// A name, an address or a path. A line that lost its colon ends up behind it: `alice authToken hunter2`,
@@ -102,6 +104,10 @@ pub(super) fn name(text: &str) -> String {
 
 /// What was to be a URL: scheme, host and port, where they are recognised for certain.
 pub(super) fn url(text: &str) -> String {
+    // No URL has them: what stands behind may be the next line of the file.
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return MASK.to_owned();
+    }
     let (scheme, rest) = match text.split_once("//") {
         Some((scheme, rest)) => (format!("{scheme}//"), rest),
         None => (String::new(), text),
@@ -254,9 +260,11 @@ mod tests {
         check(Kind::Bool, "yes", "\"yes\"");
         check(Kind::Bool, "1", "1");
         check(Kind::Bool, "hunter2", "***");
+        check(Kind::Bool, "false authToken hunter2", "***");
         let words = Kind::Choice(&["parent", "peer", "child"]);
         check(words, "perent", "\"perent\"");
         check(words, "hunter2", "***");
+        check(words, "parent authToken hunter2", "***");
         check(Kind::Id, "bobb", "\"bobb\"");
         check(Kind::Id, "bob authToken hunter2", "\"bob…\"");
         check(Kind::Id, "bob authToken=hunter2", "\"bob…\"");
@@ -285,7 +293,8 @@ mod tests {
         check("ws://[::1]:80", "\"ws://[::1]:80\"");
         check("hunter2", "***");
         check("hunter2//x", "***");
-        check("ws://b hunter2", "\"ws://***\"");
+        check("ws://b hunter2", "***");
+        check("x1 @hunter2", "***");
         check("", "***");
     }
 

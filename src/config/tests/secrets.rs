@@ -115,7 +115,7 @@ fn mistakes_name_the_key_and_never_the_content() {
         assert!(said.starts_with(&format!("{place}{expected}")), "{content:?}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
     };
-    assert!(said(folder, &[]).starts_with(&format!("{place} = \"f\": the file cannot be read: ")));
+    assert!(said(folder, &[]).starts_with(&format!("{place} = ***: the file cannot be read: ")));
     check("", " = \"f\": the file is empty");
     check("\n", " = \"f\": the file is empty");
     check("hunter2\nhunter2\n", " = ***: holds a line break");
@@ -156,7 +156,7 @@ fn mistakes_name_the_key_and_never_the_content() {
     );
     check(
         "peers: [{id: b, authTokenFiles: [g, nowhere]}]",
-        "peers[0].authTokenFiles[1] = \"nowhere\": the file cannot be read",
+        "peers[0].authTokenFiles[1] = ***: the file cannot be read",
     );
     check(
         "peers: [{id: b, authToken: hunter2, authTokens: [hunter2]}]",

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::net::Net;
-use crate::running::Running;
+use crate::running::{Running, folder, path, write};
 use crate::support::{PROGRAM, both, run};
 
 const SECRET: &str = "0101010101010101010101010101010101010101010101010101010101010101";
@@ -80,6 +80,20 @@ fn hints_name_the_login_without_its_token() {
         command.starts_with("ilp-connector trace test.nobody.x --via 'ws://cli:***@127.0.0.1:"),
         "{command}"
     );
+    // A login that came from a file or a variable is named as it was given.
+    let folder = folder();
+    let at = format!("@{}", path(&write(&folder, "login", &net.via())));
+    let pay = ["pay", "test.nobody.x", "100", "--secret", SECRET];
+    for (flags, variable, expected) in [
+        (&["--via", &at][..], "", format!(" --via {at}")),
+        (&[], net.via().as_str(), String::new()),
+        (&[], at.as_str(), String::new()),
+    ] {
+        let mut tool = Command::new(PROGRAM);
+        let said = both(&run(tool.args(pay).args(flags).env_clear().env("ILP_VIA", variable)));
+        let command = hinted(said.lines().last().unwrap_or_default());
+        assert_eq!(command, format!("ilp-connector trace test.nobody.x{expected}"), "{said}");
+    }
     // The rate that would do, as a flag.
     let (_, said) = net.pay("tok", &["100", "--min-rate", "1.01"]);
     let flag = hinted(said.lines().last().unwrap_or_default());
