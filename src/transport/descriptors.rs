@@ -74,7 +74,7 @@ impl Descriptors {
         Descriptor(self.clone())
     }
 
-    /// Until no more are taken than there are, or [`SETTLE_TIME`] has passed: a connection that has to close gives its own
+    /// Until no more are taken than there are, or `SETTLE_TIME` has passed: a connection that has to close gives its own
     /// back a moment later.
     pub async fn settled(&self) {
         let settled = async {

@@ -33,7 +33,7 @@ impl From<SocketAddr> for Origin {
     }
 }
 
-/// The origins that peers have logged in from since the node started. At most [`ORIGINS_OF_ONE_ACCOUNT_MAX`] of each
+/// The origins that peers have logged in from since the node started. At most `ORIGINS_OF_ONE_ACCOUNT_MAX` of each
 /// account.
 #[derive(Debug, Default)]
 pub struct KnownOrigins(Mutex<Known>);
