@@ -117,7 +117,8 @@ impl Node {
         let attach = |id: &str| {
             let account = connector.account(id).expect("the account was configured");
             let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
-            let session = connector.attach(&account, Side::Accepted, None, Arc::clone(&outbox), now());
+            let session =
+                connector.attach(&account, Side::Accepted, None, Arc::clone(&outbox), now());
             Peer { account, session, outbox, inbox: Vec::new() }
         };
         let (asking, answering) = (attach("asking"), attach("answering"));
