@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::keys::{self, Key, Kind};
 use super::parse;
-use super::place::Path;
+use super::place::{Path, Place};
 use super::problems::Report;
 use super::secret::{MASK, Secret};
 use super::show;
@@ -71,6 +71,9 @@ pub(super) fn check_names(
             continue;
         }
         let help = meant(&name.text, known.clone());
+        if let Some(meant) = meant_key(&name.text, known.clone()) {
+            report.unread(path.missing(meant).place());
+        }
         let mut place = path.key(&name.text, &value.at).place();
         if value.at.more.as_ref().is_none_or(|more| more.place.is_none()) {
             place.line = Some(name.line);
@@ -93,8 +96,11 @@ pub(super) fn is_synonym(name: &str) -> bool {
     SYNONYMS.iter().any(|(word, _)| word.eq_ignore_ascii_case(name))
 }
 
-/// What an unknown key was meant to be.
-pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static Key> + Clone) -> String {
+/// The key that an unknown one was meant to be, if one is near.
+pub(super) fn meant_key(
+    name: &str,
+    known: impl Iterator<Item = &'static Key> + Clone,
+) -> Option<&'static str> {
     let names = known.map(|key| key.name);
     let synonym = SYNONYMS
         .iter()
@@ -102,7 +108,13 @@ pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static Key> + Clon
             word.eq_ignore_ascii_case(name) && names.clone().any(|name| name == *key)
         })
         .map(|(_, key)| *key);
-    match synonym.or_else(|| show::nearest(name, names.clone())) {
+    synonym.or_else(|| show::nearest(name, names))
+}
+
+/// What an unknown key was meant to be, in words.
+pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static Key> + Clone) -> String {
+    let names = known.clone().map(|key| key.name);
+    match meant_key(name, known) {
         Some(name) => format!("did you mean {name}?"),
         None => match keys::of_what(name) {
             Some(owner) => format!("it is a key of {owner}; known here: {}", show::list(names)),
@@ -113,6 +125,7 @@ pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static Key> + Clon
 
 /// Reports that a value has the wrong type.
 pub(super) fn wrong_type(value: &Value, path: &Path<'_>, key: &Key, report: &mut Report) {
+    report.unread(path.place());
     if value.data == Data::Broken {
         return;
     }
@@ -138,6 +151,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The place of a key as its mapping has it, wherever its value stands.
+    pub(super) fn key_place(&self, name: &str) -> Place {
+        self.path.missing(name).place()
+    }
+
     /// A mistake at a key.
     pub(super) fn problem(
         &self,
@@ -154,7 +172,10 @@ impl<'a> Fields<'a> {
     pub(super) fn require(&self, name: &'static str, report: &mut Report) -> bool {
         let there = self.has(name);
         if !there {
-            report.at(&self.path_of(name), "is missing", self.kind(name).allowed());
+            let place = self.key_place(name);
+            report.following([place.clone()], |report| {
+                report.problem(place, None, "is missing", self.kind(name).allowed());
+            });
         }
         there
     }

@@ -287,7 +287,8 @@ pub(super) fn failed(report: Report) -> Problems {
             // Reading gave nothing and said nothing: a mistake of this program, told rather than hidden.
             let place = Place::file();
             let what = "cannot be read, for a reason that this program fails to tell".to_owned();
-            let problem = Problem { file: None, place, value: None, what, help: String::new() };
+            let (help, follows_from) = (String::new(), Vec::new());
+            let problem = Problem { file: None, place, value: None, what, help, follows_from };
             Problems { problems: vec![problem], left_out: 0, warnings, node_not_named: false }
         }
     }

@@ -62,8 +62,10 @@ pub(super) fn read(
 
     own_address(given.as_ref(), fields, report);
     routes::check_networks(given.as_ref(), fields, report);
-    routes::check_rates(&peers, &routes, &rates, fields, report);
-    receivers::check_rates(&peers, &receivers, &rates, fields, report);
+    report.following([fields.key_place("rates")], |report| {
+        routes::check_rates(&peers, &routes, &rates, fields, report);
+        receivers::check_rates(&peers, &receivers, &rates, fields, report);
+    });
     let scheme = routes::scheme(given.as_ref(), &routes);
     let has_parent = peers.iter().any(|peer| peer.account.relation == Relation::Parent);
     let address = match (&given, &node_id) {
@@ -227,7 +229,10 @@ fn health(fields: Fields<'_>, report: &mut Report) -> Option<HealthSettings> {
     if api_token.is_none() && !fields.has("apiToken") && !is_loopback(&host) {
         let what = "/metrics, /peers and /routes are open to everyone who reaches the port";
         let help = format!("set apiToken, or healthCheckHost to 127.0.0.1 (it is {host})");
-        report.warn(fields.path_of("apiToken").place(), what, help);
+        let keys = ["apiToken", "apiTokenFile", "healthCheckHost"];
+        report.following(keys.map(|key| fields.key_place(key)), |report| {
+            report.warn(fields.path_of("apiToken").place(), what, help);
+        });
     }
     Some(HealthSettings { host, port: port?, api_token, api_hosts })
 }

@@ -32,12 +32,16 @@ pub(super) fn read(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> 
     let mut among = Among::default();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let Some(map) = item(value, &path, PEER, report) else { continue };
-        let fields = Fields::new(map, &path, PEER);
-        // One with a mistake stays in the list, as routes may refer to it.
-        if let Some(peer) = one(node, fields, report) {
-            among.check(&peer, fields, report);
-            peers.push(peer);
+        let peer = item(value, &path, PEER, report).and_then(|map| {
+            let peer_fields = Fields::new(map, &path, PEER);
+            let peer = one(node, peer_fields, report)?;
+            among.check(&peer, peer_fields, report);
+            Some(peer)
+        });
+        match peer {
+            Some(peer) => peers.push(peer),
+            // Routes may refer to it.
+            None => report.unread(fields.key_place("peers")),
         }
     }
     among.warn(report);
@@ -71,8 +75,11 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
     let lenient_btp_types = fields.boolean("lenientBtpTypes", report);
     let routes = routes(node, relation, fields, report);
 
-    tokens(fields, url.as_ref(), report);
-    http_only(fields, url.as_ref(), (http_mode, http_auth), report);
+    let keys = ["url", "authToken", "authTokens", "authTokenFile", "authTokensFile"];
+    report.following(keys.map(|key| fields.key_place(key)), |report| {
+        tokens(fields, url.as_ref(), report);
+        http_only(fields, url.as_ref(), (http_mode, http_auth), report);
+    });
     if required == Some(true) && enabled == Some(false) {
         let help =
             "a suspended peer would keep the node unhealthy; remove required, or enable the peer";

@@ -1,5 +1,6 @@
 //! Everything that is wrong with a configuration, at once.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::place::{Path, Place};
@@ -21,6 +22,8 @@ pub struct Problem {
     pub what: String,
     /// What is allowed, or what to do. May be empty.
     pub help: String,
+    /// The keys that it follows from: it is left out where one of them could not be read.
+    pub(super) follows_from: Vec<String>,
 }
 
 impl fmt::Display for Problem {
@@ -94,6 +97,10 @@ pub(super) struct Report {
     warnings: Vec<Problem>,
     left_out: usize,
     node_not_named: bool,
+    /// Keys that were written but could not be read: misspelt ones by the name that was meant.
+    unread: HashSet<String>,
+    /// What the problems found now follow from.
+    follows_from: Vec<String>,
 }
 
 impl Report {
@@ -104,6 +111,42 @@ impl Report {
             warnings: Vec::new(),
             left_out: 0,
             node_not_named: false,
+            unread: HashSet::new(),
+            follows_from: Vec::new(),
+        }
+    }
+
+    /// A key that was written but could not be read, for a reason that is reported by itself.
+    pub(super) fn unread(&mut self, place: Place) {
+        if self.unread.len() < PROBLEMS_MAX {
+            self.unread.insert(place.text);
+        }
+    }
+
+    /// Whether a key was written but could not be read.
+    pub(super) fn is_unread(&self, place: &Place) -> bool {
+        self.unread.contains(&place.text)
+    }
+
+    /// Reports what follows from the absence of keys: where one of them could not be read, only that is told.
+    pub(super) fn following(
+        &mut self,
+        keys: impl IntoIterator<Item = Place>,
+        find: impl FnOnce(&mut Self),
+    ) {
+        let outer = self.follows_from.len();
+        self.follows_from.extend(keys.into_iter().map(|key| key.text));
+        find(self);
+        self.follows_from.truncate(outer);
+    }
+
+    /// Leaves out what follows from keys that could not be read.
+    fn drop_consequences(&mut self) {
+        let unread = &self.unread;
+        let is_cause = |problem: &Problem| !follows(problem, unread);
+        if self.problems.iter().any(is_cause) {
+            self.problems.retain(is_cause);
+            self.warnings.retain(is_cause);
         }
     }
 
@@ -144,6 +187,7 @@ impl Report {
         for problem in other.problems {
             keep(&mut self.problems, &mut self.left_out, problem);
         }
+        self.unread.extend(other.unread);
         for warning in other.warnings {
             // What is to be said of every node of a network is said of the first.
             if !self.warnings.iter().any(|known| known.what == warning.what) {
@@ -163,6 +207,7 @@ impl Report {
 
     /// The warnings, or all mistakes.
     pub(super) fn finish(mut self) -> Result<Vec<Problem>, Problems> {
+        self.drop_consequences();
         self.problems.sort_by(|a, b| a.place.cmp(&b.place));
         self.warnings.sort_by(|a, b| a.place.cmp(&b.place));
         if self.problems.is_empty() {
@@ -177,8 +222,20 @@ impl Report {
     }
 
     fn make(&self, place: Place, value: Option<String>, what: String, help: String) -> Problem {
-        Problem { file: self.file.clone(), place, value, what, help }
+        let follows_from = self.follows_from.clone();
+        Problem { file: self.file.clone(), place, value, what, help, follows_from }
     }
+}
+
+/// Whether one of the keys that a problem follows from could not be read. What a node does not say stands in
+/// `defaults`, and its peers in `links`.
+fn follows(problem: &Problem, unread: &HashSet<String>) -> bool {
+    problem.follows_from.iter().any(|key| {
+        let name = key.rsplit('.').next().unwrap_or(key);
+        unread.contains(key)
+            || unread.contains(&format!("defaults.{name}"))
+            || (name == "peers" && unread.contains("links"))
+    })
 }
 
 fn keep(list: &mut Vec<Problem>, left_out: &mut usize, problem: Problem) {

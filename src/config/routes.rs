@@ -19,14 +19,16 @@ use super::value::{Map, Value};
 /// A million routes share few next hops: each id exists once.
 struct Peers<'a> {
     by_id: HashMap<&'a str, &'a PeerConfig>,
+    /// The key that holds them.
+    place: Place,
 }
 
 /// Reads `routes`.
 pub(super) fn read(peers: &[PeerConfig], fields: Fields<'_>, report: &mut Report) -> Vec<Route> {
     let list = fields.list("routes", report);
     let path = fields.path_of("routes");
-    let peers =
-        Peers { by_id: peers.iter().map(|peer| (peer.account.id.as_str(), peer)).collect() };
+    let by_id = peers.iter().map(|peer| (peer.account.id.as_str(), peer)).collect();
+    let peers = Peers { by_id, place: fields.key_place("peers") };
     let mut routes = Vec::with_capacity(list.len());
     // Line of the first route of each prefix and priority.
     let mut known: HashMap<(&str, i32), usize> = HashMap::with_capacity(list.len());
@@ -95,7 +97,9 @@ fn next_hop(peers: &Peers<'_>, fields: Fields<'_>, report: &mut Report) -> Optio
         None if names.is_empty() => "the node has no peers; add one to peers".into(),
         None => format!("peers: {}", show::list(names)),
     };
-    fields.problem("nextHop", "no such peer", help, report);
+    report.following([peers.place.clone()], |report| {
+        fields.problem("nextHop", "no such peer", help, report);
+    });
     None
 }
 
@@ -190,6 +194,9 @@ pub(super) fn rates(fields: Fields<'_>, report: &mut Report) -> Vec<NamedRate> {
         if let Some(rate) = rate {
             rates.push((from, to, rate));
         }
+    }
+    if rates.len() != list.len() {
+        report.unread(fields.key_place("rates"));
     }
     rates
 }

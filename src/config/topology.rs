@@ -105,10 +105,18 @@ pub(super) fn read(
     check_names(map, &path, TOPOLOGY.iter(), report);
     let fields = Fields::new(map, &path, TOPOLOGY);
     let nodes = nodes(fields, report);
-    let links = links(fields, &nodes, report);
     let count = |name| fields.value(name).and_then(Value::as_list).map(<[Value]>::len);
-    let complete =
-        count("nodes") == Some(nodes.len()) && count("links").unwrap_or(0) == links.len();
+    let all_nodes = count("nodes") == Some(nodes.len());
+    if !all_nodes {
+        report.unread(fields.key_place("nodes"));
+    }
+    let links = links(fields, &nodes, report);
+    let all_links = count("links").unwrap_or(0) == links.len()
+        && !report.is_unread(&fields.key_place("links"))
+        && (fields.has("links") || !has_unknown_keys(map));
+    if !all_links {
+        report.unread(fields.key_place("links"));
+    }
     let mut defaults = defaults(fields, report);
     if fields.has("routing")
         && fields.choice::<Routing>("routing", report).is_some()
@@ -125,12 +133,17 @@ pub(super) fn read(
         environment: environment.clone(),
         nodes,
         links,
-        complete,
+        complete: all_nodes && all_links,
         node_defaults: defaults.node,
         peer_defaults: defaults.peer,
         default_peers: defaults.peers,
         base_port: None,
     })
+}
+
+/// Links that are missing may stand under a key that is not known.
+fn has_unknown_keys(map: &Map) -> bool {
+    map.0.iter().any(|(name, _)| TOPOLOGY.iter().all(|key| key.name != &*name.text))
 }
 
 fn nodes(fields: Fields<'_>, report: &mut Report) -> Vec<TopologyNode> {
@@ -288,7 +301,9 @@ fn end(
             Some(near) => format!("did you mean {near}? (nodes: {})", show::list(ids)),
             None => format!("nodes: {}", show::list(ids)),
         };
-        fields.problem(name, "no such node", help, report);
+        report.following([Place::nowhere("nodes")], |report| {
+            fields.problem(name, "no such node", help, report);
+        });
     }
     number
 }
@@ -320,6 +335,9 @@ fn defaults(fields: Fields<'_>, report: &mut Report) -> Defaults {
         } else if let Some(key) = known(Box::new(keys::peer_defaults())) {
             defaults.peer.set(key.name, moved(value, place.place().text));
         } else {
+            if let Some(meant) = super::fields::meant_key(&name.text, keys::defaults_names()) {
+                report.unread(path.missing(meant).place());
+            }
             let place = Place { line: Some(name.line), ..place.place() };
             report.problem(
                 place,

@@ -98,7 +98,9 @@ fn listeners(
     for (key, host, what) in all.into_iter().flatten().filter(|(_, host, _)| !is_loopback(host)) {
         let what = format!("peers log in by plain {what} on {host}: their tokens are in the clear");
         let help = format!("set tls, or let a proxy do it and set {key} to 127.0.0.1");
-        report.warn(fields.path_of(key).place(), what, help);
+        report.following(["tls", key].map(|key| fields.key_place(key)), |report| {
+            report.warn(fields.path_of(key).place(), what, help);
+        });
     }
 }
 
