@@ -4,8 +4,10 @@
 //! however many routes there are. Short prefixes lie in the map itself, so a probe touches one place in memory. The hash
 //! is keyed, as peers choose the addresses.
 
+use std::borrow::Borrow;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 
 use ahash::RandomState;
 use smol_str::SmolStr;
@@ -56,11 +58,27 @@ pub struct Match<'a> {
     pub candidates: &'a [Candidate],
 }
 
+/// A prefix in the table: found by bytes, as an address from the wire is bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(SmolStr);
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_bytes().hash(state);
+    }
+}
+
 /// An immutable table of prefixes. Built once, then only read.
 #[derive(Debug)]
 pub struct RouteTable {
     /// Prefix -> index into `sets`. Many prefixes share one set of next hops.
-    prefixes: HashMap<SmolStr, u32, RandomState>,
+    prefixes: HashMap<Key, u32, RandomState>,
     sets: Vec<Box<[Candidate]>>,
     /// Bit d: some prefix has d segments.
     depths: u64,
@@ -76,10 +94,10 @@ impl RouteTable {
         };
         // A prefix with one next hop, nearly every one, goes straight to its set; the others are gathered first.
         let mut known: HashMap<Box<[Candidate]>, u32> = HashMap::new();
-        let mut several: BTreeMap<SmolStr, Vec<Candidate>> = BTreeMap::new();
+        let mut several: BTreeMap<Key, Vec<Candidate>> = BTreeMap::new();
         for (prefix, candidate) in routes {
-            let key = SmolStr::new(prefix.as_str());
-            table.depths |= depth_bit(depth(&key));
+            let key = Key(SmolStr::new(prefix.as_str()));
+            table.depths |= depth_bit(depth(key.borrow()));
             let set = intern(&mut known, &mut table.sets, vec![candidate]);
             match table.prefixes.entry(key) {
                 Entry::Vacant(entry) => {
@@ -104,7 +122,7 @@ impl RouteTable {
 
     /// The longest prefix that covers `address`.
     pub fn lookup(&self, address: AddressRef<'_>) -> Option<Match<'_>> {
-        let mut key = address.as_str();
+        let mut key = address.as_bytes();
         let mut segments = depth(key);
         loop {
             if self.depths & depth_bit(segments) != 0
@@ -134,7 +152,7 @@ impl RouteTable {
     /// All prefixes and their next hops, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[Candidate])> {
         self.prefixes.iter().filter_map(|(prefix, set)| {
-            self.sets.get(*set as usize).map(|set| (prefix.as_str(), set.as_ref()))
+            self.sets.get(*set as usize).map(|set| (prefix.0.as_str(), set.as_ref()))
         })
     }
 }
@@ -152,20 +170,19 @@ fn intern(
     })
 }
 
-/// What is before the last dot. A plain loop: segments are short, and searching for characters in a `str` costs more.
-fn parent(prefix: &str) -> &str {
-    let dot = prefix.as_bytes().iter().rposition(|byte| *byte == b'.');
+/// What is before the last dot.
+fn parent(prefix: &[u8]) -> &[u8] {
+    let dot = prefix.iter().rposition(|byte| *byte == b'.');
     dot.and_then(|dot| prefix.get(..dot)).unwrap_or_default()
 }
 
 /// Number of segments; 0 for the empty prefix.
-fn depth(prefix: &str) -> u32 {
+fn depth(prefix: &[u8]) -> u32 {
     if prefix.is_empty() {
         return 0;
     }
     // Addresses are at most 1023 bytes, and bytes are counted in vectors where words are not.
     let dots: u32 = prefix
-        .as_bytes()
         .chunks(128)
         .map(|chunk| chunk.iter().fold(0u8, |dots, byte| dots + u8::from(*byte == b'.')))
         .map(u32::from)

@@ -23,16 +23,19 @@ pub use scan::is_segment;
 pub const MAX_ADDRESS: usize = 1023;
 
 /// A valid ILP address that borrows its text.
+///
+/// It holds bytes that were checked to be ASCII: a packet's address becomes a `str` only where one is asked for, which
+/// a packet that is forwarded does not need.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AddressRef<'a>(&'a str);
+pub struct AddressRef<'a>(&'a [u8]);
 
 impl AddressRef<'static> {
     /// `peer.config`: where IL-DCP requests go (RFC 31).
-    pub const PEER_CONFIG: Self = Self("peer.config");
+    pub const PEER_CONFIG: Self = Self(b"peer.config");
     /// `peer.route.control`: where a neighbour says whether it wants to hear of routes (CCP).
-    pub const PEER_ROUTE_CONTROL: Self = Self("peer.route.control");
+    pub const PEER_ROUTE_CONTROL: Self = Self(b"peer.route.control");
     /// `peer.route.update`: where a neighbour tells of routes (CCP).
-    pub const PEER_ROUTE_UPDATE: Self = Self("peer.route.update");
+    pub const PEER_ROUTE_UPDATE: Self = Self(b"peer.route.update");
 }
 
 impl<'a> AddressRef<'a> {
@@ -43,10 +46,7 @@ impl<'a> AddressRef<'a> {
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, AddressError> {
         if scan::is_dotted(bytes) && bytes.len() <= MAX_ADDRESS && leading_scheme(bytes).is_some() {
-            // Only ASCII passes the scan, so this cannot fail; it is how to say so without `unsafe`.
-            if let Ok(text) = std::str::from_utf8(bytes) {
-                return Ok(Self(text));
-            }
+            return Ok(Self(bytes));
         }
         Err(error::explain(bytes, error::Kind::Address))
     }
@@ -63,19 +63,19 @@ impl<'a> AddressRef<'a> {
     #[must_use]
     #[inline]
     pub const fn as_str(self) -> &'a str {
-        self.0
+        ascii(self.0)
     }
 
     /// The whole address as ASCII.
     #[must_use]
     #[inline]
     pub const fn as_bytes(self) -> &'a [u8] {
-        self.0.as_bytes()
+        self.0
     }
 
     /// The parts between the dots, the scheme first.
     pub fn segments(self) -> impl DoubleEndedIterator<Item = &'a str> + Clone + use<'a> {
-        self.0.split('.')
+        self.as_str().split('.')
     }
 
     /// The allocation scheme, the first part.
@@ -90,7 +90,7 @@ impl<'a> AddressRef<'a> {
     /// `g.a`. `None` for `parent` itself and everything else.
     #[must_use]
     pub fn below(self, parent: AddressRef<'_>) -> Option<&'a str> {
-        self.0.strip_prefix(parent.0)?.strip_prefix('.')
+        self.0.strip_prefix(parent.0)?.strip_prefix(b".").map(ascii)
     }
 
     /// An owned copy.
@@ -102,25 +102,33 @@ impl<'a> AddressRef<'a> {
 
 impl fmt::Display for AddressRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.0)
+        f.pad(self.as_str())
     }
 }
 
 impl fmt::Debug for AddressRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl PartialEq<str> for AddressRef<'_> {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other
+        self.0 == other.as_bytes()
     }
 }
 
 impl PartialEq<&str> for AddressRef<'_> {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
+        self.0 == other.as_bytes()
+    }
+}
+
+/// The text of an address, or of a part of one.
+const fn ascii(address: &[u8]) -> &str {
+    match std::str::from_utf8(address) {
+        Ok(text) => text,
+        Err(_) => unreachable!(),
     }
 }
 

@@ -22,7 +22,7 @@ impl Address {
     #[inline]
     pub fn view(&self) -> AddressRef<'_> {
         // Checked when it was made.
-        AddressRef(&self.0)
+        AddressRef(self.0.as_bytes())
     }
 
     /// The whole address.
