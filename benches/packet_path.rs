@@ -140,7 +140,7 @@ fn append_prepare(bencher: Bencher<'_, '_>, masked: bool) {
     let outbox = Outbox::new(framing, usize::MAX);
     bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| {
         for id in 0..VARIETY {
-            outbox.put_packet(FrameKind::Message, RequestId(id), &Packet::Prepare(prepare));
+            outbox.put_packet(FrameKind::Message, RequestId(id), &prepare);
         }
         let write = |bytes: &[u8]| std::task::Poll::Ready(Ok(black_box(bytes).len()));
         outbox.write_to(write, &mut 0)
@@ -156,7 +156,7 @@ fn append_and_take_prepare(bencher: Bencher<'_, '_>) {
     let outbox = Outbox::new(Framing::Bare, usize::MAX);
     bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| {
         for id in 0..VARIETY {
-            outbox.put_packet(FrameKind::Message, RequestId(id), &Packet::Prepare(prepare));
+            outbox.put_packet(FrameKind::Message, RequestId(id), &prepare);
         }
         while let Some(taken) = outbox.take_packet() {
             black_box(taken);

@@ -173,8 +173,7 @@ impl Turn<'_> {
             }
             None => session_for_stray(&state.sessions, id).map(|session| &session.outbox),
         };
-        let packet = (*reply).into();
-        let sent = outbox.is_some_and(|o| o.put_packet(FrameKind::Response, id, &packet));
+        let sent = outbox.is_some_and(|o| o.put_packet(FrameKind::Response, id, reply));
         if !sent {
             state.stats.dropped_answers += 1;
         }

@@ -11,7 +11,7 @@ use crate::account::Converted;
 use crate::link::{Asking, NoRoom, Origin, Pending, PendingTable, Room, Side, Slot};
 use crate::time::Mono;
 use crate::wire::btp::FrameKind;
-use crate::wire::ilp::{Packet, Prepare};
+use crate::wire::ilp::Prepare;
 use crate::wire::{Amount, Timestamp};
 
 /// Requests of the node itself (IL-DCP, routes) that may be in flight to a peer beyond `maxPacketsInFlight`, so that
@@ -115,11 +115,8 @@ impl Turn<'_> {
             sent_at: self.now.mono,
         });
         stats.sent.prepares += 1;
-        let packet = Packet::Prepare(Prepare {
-            amount: outgoing.amount,
-            expires_at: outgoing.expires_at,
-            ..*prepare
-        });
+        let packet =
+            Prepare { amount: outgoing.amount, expires_at: outgoing.expires_at, ..*prepare };
         room.put_packet(FrameKind::Message, request_id, &packet);
         drop(guard);
         self.connector.expect_deadline(deadline);

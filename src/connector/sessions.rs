@@ -159,7 +159,7 @@ fn settle_lost(state: &mut State, unwritten: Unwritten) -> Vec<Pending> {
         let sent = other.is_some_and(|session| {
             let packet = Frame::parse(&frame).ok().and_then(|frame| frame.protocol_data.get("ilp"));
             let packet = packet.and_then(|entry| Reply::parse(entry.data).ok());
-            packet.is_some_and(|p| session.outbox.put_packet(FrameKind::Response, id, &p.into()))
+            packet.is_some_and(|p| session.outbox.put_packet(FrameKind::Response, id, &p))
         });
         if !sent {
             state.stats.dropped_answers += 1;

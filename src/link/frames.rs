@@ -1,7 +1,7 @@
 //! One ILP packet in one BTP frame in one WebSocket frame, written in a single pass; and read back from our own buffer.
 
 use crate::wire::btp::{self, FrameKind, RequestId};
-use crate::wire::ilp::Packet;
+use crate::wire::ilp::Encode;
 use crate::wire::ws;
 
 /// What stands before a BTP frame.
@@ -32,7 +32,7 @@ pub(super) fn put_packet(
     out: &mut Vec<u8>,
     kind: FrameKind,
     id: RequestId,
-    packet: &Packet<'_>,
+    packet: &impl Encode,
     head: Head,
 ) {
     let ilp_len = packet.encoded_len();

@@ -29,7 +29,7 @@ use self::queues::Queues;
 use super::Slot;
 use super::frames::{self, Head};
 use crate::wire::btp::{FrameKind, RequestId};
-use crate::wire::ilp::{Packet, Prepare};
+use crate::wire::ilp::{Encode, Prepare};
 
 /// A clean outbox keeps no more memory than this.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -122,7 +122,7 @@ pub struct Room<'a> {
 
 impl Room<'_> {
     /// Appends the packet.
-    pub fn put_packet(mut self, kind: FrameKind, id: RequestId, packet: &Packet<'_>) {
+    pub fn put_packet(mut self, kind: FrameKind, id: RequestId, packet: &impl Encode) {
         let inner = &mut *self.inner;
         let at = inner.buffer.len();
         let len = if let Some(queues) = &mut inner.queues {
@@ -256,7 +256,7 @@ impl Outbox {
     }
 
     /// Appends an answer, for which there is always room. `false`: the session is lost, nothing was appended.
-    pub fn put_packet(&self, kind: FrameKind, id: RequestId, packet: &Packet<'_>) -> bool {
+    pub fn put_packet(&self, kind: FrameKind, id: RequestId, packet: &impl Encode) -> bool {
         let inner = self.inner.lock();
         if inner.lost {
             return false;

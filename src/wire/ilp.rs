@@ -160,11 +160,41 @@ impl<'a> Reply<'a> {
     }
 }
 
-impl<'a> From<Reply<'a>> for Packet<'a> {
-    fn from(reply: Reply<'a>) -> Self {
-        match reply {
-            Reply::Fulfill(fulfill) => Packet::Fulfill(fulfill),
-            Reply::Reject(reject) => Packet::Reject(reject),
+/// What is written as an ILP packet: one of a known type, or one of several.
+pub trait Encode {
+    /// Bytes that [`encode`](Self::encode) appends.
+    fn encoded_len(&self) -> usize;
+
+    /// Appends the packet.
+    fn encode(&self, out: &mut Vec<u8>);
+}
+
+impl Encode for Prepare<'_> {
+    #[inline]
+    fn encoded_len(&self) -> usize {
+        Prepare::encoded_len(self)
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        Prepare::encode(self, out);
+    }
+}
+
+impl Encode for Reply<'_> {
+    #[inline]
+    fn encoded_len(&self) -> usize {
+        match self {
+            Reply::Fulfill(fulfill) => fulfill.encoded_len(),
+            Reply::Reject(reject) => reject.encoded_len(),
+        }
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Reply::Fulfill(fulfill) => fulfill.encode(out),
+            Reply::Reject(reject) => reject.encode(out),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::task::Wake;
 use super::*;
 use crate::wire::Fulfillment;
 use crate::wire::btp::Frame;
-use crate::wire::ilp::Fulfill;
+use crate::wire::ilp::{Fulfill, Reply};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -19,7 +19,7 @@ impl Wake for Count {
 
 fn put(outbox: &Outbox, kind: FrameKind, id: u32) -> bool {
     let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
-    outbox.put_packet(kind, RequestId(id), &Packet::Fulfill(fulfill))
+    outbox.put_packet(kind, RequestId(id), &Reply::Fulfill(fulfill))
 }
 
 /// A Prepare for the question whether there is room. A Fulfill stands for it in the outbox.
@@ -36,7 +36,7 @@ fn prepare() -> Prepare<'static> {
 /// Appends a Prepare of an asker, one of `askers`, if there is room for it.
 fn ask(outbox: &Outbox, asker: u32, askers: usize) -> Result<(), NoRoom> {
     let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
-    let packet = Packet::Fulfill(fulfill);
+    let packet = Reply::Fulfill(fulfill);
     let prepare = prepare();
     let asking = Asking { asker: Some(Slot(asker)), askers, prepare: &prepare };
     outbox.room(&asking).map(|room| room.put_packet(FrameKind::Message, RequestId(asker), &packet))
@@ -199,7 +199,7 @@ fn packets_are_taken_out_of_a_bare_outbox_one_by_one() {
     let woken = || count.0.load(Ordering::Relaxed);
     assert_eq!(outbox.take_packet(), None);
     let mut packet = Vec::new();
-    Packet::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" })
+    Reply::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" })
         .encode(&mut packet);
     for id in 0..200 {
         put(&outbox, if id % 2 == 0 { FrameKind::Message } else { FrameKind::Response }, id);
@@ -271,7 +271,7 @@ fn room_is_kept_for_those_who_ask_besides_one_who_floods() {
 fn the_node_itself_finds_room_in_a_full_outbox_but_not_without_end() {
     let outbox = Outbox::new(Framing::Server, 1_000);
     while ask(&outbox, 0, 1).is_ok() {}
-    let packet = Packet::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"" });
+    let packet = Reply::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"" });
     let prepare = prepare();
     let asking = Asking { asker: None, askers: 1, prepare: &prepare };
     let mut own = 0;
