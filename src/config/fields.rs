@@ -237,11 +237,13 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn secret(&self, name: &'static str, report: &mut Report) -> Option<Secret> {
+        debug_assert_eq!(self.kind(name), Kind::Secret, "{name} is not marked as a secret");
         self.read(name, report, |text| parse::secret(text).map(Secret::new))
     }
 
     /// The secrets of a list. `None`: there is none, or a problem was reported.
     pub(super) fn secrets(&self, name: &'static str, report: &mut Report) -> Option<Vec<Secret>> {
+        debug_assert_eq!(self.kind(name), Kind::Secrets, "{name} is not marked as a secret");
         self.map.get(name)?;
         let list = self.list(name, report);
         if !(1..=SECRETS_MAX).contains(&list.len()) {

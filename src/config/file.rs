@@ -1,5 +1,6 @@
 //! Reads the configuration file from disk: the only IO of this room.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -21,12 +22,19 @@ pub(super) struct Named {
 }
 
 /// A file's bytes, as they were at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Content {
     /// The file.
     pub path: PathBuf,
     /// All of it.
     pub bytes: Vec<u8>,
+}
+
+/// Without the bytes, in which secrets stand.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of {}", self.bytes.len(), self.path.display())
+    }
 }
 
 impl Content {

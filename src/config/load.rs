@@ -1,5 +1,6 @@
 //! From a [`Source`] to one node, or to a network.
 
+use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 
 use super::env::{self, Environment};
@@ -22,7 +23,7 @@ use crate::wire::Network;
 const DEFAULT_NODE_ID: &str = "node";
 
 /// Everything that a configuration comes from. Nothing is read from the process behind the caller's back.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Source {
     /// The file of the command line; else the variable `CONFIG_FILE` names one.
     pub file: Option<PathBuf>,
@@ -32,6 +33,19 @@ pub struct Source {
     pub node: Option<String>,
     /// Values of the command line, which win over everything.
     pub overrides: Vec<Override>,
+}
+
+/// Without what variables and flags hold.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Source { file, environment, node, overrides } = self;
+        f.debug_struct("Source")
+            .field("file", file)
+            .field("environment", &environment.keys().collect::<Vec<_>>())
+            .field("node", node)
+            .field("overrides", overrides)
+            .finish()
+    }
 }
 
 impl Source {
@@ -46,7 +60,7 @@ impl Source {
 }
 
 /// One value of the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Override {
     /// The key of a node file, such as `btpServerPort`.
     pub key: &'static str,
@@ -54,6 +68,13 @@ pub struct Override {
     pub value: String,
     /// The flag, as messages name it: `--btp-port`.
     pub flag: String,
+}
+
+/// Without the value.
+impl fmt::Debug for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sets {}", self.flag, self.key)
+    }
 }
 
 /// Which form a configuration has.

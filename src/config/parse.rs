@@ -177,7 +177,7 @@ pub(super) fn host(text: &str) -> Parsed<&str> {
 
 /// A level, or `target=level` pairs; in lower case, as the log's filter reads it.
 pub(super) fn log_level(text: &str) -> Parsed<String> {
-    // The errors below quote a part of the text. With a line that lost its colon behind it, that may be a secret.
+    // A line that lost its colon may stand behind it.
     let words = text.split(',').map(str::trim);
     if words.clone().any(|word| word.contains(char::is_whitespace)) {
         return Err("levels hold no space".into());

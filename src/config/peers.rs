@@ -147,7 +147,10 @@ fn tokens(fields: Fields<'_>, url: Option<&PeerUrl>, report: &mut Report) {
     if fields.has("authToken") || fields.has("authTokens") {
         return;
     }
-    let variable = fields.value("id").and_then(|id| id.as_text()).map(variable_of_peer);
+    // Of an id that is none the variable would show what it holds, and that may be a token.
+    let id =
+        fields.value("id").and_then(|id| id.as_text()).filter(|id| super::parse::id(id).is_ok());
+    let variable = id.map(variable_of_peer);
     let or = variable.map(|name| format!(", or the variable {name}_SECRET")).unwrap_or_default();
     match url {
         Some(url) if url.token().is_some_and(|token| !token.is_empty()) => {}

@@ -28,10 +28,7 @@ pub fn schema() -> Value {
 
 fn topology() -> Value {
     let mut file = object(TOPOLOGY.iter(), &["nodes"]);
-    let lists = [
-        ("nodes", object(keys::topology_node_names(), &["id"])),
-        ("links", object(LINK.iter(), &["from", "to", "secret"])),
-    ];
+    let lists = [("nodes", object(keys::topology_node_names(), &["id"])), ("links", link())];
     for (name, items) in lists {
         if let Some(list) = file.pointer_mut(&format!("/properties/{name}/items")) {
             *list = items;
@@ -45,6 +42,21 @@ fn topology() -> Value {
         }
     }
     file
+}
+
+/// A link has its secret in one of two places.
+fn link() -> Value {
+    let mut link = object(LINK.iter(), &required(LINK));
+    if let Some(object) = link.as_object_mut() {
+        let places = json!([{ "required": ["secret"] }, { "required": ["secretFile"] }]);
+        object.insert("oneOf".into(), places);
+    }
+    link
+}
+
+/// The names of the keys that cannot be left out.
+fn required(keys: &'static [Key]) -> Vec<&'static str> {
+    keys.iter().filter(|key| key.about.ends_with(REQUIRED)).map(|key| key.name).collect()
 }
 
 /// A mapping with exactly these keys.
@@ -124,14 +136,9 @@ fn kind(kind: Kind) -> Value {
         Kind::Prefixes => json!({ "type": ["array", "null"], "items": self::kind(Kind::Prefix) }),
         Kind::AssetCode => text("^[A-Za-z0-9_.-]{1,32}$"),
         Kind::Choice(words) => text(&format!("^({})$", words.join("|"))),
-        Kind::Map(keys) => object(keys.iter(), &[]),
+        Kind::Map(keys) => object(keys.iter(), &required(keys)),
         Kind::List(keys) => {
-            let required: Vec<&str> = keys
-                .iter()
-                .filter(|key| key.about.ends_with(REQUIRED))
-                .map(|key| key.name)
-                .collect();
-            json!({ "type": ["array", "null"], "items": object(keys.iter(), &required) })
+            json!({ "type": ["array", "null"], "items": object(keys.iter(), &required(keys)) })
         }
         Kind::Defaults => json!({}),
     }

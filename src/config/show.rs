@@ -8,6 +8,7 @@
 use super::keys::{self, Kind};
 use super::secret::MASK;
 use super::value::{Data, Map, Value};
+use crate::telemetry::is_meant_as_level;
 
 /// Characters of a value that a message shows.
 const SHOWN_MAX: usize = 60;
@@ -15,11 +16,58 @@ const SHOWN_MAX: usize = 60;
 /// Digits that can be meant as a port.
 const SHOWN_PORT: usize = 6;
 
+/// What URLs of peers and servers begin with, perhaps with `btp+` before it.
+const SCHEMES: [&str; 4] = ["ws", "wss", "http", "https"];
+
 /// Characters of a number with an exponent.
 const SHOWN_NUMBER: usize = 24;
 
 /// Letters that can be meant as a unit: `30sec`.
 const SHOWN_UNIT: usize = 3;
+
+/// A message without the words that nothing but a generator of secrets writes, wherever they stand in it: in a name, in
+/// an address, in a path.
+pub(super) fn without_random_words(text: String) -> String {
+    let end = |c: char| !(c.is_ascii_alphanumeric() || "+/=_~-".contains(c));
+    if !text.split(end).any(is_random) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (word, behind) = rest.split_at(rest.find(end).unwrap_or(rest.len()));
+        shown.push_str(if is_random(word) { MASK } else { word });
+        let next = behind.find(|c| !end(c)).unwrap_or(behind.len());
+        let (between, behind) = behind.split_at(next);
+        shown.push_str(between);
+        rest = behind;
+    }
+    shown
+}
+
+/// Whether letters, capitals and digits change places in a word as chance makes them: hexadecimal, Base64, and what
+/// makers of passwords make. Names that people give, with their numbers, and most UUIDs are not like that.
+fn is_random(word: &str) -> bool {
+    const SHORT: usize = 12;
+    const LONG: usize = 16;
+    const CHANGES: usize = 8;
+    const CHANGE_OF: usize = 6;
+    let changes = |text: &str| {
+        let pairs = text.bytes().zip(text.bytes().skip(1));
+        let changes = pairs.filter(|(a, b)| {
+            (a.is_ascii_alphabetic() && b.is_ascii_digit())
+                || (a.is_ascii_digit() && b.is_ascii_alphabetic())
+                || (a.is_ascii_lowercase() && b.is_ascii_uppercase())
+        });
+        changes.count()
+    };
+    let has_digit = |text: &str| text.bytes().any(|byte| byte.is_ascii_digit());
+    let run = |run: &str| {
+        run.len() >= SHORT && has_digit(run) && changes(run) >= (run.len() / CHANGE_OF).max(3)
+    };
+    word.split(|c: char| !c.is_ascii_alphanumeric()).any(run)
+        || (word.len() >= LONG && has_digit(word) && changes(word) >= CHANGES)
+}
 
 /// A text in quotes, escaped and shortened.
 pub(super) fn quoted(text: &str) -> String {
@@ -49,6 +97,13 @@ pub(super) fn of_key(kind: Kind, text: &str) -> String {
             is_like_a_number(text) || is_near(text, &["true", "false", "yes", "no", "on", "off"])
         }
         Kind::Choice(words) => is_near(text, words),
+        Kind::LogLevel => {
+            let mut words = text.split([',', '=', ':']).map(str::trim);
+            if !words.all(|word| word.is_empty() || is_meant_as_level(word)) {
+                return MASK.to_owned();
+            }
+            return name(text);
+        }
         _ => return name(text),
     };
     match plausible {
@@ -134,8 +189,11 @@ pub(super) fn url(text: &str) -> String {
         });
     let is_port = port
         .is_none_or(|port| port.len() <= SHOWN_PORT && port.bytes().all(|b| b.is_ascii_digit()));
-    // Without scheme, user and port a word is just a word.
+    // Without scheme, user and port a word is just a word; and behind no scheme that is known there is no host for certain.
     let is_url = !scheme.is_empty() || port.is_some() || !user.is_empty();
+    let meant = scheme.trim_end_matches(['/', ':']).to_ascii_lowercase();
+    let is_url = is_url
+        && (scheme.is_empty() || nearest(meant.trim_start_matches("btp+"), SCHEMES).is_some());
     if !(is_host && is_port && is_url) {
         return match scheme.is_empty() {
             true => MASK.to_owned(),
@@ -273,6 +331,10 @@ mod tests {
         check(Kind::Address, "test.a\nhunter2", "\"test.a…\"");
         check(Kind::File, "/run/x.pem", "\"/run/x.pem\"");
         check(Kind::Id, "=hunter2", "***");
+        check(Kind::LogLevel, "info,ilp_connector=loud", "\"info…\"");
+        check(Kind::LogLevel, "verbose", "\"verbose\"");
+        check(Kind::LogLevel, "correct-horse", "***");
+        check(Kind::LogLevel, "info,correct-horse=debug", "***");
         check(Kind::Id, &"x".repeat(61), &format!("\"{}…\"", "x".repeat(60)));
     }
 
@@ -288,6 +350,8 @@ mod tests {
         check("ws://u:a/hunter2@b:1", "\"ws://***@b:1\"");
         check("u:hunter2@h:3000", "\"***@h:3000\"");
         check("ws:u:hunter2", "***");
+        check("token://hunter2", "\"token://***\"");
+        check("wws://b", "\"wws://b\"");
         check("ws://b:123456789", "\"ws://***\"");
         check("ws://[::1", "\"ws://[::1\"");
         check("ws://[::1]:80", "\"ws://[::1]:80\"");
@@ -296,6 +360,28 @@ mod tests {
         check("ws://b hunter2", "***");
         check("x1 @hunter2", "***");
         check("", "***");
+    }
+
+    #[test]
+    fn random_words_are_no_names() {
+        let check = |given: &str, expected: &str| {
+            assert_eq!(without_random_words(given.to_owned()), expected, "{given}");
+        };
+        for named in [
+            "no such peer; peers: alice, node-2-eu-west-1, 550e8400-e29b-41d4-a716-446655440000",
+            "set keepAliveIntervalMs, or BTP_PEER_B_2_SECRET, below 18446744073709551615",
+            "openssl rand -hex 32, btp+wss://user:token@host2:3000, test2.alice.x86_64",
+            "cannot read /run/secrets/tls2/chain3.pem and /tmp/.tmpO1TTaW/c.yaml: 10.0.0.17",
+            "",
+            "…",
+        ] {
+            check(named, named);
+        }
+        check("id = \"7f3ac91e5b08d264\": taken", "id = \"***\": taken");
+        check("test.7f3ac91e5b08d264.é.x", "test.***.é.x");
+        check("Qz7/xKv2RtW9+LmB4nYd8HsJ6gVcF3pU=", "***");
+        check("(Xk29fPq81Lm)", "(Xk29fPq81Lm)");
+        check("(Xk29fPq81LmZ)", "(***)");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A topology file: nodes, links and defaults (D9). Here its form is read; `expand` makes one node of it.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::account::{AccountId, Relation};
@@ -18,7 +19,7 @@ use super::speak::Speaks;
 use super::value::{Data, Map, Value};
 
 /// A network in one file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Topology {
     /// What messages call the file.
     pub(super) name: String,
@@ -37,6 +38,17 @@ pub struct Topology {
     pub(super) default_peers: Vec<Value>,
     /// The first port of BTP servers that `up` gives, if it is not the usual one.
     pub(super) base_port: Option<u16>,
+}
+
+/// Without the environment, in which secrets stand.
+impl fmt::Debug for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topology")
+            .field("name", &self.name)
+            .field("nodes", &self.nodes)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One of `nodes`.

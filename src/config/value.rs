@@ -3,9 +3,11 @@
 //! Scalars stay the text they were written as. What a text means (a number, an address) is decided by the key that
 //! it is read for, so amounts above 2^53 stay exact and a number from `${PORT}` is the same as one written down.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::place::At;
+use super::secret::MASK;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub(super) struct Value {
     pub(super) at: At,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Data {
     /// Nothing, `~`, `null`, or a variable that is empty: as if the key were not there.
     Null,
@@ -31,10 +33,29 @@ pub(super) enum Data {
 pub(super) struct Map(pub(super) Vec<(Name, Value)>);
 
 /// A key and the line it stands in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) text: Arc<str>,
     pub(super) line: u32,
+}
+
+/// Any text of a file may be a secret, a key that lacks its colon as well.
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Data::Null => f.write_str("Null"),
+            Data::Broken => f.write_str("Broken"),
+            Data::Text(_) => write!(f, "Text({MASK})"),
+            Data::List(list) => f.debug_list().entries(list).finish(),
+            Data::Map(map) => map.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in line {}", super::show::key(&self.text), self.line)
+    }
 }
 
 impl Value {

@@ -59,24 +59,45 @@ pub enum LevelError {
     #[error("is empty")]
     Empty,
     /// Neither a level nor `target=level`.
-    #[error("{word:?} is no level{}", meant(*.near))]
+    #[error("{} is no level{}", shown(.word), meant(*.near))]
     NoLevel {
-        /// What stands there.
-        word: String,
+        /// What stands there, if it can be shown.
+        word: Option<String>,
         /// A level that looks like it.
         near: Option<&'static str>,
     },
     /// `target=level` with a target that does not exist.
-    #[error("{target:?} is no target{}", meant(*.near))]
+    #[error("{} is no target{}", shown(.target), meant(*.near))]
     NoTarget {
-        /// What stands there.
-        target: String,
+        /// What stands there, if it can be shown.
+        target: Option<String>,
         /// A target that looks like it.
         near: Option<&'static str>,
     },
     /// Two levels for the same target.
     #[error("the level of {0} is given twice")]
     Twice(String),
+}
+
+fn shown(word: &Option<String>) -> String {
+    word.as_ref().map_or_else(|| "a word of it".to_owned(), |word| format!("{word:?}"))
+}
+
+/// Whether a word can be meant as a level or a target. Others are not shown: a line that lost its colon, or a value behind
+/// the wrong key, may be a secret.
+pub fn is_meant_as_level(word: &str) -> bool {
+    const SHORT: usize = 8;
+    const LONG: usize = 16;
+    let known = LEVELS.into_iter().chain([PACKETS]).chain(ROOMS).chain(libraries::names());
+    let is_short = word.len() <= SHORT && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_short
+        || word == OURS
+        || (word.len() == 1)
+        || (word.len() <= LONG && nearest(word, known).is_some())
+}
+
+fn if_meant(text: &str) -> Option<String> {
+    text.split("::").all(is_meant_as_level).then(|| text.to_owned())
 }
 
 fn meant(near: Option<&str>) -> String {
@@ -111,7 +132,7 @@ pub fn parse_level(text: &str) -> Result<LogLevels, LevelError> {
             None => (None, item),
         };
         let level = level(word).ok_or_else(|| LevelError::NoLevel {
-            word: word.to_owned(),
+            word: if_meant(word),
             near: nearest(word, LEVELS.iter().copied()),
         })?;
         let twice = match target {
@@ -124,7 +145,7 @@ pub fn parse_level(text: &str) -> Result<LogLevels, LevelError> {
             Some(target) => {
                 let known = [PACKETS].into_iter().chain(ROOMS).chain(libraries::names());
                 let near = nearest(target, known);
-                return Err(LevelError::NoTarget { target: target.to_owned(), near });
+                return Err(LevelError::NoTarget { target: if_meant(target), near });
             }
         };
         if twice {
@@ -336,7 +357,11 @@ mod tests {
             ("info,packets=yes", "\"yes\" is no level"),
             ("info,packet=debug", "\"packet\" is no target; did you mean packets?"),
             ("info,conector=debug", "\"conector\" is no target; did you mean connector?"),
-            ("a b=debug", "\"a b\" is no target"),
+            ("a b=debug", "a word of it is no target"),
+            ("hunter2", "a word of it is no level"),
+            ("hunter2hunter2=debug", "a word of it is no target"),
+            ("debughunter2hunter2", "a word of it is no level; did you mean debug?"),
+            ("x::hunter2hunter2=debug", "a word of it is no target"),
             ("info,=debug", "\"\" is no target"),
             ("info,debug", "the level of this program is given twice"),
             ("btp=info,btp=debug", "the level of btp is given twice"),

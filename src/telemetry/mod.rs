@@ -28,7 +28,7 @@ mod sink;
 mod testing;
 mod text;
 
-pub use levels::{LevelError, LogLevels, PACKETS, parse_level};
+pub use levels::{LevelError, LogLevels, PACKETS, is_meant_as_level, parse_level};
 pub use log_writer::LogWriter;
 pub use logs::{LogError, Logs, node_span};
 pub use metrics::{Exposition, Metrics, StatusMetrics};

@@ -33,6 +33,7 @@ mod peer;
 mod refused_logins;
 mod reload;
 mod running;
+mod secrets;
 mod sessions;
 mod shared_account;
 mod strangers;

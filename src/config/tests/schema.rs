@@ -20,6 +20,14 @@ fn misfit(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<Strin
             return misfits.into_iter().next().flatten();
         }
     }
+    if let Some(one) = schema["oneOf"].as_array() {
+        let misfits: Vec<_> = one.iter().map(|one| misfit(root, one, value, at)).collect();
+        let fit = misfits.iter().filter(|misfit| misfit.is_none()).count();
+        if fit != 1 {
+            let first = misfits.into_iter().next().flatten();
+            return Some(first.unwrap_or_else(|| format!("{at}: fits {fit} of the alternatives")));
+        }
+    }
     let name = match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -104,6 +112,25 @@ fn what_check_accepts_fits_and_unknown_keys_do_not() {
 }
 
 #[test]
+fn what_is_needed_is_needed_in_one_of_its_forms() {
+    let schema = schema();
+    let check = |text: &str, expected: Option<&str>| {
+        let found = misfit(&schema, &schema, &of_yaml(text).unwrap(), "");
+        assert_eq!(found.as_deref(), expected, "{text}");
+    };
+    let link = |secret: &str| {
+        format!("nodes: [{{ id: a }}, {{ id: b }}]\nlinks: [{{ from: a, to: b{secret} }}]\n")
+    };
+    check(&link(", secret: x"), None);
+    check(&link(", secretFile: secrets/ab"), None);
+    check(&link(""), Some(".links[0]: secret is missing"));
+    check(&link(", secret: x, secretFile: y"), Some(".links[0]: fits 2 of the alternatives"));
+    check(&link(", secretFiles: [x]"), Some(".links[0]: secret is missing"));
+    check("nodeId: a\ntls: { certificate: c, key: k }\n", None);
+    check("nodeId: a\ntls: { certificate: c }\n", Some(".tls: key is missing"));
+}
+
+#[test]
 fn schema_and_parser_know_the_same_keys() {
     let schema = schema();
     let check = |pointer: &str, keys: Vec<&'static Key>| {
@@ -114,6 +141,9 @@ fn schema_and_parser_know_the_same_keys() {
         for key in keys {
             let described = properties[key.name]["description"].as_str();
             assert_eq!(described, Some(key.about), "{pointer}/{}", key.name);
+            let is_secret = matches!(key.kind, Kind::Secret | Kind::Secrets);
+            let marked = properties[key.name]["writeOnly"] == true;
+            assert_eq!(marked, is_secret, "{pointer}/{}: whether it is a secret", key.name);
         }
     };
     check("/$defs/nodeFile/properties", keys::NODE.iter().collect());

@@ -1,0 +1,45 @@
+//! No secret is shown, wherever a mistake puts it. The keys that hold secrets are those that the schema marks; each gets
+//! a text that stands nowhere else, the configuration is broken around it in the ways that happen to people, and
+//! everything that the program says is searched for pieces of that text.
+
+mod files;
+mod hunt;
+mod mistakes;
+mod places;
+
+use std::collections::BTreeSet;
+
+use ilp_connector::config;
+use serde_json::Value;
+
+/// Secrets as `openssl rand` prints them, in hexadecimal and in Base64, and one of words.
+const CANARIES: [&str; 3] = [
+    "7f3ac91e5b08d264a6c3fe1d92b7504e",
+    "Qz7/xKv2RtW9+LmB4nYd8HsJ6gVcF3pU1oEaTi0=",
+    "sardonic-bluejay-wobbles-outside",
+];
+
+/// The keys of both forms of a file that hold secrets, as the program itself describes them.
+fn secret_keys() -> BTreeSet<String> {
+    fn walk(schema: &Value, keys: &mut BTreeSet<String>) {
+        for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+            if inner["writeOnly"] == true {
+                keys.insert(name.clone());
+            }
+            walk(inner, keys);
+            walk(&inner["items"], keys);
+        }
+    }
+    let (schema, mut keys) = (config::schema(), BTreeSet::new());
+    for form in ["nodeFile", "topologyFile"] {
+        walk(&schema["$defs"][form], &mut keys);
+    }
+    keys
+}
+
+#[test]
+fn the_schema_marks_secrets() {
+    let keys = secret_keys();
+    let known: Vec<&str> = keys.iter().map(String::as_str).collect();
+    assert_eq!(known, ["apiToken", "authToken", "authTokens", "receiverSecret", "secret"]);
+}
