@@ -33,6 +33,10 @@ pub(super) async fn read_head(
         }
         searched = head.len().saturating_sub(END.len() - 1);
         head.reserve(READ_BYTES);
+        // A TLS record, most of all: waiting for the end of a head would only hide what is wrong.
+        if head.first().is_some_and(|first| !first.is_ascii_graphic() && !b"\r\n".contains(first)) {
+            return Err(UpgradeError::NotHttp);
+        }
         match (&mut *stream).take(READ_BYTES as u64).read_buf(&mut head).await {
             Ok(0) if head.is_empty() => return Err(UpgradeError::Silent),
             Ok(0) => return Err(UpgradeError::Closed),

@@ -40,6 +40,9 @@ pub enum UpgradeError {
     /// The socket was closed without a byte, as load balancers do to see whether a port is open.
     #[error("the connection was closed without a byte")]
     Silent,
+    /// What begins with a byte that no HTTP message begins with.
+    #[error("what came is not HTTP; does one end speak TLS (wss://) and the other not (ws://)?")]
+    NotHttp,
     /// The head is longer than any that a WebSocket needs.
     #[error("the HTTP head is longer than {HEAD_BYTES_MAX} bytes")]
     TooLong,
@@ -100,7 +103,14 @@ struct Accepted {
 
 /// The accepting end.
 pub(super) async fn accept(stream: &mut Stream) -> Result<Upgraded, UpgradeError> {
-    let (head, unread) = read_head(stream, Vec::new()).await?;
+    let (head, unread) = match read_head(stream, Vec::new()).await {
+        Err(UpgradeError::NotHttp) => {
+            // A client that speaks TLS sees by it that this end does not.
+            refuse(stream, Refusal::BadRequest.response(true).as_bytes()).await;
+            return Err(UpgradeError::NotHttp);
+        }
+        read => read?,
+    };
     let accepted = match read_request(&head) {
         Ok(accepted) => accepted,
         Err(refusal) => {

@@ -93,6 +93,28 @@ async fn a_refusal_waits_for_what_is_still_coming() {
     assert_eq!(left, b"", "all was read");
 }
 
+/// A client that speaks TLS, and a server that does: neither end waits for a head that never ends.
+#[tokio::test]
+async fn bytes_that_are_no_http_are_refused_at_once() {
+    let (mut client, mut server) = pipe();
+    client.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await.unwrap();
+    let refused = async { accept(&mut server).await.unwrap_err() };
+    let answered = async {
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 400");
+        client
+    };
+    let (refused, _client) = tokio::join!(refused, answered);
+    assert!(matches!(refused, UpgradeError::NotHttp), "{refused}");
+
+    let (mut client, mut server) = pipe();
+    server.write_all(b"\x15\x03\x03\x00\x02\x02\x32").await.unwrap();
+    let url = "ws://h:1/".parse().unwrap();
+    let refused = connect(&mut client, &url).await.unwrap_err();
+    assert!(matches!(refused, UpgradeError::NotHttp), "{refused}");
+}
+
 #[tokio::test]
 async fn what_is_no_handshake_is_told_so() {
     let without = |line: &str| request("GET / HTTP/1.1", KEY).replace(line, "");
