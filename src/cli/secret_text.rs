@@ -120,7 +120,7 @@ mod tests {
         check(None, "", Ok(None));
         check(Some(&at), "", Ok(Some("hunter2")));
         check(None, &at, Ok(Some("hunter2")));
-        check(Some("@/nowhere/x"), "", Err("--x: the file cannot be read: entity not found"));
+        check(Some("@/nowhere/x"), "", Err("--x: the file cannot be read: no such file"));
         check(None, "@/", Err("ILP_X: this is no regular file"));
     }
 

@@ -16,6 +16,7 @@ use super::permissions;
 use super::place::{At, More, Path};
 use super::problems::Report;
 use super::value::{Data, Map, Name, Value};
+use crate::transport::io_words;
 
 /// Bytes of a file with a secret.
 pub const SECRET_FILE_BYTES_MAX: u64 = 16 * 1024;
@@ -24,7 +25,7 @@ pub const SECRET_FILE_BYTES_MAX: u64 = 16 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretFileError {
     /// The system does not give it.
-    #[error("the file cannot be read: {0}")]
+    #[error("the file cannot be read: {}", io_words(*.0))]
     Io(io::ErrorKind),
     /// A directory, a pipe or a device.
     #[error("this is no regular file")]

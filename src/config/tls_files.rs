@@ -8,7 +8,7 @@ use super::place::{Path, Place};
 use super::problems::Report;
 use super::settings::NodeConfig;
 use super::value::Value;
-use crate::transport::{TlsFile, check_ca_file, check_server_files};
+use crate::transport::{TlsError, TlsFile, check_ca_file, check_server_files};
 
 /// Opens the files of nodes, each once, however many nodes name it.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl TlsFiles {
                         TlsFile::Certificate => "certificate",
                         TlsFile::Key => "key",
                     };
-                    report.problem(place(tree, &["tls", key]), None, chain(&error), PATHS);
+                    report.problem(place(tree, &["tls", key]), None, chain(&error), help(&error));
                 }
             }
         }
@@ -40,14 +40,22 @@ impl TlsFiles {
             match check_ca_file(file) {
                 Ok(None) => {}
                 Ok(Some(warning)) => report.warn(place(tree, &["caFile"]), warning, RENEW),
-                Err(error) => report.problem(place(tree, &["caFile"]), None, chain(&error), PATHS),
+                Err(error) => {
+                    report.problem(place(tree, &["caFile"]), None, chain(&error), help(&error));
+                }
             }
         }
     }
 }
 
 const RENEW: &str = "renew it; a running node takes a new file over by itself";
-const PATHS: &str = "relative paths begin at the directory of the configuration file";
+
+fn help(error: &TlsError) -> &'static str {
+    match error.is_no_such_file() {
+        true => "relative paths begin at the directory of the configuration file",
+        false => "",
+    }
+}
 
 /// Where a key stands.
 fn place(tree: &Value, keys: &[&str]) -> Place {

@@ -37,8 +37,8 @@ pub use dial::{DialHandle, DialOrders, Waited};
 pub use directory::{Directory, Login, Logins, NoRandomness};
 pub use ended::{Ended, GOING_AWAY, Loss, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG};
 pub use events::{
-    Mistake, PeerChange, PeerCounts, PeerEvent, PeerSnapshot, PeerState, PeerStatus, Peers,
-    RefusedLogin,
+    AttemptFailure, Mistake, PeerChange, PeerCounts, PeerEvent, PeerSnapshot, PeerState,
+    PeerStatus, Peers, RefusedLogin,
 };
 pub use handshakes::{HandshakeWorker, Handshakes};
 pub use listener::{BindError, Listener};
@@ -48,7 +48,7 @@ pub use places::{PlaceId, PlaceLimits, Places};
 pub use reach::{ReachError, reach};
 pub use settings::{HttpLimits, KeepAliveSettings, TransportSettings};
 pub use strangers::{Place, Strangers};
-pub use text::{foreign, harmless_json, shown};
+pub use text::{foreign, harmless_json, io_words, shown};
 pub use throttle::Throttle;
 pub use tls::{
     ClientTls, HTTP_PROTOCOLS, NoTlsName, Protocols, ServerTls, TlsError, TlsFile, TlsName,

@@ -10,14 +10,19 @@ use std::path::Path;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::text::io_words;
+
 /// Bytes of a PEM file. The certificates of all public authorities together are about 250 kB.
 const PEM_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What is wrong with a PEM file. Never what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
     /// The system does not give it.
-    #[error("{}", in_words(*.0))]
+    #[error("{}", io_words(*.0))]
     Io(io::ErrorKind),
     /// Larger than any PEM file needs to be.
     #[error("it is larger than {} MiB", PEM_BYTES_MAX >> 20)]
@@ -46,26 +51,31 @@ pub enum PemError {
     /// Only something else, which is named.
     #[error("it holds {0}")]
     Holds(&'static str),
+    /// Nothing but white space.
+    #[error("it is empty")]
+    Blank,
+    /// Pasted with the spaces of the text around it.
+    #[error("its -----BEGIN ...----- stands behind spaces; it must begin its line")]
+    Indented,
+    /// UTF-16 or UTF-32.
+    #[error("it is UTF-16 text, and PEM is ASCII; save it as UTF-8 without a byte order mark")]
+    Utf16,
     /// No section of the kind that is looked for.
     #[error("it has no such section (-----BEGIN ...-----)")]
     Missing,
 }
 
-fn in_words(kind: io::ErrorKind) -> String {
-    match kind {
-        io::ErrorKind::NotFound => "no such file".to_owned(),
-        kind => kind.to_string(),
-    }
-}
-
-/// The certificates of a file, in their order; perhaps none.
+/// The certificates of a file, in their order; at least one.
 ///
 /// # Errors
 /// [`PemError`].
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let bytes = read(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    found.map_err(|error| PemError::of(&error, &bytes))
+    match found {
+        Ok(found) if found.is_empty() => Err(instead_of(Wanted::Certificate, &bytes)),
+        found => found.map_err(|error| PemError::of(&error, &bytes)),
+    }
 }
 
 /// The first private key of a file.
@@ -77,7 +87,7 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemErro
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match PemError::of(&error, &bytes) {
         PemError::NoLineBreaks => PemError::NoLineBreaks,
         _ if is_encrypted(&bytes) => PemError::Encrypted,
-        PemError::Missing => instead_of_a_key(&bytes),
+        PemError::Missing => instead_of(Wanted::Key, &bytes),
         error => error,
     })
 }
@@ -90,10 +100,14 @@ fn read(path: &Path) -> Result<Vec<u8>, PemError> {
     }
     let mut bytes = Vec::new();
     file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io)?;
-    match bytes.len() as u64 > PEM_BYTES_MAX {
-        true => Err(PemError::TooLarge),
-        false => Ok(bytes),
+    if bytes.len() as u64 > PEM_BYTES_MAX {
+        return Err(PemError::TooLarge);
     }
+    // Editors of some systems write it before every text.
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(bytes)
 }
 
 impl PemError {
@@ -134,26 +148,62 @@ fn is_encrypted(bytes: &[u8]) -> bool {
         || bytes.split(|byte| *byte == b'\n').any(is_header)
 }
 
-/// What a file without a private key holds. Labels that are not known are not repeated: they may be anything.
-fn instead_of_a_key(bytes: &[u8]) -> PemError {
-    const LABELS: [(&[u8], &str); 4] = [
-        (b"-----BEGIN CERTIFICATE REQUEST-----", "a certificate request, and no private key"),
-        (b"-----BEGIN CERTIFICATE-----", "a certificate, and no private key"),
-        (b"-----BEGIN PUBLIC KEY-----", "a public key, and no private one"),
-        (
-            b"-----BEGIN OPENSSH PRIVATE KEY-----",
-            "a key of OpenSSH: convert it with ssh-keygen -p -m PEM",
-        ),
-    ];
-    let known = LABELS.iter().find(|(label, _)| find(bytes, label).is_some());
-    if let Some((_, what)) = known {
-        return PemError::Holds(what);
+/// Labels of sections, and what a file that holds one has instead of a key, and instead of a certificate.
+const LABELS: [(&[u8], &str, &str); 7] = [
+    (
+        b"CERTIFICATE REQUEST-----",
+        "a certificate request, and no private key",
+        "a certificate request; an authority makes a certificate of it",
+    ),
+    (
+        b"TRUSTED CERTIFICATE-----",
+        "a certificate, and no private key",
+        "a certificate in a form of OpenSSL's own; convert it: openssl x509 -in FILE -out CERTIFICATE",
+    ),
+    (b"BEGIN CERTIFICATE-----", "a certificate, and no private key", "a damaged certificate"),
+    (
+        b"PKCS7-----",
+        "certificates (PKCS #7), and no private key",
+        "PKCS #7; convert it: openssl pkcs7 -print_certs -in FILE -out CERTIFICATES",
+    ),
+    (b"PUBLIC KEY-----", "a public key, and no private one", "a public key, and no certificate"),
+    (
+        b"OPENSSH PRIVATE KEY-----",
+        "a key of OpenSSH: convert it with ssh-keygen -p -m PEM",
+        "a private key of OpenSSH, and no certificate",
+    ),
+    (b"PRIVATE KEY-----", "a private key that cannot be used", "a private key, and no certificate"),
+];
+const BINARY_KEY: &str =
+    "binary data (DER or PKCS #12); convert it to PEM with openssl pkey or openssl pkcs12";
+const BINARY_CERTIFICATE: &str =
+    "binary data (DER or PKCS #12); convert it to PEM with openssl x509 or openssl pkcs12";
+
+/// What a file should hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Certificate,
+    Key,
+}
+
+/// What a file without what is wanted holds. Labels that are not known are not repeated: they may be anything.
+fn instead_of(wanted: Wanted, bytes: &[u8]) -> PemError {
+    let is_indented = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
+    let begins = |line: &&[u8]| line.trim_ascii_start().starts_with(b"-----BEGIN ");
+    if bytes.split(|byte| *byte == b'\n').find(begins).is_some_and(is_indented) {
+        return PemError::Indented;
     }
-    // The outermost tag of everything that stands in such files without PEM around it.
-    match bytes.first() {
-        Some(0x30) => PemError::Holds(
-            "binary data (DER or PKCS #12); convert it to PEM with openssl pkey or openssl pkcs12",
-        ),
+    if let Some((_, key, certificate)) =
+        LABELS.iter().find(|(label, ..)| find(bytes, label).is_some())
+    {
+        return PemError::Holds(if wanted == Wanted::Key { key } else { certificate });
+    }
+    match (bytes, wanted) {
+        _ if bytes.trim_ascii().is_empty() => PemError::Blank,
+        ([0xff, 0xfe, ..] | [0xfe, 0xff, ..], _) => PemError::Utf16,
+        // The outermost tag of everything that stands in such files without PEM around it.
+        ([0x30, ..], Wanted::Key) => PemError::Holds(BINARY_KEY),
+        ([0x30, ..], Wanted::Certificate) => PemError::Holds(BINARY_CERTIFICATE),
         _ => PemError::Missing,
     }
 }
@@ -177,13 +227,17 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        use PemError::{BadBegin, Base64, Encrypted, Holds, Missing, NoEnd, NoLineBreaks};
+        use PemError::{
+            BadBegin, Base64, Blank, Encrypted, Holds, Indented, Missing, NoEnd, NoLineBreaks,
+        };
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (key, certificate) = (made.signing_key.serialize_pem(), made.cert.pem());
-        check(&key, None, Ok(0));
-        check(&certificate, Some(Holds("a certificate, and no private key")), Ok(1));
+        let no_certificate = Err(Holds("a private key, and no certificate"));
+        let no_key = Some(Holds("a certificate, and no private key"));
+        check(&key, None, no_certificate);
+        check(&certificate, no_key, Ok(1));
         let encrypted = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
-        check(&encrypted, Some(Encrypted), Ok(0));
+        check(&encrypted, Some(Encrypted), no_certificate);
         let former = key.replace("PRIVATE", "RSA PRIVATE").replacen(
             '\n',
             "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n",
@@ -191,8 +245,22 @@ mod tests {
         );
         check(&former, Some(Encrypted), Err(Base64));
         check(&format!("{key}{certificate}"), None, Ok(1));
-        check("", Some(Missing), Ok(0));
-        check("no PEM at all", Some(Missing), Ok(0));
+        check(&format!("\u{feff}{key}{certificate}"), None, Ok(1));
+        check("", Some(Blank), Err(Blank));
+        check("\n \n", Some(Blank), Err(Blank));
+        let indented = format!("{key}{certificate}").replace("-----BEGIN", "  -----BEGIN");
+        check(&indented, Some(Indented), Err(Indented));
+        check("0\u{3}binary", Some(Holds(BINARY_KEY)), Err(Holds(BINARY_CERTIFICATE)));
+        for (label, key, certificate) in LABELS.iter().take(6) {
+            let label = String::from_utf8_lossy(label).replace("BEGIN ", "");
+            let text = format!("-----BEGIN {label}\nAAAA\n-----END {label}\n");
+            let of_certificate = match label.as_str() {
+                "CERTIFICATE-----" => Ok(1),
+                _ => Err(Holds(certificate)),
+            };
+            check(&text, Some(Holds(key)), of_certificate);
+        }
+        check("no PEM at all", Some(Missing), Err(Missing));
         check(&key.replace(['\n', '\r'], ""), Some(NoLineBreaks), Err(NoLineBreaks));
         check(&key.replace('\n', " "), Some(NoLineBreaks), Err(NoLineBreaks));
         check(

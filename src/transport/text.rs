@@ -1,6 +1,14 @@
 //! Texts of others, made fit for a line of a log, a terminal or a page. Whatever somebody outside may choose passes here
 //! before it is shown.
 
+/// Why the system does not give a file.
+pub fn io_words(kind: std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 /// The most characters of a peer's text that are shown.
 const SHOWN_MAX: usize = 160;
 
@@ -14,15 +22,20 @@ fn is_harmless(character: char) -> bool {
         && !matches!(
             character,
             '\u{ad}'
+                | '\u{34f}'
                 | '\u{600}'..='\u{605}'
                 | '\u{61c}'
                 | '\u{6dd}'
                 | '\u{70f}'
-                | '\u{180e}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
                 | '\u{200b}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
                 | '\u{feff}'
+                | '\u{ffa0}'
                 | '\u{fff9}'..='\u{fffb}'
                 | '\u{e0000}'..='\u{e0fff}'
         )

@@ -38,12 +38,6 @@ pub enum TlsError {
         /// Why.
         source: PemError,
     },
-    /// A PEM file without what it is for.
-    #[error("there is no certificate in {path}", path = path.display())]
-    Empty {
-        /// Which file.
-        path: PathBuf,
-    },
     /// Certificate and key do not belong together.
     #[error(
         "the key in {key} does not belong to the certificate in {certificate}; in a file with a chain, the certificate \
@@ -93,6 +87,13 @@ pub enum TlsError {
     /// The provider lacks a protocol version; a fault of this program.
     #[error("the TLS provider is unusable")]
     Provider(#[source] rustls::Error),
+}
+
+impl TlsError {
+    /// Whether a file is not there.
+    pub fn is_no_such_file(&self) -> bool {
+        matches!(self, Self::Read { source: PemError::Io(std::io::ErrorKind::NotFound), .. })
+    }
 }
 
 /// What ALPN (RFC 7301) offers or accepts, best first; nothing for BTP.
@@ -260,11 +261,7 @@ fn owned(protocols: Protocols) -> Vec<Vec<u8>> {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = |source| TlsError::Read { what: "certificates", path: path.to_owned(), source };
-    let certificates = pem::certificates(path).map_err(read)?;
-    if certificates.is_empty() {
-        return Err(TlsError::Empty { path: path.to_owned() });
-    }
-    Ok(certificates)
+    pem::certificates(path).map_err(read)
 }
 
 fn marks(certificate: &Path, key: &Path) -> [Option<FileMark>; 2] {

@@ -88,7 +88,7 @@ fn mistakes_name_the_file() {
     assert!(no_key.contains("private key") && no_key.contains("key.pem"), "{no_key}");
     fs::write(files.path("cert.pem"), "nothing").unwrap();
     let empty = files.trust("cert.pem").unwrap_err();
-    assert!(matches!(empty, TlsError::Empty { .. }), "{empty}");
+    assert!(matches!(empty, TlsError::Read { source: PemError::Missing, .. }), "{empty}");
 }
 
 /// Shakes hands; gives what the dialling end says of it.
