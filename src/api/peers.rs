@@ -347,6 +347,7 @@ mod tests {
             own: vec![OwnAccountReport { asset: Asset::new("USD", 9), balance: -100 }],
         };
         let known = PeerSnapshot {
+            last_attempt_failure: None,
             id: "bob".parse().unwrap(),
             state: PeerState::AuthenticationFailed,
             since: UNIX_EPOCH + Duration::from_millis(1_514_132_072_279),

@@ -20,8 +20,8 @@ use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, LoginMark, Outbox, Side};
 use crate::transport::{
-    Backoff, BtpUrl, DialHandle, DialOrders, Ended, GOING_AWAY, PeerStatus, ReachError, TlsError,
-    Token, TransportContext, Waited, explain_handshake, reach,
+    AttemptFailure, Backoff, BtpUrl, DialHandle, DialOrders, Ended, GOING_AWAY, PeerStatus,
+    ReachError, TlsError, Token, TransportContext, Waited, explain_handshake, reach,
 };
 
 /// Whom to dial, and who we are to them.
@@ -157,9 +157,13 @@ impl BtpClient {
                     backoff.session_ended(lasted, ended.is_replaced_by_peer(), rand::random())
                 }
                 Err(error) => {
-                    let refused = matches!(error, DialError::Refused(_));
+                    let failure = match error {
+                        DialError::Reach(_) => AttemptFailure::Unreachable,
+                        DialError::Refused(_) => AttemptFailure::Refused,
+                        _ => AttemptFailure::Unusable,
+                    };
                     let wait = backoff.attempt_failed(rand::random());
-                    status.attempt_failed(&error.to_string(), refused, wait.delay);
+                    status.attempt_failed(&error.to_string(), failure, wait.delay);
                     wait
                 }
             };

@@ -257,7 +257,7 @@ mod tests {
         check("x ping test.a --via ws://b --config f", "cannot be used with");
         check("x ping test.a -i soon", "a time is a number of seconds");
         check("x send test.a --count 0", "1..");
-        check("x send test.a --amount -1", "unexpected argument");
+        check("x send test.a --amount -1", "a whole number");
         check("x send test.a --amount 1.5", "a whole number");
         check("x send test.a --data a --data-file b", "cannot be used with");
         check("x send test.a --condition abc", "64 hexadecimal digits");

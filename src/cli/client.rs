@@ -22,7 +22,8 @@ use crate::node::ildcp::{self, Told};
 use crate::routing::HashSeed;
 use crate::time::Now;
 use crate::transport::{
-    Clock, PeerChange, PeerEvent, PeerState, PeerStatus, TransportContext, TransportSettings,
+    AttemptFailure, Clock, PeerChange, PeerEvent, PeerState, PeerStatus, TransportContext,
+    TransportSettings,
 };
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Scheme};
@@ -108,13 +109,17 @@ impl Client {
             }
             if peer.counts.failed_attempts > 0 {
                 let error = peer.last_error.unwrap_or_default();
-                let help = match peer.state {
-                    PeerState::AuthenticationFailed => {
-                        "user or token are not those of the node's account"
+                let help = match peer.last_attempt_failure {
+                    Some(AttemptFailure::Refused) => {
+                        "; user or token are not those of the node's account"
                     }
-                    _ => "is the node running? (up says where it took another port)",
+                    Some(AttemptFailure::Unreachable) => {
+                        "; is the node running? (up says where it took another port)"
+                    }
+                    // The error says what is wrong there.
+                    Some(AttemptFailure::Unusable) | None => "",
                 };
-                return Err(Failure::Failed(format!("cannot log in at {login}: {error}; {help}")));
+                return Err(Failure::Failed(format!("cannot log in at {login}: {error}{help}")));
             }
             debug_assert!(started.elapsed() < Duration::from_secs(60), "attempts have an end");
         }

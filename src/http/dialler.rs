@@ -22,7 +22,8 @@ use super::tasks::Tasks;
 use crate::connector::Account;
 use crate::link::{CloseOrder, Framing, Outbox, SessionId, Side, Taken};
 use crate::transport::{
-    Backoff, DialHandle, DialOrders, Ended, PeerStatus, TransportContext, Wait, Waited,
+    AttemptFailure, Backoff, DialHandle, DialOrders, Ended, PeerStatus, TransportContext, Wait,
+    Waited,
 };
 
 /// How often is looked, at the end, whether anything is still waited for.
@@ -122,7 +123,7 @@ impl HttpDialler {
                 }
                 Err(error) => {
                     let wait = backoff.attempt_failed(rand::random());
-                    status.attempt_failed(&error, false, wait.delay);
+                    status.attempt_failed(&error, AttemptFailure::Unusable, wait.delay);
                     wait
                 }
             };
@@ -237,7 +238,7 @@ impl Attached<'_> {
         drop(self);
         if let Some(why) = refused {
             status.attempt(target);
-            status.attempt_failed(&why, true, wait.delay);
+            status.attempt_failed(&why, AttemptFailure::Refused, wait.delay);
         }
     }
 }

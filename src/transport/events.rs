@@ -93,6 +93,7 @@ struct Inner {
     dialled: bool,
     since: SystemTime,
     last_error: Option<String>,
+    last_attempt_failure: Option<AttemptFailure>,
     last_refused_login: Option<RefusedLogin>,
     sessions: usize,
     was_connected: bool,
@@ -103,6 +104,17 @@ struct Inner {
     swapped_logged_at: Option<Mono>,
     wrong_answers: WrongAnswers,
     replaced_logged_at: Option<Mono>,
+}
+
+/// Why an attempt to connect failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptFailure {
+    /// Nothing answers at that host and port.
+    Unreachable,
+    /// The peer refused our name or token.
+    Refused,
+    /// What answered cannot be used.
+    Unusable,
 }
 
 /// A peer's mistake that costs it nothing but a counter.
@@ -169,6 +181,7 @@ impl PeerStatus {
             dialled: false,
             since: SystemTime::now(),
             last_error: None,
+            last_attempt_failure: None,
             last_refused_login: None,
             sessions: 0,
             was_connected: false,
@@ -224,6 +237,7 @@ impl PeerStatus {
             state: inner.state,
             since: inner.since,
             last_error: inner.last_error.clone().or_else(|| inner.wrong_answers.latest()),
+            last_attempt_failure: inner.last_attempt_failure,
             last_refused_login: inner.last_refused_login.clone(),
             sessions: inner.sessions,
             counts: PeerCounts {
@@ -271,9 +285,11 @@ impl PeerStatus {
         }
     }
 
-    /// An attempt failed. `refused`: by the peer, for our name or token.
-    pub fn attempt_failed(&self, error: &str, refused: bool, next: Duration) {
+    /// An attempt failed.
+    pub fn attempt_failed(&self, error: &str, failure: AttemptFailure, next: Duration) {
+        let refused = failure == AttemptFailure::Refused;
         let mut inner = self.inner.lock();
+        inner.last_attempt_failure = Some(failure);
         inner.counts.failed_attempts += 1;
         inner.counts.authentication_failures += u64::from(refused);
         inner.last_error = Some(error.to_owned());

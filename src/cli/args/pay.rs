@@ -41,7 +41,7 @@ pub(in crate::cli) struct PayArguments {
     #[arg(value_name = "POINTER_OR_ADDRESS")]
     pub(in crate::cli) payee: Payee,
     /// How much: units of the account that pays, or such as `5 USD`
-    #[arg(required = true, num_args = 1..=2)]
+    #[arg(required = true, num_args = 1..=2, allow_negative_numbers = true)]
     amount: Vec<String>,
     #[command(flatten)]
     pub(in crate::cli) login: LoginArguments,

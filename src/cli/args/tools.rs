@@ -64,7 +64,7 @@ pub(in crate::cli) struct PingArguments {
     #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = duration)]
     pub(in crate::cli) interval: Duration,
     /// Amount of each packet
-    #[arg(long, value_name = "UNITS", default_value = "0", value_parser = amount)]
+    #[arg(long, value_name = "UNITS", default_value = "0", value_parser = amount, allow_negative_numbers = true)]
     pub(in crate::cli) amount: Amount,
     /// Have the node send a packet back, and fulfill that
     #[arg(long)]
@@ -109,7 +109,7 @@ pub(in crate::cli) struct TraceArguments {
     #[arg(short = 'W', long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
     pub(in crate::cli) timeout: Duration,
     /// The largest amount that a packet is given, 0 for none
-    #[arg(long, value_name = "UNITS", default_value_t = Amount::MAX, value_parser = amount)]
+    #[arg(long, value_name = "UNITS", default_value_t = Amount::MAX, value_parser = amount, allow_negative_numbers = true)]
     pub(in crate::cli) amount: Amount,
     /// Print one JSON object instead of a table
     #[arg(long)]
@@ -134,7 +134,7 @@ pub(in crate::cli) struct SendArguments {
     #[command(flatten)]
     pub(in crate::cli) login: LoginArguments,
     /// Amount of each packet
-    #[arg(long, value_name = "UNITS", default_value = "1", value_parser = amount)]
+    #[arg(long, value_name = "UNITS", default_value = "1", value_parser = amount, allow_negative_numbers = true)]
     pub(in crate::cli) amount: Amount,
     /// How many packets
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]

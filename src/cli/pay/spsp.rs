@@ -73,7 +73,7 @@ pub(super) async fn query(
                 url = next;
             }
             404 => return Err(failed(&url, &nobody(&document.body))),
-            status => return Err(failed(&url, &format!("it answers with status {status}"))),
+            status => return Err(failed(&url, &format!("HTTP status {status}; {IS_IT_SPSP}"))),
         }
     }
     Err(failed(asked, &format!("it redirects more than {REDIRECTS_MAX} times")))
@@ -101,11 +101,14 @@ fn joined(from: &HttpUrl, to: &str) -> Option<HttpUrl> {
     next.as_str().parse().ok()
 }
 
+/// What to look at where an answer is not that of an SPSP server.
+const IS_IT_SPSP: &str = "is this the address of an SPSP endpoint, and its HTTP port?";
+
 fn nobody(body: &[u8]) -> String {
     let told: Option<Value> = serde_json::from_slice(body).ok();
     match told.as_ref().and_then(|told| told.get("message")?.as_str()) {
         Some(message) => format!("no such receiver ({})", foreign(message)),
-        None => "no such receiver".to_owned(),
+        None => format!("no such receiver (HTTP status 404); {IS_IT_SPSP}"),
     }
 }
 

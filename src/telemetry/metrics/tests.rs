@@ -51,6 +51,7 @@ fn account(id: &str, stats: Stats) -> AccountReport {
 
 fn peer(id: &str, state: PeerState) -> PeerSnapshot {
     PeerSnapshot {
+        last_attempt_failure: None,
         id: id.parse().unwrap(),
         state,
         since: SystemTime::UNIX_EPOCH,

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::account::AccountId;
+use crate::transport::AttemptFailure;
 
 /// How a peer's connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -50,6 +51,8 @@ pub struct PeerSnapshot {
     pub since: SystemTime,
     /// What went wrong last: while it is not connected, or why a connected peer's packets are not read.
     pub last_error: Option<String>,
+    /// Of what kind the last failed attempt to connect was.
+    pub last_attempt_failure: Option<AttemptFailure>,
     /// The last login under its name that we refused.
     pub last_refused_login: Option<RefusedLogin>,
     /// Authenticated sessions that are up.

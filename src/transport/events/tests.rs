@@ -23,8 +23,12 @@ fn check(story: &[(Step, PeerState, &str)]) {
     for (index, (step, state, event)) in story.iter().enumerate() {
         match step {
             Attempt => status.attempt("ws://b/"),
-            Failed => status.attempt_failed("connection refused", false, Duration::ZERO),
-            Refused => status.attempt_failed("F00", true, Duration::ZERO),
+            Failed => status.attempt_failed(
+                "connection refused",
+                AttemptFailure::Unreachable,
+                Duration::ZERO,
+            ),
+            Refused => status.attempt_failed("F00", AttemptFailure::Refused, Duration::ZERO),
             Exhausted => status.exhausted(),
             Up => status.session_up("dialled", "b"),
             Down => status.session_down("dialled", &Ended::Broken("reset".to_owned())),
@@ -62,8 +66,8 @@ fn lines_about_one_peer_are_ten_a_minute_and_then_a_sum() {
         bob.session_down("dialled", &ended);
     }
     for _ in 0..500 {
-        bob.attempt_failed("no", true, Duration::ZERO);
-        bob.attempt_failed("no", false, Duration::ZERO);
+        bob.attempt_failed("no", AttemptFailure::Refused, Duration::ZERO);
+        bob.attempt_failed("no", AttemptFailure::Unusable, Duration::ZERO);
     }
     carol.session_up("accepted", "c");
     let told = |text: &str| {
@@ -162,9 +166,9 @@ fn counters_and_errors() {
     let peers = Peers::default();
     let status = peers.status(&"bob".parse().unwrap());
     status.attempt("ws://b/");
-    status.attempt_failed("connection refused", false, Duration::ZERO);
+    status.attempt_failed("connection refused", AttemptFailure::Unreachable, Duration::ZERO);
     assert_eq!(status.snapshot().last_error.as_deref(), Some("connection refused"));
-    status.attempt_failed("F00", true, Duration::ZERO);
+    status.attempt_failed("F00", AttemptFailure::Refused, Duration::ZERO);
     status.session_up("dialled", "b");
     assert_eq!(status.snapshot().last_error, None);
     status.session_down("dialled", &Ended::ByUs { code: 1001, reason: "going away" });
