@@ -142,16 +142,20 @@ impl Link {
             Err(error) => {
                 tracing::debug!(peer = %dial.peer(), %error, "a packet got no answer");
                 match error {
-                    PostError::Connect(_) => self.lose(error.to_string(), LossKind::Unreachable),
-                    PostError::Lost(_) | PostError::TooLong if self.contact.is_async() => {
-                        return Exchanged::Unknown;
+                    PostError::Connect(_) => {
+                        self.lose(error.to_string(), LossKind::Unreachable);
+                        return Exchanged::Nothing;
                     }
-                    PostError::TooLong => {
-                        self.is_wrong("its answer is longer than a packet can be")
+                    PostError::Request(_) => return Exchanged::Nothing,
+                    PostError::TooLong | PostError::NotHttp => {
+                        self.is_wrong(&error.to_string());
                     }
-                    _ => {}
+                    PostError::Lost(_) => {}
                 }
-                Exchanged::Nothing
+                match self.contact.is_async() {
+                    true => Exchanged::Unknown,
+                    false => Exchanged::Nothing,
+                }
             }
         }
     }

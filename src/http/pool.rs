@@ -90,12 +90,22 @@ pub(super) enum PostError {
     /// The connection was lost, and whether the peer has seen the request is not known.
     #[error("the connection was lost: {0}")]
     Lost(String),
+    /// What came back is not HTTP.
+    #[error("its answer is not HTTP; does one end speak TLS (https://) and the other not?")]
+    NotHttp,
     /// The answer is longer than a packet can be.
-    #[error("the answer is too long")]
+    #[error("its answer is longer than a packet can be")]
     TooLong,
     /// The request cannot be formed.
     #[error("the request cannot be formed: {0}")]
     Request(axum::http::Error),
+}
+
+impl PostError {
+    /// What an error of the connection means.
+    fn of(error: &hyper::Error) -> Self {
+        if error.is_parse() { Self::NotHttp } else { Self::Lost(chain(error)) }
+    }
 }
 
 impl Pool {
@@ -170,7 +180,7 @@ impl Pool {
                         stale += 1;
                         continue;
                     }
-                    _ => return Err(PostError::Lost(chain(&error.into_error()))),
+                    _ => return Err(PostError::of(&error.into_error())),
                 },
             };
             let (head, body) = answer.into_parts();

@@ -225,6 +225,21 @@ async fn a_token_that_is_signed() {
     assert_eq!(answer.await.unwrap(), "Fulfill");
 }
 
+/// A server behind the port that speaks TLS, or something else.
+#[tokio::test]
+async fn what_is_no_http_is_told() {
+    let here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
+    let mut bob = here.accept().await;
+    until("the link", || here.is_connected()).await;
+    let answer = here.ask();
+    bob.octets().await;
+    bob.say("\u{15}\u{3}\u{3}\0\u{2}\u{2}2").await;
+    assert!(answer.await.unwrap().starts_with("T01"));
+    let known = here.status().snapshot();
+    assert_eq!(known.counts.wrong_answers, 1);
+    assert!(known.last_error.as_ref().is_some_and(|told| told.contains("not HTTP")), "{known:?}");
+}
+
 #[tokio::test]
 async fn what_a_status_means() {
     let here = Here::start(HttpMode::Sync, HttpAuth::Simple).await;
