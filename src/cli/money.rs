@@ -26,6 +26,7 @@ impl FromStr for Money {
         let text = text.trim();
         let number_ends = text.find(|c: char| !c.is_ascii_digit() && !['.', '_'].contains(&c));
         let (number, code) = text.split_at(number_ends.unwrap_or(text.len()));
+        let is_apart = code.starts_with(char::is_whitespace);
         let code = code.trim();
         let wrong = || {
             format!(
@@ -50,7 +51,10 @@ impl FromStr for Money {
                 _ => Err(wrong()),
             };
         }
-        if code.starts_with([',', '+', '-', '\'']) || whole.len() + part.len() > DIGITS_MAX {
+        if !is_apart && is_notation(number, code)
+            || code.starts_with([',', '+', '-', '\''])
+            || whole.len() + part.len() > DIGITS_MAX
+        {
             return Err(wrong());
         }
         let digits = format!("{whole}{part}").parse().map_err(|_| wrong())?;
@@ -60,6 +64,16 @@ impl FromStr for Money {
         let decimals = u32::try_from(part.len()).map_err(|_| wrong())?;
         Ok(Money::Asset { digits, decimals, code: code.to_owned() })
     }
+}
+
+/// Whether what follows a number makes it another one, as in `1e3` and `0x10`: no asset, for which a hint could name
+/// another amount than was meant.
+fn is_notation(number: &str, code: &str) -> bool {
+    let rest = code.get(1..).unwrap_or_default().trim_start_matches(['+', '-']);
+    let digits = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits
+        && (code.starts_with(['e', 'E']) && rest.bytes().all(|byte| byte.is_ascii_digit())
+            || number == "0" && code.starts_with(['x', 'X', 'o', 'O', 'b', 'B']))
 }
 
 impl Money {
@@ -159,6 +173,11 @@ mod tests {
             ("1.2.3 USD", 9, "such as \"5 USD\""),
             (".5 USD", 9, "such as \"5 USD\""),
             ("5. USD", 9, "such as \"5 USD\""),
+            ("1e3", 9, "such as \"5 USD\""),
+            ("1E+3", 9, "such as \"5 USD\""),
+            ("0x10", 9, "such as \"5 USD\""),
+            ("0b1", 9, "such as \"5 USD\""),
+            ("5 e3", 9, "not in e3"),
             ("0 USD", 9, "above zero"),
             ("0.000 USD", 9, "above zero"),
             ("1.5", 9, "1.5 of what? Write it with its asset, such as \"1.5 USD\""),
