@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::collect::{Collector, Frame};
-use self::screen::Screen;
+use self::screen::{Patient, Screen};
 use super::args::UpArguments;
 use super::failure::Failure;
 use super::login::Login;
@@ -76,12 +76,9 @@ pub(super) fn run(
                     }
                 };
                 let gracefully = supervisor.run(shown).await;
-                writeln!(
-                    out,
-                    "stopped after {}; the log is {}",
-                    lasting(began.elapsed()),
-                    log.display()
-                )?;
+                let log = log.display();
+                let last = format!("stopped after {}; the log is {log}", lasting(began.elapsed()));
+                screen::patiently(move || writeln!(io::stdout(), "{last}"));
                 finished(gracefully)
             }
             _ => finished(supervisor.run(over).await),
@@ -179,7 +176,7 @@ async fn show(
     // A paused terminal must not stop packets: frames are drawn beside them, and left out while one is not drawn yet.
     let mut drawing = Outstanding::default();
     let Ok(screen) = Screen::take(io::stdout()) else { return };
-    let mut screen = Some(screen);
+    let mut screen = Patient(Some(screen));
     let mut collector = Collector::new(frame, Instant::now());
     let mut redraw = interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -188,7 +185,7 @@ async fn show(
             _ = redraw.tick() => {
                 let nodes = nodes.borrow().clone();
                 let view = collector.look(&nodes, Instant::now());
-                if let Some(mut screen) = screen.take() {
+                if let Some(mut screen) = screen.0.take() {
                     let lines = view::draw(&view, canvas());
                     drawing.start(move || {
                         let shown = screen.show(&lines);
@@ -197,7 +194,7 @@ async fn show(
                 }
             }
             (drawn, shown) = drawing.done() => {
-                screen = Some(drawn);
+                screen.0 = Some(drawn);
                 if shown.is_err() {
                     return;
                 }

@@ -2,6 +2,7 @@
 //! when the program panics: that is what `Drop` is for.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use super::view::Canvas;
 
@@ -17,6 +18,31 @@ const USUAL_SIZE: (usize, usize) = (80, 24);
 /// Whether standard output is a terminal that can show the live view.
 pub(super) fn is_possible(term: Option<&str>) -> bool {
     io::stdout().is_terminal() && term.is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// What a terminal has at the end, to take what is written to it: one that is paused (Ctrl-S) takes nothing.
+const LEAVE_WITHIN: Duration = Duration::from_millis(500);
+
+/// Writes to the terminal, but does not wait for one that takes nothing.
+pub(super) fn patiently<T: Send + 'static>(write: impl FnOnce() -> T + Send + 'static) {
+    let (done, is_done) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("terminal".to_owned());
+    let started = thread.spawn(move || done.send(write()));
+    if started.is_ok() {
+        // Late: the thread is left behind, and the process ends.
+        let _ = is_done.recv_timeout(LEAVE_WITHIN);
+    }
+}
+
+/// A screen that is given back without waiting for a terminal that is paused.
+pub(super) struct Patient<W: Write + Send + 'static>(pub(super) Option<Screen<W>>);
+
+impl<W: Write + Send + 'static> Drop for Patient<W> {
+    fn drop(&mut self) {
+        if let Some(screen) = self.0.take() {
+            patiently(move || drop(screen));
+        }
+    }
 }
 
 /// What there is room for on the terminal, as it is now.
@@ -80,5 +106,29 @@ mod tests {
         let text = String::from_utf8(written).unwrap();
         assert!(text.starts_with(ENTER) && text.ends_with(LEAVE), "{text:?}");
         assert!(text.contains("\x1b[Hone\x1b[K\r\ntwo\x1b[K\x1b[J"), "{text:?}");
+    }
+
+    /// Takes nothing while the other end of the channel is there, as a terminal that is paused.
+    struct Paused(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Paused {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_paused_terminal_does_not_hold_up_the_end() {
+        let (paused, resumed) = std::sync::mpsc::sync_channel::<()>(0);
+        let began = std::time::Instant::now();
+        drop(Patient(Some(Screen { to: Paused(resumed) })));
+        patiently(|| ());
+        assert!(began.elapsed() < Duration::from_secs(10));
+        drop(paused);
     }
 }
