@@ -73,7 +73,7 @@ async fn measure(arguments: &BenchArguments, node: &NodeProcess) -> Result<Measu
     let stop = |after| Stop { after_packets: None, after };
     Client::session(&node.receiver()?, receiver, async |_| {
         Client::session(&node.sender()?, sender, async |client| {
-            let mut interrupt = Interrupt::listen()?;
+            let mut interrupt = Interrupt::listen(client)?;
             load.send(client, stop(WARM_UP), interrupt.wait(), |_, _| {}).await;
             let before = Usage::of(node.id());
             let (tally, took) =

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, interval, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use super::failure::Failure;
 use super::login::Login;
@@ -45,8 +46,13 @@ const OUTBOX_BYTES_MAX: usize = 1 << 30;
 const REPLACED: &str = "another program logged in with the same account and replaced this one; give each program an \
     account of its own, or raise the account's maxSessions at the node";
 
+/// What a tool that was replaced has for its summary.
+const REPLACED_GRACE: Duration = Duration::from_millis(500);
+
 /// What a tool may do with its session.
 pub(super) struct Client {
+    /// Whether another program took its account.
+    replaced: watch::Sender<bool>,
     context: Arc<TransportContext>,
     via: AccountId,
     status: Arc<PeerStatus>,
@@ -72,7 +78,7 @@ impl Client {
         let context = context(&via, role, login)?;
         let status = context.peers.status(&via);
         let (dialler, handle) = BtpClient::new(login.dial(via.clone()), Arc::clone(&context));
-        let client = Client { context, via, status };
+        let client = Client { context, via, status, replaced: watch::Sender::new(false) };
         let mut dialling = std::pin::pin!(dialler.run());
         let mut working = std::pin::pin!(async {
             let words = || format!("waiting for an answer from {login}");
@@ -81,16 +87,22 @@ impl Client {
         });
         let mut tick = interval(TICK);
         let mut events = client.context.peers.subscribe();
+        let mut leave_at = None;
         let result = loop {
+            let time_is_up = sleep_until(leave_at.unwrap_or_else(Instant::now));
             tokio::select! {
                 result = &mut working => break result,
-                () = &mut dialling => break Err(Failure::Failed("the session ended".to_owned())),
+                () = time_is_up, if leave_at.is_some() => break replaced(),
+                () = &mut dialling, if leave_at.is_none() => break Err(Failure::Failed("the session ended".to_owned())),
                 _ = tick.tick() => client.context.connector.sweep(client.now()),
                 event = events.recv() => if event.is_ok_and(|event| is_replaced(&event)) {
-                    break Err(Failure::Failed(REPLACED.to_owned()));
+                    // The work is interrupted, so that it tells what it has done. Nothing is dialled meanwhile.
+                    client.replaced.send_replace(true);
+                    leave_at = Some(Instant::now() + REPLACED_GRACE);
                 },
             }
         };
+        let result = if leave_at.is_some() { replaced() } else { result };
         handle.stop(1000, "done");
         // A node that does not say goodbye changes nothing for the tool.
         let _ = timeout(GOODBYE, dialling).await;
@@ -145,6 +157,11 @@ impl Client {
         self.connector().originate(&self.via, prepare, now, answer);
     }
 
+    /// What becomes true when another program took the account.
+    pub(super) fn replaced(&self) -> watch::Receiver<bool> {
+        self.replaced.subscribe()
+    }
+
     /// The packet path of the tool.
     pub(super) fn connector(&self) -> &Connector {
         &self.context.connector
@@ -171,6 +188,10 @@ impl Client {
 /// for ever.
 fn is_replaced(event: &PeerEvent) -> bool {
     matches!(&event.change, PeerChange::Disconnected(ended) if ended.is_replaced_by_peer())
+}
+
+fn replaced<T>() -> Result<T, Failure> {
+    Err(Failure::Failed(REPLACED.to_owned()))
 }
 
 fn failed(what: &str, error: impl std::fmt::Display) -> Failure {

@@ -44,7 +44,7 @@ pub(super) async fn run(
     let role = Role { window, receives_at: None };
     let complete = Client::session(&login, role, async |client| {
         // Not before: a login that hangs is to be interrupted as usual.
-        let mut interrupt = Interrupt::listen()?;
+        let mut interrupt = Interrupt::listen(client)?;
         // Who is no child gets no address, and can pay all the same.
         let own = client.take_address().await;
         let amounts = Amounts::read(arguments, &written, &own).map_err(Failure::Usage)?;

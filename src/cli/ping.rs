@@ -35,7 +35,7 @@ pub(super) async fn run(
     let role = Role { window: WINDOW, receives_at: None };
     let work = async |client: &Client| {
         // Not before: a login that hangs is to be interrupted as usual.
-        let mut interrupt = Interrupt::listen()?;
+        let mut interrupt = Interrupt::listen(client)?;
         let return_address = match arguments.echo {
             true => Some(client.take_address().await?.address),
             false => None,

@@ -61,7 +61,7 @@ pub(super) fn start_logs(
     let levels = level.and_then(|level| parse_level(level).ok());
     let levels = levels.unwrap_or_default();
     let (logs, writer) =
-        Logs::start(to, &levels).map_err(|error| Failure::Failed(error.to_string()))?;
+        Logs::start(to, &levels).map_err(|error| Failure::Failed(chain(&error)))?;
     let thread = LogThread::start(&logs, writer)
         .map_err(|error| Failure::Failed(format!("cannot start the log's thread: {error}")))?;
     Ok((logs, thread))

@@ -40,21 +40,22 @@ pub(super) async fn run(
     };
     let stop = Stop { after_packets: Some(arguments.count), after: Duration::MAX };
     let role = Role { window: load.window, receives_at: None };
-    let (tally, took) = Client::session(&login, role, async |client| {
+    let through = login.to_string();
+    let all = Client::session(&login, role, async |client| {
         // Not before: a login that hangs is to be interrupted as usual.
-        let mut interrupt = Interrupt::listen()?;
+        let mut interrupt = Interrupt::listen(client)?;
         let mut watch = Watch::new(&load, arguments.count);
         let watch = |tally: &Tally, after| watch.look(tally, after).iter().for_each(note);
-        Ok(load.send(client, stop, interrupt.wait(), watch).await)
+        let (tally, took) = load.send(client, stop, interrupt.wait(), watch).await;
+        let report = Report { load: &load, through: &through, tally: &tally, took };
+        match arguments.json {
+            true => report.json(out)?,
+            false => report.table(out)?,
+        }
+        Ok(tally.fulfilled() == arguments.count)
     })
     .await?;
-    let through = login.to_string();
-    let report = Report { load: &load, through: &through, tally: &tally, took };
-    match arguments.json {
-        true => report.json(out)?,
-        false => report.table(out)?,
-    }
-    if tally.fulfilled() == arguments.count { Ok(()) } else { Err(Failure::Told) }
+    if all { Ok(()) } else { Err(Failure::Told) }
 }
 
 fn condition(arguments: &SendArguments) -> Condition {

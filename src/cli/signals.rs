@@ -1,23 +1,27 @@
 //! Ctrl-C and SIGTERM for commands that print a summary when they are interrupted.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
+use super::client::Client;
 use super::failure::Failure;
 
-/// The wish of somebody that the command ends.
+/// What ends a command early: a signal, or another program that took its account.
 pub(super) struct Interrupt {
+    replaced: watch::Receiver<bool>,
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Interrupt {
     /// From now on these signals do not end the process by themselves.
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(super) fn listen(client: &Client) -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind)
                 .map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))
         };
         Ok(Interrupt {
+            replaced: client.replaced(),
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
         })
@@ -28,6 +32,7 @@ impl Interrupt {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            Ok(_) = self.replaced.wait_for(|replaced| *replaced) => {}
         }
     }
 }

@@ -55,7 +55,7 @@ pub(super) async fn run(
     let role = Role { window: 1, receives_at: None };
     let reached = Client::session(&login, role, async |client| {
         // Not before: a login that hangs is to be interrupted as usual.
-        let mut interrupt = Interrupt::listen()?;
+        let mut interrupt = Interrupt::listen(client)?;
         let mut report = Report::new(arguments.address.clone(), arguments.json, out);
         report.begin(&login, arguments)?;
         let mut prober = Prober::new(client, &arguments.address);

@@ -117,4 +117,6 @@ fn a_tool_that_is_replaced_says_so_and_does_not_come_back() {
     assert_eq!(status.code(), Some(1), "{lines:?}");
     assert_eq!(app.fence(), [""; 0], "the tool did not log in again");
     assert_eq!(app.frame_within(Duration::from_millis(300)), None);
+    let has_summary = lines.iter().any(|line| line.contains("fulfilled, 0 rejected"));
+    assert!(has_summary, "{lines:?}");
 }
