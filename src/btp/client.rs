@@ -198,7 +198,8 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
     let deadline = Instant::now() + settings.auth_timeout;
     let too_late = |_| DialError::AuthTimeout(settings.auth_timeout);
     let mut stream = if url.is_tls() {
-        let connector = context.client_tls.connector()?;
+        let connector = timeout_at(deadline, context.client_tls.connector()).await;
+        let connector = connector.map_err(too_late)??;
         let host = url.host();
         let name = context
             .client_tls

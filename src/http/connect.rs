@@ -146,7 +146,7 @@ pub(super) async fn connect(
         if !url.is_tls() {
             return http1_on(stream, tasks).await;
         }
-        let connector = tls.http_connector()?;
+        let connector = tls.http_connector().await?;
         let name = tls.name_of(url.host());
         let name = name.ok_or_else(|| ConnectError::TlsName(url.host().to_string()))?;
         let stream = connector.connect(name, stream).await.map_err(ConnectError::TlsHandshake)?;

@@ -40,7 +40,7 @@ pub(super) struct Running {
     pub(super) status: Arc<NodeStatus>,
     pub(super) packets: PacketWriting,
     pub(super) sweep: Guarded,
-    pub(super) _file_watch: Option<Guarded>,
+    pub(super) _file_watch: Guarded,
     /// Ends with the node.
     pub(super) _clock_watch: Guarded,
     /// The exchange of routes.

@@ -21,14 +21,14 @@ use super::tls_thread::TlsThread;
 use super::{exchange, file_watch};
 use crate::api::{Api, NodeStatus};
 use crate::btp::BtpServer;
-use crate::config::NodeConfig;
+use crate::config::{NodeConfig, TlsFiles};
 use crate::connector::{BuildError, Connector};
 use crate::http::{HttpContext, HttpServer};
 use crate::routing::HashSeed;
 use crate::telemetry::{self, Logs};
 use crate::transport::{
-    BindError, Clock, Descriptors, HTTP_PROTOCOLS, Logins, NoRandomness, ServerTls, TlsError,
-    TransportContext,
+    BindError, ClientTls, Clock, Descriptors, HTTP_PROTOCOLS, Logins, NoRandomness, ServerTls,
+    TlsError, TlsTrust, TransportContext,
 };
 
 /// Why a node does not start.
@@ -109,24 +109,45 @@ impl Node {
     }
 }
 
+/// What a node reads from certificate files at its start.
+struct Files {
+    btp: Option<Arc<ServerTls>>,
+    http: Option<Arc<ServerTls>>,
+    trust: ClientTls,
+}
+
+impl Files {
+    /// Reads beside everything else: the file system may not answer, and other nodes of the process move packets.
+    async fn read(server: Option<TlsFiles>, trust: TlsTrust) -> Result<Self, StartError> {
+        let read = move || {
+            let tls = |protocols| {
+                let files = server.as_ref();
+                let load =
+                    |files: &TlsFiles| ServerTls::load(&files.certificate, &files.key, protocols);
+                files.map(load).transpose().map(|tls| tls.map(Arc::new))
+            };
+            let (btp, http) = (tls(&[])?, tls(HTTP_PROTOCOLS)?);
+            Ok(Files { btp, http, trust: ClientTls::load(trust)? })
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        read.map_err(|error| StartError::Thread(std::io::Error::other(error)))?
+    }
+}
+
 async fn build(
     config: NodeConfig,
     logs: Logs,
     descriptors: Descriptors,
 ) -> Result<(Running, mpsc::Receiver<Order>, NodeHandle), StartError> {
     let drawn = draw_secret()?;
-    let connector = Connector::new(config.connector_settings(&drawn), HashSeed::Random)?;
     let settings = btp_settings(&config);
+    let files = Files::read(config.server.tls.clone(), settings.trust.clone()).await?;
+    let connector = Connector::new(config.connector_settings(&drawn), HashSeed::Random)?;
     let context =
-        TransportContext::with_descriptors(connector, Clock::start(), settings, descriptors)?;
+        TransportContext::with(connector, Clock::start(), settings, files.trust, descriptors);
     let logins = Arc::new(Logins::from_pointee(directory(&config)?));
     let server = &config.server;
-    let tls = |protocols| {
-        let files = server.tls.as_ref();
-        let loaded = files.map(|files| ServerTls::load(&files.certificate, &files.key, protocols));
-        loaded.transpose().map(|tls| tls.map(Arc::new))
-    };
-    let btp_tls = tls(&[])?;
+    let (btp_tls, http_tls) = (files.btp, files.http);
     let mut watched: Vec<_> = btp_tls.iter().cloned().collect();
     if let Some(tls) = &btp_tls {
         // Set once: this is the only node of the context.
@@ -143,9 +164,9 @@ async fn build(
     let http_context = HttpContext::new(Arc::clone(&context), Arc::clone(&logins))?;
     let http = match config.http.port {
         Some(port) => {
-            let tls = tls(HTTP_PROTOCOLS)?;
-            watched.extend(tls.clone());
-            Some(HttpServer::bind(&config.http.host, port, tls, Arc::clone(&http_context)).await?)
+            watched.extend(http_tls.clone());
+            let context = Arc::clone(&http_context);
+            Some(HttpServer::bind(&config.http.host, port, http_tls, context).await?)
         }
         None => None,
     };
@@ -197,8 +218,7 @@ async fn build(
         http_context,
         draining: Draining::default(),
         _clock_watch: Guarded::spawn(clock_watch::run(Arc::clone(&context))),
-        _file_watch: (config.ca_file.is_some() || !watched.is_empty())
-            .then(|| Guarded::spawn(file_watch::run(Arc::clone(&context), watched))),
+        _file_watch: Guarded::spawn(file_watch::run(Arc::clone(&context), watched)),
         sweep: Guarded::spawn(sweep::run(Arc::clone(&context), Arc::clone(&status))),
         exchange: Guarded::spawn(exchange::run(Arc::clone(&context))),
         api: ApiThread::start(api, tracing::Span::current()).map_err(StartError::Thread)?,

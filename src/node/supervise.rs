@@ -1,8 +1,10 @@
 //! One process: its nodes, the file that they come from, and the signals that end it.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -11,6 +13,7 @@ use super::order::{NodeHandle, Order};
 use super::outstanding::Outstanding;
 use super::secret_look::SecretLook;
 use super::start::{Node, StartError};
+use crate::account::AccountId;
 use crate::config::{
     self, Content, Decision, FileWatch, Loaded, Look, PortNote, Problems, Seats, Source, Topology,
 };
@@ -76,7 +79,17 @@ pub struct Supervisor {
     /// What all nodes share for connections that they accept.
     descriptors: Descriptors,
     signals: Signals,
+    /// A signal came while the nodes started.
+    stopped: bool,
+    /// Nodes that a reload has brought and that do not run yet: their certificates are read.
+    starting: FuturesUnordered<Starting>,
+    starting_ids: Vec<AccountId>,
+    /// The file changed while they were starting.
+    read_when_started: bool,
 }
+
+type Starting =
+    Pin<Box<dyn Future<Output = (AccountId, Result<Node, StartError>)> + Send + 'static>>;
 
 /// What reading the configuration again came to.
 enum Read {
@@ -86,9 +99,13 @@ enum Read {
 }
 
 struct Signals {
+    stop: StopSignals,
+    hang_up: Signal,
+}
+
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
 }
 
 impl Supervisor {
@@ -98,7 +115,7 @@ impl Supervisor {
     /// [`PlanError`]; nothing is left running then.
     pub async fn start(planned: Planned, logs: Logs) -> Result<Self, PlanError> {
         // Heard from the first moment, so that a stop during the start is a stop.
-        let signals = Signals::new().map_err(PlanError::Signals)?;
+        let mut signals = Signals::new().map_err(PlanError::Signals)?;
         let limit = raise_file_limit();
         let Planned { plan, loaded, content, seats, notes } = planned;
         let peers = || loaded.iter().flat_map(|one| &one.config.peers);
@@ -110,6 +127,7 @@ impl Supervisor {
         tell(&notes);
         let secrets = SecretLook::new(&loaded);
         let mut nodes = Vec::new();
+        let mut stopped = false;
         for one in loaded {
             for warning in &one.warnings {
                 tracing::warn!(node = %one.config.node_id, "{warning}");
@@ -119,7 +137,16 @@ impl Supervisor {
             let file = one.file.as_deref().map(|file| file.display().to_string());
             let address = one.config.address.as_ref().map(ToString::to_string);
             tracing::info!(node, version = env!("CARGO_PKG_VERSION"), address, file, "starting");
-            match Node::start(one.config, logs.clone(), descriptors.clone()).await {
+            let start = Node::start(one.config, logs.clone(), descriptors.clone());
+            let started = tokio::select! {
+                started = start => started,
+                // Its files may never come.
+                () = signals.stop.come() => {
+                    stopped = true;
+                    break;
+                }
+            };
+            match started {
                 Ok(node) => nodes.push(node),
                 Err(source) => {
                     stop_all(nodes).await;
@@ -156,6 +183,10 @@ impl Supervisor {
             logs,
             descriptors,
             signals,
+            stopped,
+            starting: FuturesUnordered::new(),
+            starting_ids: Vec::new(),
+            read_when_started: false,
         })
     }
 
@@ -169,10 +200,9 @@ impl Supervisor {
         let mut enough = std::pin::pin!(enough);
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        while !self.stopped {
             tokio::select! {
-                _ = self.signals.terminate.recv() => break,
-                _ = self.signals.interrupt.recv() => break,
+                () = self.signals.stop.come() => break,
                 () = &mut enough => break,
                 _ = self.signals.hang_up.recv() => self.hang_up(),
                 _ = looks.tick(), if self.file.is_some() || !self.secrets.is_empty() => {
@@ -185,6 +215,7 @@ impl Supervisor {
                     self.found(found);
                 }
                 read = self.reading.done() => self.apply(read).await,
+                Some((id, node)) = self.starting.next() => self.started(&id, node),
             }
         }
         self.stop().await
@@ -308,6 +339,8 @@ impl Supervisor {
             }
         };
         self.seats = seats;
+        // A node that is starting does so with what the file said before, and follows when it runs.
+        self.read_when_started = !self.starting_ids.is_empty();
         tell(&notes);
         self.secrets = secrets;
         if let (Some(watch), Some(content)) = (&mut self.watch, &content) {
@@ -328,7 +361,8 @@ impl Supervisor {
                 Some(node) => {
                     node.handle().order(Order::Reload(Box::new(one.config))).await;
                 }
-                None => self.start_new(one).await,
+                None if self.starting_ids.contains(&one.config.node_id) => {}
+                None => self.start_new(one),
             }
         }
     }
@@ -341,23 +375,34 @@ impl Supervisor {
         }
     }
 
-    /// A topology that runs in one process got another node.
-    async fn start_new(&mut self, loaded: Loaded) {
+    /// A topology that runs in one process got another node. It starts beside everything else.
+    fn start_new(&mut self, loaded: Loaded) {
+        let (logs, descriptors) = (self.logs.clone(), self.descriptors.clone());
         let id = loaded.config.node_id.clone();
-        match Node::start(loaded.config, self.logs.clone(), self.descriptors.clone()).await {
+        self.starting_ids.push(id.clone());
+        self.starting.push(Box::pin(async move {
+            (id, Node::start(loaded.config, logs, descriptors).await)
+        }));
+    }
+
+    fn started(&mut self, id: &AccountId, node: Result<Node, StartError>) {
+        self.starting_ids.retain(|starting| starting != id);
+        match node {
             Ok(node) => {
                 self.handles.send_modify(|handles| handles.push(node.handle().clone()));
                 self.nodes.push(node);
             }
             Err(error) => tracing::error!(node = %id, %error, "the new node cannot start"),
         }
+        if self.starting_ids.is_empty() && std::mem::take(&mut self.read_when_started) {
+            self.begin_read();
+        }
     }
 
     async fn stop(mut self) -> bool {
         tokio::select! {
             () = stop_all(self.nodes) => true,
-            _ = self.signals.terminate.recv() => false,
-            _ = self.signals.interrupt.recv() => false,
+            () = self.signals.stop.come() => false,
         }
     }
 }
@@ -365,10 +410,22 @@ impl Supervisor {
 impl Signals {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            stop: StopSignals {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            },
             hang_up: signal(SignalKind::hangup())?,
         })
+    }
+}
+
+impl StopSignals {
+    /// Until one asks for the end of the process. Cancel safe.
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

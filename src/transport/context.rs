@@ -105,18 +105,19 @@ impl TransportContext {
         clock: Clock,
         settings: TransportSettings,
     ) -> Result<Arc<Self>, TlsError> {
-        Self::with_descriptors(connector, clock, settings, Descriptors::default())
+        let client_tls = ClientTls::load(settings.trust.clone())?;
+        Ok(Self::with(connector, clock, settings, client_tls, Descriptors::default()))
     }
 
-    /// The same, where accepted connections may take only some of the process's open files.
-    pub fn with_descriptors(
+    /// The same, where the CA file has been read and accepted connections may take only some of the process's open files.
+    pub fn with(
         connector: Arc<Connector>,
         clock: Clock,
         settings: TransportSettings,
+        client_tls: ClientTls,
         descriptors: Descriptors,
-    ) -> Result<Arc<Self>, TlsError> {
-        let client_tls = ClientTls::load(settings.trust.clone())?;
-        Ok(Arc::new(Self {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             connector,
             peers: Peers::default(),
             known_origins: KnownOrigins::default(),
@@ -129,7 +130,7 @@ impl TransportContext {
             certificate_expiry: OnceLock::new(),
             server_counts: ServerCounters::default(),
             http_counts: HttpCounters::default(),
-        }))
+        })
     }
 
     /// The listener's counters.

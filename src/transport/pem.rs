@@ -24,6 +24,9 @@ pub enum PemError {
     /// The system does not give it.
     #[error("{}", io_words(*.0))]
     Io(io::ErrorKind),
+    /// A pipe, say, which could keep its reader waiting for ever.
+    #[error("this is no regular file")]
+    NotAFile,
     /// Larger than any PEM file needs to be.
     #[error("it is larger than {} MiB", PEM_BYTES_MAX >> 20)]
     TooLarge,
@@ -94,10 +97,15 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemErro
 
 fn read(path: &Path) -> Result<Vec<u8>, PemError> {
     let io = |error: io::Error| PemError::Io(error.kind());
-    let file = File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.is_dir() {
+    let found = std::fs::metadata(path).map_err(io)?;
+    if found.is_dir() {
         return Err(PemError::Io(io::ErrorKind::IsADirectory));
     }
+    // Looked at before it is opened: to open a pipe waits for its writer.
+    if !found.is_file() {
+        return Err(PemError::NotAFile);
+    }
+    let file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > PEM_BYTES_MAX {
@@ -272,6 +280,15 @@ mod tests {
         check(&key.replace("KEY-----", "KEY"), Some(BadBegin), Err(BadBegin));
         let middle = key.lines().nth(1).unwrap();
         check(&key.replace(middle, &format!("*{middle}")), Some(Base64), Err(Base64));
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert_eq!(private_key(&path).err(), Some(PemError::NotAFile));
+        assert_eq!(super::certificates(&path).err(), Some(PemError::NotAFile));
     }
 
     /// Everything that can be done to a key: cut off at any byte, without line breaks, with one byte changed.

@@ -284,6 +284,30 @@ fn a_configuration_out_of_a_pipe_is_read_once_and_holds_up_nothing() {
 }
 
 #[test]
+fn authorities_that_never_come_hold_up_neither_packets_nor_the_stop() {
+    let folder = folder();
+    let pipe = folder.path().join("authorities");
+    run_well(Command::new("mkfifo").arg(&pipe));
+    // Takes connections, so that the next step of a dial is TLS.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
+    let peers = yaml_of(&["alice"], "shutdownGraceMs: 500\nauthTimeoutMs: 500\n");
+    let dialled = format!("  - {{ id: far, authToken: t, url: 'wss://127.0.0.1:{port}/' }}\n");
+    let yaml = peers.replace("peers:\n", &format!("peers:\n{dialled}"));
+    assert_ne!(yaml, peers);
+    let file = write(&folder, "node.yaml", &format!("{ports}{yaml}"));
+    let node = Running::start(&["run", "--config", path(&file)], [("SSL_CERT_FILE", path(&pipe))]);
+    let port = node.logged("BTP server listening", "port").as_u64().unwrap();
+    node.line("the dial waits in vain", |line| line.contains("cannot connect").then_some(()));
+    let mut alice = crate::peer::Peer::login(port, "alice", "alice-token");
+    assert_eq!(alice.fence(), [""; 0]);
+    node.signal("TERM");
+    let (status, lines) = node.ended();
+    assert_eq!(status.code(), Some(0), "{lines:#?}");
+}
+
+#[test]
 fn a_file_that_becomes_a_pipe_holds_up_neither_reloads_nor_the_stop() {
     let node = Daemon::with_peers(&["alice"], "shutdownGraceMs: 500\n");
     std::fs::remove_file(&node.file).unwrap();

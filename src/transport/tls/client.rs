@@ -1,18 +1,21 @@
 //! Whom a dialling node trusts: the system's certificate authorities, those of a CA file, and the very certificates that
 //! stand in that file.
 //!
-//! The CA file is looked at again while the program runs (at most once a second, when somebody is dialled), so that a
-//! replaced bundle is used without a restart; a file that cannot be used changes nothing and says why, once.
+//! The CA file is looked at again while the program runs, so that a replaced bundle is used without a restart; a file that
+//! cannot be used changes nothing and says why, once. All of these files may be slow, or never answer: in a node they are
+//! read beside the packets (`node/file_watch.rs`), and a dial waits for them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
 
 use super::verify::Verifier;
 use super::{FileMark, HTTP_PROTOCOLS, TlsError, certificates, mark, owned};
@@ -57,6 +60,10 @@ impl std::fmt::Display for TlsName {
 pub struct ClientTls {
     trust: TlsTrust,
     current: Mutex<Current>,
+    /// Somebody calls [`Self::make`] where [`Self::wanted`] says so.
+    is_served: AtomicBool,
+    wanted: Notify,
+    made: Notify,
 }
 
 struct Current {
@@ -66,6 +73,27 @@ struct Current {
     mark: Option<FileMark>,
     /// Made when it is first needed: the system's certificates cost time and memory that `ws://` need not pay.
     config: Option<Arc<ClientConfig>>,
+    /// Changes where `config` is to be made again, so that one which was begun before is not used.
+    version: u64,
+    /// Attempts to make it that have ended.
+    attempts: u64,
+    failed: Option<NotMade>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Clone)]
+enum NotMade {
+    NobodyTrusted,
+    Provider(Error),
+}
+
+impl From<NotMade> for TlsError {
+    fn from(error: NotMade) -> Self {
+        match error {
+            NotMade::NobodyTrusted => TlsError::NobodyTrusted,
+            NotMade::Provider(source) => TlsError::Provider(source),
+        }
+    }
 }
 
 impl std::fmt::Debug for ClientTls {
@@ -82,24 +110,68 @@ impl ClientTls {
     pub fn load(trust: TlsTrust) -> Result<Self, TlsError> {
         let mark = trust.ca_file.as_deref().and_then(mark);
         let authorities = trust.ca_file.as_deref().map(authorities).transpose()?;
-        let current = Current { authorities: authorities.unwrap_or_default(), mark, config: None };
-        Ok(Self { trust, current: Mutex::new(current) })
+        let authorities = authorities.unwrap_or_default();
+        let current =
+            Current { authorities, mark, config: None, version: 0, attempts: 0, failed: None };
+        Ok(Self {
+            trust,
+            current: Mutex::new(current),
+            is_served: AtomicBool::new(false),
+            wanted: Notify::new(),
+            made: Notify::new(),
+        })
     }
 
-    /// What the next dial uses.
+    /// From now on a dial leaves it to others to read the system's authorities, and waits: [`Self::wanted`] says when.
+    pub fn serve(&self) {
+        self.is_served.store(true, Ordering::Relaxed);
+    }
+
+    /// Until a dial waits for [`Self::make`]. Cancel safe.
+    pub async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Reads the system's authorities for the dials that wait. It takes as long as the file system does, so it is not for a
+    /// thread that moves packets.
+    pub fn make(&self) {
+        loop {
+            let (authorities, version) = {
+                let current = self.current.lock();
+                if current.config.is_some() {
+                    break;
+                }
+                (current.authorities.clone(), current.version)
+            };
+            let made = self.client_config(&authorities);
+            let mut current = self.current.lock();
+            if current.version != version {
+                continue;
+            }
+            current.attempts += 1;
+            (current.config, current.failed) = match made {
+                Ok(config) => (Some(config), None),
+                Err(error) => (None, Some(error)),
+            };
+            break;
+        }
+        self.made.notify_waiters();
+    }
+
+    /// What the next dial uses. It may have to wait for [`Self::make`].
     ///
     /// # Errors
     /// [`TlsError`] where nobody is trusted.
-    pub fn connector(&self) -> Result<TlsConnector, TlsError> {
-        Ok(TlsConnector::from(self.config()?))
+    pub async fn connector(&self) -> Result<TlsConnector, TlsError> {
+        Ok(TlsConnector::from(self.config().await?))
     }
 
     /// The same for HTTP, with ALPN.
     ///
     /// # Errors
     /// [`TlsError`] where nobody is trusted.
-    pub fn http_connector(&self) -> Result<TlsConnector, TlsError> {
-        let mut config = ClientConfig::clone(&*self.config()?);
+    pub async fn http_connector(&self) -> Result<TlsConnector, TlsError> {
+        let mut config = ClientConfig::clone(&*self.config().await?);
         config.alpn_protocols = owned(HTTP_PROTOCOLS);
         Ok(TlsConnector::from(Arc::new(config)))
     }
@@ -114,7 +186,7 @@ impl ClientTls {
 
     /// The next dial reads the system's authorities again: the operator said so.
     pub fn look_again(&self) {
-        self.current.lock().config = None;
+        self.current.lock().forget();
     }
 
     /// Looks at the CA file, and takes a changed one over. It waits for as long as the file system does, so it is not for
@@ -130,7 +202,7 @@ impl ClientTls {
             Ok(authorities) => {
                 let mut current = self.current.lock();
                 current.authorities = authorities;
-                current.config = None;
+                current.forget();
                 tracing::info!(file = %file.display(), "caFile reloaded");
             }
             Err(error) => tracing::error!(
@@ -140,22 +212,35 @@ impl ClientTls {
         }
     }
 
-    fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let mut current = self.current.lock();
-        let config = match &current.config {
-            Some(config) => Arc::clone(config),
-            None => {
-                let config = self.client_config(&current.authorities)?;
-                Arc::clone(current.config.insert(config))
+    async fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let before = self.current.lock().attempts;
+        loop {
+            // Before the look, so that nothing is missed between it and the wait.
+            let made = self.made.notified();
+            {
+                let current = self.current.lock();
+                if let Some(config) = &current.config {
+                    return Ok(Arc::clone(config));
+                }
+                if current.attempts > before
+                    && let Some(error) = current.failed.clone()
+                {
+                    return Err(error.into());
+                }
             }
-        };
-        Ok(config)
+            if self.is_served.load(Ordering::Relaxed) {
+                self.wanted.notify_one();
+                made.await;
+            } else {
+                self.make();
+            }
+        }
     }
 
     fn client_config(
         &self,
         authorities: &[CertificateDer<'static>],
-    ) -> Result<Arc<ClientConfig>, TlsError> {
+    ) -> Result<Arc<ClientConfig>, NotMade> {
         let mut roots = RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();
         for error in native.errors {
@@ -168,20 +253,28 @@ impl ClientTls {
         let known: Vec<_> = authorities.iter().chain(own.first()).cloned().collect();
         roots.add_parsable_certificates(known.iter().cloned());
         if roots.is_empty() {
-            return Err(TlsError::NobodyTrusted);
+            return Err(NotMade::NobodyTrusted);
         }
         let provider = Arc::new(ring::default_provider());
         let webpki =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let webpki = webpki.build().map_err(|_| TlsError::NobodyTrusted)?;
+        let webpki = webpki.build().map_err(|_| NotMade::NobodyTrusted)?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(TlsError::Provider)?
+            .map_err(NotMade::Provider)?
             // Not less than the usual rules: see `verify`.
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Verifier::new(webpki, known)))
             .with_no_client_auth();
         Ok(Arc::new(config))
+    }
+}
+
+impl Current {
+    /// The next dial has the configuration made again.
+    fn forget(&mut self) {
+        self.config = None;
+        self.version += 1;
     }
 }
 

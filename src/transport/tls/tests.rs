@@ -49,7 +49,7 @@ async fn shown(server: &ServerTls, client: &ClientTls) -> CertificateDer<'static
     let name = client.name_of(Host::Domain("localhost")).unwrap();
     client.look();
     server.look();
-    let connector = client.connector().unwrap();
+    let connector = client.connector().await.unwrap();
     let acceptor = server.acceptor();
     let (client, server) = tokio::join!(connector.connect(name, left), acceptor.accept(right));
     server.unwrap();
@@ -97,7 +97,7 @@ async fn shake(server: &ServerTls, client: &ClientTls, host: &str) -> Result<(),
     let name = client.name_of(Host::Domain(host)).unwrap();
     client.look();
     server.look();
-    let connector = client.connector().unwrap();
+    let connector = client.connector().await.unwrap();
     let acceptor = server.acceptor();
     let (client, server) = tokio::join!(connector.connect(name, left), acceptor.accept(right));
     assert_eq!(client.is_ok(), server.is_ok());
@@ -237,4 +237,23 @@ fn files_are_checked_as_a_node_reads_them() {
     files.own("localhost", |_| {});
     assert_eq!(check_server_files(&files.path("cert.pem"), &files.path("key.pem")).unwrap(), None);
     assert!(check_ca_file(&files.path("key.pem")).is_err());
+}
+
+/// In a node the files of the system are read beside the packets, and dials wait for them.
+#[tokio::test]
+async fn dials_wait_for_authorities_that_are_read_beside_the_packets() {
+    use futures_util::FutureExt;
+    let files = Files::new();
+    files.renew(&["localhost"]);
+    let client = files.trust("cert.pem").unwrap();
+    client.serve();
+    for _ in 0..2 {
+        let (mut one, mut two) = (Box::pin(client.connector()), Box::pin(client.connector()));
+        assert!((&mut one).now_or_never().is_none() && (&mut two).now_or_never().is_none());
+        client.wanted().await;
+        client.make();
+        assert!(one.await.is_ok() && two.await.is_ok());
+        assert!(client.connector().now_or_never().is_some(), "what was made is used again");
+        client.look_again();
+    }
 }

@@ -10,7 +10,7 @@ use crate::account::Limits;
 use crate::connector::Connector;
 use crate::routing::HashSeed;
 use crate::testing::Log;
-use crate::transport::{Clock, Descriptors};
+use crate::transport::{ClientTls, Clock, Descriptors, TlsTrust};
 
 async fn server(settings: TransportSettings) -> (BtpServer, Arc<TransportContext>) {
     let context = testing::context("node", &PEERS, settings);
@@ -127,13 +127,13 @@ async fn too_many_strangers_are_closed_at_once_and_peers_still_come_in() {
 async fn strangers_make_room_where_open_files_run_out_and_sessions_do_not() {
     let connector = testing::connector_settings("node", &PEERS, &Limits::default());
     let connector = Connector::new(connector, HashSeed::Random).unwrap();
-    let context = TransportContext::with_descriptors(
+    let context = TransportContext::with(
         connector,
         Clock::start(),
         TransportSettings::default(),
+        ClientTls::load(TlsTrust::default()).unwrap(),
         Descriptors::new(8),
     );
-    let context = context.unwrap();
     let logins = testing::logins(&PEERS);
     let server = BtpServer::bind("127.0.0.1", 0, None, logins, Arc::clone(&context)).await.unwrap();
     let address = server.local_addr();
