@@ -17,6 +17,7 @@ pub struct Ledger {
     balance: i128,
     held_in: i128,
     held_out: i128,
+    excess_releases: u32,
 }
 
 /// A limit that a packet would pass: what it would lead to, and the limit. Its text is for the operator: it tells the books.
@@ -48,6 +49,12 @@ impl Ledger {
         self.held_out
     }
 
+    /// How often more was to be released than was held: always 0, unless this program has an error. What was held is
+    /// never less than nothing, so that such an error does not widen the peer's limits.
+    pub fn excess_releases(&self) -> u32 {
+        self.excess_releases
+    }
+
     /// Holds the amount of a Prepare from the peer.
     pub fn hold_in(&mut self, amount: Amount, max_balance: Option<i128>) -> Result<(), OverLimit> {
         let held = self.held_in.saturating_add(amount.0.into());
@@ -71,7 +78,9 @@ impl Ledger {
     /// The peer's Prepare was rejected: the hold goes.
     pub fn release_in(&mut self, amount: Amount) {
         self.held_in = self.held_in.saturating_sub(amount.0.into());
-        debug_assert!(self.held_in >= 0, "more was released than held");
+        if self.held_in < 0 {
+            self.held_in = self.excess();
+        }
     }
 
     /// How much more may be held for Prepares to the peer; negative if the limit is passed already.
@@ -101,7 +110,16 @@ impl Ledger {
     /// Our Prepare was rejected, or its time ran out: the hold goes.
     pub fn release_out(&mut self, amount: Amount) {
         self.held_out = self.held_out.saturating_sub(amount.0.into());
-        debug_assert!(self.held_out >= 0, "more was released than held");
+        if self.held_out < 0 {
+            self.held_out = self.excess();
+        }
+    }
+
+    /// Counts a release of more than was held. Nothing is held then.
+    #[cold]
+    fn excess(&mut self) -> i128 {
+        self.excess_releases = self.excess_releases.saturating_add(1);
+        0
     }
 }
 
@@ -137,6 +155,22 @@ mod tests {
         let mut ledger = Ledger::default();
         assert!(ledger.hold_in(Amount(0), Some(-1)).is_ok());
         assert!(ledger.hold_out(Amount(0), Some(1)).is_ok());
+    }
+
+    #[test]
+    fn more_than_is_held_is_never_released() {
+        let mut ledger = Ledger::default();
+        ledger.hold_in(Amount(5), None).unwrap();
+        ledger.hold_out(Amount(7), None).unwrap();
+        ledger.release_in(Amount(5));
+        ledger.release_out(Amount(7));
+        assert_eq!(ledger.excess_releases(), 0);
+        ledger.release_in(Amount(1));
+        assert_eq!((ledger.held_in(), ledger.excess_releases()), (0, 1));
+        ledger.release_out(Amount(u64::MAX));
+        assert_eq!((ledger.held_out(), ledger.excess_releases()), (0, 2));
+        assert!(ledger.hold_in(Amount(11), Some(10)).is_err(), "the limit is where it was");
+        assert!(ledger.hold_out(Amount(11), Some(-10)).is_err());
     }
 
     #[test]

@@ -302,6 +302,7 @@ mod tests {
             held_in: 0,
             held_out: 0,
             last_refusal: None,
+            excess_releases: 0,
             stats: Stats::default(),
         }
     }

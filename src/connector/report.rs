@@ -48,6 +48,8 @@ pub struct AccountReport {
     pub held_out: i128,
     /// The last packet that a limit of the balance kept out, and when.
     pub last_refusal: Option<(Timestamp, OverLimit)>,
+    /// How often more was to be released than was held: an error of this program.
+    pub excess_releases: u32,
     /// What was counted.
     pub stats: Stats,
 }
@@ -108,6 +110,16 @@ impl Connector {
     /// Number of prefixes in the routing table.
     pub fn routes_total(&self) -> usize {
         self.snapshot.load().table.len()
+    }
+
+    /// The accounts whose ledger was to release more than it held, which an error of this program alone can cause.
+    pub fn excess_releases(&self) -> Vec<(AccountId, u32)> {
+        let snapshot = self.snapshot.load();
+        let counts = snapshot.entries.iter().map(|entry| {
+            let count = entry.account.lock().ledger.excess_releases();
+            (entry.account.id(), count)
+        });
+        counts.filter(|(_, count)| *count > 0).map(|(id, count)| (id.clone(), count)).collect()
     }
 
     /// Copies what there is to see. Takes each account's lock once, one after the other.
@@ -183,6 +195,7 @@ fn account_report(entry: &Entry) -> AccountReport {
         held_in: state.ledger.held_in(),
         held_out: state.ledger.held_out(),
         last_refusal: state.last_refusal,
+        excess_releases: state.ledger.excess_releases(),
         stats: state.stats.clone(),
     }
 }

@@ -1,9 +1,11 @@
 //! The node's tick: expires what is due, tells what was left out of the log, and shows that the threads that move packets
 //! still run.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::account::AccountId;
 use crate::api::NodeStatus;
 use crate::transport::TransportContext;
 
@@ -17,6 +19,7 @@ pub(super) async fn run(context: Arc<TransportContext>, status: Arc<NodeStatus>)
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut looked_at = context.clock.mono();
+    let mut alarmed = HashSet::new();
     loop {
         ticks.tick().await;
         status.beat();
@@ -25,6 +28,19 @@ pub(super) async fn run(context: Arc<TransportContext>, status: Arc<NodeStatus>)
         if now.mono.since(looked_at) >= LEFT_OUT_LOOK {
             looked_at = now.mono;
             context.peers.log_left_out();
+            alarm(&context, &mut alarmed);
+        }
+    }
+}
+
+/// Says once of each account that its books are wrong.
+fn alarm(context: &TransportContext, alarmed: &mut HashSet<AccountId>) {
+    for (peer, count) in context.connector.excess_releases() {
+        if alarmed.insert(peer.clone()) {
+            tracing::error!(
+                %peer, count,
+                "more was to be released than was held on this account: an error of this program; compare the balance with the peer's and report it"
+            );
         }
     }
 }

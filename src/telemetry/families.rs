@@ -230,6 +230,15 @@ fn losses(accounts: &[AccountReport], encoder: Encoder<'_, '_>) -> fmt::Result {
                 .encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
         }
     }
+    let help = "Amounts that were to be released although less was held: an error of this program";
+    let mut family =
+        encoder.encode_descriptor("ilp_excess_releases", help, None, MetricType::Counter)?;
+    for account in accounts {
+        let count = u64::from(account.excess_releases);
+        family
+            .encode_family(&peer(account))?
+            .encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
+    }
     Ok(())
 }
 

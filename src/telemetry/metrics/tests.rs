@@ -45,6 +45,7 @@ fn account(id: &str, stats: Stats) -> AccountReport {
         held_in: 7,
         held_out: i128::from(u64::MAX) * 4,
         last_refusal: None,
+        excess_releases: 0,
         stats,
     }
 }
