@@ -244,6 +244,9 @@ impl Driver {
                 self.obey(verdict, now.mono);
             } else {
                 self.unfinished = head.leaves_unfinished(self.unfinished);
+                if head.is_fragment() {
+                    self.session.fragment(&turn, now);
+                }
                 self.feed_unusual(frame, &turn, now);
             }
         }

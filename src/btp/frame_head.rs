@@ -55,6 +55,11 @@ impl FrameHead {
         self.first == BINARY_MESSAGE
     }
 
+    /// A part of a message that more parts follow.
+    pub(super) fn is_fragment(&self) -> bool {
+        self.first & (OPCODE | FINAL) < FIRST_CONTROL
+    }
+
     /// Whether, after this frame, a message is left unfinished; `before` is what was so before it.
     pub(super) fn leaves_unfinished(&self, before: bool) -> bool {
         if self.first & OPCODE >= FIRST_CONTROL { before } else { self.first & FINAL == 0 }
@@ -105,6 +110,7 @@ mod tests {
             let head = FrameHead::read(&[first, 0]).unwrap();
             assert_eq!(head.is_binary_message(), usual, "{first:x}");
             assert_eq!(head.leaves_unfinished(true), unfinished, "{first:x}");
+            assert_eq!(head.is_fragment(), first < 8, "{first:x}");
         }
         assert!(!FrameHead::read(&[0x89, 0]).unwrap().leaves_unfinished(false));
     }

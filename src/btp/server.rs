@@ -331,7 +331,7 @@ impl Shared {
         if let Refused::Login { why, claimed: Some(claimed) } = refused
             && let Some(account) = self.logins.load().account_named(claimed)
         {
-            self.context.peers.login_refused(account, &remote.to_string(), &why.to_string());
+            self.context.peers.login_refused(Some(account), &remote.to_string(), &why.to_string());
         }
         if matches!(refused, Refused::Upgrade(UpgradeError::Silent)) {
             // Load balancers look whether the port is open.

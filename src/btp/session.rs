@@ -158,6 +158,11 @@ impl Session {
         }
     }
 
+    /// A part of a message, which is counted when its last part comes. Parts may be empty, so each counts as well.
+    pub(super) fn fragment(&mut self, turn: &Turn<'_>, now: Now) {
+        self.hold(turn.meter_other(&self.account), now.mono);
+    }
+
     /// Whether reading is to wait, as the peer has sent more than its rate.
     pub(super) fn is_held(&self) -> bool {
         self.hold.is_some()

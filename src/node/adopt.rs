@@ -25,13 +25,21 @@ impl Running {
             }
             Ok(()) => {}
             Err(error) => {
-                tracing::error!(
-                    address = %told.address, asset = %told.asset, %error,
-                    "what the parent told cannot be used; its link is suspended until the configuration fits"
-                );
+                // The parent decides how often it comes and goes.
+                if let Some(suppressed) = self.admit_line_about_parent() {
+                    tracing::error!(
+                        address = %told.address, asset = %told.asset, %error, suppressed,
+                        "what the parent told cannot be used; its link is suspended until the configuration fits"
+                    );
+                }
                 self.suspend_parent();
             }
         }
+    }
+
+    fn admit_line_about_parent(&self) -> Option<u64> {
+        let parent = self.config.parent().map(|parent| &parent.account.id)?;
+        self.context.peers.status(parent).admit_line()
     }
 
     fn try_adopt(&mut self, told: &Told) -> Result<(), StartError> {

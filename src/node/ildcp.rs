@@ -93,10 +93,12 @@ pub(super) async fn ask_until_told(
             Err(AskError::Rejected(rejection))
                 if without && rejection.code.class() == Some(ErrorClass::Final) =>
             {
-                tracing::warn!(
-                    peer = %parent, code = %rejection.code,
-                    "the parent told no asset; set assetCode and assetScale, the defaults may not be its own"
-                );
+                if let Some(suppressed) = context.peers.status(&parent).admit_line() {
+                    tracing::warn!(
+                        peer = %parent, code = %rejection.code, suppressed,
+                        "the parent told no asset; set assetCode and assetScale, the defaults may not be its own"
+                    );
+                }
                 return None;
             }
             Err(error) => {

@@ -4,6 +4,10 @@ use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
 use super::*;
 use crate::account::Limits;
 use crate::btp::bounds::{FRAMES_PER_TURN, HOLD_MAX};
@@ -218,6 +222,42 @@ async fn a_turn_handles_so_many_frames_and_the_next_one_the_rest() {
     assert_eq!(answered, usize::try_from(frames).unwrap() + 1, "with the login: {turns:?}");
     assert!(turns.iter().filter(|turn| **turn > 0).count() >= 3, "{turns:?}");
     node.sessions.abort_all();
+}
+
+/// Parts of a message count too: without an end of the message nothing else would.
+#[test]
+fn every_fragment_counts_in_the_rate() {
+    let context = limited(Some(5));
+    let mut alice = Bare::open(&context, "alice");
+    let now = alice.now();
+    let turn = context.connector.turn(now);
+    for _ in 1..5 {
+        alice.session.fragment(&turn, now);
+        assert_eq!(alice.session.take_hold(), None);
+    }
+    alice.session.fragment(&turn, now);
+    assert!(alice.session.take_hold().is_some());
+}
+
+/// On a socket: empty fragments without an end are read at the rate.
+#[tokio::test]
+async fn a_flood_of_empty_fragments_is_read_at_the_rate() {
+    let limits = Limits { packets_per_second: NonZeroU32::new(50), ..Limits::default() };
+    let settings = testing::connector_settings("node", &PEERS, &limits);
+    let mut node = node_with(testing::context_with(settings, TransportSettings::default()));
+    let mut alice = node.peer("alice").await;
+    let began = Instant::now();
+    let part = |code: Data, payload: Vec<u8>, is_last: bool| {
+        Message::Frame(Frame::message(payload, OpCode::Data(code), is_last))
+    };
+    alice.send_message(part(Data::Binary, Vec::new(), false)).await;
+    for _ in 1..100 {
+        alice.send_message(part(Data::Continue, Vec::new(), false)).await;
+    }
+    alice.send_message(part(Data::Continue, message(7, &[]), true)).await;
+    assert_eq!(alice.frame().await, "RESPONSE 7");
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(900), "100 fragments at 50 a second in {took:?}");
 }
 
 /// On a socket: a peer that sends empty messages without end is read at its rate, and keeps its session.
