@@ -1,24 +1,75 @@
-//! Who may read more than `/health` (D22).
+//! Who may read more than `/health` (D22), and how often wrong tokens are looked at.
 
-use crate::transport::NoRandomness;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use arc_swap::ArcSwapOption;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use parking_lot::Mutex;
 use ring::hmac;
 use ring::rand::SystemRandom;
+
+use crate::time::Mono;
+use crate::transport::{NoRandomness, Origin, Rate, SharedRate, Throttle};
+
+/// Wrong tokens per second, from all addresses together; half of it from one. Beyond them none is looked at.
+const WRONG_TOKENS: Rate = Rate(200);
+/// Refused requests on one connection, before it is closed.
+const REFUSED_OF_CONNECTION_MAX: u32 = 5;
+
+/// The connection that a request came on.
+#[derive(Debug, Clone)]
+pub(super) struct Remote {
+    /// The client's address.
+    pub(super) address: SocketAddr,
+    /// Its requests that were refused for want of the token.
+    refused: Arc<AtomicU32>,
+}
+
+impl Remote {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Remote { address, refused: Arc::default() }
+    }
+
+    /// One more was refused. `true`: the connection is to be closed.
+    pub(super) fn refuse(&self) -> bool {
+        self.refused.fetch_add(1, Ordering::Relaxed) + 1 >= REFUSED_OF_CONNECTION_MAX
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It may pass.
+    Passes,
+    /// No token, or a wrong one.
+    Refused,
+    /// Its address has sent so many wrong tokens that this one is not looked at.
+    Later,
+}
 
 /// Knows the token without keeping it: by its HMAC under a key drawn at start, so that the time of a comparison tells
 /// nothing about the token.
 pub(super) struct Gate {
     key: hmac::Key,
     expected: ArcSwapOption<[u8; 32]>,
+    wrong_tokens: Mutex<SharedRate<Origin>>,
+    /// Of lines about wrong tokens.
+    lines: Throttle,
 }
 
 impl Gate {
     /// A gate that is open.
     pub(super) fn new() -> Result<Self, NoRandomness> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
-        Ok(Gate { key: key.map_err(|_| NoRandomness)?, expected: ArcSwapOption::empty() })
+        Ok(Gate {
+            key: key.map_err(|_| NoRandomness)?,
+            expected: ArcSwapOption::empty(),
+            wrong_tokens: Mutex::new(SharedRate::new(WRONG_TOKENS)),
+            lines: Throttle::default(),
+        })
     }
 
     /// From now on this token opens it; `None`: it is open.
@@ -32,11 +83,23 @@ impl Gate {
     }
 
     /// Whether a request with these headers may pass.
-    pub(super) fn lets_in(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn judge(&self, headers: &HeaderMap, remote: SocketAddr, now: Mono) -> Verdict {
         let expected = self.expected.load();
-        let Some(expected) = expected.as_deref() else { return true };
-        let offered = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        offered.is_some_and(|token| self.tag(token) == *expected)
+        let Some(expected) = expected.as_deref() else { return Verdict::Passes };
+        // Who shows no token guesses none.
+        let Some(shown) = headers.get(AUTHORIZATION) else { return Verdict::Refused };
+        let origin = Origin::from(remote);
+        if self.wrong_tokens.lock().ready_at(origin, now) > now {
+            return Verdict::Later;
+        }
+        if bearer(shown.as_bytes()).is_some_and(|token| self.tag(token) == *expected) {
+            return Verdict::Passes;
+        }
+        self.wrong_tokens.lock().spend(origin, 1, now);
+        if let Some(suppressed) = self.lines.admit(now) {
+            tracing::warn!(%remote, suppressed, "a page was asked for with a wrong apiToken");
+        }
+        Verdict::Refused
     }
 
     fn tag(&self, token: &[u8]) -> [u8; 32] {
@@ -62,6 +125,38 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
+    const NOW: Mono = Mono(1_000_000_000);
+
+    fn remote(last: u8) -> SocketAddr {
+        ([192, 0, 2, last], 5000).into()
+    }
+
+    fn passes(gate: &Gate, headers: &HeaderMap) -> bool {
+        gate.judge(headers, remote(1), NOW) == Verdict::Passes
+    }
+
+    #[test]
+    fn guesses_are_counted_by_address_and_close_their_connection() {
+        let gate = Gate::new().unwrap();
+        gate.set(Some("s3cret"));
+        let shows = |token: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+            headers
+        };
+        let guesses = (0..10_000)
+            .filter(|n| gate.judge(&shows(&n.to_string()), remote(1), NOW) == Verdict::Refused);
+        let looked_at = guesses.count();
+        assert!((100..=210).contains(&looked_at), "{looked_at}");
+        assert_eq!(gate.judge(&shows("s3cret"), remote(1), NOW), Verdict::Later);
+        assert_eq!(gate.judge(&HeaderMap::new(), remote(1), NOW), Verdict::Refused);
+        assert_eq!(gate.judge(&shows("s3cret"), remote(2), NOW), Verdict::Passes, "others");
+        let later = Mono(NOW.0 + 5_000_000_000);
+        assert_eq!(gate.judge(&shows("s3cret"), remote(1), later), Verdict::Passes);
+        let connection = Remote::new(remote(1));
+        assert_eq!([(); 5].map(|()| connection.refuse()), [false, false, false, false, true]);
+    }
+
     fn check(token: Option<&str>, header: Option<&str>, expected: bool) {
         let gate = Gate::new().unwrap();
         gate.set(token);
@@ -69,7 +164,7 @@ mod tests {
         if let Some(header) = header {
             headers.insert(AUTHORIZATION, header.parse().unwrap());
         }
-        assert_eq!(gate.lets_in(&headers), expected, "{token:?} {header:?}");
+        assert_eq!(passes(&gate, &headers), expected, "{token:?} {header:?}");
         assert!(!format!("{gate:?}").contains("s3cret"));
     }
 
@@ -96,7 +191,7 @@ mod tests {
         headers.insert(AUTHORIZATION, "Bearer one".parse().unwrap());
         for (token, expected) in [(Some("one"), true), (Some("two"), false), (None, true)] {
             gate.set(token);
-            assert_eq!(gate.lets_in(&headers), expected);
+            assert_eq!(passes(&gate, &headers), expected);
         }
     }
 }

@@ -21,6 +21,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::gate::Remote;
 use super::heartbeat::LOOK_EVERY;
 use super::pages::{Pages, router};
 use super::status::NodeStatus;
@@ -98,10 +99,6 @@ pub struct Api {
     patience: Patience,
     connections_max: usize,
 }
-
-/// The client's address, for logs.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Remote(pub(super) SocketAddr);
 
 impl Api {
     /// Listens; port 0 takes any free one, see [`Api::local_addr`]. Connections wait until [`Api::run`].
@@ -247,8 +244,9 @@ async fn serve(stream: TcpStream, remote: SocketAddr, router: Router, patience: 
     // Answers are written whole: waiting for more to write gains nothing. A socket that refuses is about to fail.
     let _ = stream.set_nodelay(true);
     let router = TowerToHyperService::new(router);
+    let remote = Remote::new(remote);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Remote(remote));
+        request.extensions_mut().insert(remote.clone());
         router.call(request)
     });
     let connection = http1::Builder::new()

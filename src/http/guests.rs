@@ -18,10 +18,9 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 pub(super) use self::guest::{Guest, Told};
-use super::budget::{Bucket, Rate, Shared};
 use crate::account::AccountId;
 use crate::time::Mono;
-use crate::transport::{self, HttpLimits, Origin, Strangers};
+use crate::transport::{self, Bucket, HttpLimits, Origin, Rate, SharedRate, Strangers};
 
 /// HTTP/2 connections of one known origin that take [`WIDE_STREAMS`]; further ones take [`KNOWN_STREAMS`].
 const WIDE_PER_ORIGIN_MAX: usize = 8;
@@ -111,9 +110,9 @@ struct Peer {
 /// What connections have had us do.
 #[derive(Debug)]
 struct Work {
-    frames: Shared<Origin>,
-    requests: Shared<Origin>,
-    wrong_tokens: Shared<Origin>,
+    frames: SharedRate<Origin>,
+    requests: SharedRate<Origin>,
+    wrong_tokens: SharedRate<Origin>,
     of_peer: HashMap<AccountId, Bucket>,
 }
 
@@ -149,9 +148,9 @@ impl Guests {
         let limits = bounds.limits;
         let requests = Rate(limits.stranger_requests_per_second);
         let work = Work {
-            frames: Shared::new(STRANGERS_FRAMES),
-            requests: Shared::new(requests),
-            wrong_tokens: Shared::new(WRONG_TOKENS),
+            frames: SharedRate::new(STRANGERS_FRAMES),
+            requests: SharedRate::new(requests),
+            wrong_tokens: SharedRate::new(WRONG_TOKENS),
             of_peer: HashMap::new(),
         };
         let (strangers, work) = (Strangers::new(limits.unauthenticated), Mutex::new(work));

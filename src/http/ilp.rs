@@ -166,8 +166,8 @@ impl Ilp {
         let (remote, has_token) = (guest.remote, headers.contains_key(AUTHORIZATION));
         let claimed = auth::claimed(headers, name, transport.clock.now().wall);
         let known = claimed.as_deref().and_then(|name| directory.account_named(name));
-        if let Some(account) = known.filter(|_| has_token) {
-            transport.peers.login_refused(account, &remote.to_string(), "wrong token");
+        if has_token {
+            transport.peers.login_refused(known, &remote.to_string(), "wrong token");
         }
         if let Some(suppressed) = self.throttle.admit(now) {
             let user = claimed.as_deref().map(|name| {

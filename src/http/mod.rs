@@ -6,7 +6,6 @@
 mod answer_body;
 mod answers;
 mod auth;
-mod budget;
 mod client;
 mod connect;
 mod contact;

@@ -63,6 +63,8 @@ pub enum PeerChange {
 #[derive(Debug)]
 pub struct Peers {
     peers: RwLock<BTreeMap<AccountId, Arc<PeerStatus>>>,
+    /// What names that are no account's cost, so that they cost the same as others. Nobody reads it.
+    no_peer: Mutex<Inner>,
     events: broadcast::Sender<PeerEvent>,
 }
 
@@ -128,7 +130,8 @@ pub enum Mistake {
 
 impl Default for Peers {
     fn default() -> Self {
-        Self { peers: RwLock::default(), events: broadcast::Sender::new(EVENTS_MAX) }
+        let events = broadcast::Sender::new(EVENTS_MAX);
+        Self { peers: RwLock::default(), no_peer: Mutex::new(Inner::new()), events }
     }
 }
 
@@ -145,10 +148,14 @@ impl Peers {
         Arc::clone(status)
     }
 
-    /// A login under the name of an account was refused, over whatever transport. `account` is one of the configuration, as
-    /// [`super::Directory::account_named`] finds it: the table must not grow with what strangers claim.
-    pub fn login_refused(&self, account: &AccountId, remote: &str, reason: &str) {
-        self.status(account).login_refused(remote, reason);
+    /// A login was refused, over whatever transport. `account` is the one of the configuration whose name was claimed, as
+    /// [`super::Directory::account_named`] finds it: the table must not grow with what strangers claim. `None` takes the
+    /// same time, so that the time of an answer does not tell which names exist.
+    pub fn login_refused(&self, account: Option<&AccountId>, remote: &str, reason: &str) {
+        match account {
+            Some(account) => self.status(account).login_refused(remote, reason),
+            None => drop(self.no_peer.lock().login_refused(remote, reason)),
+        }
     }
 
     /// Forgets a peer that was removed from the configuration. Sessions that still end report to nobody.
@@ -176,26 +183,10 @@ impl Peers {
 
 impl PeerStatus {
     fn new(id: AccountId, events: broadcast::Sender<PeerEvent>) -> Self {
-        let inner = Inner {
-            state: PeerState::Waiting,
-            dialled: false,
-            since: SystemTime::now(),
-            last_error: None,
-            last_attempt_failure: None,
-            last_refused_login: None,
-            sessions: 0,
-            was_connected: false,
-            counts: PeerCounts::default(),
-            mistakes_logged_at: None,
-            mistakes: 0,
-            swapped_logged_at: None,
-            wrong_answers: WrongAnswers::default(),
-            replaced_logged_at: None,
-        };
         Self {
             id,
             events,
-            inner: Mutex::new(inner),
+            inner: Mutex::new(Inner::new()),
             unreadable_frames: AtomicU64::new(0),
             refused_frames: AtomicU64::new(0),
             session_lines: Throttle::default(),
@@ -329,20 +320,7 @@ impl PeerStatus {
     /// A login under the peer's name was refused, perhaps a stranger's. It is shown as the peer's state only where the peer
     /// is to come to us and is not here: what we know by ourselves counts more.
     fn login_refused(&self, remote: &str, reason: &str) {
-        let mut inner = self.inner.lock();
-        inner.counts.refused_logins += 1;
-        inner.last_refused_login = Some(RefusedLogin {
-            at: SystemTime::now(),
-            remote: remote.to_owned(),
-            reason: reason.to_owned(),
-        });
-        if inner.dialled || inner.sessions > 0 || inner.state == PeerState::Suspended {
-            return;
-        }
-        let error = format!("its login was refused: {reason} (from {remote})");
-        inner.last_error = Some(error.clone());
-        if inner.state != PeerState::AuthenticationFailed {
-            inner.go(PeerState::AuthenticationFailed);
+        if let Some(error) = self.inner.lock().login_refused(remote, reason) {
             self.tell(PeerChange::LoginRefused(error));
         }
     }
@@ -457,6 +435,43 @@ impl PeerStatus {
 }
 
 impl Inner {
+    fn new() -> Self {
+        Inner {
+            state: PeerState::Waiting,
+            dialled: false,
+            since: SystemTime::now(),
+            last_error: None,
+            last_attempt_failure: None,
+            last_refused_login: None,
+            sessions: 0,
+            was_connected: false,
+            counts: PeerCounts::default(),
+            mistakes_logged_at: None,
+            mistakes: 0,
+            swapped_logged_at: None,
+            wrong_answers: WrongAnswers::default(),
+            replaced_logged_at: None,
+        }
+    }
+
+    /// `Some`: it is an event.
+    fn login_refused(&mut self, remote: &str, reason: &str) -> Option<String> {
+        self.counts.refused_logins += 1;
+        self.last_refused_login = Some(RefusedLogin {
+            at: SystemTime::now(),
+            remote: remote.to_owned(),
+            reason: reason.to_owned(),
+        });
+        if self.dialled || self.sessions > 0 || self.state == PeerState::Suspended {
+            return None;
+        }
+        let error = format!("its login was refused: {reason} (from {remote})");
+        self.last_error = Some(error.clone());
+        let is_news = self.state != PeerState::AuthenticationFailed;
+        self.go(PeerState::AuthenticationFailed);
+        is_news.then_some(error)
+    }
+
     fn may_log_replaced(&mut self, now: Mono) -> bool {
         let may = self.replaced_logged_at.is_none_or(|at| now.since(at) >= LINE_INTERVAL);
         if may {

@@ -5,6 +5,7 @@
 //! what becomes of them, so that health, metrics and log lines speak of peers and not of protocols.
 
 mod backoff;
+mod budget;
 mod clock;
 mod clock_watch;
 mod context;
@@ -29,6 +30,7 @@ pub mod url;
 
 pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
 pub use backoff::{Backoff, Wait};
+pub use budget::{Bucket, Rate, SharedRate};
 pub use clock::{Clock, Reading};
 pub use clock_watch::{ClockReport, ClockWatch, Found, Jump};
 pub use context::{HttpCounters, HttpCounts, ServerCounters, ServerCounts, TransportContext};

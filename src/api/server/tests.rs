@@ -205,6 +205,26 @@ async fn a_token_guards_all_but_health() {
 }
 
 #[tokio::test]
+async fn guesses_at_a_page_end_their_connection() {
+    let status = status();
+    configure(&status, &[], Some("s3cret"));
+    serving(&status, async |address| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let guess = "GET /peers HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer guess\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut stream, guess.repeat(9).as_bytes()).await.unwrap();
+        let mut answers = Vec::new();
+        // Bytes that nobody reads may end it with a reset.
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answers).await;
+        let answers = String::from_utf8(answers).unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 401").count(), 5, "{answers}");
+        assert_eq!(answers.matches("connection: close").count(), 1, "{answers}");
+        let right = "GET /peers HTTP/1.1\r\nauthorization: Bearer s3cret";
+        assert_eq!(ask(address, right).await.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_page_of_a_stranger_in_a_browser_reads_nothing() {
     let status = status();
     configure(&status, &[], None);

@@ -13,7 +13,7 @@ const ORIGINS_MAX: usize = 4096;
 
 /// Units per second, of which two seconds' worth may come at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rate(pub(super) u32);
+pub struct Rate(pub u32);
 
 impl Rate {
     fn cost(self, units: u32) -> u64 {
@@ -27,26 +27,26 @@ impl Rate {
 
 /// What has been used of a rate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Bucket {
+pub struct Bucket {
     /// The time up to which what was spent has used up the rate.
     used_until: Mono,
 }
 
 impl Bucket {
     /// When one more unit may be spent: now or later.
-    pub(super) fn ready_at(&self, rate: Rate, now: Mono) -> Mono {
+    pub fn ready_at(&self, rate: Rate, now: Mono) -> Mono {
         let until = self.used_until.0.saturating_add(rate.cost(1));
         Mono(until.saturating_sub(2 * SECOND_NS)).max(now)
     }
 
     /// Spends units, also more than there are.
-    pub(super) fn spend(&mut self, units: u32, rate: Rate, now: Mono) {
+    pub fn spend(&mut self, units: u32, rate: Rate, now: Mono) {
         let from = self.used_until.max(now);
         self.used_until = Mono(from.0.saturating_add(rate.cost(units)));
     }
 
     /// Gives units back.
-    pub(super) fn give_back(&mut self, units: u32, rate: Rate) {
+    pub fn give_back(&mut self, units: u32, rate: Rate) {
         self.used_until = Mono(self.used_until.0.saturating_sub(rate.cost(units)));
     }
 
@@ -57,25 +57,26 @@ impl Bucket {
 
 /// One kind of work of many that share a rate: nobody may have more than half of it.
 #[derive(Debug)]
-pub(super) struct Shared<K> {
+pub struct SharedRate<K> {
     rate: Rate,
     all: Bucket,
     each: HashMap<K, Bucket>,
 }
 
-impl<K: Copy + Eq + Hash> Shared<K> {
-    pub(super) fn new(rate: Rate) -> Self {
+impl<K: Copy + Eq + Hash> SharedRate<K> {
+    /// Nobody has used any of it.
+    pub fn new(rate: Rate) -> Self {
         Self { rate, all: Bucket::default(), each: HashMap::new() }
     }
 
     /// When `who` may do one more: now or later.
-    pub(super) fn ready_at(&self, who: K, now: Mono) -> Mono {
+    pub fn ready_at(&self, who: K, now: Mono) -> Mono {
         let own = self.each.get(&who).map_or(now, |own| own.ready_at(self.rate.half(), now));
         own.max(self.all.ready_at(self.rate, now))
     }
 
     /// `who` did so much.
-    pub(super) fn spend(&mut self, who: K, units: u32, now: Mono) {
+    pub fn spend(&mut self, who: K, units: u32, now: Mono) {
         if self.each.len() >= ORIGINS_MAX && !self.each.contains_key(&who) {
             self.each.retain(|_, bucket| !bucket.is_full(now));
             if self.each.len() >= ORIGINS_MAX {
@@ -98,7 +99,7 @@ mod tests {
         Mono(5 * SECOND_NS + ms * 1_000_000)
     }
 
-    fn burst(shared: &mut Shared<u32>, who: u32, now: Mono) -> usize {
+    fn burst(shared: &mut SharedRate<u32>, who: u32, now: Mono) -> usize {
         let mut count = 0;
         while shared.ready_at(who, now) <= now {
             shared.spend(who, 1, now);
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn one_has_half_and_all_have_the_whole() {
-        let mut shared = Shared::new(RATE);
+        let mut shared = SharedRate::new(RATE);
         assert_eq!(burst(&mut shared, 1, at(0)), 100, "two seconds of half the rate");
         assert_eq!(burst(&mut shared, 2, at(0)), 100);
         assert_eq!(burst(&mut shared, 3, at(0)), 0);
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn who_did_too_much_waits_for_as_long_as_that_was() {
-        let mut shared = Shared::new(RATE);
+        let mut shared = SharedRate::new(RATE);
         shared.spend(1, 500, at(0));
         assert_eq!(shared.ready_at(1, at(0)), at(8020), "ten seconds of work, less two, and one");
         assert_eq!(shared.ready_at(2, at(0)), at(3010));
@@ -141,7 +142,7 @@ mod tests {
 
     #[test]
     fn origins_are_forgotten_in_time() {
-        let mut shared = Shared::new(RATE);
+        let mut shared = SharedRate::new(RATE);
         for who in 0..10_000_u32 {
             shared.spend(who, 1, at(u64::from(who)));
             assert!(shared.each.len() <= ORIGINS_MAX);
