@@ -23,6 +23,7 @@ mod reload;
 mod running;
 mod secret_look;
 mod shutdown;
+mod signals;
 mod start;
 mod supervise;
 mod sweep;

@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::file_look::{FileLook, is_regular};
 use super::order::{NodeHandle, Order};
 use super::outstanding::Outstanding;
 use super::secret_look::SecretLook;
+use super::signals::Signals;
 use super::start::{Node, StartError};
 use crate::account::AccountId;
 use crate::config::{
@@ -96,16 +96,6 @@ enum Read {
     Content(Box<(Result<Made, Problems>, Seats, SecretLook)>),
     /// A pipe, say, where a file was.
     NoRegularFile(PathBuf),
-}
-
-struct Signals {
-    stop: StopSignals,
-    hang_up: Signal,
-}
-
-struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
 }
 
 impl Supervisor {
@@ -403,28 +393,6 @@ impl Supervisor {
         tokio::select! {
             () = stop_all(self.nodes) => true,
             () = self.signals.stop.come() => false,
-        }
-    }
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            stop: StopSignals {
-                terminate: signal(SignalKind::terminate())?,
-                interrupt: signal(SignalKind::interrupt())?,
-            },
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-}
-
-impl StopSignals {
-    /// Until one asks for the end of the process. Cancel safe.
-    async fn come(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }
