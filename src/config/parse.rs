@@ -53,6 +53,9 @@ fn not_whole(text: &str) -> &'static str {
         "not a whole number"
     } else if text.starts_with(|c: char| c.is_ascii_digit()) {
         "not a number; write it without units, separators or spaces"
+    } else if text.trim_matches([' ', '"', '\'']).bytes().all(|byte| byte.is_ascii_digit()) {
+        // `docker run --env-file` takes quotes for a part of the value.
+        "not a number; leave out the quotes and spaces around it"
     } else {
         "not a number"
     }
@@ -205,6 +208,8 @@ mod tests {
         check("", Err("is empty"));
         check("-", Err("not a number"));
         check("abc", Err("not a number"));
+        check("\"3000\"", Err("not a number; leave out the quotes and spaces around it"));
+        check(" 3000", Err("not a number; leave out the quotes and spaces around it"));
         check("1.5", Err("not a whole number"));
         check("1e3", Err("not a whole number"));
         check("30s", Err("not a number; write it without units, separators or spaces"));
