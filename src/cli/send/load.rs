@@ -147,6 +147,22 @@ fn verdict(outcome: Outcome) -> Verdict {
 }
 
 #[cfg(test)]
+impl Load {
+    /// Packets of 5 units to `test.c`.
+    pub(super) fn example() -> Self {
+        Load {
+            destination: "test.c".parse().unwrap(),
+            amount: Amount(5),
+            condition: Condition::PING,
+            data: Vec::new(),
+            expiry: Duration::from_secs(30),
+            window: 16,
+            per_second: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

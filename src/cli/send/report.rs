@@ -139,7 +139,6 @@ mod tests {
     use super::*;
     use crate::cli::send::tally::Verdict;
     use crate::wire::ilp::ErrorCode;
-    use crate::wire::{Amount, Condition};
 
     fn tally() -> Tally {
         let mut tally = Tally::default();
@@ -154,21 +153,9 @@ mod tests {
         tally
     }
 
-    fn load() -> Load {
-        Load {
-            destination: "test.c".parse().unwrap(),
-            amount: Amount(5),
-            condition: Condition::PING,
-            data: Vec::new(),
-            expiry: Duration::from_secs(30),
-            window: 16,
-            per_second: None,
-        }
-    }
-
     #[test]
     fn a_table_for_eyes() {
-        let (load, tally) = (load(), tally());
+        let (load, tally) = (Load::example(), tally());
         let through = "ws://cli:***@127.0.0.1:3000/";
         let took = Duration::from_millis(500);
         let mut out = Vec::new();
@@ -187,7 +174,7 @@ mod tests {
 
     #[test]
     fn json_for_programs() {
-        let (load, tally) = (load(), tally());
+        let (load, tally) = (Load::example(), tally());
         let report =
             Report { load: &load, through: "", tally: &tally, took: Duration::from_millis(500) };
         insta::assert_snapshot!(report.value().to_string(), @r#"{"destination":"test.c","amount":"5","window":16,"sent":1000,"fulfilled":990,"unanswered":1,"seconds":0.5,"packetsPerSecond":1998,"results":[{"result":"fulfilled","packets":990,"share":0.99,"p50Ms":0.81,"p99Ms":0.81},{"result":"T04","packets":9,"share":0.009,"p50Ms":0.4,"p99Ms":0.4,"triggeredBy":"test.b","message":"no liquidity towards\nnext hop c"}]}"#);

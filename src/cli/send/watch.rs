@@ -69,19 +69,10 @@ mod tests {
     use super::*;
     use crate::cli::send::tally::Verdict;
     use crate::wire::ilp::ErrorCode;
-    use crate::wire::{Amount, Condition};
 
     #[test]
     fn silence_is_told_once_and_progress_again() {
-        let load = Load {
-            destination: "test.c".parse().unwrap(),
-            amount: Amount(5),
-            condition: Condition::PING,
-            data: Vec::new(),
-            expiry: Duration::from_secs(30),
-            window: 16,
-            per_second: None,
-        };
+        let load = Load::example();
         let mut watch = Watch::new(&load, 1_000);
         let mut tally = Tally::default();
         let mut look = |tally: &Tally, millis| {

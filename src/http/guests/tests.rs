@@ -4,20 +4,16 @@ use futures_util::FutureExt;
 
 use super::*;
 
-const BOUNDS: Bounds = Bounds {
-    limits: HttpLimits {
+/// Few places; the usual times.
+fn bounds() -> Bounds {
+    let limits = HttpLimits {
         unauthenticated: transport::PlaceLimits { total: 4, per_origin: 3, kept_for_known: 0 },
         of_peers_max: 4,
         of_one_peer_max: 3,
         stranger_requests_per_second: 10,
-    },
-    head_time: Duration::from_secs(10),
-    body_time: Duration::from_secs(10),
-    bodies_max: 256,
-    stranger_time: Duration::from_secs(60),
-    idle_time: Duration::from_secs(120),
-    goodbye_time: Duration::from_secs(5),
-};
+    };
+    Bounds { limits, ..Bounds::default() }
+}
 
 fn seconds(seconds: u64) -> Mono {
     Mono(seconds * 1_000_000_000)
@@ -48,7 +44,7 @@ fn is_evicted(place: &mut Place) -> bool {
 
 #[test]
 fn a_peer_at_its_limit_makes_room_for_itself() {
-    let guests = Guests::new(BOUNDS);
+    let guests = Guests::new(bounds());
     let mut places: Vec<Place> =
         [3, 1, 2].map(|at| of(&guests, "alice", at).unwrap()).into_iter().collect();
     places[1].begins(seconds(4));
@@ -64,7 +60,7 @@ fn a_peer_at_its_limit_makes_room_for_itself() {
 
 #[test]
 fn the_peer_that_has_most_makes_room_for_another_peer() {
-    let guests = Guests::new(BOUNDS);
+    let guests = Guests::new(bounds());
     let mut alices = [1, 2, 3].map(|at| of(&guests, "alice", at).unwrap());
     let mut bob = of(&guests, "bob", 1).unwrap();
     for alice in &alices {
@@ -87,7 +83,7 @@ fn the_peer_that_has_most_makes_room_for_another_peer() {
 
 #[test]
 fn strangers_and_peers_do_not_take_places_of_each_other() {
-    let guests = Guests::new(BOUNDS);
+    let guests = Guests::new(bounds());
     let alices = [1, 2, 3].map(|at| of(&guests, "alice", at).unwrap());
     let mut strangers: Vec<Place> = (0..3).map(|_| enter(&guests, "10.0.0.9")).collect();
     strangers.push(enter(&guests, "10.0.0.9"));
@@ -103,9 +99,9 @@ fn strangers_and_peers_do_not_take_places_of_each_other() {
 
 #[test]
 fn who_may_stay_how_long() {
-    let guests = Guests::new(BOUNDS);
+    let guests = Guests::new(bounds());
     let guest = enter(&guests, "10.0.0.1");
-    let check = |expected: Mono| assert_eq!(guest.leaves_at(&BOUNDS), expected);
+    let check = |expected: Mono| assert_eq!(guest.leaves_at(&bounds()), expected);
     check(seconds(10));
     guest.begins(seconds(5));
     check(seconds(60));
@@ -124,7 +120,7 @@ fn who_may_stay_how_long() {
 #[test]
 fn connections_from_where_peers_have_logged_in_take_more_side_by_side_up_to_a_number() {
     let limits = HttpLimits::default();
-    let guests = Guests::new(Bounds { limits, ..BOUNDS });
+    let guests = Guests::new(Bounds { limits, ..bounds() });
     let enter = |address: &str, is_known| {
         let remote = SocketAddr::new(address.parse().unwrap(), 1);
         guests.enter(remote, is_known, seconds(0)).0
@@ -150,7 +146,7 @@ fn connections_from_where_peers_have_logged_in_take_more_side_by_side_up_to_a_nu
 
 #[test]
 fn strangers_have_a_budget_and_who_has_authenticated_has_one_of_its_own() {
-    let guests = Guests::new(BOUNDS);
+    let guests = Guests::new(bounds());
     let (stranger, other) = (enter(&guests, "10.0.0.1"), enter(&guests, "10.0.0.1"));
     let now = seconds(1);
     let admitted = (0..100).filter(|_| guests.admits(&stranger, false, now).is_ok()).count();
@@ -174,7 +170,7 @@ fn strangers_have_a_budget_and_who_has_authenticated_has_one_of_its_own() {
 
 #[test]
 fn wrong_tokens_end_the_connection_and_then_the_address_has_to_wait() {
-    let guests = Guests::new(BOUNDS);
+    let guests = Guests::new(bounds());
     let (mut tries, now) = (0, seconds(1));
     let mut guest = enter(&guests, "10.0.0.1");
     while guests.admits(&guest, true, now).is_ok() {
@@ -191,7 +187,7 @@ fn wrong_tokens_end_the_connection_and_then_the_address_has_to_wait() {
 
 #[tokio::test]
 async fn who_loses_a_place_before_it_could_say_anything_has_a_moment_to_log_in() {
-    let guests = Guests::new(BOUNDS);
+    let guests = Guests::new(bounds());
     let mut places: Vec<Place> = (0..5).map(|_| enter(&guests, "10.0.0.1")).collect();
     // Three may stay: the first two have lost their places.
     assert_eq!(places[0].told().now_or_never(), None);
