@@ -24,7 +24,7 @@ use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
 use super::text::lasting;
 use crate::account::AccountId;
 use crate::config::{Environment, Mode, PortNote, Source, Topology};
-use crate::node::{NodeHandle, Outstanding, Plan, Planned, Supervisor};
+use crate::node::{NodeHandle, Outstanding, Plan, Planned, Supervisor, patiently};
 use crate::telemetry::{LogTo, parse_level};
 
 /// How often the view is drawn.
@@ -78,7 +78,7 @@ pub(super) fn run(
                 let gracefully = supervisor.run(shown).await;
                 let log = log.display();
                 let last = format!("stopped after {}; the log is {log}", lasting(began.elapsed()));
-                screen::patiently(move || writeln!(io::stdout(), "{last}"));
+                patiently(move || writeln!(io::stdout(), "{last}"));
                 finished(gracefully)
             }
             _ => finished(supervisor.run(over).await),

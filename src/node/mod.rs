@@ -35,6 +35,6 @@ mod tls_thread;
 pub use effective::ToldError;
 pub use log_thread::LogThread;
 pub use order::{NodeHandle, Order};
-pub use outstanding::Outstanding;
+pub use outstanding::{Outstanding, patiently};
 pub use start::{Node, StartError};
 pub use supervise::{Plan, PlanError, Planned, Supervisor};

@@ -9,6 +9,21 @@ use tokio::task::JoinHandle;
 /// Work that takes longer than this is told of, once.
 const SLOW: Duration = Duration::from_secs(5);
 
+/// What a blocked terminal or file has at the end of a command.
+const LEAVE_WITHIN: Duration = Duration::from_millis(500);
+
+/// Does the last work of a command, such as writing to a terminal, but does not wait for it for ever: a terminal that is
+/// paused (Ctrl-S) takes nothing.
+pub fn patiently<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) {
+    let (done, is_done) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("last-words".to_owned());
+    let started = thread.spawn(move || done.send(work()));
+    if started.is_ok() {
+        // Late: the thread is left behind, and the process ends.
+        let _ = is_done.recv_timeout(LEAVE_WITHIN);
+    }
+}
+
 /// At most one piece of work under way.
 #[derive(Debug)]
 pub struct Outstanding<T> {
