@@ -1,8 +1,6 @@
 //! Who may read more than `/health` (D22), and how often wrong tokens are looked at.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwapOption;
 use axum::http::HeaderMap;
@@ -14,31 +12,9 @@ use ring::rand::SystemRandom;
 use crate::time::Mono;
 use crate::transport::{NoRandomness, Origin, Rate, SharedRate, Throttle};
 
-/// Wrong tokens per second, from all addresses together; half of it from one. Beyond them none is looked at.
+/// Wrong tokens per second, from all addresses together; half of it from one. Beyond them none is looked at, so connections
+/// need not be closed: a scraper with an old token keeps its own.
 const WRONG_TOKENS: Rate = Rate(200);
-/// Refused requests on one connection, before it is closed.
-const REFUSED_OF_CONNECTION_MAX: u32 = 5;
-
-/// The connection that a request came on.
-#[derive(Debug, Clone)]
-pub(super) struct Remote {
-    /// The client's address.
-    pub(super) address: SocketAddr,
-    /// Its requests that were refused for want of the token.
-    refused: Arc<AtomicU32>,
-}
-
-impl Remote {
-    pub(super) fn new(address: SocketAddr) -> Self {
-        Remote { address, refused: Arc::default() }
-    }
-
-    /// One more was refused. `true`: the connection is to be closed.
-    pub(super) fn refuse(&self) -> bool {
-        self.refused.fetch_add(1, Ordering::Relaxed) + 1 >= REFUSED_OF_CONNECTION_MAX
-    }
-}
-
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -136,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_are_counted_by_address_and_close_their_connection() {
+    fn guesses_are_counted_by_address() {
         let gate = Gate::new().unwrap();
         gate.set(Some("s3cret"));
         let shows = |token: &str| {
@@ -153,8 +129,6 @@ mod tests {
         assert_eq!(gate.judge(&shows("s3cret"), remote(2), NOW), Verdict::Passes, "others");
         let later = Mono(NOW.0 + 5_000_000_000);
         assert_eq!(gate.judge(&shows("s3cret"), remote(1), later), Verdict::Passes);
-        let connection = Remote::new(remote(1));
-        assert_eq!([(); 5].map(|()| connection.refuse()), [false, false, false, false, true]);
     }
 
     fn check(token: Option<&str>, header: Option<&str>, expected: bool) {

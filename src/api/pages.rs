@@ -7,8 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
@@ -16,9 +15,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 
-use super::gate::{Remote, Verdict};
+use super::gate::Verdict;
 use super::health::HealthStatus;
 use super::query::RoutesQuery;
+use super::server::Remote;
 use super::status::NodeStatus;
 use super::{peers, routes};
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
@@ -218,11 +218,11 @@ async fn method_not_allowed() -> Response {
 
 async fn authorize(State(pages): State<Arc<Pages>>, request: Request, next: Next) -> Response {
     // Every connection of the listener has one.
-    let Some(remote) = request.extensions().get::<Remote>().cloned() else {
+    let Some(Remote(remote)) = request.extensions().get::<Remote>().copied() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let now = pages.status.context().clock.mono();
-    let mut answer = match pages.status.gate.judge(request.headers(), remote.address, now) {
+    match pages.status.gate.judge(request.headers(), remote, now) {
         Verdict::Passes => return next.run(request).await,
         Verdict::Refused => {
             let mut answer = error(
@@ -239,11 +239,7 @@ async fn authorize(State(pages): State<Arc<Pages>>, request: Request, next: Next
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             answer
         }
-    };
-    if remote.refuse() {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    answer
 }
 
 /// Without a token, anything in the operator's browser could read these pages under a name of its own that leads here.
@@ -268,7 +264,7 @@ async fn log(request: Request, next: Next) -> Response {
     let begin = Instant::now();
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(PATH_SHOWN_MAX).collect();
-    let remote = request.extensions().get::<Remote>().map(|remote| remote.address.to_string());
+    let remote = request.extensions().get::<Remote>().map(|Remote(remote)| remote.to_string());
     let answer = next.run(request).await;
     let duration_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
     let status = answer.status().as_u16();

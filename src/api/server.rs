@@ -21,7 +21,6 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
-use super::gate::Remote;
 use super::heartbeat::LOOK_EVERY;
 use super::pages::{Pages, router};
 use super::status::NodeStatus;
@@ -55,6 +54,10 @@ struct Patience {
     head: Duration,
     connection: Duration,
 }
+
+/// The client's address.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remote(pub(super) SocketAddr);
 
 /// Why the health server does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -244,9 +247,8 @@ async fn serve(stream: TcpStream, remote: SocketAddr, router: Router, patience: 
     // Answers are written whole: waiting for more to write gains nothing. A socket that refuses is about to fail.
     let _ = stream.set_nodelay(true);
     let router = TowerToHyperService::new(router);
-    let remote = Remote::new(remote);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(remote.clone());
+        request.extensions_mut().insert(Remote(remote));
         router.call(request)
     });
     let connection = http1::Builder::new()
