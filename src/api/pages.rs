@@ -22,7 +22,7 @@ use super::server::Remote;
 use super::status::NodeStatus;
 use super::{peers, routes};
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
-use crate::transport::{PeerState, harmless_json};
+use crate::transport::{PeerState, harmless_json, without_random_words};
 
 /// Characters of a path that are logged.
 const PATH_SHOWN_MAX: usize = 200;
@@ -264,6 +264,7 @@ async fn log(request: Request, next: Next) -> Response {
     let begin = Instant::now();
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(PATH_SHOWN_MAX).collect();
+    let path = without_random_words(path);
     let remote = request.extensions().get::<Remote>().map(|Remote(remote)| remote.to_string());
     let answer = next.run(request).await;
     let duration_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);

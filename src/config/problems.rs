@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::place::{Path, Place};
-use super::show;
+use crate::transport::without_random_words;
 
 /// Problems and warnings kept of one load. What exceeds it is counted: a file of a million wrong routes must not
 /// become a million lines.
@@ -224,9 +224,9 @@ impl Report {
 
     /// The last place that every text passes: what looks like a secret goes no further, whatever brought it here.
     fn make(&self, mut place: Place, value: Option<String>, what: String, help: String) -> Problem {
-        let [text, what, help] = [place.text, what, help].map(show::without_random_words);
+        let [text, what, help] = [place.text, what, help].map(without_random_words);
         place.text = text;
-        let value = value.map(show::without_random_words);
+        let value = value.map(without_random_words);
         let follows_from = self.follows_from.clone();
         Problem { file: self.file.clone(), place, value, what, help, follows_from }
     }

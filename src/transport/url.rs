@@ -20,6 +20,8 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::random_words::without_random_words;
+
 /// The longest user name and the longest token, in bytes. Both travel in every authentication frame.
 pub const CREDENTIAL_BYTES_MAX: usize = 1024;
 
@@ -297,9 +299,10 @@ impl fmt::Display for Endpoint {
         write!(f, "{}://", self.endpoint.scheme())?;
         match &self.credentials {
             None => {}
-            // Escaped: a decoded user may hold anything, and this goes into logs.
+            // Escaped: a decoded user may hold anything, a token too, and this goes into logs.
             Some(Credentials { username, token: Some(_) }) => {
-                write!(f, "{}:***@", username.escape_default())?;
+                let user = without_random_words(username.escape_default().to_string());
+                write!(f, "{user}:***@")?;
             }
             Some(Credentials { token: None, .. }) => f.write_str("***@")?,
         }

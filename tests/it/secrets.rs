@@ -6,6 +6,7 @@ mod files;
 mod hunt;
 mod mistakes;
 mod places;
+mod running;
 mod sources;
 
 use std::collections::BTreeSet;

@@ -107,3 +107,10 @@ fn the_token_is_never_shown() {
         assert_eq!(format!("{url:?}"), format!("BtpUrl({shown})"));
     }
 }
+
+#[test]
+fn a_token_in_the_place_of_the_user_is_not_shown() {
+    let shown = |text: &str| text.parse::<BtpUrl>().unwrap().to_string();
+    assert_eq!(shown("btp+ws://7f3ac91e5b08d264:x@b:1"), "ws://***:***@b:1/");
+    assert_eq!(shown("btp+ws://alice-2:x@b:1"), "ws://alice-2:***@b:1/");
+}

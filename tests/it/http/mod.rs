@@ -12,7 +12,8 @@ use ring::hmac;
 use crate::peer::{Ask, Daemon, PATIENCE, PREIMAGE, Peer, ask, body_of, fulfill, preimage, reject};
 use crate::running::free_port;
 use crate::support::eventually;
-use wire::{Message, Server, Wire};
+use wire::Message;
+pub(crate) use wire::{Server, Wire};
 
 const OCTETS: (&str, &str) = ("Content-Type", "application/octet-stream");
 const ID: &str = "42ee09c8-a6de-4ae3-8a47-4732b0cbb07b";
@@ -42,7 +43,7 @@ fn posted(wire: &mut Wire, authorization: &str, ask: &Ask) -> Message {
 }
 
 /// A JWT with this header and these claims, signed with this secret.
-fn jwt(header: &str, claims: &str, secret: &str) -> String {
+pub(crate) fn jwt(header: &str, claims: &str, secret: &str) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), message.as_bytes());
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))

@@ -1,0 +1,75 @@
+//! Words that nothing but a generator of secrets writes. They are hidden in texts that hold what people typed: a token
+//! ends up as a name, a path or an address by a slip of the hand, and no list of known secrets has it then.
+
+/// What stands in the place of a word.
+const MASK: &str = "***";
+
+/// `text` without those words, wherever they stand in it: in a name, in an address, in a path.
+pub fn without_random_words(text: String) -> String {
+    let end = |c: char| !(c.is_ascii_alphanumeric() || "+/=_~-".contains(c));
+    if !text.split(end).any(is_random) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (word, behind) = rest.split_at(rest.find(end).unwrap_or(rest.len()));
+        shown.push_str(if is_random(word) { MASK } else { word });
+        let next = behind.find(|c| !end(c)).unwrap_or(behind.len());
+        let (between, behind) = behind.split_at(next);
+        shown.push_str(between);
+        rest = behind;
+    }
+    shown
+}
+
+/// Whether letters, capitals and digits change places in a word as chance makes them: hexadecimal, Base64, and what
+/// makers of passwords make. Names that people give, with their numbers, and most UUIDs are not like that.
+fn is_random(word: &str) -> bool {
+    const SHORT: usize = 12;
+    const LONG: usize = 16;
+    const CHANGES: usize = 8;
+    const CHANGE_OF: usize = 6;
+    let changes = |text: &str| {
+        let pairs = text.bytes().zip(text.bytes().skip(1));
+        let changes = pairs.filter(|(a, b)| {
+            (a.is_ascii_alphabetic() && b.is_ascii_digit())
+                || (a.is_ascii_digit() && b.is_ascii_alphabetic())
+                || (a.is_ascii_lowercase() && b.is_ascii_uppercase())
+        });
+        changes.count()
+    };
+    let has_digit = |text: &str| text.bytes().any(|byte| byte.is_ascii_digit());
+    let run = |run: &str| {
+        run.len() >= SHORT && has_digit(run) && changes(run) >= (run.len() / CHANGE_OF).max(3)
+    };
+    word.split(|c: char| !c.is_ascii_alphanumeric()).any(run)
+        || (word.len() >= LONG && has_digit(word) && changes(word) >= CHANGES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_words_are_no_names() {
+        let check = |given: &str, expected: &str| {
+            assert_eq!(without_random_words(given.to_owned()), expected, "{given}");
+        };
+        for named in [
+            "no such peer; peers: alice, node-2-eu-west-1, 550e8400-e29b-41d4-a716-446655440000",
+            "set keepAliveIntervalMs, or BTP_PEER_B_2_SECRET, below 18446744073709551615",
+            "openssl rand -hex 32, btp+wss://user:token@host2:3000, test2.alice.x86_64",
+            "cannot read /run/secrets/tls2/chain3.pem and /tmp/.tmpO1TTaW/c.yaml: 10.0.0.17",
+            "",
+            "…",
+        ] {
+            check(named, named);
+        }
+        check("id = \"7f3ac91e5b08d264\": taken", "id = \"***\": taken");
+        check("test.7f3ac91e5b08d264.é.x", "test.***.é.x");
+        check("Qz7/xKv2RtW9+LmB4nYd8HsJ6gVcF3pU=", "***");
+        check("(Xk29fPq81Lm)", "(Xk29fPq81Lm)");
+        check("(Xk29fPq81LmZ)", "(***)");
+    }
+}
