@@ -2,7 +2,7 @@
 //!
 //! The packet path counts in plain numbers under the lock of its account; nothing here is on it. One registry per node,
 //! as many nodes can live in one process. Labels are bounded: peers are configured, codes are those of RFC 27 and
-//! `other`. Every metric is described in docs/OPERATIONS.md, which a test compares with what is written here.
+//! `other`. Every metric is described in docs/REFERENCE.md, which a test compares with what is written here.
 //!
 //! So that thousands of peers stay readable, two things appear only once they have counted something: Rejects by a code
 //! that is not among the usual ones, and a peer's latency histogram. Everything else is there from the start, zero

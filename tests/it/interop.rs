@@ -1,7 +1,7 @@
 //! The program against the implementations of others: the public JavaScript packages, a real `ilp-connector` among them.
 //!
 //! The scenarios are in `tests/interop` and speak for themselves; this starts them with Node.js. The packages are
-//! installed there once, at the versions of the lock file. What was seen to work is the matrix of the README: with
+//! installed there once, at the versions of the lock file. What was seen to work is the matrix of docs/INTEROP.md: with
 //! BLESS=1 in the environment it is rewritten, otherwise it must be the same.
 
 use std::path::{Path, PathBuf};
@@ -12,8 +12,7 @@ use std::time::SystemTime;
 use crate::support::{PROGRAM, both, run, run_well, skip};
 
 const NODE_VERSION_MIN: u32 = 20;
-const MATRIX: [&str; 2] =
-    ["<!-- interop matrix, see tests/it/interop.rs -->\n", "<!-- end of it -->"];
+const MATRIX: [&str; 2] = ["<!-- matrix, see tests/it/interop.rs -->\n", "<!-- end of it -->"];
 
 #[test]
 fn other_implementations_work_with_the_node() {
@@ -31,22 +30,22 @@ fn other_implementations_work_with_the_node() {
     let matrix = run_well(
         Command::new("node").arg("lib/matrix.js").arg(results.path()).current_dir(&folder),
     );
-    hold_readme_to(&matrix);
+    hold_page_to(&matrix);
 }
 
-fn hold_readme_to(matrix: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(&path).unwrap();
+fn hold_page_to(matrix: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/INTEROP.md");
+    let page = std::fs::read_to_string(&path).unwrap();
     let [start, end] = MATRIX;
-    let (before, rest) = readme.split_once(start).unwrap();
+    let (before, rest) = page.split_once(start).unwrap();
     let (_, after) = rest.split_once(end).unwrap();
     let new = format!("{before}{start}{matrix}{end}{after}");
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(path, new).unwrap();
     } else {
         assert!(
-            new == readme,
-            "the matrix of README.md is not what was seen; run with BLESS=1 and look at it:\n{matrix}"
+            new == page,
+            "the matrix of docs/INTEROP.md is not what was seen; run with BLESS=1 and look at it:\n{matrix}"
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const MANUAL: &str = include_str!("../../../docs/OPERATIONS.md");
+const MANUAL: &str = include_str!("../../../docs/REFERENCE.md");
 
 /// Source files of the program; what is only for tests is left out.
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -72,5 +72,5 @@ fn every_event_is_in_the_manual() {
         }
     }
     assert!(seen > 20, "only {seen} events were found: is the search broken?");
-    assert!(missing.is_empty(), "add to \"Events\" in docs/OPERATIONS.md:\n{}", missing.join("\n"));
+    assert!(missing.is_empty(), "add to \"Events\" in docs/REFERENCE.md:\n{}", missing.join("\n"));
 }

@@ -300,7 +300,7 @@ fn who_asks_for_what() {
     }
 }
 
-/// Every family, with its type, is a row of the table in docs/OPERATIONS.md, and no row is without a family. (Other systems than
+/// Every family, with its type, is a row of the table in docs/REFERENCE.md, and no row is without a family. (Other systems than
 /// Linux lack the families of the process.)
 #[test]
 #[cfg(target_os = "linux")]
@@ -312,7 +312,7 @@ fn every_metric_is_in_the_manual() {
         .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
         .chain([("ilp_ready".to_owned(), "gauge".to_owned())])
         .collect();
-    let manual = include_str!("../../../docs/OPERATIONS.md");
+    let manual = include_str!("../../../docs/REFERENCE.md");
     let described: BTreeSet<(String, String)> = manual
         .lines()
         .filter(|line| line.starts_with("| `ilp_") || line.starts_with("| `process_"))

@@ -1,5 +1,5 @@
 'use strict'
-// The matrix of the README: which implementation, in which role, was seen to do what with our node.
+// The matrix of docs/INTEROP.md: which implementation, in which role, was seen to do what with our node.
 //
 // Promises: a cell says `yes` only where a scenario passed in the run that is told about; versions are those of the lock
 // file. `node lib/matrix.js RESULTS` prints the table.

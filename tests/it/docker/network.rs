@@ -248,18 +248,19 @@ fn a_broken_file_changes_nothing() {
     everybody_reaches_everybody(&NODES);
 }
 
-/// What the README tells its readers to do, done to the letter.
+/// What docs/TOPOLOGIES.md tells its readers to do, done to the letter.
 mod recipes {
     use super::*;
 
     impl Network<'_> {
-        /// Carries out the edits that the README announces by `<!-- recipe NAME: FILE, under LINE -->` (the block
+        /// Carries out the edits that the page announces by `<!-- recipe NAME: FILE, under LINE -->` (the block
         /// that follows goes below that line) or `<!-- recipe NAME: FILE, without -->` (its lines are deleted).
         fn follow(&self, name: &str) {
-            let readme = std::fs::read_to_string(repository().join("README.md")).expect("a README");
+            let page =
+                std::fs::read_to_string(repository().join("docs/TOPOLOGIES.md")).expect("the page");
             let announcement = format!("<!-- recipe {name}: ");
             let mut edits = 0;
-            for part in readme.split(&announcement).skip(1) {
+            for part in page.split(&announcement).skip(1) {
                 let (order, rest) = part.split_once(" -->").expect("the end of the comment");
                 let (file, what) = order.split_once(", ").expect("a file and what to do");
                 let block = rest
@@ -278,7 +279,7 @@ mod recipes {
                 });
                 edits += 1;
             }
-            assert!(edits > 0, "the README has no recipe {name}");
+            assert!(edits > 0, "docs/TOPOLOGIES.md has no recipe {name}");
         }
     }
 

@@ -55,7 +55,7 @@ fn commands_do_what_the_text_shows() {
             match interop::packages() {
                 Ok(folder) => place.link("node_modules", &folder.join("node_modules")),
                 Err(why) => {
-                    skip("the client of the README", &why);
+                    skip("the client of docs/INTEROP.md", &why);
                     continue;
                 }
             }
