@@ -1,4 +1,4 @@
-//! Amounts from one account's asset and scale to another's: exact, rounded down (ilpv4 8, step 11).
+//! Amounts from one account's asset and scale to another's: exact, rounded down.
 
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -58,7 +58,7 @@ impl Ledger {
     /// Holds the amount of a Prepare from the peer.
     pub fn hold_in(&mut self, amount: Amount, max_balance: Option<i128>) -> Result<(), OverLimit> {
         let held = self.held_in.saturating_add(amount.0.into());
-        // A packet of amount zero moves no money, so no limit can forbid it (ilpv4 8, step 7).
+        // A packet of amount zero moves no money, so no limit applies.
         if let (Some(limit), 1..) = (max_balance, amount.0) {
             let reached = self.balance.saturating_add(held);
             if reached > limit {

@@ -32,7 +32,7 @@ pub struct ConnectorSettings {
     pub exchange: ExchangeTiming,
 }
 
-/// How much time packets get at this hop (`ilpv4` 8, step 12).
+/// How much time packets get at this hop (RFC 27: the outgoing expiry is earlier than the incoming one).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// What this hop keeps for itself to pass an answer back: the outgoing expiry is earlier by it, and at least as

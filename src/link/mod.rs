@@ -1,7 +1,7 @@
 //! What connects an account to its sessions.
 //!
 //! The [`PendingTable`] belongs to the account and outlives sessions: a Prepare whose session dropped may still be
-//! answered on the next one (`ilpv4` 8.2). An [`Outbox`] belongs to one session: whole frames, bounded,
+//! answered on the next one (D5). An [`Outbox`] belongs to one session: whole frames, bounded,
 //! appended to by whoever has something to say and written by the session's own task.
 
 mod frames;

@@ -1,4 +1,5 @@
-//! Packets to the node's own address: ping with the known condition, and echo (`spec`: ping conventions).
+//! Packets to the node's own address: ping with the known condition, and echo. Neither is in an RFC;
+//! [`wire::ping`](crate::wire::ping) describes both.
 
 use crate::wire::ilp::Prepare;
 use crate::wire::ping::EchoRequest;

@@ -1,6 +1,6 @@
 //! A peer that behaves like interledger-rs (`lenientBtpTypes`): it logs in with a token only, on a path that names it,
 //! talks before its login is answered, sends Prepares in RESPONSE frames and answers in MESSAGE frames, and looks at
-//! nothing but the ILP packet of what it receives. `wire-observed` 19 in the digest; issue 3, item 4.
+//! nothing but the ILP packet of what it receives.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! What an operator does to a running node: stop it, change its file, look at it, give it certificates. No packet of
-//! anybody else is lost, and no secret is told. Checklist rows 37, 92, 138, 139 and 141; sections 1, 2, 6 and 7.
+//! anybody else is lost, and no secret is told. Checklist rows 37, 92, 138, 139 and 141.
 
 use std::collections::HashSet;
 use std::net::{Ipv6Addr, TcpListener};

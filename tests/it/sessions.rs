@@ -1,5 +1,5 @@
 //! Sessions that begin, end, stall and double: whatever dies, every Prepare gets one answer. Checklist rows 57, 72 to
-//! 74, 88, 89 and 91; sections 1 to 3 of the acceptance criteria; D4 and D5.
+//! 74, 88, 89 and 91; D4 and D5.
 
 mod proxy;
 

@@ -1,7 +1,9 @@
 //! The rules of the house that no compiler checks: who may know whom, what stays out of the packet path, how long a file
 //! may be. docs/ARCHITECTURE.md states them, CONTRIBUTING.md says why.
 
+mod citations;
 mod conformance;
+mod documents;
 mod files;
 mod rooms;
 mod security;
