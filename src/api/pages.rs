@@ -223,7 +223,7 @@ async fn authorize(State(pages): State<Arc<Pages>>, request: Request, next: Next
     };
     let now = pages.status.context().clock.mono();
     match pages.status.gate.judge(request.headers(), remote, now) {
-        Verdict::Passes => return next.run(request).await,
+        Verdict::Passes => next.run(request).await,
         Verdict::Refused => {
             let mut answer = error(
                 StatusCode::UNAUTHORIZED,
