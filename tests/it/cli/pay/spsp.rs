@@ -75,7 +75,7 @@ fn an_endpoint_over_tls_and_its_redirects() {
                      {\"id\":\"InvalidReceiverError\",\"message\":\"Invalid receiver ID\"}";
     endpoint.answers("/nobody", not_found);
     check("/nobody", true, 1, &["no such receiver (Invalid receiver ID)"]);
-    check("/broken", true, 1, &["it answers with status 500"]);
+    check("/broken", true, 1, &["HTTP status 500; is this the address of an SPSP endpoint"]);
     endpoint.answers("/page", "200 OK\nContent-Type: text/html\n\n<html></html>");
     check("/page", true, 1, &["it answers with text/html", "is it the right URL?"]);
     endpoint.answers("/short", "200 OK\nContent-Type: application/spsp4+json\n\n{\"destination_account\":\"test.c\",\"shared_secret\":\"c2hvcnQ=\"}");
