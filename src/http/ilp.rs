@@ -70,10 +70,8 @@ async fn named(
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let Path(name) = name.map_err(|_| {
-        ilp.guests.wrong_token(&guest, ilp.context.transport.clock.mono());
-        bad("the name in the path is not UTF-8")
-    })?;
+    let Path(name) =
+        name.map_err(|_| ilp.count_wrong_token(&guest, bad("the name in the path is not UTF-8")))?;
     ilp.take(&guest, Some(&name), request).await
 }
 
@@ -181,13 +179,16 @@ impl Ilp {
         let detail = "a bearer token of this account is needed, or a JWT (HS256) with sub and exp that is signed with it";
         let problem = Problem::new(StatusCode::UNAUTHORIZED, detail)
             .with(WWW_AUTHENTICATE, "Bearer realm=\"ilp\"");
-        match self.guests.wrong_token(guest, now) {
-            true => {
-                guest.end();
-                problem.with(CONNECTION, "close")
-            }
-            false => problem,
+        self.count_wrong_token(guest, problem)
+    }
+
+    /// `problem` answers a request that named no account it may act for. After some of them the connection ends.
+    fn count_wrong_token(&self, guest: &Guest, problem: Problem) -> Problem {
+        if !self.guests.wrong_token(guest, self.context.transport.clock.mono()) {
+            return problem;
         }
+        guest.end();
+        problem.with(CONNECTION, "close")
     }
 
     /// The body, in time, and no longer than a packet can be.

@@ -150,11 +150,16 @@ async fn a_request_is_dropped_before_its_answer_is_waited_for() {
 async fn wrong_tokens_end_the_connection_and_right_ones_get_in_meanwhile() {
     let node = serve(context("node", &["alice", "bob"]), Bounds::default(), None).await;
     let wrong = bearer("alice").replace("secret-of-alice", "guess");
-    for _ in 0..3 {
+    for (path, status) in [
+        ("/accounts/alice/ilp", "401"),
+        ("/ilp", "401"),
+        ("/accounts/nobody/ilp", "401"),
+        ("/accounts/%ff/ilp", "400"),
+    ] {
         let mut client = Raw::open(node.address).await;
         for attempt in 1..=5 {
-            let (head, _) = client.post("/accounts/alice/ilp", &wrong, &ping()).await;
-            assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+            let (head, _) = client.post(path, &wrong, &ping()).await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
             assert_eq!(head.contains("connection: close"), attempt == 5, "{head}");
         }
         assert_eq!(client.rest().await, "");
