@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use super::failure::Failure;
 use super::text::shell;
@@ -70,11 +71,27 @@ pub(super) fn given<'a>(
     };
     let read = match text.strip_prefix('@') {
         None => Ok(text),
-        Some("-") => read_secret(io::stdin().lock()),
-        Some(path) => read_file(Path::new(path)),
+        Some("-") => read_stdin(by),
+        Some(path) => read_file(Path::new(path)).map_err(|error| error.to_string()),
     };
     let secret = read.map_err(|error| Failure::Usage(format!("{by}: {error}")))?;
     Ok(Some(Given { text: SecretText(secret), by, again }))
+}
+
+/// The flag or variable that has read standard input. Nothing is left of it for a second one.
+static STDIN_READ_BY: OnceLock<String> = OnceLock::new();
+
+fn read_stdin(by: &str) -> Result<String, String> {
+    if STDIN_READ_BY.set(by.to_owned()).is_err() {
+        let first = STDIN_READ_BY.get().map_or("", String::as_str);
+        return Err(format!(
+            "standard input can be read only once, and {first} has read it; give one of them as @FILE"
+        ));
+    }
+    read_secret(io::stdin().lock()).map_err(|error| match error {
+        SecretFileError::Empty => "standard input is empty".to_owned(),
+        error => error.to_string(),
+    })
 }
 
 /// A tool may wait for a pipe, such as that of `@<(pass show token)`.

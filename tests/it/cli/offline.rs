@@ -40,6 +40,30 @@ fn wrong_usage_is_64_and_help_is_0() {
 }
 
 #[test]
+fn standard_input_gives_one_secret() {
+    let check = |arguments: &[&str], input: &str, expected: &str| {
+        let mut child = Command::new(PROGRAM)
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = both(&output);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
+    };
+    let pay = ["pay", "test.b.shop.x", "5", "--via", "@-"];
+    let both_flags = [&pay[..], &["--secret", "@-"]].concat();
+    let once = "--secret: standard input can be read only once, and --via has read it";
+    check(&both_flags, "btp+ws://cli:x@127.0.0.1:1\n", once);
+    check(&pay, "\n", "--via: standard input is empty");
+}
+
+#[test]
 fn check_judges_files() {
     let folder = folder();
     let good = write(&folder, "good.yaml", "nodeId: a\npeers: [{ id: b, authToken: s3cret }]\n");
