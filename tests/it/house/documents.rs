@@ -1,9 +1,10 @@
-//! The documents agree with themselves: links lead somewhere, and the index of ADRs is complete.
+//! The documents agree with themselves and with the code: links lead somewhere, the index of ADRs is complete, and the
+//! glossary names what there is.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::source::files_below;
+use super::source::{files_below, sources};
 use super::{read, repository};
 
 /// Every page that a reader may open.
@@ -86,6 +87,42 @@ fn every_adr_is_in_the_index_with_its_title_status_and_date() {
         assert!(row.starts_with(&expected), "the index should have\n{expected}\nbut has\n{row}");
     }
     assert_eq!(listed.next(), None, "a row of the index has no page");
+}
+
+/// Whether a name of the glossary is a key of the configuration, or a module, type or function of `src`.
+fn is_known(name: &str, keys: &str, code: &str, files: &[String]) -> bool {
+    let is_declared = |part: &str| {
+        let kinds = ["struct", "enum", "trait", "type", "fn", "mod"];
+        let is_end = |c: char| !c.is_alphanumeric() && c != '_';
+        kinds.iter().any(|kind| {
+            let declared = format!("{kind} {part}");
+            code.split(&declared).skip(1).any(|rest| rest.starts_with(is_end))
+        })
+    };
+    let is_room = |part: &str| files.iter().any(|file| file == part);
+    keys.contains(&format!("\n| `{name}` | "))
+        || name.split("::").all(|part| is_declared(part) || is_room(part))
+}
+
+#[test]
+fn every_term_of_the_glossary_names_what_it_is_in_the_code() {
+    let sources = sources();
+    let code: String = sources.iter().map(|source| source.code.as_str()).collect();
+    let rooms: Vec<String> = sources.iter().map(|source| source.room.clone()).collect();
+    let keys = read(&repository().join("docs/CONFIG.md"));
+    let page = read(&repository().join("docs/GLOSSARY.md"));
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| **")).collect();
+    assert!(rows.len() > 30, "{rows:?}");
+    for row in &rows {
+        let names = row.trim_end_matches([' ', '|']).rsplit(" | ").next().unwrap_or_default();
+        let names: Vec<&str> = names.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "this term names nothing in the code: {row}");
+        for name in names {
+            assert!(is_known(name, &keys, &code, &rooms), "there is no `{name}`: {row}");
+        }
+    }
+    let terms = rows.iter().filter_map(|row| Some(row.split("**").nth(1)?.to_lowercase()));
+    assert!(terms.is_sorted(), "the terms are not in the order of the alphabet");
 }
 
 #[test]
