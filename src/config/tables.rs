@@ -126,7 +126,7 @@ pub(super) static PEER: &[Key] = &[
         "maxPacketsInFlight",
         Kind::Integer(1, 1_048_576),
         Some("16384"),
-        "Prepares without an answer, from the peer and likewise towards it; above it T03.",
+        "Prepares without an answer, from the peer and, separately, towards it; above it T03.",
     ),
     key(
         "outboxBytesMax",

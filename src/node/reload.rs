@@ -24,7 +24,7 @@ impl Running {
             self.parent_suspended = false;
         }
         if let Err(error) = self.put_in_force(&config) {
-            tracing::error!(%error, "the changed configuration cannot be put in force; the old one stays");
+            tracing::error!(%error, "the changed configuration cannot be applied; the old one stays");
             (self.told, self.parent_suspended) = before;
             self.status.reload_refused(SystemTime::now(), &error.to_string());
             return;

@@ -39,7 +39,7 @@ fn alarm(context: &TransportContext, alarmed: &mut HashSet<AccountId>) {
         if alarmed.insert(peer.clone()) {
             tracing::error!(
                 %peer, count,
-                "more was to be released than was held on this account: an error of this program; compare the balance with the peer's and report it"
+                "tried to release more than was held on this account, a defect of this program; compare the balance with the peer's and report it"
             );
         }
     }

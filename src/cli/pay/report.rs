@@ -135,7 +135,7 @@ impl Report<'_> {
                 format!("nothing arrived any more{last}; `{}` shows how far packets get", self.trace())
             }
             End::Unresolved => {
-                "nobody answered some packets, so they may have been paid; look at the balances before you pay again"
+                "some packets got no answer, so they may have been paid; check the balances before you pay again"
                     .to_owned()
             }
             End::Refused(trouble) => format!("{}{}", explained(trouble), self.advice(trouble.code)),

@@ -17,7 +17,7 @@ pub(super) fn pages() -> Vec<PathBuf> {
 }
 
 /// The lines of a page that are not in a fenced block.
-fn prose(page: &str) -> impl Iterator<Item = &str> {
+pub(super) fn prose(page: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     page.lines().filter(move |line| {
         let is_fence = line.starts_with("```");
@@ -87,6 +87,23 @@ fn every_adr_is_in_the_index_with_its_title_status_and_date() {
         assert!(row.starts_with(&expected), "the index should have\n{expected}\nbut has\n{row}");
     }
     assert_eq!(listed.next(), None, "a row of the index has no page");
+}
+
+#[test]
+fn every_source_file_that_a_page_names_exists() {
+    let folders = ["src", "tests", "benches", "crates"].map(|folder| repository().join(folder));
+    let files: Vec<PathBuf> = folders.iter().flat_map(|folder| files_below(folder, "rs")).collect();
+    let mut seen = 0;
+    for page in pages() {
+        let text = read(&page);
+        let spans = prose(&text).flat_map(|line| line.split('`').skip(1).step_by(2));
+        for name in spans.filter(|span| span.ends_with(".rs") && !span.contains(['*', ' '])) {
+            seen += 1;
+            let is_there = files.iter().any(|file| file.ends_with(name));
+            assert!(is_there, "{} names {name}, which is not there", page.display());
+        }
+    }
+    assert!(seen > 40, "only {seen} names of files were found");
 }
 
 /// Whether a name of the glossary is a key of the configuration, or a module, type or function of `src`.

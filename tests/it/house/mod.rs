@@ -5,6 +5,7 @@ mod citations;
 mod conformance;
 mod documents;
 mod files;
+mod language;
 mod rooms;
 mod security;
 mod source;

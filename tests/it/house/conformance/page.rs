@@ -14,19 +14,19 @@ const NOT_BUILT: &str = "not built";
 const INTRODUCTION: &str = "\
 # Conformance
 
-What the Interledger RFCs, and the implementations that are in use, ask of a connector; which tests hold us to it; and how
-they went. The rows are data (`tests/vectors/checklist.json`), the tests name theirs (`..._rows_52_54_55_60`), and this page
-is made of both. A row without a test or a reason, and a test that names a row which is not there, fail the build; so does
-a page that differs from what the run of all tests said.
+What the Interledger RFCs, and the implementations in use, require of a connector; which tests check it; and their
+results. The rows are data (`tests/vectors/checklist.json`), the tests name theirs (`..._rows_52_54_55_60`), and this page
+is generated from both. A row without a test or a reason fails the build. So does a test that names an unknown row, and
+a page that differs from the run of all tests.
 
-All tests here are black boxes: a running node, and scripted peers or other implementations on real sockets; those named
-`...::tests::...` are unit tests that stand beside them.
+The tests are black-box tests: a running node, and scripted peers or other implementations on real sockets. Those named
+`...::tests::...` are unit tests.
 
-*Strength* is MUST, SHOULD or MUST NOT as in the source, in lower case as it stands there; *C* is a choice where texts are
-silent or disagree. RFCs are those of [interledger/rfcs](https://github.com/interledger/rfcs); JS, rs and Java stand for what
-interledgerjs, interledger-rs and the Java connector do.
+*Strength* is MUST, SHOULD or MUST NOT as in the source, in lower case if the source has it so; *C* is a choice where texts are
+silent or disagree. RFCs are those of [interledger/rfcs](https://github.com/interledger/rfcs); JS, rs and Java stand for the behaviour of
+interledgerjs, interledger-rs and the Java connector.
 
-To make the results anew, run the tests with nothing skipped, and the page from what they print:
+To refresh the results, run the tests with nothing skipped, and generate the page from their output:
 
 <!-- not tested: this runs all other tests -->
 ```sh
