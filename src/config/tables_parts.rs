@@ -49,12 +49,7 @@ pub(super) static PING: &[Key] = &[
         "echo",
         Kind::Bool,
         Some("true"),
-        "Answer the echo protocol (a packet goes back to who asked).",
+        "Answer the echo protocol (a packet goes back to the requester).",
     ),
-    key(
-        "knownCondition",
-        Kind::Bool,
-        Some("true"),
-        "Fulfill pings that carry the well-known condition.",
-    ),
+    key("knownCondition", Kind::Bool, Some("true"), "Fulfill pings with the well-known condition."),
 ];

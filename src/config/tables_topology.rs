@@ -7,7 +7,7 @@ use super::tables::{RELATIONS, ROUTING, fixed, key};
 /// Keys of one of a topology's `nodes`, besides those of [`NODE`] (but for `nodeId`).
 pub(super) static TOPOLOGY_NODE: &[Key] = &[
     fixed("id", Kind::Id, None, "Name of the node. Required."),
-    key("host", Kind::Host, None, "Where the other nodes reach it. Default: its `id`."),
+    key("host", Kind::Host, None, "Host at which the other nodes reach it. Default: its `id`."),
 ];
 
 /// Keys of one of a topology's `links`.
@@ -25,7 +25,7 @@ pub(super) static LINK: &[Key] = &[
         "transport",
         Kind::Choice(TRANSPORTS),
         Some("btp"),
-        "What the two speak: `http` is ILP over HTTP, for which both nodes get an HTTP server and dial each other.",
+        "Transport of the link. With `http` (ILP over HTTP), both nodes get an HTTP server and post to each other.",
     ),
     key("relation", Kind::Choice(RELATIONS), Some("peer"), "What `to` is to `from`."),
 ];
@@ -39,7 +39,7 @@ pub(super) static TOPOLOGY: &[Key] = &[
         "The nodes of the network: `id`, `host`, and every key of a node file but `nodeId`. Required.",
     ),
     ROUTING,
-    key("links", Kind::List(LINK), None, "Who is connected with whom. Default: none."),
+    key("links", Kind::List(LINK), None, "The links between the nodes. Default: none."),
     key(
         "defaults",
         Kind::Defaults,
