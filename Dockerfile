@@ -1,6 +1,6 @@
 # One image for every node. `docker build -t ilp-connector .` needs nothing but this repository, and no
-# BuildKit. What it deliberately lacks: a shell, a package manager, a configuration file. A container of
-# it starts on the program's defaults; docker-compose.yml shows a network of them.
+# BuildKit. It deliberately lacks a shell, a package manager and a configuration file. A container
+# starts with the program's defaults; docker-compose.yml describes a network of containers.
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build

@@ -9,7 +9,8 @@ use super::{read, repository};
 
 /// Every page that a reader may open.
 pub(super) fn pages() -> Vec<PathBuf> {
-    let root = ["README", "CONTRIBUTING", "SECURITY", "CHANGELOG"];
+    let root =
+        ["README", "CONTRIBUTING", "SECURITY", "CHANGELOG", "fuzz/README", "tests/vectors/SOURCES"];
     let root = root.iter().map(|name| repository().join(name).with_extension("md"));
     let pages: Vec<PathBuf> = root.chain(files_below(&repository().join("docs"), "md")).collect();
     assert!(pages.len() > 30, "{pages:?}");
