@@ -116,7 +116,7 @@ fn what_was_lost_is_told_when_the_reader_goes_on() {
     let node = Node::start("logLevel: debug,packets=off\n", &[], OwnedFd::from(writer));
     let began = Instant::now();
     // Every request is a line, as long as its path.
-    let long = format!("GET /{}", "x".repeat(190));
+    let long = format!("GET /{}", "page/".repeat(38));
     while node.metric("ilp_log_lines_lost_total") == 0.0 {
         for _ in 0..200 {
             let _ = try_get(node.health, &long);
