@@ -31,6 +31,8 @@ use crate::wire::{Address, Scheme};
 
 /// The name of the connector in the tool.
 const TOOL: &str = "ilp-connector-tool";
+/// How a tool signs its Rejects while it has no address.
+pub(super) const TOOL_SIGNATURE: &str = "private.ilp-connector-tool";
 /// How the tools name themselves where they say which node stopped a packet. No ILP address: no hop can claim it.
 pub(super) const THIS_PROGRAM: &str = "this program";
 /// What the tool calls the node that it logs in at.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::cli::client::THIS_PROGRAM;
+use crate::cli::client::{THIS_PROGRAM, TOOL_SIGNATURE};
 use crate::cli::failure::Failure;
 use crate::cli::login::Login;
 use crate::cli::round_trips::RoundTrips;
@@ -12,9 +12,14 @@ use crate::link::{Cause, Outcome, Rejection};
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount};
 
+/// What is said where the pong did not come to this program.
+const OTHERS_PONG: &str = "another program is logged in as this account, and the pong went to it; give each `ping --echo` an account of its own";
+
 /// Prints, and counts.
 pub(super) struct Report<'a> {
     address: Address,
+    /// Where pongs go, with `--echo`.
+    return_address: Option<Address>,
     out: &'a mut dyn Write,
     began: Instant,
     sent: u64,
@@ -27,6 +32,7 @@ impl<'a> Report<'a> {
     pub(super) fn new(address: Address, out: &'a mut dyn Write) -> Self {
         Report {
             address,
+            return_address: None,
             out,
             began: Instant::now(),
             sent: 0,
@@ -44,6 +50,7 @@ impl<'a> Report<'a> {
         amount: Amount,
         timeout: Duration,
     ) -> Result<(), Failure> {
+        self.return_address = return_address.cloned();
         let how = match return_address {
             Some(own) => format!("echo to {own}"),
             None => "known condition".to_owned(),
@@ -86,6 +93,10 @@ impl<'a> Report<'a> {
                 self.refused(*code, THIS_PROGRAM, sequence, &time, message)?;
             }
             Outcome::Rejected(Rejection { code, by, message, .. }) => {
+                let message = match self.is_of_this_account(by) {
+                    true => OTHERS_PONG,
+                    false => message,
+                };
                 let by = match by.as_str() {
                     "" => "somebody without an address".to_owned(),
                     by => foreign(by),
@@ -95,6 +106,11 @@ impl<'a> Report<'a> {
         }
         // Line by line, also into a pipe.
         Ok(self.out.flush()?)
+    }
+
+    /// Whether a pong was refused at the return address. This program knows all pongs that it asked for, so it was another.
+    fn is_of_this_account(&self, by: &str) -> bool {
+        self.return_address.as_ref().is_some_and(|own| by == own.as_str() || by == TOOL_SIGNATURE)
     }
 
     fn refused(
@@ -199,5 +215,22 @@ mod tests {
             "1 sent, 0 fulfilled, 1 rejected, 100 % loss, ",
             false,
         );
+    }
+
+    #[test]
+    fn a_pong_that_went_to_another_program_is_explained() {
+        let check = |return_address: Option<&str>, by: &str, expected: bool| {
+            let mut out = Vec::new();
+            let mut report = Report::new("test.c".parse().unwrap(), &mut out);
+            report.return_address = return_address.map(|text| text.parse().unwrap());
+            let outcome = rejected(ErrorCode::F06, by, "nothing understands the packet");
+            report.answer(1, Duration::ZERO, &outcome).unwrap();
+            let line = String::from_utf8(out).unwrap();
+            assert_eq!(line.contains(OTHERS_PONG), expected, "{line}");
+        };
+        check(Some("test.a.cli"), "test.a.cli", true);
+        check(Some("test.a.cli"), TOOL_SIGNATURE, true);
+        check(Some("test.a.cli"), "test.a", false);
+        check(None, "test.a.cli", false);
     }
 }
