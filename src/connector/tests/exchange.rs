@@ -6,7 +6,7 @@ use crate::link::Outcome;
 use crate::routing::exchange::Ticket;
 use crate::wire::ccp::{Epochs, Mode, RouteControl, TableId, UpdateWriter};
 
-fn telling(id: &str, relation: Relation) -> AccountSettings {
+pub(super) fn telling(id: &str, relation: Relation) -> AccountSettings {
     let routes = RoutePolicy { send: true, receive: true, ..RoutePolicy::default() };
     AccountSettings { relation, routes, ..peer(id) }
 }
@@ -19,19 +19,28 @@ fn dynamic() -> ConnectorSettings {
 
 /// An update of the log's one entry.
 fn update(epoch: u32, routes: &[&str], withdrawn: &[&str]) -> Vec<u8> {
+    update_of("test.bob", epoch, routes, withdrawn)
+}
+
+/// The same of another speaker.
+pub(super) fn update_from(speaker: &str, epoch: u32, routes: &[&str]) -> Vec<u8> {
+    update_of(speaker, epoch, routes, &[])
+}
+
+fn update_of(speaker: &str, epoch: u32, routes: &[&str], withdrawn: &[&str]) -> Vec<u8> {
     let mut writer = UpdateWriter::default();
     for prefix in routes {
         writer.announce(prefix.as_bytes(), 0, [], &[0; 32], std::iter::empty());
     }
     withdrawn.iter().for_each(|prefix| writer.withdraw(prefix.as_bytes()));
     let epochs = Epochs { current: epoch + 1, from: epoch, to: epoch + 1 };
-    let speaker: Address = "test.bob".parse().unwrap();
+    let speaker: Address = speaker.parse().unwrap();
     let data = writer.finish(TableId([1; 16]), epochs, 45_000, speaker.view());
     payment_with("peer.route.update", 0, 10_000, &data, Condition::PEER_PROTOCOL)
 }
 
 impl Net {
-    fn tells(&self, peer: &Peer, id: u32, packet: &[u8]) {
+    pub(super) fn tells(&self, peer: &Peer, id: u32, packet: &[u8]) {
         self.ask(peer, id, packet);
         let expected =
             Seen::Fulfill { id: RequestId(id), fulfillment: Fulfillment::ZERO, data: vec![] };
@@ -39,7 +48,7 @@ impl Net {
     }
 
     /// What the node does by itself from time to time.
-    fn tick(&self) {
+    pub(super) fn tick(&self) {
         let connector = Arc::clone(&self.connector);
         let now = self.now;
         let answered = move |ticket: Ticket, answer: Outcome| {
@@ -50,7 +59,7 @@ impl Net {
         }
     }
 
-    fn next_hop(&self, destination: &str) -> Result<String, String> {
+    pub(super) fn next_hop(&self, destination: &str) -> Result<String, String> {
         let destination: Address = destination.parse().unwrap();
         match self.connector.explain(destination.view(), self.now) {
             Explanation::Forward { next_hop, .. } => Ok(next_hop.to_string()),

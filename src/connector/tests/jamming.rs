@@ -1,6 +1,7 @@
 //! One asker takes all that a next hop has, and another one's packets go on all the same.
 
 use super::*;
+use crate::wire::ping;
 
 /// alice floods, bob is honest, carl is their next hop.
 fn carl(limits: impl FnOnce(&mut crate::account::Limits)) -> (Net, Peer, Peer, Peer) {
@@ -144,6 +145,90 @@ fn requests_of_the_node_itself_find_a_place_beside_a_flood() {
         net.connector.originate(carl.account.id(), &prepare, net.now, |_| ());
     }
     assert_eq!(net.read(&carl).len(), 16, "not without end");
+}
+
+/// Pongs are packets of their asker: with echoes it takes no more of a next hop than with payments.
+#[test]
+fn pongs_count_as_their_askers_towards_the_next_hop() {
+    let (net, alice, bob, carl) = carl(|limits| limits.max_packets_in_flight = 1_000);
+    assert!(net.pays(&bob, 1, 1, &carl));
+    let mut data = Vec::new();
+    let return_address: Address = "test.carl.x".parse().unwrap();
+    ping::EchoRequest { return_address: return_address.view() }.encode(&mut data);
+    for id in 0..1_000 {
+        let echo = payment_with("test.node", 0, 3_600_000, &data, PREIMAGE.condition());
+        net.ask(&alice, id, &echo);
+    }
+    assert_eq!(net.read(&carl).len(), 1_000 - 250 - 166);
+    net.read(&alice);
+    for id in 2..50 {
+        assert!(net.pays(&bob, id, 1, &carl), "packet {id}");
+    }
+}
+
+/// Nothing that a peer sends as a pong takes a place among the pongs that the node waits for.
+#[test]
+fn pongs_that_were_not_asked_for_take_nothing_away() {
+    let (net, alice, bob, _) = carl(|_| ());
+    assert!(net.connector.expect_pong(PREIMAGE));
+    let pong = |preimage: Fulfillment| {
+        payment_with("test.node", 0, 3_600_000, ping::ECHO_RESPONSE, preimage.condition())
+    };
+    for id in 0..2_000 {
+        net.ask(&alice, id, &pong(Fulfillment([9; 32])));
+        assert_eq!(net.code(&alice), "F01");
+    }
+    net.ask(&bob, 1, &pong(PREIMAGE));
+    assert!(matches!(net.read_one(&bob), Seen::Fulfill { .. }));
+}
+
+/// `maxRoutes` is each peer's own, and the lock of the exchange is not one that packets wait for.
+#[test]
+fn a_peer_that_floods_with_routes_leaves_those_of_the_others() {
+    use super::exchange::{telling, update_from};
+    let mut alice = telling("alice", Relation::Peer);
+    alice.routes.routes_max = 100;
+    let net = net(settings(vec![alice, telling("bob", Relation::Peer), peer("carl")], &[]));
+    let (alice, bob, carl) = (net.connect("alice"), net.connect("bob"), net.connect("carl"));
+    for round in 0..50 {
+        let prefixes: Vec<String> = (0..100).map(|i| format!("test.r{round}.n{i}")).collect();
+        let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+        net.tells(&alice, round, &update_from("test.alice", round, &prefixes));
+    }
+    net.tells(&bob, 1, &update_from("test.bob", 0, &["test.far", "test.r1.n1", "test.r0.n0"]));
+    net.tick();
+    let routes = |peer: &str| {
+        let reports = net.connector.exchange_report();
+        let report = reports.into_iter().find(|one| one.peer.as_str() == peer).unwrap();
+        (report.routes, report.refused.iter().map(|(_, count)| count).sum::<u64>())
+    };
+    assert_eq!(routes("alice"), (100, 4_900));
+    assert_eq!(routes("bob"), (3, 0));
+    assert_eq!(net.next_hop("test.far.x"), Ok("bob".to_owned()));
+    assert_eq!(net.next_hop("test.r1.n1.x"), Ok("bob".to_owned()));
+    net.ask(&carl, 1, &payment("test.far.x", 1));
+    let id = net.prepare_id(&bob);
+    net.answer(&bob, id, &fulfill(PREIMAGE, b""));
+    assert!(matches!(net.read_one(&carl), Seen::Fulfill { .. }));
+}
+
+/// While one peer's routes are at work, packets of others do not wait for them.
+#[test]
+fn packets_do_not_wait_for_the_exchange_of_routes() {
+    let (net, _, bob, carl) = carl(|_| ());
+    let connector = Arc::clone(&net.connector);
+    let exchange = connector.exchange.lock();
+    let (sender, answers) = std::sync::mpsc::sync_channel(1);
+    // On a thread of its own: one that waits for the lock fails the test instead of holding it up.
+    std::thread::spawn(move || {
+        net.ask(&bob, 1, &payment("test.carl.y", 1));
+        let id = net.prepare_id(&carl);
+        net.answer(&carl, id, &fulfill(PREIMAGE, b""));
+        sender.send(net.read_one(&bob)).unwrap();
+    });
+    let answer = answers.recv_timeout(Duration::from_secs(20));
+    assert!(matches!(answer, Ok(Seen::Fulfill { .. })), "a packet waits for the lock: {answer:?}");
+    drop(exchange);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the node answers itself.
 
 use super::*;
-use crate::wire::ping;
+use crate::wire::{ccp, ping};
 
 fn with_child() -> Net {
     let mut kid = with_asset(peer("kid"), "EUR", 4);
@@ -68,6 +68,50 @@ fn an_echo_counts_twice_in_the_rate_and_passes_even_the_lowest() {
     check(2, &["pong", "T05"]);
     check(3, &["pong", "T05"]);
     check(4, &["pong", "pong", "T05"]);
+}
+
+/// The expiry counts alike for all that the node answers itself. Nobody further on needs time: a millisecond is enough.
+#[test]
+fn what_has_expired_is_refused_by_the_node_itself_too() {
+    let mut kid = peer("kid");
+    kid.relation = Relation::Child;
+    kid.routes = crate::account::RoutePolicy { send: true, receive: true, ..Default::default() };
+    let net = net(settings(vec![kid], &[("test.node.kid", "kid")]));
+    let kid = net.connect("kid");
+    let mut control = Vec::new();
+    ccp::RouteControl::new(ccp::Mode::Sync, ccp::TableId::NONE, 0).encode(&mut control);
+    for (destination, amount, data, condition) in [
+        ("test.node", 5, &b""[..], Condition::PING),
+        ("peer.config", 0, b"", Condition::PEER_PROTOCOL),
+        ("peer.route.control", 0, &control, Condition::PEER_PROTOCOL),
+    ] {
+        let asked = |id, expires_in_ms| {
+            let packet = payment_with(destination, amount, expires_in_ms, data, condition);
+            net.ask(&kid, id, &packet);
+        };
+        for late in [0, -1, -60_000] {
+            asked(1, late);
+            assert_eq!(net.code(&kid), "R02", "{destination} {late}");
+        }
+        assert_eq!(net.account("kid").in_flight_from, 0, "{destination}");
+        asked(2, 1);
+        assert!(matches!(net.read_one(&kid), Seen::Fulfill { .. }), "{destination}");
+    }
+    assert_eq!(net.balance("kid"), 5);
+    // A pong takes its time like any packet that is sent on.
+    let echo = [&b"ECHOECHOECHOECHO\x00\x0f"[..], b"test.node.kid.x"].concat();
+    let echo = |ms| payment_with("test.node", 5, ms, &echo, PREIMAGE.condition());
+    for late in [-1, 0, 1_999] {
+        net.ask(&kid, 3, &echo(late));
+        assert_eq!(net.code(&kid), "R02", "an echo with {late} ms");
+    }
+    // A pong that was asked for, and comes too late.
+    assert!(net.connector.expect_pong(PREIMAGE));
+    let pong = |ms| payment_with("test.node", 5, ms, ping::ECHO_RESPONSE, PREIMAGE.condition());
+    net.ask(&kid, 4, &pong(0));
+    assert_eq!(net.code(&kid), "R02");
+    net.ask(&kid, 5, &pong(1));
+    assert!(matches!(net.read_one(&kid), Seen::Fulfill { .. }), "it may come once more");
 }
 
 #[test]
