@@ -67,16 +67,21 @@ impl Running {
 
 /// What every account ends with: it is nowhere else once the process is gone.
 async fn tell_balances(context: &TransportContext) {
-    for (number, account) in context.connector.report().accounts.iter().enumerate() {
+    let report = context.connector.report();
+    let accounts = report.accounts.iter().map(|account| {
+        let settings = &account.settings;
+        (settings.id.to_string(), account.balance, &settings.asset)
+    });
+    let own = report.own.iter().map(|own| (own.id(), own.balance, &own.asset));
+    for (number, (peer, balance, asset)) in accounts.chain(own).enumerate() {
         if number % BALANCES_AT_ONCE == BALANCES_AT_ONCE - 1 {
             tokio::time::sleep(LOOK).await;
         }
-        let settings = &account.settings;
         tracing::info!(
-            peer = %settings.id,
-            balance = account.balance,
-            asset = %settings.asset.code,
-            scale = settings.asset.scale,
+            peer,
+            balance,
+            asset = %asset.code,
+            scale = asset.scale,
             "balance at the stop"
         );
     }

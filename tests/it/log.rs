@@ -176,6 +176,8 @@ fn run_logs_to_a_file_that_may_be_moved_away() {
     assert_eq!((&first["node"], &first["address"]), (&"n".into(), &"test.n".into()));
     assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
     assert!(first["file"].as_str().unwrap().ends_with("node.yaml"), "{first}");
+    let ping = ask("test.n").amount(7).condition(ilp_connector::wire::Condition::PING);
+    assert_eq!(node.peer("alice").asked(1, &ping), "RESPONSE 1 Fulfill");
     std::fs::rename(&log, &moved).unwrap();
     node.signal("HUP");
     eventually("the file is there again", PATIENCE, || {
@@ -193,7 +195,9 @@ fn run_logs_to_a_file_that_may_be_moved_away() {
         .map(|line| format!("{} {}", line["peer"].as_str().unwrap(), line["balance"]))
         .collect();
     assert!(
-        ["alice \"0\"", "bob \"0\""].iter().all(|one| balances.iter().any(|b| b == one)),
+        ["alice \"7\"", "bob \"0\"", "own:USD/9 \"-7\""]
+            .iter()
+            .all(|one| balances.iter().any(|b| b == one)),
         "{balances:?}"
     );
 }
