@@ -154,8 +154,8 @@ fn packets(accounts: &[AccountReport], encoder: Encoder<'_, '_>) -> fmt::Result 
 
 /// Codes of Rejects that are there from the start, so that rates have a beginning: those by which an operator notices
 /// that something is wrong.
-const USUAL_CODES: [&str; 12] =
-    ["F00", "F02", "F05", "F06", "F08", "T00", "T01", "T02", "T03", "T04", "T05", "R00"];
+const USUAL_CODES: [&str; 13] =
+    ["F00", "F02", "F05", "F06", "F08", "T00", "T01", "T02", "T03", "T04", "T05", "R00", "R02"];
 
 /// Type, code and count of everything in one direction; Rejects by unusual codes only where there are some.
 fn kinds<'a>(

@@ -240,7 +240,7 @@ fn check_values(series: &BTreeMap<String, f64>) {
         assert_eq!(series.get(key), Some(&value), "{key}");
     }
     let rejects = series.keys().filter(|key| key.contains("type=reject")).count();
-    assert_eq!(rejects, 2 * 2 * 12 + 1, "unusual codes that never came are left out");
+    assert_eq!(rejects, 2 * 2 * 13 + 1, "unusual codes that never came are left out");
     assert!(!series.keys().any(|key| key.contains("max_balance") && key.contains("bob")));
     assert!(!series.contains_key("ilp_peer_required{peer=alice}"));
     assert!(!series.keys().any(|key| key.contains("latency") && key.contains("bob")));
