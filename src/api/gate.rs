@@ -15,6 +15,7 @@ use crate::transport::{NoRandomness, Origin, Rate, SharedRate, Throttle};
 /// Wrong tokens per second, from all addresses together; half of it from one. Beyond them none is looked at, so connections
 /// need not be closed: a scraper with an old token keeps its own.
 const WRONG_TOKENS: Rate = Rate(200);
+
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
