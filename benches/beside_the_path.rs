@@ -8,15 +8,16 @@ use std::hint::black_box;
 use divan::{Bencher, counter::ItemsCount};
 use ilp_connector::account::{Relation, RoutePolicy};
 use ilp_connector::link::Slot;
-use ilp_connector::routing::exchange::{Exchange, ExchangeSettings, Member};
+use ilp_connector::routing::ccp::{Ccp, CcpPeer, CcpSettings};
 use ilp_connector::routing::{Candidate, HashSeed, RouteOrigin, RouteTable};
-use ilp_connector::stream::{Incoming, Iv, Keys, Receiver, SharedSecret, TOKEN_BYTES, token};
-use ilp_connector::time::Mono;
+use ilp_connector::stream::{Iv, Keys, ReceivedPacket, Receiver, SharedSecret, TOKEN_BYTES, token};
+use ilp_connector::time::MonoTime;
 use ilp_connector::wire::ccp::{
-    Epochs, Mode, Request, RouteControl, RouteUpdate, TableId, UpdateWriter, put_hop,
+    Epochs, RouteControl, RouteControlMode, RouteRequest, RouteUpdate, TableId, UpdateWriter,
+    put_hop,
 };
 use ilp_connector::wire::ilp::PacketType;
-use ilp_connector::wire::stream::{Frame, Frames, StreamId, StreamPacket};
+use ilp_connector::wire::stream::{Frames, StreamFrame, StreamId, StreamPacket};
 use ilp_connector::wire::{Address, AddressRef, Amount, Prefix};
 
 fn main() {
@@ -61,33 +62,33 @@ fn updates(routes: u32) -> Vec<Vec<u8>> {
 }
 
 /// A node with two peers, one of which has asked for routes.
-fn exchange() -> Exchange {
+fn exchange() -> Ccp {
     let policy =
         RoutePolicy { send: true, receive: true, routes_max: ROUTES_MAX, ..RoutePolicy::default() };
-    let member = |slot, id: &str| Member {
+    let member = |slot, id: &str| CcpPeer {
         slot,
         id: id.parse().expect("a valid account id"),
         relation: Relation::Peer,
         policy: policy.clone(),
     };
-    let settings = ExchangeSettings {
+    let settings = CcpSettings {
         own: Some(address("test.bench")),
         members: vec![member(TELLER, "teller"), member(LISTENER, "listener")],
-        ..ExchangeSettings::default()
+        ..CcpSettings::default()
     };
-    let mut exchange = Exchange::new(SEED.state());
-    exchange.configure(settings, Mono(0));
-    exchange.set_link(TELLER, true, Mono(0));
-    exchange.set_link(LISTENER, true, Mono(0));
-    let control = RouteControl::new(Mode::Sync, TableId::NONE, 0);
-    exchange.request(LISTENER, &Request::Control(control), Mono(0)).expect("it may ask");
+    let mut exchange = Ccp::new(SEED.state());
+    exchange.configure(settings, MonoTime(0));
+    exchange.set_link(TELLER, true, MonoTime(0));
+    exchange.set_link(LISTENER, true, MonoTime(0));
+    let control = RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0);
+    exchange.request(LISTENER, &RouteRequest::Control(control), MonoTime(0)).expect("it may ask");
     exchange
 }
 
-fn hear(exchange: &mut Exchange, updates: &[Vec<u8>]) {
+fn hear(exchange: &mut Ccp, updates: &[Vec<u8>]) {
     for update in updates {
         let update = RouteUpdate::parse(update).expect("a valid update");
-        exchange.request(TELLER, &Request::Update(update), Mono(0)).expect("it may tell");
+        exchange.request(TELLER, &RouteRequest::Update(update), MonoTime(0)).expect("it may tell");
     }
 }
 
@@ -124,7 +125,7 @@ fn ccp_tell_routes(bencher: Bencher<'_, '_>, routes: u32) {
     };
     bencher.counter(ItemsCount::new(routes)).with_inputs(full).bench_local_values(
         |mut exchange| {
-            let (mut told, mut now) = (0, Mono(0));
+            let (mut told, mut now) = (0, MonoTime(0));
             while told < routes {
                 now = now.after_ms(10);
                 for sent in exchange.poll(now).to_send {
@@ -154,7 +155,7 @@ fn ccp_lose_routes(bencher: Bencher<'_, '_>, routes: u32) {
     };
     bencher.counter(ItemsCount::new(routes)).with_inputs(full).bench_local_values(
         |mut exchange| {
-            exchange.set_link(TELLER, false, Mono(1));
+            exchange.set_link(TELLER, false, MonoTime(1));
             exchange
         },
     );
@@ -175,8 +176,8 @@ fn learned_table(bencher: Bencher<'_, '_>, routes: u32) {
 fn stream_packet(out: &mut Vec<u8>) {
     let source = AddressRef::new("test.bench.payer").expect("a valid address");
     let frames = [
-        Frame::StreamMoney { stream: StreamId(1), shares: 1 },
-        Frame::NewAddress { source: source.as_bytes() },
+        StreamFrame::StreamMoney { stream: StreamId(1), shares: 1 },
+        StreamFrame::NewAddress { source: source.as_bytes() },
     ];
     StreamPacket {
         packet_type: PacketType::Prepare,
@@ -228,7 +229,7 @@ fn stream_receive(bencher: Bencher<'_, '_>) {
     let mut packet = Vec::new();
     stream_packet(&mut packet);
     let data = keys.seal(Iv([9; 12]), &packet).expect("it fits");
-    let incoming = Incoming {
+    let incoming = ReceivedPacket {
         token: &token,
         amount: Amount(1_000_000),
         condition: keys.fulfillment(&data).condition(),

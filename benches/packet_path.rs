@@ -13,9 +13,9 @@ use std::sync::Arc;
 use divan::{Bencher, counter::ItemsCount};
 use ilp_connector::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
 use ilp_connector::connector::{PacketEvent, PacketRecord};
-use ilp_connector::link::{Framing, Origin, Outbox, Pending, PendingTable, SessionId, Slot};
+use ilp_connector::link::{Framing, Outbox, Pending, PendingTable, RequestOrigin, SessionId, Slot};
 use ilp_connector::routing::{Candidate, RouteOrigin, RouteTable};
-use ilp_connector::telemetry::{LogTo, Output, PacketLogTotals, PacketStream, PacketWriter};
+use ilp_connector::telemetry::{LogOutput, LogTo, PacketLogTotals, PacketStream, PacketWriter};
 use ilp_connector::wire::btp::{Frame, FrameKind, RequestId};
 use ilp_connector::wire::ilp::{Packet, Prepare};
 use ilp_connector::wire::{Address, Amount, Condition, Fulfillment};
@@ -106,7 +106,7 @@ fn rate_limit(bencher: Bencher<'_, '_>) {
 fn pending_insert_and_take(bencher: Bencher<'_, '_>, in_flight: u32) {
     let condition = Fulfillment([7; 32]).condition();
     let pending = || Pending {
-        origin: Origin::Peer {
+        origin: RequestOrigin::Peer {
             account: Slot(0),
             session: SessionId(0),
             request_id: RequestId(7),
@@ -197,7 +197,7 @@ fn packet_log_lines(bencher: Bencher<'_, '_>) {
         sent_at: at.mono,
     });
     let (nowhere, log) =
-        Output::open(&LogTo::File("/dev/null".into())).expect("it is always there");
+        LogOutput::open(&LogTo::File("/dev/null".into())).expect("it is always there");
     std::thread::spawn(move || log.run());
     let stream = PacketStream::new(nowhere);
     let full = || {

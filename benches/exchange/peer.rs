@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 
 use ilp_connector::wire::Fulfillment;
-use ilp_connector::wire::btp::{Body, Entry, Frame, ILP, RequestId, put_auth, put_frame};
+use ilp_connector::wire::btp::{Entry, Frame, FrameBody, ILP, RequestId, put_auth, put_frame};
 use ilp_connector::wire::ilp::{Fulfill, Packet};
 use ilp_connector::wire::ws::{apply_mask, put_binary_header};
 
@@ -59,16 +59,16 @@ impl Writer {
     }
 
     pub(crate) fn ask(&mut self, id: u32, packet: &[u8]) -> io::Result<()> {
-        self.put(id, &Body::Message, packet)
+        self.put(id, &FrameBody::Message, packet)
     }
 
     pub(crate) fn fulfill(&mut self, id: u32, fulfillment: Fulfillment) -> io::Result<()> {
         let mut packet = Vec::new();
         Packet::Fulfill(Fulfill { fulfillment, data: &[] }).encode(&mut packet);
-        self.put(id, &Body::Response, &packet)
+        self.put(id, &FrameBody::Response, &packet)
     }
 
-    fn put(&mut self, id: u32, body: &Body<'_>, packet: &[u8]) -> io::Result<()> {
+    fn put(&mut self, id: u32, body: &FrameBody<'_>, packet: &[u8]) -> io::Result<()> {
         let mut frame = Vec::new();
         put_frame(RequestId(id), body, &[Entry::octets(ILP, packet)], &mut frame);
         self.send(&frame)

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use ilp_connector::account::{AccountSettings, Relation};
-use ilp_connector::connector::{Account, Answer, Connector, ConnectorSettings, Timing};
-use ilp_connector::link::{Framing, Outbox, SessionId, Side};
+use ilp_connector::connector::{Account, Connector, ConnectorSettings, PeerAnswer, Timing};
+use ilp_connector::link::{Framing, Outbox, SessionId, SessionKind};
 use ilp_connector::local::PingSettings;
 use ilp_connector::routing::{HashSeed, Route, RouteOrigin};
-use ilp_connector::time::{Mono, Now};
+use ilp_connector::time::{MonoTime, Now};
 use ilp_connector::wire::btp::{Frame, FrameKind, RequestId, put_ilp_header};
 use ilp_connector::wire::ilp::{Fulfill, Packet, Prepare};
 use ilp_connector::wire::{AddressRef, Amount, Fulfillment, Scheme, Timestamp};
@@ -34,7 +34,7 @@ const ID: std::ops::Range<usize> = 1..5;
 
 /// The moment that every bench runs in.
 pub(crate) fn now() -> Now {
-    Now { wall: Timestamp::from_millis(START_MS), mono: Mono(1_000_000_000) }
+    Now { wall: Timestamp::from_millis(START_MS), mono: MonoTime(1_000_000_000) }
 }
 
 /// The prefix of a route.
@@ -118,7 +118,7 @@ impl Node {
             let account = connector.account(id).expect("the account was configured");
             let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
             let session =
-                connector.attach(&account, Side::Accepted, None, Arc::clone(&outbox), now());
+                connector.attach(&account, SessionKind::Accepted, None, Arc::clone(&outbox), now());
             Peer { account, session, outbox, inbox: Vec::new() }
         };
         let (asking, answering) = (attach("asking"), attach("answering"));
@@ -164,7 +164,7 @@ impl Node {
             self.fulfill[ID].copy_from_slice(&message[LONG_WS_HEADER..][ID]);
             let frame = Frame::parse(&self.fulfill).expect("a valid frame");
             let packet = frame.ilp().expect("a frame with a packet");
-            turn.answer(&self.answering.account, frame.request_id, Answer::Packet(packet));
+            turn.answer(&self.answering.account, frame.request_id, PeerAnswer::Packet(packet));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::account::AccountId;
-use crate::transport::Jump;
+use crate::transport::ClockJump;
 
 /// Reasons that are given one by one; the rest is counted.
 const REASONS_MAX: usize = 8;
@@ -57,7 +57,7 @@ pub(super) struct HealthInput {
     /// Its peers.
     pub(super) peers: Vec<PeerStanding>,
     /// The last jump of the system clock, and how long ago it was.
-    pub(super) clock_jump: Option<(Jump, Duration)>,
+    pub(super) clock_jump: Option<(ClockJump, Duration)>,
 }
 
 /// Whether the node itself is able to take packets, whatever its peers do: it listens (or nobody could ask), has an
@@ -94,7 +94,7 @@ pub(super) fn judge(input: &HealthInput) -> Health {
     Health { status, reasons }
 }
 
-fn clock_reason(jump: Option<(Jump, Duration)>) -> Option<String> {
+fn clock_reason(jump: Option<(ClockJump, Duration)>) -> Option<String> {
     let (jump, ago) = jump.filter(|(_, ago)| *ago < JUMP_SHOWN)?;
     let sign = if jump.by_ms < 0 { '-' } else { '+' };
     let (seconds, millis) = (jump.by_ms.unsigned_abs() / 1000, jump.by_ms.unsigned_abs() % 1000);
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_jump_of_the_clock_is_said_for_a_while_and_decides_nothing() {
         let jumped = |by_ms, ago| {
-            let jump = Jump { by_ms, at: crate::time::Mono(0) };
+            let jump = ClockJump { by_ms, at: crate::time::MonoTime(0) };
             let clock_jump = Some((jump, Duration::from_millis(ago)));
             judge(&HealthInput { clock_jump, ..input(&[]) })
         };

@@ -7,7 +7,7 @@
 //! wait, and what a client may hold open is bounded (`server`). What `starting`, `healthy`, `unhealthy` and `stopping`
 //! mean is in `health`, without IO. Nothing here spawns: [`Api::run`] is one future that owns its connections.
 
-mod gate;
+mod bearer_auth;
 mod health;
 mod heartbeat;
 mod hosts;
@@ -19,5 +19,5 @@ mod server;
 mod status;
 
 pub use health::HealthStatus;
-pub use server::{Api, BindError};
+pub use server::{Api, ApiBindError};
 pub use status::{LastReload, NodeStatus, PeerRole, StatusSettings};

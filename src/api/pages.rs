@@ -15,10 +15,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 
-use super::gate::Verdict;
+use super::bearer_auth::Verdict;
 use super::health::HealthStatus;
 use super::query::RoutesQuery;
-use super::server::Remote;
+use super::server::ClientAddress;
 use super::status::NodeStatus;
 use super::{peers, routes};
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
@@ -218,7 +218,7 @@ async fn method_not_allowed() -> Response {
 
 async fn authorize(State(pages): State<Arc<Pages>>, request: Request, next: Next) -> Response {
     // Every connection of the listener has one.
-    let Some(Remote(remote)) = request.extensions().get::<Remote>().copied() else {
+    let Some(ClientAddress(remote)) = request.extensions().get::<ClientAddress>().copied() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let now = pages.status.context().clock.mono();
@@ -265,7 +265,8 @@ async fn log(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(PATH_SHOWN_MAX).collect();
     let path = without_random_words(path);
-    let remote = request.extensions().get::<Remote>().map(|Remote(remote)| remote.to_string());
+    let remote =
+        request.extensions().get::<ClientAddress>().map(|ClientAddress(remote)| remote.to_string());
     let answer = next.run(request).await;
     let duration_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
     let status = answer.status().as_u16();

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use super::status::PeerRole;
 use crate::account::{Limits, Relation};
-use crate::connector::{AccountReport, OwnAccountReport, Report, Stats, Traffic, code_labels};
+use crate::connector::{
+    AccountReport, ConnectorReport, OwnAccountReport, Stats, Traffic, code_labels,
+};
 use crate::transport::{PeerCounts, PeerSnapshot, PeerState};
 use crate::wire::Timestamp;
 
@@ -116,7 +118,7 @@ struct CountersBody {
 
 /// The body, with what is configured of each peer and what is known of its connection: both in the order of names.
 pub(super) fn body(
-    report: &Report,
+    report: &ConnectorReport,
     roles: &[PeerRole],
     known: &[PeerSnapshot],
     now: Timestamp,
@@ -286,7 +288,7 @@ mod tests {
     use super::*;
     use crate::account::Asset;
     use crate::account::{AccountSettings, OverLimit};
-    use crate::link::{SessionId, Side};
+    use crate::link::{SessionId, SessionKind};
     use crate::transport::RefusedLogin;
     use crate::wire::Amount;
 
@@ -317,7 +319,8 @@ mod tests {
             packets_per_second: std::num::NonZeroU32::new(100),
             ..Limits::default()
         };
-        account.sessions = vec![(SessionId(4), Side::Dialled), (SessionId(5), Side::Accepted)];
+        account.sessions =
+            vec![(SessionId(4), SessionKind::Dialled), (SessionId(5), SessionKind::Accepted)];
         (account.in_flight_from, account.in_flight_to, account.outbox_bytes) = (1, 2, 3);
         (account.balance, account.held_in, account.held_out) = (-(1 << 80), 10, 20);
         let over = OverLimit { reached: -(1 << 81), limit: -5 };
@@ -340,7 +343,7 @@ mod tests {
     fn the_shape_of_the_body() {
         let mut gone = account("gone", Relation::Peer);
         gone.removed = true;
-        let report = Report {
+        let report = ConnectorReport {
             node_id: "hub".to_owned(),
             address: Some("test.hub".parse().unwrap()),
             routes: 0,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::connector::{Explanation, NextHopReport, RouteReport};
 use crate::routing::RouteOrigin;
-use crate::routing::exchange::LearnedReport;
+use crate::routing::ccp::LearnedReport;
 use crate::wire::Address;
 
 #[derive(Debug, Serialize)]

@@ -57,11 +57,11 @@ struct Patience {
 
 /// The client's address.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Remote(pub(super) SocketAddr);
+pub(super) struct ClientAddress(pub(super) SocketAddr);
 
 /// Why the health server does not listen.
 #[derive(Debug, thiserror::Error)]
-pub enum BindError {
+pub enum ApiBindError {
     /// The host to listen on has no address.
     #[error("cannot resolve the host {host} to listen on for health requests")]
     Resolve {
@@ -114,13 +114,13 @@ impl Api {
         status: Arc<NodeStatus>,
         packet_log: Arc<PacketLogTotals>,
         log: Arc<LogTotals>,
-    ) -> Result<Self, BindError> {
-        let resolve = |source| BindError::Resolve { host: host.to_owned(), source };
+    ) -> Result<Self, ApiBindError> {
+        let resolve = |source| ApiBindError::Resolve { host: host.to_owned(), source };
         let mut addresses = lookup_host((host, port)).await.map_err(resolve)?;
         let address = addresses.next().ok_or_else(|| resolve(io::ErrorKind::NotFound.into()))?;
         let (listener, address) = listen(address).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::InUse { host: host.to_owned(), port },
-            _ => BindError::Listen { host: host.to_owned(), port, source },
+            io::ErrorKind::AddrInUse => ApiBindError::InUse { host: host.to_owned(), port },
+            _ => ApiBindError::Listen { host: host.to_owned(), port, source },
         })?;
         // Where open files are few, others need some too.
         let descriptors = status.context().descriptors.max() / CONNECTIONS_SHARE;
@@ -248,7 +248,7 @@ async fn serve(stream: TcpStream, remote: SocketAddr, router: Router, patience: 
     let _ = stream.set_nodelay(true);
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Remote(remote));
+        request.extensions_mut().insert(ClientAddress(remote));
         router.call(request)
     });
     let connection = http1::Builder::new()

@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::gate::Gate;
+use super::bearer_auth::ApiAuth;
 use super::health::{Health, HealthInput, HealthStatus, PeerStanding, judge, not_ready};
 use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
 use crate::account::AccountId;
-use crate::time::Mono;
+use crate::time::MonoTime;
 use crate::transport::{NoRandomness, PeerSnapshot, PeerState, TransportContext};
 
 /// A configured peer, as far as health is concerned.
@@ -53,14 +53,14 @@ pub struct LastReload {
 #[derive(Debug)]
 pub struct NodeStatus {
     context: Arc<TransportContext>,
-    started: Mono,
+    started: MonoTime,
     configured: ArcSwap<Configured>,
     stopping: AtomicBool,
     unlisted: AtomicBool,
     ever_ready: AtomicBool,
     heartbeat: Heartbeat,
     last_reload: Mutex<LastReload>,
-    pub(super) gate: Gate,
+    pub(super) gate: ApiAuth,
     pub(super) hosts: Hosts,
 }
 
@@ -88,7 +88,7 @@ impl NodeStatus {
             stopping: AtomicBool::new(false),
             unlisted: AtomicBool::new(false),
             ever_ready: AtomicBool::new(false),
-            gate: Gate::new()?,
+            gate: ApiAuth::new()?,
         }))
     }
 

@@ -12,16 +12,17 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::driver::Driver;
 use super::handshake::{AuthAnswer, auth_message, read_auth_answer};
-use super::session::Session;
+use super::session::BtpSession;
 use super::socket::{Data, Socket};
 use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
-use crate::link::{Framing, LoginMark, Outbox, Side};
+use crate::link::{Framing, LoginMark, Outbox, SessionKind};
 use crate::transport::{
-    AttemptFailure, Backoff, BtpUrl, DialHandle, DialOrders, Ended, GOING_AWAY, PeerStatus,
-    ReachError, TlsError, Token, TransportContext, Waited, explain_handshake, reach,
+    AttemptFailure, Backoff, BtpUrl, CloseReason, ConnectTcpError, DialControl, DialHandle,
+    GOING_AWAY, PeerStatus, TlsError, Token, TransportContext, Waited, connect_tcp,
+    explain_handshake,
 };
 
 /// Whom to dial, and who we are to them.
@@ -67,9 +68,9 @@ impl Dial {
 
 /// Where a client dials next. A session that is up is not disturbed when it changes.
 #[derive(Debug, Clone)]
-pub struct Target(Arc<ArcSwap<Dial>>);
+pub struct DialTarget(Arc<ArcSwap<Dial>>);
 
-impl Target {
+impl DialTarget {
     /// From the next attempt on.
     pub fn set(&self, dial: Dial) {
         self.0.store(Arc::new(dial));
@@ -80,9 +81,9 @@ impl Target {
 #[derive(Debug)]
 pub struct BtpClient {
     peer: AccountId,
-    target: Target,
+    target: DialTarget,
     context: Arc<TransportContext>,
-    orders: DialOrders,
+    orders: DialControl,
 }
 
 /// Why an attempt to reach a peer failed.
@@ -90,7 +91,7 @@ pub struct BtpClient {
 pub enum DialError {
     /// Its host cannot be reached.
     #[error(transparent)]
-    Reach(#[from] ReachError),
+    Reach(#[from] ConnectTcpError),
     /// We cannot do TLS at all.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -108,7 +109,7 @@ pub enum DialError {
     AuthTimeout(Duration),
     /// It closed without an answer.
     #[error("the peer did not answer the authentication: {0}")]
-    Ended(Ended),
+    Ended(CloseReason),
     /// It refused our name or token.
     #[error("authentication failed: the peer answered {0}")]
     Refused(String),
@@ -122,12 +123,12 @@ impl BtpClient {
     pub fn new(dial: Dial, context: Arc<TransportContext>) -> (Self, DialHandle) {
         let (handle, orders) = DialHandle::new();
         let peer = dial.peer.clone();
-        let target = Target(Arc::new(ArcSwap::from_pointee(dial)));
+        let target = DialTarget(Arc::new(ArcSwap::from_pointee(dial)));
         (Self { peer, target, context, orders }, handle)
     }
 
     /// To have it dial somewhere else.
-    pub fn target(&self) -> Target {
+    pub fn target(&self) -> DialTarget {
         self.target.clone()
     }
 
@@ -179,7 +180,7 @@ impl BtpClient {
     }
 }
 
-async fn run_session(driver: Driver, orders: &mut DialOrders) -> Ended {
+async fn run_session(driver: Driver, orders: &mut DialControl) -> CloseReason {
     let outbox = driver.outbox();
     let mut session = std::pin::pin!(driver.run());
     tokio::select! {
@@ -194,7 +195,7 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
     let account = context.connector.account(dial.peer.as_str()).ok_or(DialError::NoAccount)?;
     let settings = &context.settings;
     let url = &dial.url;
-    let (stream, remote) = reach(url.host(), url.port(), settings.connect_timeout).await?;
+    let (stream, remote) = connect_tcp(url.host(), url.port(), settings.connect_timeout).await?;
     let deadline = Instant::now() + settings.auth_timeout;
     let too_late = |_| DialError::AuthTimeout(settings.auth_timeout);
     let mut stream = if url.is_tls() {
@@ -222,10 +223,10 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
         Ok(Ok(())) => {
             let outbox = Arc::clone(&socket.outbox);
             let remote = remote.to_string();
-            let session = Session::open(
+            let session = BtpSession::open(
                 Arc::clone(context),
                 account,
-                Side::Dialled,
+                SessionKind::Dialled,
                 dial.mark(),
                 outbox,
                 &remote,

@@ -18,17 +18,17 @@ use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
 use super::bounds::{CLOSE_LINGER, FRAMES_PER_LOOK, FRAMES_PER_TURN, TURN_TIME};
-use super::frame_head::{FrameHead, HEAD_BYTES_MAX};
-use super::keepalive::{Due, KeepAlive};
-use super::session::Session;
+use super::frame_header::{FrameHeader, HEAD_BYTES_MAX};
+use super::keepalive::{KeepAlive, KeepAliveAction};
+use super::session::BtpSession;
 use super::socket::{
-    Fed as FedBytes, Socket, WITHOUT_CLOSE_FRAME, broken_by, closed_by_peer, is_would_block,
+    SliceIo as FedBytes, Socket, WITHOUT_CLOSE_FRAME, broken_by, closed_by_peer, is_would_block,
 };
 use crate::account::AccountId;
-use crate::connector::Turn;
-use crate::link::{CloseOrder, Outbox};
-use crate::time::{Mono, Now};
-use crate::transport::{Ended, TransportContext};
+use crate::connector::Batch;
+use crate::link::{CloseRequest, Outbox};
+use crate::time::{MonoTime, Now};
+use crate::transport::{CloseReason, TransportContext};
 use crate::wire::ws;
 
 /// Bytes that one system call may read, at least; the longest frame fits before them.
@@ -45,12 +45,12 @@ thread_local! {
 pub(super) struct Driver {
     context: Arc<TransportContext>,
     socket: Socket,
-    session: Session,
+    session: BtpSession,
     keep_alive: KeepAlive,
     /// The reading of the clock that this turn goes by.
-    now: Mono,
+    now: MonoTime,
     /// When the timer goes off.
-    armed: Mono,
+    armed: MonoTime,
     closing: Option<Closing>,
     /// Reading waits until the peer takes what we have for it (D19).
     paused: bool,
@@ -58,7 +58,7 @@ pub(super) struct Driver {
     /// no budget for.
     backlog: bool,
     /// The peer has sent more than its rate: nothing is read before.
-    resume_at: Option<Mono>,
+    resume_at: Option<MonoTime>,
     /// The peer has sent fragments of a message and not its end.
     unfinished: bool,
 }
@@ -66,7 +66,7 @@ pub(super) struct Driver {
 /// What one turn may still do.
 struct Budget {
     frames: u32,
-    until: Mono,
+    until: MonoTime,
 }
 
 /// How far a turn came with the whole frames that were read.
@@ -97,16 +97,16 @@ impl Budget {
 
 /// The session is ending.
 struct Closing {
-    ended: Ended,
+    ended: CloseReason,
     /// The peer's close frame was seen: nothing is left to wait for but our own bytes.
     peer_closed: bool,
     /// The peer broke the WebSocket protocol: what it sends is read and thrown away.
     deaf: bool,
-    deadline: Mono,
+    deadline: MonoTime,
 }
 
 impl Driver {
-    pub(super) fn new(context: Arc<TransportContext>, socket: Socket, session: Session) -> Self {
+    pub(super) fn new(context: Arc<TransportContext>, socket: Socket, session: BtpSession) -> Self {
         let began = session.began();
         let keep_alive = KeepAlive::new(context.settings.keep_alive, began);
         Self {
@@ -115,7 +115,7 @@ impl Driver {
             session,
             keep_alive,
             now: began,
-            armed: Mono(0),
+            armed: MonoTime(0),
             closing: None,
             paused: false,
             backlog: true,
@@ -135,7 +135,7 @@ impl Driver {
     }
 
     /// Runs the session to its end.
-    pub(super) async fn run(mut self) -> Ended {
+    pub(super) async fn run(mut self) -> CloseReason {
         self.armed = self.keep_alive.next_look();
         let timer = tokio::time::sleep_until(self.context.clock.instant(self.armed));
         let mut timer = pin!(timer);
@@ -154,14 +154,14 @@ impl Driver {
     }
 
     /// One turn.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.socket.outbox.set_waker(cx.waker());
         let now = self.context.clock.now();
         self.now = now.mono;
         if self.closing.is_none()
             && let Some(order) = self.socket.outbox.close_asked()
         {
-            self.close(Ended::ByUs { code: order.code, reason: order.reason }, now.mono);
+            self.close(CloseReason::ByUs { code: order.code, reason: order.reason }, now.mono);
         }
         let mut scratch = SCRATCH.take();
         scratch.resize(READ_BYTES + HEAD_BYTES_MAX + self.socket.message_bytes_max, 0);
@@ -174,7 +174,12 @@ impl Driver {
     }
 
     /// Handles what is there to read. An error: the connection is gone.
-    fn read(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], now: Now) -> Result<(), Ended> {
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        now: Now,
+    ) -> Result<(), CloseReason> {
         if self.closing.is_none() && self.resume_at.is_some_and(|at| now.mono < at) {
             return Ok(());
         }
@@ -191,9 +196,9 @@ impl Driver {
             } else {
                 match self.socket.poll_read(cx, scratch) {
                     Poll::Pending => return Ok(()),
-                    Poll::Ready(Err(error)) => return Err(Ended::Broken(error.to_string())),
+                    Poll::Ready(Err(error)) => return Err(CloseReason::Broken(error.to_string())),
                     Poll::Ready(Ok(None)) => {
-                        return Err(Ended::Broken(WITHOUT_CLOSE_FRAME.to_owned()));
+                        return Err(CloseReason::Broken(WITHOUT_CLOSE_FRAME.to_owned()));
                     }
                     Poll::Ready(Ok(Some(count))) => {
                         self.keep_alive.heard(now.mono);
@@ -222,7 +227,7 @@ impl Driver {
         let context = Arc::clone(&self.context);
         let turn = context.connector.turn(now);
         let mut at = 0;
-        while let Some(head) = bytes.get(at..).and_then(FrameHead::read) {
+        while let Some(head) = bytes.get(at..).and_then(FrameHeader::read) {
             if self.closing.as_ref().is_some_and(|closing| closing.deaf) {
                 return Handled::All;
             }
@@ -255,7 +260,7 @@ impl Driver {
     }
 
     /// A whole binary message, masked as it must be, on a session that is not closing: nothing for `tungstenite`.
-    fn is_usual(&self, head: &FrameHead) -> bool {
+    fn is_usual(&self, head: &FrameHeader) -> bool {
         head.is_binary_message()
             && head.mask.is_some() == (self.socket.role == Role::Server)
             && !self.unfinished
@@ -263,7 +268,7 @@ impl Driver {
     }
 
     /// Everything else goes through `tungstenite`: control frames, fragments, text, and what breaks the protocol.
-    fn feed_unusual(&mut self, frame: &[u8], turn: &Turn<'_>, now: Now) {
+    fn feed_unusual(&mut self, frame: &[u8], turn: &Batch<'_>, now: Now) {
         let outbox = Arc::clone(&self.socket.outbox);
         let mut fed = FedBytes::new(frame, &outbox);
         loop {
@@ -294,14 +299,14 @@ impl Driver {
         }
     }
 
-    fn obey(&mut self, verdict: Result<(), CloseOrder>, now: Mono) {
+    fn obey(&mut self, verdict: Result<(), CloseRequest>, now: MonoTime) {
         if let Err(order) = verdict {
-            self.close(Ended::ByUs { code: order.code, reason: order.reason }, now);
+            self.close(CloseReason::ByUs { code: order.code, reason: order.reason }, now);
         }
     }
 
     /// Reading cannot go on: the closing handshake is complete, or the peer broke the protocol.
-    fn failed(&mut self, error: &tokio_tungstenite::tungstenite::Error, now: Mono) {
+    fn failed(&mut self, error: &tokio_tungstenite::tungstenite::Error, now: MonoTime) {
         if self.closing.as_ref().is_some_and(|closing| closing.peer_closed) {
             return;
         }
@@ -313,25 +318,25 @@ impl Driver {
     }
 
     /// Begins to close from our side, unless the session is closing already.
-    fn close(&mut self, ended: Ended, now: Mono) {
+    fn close(&mut self, ended: CloseReason, now: MonoTime) {
         if self.closing.is_some() {
             return;
         }
-        if let Ended::ByUs { code, reason } = ended {
+        if let CloseReason::ByUs { code, reason } = ended {
             self.socket.put_close(code, reason);
         }
         let deadline = now.after(CLOSE_LINGER);
         self.closing = Some(Closing { ended, peer_closed: false, deaf: false, deadline });
     }
 
-    fn closed_by_peer(&mut self, ended: Ended, now: Mono) {
+    fn closed_by_peer(&mut self, ended: CloseReason, now: MonoTime) {
         let deadline = now.after(CLOSE_LINGER);
         let closing = Closing { ended, peer_closed: true, deaf: false, deadline };
         self.closing.get_or_insert(closing).peer_closed = true;
     }
 
     /// Writes what the outbox holds. `Ready`: the session is over.
-    fn write(&mut self, cx: &mut Context<'_>, now: Mono) -> Poll<Ended> {
+    fn write(&mut self, cx: &mut Context<'_>, now: MonoTime) -> Poll<CloseReason> {
         let mut written = 0;
         let result = self.socket.poll_write(cx, &mut written);
         self.keep_alive.wrote(written, result.is_pending(), now);
@@ -345,7 +350,7 @@ impl Driver {
             }
         }
         match (result, self.closing.as_ref()) {
-            (Poll::Ready(Err(error)), None) => Poll::Ready(Ended::Broken(error.to_string())),
+            (Poll::Ready(Err(error)), None) => Poll::Ready(CloseReason::Broken(error.to_string())),
             (Poll::Ready(Err(_)), Some(closing)) => Poll::Ready(closing.ended.clone()),
             (Poll::Ready(Ok(())), Some(closing)) if closing.peer_closed => {
                 Poll::Ready(closing.ended.clone())
@@ -360,7 +365,7 @@ impl Driver {
         cx: &mut Context<'_>,
         mut timer: Pin<&mut Sleep>,
         registered: &mut bool,
-    ) -> Poll<Ended> {
+    ) -> Poll<CloseReason> {
         loop {
             let due = match &self.closing {
                 Some(closing) => closing.deadline,
@@ -390,7 +395,7 @@ impl Driver {
                     *registered = false;
                 }
                 None => match self.keep_alive.due(now) {
-                    Due::Lost(loss) => return Poll::Ready(Ended::Lost(loss)),
+                    KeepAliveAction::Lost(loss) => return Poll::Ready(CloseReason::Lost(loss)),
                     due => {
                         if self.resume_at.is_some_and(|at| now >= at) {
                             self.resume_at = None;
@@ -398,7 +403,7 @@ impl Driver {
                             self.keep_alive.heard(now);
                             cx.waker().wake_by_ref();
                         }
-                        if due == Due::Ping {
+                        if due == KeepAliveAction::Ping {
                             self.socket.put_ping();
                             // Written in the next turn, which this brings about.
                             cx.waker().wake_by_ref();
@@ -413,12 +418,12 @@ impl Driver {
     }
 
     /// When to look at the clock again while the session goes on.
-    fn next_look(&self) -> Mono {
+    fn next_look(&self) -> MonoTime {
         let look = self.keep_alive.next_look();
         self.resume_at.map_or(look, |at| look.min(at))
     }
 
-    fn arm(&mut self, timer: Pin<&mut Sleep>, at: Mono) {
+    fn arm(&mut self, timer: Pin<&mut Sleep>, at: MonoTime) {
         self.armed = at;
         timer.reset(self.context.clock.instant(at));
     }

@@ -11,8 +11,8 @@ use crate::link::LoginMark;
 use crate::transport::{Directory, Token, shown};
 use crate::wire::Timestamp;
 use crate::wire::btp::{
-    AUTH, AUTH_TOKEN, AUTH_USERNAME, Body, ErrorCode, Frame, ProtocolData, RequestId, put_auth,
-    put_error,
+    AUTH, AUTH_TOKEN, AUTH_USERNAME, ErrorCode, Frame, FrameBody, ProtocolData, RequestId,
+    put_auth, put_error,
 };
 
 /// What the accepting end makes of the first frame.
@@ -58,7 +58,7 @@ pub(super) fn read_first_frame<'d>(
     let mask = |name: &str, token: &[u8]| {
         directory.is_secret(name) || (!token.is_empty() && name.as_bytes() == token)
     };
-    if frame.body != Body::Message {
+    if frame.body != FrameBody::Message {
         return refused(AuthError::NotAuth, None);
     }
     let token = match token(&frame.protocol_data) {
@@ -138,12 +138,12 @@ pub(super) enum AuthAnswer {
 pub(super) fn read_auth_answer(frame: &[u8], request_id: RequestId, token: &Token) -> AuthAnswer {
     match Frame::parse(frame) {
         Ok(frame) if frame.request_id == request_id => match frame.body {
-            Body::Response => AuthAnswer::Accepted,
-            Body::Error { code, name, data, .. } => {
+            FrameBody::Response => AuthAnswer::Accepted,
+            FrameBody::Error { code, name, data, .. } => {
                 let said = |text| shown(&token.hide_in(text));
                 AuthAnswer::Refused(format!("{code} {}: {}", said(name.as_bytes()), said(data)))
             }
-            Body::Message | Body::Transfer { .. } => AuthAnswer::Other,
+            FrameBody::Message | FrameBody::Transfer { .. } => AuthAnswer::Other,
         },
         _ => AuthAnswer::Other,
     }

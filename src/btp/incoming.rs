@@ -8,14 +8,14 @@
 //! the ILP packet in it says. A *lenient* reader does the same (`lenientBtpTypes`); what we send is RFC 23 to everybody,
 //! for that it takes. The ids of the two directions stay apart: only the packet decides whose id it is.
 
-use crate::connector::Answer;
+use crate::connector::PeerAnswer;
 use crate::wire;
 use crate::wire::btp::{AUTH, Frame, FrameKind, RequestId};
 use crate::wire::ilp::{PacketType, packet_type};
 
 /// What a frame is to us.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Incoming<'a> {
+pub(super) enum FrameMeaning<'a> {
     /// A request with an ILP packet, which the connector answers whatever it is.
     Prepare {
         /// The peer's id for it.
@@ -28,7 +28,7 @@ pub(super) enum Incoming<'a> {
         /// Our id of what it answers.
         request_id: RequestId,
         /// What it says.
-        answer: Answer<'a>,
+        answer: PeerAnswer<'a>,
     },
     /// A RESPONSE with a Prepare, as interledger-rs sends them, from a peer that is not read leniently. An answer, as
     /// RFC 23 has it, and none that fits anything.
@@ -60,10 +60,10 @@ pub(super) enum Incoming<'a> {
 }
 
 /// Reads one frame. `lenient` is asked only where the type of the frame and the packet in it contradict each other.
-pub(super) fn read(frame: &[u8], lenient: impl Fn() -> bool) -> Incoming<'_> {
+pub(super) fn read(frame: &[u8], lenient: impl Fn() -> bool) -> FrameMeaning<'_> {
     let frame = match Frame::parse(frame) {
         Ok(frame) => frame,
-        Err(error) => return Incoming::Unreadable(error),
+        Err(error) => return FrameMeaning::Unreadable(error),
     };
     let request_id = frame.request_id;
     let entries = frame.protocol_data;
@@ -79,64 +79,66 @@ pub(super) fn read(frame: &[u8], lenient: impl Fn() -> bool) -> Incoming<'_> {
     };
     match kind {
         FrameKind::Message if ambiguous => {
-            Incoming::Refused { request_id, why: "two sub-protocols have the same name" }
+            FrameMeaning::Refused { request_id, why: "two sub-protocols have the same name" }
         }
         FrameKind::Message => match (packet, carries) {
             // RFC 23: a MESSAGE that cannot be processed is answered by an ERROR. An empty RESPONSE would say that
             // it was: ilp-plugin-ethereum takes it for accepted money.
             (None, _) if entries.primary().is_none_or(|primary| primary.name == AUTH) => {
-                Incoming::Nothing { request_id }
+                FrameMeaning::Nothing { request_id }
             }
             (None, _) => {
-                Incoming::Refused { request_id, why: "the MESSAGE has no sub-protocol `ilp`" }
+                FrameMeaning::Refused { request_id, why: "the MESSAGE has no sub-protocol `ilp`" }
             }
             (Some(_), Some(PacketType::Fulfill | PacketType::Reject)) => {
-                Incoming::AnswerInMessage { request_id }
+                FrameMeaning::AnswerInMessage { request_id }
             }
-            (Some(packet), _) => Incoming::Prepare { request_id, packet },
+            (Some(packet), _) => FrameMeaning::Prepare { request_id, packet },
         },
         FrameKind::Transfer => {
-            Incoming::Refused { request_id, why: "TRANSFER is not supported on this link" }
+            FrameMeaning::Refused { request_id, why: "TRANSFER is not supported on this link" }
         }
         FrameKind::Response => {
             // Which of two packets is meant cannot be told, so there is none.
             let packet = if ambiguous { None } else { packet };
             match (packet, carries) {
                 (Some(packet), Some(PacketType::Prepare)) => {
-                    Incoming::PrepareInResponse { request_id, packet }
+                    FrameMeaning::PrepareInResponse { request_id, packet }
                 }
                 (Some(packet), _) => {
-                    Incoming::Answer { request_id, answer: Answer::Packet(packet) }
+                    FrameMeaning::Answer { request_id, answer: PeerAnswer::Packet(packet) }
                 }
-                (None, _) => Incoming::Answer { request_id, answer: Answer::Nothing },
+                (None, _) => FrameMeaning::Answer { request_id, answer: PeerAnswer::Nothing },
             }
         }
-        FrameKind::Error => Incoming::Answer { request_id, answer: Answer::Error },
+        FrameKind::Error => FrameMeaning::Answer { request_id, answer: PeerAnswer::Error },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::btp::{Body, Entry, put_frame};
+    use crate::wire::btp::{Entry, FrameBody, put_frame};
 
     /// In short what a strict and a lenient reader make of a frame.
-    fn check(body: &Body<'_>, entries: &[Entry<'_>], strict: &str, lenient: &str) {
+    fn check(body: &FrameBody<'_>, entries: &[Entry<'_>], strict: &str, lenient: &str) {
         let mut frame = Vec::new();
         put_frame(RequestId(7), body, entries, &mut frame);
         for (is_lenient, expected) in [(false, strict), (true, lenient)] {
             let found = match read(&frame, || is_lenient) {
-                Incoming::Prepare { request_id: RequestId(7), .. } => "prepare",
-                Incoming::Answer { request_id: RequestId(7), answer } => match answer {
-                    Answer::Packet(_) => "answer",
-                    Answer::Nothing => "empty answer",
-                    Answer::Error => "error",
+                FrameMeaning::Prepare { request_id: RequestId(7), .. } => "prepare",
+                FrameMeaning::Answer { request_id: RequestId(7), answer } => match answer {
+                    PeerAnswer::Packet(_) => "answer",
+                    PeerAnswer::Nothing => "empty answer",
+                    PeerAnswer::Error => "error",
                     other => panic!("{other:?}"),
                 },
-                Incoming::Nothing { request_id: RequestId(7) } => "nothing",
-                Incoming::Refused { request_id: RequestId(7), .. } => "refused",
-                Incoming::PrepareInResponse { request_id: RequestId(7), .. } => "swapped prepare",
-                Incoming::AnswerInMessage { request_id: RequestId(7) } => "swapped answer",
+                FrameMeaning::Nothing { request_id: RequestId(7) } => "nothing",
+                FrameMeaning::Refused { request_id: RequestId(7), .. } => "refused",
+                FrameMeaning::PrepareInResponse { request_id: RequestId(7), .. } => {
+                    "swapped prepare"
+                }
+                FrameMeaning::AnswerInMessage { request_id: RequestId(7) } => "swapped answer",
                 other => panic!("{other:?}"),
             };
             assert_eq!(found, expected, "{entries:?}, lenient: {is_lenient}");
@@ -148,7 +150,7 @@ mod tests {
         let ilp = |bytes: &'static [u8]| Entry::octets("ilp", bytes);
         let other = Entry::octets("balance", b"{}");
         let (prepare, fulfill, reject) = (ilp(&[12, 0]), ilp(&[13, 0]), ilp(&[14, 0]));
-        let (message, response) = (Body::Message, Body::Response);
+        let (message, response) = (FrameBody::Message, FrameBody::Response);
         check(&message, &[prepare], "prepare", "prepare");
         check(&response, &[fulfill], "answer", "answer");
         check(&response, &[reject], "answer", "answer");
@@ -170,7 +172,7 @@ mod tests {
         check(&message, &[prepare, prepare], "refused", "refused");
         check(&response, &[prepare, prepare], "empty answer", "refused");
         check(&message, &[fulfill, fulfill], "refused", "empty answer");
-        let transfer = Body::Transfer { amount: crate::wire::Amount(1) };
+        let transfer = FrameBody::Transfer { amount: crate::wire::Amount(1) };
         check(&transfer, &[fulfill], "refused", "refused");
     }
 
@@ -180,7 +182,7 @@ mod tests {
             [&[Entry::octets("ilp", &[12])], &[Entry::octets("balance", b"")], &[]];
         for entries in entries {
             let mut frame = Vec::new();
-            put_frame(RequestId(7), &Body::Message, entries, &mut frame);
+            put_frame(RequestId(7), &FrameBody::Message, entries, &mut frame);
             read(&frame, || panic!("asked about {entries:?}"));
         }
     }

@@ -4,44 +4,44 @@
 //! Silence is answered by a WebSocket ping (RFC 6455 5.5.2), as `ilp-plugin-btp` does. *Any* byte counts as a sign of
 //! life, not only the pong: a peer that is sending is alive, and its pong may stand behind much data.
 
-use crate::time::Mono;
-use crate::transport::{KeepAliveSettings, Loss};
+use crate::time::MonoTime;
+use crate::transport::{KeepAliveSettings, Timeout};
 
 /// What one session has said and taken of late.
 #[derive(Debug)]
 pub(super) struct KeepAlive {
     settings: KeepAliveSettings,
-    heard_at: Mono,
-    pinged_at: Option<Mono>,
+    heard_at: MonoTime,
+    pinged_at: Option<MonoTime>,
     /// Something has been waiting since then and not one byte of it was taken.
-    stalled_at: Option<Mono>,
+    stalled_at: Option<MonoTime>,
 }
 
 /// What is due now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
+pub(super) enum KeepAliveAction {
     /// Nothing; ask again at [`KeepAlive::next_look`].
     Nothing,
     /// Send a ping.
     Ping,
     /// The session is lost.
-    Lost(Loss),
+    Lost(Timeout),
 }
 
 impl KeepAlive {
     /// A session that begins now.
-    pub(super) fn new(settings: KeepAliveSettings, now: Mono) -> Self {
+    pub(super) fn new(settings: KeepAliveSettings, now: MonoTime) -> Self {
         Self { settings, heard_at: now, pinged_at: None, stalled_at: None }
     }
 
     /// Bytes arrived; or, while we do not read (D19), bytes were taken.
-    pub(super) fn heard(&mut self, now: Mono) {
+    pub(super) fn heard(&mut self, now: MonoTime) {
         self.heard_at = now;
         self.pinged_at = None;
     }
 
     /// An attempt to write took `bytes` and left something `waiting`, or nothing.
-    pub(super) fn wrote(&mut self, bytes: usize, waiting: bool, now: Mono) {
+    pub(super) fn wrote(&mut self, bytes: usize, waiting: bool, now: MonoTime) {
         self.stalled_at = match (waiting, bytes, self.stalled_at) {
             (false, ..) => None,
             (true, 0, Some(since)) => Some(since),
@@ -50,7 +50,7 @@ impl KeepAlive {
     }
 
     /// When to ask [`Self::due`] again. It moves later with every byte heard; looking too early does no harm.
-    pub(super) fn next_look(&self) -> Mono {
+    pub(super) fn next_look(&self) -> MonoTime {
         let silence = match self.pinged_at {
             Some(pinged_at) => pinged_at.after(self.settings.timeout),
             None => self.heard_at.after(self.settings.interval),
@@ -62,19 +62,19 @@ impl KeepAlive {
     }
 
     /// What is due. A [`Due::Ping`] counts as sent.
-    pub(super) fn due(&mut self, now: Mono) -> Due {
+    pub(super) fn due(&mut self, now: MonoTime) -> KeepAliveAction {
         if self.stalled_at.is_some_and(|since| now >= since.after(self.settings.write_stall)) {
-            return Due::Lost(Loss::Stalled);
+            return KeepAliveAction::Lost(Timeout::Stalled);
         }
         match self.pinged_at {
             Some(pinged_at) if now >= pinged_at.after(self.settings.timeout) => {
-                Due::Lost(Loss::Silent)
+                KeepAliveAction::Lost(Timeout::Silent)
             }
             None if now >= self.heard_at.after(self.settings.interval) => {
                 self.pinged_at = Some(now);
-                Due::Ping
+                KeepAliveAction::Ping
             }
-            _ => Due::Nothing,
+            _ => KeepAliveAction::Nothing,
         }
     }
 }
@@ -88,12 +88,12 @@ mod tests {
         /// Seconds, bytes taken, whether some are left.
         Wrote(u64, usize, bool),
         /// Seconds, what is due, and when to look next (seconds).
-        Look(u64, Due, u64),
+        Look(u64, KeepAliveAction, u64),
     }
     use At::{Heard, Look, Wrote};
 
-    fn seconds(seconds: u64) -> Mono {
-        Mono(seconds * 1_000_000_000)
+    fn seconds(seconds: u64) -> MonoTime {
+        MonoTime(seconds * 1_000_000_000)
     }
 
     fn check(story: &[At]) {
@@ -104,7 +104,7 @@ mod tests {
                 Wrote(at, bytes, waiting) => keep_alive.wrote(bytes, waiting, seconds(at)),
                 Look(at, due, next) => {
                     assert_eq!(keep_alive.due(seconds(at)), due, "step {index}");
-                    if !matches!(due, Due::Lost(_)) {
+                    if !matches!(due, KeepAliveAction::Lost(_)) {
                         assert_eq!(keep_alive.next_look(), seconds(next), "step {index}");
                     }
                 }
@@ -115,10 +115,10 @@ mod tests {
     #[test]
     fn a_silent_peer_is_pinged_then_lost() {
         check(&[
-            Look(19, Due::Nothing, 20),
-            Look(20, Due::Ping, 30),
-            Look(29, Due::Nothing, 30),
-            Look(30, Due::Lost(Loss::Silent), 0),
+            Look(19, KeepAliveAction::Nothing, 20),
+            Look(20, KeepAliveAction::Ping, 30),
+            Look(29, KeepAliveAction::Nothing, 30),
+            Look(30, KeepAliveAction::Lost(Timeout::Silent), 0),
         ]);
     }
 
@@ -126,12 +126,12 @@ mod tests {
     fn any_byte_is_a_sign_of_life() {
         check(&[
             Heard(15),
-            Look(20, Due::Nothing, 35),
-            Look(35, Due::Ping, 45),
+            Look(20, KeepAliveAction::Nothing, 35),
+            Look(35, KeepAliveAction::Ping, 45),
             Heard(44),
-            Look(45, Due::Nothing, 64),
-            Look(64, Due::Ping, 74),
-            Look(74, Due::Lost(Loss::Silent), 0),
+            Look(45, KeepAliveAction::Nothing, 64),
+            Look(64, KeepAliveAction::Ping, 74),
+            Look(74, KeepAliveAction::Lost(Timeout::Silent), 0),
         ]);
     }
 
@@ -141,10 +141,10 @@ mod tests {
             Wrote(1, 0, true),
             Heard(10),
             Wrote(11, 0, true),
-            Look(20, Due::Nothing, 30),
+            Look(20, KeepAliveAction::Nothing, 30),
             Heard(29),
-            Look(30, Due::Nothing, 31),
-            Look(31, Due::Lost(Loss::Stalled), 0),
+            Look(30, KeepAliveAction::Nothing, 31),
+            Look(31, KeepAliveAction::Lost(Timeout::Stalled), 0),
         ]);
     }
 
@@ -154,15 +154,15 @@ mod tests {
             Wrote(1, 0, true),
             Heard(25),
             Wrote(30, 1, true),
-            Look(31, Due::Nothing, 45),
+            Look(31, KeepAliveAction::Nothing, 45),
             Wrote(40, 100, false),
-            Look(44, Due::Nothing, 45),
+            Look(44, KeepAliveAction::Nothing, 45),
             Heard(50),
             Wrote(59, 0, true),
             Heard(69),
-            Look(88, Due::Nothing, 89),
+            Look(88, KeepAliveAction::Nothing, 89),
             // Both are due: the stall is the more certain of the two.
-            Look(89, Due::Lost(Loss::Stalled), 0),
+            Look(89, KeepAliveAction::Lost(Timeout::Stalled), 0),
         ]);
     }
 }

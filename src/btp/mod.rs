@@ -7,9 +7,9 @@
 mod bounds;
 mod client;
 mod driver;
-mod frame_head;
+mod frame_header;
 mod handshake;
-mod http_head;
+mod http_header;
 mod incoming;
 mod keepalive;
 #[cfg(any(test, fuzzing))]
@@ -22,6 +22,6 @@ mod stream;
 mod testing;
 mod upgrade;
 
-pub use client::{BtpClient, Dial, DialError, Target};
-pub use server::{BtpServer, Connection};
+pub use client::{BtpClient, Dial, DialError, DialTarget};
+pub use server::{BtpConnection, BtpServer};
 pub use upgrade::UpgradeError;

@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use self::frames::{ask, encoded, odd_request, response, split, swapped, token};
 use super::handshake::{FirstFrame, read_first_frame};
-use super::session::Session;
+use super::session::BtpSession;
 use crate::account::{AccountSettings, Limits, Relation};
 use crate::connector::{Connector, ConnectorSettings, Timing};
-use crate::link::{Framing, Outbox, Side};
+use crate::link::{Framing, Outbox, SessionKind};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::transport::{Clock, Directory, Login, Token, TransportContext, TransportSettings};
-use crate::wire::btp::{Body, Frame, FrameKind, RequestId, put_auth, put_empty_response};
+use crate::wire::btp::{Frame, FrameBody, FrameKind, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme};
 
@@ -35,7 +35,7 @@ const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
 
 /// How often what happened, so that a test can see that everything does happen.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Happened {
+pub struct SessionEventCounts {
     /// Prepares that came as far as the next peer.
     pub forwarded: u64,
     /// Those that were fulfilled, and the fulfillment read.
@@ -55,7 +55,7 @@ pub struct Happened {
 }
 
 /// Runs the operations that `input` spells.
-pub fn run(input: &[u8]) -> Happened {
+pub fn run(input: &[u8]) -> SessionEventCounts {
     let mut world = World::new();
     let mut script = Script(input);
     // Bounded by the input: every operation takes at least one byte.
@@ -96,11 +96,11 @@ struct World {
     pending: [Vec<u32>; 3],
     /// Requests by their peer and id, less the answers that came.
     unanswered: HashMap<(usize, u32), i64>,
-    happened: Happened,
+    happened: SessionEventCounts,
 }
 
 struct Open {
-    session: Session,
+    session: BtpSession,
     outbox: Arc<Outbox>,
 }
 
@@ -145,7 +145,7 @@ impl World {
             sessions: [None, None, None],
             pending: [Vec::new(), Vec::new(), Vec::new()],
             unanswered: HashMap::new(),
-            happened: Happened::default(),
+            happened: SessionEventCounts::default(),
         };
         (0..NAMES.len()).for_each(|who| world.connect(who));
         world
@@ -239,14 +239,14 @@ impl World {
             let packet = frame.ilp().and_then(|packet| packet.first().copied());
             let contradiction = matches!(
                 (frame.body, packet),
-                (Body::Message, Some(13 | 14)) | (Body::Response, Some(12))
+                (FrameBody::Message, Some(13 | 14)) | (FrameBody::Response, Some(12))
             );
             self.happened.swapped += u64::from(contradiction);
             let is_request = match frame.body {
-                Body::Message => !(contradiction && who == LENIENT),
-                Body::Response => contradiction && who == LENIENT,
-                Body::Transfer { .. } => true,
-                Body::Error { .. } => false,
+                FrameBody::Message => !(contradiction && who == LENIENT),
+                FrameBody::Response => contradiction && who == LENIENT,
+                FrameBody::Transfer { .. } => true,
+                FrameBody::Error { .. } => false,
             };
             if is_request {
                 *self.unanswered.entry((who, frame.request_id.0)).or_default() += 1;
@@ -334,8 +334,14 @@ impl World {
         let account = self.context.connector.account(NAMES[who]).unwrap();
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
         let context = Arc::clone(&self.context);
-        let session =
-            Session::open(context, account, Side::Accepted, None, Arc::clone(&outbox), "model");
+        let session = BtpSession::open(
+            context,
+            account,
+            SessionKind::Accepted,
+            None,
+            Arc::clone(&outbox),
+            "model",
+        );
         self.sessions[who] = Some(Open { session, outbox });
     }
 
@@ -365,7 +371,7 @@ impl World {
         }
     }
 
-    fn check_at_rest(mut self) -> Happened {
+    fn check_at_rest(mut self) -> SessionEventCounts {
         self.context.clock.pass(Duration::from_secs(120));
         self.context.connector.sweep(self.context.clock.now());
         let report = self.context.connector.report();
@@ -401,7 +407,7 @@ mod tests {
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
 
-    use super::{Happened, run};
+    use super::{SessionEventCounts, run};
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
@@ -417,7 +423,7 @@ mod tests {
     #[test]
     fn everything_happens() {
         let mut random = StdRng::seed_from_u64(1);
-        let mut sum = Happened::default();
+        let mut sum = SessionEventCounts::default();
         for _ in 0..50 {
             let mut input = [0; 1500];
             random.fill_bytes(&mut input);
@@ -431,7 +437,7 @@ mod tests {
             sum.dropped += happened.dropped;
             sum.swapped += happened.swapped;
         }
-        let Happened {
+        let SessionEventCounts {
             forwarded,
             fulfilled,
             rejected,

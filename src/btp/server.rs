@@ -17,16 +17,17 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::driver::Driver;
 use super::handshake::{AuthError, FirstFrame, read_first_frame, refusal};
-use super::session::Session;
+use super::session::BtpSession;
 use super::socket::{Data, Socket};
 use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
-use crate::link::{Framing, LoginMark, Outbox, Side};
+use crate::link::{Framing, LoginMark, Outbox, SessionKind};
 use crate::transport::{
-    BindError, Descriptor, Directory, Ended, Listener, Logins, Origin, POLICY, Place, PlaceLimits,
-    RECONFIGURED, ServerTls, Strangers, Throttle, TransportContext,
+    BindError, ClientOrigin, CloseReason, Descriptor, Directory, Listener, Logins, POLICY,
+    PlaceLimits, RECONFIGURED, ServerTls, Throttle, TransportContext, Unauthenticated,
+    UnauthenticatedPlace,
 };
 use crate::wire::btp::put_empty_response;
 
@@ -42,7 +43,7 @@ pub struct BtpServer {
     listener: Listener,
     tls: Option<Arc<ServerTls>>,
     shared: Arc<Shared>,
-    strangers: Arc<Strangers>,
+    strangers: Arc<Unauthenticated>,
 }
 
 #[derive(Debug)]
@@ -56,16 +57,16 @@ struct Shared {
 }
 
 /// A socket that was accepted. Nothing has been read from it.
-pub struct Connection {
+pub struct BtpConnection {
     stream: TcpStream,
     remote: SocketAddr,
     acceptor: Option<tokio_rustls::TlsAcceptor>,
     shared: Arc<Shared>,
-    origin: Origin,
+    origin: ClientOrigin,
     /// A peer has logged in from there before.
     is_known: bool,
     /// A place among the unauthenticated, given back with the session's begin.
-    place: Place,
+    place: UnauthenticatedPlace,
     /// Given back with the session's end.
     descriptor: Descriptor,
 }
@@ -83,7 +84,7 @@ impl BtpServer {
         // Whatever strangers hold, there are open files left for sessions.
         let limits = context.settings.unauthenticated;
         let total = limits.total.min(context.descriptors.max() / STRANGERS_SHARE);
-        let strangers = Strangers::new(PlaceLimits { total, ..limits });
+        let strangers = Unauthenticated::new(PlaceLimits { total, ..limits });
         let shared = Shared::new(context, logins);
         Ok(Self { listener, tls, shared, strangers })
     }
@@ -94,7 +95,7 @@ impl BtpServer {
     }
 
     /// The next socket. Never ends: an error of the system is logged and waited out. Dropping the future loses nothing.
-    pub async fn accept(&self) -> Connection {
+    pub async fn accept(&self) -> BtpConnection {
         let context = &self.shared.context;
         loop {
             context.descriptors.settled().await;
@@ -105,12 +106,12 @@ impl BtpServer {
                 continue;
             }
             let descriptor = context.descriptors.take();
-            let origin = Origin::from(remote);
+            let origin = ClientOrigin::from(remote);
             let is_known = context.known_origins.contains(origin);
             let (place, _) = self.strangers.enter(origin, is_known);
             let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
             let shared = Arc::clone(&self.shared);
-            return Connection {
+            return BtpConnection {
                 stream,
                 remote,
                 acceptor,
@@ -142,7 +143,7 @@ enum Refused {
     #[error("the first message is not a BTP frame")]
     Unreadable,
     #[error("{0}")]
-    Ended(Ended),
+    Ended(CloseReason),
     #[error("login refused: {why}")]
     Login {
         why: AuthError,
@@ -151,13 +152,13 @@ enum Refused {
     },
 }
 
-impl std::fmt::Debug for Connection {
+impl std::fmt::Debug for BtpConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("remote", &self.remote).finish_non_exhaustive()
     }
 }
 
-impl Connection {
+impl BtpConnection {
     /// Where the socket comes from.
     pub fn remote(&self) -> SocketAddr {
         self.remote
@@ -239,7 +240,7 @@ async fn log_in(
             return Err(Refused::Timeout);
         }
         Ok(Err(ended)) => {
-            if let Ended::ByUs { code, reason } = ended {
+            if let CloseReason::ByUs { code, reason } = ended {
                 socket.close(code, reason).await;
             }
             return Err(Refused::Ended(ended));
@@ -300,10 +301,10 @@ fn open(
     (login, is_accepted): (LoginMark, impl FnOnce(&Directory, &AccountId) -> bool),
     outbox: Arc<Outbox>,
     remote: &str,
-) -> Session {
+) -> BtpSession {
     let context = Arc::clone(&shared.context);
-    let (side, login) = (Side::Accepted, Some(login));
-    let session = Session::open(context, account, side, login, Arc::clone(&outbox), remote);
+    let (side, login) = (SessionKind::Accepted, Some(login));
+    let session = BtpSession::open(context, account, side, login, Arc::clone(&outbox), remote);
     let in_force = shared.logins.load();
     if !Arc::ptr_eq(directory, &in_force) && !is_accepted(&in_force, session.account_id()) {
         outbox.ask_close(RECONFIGURED.0, RECONFIGURED.1);

@@ -9,38 +9,38 @@ use std::sync::Arc;
 
 use super::bounds::{CONTROL_INTERVAL, HOLD_MAX, UNREADABLE_MAX, UNREADABLE_WINDOW};
 use super::handshake::refusal;
-use super::incoming::{self, Incoming};
+use super::incoming::{self, FrameMeaning};
 use crate::account::AccountId;
-use crate::connector::{Account, Answer, Turn};
-use crate::link::{CloseOrder, LoginMark, Outbox, SessionId, Side};
-use crate::time::{Mono, Now};
-use crate::transport::{Ended, Mistake, POLICY, PeerStatus, TransportContext};
+use crate::connector::{Account, Batch, PeerAnswer};
+use crate::link::{CloseRequest, LoginMark, Outbox, SessionId, SessionKind};
+use crate::time::{MonoTime, Now};
+use crate::transport::{CloseReason, POLICY, PeerMistake, PeerStatus, TransportContext};
 use crate::wire::btp::{RequestId, put_empty_response};
 
 /// One session of one account.
-pub(super) struct Session {
+pub(super) struct BtpSession {
     context: Arc<TransportContext>,
     account: Arc<Account>,
     id: SessionId,
     outbox: Arc<Outbox>,
     status: Arc<PeerStatus>,
-    side: Side,
-    began: Mono,
+    side: SessionKind,
+    began: MonoTime,
     /// When the last unreadable frames came. Allocates nothing until the first.
-    unreadable: VecDeque<Mono>,
+    unreadable: VecDeque<MonoTime>,
     /// When the last control frame came that did not count in the rate.
-    control_at: Option<Mono>,
+    control_at: Option<MonoTime>,
     /// The peer has sent more than its rate: nothing is read from it before.
-    hold: Option<Mono>,
-    ended: Option<Ended>,
+    hold: Option<MonoTime>,
+    ended: Option<CloseReason>,
 }
 
-impl Session {
+impl BtpSession {
     /// Attaches a session that was authenticated; an older one of the same side is replaced by it.
     pub(super) fn open(
         context: Arc<TransportContext>,
         account: Arc<Account>,
-        side: Side,
+        side: SessionKind,
         login: Option<LoginMark>,
         outbox: Arc<Outbox>,
         remote: &str,
@@ -70,12 +70,12 @@ impl Session {
     }
 
     /// When the session was authenticated.
-    pub(super) fn began(&self) -> Mono {
+    pub(super) fn began(&self) -> MonoTime {
         self.began
     }
 
     /// Remembers how the session ended, for the event that its drop causes.
-    pub(super) fn end(&mut self, ended: Ended) {
+    pub(super) fn end(&mut self, ended: CloseReason) {
         self.ended = Some(ended);
     }
 
@@ -83,39 +83,39 @@ impl Session {
     pub(super) fn binary(
         &mut self,
         frame: &[u8],
-        turn: &Turn<'_>,
+        turn: &Batch<'_>,
         now: Now,
-    ) -> Result<(), CloseOrder> {
+    ) -> Result<(), CloseRequest> {
         match incoming::read(frame, || self.is_lenient(turn)) {
-            Incoming::Prepare { request_id, packet } => {
+            FrameMeaning::Prepare { request_id, packet } => {
                 turn.prepare(&self.account, self.id, request_id, packet);
             }
-            Incoming::Answer { request_id, answer } => {
+            FrameMeaning::Answer { request_id, answer } => {
                 if !turn.answer(&self.account, request_id, answer) {
                     self.hold(turn.meter_stray_answer(&self.account), now.mono);
                 }
             }
-            Incoming::PrepareInResponse { request_id, packet } => {
+            FrameMeaning::PrepareInResponse { request_id, packet } => {
                 self.status.swaps_types();
-                if !turn.answer(&self.account, request_id, Answer::Packet(packet)) {
+                if !turn.answer(&self.account, request_id, PeerAnswer::Packet(packet)) {
                     self.hold(turn.meter_stray_answer(&self.account), now.mono);
                 }
             }
-            Incoming::AnswerInMessage { request_id } => {
+            FrameMeaning::AnswerInMessage { request_id } => {
                 self.status.swaps_types();
                 self.refuse(request_id, "a MESSAGE carries a Prepare, not an answer", now);
                 self.hold(turn.meter_other(&self.account), now.mono);
             }
-            Incoming::Nothing { request_id } => {
+            FrameMeaning::Nothing { request_id } => {
                 tracing::trace!(peer = %self.account.id(), %request_id, "a message without a packet");
                 self.acknowledge(request_id);
                 self.hold(turn.meter_other(&self.account), now.mono);
             }
-            Incoming::Refused { request_id, why } => {
+            FrameMeaning::Refused { request_id, why } => {
                 self.refuse(request_id, why, now);
                 self.hold(turn.meter_other(&self.account), now.mono);
             }
-            Incoming::Unreadable(error) => {
+            FrameMeaning::Unreadable(error) => {
                 self.hold(turn.meter_other(&self.account), now.mono);
                 return self.unreadable(&error.to_string(), now.mono);
             }
@@ -125,32 +125,32 @@ impl Session {
 
     /// A binary message that arrived after we began to close. An answer counts, for the peer will not give it again
     /// (D5); a request is not served, for its answer could not be sent.
-    pub(super) fn late(&self, frame: &[u8], turn: &Turn<'_>) {
+    pub(super) fn late(&self, frame: &[u8], turn: &Batch<'_>) {
         let read = incoming::read(frame, || self.is_lenient(turn));
         match read {
-            Incoming::Answer { request_id, answer } => {
+            FrameMeaning::Answer { request_id, answer } => {
                 turn.answer(&self.account, request_id, answer);
             }
-            Incoming::PrepareInResponse { request_id, packet } => {
-                turn.answer(&self.account, request_id, Answer::Packet(packet));
+            FrameMeaning::PrepareInResponse { request_id, packet } => {
+                turn.answer(&self.account, request_id, PeerAnswer::Packet(packet));
             }
             _ => {}
         }
     }
 
     /// Whether this peer's frames are what the packets in them say, as configured now.
-    fn is_lenient(&self, turn: &Turn<'_>) -> bool {
+    fn is_lenient(&self, turn: &Batch<'_>) -> bool {
         turn.settings(&self.account).is_some_and(|settings| settings.lenient_btp_types)
     }
 
     /// A text message, which BTP does not use.
-    pub(super) fn text(&mut self, turn: &Turn<'_>, now: Now) -> Result<(), CloseOrder> {
+    pub(super) fn text(&mut self, turn: &Batch<'_>, now: Now) -> Result<(), CloseRequest> {
         self.hold(turn.meter_other(&self.account), now.mono);
         self.unreadable("a text message", now.mono)
     }
 
     /// A WebSocket ping or pong. What keep-alive needs is free; more counts like everything else.
-    pub(super) fn control(&mut self, turn: &Turn<'_>, now: Now) {
+    pub(super) fn control(&mut self, turn: &Batch<'_>, now: Now) {
         if self.control_at.is_none_or(|at| now.mono.since(at) >= CONTROL_INTERVAL) {
             self.control_at = Some(now.mono);
         } else {
@@ -159,7 +159,7 @@ impl Session {
     }
 
     /// A part of a message, which is counted when its last part comes. Parts may be empty, so each counts as well.
-    pub(super) fn fragment(&mut self, turn: &Turn<'_>, now: Now) {
+    pub(super) fn fragment(&mut self, turn: &Batch<'_>, now: Now) {
         self.hold(turn.meter_other(&self.account), now.mono);
     }
 
@@ -169,31 +169,31 @@ impl Session {
     }
 
     /// Until when reading is to wait; told once.
-    pub(super) fn take_hold(&mut self) -> Option<Mono> {
+    pub(super) fn take_hold(&mut self) -> Option<MonoTime> {
         self.hold.take()
     }
 
-    fn hold(&mut self, until: Option<Mono>, now: Mono) {
+    fn hold(&mut self, until: Option<MonoTime>, now: MonoTime) {
         if let Some(until) = until {
             self.hold = Some(until.min(now.after(HOLD_MAX)));
         }
     }
 
     /// RFC 23: no answer. The session stays, for a peer may recover, but not if it makes a habit of it.
-    fn unreadable(&mut self, what: &str, now: Mono) -> Result<(), CloseOrder> {
-        self.status.mistake(Mistake::Unreadable, what, now);
+    fn unreadable(&mut self, what: &str, now: MonoTime) -> Result<(), CloseRequest> {
+        self.status.mistake(PeerMistake::Unreadable, what, now);
         while self.unreadable.front().is_some_and(|at| now.since(*at) >= UNREADABLE_WINDOW) {
             self.unreadable.pop_front();
         }
         self.unreadable.push_back(now);
         if self.unreadable.len() >= UNREADABLE_MAX {
-            return Err(CloseOrder { code: POLICY, reason: "too many unreadable frames" });
+            return Err(CloseRequest { code: POLICY, reason: "too many unreadable frames" });
         }
         Ok(())
     }
 
     fn refuse(&self, request_id: RequestId, why: &'static str, now: Now) {
-        self.status.mistake(Mistake::Refused, why, now.mono);
+        self.status.mistake(PeerMistake::Refused, why, now.mono);
         let frame = refusal(request_id, why, now.wall);
         self.outbox.put_frame(frame.len(), |out| out.extend_from_slice(&frame));
     }
@@ -205,11 +205,11 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for BtpSession {
     fn drop(&mut self) {
         let now = self.context.clock.now();
         self.context.connector.detach(&self.account, self.id, now);
-        let ended = self.ended.take().unwrap_or_else(|| Ended::Broken("stopped".to_owned()));
+        let ended = self.ended.take().unwrap_or_else(|| CloseReason::Broken("stopped".to_owned()));
         self.status.session_down(self.side.as_str(), &ended);
     }
 }

@@ -19,10 +19,10 @@ use tokio_tungstenite::tungstenite::protocol::{
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes, error::ProtocolError};
 
 use super::bounds::{CLOSE_LINGER, FRAMES_BEFORE_LOGIN_MAX};
-use super::frame_head::FrameHead;
+use super::frame_header::FrameHeader;
 use super::stream::Stream;
 use crate::link::Outbox;
-use crate::transport::{Ended, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG, shown};
+use crate::transport::{CloseReason, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG, shown};
 
 /// What `tungstenite` keeps for the rare frames that it is given. A longer one makes it grow.
 const RARE_FRAME_BYTES: usize = 256;
@@ -86,19 +86,19 @@ impl Socket {
     ///
     /// Nothing is read while an answer waits to be written, and only so many frames are read in all, so that a far end
     /// that has not authenticated can make us neither keep answers nor work without an end.
-    pub(super) async fn receive(&mut self) -> Result<Data, Ended> {
+    pub(super) async fn receive(&mut self) -> Result<Data, CloseReason> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Data, Ended>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Data, CloseReason>> {
         loop {
             while let Some(frame) = self.take_frame() {
                 self.frames += 1;
                 if self.frames > FRAMES_BEFORE_LOGIN_MAX {
                     let reason = "too many frames before the login";
-                    return Poll::Ready(Err(Ended::ByUs { code: POLICY, reason }));
+                    return Poll::Ready(Err(CloseReason::ByUs { code: POLICY, reason }));
                 }
-                let read = self.websocket.read(&mut Fed::new(&frame, &self.outbox));
+                let read = self.websocket.read(&mut SliceIo::new(&frame, &self.outbox));
                 match read {
                     Ok(Message::Binary(bytes)) => return Poll::Ready(Ok(Data::Binary(bytes))),
                     Ok(Message::Text(_)) => return Poll::Ready(Ok(Data::Text)),
@@ -109,17 +109,17 @@ impl Socket {
                     Err(error) => return Poll::Ready(Err(broken_by(&error))),
                 }
                 // What a ping put aside is put into the outbox by the next read.
-                let _ = self.websocket.flush(&mut Fed::nothing(&self.outbox));
+                let _ = self.websocket.flush(&mut SliceIo::nothing(&self.outbox));
             }
             if let Err(error) = ready!(self.poll_write(cx, &mut 0)) {
-                return Poll::Ready(Err(Ended::Broken(error.to_string())));
+                return Poll::Ready(Err(CloseReason::Broken(error.to_string())));
             }
             let mut bytes = [0; HANDSHAKE_READ_BYTES];
             let mut buffer = ReadBuf::new(&mut bytes);
             match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
-                Err(error) => return Poll::Ready(Err(Ended::Broken(error.to_string()))),
+                Err(error) => return Poll::Ready(Err(CloseReason::Broken(error.to_string()))),
                 Ok(()) if buffer.filled().is_empty() => {
-                    return Poll::Ready(Err(Ended::Broken(WITHOUT_CLOSE_FRAME.to_owned())));
+                    return Poll::Ready(Err(CloseReason::Broken(WITHOUT_CLOSE_FRAME.to_owned())));
                 }
                 Ok(()) => self.unread.extend_from_slice(buffer.filled()),
             }
@@ -129,7 +129,7 @@ impl Socket {
     /// The first whole frame that was read and not handled; of one that is too long the head, which is all that
     /// `tungstenite` needs to refuse it.
     fn take_frame(&mut self) -> Option<Vec<u8>> {
-        let head = FrameHead::read(&self.unread)?;
+        let head = FrameHeader::read(&self.unread)?;
         let len = head.frame_len(self.message_bytes_max).unwrap_or(head.head_len);
         (len <= self.unread.len()).then(|| self.unread.drain(..len).collect())
     }
@@ -156,10 +156,10 @@ impl Socket {
     }
 
     /// Writes all that the outbox holds.
-    pub(super) async fn flush(&mut self) -> Result<(), Ended> {
+    pub(super) async fn flush(&mut self) -> Result<(), CloseReason> {
         poll_fn(|cx| self.poll_write(cx, &mut 0))
             .await
-            .map_err(|error| Ended::Broken(error.to_string()))
+            .map_err(|error| CloseReason::Broken(error.to_string()))
     }
 
     /// Puts a close frame behind what the outbox holds.
@@ -167,13 +167,14 @@ impl Socket {
         let frame =
             CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::from_static(reason) };
         // Appending to the outbox cannot fail; a WebSocket that is closed already needs no frame.
-        let _ = self.websocket.close(&mut Fed::nothing(&self.outbox), Some(frame));
+        let _ = self.websocket.close(&mut SliceIo::nothing(&self.outbox), Some(frame));
     }
 
     /// Puts a ping behind what the outbox holds.
     pub(super) fn put_ping(&mut self) {
         // A WebSocket that is closing needs no ping.
-        let _ = self.websocket.write(&mut Fed::nothing(&self.outbox), Message::Ping(Bytes::new()));
+        let _ =
+            self.websocket.write(&mut SliceIo::nothing(&self.outbox), Message::Ping(Bytes::new()));
     }
 
     /// Closes a connection that did not become a session: says why and gives the peer a moment to hear it. Without
@@ -185,7 +186,7 @@ impl Socket {
         let said = async {
             self.flush().await?;
             while self.receive().await.is_ok() {}
-            Ok::<(), Ended>(())
+            Ok::<(), CloseReason>(())
         };
         // Whether it was heard changes nothing any more.
         let _ = tokio::time::timeout(CLOSE_LINGER, said).await;
@@ -230,12 +231,12 @@ impl Socket {
 }
 
 /// Reads from bytes that were read before, writes to the outbox.
-pub(super) struct Fed<'a> {
+pub(super) struct SliceIo<'a> {
     unread: &'a [u8],
     outbox: &'a Outbox,
 }
 
-impl<'a> Fed<'a> {
+impl<'a> SliceIo<'a> {
     pub(super) fn new(unread: &'a [u8], outbox: &'a Outbox) -> Self {
         Self { unread, outbox }
     }
@@ -245,7 +246,7 @@ impl<'a> Fed<'a> {
     }
 }
 
-impl Read for Fed<'_> {
+impl Read for SliceIo<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         if self.unread.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -254,7 +255,7 @@ impl Read for Fed<'_> {
     }
 }
 
-impl Write for Fed<'_> {
+impl Write for SliceIo<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.outbox.put_raw(bytes);
         Ok(bytes.len())
@@ -270,23 +271,23 @@ pub(super) fn is_would_block(error: &Error) -> bool {
 }
 
 /// How a session ended whose peer sent this close frame.
-pub(super) fn closed_by_peer(frame: Option<CloseFrame>) -> Ended {
+pub(super) fn closed_by_peer(frame: Option<CloseFrame>) -> CloseReason {
     let code = frame.as_ref().map(|frame| u16::from(frame.code));
     let reason = frame.map_or_else(String::new, |frame| shown(frame.reason.as_bytes()));
-    Ended::ByPeer { code, reason }
+    CloseReason::ByPeer { code, reason }
 }
 
 /// How a session ends that reading failed on. Where the peer is to blame we close with the code of RFC 6455 7.4.1;
 /// where the connection is gone nothing can be said.
-pub(super) fn broken_by(error: &Error) -> Ended {
+pub(super) fn broken_by(error: &Error) -> CloseReason {
     match error {
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
         | Error::ConnectionClosed
-        | Error::AlreadyClosed => Ended::Broken(WITHOUT_CLOSE_FRAME.to_owned()),
-        Error::Io(error) => Ended::Broken(error.to_string()),
-        Error::Capacity(_) => Ended::ByUs { code: TOO_BIG, reason: "message too long" },
-        Error::Utf8(_) => Ended::ByUs { code: NOT_UTF8, reason: "text is not UTF-8" },
-        _ => Ended::ByUs { code: PROTOCOL_ERROR, reason: "WebSocket protocol error" },
+        | Error::AlreadyClosed => CloseReason::Broken(WITHOUT_CLOSE_FRAME.to_owned()),
+        Error::Io(error) => CloseReason::Broken(error.to_string()),
+        Error::Capacity(_) => CloseReason::ByUs { code: TOO_BIG, reason: "message too long" },
+        Error::Utf8(_) => CloseReason::ByUs { code: NOT_UTF8, reason: "text is not UTF-8" },
+        _ => CloseReason::ByUs { code: PROTOCOL_ERROR, reason: "WebSocket protocol error" },
     }
 }
 

@@ -15,7 +15,7 @@ use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::transport::{
     Clock, Directory, Login, Logins, Token, TransportContext, TransportSettings,
 };
-use crate::wire::btp::{Body, Entry, Frame, RequestId, put_auth, put_frame};
+use crate::wire::btp::{Entry, Frame, FrameBody, RequestId, put_auth, put_frame};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
 
@@ -129,7 +129,7 @@ fn encoded(packet: &Packet<'_>) -> Vec<u8> {
 
 /// A MESSAGE.
 pub(super) fn message(id: u32, entries: &[Entry<'_>]) -> Vec<u8> {
-    framed(id, &Body::Message, entries)
+    framed(id, &FrameBody::Message, entries)
 }
 
 /// A MESSAGE with an ILP packet.
@@ -139,10 +139,10 @@ pub(super) fn ask(id: u32, packet: &[u8]) -> Vec<u8> {
 
 /// A RESPONSE with an ILP packet.
 pub(super) fn answer(id: u32, packet: &[u8]) -> Vec<u8> {
-    framed(id, &Body::Response, &[Entry::octets("ilp", packet)])
+    framed(id, &FrameBody::Response, &[Entry::octets("ilp", packet)])
 }
 
-pub(super) fn framed(id: u32, body: &Body<'_>, entries: &[Entry<'_>]) -> Vec<u8> {
+pub(super) fn framed(id: u32, body: &FrameBody<'_>, entries: &[Entry<'_>]) -> Vec<u8> {
     let mut frame = Vec::new();
     put_frame(RequestId(id), body, entries, &mut frame);
     frame
@@ -158,13 +158,13 @@ pub(super) fn auth(id: u32, username: &str, token: &str) -> Vec<u8> {
 pub(super) fn describe(bytes: &[u8]) -> String {
     let frame = Frame::parse(bytes).unwrap();
     let kind = match frame.body {
-        Body::Response => "RESPONSE",
-        Body::Error { .. } => "ERROR",
-        Body::Message => "MESSAGE",
-        Body::Transfer { .. } => "TRANSFER",
+        FrameBody::Response => "RESPONSE",
+        FrameBody::Error { .. } => "ERROR",
+        FrameBody::Message => "MESSAGE",
+        FrameBody::Transfer { .. } => "TRANSFER",
     };
     let mut text = format!("{kind} {}", frame.request_id);
-    if let Body::Error { code, triggered_at, .. } = frame.body {
+    if let FrameBody::Error { code, triggered_at, .. } = frame.body {
         assert!(triggered_at.timestamp() > Timestamp::EPOCH, "the node's clock");
         text += &format!(" {code}");
     }

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::handshake::{client, derive_accept_key};
 use tokio_tungstenite::tungstenite::http::Uri;
 
 use super::bounds::CLOSE_LINGER;
-use super::http_head::{FIELDS_MAX, Fields, HEAD_BYTES_MAX, READ_BYTES, read_head};
+use super::http_header::{FIELDS_MAX, HEAD_BYTES_MAX, HeaderFields, READ_BYTES, read_head};
 use super::stream::Stream;
 use crate::transport::BtpUrl;
 
@@ -138,7 +138,7 @@ fn read_request(head: &[u8]) -> Result<Accepted, Refusal> {
     if !request.parse(head).is_ok_and(|status| status.is_complete()) {
         return Err(Refusal::BadRequest);
     }
-    let fields = Fields(request.headers);
+    let fields = HeaderFields(request.headers);
     let is_1_1 = request.version == Some(1);
     // RFC 9112 3.2: exactly one.
     if is_1_1 && fields.only("Host").is_none() {
@@ -212,7 +212,7 @@ pub(super) async fn connect(stream: &mut Stream, url: &BtpUrl) -> Result<Upgrade
         match response.code.filter(|_| is_whole) {
             None => return Err(UpgradeError::Malformed),
             Some(101) => {
-                check_answer(Fields(response.headers), &derive_accept_key(key.as_bytes()))?;
+                check_answer(HeaderFields(response.headers), &derive_accept_key(key.as_bytes()))?;
                 return Ok(Upgraded { path: String::new(), unread: rest });
             }
             Some(100..=199) => unread = rest,
@@ -223,7 +223,7 @@ pub(super) async fn connect(stream: &mut Stream, url: &BtpUrl) -> Result<Upgrade
 }
 
 /// RFC 6455 4.1, the client's duties on the server's handshake.
-fn check_answer(fields: Fields<'_>, accept_key: &str) -> Result<(), UpgradeError> {
+fn check_answer(fields: HeaderFields<'_>, accept_key: &str) -> Result<(), UpgradeError> {
     if !fields.has("Upgrade", "websocket") {
         return Err(UpgradeError::Answer("no `Upgrade: websocket`"));
     }

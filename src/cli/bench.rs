@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::send::load::{Load, Stop};
 use super::send::tally::{ResultKind, Tally};
 use super::signals::Interrupt;
-use super::text::{foreign, grouped, lasting, millis, per_second};
+use super::text::{grouped, lasting, millis, per_second, sanitize};
 use crate::wire::{Address, Amount, Condition};
 
 /// Before it is measured: allocators, caches and sockets find their size.
@@ -124,7 +124,7 @@ fn table(
         if let (ResultKind::Rejected(code), Some((by, message))) = (kind, &results.example) {
             line(
                 &format!("  {code}"),
-                format!("{} ({}: {})", grouped(results.packets), foreign(by), foreign(message)),
+                format!("{} ({}: {})", grouped(results.packets), sanitize(by), sanitize(message)),
             )?;
         }
     }

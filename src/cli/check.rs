@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::CheckArguments;
 use super::failure::Failure;
-use crate::config::{self, Checked, Environment, Loaded, Mode, Problem, Source};
+use crate::config::{self, Checked, Deployment, Diagnostic, Environment, Loaded, Source};
 
 /// Judges all files; the exit code is about all of them.
 pub(super) fn run(
@@ -33,8 +33,8 @@ pub(super) fn run(
     let mut worst = Ok(());
     for (file, checked) in judged {
         let name = file.display().to_string();
-        let of_file = |problem: &&Problem| problem.file.as_deref() == Some(name.as_str());
-        let mistakes: Vec<&Problem> = between.mistakes.iter().filter(of_file).collect();
+        let of_file = |problem: &&Diagnostic| problem.file.as_deref() == Some(name.as_str());
+        let mistakes: Vec<&Diagnostic> = between.mistakes.iter().filter(of_file).collect();
         for warning in between.warnings.iter().filter(of_file) {
             writeln!(err, "warning: {warning}")?;
         }
@@ -65,7 +65,7 @@ pub(super) fn run(
     worst
 }
 
-fn warn(warnings: &[Problem], err: &mut dyn Write) -> Result<(), Failure> {
+fn warn(warnings: &[Diagnostic], err: &mut dyn Write) -> Result<(), Failure> {
     for warning in warnings {
         writeln!(err, "warning: {warning}")?;
     }
@@ -102,7 +102,7 @@ fn print(checked: &Checked, file: &Path, out: &mut dyn Write) -> Result<(), Fail
     let Some(topology) = &checked.topology else { return Ok(()) };
     for id in topology.node_ids() {
         writeln!(out, "\n# node {id} of {}", file.display())?;
-        print_node(&topology.node(id, Mode::Spread)?, out)?;
+        print_node(&topology.node(id, Deployment::Spread)?, out)?;
     }
     Ok(())
 }

@@ -10,16 +10,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use super::failure::Failure;
-use super::login::Login;
+use super::login::EntryLogin;
 use super::run::chain;
-use super::text::foreign;
+use super::text::sanitize;
 use super::waiting::saying;
 use crate::account::{AccountId, AccountSettings, Limits, Relation};
 use crate::btp::BtpClient;
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::link::Outcome;
 use crate::local::PingSettings;
-use crate::node::ildcp::{self, Told};
+use crate::node::ildcp::{self, ParentInfo};
 use crate::routing::HashSeed;
 use crate::time::Now;
 use crate::transport::{
@@ -72,7 +72,7 @@ pub(super) struct Role<'a> {
 impl Client {
     /// Logs in, does `work`, and logs out.
     pub(super) async fn session<T>(
-        login: &Login,
+        login: &EntryLogin,
         role: Role<'_>,
         work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
@@ -112,7 +112,7 @@ impl Client {
     }
 
     /// Until the first login succeeded or failed. A session that is lost later is dialled again.
-    async fn logged_in(&self, login: &Login) -> Result<(), Failure> {
+    async fn logged_in(&self, login: &EntryLogin) -> Result<(), Failure> {
         let mut look = interval(TICK / 10);
         let started = Instant::now();
         loop {
@@ -170,7 +170,7 @@ impl Client {
     }
 
     /// Asks the node for an address and the asset of the account (IL-DCP, RFC 31), and takes the address.
-    pub(super) async fn take_address(&self) -> Result<Told, Failure> {
+    pub(super) async fn take_address(&self) -> Result<ParentInfo, Failure> {
         let asking = ildcp::ask(self.connector(), &self.context.clock, &self.via);
         let words = || "waiting for the node to say its asset and an address (IL-DCP)".to_owned();
         let told = saying(asking, words).await;
@@ -179,7 +179,7 @@ impl Client {
                 "the node gave no address (IL-DCP), which only child accounts get: {error}"
             ))
         })?;
-        told.asset.code = foreign(&told.asset.code).into();
+        told.asset.code = sanitize(&told.asset.code).into();
         let taken = self.connector().set_address(told.address.clone());
         taken.map_err(|error| failed("cannot take the address that the node gave", error))?;
         Ok(told)
@@ -204,7 +204,7 @@ fn failed(what: &str, error: impl std::fmt::Display) -> Failure {
 fn context(
     via: &AccountId,
     role: Role<'_>,
-    login: &Login,
+    login: &EntryLogin,
 ) -> Result<Arc<TransportContext>, Failure> {
     let mut account = AccountSettings::new(via.clone(), Relation::Parent);
     account.limits = Limits {

@@ -12,7 +12,7 @@ use self::variables::Variable;
 use super::args::ComposeArguments;
 use super::failure::Failure;
 use crate::config::{
-    Environment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Mode, Source,
+    Deployment, Environment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Source,
     Topology,
 };
 
@@ -105,7 +105,7 @@ fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Fa
     let mut hosts: BTreeMap<String, String> = BTreeMap::new();
     let mut services = Vec::with_capacity(ids.len());
     for (number, id) in ids.iter().enumerate() {
-        let node = topology.node(id, Mode::Spread)?.config;
+        let node = topology.node(id, Deployment::Spread)?.config;
         let linked = node.peers.iter().filter(|peer| ids.contains(&peer.account.id.as_str()));
         for peer in linked.clone() {
             if let Some(url) = &peer.url {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::config::{MASK, Problems};
+use crate::config::{Diagnostics, MASK};
 
 /// Wrong usage or configuration: `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
@@ -17,7 +17,7 @@ pub(super) enum Failure {
     Usage(String),
     /// The configuration has mistakes: exit code 64.
     #[error(transparent)]
-    Configuration(#[from] Problems),
+    Configuration(#[from] Diagnostics),
     /// It did not work: exit code 1.
     #[error("{0}")]
     Failed(String),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::args::HealthcheckArguments;
 use super::failure::Failure;
 use super::local_node::{self, reachable};
-use super::text::foreign;
+use super::text::sanitize;
 use crate::config::{self, Environment, Source};
 
 /// Docker's own limit in the shipped files is 3 s.
@@ -48,8 +48,8 @@ fn told(body: &str) -> (String, Vec<String>) {
     let status = body.get("status").and_then(serde_json::Value::as_str);
     let reasons = body.get("reasons").and_then(serde_json::Value::as_array);
     let reasons = reasons.into_iter().flatten().filter_map(serde_json::Value::as_str);
-    let reasons = reasons.take(REASONS_MAX).map(foreign);
-    (foreign(status.unwrap_or("an answer that is not that of a node")), reasons.collect())
+    let reasons = reasons.take(REASONS_MAX).map(sanitize);
+    (sanitize(status.unwrap_or("an answer that is not that of a node")), reasons.collect())
 }
 
 /// Where the node serves its health.
@@ -85,7 +85,7 @@ fn place(
 
 /// The answer to a GET.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct HealthAnswer {
     /// The status code.
     pub(super) code: u16,
     /// What follows the headers.
@@ -93,7 +93,12 @@ pub(super) struct Answer {
 }
 
 /// One GET over a connection of its own.
-pub(super) fn get(host: &str, port: u16, path: &str, patience: Duration) -> io::Result<Answer> {
+pub(super) fn get(
+    host: &str,
+    port: u16,
+    path: &str,
+    patience: Duration,
+) -> io::Result<HealthAnswer> {
     let deadline = Instant::now() + patience;
     let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let mut last = io::Error::from(io::ErrorKind::NotFound);
@@ -115,7 +120,7 @@ pub(super) fn get(host: &str, port: u16, path: &str, patience: Duration) -> io::
 }
 
 /// Reads until the other side closes, or the body is complete.
-fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<Answer> {
+fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<HealthAnswer> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -142,7 +147,7 @@ fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<Answe
 }
 
 /// The answer, once it is complete; `ended`: no more bytes will come.
-fn parse(bytes: &[u8], ended: bool) -> Option<Answer> {
+fn parse(bytes: &[u8], ended: bool) -> Option<HealthAnswer> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut lines = head.lines();
@@ -156,7 +161,7 @@ fn parse(bytes: &[u8], ended: bool) -> Option<Answer> {
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
     let complete = ended || length.is_some_and(|length| body.len() >= length);
-    complete.then(|| Answer { code, body: body.to_owned() })
+    complete.then(|| HealthAnswer { code, body: body.to_owned() })
 }
 
 #[cfg(test)]
@@ -166,7 +171,8 @@ mod tests {
     #[test]
     fn answers_are_complete_or_not_yet_there() {
         fn check(text: &str, ended: bool, expected: Option<(u16, &str)>) {
-            let expected = expected.map(|(code, body)| Answer { code, body: body.to_owned() });
+            let expected =
+                expected.map(|(code, body)| HealthAnswer { code, body: body.to_owned() });
             assert_eq!(parse(text.as_bytes(), ended), expected, "{text:?}");
         }
         check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, Some((200, "{}")));

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use super::args::SourceArguments;
-use crate::config::{self, Environment, Form, Loaded, Mode, Problems, Source, Topology};
+use crate::config::{
+    self, Deployment, Diagnostics, Environment, FileForm, Loaded, Source, Topology,
+};
 
 /// Loads the node that is meant.
 ///
@@ -12,7 +14,7 @@ use crate::config::{self, Environment, Form, Loaded, Mode, Problems, Source, Top
 pub(super) fn load(
     arguments: &SourceArguments,
     environment: &Environment,
-) -> Result<Loaded, Problems> {
+) -> Result<Loaded, Diagnostics> {
     let source = Source {
         file: arguments.config.clone(),
         environment: environment.clone(),
@@ -20,8 +22,8 @@ pub(super) fn load(
         overrides: Vec::new(),
     };
     let mut loaded = config::load(&source)?;
-    if let (Form::Topology, Some(id)) = (loaded.form, &source.node) {
-        let on_loopback = Topology::load(&source)?.node(id, Mode::Loopback)?.config;
+    if let (FileForm::Topology, Some(id)) = (loaded.form, &source.node) {
+        let on_loopback = Topology::load(&source)?.node(id, Deployment::Loopback)?.config;
         let is_set = |name: &str| config::variable(environment, name).is_some();
         if !is_set("BTP_SERVER_PORT") {
             loaded.config.server.port = on_loopback.server.port;

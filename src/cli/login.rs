@@ -11,7 +11,7 @@ use super::text::shell;
 use crate::account::AccountId;
 use crate::account::Relation;
 use crate::btp::Dial;
-use crate::config::{Environment, Form, Loaded, NodeConfig};
+use crate::config::{Environment, FileForm, Loaded, NodeConfig};
 use crate::transport::{BtpUrl, TlsTrust, Token, host_of_certificate};
 
 /// The account of the configuration that the tools log in as.
@@ -23,7 +23,7 @@ const WHAT_TO_ADD: &str = "{ id: cli, relation: child, authToken: \"<a secret of
 
 /// Where to log in, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Login {
+pub(super) struct EntryLogin {
     url: BtpUrl,
     username: String,
     token: Option<Token>,
@@ -32,7 +32,7 @@ pub(super) struct Login {
 }
 
 /// Without the token.
-impl fmt::Display for Login {
+impl fmt::Display for EntryLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.url.username() {
             Some(_) => self.url.fmt(f),
@@ -41,7 +41,7 @@ impl fmt::Display for Login {
     }
 }
 
-impl Login {
+impl EntryLogin {
     /// From the command line and the environment.
     pub(super) fn find(
         arguments: &LoginArguments,
@@ -101,12 +101,12 @@ impl Login {
         }
         let flags = again.unwrap_or_else(|| format!(" --via {}", shell(&url.to_string())));
         let trust = TlsTrust::default();
-        Ok(Login { url, username: String::new(), token: None, flags, trust })
+        Ok(EntryLogin { url, username: String::new(), token: None, flags, trust })
     }
 
     /// An account at a port of this machine.
     pub(super) fn local(port: u16, username: &str, token: Token) -> Result<Self, Failure> {
-        Ok(Login {
+        Ok(EntryLogin {
             url: url("ws", "127.0.0.1", port)?,
             username: username.to_owned(),
             token: Some(token),
@@ -126,7 +126,7 @@ impl Login {
         environment: &Environment,
     ) -> Result<Self, Failure> {
         let loaded = local_node::load(arguments, environment)?;
-        if loaded.form == Form::NoFile && loaded.config.peer(TOOL_ACCOUNT).is_none() {
+        if loaded.form == FileForm::NoFile && loaded.config.peer(TOOL_ACCOUNT).is_none() {
             return Err(Failure::Usage(
                 "which node? Give --via btp+ws://user:token@host:port, or --config FILE (and --node ID for a topology \
                  file), or set CONFIG_FILE"
@@ -137,7 +137,7 @@ impl Login {
         let node = arguments.node.as_ref().map(|node| ("node", node.clone()));
         let given = [config, node].into_iter().flatten();
         let flags = given.map(|(flag, value)| format!(" --{flag} {}", shell(&value))).collect();
-        Ok(Login { flags, ..Self::of_node(&loaded)? })
+        Ok(EntryLogin { flags, ..Self::of_node(&loaded)? })
     }
 
     /// The `cli` account of a node, on this machine.
@@ -147,7 +147,7 @@ impl Login {
         let place = place(loaded);
         let account = node.peer(TOOL_ACCOUNT).ok_or_else(|| {
             let list = match loaded.form {
-                Form::Topology => "defaults.peers",
+                FileForm::Topology => "defaults.peers",
                 _ => "peers",
             };
             Failure::Usage(format!(
@@ -173,7 +173,7 @@ impl Login {
             )));
         }
         let scheme = if node.server.tls.is_some() { "wss" } else { "ws" };
-        Ok(Login {
+        Ok(EntryLogin {
             url: url(scheme, &reachable(&node.server.host), port)?,
             username: account.username.clone(),
             token: Some(Token::from(token.expose())),

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use super::text::{foreign, grouped};
+use super::text::{grouped, sanitize};
 use crate::account::Asset;
 use crate::wire::Amount;
 
@@ -89,15 +89,15 @@ impl Money {
         let asset = asset.map_err(|why| {
             format!(
                 "the asset of the account is not known ({}), so write the amount as a whole number of units",
-                foreign(why)
+                sanitize(why)
             )
         })?;
-        let (own, scale) = (foreign(&asset.code), asset.scale);
+        let (own, scale) = (sanitize(&asset.code), asset.scale);
         let written = scaled(*digits, *decimals);
         if *code != *asset.code {
             return Err(format!(
                 "the account pays in {own} (scale {scale}), not in {}: write \"{written} {own}\" if you mean that",
-                foreign(code)
+                sanitize(code)
             ));
         }
         let Some(shift) = u32::from(scale).checked_sub(*decimals) else {

@@ -10,23 +10,23 @@ mod stall;
 
 use std::io::Write;
 
-use self::drive::{Driver, Paid};
+use self::drive::{Paid, PaymentDriver};
 pub(in crate::cli) use self::payee::Payee;
 use self::payee::secret_of_text;
-use self::report::Report;
-use self::spsp::Receiver;
+use self::report::PayReport;
+use self::spsp::SpspReceiver;
 use self::stall::Stall;
 use super::args::PayArguments;
 use super::client::{Client, Role};
 use super::failure::Failure;
-use super::login::Login;
+use super::login::EntryLogin;
 use super::money::Money;
 use super::run::chain;
 use super::secret_text::given;
 use super::signals::Interrupt;
 use crate::config::Environment;
 use crate::http::HttpClient;
-use crate::node::ildcp::Told;
+use crate::node::ildcp::ParentInfo;
 use crate::stream::{Sender, SenderSettings};
 use crate::transport::{HttpUrl, TlsTrust};
 use crate::wire::Amount;
@@ -38,7 +38,7 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let written = arguments.amount().map_err(Failure::Usage)?;
-    let login = Login::find(&arguments.login, environment)?;
+    let login = EntryLogin::find(&arguments.login, environment)?;
     let receiver = receiver(arguments, environment, &login).await?;
     let window = usize::try_from(arguments.window).unwrap_or(usize::MAX);
     let role = Role { window, receives_at: None };
@@ -59,7 +59,7 @@ pub(super) async fn run(
             time: arguments.timeout,
             ..SenderSettings::new(amounts.total)
         };
-        let mut report = Report {
+        let mut report = PayReport {
             arguments,
             amount: amounts.total,
             receiver: &receiver,
@@ -70,7 +70,7 @@ pub(super) async fn run(
         report.begin()?;
         let began = client.now().mono;
         let sender = Sender::new(settings, &receiver.secret, rand::random(), began);
-        let driver = Driver::new(client, sender, &receiver.address);
+        let driver = PaymentDriver::new(client, sender, &receiver.address);
         let stall = Stall::new(report.trace());
         let bar = bar::Bar::new(arguments.json, environment, stall);
         let paid: Paid = driver.run(&mut interrupt, bar, report.out).await?;
@@ -90,7 +90,7 @@ impl Amounts {
     fn read(
         arguments: &PayArguments,
         written: &Money,
-        own: &Result<Told, Failure>,
+        own: &Result<ParentInfo, Failure>,
     ) -> Result<Self, String> {
         let why = own.as_ref().err().map(ToString::to_string).unwrap_or_default();
         let asset = own.as_ref().map(|told| &told.asset).map_err(|_| why.as_str());
@@ -106,8 +106,8 @@ impl Amounts {
 async fn receiver(
     arguments: &PayArguments,
     environment: &Environment,
-    login: &Login,
-) -> Result<Receiver, Failure> {
+    login: &EntryLogin,
+) -> Result<SpspReceiver, Failure> {
     let ca_file = login.trust().ca_file.clone();
     let anyone = TlsTrust { ca_file, ..TlsTrust::default() };
     let ask = async |url: &HttpUrl, allow_http, trust| {
@@ -121,7 +121,7 @@ async fn receiver(
     let variables = if is_address { environment } else { &none };
     let secret = given(("--secret", arguments.secret.as_ref()), "ILP_SECRET", variables)?;
     match (&arguments.payee, secret) {
-        (Payee::Address(address), Some(secret)) => Ok(Receiver {
+        (Payee::Address(address), Some(secret)) => Ok(SpspReceiver {
             address: address.clone(),
             secret: secret.parse(secret_of_text)?,
             answered: None,
@@ -136,7 +136,7 @@ async fn receiver(
             ask(&url, false, anyone).await
         }
         (Payee::Endpoint(url), None) => ask(url, arguments.allow_http, anyone).await,
-        (Payee::Address(address), None) if Login::is_via(&arguments.login, environment) => {
+        (Payee::Address(address), None) if EntryLogin::is_via(&arguments.login, environment) => {
             Err(Failure::Usage(format!(
                 "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP \
                  URL instead of {address}, or --config and --node instead of --via"

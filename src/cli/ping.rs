@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use self::report::Report;
+use self::report::PingReport;
 use super::args::PingArguments;
 use super::client::{Client, Role};
 use super::failure::Failure;
 use super::inbox::Inbox;
-use super::login::Login;
+use super::login::EntryLogin;
 use super::signals::Interrupt;
 use super::text::lasting;
 use super::waiting::{SILENCE_MAX, note};
@@ -31,7 +31,7 @@ pub(super) async fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let login = Login::find(&arguments.login, environment)?;
+    let login = EntryLogin::find(&arguments.login, environment)?;
     let role = Role { window: WINDOW, receives_at: None };
     let work = async |client: &Client| {
         // Not before: a login that hangs is to be interrupted as usual.
@@ -41,7 +41,7 @@ pub(super) async fn run(
             false => None,
         };
         let pinger = Pinger { arguments, client, return_address, inbox: Inbox::new() };
-        let mut report = Report::new(arguments.address.clone(), out);
+        let mut report = PingReport::new(arguments.address.clone(), out);
         report.begin(
             &login,
             pinger.return_address.as_ref(),
@@ -74,7 +74,7 @@ struct Pinger<'a> {
 impl Pinger<'_> {
     async fn ping(
         &self,
-        report: &mut Report<'_>,
+        report: &mut PingReport<'_>,
         interrupt: &mut Interrupt,
     ) -> Result<(), Failure> {
         let count = self.arguments.count.unwrap_or(u64::MAX);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Times of pings that were answered.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RoundTrips {
+pub(super) struct RttStats {
     count: u32,
     min: Duration,
     max: Duration,
@@ -25,7 +25,7 @@ pub(super) struct Figures {
     pub(super) mdev: Duration,
 }
 
-impl RoundTrips {
+impl RttStats {
     /// One more.
     pub(super) fn add(&mut self, time: Duration) {
         let ms = time.as_secs_f64() * 1000.0;
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     fn check(times_ms: &[u64], expected_ms: Option<[u64; 4]>) {
-        let mut trips = RoundTrips::default();
+        let mut trips = RttStats::default();
         times_ms.iter().for_each(|ms| trips.add(Duration::from_millis(*ms)));
         let rounded = |time: Duration| u64::try_from((time.as_micros() + 500) / 1000).unwrap();
         let figures = trips.figures().map(|f| [f.min, f.avg, f.max, f.mdev].map(rounded));

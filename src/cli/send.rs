@@ -9,13 +9,13 @@ use std::io::Write;
 use std::time::Duration;
 
 use self::load::{Load, Stop};
-use self::report::Report;
+use self::report::SendReport;
 use self::tally::Tally;
 use self::watch::Watch;
 use super::args::{DATA_BYTES_MAX, SendArguments};
 use super::client::{Client, Role};
 use super::failure::Failure;
-use super::login::Login;
+use super::login::EntryLogin;
 use super::signals::Interrupt;
 use super::waiting::note;
 use crate::config::Environment;
@@ -28,7 +28,7 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let data = data(arguments)?;
-    let login = Login::find(&arguments.login, environment)?;
+    let login = EntryLogin::find(&arguments.login, environment)?;
     let load = Load {
         destination: arguments.destination.clone(),
         amount: arguments.amount,
@@ -47,7 +47,7 @@ pub(super) async fn run(
         let mut watch = Watch::new(&load, arguments.count);
         let watch = |tally: &Tally, after| watch.look(tally, after).iter().for_each(note);
         let (tally, took) = load.send(client, stop, interrupt.wait(), watch).await;
-        let report = Report { load: &load, through: &through, tally: &tally, took };
+        let report = SendReport { load: &load, through: &through, tally: &tally, took };
         match arguments.json {
             true => report.json(out)?,
             false => report.table(out)?,

@@ -16,15 +16,15 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use self::amounts::Amounts;
-use self::answer::{Answer, Outcome, Probe};
-use self::report::Report;
-use self::walk::{Bounds, End, walk};
+use self::amounts::HopAmounts;
+use self::answer::{Probe, ProbeAnswer, ProbeOutcome};
+use self::report::TraceReport;
+use self::walk::{TraceEnd, TraceLimits, walk};
 use super::args::TraceArguments;
 use super::client::{Client, Role};
 use super::failure::Failure;
 use super::inbox::Inbox;
-use super::login::Login;
+use super::login::EntryLogin;
 use super::signals::Interrupt;
 use super::text::lasting;
 use super::waiting::{SILENCE_MAX, saying};
@@ -51,23 +51,23 @@ pub(super) async fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let login = Login::find(&arguments.login, environment)?;
+    let login = EntryLogin::find(&arguments.login, environment)?;
     let role = Role { window: 1, receives_at: None };
     let reached = Client::session(&login, role, async |client| {
         // Not before: a login that hangs is to be interrupted as usual.
         let mut interrupt = Interrupt::listen(client)?;
-        let mut report = Report::new(arguments.address.clone(), arguments.json, out);
+        let mut report = TraceReport::new(arguments.address.clone(), arguments.json, out);
         report.begin(&login, arguments)?;
         let mut prober = Prober::new(client, &arguments.address);
-        let mut amounts = Amounts::new(arguments.amount.0);
-        let bounds = Bounds {
+        let mut amounts = HopAmounts::new(arguments.amount.0);
+        let bounds = TraceLimits {
             hops: arguments.hops,
             left_ms: i64::try_from(arguments.timeout.as_millis()).unwrap_or(i64::MAX),
             measured: arguments.probes,
         };
         let mut probe = async |probe| prober.send(probe).await;
         let mut tell = |line| report.line(line);
-        let end: Option<End> = tokio::select! {
+        let end: Option<TraceEnd> = tokio::select! {
             () = interrupt.wait() => None,
             end = walk(bounds, &mut amounts, &mut probe, &mut tell) => Some(end?),
         };
@@ -93,12 +93,12 @@ impl<'a> Prober<'a> {
     }
 
     /// Sends a probe, again if somebody is busy, and waits for its answer.
-    async fn send(&mut self, probe: Probe) -> Answer {
+    async fn send(&mut self, probe: Probe) -> ProbeAnswer {
         let mut pause = RETRY_FIRST;
         for _ in 0..RETRIES_MAX {
             let answer = self.send_once(probe).await;
             match answer.outcome {
-                Outcome::Rejected {
+                ProbeOutcome::Rejected {
                     code: ErrorCode::T02 | ErrorCode::T03 | ErrorCode::T05,
                     ..
                 } => sleep(pause).await,
@@ -109,7 +109,7 @@ impl<'a> Prober<'a> {
         self.send_once(probe).await
     }
 
-    async fn send_once(&mut self, probe: Probe) -> Answer {
+    async fn send_once(&mut self, probe: Probe) -> ProbeAnswer {
         let now = self.client.now();
         let left_ms = probe.left_ms.unsigned_abs();
         let expires_at = if probe.left_ms < 0 {
@@ -156,24 +156,24 @@ impl<'a> Prober<'a> {
         self.read(answer, after)
     }
 
-    fn read(&mut self, outcome: link::Outcome, after: Duration) -> Answer {
+    fn read(&mut self, outcome: link::Outcome, after: Duration) -> ProbeAnswer {
         let (by, outcome) = match outcome {
             link::Outcome::Fulfilled { .. } => {
-                (Some(self.destination.to_string()), Outcome::Fulfilled)
+                (Some(self.destination.to_string()), ProbeOutcome::Fulfilled)
             }
             link::Outcome::Rejected(Rejection { code, by, message, data }) => {
-                (Some(by), Outcome::Rejected { code, message, data })
+                (Some(by), ProbeOutcome::Rejected { code, message, data })
             }
             link::Outcome::NotSent(Cause { code, message })
             | link::Outcome::NoAnswer(Cause { code, message }) => {
-                (None, Outcome::Rejected { code, message, data: Vec::new() })
+                (None, ProbeOutcome::Rejected { code, message, data: Vec::new() })
             }
         };
-        let timed_out = matches!(outcome, Outcome::Rejected { code: ErrorCode::R00, .. });
+        let timed_out = matches!(outcome, ProbeOutcome::Rejected { code: ErrorCode::R00, .. });
         let waited = timed_out && after > WAITED_MIN + 2 * self.longest;
         if !waited {
             self.longest = self.longest.max(after);
         }
-        Answer { by, outcome, after, waited }
+        ProbeAnswer { by, outcome, after, waited }
     }
 }

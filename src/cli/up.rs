@@ -15,16 +15,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use self::collect::{Collector, Frame};
+use self::collect::{Collector, LiveSnapshot};
 use self::screen::{Patient, Screen};
 use super::args::UpArguments;
 use super::failure::Failure;
-use super::login::Login;
+use super::login::EntryLogin;
 use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
 use super::text::lasting;
 use crate::account::AccountId;
-use crate::config::{Environment, Mode, PortNote, Source, Topology};
-use crate::node::{NodeHandle, Outstanding, Plan, Planned, Supervisor, patiently};
+use crate::config::{Deployment, Environment, PortNote, Source, Topology};
+use crate::node::{NodeHandle, Plan, Planned, SingleFlight, Supervisor, patiently};
 use crate::telemetry::{LogTo, parse_level};
 
 /// How often the view is drawn.
@@ -60,7 +60,7 @@ pub(super) fn run(
         match (logins, &log_file) {
             (Some(logins), Some(log)) => ping(supervisor, &logins, over, log, out).await,
             (None, Some(log)) if live => {
-                let frame = Frame {
+                let frame = LiveSnapshot {
                     file: arguments.file.display().to_string(),
                     log: log.display().to_string(),
                     notes,
@@ -91,7 +91,7 @@ pub(super) fn run(
 /// Runs the network while and after everybody is pinged. What does not arrive ends it.
 async fn ping(
     supervisor: Supervisor,
-    logins: &[Login],
+    logins: &[EntryLogin],
     over: impl Future<Output = ()>,
     log: &Path,
     out: &mut dyn Write,
@@ -132,7 +132,7 @@ fn moved(planned: &Planned, source: &Source) -> Vec<(AccountId, u16)> {
     let Ok(topology) = Topology::load(source) else { return Vec::new() };
     let ports = planned.nodes().iter().filter_map(|node| {
         let (id, port) = (&node.config.node_id, node.config.server.port);
-        let expected = topology.node(id.as_str(), Mode::Loopback).ok()?.config.server.port;
+        let expected = topology.node(id.as_str(), Deployment::Loopback).ok()?.config.server.port;
         (port != expected).then(|| (id.clone(), port))
     });
     ports.collect()
@@ -170,11 +170,11 @@ async fn over(lasting: Option<Duration>) {
 /// Draws until the terminal is gone.
 async fn show(
     nodes: watch::Receiver<Vec<NodeHandle>>,
-    frame: Frame,
+    frame: LiveSnapshot,
     canvas: impl Fn() -> view::Canvas,
 ) {
     // A paused terminal must not stop packets: frames are drawn beside them, and left out while one is not drawn yet.
-    let mut drawing = Outstanding::default();
+    let mut drawing = SingleFlight::default();
     let Ok(screen) = Screen::take(io::stdout()) else { return };
     let mut screen = Patient(Some(screen));
     let mut collector = Collector::new(frame, Instant::now());

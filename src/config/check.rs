@@ -1,29 +1,29 @@
 //! `ilp-connector check`: judges a configuration without starting anything.
 
+use super::diagnostics::{Diagnostic, DiagnosticSink, Diagnostics};
 use super::env;
-use super::expand::{Mode, not_from_environment};
-use super::load::{Form, Loaded, Source, failed, load_content, parse, read_file};
+use super::expand::{Deployment, not_from_environment};
+use super::load::{FileForm, Loaded, Source, failed, load_content, parse, read_file};
+use super::location::ValueOrigin;
 use super::network::Strictness;
 use super::node_file;
-use super::place::Origin;
-use super::problems::{Problem, Problems, Report};
 use super::settings::NodeConfig;
-use super::tls_files::TlsFiles;
+use super::tls_files::TlsFileCheck;
 use super::topology::{self, Topology};
-use super::value::Data;
+use super::value::ValueData;
 use crate::wire::Network;
 
 /// A configuration without mistakes.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// What it is.
-    pub form: Form,
+    pub form: FileForm,
     /// The node: always, but for a topology of which no node was named.
     pub node: Option<Loaded>,
     /// The network of a topology file.
     pub topology: Option<Topology>,
     /// What is allowed but probably not meant.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Judges a file as [`super::load`] does. For a topology it judges all nodes, and what they are to each other:
@@ -31,7 +31,7 @@ pub struct Checked {
 ///
 /// # Errors
 /// All mistakes at once.
-pub fn check(source: &Source) -> Result<Checked, Problems> {
+pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
     let (read, mut report) = read_file(source);
     let Ok(content) = read else { return Err(failed(report)) };
     let root = match &content {
@@ -44,8 +44,8 @@ pub fn check(source: &Source) -> Result<Checked, Problems> {
     };
     let (Some(root), Some(content)) = (root.filter(topology::is_topology), &content) else {
         let node = load_content(source, content.as_ref())?;
-        let mut files = Report::new(report.file.as_deref());
-        TlsFiles::default().check(&node.config, &node.tree, &mut files);
+        let mut files = DiagnosticSink::new(report.file.as_deref());
+        TlsFileCheck::default().check(&node.config, &node.tree, &mut files);
         let (form, mut warnings) = (node.form, node.warnings.clone());
         warnings.extend(files.finish().map_err(|mut problems| {
             problems.warnings.extend_from_slice(&node.warnings);
@@ -57,12 +57,12 @@ pub fn check(source: &Source) -> Result<Checked, Problems> {
     let directory = content.path.parent().map(std::path::Path::to_owned);
     let topology = topology::read(&root, &name, directory, &source.environment, &mut report);
     let Some(topology) = topology else { return Err(failed(report)) };
-    let nodes = topology.read_all(Mode::Spread, &mut report);
+    let nodes = topology.read_all(Deployment::Spread, &mut report);
     let live = |config: &NodeConfig| config.scheme.network() == Network::Live;
     let live = nodes.configs.iter().flatten().any(live);
-    super::weak::permissions(&root, &content.path, live, &mut report);
+    super::weak_secrets::permissions(&root, &content.path, live, &mut report);
     topology.judge(&nodes, Strictness::All, &mut report);
-    let mut files = TlsFiles::default();
+    let mut files = TlsFileCheck::default();
     for (config, tree) in nodes.configs.iter().zip(&nodes.trees) {
         if let Some(config) = config {
             files.check(config, tree, &mut report);
@@ -79,22 +79,24 @@ pub fn check(source: &Source) -> Result<Checked, Problems> {
         variables(&topology, &mut report);
     }
     let warnings = report.finish()?;
-    Ok(Checked { form: Form::Topology, node, topology: Some(topology), warnings })
+    Ok(Checked { form: FileForm::Topology, node, topology: Some(topology), warnings })
 }
 
 /// Without a node there is nothing to lay the environment over, yet a variable that no node could take is a mistake.
-pub(super) fn variables(topology: &Topology, report: &mut Report) {
-    let Some(mut tree) = topology.tree(0, Mode::Spread, false) else { return };
-    if let Data::Map(map) = &mut tree.data {
-        let mut except = not_from_environment(Mode::Spread).to_vec();
+pub(super) fn variables(topology: &Topology, report: &mut DiagnosticSink) {
+    let Some(mut tree) = topology.tree(0, Deployment::Spread, false) else { return };
+    if let ValueData::Map(map) = &mut tree.data {
+        let mut except = not_from_environment(Deployment::Spread).to_vec();
         except.push("ilpAddress");
         env::overlay_node(map, &topology.environment, &except, report);
     }
     super::secret_file::resolve(&mut tree, topology.directory.as_deref(), report);
-    let mut own = Report::new(Some(&topology.name));
+    let mut own = DiagnosticSink::new(Some(&topology.name));
     node_file::read(&tree, topology.directory.as_deref(), &mut own);
     if let Err(mut problems) = own.finish() {
-        problems.problems.retain(|problem| matches!(problem.place.origin, Origin::Environment(_)));
+        problems
+            .problems
+            .retain(|problem| matches!(problem.place.origin, ValueOrigin::Environment(_)));
         problems.warnings.clear();
         report.absorb_problems(problems);
     }

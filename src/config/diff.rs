@@ -186,7 +186,7 @@ fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::{Kind, NODE, PEER};
+    use super::super::keys::{NODE, PEER, ValueKind};
     use super::super::tests::node;
     use super::*;
 
@@ -256,23 +256,23 @@ mod tests {
     }
 
     /// A value that is not the default, for every key of a node.
-    fn other(name: &str, kind: Kind) -> Option<String> {
+    fn other(name: &str, kind: ValueKind) -> Option<String> {
         Some(match kind {
-            Kind::Id => "zoe".into(),
-            Kind::Address => "test.zoe".into(),
-            Kind::Host => "127.0.0.9".into(),
-            Kind::HostNames => "[node.example]".into(),
-            Kind::HttpUrl => "https://zoe.example".into(),
-            Kind::Port => "4444".into(),
-            Kind::Secret | Kind::File => "zzz".into(),
-            Kind::LogLevel => "debug".into(),
-            Kind::AssetCode => "XRP".into(),
-            Kind::Integer(min, _) => (min + 3).to_string(),
-            Kind::Millis(min, _) => (min + 7).to_string(),
-            Kind::Bool => "true".into(),
-            Kind::Choice(words) => (*words.last()?).into(),
-            Kind::Map(_) if name == "ping" => "{echo: false}".into(),
-            Kind::Map(_) => "{certificate: c, key: k}".into(),
+            ValueKind::Id => "zoe".into(),
+            ValueKind::Address => "test.zoe".into(),
+            ValueKind::Host => "127.0.0.9".into(),
+            ValueKind::HostNames => "[node.example]".into(),
+            ValueKind::HttpUrl => "https://zoe.example".into(),
+            ValueKind::Port => "4444".into(),
+            ValueKind::Secret | ValueKind::File => "zzz".into(),
+            ValueKind::LogLevel => "debug".into(),
+            ValueKind::AssetCode => "XRP".into(),
+            ValueKind::Integer(min, _) => (min + 3).to_string(),
+            ValueKind::Millis(min, _) => (min + 7).to_string(),
+            ValueKind::Bool => "true".into(),
+            ValueKind::Choice(words) => (*words.last()?).into(),
+            ValueKind::Map(_) if name == "ping" => "{echo: false}".into(),
+            ValueKind::Map(_) => "{certificate: c, key: k}".into(),
             _ => return None,
         })
     }
@@ -283,7 +283,7 @@ mod tests {
         for key in NODE
             .iter()
             .filter(|key| !matches!(key.name, "peers" | "receivers" | "routes" | "rates"))
-            .filter(|key| key.kind != Kind::SecretFile)
+            .filter(|key| key.kind != ValueKind::SecretFile)
         {
             let value = other(key.name, key.kind).expect(key.name);
             let new = match key.name {

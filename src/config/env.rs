@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 
 use crate::wire::Scheme;
 
+use super::diagnostics::DiagnosticSink;
 use super::keys::NODE;
-use super::place::{At, Origin, Place};
-use super::problems::Report;
-use super::show;
-use super::value::{Data, Map, Value};
+use super::location::{At, Location, ValueOrigin};
+use super::redact;
+use super::value::{Map, Value, ValueData};
 
 /// Variables by name. Passed in, so that tests need not touch the process.
 pub type Environment = BTreeMap<String, String>;
@@ -86,7 +86,7 @@ fn is_of_a_service(name: &str) -> bool {
 
 /// Sets what a variable says of a key, and takes away what the file says in its place.
 fn lay(map: &mut Map, key: &str, variable: &str, text: &str) {
-    let of_variable = |value: &Value| matches!(value.at.origin(), Origin::Environment(_));
+    let of_variable = |value: &Value| matches!(value.at.origin(), ValueOrigin::Environment(_));
     if let Some(others) = ONE_OF.iter().find(|names| names.contains(&key)) {
         map.0.retain(|(name, value)| !others.contains(&&*name.text) || of_variable(value));
     }
@@ -94,7 +94,7 @@ fn lay(map: &mut Map, key: &str, variable: &str, text: &str) {
 }
 
 fn value_of(variable: &str, text: &str) -> Value {
-    Value::text(text, At::moved(0, Origin::Environment(variable.into()), None))
+    Value::text(text, At::moved(0, ValueOrigin::Environment(variable.into()), None))
 }
 
 /// Sets the node's keys from their variables, but for those in `except`.
@@ -102,7 +102,7 @@ pub(super) fn overlay_node(
     map: &mut Map,
     environment: &Environment,
     except: &[&str],
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) {
     for key in NODE.iter().filter(|key| !except.contains(&key.name)) {
         let Some(variable) = key.variable() else { continue };
@@ -113,7 +113,7 @@ pub(super) fn overlay_node(
             );
             let help =
                 "set enableServiceLinks: false in the pod's spec, or give the service another name";
-            report.warn(Place::variable(&variable), what, help);
+            report.warn(Location::variable(&variable), what, help);
         } else {
             lay(map, key.name, &variable, text);
         }
@@ -129,7 +129,10 @@ struct PeerVariable<'a> {
 }
 
 /// Variables of peers, with unknown ones warned of.
-fn peer_variables<'a>(environment: &'a Environment, report: &mut Report) -> Vec<PeerVariable<'a>> {
+fn peer_variables<'a>(
+    environment: &'a Environment,
+    report: &mut DiagnosticSink,
+) -> Vec<PeerVariable<'a>> {
     let mut found = Vec::new();
     for (name, text) in environment.range(PEER_PREFIX.to_owned()..) {
         let Some(rest) = name.strip_prefix(PEER_PREFIX) else { break };
@@ -143,9 +146,9 @@ fn peer_variables<'a>(environment: &'a Environment, report: &mut Report) -> Vec<
         match known {
             Some((id, key)) => found.push(PeerVariable { name, id, key, text }),
             None => {
-                let endings = show::list(PEER_VARIABLES.iter().map(|(suffix, _)| *suffix));
+                let endings = redact::list(PEER_VARIABLES.iter().map(|(suffix, _)| *suffix));
                 report.warn(
-                    Place::variable(name),
+                    Location::variable(name),
                     "this variable sets nothing",
                     format!(
                         "variables of peers are {PEER_PREFIX}<ID>_<ending>; endings: {endings}"
@@ -158,7 +161,7 @@ fn peer_variables<'a>(environment: &'a Environment, report: &mut Report) -> Vec<
 }
 
 /// Overrides peers of the file.
-pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &mut Report) {
+pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &mut DiagnosticSink) {
     let variables = peer_variables(environment, report);
     if variables.is_empty() {
         return;
@@ -166,7 +169,7 @@ pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &m
     let peers = map.0.iter_mut().find(|(name, _)| &*name.text == "peers").map(|(_, value)| value);
     let mut empty = Vec::new();
     let peers = match peers.map(|value| &mut value.data) {
-        Some(Data::List(list)) => list,
+        Some(ValueData::List(list)) => list,
         _ => &mut empty,
     };
     let id_of = |peer: &Value| {
@@ -177,15 +180,15 @@ pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &m
         let peer =
             peers.iter_mut().find(|peer| id_of(peer).is_some_and(|id| normalised(&id) == wanted));
         match peer.map(|peer| &mut peer.data) {
-            Some(Data::Map(peer)) => lay(peer, variable.key, variable.name, variable.text),
+            Some(ValueData::Map(peer)) => lay(peer, variable.key, variable.name, variable.text),
             _ => {
                 let ids: Vec<String> = peers.iter().filter_map(id_of).collect();
                 let help = match ids.is_empty() {
                     true => "the file gives this node no peers".to_owned(),
-                    false => format!("peers: {}", show::list(ids.iter().map(String::as_str))),
+                    false => format!("peers: {}", redact::list(ids.iter().map(String::as_str))),
                 };
                 report.warn(
-                    Place::variable(variable.name),
+                    Location::variable(variable.name),
                     "names no peer of the file, and is ignored",
                     help,
                 );
@@ -197,7 +200,7 @@ pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &m
 /// Creates peers where there is no file, each with a route `<scheme>.<id>`.
 ///
 /// The id is the lower-case one of the variable, with `-` for `_`: `BTP_PEER_NODE_B_URL` makes `node-b`.
-pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mut Report) {
+pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mut DiagnosticSink) {
     let mut peers: Vec<(String, Map, At)> = Vec::new();
     for variable in peer_variables(environment, report) {
         let id = variable.id.to_ascii_lowercase().replace('_', "-");
@@ -206,7 +209,7 @@ pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mu
             Some(index) => index,
             None => {
                 let all = format!("{}_*", variable_of_peer(&id));
-                let at = At::moved(0, Origin::Environment(all.as_str().into()), None);
+                let at = At::moved(0, ValueOrigin::Environment(all.as_str().into()), None);
                 let mut peer = Map::default();
                 peer.set("id", Value::text(&id, at.clone()));
                 peers.push((id, peer, at));
@@ -217,7 +220,7 @@ pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mu
         if peer.names(variable.key) {
             let what = format!("sets the {} of the peer {id} a second time", variable.key);
             report.problem(
-                Place::variable(variable.name),
+                Location::variable(variable.name),
                 None,
                 what,
                 "unset one of the variables",
@@ -244,16 +247,17 @@ pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mu
                 .is_none_or(|relation| relation == "peer")
         {
             let mut route = Map::default();
-            let computed = At::moved(0, Origin::Computed, Some(format!("route to the peer {id}")));
+            let computed =
+                At::moved(0, ValueOrigin::Computed, Some(format!("route to the peer {id}")));
             route.set("prefix", Value::text(&format!("{scheme}.{id}"), computed.clone()));
             route.set("nextHop", Value::text(&id, computed.clone()));
-            routes.push(Value { data: Data::Map(route), at: computed });
+            routes.push(Value { data: ValueData::Map(route), at: computed });
         }
-        list.push(Value { data: Data::Map(peer), at });
+        list.push(Value { data: ValueData::Map(peer), at });
     }
-    let computed = || At::moved(0, Origin::Computed, Some(String::new()));
-    map.set("peers", Value { data: Data::List(list), at: computed() });
-    map.set("routes", Value { data: Data::List(routes), at: computed() });
+    let computed = || At::moved(0, ValueOrigin::Computed, Some(String::new()));
+    map.set("peers", Value { data: ValueData::List(list), at: computed() });
+    map.set("routes", Value { data: ValueData::List(routes), at: computed() });
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use crate::account::Relation;
 use crate::transport::PeerUrl;
 use crate::wire::{Address, Scheme};
 
+use super::link_transport::LinkTransport;
+use super::location::{At, Path, ValueOrigin};
 use super::parse;
 use super::paths::Graph;
-use super::place::{At, Origin, Path};
-use super::speak::Speaks;
-use super::topology::{Link, Topology, TopologyNode, inverse, keyed, moved};
-use super::value::{Data, Map, Value};
+use super::topology::{Topology, TopologyLink, TopologyNode, inverse, keyed, moved};
+use super::value::{Map, Value, ValueData};
 
 /// The first port of BTP servers that `up` gives, for the node that stands first.
 pub const LOOPBACK_BTP_PORT: u16 = 3000;
@@ -22,25 +22,28 @@ pub const LOOPBACK_HTTP_PORT: u16 = 7770;
 const LOOPBACK: &str = "127.0.0.1";
 
 /// A listener of a node, and the first port that `up` gives for it.
-pub(super) struct Listener {
+pub(super) struct ListenerAddress {
     pub(super) key: &'static str,
     pub(super) host: &'static str,
     pub(super) first: u16,
 }
 
 /// For BTP.
-pub(super) const BTP: Listener =
-    Listener { key: "btpServerPort", host: "btpServerHost", first: LOOPBACK_BTP_PORT };
+pub(super) const BTP: ListenerAddress =
+    ListenerAddress { key: "btpServerPort", host: "btpServerHost", first: LOOPBACK_BTP_PORT };
 /// For ILP over HTTP and SPSP. Not every node has it.
-pub(super) const HTTP: Listener =
-    Listener { key: "httpServerPort", host: "httpServerHost", first: LOOPBACK_HTTP_PORT };
+pub(super) const HTTP: ListenerAddress =
+    ListenerAddress { key: "httpServerPort", host: "httpServerHost", first: LOOPBACK_HTTP_PORT };
 /// For health and metrics.
-pub(super) const HEALTH: Listener =
-    Listener { key: "healthCheckPort", host: "healthCheckHost", first: LOOPBACK_HEALTH_PORT };
+pub(super) const HEALTH: ListenerAddress = ListenerAddress {
+    key: "healthCheckPort",
+    host: "healthCheckHost",
+    first: LOOPBACK_HEALTH_PORT,
+};
 /// All of them.
-pub(super) const PORTS: [Listener; 3] = [BTP, HTTP, HEALTH];
+pub(super) const PORTS: [ListenerAddress; 3] = [BTP, HTTP, HEALTH];
 
-impl Listener {
+impl ListenerAddress {
     /// Whether a node has it.
     pub(super) fn exists(&self, has_http: bool) -> bool {
         has_http || self.key != HTTP.key
@@ -49,7 +52,7 @@ impl Listener {
 
 /// How the nodes of a network run (D15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum Deployment {
     /// Each on a host of its own, as in Compose: links go to `host`, by default the node's id.
     Spread,
     /// All on this machine, as `up` runs them: links go to 127.0.0.1, every node has ports of its own.
@@ -58,27 +61,27 @@ pub enum Mode {
 
 /// A value that was computed; `place` is what it was computed from.
 fn computed(text: &str, line: u32, place: &str) -> Value {
-    Value::text(text, At::moved(line, Origin::Computed, Some(place.to_owned())))
+    Value::text(text, At::moved(line, ValueOrigin::Computed, Some(place.to_owned())))
 }
 
 impl Topology {
     /// The tree of a node; with its routes, unless only the rest is wanted.
-    pub(super) fn tree(&self, number: usize, mode: Mode, with_routes: bool) -> Option<Value> {
+    pub(super) fn tree(&self, number: usize, mode: Deployment, with_routes: bool) -> Option<Value> {
         let node = self.nodes.get(number)?;
         let place = format!("nodes[{}]", node.index);
         let mut map = node.keys.clone();
-        let id_at = At::moved(node.at.line, Origin::File, Some(format!("{place}.id")));
+        let id_at = At::moved(node.at.line, ValueOrigin::File, Some(format!("{place}.id")));
         map.set("nodeId", Value::text(node.id.as_str(), id_at));
         let has_http = self.has_http(number);
         for (name, value) in &self.node_defaults.0 {
             // Ports for the whole network make no sense on one machine.
-            if mode == Mode::Spread || !PORTS.iter().any(|port| port.key == &*name.text) {
+            if mode == Deployment::Spread || !PORTS.iter().any(|port| port.key == &*name.text) {
                 map.set_default(&name.text, value.clone());
             }
         }
-        if mode == Mode::Loopback {
+        if mode == Deployment::Loopback {
             for listener in PORTS.iter().filter(|port| port.exists(has_http)) {
-                let Listener { key, host, .. } = listener;
+                let ListenerAddress { key, host, .. } = listener;
                 let place_of_key = format!("{place}.{key}");
                 match node.in_force.iter().find(|port| port.key == *key) {
                     Some(port) if map.get(key).is_none_or(|own| !is_port(own, port.next)) => {
@@ -103,7 +106,7 @@ impl Topology {
             let port = HTTP.first.to_string();
             let line = node.at.line;
             map.set_default(HTTP.key, computed(&port, line, &format!("{place}.{}", HTTP.key)));
-            let url = self.base_url(number, Speaks::Http, mode);
+            let url = self.base_url(number, LinkTransport::Http, mode);
             map.set_default(
                 "httpPublicUrl",
                 computed(&url, line, &format!("{place}.httpPublicUrl")),
@@ -116,12 +119,12 @@ impl Topology {
         if with_routes && !map.names("routes") && !self.is_dynamic(number) {
             map.set("routes", self.routes(number, node));
         }
-        let at = At::moved(node.at.line, Origin::File, Some(place));
-        Some(Value { data: Data::Map(map), at })
+        let at = At::moved(node.at.line, ValueOrigin::File, Some(place));
+        Some(Value { data: ValueData::Map(map), at })
     }
 
     /// Peers by link, then the node's own (which may say more about a linked one), then those of all nodes.
-    fn peers(&self, number: usize, node: &TopologyNode, mode: Mode) -> Option<Value> {
+    fn peers(&self, number: usize, node: &TopologyNode, mode: Deployment) -> Option<Value> {
         let mut list: Vec<Value> = Vec::new();
         for link in self.links.iter().filter(|link| link.from == number || link.to == number) {
             let dials = link.from == number;
@@ -131,23 +134,24 @@ impl Topology {
             };
             let Some(other_node) = self.nodes.get(other) else { continue };
             let place = format!("links[{}]", link.index);
-            let at =
-                |key: &str| At::moved(link.at.line, Origin::File, Some(format!("{place}.{key}")));
+            let at = |key: &str| {
+                At::moved(link.at.line, ValueOrigin::File, Some(format!("{place}.{key}")))
+            };
             let mut peer = Map::default();
             peer.set("id", Value::text(other_node.id.as_str(), at(end)));
             if relation != Relation::Peer {
                 peer.set("relation", Value::text(relation.as_str(), at("relation")));
             }
-            if dials || link.speaks == Speaks::Http {
+            if dials || link.speaks == LinkTransport::Http {
                 let mut url = self.base_url(other, link.speaks, mode);
-                if link.speaks == Speaks::Http {
+                if link.speaks == LinkTransport::Http {
                     url = format!("{url}/accounts/{}/ilp", node.id);
                 }
                 peer.set("url", computed(&url, link.at.line, &format!("{place}.{end}")));
             }
             peer.set("authToken", link.secret.clone());
-            let at = At::moved(link.at.line, Origin::File, Some(place));
-            lay_over(&mut list, Value { data: Data::Map(peer), at });
+            let at = At::moved(link.at.line, ValueOrigin::File, Some(place));
+            lay_over(&mut list, Value { data: ValueData::Map(peer), at });
         }
         if let Some(own) = node.keys.get("peers") {
             // Not a list: left as it is, for whoever reads it to say so.
@@ -155,7 +159,7 @@ impl Topology {
             let root = Path::root(&own.at);
             for (index, item) in items.iter().enumerate() {
                 let mut peer = keyed(item, &root.index(index, &item.at));
-                if mode == Mode::Loopback {
+                if mode == Deployment::Loopback {
                     self.to_loopback(&mut peer);
                 }
                 lay_over(&mut list, peer);
@@ -167,27 +171,32 @@ impl Topology {
             }
         }
         for peer in &mut list {
-            if let Data::Map(peer) = &mut peer.data {
+            if let ValueData::Map(peer) = &mut peer.data {
                 for (name, value) in &self.peer_defaults.0 {
                     peer.set_default(&name.text, value.clone());
                 }
             }
         }
-        Some(Value { data: Data::List(list), at: At::line(node.at.line as usize) })
+        Some(Value { data: ValueData::List(list), at: At::line(node.at.line as usize) })
     }
 
     /// Where a node is dialled.
-    pub(super) fn base_url(&self, number: usize, speaks: Speaks, mode: Mode) -> String {
+    pub(super) fn base_url(
+        &self,
+        number: usize,
+        speaks: LinkTransport,
+        mode: Deployment,
+    ) -> String {
         let tls = self.setting(number, "tls").is_some();
         let (listener, scheme) = match (speaks, tls) {
-            (Speaks::Btp, false) => (BTP, "ws"),
-            (Speaks::Btp, true) => (BTP, "wss"),
-            (Speaks::Http, false) => (HTTP, "http"),
-            (Speaks::Http, true) => (HTTP, "https"),
+            (LinkTransport::Btp, false) => (BTP, "ws"),
+            (LinkTransport::Btp, true) => (BTP, "wss"),
+            (LinkTransport::Http, false) => (HTTP, "http"),
+            (LinkTransport::Http, true) => (HTTP, "https"),
         };
         let host = match mode {
-            Mode::Loopback => LOOPBACK.to_owned(),
-            Mode::Spread => self.host(number),
+            Deployment::Loopback => LOOPBACK.to_owned(),
+            Deployment::Spread => self.host(number),
         };
         let host = if host.contains(':') { format!("[{host}]") } else { host };
         // A port of 0 is reported by `network`.
@@ -206,18 +215,25 @@ impl Topology {
     }
 
     /// The port of one of a node's servers; the default where what is written is no port.
-    pub(super) fn port_of(&self, number: usize, listener: &Listener, mode: Mode) -> u16 {
+    pub(super) fn port_of(
+        &self,
+        number: usize,
+        listener: &ListenerAddress,
+        mode: Deployment,
+    ) -> u16 {
         let node = self.nodes.get(number);
         let in_force = node.and_then(|node| {
-            node.in_force.iter().find(|port| mode == Mode::Loopback && port.key == listener.key)
+            node.in_force
+                .iter()
+                .find(|port| mode == Deployment::Loopback && port.key == listener.key)
         });
         if let Some(port) = in_force {
             return port.port;
         }
         let own = node.and_then(|node| node.keys.get(listener.key));
         let (value, default) = match mode {
-            Mode::Spread => (self.setting(number, listener.key), listener.first),
-            Mode::Loopback => (own, self.port_by_seat(number, listener)),
+            Deployment::Spread => (self.setting(number, listener.key), listener.first),
+            Deployment::Loopback => (own, self.port_by_seat(number, listener)),
         };
         let port =
             value.and_then(Value::as_text).and_then(|text| parse::integer(text, 0, 65_535).ok());
@@ -225,7 +241,7 @@ impl Topology {
     }
 
     /// The port that `up` gives to a node whose file names none.
-    fn port_by_seat(&self, number: usize, listener: &Listener) -> u16 {
+    fn port_by_seat(&self, number: usize, listener: &ListenerAddress) -> u16 {
         let seat = u16::try_from(self.seat(number)).unwrap_or(u16::MAX);
         let first = match self.base_port {
             Some(base) => base.saturating_add(listener.first - BTP.first),
@@ -245,8 +261,8 @@ impl Topology {
     }
 
     fn is_linked_by_http(&self, number: usize) -> bool {
-        let of_it = |link: &&Link| link.from == number || link.to == number;
-        self.links.iter().filter(of_it).any(|link| link.speaks == Speaks::Http)
+        let of_it = |link: &&TopologyLink| link.from == number || link.to == number;
+        self.links.iter().filter(of_it).any(|link| link.speaks == LinkTransport::Http)
     }
 
     /// Whether a node finds its routes by itself: then none are computed for it.
@@ -262,7 +278,7 @@ impl Topology {
 
     /// A peer's url that leads to a node of this network, on this machine.
     fn to_loopback(&self, peer: &mut Value) {
-        let Data::Map(map) = &mut peer.data else { return };
+        let ValueData::Map(map) = &mut peer.data else { return };
         let Some(value) = map.get("url") else { return };
         let Some((text, line)) = value.as_text().map(|text| (text, value.at.line)) else { return };
         let Ok(url) = text.parse::<PeerUrl>() else { return };
@@ -270,14 +286,14 @@ impl Topology {
         let listener = listener_of(&url);
         let is_it = |number: &usize| {
             self.host(*number) == host
-                && self.port_of(*number, listener, Mode::Spread) == url.port()
+                && self.port_of(*number, listener, Deployment::Spread) == url.port()
         };
         let Some(number) = (0..self.nodes.len()).find(is_it) else { return };
         let Some((scheme, rest)) = text.split_once("://") else { return };
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         let user =
             authority.rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
-        let port = self.port_of(number, listener, Mode::Loopback);
+        let port = self.port_of(number, listener, Deployment::Loopback);
         let path = rest.get(authority.len()..).unwrap_or_default();
         let new = computed(&format!("{scheme}://{user}{LOOPBACK}:{port}{path}"), line, "");
         let place = Path::root(&value.at).place().text;
@@ -373,18 +389,21 @@ impl Topology {
                 continue;
             };
             let place = format!("route from {} to {}", node.id, target.id);
-            let at = At::moved(0, Origin::Computed, Some(place));
+            let at = At::moved(0, ValueOrigin::Computed, Some(place));
             for choice in graph.choices(to).get(number).into_iter().flatten() {
                 let Some(next_hop) = self.nodes.get(choice.next_hop) else { continue };
                 let mut route = Map::default();
                 route.set("prefix", Value::text(address.as_str(), at.clone()));
                 route.set("nextHop", Value::text(next_hop.id.as_str(), at.clone()));
                 route.set("priority", Value::text(&choice.priority.to_string(), at.clone()));
-                routes.push(Value { data: Data::Map(route), at: at.clone() });
+                routes.push(Value { data: ValueData::Map(route), at: at.clone() });
             }
         }
         let place = format!("routes of {}", node.id);
-        Value { data: Data::List(routes), at: At::moved(0, Origin::Computed, Some(place)) }
+        Value {
+            data: ValueData::List(routes),
+            at: At::moved(0, ValueOrigin::Computed, Some(place)),
+        }
     }
 }
 
@@ -394,7 +413,7 @@ fn is_port(value: &Value, port: u16) -> bool {
 }
 
 /// The server that a peer's url leads to.
-pub(super) fn listener_of(url: &PeerUrl) -> &'static Listener {
+pub(super) fn listener_of(url: &PeerUrl) -> &'static ListenerAddress {
     match url {
         PeerUrl::Btp(_) => &BTP,
         PeerUrl::Http(_) => &HTTP,
@@ -410,7 +429,7 @@ fn lay_over(list: &mut Vec<Value>, peer: Value) {
     let known =
         list.iter_mut().find(|known| id_of(known).is_some() && id_of(known) == id_of(&peer));
     match (known.map(|known| &mut known.data), peer.data) {
-        (Some(Data::Map(known)), Data::Map(Map(entries))) => {
+        (Some(ValueData::Map(known)), ValueData::Map(Map(entries))) => {
             for (name, value) in entries {
                 // The second link of a pair: what the first one said stays, and the url is added.
                 if !value.is_null() {
@@ -423,10 +442,10 @@ fn lay_over(list: &mut Vec<Value>, peer: Value) {
 }
 
 /// Whether a key of a node may be set by the environment when the nodes of a network share one process.
-pub(super) fn not_from_environment(mode: Mode) -> &'static [&'static str] {
+pub(super) fn not_from_environment(mode: Deployment) -> &'static [&'static str] {
     match mode {
-        Mode::Spread => &["nodeId"],
-        Mode::Loopback => &[
+        Deployment::Spread => &["nodeId"],
+        Deployment::Loopback => &[
             "nodeId",
             "ilpAddress",
             "btpServerHost",
@@ -445,7 +464,7 @@ mod tests {
 
     #[test]
     fn every_excepted_key_exists() {
-        for name in not_from_environment(Mode::Loopback) {
+        for name in not_from_environment(Deployment::Loopback) {
             assert!(super::super::keys::NODE.iter().any(|key| key.name == *name), "{name}");
         }
     }

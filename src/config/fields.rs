@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keys::{self, Key, Kind};
+use super::diagnostics::DiagnosticSink;
+use super::keys::{self, KeyInfo, ValueKind};
+use super::location::{Location, Path};
 use super::parse;
-use super::place::{Path, Place};
-use super::problems::Report;
+use super::redact;
 use super::secret::{MASK, Secret};
-use super::show;
-use super::value::{Data, Map, Value};
+use super::value::{Map, Value, ValueData};
 use crate::transport::{HttpUrl, PeerUrl, UrlError};
 
 /// What people write, and what they mean.
@@ -56,15 +56,15 @@ const SECRETS_MAX: usize = 4;
 pub(super) struct Fields<'a> {
     map: &'a Map,
     path: &'a Path<'a>,
-    keys: &'static [Key],
+    keys: &'static [KeyInfo],
 }
 
 /// Reports every key that is not among `known`.
 pub(super) fn check_names(
     map: &Map,
     path: &Path<'_>,
-    known: impl Iterator<Item = &'static Key> + Clone,
-    report: &mut Report,
+    known: impl Iterator<Item = &'static KeyInfo> + Clone,
+    report: &mut DiagnosticSink,
 ) {
     for (name, value) in &map.0 {
         if known.clone().any(|key| key.name == &*name.text) {
@@ -84,7 +84,7 @@ pub(super) fn check_names(
 
 /// What is wrong with an unknown key. Paths do not show one that is near to none: it may be a secret.
 pub(super) fn unknown(name: &str, value: &Value) -> &'static str {
-    match (show::key(name) == MASK, value.is_null()) {
+    match (redact::key(name) == MASK, value.is_null()) {
         (false, _) => "unknown key",
         (true, false) => "unknown key, not shown as it may be a secret",
         (true, true) => "a key without a value, and unknown",
@@ -99,7 +99,7 @@ pub(super) fn is_synonym(name: &str) -> bool {
 /// The key that an unknown one was meant to be, if one is near.
 pub(super) fn meant_key(
     name: &str,
-    known: impl Iterator<Item = &'static Key> + Clone,
+    known: impl Iterator<Item = &'static KeyInfo> + Clone,
 ) -> Option<&'static str> {
     let names = known.map(|key| key.name);
     let synonym = SYNONYMS
@@ -108,33 +108,38 @@ pub(super) fn meant_key(
             word.eq_ignore_ascii_case(name) && names.clone().any(|name| name == *key)
         })
         .map(|(_, key)| *key);
-    synonym.or_else(|| show::nearest(name, names))
+    synonym.or_else(|| redact::nearest(name, names))
 }
 
 /// What an unknown key was meant to be, in words.
-pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static Key> + Clone) -> String {
+pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static KeyInfo> + Clone) -> String {
     let names = known.clone().map(|key| key.name);
     match meant_key(name, known) {
         Some(name) => format!("did you mean {name}?"),
         None => match keys::of_what(name) {
-            Some(owner) => format!("it is a key of {owner}; known here: {}", show::list(names)),
-            None => format!("known here: {}", show::list(names)),
+            Some(owner) => format!("it is a key of {owner}; known here: {}", redact::list(names)),
+            None => format!("known here: {}", redact::list(names)),
         },
     }
 }
 
 /// Reports that a value has the wrong type.
-pub(super) fn wrong_type(value: &Value, path: &Path<'_>, key: &Key, report: &mut Report) {
+pub(super) fn wrong_type(
+    value: &Value,
+    path: &Path<'_>,
+    key: &KeyInfo,
+    report: &mut DiagnosticSink,
+) {
     report.unread(path.place());
-    if value.data == Data::Broken {
+    if value.data == ValueData::Broken {
         return;
     }
-    let what = format!("expected {}, found {}", key.kind.noun(), show::found(value));
+    let what = format!("expected {}, found {}", key.kind.noun(), redact::found(value));
     report.at(path, what, key.kind.allowed());
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(map: &'a Map, path: &'a Path<'a>, keys: &'static [Key]) -> Self {
+    pub(super) fn new(map: &'a Map, path: &'a Path<'a>, keys: &'static [KeyInfo]) -> Self {
         Fields { map, path, keys }
     }
 
@@ -152,7 +157,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The place of a key as its mapping has it, wherever its value stands.
-    pub(super) fn key_place(&self, name: &str) -> Place {
+    pub(super) fn key_place(&self, name: &str) -> Location {
         self.path.missing(name).place()
     }
 
@@ -162,14 +167,14 @@ impl<'a> Fields<'a> {
         name: &'a str,
         what: impl Into<String>,
         help: impl Into<String>,
-        report: &mut Report,
+        report: &mut DiagnosticSink,
     ) {
         let shown = self.map.get(name).and_then(|value| self.shown(name, value));
         report.problem(self.path_of(name).place(), shown, what, help);
     }
 
     /// Reports a key without a value. `false`: it is missing.
-    pub(super) fn require(&self, name: &'static str, report: &mut Report) -> bool {
+    pub(super) fn require(&self, name: &'static str, report: &mut DiagnosticSink) -> bool {
         let there = self.has(name);
         if !there {
             let place = self.key_place(name);
@@ -185,25 +190,25 @@ impl<'a> Fields<'a> {
         self.map.get(name)
     }
 
-    fn key(&self, name: &str) -> Option<&'static Key> {
+    fn key(&self, name: &str) -> Option<&'static KeyInfo> {
         self.keys.iter().find(|key| key.name == name)
     }
 
-    fn kind(&self, name: &str) -> Kind {
+    fn kind(&self, name: &str) -> ValueKind {
         let key = self.key(name);
         debug_assert!(key.is_some(), "{name} is missing in the table of keys");
-        key.map_or(Kind::Text, |key| key.kind)
+        key.map_or(ValueKind::Text, |key| key.kind)
     }
 
     fn shown(&self, name: &str, value: &Value) -> Option<String> {
-        value.as_text().map(|text| show::of_key(self.kind(name), text))
+        value.as_text().map(|text| redact::of_key(self.kind(name), text))
     }
 
     /// The value of a key, or its default. `None`: there is neither, or a problem was reported.
     fn read<T>(
         &self,
         name: &'static str,
-        report: &mut Report,
+        report: &mut DiagnosticSink,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
         let Some(value) = self.map.get(name) else {
@@ -227,23 +232,27 @@ impl<'a> Fields<'a> {
     pub(super) fn id(
         &self,
         name: &'static str,
-        report: &mut Report,
+        report: &mut DiagnosticSink,
     ) -> Option<crate::account::AccountId> {
         self.read(name, report, parse::id)
     }
 
-    pub(super) fn text(&self, name: &'static str, report: &mut Report) -> Option<String> {
+    pub(super) fn text(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<String> {
         self.read(name, report, |text| parse::text(text).map(str::to_owned))
     }
 
-    pub(super) fn secret(&self, name: &'static str, report: &mut Report) -> Option<Secret> {
-        debug_assert_eq!(self.kind(name), Kind::Secret, "{name} is not marked as a secret");
+    pub(super) fn secret(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<Secret> {
+        debug_assert_eq!(self.kind(name), ValueKind::Secret, "{name} is not marked as a secret");
         self.read(name, report, |text| parse::secret(text).map(Secret::new))
     }
 
     /// The secrets of a list. `None`: there is none, or a problem was reported.
-    pub(super) fn secrets(&self, name: &'static str, report: &mut Report) -> Option<Vec<Secret>> {
-        debug_assert_eq!(self.kind(name), Kind::Secrets, "{name} is not marked as a secret");
+    pub(super) fn secrets(
+        &self,
+        name: &'static str,
+        report: &mut DiagnosticSink,
+    ) -> Option<Vec<Secret>> {
+        debug_assert_eq!(self.kind(name), ValueKind::Secrets, "{name} is not marked as a secret");
         self.map.get(name)?;
         let list = self.list(name, report);
         if !(1..=SECRETS_MAX).contains(&list.len()) {
@@ -258,37 +267,41 @@ impl<'a> Fields<'a> {
         for (index, value) in list.iter().enumerate() {
             let path = path.index(index, &value.at);
             let what = match (&value.data, value.as_text().map(parse::secret)) {
-                (Data::Broken, _) => continue,
+                (ValueData::Broken, _) => continue,
                 (_, Some(Ok(secret))) => {
                     secrets.push(Secret::new(secret));
                     continue;
                 }
                 (_, Some(Err(what))) => what,
-                (_, None) => format!("expected a text, found {}", show::found(value)),
+                (_, None) => format!("expected a text, found {}", redact::found(value)),
             };
-            report.at(&path, what, Kind::Secret.allowed());
+            report.at(&path, what, ValueKind::Secret.allowed());
         }
         (secrets.len() == list.len()).then_some(secrets)
     }
 
-    pub(super) fn boolean(&self, name: &'static str, report: &mut Report) -> Option<bool> {
+    pub(super) fn boolean(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<bool> {
         self.read(name, report, parse::boolean)
     }
 
-    pub(super) fn integer(&self, name: &'static str, report: &mut Report) -> Option<u64> {
+    pub(super) fn integer(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<u64> {
         let (min, max) = match self.kind(name) {
-            Kind::Integer(min, max) | Kind::Millis(min, max) => (min, max),
-            Kind::Port => (0, u16::MAX.into()),
+            ValueKind::Integer(min, max) | ValueKind::Millis(min, max) => (min, max),
+            ValueKind::Port => (0, u16::MAX.into()),
             _ => (0, u64::MAX),
         };
         self.read(name, report, |text| parse::integer(text, min, max))
     }
 
-    pub(super) fn millis(&self, name: &'static str, report: &mut Report) -> Option<Duration> {
+    pub(super) fn millis(
+        &self,
+        name: &'static str,
+        report: &mut DiagnosticSink,
+    ) -> Option<Duration> {
         self.integer(name, report).map(Duration::from_millis)
     }
 
-    pub(super) fn port(&self, name: &'static str, report: &mut Report) -> Option<u16> {
+    pub(super) fn port(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<u16> {
         self.integer(name, report).and_then(|port| u16::try_from(port).ok())
     }
 
@@ -296,27 +309,27 @@ impl<'a> Fields<'a> {
     pub(super) fn number<T: TryFrom<u64>>(
         &self,
         name: &'static str,
-        report: &mut Report,
+        report: &mut DiagnosticSink,
     ) -> Option<T> {
         self.integer(name, report).and_then(|number| T::try_from(number).ok())
     }
 
-    pub(super) fn balance(&self, name: &'static str, report: &mut Report) -> Option<i128> {
+    pub(super) fn balance(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<i128> {
         self.read(name, report, parse::balance)
     }
 
-    pub(super) fn priority(&self, name: &'static str, report: &mut Report) -> Option<i32> {
+    pub(super) fn priority(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<i32> {
         self.read(name, report, parse::priority)
     }
 
-    pub(super) fn host(&self, name: &'static str, report: &mut Report) -> Option<String> {
+    pub(super) fn host(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<String> {
         self.read(name, report, |text| parse::host(text).map(str::to_owned))
     }
 
     pub(super) fn address(
         &self,
         name: &'static str,
-        report: &mut Report,
+        report: &mut DiagnosticSink,
     ) -> Option<crate::wire::Address> {
         self.read(name, report, parse::address)
     }
@@ -324,7 +337,7 @@ impl<'a> Fields<'a> {
     pub(super) fn prefix(
         &self,
         name: &'static str,
-        report: &mut Report,
+        report: &mut DiagnosticSink,
     ) -> Option<crate::wire::Prefix> {
         self.read(name, report, parse::prefix)
     }
@@ -333,7 +346,7 @@ impl<'a> Fields<'a> {
     pub(super) fn prefixes(
         &self,
         name: &'static str,
-        report: &mut Report,
+        report: &mut DiagnosticSink,
     ) -> Option<Vec<crate::wire::Prefix>> {
         self.map.get(name)?;
         let path = self.path_of(name);
@@ -341,13 +354,13 @@ impl<'a> Fields<'a> {
         for (index, value) in self.list(name, report).iter().enumerate() {
             let parsed = value.as_text().map(parse::prefix);
             match parsed
-                .unwrap_or_else(|| Err(format!("expected a text, found {}", show::found(value))))
+                .unwrap_or_else(|| Err(format!("expected a text, found {}", redact::found(value))))
             {
                 Ok(prefix) => prefixes.push(prefix),
                 Err(what) => {
                     let place = path.index(index, &value.at).place();
-                    let shown = value.as_text().map(show::name);
-                    report.problem(place, shown, what, Kind::Prefix.allowed());
+                    let shown = value.as_text().map(redact::name);
+                    report.problem(place, shown, what, ValueKind::Prefix.allowed());
                 }
             }
         }
@@ -355,7 +368,11 @@ impl<'a> Fields<'a> {
     }
 
     /// The host names of a list, or of a text with commas between them; none where the key is missing.
-    pub(super) fn host_names(&self, name: &'static str, report: &mut Report) -> Vec<String> {
+    pub(super) fn host_names(
+        &self,
+        name: &'static str,
+        report: &mut DiagnosticSink,
+    ) -> Vec<String> {
         let Some(value) = self.map.get(name) else { return Vec::new() };
         let path = self.path_of(name);
         let texts: Vec<_> = match value.as_text() {
@@ -370,43 +387,59 @@ impl<'a> Fields<'a> {
             match text.map_or_else(|| Err("expected a text".to_owned()), parse::host_name) {
                 Ok(name) => names.push(name),
                 Err(what) => {
-                    let allowed = Kind::HostNames.allowed();
-                    report.problem(place, text.map(show::name), what, allowed);
+                    let allowed = ValueKind::HostNames.allowed();
+                    report.problem(place, text.map(redact::name), what, allowed);
                 }
             }
         }
         names
     }
 
-    pub(super) fn segment(&self, name: &'static str, report: &mut Report) -> Option<Arc<str>> {
+    pub(super) fn segment(
+        &self,
+        name: &'static str,
+        report: &mut DiagnosticSink,
+    ) -> Option<Arc<str>> {
         self.read(name, report, |text| parse::segment(text).map(Arc::from))
     }
 
-    pub(super) fn asset_code(&self, name: &'static str, report: &mut Report) -> Option<Arc<str>> {
+    pub(super) fn asset_code(
+        &self,
+        name: &'static str,
+        report: &mut DiagnosticSink,
+    ) -> Option<Arc<str>> {
         self.read(name, report, |text| parse::asset_code(text).map(Arc::from))
     }
 
     pub(super) fn rate(
         &self,
         name: &'static str,
-        report: &mut Report,
+        report: &mut DiagnosticSink,
     ) -> Option<crate::account::Rate> {
         self.read(name, report, parse::rate)
     }
 
-    pub(super) fn file(&self, name: &'static str, report: &mut Report) -> Option<PathBuf> {
+    pub(super) fn file(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<PathBuf> {
         self.read(name, report, |text| parse::text(text).map(PathBuf::from))
     }
 
-    pub(super) fn log_level(&self, name: &'static str, report: &mut Report) -> Option<String> {
+    pub(super) fn log_level(
+        &self,
+        name: &'static str,
+        report: &mut DiagnosticSink,
+    ) -> Option<String> {
         self.read(name, report, parse::log_level)
     }
 
-    pub(super) fn url(&self, name: &'static str, report: &mut Report) -> Option<PeerUrl> {
+    pub(super) fn url(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<PeerUrl> {
         self.read(name, report, |text| text.parse().map_err(|error: UrlError| error.to_string()))
     }
 
-    pub(super) fn http_url(&self, name: &'static str, report: &mut Report) -> Option<HttpUrl> {
+    pub(super) fn http_url(
+        &self,
+        name: &'static str,
+        report: &mut DiagnosticSink,
+    ) -> Option<HttpUrl> {
         self.read(name, report, |text| {
             let url: HttpUrl = text.parse().map_err(|error: UrlError| error.to_string())?;
             match url.username().is_some() || url.path_and_query().contains('?') {
@@ -420,11 +453,11 @@ impl<'a> Fields<'a> {
     pub(super) fn choice<T: std::str::FromStr>(
         &self,
         name: &'static str,
-        report: &mut Report,
+        report: &mut DiagnosticSink,
     ) -> Option<T> {
-        let Kind::Choice(words) = self.kind(name) else { return None };
+        let ValueKind::Choice(words) = self.kind(name) else { return None };
         self.read(name, report, |text| {
-            text.parse().map_err(|_| match show::nearest(text, words.iter().copied()) {
+            text.parse().map_err(|_| match redact::nearest(text, words.iter().copied()) {
                 Some(near) => format!("did you mean {near}?"),
                 None => "unknown word".to_owned(),
             })
@@ -432,7 +465,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The mapping that a key holds.
-    pub(super) fn map(&self, name: &'static str, report: &mut Report) -> Option<&'a Map> {
+    pub(super) fn map(&self, name: &'static str, report: &mut DiagnosticSink) -> Option<&'a Map> {
         let value = self.map.get(name)?;
         if let (None, Some(key)) = (value.as_map(), self.key(name)) {
             wrong_type(value, &self.path_of(name), key, report);
@@ -441,7 +474,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The list that a key holds; empty where it is missing or no list.
-    pub(super) fn list(&self, name: &'static str, report: &mut Report) -> &'a [Value] {
+    pub(super) fn list(&self, name: &'static str, report: &mut DiagnosticSink) -> &'a [Value] {
         let Some(value) = self.map.get(name) else { return &[] };
         if let (None, Some(key)) = (value.as_list(), self.key(name)) {
             wrong_type(value, &self.path_of(name), key, report);
@@ -454,15 +487,15 @@ impl<'a> Fields<'a> {
 pub(super) fn item<'a>(
     value: &'a Value,
     path: &Path<'_>,
-    keys: &'static [Key],
-    report: &mut Report,
+    keys: &'static [KeyInfo],
+    report: &mut DiagnosticSink,
 ) -> Option<&'a Map> {
     let Some(map) = value.as_map() else {
-        if value.data == Data::Broken {
+        if value.data == ValueData::Broken {
             return None;
         }
         let example = keys.first().map_or("key", |key| key.name);
-        let what = format!("expected a mapping, found {}", show::found(value));
+        let what = format!("expected a mapping, found {}", redact::found(value));
         report.at(path, what, format!("every item has keys of its own: - {example}: ..."));
         return None;
     };

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::place::Place;
-use super::problems::Report;
-use super::show;
+use super::diagnostics::DiagnosticSink;
+use super::location::Location;
+use super::redact;
 use super::watch::ContentHash;
 
 /// Bytes of a configuration file. A million routes need about 70 MB.
@@ -62,7 +62,7 @@ impl Content {
 }
 
 /// Reads the file, or reports why not.
-pub(super) fn read(named: &Named, report: &mut Report) -> Option<Content> {
+pub(super) fn read(named: &Named, report: &mut DiagnosticSink) -> Option<Content> {
     let error = match Content::read(&named.path) {
         Ok(content) => return Some(content),
         Err(error) => error,
@@ -82,16 +82,16 @@ pub(super) fn read(named: &Named, report: &mut Report) -> Option<Content> {
         _ => (format!("cannot be read: {error}"), ""),
     };
     if named.by_variable {
-        let shown = show::quoted(&named.path.to_string_lossy());
-        report.problem(Place::variable("CONFIG_FILE"), Some(shown), what, help);
+        let shown = redact::quoted(&named.path.to_string_lossy());
+        report.problem(Location::variable("CONFIG_FILE"), Some(shown), what, help);
     } else {
-        report.problem(Place::file(), None, what, help);
+        report.problem(Location::file(), None, what, help);
     }
     None
 }
 
 /// The text of a file, or a report of why it is none.
-pub(super) fn text<'a>(bytes: &'a [u8], report: &mut Report) -> Option<&'a str> {
+pub(super) fn text<'a>(bytes: &'a [u8], report: &mut DiagnosticSink) -> Option<&'a str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text),
         Err(error) => {
@@ -99,7 +99,7 @@ pub(super) fn text<'a>(bytes: &'a [u8], report: &mut Report) -> Option<&'a str> 
             let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
             let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
             let what = if utf16 { "not UTF-8 but UTF-16" } else { "not UTF-8" };
-            report.problem(Place::line(line), None, what, "save the file as UTF-8");
+            report.problem(Location::line(line), None, what, "save the file as UTF-8");
             None
         }
     }

@@ -10,11 +10,11 @@ pub(super) use super::tables_topology::{LINK, TOPOLOGY, TOPOLOGY_NODE};
 
 /// A key, and all that is known about it.
 #[derive(Debug, PartialEq)]
-pub(super) struct Key {
+pub(super) struct KeyInfo {
     /// As written in YAML.
     pub(super) name: &'static str,
     /// What may stand behind it.
-    pub(super) kind: Kind,
+    pub(super) kind: ValueKind,
     /// The value where none is given. `None`: there is none, `about` says what happens then.
     pub(super) default: Option<&'static str>,
     /// Whether a running node takes a change of it over (D17).
@@ -25,7 +25,7 @@ pub(super) struct Key {
 
 /// The types of values.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     /// The name of a node or peer: a valid segment of an ILP address.
     Id,
     /// Any text of at least one character.
@@ -79,9 +79,9 @@ pub(super) enum Kind {
     /// One of a few words.
     Choice(&'static [&'static str]),
     /// A mapping with these keys.
-    Map(&'static [Key]),
+    Map(&'static [KeyInfo]),
     /// A list of mappings with these keys.
-    List(&'static [Key]),
+    List(&'static [KeyInfo]),
     /// `defaults` of a topology file.
     Defaults,
 }
@@ -106,19 +106,19 @@ pub(super) fn may_be_default(name: &str) -> bool {
 }
 
 /// Keys that one of a topology's nodes may have.
-pub(super) fn topology_node_names() -> impl Iterator<Item = &'static Key> + Clone {
+pub(super) fn topology_node_names() -> impl Iterator<Item = &'static KeyInfo> + Clone {
     TOPOLOGY_NODE.iter().chain(NODE.iter().filter(|key| key.name != "nodeId"))
 }
 
 /// Keys that `defaults` may have: for a key that nodes and peers have, the node's.
-pub(super) fn defaults_names() -> impl Iterator<Item = &'static Key> + Clone {
+pub(super) fn defaults_names() -> impl Iterator<Item = &'static KeyInfo> + Clone {
     let of_node = NODE.iter().filter(|key| may_be_default(key.name));
     of_node.chain(peer_defaults())
 }
 
 /// Keys of `defaults` that go to every peer.
-pub(super) fn peer_defaults() -> impl Iterator<Item = &'static Key> + Clone {
-    let is_node_key = |key: &&Key| NODE.iter().any(|known| known.name == key.name);
+pub(super) fn peer_defaults() -> impl Iterator<Item = &'static KeyInfo> + Clone {
+    let is_node_key = |key: &&KeyInfo| NODE.iter().any(|known| known.name == key.name);
     PEER.iter().filter(move |key| may_be_default(key.name) && !is_node_key(key))
 }
 
@@ -128,7 +128,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// All keys, wherever they stand.
-pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+pub(super) fn all() -> impl Iterator<Item = &'static KeyInfo> {
     let tables = [NODE, PEER, RECEIVER, ROUTE, RATE, TLS, PING, TOPOLOGY, TOPOLOGY_NODE, LINK];
     tables.into_iter().flatten()
 }
@@ -140,19 +140,20 @@ pub(super) fn is_known(name: &str) -> bool {
 
 /// Whether a key holds secrets.
 pub(super) fn is_secret(name: &str) -> bool {
-    all().any(|key| key.name == name && matches!(key.kind, Kind::Secret | Kind::Secrets))
+    all().any(|key| key.name == name && matches!(key.kind, ValueKind::Secret | ValueKind::Secrets))
 }
 
 /// A key that names the file of a secret, and the key of the secret.
-pub(super) fn secret_of(name: &str) -> Option<(&'static Key, &'static str)> {
-    let key = all()
-        .find(|key| key.name == name && matches!(key.kind, Kind::SecretFile | Kind::SecretFiles))?;
-    let plural = if key.kind == Kind::SecretFiles { "s" } else { "" };
+pub(super) fn secret_of(name: &str) -> Option<(&'static KeyInfo, &'static str)> {
+    let key = all().find(|key| {
+        key.name == name && matches!(key.kind, ValueKind::SecretFile | ValueKind::SecretFiles)
+    })?;
+    let plural = if key.kind == ValueKind::SecretFiles { "s" } else { "" };
     let secret = all().find(|secret| {
         let stem = secret.name.strip_suffix(plural).unwrap_or(secret.name);
         key.name.strip_suffix(plural).and_then(|name| name.strip_suffix("File")) == Some(stem)
-            && matches!(secret.kind, Kind::Secret | Kind::Secrets)
-            && (secret.kind == Kind::Secrets) == (key.kind == Kind::SecretFiles)
+            && matches!(secret.kind, ValueKind::Secret | ValueKind::Secrets)
+            && (secret.kind == ValueKind::Secrets) == (key.kind == ValueKind::SecretFiles)
     })?;
     Some((key, secret.name))
 }
@@ -166,17 +167,17 @@ pub(super) fn of_what(name: &str) -> Option<&'static str> {
         .map(|(_, owner)| owner)
 }
 
-impl Key {
+impl KeyInfo {
     /// The variable of the environment that sets a node's key: every key of [`NODE`] that holds one value has one.
     pub(super) fn variable(&self) -> Option<String> {
         let several = matches!(
             self.kind,
-            Kind::Map(_)
-                | Kind::List(_)
-                | Kind::Prefixes
-                | Kind::Secrets
-                | Kind::SecretFiles
-                | Kind::Defaults
+            ValueKind::Map(_)
+                | ValueKind::List(_)
+                | ValueKind::Prefixes
+                | ValueKind::Secrets
+                | ValueKind::SecretFiles
+                | ValueKind::Defaults
         );
         let single = !several;
         single.then(|| {
@@ -192,74 +193,82 @@ impl Key {
     }
 }
 
-impl Kind {
+impl ValueKind {
     /// What is allowed, for messages.
     pub(super) fn allowed(&self) -> String {
         match self {
-            Kind::Id => "an id is 1 to 64 letters, digits, '_', '~' or '-'".into(),
-            Kind::Text => "a text of at least one character".into(),
-            Kind::Secret => {
+            ValueKind::Id => "an id is 1 to 64 letters, digits, '_', '~' or '-'".into(),
+            ValueKind::Text => "a text of at least one character".into(),
+            ValueKind::Secret => {
                 "1 to 1024 characters of ASCII on one line, such as openssl rand -hex 32 prints"
                     .into()
             }
-            Kind::Secrets => {
+            ValueKind::Secrets => {
                 "a list of 1 to 4 secrets, each 1 to 1024 characters of ASCII on one line".into()
             }
-            Kind::SecretFile => "the path of a file that holds the secret and nothing else".into(),
-            Kind::SecretFiles => "a list of 1 to 4 paths of files that hold a secret each".into(),
-            Kind::Bool => "true or false".into(),
-            Kind::Integer(min, max) => format!("a whole number from {min} to {max}"),
-            Kind::Millis(min, max) => format!("a whole number of milliseconds from {min} to {max}"),
-            Kind::Port => "a port is a whole number from 0 to 65535 (0 picks a free one)".into(),
-            Kind::Host => "an IP address or a host name, without a port".into(),
-            Kind::HostNames => "a list of host names: [node.example, ilp.example]".into(),
-            Kind::HttpUrl => "for example https://node.example".into(),
-            Kind::Url => {
+            ValueKind::SecretFile => {
+                "the path of a file that holds the secret and nothing else".into()
+            }
+            ValueKind::SecretFiles => {
+                "a list of 1 to 4 paths of files that hold a secret each".into()
+            }
+            ValueKind::Bool => "true or false".into(),
+            ValueKind::Integer(min, max) => format!("a whole number from {min} to {max}"),
+            ValueKind::Millis(min, max) => {
+                format!("a whole number of milliseconds from {min} to {max}")
+            }
+            ValueKind::Port => {
+                "a port is a whole number from 0 to 65535 (0 picks a free one)".into()
+            }
+            ValueKind::Host => "an IP address or a host name, without a port".into(),
+            ValueKind::HostNames => "a list of host names: [node.example, ilp.example]".into(),
+            ValueKind::HttpUrl => "for example https://node.example".into(),
+            ValueKind::Url => {
                 "for example ws://host:3000, btp+wss://user:token@host or https://host/ilp".into()
             }
-            Kind::Address => "an ILP address such as test.alice".into(),
-            Kind::Prefix => {
+            ValueKind::Address => "an ILP address such as test.alice".into(),
+            ValueKind::Prefix => {
                 "an ILP address prefix such as test.alice, or \"\" for the default route".into()
             }
-            Kind::Prefixes => "a list of ILP address prefixes: [test.alice, test.bob]".into(),
-            Kind::Segment => {
+            ValueKind::Prefixes => "a list of ILP address prefixes: [test.alice, test.bob]".into(),
+            ValueKind::Segment => {
                 "one segment of an ILP address: letters, digits, '_', '~' or '-'".into()
             }
-            Kind::AssetCode => {
+            ValueKind::AssetCode => {
                 "a code such as USD: 1 to 32 letters, digits, '_', '-' or '.'".into()
             }
-            Kind::Amount => "a whole number from 0 to 18446744073709551615".into(),
-            Kind::Balance => "a whole number, perhaps negative, of at most 38 digits".into(),
-            Kind::Priority => "a whole number from -2147483648 to 2147483647".into(),
-            Kind::Rate => "a decimal number above zero such as 0.9215".into(),
-            Kind::File => "the path of a file".into(),
-            Kind::LogLevel => {
+            ValueKind::Amount => "a whole number from 0 to 18446744073709551615".into(),
+            ValueKind::Balance => "a whole number, perhaps negative, of at most 38 digits".into(),
+            ValueKind::Priority => "a whole number from -2147483648 to 2147483647".into(),
+            ValueKind::Rate => "a decimal number above zero such as 0.9215".into(),
+            ValueKind::File => "the path of a file".into(),
+            ValueKind::LogLevel => {
                 "a level (error, warn, info, debug, trace, off), or pairs such as info,btp=debug"
                     .into()
             }
-            Kind::Choice(words) => format!("one of {}", words.join(", ")),
-            Kind::Map(_) | Kind::Defaults => "a mapping of keys and values".into(),
-            Kind::List(_) => "a list; every item starts with a dash".into(),
+            ValueKind::Choice(words) => format!("one of {}", words.join(", ")),
+            ValueKind::Map(_) | ValueKind::Defaults => "a mapping of keys and values".into(),
+            ValueKind::List(_) => "a list; every item starts with a dash".into(),
         }
     }
 
     /// What a value should have been, for messages: `expected a number, found ...`.
     pub(super) fn noun(&self) -> &'static str {
         match self {
-            Kind::Integer(..)
-            | Kind::Millis(..)
-            | Kind::Port
-            | Kind::Amount
-            | Kind::Balance
-            | Kind::Priority
-            | Kind::Rate => "a number",
-            Kind::Bool => "true or false",
-            Kind::Map(_) | Kind::Defaults => "a mapping",
-            Kind::List(_)
-            | Kind::Prefixes
-            | Kind::HostNames
-            | Kind::Secrets
-            | Kind::SecretFiles => "a list",
+            ValueKind::Integer(..)
+            | ValueKind::Millis(..)
+            | ValueKind::Port
+            | ValueKind::Amount
+            | ValueKind::Balance
+            | ValueKind::Priority
+            | ValueKind::Rate => "a number",
+            ValueKind::Bool => "true or false",
+            ValueKind::Map(_) | ValueKind::Defaults => "a mapping",
+            ValueKind::List(_)
+            | ValueKind::Prefixes
+            | ValueKind::HostNames
+            | ValueKind::Secrets
+            | ValueKind::SecretFiles => "a list",
             _ => "a text",
         }
     }

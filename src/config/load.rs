@@ -3,20 +3,20 @@
 use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 
+use super::diagnostics::{Diagnostic, DiagnosticSink, Diagnostics};
 use super::env::{self, Environment};
-use super::expand::{Mode, not_from_environment};
+use super::expand::{Deployment, not_from_environment};
 use super::file::{self, Content, Named};
+use super::location::{At, Location, ValueOrigin};
 use super::network::Strictness;
 use super::node_file;
-use super::place::{At, Origin, Place};
-use super::problems::{Problem, Problems, Report};
+use super::redact;
 use super::secret_file;
 use super::settings::NodeConfig;
-use super::show;
 use super::substitute::substitute;
 use super::topology::{self, Topology};
-use super::value::{Data, Map, Value};
-use super::{weak, yaml};
+use super::value::{Map, Value, ValueData};
+use super::{weak_secrets, yaml};
 use crate::wire::Network;
 
 /// The name of a node that has neither a file nor `NODE_ID`.
@@ -53,7 +53,7 @@ impl Source {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn read(&self) -> Result<Option<Content>, Problems> {
+    pub fn read(&self) -> Result<Option<Content>, Diagnostics> {
         let (read, report) = read_file(self);
         read.map_err(|()| failed(report))
     }
@@ -79,7 +79,7 @@ impl fmt::Debug for Override {
 
 /// Which form a configuration has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum FileForm {
     /// Defaults, environment and command line only.
     NoFile,
     /// A file of one node.
@@ -94,9 +94,9 @@ pub struct Loaded {
     /// The settings.
     pub config: NodeConfig,
     /// What is allowed but probably not meant.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
     /// What it was made from.
-    pub form: Form,
+    pub form: FileForm,
     /// The file, which a reload looks at again.
     pub file: Option<PathBuf>,
     /// The files that its secrets were read from, which a reload looks at too.
@@ -109,7 +109,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// All mistakes at once. A node that the topology does not name is one, see [`Problems::node_not_named`].
-pub fn load(source: &Source) -> Result<Loaded, Problems> {
+pub fn load(source: &Source) -> Result<Loaded, Diagnostics> {
     let (read, report) = read_file(source);
     match read {
         Ok(content) => load_content(source, content.as_ref()),
@@ -121,18 +121,19 @@ pub fn load(source: &Source) -> Result<Loaded, Problems> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded, Problems> {
+pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded, Diagnostics> {
     let name = content.map(|content| content.path.to_string_lossy().into_owned());
-    let mut report = Report::new(name.as_deref());
+    let mut report = DiagnosticSink::new(name.as_deref());
     let made = match content {
-        None => no_file(source, &mut report).map(|tree| (tree, Form::NoFile)),
+        None => no_file(source, &mut report).map(|tree| (tree, FileForm::NoFile)),
         Some(content) => match parse(source, content, &mut report) {
             None => None,
             Some(root) if topology::is_topology(&root) => {
-                of_topology(source, &root, content, &mut report).map(|tree| (tree, Form::Topology))
+                of_topology(source, &root, content, &mut report)
+                    .map(|tree| (tree, FileForm::Topology))
             }
             Some(root) => {
-                of_node_file(source, root, &mut report).map(|tree| (tree, Form::NodeFile))
+                of_node_file(source, root, &mut report).map(|tree| (tree, FileForm::NodeFile))
             }
         },
     };
@@ -143,7 +144,7 @@ pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded
     let config = node_file::read(&tree, directory, &mut report);
     if let (Some(content), Some(config)) = (content, &config) {
         let live = config.scheme.network() == Network::Live;
-        weak::permissions(&tree, &content.path, live, &mut report);
+        weak_secrets::permissions(&tree, &content.path, live, &mut report);
     }
     match (report.finish(), config) {
         (Ok(warnings), Some(config)) => {
@@ -152,7 +153,7 @@ pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded
             Ok(Loaded { config, warnings, form, file, secret_files, tree })
         }
         (Err(problems), _) => Err(problems),
-        (Ok(_), None) => Err(failed(Report::new(name.as_deref()))),
+        (Ok(_), None) => Err(failed(DiagnosticSink::new(name.as_deref()))),
     }
 }
 
@@ -161,12 +162,12 @@ impl Topology {
     ///
     /// # Errors
     /// All mistakes of its form, and that it is a node file. Each node is validated by [`Topology::node`].
-    pub fn load(source: &Source) -> Result<Topology, Problems> {
+    pub fn load(source: &Source) -> Result<Topology, Diagnostics> {
         let (read, mut report) = read_file(source);
         let Ok(content) = read else { return Err(failed(report)) };
         let Some(content) = content else {
             let help = "give a file with nodes and links, see examples/";
-            report.problem(Place::nowhere("file"), None, "a topology file is needed", help);
+            report.problem(Location::nowhere("file"), None, "a topology file is needed", help);
             return Err(failed(report));
         };
         Topology::of_content(source, &content)
@@ -176,13 +177,13 @@ impl Topology {
     ///
     /// # Errors
     /// As [`Topology::load`].
-    pub fn of_content(source: &Source, content: &Content) -> Result<Topology, Problems> {
+    pub fn of_content(source: &Source, content: &Content) -> Result<Topology, Diagnostics> {
         let name = content.path.to_string_lossy().into_owned();
-        let mut report = Report::new(Some(&name));
+        let mut report = DiagnosticSink::new(Some(&name));
         let topology = parse(source, content, &mut report).and_then(|root| {
             if !topology::is_topology(&root) && root.as_map().is_some() {
                 let help = "a topology file has nodes and links; run starts a single node";
-                report.problem(Place::file(), None, "this is a node file, not a topology", help);
+                report.problem(Location::file(), None, "this is a node file, not a topology", help);
                 return None;
             }
             let directory = content.path.parent().map(FilePath::to_owned);
@@ -203,9 +204,9 @@ impl Topology {
         source: &Source,
         content: &Content,
         assign_ports: impl FnOnce(&mut Topology),
-    ) -> Result<Vec<Loaded>, Problems> {
+    ) -> Result<Vec<Loaded>, Diagnostics> {
         let name = content.path.to_string_lossy().into_owned();
-        let mut report = Report::new(Some(&name));
+        let mut report = DiagnosticSink::new(Some(&name));
         let Some(root) = parse(source, content, &mut report) else { return Err(failed(report)) };
         if !topology::is_topology(&root) {
             return Topology::of_content(source, content).map(|_| Vec::new());
@@ -214,21 +215,21 @@ impl Topology {
         let topology = topology::read(&root, &name, directory, &source.environment, &mut report);
         let Some(mut topology) = topology else { return Err(failed(report)) };
         assign_ports(&mut topology);
-        let mut spread = Report::new(Some(&name));
-        topology.read_all(Mode::Spread, &mut spread);
-        let nodes = topology.read_all(Mode::Loopback, &mut report);
+        let mut spread = DiagnosticSink::new(Some(&name));
+        topology.read_all(Deployment::Spread, &mut spread);
+        let nodes = topology.read_all(Deployment::Loopback, &mut report);
         if let Err(problems) = spread.finish() {
             report.absorb_problems(problems);
         }
         topology.judge(&nodes, Strictness::Startable, &mut report);
         super::check::variables(&topology, &mut report);
         let warnings = report.finish()?;
-        let loaded = topology.node_ids().map(|id| topology.node(id, Mode::Loopback));
+        let loaded = topology.node_ids().map(|id| topology.node(id, Deployment::Loopback));
         let mut loaded = loaded.collect::<Result<Vec<_>, _>>()?;
         // What is wrong with the network is said once, with the first node's own warnings.
         if let Some(first) = loaded.first_mut() {
             let new = warnings.into_iter().filter(|warning| !first.warnings.contains(warning));
-            let new: Vec<Problem> = new.collect();
+            let new: Vec<Diagnostic> = new.collect();
             first.warnings.extend(new);
         }
         Ok(loaded)
@@ -238,11 +239,11 @@ impl Topology {
     ///
     /// # Errors
     /// All mistakes that concern it.
-    pub fn node(&self, id: &str, mode: Mode) -> Result<Loaded, Problems> {
-        let mut report = Report::new(Some(&self.name));
+    pub fn node(&self, id: &str, mode: Deployment) -> Result<Loaded, Diagnostics> {
+        let mut report = DiagnosticSink::new(Some(&self.name));
         let number = self.nodes.iter().position(|node| node.id.as_str() == id);
         let Some(number) = number else {
-            self.not_named(Place::nowhere("node"), id, &mut report);
+            self.not_named(Location::nowhere("node"), id, &mut report);
             return Err(failed(report));
         };
         self.numbered(number, mode, &[], report)
@@ -252,14 +253,14 @@ impl Topology {
     pub(super) fn numbered(
         &self,
         number: usize,
-        mode: Mode,
+        mode: Deployment,
         overrides: &[Override],
-        mut report: Report,
-    ) -> Result<Loaded, Problems> {
+        mut report: DiagnosticSink,
+    ) -> Result<Loaded, Diagnostics> {
         let Some(mut tree) = self.tree(number, mode, true) else { return Err(failed(report)) };
-        if let Data::Map(map) = &mut tree.data {
+        if let ValueData::Map(map) = &mut tree.data {
             env::overlay_node(map, &self.environment, not_from_environment(mode), &mut report);
-            if mode == Mode::Spread {
+            if mode == Deployment::Spread {
                 env::overlay_peers(map, &self.environment, &mut report);
             }
             overlay(map, overrides);
@@ -271,20 +272,20 @@ impl Topology {
             Some(config) => {
                 let file = Some(PathBuf::from(&self.name));
                 let secret_files = secret_file::files_of(&tree);
-                Ok(Loaded { config, warnings, form: Form::Topology, file, secret_files, tree })
+                Ok(Loaded { config, warnings, form: FileForm::Topology, file, secret_files, tree })
             }
-            None => Err(failed(Report::new(Some(&self.name)))),
+            None => Err(failed(DiagnosticSink::new(Some(&self.name)))),
         }
     }
 
     /// Says which nodes there are.
-    fn not_named(&self, place: Place, id: &str, report: &mut Report) {
+    fn not_named(&self, place: Location, id: &str, report: &mut DiagnosticSink) {
         let ids: Vec<&str> = self.node_ids().collect();
-        let help = match show::nearest(id, ids.iter().copied()) {
-            Some(near) => format!("did you mean {near}? (nodes: {})", show::list(ids)),
-            None => format!("nodes: {}", show::list(ids)),
+        let help = match redact::nearest(id, ids.iter().copied()) {
+            Some(near) => format!("did you mean {near}? (nodes: {})", redact::list(ids)),
+            None => format!("nodes: {}", redact::list(ids)),
         };
-        report.problem(place, Some(show::quoted(id)), "the topology has no such node", help);
+        report.problem(place, Some(redact::quoted(id)), "the topology has no such node", help);
         report.node_not_named();
     }
 
@@ -301,16 +302,16 @@ impl Topology {
 }
 
 /// A report that has problems, as an error.
-pub(super) fn failed(report: Report) -> Problems {
+pub(super) fn failed(report: DiagnosticSink) -> Diagnostics {
     match report.finish() {
         Err(problems) => problems,
         Ok(warnings) => {
             // Reading gave nothing and said nothing: a mistake of this program, told rather than hidden.
-            let place = Place::file();
+            let place = Location::file();
             let what = "cannot be read, for a reason that this program fails to tell".to_owned();
             let (help, follows_from) = (String::new(), Vec::new());
-            let problem = Problem { file: None, place, value: None, what, help, follows_from };
-            Problems { problems: vec![problem], left_out: 0, warnings, node_not_named: false }
+            let problem = Diagnostic { file: None, place, value: None, what, help, follows_from };
+            Diagnostics { problems: vec![problem], left_out: 0, warnings, node_not_named: false }
         }
     }
 }
@@ -325,15 +326,19 @@ fn named(source: &Source) -> Option<Named> {
 }
 
 /// The file's content; `Ok(None)` where no file is named.
-pub(super) fn read_file(source: &Source) -> (Result<Option<Content>, ()>, Report) {
-    let Some(named) = named(source) else { return (Ok(None), Report::new(None)) };
-    let mut report = Report::new(Some(&named.path.to_string_lossy()));
+pub(super) fn read_file(source: &Source) -> (Result<Option<Content>, ()>, DiagnosticSink) {
+    let Some(named) = named(source) else { return (Ok(None), DiagnosticSink::new(None)) };
+    let mut report = DiagnosticSink::new(Some(&named.path.to_string_lossy()));
     let content = file::read(&named, &mut report);
     (content.map(Some).ok_or(()), report)
 }
 
 /// Bytes -> tree, with variables replaced.
-pub(super) fn parse(source: &Source, content: &Content, report: &mut Report) -> Option<Value> {
+pub(super) fn parse(
+    source: &Source,
+    content: &Content,
+    report: &mut DiagnosticSink,
+) -> Option<Value> {
     let text = file::text(&content.bytes, report)?;
     let root = yaml::read(text, report);
     match root {
@@ -346,7 +351,7 @@ pub(super) fn parse(source: &Source, content: &Content, report: &mut Report) -> 
         _ => {
             if !report.has_problems() {
                 let help = "write at least nodeId: <name>, or nodes and links; without a file, unset CONFIG_FILE";
-                report.problem(Place::file(), None, "the file is empty", help);
+                report.problem(Location::file(), None, "the file is empty", help);
             }
             None
         }
@@ -356,7 +361,7 @@ pub(super) fn parse(source: &Source, content: &Content, report: &mut Report) -> 
 /// Lays the command line over a node's tree.
 fn overlay(map: &mut Map, overrides: &[Override]) {
     for over in overrides {
-        let origin = Origin::CommandLine(over.flag.as_str().into());
+        let origin = ValueOrigin::CommandLine(over.flag.as_str().into());
         map.set(over.key, Value::text(&over.value, At::moved(0, origin, None)));
     }
 }
@@ -364,24 +369,24 @@ fn overlay(map: &mut Map, overrides: &[Override]) {
 /// Lays `--node` over a node's tree.
 fn overlay_node_id(map: &mut Map, source: &Source) {
     if let Some(id) = &source.node {
-        let at = At::moved(0, Origin::CommandLine("--node".into()), None);
+        let at = At::moved(0, ValueOrigin::CommandLine("--node".into()), None);
         map.set("nodeId", Value::text(id, at));
     }
 }
 
-fn no_file(source: &Source, report: &mut Report) -> Option<Value> {
+fn no_file(source: &Source, report: &mut DiagnosticSink) -> Option<Value> {
     let mut map = Map::default();
     env::overlay_node(&mut map, &source.environment, &[], report);
     overlay_node_id(&mut map, source);
     overlay(&mut map, &source.overrides);
     env::create_peers(&mut map, &source.environment, report);
-    let at = At::moved(0, Origin::Default, None);
+    let at = At::moved(0, ValueOrigin::Default, None);
     map.set_default("nodeId", Value::text(DEFAULT_NODE_ID, at.clone()));
-    Some(Value { data: Data::Map(map), at })
+    Some(Value { data: ValueData::Map(map), at })
 }
 
-fn of_node_file(source: &Source, mut root: Value, report: &mut Report) -> Option<Value> {
-    if let Data::Map(map) = &mut root.data {
+fn of_node_file(source: &Source, mut root: Value, report: &mut DiagnosticSink) -> Option<Value> {
+    if let ValueData::Map(map) = &mut root.data {
         env::overlay_node(map, &source.environment, &[], report);
         env::overlay_peers(map, &source.environment, report);
         overlay_node_id(map, source);
@@ -395,7 +400,7 @@ fn of_topology(
     source: &Source,
     root: &Value,
     content: &Content,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) -> Option<Value> {
     let name = content.path.to_string_lossy();
     let directory = content.path.parent().map(FilePath::to_owned);
@@ -404,15 +409,15 @@ fn of_topology(
     let variable = env::get(&source.environment, "NODE_ID");
     let (id, place) = match (&source.node, variable) {
         (Some(id), _) => {
-            let origin = Origin::CommandLine("--node".into());
-            (id.as_str(), Place { origin, line: None, text: "--node".into() })
+            let origin = ValueOrigin::CommandLine("--node".into());
+            (id.as_str(), Location { origin, line: None, text: "--node".into() })
         }
-        (None, Some(id)) => (id, Place::variable("NODE_ID")),
+        (None, Some(id)) => (id, Location::variable("NODE_ID")),
         (None, None) => {
-            let ids = show::list(topology.node_ids());
+            let ids = redact::list(topology.node_ids());
             let help = format!("set the variable NODE_ID or --node to one of: {ids}");
             let what = "this is a topology file, and nothing says which of its nodes to run";
-            report.problem(Place::file(), None, what, help);
+            report.problem(Location::file(), None, what, help);
             return None;
         }
     };
@@ -420,9 +425,14 @@ fn of_topology(
         topology.not_named(place, id, report);
         return None;
     };
-    let mut tree = topology.tree(number, Mode::Spread, true)?;
-    if let Data::Map(map) = &mut tree.data {
-        env::overlay_node(map, &source.environment, not_from_environment(Mode::Spread), report);
+    let mut tree = topology.tree(number, Deployment::Spread, true)?;
+    if let ValueData::Map(map) = &mut tree.data {
+        env::overlay_node(
+            map,
+            &source.environment,
+            not_from_environment(Deployment::Spread),
+            report,
+        );
         env::overlay_peers(map, &source.environment, report);
         overlay(map, &source.overrides);
     }

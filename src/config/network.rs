@@ -6,15 +6,15 @@ use std::collections::HashMap;
 use crate::account::Relation;
 use crate::wire::{Network, Scheme};
 
-use super::expand::{BTP, HTTP, Mode, PORTS, listener_of};
+use super::diagnostics::DiagnosticSink;
+use super::expand::{BTP, Deployment, HTTP, PORTS, listener_of};
+use super::link_transport::LinkTransport;
+use super::location::{Location, Path};
 use super::node_file;
-use super::place::{Path, Place};
-use super::problems::Report;
-use super::reach;
+use super::reachability;
+use super::redact;
 use super::secret::MASK;
 use super::settings::{NodeConfig, PeerConfig, Unset};
-use super::show;
-use super::speak::Speaks;
 use super::topology::{Topology, inverse};
 use super::value::Value;
 
@@ -36,13 +36,13 @@ pub(super) struct Nodes {
 }
 
 /// Collects findings with one weight.
-pub(super) struct Findings<'r> {
-    pub(super) report: &'r mut Report,
+pub(super) struct NetworkReport<'r> {
+    pub(super) report: &'r mut DiagnosticSink,
     pub(super) strict: bool,
 }
 
-impl Findings<'_> {
-    pub(super) fn add(&mut self, place: Place, what: String, help: &str) {
+impl NetworkReport<'_> {
+    pub(super) fn add(&mut self, place: Location, what: String, help: &str) {
         match self.strict {
             true => self.report.problem(place, None, what, help),
             false => self.report.warn(place, what, help),
@@ -54,24 +54,24 @@ impl Topology {
     /// Whether all nodes can run side by side on this machine.
     #[cfg(test)]
     pub(super) fn is_startable(&self) -> bool {
-        let mut report = Report::new(None);
-        let nodes = self.read_all(Mode::Loopback, &mut report);
+        let mut report = DiagnosticSink::new(None);
+        let nodes = self.read_all(Deployment::Loopback, &mut report);
         self.judge(&nodes, Strictness::Startable, &mut report);
         !report.has_problems()
     }
 
     /// Validates every node, and warns of what is wrong with the network, before one node of it runs.
-    pub(super) fn validate_all(&self, report: &mut Report) {
-        let nodes = self.read_all(Mode::Spread, report);
+    pub(super) fn validate_all(&self, report: &mut DiagnosticSink) {
+        let nodes = self.read_all(Deployment::Spread, report);
         self.judge(&nodes, Strictness::Warn, report);
     }
 
     /// Reads all nodes. Computed routes are left out: they are right by construction, and many.
-    pub(super) fn read_all(&self, mode: Mode, report: &mut Report) -> Nodes {
+    pub(super) fn read_all(&self, mode: Deployment, report: &mut DiagnosticSink) -> Nodes {
         let mut nodes = Nodes { trees: Vec::new(), configs: Vec::new() };
         for number in 0..self.nodes.len() {
             let Some(tree) = self.tree(number, mode, false) else { continue };
-            let mut own = Report::new(Some(&self.name));
+            let mut own = DiagnosticSink::new(Some(&self.name));
             nodes.configs.push(node_file::read(&tree, self.directory.as_deref(), &mut own));
             nodes.trees.push(tree);
             report.absorb(own);
@@ -80,21 +80,21 @@ impl Topology {
     }
 
     /// Judges the network as a whole.
-    pub(super) fn judge(&self, nodes: &Nodes, strictness: Strictness, report: &mut Report) {
+    pub(super) fn judge(&self, nodes: &Nodes, strictness: Strictness, report: &mut DiagnosticSink) {
         self.check_addresses(report);
         self.check_parents(report);
         self.check_dialled_ports(report);
-        let mut found = Findings { strict: strictness != Strictness::Warn, report };
+        let mut found = NetworkReport { strict: strictness != Strictness::Warn, report };
         self.check_ports(strictness, &mut found);
         found.strict = strictness == Strictness::All;
         self.check_ends(nodes, &mut found);
         if self.complete {
-            reach::check(self, nodes, &mut found);
+            reachability::check(self, nodes, &mut found);
         }
     }
 
     /// The place of a node's key, there or not.
-    pub(super) fn place(&self, number: usize, key: &str) -> Place {
+    pub(super) fn place(&self, number: usize, key: &str) -> Location {
         let node = self.nodes.get(number);
         let value = node.and_then(|node| node.keys.get(key));
         if let Some(value) = value {
@@ -102,15 +102,15 @@ impl Topology {
         }
         let index = node.map_or(number, |node| node.index);
         let line = node.map(|node| node.at.line);
-        Place { line, text: format!("nodes[{index}].{key}"), ..Place::file() }
+        Location { line, text: format!("nodes[{index}].{key}"), ..Location::file() }
     }
 
     /// The place of a node as a whole.
-    pub(super) fn node_place(&self, number: usize) -> Place {
+    pub(super) fn node_place(&self, number: usize) -> Location {
         let node = self.nodes.get(number);
         let index = node.map_or(number, |node| node.index);
         let line = node.map(|node| node.at.line);
-        Place { line, text: format!("nodes[{index}]"), ..Place::file() }
+        Location { line, text: format!("nodes[{index}]"), ..Location::file() }
     }
 
     pub(super) fn id(&self, number: usize) -> &str {
@@ -118,12 +118,12 @@ impl Topology {
     }
 
     /// One address each, all on one network.
-    fn check_addresses(&self, report: &mut Report) {
+    fn check_addresses(&self, report: &mut DiagnosticSink) {
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut network: Option<(Scheme, usize)> = None;
         for number in 0..self.nodes.len() {
             let Some(address) = self.address(number) else { continue };
-            let shown = Some(show::name(address.as_str()));
+            let shown = Some(redact::name(address.as_str()));
             if let Some(other) = known.insert(address.as_str().to_owned(), number) {
                 let what = format!("is the address of the node {} as well", self.id(other));
                 let help = "every node has an address of its own";
@@ -150,7 +150,7 @@ impl Topology {
     }
 
     /// Parents must end somewhere.
-    fn check_parents(&self, report: &mut Report) {
+    fn check_parents(&self, report: &mut DiagnosticSink) {
         for start in 0..self.nodes.len() {
             let mut way = vec![start];
             while let Some(parent) = way.last().and_then(|last| self.parent(*last)) {
@@ -172,20 +172,20 @@ impl Topology {
     }
 
     /// A port that is picked at start is known to nobody who dials.
-    fn check_dialled_ports(&self, report: &mut Report) {
+    fn check_dialled_ports(&self, report: &mut DiagnosticSink) {
         for link in &self.links {
             let listener = match link.speaks {
-                Speaks::Btp => &BTP,
-                Speaks::Http => &HTTP,
+                LinkTransport::Btp => &BTP,
+                LinkTransport::Http => &HTTP,
             };
             let mut dialled = vec![(link.from, link.to)];
-            if link.speaks == Speaks::Http {
+            if link.speaks == LinkTransport::Http {
                 dialled.push((link.to, link.from));
             }
             for (from, to) in dialled {
                 // `up` knows the port that the system chose.
                 let is_known = self.nodes.get(to).is_some_and(|node| !node.in_force.is_empty());
-                if !is_known && self.port_of(to, listener, Mode::Spread) == 0 {
+                if !is_known && self.port_of(to, listener, Deployment::Spread) == 0 {
                     let what = format!(
                         "the node {} dials this one, and cannot know the port",
                         self.id(from)
@@ -199,13 +199,13 @@ impl Topology {
 
     /// Two listeners on one host need two ports. Nodes whose `host` says that they are apart are apart; the others
     /// meet on one machine when `up` runs them.
-    fn check_ports(&self, strictness: Strictness, found: &mut Findings<'_>) {
+    fn check_ports(&self, strictness: Strictness, found: &mut NetworkReport<'_>) {
         let mut known: HashMap<u16, Vec<(usize, &'static str)>> = HashMap::new();
         for number in 0..self.nodes.len() {
             let has_http = self.has_http(number);
             for listener in PORTS.iter().filter(|listener| listener.exists(has_http)) {
                 let key = listener.key;
-                let port = self.port_of(number, listener, Mode::Loopback);
+                let port = self.port_of(number, listener, Deployment::Loopback);
                 if port == 0 {
                     continue;
                 };
@@ -233,7 +233,7 @@ impl Topology {
     }
 
     /// Who dials must be known on the other side, by the same secret, as the inverse relation, in the same asset.
-    fn check_ends(&self, nodes: &Nodes, found: &mut Findings<'_>) {
+    fn check_ends(&self, nodes: &Nodes, found: &mut NetworkReport<'_>) {
         for (config, tree) in nodes.configs.iter().zip(&nodes.trees) {
             let Some(config) = config else { continue };
             for peer in config.peers.iter().filter(|peer| peer.url.is_some()) {
@@ -253,7 +253,7 @@ impl Topology {
         let host = url.host().to_string();
         let by_url = |number: &usize| {
             self.host(*number) == host
-                && self.port_of(*number, listener_of(url), Mode::Spread) == url.port()
+                && self.port_of(*number, listener_of(url), Deployment::Spread) == url.port()
         };
         let by_id = |number: &usize| self.id(*number) == peer.account.id.as_str();
         let numbers = 0..self.nodes.len();
@@ -265,8 +265,8 @@ fn check_end(
     config: &NodeConfig,
     peer: &PeerConfig,
     other: &NodeConfig,
-    place: &impl Fn(&str) -> Place,
-    found: &mut Findings<'_>,
+    place: &impl Fn(&str) -> Location,
+    found: &mut NetworkReport<'_>,
 ) {
     let Some(login) = peer.credentials(config.node_id.as_str()) else { return };
     let by_name = |known: &&PeerConfig| known.username == login.username;
@@ -299,8 +299,8 @@ pub(super) type End<'a> = (&'a NodeConfig, &'a PeerConfig);
 pub(super) fn compare_ends(
     from: End<'_>,
     to: End<'_>,
-    place: &impl Fn(&str) -> Place,
-    found: &mut Findings<'_>,
+    place: &impl Fn(&str) -> Location,
+    found: &mut NetworkReport<'_>,
 ) {
     compare_secrets(from, to, place, found);
     let ((config, peer), (other, same)) = (from, to);
@@ -325,8 +325,8 @@ pub(super) fn compare_ends(
 pub(super) fn compare_secrets(
     (config, peer): End<'_>,
     (other, same): End<'_>,
-    place: &impl Fn(&str) -> Place,
-    found: &mut Findings<'_>,
+    place: &impl Fn(&str) -> Location,
+    found: &mut NetworkReport<'_>,
 ) {
     let login = peer.credentials(config.node_id.as_str());
     if login.is_some_and(|login| !same.tokens().any(|token| *token == login.token)) {
@@ -357,7 +357,7 @@ fn differ(one: End<'_>, two: End<'_>) -> bool {
 pub(super) fn peer_place<'t>(
     tree: &'t Value,
     peer: &'t PeerConfig,
-) -> impl Fn(&str) -> Place + use<'t> {
+) -> impl Fn(&str) -> Location + use<'t> {
     move |key| {
         let root = Path::root(&tree.at);
         let Some(peers) = tree.as_map().and_then(|map| map.get("peers")) else {

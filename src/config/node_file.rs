@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use crate::account::{Asset, Relation};
 use crate::local::PingSettings;
-use crate::routing::exchange::ExchangeTiming;
+use crate::routing::ccp::CcpTiming;
 use crate::transport::{HttpLimits, PlaceLimits};
 use crate::wire::{Address, Scheme};
 
+use super::diagnostics::DiagnosticSink;
 use super::fields::{Fields, check_names};
 use super::keys::{NODE, PING, TLS};
+use super::location::Path;
 use super::own_address::not_below_peer;
-use super::place::Path;
-use super::problems::Report;
 use super::settings::{
     HealthSettings, HttpSettings, LogSettings, NodeConfig, Routing, ServerSettings,
     SessionSettings, TlsFiles, Unset,
 };
 use super::value::Value;
-use super::{peers, receivers, routes, weak};
+use super::{peers, receivers, routes, weak_secrets};
 
 /// Reads and validates. `None`: the report has problems.
 ///
@@ -27,10 +27,10 @@ use super::{peers, receivers, routes, weak};
 pub(super) fn read(
     root: &Value,
     directory: Option<&FilePath>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) -> Option<NodeConfig> {
     let Some(map) = root.as_map() else {
-        super::syntax::not_a_mapping(root, report);
+        super::yaml_hints::not_a_mapping(root, report);
         return None;
     };
     let path = Path::root(&root.at);
@@ -48,7 +48,7 @@ pub(super) fn read(
     };
     let routing = fields.choice::<Routing>("routing", report);
     let exchange = exchange(fields, report);
-    let node = peers::Node {
+    let node = peers::PeerOwner {
         id: node_id.as_ref().map(|id| id.as_str()),
         asset: asset.clone(),
         dynamic: routing == Some(Routing::Dynamic),
@@ -87,7 +87,7 @@ pub(super) fn read(
     if let (Some(server), Some(http), Some(health)) = (&server, &http, &health) {
         check_ports(server, http, health, fields, report);
     }
-    weak::warn(scheme, server.as_ref(), http.as_ref(), map, &path, report);
+    weak_secrets::warn(scheme, server.as_ref(), http.as_ref(), map, &path, report);
     let session = session(fields, report);
     let ca_file = fields.file("caFile", report).map(|path| peers::absolute(path, directory));
     // With `tls` the tools need it, to log in at this node.
@@ -142,7 +142,7 @@ fn default_address(scheme: Scheme, id: &str) -> Option<Address> {
     format!("{scheme}.{id}").parse().ok()
 }
 
-fn own_address(given: Option<&Address>, fields: Fields<'_>, report: &mut Report) {
+fn own_address(given: Option<&Address>, fields: Fields<'_>, report: &mut DiagnosticSink) {
     if given.is_some_and(|address| not_below_peer(address).is_err()) {
         let help = "addresses below peer. mean the direct neighbour; use test.<name> or g.<name>";
         fields.problem("ilpAddress", "is below peer.", help, report);
@@ -152,7 +152,7 @@ fn own_address(given: Option<&Address>, fields: Fields<'_>, report: &mut Report)
 fn server(
     fields: Fields<'_>,
     directory: Option<&FilePath>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) -> Option<ServerSettings> {
     let host = fields.host("btpServerHost", report);
     let port = fields.port("btpServerPort", report);
@@ -185,7 +185,7 @@ fn server(
     })
 }
 
-fn http(fields: Fields<'_>, report: &mut Report) -> Option<HttpSettings> {
+fn http(fields: Fields<'_>, report: &mut DiagnosticSink) -> Option<HttpSettings> {
     let host = fields.host("httpServerHost", report);
     let port = fields.port("httpServerPort", report);
     if fields.has("httpServerHost") && !fields.has("httpServerPort") {
@@ -220,7 +220,7 @@ fn http(fields: Fields<'_>, report: &mut Report) -> Option<HttpSettings> {
     Some(HttpSettings { host: host?, port, public_url, limits })
 }
 
-fn health(fields: Fields<'_>, report: &mut Report) -> Option<HealthSettings> {
+fn health(fields: Fields<'_>, report: &mut DiagnosticSink) -> Option<HealthSettings> {
     let host = fields.host("healthCheckHost", report);
     let port = fields.port("healthCheckPort", report);
     let api_token = fields.secret("apiToken", report);
@@ -248,7 +248,7 @@ fn check_ports(
     http: &HttpSettings,
     health: &HealthSettings,
     fields: Fields<'_>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) {
     let btp = ("btpServerPort", &server.host, server.port);
     let http = http.port.map(|port| ("httpServerPort", &http.host, port));
@@ -269,7 +269,7 @@ fn check_ports(
     }
 }
 
-fn session(fields: Fields<'_>, report: &mut Report) -> Option<SessionSettings> {
+fn session(fields: Fields<'_>, report: &mut DiagnosticSink) -> Option<SessionSettings> {
     let auth_timeout = fields.millis("authTimeoutMs", report);
     let keep_alive_interval = fields.millis("keepAliveIntervalMs", report);
     let keep_alive_timeout = fields.millis("keepAliveTimeoutMs", report);
@@ -282,7 +282,7 @@ fn session(fields: Fields<'_>, report: &mut Report) -> Option<SessionSettings> {
     })
 }
 
-fn expiry(fields: Fields<'_>, report: &mut Report) -> (Option<Duration>, Option<Duration>) {
+fn expiry(fields: Fields<'_>, report: &mut DiagnosticSink) -> (Option<Duration>, Option<Duration>) {
     let window = fields.millis("minMessageWindowMs", report);
     let hold = fields.millis("maxHoldTimeMs", report);
     if let (Some(window), Some(hold)) = (window, hold)
@@ -301,7 +301,7 @@ fn expiry(fields: Fields<'_>, report: &mut Report) -> (Option<Duration>, Option<
 }
 
 /// How often routes are told, and how long they hold.
-fn exchange(fields: Fields<'_>, report: &mut Report) -> Option<ExchangeTiming> {
+fn exchange(fields: Fields<'_>, report: &mut DiagnosticSink) -> Option<CcpTiming> {
     let broadcast_interval = fields.millis("routeBroadcastIntervalMs", report);
     let hold_down = fields.millis("routeHoldDownMs", report);
     let (broadcast_interval, hold_down) = (broadcast_interval?, hold_down?);
@@ -316,11 +316,11 @@ fn exchange(fields: Fields<'_>, report: &mut Report) -> Option<ExchangeTiming> {
         let help = "peers would drop our routes between two updates; half as long again is usual";
         fields.problem(name, what, help, report);
     }
-    Some(ExchangeTiming { broadcast_interval, hold_down })
+    Some(CcpTiming { broadcast_interval, hold_down })
 }
 
 /// Echo, and the well-known condition.
-fn ping(fields: Fields<'_>, report: &mut Report) -> Option<PingSettings> {
+fn ping(fields: Fields<'_>, report: &mut DiagnosticSink) -> Option<PingSettings> {
     let empty = super::value::Map::default();
     let map = fields.map("ping", report).unwrap_or(&empty);
     let path = fields.path_of("ping");

@@ -8,16 +8,16 @@ use crate::http::{HttpAuth, HttpMode};
 use crate::transport::PeerUrl;
 use crate::wire::{Address, Amount, Network, Scheme};
 
+use super::diagnostics::DiagnosticSink;
 use super::env::variable_of_peer;
 use super::fields::{Fields, item};
 use super::keys::PEER;
+use super::location::{Location, Path};
 use super::own_address::of_child;
-use super::place::{Path, Place};
-use super::problems::Report;
 use super::settings::{PeerConfig, Unset};
 
 /// What a peer takes from its node.
-pub(super) struct Node<'a> {
+pub(super) struct PeerOwner<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) asset: Asset,
     /// Routes are exchanged unless a peer says otherwise.
@@ -25,7 +25,11 @@ pub(super) struct Node<'a> {
 }
 
 /// Reads the list. What could not be read is left out, with a problem in the report.
-pub(super) fn read(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Vec<PeerConfig> {
+pub(super) fn read(
+    node: &PeerOwner<'_>,
+    fields: Fields<'_>,
+    report: &mut DiagnosticSink,
+) -> Vec<PeerConfig> {
     let list = fields.list("peers", report);
     let path = fields.path_of("peers");
     let mut peers = Vec::with_capacity(list.len());
@@ -48,7 +52,11 @@ pub(super) fn read(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> 
     peers
 }
 
-fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerConfig> {
+fn one(
+    node: &PeerOwner<'_>,
+    fields: Fields<'_>,
+    report: &mut DiagnosticSink,
+) -> Option<PeerConfig> {
     let id = fields.require("id", report).then(|| fields.id("id", report)).flatten();
     let url = fields.url("url", report);
     let http_mode = fields.choice::<HttpMode>("httpMode", report);
@@ -127,10 +135,10 @@ fn one(node: &Node<'_>, fields: Fields<'_>, report: &mut Report) -> Option<PeerC
 /// Which routes are exchanged with the peer. Who says nothing gets what ilp-connector does: children neither tell nor
 /// are told, as the node's own address covers them and the node is their way out.
 fn routes(
-    node: &Node<'_>,
+    node: &PeerOwner<'_>,
     relation: Option<Relation>,
     fields: Fields<'_>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) -> Option<RoutePolicy> {
     let by_default = node.dynamic && relation != Some(Relation::Child);
     let mut exchanged =
@@ -143,7 +151,7 @@ fn routes(
 }
 
 /// A session needs a token on the side that dials and on the side that is dialled.
-fn tokens(fields: Fields<'_>, url: Option<&PeerUrl>, report: &mut Report) {
+fn tokens(fields: Fields<'_>, url: Option<&PeerUrl>, report: &mut DiagnosticSink) {
     if fields.has("authToken") || fields.has("authTokens") {
         return;
     }
@@ -176,7 +184,7 @@ fn http_only(
     fields: Fields<'_>,
     url: Option<&PeerUrl>,
     (mode, auth): (Option<HttpMode>, Option<HttpAuth>),
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) {
     // A url that was refused may have been an http one.
     if matches!(url, Some(PeerUrl::Http(_))) || (url.is_none() && fields.has("url")) {
@@ -193,7 +201,11 @@ fn http_only(
     }
 }
 
-fn limits(relation: Option<Relation>, fields: Fields<'_>, report: &mut Report) -> Option<Limits> {
+fn limits(
+    relation: Option<Relation>,
+    fields: Fields<'_>,
+    report: &mut DiagnosticSink,
+) -> Option<Limits> {
     let max_packet_amount = fields.number::<u64>("maxPacketAmount", report).map(Amount);
     let max_balance = fields.balance("maxBalance", report);
     let min_balance = fields.balance("minBalance", report);
@@ -253,16 +265,16 @@ pub(super) fn absolute(path: PathBuf, directory: Option<&FilePath>) -> PathBuf {
 /// What must hold among the peers, and where each thing was seen first.
 #[derive(Default)]
 struct Among {
-    ids: HashMap<AccountId, Place>,
-    variables: HashMap<String, (AccountId, Place)>,
-    usernames: HashMap<String, (AccountId, Place)>,
-    segments: HashMap<String, (AccountId, Place)>,
-    parent: Option<(AccountId, Place)>,
-    tokens: HashMap<super::Secret, Vec<(AccountId, Place)>>,
+    ids: HashMap<AccountId, Location>,
+    variables: HashMap<String, (AccountId, Location)>,
+    usernames: HashMap<String, (AccountId, Location)>,
+    segments: HashMap<String, (AccountId, Location)>,
+    parent: Option<(AccountId, Location)>,
+    tokens: HashMap<super::Secret, Vec<(AccountId, Location)>>,
 }
 
 impl Among {
-    fn check(&mut self, peer: &PeerConfig, fields: Fields<'_>, report: &mut Report) {
+    fn check(&mut self, peer: &PeerConfig, fields: Fields<'_>, report: &mut DiagnosticSink) {
         let id = &peer.account.id;
         let at = |name| fields.path_of(name).place();
         if let Some(first) = self.ids.get(id) {
@@ -309,7 +321,7 @@ impl Among {
         }
     }
 
-    fn child(&mut self, peer: &PeerConfig, fields: Fields<'_>, report: &mut Report) {
+    fn child(&mut self, peer: &PeerConfig, fields: Fields<'_>, report: &mut DiagnosticSink) {
         let (id, segment) = (&peer.account.id, peer.account.segment());
         let explicit = fields.has("childAddressSegment");
         let name = if explicit { "childAddressSegment" } else { "id" };
@@ -324,10 +336,10 @@ impl Among {
         }
     }
 
-    fn warn(self, report: &mut Report) {
+    fn warn(self, report: &mut DiagnosticSink) {
         for peers in self.tokens.into_values().filter(|peers| peers.len() > 1) {
             let names: Vec<&str> = peers.iter().map(|(id, _)| id.as_str()).collect();
-            let what = format!("the peers {} share one token", super::show::list(names));
+            let what = format!("the peers {} share one token", super::redact::list(names));
             let help = "who logs in with it must give a name; better, give each peer its own";
             if let Some((_, place)) = peers.last() {
                 report.warn(place.clone(), what, help);
@@ -337,7 +349,7 @@ impl Among {
 }
 
 /// Where something was seen first: `in line 3` or `BTP_PEER_B_URL`.
-pub(super) fn seen(place: &Place) -> String {
+pub(super) fn seen(place: &Location) -> String {
     match place.line {
         Some(line) => format!("in line {line}"),
         None => format!("at {}", place.text),
@@ -350,13 +362,13 @@ pub(super) fn warn_of_limits(
     scheme: Scheme,
     peers: &[PeerConfig],
     fields: Fields<'_>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) {
     let mut warn = |without: &dyn Fn(&Limits) -> bool, what: &str, help: &str| {
         let concerned = peers.iter().filter(|peer| without(&peer.account.limits));
         let ids: Vec<&str> = concerned.map(|peer| peer.account.id.as_str()).collect();
         if !ids.is_empty() {
-            let what = what.replace("{}", &super::show::list(ids));
+            let what = what.replace("{}", &super::redact::list(ids));
             report.warn(fields.path_of("peers").place(), what, help);
         }
     };
@@ -380,7 +392,7 @@ pub(super) fn check_child_addresses(
     address: &Address,
     peers: &[PeerConfig],
     path: &Path<'_>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) {
     for error in peers.iter().filter_map(|peer| of_child(address, peer).err()) {
         report.at(path, error.to_string(), "shorten ilpAddress");

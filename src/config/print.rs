@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{Key, Kind, NODE};
+use super::keys::{KeyInfo, NODE, ValueKind};
 use super::load::Loaded;
-use super::place::{At, Origin};
+use super::location::{At, ValueOrigin};
+use super::redact;
 use super::secret::MASK;
-use super::show;
-use super::value::{Data, Map};
+use super::value::{Map, ValueData};
 
 /// Routes that are printed; a million lines help nobody.
 const ROUTES_SHOWN: usize = 200;
@@ -40,7 +40,7 @@ impl Printer {
     fn keys(
         &mut self,
         map: &Map,
-        keys: &'static [Key],
+        keys: &'static [KeyInfo],
         derived: &[(&str, Option<String>)],
         indent: usize,
         first: &str,
@@ -58,7 +58,7 @@ impl Printer {
     fn key(
         &mut self,
         map: &Map,
-        key: &'static Key,
+        key: &'static KeyInfo,
         derived: &[(&str, Option<String>)],
         indent: usize,
         lead: &str,
@@ -70,10 +70,10 @@ impl Printer {
         let start = format!("{start}{}:", key.name);
         let value = map.get(key.name);
         match (key.kind, value.map(|value| (&value.data, &value.at))) {
-            (Kind::Map(keys), found) => {
+            (ValueKind::Map(keys), found) => {
                 let empty = Map::default();
                 let (inner, at) = match found {
-                    Some((Data::Map(inner), at)) => (inner, Some(at)),
+                    Some((ValueData::Map(inner), at)) => (inner, Some(at)),
                     _ => (&empty, None),
                 };
                 if at.is_none() && keys.iter().all(|key| key.default.is_none()) {
@@ -82,7 +82,7 @@ impl Printer {
                 self.line(&start, &self.origin(at));
                 self.keys(inner, keys, &[], indent + 2, "");
             }
-            (Kind::List(keys), Some((Data::List(list), at))) => {
+            (ValueKind::List(keys), Some((ValueData::List(list), at))) => {
                 self.line(
                     &format!("{start}{}", if list.is_empty() { " []" } else { "" }),
                     &self.origin(Some(at)),
@@ -96,17 +96,17 @@ impl Printer {
                     self.line(&format!("{}# ... and {more} more", " ".repeat(indent + 2)), "");
                 }
             }
-            (Kind::Secrets, Some((Data::List(list), at))) => {
+            (ValueKind::Secrets, Some((ValueData::List(list), at))) => {
                 let masks = vec![format!("\"{MASK}\""); list.len()];
                 self.line(&format!("{start} [{}]", masks.join(", ")), &self.origin(Some(at)));
             }
-            (_, Some((Data::List(list), at))) => {
+            (_, Some((ValueData::List(list), at))) => {
                 let texts: Vec<&str> = list.iter().filter_map(|text| text.as_text()).collect();
                 let shown = format!("{start} [{}]", texts.join(", "));
                 self.line(&shown, &self.origin(Some(at)));
             }
-            (Kind::List(_), _) => self.line(&format!("{start} []"), "default"),
-            (_, Some((Data::Text(text), at))) => {
+            (ValueKind::List(_), _) => self.line(&format!("{start} []"), "default"),
+            (_, Some((ValueData::Text(text), at))) => {
                 let shown = shown(key, text);
                 self.line(&format!("{start} {shown}"), &self.origin(Some(at)));
             }
@@ -142,19 +142,19 @@ impl Printer {
             line => format!("{}:{line}", self.file),
         };
         match at.origin() {
-            Origin::CommandLine(flag) => format!("command line {flag}"),
-            Origin::Environment(variable) => format!("environment {variable}"),
-            Origin::Default => "default".into(),
-            Origin::Computed => match at.line {
+            ValueOrigin::CommandLine(flag) => format!("command line {flag}"),
+            ValueOrigin::Environment(variable) => format!("environment {variable}"),
+            ValueOrigin::Default => "default".into(),
+            ValueOrigin::Computed => match at.line {
                 0 => "computed".into(),
                 _ => format!("computed from {line}"),
             },
-            Origin::File if at.more.as_ref().is_some_and(|more| more.file.is_some()) => {
+            ValueOrigin::File if at.more.as_ref().is_some_and(|more| more.file.is_some()) => {
                 format!("{line}, a file of its own")
             }
-            Origin::File => match at.more.as_ref().filter(|more| !more.variables.is_empty()) {
+            ValueOrigin::File => match at.more.as_ref().filter(|more| !more.variables.is_empty()) {
                 Some(more) => {
-                    let names = more.variables.iter().map(|name| show::variable(name));
+                    let names = more.variables.iter().map(|name| redact::variable(name));
                     let names: Vec<&str> = names.map(|name| name.unwrap_or(MASK)).collect();
                     format!("{line}, environment {}", names.join(", "))
                 }
@@ -165,13 +165,13 @@ impl Printer {
 }
 
 /// A value as YAML that reads back as the same text.
-fn shown(key: &Key, text: &str) -> String {
-    if key.kind == Kind::Secret {
+fn shown(key: &KeyInfo, text: &str) -> String {
+    if key.kind == ValueKind::Secret {
         return format!("\"{MASK}\"");
     }
     let text = match key.kind {
         // Shows user and host, never the token.
-        Kind::Url | Kind::HttpUrl => match text.parse::<crate::transport::PeerUrl>() {
+        ValueKind::Url | ValueKind::HttpUrl => match text.parse::<crate::transport::PeerUrl>() {
             Ok(url) => url.to_string(),
             Err(_) => MASK.to_owned(),
         },

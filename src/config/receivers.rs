@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use crate::account::{AccountId, Asset, Relation};
 use crate::wire::{Address, Amount};
 
+use super::diagnostics::DiagnosticSink;
 use super::fields::{Fields, item};
 use super::keys::RECEIVER;
+use super::location::{Location, Path};
 use super::own_address::of_receiver;
 use super::peers::seen;
-use super::place::{Path, Place};
-use super::problems::Report;
 use super::routes::{NamedRate, no_conversion};
 use super::secret::Secret;
 use super::settings::{PeerConfig, ReceiverConfig, Unset};
@@ -26,12 +26,12 @@ pub(super) fn read(
     asset: &Asset,
     peers: &[PeerConfig],
     fields: Fields<'_>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) -> Vec<ReceiverConfig> {
     let list = fields.list("receivers", report);
     let path = fields.path_of("receivers");
     let mut receivers: Vec<ReceiverConfig> = Vec::with_capacity(list.len());
-    let mut ids: HashMap<AccountId, Place> = HashMap::new();
+    let mut ids: HashMap<AccountId, Location> = HashMap::new();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
         let Some(map) = item(value, &path, RECEIVER, report) else { continue };
@@ -68,7 +68,7 @@ fn taken(id: &AccountId, peers: &[PeerConfig]) -> Option<String> {
     Some(format!("the child {} has the same address <ilpAddress>.{id}", child.account.id))
 }
 
-fn one(node: &Asset, fields: Fields<'_>, report: &mut Report) -> Option<ReceiverConfig> {
+fn one(node: &Asset, fields: Fields<'_>, report: &mut DiagnosticSink) -> Option<ReceiverConfig> {
     let id = fields.require("id", report).then(|| fields.id("id", report)).flatten();
     let code = fields.asset_code("assetCode", report);
     let scale = fields.number::<u8>("assetScale", report);
@@ -88,7 +88,7 @@ fn one(node: &Asset, fields: Fields<'_>, report: &mut Report) -> Option<Receiver
 }
 
 /// Reads `receiverSecret`.
-pub(super) fn secret(fields: Fields<'_>, report: &mut Report) -> Option<Secret> {
+pub(super) fn secret(fields: Fields<'_>, report: &mut DiagnosticSink) -> Option<Secret> {
     let secret = fields.secret("receiverSecret", report);
     if secret.as_ref().is_some_and(|secret| secret.expose().len() < SECRET_GOOD) {
         let what = format!("has less than {SECRET_GOOD} characters, and may be guessed");
@@ -103,7 +103,7 @@ pub(super) fn check_addresses(
     address: &Address,
     receivers: &[ReceiverConfig],
     path: &Path<'_>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) {
     for error in receivers.iter().filter_map(|receiver| of_receiver(address, receiver).err()) {
         report.at(path, error.to_string(), "shorten ilpAddress");
@@ -116,7 +116,7 @@ pub(super) fn check_rates(
     receivers: &[ReceiverConfig],
     rates: &[NamedRate],
     fields: Fields<'_>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) {
     let mut said: Vec<(&Asset, &Asset)> = Vec::new();
     for receiver in receivers {

@@ -7,24 +7,28 @@ use crate::account::{AccountId, Asset, Conversion, Rate, Relation};
 use crate::routing::{Route, RouteOrigin};
 use crate::wire::{Address, Network, Scheme};
 
+use super::diagnostics::DiagnosticSink;
 use super::fields::{Fields, item};
 use super::keys::{RATE, ROUTE};
+use super::location::{Location, Path, ValueOrigin};
 use super::peers::seen;
-use super::place::{Origin, Path, Place};
-use super::problems::Report;
+use super::redact;
 use super::settings::PeerConfig;
-use super::show;
 use super::value::{Map, Value};
 
 /// A million routes share few next hops: each id exists once.
 struct Peers<'a> {
     by_id: HashMap<&'a str, &'a PeerConfig>,
     /// The key that holds them.
-    place: Place,
+    place: Location,
 }
 
 /// Reads `routes`.
-pub(super) fn read(peers: &[PeerConfig], fields: Fields<'_>, report: &mut Report) -> Vec<Route> {
+pub(super) fn read(
+    peers: &[PeerConfig],
+    fields: Fields<'_>,
+    report: &mut DiagnosticSink,
+) -> Vec<Route> {
     let list = fields.list("routes", report);
     let path = fields.path_of("routes");
     let by_id = peers.iter().map(|peer| (peer.account.id.as_str(), peer)).collect();
@@ -53,7 +57,7 @@ pub(super) fn read(peers: &[PeerConfig], fields: Fields<'_>, report: &mut Report
     routes
 }
 
-fn path_of(fields: &Fields<'_>, index: usize, value: &Value) -> Place {
+fn path_of(fields: &Fields<'_>, index: usize, value: &Value) -> Location {
     fields.path_of("routes").index(index, &value.at).place()
 }
 
@@ -62,7 +66,7 @@ fn one(
     map: &Map,
     path: &Path<'_>,
     value: &Value,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) -> Option<Route> {
     let fields = Fields::new(map, path, ROUTE);
     let prefix =
@@ -77,12 +81,16 @@ fn one(
         fields.problem("prefix", "peer. cannot be routed", help, report);
         return None;
     }
-    let computed = value.at.origin() == Origin::Computed;
+    let computed = value.at.origin() == ValueOrigin::Computed;
     let origin = if computed { RouteOrigin::Computed } else { RouteOrigin::Configured };
     Some(Route { prefix, next_hop: next_hop?, priority: priority?, origin })
 }
 
-fn next_hop(peers: &Peers<'_>, fields: Fields<'_>, report: &mut Report) -> Option<AccountId> {
+fn next_hop(
+    peers: &Peers<'_>,
+    fields: Fields<'_>,
+    report: &mut DiagnosticSink,
+) -> Option<AccountId> {
     // The usual case first, without making an id for each of a million routes.
     if let Some(peer) =
         fields.value("nextHop").and_then(Value::as_text).and_then(|id| peers.by_id.get(id))
@@ -92,10 +100,10 @@ fn next_hop(peers: &Peers<'_>, fields: Fields<'_>, report: &mut Report) -> Optio
     let id = fields.id("nextHop", report)?;
     let mut names: Vec<&str> = peers.by_id.keys().copied().collect();
     names.sort_unstable();
-    let help = match show::nearest(id.as_str(), names.iter().copied()) {
-        Some(near) => format!("did you mean {near}? (peers: {})", show::list(names)),
+    let help = match redact::nearest(id.as_str(), names.iter().copied()) {
+        Some(near) => format!("did you mean {near}? (peers: {})", redact::list(names)),
         None if names.is_empty() => "the node has no peers; add one to peers".into(),
-        None => format!("peers: {}", show::list(names)),
+        None => format!("peers: {}", redact::list(names)),
     };
     report.following([peers.place.clone()], |report| {
         fields.problem("nextHop", "no such peer", help, report);
@@ -104,7 +112,7 @@ fn next_hop(peers: &Peers<'_>, fields: Fields<'_>, report: &mut Report) -> Optio
 }
 
 /// Packets to the own address are answered here, so a route for exactly it would never be used.
-pub(super) fn check_own_address(own: &Address, fields: Fields<'_>, report: &mut Report) {
+pub(super) fn check_own_address(own: &Address, fields: Fields<'_>, report: &mut DiagnosticSink) {
     let list = fields.value("routes").and_then(Value::as_list).unwrap_or_default();
     let path = fields.path_of("routes");
     for (index, value) in list.iter().enumerate() {
@@ -125,7 +133,11 @@ pub(super) fn check_own_address(own: &Address, fields: Fields<'_>, report: &mut 
 }
 
 /// The live and the test network must not meet in one node (RFC 34), nor two test networks.
-pub(super) fn check_networks(address: Option<&Address>, fields: Fields<'_>, report: &mut Report) {
+pub(super) fn check_networks(
+    address: Option<&Address>,
+    fields: Fields<'_>,
+    report: &mut DiagnosticSink,
+) {
     let mut first: Option<(Scheme, String)> =
         address.map(|address| (address.scheme(), format!("ilpAddress {address}")));
     first = first.filter(|(scheme, _)| scheme.network() != Network::Other);
@@ -145,7 +157,7 @@ pub(super) fn check_networks(address: Option<&Address>, fields: Fields<'_>, repo
                     "a node is on the live network (g.) or on one test network, never on two";
                 let path = fields.path_of("routes");
                 let path = path.index(index, &value.at);
-                let shown = prefix.map(show::name);
+                let shown = prefix.map(redact::name);
                 report.problem(path.missing("prefix").place(), shown, what, help);
                 return;
             }
@@ -163,7 +175,7 @@ pub(super) fn scheme(address: Option<&Address>, routes: &[Route]) -> Scheme {
 pub(super) type NamedRate = (Arc<str>, Arc<str>, Rate);
 
 /// Reads `rates`.
-pub(super) fn rates(fields: Fields<'_>, report: &mut Report) -> Vec<NamedRate> {
+pub(super) fn rates(fields: Fields<'_>, report: &mut DiagnosticSink) -> Vec<NamedRate> {
     let list = fields.list("rates", report);
     let path = fields.path_of("rates");
     let mut rates: Vec<NamedRate> = Vec::with_capacity(list.len());
@@ -207,7 +219,7 @@ pub(super) fn check_rates(
     routes: &[Route],
     rates: &[NamedRate],
     fields: Fields<'_>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) {
     // Nearly every node has one asset: nothing to look at, not even among a million routes.
     let mut assets: Vec<&PeerConfig> = Vec::new();
@@ -277,7 +289,7 @@ pub(super) fn no_conversion(
     }
 }
 
-fn route_place(fields: Fields<'_>, index: usize, count: usize) -> Place {
+fn route_place(fields: Fields<'_>, index: usize, count: usize) -> Location {
     let list = fields.value("routes").and_then(Value::as_list).unwrap_or_default();
     let path = fields.path_of("routes");
     // Routes with mistakes were left out, and then their numbers tell nothing.
@@ -287,7 +299,7 @@ fn route_place(fields: Fields<'_>, index: usize, count: usize) -> Place {
     }
 }
 
-fn peer_place(fields: Fields<'_>, id: &AccountId) -> Place {
+fn peer_place(fields: Fields<'_>, id: &AccountId) -> Location {
     let list = fields.value("peers").and_then(Value::as_list).unwrap_or_default();
     let path = fields.path_of("peers");
     let is_it = |value: &Value| {

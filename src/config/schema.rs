@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Key, Kind, LINK, NODE, TOPOLOGY};
+use super::keys::{self, KeyInfo, LINK, NODE, TOPOLOGY, ValueKind};
 
 /// `${NAME}` may stand for any value.
 const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-.*)?\}";
@@ -55,12 +55,12 @@ fn link() -> Value {
 }
 
 /// The names of the keys that cannot be left out.
-fn required(keys: &'static [Key]) -> Vec<&'static str> {
+fn required(keys: &'static [KeyInfo]) -> Vec<&'static str> {
     keys.iter().filter(|key| key.about.ends_with(REQUIRED)).map(|key| key.name).collect()
 }
 
 /// A mapping with exactly these keys.
-fn object(keys: impl Iterator<Item = &'static Key>, required: &[&str]) -> Value {
+fn object(keys: impl Iterator<Item = &'static KeyInfo>, required: &[&str]) -> Value {
     let properties: Map<String, Value> =
         keys.map(|key| (key.name.to_owned(), property(key))).collect();
     json!({
@@ -72,10 +72,10 @@ fn object(keys: impl Iterator<Item = &'static Key>, required: &[&str]) -> Value 
     })
 }
 
-fn property(key: &Key) -> Value {
+fn property(key: &KeyInfo) -> Value {
     let mut schema = kind(key.kind);
     if let Some(object) = schema.as_object_mut() {
-        if matches!(key.kind, Kind::Secret | Kind::Secrets) {
+        if matches!(key.kind, ValueKind::Secret | ValueKind::Secrets) {
             // Editors and generators of forms take this for "do not show".
             object.insert("writeOnly".into(), true.into());
         }
@@ -99,48 +99,57 @@ fn text(pattern: &str) -> Value {
     json!({ "type": ["string", "number"], "pattern": format!("{pattern}|{VARIABLE}") })
 }
 
-fn kind(kind: Kind) -> Value {
+fn kind(kind: ValueKind) -> Value {
     let anything = || json!({ "type": ["string", "number"], "minLength": 1 });
     match kind {
-        Kind::Id => text("^[A-Za-z0-9_~-]{1,64}$"),
-        Kind::Segment => text("^[A-Za-z0-9_~-]{1,64}$"),
-        Kind::Text | Kind::Secret | Kind::SecretFile | Kind::File | Kind::Host | Kind::LogLevel => {
-            anything()
-        }
-        Kind::Secrets | Kind::SecretFiles => {
+        ValueKind::Id => text("^[A-Za-z0-9_~-]{1,64}$"),
+        ValueKind::Segment => text("^[A-Za-z0-9_~-]{1,64}$"),
+        ValueKind::Text
+        | ValueKind::Secret
+        | ValueKind::SecretFile
+        | ValueKind::File
+        | ValueKind::Host
+        | ValueKind::LogLevel => anything(),
+        ValueKind::Secrets | ValueKind::SecretFiles => {
             json!({ "type": ["array", "null"], "items": anything() })
         }
-        Kind::Bool => json!({ "anyOf": [{ "type": "boolean" }, text("^(true|false)$")] }),
-        Kind::Integer(min, max) | Kind::Millis(min, max) => {
+        ValueKind::Bool => json!({ "anyOf": [{ "type": "boolean" }, text("^(true|false)$")] }),
+        ValueKind::Integer(min, max) | ValueKind::Millis(min, max) => {
             number(json!({ "type": "integer", "minimum": min, "maximum": max }))
         }
-        Kind::Port => number(json!({ "type": "integer", "minimum": 0, "maximum": 65_535 })),
-        Kind::Amount => number(json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX })),
-        Kind::Balance => number(json!({ "type": "integer" })),
-        Kind::Priority => {
+        ValueKind::Port => number(json!({ "type": "integer", "minimum": 0, "maximum": 65_535 })),
+        ValueKind::Amount => {
+            number(json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }))
+        }
+        ValueKind::Balance => number(json!({ "type": "integer" })),
+        ValueKind::Priority => {
             number(json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX }))
         }
-        Kind::Rate => json!({ "anyOf": [
+        ValueKind::Rate => json!({ "anyOf": [
             { "type": "number", "exclusiveMinimum": 0 },
             text(r"^[0-9]{1,18}(\.[0-9]{1,18})?$"),
         ] }),
-        Kind::HttpUrl => text(r"^[Hh][Tt][Tt][Pp][Ss]?://.+"),
-        Kind::Url => text(r"^(([Bb][Tt][Pp]\+)?[Ww][Ss][Ss]?|[Hh][Tt][Tt][Pp][Ss]?)://.+"),
-        Kind::Address => text(r"^(g|private|example|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)+$"),
-        Kind::Prefix => {
+        ValueKind::HttpUrl => text(r"^[Hh][Tt][Tt][Pp][Ss]?://.+"),
+        ValueKind::Url => text(r"^(([Bb][Tt][Pp]\+)?[Ww][Ss][Ss]?|[Hh][Tt][Tt][Pp][Ss]?)://.+"),
+        ValueKind::Address => {
+            text(r"^(g|private|example|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)+$")
+        }
+        ValueKind::Prefix => {
             text(r"^$|^(g|private|example|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)*\.?$")
         }
-        Kind::HostNames => {
-            json!({ "type": ["array", "string", "null"], "items": self::kind(Kind::Host) })
+        ValueKind::HostNames => {
+            json!({ "type": ["array", "string", "null"], "items": self::kind(ValueKind::Host) })
         }
-        Kind::Prefixes => json!({ "type": ["array", "null"], "items": self::kind(Kind::Prefix) }),
-        Kind::AssetCode => text("^[A-Za-z0-9_.-]{1,32}$"),
-        Kind::Choice(words) => text(&format!("^({})$", words.join("|"))),
-        Kind::Map(keys) => object(keys.iter(), &required(keys)),
-        Kind::List(keys) => {
+        ValueKind::Prefixes => {
+            json!({ "type": ["array", "null"], "items": self::kind(ValueKind::Prefix) })
+        }
+        ValueKind::AssetCode => text("^[A-Za-z0-9_.-]{1,32}$"),
+        ValueKind::Choice(words) => text(&format!("^({})$", words.join("|"))),
+        ValueKind::Map(keys) => object(keys.iter(), &required(keys)),
+        ValueKind::List(keys) => {
             json!({ "type": ["array", "null"], "items": object(keys.iter(), &required(keys)) })
         }
-        Kind::Defaults => json!({}),
+        ValueKind::Defaults => json!({}),
     }
 }
 

@@ -9,13 +9,13 @@ use std::io::{self, Read};
 use std::path::{Component, Path as FilePath, PathBuf};
 use std::sync::Arc;
 
+use super::diagnostics::DiagnosticSink;
 use super::fields::wrong_type;
-use super::keys::{self, Key};
+use super::keys::{self, KeyInfo};
+use super::location::{At, More, Path};
 use super::peers::absolute;
 use super::permissions;
-use super::place::{At, More, Path};
-use super::problems::Report;
-use super::value::{Data, Map, Name, Value};
+use super::value::{Map, Name, Value, ValueData};
 use crate::transport::io_words;
 
 /// Bytes of a file with a secret.
@@ -71,21 +71,26 @@ pub fn read_secret(from: impl Read) -> Result<String, SecretFileError> {
 }
 
 /// Replaces every key that names a file with the key that it stands for. `directory` is where relative paths start.
-pub(super) fn resolve(root: &mut Value, directory: Option<&FilePath>, report: &mut Report) {
+pub(super) fn resolve(root: &mut Value, directory: Option<&FilePath>, report: &mut DiagnosticSink) {
     let at = root.at.clone();
     walk(root, &Path::root(&at), directory, report);
 }
 
-fn walk(value: &mut Value, path: &Path<'_>, directory: Option<&FilePath>, report: &mut Report) {
+fn walk(
+    value: &mut Value,
+    path: &Path<'_>,
+    directory: Option<&FilePath>,
+    report: &mut DiagnosticSink,
+) {
     match &mut value.data {
-        Data::List(list) => {
+        ValueData::List(list) => {
             for (index, item) in list.iter_mut().enumerate() {
                 let at = item.at.clone();
                 walk(item, &path.index(index, &at), directory, report);
             }
         }
-        Data::Map(map) => {
-            let named: Vec<(Arc<str>, &'static Key, &'static str)> = map
+        ValueData::Map(map) => {
+            let named: Vec<(Arc<str>, &'static KeyInfo, &'static str)> = map
                 .0
                 .iter()
                 .filter_map(|(name, _)| {
@@ -101,18 +106,18 @@ fn walk(value: &mut Value, path: &Path<'_>, directory: Option<&FilePath>, report
                 walk(item, &path.key(&name.text, &at), directory, report);
             }
         }
-        Data::Null | Data::Broken | Data::Text(_) => {}
+        ValueData::Null | ValueData::Broken | ValueData::Text(_) => {}
     }
 }
 
 fn replace(
     map: &mut Map,
     name: &str,
-    key: &'static Key,
+    key: &'static KeyInfo,
     secret: &'static str,
     parent: &Path<'_>,
     directory: Option<&FilePath>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) {
     let twice = map.get(secret).is_some();
     let Some(position) = map.0.iter().position(|(known, _)| &*known.text == name) else { return };
@@ -125,10 +130,10 @@ fn replace(
         let help = "set one of the two";
         return report.at(&path, format!("{secret} is set as well"), help);
     }
-    let read = |value: &Value, path: &Path<'_>, report: &mut Report| {
+    let read = |value: &Value, path: &Path<'_>, report: &mut DiagnosticSink| {
         let data = match value.as_text() {
             Some(file) => {
-                content(file, path, directory, report).map(|text| Data::Text(text.into()))
+                content(file, path, directory, report).map(|text| ValueData::Text(text.into()))
             }
             None => {
                 wrong_type(value, path, key, report);
@@ -141,17 +146,17 @@ fn replace(
         let file = value.as_text().map(|file| absolute(PathBuf::from(file), directory));
         let more = More { origin: path.place().origin, place, variables, file };
         let at = At { line: value.at.line, more: Some(Arc::new(more)) };
-        Value { data: data.unwrap_or(Data::Broken), at }
+        Value { data: data.unwrap_or(ValueData::Broken), at }
     };
     let value = match (&named.data, key.kind) {
-        (Data::List(files), keys::Kind::SecretFiles) => {
+        (ValueData::List(files), keys::ValueKind::SecretFiles) => {
             let secrets = files.iter().enumerate();
             let secrets = secrets.map(|(n, file)| read(file, &path.index(n, &file.at), report));
-            Value { data: Data::List(secrets.collect()), at: named.at.clone() }
+            Value { data: ValueData::List(secrets.collect()), at: named.at.clone() }
         }
-        (_, keys::Kind::SecretFiles) => {
+        (_, keys::ValueKind::SecretFiles) => {
             wrong_type(&named, &path, key, report);
-            Value { data: Data::Broken, at: named.at.clone() }
+            Value { data: ValueData::Broken, at: named.at.clone() }
         }
         _ => read(&named, &path, report),
     };
@@ -166,7 +171,7 @@ fn content(
     file: &str,
     path: &Path<'_>,
     directory: Option<&FilePath>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) -> Option<String> {
     let full = absolute(PathBuf::from(file), directory);
     match read_secret_file(&full) {
@@ -179,7 +184,7 @@ fn content(
         }
         Err(error) => {
             let shown = match is_like_a_path(file, directory) {
-                true => super::show::of_key(keys::Kind::SecretFile, file),
+                true => super::redact::of_key(keys::ValueKind::SecretFile, file),
                 false => super::secret::MASK.to_owned(),
             };
             let help = "a relative path starts at the configuration file; the file holds the secret and nothing else";
@@ -209,9 +214,9 @@ pub(super) fn files_of(root: &Value) -> Vec<PathBuf> {
             out.push(file.clone());
         }
         match &value.data {
-            Data::List(list) => list.iter().for_each(|item| walk(item, out)),
-            Data::Map(Map(entries)) => entries.iter().for_each(|(_, item)| walk(item, out)),
-            Data::Null | Data::Broken | Data::Text(_) => {}
+            ValueData::List(list) => list.iter().for_each(|item| walk(item, out)),
+            ValueData::Map(Map(entries)) => entries.iter().for_each(|(_, item)| walk(item, out)),
+            ValueData::Null | ValueData::Broken | ValueData::Text(_) => {}
         }
     }
     let mut files = Vec::new();
@@ -224,7 +229,7 @@ pub(super) fn files_of(root: &Value) -> Vec<PathBuf> {
 /// Whether the file itself, not the environment or another file, holds a secret.
 pub(super) fn stands_in_the_file(root: &Value) -> bool {
     let own = |value: &Value| {
-        value.at.origin() == super::place::Origin::File
+        value.at.origin() == super::location::ValueOrigin::File
             && value
                 .at
                 .more
@@ -232,15 +237,15 @@ pub(super) fn stands_in_the_file(root: &Value) -> bool {
                 .is_none_or(|more| more.variables.is_empty() && more.file.is_none())
     };
     match &root.data {
-        Data::List(list) => list.iter().any(stands_in_the_file),
-        Data::Map(Map(entries)) => entries.iter().any(|(name, value)| match &value.data {
-            Data::Text(text) if own(value) => {
+        ValueData::List(list) => list.iter().any(stands_in_the_file),
+        ValueData::Map(Map(entries)) => entries.iter().any(|(name, value)| match &value.data {
+            ValueData::Text(text) if own(value) => {
                 keys::is_secret(&name.text) || (&*name.text == "url" && text.contains('@'))
             }
-            Data::List(list) if keys::is_secret(&name.text) => list.iter().any(own),
+            ValueData::List(list) if keys::is_secret(&name.text) => list.iter().any(own),
             _ => stands_in_the_file(value),
         }),
-        Data::Null | Data::Broken | Data::Text(_) => false,
+        ValueData::Null | ValueData::Broken | ValueData::Text(_) => false,
     }
 }
 

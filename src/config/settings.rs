@@ -10,7 +10,7 @@ use crate::connector::{ConnectorSettings, Timing};
 use crate::http::{HttpAuth, HttpMode};
 use crate::local::PingSettings;
 use crate::routing::Route;
-use crate::routing::exchange::ExchangeTiming;
+use crate::routing::ccp::CcpTiming;
 use crate::stream::{Receiver, SECRET_LEN};
 use crate::transport::{HttpLimits, HttpUrl, PeerUrl, PlaceLimits};
 use crate::wire::{Address, Amount, Scheme};
@@ -55,7 +55,7 @@ pub struct NodeConfig {
     /// Whether routes are exchanged unless a peer says otherwise.
     pub routing: Routing,
     /// How often routes are told, and how long they hold.
-    pub exchange: ExchangeTiming,
+    pub exchange: CcpTiming,
     /// Every session, dialled or accepted.
     pub session: SessionSettings,
     /// Certificates (PEM) to trust for `wss` and `https` peers, besides the system's.

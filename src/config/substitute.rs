@@ -7,46 +7,56 @@
 use std::sync::Arc;
 
 use super::Environment;
-use super::place::{At, More, Origin, Path};
-use super::problems::Report;
-use super::show;
-use super::value::{Data, Map, Value};
+use super::diagnostics::DiagnosticSink;
+use super::location::{At, More, Path, ValueOrigin};
+use super::redact;
+use super::value::{Map, Value, ValueData};
 
 /// Defaults within defaults.
 const DEPTH_MAX: usize = 8;
 
 /// Replaces the variables in every value below `value`.
-pub(super) fn substitute(value: &mut Value, environment: &Environment, report: &mut Report) {
+pub(super) fn substitute(
+    value: &mut Value,
+    environment: &Environment,
+    report: &mut DiagnosticSink,
+) {
     let at = value.at.clone();
     walk(value, &Path::root(&at), environment, report);
 }
 
-fn walk(value: &mut Value, path: &Path<'_>, environment: &Environment, report: &mut Report) {
+fn walk(
+    value: &mut Value,
+    path: &Path<'_>,
+    environment: &Environment,
+    report: &mut DiagnosticSink,
+) {
     match &mut value.data {
-        Data::Null | Data::Broken => {}
-        Data::Text(text) if !text.contains('$') => {}
-        Data::Text(text) => match expand(text, environment, 0) {
+        ValueData::Null | ValueData::Broken => {}
+        ValueData::Text(text) if !text.contains('$') => {}
+        ValueData::Text(text) => match expand(text, environment, 0) {
             Ok(Expanded { text: new, variables }) => {
                 let unset = new.is_empty() && !variables.is_empty();
-                value.data = if unset { Data::Null } else { Data::Text(new.into()) };
+                value.data = if unset { ValueData::Null } else { ValueData::Text(new.into()) };
                 if !variables.is_empty() {
-                    let more = More { origin: Origin::File, place: None, variables, file: None };
+                    let more =
+                        More { origin: ValueOrigin::File, place: None, variables, file: None };
                     value.at = At { line: value.at.line, more: Some(Arc::new(more)) };
                 }
             }
             Err(mistake) => {
                 let (what, help) = mistake.words();
                 report.at(path, what, help);
-                value.data = Data::Broken;
+                value.data = ValueData::Broken;
             }
         },
-        Data::List(list) => {
+        ValueData::List(list) => {
             for (index, item) in list.iter_mut().enumerate() {
                 let at = item.at.clone();
                 walk(item, &path.index(index, &at), environment, report);
             }
         }
-        Data::Map(Map(entries)) => {
+        ValueData::Map(Map(entries)) => {
             for (name, item) in entries.iter_mut() {
                 let at = item.at.clone();
                 walk(item, &path.key(&name.text, &at), environment, report);
@@ -75,7 +85,7 @@ impl Mistake {
         let forms = "${NAME} and ${NAME:-default} are understood, $$ is a dollar";
         match self {
             Mistake::Unclosed => ("${ without its }".into(), forms.into()),
-            Mistake::Unset(name) => match show::variable(name) {
+            Mistake::Unset(name) => match redact::variable(name) {
                 Some(name) => (
                     format!("the variable {name} is not set"),
                     format!("set it in the environment, or give a default: ${{{name}:-default}}"),
@@ -92,7 +102,7 @@ impl Mistake {
                 format!("names are made of letters, digits and _; {forms}"),
             ),
             Mistake::Unsupported(name) => {
-                let of = show::variable(name).map(|name| format!(" for the variable {name}"));
+                let of = redact::variable(name).map(|name| format!(" for the variable {name}"));
                 let of = of.unwrap_or_default();
                 (format!("unknown form of substitution{of}"), forms.into())
             }

@@ -18,7 +18,7 @@ pub(super) enum Tagged<'a> {
 
 /// What a tag makes of what it stands at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum TagMeaning {
     /// What it is without the tag.
     Same,
     /// A text, also where it is written like nothing: `!!str null`.
@@ -48,15 +48,15 @@ const TYPES: [&str; 15] = [
 ];
 
 /// What a tag means at its place.
-pub(super) fn meaning(tag: &Tag, at: Tagged<'_>) -> Meaning {
+pub(super) fn meaning(tag: &Tag, at: Tagged<'_>) -> TagMeaning {
     let full = format!("{}{}", tag.handle, tag.suffix);
     // The tag `!` forbids guessing a type.
     let name = if full == "!" { None } else { full.strip_prefix("tag:yaml.org,2002:") };
     if full != "!" && name.is_none() {
-        return Meaning::Contradiction(None);
+        return TagMeaning::Contradiction(None);
     }
     let agrees = match (name, at) {
-        (None | Some("str"), Tagged::Scalar(_) | Tagged::Key(_)) => return Meaning::Text,
+        (None | Some("str"), Tagged::Scalar(_) | Tagged::Key(_)) => return TagMeaning::Text,
         (None, _) | (Some("seq"), Tagged::List) | (Some("map"), Tagged::Map) => true,
         (Some("merge"), Tagged::Key(text)) => text == "<<",
         (Some("null"), Tagged::Scalar(text)) => is_null(text),
@@ -68,8 +68,8 @@ pub(super) fn meaning(tag: &Tag, at: Tagged<'_>) -> Meaning {
         _ => false,
     };
     match agrees {
-        true => Meaning::Same,
-        false => Meaning::Contradiction(TYPES.into_iter().find(|known| Some(*known) == name)),
+        true => TagMeaning::Same,
+        false => TagMeaning::Contradiction(TYPES.into_iter().find(|known| Some(*known) == name)),
     }
 }
 

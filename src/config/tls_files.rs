@@ -4,19 +4,19 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::place::{Path, Place};
-use super::problems::Report;
+use super::diagnostics::DiagnosticSink;
+use super::location::{Location, Path};
 use super::settings::NodeConfig;
 use super::value::Value;
 use crate::transport::{TlsError, TlsFile, check_ca_file, check_server_files};
 
 /// Opens the files of nodes, each once, however many nodes name it.
 #[derive(Debug, Default)]
-pub(super) struct TlsFiles(HashSet<Vec<PathBuf>>);
+pub(super) struct TlsFileCheck(HashSet<Vec<PathBuf>>);
 
-impl TlsFiles {
+impl TlsFileCheck {
     /// Opens those of one node; `tree` is what it was made from.
-    pub(super) fn check(&mut self, node: &NodeConfig, tree: &Value, report: &mut Report) {
+    pub(super) fn check(&mut self, node: &NodeConfig, tree: &Value, report: &mut DiagnosticSink) {
         if let Some(tls) = &node.server.tls
             && self.0.insert(vec![tls.certificate.clone(), tls.key.clone()])
         {
@@ -58,8 +58,8 @@ fn help(error: &TlsError) -> &'static str {
 }
 
 /// Where a key stands.
-fn place(tree: &Value, keys: &[&str]) -> Place {
-    fn below(value: &Value, path: &Path<'_>, keys: &[&str]) -> Place {
+fn place(tree: &Value, keys: &[&str]) -> Location {
+    fn below(value: &Value, path: &Path<'_>, keys: &[&str]) -> Location {
         let next = keys
             .split_first()
             .and_then(|(key, rest)| Some((*key, value.as_map()?.get(key)?, rest)));

@@ -6,17 +6,17 @@ use std::path::PathBuf;
 
 use crate::account::{AccountId, Relation};
 
+use super::diagnostics::DiagnosticSink;
 use super::env::Environment;
 use super::fields::{Fields, check_names, item, wrong_type};
-use super::keys::{self, Key, Kind, LINK, TOPOLOGY, TOPOLOGY_NODE};
+use super::keys::{self, KeyInfo, LINK, TOPOLOGY, TOPOLOGY_NODE, ValueKind};
+use super::link_transport::LinkTransport;
+use super::location::{At, Location, More, Path};
 use super::peers::seen;
-use super::place::{At, More, Path, Place};
-use super::problems::Report;
-use super::seats::InForce;
+use super::port_assignments::InForce;
+use super::redact;
 use super::settings::Routing;
-use super::show;
-use super::speak::Speaks;
-use super::value::{Data, Map, Value};
+use super::value::{Map, Value, ValueData};
 
 /// A network in one file.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub struct Topology {
     pub(super) directory: Option<PathBuf>,
     pub(super) environment: Environment,
     pub(super) nodes: Vec<TopologyNode>,
-    pub(super) links: Vec<Link>,
+    pub(super) links: Vec<TopologyLink>,
     /// Every node and link of the file could be read, so what is missing is missing.
     pub(super) complete: bool,
     /// Keys of nodes from `defaults`.
@@ -69,12 +69,12 @@ pub(super) struct TopologyNode {
 
 /// One of `links`, by the numbers of its nodes.
 #[derive(Clone, Debug)]
-pub(super) struct Link {
+pub(super) struct TopologyLink {
     pub(super) from: usize,
     pub(super) to: usize,
     /// What `to` is to `from`.
     pub(super) relation: Relation,
-    pub(super) speaks: Speaks,
+    pub(super) speaks: LinkTransport,
     pub(super) secret: Value,
     pub(super) at: At,
     /// Its number in the file.
@@ -107,10 +107,10 @@ pub(super) fn read(
     name: &str,
     directory: Option<PathBuf>,
     environment: &Environment,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) -> Option<Topology> {
     let Some(map) = root.as_map() else {
-        super::syntax::not_a_mapping(root, report);
+        super::yaml_hints::not_a_mapping(root, report);
         return None;
     };
     let path = Path::root(&root.at);
@@ -158,7 +158,7 @@ fn has_unknown_keys(map: &Map) -> bool {
     map.0.iter().any(|(name, _)| TOPOLOGY.iter().all(|key| key.name != &*name.text))
 }
 
-fn nodes(fields: Fields<'_>, report: &mut Report) -> Vec<TopologyNode> {
+fn nodes(fields: Fields<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode> {
     if !fields.require("nodes", report) {
         return Vec::new();
     }
@@ -168,11 +168,11 @@ fn nodes(fields: Fields<'_>, report: &mut Report) -> Vec<TopologyNode> {
         fields.problem("nodes", "the network has no nodes", "add one: - id: alice", report);
     }
     let mut nodes = Vec::with_capacity(list.len());
-    let mut ids: HashMap<AccountId, Place> = HashMap::new();
+    let mut ids: HashMap<AccountId, Location> = HashMap::new();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
         let Some(map) = value.as_map() else {
-            let what = format!("expected a mapping, found {}", show::found(value));
+            let what = format!("expected a mapping, found {}", redact::found(value));
             report.at(&path, what, "every node has keys of its own: - id: ...");
             continue;
         };
@@ -201,7 +201,11 @@ fn nodes(fields: Fields<'_>, report: &mut Report) -> Vec<TopologyNode> {
 }
 
 /// The known keys of a mapping, each moved so that it can be laid elsewhere and still tells where it stands.
-fn own_keys<'k>(map: &Map, path: &Path<'_>, known: impl Iterator<Item = &'k Key> + Clone) -> Map {
+fn own_keys<'k>(
+    map: &Map,
+    path: &Path<'_>,
+    known: impl Iterator<Item = &'k KeyInfo> + Clone,
+) -> Map {
     let kept = map.0.iter().filter(|(name, _)| {
         !matches!(&*name.text, "id" | "host") && known.clone().any(|key| key.name == &*name.text)
     });
@@ -211,7 +215,11 @@ fn own_keys<'k>(map: &Map, path: &Path<'_>, known: impl Iterator<Item = &'k Key>
     Map(moved.collect())
 }
 
-fn links(fields: Fields<'_>, nodes: &[TopologyNode], report: &mut Report) -> Vec<Link> {
+fn links(
+    fields: Fields<'_>,
+    nodes: &[TopologyNode],
+    report: &mut DiagnosticSink,
+) -> Vec<TopologyLink> {
     let list = fields.list("links", report);
     if nodes.is_empty() {
         return Vec::new();
@@ -219,7 +227,7 @@ fn links(fields: Fields<'_>, nodes: &[TopologyNode], report: &mut Report) -> Vec
     let path = fields.path_of("links");
     let numbers: HashMap<&str, usize> =
         nodes.iter().enumerate().map(|(number, node)| (node.id.as_str(), number)).collect();
-    let mut links: Vec<Link> = Vec::with_capacity(list.len());
+    let mut links: Vec<TopologyLink> = Vec::with_capacity(list.len());
     let mut known: HashMap<(usize, usize), usize> = HashMap::new();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
@@ -228,7 +236,7 @@ fn links(fields: Fields<'_>, nodes: &[TopologyNode], report: &mut Report) -> Vec
         let from = end(fields, "from", &numbers, report);
         let to = end(fields, "to", &numbers, report);
         let relation = fields.choice::<Relation>("relation", report);
-        let speaks = fields.choice::<Speaks>("transport", report);
+        let speaks = fields.choice::<LinkTransport>("transport", report);
         if fields.require("secret", report) {
             // Too long or no text: said here, for both ends of the link.
             let _ = fields.secret("secret", report);
@@ -247,9 +255,9 @@ fn links(fields: Fields<'_>, nodes: &[TopologyNode], report: &mut Report) -> Vec
             .filter(|value| value.as_text().is_some_and(|text| !text.is_empty()))
         {
             Some(value) => moved(value, place),
-            None => Value { data: Data::Broken, at: value.at.clone() },
+            None => Value { data: ValueData::Broken, at: value.at.clone() },
         };
-        let link = Link { from, to, relation, speaks, secret, at: value.at.clone(), index };
+        let link = TopologyLink { from, to, relation, speaks, secret, at: value.at.clone(), index };
         if let Some(first) =
             known.insert((from, to), links.len()).and_then(|first| links.get(first))
         {
@@ -267,7 +275,12 @@ fn links(fields: Fields<'_>, nodes: &[TopologyNode], report: &mut Report) -> Vec
 }
 
 /// Two nodes may dial each other (D5), but what they are to each other is one thing, and so is their secret.
-fn opposite(link: &Link, other: &Link, fields: Fields<'_>, report: &mut Report) {
+fn opposite(
+    link: &TopologyLink,
+    other: &TopologyLink,
+    fields: Fields<'_>,
+    report: &mut DiagnosticSink,
+) {
     let line = other.at.line;
     if link.relation != inverse(other.relation) {
         let what =
@@ -275,7 +288,7 @@ fn opposite(link: &Link, other: &Link, fields: Fields<'_>, report: &mut Report) 
         let help = format!("here it would be {}", inverse(other.relation));
         fields.problem("relation", what, help, report);
     }
-    if link.speaks != other.speaks || link.speaks == Speaks::Http {
+    if link.speaks != other.speaks || link.speaks == LinkTransport::Http {
         let what = format!("these two are linked in line {line} already");
         let help = "two nodes speak one transport; with http one link is for both directions";
         fields.problem("transport", what, help, report);
@@ -299,7 +312,7 @@ fn end(
     fields: Fields<'_>,
     name: &'static str,
     numbers: &HashMap<&str, usize>,
-    report: &mut Report,
+    report: &mut DiagnosticSink,
 ) -> Option<usize> {
     if !fields.require(name, report) {
         return None;
@@ -309,11 +322,11 @@ fn end(
     if number.is_none() {
         let mut ids: Vec<&str> = numbers.keys().copied().collect();
         ids.sort_unstable();
-        let help = match show::nearest(id.as_str(), ids.iter().copied()) {
-            Some(near) => format!("did you mean {near}? (nodes: {})", show::list(ids)),
-            None => format!("nodes: {}", show::list(ids)),
+        let help = match redact::nearest(id.as_str(), ids.iter().copied()) {
+            Some(near) => format!("did you mean {near}? (nodes: {})", redact::list(ids)),
+            None => format!("nodes: {}", redact::list(ids)),
         };
-        report.following([Place::nowhere("nodes")], |report| {
+        report.following([Location::nowhere("nodes")], |report| {
             fields.problem(name, "no such node", help, report);
         });
     }
@@ -327,13 +340,13 @@ struct Defaults {
     peers: Vec<Value>,
 }
 
-fn defaults(fields: Fields<'_>, report: &mut Report) -> Defaults {
+fn defaults(fields: Fields<'_>, report: &mut DiagnosticSink) -> Defaults {
     let mut defaults = Defaults::default();
     let Some(map) = fields.map("defaults", report) else { return defaults };
     let path = fields.path_of("defaults");
     for (name, value) in &map.0 {
         let place = path.key(&name.text, &value.at);
-        let known = |mut keys: Box<dyn Iterator<Item = &'static Key>>| {
+        let known = |mut keys: Box<dyn Iterator<Item = &'static KeyInfo>>| {
             keys.find(|key| key.name == &*name.text)
         };
         if keys::NOT_A_DEFAULT.contains(&&*name.text) {
@@ -350,7 +363,7 @@ fn defaults(fields: Fields<'_>, report: &mut Report) -> Defaults {
             if let Some(meant) = super::fields::meant_key(&name.text, keys::defaults_names()) {
                 report.unread(path.missing(meant).place());
             }
-            let place = Place { line: Some(name.line), ..place.place() };
+            let place = Location { line: Some(name.line), ..place.place() };
             report.problem(
                 place,
                 None,
@@ -362,14 +375,19 @@ fn defaults(fields: Fields<'_>, report: &mut Report) -> Defaults {
     defaults
 }
 
-fn default_peers(key: &Key, value: &Value, path: &Path<'_>, report: &mut Report) -> Vec<Value> {
+fn default_peers(
+    key: &KeyInfo,
+    value: &Value,
+    path: &Path<'_>,
+    report: &mut DiagnosticSink,
+) -> Vec<Value> {
     match value.as_list() {
         Some(list) => {
             let peers = list.iter().enumerate();
             peers.map(|(index, peer)| keyed(peer, &path.index(index, &peer.at))).collect()
         }
         None => {
-            debug_assert!(matches!(key.kind, Kind::List(_)));
+            debug_assert!(matches!(key.kind, ValueKind::List(_)));
             wrong_type(value, path, key, report);
             Vec::new()
         }
@@ -379,7 +397,7 @@ fn default_peers(key: &Key, value: &Value, path: &Path<'_>, report: &mut Report)
 /// A mapping of which every key was moved.
 pub(super) fn keyed(value: &Value, path: &Path<'_>) -> Value {
     let mut out = moved(value, path.place().text);
-    if let Data::Map(Map(entries)) = &mut out.data {
+    if let ValueData::Map(Map(entries)) = &mut out.data {
         for (name, value) in entries {
             *value = moved(value, path.key(&name.text, &value.at).place().text);
         }

@@ -6,18 +6,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::place::At;
+use super::location::At;
 use super::secret::MASK;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Value {
-    pub(super) data: Data,
+    pub(super) data: ValueData,
     pub(super) at: At,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Data {
+pub(super) enum ValueData {
     /// Nothing, `~`, `null`, or a variable that is empty: as if the key were not there.
     Null,
     /// Something whose mistake was reported already: there, but not to be looked at again.
@@ -40,53 +40,53 @@ pub(super) struct Name {
 }
 
 /// Any text of a file may be a secret, a key that lacks its colon as well.
-impl fmt::Debug for Data {
+impl fmt::Debug for ValueData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Data::Null => f.write_str("Null"),
-            Data::Broken => f.write_str("Broken"),
-            Data::Text(_) => write!(f, "Text({MASK})"),
-            Data::List(list) => f.debug_list().entries(list).finish(),
-            Data::Map(map) => map.fmt(f),
+            ValueData::Null => f.write_str("Null"),
+            ValueData::Broken => f.write_str("Broken"),
+            ValueData::Text(_) => write!(f, "Text({MASK})"),
+            ValueData::List(list) => f.debug_list().entries(list).finish(),
+            ValueData::Map(map) => map.fmt(f),
         }
     }
 }
 
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in line {}", super::show::key(&self.text), self.line)
+        write!(f, "{} in line {}", super::redact::key(&self.text), self.line)
     }
 }
 
 impl Value {
     pub(super) fn text(text: &str, at: At) -> Self {
-        Value { data: Data::Text(text.into()), at }
+        Value { data: ValueData::Text(text.into()), at }
     }
 
     /// The text of a scalar.
     pub(super) fn as_text(&self) -> Option<&str> {
         match &self.data {
-            Data::Text(text) => Some(text),
+            ValueData::Text(text) => Some(text),
             _ => None,
         }
     }
 
     pub(super) fn as_map(&self) -> Option<&Map> {
         match &self.data {
-            Data::Map(map) => Some(map),
+            ValueData::Map(map) => Some(map),
             _ => None,
         }
     }
 
     pub(super) fn as_list(&self) -> Option<&[Value]> {
         match &self.data {
-            Data::List(list) => Some(list),
+            ValueData::List(list) => Some(list),
             _ => None,
         }
     }
 
     pub(super) fn is_null(&self) -> bool {
-        self.data == Data::Null
+        self.data == ValueData::Null
     }
 }
 

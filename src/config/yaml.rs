@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use super::place::{At, Place, push_key};
-use super::problems::Report;
-use super::syntax;
+use super::diagnostics::DiagnosticSink;
+use super::location::{At, Location, push_key};
 use super::tabs;
-use super::tag::{self, Meaning, Tagged};
-use super::value::{Data, Map, Name, Value};
+use super::tag::{self, TagMeaning, Tagged};
+use super::value::{Map, Name, Value, ValueData};
+use super::yaml_hints;
 
 /// Lists and mappings inside each other.
 const DEPTH_MAX: usize = 64;
@@ -26,8 +26,8 @@ const ALIASED_VALUES_MAX: usize = 1_000_000;
 const SHORT_MAP: usize = 16;
 
 /// Reads one document. `None`: nothing usable, and the report says why; or the file is empty.
-pub(super) fn read(text: &str, report: &mut Report) -> Option<Value> {
-    if let Some(place) = syntax::control_character(text) {
+pub(super) fn read(text: &str, report: &mut DiagnosticSink) -> Option<Value> {
+    if let Some(place) = yaml_hints::control_character(text) {
         report.problem(
             place,
             None,
@@ -36,14 +36,14 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<Value> {
         );
         return None;
     }
-    if let Some(place) = syntax::unknown_version(text) {
+    if let Some(place) = yaml_hints::unknown_version(text) {
         report.problem(place, None, "not YAML 1", "remove the line that starts with %YAML");
         return None;
     }
     parse(text, true, report)
 }
 
-fn parse(text: &str, with_tabs: bool, report: &mut Report) -> Option<Value> {
+fn parse(text: &str, with_tabs: bool, report: &mut DiagnosticSink) -> Option<Value> {
     let mut builder = Builder::new(report);
     let mut document_seen = false;
     for event in Parser::new_from_str(text) {
@@ -53,7 +53,7 @@ fn parse(text: &str, with_tabs: bool, report: &mut Report) -> Option<Value> {
                 return parse(&tabs::replaced(text), false, report);
             }
             Err(error) => {
-                syntax::problem(text, &error, report);
+                yaml_hints::problem(text, &error, report);
                 return None;
             }
         };
@@ -92,7 +92,7 @@ fn parse(text: &str, with_tabs: bool, report: &mut Report) -> Option<Value> {
 struct Stopped;
 
 struct Builder<'r> {
-    report: &'r mut Report,
+    report: &'r mut DiagnosticSink,
     stack: Vec<Frame>,
     root: Option<Value>,
     anchors: HashMap<usize, (Value, usize)>,
@@ -128,7 +128,7 @@ impl Frame {
 }
 
 impl<'r> Builder<'r> {
-    fn new(report: &'r mut Report) -> Self {
+    fn new(report: &'r mut DiagnosticSink) -> Self {
         Builder {
             report,
             stack: Vec::new(),
@@ -141,7 +141,7 @@ impl<'r> Builder<'r> {
     }
 
     fn stop(&mut self, line: usize, what: &str, help: &str) -> Result<(), Stopped> {
-        let place = Place { text: self.place(), ..Place::line(line) };
+        let place = Location { text: self.place(), ..Location::line(line) };
         self.report.problem(place, None, what, help);
         Err(Stopped)
     }
@@ -178,9 +178,9 @@ impl<'r> Builder<'r> {
         tag: Option<&Tag>,
         at: Tagged<'_>,
         line: usize,
-    ) -> Result<Meaning, Stopped> {
-        let meaning = tag.map_or(Meaning::Same, |tag| tag::meaning(tag, at));
-        let Meaning::Contradiction(name) = meaning else { return Ok(meaning) };
+    ) -> Result<TagMeaning, Stopped> {
+        let meaning = tag.map_or(TagMeaning::Same, |tag| tag::meaning(tag, at));
+        let TagMeaning::Contradiction(name) = meaning else { return Ok(meaning) };
         let what = match name {
             Some(name) => format!("the tag !!{name} is not what stands here"),
             None => "a tag (!...) has no meaning here".to_owned(),
@@ -204,13 +204,13 @@ impl<'r> Builder<'r> {
     ) -> Result<(), Stopped> {
         let at = if self.wants_key() { Tagged::Key(text) } else { Tagged::Scalar(text) };
         let meaning = self.check_tag(tag, at, line)?;
-        let plain = style == ScalarStyle::Plain && meaning == Meaning::Same;
+        let plain = style == ScalarStyle::Plain && meaning == TagMeaning::Same;
         if self.wants_key() {
             return self.key(text, plain, line);
         }
         self.count(1, line)?;
         let null = plain && tag::is_null(text);
-        let data = if null { Data::Null } else { Data::Text(text.into()) };
+        let data = if null { ValueData::Null } else { ValueData::Text(text.into()) };
         self.value(Value { data, at: At::line(line) }, anchor, 1)
     }
 
@@ -254,12 +254,12 @@ impl<'r> Builder<'r> {
     fn close(&mut self) -> Result<(), Stopped> {
         let Some(frame) = self.stack.pop() else { return Ok(()) };
         let data = match frame.kind {
-            Kind::List(list) => Data::List(list),
+            Kind::List(list) => ValueData::List(list),
             Kind::Map { mut map, merged, .. } => {
                 for value in merged {
                     self.merge(&mut map, value)?;
                 }
-                Data::Map(map)
+                ValueData::Map(map)
             }
         };
         let size = self.values.saturating_sub(frame.values_before);
@@ -269,12 +269,12 @@ impl<'r> Builder<'r> {
     /// Adds what `<<` refers to: keys that are there win, and earlier mappings win over later ones.
     fn merge(&mut self, map: &mut Map, value: Value) -> Result<(), Stopped> {
         let sources = match value.data {
-            Data::List(list) => list,
+            ValueData::List(list) => list,
             _ => vec![value],
         };
         for source in sources {
             let line = source.at.line as usize;
-            let Data::Map(Map(entries)) = source.data else {
+            let ValueData::Map(Map(entries)) = source.data else {
                 return self.stop(
                     line,
                     "the merge key << needs a mapping",
@@ -328,7 +328,7 @@ impl<'r> Builder<'r> {
                 Some((_, true)) => merged.push(value),
                 Some((name, false)) => match duplicate {
                     Some((first, text)) => {
-                        let place = Place { text, ..Place::line(name.line as usize) };
+                        let place = Location { text, ..Location::line(name.line as usize) };
                         let what = format!("the key is there twice, first in line {first}");
                         self.report.problem(place, None, what, "remove one of them");
                     }

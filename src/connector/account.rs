@@ -11,8 +11,10 @@ use parking_lot::{Mutex, MutexGuard};
 use super::shares::Shares;
 use super::stats::Stats;
 use crate::account::{AccountId, Ledger, Limits, OverLimit, RateLimiter};
-use crate::link::{LoginMark, Origin, Outbox, Pending, PendingTable, SessionId, Side, Slot};
-use crate::time::Mono;
+use crate::link::{
+    LoginMark, Outbox, Pending, PendingTable, RequestOrigin, SessionId, SessionKind, Slot,
+};
+use crate::time::MonoTime;
 use crate::wire::Timestamp;
 use crate::wire::btp::RequestId;
 
@@ -24,12 +26,12 @@ pub struct Account {
     /// A session is up that takes requests. Kept beside the lock, so that choosing a next hop takes none.
     connected: AtomicBool,
     /// Rule of the house: never two of these locks at once.
-    state: Mutex<State>,
+    state: Mutex<AccountState>,
 }
 
 /// What packets change, under the account's lock.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct AccountState {
     pub(super) limits: Limits,
     pub(super) ledger: Ledger,
     pub(super) limiter: RateLimiter,
@@ -40,7 +42,7 @@ pub(super) struct State {
     /// Who holds how much of what this peer has as a next hop.
     pub(super) shares: Shares,
     /// In the order in which they began.
-    pub(super) sessions: Vec<Session>,
+    pub(super) sessions: Vec<AccountSession>,
     pub(super) next_session: u64,
     /// Prepares to this peer whose time ran out: so many answers may still come late, through no fault of the peer.
     pub(super) late_answers: u64,
@@ -51,9 +53,9 @@ pub(super) struct State {
 
 /// One authenticated session.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct AccountSession {
     pub(super) id: SessionId,
-    pub(super) side: Side,
+    pub(super) side: SessionKind,
     /// The token that it logged in with; `None`: it does not depend on one of the account's tokens.
     pub(super) login: Option<LoginMark>,
     pub(super) outbox: Arc<Outbox>,
@@ -68,7 +70,7 @@ impl Account {
         limits: Limits,
         first_request_id: RequestId,
     ) -> Account {
-        let state = State {
+        let state = AccountState {
             limits,
             ledger: Ledger::default(),
             limiter: RateLimiter::default(),
@@ -111,7 +113,7 @@ impl Account {
     }
 
     /// How long the answer to the Prepare of this id may still take; `None`: it is not waited for any more.
-    pub fn time_left(&self, id: RequestId, now: Mono) -> Option<Duration> {
+    pub fn time_left(&self, id: RequestId, now: MonoTime) -> Option<Duration> {
         let deadline = self.lock().pending.deadline(id)?;
         Some(deadline.since(now)).filter(|left| !left.is_zero())
     }
@@ -121,11 +123,11 @@ impl Account {
         self.lock().limits.outbox_bytes_max
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, AccountState> {
         self.state.lock()
     }
 
-    pub(super) fn set_connected(&self, state: &State) {
+    pub(super) fn set_connected(&self, state: &AccountState) {
         let connected = sessions_for_requests(&state.sessions).next().is_some();
         self.connected.store(connected, Ordering::Relaxed);
     }
@@ -133,19 +135,24 @@ impl Account {
 
 /// The sessions that requests go out on: the dialled one while it is up (D5); otherwise the accepted ones, the newest
 /// first.
-pub(super) fn sessions_for_requests(sessions: &[Session]) -> impl Iterator<Item = &Session> {
-    let dialled = sessions.iter().any(|session| session.side == Side::Dialled);
-    let side = if dialled { Side::Dialled } else { Side::Accepted };
+pub(super) fn sessions_for_requests(
+    sessions: &[AccountSession],
+) -> impl Iterator<Item = &AccountSession> {
+    let dialled = sessions.iter().any(|session| session.side == SessionKind::Dialled);
+    let side = if dialled { SessionKind::Dialled } else { SessionKind::Accepted };
     sessions.iter().rev().filter(move |session| session.side == side)
 }
 
 /// A session for an answer that has lost its own: the newest that speaks BTP and where the id is not in flight.
-pub(super) fn session_for_stray(sessions: &[Session], id: RequestId) -> Option<&Session> {
+pub(super) fn session_for_stray(
+    sessions: &[AccountSession],
+    id: RequestId,
+) -> Option<&AccountSession> {
     let mut newest_first = sessions.iter().rev();
     newest_first.find(|session| !session.outbox.is_bare() && !session.asked.contains(&id.0))
 }
 
-impl State {
+impl AccountState {
     /// The limits in force from now on.
     pub(super) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
@@ -165,8 +172,8 @@ impl State {
     }
 
     /// Takes out the oldest session of a side, if that has `most` of them or more.
-    pub(super) fn take_oldest(&mut self, side: Side, most: usize) -> Option<Session> {
-        let of_side = |session: &&Session| session.side == side;
+    pub(super) fn take_oldest(&mut self, side: SessionKind, most: usize) -> Option<AccountSession> {
+        let of_side = |session: &&AccountSession| session.side == side;
         if self.sessions.iter().filter(of_side).count() < most {
             return None;
         }
@@ -175,18 +182,19 @@ impl State {
     }
 
     /// The accepted sessions beyond the number that the limits allow: the oldest.
-    pub(super) fn sessions_beyond_limit(&self) -> impl Iterator<Item = &Session> {
-        let accepted = || self.sessions.iter().filter(|session| session.side == Side::Accepted);
+    pub(super) fn sessions_beyond_limit(&self) -> impl Iterator<Item = &AccountSession> {
+        let accepted =
+            || self.sessions.iter().filter(|session| session.side == SessionKind::Accepted);
         accepted().take(accepted().count().saturating_sub(self.limits.max_sessions))
     }
 
     fn give_back(&mut self, pending: &Pending, spent: bool) {
-        if let Origin::Peer { share, .. } = pending.origin {
+        if let RequestOrigin::Peer { share, .. } = pending.origin {
             self.shares.give_back(share, pending.outgoing_amount, spent);
         }
     }
 
-    pub(super) fn session(&mut self, id: SessionId) -> Option<&mut Session> {
+    pub(super) fn session(&mut self, id: SessionId) -> Option<&mut AccountSession> {
         self.sessions.iter_mut().find(|session| session.id == id)
     }
 }

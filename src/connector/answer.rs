@@ -1,20 +1,20 @@
 //! The answer's way back: checked, accounted for on both accounts, and put where the question came from.
 
-use super::account::{Account, State, session_for_stray};
-use super::core::Turn;
-use super::forward::Outgoing;
+use super::account::{Account, AccountState, session_for_stray};
+use super::core::Batch;
+use super::forward::OutgoingTerms;
 use super::packet_log::{PacketEvent, PacketRecord};
-use super::prepare::Asker;
+use super::prepare::Requester;
 use super::refusal::Refusal;
-use super::snapshot::Entry;
-use crate::link::{Answered, Origin, Outcome, Pending, Rejection, Slot};
+use super::snapshot::AccountEntry;
+use crate::link::{Outcome, Pending, Rejection, RequestOrigin, Slot, TakenPending};
 use crate::wire::Condition;
 use crate::wire::btp::{FrameKind, RequestId};
 use crate::wire::ilp::{Prepare, Reject, Reply, clip_message};
 
 /// What a peer answered to one of our Prepares.
 #[derive(Clone, Copy, Debug)]
-pub enum Answer<'a> {
+pub enum PeerAnswer<'a> {
     /// A RESPONSE with these bytes as its `ilp` entry.
     Packet(&'a [u8]),
     /// A RESPONSE without an `ilp` entry.
@@ -32,21 +32,21 @@ pub enum Answer<'a> {
     NotTaken,
 }
 
-impl Turn<'_> {
+impl Batch<'_> {
     /// A peer's answer to the request `request_id`, taken from whichever of its sessions it came on. `false`: nobody
     /// waits for it (any more).
-    pub fn answer(&self, from: &Account, request_id: RequestId, answer: Answer<'_>) -> bool {
+    pub fn answer(&self, from: &Account, request_id: RequestId, answer: PeerAnswer<'_>) -> bool {
         let reply = match answer {
-            Answer::Packet(bytes) => Reply::parse(bytes).map_err(|_| Refusal::BadAnswer as Why),
-            Answer::Nothing => Err(Refusal::BadAnswer as Why),
-            Answer::Error => Err(Refusal::LinkError as Why),
-            Answer::Unreachable => Err(Refusal::Unreachable as Why),
-            Answer::Expired => Err(Refusal::TimedOut as Why),
-            Answer::Busy => Err(Refusal::NextHopRefuses as Why),
-            Answer::NotTaken => Err(Refusal::NotTaken as Why),
+            PeerAnswer::Packet(bytes) => Reply::parse(bytes).map_err(|_| Refusal::BadAnswer as Why),
+            PeerAnswer::Nothing => Err(Refusal::BadAnswer as Why),
+            PeerAnswer::Error => Err(Refusal::LinkError as Why),
+            PeerAnswer::Unreachable => Err(Refusal::Unreachable as Why),
+            PeerAnswer::Expired => Err(Refusal::TimedOut as Why),
+            PeerAnswer::Busy => Err(Refusal::NextHopRefuses as Why),
+            PeerAnswer::NotTaken => Err(Refusal::NotTaken as Why),
         };
         let mut state = from.lock();
-        let Answered::Pending(pending) = state.pending.take(request_id) else {
+        let TakenPending::Pending(pending) = state.pending.take(request_id) else {
             state.stats.unexpected_answers += 1;
             return false;
         };
@@ -65,7 +65,7 @@ impl Turn<'_> {
     /// Is it a valid answer in time? Settles the outgoing account either way.
     fn check<'p>(
         &self,
-        state: &mut State,
+        state: &mut AccountState,
         pending: &Pending,
         reply: Result<Reply<'p>, Why>,
     ) -> Result<Reply<'p>, Why> {
@@ -100,15 +100,15 @@ impl Turn<'_> {
     pub(super) fn answer_origin(&self, pending: Pending, by: &Account, reply: &Reply<'_>) {
         self.log_answer(&pending, by, reply, None);
         match pending.origin {
-            Origin::Peer { account, session, request_id, weight, .. } => {
+            RequestOrigin::Peer { account, session, request_id, weight, .. } => {
                 let held = pending.incoming_amount;
-                let asker = Asker { account, session, request_id, weight, held };
+                let asker = Requester { account, session, request_id, weight, held };
                 self.answer_asker(&asker, reply);
                 if let Reply::Fulfill(_) = reply {
                     self.book_exchange(account, held, by.slot(), pending.outgoing_amount);
                 }
             }
-            Origin::Own(own) => (own.0)(match reply {
+            RequestOrigin::Own(own) => (own.0)(match reply {
                 Reply::Fulfill(fulfill) => {
                     self.book_sent(by.slot(), pending.outgoing_amount);
                     Outcome::Fulfilled {
@@ -128,17 +128,22 @@ impl Turn<'_> {
             self.log_answer(&pending, by, reply, Some(&message));
         });
         match pending.origin {
-            Origin::Peer { account, session, request_id, weight, .. } => {
+            RequestOrigin::Peer { account, session, request_id, weight, .. } => {
                 let held = pending.incoming_amount;
-                let asker = Asker { account, session, request_id, weight, held };
+                let asker = Requester { account, session, request_id, weight, held };
                 self.with_reject(refusal, &message, |reply| self.answer_asker(&asker, reply));
             }
-            Origin::Own(own) => (own.0)(refusal.outcome()),
+            RequestOrigin::Own(own) => (own.0)(refusal.outcome()),
         }
     }
 
     /// Rejects a Prepare that goes no further.
-    pub(super) fn refuse(&self, asker: &Asker, prepare: Option<&Prepare<'_>>, refusal: &Refusal) {
+    pub(super) fn refuse(
+        &self,
+        asker: &Requester,
+        prepare: Option<&Prepare<'_>>,
+        refusal: &Refusal,
+    ) {
         let message = refusal.to_string();
         self.with_reject(refusal, &message, |reply| self.answer_asker(asker, reply));
         self.log_refused(asker, prepare, refusal, &message);
@@ -156,7 +161,7 @@ impl Turn<'_> {
 
     /// Settles the incoming account and puts the answer where the question came from; if that session is gone, on
     /// another one of the account, unless the id is in flight there (D5).
-    pub(super) fn answer_asker(&self, asker: &Asker, reply: &Reply<'_>) {
+    pub(super) fn answer_asker(&self, asker: &Requester, reply: &Reply<'_>) {
         let Some(entry) = self.snapshot.entry(asker.account) else { return };
         let mut state = entry.account.lock();
         state.in_flight = state.in_flight.saturating_sub(asker.weight.into());
@@ -184,7 +189,7 @@ impl Turn<'_> {
 type Why = fn(crate::account::AccountId) -> Refusal;
 
 /// Records for the packet log; nothing is made while it is off.
-impl Turn<'_> {
+impl Batch<'_> {
     fn log(&self, record: impl FnOnce() -> PacketRecord) {
         if let Some(log) = self.log.as_ref() {
             log.push(record());
@@ -198,9 +203,9 @@ impl Turn<'_> {
     pub(super) fn log_forwarded(
         &self,
         asked: Option<(Slot, RequestId)>,
-        to: &Entry,
+        to: &AccountEntry,
         prepare: &Prepare<'_>,
-        outgoing: Outgoing,
+        outgoing: OutgoingTerms,
         outgoing_request_id: RequestId,
     ) {
         self.log(|| PacketRecord {
@@ -219,7 +224,7 @@ impl Turn<'_> {
         });
     }
 
-    pub(super) fn log_answered_here(&self, asker: &Asker, prepare: &Prepare<'_>) {
+    pub(super) fn log_answered_here(&self, asker: &Requester, prepare: &Prepare<'_>) {
         self.log(|| PacketRecord {
             at: self.now,
             condition: prepare.condition,
@@ -237,8 +242,8 @@ impl Turn<'_> {
 
     pub(super) fn log_delivered(
         &self,
-        asker: &Asker,
-        to: &Entry,
+        asker: &Requester,
+        to: &AccountEntry,
         prepare: &Prepare<'_>,
         event: impl FnOnce() -> PacketEvent,
     ) {
@@ -254,7 +259,7 @@ impl Turn<'_> {
 
     fn log_refused(
         &self,
-        asker: &Asker,
+        asker: &Requester,
         prepare: Option<&Prepare<'_>>,
         refusal: &Refusal,
         message: &str,

@@ -9,17 +9,17 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use super::account::Account;
-use super::build::{BuildError, Registry};
-use super::exchange::Exchanging;
+use super::ccp::CcpState;
 use super::packet_log::PacketLog;
-use super::pongs::Pongs;
+use super::pending_echoes::PendingEchoes;
 use super::refusal::Refusal;
+use super::registry::{Registry, RegistryError};
 use super::settings::ConnectorSettings;
 use super::snapshot::Snapshot;
 use crate::account::{AccountId, AccountSettings};
 use crate::link::Pending;
 use crate::routing::HashSeed;
-use crate::time::{Mono, Now};
+use crate::time::{MonoTime, Now};
 use crate::wire::Address;
 
 /// The packet path of one node. Shared by all its sessions.
@@ -28,25 +28,25 @@ pub struct Connector {
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) registry: Mutex<(Registry, ConnectorSettings)>,
     /// What peers told of routes. Taken after `registry` where both are, and never with an account's lock.
-    pub(super) exchange: Mutex<Exchanging>,
+    pub(super) exchange: Mutex<CcpState>,
     pub(super) log: ArcSwapOption<PacketLog>,
     pub(super) stopping: AtomicBool,
     /// No pending Prepare of any account is due before this (nanoseconds).
     pub(super) next_deadline: AtomicU64,
     pub(super) hash_state: RandomState,
-    pub(super) pongs: Pongs,
+    pub(super) pongs: PendingEchoes,
     pub(super) seed: HashSeed,
 }
 
 /// One batch: the snapshot and the clock, read once.
-pub struct Turn<'a> {
+pub struct Batch<'a> {
     pub(super) connector: &'a Connector,
     pub(super) snapshot: Guard<Arc<Snapshot>>,
     pub(super) log: Guard<Option<Arc<PacketLog>>>,
     pub(super) now: Now,
 }
 
-impl Turn<'_> {
+impl Batch<'_> {
     /// How an account is configured, as far as this batch is concerned.
     pub fn settings(&self, account: &Account) -> Option<&AccountSettings> {
         self.snapshot.entry(account.slot()).map(|entry| &entry.settings)
@@ -55,7 +55,7 @@ impl Turn<'_> {
 
 /// What was sent to a peer and not answered when the node stopped: the peer may still count it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exposure {
+pub struct UnansweredTotals {
     /// The peer.
     pub account: AccountId,
     /// Prepares without an answer.
@@ -66,10 +66,13 @@ pub struct Exposure {
 
 impl Connector {
     /// A connector with these settings. `seed` keys the hashes over what peers choose.
-    pub fn new(settings: ConnectorSettings, seed: HashSeed) -> Result<Arc<Connector>, BuildError> {
+    pub fn new(
+        settings: ConnectorSettings,
+        seed: HashSeed,
+    ) -> Result<Arc<Connector>, RegistryError> {
         let mut registry = Registry::default();
         let snapshot = registry.build(&settings, seed)?;
-        let mut exchange = Exchanging::new(seed);
+        let mut exchange = CcpState::new(seed);
         exchange.configure(&registry, &settings);
         Ok(Arc::new(Connector {
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -77,16 +80,16 @@ impl Connector {
             exchange: Mutex::new(exchange),
             log: ArcSwapOption::empty(),
             stopping: AtomicBool::new(false),
-            next_deadline: AtomicU64::new(Mono::MAX.0),
+            next_deadline: AtomicU64::new(MonoTime::MAX.0),
             hash_state: seed.state(),
-            pongs: Pongs::default(),
+            pongs: PendingEchoes::default(),
             seed,
         }))
     }
 
     /// Puts new settings in force, whole: accounts known from before keep their sessions, packets and balances.
     /// An error changes nothing.
-    pub fn apply(&self, settings: ConnectorSettings) -> Result<(), BuildError> {
+    pub fn apply(&self, settings: ConnectorSettings) -> Result<(), RegistryError> {
         let mut registry = self.registry.lock();
         let mut snapshot = registry.0.build(&settings, self.seed)?;
         let learned = self.exchange.lock().configure(&registry.0, &settings);
@@ -101,7 +104,7 @@ impl Connector {
     }
 
     /// The address that a parent gave (IL-DCP).
-    pub fn set_address(&self, address: Address) -> Result<(), BuildError> {
+    pub fn set_address(&self, address: Address) -> Result<(), RegistryError> {
         let mut settings = self.registry.lock().1.clone();
         settings.scheme = address.view().scheme();
         settings.address = Some(address);
@@ -134,8 +137,8 @@ impl Connector {
     }
 
     /// Begins a batch. Cheap; make one per readable turn, not one per packet.
-    pub fn turn(&self, now: Now) -> Turn<'_> {
-        Turn { connector: self, snapshot: self.snapshot.load(), log: self.log.load(), now }
+    pub fn turn(&self, now: Now) -> Batch<'_> {
+        Batch { connector: self, snapshot: self.snapshot.load(), log: self.log.load(), now }
     }
 
     /// Rejects (R00) every Prepare whose outgoing expiry has passed. To be called often, such as every 50 ms; costs
@@ -145,7 +148,7 @@ impl Connector {
             return;
         }
         // Inserts lower it again; what the tables still hold is added below.
-        self.next_deadline.store(Mono::MAX.0, Ordering::Relaxed);
+        self.next_deadline.store(MonoTime::MAX.0, Ordering::Relaxed);
         let turn = self.turn(now);
         for entry in &turn.snapshot.entries {
             let due = {
@@ -167,7 +170,7 @@ impl Connector {
     }
 
     /// A Prepare is due then. Usually others are due earlier, and reading that is all it costs.
-    pub(super) fn expect_deadline(&self, deadline: Mono) {
+    pub(super) fn expect_deadline(&self, deadline: MonoTime) {
         if deadline.0 < self.next_deadline.load(Ordering::Relaxed) {
             self.next_deadline.fetch_min(deadline.0, Ordering::Relaxed);
         }
@@ -185,7 +188,7 @@ impl Connector {
     }
 
     /// The end of a shutdown: rejects all that is in flight (T00) and says what peers may still count.
-    pub fn reject_pending(&self, now: Now) -> Vec<Exposure> {
+    pub fn reject_pending(&self, now: Now) -> Vec<UnansweredTotals> {
         let turn = self.turn(now);
         let mut exposures = Vec::new();
         for entry in &turn.snapshot.entries {
@@ -199,7 +202,7 @@ impl Connector {
                 (packets, pending)
             };
             if packets > 0 {
-                exposures.push(Exposure {
+                exposures.push(UnansweredTotals {
                     account: entry.account.id().clone(),
                     packets,
                     amount: pending.iter().map(|one| u128::from(one.outgoing_amount.0)).sum(),

@@ -1,15 +1,17 @@
 //! The last steps of a Prepare: its price, its time, and its way into the next hop's outbox.
 
-use super::account::{Session, State, sessions_for_requests};
-use super::core::Turn;
-use super::prepare::Asker;
+use super::account::{AccountSession, AccountState, sessions_for_requests};
+use super::core::Batch;
+use super::prepare::Requester;
 use super::refusal::Refusal;
 use super::shares::{Capacity, NO_ASKER};
-use super::snapshot::{Entry, TooLittle};
+use super::snapshot::{AccountEntry, TooLittleTime};
 use super::stats::Stats;
 use crate::account::Converted;
-use crate::link::{Asking, NoRoom, Origin, Pending, PendingTable, Room, Side, Slot};
-use crate::time::Mono;
+use crate::link::{
+    NoPermit, OutboxPermit, Pending, PendingTable, PermitRequest, RequestOrigin, SessionKind, Slot,
+};
+use crate::time::MonoTime;
 use crate::wire::btp::FrameKind;
 use crate::wire::ilp::Prepare;
 use crate::wire::{Amount, Timestamp};
@@ -20,17 +22,17 @@ const OWN_PLACES: usize = 16;
 
 /// What this hop changes of a Prepare; everything else passes byte for byte.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Outgoing {
+pub(super) struct OutgoingTerms {
     pub(super) amount: Amount,
     pub(super) expires_at: Timestamp,
 }
 
-impl Turn<'_> {
+impl Batch<'_> {
     /// The amount in the next hop's asset and scale, rounded down.
     pub(super) fn price(
         &self,
-        from: &Entry,
-        to: &Entry,
+        from: &AccountEntry,
+        to: &AccountEntry,
         amount: Amount,
     ) -> Result<Amount, Refusal> {
         let conversion = self.snapshot.conversion(from, to).ok_or_else(|| Refusal::NoRate {
@@ -49,7 +51,7 @@ impl Turn<'_> {
     /// The expiry at the next hop: earlier by what this hop needs to pass the answer back.
     pub(super) fn outgoing_expiry(&self, prepare: &Prepare<'_>) -> Result<Timestamp, Refusal> {
         let expiry = self.snapshot.outgoing_expiry(prepare.expires_at, self.now.wall);
-        expiry.map_err(|TooLittle { left_ms, needed_ms }| Refusal::TooLittleTime {
+        expiry.map_err(|TooLittleTime { left_ms, needed_ms }| Refusal::TooLittleTime {
             left_ms,
             needed_ms,
         })
@@ -59,12 +61,12 @@ impl Turn<'_> {
     /// meanwhile either has the packet in its outbox or never gets it.
     pub(super) fn forward(
         &self,
-        to: &Entry,
-        asker: &Asker,
+        to: &AccountEntry,
+        asker: &Requester,
         prepare: &Prepare<'_>,
-        outgoing: Outgoing,
+        outgoing: OutgoingTerms,
     ) -> Result<(), Refusal> {
-        let origin = Origin::Peer {
+        let origin = RequestOrigin::Peer {
             account: asker.account,
             session: asker.session,
             request_id: asker.request_id,
@@ -77,11 +79,11 @@ impl Turn<'_> {
     /// As [`Turn::forward`], for whoever asks. A Prepare that cannot be sent gives its origin back.
     pub(super) fn send(
         &self,
-        to: &Entry,
-        mut origin: Origin,
+        to: &AccountEntry,
+        mut origin: RequestOrigin,
         prepare: &Prepare<'_>,
-        outgoing: Outgoing,
-    ) -> Result<(), (Refusal, Origin)> {
+        outgoing: OutgoingTerms,
+    ) -> Result<(), (Refusal, RequestOrigin)> {
         let time_left_ms = outgoing.expires_at.millis_since(self.now.wall);
         if time_left_ms == 0 {
             let late_ms = self.now.wall.millis_since(outgoing.expires_at);
@@ -101,7 +103,7 @@ impl Turn<'_> {
                 Ok(reserved) => reserved,
                 Err(refusal) => return Err((refusal, origin)),
             };
-        if let Origin::Peer { share: of_origin, .. } = &mut origin {
+        if let RequestOrigin::Peer { share: of_origin, .. } = &mut origin {
             *of_origin = share;
         }
         let deadline = self.now.mono.after_ms(time_left_ms);
@@ -131,13 +133,13 @@ struct Request<'p> {
     asker: Option<Slot>,
     amount: Amount,
     prepare: &'p Prepare<'p>,
-    at: Mono,
+    at: MonoTime,
     wall: Timestamp,
 }
 
 /// What it has got, and what is left to write. The room in the outbox stays locked while the rest changes.
 struct Reserved<'s> {
-    room: Room<'s>,
+    room: OutboxPermit<'s>,
     /// The asker whose share it uses.
     share: Slot,
     pending: &'s mut PendingTable,
@@ -147,13 +149,13 @@ struct Reserved<'s> {
 /// A session with room, a place among the packets in flight, and the amount held: or nothing at all.
 #[inline]
 fn reserve_towards<'s>(
-    to: &Entry,
-    state: &'s mut State,
+    to: &AccountEntry,
+    state: &'s mut AccountState,
     request: &Request<'_>,
 ) -> Result<Reserved<'s>, Refusal> {
     let id = || to.account.id().clone();
     // Borrowed apart from each other.
-    let State { sessions, pending, shares, ledger, limits, stats, last_refusal, .. } = state;
+    let AccountState { sessions, pending, shares, ledger, limits, stats, last_refusal, .. } = state;
     let limit = limits.max_packets_in_flight;
     let index = match request.asker {
         Some(asker) => {
@@ -172,11 +174,12 @@ fn reserve_towards<'s>(
         }
         None => None,
     };
-    let asking = Asking { asker: request.asker, askers: shares.askers(), prepare: request.prepare };
+    let asking =
+        PermitRequest { asker: request.asker, askers: shares.askers(), prepare: request.prepare };
     let room = room_in(sessions, &asking).map_err(|no| match no {
         None => Refusal::NotConnected(id()),
-        Some(NoRoom::Full) => Refusal::NextHopBusy(id()),
-        Some(NoRoom::Kept) => Refusal::RoomKept(id()),
+        Some(NoPermit::Full) => Refusal::NextHopBusy(id()),
+        Some(NoPermit::Kept) => Refusal::RoomKept(id()),
     })?;
     if let (Some(index), Some(min_balance)) = (index, limits.min_balance) {
         let left = ledger.room_out(min_balance);
@@ -194,9 +197,12 @@ fn reserve_towards<'s>(
 }
 
 /// Room in the first session that has it. Otherwise what the first one says, if there is one.
-fn room_in<'s>(sessions: &'s [Session], asking: &Asking<'_>) -> Result<Room<'s>, Option<NoRoom>> {
+fn room_in<'s>(
+    sessions: &'s [AccountSession],
+    asking: &PermitRequest<'_>,
+) -> Result<OutboxPermit<'s>, Option<NoPermit>> {
     if let [only] = sessions
-        && only.side != Side::Posted
+        && only.side != SessionKind::Posted
     {
         return only.outbox.room(asking).map_err(Some);
     }

@@ -8,36 +8,36 @@
 
 mod account;
 mod answer;
-mod build;
-mod connection;
+mod ccp;
 mod core;
-mod exchange;
 mod forward;
 mod own_account;
 mod packet_log;
-mod pongs;
+mod pending_echoes;
 mod prepare;
 mod receive;
 mod refusal;
+mod registry;
 mod report;
 mod sessions;
 mod settings;
 mod shares;
 mod snapshot;
 mod stats;
+mod stream_credentials;
 #[cfg(test)]
 mod tests;
 
 pub use self::account::Account;
-pub use self::answer::Answer;
-pub use self::build::BuildError;
-pub use self::connection::{Connection, NoConnection};
-pub use self::core::{Connector, Exposure, Turn};
-pub use self::exchange::Exchanged;
+pub use self::answer::PeerAnswer;
+pub use self::ccp::CcpChanges;
+pub use self::core::{Batch, Connector, UnansweredTotals};
 pub use self::own_account::OwnAccountReport;
 pub use self::packet_log::{NodeNumber, PacketEvent, PacketLog, PacketRecord, PacketRing};
 pub use self::refusal::Refusal;
-pub use self::report::{AccountReport, Explanation, NextHopReport, Report, RouteReport};
+pub use self::registry::RegistryError;
+pub use self::report::{AccountReport, ConnectorReport, Explanation, NextHopReport, RouteReport};
 pub use self::sessions::REPLACED;
 pub use self::settings::{ConnectorSettings, Timing};
 pub use self::stats::{LATENCY_BUCKETS, Stats, Traffic, code_labels};
+pub use self::stream_credentials::{NoStreamCredentials, StreamCredentials};

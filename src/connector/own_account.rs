@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::core::Turn;
-use super::snapshot::Entry;
+use super::core::Batch;
+use super::snapshot::AccountEntry;
 use crate::account::Asset;
 use crate::link::Slot;
 use crate::wire::Amount;
@@ -85,7 +85,7 @@ impl OwnAccount {
     }
 }
 
-impl Turn<'_> {
+impl Batch<'_> {
     /// A packet was paid from one account to another: where these count in different assets, the node has bought one and
     /// sold the other.
     #[inline]
@@ -109,7 +109,7 @@ impl Turn<'_> {
     }
 
     fn book(&self, account: Slot, amount: Amount, how: fn(&OwnAccount, Amount)) {
-        let own = |entry: &Entry| how(&entry.own, amount);
+        let own = |entry: &AccountEntry| how(&entry.own, amount);
         if amount > Amount::ZERO {
             self.snapshot.entry(account).map(own);
         }

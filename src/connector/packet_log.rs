@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_queue::ArrayQueue;
 
 use crate::account::AccountId;
-use crate::time::{Mono, Now};
+use crate::time::{MonoTime, Now};
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Amount, Condition, Timestamp};
@@ -65,7 +65,7 @@ pub enum PacketEvent {
         /// In the outgoing account's units, if it was sent on.
         outgoing_amount: Option<Amount>,
         /// When the Prepare was sent on.
-        sent_at: Mono,
+        sent_at: MonoTime,
     },
     /// It was rejected; `reason` says why if this node did.
     Rejected {
@@ -78,7 +78,7 @@ pub enum PacketEvent {
         /// In the incoming account's units, if it could be read.
         incoming_amount: Option<Amount>,
         /// When the Prepare was sent on.
-        sent_at: Mono,
+        sent_at: MonoTime,
     },
 }
 

@@ -4,24 +4,24 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 
-use super::account::{Account, State};
-use super::core::Turn;
-use super::forward::Outgoing;
+use super::account::{Account, AccountState};
+use super::core::Batch;
+use super::forward::OutgoingTerms;
 use super::receive::Delivery;
 use super::refusal::Refusal;
-use super::snapshot::Entry;
+use super::snapshot::AccountEntry;
 use crate::account::OverLimit;
 use crate::link::{SessionId, Slot};
 use crate::local::{self, LocalDelivery};
 use crate::routing::Match;
-use crate::time::Mono;
+use crate::time::MonoTime;
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Fulfill, Prepare, Reply};
 use crate::wire::{AddressRef, Amount, Fulfillment, Network, Scheme, ccp, ping};
 
 /// Who asked, and what is taken from them until they have their answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asker {
+pub(super) struct Requester {
     pub(super) account: Slot,
     pub(super) session: SessionId,
     pub(super) request_id: RequestId,
@@ -31,7 +31,7 @@ pub(super) struct Asker {
     pub(super) held: Amount,
 }
 
-impl Turn<'_> {
+impl Batch<'_> {
     /// A Prepare from a peer: `packet` are the bytes of the `ilp` entry. Its answer, or what is sent on, is in the
     /// outboxes when this returns.
     pub fn prepare(
@@ -42,7 +42,7 @@ impl Turn<'_> {
         packet: &[u8],
     ) {
         let mut asker =
-            Asker { account: from.slot(), session, request_id, weight: 0, held: Amount::ZERO };
+            Requester { account: from.slot(), session, request_id, weight: 0, held: Amount::ZERO };
         let Some(entry) = self.snapshot.entry(from.slot()) else {
             return self.refuse(&asker, None, &Refusal::Suspended);
         };
@@ -66,10 +66,10 @@ impl Turn<'_> {
     /// account stays locked until the amount is held: what is asked meanwhile of other accounts takes no lock.
     fn admit<'e>(
         &self,
-        from: &'e Entry,
-        asker: &mut Asker,
+        from: &'e AccountEntry,
+        asker: &mut Requester,
         prepare: &Prepare<'_>,
-    ) -> Result<MutexGuard<'e, State>, Refusal> {
+    ) -> Result<MutexGuard<'e, AccountState>, Refusal> {
         let mut state = from.account.lock();
         state.stats.received.prepares += 1;
         if !from.serves() {
@@ -97,7 +97,7 @@ impl Turn<'_> {
     }
 
     /// One packet of the account's rate. It is used up by whatever came, also where that is refused at the next look.
-    fn meter(&self, state: &mut State, asker: &Asker) -> Result<(), Refusal> {
+    fn meter(&self, state: &mut AccountState, asker: &Requester) -> Result<(), Refusal> {
         match state.limits.packets_per_second {
             Some(per_second)
                 if !state.limiter.take(self.now.mono, asker.weight + 1, per_second) =>
@@ -110,7 +110,7 @@ impl Turn<'_> {
 
     /// Counts something else than a packet in the account's rate, so that a peer cannot use more of this thread by sending
     /// other things. It has come already, so it is not refused: `Some` says from when on to read from the peer again.
-    pub fn meter_other(&self, from: &Account) -> Option<Mono> {
+    pub fn meter_other(&self, from: &Account) -> Option<MonoTime> {
         let mut state = from.lock();
         let per_second = state.limits.packets_per_second?;
         let next = state.limiter.charge(self.now.mono, per_second);
@@ -118,7 +118,7 @@ impl Turn<'_> {
     }
 
     /// The same for an answer that nothing waits for. One that only comes too late is not counted.
-    pub fn meter_stray_answer(&self, from: &Account) -> Option<Mono> {
+    pub fn meter_stray_answer(&self, from: &Account) -> Option<MonoTime> {
         {
             let mut state = from.lock();
             if let Some(less) = state.late_answers.checked_sub(1) {
@@ -130,7 +130,7 @@ impl Turn<'_> {
     }
 
     /// One place among the account's packets in flight.
-    fn take_place(&self, state: &mut State, asker: &mut Asker) -> Result<(), Refusal> {
+    fn take_place(&self, state: &mut AccountState, asker: &mut Requester) -> Result<(), Refusal> {
         let limit = state.limits.max_packets_in_flight;
         if state.in_flight >= limit {
             return Err(Refusal::TooManyInFlight { limit });
@@ -143,9 +143,9 @@ impl Turn<'_> {
     /// For this node, or for somebody further on?
     fn dispatch(
         &self,
-        from: &Entry,
-        state: MutexGuard<'_, State>,
-        asker: &mut Asker,
+        from: &AccountEntry,
+        state: MutexGuard<'_, AccountState>,
+        asker: &mut Requester,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let destination = prepare.destination;
@@ -169,11 +169,11 @@ impl Turn<'_> {
     /// Packets between neighbours (RFC 15: `peer.` is never forwarded).
     fn peer_protocol(
         &self,
-        from: &Entry,
-        asker: &Asker,
+        from: &AccountEntry,
+        asker: &Requester,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
-        if ccp::Request::is_at(prepare.destination) {
+        if ccp::RouteRequest::is_at(prepare.destination) {
             self.exchange_routes(from, prepare)?;
             let fulfill = Fulfill { fulfillment: Fulfillment::ZERO, data: &[] };
             self.fulfill_here(asker, prepare, fulfill);
@@ -193,9 +193,9 @@ impl Turn<'_> {
     /// Packets to the node's own address.
     fn deliver(
         &self,
-        from: &Entry,
-        mut state: MutexGuard<'_, State>,
-        asker: &mut Asker,
+        from: &AccountEntry,
+        mut state: MutexGuard<'_, AccountState>,
+        asker: &mut Requester,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         if ping::is_echo_response(prepare.data)
@@ -224,9 +224,9 @@ impl Turn<'_> {
     /// "never back to the sender" does not hold for it.
     fn echo(
         &self,
-        from: &Entry,
-        mut state: MutexGuard<'_, State>,
-        asker: &mut Asker,
+        from: &AccountEntry,
+        mut state: MutexGuard<'_, AccountState>,
+        asker: &mut Requester,
         prepare: &Prepare<'_>,
         return_address: AddressRef<'_>,
     ) -> Result<(), Refusal> {
@@ -242,9 +242,9 @@ impl Turn<'_> {
     /// Route, price, reserve, forward; or deliver, to a receiver inside this node.
     fn send_on(
         &self,
-        from: &Entry,
-        mut state: MutexGuard<'_, State>,
-        asker: &mut Asker,
+        from: &AccountEntry,
+        mut state: MutexGuard<'_, AccountState>,
+        asker: &mut Requester,
         prepare: &Prepare<'_>,
         never_to: Option<Slot>,
     ) -> Result<(), Refusal> {
@@ -258,7 +258,7 @@ impl Turn<'_> {
         let expires_at = self.outgoing_expiry(prepare)?;
         self.reserve(&mut state, asker, prepare.amount)?;
         drop(state);
-        self.forward(to, asker, prepare, Outgoing { amount, expires_at })
+        self.forward(to, asker, prepare, OutgoingTerms { amount, expires_at })
     }
 
     /// The next hop: longest prefix, then the best candidate that is connected and not the sender.
@@ -266,7 +266,7 @@ impl Turn<'_> {
         &self,
         destination: AddressRef<'_>,
         never_to: Option<Slot>,
-    ) -> Result<&Entry, Refusal> {
+    ) -> Result<&AccountEntry, Refusal> {
         let found = self.snapshot.table.lookup(destination).ok_or(Refusal::NoRoute)?;
         self.check_network(destination, &found)?;
         let mut out_of_reach = None;
@@ -311,14 +311,19 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn fulfill_here(&self, asker: &Asker, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
+    fn fulfill_here(&self, asker: &Requester, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
         self.answer_asker(asker, &Reply::Fulfill(fulfill));
         self.book_received(asker.account, asker.held);
         self.log_answered_here(asker, prepare);
     }
 
     /// Holds the amount on the account that the packet came from, until its answer.
-    fn reserve(&self, state: &mut State, asker: &mut Asker, amount: Amount) -> Result<(), Refusal> {
+    fn reserve(
+        &self,
+        state: &mut AccountState,
+        asker: &mut Requester,
+        amount: Amount,
+    ) -> Result<(), Refusal> {
         let max_balance = state.limits.max_balance;
         match state.ledger.hold_in(amount, max_balance) {
             Ok(()) => {
@@ -332,7 +337,12 @@ impl Turn<'_> {
     /// T04 asks the sender to try again, which is of no use where the balance could never bear the amount: F08 says what
     /// it could.
     #[cold]
-    fn over_max_balance(&self, state: &mut State, received: Amount, over: OverLimit) -> Refusal {
+    fn over_max_balance(
+        &self,
+        state: &mut AccountState,
+        received: Amount,
+        over: OverLimit,
+    ) -> Refusal {
         state.last_refusal = Some((self.now.wall, over));
         match state.limits.max_balance_lets_pass() {
             Some(maximum) if received > maximum => Refusal::AmountTooLarge { received, maximum },

@@ -3,31 +3,31 @@
 //! The two accounts meet as in forwarding: the asker's holds the amount before the receiver is asked, and both change
 //! only when it takes the money. So a node's balances add up to zero, its receivers' included.
 
-use super::core::Turn;
+use super::core::Batch;
 use super::packet_log::PacketEvent;
-use super::prepare::Asker;
+use super::prepare::Requester;
 use super::refusal::Refusal;
-use super::snapshot::Entry;
-use crate::stream::{Accepted, Declined, Incoming, Receiver};
+use super::snapshot::AccountEntry;
+use crate::stream::{AcceptedPacket, Declined, ReceivedPacket, Receiver};
 use crate::wire::Amount;
 use crate::wire::ilp::{Fulfill, Prepare, Reject, Reply, clip_message};
 
 /// Where a packet has arrived.
 #[derive(Clone, Copy)]
 pub(super) struct Delivery<'e> {
-    pub(super) to: &'e Entry,
+    pub(super) to: &'e AccountEntry,
     pub(super) receiver: &'e Receiver,
     /// In the receiver's units.
     pub(super) amount: Amount,
 }
 
-impl Turn<'_> {
+impl Batch<'_> {
     /// Delivers a packet whose amount is held on the asker's account, and answers it. The receiver's limits come first:
     /// what they keep out costs no cryptography, and a sender learns them from test packets too.
     pub(super) fn receive(
         &self,
         delivery: Delivery<'_>,
-        asker: &Asker,
+        asker: &Requester,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let Delivery { to, receiver, amount } = delivery;
@@ -37,7 +37,7 @@ impl Turn<'_> {
             return Err(Refusal::AmountTooLarge { received: amount, maximum });
         }
         let asset = &to.settings.asset;
-        let incoming = Incoming {
+        let incoming = ReceivedPacket {
             token: self.token(to, prepare),
             amount,
             condition: prepare.condition,
@@ -55,7 +55,7 @@ impl Turn<'_> {
     }
 
     /// What follows the receiver's address in the destination; nothing at that address itself.
-    fn token<'p>(&self, to: &Entry, prepare: &Prepare<'p>) -> &'p str {
+    fn token<'p>(&self, to: &AccountEntry, prepare: &Prepare<'p>) -> &'p str {
         let below = self.snapshot.address.as_ref().and_then(|own| {
             prepare.destination.below(own.view())?.strip_prefix(to.settings.segment())
         });
@@ -65,9 +65,9 @@ impl Turn<'_> {
     fn pay_out(
         &self,
         Delivery { to, amount, .. }: Delivery<'_>,
-        asker: &Asker,
+        asker: &Requester,
         prepare: &Prepare<'_>,
-        accepted: &Accepted,
+        accepted: &AcceptedPacket,
     ) -> Result<(), Refusal> {
         let fulfill = Fulfill { fulfillment: accepted.fulfillment, data: &accepted.data };
         let reply = Reply::Fulfill(fulfill);
@@ -92,7 +92,13 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn decline(&self, to: &Entry, asker: &Asker, prepare: &Prepare<'_>, declined: &Declined) {
+    fn decline(
+        &self,
+        to: &AccountEntry,
+        asker: &Requester,
+        prepare: &Prepare<'_>,
+        declined: &Declined,
+    ) {
         let (code, message) = (declined.reason.code(), declined.reason.to_string());
         let reply = Reply::Reject(Reject {
             code,

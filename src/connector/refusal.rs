@@ -3,7 +3,7 @@
 use crate::account::{AccountId, OverLimit};
 use crate::link::{Cause, Outcome};
 use crate::local::{LocalError, PeerConfigError};
-use crate::routing::exchange::RequestRefused;
+use crate::routing::ccp::RequestRefused;
 use crate::wire::Amount;
 use crate::wire::Error as PacketError;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};

@@ -2,17 +2,17 @@
 
 use super::core::Connector;
 use super::own_account::OwnAccountReport;
-use super::snapshot::{Entry, Snapshot};
+use super::snapshot::{AccountEntry, Snapshot};
 use super::stats::Stats;
 use crate::account::{AccountId, AccountSettings, OverLimit};
-use crate::link::{SessionId, Side};
-use crate::routing::exchange::LearnedReport;
+use crate::link::{SessionId, SessionKind};
+use crate::routing::ccp::LearnedReport;
 use crate::routing::{Candidate, RouteOrigin};
 use crate::wire::{Address, AddressRef, Timestamp};
 
 /// The node's accounts at one moment.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct ConnectorReport {
     /// The node's name.
     pub node_id: String,
     /// Its address, if it has one.
@@ -33,7 +33,7 @@ pub struct AccountReport {
     /// The configuration no longer names it.
     pub removed: bool,
     /// Its sessions that are up.
-    pub sessions: Vec<(SessionId, Side)>,
+    pub sessions: Vec<(SessionId, SessionKind)>,
     /// Prepares from the peer without an answer.
     pub in_flight_from: usize,
     /// Prepares to the peer without an answer.
@@ -123,9 +123,9 @@ impl Connector {
     }
 
     /// Copies what there is to see. Takes each account's lock once, one after the other.
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> ConnectorReport {
         let snapshot = self.snapshot.load();
-        Report {
+        ConnectorReport {
             node_id: snapshot.node_id.to_string(),
             address: snapshot.address.clone(),
             routes: snapshot.table.len(),
@@ -182,7 +182,7 @@ impl Connector {
     }
 }
 
-fn account_report(entry: &Entry) -> AccountReport {
+fn account_report(entry: &AccountEntry) -> AccountReport {
     let state = entry.account.lock();
     AccountReport {
         settings: entry.settings.clone(),

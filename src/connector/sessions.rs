@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::account::{Account, Session, State, session_for_stray};
-use super::core::{Connector, Turn};
-use super::forward::Outgoing;
+use super::account::{Account, AccountSession, AccountState, session_for_stray};
+use super::core::{Batch, Connector};
+use super::forward::OutgoingTerms;
 use super::refusal::Refusal;
 use crate::account::AccountId;
 use crate::link::{
-    Answered, LoginMark, Origin, Outbox, Outcome, OwnRequest, Pending, SessionId, Side, Unwritten,
+    LoginMark, Outbox, Outcome, OwnRequest, Pending, RequestOrigin, SessionId, SessionKind,
+    TakenPending, UnwrittenFrames,
 };
 use crate::time::Now;
 use crate::wire::btp::{Frame, FrameKind};
@@ -24,7 +25,7 @@ impl Connector {
     pub fn attach(
         &self,
         account: &Account,
-        side: Side,
+        side: SessionKind,
         login: Option<LoginMark>,
         outbox: Arc<Outbox>,
         now: Now,
@@ -32,7 +33,7 @@ impl Connector {
         let mut state = account.lock();
         let id = SessionId(state.next_session);
         state.next_session += 1;
-        let most = if side == Side::Accepted { state.limits.max_sessions.max(1) } else { 1 };
+        let most = if side == SessionKind::Accepted { state.limits.max_sessions.max(1) } else { 1 };
         let mut lost = Vec::new();
         let mut unwritten = Vec::new();
         // More than one only where a reload has lowered the limit just now.
@@ -41,7 +42,7 @@ impl Connector {
             unwritten.push(old.outbox.lose());
         }
         let asked = std::collections::HashSet::with_hasher(self.hash_state.clone());
-        state.sessions.push(Session { id, side, login, outbox, asked });
+        state.sessions.push(AccountSession { id, side, login, outbox, asked });
         account.set_connected(&state);
         for unwritten in unwritten {
             lost.extend(settle_lost(&mut state, unwritten));
@@ -127,29 +128,29 @@ impl Connector {
     }
 }
 
-impl Turn<'_> {
+impl Batch<'_> {
     fn send_own(
         &self,
-        entry: Option<&super::snapshot::Entry>,
+        entry: Option<&super::snapshot::AccountEntry>,
         prepare: &Prepare<'_>,
         own: OwnRequest,
     ) {
-        let outgoing = Outgoing { amount: prepare.amount, expires_at: prepare.expires_at };
+        let outgoing = OutgoingTerms { amount: prepare.amount, expires_at: prepare.expires_at };
         let unsent = match entry {
-            Some(entry) => self.send(entry, Origin::Own(own), prepare, outgoing).err(),
-            None => Some((Refusal::NoRoute, Origin::Own(own))),
+            Some(entry) => self.send(entry, RequestOrigin::Own(own), prepare, outgoing).err(),
+            None => Some((Refusal::NoRoute, RequestOrigin::Own(own))),
         };
-        if let Some((refusal, Origin::Own(own))) = unsent {
+        if let Some((refusal, RequestOrigin::Own(own))) = unsent {
             (own.0)(refusal.outcome());
         }
     }
 }
 
 /// Takes what the peer cannot have seen out of the pending table, and sends answers another way if there is one.
-fn settle_lost(state: &mut State, unwritten: Unwritten) -> Vec<Pending> {
+fn settle_lost(state: &mut AccountState, unwritten: UnwrittenFrames) -> Vec<Pending> {
     let mut lost = Vec::new();
     for id in unwritten.prepares {
-        if let Answered::Pending(pending) = state.pending.take(id) {
+        if let TakenPending::Pending(pending) = state.pending.take(id) {
             state.release_out(&pending);
             lost.push(pending);
         }

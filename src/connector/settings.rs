@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::account::{AccountId, AccountSettings, Rate};
 use crate::local::PingSettings;
 use crate::routing::Route;
-use crate::routing::exchange::ExchangeTiming;
+use crate::routing::ccp::CcpTiming;
 use crate::wire::{Address, Scheme};
 
 /// Everything that decides what happens to packets.
@@ -29,7 +29,7 @@ pub struct ConnectorSettings {
     /// Which pings are answered.
     pub ping: PingSettings,
     /// How often routes are told, and how long they hold. With whom they are exchanged is the accounts' own.
-    pub exchange: ExchangeTiming,
+    pub exchange: CcpTiming,
 }
 
 /// How much time packets get at this hop (RFC 27: the outgoing expiry is earlier than the incoming one).

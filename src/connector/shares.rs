@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::account::{Ledger, Limits};
 use crate::link::Slot;
-use crate::time::Mono;
+use crate::time::MonoTime;
 use crate::wire::Amount;
 
 /// How long an asker counts among those that a share is kept for, after its last packet for the hop.
@@ -85,7 +85,7 @@ pub(super) struct ShareIndex(usize);
 struct Share {
     asker: Slot,
     places: u32,
-    last_asked: Mono,
+    last_asked: MonoTime,
     /// Held and spent.
     used: u128,
     /// The part of `used` that is spent: in this window, and in the one before.
@@ -97,7 +97,7 @@ struct Share {
 }
 
 impl Share {
-    fn new(asker: Slot, now: Mono) -> Self {
+    fn new(asker: Slot, now: MonoTime) -> Self {
         Share {
             asker,
             places: 0,
@@ -109,7 +109,7 @@ impl Share {
         }
     }
 
-    fn is_active(&self, now: Mono) -> bool {
+    fn is_active(&self, now: MonoTime) -> bool {
         self.places > 0 || now.since(self.last_asked) < ACTIVE_FOR
     }
 
@@ -142,8 +142,8 @@ pub(super) struct Shares {
     places_used: usize,
     places: Division<usize>,
     credit: Division<u128>,
-    next_review: Mono,
-    window_began: Mono,
+    next_review: MonoTime,
+    window_began: MonoTime,
 }
 
 impl Shares {
@@ -158,7 +158,7 @@ impl Shares {
     pub(super) fn ask(
         &mut self,
         asker: Slot,
-        now: Mono,
+        now: MonoTime,
         places: usize,
         capacity: impl FnOnce() -> Capacity,
     ) -> Option<ShareIndex> {
@@ -252,7 +252,7 @@ impl Shares {
 
     /// The capacity has changed: divides it again with the next packet.
     pub(super) fn divide_again(&mut self) {
-        self.next_review = Mono(0);
+        self.next_review = MonoTime(0);
     }
 
     #[inline]
@@ -273,7 +273,7 @@ impl Shares {
     }
 
     #[cold]
-    fn ask_anew(&mut self, asker: Slot, now: Mono, capacity: Capacity) -> ShareIndex {
+    fn ask_anew(&mut self, asker: Slot, now: MonoTime, capacity: Capacity) -> ShareIndex {
         let is_due = now >= self.next_review;
         if is_due {
             self.drop_idle(now);
@@ -292,7 +292,7 @@ impl Shares {
     }
 
     /// Forgets askers that have been idle, and spent credit of long ago.
-    fn drop_idle(&mut self, now: Mono) {
+    fn drop_idle(&mut self, now: MonoTime) {
         self.next_review = now.after(REVIEW_INTERVAL);
         let mut windows = 0;
         while windows < 2 && now.since(self.window_began) >= SPENT_WINDOW {
@@ -317,7 +317,7 @@ impl Shares {
         if (self.askers + 1) * 2 > self.table.len() {
             let larger = (self.table.len() * 2).max(TABLE_MIN);
             let old =
-                std::mem::replace(&mut self.table, vec![Share::new(NO_ASKER, Mono(0)); larger]);
+                std::mem::replace(&mut self.table, vec![Share::new(NO_ASKER, MonoTime(0)); larger]);
             for share in old.into_iter().filter(|share| share.asker != NO_ASKER) {
                 self.put(share);
             }

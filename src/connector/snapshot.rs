@@ -23,7 +23,7 @@ pub(super) struct Snapshot {
     pub(super) scheme: Scheme,
     pub(super) table: RouteTable,
     /// By slot. Accounts that a reload removed stay, suspended, for their balance and their packets in flight.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<AccountEntry>,
     /// Factors between different assets, by their numbers. A missing one means that there is no rate.
     pub(super) conversions: HashMap<(AssetNumber, AssetNumber), Conversion>,
     /// `Timing` in whole milliseconds, in which packets count: no division on their way.
@@ -39,14 +39,14 @@ pub(super) type AssetNumber = u32;
 
 /// A packet does not leave enough time for the rest of its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooLittle {
+pub(super) struct TooLittleTime {
     pub(super) left_ms: u64,
     pub(super) needed_ms: u64,
 }
 
 /// One account as configured now.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct AccountEntry {
     pub(super) account: Arc<Account>,
     pub(super) settings: AccountSettings,
     pub(super) asset: AssetNumber,
@@ -56,7 +56,7 @@ pub(super) struct Entry {
     pub(super) removed: bool,
 }
 
-impl Entry {
+impl AccountEntry {
     /// Whether packets from and to the peer are served.
     pub(super) fn serves(&self) -> bool {
         self.settings.enabled && !self.removed
@@ -86,12 +86,12 @@ impl Snapshot {
         }
     }
 
-    pub(super) fn entry(&self, slot: Slot) -> Option<&Entry> {
+    pub(super) fn entry(&self, slot: Slot) -> Option<&AccountEntry> {
         self.entries.get(slot.0 as usize)
     }
 
     /// The factor between two accounts; `None` = no rate.
-    pub(super) fn conversion(&self, from: &Entry, to: &Entry) -> Option<Conversion> {
+    pub(super) fn conversion(&self, from: &AccountEntry, to: &AccountEntry) -> Option<Conversion> {
         if from.asset == to.asset {
             return Some(Conversion::Identity);
         }
@@ -103,13 +103,13 @@ impl Snapshot {
         &self,
         incoming: Timestamp,
         now: Timestamp,
-    ) -> Result<Timestamp, TooLittle> {
+    ) -> Result<Timestamp, TooLittleTime> {
         let window_ms = self.window_ms;
         let latest = now.saturating_add_millis(self.hold_ms);
         let outgoing = incoming.saturating_sub_millis(window_ms).min(latest);
         if outgoing.millis_since(now) < window_ms {
             let left_ms = incoming.millis_since(now);
-            return Err(TooLittle { left_ms, needed_ms: window_ms.saturating_mul(2) });
+            return Err(TooLittleTime { left_ms, needed_ms: window_ms.saturating_mul(2) });
         }
         Ok(outgoing)
     }

@@ -8,15 +8,15 @@ use axum::http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 
 use super::ilp::is_packet_type;
 use super::reply::OCTETS;
-use crate::connector::Answer;
+use crate::connector::PeerAnswer;
 use crate::transport::shown;
 use crate::wire::ilp::Packet;
 
 /// One answer, understood.
 #[derive(Debug)]
-pub(super) struct Reading<'b> {
+pub(super) struct AnswerMeaning<'b> {
     /// What the packet gets; `None`: its answer comes in a request of the peer's own.
-    pub(super) answer: Option<Answer<'b>>,
+    pub(super) answer: Option<PeerAnswer<'b>>,
     /// The server does not accept our token.
     pub(super) refused: bool,
     /// What is wrong with the answer, and what to do about it. `None`: nothing is.
@@ -29,37 +29,39 @@ pub(super) fn read<'b>(
     headers: &HeaderMap,
     body: &'b [u8],
     is_async: bool,
-) -> Reading<'b> {
-    let reading = |answer, wrong| Reading { answer: Some(answer), refused: false, wrong };
+) -> AnswerMeaning<'b> {
+    let reading = |answer, wrong| AnswerMeaning { answer: Some(answer), refused: false, wrong };
     match status {
-        StatusCode::OK => reading(Answer::Packet(body), not_a_packet(headers, body)),
-        StatusCode::ACCEPTED if is_async => Reading { answer: None, refused: false, wrong: None },
+        StatusCode::OK => reading(PeerAnswer::Packet(body), not_a_packet(headers, body)),
+        StatusCode::ACCEPTED if is_async => {
+            AnswerMeaning { answer: None, refused: false, wrong: None }
+        }
         StatusCode::ACCEPTED => {
             let wrong = "it answers 202 Accepted, so it means to answer asynchronously; set httpMode: async";
-            reading(Answer::Error, Some(wrong.to_owned()))
+            reading(PeerAnswer::Error, Some(wrong.to_owned()))
         }
-        StatusCode::TOO_MANY_REQUESTS => reading(Answer::Busy, None),
+        StatusCode::TOO_MANY_REQUESTS => reading(PeerAnswer::Busy, None),
         StatusCode::BAD_REQUEST
         | StatusCode::PAYLOAD_TOO_LARGE
         | StatusCode::UNSUPPORTED_MEDIA_TYPE
         | StatusCode::UNPROCESSABLE_ENTITY => {
-            reading(Answer::NotTaken, Some(format!("it does not take a packet: {status}")))
+            reading(PeerAnswer::NotTaken, Some(format!("it does not take a packet: {status}")))
         }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Reading {
-            answer: Some(Answer::Unreachable),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => AnswerMeaning {
+            answer: Some(PeerAnswer::Unreachable),
             refused: true,
             wrong: Some(format!("authentication failed: the peer answered {status}")),
         },
         // The link leads to where no packets are taken: another way may be better.
         status if status.is_client_error() => {
             let wrong = format!("it answers {status}; is the path of its url right?");
-            reading(Answer::Unreachable, Some(wrong))
+            reading(PeerAnswer::Unreachable, Some(wrong))
         }
         status if status.is_redirection() => {
-            reading(Answer::Error, Some(redirected(status, headers)))
+            reading(PeerAnswer::Error, Some(redirected(status, headers)))
         }
         // RFC 35: 5xx becomes T00. A success that is none is no answer either.
-        _ => reading(Answer::Error, Some(format!("it answers {status}"))),
+        _ => reading(PeerAnswer::Error, Some(format!("it answers {status}"))),
     }
 }
 

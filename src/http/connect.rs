@@ -19,7 +19,9 @@ use tokio::time::timeout;
 use super::frames::FrameCounter;
 use super::metered::{AnswersOnly, Metered, Requested};
 use super::tasks::Tasks;
-use crate::transport::{ClientTls, HttpUrl, ReachError, TlsError, explain_handshake, reach};
+use crate::transport::{
+    ClientTls, ConnectTcpError, HttpUrl, TlsError, connect_tcp, explain_handshake,
+};
 
 /// What we call ourselves.
 const AGENT: &str = concat!("ilp-connector/", env!("CARGO_PKG_VERSION"));
@@ -41,7 +43,7 @@ const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs
 pub enum ConnectError {
     /// The host cannot be reached.
     #[error(transparent)]
-    Reach(#[from] ReachError),
+    Reach(#[from] ConnectTcpError),
     /// We cannot do TLS at all.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -61,7 +63,7 @@ pub enum ConnectError {
 
 /// The sending end of a connection, which also counts what the server was asked for.
 #[derive(Debug)]
-pub(super) enum Sender {
+pub(super) enum HttpSender {
     /// One request at a time.
     Http1(http1::SendRequest<Body>, Requested),
     /// Many requests side by side.
@@ -89,13 +91,15 @@ impl Http2 {
     }
 }
 
-impl Sender {
+impl HttpSender {
     /// The beginning of a request for what `url` names: HTTP/2 wants all of the URL, HTTP/1.1 the path, and `Host` beside it.
     pub(super) fn request(&self, method: Method, url: &HttpUrl) -> request::Builder {
         let request = Request::builder().method(method).header(USER_AGENT, AGENT);
         match self {
-            Sender::Http1(..) => request.uri(url.path_and_query()).header(HOST, url.authority()),
-            Sender::Http2(..) => request.uri(url.without_credentials()),
+            HttpSender::Http1(..) => {
+                request.uri(url.path_and_query()).header(HOST, url.authority())
+            }
+            HttpSender::Http2(..) => request.uri(url.without_credentials()),
         }
     }
 
@@ -106,11 +110,11 @@ impl Sender {
         bytes_max: usize,
     ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
         match self {
-            Sender::Http1(sender, requested) => {
+            HttpSender::Http1(sender, requested) => {
                 requested.add(bytes_max);
                 sender.try_send_request(request).await
             }
-            Sender::Http2(Http2 { sender, requested, .. }) => {
+            HttpSender::Http2(Http2 { sender, requested, .. }) => {
                 requested.add(bytes_max);
                 sender.try_send_request(request).await
             }
@@ -120,16 +124,16 @@ impl Sender {
     /// Waits until a request can be sent. An error: the connection is gone.
     pub(super) async fn ready(&mut self) -> hyper::Result<()> {
         match self {
-            Sender::Http1(sender, _) => sender.ready().await,
-            Sender::Http2(http2) => http2.sender.ready().await,
+            HttpSender::Http1(sender, _) => sender.ready().await,
+            HttpSender::Http2(http2) => http2.sender.ready().await,
         }
     }
 
     /// Whether the connection is known to be gone.
     pub(super) fn is_closed(&self) -> bool {
         match self {
-            Sender::Http1(sender, _) => sender.is_closed(),
-            Sender::Http2(sender) => sender.is_closed(),
+            HttpSender::Http1(sender, _) => sender.is_closed(),
+            HttpSender::Http2(sender) => sender.is_closed(),
         }
     }
 }
@@ -140,8 +144,8 @@ pub(super) async fn connect(
     tls: &ClientTls,
     time: Duration,
     tasks: &Tasks,
-) -> Result<(Sender, SocketAddr), ConnectError> {
-    let (stream, remote) = reach(url.host(), url.port(), time).await?;
+) -> Result<(HttpSender, SocketAddr), ConnectError> {
+    let (stream, remote) = connect_tcp(url.host(), url.port(), time).await?;
     let began = async {
         if !url.is_tls() {
             return http1_on(stream, tasks).await;
@@ -159,7 +163,7 @@ pub(super) async fn connect(
     Ok((sender, remote))
 }
 
-async fn http1_on<S>(stream: S, tasks: &Tasks) -> Result<Sender, ConnectError>
+async fn http1_on<S>(stream: S, tasks: &Tasks) -> Result<HttpSender, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -173,10 +177,10 @@ where
     let (sender, connection) = handshake.await.map_err(ConnectError::Http)?;
     // How it ends is seen by whoever waits for an answer on it.
     tasks.add(async move { drop(connection.await) });
-    Ok(Sender::Http1(sender, requested))
+    Ok(HttpSender::Http1(sender, requested))
 }
 
-async fn http2_on<S>(stream: S, tasks: &Tasks) -> Result<Sender, ConnectError>
+async fn http2_on<S>(stream: S, tasks: &Tasks) -> Result<HttpSender, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -205,5 +209,5 @@ where
         });
         drop(ended.await);
     });
-    Ok(Sender::Http2(Http2 { sender, requested, streams_max }))
+    Ok(HttpSender::Http2(Http2 { sender, requested, streams_max }))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::contact::Contacts;
+use super::http_peers::HttpPeers;
 use super::request_id::RequestIds;
 use crate::transport::{Logins, NoRandomness, TransportContext};
 
@@ -14,7 +14,7 @@ pub struct HttpContext {
     /// Who may post.
     pub logins: Arc<Logins>,
     /// Which peers have a server for our answers.
-    pub contacts: Contacts,
+    pub contacts: HttpPeers,
     /// The `Request-Id`s of asynchronous requests: made by diallers, read by the listener.
     pub(super) request_ids: RequestIds,
 }
@@ -29,6 +29,6 @@ impl HttpContext {
         logins: Arc<Logins>,
     ) -> Result<Arc<Self>, NoRandomness> {
         let request_ids = RequestIds::new()?;
-        Ok(Arc::new(Self { transport, logins, contacts: Contacts::default(), request_ids }))
+        Ok(Arc::new(Self { transport, logins, contacts: HttpPeers::default(), request_ids }))
     }
 }

@@ -12,18 +12,18 @@ use std::task::Poll;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 
-use super::contact::{Contact, HttpTarget};
 use super::context::HttpContext;
-use super::dial::HttpDial;
-use super::link::{Link, LossKind, Lost};
-use super::places::Places;
+use super::dial_config::HttpDial;
+use super::http_peers::{HttpPeer, HttpTarget};
+use super::link::{HttpLink, LinkLoss, LossKind};
 use super::pool::Pool;
+use super::request_places::RequestPlaces;
 use super::tasks::Tasks;
 use crate::connector::Account;
-use crate::link::{CloseOrder, Framing, Outbox, SessionId, Side, Taken};
+use crate::link::{CloseRequest, Framing, Outbox, SessionId, SessionKind, TakenPacket};
 use crate::transport::{
-    AttemptFailure, Backoff, DialHandle, DialOrders, Ended, PeerStatus, TransportContext, Wait,
-    Waited,
+    AttemptFailure, Backoff, CloseReason, DialControl, DialHandle, PeerStatus, TransportContext,
+    Wait, Waited,
 };
 
 /// How often is looked, at the end, whether anything is still waited for.
@@ -32,9 +32,9 @@ const LOOK: std::time::Duration = std::time::Duration::from_millis(10);
 /// Keeps a link to one peer's server.
 #[derive(Debug)]
 pub struct HttpDialler {
-    contact: Arc<Contact>,
+    contact: Arc<HttpPeer>,
     context: Arc<HttpContext>,
-    orders: DialOrders,
+    orders: DialControl,
 }
 
 /// A session of the account while this value lives.
@@ -44,14 +44,14 @@ struct Attached<'a> {
     id: SessionId,
     outbox: Arc<Outbox>,
     status: &'a PeerStatus,
-    ended: Option<Ended>,
+    ended: Option<CloseReason>,
 }
 
 impl HttpDialler {
     /// A dialler, and the handle that stops it.
     pub fn new(dial: HttpDial, context: Arc<HttpContext>) -> (Self, DialHandle) {
         let (handle, orders) = DialHandle::new();
-        (Self { contact: Arc::new(Contact::new(dial)), context, orders }, handle)
+        (Self { contact: Arc::new(HttpPeer::new(dial)), context, orders }, handle)
     }
 
     /// To have it send another token.
@@ -72,7 +72,8 @@ impl HttpDialler {
         let url = self.contact.dial().url().clone();
         let pool = Pool::new(url, transport, tasks.clone());
         let (contact, context) = (Arc::clone(&self.contact), Arc::clone(&self.context));
-        let (link, mut losses) = Link::new(contact, context, account, Arc::clone(&status), pool);
+        let (link, mut losses) =
+            HttpLink::new(contact, context, account, Arc::clone(&status), pool);
         let link = Arc::new(link);
         tokio::select! {
             never = running.run() => match never {},
@@ -83,16 +84,16 @@ impl HttpDialler {
 
     async fn run_until_stopped(
         &mut self,
-        link: &Arc<Link>,
+        link: &Arc<HttpLink>,
         tasks: &Tasks,
-        losses: &mut mpsc::Receiver<Lost>,
+        losses: &mut mpsc::Receiver<LinkLoss>,
         status: &PeerStatus,
     ) {
         let context = Arc::clone(&self.context.transport);
         let target = self.contact.dial().url().to_string();
         let mut backoff = Backoff::new(context.settings.retry_unit);
         let bytes_max = link.account().outbox_bytes_max();
-        let places = Places::new(self.contact.dial().requests_max(), bytes_max);
+        let places = RequestPlaces::new(self.contact.dial().requests_max(), bytes_max);
         let mut was_silent = false;
         loop {
             status.attempt(&target);
@@ -143,12 +144,12 @@ impl HttpDialler {
     }
 }
 
-fn by_us(order: CloseOrder) -> Ended {
-    Ended::ByUs { code: order.code, reason: order.reason }
+fn by_us(order: CloseRequest) -> CloseReason {
+    CloseReason::ByUs { code: order.code, reason: order.reason }
 }
 
 /// Where the server is. One that answered nothing has to answer something before packets are sent to it again.
-async fn reach(link: &Link, was_silent: bool) -> Result<String, String> {
+async fn reach(link: &HttpLink, was_silent: bool) -> Result<String, String> {
     let remote = link.pool.open().await.map_err(|error| error.to_string())?;
     if was_silent && !link.answers_at_all().await {
         return Err("it takes connections, but answers nothing".to_owned());
@@ -156,15 +157,20 @@ async fn reach(link: &Link, was_silent: bool) -> Result<String, String> {
     Ok(remote.to_string())
 }
 
-impl Link {
+impl HttpLink {
     /// The server can be reached: packets may come.
     fn attach<'a>(&'a self, status: &'a PeerStatus, remote: &str) -> Attached<'a> {
         let context = &*self.context().transport;
         let outbox = Outbox::new(Framing::Bare, self.account().outbox_bytes_max());
         let now = context.clock.now();
-        let id =
-            context.connector.attach(self.account(), Side::Dialled, None, Arc::clone(&outbox), now);
-        status.session_up(Side::Dialled.as_str(), remote);
+        let id = context.connector.attach(
+            self.account(),
+            SessionKind::Dialled,
+            None,
+            Arc::clone(&outbox),
+            now,
+        );
+        status.session_up(SessionKind::Dialled.as_str(), remote);
         Attached { context, account: self.account(), id, outbox, status, ended: None }
     }
 
@@ -173,9 +179,9 @@ impl Link {
         self: &Arc<Self>,
         outbox: &Outbox,
         tasks: &Tasks,
-        places: &Arc<Places>,
-        losses: &mut mpsc::Receiver<Lost>,
-    ) -> Result<Lost, CloseOrder> {
+        places: &Arc<RequestPlaces>,
+        losses: &mut mpsc::Receiver<LinkLoss>,
+    ) -> Result<LinkLoss, CloseRequest> {
         let context = &self.context().transport;
         let interval = context.settings.keep_alive.interval;
         let mut look = context.clock.mono().after(interval);
@@ -198,7 +204,7 @@ impl Link {
                     look = context.clock.mono().after(interval);
                     // Requests that are under way have connections, and see what becomes of them.
                     if places.is_empty() && let Some(why) = self.is_gone().await {
-                        return Ok(Lost { why, kind: LossKind::Unreachable });
+                        return Ok(LinkLoss { why, kind: LossKind::Unreachable });
                     }
                 }
             }
@@ -207,7 +213,7 @@ impl Link {
 }
 
 /// The next packet of an asker that has a place for it.
-async fn next(outbox: &Outbox, places: &Places) -> Taken {
+async fn next(outbox: &Outbox, places: &RequestPlaces) -> TakenPacket {
     std::future::poll_fn(|cx| {
         outbox.set_waker(cx.waker());
         let taken = outbox.take_packet_of(|asker| places.admits(asker));
@@ -217,7 +223,7 @@ async fn next(outbox: &Outbox, places: &Places) -> Taken {
 }
 
 /// Until somebody wants the session to end.
-async fn close_asked(outbox: &Outbox) -> CloseOrder {
+async fn close_asked(outbox: &Outbox) -> CloseRequest {
     std::future::poll_fn(|cx| {
         outbox.set_waker(cx.waker());
         outbox.close_asked().map_or(Poll::Pending, Poll::Ready)
@@ -227,10 +233,12 @@ async fn close_asked(outbox: &Outbox) -> CloseOrder {
 
 impl Attached<'_> {
     /// Ends the session, and says how.
-    fn end(mut self, lost: Result<Lost, CloseOrder>, wait: Wait, target: &str) {
+    fn end(mut self, lost: Result<LinkLoss, CloseRequest>, wait: Wait, target: &str) {
         let (ended, refused) = match lost {
-            Ok(Lost { why, kind: LossKind::Refused }) => (Ended::Broken(why.clone()), Some(why)),
-            Ok(Lost { why, .. }) => (Ended::Broken(why), None),
+            Ok(LinkLoss { why, kind: LossKind::Refused }) => {
+                (CloseReason::Broken(why.clone()), Some(why))
+            }
+            Ok(LinkLoss { why, .. }) => (CloseReason::Broken(why), None),
             Err(order) => (by_us(order), None),
         };
         self.ended = Some(ended);
@@ -247,8 +255,8 @@ impl Drop for Attached<'_> {
     fn drop(&mut self) {
         let now = self.context.clock.now();
         self.context.connector.detach(self.account, self.id, now);
-        let ended = self.ended.take().unwrap_or_else(|| Ended::Broken("stopped".to_owned()));
-        self.status.session_down(Side::Dialled.as_str(), &ended);
+        let ended = self.ended.take().unwrap_or_else(|| CloseReason::Broken("stopped".to_owned()));
+        self.status.session_down(SessionKind::Dialled.as_str(), &ended);
     }
 }
 

@@ -22,13 +22,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::auth;
+use super::connection_limiter::{Connections, Guest};
 use super::context::HttpContext;
-use super::guests::{Guest, Guests};
-use super::posted::{NotAsked, Posted, PostedSessions, Waiter};
-use super::problem::Problem;
-use super::reply::{CALLBACK_URL, Callback, OCTETS, REQUEST_ID, Reply, callback};
+use super::inbound_session::{InboundHandle, InboundSessions, NotAsked, ReplyTo};
+use super::problem::ProblemDetails;
+use super::reply::{CALLBACK_URL, Callback, HttpReply, OCTETS, REQUEST_ID, callback};
 use super::request_id::is_uuid;
-use crate::connector::{Account, Answer};
+use crate::connector::{Account, PeerAnswer};
 use crate::transport::{Directory, Throttle, shown};
 use crate::wire::ilp::{Packet, Prepare};
 
@@ -39,8 +39,8 @@ const OLD_OCTETS: &str = "application/ilp+octet-stream";
 #[derive(Debug)]
 pub(super) struct Ilp {
     pub(super) context: Arc<HttpContext>,
-    pub(super) sessions: Arc<PostedSessions>,
-    pub(super) guests: Arc<Guests>,
+    pub(super) sessions: Arc<InboundSessions>,
+    pub(super) guests: Arc<Connections>,
     /// Of lines about wrong tokens.
     pub(super) throttle: Throttle,
 }
@@ -69,7 +69,7 @@ async fn named(
     Extension(guest): Extension<Arc<Guest>>,
     name: Result<Path<String>, PathRejection>,
     request: Request,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Body>, ProblemDetails> {
     let Path(name) =
         name.map_err(|_| ilp.count_wrong_token(&guest, bad("the name in the path is not UTF-8")))?;
     ilp.take(&guest, Some(&name), request).await
@@ -79,7 +79,7 @@ async fn unnamed(
     State(ilp): State<Arc<Ilp>>,
     Extension(guest): Extension<Arc<Guest>>,
     request: Request,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Body>, ProblemDetails> {
     ilp.take(&guest, None, request).await
 }
 
@@ -90,7 +90,7 @@ impl Ilp {
         guest: &Guest,
         name: Option<&str>,
         request: Request,
-    ) -> Result<Response<Body>, Problem> {
+    ) -> Result<Response<Body>, ProblemDetails> {
         let answer = self.hand_over(guest, name, request).await?;
         // The request is gone by now: as many packets may wait for their answers as a peer may have in flight.
         match answer {
@@ -104,7 +104,7 @@ impl Ilp {
         guest: &Guest,
         name: Option<&str>,
         request: Request,
-    ) -> Result<Handed, Problem> {
+    ) -> Result<Handed, ProblemDetails> {
         let (head, body) = request.into_parts();
         let account = self.authenticate(guest, name, &head.headers)?;
         check_type(&head.headers)?;
@@ -127,7 +127,7 @@ impl Ilp {
         guest: &Guest,
         name: Option<&str>,
         headers: &HeaderMap,
-    ) -> Result<Arc<Account>, Problem> {
+    ) -> Result<Arc<Account>, ProblemDetails> {
         let transport = &self.context.transport;
         let directory = self.context.logins.load();
         let id = auth::account(headers, name, &directory, transport.clock.now().wall);
@@ -157,7 +157,7 @@ impl Ilp {
         name: Option<&str>,
         headers: &HeaderMap,
         directory: &Directory,
-    ) -> Problem {
+    ) -> ProblemDetails {
         let transport = &self.context.transport;
         let now = transport.clock.mono();
         transport.http_counts.refused_logins.fetch_add(1, Ordering::Relaxed);
@@ -177,7 +177,7 @@ impl Ilp {
             tracing::warn!(%remote, user, reason, suppressed, "HTTP login refused");
         }
         let detail = "a bearer token of this account is needed, or a JWT (HS256) with sub and exp that is signed with it";
-        let problem = Problem::new(StatusCode::UNAUTHORIZED, detail)
+        let problem = ProblemDetails::new(StatusCode::UNAUTHORIZED, detail)
             .with(WWW_AUTHENTICATE, "Bearer realm=\"ilp\"");
         self.count_wrong_token(guest, problem)
     }
@@ -197,11 +197,11 @@ impl Ilp {
         account: &Account,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<Bytes, Problem> {
+    ) -> Result<Bytes, ProblemDetails> {
         let bytes_max = self.context.transport.settings.message_bytes_max;
         let too_long = || {
             let detail = format!("a packet has at most {bytes_max} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with(CONNECTION, "close")
+            ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with(CONNECTION, "close")
         };
         let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         if announced.and_then(|length| length.parse().ok()).is_some_and(|length: u64| {
@@ -217,13 +217,17 @@ impl Ilp {
         let read = timeout(time, to_bytes(body, bytes_max)).await;
         read.map_err(|_| {
             let detail = format!("the body did not come within {time:?}");
-            Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with(CONNECTION, "close")
+            ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail).with(CONNECTION, "close")
         })?
         // Too long, or the connection broke; who is gone does not read this.
         .map_err(|_| too_long())
     }
 
-    fn session(&self, account: &Arc<Account>, guest: &Guest) -> Result<Arc<Posted>, Problem> {
+    fn session(
+        &self,
+        account: &Arc<Account>,
+        guest: &Guest,
+    ) -> Result<Arc<InboundHandle>, ProblemDetails> {
         let remote = guest.remote.to_string();
         self.sessions.session(account, &remote).map_err(|_| unavailable())
     }
@@ -234,7 +238,7 @@ impl Ilp {
         account: &Account,
         prepare: &Prepare<'_>,
         headers: &HeaderMap,
-    ) -> Result<Option<Reply>, Problem> {
+    ) -> Result<Option<HttpReply>, ProblemDetails> {
         let Some(request_id) = headers.get(REQUEST_ID) else { return Ok(None) };
         let contact = self.context.contacts.of(account.id());
         let asked = headers.get(CALLBACK_URL).map(HeaderValue::as_bytes);
@@ -248,13 +252,13 @@ impl Ilp {
         let Some(contact) = contact else { return Ok(None) };
         let now = self.context.transport.clock.now();
         let deadline = now.mono.after(prepare.expires_at.saturating_duration_since(now.wall));
-        Ok(Some(Reply { contact, url, request_id, deadline }))
+        Ok(Some(HttpReply { contact, url, request_id, deadline }))
     }
 
     /// Synchronous: the answer is in the response. There is one, at the latest when the Prepare expires.
-    fn ask(&self, posted: &Arc<Posted>, packet: &Bytes) -> Result<Waits, Problem> {
+    fn ask(&self, posted: &Arc<InboundHandle>, packet: &Bytes) -> Result<Waits, ProblemDetails> {
         let (sender, answer) = oneshot::channel();
-        let waiter = Waiter::Here(sender);
+        let waiter = ReplyTo::Here(sender);
         posted.ask(&self.context.transport, packet, waiter).map_err(not_asked)?;
         Ok(Waits { answer, posted: Arc::clone(posted) })
     }
@@ -262,11 +266,11 @@ impl Ilp {
     /// Asynchronous: taken, whatever the answer will be.
     fn accept(
         &self,
-        posted: &Posted,
+        posted: &InboundHandle,
         packet: &Bytes,
-        reply: Reply,
-    ) -> Result<Response<Body>, Problem> {
-        let waiter = Waiter::There(Box::new(reply));
+        reply: HttpReply,
+    ) -> Result<Response<Body>, ProblemDetails> {
+        let waiter = ReplyTo::There(Box::new(reply));
         posted.ask(&self.context.transport, packet, waiter).map_err(not_asked)?;
         Ok(empty(StatusCode::ACCEPTED))
     }
@@ -277,14 +281,14 @@ impl Ilp {
         account: &Account,
         packet: &Bytes,
         headers: &HeaderMap,
-    ) -> Result<Response<Body>, Problem> {
+    ) -> Result<Response<Body>, ProblemDetails> {
         let request_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
         let Some(request_id) = request_id else {
             return Err(bad("a Fulfill or a Reject needs the Request-Id of what it answers"));
         };
         let turn = self.context.transport.connector.turn(self.context.transport.clock.now());
         let known = self.context.request_ids.read(account.id(), request_id);
-        match known.is_some_and(|id| turn.answer(account, id, Answer::Packet(packet))) {
+        match known.is_some_and(|id| turn.answer(account, id, PeerAnswer::Packet(packet))) {
             true => Ok(empty(StatusCode::OK)),
             false => Err(bad("nobody waits for an answer with this Request-Id (any more)")),
         }
@@ -302,11 +306,11 @@ enum Handed {
 /// A request that waits for its packet's answer, and keeps nothing else.
 struct Waits {
     answer: oneshot::Receiver<Vec<u8>>,
-    posted: Arc<Posted>,
+    posted: Arc<InboundHandle>,
 }
 
 impl Waits {
-    async fn response(self) -> Result<Response<Body>, Problem> {
+    async fn response(self) -> Result<Response<Body>, ProblemDetails> {
         let packet = self.answer.await.map_err(|_| unavailable())?;
         let mut response = Response::new(Body::new(self.posted.answer(packet)));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OCTETS));
@@ -321,12 +325,12 @@ pub(super) fn is_packet_type(headers: &HeaderMap) -> bool {
     [OCTETS, OLD_OCTETS].iter().any(|known| essence.eq_ignore_ascii_case(known))
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_type(headers: &HeaderMap) -> Result<(), ProblemDetails> {
     if is_packet_type(headers) {
         return Ok(());
     }
     let detail = format!("the Content-Type of a packet is {OCTETS}");
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+    Err(ProblemDetails::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
 fn empty(status: StatusCode) -> Response<Body> {
@@ -335,16 +339,16 @@ fn empty(status: StatusCode) -> Response<Body> {
     response
 }
 
-fn bad(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
+fn bad(detail: impl Into<String>) -> ProblemDetails {
+    ProblemDetails::new(StatusCode::BAD_REQUEST, detail)
 }
 
 /// The peer has asked for as much as it may; RFC 35 leaves it to 429 to say so.
-fn too_many(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, "1")
+fn too_many(detail: impl Into<String>) -> ProblemDetails {
+    ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, "1")
 }
 
-fn not_asked(error: NotAsked) -> Problem {
+fn not_asked(error: NotAsked) -> ProblemDetails {
     match error {
         NotAsked::Ended => unavailable(),
         NotAsked::Full => too_many(
@@ -353,8 +357,8 @@ fn not_asked(error: NotAsked) -> Problem {
     }
 }
 
-fn unavailable() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "this node is stopping, or cannot keep up")
+fn unavailable() -> ProblemDetails {
+    ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, "this node is stopping, or cannot keep up")
 }
 
 #[cfg(test)]

@@ -14,12 +14,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::answers;
-use super::contact::Contact;
 use super::context::HttpContext;
-use super::pool::{Pool, PostError, Response};
+use super::http_peers::HttpPeer;
+use super::pool::{PeerResponse, Pool, PostError};
 use super::reply::{CALLBACK_URL, OCTETS, REQUEST_ID};
-use crate::connector::{Account, Answer};
-use crate::link::Taken;
+use crate::connector::{Account, PeerAnswer};
+use crate::link::TakenPacket;
 use crate::transport::PeerStatus;
 use crate::wire::btp::{FrameKind, RequestId};
 use crate::wire::ilp::Prepare;
@@ -29,14 +29,14 @@ const UNANSWERED_MAX: u32 = 16;
 
 /// What one request needs; shared by all of a link's.
 #[derive(Debug)]
-pub(super) struct Link {
-    contact: Arc<Contact>,
+pub(super) struct HttpLink {
+    contact: Arc<HttpPeer>,
     context: Arc<HttpContext>,
     account: Arc<Account>,
     status: Arc<PeerStatus>,
     pub(super) pool: Pool,
     /// Says why the session cannot go on.
-    lost: mpsc::Sender<Lost>,
+    lost: mpsc::Sender<LinkLoss>,
     /// Packets without an answer since the server answered last.
     unanswered: AtomicU32,
     /// The server is being asked whether it answers.
@@ -45,7 +45,7 @@ pub(super) struct Link {
 
 /// Why the session cannot go on.
 #[derive(Debug)]
-pub(super) struct Lost {
+pub(super) struct LinkLoss {
     pub(super) why: String,
     pub(super) kind: LossKind,
 }
@@ -64,22 +64,22 @@ pub(super) enum LossKind {
 /// What one request came to.
 enum Exchanged {
     /// An answer of the server.
-    Answer(Response),
+    Answer(PeerResponse),
     /// There is no answer, and there will be none.
     Nothing,
     /// The packet may have been taken: then its answer comes to our own server, and else its time runs out.
     Unknown,
 }
 
-impl Link {
+impl HttpLink {
     /// A link, and where it says that it is lost.
     pub(super) fn new(
-        contact: Arc<Contact>,
+        contact: Arc<HttpPeer>,
         context: Arc<HttpContext>,
         account: Arc<Account>,
         status: Arc<PeerStatus>,
         pool: Pool,
-    ) -> (Self, mpsc::Receiver<Lost>) {
+    ) -> (Self, mpsc::Receiver<LinkLoss>) {
         let (lost, losses) = mpsc::channel(1);
         let (unanswered, asking) = (AtomicU32::new(0), AtomicBool::new(false));
         (Self { contact, context, account, status, pool, lost, unanswered, asking }, losses)
@@ -94,8 +94,8 @@ impl Link {
     }
 
     /// Sends one Prepare, and hands over its answer.
-    pub(super) async fn post(&self, taken: Taken) {
-        let Taken { kind: FrameKind::Message, id, packet, .. } = taken else {
+    pub(super) async fn post(&self, taken: TakenPacket) {
+        let TakenPacket { kind: FrameKind::Message, id, packet, .. } = taken else {
             // Nothing else is put here: answers belong to sessions that were asked on.
             return;
         };
@@ -105,12 +105,12 @@ impl Link {
         let Some(left) = self.account.time_left(id, now.mono) else { return };
         if prepare.expires_at <= now.wall {
             // The time of day was set meanwhile.
-            return self.answer(id, Answer::Expired);
+            return self.answer(id, PeerAnswer::Expired);
         }
         // Dropped in time, so that a server which never answers does not keep what it holds.
         match timeout(left, self.exchange(id, Bytes::from(packet))).await {
             Ok(Exchanged::Answer(response)) => self.answered(id, &response),
-            Ok(Exchanged::Nothing) => self.answer(id, Answer::Unreachable),
+            Ok(Exchanged::Nothing) => self.answer(id, PeerAnswer::Unreachable),
             Ok(Exchanged::Unknown) => {}
             Err(_) => self.not_answered().await,
         }
@@ -161,9 +161,9 @@ impl Link {
     }
 
     /// What an answer means to the packet, and to the link.
-    fn answered(&self, id: RequestId, response: &Response) {
+    fn answered(&self, id: RequestId, response: &PeerResponse) {
         self.unanswered.store(0, Ordering::Relaxed);
-        let Response { status, headers, body } = response;
+        let PeerResponse { status, headers, body } = response;
         let reading = answers::read(*status, headers, body, self.contact.is_async());
         match &reading.wrong {
             None => self.status.answers_well(),
@@ -215,13 +215,13 @@ impl Link {
         self.pool.open().await.err().map(|error| error.to_string())
     }
 
-    fn answer(&self, id: RequestId, answer: Answer<'_>) {
+    fn answer(&self, id: RequestId, answer: PeerAnswer<'_>) {
         let context = &self.context.transport;
         context.connector.turn(context.clock.now()).answer(&self.account, id, answer);
     }
 
     fn lose(&self, why: String, kind: LossKind) {
         // Full: it is lost already.
-        let _ = self.lost.try_send(Lost { why, kind });
+        let _ = self.lost.try_send(LinkLoss { why, kind });
     }
 }

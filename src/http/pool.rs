@@ -14,7 +14,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::client::{FetchError, bounded};
-use super::connect::{ConnectError, Http2, Sender, connect};
+use super::connect::{ConnectError, Http2, HttpSender, connect};
 use super::tasks::Tasks;
 use crate::transport::{HttpUrl, TransportContext};
 
@@ -42,7 +42,7 @@ pub(super) struct Pool {
 #[derive(Debug, Default)]
 struct Kept {
     /// HTTP/1.1 connections that nobody uses at the moment.
-    http1: Vec<Sender>,
+    http1: Vec<HttpSender>,
     /// HTTP/2 connections, which requests share.
     http2: Vec<Shared>,
     /// The peer was seen to speak HTTP/1.1.
@@ -59,7 +59,7 @@ struct Shared {
 /// A connection for one request, until this is dropped.
 #[derive(Debug)]
 struct Lease {
-    sender: Sender,
+    sender: HttpSender,
     /// It was made for this request.
     is_fresh: bool,
     /// Counts the request, where others share the connection.
@@ -72,7 +72,7 @@ struct Counted(Arc<AtomicUsize>);
 
 /// The answer to a request.
 #[derive(Debug)]
-pub(super) struct Response {
+pub(super) struct PeerResponse {
     /// Any status.
     pub(super) status: StatusCode,
     /// All headers.
@@ -145,7 +145,7 @@ impl Pool {
         head: impl Fn(request::Builder) -> request::Builder,
         body: Bytes,
         bytes_max: usize,
-    ) -> Result<Response, PostError> {
+    ) -> Result<PeerResponse, PostError> {
         self.ask(Method::POST, url, head, Body::from(body), bytes_max).await
     }
 
@@ -161,7 +161,7 @@ impl Pool {
         head: impl Fn(request::Builder) -> request::Builder,
         mut body: Body,
         bytes_max: usize,
-    ) -> Result<Response, PostError> {
+    ) -> Result<PeerResponse, PostError> {
         let mut stale = 0;
         loop {
             let mut lease = self.lease(stale >= STALE_MAX).await?;
@@ -192,7 +192,7 @@ impl Pool {
             if lease.counted.is_none() {
                 self.kept.lock().keep(lease.sender);
             }
-            return Ok(Response { status: head.status, headers: head.headers, body });
+            return Ok(PeerResponse { status: head.status, headers: head.headers, body });
         }
     }
 
@@ -212,18 +212,18 @@ impl Pool {
         }
         let (sender, _) = self.connect().await?;
         Ok(match sender {
-            http1 @ Sender::Http1(..) => Lease { sender: http1, is_fresh: true, counted: None },
-            Sender::Http2(sender) => {
+            http1 @ HttpSender::Http1(..) => Lease { sender: http1, is_fresh: true, counted: None },
+            HttpSender::Http2(sender) => {
                 let shared = self.kept.lock().share(sender);
                 Lease { is_fresh: true, ..shared.lease() }
             }
         })
     }
 
-    async fn connect(&self) -> Result<(Sender, SocketAddr), ConnectError> {
+    async fn connect(&self) -> Result<(HttpSender, SocketAddr), ConnectError> {
         let time = self.context.settings.connect_timeout;
         let connected = connect(&self.url, &self.context.client_tls, time, &self.tasks).await?;
-        self.kept.lock().only_http1 = matches!(connected.0, Sender::Http1(..));
+        self.kept.lock().only_http1 = matches!(connected.0, HttpSender::Http1(..));
         Ok(connected)
     }
 }
@@ -247,11 +247,11 @@ impl Kept {
         Some(Lease { sender, is_fresh: false, counted: None })
     }
 
-    fn keep(&mut self, sender: Sender) {
+    fn keep(&mut self, sender: HttpSender) {
         match sender {
-            Sender::Http2(sender) => drop(self.share(sender)),
+            HttpSender::Http2(sender) => drop(self.share(sender)),
             http1 if http1.is_closed() => {}
-            http1 @ Sender::Http1(..) => self.http1.push(http1),
+            http1 @ HttpSender::Http1(..) => self.http1.push(http1),
         }
     }
 
@@ -266,7 +266,7 @@ impl Shared {
     fn lease(&self) -> Lease {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let counted = Some(Counted(Arc::clone(&self.requests)));
-        Lease { sender: Sender::Http2(self.sender.clone()), is_fresh: false, counted }
+        Lease { sender: HttpSender::Http2(self.sender.clone()), is_fresh: false, counted }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// One problem. The type is always `about:blank`: the status says what kind it is, the detail what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Problem {
+pub(super) struct ProblemDetails {
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -16,7 +16,7 @@ pub(super) struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Problem {
+impl ProblemDetails {
     /// A problem of this status. `detail` names no secret.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Problem {
     }
 }
 
-impl axum::response::IntoResponse for Problem {
+impl axum::response::IntoResponse for ProblemDetails {
     fn into_response(self) -> Response<Body> {
         // A struct of texts and a number is always JSON.
         let body = serde_json::to_vec(&self).unwrap_or_default();
@@ -72,7 +72,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_on_the_wire() {
-        let problem = Problem::new(StatusCode::UNAUTHORIZED, "no token")
+        let problem = ProblemDetails::new(StatusCode::UNAUTHORIZED, "no token")
             .with(axum::http::header::WWW_AUTHENTICATE, "Bearer");
         let (head, body) = problem.into_response().into_parts();
         assert_eq!(head.status, 401);

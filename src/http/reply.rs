@@ -11,9 +11,9 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 
-use super::contact::Contact;
+use super::http_peers::HttpPeer;
 use super::pool::Pool;
-use crate::time::Mono;
+use crate::time::MonoTime;
 use crate::transport::{HttpUrl, TransportContext};
 
 /// The header that names a request.
@@ -32,18 +32,18 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
 /// Where an answer goes, and until when.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct HttpReply {
     /// Whose server.
-    pub(super) contact: Arc<Contact>,
+    pub(super) contact: Arc<HttpPeer>,
     /// Which resource there; of the same origin as the contact's url.
     pub(super) url: HttpUrl,
     /// As the peer gave it.
     pub(super) request_id: String,
     /// An answer after this is none.
-    pub(super) deadline: Mono,
+    pub(super) deadline: MonoTime,
 }
 
-impl Reply {
+impl HttpReply {
     /// Sends the answer. Nobody waits for the result: an answer that does not arrive in time is one that never came.
     pub(super) async fn send(
         self,
@@ -113,7 +113,7 @@ pub(super) enum Callback {
 }
 
 /// Decides by what a request with a `Request-Id` says, and by what is configured for the peer that sent it.
-pub(super) fn callback(asked: Option<&[u8]>, contact: Option<&Contact>) -> Callback {
+pub(super) fn callback(asked: Option<&[u8]>, contact: Option<&HttpPeer>) -> Callback {
     let Some(asked) = asked else {
         // No address in the request: the peer's server is known by agreement, if that is the agreement.
         return match contact {
@@ -145,13 +145,13 @@ mod tests {
     use super::*;
     use crate::http::{HttpAuth, HttpDial, HttpMode};
 
-    fn contact(mode: HttpMode) -> Contact {
+    fn contact(mode: HttpMode) -> HttpPeer {
         let url = "https://bob.example/ilp".parse().unwrap();
         let dial = HttpDial::new("bob".parse().unwrap(), url, "me", None);
-        Contact::new(dial.with(mode, HttpAuth::Simple))
+        HttpPeer::new(dial.with(mode, HttpAuth::Simple))
     }
 
-    fn check(asked: Option<&str>, contact: Option<&Contact>, expected: &str) {
+    fn check(asked: Option<&str>, contact: Option<&HttpPeer>, expected: &str) {
         let found = match callback(asked.map(str::as_bytes), contact) {
             Callback::Response => "response".to_owned(),
             Callback::To(url) => url.without_credentials(),

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 
 use super::ilp::{self, Ilp};
-use super::problem::Problem;
+use super::problem::ProblemDetails;
 use super::spsp;
 
 /// The routes. Each group of them lives in a file of its own, which gives a `Router` to be merged here.
@@ -16,12 +16,12 @@ pub(super) fn router(ilp: Arc<Ilp>) -> Router {
     routes.fallback(nothing_here).method_not_allowed_fallback(not_so)
 }
 
-async fn nothing_here(uri: Uri) -> Problem {
+async fn nothing_here(uri: Uri) -> ProblemDetails {
     let path: String = uri.path().chars().take(200).collect();
-    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
+    ProblemDetails::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
 }
 
-async fn not_so(method: Method) -> Problem {
+async fn not_so(method: Method) -> ProblemDetails {
     let detail = format!("{method} is not what this resource is for");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+    ProblemDetails::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

@@ -22,17 +22,19 @@ use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::connection_limiter::{
+    ConnectionLimits, ConnectionPlace, Connections, Guest, RetryAfter, Told,
+};
 use super::context::HttpContext;
 use super::frames::FrameCounter;
-use super::guests::{Bounds, Guest, Guests, Later, Place, Told};
 use super::ilp::{Ilp, is_for_packets};
+use super::inbound_session::{InboundSession, InboundSessions};
 use super::metered::{Meter, Metered, READ_BYTES_MAX};
-use super::posted::{PostedSession, PostedSessions};
-use super::problem::Problem;
+use super::problem::ProblemDetails;
 use super::router::router;
 use super::tasks::Tasks;
 use crate::transport::{
-    BindError, Descriptor, Listener, Origin, ServerTls, Throttle, TransportContext,
+    BindError, ClientOrigin, Descriptor, Listener, ServerTls, Throttle, TransportContext,
 };
 
 /// What sets the port of this listener.
@@ -63,14 +65,14 @@ pub struct HttpServer {
     tls: Option<Arc<ServerTls>>,
     router: Router,
     context: Arc<TransportContext>,
-    guests: Arc<Guests>,
+    guests: Arc<Connections>,
     throttle: Throttle,
-    sessions: tokio::sync::Mutex<mpsc::Receiver<PostedSession>>,
+    sessions: tokio::sync::Mutex<mpsc::Receiver<InboundSession>>,
 }
 
 /// Ends the connections of a listener, which may be gone already.
 #[derive(Debug, Clone)]
-pub struct HttpConnections(Arc<Guests>);
+pub struct HttpConnections(Arc<Connections>);
 
 /// What the listener has for whoever runs futures.
 #[derive(Debug)]
@@ -81,20 +83,20 @@ enum Work {
     /// A socket was accepted.
     Connection(Box<Connection>),
     /// A peer posted for the first time: its answers are to be delivered.
-    Session(PostedSession),
+    Session(InboundSession),
 }
 
 /// A socket that was accepted. Nothing has been read from it.
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
-    place: Place,
+    place: ConnectionPlace,
     /// Given back with the connection's end.
     descriptor: Descriptor,
     acceptor: Option<Acceptor>,
     router: Router,
     context: Arc<TransportContext>,
-    guests: Arc<Guests>,
+    guests: Arc<Connections>,
 }
 
 /// `TlsAcceptor` with a `Debug`.
@@ -112,7 +114,14 @@ impl HttpServer {
         context: Arc<HttpContext>,
     ) -> Result<Self, BindError> {
         let limits = context.transport.settings.http;
-        Self::bind_with(host, port, tls, context, Bounds { limits, ..Bounds::default() }).await
+        Self::bind_with(
+            host,
+            port,
+            tls,
+            context,
+            ConnectionLimits { limits, ..ConnectionLimits::default() },
+        )
+        .await
     }
 
     pub(super) async fn bind_with(
@@ -120,14 +129,14 @@ impl HttpServer {
         port: u16,
         tls: Option<Arc<ServerTls>>,
         context: Arc<HttpContext>,
-        bounds: Bounds,
+        bounds: ConnectionLimits,
     ) -> Result<Self, BindError> {
         let listener = Listener::bind(host, port, PORT_SET_BY).await?;
         let transport = Arc::clone(&context.transport);
         // Whatever comes here, there are open files left for sessions of BTP.
         let limits = bounds.limits.within(transport.descriptors.max() / SHARE);
-        let guests = Guests::new(Bounds { limits, ..bounds });
-        let (posted, sessions) = PostedSessions::new(Arc::clone(&transport));
+        let guests = Connections::new(ConnectionLimits { limits, ..bounds });
+        let (posted, sessions) = InboundSessions::new(Arc::clone(&transport));
         let throttle = Throttle::default();
         let ilp = Ilp { context, sessions: posted, guests: Arc::clone(&guests), throttle };
         Ok(Self {
@@ -152,7 +161,7 @@ impl HttpServer {
     }
 
     #[cfg(test)]
-    pub(super) fn guests(&self) -> &Guests {
+    pub(super) fn guests(&self) -> &Connections {
         &self.guests
     }
 
@@ -227,7 +236,7 @@ impl Connection {
         let Some(Acceptor(acceptor)) = acceptor else {
             return serve(stream, place, &guests, router, &context).await;
         };
-        let origin = Origin::from(place.remote);
+        let origin = ClientOrigin::from(place.remote);
         let is_known = context.known_origins.contains(origin);
         let accepted = async {
             // Who never says anything is a probe, and costs no handshake.
@@ -260,8 +269,8 @@ impl Connection {
 /// Serves one connection, from its first request to its last.
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    mut place: Place,
-    guests: &Arc<Guests>,
+    mut place: ConnectionPlace,
+    guests: &Arc<Connections>,
     router: Router,
     context: &Arc<TransportContext>,
 ) {
@@ -279,7 +288,7 @@ async fn serve(
                 request.extensions_mut().insert(Arc::clone(&guest));
                 Ok(router.call(request))
             }
-            Err(Later) => Err(Problem::later(is_login)),
+            Err(RetryAfter) => Err(ProblemDetails::later(is_login)),
         };
         async move {
             let answer = match answer {
@@ -357,7 +366,7 @@ async fn serve(
 /// Lets a connection be read as long as it has budget left.
 struct GuestMeter {
     guest: Arc<Guest>,
-    guests: Arc<Guests>,
+    guests: Arc<Connections>,
     context: Arc<TransportContext>,
     wait: Option<Pin<Box<Sleep>>>,
 }

@@ -21,8 +21,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
 
-use super::problem::Problem;
-use crate::connector::{Connection, Connector, NoConnection};
+use super::problem::ProblemDetails;
+use crate::connector::{Connector, NoStreamCredentials, StreamCredentials};
 use crate::stream::TOKEN_BYTES;
 
 /// What answers are.
@@ -58,19 +58,20 @@ fn answer(connector: &Connector, receiver: Option<&str>) -> Response<Body> {
         Ok(()) => connector.connection(receiver, random),
         Err(_) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            return open_to_all(Problem::new(status, "no random numbers").into_response());
+            return open_to_all(ProblemDetails::new(status, "no random numbers").into_response());
         }
     };
     open_to_all(match connection {
         Ok(connection) => json(StatusCode::OK, &Body200::from(connection)),
-        Err(NoConnection::UnknownReceiver) => json(StatusCode::NOT_FOUND, &UNKNOWN),
-        Err(error @ NoConnection::NoAddressYet) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        Err(NoStreamCredentials::UnknownReceiver) => json(StatusCode::NOT_FOUND, &UNKNOWN),
+        Err(error @ NoStreamCredentials::NoAddressYet) => {
+            ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
                 .with(RETRY_AFTER, SECONDS_UNTIL_ADDRESS)
                 .into_response()
         }
-        Err(error @ NoConnection::AddressTooLong) => {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
+        Err(error @ NoStreamCredentials::AddressTooLong) => {
+            ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+                .into_response()
         }
     })
 }
@@ -86,7 +87,7 @@ async fn options() -> Response<Body> {
 
 async fn not_so(method: Method) -> Response<Body> {
     let detail = format!("{method} is not what this resource is for");
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+    let problem = ProblemDetails::new(StatusCode::METHOD_NOT_ALLOWED, detail);
     open_to_all(problem.with(ALLOW, METHODS).into_response())
 }
 
@@ -97,8 +98,8 @@ struct Body200 {
     shared_secret: String,
 }
 
-impl From<Connection> for Body200 {
-    fn from(connection: Connection) -> Self {
+impl From<StreamCredentials> for Body200 {
+    fn from(connection: StreamCredentials) -> Self {
         Self {
             destination_account: connection.destination.to_string(),
             shared_secret: STANDARD.encode(connection.secret.0),

@@ -26,7 +26,7 @@ struct New {
 }
 
 /// Polls what was given to its [`Tasks`].
-pub(super) struct Running {
+pub(super) struct TaskPoller {
     new: Tasks,
     tasks: FuturesUnordered<Task>,
 }
@@ -39,8 +39,8 @@ impl std::fmt::Debug for Tasks {
 
 impl Tasks {
     /// The half that polls.
-    pub(super) fn running(&self) -> Running {
-        Running { new: self.clone(), tasks: FuturesUnordered::new() }
+    pub(super) fn running(&self) -> TaskPoller {
+        TaskPoller { new: self.clone(), tasks: FuturesUnordered::new() }
     }
 
     /// From now on this runs too.
@@ -67,7 +67,7 @@ where
     }
 }
 
-impl Running {
+impl TaskPoller {
     /// Runs everything, for ever.
     pub(super) async fn run(&mut self) -> std::convert::Infallible {
         std::future::poll_fn(|cx| self.poll(cx)).await
@@ -91,7 +91,7 @@ impl Running {
 }
 
 /// What was given and never polled may hold the very [`Tasks`] that it was given to.
-impl Drop for Running {
+impl Drop for TaskPoller {
     fn drop(&mut self) {
         let unpolled = {
             let mut new = self.new.0.lock();

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::connection_limiter::ConnectionLimits;
 use super::context::HttpContext;
-use super::guests::Bounds;
 use super::server::HttpServer;
 use crate::account::{AccountSettings, Relation};
 use crate::connector::{Connector, ConnectorSettings, Timing};
@@ -75,8 +75,8 @@ pub(super) fn context_at(clock: Clock, id: &str, peers: &[&str]) -> Arc<HttpCont
 }
 
 /// The bounds of the house, with other limits.
-pub(super) fn bounds(change: impl FnOnce(&mut HttpLimits)) -> Bounds {
-    let mut bounds = Bounds::default();
+pub(super) fn bounds(change: impl FnOnce(&mut HttpLimits)) -> ConnectionLimits {
+    let mut bounds = ConnectionLimits::default();
     bounds.limits.unauthenticated.kept_for_known = 0;
     change(&mut bounds.limits);
     bounds
@@ -145,14 +145,14 @@ pub(super) struct Serving {
 }
 
 /// A node without peers.
-pub(super) async fn serving(bounds: Bounds, tls: Option<ServerTls>) -> Serving {
+pub(super) async fn serving(bounds: ConnectionLimits, tls: Option<ServerTls>) -> Serving {
     serve(context("node", &[]), bounds, tls).await
 }
 
 /// The listener of a node, and its sweep.
 pub(super) async fn serve(
     http: Arc<HttpContext>,
-    bounds: Bounds,
+    bounds: ConnectionLimits,
     tls: Option<ServerTls>,
 ) -> Serving {
     let context = Arc::clone(&http.transport);

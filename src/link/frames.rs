@@ -6,18 +6,18 @@ use crate::wire::ws;
 
 /// What stands before a BTP frame.
 #[derive(Clone, Copy)]
-pub(super) enum Head {
+pub(super) enum FramePrefix {
     /// A WebSocket header.
     Plain,
     /// A WebSocket header with this key, by which the frame is masked.
     Masked([u8; 4]),
 }
 
-impl Head {
+impl FramePrefix {
     fn mask(self) -> Option<[u8; 4]> {
         match self {
-            Head::Masked(key) => Some(key),
-            Head::Plain => None,
+            FramePrefix::Masked(key) => Some(key),
+            FramePrefix::Plain => None,
         }
     }
 
@@ -33,7 +33,7 @@ pub(super) fn put_packet(
     kind: FrameKind,
     id: RequestId,
     packet: &impl Encode,
-    head: Head,
+    head: FramePrefix,
 ) {
     let ilp_len = packet.encoded_len();
     let payload_len = btp::ilp_frame_size(ilp_len);
@@ -54,7 +54,7 @@ pub(super) fn put_packet(
 pub(super) fn put_frame(
     out: &mut Vec<u8>,
     payload_len: usize,
-    head: Head,
+    head: FramePrefix,
     write: impl FnOnce(&mut Vec<u8>),
 ) {
     head.put(payload_len, out);

@@ -9,9 +9,12 @@ mod outbox;
 mod outcome;
 mod pending;
 
-pub use outbox::{Asking, CloseOrder, Framing, NoRoom, Outbox, Room, Taken, Unwritten};
+pub use outbox::{
+    CloseRequest, Framing, NoPermit, Outbox, OutboxPermit, PermitRequest, TakenPacket,
+    UnwrittenFrames,
+};
 pub use outcome::{Cause, Outcome, OwnRequest, Rejection};
-pub use pending::{Answered, Origin, Pending, PendingTable};
+pub use pending::{Pending, PendingTable, RequestOrigin, TakenPending};
 
 /// A session of an account; unique within the account while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,7 +36,7 @@ pub struct Slot(pub u32);
 
 /// Who opened a session. An account may have one of each side by side (both ends of a link may dial).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
+pub enum SessionKind {
     /// We dialled. Requests go out on this one while it is up.
     Dialled,
     /// The peer dialled us.
@@ -42,13 +45,13 @@ pub enum Side {
     Posted,
 }
 
-impl Side {
+impl SessionKind {
     /// As it is spelled in JSON and in log lines.
     pub fn as_str(self) -> &'static str {
         match self {
-            Side::Dialled => "dialled",
-            Side::Accepted => "accepted",
-            Side::Posted => "posted",
+            SessionKind::Dialled => "dialled",
+            SessionKind::Accepted => "accepted",
+            SessionKind::Posted => "posted",
         }
     }
 }

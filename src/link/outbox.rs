@@ -12,7 +12,7 @@
 //! answers always fit, as there are no more of them than
 //! the peer has packets in flight; but an outbox that answers have filled sixteen times over is closed instead of growing.
 
-mod crowd;
+mod outbox_shares;
 mod queues;
 
 use std::collections::VecDeque;
@@ -24,10 +24,10 @@ use parking_lot::{Mutex, MutexGuard};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use self::crowd::Crowd;
+use self::outbox_shares::OutboxShares;
 use self::queues::Queues;
 use super::Slot;
-use super::frames::{self, Head};
+use super::frames::{self, FramePrefix};
 use crate::wire::btp::{FrameKind, RequestId};
 use crate::wire::ilp::{Encode, Prepare};
 
@@ -58,7 +58,7 @@ pub enum Framing {
 
 /// A packet that was taken out of a bare outbox, and counts as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct TakenPacket {
     /// A MESSAGE (a Prepare) or a RESPONSE (its answer).
     pub kind: FrameKind,
     /// Whose id that is depends on the kind, as in BTP.
@@ -71,7 +71,7 @@ pub struct Taken {
 
 /// A wish that the session's task closes the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CloseOrder {
+pub struct CloseRequest {
     /// WebSocket close code.
     pub code: u16,
     /// Reason, for the peer and the log.
@@ -80,7 +80,7 @@ pub struct CloseOrder {
 
 /// What a lost session leaves behind: frames of which no byte was written.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Unwritten {
+pub struct UnwrittenFrames {
     /// Prepares: the peer cannot have seen them.
     pub prepares: Vec<RequestId>,
     /// Answers: the id and the whole BTP frame, to be sent on another session if there is one.
@@ -95,7 +95,7 @@ pub struct Outbox {
 
 /// A Prepare that wants room.
 #[derive(Clone, Copy, Debug)]
-pub struct Asking<'p> {
+pub struct PermitRequest<'p> {
     /// The account that it comes from; `None`: the node itself asks.
     pub asker: Option<Slot>,
     /// How many accounts have asked for this peer of late, this one included.
@@ -106,7 +106,7 @@ pub struct Asking<'p> {
 
 /// Why there is no room for a Prepare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoRoom {
+pub enum NoPermit {
     /// The outbox is full, or the session is lost.
     Full,
     /// What is left is kept for others than the one who asks.
@@ -114,13 +114,13 @@ pub enum NoRoom {
 }
 
 /// Room in an outbox for one packet.
-pub struct Room<'a> {
+pub struct OutboxPermit<'a> {
     inner: MutexGuard<'a, Inner>,
     outbox: &'a Outbox,
     asker: Slot,
 }
 
-impl Room<'_> {
+impl OutboxPermit<'_> {
     /// Appends the packet.
     pub fn put_packet(mut self, kind: FrameKind, id: RequestId, packet: &impl Encode) {
         let inner = &mut *self.inner;
@@ -130,7 +130,7 @@ impl Room<'_> {
             packet.encode(&mut bytes);
             let len = bytes.len();
             let asker = (self.asker != NO_ASKER).then_some(self.asker);
-            queues.put(Taken { kind, id, asker, packet: bytes });
+            queues.put(TakenPacket { kind, id, asker, packet: bytes });
             len
         } else {
             let head = inner.head();
@@ -158,14 +158,14 @@ struct Inner {
     /// Bytes of the Prepares among them.
     prepares: usize,
     /// Who fills how much of it, while that is half of what may wait, or more.
-    crowd: Option<Box<Crowd>>,
+    crowd: Option<Box<OutboxShares>>,
     mask_keys: Option<StdRng>,
     /// Instead of the buffer, where packets are taken out one by one.
     queues: Option<Queues>,
     waker: Option<Waker>,
     /// The task has been woken and has not written everything since.
     woken: bool,
-    close: Option<CloseOrder>,
+    close: Option<CloseRequest>,
     /// The session is lost: nothing is appended any more.
     lost: bool,
     /// The largest batch of late, for how much memory to keep.
@@ -222,20 +222,25 @@ impl Outbox {
     }
 
     /// Room for a Prepare. The outbox is locked while this is held.
-    pub fn room(&self, asking: &Asking<'_>) -> Result<Room<'_>, NoRoom> {
+    pub fn room(&self, asking: &PermitRequest<'_>) -> Result<OutboxPermit<'_>, NoPermit> {
         let mut inner = self.inner.lock();
         let waiting = inner.waiting();
         if inner.lost {
-            return Err(NoRoom::Full);
+            return Err(NoPermit::Full);
         }
         if waiting >= self.bytes_max / 2 {
             self.admit(&mut inner, waiting, asking)?;
         }
-        Ok(Room { inner, outbox: self, asker: asking.asker.unwrap_or(NO_ASKER) })
+        Ok(OutboxPermit { inner, outbox: self, asker: asking.asker.unwrap_or(NO_ASKER) })
     }
 
     /// Whether an outbox that is half full takes the Prepare.
-    fn admit(&self, inner: &mut Inner, waiting: usize, asking: &Asking<'_>) -> Result<(), NoRoom> {
+    fn admit(
+        &self,
+        inner: &mut Inner,
+        waiting: usize,
+        asking: &PermitRequest<'_>,
+    ) -> Result<(), NoPermit> {
         let most = self.bytes_max.saturating_add(OVERSHOOT_BYTES);
         let (within_share, kept) = match asking.asker {
             None => (true, 0),
@@ -250,8 +255,8 @@ impl Outbox {
         let has_room = waiting.saturating_add(kept) < self.bytes_max;
         match has_room || (within_share && waiting < most) {
             true => Ok(()),
-            false if waiting < self.bytes_max => Err(NoRoom::Kept),
-            false => Err(NoRoom::Full),
+            false if waiting < self.bytes_max => Err(NoPermit::Kept),
+            false => Err(NoPermit::Full),
         }
     }
 
@@ -261,7 +266,7 @@ impl Outbox {
         if inner.lost {
             return false;
         }
-        Room { inner, outbox: self, asker: NO_ASKER }.put_packet(kind, id, packet);
+        OutboxPermit { inner, outbox: self, asker: NO_ASKER }.put_packet(kind, id, packet);
         true
     }
 
@@ -339,19 +344,19 @@ impl Outbox {
     /// Asks the session's task to close the connection; the first order stands.
     pub fn ask_close(&self, code: u16, reason: &'static str) {
         let mut inner = self.inner.lock();
-        inner.close.get_or_insert(CloseOrder { code, reason });
+        inner.close.get_or_insert(CloseRequest { code, reason });
         inner.woken = false;
         inner.wake();
     }
 
     /// Whether somebody wants the connection closed.
-    pub fn close_asked(&self) -> Option<CloseOrder> {
+    pub fn close_asked(&self) -> Option<CloseRequest> {
         self.inner.lock().close
     }
 
     /// The session is lost: no BTP frame is appended from now on, and what nobody saw is taken out and returned. The
     /// rest of a frame that was begun stays, so that a close frame can still follow it.
-    pub fn lose(&self) -> Unwritten {
+    pub fn lose(&self) -> UnwrittenFrames {
         let mut inner = self.inner.lock();
         inner.lost = true;
         let starts = std::mem::take(&mut inner.starts);
@@ -360,7 +365,7 @@ impl Outbox {
         let first = starts.front().map_or(inner.buffer.len(), |start| start.at);
         let unseen = inner.buffer.split_off(first);
         inner.waker = None;
-        let mut unwritten = Unwritten::default();
+        let mut unwritten = UnwrittenFrames::default();
         for start in starts {
             match start.kind {
                 FrameKind::Message | FrameKind::Transfer => unwritten.prepares.push(start.id),
@@ -388,7 +393,7 @@ impl Outbox {
         if inner.close.is_none() && inner.waiting() > self.bytes_max.saturating_mul(ANSWERS_FACTOR)
         {
             inner.close =
-                Some(CloseOrder { code: POLICY_VIOLATION, reason: "does not read its answers" });
+                Some(CloseRequest { code: POLICY_VIOLATION, reason: "does not read its answers" });
             // The task waits for a socket that takes nothing; this it must hear all the same.
             inner.woken = false;
         }
@@ -404,10 +409,10 @@ impl Inner {
     }
 
     /// What stands before the next frame.
-    fn head(&mut self) -> Head {
+    fn head(&mut self) -> FramePrefix {
         match &mut self.mask_keys {
-            Some(keys) => Head::Masked(keys.next_u32().to_ne_bytes()),
-            None => Head::Plain,
+            Some(keys) => FramePrefix::Masked(keys.next_u32().to_ne_bytes()),
+            None => FramePrefix::Plain,
         }
     }
 
@@ -429,12 +434,12 @@ impl Inner {
     }
 
     /// The askers of what waits. Counted when it is asked for; from then on kept until everything is written.
-    fn crowd(&mut self) -> &mut Crowd {
+    fn crowd(&mut self) -> &mut OutboxShares {
         let (starts, queues) = (&self.starts, &self.queues);
         self.crowd.get_or_insert_with(|| {
             let frames = starts.iter().map(|start| (start.asker, start.len));
             let packets = queues.iter().flat_map(Queues::bytes_of_askers);
-            Box::new(Crowd::new(frames.chain(packets)))
+            Box::new(OutboxShares::new(frames.chain(packets)))
         })
     }
 

@@ -6,7 +6,7 @@
 //! insert on average, whatever the peer leaves unanswered.
 
 use super::{OwnRequest, SessionId, Slot};
-use crate::time::Mono;
+use crate::time::MonoTime;
 use crate::wire::btp::RequestId;
 use crate::wire::{Amount, Condition};
 
@@ -19,7 +19,7 @@ const PLACES_KEPT: usize = 256;
 #[derive(Debug)]
 pub struct Pending {
     /// Who waits for the answer.
-    pub origin: Origin,
+    pub origin: RequestOrigin,
     /// Held on the account that it came from, in that account's units.
     pub incoming_amount: Amount,
     /// Held on the account that it went to, in that account's units.
@@ -27,14 +27,14 @@ pub struct Pending {
     /// What the fulfillment must hash to.
     pub condition: Condition,
     /// The outgoing expiry: an answer at or after it is none.
-    pub deadline: Mono,
+    pub deadline: MonoTime,
     /// When the Prepare was handled, for the latency of the answer.
-    pub sent_at: Mono,
+    pub sent_at: MonoTime,
 }
 
 /// Who waits for an answer.
 #[derive(Debug)]
-pub enum Origin {
+pub enum RequestOrigin {
     /// A peer asked, on this session, under this id.
     Peer {
         /// The account that asked.
@@ -52,19 +52,19 @@ pub enum Origin {
     Own(OwnRequest),
 }
 
-impl Origin {
+impl RequestOrigin {
     /// The account that asked and the id it chose; `None` for the node itself.
     pub fn asked(&self) -> Option<(Slot, RequestId)> {
         match self {
-            Origin::Peer { account, request_id, .. } => Some((*account, *request_id)),
-            Origin::Own(_) => None,
+            RequestOrigin::Peer { account, request_id, .. } => Some((*account, *request_id)),
+            RequestOrigin::Own(_) => None,
         }
     }
 }
 
 /// What the table says to an answer.
 #[derive(Debug)]
-pub enum Answered {
+pub enum TakenPending {
     /// It belongs to this Prepare, which is no longer pending.
     Pending(Pending),
     /// Nobody waits for it (any more).
@@ -79,13 +79,18 @@ pub struct PendingTable {
     len: usize,
     next_id: u32,
     /// No entry is due before this.
-    next_deadline: Mono,
+    next_deadline: MonoTime,
 }
 
 impl PendingTable {
     /// An empty table whose first request id is `first_id` (random, RFC 23 leaves the choice to the requester).
     pub fn new(first_id: RequestId) -> Self {
-        PendingTable { places: Vec::new(), len: 0, next_id: first_id.0, next_deadline: Mono::MAX }
+        PendingTable {
+            places: Vec::new(),
+            len: 0,
+            next_id: first_id.0,
+            next_deadline: MonoTime::MAX,
+        }
     }
 
     /// Prepares in flight.
@@ -107,7 +112,7 @@ impl PendingTable {
     }
 
     /// No Prepare here is due before this instant.
-    pub fn next_deadline(&self) -> Mono {
+    pub fn next_deadline(&self) -> MonoTime {
         self.next_deadline
     }
 
@@ -140,30 +145,32 @@ impl PendingTable {
     }
 
     /// Until when the answer to this id is waited for; `None`: it is not, or not any more.
-    pub fn deadline(&self, id: RequestId) -> Option<Mono> {
+    pub fn deadline(&self, id: RequestId) -> Option<MonoTime> {
         let (found, pending) = self.place(id)?.as_ref()?;
         (*found == id).then_some(pending.deadline)
     }
 
     /// Takes what waits under this id.
-    pub fn take(&mut self, id: RequestId) -> Answered {
+    pub fn take(&mut self, id: RequestId) -> TakenPending {
         let index = self.index(id);
         match self.places.get_mut(index) {
             Some(place) if place.as_ref().is_some_and(|(found, _)| *found == id) => {
                 self.len -= 1;
-                place.take().map_or(Answered::Unexpected, |(_, pending)| Answered::Pending(pending))
+                place
+                    .take()
+                    .map_or(TakenPending::Unexpected, |(_, pending)| TakenPending::Pending(pending))
             }
-            _ => Answered::Unexpected,
+            _ => TakenPending::Unexpected,
         }
     }
 
     /// Takes everything that is due, in no particular order.
-    pub fn take_due(&mut self, now: Mono) -> Vec<Pending> {
+    pub fn take_due(&mut self, now: MonoTime) -> Vec<Pending> {
         if now < self.next_deadline {
             return Vec::new();
         }
         let mut due = Vec::new();
-        let mut next = Mono::MAX;
+        let mut next = MonoTime::MAX;
         for place in &mut self.places {
             match place {
                 Some((_, pending)) if pending.deadline <= now => {
@@ -183,7 +190,7 @@ impl PendingTable {
 
     /// Takes everything.
     pub fn take_all(&mut self) -> Vec<Pending> {
-        self.take_due(Mono::MAX)
+        self.take_due(MonoTime::MAX)
     }
 
     /// Everything in flight.
@@ -220,7 +227,7 @@ mod tests {
 
     fn pending(deadline: u64) -> Pending {
         Pending {
-            origin: Origin::Peer {
+            origin: RequestOrigin::Peer {
                 account: Slot(0),
                 session: SessionId(0),
                 request_id: RequestId(0),
@@ -230,15 +237,15 @@ mod tests {
             incoming_amount: Amount(deadline),
             outgoing_amount: Amount(1),
             condition: Condition([0; 32]),
-            deadline: Mono(deadline),
-            sent_at: Mono(0),
+            deadline: MonoTime(deadline),
+            sent_at: MonoTime(0),
         }
     }
 
     fn taken(table: &mut PendingTable, id: RequestId) -> Option<u64> {
         match table.take(id) {
-            Answered::Pending(pending) => Some(pending.deadline.0),
-            Answered::Unexpected => None,
+            TakenPending::Pending(pending) => Some(pending.deadline.0),
+            TakenPending::Unexpected => None,
         }
     }
 
@@ -272,12 +279,12 @@ mod tests {
         for deadline in [30, 10, 20, 40] {
             table.insert(pending(deadline));
         }
-        assert_eq!(table.next_deadline(), Mono(10));
-        assert!(table.take_due(Mono(9)).is_empty());
-        let mut due: Vec<_> = table.take_due(Mono(20)).iter().map(|p| p.deadline.0).collect();
+        assert_eq!(table.next_deadline(), MonoTime(10));
+        assert!(table.take_due(MonoTime(9)).is_empty());
+        let mut due: Vec<_> = table.take_due(MonoTime(20)).iter().map(|p| p.deadline.0).collect();
         due.sort_unstable();
         assert_eq!(due, [10, 20]);
-        assert_eq!((table.len(), table.next_deadline()), (2, Mono(30)));
+        assert_eq!((table.len(), table.next_deadline()), (2, MonoTime(30)));
         assert_eq!(table.take_all().len(), 2);
         assert!(table.is_empty());
     }
@@ -288,7 +295,7 @@ mod tests {
         for _ in 0..5_000 {
             table.insert(pending(5));
         }
-        assert_eq!(table.take_due(Mono(5)).len(), 5_000);
+        assert_eq!(table.take_due(MonoTime(5)).len(), 5_000);
         assert_eq!(table.places.capacity(), 0);
         let id = table.insert(pending(6));
         assert_eq!(taken(&mut table, id), Some(6));

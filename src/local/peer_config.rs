@@ -36,7 +36,7 @@ pub fn peer_config(
     let own_address = own_address.ok_or(PeerConfigError::NoAddressYet)?;
     let address =
         own_address.child(asker.segment()).map_err(|_| PeerConfigError::AddressTooLong)?;
-    let response = ildcp::Response {
+    let response = ildcp::IldcpResponse {
         client_address: address.view(),
         asset_scale: asker.asset.scale,
         asset_code: &asker.asset.code,

@@ -7,17 +7,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::effective::{ToldError, connector_settings, directory, without_parent};
-use super::ildcp::Told;
-use super::running::Running;
+use super::derive::{ParentInfoError, connector_settings, directory, without_parent};
+use super::ildcp::ParentInfo;
+use super::node_task::NodeTask;
 use super::start::StartError;
 use crate::account::{AccountId, Asset};
 use crate::config::NodeConfig;
 use crate::connector::ConnectorSettings;
 use crate::transport::RECONFIGURED;
 
-impl Running {
-    pub(super) fn adopt(&mut self, told: Told) {
+impl NodeTask {
+    pub(super) fn adopt(&mut self, told: ParentInfo) {
         let news = self.told.is_none();
         match self.try_adopt(&told) {
             Ok(()) if news => {
@@ -42,10 +42,10 @@ impl Running {
         self.context.peers.status(parent).admit_line()
     }
 
-    fn try_adopt(&mut self, told: &Told) -> Result<(), StartError> {
+    fn try_adopt(&mut self, told: &ParentInfo) -> Result<(), StartError> {
         match &self.told {
             Some(adopted) if !self.is_same(adopted, told) => {
-                return Err(ToldError::Changed(adopted.clone()).into());
+                return Err(ParentInfoError::Changed(adopted.clone()).into());
             }
             Some(_) if !self.parent_suspended => return Ok(()),
             _ => {}
@@ -98,7 +98,7 @@ impl Running {
     }
 
     /// An address that is configured is not the parent's to give.
-    fn is_same(&self, adopted: &Told, told: &Told) -> bool {
+    fn is_same(&self, adopted: &ParentInfo, told: &ParentInfo) -> bool {
         let same_address = self.config.address.is_some() || adopted.address == told.address;
         same_address && adopted.asset == told.asset
     }
@@ -114,7 +114,7 @@ impl Running {
     pub(super) fn settings_in_force(
         &self,
         config: &NodeConfig,
-    ) -> Result<ConnectorSettings, ToldError> {
+    ) -> Result<ConnectorSettings, ParentInfoError> {
         let settings = connector_settings(config, self.told.as_ref(), &self.drawn)?;
         Ok(if self.parent_suspended { without_parent(settings) } else { settings })
     }

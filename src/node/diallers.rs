@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use crate::account::AccountId;
-use crate::btp::{BtpClient, Dial, Target as BtpTarget};
+use crate::btp::{BtpClient, Dial, DialTarget as BtpTarget};
 use crate::http::{HttpContext, HttpDial, HttpDialler, HttpTarget};
 use crate::transport::{DialHandle, Directory, RECONFIGURED, TransportContext};
 

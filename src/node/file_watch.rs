@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::outstanding::Outstanding;
+use super::single_flight::SingleFlight;
 use crate::transport::{ServerTls, TransportContext};
 
 /// How often the files are looked at.
@@ -23,7 +23,7 @@ pub(super) fn run(
 async fn look(context: Arc<TransportContext>, servers: Vec<Arc<ServerTls>>) {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut looking, mut making) = (Outstanding::default(), Outstanding::default());
+    let (mut looking, mut making) = (SingleFlight::default(), SingleFlight::default());
     let span = tracing::Span::current();
     let has_files = !servers.is_empty() || context.settings.trust.ca_file.is_some();
     loop {

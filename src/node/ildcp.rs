@@ -23,7 +23,7 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// What a parent tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ParentInfo {
     /// This node's address.
     pub address: Address,
     /// What the amounts of their link are counted in.
@@ -58,7 +58,7 @@ pub async fn ask(
     connector: &Connector,
     clock: &Clock,
     parent: &AccountId,
-) -> Result<Told, AskError> {
+) -> Result<ParentInfo, AskError> {
     let now = clock.now();
     let (sender, answered) = oneshot::channel();
     let request = ildcp::request(now.wall.saturating_add(ANSWER_TIME));
@@ -68,12 +68,12 @@ pub async fn ask(
     });
     match answered.await.map_err(|_| AskError::Dropped)? {
         Outcome::Fulfilled { fulfillment, data } => {
-            let told = ildcp::Response::from_fulfill(&Fulfill { fulfillment, data: &data })?;
+            let told = ildcp::IldcpResponse::from_fulfill(&Fulfill { fulfillment, data: &data })?;
             let address = told.client_address.to_address();
             if let Err(error) = not_below_peer(&address) {
                 return Err(AskError::Address(address, error));
             }
-            Ok(Told { address, asset: Asset::checked(told.asset_code, told.asset_scale)? })
+            Ok(ParentInfo { address, asset: Asset::checked(told.asset_code, told.asset_scale)? })
         }
         Outcome::Rejected(rejection) => Err(AskError::Rejected(rejection)),
         Outcome::NotSent(cause) | Outcome::NoAnswer(cause) => Err(AskError::Unanswered(cause)),
@@ -85,7 +85,7 @@ pub(super) async fn ask_until_told(
     context: Arc<TransportContext>,
     parent: AccountId,
     without: bool,
-) -> Option<Told> {
+) -> Option<ParentInfo> {
     let mut wait = RETRY_FIRST;
     loop {
         match ask(&context.connector, &context.clock, &parent).await {

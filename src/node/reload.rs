@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
-use super::effective::connector_settings;
-use super::running::Running;
+use super::derive::connector_settings;
+use super::node_task::NodeTask;
 use crate::account::AccountId;
 use crate::config::{NodeConfig, diff};
 
-impl Running {
+impl NodeTask {
     /// Puts `new` in force. Values that cannot change while the node runs keep their old value, and are named in the
     /// log.
     pub(super) fn reload(&mut self, new: NodeConfig) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::running::Running;
+use super::node_task::NodeTask;
 use crate::transport::{GOING_AWAY, TransportContext};
 
 const STOPPING: &str = "stopping";
@@ -15,7 +15,7 @@ const BALANCES_AT_ONCE: usize = 1000;
 /// For close frames to be written and answered.
 const CLOSING_TIME: Duration = Duration::from_millis(1500);
 
-impl Running {
+impl NodeTask {
     /// Stops the node: from the first step to the last.
     pub(super) async fn stop(mut self) {
         let context = self.context.clone();

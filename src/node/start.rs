@@ -9,20 +9,20 @@ use tracing::Instrument;
 use super::acceptor::{Acceptor, HttpAcceptor};
 use super::api_thread::ApiThread;
 use super::clock_watch;
+use super::command::{Command, NodeHandle, ORDERS_MAX};
+use super::derive::{ParentInfoError, btp_settings, directory, draw_secret, status_settings};
 use super::diallers::Diallers;
 use super::draining::Draining;
-use super::effective::{ToldError, btp_settings, directory, draw_secret, status_settings};
-use super::order::{NodeHandle, ORDERS_MAX, Order};
+use super::node_task::{NodeTask, mark_peers};
 use super::packets::PacketWriting;
-use super::running::{Running, mark_peers};
 use super::sweep;
 use super::task::{self, Guarded};
 use super::tls_thread::TlsThread;
-use super::{exchange, file_watch};
+use super::{ccp, file_watch};
 use crate::api::{Api, NodeStatus};
 use crate::btp::BtpServer;
 use crate::config::{NodeConfig, TlsFiles};
-use crate::connector::{BuildError, Connector};
+use crate::connector::{Connector, RegistryError};
 use crate::http::{HttpContext, HttpServer};
 use crate::routing::HashSeed;
 use crate::telemetry::{self, Logs};
@@ -36,16 +36,16 @@ use crate::transport::{
 pub enum StartError {
     /// The configuration cannot be put in force.
     #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(#[from] RegistryError),
     /// The configuration does not fit what the parent told.
     #[error(transparent)]
-    Told(#[from] ToldError),
+    Told(#[from] ParentInfoError),
     /// The BTP or the HTTP server cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The health server cannot listen.
     #[error(transparent)]
-    Api(#[from] crate::api::BindError),
+    Api(#[from] crate::api::ApiBindError),
     /// A certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -65,7 +65,7 @@ impl StartError {
             StartError::Bind(BindError::InUse { host, port, .. }) => {
                 StartError::Bind(BindError::InUse { host, port, set_by: SET_BY })
             }
-            StartError::Api(crate::api::BindError::InUse { host, port }) => {
+            StartError::Api(crate::api::ApiBindError::InUse { host, port }) => {
                 StartError::Bind(BindError::InUse { host, port, set_by: SET_BY })
             }
             other => other,
@@ -138,7 +138,7 @@ async fn build(
     config: NodeConfig,
     logs: Logs,
     descriptors: Descriptors,
-) -> Result<(Running, mpsc::Receiver<Order>, NodeHandle), StartError> {
+) -> Result<(NodeTask, mpsc::Receiver<Command>, NodeHandle), StartError> {
     let drawn = draw_secret()?;
     let settings = btp_settings(&config);
     let files = Files::read(config.server.tls.clone(), settings.trust.clone()).await?;
@@ -210,7 +210,7 @@ async fn build(
         "health server listening"
     );
     let events = context.peers.subscribe();
-    let running = Running {
+    let running = NodeTask {
         acceptor: Acceptor::start(Arc::new(btp)),
         http: http.map(HttpAcceptor::start),
         logins,
@@ -220,7 +220,7 @@ async fn build(
         _clock_watch: Guarded::spawn(clock_watch::run(Arc::clone(&context))),
         _file_watch: Guarded::spawn(file_watch::run(Arc::clone(&context), watched)),
         sweep: Guarded::spawn(sweep::run(Arc::clone(&context), Arc::clone(&status))),
-        exchange: Guarded::spawn(exchange::run(Arc::clone(&context))),
+        exchange: Guarded::spawn(ccp::run(Arc::clone(&context))),
         api: ApiThread::start(api, tracing::Span::current()).map_err(StartError::Thread)?,
         tls_thread,
         status,

@@ -7,15 +7,16 @@ use std::time::{Duration, SystemTime};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
-use super::file_look::{FileLook, is_regular};
-use super::order::{NodeHandle, Order};
-use super::outstanding::Outstanding;
-use super::secret_look::SecretLook;
+use super::command::{Command, NodeHandle};
+use super::file_fingerprint::{FileFingerprint, is_regular};
+use super::secret_fingerprints::SecretFingerprints;
 use super::signals::Signals;
+use super::single_flight::SingleFlight;
 use super::start::{Node, StartError};
 use crate::account::AccountId;
 use crate::config::{
-    self, Content, Decision, FileWatch, Loaded, Look, PortNote, Problems, Seats, Source, Topology,
+    self, Content, Decision, Diagnostics, FileWatch, Loaded, Look, PortAssignments, PortNote,
+    Source, Topology,
 };
 use crate::telemetry::{Logs, parse_level};
 use crate::transport::Descriptors;
@@ -38,7 +39,7 @@ pub struct Planned {
     plan: Plan,
     loaded: Vec<Loaded>,
     content: Option<Content>,
-    seats: Seats,
+    seats: PortAssignments,
     notes: Vec<PortNote>,
 }
 
@@ -62,17 +63,17 @@ pub enum PlanError {
 pub struct Supervisor {
     plan: Plan,
     /// Nodes of a network keep their ports, whatever the file does to their neighbours.
-    seats: Seats,
+    seats: PortAssignments,
     nodes: Vec<Node>,
     /// For those who look from outside: a reload of a network may bring new nodes.
     handles: watch::Sender<Vec<NodeHandle>>,
     file: Option<PathBuf>,
     /// Not for a file that can be read once only.
     watch: Option<FileWatch>,
-    look: FileLook,
-    secrets: SecretLook,
-    looking: Outstanding<(FileLook, Look)>,
-    reading: Outstanding<Read>,
+    look: FileFingerprint,
+    secrets: SecretFingerprints,
+    looking: SingleFlight<(FileFingerprint, Look)>,
+    reading: SingleFlight<Read>,
     /// Wished while the file was being read.
     read_again: bool,
     logs: Logs,
@@ -93,7 +94,7 @@ type Starting =
 
 /// What reading the configuration again came to.
 enum Read {
-    Content(Box<(Result<Made, Problems>, Seats, SecretLook)>),
+    Content(Box<(Result<Made, Diagnostics>, PortAssignments, SecretFingerprints)>),
     /// A pipe, say, where a file was.
     NoRegularFile(PathBuf),
 }
@@ -115,7 +116,7 @@ impl Supervisor {
             logs.set_node(one.config.node_id.as_str());
         }
         tell(&notes);
-        let secrets = SecretLook::new(&loaded);
+        let secrets = SecretFingerprints::new(&loaded);
         let mut nodes = Vec::new();
         let mut stopped = false;
         for one in loaded {
@@ -166,9 +167,9 @@ impl Supervisor {
             file,
             watch,
             secrets,
-            look: FileLook::default(),
-            looking: Outstanding::default(),
-            reading: Outstanding::default(),
+            look: FileFingerprint::default(),
+            looking: SingleFlight::default(),
+            reading: SingleFlight::default(),
             read_again: false,
             logs,
             descriptors,
@@ -291,7 +292,7 @@ impl Supervisor {
                 return Read::NoRegularFile(file);
             }
             let read = plan.load(&mut seats);
-            let secrets = read.as_ref().map(|(loaded, ..)| SecretLook::new(loaded));
+            let secrets = read.as_ref().map(|(loaded, ..)| SecretFingerprints::new(loaded));
             let secrets = secrets.unwrap_or_default();
             Read::Content(Box::new((read, seats, secrets)))
         });
@@ -314,7 +315,7 @@ impl Supervisor {
             Ok(loaded) => loaded,
             Err(problems) if problems.node_not_named && matches!(self.plan, Plan::One(_)) => {
                 for node in &self.nodes {
-                    node.handle().order(Order::Unlisted).await;
+                    node.handle().order(Command::Unlisted).await;
                 }
                 return;
             }
@@ -339,7 +340,7 @@ impl Supervisor {
         for node in &self.nodes {
             let named = loaded.iter().any(|one| one.config.node_id == node.handle().id);
             if !named {
-                node.handle().order(Order::Unlisted).await;
+                node.handle().order(Command::Unlisted).await;
             }
         }
         for one in loaded {
@@ -349,7 +350,7 @@ impl Supervisor {
             }
             match self.nodes.iter().find(|node| node.handle().id == one.config.node_id) {
                 Some(node) => {
-                    node.handle().order(Order::Reload(Box::new(one.config))).await;
+                    node.handle().order(Command::Reload(Box::new(one.config))).await;
                 }
                 None if self.starting_ids.contains(&one.config.node_id) => {}
                 None => self.start_new(one),
@@ -419,17 +420,17 @@ impl Plan {
     ///
     /// # Errors
     /// All mistakes at once.
-    pub fn prepare(self) -> Result<Planned, Problems> {
+    pub fn prepare(self) -> Result<Planned, Diagnostics> {
         let mut seats = match self {
-            Plan::Network(_, base_port) => Seats::from(base_port),
-            Plan::One(_) => Seats::default(),
+            Plan::Network(_, base_port) => PortAssignments::from(base_port),
+            Plan::One(_) => PortAssignments::default(),
         };
         let (loaded, content, notes) = self.load(&mut seats)?;
         Ok(Planned { plan: self, loaded, content, seats, notes })
     }
 
     /// Everything that is to run, the file that it was made from, and the ports that were replaced.
-    fn load(&self, seats: &mut Seats) -> Result<Made, Problems> {
+    fn load(&self, seats: &mut PortAssignments) -> Result<Made, Diagnostics> {
         let (Plan::One(source) | Plan::Network(source, _)) = self;
         let content = source.read()?;
         let mut notes = Vec::new();
@@ -465,7 +466,7 @@ fn tell(notes: &[PortNote]) {
 /// Stops nodes side by side, and waits for all.
 async fn stop_all(nodes: Vec<Node>) {
     for node in &nodes {
-        node.handle().order(Order::Stop).await;
+        node.handle().order(Command::Stop).await;
     }
     for node in nodes {
         node.stopped().await;

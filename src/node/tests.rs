@@ -89,7 +89,7 @@ async fn ping(node: &Node, by: &str, destination: &str, amount: u64) -> Result<(
 }
 
 async fn stop(node: Node) {
-    node.handle().order(Order::Stop).await;
+    node.handle().order(Command::Stop).await;
     node.stopped().await;
 }
 
@@ -184,7 +184,7 @@ async fn a_reload_changes_what_it_must_and_disturbs_nobody_else() {
         let yaml = format!(
             "nodeId: b\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{yaml}"
         );
-        assert!(b.handle().order(Order::Reload(Box::new(config(&yaml)))).await);
+        assert!(b.handle().order(Command::Reload(Box::new(config(&yaml)))).await);
     };
     reload(b_with(", {id: c, authToken: bc}")).await;
     until("c", || connected(&b, "c") && connected(&c, "b")).await;
@@ -198,7 +198,7 @@ async fn a_reload_changes_what_it_must_and_disturbs_nobody_else() {
     .await;
     assert_eq!(ping(&a, "b", "test.b", 5).await, Ok(()));
     assert_eq!(sessions(&b, "a"), 1, "a's session was never touched");
-    b.handle().order(Order::Unlisted).await;
+    b.handle().order(Command::Unlisted).await;
     until("all links gone", || !connected(&b, "a")).await;
     for node in [a, b, c] {
         stop(node).await;
@@ -257,7 +257,7 @@ async fn a_stop_closes_the_port_first_and_in_the_end_all_sessions_at_once() {
         answer = &mut unanswered => panic!("{answer:?}"),
         () = in_flight => {}
     }
-    node.handle().order(Order::Stop).await;
+    node.handle().order(Command::Stop).await;
     until("the port is closed", || std::net::TcpStream::connect(port).is_err()).await;
     assert_eq!(context.connector.in_flight(), 1, "it still waits for the answer");
     let close = c.next().await.unwrap().unwrap();
@@ -274,7 +274,7 @@ async fn reload(node: &Node, rest: &str) {
         "nodeId: {}\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{rest}",
         node.handle().id
     );
-    assert!(node.handle().order(Order::Reload(Box::new(config(&yaml)))).await);
+    assert!(node.handle().order(Command::Reload(Box::new(config(&yaml)))).await);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 //!
 //! [`exchange`] is how nodes find routes by telling each other.
 
-pub mod exchange;
+pub mod ccp;
 mod route;
 mod table;
 

@@ -10,8 +10,10 @@ mod sender;
 
 pub use envelope::{EnvelopeError, Iv, MAX_PLAINTEXT, OVERHEAD};
 pub use keys::{Keys, SECRET_LEN, SharedSecret};
-pub use receiver::{Accepted, Declined, Incoming, Reason, Receiver, TOKEN_BYTES, token};
+pub use receiver::{
+    AcceptedPacket, Declined, Reason, ReceivedPacket, Receiver, TOKEN_BYTES, token,
+};
 pub use sender::{
-    Answer, End, Outgoing, PathRate, PathRateError, Progress, Receipt, Rejections, Sender,
-    SenderSettings, Slippage, Trouble,
+    PathRate, PathRateError, PaymentEnd, PaymentProgress, Receipt, Rejections, Sender,
+    SenderAnswer, SenderPacket, SenderSettings, Slippage, Trouble,
 };

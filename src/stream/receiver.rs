@@ -33,7 +33,7 @@ pub struct Receiver {
 
 /// A packet to a receiver.
 #[derive(Clone, Copy, Debug)]
-pub struct Incoming<'a> {
+pub struct ReceivedPacket<'a> {
     /// What follows the receiver's own address in the destination.
     pub token: &'a str,
     /// What arrived, in the receiver's units.
@@ -50,7 +50,7 @@ pub struct Incoming<'a> {
 
 /// The money may be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
+pub struct AcceptedPacket {
     /// Fits the condition.
     pub fulfillment: Fulfillment,
     /// The Fulfill's data: the encrypted reply.
@@ -125,7 +125,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`Declined`], with what the sender is to be told.
-    pub fn receive(&self, incoming: &Incoming<'_>) -> Result<Accepted, Declined> {
+    pub fn receive(&self, incoming: &ReceivedPacket<'_>) -> Result<AcceptedPacket, Declined> {
         let silent = |reason| Declined { reason, data: Vec::new() };
         if incoming.token.is_empty() {
             return Err(silent(Reason::NoConnection));
@@ -148,7 +148,7 @@ impl Receiver {
                 data: reply(PacketType::Reject),
             });
         }
-        Ok(Accepted { fulfillment, data: reply(PacketType::Fulfill) })
+        Ok(AcceptedPacket { fulfillment, data: reply(PacketType::Fulfill) })
     }
 }
 

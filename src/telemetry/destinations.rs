@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::connector::PacketRecord;
-use crate::time::Mono;
+use crate::time::MonoTime;
 use crate::wire::Condition;
 
 /// Packets in one half. A packet is forgotten when so many have come after it, twice: its answer's record was lost.
@@ -13,27 +13,27 @@ const HALF_MAX: usize = 32_768;
 /// The packets of one node.
 #[derive(Debug, Default)]
 pub(super) struct Destinations {
-    young: HashMap<Key, Box<str>, ahash::RandomState>,
-    old: HashMap<Key, Box<str>, ahash::RandomState>,
+    young: HashMap<DestinationKey, Box<str>, ahash::RandomState>,
+    old: HashMap<DestinationKey, Box<str>, ahash::RandomState>,
 }
 
 /// What the records of a Prepare and of its answer have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    sent_at: Mono,
+pub(super) struct DestinationKey {
+    sent_at: MonoTime,
     condition: Condition,
     request_id: Option<u32>,
 }
 
-impl Key {
-    pub(super) fn new(record: &PacketRecord, sent_at: Mono) -> Self {
+impl DestinationKey {
+    pub(super) fn new(record: &PacketRecord, sent_at: MonoTime) -> Self {
         let request_id = record.request_id.map(|id| id.0);
-        Key { sent_at, condition: record.condition, request_id }
+        DestinationKey { sent_at, condition: record.condition, request_id }
     }
 }
 
 impl Destinations {
-    pub(super) fn put(&mut self, key: Key, destination: Box<str>) {
+    pub(super) fn put(&mut self, key: DestinationKey, destination: Box<str>) {
         if self.young.len() >= HALF_MAX {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
@@ -41,7 +41,7 @@ impl Destinations {
         self.young.insert(key, destination);
     }
 
-    pub(super) fn take(&mut self, key: Key) -> Option<Box<str>> {
+    pub(super) fn take(&mut self, key: DestinationKey) -> Option<Box<str>> {
         self.young.remove(&key).or_else(|| self.old.remove(&key))
     }
 }
@@ -52,8 +52,8 @@ mod tests {
 
     #[test]
     fn answers_that_never_come_are_forgotten() {
-        let key = |number: usize| Key {
-            sent_at: Mono(u64::try_from(number).unwrap()),
+        let key = |number: usize| DestinationKey {
+            sent_at: MonoTime(u64::try_from(number).unwrap()),
             condition: Condition([1; 32]),
             request_id: Some(7),
         };

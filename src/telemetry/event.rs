@@ -8,13 +8,13 @@ use std::time::SystemTime;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
-use super::text::{Escaped, Fields, Format};
+use super::text::{Escaped, LineFields, LineFormat};
 use crate::wire::Timestamp;
 
 /// An event's message and fields, ready to be put into a line.
 #[derive(Default)]
 pub(super) struct EventText {
-    format: Option<Format>,
+    format: Option<LineFormat>,
     pub(super) message: Vec<u8>,
     pub(super) fields: Vec<u8>,
     /// The real target of a line that came through the `log` crate.
@@ -25,7 +25,7 @@ pub(super) struct EventText {
 
 impl EventText {
     /// Reads an event; what was here before is forgotten.
-    pub(super) fn read(&mut self, event: &Event<'_>, format: Format) {
+    pub(super) fn read(&mut self, event: &Event<'_>, format: LineFormat) {
         self.format = Some(format);
         self.message.clear();
         self.fields.clear();
@@ -34,8 +34,8 @@ impl EventText {
         event.record(self);
     }
 
-    fn fields(&mut self) -> Fields<'_> {
-        Fields { out: &mut self.fields, format: self.format.unwrap_or(Format::Json) }
+    fn fields(&mut self) -> LineFields<'_> {
+        LineFields { out: &mut self.fields, format: self.format.unwrap_or(LineFormat::Json) }
     }
 }
 

@@ -8,19 +8,19 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::metrics::StatusMetrics;
-use super::{clock, exchange, limits, process};
+use super::{ccp, clock, limits, process};
 use crate::connector::{
-    AccountReport, LATENCY_BUCKETS, OwnAccountReport, Report, Stats, Traffic, code_labels,
+    AccountReport, ConnectorReport, LATENCY_BUCKETS, OwnAccountReport, Stats, Traffic, code_labels,
 };
-use crate::routing::exchange::PeerRoutesReport;
+use crate::routing::ccp::PeerRoutesReport;
 use crate::transport::{
     ClockReport, HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts,
 };
 
 /// All that metrics are made of, read at one moment.
 #[derive(Debug)]
-pub(super) struct Moment {
-    pub(super) report: Report,
+pub(super) struct MetricsSnapshot {
+    pub(super) report: ConnectorReport,
     pub(super) exchange: Vec<PeerRoutesReport>,
     pub(super) peers: Vec<PeerSnapshot>,
     pub(super) server: ServerCounts,
@@ -40,7 +40,7 @@ type Encoder<'a, 'b> = &'a mut DescriptorEncoder<'b>;
 const RECEIVED: &str = "received";
 const SENT: &str = "sent";
 
-pub(super) fn encode(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
+pub(super) fn encode(moment: &MetricsSnapshot, encoder: Encoder<'_, '_>) -> fmt::Result {
     node(moment, encoder)?;
     packets(&moment.report.accounts, encoder)?;
     losses(&moment.report.accounts, encoder)?;
@@ -48,7 +48,7 @@ pub(super) fn encode(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
     limits::encode(&moment.report.accounts, encoder)?;
     sessions(&moment.peers, encoder)?;
     required(&moment.status, encoder)?;
-    exchange::encode(&moment.exchange, encoder)?;
+    ccp::encode(&moment.exchange, encoder)?;
     listener(&moment.server, encoder)?;
     certificate(moment.certificate_expiry, encoder)?;
     http_listener(&moment.http, encoder)?;
@@ -56,7 +56,7 @@ pub(super) fn encode(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
     process::encode(encoder)
 }
 
-fn node(moment: &Moment, encoder: Encoder<'_, '_>) -> fmt::Result {
+fn node(moment: &MetricsSnapshot, encoder: Encoder<'_, '_>) -> fmt::Result {
     let report = &moment.report;
     let mut family = encoder.encode_descriptor(
         "ilp_build",

@@ -3,11 +3,11 @@
 use tracing::Level;
 
 use super::event::LineTime;
-use super::text::{Format, escape};
+use super::text::{LineFormat, escape};
 
 /// What stands before a line's message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head<'a> {
+pub(super) struct LineHead<'a> {
     pub(super) level: Level,
     pub(super) node: Option<&'a str>,
     pub(super) target: &'a str,
@@ -17,8 +17,8 @@ pub(super) struct Head<'a> {
 const JSON_BEGIN: &[u8] = b"{\"timestamp\":\"";
 
 /// Appends the time, and all that stands before it.
-pub(super) fn put_time(out: &mut Vec<u8>, format: Format, time: &LineTime) {
-    if format == Format::Json {
+pub(super) fn put_time(out: &mut Vec<u8>, format: LineFormat, time: &LineTime) {
+    if format == LineFormat::Json {
         out.extend_from_slice(JSON_BEGIN);
         out.extend_from_slice(time);
     } else {
@@ -28,9 +28,9 @@ pub(super) fn put_time(out: &mut Vec<u8>, format: Format, time: &LineTime) {
 }
 
 /// Appends what stands between the time and the text of the message, which follows: escaped.
-pub(super) fn put_head(out: &mut Vec<u8>, format: Format, head: Head<'_>) {
+pub(super) fn put_head(out: &mut Vec<u8>, format: LineFormat, head: LineHead<'_>) {
     match format {
-        Format::Json => {
+        LineFormat::Json => {
             out.extend_from_slice(b"\",\"level\":\"");
             out.extend_from_slice(head.level.as_str().as_bytes());
             if let Some(node) = head.node {
@@ -41,7 +41,7 @@ pub(super) fn put_head(out: &mut Vec<u8>, format: Format, head: Head<'_>) {
             escape(out, head.target);
             out.extend_from_slice(b"\",\"message\":\"");
         }
-        Format::Human { colour } => {
+        LineFormat::Human { colour } => {
             let (begin, end) = if colour { colours(head.level) } else { ("", "") };
             out.extend_from_slice(format!(" {begin}{:5}{end} ", head.level.as_str()).as_bytes());
             if let Some(node) = head.node {
@@ -55,15 +55,15 @@ pub(super) fn put_head(out: &mut Vec<u8>, format: Format, head: Head<'_>) {
 }
 
 /// Ends the message; fields follow.
-pub(super) fn end_message(out: &mut Vec<u8>, format: Format) {
-    if format == Format::Json {
+pub(super) fn end_message(out: &mut Vec<u8>, format: LineFormat) {
+    if format == LineFormat::Json {
         out.push(b'"');
     }
 }
 
 /// Ends the line.
-pub(super) fn end(out: &mut Vec<u8>, format: Format) {
-    out.extend_from_slice(if format == Format::Json { b"}\n" } else { b"\n" });
+pub(super) fn end(out: &mut Vec<u8>, format: LineFormat) {
+    out.extend_from_slice(if format == LineFormat::Json { b"}\n" } else { b"\n" });
 }
 
 fn colours(level: Level) -> (&'static str, &'static str) {

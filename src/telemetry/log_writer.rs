@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tracing::Level;
 
 use super::event::time_now;
-use super::line::{self, Head};
-use super::output::{Batch, Shared};
+use super::line::{self, LineHead};
+use super::output::{LineBatch, LineQueue};
 use super::sink::Sink;
-use super::text::{Fields, Format};
+use super::text::{LineFields, LineFormat};
 
 /// What the thread's own lines have as their target.
 const TARGET: &str = "telemetry";
@@ -18,28 +18,28 @@ const TARGET: &str = "telemetry";
 /// The thread's work.
 #[derive(Debug)]
 pub struct LogWriter {
-    format: Format,
+    format: LineFormat,
     sink: Sink,
-    shared: Arc<Shared>,
+    shared: Arc<LineQueue>,
     /// Lines that were lost and that no line has told of yet.
     lost: u64,
 }
 
 impl LogWriter {
-    pub(super) fn new(format: Format, sink: Sink, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(format: LineFormat, sink: Sink, shared: Arc<LineQueue>) -> Self {
         LogWriter { format, sink, shared, lost: 0 }
     }
 
     /// Writes for as long as the log is open. Blocks; for a thread of its own.
     pub fn run(mut self) {
-        let mut batch = Batch::default();
+        let mut batch = LineBatch::default();
         while let Some(next) = self.shared.next(batch) {
             self.write_batch(&next);
             batch = next;
         }
     }
 
-    fn write_batch(&mut self, batch: &Batch) {
+    fn write_batch(&mut self, batch: &LineBatch) {
         // Lines that a failed write took stood here.
         self.tell_loss();
         let (before, after) =
@@ -80,14 +80,19 @@ impl LogWriter {
         }
     }
 
-    fn line(&self, level: Level, message: &str, fields: impl FnOnce(&mut Fields<'_>)) -> Vec<u8> {
+    fn line(
+        &self,
+        level: Level,
+        message: &str,
+        fields: impl FnOnce(&mut LineFields<'_>),
+    ) -> Vec<u8> {
         let (mut out, format) = (Vec::new(), self.format);
         let node = self.shared.node.get().map(|name| &**name);
         line::put_time(&mut out, format, &time_now());
-        line::put_head(&mut out, format, Head { level, node, target: TARGET });
+        line::put_head(&mut out, format, LineHead { level, node, target: TARGET });
         out.extend_from_slice(message.as_bytes());
         line::end_message(&mut out, format);
-        fields(&mut Fields { out: &mut out, format });
+        fields(&mut LineFields { out: &mut out, format });
         line::end(&mut out, format);
         out
     }

@@ -23,11 +23,11 @@ use tracing_subscriber::{Layer, Registry, reload};
 use super::event::{EventText, NodeName, time_now};
 use super::levels::{LogLevels, NODE_SPAN, OURS, PANIC};
 use super::libraries::LibraryThrottle;
-use super::line::{self, Head};
+use super::line::{self, LineHead};
 use super::log_writer::LogWriter;
-use super::output::{LogTo, LogTotals, Output, OutputError};
+use super::output::{LogOutput, LogTo, LogTotals, OutputError};
 use super::packet_stream::PacketStream;
-use super::text::Fields;
+use super::text::LineFields;
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum LogError {
 /// The process's log. Copies are the same log.
 #[derive(Debug, Clone)]
 pub struct Logs {
-    output: Output,
+    output: LogOutput,
     node: Arc<OnceLock<Arc<str>>>,
     filter: reload::Handle<Targets, Registry>,
     libraries: Arc<LibraryThrottle>,
@@ -62,7 +62,7 @@ impl Logs {
     /// # Errors
     /// [`LogError`]: the file cannot be opened, or there is a log already.
     pub fn start(to: &LogTo, levels: &LogLevels) -> Result<(Self, LogWriter), LogError> {
-        let (output, writer) = Output::open(to)?;
+        let (output, writer) = LogOutput::open(to)?;
         let (filter, handle) = reload::Layer::new(levels.filter());
         let layer = LineLayer::new(output.clone());
         layer.libraries.set_levels(levels);
@@ -95,7 +95,7 @@ impl Logs {
     }
 
     /// The stream of lines.
-    pub fn output(&self) -> &Output {
+    pub fn output(&self) -> &LogOutput {
         &self.output
     }
 
@@ -127,7 +127,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 /// Turns events into lines.
 #[derive(Debug)]
 struct LineLayer {
-    output: Output,
+    output: LogOutput,
     node: Arc<OnceLock<Arc<str>>>,
     libraries: Arc<LibraryThrottle>,
 }
@@ -159,7 +159,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
 }
 
 impl LineLayer {
-    fn new(output: Output) -> Self {
+    fn new(output: LogOutput) -> Self {
         LineLayer { node: output.node(), output, libraries: Arc::default() }
     }
 
@@ -184,12 +184,12 @@ impl LineLayer {
         let target = target.strip_prefix(OURS).map_or(target, |rest| rest.trim_start_matches("::"));
         let target = if target.is_empty() { "main" } else { target };
         line::put_time(out, format, &time_now());
-        line::put_head(out, format, Head { level: *metadata.level(), node, target });
+        line::put_head(out, format, LineHead { level: *metadata.level(), node, target });
         out.extend_from_slice(&text.message);
         line::end_message(out, format);
         out.extend_from_slice(&text.fields);
         if suppressed > 0 {
-            let mut fields = Fields { out, format };
+            let mut fields = LineFields { out, format };
             fields.bare("suppressed", itoa::Buffer::new().format(suppressed));
         }
         line::end(out, format);

@@ -20,13 +20,13 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::accept::wanted;
+use super::accept_header::wanted;
 use super::exposition;
-use super::families::{self, Moment};
+use super::families::{self, MetricsSnapshot};
 use super::output::LogTotals;
 use super::packet_stream::PacketLogTotals;
 use crate::account::AccountId;
-use crate::time::Mono;
+use crate::time::MonoTime;
 use crate::transport::TransportContext;
 
 /// How the text is spelled.
@@ -133,14 +133,14 @@ struct Node {
     context: Arc<TransportContext>,
     packet_log: Arc<PacketLogTotals>,
     log: Arc<LogTotals>,
-    started: Mono,
+    started: MonoTime,
     status: Arc<Mutex<StatusMetrics>>,
 }
 
 impl Collector for Node {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let context = &self.context;
-        let moment = Moment {
+        let moment = MetricsSnapshot {
             report: context.connector.report(),
             exchange: context.connector.exchange_report(),
             peers: context.peers.snapshot(),

@@ -4,11 +4,11 @@
 //! on a thread of its own. The packet log is switched on by each node: the packet path pushes binary records into a ring
 //! ([`PacketStream`]), and a [`PacketWriter`] on another thread turns them into lines.
 
-mod accept;
+mod accept_header;
+mod ccp;
 mod clock;
 mod destinations;
 mod event;
-mod exchange;
 mod exposition;
 mod families;
 mod levels;
@@ -32,7 +32,7 @@ pub use levels::{LevelError, LogLevels, PACKETS, is_meant_as_level, parse_level}
 pub use log_writer::LogWriter;
 pub use logs::{LogError, Logs, node_span};
 pub use metrics::{Exposition, Metrics, StatusMetrics};
-pub use output::{LogTo, LogTotals, Output, OutputError};
+pub use output::{LogOutput, LogTo, LogTotals, OutputError};
 pub use packet_log::PacketWriter;
 pub use packet_stream::{PacketLogTotals, PacketStream};
-pub use text::Format;
+pub use text::LineFormat;

@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::log_writer::LogWriter;
 use super::sink::{Sink, count_lines};
-use super::text::Format;
+use super::text::LineFormat;
 
 /// Bytes of lines that wait to be written. As many again may be in the hands of the writer.
 pub(super) const QUEUE_BYTES_MAX: usize = 1024 * 1024;
@@ -49,9 +49,9 @@ impl OutputError {
 
 /// The stream of log lines. Copies append to the same stream.
 #[derive(Debug, Clone)]
-pub struct Output {
-    format: Format,
-    shared: Arc<Shared>,
+pub struct LogOutput {
+    format: LineFormat,
+    shared: Arc<LineQueue>,
 }
 
 /// What the log has done since the start.
@@ -73,7 +73,7 @@ impl LogTotals {
 
 /// What the copies of an [`Output`] and its writer share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct LineQueue {
     queue: Mutex<Queue>,
     /// The writer has something to do.
     work: Condvar,
@@ -97,13 +97,13 @@ struct Queue {
 
 /// What the writer takes at a time.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(super) struct LineBatch {
     pub(super) lines: Vec<u8>,
     pub(super) reopen_at: Option<usize>,
     pub(super) lost: u64,
 }
 
-impl Output {
+impl LogOutput {
     /// Opens the stream.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Output {
         match to {
             LogTo::Stdout => Self::stream(&io::stdout(), "standard output"),
             LogTo::Stderr => Self::stream(&io::stderr(), "standard error"),
-            LogTo::File(path) => Ok(Self::over(Format::Json, Sink::file(path)?)),
+            LogTo::File(path) => Ok(Self::over(LineFormat::Json, Sink::file(path)?)),
         }
     }
 
@@ -124,15 +124,17 @@ impl Output {
         let file = stream.as_fd().try_clone_to_owned();
         let file = file.map_err(|source| OutputError::new(Path::new(name), source))?;
         let format = if stream.is_terminal() {
-            Format::Human { colour: std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()) }
+            LineFormat::Human {
+                colour: std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()),
+            }
         } else {
-            Format::Json
+            LineFormat::Json
         };
         Ok(Self::over(format, Sink::stream(file.into())))
     }
 
-    pub(super) fn over(format: Format, sink: Sink) -> (Self, LogWriter) {
-        let shared = Arc::new(Shared {
+    pub(super) fn over(format: LineFormat, sink: Sink) -> (Self, LogWriter) {
+        let shared = Arc::new(LineQueue {
             queue: Mutex::default(),
             work: Condvar::new(),
             progress: Condvar::new(),
@@ -144,7 +146,7 @@ impl Output {
     }
 
     /// How lines for this stream are to be written.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> LineFormat {
         self.format
     }
 
@@ -221,9 +223,9 @@ impl Queue {
     }
 }
 
-impl Shared {
+impl LineQueue {
     /// For the writer: gives back the batch that is written, and waits for the next one. `None`: closed.
-    pub(super) fn next(&self, mut done: Batch) -> Option<Batch> {
+    pub(super) fn next(&self, mut done: LineBatch) -> Option<LineBatch> {
         done.lines.clear();
         let mut queue = self.queue.lock();
         queue.writing = false;
@@ -236,7 +238,7 @@ impl Shared {
         }
         queue.writing = true;
         let lines = std::mem::replace(&mut queue.lines, done.lines);
-        let batch = Batch {
+        let batch = LineBatch {
             lines,
             reopen_at: queue.reopen_at.take(),
             lost: std::mem::take(&mut queue.lost),

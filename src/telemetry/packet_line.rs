@@ -4,20 +4,20 @@
 
 use tracing::Level;
 
-use super::destinations::{Destinations, Key};
+use super::destinations::{DestinationKey, Destinations};
 use super::event::{LineTime, rfc3339, rfc3339_micros};
 use super::levels::PACKETS;
-use super::line::{self, Head};
-use super::text::{Fields, Format};
+use super::line::{self, LineHead};
+use super::text::{LineFields, LineFormat};
 use crate::connector::{PacketEvent, PacketRecord};
-use crate::time::{Mono, Now};
+use crate::time::{MonoTime, Now};
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Amount, Condition, Timestamp};
 
 /// The parts of a line that never change, by event.
 #[derive(Debug)]
 pub(super) struct PacketLine {
-    format: Format,
+    format: LineFormat,
     forwarded: Vec<u8>,
     received: Vec<u8>,
     fulfilled: Vec<u8>,
@@ -31,8 +31,8 @@ pub(super) struct PacketLine {
 
 impl PacketLine {
     /// Lines of this node, by whose monotonic clock the time of day is so much more.
-    pub(super) fn new(node_id: &str, format: Format, clock_offset_us: i64) -> Self {
-        let never = Now { wall: Timestamp::EPOCH, mono: Mono(0) };
+    pub(super) fn new(node_id: &str, format: LineFormat, clock_offset_us: i64) -> Self {
+        let never = Now { wall: Timestamp::EPOCH, mono: MonoTime(0) };
         PacketLine {
             format,
             forwarded: after_time(node_id, format, "forwarded"),
@@ -58,7 +58,7 @@ impl PacketLine {
             PacketEvent::Fulfilled { .. } => &self.fulfilled,
             PacketEvent::Rejected { .. } => &self.rejected,
         });
-        let mut fields = Fields { out, format: self.format };
+        let mut fields = LineFields { out, format: self.format };
         // All zero: the packet could not be read, and there is no key to find it by.
         if record.condition != Condition([0; 32]) {
             fields.plain("packet", &hex(&record.condition));
@@ -78,7 +78,7 @@ impl PacketLine {
     }
 
     fn write_event(&mut self, record: PacketRecord, out: &mut Vec<u8>) {
-        let mut fields = Fields { out, format: self.format };
+        let mut fields = LineFields { out, format: self.format };
         let mut number = itoa::Buffer::new();
         let at = record.at.mono;
         match &record.event {
@@ -120,7 +120,7 @@ impl PacketLine {
                 fields.bare("latencyUs", number.format(at.micros_since(*sent_at)));
             }
         }
-        let key = Key::new(&record, at);
+        let key = DestinationKey::new(&record, at);
         if let PacketEvent::Forwarded { destination, .. } = record.event {
             self.destinations.put(key, destination);
         }
@@ -131,13 +131,15 @@ impl PacketLine {
         &mut self,
         told: Option<&str>,
         record: &PacketRecord,
-        sent_at: Mono,
-        fields: &mut Fields<'_>,
+        sent_at: MonoTime,
+        fields: &mut LineFields<'_>,
     ) {
         match told {
             Some(destination) => fields.text("destination", destination),
             None => {
-                if let Some(destination) = self.destinations.take(Key::new(record, sent_at)) {
+                if let Some(destination) =
+                    self.destinations.take(DestinationKey::new(record, sent_at))
+                {
                     fields.text("destination", &destination);
                 }
             }
@@ -156,12 +158,12 @@ impl PacketLine {
     }
 }
 
-fn write_amount(key: &str, amount: Amount, fields: &mut Fields<'_>) {
+fn write_amount(key: &str, amount: Amount, fields: &mut LineFields<'_>) {
     fields.plain(key, itoa::Buffer::new().format(amount.0).as_bytes());
 }
 
 /// A code may be any three bytes that a peer sent.
-fn write_code(code: ErrorCode, fields: &mut Fields<'_>) {
+fn write_code(code: ErrorCode, fields: &mut LineFields<'_>) {
     if code.0.iter().all(u8::is_ascii_alphanumeric) {
         fields.plain("code", &code.0);
     } else {
@@ -170,16 +172,16 @@ fn write_code(code: ErrorCode, fields: &mut Fields<'_>) {
 }
 
 /// What follows the time in a line of `event`, up to the fields that differ.
-fn after_time(node_id: &str, format: Format, event: &str) -> Vec<u8> {
+fn after_time(node_id: &str, format: LineFormat, event: &str) -> Vec<u8> {
     let mut out = Vec::new();
     line::put_head(
         &mut out,
         format,
-        Head { level: Level::DEBUG, node: Some(node_id), target: PACKETS },
+        LineHead { level: Level::DEBUG, node: Some(node_id), target: PACKETS },
     );
     out.extend_from_slice(format!("packet {event}").as_bytes());
     line::end_message(&mut out, format);
-    Fields { out: &mut out, format }.plain("event", event.as_bytes());
+    LineFields { out: &mut out, format }.plain("event", event.as_bytes());
     out
 }
 
@@ -215,7 +217,7 @@ pub(super) mod tests {
 
     /// The wall clock is 47 us beyond its millisecond, as [`OFFSET_US`] says.
     const AT: Now =
-        Now { wall: Timestamp::from_millis(1_514_132_072_279), mono: Mono(5_000_000_000) };
+        Now { wall: Timestamp::from_millis(1_514_132_072_279), mono: MonoTime(5_000_000_000) };
     pub(crate) const OFFSET_US: i64 = 1_514_132_072_279_047 - 5_000_000;
 
     /// One record of each kind; those of receivers are below.
@@ -261,14 +263,14 @@ pub(super) mod tests {
         [forwarded, fulfilled, rejected]
     }
 
-    fn line(record: &PacketRecord, format: Format) -> String {
+    fn line(record: &PacketRecord, format: LineFormat) -> String {
         let mut out = Vec::new();
         PacketLine::new("hub", format, OFFSET_US).write(record.clone(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
     fn check(record: &PacketRecord, expected: serde_json::Value) {
-        check_line(&line(record, Format::Json), expected);
+        check_line(&line(record, LineFormat::Json), expected);
     }
 
     fn check_line(line: &str, expected: serde_json::Value) {
@@ -333,7 +335,7 @@ pub(super) mod tests {
             ..fulfilled.clone()
         };
         for answer in [fulfilled, rejected] {
-            let mut lines = PacketLine::new("hub", Format::Json, OFFSET_US);
+            let mut lines = PacketLine::new("hub", LineFormat::Json, OFFSET_US);
             let mut written = Vec::new();
             for record in [&forwarded, &answer, &answer] {
                 lines.write(record.clone(), &mut written);
@@ -351,7 +353,7 @@ pub(super) mod tests {
 
     #[test]
     fn microseconds_follow_the_monotonic_clock_within_their_millisecond() {
-        let mut lines = PacketLine::new("hub", Format::Json, OFFSET_US);
+        let mut lines = PacketLine::new("hub", LineFormat::Json, OFFSET_US);
         let mut check = |wall_ms: u64, mono_us: u64, expected: u64| {
             let mono = AT.mono.after(Duration::from_micros(mono_us));
             let at = Now { wall: AT.wall.saturating_add_millis(wall_ms), mono };
@@ -388,7 +390,7 @@ pub(super) mod tests {
     #[test]
     fn eyes_get_the_same_pairs() {
         let [_, fulfilled, rejected] = records();
-        let human = Format::Human { colour: false };
+        let human = LineFormat::Human { colour: false };
         assert_eq!(
             line(&fulfilled, human),
             "16:14:32.279947 DEBUG hub packets: packet fulfilled event=fulfilled \

@@ -10,13 +10,13 @@ use tracing::Level;
 
 use super::event::{micros_now, time_now};
 use super::levels::PACKETS;
-use super::line::{self, Head};
-use super::output::Output;
+use super::line::{self, LineHead};
+use super::output::LogOutput;
 use super::packet_line::PacketLine;
 use super::packet_log::PacketWriter;
-use super::text::Fields;
+use super::text::LineFields;
 use crate::connector::{NodeNumber, PacketLog, PacketRecord, PacketRing};
-use crate::time::Mono;
+use crate::time::MonoTime;
 
 /// Records that wait for the thread, at most. At 300,000 packets a second, two records each, this is 50 ms.
 pub(super) const PLACES: usize = 32_768;
@@ -50,7 +50,7 @@ impl PacketLogTotals {
 #[derive(Debug)]
 pub struct PacketStream {
     ring: Arc<PacketRing>,
-    pub(super) output: Output,
+    pub(super) output: LogOutput,
     nodes: Mutex<Nodes>,
     /// The thread has records in its hands.
     busy: AtomicBool,
@@ -81,7 +81,7 @@ struct PacketNode {
 
 impl PacketStream {
     /// Switched off for all.
-    pub fn new(output: Output) -> Arc<Self> {
+    pub fn new(output: LogOutput) -> Arc<Self> {
         Arc::new(PacketStream {
             ring: PacketRing::new(PLACES),
             output,
@@ -97,7 +97,7 @@ impl PacketStream {
         self: &Arc<Self>,
         node: &str,
         totals: Arc<PacketLogTotals>,
-        mono: Mono,
+        mono: MonoTime,
     ) -> (Arc<PacketLog>, Option<PacketWriter>) {
         let mono_us = i64::try_from(mono.0 / 1000).unwrap_or(i64::MAX);
         let clock_offset_us = micros_now().saturating_sub(mono_us);
@@ -195,14 +195,14 @@ impl PacketStream {
 
     fn loss_line(&self, node: &str, lost: u64) -> Vec<u8> {
         let (mut out, format) = (Vec::new(), self.output.format());
-        let head = Head { level: Level::WARN, node: Some(node), target: PACKETS };
+        let head = LineHead { level: Level::WARN, node: Some(node), target: PACKETS };
         line::put_time(&mut out, format, &time_now());
         line::put_head(&mut out, format, head);
         out.extend_from_slice(
             b"packet log records dropped: packets come faster than lines are written",
         );
         line::end_message(&mut out, format);
-        Fields { out: &mut out, format }.bare("dropped", itoa::Buffer::new().format(lost));
+        LineFields { out: &mut out, format }.bare("dropped", itoa::Buffer::new().format(lost));
         line::end(&mut out, format);
         out
     }

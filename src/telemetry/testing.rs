@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::output::Output;
+use super::output::LogOutput;
 use super::sink::Sink;
-use super::text::Format;
+use super::text::LineFormat;
 
 /// A test that waits longer for the log's thread has found a defect.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -80,17 +80,17 @@ impl Memory {
 
 /// A log in memory with its thread.
 pub(super) struct MemoryLog {
-    pub(super) output: Output,
+    pub(super) output: LogOutput,
     pub(super) memory: Memory,
 }
 
 impl MemoryLog {
-    pub(super) fn new(format: Format) -> Self {
+    pub(super) fn new(format: LineFormat) -> Self {
         Self::over(format, Memory::default())
     }
 
-    pub(super) fn over(format: Format, memory: Memory) -> Self {
-        let (output, writer) = Output::over(format, Sink::memory(memory.clone()));
+    pub(super) fn over(format: LineFormat, memory: Memory) -> Self {
+        let (output, writer) = LogOutput::over(format, Sink::memory(memory.clone()));
         std::thread::spawn(move || writer.run());
         MemoryLog { output, memory }
     }

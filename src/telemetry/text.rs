@@ -4,7 +4,7 @@ use std::fmt;
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum LineFormat {
     /// One JSON object a line, for programs.
     Json,
     /// For eyes at a terminal.
@@ -15,26 +15,26 @@ pub enum Format {
 }
 
 /// Appends the pairs of one line.
-pub(super) struct Fields<'a> {
+pub(super) struct LineFields<'a> {
     pub(super) out: &'a mut Vec<u8>,
-    pub(super) format: Format,
+    pub(super) format: LineFormat,
 }
 
 /// Keys that every line has already; a field of the same name gets a `_` behind it.
 const TAKEN: [&str; 5] = ["timestamp", "level", "node", "target", "message"];
 
-impl Fields<'_> {
+impl LineFields<'_> {
     /// A text.
     pub(super) fn text(&mut self, key: &str, value: &str) {
         self.key(key);
         match self.format {
-            Format::Json => {
+            LineFormat::Json => {
                 self.out.push(b'"');
                 escape(self.out, value);
                 self.out.push(b'"');
             }
-            Format::Human { .. } if is_word(value) => escape(self.out, value),
-            Format::Human { .. } => {
+            LineFormat::Human { .. } if is_word(value) => escape(self.out, value),
+            LineFormat::Human { .. } => {
                 self.out.push(b'"');
                 escape(self.out, value);
                 self.out.push(b'"');
@@ -45,7 +45,7 @@ impl Fields<'_> {
     /// What is known to need no escaping, such as digits or an account id.
     pub(super) fn plain(&mut self, key: &str, value: &[u8]) {
         self.key(key);
-        if self.format == Format::Json {
+        if self.format == LineFormat::Json {
             self.out.push(b'"');
             self.out.extend_from_slice(value);
             self.out.push(b'"');
@@ -66,7 +66,7 @@ impl Fields<'_> {
             return self.text(key, text);
         }
         self.key(key);
-        if self.format == Format::Json {
+        if self.format == LineFormat::Json {
             self.out.push(b'"');
             let _ = fmt::write(&mut Escaped(self.out), value);
             self.out.push(b'"');
@@ -82,7 +82,7 @@ impl Fields<'_> {
 
     fn key(&mut self, key: &str) {
         match self.format {
-            Format::Json => {
+            LineFormat::Json => {
                 self.out.extend_from_slice(b",\"");
                 self.out.extend_from_slice(key.as_bytes());
                 if TAKEN.contains(&key) {
@@ -90,7 +90,7 @@ impl Fields<'_> {
                 }
                 self.out.extend_from_slice(b"\":");
             }
-            Format::Human { colour } => {
+            LineFormat::Human { colour } => {
                 self.out.extend_from_slice(if colour { b" \x1b[2m" } else { b" " });
                 self.out.extend_from_slice(key.as_bytes());
                 self.out.extend_from_slice(if colour { b"=\x1b[0m" } else { b"=" });
@@ -189,9 +189,9 @@ mod tests {
         assert!(out.iter().all(|byte| !byte.is_ascii_control()));
     }
 
-    fn pairs(format: Format) -> String {
+    fn pairs(format: LineFormat) -> String {
         let mut out = Vec::new();
-        let mut fields = Fields { out: &mut out, format };
+        let mut fields = LineFields { out: &mut out, format };
         fields.text("peer", "bob");
         fields.text("error", "a \"b\"\n");
         fields.text("empty", "");
@@ -206,12 +206,12 @@ mod tests {
     #[test]
     fn pairs_in_both_formats() {
         assert_eq!(
-            pairs(Format::Json),
+            pairs(LineFormat::Json),
             ",\"peer\":\"bob\",\"error\":\"a \\\"b\\\"\\n\",\"empty\":\"\",\"amount\":\"100\",\"count\":7,\
              \"code\":\"7\",\"words\":\"7 8\\n\",\"level_\":\"mine\""
         );
         assert_eq!(
-            pairs(Format::Human { colour: false }),
+            pairs(LineFormat::Human { colour: false }),
             " peer=bob error=\"a \\\"b\\\"\\n\" empty=\"\" amount=100 count=7 code=7 words=\"7 8\\n\" level=mine"
         );
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::time::Mono;
+use crate::time::MonoTime;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -29,28 +29,28 @@ impl Rate {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bucket {
     /// The time up to which what was spent has used up the rate.
-    used_until: Mono,
+    used_until: MonoTime,
 }
 
 impl Bucket {
     /// When one more unit may be spent: now or later.
-    pub fn ready_at(&self, rate: Rate, now: Mono) -> Mono {
+    pub fn ready_at(&self, rate: Rate, now: MonoTime) -> MonoTime {
         let until = self.used_until.0.saturating_add(rate.cost(1));
-        Mono(until.saturating_sub(2 * SECOND_NS)).max(now)
+        MonoTime(until.saturating_sub(2 * SECOND_NS)).max(now)
     }
 
     /// Spends units, also more than there are.
-    pub fn spend(&mut self, units: u32, rate: Rate, now: Mono) {
+    pub fn spend(&mut self, units: u32, rate: Rate, now: MonoTime) {
         let from = self.used_until.max(now);
-        self.used_until = Mono(from.0.saturating_add(rate.cost(units)));
+        self.used_until = MonoTime(from.0.saturating_add(rate.cost(units)));
     }
 
     /// Gives units back.
     pub fn give_back(&mut self, units: u32, rate: Rate) {
-        self.used_until = Mono(self.used_until.0.saturating_sub(rate.cost(units)));
+        self.used_until = MonoTime(self.used_until.0.saturating_sub(rate.cost(units)));
     }
 
-    fn is_full(&self, now: Mono) -> bool {
+    fn is_full(&self, now: MonoTime) -> bool {
         self.used_until <= now
     }
 }
@@ -70,13 +70,13 @@ impl<K: Copy + Eq + Hash> SharedRate<K> {
     }
 
     /// When `who` may do one more: now or later.
-    pub fn ready_at(&self, who: K, now: Mono) -> Mono {
+    pub fn ready_at(&self, who: K, now: MonoTime) -> MonoTime {
         let own = self.each.get(&who).map_or(now, |own| own.ready_at(self.rate.half(), now));
         own.max(self.all.ready_at(self.rate, now))
     }
 
     /// `who` did so much.
-    pub fn spend(&mut self, who: K, units: u32, now: Mono) {
+    pub fn spend(&mut self, who: K, units: u32, now: MonoTime) {
         if self.each.len() >= ORIGINS_MAX && !self.each.contains_key(&who) {
             self.each.retain(|_, bucket| !bucket.is_full(now));
             if self.each.len() >= ORIGINS_MAX {
@@ -95,11 +95,11 @@ mod tests {
 
     const RATE: Rate = Rate(100);
 
-    fn at(ms: u64) -> Mono {
-        Mono(5 * SECOND_NS + ms * 1_000_000)
+    fn at(ms: u64) -> MonoTime {
+        MonoTime(5 * SECOND_NS + ms * 1_000_000)
     }
 
-    fn burst(shared: &mut SharedRate<u32>, who: u32, now: Mono) -> usize {
+    fn burst(shared: &mut SharedRate<u32>, who: u32, now: MonoTime) -> usize {
         let mut count = 0;
         while shared.ready_at(who, now) <= now {
             shared.spend(who, 1, now);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-use crate::time::{Mono, Now};
+use crate::time::{MonoTime, Now};
 use crate::wire::Timestamp;
 
 /// A clock that never steps and that counts time in suspend.
@@ -38,11 +38,11 @@ pub struct Clock {
 
 /// All three clocks at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reading {
+pub struct ClockReading {
     /// The time of day, and the time that passed.
     pub now: Now,
     /// The time that passed without the time in suspend; its zero is arbitrary.
-    pub awake: Mono,
+    pub awake: MonoTime,
 }
 
 /// What a manual clock shows.
@@ -50,8 +50,8 @@ pub struct Reading {
 #[derive(Debug)]
 struct Manual {
     wall: Timestamp,
-    mono: Mono,
-    awake: Mono,
+    mono: MonoTime,
+    awake: MonoTime,
 }
 
 impl Clock {
@@ -69,7 +69,7 @@ impl Clock {
     #[cfg(any(test, fuzzing))]
     pub fn manual() -> Self {
         const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-        let manual = Manual { wall: START, mono: Mono(0), awake: Mono(0) };
+        let manual = Manual { wall: START, mono: MonoTime(0), awake: MonoTime(0) };
         let manual = std::sync::Arc::new(parking_lot::Mutex::new(manual));
         Self { manual: Some(manual), ..Self::start() }
     }
@@ -113,7 +113,7 @@ impl Clock {
     }
 
     /// The monotonic clock alone.
-    pub fn mono(&self) -> Mono {
+    pub fn mono(&self) -> MonoTime {
         #[cfg(any(test, fuzzing))]
         if let Some(manual) = &self.manual {
             return manual.lock().mono;
@@ -122,30 +122,30 @@ impl Clock {
     }
 
     /// All clocks, to be compared. `None`: the process was interrupted between the readings again and again.
-    pub fn reading(&self) -> Option<Reading> {
+    pub fn reading(&self) -> Option<ClockReading> {
         #[cfg(any(test, fuzzing))]
         if let Some(manual) = &self.manual {
             let Manual { wall, mono, awake } = *manual.lock();
-            return Some(Reading { now: Now { wall, mono }, awake });
+            return Some(ClockReading { now: Now { wall, mono }, awake });
         }
         (0..READINGS_MAX).find_map(|_| {
             let mono = self.elapsed();
-            let (wall, awake) = (time_of_day(), Mono(0).after(self.awake_origin.elapsed()));
-            let reading = Reading { now: Now { wall, mono }, awake };
+            let (wall, awake) = (time_of_day(), MonoTime(0).after(self.awake_origin.elapsed()));
+            let reading = ClockReading { now: Now { wall, mono }, awake };
             (self.elapsed().since(mono) <= ONE_READING).then_some(reading)
         })
     }
 
     /// The instant that timers understand, if the machine is not suspended before. It may be past.
-    pub fn instant(&self, mono: Mono) -> Instant {
+    pub fn instant(&self, mono: MonoTime) -> Instant {
         let now = Instant::now();
         // Out of the platform's range means never; a year is never for a session.
         let never = Duration::from_secs(365 * 24 * 3600);
         now.checked_add(mono.since(self.mono())).unwrap_or_else(|| now + never)
     }
 
-    fn elapsed(&self) -> Mono {
-        Mono(since_boot().saturating_sub(self.origin))
+    fn elapsed(&self) -> MonoTime {
+        MonoTime(since_boot().saturating_sub(self.origin))
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
     fn the_clocks_of_this_machine_agree() {
         let clock = Clock::start();
         let first = clock.reading().unwrap();
-        assert!(first.now.mono < Mono(0).after(Duration::from_secs(60)), "{first:?}");
+        assert!(first.now.mono < MonoTime(0).after(Duration::from_secs(60)), "{first:?}");
         assert!(first.now.wall > Timestamp::from_millis(1_700_000_000_000), "{first:?}");
         let deadline = Instant::now() + Duration::from_secs(60);
         while clock.mono().since(first.now.mono) < Duration::from_millis(5) {
@@ -191,8 +191,8 @@ mod tests {
         let in_ten = clock.mono().after(Duration::from_secs(10));
         let left = clock.instant(in_ten).saturating_duration_since(Instant::now());
         assert!(left <= Duration::from_secs(10) && left > Duration::from_secs(5), "{left:?}");
-        let past = clock.instant(Mono(5));
+        let past = clock.instant(MonoTime(5));
         assert!(past <= Instant::now());
-        assert!(clock.instant(Mono::MAX) > Instant::now() + Duration::from_secs(24 * 3600));
+        assert!(clock.instant(MonoTime::MAX) > Instant::now() + Duration::from_secs(24 * 3600));
     }
 }

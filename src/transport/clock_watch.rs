@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::clock::Reading;
-use crate::time::Mono;
+use super::clock::ClockReading;
+use crate::time::MonoTime;
 
 /// The time of day may be corrected by one part in so many without being reported: twice what NTP does.
 const SLEW_ONE_IN: u32 = 1000;
@@ -17,18 +17,18 @@ const SUSPENDED_MIN: Duration = Duration::from_secs(1);
 
 /// The time of day was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Jump {
+pub struct ClockJump {
     /// By how many milliseconds; positive is forward.
     pub by_ms: i64,
     /// When it was found.
-    pub at: Mono,
+    pub at: MonoTime,
 }
 
 /// What a look at the clocks found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct ClockFinding {
     /// The time of day does not fit the time that passed.
-    pub jump: Option<Jump>,
+    pub jump: Option<ClockJump>,
     /// The machine was suspended for so long since the last look.
     pub suspended: Option<Duration>,
 }
@@ -39,7 +39,7 @@ pub struct ClockReport {
     /// Jumps of the time of day.
     pub jumps: u64,
     /// The last of them.
-    pub last_jump: Option<Jump>,
+    pub last_jump: Option<ClockJump>,
     /// Time in suspend, all together.
     pub suspended: Duration,
 }
@@ -56,7 +56,7 @@ struct Watched {
 
 #[derive(Debug, Clone, Copy)]
 struct Last {
-    mono: Mono,
+    mono: MonoTime,
     /// Milliseconds from the monotonic clock to the time of day. Follows small corrections, so that they never add up to
     /// a jump, while several small jumps in a row do.
     offset_ms: i64,
@@ -66,7 +66,7 @@ struct Last {
 
 impl ClockWatch {
     /// Compares a reading with the last one. `tolerance`: the jump that packets do not notice.
-    pub fn look(&self, reading: Reading, tolerance: Duration) -> Found {
+    pub fn look(&self, reading: ClockReading, tolerance: Duration) -> ClockFinding {
         let mono = reading.now.mono;
         let wall_ms = i64::try_from(reading.now.wall.as_millis()).unwrap_or(i64::MAX);
         let passed_ms = i64::try_from(mono.0 / 1_000_000).unwrap_or(i64::MAX);
@@ -76,11 +76,11 @@ impl ClockWatch {
         let mut watched = self.0.lock();
         let Some(last) = watched.last else {
             watched.last = Some(Last { mono, offset_ms, asleep });
-            return Found::default();
+            return ClockFinding::default();
         };
         let by_ms = offset_ms.saturating_sub(last.offset_ms);
         let tolerance_ms = i64::try_from(tolerance.as_millis()).unwrap_or(i64::MAX);
-        let jump = (by_ms.saturating_abs() > tolerance_ms).then_some(Jump { by_ms, at: mono });
+        let jump = (by_ms.saturating_abs() > tolerance_ms).then_some(ClockJump { by_ms, at: mono });
         let suspended = Duration::from_nanos(asleep.saturating_sub(last.asleep));
         let suspended = (suspended >= SUSPENDED_MIN).then_some(suspended);
         let followed_ms = match jump {
@@ -98,7 +98,7 @@ impl ClockWatch {
         report.jumps += u64::from(jump.is_some());
         report.last_jump = jump.or(report.last_jump);
         report.suspended += suspended.unwrap_or_default();
-        Found { jump, suspended }
+        ClockFinding { jump, suspended }
     }
 
     /// What was found since the node started.
@@ -129,7 +129,7 @@ mod tests {
     fn check(steps: &[(&[Step], Option<i64>, Option<u64>)]) -> ClockReport {
         let (clock, watch) = (Clock::manual(), ClockWatch::default());
         let look = || watch.look(clock.reading().unwrap(), TOLERANCE);
-        assert_eq!(look(), Found::default());
+        assert_eq!(look(), ClockFinding::default());
         for (index, (steps, jump, suspended)) in steps.iter().enumerate() {
             for step in *steps {
                 match *step {

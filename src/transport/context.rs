@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::client_origin::KnownOrigins;
 use super::clock::Clock;
 use super::clock_watch::ClockWatch;
 use super::descriptors::Descriptors;
-use super::events::Peers;
 use super::handshakes::Handshakes;
-use super::origin::KnownOrigins;
+use super::peer_status::Peers;
 use super::settings::TransportSettings;
 use super::tls::{ClientTls, TlsError};
 use crate::connector::Connector;

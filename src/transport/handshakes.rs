@@ -14,9 +14,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::origin::Origin;
+use super::client_origin::ClientOrigin;
 use super::places::PlaceLimits;
-use super::strangers::Strangers;
+use super::unauthenticated::Unauthenticated;
 
 /// How long strangers' handshakes are computed before those of known addresses are looked at again.
 const SLICE: Duration = Duration::from_millis(2);
@@ -27,7 +27,7 @@ type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Handshakes {
     queue: Mutex<Queue>,
     /// Those under way. One too many costs the oldest of the address that has most.
-    under_way: Arc<Strangers>,
+    under_way: Arc<Unauthenticated>,
 }
 
 /// Not bounded by itself: each job has a place among those under way.
@@ -60,7 +60,7 @@ struct Sliced {
 impl Handshakes {
     /// As many may be under way as there are places.
     pub fn new(limits: PlaceLimits) -> Arc<Self> {
-        let under_way = Strangers::new(limits);
+        let under_way = Unauthenticated::new(limits);
         Arc::new(Self { queue: Mutex::default(), under_way })
     }
 
@@ -81,7 +81,7 @@ impl Handshakes {
     /// The handshake's own, or that it had to make room for a later one.
     pub async fn run<T: Send + 'static>(
         &self,
-        origin: Origin,
+        origin: ClientOrigin,
         is_known: bool,
         handshake: impl Future<Output = io::Result<T>> + Send + 'static,
     ) -> io::Result<T> {
@@ -217,7 +217,7 @@ mod tests {
         Handshakes::new(PlaceLimits { total, per_origin: total, kept_for_known: 0 })
     }
 
-    fn origin(n: u8) -> Origin {
+    fn origin(n: u8) -> ClientOrigin {
         std::net::IpAddr::from([10, 0, 0, n]).into()
     }
 

@@ -6,56 +6,58 @@
 
 mod backoff;
 mod budget;
+mod client_origin;
 mod clock;
 mod clock_watch;
+mod close_reason;
 mod context;
 mod descriptors;
-mod dial;
+mod dial_control;
 mod directory;
-mod ended;
-mod events;
 mod handshakes;
 mod listener;
-mod origin;
+mod peer_status;
 mod pem;
 mod places;
 mod random_words;
-mod reach;
+mod sanitize;
 mod settings;
-mod strangers;
-mod text;
+mod tcp;
 mod throttle;
 mod tls;
 mod token;
+mod unauthenticated;
 pub mod url;
 
 pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
 pub use backoff::{Backoff, Wait};
 pub use budget::{Bucket, Rate, SharedRate};
-pub use clock::{Clock, Reading};
-pub use clock_watch::{ClockReport, ClockWatch, Found, Jump};
+pub use client_origin::{ClientOrigin, KnownOrigins};
+pub use clock::{Clock, ClockReading};
+pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
+pub use close_reason::{
+    CloseReason, GOING_AWAY, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG, Timeout,
+};
 pub use context::{HttpCounters, HttpCounts, ServerCounters, ServerCounts, TransportContext};
 pub use descriptors::{Descriptor, Descriptors};
-pub use dial::{DialHandle, DialOrders, Waited};
+pub use dial_control::{DialControl, DialHandle, Waited};
 pub use directory::{Directory, Login, Logins, NoRandomness};
-pub use ended::{Ended, GOING_AWAY, Loss, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG};
-pub use events::{
-    AttemptFailure, Mistake, PeerChange, PeerCounts, PeerEvent, PeerSnapshot, PeerState,
-    PeerStatus, Peers, RefusedLogin,
-};
 pub use handshakes::{HandshakeWorker, Handshakes};
 pub use listener::{BindError, Listener};
-pub use origin::{KnownOrigins, Origin};
+pub use peer_status::{
+    AttemptFailure, PeerChange, PeerCounts, PeerEvent, PeerMistake, PeerSnapshot, PeerState,
+    PeerStatus, Peers, RefusedLogin,
+};
 pub use pem::PemError;
 pub use places::{PlaceId, PlaceLimits, Places};
 pub use random_words::without_random_words;
-pub use reach::{ReachError, reach};
+pub use sanitize::{harmless_json, io_words, sanitize, shown};
 pub use settings::{HttpLimits, KeepAliveSettings, TransportSettings};
-pub use strangers::{Place, Strangers};
-pub use text::{foreign, harmless_json, io_words, shown};
+pub use tcp::{ConnectTcpError, connect_tcp};
 pub use throttle::Throttle;
 pub use tls::{
     ClientTls, HTTP_PROTOCOLS, NoTlsName, Protocols, ServerTls, TlsError, TlsFile, TlsName,
     TlsTrust, check_ca_file, check_server_files, explain_handshake, host_of_certificate,
 };
 pub use token::Token;
+pub use unauthenticated::{Unauthenticated, UnauthenticatedPlace};

@@ -10,7 +10,7 @@ use std::path::Path;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::text::io_words;
+use super::sanitize::io_words;
 
 /// Bytes of a PEM file. The certificates of all public authorities together are about 250 kB.
 const PEM_BYTES_MAX: u64 = 16 * 1024 * 1024;

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use super::origin::Origin;
+use super::client_origin::ClientOrigin;
 
 /// How many places there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub struct PlaceId(u64);
 pub struct Places {
     limits: PlaceLimits,
     next: u64,
-    origin_of: HashMap<PlaceId, Origin>,
-    groups: HashMap<Origin, Group>,
+    origin_of: HashMap<PlaceId, ClientOrigin>,
+    groups: HashMap<ClientOrigin, Group>,
     strangers: Class,
     known: Class,
 }
@@ -52,10 +52,10 @@ struct Class {
     ranking: BTreeSet<Rank>,
 }
 
-type Rank = (usize, Reverse<PlaceId>, Origin);
+type Rank = (usize, Reverse<PlaceId>, ClientOrigin);
 
 impl Group {
-    fn rank(&self, origin: Origin) -> Option<Rank> {
+    fn rank(&self, origin: ClientOrigin) -> Option<Rank> {
         let oldest = self.places.first()?;
         Some((self.places.len(), Reverse(*oldest), origin))
     }
@@ -63,7 +63,7 @@ impl Group {
 
 impl Class {
     /// The largest group's size and origin.
-    fn largest(&self) -> (usize, Option<Origin>) {
+    fn largest(&self) -> (usize, Option<ClientOrigin>) {
         self.ranking.last().map_or((0, None), |(size, _, origin)| (*size, Some(*origin)))
     }
 }
@@ -94,7 +94,7 @@ impl Places {
 
     /// A newcomer takes a place. `is_known`: a peer has logged in from there before. The second value has lost its place
     /// to the newcomer: it is to be closed.
-    pub fn enter(&mut self, origin: Origin, is_known: bool) -> (PlaceId, Option<PlaceId>) {
+    pub fn enter(&mut self, origin: ClientOrigin, is_known: bool) -> (PlaceId, Option<PlaceId>) {
         self.classify(origin, is_known);
         let loser = self.who_gives_way(origin, is_known).and_then(|origin| self.oldest(origin));
         if let Some(loser) = loser {
@@ -126,7 +126,7 @@ impl Places {
     }
 
     /// Whose oldest place has to be given up before `origin` takes one. `None`: there is a place left.
-    fn who_gives_way(&self, origin: Origin, is_known: bool) -> Option<Origin> {
+    fn who_gives_way(&self, origin: ClientOrigin, is_known: bool) -> Option<ClientOrigin> {
         let own = self.groups.get(&origin).map_or(0, |group| group.places.len());
         if own >= self.limits.per_origin {
             return Some(origin);
@@ -145,17 +145,17 @@ impl Places {
     }
 
     /// Of equals, strangers go first.
-    fn largest_of_all(&self) -> Option<Origin> {
+    fn largest_of_all(&self) -> Option<ClientOrigin> {
         let (strangers, known) = (self.strangers.largest(), self.known.largest());
         if known.0 > strangers.0 { known.1 } else { strangers.1 }
     }
 
-    fn oldest(&self, origin: Origin) -> Option<PlaceId> {
+    fn oldest(&self, origin: ClientOrigin) -> Option<PlaceId> {
         self.groups.get(&origin)?.places.first().copied()
     }
 
     /// An origin may have become known, or may have been forgotten, since it took its first place.
-    fn classify(&mut self, origin: Origin, is_known: bool) {
+    fn classify(&mut self, origin: ClientOrigin, is_known: bool) {
         if self.groups.get(&origin).is_none_or(|group| group.is_known == is_known) {
             return;
         }
@@ -167,7 +167,7 @@ impl Places {
     /// Changes the places of a group, and what is known of its class.
     fn change(
         &mut self,
-        origin: Origin,
+        origin: ClientOrigin,
         is_known: bool,
         change: impl FnOnce(&mut BTreeSet<PlaceId>),
     ) {

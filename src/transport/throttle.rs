@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::time::Mono;
+use crate::time::MonoTime;
 
 /// Lines that may be logged in one [`WINDOW`].
 const LINES_MAX: u32 = 10;
@@ -16,14 +16,14 @@ pub struct Throttle(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    window: Option<Mono>,
+    window: Option<MonoTime>,
     lines: u32,
     suppressed: u64,
 }
 
 impl Throttle {
     /// Whether a line may be logged now, and if so, how many were not since the last one.
-    pub fn admit(&self, now: Mono) -> Option<u64> {
+    pub fn admit(&self, now: MonoTime) -> Option<u64> {
         let mut inner = self.0.lock();
         if inner.window.is_none_or(|began| now.since(began) >= WINDOW) {
             inner.window = Some(now);
@@ -39,7 +39,7 @@ impl Throttle {
 
     /// How many lines were not logged, once their minute is over and if no line has told so: for a last line about what
     /// has ended meanwhile.
-    pub fn overdue(&self, now: Mono) -> Option<u64> {
+    pub fn overdue(&self, now: MonoTime) -> Option<u64> {
         let mut inner = self.0.lock();
         let is_over = inner.window.is_some_and(|began| now.since(began) >= WINDOW);
         let suppressed = if is_over { std::mem::take(&mut inner.suppressed) } else { 0 };
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn ten_lines_a_minute_and_then_a_sum() {
         let throttle = Throttle::default();
-        let at = |seconds: u64| Mono(seconds * 1_000_000_000);
+        let at = |seconds: u64| MonoTime(seconds * 1_000_000_000);
         for second in 0..10 {
             assert_eq!(throttle.admit(at(second)), Some(0));
         }

@@ -68,7 +68,7 @@ pub enum FrameKind {
 
 /// What a frame has besides its protocol data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Body<'a> {
+pub enum FrameBody<'a> {
     /// Type 1.
     Response,
     /// Type 2.
@@ -91,7 +91,7 @@ pub enum Body<'a> {
     },
 }
 
-impl Body<'_> {
+impl FrameBody<'_> {
     /// The type of the frame.
     #[must_use]
     pub const fn kind(&self) -> FrameKind {
@@ -110,7 +110,7 @@ pub struct Frame<'a> {
     /// Of the request, or of the request that this answers.
     pub request_id: RequestId,
     /// The type, and the fields that only this type has.
-    pub body: Body<'a>,
+    pub body: FrameBody<'a>,
     /// The entries.
     pub protocol_data: ProtocolData<'a>,
 }
@@ -135,12 +135,12 @@ impl<'a> Frame<'a> {
         let content = frame.var_octet_string().map_err(encoding("BTP frame: content"))?;
         let mut content = Reader::new(content);
         let body = match kind {
-            1 => Body::Response,
+            1 => FrameBody::Response,
             2 => read_error(&mut content)?,
-            6 => Body::Message,
+            6 => FrameBody::Message,
             7 => {
                 let amount = content.u64().map_err(encoding("BTP TRANSFER: amount"))?;
-                Body::Transfer { amount: Amount(amount) }
+                FrameBody::Transfer { amount: Amount(amount) }
             }
             found => {
                 let expected = "1 (RESPONSE), 2 (ERROR), 6 (MESSAGE) or 7 (TRANSFER)";
@@ -164,7 +164,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn read_error<'a>(content: &mut Reader<'a>) -> Result<Body<'a>, Error> {
+fn read_error<'a>(content: &mut Reader<'a>) -> Result<FrameBody<'a>, Error> {
     let code = content.array().map_err(encoding("BTP ERROR: code"))?;
     if !code.is_ascii() {
         return Err(Error::NotAscii { place: "BTP ERROR: code" });
@@ -176,5 +176,5 @@ fn read_error<'a>(content: &mut Reader<'a>) -> Result<Body<'a>, Error> {
         GeneralizedTime::parse(triggered_at).map_err(timestamp("BTP ERROR: triggeredAt"))?;
     let data = content.var_octet_string().map_err(encoding("BTP ERROR: data"))?;
     let data = at_most(MAX_ERROR_DATA, data, "BTP ERROR: data")?;
-    Ok(Body::Error { code: ErrorCode(*code), name, triggered_at, data })
+    Ok(FrameBody::Error { code: ErrorCode(*code), name, triggered_at, data })
 }

@@ -64,14 +64,14 @@ pub fn forwarded_auth(auth: &[u8; 32]) -> [u8; 32] {
 
 /// What a peer wants with regard to routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request<'a> {
+pub enum RouteRequest<'a> {
     /// It says whether it wants to hear of routes.
     Control(RouteControl<'a>),
     /// It tells of routes.
     Update(RouteUpdate<'a>),
 }
 
-impl<'a> Request<'a> {
+impl<'a> RouteRequest<'a> {
     /// Whether a Prepare to this address is one of CCP.
     #[must_use]
     pub fn is_at(destination: AddressRef<'_>) -> bool {
@@ -120,7 +120,7 @@ pub const fn request<'a>(
 /// Whether a neighbour wants updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Mode {
+pub enum RouteControlMode {
     /// Send none.
     Idle = 0,
     /// Send what changed since the epoch told, and what changes from now on.
@@ -131,7 +131,7 @@ pub enum Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteControl<'a> {
     /// Whether it wants updates.
-    pub mode: Mode,
+    pub mode: RouteControlMode,
     /// The log that it last heard from.
     pub last_known_table: TableId,
     /// How far in that log it has got.
@@ -143,7 +143,11 @@ pub struct RouteControl<'a> {
 impl RouteControl<'static> {
     /// One without features.
     #[must_use]
-    pub const fn new(mode: Mode, last_known_table: TableId, last_known_epoch: u32) -> Self {
+    pub const fn new(
+        mode: RouteControlMode,
+        last_known_table: TableId,
+        last_known_epoch: u32,
+    ) -> Self {
         Self { mode, last_known_table, last_known_epoch, features: Strings::EMPTY }
     }
 }
@@ -156,8 +160,8 @@ impl<'a> RouteControl<'a> {
     pub fn parse(payload: &'a [u8]) -> Result<Self, Error> {
         let mut payload = Reader::new(payload);
         let mode = match payload.u8().map_err(encoding("route control: mode"))? {
-            0 => Mode::Idle,
-            1 => Mode::Sync,
+            0 => RouteControlMode::Idle,
+            1 => RouteControlMode::Sync,
             found => {
                 let expected = "0 (idle) or 1 (sync)";
                 return Err(Error::Type { place: "route control: mode", found, expected });

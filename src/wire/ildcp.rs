@@ -41,7 +41,7 @@ pub fn check_request(prepare: &Prepare<'_>, now: Timestamp) -> Result<(), Error>
 
 /// What a parent tells its child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Response<'a> {
+pub struct IldcpResponse<'a> {
     /// The child's address.
     pub client_address: AddressRef<'a>,
     /// Decimal places of the link's amounts: one unit is 10^-scale.
@@ -50,7 +50,7 @@ pub struct Response<'a> {
     pub asset_code: &'a str,
 }
 
-impl<'a> Response<'a> {
+impl<'a> IldcpResponse<'a> {
     /// Reads the Fulfill that answers a request. Bytes after the last field are ignored.
     ///
     /// # Errors
@@ -130,7 +130,7 @@ mod tests {
 
     fn check_vector_of_response(entry: &serde_json::Value, bytes: &[u8]) -> bool {
         let fulfill = Fulfill::parse(bytes).unwrap();
-        let Ok(response) = Response::from_fulfill(&fulfill) else {
+        let Ok(response) = IldcpResponse::from_fulfill(&fulfill) else {
             return false;
         };
         let fields = &entry["fields"];
@@ -141,7 +141,7 @@ mod tests {
         response.encode(&mut again);
         assert!(fulfill.data.starts_with(&again), "{entry}");
         for end in 0..again.len() {
-            assert!(Response::parse(&again[..end]).is_err(), "{entry} cut to {end}");
+            assert!(IldcpResponse::parse(&again[..end]).is_err(), "{entry} cut to {end}");
         }
         true
     }
@@ -165,12 +165,12 @@ mod tests {
             "IL-DCP request: destination is not peer.config",
         );
         assert_eq!(
-            Response::parse(b"\x08test.a.b\x09\x02\xff\xfe").unwrap_err().to_string(),
+            IldcpResponse::parse(b"\x08test.a.b\x09\x02\xff\xfe").unwrap_err().to_string(),
             "IL-DCP response: assetCode is not UTF-8"
         );
         let wrong = Fulfill { fulfillment: Fulfillment::PING, data: b"\x08test.a.b\x09\x03USD" };
         assert_eq!(
-            Response::from_fulfill(&wrong).unwrap_err().to_string(),
+            IldcpResponse::from_fulfill(&wrong).unwrap_err().to_string(),
             "IL-DCP response: fulfillment is not 32 zero bytes"
         );
     }

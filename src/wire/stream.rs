@@ -16,7 +16,7 @@ use super::error::{at_most, encoding};
 use super::ilp::PacketType;
 use super::{Amount, Error};
 
-pub use frame::{CloseCode, Frame, StreamId};
+pub use frame::{CloseCode, StreamFrame, StreamId};
 pub use frames::Frames;
 
 /// Most bytes of a packet: the data of an ILP packet (32767) without IV and tag (28).

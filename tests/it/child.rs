@@ -17,8 +17,11 @@ use crate::running::{Running, folder, path, write};
 /// What a parent tells.
 fn told(address: &str, scale: u8, code: &str) -> Vec<u8> {
     let address: Address = address.parse().unwrap();
-    let response =
-        ildcp::Response { client_address: address.view(), asset_scale: scale, asset_code: code };
+    let response = ildcp::IldcpResponse {
+        client_address: address.view(),
+        asset_scale: scale,
+        asset_code: code,
+    };
     let mut data = Vec::new();
     response.encode(&mut data);
     data

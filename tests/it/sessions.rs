@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::{Body, Entry, ErrorCode, Frame, FrameKind, ILP};
+use ilp_connector::wire::btp::{Entry, ErrorCode, Frame, FrameBody, FrameKind, ILP};
 use ilp_connector::wire::timestamp::GeneralizedTime;
 
 use crate::peer::{
@@ -73,7 +73,7 @@ fn a_dialling_node_gives_up_on_silence_and_slows_down_rows_73_91() {
         let mut bob = Peer::accept_silently(&listener);
         at.push(Instant::now());
         let login = bob.frame();
-        let body = Body::Error {
+        let body = FrameBody::Error {
             code: ErrorCode::NOT_ACCEPTED,
             name: "NotAcceptedError",
             triggered_at: GeneralizedTime::parse(b"20180831025324.899Z").unwrap(),

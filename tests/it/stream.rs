@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ilp_connector::stream::{Iv, Keys, SharedSecret};
 use ilp_connector::wire::ilp::{Packet, PacketType};
-use ilp_connector::wire::stream::{CloseCode, Frame, Frames, StreamId, StreamPacket};
+use ilp_connector::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, StreamPacket};
 use ilp_connector::wire::{Amount, Condition};
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ impl Sender {
     }
 
     /// A Prepare of which at least so much has to arrive.
-    fn request(&mut self, amount: u64, minimum: u64, frames: &[Frame<'_>]) -> Ask {
+    fn request(&mut self, amount: u64, minimum: u64, frames: &[StreamFrame<'_>]) -> Ask {
         let mut plaintext = Vec::new();
         let frames = Frames::of(frames);
         let (packet_type, minimum) = (PacketType::Prepare, Amount(minimum));
@@ -92,11 +92,11 @@ fn asked(peer: &mut Peer, id: u32, ask: &Ask) -> (String, Vec<u8>) {
 }
 
 /// RFC 29 5.3.5: in every reply, so that a sender never runs out of streams.
-const NO_LIMIT_OF_STREAMS: Frame<'static> =
-    Frame::MaxStreamId { stream: StreamId(u32::MAX as u64) };
+const NO_LIMIT_OF_STREAMS: StreamFrame<'static> =
+    StreamFrame::MaxStreamId { stream: StreamId(u32::MAX as u64) };
 
-fn money() -> Frame<'static> {
-    Frame::StreamMoney { stream: StreamId(1), shares: 1 }
+fn money() -> StreamFrame<'static> {
+    StreamFrame::StreamMoney { stream: StreamId(1), shares: 1 }
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_payment_is_fulfilled_and_answered_in_secret_row_122() {
     let expected = StreamPacket::parse(&expected).unwrap();
     assert_eq!(StreamPacket { frames: Frames::NONE, ..reply }, expected);
     // What a sender of JavaScript or Rust may want to know besides.
-    let no_limit = Frame::StreamMaxMoney {
+    let no_limit = StreamFrame::StreamMaxMoney {
         stream: StreamId(1),
         receive_max: Amount::MAX,
         total_received: Amount::ZERO,
@@ -141,9 +141,9 @@ fn frames_that_senders_ask_answers_for_row_122() {
     let node = Daemon::with_peers(&["a"], &more);
     let mut peer = node.peer("a");
     let mut sender = Sender::of(&node, "/.well-known/pay");
-    let address = Frame::NewAddress { source: b"test.n.a" };
-    let close = Frame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" };
-    let data = Frame::StreamData { stream: StreamId(1), offset: 0, data: b"hello" };
+    let address = StreamFrame::NewAddress { source: b"test.n.a" };
+    let close = StreamFrame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" };
+    let data = StreamFrame::StreamData { stream: StreamId(1), offset: 0, data: b"hello" };
     let ask = sender.request(1_999, 1, &[address, money(), data, close]);
     let (told, data) = asked(&mut peer, 1, &ask);
     assert_eq!(told, "Fulfill");
@@ -154,13 +154,13 @@ fn frames_that_senders_ask_answers_for_row_122() {
     assert_eq!(told.len(), 7, "{told:?}");
     assert_eq!(reply.frames.iter().next(), Some(NO_LIMIT_OF_STREAMS));
     // Bytes of streams are read by nobody, and the sender learns it.
-    let closed = Frame::StreamClose {
+    let closed = StreamFrame::StreamClose {
         stream: StreamId(1),
         code: CloseCode::APPLICATION_ERROR,
         message: b"",
     };
     assert!(reply.frames.iter().any(|f| f == closed));
-    assert!(reply.frames.iter().any(|f| f == Frame::AssetDetails { code: b"USD", scale: 6 }));
+    assert!(reply.frames.iter().any(|f| f == StreamFrame::AssetDetails { code: b"USD", scale: 6 }));
     assert!(reply.frames.iter().any(|f| f == close));
     assert_eq!(node.balance("a"), ["1999", "0", "0"]);
     assert_eq!(node.balance("wallet"), ["-1", "0", "0"]);
@@ -174,9 +174,10 @@ fn a_connection_has_as_many_streams_as_its_sender_opens() {
     // RFC 29: a client's streams are odd. Each is closed with the first packet of the next.
     let streams = (1..200).step_by(2);
     for (id, stream) in (1..).zip(streams.clone()) {
-        let money = Frame::StreamMoney { stream: StreamId(stream), shares: 1 };
+        let money = StreamFrame::StreamMoney { stream: StreamId(stream), shares: 1 };
         let before = StreamId(stream - 2 * u64::from(stream > 1));
-        let close = Frame::StreamClose { stream: before, code: CloseCode::NO_ERROR, message: b"" };
+        let close =
+            StreamFrame::StreamClose { stream: before, code: CloseCode::NO_ERROR, message: b"" };
         let frames = [close, money];
         let ask = sender.request(100, 100, &frames[usize::from(stream == 1)..]);
         let (told, data) = asked(&mut peer, id, &ask);
@@ -184,7 +185,7 @@ fn a_connection_has_as_many_streams_as_its_sender_opens() {
         let plaintext = sender.reply(&data);
         let reply = StreamPacket::parse(&plaintext).unwrap();
         // JS senders keep the number that they heard last, so it may never become lower.
-        let limits = reply.frames.iter().filter(|f| matches!(f, Frame::MaxStreamId { .. }));
+        let limits = reply.frames.iter().filter(|f| matches!(f, StreamFrame::MaxStreamId { .. }));
         assert_eq!(limits.collect::<Vec<_>>(), [NO_LIMIT_OF_STREAMS], "stream {stream}");
     }
     assert_eq!(

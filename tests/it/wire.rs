@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::{Body, ContentType, Entry, ErrorCode, Frame, ILP};
+use ilp_connector::wire::btp::{ContentType, Entry, ErrorCode, Frame, FrameBody, ILP};
 use ilp_connector::wire::timestamp::GeneralizedTime;
 
 use crate::peer::{
@@ -244,7 +244,7 @@ fn stray_and_odd_answers_rows_58_78_87() {
     let time = GeneralizedTime::parse(b"20180831025324.899Z");
     let triggered_at = time.unwrap();
     let error = |id: u32, code: &[u8; 3], name: &'static str| {
-        let body = Body::Error { code: ErrorCode(*code), name, triggered_at, data: b"{}" };
+        let body = FrameBody::Error { code: ErrorCode(*code), name, triggered_at, data: b"{}" };
         frame(id, &body, &[])
     };
     type Answering<'a> = &'a dyn Fn(u32) -> Vec<u8>;
@@ -265,7 +265,7 @@ fn stray_and_odd_answers_rows_58_78_87() {
     check(&mut alice, &mut bob, &|id| respond(id, None), "Reject T00");
     check(&mut alice, &mut bob, &|id| respond(id, Some(b"\x0d\x05junk")), "Reject T00");
     check(&mut alice, &mut bob, &|id| respond(id, Some(&[])), "Reject T00");
-    check(&mut alice, &mut bob, &|id| frame(id, &Body::Response, &twice), "Reject T00");
+    check(&mut alice, &mut bob, &|id| frame(id, &FrameBody::Response, &twice), "Reject T00");
     let prepare = ask("test.bob").packet();
     check(&mut alice, &mut bob, &|id| respond(id, Some(&prepare)), "Reject T00");
     assert_eq!(node.balance("alice"), ["0", "0", "0"]);

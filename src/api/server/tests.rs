@@ -462,5 +462,5 @@ async fn a_taken_port_is_named() {
         )
     );
     let unknown = bind("host.invalid", 0).await.unwrap_err();
-    assert!(matches!(unknown, BindError::Resolve { .. }), "{unknown}");
+    assert!(matches!(unknown, ApiBindError::Resolve { .. }), "{unknown}");
 }

@@ -44,7 +44,7 @@ impl Listener {
     async fn accept_login(&self) -> Far<TcpStream> {
         let mut far = self.accept().await;
         let id = Frame::parse(&far.bytes().await).unwrap().request_id.0;
-        far.send(&framed(id, &crate::wire::btp::Body::Response, &[])).await;
+        far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
         far
     }
 }
@@ -71,7 +71,7 @@ fn impatient() -> Arc<TransportContext> {
 fn login(frame: &[u8]) -> Vec<(String, u8, String)> {
     let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
     let frame = Frame::parse(frame).unwrap();
-    assert_eq!(frame.body, crate::wire::btp::Body::Message);
+    assert_eq!(frame.body, crate::wire::btp::FrameBody::Message);
     frame
         .protocol_data
         .iter()
@@ -109,9 +109,9 @@ async fn who_we_say_we_are() {
             assert_eq!(login(&first), expected);
             // Answers to nothing, requests and garbage before the answer are passed over.
             let id = Frame::parse(&first).unwrap().request_id.0;
-            let other = framed(id.wrapping_add(1), &crate::wire::btp::Body::Response, &[]);
+            let other = framed(id.wrapping_add(1), &crate::wire::btp::FrameBody::Response, &[]);
             far.send_all(&[other, message(id, &[]), b"garbage".to_vec()]).await;
-            far.send(&framed(id, &crate::wire::btp::Body::Response, &[])).await;
+            far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
         });
         driver.unwrap();
     }
@@ -212,14 +212,14 @@ async fn a_lost_session_is_opened_again_and_events_come_in_order() {
     assert_eq!((status.state, status.counts.authentication_failures), (PeerState::Connected, 1));
 
     drop(far);
-    assert!(matches!(change(&mut events).await, Disconnected(Ended::Broken(_))));
+    assert!(matches!(change(&mut events).await, Disconnected(CloseReason::Broken(_))));
     let mut far = listener.accept_login().await;
     assert_eq!([change(&mut events).await, change(&mut events).await], [Connecting, Connected]);
 
     handle.stop(GOING_AWAY, "going away");
     assert_eq!(far.closed().await, (GOING_AWAY, "going away".to_owned()));
     drop(far);
-    let going_away = Ended::ByUs { code: GOING_AWAY, reason: "going away" };
+    let going_away = CloseReason::ByUs { code: GOING_AWAY, reason: "going away" };
     assert_eq!(change(&mut events).await, Disconnected(going_away));
     tasks.join_next().await.unwrap().unwrap();
     let counts = context.peers.status(&"bob".parse().unwrap()).snapshot().counts;
@@ -234,7 +234,7 @@ async fn a_peer_that_only_came_to_us_is_down_when_it_goes() {
     let account = context.connector.account("bob").unwrap();
     let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
     let accepted =
-        Session::open(Arc::clone(&context), account, Side::Accepted, None, outbox, "bob");
+        BtpSession::open(Arc::clone(&context), account, SessionKind::Accepted, None, outbox, "bob");
     let (client, _handle) = BtpClient::new(dial("bob", "ws://127.0.0.1:1"), Arc::clone(&context));
     let mut tasks = JoinSet::new();
     tasks.spawn(client.run());

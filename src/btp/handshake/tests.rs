@@ -32,7 +32,7 @@ fn verdict(frame: &[u8], path: &str) -> String {
 
 fn message(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut frame = Vec::new();
-    put_frame(RequestId(5), &Body::Message, entries, &mut frame);
+    put_frame(RequestId(5), &FrameBody::Message, entries, &mut frame);
     frame
 }
 
@@ -177,7 +177,7 @@ fn the_answer_to_a_login() {
 #[test]
 fn a_refusal_says_why_and_no_secret() {
     let frame = refusal(RequestId(3), &AuthError::WrongCredentials.to_string(), Timestamp::EPOCH);
-    let Body::Error { code, name, data, .. } = Frame::parse(&frame).unwrap().body else {
+    let FrameBody::Error { code, name, data, .. } = Frame::parse(&frame).unwrap().body else {
         panic!("not an ERROR");
     };
     assert_eq!((code, name), (ErrorCode::NOT_ACCEPTED, "NotAcceptedError"));

@@ -19,7 +19,7 @@ use crate::transport::TransportSettings;
 struct Node {
     context: Arc<TransportContext>,
     shared: Arc<Shared>,
-    sessions: JoinSet<Result<Ended, Refused>>,
+    sessions: JoinSet<Result<CloseReason, Refused>>,
 }
 
 const PEERS: [&str; 3] = ["alice", "bob", "carol"];
@@ -58,7 +58,7 @@ impl Node {
     }
 
     /// How the session that ends next ended.
-    async fn ended(&mut self) -> Result<Ended, Refused> {
+    async fn ended(&mut self) -> Result<CloseReason, Refused> {
         let next = tokio::time::timeout(Duration::from_secs(10), self.sessions.join_next()).await;
         next.expect("a session ends").expect("there is a session").expect("it does not panic")
     }

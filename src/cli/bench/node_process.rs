@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::failure::Failure;
 use crate::cli::healthcheck;
-use crate::cli::login::Login;
+use crate::cli::login::EntryLogin;
 use crate::transport::Token;
 
 /// Where the receiver is.
@@ -61,13 +61,13 @@ impl NodeProcess {
     }
 
     /// Who sends.
-    pub(super) fn sender(&self) -> Result<Login, Failure> {
-        Login::local(self.port, "sender", Token::from(self.token.as_str()))
+    pub(super) fn sender(&self) -> Result<EntryLogin, Failure> {
+        EntryLogin::local(self.port, "sender", Token::from(self.token.as_str()))
     }
 
     /// Who receives.
-    pub(super) fn receiver(&self) -> Result<Login, Failure> {
-        Login::local(self.port, "receiver", Token::from(self.token.as_str()))
+    pub(super) fn receiver(&self) -> Result<EntryLogin, Failure> {
+        EntryLogin::local(self.port, "receiver", Token::from(self.token.as_str()))
     }
 
     fn last_line(&self) -> String {

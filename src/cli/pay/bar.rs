@@ -7,7 +7,7 @@ use super::stall::Stall;
 use crate::cli::text::{grouped, lasting, per_second, percent};
 use crate::cli::waiting::note;
 use crate::config::Environment;
-use crate::stream::Progress;
+use crate::stream::PaymentProgress;
 
 /// How often a terminal is drawn over.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ impl Bar {
 
     pub(super) fn show(
         &mut self,
-        progress: &Progress,
+        progress: &PaymentProgress,
         after: Duration,
         out: &mut dyn Write,
     ) -> io::Result<()> {
@@ -88,7 +88,7 @@ impl Bar {
     }
 }
 
-fn bar(progress: &Progress) -> String {
+fn bar(progress: &PaymentProgress) -> String {
     let share = u128::from(progress.sent) * u128::from(WIDTH);
     let done = share.checked_div(progress.total.into()).unwrap_or(0);
     let done = usize::try_from(done).unwrap_or_default();
@@ -96,7 +96,7 @@ fn bar(progress: &Progress) -> String {
     format!("[{}{}]", "#".repeat(done), " ".repeat(left))
 }
 
-fn line(progress: &Progress, after: Duration) -> String {
+fn line(progress: &PaymentProgress, after: Duration) -> String {
     format!(
         "{}: {} sent, {} delivered, {} packets, {} packets/s, {} units in flight",
         percent(progress.sent, progress.total),

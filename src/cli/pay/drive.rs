@@ -11,8 +11,8 @@ use crate::cli::failure::Failure;
 use crate::cli::inbox::Inbox;
 use crate::cli::signals::Interrupt;
 use crate::link::{Cause, Outcome, Rejection};
-use crate::stream::{Answer, End, Outgoing, Progress, Sender};
-use crate::time::{Mono, Now};
+use crate::stream::{PaymentEnd, PaymentProgress, Sender, SenderAnswer, SenderPacket};
+use crate::time::{MonoTime, Now};
 use crate::wire::Address;
 use crate::wire::ilp::Prepare;
 
@@ -22,22 +22,22 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A payment that has ended.
 pub(super) struct Paid {
-    pub(super) progress: Progress,
-    pub(super) end: End,
+    pub(super) progress: PaymentProgress,
+    pub(super) end: PaymentEnd,
     pub(super) took: Duration,
 }
 
 /// Drives one payment.
-pub(super) struct Driver<'a> {
+pub(super) struct PaymentDriver<'a> {
     client: &'a Client,
     sender: Sender,
     destination: &'a Address,
     inbox: Inbox<(u64, Outcome)>,
 }
 
-impl<'a> Driver<'a> {
+impl<'a> PaymentDriver<'a> {
     pub(super) fn new(client: &'a Client, sender: Sender, destination: &'a Address) -> Self {
-        Driver { client, sender, destination, inbox: Inbox::new() }
+        PaymentDriver { client, sender, destination, inbox: Inbox::new() }
     }
 
     /// To the end. A first interrupt stops sending and waits for what is under way, a second one does not wait.
@@ -70,7 +70,7 @@ impl<'a> Driver<'a> {
                 }
                 () = interrupt.wait() => {
                     if interrupted {
-                        break End::Stopped;
+                        break PaymentEnd::Stopped;
                     }
                     interrupted = true;
                     self.sender.stop();
@@ -83,7 +83,7 @@ impl<'a> Driver<'a> {
         Ok(Paid { progress: self.sender.progress(), end, took: began.elapsed() })
     }
 
-    fn send(&self, packet: &Outgoing, now: Now) {
+    fn send(&self, packet: &SenderPacket, now: Now) {
         let prepare = Prepare {
             amount: packet.amount,
             expires_at: packet.expires_at,
@@ -99,20 +99,22 @@ impl<'a> Driver<'a> {
 }
 
 /// When that is. tokio's clock has no arbitrary zero.
-fn began_plus(now: Mono, at: Option<Mono>) -> Option<Instant> {
+fn began_plus(now: MonoTime, at: Option<MonoTime>) -> Option<Instant> {
     // Later than that is never, for tokio and for people.
     const LATEST: Duration = Duration::from_secs(24 * 3600);
     at.map(|at| Instant::now() + at.since(now).min(LATEST))
 }
 
 /// What the packet path says, in the sender's words.
-fn read(outcome: &Outcome) -> Answer<'_> {
+fn read(outcome: &Outcome) -> SenderAnswer<'_> {
     match outcome {
-        Outcome::Fulfilled { data, .. } => Answer::Fulfilled { data },
+        Outcome::Fulfilled { data, .. } => SenderAnswer::Fulfilled { data },
         Outcome::Rejected(Rejection { code, by, message, data }) => {
-            Answer::Rejected { code: *code, by, message, data }
+            SenderAnswer::Rejected { code: *code, by, message, data }
         }
-        Outcome::NotSent(Cause { code, message }) => Answer::NotSent { code: *code, message },
-        Outcome::NoAnswer(Cause { code, message }) => Answer::NoAnswer { code: *code, message },
+        Outcome::NotSent(Cause { code, message }) => SenderAnswer::NotSent { code: *code, message },
+        Outcome::NoAnswer(Cause { code, message }) => {
+            SenderAnswer::NoAnswer { code: *code, message }
+        }
     }
 }

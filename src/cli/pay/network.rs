@@ -5,13 +5,13 @@ use crate::cli::args::SourceArguments;
 use crate::cli::failure::Failure;
 use crate::cli::local_node::{self, reachable};
 use crate::cli::login::trust_of;
-use crate::config::{Environment, Form, Loaded, Mode, NodeConfig, Source, Topology};
+use crate::config::{Deployment, Environment, FileForm, Loaded, NodeConfig, Source, Topology};
 use crate::transport::{HttpUrl, TlsTrust};
 use crate::wire::Address;
 use crate::wire::payment_pointer::WELL_KNOWN_PATH;
 
 /// Where to ask for a receiver, and what the configuration knows of it.
-pub(super) struct Endpoint {
+pub(super) struct EntryPoint {
     pub(super) url: HttpUrl,
     pub(super) trust: TlsTrust,
     /// What helps where no such receiver is found there; empty if the configuration has it.
@@ -23,9 +23,9 @@ pub(super) fn endpoint(
     address: &Address,
     arguments: &SourceArguments,
     environment: &Environment,
-) -> Result<Endpoint, Failure> {
+) -> Result<EntryPoint, Failure> {
     let loaded = local_node::load(arguments, environment)?;
-    if loaded.form == Form::NoFile {
+    if loaded.form == FileForm::NoFile {
         return Err(Failure::Usage(format!(
             "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP URL \
              instead of {address}, or --config FILE with the network that it belongs to"
@@ -65,7 +65,7 @@ pub(super) fn endpoint(
     let is_it = |name: &str| receiver.is_none_or(|wanted| wanted == name);
     let is_known = node.receivers.iter().any(|known| is_it(known.id.as_str()));
     let hint = if is_known { String::new() } else { receivers_of(&node) };
-    Ok(Endpoint { url, trust: trust_of(&node), hint })
+    Ok(EntryPoint { url, trust: trust_of(&node), hint })
 }
 
 /// Which receivers the configuration gives a node.
@@ -83,7 +83,7 @@ fn nodes(
     arguments: &SourceArguments,
     environment: &Environment,
 ) -> Result<Vec<(NodeConfig, String)>, Failure> {
-    if loaded.form != Form::Topology {
+    if loaded.form != FileForm::Topology {
         return Ok(vec![(loaded.config.clone(), reachable(&loaded.config.http.host))]);
     }
     let source = Source {
@@ -94,13 +94,13 @@ fn nodes(
     };
     let topology = Topology::load(&source)?;
     // As in `local_node`: a node that the environment names runs on a host of its own, and so do the others.
-    let mode = if arguments.node.is_some() { Mode::Loopback } else { Mode::Spread };
+    let mode = if arguments.node.is_some() { Deployment::Loopback } else { Deployment::Spread };
     let mut nodes = Vec::new();
     for id in topology.node_ids() {
         let config = topology.node(id, mode)?.config;
         let host = match mode {
-            Mode::Loopback => reachable(&config.http.host),
-            Mode::Spread => topology.host_of(id).unwrap_or_else(|| id.to_owned()),
+            Deployment::Loopback => reachable(&config.http.host),
+            Deployment::Spread => topology.host_of(id).unwrap_or_else(|| id.to_owned()),
         };
         nodes.push((config, host));
     }

@@ -8,32 +8,32 @@ use serde_json::{Map, Value, json};
 
 use super::drive::Paid;
 use super::payee::Payee;
-use super::spsp::Receiver;
+use super::spsp::SpspReceiver;
 use crate::account::Asset;
 use crate::cli::args::PayArguments;
 use crate::cli::failure::Failure;
-use crate::cli::login::Login;
+use crate::cli::login::EntryLogin;
 use crate::cli::money::scaled;
-use crate::cli::text::{foreign, grouped, harmless_json, lasting, per_second};
-use crate::stream::{End, PathRate, Progress, Trouble};
+use crate::cli::text::{grouped, harmless_json, lasting, per_second, sanitize};
+use crate::stream::{PathRate, PaymentEnd, PaymentProgress, Trouble};
 use crate::wire::Amount;
 use crate::wire::ilp::ErrorCode;
 
 /// Everything that does not change.
-pub(super) struct Report<'a> {
+pub(super) struct PayReport<'a> {
     pub(super) arguments: &'a PayArguments,
     pub(super) amount: Amount,
-    pub(super) receiver: &'a Receiver,
-    pub(super) login: &'a Login,
+    pub(super) receiver: &'a SpspReceiver,
+    pub(super) login: &'a EntryLogin,
     /// What the account that pays is counted in, if the node has told.
     pub(super) asset: Option<Asset>,
     pub(super) out: &'a mut dyn Write,
 }
 
-impl Report<'_> {
+impl PayReport<'_> {
     /// The first lines: who is paid. Before any money is sent, so that a wrong one can be stopped.
     pub(super) fn begin(&mut self) -> Result<(), Failure> {
-        let Report { arguments, amount, receiver, login, asset, out } = self;
+        let PayReport { arguments, amount, receiver, login, asset, out } = self;
         if arguments.json {
             return Ok(());
         }
@@ -74,7 +74,7 @@ impl Report<'_> {
     fn table(&mut self, paid: &Paid) -> Result<(), Failure> {
         let Paid { progress, end, took } = paid;
         let theirs =
-            progress.asset.as_ref().map(|(code, scale)| Asset::new(&foreign(code), *scale));
+            progress.asset.as_ref().map(|(code, scale)| Asset::new(&sanitize(code), *scale));
         let mut rows = vec![
             ("sent", shown(progress.sent, self.asset.as_ref())),
             ("delivered", shown(progress.delivered, theirs.as_ref())),
@@ -118,47 +118,47 @@ impl Report<'_> {
     }
 
     /// In one line: paid or not, why, and what to do.
-    fn verdict(&self, end: &End, progress: &Progress) -> String {
+    fn verdict(&self, end: &PaymentEnd, progress: &PaymentProgress) -> String {
         let missing = grouped(progress.total.saturating_sub(progress.sent));
         let trouble = progress.trouble.as_ref().map(explained);
         let last =
             trouble.map_or_else(String::new, |trouble| format!("; the last trouble was {trouble}"));
         let why = match end {
-            End::Complete => return "paid".to_owned(),
-            End::Remainder(rest) => {
+            PaymentEnd::Complete => return "paid".to_owned(),
+            PaymentEnd::Remainder(rest) => {
                 return format!("paid but for {} units, which are less than one of the receiver", grouped(rest));
             }
-            End::TooSmall => "the amount is less than one unit of the receiver; pay more".to_owned(),
-            End::Stopped => format!("interrupted{last}"),
-            End::OutOfTime => format!("time was up; allow more with --timeout{last}"),
-            End::NothingArrives => {
+            PaymentEnd::TooSmall => "the amount is less than one unit of the receiver; pay more".to_owned(),
+            PaymentEnd::Stopped => format!("interrupted{last}"),
+            PaymentEnd::OutOfTime => format!("time was up; allow more with --timeout{last}"),
+            PaymentEnd::NothingArrives => {
                 format!("nothing arrived any more{last}; `{}` shows how far packets get", self.trace())
             }
-            End::Unresolved => {
+            PaymentEnd::Unresolved => {
                 "some packets got no answer, so they may have been paid; check the balances before you pay again"
                     .to_owned()
             }
-            End::Refused(trouble) => format!("{}{}", explained(trouble), self.advice(trouble.code)),
-            End::NothingPasses => match &progress.trouble {
+            PaymentEnd::Refused(trouble) => format!("{}{}", explained(trouble), self.advice(trouble.code)),
+            PaymentEnd::NothingPasses => match &progress.trouble {
                 Some(trouble) => {
                     format!("{} lets nothing pass, however small: {}", by(trouble), explained(trouble))
                 }
                 None => "a hop lets nothing pass, however small".to_owned(),
             },
-            End::RateTooLow { amount, arrived, minimum } => format!(
+            PaymentEnd::RateTooLow { amount, arrived, minimum } => format!(
                 "the rate is too low: of {} units {} arrive, not {}; allow that with `--min-rate {}`",
                 grouped(amount),
                 grouped(arrived),
                 grouped(minimum),
                 rate_below(*arrived, *amount)
             ),
-            End::WrongSecret => {
+            PaymentEnd::WrongSecret => {
                 "the receiver's answers cannot be read: the secret is not that of this address".to_owned()
             }
-            End::ClosedByReceiver(code, message) => {
-                format!("the receiver closed the connection with code {}: {}", code.0, foreign(message))
+            PaymentEnd::ClosedByReceiver(code, message) => {
+                format!("the receiver closed the connection with code {}: {}", code.0, sanitize(message))
             }
-            End::TooManyPackets => {
+            PaymentEnd::TooManyPackets => {
                 "one connection has no more than 2^31 packets; pay the rest with another one".to_owned()
             }
         };
@@ -222,11 +222,11 @@ impl Report<'_> {
 }
 
 /// What arrived of one unit.
-fn achieved(progress: &Progress) -> Option<f64> {
+fn achieved(progress: &PaymentProgress) -> Option<f64> {
     PathRate::seen(progress.delivered, progress.sent).or(progress.rate).map(PathRate::as_f64)
 }
 
-fn packets(progress: &Progress) -> String {
+fn packets(progress: &PaymentProgress) -> String {
     let mut text = format!("{} fulfilled", grouped(progress.fulfilled));
     let codes: Vec<String> = progress
         .rejected
@@ -268,14 +268,14 @@ fn rate_below(arrived: u64, amount: u64) -> String {
 /// A Reject in one line: code, node, words.
 pub(super) fn explained(trouble: &Trouble) -> String {
     let name = trouble.code.name().map(|name| format!(" {name}")).unwrap_or_default();
-    format!("{}{name} from {}: {}", trouble.code, by(trouble), foreign(&trouble.message))
+    format!("{}{name} from {}: {}", trouble.code, by(trouble), sanitize(&trouble.message))
 }
 
 /// Which node says so.
 fn by(trouble: &Trouble) -> String {
     match trouble.by.as_str() {
         "" => "a node without an address".to_owned(),
-        by => foreign(by),
+        by => sanitize(by),
     }
 }
 

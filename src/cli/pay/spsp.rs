@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::payee::secret_of_base64;
 use crate::cli::failure::Failure;
-use crate::cli::text::foreign;
+use crate::cli::text::sanitize;
 use crate::cli::waiting::saying;
 use crate::http::HttpClient;
 use crate::stream::SharedSecret;
@@ -22,7 +22,7 @@ const REDIRECTS_MAX: usize = 5;
 
 /// Whom to pay, and how.
 #[derive(Debug)]
-pub(super) struct Receiver {
+pub(super) struct SpspReceiver {
     pub(super) address: Address,
     pub(super) secret: SharedSecret,
     /// Who answered at last, where somebody was asked.
@@ -34,7 +34,7 @@ pub(super) async fn query(
     client: &HttpClient,
     asked: &HttpUrl,
     allow_http: bool,
-) -> Result<Receiver, Failure> {
+) -> Result<SpspReceiver, Failure> {
     let mut url = asked.clone();
     for _ in 0..=REDIRECTS_MAX {
         if !url.is_tls() && !allow_http && !is_this_machine(&url) {
@@ -51,7 +51,7 @@ pub(super) async fn query(
                 let is_spsp =
                     document.content_type.as_deref().is_none_or(|kind| MEDIA_TYPES.contains(&kind));
                 if !is_spsp {
-                    let kind = foreign(document.content_type.as_deref().unwrap_or_default());
+                    let kind = sanitize(document.content_type.as_deref().unwrap_or_default());
                     return Err(failed(
                         &url,
                         &format!(
@@ -107,13 +107,13 @@ const IS_IT_SPSP: &str = "is this the address of an SPSP endpoint, and its HTTP 
 fn nobody(body: &[u8]) -> String {
     let told: Option<Value> = serde_json::from_slice(body).ok();
     match told.as_ref().and_then(|told| told.get("message")?.as_str()) {
-        Some(message) => format!("no such receiver ({})", foreign(message)),
+        Some(message) => format!("no such receiver ({})", sanitize(message)),
         None => format!("no such receiver (HTTP status 404); {IS_IT_SPSP}"),
     }
 }
 
 /// The answer. Fields that are not known are ignored; the secret is in no message.
-fn read(body: &[u8], url: &HttpUrl) -> Result<Receiver, Failure> {
+fn read(body: &[u8], url: &HttpUrl) -> Result<SpspReceiver, Failure> {
     let wrong = |what: &str| failed(url, &format!("its answer {what}"));
     let told: Value = serde_json::from_slice(body).map_err(|_| wrong("is not JSON"))?;
     let text = |key: &str| {
@@ -129,7 +129,7 @@ fn read(body: &[u8], url: &HttpUrl) -> Result<Receiver, Failure> {
     }
     let secret = secret_of_base64(text("shared_secret")?)
         .ok_or_else(|| wrong("has a shared_secret that is not 32 bytes in base64"))?;
-    Ok(Receiver { address, secret, answered: Some(url.clone()) })
+    Ok(SpspReceiver { address, secret, answered: Some(url.clone()) })
 }
 
 #[cfg(test)]

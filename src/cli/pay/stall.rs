@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::report::explained;
 use crate::cli::text::lasting;
 use crate::cli::waiting::SILENCE_MAX;
-use crate::stream::Progress;
+use crate::stream::PaymentProgress;
 
 /// A reason that differs from the last one is told at once, but not more often than this: texts of Rejects may hold figures.
 const OTHER_WORDS: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ impl Stall {
     }
 
     /// Looks at a payment after that time. `Some`: a line to show now.
-    pub(super) fn look(&mut self, progress: &Progress, after: Duration) -> Option<String> {
+    pub(super) fn look(&mut self, progress: &PaymentProgress, after: Duration) -> Option<String> {
         let seen = Seen {
             fulfilled: progress.fulfilled,
             is_measured: progress.rate.is_some(),
@@ -74,12 +74,12 @@ impl Stall {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{Answer, Sender, SenderSettings, SharedSecret};
-    use crate::time::{Mono, Now};
+    use crate::stream::{Sender, SenderAnswer, SenderSettings, SharedSecret};
+    use crate::time::{MonoTime, Now};
     use crate::wire::ilp::ErrorCode;
     use crate::wire::{Amount, Timestamp};
 
-    const NOW: Now = Now { wall: Timestamp::EPOCH, mono: Mono(0) };
+    const NOW: Now = Now { wall: Timestamp::EPOCH, mono: MonoTime(0) };
 
     struct Payment {
         sender: Sender,
@@ -92,7 +92,7 @@ mod tests {
             let (code, by, data) = (ErrorCode::T01, "test.b", &[][..]);
             self.sender.answer(
                 packet.sequence,
-                Answer::Rejected { code, by, message, data },
+                SenderAnswer::Rejected { code, by, message, data },
                 NOW.mono,
             );
         }

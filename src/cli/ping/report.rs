@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::cli::client::{THIS_PROGRAM, TOOL_SIGNATURE};
 use crate::cli::failure::Failure;
-use crate::cli::login::Login;
-use crate::cli::round_trips::RoundTrips;
-use crate::cli::text::{foreign, lasting, millis, percent};
+use crate::cli::login::EntryLogin;
+use crate::cli::round_trips::RttStats;
+use crate::cli::text::{lasting, millis, percent, sanitize};
 use crate::link::{Cause, Outcome, Rejection};
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount};
@@ -16,7 +16,7 @@ use crate::wire::{Address, Amount};
 const OTHERS_PONG: &str = "another program is logged in as this account, and the pong went to it; give each `ping --echo` an account of its own";
 
 /// Prints, and counts.
-pub(super) struct Report<'a> {
+pub(super) struct PingReport<'a> {
     address: Address,
     /// Where pongs go, with `--echo`.
     return_address: Option<Address>,
@@ -25,12 +25,12 @@ pub(super) struct Report<'a> {
     sent: u64,
     fulfilled: u64,
     rejected: u64,
-    round_trips: RoundTrips,
+    round_trips: RttStats,
 }
 
-impl<'a> Report<'a> {
+impl<'a> PingReport<'a> {
     pub(super) fn new(address: Address, out: &'a mut dyn Write) -> Self {
-        Report {
+        PingReport {
             address,
             return_address: None,
             out,
@@ -38,14 +38,14 @@ impl<'a> Report<'a> {
             sent: 0,
             fulfilled: 0,
             rejected: 0,
-            round_trips: RoundTrips::default(),
+            round_trips: RttStats::default(),
         }
     }
 
     /// The first line.
     pub(super) fn begin(
         &mut self,
-        login: &Login,
+        login: &EntryLogin,
         return_address: Option<&Address>,
         amount: Amount,
         timeout: Duration,
@@ -99,9 +99,9 @@ impl<'a> Report<'a> {
                 };
                 let by = match by.as_str() {
                     "" => "somebody without an address".to_owned(),
-                    by => foreign(by),
+                    by => sanitize(by),
                 };
-                self.refused(*code, &by, sequence, &time, &foreign(message))?;
+                self.refused(*code, &by, sequence, &time, &sanitize(message))?;
             }
         }
         // Line by line, also into a pipe.
@@ -166,7 +166,7 @@ mod tests {
 
     fn check(outcomes: &[Outcome], lines: &[&str], summary: &str, success: bool) {
         let mut out = Vec::new();
-        let mut report = Report::new("test.c".parse().unwrap(), &mut out);
+        let mut report = PingReport::new("test.c".parse().unwrap(), &mut out);
         for (index, outcome) in outcomes.iter().enumerate() {
             report.sent();
             let sequence = u64::try_from(index).unwrap() + 1;

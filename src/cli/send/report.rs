@@ -9,24 +9,24 @@ use super::load::Load;
 use super::tally::{Line, ResultKind, Tally};
 use crate::cli::failure::Failure;
 use crate::cli::text::{
-    foreign, grouped, harmless_json, lasting, millis, padded, per_second, percent, ratio,
+    grouped, harmless_json, lasting, millis, padded, per_second, percent, ratio, sanitize,
 };
 
 /// Widest name of a result that keeps the columns in line.
 const NAME_WIDTH: usize = 34;
 
 /// Everything that is told.
-pub(super) struct Report<'a> {
+pub(super) struct SendReport<'a> {
     pub(super) load: &'a Load,
     pub(super) through: &'a str,
     pub(super) tally: &'a Tally,
     pub(super) took: Duration,
 }
 
-impl Report<'_> {
+impl SendReport<'_> {
     /// For eyes.
     pub(super) fn table(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let Report { load, through, tally, took } = self;
+        let SendReport { load, through, tally, took } = self;
         let packets = if tally.sent() == 1 { "packet" } else { "packets" };
         writeln!(
             out,
@@ -55,7 +55,7 @@ impl Report<'_> {
             let name = padded(&name, NAME_WIDTH);
             writeln!(out, "{name}{packets:>12}{share:>10}{p50:>10}{p99:>10}")?;
             if let Some((by, message)) = &line.example {
-                writeln!(out, "    {}: {}", by_whom(by), foreign(message))?;
+                writeln!(out, "    {}: {}", by_whom(by), sanitize(message))?;
             }
         }
         if tally.unanswered() > 0 {
@@ -77,7 +77,7 @@ impl Report<'_> {
     }
 
     fn value(&self) -> Value {
-        let Report { load, tally, took, .. } = self;
+        let SendReport { load, tally, took, .. } = self;
         let results: Vec<Value> =
             tally.results().map(|(kind, line)| result(kind, line, tally.sent())).collect();
         json!({
@@ -131,7 +131,7 @@ fn name(kind: ResultKind) -> String {
 }
 
 fn by_whom(by: &str) -> String {
-    if by.is_empty() { "somebody without an address".to_owned() } else { foreign(by) }
+    if by.is_empty() { "somebody without an address".to_owned() } else { sanitize(by) }
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
         let through = "ws://cli:***@127.0.0.1:3000/";
         let took = Duration::from_millis(500);
         let mut out = Vec::new();
-        Report { load: &load, through, tally: &tally, took }.table(&mut out).unwrap();
+        SendReport { load: &load, through, tally: &tally, took }.table(&mut out).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
         1,000 packets of amount 5 to test.c through ws://cli:***@127.0.0.1:3000/
         500 ms, 1,998 packets/s, window 16
@@ -175,8 +175,12 @@ mod tests {
     #[test]
     fn json_for_programs() {
         let (load, tally) = (Load::example(), tally());
-        let report =
-            Report { load: &load, through: "", tally: &tally, took: Duration::from_millis(500) };
+        let report = SendReport {
+            load: &load,
+            through: "",
+            tally: &tally,
+            took: Duration::from_millis(500),
+        };
         insta::assert_snapshot!(report.value().to_string(), @r#"{"destination":"test.c","amount":"5","window":16,"sent":1000,"fulfilled":990,"unanswered":1,"seconds":0.5,"packetsPerSecond":1998,"results":[{"result":"fulfilled","packets":990,"share":0.99,"p50Ms":0.81,"p99Ms":0.81},{"result":"T04","packets":9,"share":0.009,"p50Ms":0.4,"p99Ms":0.4,"triggeredBy":"test.b","message":"no liquidity towards\nnext hop c"}]}"#);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::load::Load;
 use super::tally::{ResultKind, Tally};
-use crate::cli::text::{foreign, grouped, lasting};
+use crate::cli::text::{grouped, lasting, sanitize};
 use crate::cli::waiting::{AGAIN, SILENCE_MAX};
 
 /// Looks at a load that is being sent.
@@ -57,7 +57,7 @@ impl<'a> Watch<'a> {
             let ResultKind::Rejected(code) = kind else { continue };
             line += &format!(", {} {code}", grouped(result.packets));
             if let Some((by, message)) = &result.example {
-                line += &format!(" ({}: {})", foreign(by), foreign(message));
+                line += &format!(" ({}: {})", sanitize(by), sanitize(message));
             }
         }
         Some(line)

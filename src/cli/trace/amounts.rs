@@ -2,7 +2,7 @@
 //! arrived there, and what would have passed (RFC 27). So a hop whose maximum is the smallest so far tells its maximum, and
 //! by what arrived, the rate up to there. A hop behind a smaller maximum, or without one, tells nothing.
 
-use super::answer::{Answer, Meaning, Outcome, Probe};
+use super::answer::{Probe, ProbeAnswer, ProbeMeaning, ProbeOutcome};
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 
 /// Probes that one hop may cost.
@@ -33,15 +33,15 @@ impl Visible {
 
 /// What is known of the way so far.
 #[derive(Debug)]
-pub(super) struct Amounts {
+pub(super) struct HopAmounts {
     /// The largest amount that passes all hops so far.
     ceiling: u64,
 }
 
-impl Amounts {
+impl HopAmounts {
     /// No probe carries more than that; with 0, none carries anything.
     pub(super) fn new(largest: u64) -> Self {
-        Amounts { ceiling: largest }
+        HopAmounts { ceiling: largest }
     }
 
     /// The largest amount that comes through as far as was looked, in units of the account that the trace logs in as.
@@ -52,9 +52,9 @@ impl Amounts {
     /// Looks at the hop that gave this answer to a probe with so much time.
     pub(super) async fn look(
         &mut self,
-        hop: &Answer,
+        hop: &ProbeAnswer,
         left_ms: i64,
-        probe: &mut impl AsyncFnMut(Probe) -> Answer,
+        probe: &mut impl AsyncFnMut(Probe) -> ProbeAnswer,
     ) -> Option<Visible> {
         let mut seen = None;
         let mut left_ms = left_ms;
@@ -64,11 +64,11 @@ impl Amounts {
             }
             let sent = self.ceiling;
             let answer = probe(Probe { left_ms, amount: sent }).await;
-            if answer.meaning() == Meaning::TooLittleTime && !answer.same_node(hop) {
+            if answer.meaning() == ProbeMeaning::TooLittleTime && !answer.same_node(hop) {
                 left_ms += LATE_MORE_MS;
                 continue;
             }
-            let Outcome::Rejected { code, data, .. } = &answer.outcome else { break };
+            let ProbeOutcome::Rejected { code, data, .. } = &answer.outcome else { break };
             self.ceiling = match (*code, AmountTooLarge::parse(data)) {
                 (ErrorCode::F08, Ok(told)) => {
                     if answer.same_node(hop) && seen.is_none() {

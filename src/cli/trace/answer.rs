@@ -15,12 +15,12 @@ pub(super) struct Probe {
 
 /// The answer to a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct ProbeAnswer {
     /// The address of the node that answered, as it says itself; `None`: this program, which had no answer or no session.
     /// Of a Fulfill, which bears no name, the destination.
     pub(super) by: Option<String>,
     /// What it was.
-    pub(super) outcome: Outcome,
+    pub(super) outcome: ProbeOutcome,
     /// The round trip.
     pub(super) after: Duration,
     /// The round trip was so long that whoever answered must have waited for somebody else, in vain.
@@ -29,14 +29,14 @@ pub(super) struct Answer {
 
 /// What an answer was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum ProbeOutcome {
     Fulfilled,
     Rejected { code: ErrorCode, message: String, data: Vec<u8> },
 }
 
 /// What an answer means to a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum ProbeMeaning {
     /// With more time, the packet would go further.
     TooLittleTime,
     /// It went further, and from there came nothing.
@@ -45,27 +45,29 @@ pub(super) enum Meaning {
     End,
 }
 
-impl Answer {
+impl ProbeAnswer {
     /// R02 is what to expect. interledger-rs says R00 of a packet that arrives too late, and so does every node of one
     /// whose answer did not come; what tells them apart is the time that it took.
-    pub(super) fn meaning(&self) -> Meaning {
+    pub(super) fn meaning(&self) -> ProbeMeaning {
         match &self.outcome {
-            Outcome::Rejected { code: ErrorCode::R02, .. } if self.by.is_some() => {
-                Meaning::TooLittleTime
+            ProbeOutcome::Rejected { code: ErrorCode::R02, .. } if self.by.is_some() => {
+                ProbeMeaning::TooLittleTime
             }
-            Outcome::Rejected { code: ErrorCode::R00, .. } if self.waited || self.by.is_none() => {
-                Meaning::NoAnswerFromNext
+            ProbeOutcome::Rejected { code: ErrorCode::R00, .. }
+                if self.waited || self.by.is_none() =>
+            {
+                ProbeMeaning::NoAnswerFromNext
             }
-            Outcome::Rejected { code: ErrorCode::R00, .. } => Meaning::TooLittleTime,
-            _ => Meaning::End,
+            ProbeOutcome::Rejected { code: ErrorCode::R00, .. } => ProbeMeaning::TooLittleTime,
+            _ => ProbeMeaning::End,
         }
     }
 
     /// Whether the packet got where it was to go: it was fulfilled, or refused for a reason that only a receiver has.
     pub(super) fn reached(&self, destination: &str) -> bool {
         match &self.outcome {
-            Outcome::Fulfilled => true,
-            Outcome::Rejected { code, .. } => {
+            ProbeOutcome::Fulfilled => true,
+            ProbeOutcome::Rejected { code, .. } => {
                 let by_destination = self.by.as_deref().is_some_and(|by| {
                     let below = destination.strip_prefix(by);
                     below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -85,7 +87,7 @@ impl Answer {
     }
 
     /// Whether the same node gave both.
-    pub(super) fn same_node(&self, other: &Answer) -> bool {
+    pub(super) fn same_node(&self, other: &ProbeAnswer) -> bool {
         self.by == other.by
     }
 }

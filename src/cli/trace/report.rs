@@ -4,19 +4,19 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Outcome};
-use super::walk::{End, Hop, Line};
+use super::answer::{ProbeAnswer, ProbeOutcome};
+use super::walk::{Hop, Line, TraceEnd};
 use crate::cli::args::TraceArguments;
 use crate::cli::failure::Failure;
-use crate::cli::login::Login;
-use crate::cli::text::{foreign, grouped, harmless_json, lasting, millis, padded};
+use crate::cli::login::EntryLogin;
+use crate::cli::text::{grouped, harmless_json, lasting, millis, padded, sanitize};
 use crate::wire::Address;
 
 /// Widest address that keeps the columns in line.
 const NODE_WIDTH: usize = 24;
 
 /// Prints, or collects.
-pub(super) struct Report<'a> {
+pub(super) struct TraceReport<'a> {
     address: Address,
     json: bool,
     out: &'a mut dyn Write,
@@ -25,13 +25,17 @@ pub(super) struct Report<'a> {
     last: u32,
 }
 
-impl<'a> Report<'a> {
+impl<'a> TraceReport<'a> {
     pub(super) fn new(address: Address, json: bool, out: &'a mut dyn Write) -> Self {
-        Report { address, json, out, through: String::new(), hops: Vec::new(), last: 0 }
+        TraceReport { address, json, out, through: String::new(), hops: Vec::new(), last: 0 }
     }
 
     /// The first lines.
-    pub(super) fn begin(&mut self, login: &Login, how: &TraceArguments) -> Result<(), Failure> {
+    pub(super) fn begin(
+        &mut self,
+        login: &EntryLogin,
+        how: &TraceArguments,
+    ) -> Result<(), Failure> {
         self.through = login.to_string();
         if self.json {
             return Ok(());
@@ -99,7 +103,7 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    fn silent(&mut self, number: u32, answer: &Answer) -> Result<(), Failure> {
+    fn silent(&mut self, number: u32, answer: &ProbeAnswer) -> Result<(), Failure> {
         self.last = number;
         let why = match answer.by {
             Some(_) => format!("no answer; {} says {}", node(answer), explained(answer)),
@@ -115,25 +119,30 @@ impl<'a> Report<'a> {
 
     /// The last line. `true`: the packet got there. `largest` is the most that was seen to pass, where that was less than
     /// what was tried.
-    pub(super) fn end(&mut self, end: Option<&End>, largest: Option<u64>) -> Result<bool, Failure> {
+    pub(super) fn end(
+        &mut self,
+        end: Option<&TraceEnd>,
+        largest: Option<u64>,
+    ) -> Result<bool, Failure> {
         let address = &self.address;
-        let reached = matches!(end, Some(End::Answer(answer)) if answer.reached(address.as_str()));
+        let reached =
+            matches!(end, Some(TraceEnd::Answer(answer)) if answer.reached(address.as_str()));
         let what = match end {
-            Some(End::Answer(answer)) if reached => match answer.outcome {
-                Outcome::Fulfilled => format!("{address} fulfilled the ping"),
+            Some(TraceEnd::Answer(answer)) if reached => match answer.outcome {
+                ProbeOutcome::Fulfilled => format!("{address} fulfilled the ping"),
                 _ => format!("{address} is reached: {} from {}", explained(answer), node(answer)),
             },
-            Some(End::Answer(answer)) => {
+            Some(TraceEnd::Answer(answer)) => {
                 format!("{address} is not reached: {} from {}", explained(answer), node(answer))
             }
-            Some(End::Silent) => {
+            Some(TraceEnd::Silent) => {
                 format!("{address} is not reached: hop {} does not answer", self.last)
             }
-            Some(End::Time) => format!(
+            Some(TraceEnd::Time) => format!(
                 "{address} is not reached: hop {} wants more time; allow more with --timeout",
                 self.last
             ),
-            Some(End::Hops) => {
+            Some(TraceEnd::Hops) => {
                 format!(
                     "{address} is not reached within {} hops; allow more with --hops",
                     self.last
@@ -166,19 +175,19 @@ impl<'a> Report<'a> {
     }
 }
 
-fn node(answer: &Answer) -> String {
+fn node(answer: &ProbeAnswer) -> String {
     match answer.by.as_deref() {
         None => "this program".to_owned(),
         Some("") => "(no address)".to_owned(),
-        Some(by) => foreign(by),
+        Some(by) => sanitize(by),
     }
 }
 
 /// In the column of a hop: its code and name.
-fn said(answer: &Answer) -> String {
+fn said(answer: &ProbeAnswer) -> String {
     match &answer.outcome {
-        Outcome::Fulfilled => "fulfilled".to_owned(),
-        Outcome::Rejected { code, .. } => {
+        ProbeOutcome::Fulfilled => "fulfilled".to_owned(),
+        ProbeOutcome::Rejected { code, .. } => {
             let name = code.name().map(|name| format!(" {name}")).unwrap_or_default();
             format!("{code}{name}")
         }
@@ -186,19 +195,19 @@ fn said(answer: &Answer) -> String {
 }
 
 /// With the message.
-fn explained(answer: &Answer) -> String {
+fn explained(answer: &ProbeAnswer) -> String {
     match &answer.outcome {
-        Outcome::Rejected { message, .. } if !message.is_empty() => {
-            format!("{} ({})", said(answer), foreign(message))
+        ProbeOutcome::Rejected { message, .. } if !message.is_empty() => {
+            format!("{} ({})", said(answer), sanitize(message))
         }
         _ => said(answer),
     }
 }
 
-fn of_json(answer: &Answer) -> Value {
+fn of_json(answer: &ProbeAnswer) -> Value {
     match &answer.outcome {
-        Outcome::Fulfilled => json!("fulfilled"),
-        Outcome::Rejected { code, .. } => json!(code.to_string()),
+        ProbeOutcome::Fulfilled => json!("fulfilled"),
+        ProbeOutcome::Rejected { code, .. } => json!(code.to_string()),
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::amounts::Amounts;
-use super::answer::{Answer, Outcome, Probe};
-use super::walk::{Bounds, End, Hop, Line, walk};
+use super::amounts::HopAmounts;
+use super::answer::{Probe, ProbeAnswer, ProbeOutcome};
+use super::walk::{Hop, Line, TraceEnd, TraceLimits, walk};
 use crate::wire::Amount;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 
@@ -49,13 +49,13 @@ fn node(name: &'static str) -> Node {
     }
 }
 
-fn rejected(code: ErrorCode, by: &str, data: Vec<u8>) -> Answer {
-    let outcome = Outcome::Rejected { code, message: String::new(), data };
-    Answer { by: Some(by.to_owned()), outcome, after: Duration::from_millis(1), waited: false }
+fn rejected(code: ErrorCode, by: &str, data: Vec<u8>) -> ProbeAnswer {
+    let outcome = ProbeOutcome::Rejected { code, message: String::new(), data };
+    ProbeAnswer { by: Some(by.to_owned()), outcome, after: Duration::from_millis(1), waited: false }
 }
 
 /// What a path answers to a probe.
-fn answer(path: &[Node], probe: Probe) -> Answer {
+fn answer(path: &[Node], probe: Probe) -> ProbeAnswer {
     let (mut left_ms, mut amount) = (probe.left_ms, probe.amount);
     let mut before = None;
     for (index, hop) in path.iter().enumerate() {
@@ -72,10 +72,10 @@ fn answer(path: &[Node], probe: Probe) -> Answer {
             return rejected(code, hop.name, Vec::new());
         }
         if index + 1 == path.len() {
-            let outcome = Outcome::Fulfilled;
+            let outcome = ProbeOutcome::Fulfilled;
             let by = Some(hop.name.to_owned());
             return match amount {
-                0 => Answer { by, outcome, after: Duration::from_millis(1), waited: false },
+                0 => ProbeAnswer { by, outcome, after: Duration::from_millis(1), waited: false },
                 _ => rejected(ErrorCode::F06, hop.name, Vec::new()),
             };
         }
@@ -97,26 +97,26 @@ fn answer(path: &[Node], probe: Probe) -> Answer {
     panic!("an empty path")
 }
 
-fn nothing_after(before: Option<&Node>) -> Answer {
+fn nothing_after(before: Option<&Node>) -> ProbeAnswer {
     let mut answer = rejected(ErrorCode::R00, before.map_or("", |hop| hop.name), Vec::new());
     answer.by = before.map(|hop| hop.name.to_owned());
     answer.waited = true;
     answer
 }
 
-const BOUNDS: Bounds = Bounds { hops: 30, left_ms: 30_000, measured: 3 };
+const BOUNDS: TraceLimits = TraceLimits { hops: 30, left_ms: 30_000, measured: 3 };
 
 /// Lines in short (`b 2000` is a hop and the time it needs), what hops told, the end, and how many probes it took.
 struct Walked {
     lines: Vec<String>,
     hops: Vec<Hop>,
-    end: End,
+    end: TraceEnd,
     ceiling: u64,
     probes: usize,
 }
 
-async fn walked(path: &[Node], bounds: Bounds, largest: u64) -> Walked {
-    let mut amounts = Amounts::new(largest);
+async fn walked(path: &[Node], bounds: TraceLimits, largest: u64) -> Walked {
+    let mut amounts = HopAmounts::new(largest);
     let (mut lines, mut hops, mut probes) = (Vec::new(), Vec::new(), 0);
     let mut probe = async |probe| {
         probes += 1;
@@ -153,8 +153,10 @@ async fn check(path: &[Node], lines: &[&str], end: &str) {
         }
     }
     let end_is = match walked.end {
-        End::Answer(Answer { outcome: Outcome::Fulfilled, .. }) => "fulfilled".to_owned(),
-        End::Answer(answer) => format!("{:?}", answer.outcome),
+        TraceEnd::Answer(ProbeAnswer { outcome: ProbeOutcome::Fulfilled, .. }) => {
+            "fulfilled".to_owned()
+        }
+        TraceEnd::Answer(answer) => format!("{:?}", answer.outcome),
         other => format!("{other:?}"),
     };
     assert!(end_is.contains(end), "{end_is}");
@@ -194,13 +196,13 @@ async fn hops_that_say_nothing() {
 #[tokio::test]
 async fn walks_have_an_end() {
     let ring: Vec<Node> = ["a", "b"].iter().cycle().take(100).map(|name| node(name)).collect();
-    let patient = Bounds { left_ms: 100_000, ..BOUNDS };
+    let patient = TraceLimits { left_ms: 100_000, ..BOUNDS };
     let walked_ring = walked(&ring, patient, u64::MAX).await;
-    assert!(matches!(walked_ring.end, End::Hops), "{:?}", walked_ring.end);
+    assert!(matches!(walked_ring.end, TraceEnd::Hops), "{:?}", walked_ring.end);
     assert_eq!(walked_ring.lines.len(), 30);
     let line: Vec<Node> = ["a", "b", "c"].iter().cycle().take(100).map(|name| node(name)).collect();
-    let walked_line = walked(&line, Bounds { left_ms: 20_500, ..BOUNDS }, 0).await;
-    assert!(matches!(walked_line.end, End::Time), "{:?}", walked_line.end);
+    let walked_line = walked(&line, TraceLimits { left_ms: 20_500, ..BOUNDS }, 0).await;
+    assert!(matches!(walked_line.end, TraceEnd::Time), "{:?}", walked_line.end);
     assert_eq!(walked_line.lines.len(), 20, "{:?}", walked_line.lines);
 }
 
@@ -228,7 +230,10 @@ async fn largest_packets_and_rates() {
     path[1].manners = Manners::Poor;
     path[1].rate = (1, 1);
     let poor = walked(&path, BOUNDS, u64::MAX).await;
-    assert!(matches!(poor.end, End::Answer(Answer { outcome: Outcome::Fulfilled, .. })));
+    assert!(matches!(
+        poor.end,
+        TraceEnd::Answer(ProbeAnswer { outcome: ProbeOutcome::Fulfilled, .. })
+    ));
     assert!(poor.ceiling <= 1000 && poor.ceiling > 0, "{}", poor.ceiling);
 }
 
@@ -247,7 +252,7 @@ async fn any_path_is_found_with_a_bounded_number_of_probes() {
                 ..node(name)
             })
             .collect();
-        let seen = walked(&path, Bounds { left_ms: 40_000, ..BOUNDS }, u64::MAX).await;
+        let seen = walked(&path, TraceLimits { left_ms: 40_000, ..BOUNDS }, u64::MAX).await;
         // A hop that wants less than the one before it lets through is not to be seen.
         let mut hops: Vec<_> =
             seen.lines.iter().filter_map(|line| line.split(' ').nth(1)).collect();

@@ -2,10 +2,10 @@
 //! So the time that a packet is given says how far it gets: the walk gives more and more, and finds where somebody else
 //! begins to answer. All it knows of the world is a function that sends a probe.
 
-use super::amounts::{Amounts, Visible};
-use super::answer::{Answer, Meaning, Probe};
+use super::amounts::{HopAmounts, Visible};
+use super::answer::{Probe, ProbeAnswer, ProbeMeaning};
 use crate::cli::failure::Failure;
-use crate::cli::round_trips::RoundTrips;
+use crate::cli::round_trips::RttStats;
 
 /// How far a clock on the way may be behind ours: what has expired by that much has expired everywhere.
 const CLOCKS_APART_MS: i64 = 10_000;
@@ -18,7 +18,7 @@ const SECOND_CHANCE_MS: i64 = 5_000;
 
 /// How far a walk goes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct TraceLimits {
     /// Hops.
     pub(super) hops: u32,
     /// Time that a packet is given.
@@ -37,7 +37,7 @@ pub(super) enum Line {
         /// Its place.
         number: u32,
         /// The answer of the hop before.
-        answer: Answer,
+        answer: ProbeAnswer,
     },
 }
 
@@ -47,19 +47,19 @@ pub(super) struct Hop {
     /// 1 for the node that the trace logs in at.
     pub(super) number: u32,
     /// Its first answer.
-    pub(super) answer: Answer,
+    pub(super) answer: ProbeAnswer,
     /// Packets with less time left when they leave here do not get there.
     pub(super) least_ms: i64,
-    pub(super) round_trips: RoundTrips,
+    pub(super) round_trips: RttStats,
     /// What it told of amounts.
     pub(super) visible: Option<Visible>,
 }
 
 /// How a walk ends.
 #[derive(Debug, Clone)]
-pub(super) enum End {
+pub(super) enum TraceEnd {
     /// This answer does not change with more time.
-    Answer(Answer),
+    Answer(ProbeAnswer),
     /// Behind the last hop nobody answers.
     Silent,
     /// The last hop wants more time than a packet may be given.
@@ -71,33 +71,33 @@ pub(super) enum End {
 /// An answer, and how much time it took to get it.
 struct Seen {
     left_ms: i64,
-    answer: Answer,
+    answer: ProbeAnswer,
 }
 
 enum Next {
     Hop(Seen),
-    Silent(Answer),
-    End(End),
+    Silent(ProbeAnswer),
+    End(TraceEnd),
 }
 
 /// Finds hop after hop, and tells each.
 pub(super) async fn walk(
-    bounds: Bounds,
-    amounts: &mut Amounts,
-    probe: &mut impl AsyncFnMut(Probe) -> Answer,
+    bounds: TraceLimits,
+    amounts: &mut HopAmounts,
+    probe: &mut impl AsyncFnMut(Probe) -> ProbeAnswer,
     tell: &mut dyn FnMut(Line) -> Result<(), Failure>,
-) -> Result<End, Failure> {
+) -> Result<TraceEnd, Failure> {
     let mut here = ask(probe, -CLOCKS_APART_MS).await;
     let mut window_ms = STEP_MS;
     let mut number = 1;
     while number <= bounds.hops {
         if here.answer.by.is_none() {
             return Ok(match here.answer.meaning() {
-                Meaning::NoAnswerFromNext => {
+                ProbeMeaning::NoAnswerFromNext => {
                     tell(Line::Silent { number, answer: here.answer.clone() })?;
-                    End::Silent
+                    TraceEnd::Silent
                 }
-                _ => End::Answer(here.answer),
+                _ => TraceEnd::Answer(here.answer),
             });
         }
         let round_trips = measure(bounds.measured, &here, probe).await;
@@ -118,8 +118,8 @@ pub(super) async fn walk(
                 tell(Line::Silent { number: number + 1, answer })?;
                 if second.answer.same_node(&here.answer) {
                     return Ok(match second.answer.meaning() {
-                        Meaning::End => End::Answer(second.answer),
-                        _ => End::Silent,
+                        ProbeMeaning::End => TraceEnd::Answer(second.answer),
+                        _ => TraceEnd::Silent,
                     });
                 }
                 here = second;
@@ -127,7 +127,7 @@ pub(super) async fn walk(
             }
         }
     }
-    Ok(End::Hops)
+    Ok(TraceEnd::Hops)
 }
 
 /// The first answer that is another one than that of `here`.
@@ -135,15 +135,15 @@ async fn next(
     here: &Seen,
     step_ms: i64,
     limit_ms: i64,
-    probe: &mut impl AsyncFnMut(Probe) -> Answer,
+    probe: &mut impl AsyncFnMut(Probe) -> ProbeAnswer,
 ) -> Next {
     match here.answer.meaning() {
-        Meaning::TooLittleTime => {}
-        Meaning::NoAnswerFromNext => return Next::Silent(here.answer.clone()),
-        Meaning::End => return Next::End(End::Answer(here.answer.clone())),
+        ProbeMeaning::TooLittleTime => {}
+        ProbeMeaning::NoAnswerFromNext => return Next::Silent(here.answer.clone()),
+        ProbeMeaning::End => return Next::End(TraceEnd::Answer(here.answer.clone())),
     }
     let is_here = |seen: &Seen| {
-        seen.answer.same_node(&here.answer) && seen.answer.meaning() == Meaning::TooLittleTime
+        seen.answer.same_node(&here.answer) && seen.answer.meaning() == ProbeMeaning::TooLittleTime
     };
     let (mut low_ms, mut step_ms) = (here.left_ms, step_ms);
     // Clocks agree, as a rule.
@@ -152,7 +152,7 @@ async fn next(
     }
     let mut high = loop {
         if low_ms >= limit_ms {
-            return Next::End(End::Time);
+            return Next::End(TraceEnd::Time);
         }
         let seen = ask(probe, (low_ms + step_ms).min(limit_ms)).await;
         if !is_here(&seen) {
@@ -170,8 +170,8 @@ async fn next(
         }
     }
     match (high.answer.same_node(&here.answer), high.answer.meaning()) {
-        (true, Meaning::NoAnswerFromNext) => Next::Silent(high.answer),
-        (true, _) => Next::End(End::Answer(high.answer)),
+        (true, ProbeMeaning::NoAnswerFromNext) => Next::Silent(high.answer),
+        (true, _) => Next::End(TraceEnd::Answer(high.answer)),
         (false, _) => Next::Hop(high),
     }
 }
@@ -180,7 +180,7 @@ async fn next(
 async fn second_chance(
     here: &Seen,
     limit_ms: i64,
-    probe: &mut impl AsyncFnMut(Probe) -> Answer,
+    probe: &mut impl AsyncFnMut(Probe) -> ProbeAnswer,
 ) -> Seen {
     ask(probe, (here.left_ms.max(0) + SECOND_CHANCE_MS).min(limit_ms)).await
 }
@@ -188,9 +188,9 @@ async fn second_chance(
 async fn measure(
     times: u32,
     here: &Seen,
-    probe: &mut impl AsyncFnMut(Probe) -> Answer,
-) -> RoundTrips {
-    let mut round_trips = RoundTrips::default();
+    probe: &mut impl AsyncFnMut(Probe) -> ProbeAnswer,
+) -> RttStats {
+    let mut round_trips = RttStats::default();
     // An answer for which somebody waited in vain is no round trip, and costs the same time again.
     let times = if here.answer.waited { 0 } else { times };
     for turn in 0..times {
@@ -207,6 +207,6 @@ async fn measure(
     round_trips
 }
 
-async fn ask(probe: &mut impl AsyncFnMut(Probe) -> Answer, left_ms: i64) -> Seen {
+async fn ask(probe: &mut impl AsyncFnMut(Probe) -> ProbeAnswer, left_ms: i64) -> Seen {
     Seen { left_ms, answer: probe(Probe { left_ms, amount: 0 }).await }
 }

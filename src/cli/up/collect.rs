@@ -5,18 +5,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
-use super::view::{EVENTS_MAX, EventView, LinkView, NodeView, State, View};
+use super::view::{EVENTS_MAX, EventView, LinkView, NodeView, View, ViewState};
 use crate::account::AccountId;
 use crate::api::{HealthStatus, LastReload};
 use crate::cli::login::TOOL_ACCOUNT;
 use crate::cli::text::per_second;
-use crate::connector::{AccountReport, Report};
+use crate::connector::{AccountReport, ConnectorReport};
 use crate::node::NodeHandle;
 use crate::transport::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
 
 /// What does not change while the view is shown.
 #[derive(Debug, Clone)]
-pub(super) struct Frame {
+pub(super) struct LiveSnapshot {
     /// The topology file.
     pub(super) file: String,
     /// Where the log goes.
@@ -29,7 +29,7 @@ pub(super) struct Frame {
 
 /// Remembers the last look, for rates, and what has happened since the start.
 pub(super) struct Collector {
-    frame: Frame,
+    frame: LiveSnapshot,
     started: Instant,
     looked_at: Instant,
     /// Prepares sent and received by account, at the last look.
@@ -43,7 +43,7 @@ pub(super) struct Collector {
 /// One node at one moment.
 struct Seen {
     handle: NodeHandle,
-    report: Report,
+    report: ConnectorReport,
     peers: HashMap<AccountId, PeerSnapshot>,
 }
 
@@ -54,7 +54,7 @@ impl Seen {
 }
 
 impl Collector {
-    pub(super) fn new(frame: Frame, now: Instant) -> Self {
+    pub(super) fn new(frame: LiveSnapshot, now: Instant) -> Self {
         Collector {
             frame,
             started: now,
@@ -174,9 +174,9 @@ impl Collector {
                 let state = match other.and_then(|other| seen.get(other)) {
                     Some(other) => link_state(node, other),
                     None if account.sessions.is_empty() && total == 0 => continue,
-                    None if account.settings.is_receiver() => State::Good("receiver"),
+                    None if account.settings.is_receiver() => ViewState::Good("receiver"),
                     // Guests may go.
-                    None if account.sessions.is_empty() => State::Pending("gone"),
+                    None if account.sessions.is_empty() => ViewState::Pending("gone"),
                     None => peer_state(node.peers.get(id)),
                 };
                 // Seen from the other side already.
@@ -225,10 +225,10 @@ fn node(seen: &Seen, linked: &[&AccountId]) -> NodeView {
     NodeView {
         id: seen.handle.id.to_string(),
         state: match status {
-            HealthStatus::Healthy => State::Good("healthy"),
-            HealthStatus::Starting => State::Pending("starting"),
-            HealthStatus::Unhealthy => State::Bad("unhealthy"),
-            HealthStatus::Stopping => State::Pending("stopping"),
+            HealthStatus::Healthy => ViewState::Good("healthy"),
+            HealthStatus::Starting => ViewState::Pending("starting"),
+            HealthStatus::Unhealthy => ViewState::Bad("unhealthy"),
+            HealthStatus::Stopping => ViewState::Pending("stopping"),
         },
         peers_connected: connected,
         peers,
@@ -239,24 +239,24 @@ fn node(seen: &Seen, linked: &[&AccountId]) -> NodeView {
 }
 
 /// The one that is dialled only waits; the one that dials knows more.
-fn link_state(node: &Seen, other: &Seen) -> State {
+fn link_state(node: &Seen, other: &Seen) -> ViewState {
     let (mine, theirs) = (node.peers.get(&other.handle.id), other.peers.get(&node.handle.id));
     let waits = mine.is_none_or(|peer| peer.state == PeerState::Waiting);
     let is_known = |peer: &&PeerSnapshot| peer.state != PeerState::Waiting;
     peer_state(if waits { theirs.filter(is_known).or(mine) } else { mine })
 }
 
-fn peer_state(peer: Option<&PeerSnapshot>) -> State {
+fn peer_state(peer: Option<&PeerSnapshot>) -> ViewState {
     match peer.map(|peer| peer.state) {
-        None => State::Pending("waiting"),
+        None => ViewState::Pending("waiting"),
         Some(state) => match state {
-            PeerState::Waiting => State::Pending("waiting"),
-            PeerState::Connecting => State::Pending("connecting"),
-            PeerState::Connected => State::Good("connected"),
-            PeerState::Disconnected => State::Bad("disconnected"),
-            PeerState::AuthenticationFailed => State::Bad("login refused"),
-            PeerState::Down => State::Bad("down"),
-            PeerState::Suspended => State::Pending("suspended"),
+            PeerState::Waiting => ViewState::Pending("waiting"),
+            PeerState::Connecting => ViewState::Pending("connecting"),
+            PeerState::Connected => ViewState::Good("connected"),
+            PeerState::Disconnected => ViewState::Bad("disconnected"),
+            PeerState::AuthenticationFailed => ViewState::Bad("login refused"),
+            PeerState::Down => ViewState::Bad("down"),
+            PeerState::Suspended => ViewState::Pending("suspended"),
         },
     }
 }

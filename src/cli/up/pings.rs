@@ -11,9 +11,9 @@ use crate::api::HealthStatus;
 use crate::cli::client::{Client, Role, THIS_PROGRAM};
 use crate::cli::failure::Failure;
 use crate::cli::inbox::Inbox;
-use crate::cli::login::Login;
-use crate::cli::round_trips::RoundTrips;
-use crate::cli::text::{foreign, grouped, lasting, millis};
+use crate::cli::login::EntryLogin;
+use crate::cli::round_trips::RttStats;
+use crate::cli::text::{grouped, lasting, millis, sanitize};
 use crate::config::Loaded;
 use crate::connector::Explanation;
 use crate::link::{Cause, Outcome, Rejection};
@@ -35,14 +35,14 @@ const ROUTES_WITHIN: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How to get in at each of these nodes.
-pub(super) fn logins(nodes: &[Loaded]) -> Result<Vec<Login>, Failure> {
-    nodes.iter().map(Login::of_node).collect()
+pub(super) fn logins(nodes: &[Loaded]) -> Result<Vec<EntryLogin>, Failure> {
+    nodes.iter().map(EntryLogin::of_node).collect()
 }
 
 /// Waits for the network, pings, and prints. `false`: something did not arrive.
 pub(super) async fn run(
     nodes: &[NodeHandle],
-    logins: &[Login],
+    logins: &[EntryLogin],
     out: &mut dyn Write,
 ) -> Result<bool, Failure> {
     let began = Instant::now();
@@ -132,7 +132,7 @@ struct Pinged {
     from: String,
     to: String,
     fulfilled: usize,
-    round_trips: RoundTrips,
+    round_trips: RttStats,
     /// Why the last one that was not fulfilled was not.
     refused: Option<String>,
 }
@@ -170,7 +170,7 @@ impl Pinged {
                 self.round_trips.add(after);
             }
             Outcome::Rejected(Rejection { code, by, message, .. }) => {
-                let (by, message) = (foreign(&by), foreign(&message));
+                let (by, message) = (sanitize(&by), sanitize(&message));
                 self.refused = Some(format!("{code} from {by}: {message}"));
             }
             Outcome::NotSent(Cause { code, message })

@@ -3,7 +3,7 @@
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::cli::text::{columns, foreign};
+use crate::cli::text::{columns, sanitize};
 
 /// Between two columns.
 const GAP: &str = "  ";
@@ -45,7 +45,7 @@ impl Cell {
     /// A word.
     pub(super) fn left(text: impl AsRef<str>) -> Self {
         // Asset codes and addresses may be those of a parent.
-        Cell { text: foreign(text.as_ref()), right: false, colour: None }
+        Cell { text: sanitize(text.as_ref()), right: false, colour: None }
     }
 
     /// A figure.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::table::{Cell, Colour, Table, fit, paint};
-use crate::cli::text::{foreign, grouped, lasting};
+use crate::cli::text::{grouped, lasting, sanitize};
 
 /// Events that are worth keeping.
 pub(super) const EVENTS_MAX: usize = 200;
@@ -33,7 +33,7 @@ pub(super) struct View {
 pub(super) struct NodeView {
     pub(super) id: String,
     /// As in `/health`.
-    pub(super) state: State,
+    pub(super) state: ViewState,
     pub(super) peers_connected: usize,
     pub(super) peers: usize,
     /// ILP address, if it has one yet.
@@ -46,7 +46,7 @@ pub(super) struct NodeView {
 
 /// How a node or a link stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ViewState {
     /// As it should be.
     Good(&'static str),
     /// Not yet, or not at the moment.
@@ -63,7 +63,7 @@ pub(super) enum State {
 pub(super) struct LinkView {
     pub(super) from: String,
     pub(super) to: String,
-    pub(super) state: State,
+    pub(super) state: ViewState,
     /// Packets per second from `from` to `to`: Prepares.
     pub(super) there: u64,
     /// And back.
@@ -110,7 +110,7 @@ pub(super) fn draw(view: &View, canvas: Canvas) -> Vec<String> {
         let first = view.events.len().saturating_sub(events);
         let shown = view.events.iter().skip(first);
         bottom.extend(
-            shown.map(|event| format!("{}  {:<8} {}", event.at, event.node, foreign(&event.text))),
+            shown.map(|event| format!("{}  {:<8} {}", event.at, event.node, sanitize(&event.text))),
         );
     }
     bottom.push(String::new());
@@ -201,13 +201,13 @@ fn more(lines: &mut Vec<String>, all: usize, shown: usize) {
     }
 }
 
-impl State {
+impl ViewState {
     fn cell(&self) -> Cell {
         match self {
-            State::Good(word) => Cell::left(*word).coloured(Colour::Green),
-            State::Pending(word) => Cell::left(*word).coloured(Colour::Yellow),
-            State::Bad(word) => Cell::left(*word).coloured(Colour::Red),
-            State::Unknown => Cell::left("?"),
+            ViewState::Good(word) => Cell::left(*word).coloured(Colour::Green),
+            ViewState::Pending(word) => Cell::left(*word).coloured(Colour::Yellow),
+            ViewState::Bad(word) => Cell::left(*word).coloured(Colour::Red),
+            ViewState::Unknown => Cell::left("?"),
         }
     }
 }
@@ -216,7 +216,7 @@ impl State {
 mod tests {
     use super::*;
 
-    fn node(id: &str, state: State, connected: usize, number: usize) -> NodeView {
+    fn node(id: &str, state: ViewState, connected: usize, number: usize) -> NodeView {
         NodeView {
             id: id.to_owned(),
             state,
@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    fn link(from: &str, to: &str, state: State, there: u64) -> LinkView {
+    fn link(from: &str, to: &str, state: ViewState, there: u64) -> LinkView {
         LinkView {
             from: from.to_owned(),
             to: to.to_owned(),
@@ -252,13 +252,13 @@ mod tests {
             file: "examples/linear-3.yaml".to_owned(),
             up: Duration::from_secs(72),
             nodes: vec![
-                node("a", State::Good("healthy"), 1, 0),
-                node("b", State::Bad("unhealthy"), 1, 1),
-                node("c", State::Pending("starting"), 0, 2),
+                node("a", ViewState::Good("healthy"), 1, 0),
+                node("b", ViewState::Bad("unhealthy"), 1, 1),
+                node("c", ViewState::Pending("starting"), 0, 2),
             ],
             links: vec![
-                link("a", "b", State::Good("connected"), 1200),
-                link("b", "c", State::Bad("down"), 0),
+                link("a", "b", ViewState::Good("connected"), 1200),
+                link("b", "c", ViewState::Bad("down"), 0),
             ],
             events: vec![
                 event("12:00:01", "a", "b connected"),
@@ -327,9 +327,10 @@ mod tests {
     fn it_never_leaves_its_canvas() {
         let mut view = view();
         view.nodes =
-            (0..50).map(|n| node(&format!("node-{n}"), State::Good("healthy"), 2, n)).collect();
-        view.links =
-            (0..70).map(|n| link(&format!("node-{n}"), "x", State::Good("connected"), 1)).collect();
+            (0..50).map(|n| node(&format!("node-{n}"), ViewState::Good("healthy"), 2, n)).collect();
+        view.links = (0..70)
+            .map(|n| link(&format!("node-{n}"), "x", ViewState::Good("connected"), 1))
+            .collect();
         for (columns, rows) in [(1, 1), (20, 5), (80, 24), (79, 30), (200, 60), (200, 500)] {
             let lines = draw(&view, Canvas { columns, rows, colour: false });
             assert!(lines.len() <= rows, "{columns}x{rows}: {} lines", lines.len());

@@ -1,42 +1,42 @@
 //! The tables of docs/CONFIG.md are those of the parser. With BLESS=1 in the environment they are rewritten.
 
-use crate::config::keys::{self, Key, Kind};
+use crate::config::keys::{self, KeyInfo, ValueKind};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/CONFIG.md");
 
-fn kind(kind: Kind) -> String {
+fn kind(kind: ValueKind) -> String {
     match kind {
-        Kind::Id => "id".into(),
-        Kind::Text => "text".into(),
-        Kind::Secret => "secret".into(),
-        Kind::Secrets => "list of secrets".into(),
-        Kind::SecretFile => "path".into(),
-        Kind::SecretFiles => "list of paths".into(),
-        Kind::Bool => "true, false".into(),
-        Kind::Integer(min, max) => format!("{min} to {max}"),
-        Kind::Millis(min, max) => format!("ms, {min} to {max}"),
-        Kind::Port => "0 to 65535".into(),
-        Kind::Host => "host".into(),
-        Kind::Url | Kind::HttpUrl => "URL".into(),
-        Kind::Address => "ILP address".into(),
-        Kind::Prefix => "ILP prefix".into(),
-        Kind::HostNames => "list of host names".into(),
-        Kind::Prefixes => "list of ILP prefixes".into(),
-        Kind::Segment => "segment".into(),
-        Kind::AssetCode => "asset code".into(),
-        Kind::Amount => "0 to 2^64-1".into(),
-        Kind::Balance => "integer".into(),
-        Kind::Priority => "32-bit integer".into(),
-        Kind::Rate => "decimal".into(),
-        Kind::File => "path".into(),
-        Kind::LogLevel => "levels".into(),
-        Kind::Choice(words) => words.join(", "),
-        Kind::Map(_) | Kind::Defaults => "mapping".into(),
-        Kind::List(_) => "list".into(),
+        ValueKind::Id => "id".into(),
+        ValueKind::Text => "text".into(),
+        ValueKind::Secret => "secret".into(),
+        ValueKind::Secrets => "list of secrets".into(),
+        ValueKind::SecretFile => "path".into(),
+        ValueKind::SecretFiles => "list of paths".into(),
+        ValueKind::Bool => "true, false".into(),
+        ValueKind::Integer(min, max) => format!("{min} to {max}"),
+        ValueKind::Millis(min, max) => format!("ms, {min} to {max}"),
+        ValueKind::Port => "0 to 65535".into(),
+        ValueKind::Host => "host".into(),
+        ValueKind::Url | ValueKind::HttpUrl => "URL".into(),
+        ValueKind::Address => "ILP address".into(),
+        ValueKind::Prefix => "ILP prefix".into(),
+        ValueKind::HostNames => "list of host names".into(),
+        ValueKind::Prefixes => "list of ILP prefixes".into(),
+        ValueKind::Segment => "segment".into(),
+        ValueKind::AssetCode => "asset code".into(),
+        ValueKind::Amount => "0 to 2^64-1".into(),
+        ValueKind::Balance => "integer".into(),
+        ValueKind::Priority => "32-bit integer".into(),
+        ValueKind::Rate => "decimal".into(),
+        ValueKind::File => "path".into(),
+        ValueKind::LogLevel => "levels".into(),
+        ValueKind::Choice(words) => words.join(", "),
+        ValueKind::Map(_) | ValueKind::Defaults => "mapping".into(),
+        ValueKind::List(_) => "list".into(),
     }
 }
 
-fn table(keys: &[Key], variables: bool) -> String {
+fn table(keys: &[KeyInfo], variables: bool) -> String {
     let mut out = match variables {
         true => "| key | type | default | variable | live | meaning |\n|---|---|---|---|---|---|\n"
             .to_owned(),

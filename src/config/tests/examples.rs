@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::account::Relation;
-use crate::config::{Mode, Routing, Source, Topology, check};
+use crate::config::{Deployment, Routing, Source, Topology, check};
 
 fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -37,7 +37,7 @@ fn every_node_has_the_account_of_the_tools() {
         let nodes: Vec<_> = match &checked.topology {
             None => vec![checked.node.unwrap().config],
             Some(topology) => {
-                let node = |id: &str| topology.node(id, Mode::Loopback).unwrap().config;
+                let node = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
                 topology.node_ids().map(node).collect()
             }
         };
@@ -68,7 +68,7 @@ fn every_network_runs_on_one_machine() {
             "{warnings:?}"
         );
         for (number, id) in topology.node_ids().enumerate() {
-            let node = topology.node(id, Mode::Loopback).unwrap().config;
+            let node = topology.node(id, Deployment::Loopback).unwrap().config;
             assert_eq!(usize::from(node.server.port), 3000 + number);
             assert_eq!(usize::from(node.health.port), 8080 + number);
             assert_eq!(
@@ -77,7 +77,8 @@ fn every_network_runs_on_one_machine() {
             );
             let others = topology.node_ids().filter(|other| *other != id);
             for other in others {
-                let address = topology.node(other, Mode::Loopback).unwrap().config.address.unwrap();
+                let address =
+                    topology.node(other, Deployment::Loopback).unwrap().config.address.unwrap();
                 let covered = node.routes.iter().any(|route| route.prefix.matches(address.view()));
                 // Routes that nodes tell each other are not in the file.
                 let found = node.routing == Routing::Dynamic;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::node;
 use crate::account::{AccountSettings, Asset, Limits, Relation};
-use crate::config::keys::{Kind, NODE};
+use crate::config::keys::{NODE, ValueKind};
 use crate::config::{
-    Content, Form, Mode, NodeConfig, Origin, Override, Source, Topology, load_content,
+    Content, Deployment, FileForm, NodeConfig, Override, Source, Topology, ValueOrigin,
+    load_content,
 };
 use crate::connector::Timing;
 use crate::local::PingSettings;
@@ -21,7 +22,7 @@ fn topology(text: &str) -> Topology {
 }
 
 fn spread(topology: &Topology, id: &str) -> NodeConfig {
-    topology.node(id, Mode::Spread).unwrap_or_else(|problems| panic!("{problems}")).config
+    topology.node(id, Deployment::Spread).unwrap_or_else(|problems| panic!("{problems}")).config
 }
 
 /// Peers, one line each: `id relation url username token required`.
@@ -77,7 +78,7 @@ fn defaults_are_those_of_the_rooms() {
 #[test]
 fn defaults_of_the_table_written_down_change_nothing() {
     let mut written = "nodeId: a\n".to_owned();
-    for key in NODE.iter().filter(|key| !matches!(key.kind, Kind::Map(_))) {
+    for key in NODE.iter().filter(|key| !matches!(key.kind, ValueKind::Map(_))) {
         if let Some(default) = key.default {
             writeln!(written, "{}: {default}", key.name).unwrap();
         }
@@ -182,7 +183,7 @@ fn command_line_then_environment_then_file_then_default() {
     let bad = Override { key: "btpServerPort", value: "x".into(), flag: "--btp-port".into() };
     let source = Source { overrides: vec![bad], ..source };
     let problems = load_content(&source, Some(&content)).unwrap_err();
-    assert_eq!(problems.problems[0].place.origin, Origin::CommandLine("--btp-port".into()));
+    assert_eq!(problems.problems[0].place.origin, ValueOrigin::CommandLine("--btp-port".into()));
 }
 
 #[test]
@@ -199,7 +200,7 @@ fn peers_without_a_file() {
     let environment = environment.map(|(name, value)| (name.into(), value.into())).into();
     let source = Source { environment, ..Source::default() };
     let loaded = load_content(&source, None).unwrap();
-    assert_eq!(loaded.form, Form::NoFile);
+    assert_eq!(loaded.form, FileForm::NoFile);
     let expected =
         ["b peer ws://b:3000/ b s true", "d child - d u false", "node-c peer - node-c t false"];
     assert_eq!(peers(&loaded.config), expected);
@@ -228,9 +229,9 @@ fn links_become_peers() {
         ["a peer - a s1 false", "c peer - c s2 false", "cli child - cli t false"]
     );
     assert_eq!(b.server.port, 4000);
-    let b = topology.node("b", Mode::Loopback).unwrap().config;
+    let b = topology.node("b", Deployment::Loopback).unwrap().config;
     assert_eq!((b.server.port, b.health.port), (4000, 8081));
-    let a = topology.node("a", Mode::Loopback).unwrap().config;
+    let a = topology.node("a", Deployment::Loopback).unwrap().config;
     // The network's default port means nothing on one machine.
     assert_eq!((a.server.port, a.server.host.as_str()), (3000, "127.0.0.1"));
     assert_eq!(peers(&a)[0], "b peer ws://127.0.0.1:4000/ b s1 true");
@@ -252,7 +253,7 @@ fn a_node_of_a_topology_has_its_own_say() {
     assert_eq!(a.max_hold, Duration::from_secs(9));
     assert_eq!(spread(&topology, "b").max_hold, Duration::from_secs(8));
     assert_eq!(routes(&spread(&topology, "b")), ["test.alpha>a -1"]);
-    let a = topology.node("a", Mode::Loopback).unwrap().config;
+    let a = topology.node("a", Deployment::Loopback).unwrap().config;
     assert_eq!(peers(&a)[1], "z peer ws://u:***@127.0.0.1:3001/x z - true");
 }
 
@@ -310,7 +311,7 @@ fn up_says_everything_that_check_says() {
         std::fs::write(&file, text).unwrap();
         let source = Source { file: Some(file), ..Source::default() };
         let content = source.read().unwrap().unwrap();
-        let lines = |problems: crate::config::Problems| {
+        let lines = |problems: crate::config::Diagnostics| {
             let all = problems.problems.into_iter().chain(problems.warnings);
             // On one machine everything listens on loopback, so this does not matter there.
             let all = all.map(|problem| problem.to_string());

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::config::keys::{self, Key, Kind};
+use crate::config::keys::{self, KeyInfo, ValueKind};
 use crate::config::schema;
 
 /// Why a value does not fit a schema, as far as keys, types and requirements go; forms of texts are left out.
@@ -133,7 +133,7 @@ fn what_is_needed_is_needed_in_one_of_its_forms() {
 #[test]
 fn schema_and_parser_know_the_same_keys() {
     let schema = schema();
-    let check = |pointer: &str, keys: Vec<&'static Key>| {
+    let check = |pointer: &str, keys: Vec<&'static KeyInfo>| {
         let properties = schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer}"));
         let known: Vec<&str> = properties.as_object().unwrap().keys().map(String::as_str).collect();
         let expected: Vec<&str> = keys.iter().map(|key| key.name).collect();
@@ -141,7 +141,7 @@ fn schema_and_parser_know_the_same_keys() {
         for key in keys {
             let described = properties[key.name]["description"].as_str();
             assert_eq!(described, Some(key.about), "{pointer}/{}", key.name);
-            let is_secret = matches!(key.kind, Kind::Secret | Kind::Secrets);
+            let is_secret = matches!(key.kind, ValueKind::Secret | ValueKind::Secrets);
             let marked = properties[key.name]["writeOnly"] == true;
             assert_eq!(marked, is_secret, "{pointer}/{}: whether it is a secret", key.name);
         }
@@ -153,5 +153,5 @@ fn schema_and_parser_know_the_same_keys() {
     check(nodes, keys::topology_node_names().collect());
     check("/$defs/topologyFile/properties/links/items/properties", keys::LINK.iter().collect());
     check("/$defs/topologyFile/properties/defaults/properties", keys::defaults_names().collect());
-    assert!(keys::NODE.iter().any(|key| matches!(key.kind, Kind::List(_))));
+    assert!(keys::NODE.iter().any(|key| matches!(key.kind, ValueKind::List(_))));
 }

@@ -1,17 +1,19 @@
 //! YAML 1.2 by its kinds: white space, line breaks, markers, directives, comments, texts of several lines, tags.
 
-use crate::config::problems::Report;
-use crate::config::value::{Data, Map, Value};
+use crate::config::diagnostics::DiagnosticSink;
+use crate::config::value::{Map, Value, ValueData};
 use crate::config::yaml;
 
 /// `{key: "text", list: [null]}`.
 fn dump(value: &Value) -> String {
     match &value.data {
-        Data::Null => "null".into(),
-        Data::Broken => "broken".into(),
-        Data::Text(text) => format!("{text:?}"),
-        Data::List(list) => format!("[{}]", list.iter().map(dump).collect::<Vec<_>>().join(", ")),
-        Data::Map(Map(entries)) => {
+        ValueData::Null => "null".into(),
+        ValueData::Broken => "broken".into(),
+        ValueData::Text(text) => format!("{text:?}"),
+        ValueData::List(list) => {
+            format!("[{}]", list.iter().map(dump).collect::<Vec<_>>().join(", "))
+        }
+        ValueData::Map(Map(entries)) => {
             let entry = |(name, value): &(_, Value)| {
                 let name: &crate::config::value::Name = name;
                 format!("{}: {}", name.text, dump(value))
@@ -23,7 +25,7 @@ fn dump(value: &Value) -> String {
 
 /// What a text means, or the first mistake in it, as `line: what`.
 fn read(text: &str) -> String {
-    let mut report = Report::new(None);
+    let mut report = DiagnosticSink::new(None);
     let value = yaml::read(text, &mut report);
     match (report.finish(), value) {
         (Ok(_), Some(value)) => dump(&value),

@@ -13,7 +13,7 @@ struct Hop {
     min_balance: Option<i128>,
     balance: i128,
     held: i128,
-    now: Mono,
+    now: MonoTime,
     /// The real asker, the share it uses, the amount.
     in_flight: Vec<(u32, Slot, u64)>,
 }
@@ -33,7 +33,7 @@ impl Hop {
             min_balance,
             balance: 0,
             held: 0,
-            now: Mono(7_000_000_000),
+            now: MonoTime(7_000_000_000),
             in_flight: Vec::new(),
         }
     }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::account::RoutePolicy;
 use crate::link::Outcome;
-use crate::routing::exchange::Ticket;
-use crate::wire::ccp::{Epochs, Mode, RouteControl, TableId, UpdateWriter};
+use crate::routing::ccp::Ticket;
+use crate::wire::ccp::{Epochs, RouteControl, RouteControlMode, TableId, UpdateWriter};
 
 pub(super) fn telling(id: &str, relation: Relation) -> AccountSettings {
     let routes = RoutePolicy { send: true, receive: true, ..RoutePolicy::default() };
@@ -154,7 +154,7 @@ fn it_asks_and_tells_by_itself() {
     };
     assert_eq!((destination.as_str(), condition), ("peer.route.control", Condition::PEER_PROTOCOL));
     let asked = RouteControl::parse(&data).unwrap();
-    assert_eq!(asked, RouteControl::new(Mode::Sync, TableId::NONE, 0));
+    assert_eq!(asked, RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0));
     net.answer(&bob, id, &fulfill(Fulfillment::ZERO, b""));
     net.read(&alice);
     let control = payment_with("peer.route.control", 0, 10_000, &data, Condition::PEER_PROTOCOL);
@@ -173,7 +173,7 @@ fn who_may_not_and_what_cannot_be_read_are_refused() {
         assert_eq!(net.code(peer), code);
     };
     let mut control = Vec::new();
-    RouteControl::new(Mode::Sync, TableId::NONE, 0).encode(&mut control);
+    RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0).encode(&mut control);
     let to = |destination, amount, data: &[u8], condition| {
         payment_with(destination, amount, 10_000, data, condition)
     };

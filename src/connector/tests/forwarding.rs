@@ -81,7 +81,7 @@ fn answers_find_their_questions_in_any_order() {
 
 #[test]
 fn bad_answers_release_and_name_the_next_hop() {
-    let check = |answer: Answer<'_>, code: &str| {
+    let check = |answer: PeerAnswer<'_>, code: &str| {
         let net = alice_and_bob();
         let (alice, bob) = (net.connect("alice"), net.connect("bob"));
         net.ask(&alice, 9, &payment("test.bob", 50));
@@ -95,12 +95,12 @@ fn bad_answers_release_and_name_the_next_hop() {
         assert_eq!((net.balance("alice"), net.balance("bob")), (0, 0));
         assert_eq!((net.account("alice").held_in, net.account("bob").held_out), (0, 0));
     };
-    check(Answer::Packet(&fulfill(Fulfillment([8; 32]), b"")), "F05");
-    check(Answer::Packet(&payment("test.x", 1)), "T00");
-    check(Answer::Packet(b"garbage"), "T00");
-    check(Answer::Packet(b""), "T00");
-    check(Answer::Nothing, "T00");
-    check(Answer::Error, "T00");
+    check(PeerAnswer::Packet(&fulfill(Fulfillment([8; 32]), b"")), "F05");
+    check(PeerAnswer::Packet(&payment("test.x", 1)), "T00");
+    check(PeerAnswer::Packet(b"garbage"), "T00");
+    check(PeerAnswer::Packet(b""), "T00");
+    check(PeerAnswer::Nothing, "T00");
+    check(PeerAnswer::Error, "T00");
 }
 
 #[test]

@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
-use crate::link::{Framing, Outbox, SessionId, Side};
+use crate::link::{Framing, Outbox, SessionId, SessionKind};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
-use crate::time::{Mono, Now};
-use crate::wire::btp::{Body, Frame, RequestId};
+use crate::time::{MonoTime, Now};
+use crate::wire::btp::{Frame, FrameBody, RequestId};
 use crate::wire::ilp::{ErrorCode, Fulfill, Packet, Prepare, Reject};
 use crate::wire::{Address, Amount, Condition, Fulfillment, Timestamp};
 
@@ -104,7 +104,7 @@ fn alice_and_bob() -> Net {
 
 fn net(settings: ConnectorSettings) -> Net {
     let connector = Connector::new(settings, HashSeed::Fixed(1)).unwrap();
-    let now = Now { wall: Timestamp::from_millis(START_MS), mono: Mono(1_000_000_000) };
+    let now = Now { wall: Timestamp::from_millis(START_MS), mono: MonoTime(1_000_000_000) };
     Net { connector, now }
 }
 
@@ -153,15 +153,15 @@ fn encoded(packet: &Packet<'_>) -> Vec<u8> {
 
 impl Net {
     fn connect(&self, id: &str) -> Peer {
-        self.connect_as(id, Side::Accepted)
+        self.connect_as(id, SessionKind::Accepted)
     }
 
-    fn connect_as(&self, id: &str, side: Side) -> Peer {
+    fn connect_as(&self, id: &str, side: SessionKind) -> Peer {
         let account = self.connector.account(id).unwrap();
         let framing = match side {
-            Side::Accepted => Framing::Server,
-            Side::Posted => Framing::Bare,
-            Side::Dialled => Framing::Client([3; 32]),
+            SessionKind::Accepted => Framing::Server,
+            SessionKind::Posted => Framing::Bare,
+            SessionKind::Dialled => Framing::Client([3; 32]),
         };
         let outbox = Outbox::new(framing, account.outbox_bytes_max());
         let session = self.connector.attach(&account, side, None, outbox.clone(), self.now);
@@ -179,7 +179,7 @@ impl Net {
     }
 
     fn answer(&self, peer: &Peer, id: RequestId, packet: &[u8]) {
-        self.connector.turn(self.now).answer(&peer.account, id, Answer::Packet(packet));
+        self.connector.turn(self.now).answer(&peer.account, id, PeerAnswer::Packet(packet));
     }
 
     fn lose(&self, peer: &Peer) {
@@ -262,7 +262,7 @@ impl Net {
         let ilp = frame.protocol_data.primary().unwrap();
         assert_eq!((ilp.name, ilp.content_type.0), ("ilp", 0));
         match (Packet::parse(ilp.data).unwrap(), &frame.body) {
-            (Packet::Prepare(prepare), Body::Message) => Seen::Prepare {
+            (Packet::Prepare(prepare), FrameBody::Message) => Seen::Prepare {
                 id,
                 amount: prepare.amount.0,
                 expires_in_ms: i64::try_from(prepare.expires_at.as_millis()).unwrap()
@@ -271,10 +271,10 @@ impl Net {
                 data: prepare.data.to_vec(),
                 condition: prepare.condition,
             },
-            (Packet::Fulfill(fulfill), Body::Response) => {
+            (Packet::Fulfill(fulfill), FrameBody::Response) => {
                 Seen::Fulfill { id, fulfillment: fulfill.fulfillment, data: fulfill.data.to_vec() }
             }
-            (Packet::Reject(reject), Body::Response) => Seen::Reject {
+            (Packet::Reject(reject), FrameBody::Response) => Seen::Reject {
                 id,
                 code: reject.code.to_string(),
                 triggered_by: reject.triggered_by.map_or_else(String::new, |a| a.as_str().into()),

@@ -244,7 +244,7 @@ impl World {
                 }
             }
             Op::Connect { who, dialled } => {
-                let side = if dialled { Side::Dialled } else { Side::Accepted };
+                let side = if dialled { SessionKind::Dialled } else { SessionKind::Accepted };
                 let peer = self.net.connect_as(NAMES[who], side);
                 if let Some(old) = self.sessions.insert((who, dialled), peer) {
                     self.net.lose(&old);
@@ -266,7 +266,7 @@ impl World {
         let id = if last { open.swap_remove(index) } else { open[index] };
         // From any session, even one that is gone: the account is what counts.
         let account = self.net.connector.account(NAMES[by]).unwrap();
-        self.net.connector.turn(self.net.now).answer(&account, id, Answer::Packet(packet));
+        self.net.connector.turn(self.net.now).answer(&account, id, PeerAnswer::Packet(packet));
     }
 
     fn read(&mut self, who: usize) {

@@ -28,7 +28,7 @@ impl Asking {
     }
 
     /// Asks, and lets bob answer.
-    fn answered(&self, bob: &Peer, answer: Answer<'_>) -> String {
+    fn answered(&self, bob: &Peer, answer: PeerAnswer<'_>) -> String {
         self.ask();
         let id = self.net.prepare_id(bob);
         let turn = self.net.connector.turn(self.net.now);
@@ -59,7 +59,7 @@ fn an_answer_of_the_peer() {
     let asking = Asking::new();
     let bob = asking.net.connect("bob");
     let check = |packet: &[u8], expected: &str| {
-        assert_eq!(asking.answered(&bob, Answer::Packet(packet)), expected);
+        assert_eq!(asking.answered(&bob, PeerAnswer::Packet(packet)), expected);
     };
     check(&fulfill(PREIMAGE, b"fine"), "fulfilled fine");
     check(&reject(ErrorCode::F02, Some("test.far"), "no", b""), "rejected F02 by \"test.far\"");
@@ -75,14 +75,14 @@ fn a_packet_that_may_have_arrived_has_no_answer_unless_the_peer_gives_one() {
     let bob = asking.net.connect("bob");
     let wrong = fulfill(Fulfillment([8; 32]), b"");
     for (answer, code) in [
-        (Answer::Packet(&wrong), "F05"),
-        (Answer::Packet(b"garbage"), "T00"),
-        (Answer::Packet(&payment("test.node", 1)), "T00"),
-        (Answer::Nothing, "T00"),
-        (Answer::Error, "T00"),
-        (Answer::Unreachable, "T01"),
-        (Answer::Busy, "T03"),
-        (Answer::NotTaken, "F00"),
+        (PeerAnswer::Packet(&wrong), "F05"),
+        (PeerAnswer::Packet(b"garbage"), "T00"),
+        (PeerAnswer::Packet(&payment("test.node", 1)), "T00"),
+        (PeerAnswer::Nothing, "T00"),
+        (PeerAnswer::Error, "T00"),
+        (PeerAnswer::Unreachable, "T01"),
+        (PeerAnswer::Busy, "T03"),
+        (PeerAnswer::NotTaken, "F00"),
     ] {
         assert_eq!(asking.answered(&bob, answer), format!("no answer {code}"), "{answer:?}");
     }

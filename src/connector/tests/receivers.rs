@@ -3,7 +3,7 @@
 use super::*;
 use crate::stream::{Iv, Keys, Receiver};
 use crate::wire::ilp::PacketType;
-use crate::wire::stream::{Frame, Frames, StreamId, StreamPacket};
+use crate::wire::stream::{Frames, StreamFrame, StreamId, StreamPacket};
 
 /// A sender that has asked for a connection to `test.node.wallet`.
 pub(super) struct Sender {
@@ -24,7 +24,7 @@ pub(super) fn sender(net: &Net) -> Sender {
 impl Sender {
     fn data(&self, minimum: u64) -> Vec<u8> {
         let mut plaintext = Vec::new();
-        let frames = [Frame::StreamMoney { stream: StreamId(1), shares: 1 }];
+        let frames = [StreamFrame::StreamMoney { stream: StreamId(1), shares: 1 }];
         let (packet_type, amount) = (PacketType::Prepare, Amount(minimum));
         let frames = Frames::of(&frames);
         StreamPacket { packet_type, sequence: 3, amount, frames }.encode(&mut plaintext);
@@ -190,10 +190,10 @@ fn an_address_that_comes_late_makes_receivers_reachable() {
     let net = net(waiting);
     let alice = net.connect("alice");
     let ask = |receiver| net.connector.connection(receiver, [0; 18]).unwrap_err();
-    assert_eq!(ask(Some("wallet")), NoConnection::NoAddressYet);
-    assert_eq!(ask(None), NoConnection::NoAddressYet);
-    assert_eq!(ask(Some("alice")), NoConnection::UnknownReceiver);
-    assert_eq!(ask(Some("nobody")), NoConnection::UnknownReceiver);
+    assert_eq!(ask(Some("wallet")), NoStreamCredentials::NoAddressYet);
+    assert_eq!(ask(None), NoStreamCredentials::NoAddressYet);
+    assert_eq!(ask(Some("alice")), NoStreamCredentials::UnknownReceiver);
+    assert_eq!(ask(Some("nobody")), NoStreamCredentials::UnknownReceiver);
     net.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
     let sender = sender(&net);
     assert!(sender.destination.starts_with("test.parent.node.wallet."), "{}", sender.destination);
@@ -224,8 +224,8 @@ fn a_reload_keeps_connections_and_balances() {
     net.ask(&alice, 3, &sender.payment(5, 0));
     assert_eq!(net.code(&alice), "F02");
     let gone = net.connector.connection(Some("wallet"), [1; 18]);
-    assert_eq!(gone, Err(NoConnection::UnknownReceiver));
-    assert_eq!(net.connector.connection(None, [1; 18]), Err(NoConnection::UnknownReceiver));
+    assert_eq!(gone, Err(NoStreamCredentials::UnknownReceiver));
+    assert_eq!(net.connector.connection(None, [1; 18]), Err(NoStreamCredentials::UnknownReceiver));
     assert_eq!(net.balance("wallet"), -10);
     apply(vec![peer("alice"), wallet()]).unwrap();
     net.ask(&alice, 4, &sender.payment(5, 0));
@@ -243,14 +243,14 @@ fn a_reload_keeps_connections_and_balances() {
 fn peers_and_receivers_do_not_become_each_other() {
     let (net, _alice) = alice_and(wallet());
     let apply = |accounts| net.connector.apply(settings(accounts, &[]));
-    let changed = |id: &str| Err(BuildError::KindChanged(id.parse().unwrap()));
+    let changed = |id: &str| Err(RegistryError::KindChanged(id.parse().unwrap()));
     assert_eq!(apply(vec![peer("alice"), peer("wallet")]), changed("wallet"));
     let alice =
         AccountSettings::receiver("alice".parse().unwrap(), Receiver::new(&[5; 32], "alice"));
     assert_eq!(apply(vec![alice, wallet()]), changed("alice"));
     assert_eq!(
         apply(vec![peer("wallet"), wallet()]),
-        Err(BuildError::DuplicateAccount("wallet".parse().unwrap()))
+        Err(RegistryError::DuplicateAccount("wallet".parse().unwrap()))
     );
 }
 

@@ -50,8 +50,8 @@ fn a_prepare_of_which_one_byte_was_written_counts_as_written() {
 fn requests_go_out_on_the_dialled_session_and_answers_where_they_were_asked() {
     let net = alice_and_bob();
     let alice = net.connect("alice");
-    let accepted = net.connect_as("bob", Side::Accepted);
-    let dialled = net.connect_as("bob", Side::Dialled);
+    let accepted = net.connect_as("bob", SessionKind::Accepted);
+    let dialled = net.connect_as("bob", SessionKind::Dialled);
     net.ask(&alice, 1, &payment("test.bob", 1));
     let id = net.prepare_id(&dialled);
     net.answer(&accepted, id, &fulfill(PREIMAGE, b""));
@@ -68,8 +68,8 @@ fn requests_go_out_on_the_dialled_session_and_answers_where_they_were_asked() {
 fn an_answer_whose_session_is_gone_takes_the_other_one() {
     let net = alice_and_bob();
     let bob = net.connect("bob");
-    let accepted = net.connect_as("alice", Side::Accepted);
-    let dialled = net.connect_as("alice", Side::Dialled);
+    let accepted = net.connect_as("alice", SessionKind::Accepted);
+    let dialled = net.connect_as("alice", SessionKind::Dialled);
     for id in [1, 2] {
         net.ask(&accepted, id, &payment("test.bob", 1));
     }
@@ -97,13 +97,13 @@ fn an_answer_whose_session_is_gone_takes_the_other_one() {
 #[test]
 fn answers_that_were_not_written_move_to_the_other_session() {
     let net = alice_and_bob();
-    let accepted = net.connect_as("alice", Side::Accepted);
-    let dialled = net.connect_as("alice", Side::Dialled);
+    let accepted = net.connect_as("alice", SessionKind::Accepted);
+    let dialled = net.connect_as("alice", SessionKind::Dialled);
     net.ask(&accepted, 1, &payment("test.nowhere", 1));
     net.lose(&accepted);
     assert!(matches!(net.read_one(&dialled), Seen::Reject { id: RequestId(1), .. }));
     net.ask(&dialled, 2, &payment("test.nowhere", 1));
-    let accepted = net.connect_as("alice", Side::Accepted);
+    let accepted = net.connect_as("alice", SessionKind::Accepted);
     net.lose(&dialled);
     assert!(
         matches!(net.read_one(&accepted), Seen::Reject { id: RequestId(2), .. }),
@@ -163,11 +163,11 @@ fn a_reload_keeps_balances_and_packets_in_flight() {
     net.prepare_id(&bob);
 
     let wrong = net.connector.apply(settings(vec![peer("bob")], &[("test.x", "nobody")]));
-    assert!(matches!(wrong, Err(BuildError::UnknownNextHop { .. })));
+    assert!(matches!(wrong, Err(RegistryError::UnknownNextHop { .. })));
     let other_asset = settings(vec![with_asset(peer("bob"), "EUR", 2)], &[]);
     assert_eq!(
         net.connector.apply(other_asset),
-        Err(BuildError::AssetInUse("bob".parse().unwrap()))
+        Err(RegistryError::AssetInUse("bob".parse().unwrap()))
     );
     assert_eq!(net.balance("bob"), -10, "an error changes nothing");
 }
@@ -190,7 +190,7 @@ fn settings_that_are_refused_change_nothing() {
     let mut tight = peer("alice");
     tight.limits.max_packets_in_flight = 1;
     let wrong = settings(vec![tight, peer("carol")], &[("test.bob", "nobody")]);
-    assert!(matches!(net.connector.apply(wrong), Err(BuildError::UnknownNextHop { .. })));
+    assert!(matches!(net.connector.apply(wrong), Err(RegistryError::UnknownNextHop { .. })));
     assert!(net.connector.account("carol").is_none());
     net.connect("bob");
     for id in 0..2 {
@@ -255,7 +255,7 @@ fn a_prepare_goes_to_the_newest_session_that_has_room() {
     net.ask(&bob, 100, &payment("test.alice", 1));
     net.prepare_id(&first);
     // The one that we dialled comes before all of them.
-    let dialled = net.connect_as("alice", Side::Dialled);
+    let dialled = net.connect_as("alice", SessionKind::Dialled);
     net.connect("alice");
     net.ask(&bob, 101, &payment("test.alice", 1));
     net.prepare_id(&dialled);
@@ -264,8 +264,8 @@ fn a_prepare_goes_to_the_newest_session_that_has_room() {
 #[test]
 fn one_session_too_many_replaces_the_oldest_of_its_side() {
     let net = several(2);
-    let dialled = net.connect_as("alice", Side::Dialled);
-    let posted = net.connect_as("alice", Side::Posted);
+    let dialled = net.connect_as("alice", SessionKind::Dialled);
+    let posted = net.connect_as("alice", SessionKind::Posted);
     let [first, second, third] = [(); 3].map(|()| net.connect("alice"));
     assert!(is_replaced(&first));
     assert!(![&second, &third, &dialled, &posted].into_iter().any(is_replaced));
@@ -314,9 +314,9 @@ fn sessions_of_tokens_that_are_still_valid_are_not_closed() {
         net.connector.attach(&account, side, login, Arc::clone(&outbox), net.now);
         outbox
     };
-    let by_old = attach(Side::Dialled, Some(old));
-    let by_new = attach(Side::Accepted, Some(new));
-    let by_none = attach(Side::Posted, None);
+    let by_old = attach(SessionKind::Dialled, Some(old));
+    let by_new = attach(SessionKind::Accepted, Some(new));
+    let by_none = attach(SessionKind::Posted, None);
     let closed = || [&by_old, &by_new, &by_none].map(|outbox| outbox.close_asked().is_some());
     let close = |valid: &[LoginMark]| {
         net.connector.close_sessions_by_other_tokens(&account, valid, 1008, "reconfigured");

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::guests::Bounds;
+use crate::http::connection_limiter::ConnectionLimits;
 use crate::http::testing::serving;
 use crate::transport::{HTTP_PROTOCOLS, ServerTls, TlsTrust};
 
@@ -17,7 +17,7 @@ fn url(text: &str) -> HttpUrl {
 #[tokio::test]
 async fn a_document_over_http_1_and_over_tls_with_http_2() {
     let client = HttpClient::new(TlsTrust::default()).unwrap();
-    let node = serving(Bounds::default(), None).await;
+    let node = serving(ConnectionLimits::default(), None).await;
     let here = url(&format!("http://user:token@{}/x/y?z", node.address));
     let got = client.get(&here, "application/json").await.unwrap();
     assert_eq!(got.status, 404);
@@ -30,7 +30,7 @@ async fn a_document_over_http_1_and_over_tls_with_http_2() {
     fs::write(&certificate, made.cert.pem()).unwrap();
     fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let tls = ServerTls::load(&certificate, &key, HTTP_PROTOCOLS).unwrap();
-    let node = serving(Bounds::default(), Some(tls)).await;
+    let node = serving(ConnectionLimits::default(), Some(tls)).await;
     let here = url(&format!("https://localhost:{}/x", node.address.port()));
     let refused = client.get(&here, "*/*").await.unwrap_err().to_string();
     assert!(refused.contains("TLS"), "{refused}");

@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::http::dial::{HttpAuth, HttpMode};
-use crate::http::guests::Bounds;
+use crate::http::connection_limiter::ConnectionLimits;
+use crate::http::dial_config::{HttpAuth, HttpMode};
 use crate::http::jwt;
 use crate::http::testing::{
     PREIMAGE, Raw, Serving, context, context_at, describe, fulfill, prepare, prepare_within,
@@ -116,7 +116,7 @@ impl Here {
         let account = connector.account(peer).unwrap();
         let outbox = Outbox::new(Framing::Bare, 1 << 20);
         let now = self.http.transport.clock.now();
-        let id = connector.attach(&account, Side::Accepted, None, Arc::clone(&outbox), now);
+        let id = connector.attach(&account, SessionKind::Accepted, None, Arc::clone(&outbox), now);
         let packet = prepare_within("test.bob.shop", amount, within);
         for request in 0..count {
             connector.turn(now).prepare(&account, id, RequestId(request), &packet);
@@ -390,7 +390,7 @@ async fn an_asynchronous_answer_is_taken_once_and_from_nobody_else() {
     let id = head.split("request-id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
     bob.say("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await;
 
-    let node = serve(Arc::clone(&here.http), Bounds::default(), None).await;
+    let node = serve(Arc::clone(&here.http), ConnectionLimits::default(), None).await;
     let mut back = Raw(TcpStream::connect(node.address).await.unwrap());
     let headers = |id: &str| {
         format!(
@@ -415,7 +415,8 @@ async fn both_ends_over_tls() {
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let tls = ServerTls::load(&certificate, &key, HTTP_PROTOCOLS).unwrap();
-    let there: Serving = serve(context("bob", &["node"]), Bounds::default(), Some(tls)).await;
+    let there: Serving =
+        serve(context("bob", &["node"]), ConnectionLimits::default(), Some(tls)).await;
 
     let http = trusting("node", &["bob"], &certificate);
     let url = format!("https://localhost:{}/accounts/node/ilp", there.address.port());
@@ -453,7 +454,7 @@ fn trusting(id: &str, peers: &[&str], ca_file: &std::path::Path) -> Arc<HttpCont
 #[tokio::test]
 async fn an_asynchronous_request_whose_connection_is_lost_may_still_be_answered() {
     let here = Here::start(HttpMode::Async, HttpAuth::Simple).await;
-    let node = serve(Arc::clone(&here.http), Bounds::default(), None).await;
+    let node = serve(Arc::clone(&here.http), ConnectionLimits::default(), None).await;
     let mut bob = here.accept().await;
     until("the link", || here.is_connected()).await;
     let mut asked = here.ask();

@@ -5,8 +5,8 @@ mod hostile;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::http::dial::{HttpAuth, HttpDial, HttpMode};
-use crate::http::guests::Bounds;
+use crate::http::connection_limiter::ConnectionLimits;
+use crate::http::dial_config::{HttpAuth, HttpDial, HttpMode};
 use crate::http::jwt;
 use crate::http::testing::{
     Raw, Serving, bounds, context, describe, fulfill, prepare, prepare_within, secret, serve, until,
@@ -18,7 +18,7 @@ use crate::wire::Condition;
 const OCTET_STREAM: &str = "Content-Type: application/octet-stream\r\n";
 
 async fn node() -> Serving {
-    serve(context("node", &["alice", "bob"]), Bounds::default(), None).await
+    serve(context("node", &["alice", "bob"]), ConnectionLimits::default(), None).await
 }
 
 fn bearer(peer: &str) -> String {
@@ -171,7 +171,8 @@ async fn what_is_no_packet_is_a_problem() {
 
 #[tokio::test]
 async fn bodies_are_bounded_in_size_and_time() {
-    let bounds = Bounds { body_time: Duration::from_millis(50), ..Bounds::default() };
+    let bounds =
+        ConnectionLimits { body_time: Duration::from_millis(50), ..ConnectionLimits::default() };
     let node = serve(context("node", &["alice"]), bounds, None).await;
     let post = |rest: &str| format!("POST /ilp HTTP/1.1\r\nHost: h\r\n{}{rest}", bearer("alice"));
     let max = node.context.settings.message_bytes_max;
@@ -280,7 +281,7 @@ async fn a_prepare_waits_for_its_answer_or_for_its_end() {
     // Bob can be asked over a session that the test answers.
     let bob = node.context.connector.account("bob").unwrap();
     let outbox = crate::link::Outbox::new(crate::link::Framing::Bare, 1 << 20);
-    let (now, side) = (node.context.clock.now(), crate::link::Side::Dialled);
+    let (now, side) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
     node.context.connector.attach(&bob, side, None, Arc::clone(&outbox), now);
     let answering = async {
         let mut taken = None;
@@ -290,7 +291,7 @@ async fn a_prepare_waits_for_its_answer_or_for_its_end() {
         })
         .await;
         let turn = node.context.connector.turn(node.context.clock.now());
-        assert!(turn.answer(&bob, taken.unwrap().id, Answer::Packet(&fulfill())));
+        assert!(turn.answer(&bob, taken.unwrap().id, PeerAnswer::Packet(&fulfill())));
     };
     let packet = prepare("test.bob.shop");
     let ((_, body), ()) = tokio::join!(client.post("/ilp", &headers, &packet), answering);
@@ -308,7 +309,7 @@ async fn who_hangs_up_loses_the_answer_and_nothing_else() {
     let node = node().await;
     let bob = node.context.connector.account("bob").unwrap();
     let outbox = crate::link::Outbox::new(crate::link::Framing::Bare, 1 << 20);
-    let (now, side) = (node.context.clock.now(), crate::link::Side::Dialled);
+    let (now, side) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
     node.context.connector.attach(&bob, side, None, Arc::clone(&outbox), now);
     let mut client = Raw::open(node.address).await;
     let packet = prepare("test.bob.shop");
@@ -328,7 +329,7 @@ async fn who_hangs_up_loses_the_answer_and_nothing_else() {
     drop(client);
     until("the end of the connection", || node.server.guests().len() == 0).await;
     let turn = node.context.connector.turn(node.context.clock.now());
-    assert!(turn.answer(&bob, taken.unwrap().id, Answer::Packet(&fulfill())));
+    assert!(turn.answer(&bob, taken.unwrap().id, PeerAnswer::Packet(&fulfill())));
     let alice = node.context.connector.account("alice").unwrap();
     assert!(alice.is_idle());
     let mut client = Raw::open(node.address).await;
@@ -359,7 +360,7 @@ async fn an_asynchronous_prepare_is_answered_at_the_peers_server() {
     let token = Token::from("what-alice-wants");
     let dial = HttpDial::new("alice".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
     http.contacts.set([dial.with(HttpMode::Sync, HttpAuth::Simple)]);
-    let node = serve(http, Bounds::default(), None).await;
+    let node = serve(http, ConnectionLimits::default(), None).await;
     let headers = format!(
         "{}Request-Id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b\r\nCallback-Url: {url}/here?x=1\r\n",
         bearer("alice")

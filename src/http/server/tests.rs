@@ -6,14 +6,14 @@ use axum::body::Body;
 use hyper::client::conn::http2;
 
 use super::*;
-use crate::http::guests::NARROW_STREAMS;
+use crate::http::connection_limiter::NARROW_STREAMS;
 use crate::http::testing::{Raw, bounds, serving, until};
 
 const SHORT: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn http_1_keeps_the_connection_and_answers_in_json() {
-    let node = serving(Bounds::default(), None).await;
+    let node = serving(ConnectionLimits::default(), None).await;
     let mut client = Raw::open(node.address).await;
     for _ in 0..3 {
         client.say("GET /nothing/here HTTP/1.1\r\nHost: h\r\n\r\n").await;
@@ -28,7 +28,7 @@ async fn http_1_keeps_the_connection_and_answers_in_json() {
 
 #[tokio::test]
 async fn http_2_by_prior_knowledge() {
-    let node = serving(Bounds::default(), None).await;
+    let node = serving(ConnectionLimits::default(), None).await;
     let stream = TcpStream::connect(node.address).await.unwrap();
     let tasks = Tasks::default();
     let handshake = http2::Builder::new(tasks.clone()).handshake(TokioIo::new(stream));
@@ -55,7 +55,8 @@ async fn http_2_by_prior_knowledge() {
 
 #[tokio::test]
 async fn who_says_nothing_or_only_half_has_to_leave() {
-    let bounds = Bounds { head_time: SHORT, goodbye_time: SHORT, ..Bounds::default() };
+    let bounds =
+        ConnectionLimits { head_time: SHORT, goodbye_time: SHORT, ..ConnectionLimits::default() };
     let node = serving(bounds, None).await;
     for said in ["", "GET", "GET / HTTP/1.1\r\nHost: h\r\n", "PRI * HTTP/2.0\r\n"] {
         let mut client = Raw::open(node.address).await;
@@ -67,8 +68,12 @@ async fn who_says_nothing_or_only_half_has_to_leave() {
 
 #[tokio::test]
 async fn strangers_may_stay_for_a_while_only() {
-    let bounds = Bounds { stranger_time: SHORT * 4, goodbye_time: SHORT, ..Bounds::default() };
-    let node = serving(Bounds { head_time: SHORT * 2, ..bounds }, None).await;
+    let bounds = ConnectionLimits {
+        stranger_time: SHORT * 4,
+        goodbye_time: SHORT,
+        ..ConnectionLimits::default()
+    };
+    let node = serving(ConnectionLimits { head_time: SHORT * 2, ..bounds }, None).await;
     let mut client = Raw::open(node.address).await;
     client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
     client.answer().await;
@@ -94,7 +99,7 @@ async fn one_too_many_takes_the_place_of_the_oldest_stranger() {
 
 #[tokio::test]
 async fn a_head_that_is_too_long_is_refused() {
-    let node = serving(Bounds::default(), None).await;
+    let node = serving(ConnectionLimits::default(), None).await;
     let mut client = Raw::open(node.address).await;
     let long = "x".repeat(2 * HEAD_BYTES_MAX as usize);
     client.say(&format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
@@ -104,7 +109,7 @@ async fn a_head_that_is_too_long_is_refused() {
 
 #[tokio::test]
 async fn a_stop_ends_what_is_idle() {
-    let node = serving(Bounds::default(), None).await;
+    let node = serving(ConnectionLimits::default(), None).await;
     let mut client = Raw::open(node.address).await;
     client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
     client.answer().await;
@@ -114,7 +119,7 @@ async fn a_stop_ends_what_is_idle() {
 
 #[tokio::test]
 async fn strangers_have_few_streams_side_by_side() {
-    let node = serving(Bounds::default(), None).await;
+    let node = serving(ConnectionLimits::default(), None).await;
     // A window of no bytes, and as many requests as there is room for: no answer's body can leave.
     let settings = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
     let block = b"\x82\x86\x04\x07/wallet\x01\x01x";

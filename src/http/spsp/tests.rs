@@ -3,7 +3,7 @@
 use super::*;
 use crate::account::AccountSettings;
 use crate::connector::ConnectorSettings;
-use crate::http::guests::Bounds;
+use crate::http::connection_limiter::ConnectionLimits;
 use crate::http::testing::{Raw, Serving, serving};
 use crate::stream::{Receiver, SharedSecret};
 
@@ -13,7 +13,7 @@ fn receiver(id: &str) -> AccountSettings {
 
 /// A node with these receivers, at `address`.
 async fn node(receivers: &[&str], address: Option<&str>) -> Serving {
-    let serving = serving(Bounds::default(), None).await;
+    let serving = serving(ConnectionLimits::default(), None).await;
     let connector = &serving.context.connector;
     let settings = ConnectorSettings {
         accounts: receivers.iter().map(|id| receiver(id)).collect(),

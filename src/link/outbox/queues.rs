@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::super::Slot;
-use super::{Outbox, Taken};
+use super::{Outbox, TakenPacket};
 use crate::wire::btp::FrameKind;
 
 /// See [`Taken::asker`].
@@ -13,13 +13,13 @@ type Asker = Option<Slot>;
 
 impl Outbox {
     /// Takes the next packet out of a bare outbox. `None`: there is none; the next one wakes the task again.
-    pub fn take_packet(&self) -> Option<Taken> {
+    pub fn take_packet(&self) -> Option<TakenPacket> {
         self.take_packet_of(|_| true)
     }
 
     /// Takes the first packet of the next asker that `admits` lets through. `None`: there is none; the next packet of any
     /// asker wakes the task again.
-    pub fn take_packet_of(&self, admits: impl FnMut(Option<Slot>) -> bool) -> Option<Taken> {
+    pub fn take_packet_of(&self, admits: impl FnMut(Option<Slot>) -> bool) -> Option<TakenPacket> {
         let mut inner = self.inner.lock();
         debug_assert!(inner.queues.is_some(), "what has a WebSocket header is written, not taken");
         let taken = inner.queues.as_mut().and_then(|queues| queues.take(admits));
@@ -50,7 +50,7 @@ pub(super) struct Queues {
 
 #[derive(Debug, Default)]
 struct Queue {
-    packets: VecDeque<Taken>,
+    packets: VecDeque<TakenPacket>,
     bytes: usize,
 }
 
@@ -71,7 +71,7 @@ impl Queues {
     }
 
     /// Appends a packet to its asker's queue.
-    pub(super) fn put(&mut self, taken: Taken) {
+    pub(super) fn put(&mut self, taken: TakenPacket) {
         let asker = taken.asker;
         let len = taken.packet.len();
         let queue = self.by_asker.entry(asker).or_default();
@@ -85,7 +85,7 @@ impl Queues {
     }
 
     /// The first packet of the next asker that `admits` lets through; askers that it does not keep their turn.
-    pub(super) fn take(&mut self, mut admits: impl FnMut(Asker) -> bool) -> Option<Taken> {
+    pub(super) fn take(&mut self, mut admits: impl FnMut(Asker) -> bool) -> Option<TakenPacket> {
         let at = self.turns.iter().position(|asker| admits(*asker))?;
         let asker = self.turns.remove(at)?;
         let queue = self.by_asker.get_mut(&asker)?;
@@ -102,13 +102,13 @@ impl Queues {
     }
 
     /// Takes everything, in no particular order of askers.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Taken> + use<> {
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = TakenPacket> + use<> {
         let all = std::mem::take(self);
         all.by_asker.into_values().flat_map(|queue| queue.packets)
     }
 }
 
-fn prepare_bytes(taken: &Taken) -> usize {
+fn prepare_bytes(taken: &TakenPacket) -> usize {
     if taken.kind == FrameKind::Message { taken.packet.len() } else { 0 }
 }
 
@@ -117,8 +117,8 @@ mod tests {
     use super::*;
     use crate::wire::btp::RequestId;
 
-    fn packet(asker: u32, id: u32) -> Taken {
-        Taken {
+    fn packet(asker: u32, id: u32) -> TakenPacket {
+        TakenPacket {
             kind: FrameKind::Message,
             id: RequestId(id),
             asker: Some(Slot(asker)),

@@ -34,11 +34,11 @@ fn prepare() -> Prepare<'static> {
 }
 
 /// Appends a Prepare of an asker, one of `askers`, if there is room for it.
-fn ask(outbox: &Outbox, asker: u32, askers: usize) -> Result<(), NoRoom> {
+fn ask(outbox: &Outbox, asker: u32, askers: usize) -> Result<(), NoPermit> {
     let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
     let packet = Reply::Fulfill(fulfill);
     let prepare = prepare();
-    let asking = Asking { asker: Some(Slot(asker)), askers, prepare: &prepare };
+    let asking = PermitRequest { asker: Some(Slot(asker)), askers, prepare: &prepare };
     outbox.room(&asking).map(|room| room.put_packet(FrameKind::Message, RequestId(asker), &packet))
 }
 
@@ -126,7 +126,7 @@ fn a_lost_session_says_what_nobody_saw() {
 fn full_is_about_what_waits_and_answers_may_pass_it_only_so_far() {
     let outbox = Outbox::new(Framing::Server, 100);
     while ask(&outbox, 1, 1).is_ok() {}
-    assert_eq!(ask(&outbox, 1, 1), Err(NoRoom::Full));
+    assert_eq!(ask(&outbox, 1, 1), Err(NoPermit::Full));
     assert!(!outbox.is_full_of_answers(), "who is asked much is still heard");
     while !outbox.is_full_of_answers() {
         put(&outbox, FrameKind::Response, 1);
@@ -207,7 +207,7 @@ fn packets_are_taken_out_of_a_bare_outbox_one_by_one() {
     assert_eq!(woken(), 1);
     for id in 0..150 {
         let kind = if id % 2 == 0 { FrameKind::Message } else { FrameKind::Response };
-        let expected = Taken { kind, id: RequestId(id), asker: None, packet: packet.clone() };
+        let expected = TakenPacket { kind, id: RequestId(id), asker: None, packet: packet.clone() };
         assert_eq!(outbox.take_packet(), Some(expected));
     }
     let unwritten = outbox.lose();
@@ -244,7 +244,7 @@ fn room_is_kept_for_those_who_ask_besides_one_who_floods() {
             flood += 1;
         }
         let frame = outbox.waiting() / flood;
-        assert_eq!(ask(&outbox, 0, askers), Err(NoRoom::Kept));
+        assert_eq!(ask(&outbox, 0, askers), Err(NoPermit::Kept));
         assert!(outbox.waiting() >= 50_000, "half of it is for the first who comes");
         let share = 100_000 / (2 * askers) / frame;
         for asker in 1..u32::try_from(askers).unwrap() {
@@ -273,7 +273,7 @@ fn the_node_itself_finds_room_in_a_full_outbox_but_not_without_end() {
     while ask(&outbox, 0, 1).is_ok() {}
     let packet = Reply::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"" });
     let prepare = prepare();
-    let asking = Asking { asker: None, askers: 1, prepare: &prepare };
+    let asking = PermitRequest { asker: None, askers: 1, prepare: &prepare };
     let mut own = 0;
     while let Ok(room) = outbox.room(&asking) {
         room.put_packet(FrameKind::Message, RequestId(1), &packet);

@@ -2,11 +2,11 @@
 //!
 //! It is made from the request alone, and the same for the same request: no counters, no random numbers.
 
-use super::{Incoming, sign};
+use super::{ReceivedPacket, sign};
 use crate::stream::envelope::Iv;
 use crate::stream::keys::Keys;
 use crate::wire::ilp::PacketType;
-use crate::wire::stream::{CloseCode, Frame, Frames, StreamId, StreamPacket};
+use crate::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, StreamPacket};
 use crate::wire::{Amount, Fulfillment};
 
 /// Streams of one request that the reply speaks of: of each kind of frame at most so many.
@@ -27,47 +27,51 @@ pub(super) fn reply(
     fulfillment: Fulfillment,
     packet_type: PacketType,
     request: &StreamPacket<'_>,
-    incoming: &Incoming<'_>,
+    incoming: &ReceivedPacket<'_>,
 ) -> Vec<u8> {
-    let mut frames = vec![Frame::MaxStreamId { stream: STREAM_ID_MAX }];
+    let mut frames = vec![StreamFrame::MaxStreamId { stream: STREAM_ID_MAX }];
     let mut with_data = StreamsWithData::default();
     let (mut told, mut asked, mut closed, mut blocked) = (0, false, false, false);
     for frame in request.frames.iter() {
         match frame {
             // Senders that keep to limits of streams learn that there is none. The total is not known here, and JS
             // senders take the largest that they have heard.
-            Frame::StreamMoney { stream, .. } if told < STREAMS_TOLD_MAX => {
+            StreamFrame::StreamMoney { stream, .. } if told < STREAMS_TOLD_MAX => {
                 told += 1;
                 let (receive_max, total_received) = (Amount::MAX, Amount::ZERO);
-                frames.push(Frame::StreamMaxMoney { stream, receive_max, total_received });
+                frames.push(StreamFrame::StreamMaxMoney { stream, receive_max, total_received });
             }
-            Frame::NewAddress { .. } if !asked && incoming.asset_code.len() <= ASSET_CODE_MAX => {
+            StreamFrame::NewAddress { .. }
+                if !asked && incoming.asset_code.len() <= ASSET_CODE_MAX =>
+            {
                 asked = true;
                 let (code, scale) = (incoming.asset_code.as_bytes(), incoming.asset_scale);
-                frames.push(Frame::AssetDetails { code, scale });
+                frames.push(StreamFrame::AssetDetails { code, scale });
             }
-            Frame::ConnectionClose { .. } if !closed => {
+            StreamFrame::ConnectionClose { .. } if !closed => {
                 closed = true;
-                frames.push(Frame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" });
+                frames
+                    .push(StreamFrame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" });
             }
             // Nobody reads it, so the stream is closed. What the sender has in its hands already may come, and is
             // dropped: JS senders end a stream only when all its bytes are sent.
-            Frame::StreamData { stream, .. } | Frame::StreamDataBlocked { stream, .. }
+            StreamFrame::StreamData { stream, .. }
+            | StreamFrame::StreamDataBlocked { stream, .. }
                 if with_data.is_new(stream) =>
             {
                 let code = CloseCode::APPLICATION_ERROR;
                 frames.extend([
-                    Frame::StreamMaxData { stream, offset: DATA_OFFSET_MAX },
-                    Frame::StreamClose { stream, code, message: b"" },
+                    StreamFrame::StreamMaxData { stream, offset: DATA_OFFSET_MAX },
+                    StreamFrame::StreamClose { stream, code, message: b"" },
                 ]);
                 blocked = true;
             }
-            Frame::DataBlocked { .. } => blocked = true,
+            StreamFrame::DataBlocked { .. } => blocked = true,
             _ => {}
         }
     }
     if blocked {
-        frames.push(Frame::MaxData { offset: DATA_OFFSET_MAX });
+        frames.push(StreamFrame::MaxData { offset: DATA_OFFSET_MAX });
     }
     let mut plaintext = Vec::new();
     let reply = StreamPacket {

@@ -3,7 +3,7 @@
 use super::reply::{DATA_OFFSET_MAX, STREAM_ID_MAX, STREAMS_TOLD_MAX};
 use super::*;
 use crate::stream::envelope::Iv;
-use crate::wire::stream::{CloseCode, Frame, Frames, StreamId};
+use crate::wire::stream::{CloseCode, Frames, StreamFrame, StreamId};
 
 const ASSET: (&str, u8) = ("EUR", 6);
 
@@ -24,11 +24,11 @@ fn connection() -> Connection {
 
 impl Connection {
     /// The data of a request that wants at least `minimum` to arrive.
-    fn request(&self, minimum: u64, frames: &[Frame<'_>]) -> Vec<u8> {
+    fn request(&self, minimum: u64, frames: &[StreamFrame<'_>]) -> Vec<u8> {
         self.packet(PacketType::Prepare, minimum, frames)
     }
 
-    fn packet(&self, packet_type: PacketType, minimum: u64, frames: &[Frame<'_>]) -> Vec<u8> {
+    fn packet(&self, packet_type: PacketType, minimum: u64, frames: &[StreamFrame<'_>]) -> Vec<u8> {
         let mut plaintext = Vec::new();
         let amount = Amount(minimum);
         let frames = Frames::of(frames);
@@ -37,7 +37,7 @@ impl Connection {
     }
 
     /// Sends so much with this data, fulfillable.
-    fn pay(&self, amount: u64, data: &[u8]) -> Result<Accepted, Declined> {
+    fn pay(&self, amount: u64, data: &[u8]) -> Result<AcceptedPacket, Declined> {
         self.pay_with(amount, data, self.keys.fulfillment(data).condition())
     }
 
@@ -46,11 +46,11 @@ impl Connection {
         amount: u64,
         data: &[u8],
         condition: Condition,
-    ) -> Result<Accepted, Declined> {
+    ) -> Result<AcceptedPacket, Declined> {
         let (asset_code, asset_scale) = ASSET;
         let amount = Amount(amount);
         let token = self.token;
-        let incoming = Incoming { token, amount, condition, data, asset_code, asset_scale };
+        let incoming = ReceivedPacket { token, amount, condition, data, asset_code, asset_scale };
         receiver().receive(&incoming)
     }
 
@@ -60,33 +60,37 @@ impl Connection {
         let reply = StreamPacket::parse(&plaintext).unwrap();
         assert_eq!((reply.packet_type, reply.sequence), (packet_type, 42));
         let mut frames = reply.frames.iter();
-        assert_eq!(frames.next(), Some(Frame::MaxStreamId { stream: STREAM_ID_MAX }));
+        assert_eq!(frames.next(), Some(StreamFrame::MaxStreamId { stream: STREAM_ID_MAX }));
         let frames = frames.map(|frame| match frame {
-            Frame::StreamMaxMoney { stream, receive_max: Amount::MAX, total_received } => {
+            StreamFrame::StreamMaxMoney { stream, receive_max: Amount::MAX, total_received } => {
                 assert_eq!(total_received, Amount::ZERO);
                 format!("no limit for {}", stream.0)
             }
-            Frame::AssetDetails { code, scale } => {
+            StreamFrame::AssetDetails { code, scale } => {
                 format!("{}/{scale}", String::from_utf8_lossy(code))
             }
-            Frame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" } => {
+            StreamFrame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" } => {
                 "closed".to_owned()
             }
-            Frame::StreamClose { stream, code: CloseCode::APPLICATION_ERROR, message: b"" } => {
+            StreamFrame::StreamClose {
+                stream,
+                code: CloseCode::APPLICATION_ERROR,
+                message: b"",
+            } => {
                 format!("stream {} closed", stream.0)
             }
-            Frame::StreamMaxData { stream, offset: DATA_OFFSET_MAX } => {
+            StreamFrame::StreamMaxData { stream, offset: DATA_OFFSET_MAX } => {
                 format!("room for {}", stream.0)
             }
-            Frame::MaxData { offset: DATA_OFFSET_MAX } => "room".to_owned(),
+            StreamFrame::MaxData { offset: DATA_OFFSET_MAX } => "room".to_owned(),
             other => panic!("unexpected {other:?}"),
         });
         (reply.amount.0, frames.collect())
     }
 }
 
-fn money(stream: u64) -> Frame<'static> {
-    Frame::StreamMoney { stream: crate::wire::stream::StreamId(stream), shares: 1 }
+fn money(stream: u64) -> StreamFrame<'static> {
+    StreamFrame::StreamMoney { stream: crate::wire::stream::StreamId(stream), shares: 1 }
 }
 
 #[test]
@@ -117,7 +121,7 @@ fn never_fulfills_below_the_minimum() {
 #[test]
 fn answers_test_packets() {
     let connection = connection();
-    let data = connection.request(0, &[Frame::NewAddress { source: b"test.sender" }]);
+    let data = connection.request(0, &[StreamFrame::NewAddress { source: b"test.sender" }]);
     let declined = connection.pay_with(1000, &data, Condition([3; 32])).unwrap_err();
     assert_eq!(declined.reason, Reason::Unfulfillable);
     assert_eq!(declined.reason.code(), ErrorCode::F99);
@@ -128,7 +132,7 @@ fn answers_test_packets() {
 #[test]
 fn what_is_not_the_senders_gets_no_reply() {
     let connection = connection();
-    let check = |result: Result<Accepted, Declined>, reason: Reason, code: ErrorCode| {
+    let check = |result: Result<AcceptedPacket, Declined>, reason: Reason, code: ErrorCode| {
         assert_eq!(result, Err(Declined { reason, data: Vec::new() }));
         assert_eq!(reason.code(), code);
     };
@@ -151,7 +155,7 @@ fn what_is_not_the_senders_gets_no_reply() {
 #[test]
 fn closing_does_not_lose_money() {
     let connection = connection();
-    let close = Frame::ConnectionClose { code: CloseCode(9), message: b"bye" };
+    let close = StreamFrame::ConnectionClose { code: CloseCode(9), message: b"bye" };
     let data = connection.request(1, &[close, close]);
     let accepted = connection.pay(5, &data).unwrap();
     let reply = connection.read(PacketType::Fulfill, &accepted.data);
@@ -162,8 +166,8 @@ fn closing_does_not_lose_money() {
 fn streams_of_data_are_closed_once_and_their_money_is_kept() {
     let connection = connection();
     let stream = |id| StreamId(id);
-    let data = |id| Frame::StreamData { stream: stream(id), offset: 0, data: b"hello" };
-    let check = |frames: &[Frame<'_>], expected: &[&str]| {
+    let data = |id| StreamFrame::StreamData { stream: stream(id), offset: 0, data: b"hello" };
+    let check = |frames: &[StreamFrame<'_>], expected: &[&str]| {
         let accepted = connection.pay(5, &connection.request(0, frames)).unwrap();
         let reply = connection.read(PacketType::Fulfill, &accepted.data);
         assert_eq!(reply, (5, expected.iter().map(|&text| text.to_owned()).collect()));
@@ -174,9 +178,9 @@ fn streams_of_data_are_closed_once_and_their_money_is_kept() {
         &["room for 1", "stream 1 closed", "room for 3", "stream 3 closed", "room"],
     );
     // It has more than it may send, or may not send any.
-    let blocked = Frame::StreamDataBlocked { stream: stream(7), offset: 200_000 };
+    let blocked = StreamFrame::StreamDataBlocked { stream: stream(7), offset: 200_000 };
     check(&[blocked, blocked], &["room for 7", "stream 7 closed", "room"]);
-    check(&[Frame::DataBlocked { offset: 1 }], &["room"]);
+    check(&[StreamFrame::DataBlocked { offset: 1 }], &["room"]);
 }
 
 #[test]
@@ -184,14 +188,18 @@ fn limits_and_news_of_a_sender_need_no_answer() {
     let connection = connection();
     let stream = StreamId(1);
     let frames = [
-        Frame::MaxData { offset: 1 },
-        Frame::MaxStreamId { stream },
-        Frame::StreamIdBlocked { stream: StreamId(21) },
-        Frame::AssetDetails { code: b"USD", scale: 2 },
-        Frame::StreamClose { stream, code: CloseCode::NO_ERROR, message: b"" },
-        Frame::StreamMaxMoney { stream, receive_max: Amount(100), total_received: Amount::ZERO },
-        Frame::StreamMoneyBlocked { stream, send_max: Amount(9), total_sent: Amount(1) },
-        Frame::StreamMaxData { stream, offset: 1 },
+        StreamFrame::MaxData { offset: 1 },
+        StreamFrame::MaxStreamId { stream },
+        StreamFrame::StreamIdBlocked { stream: StreamId(21) },
+        StreamFrame::AssetDetails { code: b"USD", scale: 2 },
+        StreamFrame::StreamClose { stream, code: CloseCode::NO_ERROR, message: b"" },
+        StreamFrame::StreamMaxMoney {
+            stream,
+            receive_max: Amount(100),
+            total_received: Amount::ZERO,
+        },
+        StreamFrame::StreamMoneyBlocked { stream, send_max: Amount(9), total_sent: Amount(1) },
+        StreamFrame::StreamMaxData { stream, offset: 1 },
     ];
     for frame in frames {
         let accepted = connection.pay(5, &connection.request(0, &[frame])).unwrap();
@@ -203,9 +211,9 @@ fn limits_and_news_of_a_sender_need_no_answer() {
 #[test]
 fn replies_are_bounded() {
     let connection = connection();
-    let mut frames: Vec<Frame<'_>> = (0..2000).map(money).collect();
-    frames.extend([Frame::NewAddress { source: b"x" }; 1000]);
-    let with_data = |id| Frame::StreamData { stream: StreamId(id), offset: 0, data: b"x" };
+    let mut frames: Vec<StreamFrame<'_>> = (0..2000).map(money).collect();
+    frames.extend([StreamFrame::NewAddress { source: b"x" }; 1000]);
+    let with_data = |id| StreamFrame::StreamData { stream: StreamId(id), offset: 0, data: b"x" };
     frames.extend((0..1000).map(with_data));
     let data = connection.request(0, &frames);
     let accepted = connection.pay(1, &data).unwrap();

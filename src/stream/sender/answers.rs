@@ -3,9 +3,9 @@
 use rand::RngExt;
 
 use super::budget::Share;
-use super::message::{self, Reply};
-use super::{Answer, End, Flight, PathRate, Phase, Purpose, Sender, Trouble};
-use crate::time::Mono;
+use super::message::{self, StreamReply};
+use super::{Flight, PathRate, PaymentEnd, Phase, Purpose, Sender, SenderAnswer, Trouble};
+use crate::time::MonoTime;
 use crate::wire::ilp::{AmountTooLarge, ErrorClass, ErrorCode, PacketType};
 
 /// So many packets in a row arrive for less than the minimum before the payment ends.
@@ -15,15 +15,15 @@ const UNREADABLE_MAX: u32 = 3;
 
 impl Sender {
     /// Tells what became of a packet. An answer to a packet that has been answered is ignored.
-    pub fn answer(&mut self, sequence: u64, answer: Answer<'_>, now: Mono) {
+    pub fn answer(&mut self, sequence: u64, answer: SenderAnswer<'_>, now: MonoTime) {
         let Some(flight) = self.flights.remove(&sequence) else { return };
         let (packet_type, data) = match answer {
-            Answer::Fulfilled { data } => (PacketType::Fulfill, data),
-            Answer::Rejected { data, .. } => (PacketType::Reject, data),
-            Answer::NotSent { code, message } => {
+            SenderAnswer::Fulfilled { data } => (PacketType::Fulfill, data),
+            SenderAnswer::Rejected { data, .. } => (PacketType::Reject, data),
+            SenderAnswer::NotSent { code, message } => {
                 return self.not_sent(flight, Trouble::here(code, message), now);
             }
-            Answer::NoAnswer { code, message } => {
+            SenderAnswer::NoAnswer { code, message } => {
                 return self.lost(flight, Trouble::here(code, message), now);
             }
         };
@@ -40,8 +40,8 @@ impl Sender {
         match (flight.purpose, answer) {
             (Purpose::Close, _) => self.end(),
             // Nobody can fulfill a probe, and the packet path has checked the fulfillment.
-            (Purpose::Probe(_), Answer::Fulfilled { .. }) => {}
-            (Purpose::Money(share), Answer::Fulfilled { .. }) => {
+            (Purpose::Probe(_), SenderAnswer::Fulfilled { .. }) => {}
+            (Purpose::Money(share), SenderAnswer::Fulfilled { .. }) => {
                 self.budget.fulfilled(share, reply.as_ref().map(|reply| reply.arrived));
                 self.progress.fulfilled += 1;
                 self.low_in_a_row = 0;
@@ -50,7 +50,7 @@ impl Sender {
                 self.pace.arrived();
                 self.size.arrived();
             }
-            (purpose, Answer::Rejected { code, by, message, data }) => {
+            (purpose, SenderAnswer::Rejected { code, by, message, data }) => {
                 self.progress.rejected.add(code);
                 if let Purpose::Money(share) = purpose {
                     self.budget.give_back(share);
@@ -61,16 +61,16 @@ impl Sender {
                     None => self.rejected_on_the_way(flight, trouble, data, now),
                 }
             }
-            (_, Answer::NotSent { .. } | Answer::NoAnswer { .. }) => {}
+            (_, SenderAnswer::NotSent { .. } | SenderAnswer::NoAnswer { .. }) => {}
         }
-        if let Some(Reply { closed: Some((code, text)), .. }) = reply {
-            self.finish(End::ClosedByReceiver(code, text));
+        if let Some(StreamReply { closed: Some((code, text)), .. }) = reply {
+            self.finish(PaymentEnd::ClosedByReceiver(code, text));
         }
     }
 
     /// The packet did not leave this program. Its amount may be sent again; the cause is here, so it says nothing about
     /// the path.
-    fn not_sent(&mut self, flight: Flight, why: Trouble, now: Mono) {
+    fn not_sent(&mut self, flight: Flight, why: Trouble, now: MonoTime) {
         self.progress.rejected.add(why.code);
         let code = why.code;
         self.progress.trouble = Some(why);
@@ -85,7 +85,7 @@ impl Sender {
         }
     }
 
-    fn lost(&mut self, flight: Flight, why: Trouble, now: Mono) {
+    fn lost(&mut self, flight: Flight, why: Trouble, now: MonoTime) {
         self.progress.unanswered += 1;
         self.progress.trouble = Some(why);
         match flight.purpose {
@@ -98,7 +98,13 @@ impl Sender {
         }
     }
 
-    fn rejected_by_receiver(&mut self, flight: Flight, reply: &Reply, why: Trouble, now: Mono) {
+    fn rejected_by_receiver(
+        &mut self,
+        flight: Flight,
+        reply: &StreamReply,
+        why: Trouble,
+        now: MonoTime,
+    ) {
         self.unreadable_in_a_row = 0;
         match flight.purpose {
             Purpose::Probe(amount) => self.measured(amount, reply.arrived, now),
@@ -109,7 +115,7 @@ impl Sender {
                 if self.low_in_a_row >= RATE_REJECTIONS_MAX {
                     let Share { amount, minimum } = share;
                     let arrived = reply.arrived;
-                    self.finish(End::RateTooLow { amount, arrived, minimum });
+                    self.finish(PaymentEnd::RateTooLow { amount, arrived, minimum });
                 }
             }
             _ => {
@@ -126,7 +132,7 @@ impl Sender {
     }
 
     /// The probe arrived: what comes of it is the rate, and its amount is one that passes.
-    fn measured(&mut self, amount: u64, arrived: u64, now: Mono) {
+    fn measured(&mut self, amount: u64, arrived: u64, now: MonoTime) {
         let Some(seen) = PathRate::seen(arrived, amount) else { return };
         if self.rate.is_some() {
             return;
@@ -136,11 +142,11 @@ impl Sender {
         self.arrived_at = now;
         self.size.arrived();
         if arrived == 0 {
-            return self.finish(End::TooSmall);
+            return self.finish(PaymentEnd::TooSmall);
         }
         if minimum.of(amount) > arrived {
             let minimum = minimum.of(amount);
-            return self.finish(End::RateTooLow { amount, arrived, minimum });
+            return self.finish(PaymentEnd::RateTooLow { amount, arrived, minimum });
         }
         self.rate = Some((seen, minimum));
         if self.phase == Phase::Probing {
@@ -148,7 +154,7 @@ impl Sender {
         }
     }
 
-    fn rejected_on_the_way(&mut self, flight: Flight, why: Trouble, data: &[u8], now: Mono) {
+    fn rejected_on_the_way(&mut self, flight: Flight, why: Trouble, data: &[u8], now: MonoTime) {
         let amount = match flight.purpose {
             Purpose::Probe(amount) => amount,
             Purpose::Money(share) => share.amount,
@@ -172,27 +178,29 @@ impl Sender {
             ErrorCode::T02 | ErrorCode::T03 | ErrorCode::T05 | ErrorCode::R00 => {
                 self.busy(flight, now);
             }
-            ErrorCode::R01 if self.rate.is_none() => self.finish(End::TooSmall),
+            ErrorCode::R01 if self.rate.is_none() => self.finish(PaymentEnd::TooSmall),
             ErrorCode::F99 => {
                 self.unreadable_in_a_row += 1;
                 self.wait(now);
                 if self.unreadable_in_a_row >= UNREADABLE_MAX {
-                    self.finish(End::WrongSecret);
+                    self.finish(PaymentEnd::WrongSecret);
                 }
             }
             // Routes that were there a moment ago may come back.
             ErrorCode::F02 if self.rate.is_some() => self.wait(now),
-            code if code.class() == Some(ErrorClass::Final) => self.finish(End::Refused(why)),
+            code if code.class() == Some(ErrorClass::Final) => {
+                self.finish(PaymentEnd::Refused(why))
+            }
             _ => self.wait(now),
         }
     }
 
-    fn busy(&mut self, flight: Flight, now: Mono) {
+    fn busy(&mut self, flight: Flight, now: MonoTime) {
         let jitter = self.random.random();
         self.pace.busy(flight.sent_at, now, jitter);
     }
 
-    fn wait(&mut self, now: Mono) {
+    fn wait(&mut self, now: MonoTime) {
         // One pause for all that were in flight together.
         if now >= self.pace.pause_until() {
             let jitter = self.random.random();

@@ -4,7 +4,7 @@ use super::receipt::Receipt;
 use crate::stream::keys::Keys;
 use crate::stream::{EnvelopeError, Iv};
 use crate::wire::ilp::PacketType;
-use crate::wire::stream::{CloseCode, Frame, Frames, StreamId, StreamPacket};
+use crate::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, StreamPacket};
 use crate::wire::{AddressRef, Amount};
 
 /// Money goes on the first stream that a client opens.
@@ -14,7 +14,7 @@ const TEXT_MAX: usize = 200;
 
 /// What a request says besides its amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Request<'a> {
+pub(super) enum StreamRequest<'a> {
     /// Money. The own address is told until the receiver has told its asset.
     Money { source: Option<AddressRef<'a>> },
     /// The end.
@@ -23,7 +23,7 @@ pub(super) enum Request<'a> {
 
 /// What the receiver says in a reply. All of it is authentic: nobody else has the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(super) struct StreamReply {
     /// What arrived.
     pub(super) arrived: u64,
     /// It closes the connection, or the stream of the money.
@@ -42,18 +42,18 @@ pub(super) fn request(
     iv: Iv,
     sequence: u64,
     minimum: u64,
-    request: Request<'_>,
+    request: StreamRequest<'_>,
 ) -> Result<Vec<u8>, EnvelopeError> {
-    let money = Frame::StreamMoney { stream: STREAM, shares: 1 };
-    let close = Frame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" };
+    let money = StreamFrame::StreamMoney { stream: STREAM, shares: 1 };
+    let close = StreamFrame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" };
     let both;
-    let frames: &[Frame<'_>] = match request {
-        Request::Money { source: None } => &[money],
-        Request::Money { source: Some(source) } => {
-            both = [Frame::NewAddress { source: source.as_bytes() }, money];
+    let frames: &[StreamFrame<'_>] = match request {
+        StreamRequest::Money { source: None } => &[money],
+        StreamRequest::Money { source: Some(source) } => {
+            both = [StreamFrame::NewAddress { source: source.as_bytes() }, money];
             &both
         }
-        Request::Close => &[close],
+        StreamRequest::Close => &[close],
     };
     let packet = StreamPacket {
         packet_type: PacketType::Prepare,
@@ -72,25 +72,27 @@ pub(super) fn reply(
     data: &[u8],
     packet_type: PacketType,
     sequence: u64,
-) -> Option<Reply> {
+) -> Option<StreamReply> {
     let plaintext = keys.open(data).ok()?;
     let packet = StreamPacket::parse(&plaintext).ok()?;
     if packet.packet_type != packet_type || packet.sequence != sequence {
         return None;
     }
     let arrived = packet.amount.0;
-    let mut reply = Reply { arrived, closed: None, asset: None, limit: None, receipt: None };
+    let mut reply = StreamReply { arrived, closed: None, asset: None, limit: None, receipt: None };
     for frame in packet.frames.iter() {
         match frame {
-            Frame::ConnectionClose { code, message } => reply.closed = Some((code, text(message))),
-            Frame::StreamClose { stream: STREAM, code, message } => {
+            StreamFrame::ConnectionClose { code, message } => {
+                reply.closed = Some((code, text(message)))
+            }
+            StreamFrame::StreamClose { stream: STREAM, code, message } => {
                 reply.closed.get_or_insert((code, text(message)));
             }
-            Frame::AssetDetails { code, scale } => reply.asset = Some((text(code), scale)),
-            Frame::StreamMaxMoney { stream: STREAM, receive_max, total_received } => {
+            StreamFrame::AssetDetails { code, scale } => reply.asset = Some((text(code), scale)),
+            StreamFrame::StreamMaxMoney { stream: STREAM, receive_max, total_received } => {
                 reply.limit = Some((receive_max.0, total_received.0));
             }
-            Frame::StreamReceipt { stream: STREAM, receipt } => {
+            StreamFrame::StreamReceipt { stream: STREAM, receipt } => {
                 reply.receipt = Receipt::read(receipt);
             }
             _ => {}

@@ -28,16 +28,16 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use self::budget::{Budget, Share};
-use self::message::Request;
+use self::message::StreamRequest;
 use self::pace::Pace;
-pub use self::progress::{End, Progress, Rejections, Trouble};
+pub use self::progress::{PaymentEnd, PaymentProgress, Rejections, Trouble};
 pub use self::rate::{PathRate, PathRateError, Slippage};
 pub use self::receipt::Receipt;
 pub use self::settings::SenderSettings;
 use self::size::Size;
 use super::keys::Keys;
 use super::{Iv, SharedSecret};
-use crate::time::{Mono, Now};
+use crate::time::{MonoTime, Now};
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount, Condition, Timestamp};
 
@@ -64,21 +64,21 @@ pub struct Sender {
     pace: Pace,
     /// What was measured, and the least that is accepted.
     rate: Option<(PathRate, PathRate)>,
-    began: Mono,
-    probed_at: Mono,
-    arrived_at: Mono,
+    began: MonoTime,
+    probed_at: MonoTime,
+    arrived_at: MonoTime,
     /// The receiver has answered: it is to be told of the end.
     contact: bool,
     low_in_a_row: u32,
     unreadable_in_a_row: u32,
-    progress: Progress,
+    progress: PaymentProgress,
 }
 
 /// A packet that waits for its answer.
 #[derive(Debug, Clone, Copy)]
 struct Flight {
     purpose: Purpose,
-    sent_at: Mono,
+    sent_at: MonoTime,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -96,11 +96,11 @@ enum Phase {
     /// Sending.
     Paying,
     /// Waiting for what is in flight.
-    Draining(End),
+    Draining(PaymentEnd),
     /// Waiting for the answer to the last packet, but not longer than until then.
-    Closing(End, Mono),
+    Closing(PaymentEnd, MonoTime),
     /// Done.
-    Ended(End),
+    Ended(PaymentEnd),
 }
 
 enum Intent {
@@ -108,12 +108,12 @@ enum Intent {
     Send(u64),
     /// An answer comes first.
     Wait,
-    Finish(End),
+    Finish(PaymentEnd),
 }
 
 /// A packet to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct SenderPacket {
     /// Under which its answer is told.
     pub sequence: u64,
     /// What it carries.
@@ -128,7 +128,7 @@ pub struct Outgoing {
 
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer<'a> {
+pub enum SenderAnswer<'a> {
     /// Fulfilled in time, and the fulfillment matches: the money is gone.
     Fulfilled {
         /// The Fulfill's data.
@@ -164,7 +164,12 @@ pub enum Answer<'a> {
 impl Sender {
     /// A payment that begins now. The seed is for initialization vectors: it must be random and used once.
     #[must_use]
-    pub fn new(settings: SenderSettings, secret: &SharedSecret, seed: [u8; 32], now: Mono) -> Self {
+    pub fn new(
+        settings: SenderSettings,
+        secret: &SharedSecret,
+        seed: [u8; 32],
+        now: MonoTime,
+    ) -> Self {
         let total = settings.amount.0;
         let largest = settings.max_packet_amount.map_or(u64::MAX, |amount| amount.0);
         Sender {
@@ -172,7 +177,7 @@ impl Sender {
             random: StdRng::from_seed(seed),
             sequence: 0,
             flights: HashMap::new(),
-            phase: if total == 0 { Phase::Ended(End::Complete) } else { Phase::Probing },
+            phase: if total == 0 { Phase::Ended(PaymentEnd::Complete) } else { Phase::Probing },
             budget: Budget::new(total),
             size: Size::new(total.min(largest)),
             pace: Pace::new(settings.window_max),
@@ -183,14 +188,14 @@ impl Sender {
             contact: false,
             low_in_a_row: 0,
             unreadable_in_a_row: 0,
-            progress: Progress::of_total(total),
+            progress: PaymentProgress::of_total(total),
             settings,
         }
     }
 
     /// The next packet that is to be sent now, if there is one. To be asked until there is none, after every answer, and
     /// at [`Sender::wakes_at`].
-    pub fn next(&mut self, now: Now) -> Option<Outgoing> {
+    pub fn next(&mut self, now: Now) -> Option<SenderPacket> {
         self.look_at_clock(now.mono);
         match self.intent() {
             Intent::Send(_) if now.mono < self.sends_at() => None,
@@ -223,10 +228,10 @@ impl Sender {
         }
         let size = self.size.current();
         if self.sequence + 1 >= SEQUENCE_MAX {
-            return Intent::Finish(End::TooManyPackets);
+            return Intent::Finish(PaymentEnd::TooManyPackets);
         }
         if size == 0 {
-            return Intent::Finish(End::NothingPasses);
+            return Intent::Finish(PaymentEnd::NothingPasses);
         }
         let Some((seen, _)) = self.rate else {
             let full = self.flights.len() >= PROBES_MAX;
@@ -236,9 +241,9 @@ impl Sender {
         let is_nothing = left == 0 || left < size && seen.of(left) == 0;
         if is_nothing && self.budget.in_flight() == 0 {
             return Intent::Finish(match (left, self.budget.unresolved()) {
-                (_, 1..) => End::Unresolved,
-                (0, 0) => End::Complete,
-                (rest, 0) => End::Remainder(rest),
+                (_, 1..) => PaymentEnd::Unresolved,
+                (0, 0) => PaymentEnd::Complete,
+                (rest, 0) => PaymentEnd::Remainder(rest),
             });
         }
         // What is in flight may come back.
@@ -247,7 +252,7 @@ impl Sender {
     }
 
     /// When the next packet may be sent. Probes are no money: if one is lost, another one goes out before that is known.
-    fn sends_at(&self) -> Mono {
+    fn sends_at(&self) -> MonoTime {
         match self.rate.is_none() && !self.flights.is_empty() {
             true => self.pace.pause_until().max(self.probed_at.after(PROBE_AGAIN)),
             false => self.pace.pause_until(),
@@ -255,13 +260,13 @@ impl Sender {
     }
 
     /// Once no money is in flight, tells the receiver that it is the end, if there is one who listens.
-    fn say_goodbye(&mut self, now: Now) -> Option<Outgoing> {
+    fn say_goodbye(&mut self, now: Now) -> Option<SenderPacket> {
         let Phase::Draining(end) = &self.phase else { return None };
         if self.budget.in_flight() > 0 {
             return None;
         }
         let end = end.clone();
-        if self.contact && !matches!(end, End::ClosedByReceiver(..)) {
+        if self.contact && !matches!(end, PaymentEnd::ClosedByReceiver(..)) {
             self.phase = Phase::Closing(end, now.mono.after(GOODBYE));
             return self.send(Purpose::Close, now);
         }
@@ -269,16 +274,16 @@ impl Sender {
         None
     }
 
-    fn send(&mut self, purpose: Purpose, now: Now) -> Option<Outgoing> {
+    fn send(&mut self, purpose: Purpose, now: Now) -> Option<SenderPacket> {
         self.sequence += 1;
         let source = match self.progress.asset {
             None => self.settings.source.as_ref().map(Address::view),
             Some(_) => None,
         };
         let (amount, minimum, request) = match purpose {
-            Purpose::Probe(amount) => (amount, 0, Request::Money { source }),
-            Purpose::Money(share) => (share.amount, share.minimum, Request::Money { source }),
-            Purpose::Close => (0, 0, Request::Close),
+            Purpose::Probe(amount) => (amount, 0, StreamRequest::Money { source }),
+            Purpose::Money(share) => (share.amount, share.minimum, StreamRequest::Money { source }),
+            Purpose::Close => (0, 0, StreamRequest::Close),
         };
         let iv = Iv(self.random.random());
         // Far below the longest packet: an address at most.
@@ -288,7 +293,7 @@ impl Sender {
             _ => self.keys.fulfillment(&data).condition(),
         };
         self.flights.insert(self.sequence, Flight { purpose, sent_at: now.mono });
-        Some(Outgoing {
+        Some(SenderPacket {
             sequence: self.sequence,
             amount: Amount(amount),
             expires_at: now.wall.saturating_add(self.settings.packet_lifetime),
@@ -298,33 +303,33 @@ impl Sender {
     }
 
     /// Time is up: for the payment, for patience, or for the last packet.
-    fn look_at_clock(&mut self, now: Mono) {
+    fn look_at_clock(&mut self, now: MonoTime) {
         match &self.phase {
             Phase::Probing | Phase::Paying => {}
             Phase::Closing(_, until) if now >= *until => return self.end(),
             _ => return,
         }
         if self.settings.time.is_some_and(|time| now >= self.began.after(time)) {
-            self.finish(End::OutOfTime);
+            self.finish(PaymentEnd::OutOfTime);
         } else if now >= self.patience_until() {
-            self.finish(End::NothingArrives);
+            self.finish(PaymentEnd::NothingArrives);
         }
     }
 
     /// Answers to what is in flight come in any case; patience is for sending more.
-    fn patience_until(&self) -> Mono {
+    fn patience_until(&self) -> MonoTime {
         match self.rate.is_some() && self.budget.left() == 0 {
-            true => Mono::MAX,
+            true => MonoTime::MAX,
             false => self.arrived_at.after(self.settings.patience),
         }
     }
 
     /// Sends no more money. What of it is in flight is waited for.
     pub fn stop(&mut self) {
-        self.finish(End::Stopped);
+        self.finish(PaymentEnd::Stopped);
     }
 
-    fn finish(&mut self, why: End) {
+    fn finish(&mut self, why: PaymentEnd) {
         if matches!(self.phase, Phase::Probing | Phase::Paying) {
             self.phase = Phase::Draining(why);
         }
@@ -338,7 +343,7 @@ impl Sender {
 
     /// When [`Sender::next`] is to be asked, though no answer came. `None`: an answer comes first, or it has ended.
     #[must_use]
-    pub fn wakes_at(&self) -> Option<Mono> {
+    pub fn wakes_at(&self) -> Option<MonoTime> {
         match &self.phase {
             Phase::Probing | Phase::Paying => {}
             Phase::Closing(_, until) => return Some(*until),
@@ -353,7 +358,7 @@ impl Sender {
 
     /// How it ended, once it has.
     #[must_use]
-    pub fn ended(&self) -> Option<&End> {
+    pub fn ended(&self) -> Option<&PaymentEnd> {
         match &self.phase {
             Phase::Ended(end) => Some(end),
             _ => None,
@@ -362,8 +367,8 @@ impl Sender {
 
     /// How it stands.
     #[must_use]
-    pub fn progress(&self) -> Progress {
-        Progress {
+    pub fn progress(&self) -> PaymentProgress {
+        PaymentProgress {
             total: self.budget.total(),
             sent: self.budget.sent(),
             delivered: self.budget.delivered(),

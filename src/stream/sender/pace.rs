@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::time::Mono;
+use crate::time::MonoTime;
 
 /// Packets in flight at first.
 const WINDOW_FIRST: usize = 8;
@@ -21,8 +21,8 @@ pub(super) struct Pace {
     threshold: usize,
     arrived: usize,
     /// Packets sent before this saw the window that was too large.
-    cut_at: Mono,
-    pause_until: Mono,
+    cut_at: MonoTime,
+    pause_until: MonoTime,
     pause: Duration,
 }
 
@@ -34,8 +34,8 @@ impl Pace {
             window_max,
             threshold: window_max,
             arrived: 0,
-            cut_at: Mono::default(),
-            pause_until: Mono::default(),
+            cut_at: MonoTime::default(),
+            pause_until: MonoTime::default(),
             pause: PAUSE_FIRST,
         }
     }
@@ -46,7 +46,7 @@ impl Pace {
     }
 
     /// Nothing is sent before that.
-    pub(super) fn pause_until(&self) -> Mono {
+    pub(super) fn pause_until(&self) -> MonoTime {
         self.pause_until
     }
 
@@ -62,7 +62,7 @@ impl Pace {
 
     /// Somebody was too busy for a packet that was sent then. `jitter` is from 0 to 1: senders that were refused at the
     /// same time should not come back at the same time.
-    pub(super) fn busy(&mut self, sent_at: Mono, now: Mono, jitter: f64) {
+    pub(super) fn busy(&mut self, sent_at: MonoTime, now: MonoTime, jitter: f64) {
         if sent_at < self.cut_at {
             return;
         }
@@ -74,7 +74,7 @@ impl Pace {
     }
 
     /// A pause, longer than the one before if nothing has arrived since.
-    pub(super) fn wait(&mut self, now: Mono, jitter: f64) {
+    pub(super) fn wait(&mut self, now: MonoTime, jitter: f64) {
         let pause = self.pause.mul_f64(0.5 + jitter.clamp(0.0, 1.0));
         self.pause_until = self.pause_until.max(now.after(pause));
         self.pause = (self.pause * 2).min(PAUSE_MAX);
@@ -93,17 +93,17 @@ mod tests {
         assert_eq!(pace.window(), 8);
         (0..100).for_each(|_| pace.arrived());
         assert_eq!(pace.window(), 64);
-        pace.busy(Mono(5 * MS), Mono(10 * MS), 0.5);
+        pace.busy(MonoTime(5 * MS), MonoTime(10 * MS), 0.5);
         // In flight at the same time.
-        pace.busy(Mono(6 * MS), Mono(11 * MS), 0.5);
-        assert_eq!((pace.window(), pace.pause_until()), (32, Mono(20 * MS)));
+        pace.busy(MonoTime(6 * MS), MonoTime(11 * MS), 0.5);
+        assert_eq!((pace.window(), pace.pause_until()), (32, MonoTime(20 * MS)));
         // Above the threshold, one for every window.
         (0..31).for_each(|_| pace.arrived());
         assert_eq!(pace.window(), 32);
         pace.arrived();
         assert_eq!(pace.window(), 33);
         for at in 1..20 {
-            pace.busy(Mono(100 * at * MS), Mono(100 * at * MS), 0.0);
+            pace.busy(MonoTime(100 * at * MS), MonoTime(100 * at * MS), 0.0);
         }
         assert_eq!(pace.window(), 1);
     }

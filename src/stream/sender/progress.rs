@@ -15,7 +15,7 @@ const OTHER: ErrorCode = ErrorCode(*b"...");
 /// How a payment stands. Amounts of the sender are in units of the account that it sends from, amounts of the receiver in
 /// units of the receiver.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Progress {
+pub struct PaymentProgress {
     /// What is to be sent (sender).
     pub total: u64,
     /// What fulfilled packets carried (sender).
@@ -52,9 +52,9 @@ pub struct Progress {
     pub trouble: Option<Trouble>,
 }
 
-impl Progress {
+impl PaymentProgress {
     pub(super) fn of_total(total: u64) -> Self {
-        Progress {
+        PaymentProgress {
             total,
             sent: 0,
             delivered: 0,
@@ -120,7 +120,7 @@ impl Trouble {
 
 /// How a payment ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum End {
+pub enum PaymentEnd {
     /// All of it was sent.
     Complete,
     /// All but so much, which is less than one unit of the receiver.
@@ -156,10 +156,10 @@ pub enum End {
     TooManyPackets,
 }
 
-impl End {
+impl PaymentEnd {
     /// Whether the receiver got all that it could get.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        matches!(self, End::Complete | End::Remainder(_))
+        matches!(self, PaymentEnd::Complete | PaymentEnd::Remainder(_))
     }
 }

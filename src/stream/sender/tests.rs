@@ -17,12 +17,12 @@ fn settings(amount: u64) -> SenderSettings {
 #[test]
 fn a_payment_in_one_packet() {
     let (end, progress, truth) = pay(settings(1000), &path(&[(u64::MAX, (1, 1))]), 1);
-    assert_eq!((end, progress.sent, progress.delivered), (End::Complete, 1000, 1000));
+    assert_eq!((end, progress.sent, progress.delivered), (PaymentEnd::Complete, 1000, 1000));
     assert_eq!((progress.fulfilled, truth.packets, truth.closed), (1, 3, true));
     assert_eq!(progress.asset, Some(("EUR".to_owned(), 6)));
     assert_eq!(progress.rejected.iter().collect::<Vec<_>>(), [(ErrorCode::F99, 1)], "the probe");
     let (end, ..) = pay(settings(0), &path(&[(u64::MAX, (1, 1))]), 1);
-    assert_eq!(end, End::Complete);
+    assert_eq!(end, PaymentEnd::Complete);
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn as_many_packets_as_the_narrowest_hop_makes_of_it() {
     // Scale 9 to 6, then another asset; each hop with a maximum of its own.
     let hops = [(50_000_000, (1, 1000)), (20_000, (92, 100)), (9_000, (1, 1))];
     let (end, progress, truth) = pay(settings(1_000_000_000), &path(&hops), 2);
-    assert_eq!((&end, progress.sent), (&End::Complete, 1_000_000_000));
+    assert_eq!((&end, progress.sent), (&PaymentEnd::Complete, 1_000_000_000));
     assert_eq!(progress.delivered, truth.received);
     assert!((919_000..=920_000).contains(&progress.delivered), "{progress:?}");
     // The third hop takes 9,000 of what was 9,782,609 at first.
@@ -42,26 +42,26 @@ fn as_many_packets_as_the_narrowest_hop_makes_of_it() {
     assert!(truth.receipts.iter().any(|given| given == receipt.as_bytes()));
     // A hundred thousand packets.
     let (end, progress, truth) = pay(settings(100_000), &path(&[(1, (1, 1))]), 3);
-    assert_eq!((end, progress.fulfilled, truth.received), (End::Complete, 100_000, 100_000));
+    assert_eq!((end, progress.fulfilled, truth.received), (PaymentEnd::Complete, 100_000, 100_000));
     assert_eq!(truth.most_in_flight, 256);
     assert!(truth.took < Duration::from_secs(10), "{truth:?}");
     // Where F08 has no figures.
     let java = Path { manners: Manners::Java, ..path(&[(1_000, (1, 1))]) };
     let (end, progress, _) = pay(settings(1_000_000), &java, 4);
-    assert_eq!((end, progress.packet_amount), (End::Complete, 976));
+    assert_eq!((end, progress.packet_amount), (PaymentEnd::Complete, 976));
     // As large as the user allows.
     let small = SenderSettings { max_packet_amount: Some(Amount(10)), ..settings(1_005) };
     let (end, progress, _) = pay(small, &path(&[(500, (1, 1))]), 5);
-    assert_eq!((end, progress.fulfilled, progress.sent), (End::Complete, 101, 1_005));
+    assert_eq!((end, progress.fulfilled, progress.sent), (PaymentEnd::Complete, 101, 1_005));
 }
 
 #[test]
 fn what_is_less_than_a_unit_of_the_receiver_is_not_sent() {
     let scales = path(&[(1_000, (1, 1000))]);
     let (end, progress, truth) = pay(settings(10_500), &scales, 1);
-    assert_eq!((end, progress.sent, truth.received), (End::Remainder(500), 10_000, 10));
+    assert_eq!((end, progress.sent, truth.received), (PaymentEnd::Remainder(500), 10_000, 10));
     let (end, progress, _) = pay(settings(500), &scales, 1);
-    assert_eq!((end, progress.sent), (End::TooSmall, 0));
+    assert_eq!((end, progress.sent), (PaymentEnd::TooSmall, 0));
 }
 
 #[test]
@@ -72,18 +72,18 @@ fn the_rate_is_kept() {
         |amount| SenderSettings { max_packet_amount: Some(Amount(1_000)), ..settings(amount) };
     // Up to the slippage hops may keep what they like; beyond, nothing is paid.
     let (end, progress, _) = pay(settings(100_000), &Path { theft: 1, ..line.clone() }, 1);
-    assert_eq!((end, progress.delivered), (End::Complete, 99_000));
+    assert_eq!((end, progress.delivered), (PaymentEnd::Complete, 99_000));
     let (end, progress, _) = pay(settings(100_000), &Path { theft: 2, ..line.clone() }, 1);
     assert_eq!(progress.sent, 0);
-    assert_eq!(end, End::RateTooLow { amount: 1_000, arrived: 980, minimum: 990 });
+    assert_eq!(end, PaymentEnd::RateTooLow { amount: 1_000, arrived: 980, minimum: 990 });
     let wide = SenderSettings { slippage: Slippage::of_millionths(30_000), ..settings(100_000) };
     let (end, progress, _) = pay(wide, &Path { theft: 2, ..line.clone() }, 1);
-    assert_eq!((end, progress.delivered), (End::Complete, 98_000));
+    assert_eq!((end, progress.delivered), (PaymentEnd::Complete, 98_000));
     // A minimum of the user's own, above what the path has: nothing is sent.
     let minimum_rate = Some("1.001".parse().unwrap());
     let (end, progress, truth) =
         pay(SenderSettings { minimum_rate, ..settings(100_000) }, &line, 1);
-    assert_eq!(end, End::RateTooLow { amount: 1_000, arrived: 1_000, minimum: 1_001 });
+    assert_eq!(end, PaymentEnd::RateTooLow { amount: 1_000, arrived: 1_000, minimum: 1_001 });
     assert_eq!((progress.sent, truth.received), (0, 0));
 }
 
@@ -107,7 +107,7 @@ fn busy_paths_are_waited_for() {
     // Room for 20: the window finds it.
     let narrow = Path { room: 20, ..path(&[(10, (1, 1))]) };
     let (end, progress, truth) = pay(settings(100_000), &narrow, 1);
-    assert_eq!((end, progress.sent), (End::Complete, 100_000));
+    assert_eq!((end, progress.sent), (PaymentEnd::Complete, 100_000));
     assert!(progress.rejected.total() < progress.fulfilled / 10, "{progress:?}");
     assert!(truth.took < Duration::from_secs(60), "{truth:?}");
 }
@@ -134,7 +134,7 @@ fn nothing_arrives_and_the_payment_ends() {
     let time = SenderSettings { time: Some(Duration::from_secs(3)), ..settings(1_000) };
     let dead = Path { trouble: (100, &[ErrorCode::T01]), ..path(&[(10, (1, 1))]) };
     let (end, _, truth) = pay(time, &dead, 1);
-    assert_eq!((end, truth.took), (End::OutOfTime, Duration::from_secs(3)));
+    assert_eq!((end, truth.took), (PaymentEnd::OutOfTime, Duration::from_secs(3)));
 }
 
 #[test]
@@ -142,7 +142,10 @@ fn what_nobody_answers_is_never_sent_twice() {
     for seed in 0..10 {
         let lossy = Path { lost: 2, ..path(&[(100, (1, 1))]) };
         let (end, progress, truth) = pay(settings(20_000), &lossy, seed);
-        assert_eq!(end, if progress.unresolved == 0 { End::Complete } else { End::Unresolved });
+        assert_eq!(
+            end,
+            if progress.unresolved == 0 { PaymentEnd::Complete } else { PaymentEnd::Unresolved }
+        );
         assert_eq!(progress.sent + progress.unresolved, 20_000, "{progress:?}");
         assert!(truth.received <= 20_000, "{truth:?}");
         assert!(progress.unanswered * 100 >= progress.unresolved, "{progress:?}");
@@ -158,47 +161,47 @@ fn receivers_and_hops_that_lie() {
         let (end, progress, _) = with(manners);
         assert_eq!(
             (end, progress.sent, progress.delivered),
-            (End::WrongSecret, 0, 0),
+            (PaymentEnd::WrongSecret, 0, 0),
             "{manners:?}"
         );
     }
     let (end, progress, truth) = with(Manners::Silent);
-    assert_eq!((end, progress.sent, progress.delivered), (End::Complete, 100_000, 0));
+    assert_eq!((end, progress.sent, progress.delivered), (PaymentEnd::Complete, 100_000, 0));
     assert_eq!((progress.unconfirmed, truth.received), (99_000, 100_000));
     let (end, progress, _) = with(Manners::Garbage);
-    assert_eq!(end, End::WrongSecret, "{progress:?}");
+    assert_eq!(end, PaymentEnd::WrongSecret, "{progress:?}");
     let (end, progress, truth) = with(Manners::Liar);
-    assert_eq!((end, progress.sent), (End::NothingPasses, 0));
+    assert_eq!((end, progress.sent), (PaymentEnd::NothingPasses, 0));
     assert_eq!(progress.trouble.map(|trouble| trouble.code), Some(ErrorCode::F08));
     assert!(truth.packets < 80, "{truth:?}");
     let (end, progress, truth) = with(Manners::Closes(50));
-    assert_eq!(end, End::ClosedByReceiver(CloseCode::ENDPOINT_BUSY, "enough".to_owned()));
+    assert_eq!(end, PaymentEnd::ClosedByReceiver(CloseCode::ENDPOINT_BUSY, "enough".to_owned()));
     assert_eq!((progress.sent, truth.closed), (truth.received, false));
     let (end, progress, _) = with(Manners::Wants(10_500));
-    assert_eq!((end, progress.sent), (End::NothingArrives, 10_000));
+    assert_eq!((end, progress.sent), (PaymentEnd::NothingArrives, 10_000));
     assert!(progress.trouble.is_some_and(|why| why.message == "why"));
     let (end, progress, _) = with(Manners::Wants(10_000));
-    assert_eq!((end, progress.sent), (End::NothingArrives, 10_000));
+    assert_eq!((end, progress.sent), (PaymentEnd::NothingArrives, 10_000));
     let said = progress.trouble.map(|why| why.message);
     assert_eq!(said.as_deref(), Some("the receiver takes no more than 10000"));
     let (end, ..) = with(Manners::Stranger);
-    assert!(matches!(end, End::Refused(Trouble { code: ErrorCode::F06, .. })), "{end:?}");
+    assert!(matches!(end, PaymentEnd::Refused(Trouble { code: ErrorCode::F06, .. })), "{end:?}");
 }
 
-fn rejected(data: &[u8]) -> Answer<'_> {
-    Answer::Rejected { code: ErrorCode::F99, by: "test.c", message: "", data }
+fn rejected(data: &[u8]) -> SenderAnswer<'_> {
+    SenderAnswer::Rejected { code: ErrorCode::F99, by: "test.c", message: "", data }
 }
 
 #[test]
 fn stopped_payments_wait_for_money_that_is_under_way() {
-    let now = Now { wall: Timestamp::from_millis(1_700_000_000_000), mono: Mono(0) };
+    let now = Now { wall: Timestamp::from_millis(1_700_000_000_000), mono: MonoTime(0) };
     let begun = || Sender::new(settings(100), &SECRET, [1; 32], now.mono);
-    let lost = Answer::NoAnswer { code: ErrorCode::R00, message: "late" };
+    let lost = SenderAnswer::NoAnswer { code: ErrorCode::R00, message: "late" };
     // A probe is no money, and nobody has been heard who is to be told.
     let mut sender = begun();
     assert!(sender.next(now).is_some());
     sender.stop();
-    assert_eq!((sender.next(now), sender.ended()), (None, Some(&End::Stopped)));
+    assert_eq!((sender.next(now), sender.ended()), (None, Some(&PaymentEnd::Stopped)));
 
     let mut sender = begun();
     let probe = sender.next(now).unwrap();
@@ -211,14 +214,15 @@ fn stopped_payments_wait_for_money_that_is_under_way() {
     let goodbye = sender.next(now).unwrap();
     assert_eq!((goodbye.amount, sender.ended()), (Amount(0), None));
     sender.answer(goodbye.sequence, lost, now.mono);
-    assert_eq!((sender.next(now), sender.ended()), (None, Some(&End::Stopped)));
+    assert_eq!((sender.next(now), sender.ended()), (None, Some(&PaymentEnd::Stopped)));
     assert_eq!(sender.progress().unresolved, 100);
 }
 
 #[test]
 fn a_probe_that_is_not_answered_does_not_hold_up_the_payment() {
     let start = Timestamp::from_millis(1_700_000_000_000);
-    let at = |seconds: u64| Now { wall: start, mono: Mono(0).after(Duration::from_secs(seconds)) };
+    let at =
+        |seconds: u64| Now { wall: start, mono: MonoTime(0).after(Duration::from_secs(seconds)) };
     let mut sender = Sender::new(settings(100), &SECRET, [1; 32], at(0).mono);
     let first = sender.next(at(0)).unwrap();
     assert_eq!((sender.next(at(4)), sender.wakes_at()), (None, Some(at(5).mono)));
@@ -228,11 +232,11 @@ fn a_probe_that_is_not_answered_does_not_hold_up_the_payment() {
     assert_eq!(money.amount, Amount(100));
     // What the first one says now changes nothing.
     sender.answer(first.sequence, rejected(&reply(&first, 1)), at(6).mono);
-    sender.answer(money.sequence, Answer::Fulfilled { data: &[] }, at(7).mono);
+    sender.answer(money.sequence, SenderAnswer::Fulfilled { data: &[] }, at(7).mono);
     assert_eq!(sender.progress().sent, 100);
     let goodbye = sender.next(at(7)).unwrap();
     assert_eq!((goodbye.amount, sender.wakes_at()), (Amount(0), Some(at(9).mono)));
-    assert_eq!((sender.next(at(9)), sender.ended()), (None, Some(&End::Complete)));
+    assert_eq!((sender.next(at(9)), sender.ended()), (None, Some(&PaymentEnd::Complete)));
 }
 
 #[test]
@@ -281,7 +285,7 @@ fn any_path_and_any_trouble() {
         };
         let (end, progress, truth) = pay(settings, &path, seed);
         assert!(truth.took <= Duration::from_secs(55), "{seed} {end:?} {truth:?}");
-        if end == End::Complete {
+        if end == PaymentEnd::Complete {
             assert_eq!(progress.sent, amount, "{seed}");
         }
     }

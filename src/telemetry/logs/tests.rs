@@ -1,11 +1,11 @@
 //! Lines as they come out, checked as text.
 
 use super::super::testing::MemoryLog;
-use super::super::text::Format;
+use super::super::text::LineFormat;
 use super::*;
 
 /// The lines that `then` causes.
-fn lines(format: Format, levels: &str, node: Option<&str>, then: impl FnOnce()) -> String {
+fn lines(format: LineFormat, levels: &str, node: Option<&str>, then: impl FnOnce()) -> String {
     crate::testing::hear_every_line();
     let log = MemoryLog::new(format);
     if let Some(node) = node {
@@ -30,7 +30,7 @@ fn without_time(line: &str) -> serde_json::Value {
 
 #[test]
 fn one_event_is_one_json_line() {
-    let written = lines(Format::Json, "info", Some("alice"), || {
+    let written = lines(LineFormat::Json, "info", Some("alice"), || {
         let error = std::io::Error::other("a \"bad\"\nthing \u{1b}[2J");
         tracing::warn!(peer = "bob", %error, count = 7, ratio = 0.5, on = true, "can't\nconnect");
     });
@@ -48,7 +48,7 @@ fn one_event_is_one_json_line() {
 
 #[test]
 fn every_kind_of_value_is_json() {
-    let written = lines(Format::Json, "info", None, || {
+    let written = lines(LineFormat::Json, "info", None, || {
         tracing::info!(
             a = u64::MAX,
             b = i64::MIN,
@@ -73,7 +73,7 @@ fn every_kind_of_value_is_json() {
 
 #[test]
 fn lines_name_their_node() {
-    let written = lines(Format::Json, "off,btp=info", Some("only"), || {
+    let written = lines(LineFormat::Json, "off,btp=info", Some("only"), || {
         let (a, b) = (node_span("a"), node_span("b"));
         a.in_scope(|| tracing::info!(target: "ilp_connector::btp", "first"));
         b.in_scope(|| {
@@ -96,7 +96,7 @@ fn lines_name_their_node() {
 
 #[test]
 fn eyes_get_a_short_line() {
-    let written = lines(Format::Human { colour: false }, "info", Some("alice"), || {
+    let written = lines(LineFormat::Human { colour: false }, "info", Some("alice"), || {
         tracing::error!(peer = "bob", reason = "two words", "gone\n\u{1b}[2Jmad");
     });
     let (time, rest) = written.split_at(15);
@@ -105,7 +105,7 @@ fn eyes_get_a_short_line() {
         rest,
         " ERROR alice telemetry::logs::tests: gone\\n\\u001b[2Jmad peer=bob reason=\"two words\"\n"
     );
-    let colourful = lines(Format::Human { colour: true }, "info", None, || {
+    let colourful = lines(LineFormat::Human { colour: true }, "info", None, || {
         tracing::warn!("careful");
     });
     assert!(colourful.contains(" \u{1b}[33mWARN \u{1b}[0m "), "{colourful:?}");
@@ -114,7 +114,7 @@ fn eyes_get_a_short_line() {
 #[test]
 fn levels_change_while_it_runs() {
     crate::testing::hear_every_line();
-    let log = MemoryLog::new(Format::Json);
+    let log = MemoryLog::new(LineFormat::Json);
     let layer = LineLayer::new(log.output.clone());
     let (filter, handle) = reload::Layer::new(LogLevels::default().filter());
     let subscriber = Registry::default().with(filter).with(layer);
@@ -140,7 +140,7 @@ fn a_field_may_log_while_it_is_formatted() {
             f.write_str("value")
         }
     }
-    let written = lines(Format::Json, "info", None, || {
+    let written = lines(LineFormat::Json, "info", None, || {
         tracing::info!(field = %Talkative, "outer");
     });
     let last = without_time(written.lines().last().unwrap());
@@ -150,7 +150,7 @@ fn a_field_may_log_while_it_is_formatted() {
 #[test]
 fn lines_of_many_threads_never_mix() {
     crate::testing::hear_every_line();
-    let log = MemoryLog::new(Format::Json);
+    let log = MemoryLog::new(LineFormat::Json);
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let layer = LineLayer::new(log.output.clone());
@@ -216,7 +216,7 @@ fn a_process_logs_from_its_start_to_its_panic() {
 
 #[test]
 fn a_library_cannot_flood_the_log() {
-    let written = lines(Format::Json, "info", None, || {
+    let written = lines(LineFormat::Json, "info", None, || {
         for number in 0..1000 {
             tracing::error!(target: "h2::server", number, "a stranger did something");
         }

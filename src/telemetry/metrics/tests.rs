@@ -5,15 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
-use crate::connector::{AccountReport, Report, Stats};
-use crate::routing::exchange::PeerRoutesReport;
+use crate::connector::{AccountReport, ConnectorReport, Stats};
+use crate::routing::ccp::PeerRoutesReport;
 use crate::transport::{
     ClockReport, HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts,
 };
 
 /// A collector of a moment that tests make up.
 #[derive(Debug)]
-struct Fixed(Moment);
+struct Fixed(MetricsSnapshot);
 
 impl Collector for Fixed {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -21,7 +21,7 @@ impl Collector for Fixed {
     }
 }
 
-fn text_of(moment: Moment) -> String {
+fn text_of(moment: MetricsSnapshot) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Fixed(moment)));
     let mut out = String::new();
@@ -63,7 +63,7 @@ fn peer(id: &str, state: PeerState) -> PeerSnapshot {
     }
 }
 
-fn moment() -> Moment {
+fn moment() -> MetricsSnapshot {
     let mut busy = Stats { timeouts: 6, latency_sum_us: 1_500_000, ..Stats::default() };
     busy.received.prepares = 100;
     busy.received.rejects[0] = 1;
@@ -71,8 +71,8 @@ fn moment() -> Moment {
     busy.latency[0] = 5;
     busy.latency[1] = 2;
     busy.latency[16] = 1;
-    Moment {
-        report: Report {
+    MetricsSnapshot {
+        report: ConnectorReport {
             node_id: "hub".to_owned(),
             address: Some("test.hub".parse().unwrap()),
             routes: 10_000,

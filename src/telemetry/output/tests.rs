@@ -6,7 +6,7 @@ use crate::telemetry::testing::{Memory, MemoryLog, PATIENCE};
 #[test]
 fn a_line_after_a_torn_one_begins_on_a_new_line() {
     for (room, expected) in [(0, ""), (3, "fir\n"), (6, "first\n"), (8, "first\nse\n")] {
-        let log = MemoryLog::over(Format::Json, Memory::with_room(room));
+        let log = MemoryLog::over(LineFormat::Json, Memory::with_room(room));
         for line in ["first\n", "second\n"] {
             log.output.write(line.as_bytes());
         }
@@ -26,7 +26,7 @@ fn a_line_after_a_torn_one_begins_on_a_new_line() {
 
 #[test]
 fn a_reader_that_stops_holds_up_nobody_and_the_gap_is_told_where_it_is() {
-    let log = MemoryLog::new(Format::Json);
+    let log = MemoryLog::new(LineFormat::Json);
     log.memory.block(true);
     log.output.write(b"in the writer's hands\n");
     log.memory.await_blocked_write();
@@ -54,7 +54,7 @@ fn a_reader_that_stops_holds_up_nobody_and_the_gap_is_told_where_it_is() {
 
 #[test]
 fn lines_in_bulk_wait_and_leave_room_for_others() {
-    let log = MemoryLog::new(Format::Json);
+    let log = MemoryLog::new(LineFormat::Json);
     log.memory.block(true);
     log.output.write(b"in the writer's hands\n");
     log.memory.await_blocked_write();
@@ -77,9 +77,9 @@ fn a_file_that_was_moved_away_is_made_again() {
     let directory = tempfile::tempdir().unwrap();
     let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
     std::fs::write(&path, "before\n").unwrap();
-    let (output, writer) = Output::open(&LogTo::File(path.clone())).unwrap();
+    let (output, writer) = LogOutput::open(&LogTo::File(path.clone())).unwrap();
     let thread = std::thread::spawn(move || writer.run());
-    assert_eq!(output.format(), Format::Json);
+    assert_eq!(output.format(), LineFormat::Json);
     output.write(b"one\n");
     assert!(output.flush(PATIENCE));
     std::fs::rename(&path, &moved).unwrap();
@@ -97,7 +97,7 @@ fn a_file_that_was_moved_away_is_made_again() {
 fn a_file_that_cannot_be_opened_again_is_told_in_the_old_one() {
     let directory = tempfile::tempdir().unwrap();
     let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
-    let (output, writer) = Output::open(&LogTo::File(path.clone())).unwrap();
+    let (output, writer) = LogOutput::open(&LogTo::File(path.clone())).unwrap();
     let thread = std::thread::spawn(move || writer.run());
     std::fs::rename(&path, &moved).unwrap();
     std::fs::create_dir(&path).unwrap();
@@ -120,7 +120,7 @@ fn a_file_that_cannot_be_opened_again_is_told_in_the_old_one() {
 fn a_file_that_cannot_be_opened_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("missing").join("log");
-    let error = Output::open(&LogTo::File(path.clone())).unwrap_err();
+    let error = LogOutput::open(&LogTo::File(path.clone())).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot write the log to {}", path.display()));
     assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
 }

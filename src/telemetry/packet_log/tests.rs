@@ -5,8 +5,8 @@ use crate::connector::{PacketLog, PacketRecord};
 use crate::telemetry::packet_line::tests::records;
 use crate::telemetry::packet_stream::PLACES;
 use crate::telemetry::testing::MemoryLog;
-use crate::telemetry::text::Format;
-use crate::time::Mono;
+use crate::telemetry::text::LineFormat;
+use crate::time::MonoTime;
 
 struct Node {
     log: Arc<PacketLog>,
@@ -15,7 +15,7 @@ struct Node {
 
 fn switch_on(stream: &Arc<PacketStream>, node: &str) -> (Node, Option<PacketWriter>) {
     let totals = Arc::<PacketLogTotals>::default();
-    let (log, writer) = stream.switch_on(node, Arc::clone(&totals), Mono(0));
+    let (log, writer) = stream.switch_on(node, Arc::clone(&totals), MonoTime(0));
     (Node { log, totals }, writer)
 }
 
@@ -30,7 +30,7 @@ fn fulfilled() -> PacketRecord {
 
 #[test]
 fn what_was_pushed_before_it_is_switched_off_is_written() {
-    let log = MemoryLog::new(Format::Json);
+    let log = MemoryLog::new(LineFormat::Json);
     let stream = PacketStream::new(log.output.clone());
     let (node, writer) = switch_on(&stream, "hub");
     let writer = writer.unwrap();
@@ -51,7 +51,7 @@ fn what_was_pushed_before_it_is_switched_off_is_written() {
 
 #[test]
 fn lines_of_several_nodes_are_in_the_order_of_their_packets() {
-    let log = MemoryLog::new(Format::Json);
+    let log = MemoryLog::new(LineFormat::Json);
     let stream = PacketStream::new(log.output.clone());
     let names = ["a", "b", "c"];
     let mut nodes = Vec::new();
@@ -75,7 +75,7 @@ fn lines_of_several_nodes_are_in_the_order_of_their_packets() {
 
 #[test]
 fn what_is_lost_is_counted_and_told() {
-    let log = MemoryLog::new(Format::Json);
+    let log = MemoryLog::new(LineFormat::Json);
     let stream = PacketStream::new(log.output.clone());
     let (node, _writer) = switch_on(&stream, "hub");
     let begin = Instant::now();
@@ -107,7 +107,7 @@ fn what_is_lost_is_counted_and_told() {
 
 #[test]
 fn a_log_that_takes_nothing_does_not_keep_the_thread() {
-    let log = MemoryLog::new(Format::Json);
+    let log = MemoryLog::new(LineFormat::Json);
     log.memory.block(true);
     log.output.write(b"in the writer's hands\n");
     log.memory.await_blocked_write();

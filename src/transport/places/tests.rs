@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 
-fn at(n: u8) -> Origin {
+fn at(n: u8) -> ClientOrigin {
     std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, n)).into()
 }
 

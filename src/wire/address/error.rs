@@ -42,7 +42,7 @@ pub enum AddressError {
 
 /// What the text was to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum AddressKind {
     Address,
     Prefix,
 }
@@ -50,13 +50,13 @@ pub(super) enum Kind {
 /// The first mistake of a text. It is judged character by character, apart from the fast check,
 /// and so must not find nothing where that one refused: a property test holds them together.
 #[cold]
-pub(super) fn explain(bytes: &[u8], kind: Kind) -> AddressError {
+pub(super) fn explain(bytes: &[u8], kind: AddressKind) -> AddressError {
     find(bytes, kind).unwrap_or(AddressError::UnknownScheme)
 }
 
-pub(super) fn find(bytes: &[u8], kind: Kind) -> Option<AddressError> {
+pub(super) fn find(bytes: &[u8], kind: AddressKind) -> Option<AddressError> {
     if bytes.is_empty() {
-        return (kind == Kind::Address).then_some(AddressError::Empty);
+        return (kind == AddressKind::Address).then_some(AddressError::Empty);
     }
     if bytes.len() > MAX_ADDRESS {
         return Some(AddressError::TooLong { length: bytes.len() });
@@ -77,7 +77,9 @@ pub(super) fn find(bytes: &[u8], kind: Kind) -> Option<AddressError> {
     let scheme = text.split('.').next().and_then(Scheme::from_name);
     match scheme {
         None => Some(AddressError::UnknownScheme),
-        Some(_) if kind == Kind::Address && !text.contains('.') => Some(AddressError::OnlyScheme),
+        Some(_) if kind == AddressKind::Address && !text.contains('.') => {
+            Some(AddressError::OnlyScheme)
+        }
         Some(_) => None,
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::error::{self, Kind};
+use super::error::{self, AddressKind};
 use super::scan::is_segment_byte;
 use super::{AddressError, AddressRef, MAX_ADDRESS, Scheme};
 
@@ -107,7 +107,7 @@ impl Prefix {
     pub fn parse(bytes: &[u8]) -> Result<Self, AddressError> {
         match std::str::from_utf8(bytes) {
             Ok(text) => text.parse(),
-            Err(_) => Err(error::explain(bytes, Kind::Prefix)),
+            Err(_) => Err(error::explain(bytes, AddressKind::Prefix)),
         }
     }
 
@@ -191,7 +191,7 @@ impl FromStr for Prefix {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         // A lone dot is a mistake, not the default route.
         let normal = text.strip_suffix('.').filter(|rest| !rest.is_empty()).unwrap_or(text);
-        match error::find(normal.as_bytes(), Kind::Prefix) {
+        match error::find(normal.as_bytes(), AddressKind::Prefix) {
             Some(error) => Err(error),
             None => Ok(Self(Arc::from(normal))),
         }

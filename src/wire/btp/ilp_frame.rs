@@ -4,7 +4,7 @@
 
 use oer_codec::{Reader, put_length, var_octet_string_size};
 
-use super::{Body, Entry, Frame, FrameKind, ILP, ProtocolData, RequestId};
+use super::{Entry, Frame, FrameBody, FrameKind, ILP, ProtocolData, RequestId};
 
 /// Type and request id: what precedes the length of the content.
 const HEAD: usize = 1 + 4;
@@ -35,8 +35,8 @@ impl<'a> IlpFrame<'a> {
     #[inline]
     pub(super) const fn into_frame(self) -> Frame<'a> {
         let body = match self.kind {
-            FrameKind::Response => Body::Response,
-            _ => Body::Message,
+            FrameKind::Response => FrameBody::Response,
+            _ => FrameBody::Message,
         };
         let protocol_data = ProtocolData::single(Entry::octets(ILP, self.packet), self.entry);
         Frame { request_id: self.request_id, body, protocol_data }

@@ -23,15 +23,15 @@ fn compare(frame: &Frame<'_>, fields: &Value, entry: &Value) {
     assert_eq!(fields["type"], frame.body.kind() as u8, "{entry}");
     assert_eq!(fields["requestId"], frame.request_id.0, "{entry}");
     match frame.body {
-        Body::Response | Body::Message => {}
-        Body::Error { code, name, triggered_at, data } => {
+        FrameBody::Response | FrameBody::Message => {}
+        FrameBody::Error { code, name, triggered_at, data } => {
             assert_eq!(code.to_string(), vectors::text(fields, "code"), "{entry}");
             assert_eq!(name, vectors::text(fields, "name"), "{entry}");
             let expected = vectors::text(fields, "triggeredAt");
             assert_eq!(triggered_at.as_bytes(), expected.as_bytes(), "{entry}");
             assert_eq!(data, vectors::bytes(fields, "data_hex"), "{entry}");
         }
-        Body::Transfer { amount } => assert_eq!(amount.0, vectors::number(fields, "amount")),
+        FrameBody::Transfer { amount } => assert_eq!(amount.0, vectors::number(fields, "amount")),
     }
     let expected = fields["protocolData"].as_array().expect("a list");
     assert_eq!(frame.protocol_data.len(), expected.len(), "{entry}");
@@ -136,7 +136,7 @@ fn twenty_thousand_entries() {
 
 fn message(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
-    put_frame(RequestId(1), &Body::Message, entries, &mut out);
+    put_frame(RequestId(1), &FrameBody::Message, entries, &mut out);
     out
 }
 
@@ -144,7 +144,7 @@ fn message(entries: &[Entry<'_>]) -> Vec<u8> {
 fn the_fast_path_writes_what_the_general_one_does() {
     for ilp_len in [0usize, 1, 72, 113, 114, 119, 120, 127, 128, 245, 255, 256, 32_845, 65_528] {
         for (kind, body) in
-            [(FrameKind::Message, Body::Message), (FrameKind::Response, Body::Response)]
+            [(FrameKind::Message, FrameBody::Message), (FrameKind::Response, FrameBody::Response)]
         {
             let packet = vec![0x5a; ilp_len];
             let mut fast = Vec::new();
@@ -191,7 +191,7 @@ fn error_codes_and_their_names() {
         let name = vectors::text(entry, "name");
         let bytes = vectors::bytes(entry, "hex");
         if let (Some(code), Ok(frame)) = (name.strip_prefix("error-"), Frame::parse(&bytes))
-            && let Body::Error { code: found, name, .. } = frame.body
+            && let FrameBody::Error { code: found, name, .. } = frame.body
             && code != "canonical-time"
         {
             assert_eq!(found.to_string(), code);
@@ -208,11 +208,12 @@ fn the_data_of_an_error_is_bounded() {
     let long = vec![b'x'; MAX_ERROR_DATA + 1];
     put_error(RequestId(1), ErrorCode::UNREACHABLE, "x", Timestamp::EPOCH, &long, &mut out);
     let frame = Frame::parse(&out).unwrap();
-    let Body::Error { data, triggered_at, .. } = frame.body else { panic!("{frame:?}") };
+    let FrameBody::Error { data, triggered_at, .. } = frame.body else { panic!("{frame:?}") };
     assert_eq!(data.len(), MAX_ERROR_DATA);
     assert_eq!(triggered_at.as_bytes(), b"19700101000000.001Z");
 
-    let body = Body::Error { code: ErrorCode::UNREACHABLE, name: "x", triggered_at, data: &long };
+    let body =
+        FrameBody::Error { code: ErrorCode::UNREACHABLE, name: "x", triggered_at, data: &long };
     let mut out = Vec::new();
     put_frame(RequestId(1), &body, &[], &mut out);
     assert_eq!(
@@ -288,10 +289,10 @@ proptest! {
     ) {
         let time = Timestamp::from_millis(millis).to_generalized();
         let body = match kind {
-            0 => Body::Response,
-            1 => Body::Message,
-            2 => Body::Transfer { amount: Amount(amount) },
-            _ => Body::Error {
+            0 => FrameBody::Response,
+            1 => FrameBody::Message,
+            2 => FrameBody::Transfer { amount: Amount(amount) },
+            _ => FrameBody::Error {
                 code: ErrorCode(code.as_bytes().try_into().unwrap()),
                 name: &text,
                 triggered_at: GeneralizedTime::parse(&time).unwrap(),

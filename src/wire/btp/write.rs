@@ -7,7 +7,7 @@ use oer_codec::{
 };
 
 use super::{
-    AUTH, AUTH_TOKEN, AUTH_USERNAME, Body, Entry, ErrorCode, Frame, MAX_ERROR_DATA, RequestId,
+    AUTH, AUTH_TOKEN, AUTH_USERNAME, Entry, ErrorCode, Frame, FrameBody, MAX_ERROR_DATA, RequestId,
 };
 use crate::wire::Timestamp;
 use crate::wire::timestamp::GeneralizedTime;
@@ -16,7 +16,12 @@ use crate::wire::timestamp::GeneralizedTime;
 const HEAD: usize = 1 + 4;
 
 /// Appends a frame of any type with these entries.
-pub fn put_frame(request_id: RequestId, body: &Body<'_>, entries: &[Entry<'_>], out: &mut Vec<u8>) {
+pub fn put_frame(
+    request_id: RequestId,
+    body: &FrameBody<'_>,
+    entries: &[Entry<'_>],
+    out: &mut Vec<u8>,
+) {
     let size: usize = entries.iter().map(entry_size).sum();
     put_head(request_id, body, entries.len(), size, out);
     for entry in entries {
@@ -42,16 +47,16 @@ pub fn put_auth(request_id: RequestId, username: Option<&str>, token: &str, out:
     match username {
         Some(username) => {
             let entries = [auth, Entry::text(AUTH_USERNAME, username), token];
-            put_frame(request_id, &Body::Message, &entries, out);
+            put_frame(request_id, &FrameBody::Message, &entries, out);
         }
-        None => put_frame(request_id, &Body::Message, &[auth, token], out),
+        None => put_frame(request_id, &FrameBody::Message, &[auth, token], out),
     }
 }
 
 /// Appends a RESPONSE without entries: the answer to a successful login, and to a MESSAGE that
 /// carries nothing we know.
 pub fn put_empty_response(request_id: RequestId, out: &mut Vec<u8>) {
-    put_frame(request_id, &Body::Response, &[], out);
+    put_frame(request_id, &FrameBody::Response, &[], out);
 }
 
 /// Appends an ERROR without entries. `data` is text for people and is cut at [`MAX_ERROR_DATA`]
@@ -68,7 +73,7 @@ pub fn put_error(
     let triggered_at = triggered_at.to_generalized();
     let triggered_at = GeneralizedTime::from_written(&triggered_at);
     let (data, _) = data.split_at(data.len().min(MAX_ERROR_DATA));
-    put_frame(request_id, &Body::Error { code, name, triggered_at, data }, &[], out);
+    put_frame(request_id, &FrameBody::Error { code, name, triggered_at, data }, &[], out);
 }
 
 fn entry_size(entry: &Entry<'_>) -> usize {
@@ -78,7 +83,7 @@ fn entry_size(entry: &Entry<'_>) -> usize {
 /// Appends all that precedes the entries, and makes room for those.
 fn put_head(
     request_id: RequestId,
-    body: &Body<'_>,
+    body: &FrameBody<'_>,
     count: usize,
     entries_size: usize,
     out: &mut Vec<u8>,
@@ -89,27 +94,27 @@ fn put_head(
     put_u32(request_id.0, out);
     put_length(content, out);
     match body {
-        Body::Response | Body::Message => {}
-        Body::Error { code, name, triggered_at, data } => {
+        FrameBody::Response | FrameBody::Message => {}
+        FrameBody::Error { code, name, triggered_at, data } => {
             out.extend_from_slice(&code.0);
             put_var_octet_string(name.as_bytes(), out);
             put_var_octet_string(triggered_at.as_bytes(), out);
             put_var_octet_string(data, out);
         }
-        Body::Transfer { amount } => put_u64(amount.0, out),
+        FrameBody::Transfer { amount } => put_u64(amount.0, out),
     }
     put_var_uint(count as u64, out);
 }
 
-fn body_size(body: &Body<'_>) -> usize {
+fn body_size(body: &FrameBody<'_>) -> usize {
     match body {
-        Body::Response | Body::Message => 0,
-        Body::Error { code, name, triggered_at, data } => {
+        FrameBody::Response | FrameBody::Message => 0,
+        FrameBody::Error { code, name, triggered_at, data } => {
             code.0.len()
                 + var_octet_string_size(name.len())
                 + var_octet_string_size(triggered_at.as_bytes().len())
                 + var_octet_string_size(data.len())
         }
-        Body::Transfer { .. } => 8,
+        FrameBody::Transfer { .. } => 8,
     }
 }

@@ -74,18 +74,18 @@ fn vectors_of_ccp() {
     for entry in vectors::list(&vectors::load("ccp"), "packets") {
         let bytes = vectors::bytes(entry, "prepare_hex");
         let prepare = Prepare::parse(&bytes).unwrap();
-        let request = Request::read(&prepare, now());
+        let request = RouteRequest::read(&prepare, now());
         let accepted = vectors::expect(entry) == Expect::Accept;
         assert_eq!(request.is_ok(), accepted, "{} {request:?}", vectors::text(entry, "name"));
         let Ok(request) = request else { continue };
         assert_eq!(prepare.data, vectors::bytes(entry, "data_hex"));
         let (fields, again, destination) = match &request {
-            Request::Control(control) => {
+            RouteRequest::Control(control) => {
                 let mut again = Vec::new();
                 control.encode(&mut again);
                 (fields_of_control(control), again, AddressRef::PEER_ROUTE_CONTROL)
             }
-            Request::Update(update) => {
+            RouteRequest::Update(update) => {
                 (fields_of_update(update), written_again(update), AddressRef::PEER_ROUTE_UPDATE)
             }
         };
@@ -97,26 +97,26 @@ fn vectors_of_ccp() {
         cut_short_it_is_refused(&prepare);
         // Surplus bytes are ignored.
         let longer = [prepare.data, b"more"].concat();
-        assert_eq!(Request::read(&Prepare { data: &longer, ..prepare }, now()), Ok(request));
+        assert_eq!(RouteRequest::read(&Prepare { data: &longer, ..prepare }, now()), Ok(request));
     }
 }
 
 fn cut_short_it_is_refused(prepare: &Prepare<'_>) {
     for end in 0..prepare.data.len() {
         let cut = Prepare { data: &prepare.data[..end], ..*prepare };
-        assert!(Request::read(&cut, now()).is_err(), "{prepare:?} cut to {end}");
+        assert!(RouteRequest::read(&cut, now()).is_err(), "{prepare:?} cut to {end}");
     }
 }
 
 #[test]
 fn errors_name_the_field() {
     let mut payload = Vec::new();
-    RouteControl::new(Mode::Sync, TableId::NONE, 0).encode(&mut payload);
+    RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0).encode(&mut payload);
     let later = now().saturating_add(Duration::from_secs(60));
     let good = request(AddressRef::PEER_ROUTE_CONTROL, &payload, later);
-    assert!(Request::read(&good, now()).is_ok());
+    assert!(RouteRequest::read(&good, now()).is_ok());
     let check = |prepare: Prepare<'_>, message: &str| {
-        assert_eq!(Request::read(&prepare, now()).unwrap_err().to_string(), message);
+        assert_eq!(RouteRequest::read(&prepare, now()).unwrap_err().to_string(), message);
     };
     check(
         Prepare { destination: AddressRef::PEER_CONFIG, ..good },

@@ -39,7 +39,7 @@ impl CloseCode {
 /// Texts are bytes here: they are the peer's, for people, and often not what the protocol says they are. Numbers of
 /// bytes count from the beginning of a stream or connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Frame<'a> {
+pub enum StreamFrame<'a> {
     /// `01`: nothing more is sent.
     ConnectionClose {
         /// Why.
@@ -145,7 +145,7 @@ pub enum Frame<'a> {
     },
 }
 
-impl<'a> Frame<'a> {
+impl<'a> StreamFrame<'a> {
     /// Reads one frame; `None` for one of an unknown type, which is to be ignored. Bytes after the last known field are
     /// ignored (RFC 30 "Extensibility").
     pub(super) fn read(packet: &mut Reader<'a>) -> Result<Option<Self>, Error> {
@@ -265,7 +265,7 @@ impl<'a> Frame<'a> {
 }
 
 /// Type and numbers, but no texts and data: they may be private.
-impl fmt::Debug for Frame<'_> {
+impl fmt::Debug for StreamFrame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut content = Vec::new();
         self.encode_content(&mut content);

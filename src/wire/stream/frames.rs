@@ -4,7 +4,7 @@ use std::fmt;
 
 use oer_codec::{Reader, put_var_uint};
 
-use super::frame::Frame;
+use super::frame::StreamFrame;
 use crate::wire::Error;
 use crate::wire::error::encoding;
 
@@ -20,7 +20,7 @@ enum Source<'a> {
     /// As many frames, unknown ones included, at the beginning of these bytes. All of them have been checked.
     Parsed { count: usize, bytes: &'a [u8] },
     /// Ones that somebody made up.
-    Made(&'a [Frame<'a>]),
+    Made(&'a [StreamFrame<'a>]),
 }
 
 impl<'a> Frames<'a> {
@@ -29,7 +29,7 @@ impl<'a> Frames<'a> {
 
     /// These, to be sent.
     #[must_use]
-    pub const fn of(frames: &'a [Frame<'a>]) -> Self {
+    pub const fn of(frames: &'a [StreamFrame<'a>]) -> Self {
         Self(Source::Made(frames))
     }
 
@@ -45,19 +45,19 @@ impl<'a> Frames<'a> {
         };
         let bytes = packet.rest();
         for _ in 0..count {
-            Frame::read(packet)?;
+            StreamFrame::read(packet)?;
         }
         Ok(Self(Source::Parsed { count, bytes }))
     }
 
     /// The frames of known types, in their order.
-    pub fn iter(&self) -> impl Iterator<Item = Frame<'a>> + use<'a> {
-        let (made, count, bytes): (&[Frame<'a>], _, _) = match self.0 {
+    pub fn iter(&self) -> impl Iterator<Item = StreamFrame<'a>> + use<'a> {
+        let (made, count, bytes): (&[StreamFrame<'a>], _, _) = match self.0 {
             Source::Parsed { count, bytes } => (&[], count, bytes),
             Source::Made(frames) => (frames, 0, &[][..]),
         };
         let mut reader = Reader::new(bytes);
-        let parsed = (0..count).filter_map(move |_| Frame::read(&mut reader).ok().flatten());
+        let parsed = (0..count).filter_map(move |_| StreamFrame::read(&mut reader).ok().flatten());
         made.iter().copied().chain(parsed)
     }
 

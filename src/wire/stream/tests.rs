@@ -16,49 +16,53 @@ fn frame_of(fields: &Value) -> String {
     let frame = match vectors::text(fields, "name") {
         "ConnectionClose" => {
             message = text("errorMessage");
-            Frame::ConnectionClose { code: CloseCode(byte("errorCode")), message: &message }
+            StreamFrame::ConnectionClose { code: CloseCode(byte("errorCode")), message: &message }
         }
         "ConnectionNewAddress" => {
             source = text("sourceAccount");
-            Frame::NewAddress { source: &source }
+            StreamFrame::NewAddress { source: &source }
         }
         "ConnectionAssetDetails" => {
             code = text("sourceAssetCode");
-            Frame::AssetDetails { code: &code, scale: byte("sourceAssetScale") }
+            StreamFrame::AssetDetails { code: &code, scale: byte("sourceAssetScale") }
         }
-        "ConnectionMaxData" => Frame::MaxData { offset: number("maxOffset") },
-        "ConnectionDataBlocked" => Frame::DataBlocked { offset: number("maxOffset") },
-        "ConnectionMaxStreamId" => Frame::MaxStreamId { stream: StreamId(number("maxStreamId")) },
+        "ConnectionMaxData" => StreamFrame::MaxData { offset: number("maxOffset") },
+        "ConnectionDataBlocked" => StreamFrame::DataBlocked { offset: number("maxOffset") },
+        "ConnectionMaxStreamId" => {
+            StreamFrame::MaxStreamId { stream: StreamId(number("maxStreamId")) }
+        }
         "ConnectionStreamIdBlocked" => {
-            Frame::StreamIdBlocked { stream: StreamId(number("maxStreamId")) }
+            StreamFrame::StreamIdBlocked { stream: StreamId(number("maxStreamId")) }
         }
         "StreamClose" => {
             message = text("errorMessage");
             let code = CloseCode(byte("errorCode"));
-            Frame::StreamClose { stream: stream(), code, message: &message }
+            StreamFrame::StreamClose { stream: stream(), code, message: &message }
         }
-        "StreamMoney" => Frame::StreamMoney { stream: stream(), shares: number("shares") },
-        "StreamMaxMoney" => Frame::StreamMaxMoney {
+        "StreamMoney" => StreamFrame::StreamMoney { stream: stream(), shares: number("shares") },
+        "StreamMaxMoney" => StreamFrame::StreamMaxMoney {
             stream: stream(),
             receive_max: Amount(number("receiveMax")),
             total_received: Amount(number("totalReceived")),
         },
-        "StreamMoneyBlocked" => Frame::StreamMoneyBlocked {
+        "StreamMoneyBlocked" => StreamFrame::StreamMoneyBlocked {
             stream: stream(),
             send_max: Amount(number("sendMax")),
             total_sent: Amount(number("totalSent")),
         },
         "StreamData" => {
             data = vectors::base64(fields, "data");
-            Frame::StreamData { stream: stream(), offset: number("offset"), data: &data }
+            StreamFrame::StreamData { stream: stream(), offset: number("offset"), data: &data }
         }
-        "StreamMaxData" => Frame::StreamMaxData { stream: stream(), offset: number("maxOffset") },
+        "StreamMaxData" => {
+            StreamFrame::StreamMaxData { stream: stream(), offset: number("maxOffset") }
+        }
         "StreamDataBlocked" => {
-            Frame::StreamDataBlocked { stream: stream(), offset: number("maxOffset") }
+            StreamFrame::StreamDataBlocked { stream: stream(), offset: number("maxOffset") }
         }
         "StreamReceipt" => {
             receipt = vectors::base64(fields, "receipt");
-            Frame::StreamReceipt { stream: stream(), receipt: &receipt }
+            StreamFrame::StreamReceipt { stream: stream(), receipt: &receipt }
         }
         other => panic!("unknown frame {other}"),
     };
@@ -126,11 +130,11 @@ fn vectors_of_shapes_and_mistakes() {
             "unknown-frame" => assert_eq!(packet.frames, Frames::NONE),
             "junk-after-frames" => assert!(bytes.starts_with(&again) && again.len() < bytes.len()),
             "unknown-error-code" => {
-                let close = Frame::ConnectionClose { code: CloseCode(0x59), message: b"" };
+                let close = StreamFrame::ConnectionClose { code: CloseCode(0x59), message: b"" };
                 assert_eq!(packet.frames, Frames::of(&[close]));
             }
             "receive-max-over-u64" => {
-                let max = Frame::StreamMaxMoney {
+                let max = StreamFrame::StreamMaxMoney {
                     stream: StreamId(123),
                     receive_max: Amount::MAX,
                     total_received: Amount(123),
@@ -189,7 +193,7 @@ fn errors_name_the_field() {
 
 #[test]
 fn logs_show_no_data() {
-    let frames = [Frame::StreamData { stream: StreamId(1), offset: 0, data: b"private" }];
+    let frames = [StreamFrame::StreamData { stream: StreamId(1), offset: 0, data: b"private" }];
     let packet = StreamPacket {
         packet_type: PacketType::Prepare,
         sequence: 7,
@@ -200,7 +204,7 @@ fn logs_show_no_data() {
     assert!(text.contains("sequence: 7") && text.contains("frame 14 (12 bytes)"), "{text}");
 }
 
-fn frame() -> impl Strategy<Value = Frame<'static>> {
+fn frame() -> impl Strategy<Value = StreamFrame<'static>> {
     let text = prop::sample::select(vec![&b""[..], b"x", b"test.alice", &[0xff; 200]]);
     let number = prop_oneof![0..300u64, any::<u64>()];
     let stream = number.clone().prop_map(StreamId);
@@ -208,25 +212,25 @@ fn frame() -> impl Strategy<Value = Frame<'static>> {
     let code = any::<u8>().prop_map(CloseCode);
     let of_connection = (0..7, number.clone(), text.clone(), code.clone(), any::<u8>());
     let of_connection = of_connection.prop_map(|(kind, offset, source, code, scale)| match kind {
-        0 => Frame::ConnectionClose { code, message: source },
-        1 => Frame::NewAddress { source },
-        2 => Frame::MaxData { offset },
-        3 => Frame::DataBlocked { offset },
-        4 => Frame::MaxStreamId { stream: StreamId(offset) },
-        5 => Frame::StreamIdBlocked { stream: StreamId(offset) },
-        _ => Frame::AssetDetails { code: source, scale },
+        0 => StreamFrame::ConnectionClose { code, message: source },
+        1 => StreamFrame::NewAddress { source },
+        2 => StreamFrame::MaxData { offset },
+        3 => StreamFrame::DataBlocked { offset },
+        4 => StreamFrame::MaxStreamId { stream: StreamId(offset) },
+        5 => StreamFrame::StreamIdBlocked { stream: StreamId(offset) },
+        _ => StreamFrame::AssetDetails { code: source, scale },
     });
     let of_stream = (0..8, stream, number, (amount.clone(), amount), text, code);
     let of_stream =
         of_stream.prop_map(|(kind, stream, offset, (limit, total), data, code)| match kind {
-            0 => Frame::StreamClose { stream, code, message: data },
-            1 => Frame::StreamMoney { stream, shares: offset },
-            2 => Frame::StreamMaxMoney { stream, receive_max: limit, total_received: total },
-            3 => Frame::StreamMoneyBlocked { stream, send_max: limit, total_sent: total },
-            4 => Frame::StreamData { stream, offset, data },
-            5 => Frame::StreamMaxData { stream, offset },
-            6 => Frame::StreamDataBlocked { stream, offset },
-            _ => Frame::StreamReceipt { stream, receipt: data },
+            0 => StreamFrame::StreamClose { stream, code, message: data },
+            1 => StreamFrame::StreamMoney { stream, shares: offset },
+            2 => StreamFrame::StreamMaxMoney { stream, receive_max: limit, total_received: total },
+            3 => StreamFrame::StreamMoneyBlocked { stream, send_max: limit, total_sent: total },
+            4 => StreamFrame::StreamData { stream, offset, data },
+            5 => StreamFrame::StreamMaxData { stream, offset },
+            6 => StreamFrame::StreamDataBlocked { stream, offset },
+            _ => StreamFrame::StreamReceipt { stream, receipt: data },
         });
     prop_oneof![of_connection, of_stream]
 }

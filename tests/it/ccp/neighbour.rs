@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use ilp_connector::wire::btp::FrameKind;
 use ilp_connector::wire::ccp::{
-    Epochs, Mode, Request, RouteControl, RouteUpdate, TableId, UpdateWriter, put_hop,
+    Epochs, RouteControl, RouteControlMode, RouteRequest, RouteUpdate, TableId, UpdateWriter,
+    put_hop,
 };
 use ilp_connector::wire::ilp::Prepare;
 use ilp_connector::wire::{AddressRef, Condition, Fulfillment};
@@ -15,7 +16,7 @@ use crate::peer::{Ask, Daemon, Got, PATIENCE, Peer, ask, describe, fulfill, now}
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Heard {
     /// Mode, table known, epoch known.
-    Control(Mode, [u8; 16], u32),
+    Control(RouteControlMode, [u8; 16], u32),
     Update(Told),
 }
 
@@ -98,15 +99,15 @@ impl Neighbour {
             return Some(got);
         };
         let prepare = Prepare::parse(packet).unwrap();
-        if !Request::is_at(prepare.destination) {
+        if !RouteRequest::is_at(prepare.destination) {
             return Some(got);
         }
         assert!(prepare.expires_at.millis_since(now()) > 25_000, "{}", prepare.expires_at);
-        self.heard.push(match Request::read(&prepare, now()).unwrap() {
-            Request::Control(control) => {
+        self.heard.push(match RouteRequest::read(&prepare, now()).unwrap() {
+            RouteRequest::Control(control) => {
                 Heard::Control(control.mode, control.last_known_table.0, control.last_known_epoch)
             }
-            Request::Update(update) => Heard::Update(read(&update, prepare.data)),
+            RouteRequest::Update(update) => Heard::Update(read(&update, prepare.data)),
         });
         self.peer.answer(got.id, &fulfill(&Fulfillment::ZERO));
         Some(got)
@@ -172,7 +173,7 @@ impl Neighbour {
 
     pub(super) fn hears_control(&mut self, table: [u8; 16], epoch: u32) {
         self.hears(&format!("a control with epoch {epoch}"), |heard| {
-            (*heard == Heard::Control(Mode::Sync, table, epoch)).then_some(())
+            (*heard == Heard::Control(RouteControlMode::Sync, table, epoch)).then_some(())
         });
     }
 
@@ -184,7 +185,7 @@ impl Neighbour {
                 self.next(deadline).unwrap_or_else(|| panic!("no Prepare within {PATIENCE:?}"));
             let packet = got.ilp.clone().unwrap_or_default();
             if got.kind == FrameKind::Message
-                && !Request::is_at(Prepare::parse(&packet).unwrap().destination)
+                && !RouteRequest::is_at(Prepare::parse(&packet).unwrap().destination)
             {
                 return (got.id, packet);
             }
@@ -224,5 +225,5 @@ fn read(update: &RouteUpdate<'_>, payload: &[u8]) -> Told {
 
 /// That of the first control.
 pub(super) fn first_control() -> RouteControl<'static> {
-    RouteControl::new(Mode::Sync, TableId::NONE, 0)
+    RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0)
 }

@@ -3,7 +3,7 @@
 mod ccp;
 mod stream;
 
-use ilp_connector::wire::btp::{Body, Frame};
+use ilp_connector::wire::btp::{Frame, FrameBody};
 use ilp_connector::wire::ilp::{Fulfill, Packet};
 use ilp_connector::wire::{AddressRef, Fulfillment, ildcp};
 use oer_codec::{Reader, put_u8, put_u16, put_u32, put_u64, put_var_octet_string, put_var_uint};
@@ -88,9 +88,9 @@ fn btp(input: &[u8], fields: &mut Fields) -> Option<()> {
     fields.set("type", frame.body.kind() as u8);
     fields.set("requestId", frame.request_id.0);
     match frame.body {
-        Body::Response | Body::Message => {}
-        Body::Transfer { amount } => fields.set("amount", amount.0.to_string()),
-        Body::Error { code, name, triggered_at, data } => {
+        FrameBody::Response | FrameBody::Message => {}
+        FrameBody::Transfer { amount } => fields.set("amount", amount.0.to_string()),
+        FrameBody::Error { code, name, triggered_at, data } => {
             fields.octets("code", &code.0);
             fields.octets("name", name.as_bytes());
             fields.set("triggeredAt", triggered_at.timestamp().as_millis());
@@ -109,7 +109,7 @@ fn btp(input: &[u8], fields: &mut Fields) -> Option<()> {
 
 fn ildcp(input: &[u8], fields: &mut Fields) -> Option<()> {
     let fulfill = Fulfill::parse(input).ok()?;
-    let response = ildcp::Response::from_fulfill(&fulfill).ok()?;
+    let response = ildcp::IldcpResponse::from_fulfill(&fulfill).ok()?;
     fields.octets("clientAddress", response.client_address.as_bytes());
     fields.set("assetScale", response.asset_scale);
     fields.octets("assetCode", response.asset_code.as_bytes());

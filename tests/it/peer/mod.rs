@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::{Body, Entry, Frame, FrameKind, ILP};
+use ilp_connector::wire::btp::{Entry, Frame, FrameBody, FrameKind, ILP};
 use ilp_connector::wire::ilp::Packet;
 
 pub(crate) use frames::{
@@ -78,7 +78,7 @@ impl Got {
             assert_eq!((name, content_type), (ILP, 0), "row 81: ilp comes first, as octets");
         }
         let code = match frame.body {
-            Body::Error { code, .. } => Some(code.to_string()),
+            FrameBody::Error { code, .. } => Some(code.to_string()),
             _ => None,
         };
         Got { kind: frame.body.kind(), id: frame.request_id.0, ilp, code, raw }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 
-use ilp_connector::config::{self, Environment, Mode, Source};
+use ilp_connector::config::{self, Deployment, Environment, Source};
 
 use super::CANARIES;
 use super::hunt::Hunt;
@@ -33,7 +33,7 @@ pub(super) fn said(file: PathBuf, environment: Environment) -> Said {
                 said.printed += &node.print();
             }
             for id in checked.topology.iter().flat_map(|topology| topology.node_ids()) {
-                let node = checked.topology.as_ref().map(|all| all.node(id, Mode::Spread));
+                let node = checked.topology.as_ref().map(|all| all.node(id, Deployment::Spread));
                 if let Some(Ok(node)) = node {
                     said.printed += &node.print();
                 }

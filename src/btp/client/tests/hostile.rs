@@ -27,7 +27,7 @@ async fn a_server_that_floods_us_instead_of_answering_is_left() {
             for _ in 0..count {
                 far.send_message(message.clone()).await;
             }
-            far.send(&framed(id, &crate::wire::btp::Body::Response, &[])).await;
+            far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
             if is_left {
                 assert_eq!(far.closed().await.1, "not authenticated");
             }

@@ -13,9 +13,9 @@ use crate::account::Limits;
 use crate::btp::bounds::{FRAMES_PER_TURN, HOLD_MAX};
 use crate::connector::Connector;
 use crate::routing::HashSeed;
-use crate::time::{Mono, Now};
+use crate::time::{MonoTime, Now};
 use crate::transport::Clock;
-use crate::wire::btp::{Body, Entry};
+use crate::wire::btp::{Entry, FrameBody};
 
 /// A node on a clock that stands still, whose peers have this rate.
 fn limited(per_second: Option<u32>) -> Arc<TransportContext> {
@@ -29,7 +29,7 @@ fn limited(per_second: Option<u32>) -> Arc<TransportContext> {
 /// A session without a socket.
 struct Bare {
     context: Arc<TransportContext>,
-    session: Session,
+    session: BtpSession,
     outbox: Arc<Outbox>,
 }
 
@@ -38,8 +38,14 @@ impl Bare {
         let account = context.connector.account(peer).unwrap();
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
         let (context, shared) = (Arc::clone(context), Arc::clone(&outbox));
-        let session =
-            Session::open(Arc::clone(&context), account, Side::Accepted, None, shared, "pipe");
+        let session = BtpSession::open(
+            Arc::clone(&context),
+            account,
+            SessionKind::Accepted,
+            None,
+            shared,
+            "pipe",
+        );
         Bare { context, session, outbox }
     }
 
@@ -48,7 +54,7 @@ impl Bare {
     }
 
     /// Until when nothing is read from the peer after this frame.
-    fn hears(&mut self, frame: &[u8]) -> Option<Mono> {
+    fn hears(&mut self, frame: &[u8]) -> Option<MonoTime> {
         let now = self.now();
         let _ = self.session.binary(frame, &self.context.connector.turn(now), now);
         self.session.take_hold()
@@ -70,7 +76,7 @@ impl Bare {
             };
             let frame = bytes[at..at + len].to_vec();
             let frame = crate::wire::btp::Frame::parse(&frame).unwrap();
-            if frame.body == Body::Message {
+            if frame.body == FrameBody::Message {
                 ids.push(frame.request_id.0);
             }
             bytes.drain(..at + len);
@@ -86,7 +92,7 @@ fn everything_that_a_peer_sends_counts_in_its_rate() {
         ("a message for another protocol", message(1, &[Entry::octets("balance", b"{}")])),
         ("a message that carries an answer", message(1, &[Entry::octets("ilp", &fulfillment())])),
         ("an answer that nothing waits for", answer(7, &fulfillment())),
-        ("an empty answer that nothing waits for", framed(7, &Body::Response, &[])),
+        ("an empty answer that nothing waits for", framed(7, &FrameBody::Response, &[])),
         ("no frame", b"\xff".to_vec()),
     ];
     for (what, frame) in kinds {

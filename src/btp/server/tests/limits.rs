@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHea
 use super::*;
 use crate::account::Limits;
 use crate::btp::bounds::FRAMES_BEFORE_LOGIN_MAX;
-use crate::transport::{KeepAliveSettings, Loss};
+use crate::transport::{KeepAliveSettings, Timeout};
 use crate::wire::btp::Entry;
 
 fn keep_alive(interval_ms: u64, timeout_ms: u64, write_stall_ms: u64) -> TransportSettings {
@@ -40,7 +40,7 @@ async fn a_message_that_is_too_long_closes_the_session() {
         assert_eq!(alice.closed().await, (1009, "message too long".to_owned()), "{claimed}");
         drop(alice);
         let ended = node.ended().await;
-        assert!(matches!(ended, Ok(Ended::ByUs { code: 1009, .. })), "{ended:?}");
+        assert!(matches!(ended, Ok(CloseReason::ByUs { code: 1009, .. })), "{ended:?}");
     }
     let mut node = node();
     let mut alice = node.peer("alice").await;
@@ -63,7 +63,7 @@ async fn broken_websocket_frames_close_the_session() {
         alice.0.get_mut().write_all(bytes).await.unwrap();
         assert_eq!(alice.closed().await.0, code, "{bytes:?}");
         drop(alice);
-        assert!(matches!(node.ended().await, Ok(Ended::ByUs { .. })));
+        assert!(matches!(node.ended().await, Ok(CloseReason::ByUs { .. })));
     }
 }
 
@@ -74,7 +74,7 @@ async fn a_connection_that_breaks_is_noticed_at_once() {
     alice.send(&ask(1, &payment("test.bob"))).await;
     bob.prepare_id().await;
     drop(bob);
-    assert!(matches!(node.ended().await, Ok(Ended::Broken(_))));
+    assert!(matches!(node.ended().await, Ok(CloseReason::Broken(_))));
     alice.send(&ask(2, &payment("test.bob"))).await;
     assert_eq!(alice.frame().await, "RESPONSE 2 Reject T01");
     let in_flight = account(&node.context, "bob").in_flight_to;
@@ -99,7 +99,7 @@ async fn silence_is_pinged_and_then_ends_the_session() {
         () = reading => unreachable!(),
         ended = node.ended() => ended,
     };
-    assert_eq!(ended.unwrap(), Ended::Lost(Loss::Silent));
+    assert_eq!(ended.unwrap(), CloseReason::Lost(Timeout::Silent));
     assert!(!node.is_connected("bob") && node.is_connected("alice"));
     drop(bob);
 }
@@ -130,7 +130,7 @@ async fn a_peer_that_stops_reading_delays_nobody_and_its_queue_is_bounded() {
     carol.send(&answer(at_carol, &fulfillment())).await;
     assert_eq!(alice.frame().await, "RESPONSE 5000 Fulfill");
     // And bob is lost in the end. What he cannot have seen is refused then.
-    assert_eq!(node.ended().await.unwrap(), Ended::Lost(Loss::Stalled));
+    assert_eq!(node.ended().await.unwrap(), CloseReason::Lost(Timeout::Stalled));
     let lost = alice.fence().await;
     assert!(!lost.is_empty(), "some were never sent");
     assert!(lost.iter().all(|frame| frame.ends_with("Reject T01")), "{lost:?}");
@@ -231,7 +231,10 @@ async fn frames_before_the_login_are_counted() {
         assert_eq!(far.closed().await, (POLICY, "too many frames before the login".to_owned()));
         drop(far);
         let refused = node.ended().await;
-        assert!(matches!(refused, Err(Refused::Ended(Ended::ByUs { .. }))), "{what}: {refused:?}");
+        assert!(
+            matches!(refused, Err(Refused::Ended(CloseReason::ByUs { .. }))),
+            "{what}: {refused:?}"
+        );
     }
     // A few pings do no harm.
     let mut node = node();

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHea
 use super::*;
 use crate::testing::Log;
 use crate::transport::PeerChange::{Connected, Disconnected};
-use crate::wire::btp::{Body, Entry, ErrorCode, RequestId, put_error};
+use crate::wire::btp::{Entry, ErrorCode, FrameBody, RequestId, put_error};
 use crate::wire::{Amount, Timestamp, vectors};
 
 /// What the rules say to a vector on an authenticated session, from the vector's own description.
@@ -92,14 +92,14 @@ async fn unreadable_and_text_messages_are_borne_for_a_while() {
     assert_eq!(alice.fence().await, [""; 0]);
     alice.send_message(Message::text("hello")).await;
     assert_eq!(alice.closed().await, (POLICY, "too many unreadable frames".to_owned()));
-    assert!(matches!(node.ended().await, Ok(Ended::ByUs { code: POLICY, .. })));
+    assert!(matches!(node.ended().await, Ok(CloseReason::ByUs { code: POLICY, .. })));
     assert!(!node.is_connected("alice"));
 }
 
 #[tokio::test]
 async fn a_refused_login_is_told_why_and_closed() {
     let ilp = ask(7, &payment("test.bob"));
-    let transfer = framed(7, &Body::Transfer { amount: Amount(5) }, &[]);
+    let transfer = framed(7, &FrameBody::Transfer { amount: Amount(5) }, &[]);
     let no_token = message(7, &[Entry::octets("auth", b"")]);
     for first in [
         auth(7, "alice", "wrong"),
@@ -187,7 +187,7 @@ async fn a_message_without_a_packet_is_refused_unless_it_is_empty() {
     alice.send(&message(3, &[info])).await;
     let bytes = alice.bytes().await;
     assert_eq!(describe(&bytes), "ERROR 3 F00");
-    let Body::Error { name, data, .. } = crate::wire::btp::Frame::parse(&bytes).unwrap().body
+    let FrameBody::Error { name, data, .. } = crate::wire::btp::Frame::parse(&bytes).unwrap().body
     else {
         panic!("no ERROR");
     };
@@ -256,8 +256,8 @@ async fn answers_that_are_none() {
         frame
     };
     let answers: [&dyn Fn(u32) -> Vec<u8>; 4] = [
-        &|id| framed(id, &Body::Response, &[]),
-        &|id| framed(id, &Body::Response, &twice),
+        &|id| framed(id, &FrameBody::Response, &[]),
+        &|id| framed(id, &FrameBody::Response, &twice),
         &|id| answer(id, b"garbage"),
         &error,
     ];
@@ -297,7 +297,7 @@ async fn a_peer_that_closes_has_its_answers_first() {
     alice.0.feed(Message::binary(ask(1, &payment("test.nowhere")))).await.unwrap();
     alice.0.close(None).await.unwrap();
     assert_eq!(alice.frame().await, "RESPONSE 1 Reject F02");
-    let ended = Ended::ByPeer { code: None, reason: String::new() };
+    let ended = CloseReason::ByPeer { code: None, reason: String::new() };
     assert_eq!(node.ended().await.unwrap(), ended);
     assert!(!node.is_connected("alice"));
     let changes: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|e| e.change).collect();
@@ -311,7 +311,7 @@ async fn a_later_login_replaces_the_session() {
     let mut second = node.peer("alice").await;
     assert_eq!(first.told().await, Told::Close(1008, "replaced".to_owned()));
     assert_eq!(first.told().await, Told::End);
-    assert!(matches!(node.ended().await, Ok(Ended::ByUs { code: 1008, reason: "replaced" })));
+    assert!(matches!(node.ended().await, Ok(CloseReason::ByUs { code: 1008, reason: "replaced" })));
     let mut bob = node.peer("bob").await;
     bob.send(&ask(1, &payment("test.alice"))).await;
     let id = second.prepare_id().await;
@@ -369,7 +369,7 @@ async fn closing_comes_behind_what_was_said() {
     assert_eq!(alice.frame().await, "RESPONSE 1 Reject F02");
     assert_eq!(alice.told().await, Told::Close(1001, "going away".to_owned()));
     assert_eq!(alice.told().await, Told::End);
-    assert!(matches!(node.ended().await, Ok(Ended::ByUs { code: 1001, .. })));
+    assert!(matches!(node.ended().await, Ok(CloseReason::ByUs { code: 1001, .. })));
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use super::*;
 use crate::account::Limits;
 use crate::connector::Timing;
-use crate::http::guests::Guests;
-use crate::http::posted::PostedSessions;
+use crate::http::connection_limiter::Connections;
+use crate::http::inbound_session::InboundSessions;
 use crate::http::testing::{bounds, settings};
-use crate::link::{Framing, Outbox, Side};
+use crate::link::{Framing, Outbox, SessionKind};
 
 const HOLD: Duration = Duration::from_secs(5);
 
@@ -21,7 +21,7 @@ async fn with_a_deaf_server(outbox_bytes_max: usize) -> (Serving, std::net::TcpL
     let url = format!("http://{}/back", listener.local_addr().unwrap());
     let dial = HttpDial::new("alice".parse().unwrap(), url.parse().unwrap(), "node", None);
     http.contacts.set([dial.with(HttpMode::Async, HttpAuth::Simple)]);
-    (serve(http, Bounds::default(), None).await, listener, url)
+    (serve(http, ConnectionLimits::default(), None).await, listener, url)
 }
 
 /// Answers are made at once, and their Prepares expire in an hour; nobody takes them.
@@ -57,7 +57,7 @@ async fn answers_that_a_peers_server_does_not_take_are_bounded_in_number_and_tim
 #[tokio::test]
 async fn a_stranger_who_has_to_make_room_goes_at_once() {
     let long = Duration::from_secs(60);
-    let bounds = Bounds {
+    let bounds = ConnectionLimits {
         head_time: long,
         goodbye_time: long,
         ..bounds(|limits| limits.unauthenticated.total = 3)
@@ -80,7 +80,7 @@ async fn a_stranger_who_has_to_make_room_goes_at_once() {
 /// A packet's body that does not come is waited for; how many at once, is bounded for each peer by itself.
 #[tokio::test]
 async fn bodies_that_do_not_come_are_bounded_for_each_peer() {
-    let bounds = Bounds { bodies_max: 4, ..Bounds::default() };
+    let bounds = ConnectionLimits { bodies_max: 4, ..ConnectionLimits::default() };
     let node = serve(context("node", &["alice", "bob"]), bounds, None).await;
     let begin = format!(
         "POST /ilp HTTP/1.1\r\nHost: h\r\n{}Content-Length: 60000\r\n\r\nx",
@@ -119,9 +119,9 @@ async fn a_request_is_dropped_before_its_answer_is_waited_for() {
     let http = context("node", &["alice", "bob"]);
     let bob = http.transport.connector.account("bob").unwrap();
     let (outbox, now) = (Outbox::new(Framing::Bare, 1 << 20), http.transport.clock.now());
-    http.transport.connector.attach(&bob, Side::Dialled, None, Arc::clone(&outbox), now);
-    let (sessions, _new) = PostedSessions::new(Arc::clone(&http.transport));
-    let guests = Guests::new(Bounds::default());
+    http.transport.connector.attach(&bob, SessionKind::Dialled, None, Arc::clone(&outbox), now);
+    let (sessions, _new) = InboundSessions::new(Arc::clone(&http.transport));
+    let guests = Connections::new(ConnectionLimits::default());
     let (guest, _) = guests.enter("127.0.0.1:1".parse().unwrap(), false, now.mono);
     let ilp =
         Ilp { context: http, sessions, guests: Arc::clone(&guests), throttle: Throttle::default() };
@@ -148,7 +148,7 @@ async fn a_request_is_dropped_before_its_answer_is_waited_for() {
 
 #[tokio::test]
 async fn wrong_tokens_end_the_connection_and_right_ones_get_in_meanwhile() {
-    let node = serve(context("node", &["alice", "bob"]), Bounds::default(), None).await;
+    let node = serve(context("node", &["alice", "bob"]), ConnectionLimits::default(), None).await;
     let wrong = bearer("alice").replace("secret-of-alice", "guess");
     for (path, status) in [
         ("/accounts/alice/ilp", "401"),

@@ -9,9 +9,9 @@ use rand::{RngExt, SeedableRng};
 
 use crate::stream::Keys;
 use crate::stream::sender::*;
-use crate::time::{Mono, Now};
+use crate::time::{MonoTime, Now};
 use crate::wire::ilp::{AmountTooLarge, ErrorCode, PacketType};
-use crate::wire::stream::{CloseCode, Frame, Frames, StreamId, StreamPacket};
+use crate::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, StreamPacket};
 use crate::wire::{Amount, Timestamp};
 
 pub(super) const SECRET: SharedSecret = SharedSecret([7; 32]);
@@ -91,12 +91,12 @@ struct World {
     path: Path,
     keys: Keys,
     random: StdRng,
-    answers: BTreeMap<(Mono, u64), (u64, Travelling)>,
+    answers: BTreeMap<(MonoTime, u64), (u64, Travelling)>,
     truth: Truth,
 }
 
 impl World {
-    fn handle(&mut self, packet: &Outgoing, now: Mono) {
+    fn handle(&mut self, packet: &SenderPacket, now: MonoTime) {
         self.truth.packets += 1;
         let answer = self.answer(packet);
         let mut after_ms = self.random.random_range(self.path.delay_ms..=self.path.delay_ms * 2);
@@ -112,7 +112,7 @@ impl World {
         self.truth.most_in_flight = self.truth.most_in_flight.max(self.answers.len());
     }
 
-    fn answer(&mut self, packet: &Outgoing) -> Travelling {
+    fn answer(&mut self, packet: &SenderPacket) -> Travelling {
         let (share, codes) = self.path.trouble;
         if self.random.random_range(0..100) < share {
             let code = codes[self.random.random_range(0..codes.len())];
@@ -150,7 +150,7 @@ impl World {
     }
 
     /// A receiver as RFC 29 has it, but for its manners.
-    fn receive(&mut self, packet: &Outgoing, arrived: u64) -> Travelling {
+    fn receive(&mut self, packet: &SenderPacket, arrived: u64) -> Travelling {
         let manners = self.path.manners;
         let Ok(plaintext) = self.keys.open(&packet.data) else {
             return Travelling::Rejected(ErrorCode::F06, Vec::new());
@@ -161,16 +161,16 @@ impl World {
         let mut frames = Vec::new();
         for frame in request.frames.iter() {
             match frame {
-                Frame::NewAddress { .. } => {
-                    frames.push(Frame::AssetDetails { code: b"EUR", scale: 6 })
+                StreamFrame::NewAddress { .. } => {
+                    frames.push(StreamFrame::AssetDetails { code: b"EUR", scale: 6 })
                 }
-                Frame::ConnectionClose { .. } => self.truth.closed = true,
+                StreamFrame::ConnectionClose { .. } => self.truth.closed = true,
                 _ => {}
             }
         }
         let closing = matches!(manners, Manners::Closes(after) if self.truth.packets > after);
         if closing {
-            frames.push(Frame::ConnectionClose {
+            frames.push(StreamFrame::ConnectionClose {
                 code: CloseCode::ENDPOINT_BUSY,
                 message: b"enough",
             });
@@ -178,7 +178,11 @@ impl World {
         let full = matches!(manners, Manners::Wants(most) if self.truth.received + arrived > most);
         if let Manners::Wants(most) = manners {
             let (receive_max, total_received) = (Amount(most), Amount(self.truth.received));
-            frames.push(Frame::StreamMaxMoney { stream: StreamId(1), receive_max, total_received });
+            frames.push(StreamFrame::StreamMaxMoney {
+                stream: StreamId(1),
+                receive_max,
+                total_received,
+            });
         }
         if fulfillable {
             let mut receipt = vec![0; 58];
@@ -189,7 +193,7 @@ impl World {
         // Not always the last one.
         let at = self.random.random_range(0..=self.truth.receipts.len());
         if let Some(receipt) = self.truth.receipts.get(at) {
-            frames.push(Frame::StreamReceipt { stream: StreamId(1), receipt });
+            frames.push(StreamFrame::StreamReceipt { stream: StreamId(1), receipt });
         }
         let fulfills = fulfillable && arrived >= request.amount.0 && !closing && !full;
         let packet_type = match (manners, fulfills) {
@@ -223,7 +227,11 @@ impl World {
 }
 
 /// Pays to the end, and checks on the way what has to hold at any moment.
-pub(super) fn pay(settings: SenderSettings, path: &Path, seed: u64) -> (End, Progress, Truth) {
+pub(super) fn pay(
+    settings: SenderSettings,
+    path: &Path,
+    seed: u64,
+) -> (PaymentEnd, PaymentProgress, Truth) {
     let stranger = path.manners == Manners::Stranger;
     let mut world = World {
         path: path.clone(),
@@ -234,7 +242,7 @@ pub(super) fn pay(settings: SenderSettings, path: &Path, seed: u64) -> (End, Pro
     };
     let total = settings.amount.0;
     let wall = Timestamp::from_millis(1_700_000_000_000);
-    let mut now = Now { wall, mono: Mono(5) };
+    let mut now = Now { wall, mono: MonoTime(5) };
     let mut sender = Sender::new(settings, &SECRET, world.random.random(), now.mono);
     for _ in 0..2_000_000 {
         while let Some(packet) = sender.next(now) {
@@ -245,7 +253,7 @@ pub(super) fn pay(settings: SenderSettings, path: &Path, seed: u64) -> (End, Pro
         let gone = progress.sent + progress.in_flight + progress.unresolved;
         assert!(gone <= total, "{progress:?}");
         if let Some(minimum) = progress.minimum_rate {
-            let is_complete = sender.ended().is_some_and(End::is_complete);
+            let is_complete = sender.ended().is_some_and(PaymentEnd::is_complete);
             let missing = minimum.of(progress.sent).saturating_sub(world.truth.received);
             let may_miss = if is_complete { 0 } else { progress.fulfilled };
             assert!(missing <= may_miss, "{progress:?} {:?}", world.truth);
@@ -253,7 +261,7 @@ pub(super) fn pay(settings: SenderSettings, path: &Path, seed: u64) -> (End, Pro
         if let Some(end) = sender.ended() {
             assert_eq!(progress.in_flight, 0);
             assert!(world.truth.received >= progress.delivered);
-            world.truth.took = now.mono.since(Mono(5));
+            world.truth.took = now.mono.since(MonoTime(5));
             return (end.clone(), progress, world.truth);
         }
         let next = world.answers.first_key_value().map(|(key, _)| *key);
@@ -269,11 +277,13 @@ pub(super) fn pay(settings: SenderSettings, path: &Path, seed: u64) -> (End, Pro
             && let Some((sequence, answer)) = world.answers.remove(&key)
         {
             let answer = match &answer {
-                Travelling::Fulfilled(data) => Answer::Fulfilled { data },
+                Travelling::Fulfilled(data) => SenderAnswer::Fulfilled { data },
                 Travelling::Rejected(code, data) => {
-                    Answer::Rejected { code: *code, by: "test.hop", message: "why", data }
+                    SenderAnswer::Rejected { code: *code, by: "test.hop", message: "why", data }
                 }
-                Travelling::Lost => Answer::NoAnswer { code: ErrorCode::R00, message: "late" },
+                Travelling::Lost => {
+                    SenderAnswer::NoAnswer { code: ErrorCode::R00, message: "late" }
+                }
             };
             sender.answer(sequence, answer, now.mono);
             // Told twice, counted once.
@@ -284,7 +294,7 @@ pub(super) fn pay(settings: SenderSettings, path: &Path, seed: u64) -> (End, Pro
 }
 
 /// A receiver's reply to a packet of which so much arrived, in a Reject.
-pub(super) fn reply(packet: &Outgoing, arrived: u64) -> Vec<u8> {
+pub(super) fn reply(packet: &SenderPacket, arrived: u64) -> Vec<u8> {
     let reply = StreamPacket {
         packet_type: PacketType::Reject,
         sequence: packet.sequence,

@@ -87,7 +87,7 @@ fn session(listener: &TcpListener, manners: Manners, tally: &mut Tally) -> bool 
 fn address_of_tool() -> Vec<u8> {
     let client_address = AddressRef::new(TOOL).unwrap();
     let mut data = Vec::new();
-    ildcp::Response { client_address, asset_scale: 9, asset_code: "USD" }.encode(&mut data);
+    ildcp::IldcpResponse { client_address, asset_scale: 9, asset_code: "USD" }.encode(&mut data);
     data
 }
 

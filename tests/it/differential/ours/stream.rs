@@ -1,6 +1,6 @@
 //! STREAM packets in clear.
 
-use ilp_connector::wire::stream::{Frame, StreamPacket};
+use ilp_connector::wire::stream::{StreamFrame, StreamPacket};
 use serde_json::{Value, json};
 
 use crate::differential::fields::Fields;
@@ -17,35 +17,39 @@ pub(super) fn packet(input: &[u8], fields: &mut Fields) -> Option<()> {
     Some(())
 }
 
-fn frame(frame: Frame<'_>) -> Value {
+fn frame(frame: StreamFrame<'_>) -> Value {
     let number = |number: u64| Value::from(number.to_string());
     let octets = |octets: &[u8]| Value::from(hex::encode(octets));
     match frame {
-        Frame::ConnectionClose { code, message } => json!([1, code.0, octets(message)]),
-        Frame::NewAddress { source } => json!([2, octets(source)]),
-        Frame::MaxData { offset } => json!([3, number(offset)]),
-        Frame::DataBlocked { offset } => json!([4, number(offset)]),
-        Frame::MaxStreamId { stream } => json!([5, number(stream.0)]),
-        Frame::StreamIdBlocked { stream } => json!([6, number(stream.0)]),
-        Frame::AssetDetails { code, scale } => json!([7, octets(code), scale]),
-        Frame::StreamClose { stream, code, message } => {
+        StreamFrame::ConnectionClose { code, message } => json!([1, code.0, octets(message)]),
+        StreamFrame::NewAddress { source } => json!([2, octets(source)]),
+        StreamFrame::MaxData { offset } => json!([3, number(offset)]),
+        StreamFrame::DataBlocked { offset } => json!([4, number(offset)]),
+        StreamFrame::MaxStreamId { stream } => json!([5, number(stream.0)]),
+        StreamFrame::StreamIdBlocked { stream } => json!([6, number(stream.0)]),
+        StreamFrame::AssetDetails { code, scale } => json!([7, octets(code), scale]),
+        StreamFrame::StreamClose { stream, code, message } => {
             json!([16, number(stream.0), code.0, octets(message)])
         }
-        Frame::StreamMoney { stream, shares } => json!([17, number(stream.0), number(shares)]),
-        Frame::StreamMaxMoney { stream, receive_max, total_received } => {
+        StreamFrame::StreamMoney { stream, shares } => {
+            json!([17, number(stream.0), number(shares)])
+        }
+        StreamFrame::StreamMaxMoney { stream, receive_max, total_received } => {
             json!([18, number(stream.0), number(receive_max.0), number(total_received.0)])
         }
-        Frame::StreamMoneyBlocked { stream, send_max, total_sent } => {
+        StreamFrame::StreamMoneyBlocked { stream, send_max, total_sent } => {
             json!([19, number(stream.0), number(send_max.0), number(total_sent.0)])
         }
-        Frame::StreamData { stream, offset, data } => {
+        StreamFrame::StreamData { stream, offset, data } => {
             json!([20, number(stream.0), number(offset), octets(data)])
         }
-        Frame::StreamMaxData { stream, offset } => json!([21, number(stream.0), number(offset)]),
-        Frame::StreamDataBlocked { stream, offset } => {
+        StreamFrame::StreamMaxData { stream, offset } => {
+            json!([21, number(stream.0), number(offset)])
+        }
+        StreamFrame::StreamDataBlocked { stream, offset } => {
             json!([22, number(stream.0), number(offset)])
         }
-        Frame::StreamReceipt { stream, receipt } => {
+        StreamFrame::StreamReceipt { stream, receipt } => {
             json!([23, number(stream.0), octets(receipt)])
         }
     }

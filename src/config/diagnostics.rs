@@ -1,0 +1,290 @@
+//! Everything that is wrong with a configuration, at once.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::location::{Location, Path};
+use crate::transport::without_random_words;
+
+/// Problems and warnings kept of one load. What exceeds it is counted: a file of a million wrong routes must not
+/// become a million lines.
+pub const PROBLEMS_MAX: usize = 500;
+
+/// One mistake, or one warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The file's name as it was given; `None` without a file.
+    pub file: Option<String>,
+    /// Where it is.
+    pub place: Location,
+    /// What was found there, with secrets masked.
+    pub value: Option<String>,
+    /// What is wrong with it.
+    pub what: String,
+    /// What is allowed, or what to do. May be empty.
+    pub help: String,
+    /// The keys that it follows from: it is left out where one of them could not be read.
+    pub(super) follows_from: Vec<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    /// `config.yaml:14: routes[2].nextHop = "bobb": no such peer; did you mean "bob"?`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use super::location::ValueOrigin;
+        match &self.place.origin {
+            ValueOrigin::CommandLine(_) => f.write_str("command line: ")?,
+            ValueOrigin::Environment(_) => f.write_str("environment: ")?,
+            ValueOrigin::Default if self.file.is_none() => f.write_str("configuration: ")?,
+            _ => match (&self.file, self.place.line) {
+                (Some(file), Some(line)) => write!(f, "{file}:{line}: ")?,
+                (Some(file), None) => write!(f, "{file}: ")?,
+                (None, _) => f.write_str("configuration: ")?,
+            },
+        }
+        if !self.place.text.is_empty() {
+            f.write_str(&self.place.text)?;
+            if let Some(value) = &self.value {
+                write!(f, " = {value}")?;
+            }
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.what)?;
+        if !self.help.is_empty() {
+            write!(f, "; {}", self.help)?;
+        }
+        Ok(())
+    }
+}
+
+/// All mistakes of one configuration, sorted by place, and the warnings found beside them.
+///
+/// `Display` has one line for each mistake; warnings are left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostics {
+    /// The mistakes; never empty.
+    pub problems: Vec<Diagnostic>,
+    /// Mistakes beyond [`PROBLEMS_MAX`], which are only counted.
+    pub left_out: usize,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<Diagnostic>,
+    /// The one mistake is that the topology file does not name the node. At start that is an error; at a reload the
+    /// node drops its links and waits to be named again.
+    pub node_not_named: bool,
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.problems.iter().enumerate() {
+            if number > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        if self.left_out > 0 {
+            write!(f, "\n... and {} more", self.left_out)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+/// Collects problems while a configuration is read.
+#[derive(Debug)]
+pub(super) struct DiagnosticSink {
+    /// What messages call the file.
+    pub(super) file: Option<String>,
+    problems: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+    left_out: usize,
+    node_not_named: bool,
+    /// Keys that were written but could not be read: misspelt ones by the name that was meant.
+    unread: HashSet<String>,
+    /// What the problems found now follow from.
+    follows_from: Vec<String>,
+}
+
+impl DiagnosticSink {
+    pub(super) fn new(file: Option<&str>) -> Self {
+        DiagnosticSink {
+            file: file.map(str::to_owned),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            left_out: 0,
+            node_not_named: false,
+            unread: HashSet::new(),
+            follows_from: Vec::new(),
+        }
+    }
+
+    /// A key that was written but could not be read, for a reason that is reported by itself.
+    pub(super) fn unread(&mut self, place: Location) {
+        if self.unread.len() < PROBLEMS_MAX {
+            self.unread.insert(place.text);
+        }
+    }
+
+    /// Whether a key was written but could not be read.
+    pub(super) fn is_unread(&self, place: &Location) -> bool {
+        self.unread.contains(&place.text)
+    }
+
+    /// Reports what follows from the absence of keys: where one of them could not be read, only that is told.
+    pub(super) fn following(
+        &mut self,
+        keys: impl IntoIterator<Item = Location>,
+        find: impl FnOnce(&mut Self),
+    ) {
+        let outer = self.follows_from.len();
+        self.follows_from.extend(keys.into_iter().map(|key| key.text));
+        find(self);
+        self.follows_from.truncate(outer);
+    }
+
+    /// Leaves out what follows from keys that could not be read.
+    fn drop_consequences(&mut self) {
+        let unread = &self.unread;
+        let is_cause = |problem: &Diagnostic| !follows(problem, unread);
+        if self.problems.iter().any(is_cause) {
+            self.problems.retain(is_cause);
+            self.warnings.retain(is_cause);
+        }
+    }
+
+    /// A mistake at a value; `value` is already masked.
+    pub(super) fn problem(
+        &mut self,
+        place: Location,
+        value: Option<String>,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let problem = self.make(place, value, what.into(), help.into());
+        keep(&mut self.problems, &mut self.left_out, problem);
+    }
+
+    /// A mistake at a path.
+    pub(super) fn at(&mut self, path: &Path<'_>, what: impl Into<String>, help: impl Into<String>) {
+        self.problem(path.place(), None, what, help);
+    }
+
+    /// Something allowed that is probably not meant.
+    pub(super) fn warn(
+        &mut self,
+        place: Location,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let warning = self.make(place, None, what.into(), help.into());
+        keep(&mut self.warnings, &mut 0, warning);
+    }
+
+    /// The node that was asked for is not in the topology.
+    pub(super) fn node_not_named(&mut self) {
+        self.node_not_named = true;
+    }
+
+    pub(super) fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
+    /// Takes over what another report found, without repeating what is known.
+    pub(super) fn absorb(&mut self, other: DiagnosticSink) {
+        for problem in other.problems {
+            keep(&mut self.problems, &mut self.left_out, problem);
+        }
+        self.unread.extend(other.unread);
+        for warning in other.warnings {
+            // What is to be said of every node of a network is said of the first.
+            if !self.warnings.iter().any(|known| known.what == warning.what) {
+                keep(&mut self.warnings, &mut 0, warning);
+            }
+        }
+        self.left_out = self.left_out.saturating_add(other.left_out);
+    }
+
+    /// Takes over the problems of something that was finished already.
+    pub(super) fn absorb_problems(&mut self, other: Diagnostics) {
+        for problem in other.problems {
+            keep(&mut self.problems, &mut self.left_out, problem);
+        }
+        self.node_not_named |= other.node_not_named;
+    }
+
+    /// The warnings, or all mistakes.
+    pub(super) fn finish(mut self) -> Result<Vec<Diagnostic>, Diagnostics> {
+        self.drop_consequences();
+        self.problems.sort_by(|a, b| a.place.cmp(&b.place));
+        self.warnings.sort_by(|a, b| a.place.cmp(&b.place));
+        if self.problems.is_empty() {
+            return Ok(self.warnings);
+        }
+        Err(Diagnostics {
+            node_not_named: self.node_not_named && self.problems.len() == 1,
+            problems: self.problems,
+            left_out: self.left_out,
+            warnings: self.warnings,
+        })
+    }
+
+    /// The last place that every text passes: what looks like a secret goes no further, whatever brought it here.
+    fn make(
+        &self,
+        mut place: Location,
+        value: Option<String>,
+        what: String,
+        help: String,
+    ) -> Diagnostic {
+        let [text, what, help] = [place.text, what, help].map(without_random_words);
+        place.text = text;
+        let value = value.map(without_random_words);
+        let follows_from = self.follows_from.clone();
+        Diagnostic { file: self.file.clone(), place, value, what, help, follows_from }
+    }
+}
+
+/// Whether one of the keys that a problem follows from could not be read. What a node does not say stands in
+/// `defaults`, and its peers in `links`.
+fn follows(problem: &Diagnostic, unread: &HashSet<String>) -> bool {
+    problem.follows_from.iter().any(|key| {
+        let name = key.rsplit('.').next().unwrap_or(key);
+        unread.contains(key)
+            || unread.contains(&format!("defaults.{name}"))
+            || (name == "peers" && unread.contains("links"))
+    })
+}
+
+fn keep(list: &mut Vec<Diagnostic>, left_out: &mut usize, problem: Diagnostic) {
+    if list.contains(&problem) {
+        return;
+    }
+    if list.len() >= PROBLEMS_MAX {
+        *left_out = left_out.saturating_add(1);
+        return;
+    }
+    list.push(problem);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_each_and_never_too_many() {
+        let mut report = DiagnosticSink::new(Some("c.yaml"));
+        report.problem(Location::line(3), None, "bad", "do better");
+        report.problem(Location::variable("PORT"), Some("abc".into()), "not a number", "");
+        for n in 0..PROBLEMS_MAX {
+            report.problem(Location::nowhere(&format!("x[{n}]")), None, "missing", "");
+        }
+        report.problem(Location::variable("PORT"), Some("abc".into()), "not a number", "");
+        let problems = report.finish().unwrap_err();
+        let text = problems.to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), PROBLEMS_MAX + 1);
+        assert_eq!(lines[0], "environment: PORT = abc: not a number");
+        assert_eq!(lines[1], "c.yaml:3: bad; do better");
+        assert_eq!(lines[2], "c.yaml: x[0]: missing");
+        assert_eq!(lines[PROBLEMS_MAX], "... and 2 more");
+    }
+}

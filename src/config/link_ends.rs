@@ -1,0 +1,215 @@
+//! Node files side by side: whether the two ends of a link say the same.
+//!
+//! A topology file knows its links. Node files do not, so here they are found: two nodes are linked where each names the
+//! other as a peer, where one logs in by a name and to a node that fit, or where both hold the same secret. Everything
+//! else is taken for a node that is not among the files, and nothing is said of it.
+
+use std::collections::HashMap;
+
+use super::diagnostics::{Diagnostic, DiagnosticSink};
+use super::load::{FileForm, Loaded};
+use super::network::{NetworkReport, compare_ends, peer_place};
+use super::settings::{NodeConfig, PeerConfig};
+use super::topology::inverse;
+use crate::account::Relation;
+use crate::transport::PeerUrl;
+
+/// What is wrong between two files: mistakes, and what is only odd. Each names its file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Between {
+    /// What keeps the two nodes from working together, or lets them count different money.
+    pub mistakes: Vec<Diagnostic>,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// One end of a link: a node and its entry for the other one.
+#[derive(Clone, Copy)]
+struct End<'a> {
+    node: &'a Loaded,
+    peer: &'a PeerConfig,
+}
+
+/// Compares the ends of all links between the nodes of node files.
+pub fn between(nodes: &[&Loaded]) -> Between {
+    let nodes: Vec<&Loaded> =
+        nodes.iter().copied().filter(|node| node.form == FileForm::NodeFile).collect();
+    let mut found = Between::default();
+    for (index, a) in nodes.iter().enumerate() {
+        for b in nodes.iter().skip(index + 1) {
+            // Two files of one node are two versions of it, or nodes of two networks.
+            if a.config.node_id == b.config.node_id {
+                continue;
+            }
+            let several = |node: &Loaded| {
+                nodes.iter().filter(|other| other.config.node_id == node.config.node_id).count() > 1
+            };
+            let by_name = !several(a) && !several(b);
+            if let Some((a, b)) = link(a, b, by_name) {
+                judge(a, b, &mut found);
+            }
+        }
+    }
+    found
+}
+
+/// The two ends of the link between two nodes, if there is one.
+fn link<'a>(a: &'a Loaded, b: &'a Loaded, by_name: bool) -> Option<(End<'a>, End<'a>)> {
+    let pairs = || {
+        let peers = a.config.peers.iter();
+        peers.flat_map(|here| b.config.peers.iter().map(move |there| (here, there)))
+    };
+    let mutual = |(here, there): &(&PeerConfig, &PeerConfig)| {
+        names(here, &b.config) && names(there, &a.config)
+    };
+    let by_login = |(here, there): &(&PeerConfig, &PeerConfig)| {
+        logs_in(&a.config, here, &b.config, there) || logs_in(&b.config, there, &a.config, here)
+    };
+    // A token that more than two peers have says nothing about who is meant.
+    let mut holders: HashMap<&str, usize> = HashMap::new();
+    for peer in a.config.peers.iter().chain(&b.config.peers) {
+        for token in tokens(peer) {
+            *holders.entry(token).or_default() += 1;
+        }
+    }
+    let by_token = |(here, there): &(&PeerConfig, &PeerConfig)| {
+        let shared = |token: &&str| tokens(there).any(|other| other == *token);
+        tokens(here).filter(shared).any(|token| holders.get(token) == Some(&2))
+    };
+    let named = pairs().filter(|_| by_name);
+    let found = named.clone().find(mutual).or_else(|| named.clone().find(by_login));
+    let (here, there) = found.or_else(|| {
+        // Two nodes that log in at a third one may do so with one token: then neither dials the other.
+        pairs().find(|pair| by_token(pair) && (pair.0.url.is_some() != pair.1.url.is_some()))
+    })?;
+    Some((End { node: a, peer: here }, End { node: b, peer: there }))
+}
+
+/// Whether a peer is called like a node.
+fn names(peer: &PeerConfig, node: &NodeConfig) -> bool {
+    peer.account.id == node.node_id || peer.username == node.node_id.as_str()
+}
+
+/// Whether `here` dials `other` by the name that `there` expects.
+fn logs_in(node: &NodeConfig, here: &PeerConfig, other: &NodeConfig, there: &PeerConfig) -> bool {
+    let login = here.credentials(node.node_id.as_str());
+    login.is_some_and(|login| login.username == there.username)
+        && here.account.id == other.node_id
+        && here.url.as_ref().is_some_and(|url| Some(url.port()) == port(other, url))
+}
+
+/// The port on which a node listens for what a url speaks.
+fn port(node: &NodeConfig, url: &PeerUrl) -> Option<u16> {
+    match url {
+        PeerUrl::Btp(_) => Some(node.server.port),
+        PeerUrl::Http(_) => node.http.port,
+    }
+}
+
+/// What a peer is shown and what it shows.
+fn tokens(peer: &PeerConfig) -> impl Iterator<Item = &str> {
+    let sent = peer.url.as_ref().and_then(|url| url.token());
+    let accepted = peer.tokens().map(super::Secret::expose);
+    accepted.filter(move |token| sent != Some(token)).chain(sent)
+}
+
+fn judge(a: End<'_>, b: End<'_>, found: &mut Between) {
+    let name = |end: End<'_>| end.node.file.as_ref().map(|file| file.display().to_string());
+    let mut report = DiagnosticSink::new(name(a).as_deref());
+    let mut other = DiagnosticSink::new(name(b).as_deref());
+    let dials = |end: End<'_>| end.peer.url.is_some();
+    // Said once, in the file of whoever dials.
+    let (first, second, report_of) = match (dials(a), dials(b)) {
+        (false, true) => (b, a, &mut other),
+        _ => (a, b, &mut report),
+    };
+    let place = peer_place(&first.node.tree, first.peer);
+    if !dials(a) && !dials(b) {
+        let what = format!(
+            "{} and {} are peers, and neither dials the other",
+            a.node.config.node_id, b.node.config.node_id
+        );
+        report_of.warn(place("id"), what, "give one of them the url of the other");
+    } else {
+        let mut findings = NetworkReport { report: report_of, strict: true };
+        let (this, that) = (&first.node.config, &second.node.config);
+        compare_ends((this, first.peer), (that, second.peer), &place, &mut findings);
+        url_and_port(first, second, &place, report_of);
+    }
+    if dials(a) && dials(b) {
+        let place = peer_place(&b.node.tree, b.peer);
+        let mut findings = NetworkReport { report: &mut other, strict: true };
+        let (this, that) = (&b.node.config, &a.node.config);
+        super::network::compare_secrets((this, b.peer), (that, a.peer), &place, &mut findings);
+        url_and_port(b, a, &place, &mut other);
+    }
+    addresses(a, b, &mut report);
+    for report in [report, other] {
+        match report.finish() {
+            Ok(warnings) => found.warnings.extend(warnings),
+            Err(problems) => {
+                found.mistakes.extend(problems.problems);
+                found.warnings.extend(problems.warnings);
+            }
+        }
+    }
+}
+
+/// A url that leads to another port than the other node has. A proxy may do that on purpose.
+fn url_and_port(
+    from: End<'_>,
+    to: End<'_>,
+    place: &impl Fn(&str) -> super::Location,
+    report: &mut DiagnosticSink,
+) {
+    let Some(url) = &from.peer.url else { return };
+    let id = &to.node.config.node_id;
+    match port(&to.node.config, url) {
+        None => {
+            let what = format!("the node {id} has no HTTP server");
+            report.warn(
+                place("url"),
+                what,
+                "set its httpServerPort, or dial it by ws:// or wss://",
+            );
+        }
+        Some(0) => {}
+        Some(port) if port != url.port() => {
+            let what = format!("leads to port {}, but {id} listens on {port}", url.port());
+            report.warn(place("url"), what, "right only where something in between forwards it");
+        }
+        Some(_) => {}
+    }
+}
+
+/// Two addresses, and that of a child below that of its parent.
+fn addresses(a: End<'_>, b: End<'_>, report: &mut DiagnosticSink) {
+    let (Some(one), Some(two)) = (&a.node.config.address, &b.node.config.address) else { return };
+    let place = peer_place(&a.node.tree, a.peer)("id");
+    let (this, that) = (&a.node.config.node_id, &b.node.config.node_id);
+    if one == two {
+        let what = format!("{this} and {that} have one address, {one}");
+        return report.problem(place, None, what, "every node has an address of its own");
+    }
+    if one.scheme() != two.scheme() {
+        let what =
+            format!("{this} is on the network {}., {that} on {}.", one.scheme(), two.scheme());
+        return report.problem(place, None, what, "linked nodes are on one network");
+    }
+    // What else there is to say of relations that do not fit is said already.
+    if a.peer.account.relation != inverse(b.peer.account.relation) {
+        return;
+    }
+    let (parent, child, segment) = match a.peer.account.relation {
+        Relation::Child => (one, two, a.peer.account.segment()),
+        Relation::Parent => (two, one, b.peer.account.segment()),
+        Relation::Peer => return,
+    };
+    if parent.child(segment).ok().as_ref() != Some(child) {
+        let what =
+            format!("the child's address is {child}, but its parent calls it {parent}.{segment}");
+        let help =
+            "leave out ilpAddress of the child, or set childAddressSegment of the parent's entry";
+        report.warn(place, what, help);
+    }
+}

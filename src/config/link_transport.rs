@@ -1,0 +1,32 @@
+//! What two nodes of a topology speak with each other.
+
+use std::str::FromStr;
+
+/// The transport of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum LinkTransport {
+    /// BTP: one node dials the other, and both ask on that session.
+    #[default]
+    Btp,
+    /// ILP over HTTP: whoever asks posts to the other's server, so both have one and both dial.
+    Http,
+}
+
+/// As it is written in YAML.
+pub(super) const TRANSPORTS: &[&str] = &["btp", "http"];
+
+/// A word that is no transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct UnknownTransport;
+
+impl FromStr for LinkTransport {
+    type Err = UnknownTransport;
+
+    fn from_str(word: &str) -> Result<Self, UnknownTransport> {
+        match word {
+            "btp" => Ok(LinkTransport::Btp),
+            "http" => Ok(LinkTransport::Http),
+            _ => Err(UnknownTransport),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Where a value stands: `routes[2].nextHop` in line 14 of a file, a variable, or a flag.
+//!
+//! Paths are linked on the stack while a tree is walked and become text only when a problem needs one, so that a
+//! million routes without a mistake cost no formatting.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What gave a value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ValueOrigin {
+    /// A flag of the command line, such as `--node`.
+    CommandLine(Arc<str>),
+    /// A variable of the environment, by its name.
+    Environment(Arc<str>),
+    /// The configuration file.
+    File,
+    /// Computed from a topology file.
+    Computed,
+    /// Not set anywhere.
+    Default,
+}
+
+/// What is known about a value besides the value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct At {
+    /// Line of the file, from 1; 0 where it has none.
+    pub(super) line: u32,
+    /// Only where the value is not just what the file holds at this place.
+    pub(super) more: Option<Arc<More>>,
+}
+
+/// What is unusual about a value's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct More {
+    pub(super) origin: ValueOrigin,
+    /// The place to name instead of the one the value was moved to.
+    pub(super) place: Option<String>,
+    /// Variables that `${...}` took from the environment.
+    pub(super) variables: Vec<String>,
+    /// The file that a secret was read from.
+    pub(super) file: Option<PathBuf>,
+}
+
+impl At {
+    pub(super) fn line(line: usize) -> Self {
+        At { line: u32::try_from(line).unwrap_or(u32::MAX), more: None }
+    }
+
+    /// A value that is not from the file, or was moved away from where the file has it.
+    pub(super) fn moved(line: u32, origin: ValueOrigin, place: Option<String>) -> Self {
+        let variables = Vec::new();
+        let more = More { origin, place, variables, file: None };
+        At { line, more: Some(Arc::new(more)) }
+    }
+
+    pub(super) fn origin(&self) -> ValueOrigin {
+        self.more.as_ref().map_or(ValueOrigin::File, |more| more.origin.clone())
+    }
+}
+
+/// The way from the root of a tree to a value.
+#[derive(Clone, Copy)]
+pub(super) struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    step: Step<'a>,
+    at: &'a At,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Root,
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> Path<'a> {
+    pub(super) fn root(at: &'a At) -> Self {
+        Path { parent: None, step: Step::Root, at }
+    }
+
+    /// The value of a key.
+    pub(super) fn key(&'a self, key: &'a str, at: &'a At) -> Self {
+        Path { parent: Some(self), step: Step::Key(key), at }
+    }
+
+    /// A key that is not there: it has its parent's line.
+    pub(super) fn missing(&'a self, key: &'a str) -> Self {
+        Path { parent: Some(self), step: Step::Key(key), at: &NOWHERE }
+    }
+
+    /// An item of a list.
+    pub(super) fn index(&'a self, index: usize, at: &'a At) -> Self {
+        Path { parent: Some(self), step: Step::Index(index), at }
+    }
+
+    /// Where that is, in words.
+    pub(super) fn place(&self) -> Location {
+        let mut place =
+            Location { origin: self.origin(), line: self.nearest_line(), text: String::new() };
+        self.write(&mut place.text);
+        if let ValueOrigin::CommandLine(name) | ValueOrigin::Environment(name) = &place.origin {
+            place.text = name.to_string();
+            place.line = None;
+        }
+        place
+    }
+
+    fn write(&self, out: &mut String) {
+        if let Some(moved) = self.at.more.as_ref().and_then(|more| more.place.as_ref()) {
+            out.push_str(moved);
+            return;
+        }
+        if let Some(parent) = self.parent {
+            parent.write(out);
+        }
+        match self.step {
+            Step::Root => {}
+            Step::Key(key) => push_key(out, key),
+            Step::Index(index) => out.push_str(&format!("[{index}]")),
+        }
+    }
+
+    fn origin(&self) -> ValueOrigin {
+        match (&self.at.more, self.parent) {
+            (Some(more), _) => more.origin.clone(),
+            (None, Some(parent)) => parent.origin(),
+            (None, None) => ValueOrigin::File,
+        }
+    }
+
+    fn nearest_line(&self) -> Option<u32> {
+        match (self.at.line, self.parent) {
+            (0, Some(parent)) => parent.nearest_line(),
+            (0, None) => None,
+            (line, _) => Some(line),
+        }
+    }
+}
+
+static NOWHERE: At = At { line: 0, more: None };
+
+/// Appends `.key`, or `key` at the start, as far as it may be shown.
+pub(super) fn push_key(out: &mut String, key: &str) {
+    if !out.is_empty() {
+        out.push('.');
+    }
+    out.push_str(&super::redact::key(key));
+}
+
+/// A place in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// What gave the value.
+    pub origin: ValueOrigin,
+    /// Line of the file, from 1, where it is known.
+    pub line: Option<u32>,
+    /// `routes[2].nextHop`, `BTP_SERVER_PORT`, `--node`; empty for the file as a whole.
+    pub text: String,
+}
+
+impl Location {
+    /// The file as a whole.
+    pub(super) fn file() -> Self {
+        Location { origin: ValueOrigin::File, line: None, text: String::new() }
+    }
+
+    /// A line of the file.
+    pub(super) fn line(line: usize) -> Self {
+        Location { line: u32::try_from(line).ok(), ..Location::file() }
+    }
+
+    /// A variable of the environment.
+    pub(super) fn variable(name: &str) -> Self {
+        Location { origin: ValueOrigin::Environment(name.into()), line: None, text: name.into() }
+    }
+
+    /// Something that no file, variable or flag says.
+    pub(super) fn nowhere(text: &str) -> Self {
+        Location { origin: ValueOrigin::Default, line: None, text: text.into() }
+    }
+}
+
+impl Ord for Location {
+    /// Flags, then variables, then the file from top to bottom; `routes[10]` after `routes[9]`.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let rank = |place: &Location| match place.origin {
+            ValueOrigin::CommandLine(_) => 0,
+            ValueOrigin::Environment(_) => 1,
+            ValueOrigin::File | ValueOrigin::Computed => 2,
+            ValueOrigin::Default => 3,
+        };
+        rank(self)
+            .cmp(&rank(other))
+            .then(self.line.cmp(&other.line))
+            .then_with(|| natural(&self.text, &other.text))
+    }
+}
+
+impl PartialOrd for Location {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Compares texts with the numbers in them as numbers.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a_parts, mut b_parts) = (a.split(['[', ']']), b.split(['[', ']']));
+    loop {
+        let order = match (a_parts.next(), b_parts.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(a), Some(b)) => match (a.parse::<usize>(), b.parse::<usize>()) {
+                (Ok(a), Ok(b)) => a.cmp(&b),
+                _ => a.cmp(b),
+            },
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_read_as_in_the_file() {
+        let (root, routes, item) = (At::line(1), At::line(3), At::line(7));
+        let root = Path::root(&root);
+        let routes = root.key("routes", &routes);
+        let item = routes.index(2, &item);
+        let hop = item.missing("nextHop");
+        let odd = item.missing("nextHop b");
+        let check = |path: Path<'_>, text: &str, line| {
+            let place = path.place();
+            assert_eq!((place.text.as_str(), place.line), (text, line));
+        };
+        check(root, "", Some(1));
+        check(item, "routes[2]", Some(7));
+        check(hop, "routes[2].nextHop", Some(7));
+        check(odd, "routes[2].nextHop…", Some(7));
+
+        let moved = At::moved(9, ValueOrigin::File, Some("links[0].secret".into()));
+        check(item.key("authToken", &moved), "links[0].secret", Some(9));
+        let variable = At::moved(0, ValueOrigin::Environment("BTP_SERVER_PORT".into()), None);
+        check(root.key("btpServerPort", &variable), "BTP_SERVER_PORT", None);
+    }
+
+    #[test]
+    fn sorted_as_one_reads() {
+        let place = |line, text: &str| Location { line, text: text.into(), ..Location::file() };
+        let mut places = [
+            Location::nowhere("nodeId"),
+            place(Some(9), "routes[10]"),
+            place(Some(9), "routes[9]"),
+            Location::variable("Z"),
+            place(Some(2), "x"),
+            place(None, ""),
+        ];
+        places.sort();
+        let texts: Vec<_> = places.iter().map(|place| place.text.as_str()).collect();
+        assert_eq!(texts, ["Z", "", "x", "routes[9]", "routes[10]", "nodeId"]);
+    }
+}

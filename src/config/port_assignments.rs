@@ -1,0 +1,222 @@
+//! Which ports of `up` belong to whom, for as long as the process runs.
+//!
+//! A node that is known keeps the ports that it listens on: a file without one of its nodes must not give the ports of that node to its
+//! neighbours, and a file with another port does not move a node before it is started again. A port that is in use when
+//! a node starts is replaced by the next free one. No IO: whether a port is free is asked of the caller.
+
+use std::collections::{HashMap, HashSet};
+
+use super::expand::{Deployment, ListenerAddress, PORTS};
+use super::topology::Topology;
+use crate::account::AccountId;
+
+/// Ports that are tried behind one that is in use.
+const TRIES_MAX: u16 = 1000;
+
+/// The seat of every node that the process has seen, and its ports. Seat `i` has the ports 3000 + i, 7770 + i and 8080 + i,
+/// unless the file says otherwise or they are in use.
+#[derive(Clone, Debug, Default)]
+pub struct PortAssignments {
+    seats: HashMap<AccountId, usize>,
+    ports: HashMap<(AccountId, &'static str), Port>,
+    /// The first port of BTP servers, if it is not 3000; the others move with it.
+    base_port: Option<u16>,
+}
+
+/// A port of a node that runs, or is about to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Port {
+    /// By the file, or by the seat; 0 is any.
+    wanted: u16,
+    in_force: u16,
+}
+
+/// A port that was in use, and the one that is taken instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortNote {
+    /// Whose.
+    pub node: AccountId,
+    /// The key that sets it, such as `btpServerPort`.
+    pub key: &'static str,
+    /// What was in use.
+    pub wanted: u16,
+    /// What is taken.
+    pub instead: u16,
+}
+
+/// A port that a node of a running network has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InForce {
+    pub(super) key: &'static str,
+    /// What it listens on, and others dial.
+    pub(super) port: u16,
+    /// What it would listen on if it were started now.
+    pub(super) next: u16,
+}
+
+impl PortAssignments {
+    /// No nodes yet; the first one is to have `base_port`.
+    pub fn from(base_port: Option<u16>) -> Self {
+        PortAssignments { base_port, ..Self::default() }
+    }
+
+    /// Nodes that are known keep their seats and ports, others take the first free ones, in the order of the file. `probe`
+    /// gives the port if it is free, any free one for 0, and else `None`.
+    pub fn assign(
+        &mut self,
+        topology: &mut Topology,
+        probe: impl Fn(u16) -> Option<u16>,
+    ) -> Vec<PortNote> {
+        let taken: HashSet<usize> = self.seats.values().copied().collect();
+        let mut free = (0..).filter(|seat| !taken.contains(seat));
+        topology.base_port = self.base_port;
+        for node in &mut topology.nodes {
+            let seat = self.seats.get(&node.id).copied().or_else(|| free.next());
+            node.seat = seat.unwrap_or(usize::MAX);
+            self.seats.insert(node.id.clone(), node.seat);
+            node.in_force.clear();
+        }
+        let wanted = |number: usize| {
+            let has_http = topology.has_http(number);
+            let listeners = PORTS.iter().filter(move |listener| listener.exists(has_http));
+            listeners.map(move |listener| (number, listener))
+        };
+        let wanted: Vec<(usize, &ListenerAddress, u16)> = (0..topology.nodes.len())
+            .flat_map(wanted)
+            .map(|(number, listener)| {
+                (number, listener, topology.port_of(number, listener, Deployment::Loopback))
+            })
+            .collect();
+        let mut reserved: HashSet<u16> = self.ports.values().map(|port| port.in_force).collect();
+        reserved.extend(wanted.iter().map(|(.., port)| *port));
+        let mut notes = Vec::new();
+        for (number, listener, wanted) in wanted {
+            let Some(node) = topology.nodes.get_mut(number) else { continue };
+            let key = (node.id.clone(), listener.key);
+            let known = self.ports.get(&key).copied();
+            let port = known.unwrap_or_else(|| {
+                let in_force = choose(wanted, &reserved, &probe);
+                Port { wanted, in_force }
+            });
+            reserved.insert(port.in_force);
+            if known.is_none() && wanted != 0 && port.in_force != wanted {
+                let (node, key) = (node.id.clone(), listener.key);
+                notes.push(PortNote { node, key, wanted, instead: port.in_force });
+            }
+            let next = if port.wanted == wanted { port.in_force } else { wanted };
+            node.in_force.push(InForce { key: listener.key, port: port.in_force, next });
+            self.ports.insert(key, port);
+        }
+        notes
+    }
+}
+
+/// The port that is wanted, or the next one that is free and nobody's. Where there is none, the start says so.
+fn choose(wanted: u16, reserved: &HashSet<u16>, probe: impl Fn(u16) -> Option<u16>) -> u16 {
+    if wanted == 0 {
+        let found = (0..TRIES_MAX).find_map(|_| probe(0).filter(|port| !reserved.contains(port)));
+        return found.unwrap_or(0);
+    }
+    if probe(wanted).is_some() {
+        return wanted;
+    }
+    let next = (1..=TRIES_MAX).filter_map(|step| wanted.checked_add(step));
+    let mut free = next.filter(|port| !reserved.contains(port) && probe(*port).is_some());
+    free.next().unwrap_or(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Content, Deployment, Source};
+
+    #[test]
+    fn nodes_keep_their_ports() {
+        let mut seats = PortAssignments::default();
+        let mut check = |ids: &str, expected: &[u16], dialled: u16| {
+            let (first, last) = (ids.split(", ").next().unwrap(), ids.split(", ").last().unwrap());
+            let nodes: String = ids.split(", ").map(|id| format!("{{id: {id}}}, ")).collect();
+            let yaml =
+                format!("nodes: [{nodes}]\nlinks: [{{from: {first}, to: {last}, secret: s}}]\n");
+            let content = Content { path: "n.yaml".into(), bytes: yaml.into_bytes() };
+            let mut topology = Topology::of_content(&Source::default(), &content).unwrap();
+            seats.assign(&mut topology, Some);
+            let config = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
+            let ports: Vec<u16> = topology.node_ids().map(|id| config(id).server.port).collect();
+            assert_eq!(ports, expected, "{ids}");
+            let health: Vec<u16> =
+                topology.node_ids().map(|id| config(id).health.port - 5080).collect();
+            assert_eq!(health, expected, "{ids}");
+            let url = config(first).peer(last).unwrap().url.clone().unwrap();
+            assert_eq!(url.port(), dialled, "{ids}");
+        };
+        check("a, b, c", &[3000, 3001, 3002], 3002);
+        check("a, c", &[3000, 3002], 3002);
+        check("d, a, c", &[3003, 3000, 3002], 3002);
+        check("c, b", &[3002, 3001], 3001);
+    }
+
+    /// Every node with its ports: BTP, perhaps HTTP, health; and the port that `first` dials.
+    fn ports(topology: &Topology, first: &str) -> (Vec<(String, Vec<u16>)>, u16) {
+        let config = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
+        let of = |id: &str| {
+            let node = config(id);
+            let ports = [Some(node.server.port), node.http.port, Some(node.health.port)];
+            (id.to_owned(), ports.into_iter().flatten().collect())
+        };
+        let url = config(first).peers[0].url.clone().unwrap();
+        (topology.node_ids().map(of).collect(), url.port())
+    }
+
+    fn topology(text: &str) -> Topology {
+        let content = Content { path: "n.yaml".into(), bytes: text.as_bytes().to_vec() };
+        Topology::of_content(&Source::default(), &content).unwrap()
+    }
+
+    #[test]
+    fn ports_in_use_are_replaced_and_told() {
+        let text = "nodes: [{id: a}, {id: b, btpServerPort: 0, httpServerPort: 9000}]\n\
+            links: [{from: a, to: b, secret: s}]\n";
+        let (mut topology, mut seats) = (topology(text), PortAssignments::from(Some(4000)));
+        let busy = [4000, 4001, 9080, 9000];
+        let probe = |port: u16| match port {
+            0 => Some(50_000),
+            port => (!busy.contains(&port)).then_some(port),
+        };
+        let notes = seats.assign(&mut topology, probe);
+        let expected = [("a", vec![4002, 9082]), ("b", vec![50_000, 9001, 9081])];
+        let expected = expected.map(|(id, ports)| (id.to_owned(), ports)).to_vec();
+        assert_eq!(ports(&topology, "a"), (expected, 50_000));
+        let told: Vec<_> =
+            notes.iter().map(|n| (n.node.as_str(), n.key, n.wanted, n.instead)).collect();
+        assert_eq!(
+            told,
+            [
+                ("a", "btpServerPort", 4000, 4002),
+                ("a", "healthCheckPort", 9080, 9082),
+                ("b", "httpServerPort", 9000, 9001)
+            ]
+        );
+        assert!(topology.is_startable());
+    }
+
+    #[test]
+    fn others_dial_the_port_that_is_in_force_until_the_node_starts_again() {
+        let text = |port: u16| {
+            format!(
+                "nodes: [{{id: a}}, {{id: b, btpServerPort: {port}}}]\nlinks: [{{from: a, to: b, secret: s}}]\n"
+            )
+        };
+        let mut seats = PortAssignments::default();
+        seats.assign(&mut topology(&text(5000)), Some);
+        let mut changed = topology(&text(6000));
+        assert_eq!(seats.assign(&mut changed, Some), []);
+        // The node itself is told, so that it can say that it does not follow.
+        let expected = [("a", vec![3000, 8080]), ("b", vec![6000, 8081])];
+        let expected = expected.map(|(id, ports)| (id.to_owned(), ports)).to_vec();
+        assert_eq!(ports(&changed, "a"), (expected, 5000));
+        // Once more the same file: what is in force is remembered, not what was said last.
+        seats.assign(&mut changed, Some);
+        assert_eq!(ports(&changed, "a").1, 5000);
+    }
+}

@@ -1,0 +1,177 @@
+//! Which announced routes are taken, and why others are not. A refused route counts as withdrawn: what the peer had
+//! announced before is no longer true either way.
+//!
+//! The update is acknowledged all the same; a peer cannot know what we want.
+
+use super::path::RoutePath;
+use crate::account::RoutePolicy;
+use crate::wire::ccp::NewRoute;
+use crate::wire::{Address, Prefix};
+
+/// Segments that a learned prefix may have. A lookup probes every depth that some prefix has, so one route each of all
+/// depths would slow every packet down.
+const PREFIX_SEGMENTS_MAX: usize = 32;
+
+/// Why an announced route is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RouteRefusal {
+    /// Its prefix, or a node of its path, is no ILP address.
+    BadAddress,
+    /// It belongs to another network, or is a whole network: somebody else's default route.
+    Network,
+    /// It is this node's own address, or something below it: its children, and nobody else's business.
+    OwnAddress,
+    /// It leads through this node.
+    Loop,
+    /// Its path has too many nodes, or too many characters.
+    LongPath,
+    /// Its prefix has too many segments.
+    DeepPrefix,
+    /// The configuration keeps it out.
+    NotAccepted,
+    /// The peer has announced as many as are kept.
+    TooMany,
+}
+
+impl RouteRefusal {
+    /// All reasons.
+    pub const ALL: [RouteRefusal; 8] = [
+        RouteRefusal::BadAddress,
+        RouteRefusal::Network,
+        RouteRefusal::OwnAddress,
+        RouteRefusal::Loop,
+        RouteRefusal::LongPath,
+        RouteRefusal::DeepPrefix,
+        RouteRefusal::NotAccepted,
+        RouteRefusal::TooMany,
+    ];
+
+    /// The word for it in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RouteRefusal::BadAddress => "bad_address",
+            RouteRefusal::Network => "network",
+            RouteRefusal::OwnAddress => "own_address",
+            RouteRefusal::Loop => "loop",
+            RouteRefusal::LongPath => "long_path",
+            RouteRefusal::DeepPrefix => "deep_prefix",
+            RouteRefusal::NotAccepted => "not_accepted",
+            RouteRefusal::TooMany => "too_many",
+        }
+    }
+}
+
+/// How many routes were refused, by reason, in the order of [`Refused::ALL`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteRefusalCounts([u64; RouteRefusal::ALL.len()]);
+
+impl RouteRefusalCounts {
+    pub(super) fn count(&mut self, why: RouteRefusal) {
+        let place = RouteRefusal::ALL.iter().position(|one| *one == why);
+        if let Some(counter) = place.and_then(|place| self.0.get_mut(place)) {
+            *counter += 1;
+        }
+    }
+
+    /// Every reason with its number.
+    pub fn iter(&self) -> impl Iterator<Item = (RouteRefusal, u64)> {
+        RouteRefusal::ALL.into_iter().zip(self.0)
+    }
+}
+
+/// Judges a route by everything but the number of others.
+pub(super) fn judge(
+    prefix: &Prefix,
+    route: &NewRoute<'_>,
+    own: &Address,
+    policy: &RoutePolicy,
+    last_path: Option<&RoutePath>,
+) -> Result<RoutePath, RouteRefusal> {
+    if prefix.scheme() != Some(own.scheme()) || !prefix.as_str().contains('.') {
+        return Err(RouteRefusal::Network);
+    }
+    // By segments: `test.me2` is not below `test.me`.
+    if Prefix::from(own).covers(prefix) {
+        return Err(RouteRefusal::OwnAddress);
+    }
+    if prefix.as_str().split('.').count() > PREFIX_SEGMENTS_MAX {
+        return Err(RouteRefusal::DeepPrefix);
+    }
+    if !policy.accepts(prefix) {
+        return Err(RouteRefusal::NotAccepted);
+    }
+    RoutePath::import(route.path, own, last_path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::ccp::path::{PATH_BYTES_MAX, PATH_HOPS_MAX};
+    use crate::wire::AddressRef;
+    use crate::wire::ccp::{Epochs, RouteUpdate, TableId, UpdateWriter};
+
+    fn judged(prefix: &str, path: &[&str], accept: Option<&str>) -> Result<usize, RouteRefusal> {
+        let mut writer = UpdateWriter::default();
+        let mut encoded = Vec::new();
+        for hop in path {
+            oer_codec::put_var_octet_string(hop.as_bytes(), &mut encoded);
+        }
+        let no_props = std::iter::empty();
+        writer.announce(prefix.as_bytes(), path.len(), [&*encoded], &[0; 32], no_props);
+        let speaker = AddressRef::new("test.alice").unwrap();
+        let epochs = Epochs { current: 1, from: 0, to: 1 };
+        let payload = writer.finish(TableId::NONE, epochs, 0, speaker);
+        let update = RouteUpdate::parse(&payload).unwrap();
+        let route = { update.new_routes }.next().unwrap();
+        let policy = RoutePolicy {
+            accept: accept.map(|one| vec![one.parse().unwrap()]),
+            ..RoutePolicy::default()
+        };
+        let own = "test.me".parse().unwrap();
+        let prefix = prefix.parse().unwrap();
+        judge(&prefix, &route, &own, &policy, None).map(|path| path.len())
+    }
+
+    #[test]
+    fn what_is_taken_and_what_is_not() {
+        let check = |prefix: &str, path: &[&str], expected: Result<usize, RouteRefusal>| {
+            assert_eq!(judged(prefix, path, None), expected, "{prefix} {path:?}");
+        };
+        check("test.bob", &["test.alice"], Ok(1));
+        check("test.bob", &[], Ok(0));
+        check("test.me2.x", &["test.alice"], Ok(1));
+        check("test.m", &["test.alice"], Ok(1));
+        check("test", &["test.alice"], Err(RouteRefusal::Network));
+        check("", &["test.alice"], Err(RouteRefusal::Network));
+        check("g.bob", &["test.alice"], Err(RouteRefusal::Network));
+        check("test1.bob", &["test.alice"], Err(RouteRefusal::Network));
+        check("test.me", &["test.alice"], Err(RouteRefusal::OwnAddress));
+        check("test.me.child", &["test.alice"], Err(RouteRefusal::OwnAddress));
+        check("test.me.child.below", &["test.alice"], Err(RouteRefusal::OwnAddress));
+        let deep = format!("test{}", ".a".repeat(PREFIX_SEGMENTS_MAX - 1));
+        check(&deep, &["test.alice"], Ok(1));
+        check(&format!("{deep}.a"), &["test.alice"], Err(RouteRefusal::DeepPrefix));
+        check("test.bob", &["test.alice", "test.me", "test.x"], Err(RouteRefusal::Loop));
+        check("test.bob", &["test.alice", "test.me2"], Ok(2));
+        check("test.bob", &["test.alice", "alice"], Err(RouteRefusal::BadAddress));
+        check("test.bob", &["test.alice", "test"], Err(RouteRefusal::BadAddress));
+        check("test.bob", &["test.a"; PATH_HOPS_MAX], Ok(PATH_HOPS_MAX));
+        check("test.bob", &["test.a"; PATH_HOPS_MAX + 1], Err(RouteRefusal::LongPath));
+        let long = format!("test.{}", "a".repeat(PATH_BYTES_MAX / 4));
+        check("test.bob", &[long.as_str(); 4], Err(RouteRefusal::LongPath));
+    }
+
+    #[test]
+    fn the_configuration_may_want_less() {
+        assert_eq!(judged("test.bob.x", &[], Some("test.bob")), Ok(0));
+        assert_eq!(judged("test.bobby", &[], Some("test.bob")), Err(RouteRefusal::NotAccepted));
+    }
+
+    #[test]
+    fn every_reason_has_a_counter() {
+        let mut counts = RouteRefusalCounts::default();
+        RouteRefusal::ALL.into_iter().for_each(|why| counts.count(why));
+        assert!(counts.iter().all(|(_, number)| number == 1));
+    }
+}

@@ -1,0 +1,297 @@
+//! Telling one peer our routes: when an update goes out, and from where in the log.
+
+use std::time::Duration;
+
+use super::change_log::ChangeLog;
+use super::retry::{ANSWER_TIME, Retry};
+use crate::time::MonoTime;
+use crate::wire::ccp::{RouteControl, RouteControlMode, TableId};
+
+/// Between two changes that are told. A large table goes out update after update, each as the one before is
+/// acknowledged.
+pub(super) const SPACING: Duration = Duration::from_millis(150);
+
+/// What one peer has been told.
+#[derive(Debug, Default)]
+pub(super) struct RouteSender {
+    mode: Option<RouteControlMode>,
+    /// How often this peer was told another table than the others, see [`Telling::table`].
+    renewed: u32,
+    /// The epoch up to which the peer has acknowledged.
+    known: u32,
+    /// Nothing before this epoch was ever told to the peer under this table, so nothing of it has to be withdrawn.
+    fresh_below: u32,
+    in_flight: Option<InFlight>,
+    /// Up to this epoch updates follow each other at once.
+    batch_until: u32,
+    not_before: Option<MonoTime>,
+    last_sent: Option<MonoTime>,
+    /// A control is not followed by an update before this: who asks again and again must wait, too.
+    not_asked_before: Option<MonoTime>,
+    retry: Retry,
+    /// Updates that went out, heartbeats too.
+    pub(super) sent_total: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    serial: u64,
+    to: u32,
+    sent: MonoTime,
+}
+
+/// An update that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DueUpdate {
+    /// The first epoch to tell; the current one for a heartbeat.
+    pub(super) from: u32,
+    /// Prefixes of earlier entries need no withdrawal.
+    pub(super) fresh_below: u32,
+}
+
+impl RouteSender {
+    /// Whether the peer wants to be told.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.mode == Some(RouteControlMode::Sync)
+    }
+
+    /// The epoch up to which the peer has acknowledged.
+    pub(super) fn known(&self) -> u32 {
+        self.known
+    }
+
+    /// Up to this epoch the peer misses nothing that has to be withdrawn.
+    pub(super) fn settled(&self) -> u32 {
+        self.known.max(self.fresh_below)
+    }
+
+    /// The identity of the log as this peer is told it. Another one than before means that nothing said before counts:
+    /// so one peer that must hear everything again costs the others nothing.
+    pub(super) fn table(&self, log: &ChangeLog) -> TableId {
+        let TableId(mut id) = log.table();
+        if let Some(tail) = id.last_chunk_mut::<4>() {
+            *tail = u32::from_be_bytes(*tail).wrapping_add(self.renewed).to_be_bytes();
+        }
+        TableId(id)
+    }
+
+    /// The peer says what it wants and what it knows. What is under way no longer counts.
+    pub(super) fn heard_control(&mut self, control: &RouteControl<'_>, log: &ChangeLog) {
+        let continues = control.last_known_table == self.table(log);
+        let told = if continues { control.last_known_epoch.min(log.current()) } else { 0 };
+        // It stood still while the log went on, and something that it should withdraw is forgotten.
+        let lost = 0 < told && told < log.pruned();
+        let known = if lost { 0 } else { told };
+        *self = RouteSender {
+            mode: Some(control.mode),
+            known,
+            fresh_below: if known == 0 { log.current() } else { 0 },
+            batch_until: log.current(),
+            not_before: self.not_asked_before,
+            ..self.of_the_same_peer()
+        };
+        self.renewed = self.renewed.wrapping_add(lost.into());
+    }
+
+    /// The peer is to hear everything again, and to forget what it has heard.
+    pub(super) fn renew(&mut self, current: u32) {
+        let mode = self.mode;
+        *self = RouteSender { mode, fresh_below: current, ..self.of_the_same_peer() };
+        self.renewed = self.renewed.wrapping_add(1);
+    }
+
+    /// The log was begun anew.
+    pub(super) fn begin_anew(&mut self, current: u32) {
+        let mode = self.mode;
+        *self = RouteSender { mode, fresh_below: current, ..self.of_the_same_peer() };
+    }
+
+    /// The peer is not told any more.
+    pub(super) fn stop(&mut self) {
+        *self = self.of_the_same_peer();
+    }
+
+    /// What stays whatever happens.
+    fn of_the_same_peer(&self) -> RouteSender {
+        RouteSender {
+            renewed: self.renewed,
+            not_asked_before: self.not_asked_before,
+            sent_total: self.sent_total,
+            ..RouteSender::default()
+        }
+    }
+
+    /// Whether an update is due now. One that is not answered in time counts as not sent.
+    pub(super) fn due(
+        &mut self,
+        current: u32,
+        now: MonoTime,
+        interval: Duration,
+    ) -> Option<DueUpdate> {
+        if !self.is_wanted() {
+            return None;
+        }
+        if let Some(one) = self.in_flight {
+            if now < one.sent.after(ANSWER_TIME) {
+                return None;
+            }
+            self.in_flight = None;
+            self.not_before = Some(self.retry.failed(now));
+        }
+        if self.not_before.is_some_and(|moment| now < moment) {
+            return None;
+        }
+        let since = |time| self.last_sent.is_none_or(|sent| now >= sent.after(time));
+        if self.known < current && self.known >= self.batch_until {
+            if !since(SPACING) {
+                return None;
+            }
+            self.batch_until = current;
+        } else if self.known >= current && !since(interval) {
+            return None;
+        }
+        Some(DueUpdate { from: self.known.min(current), fresh_below: self.fresh_below })
+    }
+
+    /// An update up to (not with) epoch `to` has gone out.
+    pub(super) fn sent(&mut self, serial: u64, to: u32, now: MonoTime) {
+        self.in_flight = Some(InFlight { serial, to, sent: now });
+        self.last_sent = Some(now);
+        self.not_asked_before = Some(now.after(SPACING));
+        self.not_before = None;
+        self.sent_total += 1;
+    }
+
+    /// The answer to the one with this serial number.
+    pub(super) fn answered(&mut self, serial: u64, accepted: bool, now: MonoTime) {
+        let Some(one) = self.in_flight.filter(|one| one.serial == serial) else { return };
+        self.in_flight = None;
+        if accepted {
+            self.known = one.to;
+            self.retry.succeeded();
+        } else {
+            self.not_before = Some(self.retry.failed(now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::ccp::change_log::RouteChange;
+
+    const INTERVAL: Duration = Duration::from_secs(30);
+    const TABLE: TableId = TableId([7; 16]);
+
+    fn ms(milliseconds: u64) -> MonoTime {
+        MonoTime(0).after_ms(milliseconds)
+    }
+
+    /// A log of so many changes.
+    fn log(current: u32) -> ChangeLog {
+        let mut log = ChangeLog::new(TABLE, ahash::RandomState::with_seeds(1, 2, 3, 4));
+        (0..current)
+            .for_each(|at| log.record(format!("g.{at}").parse().unwrap(), RouteChange::Gone));
+        log
+    }
+
+    fn asked(mode: RouteControlMode, table: TableId, epoch: u32, current: u32) -> RouteSender {
+        let mut telling = RouteSender::default();
+        telling.heard_control(&RouteControl::new(mode, table, epoch), &log(current));
+        telling
+    }
+
+    fn from(telling: &mut RouteSender, current: u32, at: u64) -> Option<u32> {
+        telling.due(current, ms(at), INTERVAL).map(|due| due.from)
+    }
+
+    #[test]
+    fn only_when_asked_and_from_where_the_peer_stands() {
+        assert_eq!(from(&mut RouteSender::default(), 5, 0), None);
+        assert_eq!(from(&mut asked(RouteControlMode::Idle, TableId::NONE, 0, 5), 5, 99_999), None);
+        assert_eq!(from(&mut asked(RouteControlMode::Sync, TableId::NONE, 0, 5), 5, 0), Some(0));
+        assert_eq!(from(&mut asked(RouteControlMode::Sync, TableId::NONE, 3, 5), 5, 0), Some(0));
+        assert_eq!(from(&mut asked(RouteControlMode::Sync, TABLE, 3, 5), 5, 0), Some(3));
+        assert_eq!(from(&mut asked(RouteControlMode::Sync, TABLE, 9, 5), 5, 0), Some(5));
+    }
+
+    #[test]
+    fn a_large_table_goes_out_without_pause_and_changes_with_one() {
+        let mut telling = asked(RouteControlMode::Sync, TableId::NONE, 0, 100);
+        for (serial, to) in [(1, 40), (2, 80), (3, 100)] {
+            assert!(from(&mut telling, 100, 10).is_some());
+            telling.sent(serial, to, ms(10));
+            assert_eq!(from(&mut telling, 100, 10), None);
+            telling.answered(serial, true, ms(10));
+        }
+        assert_eq!(from(&mut telling, 100, 10), None);
+        // A change, soon after.
+        assert_eq!(from(&mut telling, 101, 159), None);
+        assert_eq!(from(&mut telling, 101, 160), Some(100));
+        telling.sent(4, 101, ms(160));
+        telling.answered(4, true, ms(161));
+        // Nothing changes: a heartbeat.
+        assert_eq!(from(&mut telling, 101, 30_159), None);
+        assert_eq!(from(&mut telling, 101, 30_160), Some(101));
+    }
+
+    #[test]
+    fn who_asks_again_and_again_is_told_no_faster() {
+        let mut telling = asked(RouteControlMode::Sync, TableId::NONE, 0, 5);
+        assert!(from(&mut telling, 5, 1_000).is_some());
+        telling.sent(1, 5, ms(1_000));
+        telling.answered(1, true, ms(1_001));
+        for at in [1_001, 1_002, 1_149] {
+            telling.heard_control(&RouteControl::new(RouteControlMode::Sync, TABLE, 0), &log(5));
+            assert_eq!(from(&mut telling, 5, at), None);
+        }
+        assert_eq!(from(&mut telling, 5, 1_150), Some(0));
+    }
+
+    #[test]
+    fn refused_or_not_answered_it_was_not_sent() {
+        let mut telling = asked(RouteControlMode::Sync, TableId::NONE, 0, 5);
+        assert!(from(&mut telling, 5, 0).is_some());
+        telling.sent(1, 5, ms(0));
+        telling.answered(1, false, ms(1));
+        assert_eq!(from(&mut telling, 5, 500), None);
+        assert_eq!(from(&mut telling, 5, 501), Some(0));
+        telling.sent(2, 5, ms(501));
+        assert_eq!(from(&mut telling, 5, 30_500), None);
+        assert_eq!(from(&mut telling, 5, 30_501), None);
+        assert_eq!(from(&mut telling, 5, 31_501), Some(0));
+        telling.sent(3, 5, ms(31_501));
+        telling.answered(2, true, ms(31_502));
+        assert_eq!(telling.known(), 0, "the answer to one that was given up");
+        telling.answered(3, true, ms(31_503));
+        assert_eq!(telling.known(), 5);
+    }
+
+    #[test]
+    fn who_misses_what_the_log_has_forgotten_is_told_another_table() {
+        let mut log = log(5);
+        log.prune(3);
+        let mut telling = RouteSender::default();
+        let mut hears = |epoch| {
+            let table = telling.table(&log);
+            telling.heard_control(&RouteControl::new(RouteControlMode::Sync, table, epoch), &log);
+            (telling.known(), telling.table(&log) != table)
+        };
+        assert_eq!(hears(4), (4, false));
+        assert_eq!(hears(3), (3, false));
+        assert_eq!(hears(2), (0, true));
+        assert_eq!(hears(0), (0, false), "it knows nothing, so it misses nothing");
+        telling.stop();
+        assert_ne!(telling.table(&log), log.table(), "also after its link was lost");
+    }
+
+    #[test]
+    fn a_control_ends_what_is_under_way() {
+        let mut telling = asked(RouteControlMode::Sync, TABLE, 4, 5);
+        telling.sent(1, 5, ms(0));
+        telling
+            .heard_control(&RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0), &log(5));
+        telling.answered(1, true, ms(1));
+        assert_eq!(from(&mut telling, 5, 150), Some(0));
+    }
+}

@@ -1,0 +1,283 @@
+//! Which events follow from what happens to a peer's sessions.
+
+use super::*;
+
+enum Step {
+    Attempt,
+    Failed,
+    Refused,
+    Exhausted,
+    Up,
+    Down,
+    Suspend(bool),
+    Stop,
+    LoginRefused,
+}
+use Step::{Attempt, Down, Exhausted, Failed, LoginRefused, Refused, Stop, Suspend, Up};
+
+/// Each step with the state after it and the event that it causes.
+fn check(story: &[(Step, PeerState, &str)]) {
+    let peers = Peers::default();
+    let mut events = peers.subscribe();
+    let status = peers.status(&"bob".parse().unwrap());
+    for (index, (step, state, event)) in story.iter().enumerate() {
+        match step {
+            Attempt => status.attempt("ws://b/"),
+            Failed => status.attempt_failed(
+                "connection refused",
+                AttemptFailure::Unreachable,
+                Duration::ZERO,
+            ),
+            Refused => status.attempt_failed("F00", AttemptFailure::Refused, Duration::ZERO),
+            Exhausted => status.exhausted(),
+            Up => status.session_up("dialled", "b"),
+            Down => status.session_down("dialled", &CloseReason::Broken("reset".to_owned())),
+            Suspend(suspended) => status.suspend(*suspended),
+            Stop => status.dials_no_more(),
+            LoginRefused => peers.login_refused(Some(status.id()), "1.2.3.4:5", "wrong"),
+        }
+        assert_eq!(status.snapshot().state, *state, "step {index}");
+        let told = match events.try_recv() {
+            Ok(PeerEvent { change, .. }) => match change {
+                PeerChange::Connecting => "connecting",
+                PeerChange::Connected => "connected",
+                PeerChange::Disconnected(_) => "disconnected",
+                PeerChange::AuthenticationFailed(_) => "refused",
+                PeerChange::LoginRefused(_) => "login refused",
+                PeerChange::RetriesExhausted => "exhausted",
+            },
+            Err(_) => "",
+        };
+        assert_eq!(told, *event, "step {index}");
+        assert!(events.try_recv().is_err(), "one event at most, step {index}");
+    }
+}
+
+/// A peer that comes and goes as fast as it can, or a server that lets us in and closes, does not fill the log.
+#[test]
+fn lines_about_one_peer_are_ten_a_minute_and_then_a_sum() {
+    let peers = Peers::default();
+    let log = crate::testing::Log::of_this_thread();
+    let [bob, carol] = ["bob", "carol"].map(|id| peers.status(&id.parse().unwrap()));
+    let ended = CloseReason::Broken("reset".to_owned());
+    for _ in 0..500 {
+        bob.attempt("ws://b/");
+        bob.session_up("dialled", "b");
+        bob.session_down("dialled", &ended);
+    }
+    for _ in 0..500 {
+        bob.attempt_failed("no", AttemptFailure::Refused, Duration::ZERO);
+        bob.attempt_failed("no", AttemptFailure::Unusable, Duration::ZERO);
+    }
+    carol.session_up("accepted", "c");
+    let told = |text: &str| {
+        let is_told = |line: &&str| !line.starts_with("DEBUG") && line.contains(text);
+        log.text().lines().filter(is_told).count()
+    };
+    assert_eq!(told("peer=bob"), 20, "{}", log.text());
+    assert_eq!(told("message=connected peer=carol"), 1, "others are told of as before");
+    // Nothing more happens: the sum is told when the minute is over.
+    bob.log_left_out(bob.mono());
+    assert_eq!(told("suppressed=1"), 0);
+    let later = bob.mono().after(Duration::from_secs(60));
+    bob.log_left_out(later);
+    bob.log_left_out(later);
+    assert_eq!(told("message=more happened with the peer than was logged peer=bob"), 1);
+    let counts = bob.snapshot().counts;
+    assert_eq!((counts.sessions, counts.failed_attempts), (500, 1000), "all are counted");
+}
+
+#[test]
+fn a_peer_that_comes_and_goes() {
+    check(&[
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Failed, PeerState::Connecting, ""),
+        (Attempt, PeerState::Connecting, ""),
+        (Up, PeerState::Connected, "connected"),
+        (Down, PeerState::Disconnected, "disconnected"),
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Failed, PeerState::Connecting, ""),
+        (Exhausted, PeerState::Down, "exhausted"),
+        (Attempt, PeerState::Down, ""),
+        (Failed, PeerState::Down, ""),
+        (Attempt, PeerState::Down, ""),
+        (Up, PeerState::Connected, "connected"),
+    ]);
+}
+
+#[test]
+fn a_refused_login_is_told_once_until_something_else_happens() {
+    check(&[
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Refused, PeerState::AuthenticationFailed, "refused"),
+        (Attempt, PeerState::AuthenticationFailed, ""),
+        (Refused, PeerState::AuthenticationFailed, ""),
+        (Failed, PeerState::Connecting, ""),
+        (Refused, PeerState::AuthenticationFailed, "refused"),
+        (Exhausted, PeerState::Down, "exhausted"),
+        (Refused, PeerState::Down, ""),
+        (Up, PeerState::Connected, "connected"),
+    ]);
+}
+
+#[test]
+fn two_sessions_are_one_peer() {
+    check(&[
+        (Up, PeerState::Connected, "connected"),
+        (Attempt, PeerState::Connected, ""),
+        (Failed, PeerState::Connected, ""),
+        (Refused, PeerState::Connected, ""),
+        (Exhausted, PeerState::Connected, ""),
+        (Up, PeerState::Connected, ""),
+        (Down, PeerState::Connected, ""),
+        (Down, PeerState::Disconnected, "disconnected"),
+    ]);
+}
+
+#[test]
+fn a_peer_that_is_no_longer_dialled_is_waited_for() {
+    check(&[
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Failed, PeerState::Connecting, ""),
+        (Stop, PeerState::Waiting, ""),
+        (Up, PeerState::Connected, "connected"),
+        (Stop, PeerState::Connected, ""),
+        (Suspend(true), PeerState::Suspended, ""),
+        (Down, PeerState::Suspended, "disconnected"),
+        (Stop, PeerState::Suspended, ""),
+    ]);
+}
+
+#[test]
+fn a_suspended_peer_stays_so_until_it_is_resumed() {
+    check(&[
+        (Up, PeerState::Connected, "connected"),
+        (Suspend(true), PeerState::Suspended, ""),
+        (Down, PeerState::Suspended, "disconnected"),
+        (Exhausted, PeerState::Suspended, ""),
+        (Suspend(false), PeerState::Waiting, ""),
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Suspend(false), PeerState::Connecting, ""),
+    ]);
+}
+
+#[test]
+fn counters_and_errors() {
+    let peers = Peers::default();
+    let status = peers.status(&"bob".parse().unwrap());
+    status.attempt("ws://b/");
+    status.attempt_failed("connection refused", AttemptFailure::Unreachable, Duration::ZERO);
+    assert_eq!(status.snapshot().last_error.as_deref(), Some("connection refused"));
+    status.attempt_failed("F00", AttemptFailure::Refused, Duration::ZERO);
+    status.session_up("dialled", "b");
+    assert_eq!(status.snapshot().last_error, None);
+    status.session_down("dialled", &CloseReason::ByUs { code: 1001, reason: "going away" });
+    status.session_up("dialled", "b");
+    status.mistake(PeerMistake::Unreadable, "x", MonoTime(0));
+    status.mistake(PeerMistake::Refused, "x", MonoTime(1));
+    status.mistake(PeerMistake::Refused, "x", MonoTime(2));
+    let expected = PeerCounts {
+        sessions: 2,
+        reconnects: 1,
+        failed_attempts: 2,
+        authentication_failures: 1,
+        refused_logins: 0,
+        unreadable_frames: 1,
+        refused_frames: 2,
+        wrong_answers: 0,
+    };
+    assert_eq!(peers.snapshot().remove(0).counts, expected);
+    assert!(Arc::ptr_eq(&status, &peers.status(status.id())));
+    peers.forget(status.id());
+    assert!(peers.snapshot().is_empty());
+}
+
+#[test]
+fn a_listener_that_does_not_listen_holds_nobody_up() {
+    let peers = Peers::default();
+    let mut slow = peers.subscribe();
+    let status = peers.status(&"bob".parse().unwrap());
+    for _ in 0..2 * EVENTS_MAX {
+        status.session_up("dialled", "b");
+        status.session_down("dialled", &CloseReason::Broken(String::new()));
+    }
+    assert!(
+        matches!(slow.try_recv(), Err(broadcast::error::TryRecvError::Lagged(lost)) if lost > 0)
+    );
+}
+
+/// The quick attempts ran out while the peer was connected from its own side. When that session is lost, it is down with
+/// the next attempt that fails.
+#[test]
+fn who_was_beyond_reach_while_connected_is_down_afterwards() {
+    check(&[
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Up, PeerState::Connected, "connected"),
+        (Failed, PeerState::Connected, ""),
+        (Exhausted, PeerState::Connected, ""),
+        (Attempt, PeerState::Connected, ""),
+        (Failed, PeerState::Connected, ""),
+        (Exhausted, PeerState::Connected, ""),
+        (Down, PeerState::Disconnected, "disconnected"),
+        (Attempt, PeerState::Connecting, "connecting"),
+        (Failed, PeerState::Connecting, ""),
+        (Exhausted, PeerState::Down, "exhausted"),
+        (Attempt, PeerState::Down, ""),
+        (Failed, PeerState::Down, ""),
+        (Exhausted, PeerState::Down, ""),
+    ]);
+}
+
+#[test]
+fn wrong_answers_are_the_last_error_until_one_is_right() {
+    let peers = Peers::default();
+    let status = peers.status(&"bob".parse().unwrap());
+    let at = |seconds: u64| MonoTime(seconds * 1_000_000_000);
+    status.session_up("dialled", "here");
+    status.answers_wrongly("it redirects", at(1));
+    status.answers_wrongly("it answers 404", at(2));
+    let known = status.snapshot();
+    assert_eq!((known.state, known.counts.wrong_answers), (PeerState::Connected, 2));
+    assert_eq!(known.last_error.as_deref(), Some("it answers 404"));
+    status.session_down("dialled", &CloseReason::Broken("gone".to_owned()));
+    assert!(status.snapshot().last_error.unwrap().contains("gone"), "what is worse comes first");
+    status.session_up("dialled", "here");
+    assert!(status.snapshot().last_error.is_some(), "a connection is no answer");
+    status.answers_well();
+    assert_eq!(status.snapshot().last_error, None);
+}
+
+#[test]
+fn a_login_that_we_refuse_is_shown_while_the_peer_is_not_here() {
+    check(&[
+        (LoginRefused, PeerState::AuthenticationFailed, "login refused"),
+        (LoginRefused, PeerState::AuthenticationFailed, ""),
+        (Up, PeerState::Connected, "connected"),
+        (LoginRefused, PeerState::Connected, ""),
+        (Down, PeerState::Disconnected, "disconnected"),
+        (LoginRefused, PeerState::AuthenticationFailed, "login refused"),
+        (Suspend(true), PeerState::Suspended, ""),
+        (LoginRefused, PeerState::Suspended, ""),
+    ]);
+    let peers = Peers::default();
+    let bob = peers.status(&"bob".parse().unwrap());
+    let known = peers.snapshot();
+    peers.login_refused(None, "1.2.3.4:5", "wrong token");
+    assert_eq!(peers.snapshot(), known, "names of nobody leave nothing behind");
+    peers.login_refused(Some(bob.id()), "1.2.3.4:5", "wrong token");
+    let seen = bob.snapshot();
+    let error = "its login was refused: wrong token (from 1.2.3.4:5)";
+    assert_eq!(seen.last_error.as_deref(), Some(error));
+    bob.session_up("accepted", "b");
+    let seen = bob.snapshot();
+    assert_eq!((seen.last_error, seen.counts.refused_logins), (None, 1), "it is in now");
+    assert_eq!(seen.last_refused_login.unwrap().remote, "1.2.3.4:5", "but it is not forgotten");
+    // A peer that we reach ourselves: a stranger under its name does not change how that stands.
+    let dialled = peers.status(&"dialled".parse().unwrap());
+    dialled.set_dialled(true);
+    dialled.attempt("ws://d/");
+    peers.login_refused(Some(dialled.id()), "1.2.3.4:5", "wrong token");
+    let seen = dialled.snapshot();
+    assert_eq!((seen.state, seen.counts.refused_logins), (PeerState::Connecting, 1));
+    assert_eq!(seen.last_error, None);
+}

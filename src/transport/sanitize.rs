@@ -1,0 +1,164 @@
+//! Texts of others, made fit for a line of a log, a terminal or a page. Whatever somebody outside may choose passes here
+//! before it is shown.
+
+/// Why the system does not give a file.
+pub fn io_words(kind: std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
+/// The most characters of a peer's text that are shown.
+const SHOWN_MAX: usize = 160;
+
+/// The most characters of a text that a tool shows to a person.
+const FOREIGN_MAX: usize = 300;
+
+/// Whether a character is one that is seen, and moves nothing: no control character of either set, none that turns the
+/// direction of writing, ends a line, or is there without being seen.
+fn is_harmless(character: char) -> bool {
+    !character.is_control()
+        && !matches!(
+            character,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{600}'..='\u{605}'
+                | '\u{61c}'
+                | '\u{6dd}'
+                | '\u{70f}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// What somebody else wrote, on one line and harmless to a terminal. Quotes stay as they are.
+pub fn sanitize(text: &str) -> String {
+    let mut out = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == FOREIGN_MAX {
+            out.push('…');
+            break;
+        }
+        match is_harmless(character) {
+            true => out.push(character),
+            false => out.extend(character.escape_default()),
+        }
+    }
+    out
+}
+
+/// JSON as it may be looked at in a terminal: what is not harmless in its texts becomes `\u....`.
+pub fn harmless_json(json: String) -> String {
+    // Outside of texts JSON is plain ASCII and line breaks; inside of texts there are no line breaks.
+    let stays = |character: char| is_harmless(character) || character == '\n';
+    if json.chars().all(stays) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        match stays(character) {
+            true => out.push(character),
+            false => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    out
+}
+
+/// `bytes` as text: control characters and what is not UTF-8 are escaped, and the rest of a long text is left out.
+pub fn shown(bytes: &[u8]) -> String {
+    // Cut before looking at it, so that the work is bounded too. Four bytes per character are the most.
+    let cut = bytes.get(..SHOWN_MAX * 4).unwrap_or(bytes);
+    let mut text = String::new();
+    let mut characters = 0;
+    for chunk in cut.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if characters == SHOWN_MAX {
+                text.push_str("...");
+                return text;
+            }
+            match is_harmless(character) {
+                true => text.extend(character.escape_debug()),
+                false => text.extend(character.escape_default()),
+            }
+            characters += 1;
+        }
+        for byte in chunk.invalid() {
+            if characters == SHOWN_MAX {
+                text.push_str("...");
+                return text;
+            }
+            text.extend(std::ascii::escape_default(*byte).map(char::from));
+            characters += 1;
+        }
+    }
+    if cut.len() < bytes.len() {
+        text.push_str("...");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], expected: &str) {
+        assert_eq!(shown(bytes), expected);
+    }
+
+    #[test]
+    fn what_a_peer_says_cannot_leave_its_line_or_fill_the_log() {
+        check(b"", "");
+        check(b"invalid auth_token", "invalid auth_token");
+        check("gr\u{fc}n".as_bytes(), "gr\u{fc}n");
+        check(b"a\nb\x1b[31m\"", "a\\nb\\u{1b}[31m\\\"");
+        check(b"a\xffb", "a\\xffb");
+        check(&[b'x'; SHOWN_MAX], &"x".repeat(SHOWN_MAX));
+        check(&[b'x'; SHOWN_MAX + 1], &format!("{}...", "x".repeat(SHOWN_MAX)));
+        check("\u{1f600}".repeat(60_000).as_bytes(), &format!("{}...", "\u{1f600}".repeat(160)));
+        check(&[0xff; 10_000], &format!("{}...", "\\xff".repeat(SHOWN_MAX)));
+    }
+
+    /// What moves a cursor, hides, or turns a line around, in each of its kinds.
+    const HARMFUL: &str = "\0\u{7}\u{8}\t\n\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9f}\u{ad}\u{61c}\u{200b}\u{200e}\u{2028}\u{202e}\u{2066}\u{2069}\u{feff}\u{e0041}";
+
+    #[test]
+    fn texts_of_others_cannot_steer_the_terminal() {
+        assert_eq!(
+            sanitize("no route für \"dich\" \\ 你好 🎉"),
+            "no route für \"dich\" \\ 你好 🎉"
+        );
+        assert_eq!(sanitize("a\n\u{1b}[2Jb\u{202e}"), "a\\n\\u{1b}[2Jb\\u{202e}");
+        assert_eq!(sanitize(&"x".repeat(400)).chars().count(), 301);
+        for character in HARMFUL.chars() {
+            assert!(!is_harmless(character), "{character:?}");
+            let text = format!("a{character}b");
+            assert!(sanitize(&text).chars().all(is_harmless), "{text:?}");
+            assert!(shown(text.as_bytes()).chars().all(is_harmless), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let value = serde_json::json!({ "a": HARMFUL, "ü": ["你好", 1, null] });
+        for text in [format!("{value}"), format!("{value:#}")] {
+            let text = harmless_json(text);
+            assert!(text.chars().all(|c| is_harmless(c) || c == '\n'), "{text:?}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        }
+        assert_eq!(harmless_json("{\"a\":\"b\"}".to_owned()), "{\"a\":\"b\"}");
+    }
+}
