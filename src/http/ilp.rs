@@ -183,7 +183,7 @@ impl Ilp {
     }
 
     /// `problem` answers a request that named no account it may act for. After some of them the connection ends.
-    fn count_wrong_token(&self, guest: &Guest, problem: Problem) -> Problem {
+    fn count_wrong_token(&self, guest: &Guest, problem: ProblemDetails) -> ProblemDetails {
         if !self.guests.wrong_token(guest, self.context.transport.clock.mono()) {
             return problem;
         }
