@@ -10,11 +10,11 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 
 use crate::time::MonoTime;
-use crate::transport::{ClientOrigin, NoRandomness, Rate, SharedRate, Throttle};
+use crate::transport::{ClientOrigin, NoRandomness, SharedRate, Throttle, WorkRate};
 
 /// Wrong tokens per second, from all addresses together; half of it from one. Beyond them none is looked at, so connections
 /// need not be closed: a scraper with an old token keeps its own.
-const WRONG_TOKENS: Rate = Rate(200);
+const WRONG_TOKENS: WorkRate = WorkRate(200);
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,7 +36,7 @@ impl Heartbeat {
     }
 
     /// The health server looks, so long after its last look.
-    pub(super) fn look(&self, since_last: Duration) {
+    pub(super) fn record_tick(&self, since_last: Duration) {
         let beats = self.beats.load(Ordering::Relaxed);
         let mut seen = self.seen.lock();
         if beats == seen.beats {
@@ -61,7 +61,7 @@ mod tests {
     fn only_silence_over_many_looks_counts() {
         let heart = Heartbeat::default();
         let look = || {
-            heart.look(LOOK_EVERY);
+            heart.record_tick(LOOK_EVERY);
             heart.hung_for()
         };
         for _ in 0..100 {
@@ -80,12 +80,12 @@ mod tests {
     fn a_machine_that_slept_accuses_nobody() {
         let heart = Heartbeat::default();
         heart.beat();
-        heart.look(LOOK_EVERY);
+        heart.record_tick(LOOK_EVERY);
         for _ in 0..5 {
-            heart.look(Duration::from_secs(3600));
+            heart.record_tick(Duration::from_secs(3600));
             assert_eq!(heart.hung_for(), None);
             heart.beat();
-            heart.look(LOOK_EVERY);
+            heart.record_tick(LOOK_EVERY);
         }
     }
 }

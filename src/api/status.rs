@@ -117,7 +117,7 @@ impl NodeStatus {
     }
 
     pub(super) fn look_at_heartbeat(&self, since_last: Duration) {
-        self.heartbeat.look(since_last);
+        self.heartbeat.record_tick(since_last);
     }
 
     /// How long the threads that move packets have not run, if that is too long.

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::driver::Driver;
 use super::handshake::{AuthAnswer, auth_message, read_auth_answer};
 use super::session::BtpSession;
-use super::socket::{Data, Socket};
+use super::socket::{DataMessage, Socket};
 use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
@@ -254,8 +254,8 @@ async fn log_in(socket: &mut Socket, dial: &Dial, account: &Account) -> Result<(
     loop {
         let received = socket.receive().await;
         let frame = match received.map_err(|ended| DialError::Ended(ended.without(&dial.token)))? {
-            Data::Binary(frame) => frame,
-            Data::Text => continue,
+            DataMessage::Binary(frame) => frame,
+            DataMessage::Text => continue,
         };
         match read_auth_answer(&frame, request_id, &dial.token) {
             AuthAnswer::Accepted => return Ok(()),

@@ -246,13 +246,13 @@ impl Driver {
                     ws::apply_mask(key, payload);
                 }
                 let verdict = self.session.binary(payload, &turn, now);
-                self.obey(verdict, now.mono);
+                self.apply(verdict, now.mono);
             } else {
                 self.unfinished = head.leaves_unfinished(self.unfinished);
                 if head.is_fragment() {
                     self.session.fragment(&turn, now);
                 }
-                self.feed_unusual(frame, &turn, now);
+                self.feed_slow_path(frame, &turn, now);
             }
         }
         self.socket.keep_unread(bytes.get(at..).unwrap_or_default());
@@ -268,7 +268,7 @@ impl Driver {
     }
 
     /// Everything else goes through `tungstenite`: control frames, fragments, text, and what breaks the protocol.
-    fn feed_unusual(&mut self, frame: &[u8], turn: &Batch<'_>, now: Now) {
+    fn feed_slow_path(&mut self, frame: &[u8], turn: &Batch<'_>, now: Now) {
         let outbox = Arc::clone(&self.socket.outbox);
         let mut fed = FedBytes::new(frame, &outbox);
         loop {
@@ -295,11 +295,11 @@ impl Driver {
                 Err(error) if is_would_block(&error) => return,
                 Err(error) => return self.failed(&error, now.mono),
             };
-            self.obey(verdict, now.mono);
+            self.apply(verdict, now.mono);
         }
     }
 
-    fn obey(&mut self, verdict: Result<(), CloseRequest>, now: MonoTime) {
+    fn apply(&mut self, verdict: Result<(), CloseRequest>, now: MonoTime) {
         if let Err(order) = verdict {
             self.close(CloseReason::ByUs { code: order.code, reason: order.reason }, now);
         }

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::driver::Driver;
 use super::handshake::{AuthError, FirstFrame, read_first_frame, refusal};
 use super::session::BtpSession;
-use super::socket::{Data, Socket};
+use super::socket::{DataMessage, Socket};
 use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
@@ -245,11 +245,11 @@ async fn log_in(
             }
             return Err(Refused::Ended(ended));
         }
-        Ok(Ok(Data::Text)) => {
+        Ok(Ok(DataMessage::Text)) => {
             socket.close(POLICY, "not a BTP frame").await;
             return Err(Refused::Unreadable);
         }
-        Ok(Ok(Data::Binary(frame))) => frame,
+        Ok(Ok(DataMessage::Binary(frame))) => frame,
     };
     // Before the outbox is exchanged: a pong may be on its way.
     let flushed = timeout_at(deadline, socket.flush()).await;

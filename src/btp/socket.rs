@@ -46,7 +46,7 @@ pub(super) struct Socket {
 
 /// A data message.
 #[derive(Debug)]
-pub(super) enum Data {
+pub(super) enum DataMessage {
     /// Perhaps a BTP frame.
     Binary(Bytes),
     /// Not BTP.
@@ -86,11 +86,11 @@ impl Socket {
     ///
     /// Nothing is read while an answer waits to be written, and only so many frames are read in all, so that a far end
     /// that has not authenticated can make us neither keep answers nor work without an end.
-    pub(super) async fn receive(&mut self) -> Result<Data, CloseReason> {
+    pub(super) async fn receive(&mut self) -> Result<DataMessage, CloseReason> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Data, CloseReason>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<DataMessage, CloseReason>> {
         loop {
             while let Some(frame) = self.take_frame() {
                 self.frames += 1;
@@ -100,8 +100,10 @@ impl Socket {
                 }
                 let read = self.websocket.read(&mut SliceIo::new(&frame, &self.outbox));
                 match read {
-                    Ok(Message::Binary(bytes)) => return Poll::Ready(Ok(Data::Binary(bytes))),
-                    Ok(Message::Text(_)) => return Poll::Ready(Ok(Data::Text)),
+                    Ok(Message::Binary(bytes)) => {
+                        return Poll::Ready(Ok(DataMessage::Binary(bytes)));
+                    }
+                    Ok(Message::Text(_)) => return Poll::Ready(Ok(DataMessage::Text)),
                     Ok(Message::Close(frame)) => return Poll::Ready(Err(closed_by_peer(frame))),
                     Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
                     // The beginning of a message in fragments.

@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::send::load::{Load, Stop};
 use super::send::tally::{ResultKind, Tally};
 use super::signals::Interrupt;
-use super::text::{grouped, lasting, millis, per_second, sanitize};
+use super::text::{format_duration, grouped, millis, per_second, sanitize};
 use crate::wire::{Address, Amount, Condition};
 
 /// Before it is measured: allocators, caches and sockets find their size.
@@ -42,7 +42,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let node = NodeProcess::start(arguments.routes)?;
     if !arguments.json {
-        writeln!(err, "measuring for {} ...", lasting(arguments.seconds))?;
+        writeln!(err, "measuring for {} ...", format_duration(arguments.seconds))?;
     }
     let measured = super::runtime(1)?.block_on(measure(arguments, &node))?;
     match arguments.json {
@@ -99,7 +99,7 @@ fn table(
         "sender - node - receiver over loopback: window {}, {} routes, {}\n",
         arguments.window,
         grouped(arguments.routes),
-        lasting(*took)
+        format_duration(*took)
     )?;
     let mut line = |name: &str, value: String| writeln!(out, "{name:<20}{value}");
     line("packets/s", grouped(per_second(fulfilled, *took)))?;

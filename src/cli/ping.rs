@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::inbox::Inbox;
 use super::login::EntryLogin;
 use super::signals::Interrupt;
-use super::text::lasting;
+use super::text::format_duration;
 use super::waiting::{SILENCE_MAX, note};
 use crate::config::Environment;
 use crate::link::Outcome;
@@ -107,7 +107,7 @@ impl Pinger<'_> {
                 }
                 () = sleep_until(told_at.unwrap_or_else(Instant::now)), if told_at.is_some() => {
                     silent_since = None;
-                    let each = lasting(self.arguments.timeout);
+                    let each = format_duration(self.arguments.timeout);
                     note(format_args!("no answer yet: each ping waits for one up to {each}"));
                 }
             }

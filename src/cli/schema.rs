@@ -12,15 +12,17 @@ use crate::config;
 pub(super) fn run(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<(), Failure> {
     let schema = match arguments.of {
         None => config::schema(),
-        Some(SchemaOf::Node) => one("nodeFile", "A node file of ilp-connector."),
-        Some(SchemaOf::Topology) => one("topologyFile", "A topology file of ilp-connector."),
+        Some(SchemaOf::Node) => file_schema("nodeFile", "A node file of ilp-connector."),
+        Some(SchemaOf::Topology) => {
+            file_schema("topologyFile", "A topology file of ilp-connector.")
+        }
     };
     writeln!(out, "{schema:#}")?;
     Ok(out.flush()?)
 }
 
 /// One of the definitions, standing alone.
-fn one(name: &str, description: &str) -> Value {
+fn file_schema(name: &str, description: &str) -> Value {
     let both = config::schema();
     let part = |pointer: &str| both.pointer(pointer).cloned().unwrap_or_default();
     let mut schema = json!({
@@ -53,7 +55,7 @@ mod tests {
         check(Some(SchemaOf::Node), "btpServerPort");
         check(Some(SchemaOf::Topology), "links");
         // A definition that refers to others would be cut from them.
-        assert!(!one("nodeFile", "").to_string().contains("$ref"));
-        assert!(!one("topologyFile", "").to_string().contains("$ref"));
+        assert!(!file_schema("nodeFile", "").to_string().contains("$ref"));
+        assert!(!file_schema("topologyFile", "").to_string().contains("$ref"));
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn millis(duration: Duration) -> String {
 }
 
 /// A time as people say it: `12 s`, `3 min 5 s`, `2 h 10 min`.
-pub(super) fn lasting(duration: Duration) -> String {
+pub(super) fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         _ if duration < Duration::from_secs(1) => format!("{} ms", millis(duration)),
@@ -104,11 +104,11 @@ mod tests {
         assert_eq!(millis(Duration::from_micros(42)), "0.042");
         assert_eq!(millis(Duration::from_micros(1_420)), "1.42");
         assert_eq!(millis(Duration::from_millis(153)), "153");
-        assert_eq!(lasting(Duration::from_micros(20_500)), "20.50 ms");
-        assert_eq!(lasting(Duration::from_secs(10)), "10 s");
-        assert_eq!(lasting(Duration::from_millis(2_500)), "2.5 s");
-        assert_eq!(lasting(Duration::from_secs(185)), "3 min 5 s");
-        assert_eq!(lasting(Duration::from_secs(7_805)), "2 h 10 min");
+        assert_eq!(format_duration(Duration::from_micros(20_500)), "20.50 ms");
+        assert_eq!(format_duration(Duration::from_secs(10)), "10 s");
+        assert_eq!(format_duration(Duration::from_millis(2_500)), "2.5 s");
+        assert_eq!(format_duration(Duration::from_secs(185)), "3 min 5 s");
+        assert_eq!(format_duration(Duration::from_secs(7_805)), "2 h 10 min");
         assert_eq!(per_second(500, Duration::from_millis(250)), 2000);
         assert_eq!(per_second(0, Duration::ZERO), 0);
     }

@@ -26,7 +26,7 @@ use super::failure::Failure;
 use super::inbox::Inbox;
 use super::login::EntryLogin;
 use super::signals::Interrupt;
-use super::text::lasting;
+use super::text::format_duration;
 use super::waiting::{SILENCE_MAX, saying};
 use crate::config::Environment;
 use crate::link::{self, Cause, Rejection};
@@ -140,7 +140,8 @@ impl<'a> Prober<'a> {
         let mut arrived = Vec::new();
         // Once for all probes that a hop does not answer.
         let is_told = self.is_silence_told;
-        let words = || format!("no answer yet: this packet waits for one up to {}", lasting(waits));
+        let words =
+            || format!("no answer yet: this packet waits for one up to {}", format_duration(waits));
         let (answer, after) = loop {
             let answered = self.inbox.take(&mut arrived);
             match is_told {

@@ -21,7 +21,7 @@ use super::args::UpArguments;
 use super::failure::Failure;
 use super::login::EntryLogin;
 use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
-use super::text::lasting;
+use super::text::format_duration;
 use crate::account::AccountId;
 use crate::config::{Deployment, Environment, PortNote, Source, Topology};
 use crate::node::{NodeHandle, Plan, Planned, SingleFlight, Supervisor, patiently};
@@ -77,7 +77,8 @@ pub(super) fn run(
                 };
                 let gracefully = supervisor.run(shown).await;
                 let log = log.display();
-                let last = format!("stopped after {}; the log is {log}", lasting(began.elapsed()));
+                let last =
+                    format!("stopped after {}; the log is {log}", format_duration(began.elapsed()));
                 patiently(move || writeln!(io::stdout(), "{last}"));
                 finished(gracefully)
             }

@@ -151,7 +151,7 @@ impl Topology {
             }
             peer.set("authToken", link.secret.clone());
             let at = At::moved(link.at.line, ValueOrigin::File, Some(place));
-            lay_over(&mut list, Value { data: ValueData::Map(peer), at });
+            merge_peer(&mut list, Value { data: ValueData::Map(peer), at });
         }
         if let Some(own) = node.keys.get("peers") {
             // Not a list: left as it is, for whoever reads it to say so.
@@ -162,7 +162,7 @@ impl Topology {
                 if mode == Deployment::Loopback {
                     self.to_loopback(&mut peer);
                 }
-                lay_over(&mut list, peer);
+                merge_peer(&mut list, peer);
             }
         }
         for peer in &self.default_peers {
@@ -425,7 +425,7 @@ fn id_of(peer: &Value) -> Option<&str> {
 }
 
 /// Adds a peer to a list, or its keys to the peer of that id.
-fn lay_over(list: &mut Vec<Value>, peer: Value) {
+fn merge_peer(list: &mut Vec<Value>, peer: Value) {
     let known =
         list.iter_mut().find(|known| id_of(known).is_some() && id_of(known) == id_of(&peer));
     match (known.map(|known| &mut known.data), peer.data) {

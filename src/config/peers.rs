@@ -38,7 +38,7 @@ pub(super) fn read(
         let path = path.index(index, &value.at);
         let peer = item(value, &path, PEER, report).and_then(|map| {
             let peer_fields = Fields::new(map, &path, PEER);
-            let peer = one(node, peer_fields, report)?;
+            let peer = read_peer(node, peer_fields, report)?;
             among.check(&peer, peer_fields, report);
             Some(peer)
         });
@@ -52,7 +52,7 @@ pub(super) fn read(
     peers
 }
 
-fn one(
+fn read_peer(
     node: &PeerOwner<'_>,
     fields: Fields<'_>,
     report: &mut DiagnosticSink,

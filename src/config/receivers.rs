@@ -36,7 +36,7 @@ pub(super) fn read(
         let path = path.index(index, &value.at);
         let Some(map) = item(value, &path, RECEIVER, report) else { continue };
         let fields = Fields::new(map, &path, RECEIVER);
-        let Some(receiver) = one(asset, fields, report) else { continue };
+        let Some(receiver) = read_receiver(asset, fields, report) else { continue };
         let id = &receiver.id;
         if let Some(first) = ids.get(id) {
             let what = format!("a second receiver of this id; the first is {}", seen(first));
@@ -68,7 +68,11 @@ fn taken(id: &AccountId, peers: &[PeerConfig]) -> Option<String> {
     Some(format!("the child {} has the same address <ilpAddress>.{id}", child.account.id))
 }
 
-fn one(node: &Asset, fields: Fields<'_>, report: &mut DiagnosticSink) -> Option<ReceiverConfig> {
+fn read_receiver(
+    node: &Asset,
+    fields: Fields<'_>,
+    report: &mut DiagnosticSink,
+) -> Option<ReceiverConfig> {
     let id = fields.require("id", report).then(|| fields.id("id", report)).flatten();
     let code = fields.asset_code("assetCode", report);
     let scale = fields.number::<u8>("assetScale", report);

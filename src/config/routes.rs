@@ -39,7 +39,7 @@ pub(super) fn read(
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
         let Some(map) = item(value, &path, ROUTE, report) else { continue };
-        let Some(route) = one(&peers, map, &path, value, report) else { continue };
+        let Some(route) = read_route(&peers, map, &path, value, report) else { continue };
         let text = map.get("prefix").and_then(Value::as_text).unwrap_or_default();
         let text = text.strip_suffix('.').unwrap_or(text);
         if let Some(first) = known.insert((text, route.priority), index) {
@@ -61,7 +61,7 @@ fn path_of(fields: &Fields<'_>, index: usize, value: &Value) -> Location {
     fields.path_of("routes").index(index, &value.at).place()
 }
 
-fn one(
+fn read_route(
     peers: &Peers<'_>,
     map: &Map,
     path: &Path<'_>,

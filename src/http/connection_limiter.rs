@@ -20,7 +20,9 @@ use tokio::time::{Instant, sleep_until};
 pub(super) use self::connection::{Guest, Told};
 use crate::account::AccountId;
 use crate::time::MonoTime;
-use crate::transport::{self, Bucket, ClientOrigin, HttpLimits, Rate, SharedRate, Unauthenticated};
+use crate::transport::{
+    self, Bucket, ClientOrigin, HttpLimits, SharedRate, Unauthenticated, WorkRate,
+};
 
 /// HTTP/2 connections of one known origin that take [`WIDE_STREAMS`]; further ones take [`KNOWN_STREAMS`].
 const WIDE_PER_ORIGIN_MAX: usize = 8;
@@ -31,15 +33,15 @@ const KNOWN_STREAMS: u32 = 32;
 /// Requests side by side on an HTTP/2 connection from anywhere else.
 pub(super) const NARROW_STREAMS: u32 = 8;
 /// Frames per second that one peer may send beside those of its requests.
-const PEER_FRAMES: Rate = Rate(2000);
+const PEER_FRAMES: WorkRate = WorkRate(2000);
 /// Frames that belong to one request of a peer.
 const REQUEST_FRAMES: u32 = 16;
 /// Frames and reads per second of all connections together on which no peer has authenticated.
-const STRANGERS_FRAMES: Rate = Rate(10_000);
+const STRANGERS_FRAMES: WorkRate = WorkRate(10_000);
 /// Frames and reads of one connection that do not wait for that: enough to say who one is, whatever others do.
 const FIRST_FRAMES: u32 = 12;
 /// Requests with wrong tokens per second, from all addresses together. Beyond them none is looked at.
-const WRONG_TOKENS: Rate = Rate(200);
+const WRONG_TOKENS: WorkRate = WorkRate(200);
 /// Time that a connection which loses its place among strangers still has to log in, if nothing was asked on it yet: a
 /// peer's program may open hundreds at once, and each shows its token only with its first request. Until then it is cheap;
 /// asking for anything else ends it.
@@ -146,7 +148,7 @@ pub(super) struct RetryAfter;
 impl Connections {
     pub(super) fn new(bounds: ConnectionLimits) -> Arc<Self> {
         let limits = bounds.limits;
-        let requests = Rate(limits.stranger_requests_per_second);
+        let requests = WorkRate(limits.stranger_requests_per_second);
         let work = Work {
             frames: SharedRate::new(STRANGERS_FRAMES),
             requests: SharedRate::new(requests),
@@ -212,7 +214,7 @@ impl Connections {
 
     /// A peer has authenticated on this connection: it is the peer's from now on, if it may have one more. Another
     /// connection may have to go for it.
-    pub(super) fn belongs(
+    pub(super) fn set_owner(
         &self,
         guest: &Guest,
         peer: &AccountId,
@@ -327,7 +329,7 @@ impl Connections {
     }
 
     /// Asks all to leave when they have their answers.
-    pub(super) fn all_leave(&self) {
+    pub(super) fn close_all(&self) {
         for guest in self.open.lock().guests.values() {
             guest.end();
         }

@@ -137,7 +137,7 @@ impl Ilp {
             return Err(self.refused(guest, name, headers, &directory));
         };
         let was_owned = guest.is_owned();
-        self.guests.belongs(guest, account.id()).map_err(|_| {
+        self.guests.set_owner(guest, account.id()).map_err(|_| {
             let limit = self.guests.bounds().limits.of_one_peer_max;
             let detail = format!(
                 "this account has all the connections that it may have ({limit} at most), and all are in use"

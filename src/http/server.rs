@@ -215,7 +215,7 @@ impl HttpServer {
 impl HttpConnections {
     /// Every connection ends as soon as its requests are answered; at once where there are none.
     pub fn end(&self) {
-        self.0.all_leave();
+        self.0.close_all();
     }
 }
 

@@ -53,7 +53,7 @@ impl NodeTask {
         let units = self.units(&self.config);
         let before = (self.told.replace(told.clone()), self.parent_suspended);
         self.parent_suspended = false;
-        if let Err(error) = self.put_in_force(&self.config) {
+        if let Err(error) = self.apply_config(&self.config) {
             (self.told, self.parent_suspended) = before;
             return Err(error);
         }
@@ -105,7 +105,7 @@ impl NodeTask {
 
     fn suspend_parent(&mut self) {
         self.parent_suspended = true;
-        if let Err(error) = self.put_in_force(&self.config) {
+        if let Err(error) = self.apply_config(&self.config) {
             tracing::error!(%error, "the parent cannot be suspended");
         }
     }
@@ -120,7 +120,7 @@ impl NodeTask {
     }
 
     /// Packets and logins follow `config` from now on; an error changes nothing.
-    pub(super) fn put_in_force(&self, config: &NodeConfig) -> Result<(), StartError> {
+    pub(super) fn apply_config(&self, config: &NodeConfig) -> Result<(), StartError> {
         let settings = self.settings_in_force(config)?;
         let directory = directory(config)?;
         self.context.connector.apply(settings)?;

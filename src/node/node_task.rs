@@ -60,7 +60,7 @@ pub(super) struct NodeTask {
 impl NodeTask {
     /// Until it is told to stop, and has.
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Command>) {
-        self.begin();
+        self.start();
         let mut looks = tokio::time::interval(READY_LOOK);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut starting = true;
@@ -83,7 +83,7 @@ impl NodeTask {
     }
 
     /// Makes everything around the packet path agree with the configuration.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn start(&mut self) {
         self.status.configure(status_settings(&self.config));
         mark_peers(&self.config, &self.context);
         self.packets.set(&self.config, &self.context);
@@ -105,7 +105,7 @@ impl NodeTask {
 
     /// Asks at every link-up: what the parent tells must be what it told before. What is configured is final.
     pub(super) fn ask_parent(&mut self) {
-        self.ask_no_more();
+        self.cancel_ildcp();
         let Some(parent) = self.config.parent().filter(|_| self.config.asks_parent()) else {
             return;
         };
@@ -115,7 +115,7 @@ impl NodeTask {
         self.asking = Some(task::spawn(asking));
     }
 
-    pub(super) fn ask_no_more(&mut self) {
+    pub(super) fn cancel_ildcp(&mut self) {
         if let Some(asking) = self.asking.take() {
             asking.abort();
         }

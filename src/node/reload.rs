@@ -23,7 +23,7 @@ impl NodeTask {
         if !config.asks_parent() {
             self.parent_suspended = false;
         }
-        if let Err(error) = self.put_in_force(&config) {
+        if let Err(error) = self.apply_config(&config) {
             tracing::error!(%error, "the changed configuration cannot be applied; the old one stays");
             (self.told, self.parent_suspended) = before;
             self.status.reload_refused(SystemTime::now(), &error.to_string());
@@ -41,7 +41,7 @@ impl NodeTask {
         let anew: Vec<_> = back.chain(&change.suspended).chain(&change.reauthenticate).collect();
         anew.into_iter().for_each(|peer| self.close_sessions(peer));
         change.lost_tokens.iter().for_each(|peer| self.close_sessions_by_lost_tokens(peer));
-        self.begin();
+        self.start();
         // What kept a peer away may be mended, here or at the other side: an operator who reloads does not wait.
         self.context.client_tls.look_again();
         self.diallers.retry_now();

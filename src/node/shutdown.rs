@@ -23,7 +23,7 @@ impl NodeTask {
         tracing::info!(in_flight, grace = ?self.config.shutdown_grace, "stopping");
         self.status.stopping();
         context.connector.stop_admitting();
-        self.ask_no_more();
+        self.cancel_ildcp();
         drop(self.exchange);
         // With the tasks go the listeners: whoever dials from now on is refused instead of being kept waiting.
         let sessions = self.acceptor.stop().await;

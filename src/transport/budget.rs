@@ -13,9 +13,9 @@ const ORIGINS_MAX: usize = 4096;
 
 /// Units per second, of which two seconds' worth may come at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate(pub u32);
+pub struct WorkRate(pub u32);
 
-impl Rate {
+impl WorkRate {
     fn cost(self, units: u32) -> u64 {
         (SECOND_NS / u64::from(self.0.max(1))).saturating_mul(u64::from(units))
     }
@@ -34,19 +34,19 @@ pub struct Bucket {
 
 impl Bucket {
     /// When one more unit may be spent: now or later.
-    pub fn ready_at(&self, rate: Rate, now: MonoTime) -> MonoTime {
+    pub fn ready_at(&self, rate: WorkRate, now: MonoTime) -> MonoTime {
         let until = self.used_until.0.saturating_add(rate.cost(1));
         MonoTime(until.saturating_sub(2 * SECOND_NS)).max(now)
     }
 
     /// Spends units, also more than there are.
-    pub fn spend(&mut self, units: u32, rate: Rate, now: MonoTime) {
+    pub fn spend(&mut self, units: u32, rate: WorkRate, now: MonoTime) {
         let from = self.used_until.max(now);
         self.used_until = MonoTime(from.0.saturating_add(rate.cost(units)));
     }
 
     /// Gives units back.
-    pub fn give_back(&mut self, units: u32, rate: Rate) {
+    pub fn give_back(&mut self, units: u32, rate: WorkRate) {
         self.used_until = MonoTime(self.used_until.0.saturating_sub(rate.cost(units)));
     }
 
@@ -58,14 +58,14 @@ impl Bucket {
 /// One kind of work of many that share a rate: nobody may have more than half of it.
 #[derive(Debug)]
 pub struct SharedRate<K> {
-    rate: Rate,
+    rate: WorkRate,
     all: Bucket,
     each: HashMap<K, Bucket>,
 }
 
 impl<K: Copy + Eq + Hash> SharedRate<K> {
     /// Nobody has used any of it.
-    pub fn new(rate: Rate) -> Self {
+    pub fn new(rate: WorkRate) -> Self {
         Self { rate, all: Bucket::default(), each: HashMap::new() }
     }
 
@@ -93,7 +93,7 @@ impl<K: Copy + Eq + Hash> SharedRate<K> {
 mod tests {
     use super::*;
 
-    const RATE: Rate = Rate(100);
+    const RATE: WorkRate = WorkRate(100);
 
     fn at(ms: u64) -> MonoTime {
         MonoTime(5 * SECOND_NS + ms * 1_000_000)

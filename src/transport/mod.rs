@@ -31,7 +31,7 @@ pub mod url;
 
 pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
 pub use backoff::{Backoff, Wait};
-pub use budget::{Bucket, Rate, SharedRate};
+pub use budget::{Bucket, SharedRate, WorkRate};
 pub use client_origin::{ClientOrigin, KnownOrigins};
 pub use clock::{Clock, ClockReading};
 pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};

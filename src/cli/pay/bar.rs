@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use super::stall::Stall;
-use crate::cli::text::{grouped, lasting, per_second, percent};
+use crate::cli::text::{format_duration, grouped, per_second, percent};
 use crate::cli::waiting::note;
 use crate::config::Environment;
 use crate::stream::PaymentProgress;
@@ -72,7 +72,7 @@ impl Bar {
                 }
                 if after >= *due {
                     *due = after + LINE_EVERY;
-                    writeln!(out, "{} {}", lasting(after), line(progress, after))?;
+                    writeln!(out, "{} {}", format_duration(after), line(progress, after))?;
                 }
             }
         }

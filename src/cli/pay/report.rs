@@ -14,7 +14,7 @@ use crate::cli::args::PayArguments;
 use crate::cli::failure::Failure;
 use crate::cli::login::EntryLogin;
 use crate::cli::money::scaled;
-use crate::cli::text::{grouped, harmless_json, lasting, per_second, sanitize};
+use crate::cli::text::{format_duration, grouped, harmless_json, per_second, sanitize};
 use crate::stream::{PathRate, PaymentEnd, PaymentProgress, Trouble};
 use crate::wire::Amount;
 use crate::wire::ilp::ErrorCode;
@@ -106,7 +106,7 @@ impl PayReport<'_> {
         }
         rows.push(("largest packet", format!("{} units", grouped(progress.packet_amount))));
         let speed = grouped(per_second(progress.fulfilled, *took));
-        rows.push(("time", format!("{}, {speed} packets/s", lasting(*took))));
+        rows.push(("time", format!("{}, {speed} packets/s", format_duration(*took))));
         if let Some(receipt) = progress.receipt {
             rows.push(("receipt", STANDARD.encode(receipt.as_bytes())));
         }

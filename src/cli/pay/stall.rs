@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::report::explained;
-use crate::cli::text::lasting;
+use crate::cli::text::format_duration;
 use crate::cli::waiting::SILENCE_MAX;
 use crate::stream::PaymentProgress;
 
@@ -65,7 +65,7 @@ impl Stall {
         if !due {
             return None;
         }
-        let line = format!("nothing moves for {}, trying on: {why}", lasting(still));
+        let line = format!("nothing moves for {}, trying on: {why}", format_duration(still));
         self.told = Some((after, why));
         Some(line)
     }

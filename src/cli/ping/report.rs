@@ -7,7 +7,7 @@ use crate::cli::client::{THIS_PROGRAM, TOOL_SIGNATURE};
 use crate::cli::failure::Failure;
 use crate::cli::login::EntryLogin;
 use crate::cli::round_trips::RttStats;
-use crate::cli::text::{lasting, millis, percent, sanitize};
+use crate::cli::text::{format_duration, millis, percent, sanitize};
 use crate::link::{Cause, Outcome, Rejection};
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount};
@@ -55,7 +55,7 @@ impl<'a> PingReport<'a> {
             Some(own) => format!("echo to {own}"),
             None => "known condition".to_owned(),
         };
-        let within = lasting(timeout);
+        let within = format_duration(timeout);
         let address = &self.address;
         writeln!(
             self.out,
@@ -138,7 +138,7 @@ impl<'a> PingReport<'a> {
             self.fulfilled,
             self.rejected,
             percent(lost, self.sent),
-            lasting(self.began.elapsed()),
+            format_duration(self.began.elapsed()),
         )?;
         if let Some(figures) = self.round_trips.figures() {
             let [min, avg, max, mdev] =
@@ -221,7 +221,7 @@ mod tests {
     fn a_pong_that_went_to_another_program_is_explained() {
         let check = |return_address: Option<&str>, by: &str, expected: bool| {
             let mut out = Vec::new();
-            let mut report = Report::new("test.c".parse().unwrap(), &mut out);
+            let mut report = PingReport::new("test.c".parse().unwrap(), &mut out);
             report.return_address = return_address.map(|text| text.parse().unwrap());
             let outcome = rejected(ErrorCode::F06, by, "nothing understands the packet");
             report.answer(1, Duration::ZERO, &outcome).unwrap();

@@ -9,7 +9,7 @@ use super::load::Load;
 use super::tally::{Line, ResultKind, Tally};
 use crate::cli::failure::Failure;
 use crate::cli::text::{
-    grouped, harmless_json, lasting, millis, padded, per_second, percent, ratio, sanitize,
+    format_duration, grouped, harmless_json, millis, padded, per_second, percent, ratio, sanitize,
 };
 
 /// Widest name of a result that keeps the columns in line.
@@ -39,7 +39,7 @@ impl SendReport<'_> {
         writeln!(
             out,
             "{}, {} packets/s, window {}\n",
-            lasting(*took),
+            format_duration(*took),
             grouped(per_second(answered, *took)),
             load.window
         )?;

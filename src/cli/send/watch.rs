@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::load::Load;
 use super::tally::{ResultKind, Tally};
-use crate::cli::text::{grouped, lasting, sanitize};
+use crate::cli::text::{format_duration, grouped, sanitize};
 use crate::cli::waiting::{AGAIN, SILENCE_MAX};
 
 /// Looks at a load that is being sent.
@@ -41,14 +41,14 @@ impl<'a> Watch<'a> {
             self.is_silence_told = true;
             return Some(format!(
                 "no answer for {}: {} packets wait for one, each up to {}",
-                lasting(silent),
+                format_duration(silent),
                 grouped(tally.unanswered()),
-                lasting(self.load.expiry)
+                format_duration(self.load.expiry)
             ));
         }
         let mut line = format!(
             "{}: {} of {} sent, {} fulfilled",
-            lasting(after),
+            format_duration(after),
             grouped(tally.sent()),
             grouped(self.count),
             grouped(tally.fulfilled())

@@ -9,7 +9,7 @@ use super::walk::{Hop, Line, TraceEnd};
 use crate::cli::args::TraceArguments;
 use crate::cli::failure::Failure;
 use crate::cli::login::EntryLogin;
-use crate::cli::text::{grouped, harmless_json, lasting, millis, padded, sanitize};
+use crate::cli::text::{format_duration, grouped, harmless_json, millis, padded, sanitize};
 use crate::wire::Address;
 
 /// Widest address that keeps the columns in line.
@@ -45,7 +45,7 @@ impl<'a> TraceReport<'a> {
             "TRACE {} through {login}: at most {} hops and {}",
             self.address,
             how.hops,
-            lasting(how.timeout)
+            format_duration(how.timeout)
         )?;
         writeln!(
             self.out,
@@ -98,7 +98,7 @@ impl<'a> TraceReport<'a> {
             shown(figures.map(|figures| figures.avg)),
             visible.map_or_else(|| "-".to_owned(), |visible| grouped(visible.maximum)),
             visible.map_or_else(|| "-".to_owned(), |visible| significant(visible.rate())),
-            said(&hop.answer),
+            describe_answer(&hop.answer),
         )?;
         Ok(())
     }
@@ -184,7 +184,7 @@ fn node(answer: &ProbeAnswer) -> String {
 }
 
 /// In the column of a hop: its code and name.
-fn said(answer: &ProbeAnswer) -> String {
+fn describe_answer(answer: &ProbeAnswer) -> String {
     match &answer.outcome {
         ProbeOutcome::Fulfilled => "fulfilled".to_owned(),
         ProbeOutcome::Rejected { code, .. } => {
@@ -198,9 +198,9 @@ fn said(answer: &ProbeAnswer) -> String {
 fn explained(answer: &ProbeAnswer) -> String {
     match &answer.outcome {
         ProbeOutcome::Rejected { message, .. } if !message.is_empty() => {
-            format!("{} ({})", said(answer), sanitize(message))
+            format!("{} ({})", describe_answer(answer), sanitize(message))
         }
-        _ => said(answer),
+        _ => describe_answer(answer),
     }
 }
 

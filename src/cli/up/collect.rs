@@ -133,7 +133,7 @@ impl Collector {
             loop {
                 match listener.try_recv() {
                     Ok(event) => {
-                        if let Some(text) = words(&event) {
+                        if let Some(text) = describe_event(&event) {
                             self.events.push_back(EventView {
                                 at: time_of_day(),
                                 node: node.id.to_string(),
@@ -290,7 +290,7 @@ fn time_of_day() -> String {
 }
 
 /// `None`: not worth a line.
-fn words(event: &PeerEvent) -> Option<String> {
+fn describe_event(event: &PeerEvent) -> Option<String> {
     let peer = &event.peer;
     match &event.change {
         PeerChange::Connecting => None,

@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::inbox::Inbox;
 use crate::cli::login::EntryLogin;
 use crate::cli::round_trips::RttStats;
-use crate::cli::text::{grouped, lasting, millis, sanitize};
+use crate::cli::text::{format_duration, grouped, millis, sanitize};
 use crate::config::Loaded;
 use crate::connector::Explanation;
 use crate::link::{Cause, Outcome, Rejection};
@@ -47,16 +47,16 @@ pub(super) async fn run(
 ) -> Result<bool, Failure> {
     let began = Instant::now();
     ready(nodes).await?;
-    writeln!(out, "{} nodes, all healthy after {}", nodes.len(), lasting(began.elapsed()))?;
+    writeln!(out, "{} nodes, all healthy after {}", nodes.len(), format_duration(began.elapsed()))?;
     out.flush()?;
     let addresses: Vec<Option<Address>> =
         nodes.iter().map(|node| node.context.connector.address()).collect();
     if nodes.iter().any(|node| node.context.connector.exchanges_routes()) {
         let began = Instant::now();
         if routes_found(nodes, &addresses).await {
-            writeln!(out, "all routes found {} later", lasting(began.elapsed()))?;
+            writeln!(out, "all routes found {} later", format_duration(began.elapsed()))?;
         } else {
-            writeln!(out, "not all routes found within {}", lasting(ROUTES_WITHIN))?;
+            writeln!(out, "not all routes found within {}", format_duration(ROUTES_WITHIN))?;
         }
         out.flush()?;
     }
@@ -99,7 +99,7 @@ async fn ready(nodes: &[NodeHandle]) -> Result<(), Failure> {
         if Instant::now() > deadline {
             return Err(Failure::Failed(format!(
                 "not healthy within {}: {}; their /health and the log say why",
-                lasting(READY_WITHIN),
+                format_duration(READY_WITHIN),
                 not_yet.join(", ")
             )));
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::table::{Cell, Colour, Table, fit, paint};
-use crate::cli::text::{grouped, lasting, sanitize};
+use crate::cli::text::{format_duration, grouped, sanitize};
 
 /// Events that are worth keeping.
 pub(super) const EVENTS_MAX: usize = 200;
@@ -143,7 +143,7 @@ fn title(view: &View) -> String {
     let is_node = |id: &str| view.nodes.iter().any(|node| node.id == id);
     let links = view.links.iter().filter(|link| is_node(&link.to)).count();
     let (nodes, links) = (count(view.nodes.len(), "node"), count(links, "link"));
-    format!("ilp-connector up {}   {nodes}, {links}, up {}", view.file, lasting(view.up))
+    format!("ilp-connector up {}   {nodes}, {links}, up {}", view.file, format_duration(view.up))
 }
 
 fn totals(view: &View) -> String {

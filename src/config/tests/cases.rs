@@ -58,7 +58,7 @@ fn cases(text: &str) -> Vec<Case> {
     found
 }
 
-fn said(case: &Case, directory: &std::path::Path) -> String {
+fn messages_of(case: &Case, directory: &std::path::Path) -> String {
     let mut source = case.source.clone();
     if let Some(file) = &case.file {
         let path = directory.join("c.yaml");
@@ -90,7 +90,7 @@ fn run(name: &str, text: &str) {
     let mut new = text.split("\n=== ").next().unwrap().to_owned();
     let mut wrong = String::new();
     for case in &cases {
-        let said = said(case, directory.path());
+        let said = messages_of(case, directory.path());
         let file = case.file.as_deref().unwrap_or("(no file)");
         write!(new, "\n=== {}\n{}{file}\n>>>\n{said}\n", case.name, case.setup).unwrap();
         if said != case.expected && !bless {

@@ -3,7 +3,7 @@
 use crate::config::{Source, between, load};
 
 /// What is said of files, one text each, that are given together.
-fn said(files: &[&str]) -> Vec<String> {
+fn check_messages(files: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let loaded: Vec<_> = files
         .iter()
@@ -32,12 +32,12 @@ fn check(changes: &[(&str, &str)], expected: &[&str]) {
         assert!(bob.contains(from), "{from}");
         bob = bob.replace(from, to);
     }
-    let found = said(&[ALICE, &bob]);
+    let found = check_messages(&[ALICE, &bob]);
     assert_eq!(found.len(), expected.len(), "{bob}\n{found:#?}");
     for (line, expected) in found.iter().zip(expected) {
         assert!(line.contains(expected), "{bob}\n{line}\ndoes not say {expected}");
     }
-    assert_eq!(said(&[&bob, ALICE]).len(), expected.len(), "{bob}");
+    assert_eq!(check_messages(&[&bob, ALICE]).len(), expected.len(), "{bob}");
 }
 
 #[test]
@@ -92,10 +92,10 @@ fn children_adopt_the_units_of_their_parent() {
             "nodeId: c\n{more}peers:\n  - {{id: p, relation: parent, url: 'ws://p:3000', authToken: s}}\n"
         )
     };
-    assert_eq!(said(&[parent, &child("")]), [""; 0]);
-    assert_eq!(said(&[parent, &child("assetScale: 9\n")]).len(), 1);
-    assert_eq!(said(&[parent, &child("ilpAddress: test.p.c\n")]), [""; 0]);
-    assert!(said(&[parent, &child("ilpAddress: test.x\n")])[0].starts_with("warning: "));
+    assert_eq!(check_messages(&[parent, &child("")]), [""; 0]);
+    assert_eq!(check_messages(&[parent, &child("assetScale: 9\n")]).len(), 1);
+    assert_eq!(check_messages(&[parent, &child("ilpAddress: test.p.c\n")]), [""; 0]);
+    assert!(check_messages(&[parent, &child("ilpAddress: test.x\n")])[0].starts_with("warning: "));
 }
 
 #[test]
@@ -103,14 +103,15 @@ fn nodes_that_have_nothing_to_do_with_each_other_are_left_alone() {
     let other = |id: &str, more: &str| {
         format!("nodeId: {id}\nassetCode: EUR\npeers:\n  - {{id: x, authToken: u{more}}}\n")
     };
-    assert_eq!(said(&[ALICE, &other("carol", "")]), [""; 0]);
+    assert_eq!(check_messages(&[ALICE, &other("carol", "")]), [""; 0]);
     // Another bob, who knows no alice.
-    assert_eq!(said(&[ALICE, &other("bob", "")]), [""; 0]);
+    assert_eq!(check_messages(&[ALICE, &other("bob", "")]), [""; 0]);
     // Two files of one node.
     let version = BOB.replace("authToken: s", "authToken: t");
-    assert_eq!(said(&[BOB, &version]), [""; 0]);
+    assert_eq!(check_messages(&[BOB, &version]), [""; 0]);
     // With two bobs nobody knows which one alice means, but their secrets do.
-    let found = said(&[ALICE, &BOB.replace("id: alice", "id: alice, assetScale: 1"), &version]);
+    let found =
+        check_messages(&[ALICE, &BOB.replace("id: alice", "id: alice, assetScale: 1"), &version]);
     assert_eq!(found.len(), 1, "{found:?}");
     // Three customers of one node that it gave one token.
     let customer = |id: &str| {
@@ -118,7 +119,7 @@ fn nodes_that_have_nothing_to_do_with_each_other_are_left_alone() {
             "nodeId: {id}\npeers:\n  - {{id: hub, url: 'ws://{id}:one@hub:3000', assetCode: {id}}}\n"
         )
     };
-    assert_eq!(said(&[&customer("AA"), &customer("BB"), &customer("CC")]), [""; 0]);
+    assert_eq!(check_messages(&[&customer("AA"), &customer("BB"), &customer("CC")]), [""; 0]);
     let neither = ALICE.replace("url: 'ws://bob:3000', ", "");
-    assert_eq!(said(&[&neither, BOB]).len(), 1, "neither dials");
+    assert_eq!(check_messages(&[&neither, BOB]).len(), 1, "neither dials");
 }

@@ -23,7 +23,7 @@ fn loaded(folder: &Path, variables: &[(&str, &str)]) -> Loaded {
 }
 
 /// The mistakes and warnings of a file, without its folder.
-fn said(folder: &Path, variables: &[(&str, &str)]) -> String {
+fn messages_of(folder: &Path, variables: &[(&str, &str)]) -> String {
     let start = format!("{}/", folder.display());
     let (problems, warnings) = match check(&source(folder, variables)) {
         Ok(checked) => (Vec::new(), checked.warnings),
@@ -51,7 +51,7 @@ fn every_secret_may_stand_in_a_file() {
     let text = "nodeId: a\napiTokenFile: s/api\nreceiverSecretFile: ${SECRETS:-s}/receivers\npeers:\n  \
         - {id: bob, authTokenFile: s/bob}\n  - {id: carol, authTokenFiles: [s/new, s/old]}\n  - {id: dave, authTokens: [x, y]}\n";
     write(folder, "c.yaml", text, 0o600);
-    assert_eq!(said(folder, &[]), "");
+    assert_eq!(messages_of(folder, &[]), "");
     let all = loaded(folder, &[]);
     assert_eq!(all.config.health.api_token.as_ref().unwrap().expose(), "api-secret");
     assert_eq!(all.config.receiver_secret.as_ref().unwrap().expose().len(), 32);
@@ -76,7 +76,7 @@ fn every_secret_may_stand_in_a_file() {
     assert_eq!(tokens(&env, "dave"), ["env-secret"]);
     let twice = [("API_TOKEN", "e1"), ("API_TOKEN_FILE", "s/env")];
     assert_eq!(
-        said(folder, &twice),
+        messages_of(folder, &twice),
         "environment: API_TOKEN_FILE: apiToken is set as well; set one of the two"
     );
 }
@@ -90,7 +90,7 @@ fn links_of_a_topology_and_their_nodes_too() {
     let text = "nodes:\n  - {id: a, apiTokenFile: cli}\n  - id: b\nlinks:\n  - {from: a, to: b, secretFile: link}\n\
         defaults:\n  apiTokenFile: link\n  peers:\n    - {id: cli, relation: child, authTokenFile: cli}\n";
     write(folder, "c.yaml", text, 0o600);
-    assert_eq!(said(folder, &[]), "");
+    assert_eq!(messages_of(folder, &[]), "");
     for (id, other, api) in [("a", "b", "cli-secret"), ("b", "a", "link-secret")] {
         let node = loaded(folder, &[("NODE_ID", id)]);
         assert_eq!(tokens(&node, other), ["link-secret"]);
@@ -111,11 +111,13 @@ fn mistakes_name_the_key_and_never_the_content() {
     let place = "c.yaml:3: apiTokenFile";
     let check = |content: &str, expected: &str| {
         write(folder, "f", content, 0o600);
-        let said = said(folder, &[]);
+        let said = messages_of(folder, &[]);
         assert!(said.starts_with(&format!("{place}{expected}")), "{content:?}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
     };
-    assert!(said(folder, &[]).starts_with(&format!("{place} = ***: the file cannot be read: ")));
+    assert!(
+        messages_of(folder, &[]).starts_with(&format!("{place} = ***: the file cannot be read: "))
+    );
     check("", " = \"f\": the file is empty");
     check("\n", " = \"f\": the file is empty");
     check("hunter2\nhunter2\n", " = ***: holds a line break");
@@ -125,12 +127,14 @@ fn mistakes_name_the_key_and_never_the_content() {
     check(&"hunter2".repeat(4000), " = \"f\": the file is larger than 16 KiB");
     std::fs::remove_file(folder.join("f")).unwrap();
     std::fs::create_dir(folder.join("f")).unwrap();
-    assert!(said(folder, &[]).starts_with(&format!("{place} = \"f\": this is no regular file")));
+    assert!(
+        messages_of(folder, &[]).starts_with(&format!("{place} = \"f\": this is no regular file"))
+    );
 
     let check = |text: &str, expected: &str| {
         write(folder, "g", "hunter2\n", 0o600);
         write(folder, "c.yaml", &format!("nodeId: a\nhealthCheckHost: 127.0.0.1\n{text}\n"), 0o600);
-        let said = said(folder, &[]);
+        let said = messages_of(folder, &[]);
         assert!(said.contains(expected), "{text}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
     };
@@ -176,7 +180,7 @@ fn files_that_others_can_open_are_told() {
         );
         write(folder, "c.yaml", &text, modes.0);
         write(folder, "f", "0123456789abcdef\n", modes.1);
-        let said = said(folder, &[]);
+        let said = messages_of(folder, &[]);
         assert_eq!(said.lines().count(), expected.len(), "{said}");
         for (line, expected) in said.lines().zip(expected) {
             assert!(line.contains(expected), "{line}");
@@ -205,7 +209,7 @@ fn weak_secrets_and_plain_logins_of_the_live_network_are_told() {
                 "nodeId: a\nilpAddress: {network}.a\nhealthCheckHost: 127.0.0.1\n{keys}\npeers: [{peers}]\n"
             );
             write(folder, "c.yaml", &text, 0o600);
-            let said = said(folder, &[]);
+            let said = messages_of(folder, &[]);
             let expected = if network == "g" { expected } else { &[] };
             assert_eq!(said.lines().count(), expected.len(), "{text}\n{said}");
             for (line, expected) in said.lines().zip(expected) {

@@ -79,7 +79,7 @@ fn what_has_expired_is_refused_by_the_node_itself_too() {
     let net = net(settings(vec![kid], &[("test.node.kid", "kid")]));
     let kid = net.connect("kid");
     let mut control = Vec::new();
-    ccp::RouteControl::new(ccp::Mode::Sync, ccp::TableId::NONE, 0).encode(&mut control);
+    ccp::RouteControl::new(ccp::RouteControlMode::Sync, ccp::TableId::NONE, 0).encode(&mut control);
     for (destination, amount, data, condition) in [
         ("test.node", 5, &b""[..], Condition::PING),
         ("peer.config", 0, b"", Condition::PEER_PROTOCOL),

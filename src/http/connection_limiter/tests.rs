@@ -31,7 +31,7 @@ fn enter(guests: &Arc<Connections>, address: &str) -> ConnectionPlace {
 /// A connection of a peer's, used at `at`.
 fn of(guests: &Arc<Connections>, id: &str, at: u64) -> Result<ConnectionPlace, TooManyConnections> {
     let mut place = enter(guests, "10.0.0.1");
-    guests.belongs(&place, &peer(id))?;
+    guests.set_owner(&place, &peer(id))?;
     place.begins(seconds(at));
     place.ends(seconds(at));
     assert_eq!(place.news(), Some(Told::Owned));
@@ -93,8 +93,8 @@ fn strangers_and_peers_do_not_take_places_of_each_other() {
     strangers.push(enter(&guests, "10.0.0.9"));
     assert!(strangers[0].stranger.is_some(), "and it hears of it, see transport");
     let mut bob = enter(&guests, "10.0.0.9");
-    assert_eq!(guests.belongs(&bob, &peer("bob")), Ok(()));
-    assert_eq!(guests.belongs(&bob, &peer("alice")), Ok(()), "it stays the first one's");
+    assert_eq!(guests.set_owner(&bob, &peer("bob")), Ok(()));
+    assert_eq!(guests.set_owner(&bob, &peer("alice")), Ok(()), "it stays the first one's");
     assert_eq!(bob.news(), Some(Told::Owned));
     assert_eq!(bob.news(), None);
     assert_eq!(guests.open.lock().of_peer.len(), 2);
@@ -109,7 +109,7 @@ fn who_may_stay_how_long() {
     check(seconds(10));
     guest.begins(seconds(5));
     check(seconds(60));
-    guests.belongs(&guest, &peer("alice")).unwrap();
+    guests.set_owner(&guest, &peer("alice")).unwrap();
     check(MonoTime::MAX);
     guest.ends(seconds(7));
     check(seconds(127));
@@ -138,7 +138,7 @@ fn connections_from_where_peers_have_logged_in_take_more_side_by_side_up_to_a_nu
     assert!(guests.open.lock().wide_of.is_empty());
     // A peer that wants more than a narrow one takes is sent to another one, once.
     let mut narrow = enter("10.0.0.4", false);
-    guests.belongs(&narrow, &peer("alice")).unwrap();
+    guests.set_owner(&narrow, &peer("alice")).unwrap();
     assert_eq!(narrow.news(), Some(Told::Owned));
     for _ in 1..NARROW_STREAMS {
         narrow.begins(seconds(1));
@@ -161,7 +161,7 @@ fn strangers_have_a_budget_and_who_has_authenticated_has_one_of_its_own() {
     assert_eq!(guests.reads_at(&other, now), now, "it has not said anything yet");
     guests.has_read(&other, FIRST_FRAMES, now);
     assert!(guests.reads_at(&other, now) > now);
-    guests.belongs(&other, &peer("alice")).unwrap();
+    guests.set_owner(&other, &peer("alice")).unwrap();
     assert_eq!(guests.reads_at(&other, now), now);
     assert_eq!(guests.admits(&other, false, now), Ok(()));
     guests.has_read(&other, 5000, now);
@@ -195,7 +195,7 @@ async fn who_loses_a_place_before_it_could_say_anything_has_a_moment_to_log_in()
     let mut places: Vec<ConnectionPlace> = (0..5).map(|_| enter(&guests, "10.0.0.1")).collect();
     // Three may stay: the first two have lost their places.
     assert_eq!(places[0].told().now_or_never(), None);
-    guests.belongs(&places[0], &peer("alice")).unwrap();
+    guests.set_owner(&places[0], &peer("alice")).unwrap();
     assert_eq!(places[0].told().await, Told::Owned);
     assert_eq!(places[0].told().now_or_never(), None, "it stays");
     // The wait is one, however often it is looked at.
