@@ -107,7 +107,7 @@ impl Api {
     /// Listens; port 0 takes any free one, see [`Api::local_addr`]. Connections wait until [`Api::run`].
     ///
     /// # Errors
-    /// [`BindError`], which names host, port and key.
+    /// [`ApiBindError`], which names host, port and key.
     pub async fn bind(
         host: &str,
         port: u16,

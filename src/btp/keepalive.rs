@@ -61,7 +61,7 @@ impl KeepAlive {
         }
     }
 
-    /// What is due. A [`Due::Ping`] counts as sent.
+    /// What is due. A [`KeepAliveAction::Ping`] counts as sent.
     pub(super) fn due(&mut self, now: MonoTime) -> KeepAliveAction {
         if self.stalled_at.is_some_and(|since| now >= since.after(self.settings.write_stall)) {
             return KeepAliveAction::Lost(Timeout::Stalled);

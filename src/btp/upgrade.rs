@@ -228,7 +228,7 @@ fn check_answer(fields: HeaderFields<'_>, accept_key: &str) -> Result<(), Upgrad
         return Err(UpgradeError::Answer("no `Upgrade: websocket`"));
     }
     if !fields.has("Connection", "upgrade") {
-        return Err(UpgradeError::Answer("no `Connection: Upgrade`"));
+        return Err(UpgradeError::Answer("no `BtpConnection: Upgrade`"));
     }
     if fields.only("Sec-WebSocket-Accept") != Some(accept_key.as_bytes()) {
         return Err(UpgradeError::Answer("wrong Sec-WebSocket-Accept"));

@@ -59,7 +59,7 @@ pub enum Deployment {
     Loopback,
 }
 
-/// A value that was computed; `place` is what it was computed from.
+/// A value that was computed; `location` is what it was computed from.
 fn computed(text: &str, line: u32, place: &str) -> Value {
     Value::text(text, At::moved(line, ValueOrigin::Computed, Some(place.to_owned())))
 }

@@ -34,9 +34,9 @@ pub(super) enum ValueKind {
     Secret,
     /// Several of them.
     Secrets,
-    /// The file of a [`Kind::Secret`].
+    /// The file of a [`ValueKind::Secret`].
     SecretFile,
-    /// The files of [`Kind::Secrets`].
+    /// The files of [`ValueKind::Secrets`].
     SecretFiles,
     /// `true` or `false`.
     Bool,

@@ -108,7 +108,7 @@ pub struct Loaded {
 /// Loads one node: reads the file, lays environment and command line over it, validates everything.
 ///
 /// # Errors
-/// All mistakes at once. A node that the topology does not name is one, see [`Problems::node_not_named`].
+/// All mistakes at once. A node that the topology does not name is one, see [`Diagnostics::node_not_named`].
 pub fn load(source: &Source) -> Result<Loaded, Diagnostics> {
     let (read, report) = read_file(source);
     match read {

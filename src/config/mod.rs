@@ -19,6 +19,7 @@ mod env;
 mod expand;
 mod fields;
 mod file;
+mod key_names;
 mod keys;
 mod link_ends;
 mod link_transport;

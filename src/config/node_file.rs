@@ -10,7 +10,8 @@ use crate::transport::{HttpLimits, PlaceLimits};
 use crate::wire::{Address, Scheme};
 
 use super::diagnostics::DiagnosticSink;
-use super::fields::{Fields, check_names};
+use super::fields::Fields;
+use super::key_names::check_names;
 use super::keys::{NODE, PING, TLS};
 use super::location::Path;
 use super::own_address::not_below_peer;

@@ -1,6 +1,6 @@
 //! Whether everybody in a topology can reach everybody, and no packet runs in a circle.
 //!
-//! Where nodes tell each other their routes, it is worked out what they will know (`told.rs`).
+//! Where nodes tell each other their routes, it is worked out what they will know (`route_forecast.rs`).
 //!
 //! Computed routes are right by construction, so there only links can be missing. As soon as a node has routes of its
 //! own, packets are walked, as the connector would send them with everything connected: from every node to every other, and

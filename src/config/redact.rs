@@ -189,7 +189,7 @@ pub(super) fn key(text: &str) -> String {
 pub(super) fn is_slip(text: &str) -> bool {
     const EDITS_MAX: usize = 2;
     let wanted = plain(text);
-    super::fields::is_synonym(text)
+    super::key_names::is_synonym(text)
         || keys::names().any(|known| {
             let edits = strsim::damerau_levenshtein(&wanted, &plain(known));
             edits <= EDITS_MAX.min(known.len() / 3).max(usize::from(known.len() > 2))

@@ -1,4 +1,4 @@
-//! Which routes the nodes of a topology would tell each other (CCP), with everything connected: what `routing::exchange`
+//! Which routes the nodes of a topology would tell each other (CCP), with everything connected: what `routing::ccp`
 //! settles on, worked out in one go.
 
 use std::collections::{BTreeSet, HashMap};
@@ -134,7 +134,7 @@ impl<'t> RouteForecast<'t> {
     }
 }
 
-/// As `routing::exchange` exports.
+/// As `routing::ccp` exports.
 fn may_tell(to: &PeerConfig, number: usize, prefix: &Prefix, route: &Known<'_>) -> bool {
     let routes = &to.account.routes;
     let allowed = to.account.enabled && routes.send && routes.announces(prefix);

@@ -262,7 +262,7 @@ pub(super) fn check_rates(
     }
 }
 
-/// Why amounts in `source` cannot become amounts in `target`, and what to do. `ends`: whose assets they are.
+/// Why amounts in `source` cannot become amounts in `target`, and what to do. `link_ends`: whose assets they are.
 pub(super) fn no_conversion(
     source: &Asset,
     target: &Asset,

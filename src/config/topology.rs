@@ -8,7 +8,8 @@ use crate::account::{AccountId, Relation};
 
 use super::diagnostics::DiagnosticSink;
 use super::env::Environment;
-use super::fields::{Fields, check_names, item, wrong_type};
+use super::fields::{Fields, item, wrong_type};
+use super::key_names::check_names;
 use super::keys::{self, KeyInfo, LINK, TOPOLOGY, TOPOLOGY_NODE, ValueKind};
 use super::link_transport::LinkTransport;
 use super::location::{At, Location, More, Path};
@@ -81,7 +82,7 @@ pub(super) struct TopologyLink {
     pub(super) index: usize,
 }
 
-/// The same value, which from now on calls itself `place`.
+/// The same value, which from now on calls itself `location`.
 pub(super) fn moved(value: &Value, place: String) -> Value {
     let more = value.at.more.as_ref();
     let variables = more.map(|more| more.variables.clone()).unwrap_or_default();
@@ -360,15 +361,15 @@ fn defaults(fields: Fields<'_>, report: &mut DiagnosticSink) -> Defaults {
         } else if let Some(key) = known(Box::new(keys::peer_defaults())) {
             defaults.peer.set(key.name, moved(value, place.place().text));
         } else {
-            if let Some(meant) = super::fields::meant_key(&name.text, keys::defaults_names()) {
+            if let Some(meant) = super::key_names::meant_key(&name.text, keys::defaults_names()) {
                 report.unread(path.missing(meant).place());
             }
             let place = Location { line: Some(name.line), ..place.place() };
             report.problem(
                 place,
                 None,
-                super::fields::unknown(&name.text, value),
-                super::fields::meant(&name.text, keys::defaults_names()),
+                super::key_names::unknown(&name.text, value),
+                super::key_names::meant(&name.text, keys::defaults_names()),
             );
         }
     }

@@ -76,7 +76,7 @@ impl Batch<'_> {
         self.send(to, origin, prepare, outgoing).map_err(|(refusal, _)| refusal)
     }
 
-    /// As [`Turn::forward`], for whoever asks. A Prepare that cannot be sent gives its origin back.
+    /// As [`LineBatch::forward`], for whoever asks. A Prepare that cannot be sent gives its origin back.
     pub(super) fn send(
         &self,
         to: &AccountEntry,

@@ -1,6 +1,6 @@
 //! The packet path: everything that happens to a Prepare and to its answer, as synchronous calls.
 //!
-//! A transport calls [`Turn::prepare`] and [`Turn::answer`] with what a peer sent; what is to be written appears in the
+//! A transport calls [`LineBatch::prepare`] and [`LineBatch::answer`] with what a peer sent; what is to be written appears in the
 //! outboxes of the sessions concerned before the call returns. Nothing here waits, spawns, reads a clock or logs, and
 //! nothing can be cancelled half-way: a packet is answered, or remembered until its deadline.
 //!

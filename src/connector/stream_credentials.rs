@@ -34,7 +34,7 @@ impl Connector {
     /// others.
     ///
     /// # Errors
-    /// [`NoConnection`].
+    /// [`NoStreamCredentials`].
     pub fn connection(
         &self,
         receiver: Option<&str>,

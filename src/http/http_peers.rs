@@ -19,7 +19,7 @@ pub struct HttpPeers(ArcSwap<HashMap<AccountId, Arc<HttpPeer>>>);
 pub struct HttpTarget(pub(super) Arc<HttpPeer>);
 
 impl HttpTarget {
-    /// Sends the token of `dial` from the next request on.
+    /// Sends the token of `dial_config` from the next request on.
     pub fn set(&self, dial: HttpDial) {
         self.0.renewed.store(Some(Arc::new(dial)));
     }

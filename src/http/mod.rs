@@ -1,6 +1,6 @@
 //! ILP over HTTP (RFC 35), SPSP (RFC 9), and whatever else the node says over HTTP in public.
 //!
-//! [`HttpServer`] is the listener: bounded connections (`guests`), and the routes (`router`). [`HttpClient`] fetches a
+//! [`HttpServer`] is the listener: bounded connections (`connection_limiter`), and the routes (`router`). [`HttpClient`] fetches a
 //! document from elsewhere. Nothing here spawns; `node` does.
 
 mod answer_body;

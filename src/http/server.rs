@@ -304,7 +304,7 @@ async fn serve(
     builder
         .http1()
         .timer(TokioTimer::new())
-        // Also from one request to the next. Strangers, and who has not said anything yet, have less: see `guests`.
+        // Also from one request to the next. Strangers, and who has not said anything yet, have less: see `connection_limiter`.
         .header_read_timeout(bounds.idle_time)
         .max_buf_size(HEAD_BYTES_MAX as usize)
         .max_headers(HEADERS_MAX);

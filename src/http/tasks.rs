@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Takes futures; whoever holds the [`Running`] half polls them. How many there are is bounded by who gives them: the
+/// Takes futures; whoever holds the [`TaskPoller`] half polls them. How many there are is bounded by who gives them: the
 /// concurrent streams of a connection, and the connections of a pool.
 #[derive(Clone, Default)]
 pub(super) struct Tasks(Arc<Mutex<New>>);

@@ -8,7 +8,7 @@
 //! The outbox remembers where each ILP frame begins until its first byte is written, so that when the session is lost
 //! it can tell which Prepares the peer cannot have seen, and which answers may still go another way (D5).
 //!
-//! Bound: Prepares are refused once there is no [`Outbox::room`], which is shared fairly among those who ask (`crowd.rs`);
+//! Bound: Prepares are refused once there is no [`Outbox::room`], which is shared fairly among those who ask (`outbox_shares.rs`);
 //! answers always fit, as there are no more of them than
 //! the peer has packets in flight; but an outbox that answers have filled sixteen times over is closed instead of growing.
 

@@ -49,7 +49,7 @@ impl<T: Send + 'static> SingleFlight<T> {
         };
     }
 
-    /// Something was begun and has not been taken from [`Outstanding::done`].
+    /// Something was begun and has not been taken from [`SingleFlight::done`].
     pub fn is_under_way(&self) -> bool {
         self.task.is_some()
     }

@@ -1,11 +1,11 @@
 //! The exchange of routes with peers (CCP): what they told, which of it is best, and what they are told in turn.
 //!
-//! Nothing here has a clock, a socket or a lock. The connector hands in what peers ask ([`Exchange::request`]) and links
-//! that come and go ([`Exchange::set_link`]), and asks from time to time what is to be sent ([`Exchange::poll`]).
+//! Nothing here has a clock, a socket or a lock. The connector hands in what peers ask ([`Ccp::request`]) and links
+//! that come and go ([`Ccp::set_link`]), and asks from time to time what is to be sent ([`Ccp::poll`]).
 //!
 //! One way of everything: `receiver.rs` takes an update of one peer (epochs, gaps, what is accepted: `import.rs`, how
-//! many: `learned.rs`) and says which prefixes changed; `choose.rs` looks for each of them which route is best now, and
-//! notes a change in `log.rs`; `sender.rs` decides per peer when a part of the log is due, and `tell.rs` writes it, as
+//! many: `learned.rs`) and says which prefixes changed; `ranking.rs` looks for each of them which route is best now, and
+//! notes a change in `change_log.rs`; `sender.rs` decides per peer when a part of the log is due, and `advertise.rs` writes it, as
 //! far as that peer may know it (`export.rs`).
 //!
 //! Bounded: routes and bytes per peer, hops and bytes per path, entries of the log, one control and one update under

@@ -4,7 +4,7 @@
 //! prefix the highest priority whose next hop is connected wins (D21); that last choice is made per packet, so a
 //! table does not change when a session comes or goes.
 //!
-//! [`exchange`] is how nodes find routes by telling each other.
+//! [`ccp`] is how nodes find routes by telling each other.
 
 pub mod ccp;
 mod route;

@@ -5,7 +5,7 @@
 //! process with a single node is told its name once ([`Logs::set_node`]), and then lines outside the span have it too;
 //! and an event may name the node that it speaks of, in a field `node`.
 //! No other span appears in lines. A disabled line costs one comparison. A line goes into a bounded queue
-//! ([`Output`]); what runs never waits until it is written.
+//! ([`LogOutput`]); what runs never waits until it is written.
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;

@@ -71,7 +71,7 @@ impl LogTotals {
     }
 }
 
-/// What the copies of an [`Output`] and its writer share.
+/// What the copies of an [`LogOutput`] and its writer share.
 #[derive(Debug)]
 pub(super) struct LineQueue {
     queue: Mutex<Queue>,

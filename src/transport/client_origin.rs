@@ -52,7 +52,7 @@ impl KnownOrigins {
         self.0.lock().accounts_of.contains_key(&origin)
     }
 
-    /// `account` has logged in from `origin`.
+    /// `account` has logged in from `client_origin`.
     pub fn remember(&self, account: &AccountId, origin: ClientOrigin) {
         let mut known = self.0.lock();
         let known = &mut *known;

@@ -29,7 +29,7 @@ const READINGS_MAX: usize = 4;
 pub struct Clock {
     /// Where [`Mono`] counts from: nanoseconds since boot.
     origin: u64,
-    /// Where the clock of tokio's timers counts from in [`Reading::awake`].
+    /// Where the clock of tokio's timers counts from in [`ClockReading::awake`].
     awake_origin: Instant,
     /// Where a test stands still and moves time itself.
     #[cfg(any(test, fuzzing))]

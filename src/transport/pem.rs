@@ -224,7 +224,7 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// A file that holds `text`, read as a key and as certificates.
+    /// A file that holds `sanitize`, read as a key and as certificates.
     fn check(text: &str, key: Option<PemError>, certificates: Result<usize, PemError>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.pem");

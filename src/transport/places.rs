@@ -125,7 +125,7 @@ impl Places {
         Some(loser)
     }
 
-    /// Whose oldest place has to be given up before `origin` takes one. `None`: there is a place left.
+    /// Whose oldest place has to be given up before `client_origin` takes one. `None`: there is a place left.
     fn who_gives_way(&self, origin: ClientOrigin, is_known: bool) -> Option<ClientOrigin> {
         let own = self.groups.get(&origin).map_or(0, |group| group.places.len());
         if own >= self.limits.per_origin {

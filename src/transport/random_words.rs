@@ -4,7 +4,7 @@
 /// What stands in the place of a word.
 const MASK: &str = "***";
 
-/// `text` without those words, wherever they stand in it: in a name, in an address, in a path.
+/// `sanitize` without those words, wherever they stand in it: in a name, in an address, in a path.
 pub fn without_random_words(text: String) -> String {
     let end = |c: char| !(c.is_ascii_alphanumeric() || "+/=_~-".contains(c));
     if !text.split(end).any(is_random) {

@@ -36,7 +36,7 @@ pub enum ConnectTcpError {
 /// Resolves the host and connects to the first of its addresses that answers, in `time` at most.
 ///
 /// # Errors
-/// [`ReachError`].
+/// [`ConnectTcpError`].
 pub async fn connect_tcp(
     host: Host<&str>,
     port: u16,

@@ -8,7 +8,7 @@ use super::super::Slot;
 use super::{Outbox, TakenPacket};
 use crate::wire::btp::FrameKind;
 
-/// See [`Taken::asker`].
+/// See [`TakenPacket::asker`].
 type Asker = Option<Slot>;
 
 impl Outbox {

@@ -62,7 +62,7 @@ impl RouteRefusal {
     }
 }
 
-/// How many routes were refused, by reason, in the order of [`Refused::ALL`].
+/// How many routes were refused, by reason, in the order of [`RouteRefusal::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RouteRefusalCounts([u64; RouteRefusal::ALL.len()]);
 

@@ -15,7 +15,7 @@ pub(super) const SPACING: Duration = Duration::from_millis(150);
 #[derive(Debug, Default)]
 pub(super) struct RouteSender {
     mode: Option<RouteControlMode>,
-    /// How often this peer was told another table than the others, see [`Telling::table`].
+    /// How often this peer was told another table than the others, see [`RouteSender::table`].
     renewed: u32,
     /// The epoch up to which the peer has acknowledged.
     known: u32,

@@ -1,5 +1,5 @@
 //! The exchange of routes (CCP) as a neighbour sees it: a scripted peer beside a running node. Checklist rows 36, 37,
-//! 100 to 117 and 142; what the rules are for is in `src/routing/exchange`.
+//! 100 to 117 and 142; what the rules are for is in `src/routing/ccp`.
 
 mod choice;
 mod neighbour;

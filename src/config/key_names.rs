@@ -1,0 +1,107 @@
+//! Recognises the names of keys: reports unknown ones, and suggests the key that was meant.
+
+use super::diagnostics::DiagnosticSink;
+use super::keys::{self, KeyInfo};
+use super::location::Path;
+use super::redact;
+use super::secret::MASK;
+use super::value::{Map, Value};
+
+/// What people write, and what they mean.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("name", "id"),
+    ("name", "nodeId"),
+    ("id", "nodeId"),
+    ("nodeId", "id"),
+    ("secret", "authToken"),
+    ("token", "authToken"),
+    ("token", "secret"),
+    ("password", "authToken"),
+    ("password", "secret"),
+    ("authToken", "secret"),
+    ("authToken", "apiToken"),
+    ("port", "btpServerPort"),
+    ("host", "btpServerHost"),
+    ("address", "ilpAddress"),
+    ("address", "url"),
+    ("uri", "url"),
+    ("server", "url"),
+    ("type", "relation"),
+    ("peer", "nextHop"),
+    ("via", "nextHop"),
+    ("to", "nextHop"),
+    ("destination", "prefix"),
+    ("target", "prefix"),
+    ("weight", "priority"),
+    ("source", "from"),
+    ("target", "to"),
+    ("log", "logLevel"),
+    ("currency", "assetCode"),
+    ("scale", "assetScale"),
+    ("cert", "certificate"),
+    ("ca", "caFile"),
+];
+
+/// Reports every key that is not among `known`.
+pub(super) fn check_names(
+    map: &Map,
+    path: &Path<'_>,
+    known: impl Iterator<Item = &'static KeyInfo> + Clone,
+    report: &mut DiagnosticSink,
+) {
+    for (name, value) in &map.0 {
+        if known.clone().any(|key| key.name == &*name.text) {
+            continue;
+        }
+        let help = meant(&name.text, known.clone());
+        if let Some(meant) = meant_key(&name.text, known.clone()) {
+            report.unread(path.missing(meant).place());
+        }
+        let mut place = path.key(&name.text, &value.at).place();
+        if value.at.more.as_ref().is_none_or(|more| more.place.is_none()) {
+            place.line = Some(name.line);
+        }
+        report.problem(place, None, unknown(&name.text, value), help);
+    }
+}
+
+/// What is wrong with an unknown key. Paths do not show one that is near to none: it may be a secret.
+pub(super) fn unknown(name: &str, value: &Value) -> &'static str {
+    match (redact::key(name) == MASK, value.is_null()) {
+        (false, _) => "unknown key",
+        (true, false) => "unknown key, not shown as it may be a secret",
+        (true, true) => "a key without a value, and unknown",
+    }
+}
+
+/// Whether a word is one that people write for a key.
+pub(super) fn is_synonym(name: &str) -> bool {
+    SYNONYMS.iter().any(|(word, _)| word.eq_ignore_ascii_case(name))
+}
+
+/// The key that an unknown one was meant to be, if one is near.
+pub(super) fn meant_key(
+    name: &str,
+    known: impl Iterator<Item = &'static KeyInfo> + Clone,
+) -> Option<&'static str> {
+    let names = known.map(|key| key.name);
+    let synonym = SYNONYMS
+        .iter()
+        .find(|(word, key)| {
+            word.eq_ignore_ascii_case(name) && names.clone().any(|name| name == *key)
+        })
+        .map(|(_, key)| *key);
+    synonym.or_else(|| redact::nearest(name, names))
+}
+
+/// What an unknown key was meant to be, in words.
+pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static KeyInfo> + Clone) -> String {
+    let names = known.clone().map(|key| key.name);
+    match meant_key(name, known) {
+        Some(name) => format!("did you mean {name}?"),
+        None => match keys::of_what(name) {
+            Some(owner) => format!("it is a key of {owner}; known here: {}", redact::list(names)),
+            None => format!("known here: {}", redact::list(names)),
+        },
+    }
+}
