@@ -48,7 +48,8 @@ fn anchors(page: &str) -> BTreeSet<String> {
 #[test]
 fn every_link_leads_somewhere() {
     let mut seen = 0;
-    for page in pages() {
+    // The links of CONFORMANCE are generated, and `.ci/run` compares that page.
+    for page in pages().into_iter().filter(|page| !page.ends_with("CONFORMANCE.md")) {
         let text = read(&page);
         for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
             seen += 1;

@@ -1,4 +1,4 @@
-//! The checklist as data.
+//! Reads the checklist, `tests/vectors/checklist.json`.
 
 use serde::Deserialize;
 
@@ -10,19 +10,22 @@ use super::super::{read, repository};
 pub(super) struct Row {
     pub(super) row: u16,
     pub(super) requirement: String,
-    /// Where it is written, or who decided it.
+    /// The text that has it, or whose behaviour it is.
     pub(super) source: String,
     /// MUST, SHOULD, or C: a choice where the texts are silent.
     pub(super) strength: String,
-    /// How it can be seen from outside; for those who write the test.
+    /// How to test it from outside.
     #[serde(rename = "how")]
     _how: String,
-    /// We do it in another way, and why.
+    /// How the program differs, and why.
     #[serde(default)]
     pub(super) otherwise: Option<String>,
-    /// We do not do it (yet), and why. Such a row has no test.
+    /// Why the program does not do it. Such a row has no test and no place.
     #[serde(default)]
     pub(super) not_built: Option<String>,
+    /// Why no single place implements it.
+    #[serde(default)]
+    pub(super) no_place: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -36,7 +39,7 @@ struct Section {
     rows: Vec<Row>,
 }
 
-/// The checklist in its order; every row has a number of its own.
+/// The checklist, section by section. Rows are numbered from 1.
 pub(super) fn sections() -> Vec<(String, Vec<Row>)> {
     let text = read(&repository().join("tests/vectors/checklist.json"));
     let file: File = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}"));

@@ -80,7 +80,7 @@ fn in_rust(file: &Path) -> Vec<Test> {
 }
 
 /// `tests/it/cli/network.rs` is `cli::network`, as the test runner calls it.
-fn module_of(relative: &str) -> String {
+pub(super) fn module_of(relative: &str) -> String {
     let path = relative.trim_start_matches("tests/it/").trim_start_matches("src/");
     let path = path.trim_end_matches(".rs").trim_end_matches("/mod");
     path.replace('/', "::")
@@ -101,7 +101,7 @@ fn in_javascript(file: &Path) -> Vec<Test> {
 }
 
 /// The rows that a name ends with, or that stand before a word that is no number: `..._rows_37_141_d17`.
-fn rows_of(name: &str) -> Vec<u16> {
+pub(super) fn rows_of(name: &str) -> Vec<u16> {
     let words: Vec<&str> =
         name.split(['_', ' ', ',', ':']).filter(|word| !word.is_empty()).collect();
     let numbers = |at: usize| -> Vec<u16> {

@@ -1,23 +1,25 @@
-//! The page itself.
+//! The page as text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::Judged;
+use super::RowReport;
 use super::named::Test;
 use super::outcome::Run;
+use super::rules::Rule;
 
-/// The result of a row whose tests no run has been seen of.
+/// The result of a row whose tests were in no run.
 pub(super) const NOT_RUN: &str = "not run";
 const NOT_BUILT: &str = "not built";
 
 const INTRODUCTION: &str = "\
 # Conformance
 
-What the Interledger RFCs, and the implementations in use, require of a connector; which tests check it; and their
-results. The rows are data (`tests/vectors/checklist.json`), the tests name theirs (`..._rows_52_54_55_60`), and this page
-is generated from both. A row without a test or a reason fails the build. So does a test that names an unknown row, and
-a page that differs from the run of all tests.
+What the Interledger RFCs, and the implementations in use, require of a connector; where the program does it; which tests
+cover it; and their results. The page is generated: requirements are data (`tests/vectors/checklist.json`), a comment cites
+each rule at its place (`RFC 27 \"Error Codes\": ... [row 21]`), and names of tests end with rows
+(`..._rows_52_54_55_60`). The build fails if a row lacks a place or a test without a reason, if a citation names a row, an
+RFC or a heading that does not exist, or if this page is stale.
 
 The tests are black-box tests: a running node, and scripted peers or other implementations on real sockets. Those named
 `...::tests::...` are unit tests.
@@ -26,7 +28,14 @@ The tests are black-box tests: a running node, and scripted peers or other imple
 silent or disagree. RFCs are those of [interledger/rfcs](https://github.com/interledger/rfcs); JS, rs and Java stand for the behaviour of
 interledgerjs, interledger-rs and the Java connector.
 
-To refresh the results, run the tests with nothing skipped, and generate the page from their output:
+After a change of citations or names of tests, generate the page (results of unchanged tests stay):
+
+<!-- not tested: this overwrites the page -->
+```sh
+BLESS=1 cargo test --locked --test it house::conformance
+```
+
+To refresh the results, run all tests with nothing skipped, and generate the page from their output:
 
 <!-- not tested: this runs all other tests -->
 ```sh
@@ -35,27 +44,28 @@ CONFORMANCE_RUN=target/tests.txt BLESS=1 cargo test --locked --test it house::co
 ```
 ";
 
-/// The page for these rows. What no run tells is taken from the page as it was.
+/// The page of these rows and rules. Without a run, results come from the page as it was.
 pub(super) fn render(
-    sections: &[(String, Vec<Judged>)],
+    sections: &[(String, Vec<RowReport>)],
+    rules: &[Rule],
     run: Option<&Run>,
     before: &str,
 ) -> String {
     let before = results_of(before);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut tables = String::new();
-    for (name, rows) in sections {
+    for (name, reports) in sections {
         let _ = write!(
             tables,
-            "\n## {name}\n\n| # | requirement | source | strength | tests | result |\n|---|---|---|---|---|---|\n"
+            "\n## {name}\n\n| # | requirement | source | strength | rule and place | tests | result |\n|---|---|---|---|---|---|---|\n"
         );
-        for Judged { row, tests } in rows {
-            let cell = cell(tests);
+        for RowReport { row, rules, tests } in reports {
+            let tests_cell = links_to_tests(tests);
             let result = match (&row.not_built, run) {
                 (Some(_), _) => NOT_BUILT,
                 (None, Some(run)) => run.result(tests),
                 (None, None) => {
-                    let known = before.get(&row.row).filter(|(tests, _)| *tests == cell);
+                    let known = before.get(&row.row).filter(|(tests, _)| *tests == tests_cell);
                     known.map_or(NOT_RUN, |(_, result)| result)
                 }
             };
@@ -65,19 +75,45 @@ pub(super) fn render(
                 (None, Some(why)) => format!("{}. **Not built:** {why}", row.requirement),
                 (None, None) => row.requirement.clone(),
             };
+            let places = match &row.no_place {
+                Some(why) => format!("no single place: {why}"),
+                None => rules.iter().map(rule_and_place).collect::<Vec<_>>().join("<br>"),
+            };
             let _ = writeln!(
                 tables,
-                "| {} | {requirement} | {} | {} | {cell} | {result} |",
+                "| {} | {requirement} | {} | {} | {places} | {tests_cell} | {result} |",
                 row.row, row.source, row.strength
             );
         }
     }
     let total: usize = counts.values().sum();
     let counts: Vec<_> = counts.iter().map(|(result, count)| format!("{count} {result}")).collect();
-    format!("{INTRODUCTION}\nOf {total} rows: {}.\n{tables}", counts.join(", "))
+    let others = other_rules(rules);
+    format!("{INTRODUCTION}\nOf {total} rows: {}.\n{tables}{others}", counts.join(", "))
 }
 
-fn cell(tests: &[Test]) -> String {
+/// The rules of RFCs that no row is about, in the order of RFCs.
+fn other_rules(rules: &[Rule]) -> String {
+    let mut others: Vec<&Rule> = rules.iter().filter(|rule| rule.rows.is_empty()).collect();
+    others.sort_by_key(|rule| rule.sources.first().map_or(0, |(rfc, _)| *rfc));
+    let mut table = String::new();
+    if !others.is_empty() {
+        table.push_str("\n## Other rules\n\nRules that the program cites and no row is about.\n\n| source | rule and place |\n|---|---|\n");
+    }
+    for rule in others {
+        let sources = rule.sources.iter().map(|(rfc, heading)| format!("RFC {rfc} {heading}"));
+        let sources = sources.collect::<Vec<_>>().join(", ");
+        let _ = writeln!(table, "| {sources} | {} |", rule_and_place(rule));
+    }
+    table
+}
+
+fn rule_and_place(rule: &Rule) -> String {
+    let Rule { sentence, place, file, .. } = rule;
+    format!("{} ([`{place}`](../{file}))", sentence.replace('|', "\\|"))
+}
+
+fn links_to_tests(tests: &[Test]) -> String {
     let links = tests.iter().map(|test| format!("[`{}`](../{})", test.name, test.file));
     links.collect::<Vec<_>>().join("<br>")
 }
