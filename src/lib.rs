@@ -21,4 +21,5 @@ pub mod telemetry;
 mod testing;
 pub mod time;
 pub mod transport;
+mod web;
 pub mod wire;

@@ -17,8 +17,8 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::connect::{ConnectError, connect};
-use super::tasks::Tasks;
 use crate::transport::{ClientTls, HttpUrl, TlsError, TlsTrust};
+use crate::web::Tasks;
 
 /// From the request to the end of the answer, and before that for the connection.
 const TIME: Duration = Duration::from_secs(10);

@@ -16,12 +16,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use super::frames::FrameCounter;
-use super::metered::{AnswersOnly, Metered, Requested};
-use super::tasks::Tasks;
 use crate::transport::{
     ClientTls, ConnectTcpError, HttpUrl, TlsError, connect_tcp, explain_handshake,
 };
+use crate::web::{AnswersOnly, FrameCounter, Metered, Requested, Tasks};
 
 /// What we call ourselves.
 const AGENT: &str = concat!("ilp-connector/", env!("CARGO_PKG_VERSION"));

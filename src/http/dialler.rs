@@ -18,13 +18,13 @@ use super::http_peers::{HttpPeer, HttpTarget};
 use super::link::{HttpLink, LinkLoss, LossKind};
 use super::pool::Pool;
 use super::request_places::RequestPlaces;
-use super::tasks::Tasks;
 use crate::connector::Account;
 use crate::link::{CloseRequest, Framing, Outbox, SessionId, SessionKind, TakenPacket};
 use crate::transport::{
     AttemptFailure, Backoff, CloseReason, DialControl, DialHandle, PeerStatus, TransportContext,
     Wait, Waited,
 };
+use crate::web::Tasks;
 
 /// How often is looked, at the end, whether anything is still waited for.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(10);

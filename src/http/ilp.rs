@@ -22,14 +22,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::auth;
-use super::connection_limiter::{Connections, Guest};
 use super::context::HttpContext;
 use super::inbound_session::{InboundHandle, InboundSessions, NotAsked, ReplyTo};
-use super::problem::ProblemDetails;
 use super::reply::{CALLBACK_URL, Callback, HttpReply, OCTETS, REQUEST_ID, callback};
 use super::request_id::is_uuid;
 use crate::connector::{Account, PeerAnswer};
 use crate::transport::{Directory, Throttle, shown};
+use crate::web::{Connections, Guest, ProblemDetails};
 use crate::wire::ilp::{Packet, Prepare};
 
 /// What packets were once; some clients still say so.

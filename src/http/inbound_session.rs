@@ -19,12 +19,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::answer_body::AnswerBody;
 use super::pool::Pool;
 use super::reply::HttpReply;
-use super::tasks::Tasks;
 use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, SessionId, SessionKind, TakenPacket};
 use crate::time::MonoTime;
 use crate::transport::{CloseReason, HttpUrl, PeerStatus, TransportContext};
+use crate::web::Tasks;
 use crate::wire::btp::RequestId;
 
 /// Silence after which a peer that posts counts as gone. There is no connection to tell it by.

@@ -8,26 +8,21 @@ mod answers;
 mod auth;
 mod client;
 mod connect;
-mod connection_limiter;
 mod context;
 mod dial_config;
 mod dialler;
-mod frames;
 mod http_peers;
 mod ilp;
 mod inbound_session;
 mod jwt;
 mod link;
-mod metered;
 mod pool;
-mod problem;
 mod reply;
 mod request_id;
 mod request_places;
 mod router;
 mod server;
 mod spsp;
-mod tasks;
 #[cfg(test)]
 mod testing;
 

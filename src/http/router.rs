@@ -6,8 +6,8 @@ use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 
 use super::ilp::{self, Ilp};
-use super::problem::ProblemDetails;
 use super::spsp;
+use crate::web::ProblemDetails;
 
 /// The routes. Each group of them lives in a file of its own, which gives a `Router` to be merged here.
 pub(super) fn router(ilp: Arc<Ilp>) -> Router {

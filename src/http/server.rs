@@ -22,19 +22,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::connection_limiter::{
-    ConnectionLimits, ConnectionPlace, Connections, Guest, RetryAfter, Told,
-};
 use super::context::HttpContext;
-use super::frames::FrameCounter;
 use super::ilp::{Ilp, is_for_packets};
 use super::inbound_session::{InboundSession, InboundSessions};
-use super::metered::{Meter, Metered, READ_BYTES_MAX};
-use super::problem::ProblemDetails;
 use super::router::router;
-use super::tasks::Tasks;
 use crate::transport::{
     BindError, ClientOrigin, Descriptor, Listener, ServerTls, Throttle, TransportContext,
+};
+use crate::web::{
+    ConnectionLimits, ConnectionPlace, Connections, FrameCounter, Guest, Meter, Metered,
+    ProblemDetails, READ_BYTES_MAX, RetryAfter, Tasks, Told,
 };
 
 /// What sets the port of this listener.

@@ -21,9 +21,9 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
 
-use super::problem::ProblemDetails;
 use crate::connector::{Connector, NoStreamCredentials, StreamCredentials};
 use crate::stream::TOKEN_BYTES;
+use crate::web::ProblemDetails;
 
 /// What answers are.
 const SPSP: &str = "application/spsp4+json";

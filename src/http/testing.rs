@@ -8,7 +8,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::connection_limiter::ConnectionLimits;
 use super::context::HttpContext;
 use super::server::HttpServer;
 use crate::account::{AccountSettings, Relation};
@@ -19,6 +18,7 @@ use crate::transport::{
     Clock, Directory, HttpLimits, KeepAliveSettings, Login, Logins, ServerTls, Token,
     TransportContext, TransportSettings,
 };
+use crate::web::ConnectionLimits;
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
 

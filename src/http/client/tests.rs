@@ -6,9 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::connection_limiter::ConnectionLimits;
 use crate::http::testing::serving;
 use crate::transport::{HTTP_PROTOCOLS, ServerTls, TlsTrust};
+use crate::web::ConnectionLimits;
 
 fn url(text: &str) -> HttpUrl {
     text.parse().unwrap()

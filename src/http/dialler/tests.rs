@@ -10,7 +10,6 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::http::connection_limiter::ConnectionLimits;
 use crate::http::dial_config::{HttpAuth, HttpMode};
 use crate::http::jwt;
 use crate::http::testing::{
@@ -19,6 +18,7 @@ use crate::http::testing::{
 };
 use crate::link::{Cause, Outcome, Rejection};
 use crate::transport::{Clock, HTTP_PROTOCOLS, PeerState, ServerTls, TlsTrust, Token};
+use crate::web::ConnectionLimits;
 use crate::wire::Fulfillment;
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::Prepare;

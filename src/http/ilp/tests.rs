@@ -5,7 +5,6 @@ mod hostile;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::http::connection_limiter::ConnectionLimits;
 use crate::http::dial_config::{HttpAuth, HttpDial, HttpMode};
 use crate::http::jwt;
 use crate::http::testing::{
@@ -13,6 +12,7 @@ use crate::http::testing::{
 };
 use crate::testing::Log;
 use crate::transport::{PeerState, Token};
+use crate::web::ConnectionLimits;
 use crate::wire::Condition;
 
 const OCTET_STREAM: &str = "Content-Type: application/octet-stream\r\n";

@@ -6,8 +6,8 @@ use axum::body::Body;
 use hyper::client::conn::http2;
 
 use super::*;
-use crate::http::connection_limiter::NARROW_STREAMS;
 use crate::http::testing::{Raw, bounds, serving, until};
+use crate::web::NARROW_STREAMS;
 
 const SHORT: Duration = Duration::from_millis(50);
 

@@ -3,9 +3,9 @@
 use super::*;
 use crate::account::AccountSettings;
 use crate::connector::ConnectorSettings;
-use crate::http::connection_limiter::ConnectionLimits;
 use crate::http::testing::{Raw, Serving, serving};
 use crate::stream::{Receiver, SharedSecret};
+use crate::web::ConnectionLimits;
 
 fn receiver(id: &str) -> AccountSettings {
     AccountSettings::receiver(id.parse().unwrap(), Receiver::new(&[1; 32], id))

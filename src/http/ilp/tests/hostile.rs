@@ -3,10 +3,10 @@
 use super::*;
 use crate::account::Limits;
 use crate::connector::Timing;
-use crate::http::connection_limiter::Connections;
 use crate::http::inbound_session::InboundSessions;
 use crate::http::testing::{bounds, settings};
 use crate::link::{Framing, Outbox, SessionKind};
+use crate::web::Connections;
 
 const HOLD: Duration = Duration::from_secs(5);
 

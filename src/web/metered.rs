@@ -20,10 +20,10 @@ const TURN_BYTES_MAX: usize = 64 * 1024;
 /// Frames that are read from one connection before others have their turn.
 const TURN_FRAMES_MAX: u32 = 256;
 /// Bytes of one read: some hundred of the smallest frames.
-pub(super) const READ_BYTES_MAX: usize = 8 * 1024;
+pub(crate) const READ_BYTES_MAX: usize = 8 * 1024;
 
 /// Says how much may be read.
-pub(super) trait Meter: Unpin {
+pub(crate) trait Meter: Unpin {
     /// How much is read at once.
     fn read_bytes_max(&self) -> usize {
         READ_BYTES_MAX
@@ -41,7 +41,7 @@ pub(super) trait Meter: Unpin {
 
 /// A stream with a meter.
 #[derive(Debug)]
-pub(super) struct Metered<S, M> {
+pub(crate) struct Metered<S, M> {
     stream: S,
     meter: M,
     frames: FrameCounter,
@@ -51,7 +51,7 @@ pub(super) struct Metered<S, M> {
 
 impl<S, M> Metered<S, M> {
     /// `frames` counts those of the other side.
-    pub(super) fn new(stream: S, frames: FrameCounter, meter: M) -> Self {
+    pub(crate) fn new(stream: S, frames: FrameCounter, meter: M) -> Self {
         Self { stream, meter, frames, turn: (0, 0) }
     }
 }
@@ -121,7 +121,7 @@ impl<S: AsyncWrite + Unpin, M: Unpin> AsyncWrite for Metered<S, M> {
 
 /// Counts what a server was asked for.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Requested(Arc<Counts>);
+pub(crate) struct Requested(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -131,7 +131,7 @@ struct Counts {
 
 impl Requested {
     /// A request is sent, whose answer has a body of at most `body_bytes_max`.
-    pub(super) fn add(&self, body_bytes_max: usize) {
+    pub(crate) fn add(&self, body_bytes_max: usize) {
         let bytes = u64::try_from(body_bytes_max).unwrap_or(u64::MAX);
         let bytes = bytes.saturating_mul(2).saturating_add(ANSWER_BYTES);
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -157,14 +157,14 @@ struct Amount {
 
 /// Ends the connection to a server that sends far more than it was asked for.
 #[derive(Debug)]
-pub(super) struct AnswersOnly {
+pub(crate) struct AnswersOnly {
     requested: Requested,
     left: Amount,
     filled_at: Instant,
 }
 
 impl AnswersOnly {
-    pub(super) fn new(requested: Requested) -> Self {
+    pub(crate) fn new(requested: Requested) -> Self {
         Self { requested, left: UNASKED, filled_at: Instant::now() }
     }
 

@@ -10,7 +10,7 @@ const HEADER_BYTES: usize = 9;
 
 /// Counts one direction of one connection.
 #[derive(Debug)]
-pub(super) struct FrameCounter(State);
+pub(crate) struct FrameCounter(State);
 
 #[derive(Debug)]
 enum State {
@@ -28,17 +28,17 @@ enum State {
 
 impl FrameCounter {
     /// For what a client sends.
-    pub(super) fn of_client() -> Self {
+    pub(crate) fn of_client() -> Self {
         Self(State::Preface(0))
     }
 
     /// For what a server sends by HTTP/2, or by HTTP/1.1.
-    pub(super) fn of_server(is_http2: bool) -> Self {
+    pub(crate) fn of_server(is_http2: bool) -> Self {
         Self(if is_http2 { State::Payload(0) } else { State::Http1 })
     }
 
     /// How much work these bytes are, which follow those before.
-    pub(super) fn count(&mut self, mut data: &[u8]) -> u32 {
+    pub(crate) fn count(&mut self, mut data: &[u8]) -> u32 {
         let mut count: u32 = 0;
         if let State::Preface(seen) = self.0 {
             let rest = PREFACE.get(seen..).unwrap_or_default();

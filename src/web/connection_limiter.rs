@@ -17,7 +17,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-pub(super) use self::connection::{Guest, Told};
+pub(crate) use self::connection::{Guest, Told};
 use crate::account::AccountId;
 use crate::time::MonoTime;
 use crate::transport::{
@@ -31,7 +31,7 @@ const WIDE_STREAMS: u32 = 256;
 /// Requests side by side on further ones.
 const KNOWN_STREAMS: u32 = 32;
 /// Requests side by side on an HTTP/2 connection from anywhere else.
-pub(super) const NARROW_STREAMS: u32 = 8;
+pub(crate) const NARROW_STREAMS: u32 = 8;
 /// Frames per second that one peer may send beside those of its requests.
 const PEER_FRAMES: WorkRate = WorkRate(2000);
 /// Frames that belong to one request of a peer.
@@ -51,21 +51,21 @@ const WRONG_TOKENS_OF_CONNECTION_MAX: u32 = 5;
 
 /// Bounds of the listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ConnectionLimits {
+pub(crate) struct ConnectionLimits {
     /// Those that are configured.
-    pub(super) limits: HttpLimits,
+    pub(crate) limits: HttpLimits,
     /// From the accepted socket to the end of the first request's head, and from there to the next one's.
-    pub(super) head_time: Duration,
+    pub(crate) head_time: Duration,
     /// For a request's body.
-    pub(super) body_time: Duration,
+    pub(crate) body_time: Duration,
     /// Bodies of one peer's requests that are waited for side by side.
-    pub(super) bodies_max: usize,
+    pub(crate) bodies_max: usize,
     /// How long a connection may live that no peer has authenticated on.
-    pub(super) stranger_time: Duration,
+    pub(crate) stranger_time: Duration,
     /// How long a peer's connection may be without a request.
-    pub(super) idle_time: Duration,
+    pub(crate) idle_time: Duration,
     /// For what is on its way when a connection has to end.
-    pub(super) goodbye_time: Duration,
+    pub(crate) goodbye_time: Duration,
 }
 
 impl Default for ConnectionLimits {
@@ -84,7 +84,7 @@ impl Default for ConnectionLimits {
 
 /// All open connections.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     bounds: ConnectionLimits,
     strangers: Arc<Unauthenticated>,
     open: Mutex<Open>,
@@ -120,14 +120,14 @@ struct Work {
 
 /// A body that is waited for, until this is dropped.
 #[derive(Debug)]
-pub(super) struct PendingBody<'g> {
+pub(crate) struct PendingBody<'g> {
     guests: &'g Connections,
     peer: &'g AccountId,
 }
 
 /// A guest's place; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct ConnectionPlace {
+pub(crate) struct ConnectionPlace {
     guest: Arc<Guest>,
     guests: Arc<Connections>,
     /// Until a peer has authenticated.
@@ -139,14 +139,14 @@ pub(super) struct ConnectionPlace {
 
 /// The peer has as many connections as it may have, and all of them are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TooManyConnections;
+pub(crate) struct TooManyConnections;
 
 /// Too much was asked for; when it may be worth trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RetryAfter;
+pub(crate) struct RetryAfter;
 
 impl Connections {
-    pub(super) fn new(bounds: ConnectionLimits) -> Arc<Self> {
+    pub(crate) fn new(bounds: ConnectionLimits) -> Arc<Self> {
         let limits = bounds.limits;
         let requests = WorkRate(limits.stranger_requests_per_second);
         let work = Work {
@@ -159,13 +159,13 @@ impl Connections {
         Arc::new(Self { bounds, strangers, open: Mutex::default(), work })
     }
 
-    pub(super) fn bounds(&self) -> &ConnectionLimits {
+    pub(crate) fn bounds(&self) -> &ConnectionLimits {
         &self.bounds
     }
 
     /// A place for a newcomer, and whether another stranger has lost its place to it. `is_known`: a peer has logged in from
     /// there before.
-    pub(super) fn enter(
+    pub(crate) fn enter(
         self: &Arc<Self>,
         remote: SocketAddr,
         is_known: bool,
@@ -198,7 +198,7 @@ impl Connections {
 
     /// Closes a connection, for want of something else than places: a stranger's, or an idle one of the peer that has most.
     /// `false`: there is none.
-    pub(super) fn make_room(&self) -> bool {
+    pub(crate) fn make_room(&self) -> bool {
         if self.strangers.evict() {
             return true;
         }
@@ -214,7 +214,7 @@ impl Connections {
 
     /// A peer has authenticated on this connection: it is the peer's from now on, if it may have one more. Another
     /// connection may have to go for it.
-    pub(super) fn set_owner(
+    pub(crate) fn set_owner(
         &self,
         guest: &Guest,
         peer: &AccountId,
@@ -251,7 +251,7 @@ impl Connections {
     }
 
     /// A body of the peer's is to be waited for. `None`: as many as may be are, already.
-    pub(super) fn body<'g>(&'g self, peer: &'g AccountId) -> Option<PendingBody<'g>> {
+    pub(crate) fn body<'g>(&'g self, peer: &'g AccountId) -> Option<PendingBody<'g>> {
         let mut open = self.open.lock();
         let count = &mut open.of_peer.entry(peer.clone()).or_default().bodies;
         if *count >= self.bounds.bodies_max {
@@ -262,7 +262,7 @@ impl Connections {
     }
 
     /// When the connection may be read from: now or later.
-    pub(super) fn reads_at(&self, guest: &Guest, now: MonoTime) -> MonoTime {
+    pub(crate) fn reads_at(&self, guest: &Guest, now: MonoTime) -> MonoTime {
         let work = self.work.lock();
         match &*guest.owner.lock() {
             None if guest.frames.load(Ordering::Relaxed) < FIRST_FRAMES => now,
@@ -272,7 +272,7 @@ impl Connections {
     }
 
     /// So many frames were read.
-    pub(super) fn has_read(&self, guest: &Guest, frames: u32, now: MonoTime) {
+    pub(crate) fn has_read(&self, guest: &Guest, frames: u32, now: MonoTime) {
         let mut work = self.work.lock();
         match &*guest.owner.lock() {
             None => {
@@ -291,7 +291,7 @@ impl Connections {
     }
 
     /// A request came; `is_login`: with a token, which is looked at later.
-    pub(super) fn admits(
+    pub(crate) fn admits(
         &self,
         guest: &Guest,
         is_login: bool,
@@ -317,19 +317,19 @@ impl Connections {
     }
 
     /// A request had a wrong token. `true`: the connection is to be closed.
-    pub(super) fn wrong_token(&self, guest: &Guest, now: MonoTime) -> bool {
+    pub(crate) fn wrong_token(&self, guest: &Guest, now: MonoTime) -> bool {
         self.work.lock().wrong_tokens.spend(guest.remote.into(), 1, now);
         guest.wrong_tokens.fetch_add(1, Ordering::Relaxed) + 1 >= WRONG_TOKENS_OF_CONNECTION_MAX
     }
 
     /// How many are open.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.open.lock().guests.len()
     }
 
     /// Asks all to leave when they have their answers.
-    pub(super) fn close_all(&self) {
+    pub(crate) fn close_all(&self) {
         for guest in self.open.lock().guests.values() {
             guest.end();
         }
@@ -375,7 +375,7 @@ impl Open {
 
 impl ConnectionPlace {
     /// Until the connection is told something.
-    pub(super) async fn told(&mut self) -> Told {
+    pub(crate) async fn told(&mut self) -> Told {
         loop {
             if let Some(told) = self.news() {
                 return told;

@@ -15,7 +15,7 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Takes futures; whoever holds the [`TaskPoller`] half polls them. How many there are is bounded by who gives them: the
 /// concurrent streams of a connection, and the connections of a pool.
 #[derive(Clone, Default)]
-pub(super) struct Tasks(Arc<Mutex<New>>);
+pub(crate) struct Tasks(Arc<Mutex<New>>);
 
 #[derive(Default)]
 struct New {
@@ -26,7 +26,7 @@ struct New {
 }
 
 /// Polls what was given to its [`Tasks`].
-pub(super) struct TaskPoller {
+pub(crate) struct TaskPoller {
     new: Tasks,
     tasks: FuturesUnordered<Task>,
 }
@@ -39,12 +39,12 @@ impl std::fmt::Debug for Tasks {
 
 impl Tasks {
     /// The half that polls.
-    pub(super) fn running(&self) -> TaskPoller {
+    pub(crate) fn running(&self) -> TaskPoller {
         TaskPoller { new: self.clone(), tasks: FuturesUnordered::new() }
     }
 
     /// From now on this runs too.
-    pub(super) fn add(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn add(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut new = self.0.lock();
         if new.over {
             return;
@@ -69,7 +69,7 @@ where
 
 impl TaskPoller {
     /// Runs everything, for ever.
-    pub(super) async fn run(&mut self) -> std::convert::Infallible {
+    pub(crate) async fn run(&mut self) -> std::convert::Infallible {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 

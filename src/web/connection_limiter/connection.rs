@@ -12,13 +12,13 @@ use crate::time::MonoTime;
 
 /// One connection.
 #[derive(Debug)]
-pub(in super::super) struct Guest {
+pub(crate) struct Guest {
     /// Where it comes from.
-    pub(in super::super) remote: SocketAddr,
+    pub(crate) remote: SocketAddr,
     pub(super) id: u64,
     pub(super) came: MonoTime,
     /// A peer had logged in from there when it came.
-    pub(in super::super) is_known: bool,
+    pub(crate) is_known: bool,
     /// It takes many requests side by side over HTTP/2.
     pub(super) is_wide: bool,
     pub(super) owner: Mutex<Option<AccountId>>,
@@ -43,7 +43,7 @@ pub(in super::super) struct Guest {
 
 /// What a connection is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Told {
+pub(crate) enum Told {
     /// Its place is taken: it ends at once.
     Evicted,
     /// It ends when its requests are answered.
@@ -82,7 +82,7 @@ impl Guest {
     }
 
     /// A request came that is no login.
-    pub(in super::super) fn asks_as_stranger(&self) {
+    pub(crate) fn asks_as_stranger(&self) {
         if self.may_only_log_in.load(Ordering::Relaxed) && !self.is_owned() {
             self.evicted.store(true, Ordering::Relaxed);
             self.leave.notify_one();
@@ -90,7 +90,7 @@ impl Guest {
     }
 
     /// A request came.
-    pub(in super::super) fn begins(&self, now: MonoTime) {
+    pub(crate) fn begins(&self, now: MonoTime) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.busy.fetch_add(1, Ordering::Relaxed);
         self.used.store(now.0, Ordering::Relaxed);
@@ -100,19 +100,19 @@ impl Guest {
     }
 
     /// A request was answered, or given up.
-    pub(in super::super) fn ends(&self, now: MonoTime) {
+    pub(crate) fn ends(&self, now: MonoTime) {
         self.busy.fetch_sub(1, Ordering::Relaxed);
         self.used.store(now.0, Ordering::Relaxed);
     }
 
     /// It is to end as soon as its requests are answered.
-    pub(in super::super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.asked.store(true, Ordering::Relaxed);
         self.leave.notify_one();
     }
 
     /// How many requests it takes side by side over HTTP/2.
-    pub(in super::super) fn streams(&self) -> u32 {
+    pub(crate) fn streams(&self) -> u32 {
         match (self.is_known, self.is_wide) {
             (_, true) => WIDE_STREAMS,
             (true, false) => KNOWN_STREAMS,
@@ -121,7 +121,7 @@ impl Guest {
     }
 
     /// Whether a peer has authenticated on it.
-    pub(in super::super) fn is_owned(&self) -> bool {
+    pub(crate) fn is_owned(&self) -> bool {
         self.owner.lock().is_some()
     }
 
@@ -145,7 +145,7 @@ impl Guest {
     }
 
     /// When it has to leave as things stand; looked at again then, for things change.
-    pub(in super::super) fn leaves_at(&self, bounds: &ConnectionLimits) -> MonoTime {
+    pub(crate) fn leaves_at(&self, bounds: &ConnectionLimits) -> MonoTime {
         if self.requests.load(Ordering::Relaxed) == 0 {
             return self.came.after(bounds.head_time);
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// One problem. The type is always `about:blank`: the status says what kind it is, the detail what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct ProblemDetails {
+pub(crate) struct ProblemDetails {
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -18,7 +18,7 @@ pub(super) struct ProblemDetails {
 
 impl ProblemDetails {
     /// A problem of this status. `detail` names no secret.
-    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
@@ -29,13 +29,13 @@ impl ProblemDetails {
     }
 
     /// The same, with a header that its status wants.
-    pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+    pub(crate) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, HeaderValue::from_static(value)));
         self
     }
 
     /// Too much is asked for by those whom we do not know; `is_login`: with wrong tokens.
-    pub(super) fn later(is_login: bool) -> Self {
+    pub(crate) fn later(is_login: bool) -> Self {
         let (status, detail) = match is_login {
             true => (
                 StatusCode::TOO_MANY_REQUESTS,
