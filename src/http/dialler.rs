@@ -18,11 +18,10 @@ use super::http_peers::{HttpPeer, HttpTarget};
 use super::link::{HttpLink, LinkLoss, LossKind};
 use super::pool::Pool;
 use super::request_places::RequestPlaces;
-use crate::connector::Account;
-use crate::link::{CloseRequest, Framing, Outbox, SessionId, SessionKind, TakenPacket};
+use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
 use crate::transport::{
-    AttemptFailure, Backoff, CloseReason, DialControl, DialHandle, PeerStatus, TransportContext,
-    Wait, Waited,
+    AttemptFailure, Backoff, CloseReason, DialControl, DialHandle, PeerStatus, SessionGuard, Wait,
+    Waited,
 };
 use crate::web::Tasks;
 
@@ -35,16 +34,6 @@ pub struct HttpDialler {
     contact: Arc<HttpPeer>,
     context: Arc<HttpContext>,
     orders: DialControl,
-}
-
-/// A session of the account while this value lives.
-struct Attached<'a> {
-    context: &'a TransportContext,
-    account: &'a Account,
-    id: SessionId,
-    outbox: Arc<Outbox>,
-    status: &'a PeerStatus,
-    ended: Option<CloseReason>,
 }
 
 impl HttpDialler {
@@ -107,19 +96,19 @@ impl HttpDialler {
                     // What was found before is no news.
                     while losses.try_recv().is_ok() {}
                     let began = context.clock.mono();
-                    let mut session = link.attach(status, &remote);
+                    let mut session = link.attach(&remote);
                     let lost = tokio::select! {
                         biased;
                         order = self.orders.stop() => {
-                            session.ended = Some(by_us(order));
+                            session.set_close_reason(order.into());
                             break;
                         }
-                        lost = link.serve(&session.outbox, tasks, &places, losses) => lost,
+                        lost = link.serve(session.outbox(), tasks, &places, losses) => lost,
                     };
                     was_silent = lost.as_ref().is_ok_and(|lost| lost.kind == LossKind::Silent);
                     let lasted = context.clock.mono().since(began);
                     let wait = backoff.session_ended(lasted, false, rand::random());
-                    session.end(lost, wait, &target);
+                    end_session(session, lost, wait, &target);
                     wait
                 }
                 Err(error) => {
@@ -144,10 +133,6 @@ impl HttpDialler {
     }
 }
 
-fn by_us(order: CloseRequest) -> CloseReason {
-    CloseReason::ByUs { code: order.code, reason: order.reason }
-}
-
 /// Where the server is. One that answered nothing has to answer something before packets are sent to it again.
 async fn reach(link: &HttpLink, was_silent: bool) -> Result<String, String> {
     let remote = link.pool.open().await.map_err(|error| error.to_string())?;
@@ -159,19 +144,11 @@ async fn reach(link: &HttpLink, was_silent: bool) -> Result<String, String> {
 
 impl HttpLink {
     /// The server can be reached: packets may come.
-    fn attach<'a>(&'a self, status: &'a PeerStatus, remote: &str) -> Attached<'a> {
-        let context = &*self.context().transport;
+    fn attach(&self, remote: &str) -> SessionGuard {
+        let context = Arc::clone(&self.context().transport);
         let outbox = Outbox::new(Framing::Bare, self.account().outbox_bytes_max());
-        let now = context.clock.now();
-        let id = context.connector.attach(
-            self.account(),
-            SessionKind::Dialled,
-            None,
-            Arc::clone(&outbox),
-            now,
-        );
-        status.session_up(SessionKind::Dialled.as_str(), remote);
-        Attached { context, account: self.account(), id, outbox, status, ended: None }
+        let (account, kind) = (Arc::clone(self.account()), SessionKind::Dialled);
+        SessionGuard::attach(context, account, kind, None, outbox, remote)
     }
 
     /// Sends what comes, until the link is lost.
@@ -231,32 +208,26 @@ async fn close_asked(outbox: &Outbox) -> CloseRequest {
     .await
 }
 
-impl Attached<'_> {
-    /// Ends the session, and says how.
-    fn end(mut self, lost: Result<LinkLoss, CloseRequest>, wait: Wait, target: &str) {
-        let (ended, refused) = match lost {
-            Ok(LinkLoss { why, kind: LossKind::Refused }) => {
-                (CloseReason::Broken(why.clone()), Some(why))
-            }
-            Ok(LinkLoss { why, .. }) => (CloseReason::Broken(why), None),
-            Err(order) => (by_us(order), None),
-        };
-        self.ended = Some(ended);
-        let status = self.status;
-        drop(self);
-        if let Some(why) = refused {
-            status.attempt(target);
-            status.attempt_failed(&why, AttemptFailure::Refused, wait.delay);
+/// Ends a session for the reason of its loss. A refused login also counts as a failed attempt.
+fn end_session(
+    mut session: SessionGuard,
+    lost: Result<LinkLoss, CloseRequest>,
+    wait: Wait,
+    target: &str,
+) {
+    let status = Arc::clone(session.status());
+    let (reason, refused) = match lost {
+        Ok(LinkLoss { why, kind: LossKind::Refused }) => {
+            (CloseReason::Broken(why.clone()), Some(why))
         }
-    }
-}
-
-impl Drop for Attached<'_> {
-    fn drop(&mut self) {
-        let now = self.context.clock.now();
-        self.context.connector.detach(self.account, self.id, now);
-        let ended = self.ended.take().unwrap_or_else(|| CloseReason::Broken("stopped".to_owned()));
-        self.status.session_down(SessionKind::Dialled.as_str(), &ended);
+        Ok(LinkLoss { why, .. }) => (CloseReason::Broken(why), None),
+        Err(request) => (request.into(), None),
+    };
+    session.set_close_reason(reason);
+    drop(session);
+    if let Some(why) = refused {
+        status.attempt(target);
+        status.attempt_failed(&why, AttemptFailure::Refused, wait.delay);
     }
 }
 

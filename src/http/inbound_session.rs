@@ -23,7 +23,7 @@ use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, SessionId, SessionKind, TakenPacket};
 use crate::time::MonoTime;
-use crate::transport::{CloseReason, HttpUrl, PeerStatus, TransportContext};
+use crate::transport::{CloseReason, HttpUrl, SessionGuard, TransportContext};
 use crate::web::Tasks;
 use crate::wire::btp::RequestId;
 
@@ -77,8 +77,7 @@ pub(super) enum ReplyTo {
 pub(super) struct InboundSession {
     posted: Arc<InboundHandle>,
     all: Arc<InboundSessions>,
-    /// `None`: the peer is one that we reach ourselves, and whether we do, its posts do not tell.
-    status: Option<Arc<PeerStatus>>,
+    guard: SessionGuard,
 }
 
 /// The node accepts no more sessions: it stops, or it cannot keep up.
@@ -115,23 +114,20 @@ impl InboundSessions {
         }
         // A place first: what is attached must be run.
         let place = self.new.try_reserve().map_err(|_| NoSession)?;
-        let now = self.context.clock.now();
-        let outbox = Outbox::new(Framing::Bare, account.outbox_bytes_max());
-        let connector = &self.context.connector;
-        let id = connector.attach(account, SessionKind::Posted, None, Arc::clone(&outbox), now);
-        let status = self.context.peers.status(account.id());
-        let status = (!status.is_dialled()).then_some(status);
-        if let Some(status) = &status {
-            status.session_up(SessionKind::Posted.as_str(), remote);
-        }
-        let waiting = Waiting { next_id: 0, by_id: HashMap::new(), used: now.mono, ended: false };
-        let account = Arc::clone(account);
-        let (waiting, untaken_max) = (Mutex::new(waiting), account.outbox_bytes_max());
+        let untaken_max = account.outbox_bytes_max();
+        let outbox = Outbox::new(Framing::Bare, untaken_max);
+        let (account, context) = (Arc::clone(account), Arc::clone(&self.context));
+        let (session_account, session_outbox) = (Arc::clone(&account), Arc::clone(&outbox));
+        let kind = SessionKind::Posted;
+        let guard =
+            SessionGuard::attach(context, session_account, kind, None, session_outbox, remote);
+        let (id, used) = (guard.id(), guard.attached_at());
+        let waiting = Mutex::new(Waiting { next_id: 0, by_id: HashMap::new(), used, ended: false });
         let untaken = Arc::default();
         let posted = Arc::new(InboundHandle { account, id, outbox, waiting, untaken, untaken_max });
         sessions.insert(posted.account.id().clone(), Arc::clone(&posted));
         drop(sessions);
-        let session = InboundSession { posted: Arc::clone(&posted), all: Arc::clone(self), status };
+        let session = InboundSession { posted: Arc::clone(&posted), all: Arc::clone(self), guard };
         place.send(session);
         Ok(posted)
     }
@@ -284,14 +280,9 @@ impl Drop for InboundSession {
             sessions.remove(id);
         }
         drop(sessions);
-        let now = self.all.context.clock.now();
-        self.all.context.connector.detach(&self.posted.account, self.posted.id, now);
-        let ended = match self.posted.outbox.close_asked() {
-            Some(order) => CloseReason::ByUs { code: order.code, reason: order.reason },
+        self.guard.set_close_reason(match self.posted.outbox.close_asked() {
+            Some(request) => request.into(),
             None => CloseReason::Broken("no request for a while".to_owned()),
-        };
-        if let Some(status) = &self.status {
-            status.session_down(SessionKind::Posted.as_str(), &ended);
-        }
+        });
     }
 }

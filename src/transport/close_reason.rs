@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::token::Token;
 use crate::connector::REPLACED;
+use crate::link::CloseRequest;
 
 /// RFC 6455 7.4.1: the endpoint goes away.
 pub const GOING_AWAY: u16 = 1001;
@@ -98,6 +99,12 @@ impl CloseReason {
     /// Whether the peer closed because a newer session of ours took this one's place (D5).
     pub fn is_replaced_by_peer(&self) -> bool {
         matches!(self, CloseReason::ByPeer { code: Some(code), reason } if (*code, reason.as_str()) == REPLACED)
+    }
+}
+
+impl From<CloseRequest> for CloseReason {
+    fn from(CloseRequest { code, reason }: CloseRequest) -> Self {
+        CloseReason::ByUs { code, reason }
     }
 }
 

@@ -446,7 +446,7 @@ fn trusting(id: &str, peers: &[&str], ca_file: &std::path::Path) -> Arc<HttpCont
     };
     let connector = Arc::clone(&known.transport.connector);
     let clock = known.transport.clock.clone();
-    let context = TransportContext::new(connector, clock, settings).unwrap();
+    let context = crate::transport::TransportContext::new(connector, clock, settings).unwrap();
     HttpContext::new(context, Arc::clone(&known.logins)).unwrap()
 }
 

@@ -1,0 +1,91 @@
+//! A session that is attached to its account while a value lives.
+
+use std::sync::Arc;
+
+use super::close_reason::CloseReason;
+use super::context::TransportContext;
+use super::peer_status::PeerStatus;
+use crate::connector::Account;
+use crate::link::{LoginMark, Outbox, SessionId, SessionKind};
+use crate::time::MonoTime;
+
+/// An authenticated session of an account. Dropping it, for whatever reason, detaches the session: Prepares that the
+/// peer cannot have received are rejected at once instead of at their expiry, and the peer's status changes.
+#[derive(Debug)]
+pub struct SessionGuard {
+    context: Arc<TransportContext>,
+    account: Arc<Account>,
+    id: SessionId,
+    kind: SessionKind,
+    outbox: Arc<Outbox>,
+    status: Arc<PeerStatus>,
+    /// The session counts in the peer's status.
+    is_reported: bool,
+    attached_at: MonoTime,
+    close_reason: Option<CloseReason>,
+}
+
+impl SessionGuard {
+    /// Attaches a session; the oldest of its kind is replaced where the account has as many as it may have. Posts of a peer
+    /// that this node dials do not count in its status: only the dialler knows whether the peer can be reached.
+    pub fn attach(
+        context: Arc<TransportContext>,
+        account: Arc<Account>,
+        kind: SessionKind,
+        login: Option<LoginMark>,
+        outbox: Arc<Outbox>,
+        remote: &str,
+    ) -> Self {
+        let now = context.clock.now();
+        let status = context.peers.status(account.id());
+        let id = context.connector.attach(&account, kind, login, Arc::clone(&outbox), now);
+        let is_reported = kind != SessionKind::Posted || !status.is_dialled();
+        if is_reported {
+            status.session_up(kind.as_str(), remote);
+        }
+        let (attached_at, close_reason) = (now.mono, None);
+        Self { context, account, id, kind, outbox, status, is_reported, attached_at, close_reason }
+    }
+
+    /// The account that the session belongs to.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// The number of the session within its account.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Where the connector puts frames for the peer.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    /// The status of the peer.
+    pub fn status(&self) -> &Arc<PeerStatus> {
+        &self.status
+    }
+
+    /// When the session was attached.
+    pub fn attached_at(&self) -> MonoTime {
+        self.attached_at
+    }
+
+    /// Remembers why the session ends, for the event at its drop.
+    pub fn set_close_reason(&mut self, reason: CloseReason) {
+        self.close_reason = Some(reason);
+    }
+}
+
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        let now = self.context.clock.now();
+        self.context.connector.detach(&self.account, self.id, now);
+        if self.is_reported {
+            let stopped = || CloseReason::Broken("stopped".to_owned());
+            let reason = self.close_reason.take().unwrap_or_else(stopped);
+            self.status.session_down(self.kind.as_str(), &reason);
+        }
+    }
+}
