@@ -1,5 +1,5 @@
-//! The dialling end: reaches one peer, keeps a session with it, and tries again for ever. It spawns nothing: `node` runs
-//! the future that [`BtpClient::run`] is.
+//! The dialling end: keeps a session with one peer, and reconnects for ever. It spawns nothing: `node` runs
+//! [`BtpClient::run`].
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::driver::Driver;
 use super::handshake::{AuthAnswer, auth_message, read_auth_answer};
-use super::session::BtpSession;
+use super::session::{BtpSession, put_whole_frame};
 use super::socket::{DataMessage, Socket};
 use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
@@ -21,11 +21,11 @@ use crate::connector::Account;
 use crate::link::{Framing, LoginMark, Outbox, SessionKind};
 use crate::transport::{
     AttemptFailure, Backoff, BtpUrl, CloseReason, ConnectTcpError, DialControl, DialHandle,
-    GOING_AWAY, PeerStatus, TlsError, Token, TransportContext, Waited, connect_tcp,
+    GOING_AWAY, PeerStatus, SessionGuard, TlsError, Token, TransportContext, Waited, connect_tcp,
     explain_handshake,
 };
 
-/// Whom to dial, and who we are to them.
+/// The URL of a peer, and our login there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dial {
     peer: AccountId,
@@ -35,8 +35,7 @@ pub struct Dial {
 }
 
 impl Dial {
-    /// How to reach `peer`. What the URL says of user and token wins; otherwise we are `node_id`, and our token is
-    /// `auth_token` (D2).
+    /// User and token of the URL come first. Without them we log in as `node_id` with `auth_token` (D2).
     pub fn new(peer: AccountId, url: BtpUrl, node_id: &str, auth_token: Option<&Token>) -> Self {
         let username = url.username().unwrap_or(node_id).to_owned();
         let token = match url.token() {
@@ -46,18 +45,18 @@ impl Dial {
         Self { peer, url, username, token }
     }
 
-    /// Whom.
+    /// The account of the peer.
     pub fn peer(&self) -> &AccountId {
         &self.peer
     }
 
-    /// Which of the account's tokens it sends; `None`: that of the URL.
+    /// The mark of the account's token that we send; `None`: the URL has its own token.
     fn mark(&self) -> Option<LoginMark> {
         if self.url.token().is_some() { None } else { self.token.mark() }
     }
 
-    /// Whether a session that was made by this one may go on where `other` is dialled next: nothing differs but the port
-    /// of the URL, and the token if ours is still one of the `valid` ones.
+    /// Whether a session of this dial may stay open when the configuration changes to `other`: nothing differs but the
+    /// port of the URL, or the token while ours is still one of the `valid` ones.
     pub fn may_become(&self, other: &Dial, valid: &[LoginMark]) -> bool {
         let token_fits =
             self.token == other.token || self.mark().is_some_and(|mark| valid.contains(&mark));
@@ -66,51 +65,51 @@ impl Dial {
     }
 }
 
-/// Where a client dials next. A session that is up is not disturbed when it changes.
+/// Where a client dials next. A change does not disturb an open session.
 #[derive(Debug, Clone)]
 pub struct DialTarget(Arc<ArcSwap<Dial>>);
 
 impl DialTarget {
-    /// From the next attempt on.
+    /// Replaces the dial, from the next attempt on.
     pub fn set(&self, dial: Dial) {
         self.0.store(Arc::new(dial));
     }
 }
 
-/// Dials one peer.
+/// Keeps a session with one peer.
 #[derive(Debug)]
 pub struct BtpClient {
     peer: AccountId,
     target: DialTarget,
     context: Arc<TransportContext>,
-    orders: DialControl,
+    control: DialControl,
 }
 
 /// Why an attempt to reach a peer failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// Its host cannot be reached.
+    /// The host cannot be resolved or connected to.
     #[error(transparent)]
     Reach(#[from] ConnectTcpError),
-    /// We cannot do TLS at all.
+    /// The TLS configuration of this node cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// No certificate can bear the host's name.
+    /// No certificate can contain the host's name.
     #[error("{0} cannot be the name in a certificate")]
     TlsName(String),
-    /// The peer's certificate is not to be trusted, or it does not speak TLS.
+    /// The peer's certificate is not trusted, or the peer does not use TLS.
     #[error("the TLS handshake failed: {}", explain_handshake(.0))]
     TlsHandshake(io::Error),
-    /// It does not speak WebSocket.
+    /// The WebSocket handshake failed.
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
-    /// It did not answer our authentication.
+    /// The peer did not answer the login in time.
     #[error("no answer to the authentication within {0:?}")]
     AuthTimeout(Duration),
-    /// It closed without an answer.
+    /// The connection closed before the answer to the login.
     #[error("the peer did not answer the authentication: {0}")]
     Ended(CloseReason),
-    /// It refused our name or token.
+    /// The peer refused our name or token.
     #[error("authentication failed: the peer answered {0}")]
     Refused(String),
     /// The peer is not, or no longer, an account of this node.
@@ -121,18 +120,18 @@ pub enum DialError {
 impl BtpClient {
     /// A client, and the handle that stops it.
     pub fn new(dial: Dial, context: Arc<TransportContext>) -> (Self, DialHandle) {
-        let (handle, orders) = DialHandle::new();
+        let (handle, control) = DialHandle::new();
         let peer = dial.peer.clone();
         let target = DialTarget(Arc::new(ArcSwap::from_pointee(dial)));
-        (Self { peer, target, context, orders }, handle)
+        (Self { peer, target, context, control }, handle)
     }
 
-    /// To have it dial somewhere else.
+    /// Changes where the client dials next.
     pub fn target(&self) -> DialTarget {
         self.target.clone()
     }
 
-    /// Dials, and dials again, until it is stopped.
+    /// Dials and reconnects until the handle stops it.
     pub async fn run(mut self) {
         let status = self.context.peers.status(&self.peer);
         self.run_until_stopped(&status).await;
@@ -147,15 +146,15 @@ impl BtpClient {
             let attempt = async { Box::pin(connect(&dial, &self.context)).await };
             let attempted = tokio::select! {
                 biased;
-                _ = self.orders.stop() => return,
+                _ = self.control.stop() => return,
                 attempted = attempt => attempted,
             };
             let wait = match attempted {
                 Ok(driver) => {
-                    let began = self.context.clock.mono();
-                    let ended = run_session(driver, &mut self.orders).await;
-                    let lasted = self.context.clock.mono().since(began);
-                    backoff.session_ended(lasted, ended.is_replaced_by_peer(), rand::random())
+                    let opened_at = self.context.clock.mono();
+                    let reason = run_session(driver, &mut self.control).await;
+                    let lasted = self.context.clock.mono().since(opened_at);
+                    backoff.session_ended(lasted, reason.is_replaced_by_peer(), rand::random())
                 }
                 Err(error) => {
                     let failure = match error {
@@ -171,7 +170,7 @@ impl BtpClient {
             if wait.exhausted {
                 status.exhausted();
             }
-            match self.orders.wait(wait).await {
+            match self.control.wait(wait).await {
                 Waited::Over => {}
                 Waited::Retry => backoff = Backoff::new(self.context.settings.retry_unit),
                 Waited::Stop => return,
@@ -180,17 +179,17 @@ impl BtpClient {
     }
 }
 
-async fn run_session(driver: Driver, orders: &mut DialControl) -> CloseReason {
+async fn run_session(driver: Driver, control: &mut DialControl) -> CloseReason {
     let outbox = driver.outbox();
     let mut session = std::pin::pin!(driver.run());
     tokio::select! {
-        ended = &mut session => return ended,
-        order = orders.stop() => outbox.ask_close(order.code, order.reason),
+        reason = &mut session => return reason,
+        request = control.stop() => outbox.ask_close(request.code, request.reason),
     }
     session.await
 }
 
-/// One attempt, from the name to the authenticated session.
+/// One attempt, from the host's name to the authenticated session.
 async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver, DialError> {
     let account = context.connector.account(dial.peer.as_str()).ok_or(DialError::NoAccount)?;
     let settings = &context.settings;
@@ -223,7 +222,7 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
         Ok(Ok(())) => {
             let outbox = Arc::clone(&socket.outbox);
             let remote = remote.to_string();
-            let session = BtpSession::open(
+            let guard = SessionGuard::attach(
                 Arc::clone(context),
                 account,
                 SessionKind::Dialled,
@@ -231,9 +230,9 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
                 outbox,
                 &remote,
             );
-            Ok(Driver::new(Arc::clone(context), socket, session))
+            Ok(Driver::new(Arc::clone(context), socket, BtpSession::new(guard)))
         }
-        // RFC 23: a client that gets no answer closes.
+        // RFC 23 "Authentication": a client closes a connection whose server does not answer its login. [row 73]
         Ok(Err(error)) => {
             socket.close(GOING_AWAY, "not authenticated").await;
             Err(error)
@@ -245,18 +244,19 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
     }
 }
 
-/// Authenticates, and waits for the answer.
+/// Sends the login and waits for the answer. RFC 23 "Authentication": it is the first frame of each connection. [row 72]
 async fn log_in(socket: &mut Socket, dial: &Dial, account: &Account) -> Result<(), DialError> {
     let request_id = account.next_request_id();
     let message = auth_message(request_id, &dial.username, dial.token.reveal());
-    socket.outbox.put_frame(message.len(), |out| out.extend_from_slice(&message));
+    put_whole_frame(&socket.outbox, &message);
     socket.flush().await.map_err(DialError::Ended)?;
     loop {
         let received = socket.receive().await;
-        let frame = match received.map_err(|ended| DialError::Ended(ended.without(&dial.token)))? {
-            DataMessage::Binary(frame) => frame,
-            DataMessage::Text => continue,
-        };
+        let frame =
+            match received.map_err(|reason| DialError::Ended(reason.without(&dial.token)))? {
+                DataMessage::Binary(frame) => frame,
+                DataMessage::Text => continue,
+            };
         match read_auth_answer(&frame, request_id, &dial.token) {
             AuthAnswer::Accepted => return Ok(()),
             AuthAnswer::Refused(answer) => return Err(DialError::Refused(answer)),

@@ -1,28 +1,28 @@
-//! The task of one session: reads what the socket has, hands every frame to the session, writes what the outbox holds.
+//! The task of one session: reads the socket, passes every frame to the session, writes the outbox.
 //!
-//! One poll is one turn: everything that is there to read is handled in place, under one reading of the clock and one
-//! snapshot of the connector; then the own outbox is written with one system call. Frames for other peers wake *their*
-//! tasks, so on one thread every outbox that a turn of the event loop touched is written once, after all reading. There
-//! is no channel, timer or allocation per packet.
+//! One poll is one turn. It handles all available bytes in place, under one reading of the clock and one snapshot of
+//! the connector, and then writes its own outbox with one system call. Frames for other peers wake *their* tasks, so on
+//! one thread each outbox is written once, after all reading. No packet costs a channel, a timer or an allocation.
 //!
-//! Reading goes through one large buffer per thread, in which packets are handled where they lie: few system calls and no
-//! copies while packets flow, hardly any memory while they do not.
+//! All sessions of a thread read through one large buffer: few system calls and no copies while packets flow, hardly any
+//! memory while they do not.
 
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
-use super::bounds::{CLOSE_LINGER, FRAMES_PER_LOOK, FRAMES_PER_TURN, TURN_TIME};
-use super::frame_header::{FrameHeader, HEAD_BYTES_MAX};
+use super::frame_header::{FrameHeader, HEADER_BYTES_MAX};
 use super::keepalive::{KeepAlive, KeepAliveAction};
 use super::session::BtpSession;
 use super::socket::{
-    SliceIo as FedBytes, Socket, WITHOUT_CLOSE_FRAME, broken_by, closed_by_peer, is_would_block,
+    CLOSE_TIMEOUT, SliceIo, Socket, WITHOUT_CLOSE_FRAME, close_reason_of_error,
+    close_reason_of_frame, is_would_block,
 };
 use crate::account::AccountId;
 use crate::connector::Batch;
@@ -31,58 +31,61 @@ use crate::time::{MonoTime, Now};
 use crate::transport::{CloseReason, TransportContext};
 use crate::wire::ws;
 
-/// Bytes that one system call may read, at least; the longest frame fits before them.
+/// Bytes that one system call may read, beyond the longest frame.
 const READ_BYTES: usize = 64 * 1024;
 /// System calls that read in one turn, so that a peer which sends without pause does not starve others.
 const READS_PER_TURN: usize = 4;
+/// Frames that one turn handles. The others wait for the next turn, after those of other sessions.
+pub(super) const FRAMES_PER_TURN: u32 = 2_048;
+/// How long one turn may handle frames.
+const TURN_TIME: Duration = Duration::from_millis(2);
+/// Frames between two readings of the clock within a turn.
+const FRAMES_PER_CLOCK_READING: u32 = 128;
 
 thread_local! {
-    /// Empty while it is in use, and before the first use.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// The read buffer. Empty during use, and before the first use.
+    static READ_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Everything about a running session.
+/// A session and its socket.
 pub(super) struct Driver {
     context: Arc<TransportContext>,
     socket: Socket,
     session: BtpSession,
     keep_alive: KeepAlive,
-    /// The reading of the clock that this turn goes by.
+    /// The reading of the clock for this turn.
     now: MonoTime,
-    /// When the timer goes off.
-    armed: MonoTime,
+    timer_at: MonoTime,
     closing: Option<Closing>,
-    /// Reading waits until the peer takes what we have for it (D19).
-    paused: bool,
-    /// Whole frames may have been read and not handled: those that arrived during the handshake, and those that a turn had
-    /// no budget for.
-    backlog: bool,
-    /// The peer has sent more than its rate: nothing is read before.
-    resume_at: Option<MonoTime>,
-    /// The peer has sent fragments of a message and not its end.
-    unfinished: bool,
+    /// Reading waits until the peer takes its answers (D19).
+    is_paused: bool,
+    /// Whole frames may be unhandled: those that arrived during the handshake, and those beyond the budget of a turn.
+    has_backlog: bool,
+    /// The peer has exceeded its rate: reading waits until then.
+    throttled_until: Option<MonoTime>,
+    /// The peer has sent fragments of a message but not the last one.
+    has_unfinished_message: bool,
 }
 
-/// What one turn may still do.
-struct Budget {
+/// The rest of a turn.
+struct TurnBudget {
     frames: u32,
     until: MonoTime,
 }
 
-/// How far a turn came with the whole frames that were read.
+/// Which of the whole frames in the buffer a turn has handled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Handled {
-    /// All are handled.
     All,
     /// The others wait for the next turn.
     Some,
 }
 
-impl Budget {
-    /// Takes one frame from what is left. The clock is looked at now and then.
+impl TurnBudget {
+    /// Takes one frame from the budget. `false`: it is spent.
     fn take_frame(&mut self, context: &TransportContext) -> bool {
         if self.frames == 0
-            || (self.frames.is_multiple_of(FRAMES_PER_LOOK) && self.is_spent(context))
+            || (self.frames.is_multiple_of(FRAMES_PER_CLOCK_READING) && self.is_spent(context))
         {
             return false;
         }
@@ -95,255 +98,254 @@ impl Budget {
     }
 }
 
-/// The session is ending.
+/// A session that is closing.
 struct Closing {
-    ended: CloseReason,
-    /// The peer's close frame was seen: nothing is left to wait for but our own bytes.
+    reason: CloseReason,
+    /// The peer's close frame has arrived: only our own bytes must still be written.
     peer_closed: bool,
-    /// The peer broke the WebSocket protocol: what it sends is read and thrown away.
-    deaf: bool,
+    /// The peer broke the WebSocket protocol: its bytes are read and discarded.
+    discarding: bool,
     deadline: MonoTime,
 }
 
 impl Driver {
     pub(super) fn new(context: Arc<TransportContext>, socket: Socket, session: BtpSession) -> Self {
-        let began = session.began();
-        let keep_alive = KeepAlive::new(context.settings.keep_alive, began);
+        let opened_at = session.opened_at();
+        let keep_alive = KeepAlive::new(context.settings.keep_alive, opened_at);
         Self {
             context,
             socket,
             session,
             keep_alive,
-            now: began,
-            armed: MonoTime(0),
+            now: opened_at,
+            timer_at: MonoTime(0),
             closing: None,
-            paused: false,
-            backlog: true,
-            resume_at: None,
-            unfinished: false,
+            is_paused: false,
+            has_backlog: true,
+            throttled_until: None,
+            has_unfinished_message: false,
         }
     }
 
-    /// Where others append for this session, and ask it to close.
     pub(super) fn outbox(&self) -> Arc<Outbox> {
         Arc::clone(&self.socket.outbox)
     }
 
-    /// Whose session it is.
     pub(super) fn account_id(&self) -> &AccountId {
         self.session.account_id()
     }
 
     /// Runs the session to its end.
     pub(super) async fn run(mut self) -> CloseReason {
-        self.armed = self.keep_alive.next_look();
-        let timer = tokio::time::sleep_until(self.context.clock.instant(self.armed));
+        self.timer_at = self.keep_alive.next_check();
+        let timer = tokio::time::sleep_until(self.context.clock.instant(self.timer_at));
         let mut timer = pin!(timer);
-        // Registers the task with the timer; it is not polled again before it goes off or moves.
+        // The task is registered with the timer, which need not be polled again until it fires or moves.
         let mut registered = false;
-        let ended = poll_fn(|cx| {
-            let ended = self.poll(cx);
-            if ended.is_pending() {
+        let reason = poll_fn(|cx| {
+            let reason = self.poll_turn(cx);
+            if reason.is_pending() {
                 return self.poll_timer(cx, timer.as_mut(), &mut registered);
             }
-            ended
+            reason
         })
         .await;
-        self.session.end(ended.clone());
-        ended
+        self.session.set_close_reason(reason.clone());
+        reason
     }
 
-    /// One turn.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+    /// Runs one turn. `Ready`: the session is over.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.socket.outbox.set_waker(cx.waker());
         let now = self.context.clock.now();
         self.now = now.mono;
         if self.closing.is_none()
-            && let Some(order) = self.socket.outbox.close_asked()
+            && let Some(request) = self.socket.outbox.close_asked()
         {
-            self.close(CloseReason::ByUs { code: order.code, reason: order.reason }, now.mono);
+            self.close(request.into(), now.mono);
         }
-        let mut scratch = SCRATCH.take();
-        scratch.resize(READ_BYTES + HEAD_BYTES_MAX + self.socket.message_bytes_max, 0);
-        let read = self.read(cx, &mut scratch, now);
-        SCRATCH.set(scratch);
-        if let Err(ended) = read {
-            return Poll::Ready(self.closing.take().map_or(ended, |closing| closing.ended));
+        let mut buffer = READ_BUFFER.take();
+        buffer.resize(READ_BYTES + HEADER_BYTES_MAX + self.socket.message_bytes_max, 0);
+        let read = self.read_socket(cx, &mut buffer, now);
+        READ_BUFFER.set(buffer);
+        if let Err(reason) = read {
+            return Poll::Ready(self.closing.take().map_or(reason, |closing| closing.reason));
         }
-        self.write(cx, now.mono)
+        self.write_outbox(cx, now.mono)
     }
 
-    /// Handles what is there to read. An error: the connection is gone.
-    fn read(
+    /// Reads and handles frames until the socket has no more, or the turn is over. An error: the connection is gone.
+    fn read_socket(
         &mut self,
         cx: &mut Context<'_>,
-        scratch: &mut [u8],
+        buffer: &mut [u8],
         now: Now,
     ) -> Result<(), CloseReason> {
-        if self.closing.is_none() && self.resume_at.is_some_and(|at| now.mono < at) {
+        if self.closing.is_none() && self.throttled_until.is_some_and(|at| now.mono < at) {
             return Ok(());
         }
-        self.resume_at = None;
-        let mut budget = Budget { frames: FRAMES_PER_TURN, until: now.mono.after(TURN_TIME) };
+        self.throttled_until = None;
+        let mut budget = TurnBudget { frames: FRAMES_PER_TURN, until: now.mono.after(TURN_TIME) };
         for _ in 0..READS_PER_TURN {
-            self.paused = self.closing.is_none() && self.socket.outbox.is_full_of_answers();
-            if self.paused {
+            self.is_paused = self.closing.is_none() && self.socket.outbox.is_full_of_answers();
+            if self.is_paused {
                 return Ok(());
             }
-            let handled = if std::mem::take(&mut self.backlog) {
+            let handled = if std::mem::take(&mut self.has_backlog) {
                 let mut unread = self.socket.take_unread();
-                self.feed(&mut unread, now, &mut budget)
+                self.handle_frames(&mut unread, now, &mut budget)
             } else {
-                match self.socket.poll_read(cx, scratch) {
+                match self.socket.poll_read(cx, buffer) {
                     Poll::Pending => return Ok(()),
                     Poll::Ready(Err(error)) => return Err(CloseReason::Broken(error.to_string())),
                     Poll::Ready(Ok(None)) => {
                         return Err(CloseReason::Broken(WITHOUT_CLOSE_FRAME.to_owned()));
                     }
                     Poll::Ready(Ok(Some(count))) => {
-                        self.keep_alive.heard(now.mono);
-                        self.feed(scratch.get_mut(..count).unwrap_or_default(), now, &mut budget)
+                        self.keep_alive.record_activity(now.mono);
+                        let bytes = buffer.get_mut(..count).unwrap_or_default();
+                        self.handle_frames(bytes, now, &mut budget)
                     }
                 }
             };
-            if let Some(until) = self.session.take_hold()
+            if let Some(until) = self.session.take_throttle()
                 && self.closing.is_none()
             {
-                // The timer brings the next turn about.
-                self.resume_at = Some(until);
+                // The timer starts the next turn.
+                self.throttled_until = Some(until);
                 return Ok(());
             }
             if handled == Handled::Some || budget.is_spent(&self.context) {
                 break;
             }
         }
-        // There may be more, but it is the others' turn.
+        // There may be more, after the turns of other sessions.
         cx.waker().wake_by_ref();
         Ok(())
     }
 
-    /// Handles the whole frames in `bytes`, in place, as far as the budget goes, and keeps the rest.
-    fn feed(&mut self, bytes: &mut [u8], now: Now, budget: &mut Budget) -> Handled {
+    /// Handles the whole frames in `bytes`, in place, within the budget, and keeps the rest.
+    fn handle_frames(&mut self, bytes: &mut [u8], now: Now, budget: &mut TurnBudget) -> Handled {
         let context = Arc::clone(&self.context);
-        let turn = context.connector.turn(now);
+        let batch = context.connector.turn(now);
         let mut at = 0;
-        while let Some(head) = bytes.get(at..).and_then(FrameHeader::read) {
-            if self.closing.as_ref().is_some_and(|closing| closing.deaf) {
+        while let Some(header) = bytes.get(at..).and_then(FrameHeader::read) {
+            if self.closing.as_ref().is_some_and(|closing| closing.discarding) {
                 return Handled::All;
             }
-            let whole = head.frame_len(self.socket.message_bytes_max);
-            // Of a frame that is too long, the head is all that it takes to refuse it.
-            let len = whole.unwrap_or(head.head_len);
+            let whole = header.frame_len(self.socket.message_bytes_max);
+            // A frame that is too long is refused by its header alone.
+            let len = whole.unwrap_or(header.header_len);
             let Some(frame) = bytes.get_mut(at..at + len) else { break };
-            if self.session.is_held() || !budget.take_frame(&context) {
-                self.backlog = true;
+            if self.session.is_throttled() || !budget.take_frame(&context) {
+                self.has_backlog = true;
                 break;
             }
             at += len;
-            if whole.is_some() && self.is_usual(&head) {
-                let payload = frame.get_mut(head.head_len..).unwrap_or_default();
-                if let Some(key) = head.mask {
+            if whole.is_some() && self.takes_fast_path(&header) {
+                let payload = frame.get_mut(header.header_len..).unwrap_or_default();
+                if let Some(key) = header.mask {
                     ws::apply_mask(key, payload);
                 }
-                let verdict = self.session.binary(payload, &turn, now);
-                self.apply(verdict, now.mono);
+                let handled = self.session.handle_frame(payload, &batch, now);
+                self.close_if_asked(handled, now.mono);
             } else {
-                self.unfinished = head.leaves_unfinished(self.unfinished);
-                if head.is_fragment() {
-                    self.session.fragment(&turn, now);
+                self.has_unfinished_message = header.leaves_unfinished(self.has_unfinished_message);
+                if header.is_fragment() {
+                    self.session.meter_frame(&batch, now);
                 }
-                self.feed_slow_path(frame, &turn, now);
+                self.handle_on_slow_path(frame, &batch, now);
             }
         }
         self.socket.keep_unread(bytes.get(at..).unwrap_or_default());
-        if self.backlog { Handled::Some } else { Handled::All }
+        if self.has_backlog { Handled::Some } else { Handled::All }
     }
 
-    /// A whole binary message, masked as it must be, on a session that is not closing: nothing for `tungstenite`.
-    fn is_usual(&self, head: &FrameHeader) -> bool {
-        head.is_binary_message()
-            && head.mask.is_some() == (self.socket.role == Role::Server)
-            && !self.unfinished
+    /// Whether `tungstenite` can be bypassed: a whole binary message, masked as the role requires, on an open session.
+    fn takes_fast_path(&self, header: &FrameHeader) -> bool {
+        header.is_binary_message()
+            && header.mask.is_some() == (self.socket.role == Role::Server)
+            && !self.has_unfinished_message
             && self.closing.is_none()
     }
 
-    /// Everything else goes through `tungstenite`: control frames, fragments, text, and what breaks the protocol.
-    fn feed_slow_path(&mut self, frame: &[u8], turn: &Batch<'_>, now: Now) {
+    /// Passes all other frames to `tungstenite`: control frames, fragments, text, and violations of the protocol.
+    fn handle_on_slow_path(&mut self, frame: &[u8], batch: &Batch<'_>, now: Now) {
         let outbox = Arc::clone(&self.socket.outbox);
-        let mut fed = FedBytes::new(frame, &outbox);
+        let mut io = SliceIo::new(frame, &outbox);
         loop {
-            let message = self.socket.websocket.read(&mut fed);
-            let verdict = match message {
-                // What arrives behind a close frame of ours was sent before the peer knew.
+            let message = self.socket.websocket.read(&mut io);
+            let handled = match message {
+                // The peer sent it before it received our close frame.
                 Ok(Message::Binary(frame)) if self.closing.is_some() => {
-                    self.session.late(&frame, turn);
+                    self.session.handle_late_frame(&frame, batch);
                     Ok(())
                 }
                 Ok(Message::Text(_)) if self.closing.is_some() => Ok(()),
-                Ok(Message::Binary(frame)) => self.session.binary(&frame, turn, now),
-                Ok(Message::Text(_)) => self.session.text(turn, now),
+                Ok(Message::Binary(frame)) => self.session.handle_frame(&frame, batch, now),
+                Ok(Message::Text(_)) => self.session.handle_text(batch, now),
                 Ok(Message::Close(frame)) => {
                     // The next read puts our reply into the outbox.
-                    self.closed_by_peer(closed_by_peer(frame), now.mono);
+                    self.close_with_peer(close_reason_of_frame(frame), now.mono);
                     Ok(())
                 }
                 Ok(Message::Ping(_) | Message::Pong(_)) => {
-                    self.session.control(turn, now);
+                    self.session.meter_control(batch, now);
                     Ok(())
                 }
                 Ok(Message::Frame(_)) => Ok(()),
                 Err(error) if is_would_block(&error) => return,
-                Err(error) => return self.failed(&error, now.mono),
+                Err(error) => return self.close_after_error(&error, now.mono),
             };
-            self.apply(verdict, now.mono);
+            self.close_if_asked(handled, now.mono);
         }
     }
 
-    fn apply(&mut self, verdict: Result<(), CloseRequest>, now: MonoTime) {
-        if let Err(order) = verdict {
-            self.close(CloseReason::ByUs { code: order.code, reason: order.reason }, now);
+    fn close_if_asked(&mut self, handled: Result<(), CloseRequest>, now: MonoTime) {
+        if let Err(request) = handled {
+            self.close(request.into(), now);
         }
     }
 
-    /// Reading cannot go on: the closing handshake is complete, or the peer broke the protocol.
-    fn failed(&mut self, error: &tokio_tungstenite::tungstenite::Error, now: MonoTime) {
+    /// Closes a session that cannot be read any more: the closing handshake is complete, or the peer broke the protocol.
+    fn close_after_error(&mut self, error: &tokio_tungstenite::tungstenite::Error, now: MonoTime) {
         if self.closing.as_ref().is_some_and(|closing| closing.peer_closed) {
             return;
         }
         tracing::debug!(peer = %self.session.account_id(), %error, "the WebSocket failed");
-        self.close(broken_by(error), now);
+        self.close(close_reason_of_error(error), now);
         if let Some(closing) = &mut self.closing {
-            closing.deaf = true;
+            closing.discarding = true;
         }
     }
 
     /// Begins to close from our side, unless the session is closing already.
-    fn close(&mut self, ended: CloseReason, now: MonoTime) {
+    fn close(&mut self, reason: CloseReason, now: MonoTime) {
         if self.closing.is_some() {
             return;
         }
-        if let CloseReason::ByUs { code, reason } = ended {
+        if let CloseReason::ByUs { code, reason } = reason {
             self.socket.put_close(code, reason);
         }
-        let deadline = now.after(CLOSE_LINGER);
-        self.closing = Some(Closing { ended, peer_closed: false, deaf: false, deadline });
+        let deadline = now.after(CLOSE_TIMEOUT);
+        self.closing = Some(Closing { reason, peer_closed: false, discarding: false, deadline });
     }
 
-    fn closed_by_peer(&mut self, ended: CloseReason, now: MonoTime) {
-        let deadline = now.after(CLOSE_LINGER);
-        let closing = Closing { ended, peer_closed: true, deaf: false, deadline };
+    fn close_with_peer(&mut self, reason: CloseReason, now: MonoTime) {
+        let deadline = now.after(CLOSE_TIMEOUT);
+        let closing = Closing { reason, peer_closed: true, discarding: false, deadline };
         self.closing.get_or_insert(closing).peer_closed = true;
     }
 
-    /// Writes what the outbox holds. `Ready`: the session is over.
-    fn write(&mut self, cx: &mut Context<'_>, now: MonoTime) -> Poll<CloseReason> {
+    /// Writes the outbox to the socket. `Ready`: the session is over.
+    fn write_outbox(&mut self, cx: &mut Context<'_>, now: MonoTime) -> Poll<CloseReason> {
         let mut written = 0;
         let result = self.socket.poll_write(cx, &mut written);
-        self.keep_alive.wrote(written, result.is_pending(), now);
-        if self.paused {
+        self.keep_alive.record_write(written, result.is_pending(), now);
+        if self.is_paused {
             if written > 0 {
-                // What the peer says is not read, so its taking bytes is its sign of life.
-                self.keep_alive.heard(now);
+                // Nothing is read from the peer now, so the bytes that it takes are its sign of life.
+                self.keep_alive.record_activity(now);
             }
             if !self.socket.outbox.is_full_of_answers() {
                 cx.waker().wake_by_ref();
@@ -351,15 +353,15 @@ impl Driver {
         }
         match (result, self.closing.as_ref()) {
             (Poll::Ready(Err(error)), None) => Poll::Ready(CloseReason::Broken(error.to_string())),
-            (Poll::Ready(Err(_)), Some(closing)) => Poll::Ready(closing.ended.clone()),
+            (Poll::Ready(Err(_)), Some(closing)) => Poll::Ready(closing.reason.clone()),
             (Poll::Ready(Ok(())), Some(closing)) if closing.peer_closed => {
-                Poll::Ready(closing.ended.clone())
+                Poll::Ready(closing.reason.clone())
             }
             _ => Poll::Pending,
         }
     }
 
-    /// Looks at the clock when the timer says so. `Ready`: the session is over.
+    /// Does what is due once the timer fires. `Ready`: the session is over.
     fn poll_timer(
         &mut self,
         cx: &mut Context<'_>,
@@ -369,14 +371,14 @@ impl Driver {
         loop {
             let due = match &self.closing {
                 Some(closing) => closing.deadline,
-                None => self.next_look(),
+                None => self.next_check(),
             };
-            // The usual case is that bytes arrived and the next look moved away: the timer may go off too early.
-            if due < self.armed {
-                self.arm(timer.as_mut(), due);
+            // Usually bytes arrived and the next check moved later: the timer may fire too early, which is harmless.
+            if due < self.timer_at {
+                self.set_timer(timer.as_mut(), due);
                 *registered = false;
             }
-            if *registered && self.now < self.armed {
+            if *registered && self.now < self.timer_at {
                 return Poll::Pending;
             }
             *registered = true;
@@ -387,29 +389,31 @@ impl Driver {
             self.now = now;
             match &self.closing {
                 Some(closing) if now >= closing.deadline => {
-                    return Poll::Ready(closing.ended.clone());
+                    return Poll::Ready(closing.reason.clone());
                 }
                 Some(closing) => {
                     let deadline = closing.deadline;
-                    self.arm(timer.as_mut(), deadline);
+                    self.set_timer(timer.as_mut(), deadline);
                     *registered = false;
                 }
-                None => match self.keep_alive.due(now) {
-                    KeepAliveAction::Lost(loss) => return Poll::Ready(CloseReason::Lost(loss)),
-                    due => {
-                        if self.resume_at.is_some_and(|at| now >= at) {
-                            self.resume_at = None;
-                            // There is something to read, which is as good as having heard it.
-                            self.keep_alive.heard(now);
+                None => match self.keep_alive.take_action(now) {
+                    KeepAliveAction::Close(timeout) => {
+                        return Poll::Ready(CloseReason::Lost(timeout));
+                    }
+                    action => {
+                        if self.throttled_until.is_some_and(|at| now >= at) {
+                            self.throttled_until = None;
+                            // Unread frames of the peer are a sign of life.
+                            self.keep_alive.record_activity(now);
                             cx.waker().wake_by_ref();
                         }
-                        if due == KeepAliveAction::Ping {
+                        if action == KeepAliveAction::Ping {
                             self.socket.put_ping();
-                            // Written in the next turn, which this brings about.
+                            // The next turn writes it.
                             cx.waker().wake_by_ref();
                         }
-                        let next = self.next_look();
-                        self.arm(timer.as_mut(), next);
+                        let next = self.next_check();
+                        self.set_timer(timer.as_mut(), next);
                         *registered = false;
                     }
                 },
@@ -417,14 +421,14 @@ impl Driver {
         }
     }
 
-    /// When to look at the clock again while the session goes on.
-    fn next_look(&self) -> MonoTime {
-        let look = self.keep_alive.next_look();
-        self.resume_at.map_or(look, |at| look.min(at))
+    /// When the timer must fire next while the session is open.
+    fn next_check(&self) -> MonoTime {
+        let check = self.keep_alive.next_check();
+        self.throttled_until.map_or(check, |at| check.min(at))
     }
 
-    fn arm(&mut self, timer: Pin<&mut Sleep>, at: MonoTime) {
-        self.armed = at;
+    fn set_timer(&mut self, timer: Pin<&mut Sleep>, at: MonoTime) {
+        self.timer_at = at;
         timer.reset(self.context.clock.instant(at));
     }
 }

@@ -1,8 +1,8 @@
-//! The first frames of a link (RFC 23 "Authentication"), for both ends. Pure: bytes in, a verdict out.
+//! The login of a BTP connection (RFC 23 "Authentication"), for both ends. Pure: bytes in, a verdict out.
 //!
-//! The accepting end reads one frame and either knows the account or refuses. It is strict where ambiguity would be
-//! (names, the token) and lenient where implementations differ without harm (data or content type of the `auth` entry).
-//! An unknown name and a wrong token are one refusal, and take the same time.
+//! The accepting end reads one frame and finds the account or refuses. It is strict about names and the token, and lenient
+//! where implementations differ without harm (data and content type of the `auth` entry). An unknown name and a wrong token
+//! get the same answer after the same time.
 
 use percent_encoding::percent_decode_str;
 
@@ -15,18 +15,18 @@ use crate::wire::btp::{
     put_auth, put_error,
 };
 
-/// What the accepting end makes of the first frame.
+/// The first frame that the accepting end receives.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FirstFrame<'d> {
-    /// The peer is known: answer with an empty RESPONSE.
+    /// A valid login: answer with an empty RESPONSE.
     Accepted { request_id: RequestId, account: &'d AccountId, login: LoginMark },
-    /// Answer with an ERROR, then close. `claimed` is the name that was given, fit for a log line.
+    /// Answer with an ERROR, then close. `claimed`: the name in the login, sanitized.
     Refused { request_id: RequestId, why: AuthError, claimed: Option<String> },
-    /// Not a frame: close without a word.
+    /// Not a frame: close without an answer.
     Unreadable,
 }
 
-/// Why a login is refused. `Display` is what the peer is told.
+/// Why a login is refused. The peer receives the `Display` text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AuthError {
     #[error("authenticate first: the primary sub-protocol must be auth")]
@@ -39,7 +39,7 @@ pub(super) enum AuthError {
     WrongCredentials,
 }
 
-/// Reads the first frame of an accepted link. `path` is that of the WebSocket handshake.
+/// Reads the first frame of an accepted connection. `path`: that of the WebSocket handshake.
 pub(super) fn read_first_frame<'d>(
     frame: &[u8],
     path: &str,
@@ -54,10 +54,11 @@ pub(super) fn read_first_frame<'d>(
         why,
         claimed: claimed.map(|name| shown(name.as_bytes())),
     };
-    // A token in the place of the name must not come into the log: one that is known here, or the one that was offered.
-    let mask = |name: &str, token: &[u8]| {
+    // A token in the place of the name must not reach the log: neither a known one nor the one that was offered.
+    let is_secret = |name: &str, token: &[u8]| {
         directory.is_secret(name) || (!token.is_empty() && name.as_bytes() == token)
     };
+    // RFC 23 "Authentication": a server refuses any first frame but a MESSAGE whose primary entry is `auth`. [row 66]
     if frame.body != FrameBody::Message {
         return refused(AuthError::NotAuth, None);
     }
@@ -71,34 +72,36 @@ pub(super) fn read_first_frame<'d>(
             let login = directory.mark(token);
             FirstFrame::Accepted { request_id, account, login }
         }
-        None if name.as_deref().is_some_and(|name| mask(name, token)) => {
+        None if name.as_deref().is_some_and(|name| is_secret(name, token)) => {
             refused(AuthError::WrongCredentials, Some("***"))
         }
         None => refused(AuthError::WrongCredentials, name.as_deref()),
     }
 }
 
-/// The token of a frame that keeps the rules of a login.
+/// The token of a login that keeps the rules.
 fn token<'a>(entries: &ProtocolData<'a>) -> Result<&'a [u8], AuthError> {
     if entries.primary().is_none_or(|primary| primary.name != AUTH) {
         return Err(AuthError::NotAuth);
     }
+    // RFC 23 "Authentication": a frame has at most one entry of each name. [row 68]
     if entries.has_duplicate_names() {
         return Err(AuthError::DuplicateNames);
     }
+    // RFC 23 "Authentication": `auth_token` may be empty, but must be there. [row 67]
     entries.get(AUTH_TOKEN).map(|entry| entry.data).ok_or(AuthError::NoToken)
 }
 
-/// Who the peer says it is, if it says anything.
+/// The name that the peer claims, if any.
 fn claimed_name(entries: &ProtocolData<'_>, path: &str) -> Option<String> {
     match entries.get(AUTH_USERNAME).map(|entry| entry.data) {
         None | Some([]) => user_of_path(path),
-        // What is not UTF-8 is nobody's name; neither is the empty one.
+        // A name that is not UTF-8 becomes the empty name, which no account has.
         Some(name) => Some(str::from_utf8(name).unwrap_or_default().to_owned()),
     }
 }
 
-/// The user of `/accounts/<user>/ilp/btp`, as interledger-rs names it.
+/// The user of `/accounts/<user>/ilp/btp`, the path that interledger-rs dials.
 fn user_of_path(path: &str) -> Option<String> {
     let user = path.strip_prefix("/accounts/")?.strip_suffix("/ilp/btp")?;
     if user.is_empty() || user.contains('/') {
@@ -107,41 +110,41 @@ fn user_of_path(path: &str) -> Option<String> {
     Some(percent_decode_str(user).decode_utf8_lossy().into_owned())
 }
 
-/// The ERROR that refuses a request: F00, with a text for people.
+/// The ERROR that refuses a request: F00, with a text for people. [row 86]
 pub(super) fn refusal(request_id: RequestId, why: &str, now: Timestamp) -> Vec<u8> {
     let code = ErrorCode::NOT_ACCEPTED;
+    let name = code.name().expect("RFC 23 names this code");
     let mut frame = Vec::new();
-    put_error(request_id, code, code.name().unwrap_or_default(), now, why.as_bytes(), &mut frame);
+    put_error(request_id, code, name, now, why.as_bytes(), &mut frame);
     frame
 }
 
-/// The first frame of a dialled link, with the three entries that `ilp-plugin-btp` sends.
+/// The first frame of a dialled connection, with the three entries that `ilp-plugin-btp` sends. [row 74]
 pub(super) fn auth_message(request_id: RequestId, username: &str, token: &str) -> Vec<u8> {
     let mut frame = Vec::new();
     put_auth(request_id, Some(username), token, &mut frame);
     frame
 }
 
-/// What the dialling end makes of a frame while it waits for the answer.
+/// A frame that the dialling end receives while it waits for the answer to its login.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AuthAnswer {
-    /// We are in.
     Accepted,
-    /// We are not; code, name and text of the peer, fit for a log line.
+    /// Code, name and text from the peer, sanitized.
     Refused(String),
-    /// Something else. RFC 23: a response to something else, or an unreadable frame, is ignored.
+    /// RFC 23 "Flow": an unexpected response and an unreadable frame are ignored. [rows 78 79]
     Other,
 }
 
-/// Reads a frame that arrived while the answer to `request_id` is awaited. `token` is what we logged in with; a peer that
-/// repeats it does not bring it into our log.
+/// Reads a frame while the answer to the login with `request_id` is due. `token`: that of the login, which is masked where
+/// the peer repeats it.
 pub(super) fn read_auth_answer(frame: &[u8], request_id: RequestId, token: &Token) -> AuthAnswer {
     match Frame::parse(frame) {
         Ok(frame) if frame.request_id == request_id => match frame.body {
             FrameBody::Response => AuthAnswer::Accepted,
             FrameBody::Error { code, name, data, .. } => {
-                let said = |text| shown(&token.hide_in(text));
-                AuthAnswer::Refused(format!("{code} {}: {}", said(name.as_bytes()), said(data)))
+                let text = |bytes| shown(&token.hide_in(bytes));
+                AuthAnswer::Refused(format!("{code} {}: {}", text(name.as_bytes()), text(data)))
             }
             FrameBody::Message | FrameBody::Transfer { .. } => AuthAnswer::Other,
         },

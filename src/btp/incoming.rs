@@ -1,66 +1,40 @@
-//! What one BTP frame on an authenticated session asks for, or answers. Pure: bytes in, a borrowed value out.
+//! Classifies the BTP frames of an authenticated session. Pure: bytes in, a borrowed value out.
 //!
-//! The rules are RFC 23's ("Flow", "Sub-protocols"): a request gets a RESPONSE or an ERROR, an answer and an unreadable
-//! frame get nothing, so that two confused peers do not throw errors at each other for ever. The `ilp` entry is taken
-//! from any position, as all implementations do, and its content type is not looked at.
+//! By RFC 23 ("Flow", "Sub-protocols"), a request gets a RESPONSE or an ERROR; a response or an unreadable frame gets no
+//! answer, so that two confused peers do not exchange errors for ever. The `ilp` entry may be in any position and have any
+//! content type, as in all implementations. [rows 78 79 82 84]
 //!
-//! interledger-rs sends Prepares in RESPONSE frames and their answers in MESSAGE frames, and reads either type as what
-//! the ILP packet in it says. A *lenient* reader does the same (`lenientBtpTypes`); what we send is RFC 23 to everybody,
-//! for that it takes. The ids of the two directions stay apart: only the packet decides whose id it is.
+//! interledger-rs sends Prepares in RESPONSE frames and their answers in MESSAGE frames, and goes by the ILP packet when it
+//! receives. A *lenient* reader does the same (`lenientBtpTypes`). We always send frames by RFC 23, which interledger-rs
+//! accepts. The request ids of the two directions stay separate: the packet decides whose id it is.
 
 use crate::connector::PeerAnswer;
 use crate::wire;
 use crate::wire::btp::{AUTH, Frame, FrameKind, RequestId};
 use crate::wire::ilp::{PacketType, packet_type};
 
-/// What a frame is to us.
+/// What a received frame requests or answers.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FrameMeaning<'a> {
-    /// A request with an ILP packet, which the connector answers whatever it is.
-    Prepare {
-        /// The peer's id for it.
-        request_id: RequestId,
-        /// The `ilp` entry.
-        packet: &'a [u8],
-    },
-    /// A RESPONSE or an ERROR.
-    Answer {
-        /// Our id of what it answers.
-        request_id: RequestId,
-        /// What it says.
-        answer: PeerAnswer<'a>,
-    },
-    /// A RESPONSE with a Prepare, as interledger-rs sends them, from a peer that is not read leniently. An answer, as
-    /// RFC 23 has it, and none that fits anything.
-    PrepareInResponse {
-        /// Our id of what it answers.
-        request_id: RequestId,
-        /// The `ilp` entry.
-        packet: &'a [u8],
-    },
-    /// A MESSAGE with an answer, from a peer that is not read leniently: answered by an ERROR.
-    AnswerInMessage {
-        /// The peer's id for it.
-        request_id: RequestId,
-    },
-    /// A MESSAGE without any entry, or another `auth`: acknowledged by an empty RESPONSE.
-    Nothing {
-        /// The peer's id for it.
-        request_id: RequestId,
-    },
-    /// A request that cannot be served: answered by an ERROR.
-    Refused {
-        /// The peer's id for it.
-        request_id: RequestId,
-        /// Why, for the ERROR's data.
-        why: &'static str,
-    },
+    /// A request with an ILP packet of any kind, which the connector answers.
+    Prepare { request_id: RequestId, packet: &'a [u8] },
+    /// A RESPONSE or an ERROR to a request of ours.
+    Answer { request_id: RequestId, answer: PeerAnswer<'a> },
+    /// A RESPONSE with a Prepare, as interledger-rs sends them, from a peer without `lenientBtpTypes`. By RFC 23 it is an
+    /// answer, with the wrong packet.
+    PrepareInResponse { request_id: RequestId, packet: &'a [u8] },
+    /// A MESSAGE with an answer, from a peer without `lenientBtpTypes`: gets an ERROR.
+    AnswerInMessage { request_id: RequestId },
+    /// A MESSAGE without any entry, or another `auth`: gets an empty RESPONSE.
+    Nothing { request_id: RequestId },
+    /// A request that cannot be served: gets an ERROR with this text.
+    Refused { request_id: RequestId, why: &'static str },
     /// Not a BTP frame.
     Unreadable(wire::Error),
 }
 
-/// Reads one frame. `lenient` is asked only where the type of the frame and the packet in it contradict each other.
-pub(super) fn read(frame: &[u8], lenient: impl Fn() -> bool) -> FrameMeaning<'_> {
+/// Classifies one frame. `is_lenient` is called only if the types of the frame and of its packet contradict each other.
+pub(super) fn classify(frame: &[u8], is_lenient: impl Fn() -> bool) -> FrameMeaning<'_> {
     let frame = match Frame::parse(frame) {
         Ok(frame) => frame,
         Err(error) => return FrameMeaning::Unreadable(error),
@@ -71,10 +45,10 @@ pub(super) fn read(frame: &[u8], lenient: impl Fn() -> bool) -> FrameMeaning<'_>
     let packet = frame.ilp();
     let carries = packet.and_then(packet_type);
     let kind = match (frame.body.kind(), carries) {
-        (FrameKind::Message, Some(PacketType::Fulfill | PacketType::Reject)) if lenient() => {
+        (FrameKind::Message, Some(PacketType::Fulfill | PacketType::Reject)) if is_lenient() => {
             FrameKind::Response
         }
-        (FrameKind::Response, Some(PacketType::Prepare)) if lenient() => FrameKind::Message,
+        (FrameKind::Response, Some(PacketType::Prepare)) if is_lenient() => FrameKind::Message,
         (kind, _) => kind,
     };
     match kind {
@@ -82,8 +56,8 @@ pub(super) fn read(frame: &[u8], lenient: impl Fn() -> bool) -> FrameMeaning<'_>
             FrameMeaning::Refused { request_id, why: "two sub-protocols have the same name" }
         }
         FrameKind::Message => match (packet, carries) {
-            // RFC 23: a MESSAGE that cannot be processed is answered by an ERROR. An empty RESPONSE would say that
-            // it was: ilp-plugin-ethereum takes it for accepted money.
+            // RFC 23 "Flow": a MESSAGE that cannot be processed gets an ERROR. [row 83] ilp-plugin-ethereum takes an empty
+            // RESPONSE for accepted money.
             (None, _) if entries.primary().is_none_or(|primary| primary.name == AUTH) => {
                 FrameMeaning::Nothing { request_id }
             }
@@ -95,11 +69,12 @@ pub(super) fn read(frame: &[u8], lenient: impl Fn() -> bool) -> FrameMeaning<'_>
             }
             (Some(packet), _) => FrameMeaning::Prepare { request_id, packet },
         },
+        // RFC 23 "Flow": a TRANSFER that does not change the balance gets an ERROR. [row 85]
         FrameKind::Transfer => {
             FrameMeaning::Refused { request_id, why: "TRANSFER is not supported on this link" }
         }
         FrameKind::Response => {
-            // Which of two packets is meant cannot be told, so there is none.
+            // Of two packets, neither is the answer.
             let packet = if ambiguous { None } else { packet };
             match (packet, carries) {
                 (Some(packet), Some(PacketType::Prepare)) => {
@@ -120,12 +95,12 @@ mod tests {
     use super::*;
     use crate::wire::btp::{Entry, FrameBody, put_frame};
 
-    /// In short what a strict and a lenient reader make of a frame.
+    /// What a frame means to a strict and to a lenient reader, as one word.
     fn check(body: &FrameBody<'_>, entries: &[Entry<'_>], strict: &str, lenient: &str) {
         let mut frame = Vec::new();
         put_frame(RequestId(7), body, entries, &mut frame);
         for (is_lenient, expected) in [(false, strict), (true, lenient)] {
-            let found = match read(&frame, || is_lenient) {
+            let found = match classify(&frame, || is_lenient) {
                 FrameMeaning::Prepare { request_id: RequestId(7), .. } => "prepare",
                 FrameMeaning::Answer { request_id: RequestId(7), answer } => match answer {
                     PeerAnswer::Packet(_) => "answer",
@@ -146,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_packet_decides_for_a_lenient_reader_and_the_frame_for_a_strict_one() {
+    fn a_lenient_reader_goes_by_the_packet_and_a_strict_one_by_the_frame() {
         let ilp = |bytes: &'static [u8]| Entry::octets("ilp", bytes);
         let other = Entry::octets("balance", b"{}");
         let (prepare, fulfill, reject) = (ilp(&[12, 0]), ilp(&[13, 0]), ilp(&[14, 0]));
@@ -157,18 +132,18 @@ mod tests {
         check(&response, &[prepare], "swapped prepare", "prepare");
         check(&message, &[fulfill], "swapped answer", "answer");
         check(&message, &[other, reject], "swapped answer", "answer");
-        // What is no packet at all is what the frame says.
+        // Without a packet, the frame decides.
         check(&message, &[ilp(&[])], "prepare", "prepare");
         check(&message, &[ilp(&[11])], "prepare", "prepare");
         check(&response, &[ilp(&[])], "answer", "answer");
-        // Only what is not a request at all is acknowledged.
+        // Only a MESSAGE that requests nothing is acknowledged.
         let auth = Entry::octets("auth", b"");
         check(&message, &[], "nothing", "nothing");
         check(&message, &[auth, other], "nothing", "nothing");
         check(&message, &[other, auth], "refused", "refused");
         check(&message, &[other], "refused", "refused");
         check(&response, &[], "empty answer", "empty answer");
-        // Two packets: still a request or an answer, so that no id of the other direction is taken for it.
+        // Two packets: the type of the frame still decides whose request id it is.
         check(&message, &[prepare, prepare], "refused", "refused");
         check(&response, &[prepare, prepare], "empty answer", "refused");
         check(&message, &[fulfill, fulfill], "refused", "empty answer");
@@ -177,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_asked_about_frames_as_they_should_be() {
+    fn the_setting_is_not_read_for_frames_of_the_right_type() {
         let entries: [&[Entry<'_>]; 3] =
             [&[Entry::octets("ilp", &[12])], &[Entry::octets("balance", b"")], &[]];
         for entries in entries {
             let mut frame = Vec::new();
             put_frame(RequestId(7), &FrameBody::Message, entries, &mut frame);
-            read(&frame, || panic!("asked about {entries:?}"));
+            classify(&frame, || panic!("asked about {entries:?}"));
         }
     }
 }

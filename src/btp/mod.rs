@@ -1,10 +1,9 @@
-//! BTP/2.0 over WebSocket (RFC 23): who may open a session, what a session does, and the sockets underneath.
+//! BTP/2.0 over WebSocket (RFC 23): logins, sessions, and their sockets.
 //!
-//! Without IO, on a virtual clock: who logs in (`handshake`), what a frame asks for (`incoming`), what a session does
-//! with it (`session`), when it is silent too long (`keepalive`). With IO: `upgrade` makes a WebSocket, `driver` runs a
-//! session on it, [`BtpServer`] and [`BtpClient`] get there. Nothing here spawns; `node` does.
+//! Without IO, on a virtual clock: the login (`handshake`), the meaning of a frame (`incoming`), its handling (`session`),
+//! pings and timeouts (`keepalive`). With IO: [`BtpServer`] and [`BtpClient`] connect, `upgrade` makes a WebSocket, and
+//! `driver` runs a session on it. Nothing here spawns; `node` does.
 
-mod bounds;
 mod client;
 mod driver;
 mod frame_header;

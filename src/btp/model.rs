@@ -23,7 +23,9 @@ use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::link::{Framing, Outbox, SessionKind};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
-use crate::transport::{Clock, Directory, Login, Token, TransportContext, TransportSettings};
+use crate::transport::{
+    Clock, Directory, Login, SessionGuard, Token, TransportContext, TransportSettings,
+};
 use crate::wire::btp::{Frame, FrameBody, FrameKind, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme};
@@ -91,7 +93,7 @@ impl<'a> Script<'a> {
 struct World {
     context: Arc<TransportContext>,
     directory: Directory,
-    sessions: [Option<Open>; 3],
+    sessions: [Option<OpenSession>; 3],
     /// Prepares that a peer has read and not answered.
     pending: [Vec<u32>; 3],
     /// Requests by their peer and id, less the answers that came.
@@ -99,7 +101,7 @@ struct World {
     happened: SessionEventCounts,
 }
 
-struct Open {
+struct OpenSession {
     session: BtpSession,
     outbox: Arc<Outbox>,
 }
@@ -253,10 +255,10 @@ impl World {
             }
         }
         let now = self.context.clock.now();
-        let turn = self.context.connector.turn(now);
-        let verdict = open.session.binary(frame, &turn, now);
-        drop(turn);
-        if verdict.is_err() || open.outbox.close_asked().is_some() {
+        let batch = self.context.connector.turn(now);
+        let handled = open.session.handle_frame(frame, &batch, now);
+        drop(batch);
+        if handled.is_err() || open.outbox.close_asked().is_some() {
             self.lose(who);
         }
     }
@@ -333,16 +335,10 @@ impl World {
         self.read(who);
         let account = self.context.connector.account(NAMES[who]).unwrap();
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
-        let context = Arc::clone(&self.context);
-        let session = BtpSession::open(
-            context,
-            account,
-            SessionKind::Accepted,
-            None,
-            Arc::clone(&outbox),
-            "model",
-        );
-        self.sessions[who] = Some(Open { session, outbox });
+        let (context, frames) = (Arc::clone(&self.context), Arc::clone(&outbox));
+        let kind = SessionKind::Accepted;
+        let guard = SessionGuard::attach(context, account, kind, None, frames, "model");
+        self.sessions[who] = Some(OpenSession { session: BtpSession::new(guard), outbox });
     }
 
     /// A first frame, which may be anything.

@@ -1,9 +1,8 @@
-//! The listener: accepts sockets, and turns each into a session or refuses it. It spawns nothing: `node` runs the
-//! future of every connection that [`BtpServer::accept`] yields.
+//! The listener: turns each accepted socket into a session or refuses it. It spawns nothing: `node` runs every connection
+//! that [`BtpServer::accept`] returns.
 //!
-//! What strangers can cost is bounded: so many sockets that have not authenticated, so much time to do it, so many log
-//! lines. A newcomer always gets a place: the oldest socket of the address that holds most makes room for it, also where
-//! open files run out. TLS handshakes are computed on a thread of their own.
+//! Unauthenticated sockets are bounded in number, time and log lines. A new one always gets a place: the oldest socket of
+//! the address that holds most is closed for it, also when open files run out. TLS handshakes run on a thread of their own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::driver::Driver;
 use super::handshake::{AuthError, FirstFrame, read_first_frame, refusal};
-use super::session::BtpSession;
+use super::session::{BtpSession, put_whole_frame};
 use super::socket::{DataMessage, Socket};
 use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
@@ -26,48 +25,48 @@ use crate::connector::Account;
 use crate::link::{Framing, LoginMark, Outbox, SessionKind};
 use crate::transport::{
     BindError, ClientOrigin, CloseReason, Descriptor, Directory, Listener, Logins, POLICY,
-    PlaceLimits, RECONFIGURED, ServerTls, Throttle, TransportContext, Unauthenticated,
-    UnauthenticatedPlace,
+    PlaceLimits, RECONFIGURED, ServerTls, SessionGuard, Throttle, TransportContext,
+    Unauthenticated, UnauthenticatedPlace,
 };
 use crate::wire::btp::put_empty_response;
 
-/// What sets the port of this listener.
+/// The settings of the port, for an error message.
 const PORT_SET_BY: &str = "btpServerPort or BTP_SERVER_PORT";
 
-/// Of the open files that accepted connections may take, one in so many is the most that strangers hold here.
-const STRANGERS_SHARE: usize = 4;
+/// Unauthenticated sockets may take one in so many of the open files for accepted connections.
+const UNAUTHENTICATED_SHARE: usize = 4;
 
-/// A listening socket and who may log in on it.
+/// A listening socket and its logins.
 #[derive(Debug)]
 pub struct BtpServer {
     listener: Listener,
     tls: Option<Arc<ServerTls>>,
     shared: Arc<Shared>,
-    strangers: Arc<Unauthenticated>,
+    unauthenticated: Arc<Unauthenticated>,
 }
 
 #[derive(Debug)]
 struct Shared {
     context: Arc<TransportContext>,
     logins: Arc<Logins>,
-    /// Lines about sockets that were refused.
+    /// For log lines about refused sockets.
     throttle: Throttle,
-    /// Lines about sockets that had to make room.
-    room_throttle: Throttle,
+    /// For log lines about evicted sockets.
+    eviction_throttle: Throttle,
 }
 
-/// A socket that was accepted. Nothing has been read from it.
+/// An accepted socket. Nothing has been read from it.
 pub struct BtpConnection {
     stream: TcpStream,
     remote: SocketAddr,
     acceptor: Option<tokio_rustls::TlsAcceptor>,
     shared: Arc<Shared>,
     origin: ClientOrigin,
-    /// A peer has logged in from there before.
+    /// A peer has logged in from this origin before.
     is_known: bool,
-    /// A place among the unauthenticated, given back with the session's begin.
+    /// Held until the login.
     place: UnauthenticatedPlace,
-    /// Given back with the session's end.
+    /// Held until the end of the session.
     descriptor: Descriptor,
 }
 
@@ -81,34 +80,34 @@ impl BtpServer {
         context: Arc<TransportContext>,
     ) -> Result<Self, BindError> {
         let listener = Listener::bind(host, port, PORT_SET_BY).await?;
-        // Whatever strangers hold, there are open files left for sessions.
+        // The other open files remain for sessions.
         let limits = context.settings.unauthenticated;
-        let total = limits.total.min(context.descriptors.max() / STRANGERS_SHARE);
-        let strangers = Unauthenticated::new(PlaceLimits { total, ..limits });
+        let total = limits.total.min(context.descriptors.max() / UNAUTHENTICATED_SHARE);
+        let unauthenticated = Unauthenticated::new(PlaceLimits { total, ..limits });
         let shared = Shared::new(context, logins);
-        Ok(Self { listener, tls, shared, strangers })
+        Ok(Self { listener, tls, shared, unauthenticated })
     }
 
-    /// Where it listens.
+    /// The bound address.
     pub fn local_addr(&self) -> SocketAddr {
         self.listener.local_addr()
     }
 
-    /// The next socket. Never ends: an error of the system is logged and waited out. Dropping the future loses nothing.
+    /// The next socket. An error of the system is logged, and accepting goes on after a pause. Cancel safe.
     pub async fn accept(&self) -> BtpConnection {
         let context = &self.shared.context;
         loop {
             context.descriptors.settled().await;
             let (stream, remote) = self.listener.accept(&context.clock).await;
             context.server_counts.accepted.fetch_add(1, Ordering::Relaxed);
-            if context.descriptors.are_taken() && !self.strangers.evict() {
-                self.shared.refused(remote, &Refused::NoDescriptor);
+            if context.descriptors.are_taken() && !self.unauthenticated.evict() {
+                self.shared.report_refusal(remote, &Refused::NoDescriptor);
                 continue;
             }
             let descriptor = context.descriptors.take();
             let origin = ClientOrigin::from(remote);
             let is_known = context.known_origins.contains(origin);
-            let (place, _) = self.strangers.enter(origin, is_known);
+            let (place, _) = self.unauthenticated.enter(origin, is_known);
             let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
             let shared = Arc::clone(&self.shared);
             return BtpConnection {
@@ -147,19 +146,19 @@ enum Refused {
     #[error("login refused: {why}")]
     Login {
         why: AuthError,
-        /// Who it said it was, fit for a log line.
+        /// The name in the login, sanitized.
         claimed: Option<String>,
     },
 }
 
 impl std::fmt::Debug for BtpConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("remote", &self.remote).finish_non_exhaustive()
+        f.debug_struct("BtpConnection").field("remote", &self.remote).finish_non_exhaustive()
     }
 }
 
 impl BtpConnection {
-    /// Where the socket comes from.
+    /// The client's address.
     pub fn remote(&self) -> SocketAddr {
         self.remote
     }
@@ -167,10 +166,10 @@ impl BtpConnection {
     /// Authenticates the peer and runs the session to its end. Dropping the future closes the socket.
     pub async fn run(self) {
         let (shared, remote) = (Arc::clone(&self.shared), self.remote);
-        // Boxed: what the handshake needs is given back when the session begins.
+        // Boxed, so that the memory of the handshake is released when the session begins.
         match Box::pin(self.authenticate()).await {
             Ok((driver, _descriptor)) => drop(driver.run().await),
-            Err(refused) => shared.refused(remote, &refused),
+            Err(refused) => shared.report_refusal(remote, &refused),
         }
     }
 
@@ -179,7 +178,7 @@ impl BtpConnection {
         let context = &shared.context;
         let deadline = Instant::now() + context.settings.auth_timeout;
         let authenticated = async {
-            // Who never says anything is a probe, and costs no handshake.
+            // A client that sends nothing is a probe, and costs no handshake.
             match timeout_at(deadline, stream.peek(&mut [0; 1])).await {
                 Ok(Ok(1..)) => {}
                 Ok(Ok(0) | Err(_)) | Err(_) => return Err(UpgradeError::Silent.into()),
@@ -194,23 +193,23 @@ impl BtpConnection {
                     Stream::Tls(Box::new(TlsStream::Server(stream)))
                 }
             };
-            enter(stream, &remote.to_string(), deadline, &shared).await
+            upgrade_and_log_in(stream, &remote.to_string(), deadline, &shared).await
         };
         let driver = tokio::select! {
-            // First: whose place and open file were given away does not become a session after all.
+            // An evicted socket never becomes a session: its place and open file belong to another.
             biased;
             () = place.lost() => return Err(Refused::Evicted),
             driver = authenticated => driver?,
         };
-        // From now on its place is free, and the address has a better claim to the next one.
+        // An authenticated socket needs no place, and its address is known from now on.
         drop(place);
         context.known_origins.remember(driver.account_id(), origin);
         Ok((driver, descriptor))
     }
 }
 
-/// From a fresh stream to a session that is ready to run.
-async fn enter(
+/// Turns a new stream into a session that is ready to run.
+async fn upgrade_and_log_in(
     mut stream: Stream,
     remote: &str,
     deadline: Instant,
@@ -221,7 +220,7 @@ async fn enter(
     log_in(stream, upgraded, remote, deadline, shared).await
 }
 
-/// The BTP part of the handshake, on a stream that has become a WebSocket.
+/// Reads and answers the login on a new WebSocket.
 async fn log_in(
     stream: Stream,
     upgraded: upgrade::Upgraded,
@@ -251,7 +250,7 @@ async fn log_in(
         }
         Ok(Ok(DataMessage::Binary(frame))) => frame,
     };
-    // Before the outbox is exchanged: a pong may be on its way.
+    // A pong may still wait in the outbox, which is replaced below.
     let flushed = timeout_at(deadline, socket.flush()).await;
     flushed.map_err(|_| Refused::Timeout)?.map_err(Refused::Ended)?;
     let directory = shared.logins.load();
@@ -268,10 +267,10 @@ async fn log_in(
                         matches!(read, FirstFrame::Accepted { account: again, .. } if again == account)
                     };
                     let login = (login, is_accepted);
-                    let session = open(shared, &directory, account, login, outbox, remote);
+                    let session = open_session(shared, &directory, account, login, outbox, remote);
                     return Ok(Driver::new(Arc::clone(context), socket, session));
                 }
-                // The peer was removed between the directory's making and now.
+                // A reload has removed the peer since it made the directory.
                 None => (request_id, AuthError::WrongCredentials, Some(account.to_string())),
             }
         }
@@ -284,17 +283,17 @@ async fn log_in(
     };
     drop(directory);
     let error = refusal(request_id, &why.to_string(), context.clock.now().wall);
-    socket.outbox.put_frame(error.len(), |out| out.extend_from_slice(&error));
+    // RFC 23 "Authentication": a server answers a refused login with an ERROR, and closes. [row 69]
+    put_whole_frame(&socket.outbox, &error);
     socket.close(POLICY, "authentication failed").await;
     Err(Refused::Login { why, claimed })
 }
 
-/// The session of a peer that `directory` has let in.
+/// Opens the session of a login that `directory` has accepted.
 ///
-/// A reload swaps the directory and then closes sessions that log in no more. On several threads it may do both between our
-/// look at the directory and now; a session that came too late to be closed then sees the swap here, and `is_accepted` says
-/// whether it would get in now.
-fn open(
+/// A reload swaps the directory and then closes the sessions whose login is no longer valid. With several threads it may do
+/// both before this session is attached. Therefore a session of an older directory is checked again with `is_accepted`.
+fn open_session(
     shared: &Shared,
     directory: &Arc<Directory>,
     account: Arc<Account>,
@@ -303,13 +302,13 @@ fn open(
     remote: &str,
 ) -> BtpSession {
     let context = Arc::clone(&shared.context);
-    let (side, login) = (SessionKind::Accepted, Some(login));
-    let session = BtpSession::open(context, account, side, login, Arc::clone(&outbox), remote);
-    let in_force = shared.logins.load();
-    if !Arc::ptr_eq(directory, &in_force) && !is_accepted(&in_force, session.account_id()) {
+    let (kind, login) = (SessionKind::Accepted, Some(login));
+    let guard = SessionGuard::attach(context, account, kind, login, Arc::clone(&outbox), remote);
+    let current = shared.logins.load();
+    if !Arc::ptr_eq(directory, &current) && !is_accepted(&current, guard.account().id()) {
         outbox.ask_close(RECONFIGURED.0, RECONFIGURED.1);
     }
-    session
+    BtpSession::new(guard)
 }
 
 /// Type, request id, length 2, count 0.
@@ -317,11 +316,11 @@ const EMPTY_RESPONSE_BYTES: usize = 8;
 
 impl Shared {
     fn new(context: Arc<TransportContext>, logins: Arc<Logins>) -> Arc<Self> {
-        let (throttle, room_throttle) = (Throttle::default(), Throttle::default());
-        Arc::new(Self { context, logins, throttle, room_throttle })
+        let (throttle, eviction_throttle) = (Throttle::default(), Throttle::default());
+        Arc::new(Self { context, logins, throttle, eviction_throttle })
     }
 
-    fn refused(&self, remote: SocketAddr, refused: &Refused) {
+    fn report_refusal(&self, remote: SocketAddr, refused: &Refused) {
         let counts = &self.context.server_counts;
         let counter = match refused {
             Refused::Login { .. } => &counts.refused_logins,
@@ -335,12 +334,12 @@ impl Shared {
             self.context.peers.login_refused(Some(account), &remote.to_string(), &why.to_string());
         }
         if matches!(refused, Refused::Upgrade(UpgradeError::Silent)) {
-            // Load balancers look whether the port is open.
+            // Load balancers probe the port so.
             tracing::debug!(%remote, "a connection ended without a byte");
             return;
         }
         let throttle = match refused {
-            Refused::Evicted => &self.room_throttle,
+            Refused::Evicted => &self.eviction_throttle,
             _ => &self.throttle,
         };
         let Some(suppressed) = throttle.admit(self.context.clock.mono()) else { return };

@@ -1,215 +1,190 @@
-//! An authenticated session: each of its frames goes to the connector, or is answered here. No IO: what is to be sent is
-//! appended to outboxes.
-//!
-//! A session is attached to its account while this value lives. Dropping it, for whatever reason, detaches it, so that
-//! Prepares which the peer cannot have seen are answered at once and not held until they expire.
+//! An authenticated session: passes each frame to the connector, or answers it here. No IO: replies are appended to
+//! outboxes.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::time::Duration;
 
-use super::bounds::{CONTROL_INTERVAL, HOLD_MAX, UNREADABLE_MAX, UNREADABLE_WINDOW};
 use super::handshake::refusal;
 use super::incoming::{self, FrameMeaning};
 use crate::account::AccountId;
-use crate::connector::{Account, Batch, PeerAnswer};
-use crate::link::{CloseRequest, LoginMark, Outbox, SessionId, SessionKind};
+use crate::connector::{Batch, PeerAnswer};
+use crate::link::{CloseRequest, Outbox};
 use crate::time::{MonoTime, Now};
-use crate::transport::{CloseReason, POLICY, PeerMistake, PeerStatus, TransportContext};
+use crate::transport::{CloseReason, POLICY, PeerMistake, SessionGuard};
 use crate::wire::btp::{RequestId, put_empty_response};
+
+/// Unreadable frames and text frames within [`UNREADABLE_WINDOW`] that close a session.
+const UNREADABLE_MAX: usize = 16;
+/// See [`UNREADABLE_MAX`].
+const UNREADABLE_WINDOW: Duration = Duration::from_secs(60);
+/// The longest pause of reading for a peer that exceeds its rate.
+pub(super) const THROTTLE_MAX: Duration = Duration::from_secs(1);
+/// One WebSocket ping or pong in this time does not count in the peer's rate: keep-alive needs no more.
+const CONTROL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One session of one account.
 pub(super) struct BtpSession {
-    context: Arc<TransportContext>,
-    account: Arc<Account>,
-    id: SessionId,
-    outbox: Arc<Outbox>,
-    status: Arc<PeerStatus>,
-    side: SessionKind,
-    began: MonoTime,
-    /// When the last unreadable frames came. Allocates nothing until the first.
-    unreadable: VecDeque<MonoTime>,
-    /// When the last control frame came that did not count in the rate.
-    control_at: Option<MonoTime>,
-    /// The peer has sent more than its rate: nothing is read from it before.
-    hold: Option<MonoTime>,
-    ended: Option<CloseReason>,
+    guard: SessionGuard,
+    /// When the last unreadable frames arrived. Allocates nothing before the first.
+    unreadable_at: VecDeque<MonoTime>,
+    /// When the last control frame arrived that did not count in the rate.
+    free_control_at: Option<MonoTime>,
+    /// The peer has exceeded its rate: the driver reads nothing from it until then.
+    throttled_until: Option<MonoTime>,
 }
 
 impl BtpSession {
-    /// Attaches a session that was authenticated; an older one of the same side is replaced by it.
-    pub(super) fn open(
-        context: Arc<TransportContext>,
-        account: Arc<Account>,
-        side: SessionKind,
-        login: Option<LoginMark>,
-        outbox: Arc<Outbox>,
-        remote: &str,
-    ) -> Self {
-        let now = context.clock.now();
-        let status = context.peers.status(account.id());
-        let id = context.connector.attach(&account, side, login, Arc::clone(&outbox), now);
-        status.session_up(side.as_str(), remote);
-        Self {
-            context,
-            account,
-            id,
-            outbox,
-            status,
-            side,
-            began: now.mono,
-            unreadable: VecDeque::new(),
-            control_at: None,
-            hold: None,
-            ended: None,
-        }
+    pub(super) fn new(guard: SessionGuard) -> Self {
+        Self { guard, unreadable_at: VecDeque::new(), free_control_at: None, throttled_until: None }
     }
 
-    /// Whose session it is.
     pub(super) fn account_id(&self) -> &AccountId {
-        self.account.id()
+        self.guard.account().id()
     }
 
     /// When the session was authenticated.
-    pub(super) fn began(&self) -> MonoTime {
-        self.began
+    pub(super) fn opened_at(&self) -> MonoTime {
+        self.guard.attached_at()
     }
 
-    /// Remembers how the session ended, for the event that its drop causes.
-    pub(super) fn end(&mut self, ended: CloseReason) {
-        self.ended = Some(ended);
+    /// Remembers why the session ends, for the event at its drop.
+    pub(super) fn set_close_reason(&mut self, reason: CloseReason) {
+        self.guard.set_close_reason(reason);
     }
 
-    /// A binary message. An error is a wish to close the session.
-    pub(super) fn binary(
+    /// Handles a binary message. An error asks the driver to close the session.
+    pub(super) fn handle_frame(
         &mut self,
         frame: &[u8],
-        turn: &Batch<'_>,
+        batch: &Batch<'_>,
         now: Now,
     ) -> Result<(), CloseRequest> {
-        match incoming::read(frame, || self.is_lenient(turn)) {
+        match incoming::classify(frame, || self.is_lenient(batch)) {
             FrameMeaning::Prepare { request_id, packet } => {
-                turn.prepare(&self.account, self.id, request_id, packet);
+                batch.prepare(self.guard.account(), self.guard.id(), request_id, packet);
             }
             FrameMeaning::Answer { request_id, answer } => {
-                if !turn.answer(&self.account, request_id, answer) {
-                    self.hold(turn.meter_stray_answer(&self.account), now.mono);
-                }
+                self.handle_answer(request_id, answer, batch, now);
             }
             FrameMeaning::PrepareInResponse { request_id, packet } => {
-                self.status.swaps_types();
-                if !turn.answer(&self.account, request_id, PeerAnswer::Packet(packet)) {
-                    self.hold(turn.meter_stray_answer(&self.account), now.mono);
-                }
+                self.guard.status().swaps_types();
+                self.handle_answer(request_id, PeerAnswer::Packet(packet), batch, now);
             }
             FrameMeaning::AnswerInMessage { request_id } => {
-                self.status.swaps_types();
+                self.guard.status().swaps_types();
                 self.refuse(request_id, "a MESSAGE carries a Prepare, not an answer", now);
-                self.hold(turn.meter_other(&self.account), now.mono);
+                self.meter_frame(batch, now);
             }
             FrameMeaning::Nothing { request_id } => {
-                tracing::trace!(peer = %self.account.id(), %request_id, "a message without a packet");
+                tracing::trace!(peer = %self.account_id(), %request_id, "a message without a packet");
                 self.acknowledge(request_id);
-                self.hold(turn.meter_other(&self.account), now.mono);
+                self.meter_frame(batch, now);
             }
             FrameMeaning::Refused { request_id, why } => {
                 self.refuse(request_id, why, now);
-                self.hold(turn.meter_other(&self.account), now.mono);
+                self.meter_frame(batch, now);
             }
             FrameMeaning::Unreadable(error) => {
-                self.hold(turn.meter_other(&self.account), now.mono);
-                return self.unreadable(&error.to_string(), now.mono);
+                self.meter_frame(batch, now);
+                return self.count_unreadable(&error.to_string(), now.mono);
             }
         }
         Ok(())
     }
 
-    /// A binary message that arrived after we began to close. An answer counts, for the peer will not give it again
-    /// (D5); a request is not served, for its answer could not be sent.
-    pub(super) fn late(&self, frame: &[u8], turn: &Batch<'_>) {
-        let read = incoming::read(frame, || self.is_lenient(turn));
-        match read {
-            FrameMeaning::Answer { request_id, answer } => {
-                turn.answer(&self.account, request_id, answer);
-            }
+    /// Handles a binary message that arrived after we began to close. An answer still counts, because the peer does not
+    /// send it again (D5). A request is dropped, because its answer could not be sent.
+    pub(super) fn handle_late_frame(&self, frame: &[u8], batch: &Batch<'_>) {
+        let (request_id, answer) = match incoming::classify(frame, || self.is_lenient(batch)) {
+            FrameMeaning::Answer { request_id, answer } => (request_id, answer),
             FrameMeaning::PrepareInResponse { request_id, packet } => {
-                turn.answer(&self.account, request_id, PeerAnswer::Packet(packet));
+                (request_id, PeerAnswer::Packet(packet))
             }
-            _ => {}
+            _ => return,
+        };
+        batch.answer(self.guard.account(), request_id, answer);
+    }
+
+    fn handle_answer(
+        &mut self,
+        request_id: RequestId,
+        answer: PeerAnswer<'_>,
+        batch: &Batch<'_>,
+        now: Now,
+    ) {
+        let account = self.guard.account();
+        if !batch.answer(account, request_id, answer) {
+            self.throttle(batch.meter_stray_answer(account), now.mono);
         }
     }
 
-    /// Whether this peer's frames are what the packets in them say, as configured now.
-    fn is_lenient(&self, turn: &Batch<'_>) -> bool {
-        turn.settings(&self.account).is_some_and(|settings| settings.lenient_btp_types)
+    /// Whether the packet decides what a frame of this peer is (`lenientBtpTypes`), by the configuration in force.
+    fn is_lenient(&self, batch: &Batch<'_>) -> bool {
+        batch.settings(self.guard.account()).is_some_and(|settings| settings.lenient_btp_types)
     }
 
-    /// A text message, which BTP does not use.
-    pub(super) fn text(&mut self, turn: &Batch<'_>, now: Now) -> Result<(), CloseRequest> {
-        self.hold(turn.meter_other(&self.account), now.mono);
-        self.unreadable("a text message", now.mono)
+    /// Handles a text message, which BTP does not use.
+    pub(super) fn handle_text(&mut self, batch: &Batch<'_>, now: Now) -> Result<(), CloseRequest> {
+        self.meter_frame(batch, now);
+        self.count_unreadable("a text message", now.mono)
     }
 
-    /// A WebSocket ping or pong. What keep-alive needs is free; more counts like everything else.
-    pub(super) fn control(&mut self, turn: &Batch<'_>, now: Now) {
-        if self.control_at.is_none_or(|at| now.mono.since(at) >= CONTROL_INTERVAL) {
-            self.control_at = Some(now.mono);
+    /// Counts a WebSocket ping or pong, unless keep-alive needs it.
+    pub(super) fn meter_control(&mut self, batch: &Batch<'_>, now: Now) {
+        if self.free_control_at.is_none_or(|at| now.mono.since(at) >= CONTROL_INTERVAL) {
+            self.free_control_at = Some(now.mono);
         } else {
-            self.hold(turn.meter_other(&self.account), now.mono);
+            self.meter_frame(batch, now);
         }
     }
 
-    /// A part of a message, which is counted when its last part comes. Parts may be empty, so each counts as well.
-    pub(super) fn fragment(&mut self, turn: &Batch<'_>, now: Now) {
-        self.hold(turn.meter_other(&self.account), now.mono);
+    /// Counts a frame that carries no packet in the peer's rate. Each fragment of a message counts too: it may be empty.
+    pub(super) fn meter_frame(&mut self, batch: &Batch<'_>, now: Now) {
+        self.throttle(batch.meter_other(self.guard.account()), now.mono);
     }
 
-    /// Whether reading is to wait, as the peer has sent more than its rate.
-    pub(super) fn is_held(&self) -> bool {
-        self.hold.is_some()
+    /// Whether reading must pause because the peer has exceeded its rate.
+    pub(super) fn is_throttled(&self) -> bool {
+        self.throttled_until.is_some()
     }
 
-    /// Until when reading is to wait; told once.
-    pub(super) fn take_hold(&mut self) -> Option<MonoTime> {
-        self.hold.take()
+    /// Until when reading must pause. `None` at the next call.
+    pub(super) fn take_throttle(&mut self) -> Option<MonoTime> {
+        self.throttled_until.take()
     }
 
-    fn hold(&mut self, until: Option<MonoTime>, now: MonoTime) {
+    fn throttle(&mut self, until: Option<MonoTime>, now: MonoTime) {
         if let Some(until) = until {
-            self.hold = Some(until.min(now.after(HOLD_MAX)));
+            self.throttled_until = Some(until.min(now.after(THROTTLE_MAX)));
         }
     }
 
-    /// RFC 23: no answer. The session stays, for a peer may recover, but not if it makes a habit of it.
-    fn unreadable(&mut self, what: &str, now: MonoTime) -> Result<(), CloseRequest> {
-        self.status.mistake(PeerMistake::Unreadable, what, now);
-        while self.unreadable.front().is_some_and(|at| now.since(*at) >= UNREADABLE_WINDOW) {
-            self.unreadable.pop_front();
+    /// RFC 23 "Flow": an unreadable frame gets no answer. The session goes on, unless they keep coming.
+    fn count_unreadable(&mut self, what: &str, now: MonoTime) -> Result<(), CloseRequest> {
+        self.guard.status().mistake(PeerMistake::Unreadable, what, now);
+        while self.unreadable_at.front().is_some_and(|at| now.since(*at) >= UNREADABLE_WINDOW) {
+            self.unreadable_at.pop_front();
         }
-        self.unreadable.push_back(now);
-        if self.unreadable.len() >= UNREADABLE_MAX {
+        self.unreadable_at.push_back(now);
+        if self.unreadable_at.len() >= UNREADABLE_MAX {
             return Err(CloseRequest { code: POLICY, reason: "too many unreadable frames" });
         }
         Ok(())
     }
 
     fn refuse(&self, request_id: RequestId, why: &'static str, now: Now) {
-        self.status.mistake(PeerMistake::Refused, why, now.mono);
-        let frame = refusal(request_id, why, now.wall);
-        self.outbox.put_frame(frame.len(), |out| out.extend_from_slice(&frame));
+        self.guard.status().mistake(PeerMistake::Refused, why, now.mono);
+        put_whole_frame(self.guard.outbox(), &refusal(request_id, why, now.wall));
     }
 
     fn acknowledge(&self, request_id: RequestId) {
         let mut frame = Vec::with_capacity(8);
         put_empty_response(request_id, &mut frame);
-        self.outbox.put_frame(frame.len(), |out| out.extend_from_slice(&frame));
+        put_whole_frame(self.guard.outbox(), &frame);
     }
 }
 
-impl Drop for BtpSession {
-    fn drop(&mut self) {
-        let now = self.context.clock.now();
-        self.context.connector.detach(&self.account, self.id, now);
-        let ended = self.ended.take().unwrap_or_else(|| CloseReason::Broken("stopped".to_owned()));
-        self.status.session_down(self.side.as_str(), &ended);
-    }
+/// Appends an encoded frame to an outbox.
+pub(super) fn put_whole_frame(outbox: &Outbox, frame: &[u8]) {
+    outbox.put_frame(frame.len(), |out| out.extend_from_slice(frame));
 }

@@ -1,15 +1,14 @@
-//! A WebSocket: the byte stream, the sans-IO WebSocket of `tungstenite` that reads it, and the outbox that is written
-//! to it.
+//! A WebSocket: the byte stream, the sans-IO WebSocket of `tungstenite` that reads it, and the outbox for what is written.
 //!
-//! `tungstenite` owns the control frames and all that is unusual; it is given whole frames, and whole binary messages,
-//! which is what packets come in, do not pass through it at all. What it has to say (pongs, close frames) it appends to
-//! the outbox, behind whole frames of others. So there is one place where bytes are written, and nothing ever blocks on it.
+//! `tungstenite` receives all frames but whole binary messages, which carry the packets. Its replies (pongs, close frames)
+//! go to the outbox, between whole frames of other tasks. So bytes are written in one place only, and nothing blocks on it.
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -18,16 +17,19 @@ use tokio_tungstenite::tungstenite::protocol::{
 };
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes, error::ProtocolError};
 
-use super::bounds::{CLOSE_LINGER, FRAMES_BEFORE_LOGIN_MAX};
 use super::frame_header::FrameHeader;
 use super::stream::Stream;
 use crate::link::Outbox;
 use crate::transport::{CloseReason, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG, shown};
 
-/// What `tungstenite` keeps for the rare frames that it is given. A longer one makes it grow.
+/// The initial read buffer of `tungstenite`, which receives only rare frames.
 const RARE_FRAME_BYTES: usize = 256;
-/// Bytes that one read of the handshake may take.
+/// Bytes that one read may take before the login.
 const HANDSHAKE_READ_BYTES: usize = 1024;
+/// WebSocket frames of any kind that are read before a login is complete. The login is one of them.
+pub(super) const FRAMES_BEFORE_LOGIN_MAX: usize = 64;
+/// How long the peer has to take our last bytes and to answer our close frame.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connected WebSocket.
 pub(super) struct Socket {
@@ -36,25 +38,23 @@ pub(super) struct Socket {
     pub(super) outbox: Arc<Outbox>,
     pub(super) role: Role,
     pub(super) message_bytes_max: usize,
-    /// Bytes that were read and are no whole frame yet.
+    /// Bytes that are no whole frame yet.
     unread: Vec<u8>,
-    /// TLS may hold bytes back until it is flushed.
-    unflushed: bool,
+    /// TLS may hold back bytes until a flush.
+    needs_flush: bool,
     /// Frames that [`Self::receive`] has read.
-    frames: usize,
+    received_frames: usize,
 }
 
 /// A data message.
 #[derive(Debug)]
 pub(super) enum DataMessage {
-    /// Perhaps a BTP frame.
     Binary(Bytes),
-    /// Not BTP.
     Text,
 }
 
 impl Socket {
-    /// A WebSocket on an upgraded stream. `unread` is what arrived behind the HTTP head.
+    /// A WebSocket on an upgraded stream. `unread`: bytes that arrived after the HTTP header.
     pub(super) fn new(
         stream: Stream,
         role: Role,
@@ -64,7 +64,7 @@ impl Socket {
     ) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(RARE_FRAME_BYTES)
-            // Control frames go to the outbox at once.
+            // Unbuffered: control frames go straight to the outbox.
             .write_buffer_size(0)
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
@@ -76,16 +76,15 @@ impl Socket {
             role,
             message_bytes_max,
             unread,
-            unflushed: false,
-            frames: 0,
+            needs_flush: false,
+            received_frames: 0,
         }
     }
 
-    /// The next data message; pings are answered on the way. For the handshake: bytes behind the message stay where the
-    /// driver finds them.
+    /// Receives the next data message, before the login, and answers pings meanwhile. Later bytes stay for the driver.
     ///
-    /// Nothing is read while an answer waits to be written, and only so many frames are read in all, so that a far end
-    /// that has not authenticated can make us neither keep answers nor work without an end.
+    /// Nothing is read while a reply waits to be written, and the number of frames is bounded: an unauthenticated peer can
+    /// neither fill memory with replies nor keep us busy without end.
     pub(super) async fn receive(&mut self) -> Result<DataMessage, CloseReason> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
@@ -93,8 +92,8 @@ impl Socket {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<DataMessage, CloseReason>> {
         loop {
             while let Some(frame) = self.take_frame() {
-                self.frames += 1;
-                if self.frames > FRAMES_BEFORE_LOGIN_MAX {
+                self.received_frames += 1;
+                if self.received_frames > FRAMES_BEFORE_LOGIN_MAX {
                     let reason = "too many frames before the login";
                     return Poll::Ready(Err(CloseReason::ByUs { code: POLICY, reason }));
                 }
@@ -104,14 +103,16 @@ impl Socket {
                         return Poll::Ready(Ok(DataMessage::Binary(bytes)));
                     }
                     Ok(Message::Text(_)) => return Poll::Ready(Ok(DataMessage::Text)),
-                    Ok(Message::Close(frame)) => return Poll::Ready(Err(closed_by_peer(frame))),
+                    Ok(Message::Close(frame)) => {
+                        return Poll::Ready(Err(close_reason_of_frame(frame)));
+                    }
                     Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
-                    // The beginning of a message in fragments.
+                    // A fragment that is not the last one.
                     Err(error) if is_would_block(&error) => {}
-                    Err(error) => return Poll::Ready(Err(broken_by(&error))),
+                    Err(error) => return Poll::Ready(Err(close_reason_of_error(&error))),
                 }
-                // What a ping put aside is put into the outbox by the next read.
-                let _ = self.websocket.flush(&mut SliceIo::nothing(&self.outbox));
+                // Moves the pong for a ping to the outbox.
+                let _ = self.websocket.flush(&mut SliceIo::empty(&self.outbox));
             }
             if let Err(error) = ready!(self.poll_write(cx, &mut 0)) {
                 return Poll::Ready(Err(CloseReason::Broken(error.to_string())));
@@ -128,15 +129,15 @@ impl Socket {
         }
     }
 
-    /// The first whole frame that was read and not handled; of one that is too long the head, which is all that
-    /// `tungstenite` needs to refuse it.
+    /// Takes the first whole frame out of `unread`. Of a frame that is too long it takes the header alone, which is enough
+    /// for `tungstenite` to refuse it.
     fn take_frame(&mut self) -> Option<Vec<u8>> {
-        let head = FrameHeader::read(&self.unread)?;
-        let len = head.frame_len(self.message_bytes_max).unwrap_or(head.head_len);
+        let header = FrameHeader::read(&self.unread)?;
+        let len = header.frame_len(self.message_bytes_max).unwrap_or(header.header_len);
         (len <= self.unread.len()).then(|| self.unread.drain(..len).collect())
     }
 
-    /// Writes what the outbox holds; `written` grows by what the stream took. `Ready` = everything is written.
+    /// Writes the outbox to the stream; `written` grows by the bytes that the stream took. `Ready`: the outbox is empty.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -147,68 +148,67 @@ impl Socket {
         let result =
             self.outbox.write_to(|bytes| Pin::new(&mut *stream).poll_write(cx, bytes), written);
         if *written > before && matches!(self.stream, Stream::Tls(_)) {
-            self.unflushed = true;
+            self.needs_flush = true;
         }
         ready!(result)?;
-        if self.unflushed {
+        if self.needs_flush {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-            self.unflushed = false;
+            self.needs_flush = false;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Writes all that the outbox holds.
+    /// Writes the whole outbox.
     pub(super) async fn flush(&mut self) -> Result<(), CloseReason> {
         poll_fn(|cx| self.poll_write(cx, &mut 0))
             .await
             .map_err(|error| CloseReason::Broken(error.to_string()))
     }
 
-    /// Puts a close frame behind what the outbox holds.
+    /// Appends a close frame to the outbox.
     pub(super) fn put_close(&mut self, code: u16, reason: &'static str) {
         let frame =
             CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::from_static(reason) };
-        // Appending to the outbox cannot fail; a WebSocket that is closed already needs no frame.
-        let _ = self.websocket.close(&mut SliceIo::nothing(&self.outbox), Some(frame));
+        // Fails only if the WebSocket is closed already.
+        let _ = self.websocket.close(&mut SliceIo::empty(&self.outbox), Some(frame));
     }
 
-    /// Puts a ping behind what the outbox holds.
+    /// Appends a ping to the outbox.
     pub(super) fn put_ping(&mut self) {
-        // A WebSocket that is closing needs no ping.
+        // Fails only if the WebSocket is closing.
         let _ =
-            self.websocket.write(&mut SliceIo::nothing(&self.outbox), Message::Ping(Bytes::new()));
+            self.websocket.write(&mut SliceIo::empty(&self.outbox), Message::Ping(Bytes::new()));
     }
 
-    /// Closes a connection that did not become a session: says why and gives the peer a moment to hear it. Without
-    /// that moment, closing a socket with unread bytes would destroy what was sent last.
+    /// Closes a connection that did not become a session, and waits briefly for the peer to read why. To close a socket
+    /// with unread bytes at once would discard our last bytes.
     pub(super) async fn close(mut self, code: u16, reason: &'static str) {
         self.put_close(code, reason);
-        // A few more frames, to find the answer to ours.
-        self.frames = 0;
-        let said = async {
+        // The peer's close frame may be behind others.
+        self.received_frames = 0;
+        let closing_handshake = async {
             self.flush().await?;
             while self.receive().await.is_ok() {}
             Ok::<(), CloseReason>(())
         };
-        // Whether it was heard changes nothing any more.
-        let _ = tokio::time::timeout(CLOSE_LINGER, said).await;
+        // The connection ends either way.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing_handshake).await;
     }
 
-    /// Reads what the stream has into `scratch`, behind what was read before and is no whole frame yet. Gives the
-    /// length of both together; `None`: the stream has ended.
+    /// Moves the unread bytes to the start of `buffer` and reads from the stream behind them. Returns the length of both
+    /// together; `None`: the stream has ended.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        scratch: &mut [u8],
+        buffer: &mut [u8],
     ) -> Poll<io::Result<Option<usize>>> {
         let kept = self.unread.len();
-        let Some((before, room)) = scratch.split_at_mut_checked(kept) else {
-            // The driver's buffer holds the longest frame and more.
-            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
-        };
-        let mut buffer = ReadBuf::new(room);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-        let count = buffer.filled().len();
+        let (before, free) = buffer
+            .split_at_mut_checked(kept)
+            .expect("less than the longest frame is unread, and the buffer is longer");
+        let mut read = ReadBuf::new(free);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        let count = read.filled().len();
         if count == 0 {
             return Poll::Ready(Ok(None));
         }
@@ -217,7 +217,7 @@ impl Socket {
         Poll::Ready(Ok(Some(kept + count)))
     }
 
-    /// Keeps the beginning of a frame until the rest arrives. Memory is given back when there is none to keep.
+    /// Keeps the beginning of a frame until the rest arrives. Without one, the memory is released.
     pub(super) fn keep_unread(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             self.unread = Vec::new();
@@ -226,13 +226,13 @@ impl Socket {
         }
     }
 
-    /// What the handshake read and did not handle.
+    /// Takes the bytes that are read but not handled.
     pub(super) fn take_unread(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.unread)
     }
 }
 
-/// Reads from bytes that were read before, writes to the outbox.
+/// Reads from a slice, writes to the outbox.
 pub(super) struct SliceIo<'a> {
     unread: &'a [u8],
     outbox: &'a Outbox,
@@ -243,7 +243,7 @@ impl<'a> SliceIo<'a> {
         Self { unread, outbox }
     }
 
-    pub(super) fn nothing(outbox: &'a Outbox) -> Self {
+    pub(super) fn empty(outbox: &'a Outbox) -> Self {
         Self::new(&[], outbox)
     }
 }
@@ -272,16 +272,15 @@ pub(super) fn is_would_block(error: &Error) -> bool {
     matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-/// How a session ended whose peer sent this close frame.
-pub(super) fn closed_by_peer(frame: Option<CloseFrame>) -> CloseReason {
+/// The close reason of a session whose peer sent this close frame.
+pub(super) fn close_reason_of_frame(frame: Option<CloseFrame>) -> CloseReason {
     let code = frame.as_ref().map(|frame| u16::from(frame.code));
     let reason = frame.map_or_else(String::new, |frame| shown(frame.reason.as_bytes()));
     CloseReason::ByPeer { code, reason }
 }
 
-/// How a session ends that reading failed on. Where the peer is to blame we close with the code of RFC 6455 7.4.1;
-/// where the connection is gone nothing can be said.
-pub(super) fn broken_by(error: &Error) -> CloseReason {
+/// The close reason of a session whose WebSocket failed. RFC 6455 7.4.1 has a close code for each mistake of the peer.
+pub(super) fn close_reason_of_error(error: &Error) -> CloseReason {
     match error {
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
         | Error::ConnectionClosed
@@ -293,5 +292,5 @@ pub(super) fn broken_by(error: &Error) -> CloseReason {
     }
 }
 
-/// What is said of a connection that just ended.
+/// The reason for a connection that ended without a closing handshake.
 pub(super) const WITHOUT_CLOSE_FRAME: &str = "the connection was closed without a close frame";

@@ -1,4 +1,4 @@
-//! The byte stream underneath a WebSocket: TCP, or TLS over TCP.
+//! The byte stream of a WebSocket: TCP, or TLS over TCP.
 
 use std::io;
 use std::pin::Pin;
@@ -8,14 +8,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
-/// A connected stream. TLS state is large, so it lives behind a pointer and an idle plain session stays small.
+/// A connected stream. TLS state is large; in a box it does not enlarge plain sessions.
 #[derive(Debug)]
 pub(super) enum Stream {
     /// `ws://`
     Plain(TcpStream),
     /// `wss://`
     Tls(Box<TlsStream<TcpStream>>),
-    /// A pipe, so that tests need no sockets.
+    /// A pipe for tests.
     #[cfg(test)]
     Memory(tokio::io::DuplexStream),
 }

@@ -1,4 +1,4 @@
-//! Test help: a node with peers, packets, and the far end of a session as an ordinary WebSocket client sees it.
+//! For tests: a node with peers, packets, and a peer that is an ordinary WebSocket client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::wire::btp::{Entry, Frame, FrameBody, RequestId, put_auth, put_frame};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
 
-/// No test waits longer than this for what must come.
+/// No test waits longer than this.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The preimage of every test payment.
 pub(super) const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
 
-/// Settings of a node whose address is `test.<id>`, with these peers behind `test.<peer>`.
+/// Settings of a node with the address `test.<id>` and a route `test.<peer>` to each of these peers.
 pub(super) fn connector_settings(id: &str, peers: &[&str], limits: &Limits) -> ConnectorSettings {
     let account = |peer: &&str| AccountSettings {
         limits: limits.clone(),
@@ -66,7 +66,7 @@ pub(super) fn context(
     context_with(connector_settings(id, peers, &Limits::default()), settings)
 }
 
-/// Every peer may log in with the token [`token`].
+/// Each of these peers may log in with its [`token`].
 pub(super) fn directory(peers: &[&str]) -> Directory {
     let login = |peer: &&str| Login {
         account: peer.parse().unwrap(),
@@ -76,7 +76,7 @@ pub(super) fn directory(peers: &[&str]) -> Directory {
     Directory::new(peers.iter().map(login)).unwrap()
 }
 
-/// The same, for a listener.
+/// [`directory`] for a listener.
 pub(super) fn logins(peers: &[&str]) -> Arc<Logins> {
     Arc::new(Logins::from_pointee(directory(peers)))
 }
@@ -97,7 +97,7 @@ pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain: {what}");
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "timed out: {what}");
 }
 
 /// A payment of 1 to `destination` that expires in `expires_in`.
@@ -154,7 +154,7 @@ pub(super) fn auth(id: u32, username: &str, token: &str) -> Vec<u8> {
     frame
 }
 
-/// A frame in words: `RESPONSE 7 Reject F02`, `ERROR 7 F00`, `MESSAGE 5 Prepare`, `RESPONSE 7`.
+/// A frame as text: `RESPONSE 7 Reject F02`, `ERROR 7 F00`, `MESSAGE 5 Prepare`, `RESPONSE 7`.
 pub(super) fn describe(bytes: &[u8]) -> String {
     let frame = Frame::parse(bytes).unwrap();
     let kind = match frame.body {
@@ -175,28 +175,32 @@ pub(super) fn describe(bytes: &[u8]) -> String {
         None => {}
     }
     if let Some(primary) = frame.protocol_data.primary() {
-        assert_eq!((primary.name, primary.content_type.0), ("ilp", 0), "RFC 23: ilp comes first");
+        assert_eq!(
+            (primary.name, primary.content_type.0),
+            ("ilp", 0),
+            "RFC 23: the ilp entry comes first"
+        );
     }
     text
 }
 
-/// What the far end reads.
+/// A message that a [`TestPeer`] received.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Received {
     Frame(Vec<u8>),
     Pong,
     Ping,
-    /// A close frame: code and reason.
+    /// Code and reason.
     Close(u16, String),
-    /// No close frame, only the end.
+    /// The connection ended without a close frame.
     End,
 }
 
-/// The far end of a session.
+/// The peer at the other end of a session.
 #[derive(Debug)]
-pub(super) struct Far<S>(pub(super) WebSocketStream<S>);
+pub(super) struct TestPeer<S>(pub(super) WebSocketStream<S>);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Far<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> TestPeer<S> {
     pub(super) async fn send(&mut self, frame: &[u8]) {
         self.0.send(Message::Binary(frame.to_vec().into())).await.unwrap();
     }
@@ -213,34 +217,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Far<S> {
         self.0.send(message).await.unwrap();
     }
 
-    pub(super) async fn told(&mut self) -> Told {
+    pub(super) async fn receive(&mut self) -> Received {
         let next = tokio::time::timeout(PATIENCE, self.0.next()).await;
         match next.expect("the node is silent") {
-            Some(Ok(Message::Binary(bytes))) => Told::Frame(bytes.to_vec()),
-            Some(Ok(Message::Pong(_))) => Told::Pong,
-            Some(Ok(Message::Ping(_))) => Told::Ping,
+            Some(Ok(Message::Binary(bytes))) => Received::Frame(bytes.to_vec()),
+            Some(Ok(Message::Pong(_))) => Received::Pong,
+            Some(Ok(Message::Ping(_))) => Received::Ping,
             Some(Ok(Message::Close(Some(frame)))) => {
-                Told::Close(frame.code.into(), frame.reason.to_string())
+                Received::Close(frame.code.into(), frame.reason.to_string())
             }
             Some(Ok(other)) => panic!("the node sent {other:?}"),
-            Some(Err(_)) | None => Told::End,
+            Some(Err(_)) | None => Received::End,
         }
     }
 
-    /// The next frame, in words.
+    /// The next frame as text.
     pub(super) async fn frame(&mut self) -> String {
         describe(&self.bytes().await)
     }
 
     /// The next frame.
     pub(super) async fn bytes(&mut self) -> Vec<u8> {
-        match self.told().await {
-            Told::Frame(bytes) => bytes,
+        match self.receive().await {
+            Received::Frame(bytes) => bytes,
             other => panic!("expected a frame, got {other:?}"),
         }
     }
 
-    /// The next frame must be a Prepare; its id.
+    /// The id of the next frame, which must be a Prepare.
     pub(super) async fn prepare_id(&mut self) -> u32 {
         let bytes = self.bytes().await;
         assert!(describe(&bytes).ends_with(" Prepare"), "{}", describe(&bytes));
@@ -252,8 +256,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Far<S> {
         assert_eq!(self.frame().await, "RESPONSE 1");
     }
 
-    /// Everything until the node has answered a request that follows what was sent before, in words.
-    pub(super) async fn fence(&mut self) -> Vec<String> {
+    /// The frames that the node sends until it has handled everything sent before, as text.
+    pub(super) async fn frames_so_far(&mut self) -> Vec<String> {
         const FENCE: u32 = 0xfeed_beef;
         self.send(&message(FENCE, &[])).await;
         let mut frames = Vec::new();
@@ -266,12 +270,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Far<S> {
         }
     }
 
-    /// Reads on to the close frame.
-    pub(super) async fn closed(&mut self) -> (u16, String) {
+    /// Code and reason of the close frame. Frames before it are skipped.
+    pub(super) async fn close_frame(&mut self) -> (u16, String) {
         loop {
-            match self.told().await {
-                Told::Close(code, reason) => return (code, reason),
-                Told::End => panic!("closed without a close frame"),
+            match self.receive().await {
+                Received::Close(code, reason) => return (code, reason),
+                Received::End => panic!("closed without a close frame"),
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
-//! The HTTP request that turns a byte stream into a WebSocket (RFC 6455 section 4), for both ends.
+//! The WebSocket handshake (RFC 6455 section 4), for both ends: the HTTP request that upgrades a byte stream.
 //!
-//! Heads are bounded, the path of the request is known, and bytes that arrive behind a head are kept: a peer may send its
-//! first frame without waiting. No extension is offered or accepted, and no WebSocket subprotocol: RFC 23 has none.
+//! Headers are bounded. Bytes after a header are kept, because a peer may send its first frame without waiting. No extension
+//! and no WebSocket subprotocol is offered or accepted: RFC 23 has none.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,22 +9,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::{client, derive_accept_key};
 use tokio_tungstenite::tungstenite::http::Uri;
 
-use super::bounds::CLOSE_LINGER;
-use super::http_header::{FIELDS_MAX, HEAD_BYTES_MAX, HeaderFields, READ_BYTES, read_head};
+use super::http_header::{FIELDS_MAX, HEADER_BYTES_MAX, HeaderFields, READ_BYTES, read_header};
+use super::socket::CLOSE_TIMEOUT;
 use super::stream::Stream;
 use crate::transport::BtpUrl;
 
 /// Interim responses (1xx) that a server may send before its 101.
 const INTERIM_MAX: usize = 8;
-/// Bytes that are read and thrown away behind a request that was refused, so that the refusal is not lost with them.
+/// Bytes after a refused request that are read and discarded, so that closing the socket does not discard the refusal.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 
 /// A stream whose HTTP part is over.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Upgraded {
-    /// The path that the client asked for; empty at the client's own end.
+    /// The path of the request; empty at the client's own end.
     pub(super) path: String,
-    /// What arrived behind the head.
+    /// Bytes that arrived after the header.
     pub(super) unread: Vec<u8>,
 }
 
@@ -37,14 +37,16 @@ pub enum UpgradeError {
     /// The socket was closed early.
     #[error("the connection was closed during the WebSocket handshake")]
     Closed,
-    /// The socket was closed without a byte, as load balancers do to see whether a port is open.
+    /// The socket was closed without a byte, as load balancers do to probe a port.
     #[error("the connection was closed without a byte")]
     Silent,
-    /// What begins with a byte that no HTTP message begins with.
-    #[error("what came is not HTTP; does one end speak TLS (wss://) and the other not (ws://)?")]
+    /// The first byte cannot begin an HTTP message.
+    #[error(
+        "the received bytes are not HTTP; does one end use TLS (wss://) and the other not (ws://)?"
+    )]
     NotHttp,
-    /// The head is longer than any that a WebSocket needs.
-    #[error("the HTTP head is longer than {HEAD_BYTES_MAX} bytes")]
+    /// The header is longer than a WebSocket needs.
+    #[error("the HTTP header is longer than {HEADER_BYTES_MAX} bytes")]
     TooLong,
     /// Not HTTP, or not a WebSocket handshake.
     #[error("not a WebSocket handshake")]
@@ -52,25 +54,25 @@ pub enum UpgradeError {
     /// The server answered, but not with 101.
     #[error("the server answered HTTP {0} instead of 101 (is this the BTP port of the peer?)")]
     Status(u16),
-    /// The server sends interim responses without an end.
+    /// The server sent too many interim responses.
     #[error("the server sent more than {INTERIM_MAX} interim HTTP responses instead of 101")]
     Interim,
-    /// The server's 101 does not belong to our request, or grants what we did not ask for.
+    /// The server's 101 does not belong to our request, or grants something that we did not request.
     #[error("the server's WebSocket handshake is invalid ({0})")]
     Answer(&'static str),
 }
 
-/// What the accepting end answers with instead of 101, readable for the person who came with a browser.
+/// The response of the accepting end if the request is no WebSocket handshake. A person with a browser can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
-    /// RFC 9110 2.2, 7.2: what cannot be understood, or lacks what every request must have.
+    /// The request cannot be parsed, or lacks a mandatory field (RFC 9112 3.2).
     BadRequest,
-    /// RFC 9110 15.5.22: this port speaks another protocol.
+    /// RFC 9110 15.5.22: this port serves another protocol.
     UpgradeRequired,
 }
 
 impl Refusal {
-    /// The whole response. `with_content`: not for HEAD (RFC 9110 9.3.2).
+    /// The whole response. RFC 9110 9.3.2: a response to HEAD has no content.
     fn response(self, with_content: bool) -> String {
         let (status, content) = match self {
             Self::BadRequest => ("400 Bad Request", "This is not a valid HTTP/1.1 request.\n"),
@@ -79,7 +81,7 @@ impl Refusal {
                 "This port speaks BTP (Interledger RFC 23) over WebSocket only.\n",
             ),
         };
-        // RFC 9110 7.8: who sends Upgrade names it in Connection.
+        // RFC 9110 7.8: a sender of Upgrade lists it in Connection.
         let mut response = format!(
             "HTTP/1.1 {status}\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
@@ -92,34 +94,33 @@ impl Refusal {
     }
 }
 
-/// A request that turns into a WebSocket.
+/// A valid handshake of a client.
 #[derive(Debug, PartialEq, Eq)]
 struct Accepted {
     path: String,
     accept_key: String,
-    /// It waits for a 100 first.
     expects_continue: bool,
 }
 
-/// The accepting end.
+/// Accepts a WebSocket, or refuses the request.
 pub(super) async fn accept(stream: &mut Stream) -> Result<Upgraded, UpgradeError> {
-    let (head, unread) = match read_head(stream, Vec::new()).await {
+    let (header, unread) = match read_header(stream, Vec::new()).await {
         Err(UpgradeError::NotHttp) => {
-            // A client that speaks TLS sees by it that this end does not.
+            // Shows a TLS client that this port has no TLS.
             refuse(stream, Refusal::BadRequest.response(true).as_bytes()).await;
             return Err(UpgradeError::NotHttp);
         }
         read => read?,
     };
-    let accepted = match read_request(&head) {
+    let accepted = match read_request(&header) {
         Ok(accepted) => accepted,
         Err(refusal) => {
-            let with_content = !head.starts_with(b"HEAD ");
+            let with_content = !header.starts_with(b"HEAD ");
             refuse(stream, refusal.response(with_content).as_bytes()).await;
             return Err(UpgradeError::Malformed);
         }
     };
-    // RFC 9110 7.8: 100 before 101, for who expects it.
+    // RFC 9110 7.8: a client that expects 100 gets it before 101.
     let interim = if accepted.expects_continue { "HTTP/1.1 100 Continue\r\n\r\n" } else { "" };
     let answer = format!(
         "{interim}HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -131,51 +132,51 @@ pub(super) async fn accept(stream: &mut Stream) -> Result<Upgraded, UpgradeError
     Ok(Upgraded { path: accepted.path, unread })
 }
 
-/// RFC 6455 4.2.1, what the client's handshake must have, and RFC 9112 for what any request must have.
-fn read_request(head: &[u8]) -> Result<Accepted, Refusal> {
+/// Checks the client's handshake by RFC 6455 4.2.1, and by RFC 9112 as any request.
+fn read_request(header: &[u8]) -> Result<Accepted, Refusal> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut fields);
-    if !request.parse(head).is_ok_and(|status| status.is_complete()) {
+    if !request.parse(header).is_ok_and(|status| status.is_complete()) {
         return Err(Refusal::BadRequest);
     }
     let fields = HeaderFields(request.headers);
     let is_1_1 = request.version == Some(1);
-    // RFC 9112 3.2: exactly one.
-    if is_1_1 && fields.only("Host").is_none() {
+    // RFC 9112 3.2: exactly one Host.
+    if is_1_1 && fields.single_line("Host").is_none() {
         return Err(Refusal::BadRequest);
     }
-    // What follows is a WebSocket's, not the content of a request.
+    // The bytes after the header belong to the WebSocket: the request has no content.
     let has_length = fields.elements("Content-Length").any(|length| length != b"0");
     if has_length || fields.lines("Transfer-Encoding").next().is_some() {
         return Err(Refusal::BadRequest);
     }
-    let asks = request.method == Some("GET")
+    let is_handshake = request.method == Some("GET")
         // RFC 9110 7.8: Upgrade means nothing in HTTP/1.0.
         && is_1_1
-        && fields.has("Connection", "upgrade")
-        && fields.has("Upgrade", "websocket")
-        && fields.has("Sec-WebSocket-Version", "13");
-    let key = fields.only("Sec-WebSocket-Key").filter(|key| is_key(key));
-    let (true, Some(key)) = (asks, key) else { return Err(Refusal::UpgradeRequired) };
-    // A path, or a whole URL (RFC 9112 3.2.2).
+        && fields.has_element("Connection", "upgrade")
+        && fields.has_element("Upgrade", "websocket")
+        && fields.has_element("Sec-WebSocket-Version", "13");
+    let key = fields.single_line("Sec-WebSocket-Key").filter(|key| is_key(key));
+    let (true, Some(key)) = (is_handshake, key) else { return Err(Refusal::UpgradeRequired) };
+    // RFC 9112 3.2: the target is a path or a whole URL.
     let target: Uri =
         request.path.and_then(|target| target.parse().ok()).ok_or(Refusal::BadRequest)?;
     Ok(Accepted {
         path: target.path().to_owned(),
         accept_key: derive_accept_key(key),
-        expects_continue: fields.has("Expect", "100-continue"),
+        expects_continue: fields.has_element("Expect", "100-continue"),
     })
 }
 
-/// RFC 6455 4.2.1: 16 bytes in base64.
+/// RFC 6455 4.2.1: a key is 16 bytes in base64.
 fn is_key(key: &[u8]) -> bool {
     STANDARD.decode(key).is_ok_and(|key| key.len() == 16)
 }
 
-/// Best effort: who does not speak WebSocket may not read the answer either. Closing a socket with unread bytes would
-/// destroy what was sent last, so what is still coming is read for a moment.
+/// Sends a refusal, as far as the client takes it. Then it reads for a moment, because to close a socket with unread bytes
+/// would discard the response.
 async fn refuse(stream: &mut Stream, response: &[u8]) {
-    let said = async {
+    let refusal = async {
         stream.write_all(response).await?;
         stream.shutdown().await?;
         let mut bytes = [0; READ_BYTES];
@@ -188,10 +189,10 @@ async fn refuse(stream: &mut Stream, response: &[u8]) {
         }
         Ok::<(), std::io::Error>(())
     };
-    let _ = tokio::time::timeout(CLOSE_LINGER, said).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, refusal).await;
 }
 
-/// The dialling end.
+/// Requests a WebSocket from the server at the other end of the stream.
 pub(super) async fn connect(stream: &mut Stream, url: &BtpUrl) -> Result<Upgraded, UpgradeError> {
     let key = client::generate_key();
     let request = format!(
@@ -203,12 +204,12 @@ pub(super) async fn connect(stream: &mut Stream, url: &BtpUrl) -> Result<Upgrade
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
     let mut unread = Vec::new();
-    // RFC 9110 15.2: a client reads interim responses before the final one, expected or not.
+    // RFC 9110 15.2: a client accepts interim responses before the final one, expected or not.
     for _ in 0..=INTERIM_MAX {
-        let (head, rest) = read_head(stream, unread).await?;
+        let (header, rest) = read_header(stream, unread).await?;
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut response = httparse::Response::new(&mut fields);
-        let is_whole = response.parse(&head).is_ok_and(|status| status.is_complete());
+        let is_whole = response.parse(&header).is_ok_and(|status| status.is_complete());
         match response.code.filter(|_| is_whole) {
             None => return Err(UpgradeError::Malformed),
             Some(101) => {
@@ -222,15 +223,15 @@ pub(super) async fn connect(stream: &mut Stream, url: &BtpUrl) -> Result<Upgrade
     Err(UpgradeError::Interim)
 }
 
-/// RFC 6455 4.1, the client's duties on the server's handshake.
+/// Checks the server's handshake by RFC 6455 4.1.
 fn check_answer(fields: HeaderFields<'_>, accept_key: &str) -> Result<(), UpgradeError> {
-    if !fields.has("Upgrade", "websocket") {
+    if !fields.has_element("Upgrade", "websocket") {
         return Err(UpgradeError::Answer("no `Upgrade: websocket`"));
     }
-    if !fields.has("Connection", "upgrade") {
-        return Err(UpgradeError::Answer("no `BtpConnection: Upgrade`"));
+    if !fields.has_element("Connection", "upgrade") {
+        return Err(UpgradeError::Answer("no `Connection: Upgrade`"));
     }
-    if fields.only("Sec-WebSocket-Accept") != Some(accept_key.as_bytes()) {
+    if fields.single_line("Sec-WebSocket-Accept") != Some(accept_key.as_bytes()) {
         return Err(UpgradeError::Answer("wrong Sec-WebSocket-Accept"));
     }
     if fields.elements("Sec-WebSocket-Extensions").next().is_some() {

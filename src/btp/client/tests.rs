@@ -35,13 +35,13 @@ impl Listener {
         dial("bob", &url)
     }
 
-    async fn accept(&self) -> Far<TcpStream> {
+    async fn accept(&self) -> TestPeer<TcpStream> {
         let (stream, _) = self.0.accept().await.unwrap();
-        Far(tokio_tungstenite::accept_async(stream).await.unwrap())
+        TestPeer(tokio_tungstenite::accept_async(stream).await.unwrap())
     }
 
     /// Accepts a dialler, and its login.
-    async fn accept_login(&self) -> Far<TcpStream> {
+    async fn accept_login(&self) -> TestPeer<TcpStream> {
         let mut far = self.accept().await;
         let id = Frame::parse(&far.bytes().await).unwrap().request_id.0;
         far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
@@ -125,7 +125,7 @@ async fn a_refusal_is_no_network_failure() {
         let mut far = listener.accept().await;
         let id = Frame::parse(&far.bytes().await).unwrap().request_id;
         far.send(&error(id, b"no\nway")).await;
-        assert!(matches!(far.told().await, Told::Close(..)), "RFC 23: the client closes");
+        assert!(matches!(far.receive().await, Received::Close(..)), "RFC 23: the client closes");
     });
     let refused = driver.err().unwrap();
     assert!(matches!(refused, DialError::Refused(_)));
@@ -141,7 +141,7 @@ async fn a_peer_that_does_not_answer_is_left() {
     let (driver, ()) = tokio::join!(connect(&dial, &context), async {
         let mut far = listener.accept().await;
         far.bytes().await;
-        assert!(matches!(far.told().await, Told::Close(..)));
+        assert!(matches!(far.receive().await, Received::Close(..)));
     });
     assert!(matches!(driver.err().unwrap(), DialError::AuthTimeout(_)));
     // Nor does one get away with silence before.
@@ -217,7 +217,7 @@ async fn a_lost_session_is_opened_again_and_events_come_in_order() {
     assert_eq!([change(&mut events).await, change(&mut events).await], [Connecting, Connected]);
 
     handle.stop(GOING_AWAY, "going away");
-    assert_eq!(far.closed().await, (GOING_AWAY, "going away".to_owned()));
+    assert_eq!(far.close_frame().await, (GOING_AWAY, "going away".to_owned()));
     drop(far);
     let going_away = CloseReason::ByUs { code: GOING_AWAY, reason: "going away" };
     assert_eq!(change(&mut events).await, Disconnected(going_away));
@@ -233,8 +233,8 @@ async fn a_peer_that_only_came_to_us_is_down_when_it_goes() {
     let context = testing::context("node", &["alice", "bob"], settings);
     let account = context.connector.account("bob").unwrap();
     let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
-    let accepted =
-        BtpSession::open(Arc::clone(&context), account, SessionKind::Accepted, None, outbox, "bob");
+    let kind = SessionKind::Accepted;
+    let accepted = SessionGuard::attach(Arc::clone(&context), account, kind, None, outbox, "bob");
     let (client, _handle) = BtpClient::new(dial("bob", "ws://127.0.0.1:1"), Arc::clone(&context));
     let mut tasks = JoinSet::new();
     tasks.spawn(client.run());
@@ -398,9 +398,9 @@ impl Mesh {
         [(0, "b"), (1, "a")].map(|(node, peer)| account(&self.nodes[node], peer).sessions.len())
     }
 
-    async fn user(&self, node: usize) -> Far<TcpStream> {
+    async fn user(&self, node: usize) -> TestPeer<TcpStream> {
         let stream = TcpStream::connect(("127.0.0.1", self.ports[node])).await.unwrap();
-        let mut far = Far(tokio_tungstenite::client_async("ws://x/", stream).await.unwrap().0);
+        let mut far = TestPeer(tokio_tungstenite::client_async("ws://x/", stream).await.unwrap().0);
         far.log_in(&format!("user-{}", NAMES[node])).await;
         far
     }

@@ -1,4 +1,4 @@
-//! The handshake against the vectors, and against tables of who may come in how.
+//! The login against the vectors, and against tables of names, paths and tokens.
 
 use super::*;
 use crate::transport::Login;
@@ -44,7 +44,7 @@ fn check(path: &str, username: Option<&str>, token: &str, expected: &str) {
 }
 
 #[test]
-fn who_may_come_in() {
+fn logins_by_name_path_and_token() {
     const WRONG: &str = "ERROR invalid auth_username or auth_token";
     for (path, username, token, expected) in [
         ("/", Some("bob"), "secret", "ok bob"),
@@ -89,7 +89,7 @@ fn a_token_in_the_place_of_the_name_is_not_shown() {
         let FirstFrame::Refused { claimed, .. } =
             read_first_frame(&message(&entries), path, &directory)
         else {
-            panic!("{username} came in");
+            panic!("{username} was accepted");
         };
         assert_eq!(claimed.as_deref(), Some(expected), "{path} {username} {token}");
     };
@@ -99,7 +99,7 @@ fn a_token_in_the_place_of_the_name_is_not_shown() {
     check("/", "secret", "bob", "***");
     check("/", "bob:secret", "x", "***");
     check("/accounts/shared/ilp/btp", "", "x", "***");
-    // One that is not known, perhaps misspelt, and given as both.
+    // An unknown token, perhaps misspelt, in both places.
     check("/", "secre", "secre", "***");
 }
 
@@ -114,13 +114,12 @@ fn the_vectors() {
         let expected = match name {
             "auth-minimal" => "ok rfc",
             "auth-js-client" => "ok bob",
-            // Being lenient here is harmless, says the vector.
+            // The vector calls leniency harmless here.
             "auth-bad-auth-data-not-empty" | "auth-bad-auth-wrong-contenttype" => "ok bob",
             "auth-bad-missing-token" => "ERROR auth_token is missing",
             "auth-bad-duplicate-names" => "ERROR two sub-protocols have the same name",
             "auth-empty-token" => "ERROR invalid auth_username or auth_token",
             _ if vectors::expect(entry) == vectors::Expect::Reject => "close",
-            // Whatever else a frame is, it is no login.
             _ => "ERROR authenticate first: the primary sub-protocol must be auth",
         };
         assert_eq!(verdict, expected, "{name}");
@@ -130,7 +129,7 @@ fn the_vectors() {
 }
 
 #[test]
-fn a_login_cut_short_at_any_byte_is_no_login() {
+fn a_login_truncated_at_any_byte_is_refused() {
     let whole = auth_message(RequestId(7), "bob", "secret");
     assert_eq!(verdict(&whole, "/"), "ok bob");
     for length in 0..whole.len() {
@@ -139,7 +138,7 @@ fn a_login_cut_short_at_any_byte_is_no_login() {
 }
 
 #[test]
-fn what_the_dialling_end_sends_is_what_the_javascript_client_sends() {
+fn the_dialling_end_sends_the_same_login_as_the_javascript_client() {
     let file = vectors::load("btp");
     let entry = vectors::list(&file, "frames")
         .iter()

@@ -1,5 +1,4 @@
-//! The accepting end, from the first byte of a stream to the close frame: in memory, and on loopback where sockets
-//! matter.
+//! The accepting end, from the first byte of a stream to the close frame: in memory, and on loopback.
 
 mod budget;
 mod limits;
@@ -15,7 +14,7 @@ use super::*;
 use crate::btp::testing::{self, *};
 use crate::transport::TransportSettings;
 
-/// A node whose peers come in over pipes.
+/// A node whose peers connect over pipes.
 struct Node {
     context: Arc<TransportContext>,
     shared: Arc<Shared>,
@@ -35,29 +34,29 @@ fn node_with(context: Arc<TransportContext>) -> Node {
 
 impl Node {
     /// A WebSocket to the node that has not authenticated yet.
-    async fn far_at(&mut self, path: &str, pipe_bytes: usize) -> Far<DuplexStream> {
+    async fn connect_to(&mut self, path: &str, pipe_bytes: usize) -> TestPeer<DuplexStream> {
         let (near, far) = tokio::io::duplex(pipe_bytes);
         let shared = Arc::clone(&self.shared);
         let deadline = Instant::now() + self.context.settings.auth_timeout;
         self.sessions.spawn(async move {
-            let driver = enter(Stream::Memory(near), "pipe", deadline, &shared).await;
+            let driver = upgrade_and_log_in(Stream::Memory(near), "pipe", deadline, &shared).await;
             Ok(driver?.run().await)
         });
         let url = format!("ws://node{path}");
-        Far(tokio_tungstenite::client_async(url, far).await.unwrap().0)
+        TestPeer(tokio_tungstenite::client_async(url, far).await.unwrap().0)
     }
 
-    async fn far(&mut self) -> Far<DuplexStream> {
-        self.far_at("/", 256 * 1024).await
+    async fn connect(&mut self) -> TestPeer<DuplexStream> {
+        self.connect_to("/", 256 * 1024).await
     }
 
-    async fn peer(&mut self, name: &str) -> Far<DuplexStream> {
-        let mut far = self.far().await;
+    async fn log_in(&mut self, name: &str) -> TestPeer<DuplexStream> {
+        let mut far = self.connect().await;
         far.log_in(name).await;
         far
     }
 
-    /// How the session that ends next ended.
+    /// The result of the next session that ends.
     async fn ended(&mut self) -> Result<CloseReason, Refused> {
         let next = tokio::time::timeout(Duration::from_secs(10), self.sessions.join_next()).await;
         next.expect("a session ends").expect("there is a session").expect("it does not panic")

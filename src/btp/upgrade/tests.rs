@@ -16,11 +16,11 @@ fn request(line: &str, headers: &str) -> String {
     )
 }
 
-/// Sends `sent` to an accepting end; returns what it made of it and what it answered.
+/// Sends `sent` to an accepting end; returns its result and its answer.
 async fn accepted(sent: &[u8]) -> (Result<Upgraded, UpgradeError>, String) {
     let (mut client, mut server) = pipe();
     client.write_all(sent).await.unwrap();
-    // It has nothing more to say; what it is told, it still hears.
+    // It sends no more, but still reads.
     client.shutdown().await.unwrap();
     let result = accept(&mut server).await;
     drop(server);
@@ -36,14 +36,14 @@ async fn the_accepting_end_answers_as_rfc_6455_has_it() {
     let (result, answer) = accepted(&sent).await;
     let upgraded = result.unwrap();
     assert_eq!(upgraded.path, "/accounts/bob/ilp/btp");
-    assert_eq!(upgraded.unread, [0x82, 0x80], "frames behind the head are kept");
+    assert_eq!(upgraded.unread, [0x82, 0x80], "frames after the header are kept");
     assert!(answer.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{answer}");
     // The example of RFC 6455 1.3.
     assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
     assert!(!answer.to_ascii_lowercase().contains("extensions"), "{answer}");
 }
 
-/// Lines of one name are one list, in whatever case and with whatever spaces.
+/// Field lines of one name are one list, in any case and with any white space.
 #[tokio::test]
 async fn fields_are_lists() {
     for (line, instead) in [
@@ -64,7 +64,7 @@ async fn fields_are_lists() {
 }
 
 #[tokio::test]
-async fn a_whole_url_is_a_target_and_who_expects_100_gets_it_first() {
+async fn a_target_may_be_a_whole_url_and_an_expected_100_comes_first() {
     let sent = request("GET http://h:1/accounts/bob/ilp/btp?x HTTP/1.1", KEY);
     assert_eq!(accepted(sent.as_bytes()).await.0.unwrap().path, "/accounts/bob/ilp/btp");
     let sent = request("GET / HTTP/1.1", &format!("Expect: 100-Continue\r\n{KEY}"));
@@ -74,9 +74,9 @@ async fn a_whole_url_is_a_target_and_who_expects_100_gets_it_first() {
     assert!(answer.starts_with(both), "{answer}");
 }
 
-/// A request with content has the answer before the connection is closed, which must not lose it.
+/// The client receives the answer to a request with content before the connection closes.
 #[tokio::test]
-async fn a_refusal_waits_for_what_is_still_coming() {
+async fn a_refusal_reads_the_rest_of_the_request() {
     let (mut client, mut server) = pipe();
     client.write_all(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n").await.unwrap();
     let refused = async { accept(&mut server).await.unwrap_err() };
@@ -93,9 +93,9 @@ async fn a_refusal_waits_for_what_is_still_coming() {
     assert_eq!(left, b"", "all was read");
 }
 
-/// A client that speaks TLS, and a server that does: neither end waits for a head that never ends.
+/// If only one end uses TLS, the other does not wait for the end of a header.
 #[tokio::test]
-async fn bytes_that_are_no_http_are_refused_at_once() {
+async fn bytes_that_are_not_http_are_refused_at_once() {
     let (mut client, mut server) = pipe();
     client.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await.unwrap();
     let refused = async { accept(&mut server).await.unwrap_err() };
@@ -116,7 +116,7 @@ async fn bytes_that_are_no_http_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_no_handshake_is_told_so() {
+async fn a_request_that_is_no_handshake_is_refused_with_a_status() {
     let without = |line: &str| request("GET / HTTP/1.1", KEY).replace(line, "");
     for (status, sent) in [
         (426, "GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned()),
@@ -146,14 +146,13 @@ async fn what_is_no_handshake_is_told_so() {
         let length = if sent.starts_with("HEAD") { 63 } else { body.len() };
         assert!(head.contains(&format!("Content-Length: {length}")), "{answer}");
         assert_eq!(body.is_empty(), sent.starts_with("HEAD"), "{answer}");
-        // RFC 9110 7.8: who sends Upgrade names it in Connection.
         assert!(head.contains("\r\nConnection: Upgrade, close\r\n"), "{answer}");
     }
 }
 
 #[tokio::test]
-async fn the_head_is_bounded() {
-    let (result, _) = accepted(&[b'x'; HEAD_BYTES_MAX + READ_BYTES]).await;
+async fn the_header_is_bounded() {
+    let (result, _) = accepted(&[b'x'; HEADER_BYTES_MAX + READ_BYTES]).await;
     assert!(matches!(result, Err(UpgradeError::TooLong)), "{result:?}");
     let (mut client, mut server) = pipe();
     client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
@@ -171,12 +170,12 @@ async fn both_ends_meet() {
     assert_eq!(accepted.unwrap().path, "/a/b");
 }
 
-/// What a dialling end makes of an answer to its request; `KEY` stands for the right accept key.
+/// The result of a dialling end that receives `answer`, and its request. `KEY` stands for the right accept key.
 async fn connected(answer: &str) -> (Result<Upgraded, UpgradeError>, String) {
     let (mut client, mut server) = pipe();
     let url: BtpUrl = "btp+ws://user:token@host:3000/x".parse().unwrap();
     let serve = async {
-        let (head, _) = read_head(&mut server, Vec::new()).await.unwrap();
+        let (head, _) = read_header(&mut server, Vec::new()).await.unwrap();
         let head = String::from_utf8(head).unwrap();
         let key = head.split("Sec-WebSocket-Key: ").nth(1).unwrap().split('\r').next().unwrap();
         let answer = answer.replace("KEY", &derive_accept_key(key.as_bytes()));
@@ -200,7 +199,7 @@ async fn the_dialling_end_checks_the_answer() {
         ("HTTP/1.1 404 Not Found\r\n\r\n".to_owned(), "HTTP 404"),
         (format!("{}\r\n", good.replace("KEY", "x")), "wrong Sec-WebSocket-Accept"),
         (format!("{}\r\n", good.replace("Upgrade: WebSocket", "A: b")), "Upgrade: websocket"),
-        (format!("{}\r\n", good.replace("upgrade", "close")), "Connection: Upgrade"),
+        (format!("{}\r\n", good.replace("upgrade", "close")), "no `Connection: Upgrade`"),
         (format!("{good}Sec-WebSocket-Protocol: x\r\n\r\n"), "subprotocol"),
         (format!("{good}Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"), "extension"),
         ("\u{1}\r\n\r\n".to_owned(), "not a WebSocket handshake"),
@@ -212,7 +211,6 @@ async fn the_dialling_end_checks_the_answer() {
     }
 }
 
-/// RFC 9110 15.2: interim responses come before the final one, expected or not.
 #[tokio::test]
 async fn the_dialling_end_skips_interim_responses_within_a_bound() {
     let good = "HTTP/1.1 101 OK\r\nUpgrade: a, WebSocket\r\nConnection: close\r\n\
@@ -227,13 +225,13 @@ async fn the_dialling_end_skips_interim_responses_within_a_bound() {
     let (result, _) = connected(&format!("{interim}HTTP/1.1 403 No\r\n\r\n")).await;
     assert!(matches!(result, Err(UpgradeError::Status(403))), "{result:?}");
     // Each of them is bounded too.
-    let endless = format!("{interim}HTTP/1.1 100 {}", "x".repeat(HEAD_BYTES_MAX + READ_BYTES));
+    let endless = format!("{interim}HTTP/1.1 100 {}", "x".repeat(HEADER_BYTES_MAX + READ_BYTES));
     let (result, _) = connected(&endless).await;
     assert!(matches!(result, Err(UpgradeError::TooLong)), "{result:?}");
 }
 
 #[tokio::test]
-async fn who_closes_without_a_byte_is_silent() {
+async fn a_client_that_closes_without_a_byte_is_silent() {
     let (result, _) = accepted(b"").await;
     assert!(matches!(result, Err(UpgradeError::Silent)), "{result:?}");
     let (result, _) = accepted(b"G").await;

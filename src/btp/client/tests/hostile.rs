@@ -3,7 +3,7 @@
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
-use crate::btp::bounds::FRAMES_BEFORE_LOGIN_MAX;
+use crate::btp::socket::FRAMES_BEFORE_LOGIN_MAX;
 
 /// A dialled server is as hostile as a stranger that dials: what it sends before the answer is counted and bounded.
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_server_that_floods_us_instead_of_answering_is_left() {
             }
             far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
             if is_left {
-                assert_eq!(far.closed().await.1, "not authenticated");
+                assert_eq!(far.close_frame().await.1, "not authenticated");
             }
         });
         let Err(error) = driver else {
@@ -46,7 +46,7 @@ async fn a_server_that_floods_us_instead_of_answering_is_left() {
         let mut far = listener.accept().await;
         far.bytes().await;
         far.0.get_mut().write_all(&[0x82, 127, 0, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
-        far.closed().await;
+        far.close_frame().await;
     });
     let text = driver.err().unwrap().to_string();
     assert!(text.contains("message too long"), "{text}");

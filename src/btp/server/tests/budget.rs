@@ -1,4 +1,4 @@
-//! What one session may do to the thread that all sessions share: frames per turn, and a rate that counts everything.
+//! How much of the shared thread one session may use: frames per turn, and a rate that counts everything.
 
 use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
@@ -10,14 +10,15 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::*;
 use crate::account::Limits;
-use crate::btp::bounds::{FRAMES_PER_TURN, HOLD_MAX};
+use crate::btp::driver::FRAMES_PER_TURN;
+use crate::btp::session::THROTTLE_MAX;
 use crate::connector::Connector;
 use crate::routing::HashSeed;
 use crate::time::{MonoTime, Now};
 use crate::transport::Clock;
 use crate::wire::btp::{Entry, FrameBody};
 
-/// A node on a clock that stands still, whose peers have this rate.
+/// A node on a manual clock, whose peers have this rate.
 fn limited(per_second: Option<u32>) -> Arc<TransportContext> {
     let limits =
         Limits { packets_per_second: per_second.and_then(NonZeroU32::new), ..Limits::default() };
@@ -38,30 +39,24 @@ impl Bare {
         let account = context.connector.account(peer).unwrap();
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
         let (context, shared) = (Arc::clone(context), Arc::clone(&outbox));
-        let session = BtpSession::open(
-            Arc::clone(&context),
-            account,
-            SessionKind::Accepted,
-            None,
-            shared,
-            "pipe",
-        );
-        Bare { context, session, outbox }
+        let kind = SessionKind::Accepted;
+        let guard = SessionGuard::attach(Arc::clone(&context), account, kind, None, shared, "pipe");
+        Bare { context, session: BtpSession::new(guard), outbox }
     }
 
     fn now(&self) -> Now {
         self.context.clock.now()
     }
 
-    /// Until when nothing is read from the peer after this frame.
-    fn hears(&mut self, frame: &[u8]) -> Option<MonoTime> {
+    /// Handles a frame. `Some`: reading pauses until then.
+    fn handle(&mut self, frame: &[u8]) -> Option<MonoTime> {
         let now = self.now();
-        let _ = self.session.binary(frame, &self.context.connector.turn(now), now);
-        self.session.take_hold()
+        let _ = self.session.handle_frame(frame, &self.context.connector.turn(now), now);
+        self.session.take_throttle()
     }
 
-    /// The ids of the Prepares that wait for the peer.
-    fn asked(&self) -> Vec<u32> {
+    /// The ids of the Prepares in the outbox.
+    fn prepare_ids(&self) -> Vec<u32> {
         let mut bytes = Vec::new();
         let write = |chunk: &[u8]| {
             bytes.extend_from_slice(chunk);
@@ -93,49 +88,53 @@ fn everything_that_a_peer_sends_counts_in_its_rate() {
         ("a message that carries an answer", message(1, &[Entry::octets("ilp", &fulfillment())])),
         ("an answer that nothing waits for", answer(7, &fulfillment())),
         ("an empty answer that nothing waits for", framed(7, &FrameBody::Response, &[])),
-        ("no frame", b"\xff".to_vec()),
+        ("a message that is no frame", b"\xff".to_vec()),
     ];
     for (what, frame) in kinds {
         let context = limited(Some(10));
         let mut alice = Bare::open(&context, "alice");
         for n in 1..10 {
-            assert_eq!(alice.hears(&frame), None, "{what} {n}");
+            assert_eq!(alice.handle(&frame), None, "{what} {n}");
         }
-        let held = alice.hears(&frame).unwrap_or_else(|| panic!("{what}: not counted"));
-        let wait = held.since(alice.now().mono);
-        assert!(!wait.is_zero() && wait <= HOLD_MAX, "{what}: {wait:?}");
-        assert_eq!(alice.hears(&ask(2, &payment("test.bob"))), None, "a packet is refused instead");
+        let until = alice.handle(&frame).unwrap_or_else(|| panic!("{what}: not counted"));
+        let wait = until.since(alice.now().mono);
+        assert!(!wait.is_zero() && wait <= THROTTLE_MAX, "{what}: {wait:?}");
+        assert_eq!(
+            alice.handle(&ask(2, &payment("test.bob"))),
+            None,
+            "a packet is refused instead"
+        );
         context.clock.pass(wait + wait);
-        assert_eq!(alice.hears(&frame), None, "{what}: read again");
+        assert_eq!(alice.handle(&frame), None, "{what}: read again");
     }
 }
 
 #[test]
-fn text_and_pings_count_but_for_what_keep_alive_needs() {
+fn text_and_pings_count_beyond_the_needs_of_keep_alive() {
     let context = limited(Some(5));
     let mut alice = Bare::open(&context, "alice");
     let now = alice.now();
-    let turn = context.connector.turn(now);
-    alice.session.control(&turn, now);
+    let batch = context.connector.turn(now);
+    alice.session.meter_control(&batch, now);
     for _ in 1..5 {
-        alice.session.control(&turn, now);
-        assert_eq!(alice.session.take_hold(), None, "the first one is free");
+        alice.session.meter_control(&batch, now);
+        assert_eq!(alice.session.take_throttle(), None, "the first one is free");
     }
-    alice.session.control(&turn, now);
-    assert!(alice.session.take_hold().is_some());
+    alice.session.meter_control(&batch, now);
+    assert!(alice.session.take_throttle().is_some());
     let mut bob = Bare::open(&context, "bob");
     for _ in 1..5 {
-        bob.session.text(&turn, now).unwrap();
+        bob.session.handle_text(&batch, now).unwrap();
     }
-    assert_eq!(bob.session.take_hold(), None);
-    bob.session.text(&turn, now).unwrap();
-    assert!(bob.session.take_hold().is_some());
+    assert_eq!(bob.session.take_throttle(), None);
+    bob.session.handle_text(&batch, now).unwrap();
+    assert!(bob.session.take_throttle().is_some());
 }
 
 #[test]
-fn answers_to_what_we_asked_are_never_counted_and_late_ones_neither() {
+fn answers_to_our_requests_never_count_even_if_late() {
     let context = limited(Some(10));
-    // The one who asks has a rate of its own.
+    // Two senders, because each has a rate of its own.
     let (mut alice, mut carol) = (Bare::open(&context, "alice"), Bare::open(&context, "carol"));
     let mut bob = Bare::open(&context, "bob");
     let packet = |context: &TransportContext| {
@@ -153,28 +152,28 @@ fn answers_to_what_we_asked_are_never_counted_and_late_ones_neither() {
     };
     for _ in 0..20 {
         for id in 0..10 {
-            alice.hears(&ask(id, &packet(&context)));
-            carol.hears(&ask(id, &packet(&context)));
+            alice.handle(&ask(id, &packet(&context)));
+            carol.handle(&ask(id, &packet(&context)));
         }
-        let asked = bob.asked();
-        assert_eq!(asked.len(), 20);
-        for id in asked {
-            assert_eq!(bob.hears(&answer(id, &fulfillment())), None);
+        let ids = bob.prepare_ids();
+        assert_eq!(ids.len(), 20);
+        for id in ids {
+            assert_eq!(bob.handle(&answer(id, &fulfillment())), None);
         }
         context.clock.pass(Duration::from_secs(1));
     }
     for id in 0..10 {
-        alice.hears(&ask(id, &packet(&context)));
-        carol.hears(&ask(id, &packet(&context)));
+        alice.handle(&ask(id, &packet(&context)));
+        carol.handle(&ask(id, &packet(&context)));
     }
-    let asked = bob.asked();
+    let ids = bob.prepare_ids();
     context.clock.pass(Duration::from_secs(40));
     context.connector.sweep(context.clock.now());
-    for id in &asked {
-        assert_eq!(bob.hears(&answer(*id, &fulfillment())), None, "late, through no fault of bob");
+    for id in &ids {
+        assert_eq!(bob.handle(&answer(*id, &fulfillment())), None, "late, through no fault of bob");
     }
-    let more = asked.iter().map(|id| bob.hears(&answer(*id, &fulfillment())));
-    assert!(more.flatten().count() >= 5, "the same again is a fault");
+    let more = ids.iter().map(|id| bob.handle(&answer(*id, &fulfillment())));
+    assert!(more.flatten().count() >= 5, "a second answer counts");
 }
 
 #[test]
@@ -182,7 +181,7 @@ fn without_a_rate_nothing_is_counted() {
     let context = limited(None);
     let mut alice = Bare::open(&context, "alice");
     for _ in 0..10_000 {
-        assert_eq!(alice.hears(&message(1, &[])), None);
+        assert_eq!(alice.handle(&message(1, &[])), None);
     }
 }
 
@@ -190,17 +189,18 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// The driver, turn by turn, without a task: what is not handled in one turn is handled in the next.
+/// The driver, turn by turn, without a task.
 #[tokio::test]
-async fn a_turn_handles_so_many_frames_and_the_next_one_the_rest() {
+async fn frames_beyond_the_budget_of_a_turn_wait_for_the_next() {
     let context = limited(None);
     let mut node = node_with(context);
     let (near, far) = tokio::io::duplex(1 << 20);
     let shared = Arc::clone(&node.shared);
     let deadline = Instant::now() + Duration::from_secs(30);
-    let entered = async { enter(Stream::Memory(near), "pipe", deadline, &shared).await };
+    let entered =
+        async { upgrade_and_log_in(Stream::Memory(near), "pipe", deadline, &shared).await };
     let far = async {
-        let mut far = Far(tokio_tungstenite::client_async("ws://node/", far).await.unwrap().0);
+        let mut far = TestPeer(tokio_tungstenite::client_async("ws://node/", far).await.unwrap().0);
         far.send(&auth(1, "alice", &token("alice"))).await;
         far
     };
@@ -215,43 +215,43 @@ async fn a_turn_handles_so_many_frames_and_the_next_one_the_rest() {
         assert!(poll_once(running.as_mut()).is_pending());
         let before = answered;
         loop {
-            match poll_once(pin!(far.told())) {
-                Poll::Ready(Told::Frame(_)) => answered += 1,
+            match poll_once(pin!(far.receive())) {
+                Poll::Ready(Received::Frame(_)) => answered += 1,
                 Poll::Ready(other) => panic!("{other:?}"),
                 Poll::Pending => break,
             }
         }
         turns.push(answered - before);
     }
-    let most = usize::try_from(FRAMES_PER_TURN).unwrap() + 1;
-    assert!(turns.iter().all(|turn| *turn <= most), "{turns:?}");
+    let frames_max = usize::try_from(FRAMES_PER_TURN).unwrap() + 1;
+    assert!(turns.iter().all(|turn| *turn <= frames_max), "{turns:?}");
     assert_eq!(answered, usize::try_from(frames).unwrap() + 1, "with the login: {turns:?}");
     assert!(turns.iter().filter(|turn| **turn > 0).count() >= 3, "{turns:?}");
     node.sessions.abort_all();
 }
 
-/// Parts of a message count too: without an end of the message nothing else would.
+/// An endless message would otherwise never count.
 #[test]
 fn every_fragment_counts_in_the_rate() {
     let context = limited(Some(5));
     let mut alice = Bare::open(&context, "alice");
     let now = alice.now();
-    let turn = context.connector.turn(now);
+    let batch = context.connector.turn(now);
     for _ in 1..5 {
-        alice.session.fragment(&turn, now);
-        assert_eq!(alice.session.take_hold(), None);
+        alice.session.meter_frame(&batch, now);
+        assert_eq!(alice.session.take_throttle(), None);
     }
-    alice.session.fragment(&turn, now);
-    assert!(alice.session.take_hold().is_some());
+    alice.session.meter_frame(&batch, now);
+    assert!(alice.session.take_throttle().is_some());
 }
 
-/// On a socket: empty fragments without an end are read at the rate.
+/// On a socket.
 #[tokio::test]
 async fn a_flood_of_empty_fragments_is_read_at_the_rate() {
     let limits = Limits { packets_per_second: NonZeroU32::new(50), ..Limits::default() };
     let settings = testing::connector_settings("node", &PEERS, &limits);
     let mut node = node_with(testing::context_with(settings, TransportSettings::default()));
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     let began = Instant::now();
     let part = |code: Data, payload: Vec<u8>, is_last: bool| {
         Message::Frame(Frame::message(payload, OpCode::Data(code), is_last))
@@ -266,13 +266,13 @@ async fn a_flood_of_empty_fragments_is_read_at_the_rate() {
     assert!(took >= Duration::from_millis(900), "100 fragments at 50 a second in {took:?}");
 }
 
-/// On a socket: a peer that sends empty messages without end is read at its rate, and keeps its session.
+/// On a socket; the session stays open.
 #[tokio::test]
 async fn a_flood_beyond_the_rate_is_read_at_the_rate() {
     let limits = Limits { packets_per_second: NonZeroU32::new(50), ..Limits::default() };
     let settings = testing::connector_settings("node", &PEERS, &limits);
     let mut node = node_with(testing::context_with(settings, TransportSettings::default()));
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     let began = Instant::now();
     let messages: Vec<_> = (0..100).map(|id| message(id + 10, &[])).collect();
     alice.send_all(&messages).await;

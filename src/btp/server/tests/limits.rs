@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHea
 
 use super::*;
 use crate::account::Limits;
-use crate::btp::bounds::FRAMES_BEFORE_LOGIN_MAX;
+use crate::btp::socket::FRAMES_BEFORE_LOGIN_MAX;
 use crate::transport::{KeepAliveSettings, Timeout};
 use crate::wire::btp::Entry;
 
@@ -32,20 +32,20 @@ fn narrow_node(settings: TransportSettings) -> Node {
 async fn a_message_that_is_too_long_closes_the_session() {
     for claimed in [65_537_u64, 4 << 30, (1 << 63) - 1] {
         let mut node = node();
-        let mut alice = node.peer("alice").await;
+        let mut alice = node.log_in("alice").await;
         let mut header = vec![0x82, 0xff];
         header.extend(claimed.to_be_bytes());
         header.extend([0; 4]);
         alice.0.get_mut().write_all(&header).await.unwrap();
-        assert_eq!(alice.closed().await, (1009, "message too long".to_owned()), "{claimed}");
+        assert_eq!(alice.close_frame().await, (1009, "message too long".to_owned()), "{claimed}");
         drop(alice);
         let ended = node.ended().await;
         assert!(matches!(ended, Ok(CloseReason::ByUs { code: 1009, .. })), "{ended:?}");
     }
     let mut node = node();
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     alice.send(&[0; 65_536]).await;
-    assert_eq!(alice.fence().await, [""; 0], "the longest message that is read");
+    assert_eq!(alice.frames_so_far().await, [""; 0], "the longest message that is read");
 }
 
 #[tokio::test]
@@ -59,9 +59,9 @@ async fn broken_websocket_frames_close_the_session() {
         (b"\x81\x81\0\0\0\0\xff", 1007),
     ] {
         let mut node = node();
-        let mut alice = node.peer("alice").await;
+        let mut alice = node.log_in("alice").await;
         alice.0.get_mut().write_all(bytes).await.unwrap();
-        assert_eq!(alice.closed().await.0, code, "{bytes:?}");
+        assert_eq!(alice.close_frame().await.0, code, "{bytes:?}");
         drop(alice);
         assert!(matches!(node.ended().await, Ok(CloseReason::ByUs { .. })));
     }
@@ -70,7 +70,7 @@ async fn broken_websocket_frames_close_the_session() {
 #[tokio::test]
 async fn a_connection_that_breaks_is_noticed_at_once() {
     let mut node = node();
-    let (mut alice, mut bob) = (node.peer("alice").await, node.peer("bob").await);
+    let (mut alice, mut bob) = (node.log_in("alice").await, node.log_in("bob").await);
     alice.send(&ask(1, &payment("test.bob"))).await;
     bob.prepare_id().await;
     drop(bob);
@@ -84,15 +84,15 @@ async fn a_connection_that_breaks_is_noticed_at_once() {
 #[tokio::test]
 async fn silence_is_pinged_and_then_ends_the_session() {
     let mut node = node_with(testing::context("node", &PEERS, keep_alive(40, 200, 30_000)));
-    let mut alice = node.peer("alice").await;
-    assert_eq!(alice.told().await, Told::Ping);
+    let mut alice = node.log_in("alice").await;
+    assert_eq!(alice.receive().await, Received::Ping);
     // Having read the ping, the client answered it; so there is another one.
-    assert_eq!(alice.told().await, Told::Ping);
+    assert_eq!(alice.receive().await, Received::Ping);
     // Bob reads nothing.
-    let bob = node.peer("bob").await;
+    let bob = node.log_in("bob").await;
     let reading = async {
         loop {
-            alice.told().await;
+            alice.receive().await;
         }
     };
     let ended = tokio::select! {
@@ -107,15 +107,15 @@ async fn silence_is_pinged_and_then_ends_the_session() {
 #[tokio::test]
 async fn a_peer_that_stops_reading_delays_nobody_and_its_queue_is_bounded() {
     let mut node = narrow_node(keep_alive(30_000, 30_000, 500));
-    let mut alice = node.peer("alice").await;
-    let mut carol = node.peer("carol").await;
-    let mut bob = node.far_at("/", 1024).await;
+    let mut alice = node.log_in("alice").await;
+    let mut carol = node.log_in("carol").await;
+    let mut bob = node.connect_to("/", 1024).await;
     bob.log_in("bob").await;
     // Nobody reads at bob's end: first the pipe fills, then the outbox, then Prepares are refused.
     let mut id = 0;
     let refused = loop {
         alice.send(&ask(id, &payment("test.bob"))).await;
-        let frames = alice.fence().await;
+        let frames = alice.frames_so_far().await;
         if !frames.is_empty() {
             break frames;
         }
@@ -131,7 +131,7 @@ async fn a_peer_that_stops_reading_delays_nobody_and_its_queue_is_bounded() {
     assert_eq!(alice.frame().await, "RESPONSE 5000 Fulfill");
     // And bob is lost in the end. What he cannot have seen is refused then.
     assert_eq!(node.ended().await.unwrap(), CloseReason::Lost(Timeout::Stalled));
-    let lost = alice.fence().await;
+    let lost = alice.frames_so_far().await;
     assert!(!lost.is_empty(), "some were never sent");
     assert!(lost.iter().all(|frame| frame.ends_with("Reject T01")), "{lost:?}");
     drop(bob);
@@ -141,7 +141,7 @@ async fn a_peer_that_stops_reading_delays_nobody_and_its_queue_is_bounded() {
 async fn who_asks_without_reading_the_answers_is_no_longer_read() {
     const COUNT: u32 = 5_000;
     let mut node = narrow_node(TransportSettings::default());
-    let mut alice = node.far_at("/", 8 * 1024).await;
+    let mut alice = node.connect_to("/", 8 * 1024).await;
     alice.log_in("alice").await;
     // Requests whose answers are longer than they are, in flood, and nobody reads the answers.
     let (mut sending, mut reading) = alice.0.split();
@@ -169,7 +169,7 @@ async fn who_asks_without_reading_the_answers_is_no_longer_read() {
 #[tokio::test]
 async fn a_flood_of_pings_without_reading_is_bounded_too() {
     let mut node = narrow_node(TransportSettings::default());
-    let mut alice = node.far_at("/", 8 * 1024).await;
+    let mut alice = node.connect_to("/", 8 * 1024).await;
     alice.log_in("alice").await;
     let flood = async {
         loop {
@@ -184,7 +184,7 @@ async fn a_flood_of_pings_without_reading_is_bounded_too() {
 #[tokio::test]
 async fn pings_before_the_login_wait_until_their_pongs_are_taken() {
     let mut node = node();
-    let mut far = node.far_at("/", 1024).await;
+    let mut far = node.connect_to("/", 1024).await;
     let mut sent = 0;
     let flood = async {
         loop {
@@ -197,11 +197,11 @@ async fn pings_before_the_login_wait_until_their_pongs_are_taken() {
     assert!(sent <= 3 * 1024 / 125, "{sent} pings were read");
     assert!(sent < FRAMES_BEFORE_LOGIN_MAX, "the test means something else");
     for _ in 0..sent {
-        assert_eq!(far.told().await, Told::Pong);
+        assert_eq!(far.receive().await, Received::Pong);
     }
     // The ping that was not sent whole is still in the buffer of the client, which sends it with the login.
     far.send(&auth(1, "alice", &token("alice"))).await;
-    while far.told().await == Told::Pong {}
+    while far.receive().await == Received::Pong {}
     assert!(node.is_connected("alice"));
 }
 
@@ -223,12 +223,15 @@ async fn frames_before_the_login_are_counted() {
     ] {
         let what = format!("{other:?}");
         let mut node = node();
-        let mut far = node.far().await;
+        let mut far = node.connect().await;
         far.send_message(first).await;
         for _ in 0..FRAMES_BEFORE_LOGIN_MAX {
             far.send_message(other.clone()).await;
         }
-        assert_eq!(far.closed().await, (POLICY, "too many frames before the login".to_owned()));
+        assert_eq!(
+            far.close_frame().await,
+            (POLICY, "too many frames before the login".to_owned())
+        );
         drop(far);
         let refused = node.ended().await;
         assert!(
@@ -238,10 +241,10 @@ async fn frames_before_the_login_are_counted() {
     }
     // A few pings do no harm.
     let mut node = node();
-    let mut far = node.far().await;
+    let mut far = node.connect().await;
     for _ in 1..FRAMES_BEFORE_LOGIN_MAX {
         far.send_message(ping()).await;
-        assert_eq!(far.told().await, Told::Pong);
+        assert_eq!(far.receive().await, Received::Pong);
     }
     far.log_in("alice").await;
 }
@@ -250,15 +253,15 @@ async fn frames_before_the_login_are_counted() {
 #[tokio::test]
 async fn a_peer_that_is_asked_more_than_it_takes_is_still_heard() {
     let mut node = narrow_node(TransportSettings::default());
-    let mut alice = node.peer("alice").await;
-    let mut bob = node.far_at("/", 1024).await;
+    let mut alice = node.log_in("alice").await;
+    let mut bob = node.connect_to("/", 1024).await;
     bob.log_in("bob").await;
     alice.send(&ask(0, &payment("test.bob"))).await;
     let at_bob = bob.prepare_id().await;
     for id in 1.. {
         assert!(id < 1000, "the outbox has a bound");
         alice.send(&ask(id, &payment("test.bob"))).await;
-        if !alice.fence().await.is_empty() {
+        if !alice.frames_so_far().await.is_empty() {
             break;
         }
     }

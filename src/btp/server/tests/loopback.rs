@@ -33,9 +33,9 @@ async fn serving(server: BtpServer, test: impl Future<Output = ()>) {
     }
 }
 
-async fn far(address: SocketAddr) -> Far<TcpStream> {
+async fn far(address: SocketAddr) -> TestPeer<TcpStream> {
     let stream = TcpStream::connect(address).await.unwrap();
-    Far(tokio_tungstenite::client_async("ws://node/", stream).await.unwrap().0)
+    TestPeer(tokio_tungstenite::client_async("ws://node/", stream).await.unwrap().0)
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn strangers_make_room_where_open_files_run_out_and_sessions_do_not() {
         // Now there are sessions only.
         let mut second = TcpStream::connect(address).await.unwrap();
         assert!(!matches!(second.read(&mut [0; 1]).await, Ok(1..)));
-        assert_eq!(alice.fence().await, [""; 0]);
+        assert_eq!(alice.frames_so_far().await, [""; 0]);
         assert_eq!(context.server_counts().over_limit, 2);
         others.pop();
         let mut bob = far(address).await;
@@ -215,5 +215,5 @@ async fn who_may_log_in_can_change_while_sessions_are_up() {
     });
     again.send(&auth(1, "alice", &token("alice"))).await;
     assert_eq!(again.frame().await, "ERROR 1 F00");
-    assert_eq!(alice.fence().await, [""; 0]);
+    assert_eq!(alice.frames_so_far().await, [""; 0]);
 }

@@ -50,10 +50,10 @@ async fn every_vector_has_its_reaction_and_the_session_stays() {
     let mut node = node();
     let mut reactions = 0;
     for entry in vectors::list(&file, "frames") {
-        let mut alice = node.peer("alice").await;
+        let mut alice = node.log_in("alice").await;
         alice.send(&vectors::bytes(entry, "hex")).await;
         let expected = reaction(entry);
-        assert_eq!(alice.fence().await, expected, "{}", vectors::text(entry, "name"));
+        assert_eq!(alice.frames_so_far().await, expected, "{}", vectors::text(entry, "name"));
         reactions += expected.len();
     }
     assert!(reactions > 20, "{reactions} reactions");
@@ -63,17 +63,17 @@ async fn every_vector_has_its_reaction_and_the_session_stays() {
 async fn a_good_frame_cut_short_anywhere_is_met_with_silence() {
     let mut node = node();
     let whole = ask(9, &payment("test.nowhere"));
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     for length in 0..whole.len() {
         // Stay below what closes a session.
         if length % 15 == 14 {
-            alice = node.peer("alice").await;
+            alice = node.log_in("alice").await;
         }
         alice.send(&whole[..length]).await;
-        assert_eq!(alice.fence().await, [""; 0], "{length} bytes");
+        assert_eq!(alice.frames_so_far().await, [""; 0], "{length} bytes");
     }
     alice.send(&whole).await;
-    assert_eq!(alice.fence().await, ["RESPONSE 9 Reject F02"]);
+    assert_eq!(alice.frames_so_far().await, ["RESPONSE 9 Reject F02"]);
     let counts = node.context.peers.status(&"alice".parse().unwrap()).snapshot().counts;
     assert_eq!(counts.unreadable_frames, whole.len() as u64);
 }
@@ -81,7 +81,7 @@ async fn a_good_frame_cut_short_anywhere_is_met_with_silence() {
 #[tokio::test]
 async fn unreadable_and_text_messages_are_borne_for_a_while() {
     let mut node = node();
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     for n in 0..15 {
         if n % 2 == 0 {
             alice.send(b"\x06garbage").await;
@@ -89,9 +89,9 @@ async fn unreadable_and_text_messages_are_borne_for_a_while() {
             alice.send_message(Message::text("hello")).await;
         }
     }
-    assert_eq!(alice.fence().await, [""; 0]);
+    assert_eq!(alice.frames_so_far().await, [""; 0]);
     alice.send_message(Message::text("hello")).await;
-    assert_eq!(alice.closed().await, (POLICY, "too many unreadable frames".to_owned()));
+    assert_eq!(alice.close_frame().await, (POLICY, "too many unreadable frames".to_owned()));
     assert!(matches!(node.ended().await, Ok(CloseReason::ByUs { code: POLICY, .. })));
     assert!(!node.is_connected("alice"));
 }
@@ -110,11 +110,14 @@ async fn a_refused_login_is_told_why_and_closed() {
         transfer,
     ] {
         let mut node = node();
-        let mut far = node.far().await;
+        let mut far = node.connect().await;
         // What follows a refused login is not served.
         far.send_all(&[first, ask(8, &payment("test.nowhere"))]).await;
         assert_eq!(far.frame().await, "ERROR 7 F00");
-        assert_eq!(far.told().await, Told::Close(POLICY, "authentication failed".to_owned()));
+        assert_eq!(
+            far.receive().await,
+            Received::Close(POLICY, "authentication failed".to_owned())
+        );
         drop(far);
         assert!(matches!(node.ended().await, Err(Refused::Login { .. })));
         assert!(!node.is_connected("alice"));
@@ -126,9 +129,9 @@ async fn who_begins_with_something_else_hears_nothing() {
     for first in [Message::text("hello"), Message::binary(&b"\x06x"[..]), Message::binary(&b""[..])]
     {
         let mut node = node();
-        let mut far = node.far().await;
+        let mut far = node.connect().await;
         far.send_message(first).await;
-        assert_eq!(far.told().await, Told::Close(POLICY, "not a BTP frame".to_owned()));
+        assert_eq!(far.receive().await, Received::Close(POLICY, "not a BTP frame".to_owned()));
         drop(far);
         assert!(matches!(node.ended().await, Err(Refused::Unreadable)));
     }
@@ -139,26 +142,29 @@ async fn who_says_nothing_is_closed_in_time() {
     let auth_timeout = Duration::from_millis(30);
     let settings = TransportSettings { auth_timeout, ..TransportSettings::default() };
     let mut node = node_with(testing::context("node", &PEERS, settings));
-    let mut far = node.far().await;
-    assert_eq!(far.told().await, Told::Close(POLICY, "not authenticated in time".to_owned()));
+    let mut far = node.connect().await;
+    assert_eq!(
+        far.receive().await,
+        Received::Close(POLICY, "not authenticated in time".to_owned())
+    );
     drop(far);
     assert!(matches!(node.ended().await, Err(Refused::Timeout)));
     // Nor may the HTTP part take longer.
     let (_far, near) = tokio::io::duplex(64);
     let deadline = Instant::now() + auth_timeout;
-    let slow = enter(Stream::Memory(near), "pipe", deadline, &node.shared).await;
+    let slow = upgrade_and_log_in(Stream::Memory(near), "pipe", deadline, &node.shared).await;
     assert!(matches!(slow, Err(Refused::Timeout)));
 }
 
 #[tokio::test]
 async fn frames_that_arrive_with_the_login_wait_for_it() {
     let mut node = node();
-    let mut far = node.far().await;
+    let mut far = node.connect().await;
     // ilp-plugin-btp pings first; interledger-rs does not wait for the answer.
     far.send_message(Message::Ping(b"x"[..].into())).await;
     let first = auth(0, "alice", &token("alice"));
     far.send_all(&[first, ask(1, &payment("test.nowhere")), ask(u32::MAX, b"garbage")]).await;
-    assert_eq!(far.told().await, Told::Pong);
+    assert_eq!(far.receive().await, Received::Pong);
     assert_eq!(far.frame().await, "RESPONSE 0");
     assert_eq!(far.frame().await, "RESPONSE 1 Reject F02");
     assert_eq!(far.frame().await, format!("RESPONSE {} Reject F01", u32::MAX));
@@ -171,7 +177,7 @@ async fn frames_that_arrive_with_the_login_wait_for_it() {
 #[tokio::test]
 async fn the_path_names_the_peer_where_the_frame_does_not() {
     let mut node = node();
-    let mut far = node.far_at("/accounts/bob/ilp/btp", 4096).await;
+    let mut far = node.connect_to("/accounts/bob/ilp/btp", 4096).await;
     far.send(&auth(1, "", &token("bob"))).await;
     assert_eq!(far.frame().await, "RESPONSE 1");
     assert!(node.is_connected("bob"));
@@ -182,7 +188,7 @@ async fn the_path_names_the_peer_where_the_frame_does_not() {
 #[tokio::test]
 async fn a_message_without_a_packet_is_refused_unless_it_is_empty() {
     let mut node = node();
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     let info = Entry { name: "info", content_type: crate::wire::btp::ContentType(2), data: b"{}" };
     alice.send(&message(3, &[info])).await;
     let bytes = alice.bytes().await;
@@ -203,11 +209,11 @@ async fn a_message_without_a_packet_is_refused_unless_it_is_empty() {
 async fn a_peer_that_swaps_types_is_told_of_once_with_the_key_that_helps() {
     let log = Log::of_this_thread();
     let mut node = node();
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     for id in 0..20 {
         alice.send(&answer(id, &payment("test.bob"))).await;
         alice.send(&ask(id, &fulfillment())).await;
-        assert_eq!(alice.fence().await, [format!("ERROR {id} F00")]);
+        assert_eq!(alice.frames_so_far().await, [format!("ERROR {id} F00")]);
     }
     let error = node.context.peers.status(&"alice".parse().unwrap()).snapshot().last_error;
     assert!(error.is_some_and(|error| error.contains("lenientBtpTypes: true")));
@@ -218,14 +224,14 @@ async fn a_peer_that_swaps_types_is_told_of_once_with_the_key_that_helps() {
     // A later login begins without it.
     drop(alice);
     assert!(node.ended().await.is_ok());
-    let _again = node.peer("alice").await;
+    let _again = node.log_in("alice").await;
     assert_eq!(node.context.peers.status(&"alice".parse().unwrap()).snapshot().last_error, None);
 }
 
 #[tokio::test]
 async fn requests_go_both_ways_and_ids_are_each_sides_own() {
     let mut node = node();
-    let (mut alice, mut bob) = (node.peer("alice").await, node.peer("bob").await);
+    let (mut alice, mut bob) = (node.log_in("alice").await, node.log_in("bob").await);
     alice.send(&ask(5, &payment("test.bob.x"))).await;
     let id = bob.prepare_id().await;
     // Bob asks under the very id that we wait on.
@@ -237,8 +243,8 @@ async fn requests_go_both_ways_and_ids_are_each_sides_own() {
     assert_eq!(bob.frame().await, format!("RESPONSE {id} Fulfill"));
     // A second answer, and an answer to nothing, change nothing.
     bob.send(&answer(id, &fulfillment())).await;
-    assert_eq!(bob.fence().await, [""; 0]);
-    assert_eq!(alice.fence().await, [""; 0]);
+    assert_eq!(bob.frames_so_far().await, [""; 0]);
+    assert_eq!(alice.frames_so_far().await, [""; 0]);
     assert_eq!(account(&node.context, "alice").balance, 0);
     assert_eq!(account(&node.context, "bob").stats.unexpected_answers, 1);
 }
@@ -246,7 +252,7 @@ async fn requests_go_both_ways_and_ids_are_each_sides_own() {
 #[tokio::test]
 async fn answers_that_are_none() {
     let mut node = node();
-    let (mut alice, mut bob) = (node.peer("alice").await, node.peer("bob").await);
+    let (mut alice, mut bob) = (node.log_in("alice").await, node.log_in("bob").await);
     let fulfill = fulfillment();
     let twice = [Entry::octets("ilp", &fulfill), Entry::octets("ilp", b"")];
     let error = |id| {
@@ -272,7 +278,7 @@ async fn answers_that_are_none() {
 #[tokio::test]
 async fn fragments_are_one_message_and_control_frames_may_come_between() {
     let mut node = node();
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     let whole = ask(3, &payment("test.nowhere"));
     let (one, rest) = whole.split_at(10);
     let (two, three) = rest.split_at(1);
@@ -285,7 +291,7 @@ async fn fragments_are_one_message_and_control_frames_may_come_between() {
     alice.send_message(Message::Ping(b"between"[..].into())).await;
     alice.send_message(fragment(two, OpData::Continue, false)).await;
     alice.send_message(fragment(three, OpData::Continue, true)).await;
-    assert_eq!(alice.told().await, Told::Pong);
+    assert_eq!(alice.receive().await, Received::Pong);
     assert_eq!(alice.frame().await, "RESPONSE 3 Reject F02");
 }
 
@@ -293,7 +299,7 @@ async fn fragments_are_one_message_and_control_frames_may_come_between() {
 async fn a_peer_that_closes_has_its_answers_first() {
     let mut node = node();
     let mut events = node.context.peers.subscribe();
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     alice.0.feed(Message::binary(ask(1, &payment("test.nowhere")))).await.unwrap();
     alice.0.close(None).await.unwrap();
     assert_eq!(alice.frame().await, "RESPONSE 1 Reject F02");
@@ -307,12 +313,12 @@ async fn a_peer_that_closes_has_its_answers_first() {
 #[tokio::test]
 async fn a_later_login_replaces_the_session() {
     let mut node = node();
-    let mut first = node.peer("alice").await;
-    let mut second = node.peer("alice").await;
-    assert_eq!(first.told().await, Told::Close(1008, "replaced".to_owned()));
-    assert_eq!(first.told().await, Told::End);
+    let mut first = node.log_in("alice").await;
+    let mut second = node.log_in("alice").await;
+    assert_eq!(first.receive().await, Received::Close(1008, "replaced".to_owned()));
+    assert_eq!(first.receive().await, Received::End);
     assert!(matches!(node.ended().await, Ok(CloseReason::ByUs { code: 1008, reason: "replaced" })));
-    let mut bob = node.peer("bob").await;
+    let mut bob = node.log_in("bob").await;
     bob.send(&ask(1, &payment("test.alice"))).await;
     let id = second.prepare_id().await;
     second.send(&answer(id, &fulfillment())).await;
@@ -324,72 +330,72 @@ async fn a_later_login_replaces_the_session() {
 #[tokio::test]
 async fn a_session_in_the_middle_of_a_frame_can_be_replaced() {
     let mut node = node();
-    let mut first = node.far_at("/", 200).await;
+    let mut first = node.connect_to("/", 200).await;
     first.log_in("alice").await;
-    let mut bob = node.peer("bob").await;
+    let mut bob = node.log_in("bob").await;
     // More than the pipe holds: the last frame is begun and not finished.
     for id in 0..20 {
         bob.send(&ask(id, &payment("test.alice"))).await;
     }
-    assert_eq!(bob.fence().await, [""; 0]);
-    let mut second = node.peer("alice").await;
-    let unseen = bob.fence().await;
+    assert_eq!(bob.frames_so_far().await, [""; 0]);
+    let mut second = node.log_in("alice").await;
+    let unseen = bob.frames_so_far().await;
     assert!(unseen.iter().all(|frame| frame.ends_with("Reject T01")), "{unseen:?}");
     let mut seen = 0;
     let closed = loop {
-        match first.told().await {
-            Told::Frame(_) => seen += 1,
+        match first.receive().await {
+            Received::Frame(_) => seen += 1,
             other => break other,
         }
     };
-    assert_eq!(closed, Told::Close(1008, "replaced".to_owned()));
+    assert_eq!(closed, Received::Close(1008, "replaced".to_owned()));
     assert_eq!(seen + unseen.len(), 20, "every Prepare was either sent or refused");
-    assert_eq!(second.fence().await, [""; 0]);
+    assert_eq!(second.frames_so_far().await, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_failed_login_leaves_the_session_alone() {
     let mut node = node();
-    let mut first = node.peer("alice").await;
-    let mut second = node.far().await;
+    let mut first = node.log_in("alice").await;
+    let mut second = node.connect().await;
     second.send(&auth(1, "alice", "wrong")).await;
     assert_eq!(second.frame().await, "ERROR 1 F00");
-    assert_eq!(first.fence().await, [""; 0]);
+    assert_eq!(first.frames_so_far().await, [""; 0]);
 }
 
 #[tokio::test]
 async fn closing_comes_behind_what_was_said() {
     let mut node = node();
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     alice.send(&ask(1, &payment("test.nowhere"))).await;
     let refused = || account(&node.context, "alice").stats.sent.rejects_total() == 1;
     until("the packet is refused", refused).await;
     let peer = node.context.connector.account("alice").unwrap();
     node.context.connector.close_sessions(&peer, crate::transport::GOING_AWAY, "going away");
     assert_eq!(alice.frame().await, "RESPONSE 1 Reject F02");
-    assert_eq!(alice.told().await, Told::Close(1001, "going away".to_owned()));
-    assert_eq!(alice.told().await, Told::End);
+    assert_eq!(alice.receive().await, Received::Close(1001, "going away".to_owned()));
+    assert_eq!(alice.receive().await, Received::End);
     assert!(matches!(node.ended().await, Ok(CloseReason::ByUs { code: 1001, .. })));
 }
 
 #[tokio::test]
 async fn an_answer_that_crosses_our_close_frame_counts_and_a_question_does_not() {
     let mut node = node();
-    let (mut alice, mut bob) = (node.peer("alice").await, node.peer("bob").await);
+    let (mut alice, mut bob) = (node.log_in("alice").await, node.log_in("bob").await);
     alice.send(&ask(1, &payment("test.bob"))).await;
     let at_bob = bob.prepare_id().await;
     let peer = node.context.connector.account("bob").unwrap();
     node.context.connector.close_sessions(&peer, RECONFIGURED.0, RECONFIGURED.1);
     bob.send_all(&[ask(2, &payment("test.alice")), answer(at_bob, &fulfillment())]).await;
     assert_eq!(alice.frame().await, "RESPONSE 1 Fulfill");
-    assert_eq!(alice.fence().await, [""; 0]);
-    assert_eq!(bob.closed().await, (1008, "reconfigured".to_owned()));
+    assert_eq!(alice.frames_so_far().await, [""; 0]);
+    assert_eq!(bob.close_frame().await, (1008, "reconfigured".to_owned()));
 }
 
 #[tokio::test]
 async fn dropping_the_task_detaches_the_session() {
     let mut node = node();
-    let _alice = node.peer("alice").await;
+    let _alice = node.log_in("alice").await;
     node.sessions.shutdown().await;
     assert!(!node.is_connected("alice"));
     assert_eq!(node.context.peers.status(&"alice".parse().unwrap()).snapshot().sessions, 0);
@@ -399,17 +405,17 @@ async fn dropping_the_task_detaches_the_session() {
 async fn the_log_tells_who_and_why_but_no_secret() {
     let log = Log::of_this_thread();
     let mut node = node();
-    let mut alice = node.peer("alice").await;
+    let mut alice = node.log_in("alice").await;
     alice.send(b"garbage").await;
-    alice.fence().await;
+    alice.frames_so_far().await;
     alice.0.close(None).await.unwrap();
     node.ended().await.unwrap();
-    let mut stranger = node.far().await;
+    let mut stranger = node.connect().await;
     stranger.send(&auth(1, "mallory\nINFO connected", "S3CRET guess")).await;
-    stranger.closed().await;
+    stranger.close_frame().await;
     drop(stranger);
     let refused = node.ended().await.unwrap_err();
-    node.shared.refused("192.0.2.1:7".parse().unwrap(), &refused);
+    node.shared.report_refusal("192.0.2.1:7".parse().unwrap(), &refused);
 
     let log = log.text();
     for expected in [
@@ -438,7 +444,8 @@ async fn a_login_by_a_directory_that_was_swapped_meanwhile_is_closed() {
             directory.find(Some("bob"), token.as_bytes()) == Some(account)
         };
         let login = (directory.mark(token.as_bytes()), is_accepted);
-        let session = open(&node.shared, directory, bob, login, Arc::clone(&outbox), "pipe");
+        let session =
+            open_session(&node.shared, directory, bob, login, Arc::clone(&outbox), "pipe");
         drop(session);
         outbox.close_asked().map(|order| (order.code, order.reason))
     };
