@@ -6,12 +6,14 @@
 use std::hint::black_box;
 
 use divan::{Bencher, counter::ItemsCount};
-use ilp_connector::account::{Relation, RoutePolicy};
-use ilp_connector::link::Slot;
-use ilp_connector::routing::ccp::{Ccp, CcpPeer, CcpSettings};
-use ilp_connector::routing::{Candidate, HashSeed, RouteOrigin, RouteTable};
-use ilp_connector::stream::{Iv, Keys, ReceivedPacket, Receiver, SharedSecret, TOKEN_BYTES, token};
-use ilp_connector::time::MonoTime;
+use ilp_connector::internals::account::{Relation, RoutePolicy};
+use ilp_connector::internals::link::Slot;
+use ilp_connector::internals::routing::ccp::{Ccp, CcpPeer, CcpSettings};
+use ilp_connector::internals::routing::{Candidate, HashSeed, RouteOrigin, RouteTable};
+use ilp_connector::internals::stream::{
+    Iv, Keys, ReceivedPacket, Receiver, SharedSecret, TOKEN_BYTES, token,
+};
+use ilp_connector::internals::time::MonoTime;
 use ilp_connector::wire::ccp::{
     Epochs, RouteControl, RouteControlMode, RouteRequest, RouteUpdate, TableId, UpdateWriter,
     put_hop,

@@ -11,11 +11,15 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use divan::{Bencher, counter::ItemsCount};
-use ilp_connector::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
-use ilp_connector::connector::{PacketEvent, PacketRecord};
-use ilp_connector::link::{Framing, Outbox, Pending, PendingTable, RequestOrigin, SessionId, Slot};
-use ilp_connector::routing::{Candidate, RouteOrigin, RouteTable};
-use ilp_connector::telemetry::{LogOutput, LogTo, PacketLogTotals, PacketStream, PacketWriter};
+use ilp_connector::internals::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
+use ilp_connector::internals::connector::{PacketEvent, PacketRecord};
+use ilp_connector::internals::link::{
+    Framing, Outbox, Pending, PendingTable, RequestOrigin, SessionId, Slot,
+};
+use ilp_connector::internals::routing::{Candidate, RouteOrigin, RouteTable};
+use ilp_connector::internals::telemetry::{
+    LogOutput, LogTo, PacketLogTotals, PacketStream, PacketWriter,
+};
 use ilp_connector::wire::btp::{Frame, FrameKind, RequestId};
 use ilp_connector::wire::ilp::{Packet, Prepare};
 use ilp_connector::wire::{Address, Amount, Condition, Fulfillment};

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ilp_connector::cli::main(std::env::args_os())
+    ilp_connector::main(std::env::args_os())
 }

@@ -7,12 +7,14 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use ilp_connector::account::{AccountSettings, Relation};
-use ilp_connector::connector::{Account, Connector, ConnectorSettings, PeerAnswer, Timing};
-use ilp_connector::link::{Framing, Outbox, SessionId, SessionKind};
-use ilp_connector::local::PingSettings;
-use ilp_connector::routing::{HashSeed, Route, RouteOrigin};
-use ilp_connector::time::{MonoTime, Now};
+use ilp_connector::internals::account::{AccountSettings, Relation};
+use ilp_connector::internals::connector::{
+    Account, Connector, ConnectorSettings, PeerAnswer, Timing,
+};
+use ilp_connector::internals::link::{Framing, Outbox, SessionId, SessionKind};
+use ilp_connector::internals::local::PingSettings;
+use ilp_connector::internals::routing::{HashSeed, Route, RouteOrigin};
+use ilp_connector::internals::time::{MonoTime, Now};
 use ilp_connector::wire::btp::{Frame, FrameKind, RequestId, put_ilp_header};
 use ilp_connector::wire::ilp::{Fulfill, Packet, Prepare};
 use ilp_connector::wire::{AddressRef, Amount, Fulfillment, Scheme, Timestamp};

@@ -3,7 +3,7 @@
 //! `src/routing/ccp/model.rs`.
 #![no_main]
 
-use ilp_connector::routing::ccp::model;
+use ilp_connector::internals::routing::ccp::model;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -3,7 +3,7 @@
 //! exactly must hold is said, and checked, in `src/btp/model.rs`.
 #![no_main]
 
-use ilp_connector::btp::model;
+use ilp_connector::internals::btp::model;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

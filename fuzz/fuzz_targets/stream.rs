@@ -3,7 +3,7 @@
 //! nothing else.
 #![no_main]
 
-use ilp_connector::stream::{
+use ilp_connector::internals::stream::{
     EnvelopeError, Incoming, Iv, Keys, MAX_PLAINTEXT, OVERHEAD, Receiver, SharedSecret,
 };
 use ilp_connector::wire::ilp::{ErrorCode, PacketType};

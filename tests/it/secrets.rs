@@ -11,7 +11,7 @@ mod sources;
 
 use std::collections::BTreeSet;
 
-use ilp_connector::config;
+use ilp_connector::internals::config;
 use serde_json::Value;
 
 /// Secrets as `openssl rand` prints them, in hexadecimal and in Base64, and one of words.

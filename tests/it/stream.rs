@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ilp_connector::stream::{Iv, Keys, SharedSecret};
+use ilp_connector::internals::stream::{Iv, Keys, SharedSecret};
 use ilp_connector::wire::ilp::{Packet, PacketType};
 use ilp_connector::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, StreamPacket};
 use ilp_connector::wire::{Amount, Condition};

@@ -106,7 +106,6 @@ fn rooms_of_code(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
                 .filter(|room| *room != source.room)
                 .map(str::to_owned),
         );
-        known.extend(named_after(&source.code, "ilp_connector::").map(str::to_owned));
         if names(&source.code, "oer_codec") {
             known.insert("oer-codec".to_owned());
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 
-use ilp_connector::config::{self, Deployment, Environment, Source};
+use ilp_connector::internals::config::{self, Deployment, Environment, Source};
 
 use super::CANARIES;
 use super::hunt::Hunt;

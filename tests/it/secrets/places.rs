@@ -1,6 +1,6 @@
 //! The places of a configuration where a secret may stand, found in the schema, and files with a line in such a place.
 
-use ilp_connector::config;
+use ilp_connector::internals::config;
 use serde_json::{Map, Value};
 
 /// A place for a secret.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ilp_connector::config::Environment;
+use ilp_connector::internals::config::Environment;
 
 use super::files::{hunt, said};
 use super::places::one_of_each_mapping;

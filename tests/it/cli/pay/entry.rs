@@ -4,7 +4,7 @@
 use std::net::TcpListener;
 use std::thread;
 
-use ilp_connector::stream::{Keys, SharedSecret};
+use ilp_connector::internals::stream::{Keys, SharedSecret};
 use ilp_connector::wire::ildcp;
 use ilp_connector::wire::ilp::{ErrorCode, Prepare, Reject};
 use ilp_connector::wire::stream::{Frames, StreamPacket};
@@ -93,7 +93,7 @@ fn address_of_tool() -> Vec<u8> {
 
 /// The receiver's encrypted word that all of it arrived.
 fn reply(keys: &Keys, prepare: &Prepare<'_>, fulfilled: bool) -> Vec<u8> {
-    use ilp_connector::stream::Iv;
+    use ilp_connector::internals::stream::Iv;
     use ilp_connector::wire::ilp::PacketType;
     let plaintext = keys.open(prepare.data).unwrap();
     let sequence = StreamPacket::parse(&plaintext).unwrap().sequence;

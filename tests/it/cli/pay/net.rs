@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use ilp_connector::stream::Receiver;
+use ilp_connector::internals::stream::Receiver;
 use serde_json::Value;
 
 use crate::network::get;
