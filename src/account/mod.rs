@@ -12,11 +12,11 @@ mod rate_limit;
 mod route_policy;
 mod settings;
 
-pub use asset::{Asset, AssetError, MAX_ASSET_SCALE, check_asset_code};
+pub use asset::{Asset, AssetError, check_asset_code};
 pub use conversion::{Conversion, ConversionError, Converted, Rate, RateError};
-pub use id::{AccountId, AccountIdError, MAX_ACCOUNT_ID};
+pub use id::{AccountId, AccountIdError};
 pub use ledger::{Ledger, OverLimit};
 pub use limits::Limits;
 pub use rate_limit::RateLimiter;
-pub use route_policy::{ROUTES_MAX, RoutePolicy};
+pub use route_policy::RoutePolicy;
 pub use settings::{AccountSettings, Relation};

@@ -21,6 +21,5 @@ mod stream;
 mod testing;
 mod upgrade;
 
-pub use client::{BtpClient, Dial, DialError, DialTarget};
-pub use server::{BtpConnection, BtpServer};
-pub use upgrade::UpgradeError;
+pub use client::{BtpClient, Dial, DialTarget};
+pub use server::BtpServer;

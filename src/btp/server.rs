@@ -158,11 +158,6 @@ impl std::fmt::Debug for BtpConnection {
 }
 
 impl BtpConnection {
-    /// The client's address.
-    pub fn remote(&self) -> SocketAddr {
-        self.remote
-    }
-
     /// Authenticates the peer and runs the session to its end. Dropping the future closes the socket.
     pub async fn run(self) {
         let (shared, remote) = (Arc::clone(&self.shared), self.remote);

@@ -3,7 +3,7 @@
 use super::diagnostics::{Diagnostic, DiagnosticSink, Diagnostics};
 use super::env;
 use super::expand::{Deployment, not_from_environment};
-use super::load::{FileForm, Loaded, Source, failed, load_content, parse, read_file};
+use super::load::{Loaded, Source, failed, load_content, parse, read_file};
 use super::location::ValueOrigin;
 use super::network::Strictness;
 use super::node_file;
@@ -16,8 +16,6 @@ use crate::wire::Network;
 /// A configuration without mistakes.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// What it is.
-    pub form: FileForm,
     /// The node: always, but for a topology of which no node was named.
     pub node: Option<Loaded>,
     /// The network of a topology file.
@@ -46,12 +44,12 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
         let node = load_content(source, content.as_ref())?;
         let mut files = DiagnosticSink::new(report.file.as_deref());
         TlsFileCheck::default().check(&node.config, &node.tree, &mut files);
-        let (form, mut warnings) = (node.form, node.warnings.clone());
+        let mut warnings = node.warnings.clone();
         warnings.extend(files.finish().map_err(|mut problems| {
             problems.warnings.extend_from_slice(&node.warnings);
             problems
         })?);
-        return Ok(Checked { form, node: Some(node), topology: None, warnings });
+        return Ok(Checked { node: Some(node), topology: None, warnings });
     };
     let name = content.path.to_string_lossy();
     let directory = content.path.parent().map(std::path::Path::to_owned);
@@ -79,7 +77,7 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
         variables(&topology, &mut report);
     }
     let warnings = report.finish()?;
-    Ok(Checked { form: FileForm::Topology, node, topology: Some(topology), warnings })
+    Ok(Checked { node, topology: Some(topology), warnings })
 }
 
 /// Without a node there is nothing to lay the environment over, yet a variable that no node could take is a mistake.

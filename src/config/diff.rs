@@ -41,11 +41,6 @@ pub fn diff(old: &NodeConfig, new: &NodeConfig) -> Change {
 }
 
 impl Change {
-    /// Nothing differs.
-    pub fn is_empty(&self) -> bool {
-        *self == Change::default()
-    }
-
     /// The new configuration, with the old values of the keys that only a restart can change.
     #[must_use]
     pub fn with_what_cannot_change(&self, old: &NodeConfig, new: NodeConfig) -> NodeConfig {
@@ -214,7 +209,7 @@ mod tests {
         words.extend(change.settings.clone());
         words.extend(change.needs_restart.iter().map(|key| format!("restart:{key}")));
         assert_eq!(words.join(" "), expected, "{new}");
-        assert_eq!(change.is_empty(), expected.is_empty());
+        assert_eq!(change == Change::default(), expected.is_empty());
     }
 
     #[test]

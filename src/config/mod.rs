@@ -58,23 +58,20 @@ mod yaml;
 mod yaml_hints;
 
 pub use check::{Checked, check};
-pub use diagnostics::{Diagnostic, Diagnostics, PROBLEMS_MAX};
-pub use diff::{Change, diff};
+pub use diagnostics::{Diagnostic, Diagnostics};
+pub use diff::diff;
 pub use env::{Environment, get as variable, of_process as environment_of_process};
 pub use expand::{Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT};
-pub use file::{Content, FILE_BYTES_MAX};
-pub use link_ends::{Between, between};
+pub use file::Content;
+pub use link_ends::between;
 pub use load::{FileForm, Loaded, Override, Source, load, load_content};
-pub use location::{Location, ValueOrigin};
+pub use location::Location;
 pub use own_address::{OwnAddressError, not_below_peer};
 pub use port_assignments::{PortAssignments, PortNote};
 pub use schema::schema;
 pub use secret::{MASK, Secret};
-pub use secret_file::{SECRET_FILE_BYTES_MAX, SecretFileError, read_secret, read_secret_file};
-pub use settings::{
-    AssetMismatch, Credentials, HealthSettings, HttpSettings, LogSettings, NodeConfig, PeerConfig,
-    ReceiverConfig, Routing, ServerSettings, SessionSettings, TlsFiles, Unset,
-};
+pub use secret_file::{SecretFileError, read_secret, read_secret_file};
+pub use settings::{AssetMismatch, NodeConfig, PeerConfig, TlsFiles};
 pub use topology::Topology;
 pub use watch::{ContentHash, Decision, FileWatch, Look};
 

@@ -30,8 +30,7 @@ mod tests;
 
 pub use self::account::Account;
 pub use self::answer::PeerAnswer;
-pub use self::ccp::CcpChanges;
-pub use self::core::{Batch, Connector, UnansweredTotals};
+pub use self::core::{Batch, Connector};
 pub use self::own_account::OwnAccountReport;
 pub use self::packet_log::{NodeNumber, PacketEvent, PacketLog, PacketRecord, PacketRing};
 pub use self::refusal::Refusal;

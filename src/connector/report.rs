@@ -109,7 +109,7 @@ impl Connector {
 
     /// Number of prefixes in the routing table.
     pub fn routes_total(&self) -> usize {
-        self.snapshot.load().table.len()
+        self.snapshot.load().table.prefix_count()
     }
 
     /// The accounts whose ledger was to release more than it held, which an error of this program alone can cause.
@@ -128,7 +128,7 @@ impl Connector {
         ConnectorReport {
             node_id: snapshot.node_id.to_string(),
             address: snapshot.address.clone(),
-            routes: snapshot.table.len(),
+            routes: snapshot.table.prefix_count(),
             accounts: snapshot.entries.iter().map(account_report).collect(),
             own: self.registry.lock().0.own_accounts(),
         }

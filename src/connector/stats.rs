@@ -63,11 +63,6 @@ impl Traffic {
             }
         }
     }
-
-    /// All Rejects.
-    pub fn rejects_total(&self) -> u64 {
-        self.rejects.iter().sum()
-    }
 }
 
 /// Everything that is counted for one account.

@@ -26,10 +26,9 @@ mod spsp;
 #[cfg(test)]
 mod testing;
 
-pub use client::{Document, FetchError, HttpClient};
-pub use connect::ConnectError;
+pub use client::HttpClient;
 pub use context::HttpContext;
 pub use dial_config::{HttpAuth, HttpDial, HttpMode};
 pub use dialler::HttpDialler;
-pub use http_peers::{HttpPeers, HttpTarget};
-pub use server::{HttpConnections, HttpServer, HttpWork};
+pub use http_peers::HttpTarget;
+pub use server::{HttpConnections, HttpServer};

@@ -32,9 +32,7 @@ mod task;
 mod tests;
 mod tls_thread;
 
-pub use command::{Command, NodeHandle};
-pub use derive::ParentInfoError;
+pub use command::NodeHandle;
 pub use log_thread::LogThread;
 pub use single_flight::{SingleFlight, patiently};
-pub use start::{Node, StartError};
-pub use supervise::{Plan, PlanError, Planned, Supervisor};
+pub use supervise::{Plan, Planned, Supervisor};

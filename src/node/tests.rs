@@ -11,6 +11,8 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::command::Command;
+use super::start::Node;
 use super::*;
 use crate::account::AccountId;
 use crate::api::HealthStatus;

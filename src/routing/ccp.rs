@@ -44,9 +44,8 @@ use crate::time::MonoTime;
 use crate::wire::Prefix;
 use crate::wire::ccp::TableId;
 
-pub use self::advertise::{CcpNotice, CcpPoll, CcpRequest, Ticket};
-pub use self::import::{RouteRefusal, RouteRefusalCounts};
-pub use self::path::{PATH_BYTES_MAX, PATH_HOPS_MAX, RoutePath};
+pub use self::advertise::{CcpNotice, Ticket};
+pub use self::import::RouteRefusalCounts;
 pub use self::report::{LearnedReport, PeerRoutesReport};
 pub use self::requests::RequestRefused;
 pub use self::settings::{CcpPeer, CcpSettings, CcpTiming, LocalRoute};

@@ -25,6 +25,7 @@ pub enum HashSeed {
     /// Drawn from the system.
     Random,
     /// Fixed, for measurements.
+    #[cfg(feature = "internals")]
     Fixed(u64),
 }
 
@@ -33,6 +34,7 @@ impl HashSeed {
     pub fn state(self) -> RandomState {
         match self {
             HashSeed::Random => RandomState::new(),
+            #[cfg(feature = "internals")]
             HashSeed::Fixed(seed) => RandomState::with_seeds(seed, !seed, seed.rotate_left(17), 42),
         }
     }
@@ -140,13 +142,8 @@ impl RouteTable {
     }
 
     /// Number of prefixes.
-    pub fn len(&self) -> usize {
+    pub fn prefix_count(&self) -> usize {
         self.prefixes.len()
-    }
-
-    /// Whether there is no route at all.
-    pub fn is_empty(&self) -> bool {
-        self.prefixes.is_empty()
     }
 
     /// All prefixes and their next hops, in no order.
@@ -257,7 +254,7 @@ mod tests {
         let order: Vec<_> =
             table.lookup(address.view()).unwrap().candidates.iter().map(|c| c.next_hop.0).collect();
         assert_eq!(order, [2, 3, 1]);
-        assert_eq!(table.len(), 1);
+        assert_eq!(table.prefix_count(), 1);
     }
 
     #[test]

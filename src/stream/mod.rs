@@ -8,12 +8,10 @@ mod keys;
 mod receiver;
 mod sender;
 
-pub use envelope::{EnvelopeError, Iv, MAX_PLAINTEXT, OVERHEAD};
+pub use envelope::{EnvelopeError, Iv};
 pub use keys::{Keys, SECRET_LEN, SharedSecret};
-pub use receiver::{
-    AcceptedPacket, Declined, Reason, ReceivedPacket, Receiver, TOKEN_BYTES, token,
-};
+pub use receiver::{AcceptedPacket, Declined, ReceivedPacket, Receiver, TOKEN_BYTES, token};
 pub use sender::{
-    PathRate, PathRateError, PaymentEnd, PaymentProgress, Receipt, Rejections, Sender,
-    SenderAnswer, SenderPacket, SenderSettings, Slippage, Trouble,
+    PathRate, PaymentEnd, PaymentProgress, Sender, SenderAnswer, SenderPacket, SenderSettings,
+    Slippage, Trouble,
 };

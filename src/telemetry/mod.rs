@@ -28,11 +28,15 @@ mod sink;
 mod testing;
 mod text;
 
-pub use levels::{LevelError, LogLevels, PACKETS, is_meant_as_level, parse_level};
+#[cfg(test)]
+pub use levels::LogLevels;
+pub use levels::{is_meant_as_level, parse_level};
 pub use log_writer::LogWriter;
-pub use logs::{LogError, Logs, node_span};
+pub use logs::{Logs, node_span};
 pub use metrics::{Exposition, Metrics, StatusMetrics};
-pub use output::{LogOutput, LogTo, LogTotals, OutputError};
+#[cfg(feature = "internals")]
+pub use output::LogOutput;
+pub use output::{LogTo, LogTotals};
+#[cfg(feature = "internals")]
 pub use packet_log::PacketWriter;
 pub use packet_stream::{PacketLogTotals, PacketStream};
-pub use text::LineFormat;

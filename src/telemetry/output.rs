@@ -27,7 +27,8 @@ const BULK_BYTES_MAX: usize = QUEUE_BYTES_MAX / 2;
 pub enum LogTo {
     /// Standard output: JSON, or text for eyes if it is a terminal.
     Stdout,
-    /// Standard error, for commands whose output is something else than the log. As above.
+    /// Standard error, for tests, whose output is read by programs.
+    #[cfg(test)]
     Stderr,
     /// To the end of a file, which is made if it is missing: JSON.
     File(PathBuf),
@@ -111,6 +112,7 @@ impl LogOutput {
     pub fn open(to: &LogTo) -> Result<(Self, LogWriter), OutputError> {
         match to {
             LogTo::Stdout => Self::stream(&io::stdout(), "standard output"),
+            #[cfg(test)]
             LogTo::Stderr => Self::stream(&io::stderr(), "standard error"),
             LogTo::File(path) => Ok(Self::over(LineFormat::Json, Sink::file(path)?)),
         }
@@ -211,6 +213,7 @@ impl LogOutput {
     }
 
     /// The writer ends when it has written what there is.
+    #[cfg(test)]
     pub fn close(&self) {
         self.shared.queue.lock().closed = true;
         self.shared.work.notify_one();

@@ -33,24 +33,25 @@ pub mod url;
 pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
 pub use backoff::{Backoff, Wait};
 pub use budget::{Bucket, SharedRate, WorkRate};
-pub use client_origin::{ClientOrigin, KnownOrigins};
-pub use clock::{Clock, ClockReading};
-pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
+pub use client_origin::ClientOrigin;
+pub use clock::Clock;
+pub use clock_watch::{ClockFinding, ClockJump, ClockReport};
 pub use close_reason::{
     CloseReason, GOING_AWAY, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG, Timeout,
 };
-pub use context::{HttpCounters, HttpCounts, ServerCounters, ServerCounts, TransportContext};
+pub use context::{HttpCounts, ServerCounts, TransportContext};
 pub use descriptors::{Descriptor, Descriptors};
 pub use dial_control::{DialControl, DialHandle, Waited};
 pub use directory::{Directory, Login, Logins, NoRandomness};
-pub use handshakes::{HandshakeWorker, Handshakes};
+pub use handshakes::HandshakeWorker;
 pub use listener::{BindError, Listener};
+#[cfg(test)]
+pub use peer_status::RefusedLogin;
 pub use peer_status::{
     AttemptFailure, PeerChange, PeerCounts, PeerEvent, PeerMistake, PeerSnapshot, PeerState,
-    PeerStatus, Peers, RefusedLogin,
+    PeerStatus,
 };
-pub use pem::PemError;
-pub use places::{PlaceId, PlaceLimits, Places};
+pub use places::PlaceLimits;
 pub use random_words::without_random_words;
 pub use sanitize::{harmless_json, io_words, sanitize, shown};
 pub use session_guard::SessionGuard;
@@ -58,8 +59,8 @@ pub use settings::{HttpLimits, KeepAliveSettings, TransportSettings};
 pub use tcp::{ConnectTcpError, connect_tcp};
 pub use throttle::Throttle;
 pub use tls::{
-    ClientTls, HTTP_PROTOCOLS, NoTlsName, Protocols, ServerTls, TlsError, TlsFile, TlsName,
-    TlsTrust, check_ca_file, check_server_files, explain_handshake, host_of_certificate,
+    ClientTls, HTTP_PROTOCOLS, ServerTls, TlsError, TlsFile, TlsName, TlsTrust, check_ca_file,
+    check_server_files, explain_handshake, host_of_certificate,
 };
 pub use token::Token;
 pub use unauthenticated::{Unauthenticated, UnauthenticatedPlace};

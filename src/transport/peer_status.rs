@@ -215,11 +215,6 @@ impl PeerStatus {
         }
     }
 
-    /// Whose status this is.
-    pub fn id(&self) -> &AccountId {
-        &self.id
-    }
-
     /// How the peer stands now.
     pub fn snapshot(&self) -> PeerSnapshot {
         let inner = self.inner.lock();

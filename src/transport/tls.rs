@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::pem::{self, PemError};
 
-pub use client::{ClientTls, NoTlsName, TlsName, TlsTrust};
+pub use client::{ClientTls, TlsName, TlsTrust};
 pub use explain::explain_handshake;
 
 /// What is wrong with a certificate, a key or a set of trusted certificates.

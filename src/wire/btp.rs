@@ -1,6 +1,6 @@
 //! BTP/2.0 frames (RFC 23): one per binary WebSocket message.
 //!
-//! [`StreamFrame::parse`] checks a whole frame, every entry included, without allocating; what it returns
+//! [`Frame::parse`] checks a whole frame, every entry included, without allocating; what it returns
 //! borrows from the input. A frame that does not parse is *unreadable* and gets no answer. Names are
 //! 7-bit text, content types may be any byte, unknown error codes are legal, and bytes after the
 //! frame or after its last entry are ignored (RFC 30 "Extensibility").

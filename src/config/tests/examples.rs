@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::account::Relation;
-use crate::config::{Deployment, Routing, Source, Topology, check};
+use crate::config::settings::Routing;
+use crate::config::{Deployment, Source, Topology, check};
 
 fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

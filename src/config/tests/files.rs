@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::config::{Content, FILE_BYTES_MAX, PROBLEMS_MAX, Source, load, load_content};
+use crate::config::diagnostics::PROBLEMS_MAX;
+use crate::config::file::FILE_BYTES_MAX;
+use crate::config::{Content, Source, load, load_content};
 
 fn said_of(bytes: &[u8]) -> String {
     let content = Content { path: "c.yaml".into(), bytes: bytes.to_vec() };

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::node;
 use crate::account::{AccountSettings, Asset, Limits, Relation};
 use crate::config::keys::{NODE, ValueKind};
+use crate::config::location::ValueOrigin;
 use crate::config::{
-    Content, Deployment, FileForm, NodeConfig, Override, Source, Topology, ValueOrigin,
-    load_content,
+    Content, Deployment, FileForm, NodeConfig, Override, Source, Topology, load_content,
 };
 use crate::connector::Timing;
 use crate::local::PingSettings;

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 
 use ahash::RandomState;
 
+use super::advertise::CcpRequest;
 use super::retry::ANSWER_TIME;
-use super::{Ccp, CcpPeer, CcpRequest, CcpSettings, LocalRoute, Ticket};
+use super::{Ccp, CcpPeer, CcpSettings, LocalRoute, Ticket};
 use crate::account::{Relation, RoutePolicy};
 use crate::link::Slot;
 use crate::time::MonoTime;

@@ -48,12 +48,6 @@ impl RoutePath {
         self.hops
     }
 
-    /// Whether there is none, as interledger-rs announces its own address.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.hops == 0
-    }
-
     /// The nodes.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         Strings::of_encoded(self.hops, &self.encoded)

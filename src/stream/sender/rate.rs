@@ -41,9 +41,6 @@ impl Slippage {
 }
 
 impl PathRate {
-    /// Anything will do.
-    pub const ZERO: PathRate = PathRate { numerator: 0, denominator: 1 };
-
     /// What was seen: so much of so much arrived. `None` if nothing was sent.
     #[must_use]
     pub fn seen(arrived: u64, sent: u64) -> Option<Self> {
@@ -141,7 +138,7 @@ mod tests {
         check(seen(1, 1).with(Slippage::USUAL), 1_000_000, 990_000);
         check(seen(1, 1).with(Slippage::USUAL), 10, 9);
         check(seen(1, 1).with(Slippage::of_millionths(u32::MAX)), u64::MAX, 0);
-        check(PathRate::ZERO, u64::MAX, 0);
+        check(PathRate { numerator: 0, denominator: 1 }, u64::MAX, 0);
         // The largest numbers, and a denominator that has to be shortened: never more than the truth.
         let long = seen(u64::MAX - 58, u64::MAX).with(Slippage::USUAL);
         let truth = u128::from(u64::MAX - 58) * 99 / 100;

@@ -34,7 +34,7 @@ fn check(story: &[(Step, PeerState, &str)]) {
             Down => status.session_down("dialled", &CloseReason::Broken("reset".to_owned())),
             Suspend(suspended) => status.suspend(*suspended),
             Stop => status.dials_no_more(),
-            LoginRefused => peers.login_refused(Some(status.id()), "1.2.3.4:5", "wrong"),
+            LoginRefused => peers.login_refused(Some(&status.id), "1.2.3.4:5", "wrong"),
         }
         assert_eq!(status.snapshot().state, *state, "step {index}");
         let told = match events.try_recv() {
@@ -187,8 +187,8 @@ fn counters_and_errors() {
         wrong_answers: 0,
     };
     assert_eq!(peers.snapshot().remove(0).counts, expected);
-    assert!(Arc::ptr_eq(&status, &peers.status(status.id())));
-    peers.forget(status.id());
+    assert!(Arc::ptr_eq(&status, &peers.status(&status.id)));
+    peers.forget(&status.id);
     assert!(peers.snapshot().is_empty());
 }
 
@@ -264,7 +264,7 @@ fn a_login_that_we_refuse_is_shown_while_the_peer_is_not_here() {
     let known = peers.snapshot();
     peers.login_refused(None, "1.2.3.4:5", "wrong token");
     assert_eq!(peers.snapshot(), known, "names of nobody leave nothing behind");
-    peers.login_refused(Some(bob.id()), "1.2.3.4:5", "wrong token");
+    peers.login_refused(Some(&bob.id), "1.2.3.4:5", "wrong token");
     let seen = bob.snapshot();
     let error = "its login was refused: wrong token (from 1.2.3.4:5)";
     assert_eq!(seen.last_error.as_deref(), Some(error));
@@ -276,7 +276,7 @@ fn a_login_that_we_refuse_is_shown_while_the_peer_is_not_here() {
     let dialled = peers.status(&"dialled".parse().unwrap());
     dialled.set_dialled(true);
     dialled.attempt("ws://d/");
-    peers.login_refused(Some(dialled.id()), "1.2.3.4:5", "wrong token");
+    peers.login_refused(Some(&dialled.id), "1.2.3.4:5", "wrong token");
     let seen = dialled.snapshot();
     assert_eq!((seen.state, seen.counts.refused_logins), (PeerState::Connecting, 1));
     assert_eq!(seen.last_error, None);

@@ -20,7 +20,7 @@ const _: () = assert!(matches!(ILP_ENTRY, [1, 1, 3, b'i', b'l', b'p', 0]) && ILP
 /// A MESSAGE or RESPONSE that is nothing but an ILP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IlpFrame<'a> {
-    /// [`FrameKind::Message`] or [`FrameKind::IldcpResponse`].
+    /// [`FrameKind::Message`] or [`FrameKind::Response`].
     pub kind: FrameKind,
     /// Of the request, or of the request that this answers.
     pub request_id: RequestId,
@@ -44,7 +44,7 @@ impl<'a> IlpFrame<'a> {
 }
 
 /// The packet of a frame that has the shape of the packet path. `None` for every other frame, good
-/// or bad: [`StreamFrame::parse`] tells which.
+/// or bad: [`Frame::parse`] tells which.
 #[must_use]
 #[inline]
 pub fn parse_ilp_frame(bytes: &[u8]) -> Option<IlpFrame<'_>> {

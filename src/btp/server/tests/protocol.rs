@@ -368,7 +368,7 @@ async fn closing_comes_behind_what_was_said() {
     let mut node = node();
     let mut alice = node.log_in("alice").await;
     alice.send(&ask(1, &payment("test.nowhere"))).await;
-    let refused = || account(&node.context, "alice").stats.sent.rejects_total() == 1;
+    let refused = || account(&node.context, "alice").stats.sent.rejects.iter().sum::<u64>() == 1;
     until("the packet is refused", refused).await;
     let peer = node.context.connector.account("alice").unwrap();
     node.context.connector.close_sessions(&peer, crate::transport::GOING_AWAY, "going away");
