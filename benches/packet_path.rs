@@ -102,7 +102,7 @@ fn reserve_and_commit(bencher: Bencher<'_, '_>) {
 fn rate_limit(bencher: Bencher<'_, '_>) {
     let rate = std::num::NonZeroU32::MAX;
     let mut limiter = RateLimiter::default();
-    bencher.bench_local(|| limiter.take(black_box(now().mono), 1, rate));
+    bencher.bench_local(|| limiter.try_take(black_box(now().mono), 1, rate));
 }
 
 /// Remembering a Prepare and taking it out again, by the number in flight.

@@ -113,14 +113,19 @@ impl Node {
             rates: Vec::new(),
             timing: Timing::default(),
             ping: PingSettings::default(),
-            exchange: Default::default(),
+            ccp_timing: Default::default(),
         };
         let connector = Connector::new(settings, SEED).expect("valid settings");
         let attach = |id: &str| {
             let account = connector.account(id).expect("the account was configured");
             let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
-            let session =
-                connector.attach(&account, SessionKind::Accepted, None, Arc::clone(&outbox), now());
+            let session = connector.attach_session(
+                &account,
+                SessionKind::Accepted,
+                None,
+                Arc::clone(&outbox),
+                now(),
+            );
             Peer { account, session, outbox, inbox: Vec::new() }
         };
         let (asking, answering) = (attach("asking"), attach("answering"));
@@ -147,7 +152,7 @@ impl Node {
     }
 
     fn ask(&mut self, count: u32) {
-        let turn = self.connector.turn(now());
+        let turn = self.connector.start_batch(now());
         for _ in 0..count {
             self.request_id = self.request_id.wrapping_add(1);
             let index = self.request_id as usize % self.prepares.len();
@@ -155,18 +160,27 @@ impl Node {
             bytes[ID].copy_from_slice(&self.request_id.to_be_bytes());
             let frame = Frame::parse(bytes).expect("a valid frame");
             let packet = frame.ilp().expect("a frame with a packet");
-            turn.prepare(&self.asking.account, self.asking.session, frame.request_id, packet);
+            turn.handle_prepare(
+                &self.asking.account,
+                self.asking.session,
+                frame.request_id,
+                packet,
+            );
         }
     }
 
     fn answer(&mut self) {
         self.answering.read();
-        let turn = self.connector.turn(now());
+        let turn = self.connector.start_batch(now());
         for message in self.answering.inbox.chunks_exact(LONG_WS_HEADER + PREPARE_BYTES) {
             self.fulfill[ID].copy_from_slice(&message[LONG_WS_HEADER..][ID]);
             let frame = Frame::parse(&self.fulfill).expect("a valid frame");
             let packet = frame.ilp().expect("a frame with a packet");
-            turn.answer(&self.answering.account, frame.request_id, PeerAnswer::Packet(packet));
+            turn.handle_answer(
+                &self.answering.account,
+                frame.request_id,
+                PeerAnswer::Packet(packet),
+            );
         }
     }
 }

@@ -127,25 +127,25 @@ impl Conversion {
         let Conversion::Factor { numerator, denominator } = *self else {
             return Converted::Amount(amount);
         };
-        match Self::floor(amount.0, numerator, denominator) {
+        match Self::convert_floor(amount.0, numerator, denominator) {
             Some(0) if amount.0 > 0 => Converted::RoundedToZero,
             Some(converted) => Converted::Amount(Amount(converted)),
-            None => Converted::TooLarge { maximum: Self::largest(numerator, denominator) },
+            None => Converted::TooLarge { maximum: Self::largest_amount(numerator, denominator) },
         }
     }
 
-    fn floor(amount: u64, numerator: u128, denominator: u128) -> Option<u64> {
+    fn convert_floor(amount: u64, numerator: u128, denominator: u128) -> Option<u64> {
         let whole = numerator.checked_div(denominator)?.checked_mul(amount.into())?;
         let fraction = numerator.checked_rem(denominator)?.checked_mul(amount.into())?;
         u64::try_from(whole.checked_add(fraction.checked_div(denominator)?)?).ok()
     }
 
     /// The largest amount that still fits, found by bisection: this is the rare, refused case.
-    fn largest(numerator: u128, denominator: u128) -> Amount {
+    fn largest_amount(numerator: u128, denominator: u128) -> Amount {
         let (mut fits, mut too_large) = (0u64, u64::MAX);
         while too_large.saturating_sub(fits) > 1 {
             let middle = fits.midpoint(too_large);
-            match Self::floor(middle, numerator, denominator) {
+            match Self::convert_floor(middle, numerator, denominator) {
                 Some(_) => fits = middle,
                 None => too_large = middle,
             }

@@ -79,12 +79,12 @@ impl Ledger {
     pub fn release_in(&mut self, amount: Amount) {
         self.held_in = self.held_in.saturating_sub(amount.0.into());
         if self.held_in < 0 {
-            self.held_in = self.excess();
+            self.held_in = self.count_excess_release();
         }
     }
 
     /// How much more may be held for Prepares to the peer; negative if the limit is passed already.
-    pub fn room_out(&self, min_balance: i128) -> i128 {
+    pub fn credit_left(&self, min_balance: i128) -> i128 {
         self.balance.saturating_sub(self.held_out).saturating_sub(min_balance)
     }
 
@@ -111,13 +111,13 @@ impl Ledger {
     pub fn release_out(&mut self, amount: Amount) {
         self.held_out = self.held_out.saturating_sub(amount.0.into());
         if self.held_out < 0 {
-            self.held_out = self.excess();
+            self.held_out = self.count_excess_release();
         }
     }
 
     /// Counts a release of more than was held. Nothing is held then.
     #[cold]
-    fn excess(&mut self) -> i128 {
+    fn count_excess_release(&mut self) -> i128 {
         self.excess_releases = self.excess_releases.saturating_add(1);
         0
     }

@@ -27,7 +27,7 @@ pub struct Limits {
 
 impl Limits {
     /// The usual number of sessions: several programs may log in as one child, and one node as a peer.
-    pub fn usual_sessions(relation: Relation) -> usize {
+    pub fn default_max_sessions(relation: Relation) -> usize {
         match relation {
             Relation::Child => 8,
             Relation::Peer | Relation::Parent => 1,
@@ -39,7 +39,7 @@ impl Limits {
     /// The largest amount of a packet from the peer that `max_balance` can ever let pass: at the lowest balance that
     /// `min_balance` allows, or at zero where there is no `min_balance`. (A peer that is owed more may send more then, but
     /// it cannot count on it.) `None`: every amount can pass, or none can.
-    pub fn max_balance_lets_pass(&self) -> Option<Amount> {
+    pub fn max_amount_within_balance(&self) -> Option<Amount> {
         let lowest = self.min_balance.unwrap_or(0).min(0);
         let room = self.max_balance?.saturating_sub(lowest);
         u64::try_from(room).ok().filter(|room| *room > 0).map(Amount)
@@ -68,7 +68,7 @@ mod tests {
     fn what_a_maximum_balance_can_ever_let_pass() {
         let check = |max_balance, min_balance, expected: Option<u64>| {
             let limits = Limits { max_balance, min_balance, ..Limits::default() };
-            assert_eq!(limits.max_balance_lets_pass(), expected.map(Amount), "{limits:?}");
+            assert_eq!(limits.max_amount_within_balance(), expected.map(Amount), "{limits:?}");
         };
         check(None, None, None);
         check(None, Some(-5), None);

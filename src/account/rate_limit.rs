@@ -16,7 +16,7 @@ pub struct RateLimiter {
 impl RateLimiter {
     /// Takes room for one packet: `true` = it may pass. `place` is 1, and 2 when a packet that counts twice takes room
     /// again.
-    pub fn take(&mut self, now: MonoTime, place: u8, per_second: NonZeroU32) -> bool {
+    pub fn try_take(&mut self, now: MonoTime, place: u8, per_second: NonZeroU32) -> bool {
         let cost_ns = SECOND_NS / u64::from(per_second.get());
         let used_until = MonoTime(self.used_until.0.max(now.0).saturating_add(cost_ns));
         // One second, but never less than the packet with all its places: the slowest rate lets it pass too.
@@ -45,12 +45,12 @@ mod tests {
         let ten = NonZeroU32::new(10).unwrap();
         let mut limiter = RateLimiter::default();
         let start = MonoTime(5 * SECOND_NS);
-        let passed = (0..20).filter(|_| limiter.take(start, 1, ten)).count();
+        let passed = (0..20).filter(|_| limiter.try_take(start, 1, ten)).count();
         assert_eq!(passed, 10);
-        assert!(!limiter.take(MonoTime(start.0 + SECOND_NS / 10 - 1), 1, ten));
-        assert!(limiter.take(MonoTime(start.0 + SECOND_NS / 10), 1, ten));
+        assert!(!limiter.try_take(MonoTime(start.0 + SECOND_NS / 10 - 1), 1, ten));
+        assert!(limiter.try_take(MonoTime(start.0 + SECOND_NS / 10), 1, ten));
         let later = MonoTime(start.0 + 60 * SECOND_NS);
-        assert_eq!((0..20).filter(|_| limiter.take(later, 1, ten)).count(), 10);
+        assert_eq!((0..20).filter(|_| limiter.try_take(later, 1, ten)).count(), 10);
     }
 
     #[test]
@@ -64,8 +64,8 @@ mod tests {
             }
             let next = limiter.charge(start, rate);
             assert_eq!(next, MonoTime(start.0 + SECOND_NS / u64::from(per_second)), "{per_second}");
-            assert!(!limiter.take(MonoTime(next.0 - 1), 1, rate));
-            assert!(limiter.take(next, 1, rate));
+            assert!(!limiter.try_take(MonoTime(next.0 - 1), 1, rate));
+            assert!(limiter.try_take(next, 1, rate));
         }
     }
 
@@ -73,13 +73,13 @@ mod tests {
     fn one_packet_per_second_lets_one_pass_and_a_double_too() {
         let one = NonZeroU32::new(1).unwrap();
         let mut limiter = RateLimiter::default();
-        assert!(limiter.take(MonoTime(1), 1, one));
+        assert!(limiter.try_take(MonoTime(1), 1, one));
         assert!(
-            limiter.take(MonoTime(1), 2, one),
+            limiter.try_take(MonoTime(1), 2, one),
             "an echo counts twice but is not refused for ever"
         );
-        assert!(!limiter.take(MonoTime(1), 1, one) && !limiter.take(MonoTime(1), 2, one));
-        assert!(!limiter.take(MonoTime(2 * SECOND_NS), 1, one), "it used up two seconds");
-        assert!(limiter.take(MonoTime(2 * SECOND_NS + 1), 1, one));
+        assert!(!limiter.try_take(MonoTime(1), 1, one) && !limiter.try_take(MonoTime(1), 2, one));
+        assert!(!limiter.try_take(MonoTime(2 * SECOND_NS), 1, one), "it used up two seconds");
+        assert!(limiter.try_take(MonoTime(2 * SECOND_NS + 1), 1, one));
     }
 }

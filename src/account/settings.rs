@@ -101,7 +101,7 @@ impl AccountSettings {
     }
 
     /// The segment that a child's address ends with.
-    pub fn segment(&self) -> &str {
+    pub fn address_segment(&self) -> &str {
         self.child_segment.as_deref().unwrap_or(self.id.as_str())
     }
 }

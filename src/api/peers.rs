@@ -137,7 +137,7 @@ pub(super) fn body(
         })
         .collect();
     peers.sort_by(|a, b| a.id.cmp(&b.id));
-    peers.extend(report.own.iter().map(own));
+    peers.extend(report.own_accounts.iter().map(own));
     PeersBody {
         node_id: report.node_id.clone(),
         ilp_address: report.address.as_ref().map(ToString::to_string),
@@ -348,7 +348,7 @@ mod tests {
             address: Some("test.hub".parse().unwrap()),
             routes: 0,
             accounts: vec![gone, busy(), account("alice", Relation::Parent), wallet()],
-            own: vec![OwnAccountReport { asset: Asset::new("USD", 9), balance: -100 }],
+            own_accounts: vec![OwnAccountReport { asset: Asset::new("USD", 9), balance: -100 }],
         };
         let known = PeerSnapshot {
             last_attempt_failure: None,

@@ -184,7 +184,7 @@ async fn run_session(driver: Driver, control: &mut DialControl) -> CloseReason {
     let mut session = std::pin::pin!(driver.run());
     tokio::select! {
         reason = &mut session => return reason,
-        request = control.stop() => outbox.ask_close(request.code, request.reason),
+        request = control.stop() => outbox.request_close(request.code, request.reason),
     }
     session.await
 }

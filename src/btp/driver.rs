@@ -160,7 +160,7 @@ impl Driver {
         let now = self.context.clock.now();
         self.now = now.mono;
         if self.closing.is_none()
-            && let Some(request) = self.socket.outbox.close_asked()
+            && let Some(request) = self.socket.outbox.close_request()
         {
             self.close(request.into(), now.mono);
         }
@@ -227,7 +227,7 @@ impl Driver {
     /// Handles the whole frames in `bytes`, in place, within the budget, and keeps the rest.
     fn handle_frames(&mut self, bytes: &mut [u8], now: Now, budget: &mut TurnBudget) -> Handled {
         let context = Arc::clone(&self.context);
-        let batch = context.connector.turn(now);
+        let batch = context.connector.start_batch(now);
         let mut at = 0;
         while let Some(header) = bytes.get(at..).and_then(FrameHeader::read) {
             if self.closing.as_ref().is_some_and(|closing| closing.discarding) {

@@ -130,7 +130,7 @@ impl World {
             rates: Vec::new(),
             timing: Timing::default(),
             ping: PingSettings::default(),
-            exchange: Default::default(),
+            ccp_timing: Default::default(),
         };
         let connector = Connector::new(settings, HashSeed::Fixed(1)).unwrap();
         let context =
@@ -192,7 +192,7 @@ impl World {
             }
             8 => {
                 self.context.clock.pass(Duration::from_millis(u64::from(script.byte()) * 20));
-                self.context.connector.sweep(self.context.clock.now());
+                self.context.connector.sweep_deadlines(self.context.clock.now());
             }
             9 => {
                 let (who, frame) = (script.who(), odd_request(script.byte(), script.byte()));
@@ -255,10 +255,10 @@ impl World {
             }
         }
         let now = self.context.clock.now();
-        let batch = self.context.connector.turn(now);
+        let batch = self.context.connector.start_batch(now);
         let handled = open.session.handle_frame(frame, &batch, now);
         drop(batch);
-        if handled.is_err() || open.outbox.close_asked().is_some() {
+        if handled.is_err() || open.outbox.close_request().is_some() {
             self.lose(who);
         }
     }
@@ -369,7 +369,7 @@ impl World {
 
     fn check_at_rest(mut self) -> SessionEventCounts {
         self.context.clock.pass(Duration::from_secs(120));
-        self.context.connector.sweep(self.context.clock.now());
+        self.context.connector.sweep_deadlines(self.context.clock.now());
         let report = self.context.connector.report();
         for (who, name) in NAMES.iter().enumerate() {
             self.read(who);

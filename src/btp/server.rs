@@ -301,7 +301,7 @@ fn open_session(
     let guard = SessionGuard::attach(context, account, kind, login, Arc::clone(&outbox), remote);
     let current = shared.logins.load();
     if !Arc::ptr_eq(directory, &current) && !is_accepted(&current, guard.account().id()) {
-        outbox.ask_close(RECONFIGURED.0, RECONFIGURED.1);
+        outbox.request_close(RECONFIGURED.0, RECONFIGURED.1);
     }
     BtpSession::new(guard)
 }

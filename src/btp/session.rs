@@ -61,7 +61,7 @@ impl BtpSession {
     ) -> Result<(), CloseRequest> {
         match incoming::classify(frame, || self.is_lenient(batch)) {
             FrameMeaning::Prepare { request_id, packet } => {
-                batch.prepare(self.guard.account(), self.guard.id(), request_id, packet);
+                batch.handle_prepare(self.guard.account(), self.guard.id(), request_id, packet);
             }
             FrameMeaning::Answer { request_id, answer } => {
                 self.handle_answer(request_id, answer, batch, now);
@@ -102,7 +102,7 @@ impl BtpSession {
             }
             _ => return,
         };
-        batch.answer(self.guard.account(), request_id, answer);
+        batch.handle_answer(self.guard.account(), request_id, answer);
     }
 
     fn handle_answer(
@@ -113,8 +113,8 @@ impl BtpSession {
         now: Now,
     ) {
         let account = self.guard.account();
-        if !batch.answer(account, request_id, answer) {
-            self.throttle(batch.meter_stray_answer(account), now.mono);
+        if !batch.handle_answer(account, request_id, answer) {
+            self.throttle(batch.charge_stray_answer(account), now.mono);
         }
     }
 
@@ -140,7 +140,7 @@ impl BtpSession {
 
     /// Counts a frame that carries no packet in the peer's rate. Each fragment of a message counts too: it may be empty.
     pub(super) fn meter_frame(&mut self, batch: &Batch<'_>, now: Now) {
-        self.throttle(batch.meter_other(self.guard.account()), now.mono);
+        self.throttle(batch.charge_other_message(self.guard.account()), now.mono);
     }
 
     /// Whether reading must pause because the peer has exceeded its rate.

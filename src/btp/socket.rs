@@ -259,7 +259,7 @@ impl Read for SliceIo<'_> {
 
 impl Write for SliceIo<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.outbox.put_raw(bytes);
+        self.outbox.put_ws_frames(bytes);
         Ok(bytes.len())
     }
 

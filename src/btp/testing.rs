@@ -46,7 +46,7 @@ pub(super) fn connector_settings(id: &str, peers: &[&str], limits: &Limits) -> C
         rates: Vec::new(),
         timing: Timing::default(),
         ping: PingSettings::default(),
-        exchange: Default::default(),
+        ccp_timing: Default::default(),
     }
 }
 

@@ -96,7 +96,7 @@ impl Client {
                 result = &mut working => break result,
                 () = time_is_up, if leave_at.is_some() => break replaced(),
                 () = &mut dialling, if leave_at.is_none() => break Err(Failure::Failed("the session ended".to_owned())),
-                _ = tick.tick() => client.context.connector.sweep(client.now()),
+                _ = tick.tick() => client.context.connector.sweep_deadlines(client.now()),
                 event = events.recv() => if event.is_ok_and(|event| is_replaced(&event)) {
                     // The work is interrupted, so that it tells what it has done. Nothing is dialled meanwhile.
                     client.replaced.send_replace(true);
@@ -156,7 +156,7 @@ impl Client {
         now: Now,
         answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
-        self.connector().originate(&self.via, prepare, now, answer);
+        self.connector().originate_prepare(&self.via, prepare, now, answer);
     }
 
     /// What becomes true when another program took the account.
@@ -221,7 +221,7 @@ fn context(
         rates: Vec::new(),
         timing: Timing::default(),
         ping: PingSettings { echo: false, known_condition: role.receives_at.is_some() },
-        exchange: Default::default(),
+        ccp_timing: Default::default(),
     };
     let connector = Connector::new(settings, HashSeed::Random);
     let connector = connector.map_err(|error| failed("cannot make a client", error))?;

@@ -201,8 +201,8 @@ fn addresses(a: End<'_>, b: End<'_>, report: &mut DiagnosticSink) {
         return;
     }
     let (parent, child, segment) = match a.peer.account.relation {
-        Relation::Child => (one, two, a.peer.account.segment()),
-        Relation::Parent => (two, one, b.peer.account.segment()),
+        Relation::Child => (one, two, a.peer.account.address_segment()),
+        Relation::Parent => (two, one, b.peer.account.address_segment()),
         Relation::Peer => return,
     };
     if parent.child(segment).ok().as_ref() != Some(child) {

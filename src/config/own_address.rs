@@ -63,7 +63,7 @@ pub(super) fn of_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAddres
     if peer.account.relation != Relation::Child {
         return Ok(());
     }
-    let child = own.child(peer.account.segment());
+    let child = own.child(peer.account.address_segment());
     child.map(drop).map_err(|error| OwnAddressError::Child(peer.account.id.clone(), error))
 }
 

@@ -231,7 +231,7 @@ fn limits(
         max_packets_in_flight: max_packets_in_flight?,
         outbox_bytes_max: outbox_bytes_max?,
         max_sessions: max_sessions
-            .unwrap_or_else(|| Limits::usual_sessions(relation.unwrap_or(Relation::Peer))),
+            .unwrap_or_else(|| Limits::default_max_sessions(relation.unwrap_or(Relation::Peer))),
     })
 }
 
@@ -322,7 +322,7 @@ impl Among {
     }
 
     fn child(&mut self, peer: &PeerConfig, fields: Fields<'_>, report: &mut DiagnosticSink) {
-        let (id, segment) = (&peer.account.id, peer.account.segment());
+        let (id, segment) = (&peer.account.id, peer.account.address_segment());
         let explicit = fields.has("childAddressSegment");
         let name = if explicit { "childAddressSegment" } else { "id" };
         if let Some((other, first)) = self.segments.get(segment) {

@@ -369,6 +369,6 @@ fn implied(config: &NodeConfig) -> impl Iterator<Item = (Prefix, &str)> {
         }
         let address =
             config.address.as_ref().filter(|_| peer.account.relation == Relation::Child)?;
-        Some((Prefix::from(&address.child(peer.account.segment()).ok()?), id))
+        Some((Prefix::from(&address.child(peer.account.address_segment()).ok()?), id))
     })
 }

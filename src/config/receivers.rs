@@ -64,7 +64,8 @@ fn taken(id: &AccountId, peers: &[PeerConfig]) -> Option<String> {
         return Some("is the id of a peer".to_owned());
     }
     let is_child = |peer: &&PeerConfig| peer.account.relation == Relation::Child;
-    let child = peers.iter().filter(is_child).find(|peer| peer.account.segment() == id.as_str())?;
+    let child =
+        peers.iter().filter(is_child).find(|peer| peer.account.address_segment() == id.as_str())?;
     Some(format!("the child {} has the same address <ilpAddress>.{id}", child.account.id))
 }
 

@@ -250,7 +250,7 @@ impl NodeConfig {
             rates: self.rates.clone(),
             timing: Timing { min_message_window: self.min_message_window, max_hold: self.max_hold },
             ping: self.ping,
-            exchange: self.exchange,
+            ccp_timing: self.exchange,
         }
     }
 

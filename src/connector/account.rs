@@ -34,7 +34,7 @@ pub struct Account {
 pub(super) struct AccountState {
     pub(super) limits: Limits,
     pub(super) ledger: Ledger,
-    pub(super) limiter: RateLimiter,
+    pub(super) rate_limiter: RateLimiter,
     /// Prepares from this peer without an answer, weighted (an echo counts twice).
     pub(super) in_flight: usize,
     /// Prepares to this peer without an answer.
@@ -45,7 +45,7 @@ pub(super) struct AccountState {
     pub(super) sessions: Vec<AccountSession>,
     pub(super) next_session: u64,
     /// Prepares to this peer whose time ran out: so many answers may still come late, through no fault of the peer.
-    pub(super) late_answers: u64,
+    pub(super) late_answers_due: u64,
     pub(super) stats: Stats,
     /// The last packet that a limit of the balance kept out, and when: a figure that only the operator is told.
     pub(super) last_refusal: Option<(Timestamp, OverLimit)>,
@@ -55,12 +55,12 @@ pub(super) struct AccountState {
 #[derive(Debug)]
 pub(super) struct AccountSession {
     pub(super) id: SessionId,
-    pub(super) side: SessionKind,
+    pub(super) kind: SessionKind,
     /// The token that it logged in with; `None`: it does not depend on one of the account's tokens.
     pub(super) login: Option<LoginMark>,
     pub(super) outbox: Arc<Outbox>,
     /// Ids that the peer has in flight on this session: an answer that lost its own session must not take one of them.
-    pub(super) asked: HashSet<u32, RandomState>,
+    pub(super) request_ids: HashSet<u32, RandomState>,
 }
 
 impl Account {
@@ -73,13 +73,13 @@ impl Account {
         let state = AccountState {
             limits,
             ledger: Ledger::default(),
-            limiter: RateLimiter::default(),
+            rate_limiter: RateLimiter::default(),
             in_flight: 0,
             pending: PendingTable::new(first_request_id),
             shares: Shares::default(),
             sessions: Vec::new(),
             next_session: 0,
-            late_answers: 0,
+            late_answers_due: 0,
             stats: Stats::default(),
             last_refusal: None,
         };
@@ -109,7 +109,7 @@ impl Account {
     /// Whether nothing from or to this peer waits for an answer.
     pub fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.in_flight == 0 && state.pending.payments() == 0
+        state.in_flight == 0 && state.pending.count_payments() == 0
     }
 
     /// How long the answer to the Prepare of this id may still take; `None`: it is not waited for any more.
@@ -127,7 +127,7 @@ impl Account {
         self.state.lock()
     }
 
-    pub(super) fn set_connected(&self, state: &AccountState) {
+    pub(super) fn update_connected(&self, state: &AccountState) {
         let connected = sessions_for_requests(&state.sessions).next().is_some();
         self.connected.store(connected, Ordering::Relaxed);
     }
@@ -138,42 +138,42 @@ impl Account {
 pub(super) fn sessions_for_requests(
     sessions: &[AccountSession],
 ) -> impl Iterator<Item = &AccountSession> {
-    let dialled = sessions.iter().any(|session| session.side == SessionKind::Dialled);
+    let dialled = sessions.iter().any(|session| session.kind == SessionKind::Dialled);
     let side = if dialled { SessionKind::Dialled } else { SessionKind::Accepted };
-    sessions.iter().rev().filter(move |session| session.side == side)
+    sessions.iter().rev().filter(move |session| session.kind == side)
 }
 
 /// A session for an answer that has lost its own: the newest that speaks BTP and where the id is not in flight.
-pub(super) fn session_for_stray(
+pub(super) fn session_for_orphan(
     sessions: &[AccountSession],
     id: RequestId,
 ) -> Option<&AccountSession> {
     let mut newest_first = sessions.iter().rev();
-    newest_first.find(|session| !session.outbox.is_bare() && !session.asked.contains(&id.0))
+    newest_first.find(|session| !session.outbox.is_bare() && !session.request_ids.contains(&id.0))
 }
 
 impl AccountState {
     /// The limits in force from now on.
     pub(super) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
-        self.shares.divide_again();
+        self.shares.schedule_review();
     }
 
     /// The peer fulfilled a Prepare of ours: what was held becomes our debt.
     pub(super) fn commit_out(&mut self, pending: &Pending) {
         self.ledger.commit_out(pending.outgoing_amount);
-        self.give_back(pending, true);
+        self.release_share(pending, true);
     }
 
     /// A Prepare to the peer ends without a fulfillment: what was held goes.
     pub(super) fn release_out(&mut self, pending: &Pending) {
         self.ledger.release_out(pending.outgoing_amount);
-        self.give_back(pending, false);
+        self.release_share(pending, false);
     }
 
     /// Takes out the oldest session of a side, if that has `most` of them or more.
     pub(super) fn take_oldest(&mut self, side: SessionKind, most: usize) -> Option<AccountSession> {
-        let of_side = |session: &&AccountSession| session.side == side;
+        let of_side = |session: &&AccountSession| session.kind == side;
         if self.sessions.iter().filter(of_side).count() < most {
             return None;
         }
@@ -184,13 +184,13 @@ impl AccountState {
     /// The accepted sessions beyond the number that the limits allow: the oldest.
     pub(super) fn sessions_beyond_limit(&self) -> impl Iterator<Item = &AccountSession> {
         let accepted =
-            || self.sessions.iter().filter(|session| session.side == SessionKind::Accepted);
+            || self.sessions.iter().filter(|session| session.kind == SessionKind::Accepted);
         accepted().take(accepted().count().saturating_sub(self.limits.max_sessions))
     }
 
-    fn give_back(&mut self, pending: &Pending, spent: bool) {
+    fn release_share(&mut self, pending: &Pending, spent: bool) {
         if let RequestOrigin::Peer { share, .. } = pending.origin {
-            self.shares.give_back(share, pending.outgoing_amount, spent);
+            self.shares.release_share(share, pending.outgoing_amount, spent);
         }
     }
 

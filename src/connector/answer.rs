@@ -1,6 +1,6 @@
 //! The answer's way back: checked, accounted for on both accounts, and put where the question came from.
 
-use super::account::{Account, AccountState, session_for_stray};
+use super::account::{Account, AccountState, session_for_orphan};
 use super::core::Batch;
 use super::forward::OutgoingTerms;
 use super::packet_log::{PacketEvent, PacketRecord};
@@ -35,7 +35,12 @@ pub enum PeerAnswer<'a> {
 impl Batch<'_> {
     /// A peer's answer to the request `request_id`, taken from whichever of its sessions it came on. `false`: nobody
     /// waits for it (any more).
-    pub fn answer(&self, from: &Account, request_id: RequestId, answer: PeerAnswer<'_>) -> bool {
+    pub fn handle_answer(
+        &self,
+        from: &Account,
+        request_id: RequestId,
+        answer: PeerAnswer<'_>,
+    ) -> bool {
         let reply = match answer {
             PeerAnswer::Packet(bytes) => Reply::parse(bytes).map_err(|_| Refusal::BadAnswer as Why),
             PeerAnswer::Nothing => Err(Refusal::BadAnswer as Why),
@@ -51,9 +56,9 @@ impl Batch<'_> {
             return false;
         };
         if let Ok(reply) = &reply {
-            state.stats.received.count(reply);
+            state.stats.received.count_reply(reply);
         }
-        let checked = self.check(&mut state, &pending, reply);
+        let checked = self.check_reply(&mut state, &pending, reply);
         drop(state);
         match checked {
             Ok(reply) => self.answer_origin(pending, from, &reply),
@@ -63,7 +68,7 @@ impl Batch<'_> {
     }
 
     /// Is it a valid answer in time? Settles the outgoing account either way.
-    fn check<'p>(
+    fn check_reply<'p>(
         &self,
         state: &mut AccountState,
         pending: &Pending,
@@ -103,9 +108,9 @@ impl Batch<'_> {
             RequestOrigin::Peer { account, session, request_id, weight, .. } => {
                 let held = pending.incoming_amount;
                 let asker = Requester { account, session, request_id, weight, held };
-                self.answer_asker(&asker, reply);
+                self.answer_requester(&asker, reply);
                 if let Reply::Fulfill(_) = reply {
-                    self.book_exchange(account, held, by.slot(), pending.outgoing_amount);
+                    self.book_conversion(account, held, by.slot(), pending.outgoing_amount);
                 }
             }
             RequestOrigin::Own(own) => (own.0)(match reply {
@@ -131,21 +136,21 @@ impl Batch<'_> {
             RequestOrigin::Peer { account, session, request_id, weight, .. } => {
                 let held = pending.incoming_amount;
                 let asker = Requester { account, session, request_id, weight, held };
-                self.with_reject(refusal, &message, |reply| self.answer_asker(&asker, reply));
+                self.with_reject(refusal, &message, |reply| self.answer_requester(&asker, reply));
             }
             RequestOrigin::Own(own) => (own.0)(refusal.outcome()),
         }
     }
 
     /// Rejects a Prepare that goes no further.
-    pub(super) fn refuse(
+    pub(super) fn reject_prepare(
         &self,
         asker: &Requester,
         prepare: Option<&Prepare<'_>>,
         refusal: &Refusal,
     ) {
         let message = refusal.to_string();
-        self.with_reject(refusal, &message, |reply| self.answer_asker(asker, reply));
+        self.with_reject(refusal, &message, |reply| self.answer_requester(asker, reply));
         self.log_refused(asker, prepare, refusal, &message);
     }
 
@@ -153,7 +158,7 @@ impl Batch<'_> {
         let data = refusal.data();
         then(&Reply::Reject(Reject {
             code: refusal.code(),
-            triggered_by: Some(self.snapshot.signature.view()),
+            triggered_by: Some(self.snapshot.triggered_by.view()),
             message: clip_message(message),
             data: data.as_ref().map_or(&[], |data| data.as_slice()),
         }));
@@ -161,7 +166,7 @@ impl Batch<'_> {
 
     /// Settles the incoming account and puts the answer where the question came from; if that session is gone, on
     /// another one of the account, unless the id is in flight there (D5).
-    pub(super) fn answer_asker(&self, asker: &Requester, reply: &Reply<'_>) {
+    pub(super) fn answer_requester(&self, asker: &Requester, reply: &Reply<'_>) {
         let Some(entry) = self.snapshot.entry(asker.account) else { return };
         let mut state = entry.account.lock();
         state.in_flight = state.in_flight.saturating_sub(asker.weight.into());
@@ -169,14 +174,14 @@ impl Batch<'_> {
             Reply::Fulfill(_) => state.ledger.commit_in(asker.held),
             Reply::Reject(_) => state.ledger.release_in(asker.held),
         }
-        state.stats.sent.count(reply);
+        state.stats.sent.count_reply(reply);
         let id = asker.request_id;
         let outbox = match state.session(asker.session) {
             Some(session) => {
-                session.asked.remove(&id.0);
+                session.request_ids.remove(&id.0);
                 Some(&session.outbox)
             }
-            None => session_for_stray(&state.sessions, id).map(|session| &session.outbox),
+            None => session_for_orphan(&state.sessions, id).map(|session| &session.outbox),
         };
         let sent = outbox.is_some_and(|o| o.put_packet(FrameKind::Response, id, reply));
         if !sent {
@@ -191,7 +196,7 @@ type Why = fn(crate::account::AccountId) -> Refusal;
 /// Records for the packet log; nothing is made while it is off.
 impl Batch<'_> {
     fn log(&self, record: impl FnOnce() -> PacketRecord) {
-        if let Some(log) = self.log.as_ref() {
+        if let Some(log) = self.packet_log.as_ref() {
             log.push(record());
         }
     }
@@ -300,7 +305,7 @@ impl Batch<'_> {
                     sent_at: pending.sent_at,
                 },
             };
-            let asked = pending.origin.asked();
+            let asked = pending.origin.requester();
             PacketRecord {
                 at: self.now,
                 condition: pending.condition,

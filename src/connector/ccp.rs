@@ -30,7 +30,7 @@ const EXPIRY_MS: u64 = 60_000;
 /// The exchange of routes, and the latest reading of the clock that it has seen: a reload brings none of its own.
 #[derive(Debug)]
 pub(super) struct CcpState {
-    exchange: Ccp,
+    ccp: Ccp,
     latest: MonoTime,
 }
 
@@ -39,13 +39,13 @@ pub(super) struct CcpState {
 pub struct CcpChanges {
     /// What an operator may want to know.
     pub notices: Vec<CcpNotice>,
-    /// [`Connector::install_learned`] has something to do.
+    /// [`Connector::install_learned_routes`] has something to do.
     pub learned_changed: bool,
 }
 
 impl CcpState {
     pub(super) fn new(seed: HashSeed) -> Self {
-        CcpState { exchange: Ccp::new(seed.state()), latest: MonoTime::default() }
+        CcpState { ccp: Ccp::new(seed.state()), latest: MonoTime::default() }
     }
 
     /// Puts settings in force; says which learned routes there are.
@@ -54,18 +54,18 @@ impl CcpState {
         registry: &Registry,
         settings: &ConnectorSettings,
     ) -> Vec<(Prefix, Slot)> {
-        self.exchange.configure(exchange_settings(registry, settings), self.latest);
-        self.exchange.learned()
+        self.ccp.configure(ccp_settings(registry, settings), self.latest);
+        self.ccp.learned()
     }
 
-    fn at(&mut self, now: Now) -> &mut Ccp {
+    fn ccp_at(&mut self, now: Now) -> &mut Ccp {
         self.latest = self.latest.max(now.mono);
-        &mut self.exchange
+        &mut self.ccp
     }
 }
 
 /// The part of the settings that the exchange must know; nothing while it is off, however many routes there are.
-fn exchange_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSettings {
+fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSettings {
     let slot = |id| registry.account(id).map(|account| account.slot());
     let served = settings.accounts.iter().filter(|account| account.enabled);
     let members = served.filter_map(|account| {
@@ -80,7 +80,7 @@ fn exchange_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSe
     if !members.iter().any(|member| member.policy.send || member.policy.receive) {
         return CcpSettings::default();
     }
-    let (_, own_routes) = registry.own_routes();
+    let (_, own_routes) = registry.static_routes();
     let mut locals: Vec<_> = own_routes
         .iter()
         .flat_map(|routes| routes.iter())
@@ -93,7 +93,7 @@ fn exchange_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSe
     };
     CcpSettings {
         own: settings.address.clone(),
-        timing: settings.exchange,
+        timing: settings.ccp_timing,
         members,
         locals: locals.into_iter().map(local).collect(),
     }
@@ -102,15 +102,15 @@ fn exchange_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSe
 impl Batch<'_> {
     /// A route control or update of a peer. Small work, whatever the peer sends: one payload's worth of routes.
     #[cold]
-    pub(super) fn exchange_routes(
+    pub(super) fn handle_route_request(
         &self,
         from: &AccountEntry,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let request = RouteRequest::read(prepare, self.now.wall);
         let request = request.map_err(|error| Refusal::Routes(RequestRefused::Malformed(error)))?;
-        let mut exchanging = self.connector.exchange.lock();
-        let exchange = exchanging.at(self.now);
+        let mut exchanging = self.connector.ccp.lock();
+        let exchange = exchanging.ccp_at(self.now);
         exchange.request(from.account.slot(), &request, self.now.mono).map_err(Refusal::Routes)
     }
 }
@@ -118,42 +118,44 @@ impl Batch<'_> {
 impl Connector {
     /// A session of the account has begun or ended. What is told is what is true now, under the lock: with several
     /// threads the news of two sessions may come in the wrong order.
-    pub(super) fn link_changed(&self, account: &Account, now: Now) {
-        let mut exchanging = self.exchange.lock();
-        exchanging.at(now).set_link(account.slot(), account.is_connected(), now.mono);
+    pub(super) fn update_ccp_link(&self, account: &Account, now: Now) {
+        let mut exchanging = self.ccp.lock();
+        exchanging.ccp_at(now).set_link(account.slot(), account.is_connected(), now.mono);
     }
 
     /// Tells and asks peers what is due. To be called often, such as every 50 ms, and after every answer; `answered` is
-    /// called with each of them, and hands it to [`Connector::exchange_answered`].
-    pub fn exchange<F>(&self, now: Now, answered: &F) -> CcpChanges
+    /// called with each of them, and hands it to [`Connector::handle_ccp_answer`].
+    pub fn poll_ccp<F>(&self, now: Now, answered: &F) -> CcpChanges
     where
         F: Fn(Ticket, Outcome) + Clone + Send + 'static,
     {
-        let polled = self.exchange.lock().at(now).poll(now.mono);
+        let polled = self.ccp.lock().ccp_at(now).poll(now.mono);
         for request in polled.to_send {
             let expires_at = now.wall.saturating_add_millis(EXPIRY_MS);
             let prepare = ccp::request(request.destination, &request.payload, expires_at);
             let (answered, ticket) = (answered.clone(), request.ticket);
-            self.originate(&request.to, &prepare, now, move |answer| answered(ticket, answer));
+            self.originate_prepare(&request.to, &prepare, now, move |answer| {
+                answered(ticket, answer)
+            });
         }
         CcpChanges { notices: polled.notices, learned_changed: polled.learned_changed }
     }
 
-    /// A peer's answer to a request of [`Connector::exchange`].
-    pub fn exchange_answered(&self, ticket: Ticket, outcome: &Outcome, now: Now) {
+    /// A peer's answer to a request of [`Connector::poll_ccp`].
+    pub fn handle_ccp_answer(&self, ticket: Ticket, outcome: &Outcome, now: Now) {
         let accepted = matches!(outcome, Outcome::Fulfilled { .. });
-        self.exchange.lock().at(now).answered(ticket, accepted, now.mono);
+        self.ccp.lock().ccp_at(now).answered(ticket, accepted, now.mono);
     }
 
     /// Puts the best learned routes into the table that packets are routed by, if they are not there. Takes as long as
     /// a table takes to build: to be called off the packet path, one call at a time.
-    pub fn install_learned(&self) {
+    pub fn install_learned_routes(&self) {
         loop {
-            let (generation, own_routes) = self.registry.lock().0.own_routes();
-            let Some(learned) = self.exchange.lock().exchange.take_learned() else { return };
+            let (generation, own_routes) = self.registry.lock().0.static_routes();
+            let Some(learned) = self.ccp.lock().ccp.take_learned() else { return };
             let table = own_routes.map(|own| table_with_learned(&own, learned, self.seed));
             let registry = self.registry.lock();
-            if registry.0.own_routes().0 == generation {
+            if registry.0.static_routes().0 == generation {
                 // Without one nobody exchanges routes any more, and none is missing.
                 if let Some(table) = table {
                     self.snapshot.store(Arc::new(self.snapshot.load().with_table(table)));
@@ -161,22 +163,22 @@ impl Connector {
                 return;
             }
             // A reload came between: its routes are missing here, and ours may be missing there.
-            self.exchange.lock().exchange.install_again();
+            self.ccp.lock().ccp.install_again();
         }
     }
 
     /// Whether routes are exchanged with anybody.
     pub fn exchanges_routes(&self) -> bool {
-        self.exchange.lock().exchange.is_active()
+        self.ccp.lock().ccp.is_active()
     }
 
     /// Where the exchange with each peer stands.
-    pub fn exchange_report(&self) -> Vec<PeerRoutesReport> {
-        self.exchange.lock().exchange.report()
+    pub fn ccp_report(&self) -> Vec<PeerRoutesReport> {
+        self.ccp.lock().ccp.report()
     }
 
     /// All learned routes to a prefix, the best one first.
-    pub fn learned(&self, prefix: &Prefix) -> Vec<LearnedReport> {
-        self.exchange.lock().exchange.explain(prefix)
+    pub fn learned_routes(&self, prefix: &Prefix) -> Vec<LearnedReport> {
+        self.ccp.lock().ccp.explain(prefix)
     }
 }

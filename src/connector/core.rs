@@ -28,13 +28,13 @@ pub struct Connector {
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) registry: Mutex<(Registry, ConnectorSettings)>,
     /// What peers told of routes. Taken after `registry` where both are, and never with an account's lock.
-    pub(super) exchange: Mutex<CcpState>,
-    pub(super) log: ArcSwapOption<PacketLog>,
+    pub(super) ccp: Mutex<CcpState>,
+    pub(super) packet_log: ArcSwapOption<PacketLog>,
     pub(super) stopping: AtomicBool,
     /// No pending Prepare of any account is due before this (nanoseconds).
     pub(super) next_deadline: AtomicU64,
     pub(super) hash_state: RandomState,
-    pub(super) pongs: PendingEchoes,
+    pub(super) pending_echoes: PendingEchoes,
     pub(super) seed: HashSeed,
 }
 
@@ -42,7 +42,7 @@ pub struct Connector {
 pub struct Batch<'a> {
     pub(super) connector: &'a Connector,
     pub(super) snapshot: Guard<Arc<Snapshot>>,
-    pub(super) log: Guard<Option<Arc<PacketLog>>>,
+    pub(super) packet_log: Guard<Option<Arc<PacketLog>>>,
     pub(super) now: Now,
 }
 
@@ -71,28 +71,28 @@ impl Connector {
         seed: HashSeed,
     ) -> Result<Arc<Connector>, RegistryError> {
         let mut registry = Registry::default();
-        let snapshot = registry.build(&settings, seed)?;
+        let snapshot = registry.build_snapshot(&settings, seed)?;
         let mut exchange = CcpState::new(seed);
         exchange.configure(&registry, &settings);
         Ok(Arc::new(Connector {
             snapshot: ArcSwap::from_pointee(snapshot),
             registry: Mutex::new((registry, settings)),
-            exchange: Mutex::new(exchange),
-            log: ArcSwapOption::empty(),
+            ccp: Mutex::new(exchange),
+            packet_log: ArcSwapOption::empty(),
             stopping: AtomicBool::new(false),
             next_deadline: AtomicU64::new(MonoTime::MAX.0),
             hash_state: seed.state(),
-            pongs: PendingEchoes::default(),
+            pending_echoes: PendingEchoes::default(),
             seed,
         }))
     }
 
     /// Puts new settings in force, whole: accounts known from before keep their sessions, packets and balances.
     /// An error changes nothing.
-    pub fn apply(&self, settings: ConnectorSettings) -> Result<(), RegistryError> {
+    pub fn apply_settings(&self, settings: ConnectorSettings) -> Result<(), RegistryError> {
         let mut registry = self.registry.lock();
-        let mut snapshot = registry.0.build(&settings, self.seed)?;
-        let learned = self.exchange.lock().configure(&registry.0, &settings);
+        let mut snapshot = registry.0.build_snapshot(&settings, self.seed)?;
+        let learned = self.ccp.lock().configure(&registry.0, &settings);
         if !learned.is_empty() {
             snapshot.table = registry.0.table(learned, self.seed);
         }
@@ -108,7 +108,7 @@ impl Connector {
         let mut settings = self.registry.lock().1.clone();
         settings.scheme = address.view().scheme();
         settings.address = Some(address);
-        self.apply(settings)
+        self.apply_settings(settings)
     }
 
     /// The own address, if there is one.
@@ -118,12 +118,12 @@ impl Connector {
 
     /// The longest that an answer is waited for.
     pub fn max_hold(&self) -> Duration {
-        Duration::from_millis(self.snapshot.load().hold_ms)
+        Duration::from_millis(self.snapshot.load().max_hold_ms)
     }
 
     /// What is kept of a packet's time for the way back of its answer.
     pub fn message_window(&self) -> Duration {
-        Duration::from_millis(self.snapshot.load().window_ms)
+        Duration::from_millis(self.snapshot.load().message_window_ms)
     }
 
     /// An account by name, also one that a reload has removed.
@@ -133,23 +133,28 @@ impl Connector {
 
     /// Where packets are to be logged; `None` = nowhere.
     pub fn set_packet_log(&self, log: Option<Arc<PacketLog>>) {
-        self.log.store(log);
+        self.packet_log.store(log);
     }
 
     /// Begins a batch. Cheap; make one per readable turn, not one per packet.
-    pub fn turn(&self, now: Now) -> Batch<'_> {
-        Batch { connector: self, snapshot: self.snapshot.load(), log: self.log.load(), now }
+    pub fn start_batch(&self, now: Now) -> Batch<'_> {
+        Batch {
+            connector: self,
+            snapshot: self.snapshot.load(),
+            packet_log: self.packet_log.load(),
+            now,
+        }
     }
 
     /// Rejects (R00) every Prepare whose outgoing expiry has passed. To be called often, such as every 50 ms; costs
     /// one comparison while nothing is due.
-    pub fn sweep(&self, now: Now) {
+    pub fn sweep_deadlines(&self, now: Now) {
         if now.mono.0 < self.next_deadline.load(Ordering::Relaxed) {
             return;
         }
         // Inserts lower it again; what the tables still hold is added below.
         self.next_deadline.store(MonoTime::MAX.0, Ordering::Relaxed);
-        let turn = self.turn(now);
+        let turn = self.start_batch(now);
         for entry in &turn.snapshot.entries {
             let due = {
                 let mut state = entry.account.lock();
@@ -157,7 +162,7 @@ impl Connector {
                 for pending in &due {
                     state.release_out(pending);
                     state.stats.timeouts += 1;
-                    state.late_answers += 1;
+                    state.late_answers_due += 1;
                 }
                 self.next_deadline.fetch_min(state.pending.next_deadline().0, Ordering::Relaxed);
                 due
@@ -170,7 +175,7 @@ impl Connector {
     }
 
     /// A Prepare is due then. Usually others are due earlier, and reading that is all it costs.
-    pub(super) fn expect_deadline(&self, deadline: MonoTime) {
+    pub(super) fn lower_next_deadline(&self, deadline: MonoTime) {
         if deadline.0 < self.next_deadline.load(Ordering::Relaxed) {
             self.next_deadline.fetch_min(deadline.0, Ordering::Relaxed);
         }
@@ -184,17 +189,17 @@ impl Connector {
     /// Prepares in flight, over all accounts, but for what the node itself asks of its neighbours.
     pub fn in_flight(&self) -> usize {
         let snapshot = self.snapshot.load();
-        snapshot.entries.iter().map(|entry| entry.account.lock().pending.payments()).sum()
+        snapshot.entries.iter().map(|entry| entry.account.lock().pending.count_payments()).sum()
     }
 
     /// The end of a shutdown: rejects all that is in flight (T00) and says what peers may still count.
     pub fn reject_pending(&self, now: Now) -> Vec<UnansweredTotals> {
-        let turn = self.turn(now);
+        let turn = self.start_batch(now);
         let mut exposures = Vec::new();
         for entry in &turn.snapshot.entries {
             let (packets, pending): (usize, Vec<Pending>) = {
                 let mut state = entry.account.lock();
-                let packets = state.pending.payments();
+                let packets = state.pending.count_payments();
                 let pending = state.pending.take_all();
                 for one in &pending {
                     state.release_out(one);

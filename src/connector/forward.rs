@@ -29,7 +29,7 @@ pub(super) struct OutgoingTerms {
 
 impl Batch<'_> {
     /// The amount in the next hop's asset and scale, rounded down.
-    pub(super) fn price(
+    pub(super) fn convert_amount(
         &self,
         from: &AccountEntry,
         to: &AccountEntry,
@@ -59,7 +59,7 @@ impl Batch<'_> {
 
     /// Reserves on the outgoing account, remembers, and appends to the outbox, under one lock: a session that is lost
     /// meanwhile either has the packet in its outbox or never gets it.
-    pub(super) fn forward(
+    pub(super) fn forward_prepare(
         &self,
         to: &AccountEntry,
         asker: &Requester,
@@ -73,11 +73,11 @@ impl Batch<'_> {
             weight: asker.weight,
             share: asker.account,
         };
-        self.send(to, origin, prepare, outgoing).map_err(|(refusal, _)| refusal)
+        self.send_prepare(to, origin, prepare, outgoing).map_err(|(refusal, _)| refusal)
     }
 
-    /// As [`LineBatch::forward`], for whoever asks. A Prepare that cannot be sent gives its origin back.
-    pub(super) fn send(
+    /// As [`Batch::forward_prepare`], for whoever asks. A Prepare that cannot be sent gives its origin back.
+    pub(super) fn send_prepare(
         &self,
         to: &AccountEntry,
         mut origin: RequestOrigin,
@@ -90,7 +90,7 @@ impl Batch<'_> {
             return Err((Refusal::Expired { late_ms }, origin));
         }
         let mut guard = to.account.lock();
-        let asker = origin.asked().map(|(account, _)| account);
+        let asker = origin.requester().map(|(account, _)| account);
         let request = Request {
             asker,
             amount: outgoing.amount,
@@ -99,7 +99,7 @@ impl Batch<'_> {
             wall: self.now.wall,
         };
         let Reserved { room, share, pending, stats } =
-            match reserve_towards(to, &mut guard, &request) {
+            match reserve_outgoing(to, &mut guard, &request) {
                 Ok(reserved) => reserved,
                 Err(refusal) => return Err((refusal, origin)),
             };
@@ -107,7 +107,7 @@ impl Batch<'_> {
             *of_origin = share;
         }
         let deadline = self.now.mono.after_ms(time_left_ms);
-        let asked = origin.asked();
+        let asked = origin.requester();
         let request_id = pending.insert(Pending {
             origin,
             incoming_amount: prepare.amount,
@@ -121,7 +121,7 @@ impl Batch<'_> {
             Prepare { amount: outgoing.amount, expires_at: outgoing.expires_at, ..*prepare };
         room.put_packet(FrameKind::Message, request_id, &packet);
         drop(guard);
-        self.connector.expect_deadline(deadline);
+        self.connector.lower_next_deadline(deadline);
         self.log_forwarded(asked, to, prepare, outgoing, request_id);
         Ok(())
     }
@@ -148,7 +148,7 @@ struct Reserved<'s> {
 
 /// A session with room, a place among the packets in flight, and the amount held: or nothing at all.
 #[inline]
-fn reserve_towards<'s>(
+fn reserve_outgoing<'s>(
     to: &AccountEntry,
     state: &'s mut AccountState,
     request: &Request<'_>,
@@ -160,7 +160,7 @@ fn reserve_towards<'s>(
     let index = match request.asker {
         Some(asker) => {
             let capacity = || Capacity::of(limits, ledger);
-            let Some(index) = shares.ask(asker, request.at, limit, capacity) else {
+            let Some(index) = shares.find_share(asker, request.at, limit, capacity) else {
                 return Err(if shares.places_used() < limit {
                     Refusal::PlacesKept(id())
                 } else {
@@ -174,15 +174,18 @@ fn reserve_towards<'s>(
         }
         None => None,
     };
-    let asking =
-        PermitRequest { asker: request.asker, askers: shares.askers(), prepare: request.prepare };
-    let room = room_in(sessions, &asking).map_err(|no| match no {
+    let asking = PermitRequest {
+        requester: request.asker,
+        requesters: shares.askers(),
+        prepare: request.prepare,
+    };
+    let room = find_permit(sessions, &asking).map_err(|no| match no {
         None => Refusal::NotConnected(id()),
         Some(NoPermit::Full) => Refusal::NextHopBusy(id()),
         Some(NoPermit::Kept) => Refusal::RoomKept(id()),
     })?;
     if let (Some(index), Some(min_balance)) = (index, limits.min_balance) {
-        let left = ledger.room_out(min_balance);
+        let left = ledger.credit_left(min_balance);
         if left >= request.amount.0.into() && !shares.has_credit(index, request.amount, left) {
             return Err(Refusal::CreditKept(id()));
         }
@@ -192,23 +195,23 @@ fn reserve_towards<'s>(
         *last_refusal = Some((request.wall, over));
         Refusal::UnderMinBalance { next_hop: id(), over }
     })?;
-    let share = index.map_or(NO_ASKER, |index| shares.take(index, request.amount));
+    let share = index.map_or(NO_ASKER, |index| shares.take_share(index, request.amount));
     Ok(Reserved { room, share, pending, stats })
 }
 
 /// Room in the first session that has it. Otherwise what the first one says, if there is one.
-fn room_in<'s>(
+fn find_permit<'s>(
     sessions: &'s [AccountSession],
     asking: &PermitRequest<'_>,
 ) -> Result<OutboxPermit<'s>, Option<NoPermit>> {
     if let [only] = sessions
-        && only.side != SessionKind::Posted
+        && only.kind != SessionKind::Posted
     {
-        return only.outbox.room(asking).map_err(Some);
+        return only.outbox.request_permit(asking).map_err(Some);
     }
     let mut why = None;
     for session in sessions_for_requests(sessions) {
-        match session.outbox.room(asking) {
+        match session.outbox.request_permit(asking) {
             Ok(room) => return Ok(room),
             Err(no) => why = why.or(Some(no)),
         }

@@ -1,6 +1,6 @@
 //! The packet path: everything that happens to a Prepare and to its answer, as synchronous calls.
 //!
-//! A transport calls [`LineBatch::prepare`] and [`LineBatch::answer`] with what a peer sent; what is to be written appears in the
+//! A transport calls [`Batch::handle_prepare`] and [`Batch::handle_answer`] with what a peer sent; what is to be written appears in the
 //! outboxes of the sessions concerned before the call returns. Nothing here waits, spawns, reads a clock or logs, and
 //! nothing can be cancelled half-way: a packet is answered, or remembered until its deadline.
 //!
@@ -39,4 +39,4 @@ pub use self::report::{AccountReport, ConnectorReport, Explanation, NextHopRepor
 pub use self::sessions::REPLACED;
 pub use self::settings::{ConnectorSettings, Timing};
 pub use self::stats::{LATENCY_BUCKETS, Stats, Traffic, code_labels};
-pub use self::stream_credentials::{NoStreamCredentials, StreamCredentials};
+pub use self::stream_credentials::{StreamCredentials, StreamCredentialsError};

@@ -50,7 +50,7 @@ impl OwnAccountReport {
 }
 
 impl OwnAccounts {
-    pub(super) fn of(&mut self, asset: &Asset) -> Arc<OwnAccount> {
+    pub(super) fn for_asset(&mut self, asset: &Asset) -> Arc<OwnAccount> {
         let made = || {
             let (asset, totals) = (asset.clone(), Mutex::default());
             Arc::new(OwnAccount { asset, totals })
@@ -89,12 +89,12 @@ impl Batch<'_> {
     /// A packet was paid from one account to another: where these count in different assets, the node has bought one and
     /// sold the other.
     #[inline]
-    pub(super) fn book_exchange(&self, from: Slot, incoming: Amount, to: Slot, outgoing: Amount) {
+    pub(super) fn book_conversion(&self, from: Slot, incoming: Amount, to: Slot, outgoing: Amount) {
         if let (Some(from), Some(to)) = (self.snapshot.entry(from), self.snapshot.entry(to))
-            && !Arc::ptr_eq(&from.own, &to.own)
+            && !Arc::ptr_eq(&from.own_account, &to.own_account)
         {
-            from.own.receive(incoming);
-            to.own.send(outgoing);
+            from.own_account.receive(incoming);
+            to.own_account.send(outgoing);
         }
     }
 
@@ -109,7 +109,7 @@ impl Batch<'_> {
     }
 
     fn book(&self, account: Slot, amount: Amount, how: fn(&OwnAccount, Amount)) {
-        let own = |entry: &AccountEntry| how(&entry.own, amount);
+        let own = |entry: &AccountEntry| how(&entry.own_account, amount);
         if amount > Amount::ZERO {
             self.snapshot.entry(account).map(own);
         }

@@ -18,7 +18,7 @@ pub(super) struct PendingEchoes(Mutex<HashMap<Condition, Fulfillment>>);
 
 impl PendingEchoes {
     /// Takes the preimage for a pong with this condition.
-    pub(super) fn take(&self, condition: &Condition) -> Option<Fulfillment> {
+    pub(super) fn take_preimage(&self, condition: &Condition) -> Option<Fulfillment> {
         self.0.lock().remove(condition)
     }
 }
@@ -27,7 +27,7 @@ impl Connector {
     /// From now on, one pong (echo response) to the own address with this fulfillment's condition is fulfilled.
     /// `false`: too many are awaited already.
     pub fn expect_pong(&self, fulfillment: Fulfillment) -> bool {
-        let mut pongs = self.pongs.0.lock();
+        let mut pongs = self.pending_echoes.0.lock();
         let room = pongs.len() < PONGS_MAX;
         if room {
             pongs.insert(fulfillment.condition(), fulfillment);
@@ -37,6 +37,6 @@ impl Connector {
 
     /// Gives up waiting for a pong.
     pub fn forget_pong(&self, condition: &Condition) {
-        self.pongs.take(condition);
+        self.pending_echoes.take_preimage(condition);
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Requester {
 impl Batch<'_> {
     /// A Prepare from a peer: `packet` are the bytes of the `ilp` entry. Its answer, or what is sent on, is in the
     /// outboxes when this returns.
-    pub fn prepare(
+    pub fn handle_prepare(
         &self,
         from: &Account,
         session: SessionId,
@@ -44,27 +44,27 @@ impl Batch<'_> {
         let mut asker =
             Requester { account: from.slot(), session, request_id, weight: 0, held: Amount::ZERO };
         let Some(entry) = self.snapshot.entry(from.slot()) else {
-            return self.refuse(&asker, None, &Refusal::Suspended);
+            return self.reject_prepare(&asker, None, &Refusal::Suspended);
         };
         let prepare = match Prepare::parse(packet) {
             Ok(prepare) => prepare,
             Err(error) => {
-                let metered = self.meter(&mut entry.account.lock(), &asker);
+                let metered = self.charge_rate(&mut entry.account.lock(), &asker);
                 let refusal = metered.err().unwrap_or(Refusal::Unreadable(error));
-                return self.refuse(&asker, None, &refusal);
+                return self.reject_prepare(&asker, None, &refusal);
             }
         };
         let walked = self
-            .admit(entry, &mut asker, &prepare)
-            .and_then(|state| self.dispatch(entry, state, &mut asker, &prepare));
+            .admit_prepare(entry, &mut asker, &prepare)
+            .and_then(|state| self.dispatch_prepare(entry, state, &mut asker, &prepare));
         if let Err(refusal) = walked {
-            self.refuse(&asker, Some(&prepare), &refusal);
+            self.reject_prepare(&asker, Some(&prepare), &refusal);
         }
     }
 
     /// The limits of the account that the packet comes from. First, so that what they keep out costs nothing more. The
     /// account stays locked until the amount is held: what is asked meanwhile of other accounts takes no lock.
-    fn admit<'e>(
+    fn admit_prepare<'e>(
         &self,
         from: &'e AccountEntry,
         asker: &mut Requester,
@@ -72,10 +72,10 @@ impl Batch<'_> {
     ) -> Result<MutexGuard<'e, AccountState>, Refusal> {
         let mut state = from.account.lock();
         state.stats.received.prepares += 1;
-        if !from.serves() {
+        if !from.is_served() {
             return Err(Refusal::Suspended);
         }
-        self.meter(&mut state, asker)?;
+        self.charge_rate(&mut state, asker)?;
         if let Some(maximum) = from.settings.limits.max_packet_amount
             && prepare.amount > maximum
         {
@@ -84,9 +84,9 @@ impl Batch<'_> {
         if self.connector.stopping.load(Ordering::Relaxed) {
             return Err(Refusal::Stopping);
         }
-        self.take_place(&mut state, asker)?;
+        self.take_in_flight_place(&mut state, asker)?;
         if let Some(session) = state.session(asker.session) {
-            session.asked.insert(asker.request_id.0);
+            session.request_ids.insert(asker.request_id.0);
         }
         if prepare.expires_at <= self.now.wall {
             return Err(Refusal::Expired {
@@ -97,10 +97,10 @@ impl Batch<'_> {
     }
 
     /// One packet of the account's rate. It is used up by whatever came, also where that is refused at the next look.
-    fn meter(&self, state: &mut AccountState, asker: &Requester) -> Result<(), Refusal> {
+    fn charge_rate(&self, state: &mut AccountState, asker: &Requester) -> Result<(), Refusal> {
         match state.limits.packets_per_second {
             Some(per_second)
-                if !state.limiter.take(self.now.mono, asker.weight + 1, per_second) =>
+                if !state.rate_limiter.try_take(self.now.mono, asker.weight + 1, per_second) =>
             {
                 Err(Refusal::RateLimited { per_second: per_second.get() })
             }
@@ -110,27 +110,31 @@ impl Batch<'_> {
 
     /// Counts something else than a packet in the account's rate, so that a peer cannot use more of this thread by sending
     /// other things. It has come already, so it is not refused: `Some` says from when on to read from the peer again.
-    pub fn meter_other(&self, from: &Account) -> Option<MonoTime> {
+    pub fn charge_other_message(&self, from: &Account) -> Option<MonoTime> {
         let mut state = from.lock();
         let per_second = state.limits.packets_per_second?;
-        let next = state.limiter.charge(self.now.mono, per_second);
+        let next = state.rate_limiter.charge(self.now.mono, per_second);
         (next > self.now.mono).then_some(next)
     }
 
     /// The same for an answer that nothing waits for. One that only comes too late is not counted.
-    pub fn meter_stray_answer(&self, from: &Account) -> Option<MonoTime> {
+    pub fn charge_stray_answer(&self, from: &Account) -> Option<MonoTime> {
         {
             let mut state = from.lock();
-            if let Some(less) = state.late_answers.checked_sub(1) {
-                state.late_answers = less;
+            if let Some(less) = state.late_answers_due.checked_sub(1) {
+                state.late_answers_due = less;
                 return None;
             }
         }
-        self.meter_other(from)
+        self.charge_other_message(from)
     }
 
     /// One place among the account's packets in flight.
-    fn take_place(&self, state: &mut AccountState, asker: &mut Requester) -> Result<(), Refusal> {
+    fn take_in_flight_place(
+        &self,
+        state: &mut AccountState,
+        asker: &mut Requester,
+    ) -> Result<(), Refusal> {
         let limit = state.limits.max_packets_in_flight;
         if state.in_flight >= limit {
             return Err(Refusal::TooManyInFlight { limit });
@@ -141,7 +145,7 @@ impl Batch<'_> {
     }
 
     /// For this node, or for somebody further on?
-    fn dispatch(
+    fn dispatch_prepare(
         &self,
         from: &AccountEntry,
         state: MutexGuard<'_, AccountState>,
@@ -151,15 +155,15 @@ impl Batch<'_> {
         let destination = prepare.destination;
         if destination.scheme() == Scheme::Peer {
             drop(state);
-            return self.peer_protocol(from, asker, prepare);
+            return self.answer_peer_protocol(from, asker, prepare);
         }
         if self.snapshot.address.is_none() {
             return Err(Refusal::NoAddressYet);
         }
         if self.is_own(destination) {
-            return self.deliver(from, state, asker, prepare);
+            return self.deliver_to_self(from, state, asker, prepare);
         }
-        self.send_on(from, state, asker, prepare, Some(asker.account))
+        self.forward_or_deliver(from, state, asker, prepare, Some(asker.account))
     }
 
     fn is_own(&self, address: AddressRef<'_>) -> bool {
@@ -167,31 +171,31 @@ impl Batch<'_> {
     }
 
     /// Packets between neighbours (RFC 15: `peer.` is never forwarded).
-    fn peer_protocol(
+    fn answer_peer_protocol(
         &self,
         from: &AccountEntry,
         asker: &Requester,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         if ccp::RouteRequest::is_at(prepare.destination) {
-            self.exchange_routes(from, prepare)?;
+            self.handle_route_request(from, prepare)?;
             let fulfill = Fulfill { fulfillment: Fulfillment::ZERO, data: &[] };
-            self.fulfill_here(asker, prepare, fulfill);
+            self.fulfill_locally(asker, prepare, fulfill);
             return Ok(());
         }
         if prepare.destination != AddressRef::PEER_CONFIG {
             return Err(Refusal::UnknownPeerProtocol);
         }
         let own = self.snapshot.address.as_ref();
-        let data = local::peer_config(prepare, &from.settings, own, self.now.wall)
+        let data = local::answer_peer_config(prepare, &from.settings, own, self.now.wall)
             .map_err(Refusal::PeerConfig)?;
         let fulfill = Fulfill { fulfillment: Fulfillment::ZERO, data: &data };
-        self.fulfill_here(asker, prepare, fulfill);
+        self.fulfill_locally(asker, prepare, fulfill);
         Ok(())
     }
 
     /// Packets to the node's own address.
-    fn deliver(
+    fn deliver_to_self(
         &self,
         from: &AccountEntry,
         mut state: MutexGuard<'_, AccountState>,
@@ -199,30 +203,31 @@ impl Batch<'_> {
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         if ping::is_echo_response(prepare.data)
-            && let Some(fulfillment) = self.connector.pongs.take(&prepare.condition)
+            && let Some(fulfillment) =
+                self.connector.pending_echoes.take_preimage(&prepare.condition)
         {
-            self.reserve(&mut state, asker, prepare.amount)?;
+            self.hold_incoming(&mut state, asker, prepare.amount)?;
             drop(state);
-            self.fulfill_here(asker, prepare, Fulfill { fulfillment, data: &[] });
+            self.fulfill_locally(asker, prepare, Fulfill { fulfillment, data: &[] });
             return Ok(());
         }
-        match local::at_own_address(prepare, self.snapshot.ping).map_err(Refusal::Local)? {
+        match local::decide_delivery(prepare, self.snapshot.ping).map_err(Refusal::Local)? {
             LocalDelivery::Ping { data } => {
-                self.reserve(&mut state, asker, prepare.amount)?;
+                self.hold_incoming(&mut state, asker, prepare.amount)?;
                 drop(state);
                 let fulfill = Fulfill { fulfillment: Fulfillment::PING, data };
-                self.fulfill_here(asker, prepare, fulfill);
+                self.fulfill_locally(asker, prepare, fulfill);
                 Ok(())
             }
             LocalDelivery::Echo { return_address } => {
-                self.echo(from, state, asker, prepare, return_address)
+                self.send_pong(from, state, asker, prepare, return_address)
             }
         }
     }
 
     /// A pong goes the way of any packet, at the asker's expense (D16): it counts a second time, and only the rule
     /// "never back to the sender" does not hold for it.
-    fn echo(
+    fn send_pong(
         &self,
         from: &AccountEntry,
         mut state: MutexGuard<'_, AccountState>,
@@ -233,14 +238,14 @@ impl Batch<'_> {
         if return_address.scheme() == Scheme::Peer || self.is_own(return_address) {
             return Err(Refusal::BadReturnAddress);
         }
-        self.meter(&mut state, asker)?;
-        self.take_place(&mut state, asker)?;
+        self.charge_rate(&mut state, asker)?;
+        self.take_in_flight_place(&mut state, asker)?;
         let pong = Prepare { destination: return_address, data: ping::ECHO_RESPONSE, ..*prepare };
-        self.send_on(from, state, asker, &pong, None)
+        self.forward_or_deliver(from, state, asker, &pong, None)
     }
 
     /// Route, price, reserve, forward; or deliver, to a receiver inside this node.
-    fn send_on(
+    fn forward_or_deliver(
         &self,
         from: &AccountEntry,
         mut state: MutexGuard<'_, AccountState>,
@@ -248,21 +253,21 @@ impl Batch<'_> {
         prepare: &Prepare<'_>,
         never_to: Option<Slot>,
     ) -> Result<(), Refusal> {
-        let to = self.route(prepare.destination, never_to)?;
-        let amount = self.price(from, to, prepare.amount)?;
+        let to = self.choose_next_hop(prepare.destination, never_to)?;
+        let amount = self.convert_amount(from, to, prepare.amount)?;
         if let Some(receiver) = &to.settings.receiver {
-            self.reserve(&mut state, asker, prepare.amount)?;
+            self.hold_incoming(&mut state, asker, prepare.amount)?;
             drop(state);
-            return self.receive(Delivery { to, receiver, amount }, asker, prepare);
+            return self.deliver_to_receiver(Delivery { to, receiver, amount }, asker, prepare);
         }
         let expires_at = self.outgoing_expiry(prepare)?;
-        self.reserve(&mut state, asker, prepare.amount)?;
+        self.hold_incoming(&mut state, asker, prepare.amount)?;
         drop(state);
-        self.forward(to, asker, prepare, OutgoingTerms { amount, expires_at })
+        self.forward_prepare(to, asker, prepare, OutgoingTerms { amount, expires_at })
     }
 
     /// The next hop: longest prefix, then the best candidate that is connected and not the sender.
-    pub(super) fn route(
+    pub(super) fn choose_next_hop(
         &self,
         destination: AddressRef<'_>,
         never_to: Option<Slot>,
@@ -311,14 +316,14 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn fulfill_here(&self, asker: &Requester, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
-        self.answer_asker(asker, &Reply::Fulfill(fulfill));
+    fn fulfill_locally(&self, asker: &Requester, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
+        self.answer_requester(asker, &Reply::Fulfill(fulfill));
         self.book_received(asker.account, asker.held);
         self.log_answered_here(asker, prepare);
     }
 
     /// Holds the amount on the account that the packet came from, until its answer.
-    fn reserve(
+    fn hold_incoming(
         &self,
         state: &mut AccountState,
         asker: &mut Requester,
@@ -330,21 +335,21 @@ impl Batch<'_> {
                 asker.held = amount;
                 Ok(())
             }
-            Err(over) => Err(self.over_max_balance(state, amount, over)),
+            Err(over) => Err(self.refuse_over_max_balance(state, amount, over)),
         }
     }
 
     /// T04 asks the sender to try again, which is of no use where the balance could never bear the amount: F08 says what
     /// it could.
     #[cold]
-    fn over_max_balance(
+    fn refuse_over_max_balance(
         &self,
         state: &mut AccountState,
         received: Amount,
         over: OverLimit,
     ) -> Refusal {
         state.last_refusal = Some((self.now.wall, over));
-        match state.limits.max_balance_lets_pass() {
+        match state.limits.max_amount_within_balance() {
             Some(maximum) if received > maximum => Refusal::AmountTooLarge { received, maximum },
             _ => Refusal::OverMaxBalance(over),
         }

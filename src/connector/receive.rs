@@ -24,7 +24,7 @@ pub(super) struct Delivery<'e> {
 impl Batch<'_> {
     /// Delivers a packet whose amount is held on the asker's account, and answers it. The receiver's limits come first:
     /// what they keep out costs no cryptography, and a sender learns them from test packets too.
-    pub(super) fn receive(
+    pub(super) fn deliver_to_receiver(
         &self,
         delivery: Delivery<'_>,
         asker: &Requester,
@@ -38,7 +38,7 @@ impl Batch<'_> {
         }
         let asset = &to.settings.asset;
         let incoming = ReceivedPacket {
-            token: self.token(to, prepare),
+            token: self.receiver_token(to, prepare),
             amount,
             condition: prepare.condition,
             data: prepare.data,
@@ -46,23 +46,23 @@ impl Batch<'_> {
             asset_scale: asset.scale,
         };
         match receiver.receive(&incoming) {
-            Ok(accepted) => self.pay_out(delivery, asker, prepare, &accepted),
+            Ok(accepted) => self.pay_receiver(delivery, asker, prepare, &accepted),
             Err(declined) => {
-                self.decline(to, asker, prepare, &declined);
+                self.reject_declined(to, asker, prepare, &declined);
                 Ok(())
             }
         }
     }
 
     /// What follows the receiver's address in the destination; nothing at that address itself.
-    fn token<'p>(&self, to: &AccountEntry, prepare: &Prepare<'p>) -> &'p str {
+    fn receiver_token<'p>(&self, to: &AccountEntry, prepare: &Prepare<'p>) -> &'p str {
         let below = self.snapshot.address.as_ref().and_then(|own| {
-            prepare.destination.below(own.view())?.strip_prefix(to.settings.segment())
+            prepare.destination.below(own.view())?.strip_prefix(to.settings.address_segment())
         });
         below.and_then(|rest| rest.strip_prefix('.')).unwrap_or_default()
     }
 
-    fn pay_out(
+    fn pay_receiver(
         &self,
         Delivery { to, amount, .. }: Delivery<'_>,
         asker: &Requester,
@@ -82,8 +82,8 @@ impl Batch<'_> {
             state.ledger.commit_out(amount);
             state.stats.count_delivered(&reply);
         }
-        self.answer_asker(asker, &reply);
-        self.book_exchange(asker.account, asker.held, to.account.slot(), amount);
+        self.answer_requester(asker, &reply);
+        self.book_conversion(asker.account, asker.held, to.account.slot(), amount);
         self.log_delivered(asker, to, prepare, || PacketEvent::Received {
             destination: prepare.destination.as_str().into(),
             incoming_amount: prepare.amount,
@@ -92,7 +92,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn decline(
+    fn reject_declined(
         &self,
         to: &AccountEntry,
         asker: &Requester,
@@ -102,12 +102,12 @@ impl Batch<'_> {
         let (code, message) = (declined.reason.code(), declined.reason.to_string());
         let reply = Reply::Reject(Reject {
             code,
-            triggered_by: Some(self.snapshot.signature.view()),
+            triggered_by: Some(self.snapshot.triggered_by.view()),
             message: clip_message(&message),
             data: &declined.data,
         });
         to.account.lock().stats.count_delivered(&reply);
-        self.answer_asker(asker, &reply);
+        self.answer_requester(asker, &reply);
         self.log_delivered(asker, to, prepare, || PacketEvent::Rejected {
             code,
             reason: Some(message.into()),

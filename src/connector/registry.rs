@@ -63,28 +63,28 @@ pub enum RegistryError {
 pub(super) struct Registry {
     by_id: HashMap<AccountId, Arc<Account>>,
     last_settings: Vec<AccountSettings>,
-    own: OwnAccounts,
+    own_accounts: OwnAccounts,
     /// Counts the times that something was built.
     generation: u64,
     /// All routes that are not learned; kept only while routes are exchanged, as learned ones are put behind them.
-    own_routes: Option<OwnRoutes>,
+    static_routes: Option<StaticRoutes>,
 }
 
 /// Routes that are not learned.
-pub(super) type OwnRoutes = Arc<Vec<(Prefix, Candidate)>>;
+pub(super) type StaticRoutes = Arc<Vec<(Prefix, Candidate)>>;
 
 impl Registry {
     pub(super) fn account(&self, id: &str) -> Option<Arc<Account>> {
         self.by_id.get(id).cloned()
     }
 
-    pub(super) fn own_accounts(&self) -> Vec<OwnAccountReport> {
-        self.own.report()
+    pub(super) fn own_account_reports(&self) -> Vec<OwnAccountReport> {
+        self.own_accounts.report()
     }
 
     /// Makes the snapshot of `settings`. Accounts known from before keep their place and everything in them. An error
     /// changes nothing.
-    pub(super) fn build(
+    pub(super) fn build_snapshot(
         &mut self,
         settings: &ConnectorSettings,
         seed: HashSeed,
@@ -99,7 +99,7 @@ impl Registry {
         let configured = last.len();
         last.extend(kept);
         let known = self.by_id.len();
-        let accounts: Vec<_> = last.iter().map(|one| self.place(one, seed)).collect();
+        let accounts: Vec<_> = last.iter().map(|one| self.place_account(one, seed)).collect();
         let table = match self.build_table(settings, seed) {
             Ok(table) => table,
             Err(error) => {
@@ -117,7 +117,7 @@ impl Registry {
             let entry = AccountEntry {
                 account,
                 asset: assets.number(&account_settings.asset),
-                own: self.own.of(&account_settings.asset),
+                own_account: self.own_accounts.for_asset(&account_settings.asset),
                 settings: account_settings.clone(),
                 removed: index >= configured,
             };
@@ -131,14 +131,14 @@ impl Registry {
         let first_receiver = first_receiver.and_then(|first| self.by_id.get(&first.id));
         Ok(Snapshot {
             node_id: settings.node_id.clone(),
-            signature: signature(settings),
+            triggered_by: signature(settings),
             address: settings.address.clone(),
             scheme: settings.scheme,
             table,
             entries,
             conversions: assets.conversions,
-            window_ms: whole_ms(settings.timing.min_message_window),
-            hold_ms: whole_ms(settings.timing.max_hold),
+            message_window_ms: whole_ms(settings.timing.min_message_window),
+            max_hold_ms: whole_ms(settings.timing.max_hold),
             ping: settings.ping,
             first_receiver: first_receiver.map(|account| account.slot()),
         })
@@ -160,7 +160,7 @@ impl Registry {
                 && let Some(account) = self.by_id.get(&old.id)
             {
                 let state = account.lock();
-                let idle = state.in_flight == 0 && state.pending.payments() == 0;
+                let idle = state.in_flight == 0 && state.pending.count_payments() == 0;
                 if state.ledger.balance() != 0 || !idle {
                     return Err(RegistryError::AssetInUse(old.id.clone()));
                 }
@@ -169,7 +169,7 @@ impl Registry {
         Ok(())
     }
 
-    fn place(&mut self, settings: &AccountSettings, seed: HashSeed) -> Arc<Account> {
+    fn place_account(&mut self, settings: &AccountSettings, seed: HashSeed) -> Arc<Account> {
         let next = Slot(u32::try_from(self.by_id.len()).unwrap_or(u32::MAX));
         let account = self.by_id.entry(settings.id.clone()).or_insert_with(|| {
             // As random as the seed; with a fixed one, runs repeat.
@@ -185,18 +185,18 @@ impl Registry {
         settings: &ConnectorSettings,
         seed: HashSeed,
     ) -> Result<RouteTable, RegistryError> {
-        let routes = self.candidates(settings)?;
+        let routes = self.route_candidates(settings)?;
         self.generation += 1;
         let exchanging = settings.accounts.iter().any(|one| one.routes.send || one.routes.receive);
         if !exchanging {
-            self.own_routes = None;
+            self.static_routes = None;
             return Ok(RouteTable::new(routes, seed));
         }
-        self.own_routes = Some(Arc::new(routes));
+        self.static_routes = Some(Arc::new(routes));
         Ok(self.table([], seed))
     }
 
-    fn candidates(
+    fn route_candidates(
         &self,
         settings: &ConnectorSettings,
     ) -> Result<Vec<(Prefix, Candidate)>, RegistryError> {
@@ -220,8 +220,8 @@ impl Registry {
 
     /// How often something was built, and the routes that are not learned. `None`: no routes are exchanged, and the
     /// table in force holds all there are.
-    pub(super) fn own_routes(&self) -> (u64, Option<OwnRoutes>) {
-        (self.generation, self.own_routes.clone())
+    pub(super) fn static_routes(&self) -> (u64, Option<StaticRoutes>) {
+        (self.generation, self.static_routes.clone())
     }
 
     /// A table of the routes that are not learned, and behind them those that are. To be asked for only while routes
@@ -231,7 +231,7 @@ impl Registry {
         learned: impl IntoIterator<Item = (Prefix, Slot)>,
         seed: HashSeed,
     ) -> RouteTable {
-        table_with_learned(self.own_routes.as_deref().map_or(&[], Vec::as_slice), learned, seed)
+        table_with_learned(self.static_routes.as_deref().map_or(&[], Vec::as_slice), learned, seed)
     }
 }
 
@@ -255,7 +255,7 @@ fn implied_routes(settings: &ConnectorSettings) -> Vec<Route> {
         let next_hop = account.id.clone();
         match (account.relation, &settings.address) {
             (Relation::Child, Some(own)) => {
-                if let Ok(address) = own.child(account.segment()) {
+                if let Ok(address) = own.child(account.address_segment()) {
                     let (priority, origin) = if account.is_receiver() {
                         // Nobody else is to get what is meant for this node itself.
                         (i32::MAX, RouteOrigin::Receiver)

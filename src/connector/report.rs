@@ -22,7 +22,7 @@ pub struct ConnectorReport {
     /// All accounts, those removed by a reload too.
     pub accounts: Vec<AccountReport>,
     /// The node's own accounts that money went through.
-    pub own: Vec<OwnAccountReport>,
+    pub own_accounts: Vec<OwnAccountReport>,
 }
 
 /// One account at one moment.
@@ -130,7 +130,7 @@ impl Connector {
             address: snapshot.address.clone(),
             routes: snapshot.table.prefix_count(),
             accounts: snapshot.entries.iter().map(account_report).collect(),
-            own: self.registry.lock().0.own_accounts(),
+            own_accounts: self.registry.lock().0.own_account_reports(),
         }
     }
 
@@ -150,7 +150,7 @@ impl Connector {
 
     /// What would happen to a packet to `destination` from somebody who is no next hop for it.
     pub fn explain(&self, destination: AddressRef<'_>, now: crate::time::Now) -> Explanation {
-        let turn = self.turn(now);
+        let turn = self.start_batch(now);
         let snapshot = &*turn.snapshot;
         if snapshot.address.as_ref().is_some_and(|own| own.view() == destination) {
             return Explanation::Own;
@@ -162,7 +162,7 @@ impl Connector {
         let chosen = if destination.scheme() == crate::wire::Scheme::Peer {
             Err(super::Refusal::UnknownPeerProtocol)
         } else {
-            turn.route(destination, None)
+            turn.choose_next_hop(destination, None)
         };
         match (chosen, route) {
             (Ok(entry), Some(route)) => {
@@ -187,10 +187,10 @@ fn account_report(entry: &AccountEntry) -> AccountReport {
     AccountReport {
         settings: entry.settings.clone(),
         removed: entry.removed,
-        sessions: state.sessions.iter().map(|session| (session.id, session.side)).collect(),
+        sessions: state.sessions.iter().map(|session| (session.id, session.kind)).collect(),
         in_flight_from: state.in_flight,
         in_flight_to: state.pending.len(),
-        outbox_bytes: state.sessions.iter().map(|session| session.outbox.waiting()).sum(),
+        outbox_bytes: state.sessions.iter().map(|session| session.outbox.waiting_bytes()).sum(),
         balance: state.ledger.balance(),
         held_in: state.ledger.held_in(),
         held_out: state.ledger.held_out(),
@@ -209,7 +209,7 @@ impl Connector {
     ) -> RouteReport {
         let is_learned = |candidate: &Candidate| candidate.origin == RouteOrigin::Learned;
         let learned = match prefix.parse() {
-            Ok(prefix) if candidates.iter().any(is_learned) => self.learned(&prefix),
+            Ok(prefix) if candidates.iter().any(is_learned) => self.learned_routes(&prefix),
             _ => Vec::new(),
         };
         let next_hops = next_hops(snapshot, candidates);

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::account::{Account, AccountSession, AccountState, session_for_stray};
+use super::account::{Account, AccountSession, AccountState, session_for_orphan};
 use super::core::{Batch, Connector};
 use super::forward::OutgoingTerms;
 use super::refusal::Refusal;
 use crate::account::AccountId;
 use crate::link::{
     LoginMark, Outbox, Outcome, OwnRequest, Pending, RequestOrigin, SessionId, SessionKind,
-    TakenPending, UnwrittenFrames,
+    TakenPending, UnsentPackets,
 };
 use crate::time::Now;
 use crate::wire::btp::{Frame, FrameKind};
@@ -22,7 +22,7 @@ pub const REPLACED: (u16, &str) = (1008, "replaced");
 impl Connector {
     /// An authenticated session begins. If the same side has as many as it may have, the oldest is replaced: it is asked
     /// to close, and what was not yet written to it is rejected (Prepares) or goes out on another one (answers).
-    pub fn attach(
+    pub fn attach_session(
         &self,
         account: &Account,
         side: SessionKind,
@@ -38,39 +38,39 @@ impl Connector {
         let mut unwritten = Vec::new();
         // More than one only where a reload has lowered the limit just now.
         while let Some(old) = state.take_oldest(side, most) {
-            old.outbox.ask_close(REPLACED.0, REPLACED.1);
-            unwritten.push(old.outbox.lose());
+            old.outbox.request_close(REPLACED.0, REPLACED.1);
+            unwritten.push(old.outbox.end_session());
         }
         let asked = std::collections::HashSet::with_hasher(self.hash_state.clone());
-        state.sessions.push(AccountSession { id, side, login, outbox, asked });
-        account.set_connected(&state);
+        state.sessions.push(AccountSession { id, kind: side, login, outbox, request_ids: asked });
+        account.update_connected(&state);
         for unwritten in unwritten {
-            lost.extend(settle_lost(&mut state, unwritten));
+            lost.extend(recover_unsent(&mut state, unwritten));
         }
         drop(state);
-        self.link_changed(account, now);
-        self.reject_lost(account, lost, now);
+        self.update_ccp_link(account, now);
+        self.reject_unsent(account, lost, now);
         id
     }
 
     /// A session is lost. Prepares of which no byte was written are rejected (T01); all others wait for an answer on
     /// another session, or for their expiry.
-    pub fn detach(&self, account: &Account, session: SessionId, now: Now) {
+    pub fn detach_session(&self, account: &Account, session: SessionId, now: Now) {
         let mut state = account.lock();
         let Some(index) = state.sessions.iter().position(|s| s.id == session) else { return };
         let session = state.sessions.remove(index);
-        account.set_connected(&state);
-        let lost = settle_lost(&mut state, session.outbox.lose());
+        account.update_connected(&state);
+        let lost = recover_unsent(&mut state, session.outbox.end_session());
         drop(state);
-        self.link_changed(account, now);
-        self.reject_lost(account, lost, now);
+        self.update_ccp_link(account, now);
+        self.reject_unsent(account, lost, now);
     }
 
     /// Asks the oldest sessions to close where the settings in force allow fewer than there are.
     pub(super) fn close_sessions_beyond_limits(&self) {
         for entry in &self.snapshot.load().entries {
             for session in entry.account.lock().sessions_beyond_limit() {
-                session.outbox.ask_close(REPLACED.0, REPLACED.1);
+                session.outbox.request_close(REPLACED.0, REPLACED.1);
             }
         }
     }
@@ -78,7 +78,7 @@ impl Connector {
     /// Asks every session of an account to close.
     pub fn close_sessions(&self, account: &Account, code: u16, reason: &'static str) {
         for session in &account.lock().sessions {
-            session.outbox.ask_close(code, reason);
+            session.outbox.request_close(code, reason);
         }
     }
 
@@ -92,7 +92,7 @@ impl Connector {
     ) {
         for session in &account.lock().sessions {
             if session.login.is_some_and(|login| !valid.contains(&login)) {
-                session.outbox.ask_close(code, reason);
+                session.outbox.request_close(code, reason);
             }
         }
     }
@@ -104,8 +104,8 @@ impl Connector {
         }
     }
 
-    fn reject_lost(&self, account: &Account, lost: Vec<Pending>, now: Now) {
-        let turn = self.turn(now);
+    fn reject_unsent(&self, account: &Account, lost: Vec<Pending>, now: Now) {
+        let turn = self.start_batch(now);
         for pending in lost {
             turn.reject_origin(pending, account, &Refusal::SessionLost(account.id().clone()));
         }
@@ -113,14 +113,14 @@ impl Connector {
 
     /// Sends a Prepare of the node's own to a peer. `answer` is called exactly once: with the peer's answer, or with the
     /// reason why there is none.
-    pub fn originate(
+    pub fn originate_prepare(
         &self,
         to: &AccountId,
         prepare: &Prepare<'_>,
         now: Now,
         answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
-        let turn = self.turn(now);
+        let turn = self.start_batch(now);
         let account = self.account(to.as_str());
         let entry = account.and_then(|account| turn.snapshot.entry(account.slot()));
         let own = OwnRequest(Box::new(answer));
@@ -137,7 +137,9 @@ impl Batch<'_> {
     ) {
         let outgoing = OutgoingTerms { amount: prepare.amount, expires_at: prepare.expires_at };
         let unsent = match entry {
-            Some(entry) => self.send(entry, RequestOrigin::Own(own), prepare, outgoing).err(),
+            Some(entry) => {
+                self.send_prepare(entry, RequestOrigin::Own(own), prepare, outgoing).err()
+            }
             None => Some((Refusal::NoRoute, RequestOrigin::Own(own))),
         };
         if let Some((refusal, RequestOrigin::Own(own))) = unsent {
@@ -147,7 +149,7 @@ impl Batch<'_> {
 }
 
 /// Takes what the peer cannot have seen out of the pending table, and sends answers another way if there is one.
-fn settle_lost(state: &mut AccountState, unwritten: UnwrittenFrames) -> Vec<Pending> {
+fn recover_unsent(state: &mut AccountState, unwritten: UnsentPackets) -> Vec<Pending> {
     let mut lost = Vec::new();
     for id in unwritten.prepares {
         if let TakenPending::Pending(pending) = state.pending.take(id) {
@@ -155,8 +157,8 @@ fn settle_lost(state: &mut AccountState, unwritten: UnwrittenFrames) -> Vec<Pend
             lost.push(pending);
         }
     }
-    for (id, frame) in unwritten.answers {
-        let other = session_for_stray(&state.sessions, id);
+    for (id, frame) in unwritten.replies {
+        let other = session_for_orphan(&state.sessions, id);
         let sent = other.is_some_and(|session| {
             let packet = Frame::parse(&frame).ok().and_then(|frame| frame.protocol_data.get("ilp"));
             let packet = packet.and_then(|entry| Reply::parse(entry.data).ok());

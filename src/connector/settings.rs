@@ -29,7 +29,7 @@ pub struct ConnectorSettings {
     /// Which pings are answered.
     pub ping: PingSettings,
     /// How often routes are told, and how long they hold. With whom they are exchanged is the accounts' own.
-    pub exchange: CcpTiming,
+    pub ccp_timing: CcpTiming,
 }
 
 /// How much time packets get at this hop (RFC 27: the outgoing expiry is earlier than the incoming one).

@@ -60,13 +60,13 @@ impl Capacity {
     }
 
     /// Credit that is left.
-    fn room(&self) -> u128 {
+    fn credit_left(&self) -> u128 {
         let limit = self.min_balance.unwrap_or(i128::MIN);
         positive(self.balance.saturating_sub(self.held_out).saturating_sub(limit))
     }
 
     /// Credit that there is while nothing is owed to the hop.
-    fn whole(&self) -> u128 {
+    fn credit_total(&self) -> u128 {
         let limit = self.min_balance.unwrap_or(i128::MIN);
         positive(self.balance.max(0).saturating_sub(limit))
     }
@@ -155,7 +155,7 @@ impl Shares {
     /// An asker has a packet for the hop: finds its share, whether or not the packet will pass. `None`: there is no place
     /// for it among the hop's `places`.
     #[inline]
-    pub(super) fn ask(
+    pub(super) fn find_share(
         &mut self,
         asker: Slot,
         now: MonoTime,
@@ -164,7 +164,7 @@ impl Shares {
     ) -> Option<ShareIndex> {
         let index = match self.find(asker) {
             Some(at) if now < self.next_review => at,
-            _ => self.ask_anew(asker, now, capacity()).0,
+            _ => self.find_share_slowly(asker, now, capacity()).0,
         };
         let division = &self.places;
         let share = self.table.get_mut(index)?;
@@ -206,7 +206,7 @@ impl Shares {
 
     /// Takes a place and credit, and says whose share they are to be given back to.
     #[inline]
-    pub(super) fn take(&mut self, index: ShareIndex, amount: Amount) -> Slot {
+    pub(super) fn take_share(&mut self, index: ShareIndex, amount: Amount) -> Slot {
         let Some(share) = self.table.get_mut(index.0) else { return NO_ASKER };
         if (share.places as usize) < self.places.share {
             self.places.unused -= 1;
@@ -226,7 +226,7 @@ impl Shares {
 
     /// Gives back a place, and the credit too unless it was `spent`.
     #[inline]
-    pub(super) fn give_back(&mut self, asker: Slot, amount: Amount, spent: bool) {
+    pub(super) fn release_share(&mut self, asker: Slot, amount: Amount, spent: bool) {
         let Some(at) = self.find(asker) else { return };
         let Some(share) = self.table.get_mut(at) else { return };
         debug_assert!(share.places > 0, "more places were given back than taken");
@@ -251,7 +251,7 @@ impl Shares {
     }
 
     /// The capacity has changed: divides it again with the next packet.
-    pub(super) fn divide_again(&mut self) {
+    pub(super) fn schedule_review(&mut self) {
         self.next_review = MonoTime(0);
     }
 
@@ -273,7 +273,7 @@ impl Shares {
     }
 
     #[cold]
-    fn ask_anew(&mut self, asker: Slot, now: MonoTime, capacity: Capacity) -> ShareIndex {
+    fn find_share_slowly(&mut self, asker: Slot, now: MonoTime, capacity: Capacity) -> ShareIndex {
         let is_due = now >= self.next_review;
         if is_due {
             self.drop_idle(now);
@@ -284,7 +284,7 @@ impl Shares {
             asker = OTHERS;
             found = self.find(asker);
         }
-        let at = found.unwrap_or_else(|| self.insert(Share::new(asker, now)));
+        let at = found.unwrap_or_else(|| self.insert_share(Share::new(asker, now)));
         if is_due || found.is_none() {
             self.divide(capacity);
         }
@@ -307,26 +307,26 @@ impl Shares {
         for mut share in old {
             if share.asker != NO_ASKER && share.is_active(now) {
                 (0..windows).for_each(|_| share.end_window());
-                self.insert(share);
+                self.insert_share(share);
             }
         }
     }
 
     /// Puts a share that is not in the table into it, and says where.
-    fn insert(&mut self, share: Share) -> usize {
+    fn insert_share(&mut self, share: Share) -> usize {
         if (self.askers + 1) * 2 > self.table.len() {
             let larger = (self.table.len() * 2).max(TABLE_MIN);
             let old =
                 std::mem::replace(&mut self.table, vec![Share::new(NO_ASKER, MonoTime(0)); larger]);
             for share in old.into_iter().filter(|share| share.asker != NO_ASKER) {
-                self.put(share);
+                self.place_share(share);
             }
         }
         self.askers += 1;
-        self.put(share)
+        self.place_share(share)
     }
 
-    fn put(&mut self, share: Share) -> usize {
+    fn place_share(&mut self, share: Share) -> usize {
         let mask = self.table.len().wrapping_sub(1);
         let mut at = share.asker.0 as usize & mask;
         while self.table.get(at).is_some_and(|place| place.asker != NO_ASKER) {
@@ -356,10 +356,10 @@ impl Shares {
         for one in self.table.iter().filter(is_taken) {
             used += one.used;
         }
-        let room = capacity.room();
+        let room = capacity.credit_left();
         if capacity.min_balance.is_some() {
             // What was spent and has come back since counts once.
-            let credit = room.saturating_add(used).min(capacity.whole());
+            let credit = room.saturating_add(used).min(capacity.credit_total());
             self.credit.share = credit / (2 * askers as u128);
             self.credit.newcomer = credit / (2 * (askers as u128 + 1));
         }

@@ -19,7 +19,7 @@ pub(super) struct Snapshot {
     pub(super) address: Option<Address>,
     /// What the node signs its Rejects with: its address, or a stand-in while it has none (never empty, as
     /// interledger-rs cannot read that).
-    pub(super) signature: Address,
+    pub(super) triggered_by: Address,
     pub(super) scheme: Scheme,
     pub(super) table: RouteTable,
     /// By slot. Accounts that a reload removed stay, suspended, for their balance and their packets in flight.
@@ -27,8 +27,8 @@ pub(super) struct Snapshot {
     /// Factors between different assets, by their numbers. A missing one means that there is no rate.
     pub(super) conversions: HashMap<(AssetNumber, AssetNumber), Conversion>,
     /// `Timing` in whole milliseconds, in which packets count: no division on their way.
-    pub(super) window_ms: u64,
-    pub(super) hold_ms: u64,
+    pub(super) message_window_ms: u64,
+    pub(super) max_hold_ms: u64,
     pub(super) ping: PingSettings,
     /// The receiver that was configured first: who asks for the node itself pays it.
     pub(super) first_receiver: Option<Slot>,
@@ -51,20 +51,20 @@ pub(super) struct AccountEntry {
     pub(super) settings: AccountSettings,
     pub(super) asset: AssetNumber,
     /// The node's own account of the same asset.
-    pub(super) own: Arc<OwnAccount>,
+    pub(super) own_account: Arc<OwnAccount>,
     /// The configuration no longer names the peer.
     pub(super) removed: bool,
 }
 
 impl AccountEntry {
     /// Whether packets from and to the peer are served.
-    pub(super) fn serves(&self) -> bool {
+    pub(super) fn is_served(&self) -> bool {
         self.settings.enabled && !self.removed
     }
 
     /// Whether packets can go there now. A receiver is inside this node, and so always there.
     pub(super) fn is_reachable(&self) -> bool {
-        self.serves() && (self.settings.is_receiver() || self.account.is_connected())
+        self.is_served() && (self.settings.is_receiver() || self.account.is_connected())
     }
 }
 
@@ -74,13 +74,13 @@ impl Snapshot {
         Snapshot {
             node_id: self.node_id.clone(),
             address: self.address.clone(),
-            signature: self.signature.clone(),
+            triggered_by: self.triggered_by.clone(),
             scheme: self.scheme,
             table,
             entries: self.entries.clone(),
             conversions: self.conversions.clone(),
-            window_ms: self.window_ms,
-            hold_ms: self.hold_ms,
+            message_window_ms: self.message_window_ms,
+            max_hold_ms: self.max_hold_ms,
             ping: self.ping,
             first_receiver: self.first_receiver,
         }
@@ -104,8 +104,8 @@ impl Snapshot {
         incoming: Timestamp,
         now: Timestamp,
     ) -> Result<Timestamp, TooLittleTime> {
-        let window_ms = self.window_ms;
-        let latest = now.saturating_add_millis(self.hold_ms);
+        let window_ms = self.message_window_ms;
+        let latest = now.saturating_add_millis(self.max_hold_ms);
         let outgoing = incoming.saturating_sub_millis(window_ms).min(latest);
         if outgoing.millis_since(now) < window_ms {
             let left_ms = incoming.millis_since(now);

@@ -52,7 +52,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// Counts an answer.
-    pub(super) fn count(&mut self, reply: &Reply<'_>) {
+    pub(super) fn count_reply(&mut self, reply: &Reply<'_>) {
         match reply {
             Reply::Fulfill(_) => self.fulfills += 1,
             Reply::Reject(reject) => {
@@ -90,7 +90,7 @@ impl Stats {
     /// A Prepare to a receiver inside this node, and its answer, which takes no time.
     pub(super) fn count_delivered(&mut self, answer: &Reply<'_>) {
         self.sent.prepares += 1;
-        self.received.count(answer);
+        self.received.count_reply(answer);
         self.count_latency(0);
     }
 

@@ -17,7 +17,7 @@ pub struct StreamCredentials {
 
 /// Why there is no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoStreamCredentials {
+pub enum StreamCredentialsError {
     /// No receiver has that name, or there is none at all.
     #[error("there is no such receiver here")]
     UnknownReceiver,
@@ -34,28 +34,28 @@ impl Connector {
     /// others.
     ///
     /// # Errors
-    /// [`NoStreamCredentials`].
-    pub fn connection(
+    /// [`StreamCredentialsError`].
+    pub fn issue_stream_credentials(
         &self,
         receiver: Option<&str>,
         random: [u8; TOKEN_BYTES],
-    ) -> Result<StreamCredentials, NoStreamCredentials> {
+    ) -> Result<StreamCredentials, StreamCredentialsError> {
         let snapshot = self.snapshot.load();
         let slot = match receiver {
             Some(id) => self.account(id).map(|account| account.slot()),
             None => snapshot.first_receiver,
         };
         let found = slot.and_then(|slot: Slot| snapshot.entry(slot));
-        let found = found.filter(|entry| entry.serves());
+        let found = found.filter(|entry| entry.is_served());
         let (entry, receiver) = found
             .and_then(|entry| Some((entry, entry.settings.receiver.as_ref()?)))
-            .ok_or(NoStreamCredentials::UnknownReceiver)?;
-        let own = snapshot.address.as_ref().ok_or(NoStreamCredentials::NoAddressYet)?;
+            .ok_or(StreamCredentialsError::UnknownReceiver)?;
+        let own = snapshot.address.as_ref().ok_or(StreamCredentialsError::NoAddressYet)?;
         let token = token(random);
         let destination = own
-            .child(entry.settings.segment())
+            .child(entry.settings.address_segment())
             .and_then(|address| address.child(&token))
-            .map_err(|_| NoStreamCredentials::AddressTooLong)?;
+            .map_err(|_| StreamCredentialsError::AddressTooLong)?;
         Ok(StreamCredentials { destination, secret: receiver.secret(&token) })
     }
 }

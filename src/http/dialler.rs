@@ -168,7 +168,7 @@ impl HttpLink {
                 Some(lost) = losses.recv() => return Ok(lost),
                 order = close_asked(outbox) => return Err(order),
                 taken = next(outbox, places) => {
-                    let place = places.take(taken.asker, taken.packet.len());
+                    let place = places.take(taken.requester, taken.packet.len());
                     let link = Arc::clone(self);
                     tasks.add(async move {
                         link.post(taken).await;
@@ -203,7 +203,7 @@ async fn next(outbox: &Outbox, places: &RequestPlaces) -> TakenPacket {
 async fn close_asked(outbox: &Outbox) -> CloseRequest {
     std::future::poll_fn(|cx| {
         outbox.set_waker(cx.waker());
-        outbox.close_asked().map_or(Poll::Pending, Poll::Ready)
+        outbox.close_request().map_or(Poll::Pending, Poll::Ready)
     })
     .await
 }

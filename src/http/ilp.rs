@@ -285,9 +285,9 @@ impl Ilp {
         let Some(request_id) = request_id else {
             return Err(bad("a Fulfill or a Reject needs the Request-Id of what it answers"));
         };
-        let turn = self.context.transport.connector.turn(self.context.transport.clock.now());
+        let turn = self.context.transport.connector.start_batch(self.context.transport.clock.now());
         let known = self.context.request_ids.read(account.id(), request_id);
-        match known.is_some_and(|id| turn.answer(account, id, PeerAnswer::Packet(packet))) {
+        match known.is_some_and(|id| turn.handle_answer(account, id, PeerAnswer::Packet(packet))) {
             true => Ok(empty(StatusCode::OK)),
             false => Err(bad("nobody waits for an answer with this Request-Id (any more)")),
         }

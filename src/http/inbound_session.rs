@@ -158,7 +158,12 @@ impl InboundHandle {
             id
         };
         // How many wait is bounded by the account's packets in flight: what is above them is refused at once.
-        context.connector.turn(now).prepare(&self.account, self.id, RequestId(id), packet);
+        context.connector.start_batch(now).handle_prepare(
+            &self.account,
+            self.id,
+            RequestId(id),
+            packet,
+        );
         Ok(())
     }
 
@@ -260,7 +265,7 @@ async fn next(outbox: &Outbox, closing: bool) -> Option<TakenPacket> {
         outbox.set_waker(cx.waker());
         match outbox.take_packet() {
             Some(taken) => Poll::Ready(Some(taken)),
-            None if !closing && outbox.close_asked().is_some() => Poll::Ready(None),
+            None if !closing && outbox.close_request().is_some() => Poll::Ready(None),
             None => Poll::Pending,
         }
     })
@@ -280,7 +285,7 @@ impl Drop for InboundSession {
             sessions.remove(id);
         }
         drop(sessions);
-        self.guard.set_close_reason(match self.posted.outbox.close_asked() {
+        self.guard.set_close_reason(match self.posted.outbox.close_request() {
             Some(request) => request.into(),
             None => CloseReason::Broken("no request for a while".to_owned()),
         });

@@ -217,7 +217,7 @@ impl HttpLink {
 
     fn answer(&self, id: RequestId, answer: PeerAnswer<'_>) {
         let context = &self.context.transport;
-        context.connector.turn(context.clock.now()).answer(&self.account, id, answer);
+        context.connector.start_batch(context.clock.now()).handle_answer(&self.account, id, answer);
     }
 
     fn lose(&self, why: String, kind: LossKind) {

@@ -21,7 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
 
-use crate::connector::{Connector, NoStreamCredentials, StreamCredentials};
+use crate::connector::{Connector, StreamCredentials, StreamCredentialsError};
 use crate::stream::TOKEN_BYTES;
 use crate::web::ProblemDetails;
 
@@ -55,7 +55,7 @@ async fn named(
 fn answer(connector: &Connector, receiver: Option<&str>) -> Response<Body> {
     let mut random = [0; TOKEN_BYTES];
     let connection = match SystemRandom::new().fill(&mut random) {
-        Ok(()) => connector.connection(receiver, random),
+        Ok(()) => connector.issue_stream_credentials(receiver, random),
         Err(_) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             return open_to_all(ProblemDetails::new(status, "no random numbers").into_response());
@@ -63,13 +63,13 @@ fn answer(connector: &Connector, receiver: Option<&str>) -> Response<Body> {
     };
     open_to_all(match connection {
         Ok(connection) => json(StatusCode::OK, &Body200::from(connection)),
-        Err(NoStreamCredentials::UnknownReceiver) => json(StatusCode::NOT_FOUND, &UNKNOWN),
-        Err(error @ NoStreamCredentials::NoAddressYet) => {
+        Err(StreamCredentialsError::UnknownReceiver) => json(StatusCode::NOT_FOUND, &UNKNOWN),
+        Err(error @ StreamCredentialsError::NoAddressYet) => {
             ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
                 .with(RETRY_AFTER, SECONDS_UNTIL_ADDRESS)
                 .into_response()
         }
-        Err(error @ NoStreamCredentials::AddressTooLong) => {
+        Err(error @ StreamCredentialsError::AddressTooLong) => {
             ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
                 .into_response()
         }

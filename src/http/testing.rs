@@ -43,7 +43,7 @@ pub(super) fn settings(id: &str, peers: &[&str]) -> ConnectorSettings {
         rates: Vec::new(),
         timing: Timing::default(),
         ping: PingSettings::default(),
-        exchange: Default::default(),
+        ccp_timing: Default::default(),
     }
 }
 
@@ -163,7 +163,7 @@ pub(super) async fn serve(
     tasks.spawn(async move {
         loop {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            swept.connector.sweep(swept.clock.now());
+            swept.connector.sweep_deadlines(swept.clock.now());
         }
     });
     let accepting = Arc::clone(&server);

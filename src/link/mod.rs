@@ -11,7 +11,7 @@ mod pending;
 
 pub use outbox::{
     CloseRequest, Framing, NoPermit, Outbox, OutboxPermit, PermitRequest, TakenPacket,
-    UnwrittenFrames,
+    UnsentPackets,
 };
 pub use outcome::{Cause, Outcome, OwnRequest, Rejection};
 pub use pending::{Pending, PendingTable, RequestOrigin, TakenPending};

@@ -8,7 +8,7 @@
 //! The outbox remembers where each ILP frame begins until its first byte is written, so that when the session is lost
 //! it can tell which Prepares the peer cannot have seen, and which answers may still go another way (D5).
 //!
-//! Bound: Prepares are refused once there is no [`Outbox::room`], which is shared fairly among those who ask (`outbox_shares.rs`);
+//! Bound: Prepares are refused once there is no [`Outbox::request_permit`], which is shared fairly among those who ask (`outbox_shares.rs`);
 //! answers always fit, as there are no more of them than
 //! the peer has packets in flight; but an outbox that answers have filled sixteen times over is closed instead of growing.
 
@@ -25,7 +25,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use self::outbox_shares::OutboxShares;
-use self::queues::Queues;
+use self::queues::PacketQueues;
 use super::Slot;
 use super::frames::{self, FramePrefix};
 use crate::wire::btp::{FrameKind, RequestId};
@@ -44,7 +44,7 @@ const POLICY_VIOLATION: u16 = 1008;
 const OVERSHOOT_BYTES: usize = 64 * 1024;
 
 /// Stands for no account.
-const NO_ASKER: Slot = Slot(u32::MAX);
+const NO_REQUESTER: Slot = Slot(u32::MAX);
 
 /// What stands before each BTP frame.
 pub enum Framing {
@@ -64,7 +64,7 @@ pub struct TakenPacket {
     /// Whose id that is depends on the kind, as in BTP.
     pub id: RequestId,
     /// The account that it comes from; `None`: the node itself, or the packet is an answer.
-    pub asker: Option<Slot>,
+    pub requester: Option<Slot>,
     /// The ILP packet.
     pub packet: Vec<u8>,
 }
@@ -80,11 +80,11 @@ pub struct CloseRequest {
 
 /// What a lost session leaves behind: frames of which no byte was written.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct UnwrittenFrames {
+pub struct UnsentPackets {
     /// Prepares: the peer cannot have seen them.
     pub prepares: Vec<RequestId>,
     /// Answers: the id and the whole BTP frame, to be sent on another session if there is one.
-    pub answers: Vec<(RequestId, Vec<u8>)>,
+    pub replies: Vec<(RequestId, Vec<u8>)>,
 }
 
 /// The outbox of one session. Shared by everyone who may send to the peer.
@@ -97,9 +97,9 @@ pub struct Outbox {
 #[derive(Clone, Copy, Debug)]
 pub struct PermitRequest<'p> {
     /// The account that it comes from; `None`: the node itself asks.
-    pub asker: Option<Slot>,
+    pub requester: Option<Slot>,
     /// How many accounts have asked for this peer of late, this one included.
-    pub askers: usize,
+    pub requesters: usize,
     /// The Prepare, as long as what will be sent: only amount and expiry change, and they have one length.
     pub prepare: &'p Prepare<'p>,
 }
@@ -117,7 +117,7 @@ pub enum NoPermit {
 pub struct OutboxPermit<'a> {
     inner: MutexGuard<'a, Inner>,
     outbox: &'a Outbox,
-    asker: Slot,
+    requester: Slot,
 }
 
 impl OutboxPermit<'_> {
@@ -129,23 +129,29 @@ impl OutboxPermit<'_> {
             let mut bytes = Vec::new();
             packet.encode(&mut bytes);
             let len = bytes.len();
-            let asker = (self.asker != NO_ASKER).then_some(self.asker);
-            queues.put(TakenPacket { kind, id, asker, packet: bytes });
+            let asker = (self.requester != NO_REQUESTER).then_some(self.requester);
+            queues.put(TakenPacket { kind, id, requester: asker, packet: bytes });
             len
         } else {
-            let head = inner.head();
+            let head = inner.next_prefix();
             frames::put_packet(&mut inner.buffer, kind, id, packet, head);
-            let start = Start { at, len: inner.buffer.len() - at, id, kind, asker: self.asker };
+            let start = QueuedFrame {
+                at,
+                len: inner.buffer.len() - at,
+                id,
+                kind,
+                requester: self.requester,
+            };
             let len = start.len;
-            inner.prepares += start.prepare_bytes();
-            inner.starts.push_back(start);
+            inner.prepare_bytes += start.prepare_bytes();
+            inner.frames.push_back(start);
             len
         };
-        if let Some(crowd) = &mut inner.crowd {
-            crowd.add(self.asker, len);
+        if let Some(crowd) = &mut inner.shares {
+            crowd.add(self.requester, len);
         }
-        self.outbox.bound(inner);
-        inner.wake();
+        self.outbox.close_if_overfull(inner);
+        inner.wake_task();
     }
 }
 
@@ -154,34 +160,34 @@ struct Inner {
     buffer: Vec<u8>,
     written: usize,
     /// Where the ILP frames of which no byte is written begin.
-    starts: VecDeque<Start>,
+    frames: VecDeque<QueuedFrame>,
     /// Bytes of the Prepares among them.
-    prepares: usize,
+    prepare_bytes: usize,
     /// Who fills how much of it, while that is half of what may wait, or more.
-    crowd: Option<Box<OutboxShares>>,
+    shares: Option<Box<OutboxShares>>,
     mask_keys: Option<StdRng>,
     /// Instead of the buffer, where packets are taken out one by one.
-    queues: Option<Queues>,
+    queues: Option<PacketQueues>,
     waker: Option<Waker>,
     /// The task has been woken and has not written everything since.
     woken: bool,
     close: Option<CloseRequest>,
     /// The session is lost: nothing is appended any more.
-    lost: bool,
+    ended: bool,
     /// The largest batch of late, for how much memory to keep.
     recent_peak: usize,
 }
 
-struct Start {
+struct QueuedFrame {
     at: usize,
     len: usize,
     id: RequestId,
     kind: FrameKind,
-    /// Whose Prepare it is; [`NO_ASKER`] for an answer and for the node's own.
-    asker: Slot,
+    /// Whose Prepare it is; [`NO_REQUESTER`] for an answer and for the node's own.
+    requester: Slot,
 }
 
-impl Start {
+impl QueuedFrame {
     /// The frame's length if it is a Prepare.
     fn prepare_bytes(&self) -> usize {
         if self.kind == FrameKind::Message { self.len } else { 0 }
@@ -191,7 +197,7 @@ impl Start {
 impl Outbox {
     /// An empty outbox that refuses Prepares beyond `bytes_max` bytes.
     pub fn new(framing: Framing, bytes_max: usize) -> Arc<Outbox> {
-        let queues = matches!(framing, Framing::Bare).then(Queues::default);
+        let queues = matches!(framing, Framing::Bare).then(PacketQueues::default);
         let mask_keys = match framing {
             Framing::Server | Framing::Bare => None,
             Framing::Client(seed) => Some(StdRng::from_seed(seed)),
@@ -199,15 +205,15 @@ impl Outbox {
         let inner = Inner {
             buffer: Vec::new(),
             written: 0,
-            starts: VecDeque::new(),
-            prepares: 0,
-            crowd: None,
+            frames: VecDeque::new(),
+            prepare_bytes: 0,
+            shares: None,
             mask_keys,
             queues,
             waker: None,
             woken: false,
             close: None,
-            lost: false,
+            ended: false,
             recent_peak: 0,
         };
         Arc::new(Outbox { inner: Mutex::new(inner), bytes_max })
@@ -222,32 +228,36 @@ impl Outbox {
     }
 
     /// Room for a Prepare. The outbox is locked while this is held.
-    pub fn room(&self, asking: &PermitRequest<'_>) -> Result<OutboxPermit<'_>, NoPermit> {
+    pub fn request_permit(&self, asking: &PermitRequest<'_>) -> Result<OutboxPermit<'_>, NoPermit> {
         let mut inner = self.inner.lock();
-        let waiting = inner.waiting();
-        if inner.lost {
+        let waiting = inner.waiting_bytes();
+        if inner.ended {
             return Err(NoPermit::Full);
         }
         if waiting >= self.bytes_max / 2 {
-            self.admit(&mut inner, waiting, asking)?;
+            self.admit_prepare(&mut inner, waiting, asking)?;
         }
-        Ok(OutboxPermit { inner, outbox: self, asker: asking.asker.unwrap_or(NO_ASKER) })
+        Ok(OutboxPermit {
+            inner,
+            outbox: self,
+            requester: asking.requester.unwrap_or(NO_REQUESTER),
+        })
     }
 
     /// Whether an outbox that is half full takes the Prepare.
-    fn admit(
+    fn admit_prepare(
         &self,
         inner: &mut Inner,
         waiting: usize,
         asking: &PermitRequest<'_>,
     ) -> Result<(), NoPermit> {
         let most = self.bytes_max.saturating_add(OVERSHOOT_BYTES);
-        let (within_share, kept) = match asking.asker {
+        let (within_share, kept) = match asking.requester {
             None => (true, 0),
-            Some(_) if asking.askers < 2 => (false, 0),
+            Some(_) if asking.requesters < 2 => (false, 0),
             Some(asker) => {
-                let crowd = inner.crowd();
-                crowd.divide(asking.askers, self.bytes_max);
+                let crowd = inner.counted_shares();
+                crowd.divide(asking.requesters, self.bytes_max);
                 let within = crowd.is_within_share(asker, asking.prepare.encoded_len());
                 (within, crowd.kept_for_others(asker))
             }
@@ -263,33 +273,33 @@ impl Outbox {
     /// Appends an answer, for which there is always room. `false`: the session is lost, nothing was appended.
     pub fn put_packet(&self, kind: FrameKind, id: RequestId, packet: &impl Encode) -> bool {
         let inner = self.inner.lock();
-        if inner.lost {
+        if inner.ended {
             return false;
         }
-        OutboxPermit { inner, outbox: self, asker: NO_ASKER }.put_packet(kind, id, packet);
+        OutboxPermit { inner, outbox: self, requester: NO_REQUESTER }.put_packet(kind, id, packet);
         true
     }
 
     /// Appends any other BTP frame: `write` appends exactly `len` bytes.
     pub fn put_frame(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut inner = self.inner.lock();
-        if inner.lost {
+        if inner.ended {
             return false;
         }
-        let head = inner.head();
+        let head = inner.next_prefix();
         frames::put_frame(&mut inner.buffer, len, head, write);
-        self.bound(&mut inner);
-        inner.wake();
+        self.close_if_overfull(&mut inner);
+        inner.wake_task();
         true
     }
 
     /// Appends bytes that are whole WebSocket frames already: control frames of the WebSocket library. A lost session
     /// takes them too, for its close frame is one.
-    pub fn put_raw(&self, bytes: &[u8]) {
+    pub fn put_ws_frames(&self, bytes: &[u8]) {
         let mut inner = self.inner.lock();
         inner.buffer.extend_from_slice(bytes);
-        self.bound(&mut inner);
-        inner.wake();
+        self.close_if_overfull(&mut inner);
+        inner.wake_task();
     }
 
     /// Whether reading from this session is to pause (D19), as what it asks for would only add to what it does not take.
@@ -298,13 +308,13 @@ impl Outbox {
     /// too much to ask of the other would wait for each other.
     pub fn is_full_of_answers(&self) -> bool {
         let inner = self.inner.lock();
-        let prepares = inner.queues.as_ref().map_or(inner.prepares, Queues::prepares);
-        inner.waiting() - prepares >= self.bytes_max
+        let prepares = inner.queues.as_ref().map_or(inner.prepare_bytes, PacketQueues::prepares);
+        inner.waiting_bytes() - prepares >= self.bytes_max
     }
 
     /// Bytes that wait to be written.
-    pub fn waiting(&self) -> usize {
-        self.inner.lock().waiting()
+    pub fn waiting_bytes(&self) -> usize {
+        self.inner.lock().waiting_bytes()
     }
 
     /// Writes what waits. `Ready(Ok)` = everything is written; `Pending` = the socket takes no more for now (and
@@ -318,18 +328,18 @@ impl Outbox {
         loop {
             let waiting = inner.buffer.get(inner.written..).unwrap_or_default();
             if waiting.is_empty() {
-                inner.clean();
+                inner.reset_buffer();
                 return Poll::Ready(Ok(()));
             }
             match write(waiting) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => {
                     *written += count;
-                    inner.advance(count);
+                    inner.mark_written(count);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    inner.compact();
+                    inner.compact_buffer();
                     return Poll::Pending;
                 }
             }
@@ -342,46 +352,46 @@ impl Outbox {
     }
 
     /// Asks the session's task to close the connection; the first order stands.
-    pub fn ask_close(&self, code: u16, reason: &'static str) {
+    pub fn request_close(&self, code: u16, reason: &'static str) {
         let mut inner = self.inner.lock();
         inner.close.get_or_insert(CloseRequest { code, reason });
         inner.woken = false;
-        inner.wake();
+        inner.wake_task();
     }
 
     /// Whether somebody wants the connection closed.
-    pub fn close_asked(&self) -> Option<CloseRequest> {
+    pub fn close_request(&self) -> Option<CloseRequest> {
         self.inner.lock().close
     }
 
     /// The session is lost: no BTP frame is appended from now on, and what nobody saw is taken out and returned. The
     /// rest of a frame that was begun stays, so that a close frame can still follow it.
-    pub fn lose(&self) -> UnwrittenFrames {
+    pub fn end_session(&self) -> UnsentPackets {
         let mut inner = self.inner.lock();
-        inner.lost = true;
-        let starts = std::mem::take(&mut inner.starts);
-        inner.prepares = 0;
-        inner.crowd = None;
+        inner.ended = true;
+        let starts = std::mem::take(&mut inner.frames);
+        inner.prepare_bytes = 0;
+        inner.shares = None;
         let first = starts.front().map_or(inner.buffer.len(), |start| start.at);
         let unseen = inner.buffer.split_off(first);
         inner.waker = None;
-        let mut unwritten = UnwrittenFrames::default();
+        let mut unwritten = UnsentPackets::default();
         for start in starts {
             match start.kind {
                 FrameKind::Message | FrameKind::Transfer => unwritten.prepares.push(start.id),
                 FrameKind::Response | FrameKind::Error => {
                     let frame = unseen.get(start.at - first..start.at - first + start.len);
                     let frame = frame.and_then(frames::payload_of);
-                    unwritten.answers.extend(frame.map(|frame| (start.id, frame)));
+                    unwritten.replies.extend(frame.map(|frame| (start.id, frame)));
                 }
             }
         }
-        for taken in inner.queues.iter_mut().flat_map(Queues::take_all) {
+        for taken in inner.queues.iter_mut().flat_map(PacketQueues::take_all) {
             match taken.kind {
                 FrameKind::Message | FrameKind::Transfer => unwritten.prepares.push(taken.id),
                 FrameKind::Response | FrameKind::Error => {
                     let frame = frames::frame_of(taken.kind, taken.id, &taken.packet);
-                    unwritten.answers.push((taken.id, frame));
+                    unwritten.replies.push((taken.id, frame));
                 }
             }
         }
@@ -389,8 +399,9 @@ impl Outbox {
     }
 
     /// An outbox that only answers can have filled this far belongs to a peer that asks and does not read.
-    fn bound(&self, inner: &mut Inner) {
-        if inner.close.is_none() && inner.waiting() > self.bytes_max.saturating_mul(ANSWERS_FACTOR)
+    fn close_if_overfull(&self, inner: &mut Inner) {
+        if inner.close.is_none()
+            && inner.waiting_bytes() > self.bytes_max.saturating_mul(ANSWERS_FACTOR)
         {
             inner.close =
                 Some(CloseRequest { code: POLICY_VIOLATION, reason: "does not read its answers" });
@@ -401,7 +412,7 @@ impl Outbox {
 }
 
 impl Inner {
-    fn waiting(&self) -> usize {
+    fn waiting_bytes(&self) -> usize {
         match &self.queues {
             Some(queues) => queues.bytes(),
             None => self.buffer.len() - self.written,
@@ -409,14 +420,14 @@ impl Inner {
     }
 
     /// What stands before the next frame.
-    fn head(&mut self) -> FramePrefix {
+    fn next_prefix(&mut self) -> FramePrefix {
         match &mut self.mask_keys {
             Some(keys) => FramePrefix::Masked(keys.next_u32().to_ne_bytes()),
             None => FramePrefix::Plain,
         }
     }
 
-    fn wake(&mut self) {
+    fn wake_task(&mut self) {
         if !self.woken
             && let Some(waker) = &self.waker
         {
@@ -426,49 +437,49 @@ impl Inner {
     }
 
     /// A frame is begun to be written: it no longer waits.
-    fn leaves(&mut self, start: &Start) {
-        self.prepares -= start.prepare_bytes();
-        if let Some(crowd) = &mut self.crowd {
-            crowd.remove(start.asker, start.len);
+    fn remove_started(&mut self, start: &QueuedFrame) {
+        self.prepare_bytes -= start.prepare_bytes();
+        if let Some(crowd) = &mut self.shares {
+            crowd.remove(start.requester, start.len);
         }
     }
 
     /// The askers of what waits. Counted when it is asked for; from then on kept until everything is written.
-    fn crowd(&mut self) -> &mut OutboxShares {
-        let (starts, queues) = (&self.starts, &self.queues);
-        self.crowd.get_or_insert_with(|| {
-            let frames = starts.iter().map(|start| (start.asker, start.len));
-            let packets = queues.iter().flat_map(Queues::bytes_of_askers);
+    fn counted_shares(&mut self) -> &mut OutboxShares {
+        let (starts, queues) = (&self.frames, &self.queues);
+        self.shares.get_or_insert_with(|| {
+            let frames = starts.iter().map(|start| (start.requester, start.len));
+            let packets = queues.iter().flat_map(PacketQueues::bytes_of_askers);
             Box::new(OutboxShares::new(frames.chain(packets)))
         })
     }
 
-    fn advance(&mut self, count: usize) {
+    fn mark_written(&mut self, count: usize) {
         self.written += count;
-        while let Some(start) = self.starts.pop_front_if(|start| start.at < self.written) {
-            self.leaves(&start);
+        while let Some(start) = self.frames.pop_front_if(|start| start.at < self.written) {
+            self.remove_started(&start);
         }
     }
 
     /// Everything is written: start again at the front, and keep memory in proportion to recent use.
-    fn clean(&mut self) {
+    fn reset_buffer(&mut self) {
         self.woken = false;
-        self.crowd = None;
+        self.shares = None;
         self.recent_peak = self.buffer.len().max(self.recent_peak - self.recent_peak / 8);
         self.buffer.clear();
         self.written = 0;
         let keep = self.recent_peak.saturating_mul(2).max(KEPT_BYTES);
         if self.buffer.capacity() > keep {
             self.buffer.shrink_to(keep);
-            self.starts.shrink_to(keep / KEPT_BYTES);
+            self.frames.shrink_to(keep / KEPT_BYTES);
         }
     }
 
     /// The socket is slow: drop what is written once it is the larger part, so that moving bytes stays cheap.
-    fn compact(&mut self) {
+    fn compact_buffer(&mut self) {
         if self.written > self.buffer.len() / 2 {
             self.buffer.drain(..self.written);
-            for start in &mut self.starts {
+            for start in &mut self.frames {
                 start.at -= self.written;
             }
             self.written = 0;
@@ -478,7 +489,7 @@ impl Inner {
 
 impl std::fmt::Debug for Outbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outbox").field("waiting", &self.waiting()).finish_non_exhaustive()
+        f.debug_struct("Outbox").field("waiting", &self.waiting_bytes()).finish_non_exhaustive()
     }
 }
 

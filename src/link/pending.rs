@@ -54,7 +54,7 @@ pub enum RequestOrigin {
 
 impl RequestOrigin {
     /// The account that asked and the id it chose; `None` for the node itself.
-    pub fn asked(&self) -> Option<(Slot, RequestId)> {
+    pub fn requester(&self) -> Option<(Slot, RequestId)> {
         match self {
             RequestOrigin::Peer { account, request_id, .. } => Some((*account, *request_id)),
             RequestOrigin::Own(_) => None,
@@ -100,9 +100,10 @@ impl PendingTable {
 
     /// Prepares in flight that somebody else waits for, or that move money: all but what the node itself asks of its
     /// neighbours.
-    pub fn payments(&self) -> usize {
-        let payment =
-            |one: &&Pending| one.origin.asked().is_some() || one.outgoing_amount != Amount::ZERO;
+    pub fn count_payments(&self) -> usize {
+        let payment = |one: &&Pending| {
+            one.origin.requester().is_some() || one.outgoing_amount != Amount::ZERO
+        };
         if self.is_empty() { 0 } else { self.iter().filter(payment).count() }
     }
 

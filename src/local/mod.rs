@@ -3,8 +3,8 @@
 //! Nothing here touches an account, so a local answer passes the same admission, limits and ledger as a forwarded
 //! packet: the connector sees to that.
 
-mod at_own_address;
+mod own_address;
 mod peer_config;
 
-pub use at_own_address::{LocalDelivery, LocalError, PingSettings, at_own_address};
-pub use peer_config::{PeerConfigError, peer_config};
+pub use own_address::{LocalDelivery, LocalError, PingSettings, decide_delivery};
+pub use peer_config::{PeerConfigError, answer_peer_config};

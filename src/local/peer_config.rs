@@ -23,7 +23,7 @@ pub enum PeerConfigError {
 }
 
 /// The data of the Fulfill that answers `prepare`, a request from the account `asker`.
-pub fn peer_config(
+pub fn answer_peer_config(
     prepare: &Prepare<'_>,
     asker: &AccountSettings,
     own_address: Option<&Address>,
@@ -35,7 +35,7 @@ pub fn peer_config(
     ildcp::check_request(prepare, now).map_err(PeerConfigError::BadRequest)?;
     let own_address = own_address.ok_or(PeerConfigError::NoAddressYet)?;
     let address =
-        own_address.child(asker.segment()).map_err(|_| PeerConfigError::AddressTooLong)?;
+        own_address.child(asker.address_segment()).map_err(|_| PeerConfigError::AddressTooLong)?;
     let response = ildcp::IldcpResponse {
         client_address: address.view(),
         asset_scale: asker.asset.scale,

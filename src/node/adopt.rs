@@ -123,7 +123,7 @@ impl NodeTask {
     pub(super) fn apply_config(&self, config: &NodeConfig) -> Result<(), StartError> {
         let settings = self.settings_in_force(config)?;
         let directory = directory(config)?;
-        self.context.connector.apply(settings)?;
+        self.context.connector.apply_settings(settings)?;
         self.logins.store(Arc::new(directory));
         Ok(())
     }

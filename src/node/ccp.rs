@@ -24,7 +24,7 @@ pub(super) async fn run(context: Arc<TransportContext>) {
     let answered = {
         let (context, wake) = (Arc::clone(&context), Arc::clone(&wake));
         move |ticket: Ticket, outcome: Outcome| {
-            context.connector.exchange_answered(ticket, &outcome, context.clock.now());
+            context.connector.handle_ccp_answer(ticket, &outcome, context.clock.now());
             // A large table goes out update after update: the next one does not wait for the tick.
             wake.notify_one();
         }
@@ -37,7 +37,7 @@ pub(super) async fn run(context: Arc<TransportContext>) {
             _ = ticks.tick() => installing.as_ref().is_none_or(JoinHandle::is_finished),
             () = wake.notified() => false,
         };
-        let exchanged = context.connector.exchange(context.clock.now(), &answered);
+        let exchanged = context.connector.poll_ccp(context.clock.now(), &answered);
         exchanged.notices.iter().for_each(|notice| tell(&context, notice));
         if exchanged.learned_changed && may_install {
             installing = Some(install(Arc::clone(&context)));
@@ -51,7 +51,8 @@ fn install(context: Arc<TransportContext>) -> JoinHandle<()> {
         let began = Instant::now();
         let installed = Arc::clone(&context);
         // An error is a panic, which the panic hook has logged.
-        let _ = tokio::task::spawn_blocking(move || installed.connector.install_learned()).await;
+        let _ =
+            tokio::task::spawn_blocking(move || installed.connector.install_learned_routes()).await;
         let (routes, took) = (context.connector.routes_total(), began.elapsed());
         tracing::debug!(routes, ?took, "learned routes are in the routing table");
         tokio::time::sleep(took * REST_FACTOR).await;

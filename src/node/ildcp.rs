@@ -62,7 +62,7 @@ pub async fn ask(
     let now = clock.now();
     let (sender, answered) = oneshot::channel();
     let request = ildcp::request(now.wall.saturating_add(ANSWER_TIME));
-    connector.originate(parent, &request, now, move |answer| {
+    connector.originate_prepare(parent, &request, now, move |answer| {
         // Nobody listens any more if the asker was cancelled.
         let _ = sender.send(answer);
     });

@@ -72,7 +72,7 @@ async fn tell_balances(context: &TransportContext) {
         let settings = &account.settings;
         (settings.id.to_string(), account.balance, &settings.asset)
     });
-    let own = report.own.iter().map(|own| (own.id(), own.balance, &own.asset));
+    let own = report.own_accounts.iter().map(|own| (own.id(), own.balance, &own.asset));
     for (number, (peer, balance, asset)) in accounts.chain(own).enumerate() {
         if number % BALANCES_AT_ONCE == BALANCES_AT_ONCE - 1 {
             tokio::time::sleep(LOOK).await;

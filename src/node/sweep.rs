@@ -24,7 +24,7 @@ pub(super) async fn run(context: Arc<TransportContext>, status: Arc<NodeStatus>)
         ticks.tick().await;
         status.beat();
         let now = context.clock.now();
-        context.connector.sweep(now);
+        context.connector.sweep_deadlines(now);
         if now.mono.since(looked_at) >= LEFT_OUT_LOOK {
             looked_at = now.mono;
             context.peers.log_left_out();

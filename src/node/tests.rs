@@ -80,7 +80,7 @@ async fn ping(node: &Node, by: &str, destination: &str, amount: u64) -> Result<(
         destination: destination.view(),
         data: b"ping",
     };
-    context.connector.originate(&by, &prepare, now, move |got| {
+    context.connector.originate_prepare(&by, &prepare, now, move |got| {
         let _ = sender.send(got);
     });
     match answer.await.unwrap() {
@@ -286,7 +286,7 @@ async fn a_peer_that_comes_back_with_another_secret_must_show_it() {
     let context = node.handle().context.clone();
     let (by, now) = ("c".parse().unwrap(), context.clock.now());
     let request = crate::wire::ildcp::request(now.wall.saturating_add_millis(20_000));
-    context.connector.originate(&by, &request, now, |_| {});
+    context.connector.originate_prepare(&by, &request, now, |_| {});
     assert!(c.next().await.unwrap().unwrap().is_binary(), "what keeps it draining");
     reload(&node, "shutdownGraceMs: 60000\n").await;
     reload(&node, "peers: [{id: c, authToken: new}]\nshutdownGraceMs: 300\n").await;
@@ -368,7 +368,7 @@ async fn a_peer_whose_port_changes_keeps_its_session_until_it_moves() {
     until("the reload", || node.handle().orders.capacity() == node.handle().orders.max_capacity())
         .await;
     let request = crate::wire::ildcp::request(now.wall.saturating_add_millis(20_000));
-    context.connector.originate(&"b".parse().unwrap(), &request, now, |_| {});
+    context.connector.originate_prepare(&"b".parse().unwrap(), &request, now, |_| {});
     assert!(b.next().await.unwrap().unwrap().is_binary());
     drop(b);
     let _b = let_in(&after).await;

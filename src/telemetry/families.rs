@@ -44,7 +44,7 @@ pub(super) fn encode(moment: &MetricsSnapshot, encoder: Encoder<'_, '_>) -> fmt:
     node(moment, encoder)?;
     packets(&moment.report.accounts, encoder)?;
     losses(&moment.report.accounts, encoder)?;
-    money(&moment.report.accounts, &moment.report.own, encoder)?;
+    money(&moment.report.accounts, &moment.report.own_accounts, encoder)?;
     limits::encode(&moment.report.accounts, encoder)?;
     sessions(&moment.peers, encoder)?;
     required(&moment.status, encoder)?;

@@ -142,7 +142,7 @@ impl Collector for Node {
         let context = &self.context;
         let moment = MetricsSnapshot {
             report: context.connector.report(),
-            exchange: context.connector.exchange_report(),
+            exchange: context.connector.ccp_report(),
             peers: context.peers.snapshot(),
             server: context.server_counts(),
             http: context.http_counts(),

@@ -38,7 +38,7 @@ impl SessionGuard {
     ) -> Self {
         let now = context.clock.now();
         let status = context.peers.status(account.id());
-        let id = context.connector.attach(&account, kind, login, Arc::clone(&outbox), now);
+        let id = context.connector.attach_session(&account, kind, login, Arc::clone(&outbox), now);
         let is_reported = kind != SessionKind::Posted || !status.is_dialled();
         if is_reported {
             status.session_up(kind.as_str(), remote);
@@ -81,7 +81,7 @@ impl SessionGuard {
 impl Drop for SessionGuard {
     fn drop(&mut self) {
         let now = self.context.clock.now();
-        self.context.connector.detach(&self.account, self.id, now);
+        self.context.connector.detach_session(&self.account, self.id, now);
         if self.is_reported {
             let stopped = || CloseReason::Broken("stopped".to_owned());
             let reason = self.close_reason.take().unwrap_or_else(stopped);

@@ -39,7 +39,7 @@ fn status() -> Arc<NodeStatus> {
             rates: Vec::new(),
             timing: Default::default(),
             ping: Default::default(),
-            exchange: Default::default(),
+            ccp_timing: Default::default(),
         },
         HashSeed::Random,
     );

@@ -322,7 +322,7 @@ async fn ping(context: &TransportContext, peer: &str, destination: &str) -> crat
         data: b"",
     };
     let peer = peer.parse().unwrap();
-    context.connector.originate(&peer, &prepare, now, |answer| {
+    context.connector.originate_prepare(&peer, &prepare, now, |answer| {
         let _ = sender.send(answer);
     });
     let answered = tokio::time::timeout(Duration::from_secs(10), receiver).await;

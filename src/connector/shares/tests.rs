@@ -53,7 +53,7 @@ impl Hop {
 
     fn ask(&mut self, asker: u32, amount: u64) -> Result<(), Refused> {
         let capacity = self.capacity();
-        let index = self.shares.ask(Slot(asker), self.now, self.places, || capacity);
+        let index = self.shares.find_share(Slot(asker), self.now, self.places, || capacity);
         let index = index.ok_or(Refused::Place)?;
         let left = self.left();
         if self.min_balance.is_some() && amount > 0 {
@@ -62,7 +62,7 @@ impl Hop {
                 return Err(Refused::Credit);
             }
         }
-        let share = self.shares.take(index, Amount(amount));
+        let share = self.shares.take_share(index, Amount(amount));
         self.held += i128::from(amount);
         self.in_flight.push((asker, share, amount));
         self.check();
@@ -78,7 +78,7 @@ impl Hop {
         if fulfilled {
             self.balance -= i128::from(amount);
         }
-        self.shares.give_back(share, Amount(amount), fulfilled);
+        self.shares.release_share(share, Amount(amount), fulfilled);
         self.check();
     }
 
@@ -279,7 +279,7 @@ fn a_capacity_of_a_reload_is_divided_at_once() {
         hop.ask(asker, 1).unwrap();
     }
     hop.places = 10;
-    hop.shares.divide_again();
+    hop.shares.schedule_review();
     while hop.ask(0, 1).is_ok() {}
     assert_eq!(hop.in_flight.len(), 10 - 2 - 1 + 1, "1 of a share of 2, and 1 for a newcomer");
 }
@@ -348,7 +348,7 @@ proptest! {
                 Op::Honest { amount } => {
                     // What is due comes before the look.
                     let capacity = hop.capacity();
-                    hop.shares.ask(Slot(HONEST), hop.now, hop.places, || capacity);
+                    hop.shares.find_share(Slot(HONEST), hop.now, hop.places, || capacity);
                     let share = hop.share_of(HONEST);
                     let (places, credit) = (hop.shares.places, hop.shares.credit);
                     let has_place = (share.places as usize) < places.share;

@@ -86,7 +86,7 @@ fn bad_answers_release_and_name_the_next_hop() {
         let (alice, bob) = (net.connect("alice"), net.connect("bob"));
         net.ask(&alice, 9, &payment("test.bob", 50));
         let id = net.prepare_id(&bob);
-        net.connector.turn(net.now).answer(&bob.account, id, answer);
+        net.connector.start_batch(net.now).handle_answer(&bob.account, id, answer);
         let Seen::Reject { code: got, triggered_by, message, .. } = net.read_one(&alice) else {
             panic!("no Reject")
         };
@@ -168,7 +168,7 @@ fn what_has_expired_by_the_time_of_day_is_not_sent() {
     for (late_ms, sent) in [(1, false), (0, false), (-1, true)] {
         let packet = payment_with("test.bob", 5, -late_ms, &[], PREIMAGE.condition());
         let Ok(Packet::Prepare(prepare)) = Packet::parse(&packet) else { panic!() };
-        net.connector.originate(&"bob".parse().unwrap(), &prepare, net.now, |_| {});
+        net.connector.originate_prepare(&"bob".parse().unwrap(), &prepare, net.now, |_| {});
         assert_eq!(net.read(&bob).len(), usize::from(sent), "{late_ms} ms late");
     }
     let held = net.account("bob").held_out;

@@ -142,7 +142,7 @@ fn requests_of_the_node_itself_find_a_place_beside_a_flood() {
     let payload = payment("test.carl", 0);
     let Ok(Packet::Prepare(prepare)) = Packet::parse(&payload) else { panic!() };
     for _ in 0..50 {
-        net.connector.originate(carl.account.id(), &prepare, net.now, |_| ());
+        net.connector.originate_prepare(carl.account.id(), &prepare, net.now, |_| ());
     }
     assert_eq!(net.read(&carl).len(), 16, "not without end");
 }
@@ -185,7 +185,7 @@ fn pongs_that_were_not_asked_for_take_nothing_away() {
 /// `maxRoutes` is each peer's own, and the lock of the exchange is not one that packets wait for.
 #[test]
 fn a_peer_that_floods_with_routes_leaves_those_of_the_others() {
-    use super::exchange::{telling, update_from};
+    use super::ccp::{telling, update_from};
     let mut alice = telling("alice", Relation::Peer);
     alice.routes.routes_max = 100;
     let net = net(settings(vec![alice, telling("bob", Relation::Peer), peer("carl")], &[]));
@@ -198,7 +198,7 @@ fn a_peer_that_floods_with_routes_leaves_those_of_the_others() {
     net.tells(&bob, 1, &update_from("test.bob", 0, &["test.far", "test.r1.n1", "test.r0.n0"]));
     net.tick();
     let routes = |peer: &str| {
-        let reports = net.connector.exchange_report();
+        let reports = net.connector.ccp_report();
         let report = reports.into_iter().find(|one| one.peer.as_str() == peer).unwrap();
         (report.routes, report.refused.iter().map(|(_, count)| count).sum::<u64>())
     };
@@ -217,7 +217,7 @@ fn a_peer_that_floods_with_routes_leaves_those_of_the_others() {
 fn packets_do_not_wait_for_the_exchange_of_routes() {
     let (net, _, bob, carl) = carl(|_| ());
     let connector = Arc::clone(&net.connector);
-    let exchange = connector.exchange.lock();
+    let exchange = connector.ccp.lock();
     let (sender, answers) = std::sync::mpsc::sync_channel(1);
     // On a thread of its own: one that waits for the lock fails the test instead of holding it up.
     std::thread::spawn(move || {

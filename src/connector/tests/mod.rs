@@ -1,6 +1,6 @@
 //! The packet path driven in memory, with a virtual clock and peers that are nothing but outboxes.
 
-mod exchange;
+mod ccp;
 mod forwarding;
 mod jamming;
 mod limits;
@@ -80,7 +80,7 @@ fn settings(accounts: Vec<AccountSettings>, routes: &[(&str, &str)]) -> Connecto
         rates: Vec::new(),
         timing: Timing::default(),
         ping: PingSettings::default(),
-        exchange: Default::default(),
+        ccp_timing: Default::default(),
     }
 }
 
@@ -164,26 +164,35 @@ impl Net {
             SessionKind::Dialled => Framing::Client([3; 32]),
         };
         let outbox = Outbox::new(framing, account.outbox_bytes_max());
-        let session = self.connector.attach(&account, side, None, outbox.clone(), self.now);
+        let session = self.connector.attach_session(&account, side, None, outbox.clone(), self.now);
         Peer { account, session, outbox }
     }
 
     fn pass(&mut self, time: Duration) {
         self.now.wall = self.now.wall.saturating_add(time);
         self.now.mono = self.now.mono.after(time);
-        self.connector.sweep(self.now);
+        self.connector.sweep_deadlines(self.now);
     }
 
     fn ask(&self, peer: &Peer, id: u32, packet: &[u8]) {
-        self.connector.turn(self.now).prepare(&peer.account, peer.session, RequestId(id), packet);
+        self.connector.start_batch(self.now).handle_prepare(
+            &peer.account,
+            peer.session,
+            RequestId(id),
+            packet,
+        );
     }
 
     fn answer(&self, peer: &Peer, id: RequestId, packet: &[u8]) {
-        self.connector.turn(self.now).answer(&peer.account, id, PeerAnswer::Packet(packet));
+        self.connector.start_batch(self.now).handle_answer(
+            &peer.account,
+            id,
+            PeerAnswer::Packet(packet),
+        );
     }
 
     fn lose(&self, peer: &Peer) {
-        self.connector.detach(&peer.account, peer.session, self.now);
+        self.connector.detach_session(&peer.account, peer.session, self.now);
     }
 
     fn account(&self, id: &str) -> AccountReport {
@@ -199,7 +208,7 @@ impl Net {
     fn sums(&self) -> HashMap<String, i128> {
         let report = self.connector.report();
         let accounts = report.accounts.iter().map(|one| (&one.settings.asset, one.balance));
-        let own = report.own.iter().map(|one| (&one.asset, one.balance));
+        let own = report.own_accounts.iter().map(|one| (&one.asset, one.balance));
         let mut sums = HashMap::new();
         for (asset, balance) in accounts.chain(own) {
             *sums.entry(asset.to_string()).or_default() += balance;

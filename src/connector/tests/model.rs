@@ -224,7 +224,7 @@ impl World {
                 let packet = payment_with("test.far", amount, expires, &[], condition);
                 let prepare = Prepare::parse(&packet).unwrap();
                 let to = NAMES[to].parse().unwrap();
-                self.net.connector.originate(&to, &prepare, self.net.now, |_| {});
+                self.net.connector.originate_prepare(&to, &prepare, self.net.now, |_| {});
             }
             Op::Fulfill { by, which } => self.answer(by, which, true, &fulfill(PREIMAGE, b"")),
             Op::FulfillWrongly { by, which } => {
@@ -252,7 +252,7 @@ impl World {
             }
             Op::Pass { ms } => self.net.pass(Duration::from_millis(ms)),
             Op::Reload { without } => {
-                self.net.connector.apply(Self::settings(without)).unwrap();
+                self.net.connector.apply_settings(Self::settings(without)).unwrap();
             }
         }
     }
@@ -266,7 +266,11 @@ impl World {
         let id = if last { open.swap_remove(index) } else { open[index] };
         // From any session, even one that is gone: the account is what counts.
         let account = self.net.connector.account(NAMES[by]).unwrap();
-        self.net.connector.turn(self.net.now).answer(&account, id, PeerAnswer::Packet(packet));
+        self.net.connector.start_batch(self.net.now).handle_answer(
+            &account,
+            id,
+            PeerAnswer::Packet(packet),
+        );
     }
 
     fn read(&mut self, who: usize) {

@@ -21,7 +21,7 @@ fn traders() -> Net {
 
 /// The own accounts as `asset balance`.
 fn own(net: &Net) -> Vec<String> {
-    let own = net.connector.report().own;
+    let own = net.connector.report().own_accounts;
     own.iter().map(|account| format!("{} {}", account.id(), account.balance)).collect()
 }
 
@@ -78,7 +78,7 @@ fn what_the_node_sends_itself() {
     let send = |amount| {
         let packet = payment("test.eve", amount);
         let prepare = Prepare::parse(&packet).unwrap();
-        net.connector.originate(&"eve".parse().unwrap(), &prepare, net.now, |_| {});
+        net.connector.originate_prepare(&"eve".parse().unwrap(), &prepare, net.now, |_| {});
         net.prepare_id(&eve)
     };
     let id = send(40);
@@ -104,7 +104,7 @@ fn conversions_buy_one_asset_for_another() {
     // A peer that a reload removed keeps its balance, and its asset.
     let mut settings = settings(vec![peer("alice"), with_asset(peer("bob"), "USD", 6)], &[]);
     settings.address = Some("test.node".parse().unwrap());
-    net.connector.apply(settings).unwrap();
+    net.connector.apply_settings(settings).unwrap();
     assert_eq!(net.balance("eve"), -90);
     net.adds_up();
 }

@@ -22,7 +22,7 @@ impl Asking {
         let prepare = Prepare::parse(&packet).unwrap();
         let outcomes = Arc::clone(&self.outcomes);
         let to = "bob".parse().unwrap();
-        self.net.connector.originate(&to, &prepare, self.net.now, move |outcome| {
+        self.net.connector.originate_prepare(&to, &prepare, self.net.now, move |outcome| {
             outcomes.lock().push(outcome);
         });
     }
@@ -31,9 +31,9 @@ impl Asking {
     fn answered(&self, bob: &Peer, answer: PeerAnswer<'_>) -> String {
         self.ask();
         let id = self.net.prepare_id(bob);
-        let turn = self.net.connector.turn(self.net.now);
-        assert!(turn.answer(&bob.account, id, answer));
-        assert!(!turn.answer(&bob.account, id, answer), "only the first answer counts");
+        let turn = self.net.connector.start_batch(self.net.now);
+        assert!(turn.handle_answer(&bob.account, id, answer));
+        assert!(!turn.handle_answer(&bob.account, id, answer), "only the first answer counts");
         self.outcome()
     }
 

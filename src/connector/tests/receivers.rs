@@ -16,7 +16,7 @@ pub(super) fn wallet() -> AccountSettings {
 }
 
 pub(super) fn sender(net: &Net) -> Sender {
-    let connection = net.connector.connection(Some("wallet"), [1; 18]).unwrap();
+    let connection = net.connector.issue_stream_credentials(Some("wallet"), [1; 18]).unwrap();
     let destination = connection.destination.to_string();
     Sender { destination, keys: Keys::new(&connection.secret) }
 }
@@ -189,11 +189,11 @@ fn an_address_that_comes_late_makes_receivers_reachable() {
     waiting.address = None;
     let net = net(waiting);
     let alice = net.connect("alice");
-    let ask = |receiver| net.connector.connection(receiver, [0; 18]).unwrap_err();
-    assert_eq!(ask(Some("wallet")), NoStreamCredentials::NoAddressYet);
-    assert_eq!(ask(None), NoStreamCredentials::NoAddressYet);
-    assert_eq!(ask(Some("alice")), NoStreamCredentials::UnknownReceiver);
-    assert_eq!(ask(Some("nobody")), NoStreamCredentials::UnknownReceiver);
+    let ask = |receiver| net.connector.issue_stream_credentials(receiver, [0; 18]).unwrap_err();
+    assert_eq!(ask(Some("wallet")), StreamCredentialsError::NoAddressYet);
+    assert_eq!(ask(None), StreamCredentialsError::NoAddressYet);
+    assert_eq!(ask(Some("alice")), StreamCredentialsError::UnknownReceiver);
+    assert_eq!(ask(Some("nobody")), StreamCredentialsError::UnknownReceiver);
     net.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
     let sender = sender(&net);
     assert!(sender.destination.starts_with("test.parent.node.wallet."), "{}", sender.destination);
@@ -212,20 +212,23 @@ fn a_reload_keeps_connections_and_balances() {
     let mut same = wallet();
     same.limits.max_packet_amount = Some(Amount(10));
     let routes = [("test.alice", "alice")];
-    let apply = |accounts| net.connector.apply(settings(accounts, &routes));
+    let apply = |accounts| net.connector.apply_settings(settings(accounts, &routes));
     apply(vec![other, peer("alice"), same]).unwrap();
     net.ask(&alice, 2, &sender.payment(5, 0));
     sender.check_fulfilled(&net.read_one(&alice), 2, 5);
     assert_eq!(net.balance("wallet"), -10);
-    let first = net.connector.connection(None, [9; 18]).unwrap();
+    let first = net.connector.issue_stream_credentials(None, [9; 18]).unwrap();
     assert!(first.destination.as_str().starts_with("test.node.other."));
     // Gone: no route, no new connections, but the balance stays; and back again.
     apply(vec![peer("alice")]).unwrap();
     net.ask(&alice, 3, &sender.payment(5, 0));
     assert_eq!(net.code(&alice), "F02");
-    let gone = net.connector.connection(Some("wallet"), [1; 18]);
-    assert_eq!(gone, Err(NoStreamCredentials::UnknownReceiver));
-    assert_eq!(net.connector.connection(None, [1; 18]), Err(NoStreamCredentials::UnknownReceiver));
+    let gone = net.connector.issue_stream_credentials(Some("wallet"), [1; 18]);
+    assert_eq!(gone, Err(StreamCredentialsError::UnknownReceiver));
+    assert_eq!(
+        net.connector.issue_stream_credentials(None, [1; 18]),
+        Err(StreamCredentialsError::UnknownReceiver)
+    );
     assert_eq!(net.balance("wallet"), -10);
     apply(vec![peer("alice"), wallet()]).unwrap();
     net.ask(&alice, 4, &sender.payment(5, 0));
@@ -242,7 +245,7 @@ fn a_reload_keeps_connections_and_balances() {
 #[test]
 fn peers_and_receivers_do_not_become_each_other() {
     let (net, _alice) = alice_and(wallet());
-    let apply = |accounts| net.connector.apply(settings(accounts, &[]));
+    let apply = |accounts| net.connector.apply_settings(settings(accounts, &[]));
     let changed = |id: &str| Err(RegistryError::KindChanged(id.parse().unwrap()));
     assert_eq!(apply(vec![peer("alice"), peer("wallet")]), changed("wallet"));
     let alice =

@@ -123,7 +123,7 @@ fn a_second_login_replaces_the_first() {
     let id = net.prepare_id(&old);
     let new = net.connect("bob");
     assert_eq!(
-        old.outbox.close_asked().map(|order| (order.code, order.reason)),
+        old.outbox.close_request().map(|order| (order.code, order.reason)),
         Some((1008, "replaced"))
     );
     net.lose(&old);
@@ -142,7 +142,7 @@ fn a_reload_keeps_balances_and_packets_in_flight() {
     let id = net.prepare_id(&bob);
 
     net.connector
-        .apply(settings(vec![peer("carl"), peer("alice")], &[("test.carl", "carl")]))
+        .apply_settings(settings(vec![peer("carl"), peer("alice")], &[("test.carl", "carl")]))
         .unwrap();
     assert!(net.account("bob").removed);
     net.ask(&alice, 2, &payment("test.bob", 10));
@@ -156,17 +156,17 @@ fn a_reload_keeps_balances_and_packets_in_flight() {
     net.prepare_id(&carl);
 
     net.connector
-        .apply(settings(vec![peer("bob"), peer("alice")], &[("test.bob", "bob")]))
+        .apply_settings(settings(vec![peer("bob"), peer("alice")], &[("test.bob", "bob")]))
         .unwrap();
     assert_eq!((net.balance("bob"), net.balance("alice")), (-10, 10));
     net.ask(&alice, 4, &payment("test.bob", 1));
     net.prepare_id(&bob);
 
-    let wrong = net.connector.apply(settings(vec![peer("bob")], &[("test.x", "nobody")]));
+    let wrong = net.connector.apply_settings(settings(vec![peer("bob")], &[("test.x", "nobody")]));
     assert!(matches!(wrong, Err(RegistryError::UnknownNextHop { .. })));
     let other_asset = settings(vec![with_asset(peer("bob"), "EUR", 2)], &[]);
     assert_eq!(
-        net.connector.apply(other_asset),
+        net.connector.apply_settings(other_asset),
         Err(RegistryError::AssetInUse("bob".parse().unwrap()))
     );
     assert_eq!(net.balance("bob"), -10, "an error changes nothing");
@@ -176,10 +176,10 @@ fn a_reload_keeps_balances_and_packets_in_flight() {
 fn a_stop_closes_the_sessions_of_removed_peers_too() {
     let net = alice_and_bob();
     let (alice, bob) = (net.connect("alice"), net.connect("bob"));
-    net.connector.apply(settings(vec![peer("alice")], &[])).unwrap();
+    net.connector.apply_settings(settings(vec![peer("alice")], &[])).unwrap();
     net.connector.close_all_sessions(1001, "stopping");
     for peer in [alice, bob] {
-        assert_eq!(peer.outbox.close_asked().map(|order| order.code), Some(1001));
+        assert_eq!(peer.outbox.close_request().map(|order| order.code), Some(1001));
     }
 }
 
@@ -190,7 +190,10 @@ fn settings_that_are_refused_change_nothing() {
     let mut tight = peer("alice");
     tight.limits.max_packets_in_flight = 1;
     let wrong = settings(vec![tight, peer("carol")], &[("test.bob", "nobody")]);
-    assert!(matches!(net.connector.apply(wrong), Err(RegistryError::UnknownNextHop { .. })));
+    assert!(matches!(
+        net.connector.apply_settings(wrong),
+        Err(RegistryError::UnknownNextHop { .. })
+    ));
     assert!(net.connector.account("carol").is_none());
     net.connect("bob");
     for id in 0..2 {
@@ -211,7 +214,7 @@ fn several_settings(max_sessions: usize) -> ConnectorSettings {
 }
 
 fn is_replaced(peer: &Peer) -> bool {
-    peer.outbox.close_asked().map(|order| (order.code, order.reason)) == Some((1008, "replaced"))
+    peer.outbox.close_request().map(|order| (order.code, order.reason)) == Some((1008, "replaced"))
 }
 
 #[test]
@@ -272,7 +275,7 @@ fn one_session_too_many_replaces_the_oldest_of_its_side() {
     assert_eq!(net.account("alice").sessions.len(), 4);
     net.lose(&first);
     assert_eq!(net.account("alice").sessions.len(), 4, "it was taken out already");
-    net.connector.apply(several_settings(1)).unwrap();
+    net.connector.apply_settings(several_settings(1)).unwrap();
     assert!(is_replaced(&second) && !is_replaced(&third), "the limit holds at once");
     net.connect("alice");
     net.lose(&second);
@@ -311,13 +314,13 @@ fn sessions_of_tokens_that_are_still_valid_are_not_closed() {
     let (old, new) = (LoginMark([1; 32]), LoginMark([2; 32]));
     let attach = |side, login| {
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
-        net.connector.attach(&account, side, login, Arc::clone(&outbox), net.now);
+        net.connector.attach_session(&account, side, login, Arc::clone(&outbox), net.now);
         outbox
     };
     let by_old = attach(SessionKind::Dialled, Some(old));
     let by_new = attach(SessionKind::Accepted, Some(new));
     let by_none = attach(SessionKind::Posted, None);
-    let closed = || [&by_old, &by_new, &by_none].map(|outbox| outbox.close_asked().is_some());
+    let closed = || [&by_old, &by_new, &by_none].map(|outbox| outbox.close_request().is_some());
     let close = |valid: &[LoginMark]| {
         net.connector.close_sessions_by_other_tokens(&account, valid, 1008, "reconfigured");
     };

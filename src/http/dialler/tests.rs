@@ -64,7 +64,7 @@ impl Here {
         tasks.spawn(async move {
             loop {
                 tokio::time::sleep(Duration::from_millis(5)).await;
-                swept.connector.sweep(swept.clock.now());
+                swept.connector.sweep_deadlines(swept.clock.now());
             }
         });
         Self { http, listener, handle: Some(handle), tasks }
@@ -116,10 +116,16 @@ impl Here {
         let account = connector.account(peer).unwrap();
         let outbox = Outbox::new(Framing::Bare, 1 << 20);
         let now = self.http.transport.clock.now();
-        let id = connector.attach(&account, SessionKind::Accepted, None, Arc::clone(&outbox), now);
+        let id = connector.attach_session(
+            &account,
+            SessionKind::Accepted,
+            None,
+            Arc::clone(&outbox),
+            now,
+        );
         let packet = prepare_within("test.bob.shop", amount, within);
         for request in 0..count {
-            connector.turn(now).prepare(&account, id, RequestId(request), &packet);
+            connector.start_batch(now).handle_prepare(&account, id, RequestId(request), &packet);
         }
         outbox
     }
@@ -136,7 +142,7 @@ fn ask(http: &HttpContext) -> oneshot::Receiver<String> {
     let (bob, now) = ("bob".parse().unwrap(), http.transport.clock.now());
     let expires_at = now.wall.saturating_add(Duration::from_secs(20));
     let prepare = Prepare { expires_at, ..Prepare::parse(&packet).unwrap() };
-    connector.originate(&bob, &prepare, now, |answer| {
+    connector.originate_prepare(&bob, &prepare, now, |answer| {
         let _ = sender.send(match answer {
             Outcome::Fulfilled { fulfillment: PREIMAGE, data } if data == b"done" => {
                 "Fulfill".to_owned()

@@ -282,7 +282,7 @@ async fn a_prepare_waits_for_its_answer_or_for_its_end() {
     let bob = node.context.connector.account("bob").unwrap();
     let outbox = crate::link::Outbox::new(crate::link::Framing::Bare, 1 << 20);
     let (now, side) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
-    node.context.connector.attach(&bob, side, None, Arc::clone(&outbox), now);
+    node.context.connector.attach_session(&bob, side, None, Arc::clone(&outbox), now);
     let answering = async {
         let mut taken = None;
         until("the packet", || {
@@ -290,8 +290,8 @@ async fn a_prepare_waits_for_its_answer_or_for_its_end() {
             taken.is_some()
         })
         .await;
-        let turn = node.context.connector.turn(node.context.clock.now());
-        assert!(turn.answer(&bob, taken.unwrap().id, PeerAnswer::Packet(&fulfill())));
+        let turn = node.context.connector.start_batch(node.context.clock.now());
+        assert!(turn.handle_answer(&bob, taken.unwrap().id, PeerAnswer::Packet(&fulfill())));
     };
     let packet = prepare("test.bob.shop");
     let ((_, body), ()) = tokio::join!(client.post("/ilp", &headers, &packet), answering);
@@ -310,7 +310,7 @@ async fn who_hangs_up_loses_the_answer_and_nothing_else() {
     let bob = node.context.connector.account("bob").unwrap();
     let outbox = crate::link::Outbox::new(crate::link::Framing::Bare, 1 << 20);
     let (now, side) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
-    node.context.connector.attach(&bob, side, None, Arc::clone(&outbox), now);
+    node.context.connector.attach_session(&bob, side, None, Arc::clone(&outbox), now);
     let mut client = Raw::open(node.address).await;
     let packet = prepare("test.bob.shop");
     let head = format!(
@@ -328,8 +328,8 @@ async fn who_hangs_up_loses_the_answer_and_nothing_else() {
     .await;
     drop(client);
     until("the end of the connection", || node.server.guests().len() == 0).await;
-    let turn = node.context.connector.turn(node.context.clock.now());
-    assert!(turn.answer(&bob, taken.unwrap().id, PeerAnswer::Packet(&fulfill())));
+    let turn = node.context.connector.start_batch(node.context.clock.now());
+    assert!(turn.handle_answer(&bob, taken.unwrap().id, PeerAnswer::Packet(&fulfill())));
     let alice = node.context.connector.account("alice").unwrap();
     assert!(alice.is_idle());
     let mut client = Raw::open(node.address).await;

@@ -20,7 +20,7 @@ async fn node(receivers: &[&str], address: Option<&str>) -> Serving {
         address: address.map(|address| address.parse().unwrap()),
         ..crate::http::testing::settings("node", &[])
     };
-    connector.apply(settings).unwrap();
+    connector.apply_settings(settings).unwrap();
     serving
 }
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::super::Slot;
-use super::NO_ASKER;
+use super::NO_REQUESTER;
 
 /// The askers of one outbox that is half full or more.
 #[derive(Debug)]
@@ -44,18 +44,18 @@ impl OutboxShares {
     }
 
     /// Bytes that an asker has in the outbox.
-    pub(super) fn of(&self, asker: Slot) -> usize {
+    pub(super) fn bytes_of(&self, asker: Slot) -> usize {
         self.bytes.get(&asker).copied().unwrap_or(0)
     }
 
     /// Whether `len` more bytes of the asker stay within its share.
     pub(super) fn is_within_share(&self, asker: Slot, len: usize) -> bool {
-        self.of(asker) + len <= self.share
+        self.bytes_of(asker) + len <= self.share
     }
 
     /// Bytes that are kept for others than this asker.
     pub(super) fn kept_for_others(&self, asker: Slot) -> usize {
-        let own = self.share.min(self.of(asker));
+        let own = self.share.min(self.bytes_of(asker));
         let newcomer = if own < self.share { 0 } else { self.newcomer };
         let others = self.share * self.askers.saturating_sub(1);
         others.saturating_sub(self.covered - own) + newcomer
@@ -63,7 +63,7 @@ impl OutboxShares {
 
     /// A frame of the asker was appended.
     pub(super) fn add(&mut self, asker: Slot, len: usize) {
-        if asker == NO_ASKER {
+        if asker == NO_REQUESTER {
             return;
         }
         let bytes = self.bytes.entry(asker).or_default();

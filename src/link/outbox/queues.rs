@@ -8,7 +8,7 @@ use super::super::Slot;
 use super::{Outbox, TakenPacket};
 use crate::wire::btp::FrameKind;
 
-/// See [`TakenPacket::asker`].
+/// See [`TakenPacket::requester`].
 type Asker = Option<Slot>;
 
 impl Outbox {
@@ -25,14 +25,14 @@ impl Outbox {
         let taken = inner.queues.as_mut().and_then(|queues| queues.take(admits));
         match &taken {
             Some(taken) => {
-                if let (Some(crowd), Some(asker)) = (&mut inner.crowd, taken.asker) {
+                if let (Some(crowd), Some(asker)) = (&mut inner.shares, taken.requester) {
                     crowd.remove(asker, taken.packet.len());
                 }
             }
             None => inner.woken = false,
         }
-        if inner.waiting() == 0 {
-            inner.crowd = None;
+        if inner.waiting_bytes() == 0 {
+            inner.shares = None;
         }
         taken
     }
@@ -40,10 +40,10 @@ impl Outbox {
 
 /// Packets by asker. Only askers with packets are kept.
 #[derive(Debug, Default)]
-pub(super) struct Queues {
+pub(super) struct PacketQueues {
     by_asker: HashMap<Asker, Queue>,
     /// The askers with packets, the next one first.
-    turns: VecDeque<Asker>,
+    order: VecDeque<Asker>,
     bytes: usize,
     prepares: usize,
 }
@@ -54,7 +54,7 @@ struct Queue {
     bytes: usize,
 }
 
-impl Queues {
+impl PacketQueues {
     /// Bytes of all packets.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -72,11 +72,11 @@ impl Queues {
 
     /// Appends a packet to its asker's queue.
     pub(super) fn put(&mut self, taken: TakenPacket) {
-        let asker = taken.asker;
+        let asker = taken.requester;
         let len = taken.packet.len();
         let queue = self.by_asker.entry(asker).or_default();
         if queue.packets.is_empty() {
-            self.turns.push_back(asker);
+            self.order.push_back(asker);
         }
         self.bytes += len;
         self.prepares += prepare_bytes(&taken);
@@ -86,8 +86,8 @@ impl Queues {
 
     /// The first packet of the next asker that `admits` lets through; askers that it does not keep their turn.
     pub(super) fn take(&mut self, mut admits: impl FnMut(Asker) -> bool) -> Option<TakenPacket> {
-        let at = self.turns.iter().position(|asker| admits(*asker))?;
-        let asker = self.turns.remove(at)?;
+        let at = self.order.iter().position(|asker| admits(*asker))?;
+        let asker = self.order.remove(at)?;
         let queue = self.by_asker.get_mut(&asker)?;
         let taken = queue.packets.pop_front()?;
         queue.bytes -= taken.packet.len();
@@ -96,7 +96,7 @@ impl Queues {
         if queue.packets.is_empty() {
             self.by_asker.remove(&asker);
         } else {
-            self.turns.push_back(asker);
+            self.order.push_back(asker);
         }
         Some(taken)
     }
@@ -121,18 +121,18 @@ mod tests {
         TakenPacket {
             kind: FrameKind::Message,
             id: RequestId(id),
-            asker: Some(Slot(asker)),
+            requester: Some(Slot(asker)),
             packet: vec![0; 10],
         }
     }
 
-    fn ids(queues: &mut Queues, count: usize, admits: impl Fn(Asker) -> bool) -> Vec<u32> {
+    fn ids(queues: &mut PacketQueues, count: usize, admits: impl Fn(Asker) -> bool) -> Vec<u32> {
         (0..count).map_while(|_| queues.take(&admits).map(|taken| taken.id.0)).collect()
     }
 
     #[test]
     fn askers_are_served_in_turn_and_each_in_its_own_order() {
-        let mut queues = Queues::default();
+        let mut queues = PacketQueues::default();
         for id in 0..5 {
             queues.put(packet(1, id));
         }
@@ -143,12 +143,12 @@ mod tests {
         queues.put(packet(2, 22));
         assert_eq!(ids(&mut queues, 9, |_| true), [3, 22, 4]);
         assert_eq!((queues.bytes(), queues.prepares()), (0, 0));
-        assert!(queues.by_asker.is_empty() && queues.turns.is_empty());
+        assert!(queues.by_asker.is_empty() && queues.order.is_empty());
     }
 
     #[test]
     fn who_is_not_admitted_keeps_its_turn() {
-        let mut queues = Queues::default();
+        let mut queues = PacketQueues::default();
         for (asker, id) in [(1, 10), (2, 20), (1, 11), (2, 21)] {
             queues.put(packet(asker, id));
         }
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn everything_can_be_taken_at_once() {
-        let mut queues = Queues::default();
+        let mut queues = PacketQueues::default();
         for id in 0..10 {
             queues.put(packet(id % 3, id));
         }

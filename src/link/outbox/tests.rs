@@ -38,8 +38,11 @@ fn ask(outbox: &Outbox, asker: u32, askers: usize) -> Result<(), NoPermit> {
     let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
     let packet = Reply::Fulfill(fulfill);
     let prepare = prepare();
-    let asking = PermitRequest { asker: Some(Slot(asker)), askers, prepare: &prepare };
-    outbox.room(&asking).map(|room| room.put_packet(FrameKind::Message, RequestId(asker), &packet))
+    let asking =
+        PermitRequest { requester: Some(Slot(asker)), requesters: askers, prepare: &prepare };
+    outbox
+        .request_permit(&asking)
+        .map(|room| room.put_packet(FrameKind::Message, RequestId(asker), &packet))
 }
 
 fn write(outbox: &Outbox, mut room: usize) -> (Vec<u8>, Poll<io::Result<()>>) {
@@ -75,7 +78,7 @@ fn the_task_is_woken_once_until_everything_is_written() {
     assert!(write(&outbox, usize::MAX).1.is_ready());
     put(&outbox, FrameKind::Message, 4);
     assert_eq!(woken(), 2);
-    outbox.ask_close(1001, "stopping");
+    outbox.request_close(1001, "stopping");
     assert_eq!(woken(), 3, "a wish to close is heard although the outbox is dirty");
 }
 
@@ -89,7 +92,7 @@ fn bytes_leave_in_order_however_small_the_pieces() {
             all.extend(write(&outbox, 37).0);
         }
         all.extend(write(&outbox, usize::MAX).0);
-        assert_eq!(outbox.waiting(), 0);
+        assert_eq!(outbox.waiting_bytes(), 0);
         let mut rest = &all[..];
         for id in 0..200 {
             let payload = frames::payload_of(rest).unwrap();
@@ -110,13 +113,13 @@ fn a_lost_session_says_what_nobody_saw() {
     put(&outbox, FrameKind::Response, 7);
     let (one_frame, _) = write(&Outbox::clone_of_one_frame(), usize::MAX);
     let _ = write(&outbox, one_frame.len() + 1);
-    let unwritten = outbox.lose();
+    let unwritten = outbox.end_session();
     assert_eq!(unwritten.prepares, [RequestId(2)]);
-    let (id, frame) = &unwritten.answers[0];
+    let (id, frame) = &unwritten.replies[0];
     assert_eq!((*id, Frame::parse(frame).unwrap().request_id), (RequestId(7), RequestId(7)));
     assert!(!put(&outbox, FrameKind::Message, 9), "nothing is appended to a lost session");
     // What was begun is finished, so that a close frame can be understood.
-    outbox.put_raw(&[0x88, 0x00]);
+    outbox.put_ws_frames(&[0x88, 0x00]);
     let (rest, _) = write(&outbox, usize::MAX);
     assert_eq!(rest.len(), one_frame.len() - 1 + 2);
     assert!(rest.ends_with(&[0x88, 0x00]));
@@ -136,21 +139,21 @@ fn full_is_about_what_waits_and_answers_may_pass_it_only_so_far() {
     for id in 0..100 {
         put(&outbox, FrameKind::Response, id);
     }
-    assert_eq!(outbox.close_asked().map(|order| order.code), Some(POLICY_VIOLATION));
+    assert_eq!(outbox.close_request().map(|order| order.code), Some(POLICY_VIOLATION));
 }
 
 #[test]
 fn what_is_being_written_counts_as_no_prepare_that_waits() {
     let outbox = Outbox::new(Framing::Server, 100);
     put(&outbox, FrameKind::Message, 1);
-    let one = outbox.waiting();
+    let one = outbox.waiting_bytes();
     put(&outbox, FrameKind::Message, 2);
     put(&outbox, FrameKind::Response, 3);
-    let prepares = || outbox.inner.lock().prepares;
+    let prepares = || outbox.inner.lock().prepare_bytes;
     assert_eq!(prepares(), 2 * one);
     let _ = write(&outbox, 1);
     assert_eq!(prepares(), one);
-    outbox.lose();
+    outbox.end_session();
     assert_eq!(prepares(), 0);
 }
 
@@ -164,7 +167,7 @@ fn who_does_not_read_its_answers_is_closed_although_the_task_waits_for_the_socke
     for id in 1..100 {
         put(&outbox, FrameKind::Response, id);
     }
-    assert!(outbox.close_asked().is_some());
+    assert!(outbox.close_request().is_some());
     assert_eq!(count.0.load(Ordering::Relaxed), 2, "once to write, once to close");
 }
 
@@ -207,19 +210,20 @@ fn packets_are_taken_out_of_a_bare_outbox_one_by_one() {
     assert_eq!(woken(), 1);
     for id in 0..150 {
         let kind = if id % 2 == 0 { FrameKind::Message } else { FrameKind::Response };
-        let expected = TakenPacket { kind, id: RequestId(id), asker: None, packet: packet.clone() };
+        let expected =
+            TakenPacket { kind, id: RequestId(id), requester: None, packet: packet.clone() };
         assert_eq!(outbox.take_packet(), Some(expected));
     }
-    let unwritten = outbox.lose();
+    let unwritten = outbox.end_session();
     let ids = |from: u32| (from..200).step_by(2).map(RequestId).collect::<Vec<_>>();
     assert_eq!(unwritten.prepares, ids(150));
-    for (id, frame) in &unwritten.answers {
+    for (id, frame) in &unwritten.replies {
         let frame = Frame::parse(frame).unwrap();
         assert_eq!((frame.request_id, frame.ilp()), (*id, Some(&packet[..])));
     }
-    assert_eq!(unwritten.answers.len(), 25);
+    assert_eq!(unwritten.replies.len(), 25);
     assert_eq!(outbox.take_packet(), None);
-    assert_eq!(outbox.waiting(), 0);
+    assert_eq!(outbox.waiting_bytes(), 0);
 }
 
 #[test]
@@ -243,9 +247,9 @@ fn room_is_kept_for_those_who_ask_besides_one_who_floods() {
         while ask(&outbox, 0, askers).is_ok() {
             flood += 1;
         }
-        let frame = outbox.waiting() / flood;
+        let frame = outbox.waiting_bytes() / flood;
         assert_eq!(ask(&outbox, 0, askers), Err(NoPermit::Kept));
-        assert!(outbox.waiting() >= 50_000, "half of it is for the first who comes");
+        assert!(outbox.waiting_bytes() >= 50_000, "half of it is for the first who comes");
         let share = 100_000 / (2 * askers) / frame;
         for asker in 1..u32::try_from(askers).unwrap() {
             for n in 0..share {
@@ -257,9 +261,9 @@ fn room_is_kept_for_those_who_ask_besides_one_who_floods() {
         for n in 0..newcomer {
             assert_eq!(ask(&outbox, 99, askers + 1), Ok(()), "packet {n} of a newcomer");
         }
-        assert!(outbox.waiting() <= 100_000 + OVERSHOOT_BYTES);
+        assert!(outbox.waiting_bytes() <= 100_000 + OVERSHOOT_BYTES);
         // What is written makes room again, for each the room that was its own.
-        let half = outbox.waiting() / 2;
+        let half = outbox.waiting_bytes() / 2;
         let _ = write(&outbox, half);
         for _ in 0..newcomer {
             assert_eq!(ask(&outbox, 1, askers + 1), Ok(()));
@@ -273,14 +277,14 @@ fn the_node_itself_finds_room_in_a_full_outbox_but_not_without_end() {
     while ask(&outbox, 0, 1).is_ok() {}
     let packet = Reply::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"" });
     let prepare = prepare();
-    let asking = PermitRequest { asker: None, askers: 1, prepare: &prepare };
+    let asking = PermitRequest { requester: None, requesters: 1, prepare: &prepare };
     let mut own = 0;
-    while let Ok(room) = outbox.room(&asking) {
+    while let Ok(room) = outbox.request_permit(&asking) {
         room.put_packet(FrameKind::Message, RequestId(1), &packet);
         own += 1;
     }
     assert!((100..2_000).contains(&own), "{own}");
-    assert!(outbox.waiting() < 1_000 + OVERSHOOT_BYTES + 1_000);
+    assert!(outbox.waiting_bytes() < 1_000 + OVERSHOOT_BYTES + 1_000);
 }
 
 #[test]
@@ -305,14 +309,14 @@ fn who_is_not_admitted_keeps_nobody_from_being_taken_and_new_packets_wake() {
     assert_eq!(count.0.load(Ordering::Relaxed), 2, "although another's packets wait");
     assert_eq!(outbox.take_packet_of(only_two).map(|taken| taken.id), Some(RequestId(2)));
     assert_eq!(outbox.take_packet().map(|taken| taken.id), Some(RequestId(1)));
-    assert_eq!(outbox.lose().prepares, [RequestId(1); 2]);
+    assert_eq!(outbox.end_session().prepares, [RequestId(1); 2]);
 }
 
 #[test]
 fn room_is_kept_in_a_bare_outbox_too() {
     let outbox = Outbox::new(Framing::Bare, 10_000);
     while ask(&outbox, 0, 2).is_ok() {}
-    let flood = outbox.waiting();
+    let flood = outbox.waiting_bytes();
     assert!((5_000..10_000).contains(&flood), "{flood}");
     assert_eq!(ask(&outbox, 1, 2), Ok(()));
     while outbox.take_packet_of(|asker| asker == Some(Slot(0))).is_some() {}

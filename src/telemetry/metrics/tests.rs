@@ -77,7 +77,7 @@ fn moment() -> MetricsSnapshot {
             address: Some("test.hub".parse().unwrap()),
             routes: 10_000,
             accounts: vec![account("alice", busy), account("bob", Stats::default())],
-            own: Vec::new(),
+            own_accounts: Vec::new(),
         },
         exchange: vec![PeerRoutesReport {
             peer: "alice".parse().unwrap(),
@@ -335,7 +335,7 @@ fn a_node_has_metrics_before_it_has_peers() {
         rates: Vec::new(),
         timing: Default::default(),
         ping: Default::default(),
-        exchange: Default::default(),
+        ccp_timing: Default::default(),
     };
     let connector =
         crate::connector::Connector::new(settings, crate::routing::HashSeed::Random).unwrap();

@@ -51,7 +51,7 @@ impl Bare {
     /// Handles a frame. `Some`: reading pauses until then.
     fn handle(&mut self, frame: &[u8]) -> Option<MonoTime> {
         let now = self.now();
-        let _ = self.session.handle_frame(frame, &self.context.connector.turn(now), now);
+        let _ = self.session.handle_frame(frame, &self.context.connector.start_batch(now), now);
         self.session.take_throttle()
     }
 
@@ -114,7 +114,7 @@ fn text_and_pings_count_beyond_the_needs_of_keep_alive() {
     let context = limited(Some(5));
     let mut alice = Bare::open(&context, "alice");
     let now = alice.now();
-    let batch = context.connector.turn(now);
+    let batch = context.connector.start_batch(now);
     alice.session.meter_control(&batch, now);
     for _ in 1..5 {
         alice.session.meter_control(&batch, now);
@@ -168,7 +168,7 @@ fn answers_to_our_requests_never_count_even_if_late() {
     }
     let ids = bob.prepare_ids();
     context.clock.pass(Duration::from_secs(40));
-    context.connector.sweep(context.clock.now());
+    context.connector.sweep_deadlines(context.clock.now());
     for id in &ids {
         assert_eq!(bob.handle(&answer(*id, &fulfillment())), None, "late, through no fault of bob");
     }
@@ -236,7 +236,7 @@ fn every_fragment_counts_in_the_rate() {
     let context = limited(Some(5));
     let mut alice = Bare::open(&context, "alice");
     let now = alice.now();
-    let batch = context.connector.turn(now);
+    let batch = context.connector.start_batch(now);
     for _ in 1..5 {
         alice.session.meter_frame(&batch, now);
         assert_eq!(alice.session.take_throttle(), None);

@@ -447,7 +447,7 @@ async fn a_login_by_a_directory_that_was_swapped_meanwhile_is_closed() {
         let session =
             open_session(&node.shared, directory, bob, login, Arc::clone(&outbox), "pipe");
         drop(session);
-        outbox.close_asked().map(|order| (order.code, order.reason))
+        outbox.close_request().map(|order| (order.code, order.reason))
     };
     let old = node.shared.logins.load_full();
     assert_eq!(log_in(&old), None);

@@ -36,7 +36,7 @@ async fn an_asker_that_is_never_answered_leaves_places_and_turns_to_others() {
         .await;
         assert_eq!(describe(&answer.unwrap().packet), "Fulfill");
     }
-    assert_eq!(alice.waiting(), 0, "no answer to alice");
+    assert_eq!(alice.waiting_bytes(), 0, "no answer to alice");
     // One of alice's is answered, and another one takes its place.
     fulfilled(&mut kept[0]).await;
     kept[0].octets().await;
@@ -50,17 +50,17 @@ async fn packets_that_expire_while_they_wait_are_answered_and_not_sent() {
     let alice = here.forward("alice", 1, 1, Duration::from_secs(20));
     bob.octets().await;
     let carol = here.forward("carol", 3, 2, Duration::from_millis(2500));
-    until("three Rejects", || carol.waiting() > 0 && here.sent() == 1).await;
+    until("three Rejects", || carol.waiting_bytes() > 0 && here.sent() == 1).await;
     for _ in 0..3 {
         assert_eq!(describe(&carol.take_packet().unwrap().packet), "Reject R00");
     }
     fulfilled(&mut bob).await;
-    until("alice's answer", || alice.waiting() > 0).await;
+    until("alice's answer", || alice.waiting_bytes() > 0).await;
     let last = here.forward("carol", 1, 3, Duration::from_secs(20));
     let (_, packet) = bob.octets().await;
     assert_eq!(Prepare::parse(&packet).unwrap().amount.0, 3, "those that expired were not sent");
     fulfilled(&mut bob).await;
-    until("carol's answer", || last.waiting() > 0).await;
+    until("carol's answer", || last.waiting_bytes() > 0).await;
 }
 
 #[tokio::test]

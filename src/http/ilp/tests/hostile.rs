@@ -16,7 +16,7 @@ async fn with_a_deaf_server(outbox_bytes_max: usize) -> (Serving, std::net::TcpL
     let mut settings = settings("node", &["alice"]);
     settings.accounts[0].limits = Limits { outbox_bytes_max, ..Limits::default() };
     settings.timing = Timing { max_hold: HOLD, ..Timing::default() };
-    http.transport.connector.apply(settings).unwrap();
+    http.transport.connector.apply_settings(settings).unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/back", listener.local_addr().unwrap());
     let dial = HttpDial::new("alice".parse().unwrap(), url.parse().unwrap(), "node", None);
@@ -119,7 +119,13 @@ async fn a_request_is_dropped_before_its_answer_is_waited_for() {
     let http = context("node", &["alice", "bob"]);
     let bob = http.transport.connector.account("bob").unwrap();
     let (outbox, now) = (Outbox::new(Framing::Bare, 1 << 20), http.transport.clock.now());
-    http.transport.connector.attach(&bob, SessionKind::Dialled, None, Arc::clone(&outbox), now);
+    http.transport.connector.attach_session(
+        &bob,
+        SessionKind::Dialled,
+        None,
+        Arc::clone(&outbox),
+        now,
+    );
     let (sessions, _new) = InboundSessions::new(Arc::clone(&http.transport));
     let guests = Connections::new(ConnectionLimits::default());
     let (guest, _) = guests.enter("127.0.0.1:1".parse().unwrap(), false, now.mono);

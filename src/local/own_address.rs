@@ -47,7 +47,7 @@ pub enum LocalError {
 }
 
 /// Decides what to do with a packet to the node's own address.
-pub fn at_own_address<'a>(
+pub fn decide_delivery<'a>(
     prepare: &Prepare<'a>,
     settings: PingSettings,
 ) -> Result<LocalDelivery<'a>, LocalError> {

@@ -52,10 +52,10 @@ impl Net {
         let connector = Arc::clone(&self.connector);
         let now = self.now;
         let answered = move |ticket: Ticket, answer: Outcome| {
-            connector.exchange_answered(ticket, &answer, now);
+            connector.handle_ccp_answer(ticket, &answer, now);
         };
-        if self.connector.exchange(self.now, &answered).learned_changed {
-            self.connector.install_learned();
+        if self.connector.poll_ccp(self.now, &answered).learned_changed {
+            self.connector.install_learned_routes();
         }
     }
 
@@ -94,7 +94,7 @@ fn a_reload_and_learned_routes_do_not_lose_each_other() {
     // Learned, and not installed yet when the reload comes.
     let mut more = dynamic();
     more.routes.push(route("test.carl", "carl", 0));
-    net.connector.apply(more.clone()).unwrap();
+    net.connector.apply_settings(more.clone()).unwrap();
     assert_eq!(net.next_hop("test.far"), Ok("bob".to_owned()));
     net.tick();
     let _carl = net.connect("carl");
@@ -102,9 +102,9 @@ fn a_reload_and_learned_routes_do_not_lose_each_other() {
     assert_eq!(net.next_hop("test.carl"), Ok("carl".to_owned()));
     // A configured route wins, and gives way while its next hop is not connected.
     more.routes.push(route("test.far", "carl", -5));
-    net.connector.apply(more).unwrap();
+    net.connector.apply_settings(more).unwrap();
     assert_eq!(net.next_hop("test.far"), Ok("carl".to_owned()));
-    net.connector.apply(settings(vec![peer("bob"), peer("carl")], &[])).unwrap();
+    net.connector.apply_settings(settings(vec![peer("bob"), peer("carl")], &[])).unwrap();
     assert_eq!(net.next_hop("test.far"), Err("F02".to_owned()));
 }
 
@@ -118,7 +118,7 @@ fn routes_that_are_not_learned_stay_when_nobody_exchanges_any_more() {
     net.tick();
     assert_eq!(net.next_hop("test.far"), Ok("bob".to_owned()));
     all.accounts.iter_mut().for_each(|account| account.routes = RoutePolicy::default());
-    net.connector.apply(all).unwrap();
+    net.connector.apply_settings(all).unwrap();
     net.tick();
     assert_eq!(net.next_hop("test.far"), Err("F02".to_owned()));
     assert_eq!(net.next_hop("test.carl"), Ok("carl".to_owned()));
