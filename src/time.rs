@@ -1,4 +1,4 @@
-//! The two clocks that are passed in: nothing below `btp` reads one itself.
+//! Readings of the two clocks, which pure rooms receive as arguments, and delays between retries.
 
 use std::time::Duration;
 
@@ -36,6 +36,43 @@ impl MonoTime {
     }
 }
 
+/// Delays between retries: each is twice the one before, up to a maximum. Knows no clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    first: Duration,
+    max: Duration,
+    attempts: u32,
+}
+
+impl Backoff {
+    /// Begins with `first`.
+    pub const fn new(first: Duration, max: Duration) -> Self {
+        Self { first, max, attempts: 0 }
+    }
+
+    /// The delay before the next attempt.
+    pub fn next_delay(&mut self) -> Duration {
+        let factor = 1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
+        self.attempts = self.attempts.saturating_add(1);
+        self.first.saturating_mul(factor).min(self.max)
+    }
+
+    /// How many delays of the series are used up.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Begins again with the first delay.
+    pub fn reset(&mut self) {
+        self.skip_to(0);
+    }
+
+    /// Goes on as after this many attempts.
+    pub fn skip_to(&mut self, attempts: u32) {
+        self.attempts = attempts;
+    }
+}
+
 /// One reading of both clocks, shared by everything that one batch of frames does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
@@ -43,4 +80,21 @@ pub struct Now {
     pub wall: Timestamp,
     /// The same moment on the monotonic clock.
     pub mono: MonoTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_maximum_and_begin_again() {
+        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+        let delays: Vec<_> = (0..9).map(|_| backoff.next_delay().as_millis()).collect();
+        assert_eq!(delays, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+        (0..100).for_each(|_| assert_eq!(backoff.next_delay(), Duration::from_secs(30)));
+        backoff.reset();
+        assert_eq!(backoff.next_delay(), Duration::from_millis(500));
+        backoff.skip_to(4);
+        assert_eq!((backoff.next_delay(), backoff.attempts()), (Duration::from_secs(8), 5));
+    }
 }

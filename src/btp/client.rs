@@ -20,7 +20,7 @@ use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, LoginMark, Outbox, SessionKind};
 use crate::transport::{
-    AttemptFailure, Backoff, BtpUrl, CloseReason, ConnectTcpError, DialControl, DialHandle,
+    AttemptFailure, BtpUrl, CloseReason, ConnectTcpError, DialBackoff, DialControl, DialHandle,
     GOING_AWAY, PeerStatus, SessionGuard, TlsError, Token, TransportContext, Waited, connect_tcp,
     explain_handshake,
 };
@@ -139,7 +139,7 @@ impl BtpClient {
     }
 
     async fn run_until_stopped(&mut self, status: &PeerStatus) {
-        let mut backoff = Backoff::new(self.context.settings.retry_unit);
+        let mut backoff = DialBackoff::new(self.context.settings.retry_unit);
         loop {
             let dial = self.target.0.load_full();
             status.attempt(&dial.url.to_string());
@@ -172,7 +172,7 @@ impl BtpClient {
             }
             match self.control.wait(wait).await {
                 Waited::Over => {}
-                Waited::Retry => backoff = Backoff::new(self.context.settings.retry_unit),
+                Waited::Retry => backoff = DialBackoff::new(self.context.settings.retry_unit),
                 Waited::Stop => return,
             }
         }

@@ -30,7 +30,7 @@ use super::text::format_duration;
 use super::waiting::{SILENCE_MAX, saying};
 use crate::config::Environment;
 use crate::link::{self, Cause, Rejection};
-use crate::time::Now;
+use crate::time::{Backoff, Now};
 use crate::wire::ilp::{ErrorCode, Prepare};
 use crate::wire::{Address, Condition, Fulfillment};
 
@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const WAITED_MIN: Duration = Duration::from_millis(300);
 /// How often a probe is sent again that somebody was too busy for.
 const RETRIES_MAX: u32 = 5;
-/// The pause before the first of these; it doubles.
+/// The delay before the first retry; each other one is twice as long.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 /// Random bytes in every probe: the JavaScript connector answers a packet that it knows from memory.
 const NONCE_BYTES: usize = 16;
@@ -94,17 +94,16 @@ impl<'a> Prober<'a> {
 
     /// Sends a probe, again if somebody is busy, and waits for its answer.
     async fn send(&mut self, probe: Probe) -> ProbeAnswer {
-        let mut pause = RETRY_FIRST;
+        let mut backoff = Backoff::new(RETRY_FIRST, Duration::MAX);
         for _ in 0..RETRIES_MAX {
             let answer = self.send_once(probe).await;
             match answer.outcome {
                 ProbeOutcome::Rejected {
                     code: ErrorCode::T02 | ErrorCode::T03 | ErrorCode::T05,
                     ..
-                } => sleep(pause).await,
+                } => sleep(backoff.next_delay()).await,
                 _ => return answer,
             }
-            pause *= 2;
         }
         self.send_once(probe).await
     }

@@ -20,8 +20,8 @@ use super::pool::Pool;
 use super::request_places::RequestPlaces;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
 use crate::transport::{
-    AttemptFailure, Backoff, CloseReason, DialControl, DialHandle, PeerStatus, SessionGuard, Wait,
-    Waited,
+    AttemptFailure, CloseReason, DialBackoff, DialControl, DialHandle, PeerStatus, SessionGuard,
+    Wait, Waited,
 };
 use crate::web::Tasks;
 
@@ -80,7 +80,7 @@ impl HttpDialler {
     ) {
         let context = Arc::clone(&self.context.transport);
         let target = self.contact.dial().url().to_string();
-        let mut backoff = Backoff::new(context.settings.retry_unit);
+        let mut backoff = DialBackoff::new(context.settings.retry_unit);
         let bytes_max = link.account().outbox_bytes_max();
         let places = RequestPlaces::new(self.contact.dial().requests_max(), bytes_max);
         let mut was_silent = false;
@@ -122,7 +122,7 @@ impl HttpDialler {
             }
             match self.orders.wait(wait).await {
                 Waited::Over => {}
-                Waited::Retry => backoff = Backoff::new(context.settings.retry_unit),
+                Waited::Retry => backoff = DialBackoff::new(context.settings.retry_unit),
                 Waited::Stop => break,
             }
         }

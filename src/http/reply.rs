@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::http_peers::HttpPeer;
 use super::pool::Pool;
-use crate::time::MonoTime;
+use crate::time::{Backoff, MonoTime};
 use crate::transport::{HttpUrl, TransportContext};
 
 /// The header that names a request.
@@ -23,8 +23,8 @@ pub(super) const CALLBACK_URL: &str = "callback-url";
 /// What packets are.
 pub(super) const OCTETS: &str = "application/octet-stream";
 
-/// The wait before the second attempt; doubled before every other one.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The delay before the first retry; each other one is twice as long.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// For one attempt, so that a server which swallows requests leaves time for others.
 const ATTEMPT_TIME: Duration = Duration::from_secs(5);
 /// Bytes of a server's answer to a reply, which nobody reads.
@@ -52,7 +52,7 @@ impl HttpReply {
         context: Arc<TransportContext>,
     ) {
         let packet = Bytes::from(packet);
-        let mut wait = FIRST_WAIT;
+        let mut backoff = Backoff::new(RETRY_FIRST, Duration::MAX);
         // The peer chose the expiry; it may be any.
         let latest = context.clock.mono().after(context.connector.max_hold());
         let until = self.deadline.min(latest);
@@ -73,8 +73,7 @@ impl HttpReply {
                 Err(_) => "no answer".to_owned(),
             };
             tracing::debug!(peer = %self.contact.dial().peer(), %failed, "a reply was not taken; it is sent again");
-            sleep(wait.min(left)).await;
-            wait *= 2;
+            sleep(backoff.next_delay().min(left)).await;
         }
     }
 

@@ -10,15 +10,15 @@ use crate::account::{AccountId, Asset, AssetError};
 use crate::config::{OwnAddressError, not_below_peer};
 use crate::connector::Connector;
 use crate::link::{Cause, Outcome, Rejection};
+use crate::time::Backoff;
 use crate::transport::{Clock, TransportContext};
 use crate::wire::ilp::{ErrorClass, Fulfill};
 use crate::wire::{Address, ildcp};
 
 /// How long the parent may take to answer. Shorter than the 60 s of other implementations: it is one hop.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
-/// The first wait before asking again; it doubles.
+/// The delay before the first retry; each other one is twice as long.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// The longest wait before asking again.
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// What a parent tells.
@@ -86,8 +86,9 @@ pub(super) async fn ask_until_told(
     parent: AccountId,
     without: bool,
 ) -> Option<ParentInfo> {
-    let mut wait = RETRY_FIRST;
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
     loop {
+        let wait = backoff.next_delay();
         match ask(&context.connector, &context.clock, &parent).await {
             Ok(told) => return Some(told),
             Err(AskError::Rejected(rejection))
@@ -108,6 +109,5 @@ pub(super) async fn ask_until_told(
             }
         }
         tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(RETRY_MAX);
     }
 }

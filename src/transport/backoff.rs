@@ -1,75 +1,73 @@
-//! How long a dialling node waits before it tries a peer again. No clock: lengths of time and a random number come in,
-//! a length of time goes out.
+//! How long a dialler waits before it tries a peer again. No clock: durations and a random number come in, a duration
+//! goes out.
 //!
-//! The series: five quick attempts after 1, 2, 4, 8 and 16 units (of one second, unless the settings say otherwise), then
-//! one every 30 units for ever. Everything is jittered by a fifth either way, so that peers which lost the same node do
-//! not come back in step. A refused authentication follows the same series as a refused connection: a wrong secret may
-//! be put right at the other side.
+//! Five quick attempts follow after 1, 2, 4, 8 and 16 units (of one second by default), then one every 30 units for ever.
+//! Each delay varies at random by a fifth either way, so that peers which lost the same node do not reconnect together. A
+//! refused login follows the same series as a refused connection: the other side may correct a wrong secret.
 //!
-//! A session that was authenticated starts the series again: the peer is there and knows us. Only a peer that ends one
-//! session after the other within two units is given more time, step by step.
+//! An authenticated session starts the series again. Only a peer that ends several sessions in a row within two units each
+//! gets longer delays, step by step. RFC 23 "Error Codes": temporary errors are retried after a growing delay. [row 91]
 
 use std::time::Duration;
 
-/// The waits before the quick attempts, in units.
-const QUICK: [u32; 5] = [1, 2, 4, 8, 16];
-/// The wait before every attempt after those, in units.
+use crate::time::Backoff;
+
+/// Delays of the series that double.
+const QUICK_ATTEMPTS: u32 = 5;
+/// The delay after the quick attempts, in units.
 const SLOW: u32 = 30;
-/// A session of fewer units is short: several in a row lengthen the wait.
+/// Shorter sessions count as short, in units.
 const SHORT: u32 = 2;
-/// A session that lasted so many units was not in a fight with another one over the peer's one place.
+/// A session that lasted longer did not compete with another program for its place, in units.
 const SETTLED_AFTER: u32 = 10;
 
-/// Where the series stands.
+/// The delays between attempts to reach one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backoff {
+pub struct DialBackoff {
     unit: Duration,
-    /// Which wait of the series is next.
-    step: usize,
+    series: Backoff,
     /// Short sessions in a row.
-    short_sessions: usize,
+    short_sessions: u32,
 }
 
-/// What to do before the next attempt.
+/// What precedes the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait {
     /// How long to wait.
     pub delay: Duration,
-    /// The quick attempts are used up: the peer is down, unless it came to us by itself.
+    /// The quick attempts are used up: the peer is down, unless it has connected to us.
     pub exhausted: bool,
 }
 
-impl Backoff {
+impl DialBackoff {
     /// The beginning of a series.
     pub fn new(unit: Duration) -> Self {
-        Self { unit, step: 0, short_sessions: 0 }
+        Self { unit, series: Backoff::new(unit, unit * SLOW), short_sessions: 0 }
     }
 
-    /// An attempt did not lead to a session. `random` is any random number.
+    /// An attempt did not lead to a session. `random`: any random number.
     pub fn attempt_failed(&mut self, random: u32) -> Wait {
-        let base = QUICK.get(self.step).copied().unwrap_or(SLOW);
-        self.step = self.step.saturating_add(1);
-        Wait { delay: self.jitter(base, random), exhausted: self.step > QUICK.len() }
+        let delay = jitter(self.series.next_delay(), random);
+        Wait { delay, exhausted: self.series.attempts() > QUICK_ATTEMPTS }
     }
 
-    /// A session ended after `lasted`. `replaced`: the peer said that a newer session of ours took its place.
+    /// A session ended after `lasted`. `replaced`: the peer closed it because of a newer login with our name.
     pub fn session_ended(&mut self, lasted: Duration, replaced: bool, random: u32) -> Wait {
         let is_short = lasted < self.unit * SHORT;
         self.short_sessions = if is_short { self.short_sessions.saturating_add(1) } else { 0 };
-        self.step = self.short_sessions.saturating_sub(1);
         if replaced && lasted < self.unit * SETTLED_AFTER {
-            // Another program is logged in with our name. Dialling at once would throw it out, and it us.
-            self.step = 0;
-            return Wait { delay: self.jitter(SLOW, random), exhausted: false };
+            // Another program logs in with our name. To dial at once would replace its session, and it would replace ours.
+            self.series.reset();
+            return Wait { delay: jitter(self.unit * SLOW, random), exhausted: false };
         }
+        self.series.skip_to(self.short_sessions.saturating_sub(1));
         self.attempt_failed(random)
     }
+}
 
-    /// `units` times a factor of 0.8 to 1.2.
-    fn jitter(&self, units: u32, random: u32) -> Duration {
-        let base = self.unit * units;
-        base * 4 / 5 + (base * 2 / 5).mul_f64(f64::from(random) / f64::from(u32::MAX))
-    }
+/// `base` times a factor of 0.8 to 1.2.
+fn jitter(base: Duration, random: u32) -> Duration {
+    base * 4 / 5 + (base * 2 / 5).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -87,9 +85,9 @@ mod tests {
         Replaced(Duration),
     }
 
-    /// Each step with the wait that must follow it, in whole seconds, and whether the quick attempts are used up.
+    /// Each step with the delay that must follow, in whole seconds, and whether the quick attempts are used up.
     fn check(steps: &[(Step, u64, bool)]) {
-        let mut backoff = Backoff::new(Duration::from_secs(1));
+        let mut backoff = DialBackoff::new(Duration::from_secs(1));
         for (index, (step, seconds, exhausted)) in steps.iter().enumerate() {
             let wait = match step {
                 Step::Failed => backoff.attempt_failed(MIDDLE),
@@ -102,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn five_quick_attempts_then_every_thirty_seconds_for_ever() {
+    fn five_quick_attempts_then_one_every_thirty_seconds() {
         use Step::Failed;
         check(&[
             (Failed, 1, false),
@@ -117,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_starts_the_series_again_whatever_was_before() {
+    fn a_session_starts_the_series_again() {
         use Step::{Ended, Failed};
         for lasted in [Duration::ZERO, SHORT_SESSION, LONGER, LASTED] {
             check(&[
@@ -135,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn only_short_sessions_in_a_row_lengthen_the_wait() {
+    fn only_short_sessions_in_a_row_lengthen_the_delay() {
         use Step::{Ended, Failed};
         check(&[
             (Ended(SHORT_SESSION), 1, false),
@@ -154,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_replaced_at_once_stays_away_for_a_while() {
+    fn a_session_that_was_replaced_at_once_is_followed_by_a_long_delay() {
         use Step::{Failed, Replaced};
         check(&[
             (Replaced(LONGER), 30, false),
@@ -169,11 +167,11 @@ mod tests {
     #[test]
     fn jitter_stays_within_a_fifth() {
         for random in [0, 1, MIDDLE, u32::MAX - 1, u32::MAX] {
-            let delay = Backoff::new(Duration::from_secs(1)).attempt_failed(random).delay;
+            let delay = DialBackoff::new(Duration::from_secs(1)).attempt_failed(random).delay;
             assert!((800..=1200).contains(&delay.as_millis()), "{random}: {delay:?}");
         }
-        let backoff = Backoff::new(Duration::from_secs(1));
-        assert_eq!(backoff.jitter(SLOW, 0), Duration::from_secs(24));
-        assert_eq!(backoff.jitter(SLOW, u32::MAX), Duration::from_secs(36));
+        let slow = Duration::from_secs(30);
+        assert_eq!(jitter(slow, 0), Duration::from_secs(24));
+        assert_eq!(jitter(slow, u32::MAX), Duration::from_secs(36));
     }
 }

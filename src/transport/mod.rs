@@ -1,5 +1,5 @@
 //! What all transports share: who may come in ([`Directory`], [`Token`]), how each peer stands ([`Peers`]), when to try
-//! again ([`Backoff`]), TLS, the clock, the limits, and the context that holds them together, one per node.
+//! again ([`DialBackoff`]), TLS, the clock, the limits, and the context that holds them together, one per node.
 //!
 //! A transport (`btp`) is a room above this one and beside its siblings: it makes sessions of an account, and tells here
 //! what becomes of them, so that health, metrics and log lines speak of peers and not of protocols.
@@ -31,7 +31,7 @@ mod unauthenticated;
 pub mod url;
 
 pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
-pub use backoff::{Backoff, Wait};
+pub use backoff::{DialBackoff, Wait};
 pub use budget::{Bucket, SharedRate, WorkRate};
 pub use client_origin::ClientOrigin;
 pub use clock::Clock;

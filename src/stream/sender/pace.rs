@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::time::MonoTime;
+use crate::time::{Backoff, MonoTime};
 
 /// Packets in flight at first.
 const WINDOW_FIRST: usize = 8;
@@ -23,7 +23,7 @@ pub(super) struct Pace {
     /// Packets sent before this saw the window that was too large.
     cut_at: MonoTime,
     pause_until: MonoTime,
-    pause: Duration,
+    pauses: Backoff,
 }
 
 impl Pace {
@@ -36,7 +36,7 @@ impl Pace {
             arrived: 0,
             cut_at: MonoTime::default(),
             pause_until: MonoTime::default(),
-            pause: PAUSE_FIRST,
+            pauses: Backoff::new(PAUSE_FIRST, PAUSE_MAX),
         }
     }
 
@@ -52,7 +52,7 @@ impl Pace {
 
     /// A packet arrived.
     pub(super) fn arrived(&mut self) {
-        self.pause = PAUSE_FIRST;
+        self.pauses.reset();
         self.arrived += 1;
         if self.window < self.threshold || self.arrived >= self.window {
             self.arrived = 0;
@@ -75,9 +75,8 @@ impl Pace {
 
     /// A pause, longer than the one before if nothing has arrived since.
     pub(super) fn wait(&mut self, now: MonoTime, jitter: f64) {
-        let pause = self.pause.mul_f64(0.5 + jitter.clamp(0.0, 1.0));
+        let pause = self.pauses.next_delay().mul_f64(0.5 + jitter.clamp(0.0, 1.0));
         self.pause_until = self.pause_until.max(now.after(pause));
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
     }
 }
 
