@@ -116,7 +116,7 @@ impl Topology {
         if let Some(peers) = peers {
             map.set("peers", peers);
         }
-        if with_routes && !map.names("routes") && !self.is_dynamic(number) {
+        if with_routes && self.has_computed_routes(number) {
             map.set("routes", self.routes(number, node));
         }
         let at = At::moved(node.at.line, ValueOrigin::File, Some(place));
@@ -195,10 +195,10 @@ impl Topology {
             (LinkTransport::Http, true) => (HTTP, "https"),
         };
         let host = match mode {
-            Deployment::Loopback => LOOPBACK.to_owned(),
+            Deployment::Loopback => LOOPBACK,
             Deployment::Spread => self.host(number),
         };
-        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         // A port of 0 is reported by `network`.
         let port = match self.port_of(number, &listener, mode) {
             0 => listener.first,
@@ -208,10 +208,9 @@ impl Topology {
     }
 
     /// The name by which other nodes reach a node.
-    pub(super) fn host(&self, number: usize) -> String {
+    pub(super) fn host(&self, number: usize) -> &str {
         let node = self.nodes.get(number);
-        let host = node.map(|node| node.host.clone().unwrap_or_else(|| node.id.to_string()));
-        host.unwrap_or_default()
+        node.map_or("", |node| node.host.as_deref().unwrap_or(node.id.as_str()))
     }
 
     /// The port of one of a node's servers; the default where what is written is no port.
@@ -268,6 +267,12 @@ impl Topology {
     /// Whether a node finds its routes by itself: then none are computed for it.
     pub(super) fn is_dynamic(&self, number: usize) -> bool {
         self.setting(number, "routing").and_then(Value::as_text) == Some("dynamic")
+    }
+
+    /// Whether a node's routes are computed: it has no routes of its own, and learns none.
+    pub(super) fn has_computed_routes(&self, number: usize) -> bool {
+        let own = self.nodes.get(number).is_none_or(|node| node.keys.names("routes"));
+        !own && !self.node_defaults.names("routes") && !self.is_dynamic(number)
     }
 
     /// A node's own key, else that of `defaults`.

@@ -8,10 +8,14 @@ use std::collections::HashMap;
 
 use super::diagnostics::{Diagnostic, DiagnosticSink};
 use super::load::{FileForm, Loaded};
+use super::location::Path;
 use super::network::{NetworkReport, compare_ends, peer_place};
+use super::reachability;
 use super::settings::{NodeConfig, PeerConfig};
+use super::simulation::{DialledLink, LinkEnd};
 use super::topology::inverse;
 use crate::account::Relation;
+use crate::stream::SECRET_LEN;
 use crate::transport::PeerUrl;
 
 /// What is wrong between two files: mistakes, and what is only odd. Each names its file.
@@ -35,8 +39,9 @@ pub fn between(nodes: &[&Loaded]) -> Between {
     let nodes: Vec<&Loaded> =
         nodes.iter().copied().filter(|node| node.form == FileForm::NodeFile).collect();
     let mut found = Between::default();
+    let mut links = Vec::new();
     for (index, a) in nodes.iter().enumerate() {
-        for b in nodes.iter().skip(index + 1) {
+        for (other, b) in nodes.iter().enumerate().skip(index + 1) {
             // Two files of one node are two versions of it, or nodes of two networks.
             if a.config.node_id == b.config.node_id {
                 continue;
@@ -47,10 +52,39 @@ pub fn between(nodes: &[&Loaded]) -> Between {
             let by_name = !several(a) && !several(b);
             if let Some((a, b)) = link(a, b, by_name) {
                 judge(a, b, &mut found);
+                links.extend(dialled((index, a), (other, b)));
+                links.extend(dialled((other, b), (index, a)));
             }
         }
     }
+    let settings = nodes.iter().map(|node| Some(node.config.connector_settings(&[0; SECRET_LEN])));
+    for routing_loop in reachability::loops(settings.collect(), &links) {
+        let Some(first) = nodes.get(routing_loop.first()) else { continue };
+        let what = routing_loop
+            .describe(|number| nodes.get(number).map_or("", |n| n.config.node_id.as_str()));
+        let root = Path::root(&first.tree.at);
+        let routes = first.tree.as_map().and_then(|map| map.get("routes"));
+        let place = routes
+            .map_or_else(|| root.missing("routes"), |routes| root.key("routes", &routes.at))
+            .place();
+        let mut report = sink(first);
+        report.problem(place, None, what, reachability::LOOP_HELP);
+        add(report, &mut found);
+    }
     found
+}
+
+/// The link over which one end dials the other.
+fn dialled<'n>(
+    (node, from): (usize, End<'n>),
+    (other, to): (usize, End<'n>),
+) -> Option<DialledLink<'n>> {
+    let url = from.peer.url.as_ref()?;
+    Some(DialledLink {
+        dialler: LinkEnd { node, account: &from.peer.account.id },
+        listener: LinkEnd { node: other, account: &to.peer.account.id },
+        http: matches!(url, PeerUrl::Http(_)),
+    })
 }
 
 /// The two ends of the link between two nodes, if there is one.
@@ -114,9 +148,8 @@ fn tokens(peer: &PeerConfig) -> impl Iterator<Item = &str> {
 }
 
 fn judge(a: End<'_>, b: End<'_>, found: &mut Between) {
-    let name = |end: End<'_>| end.node.file.as_ref().map(|file| file.display().to_string());
-    let mut report = DiagnosticSink::new(name(a).as_deref());
-    let mut other = DiagnosticSink::new(name(b).as_deref());
+    let mut report = sink(a.node);
+    let mut other = sink(b.node);
     let dials = |end: End<'_>| end.peer.url.is_some();
     // Said once, in the file of whoever dials.
     let (first, second, report_of) = match (dials(a), dials(b)) {
@@ -144,13 +177,21 @@ fn judge(a: End<'_>, b: End<'_>, found: &mut Between) {
         url_and_port(b, a, &place, &mut other);
     }
     addresses(a, b, &mut report);
-    for report in [report, other] {
-        match report.finish() {
-            Ok(warnings) => found.warnings.extend(warnings),
-            Err(problems) => {
-                found.mistakes.extend(problems.problems);
-                found.warnings.extend(problems.warnings);
-            }
+    add(report, found);
+    add(other, found);
+}
+
+fn sink(node: &Loaded) -> DiagnosticSink {
+    let name = node.file.as_ref().map(|file| file.display().to_string());
+    DiagnosticSink::new(name.as_deref())
+}
+
+fn add(report: DiagnosticSink, found: &mut Between) {
+    match report.finish() {
+        Ok(warnings) => found.warnings.extend(warnings),
+        Err(problems) => {
+            found.mistakes.extend(problems.problems);
+            found.warnings.extend(problems.warnings);
         }
     }
 }

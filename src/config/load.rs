@@ -292,7 +292,7 @@ impl Topology {
     /// Where the others reach a node that runs on a host of its own.
     pub fn host_of(&self, id: &str) -> Option<String> {
         let number = self.nodes.iter().position(|node| node.id.as_str() == id)?;
-        Some(self.host(number))
+        Some(self.host(number).to_owned())
     }
 
     /// The ids of the nodes, in the order of the file.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use crate::account::Relation;
+use crate::transport::PeerUrl;
 use crate::wire::{Network, Scheme};
 
 use super::diagnostics::DiagnosticSink;
@@ -14,7 +15,8 @@ use super::node_file;
 use super::reachability;
 use super::redact;
 use super::secret::MASK;
-use super::settings::{NodeConfig, PeerConfig, Unset};
+use super::settings::{Credentials, NodeConfig, PeerConfig, Unset};
+use super::simulation::{DialledLink, LinkEnd};
 use super::topology::{Topology, inverse};
 use super::value::Value;
 
@@ -47,6 +49,14 @@ impl NetworkReport<'_> {
             true => self.report.problem(place, None, what, help),
             false => self.report.warn(place, what, help),
         }
+    }
+}
+
+impl Nodes {
+    /// Whether a node sends or receives routes.
+    pub(super) fn exchange_routes(&self) -> bool {
+        let mut peers = self.configs.iter().flatten().flat_map(|config| &config.peers);
+        peers.any(|peer| peer.account.routes.send || peer.account.routes.receive)
     }
 }
 
@@ -232,19 +242,46 @@ impl Topology {
         }
     }
 
-    /// Who dials must be known on the other side, by the same secret, as the inverse relation, in the same asset.
+    /// The node that dials is a peer of the other node, with the same secret, the inverse relation and the same asset.
     fn check_ends(&self, nodes: &Nodes, found: &mut NetworkReport<'_>) {
-        for (config, tree) in nodes.configs.iter().zip(&nodes.trees) {
-            let Some(config) = config else { continue };
-            for peer in config.peers.iter().filter(|peer| peer.url.is_some()) {
-                let Some(other) = self.dialled(peer) else { continue };
-                let Some(Some(other)) = nodes.configs.get(other) else { continue };
-                if other.node_id == config.node_id {
-                    continue;
-                }
-                check_end(config, peer, other, &peer_place(tree, peer), found);
-            }
+        for (number, peer, other) in self.dials(nodes) {
+            let (Some(Some(config)), Some(Some(other)), Some(tree)) =
+                (nodes.configs.get(number), nodes.configs.get(other), nodes.trees.get(number))
+            else {
+                continue;
+            };
+            check_end(config, peer, other, &peer_place(tree, peer), found);
         }
+    }
+
+    /// The peers that nodes dial inside the network: the dialling node, its peer, and the other node.
+    fn dials<'n>(&self, nodes: &'n Nodes) -> Vec<(usize, &'n PeerConfig, usize)> {
+        let configs = nodes.configs.iter().enumerate();
+        let peers = configs.flat_map(|(number, config)| {
+            config.iter().flat_map(|config| &config.peers).map(move |peer| (number, peer))
+        });
+        let dials = peers.filter_map(|(number, peer)| {
+            let other = self.dialled(peer).filter(|other| *other != number)?;
+            Some((number, peer, other))
+        });
+        dials.collect()
+    }
+
+    /// The links between nodes, as they log in; where no login fits, which is reported elsewhere, as they are named.
+    pub(super) fn links<'n>(&self, nodes: &'n Nodes) -> Vec<DialledLink<'n>> {
+        let links = self.dials(nodes).into_iter().filter_map(|(number, peer, other)| {
+            let config = nodes.configs.get(number)?.as_ref()?;
+            let other_config = nodes.configs.get(other)?.as_ref()?;
+            let login = peer.credentials(config.node_id.as_str());
+            let known = login.and_then(|login| account_of(&login, other_config));
+            let known = known.or_else(|| other_config.peer(config.node_id.as_str()))?;
+            Some(DialledLink {
+                dialler: LinkEnd { node: number, account: &peer.account.id },
+                listener: LinkEnd { node: other, account: &known.account.id },
+                http: matches!(peer.url, Some(PeerUrl::Http(_))),
+            })
+        });
+        links.collect()
     }
 
     /// The node of this network that a peer's url leads to.
@@ -269,14 +306,8 @@ fn check_end(
     found: &mut NetworkReport<'_>,
 ) {
     let Some(login) = peer.credentials(config.node_id.as_str()) else { return };
-    let by_name = |known: &&PeerConfig| known.username == login.username;
-    let by_token = |known: &&PeerConfig| known.tokens().any(|token| *token == login.token);
-    let same = match login.username.is_empty() {
-        true => other.peers.iter().find(by_token),
-        false => other.peers.iter().find(by_name),
-    };
     let (this, that) = (&config.node_id, &other.node_id);
-    let Some(same) = same else {
+    let Some(same) = account_of(&login, other) else {
         let what = match login.username.is_empty() {
             true => format!("the node {that} has no peer with the token that {this} logs in with"),
             false => {
@@ -290,6 +321,16 @@ fn check_end(
         return;
     };
     compare_ends((config, peer), (other, same), place, found);
+}
+
+/// The peer as which a login is accepted, if its token is right.
+fn account_of<'n>(login: &Credentials, node: &'n NodeConfig) -> Option<&'n PeerConfig> {
+    let by_name = |known: &&PeerConfig| known.username == login.username;
+    let by_token = |known: &&PeerConfig| known.tokens().any(|token| *token == login.token);
+    match login.username.is_empty() {
+        true => node.peers.iter().find(by_token),
+        false => node.peers.iter().find(by_name),
+    }
 }
 
 /// A node, and its entry for another one.
@@ -378,9 +419,4 @@ pub(super) fn peer_place<'t>(
             None => path.place(),
         }
     }
-}
-
-/// Whether a relation leads upwards, so that a node has a default route over it.
-pub(super) fn is_parent(peer: &PeerConfig) -> bool {
-    peer.account.relation == Relation::Parent
 }

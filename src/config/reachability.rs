@@ -1,39 +1,53 @@
-//! Whether everybody in a topology can reach everybody, and no packet runs in a circle.
+//! Whether packets arrive: each node of a network reaches every other one, and no packet loops.
 //!
-//! Where nodes tell each other their routes, it is worked out what they will know (`route_forecast.rs`).
-//!
-//! Computed routes are right by construction, so there only links can be missing. As soon as a node has routes of its
-//! own, packets are walked, as the connector would send them with everything connected: from every node to every other, and
-//! to an unknown address below every prefix of a route, the default route included.
+//! Computed routes are right by construction; where there are no others, only links can be missing. As soon as a node
+//! has routes of its own, or learns some, packets are followed through a [`Simulation`]: from each node to every other
+//! one, and to an unknown address below each prefix of a route, the default route included.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::account::Relation;
-use crate::wire::Prefix;
+use crate::account::AccountId;
+use crate::connector::{ConnectorSettings, Refusal};
+use crate::routing::ccp::PATH_HOPS_MAX;
+use crate::routing::{Route, RouteOrigin};
+use crate::stream::SECRET_LEN;
+use crate::wire::{Address, AddressRef, Prefix};
 
-use super::network::{NetworkReport, Nodes, is_parent};
+use super::network::{NetworkReport, Nodes};
 use super::paths::Graph;
 use super::redact;
-use super::route_forecast::RouteForecast;
-use super::settings::NodeConfig;
+use super::simulation::{DialledLink, Hop, Position, Simulation};
 use super::topology::Topology;
 
-/// Packets are walked in networks of at most this many nodes.
-const WALKED_NODES_MAX: usize = 200;
+/// Networks of more nodes are not simulated.
+const SIMULATED_NODES_MAX: usize = 200;
+/// Nor are networks whose nodes would advertise more routes than this to each other.
+const ADVERTISEMENTS_MAX: usize = 300_000;
+/// Prefixes that packets are followed to, besides the addresses of nodes.
+const PREFIXES_MAX: usize = 20_000;
 
-/// Prefixes that are walked besides the addresses of nodes.
-const WALKED_PREFIXES_MAX: usize = 20_000;
-
-/// Looks for nodes that cannot be reached, and for circles.
+/// Looks for nodes that cannot be reached, and for loops.
 pub(super) fn check(topology: &Topology, nodes: &Nodes, found: &mut NetworkReport<'_>) {
     let graph = topology.graph();
     let groups = groups(topology, &graph);
     apart(topology, &groups, found);
-    let own_routes = topology.nodes.iter().any(|node| node.keys.names("routes"));
-    let telling = RouteForecast::new(topology, nodes);
-    if (own_routes || telling.is_some()) && topology.nodes.len() <= WALKED_NODES_MAX {
-        let walker = Walker::new(topology, nodes, &graph, telling.as_ref());
-        walker.check(&groups, found);
+    let all_computed = (0..nodes.configs.len()).all(|node| topology.has_computed_routes(node));
+    if all_computed && !nodes.exchange_routes() || is_too_large(nodes) {
+        return;
+    }
+    let simulation = Simulation::new(settings(topology, nodes, &graph), &topology.links(nodes));
+    let mut tracer = Tracer::new(&simulation);
+    for to in 0..topology.nodes.len() {
+        let Some(address) = topology.address(to) else { continue };
+        let fates = tracer.follow(&address);
+        let linked = |from: &usize| *from != to && groups.get(*from) == groups.get(to);
+        let stuck = fates.into_iter().enumerate().filter(|(from, _)| linked(from));
+        unreachable(topology, to, &address, stuck, found);
+    }
+    tracer.follow_prefixes();
+    for routing_loop in tracer.loops {
+        let what = routing_loop.describe(|node| topology.id(node));
+        found.add(topology.place(routing_loop.first(), "routes"), what, LOOP_HELP);
     }
 }
 
@@ -80,264 +94,238 @@ fn apart(topology: &Topology, groups: &[usize], found: &mut NetworkReport<'_>) {
     }
 }
 
-/// The routes of every node, as far as the walk needs them.
-struct Walker<'t> {
-    topology: &'t Topology,
-    nodes: Vec<Routes>,
-    /// Nodes with mistakes of their own.
-    unknown: Vec<usize>,
+/// What to do about a [`RoutingLoop`].
+pub(super) const LOOP_HELP: &str = "change the route of one of these nodes";
+
+/// Nodes that a packet passes again and again.
+pub(super) struct RoutingLoop {
+    /// The first one stands first in the file.
+    nodes: Vec<usize>,
+    packets: String,
 }
 
-/// One node's next hops by prefix, best first. `None`: a peer that is no node of the topology.
-#[derive(Default)]
-struct Routes(HashMap<String, Vec<(i32, Option<usize>)>>);
-
-impl Routes {
-    fn add(&mut self, prefix: &Prefix, priority: i32, next: Option<usize>) {
-        self.0.entry(prefix.as_str().to_owned()).or_default().push((priority, next));
+impl RoutingLoop {
+    /// The node that the loop is reported at.
+    pub(super) fn first(&self) -> usize {
+        self.nodes.first().copied().unwrap_or_default()
     }
 
-    /// Highest priority first; of equal ones the order in which they were added.
-    fn sort(&mut self) {
-        for choices in self.0.values_mut() {
-            choices.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
-        }
-    }
-
-    /// The next hops of the longest prefix that covers the address.
-    fn lookup(&self, address: &str) -> &[(i32, Option<usize>)] {
-        let mut prefix = address;
-        loop {
-            if let Some(choices) = self.0.get(prefix) {
-                return choices;
-            }
-            if prefix.is_empty() {
-                return &[];
-            }
-            prefix = prefix.rsplit_once('.').map_or("", |(shorter, _)| shorter);
-        }
+    /// `packets to test.d loop: a -> b -> c -> a`
+    pub(super) fn describe<'n>(&self, id: impl Fn(usize) -> &'n str) -> String {
+        let nodes = self.nodes.iter().chain(self.nodes.first());
+        let names: Vec<&str> = nodes.map(|node| id(*node)).collect();
+        format!("{} loop: {}", self.packets, names.join(" -> "))
     }
 }
 
-enum Outcome {
-    Arrived,
-    /// It leaves the network, or a node has mistakes of its own.
-    Unknown,
-    NoRoute(usize),
-    /// The nodes of the circle; the first is the last again.
-    Circle(Vec<usize>),
-}
-
-/// Where one packet goes next.
-enum Step {
-    To(usize),
-    Outside,
-    NoRoute,
-}
-
-impl<'t> Walker<'t> {
-    fn new(
-        topology: &'t Topology,
-        nodes: &Nodes,
-        graph: &Graph,
-        telling: Option<&RouteForecast<'_>>,
-    ) -> Self {
-        let count = topology.nodes.len();
-        let numbers: HashMap<&str, usize> =
-            topology.node_ids().enumerate().map(|(number, id)| (id, number)).collect();
-        let number = |id: &str| numbers.get(id).copied();
-        let mut routes: Vec<Routes> = Vec::new();
-        routes.resize_with(count, Routes::default);
-        for (own, config) in routes.iter_mut().zip(&nodes.configs) {
-            if let Some(config) = config {
-                for route in &config.routes {
-                    own.add(&route.prefix, route.priority, number(route.next_hop.as_str()));
-                }
-                implied(config).for_each(|(prefix, id)| own.add(&prefix, 0, number(id)));
-            }
+/// All loops in a network of node files.
+pub(super) fn loops(
+    settings: Vec<Option<ConnectorSettings>>,
+    links: &[DialledLink<'_>],
+) -> Vec<RoutingLoop> {
+    if settings.len() > SIMULATED_NODES_MAX {
+        return Vec::new();
+    }
+    let simulation = Simulation::new(settings, links);
+    let mut tracer = Tracer::new(&simulation);
+    for node in 0..simulation.len() {
+        if let Some(address) = simulation.address(node) {
+            tracer.follow(&address);
         }
-        for to in 0..count {
-            let Some(prefix) = topology.address(to).map(|address| Prefix::from(&address)) else {
+    }
+    tracer.follow_prefixes();
+    tracer.loops
+}
+
+fn is_too_large(nodes: &Nodes) -> bool {
+    let configs = || nodes.configs.iter().flatten();
+    let prefixes = configs().map(|config| 1 + config.routes.len()).sum::<usize>();
+    let peers = configs().flat_map(|config| &config.peers);
+    let receivers = peers.filter(|peer| peer.account.routes.receive).count();
+    nodes.configs.len() > SIMULATED_NODES_MAX
+        || prefixes.saturating_mul(receivers) > ADVERTISEMENTS_MAX
+}
+
+/// The settings of all nodes, with the routes that are computed for them.
+fn settings(topology: &Topology, nodes: &Nodes, graph: &Graph) -> Vec<Option<ConnectorSettings>> {
+    let settings = nodes.configs.iter().map(|config| {
+        // Where packets go does not depend on the secret of receivers.
+        config.as_ref().map(|config| config.connector_settings(&[0; SECRET_LEN]))
+    });
+    let mut settings: Vec<Option<ConnectorSettings>> = settings.collect();
+    for to in 0..topology.nodes.len() {
+        let Some(address) = topology.address(to) else { continue };
+        for (from, choices) in graph.choices(to).into_iter().enumerate() {
+            let Some(Some(settings)) = settings.get_mut(from) else { continue };
+            if !topology.has_computed_routes(from) {
                 continue;
-            };
-            for (from, choices) in graph.choices(to).into_iter().enumerate() {
-                let own = topology.nodes.get(from).is_none_or(|node| node.keys.names("routes"));
-                let computed = !own && !topology.is_dynamic(from);
-                if let Some(own) = routes.get_mut(from).filter(|_| computed) {
-                    for choice in choices {
-                        own.add(&prefix, choice.priority, Some(choice.next_hop));
-                    }
-                }
             }
+            settings.routes.extend(choices.into_iter().filter_map(|choice| {
+                let next_hop = topology.nodes.get(choice.next_hop)?.id.clone();
+                let (prefix, priority) = (Prefix::from(&address), choice.priority);
+                Some(Route { prefix, next_hop, priority, origin: RouteOrigin::Computed })
+            }));
         }
-        let learned = telling.map(RouteForecast::learned).unwrap_or_default();
-        for (own, learned) in routes.iter_mut().zip(learned) {
-            // Behind all others.
-            learned.iter().for_each(|(prefix, next)| own.add(prefix, i32::MIN, Some(*next)));
-        }
-        routes.iter_mut().for_each(Routes::sort);
-        let broken = nodes.configs.iter().enumerate().filter(|(_, config)| config.is_none());
-        Walker { topology, nodes: routes, unknown: broken.map(|(number, _)| number).collect() }
     }
+    settings
+}
 
-    fn check(&self, groups: &[usize], found: &mut NetworkReport<'_>) {
-        let mut circles = Circles::default();
-        for to in 0..self.topology.nodes.len() {
-            self.check_node(to, groups, &mut circles, found);
+/// What becomes of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    Arrives,
+    Loops,
+    /// A node does not forward it.
+    Stuck(usize, Obstacle),
+    /// It leaves the network, or meets a node with mistakes of its own.
+    Unknown,
+}
+
+/// Why a node does not forward a packet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Obstacle {
+    NoRoute,
+    BackToSender,
+    NotConnected(AccountId),
+}
+
+/// Reports the nodes that cannot reach `to`, by the node where their packets are stuck.
+fn unreachable(
+    topology: &Topology,
+    to: usize,
+    address: &Address,
+    fates: impl Iterator<Item = (usize, Fate)>,
+    found: &mut NetworkReport<'_>,
+) {
+    let mut stuck: BTreeMap<(usize, Obstacle), Vec<&str>> = BTreeMap::new();
+    for (from, fate) in fates {
+        if let Fate::Stuck(at, obstacle) = fate {
+            stuck.entry((at, obstacle)).or_default().push(topology.id(from));
         }
-        self.check_prefixes(&mut circles, found);
     }
-
-    /// Packets from everybody to one node.
-    fn check_node(
-        &self,
-        to: usize,
-        groups: &[usize],
-        circles: &mut Circles,
-        found: &mut NetworkReport<'_>,
-    ) {
-        let Some(address) = self.topology.address(to) else { return };
-        let mut cut_off: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        let linked = |from: &usize| *from != to && groups.get(*from) == groups.get(to);
-        for from in (0..self.topology.nodes.len()).filter(linked) {
-            match self.walk(from, Some(to), address.as_str()) {
-                Outcome::Arrived | Outcome::Unknown => {}
-                Outcome::NoRoute(at) => cut_off.entry(at).or_default().push(from),
-                Outcome::Circle(circle) => {
-                    self.report(&circle, &format!("packets to {address}"), circles, found);
-                }
+    for ((at, obstacle), from) in stuck {
+        let node = topology.id(at);
+        let why = match &obstacle {
+            Obstacle::NoRoute => format!("{node} has no route to {address}"),
+            Obstacle::BackToSender => {
+                format!("the only route of {node} to {address} leads back to the sender")
             }
-        }
-        for (at, from) in cut_off {
-            let what = format!(
-                "{} cannot be reached from {}: {} has no route to {address}",
-                self.topology.id(to),
-                redact::list(from.iter().map(|number| self.topology.id(*number))),
-                self.topology.id(at)
-            );
-            let help = match self.topology.is_dynamic(at) {
-                true => {
-                    "nobody tells it one: a parent hears of children only, children hear and tell nothing; see sendRoutes and receiveRoutes"
-                }
-                false => "add a route there; a node with routes of its own gets none computed",
-            };
-            found.add(self.topology.place(at, "routes"), what, help);
-        }
+            Obstacle::NotConnected(peer) => format!("{node} cannot send to {peer}"),
+        };
+        let help = match obstacle {
+            Obstacle::NotConnected(_) => {
+                "one of the two must dial the other, over HTTP both, and neither may be suspended"
+                    .to_owned()
+            }
+            _ if topology.is_dynamic(at) => format!(
+                "no peer advertises one to it: a parent gets routes to children only, children exchange none, and a \
+                path has at most {PATH_HOPS_MAX} nodes; see sendRoutes and receiveRoutes"
+            ),
+            _ => "add a route there; a node with routes of its own gets none computed".to_owned(),
+        };
+        let what =
+            format!("{} cannot be reached from {}: {why}", topology.id(to), redact::list(from));
+        found.add(topology.place(at, "routes"), what, &help);
+    }
+}
+
+/// Follows packets through a network, and collects the loops.
+struct Tracer<'s> {
+    simulation: &'s Simulation,
+    loops: Vec<RoutingLoop>,
+    /// The nodes of each loop: it is reported once, whatever packets loop there.
+    known: HashSet<BTreeSet<usize>>,
+}
+
+impl<'s> Tracer<'s> {
+    fn new(simulation: &'s Simulation) -> Self {
+        Tracer { simulation, loops: Vec::new(), known: HashSet::new() }
     }
 
-    /// Packets to addresses that are no node's. All addresses of which a prefix is the longest of all routes go the same way,
-    /// so one of them is walked for each prefix: one that nothing else covers.
-    fn check_prefixes(&self, circles: &mut Circles, found: &mut NetworkReport<'_>) {
-        let prefixes: BTreeSet<&str> =
-            self.nodes.iter().flat_map(|routes| routes.0.keys().map(String::as_str)).collect();
-        let own: HashMap<String, usize> = (0..self.topology.nodes.len())
-            .filter_map(|number| Some((self.topology.address(number)?.as_str().to_owned(), number)))
+    /// What becomes of packets to an address, for each node that they start from.
+    fn follow(&mut self, destination: &Address) -> Vec<Fate> {
+        self.follow_all(destination.view(), || format!("packets to {destination}"))
+    }
+
+    /// Follows packets to addresses that are no node's. Addresses with the same longest prefix of all take the same
+    /// way, so one address for each prefix suffices.
+    fn follow_prefixes(&mut self) {
+        let prefixes: BTreeSet<String> = self.simulation.prefixes().collect();
+        let networks: BTreeSet<&'static str> = (0..self.simulation.len())
+            .filter_map(|node| Some(self.simulation.address(node)?.scheme().name()))
             .collect();
-        // Longest first would name the most special prefix of a circle; the shortest says more.
-        for prefix in prefixes.iter().copied().take(WALKED_PREFIXES_MAX) {
-            let Some(address) = below(prefix, &prefixes) else { continue };
-            // What a node does with unknown addresses below its own is its own matter.
-            let to = own.get(prefix).copied();
-            let of = match prefix {
+        for prefix in prefixes.iter().take(PREFIXES_MAX) {
+            let Some(address) = unknown_below(prefix, &prefixes, &networks) else { continue };
+            self.follow_all(address.view(), || match prefix.as_str() {
                 "" => format!("packets to addresses without a route, such as {address},"),
                 _ => format!("packets to addresses below {prefix}, such as {address},"),
-            };
-            for circle in self.circles(to, &address) {
-                self.report(&circle, &of, circles, found);
-            }
+            });
         }
     }
 
-    /// One circle is one mistake, whatever runs in it.
-    fn report(
-        &self,
-        circle: &[usize],
-        packets: &str,
-        circles: &mut Circles,
-        found: &mut NetworkReport<'_>,
-    ) {
-        if !circles.0.insert(circle.iter().copied().collect()) {
-            return;
-        }
-        let names: Vec<&str> = circle.iter().map(|number| self.topology.id(*number)).collect();
-        let what = format!("{packets} run in a circle: {}", names.join(" -> "));
-        let first = circle.first().copied().unwrap_or_default();
-        let help = "a routing loop; change the route of one of these nodes";
-        found.add(self.topology.place(first, "routes"), what, help);
-    }
-
-    /// As the connector sends a packet: longest prefix, highest priority, never back.
-    fn step(&self, came: Option<usize>, at: usize, address: &str) -> Step {
-        let choices = self.nodes.get(at).map(|routes| routes.lookup(address)).unwrap_or_default();
-        match choices.iter().find(|(_, next)| next.is_none() || *next != came) {
-            None => Step::NoRoute,
-            Some((_, None)) => Step::Outside,
-            Some((_, Some(next))) => Step::To(*next),
-        }
-    }
-
-    /// Follows one packet.
-    fn walk(&self, from: usize, to: Option<usize>, address: &str) -> Outcome {
-        let mut way = vec![from];
-        let mut links: HashMap<(usize, usize), usize> = HashMap::new();
-        let (mut came, mut at) = (None, from);
-        while Some(at) != to {
-            if self.unknown.contains(&at) {
-                return Outcome::Unknown;
-            }
-            let next = match self.step(came, at, address) {
-                Step::NoRoute => return Outcome::NoRoute(at),
-                Step::Outside => return Outcome::Unknown,
-                Step::To(next) => next,
-            };
-            // The same link in the same direction twice: it goes on like that for ever.
-            if let Some(start) = links.insert((at, next), way.len() - 1) {
-                return Outcome::Circle(way.split_off(start));
-            }
-            way.push(next);
-            (came, at) = (Some(at), next);
-        }
-        Outcome::Arrived
-    }
-
-    /// All circles that packets to an address can run in, from whatever node they start.
-    fn circles(&self, to: Option<usize>, address: &str) -> Vec<Vec<usize>> {
-        let mut circles = Vec::new();
-        // A packet's fate depends on the link that it came over, so each link is followed once.
-        let mut seen: HashMap<(Option<usize>, usize), usize> = HashMap::new();
-        for from in 0..self.nodes.len() {
-            let mut way = Vec::new();
-            let (mut came, mut at) = (None, from);
-            while Some(at) != to && !self.unknown.contains(&at) {
-                if let Some(walker) = seen.insert((came, at), from) {
-                    let start = way.iter().position(|link| *link == (came, at));
-                    if let Some(start) = start.filter(|_| walker == from) {
-                        let mut circle: Vec<usize> =
-                            way.iter().skip(start).map(|(_, at)| *at).collect();
-                        // From its first node in the file, as it reads best.
-                        let first = circle.iter().enumerate().min_by_key(|(_, node)| **node);
-                        let first = first.map_or(0, |(place, _)| place);
-                        circle.rotate_left(first);
-                        circle.extend(circle.first().copied());
-                        circles.push(circle);
+    fn follow_all(
+        &mut self,
+        destination: AddressRef<'_>,
+        packets: impl Fn() -> String,
+    ) -> Vec<Fate> {
+        let (simulation, mut loops) = (self.simulation, Vec::new());
+        // What becomes of a packet depends on where it is and where it came from, and on nothing else. `None`: the
+        // packet that is being followed has been here.
+        let mut fates: HashMap<Position, Option<Fate>> = HashMap::new();
+        let start = |node: usize| {
+            let mut way: Vec<Position> = Vec::new();
+            let mut at = Position { node, from: None };
+            let fate = loop {
+                match fates.get(&at) {
+                    Some(Some(fate)) => break fate.clone(),
+                    Some(None) => {
+                        let nodes = way.iter().skip_while(|position| **position != at);
+                        loops.push(nodes.map(|position| position.node).collect());
+                        break Fate::Loops;
                     }
-                    break;
+                    None => {}
                 }
-                way.push((came, at));
-                let Step::To(next) = self.step(came, at, address) else { break };
-                (came, at) = (Some(at), next);
-            }
+                fates.insert(at, None);
+                way.push(at);
+                match simulation.next_hop(at, destination) {
+                    Hop::To(next) => at = next,
+                    Hop::Arrived => break Fate::Arrives,
+                    Hop::Outside | Hop::Refused(Refusal::NoAddressYet) => break Fate::Unknown,
+                    Hop::Refused(refusal) => break Fate::Stuck(at.node, obstacle(refusal)),
+                }
+            };
+            fates.extend(way.into_iter().map(|position| (position, Some(fate.clone()))));
+            fate
+        };
+        let fates = (0..simulation.len()).map(start).collect();
+        loops.into_iter().for_each(|nodes| self.add_loop(nodes, &packets));
+        fates
+    }
+
+    fn add_loop(&mut self, mut nodes: Vec<usize>, packets: impl Fn() -> String) {
+        if self.known.insert(nodes.iter().copied().collect()) {
+            let first = nodes.iter().enumerate().min_by_key(|(_, node)| **node);
+            let first = first.map_or(0, |(index, _)| index);
+            nodes.rotate_left(first);
+            self.loops.push(RoutingLoop { nodes, packets: packets() });
         }
-        circles
     }
 }
 
-/// The circles that were reported, each by its nodes.
-#[derive(Default)]
-struct Circles(HashSet<BTreeSet<usize>>);
+fn obstacle(refusal: Refusal) -> Obstacle {
+    match refusal {
+        Refusal::NotConnected(peer) => Obstacle::NotConnected(peer),
+        Refusal::BackToSender => Obstacle::BackToSender,
+        _ => Obstacle::NoRoute,
+    }
+}
 
-/// An address that a prefix covers, and no longer one.
-fn below(prefix: &str, prefixes: &BTreeSet<&str>) -> Option<String> {
+/// An address that a prefix covers, and no longer prefix.
+fn unknown_below(
+    prefix: &str,
+    prefixes: &BTreeSet<String>,
+    networks: &BTreeSet<&'static str>,
+) -> Option<Address> {
     let covered = |address: &str| {
         let mut longer = address;
         while longer.len() > prefix.len() {
@@ -349,26 +337,13 @@ fn below(prefix: &str, prefixes: &BTreeSet<&str>) -> Option<String> {
         false
     };
     let bases: Vec<&str> = match prefix {
-        // Packets of other networks are routed like all others.
-        "" => vec!["test", "g", "private", "example", "local", "test1", "test2", "test3", "self"],
+        // A default route takes packets of the node's own network only.
+        "" => networks.iter().copied().collect(),
         _ => vec![prefix],
     };
     let names = std::iter::once("unknown".to_owned()).chain((0..64).map(|n| format!("unknown{n}")));
     let mut addresses = names.flat_map(|name| {
         bases.iter().map(move |base| format!("{base}.{name}")).collect::<Vec<_>>()
     });
-    addresses.find(|address| !covered(address))
-}
-
-/// Routes that follow from relations: a child's address, and everything else to the parent.
-fn implied(config: &NodeConfig) -> impl Iterator<Item = (Prefix, &str)> {
-    config.peers.iter().filter_map(|peer| {
-        let id = peer.account.id.as_str();
-        if is_parent(peer) {
-            return Some((Prefix::default(), id));
-        }
-        let address =
-            config.address.as_ref().filter(|_| peer.account.relation == Relation::Child)?;
-        Some((Prefix::from(&address.child(peer.account.address_segment()).ok()?), id))
-    })
+    addresses.find(|address| !covered(address))?.parse().ok()
 }

@@ -1,14 +1,16 @@
 //! A plain copy of what the node is doing, for `/peers`, `/routes` and `/metrics`. Nothing here is on the packet path.
 
-use super::core::Connector;
+use super::account::Account;
+use super::core::{Batch, Connector};
 use super::own_account::OwnAccountReport;
+use super::refusal::Refusal;
 use super::snapshot::{AccountEntry, Snapshot};
 use super::stats::Stats;
 use crate::account::{AccountId, AccountSettings, OverLimit};
-use crate::link::{SessionId, SessionKind};
+use crate::link::{SessionId, SessionKind, Slot};
 use crate::routing::ccp::LearnedReport;
 use crate::routing::{Candidate, RouteOrigin};
-use crate::wire::{Address, AddressRef, Timestamp};
+use crate::wire::{Address, AddressRef, Scheme, Timestamp};
 
 /// The node's accounts at one moment.
 #[derive(Clone, Debug)]
@@ -148,36 +150,45 @@ impl Connector {
         routes.iter().map(|(prefix, hops)| self.route_report(&snapshot, prefix, hops)).collect()
     }
 
+    /// All prefixes of the routing table, in no order.
+    pub fn prefixes(&self) -> Vec<String> {
+        self.snapshot.load().table.iter().map(|(prefix, _)| prefix.to_owned()).collect()
+    }
+
     /// What would happen to a packet to `destination` from somebody who is no next hop for it.
     pub fn explain(&self, destination: AddressRef<'_>, now: crate::time::Now) -> Explanation {
         let turn = self.start_batch(now);
         let snapshot = &*turn.snapshot;
-        if snapshot.address.as_ref().is_some_and(|own| own.view() == destination) {
-            return Explanation::Own;
-        }
         let route = snapshot.table.lookup(destination).map(|found| {
             let prefix = destination.as_str().get(..found.prefix_len).unwrap_or_default();
             self.route_report(snapshot, prefix, found.candidates)
         });
-        let chosen = if destination.scheme() == crate::wire::Scheme::Peer {
-            Err(super::Refusal::UnknownPeerProtocol)
-        } else {
-            turn.choose_next_hop(destination, None)
-        };
-        match (chosen, route) {
-            (Ok(entry), Some(route)) => {
-                Explanation::Forward { next_hop: entry.account.id().clone(), route }
+        match (turn.next_hop(destination, None), route) {
+            (Ok(Some(next_hop)), Some(route)) => {
+                Explanation::Forward { next_hop: next_hop.id().clone(), route }
             }
-            (Ok(_), None) => Explanation::Reject {
-                code: "F02".to_owned(),
-                reason: super::Refusal::NoRoute.to_string(),
-                route: None,
-            },
+            (Ok(_), _) => Explanation::Own,
             (Err(refusal), route) => Explanation::Reject {
                 code: refusal.code().to_string(),
                 reason: refusal.to_string(),
                 route,
             },
+        }
+    }
+}
+
+impl Batch<'_> {
+    /// The account that a packet to `destination` would go to, had it come from `from`; `None`: it has arrived.
+    pub fn next_hop(
+        &self,
+        destination: AddressRef<'_>,
+        from: Option<Slot>,
+    ) -> Result<Option<&Account>, Refusal> {
+        match &self.snapshot.address {
+            _ if destination.scheme() == Scheme::Peer => Err(Refusal::UnknownPeerProtocol),
+            None => Err(Refusal::NoAddressYet),
+            Some(own) if own.view() == destination => Ok(None),
+            Some(_) => Ok(Some(&self.choose_next_hop(destination, from)?.account)),
         }
     }
 }

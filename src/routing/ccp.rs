@@ -46,6 +46,7 @@ use crate::wire::ccp::TableId;
 
 pub use self::advertise::{CcpNotice, Ticket};
 pub use self::import::RouteRefusalCounts;
+pub use self::path::PATH_HOPS_MAX;
 pub use self::report::{LearnedReport, PeerRoutesReport};
 pub use self::requests::RequestRefused;
 pub use self::settings::{CcpPeer, CcpSettings, CcpTiming, LocalRoute};

@@ -123,3 +123,27 @@ fn nodes_that_have_nothing_to_do_with_each_other_are_left_alone() {
     let neither = ALICE.replace("url: 'ws://bob:3000', ", "");
     assert_eq!(check_messages(&[&neither, BOB]).len(), 1, "neither dials");
 }
+
+/// Three nodes in a ring, each with a default route to the next one.
+fn ring(more: &str) -> [String; 3] {
+    let node = |id: &str, next: &str, last: &str| {
+        format!(
+            "nodeId: {id}\npeers:\n  - {{id: {next}, url: 'ws://{next}:3000', authToken: {id}-{next}}}\n  \
+             - {{id: {last}, authToken: {last}-{id}}}\n{more}routes:\n  - {{prefix: '', nextHop: {next}}}\n"
+        )
+    };
+    [node("a", "b", "c"), node("b", "c", "a"), node("c", "a", "b")]
+}
+
+#[test]
+fn routing_loops_through_several_files_are_found() {
+    let [a, b, c] = ring("");
+    assert_eq!(
+        check_messages(&[&a, &b, &c]),
+        ["0.yaml:6: routes: packets to addresses without a route, such as test.unknown, loop: \
+          a -> b -> c -> a; change the route of one of these nodes"]
+    );
+    assert_eq!(check_messages(&[&a, &b]), [""; 0]);
+    let way_out = c.replace("prefix: ''", "prefix: test.a");
+    assert_eq!(check_messages(&[&a, &b, &way_out]), [""; 0]);
+}
