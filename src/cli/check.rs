@@ -85,7 +85,7 @@ fn what_it_is(checked: &Checked) -> String {
             let (peers, routes) = (node.config.peers.len(), node.config.routes.len());
             format!(
                 "node {} with {} and {}",
-                node.config.node_id,
+                node.config.settings.node_id,
                 count(peers, "peer"),
                 count(routes, "route")
             )

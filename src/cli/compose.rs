@@ -112,13 +112,17 @@ fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Fa
                 hosts.insert(peer.account.id.to_string(), url.host().to_string());
             }
         }
-        let published = published(number, node.http.port.is_some()).ok_or_else(|| {
-            Failure::Usage(format!(
-                "{} nodes are more than there are ports on one machine",
-                ids.len()
-            ))
-        })?;
-        if node.server.port == 0 || node.health.port == 0 || node.http.port == Some(0) {
+        let published =
+            published(number, node.settings.http_server_port.is_some()).ok_or_else(|| {
+                Failure::Usage(format!(
+                    "{} nodes are more than there are ports on one machine",
+                    ids.len()
+                ))
+            })?;
+        if node.settings.btp_server_port == 0
+            || node.settings.health_check_port == 0
+            || node.settings.http_server_port == Some(0)
+        {
             return Err(Failure::Usage(format!(
                 "node {id} has port 0, which is a different one at every start; a container needs one that is fixed"
             )));
@@ -132,9 +136,9 @@ fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Fa
             id: (*id).to_owned(),
             prefix: String::new(),
             alias: None,
-            btp_port: node.server.port,
-            health_port: node.health.port,
-            http_port: node.http.port,
+            btp_port: node.settings.btp_server_port,
+            health_port: node.settings.health_check_port,
+            http_port: node.settings.http_server_port,
             published,
             linked: linked.map(|peer| peer.account.id.to_string()).collect(),
         });

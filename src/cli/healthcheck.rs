@@ -64,23 +64,23 @@ fn place(
     if let Some(port) = arguments.port {
         return Ok(("127.0.0.1".to_owned(), port));
     }
-    let health = match local_node::load(&arguments.source, environment) {
-        Ok(loaded) => loaded.config.health,
+    let settings = match local_node::load(&arguments.source, environment) {
+        Ok(loaded) => loaded.config.settings,
         Err(problems) => {
             for problem in problems.problems.iter().take(3) {
                 writeln!(err, "warning: {problem}")?;
             }
             let mut environment = environment.clone();
             environment.remove("CONFIG_FILE");
-            config::load(&Source { environment, ..Source::default() })?.config.health
+            config::load(&Source { environment, ..Source::default() })?.config.settings
         }
     };
-    if health.port == 0 {
+    if settings.health_check_port == 0 {
         return Err(Failure::Usage(
             "healthCheckPort is 0, so the port is only in the node's log; give --port".to_owned(),
         ));
     }
-    Ok((reachable(&health.host), health.port))
+    Ok((reachable(&settings.health_check_host), settings.health_check_port))
 }
 
 /// The answer to a GET.

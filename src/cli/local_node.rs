@@ -26,10 +26,10 @@ pub(super) fn load(
         let on_loopback = Topology::load(&source)?.node(id, Deployment::Loopback)?.config;
         let is_set = |name: &str| config::variable(environment, name).is_some();
         if !is_set("BTP_SERVER_PORT") {
-            loaded.config.server.port = on_loopback.server.port;
+            loaded.config.settings.btp_server_port = on_loopback.settings.btp_server_port;
         }
         if !is_set("HEALTH_CHECK_PORT") {
-            loaded.config.health.port = on_loopback.health.port;
+            loaded.config.settings.health_check_port = on_loopback.settings.health_check_port;
         }
     }
     Ok(loaded)
@@ -57,7 +57,11 @@ mod tests {
             node: node.map(str::to_owned),
         };
         let config = load(&arguments, &environment.collect()).unwrap().config;
-        assert_eq!((config.server.port, config.health.port), expected, "{node:?} {variables:?}");
+        assert_eq!(
+            (config.settings.btp_server_port, config.settings.health_check_port),
+            expected,
+            "{node:?} {variables:?}"
+        );
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl EntryLogin {
     /// The `cli` account of a node, on this machine.
     pub(super) fn of_node(loaded: &Loaded) -> Result<Self, Failure> {
         let node = &loaded.config;
-        let port = node.server.port;
+        let port = node.settings.btp_server_port;
         let place = place(loaded);
         let account = node.peer(TOOL_ACCOUNT).ok_or_else(|| {
             let list = match loaded.form {
@@ -172,9 +172,9 @@ impl EntryLogin {
                  btp+ws://{TOOL_ACCOUNT}:token@127.0.0.1:port"
             )));
         }
-        let scheme = if node.server.tls.is_some() { "wss" } else { "ws" };
+        let scheme = if node.settings.tls.is_some() { "wss" } else { "ws" };
         Ok(EntryLogin {
-            url: url(scheme, &reachable(&node.server.host), port)?,
+            url: url(scheme, &reachable(&node.settings.btp_server_host), port)?,
             username: account.username.clone(),
             token: Some(Token::from(token.expose())),
             flags: String::new(),
@@ -190,15 +190,15 @@ impl EntryLogin {
 
 /// Whom a program of this machine believes that a server is this node: its certificate is in the same configuration.
 pub(super) fn trust_of(node: &NodeConfig) -> TlsTrust {
-    let own_certificate = node.server.tls.as_ref().map(|tls| tls.certificate.clone());
+    let own_certificate = node.settings.tls.as_ref().map(|tls| tls.certificate.clone());
     // The host that is dialled is an address of this machine, and certificates seldom bear it.
     let name = own_certificate.as_deref().and_then(host_of_certificate);
     let server_name = name.and_then(|name| name.parse().ok());
-    TlsTrust { ca_file: node.ca_file.clone(), own_certificate, server_name }
+    TlsTrust { ca_file: node.settings.ca_file.clone(), own_certificate, server_name }
 }
 
 fn place(loaded: &Loaded) -> String {
-    let NodeConfig { node_id, .. } = &loaded.config;
+    let node_id = &loaded.config.settings.node_id;
     match &loaded.file {
         Some(file) => format!("node {node_id} in {}", file.display()),
         None => format!("node {node_id}"),

@@ -146,9 +146,15 @@ mod tests {
         };
         let node = config::load(&source(&arguments, &environment)).unwrap().config;
         assert_eq!(node.address.unwrap().as_str(), "test.x");
-        assert_eq!((node.server.host.as_str(), node.server.port), ("::1", 2));
-        assert_eq!((node.health.host.as_str(), node.health.port), ("127.0.0.2", 3));
-        assert_eq!(node.log.level, "debug");
+        assert_eq!(
+            (node.settings.btp_server_host.as_str(), node.settings.btp_server_port),
+            ("::1", 2)
+        );
+        assert_eq!(
+            (node.settings.health_check_host.as_str(), node.settings.health_check_port),
+            ("127.0.0.2", 3)
+        );
+        assert_eq!(node.settings.log_level, "debug");
     }
 
     #[test]

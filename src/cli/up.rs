@@ -132,8 +132,9 @@ fn source(arguments: &UpArguments, environment: &Environment) -> Result<Source, 
 fn moved(planned: &Planned, source: &Source) -> Vec<(AccountId, u16)> {
     let Ok(topology) = Topology::load(source) else { return Vec::new() };
     let ports = planned.nodes().iter().filter_map(|node| {
-        let (id, port) = (&node.config.node_id, node.config.server.port);
-        let expected = topology.node(id.as_str(), Deployment::Loopback).ok()?.config.server.port;
+        let (id, port) = (&node.config.settings.node_id, node.config.settings.btp_server_port);
+        let expected =
+            topology.node(id.as_str(), Deployment::Loopback).ok()?.config.settings.btp_server_port;
         (port != expected).then(|| (id.clone(), port))
     });
     ports.collect()

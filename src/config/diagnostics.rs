@@ -91,7 +91,7 @@ impl std::error::Error for Diagnostics {}
 
 /// Collects problems while a configuration is read.
 #[derive(Debug)]
-pub(super) struct DiagnosticSink {
+pub(crate) struct DiagnosticSink {
     /// What messages call the file.
     pub(super) file: Option<String>,
     problems: Vec<Diagnostic>,

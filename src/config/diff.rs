@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use crate::account::AccountId;
 use crate::transport::PeerUrl;
 
+use super::key_types::KeySet;
+use super::keys::KeyInfo;
+use super::node_keys::NODE;
 use super::secret::Secret;
 use super::settings::{NodeConfig, PeerConfig};
 
@@ -45,20 +48,11 @@ impl Change {
     #[must_use]
     pub fn with_what_cannot_change(&self, old: &NodeConfig, new: NodeConfig) -> NodeConfig {
         let mut config = new;
-        // Without an address of its own, the node has one that is made from its id.
-        if config.node_id != old.node_id {
-            config.node_id = old.node_id.clone();
+        // Without `ilpAddress`, the node's address follows from its id.
+        if config.settings.node_id != old.settings.node_id {
             config.address = old.address.clone();
         }
-        config.server = old.server.clone();
-        config.http.host = old.http.host.clone();
-        config.http.port = old.http.port;
-        config.http.limits = old.http.limits;
-        config.health.host = old.health.host.clone();
-        config.health.port = old.health.port;
-        config.ca_file = old.ca_file.clone();
-        config.session = old.session;
-        config.worker_threads = old.worker_threads;
+        config.settings.keep_until_restart(&old.settings);
         config
     }
 }
@@ -119,70 +113,39 @@ fn is_another_place(was: Option<&PeerUrl>, is: Option<&PeerUrl>) -> bool {
 }
 
 fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
-    let mut note = |name: &str, differs: bool| {
-        if differs {
-            let live = super::keys::NODE.iter().any(|key| key.name == name && key.live);
-            let list = if live { &mut change.settings } else { &mut change.needs_restart };
-            list.push(name.to_owned());
-        }
+    let mut note = |key: &KeyInfo| {
+        let list = if key.live { &mut change.settings } else { &mut change.needs_restart };
+        list.push(key.name.to_owned());
     };
-    note("nodeId", old.node_id != new.node_id);
-    note("ilpAddress", old.address != new.address && old.node_id == new.node_id);
-    note("btpServerHost", old.server.host != new.server.host);
-    note("btpServerPort", old.server.port != new.server.port);
-    note("httpServerHost", old.http.host != new.http.host);
-    note("httpServerPort", old.http.port != new.http.port);
-    note("httpPublicUrl", old.http.public_url != new.http.public_url);
-    let (was, is) = (&old.http.limits, &new.http.limits);
-    note("httpMaxConnections", was.of_peers_max != is.of_peers_max);
-    note("httpMaxConnectionsPerPeer", was.of_one_peer_max != is.of_one_peer_max);
-    note(
-        "httpStrangerRequestsPerSecond",
-        was.stranger_requests_per_second != is.stranger_requests_per_second,
-    );
-    let (was, is) = (&was.unauthenticated, &is.unauthenticated);
-    note("httpMaxUnauthenticated", was.total != is.total);
-    note("httpMaxUnauthenticatedPerAddress", was.per_origin != is.per_origin);
-    note("httpKeptForKnownAddresses", was.kept_for_known != is.kept_for_known);
-    note("tls", old.server.tls != new.server.tls);
-    let (was, is) = (&old.server.unauthenticated, &new.server.unauthenticated);
-    note("maxUnauthenticated", was.total != is.total);
-    note("maxUnauthenticatedPerAddress", was.per_origin != is.per_origin);
-    note("keptForKnownAddresses", was.kept_for_known != is.kept_for_known);
-    note("caFile", old.ca_file != new.ca_file);
-    note("healthCheckHost", old.health.host != new.health.host);
-    note("healthCheckPort", old.health.port != new.health.port);
-    note("apiToken", old.health.api_token != new.health.api_token);
-    note("apiHosts", old.health.api_hosts != new.health.api_hosts);
-    note("logLevel", old.log.level != new.log.level);
-    note("packetLog", old.log.packets != new.log.packets);
-    let code = (&old.asset.code, old.asset_unset.code) != (&new.asset.code, new.asset_unset.code);
-    let scale =
-        (old.asset.scale, old.asset_unset.scale) != (new.asset.scale, new.asset_unset.scale);
-    note("assetCode", code);
-    note("assetScale", scale);
-    note("receivers", old.receivers != new.receivers);
-    note("receiverSecret", old.receiver_secret != new.receiver_secret);
-    note("routing", old.routing != new.routing);
-    let interval = |config: &NodeConfig| config.exchange.broadcast_interval;
-    note("routeBroadcastIntervalMs", interval(old) != interval(new));
-    note("routeHoldDownMs", old.exchange.hold_down != new.exchange.hold_down);
-    note("ping", old.ping != new.ping);
-    note("minMessageWindowMs", old.min_message_window != new.min_message_window);
-    note("maxHoldTimeMs", old.max_hold != new.max_hold);
-    note("authTimeoutMs", old.session.auth_timeout != new.session.auth_timeout);
-    note("keepAliveIntervalMs", old.session.keep_alive_interval != new.session.keep_alive_interval);
-    note("keepAliveTimeoutMs", old.session.keep_alive_timeout != new.session.keep_alive_timeout);
-    note("writeTimeoutMs", old.session.write_timeout != new.session.write_timeout);
-    note("startTimeoutMs", old.start_timeout != new.start_timeout);
-    note("shutdownGraceMs", old.shutdown_grace != new.shutdown_grace);
-    note("workerThreads", old.worker_threads != new.worker_threads);
+    // These follow from several keys, see below.
+    let derived = [&NODE.ilp_address, &NODE.asset_code, &NODE.asset_scale];
+    for key in old.settings.changed_keys(&new.settings) {
+        if !derived.contains(&key) {
+            note(key);
+        }
+    }
+    if old.address != new.address && old.settings.node_id == new.settings.node_id {
+        note(&NODE.ilp_address);
+    }
+    let code = |config: &NodeConfig| (config.asset.code.clone(), config.asset_unset.code);
+    if code(old) != code(new) {
+        note(&NODE.asset_code);
+    }
+    let scale = |config: &NodeConfig| (config.asset.scale, config.asset_unset.scale);
+    if scale(old) != scale(new) {
+        note(&NODE.asset_scale);
+    }
+    if old.receivers != new.receivers {
+        note(&NODE.receivers);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::{NODE, PEER, ValueKind};
+    use super::super::node_keys::NodeSettings;
+    use super::super::peer_keys::PeerSettings;
     use super::super::tests::node;
+    use super::super::value_kind::ValueKind;
     use super::*;
 
     const BASE: &str = "nodeId: a\npeers:\n  - {id: b, authToken: s, url: ws://b}\n  - {id: c, authToken: t}\n\
@@ -275,7 +238,7 @@ mod tests {
     #[test]
     fn every_key_of_a_node_is_noticed_as_the_table_says() {
         let old = node(BASE);
-        for key in NODE
+        for key in NodeSettings::KEYS
             .iter()
             .filter(|key| !matches!(key.name, "peers" | "receivers" | "routes" | "rates"))
             .filter(|key| key.kind != ValueKind::SecretFile)
@@ -304,6 +267,6 @@ mod tests {
 
     #[test]
     fn every_key_of_a_peer_is_live() {
-        assert!(PEER.iter().all(|key| key.live));
+        assert!(PeerSettings::KEYS.iter().all(|key| key.live));
     }
 }

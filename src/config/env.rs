@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use crate::wire::Scheme;
 
 use super::diagnostics::DiagnosticSink;
-use super::keys::NODE;
+use super::key_types::KeySet;
 use super::location::{At, Location, ValueOrigin};
+use super::node_keys::NodeSettings;
 use super::redact;
 use super::value::{Map, Value, ValueData};
 
@@ -104,7 +105,7 @@ pub(super) fn overlay_node(
     except: &[&str],
     report: &mut DiagnosticSink,
 ) {
-    for key in NODE.iter().filter(|key| !except.contains(&key.name)) {
+    for key in NodeSettings::KEYS.iter().filter(|key| !except.contains(&key.name)) {
         let Some(variable) = key.variable() else { continue };
         let Some(text) = set(environment, &variable) else { continue };
         if is_service_link(&variable, text) {
@@ -299,7 +300,10 @@ mod tests {
             ]);
             let source = crate::config::Source { environment, ..Default::default() };
             let loaded = crate::config::load(&source).unwrap();
-            assert_eq!((loaded.config.server.port, loaded.config.health.port), (3000, 8080));
+            assert_eq!(
+                (loaded.config.settings.btp_server_port, loaded.config.settings.health_check_port),
+                (3000, 8080)
+            );
             let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
             let of_variables: Vec<_> =
                 warnings.iter().filter(|line| line.starts_with("environment")).collect();

@@ -465,12 +465,14 @@ pub(super) fn not_from_environment(mode: Deployment) -> &'static [&'static str] 
 
 #[cfg(test)]
 mod tests {
+    use super::super::key_types::KeySet;
+    use super::super::node_keys::NodeSettings;
     use super::*;
 
     #[test]
     fn every_excepted_key_exists() {
         for name in not_from_environment(Deployment::Loopback) {
-            assert!(super::super::keys::NODE.iter().any(|key| key.name == *name), "{name}");
+            assert!(NodeSettings::KEYS.iter().any(|key| key.name == *name), "{name}");
         }
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static KeyInfo> + 
     let names = known.clone().map(|key| key.name);
     match meant_key(name, known) {
         Some(name) => format!("did you mean {name}?"),
-        None => match keys::of_what(name) {
+        None => match keys::owner_of(name) {
             Some(owner) => format!("it is a key of {owner}; known here: {}", redact::list(names)),
             None => format!("known here: {}", redact::list(names)),
         },

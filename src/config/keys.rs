@@ -1,90 +1,52 @@
-//! Every key of a configuration: its type, range, default and meaning.
+//! The list of all keys: names, kinds, defaults and meanings, for messages, the schema and the documentation.
 //!
-//! There is one table, and everything follows it: the parser takes ranges and defaults from it, suggestions for
-//! misspelt keys, the names of variables, the JSON Schema, `check --print`, what a reload can change, and the tables of
-//! `docs/CONFIG.md` (a test compares them).
+//! `keys!` makes them of the tables in `node_keys`, `peer_keys`, `route_keys` and `topology_keys`.
 
-pub(super) use super::tables::{NODE, PEER, RECEIVER};
-pub(super) use super::tables_parts::{PING, RATE, ROUTE, TLS};
-pub(super) use super::tables_topology::{LINK, TOPOLOGY, TOPOLOGY_NODE};
+use super::key_types::KeySet;
+use super::node_keys::{NODE, NodeSettings, PingToggles, TlsFiles};
+use super::peer_keys::{PeerSettings, ReceiverSettings};
+use super::route_keys::{RateSettings, RouteSettings};
+use super::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
+use super::value_kind::ValueKind;
 
-/// A key, and all that is known about it.
-#[derive(Debug, PartialEq)]
-pub(super) struct KeyInfo {
+/// What is known about a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct KeyInfo {
     /// As written in YAML.
     pub(super) name: &'static str,
-    /// What may stand behind it.
     pub(super) kind: ValueKind,
-    /// The value where none is given. `None`: there is none, `about` says what happens then.
+    /// The value if the key is not set. `None`: there is none, and `about` says what happens then.
     pub(super) default: Option<&'static str>,
-    /// Whether a running node takes a change of it over (D17).
+    /// Whether the key must be set.
+    pub(super) required: bool,
+    /// Whether a running node applies a change of it (D17).
     pub(super) live: bool,
-    /// One sentence or two, for the schema and the documentation.
+    /// One sentence or more, for the schema and the documentation.
     pub(super) about: &'static str,
+    /// The key whose value stands in the file that this key names.
+    pub(super) secret: Option<&'static str>,
+    /// The key that names a file with the value of this key.
+    pub(super) file: Option<&'static str>,
 }
 
-/// The types of values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum ValueKind {
-    /// The name of a node or peer: a valid segment of an ILP address.
-    Id,
-    /// Any text of at least one character.
-    Text,
-    /// A text that is never shown.
-    Secret,
-    /// Several of them.
-    Secrets,
-    /// The file of a [`ValueKind::Secret`].
-    SecretFile,
-    /// The files of [`ValueKind::Secrets`].
-    SecretFiles,
-    /// `true` or `false`.
-    Bool,
-    /// A whole number in a range.
-    Integer(u64, u64),
-    /// Milliseconds in a range.
-    Millis(u64, u64),
-    /// A port to listen on.
-    Port,
-    /// An address or host name to listen on.
-    Host,
-    /// Host names: a list, or a text with commas between them.
-    HostNames,
-    /// Where a peer listens.
-    Url,
-    /// Where an HTTP server listens.
-    HttpUrl,
-    /// A full ILP address.
-    Address,
-    /// An ILP address prefix, perhaps empty.
-    Prefix,
-    /// A list of such prefixes.
-    Prefixes,
-    /// One segment of an ILP address.
-    Segment,
-    /// The code of an asset.
-    AssetCode,
-    /// An amount in the account's units, 0 to 2^64 - 1.
-    Amount,
-    /// A balance in the account's units, which may be negative.
-    Balance,
-    /// A route's priority.
-    Priority,
-    /// An exact decimal above zero.
-    Rate,
-    /// A file of this machine.
-    File,
-    /// A level, or levels for single targets.
-    LogLevel,
-    /// One of a few words.
-    Choice(&'static [&'static str]),
-    /// A mapping with these keys.
-    Map(&'static [KeyInfo]),
-    /// A list of mappings with these keys.
-    List(&'static [KeyInfo]),
-    /// `defaults` of a topology file.
-    Defaults,
+/// The text of doc comments, of which each line begins with a space.
+pub(crate) const fn about(doc: &'static str) -> &'static str {
+    doc.split_at(1).1
 }
+
+/// The keys of each kind of mapping.
+const TABLES: [&[KeyInfo]; 10] = [
+    NodeSettings::KEYS,
+    PeerSettings::KEYS,
+    ReceiverSettings::KEYS,
+    RouteSettings::KEYS,
+    RateSettings::KEYS,
+    TlsFiles::KEYS,
+    PingToggles::KEYS,
+    TopologySettings::KEYS,
+    TopologyNodeSettings::KEYS,
+    LinkSettings::KEYS,
+];
 
 /// Keys that must differ between nodes or peers, so `defaults` cannot hold them.
 pub(super) const NOT_A_DEFAULT: &[&str] = &[
@@ -106,31 +68,31 @@ pub(super) fn may_be_default(name: &str) -> bool {
 }
 
 /// Keys that one of a topology's nodes may have.
-pub(super) fn topology_node_names() -> impl Iterator<Item = &'static KeyInfo> + Clone {
-    TOPOLOGY_NODE.iter().chain(NODE.iter().filter(|key| key.name != "nodeId"))
+pub(super) fn topology_node_keys() -> impl Iterator<Item = &'static KeyInfo> + Clone {
+    let of_node = NodeSettings::KEYS.iter().filter(|key| key.name != NODE.node_id.name);
+    TopologyNodeSettings::KEYS.iter().chain(of_node)
 }
 
-/// Keys that `defaults` may have: for a key that nodes and peers have, the node's.
-pub(super) fn defaults_names() -> impl Iterator<Item = &'static KeyInfo> + Clone {
-    let of_node = NODE.iter().filter(|key| may_be_default(key.name));
+/// Keys that `defaults` may have. Keys that nodes and peers share are the node's.
+pub(super) fn defaults_keys() -> impl Iterator<Item = &'static KeyInfo> + Clone {
+    let of_node = NodeSettings::KEYS.iter().filter(|key| may_be_default(key.name));
     of_node.chain(peer_defaults())
 }
 
-/// Keys of `defaults` that go to every peer.
+/// Keys of `defaults` that apply to every peer.
 pub(super) fn peer_defaults() -> impl Iterator<Item = &'static KeyInfo> + Clone {
-    let is_node_key = |key: &&KeyInfo| NODE.iter().any(|known| known.name == key.name);
-    PEER.iter().filter(move |key| may_be_default(key.name) && !is_node_key(key))
+    let is_node_key = |key: &KeyInfo| NodeSettings::KEYS.iter().any(|known| known.name == key.name);
+    PeerSettings::KEYS.iter().filter(move |key| may_be_default(key.name) && !is_node_key(key))
 }
 
-/// The names of all keys, wherever they stand; some more than once.
+/// The names of all keys, some more than once.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     all().map(|key| key.name)
 }
 
-/// All keys, wherever they stand.
+/// All keys of all mappings.
 pub(super) fn all() -> impl Iterator<Item = &'static KeyInfo> {
-    let tables = [NODE, PEER, RECEIVER, ROUTE, RATE, TLS, PING, TOPOLOGY, TOPOLOGY_NODE, LINK];
-    tables.into_iter().flatten()
+    TABLES.into_iter().flatten()
 }
 
 /// Whether it is the name of a key.
@@ -140,27 +102,22 @@ pub(super) fn is_known(name: &str) -> bool {
 
 /// Whether a key holds secrets.
 pub(super) fn is_secret(name: &str) -> bool {
-    all().any(|key| key.name == name && matches!(key.kind, ValueKind::Secret | ValueKind::Secrets))
+    all().any(|key| key.name == name && key.is_secret())
 }
 
 /// A key that names the file of a secret, and the key of the secret.
 pub(super) fn secret_of(name: &str) -> Option<(&'static KeyInfo, &'static str)> {
-    let key = all().find(|key| {
-        key.name == name && matches!(key.kind, ValueKind::SecretFile | ValueKind::SecretFiles)
-    })?;
-    let plural = if key.kind == ValueKind::SecretFiles { "s" } else { "" };
-    let secret = all().find(|secret| {
-        let stem = secret.name.strip_suffix(plural).unwrap_or(secret.name);
-        key.name.strip_suffix(plural).and_then(|name| name.strip_suffix("File")) == Some(stem)
-            && matches!(secret.kind, ValueKind::Secret | ValueKind::Secrets)
-            && (secret.kind == ValueKind::Secrets) == (key.kind == ValueKind::SecretFiles)
-    })?;
-    Some((key, secret.name))
+    all().find(|key| key.name == name).and_then(|key| Some((key, key.secret?)))
 }
 
-/// What a key belongs to, for those who wrote it elsewhere.
-pub(super) fn of_what(name: &str) -> Option<&'static str> {
-    let owners = [(NODE, "the node"), (PEER, "a peer"), (ROUTE, "a route"), (LINK, "a link")];
+/// What a key belongs to, for a message about a key in the wrong place.
+pub(super) fn owner_of(name: &str) -> Option<&'static str> {
+    let owners = [
+        (NodeSettings::KEYS, "the node"),
+        (PeerSettings::KEYS, "a peer"),
+        (RouteSettings::KEYS, "a route"),
+        (LinkSettings::KEYS, "a link"),
+    ];
     owners
         .into_iter()
         .find(|(keys, _)| keys.iter().any(|key| key.name == name))
@@ -168,9 +125,24 @@ pub(super) fn of_what(name: &str) -> Option<&'static str> {
 }
 
 impl KeyInfo {
-    /// The variable of the environment that sets a node's key: every key of [`NODE`] that holds one value has one.
+    /// The key that names a file with the value of this key.
+    pub(super) const fn of_file(self, name: &'static str, about: &'static str) -> KeyInfo {
+        let kind = match self.kind {
+            ValueKind::Secrets => ValueKind::SecretFiles,
+            _ => ValueKind::SecretFile,
+        };
+        let secret = Some(self.name);
+        KeyInfo { name, kind, default: None, required: false, about, secret, file: None, ..self }
+    }
+
+    /// Whether the key holds secrets.
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self.kind, ValueKind::Secret | ValueKind::Secrets)
+    }
+
+    /// The variable of the environment that sets a key of a node. Every key that holds one value has one.
     pub(super) fn variable(&self) -> Option<String> {
-        let several = matches!(
+        if matches!(
             self.kind,
             ValueKind::Map(_)
                 | ValueKind::List(_)
@@ -178,99 +150,17 @@ impl KeyInfo {
                 | ValueKind::Secrets
                 | ValueKind::SecretFiles
                 | ValueKind::Defaults
-        );
-        let single = !several;
-        single.then(|| {
-            let mut name = String::new();
-            for c in self.name.chars() {
-                if c.is_ascii_uppercase() {
-                    name.push('_');
-                }
-                name.push(c.to_ascii_uppercase());
-            }
-            name
-        })
-    }
-}
-
-impl ValueKind {
-    /// What is allowed, for messages.
-    pub(super) fn allowed(&self) -> String {
-        match self {
-            ValueKind::Id => "an id is 1 to 64 letters, digits, '_', '~' or '-'".into(),
-            ValueKind::Text => "a text of at least one character".into(),
-            ValueKind::Secret => {
-                "1 to 1024 characters of ASCII on one line, such as openssl rand -hex 32 prints"
-                    .into()
-            }
-            ValueKind::Secrets => {
-                "a list of 1 to 4 secrets, each 1 to 1024 characters of ASCII on one line".into()
-            }
-            ValueKind::SecretFile => {
-                "the path of a file that holds the secret and nothing else".into()
-            }
-            ValueKind::SecretFiles => {
-                "a list of 1 to 4 paths of files that hold a secret each".into()
-            }
-            ValueKind::Bool => "true or false".into(),
-            ValueKind::Integer(min, max) => format!("a whole number from {min} to {max}"),
-            ValueKind::Millis(min, max) => {
-                format!("a whole number of milliseconds from {min} to {max}")
-            }
-            ValueKind::Port => {
-                "a port is a whole number from 0 to 65535 (0 picks a free one)".into()
-            }
-            ValueKind::Host => "an IP address or a host name, without a port".into(),
-            ValueKind::HostNames => "a list of host names: [node.example, ilp.example]".into(),
-            ValueKind::HttpUrl => "for example https://node.example".into(),
-            ValueKind::Url => {
-                "for example ws://host:3000, btp+wss://user:token@host or https://host/ilp".into()
-            }
-            ValueKind::Address => "an ILP address such as test.alice".into(),
-            ValueKind::Prefix => {
-                "an ILP address prefix such as test.alice, or \"\" for the default route".into()
-            }
-            ValueKind::Prefixes => "a list of ILP address prefixes: [test.alice, test.bob]".into(),
-            ValueKind::Segment => {
-                "one segment of an ILP address: letters, digits, '_', '~' or '-'".into()
-            }
-            ValueKind::AssetCode => {
-                "a code such as USD: 1 to 32 letters, digits, '_', '-' or '.'".into()
-            }
-            ValueKind::Amount => "a whole number from 0 to 18446744073709551615".into(),
-            ValueKind::Balance => "a whole number, perhaps negative, of at most 38 digits".into(),
-            ValueKind::Priority => "a whole number from -2147483648 to 2147483647".into(),
-            ValueKind::Rate => "a decimal number above zero such as 0.9215".into(),
-            ValueKind::File => "the path of a file".into(),
-            ValueKind::LogLevel => {
-                "a level (error, warn, info, debug, trace, off), or pairs such as info,btp=debug"
-                    .into()
-            }
-            ValueKind::Choice(words) => format!("one of {}", words.join(", ")),
-            ValueKind::Map(_) | ValueKind::Defaults => "a mapping of keys and values".into(),
-            ValueKind::List(_) => "a list; every item starts with a dash".into(),
+        ) {
+            return None;
         }
-    }
-
-    /// What a value should have been, for messages: `expected a number, found ...`.
-    pub(super) fn noun(&self) -> &'static str {
-        match self {
-            ValueKind::Integer(..)
-            | ValueKind::Millis(..)
-            | ValueKind::Port
-            | ValueKind::Amount
-            | ValueKind::Balance
-            | ValueKind::Priority
-            | ValueKind::Rate => "a number",
-            ValueKind::Bool => "true or false",
-            ValueKind::Map(_) | ValueKind::Defaults => "a mapping",
-            ValueKind::List(_)
-            | ValueKind::Prefixes
-            | ValueKind::HostNames
-            | ValueKind::Secrets
-            | ValueKind::SecretFiles => "a list",
-            _ => "a text",
+        let mut name = String::new();
+        for c in self.name.chars() {
+            if c.is_ascii_uppercase() {
+                name.push('_');
+            }
+            name.push(c.to_ascii_uppercase());
         }
+        Some(name)
     }
 }
 
@@ -280,23 +170,16 @@ mod tests {
 
     #[test]
     fn names_of_variables() {
-        let of = |name: &str| NODE.iter().find(|key| key.name == name).unwrap().variable();
-        assert_eq!(of("nodeId").unwrap(), "NODE_ID");
-        assert_eq!(of("btpServerPort").unwrap(), "BTP_SERVER_PORT");
-        assert_eq!(of("healthCheckPort").unwrap(), "HEALTH_CHECK_PORT");
-        assert_eq!(of("keepAliveIntervalMs").unwrap(), "KEEP_ALIVE_INTERVAL_MS");
-        assert_eq!(of("peers"), None);
+        assert_eq!(NODE.node_id.variable().unwrap(), "NODE_ID");
+        assert_eq!(NODE.btp_server_port.variable().unwrap(), "BTP_SERVER_PORT");
+        assert_eq!(NODE.keep_alive_interval.variable().unwrap(), "KEEP_ALIVE_INTERVAL_MS");
+        assert_eq!(NODE.peers.variable(), None);
     }
 
     #[test]
     fn every_secret_may_stand_in_a_file() {
-        for tables in [NODE, PEER, LINK] {
-            for key in tables.iter().filter(|key| is_secret(key.name)) {
-                let file = tables.iter().find(|other| {
-                    secret_of(other.name).is_some_and(|(_, secret)| secret == key.name)
-                });
-                assert!(file.is_some(), "{} has no key for a file", key.name);
-            }
+        for key in all().filter(|key| key.is_secret()) {
+            assert!(key.file.is_some(), "{} has no key for a file", key.name);
         }
         assert_eq!(secret_of("authTokenFiles").unwrap().1, "authTokens");
         assert_eq!(secret_of("authTokenFile").unwrap().1, "authToken");
@@ -304,14 +187,11 @@ mod tests {
     }
 
     #[test]
-    fn no_name_twice() {
-        for keys in [NODE, PEER, RECEIVER, ROUTE, RATE, TLS, PING, TOPOLOGY, TOPOLOGY_NODE, LINK] {
+    fn no_mapping_has_two_keys_of_one_name() {
+        for keys in TABLES {
             for (index, key) in keys.iter().enumerate() {
-                assert!(
-                    keys.iter().skip(index + 1).all(|other| other.name != key.name),
-                    "{}",
-                    key.name
-                );
+                let mut others = keys.iter().skip(index + 1);
+                assert!(others.all(|other| other.name != key.name), "{}", key.name);
             }
         }
     }

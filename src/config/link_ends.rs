@@ -43,11 +43,15 @@ pub fn between(nodes: &[&Loaded]) -> Between {
     for (index, a) in nodes.iter().enumerate() {
         for (other, b) in nodes.iter().enumerate().skip(index + 1) {
             // Two files of one node are two versions of it, or nodes of two networks.
-            if a.config.node_id == b.config.node_id {
+            if a.config.settings.node_id == b.config.settings.node_id {
                 continue;
             }
             let several = |node: &Loaded| {
-                nodes.iter().filter(|other| other.config.node_id == node.config.node_id).count() > 1
+                nodes
+                    .iter()
+                    .filter(|other| other.config.settings.node_id == node.config.settings.node_id)
+                    .count()
+                    > 1
             };
             let by_name = !several(a) && !several(b);
             if let Some((a, b)) = link(a, b, by_name) {
@@ -60,8 +64,9 @@ pub fn between(nodes: &[&Loaded]) -> Between {
     let settings = nodes.iter().map(|node| Some(node.config.connector_settings(&[0; SECRET_LEN])));
     for routing_loop in reachability::loops(settings.collect(), &links) {
         let Some(first) = nodes.get(routing_loop.first()) else { continue };
-        let what = routing_loop
-            .describe(|number| nodes.get(number).map_or("", |n| n.config.node_id.as_str()));
+        let what = routing_loop.describe(|number| {
+            nodes.get(number).map_or("", |n| n.config.settings.node_id.as_str())
+        });
         let root = Path::root(&first.tree.at);
         let routes = first.tree.as_map().and_then(|map| map.get("routes"));
         let place = routes
@@ -121,22 +126,22 @@ fn link<'a>(a: &'a Loaded, b: &'a Loaded, by_name: bool) -> Option<(End<'a>, End
 
 /// Whether a peer is called like a node.
 fn names(peer: &PeerConfig, node: &NodeConfig) -> bool {
-    peer.account.id == node.node_id || peer.username == node.node_id.as_str()
+    peer.account.id == node.settings.node_id || peer.username == node.settings.node_id.as_str()
 }
 
 /// Whether `here` dials `other` by the name that `there` expects.
 fn logs_in(node: &NodeConfig, here: &PeerConfig, other: &NodeConfig, there: &PeerConfig) -> bool {
-    let login = here.credentials(node.node_id.as_str());
+    let login = here.credentials(node.settings.node_id.as_str());
     login.is_some_and(|login| login.username == there.username)
-        && here.account.id == other.node_id
+        && here.account.id == other.settings.node_id
         && here.url.as_ref().is_some_and(|url| Some(url.port()) == port(other, url))
 }
 
 /// The port on which a node listens for what a url speaks.
 fn port(node: &NodeConfig, url: &PeerUrl) -> Option<u16> {
     match url {
-        PeerUrl::Btp(_) => Some(node.server.port),
-        PeerUrl::Http(_) => node.http.port,
+        PeerUrl::Btp(_) => Some(node.settings.btp_server_port),
+        PeerUrl::Http(_) => node.settings.http_server_port,
     }
 }
 
@@ -160,7 +165,7 @@ fn judge(a: End<'_>, b: End<'_>, found: &mut Between) {
     if !dials(a) && !dials(b) {
         let what = format!(
             "{} and {} are peers, and neither dials the other",
-            a.node.config.node_id, b.node.config.node_id
+            a.node.config.settings.node_id, b.node.config.settings.node_id
         );
         report_of.warn(place("id"), what, "give one of them the url of the other");
     } else {
@@ -204,7 +209,7 @@ fn url_and_port(
     report: &mut DiagnosticSink,
 ) {
     let Some(url) = &from.peer.url else { return };
-    let id = &to.node.config.node_id;
+    let id = &to.node.config.settings.node_id;
     match port(&to.node.config, url) {
         None => {
             let what = format!("the node {id} has no HTTP server");
@@ -227,7 +232,7 @@ fn url_and_port(
 fn addresses(a: End<'_>, b: End<'_>, report: &mut DiagnosticSink) {
     let (Some(one), Some(two)) = (&a.node.config.address, &b.node.config.address) else { return };
     let place = peer_place(&a.node.tree, a.peer)("id");
-    let (this, that) = (&a.node.config.node_id, &b.node.config.node_id);
+    let (this, that) = (&a.node.config.settings.node_id, &b.node.config.settings.node_id);
     if one == two {
         let what = format!("{this} and {that} have one address, {one}");
         return report.problem(place, None, what, "every node has an address of its own");

@@ -12,9 +12,6 @@ pub(super) enum LinkTransport {
     Http,
 }
 
-/// As it is written in YAML.
-pub(super) const TRANSPORTS: &[&str] = &["btp", "http"];
-
 /// A word that is no transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UnknownTransport;

@@ -12,24 +12,30 @@
 //! `keys` holds one table of all keys; ranges, defaults, schema, `--print` and documentation follow it. Nothing here
 //! resolves a name, binds a port or reads the process' environment by itself ([`environment_of_process`] does).
 
+#[macro_use]
+mod keys_macro;
+
 mod check;
 mod diagnostics;
 mod diff;
 mod env;
 mod expand;
-mod fields;
 mod file;
 mod key_names;
+mod key_types;
 mod keys;
 mod link_ends;
 mod link_transport;
 mod load;
 mod location;
+mod mapping;
 mod network;
 mod node_file;
+mod node_keys;
 mod own_address;
 mod parse;
 mod paths;
+mod peer_keys;
 mod peers;
 mod permissions;
 mod port_assignments;
@@ -37,6 +43,7 @@ mod print;
 mod reachability;
 mod receivers;
 mod redact;
+mod route_keys;
 mod routes;
 mod schema;
 mod secret;
@@ -44,14 +51,13 @@ mod secret_file;
 mod settings;
 mod simulation;
 mod substitute;
-mod tables;
-mod tables_parts;
-mod tables_topology;
 mod tabs;
 mod tag;
 mod tls_files;
 mod topology;
+mod topology_keys;
 mod value;
+mod value_kind;
 mod watch;
 mod weak_secrets;
 mod yaml;
@@ -66,12 +72,13 @@ pub use file::Content;
 pub use link_ends::between;
 pub use load::{FileForm, Loaded, Override, Source, load, load_content};
 pub use location::Location;
+pub(crate) use node_keys::TlsFiles;
 pub use own_address::{OwnAddressError, not_below_peer};
 pub use port_assignments::{PortAssignments, PortNote};
 pub use schema::schema;
 pub use secret::{MASK, Secret};
 pub use secret_file::{SecretFileError, read_secret, read_secret_file};
-pub use settings::{AssetMismatch, NodeConfig, PeerConfig, TlsFiles};
+pub use settings::{AssetMismatch, NodeConfig, PeerConfig};
 pub use topology::Topology;
 pub use watch::{ContentHash, Decision, FileWatch, Look};
 

@@ -272,9 +272,9 @@ impl Topology {
         let links = self.dials(nodes).into_iter().filter_map(|(number, peer, other)| {
             let config = nodes.configs.get(number)?.as_ref()?;
             let other_config = nodes.configs.get(other)?.as_ref()?;
-            let login = peer.credentials(config.node_id.as_str());
+            let login = peer.credentials(config.settings.node_id.as_str());
             let known = login.and_then(|login| account_of(&login, other_config));
-            let known = known.or_else(|| other_config.peer(config.node_id.as_str()))?;
+            let known = known.or_else(|| other_config.peer(config.settings.node_id.as_str()))?;
             Some(DialledLink {
                 dialler: LinkEnd { node: number, account: &peer.account.id },
                 listener: LinkEnd { node: other, account: &known.account.id },
@@ -305,8 +305,8 @@ fn check_end(
     place: &impl Fn(&str) -> Location,
     found: &mut NetworkReport<'_>,
 ) {
-    let Some(login) = peer.credentials(config.node_id.as_str()) else { return };
-    let (this, that) = (&config.node_id, &other.node_id);
+    let Some(login) = peer.credentials(config.settings.node_id.as_str()) else { return };
+    let (this, that) = (&config.settings.node_id, &other.settings.node_id);
     let Some(same) = account_of(&login, other) else {
         let what = match login.username.is_empty() {
             true => format!("the node {that} has no peer with the token that {this} logs in with"),
@@ -345,7 +345,7 @@ pub(super) fn compare_ends(
 ) {
     compare_secrets(from, to, place, found);
     let ((config, peer), (other, same)) = (from, to);
-    let (this, that) = (&config.node_id, &other.node_id);
+    let (this, that) = (&config.settings.node_id, &other.settings.node_id);
     if same.account.relation != inverse(peer.account.relation) {
         let what = format!(
             "{that} is {} to {this}, but {this} is {} to {that}",
@@ -369,11 +369,11 @@ pub(super) fn compare_secrets(
     place: &impl Fn(&str) -> Location,
     found: &mut NetworkReport<'_>,
 ) {
-    let login = peer.credentials(config.node_id.as_str());
+    let login = peer.credentials(config.settings.node_id.as_str());
     if login.is_some_and(|login| !same.tokens().any(|token| *token == login.token)) {
         let what = format!(
             "the secrets of {} and {} for each other do not match",
-            config.node_id, other.node_id
+            config.settings.node_id, other.settings.node_id
         );
         found.add(place("authToken"), what, "both sides of a link have the same secret");
     }

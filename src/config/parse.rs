@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::account::{AccountId, AssetError, Rate, check_asset_code};
+use crate::transport::{HttpUrl, UrlError};
 use crate::wire::{Address, Prefix, address::is_segment};
 
 /// Bytes of a token; it travels in every authentication frame.
@@ -10,7 +11,8 @@ const SECRET_BYTES_MAX: usize = 1024;
 /// Bytes of any other text.
 const TEXT_BYTES_MAX: usize = 4096;
 
-type Parsed<T> = Result<T, String>;
+/// A value, or what is wrong with the text.
+pub(crate) type Parsed<T> = Result<T, String>;
 
 /// A whole number from `min` to `max`.
 pub(super) fn integer(text: &str, min: u64, max: u64) -> Parsed<u64> {
@@ -19,6 +21,12 @@ pub(super) fn integer(text: &str, min: u64, max: u64) -> Parsed<u64> {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
         _ => Err("out of range".into()),
     }
+}
+
+/// A port to listen on.
+pub(super) fn port(text: &str) -> Parsed<u16> {
+    let port = integer(text, 0, u16::MAX.into())?;
+    Ok(u16::try_from(port).expect("the range is that of a u16"))
 }
 
 /// A whole number of any sign.
@@ -137,6 +145,15 @@ pub(super) fn asset_code(text: &str) -> Parsed<&str> {
 
 pub(super) fn rate(text: &str) -> Parsed<Rate> {
     text.parse().map_err(|error: crate::account::RateError| error.to_string())
+}
+
+/// The URL of our own server, without credentials.
+pub(super) fn http_url(text: &str) -> Parsed<HttpUrl> {
+    let url: HttpUrl = text.parse().map_err(|error: UrlError| error.to_string())?;
+    match url.username().is_some() || url.path_and_query().contains('?') {
+        true => Err("must not hold a user, a token or a query".to_owned()),
+        false => Ok(url),
+    }
 }
 
 /// An address to listen on, or a name that resolves to one.

@@ -1,6 +1,7 @@
 //! `peers`: each one by itself, and what must hold among them.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::path::{Path as FilePath, PathBuf};
 
 use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
@@ -10,10 +11,12 @@ use crate::wire::{Address, Amount, Network, Scheme};
 
 use super::diagnostics::DiagnosticSink;
 use super::env::variable_of_peer;
-use super::fields::{Fields, item};
-use super::keys::PEER;
+use super::key_types::KeySet;
 use super::location::{Location, Path};
+use super::mapping::Mapping;
+use super::node_keys::NODE;
 use super::own_address::of_child;
+use super::peer_keys::{PEER, PeerDraft, PeerSettings};
 use super::settings::{PeerConfig, Unset};
 
 /// What a peer takes from its node.
@@ -27,25 +30,24 @@ pub(super) struct PeerOwner<'a> {
 /// Reads the list. What could not be read is left out, with a problem in the report.
 pub(super) fn read(
     node: &PeerOwner<'_>,
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> Vec<PeerConfig> {
-    let list = fields.list("peers", report);
-    let path = fields.path_of("peers");
+    let list = mapping.list(&NODE.peers, report);
+    let path = mapping.path_of(&NODE.peers);
     let mut peers = Vec::with_capacity(list.len());
     let mut among = Among::default();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let peer = item(value, &path, PEER, report).and_then(|map| {
-            let peer_fields = Fields::new(map, &path, PEER);
-            let peer = read_peer(node, peer_fields, report)?;
-            among.check(&peer, peer_fields, report);
+        let peer = Mapping::of_item::<PeerSettings>(value, &path, report).and_then(|item| {
+            let peer = read_peer(node, item, report)?;
+            among.check(&peer, item, report);
             Some(peer)
         });
         match peer {
             Some(peer) => peers.push(peer),
             // Routes may refer to it.
-            None => report.unread(fields.key_place("peers")),
+            None => report.unread(mapping.key_place(&NODE.peers)),
         }
     }
     among.warn(report);
@@ -54,185 +56,135 @@ pub(super) fn read(
 
 fn read_peer(
     node: &PeerOwner<'_>,
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> Option<PeerConfig> {
-    let id = fields.require("id", report).then(|| fields.id("id", report)).flatten();
-    let url = fields.url("url", report);
-    let http_mode = fields.choice::<HttpMode>("httpMode", report);
-    let http_auth = fields.choice::<HttpAuth>("httpAuth", report);
-    let auth_token = fields.secret("authToken", report);
-    let mut further_tokens = fields.secrets("authTokens", report).unwrap_or_default();
-    if fields.has("authToken") && fields.has("authTokens") {
+    let draft = PeerSettings::read(mapping, report);
+    if mapping.has(&PEER.auth_token) && mapping.has(&PEER.auth_tokens) {
         let help = "put all tokens into authTokens; the first of them is the one that is sent";
-        fields.problem("authTokens", "authToken is set as well", help, report);
+        mapping.problem(&PEER.auth_tokens, "authToken is set as well", help, report);
     }
-    let auth_token = match further_tokens.is_empty() {
-        true => auth_token,
-        false => Some(further_tokens.remove(0)),
-    };
-    let username = fields.text("username", report);
-    let relation = fields.choice::<Relation>("relation", report);
-    let code = fields.asset_code("assetCode", report);
-    let scale = fields.number::<u8>("assetScale", report);
-    let required = fields.boolean("required", report);
-    let enabled = fields.boolean("enabled", report);
-    let limits = limits(relation, fields, report);
-    let child_segment = fields.segment("childAddressSegment", report);
-    let http_requests_max = fields.number::<usize>("httpMaxRequests", report);
-    let lenient_btp_types = fields.boolean("lenientBtpTypes", report);
-    let routes = routes(node, relation, fields, report);
-
-    let keys = ["url", "authToken", "authTokens", "authTokenFile", "authTokensFile"];
-    report.following(keys.map(|key| fields.key_place(key)), |report| {
-        tokens(fields, url.as_ref(), report);
-        http_only(fields, url.as_ref(), (http_mode, http_auth), report);
+    let causes = [&PEER.url, &PEER.auth_token, &PEER.auth_tokens];
+    report.following(causes.into_iter().flat_map(|key| mapping.places_of(key)), |report| {
+        check_token(mapping, draft.url.as_ref(), report);
+        check_http_only(mapping, &draft, report);
     });
-    if required == Some(true) && enabled == Some(false) {
+    if draft.required == Some(true) && draft.enabled == Some(false) {
         let help =
             "a suspended peer would keep the node unhealthy; remove required, or enable the peer";
-        fields.problem("required", "the peer is required, but enabled is false", help, report);
+        mapping.problem(&PEER.required, "the peer is required, but enabled is false", help, report);
     }
-    if child_segment.is_some() && relation.is_some_and(|relation| relation != Relation::Child) {
+    if draft.child_address_segment.is_some()
+        && draft.relation.is_some_and(|relation| relation != Relation::Child)
+    {
         let help = "only a child has an address below ours; remove it, or set relation: child";
-        fields.problem("childAddressSegment", "the peer is no child", help, report);
+        mapping.problem(&PEER.child_address_segment, "the peer is no child", help, report);
     }
-    let (id, limits) = (id?, limits?);
-    if node.id == Some(id.as_str()) {
+    if let (Some(min), Some(max)) = (draft.min_balance, draft.max_balance)
+        && min > max
+    {
+        let what = format!("is above maxBalance ({max})");
+        mapping.problem(&PEER.min_balance, what, "minBalance must be at most maxBalance", report);
+    }
+    if draft.max_packet_amount == Some(Amount::ZERO) {
+        let what = "no packet with an amount can pass";
+        mapping.warn(&PEER.max_packet_amount, what, "leave it out for no limit", report);
+    }
+    let peer = PeerSettings::finish(draft)?;
+    if node.id == Some(peer.id.as_str()) {
         let help = "a node is no peer of its own; use the id of the other side";
-        fields.problem("id", "is the id of this node", help, report);
+        mapping.problem(&PEER.id, "is the id of this node", help, report);
     }
-    let (enabled, lenient_btp_types) = (enabled?, lenient_btp_types?);
-    let asset_of_node = Unset { code: code.is_none(), scale: scale.is_none() };
-    let asset = Asset {
-        code: code.unwrap_or_else(|| node.asset.code.clone()),
-        scale: scale.unwrap_or(node.asset.scale),
-    };
+    let mut tokens = peer.auth_token.into_iter().chain(peer.auth_tokens.into_iter().flatten());
+    // A child needs no routes: our address covers its own, and we are its way out.
+    let exchanges_routes = node.dynamic && peer.relation != Relation::Child;
     Some(PeerConfig {
-        username: username.unwrap_or_else(|| id.to_string()),
-        required: enabled && required.unwrap_or(url.is_some()),
+        asset_of_node: Unset { code: peer.asset_code.is_none(), scale: peer.asset_scale.is_none() },
+        http_mode: peer.http_mode,
+        http_auth: peer.http_auth,
+        http_requests_max: peer.http_max_requests,
+        username: peer.username.unwrap_or_else(|| peer.id.to_string()),
+        auth_token: tokens.next(),
+        further_tokens: tokens.collect(),
+        required: peer.enabled && peer.required.unwrap_or(peer.url.is_some()),
+        url: peer.url,
         account: AccountSettings {
-            id,
-            relation: relation?,
-            asset,
-            enabled,
-            limits,
-            child_segment,
-            lenient_btp_types,
-            routes: routes?,
+            id: peer.id,
+            relation: peer.relation,
+            asset: Asset {
+                code: peer.asset_code.unwrap_or_else(|| node.asset.code.clone()),
+                scale: peer.asset_scale.unwrap_or(node.asset.scale),
+            },
+            enabled: peer.enabled,
+            limits: Limits {
+                max_packet_amount: peer.max_packet_amount,
+                max_balance: peer.max_balance,
+                min_balance: peer.min_balance,
+                packets_per_second: peer.packets_per_second.and_then(NonZeroU32::new),
+                max_packets_in_flight: peer.max_packets_in_flight,
+                outbox_bytes_max: peer.outbox_bytes_max,
+                max_sessions: peer
+                    .max_sessions
+                    .unwrap_or_else(|| Limits::default_max_sessions(peer.relation)),
+            },
+            child_segment: peer.child_address_segment,
+            lenient_btp_types: peer.lenient_btp_types,
+            routes: RoutePolicy {
+                send: peer.send_routes.unwrap_or(exchanges_routes),
+                receive: peer.receive_routes.unwrap_or(exchanges_routes),
+                routes_max: peer.max_routes,
+                accept: peer.accept_prefixes,
+                announce: peer.announce_prefixes,
+            },
             receiver: None,
         },
-        asset_of_node,
-        http_mode: http_mode?,
-        http_auth: http_auth?,
-        http_requests_max: http_requests_max?,
-        url,
-        auth_token,
-        further_tokens,
     })
-}
-
-/// Which routes are exchanged with the peer. Who says nothing gets what ilp-connector does: children neither tell nor
-/// are told, as the node's own address covers them and the node is their way out.
-fn routes(
-    node: &PeerOwner<'_>,
-    relation: Option<Relation>,
-    fields: Fields<'_>,
-    report: &mut DiagnosticSink,
-) -> Option<RoutePolicy> {
-    let by_default = node.dynamic && relation != Some(Relation::Child);
-    let mut exchanged =
-        |name| if fields.has(name) { fields.boolean(name, report) } else { Some(by_default) };
-    let (send, receive) = (exchanged("sendRoutes"), exchanged("receiveRoutes"));
-    let routes_max = fields.number::<usize>("maxRoutes", report);
-    let accept = fields.prefixes("acceptPrefixes", report);
-    let announce = fields.prefixes("announcePrefixes", report);
-    Some(RoutePolicy { send: send?, receive: receive?, routes_max: routes_max?, accept, announce })
 }
 
 /// A session needs a token on the side that dials and on the side that is dialled.
-fn tokens(fields: Fields<'_>, url: Option<&PeerUrl>, report: &mut DiagnosticSink) {
-    if fields.has("authToken") || fields.has("authTokens") {
+fn check_token(mapping: Mapping<'_>, url: Option<&PeerUrl>, report: &mut DiagnosticSink) {
+    if mapping.has(&PEER.auth_token) || mapping.has(&PEER.auth_tokens) {
         return;
     }
-    // Of an id that is none the variable would show what it holds, and that may be a token.
-    let id =
-        fields.value("id").and_then(|id| id.as_text()).filter(|id| super::parse::id(id).is_ok());
-    let variable = id.map(variable_of_peer);
+    // A text that is no id may be a token, and must not become the name of a variable in a message.
+    let id = mapping.value(&PEER.id).and_then(|id| id.as_text());
+    let variable = id.filter(|id| super::parse::id(id).is_ok()).map(variable_of_peer);
     let or = variable.map(|name| format!(", or the variable {name}_SECRET")).unwrap_or_default();
-    match url {
-        Some(url) if url.token().is_some_and(|token| !token.is_empty()) => {}
-        Some(_) => fields.problem(
-            "authToken",
+    let (what, help) = match url {
+        Some(url) if url.token().is_some_and(|token| !token.is_empty()) => return,
+        // A url with a mistake may have held a token.
+        None if mapping.has(&PEER.url) => return,
+        Some(_) => (
             "the peer has a url but no token to log in with",
             format!("set authToken{or}, or put the token into the url: btp+ws://user:token@host"),
-            report,
         ),
-        // A url that was refused may have held a token.
-        None if fields.has("url") => {}
-        None => fields.problem(
-            "authToken",
+        None => (
             "the peer has no url, so it must log in here, but it has no token",
             format!("set authToken{or}, or give it a url"),
-            report,
         ),
-    }
+    };
+    mapping.problem(&PEER.auth_token, what, help, report);
 }
 
-/// What means something only where the peer is dialled over HTTP. The defaults are what everybody has.
-fn http_only(
-    fields: Fields<'_>,
-    url: Option<&PeerUrl>,
-    (mode, auth): (Option<HttpMode>, Option<HttpAuth>),
-    report: &mut DiagnosticSink,
-) {
-    // A url that was refused may have been an http one.
-    if matches!(url, Some(PeerUrl::Http(_))) || (url.is_none() && fields.has("url")) {
+/// Keys with a meaning only for peers that are dialled over HTTP. Defaults apply to every peer.
+fn check_http_only(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut DiagnosticSink) {
+    // A url with a mistake may have been one of HTTP.
+    if matches!(draft.url, Some(PeerUrl::Http(_)))
+        || (draft.url.is_none() && mapping.has(&PEER.url))
+    {
         return;
     }
-    let set =
-        [("httpMode", mode == Some(HttpMode::Async)), ("httpAuth", auth == Some(HttpAuth::Jwt))];
-    for (name, _) in set.iter().filter(|(_, is_set)| *is_set) {
-        // What is set for the whole network is for those whom it concerns.
-        if !fields.path_of(name).place().text.starts_with("defaults.") {
+    let set = [
+        (&PEER.http_mode, draft.http_mode == Some(HttpMode::Async)),
+        (&PEER.http_auth, draft.http_auth == Some(HttpAuth::Jwt)),
+    ];
+    for (key, _) in set.into_iter().filter(|(_, is_set)| *is_set) {
+        // A default of the network is for the peers that it concerns.
+        if !mapping.path_of(key).place().text.starts_with("defaults.") {
             let what = "is for peers whose url is http or https";
-            fields.problem(name, what, "remove it, or give the peer an http url", report);
+            mapping.problem(key, what, "remove it, or give the peer an http url", report);
         }
     }
-}
-
-fn limits(
-    relation: Option<Relation>,
-    fields: Fields<'_>,
-    report: &mut DiagnosticSink,
-) -> Option<Limits> {
-    let max_packet_amount = fields.number::<u64>("maxPacketAmount", report).map(Amount);
-    let max_balance = fields.balance("maxBalance", report);
-    let min_balance = fields.balance("minBalance", report);
-    let packets_per_second = fields.number::<u32>("packetsPerSecond", report);
-    let max_packets_in_flight = fields.number::<usize>("maxPacketsInFlight", report);
-    let outbox_bytes_max = fields.number::<usize>("outboxBytesMax", report);
-    let max_sessions = fields.number::<usize>("maxSessions", report);
-    if let (Some(min), Some(max)) = (min_balance, max_balance)
-        && min > max
-    {
-        let help = "minBalance must be at most maxBalance";
-        fields.problem("minBalance", format!("is above maxBalance ({max})"), help, report);
-    }
-    if max_packet_amount == Some(Amount::ZERO) {
-        let place = fields.path_of("maxPacketAmount").place();
-        report.warn(place, "no packet with an amount can pass", "leave it out for no limit");
-    }
-    Some(Limits {
-        max_packet_amount,
-        max_balance,
-        min_balance,
-        packets_per_second: packets_per_second.and_then(std::num::NonZeroU32::new),
-        max_packets_in_flight: max_packets_in_flight?,
-        outbox_bytes_max: outbox_bytes_max?,
-        max_sessions: max_sessions
-            .unwrap_or_else(|| Limits::default_max_sessions(relation.unwrap_or(Relation::Peer))),
-    })
 }
 
 /// What is set for the parent's account goes for every account that nobody set anything for (D12). What the parent then
@@ -274,15 +226,15 @@ struct Among {
 }
 
 impl Among {
-    fn check(&mut self, peer: &PeerConfig, fields: Fields<'_>, report: &mut DiagnosticSink) {
+    fn check(&mut self, peer: &PeerConfig, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
         let id = &peer.account.id;
-        let at = |name| fields.path_of(name).place();
+        let at = |key| mapping.path_of(key).place();
         if let Some(first) = self.ids.get(id) {
             let what = format!("a second peer of this id; the first is {}", seen(first));
-            fields.problem("id", what, "every peer has an id of its own", report);
+            mapping.problem(&PEER.id, what, "every peer has an id of its own", report);
             return;
         }
-        self.ids.insert(id.clone(), at("id"));
+        self.ids.insert(id.clone(), at(&PEER.id));
 
         let variable = variable_of_peer(id.as_str());
         if let Some((other, first)) = self.variables.get(&variable) {
@@ -291,48 +243,52 @@ impl Among {
                 seen(first)
             );
             let help = "ids of peers must differ in more than '-', '_', '~' and case";
-            fields.problem("id", what, help, report);
+            mapping.problem(&PEER.id, what, help, report);
         } else {
-            self.variables.insert(variable, (id.clone(), at("id")));
+            self.variables.insert(variable, (id.clone(), at(&PEER.id)));
         }
 
+        let name_key = if mapping.has(&PEER.username) { &PEER.username } else { &PEER.id };
         if let Some((other, first)) = self.usernames.get(&peer.username) {
             let what = format!("the peer {other}, {}, logs in with the same name", seen(first));
-            let name = if fields.has("username") { "username" } else { "id" };
-            fields.problem(name, what, "every peer logs in with a name of its own", report);
+            mapping.problem(name_key, what, "every peer logs in with a name of its own", report);
         } else {
-            let name = if fields.has("username") { "username" } else { "id" };
-            self.usernames.insert(peer.username.clone(), (id.clone(), at(name)));
+            self.usernames.insert(peer.username.clone(), (id.clone(), at(name_key)));
         }
 
         match peer.account.relation {
             Relation::Parent => match &self.parent {
                 Some((other, first)) => {
                     let what = format!("a second parent; the first is {other}, {}", seen(first));
-                    fields.problem("relation", what, "a node has at most one parent", report);
+                    mapping.problem(&PEER.relation, what, "a node has at most one parent", report);
                 }
-                None => self.parent = Some((id.clone(), at("relation"))),
+                None => self.parent = Some((id.clone(), at(&PEER.relation))),
             },
-            Relation::Child => self.child(peer, fields, report),
+            Relation::Child => self.check_child(peer, mapping, report),
             Relation::Peer => {}
         }
         for token in peer.tokens() {
-            self.tokens.entry(token.clone()).or_default().push((id.clone(), at("authToken")));
+            self.tokens.entry(token.clone()).or_default().push((id.clone(), at(&PEER.auth_token)));
         }
     }
 
-    fn child(&mut self, peer: &PeerConfig, fields: Fields<'_>, report: &mut DiagnosticSink) {
+    fn check_child(
+        &mut self,
+        peer: &PeerConfig,
+        mapping: Mapping<'_>,
+        report: &mut DiagnosticSink,
+    ) {
         let (id, segment) = (&peer.account.id, peer.account.address_segment());
-        let explicit = fields.has("childAddressSegment");
-        let name = if explicit { "childAddressSegment" } else { "id" };
+        let is_set = mapping.has(&PEER.child_address_segment);
+        let key = if is_set { &PEER.child_address_segment } else { &PEER.id };
         if let Some((other, first)) = self.segments.get(segment) {
             let what = format!(
                 "the child {other}, {}, has the same address <ilpAddress>.{segment}",
                 seen(first)
             );
-            fields.problem(name, what, "give one of them another childAddressSegment", report);
+            mapping.problem(key, what, "give one of them another childAddressSegment", report);
         } else {
-            self.segments.insert(segment.to_owned(), (id.clone(), fields.path_of(name).place()));
+            self.segments.insert(segment.to_owned(), (id.clone(), mapping.path_of(key).place()));
         }
     }
 
@@ -361,7 +317,7 @@ pub(super) fn seen(place: &Location) -> String {
 pub(super) fn warn_of_limits(
     scheme: Scheme,
     peers: &[PeerConfig],
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) {
     let mut warn = |without: &dyn Fn(&Limits) -> bool, what: &str, help: &str| {
@@ -369,7 +325,7 @@ pub(super) fn warn_of_limits(
         let ids: Vec<&str> = concerned.map(|peer| peer.account.id.as_str()).collect();
         if !ids.is_empty() {
             let what = what.replace("{}", &super::redact::list(ids));
-            report.warn(fields.path_of("peers").place(), what, help);
+            mapping.warn(&NODE.peers, what, help, report);
         }
     };
     warn(

@@ -142,10 +142,13 @@ mod tests {
             let mut topology = Topology::of_content(&Source::default(), &content).unwrap();
             seats.assign(&mut topology, Some);
             let config = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
-            let ports: Vec<u16> = topology.node_ids().map(|id| config(id).server.port).collect();
+            let ports: Vec<u16> =
+                topology.node_ids().map(|id| config(id).settings.btp_server_port).collect();
             assert_eq!(ports, expected, "{ids}");
-            let health: Vec<u16> =
-                topology.node_ids().map(|id| config(id).health.port - 5080).collect();
+            let health: Vec<u16> = topology
+                .node_ids()
+                .map(|id| config(id).settings.health_check_port - 5080)
+                .collect();
             assert_eq!(health, expected, "{ids}");
             let url = config(first).peer(last).unwrap().url.clone().unwrap();
             assert_eq!(url.port(), dialled, "{ids}");
@@ -161,7 +164,11 @@ mod tests {
         let config = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
         let of = |id: &str| {
             let node = config(id);
-            let ports = [Some(node.server.port), node.http.port, Some(node.health.port)];
+            let ports = [
+                Some(node.settings.btp_server_port),
+                node.settings.http_server_port,
+                Some(node.settings.health_check_port),
+            ];
             (id.to_owned(), ports.into_iter().flatten().collect())
         };
         let url = config(first).peers[0].url.clone().unwrap();

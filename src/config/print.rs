@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{KeyInfo, NODE, ValueKind};
+use super::key_types::KeySet;
+use super::keys::KeyInfo;
 use super::load::Loaded;
 use super::location::{At, ValueOrigin};
+use super::node_keys::{NODE, NodeSettings};
 use super::redact;
 use super::secret::MASK;
 use super::value::{Map, ValueData};
+use super::value_kind::ValueKind;
 
 /// Routes that are printed; a million lines help nobody.
 const ROUTES_SHOWN: usize = 200;
@@ -22,8 +25,8 @@ impl Loaded {
         });
         let mut printer = Printer { file, out: String::new() };
         if let Some(map) = self.tree.as_map() {
-            let derived = [("ilpAddress", self.config.address.as_ref().map(ToString::to_string))];
-            printer.keys(map, NODE, &derived, 0, "");
+            let address = self.config.address.as_ref().map(ToString::to_string);
+            printer.keys(map, NodeSettings::KEYS, &[(NODE.ilp_address.name, address)], 0, "");
         }
         printer.out
     }
@@ -233,6 +236,7 @@ mod tests {
         // Printing makes explicit what was a default; nothing else may differ.
         let mut expected = first.config.clone();
         expected.asset_unset = again.config.asset_unset;
+        expected.settings.ilp_address = expected.address.clone();
         assert_eq!(again.config, expected);
     }
 }

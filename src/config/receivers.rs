@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use crate::account::{AccountId, Asset, Relation};
-use crate::wire::{Address, Amount};
+use crate::wire::Address;
 
 use super::diagnostics::DiagnosticSink;
-use super::fields::{Fields, item};
-use super::keys::RECEIVER;
+use super::key_types::KeySet;
 use super::location::{Location, Path};
+use super::mapping::Mapping;
+use super::node_keys::NODE;
 use super::own_address::of_receiver;
+use super::peer_keys::{RECEIVER, ReceiverSettings};
 use super::peers::seen;
 use super::routes::{NamedRate, no_conversion};
 use super::secret::Secret;
@@ -25,29 +27,30 @@ const ILP_OVER_HTTP: &str = "ilp";
 pub(super) fn read(
     asset: &Asset,
     peers: &[PeerConfig],
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> Vec<ReceiverConfig> {
-    let list = fields.list("receivers", report);
-    let path = fields.path_of("receivers");
+    let list = mapping.list(&NODE.receivers, report);
+    let path = mapping.path_of(&NODE.receivers);
     let mut receivers: Vec<ReceiverConfig> = Vec::with_capacity(list.len());
     let mut ids: HashMap<AccountId, Location> = HashMap::new();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let Some(map) = item(value, &path, RECEIVER, report) else { continue };
-        let fields = Fields::new(map, &path, RECEIVER);
-        let Some(receiver) = read_receiver(asset, fields, report) else { continue };
+        let Some(item) = Mapping::of_item::<ReceiverSettings>(value, &path, report) else {
+            continue;
+        };
+        let Some(receiver) = read_receiver(asset, item, report) else { continue };
         let id = &receiver.id;
         if let Some(first) = ids.get(id) {
             let what = format!("a second receiver of this id; the first is {}", seen(first));
-            fields.problem("id", what, "every receiver has an id of its own", report);
+            item.problem(&RECEIVER.id, what, "every receiver has an id of its own", report);
             continue;
         }
         if let Some(what) = taken(id, peers) {
-            fields.problem("id", what, "give the receiver another id", report);
+            item.problem(&RECEIVER.id, what, "give the receiver another id", report);
             continue;
         }
-        ids.insert(id.clone(), fields.path_of("id").place());
+        ids.insert(id.clone(), item.path_of(&RECEIVER.id).place());
         receivers.push(receiver);
     }
     receivers
@@ -71,36 +74,41 @@ fn taken(id: &AccountId, peers: &[PeerConfig]) -> Option<String> {
 
 fn read_receiver(
     node: &Asset,
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> Option<ReceiverConfig> {
-    let id = fields.require("id", report).then(|| fields.id("id", report)).flatten();
-    let code = fields.asset_code("assetCode", report);
-    let scale = fields.number::<u8>("assetScale", report);
-    let max_packet_amount = fields.number::<u64>("maxPacketAmount", report).map(Amount);
-    let min_balance = fields.balance("minBalance", report);
-    if min_balance.is_some_and(|min| min >= 0) {
-        let place = fields.path_of("minBalance").place();
+    let draft = ReceiverSettings::read(mapping, report);
+    if draft.min_balance.is_some_and(|min| min >= 0) {
         let what = "nothing can be received: receiving makes the balance negative";
-        report.warn(place, what, "give a number below zero, or leave it out for no limit");
+        let help = "give a number below zero, or leave it out for no limit";
+        mapping.warn(&RECEIVER.min_balance, what, help, report);
     }
-    let asset_of_node = Unset { code: code.is_none(), scale: scale.is_none() };
-    let asset = Asset {
-        code: code.unwrap_or_else(|| node.code.clone()),
-        scale: scale.unwrap_or(node.scale),
-    };
-    Some(ReceiverConfig { id: id?, asset, asset_of_node, max_packet_amount, min_balance })
+    let receiver = ReceiverSettings::finish(draft)?;
+    Some(ReceiverConfig {
+        id: receiver.id,
+        asset_of_node: Unset {
+            code: receiver.asset_code.is_none(),
+            scale: receiver.asset_scale.is_none(),
+        },
+        asset: Asset {
+            code: receiver.asset_code.unwrap_or_else(|| node.code.clone()),
+            scale: receiver.asset_scale.unwrap_or(node.scale),
+        },
+        max_packet_amount: receiver.max_packet_amount,
+        min_balance: receiver.min_balance,
+    })
 }
 
-/// Reads `receiverSecret`.
-pub(super) fn secret(fields: Fields<'_>, report: &mut DiagnosticSink) -> Option<Secret> {
-    let secret = fields.secret("receiverSecret", report);
-    if secret.as_ref().is_some_and(|secret| secret.expose().len() < SECRET_GOOD) {
+/// Warns of a `receiverSecret` that can be guessed.
+pub(super) fn check_secret(
+    secret: Option<&Secret>,
+    mapping: Mapping<'_>,
+    report: &mut DiagnosticSink,
+) {
+    if secret.is_some_and(|secret| secret.expose().len() < SECRET_GOOD) {
         let what = format!("has less than {SECRET_GOOD} characters, and may be guessed");
-        let help = "make one with: openssl rand -hex 32";
-        report.warn(fields.path_of("receiverSecret").place(), what, help);
+        mapping.warn(&NODE.receiver_secret, what, "make one with: openssl rand -hex 32", report);
     }
-    secret
 }
 
 /// The addresses must be valid: that of the node and the id together can be too long, and below there is a token.
@@ -120,7 +128,7 @@ pub(super) fn check_rates(
     peers: &[PeerConfig],
     receivers: &[ReceiverConfig],
     rates: &[NamedRate],
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) {
     let mut said: Vec<(&Asset, &Asset)> = Vec::new();
@@ -133,7 +141,7 @@ pub(super) fn check_rates(
             let ends = (format!("peer {}", peer.account.id), format!("receiver {}", receiver.id));
             if let Some((what, help)) = no_conversion(pair.0, pair.1, rates, ends) {
                 said.push(pair);
-                report.warn(fields.path_of("receivers").place(), what, help);
+                mapping.warn(&NODE.receivers, what, help, report);
             }
         }
     }

@@ -5,9 +5,10 @@
 //! what the key could have meant ([`of_key`]): a number for a number, a near word for a word, the first word of a name.
 //! Everything else is named by its place and its kind ([`found`]).
 
-use super::keys::{self, ValueKind};
+use super::keys;
 use super::secret::MASK;
 use super::value::{Map, Value, ValueData};
+use super::value_kind::ValueKind;
 use crate::telemetry::is_meant_as_level;
 
 /// Characters of a value that a message shows.
@@ -233,7 +234,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// The names in a row, shortened: `a, b, c and 7 more`.
 pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    const SHOWN: usize = 40;
+    const SHOWN: usize = 60;
     let names: Vec<&str> = names.into_iter().collect();
     let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {

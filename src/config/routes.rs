@@ -8,13 +8,16 @@ use crate::routing::{Route, RouteOrigin};
 use crate::wire::{Address, Network, Scheme};
 
 use super::diagnostics::DiagnosticSink;
-use super::fields::{Fields, item};
-use super::keys::{RATE, ROUTE};
-use super::location::{Location, Path, ValueOrigin};
+use super::key_types::{KeySet, RowType};
+use super::location::{Location, ValueOrigin};
+use super::mapping::Mapping;
+use super::node_keys::NODE;
+use super::peer_keys::PEER;
 use super::peers::seen;
 use super::redact;
+use super::route_keys::{RATE, ROUTE, RateDraft, RateSettings, RouteSettings};
 use super::settings::PeerConfig;
-use super::value::{Map, Value};
+use super::value::Value;
 
 /// A million routes share few next hops: each id exists once.
 struct Peers<'a> {
@@ -26,27 +29,26 @@ struct Peers<'a> {
 /// Reads `routes`.
 pub(super) fn read(
     peers: &[PeerConfig],
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> Vec<Route> {
-    let list = fields.list("routes", report);
-    let path = fields.path_of("routes");
+    let list = mapping.list(&NODE.routes, report);
+    let path = mapping.path_of(&NODE.routes);
     let by_id = peers.iter().map(|peer| (peer.account.id.as_str(), peer)).collect();
-    let peers = Peers { by_id, place: fields.key_place("peers") };
+    let peers = Peers { by_id, place: mapping.key_place(&NODE.peers) };
     let mut routes = Vec::with_capacity(list.len());
     // Line of the first route of each prefix and priority.
     let mut known: HashMap<(&str, i32), usize> = HashMap::with_capacity(list.len());
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let Some(map) = item(value, &path, ROUTE, report) else { continue };
-        let Some(route) = read_route(&peers, map, &path, value, report) else { continue };
-        let text = map.get("prefix").and_then(Value::as_text).unwrap_or_default();
-        let text = text.strip_suffix('.').unwrap_or(text);
+        let Some(item) = Mapping::of_item::<RouteSettings>(value, &path, report) else { continue };
+        let Some(route) = read_route(&peers, item, value, report) else { continue };
+        let text = prefix_text(value);
         if let Some(first) = known.insert((text, route.priority), index) {
-            let place = list.get(first).map(|value| path_of(&fields, first, value));
+            let place = list.get(first).map(|value| path_of(mapping, first, value));
             let first = place.map(|place| seen(&place)).unwrap_or_default();
-            Fields::new(map, &path, ROUTE).problem(
-                "prefix",
+            item.problem(
+                &ROUTE.prefix,
                 format!("a second route of priority {}; the first is {first}", route.priority),
                 "routes of one prefix need different priorities",
                 report,
@@ -57,47 +59,48 @@ pub(super) fn read(
     routes
 }
 
-fn path_of(fields: &Fields<'_>, index: usize, value: &Value) -> Location {
-    fields.path_of("routes").index(index, &value.at).place()
+fn path_of(mapping: Mapping<'_>, index: usize, value: &Value) -> Location {
+    mapping.path_of(&NODE.routes).index(index, &value.at).place()
+}
+
+/// The prefix of a route as it is written, without a dot at its end.
+fn prefix_text(route: &Value) -> &str {
+    let prefix = route.as_map().and_then(|map| map.get(ROUTE.prefix.name));
+    let text = prefix.and_then(Value::as_text).unwrap_or("");
+    text.strip_suffix('.').unwrap_or(text)
 }
 
 fn read_route(
     peers: &Peers<'_>,
-    map: &Map,
-    path: &Path<'_>,
+    mapping: Mapping<'_>,
     value: &Value,
     report: &mut DiagnosticSink,
 ) -> Option<Route> {
-    let fields = Fields::new(map, path, ROUTE);
-    let prefix =
-        fields.require("prefix", report).then(|| fields.prefix("prefix", report)).flatten();
-    let next_hop =
-        fields.require("nextHop", report).then(|| next_hop(peers, fields, report)).flatten();
-    let priority = fields.priority("priority", report);
-    let prefix = prefix?;
-    if prefix.scheme() == Some(Scheme::Peer) {
+    let draft = RouteSettings::read(mapping, report);
+    let next_hop = next_hop(peers, mapping, report);
+    if draft.prefix.as_ref()?.scheme() == Some(Scheme::Peer) {
         let help =
             "addresses below peer. are for direct neighbours and never forwarded; remove the route";
-        fields.problem("prefix", "peer. cannot be routed", help, report);
+        mapping.problem(&ROUTE.prefix, "peer. cannot be routed", help, report);
         return None;
     }
+    let RouteSettings { prefix, priority } = RouteSettings::finish(draft)?;
     let computed = value.at.origin() == ValueOrigin::Computed;
     let origin = if computed { RouteOrigin::Computed } else { RouteOrigin::Configured };
-    Some(Route { prefix, next_hop: next_hop?, priority: priority?, origin })
+    Some(Route { prefix, next_hop: next_hop?, priority, origin })
 }
 
 fn next_hop(
     peers: &Peers<'_>,
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> Option<AccountId> {
     // The usual case first, without making an id for each of a million routes.
-    if let Some(peer) =
-        fields.value("nextHop").and_then(Value::as_text).and_then(|id| peers.by_id.get(id))
-    {
+    let text = mapping.value(&ROUTE.next_hop).and_then(Value::as_text);
+    if let Some(peer) = text.and_then(|id| peers.by_id.get(id)) {
         return Some(peer.account.id.clone());
     }
-    let id = fields.id("nextHop", report)?;
+    let id = <AccountId as RowType>::read(mapping, &ROUTE.next_hop, report)?;
     let mut names: Vec<&str> = peers.by_id.keys().copied().collect();
     names.sort_unstable();
     let help = match redact::nearest(id.as_str(), names.iter().copied()) {
@@ -106,28 +109,23 @@ fn next_hop(
         None => format!("peers: {}", redact::list(names)),
     };
     report.following([peers.place.clone()], |report| {
-        fields.problem("nextHop", "no such peer", help, report);
+        mapping.problem(&ROUTE.next_hop, "no such peer", help, report);
     });
     None
 }
 
 /// Packets to the own address are answered here, so a route for exactly it would never be used.
-pub(super) fn check_own_address(own: &Address, fields: Fields<'_>, report: &mut DiagnosticSink) {
-    let list = fields.value("routes").and_then(Value::as_list).unwrap_or_default();
-    let path = fields.path_of("routes");
+pub(super) fn check_own_address(own: &Address, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
+    let list = mapping.value(&NODE.routes).and_then(Value::as_list).unwrap_or_default();
+    let path = mapping.path_of(&NODE.routes);
     for (index, value) in list.iter().enumerate() {
         let Some(map) = value.as_map() else { continue };
-        let prefix = map.get("prefix").and_then(Value::as_text).unwrap_or_default();
-        if prefix.strip_suffix('.').unwrap_or(prefix) == own.as_str() {
+        if prefix_text(value) == own.as_str() {
             let path = path.index(index, &value.at);
             let help =
                 "packets to it are answered here; route what lies below it, or remove the route";
-            Fields::new(map, &path, ROUTE).problem(
-                "prefix",
-                "is the node's own address",
-                help,
-                report,
-            );
+            let item = Mapping::new(map, &path);
+            item.problem(&ROUTE.prefix, "is the node's own address", help, report);
         }
     }
 }
@@ -135,15 +133,16 @@ pub(super) fn check_own_address(own: &Address, fields: Fields<'_>, report: &mut 
 /// The live and the test network must not meet in one node (RFC 34), nor two test networks.
 pub(super) fn check_networks(
     address: Option<&Address>,
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) {
     let mut first: Option<(Scheme, String)> =
         address.map(|address| (address.scheme(), format!("ilpAddress {address}")));
     first = first.filter(|(scheme, _)| scheme.network() != Network::Other);
-    let list = fields.value("routes").and_then(Value::as_list).unwrap_or_default();
+    let list = mapping.value(&NODE.routes).and_then(Value::as_list).unwrap_or_default();
     for (index, value) in list.iter().enumerate() {
-        let prefix = value.as_map().and_then(|map| map.get("prefix")).and_then(Value::as_text);
+        let prefix =
+            value.as_map().and_then(|map| map.get(ROUTE.prefix.name)).and_then(Value::as_text);
         let scheme = prefix.and_then(|prefix| Scheme::from_name(prefix.split('.').next()?));
         let Some(scheme) = scheme.filter(|scheme| scheme.network() != Network::Other) else {
             continue;
@@ -155,10 +154,10 @@ pub(super) fn check_networks(
                 let what = format!("mixes two networks: {scheme}. here, {other}. in {whose}");
                 let help =
                     "a node is on the live network (g.) or on one test network, never on two";
-                let path = fields.path_of("routes");
+                let path = mapping.path_of(&NODE.routes);
                 let path = path.index(index, &value.at);
                 let shown = prefix.map(redact::name);
-                report.problem(path.missing("prefix").place(), shown, what, help);
+                report.problem(path.missing(ROUTE.prefix.name).place(), shown, what, help);
                 return;
             }
         }
@@ -175,32 +174,24 @@ pub(super) fn scheme(address: Option<&Address>, routes: &[Route]) -> Scheme {
 pub(super) type NamedRate = (Arc<str>, Arc<str>, Rate);
 
 /// Reads `rates`.
-pub(super) fn rates(fields: Fields<'_>, report: &mut DiagnosticSink) -> Vec<NamedRate> {
-    let list = fields.list("rates", report);
-    let path = fields.path_of("rates");
+pub(super) fn read_rates(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<NamedRate> {
+    let list = mapping.list(&NODE.rates, report);
+    let path = mapping.path_of(&NODE.rates);
     let mut rates: Vec<NamedRate> = Vec::with_capacity(list.len());
     let mut known: HashSet<(Arc<str>, Arc<str>)> = HashSet::new();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let Some(map) = item(value, &path, RATE, report) else { continue };
-        let fields = Fields::new(map, &path, RATE);
-        let from =
-            fields.require("from", report).then(|| fields.asset_code("from", report)).flatten();
-        let to = fields.require("to", report).then(|| fields.asset_code("to", report)).flatten();
-        let rate = fields.require("rate", report).then(|| fields.rate("rate", report)).flatten();
+        let Some(item) = Mapping::of_item::<RateSettings>(value, &path, report) else { continue };
+        let RateDraft { from, to, rate } = RateSettings::read(item, report);
         let (Some(from), Some(to)) = (from, to) else { continue };
         if from == to {
-            fields.problem(
-                "to",
-                "is the same asset as from",
-                "an asset needs no rate to itself",
-                report,
-            );
+            let help = "an asset needs no rate to itself";
+            item.problem(&RATE.to, "is the same asset as from", help, report);
             continue;
         }
         if !known.insert((from.clone(), to.clone())) {
             let what = format!("a second rate from {from} to {to}");
-            fields.problem("from", what, "remove one of them", report);
+            item.problem(&RATE.from, what, "remove one of them", report);
             continue;
         }
         if let Some(rate) = rate {
@@ -208,7 +199,7 @@ pub(super) fn rates(fields: Fields<'_>, report: &mut DiagnosticSink) -> Vec<Name
         }
     }
     if rates.len() != list.len() {
-        report.unread(fields.key_place("rates"));
+        report.unread(mapping.key_place(&NODE.rates));
     }
     rates
 }
@@ -218,7 +209,7 @@ pub(super) fn check_rates(
     peers: &[PeerConfig],
     routes: &[Route],
     rates: &[NamedRate],
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) {
     // Nearly every node has one asset: nothing to look at, not even among a million routes.
@@ -253,8 +244,8 @@ pub(super) fn check_rates(
             let Some((what, help)) = no_conversion(source, target, rates, ends) else { continue };
             if said.insert((source.clone(), target.clone())) {
                 let place = match index {
-                    Some(index) => route_place(fields, index, count),
-                    None => peer_place(fields, id),
+                    Some(index) => route_place(mapping, index, count),
+                    None => peer_place(mapping, id),
                 };
                 report.problem(place, None, what, help);
             }
@@ -289,9 +280,9 @@ pub(super) fn no_conversion(
     }
 }
 
-fn route_place(fields: Fields<'_>, index: usize, count: usize) -> Location {
-    let list = fields.value("routes").and_then(Value::as_list).unwrap_or_default();
-    let path = fields.path_of("routes");
+fn route_place(mapping: Mapping<'_>, index: usize, count: usize) -> Location {
+    let list = mapping.value(&NODE.routes).and_then(Value::as_list).unwrap_or_default();
+    let path = mapping.path_of(&NODE.routes);
     // Routes with mistakes were left out, and then their numbers tell nothing.
     match list.get(index).filter(|_| count == list.len()) {
         Some(value) => path.index(index, &value.at).place(),
@@ -299,11 +290,12 @@ fn route_place(fields: Fields<'_>, index: usize, count: usize) -> Location {
     }
 }
 
-fn peer_place(fields: Fields<'_>, id: &AccountId) -> Location {
-    let list = fields.value("peers").and_then(Value::as_list).unwrap_or_default();
-    let path = fields.path_of("peers");
+fn peer_place(mapping: Mapping<'_>, id: &AccountId) -> Location {
+    let list = mapping.value(&NODE.peers).and_then(Value::as_list).unwrap_or_default();
+    let path = mapping.path_of(&NODE.peers);
     let is_it = |value: &Value| {
-        value.as_map().and_then(|map| map.get("id")).and_then(Value::as_text) == Some(id.as_str())
+        value.as_map().and_then(|map| map.get(PEER.id.name)).and_then(Value::as_text)
+            == Some(id.as_str())
     };
     match list.iter().enumerate().find(|(_, value)| is_it(value)) {
         Some((index, value)) => path.index(index, &value.at).place(),

@@ -1,9 +1,13 @@
-//! The JSON Schema of configuration files, for editors. Made from the same table of keys that the parser uses, so it
-//! knows neither more nor fewer keys; what a schema cannot say (that a next hop is a peer) only `check` knows.
+//! The JSON Schema of configuration files, for editors. It is made from the same list of keys as the reader. Rules that a
+//! schema cannot express, such as that a next hop is a peer, are known to `check` alone.
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, KeyInfo, LINK, NODE, TOPOLOGY, ValueKind};
+use super::key_types::KeySet;
+use super::keys::{self, KeyInfo};
+use super::node_keys::NodeSettings;
+use super::topology_keys::TopologySettings;
+use super::value_kind::ValueKind;
 
 /// `${NAME}` may stand for any value.
 const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-.*)?\}";
@@ -19,24 +23,20 @@ pub fn schema() -> Value {
         "then": { "$ref": "#/$defs/topologyFile" },
         "else": { "$ref": "#/$defs/nodeFile" },
         "$defs": {
-            // The id may come from the environment.
-            "nodeFile": object(NODE.iter(), &[]),
+            "nodeFile": object(NodeSettings::KEYS.iter(), &[]),
             "topologyFile": topology(),
         },
     })
 }
 
 fn topology() -> Value {
-    let mut file = object(TOPOLOGY.iter(), &["nodes"]);
-    let lists = [("nodes", object(keys::topology_node_names(), &["id"])), ("links", link())];
-    for (name, items) in lists {
-        if let Some(list) = file.pointer_mut(&format!("/properties/{name}/items")) {
-            *list = items;
-        }
+    let mut file = mapping(TopologySettings::KEYS);
+    if let Some(nodes) = file.pointer_mut("/properties/nodes/items") {
+        *nodes = object(keys::topology_node_keys(), &["id"]);
     }
     if let Some(defaults) = file.pointer_mut("/properties/defaults") {
         let about = defaults.get("description").cloned();
-        *defaults = object(keys::defaults_names(), &[]);
+        *defaults = object(keys::defaults_keys(), &[]);
         if let (Some(object), Some(about)) = (defaults.as_object_mut(), about) {
             object.insert("description".into(), about);
         }
@@ -44,19 +44,18 @@ fn topology() -> Value {
     file
 }
 
-/// A link has its secret in one of two places.
-fn link() -> Value {
-    let mut link = object(LINK.iter(), &required(LINK));
-    if let Some(object) = link.as_object_mut() {
-        let places = json!([{ "required": ["secret"] }, { "required": ["secretFile"] }]);
+/// A mapping with these keys. A secret that is required may be in one of two places.
+fn mapping(keys: &'static [KeyInfo]) -> Value {
+    let required = keys.iter().filter(|key| key.required);
+    let (in_file, here): (Vec<&KeyInfo>, Vec<&KeyInfo>) =
+        required.partition(|key| key.file.is_some());
+    let here: Vec<&str> = here.iter().map(|key| key.name).collect();
+    let mut schema = object(keys.iter(), &here);
+    if let (Some(object), [key]) = (schema.as_object_mut(), in_file.as_slice()) {
+        let places = json!([{ "required": [key.name] }, { "required": [key.file] }]);
         object.insert("oneOf".into(), places);
     }
-    link
-}
-
-/// The names of the keys that cannot be left out.
-fn required(keys: &'static [KeyInfo]) -> Vec<&'static str> {
-    keys.iter().filter(|key| key.about.ends_with(REQUIRED)).map(|key| key.name).collect()
+    schema
 }
 
 /// A mapping with exactly these keys.
@@ -64,7 +63,6 @@ fn object(keys: impl Iterator<Item = &'static KeyInfo>, required: &[&str]) -> Va
     let properties: Map<String, Value> =
         keys.map(|key| (key.name.to_owned(), property(key))).collect();
     json!({
-        // Null is a mapping without a key.
         "type": "object",
         "properties": properties,
         "required": required,
@@ -75,8 +73,8 @@ fn object(keys: impl Iterator<Item = &'static KeyInfo>, required: &[&str]) -> Va
 fn property(key: &KeyInfo) -> Value {
     let mut schema = kind(key.kind);
     if let Some(object) = schema.as_object_mut() {
-        if matches!(key.kind, ValueKind::Secret | ValueKind::Secrets) {
-            // Editors and generators of forms take this for "do not show".
+        if key.is_secret() {
+            // Editors and generators of forms do not show it.
             object.insert("writeOnly".into(), true.into());
         }
         object.insert("description".into(), key.about.into());
@@ -145,13 +143,8 @@ fn kind(kind: ValueKind) -> Value {
         }
         ValueKind::AssetCode => text("^[A-Za-z0-9_.-]{1,32}$"),
         ValueKind::Choice(words) => text(&format!("^({})$", words.join("|"))),
-        ValueKind::Map(keys) => object(keys.iter(), &required(keys)),
-        ValueKind::List(keys) => {
-            json!({ "type": ["array", "null"], "items": object(keys.iter(), &required(keys)) })
-        }
+        ValueKind::Map(keys) => mapping(keys),
+        ValueKind::List(keys) => json!({ "type": ["array", "null"], "items": mapping(keys) }),
         ValueKind::Defaults => json!({}),
     }
 }
-
-/// How the table says that a key cannot be left out.
-const REQUIRED: &str = " Required.";

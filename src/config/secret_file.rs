@@ -10,12 +10,13 @@ use std::path::{Component, Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostics::DiagnosticSink;
-use super::fields::wrong_type;
+use super::key_types::wrong_type;
 use super::keys::{self, KeyInfo};
 use super::location::{At, More, Path};
 use super::peers::absolute;
 use super::permissions;
 use super::value::{Map, Name, Value, ValueData};
+use super::value_kind::ValueKind;
 use crate::transport::io_words;
 
 /// Bytes of a file with a secret.
@@ -149,12 +150,12 @@ fn replace(
         Value { data: data.unwrap_or(ValueData::Broken), at }
     };
     let value = match (&named.data, key.kind) {
-        (ValueData::List(files), keys::ValueKind::SecretFiles) => {
+        (ValueData::List(files), ValueKind::SecretFiles) => {
             let secrets = files.iter().enumerate();
             let secrets = secrets.map(|(n, file)| read(file, &path.index(n, &file.at), report));
             Value { data: ValueData::List(secrets.collect()), at: named.at.clone() }
         }
-        (_, keys::ValueKind::SecretFiles) => {
+        (_, ValueKind::SecretFiles) => {
             wrong_type(&named, &path, key, report);
             Value { data: ValueData::Broken, at: named.at.clone() }
         }
@@ -184,7 +185,7 @@ fn content(
         }
         Err(error) => {
             let shown = match is_like_a_path(file, directory) {
-                true => super::redact::of_key(keys::ValueKind::SecretFile, file),
+                true => super::redact::of_key(ValueKind::SecretFile, file),
                 false => super::secret::MASK.to_owned(),
             };
             let help = "a relative path starts at the configuration file; the file holds the secret and nothing else";

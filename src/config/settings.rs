@@ -1,9 +1,7 @@
 //! A node's configuration, validated and ready for use.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
@@ -15,59 +13,30 @@ use crate::stream::{Receiver, SECRET_LEN};
 use crate::transport::{HttpLimits, HttpUrl, PeerUrl, PlaceLimits};
 use crate::wire::{Address, Amount, Scheme};
 
+use super::node_keys::NodeSettings;
 use super::secret::Secret;
 
-/// One node. Every value is in range, and fits the others.
+/// One node. Every value is in range and fits the others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeConfig {
-    /// The node's name, which it logs in with at peers that it dials.
-    pub node_id: AccountId,
-    /// Its ILP address; `None`: the parent is asked for one (IL-DCP, RFC 31).
+    /// The keys that hold one value each.
+    pub(crate) settings: NodeSettings,
+    /// The node's ILP address. `None`: it asks its parent for one (IL-DCP, RFC 31).
     pub address: Option<Address>,
     /// The scheme of its addresses and routes.
     pub scheme: Scheme,
-    /// The asset of accounts that name none.
+    /// The asset of accounts without an asset of their own.
     pub asset: Asset,
-    /// Which parts of `asset` nobody set, so that they are taken from the parent.
+    /// Which parts of `asset` are not set, so that they are adopted from the parent.
     pub asset_unset: Unset,
-    /// The BTP server.
-    pub server: ServerSettings,
-    /// The HTTP server.
-    pub http: HttpSettings,
-    /// Health, metrics and read-only API.
-    pub health: HealthSettings,
     /// The peers, in the order of the file.
     pub peers: Vec<PeerConfig>,
-    /// What is paid by STREAM, in the order of the file.
+    /// The STREAM receivers, in the order of the file.
     pub receivers: Vec<ReceiverConfig>,
-    /// What the secrets of connections to receivers are made from; `None`: it is drawn at start.
-    pub receiver_secret: Option<Secret>,
-    /// Static routes: configured, or computed from a topology. Those that follow from a relation are not among them.
+    /// Static routes: configured, or computed from a topology. Routes that follow from a relation are not among them.
     pub routes: Vec<Route>,
     /// Exchange rates: from, to, units of `to` for one of `from`.
     pub rates: Vec<(Arc<str>, Arc<str>, Rate)>,
-    /// What is taken off a packet's expiry at this hop.
-    pub min_message_window: Duration,
-    /// The longest time that a packet may take from here on.
-    pub max_hold: Duration,
-    /// Which pings are answered.
-    pub ping: PingSettings,
-    /// Whether routes are exchanged unless a peer says otherwise.
-    pub routing: Routing,
-    /// How often routes are told, and how long they hold.
-    pub exchange: CcpTiming,
-    /// Every session, dialled or accepted.
-    pub session: SessionSettings,
-    /// Certificates (PEM) to trust for `wss` and `https` peers, besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// What is logged.
-    pub log: LogSettings,
-    /// After this time the node is unhealthy instead of starting.
-    pub start_timeout: Duration,
-    /// Time for packets in flight to finish at shutdown.
-    pub shutdown_grace: Duration,
-    /// Threads that move packets; 1 is a runtime on the current thread.
-    pub worker_threads: usize,
 }
 
 /// Where a node has its routes from.
@@ -99,76 +68,6 @@ pub struct Unset {
     pub code: bool,
     /// No `assetScale`.
     pub scale: bool,
-}
-
-/// The listener for BTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerSettings {
-    /// IP address or host name to bind.
-    pub host: String,
-    /// Port to bind; 0 picks one.
-    pub port: u16,
-    /// Set: `wss` instead of `ws`.
-    pub tls: Option<TlsFiles>,
-    /// Accepted sockets that have not authenticated yet.
-    pub unauthenticated: PlaceLimits,
-}
-
-/// The listener for ILP over HTTP; its certificate is that of the BTP server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpSettings {
-    /// IP address or host name to bind.
-    pub host: String,
-    /// Port to bind; 0 picks one. `None`: there is no HTTP server.
-    pub port: Option<u16>,
-    /// Where peers reach it.
-    pub public_url: Option<HttpUrl>,
-    /// What bounds it.
-    pub limits: HttpLimits,
-}
-
-/// Certificate and key of the listeners.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Private key, PEM.
-    pub key: PathBuf,
-}
-
-/// The listener for health, metrics and the read-only API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HealthSettings {
-    /// IP address or host name to bind.
-    pub host: String,
-    /// Port to bind; 0 picks one.
-    pub port: u16,
-    /// Bearer token for everything but `/health`.
-    pub api_token: Option<Secret>,
-    /// Names under which the pages answer without a token, besides those that no stranger can own.
-    pub api_hosts: Vec<String>,
-}
-
-/// Times of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionSettings {
-    /// Time to authenticate.
-    pub auth_timeout: Duration,
-    /// Silence after which the other side is pinged.
-    pub keep_alive_interval: Duration,
-    /// Time for its answer.
-    pub keep_alive_timeout: Duration,
-    /// Time without write progress after which the session is closed.
-    pub write_timeout: Duration,
-}
-
-/// What is logged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// Level, and levels of targets, separated by commas: `info,ilp_connector::btp=debug`.
-    pub level: String,
-    /// Log every packet.
-    pub packets: bool,
 }
 
 /// One peer: its account, and how sessions with it come about.
@@ -236,28 +135,63 @@ impl PeerConfig {
     }
 }
 
+impl NodeSettings {
+    /// What bounds BTP sockets that have not authenticated.
+    pub(crate) fn btp_limits(&self) -> PlaceLimits {
+        PlaceLimits {
+            total: self.max_unauthenticated,
+            per_origin: self.max_unauthenticated_per_address,
+            kept_for_known: self.kept_for_known_addresses,
+        }
+    }
+
+    /// What bounds the HTTP server.
+    pub(crate) fn http_limits(&self) -> HttpLimits {
+        HttpLimits {
+            unauthenticated: PlaceLimits {
+                total: self.http_max_unauthenticated,
+                per_origin: self.http_max_unauthenticated_per_address,
+                kept_for_known: self.http_kept_for_known_addresses,
+            },
+            of_peers_max: self.http_max_connections,
+            of_one_peer_max: self.http_max_connections_per_peer,
+            stranger_requests_per_second: self.http_stranger_requests_per_second,
+        }
+    }
+}
+
 impl NodeConfig {
     /// What the packet path must know of it. `drawn` is what receivers are made from where `receiverSecret` is not set.
     pub fn connector_settings(&self, drawn: &[u8; SECRET_LEN]) -> ConnectorSettings {
         let peers = self.peers.iter().map(|peer| peer.account.clone());
         let receivers = self.receivers.iter().map(|receiver| self.account_of(receiver, drawn));
         ConnectorSettings {
-            node_id: self.node_id.clone(),
+            node_id: self.settings.node_id.clone(),
             address: self.address.clone(),
             scheme: self.scheme,
             accounts: peers.chain(receivers).collect(),
             routes: self.routes.clone(),
             rates: self.rates.clone(),
-            timing: Timing { min_message_window: self.min_message_window, max_hold: self.max_hold },
-            ping: self.ping,
-            ccp_timing: self.exchange,
+            timing: Timing {
+                min_message_window: self.settings.min_message_window,
+                max_hold: self.settings.max_hold_time,
+            },
+            ping: PingSettings {
+                echo: self.settings.ping.echo,
+                known_condition: self.settings.ping.known_condition,
+            },
+            ccp_timing: CcpTiming {
+                broadcast_interval: self.settings.route_broadcast_interval,
+                hold_down: self.settings.route_hold_down,
+            },
         }
     }
 
     /// Named after the node too: nodes that share a secret make different receivers of it.
     fn account_of(&self, receiver: &ReceiverConfig, drawn: &[u8; SECRET_LEN]) -> AccountSettings {
-        let configured = self.receiver_secret.as_ref().map(|secret| secret.expose().as_bytes());
-        let name = format!("{}.{}", self.node_id, receiver.id);
+        let configured =
+            self.settings.receiver_secret.as_ref().map(|secret| secret.expose().as_bytes());
+        let name = format!("{}.{}", self.settings.node_id, receiver.id);
         let made = Receiver::new(configured.unwrap_or(drawn), &name);
         let mut account = AccountSettings::receiver(receiver.id.clone(), made);
         account.asset = receiver.asset.clone();
@@ -268,12 +202,12 @@ impl NodeConfig {
 
     /// Where a peer is to send its answers in the asynchronous mode.
     pub fn callback_of(&self, peer: &PeerConfig) -> Option<HttpUrl> {
-        self.http.public_url.as_ref()?.join(&["accounts", &peer.username, "ilp"])
+        self.settings.http_public_url.as_ref()?.join(&["accounts", &peer.username, "ilp"])
     }
 
     /// Every secret of the configuration.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let own = [&self.health.api_token, &self.receiver_secret].into_iter().flatten();
+        let own = [&self.settings.api_token, &self.settings.receiver_secret].into_iter().flatten();
         let accepted = self.peers.iter().flat_map(PeerConfig::tokens);
         let sent = self.peers.iter().filter_map(|peer| peer.url.as_ref()?.token());
         own.chain(accepted).map(Secret::expose).chain(sent)

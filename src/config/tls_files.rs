@@ -17,7 +17,7 @@ pub(super) struct TlsFileCheck(HashSet<Vec<PathBuf>>);
 impl TlsFileCheck {
     /// Opens those of one node; `tree` is what it was made from.
     pub(super) fn check(&mut self, node: &NodeConfig, tree: &Value, report: &mut DiagnosticSink) {
-        if let Some(tls) = &node.server.tls
+        if let Some(tls) = &node.settings.tls
             && self.0.insert(vec![tls.certificate.clone(), tls.key.clone()])
         {
             match check_server_files(&tls.certificate, &tls.key) {
@@ -34,7 +34,7 @@ impl TlsFileCheck {
                 }
             }
         }
-        if let Some(file) = &node.ca_file
+        if let Some(file) = &node.settings.ca_file
             && self.0.insert(vec![file.clone()])
         {
             match check_ca_file(file) {

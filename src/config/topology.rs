@@ -8,15 +8,20 @@ use crate::account::{AccountId, Relation};
 
 use super::diagnostics::DiagnosticSink;
 use super::env::Environment;
-use super::fields::{Fields, item, wrong_type};
 use super::key_names::check_names;
-use super::keys::{self, KeyInfo, LINK, TOPOLOGY, TOPOLOGY_NODE, ValueKind};
+use super::key_types::{KeySet, wrong_type};
+use super::keys::{self, KeyInfo};
 use super::link_transport::LinkTransport;
 use super::location::{At, Location, More, Path};
+use super::mapping::Mapping;
+use super::node_keys::{NODE, NodeSettings};
 use super::peers::seen;
 use super::port_assignments::InForce;
 use super::redact;
-use super::settings::Routing;
+use super::topology_keys::{
+    LINK, LinkDraft, LinkSettings, TOPOLOGY, TOPOLOGY_NODE, TopologyNodeDraft,
+    TopologyNodeSettings, TopologySettings,
+};
 use super::value::{Map, Value, ValueData};
 
 /// A network in one file.
@@ -115,27 +120,26 @@ pub(super) fn read(
         return None;
     };
     let path = Path::root(&root.at);
-    check_names(map, &path, TOPOLOGY.iter(), report);
-    let fields = Fields::new(map, &path, TOPOLOGY);
-    let nodes = nodes(fields, report);
-    let count = |name| fields.value(name).and_then(Value::as_list).map(<[Value]>::len);
-    let all_nodes = count("nodes") == Some(nodes.len());
+    check_names(map, &path, TopologySettings::KEYS.iter(), report);
+    let mapping = Mapping::new(map, &path);
+    let nodes = nodes(mapping, report);
+    let count = |key| mapping.value(key).and_then(Value::as_list).map(<[Value]>::len);
+    let all_nodes = count(&TOPOLOGY.nodes) == Some(nodes.len());
     if !all_nodes {
-        report.unread(fields.key_place("nodes"));
+        report.unread(mapping.key_place(&TOPOLOGY.nodes));
     }
-    let links = links(fields, &nodes, report);
-    let all_links = count("links").unwrap_or(0) == links.len()
-        && !report.is_unread(&fields.key_place("links"))
-        && (fields.has("links") || !has_unknown_keys(map));
+    let links = links(mapping, &nodes, report);
+    let all_links = count(&TOPOLOGY.links).unwrap_or(0) == links.len()
+        && !report.is_unread(&mapping.key_place(&TOPOLOGY.links))
+        && (mapping.has(&TOPOLOGY.links) || !has_unknown_keys(map));
     if !all_links {
-        report.unread(fields.key_place("links"));
+        report.unread(mapping.key_place(&TOPOLOGY.links));
     }
-    let mut defaults = defaults(fields, report);
-    if fields.has("routing")
-        && fields.choice::<Routing>("routing", report).is_some()
-        && let Some(value) = map.get("routing")
-    {
-        defaults.node.set_default("routing", moved(value, "routing".to_owned()));
+    let mut defaults = defaults(mapping, report);
+    let draft = TopologySettings::read(mapping, report);
+    if let (Some(_), Some(value)) = (draft.routing, mapping.value(&TOPOLOGY.routing)) {
+        let key = NODE.routing.name;
+        defaults.node.set_default(key, moved(value, key.to_owned()));
     }
     if nodes.is_empty() {
         return None;
@@ -156,17 +160,19 @@ pub(super) fn read(
 
 /// Links that are missing may stand under a key that is not known.
 fn has_unknown_keys(map: &Map) -> bool {
-    map.0.iter().any(|(name, _)| TOPOLOGY.iter().all(|key| key.name != &*name.text))
+    map.0.iter().any(|(name, _)| TopologySettings::KEYS.iter().all(|key| key.name != &*name.text))
 }
 
-fn nodes(fields: Fields<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode> {
-    if !fields.require("nodes", report) {
+fn nodes(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode> {
+    if !mapping.has(&TOPOLOGY.nodes) {
+        mapping.report_missing(&TOPOLOGY.nodes, report);
         return Vec::new();
     }
-    let list = fields.list("nodes", report);
-    let path = fields.path_of("nodes");
-    if fields.value("nodes").and_then(Value::as_list).is_some_and(<[Value]>::is_empty) {
-        fields.problem("nodes", "the network has no nodes", "add one: - id: alice", report);
+    let list = mapping.list(&TOPOLOGY.nodes, report);
+    let path = mapping.path_of(&TOPOLOGY.nodes);
+    if mapping.value(&TOPOLOGY.nodes).and_then(Value::as_list).is_some_and(<[Value]>::is_empty) {
+        let help = "add one: - id: alice";
+        mapping.problem(&TOPOLOGY.nodes, "the network has no nodes", help, report);
     }
     let mut nodes = Vec::with_capacity(list.len());
     let mut ids: HashMap<AccountId, Location> = HashMap::new();
@@ -177,24 +183,23 @@ fn nodes(fields: Fields<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode> {
             report.at(&path, what, "every node has keys of its own: - id: ...");
             continue;
         };
-        check_names(map, &path, keys::topology_node_names(), report);
-        let fields = Fields::new(map, &path, TOPOLOGY_NODE);
-        let id = fields.require("id", report).then(|| fields.id("id", report)).flatten();
-        let host = fields.host("host", report);
+        check_names(map, &path, keys::topology_node_keys(), report);
+        let item = Mapping::new(map, &path);
+        let TopologyNodeDraft { id, host } = TopologyNodeSettings::read(item, report);
         let Some(id) = id else { continue };
         if let Some(first) = ids.get(&id) {
             let what = format!("a second node of this id; the first is {}", seen(first));
-            fields.problem("id", what, "every node has an id of its own", report);
+            item.problem(&TOPOLOGY_NODE.id, what, "every node has an id of its own", report);
             continue;
         }
-        ids.insert(id.clone(), fields.path_of("id").place());
+        ids.insert(id.clone(), item.path_of(&TOPOLOGY_NODE.id).place());
         nodes.push(TopologyNode {
             index,
             seat: nodes.len(),
             in_force: Vec::new(),
             id,
             host,
-            keys: own_keys(map, &path, keys::topology_node_names()),
+            keys: own_keys(map, &path, keys::topology_node_keys()),
             at: value.at.clone(),
         });
     }
@@ -217,42 +222,38 @@ fn own_keys<'k>(
 }
 
 fn links(
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     nodes: &[TopologyNode],
     report: &mut DiagnosticSink,
 ) -> Vec<TopologyLink> {
-    let list = fields.list("links", report);
+    let list = mapping.list(&TOPOLOGY.links, report);
     if nodes.is_empty() {
         return Vec::new();
     }
-    let path = fields.path_of("links");
+    let path = mapping.path_of(&TOPOLOGY.links);
     let numbers: HashMap<&str, usize> =
         nodes.iter().enumerate().map(|(number, node)| (node.id.as_str(), number)).collect();
     let mut links: Vec<TopologyLink> = Vec::with_capacity(list.len());
     let mut known: HashMap<(usize, usize), usize> = HashMap::new();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let Some(map) = item(value, &path, LINK, report) else { continue };
-        let fields = Fields::new(map, &path, LINK);
-        let from = end(fields, "from", &numbers, report);
-        let to = end(fields, "to", &numbers, report);
-        let relation = fields.choice::<Relation>("relation", report);
-        let speaks = fields.choice::<LinkTransport>("transport", report);
-        if fields.require("secret", report) {
-            // Too long or no text: said here, for both ends of the link.
-            let _ = fields.secret("secret", report);
-        }
-        let (Some(from), Some(to), Some(relation), Some(speaks)) = (from, to, relation, speaks)
+        let Some(item) = Mapping::of_item::<LinkSettings>(value, &path, report) else { continue };
+        // A mistake of the secret is reported here, for both ends of the link.
+        let LinkDraft { from, to, secret: _, transport, relation } =
+            LinkSettings::read(item, report);
+        let from = from.and_then(|id| end(item, &LINK.from, &id, &numbers, report));
+        let to = to.and_then(|id| end(item, &LINK.to, &id, &numbers, report));
+        let (Some(from), Some(to), Some(relation), Some(speaks)) = (from, to, relation, transport)
         else {
             continue;
         };
         if from == to {
-            fields.problem("to", "links a node with itself", "name two nodes", report);
+            item.problem(&LINK.to, "links a node with itself", "name two nodes", report);
             continue;
         }
-        let place = fields.path_of("secret").place().text;
-        let secret = match map
-            .get("secret")
+        let place = item.path_of(&LINK.secret).place().text;
+        let secret = match item
+            .value(&LINK.secret)
             .filter(|value| value.as_text().is_some_and(|text| !text.is_empty()))
         {
             Some(value) => moved(value, place),
@@ -264,11 +265,11 @@ fn links(
         {
             let what =
                 format!("a second link of this kind; the first is in line {}", first.at.line);
-            fields.problem("to", what, "one link joins two nodes for both directions", report);
+            item.problem(&LINK.to, what, "one link joins two nodes for both directions", report);
             continue;
         }
         if let Some(other) = known.get(&(to, from)).and_then(|other| links.get(*other)) {
-            opposite(&link, other, fields, report);
+            opposite(&link, other, item, report);
         }
         links.push(link);
     }
@@ -279,7 +280,7 @@ fn links(
 fn opposite(
     link: &TopologyLink,
     other: &TopologyLink,
-    fields: Fields<'_>,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) {
     let line = other.at.line;
@@ -287,16 +288,21 @@ fn opposite(
         let what =
             format!("does not fit the link in line {line}, which is the same pair the other way");
         let help = format!("here it would be {}", inverse(other.relation));
-        fields.problem("relation", what, help, report);
+        mapping.problem(&LINK.relation, what, help, report);
     }
     if link.speaks != other.speaks || link.speaks == LinkTransport::Http {
         let what = format!("these two are linked in line {line} already");
         let help = "two nodes speak one transport; with http one link is for both directions";
-        fields.problem("transport", what, help, report);
+        mapping.problem(&LINK.transport, what, help, report);
     }
     if link.secret.as_text() != other.secret.as_text() {
         let what = format!("the secrets of this link and of the one in line {line} do not match");
-        fields.problem("secret", what, "two nodes that dial each other share one secret", report);
+        mapping.problem(
+            &LINK.secret,
+            what,
+            "two nodes that dial each other share one secret",
+            report,
+        );
     }
 }
 
@@ -310,15 +316,12 @@ pub(super) fn inverse(relation: Relation) -> Relation {
 }
 
 fn end(
-    fields: Fields<'_>,
-    name: &'static str,
+    mapping: Mapping<'_>,
+    key: &KeyInfo,
+    id: &AccountId,
     numbers: &HashMap<&str, usize>,
     report: &mut DiagnosticSink,
 ) -> Option<usize> {
-    if !fields.require(name, report) {
-        return None;
-    }
-    let id = fields.id(name, report)?;
     let number = numbers.get(id.as_str()).copied();
     if number.is_none() {
         let mut ids: Vec<&str> = numbers.keys().copied().collect();
@@ -328,7 +331,7 @@ fn end(
             None => format!("nodes: {}", redact::list(ids)),
         };
         report.following([Location::nowhere("nodes")], |report| {
-            fields.problem(name, "no such node", help, report);
+            mapping.problem(key, "no such node", help, report);
         });
     }
     number
@@ -341,10 +344,10 @@ struct Defaults {
     peers: Vec<Value>,
 }
 
-fn defaults(fields: Fields<'_>, report: &mut DiagnosticSink) -> Defaults {
+fn defaults(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Defaults {
     let mut defaults = Defaults::default();
-    let Some(map) = fields.map("defaults", report) else { return defaults };
-    let path = fields.path_of("defaults");
+    let Some(map) = mapping.map(&TOPOLOGY.defaults, report) else { return defaults };
+    let path = mapping.path_of(&TOPOLOGY.defaults);
     for (name, value) in &map.0 {
         let place = path.key(&name.text, &value.at);
         let known = |mut keys: Box<dyn Iterator<Item = &'static KeyInfo>>| {
@@ -352,8 +355,8 @@ fn defaults(fields: Fields<'_>, report: &mut DiagnosticSink) -> Defaults {
         };
         if keys::NOT_A_DEFAULT.contains(&&*name.text) {
             report.at(&place, "cannot be the same for all", "set it where it belongs");
-        } else if let Some(key) = known(Box::new(keys::NODE.iter())) {
-            if key.name == "peers" && !value.is_null() {
+        } else if let Some(key) = known(Box::new(NodeSettings::KEYS.iter())) {
+            if key.name == NODE.peers.name && !value.is_null() {
                 defaults.peers = default_peers(key, value, &place, report);
             } else {
                 defaults.node.set(key.name, moved(value, place.place().text));
@@ -361,7 +364,7 @@ fn defaults(fields: Fields<'_>, report: &mut DiagnosticSink) -> Defaults {
         } else if let Some(key) = known(Box::new(keys::peer_defaults())) {
             defaults.peer.set(key.name, moved(value, place.place().text));
         } else {
-            if let Some(meant) = super::key_names::meant_key(&name.text, keys::defaults_names()) {
+            if let Some(meant) = super::key_names::meant_key(&name.text, keys::defaults_keys()) {
                 report.unread(path.missing(meant).place());
             }
             let place = Location { line: Some(name.line), ..place.place() };
@@ -369,7 +372,7 @@ fn defaults(fields: Fields<'_>, report: &mut DiagnosticSink) -> Defaults {
                 place,
                 None,
                 super::key_names::unknown(&name.text, value),
-                super::key_names::meant(&name.text, keys::defaults_names()),
+                super::key_names::meant(&name.text, keys::defaults_keys()),
             );
         }
     }
@@ -388,7 +391,6 @@ fn default_peers(
             peers.map(|(index, peer)| keyed(peer, &path.index(index, &peer.at))).collect()
         }
         None => {
-            debug_assert!(matches!(key.kind, ValueKind::List(_)));
             wrong_type(value, path, key, report);
             Vec::new()
         }

@@ -11,7 +11,7 @@ use super::secret::MASK;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Value {
+pub(crate) struct Value {
     pub(super) data: ValueData,
     pub(super) at: At,
 }

@@ -4,13 +4,14 @@
 use std::path::Path as FilePath;
 
 use super::diagnostics::DiagnosticSink;
-use super::fields::Fields;
 use super::keys;
 use super::location::{Location, Path};
+use super::mapping::Mapping;
 use super::node_file::is_loopback;
+use super::node_keys::{NODE, NodeDraft};
+use super::peer_keys::PEER;
 use super::permissions;
 use super::secret_file;
-use super::settings::{HttpSettings, ServerSettings};
 use super::value::{Map, Value, ValueData};
 use crate::transport::PeerUrl;
 use crate::wire::{Network, Scheme};
@@ -24,8 +25,7 @@ const OF_THE_EXAMPLES: &str = "demo-";
 /// Warns of secrets and transports of a node of the live network.
 pub(super) fn warn(
     scheme: Scheme,
-    server: Option<&ServerSettings>,
-    http: Option<&HttpSettings>,
+    draft: &NodeDraft,
     root: &Map,
     path: &Path<'_>,
     report: &mut DiagnosticSink,
@@ -33,24 +33,26 @@ pub(super) fn warn(
     if scheme.network() != Network::Live {
         return;
     }
-    secrets(root, path, report);
-    let fields = Fields::new(root, path, keys::NODE);
-    listeners(server, http, fields, report);
-    urls(fields, report);
+    check_secrets(root, path, report);
+    let mapping = Mapping::new(root, path);
+    check_listeners(draft, mapping, report);
+    check_urls(mapping, report);
 }
 
 /// Every secret below a mapping.
-fn secrets(map: &Map, path: &Path<'_>, report: &mut DiagnosticSink) {
+fn check_secrets(map: &Map, path: &Path<'_>, report: &mut DiagnosticSink) {
     for (name, value) in &map.0 {
         let path = path.key(&name.text, &value.at);
         match &value.data {
-            // Has a rule of its own, on every network.
-            ValueData::Text(_) if &*name.text == "receiverSecret" => {}
-            ValueData::Text(text) if keys::is_secret(&name.text) => secret(text, &path, report),
-            ValueData::Text(text) if &*name.text == "url" => {
+            // `receivers` checks it, on every network.
+            ValueData::Text(_) if *name.text == *NODE.receiver_secret.name => {}
+            ValueData::Text(text) if keys::is_secret(&name.text) => {
+                check_secret(text, &path, report)
+            }
+            ValueData::Text(text) if *name.text == *PEER.url.name => {
                 let url = text.parse::<PeerUrl>().ok();
                 if let Some(token) = url.as_ref().and_then(|url| url.token()) {
-                    secret(token, &path, report);
+                    check_secret(token, &path, report);
                 }
             }
             ValueData::List(list) => {
@@ -58,20 +60,20 @@ fn secrets(map: &Map, path: &Path<'_>, report: &mut DiagnosticSink) {
                     let path = path.index(index, &item.at);
                     match &item.data {
                         ValueData::Text(text) if keys::is_secret(&name.text) => {
-                            secret(text, &path, report);
+                            check_secret(text, &path, report);
                         }
-                        ValueData::Map(map) => secrets(map, &path, report),
+                        ValueData::Map(map) => check_secrets(map, &path, report),
                         _ => {}
                     }
                 }
             }
-            ValueData::Map(map) => secrets(map, &path, report),
+            ValueData::Map(map) => check_secrets(map, &path, report),
             ValueData::Null | ValueData::Broken | ValueData::Text(_) => {}
         }
     }
 }
 
-fn secret(text: &str, path: &Path<'_>, report: &mut DiagnosticSink) {
+fn check_secret(text: &str, path: &Path<'_>, report: &mut DiagnosticSink) {
     let help = "make one with: openssl rand -hex 32";
     if text.starts_with(OF_THE_EXAMPLES) {
         let what = "begins with demo-: a secret of the examples, which everybody knows";
@@ -83,38 +85,36 @@ fn secret(text: &str, path: &Path<'_>, report: &mut DiagnosticSink) {
 }
 
 /// Tokens that come to us unencrypted.
-fn listeners(
-    server: Option<&ServerSettings>,
-    http: Option<&HttpSettings>,
-    fields: Fields<'_>,
-    report: &mut DiagnosticSink,
-) {
-    let Some(server) = server.filter(|server| server.tls.is_none()) else { return };
-    let http = http.filter(|http| http.port.is_some());
-    let all = [
-        Some(("btpServerHost", server.host.as_str(), "ws")),
-        http.map(|http| ("httpServerHost", http.host.as_str(), "http")),
+fn check_listeners(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
+    if mapping.has(&NODE.tls) {
+        return;
+    }
+    let http_host = draft.http_server_port.and(draft.http_server_host.as_deref());
+    let listeners = [
+        (&NODE.btp_server_host, draft.btp_server_host.as_deref(), "ws"),
+        (&NODE.http_server_host, http_host, "http"),
     ];
-    for (key, host, what) in all.into_iter().flatten().filter(|(_, host, _)| !is_loopback(host)) {
-        let what = format!("peers log in by plain {what} on {host}: their tokens are in the clear");
-        let help = format!("set tls, or let a proxy do it and set {key} to 127.0.0.1");
-        report.following(["tls", key].map(|key| fields.key_place(key)), |report| {
-            report.warn(fields.path_of(key).place(), what, help);
-        });
+    for (key, host, scheme) in listeners {
+        let Some(host) = host.filter(|host| !is_loopback(host)) else { continue };
+        let what =
+            format!("peers log in by plain {scheme} on {host}: their tokens are in the clear");
+        let help = format!("set tls, or let a proxy do it and set {} to 127.0.0.1", key.name);
+        let causes = [&NODE.tls, key].map(|key| mapping.key_place(key));
+        report.following(causes, |report| mapping.warn(key, what, help, report));
     }
 }
 
 /// Tokens that we send unencrypted.
-fn urls(fields: Fields<'_>, report: &mut DiagnosticSink) {
-    let peers = fields.path_of("peers");
-    let list = fields.value("peers").and_then(Value::as_list).unwrap_or_default();
+fn check_urls(mapping: Mapping<'_>, report: &mut DiagnosticSink) {
+    let peers = mapping.path_of(&NODE.peers);
+    let list = mapping.value(&NODE.peers).and_then(Value::as_list).unwrap_or_default();
     for (index, peer) in list.iter().enumerate() {
-        let Some(value) = peer.as_map().and_then(|map| map.get("url")) else { continue };
+        let Some(value) = peer.as_map().and_then(|map| map.get(PEER.url.name)) else { continue };
         let Some(Ok(url)) = value.as_text().map(str::parse::<PeerUrl>) else { continue };
         if url.is_tls() || is_loopback(url.host().to_string().trim_matches(['[', ']'])) {
             continue;
         }
-        let place = peers.index(index, &peer.at).key("url", &value.at).place();
+        let place = peers.index(index, &peer.at).key(PEER.url.name, &value.at).place();
         let what = "without TLS: the token that we log in with is in the clear";
         report.warn(place, what, "use wss:// or https://");
     }

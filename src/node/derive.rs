@@ -72,15 +72,15 @@ pub(super) fn without_parent(mut settings: ConnectorSettings) -> ConnectorSettin
 /// The limits and times of BTP sessions.
 pub(super) fn btp_settings(config: &NodeConfig) -> TransportSettings {
     TransportSettings {
-        auth_timeout: config.session.auth_timeout,
+        auth_timeout: config.settings.auth_timeout,
         keep_alive: KeepAliveSettings {
-            interval: config.session.keep_alive_interval,
-            timeout: config.session.keep_alive_timeout,
-            write_stall: config.session.write_timeout,
+            interval: config.settings.keep_alive_interval,
+            timeout: config.settings.keep_alive_timeout,
+            write_stall: config.settings.write_timeout,
         },
-        unauthenticated: config.server.unauthenticated,
-        trust: TlsTrust { ca_file: config.ca_file.clone(), ..TlsTrust::default() },
-        http: config.http.limits,
+        unauthenticated: config.settings.btp_limits(),
+        trust: TlsTrust { ca_file: config.settings.ca_file.clone(), ..TlsTrust::default() },
+        http: config.settings.http_limits(),
         ..TransportSettings::default()
     }
 }
@@ -91,9 +91,16 @@ pub(super) fn status_settings(config: &NodeConfig) -> StatusSettings<'_> {
         |peer: &PeerConfig| PeerRole { id: peer.account.id.clone(), required: peer.required };
     StatusSettings {
         peers: config.peers.iter().map(role).collect(),
-        start_timeout: config.start_timeout,
-        api_token: config.health.api_token.as_ref().map(Secret::expose),
-        api_hosts: config.health.api_hosts.iter().chain([&config.health.host]).cloned().collect(),
+        start_timeout: config.settings.start_timeout,
+        api_token: config.settings.api_token.as_ref().map(Secret::expose),
+        api_hosts: config
+            .settings
+            .api_hosts
+            .iter()
+            .flatten()
+            .chain([&config.settings.health_check_host])
+            .cloned()
+            .collect(),
     }
 }
 
@@ -127,7 +134,7 @@ pub(super) fn http_dials(config: &NodeConfig) -> impl Iterator<Item = HttpDial> 
 
 fn dial(config: &NodeConfig, peer: &PeerConfig) -> Option<Dialled> {
     let token = peer.auth_token.as_ref().map(|token| Token::from(token.expose()));
-    let (id, node) = (peer.account.id.clone(), config.node_id.as_str());
+    let (id, node) = (peer.account.id.clone(), config.settings.node_id.as_str());
     Some(match peer.url.clone()? {
         PeerUrl::Btp(url) => Dialled::Btp(Dial::new(id, url, node, token.as_ref())),
         PeerUrl::Http(url) => {

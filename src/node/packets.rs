@@ -33,8 +33,8 @@ impl PacketWriting {
 
     /// On if the configuration asks for it: by `packetLog`, or by a level of `debug` for target `packets`.
     pub(super) fn set(&mut self, config: &NodeConfig, context: &TransportContext) {
-        let by_level = parse_level(&config.log.level).is_ok_and(|levels| levels.packets());
-        let on = config.log.packets || by_level;
+        let by_level = parse_level(&config.settings.log_level).is_ok_and(|levels| levels.packets());
+        let on = config.settings.packet_log || by_level;
         match (on, self.on) {
             (true, false) => self.start(context),
             (false, true) => self.stop(context),

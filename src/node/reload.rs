@@ -34,7 +34,7 @@ impl NodeTask {
         self.close_where_unit_changed(&units);
         for peer in &change.removed {
             let dialled = self.diallers.hand_over(peer);
-            self.draining.add(peer, dialled, &self.context, self.config.shutdown_grace);
+            self.draining.add(peer, dialled, &self.context, self.config.settings.shutdown_grace);
         }
         let back = change.added.iter().filter(|peer| self.draining.end(peer));
         // Who was on the way out and is wanted again may have another secret now.

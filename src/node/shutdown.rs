@@ -20,7 +20,7 @@ impl NodeTask {
     pub(super) async fn stop(mut self) {
         let context = self.context.clone();
         let in_flight = context.connector.in_flight();
-        tracing::info!(in_flight, grace = ?self.config.shutdown_grace, "stopping");
+        tracing::info!(in_flight, grace = ?self.config.settings.shutdown_grace, "stopping");
         self.status.stopping();
         context.connector.stop_admitting();
         self.cancel_ildcp();
@@ -31,7 +31,7 @@ impl NodeTask {
             Some(http) => Some(http.stop().await),
             None => None,
         };
-        wait_for_answers(&context, self.config.shutdown_grace).await;
+        wait_for_answers(&context, self.config.settings.shutdown_grace).await;
         for exposure in context.connector.reject_pending(context.clock.now()) {
             tracing::warn!(
                 peer = %exposure.account,

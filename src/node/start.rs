@@ -90,7 +90,7 @@ impl Node {
         logs: Logs,
         descriptors: Descriptors,
     ) -> Result<Node, StartError> {
-        let span = telemetry::node_span(config.node_id.as_str());
+        let span = telemetry::node_span(config.settings.node_id.as_str());
         let (running, orders, handle) =
             build(config, logs, descriptors).instrument(span.clone()).await?;
         let task = task::spawn(running.run(orders).instrument(span));
@@ -141,12 +141,11 @@ async fn build(
 ) -> Result<(NodeTask, mpsc::Receiver<Command>, NodeHandle), StartError> {
     let drawn = draw_secret()?;
     let settings = btp_settings(&config);
-    let files = Files::read(config.server.tls.clone(), settings.trust.clone()).await?;
+    let files = Files::read(config.settings.tls.clone(), settings.trust.clone()).await?;
     let connector = Connector::new(config.connector_settings(&drawn), HashSeed::Random)?;
     let context =
         TransportContext::with(connector, Clock::start(), settings, files.trust, descriptors);
     let logins = Arc::new(Logins::from_pointee(directory(&config)?));
-    let server = &config.server;
     let (btp_tls, http_tls) = (files.btp, files.http);
     let mut watched: Vec<_> = btp_tls.iter().cloned().collect();
     if let Some(tls) = &btp_tls {
@@ -154,23 +153,26 @@ async fn build(
         let _ = context.certificate_expiry.set(tls.expiry());
     }
     let btp = BtpServer::bind(
-        &server.host,
-        server.port,
+        &config.settings.btp_server_host,
+        config.settings.btp_server_port,
         btp_tls,
         Arc::clone(&logins),
         Arc::clone(&context),
     )
     .await?;
     let http_context = HttpContext::new(Arc::clone(&context), Arc::clone(&logins))?;
-    let http = match config.http.port {
+    let http = match config.settings.http_server_port {
         Some(port) => {
             watched.extend(http_tls.clone());
             let context = Arc::clone(&http_context);
-            Some(HttpServer::bind(&config.http.host, port, http_tls, context).await?)
+            Some(
+                HttpServer::bind(&config.settings.http_server_host, port, http_tls, context)
+                    .await?,
+            )
         }
         None => None,
     };
-    let tls_thread = match server.tls {
+    let tls_thread = match config.settings.tls {
         Some(_) => {
             let worker = context.handshakes.worker();
             let started = TlsThread::start(worker, tracing::Span::current());
@@ -183,12 +185,12 @@ async fn build(
     // Before anybody can ask: without peers it would be ready, and without a token open to all.
     status.configure(status_settings(&config));
     mark_peers(&config, &context);
-    let health = &config.health;
+    let (host, port) = (&config.settings.health_check_host, config.settings.health_check_port);
     let totals = (packets.totals(), logs.totals());
-    let api = Api::bind(&health.host, health.port, Arc::clone(&status), totals.0, totals.1).await?;
+    let api = Api::bind(host, port, Arc::clone(&status), totals.0, totals.1).await?;
     let (sender, orders) = mpsc::channel(ORDERS_MAX);
     let handle = NodeHandle {
-        id: config.node_id.clone(),
+        id: config.settings.node_id.clone(),
         btp_address: btp.local_addr(),
         http_address: http.as_ref().map(HttpServer::local_addr),
         health_address: api.local_addr(),

@@ -113,7 +113,7 @@ impl Supervisor {
         let dialled = peers().filter(|peer| peer.url.is_some()).count();
         let descriptors = Descriptors::of_limit(limit, loaded.len(), dialled);
         if let (Plan::One(_), [one]) = (&plan, loaded.as_slice()) {
-            logs.set_node(one.config.node_id.as_str());
+            logs.set_node(one.config.settings.node_id.as_str());
         }
         tell(&notes);
         let secrets = SecretFingerprints::new(&loaded);
@@ -121,10 +121,10 @@ impl Supervisor {
         let mut stopped = false;
         for one in loaded {
             for warning in &one.warnings {
-                tracing::warn!(node = %one.config.node_id, "{warning}");
+                tracing::warn!(node = %one.config.settings.node_id, "{warning}");
             }
             set_levels(&logs, &one);
-            let node = one.config.node_id.to_string();
+            let node = one.config.settings.node_id.to_string();
             let file = one.file.as_deref().map(|file| file.display().to_string());
             let address = one.config.address.as_ref().map(ToString::to_string);
             tracing::info!(node, version = env!("CARGO_PKG_VERSION"), address, file, "starting");
@@ -338,7 +338,7 @@ impl Supervisor {
             watch.handled(content.hash());
         }
         for node in &self.nodes {
-            let named = loaded.iter().any(|one| one.config.node_id == node.handle().id);
+            let named = loaded.iter().any(|one| one.config.settings.node_id == node.handle().id);
             if !named {
                 node.handle().order(Command::Unlisted).await;
             }
@@ -346,13 +346,13 @@ impl Supervisor {
         for one in loaded {
             set_levels(&self.logs, &one);
             for warning in &one.warnings {
-                tracing::warn!(node = %one.config.node_id, "{warning}");
+                tracing::warn!(node = %one.config.settings.node_id, "{warning}");
             }
-            match self.nodes.iter().find(|node| node.handle().id == one.config.node_id) {
+            match self.nodes.iter().find(|node| node.handle().id == one.config.settings.node_id) {
                 Some(node) => {
                     node.handle().order(Command::Reload(Box::new(one.config))).await;
                 }
-                None if self.starting_ids.contains(&one.config.node_id) => {}
+                None if self.starting_ids.contains(&one.config.settings.node_id) => {}
                 None => self.start_new(one),
             }
         }
@@ -369,7 +369,7 @@ impl Supervisor {
     /// A topology that runs in one process got another node. It starts beside everything else.
     fn start_new(&mut self, loaded: Loaded) {
         let (logs, descriptors) = (self.logs.clone(), self.descriptors.clone());
-        let id = loaded.config.node_id.clone();
+        let id = loaded.config.settings.node_id.clone();
         self.starting_ids.push(id.clone());
         self.starting.push(Box::pin(async move {
             (id, Node::start(loaded.config, logs, descriptors).await)
@@ -411,7 +411,7 @@ impl Planned {
 
     /// Threads that move packets, as the first node wants it: one process has one runtime.
     pub fn worker_threads(&self) -> usize {
-        self.loaded.first().map_or(1, |one| one.config.worker_threads)
+        self.loaded.first().map_or(1, |one| one.config.settings.worker_threads)
     }
 }
 
@@ -485,12 +485,12 @@ fn raise_file_limit() -> u64 {
 
 /// The levels of the process are those of the node that was read last; nodes of one topology share theirs.
 fn set_levels(logs: &Logs, loaded: &Loaded) {
-    if let Ok(levels) = parse_level(&loaded.config.log.level) {
+    if let Ok(levels) = parse_level(&loaded.config.settings.log_level) {
         let limited = levels.limited();
         if !limited.is_empty() {
             let libraries = limited.join(", ");
             tracing::warn!(
-                node = %loaded.config.node_id, libraries,
+                node = %loaded.config.settings.node_id, libraries,
                 "these libraries are shown less of than logLevel asks for: their lines could show secrets"
             );
         }

@@ -47,13 +47,13 @@ pub(super) fn endpoint(
             "{address} belongs to no node of the configuration; give --secret, or a payment pointer or SPSP URL"
         )));
     };
-    let Some(port) = node.http.port.filter(|port| *port > 0) else {
+    let Some(port) = node.settings.http_server_port.filter(|port| *port > 0) else {
         return Err(Failure::Usage(format!(
             "node {} has no httpServerPort, so it cannot be asked for a secret; set one, or give --secret",
-            node.node_id
+            node.settings.node_id
         )));
     };
-    let scheme = if node.server.tls.is_some() { "https" } else { "http" };
+    let scheme = if node.settings.tls.is_some() { "https" } else { "http" };
     let below = node.address.as_ref().and_then(|own| address.view().below(own.view()));
     let receiver = below.and_then(|below| below.split('.').next());
     let path =
@@ -72,8 +72,12 @@ pub(super) fn endpoint(
 fn receivers_of(node: &NodeConfig) -> String {
     let names: Vec<&str> = node.receivers.iter().map(|receiver| receiver.id.as_str()).collect();
     match names.as_slice() {
-        [] => format!("; in the configuration node {} has no receivers", node.node_id),
-        names => format!("; in the configuration node {} has: {}", node.node_id, names.join(", ")),
+        [] => format!("; in the configuration node {} has no receivers", node.settings.node_id),
+        names => format!(
+            "; in the configuration node {} has: {}",
+            node.settings.node_id,
+            names.join(", ")
+        ),
     }
 }
 
@@ -84,7 +88,10 @@ fn nodes(
     environment: &Environment,
 ) -> Result<Vec<(NodeConfig, String)>, Failure> {
     if loaded.form != FileForm::Topology {
-        return Ok(vec![(loaded.config.clone(), reachable(&loaded.config.http.host))]);
+        return Ok(vec![(
+            loaded.config.clone(),
+            reachable(&loaded.config.settings.http_server_host),
+        )]);
     }
     let source = Source {
         file: arguments.config.clone(),
@@ -99,7 +106,7 @@ fn nodes(
     for id in topology.node_ids() {
         let config = topology.node(id, mode)?.config;
         let host = match mode {
-            Deployment::Loopback => reachable(&config.http.host),
+            Deployment::Loopback => reachable(&config.settings.http_server_host),
             Deployment::Spread => topology.host_of(id).unwrap_or_else(|| id.to_owned()),
         };
         nodes.push((config, host));

@@ -1,6 +1,12 @@
 //! The tables of docs/CONFIG.md are those of the parser. With BLESS=1 in the environment they are rewritten.
 
-use crate::config::keys::{self, KeyInfo, ValueKind};
+use crate::config::key_types::KeySet;
+use crate::config::keys::KeyInfo;
+use crate::config::node_keys::{NodeSettings, PingToggles, TlsFiles};
+use crate::config::peer_keys::{PeerSettings, ReceiverSettings};
+use crate::config::route_keys::{RateSettings, RouteSettings};
+use crate::config::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
+use crate::config::value_kind::ValueKind;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/CONFIG.md");
 
@@ -43,7 +49,11 @@ fn table(keys: &[KeyInfo], variables: bool) -> String {
         false => "| key | type | default | meaning |\n|---|---|---|---|\n".to_owned(),
     };
     for key in keys {
-        let default = key.default.map_or(String::new(), |default| format!("`{default}`"));
+        let default = match key.default {
+            Some(default) => format!("`{default}`"),
+            None if key.required => "required".to_owned(),
+            None => String::new(),
+        };
         let mut cells = vec![format!("`{}`", key.name), kind(key.kind), default];
         if variables {
             let variable = key.variable().map_or(String::new(), |name| format!("`{name}`"));
@@ -60,16 +70,16 @@ fn tables_are_those_of_the_parser() {
     let text = std::fs::read_to_string(PATH).unwrap();
     let mut new = text.clone();
     let tables = [
-        ("node", keys::NODE, true),
-        ("peers", keys::PEER, false),
-        ("receivers", keys::RECEIVER, false),
-        ("routes", keys::ROUTE, false),
-        ("rates", keys::RATE, false),
-        ("ping", keys::PING, false),
-        ("tls", keys::TLS, false),
-        ("topology", keys::TOPOLOGY, false),
-        ("nodes", keys::TOPOLOGY_NODE, false),
-        ("links", keys::LINK, false),
+        ("node", NodeSettings::KEYS, true),
+        ("peers", PeerSettings::KEYS, false),
+        ("receivers", ReceiverSettings::KEYS, false),
+        ("routes", RouteSettings::KEYS, false),
+        ("rates", RateSettings::KEYS, false),
+        ("ping", PingToggles::KEYS, false),
+        ("tls", TlsFiles::KEYS, false),
+        ("topology", TopologySettings::KEYS, false),
+        ("nodes", TopologyNodeSettings::KEYS, false),
+        ("links", LinkSettings::KEYS, false),
     ];
     for (name, keys, variables) in tables {
         let (start, end) = (format!("<!-- keys: {name} -->\n"), "<!-- end of keys -->");

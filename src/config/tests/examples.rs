@@ -49,7 +49,7 @@ fn every_node_has_the_account_of_the_tools() {
             // A child whose address and asset its parent gives can be told neither before it is connected.
             assert_eq!(
                 node.address.is_none(),
-                node.node_id.as_str() == "child",
+                node.settings.node_id.as_str() == "child",
                 "{}",
                 file.display()
             );
@@ -70,10 +70,10 @@ fn every_network_runs_on_one_machine() {
         );
         for (number, id) in topology.node_ids().enumerate() {
             let node = topology.node(id, Deployment::Loopback).unwrap().config;
-            assert_eq!(usize::from(node.server.port), 3000 + number);
-            assert_eq!(usize::from(node.health.port), 8080 + number);
+            assert_eq!(usize::from(node.settings.btp_server_port), 3000 + number);
+            assert_eq!(usize::from(node.settings.health_check_port), 8080 + number);
             assert_eq!(
-                (node.server.host.as_str(), node.health.host.as_str()),
+                (node.settings.btp_server_host.as_str(), node.settings.health_check_host.as_str()),
                 ("127.0.0.1", "127.0.0.1")
             );
             let others = topology.node_ids().filter(|other| *other != id);
@@ -82,7 +82,7 @@ fn every_network_runs_on_one_machine() {
                     topology.node(other, Deployment::Loopback).unwrap().config.address.unwrap();
                 let covered = node.routes.iter().any(|route| route.prefix.matches(address.view()));
                 // Routes that nodes tell each other are not in the file.
-                let found = node.routing == Routing::Dynamic;
+                let found = node.settings.routing == Routing::Dynamic;
                 assert_eq!(covered, !found, "{}: no route from {id} to {address}", file.display());
             }
         }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::node;
 use crate::account::{AccountSettings, Asset, Limits, Relation};
-use crate::config::keys::{NODE, ValueKind};
+use crate::config::key_types::KeySet;
 use crate::config::location::ValueOrigin;
+use crate::config::node_keys::NodeSettings;
+use crate::config::value_kind::ValueKind;
 use crate::config::{
     Content, Deployment, FileForm, NodeConfig, Override, Source, Topology, load_content,
 };
@@ -60,25 +62,25 @@ fn defaults_are_those_of_the_rooms() {
     let settings = node.connector_settings(&[0; 32]);
     assert_eq!((settings.timing, settings.ping), (Timing::default(), PingSettings::default()));
     let btp = TransportSettings::default();
-    assert_eq!(node.session.auth_timeout, btp.auth_timeout);
-    assert_eq!(node.server.unauthenticated, btp.unauthenticated);
-    assert_eq!(node.http.limits, btp.http);
+    assert_eq!(node.settings.auth_timeout, btp.auth_timeout);
+    assert_eq!(node.settings.btp_limits(), btp.unauthenticated);
+    assert_eq!(node.settings.http_limits(), btp.http);
     let keep_alive = KeepAliveSettings {
-        interval: node.session.keep_alive_interval,
-        timeout: node.session.keep_alive_timeout,
-        write_stall: node.session.write_timeout,
+        interval: node.settings.keep_alive_interval,
+        timeout: node.settings.keep_alive_timeout,
+        write_stall: node.settings.write_timeout,
     };
     assert_eq!(keep_alive, btp.keep_alive);
-    assert_eq!(node.shutdown_grace, Duration::from_secs(8));
-    assert_eq!(node.start_timeout, Duration::from_secs(30));
-    assert_eq!((node.server.port, node.health.port), (3000, 8080));
+    assert_eq!(node.settings.shutdown_grace, Duration::from_secs(8));
+    assert_eq!(node.settings.start_timeout, Duration::from_secs(30));
+    assert_eq!((node.settings.btp_server_port, node.settings.health_check_port), (3000, 8080));
     assert_eq!(node.address.unwrap().as_str(), "test.a");
 }
 
 #[test]
 fn defaults_of_the_table_written_down_change_nothing() {
     let mut written = "nodeId: a\n".to_owned();
-    for key in NODE.iter().filter(|key| !matches!(key.kind, ValueKind::Map(_))) {
+    for key in NodeSettings::KEYS.iter().filter(|key| !matches!(key.kind, ValueKind::Map(_))) {
         if let Some(default) = key.default {
             writeln!(written, "{}: {default}", key.name).unwrap();
         }
@@ -178,8 +180,8 @@ fn command_line_then_environment_then_file_then_default() {
     let file = b"nodeId: file\nbtpServerPort: 1004\nhealthCheckPort: 1005\nlogLevel: warn\n";
     let content = Content { path: "c.yaml".into(), bytes: file.to_vec() };
     let node = load_content(&source, Some(&content)).unwrap().config;
-    assert_eq!((node.server.port, node.health.port), (1001, 1003));
-    assert_eq!((node.log.level.as_str(), node.node_id.as_str()), ("warn", "env"));
+    assert_eq!((node.settings.btp_server_port, node.settings.health_check_port), (1001, 1003));
+    assert_eq!((node.settings.log_level.as_str(), node.settings.node_id.as_str()), ("warn", "env"));
     let bad = Override { key: "btpServerPort", value: "x".into(), flag: "--btp-port".into() };
     let source = Source { overrides: vec![bad], ..source };
     let problems = load_content(&source, Some(&content)).unwrap_err();
@@ -207,7 +209,7 @@ fn peers_without_a_file() {
     assert_eq!(routes(&loaded.config), ["test.b>b 0", "test.node-c>node-c 0"]);
     assert_eq!(loaded.config.routes[0].origin, RouteOrigin::Computed);
     let nothing = load_content(&Source::default(), None).unwrap().config;
-    assert_eq!(nothing.node_id.as_str(), "node");
+    assert_eq!(nothing.settings.node_id.as_str(), "node");
 }
 
 const LINE: &str = "nodes:\n  - id: a\n  - {id: b, host: b.example, btpServerPort: 4000}\n  - id: c\nlinks:\n  \
@@ -221,19 +223,22 @@ fn links_become_peers() {
     assert_eq!(peers(&a), ["b peer ws://b.example:4000/ b s1 true", "cli child - cli t false"]);
     assert_eq!(routes(&a), ["test.b>b -1", "test.c>b -2"]);
     assert_eq!(a.routes[0].origin, RouteOrigin::Computed);
-    assert_eq!(a.server.port, 5000);
+    assert_eq!(a.settings.btp_server_port, 5000);
     assert!(a.peers.iter().all(|peer| peer.account.limits.max_balance == Some(7)));
     let b = spread(&topology, "b");
     assert_eq!(
         peers(&b),
         ["a peer - a s1 false", "c peer - c s2 false", "cli child - cli t false"]
     );
-    assert_eq!(b.server.port, 4000);
+    assert_eq!(b.settings.btp_server_port, 4000);
     let b = topology.node("b", Deployment::Loopback).unwrap().config;
-    assert_eq!((b.server.port, b.health.port), (4000, 8081));
+    assert_eq!((b.settings.btp_server_port, b.settings.health_check_port), (4000, 8081));
     let a = topology.node("a", Deployment::Loopback).unwrap().config;
     // The network's default port means nothing on one machine.
-    assert_eq!((a.server.port, a.server.host.as_str()), (3000, "127.0.0.1"));
+    assert_eq!(
+        (a.settings.btp_server_port, a.settings.btp_server_host.as_str()),
+        (3000, "127.0.0.1")
+    );
     assert_eq!(peers(&a)[0], "b peer ws://127.0.0.1:4000/ b s1 true");
 }
 
@@ -250,8 +255,8 @@ fn a_node_of_a_topology_has_its_own_say() {
     let max: Vec<_> = a.peers.iter().map(|peer| peer.account.limits.max_balance).collect();
     assert_eq!(max, [Some(3), Some(9)]);
     assert_eq!(routes(&a), [">b 0"]);
-    assert_eq!(a.max_hold, Duration::from_secs(9));
-    assert_eq!(spread(&topology, "b").max_hold, Duration::from_secs(8));
+    assert_eq!(a.settings.max_hold_time, Duration::from_secs(9));
+    assert_eq!(spread(&topology, "b").settings.max_hold_time, Duration::from_secs(8));
     assert_eq!(routes(&spread(&topology, "b")), ["test.alpha>a -1"]);
     let a = topology.node("a", Deployment::Loopback).unwrap().config;
     assert_eq!(peers(&a)[1], "z peer ws://u:***@127.0.0.1:3001/x z - true");

@@ -2,8 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::config::keys::{self, KeyInfo, ValueKind};
+use crate::config::key_types::KeySet;
+use crate::config::keys::{self, KeyInfo};
+use crate::config::node_keys::NodeSettings;
+use crate::config::peer_keys::PeerSettings;
 use crate::config::schema;
+use crate::config::topology_keys::{LinkSettings, TopologySettings};
+use crate::config::value_kind::ValueKind;
 
 /// Why a value does not fit a schema, as far as keys, types and requirements go; forms of texts are left out.
 fn misfit(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
@@ -146,12 +151,15 @@ fn schema_and_parser_know_the_same_keys() {
             assert_eq!(marked, is_secret, "{pointer}/{}: whether it is a secret", key.name);
         }
     };
-    check("/$defs/nodeFile/properties", keys::NODE.iter().collect());
-    check("/$defs/nodeFile/properties/peers/items/properties", keys::PEER.iter().collect());
-    check("/$defs/topologyFile/properties", keys::TOPOLOGY.iter().collect());
+    check("/$defs/nodeFile/properties", NodeSettings::KEYS.iter().collect());
+    check("/$defs/nodeFile/properties/peers/items/properties", PeerSettings::KEYS.iter().collect());
+    check("/$defs/topologyFile/properties", TopologySettings::KEYS.iter().collect());
     let nodes = "/$defs/topologyFile/properties/nodes/items/properties";
-    check(nodes, keys::topology_node_names().collect());
-    check("/$defs/topologyFile/properties/links/items/properties", keys::LINK.iter().collect());
-    check("/$defs/topologyFile/properties/defaults/properties", keys::defaults_names().collect());
-    assert!(keys::NODE.iter().any(|key| matches!(key.kind, ValueKind::List(_))));
+    check(nodes, keys::topology_node_keys().collect());
+    check(
+        "/$defs/topologyFile/properties/links/items/properties",
+        LinkSettings::KEYS.iter().collect(),
+    );
+    check("/$defs/topologyFile/properties/defaults/properties", keys::defaults_keys().collect());
+    assert!(NodeSettings::KEYS.iter().any(|key| matches!(key.kind, ValueKind::List(_))));
 }

@@ -53,8 +53,8 @@ fn every_secret_may_stand_in_a_file() {
     write(folder, "c.yaml", text, 0o600);
     assert_eq!(messages_of(folder, &[]), "");
     let all = loaded(folder, &[]);
-    assert_eq!(all.config.health.api_token.as_ref().unwrap().expose(), "api-secret");
-    assert_eq!(all.config.receiver_secret.as_ref().unwrap().expose().len(), 32);
+    assert_eq!(all.config.settings.api_token.as_ref().unwrap().expose(), "api-secret");
+    assert_eq!(all.config.settings.receiver_secret.as_ref().unwrap().expose().len(), 32);
     assert_eq!(tokens(&all, "bob"), ["bob-secret"]);
     assert_eq!(tokens(&all, "carol"), ["new-secret", "old-secret"]);
     assert_eq!(tokens(&all, "dave"), ["x", "y"]);
@@ -68,11 +68,11 @@ fn every_secret_may_stand_in_a_file() {
     // A variable wins over everything that the file says of the same secret.
     write(folder, "s/env", "env-secret\n", 0o600);
     let env = loaded(folder, &[("API_TOKEN", "e1"), ("BTP_PEER_CAROL_SECRET", "e2")]);
-    assert_eq!(env.config.health.api_token.as_ref().unwrap().expose(), "e1");
+    assert_eq!(env.config.settings.api_token.as_ref().unwrap().expose(), "e1");
     assert_eq!(tokens(&env, "carol"), ["e2"]);
     let env =
         loaded(folder, &[("API_TOKEN_FILE", "s/env"), ("BTP_PEER_DAVE_SECRET_FILE", "s/env")]);
-    assert_eq!(env.config.health.api_token.as_ref().unwrap().expose(), "env-secret");
+    assert_eq!(env.config.settings.api_token.as_ref().unwrap().expose(), "env-secret");
     assert_eq!(tokens(&env, "dave"), ["env-secret"]);
     let twice = [("API_TOKEN", "e1"), ("API_TOKEN_FILE", "s/env")];
     assert_eq!(
@@ -95,7 +95,7 @@ fn links_of_a_topology_and_their_nodes_too() {
         let node = loaded(folder, &[("NODE_ID", id)]);
         assert_eq!(tokens(&node, other), ["link-secret"]);
         assert_eq!(tokens(&node, "cli"), ["cli-secret"]);
-        assert_eq!(node.config.health.api_token.as_ref().unwrap().expose(), api);
+        assert_eq!(node.config.settings.api_token.as_ref().unwrap().expose(), api);
         assert_eq!(node.secret_files.len(), 2);
     }
     let peer = Override { key: "apiTokenFile", value: "x".into(), flag: "--x".into() };

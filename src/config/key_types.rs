@@ -1,0 +1,470 @@
+//! The types in the rows of `keys!`: how a value becomes one of them, and which [`ValueKind`] describes it.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::diagnostics::DiagnosticSink;
+use super::key_names::check_names;
+use super::keys::KeyInfo;
+use super::mapping::Mapping;
+use super::parse::{self, Parsed};
+use super::redact;
+use super::secret::Secret;
+use super::settings::Routing;
+use super::value::{Map, Value, ValueData};
+use super::value_kind::ValueKind;
+use crate::account::{AccountId, Rate, Relation};
+use crate::http::{HttpAuth, HttpMode};
+use crate::transport::{HttpUrl, PeerUrl, UrlError};
+use crate::wire::{Address, Amount, Prefix};
+
+/// Tokens that are valid at the same time.
+const SECRETS_MAX: usize = 4;
+
+/// The typed keys of one mapping, made by `keys!`.
+pub(crate) trait KeySet: Sized {
+    /// The keys while they are read: `None` for each with a mistake.
+    type Draft;
+
+    const KEYS: &'static [KeyInfo];
+
+    /// Reads every key. Mistakes are in the report.
+    fn read(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Self::Draft;
+
+    /// `None`: a key that is required or has a default had a mistake.
+    fn finish(draft: Self::Draft) -> Option<Self>;
+
+    /// The keys whose values differ.
+    fn changed_keys(&self, other: &Self) -> Vec<&'static KeyInfo>;
+
+    /// Restores the values of a running node for the keys that only a restart can change.
+    fn keep_until_restart(&mut self, running: &Self);
+}
+
+/// A type of values.
+pub(crate) trait KeyType {
+    type Value: Clone + PartialEq + fmt::Debug;
+
+    const KIND: ValueKind;
+
+    /// Reads the value of a key. `None`: a mistake, which is in the report.
+    fn read(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        value: &Value,
+        report: &mut DiagnosticSink,
+    ) -> Option<Self::Value>;
+
+    /// The value of a key that is not set. `None`: the key is required, which is in the report.
+    fn read_missing(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        report: &mut DiagnosticSink,
+    ) -> Option<Self::Value> {
+        mapping.report_missing(key, report);
+        None
+    }
+}
+
+/// The type of a row: a [`KeyType`], or an `Option` of one for a key that may be left out.
+pub(crate) trait RowType {
+    type Value: Clone + PartialEq + fmt::Debug;
+    type Draft;
+
+    const KIND: ValueKind;
+    /// Whether the key must be set if it has no default.
+    const REQUIRED: bool;
+
+    fn read(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        report: &mut DiagnosticSink,
+    ) -> Self::Draft;
+
+    fn finish(draft: Self::Draft) -> Option<Self::Value>;
+}
+
+impl<K: KeyType> RowType for K {
+    type Value = K::Value;
+    type Draft = Option<K::Value>;
+
+    const KIND: ValueKind = K::KIND;
+    // A mapping without keys stands for one that is left out.
+    const REQUIRED: bool = !matches!(K::KIND, ValueKind::Map(_));
+
+    fn read(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        report: &mut DiagnosticSink,
+    ) -> Option<K::Value> {
+        match mapping.value(key) {
+            Some(value) => K::read(mapping, key, value, report),
+            None => K::read_missing(mapping, key, report),
+        }
+    }
+
+    fn finish(draft: Option<K::Value>) -> Option<K::Value> {
+        draft
+    }
+}
+
+impl<K: KeyType> RowType for Option<K> {
+    type Value = Option<K::Value>;
+    type Draft = Option<K::Value>;
+
+    const KIND: ValueKind = K::KIND;
+    const REQUIRED: bool = false;
+
+    fn read(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        report: &mut DiagnosticSink,
+    ) -> Option<K::Value> {
+        K::read(mapping, key, mapping.value(key)?, report)
+    }
+
+    fn finish(draft: Option<K::Value>) -> Option<Option<K::Value>> {
+        Some(draft)
+    }
+}
+
+/// A type that is written as one text. The error says what is wrong; [`ValueKind::allowed`] adds what is allowed.
+pub(crate) trait Scalar {
+    type Value: Clone + PartialEq + fmt::Debug;
+
+    const KIND: ValueKind;
+
+    fn parse(text: &str) -> Parsed<Self::Value>;
+}
+
+impl<S: Scalar> KeyType for S {
+    type Value = S::Value;
+
+    const KIND: ValueKind = S::KIND;
+
+    fn read(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        value: &Value,
+        report: &mut DiagnosticSink,
+    ) -> Option<S::Value> {
+        let Some(text) = value.as_text() else {
+            wrong_type(value, &mapping.path_of(key), key, report);
+            return None;
+        };
+        match S::parse(text) {
+            Ok(value) => Some(value),
+            Err(what) => {
+                mapping.problem(key, what, key.kind.allowed(), report);
+                None
+            }
+        }
+    }
+
+    fn read_missing(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        report: &mut DiagnosticSink,
+    ) -> Option<S::Value> {
+        match key.default {
+            Some(text) => Some(S::parse(text).expect("a test reads every default")),
+            None => {
+                mapping.report_missing(key, report);
+                None
+            }
+        }
+    }
+}
+
+macro_rules! scalars {
+    ($($type:ty => $value:ty, $kind:ident, $parse:expr;)+) => {
+        $(impl Scalar for $type {
+            type Value = $value;
+
+            const KIND: ValueKind = ValueKind::$kind;
+
+            fn parse(text: &str) -> Parsed<$value> {
+                $parse(text)
+            }
+        })+
+    };
+}
+
+/// Any text.
+pub(crate) struct Text;
+/// A port to listen on; 0 picks a free one.
+pub(crate) struct Port;
+/// An address or host name to listen on.
+pub(crate) struct Host;
+/// One segment of an ILP address.
+pub(crate) struct Segment;
+/// The code of an asset.
+pub(crate) struct AssetCode;
+/// A balance in the account's units.
+pub(crate) struct Balance;
+/// The priority of a route.
+pub(crate) struct Priority;
+/// Log levels.
+pub(crate) struct LogLevel;
+
+scalars! {
+    AccountId => AccountId, Id, parse::id;
+    Address => Address, Address, parse::address;
+    Amount => Amount, Amount, |text| parse::integer(text, 0, u64::MAX).map(Amount);
+    AssetCode => Arc<str>, AssetCode, |text| parse::asset_code(text).map(Arc::from);
+    Balance => i128, Balance, parse::balance;
+    bool => bool, Bool, parse::boolean;
+    Host => String, Host, |text| parse::host(text).map(str::to_owned);
+    HttpUrl => HttpUrl, HttpUrl, parse::http_url;
+    LogLevel => String, LogLevel, parse::log_level;
+    PathBuf => PathBuf, File, |text| parse::text(text).map(PathBuf::from);
+    PeerUrl => PeerUrl, Url, |text: &str| text.parse().map_err(|error: UrlError| error.to_string());
+    Port => u16, Port, parse::port;
+    Prefix => Prefix, Prefix, parse::prefix;
+    Priority => i32, Priority, parse::priority;
+    Rate => Rate, Rate, parse::rate;
+    Secret => Secret, Secret, |text| parse::secret(text).map(Secret::new);
+    Segment => Arc<str>, Segment, |text| parse::segment(text).map(Arc::from);
+    Text => String, Text, |text| parse::text(text).map(str::to_owned);
+}
+
+/// A whole number from `MIN` to `MAX` as a `T`, which can hold all of them.
+pub(crate) struct Integer<T, const MIN: u64, const MAX: u64>(PhantomData<T>);
+
+impl<T, const MIN: u64, const MAX: u64> Scalar for Integer<T, MIN, MAX>
+where
+    T: TryFrom<u64, Error: fmt::Debug> + Clone + PartialEq + fmt::Debug,
+{
+    type Value = T;
+
+    const KIND: ValueKind = ValueKind::Integer(MIN, MAX);
+
+    fn parse(text: &str) -> Parsed<T> {
+        let number = parse::integer(text, MIN, MAX)?;
+        Ok(T::try_from(number).expect("the type of a row holds its range"))
+    }
+}
+
+/// Milliseconds from `MIN` to `MAX`.
+pub(crate) struct Millis<const MIN: u64, const MAX: u64>;
+
+impl<const MIN: u64, const MAX: u64> Scalar for Millis<MIN, MAX> {
+    type Value = Duration;
+
+    const KIND: ValueKind = ValueKind::Millis(MIN, MAX);
+
+    fn parse(text: &str) -> Parsed<Duration> {
+        parse::integer(text, MIN, MAX).map(Duration::from_millis)
+    }
+}
+
+macro_rules! choices {
+    ($($type:ty: $($word:literal),+;)+) => {
+        $(impl Scalar for $type {
+            type Value = Self;
+
+            const KIND: ValueKind = ValueKind::Choice(&[$($word),+]);
+
+            fn parse(text: &str) -> Parsed<Self> {
+                text.parse().map_err(|_| match redact::nearest(text, [$($word),+]) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => "unknown word".to_owned(),
+                })
+            }
+        })+
+
+        #[cfg(test)]
+        #[test]
+        fn every_word_of_a_choice_is_one() {
+            $($(assert!(<$type as Scalar>::parse($word).is_ok(), $word);)+)+
+        }
+    };
+}
+
+choices! {
+    HttpAuth: "simple", "jwt";
+    HttpMode: "sync", "async";
+    super::link_transport::LinkTransport: "btp", "http";
+    Relation: "parent", "peer", "child";
+    Routing: "static", "dynamic";
+}
+
+impl KeyType for Vec<Secret> {
+    type Value = Self;
+
+    const KIND: ValueKind = ValueKind::Secrets;
+
+    fn read(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        value: &Value,
+        report: &mut DiagnosticSink,
+    ) -> Option<Self> {
+        let path = mapping.path_of(key);
+        let Some(list) = value.as_list() else {
+            wrong_type(value, &path, key, report);
+            return None;
+        };
+        if !(1..=SECRETS_MAX).contains(&list.len()) {
+            report.at(&path, format!("holds {} secrets", list.len()), key.kind.allowed());
+            return None;
+        }
+        let mut secrets = Vec::new();
+        for (index, value) in list.iter().enumerate() {
+            let what = match (&value.data, value.as_text().map(parse::secret)) {
+                (ValueData::Broken, _) => continue,
+                (_, Some(Ok(secret))) => {
+                    secrets.push(Secret::new(secret));
+                    continue;
+                }
+                (_, Some(Err(what))) => what,
+                (_, None) => format!("expected a text, found {}", redact::found(value)),
+            };
+            report.at(&path.index(index, &value.at), what, ValueKind::Secret.allowed());
+        }
+        (secrets.len() == list.len()).then_some(secrets)
+    }
+}
+
+impl KeyType for Vec<Prefix> {
+    type Value = Self;
+
+    const KIND: ValueKind = ValueKind::Prefixes;
+
+    fn read(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        value: &Value,
+        report: &mut DiagnosticSink,
+    ) -> Option<Self> {
+        let path = mapping.path_of(key);
+        let Some(list) = value.as_list() else {
+            wrong_type(value, &path, key, report);
+            return None;
+        };
+        let mut prefixes = Vec::new();
+        for (index, value) in list.iter().enumerate() {
+            let parsed = match value.as_text() {
+                Some(text) => parse::prefix(text),
+                None => Err(format!("expected a text, found {}", redact::found(value))),
+            };
+            match parsed {
+                Ok(prefix) => prefixes.push(prefix),
+                Err(what) => {
+                    let place = path.index(index, &value.at).place();
+                    let shown = value.as_text().map(redact::name);
+                    report.problem(place, shown, what, ValueKind::Prefix.allowed());
+                }
+            }
+        }
+        Some(prefixes)
+    }
+}
+
+/// Host names: a list, or a text with commas between them.
+pub(crate) struct HostNames;
+
+impl KeyType for HostNames {
+    type Value = Vec<String>;
+
+    const KIND: ValueKind = ValueKind::HostNames;
+
+    fn read(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        value: &Value,
+        report: &mut DiagnosticSink,
+    ) -> Option<Vec<String>> {
+        let path = mapping.path_of(key);
+        let texts: Vec<_> = match (value.as_text(), value.as_list()) {
+            (Some(text), _) => {
+                text.split(',').map(|name| (Some(name.trim()), path.place())).collect()
+            }
+            (None, Some(list)) => {
+                let items = list.iter().enumerate();
+                items.map(|(n, item)| (item.as_text(), path.index(n, &item.at).place())).collect()
+            }
+            (None, None) => {
+                wrong_type(value, &path, key, report);
+                return None;
+            }
+        };
+        let mut names = Vec::new();
+        for (text, place) in texts {
+            match text.map_or_else(|| Err("expected a text".to_owned()), parse::host_name) {
+                Ok(name) => names.push(name),
+                Err(what) => {
+                    report.problem(place, text.map(redact::name), what, key.kind.allowed());
+                }
+            }
+        }
+        Some(names)
+    }
+}
+
+/// A mapping within a mapping.
+impl<T: KeySet + Clone + PartialEq + fmt::Debug> KeyType for Nested<T> {
+    type Value = T;
+
+    const KIND: ValueKind = ValueKind::Map(T::KEYS);
+
+    fn read(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        value: &Value,
+        report: &mut DiagnosticSink,
+    ) -> Option<T> {
+        let path = mapping.path_of(key);
+        let Some(map) = value.as_map() else {
+            wrong_type(value, &path, key, report);
+            return None;
+        };
+        check_names(map, &path, T::KEYS.iter(), report);
+        T::finish(T::read(Mapping::new(map, &path), report))
+    }
+
+    fn read_missing(
+        mapping: Mapping<'_>,
+        key: &'static KeyInfo,
+        report: &mut DiagnosticSink,
+    ) -> Option<T> {
+        let path = mapping.path_of(key);
+        T::finish(T::read(Mapping::new(&Map::default(), &path), report))
+    }
+}
+
+/// A mapping with the keys of `T`.
+pub(crate) struct Nested<T>(PhantomData<T>);
+
+/// Reports that a value has the wrong type.
+pub(super) fn wrong_type(
+    value: &Value,
+    path: &super::location::Path<'_>,
+    key: &KeyInfo,
+    report: &mut DiagnosticSink,
+) {
+    report.unread(path.place());
+    if value.data == ValueData::Broken {
+        return;
+    }
+    let what = format!("expected {}, found {}", key.kind.noun(), redact::found(value));
+    report.at(path, what, key.kind.allowed());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys;
+
+    use super::super::value_kind::ValueKind;
+
+    #[test]
+    fn every_default_can_be_read() {
+        assert!(keys::all().any(|key| key.default.is_some()));
+        assert!(keys::all().all(|key| !key.required || !matches!(key.kind, ValueKind::Map(_))));
+        // Reading an empty node, peer and link parses the defaults of all scalars.
+        super::super::tests::node("nodeId: a\npeers: [{id: b, authToken: s}]\n");
+    }
+}

@@ -1,0 +1,156 @@
+//! The keys of a node, with those of `tls` and `ping`.
+
+use std::path::PathBuf;
+
+use super::key_types::{
+    AssetCode, Host, HostNames, Integer, KeySet, LogLevel, Millis, Nested, Port,
+};
+use super::peer_keys::{PeerSettings, ReceiverSettings};
+use super::route_keys::{RateSettings, RouteSettings};
+use super::secret::Secret;
+use super::settings::Routing;
+use super::value_kind::ValueKind;
+use crate::account::AccountId;
+use crate::transport::HttpUrl;
+use crate::wire::Address;
+
+/// Milliseconds of a day, the longest of all times.
+const DAY: u64 = 86_400_000;
+
+keys! {
+    /// The keys of a node, as a node file or an entry of `nodes` sets them.
+    NodeSettings, NodeDraft, NodeKeys as NODE {
+        /// Name of the node. It logs in with this name at peers that it dials. Required in a node
+        /// file; `node` if there is no file.
+        restart nodeId => node_id: AccountId,
+        /// The node's own ILP address. Default: asked from the parent if there is one, else
+        /// `<scheme>.<nodeId>`, with the scheme of its routes, or `test`.
+        live ilpAddress => ilp_address: Option<Address>,
+        /// Address that the BTP server listens on.
+        restart btpServerHost => btp_server_host: Host = "0.0.0.0",
+        /// Port of the BTP server; 0 picks a free one.
+        restart btpServerPort => btp_server_port: Port = "3000",
+        /// Address that the HTTP server listens on, for ILP over HTTP and SPSP.
+        restart httpServerHost => http_server_host: Host = "0.0.0.0",
+        /// Port of the HTTP server; 0 picks a free one. Default: no HTTP server.
+        restart httpServerPort => http_server_port: Option<Port>,
+        /// URL at which peers reach the HTTP server, for `httpMode: async`: peers are asked to send
+        /// answers to `<this>/accounts/<username>/ilp`. Default: not sent; the peers must know the
+        /// URL by agreement.
+        live httpPublicUrl => http_public_url: Option<HttpUrl>,
+        /// Connections of all peers to the HTTP server. One more closes a connection of the peer
+        /// with most, an idle one if possible.
+        restart httpMaxConnections => http_max_connections: Integer<usize, 1, 1_000_000> = "3072",
+        /// Of these, connections of one peer. One more closes its least recently used idle
+        /// connection; if none is idle, it gets 429.
+        restart httpMaxConnectionsPerPeer => http_max_connections_per_peer: Integer<usize, 1, 1_000_000> = "1024",
+        /// Connections to the HTTP server on which no peer has authenticated, such as those of SPSP
+        /// clients. One more closes the oldest of the address with most.
+        restart httpMaxUnauthenticated => http_max_unauthenticated: Integer<usize, 1, 1_000_000> = "1024",
+        /// Of these, connections of one IPv4 address or one IPv6 /64. One more closes its oldest.
+        /// Behind a proxy, all clients have the proxy's address.
+        restart httpMaxUnauthenticatedPerAddress => http_max_unauthenticated_per_address: Integer<usize, 1, 1_000_000> = "256",
+        /// Of `httpMaxUnauthenticated`, places reserved for addresses that a peer has logged in
+        /// from since the start; at most half.
+        restart httpKeptForKnownAddresses => http_kept_for_known_addresses: Integer<usize, 0, 1_000_000> = "256",
+        /// Requests per second on connections on which no peer has authenticated, at most half of
+        /// them from one address; above it 503. Requests with packets have a limit of their own.
+        restart httpStrangerRequestsPerSecond => http_stranger_requests_per_second: Integer<u32, 1, 1_000_000> = "1000",
+        /// Serve `wss` instead of `ws`, and `https` instead of `http`.
+        restart tls => tls: Option<Nested<TlsFiles>>,
+        /// Certificates (PEM) to trust for peers with a `wss` or `https` URL, in addition to the
+        /// system's (or those in the variable `SSL_CERT_FILE`): authorities, or the peers' own.
+        /// Read again when it changes. The tools use it too.
+        restart caFile => ca_file: Option<PathBuf>,
+        /// Address that the server for health, metrics and the read-only API listens on.
+        restart healthCheckHost => health_check_host: Host = "0.0.0.0",
+        /// Port of health, metrics and API; 0 picks a free one.
+        restart healthCheckPort => health_check_port: Port = "8080",
+        /// Bearer token that `/metrics`, `/peers` and `/routes` require. Default: none required.
+        live apiToken | apiTokenFile => api_token: Option<Secret>,
+        /// Without an `apiToken`, `/peers` and `/routes` answer only if the `Host` is an IP
+        /// address, `localhost`, a name without a dot, `healthCheckHost`, or one of these names.
+        /// This keeps out foreign web pages in a browser.
+        live apiHosts => api_hosts: Option<HostNames>,
+        /// `error`, `warn`, `info`, `debug`, `trace` or `off`, and `target=level` pairs, separated
+        /// by commas: `info,btp=debug`. Targets are the rooms of the program and `packets`.
+        live logLevel => log_level: LogLevel = "info",
+        /// Log every packet, even if `logLevel` does not include it (`debug`, or `packets=debug`).
+        live packetLog => packet_log: bool = "false",
+        /// Asset of accounts without an asset of their own. If neither is set, it is adopted from
+        /// the parent.
+        live assetCode => asset_code: AssetCode = "USD",
+        /// Decimal places of the units of those accounts. If neither is set, it is adopted from the
+        /// parent.
+        live assetScale => asset_scale: Integer<u8, 0, 38> = "9",
+        /// The secrets of connections to receivers are derived from it: 32 random characters or
+        /// more. Default: random at each start, so that a restart ends open connections.
+        live receiverSecret | receiverSecretFile => receiver_secret: Option<Secret>,
+        /// `dynamic`: the node exchanges routes with its peers (CCP), and none are computed from a
+        /// topology. `static`: only with peers that set `sendRoutes` or `receiveRoutes`.
+        live routing => routing: Routing = "static",
+        /// Time between two updates of our routes when nothing changes. Also the grace period for
+        /// routes of a silent peer after its hold-down.
+        live routeBroadcastIntervalMs => route_broadcast_interval: Millis<100, 3_600_000> = "30000",
+        /// How long a peer keeps our routes without an update. Not below the interval.
+        live routeHoldDownMs => route_hold_down: Millis<100, 3_600_000> = "45000",
+        /// Which pings the node answers at its own address.
+        live ping => ping: Nested<PingToggles>,
+        /// Time that this hop takes off a packet's expiry, for the way back.
+        live minMessageWindowMs => min_message_window: Millis<0, 60_000> = "1000",
+        /// The longest time that a packet may take from this hop on.
+        live maxHoldTimeMs => max_hold_time: Millis<1, 600_000> = "30000",
+        /// Time for a session to authenticate.
+        restart authTimeoutMs => auth_timeout: Millis<1, 600_000> = "5000",
+        /// Time of silence after which a session is pinged.
+        restart keepAliveIntervalMs => keep_alive_interval: Millis<1, DAY> = "20000",
+        /// Time for the answer to that ping; then the session is closed.
+        restart keepAliveTimeoutMs => keep_alive_timeout: Millis<1, DAY> = "10000",
+        /// A session that takes no bytes for this long is closed.
+        restart writeTimeoutMs => write_timeout: Millis<1, DAY> = "30000",
+        /// After this time `/health` says `unhealthy` instead of `starting`.
+        live startTimeoutMs => start_timeout: Millis<0, DAY> = "30000",
+        /// Time for packets in flight to finish at shutdown.
+        live shutdownGraceMs => shutdown_grace: Millis<0, 600_000> = "8000",
+        /// Accepted BTP sockets that have not authenticated yet. One more closes the oldest of the
+        /// address with most.
+        restart maxUnauthenticated => max_unauthenticated: Integer<usize, 1, 1_000_000> = "1024",
+        /// Of these, sockets of one IPv4 address or one IPv6 /64. One more closes its oldest.
+        restart maxUnauthenticatedPerAddress => max_unauthenticated_per_address: Integer<usize, 1, 1_000_000> = "512",
+        /// Of `maxUnauthenticated`, places reserved for addresses that a peer has logged in from
+        /// since the start; at most half.
+        restart keptForKnownAddresses => kept_for_known_addresses: Integer<usize, 0, 1_000_000> = "256",
+        /// Threads that move packets. One is the most efficient.
+        restart workerThreads => worker_threads: Integer<usize, 1, 256> = "1",
+    by hand:
+        /// The peers of the node. Default: none.
+        optional peers => peers: ValueKind::List(PeerSettings::KEYS),
+        /// Accounts that STREAM senders pay, at `<ilpAddress>.<id>`. Default: none.
+        optional receivers => receivers: ValueKind::List(ReceiverSettings::KEYS),
+        /// Static routes. Children and a default route to the parent need none. Default: none;
+        /// computed in a topology file.
+        optional routes => routes: ValueKind::List(RouteSettings::KEYS),
+        /// Exchange rates between assets. Default: none.
+        optional rates => rates: ValueKind::List(RateSettings::KEYS),
+    }
+}
+
+keys! {
+    /// The keys of `tls`: certificate and key of the listeners.
+    TlsFiles, TlsDraft, TlsKeys as TLS {
+        /// Certificate chain (PEM). Read again when it changes.
+        restart certificate => certificate: PathBuf,
+        /// Its private key (PEM). Read again when it changes.
+        restart key => key: PathBuf,
+    }
+}
+
+keys! {
+    /// The keys of `ping`.
+    PingToggles, PingDraft, PingKeys as PING {
+        /// Answer the echo protocol (a packet goes back to the requester).
+        live echo => echo: bool = "true",
+        /// Fulfill pings with the well-known condition.
+        live knownCondition => known_condition: bool = "true",
+    }
+}
