@@ -91,7 +91,7 @@ macro_rules! keys {
                     $Keys::ALL.$field,
                     $($Keys::ALL.$field.of_file(
                         stringify!($file),
-                        concat!("Where to read `", stringify!($name), "` from, instead of writing it here."),
+                        concat!("Reads `", stringify!($name), "` from a file."),
                     ),)?
                 )*
                 $($($Keys::ALL.$hand_field,)+)?

@@ -20,8 +20,8 @@ const DAY: u64 = 86_400_000;
 keys! {
     /// The keys of a node, as a node file or an entry of `nodes` sets them.
     NodeSettings, NodeDraft, NodeKeys as NODE {
-        /// Name of the node. It logs in with this name at peers that it dials. Required in a node
-        /// file; `node` if there is no file.
+        /// Name of the node. It logs in with this name at peers that it dials. Without a file:
+        /// `node`.
         restart nodeId => node_id: AccountId,
         /// The node's own ILP address. Default: asked from the parent if there is one, else
         /// `<scheme>.<nodeId>`, with the scheme of its routes, or `test`.

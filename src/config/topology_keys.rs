@@ -41,7 +41,7 @@ keys! {
         live from => from: AccountId,
         /// The node that is dialled.
         live to => to: AccountId,
-        /// Token of the link, for both sides. Here or in a file.
+        /// Token of the link, for both sides; here or in a file.
         live secret | secretFile => secret: Secret,
         /// Transport of the link. With `http` (ILP over HTTP), both nodes get an HTTP server and
         /// post to each other.
