@@ -11,7 +11,7 @@ use ilp_connector::internals::link::Slot;
 use ilp_connector::internals::routing::ccp::{Ccp, CcpPeer, CcpSettings};
 use ilp_connector::internals::routing::{Candidate, HashSeed, RouteOrigin, RouteTable};
 use ilp_connector::internals::stream::{
-    Iv, Keys, ReceivedPacket, Receiver, SharedSecret, TOKEN_BYTES, token,
+    Iv, Keys, ReceivedPacket, Receiver, SharedSecret, TOKEN_BYTES, encode_token,
 };
 use ilp_connector::internals::time::MonoTime;
 use ilp_connector::wire::ccp::{
@@ -74,23 +74,27 @@ fn exchange() -> Ccp {
         policy: policy.clone(),
     };
     let settings = CcpSettings {
-        own: Some(address("test.bench")),
-        members: vec![member(TELLER, "teller"), member(LISTENER, "listener")],
+        own_address: Some(address("test.bench")),
+        peers: vec![member(TELLER, "teller"), member(LISTENER, "listener")],
         ..CcpSettings::default()
     };
-    let mut exchange = Ccp::new(SEED.state());
-    exchange.configure(settings, MonoTime(0));
-    exchange.set_link(TELLER, true, MonoTime(0));
-    exchange.set_link(LISTENER, true, MonoTime(0));
+    let mut exchange = Ccp::new(SEED.hash_state());
+    exchange.apply_settings(settings, MonoTime(0));
+    exchange.set_connected(TELLER, true, MonoTime(0));
+    exchange.set_connected(LISTENER, true, MonoTime(0));
     let control = RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0);
-    exchange.request(LISTENER, &RouteRequest::Control(control), MonoTime(0)).expect("it may ask");
+    exchange
+        .handle_request(LISTENER, &RouteRequest::Control(control), MonoTime(0))
+        .expect("it may ask");
     exchange
 }
 
 fn hear(exchange: &mut Ccp, updates: &[Vec<u8>]) {
     for update in updates {
         let update = RouteUpdate::parse(update).expect("a valid update");
-        exchange.request(TELLER, &RouteRequest::Update(update), MonoTime(0)).expect("it may tell");
+        exchange
+            .handle_request(TELLER, &RouteRequest::Update(update), MonoTime(0))
+            .expect("it may tell");
     }
 }
 
@@ -132,7 +136,7 @@ fn ccp_tell_routes(bencher: Bencher<'_, '_>, routes: u32) {
                 now = now.after_ms(10);
                 for sent in exchange.poll(now).to_send {
                     told += announced(&sent.payload);
-                    exchange.answered(sent.ticket, true, now);
+                    exchange.record_answer(sent.ticket, true, now);
                 }
             }
             exchange
@@ -157,7 +161,7 @@ fn ccp_lose_routes(bencher: Bencher<'_, '_>, routes: u32) {
     };
     bencher.counter(ItemsCount::new(routes)).with_inputs(full).bench_local_values(
         |mut exchange| {
-            exchange.set_link(TELLER, false, MonoTime(1));
+            exchange.set_connected(TELLER, false, MonoTime(1));
             exchange
         },
     );
@@ -185,7 +189,7 @@ fn stream_packet(out: &mut Vec<u8>) {
         packet_type: PacketType::Prepare,
         sequence: 1_000,
         amount: Amount(1_000_000),
-        frames: Frames::of(&frames),
+        frames: Frames::from_frames(&frames),
     }
     .encode(out);
 }
@@ -226,7 +230,7 @@ fn stream_open(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn stream_receive(bencher: Bencher<'_, '_>) {
     let receiver = Receiver::new(&[5; 32], "wallet");
-    let token = token([3; TOKEN_BYTES]);
+    let token = encode_token([3; TOKEN_BYTES]);
     let keys = Keys::new(&receiver.secret(&token));
     let mut packet = Vec::new();
     stream_packet(&mut packet);

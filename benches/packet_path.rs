@@ -20,7 +20,7 @@ use ilp_connector::internals::routing::{Candidate, RouteOrigin, RouteTable};
 use ilp_connector::internals::telemetry::{
     LogOutput, LogTo, PacketLogTotals, PacketStream, PacketWriter,
 };
-use ilp_connector::wire::btp::{Frame, FrameKind, RequestId};
+use ilp_connector::wire::btp::{BtpFrame, FrameKind, RequestId};
 use ilp_connector::wire::ilp::{Packet, Prepare};
 use ilp_connector::wire::{Address, Amount, Condition, Fulfillment};
 use in_memory::{Node, SEED, destination, fulfill_frame, now, prefix, prepare_frame};
@@ -37,7 +37,7 @@ const VARIETY: u32 = 1_024;
 fn parse_prepare_frame(bencher: Bencher<'_, '_>) {
     let bytes = prepare_frame(42);
     bencher.bench_local(|| {
-        let frame = Frame::parse(black_box(&bytes)).expect("a valid frame");
+        let frame = BtpFrame::parse(black_box(&bytes)).expect("a valid frame");
         black_box(Prepare::parse(frame.ilp().expect("a packet")).expect("a valid Prepare"));
     });
 }
@@ -47,7 +47,7 @@ fn parse_prepare_frame(bencher: Bencher<'_, '_>) {
 fn parse_fulfill_frame(bencher: Bencher<'_, '_>) {
     let bytes = fulfill_frame();
     bencher.bench_local(|| {
-        let frame = Frame::parse(black_box(&bytes)).expect("a valid frame");
+        let frame = BtpFrame::parse(black_box(&bytes)).expect("a valid frame");
         black_box(Packet::parse(frame.ilp().expect("a packet")).expect("a valid Fulfill"));
     });
 }
@@ -138,7 +138,7 @@ fn pending_insert_and_take(bencher: Bencher<'_, '_>, in_flight: u32) {
 #[divan::bench(args = [false, true])]
 fn append_prepare(bencher: Bencher<'_, '_>, masked: bool) {
     let bytes = prepare_frame(42);
-    let frame = Frame::parse(&bytes).expect("a valid frame");
+    let frame = BtpFrame::parse(&bytes).expect("a valid frame");
     let prepare = Prepare::parse(frame.ilp().expect("a packet")).expect("a valid Prepare");
     let framing = if masked { Framing::Client([3; 32]) } else { Framing::Server };
     let outbox = Outbox::new(framing, usize::MAX);
@@ -155,7 +155,7 @@ fn append_prepare(bencher: Bencher<'_, '_>, masked: bool) {
 #[divan::bench]
 fn append_and_take_prepare(bencher: Bencher<'_, '_>) {
     let bytes = prepare_frame(42);
-    let frame = Frame::parse(&bytes).expect("a valid frame");
+    let frame = BtpFrame::parse(&bytes).expect("a valid frame");
     let prepare = Prepare::parse(frame.ilp().expect("a packet")).expect("a valid Prepare");
     let outbox = Outbox::new(Framing::Bare, usize::MAX);
     bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| {

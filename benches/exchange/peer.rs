@@ -4,7 +4,9 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 
 use ilp_connector::wire::Fulfillment;
-use ilp_connector::wire::btp::{Entry, Frame, FrameBody, ILP, RequestId, put_auth, put_frame};
+use ilp_connector::wire::btp::{
+    BtpFrame, FrameBody, ILP, ProtocolEntry, RequestId, put_auth, put_frame,
+};
 use ilp_connector::wire::ilp::{Fulfill, Packet};
 use ilp_connector::wire::ws::{apply_mask, put_binary_header};
 
@@ -70,7 +72,7 @@ impl Writer {
 
     fn put(&mut self, id: u32, body: &FrameBody<'_>, packet: &[u8]) -> io::Result<()> {
         let mut frame = Vec::new();
-        put_frame(RequestId(id), body, &[Entry::octets(ILP, packet)], &mut frame);
+        put_frame(RequestId(id), body, &[ProtocolEntry::octets(ILP, packet)], &mut frame);
         self.send(&frame)
     }
 }
@@ -99,7 +101,7 @@ impl Reader {
             if head[0] != 0x82 {
                 continue;
             }
-            let frame = Frame::parse(&self.buffer).map_err(io::Error::other)?;
+            let frame = BtpFrame::parse(&self.buffer).map_err(io::Error::other)?;
             let ilp = frame.ilp().map(<[u8]>::to_vec).unwrap_or_default();
             return Ok(Got { id: frame.request_id.0, ilp });
         }

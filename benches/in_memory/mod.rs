@@ -15,7 +15,7 @@ use ilp_connector::internals::link::{Framing, Outbox, SessionId, SessionKind};
 use ilp_connector::internals::local::PingSettings;
 use ilp_connector::internals::routing::{HashSeed, Route, RouteOrigin};
 use ilp_connector::internals::time::{MonoTime, Now};
-use ilp_connector::wire::btp::{Frame, FrameKind, RequestId, put_ilp_header};
+use ilp_connector::wire::btp::{BtpFrame, FrameKind, RequestId, put_ilp_header};
 use ilp_connector::wire::ilp::{Fulfill, Packet, Prepare};
 use ilp_connector::wire::{AddressRef, Amount, Fulfillment, Scheme, Timestamp};
 
@@ -158,7 +158,7 @@ impl Node {
             let index = self.request_id as usize % self.prepares.len();
             let bytes = &mut self.prepares[index];
             bytes[ID].copy_from_slice(&self.request_id.to_be_bytes());
-            let frame = Frame::parse(bytes).expect("a valid frame");
+            let frame = BtpFrame::parse(bytes).expect("a valid frame");
             let packet = frame.ilp().expect("a frame with a packet");
             turn.handle_prepare(
                 &self.asking.account,
@@ -174,7 +174,7 @@ impl Node {
         let turn = self.connector.start_batch(now());
         for message in self.answering.inbox.chunks_exact(LONG_WS_HEADER + PREPARE_BYTES) {
             self.fulfill[ID].copy_from_slice(&message[LONG_WS_HEADER..][ID]);
-            let frame = Frame::parse(&self.fulfill).expect("a valid frame");
+            let frame = BtpFrame::parse(&self.fulfill).expect("a valid frame");
             let packet = frame.ilp().expect("a frame with a packet");
             turn.handle_answer(
                 &self.answering.account,

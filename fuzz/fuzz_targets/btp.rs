@@ -3,13 +3,13 @@
 #![no_main]
 
 use ilp_connector::wire::btp::{
-    Body, Frame, FrameKind, ILP, ilp_frame_size, parse_ilp_frame, put_frame, put_ilp_header,
+    FrameBody, BtpFrame, FrameKind, ILP, ilp_frame_size, parse_ilp_frame, put_frame, put_ilp_header,
 };
 use ilp_connector::wire::ilp::Packet;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let frame = match Frame::parse(input) {
+    let frame = match BtpFrame::parse(input) {
         Ok(frame) => frame,
         Err(error) => {
             assert!(!error.to_string().is_empty());
@@ -24,8 +24,8 @@ fuzz_target!(|input: &[u8]| {
     let mut out = Vec::new();
     frame.encode(&mut out);
     assert!(out.len() <= input.len());
-    assert_eq!(Frame::parse(&out), Ok(frame));
-    assert!(Frame::parse(&out[..out.len() - 1]).is_err());
+    assert_eq!(BtpFrame::parse(&out), Ok(frame));
+    assert!(BtpFrame::parse(&out[..out.len() - 1]).is_err());
     let mut built = Vec::new();
     put_frame(frame.request_id, &frame.body, &entries, &mut built);
     assert_eq!(built, out);
@@ -40,16 +40,16 @@ fuzz_target!(|input: &[u8]| {
     fast_paths_agree(input, &frame);
     // A byte after the frame is ignored, and keeps the reader of the packet path away.
     let longer = [input, &[0]].concat();
-    assert_eq!(Frame::parse(&longer), Ok(frame));
+    assert_eq!(BtpFrame::parse(&longer), Ok(frame));
     assert_eq!(parse_ilp_frame(&longer), None);
 });
 
 /// The reader and the writer of the packet path do what the general ones do.
-fn fast_paths_agree(input: &[u8], frame: &Frame<'_>) {
+fn fast_paths_agree(input: &[u8], frame: &BtpFrame<'_>) {
     let kind = match frame.body {
-        Body::Message => FrameKind::Message,
-        Body::Response => FrameKind::Response,
-        Body::Error { .. } | Body::Transfer { .. } => {
+        FrameBody::Message => FrameKind::Message,
+        FrameBody::Response => FrameKind::Response,
+        FrameBody::Error { .. } | FrameBody::Transfer { .. } => {
             return assert_eq!(parse_ilp_frame(input), None);
         }
     };

@@ -37,7 +37,7 @@ fn written_update(update: &RouteUpdate<'_>) -> Vec<u8> {
     assert_eq!(update.new_routes.count(), update.new_routes.len());
     for route in update.new_routes {
         let path = route.path.encoded();
-        assert_eq!(Strings::of_encoded(route.path.len(), path), route.path);
+        assert_eq!(Strings::from_encoded(route.path.len(), path), route.path);
         assert_eq!(route.path.count(), route.path.len());
         assert_eq!(route.props.count(), route.props.len());
         writer.announce(route.prefix, route.path.len(), [path], route.auth, route.props);

@@ -11,7 +11,7 @@ use crate::link::LoginMark;
 use crate::transport::{Directory, Token, shown};
 use crate::wire::Timestamp;
 use crate::wire::btp::{
-    AUTH, AUTH_TOKEN, AUTH_USERNAME, ErrorCode, Frame, FrameBody, ProtocolData, RequestId,
+    AUTH, AUTH_TOKEN, AUTH_USERNAME, BtpErrorCode, BtpFrame, FrameBody, ProtocolData, RequestId,
     put_auth, put_error,
 };
 
@@ -45,7 +45,7 @@ pub(super) fn read_first_frame<'d>(
     path: &str,
     directory: &'d Directory,
 ) -> FirstFrame<'d> {
-    let Ok(frame) = Frame::parse(frame) else {
+    let Ok(frame) = BtpFrame::parse(frame) else {
         return FirstFrame::Unreadable;
     };
     let request_id = frame.request_id;
@@ -112,7 +112,7 @@ fn user_of_path(path: &str) -> Option<String> {
 
 /// The ERROR that refuses a request: F00, with a text for people. [row 86]
 pub(super) fn refusal(request_id: RequestId, why: &str, now: Timestamp) -> Vec<u8> {
-    let code = ErrorCode::NOT_ACCEPTED;
+    let code = BtpErrorCode::NOT_ACCEPTED;
     let name = code.name().expect("RFC 23 names this code");
     let mut frame = Vec::new();
     put_error(request_id, code, name, now, why.as_bytes(), &mut frame);
@@ -139,7 +139,7 @@ pub(super) enum AuthAnswer {
 /// Reads a frame while the answer to the login with `request_id` is due. `token`: that of the login, which is masked where
 /// the peer repeats it.
 pub(super) fn read_auth_answer(frame: &[u8], request_id: RequestId, token: &Token) -> AuthAnswer {
-    match Frame::parse(frame) {
+    match BtpFrame::parse(frame) {
         Ok(frame) if frame.request_id == request_id => match frame.body {
             FrameBody::Response => AuthAnswer::Accepted,
             FrameBody::Error { code, name, data, .. } => {

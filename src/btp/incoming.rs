@@ -10,7 +10,7 @@
 
 use crate::connector::PeerAnswer;
 use crate::wire;
-use crate::wire::btp::{AUTH, Frame, FrameKind, RequestId};
+use crate::wire::btp::{AUTH, BtpFrame, FrameKind, RequestId};
 use crate::wire::ilp::{PacketType, packet_type};
 
 /// What a received frame requests or answers.
@@ -35,7 +35,7 @@ pub(super) enum FrameMeaning<'a> {
 
 /// Classifies one frame. `is_lenient` is called only if the types of the frame and of its packet contradict each other.
 pub(super) fn classify(frame: &[u8], is_lenient: impl Fn() -> bool) -> FrameMeaning<'_> {
-    let frame = match Frame::parse(frame) {
+    let frame = match BtpFrame::parse(frame) {
         Ok(frame) => frame,
         Err(error) => return FrameMeaning::Unreadable(error),
     };
@@ -93,10 +93,10 @@ pub(super) fn classify(frame: &[u8], is_lenient: impl Fn() -> bool) -> FrameMean
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::btp::{Entry, FrameBody, put_frame};
+    use crate::wire::btp::{FrameBody, ProtocolEntry, put_frame};
 
     /// What a frame means to a strict and to a lenient reader, as one word.
-    fn check(body: &FrameBody<'_>, entries: &[Entry<'_>], strict: &str, lenient: &str) {
+    fn check(body: &FrameBody<'_>, entries: &[ProtocolEntry<'_>], strict: &str, lenient: &str) {
         let mut frame = Vec::new();
         put_frame(RequestId(7), body, entries, &mut frame);
         for (is_lenient, expected) in [(false, strict), (true, lenient)] {
@@ -122,8 +122,8 @@ mod tests {
 
     #[test]
     fn a_lenient_reader_goes_by_the_packet_and_a_strict_one_by_the_frame() {
-        let ilp = |bytes: &'static [u8]| Entry::octets("ilp", bytes);
-        let other = Entry::octets("balance", b"{}");
+        let ilp = |bytes: &'static [u8]| ProtocolEntry::octets("ilp", bytes);
+        let other = ProtocolEntry::octets("balance", b"{}");
         let (prepare, fulfill, reject) = (ilp(&[12, 0]), ilp(&[13, 0]), ilp(&[14, 0]));
         let (message, response) = (FrameBody::Message, FrameBody::Response);
         check(&message, &[prepare], "prepare", "prepare");
@@ -137,7 +137,7 @@ mod tests {
         check(&message, &[ilp(&[11])], "prepare", "prepare");
         check(&response, &[ilp(&[])], "answer", "answer");
         // Only a MESSAGE that requests nothing is acknowledged.
-        let auth = Entry::octets("auth", b"");
+        let auth = ProtocolEntry::octets("auth", b"");
         check(&message, &[], "nothing", "nothing");
         check(&message, &[auth, other], "nothing", "nothing");
         check(&message, &[other, auth], "refused", "refused");
@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn the_setting_is_not_read_for_frames_of_the_right_type() {
-        let entries: [&[Entry<'_>]; 3] =
-            [&[Entry::octets("ilp", &[12])], &[Entry::octets("balance", b"")], &[]];
+        let entries: [&[ProtocolEntry<'_>]; 3] =
+            [&[ProtocolEntry::octets("ilp", &[12])], &[ProtocolEntry::octets("balance", b"")], &[]];
         for entries in entries {
             let mut frame = Vec::new();
             put_frame(RequestId(7), &FrameBody::Message, entries, &mut frame);

@@ -26,7 +26,7 @@ use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::transport::{
     Clock, Directory, Login, SessionGuard, Token, TransportContext, TransportSettings,
 };
-use crate::wire::btp::{Frame, FrameBody, FrameKind, RequestId, put_auth, put_empty_response};
+use crate::wire::btp::{BtpFrame, FrameBody, FrameKind, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme};
 
@@ -237,7 +237,7 @@ impl World {
     /// One message from a peer, as the driver would hand it on.
     fn send(&mut self, who: usize, frame: &[u8]) {
         let Some(open) = &mut self.sessions[who] else { return };
-        if let Ok(frame) = Frame::parse(frame) {
+        if let Ok(frame) = BtpFrame::parse(frame) {
             let packet = frame.ilp().and_then(|packet| packet.first().copied());
             let contradiction = matches!(
                 (frame.body, packet),
@@ -295,7 +295,7 @@ impl World {
         while !rest.is_empty() {
             let (frame, behind) = split(rest);
             rest = behind;
-            let frame = Frame::parse(frame).expect("we send BTP frames");
+            let frame = BtpFrame::parse(frame).expect("we send BTP frames");
             let id = frame.request_id.0;
             match frame.body.kind() {
                 FrameKind::Message => {

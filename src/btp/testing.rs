@@ -15,7 +15,7 @@ use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::transport::{
     Clock, Directory, Login, Logins, Token, TransportContext, TransportSettings,
 };
-use crate::wire::btp::{Entry, Frame, FrameBody, RequestId, put_auth, put_frame};
+use crate::wire::btp::{BtpFrame, FrameBody, ProtocolEntry, RequestId, put_auth, put_frame};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
 
@@ -128,21 +128,21 @@ fn encoded(packet: &Packet<'_>) -> Vec<u8> {
 }
 
 /// A MESSAGE.
-pub(super) fn message(id: u32, entries: &[Entry<'_>]) -> Vec<u8> {
+pub(super) fn message(id: u32, entries: &[ProtocolEntry<'_>]) -> Vec<u8> {
     framed(id, &FrameBody::Message, entries)
 }
 
 /// A MESSAGE with an ILP packet.
 pub(super) fn ask(id: u32, packet: &[u8]) -> Vec<u8> {
-    message(id, &[Entry::octets("ilp", packet)])
+    message(id, &[ProtocolEntry::octets("ilp", packet)])
 }
 
 /// A RESPONSE with an ILP packet.
 pub(super) fn answer(id: u32, packet: &[u8]) -> Vec<u8> {
-    framed(id, &FrameBody::Response, &[Entry::octets("ilp", packet)])
+    framed(id, &FrameBody::Response, &[ProtocolEntry::octets("ilp", packet)])
 }
 
-pub(super) fn framed(id: u32, body: &FrameBody<'_>, entries: &[Entry<'_>]) -> Vec<u8> {
+pub(super) fn framed(id: u32, body: &FrameBody<'_>, entries: &[ProtocolEntry<'_>]) -> Vec<u8> {
     let mut frame = Vec::new();
     put_frame(RequestId(id), body, entries, &mut frame);
     frame
@@ -156,7 +156,7 @@ pub(super) fn auth(id: u32, username: &str, token: &str) -> Vec<u8> {
 
 /// A frame as text: `RESPONSE 7 Reject F02`, `ERROR 7 F00`, `MESSAGE 5 Prepare`, `RESPONSE 7`.
 pub(super) fn describe(bytes: &[u8]) -> String {
-    let frame = Frame::parse(bytes).unwrap();
+    let frame = BtpFrame::parse(bytes).unwrap();
     let kind = match frame.body {
         FrameBody::Response => "RESPONSE",
         FrameBody::Error { .. } => "ERROR",
@@ -248,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TestPeer<S> {
     pub(super) async fn prepare_id(&mut self) -> u32 {
         let bytes = self.bytes().await;
         assert!(describe(&bytes).ends_with(" Prepare"), "{}", describe(&bytes));
-        Frame::parse(&bytes).unwrap().request_id.0
+        BtpFrame::parse(&bytes).unwrap().request_id.0
     }
 
     pub(super) async fn log_in(&mut self, peer: &str) {

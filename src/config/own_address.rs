@@ -2,7 +2,7 @@
 //! gives (IL-DCP).
 
 use crate::account::{AccountId, Relation};
-use crate::stream::{TOKEN_BYTES, token};
+use crate::stream::{TOKEN_BYTES, encode_token};
 use crate::wire::{Address, AddressError, Network, Prefix, Scheme};
 
 use super::settings::{NodeConfig, PeerConfig, ReceiverConfig};
@@ -69,7 +69,7 @@ pub(super) fn of_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAddres
 
 /// Every connection to a receiver has an address.
 pub(super) fn of_receiver(own: &Address, receiver: &ReceiverConfig) -> Result<(), OwnAddressError> {
-    let token = token([0; TOKEN_BYTES]);
+    let token = encode_token([0; TOKEN_BYTES]);
     let connection = own.child(receiver.id.as_str()).and_then(|own| own.child(&token));
     connection.map(drop).map_err(|error| OwnAddressError::Receiver(receiver.id.clone(), error))
 }

@@ -16,7 +16,7 @@ use crate::account::{AccountId, Asset, Limits, Relation};
 use crate::connector::{Account, Connector, ConnectorSettings, PeerAnswer, Refusal};
 use crate::link::{Framing, Outbox, Outcome, SessionId, SessionKind, Slot};
 use crate::routing::HashSeed;
-use crate::routing::ccp::{CcpTiming, Ticket};
+use crate::routing::ccp::{CcpTiming, RequestTicket};
 use crate::time::{MonoTime, Now};
 use crate::wire::btp::FrameKind;
 use crate::wire::ilp::{Fulfill, Reply};
@@ -200,7 +200,7 @@ impl Simulation {
             for node in self.nodes.iter().flatten() {
                 // Weak: a silent peer's pending request holds it, and belongs to the connector itself.
                 let (connector, now) = (Arc::downgrade(&node.connector), self.now);
-                node.connector.poll_ccp(now, &move |ticket: Ticket, outcome: Outcome| {
+                node.connector.poll_ccp(now, &move |ticket: RequestTicket, outcome: Outcome| {
                     if let Some(connector) = connector.upgrade() {
                         connector.handle_ccp_answer(ticket, &outcome, now);
                     }

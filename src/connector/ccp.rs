@@ -16,7 +16,7 @@ use super::snapshot::AccountEntry;
 use crate::link::{Outcome, Slot};
 use crate::routing::ccp::{
     Ccp, CcpNotice, CcpPeer, CcpSettings, LearnedReport, LocalRoute, PeerRoutesReport,
-    RequestRefused, Ticket,
+    RequestTicket, RouteRequestError,
 };
 use crate::routing::{HashSeed, RouteOrigin};
 use crate::time::{MonoTime, Now};
@@ -45,7 +45,7 @@ pub struct CcpChanges {
 
 impl CcpState {
     pub(super) fn new(seed: HashSeed) -> Self {
-        CcpState { ccp: Ccp::new(seed.state()), latest: MonoTime::default() }
+        CcpState { ccp: Ccp::new(seed.hash_state()), latest: MonoTime::default() }
     }
 
     /// Puts settings in force; says which learned routes there are.
@@ -54,8 +54,8 @@ impl CcpState {
         registry: &Registry,
         settings: &ConnectorSettings,
     ) -> Vec<(Prefix, Slot)> {
-        self.ccp.configure(ccp_settings(registry, settings), self.latest);
-        self.ccp.learned()
+        self.ccp.apply_settings(ccp_settings(registry, settings), self.latest);
+        self.ccp.learned_routes()
     }
 
     fn ccp_at(&mut self, now: Now) -> &mut Ccp {
@@ -92,10 +92,10 @@ fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSetting
         next_hop: route.next_hop,
     };
     CcpSettings {
-        own: settings.address.clone(),
+        own_address: settings.address.clone(),
         timing: settings.ccp_timing,
-        members,
-        locals: locals.into_iter().map(local).collect(),
+        peers: members,
+        local_routes: locals.into_iter().map(local).collect(),
     }
 }
 
@@ -108,10 +108,13 @@ impl Batch<'_> {
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let request = RouteRequest::read(prepare, self.now.wall);
-        let request = request.map_err(|error| Refusal::Routes(RequestRefused::Malformed(error)))?;
+        let request =
+            request.map_err(|error| Refusal::Routes(RouteRequestError::Malformed(error)))?;
         let mut exchanging = self.connector.ccp.lock();
         let exchange = exchanging.ccp_at(self.now);
-        exchange.request(from.account.slot(), &request, self.now.mono).map_err(Refusal::Routes)
+        exchange
+            .handle_request(from.account.slot(), &request, self.now.mono)
+            .map_err(Refusal::Routes)
     }
 }
 
@@ -120,14 +123,14 @@ impl Connector {
     /// threads the news of two sessions may come in the wrong order.
     pub(super) fn update_ccp_link(&self, account: &Account, now: Now) {
         let mut exchanging = self.ccp.lock();
-        exchanging.ccp_at(now).set_link(account.slot(), account.is_connected(), now.mono);
+        exchanging.ccp_at(now).set_connected(account.slot(), account.is_connected(), now.mono);
     }
 
     /// Tells and asks peers what is due. To be called often, such as every 50 ms, and after every answer; `answered` is
     /// called with each of them, and hands it to [`Connector::handle_ccp_answer`].
     pub fn poll_ccp<F>(&self, now: Now, answered: &F) -> CcpChanges
     where
-        F: Fn(Ticket, Outcome) + Clone + Send + 'static,
+        F: Fn(RequestTicket, Outcome) + Clone + Send + 'static,
     {
         let polled = self.ccp.lock().ccp_at(now).poll(now.mono);
         for request in polled.to_send {
@@ -142,9 +145,9 @@ impl Connector {
     }
 
     /// A peer's answer to a request of [`Connector::poll_ccp`].
-    pub fn handle_ccp_answer(&self, ticket: Ticket, outcome: &Outcome, now: Now) {
+    pub fn handle_ccp_answer(&self, ticket: RequestTicket, outcome: &Outcome, now: Now) {
         let accepted = matches!(outcome, Outcome::Fulfilled { .. });
-        self.ccp.lock().ccp_at(now).answered(ticket, accepted, now.mono);
+        self.ccp.lock().ccp_at(now).record_answer(ticket, accepted, now.mono);
     }
 
     /// Puts the best learned routes into the table that packets are routed by, if they are not there. Takes as long as
@@ -152,7 +155,7 @@ impl Connector {
     pub fn install_learned_routes(&self) {
         loop {
             let (generation, own_routes) = self.registry.lock().0.static_routes();
-            let Some(learned) = self.ccp.lock().ccp.take_learned() else { return };
+            let Some(learned) = self.ccp.lock().ccp.take_learned_routes() else { return };
             let table = own_routes.map(|own| table_with_learned(&own, learned, self.seed));
             let registry = self.registry.lock();
             if registry.0.static_routes().0 == generation {
@@ -163,7 +166,7 @@ impl Connector {
                 return;
             }
             // A reload came between: its routes are missing here, and ours may be missing there.
-            self.ccp.lock().ccp.install_again();
+            self.ccp.lock().ccp.mark_learned_changed();
         }
     }
 

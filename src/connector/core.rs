@@ -81,7 +81,7 @@ impl Connector {
             packet_log: ArcSwapOption::empty(),
             stopping: AtomicBool::new(false),
             next_deadline: AtomicU64::new(MonoTime::MAX.0),
-            hash_state: seed.state(),
+            hash_state: seed.hash_state(),
             pending_echoes: PendingEchoes::default(),
             seed,
         }))

@@ -8,7 +8,7 @@ use super::packet_log::PacketEvent;
 use super::prepare::Requester;
 use super::refusal::Refusal;
 use super::snapshot::AccountEntry;
-use crate::stream::{AcceptedPacket, Declined, ReceivedPacket, Receiver};
+use crate::stream::{AcceptedPacket, DeclinedPacket, ReceivedPacket, Receiver};
 use crate::wire::Amount;
 use crate::wire::ilp::{Fulfill, Prepare, Reject, Reply, clip_message};
 
@@ -97,7 +97,7 @@ impl Batch<'_> {
         to: &AccountEntry,
         asker: &Requester,
         prepare: &Prepare<'_>,
-        declined: &Declined,
+        declined: &DeclinedPacket,
     ) {
         let (code, message) = (declined.reason.code(), declined.reason.to_string());
         let reply = Reply::Reject(Reject {

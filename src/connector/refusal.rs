@@ -3,7 +3,7 @@
 use crate::account::{AccountId, OverLimit};
 use crate::link::{Cause, Outcome};
 use crate::local::{LocalError, PeerConfigError};
-use crate::routing::ccp::RequestRefused;
+use crate::routing::ccp::RouteRequestError;
 use crate::wire::Amount;
 use crate::wire::Error as PacketError;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
@@ -66,7 +66,7 @@ pub enum Refusal {
     PeerConfig(PeerConfigError),
     /// A `peer.route.*` request that is refused.
     #[error(transparent)]
-    Routes(RequestRefused),
+    Routes(RouteRequestError),
     /// A `peer.` address that this node does not know; such packets are never forwarded.
     #[error("unknown peer protocol; addresses under peer. are not forwarded")]
     UnknownPeerProtocol,
@@ -178,12 +178,14 @@ impl Refusal {
             | Refusal::UnknownPeerProtocol
             | Refusal::BadReturnAddress
             | Refusal::Local(LocalError::BadEcho(_))
-            | Refusal::Routes(RequestRefused::Malformed(_))
+            | Refusal::Routes(RouteRequestError::Malformed(_))
             | Refusal::PeerConfig(PeerConfigError::BadRequest(_)) => ErrorCode::F01,
             Refusal::Suspended
             | Refusal::NotTaken(_)
             | Refusal::Routes(
-                RequestRefused::NotSent | RequestRefused::NotTaken | RequestRefused::Gap { .. },
+                RouteRequestError::SendingOff
+                | RouteRequestError::ReceivingOff
+                | RouteRequestError::Gap { .. },
             )
             | Refusal::PeerConfig(PeerConfigError::NotAChild | PeerConfigError::AddressTooLong) => {
                 ErrorCode::F00
@@ -195,7 +197,7 @@ impl Refusal {
             Refusal::Local(LocalError::NotUnderstood) => ErrorCode::F06,
             Refusal::AmountTooLarge { .. } | Refusal::ConvertedTooLarge { .. } => ErrorCode::F08,
             Refusal::PeerConfig(PeerConfigError::NoAddressYet)
-            | Refusal::Routes(RequestRefused::NoAddressYet)
+            | Refusal::Routes(RouteRequestError::NoAddressYet)
             | Refusal::NoAddressYet
             | Refusal::NoRate { .. }
             | Refusal::BadAnswer(_)
@@ -204,7 +206,7 @@ impl Refusal {
             Refusal::NotConnected(_)
             | Refusal::SessionLost(_)
             | Refusal::Unreachable(_)
-            | Refusal::Routes(RequestRefused::NotConnected) => ErrorCode::T01,
+            | Refusal::Routes(RouteRequestError::NotConnected) => ErrorCode::T01,
             Refusal::TooManyInFlight { .. }
             | Refusal::TooManyTowards { .. }
             | Refusal::PlacesKept(_)

@@ -173,7 +173,7 @@ impl Registry {
         let next = Slot(u32::try_from(self.by_id.len()).unwrap_or(u32::MAX));
         let account = self.by_id.entry(settings.id.clone()).or_insert_with(|| {
             // As random as the seed; with a fixed one, runs repeat.
-            let [a, b, c, d, ..] = seed.state().hash_one(&settings.id).to_be_bytes();
+            let [a, b, c, d, ..] = seed.hash_state().hash_one(&settings.id).to_be_bytes();
             let first = RequestId(u32::from_be_bytes([a, b, c, d]));
             Arc::new(Account::new(settings.id.clone(), next, settings.limits.clone(), first))
         });

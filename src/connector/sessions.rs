@@ -12,7 +12,7 @@ use crate::link::{
     TakenPending, UnsentPackets,
 };
 use crate::time::Now;
-use crate::wire::btp::{Frame, FrameKind};
+use crate::wire::btp::{BtpFrame, FrameKind};
 use crate::wire::ilp::{Prepare, Reply};
 
 /// WebSocket close code and reason for a session that a later login of the same account replaces. A dialler that reads
@@ -160,7 +160,8 @@ fn recover_unsent(state: &mut AccountState, unwritten: UnsentPackets) -> Vec<Pen
     for (id, frame) in unwritten.replies {
         let other = session_for_orphan(&state.sessions, id);
         let sent = other.is_some_and(|session| {
-            let packet = Frame::parse(&frame).ok().and_then(|frame| frame.protocol_data.get("ilp"));
+            let packet =
+                BtpFrame::parse(&frame).ok().and_then(|frame| frame.protocol_data.get("ilp"));
             let packet = packet.and_then(|entry| Reply::parse(entry.data).ok());
             packet.is_some_and(|p| session.outbox.put_packet(FrameKind::Response, id, &p))
         });

@@ -3,7 +3,7 @@
 
 use super::core::Connector;
 use crate::link::Slot;
-use crate::stream::{SharedSecret, TOKEN_BYTES, token};
+use crate::stream::{SharedSecret, TOKEN_BYTES, encode_token};
 use crate::wire::Address;
 
 /// A connection that a sender can use, as soon as it likes and as long as the node has the same `receiverSecret`.
@@ -51,7 +51,7 @@ impl Connector {
             .and_then(|entry| Some((entry, entry.settings.receiver.as_ref()?)))
             .ok_or(StreamCredentialsError::UnknownReceiver)?;
         let own = snapshot.address.as_ref().ok_or(StreamCredentialsError::NoAddressYet)?;
-        let token = token(random);
+        let token = encode_token(random);
         let destination = own
             .child(entry.settings.address_segment())
             .and_then(|address| address.child(&token))

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::task;
 use crate::link::Outcome;
-use crate::routing::ccp::{CcpNotice, Ticket};
+use crate::routing::ccp::{CcpNotice, RequestTicket};
 use crate::transport::TransportContext;
 
 /// How long a change waits at most before it is told, and at least between two tables.
@@ -23,7 +23,7 @@ pub(super) async fn run(context: Arc<TransportContext>) {
     let wake = Arc::new(Notify::new());
     let answered = {
         let (context, wake) = (Arc::clone(&context), Arc::clone(&wake));
-        move |ticket: Ticket, outcome: Outcome| {
+        move |ticket: RequestTicket, outcome: Outcome| {
             context.connector.handle_ccp_answer(ticket, &outcome, context.clock.now());
             // A large table goes out update after update: the next one does not wait for the tick.
             wake.notify_one();
@@ -60,13 +60,13 @@ fn install(context: Arc<TransportContext>) -> JoinHandle<()> {
 }
 
 fn tell(context: &TransportContext, notice: &CcpNotice) {
-    let (CcpNotice::Expired { peer, .. } | CcpNotice::Full { peer, .. }) = notice;
+    let (CcpNotice::Expired { peer, .. } | CcpNotice::TooManyRoutes { peer, .. }) = notice;
     let Some(suppressed) = context.peers.status(peer).admit_line() else { return };
     match notice {
         CcpNotice::Expired { peer, routes } => {
             tracing::warn!(%peer, routes, suppressed, "the routes of a peer are dropped: nothing was heard of it for too long");
         }
-        CcpNotice::Full { peer, routes } => {
+        CcpNotice::TooManyRoutes { peer, routes } => {
             tracing::warn!(%peer, routes, suppressed, "a peer announces more routes than are kept");
         }
     }

@@ -20,7 +20,7 @@ use crate::config::{Content, NodeConfig, Source, load_content};
 use crate::link::Outcome;
 use crate::telemetry::{LogLevels, LogTo, Logs};
 use crate::transport::Descriptors;
-use crate::wire::btp::{Frame, RequestId, put_auth, put_empty_response};
+use crate::wire::btp::{BtpFrame, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 
@@ -226,7 +226,7 @@ async fn let_in(listener: &TcpListener) -> WebSocketStream<TcpStream> {
     let mut far = tokio_tungstenite::accept_async(stream).await.unwrap();
     let login = far.next().await.unwrap().unwrap().into_data();
     let mut frame = Vec::new();
-    put_empty_response(Frame::parse(&login).unwrap().request_id, &mut frame);
+    put_empty_response(BtpFrame::parse(&login).unwrap().request_id, &mut frame);
     far.send(Message::binary(frame)).await.unwrap();
     far
 }

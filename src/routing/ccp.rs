@@ -36,7 +36,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use ahash::RandomState;
 
 use self::change_log::ChangeLog;
-use self::ranking::Best;
+use self::ranking::BestRoute;
 use self::receiver::RouteReceiver;
 use self::sender::RouteSender;
 use crate::link::Slot;
@@ -44,37 +44,37 @@ use crate::time::MonoTime;
 use crate::wire::Prefix;
 use crate::wire::ccp::TableId;
 
-pub use self::advertise::{CcpNotice, Ticket};
+pub use self::advertise::{CcpNotice, RequestTicket};
 pub use self::import::RouteRefusalCounts;
 pub use self::path::PATH_HOPS_MAX;
 pub use self::report::{LearnedReport, PeerRoutesReport};
-pub use self::requests::RequestRefused;
+pub use self::requests::RouteRequestError;
 pub use self::settings::{CcpPeer, CcpSettings, CcpTiming, LocalRoute};
 
 /// The state of the exchange with all peers.
 #[derive(Debug)]
 pub struct Ccp {
     settings: CcpSettings,
-    peers: BTreeMap<Slot, Peer>,
+    peers: BTreeMap<Slot, CcpPeerState>,
     /// Accounts with a session, whether or not routes are exchanged with them.
-    linked: BTreeSet<Slot>,
-    locals: HashMap<Prefix, Vec<Slot>, RandomState>,
-    best: HashMap<Prefix, Best, RandomState>,
+    connected: BTreeSet<Slot>,
+    local_routes: HashMap<Prefix, Vec<Slot>, RandomState>,
+    best_routes: HashMap<Prefix, BestRoute, RandomState>,
     log: ChangeLog,
     /// Learned routes are best for other prefixes than when they were last asked for.
     learned_changed: bool,
-    serial: u64,
-    tables: u64,
+    last_serial: u64,
+    tables_total: u64,
     notices: Vec<CcpNotice>,
     hash: RandomState,
 }
 
 /// One peer.
 #[derive(Debug)]
-struct Peer {
-    member: CcpPeer,
-    hearing: RouteReceiver,
-    telling: RouteSender,
+struct CcpPeerState {
+    settings: CcpPeer,
+    receiver: RouteReceiver,
+    sender: RouteSender,
 }
 
 impl Ccp {
@@ -84,152 +84,156 @@ impl Ccp {
         Ccp {
             settings: CcpSettings::default(),
             peers: BTreeMap::new(),
-            linked: BTreeSet::new(),
-            locals: HashMap::with_hasher(hash.clone()),
-            best: HashMap::with_hasher(hash.clone()),
+            connected: BTreeSet::new(),
+            local_routes: HashMap::with_hasher(hash.clone()),
+            best_routes: HashMap::with_hasher(hash.clone()),
             log: ChangeLog::new(table_id(&hash, 0), hash.clone()),
             learned_changed: false,
-            serial: 0,
-            tables: 1,
+            last_serial: 0,
+            tables_total: 1,
             notices: Vec::new(),
             hash,
         }
     }
 
     /// Puts new settings in force. Peers that are not concerned keep what they told and know.
-    pub fn configure(&mut self, settings: CcpSettings, now: MonoTime) {
-        let renamed = settings.own != self.settings.own;
+    pub fn apply_settings(&mut self, settings: CcpSettings, now: MonoTime) {
+        let renamed = settings.own_address != self.settings.own_address;
         self.settings = settings;
         if renamed {
-            self.forget_everything(now);
+            self.restart(now);
         }
-        let mut touched: Vec<Prefix> = self.replace_locals();
+        let mut touched: Vec<Prefix> = self.replace_local_routes();
         let mut retell = false;
         let mut left: BTreeSet<Slot> = self.peers.keys().copied().collect();
-        for member in self.settings.members.clone() {
+        for member in self.settings.peers.clone() {
             left.remove(&member.slot);
             match self.peers.get_mut(&member.slot) {
-                Some(peer) if peer.member == member => {}
+                Some(peer) if peer.settings == member => {}
                 Some(peer) => {
-                    let old = std::mem::replace(&mut peer.member, member);
-                    touched.extend(peer.reconfigured(&old, now));
+                    let old = std::mem::replace(&mut peer.settings, member);
+                    touched.extend(peer.apply_change(&old, now));
                     retell = true;
                 }
                 None => {
-                    let mut peer = Peer::new(member, &self.hash);
-                    if self.linked.contains(&peer.member.slot) {
-                        peer.hearing.asking.link_up(now);
+                    let mut peer = CcpPeerState::new(member, &self.hash);
+                    if self.connected.contains(&peer.settings.slot) {
+                        peer.receiver.control_sender.on_link_up(now);
                     }
-                    self.peers.insert(peer.member.slot, peer);
+                    self.peers.insert(peer.settings.slot, peer);
                 }
             }
         }
         for slot in left {
             if let Some(mut peer) = self.peers.remove(&slot) {
-                touched.extend(peer.hearing.forget());
+                touched.extend(peer.receiver.clear());
             }
         }
         if retell {
             // What a peer is, decides what it and others may be told.
             touched.extend(self.log.prefixes().cloned());
-            self.retell(touched);
+            self.readvertise(touched);
         } else {
-            self.settle(touched, None);
+            self.update_best(touched, None);
         }
     }
 
     /// A session of this account has begun or ended; `connected` says whether one is up now.
-    pub fn set_link(&mut self, slot: Slot, connected: bool, now: MonoTime) {
+    pub fn set_connected(&mut self, slot: Slot, connected: bool, now: MonoTime) {
         let was = match connected {
-            true => !self.linked.insert(slot),
-            false => self.linked.remove(&slot),
+            true => !self.connected.insert(slot),
+            false => self.connected.remove(&slot),
         };
         if connected {
             // Also when another session was up: whoever logs in again may have started again.
             if let Some(peer) = self.peers.get_mut(&slot) {
-                peer.hearing.asking.link_up(now);
+                peer.receiver.control_sender.on_link_up(now);
             }
         }
         if was == connected {
             return;
         }
-        let mut touched = self.locals_by(slot);
+        let mut touched = self.local_prefixes_over(slot);
         if !connected && let Some(peer) = self.peers.get_mut(&slot) {
-            touched.extend(peer.hearing.forget());
-            peer.hearing.asking = control::ControlSender::default();
-            peer.telling.stop();
+            touched.extend(peer.receiver.clear());
+            peer.receiver.control_sender = control::ControlSender::default();
+            peer.sender.stop();
         }
-        self.settle(touched, Some(slot));
+        self.update_best(touched, Some(slot));
     }
 
     /// Whether routes are exchanged with anybody.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        let members = &mut self.settings.members.iter();
+        let members = &mut self.settings.peers.iter();
         members.any(|member| member.policy.send || member.policy.receive)
     }
 
     /// The best learned routes, to be put behind all others in the routing table; `None` = as last time.
-    pub fn take_learned(&mut self) -> Option<Vec<(Prefix, Slot)>> {
-        std::mem::take(&mut self.learned_changed).then(|| self.learned())
+    pub fn take_learned_routes(&mut self) -> Option<Vec<(Prefix, Slot)>> {
+        std::mem::take(&mut self.learned_changed).then(|| self.learned_routes())
     }
 
     /// What was taken was of no use: it is to be taken again.
-    pub fn install_again(&mut self) {
+    pub fn mark_learned_changed(&mut self) {
         self.learned_changed = true;
     }
 
     /// The best learned routes.
     #[must_use]
-    pub fn learned(&self) -> Vec<(Prefix, Slot)> {
-        let learned = self.best.iter().filter_map(|(prefix, best)| match best {
-            Best::Learned(slot) => Some((prefix.clone(), *slot)),
+    pub fn learned_routes(&self) -> Vec<(Prefix, Slot)> {
+        let learned = self.best_routes.iter().filter_map(|(prefix, best)| match best {
+            BestRoute::Learned(slot) => Some((prefix.clone(), *slot)),
             _ => None,
         });
         learned.collect()
     }
 
     /// Another own address: all that was learned was judged by the old one, all that was told named it.
-    fn forget_everything(&mut self, now: MonoTime) {
-        self.best.clear();
+    fn restart(&mut self, now: MonoTime) {
+        self.best_routes.clear();
         self.log = ChangeLog::new(self.next_table_id(), self.hash.clone());
         self.learned_changed = true;
-        let linked = &self.linked;
+        let linked = &self.connected;
         for (slot, peer) in &mut self.peers {
-            peer.hearing.forget();
-            peer.telling.begin_anew(0);
+            peer.receiver.clear();
+            peer.sender.restart(0);
             if linked.contains(slot) {
-                peer.hearing.asking.link_up(now);
+                peer.receiver.control_sender.on_link_up(now);
             }
         }
     }
 
     fn next_table_id(&mut self) -> TableId {
-        self.tables += 1;
-        table_id(&self.hash, self.tables)
+        self.tables_total += 1;
+        table_id(&self.hash, self.tables_total)
     }
 }
 
-impl Peer {
-    fn new(member: CcpPeer, hash: &RandomState) -> Self {
-        Peer { member, hearing: RouteReceiver::new(hash.clone()), telling: RouteSender::default() }
+impl CcpPeerState {
+    fn new(settings: CcpPeer, hash: &RandomState) -> Self {
+        CcpPeerState {
+            settings,
+            receiver: RouteReceiver::new(hash.clone()),
+            sender: RouteSender::default(),
+        }
     }
 
     /// Which routes are gone because the peer is something else now.
-    fn reconfigured(&mut self, old: &CcpPeer, now: MonoTime) -> Vec<Prefix> {
-        let (new, old) = (&self.member.policy, &old.policy);
+    fn apply_change(&mut self, old: &CcpPeer, now: MonoTime) -> Vec<Prefix> {
+        let (new, old) = (&self.settings.policy, &old.policy);
         if !new.send {
-            self.telling.stop();
+            self.sender.stop();
         }
         let same = (new.receive, new.routes_max) == (old.receive, old.routes_max)
             && new.accept == old.accept;
         if same {
             // Its relation may be another one: then others may be better.
-            return self.hearing.routes.iter().map(|(prefix, _)| prefix.clone()).collect();
+            return self.receiver.routes.iter().map(|(prefix, _)| prefix.clone()).collect();
         }
-        let gone = self.hearing.forget();
+        let gone = self.receiver.clear();
         if new.receive {
-            self.hearing.asking.soon(now);
+            self.receiver.control_sender.schedule(now);
         }
         gone
     }

@@ -31,7 +31,7 @@ pub enum HashSeed {
 
 impl HashSeed {
     /// Hash keys made from the seed.
-    pub fn state(self) -> RandomState {
+    pub fn hash_state(self) -> RandomState {
         match self {
             HashSeed::Random => RandomState::new(),
             #[cfg(feature = "internals")]
@@ -81,32 +81,33 @@ impl Hash for Key {
 pub struct RouteTable {
     /// Prefix -> index into `sets`. Many prefixes share one set of next hops.
     prefixes: HashMap<Key, u32, RandomState>,
-    sets: Vec<Box<[Candidate]>>,
+    candidate_sets: Vec<Box<[Candidate]>>,
     /// Bit d: some prefix has d segments.
-    depths: u64,
+    depth_mask: u64,
 }
 
 impl RouteTable {
     /// Builds the table. Candidates of one prefix are ordered by priority, then origin, then the order given.
     pub fn new(routes: impl IntoIterator<Item = (Prefix, Candidate)>, seed: HashSeed) -> Self {
         let mut table = RouteTable {
-            prefixes: HashMap::with_hasher(seed.state()),
-            sets: Vec::new(),
-            depths: 0,
+            prefixes: HashMap::with_hasher(seed.hash_state()),
+            candidate_sets: Vec::new(),
+            depth_mask: 0,
         };
         // A prefix with one next hop, nearly every one, goes straight to its set; the others are gathered first.
         let mut known: HashMap<Box<[Candidate]>, u32> = HashMap::new();
         let mut several: BTreeMap<Key, Vec<Candidate>> = BTreeMap::new();
         for (prefix, candidate) in routes {
             let key = Key(SmolStr::new(prefix.as_str()));
-            table.depths |= depth_bit(depth(key.borrow()));
-            let set = intern(&mut known, &mut table.sets, vec![candidate]);
+            table.depth_mask |= depth_bit(segment_count(key.borrow()));
+            let set = intern_set(&mut known, &mut table.candidate_sets, vec![candidate]);
             match table.prefixes.entry(key) {
                 Entry::Vacant(entry) => {
                     entry.insert(set);
                 }
                 Entry::Occupied(entry) => {
-                    let first = table.sets.get(*entry.get() as usize).map(|set| set.to_vec());
+                    let first =
+                        table.candidate_sets.get(*entry.get() as usize).map(|set| set.to_vec());
                     several
                         .entry(entry.key().clone())
                         .or_insert_with(|| first.unwrap_or_default())
@@ -116,7 +117,7 @@ impl RouteTable {
         }
         for (prefix, mut candidates) in several {
             candidates.sort_by_key(|c| (std::cmp::Reverse(c.priority), c.origin));
-            let set = intern(&mut known, &mut table.sets, candidates);
+            let set = intern_set(&mut known, &mut table.candidate_sets, candidates);
             table.prefixes.insert(prefix, set);
         }
         table
@@ -125,18 +126,18 @@ impl RouteTable {
     /// The longest prefix that covers `address`.
     pub fn lookup(&self, address: AddressRef<'_>) -> Option<Match<'_>> {
         let mut key = address.as_bytes();
-        let mut segments = depth(key);
+        let mut segments = segment_count(key);
         loop {
-            if self.depths & depth_bit(segments) != 0
+            if self.depth_mask & depth_bit(segments) != 0
                 && let Some(set) = self.prefixes.get(key)
             {
-                let candidates = self.sets.get(*set as usize)?;
+                let candidates = self.candidate_sets.get(*set as usize)?;
                 return Some(Match { prefix_len: key.len(), candidates });
             }
             if key.is_empty() {
                 return None;
             }
-            key = parent(key);
+            key = parent_prefix(key);
             segments -= 1;
         }
     }
@@ -149,12 +150,12 @@ impl RouteTable {
     /// All prefixes and their next hops, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[Candidate])> {
         self.prefixes.iter().filter_map(|(prefix, set)| {
-            self.sets.get(*set as usize).map(|set| (prefix.0.as_str(), set.as_ref()))
+            self.candidate_sets.get(*set as usize).map(|set| (prefix.0.as_str(), set.as_ref()))
         })
     }
 }
 
-fn intern(
+fn intern_set(
     known: &mut HashMap<Box<[Candidate]>, u32>,
     sets: &mut Vec<Box<[Candidate]>>,
     candidates: Vec<Candidate>,
@@ -168,13 +169,13 @@ fn intern(
 }
 
 /// What is before the last dot.
-fn parent(prefix: &[u8]) -> &[u8] {
+fn parent_prefix(prefix: &[u8]) -> &[u8] {
     let dot = prefix.iter().rposition(|byte| *byte == b'.');
     dot.and_then(|dot| prefix.get(..dot)).unwrap_or_default()
 }
 
 /// Number of segments; 0 for the empty prefix.
-fn depth(prefix: &[u8]) -> u32 {
+fn segment_count(prefix: &[u8]) -> u32 {
     if prefix.is_empty() {
         return 0;
     }

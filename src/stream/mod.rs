@@ -10,8 +10,10 @@ mod sender;
 
 pub use envelope::{EnvelopeError, Iv};
 pub use keys::{Keys, SECRET_LEN, SharedSecret};
-pub use receiver::{AcceptedPacket, Declined, ReceivedPacket, Receiver, TOKEN_BYTES, token};
+pub use receiver::{
+    AcceptedPacket, DeclinedPacket, ReceivedPacket, Receiver, TOKEN_BYTES, encode_token,
+};
 pub use sender::{
-    PathRate, PaymentEnd, PaymentProgress, Sender, SenderAnswer, SenderPacket, SenderSettings,
-    Slippage, Trouble,
+    PacketFailure, PathRate, PaymentEnd, PaymentProgress, Sender, SenderAnswer, SenderPacket,
+    SenderSettings, Slippage,
 };

@@ -59,22 +59,22 @@ pub struct AcceptedPacket {
 
 /// The money is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declined {
+pub struct DeclinedPacket {
     /// Why.
-    pub reason: Reason,
+    pub reason: DeclineReason,
     /// The Reject's data: the encrypted reply, or nothing where the packet was not the sender's.
     pub data: Vec<u8>,
 }
 
 /// The token of a new connection: the last segment of its address.
 #[must_use]
-pub fn token(random: [u8; TOKEN_BYTES]) -> String {
+pub fn encode_token(random: [u8; TOKEN_BYTES]) -> String {
     URL_SAFE_NO_PAD.encode(random)
 }
 
 /// Why a receiver does not take a packet's money. Its text goes into the Reject's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
+pub enum DeclineReason {
     /// The receiver's own address, without a connection below it.
     #[error("this address is no connection; ask for one by SPSP")]
     NoConnection,
@@ -92,7 +92,7 @@ pub enum Reason {
     Unfulfillable,
 }
 
-impl Reason {
+impl DeclineReason {
     /// The error code of the Reject.
     #[must_use]
     pub const fn code(self) -> ErrorCode {
@@ -110,14 +110,14 @@ impl Receiver {
     #[must_use]
     pub fn new(node_secret: &[u8], name: &str) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, node_secret);
-        Self { generator: sign(&key, &[b"ilp-connector receiver ", name.as_bytes()]) }
+        Self { generator: hmac_of_parts(&key, &[b"ilp-connector receiver ", name.as_bytes()]) }
     }
 
     /// The secret of the connection with this token. Anybody may make up tokens; nobody else can make their secrets.
     #[must_use]
     pub fn secret(&self, token: &str) -> SharedSecret {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.generator);
-        SharedSecret(sign(&key, &[token.as_bytes()]))
+        SharedSecret(hmac_of_parts(&key, &[token.as_bytes()]))
     }
 
     /// Decides on one packet. Nothing is remembered: the same packet gets the same answer, and each one that is
@@ -125,26 +125,31 @@ impl Receiver {
     ///
     /// # Errors
     /// [`Declined`], with what the sender is to be told.
-    pub fn receive(&self, incoming: &ReceivedPacket<'_>) -> Result<AcceptedPacket, Declined> {
-        let silent = |reason| Declined { reason, data: Vec::new() };
+    pub fn receive(&self, incoming: &ReceivedPacket<'_>) -> Result<AcceptedPacket, DeclinedPacket> {
+        let silent = |reason| DeclinedPacket { reason, data: Vec::new() };
         if incoming.token.is_empty() {
-            return Err(silent(Reason::NoConnection));
+            return Err(silent(DeclineReason::NoConnection));
         }
         let keys = Keys::new(&self.secret(incoming.token));
-        let request = keys.open(incoming.data).map_err(|_| silent(Reason::NotAuthentic))?;
-        let request = StreamPacket::parse(&request).map_err(|_| silent(Reason::NotARequest))?;
+        let request = keys.open(incoming.data).map_err(|_| silent(DeclineReason::NotAuthentic))?;
+        let request =
+            StreamPacket::parse(&request).map_err(|_| silent(DeclineReason::NotARequest))?;
         if request.packet_type != PacketType::Prepare {
             // An answer that somebody on the way sent back as a request.
-            return Err(silent(Reason::NotARequest));
+            return Err(silent(DeclineReason::NotARequest));
         }
         let fulfillment = keys.fulfillment(incoming.data);
-        let reply = |packet_type| reply::reply(&keys, fulfillment, packet_type, &request, incoming);
+        let reply =
+            |packet_type| reply::encrypt_reply(&keys, fulfillment, packet_type, &request, incoming);
         if incoming.amount < request.amount {
-            return Err(Declined { reason: Reason::BelowMinimum, data: reply(PacketType::Reject) });
+            return Err(DeclinedPacket {
+                reason: DeclineReason::BelowMinimum,
+                data: reply(PacketType::Reject),
+            });
         }
         if fulfillment.condition() != incoming.condition {
-            return Err(Declined {
-                reason: Reason::Unfulfillable,
+            return Err(DeclinedPacket {
+                reason: DeclineReason::Unfulfillable,
                 data: reply(PacketType::Reject),
             });
         }
@@ -152,7 +157,7 @@ impl Receiver {
     }
 }
 
-fn sign(key: &hmac::Key, parts: &[&[u8]]) -> [u8; SECRET_LEN] {
+fn hmac_of_parts(key: &hmac::Key, parts: &[&[u8]]) -> [u8; SECRET_LEN] {
     let mut context = hmac::Context::with_key(key);
     for part in parts {
         context.update(part);

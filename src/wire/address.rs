@@ -48,7 +48,7 @@ impl<'a> AddressRef<'a> {
         if scan::is_dotted(bytes) && bytes.len() <= MAX_ADDRESS && leading_scheme(bytes).is_some() {
             return Ok(Self(bytes));
         }
-        Err(error::explain(bytes, error::AddressKind::Address))
+        Err(error::first_mistake(bytes, error::AddressKind::Address))
     }
 
     /// Checks a text.

@@ -22,8 +22,8 @@ use super::error::{at_most, encoding, timestamp};
 use super::timestamp::GeneralizedTime;
 use super::{Amount, Error};
 
-pub use code::ErrorCode;
-pub use data::{ContentType, Entries, Entry, ProtocolData};
+pub use code::BtpErrorCode;
+pub use data::{ContentType, ProtocolData, ProtocolEntries, ProtocolEntry};
 pub use ilp_frame::{IlpFrame, ilp_frame_size, parse_ilp_frame, put_ilp_header};
 pub use write::{put_auth, put_empty_response, put_error, put_frame};
 
@@ -74,7 +74,7 @@ pub enum FrameBody<'a> {
     /// Type 2.
     Error {
         /// Which error.
-        code: ErrorCode,
+        code: BtpErrorCode,
         /// Its name, such as `NotAcceptedError`; 7-bit text of the peer's choice.
         name: &'a str,
         /// When it happened, by the peer's clock.
@@ -106,7 +106,7 @@ impl FrameBody<'_> {
 
 /// A BTP frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame<'a> {
+pub struct BtpFrame<'a> {
     /// Of the request, or of the request that this answers.
     pub request_id: RequestId,
     /// The type, and the fields that only this type has.
@@ -115,7 +115,7 @@ pub struct Frame<'a> {
     pub protocol_data: ProtocolData<'a>,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> BtpFrame<'a> {
     /// Parses a frame and checks all of it.
     ///
     /// # Errors
@@ -176,5 +176,5 @@ fn read_error<'a>(content: &mut Reader<'a>) -> Result<FrameBody<'a>, Error> {
         GeneralizedTime::parse(triggered_at).map_err(timestamp("BTP ERROR: triggeredAt"))?;
     let data = content.var_octet_string().map_err(encoding("BTP ERROR: data"))?;
     let data = at_most(MAX_ERROR_DATA, data, "BTP ERROR: data")?;
-    Ok(FrameBody::Error { code: ErrorCode(*code), name, triggered_at, data })
+    Ok(FrameBody::Error { code: BtpErrorCode(*code), name, triggered_at, data })
 }

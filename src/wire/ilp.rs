@@ -201,7 +201,7 @@ impl Encode for Reply<'_> {
 
 /// Opens the envelope of a packet of one type: a reader over its content.
 #[inline]
-fn open<'a>(
+fn open_envelope<'a>(
     bytes: &'a [u8],
     expected: PacketType,
     place: &'static str,

@@ -173,7 +173,7 @@ impl Timestamp {
             & (minute < 60)
             & (second <= last_second);
         if !valid {
-            return Err(explain([month, day, hour, minute, second], last_day));
+            return Err(out_of_range([month, day, hour, minute, second], last_day));
         }
         let days =
             days_before_year(century, year_of_century) + days_before_month(leap, month) + (day - 1);
@@ -210,7 +210,7 @@ fn whole_millis(duration: Duration) -> u64 {
 }
 
 #[cold]
-fn explain([month, day, hour, minute, second]: [u64; 5], last_day: u64) -> TimestampError {
+fn out_of_range([month, day, hour, minute, second]: [u64; 5], last_day: u64) -> TimestampError {
     let byte = |value: u64| u8::try_from(value).unwrap_or(u8::MAX);
     if !(1..=12).contains(&month) {
         TimestampError::Month(byte(month))

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ilp_connector::wire::btp::{Frame, FrameKind};
+use ilp_connector::wire::btp::{BtpFrame, FrameKind};
 
 use crate::interop;
 use crate::peer::{CAPTURE, Daemon, PREIMAGE, Peer, ask, fulfill, listener, message, respond};
@@ -88,7 +88,7 @@ fn one_packet_in_one_binary_message_row_65() {
     let many: Vec<u8> = (0..COUNT)
         .flat_map(|id| {
             let packet = ask("test.bob").data(&vec![7; id as usize * 50]).packet();
-            let entry = ilp_connector::wire::btp::Entry::octets("ilp", &packet);
+            let entry = ilp_connector::wire::btp::ProtocolEntry::octets("ilp", &packet);
             alice.writer.framed(&message(id, &[entry]))
         })
         .collect();
@@ -104,7 +104,7 @@ fn one_packet_in_one_binary_message_row_65() {
         assert_eq!(got.kind, FrameKind::Response);
         // Nothing is behind the frame: its end is the message's.
         let mut again = Vec::new();
-        Frame::parse(&got.raw).unwrap().encode(&mut again);
+        BtpFrame::parse(&got.raw).unwrap().encode(&mut again);
         assert_eq!(again.len(), got.raw.len());
     }
     assert_eq!(alice.frame_within(Duration::from_millis(50)), None);

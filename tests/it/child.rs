@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use ilp_connector::wire::btp::{Entry, ILP};
+use ilp_connector::wire::btp::{ILP, ProtocolEntry};
 use ilp_connector::wire::ilp::Prepare;
 use ilp_connector::wire::{Address, Fulfillment, ildcp};
 use serde_json::Value;
@@ -264,7 +264,7 @@ fn all_vectors_rows_93_95_97_99() {
             let fresh = now().saturating_add(Duration::from_secs(30));
             packet[2 + 8..2 + 25].copy_from_slice(&fresh.to_17());
         }
-        kid.send(&message(1, &[Entry::octets(ILP, &packet)]));
+        kid.send(&message(1, &[ProtocolEntry::octets(ILP, &packet)]));
         let expected = match name {
             "request" => "Fulfill",
             "request-expired" => "Reject R02",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ilp_connector::wire::btp::{ErrorCode, RequestId, put_error};
+use ilp_connector::wire::btp::{BtpErrorCode, RequestId, put_error};
 use ilp_connector::wire::ilp::{Packet, Prepare};
 use ilp_connector::wire::{Condition, Fulfillment, Timestamp};
 
@@ -102,7 +102,14 @@ fn every_code_that_the_node_raises_rows_19_21() {
     let refused = |id: u32| {
         let mut frame = Vec::new();
         let now = Timestamp::EPOCH;
-        put_error(RequestId(id), ErrorCode::NOT_ACCEPTED, "NotAcceptedError", now, b"", &mut frame);
+        put_error(
+            RequestId(id),
+            BtpErrorCode::NOT_ACCEPTED,
+            "NotAcceptedError",
+            now,
+            b"",
+            &mut frame,
+        );
         frame
     };
     through(&refused, "T00", "bob could not process");
@@ -112,7 +119,10 @@ fn every_code_that_the_node_raises_rows_19_21() {
     codes.expect(&mut alice, "R00", "bob did not answer in time");
     assert!(Prepare::parse(&packet).unwrap().expires_at <= crate::peer::now());
     // What cannot be read.
-    alice.send(&message(1, &[ilp_connector::wire::btp::Entry::octets("ilp", b"\x0c\x01\x00")]));
+    alice.send(&message(
+        1,
+        &[ilp_connector::wire::btp::ProtocolEntry::octets("ilp", b"\x0c\x01\x00")],
+    ));
     codes.expect(&mut alice, "F01", "not a valid Prepare");
     // Stopping: a packet in flight holds the node while new ones are refused, then it is rejected.
     alice.ask(1, &to_bob().within(30_000).condition(Condition([3; 32])));

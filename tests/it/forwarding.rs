@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use ilp_connector::wire::Fulfillment;
-use ilp_connector::wire::btp::{Entry, ILP};
+use ilp_connector::wire::btp::{ILP, ProtocolEntry};
 use ilp_connector::wire::ilp::{AmountTooLarge, Packet, Prepare};
 
 use crate::peer::{
@@ -155,7 +155,7 @@ fn limits_of_an_account_rows_52_54_55_60() {
     // What cannot be read has cost a look, too.
     let mut refused = 0;
     for _ in 0..60 {
-        slow.send(&message(7, &[Entry::octets(ILP, b"\x0c\x01\x00")]));
+        slow.send(&message(7, &[ProtocolEntry::octets(ILP, b"\x0c\x01\x00")]));
         refused += u32::from(slow.next() == "RESPONSE 7 Reject T05");
     }
     assert!(refused >= 10, "{refused} of 60 were refused");
@@ -257,7 +257,7 @@ fn ten_thousand_held_packets_row_76() {
         for number in 0..COUNT {
             let number_ask = Ask { condition: preimage(number).condition(), ..question.clone() };
             let packet = number_ask.data(&number.to_be_bytes()).packet();
-            let entries = [ilp_connector::wire::btp::Entry::octets("ilp", &packet)];
+            let entries = [ilp_connector::wire::btp::ProtocolEntry::octets("ilp", &packet)];
             writer.send(&crate::peer::message(number, &entries));
         }
         writer
@@ -286,7 +286,7 @@ fn ten_thousand_held_packets_row_76() {
         let Some(crate::peer::Seen::Binary(raw)) = reader.next(deadline) else {
             panic!("{} are unanswered", left.len())
         };
-        let frame = ilp_connector::wire::btp::Frame::parse(&raw).unwrap();
+        let frame = ilp_connector::wire::btp::BtpFrame::parse(&raw).unwrap();
         let Packet::Fulfill(answer) = Packet::parse(frame.ilp().unwrap()).unwrap() else {
             panic!("{frame:?}")
         };
@@ -324,7 +324,7 @@ fn fulfills_are_not_kept_waiting_by_a_flood_row_56() {
     let Peer { mut writer, mut reader, .. } = node.peer("flood");
     let flooding = std::thread::spawn(move || {
         let packet = ask("test.nobody").within(60_000).packet();
-        let entries = [ilp_connector::wire::btp::Entry::octets("ilp", &packet)];
+        let entries = [ilp_connector::wire::btp::ProtocolEntry::octets("ilp", &packet)];
         let frame = writer.framed(&crate::peer::message(1, &entries));
         let many = frame.repeat(200);
         while writer.raw(&many).is_ok() {}

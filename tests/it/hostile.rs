@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::{Entry, Frame, FrameKind, ILP};
+use ilp_connector::wire::btp::{BtpFrame, FrameKind, ILP, ProtocolEntry};
 
 use crate::peer::{
     Ask, Daemon, PATIENCE, PREIMAGE, Peer, Seen, ask, body_of, fulfill, get, message, respond, tcp,
@@ -120,7 +120,7 @@ fn websocket_frames_in_pieces_and_too_long_row_140() {
     let node = Daemon::with_peers(&["alice"], "");
     let mut alice = node.peer("alice");
     let packet = ask("test.nobody").data(&[7; 300]).packet();
-    let frame = message(9, &[Entry::octets(ILP, &packet)]);
+    let frame = message(9, &[ProtocolEntry::octets(ILP, &packet)]);
     // Byte by byte.
     for byte in alice.writer.framed(&frame) {
         alice.writer.raw(&[byte]).unwrap();
@@ -158,7 +158,7 @@ fn flood(mut peer: Peer, question: &Ask, enough: usize) -> JoinHandle<(Peer, usi
         let mut sent = 0;
         while sent < enough {
             let id = u32::try_from(sent).unwrap();
-            let frame = message(id, &[Entry::octets(ILP, &packet)]);
+            let frame = message(id, &[ProtocolEntry::octets(ILP, &packet)]);
             if peer.writer.try_send(&frame).is_err() {
                 break;
             }
@@ -179,7 +179,7 @@ fn a_next_hop_that_never_reads_d19() {
     let asking = thread::spawn(move || {
         let packet = ask("test.deaf").data(&[9; 32_000]).within(4000).packet();
         for id in 0..COUNT {
-            writer.send(&message(id, &[Entry::octets(ILP, &packet)]));
+            writer.send(&message(id, &[ProtocolEntry::octets(ILP, &packet)]));
         }
         writer
     });
@@ -196,7 +196,7 @@ fn a_next_hop_that_never_reads_d19() {
         let Some(Seen::Binary(raw)) = reader.next(deadline) else {
             panic!("{} unanswered; {codes:?}", left.len())
         };
-        let frame = Frame::parse(&raw).unwrap();
+        let frame = BtpFrame::parse(&raw).unwrap();
         assert!(left.remove(&frame.request_id.0), "twice: {}", frame.request_id);
         *codes.entry(body_of(frame.ilp().unwrap())).or_default() += 1;
     }
@@ -306,7 +306,7 @@ fn two_nodes_that_are_both_full_go_on() {
         thread::spawn(move || {
             let packet = question.packet();
             for id in 0..COUNT {
-                writer.send(&message(id, &[Entry::octets(ILP, &packet)]));
+                writer.send(&message(id, &[ProtocolEntry::octets(ILP, &packet)]));
             }
         });
         // Fulfills what the other stub asks, and counts the answers to what this one asked, until both have all.
@@ -319,7 +319,7 @@ fn two_nodes_that_are_both_full_go_on() {
                     None if Instant::now() < deadline => continue,
                     other => panic!("{other:?}; so far {kinds:?}"),
                 };
-                let frame = Frame::parse(&raw).unwrap();
+                let frame = BtpFrame::parse(&raw).unwrap();
                 if frame.body.kind() == FrameKind::Message {
                     answers.send(&respond(frame.request_id.0, Some(&answer)));
                     continue;

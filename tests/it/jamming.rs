@@ -3,7 +3,7 @@
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::Frame;
+use ilp_connector::wire::btp::BtpFrame;
 use ilp_connector::wire::ilp::Packet;
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ fn next_hop(mut carl: Peer) -> JoinHandle<()> {
         while let Some(seen) = carl.reader.next(deadline) {
             match seen {
                 Seen::Binary(raw) => {
-                    let Ok(frame) = Frame::parse(&raw) else { break };
+                    let Ok(frame) = BtpFrame::parse(&raw) else { break };
                     let packet = frame.ilp().map(Packet::parse);
                     let Some(Ok(Packet::Prepare(prepare))) = packet else { continue };
                     if prepare.destination.as_str() != "test.carl.evil"
@@ -63,8 +63,8 @@ fn read_on(alice: Peer) -> (crate::peer::Writer, JoinHandle<()>) {
 }
 
 fn message(id: u32, packet: &Ask) -> Vec<u8> {
-    use ilp_connector::wire::btp::{Entry, ILP};
-    crate::peer::message(id, &[Entry::octets(ILP, &packet.packet())])
+    use ilp_connector::wire::btp::{ILP, ProtocolEntry};
+    crate::peer::message(id, &[ProtocolEntry::octets(ILP, &packet.packet())])
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ilp_connector::wire::btp::{Entry, Frame, FrameKind, ILP};
+use ilp_connector::wire::btp::{BtpFrame, FrameKind, ILP, ProtocolEntry};
 use ilp_connector::wire::ilp::{PacketType, packet_type};
 
 use crate::peer::{
@@ -29,7 +29,7 @@ impl Swapped {
     }
 
     fn answer(&mut self, id: u32, packet: &[u8]) {
-        self.0.send(&message(id, &[Entry::octets(ILP, packet)]));
+        self.0.send(&message(id, &[ProtocolEntry::octets(ILP, packet)]));
     }
 
     /// The next packet as it understands it: request or answer by the packet's type, whatever the frame's.
@@ -55,7 +55,7 @@ impl Swapped {
 
 /// Its first frame.
 fn login(id: u32, token: &str) -> Vec<u8> {
-    message(id, &[Entry::octets("auth", b""), Entry::text("auth_token", token)])
+    message(id, &[ProtocolEntry::octets("auth", b""), ProtocolEntry::text("auth_token", token)])
 }
 
 const FILE: &str = "nodeId: n\nilpAddress: test.n\npeers:\n  - { id: alice, authToken: alice-token }\n  \
@@ -97,7 +97,7 @@ fn both_ways(node: &Daemon, rusty: &mut Swapped) {
     // What cannot be read is what its first byte says: a request gets a Reject, an answer nothing.
     rusty.0.send(&respond(5, Some(&[12, 1, 0])));
     assert_eq!(rusty.next(), "5 Reject F01");
-    rusty.0.send(&message(6, &[Entry::octets(ILP, &[13, 1, 0])]));
+    rusty.0.send(&message(6, &[ProtocolEntry::octets(ILP, &[13, 1, 0])]));
     assert_eq!(rusty.0.fence(), [""; 0]);
     // The types that RFC 23 has are still understood.
     rusty.0.ask(8, &ask("test.nobody"));
@@ -137,7 +137,7 @@ fn we_dial_it() {
     first.cut();
     let mut rusty = Swapped(Peer::accept_silently(&listener));
     let login = rusty.0.frame();
-    let frame = Frame::parse(&login.raw).unwrap();
+    let frame = BtpFrame::parse(&login.raw).unwrap();
     assert_eq!(frame.protocol_data.get("auth_token").unwrap().data, b"rusty-token");
     rusty.0.send(&respond(login.id, None));
     node.until_connected("rusty");

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::Frame;
+use ilp_connector::wire::btp::BtpFrame;
 
 use crate::peer::{
     Daemon, PATIENCE, PREIMAGE, Peer, Seen, ask, auth, body_of, fulfill, get, json, try_get,
@@ -412,7 +412,7 @@ fn a_stopping_node_refuses_connections() {
             None => panic!("no answer"),
         }
     };
-    assert_eq!(body_of(Frame::parse(&answer).unwrap().ilp().unwrap()), "Reject T00");
+    assert_eq!(body_of(BtpFrame::parse(&answer).unwrap().ilp().unwrap()), "Reject T00");
     let (status, _) = node.running.ended();
     assert_eq!(status.code(), Some(0));
 }

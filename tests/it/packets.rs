@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::{Entry, FrameKind, ILP};
+use ilp_connector::wire::btp::{FrameKind, ILP, ProtocolEntry};
 use ilp_connector::wire::ilp::{Packet, Prepare};
 use ilp_connector::wire::{Condition, Fulfillment};
 
@@ -55,7 +55,7 @@ fn packets_that_are_none_get_f01_and_the_link_stays_rows_3_4_7_12_13_19_22_24() 
     assert!(bad.len() > 100, "the vectors are there");
     for (number, (name, packet)) in bad.iter().enumerate() {
         let id = u32::try_from(number).unwrap();
-        alice.send(&message(id, &[Entry::octets(ILP, packet)]));
+        alice.send(&message(id, &[ProtocolEntry::octets(ILP, packet)]));
         let got = alice.frame();
         // What says that it is a Fulfill or Reject is no request at all.
         let answer = matches!(packet.first(), Some(13 | 14));
@@ -170,7 +170,7 @@ fn sizes_and_amounts_pass_unchanged_rows_2_6_8_to_10_14_15_18_24() {
     let node = Daemon::with_peers(&["alice", "bob"], "");
     let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
     let mut check = |packet: &[u8]| {
-        alice.send(&message(3, &[Entry::octets(ILP, packet)]));
+        alice.send(&message(3, &[ProtocolEntry::octets(ILP, packet)]));
         let (id, forwarded) = bob.prepare();
         let (sent, got) = (Prepare::parse(packet).unwrap(), Prepare::parse(&forwarded).unwrap());
         // Bytes behind what is known are not sent on.

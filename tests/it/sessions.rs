@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::{Entry, ErrorCode, Frame, FrameBody, FrameKind, ILP};
+use ilp_connector::wire::btp::{BtpErrorCode, BtpFrame, FrameBody, FrameKind, ILP, ProtocolEntry};
 use ilp_connector::wire::timestamp::GeneralizedTime;
 
 use crate::peer::{
@@ -34,7 +34,7 @@ fn a_dialling_node_logs_in_first_and_at_every_connection_rows_72_74() {
         let mut bob = Peer::accept_silently(&listener);
         let login = bob.frame();
         ids.push(login.id);
-        let entries = Frame::parse(&login.raw).unwrap().protocol_data;
+        let entries = BtpFrame::parse(&login.raw).unwrap().protocol_data;
         let names: Vec<_> = entries.iter().map(|entry| entry.name).collect();
         assert_eq!(names, ["auth", "auth_username", "auth_token"]);
         assert_eq!(entries.get("auth_username").unwrap().data, b"n");
@@ -74,7 +74,7 @@ fn a_dialling_node_gives_up_on_silence_and_slows_down_rows_73_91() {
         at.push(Instant::now());
         let login = bob.frame();
         let body = FrameBody::Error {
-            code: ErrorCode::NOT_ACCEPTED,
+            code: BtpErrorCode::NOT_ACCEPTED,
             name: "NotAcceptedError",
             triggered_at: GeneralizedTime::parse(b"20180831025324.899Z").unwrap(),
             data: b"invalid auth_token bob-token",
@@ -211,7 +211,7 @@ fn under_load(
         loop {
             while began.elapsed() < for_how_long && open.len() < WINDOW {
                 let packet = ask(destination).within(4000).packet();
-                writer.send(&message(next, &[Entry::octets(ILP, &packet)]));
+                writer.send(&message(next, &[ProtocolEntry::octets(ILP, &packet)]));
                 open.insert(next);
                 next += 1;
             }
@@ -220,7 +220,7 @@ fn under_load(
             }
             match reader.next(Instant::now() + PATIENCE) {
                 Some(Seen::Binary(raw)) => {
-                    let frame = Frame::parse(&raw).unwrap();
+                    let frame = BtpFrame::parse(&raw).unwrap();
                     assert_eq!(frame.body.kind(), FrameKind::Response);
                     let id = frame.request_id.0;
                     assert!(open.remove(&id), "a second answer to {id}");

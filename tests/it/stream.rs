@@ -50,7 +50,7 @@ impl Sender {
     /// A Prepare of which at least so much has to arrive.
     fn request(&mut self, amount: u64, minimum: u64, frames: &[StreamFrame<'_>]) -> Ask {
         let mut plaintext = Vec::new();
-        let frames = Frames::of(frames);
+        let frames = Frames::from_frames(frames);
         let (packet_type, minimum) = (PacketType::Prepare, Amount(minimum));
         let sequence = self.sequence + 1;
         let packet = StreamPacket { packet_type, sequence, amount: minimum, frames };
@@ -123,7 +123,7 @@ fn a_payment_is_fulfilled_and_answered_in_secret_row_122() {
         receive_max: Amount::MAX,
         total_received: Amount::ZERO,
     };
-    assert_eq!(reply.frames, Frames::of(&[NO_LIMIT_OF_STREAMS, no_limit]));
+    assert_eq!(reply.frames, Frames::from_frames(&[NO_LIMIT_OF_STREAMS, no_limit]));
     assert_eq!(node.balance("a"), ["100", "0", "0"]);
     assert_eq!(node.balance("wallet"), ["-100", "0", "0"]);
     // Nothing that the receiver is told is remembered: the packet once more is its money once more.

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::{ContentType, Entry, ErrorCode, Frame, FrameBody, ILP};
+use ilp_connector::wire::btp::{
+    BtpErrorCode, BtpFrame, ContentType, FrameBody, ILP, ProtocolEntry,
+};
 use ilp_connector::wire::timestamp::GeneralizedTime;
 
 use crate::peer::{
@@ -183,7 +185,7 @@ fn every_good_frame_is_answered_as_rfc_23_has_it_rows_9_75_78_80_to_87() {
                 vec![format!("RESPONSE {id} Reject F01")]
             }
             // Nothing is asked for, or to be logged in once more; anything else is not understood.
-            _ => match Frame::parse(&bytes).unwrap().protocol_data.primary() {
+            _ => match BtpFrame::parse(&bytes).unwrap().protocol_data.primary() {
                 None => vec![format!("RESPONSE {id}")],
                 Some(primary) if primary.name == "auth" => vec![format!("RESPONSE {id}")],
                 Some(_) => vec![format!("ERROR {id} F00")],
@@ -194,10 +196,13 @@ fn every_good_frame_is_answered_as_rfc_23_has_it_rows_9_75_78_80_to_87() {
     }
     // Rows 82 and 84: the packet in any place, whatever content types there are; a second login changes nothing.
     let packet = ask("test.nobody").packet();
-    let odd =
-        |content_type| Entry { name: "odd", content_type: ContentType(content_type), data: b"x" };
+    let odd = |content_type| ProtocolEntry {
+        name: "odd",
+        content_type: ContentType(content_type),
+        data: b"x",
+    };
     for content_type in [0, 1, 2, 3, 200, 255] {
-        peer.send(&message(5, &[odd(content_type), Entry::octets(ILP, &packet)]));
+        peer.send(&message(5, &[odd(content_type), ProtocolEntry::octets(ILP, &packet)]));
         assert_eq!(peer.next(), "RESPONSE 5 Reject F02");
     }
     peer.send(&auth(6, Some("alice"), "alice-token"));
@@ -244,11 +249,11 @@ fn stray_and_odd_answers_rows_58_78_87() {
     let time = GeneralizedTime::parse(b"20180831025324.899Z");
     let triggered_at = time.unwrap();
     let error = |id: u32, code: &[u8; 3], name: &'static str| {
-        let body = FrameBody::Error { code: ErrorCode(*code), name, triggered_at, data: b"{}" };
+        let body = FrameBody::Error { code: BtpErrorCode(*code), name, triggered_at, data: b"{}" };
         frame(id, &body, &[])
     };
     type Answering<'a> = &'a dyn Fn(u32) -> Vec<u8>;
-    let twice = [Entry::octets(ILP, b"1"), Entry::octets(ILP, b"2")];
+    let twice = [ProtocolEntry::octets(ILP, b"1"), ProtocolEntry::octets(ILP, b"2")];
     let check = |alice: &mut Peer, bob: &mut Peer, answer: Answering<'_>, expected: &str| {
         alice.ask(9, &ask("test.bob"));
         let (id, _) = bob.prepare();

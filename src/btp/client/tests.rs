@@ -20,7 +20,7 @@ use crate::transport::TransportSettings;
 use crate::transport::{PeerEvent, PeerState};
 use crate::transport::{ServerTls, TlsTrust};
 use crate::wire::Timestamp;
-use crate::wire::btp::{ErrorCode, Frame, RequestId, put_error};
+use crate::wire::btp::{BtpErrorCode, BtpFrame, RequestId, put_error};
 
 /// A listener whose every reaction the test decides.
 struct Listener(TcpListener);
@@ -43,7 +43,7 @@ impl Listener {
     /// Accepts a dialler, and its login.
     async fn accept_login(&self) -> TestPeer<TcpStream> {
         let mut far = self.accept().await;
-        let id = Frame::parse(&far.bytes().await).unwrap().request_id.0;
+        let id = BtpFrame::parse(&far.bytes().await).unwrap().request_id.0;
         far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
         far
     }
@@ -70,7 +70,7 @@ fn impatient() -> Arc<TransportContext> {
 /// The entries of a login, with their content types.
 fn login(frame: &[u8]) -> Vec<(String, u8, String)> {
     let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
-    let frame = Frame::parse(frame).unwrap();
+    let frame = BtpFrame::parse(frame).unwrap();
     assert_eq!(frame.body, crate::wire::btp::FrameBody::Message);
     frame
         .protocol_data
@@ -81,7 +81,7 @@ fn login(frame: &[u8]) -> Vec<(String, u8, String)> {
 
 fn error(id: RequestId, text: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    let code = ErrorCode::NOT_ACCEPTED;
+    let code = BtpErrorCode::NOT_ACCEPTED;
     put_error(id, code, "NotAcceptedError", Timestamp::EPOCH, text, &mut frame);
     frame
 }
@@ -108,7 +108,7 @@ async fn who_we_say_we_are() {
             ];
             assert_eq!(login(&first), expected);
             // Answers to nothing, requests and garbage before the answer are passed over.
-            let id = Frame::parse(&first).unwrap().request_id.0;
+            let id = BtpFrame::parse(&first).unwrap().request_id.0;
             let other = framed(id.wrapping_add(1), &crate::wire::btp::FrameBody::Response, &[]);
             far.send_all(&[other, message(id, &[]), b"garbage".to_vec()]).await;
             far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
@@ -123,7 +123,7 @@ async fn a_refusal_is_no_network_failure() {
     let (dial, context) = (listener.dial(""), context());
     let (driver, ()) = tokio::join!(connect(&dial, &context), async {
         let mut far = listener.accept().await;
-        let id = Frame::parse(&far.bytes().await).unwrap().request_id;
+        let id = BtpFrame::parse(&far.bytes().await).unwrap().request_id;
         far.send(&error(id, b"no\nway")).await;
         assert!(matches!(far.receive().await, Received::Close(..)), "RFC 23: the client closes");
     });
@@ -197,7 +197,7 @@ async fn a_lost_session_is_opened_again_and_events_come_in_order() {
     tasks.spawn(client.run());
 
     let mut far = listener.accept().await;
-    let first_id = Frame::parse(&far.bytes().await).unwrap().request_id;
+    let first_id = BtpFrame::parse(&far.bytes().await).unwrap().request_id;
     assert_eq!(change(&mut events).await, Connecting);
     far.send(&error(first_id, b"not yet")).await;
     assert!(matches!(change(&mut events).await, AuthenticationFailed(_)));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::transport::Login;
 use crate::transport::Token;
-use crate::wire::btp::{Entry, put_empty_response, put_frame};
+use crate::wire::btp::{ProtocolEntry, put_empty_response, put_frame};
 use crate::wire::vectors;
 
 fn login(account: &str, token: &str) -> Login {
@@ -30,16 +30,16 @@ fn verdict(frame: &[u8], path: &str) -> String {
     }
 }
 
-fn message(entries: &[Entry<'_>]) -> Vec<u8> {
+fn message(entries: &[ProtocolEntry<'_>]) -> Vec<u8> {
     let mut frame = Vec::new();
     put_frame(RequestId(5), &FrameBody::Message, entries, &mut frame);
     frame
 }
 
 fn check(path: &str, username: Option<&str>, token: &str, expected: &str) {
-    let mut entries = vec![Entry::octets(AUTH, b"")];
-    entries.extend(username.map(|username| Entry::text(AUTH_USERNAME, username)));
-    entries.push(Entry::text(AUTH_TOKEN, token));
+    let mut entries = vec![ProtocolEntry::octets(AUTH, b"")];
+    entries.extend(username.map(|username| ProtocolEntry::text(AUTH_USERNAME, username)));
+    entries.push(ProtocolEntry::text(AUTH_TOKEN, token));
     assert_eq!(verdict(&message(&entries), path), expected, "{path} {username:?} {token}");
 }
 
@@ -70,9 +70,9 @@ fn logins_by_name_path_and_token() {
         check(path, username, token, expected);
     }
     let not_utf8 = message(&[
-        Entry::octets(AUTH, b""),
-        Entry::octets(AUTH_USERNAME, b"\xff"),
-        Entry::text(AUTH_TOKEN, "secret"),
+        ProtocolEntry::octets(AUTH, b""),
+        ProtocolEntry::octets(AUTH_USERNAME, b"\xff"),
+        ProtocolEntry::text(AUTH_TOKEN, "secret"),
     ]);
     assert_eq!(verdict(&not_utf8, "/"), WRONG);
 }
@@ -81,9 +81,9 @@ fn logins_by_name_path_and_token() {
 fn a_token_in_the_place_of_the_name_is_not_shown() {
     let check = |path: &str, username: &str, token: &str, expected: &str| {
         let entries = [
-            Entry::octets(AUTH, b""),
-            Entry::text(AUTH_USERNAME, username),
-            Entry::text(AUTH_TOKEN, token),
+            ProtocolEntry::octets(AUTH, b""),
+            ProtocolEntry::text(AUTH_USERNAME, username),
+            ProtocolEntry::text(AUTH_TOKEN, token),
         ];
         let directory = directory();
         let FirstFrame::Refused { claimed, .. } =
@@ -159,7 +159,7 @@ fn the_answer_to_a_login() {
     check(&response, AuthAnswer::Accepted);
     let mut error = Vec::new();
     let text = b"no\nsuch \x1b account S3CRET";
-    put_error(id, ErrorCode(*b"F00"), "NotAcceptedError", Timestamp::EPOCH, text, &mut error);
+    put_error(id, BtpErrorCode(*b"F00"), "NotAcceptedError", Timestamp::EPOCH, text, &mut error);
     let shown = "F00 NotAcceptedError: no\\nsuch \\u{1b} account ***";
     check(&error, AuthAnswer::Refused(shown.to_owned()));
     // Another id, another kind of frame, no frame.
@@ -176,9 +176,9 @@ fn the_answer_to_a_login() {
 #[test]
 fn a_refusal_says_why_and_no_secret() {
     let frame = refusal(RequestId(3), &AuthError::WrongCredentials.to_string(), Timestamp::EPOCH);
-    let FrameBody::Error { code, name, data, .. } = Frame::parse(&frame).unwrap().body else {
+    let FrameBody::Error { code, name, data, .. } = BtpFrame::parse(&frame).unwrap().body else {
         panic!("not an ERROR");
     };
-    assert_eq!((code, name), (ErrorCode::NOT_ACCEPTED, "NotAcceptedError"));
+    assert_eq!((code, name), (BtpErrorCode::NOT_ACCEPTED, "NotAcceptedError"));
     assert_eq!(data, b"invalid auth_username or auth_token");
 }

@@ -1,7 +1,7 @@
 //! The frames that the peers of the model send, and the way back from what they are sent.
 
 use crate::wire::Amount;
-use crate::wire::btp::{Entry, FrameBody, FrameKind, RequestId, put_frame};
+use crate::wire::btp::{FrameBody, FrameKind, ProtocolEntry, RequestId, put_frame};
 use crate::wire::ilp::Packet;
 
 /// What the peer of that name logs in with.
@@ -12,7 +12,7 @@ pub(super) fn token(name: &str) -> String {
 /// A MESSAGE with a packet.
 pub(super) fn ask(id: u8, packet: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    let entries = [Entry::octets("ilp", packet)];
+    let entries = [ProtocolEntry::octets("ilp", packet)];
     put_frame(RequestId(id.into()), &FrameBody::Message, &entries, &mut frame);
     frame
 }
@@ -27,11 +27,16 @@ pub(super) fn swapped(mut frame: Vec<u8>) -> Vec<u8> {
 pub(super) fn odd_request(id: u8, which: u8) -> Vec<u8> {
     let mut frame = Vec::new();
     let id = RequestId(id.into());
-    let balance = Entry::octets("balance", b"{}");
+    let balance = ProtocolEntry::octets("balance", b"{}");
     match which % 4 {
         0 => put_frame(id, &FrameBody::Transfer { amount: Amount(1) }, &[], &mut frame),
         1 => put_frame(id, &FrameBody::Message, &[balance, balance], &mut frame),
-        2 => put_frame(id, &FrameBody::Message, &[Entry::octets("ilp", &[0x0e, 0])], &mut frame),
+        2 => put_frame(
+            id,
+            &FrameBody::Message,
+            &[ProtocolEntry::octets("ilp", &[0x0e, 0])],
+            &mut frame,
+        ),
         _ => put_frame(id, &FrameBody::Message, &[balance], &mut frame),
     }
     frame
@@ -40,7 +45,12 @@ pub(super) fn odd_request(id: u8, which: u8) -> Vec<u8> {
 /// A RESPONSE with a packet.
 pub(super) fn response(id: u32, packet: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    put_frame(RequestId(id), &FrameBody::Response, &[Entry::octets("ilp", packet)], &mut frame);
+    put_frame(
+        RequestId(id),
+        &FrameBody::Response,
+        &[ProtocolEntry::octets("ilp", packet)],
+        &mut frame,
+    );
     frame
 }
 

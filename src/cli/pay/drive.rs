@@ -54,10 +54,10 @@ impl<'a> PaymentDriver<'a> {
         let end = loop {
             let now = self.client.now();
             // Bounded by the window.
-            while let Some(packet) = self.sender.next(now) {
+            while let Some(packet) = self.sender.next_packet(now) {
                 self.send(&packet, now);
             }
-            if let Some(end) = self.sender.ended() {
+            if let Some(end) = self.sender.end() {
                 break end.clone();
             }
             let wakes_at = began_plus(now.mono, self.sender.wakes_at());
@@ -65,7 +65,7 @@ impl<'a> PaymentDriver<'a> {
                 () = self.inbox.take(&mut arrived) => {
                     let now = self.client.now().mono;
                     for (sequence, outcome) in arrived.drain(..) {
-                        self.sender.answer(sequence, read(&outcome), now);
+                        self.sender.record_answer(sequence, read(&outcome), now);
                     }
                 }
                 () = interrupt.wait() => {

@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::login::EntryLogin;
 use crate::cli::money::scaled;
 use crate::cli::text::{format_duration, grouped, harmless_json, per_second, sanitize};
-use crate::stream::{PathRate, PaymentEnd, PaymentProgress, Trouble};
+use crate::stream::{PacketFailure, PathRate, PaymentEnd, PaymentProgress};
 use crate::wire::Amount;
 use crate::wire::ilp::ErrorCode;
 
@@ -120,7 +120,7 @@ impl PayReport<'_> {
     /// In one line: paid or not, why, and what to do.
     fn verdict(&self, end: &PaymentEnd, progress: &PaymentProgress) -> String {
         let missing = grouped(progress.total.saturating_sub(progress.sent));
-        let trouble = progress.trouble.as_ref().map(explained);
+        let trouble = progress.last_failure.as_ref().map(explained);
         let last =
             trouble.map_or_else(String::new, |trouble| format!("; the last trouble was {trouble}"));
         let why = match end {
@@ -139,7 +139,7 @@ impl PayReport<'_> {
                     .to_owned()
             }
             PaymentEnd::Refused(trouble) => format!("{}{}", explained(trouble), self.advice(trouble.code)),
-            PaymentEnd::NothingPasses => match &progress.trouble {
+            PaymentEnd::NothingPasses => match &progress.last_failure {
                 Some(trouble) => {
                     format!("{} lets nothing pass, however small: {}", by(trouble), explained(trouble))
                 }
@@ -223,7 +223,7 @@ impl PayReport<'_> {
 
 /// What arrived of one unit.
 fn achieved(progress: &PaymentProgress) -> Option<f64> {
-    PathRate::seen(progress.delivered, progress.sent).or(progress.rate).map(PathRate::as_f64)
+    PathRate::measured(progress.delivered, progress.sent).or(progress.rate).map(PathRate::as_f64)
 }
 
 fn packets(progress: &PaymentProgress) -> String {
@@ -266,13 +266,13 @@ fn rate_below(arrived: u64, amount: u64) -> String {
 }
 
 /// A Reject in one line: code, node, words.
-pub(super) fn explained(trouble: &Trouble) -> String {
+pub(super) fn explained(trouble: &PacketFailure) -> String {
     let name = trouble.code.name().map(|name| format!(" {name}")).unwrap_or_default();
     format!("{}{name} from {}: {}", trouble.code, by(trouble), sanitize(&trouble.message))
 }
 
 /// Which node says so.
-fn by(trouble: &Trouble) -> String {
+fn by(trouble: &PacketFailure) -> String {
     match trouble.by.as_str() {
         "" => "a node without an address".to_owned(),
         by => sanitize(by),

@@ -52,7 +52,7 @@ impl Stall {
             return None;
         }
         let has_news = seen.failed > self.seen.failed;
-        let why = match progress.trouble.as_ref().filter(|_| has_news) {
+        let why = match progress.last_failure.as_ref().filter(|_| has_news) {
             Some(trouble) => explained(trouble),
             None => format!("no answer yet; `{}` shows how far packets get", self.trace),
         };
@@ -88,9 +88,9 @@ mod tests {
 
     impl Payment {
         fn rejected(&mut self, message: &str) {
-            let packet = self.sender.next(NOW).unwrap();
+            let packet = self.sender.next_packet(NOW).unwrap();
             let (code, by, data) = (ErrorCode::T01, "test.b", &[][..]);
-            self.sender.answer(
+            self.sender.record_answer(
                 packet.sequence,
                 SenderAnswer::Rejected { code, by, message, data },
                 NOW.mono,

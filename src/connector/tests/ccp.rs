@@ -3,7 +3,7 @@
 use super::*;
 use crate::account::RoutePolicy;
 use crate::link::Outcome;
-use crate::routing::ccp::Ticket;
+use crate::routing::ccp::RequestTicket;
 use crate::wire::ccp::{Epochs, RouteControl, RouteControlMode, TableId, UpdateWriter};
 
 pub(super) fn telling(id: &str, relation: Relation) -> AccountSettings {
@@ -51,7 +51,7 @@ impl Net {
     pub(super) fn tick(&self) {
         let connector = Arc::clone(&self.connector);
         let now = self.now;
-        let answered = move |ticket: Ticket, answer: Outcome| {
+        let answered = move |ticket: RequestTicket, answer: Outcome| {
             connector.handle_ccp_answer(ticket, &answer, now);
         };
         if self.connector.poll_ccp(self.now, &answered).learned_changed {

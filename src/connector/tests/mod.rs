@@ -22,7 +22,7 @@ use crate::link::{Framing, Outbox, SessionId, SessionKind};
 use crate::local::PingSettings;
 use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::time::{MonoTime, Now};
-use crate::wire::btp::{Frame, FrameBody, RequestId};
+use crate::wire::btp::{BtpFrame, FrameBody, RequestId};
 use crate::wire::ilp::{ErrorCode, Fulfill, Packet, Prepare, Reject};
 use crate::wire::{Address, Amount, Condition, Fulfillment, Timestamp};
 
@@ -266,7 +266,7 @@ impl Net {
     }
 
     fn see(&self, frame: &[u8]) -> Seen {
-        let frame = Frame::parse(frame).unwrap();
+        let frame = BtpFrame::parse(frame).unwrap();
         let id = frame.request_id;
         let ilp = frame.protocol_data.primary().unwrap();
         assert_eq!((ilp.name, ilp.content_type.0), ("ilp", 0));

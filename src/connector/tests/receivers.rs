@@ -26,7 +26,7 @@ impl Sender {
         let mut plaintext = Vec::new();
         let frames = [StreamFrame::StreamMoney { stream: StreamId(1), shares: 1 }];
         let (packet_type, amount) = (PacketType::Prepare, Amount(minimum));
-        let frames = Frames::of(&frames);
+        let frames = Frames::from_frames(&frames);
         StreamPacket { packet_type, sequence: 3, amount, frames }.encode(&mut plaintext);
         self.keys.seal(Iv([minimum.to_be_bytes()[7]; 12]), &plaintext).unwrap()
     }

@@ -5,7 +5,7 @@ use std::task::Wake;
 
 use super::*;
 use crate::wire::Fulfillment;
-use crate::wire::btp::Frame;
+use crate::wire::btp::BtpFrame;
 use crate::wire::ilp::{Fulfill, Reply};
 
 #[derive(Default)]
@@ -96,7 +96,7 @@ fn bytes_leave_in_order_however_small_the_pieces() {
         let mut rest = &all[..];
         for id in 0..200 {
             let payload = frames::payload_of(rest).unwrap();
-            assert_eq!(Frame::parse(&payload).unwrap().request_id, RequestId(id));
+            assert_eq!(BtpFrame::parse(&payload).unwrap().request_id, RequestId(id));
             let masked = rest[1] & 0x80 != 0;
             rest = &rest[payload.len() + if masked { 6 } else { 2 }..];
         }
@@ -116,7 +116,7 @@ fn a_lost_session_says_what_nobody_saw() {
     let unwritten = outbox.end_session();
     assert_eq!(unwritten.prepares, [RequestId(2)]);
     let (id, frame) = &unwritten.replies[0];
-    assert_eq!((*id, Frame::parse(frame).unwrap().request_id), (RequestId(7), RequestId(7)));
+    assert_eq!((*id, BtpFrame::parse(frame).unwrap().request_id), (RequestId(7), RequestId(7)));
     assert!(!put(&outbox, FrameKind::Message, 9), "nothing is appended to a lost session");
     // What was begun is finished, so that a close frame can be understood.
     outbox.put_ws_frames(&[0x88, 0x00]);
@@ -218,7 +218,7 @@ fn packets_are_taken_out_of_a_bare_outbox_one_by_one() {
     let ids = |from: u32| (from..200).step_by(2).map(RequestId).collect::<Vec<_>>();
     assert_eq!(unwritten.prepares, ids(150));
     for (id, frame) in &unwritten.replies {
-        let frame = Frame::parse(frame).unwrap();
+        let frame = BtpFrame::parse(frame).unwrap();
         assert_eq!((frame.request_id, frame.ilp()), (*id, Some(&packet[..])));
     }
     assert_eq!(unwritten.replies.len(), 25);

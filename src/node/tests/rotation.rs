@@ -72,7 +72,7 @@ async fn a_dialled_session_goes_on_while_the_token_that_it_sent_is_valid() {
     let (stream, _) = listener.accept().await.unwrap();
     let mut far = tokio_tungstenite::accept_async(stream).await.unwrap();
     let login = far.next().await.unwrap().unwrap().into_data();
-    let token = Frame::parse(&login).unwrap().protocol_data.get("auth_token").unwrap().data;
+    let token = BtpFrame::parse(&login).unwrap().protocol_data.get("auth_token").unwrap().data;
     assert_eq!(token, b"new", "the next dial sends the first");
     stop(node).await;
 }

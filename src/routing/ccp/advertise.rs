@@ -1,7 +1,7 @@
 //! What is to be sent now: controls and updates, written; and what has run out.
 
 use super::export::ExportedRoute;
-use super::{Ccp, Peer};
+use super::{Ccp, CcpPeerState};
 use crate::account::AccountId;
 use crate::link::Slot;
 use crate::time::MonoTime;
@@ -29,12 +29,12 @@ pub struct CcpRequest {
     /// The data of the Prepare.
     pub payload: Vec<u8>,
     /// To be handed in with the answer.
-    pub ticket: Ticket,
+    pub ticket: RequestTicket,
 }
 
 /// Which request an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
+pub struct RequestTicket {
     peer: Slot,
     serial: u64,
 }
@@ -50,7 +50,7 @@ pub enum CcpNotice {
         routes: usize,
     },
     /// The peer has announced more routes than are kept; said once until its link is lost.
-    Full {
+    TooManyRoutes {
         /// Who.
         peer: AccountId,
         /// How many are kept.
@@ -64,14 +64,14 @@ impl Ccp {
         if !self.is_active() {
             return CcpPoll { learned_changed: self.learned_changed, ..CcpPoll::default() };
         }
-        self.expire(now);
-        self.tidy();
+        self.expire_routes(now);
+        self.bound_log();
         let mut to_send = Vec::new();
-        if let Some(own) = self.settings.own.clone() {
-            let linked = self.peers.keys().filter(|slot| self.linked.contains(slot));
+        if let Some(own) = self.settings.own_address.clone() {
+            let linked = self.peers.keys().filter(|slot| self.connected.contains(slot));
             for slot in linked.copied().collect::<Vec<Slot>>() {
-                to_send.extend(self.ask(slot, now));
-                to_send.extend(self.tell(slot, &own, now));
+                to_send.extend(self.next_control(slot, now));
+                to_send.extend(self.next_update(slot, &own, now));
             }
         }
         CcpPoll {
@@ -82,95 +82,95 @@ impl Ccp {
     }
 
     /// The answer to a request, or that there was none.
-    pub fn answered(&mut self, ticket: Ticket, accepted: bool, now: MonoTime) {
+    pub fn record_answer(&mut self, ticket: RequestTicket, accepted: bool, now: MonoTime) {
         if let Some(peer) = self.peers.get_mut(&ticket.peer) {
             // Serial numbers are never used twice, so one of the two does not know it.
-            peer.hearing.asking.answered(ticket.serial, accepted, now);
-            peer.telling.answered(ticket.serial, accepted, now);
+            peer.receiver.control_sender.record_answer(ticket.serial, accepted, now);
+            peer.sender.record_answer(ticket.serial, accepted, now);
         }
     }
 
-    fn expire(&mut self, now: MonoTime) {
+    fn expire_routes(&mut self, now: MonoTime) {
         let grace = self.settings.timing.broadcast_interval;
         let mut dropped = Vec::new();
-        for (slot, Peer { member, hearing, .. }) in &mut self.peers {
-            let expired = hearing.expire(now, grace);
-            if expired.silent {
+        for (slot, CcpPeerState { settings: member, receiver: hearing, .. }) in &mut self.peers {
+            let expired = hearing.expire_routes(now, grace);
+            if expired.is_peer_silent {
                 let (peer, routes) = (member.id.clone(), expired.prefixes.len());
                 self.notices.push(CcpNotice::Expired { peer, routes });
             }
-            if hearing.is_full_untold() {
+            if hearing.take_overflow() {
                 let (peer, routes) = (member.id.clone(), hearing.routes.len());
-                self.notices.push(CcpNotice::Full { peer, routes });
+                self.notices.push(CcpNotice::TooManyRoutes { peer, routes });
             }
             if !expired.prefixes.is_empty() {
                 dropped.push((*slot, expired.prefixes));
             }
         }
         for (slot, prefixes) in dropped {
-            self.settle(prefixes, Some(slot));
+            self.update_best(prefixes, Some(slot));
         }
     }
 
     /// Keeps the log within its bounds.
-    fn tidy(&mut self) {
-        let current = self.log.current();
-        if let Some(behind_max) = self.log.behind_max() {
-            let wanted = self.peers.values_mut().filter(|peer| peer.telling.is_wanted());
-            for Peer { telling, .. } in wanted {
-                if current - telling.settled() > behind_max {
-                    telling.renew(current);
+    fn bound_log(&mut self) {
+        let current = self.log.epoch();
+        if let Some(behind_max) = self.log.lag_max() {
+            let wanted = self.peers.values_mut().filter(|peer| peer.sender.is_subscribed());
+            for CcpPeerState { sender: telling, .. } in wanted {
+                if current - telling.settled_epoch() > behind_max {
+                    telling.reset_table(current);
                 }
             }
         }
         if self.log.wants_pruning() {
-            let told = self.peers.values().filter(|peer| peer.telling.is_wanted());
-            let settled = told.map(|peer| peer.telling.settled()).min();
+            let told = self.peers.values().filter(|peer| peer.sender.is_subscribed());
+            let settled = told.map(|peer| peer.sender.settled_epoch()).min();
             self.log.prune(settled.unwrap_or(current));
         }
-        if self.log.is_used_up() {
+        if self.log.is_exhausted() {
             let table = self.next_table_id();
-            self.log.begin_anew(table);
-            let current = self.log.current();
-            self.peers.values_mut().for_each(|peer| peer.telling.begin_anew(current));
+            self.log.restart(table);
+            let current = self.log.epoch();
+            self.peers.values_mut().for_each(|peer| peer.sender.restart(current));
         }
     }
 
     fn next_serial(&mut self) -> u64 {
-        self.serial += 1;
-        self.serial
+        self.last_serial += 1;
+        self.last_serial
     }
 
-    fn ask(&mut self, slot: Slot, now: MonoTime) -> Option<CcpRequest> {
+    fn next_control(&mut self, slot: Slot, now: MonoTime) -> Option<CcpRequest> {
         let serial = self.next_serial();
-        let Peer { member, hearing, .. } = self.peers.get_mut(&slot)?;
-        if !member.policy.receive || !hearing.asking.is_due(now) {
+        let CcpPeerState { settings: member, receiver: hearing, .. } = self.peers.get_mut(&slot)?;
+        if !member.policy.receive || !hearing.control_sender.is_due(now) {
             return None;
         }
-        hearing.asking.sent(serial, now);
+        hearing.control_sender.mark_sent(serial, now);
         let mut payload = Vec::new();
-        hearing.control().encode(&mut payload);
-        let ticket = Ticket { peer: slot, serial };
+        hearing.sync_request().encode(&mut payload);
+        let ticket = RequestTicket { peer: slot, serial };
         let destination = AddressRef::PEER_ROUTE_CONTROL;
         Some(CcpRequest { to: member.id.clone(), destination, payload, ticket })
     }
 
-    fn tell(&mut self, slot: Slot, own: &Address, now: MonoTime) -> Option<CcpRequest> {
+    fn next_update(&mut self, slot: Slot, own: &Address, now: MonoTime) -> Option<CcpRequest> {
         let serial = self.next_serial();
         let interval = self.settings.timing.broadcast_interval;
-        let current = self.log.current();
+        let current = self.log.epoch();
         let peer = self.peers.get_mut(&slot)?;
-        let due = peer.telling.due(current, now, interval)?;
-        let (payload, to) = self.update(slot, own, due.from, due.fresh_below)?;
+        let due = peer.sender.due_update(current, now, interval)?;
+        let (payload, to) = self.encode_update(slot, own, due.from, due.fresh_below)?;
         let peer = self.peers.get_mut(&slot)?;
-        peer.telling.sent(serial, to, now);
-        let ticket = Ticket { peer: slot, serial };
+        peer.sender.mark_sent(serial, to, now);
+        let ticket = RequestTicket { peer: slot, serial };
         let destination = AddressRef::PEER_ROUTE_UPDATE;
-        Some(CcpRequest { to: peer.member.id.clone(), destination, payload, ticket })
+        Some(CcpRequest { to: peer.settings.id.clone(), destination, payload, ticket })
     }
 
     /// As many changes as one update holds, and the epoch that it leads to.
-    fn update(
+    fn encode_update(
         &self,
         slot: Slot,
         own: &Address,
@@ -181,9 +181,9 @@ impl Ccp {
         let mut own_hop = Vec::new();
         put_hop(own.view(), &mut own_hop);
         let mut writer = UpdateWriter::default();
-        let mut to = self.log.current();
-        for (epoch, prefix) in self.log.since(from) {
-            let export = self.export(prefix, slot, peer);
+        let mut to = self.log.epoch();
+        for (epoch, prefix) in self.log.changes_since(from) {
+            let export = self.exported_route(prefix, slot, peer);
             let size = match &export {
                 Some(ExportedRoute { hops, path, .. }) => {
                     UpdateWriter::announcement_len(prefix, hops + 1, own_hop.len() + path.len())
@@ -204,9 +204,9 @@ impl Ccp {
                 None => writer.withdraw(prefix),
             }
         }
-        let epochs = Epochs { current: self.log.current(), from, to };
+        let epochs = Epochs { current: self.log.epoch(), from, to };
         let hold_down_ms = self.settings.timing.hold_down.as_millis();
         let hold_down_ms = u32::try_from(hold_down_ms).unwrap_or(u32::MAX);
-        Some((writer.finish(peer.telling.table(&self.log), epochs, hold_down_ms, own.view()), to))
+        Some((writer.finish(peer.sender.table_id(&self.log), epochs, hold_down_ms, own.view()), to))
     }
 }

@@ -1,7 +1,7 @@
 //! Which routes one peer may be told of, and as what.
 
-use super::ranking::Best;
-use super::{Ccp, Peer};
+use super::ranking::BestRoute;
+use super::{Ccp, CcpPeerState};
 use crate::account::Relation;
 use crate::link::Slot;
 use crate::wire::Prefix;
@@ -24,32 +24,32 @@ impl ExportedRoute<'_> {
 
 impl Ccp {
     /// The best route to a prefix of the log as this peer may know it; `None` = for this peer there is none.
-    pub(super) fn export(
+    pub(super) fn exported_route(
         &self,
         prefix: &Prefix,
         to: Slot,
-        peer: &Peer,
+        peer: &CcpPeerState,
     ) -> Option<ExportedRoute<'_>> {
-        let best = *self.best.get(prefix)?;
-        if !peer.member.policy.announces(prefix) {
+        let best = *self.best_routes.get(prefix)?;
+        if !peer.settings.policy.announces(prefix) {
             return None;
         }
         let next_hop = match best {
-            Best::Own => return Some(ExportedRoute::OWN),
-            Best::Local(slot) | Best::Learned(slot) => slot,
+            BestRoute::Own => return Some(ExportedRoute::OWN),
+            BestRoute::Local(slot) | BestRoute::Learned(slot) => slot,
         };
         // Nobody is told what would lead back to themselves.
         if next_hop == to {
             return None;
         }
-        let over = self.peers.get(&next_hop).map(|peer| peer.member.relation);
+        let over = self.peers.get(&next_hop).map(|peer| peer.settings.relation);
         // Valley-free: a parent is not asked to pay for the way between our peers.
-        if peer.member.relation == Relation::Parent && over != Some(Relation::Child) {
+        if peer.settings.relation == Relation::Parent && over != Some(Relation::Child) {
             return None;
         }
         match best {
-            Best::Learned(slot) => {
-                let route = self.peers.get(&slot)?.hearing.routes.get(prefix)?;
+            BestRoute::Learned(slot) => {
+                let route = self.peers.get(&slot)?.receiver.routes.get(prefix)?;
                 Some(ExportedRoute {
                     hops: route.path.len(),
                     path: route.path.encoded(),

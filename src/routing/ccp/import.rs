@@ -81,7 +81,7 @@ impl RouteRefusalCounts {
 }
 
 /// Judges a route by everything but the number of others.
-pub(super) fn judge(
+pub(super) fn check_route(
     prefix: &Prefix,
     route: &NewRoute<'_>,
     own: &Address,
@@ -101,7 +101,7 @@ pub(super) fn judge(
     if !policy.accepts(prefix) {
         return Err(RouteRefusal::NotAccepted);
     }
-    RoutePath::import(route.path, own, last_path)
+    RoutePath::parse(route.path, own, last_path)
 }
 
 #[cfg(test)]
@@ -130,7 +130,7 @@ mod tests {
         };
         let own = "test.me".parse().unwrap();
         let prefix = prefix.parse().unwrap();
-        judge(&prefix, &route, &own, &policy, None).map(|path| path.len())
+        check_route(&prefix, &route, &own, &policy, None).map(|path| path.len())
     }
 
     #[test]

@@ -13,7 +13,7 @@ const ROUTE_BYTES_MEAN: usize = 256;
 
 /// A route as a peer announced it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Learned {
+pub(super) struct LearnedRoute {
     pub(super) path: RoutePath,
     /// As it came; it is hashed when the route is passed on.
     pub(super) auth: [u8; 32],
@@ -23,7 +23,7 @@ pub(super) struct Learned {
 
 /// What an announcement did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Inserted {
+pub(super) enum InsertOutcome {
     /// There is a new or another route.
     Changed,
     /// Nothing new.
@@ -35,7 +35,7 @@ pub(super) enum Inserted {
 /// The routes of one peer.
 #[derive(Debug)]
 pub(super) struct LearnedRoutes {
-    routes: HashMap<Prefix, Learned, RandomState>,
+    routes: HashMap<Prefix, LearnedRoute, RandomState>,
     bytes: usize,
     generation: u32,
     /// Routes of earlier generations: announced under a table that the peer has left, and not yet under its new one.
@@ -51,11 +51,11 @@ impl LearnedRoutes {
         self.routes.len()
     }
 
-    pub(super) fn get(&self, prefix: &Prefix) -> Option<&Learned> {
+    pub(super) fn get(&self, prefix: &Prefix) -> Option<&LearnedRoute> {
         self.routes.get(prefix)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Prefix, &Learned)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Prefix, &LearnedRoute)> {
         self.routes.iter()
     }
 
@@ -65,7 +65,7 @@ impl LearnedRoutes {
     }
 
     /// The peer tells a new table: what is there counts until that is told whole.
-    pub(super) fn new_generation(&mut self) {
+    pub(super) fn begin_generation(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         self.stale = self.routes.len();
     }
@@ -77,30 +77,32 @@ impl LearnedRoutes {
         path: RoutePath,
         auth: [u8; 32],
         max: usize,
-    ) -> Inserted {
+    ) -> InsertOutcome {
         let generation = self.generation;
-        let new = Learned { path, auth, generation };
-        let size = size(prefix, &new);
+        let new = LearnedRoute { path, auth, generation };
+        let size = stored_bytes(prefix, &new);
         let bytes_max = max.saturating_mul(ROUTE_BYTES_MEAN);
         let count = self.routes.len();
         match self.routes.entry(prefix.clone()) {
             Entry::Occupied(mut entry) => {
                 let old = entry.get();
-                let bytes = self.bytes - super::learned::size(prefix, old) + size;
+                let bytes = self.bytes - super::learned::stored_bytes(prefix, old) + size;
                 if bytes > bytes_max {
-                    return Inserted::NoRoom;
+                    return InsertOutcome::NoRoom;
                 }
                 self.stale -= usize::from(old.generation != generation);
                 let same = old.path == new.path && old.auth == new.auth;
                 self.bytes = bytes;
                 entry.insert(new);
-                if same { Inserted::Same } else { Inserted::Changed }
+                if same { InsertOutcome::Same } else { InsertOutcome::Changed }
             }
-            Entry::Vacant(_) if count >= max || self.bytes + size > bytes_max => Inserted::NoRoom,
+            Entry::Vacant(_) if count >= max || self.bytes + size > bytes_max => {
+                InsertOutcome::NoRoom
+            }
             Entry::Vacant(entry) => {
                 self.bytes += size;
                 entry.insert(new);
-                Inserted::Changed
+                InsertOutcome::Changed
             }
         }
     }
@@ -108,7 +110,7 @@ impl LearnedRoutes {
     /// The peer has no route any more. `true`: it had one.
     pub(super) fn remove(&mut self, prefix: &Prefix) -> bool {
         let Some(old) = self.routes.remove(prefix) else { return false };
-        self.bytes -= size(prefix, &old);
+        self.bytes -= stored_bytes(prefix, &old);
         self.stale -= usize::from(old.generation != self.generation);
         true
     }
@@ -131,7 +133,7 @@ impl LearnedRoutes {
     }
 }
 
-fn size(prefix: &Prefix, route: &Learned) -> usize {
+fn stored_bytes(prefix: &Prefix, route: &LearnedRoute) -> usize {
     prefix.as_str().len() + route.path.encoded().len()
 }
 
@@ -151,22 +153,24 @@ mod tests {
     fn path(text: &str) -> RoutePath {
         let mut encoded = Vec::new();
         oer_codec::put_var_octet_string(text.as_bytes(), &mut encoded);
-        let strings = Strings::of_encoded(1, &encoded);
-        RoutePath::import(strings, &"g.own".parse().unwrap(), None).unwrap()
+        let strings = Strings::from_encoded(1, &encoded);
+        RoutePath::parse(strings, &"g.own".parse().unwrap(), None).unwrap()
     }
 
     #[test]
     fn no_more_than_may_be_kept() {
         let mut routes = routes();
-        for (one, expected) in
-            [("g.a", Inserted::Changed), ("g.b", Inserted::Changed), ("g.c", Inserted::NoRoom)]
-        {
+        for (one, expected) in [
+            ("g.a", InsertOutcome::Changed),
+            ("g.b", InsertOutcome::Changed),
+            ("g.c", InsertOutcome::NoRoom),
+        ] {
             assert_eq!(routes.insert(&prefix(one), path("g.x"), [0; 32], 2), expected, "{one}");
         }
-        assert_eq!(routes.insert(&prefix("g.a"), path("g.x"), [0; 32], 2), Inserted::Same);
-        assert_eq!(routes.insert(&prefix("g.a"), path("g.y"), [0; 32], 2), Inserted::Changed);
+        assert_eq!(routes.insert(&prefix("g.a"), path("g.x"), [0; 32], 2), InsertOutcome::Same);
+        assert_eq!(routes.insert(&prefix("g.a"), path("g.y"), [0; 32], 2), InsertOutcome::Changed);
         assert!(routes.remove(&prefix("g.b")) && !routes.remove(&prefix("g.b")));
-        assert_eq!(routes.insert(&prefix("g.c"), path("g.x"), [0; 32], 2), Inserted::Changed);
+        assert_eq!(routes.insert(&prefix("g.c"), path("g.x"), [0; 32], 2), InsertOutcome::Changed);
     }
 
     #[test]
@@ -175,7 +179,7 @@ mod tests {
         let long = path(&format!("g.{}", "x".repeat(1_000)));
         let kept = (0..100).filter(|number| {
             let prefix = prefix(&format!("g.{number}"));
-            routes.insert(&prefix, long.clone(), [0; 32], 100) != Inserted::NoRoom
+            routes.insert(&prefix, long.clone(), [0; 32], 100) != InsertOutcome::NoRoom
         });
         assert_eq!(kept.count(), 100 * ROUTE_BYTES_MEAN / 1_010);
         routes.take_all();
@@ -189,7 +193,7 @@ mod tests {
             routes.insert(&prefix(one), path("g.x"), [0; 32], 9);
         }
         assert!(!routes.has_stale());
-        routes.new_generation();
+        routes.begin_generation();
         routes.insert(&prefix("g.a"), path("g.x"), [0; 32], 9);
         routes.remove(&prefix("g.b"));
         assert!(routes.has_stale());

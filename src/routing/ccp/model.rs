@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use ahash::RandomState;
 
 use super::advertise::CcpRequest;
-use super::retry::ANSWER_TIME;
-use super::{Ccp, CcpPeer, CcpSettings, LocalRoute, Ticket};
+use super::retry::ANSWER_TIMEOUT;
+use super::{Ccp, CcpPeer, CcpSettings, LocalRoute, RequestTicket};
 use crate::account::{Relation, RoutePolicy};
 use crate::link::Slot;
 use crate::time::MonoTime;
@@ -110,7 +110,7 @@ impl Script<'_> {
 struct Open {
     to: usize,
     control: bool,
-    ticket: Ticket,
+    ticket: RequestTicket,
     sent: MonoTime,
 }
 
@@ -140,13 +140,13 @@ impl World {
             },
         };
         let settings = CcpSettings {
-            own: Some(OWN[0].parse().unwrap()),
-            members: PEERS.iter().enumerate().map(member).collect(),
-            locals: vec![LocalRoute { prefix: "test.c".parse().unwrap(), next_hop: slot(3) }],
+            own_address: Some(OWN[0].parse().unwrap()),
+            peers: PEERS.iter().enumerate().map(member).collect(),
+            local_routes: vec![LocalRoute { prefix: "test.c".parse().unwrap(), next_hop: slot(3) }],
             ..CcpSettings::default()
         };
         let mut exchange = Ccp::new(RandomState::with_seeds(1, 2, 3, 4));
-        exchange.configure(settings.clone(), MonoTime(0));
+        exchange.apply_settings(settings.clone(), MonoTime(0));
         Self {
             exchange,
             settings,
@@ -175,7 +175,7 @@ impl World {
     fn set_link(&mut self, peer: usize, up: bool) {
         self.linked[peer] = up;
         self.open.retain(|one| one.to != peer);
-        self.exchange.set_link(slot(peer), up, self.now);
+        self.exchange.set_connected(slot(peer), up, self.now);
     }
 
     fn control(&mut self, peer: usize, script: &mut Script<'_>) {
@@ -190,14 +190,15 @@ impl World {
             1 => self.exchange.log.table(),
             _ => TableId::NONE,
         };
-        let current = self.exchange.log.current();
+        let current = self.exchange.log.epoch();
         let epoch = match script.below(3) {
             0 => script.u32(),
             1 => current,
             _ => current.saturating_sub(u32::from(script.byte())),
         };
         let control = RouteControl::new(mode, table, epoch);
-        let answer = self.exchange.request(slot(peer), &RouteRequest::Control(control), self.now);
+        let answer =
+            self.exchange.handle_request(slot(peer), &RouteRequest::Control(control), self.now);
         // Who asks begins anew: an update that is under way no longer counts.
         self.open.retain(|one| one.to != peer || one.control);
         self.happened.refused += u64::from(answer.is_err());
@@ -228,7 +229,7 @@ impl World {
             payload[place] = script.byte();
         }
         let Ok(update) = RouteUpdate::parse(&payload) else { return };
-        match self.exchange.request(slot(peer), &RouteRequest::Update(update), self.now) {
+        match self.exchange.handle_request(slot(peer), &RouteRequest::Update(update), self.now) {
             Ok(()) => {
                 self.happened.taken += 1;
                 self.logs[peer].1 = update.epochs.to;
@@ -243,18 +244,18 @@ impl World {
             self.read(&sent);
         }
         if polled.learned_changed {
-            self.exchange.take_learned();
+            self.exchange.take_learned_routes();
         }
     }
 
     /// What goes out.
     fn read(&mut self, sent: &CcpRequest) {
         let peer = PEERS.iter().position(|(id, _)| sent.to.as_str() == *id).unwrap();
-        let policy = &self.settings.members[peer].policy;
+        let policy = &self.settings.peers[peer].policy;
         assert!(self.linked[peer], "{sent:?} to a peer without a link");
         assert!(sent.payload.len() <= MAX_PAYLOAD, "{} bytes", sent.payload.len());
         let control = sent.destination == AddressRef::PEER_ROUTE_CONTROL;
-        self.open.retain(|one| self.now < one.sent.after(ANSWER_TIME));
+        self.open.retain(|one| self.now < one.sent.after(ANSWER_TIMEOUT));
         let under_way = self.open.iter().find(|one| (one.to, one.control) == (peer, control));
         assert_eq!(under_way, None, "two under way to {}", sent.to);
         self.open.push(Open { to: peer, control, ticket: sent.ticket, sent: self.now });
@@ -268,9 +269,9 @@ impl World {
         assert!(policy.send, "{} must not be told", sent.to);
         let Epochs { current, from, to } = update.epochs;
         assert!(from <= to && to <= current, "{:?}", update.epochs);
-        let own = self.settings.own.as_ref().unwrap();
+        let own = self.settings.own_address.as_ref().unwrap();
         assert_eq!(update.speaker, own.view());
-        let learned: BTreeMap<_, _> = self.exchange.learned().into_iter().collect();
+        let learned: BTreeMap<_, _> = self.exchange.learned_routes().into_iter().collect();
         for route in update.new_routes {
             assert_eq!(route.path.clone().next(), Some(own.as_str().as_bytes()));
             let prefix: Prefix = std::str::from_utf8(route.prefix).unwrap().parse().unwrap();
@@ -290,35 +291,34 @@ impl World {
         let accepted = script.below(4) != 0;
         let ticket = self.open.remove(place).ticket;
         for _ in 0..=script.below(2) {
-            self.exchange.answered(ticket, accepted, self.now);
+            self.exchange.record_answer(ticket, accepted, self.now);
         }
     }
 
     fn configure(&mut self, peer: usize, script: &mut Script<'_>) {
         match script.below(6) {
-            0 => self.settings.own = Some(script.pick(&OWN).parse().unwrap()),
-            1 if script.below(4) == 0 => self.settings.own = None,
-            2 => self.settings.members[peer].policy.routes_max = 1 + script.below(9),
-            3 => self.settings.members[peer].policy.send = script.below(2) == 0,
-            4 => self.settings.members[peer].policy.receive = script.below(2) == 0,
+            0 => self.settings.own_address = Some(script.pick(&OWN).parse().unwrap()),
+            1 if script.below(4) == 0 => self.settings.own_address = None,
+            2 => self.settings.peers[peer].policy.routes_max = 1 + script.below(9),
+            3 => self.settings.peers[peer].policy.send = script.below(2) == 0,
+            4 => self.settings.peers[peer].policy.receive = script.below(2) == 0,
             _ => {
                 let accept = vec![script.pick(&["test.a", "test.b"]).parse().unwrap()];
-                self.settings.members[peer].policy.accept =
-                    (script.below(2) == 0).then_some(accept);
+                self.settings.peers[peer].policy.accept = (script.below(2) == 0).then_some(accept);
             }
         }
         // A node that is something else begins anew with everybody.
         self.open.clear();
-        self.exchange.configure(self.settings.clone(), self.now);
+        self.exchange.apply_settings(self.settings.clone(), self.now);
     }
 
     fn check(&mut self) {
-        let learned = self.exchange.learned();
+        let learned = self.exchange.learned_routes();
         self.happened.learned += learned.len() as u64;
-        let own = self.settings.own.as_ref();
+        let own = self.settings.own_address.as_ref();
         for (prefix, from) in &learned {
             let place = from.0 as usize;
-            let policy = &self.settings.members[place].policy;
+            let policy = &self.settings.peers[place].policy;
             assert!(self.linked[place] && policy.receive, "{prefix} of {}", PEERS[place].0);
             assert!(policy.accepts(prefix), "{prefix} is not wanted of {}", PEERS[place].0);
             let inside = own.is_some_and(|own: &Address| Prefix::from(own).covers(prefix));
@@ -327,7 +327,7 @@ impl World {
         }
         for report in self.exchange.report() {
             let place = PEERS.iter().position(|(id, _)| report.peer.as_str() == *id).unwrap();
-            let most = self.settings.members[place].policy.routes_max;
+            let most = self.settings.peers[place].policy.routes_max;
             assert!(report.routes <= most, "{} routes of {}", report.routes, report.peer);
         }
     }

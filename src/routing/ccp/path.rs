@@ -21,7 +21,7 @@ pub struct RoutePath {
 impl RoutePath {
     /// Takes the path of an announcement to the node `own`. Neighbouring routes of an update often have the same
     /// one: `last` is then shared.
-    pub(super) fn import(
+    pub(super) fn parse(
         strings: Strings<'_>,
         own: &Address,
         last: Option<&RoutePath>,
@@ -50,7 +50,7 @@ impl RoutePath {
 
     /// The nodes.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        Strings::of_encoded(self.hops, &self.encoded)
+        Strings::from_encoded(self.hops, &self.encoded)
             .filter_map(|hop| std::str::from_utf8(hop).ok())
     }
 

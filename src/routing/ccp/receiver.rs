@@ -5,8 +5,8 @@ use std::time::Duration;
 use ahash::RandomState;
 
 use super::control::ControlSender;
-use super::import::{RouteRefusal, RouteRefusalCounts, judge};
-use super::learned::{Inserted, LearnedRoutes};
+use super::import::{RouteRefusal, RouteRefusalCounts, check_route};
+use super::learned::{InsertOutcome, LearnedRoutes};
 use super::path::RoutePath;
 use crate::account::RoutePolicy;
 use crate::time::MonoTime;
@@ -24,27 +24,27 @@ pub(super) struct RouteReceiver {
     /// Until when the routes hold; `None` before the first update.
     holds_until: Option<MonoTime>,
     /// The peer was asked for a sign of life.
-    reminded: bool,
+    is_asked_again: bool,
     /// What is left of an earlier table is dropped then.
     stale_until: Option<MonoTime>,
-    pub(super) asking: ControlSender,
+    pub(super) control_sender: ControlSender,
     pub(super) routes: LearnedRoutes,
-    pub(super) refused: RouteRefusalCounts,
+    pub(super) refusals: RouteRefusalCounts,
     pub(super) updates_total: u64,
     /// Whether it has announced more than is kept, and whether that was said.
-    full: Full,
+    overflow: Overflow,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Full {
+enum Overflow {
     No,
-    Untold,
-    Told,
+    Unreported,
+    Reported,
 }
 
 /// The update begins after the last epoch that we know: something is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gap {
+pub(super) struct EpochGap {
     pub(super) from: u32,
     pub(super) known: u32,
 }
@@ -55,18 +55,18 @@ impl RouteReceiver {
             table: TableId::NONE,
             epoch: 0,
             holds_until: None,
-            reminded: false,
+            is_asked_again: false,
             stale_until: None,
-            asking: ControlSender::default(),
+            control_sender: ControlSender::default(),
             routes: LearnedRoutes::new(hash),
-            refused: RouteRefusalCounts::default(),
+            refusals: RouteRefusalCounts::default(),
             updates_total: 0,
-            full: Full::No,
+            overflow: Overflow::No,
         }
     }
 
     /// The control that asks for what is missing.
-    pub(super) fn control(&self) -> RouteControl<'static> {
+    pub(super) fn sync_request(&self) -> RouteControl<'static> {
         RouteControl::new(RouteControlMode::Sync, self.table, self.epoch)
     }
 
@@ -76,47 +76,47 @@ impl RouteReceiver {
     }
 
     /// Forgets everything that was told, and says which routes that were.
-    pub(super) fn forget(&mut self) -> Vec<Prefix> {
+    pub(super) fn clear(&mut self) -> Vec<Prefix> {
         self.table = TableId::NONE;
         self.epoch = 0;
         self.holds_until = None;
-        self.reminded = false;
+        self.is_asked_again = false;
         self.stale_until = None;
-        self.full = Full::No;
+        self.overflow = Overflow::No;
         self.routes.take_all()
     }
 
     /// Takes an update; says of which prefixes the peer's route has changed.
-    pub(super) fn update(
+    pub(super) fn apply_update(
         &mut self,
         update: &RouteUpdate<'_>,
         own: &Address,
         policy: &RoutePolicy,
         now: MonoTime,
         grace: Duration,
-    ) -> Result<Vec<Prefix>, Gap> {
+    ) -> Result<Vec<Prefix>, EpochGap> {
         self.updates_total += 1;
         let holds = Duration::from_millis(update.hold_down_ms.into()).min(HOLD_DOWN_MAX);
         let until = now.after(holds);
         self.holds_until = Some(self.holds_until.map_or(until, |before| before.max(until)));
-        self.reminded = false;
+        self.is_asked_again = false;
         if update.table != self.table {
             self.table = update.table;
             self.epoch = 0;
             // What was told before no longer counts. It is kept until the new table is told whole, so that packets
             // go on meanwhile.
-            self.routes.new_generation();
+            self.routes.begin_generation();
             self.stale_until = Some(now.after(grace));
         }
         let epochs = update.epochs;
         if epochs.from > self.epoch {
-            return Err(Gap { from: epochs.from, known: self.epoch });
+            return Err(EpochGap { from: epochs.from, known: self.epoch });
         }
         if epochs.to < self.epoch {
             return Ok(Vec::new());
         }
-        let mut changed = self.withdraw(update);
-        self.announce(update, own, policy, &mut changed);
+        let mut changed = self.apply_withdrawals(update);
+        self.apply_announcements(update, own, policy, &mut changed);
         self.epoch = epochs.to;
         if epochs.to >= epochs.current {
             self.drop_stale(&mut changed);
@@ -124,12 +124,12 @@ impl RouteReceiver {
         Ok(changed)
     }
 
-    fn withdraw(&mut self, update: &RouteUpdate<'_>) -> Vec<Prefix> {
+    fn apply_withdrawals(&mut self, update: &RouteUpdate<'_>) -> Vec<Prefix> {
         let prefixes = update.withdrawn_routes.filter_map(|prefix| Prefix::parse(prefix).ok());
         prefixes.filter(|prefix| self.routes.remove(prefix)).collect()
     }
 
-    fn announce(
+    fn apply_announcements(
         &mut self,
         update: &RouteUpdate<'_>,
         own: &Address,
@@ -141,46 +141,46 @@ impl RouteReceiver {
         let impostor = update.speaker == own.view();
         for route in update.new_routes {
             let Ok(prefix) = Prefix::parse(route.prefix) else {
-                self.refused.count(RouteRefusal::BadAddress);
+                self.refusals.count(RouteRefusal::BadAddress);
                 continue;
             };
             let judged = match impostor {
                 true => Err(RouteRefusal::Loop),
-                false => judge(&prefix, &route, own, policy, last_path.as_ref()),
+                false => check_route(&prefix, &route, own, policy, last_path.as_ref()),
             };
             let inserted = judged.map(|path| {
                 last_path = Some(path.clone());
-                self.insert(&prefix, path, route.auth, policy.routes_max, changed)
+                self.insert_route(&prefix, path, route.auth, policy.routes_max, changed)
             });
             let why = match inserted {
-                Ok(Inserted::Changed) => {
+                Ok(InsertOutcome::Changed) => {
                     changed.push(prefix);
                     continue;
                 }
-                Ok(Inserted::Same) => continue,
-                Ok(Inserted::NoRoom) => RouteRefusal::TooMany,
+                Ok(InsertOutcome::Same) => continue,
+                Ok(InsertOutcome::NoRoom) => RouteRefusal::TooMany,
                 Err(why) => why,
             };
-            if why == RouteRefusal::TooMany && self.full == Full::No {
-                self.full = Full::Untold;
+            if why == RouteRefusal::TooMany && self.overflow == Overflow::No {
+                self.overflow = Overflow::Unreported;
             }
-            self.refused.count(why);
+            self.refusals.count(why);
             if self.routes.remove(&prefix) {
                 changed.push(prefix);
             }
         }
     }
 
-    fn insert(
+    fn insert_route(
         &mut self,
         prefix: &Prefix,
         path: RoutePath,
         auth: &[u8; 32],
         max: usize,
         changed: &mut Vec<Prefix>,
-    ) -> Inserted {
+    ) -> InsertOutcome {
         let inserted = self.routes.insert(prefix, path.clone(), *auth, max);
-        if inserted == Inserted::NoRoom && self.routes.has_stale() {
+        if inserted == InsertOutcome::NoRoom && self.routes.has_stale() {
             self.drop_stale(changed);
             return self.routes.insert(prefix, path, *auth, max);
         }
@@ -195,10 +195,10 @@ impl RouteReceiver {
     }
 
     /// Whether the peer has announced more than is kept; `true` once until its link is lost.
-    pub(super) fn is_full_untold(&mut self) -> bool {
-        let untold = self.full == Full::Untold;
+    pub(super) fn take_overflow(&mut self) -> bool {
+        let untold = self.overflow == Overflow::Unreported;
         if untold {
-            self.full = Full::Told;
+            self.overflow = Overflow::Reported;
         }
         untold
     }
@@ -206,32 +206,32 @@ impl RouteReceiver {
     /// Routes whose time is up: those of a table that the peer has left, and all of them when nothing was heard for
     /// the hold-down and as long again as `grace`. Before the latter the peer is asked once for a sign of life: an
     /// ilp-connector whose last update failed is silent until then.
-    pub(super) fn expire(&mut self, now: MonoTime, grace: Duration) -> Expired {
+    pub(super) fn expire_routes(&mut self, now: MonoTime, grace: Duration) -> ExpiredRoutes {
         if self.stale_until.is_some_and(|until| now >= until) {
             let mut stale = Vec::new();
             self.drop_stale(&mut stale);
-            return Expired { prefixes: stale, silent: false };
+            return ExpiredRoutes { prefixes: stale, is_peer_silent: false };
         }
         match self.holds_until {
             Some(until) if now > until.after(grace) => {
-                let prefixes = self.forget();
-                self.asking.soon(now);
-                Expired { prefixes, silent: true }
+                let prefixes = self.clear();
+                self.control_sender.schedule(now);
+                ExpiredRoutes { prefixes, is_peer_silent: true }
             }
-            Some(until) if now > until && !self.reminded => {
-                self.reminded = true;
-                self.asking.soon(now);
-                Expired::default()
+            Some(until) if now > until && !self.is_asked_again => {
+                self.is_asked_again = true;
+                self.control_sender.schedule(now);
+                ExpiredRoutes::default()
             }
-            _ => Expired::default(),
+            _ => ExpiredRoutes::default(),
         }
     }
 }
 
 /// What is dropped because its time is up.
 #[derive(Debug, Default)]
-pub(super) struct Expired {
+pub(super) struct ExpiredRoutes {
     pub(super) prefixes: Vec<Prefix>,
     /// Because the peer is silent.
-    pub(super) silent: bool,
+    pub(super) is_peer_silent: bool,
 }

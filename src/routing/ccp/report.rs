@@ -1,6 +1,6 @@
 //! A plain copy of where the exchange stands, for metrics and for whoever asks why a route was chosen.
 
-use super::ranking::Best;
+use super::ranking::BestRoute;
 use super::{Ccp, RouteRefusalCounts};
 use crate::account::{AccountId, Relation};
 use crate::wire::Prefix;
@@ -13,11 +13,11 @@ pub struct PeerRoutesReport {
     /// Routes of the peer that are kept.
     pub routes: usize,
     /// The peer's table and how far it is known, as `<id>/<epoch>`.
-    pub heard: String,
+    pub received_table: String,
     /// The peer wants our routes.
-    pub told: bool,
+    pub is_subscribed: bool,
     /// Up to which of our epochs the peer has acknowledged.
-    pub told_epoch: u32,
+    pub acknowledged_epoch: u32,
     /// Updates that went to the peer.
     pub updates_sent: u64,
     /// Updates that came from the peer.
@@ -46,20 +46,20 @@ impl Ccp {
     #[must_use]
     pub fn report(&self) -> Vec<PeerRoutesReport> {
         let exchanging = self.peers.values().filter(|peer| {
-            let policy = &peer.member.policy;
+            let policy = &peer.settings.policy;
             policy.send || policy.receive
         });
         let report = exchanging.map(|peer| {
-            let (table, epoch) = peer.hearing.position();
+            let (table, epoch) = peer.receiver.position();
             PeerRoutesReport {
-                peer: peer.member.id.clone(),
-                routes: peer.hearing.routes.len(),
-                heard: format!("{table}/{epoch}"),
-                told: peer.telling.is_wanted(),
-                told_epoch: peer.telling.known(),
-                updates_sent: peer.telling.sent_total,
-                updates_received: peer.hearing.updates_total,
-                refused: peer.hearing.refused,
+                peer: peer.settings.id.clone(),
+                routes: peer.receiver.routes.len(),
+                received_table: format!("{table}/{epoch}"),
+                is_subscribed: peer.sender.is_subscribed(),
+                acknowledged_epoch: peer.sender.acknowledged(),
+                updates_sent: peer.sender.sent_total,
+                updates_received: peer.receiver.updates_total,
+                refused: peer.receiver.refusals,
             }
         });
         report.collect()
@@ -68,17 +68,19 @@ impl Ccp {
     /// All learned routes to a prefix, the best one first, each with the reason for its place.
     #[must_use]
     pub fn explain(&self, prefix: &Prefix) -> Vec<LearnedReport> {
-        let best = self.best.get(prefix);
-        let mut routes: Vec<_> = self.learned_from_all(prefix).collect();
+        let best = self.best_routes.get(prefix);
+        let mut routes: Vec<_> = self.learned_candidates(prefix).collect();
         routes.sort_by(|(_, a, a_route), (_, b, b_route)| a.rank(a_route).cmp(&b.rank(b_route)));
         let first = routes.first().map(|(_, peer, route)| peer.rank(route));
         let second = routes.get(1).map(|(_, peer, route)| peer.rank(route));
         let reports = routes.iter().map(|(slot, peer, route)| {
             let rank = peer.rank(route);
-            let chosen = best == Some(&Best::Learned(*slot));
+            let chosen = best == Some(&BestRoute::Learned(*slot));
             let other = if Some(&rank) == first.as_ref() { second } else { first };
             let why = match (chosen, best, other) {
-                (false, Some(Best::Own | Best::Local(_)), _) => "this node has a route of its own",
+                (false, Some(BestRoute::Own | BestRoute::Local(_)), _) => {
+                    "this node has a route of its own"
+                }
                 (_, _, None) => "the only one",
                 (true, _, Some(other)) if rank.0 != other.0 => "nearer relation",
                 (true, _, Some(other)) if rank.1 != other.1 => "shorter path",
@@ -88,8 +90,8 @@ impl Ccp {
                 (false, ..) => "another account id is lesser",
             };
             LearnedReport {
-                from: peer.member.id.clone(),
-                relation: peer.member.relation,
+                from: peer.settings.id.clone(),
+                relation: peer.settings.relation,
                 path: route.path.iter().map(str::to_owned).collect(),
                 chosen,
                 why,

@@ -1,6 +1,6 @@
 //! What peers ask of the exchange: answered at once.
 
-use super::{Ccp, Peer};
+use super::{Ccp, CcpPeerState};
 use crate::link::Slot;
 use crate::time::MonoTime;
 use crate::wire::Error;
@@ -8,13 +8,13 @@ use crate::wire::ccp::{RouteControl, RouteControlMode, RouteRequest, RouteUpdate
 
 /// Why a control or an update is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RequestRefused {
+pub enum RouteRequestError {
     /// The configuration keeps our routes from this peer: F00.
     #[error("this node does not send its routes to this account")]
-    NotSent,
+    SendingOff,
     /// The configuration takes no routes from this peer: F00.
     #[error("this node takes no routes from this account")]
-    NotTaken,
+    ReceivingOff,
     /// Packets cannot be sent to this peer, so what it tells leads nowhere: T01.
     #[error("this node has no session over which it can send packets to this account")]
     NotConnected,
@@ -39,57 +39,58 @@ impl Ccp {
     ///
     /// # Errors
     /// [`RequestRefused`]; it goes back in a Reject.
-    pub fn request(
+    pub fn handle_request(
         &mut self,
         from: Slot,
         request: &RouteRequest<'_>,
         now: MonoTime,
-    ) -> Result<(), RequestRefused> {
+    ) -> Result<(), RouteRequestError> {
         match request {
-            RouteRequest::Control(control) => self.heard_control(from, control, now),
-            RouteRequest::Update(update) => self.heard_update(from, update, now),
+            RouteRequest::Control(control) => self.handle_control(from, control, now),
+            RouteRequest::Update(update) => self.handle_update(from, update, now),
         }
     }
 
-    fn heard_control(
+    fn handle_control(
         &mut self,
         from: Slot,
         control: &RouteControl<'_>,
         now: MonoTime,
-    ) -> Result<(), RequestRefused> {
-        let peer = self.peers.get_mut(&from).filter(|peer| peer.member.policy.send);
-        let peer = peer.ok_or(RequestRefused::NotSent)?;
-        if self.settings.own.is_none() {
-            return Err(RequestRefused::NoAddressYet);
+    ) -> Result<(), RouteRequestError> {
+        let peer = self.peers.get_mut(&from).filter(|peer| peer.settings.policy.send);
+        let peer = peer.ok_or(RouteRequestError::SendingOff)?;
+        if self.settings.own_address.is_none() {
+            return Err(RouteRequestError::NoAddressYet);
         }
-        peer.telling.heard_control(control, &self.log);
-        if peer.member.policy.receive && control.mode == RouteControlMode::Sync {
-            peer.hearing.asking.heard_control(now, self.settings.timing.broadcast_interval);
+        peer.sender.apply_control(control, &self.log);
+        if peer.settings.policy.receive && control.mode == RouteControlMode::Sync {
+            peer.receiver.control_sender.on_control(now, self.settings.timing.broadcast_interval);
         }
         Ok(())
     }
 
-    fn heard_update(
+    fn handle_update(
         &mut self,
         from: Slot,
         update: &RouteUpdate<'_>,
         now: MonoTime,
-    ) -> Result<(), RequestRefused> {
-        let peer = self.peers.get_mut(&from).filter(|peer| peer.member.policy.receive);
-        let Peer { member, hearing, .. } = peer.ok_or(RequestRefused::NotTaken)?;
-        if !self.linked.contains(&from) {
-            return Err(RequestRefused::NotConnected);
+    ) -> Result<(), RouteRequestError> {
+        let peer = self.peers.get_mut(&from).filter(|peer| peer.settings.policy.receive);
+        let CcpPeerState { settings: member, receiver: hearing, .. } =
+            peer.ok_or(RouteRequestError::ReceivingOff)?;
+        if !self.connected.contains(&from) {
+            return Err(RouteRequestError::NotConnected);
         }
-        let own = self.settings.own.as_ref().ok_or(RequestRefused::NoAddressYet)?;
+        let own = self.settings.own_address.as_ref().ok_or(RouteRequestError::NoAddressYet)?;
         let grace = self.settings.timing.broadcast_interval;
-        match hearing.update(update, own, &member.policy, now, grace) {
+        match hearing.apply_update(update, own, &member.policy, now, grace) {
             Ok(changed) => {
-                self.settle(changed, Some(from));
+                self.update_best(changed, Some(from));
                 Ok(())
             }
             Err(gap) => {
-                hearing.asking.soon(now);
-                Err(RequestRefused::Gap { from: gap.from, known: gap.known })
+                hearing.control_sender.schedule(now);
+                Err(RouteRequestError::Gap { from: gap.from, known: gap.known })
             }
         }
     }

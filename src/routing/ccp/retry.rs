@@ -8,26 +8,26 @@ use crate::time::{Backoff, MonoTime};
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 const DELAY_MAX: Duration = Duration::from_secs(30);
 /// A request without an answer after this time counts as refused.
-pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The delays of one kind of request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Retry(Backoff);
+pub(super) struct RetryBackoff(Backoff);
 
-impl Default for Retry {
+impl Default for RetryBackoff {
     fn default() -> Self {
         Self(Backoff::new(FIRST_DELAY, DELAY_MAX))
     }
 }
 
-impl Retry {
+impl RetryBackoff {
     /// An attempt failed. Returns when to try again.
-    pub(super) fn failed(&mut self, now: MonoTime) -> MonoTime {
+    pub(super) fn record_failure(&mut self, now: MonoTime) -> MonoTime {
         now.after(self.0.next_delay())
     }
 
     /// An attempt succeeded: the next failure begins with the first delay.
-    pub(super) fn succeeded(&mut self) {
+    pub(super) fn record_success(&mut self) {
         self.0.reset();
     }
 }

@@ -3,32 +3,32 @@
 use std::time::Duration;
 
 use super::change_log::ChangeLog;
-use super::retry::{ANSWER_TIME, Retry};
+use super::retry::{ANSWER_TIMEOUT, RetryBackoff};
 use crate::time::MonoTime;
 use crate::wire::ccp::{RouteControl, RouteControlMode, TableId};
 
 /// Between two changes that are told. A large table goes out update after update, each as the one before is
 /// acknowledged.
-pub(super) const SPACING: Duration = Duration::from_millis(150);
+pub(super) const UPDATE_SPACING: Duration = Duration::from_millis(150);
 
 /// What one peer has been told.
 #[derive(Debug, Default)]
 pub(super) struct RouteSender {
     mode: Option<RouteControlMode>,
     /// How often this peer was told another table than the others, see [`RouteSender::table`].
-    renewed: u32,
+    table_resets: u32,
     /// The epoch up to which the peer has acknowledged.
-    known: u32,
+    acknowledged: u32,
     /// Nothing before this epoch was ever told to the peer under this table, so nothing of it has to be withdrawn.
     fresh_below: u32,
     in_flight: Option<InFlight>,
     /// Up to this epoch updates follow each other at once.
     batch_until: u32,
-    not_before: Option<MonoTime>,
+    send_not_before: Option<MonoTime>,
     last_sent: Option<MonoTime>,
     /// A control is not followed by an update before this: who asks again and again must wait, too.
-    not_asked_before: Option<MonoTime>,
-    retry: Retry,
+    resend_not_before: Option<MonoTime>,
+    retry: RetryBackoff,
     /// Updates that went out, heartbeats too.
     pub(super) sent_total: u64,
 }
@@ -51,126 +51,126 @@ pub(super) struct DueUpdate {
 
 impl RouteSender {
     /// Whether the peer wants to be told.
-    pub(super) fn is_wanted(&self) -> bool {
+    pub(super) fn is_subscribed(&self) -> bool {
         self.mode == Some(RouteControlMode::Sync)
     }
 
     /// The epoch up to which the peer has acknowledged.
-    pub(super) fn known(&self) -> u32 {
-        self.known
+    pub(super) fn acknowledged(&self) -> u32 {
+        self.acknowledged
     }
 
     /// Up to this epoch the peer misses nothing that has to be withdrawn.
-    pub(super) fn settled(&self) -> u32 {
-        self.known.max(self.fresh_below)
+    pub(super) fn settled_epoch(&self) -> u32 {
+        self.acknowledged.max(self.fresh_below)
     }
 
     /// The identity of the log as this peer is told it. Another one than before means that nothing said before counts:
     /// so one peer that must hear everything again costs the others nothing.
-    pub(super) fn table(&self, log: &ChangeLog) -> TableId {
+    pub(super) fn table_id(&self, log: &ChangeLog) -> TableId {
         let TableId(mut id) = log.table();
         if let Some(tail) = id.last_chunk_mut::<4>() {
-            *tail = u32::from_be_bytes(*tail).wrapping_add(self.renewed).to_be_bytes();
+            *tail = u32::from_be_bytes(*tail).wrapping_add(self.table_resets).to_be_bytes();
         }
         TableId(id)
     }
 
     /// The peer says what it wants and what it knows. What is under way no longer counts.
-    pub(super) fn heard_control(&mut self, control: &RouteControl<'_>, log: &ChangeLog) {
-        let continues = control.last_known_table == self.table(log);
-        let told = if continues { control.last_known_epoch.min(log.current()) } else { 0 };
+    pub(super) fn apply_control(&mut self, control: &RouteControl<'_>, log: &ChangeLog) {
+        let continues = control.last_known_table == self.table_id(log);
+        let told = if continues { control.last_known_epoch.min(log.epoch()) } else { 0 };
         // It stood still while the log went on, and something that it should withdraw is forgotten.
         let lost = 0 < told && told < log.pruned();
         let known = if lost { 0 } else { told };
         *self = RouteSender {
             mode: Some(control.mode),
-            known,
-            fresh_below: if known == 0 { log.current() } else { 0 },
-            batch_until: log.current(),
-            not_before: self.not_asked_before,
-            ..self.of_the_same_peer()
+            acknowledged: known,
+            fresh_below: if known == 0 { log.epoch() } else { 0 },
+            batch_until: log.epoch(),
+            send_not_before: self.resend_not_before,
+            ..self.unsubscribed()
         };
-        self.renewed = self.renewed.wrapping_add(lost.into());
+        self.table_resets = self.table_resets.wrapping_add(lost.into());
     }
 
     /// The peer is to hear everything again, and to forget what it has heard.
-    pub(super) fn renew(&mut self, current: u32) {
+    pub(super) fn reset_table(&mut self, current: u32) {
         let mode = self.mode;
-        *self = RouteSender { mode, fresh_below: current, ..self.of_the_same_peer() };
-        self.renewed = self.renewed.wrapping_add(1);
+        *self = RouteSender { mode, fresh_below: current, ..self.unsubscribed() };
+        self.table_resets = self.table_resets.wrapping_add(1);
     }
 
     /// The log was begun anew.
-    pub(super) fn begin_anew(&mut self, current: u32) {
+    pub(super) fn restart(&mut self, current: u32) {
         let mode = self.mode;
-        *self = RouteSender { mode, fresh_below: current, ..self.of_the_same_peer() };
+        *self = RouteSender { mode, fresh_below: current, ..self.unsubscribed() };
     }
 
     /// The peer is not told any more.
     pub(super) fn stop(&mut self) {
-        *self = self.of_the_same_peer();
+        *self = self.unsubscribed();
     }
 
     /// What stays whatever happens.
-    fn of_the_same_peer(&self) -> RouteSender {
+    fn unsubscribed(&self) -> RouteSender {
         RouteSender {
-            renewed: self.renewed,
-            not_asked_before: self.not_asked_before,
+            table_resets: self.table_resets,
+            resend_not_before: self.resend_not_before,
             sent_total: self.sent_total,
             ..RouteSender::default()
         }
     }
 
     /// Whether an update is due now. One that is not answered in time counts as not sent.
-    pub(super) fn due(
+    pub(super) fn due_update(
         &mut self,
         current: u32,
         now: MonoTime,
         interval: Duration,
     ) -> Option<DueUpdate> {
-        if !self.is_wanted() {
+        if !self.is_subscribed() {
             return None;
         }
         if let Some(one) = self.in_flight {
-            if now < one.sent.after(ANSWER_TIME) {
+            if now < one.sent.after(ANSWER_TIMEOUT) {
                 return None;
             }
             self.in_flight = None;
-            self.not_before = Some(self.retry.failed(now));
+            self.send_not_before = Some(self.retry.record_failure(now));
         }
-        if self.not_before.is_some_and(|moment| now < moment) {
+        if self.send_not_before.is_some_and(|moment| now < moment) {
             return None;
         }
         let since = |time| self.last_sent.is_none_or(|sent| now >= sent.after(time));
-        if self.known < current && self.known >= self.batch_until {
-            if !since(SPACING) {
+        if self.acknowledged < current && self.acknowledged >= self.batch_until {
+            if !since(UPDATE_SPACING) {
                 return None;
             }
             self.batch_until = current;
-        } else if self.known >= current && !since(interval) {
+        } else if self.acknowledged >= current && !since(interval) {
             return None;
         }
-        Some(DueUpdate { from: self.known.min(current), fresh_below: self.fresh_below })
+        Some(DueUpdate { from: self.acknowledged.min(current), fresh_below: self.fresh_below })
     }
 
     /// An update up to (not with) epoch `to` has gone out.
-    pub(super) fn sent(&mut self, serial: u64, to: u32, now: MonoTime) {
+    pub(super) fn mark_sent(&mut self, serial: u64, to: u32, now: MonoTime) {
         self.in_flight = Some(InFlight { serial, to, sent: now });
         self.last_sent = Some(now);
-        self.not_asked_before = Some(now.after(SPACING));
-        self.not_before = None;
+        self.resend_not_before = Some(now.after(UPDATE_SPACING));
+        self.send_not_before = None;
         self.sent_total += 1;
     }
 
     /// The answer to the one with this serial number.
-    pub(super) fn answered(&mut self, serial: u64, accepted: bool, now: MonoTime) {
+    pub(super) fn record_answer(&mut self, serial: u64, accepted: bool, now: MonoTime) {
         let Some(one) = self.in_flight.filter(|one| one.serial == serial) else { return };
         self.in_flight = None;
         if accepted {
-            self.known = one.to;
-            self.retry.succeeded();
+            self.acknowledged = one.to;
+            self.retry.record_success();
         } else {
-            self.not_before = Some(self.retry.failed(now));
+            self.send_not_before = Some(self.retry.record_failure(now));
         }
     }
 }
@@ -191,18 +191,18 @@ mod tests {
     fn log(current: u32) -> ChangeLog {
         let mut log = ChangeLog::new(TABLE, ahash::RandomState::with_seeds(1, 2, 3, 4));
         (0..current)
-            .for_each(|at| log.record(format!("g.{at}").parse().unwrap(), RouteChange::Gone));
+            .for_each(|at| log.record(format!("g.{at}").parse().unwrap(), RouteChange::Withdrawn));
         log
     }
 
     fn asked(mode: RouteControlMode, table: TableId, epoch: u32, current: u32) -> RouteSender {
         let mut telling = RouteSender::default();
-        telling.heard_control(&RouteControl::new(mode, table, epoch), &log(current));
+        telling.apply_control(&RouteControl::new(mode, table, epoch), &log(current));
         telling
     }
 
     fn from(telling: &mut RouteSender, current: u32, at: u64) -> Option<u32> {
-        telling.due(current, ms(at), INTERVAL).map(|due| due.from)
+        telling.due_update(current, ms(at), INTERVAL).map(|due| due.from)
     }
 
     #[test]
@@ -220,16 +220,16 @@ mod tests {
         let mut telling = asked(RouteControlMode::Sync, TableId::NONE, 0, 100);
         for (serial, to) in [(1, 40), (2, 80), (3, 100)] {
             assert!(from(&mut telling, 100, 10).is_some());
-            telling.sent(serial, to, ms(10));
+            telling.mark_sent(serial, to, ms(10));
             assert_eq!(from(&mut telling, 100, 10), None);
-            telling.answered(serial, true, ms(10));
+            telling.record_answer(serial, true, ms(10));
         }
         assert_eq!(from(&mut telling, 100, 10), None);
         // A change, soon after.
         assert_eq!(from(&mut telling, 101, 159), None);
         assert_eq!(from(&mut telling, 101, 160), Some(100));
-        telling.sent(4, 101, ms(160));
-        telling.answered(4, true, ms(161));
+        telling.mark_sent(4, 101, ms(160));
+        telling.record_answer(4, true, ms(161));
         // Nothing changes: a heartbeat.
         assert_eq!(from(&mut telling, 101, 30_159), None);
         assert_eq!(from(&mut telling, 101, 30_160), Some(101));
@@ -239,10 +239,10 @@ mod tests {
     fn who_asks_again_and_again_is_told_no_faster() {
         let mut telling = asked(RouteControlMode::Sync, TableId::NONE, 0, 5);
         assert!(from(&mut telling, 5, 1_000).is_some());
-        telling.sent(1, 5, ms(1_000));
-        telling.answered(1, true, ms(1_001));
+        telling.mark_sent(1, 5, ms(1_000));
+        telling.record_answer(1, true, ms(1_001));
         for at in [1_001, 1_002, 1_149] {
-            telling.heard_control(&RouteControl::new(RouteControlMode::Sync, TABLE, 0), &log(5));
+            telling.apply_control(&RouteControl::new(RouteControlMode::Sync, TABLE, 0), &log(5));
             assert_eq!(from(&mut telling, 5, at), None);
         }
         assert_eq!(from(&mut telling, 5, 1_150), Some(0));
@@ -252,19 +252,19 @@ mod tests {
     fn refused_or_not_answered_it_was_not_sent() {
         let mut telling = asked(RouteControlMode::Sync, TableId::NONE, 0, 5);
         assert!(from(&mut telling, 5, 0).is_some());
-        telling.sent(1, 5, ms(0));
-        telling.answered(1, false, ms(1));
+        telling.mark_sent(1, 5, ms(0));
+        telling.record_answer(1, false, ms(1));
         assert_eq!(from(&mut telling, 5, 500), None);
         assert_eq!(from(&mut telling, 5, 501), Some(0));
-        telling.sent(2, 5, ms(501));
+        telling.mark_sent(2, 5, ms(501));
         assert_eq!(from(&mut telling, 5, 30_500), None);
         assert_eq!(from(&mut telling, 5, 30_501), None);
         assert_eq!(from(&mut telling, 5, 31_501), Some(0));
-        telling.sent(3, 5, ms(31_501));
-        telling.answered(2, true, ms(31_502));
-        assert_eq!(telling.known(), 0, "the answer to one that was given up");
-        telling.answered(3, true, ms(31_503));
-        assert_eq!(telling.known(), 5);
+        telling.mark_sent(3, 5, ms(31_501));
+        telling.record_answer(2, true, ms(31_502));
+        assert_eq!(telling.acknowledged(), 0, "the answer to one that was given up");
+        telling.record_answer(3, true, ms(31_503));
+        assert_eq!(telling.acknowledged(), 5);
     }
 
     #[test]
@@ -273,25 +273,25 @@ mod tests {
         log.prune(3);
         let mut telling = RouteSender::default();
         let mut hears = |epoch| {
-            let table = telling.table(&log);
-            telling.heard_control(&RouteControl::new(RouteControlMode::Sync, table, epoch), &log);
-            (telling.known(), telling.table(&log) != table)
+            let table = telling.table_id(&log);
+            telling.apply_control(&RouteControl::new(RouteControlMode::Sync, table, epoch), &log);
+            (telling.acknowledged(), telling.table_id(&log) != table)
         };
         assert_eq!(hears(4), (4, false));
         assert_eq!(hears(3), (3, false));
         assert_eq!(hears(2), (0, true));
         assert_eq!(hears(0), (0, false), "it knows nothing, so it misses nothing");
         telling.stop();
-        assert_ne!(telling.table(&log), log.table(), "also after its link was lost");
+        assert_ne!(telling.table_id(&log), log.table(), "also after its link was lost");
     }
 
     #[test]
     fn a_control_ends_what_is_under_way() {
         let mut telling = asked(RouteControlMode::Sync, TABLE, 4, 5);
-        telling.sent(1, 5, ms(0));
+        telling.mark_sent(1, 5, ms(0));
         telling
-            .heard_control(&RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0), &log(5));
-        telling.answered(1, true, ms(1));
+            .apply_control(&RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0), &log(5));
+        telling.record_answer(1, true, ms(1));
         assert_eq!(from(&mut telling, 5, 150), Some(0));
     }
 }

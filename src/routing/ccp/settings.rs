@@ -30,13 +30,13 @@ impl Default for CcpTiming {
 #[derive(Clone, Debug, Default)]
 pub struct CcpSettings {
     /// The node's address; without one nothing is exchanged.
-    pub own: Option<Address>,
+    pub own_address: Option<Address>,
     /// How often and how long.
     pub timing: CcpTiming,
     /// The peers that are served.
-    pub members: Vec<CcpPeer>,
+    pub peers: Vec<CcpPeer>,
     /// Routes that are not learned: configured ones, computed ones, those to children. Best first for each prefix.
-    pub locals: Vec<LocalRoute>,
+    pub local_routes: Vec<LocalRoute>,
 }
 
 /// A peer as the exchange sees it.

@@ -30,7 +30,11 @@ fn member(slot: u32, id: &str, relation: Relation) -> CcpPeer {
 }
 
 fn settings(own: &str, members: Vec<CcpPeer>) -> CcpSettings {
-    CcpSettings { own: Some(own.parse().unwrap()), members, ..CcpSettings::default() }
+    CcpSettings {
+        own_address: Some(own.parse().unwrap()),
+        peers: members,
+        ..CcpSettings::default()
+    }
 }
 
 /// What a peer says in an update.
@@ -82,18 +86,18 @@ enum Sent {
 impl One {
     fn new(settings: CcpSettings) -> One {
         let mut exchange = Ccp::new(hash(1));
-        exchange.configure(settings.clone(), ms(0));
-        settings.members.iter().for_each(|member| exchange.set_link(member.slot, true, ms(0)));
+        exchange.apply_settings(settings.clone(), ms(0));
+        settings.peers.iter().for_each(|member| exchange.set_connected(member.slot, true, ms(0)));
         let mut one = One { exchange, now: 0 };
         // The first controls.
         one.pass(100);
         one
     }
 
-    fn says(&mut self, peer: u32, said: &Said<'_>) -> Result<(), RequestRefused> {
+    fn says(&mut self, peer: u32, said: &Said<'_>) -> Result<(), RouteRequestError> {
         let payload = said.payload(&format!("test.p{peer}"));
         let update = RouteUpdate::parse(&payload).unwrap();
-        self.exchange.request(Slot(peer), &RouteRequest::Update(update), ms(self.now))
+        self.exchange.handle_request(Slot(peer), &RouteRequest::Update(update), ms(self.now))
     }
 
     fn asks(
@@ -102,9 +106,9 @@ impl One {
         mode: RouteControlMode,
         table: TableId,
         epoch: u32,
-    ) -> Result<(), RequestRefused> {
+    ) -> Result<(), RouteRequestError> {
         let control = RouteControl::new(mode, table, epoch);
-        self.exchange.request(Slot(peer), &RouteRequest::Control(control), ms(self.now))
+        self.exchange.handle_request(Slot(peer), &RouteRequest::Control(control), ms(self.now))
     }
 
     /// Time passes; what went out meanwhile, to whom.
@@ -115,7 +119,7 @@ impl One {
             let polled = self.exchange.poll(ms(self.now));
             for one in polled.to_send {
                 sent.push((one.to.to_string(), read(&one)));
-                self.exchange.answered(one.ticket, true, ms(self.now));
+                self.exchange.record_answer(one.ticket, true, ms(self.now));
             }
             if self.now >= end {
                 return sent;
@@ -125,8 +129,12 @@ impl One {
     }
 
     fn best(&self) -> Vec<(String, u32)> {
-        let mut learned: Vec<_> =
-            self.exchange.learned().into_iter().map(|(p, slot)| (p.to_string(), slot.0)).collect();
+        let mut learned: Vec<_> = self
+            .exchange
+            .learned_routes()
+            .into_iter()
+            .map(|(p, slot)| (p.to_string(), slot.0))
+            .collect();
         learned.sort();
         learned
     }

@@ -2,7 +2,7 @@
 //!
 //! It is made from the request alone, and the same for the same request: no counters, no random numbers.
 
-use super::{ReceivedPacket, sign};
+use super::{ReceivedPacket, hmac_of_parts};
 use crate::stream::envelope::Iv;
 use crate::stream::keys::Keys;
 use crate::wire::ilp::PacketType;
@@ -10,7 +10,7 @@ use crate::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, StreamPacket
 use crate::wire::{Amount, Fulfillment};
 
 /// Streams of one request that the reply speaks of: of each kind of frame at most so many.
-pub(super) const STREAMS_TOLD_MAX: usize = 20;
+pub(super) const STREAM_FRAMES_MAX: usize = 20;
 /// The highest stream that may be opened (RFC 29 5.3.5). A side sends at most 2^31 packets on a connection, and a client's
 /// streams are every second number, so no connection gets there: this is no limit. It is the same in every reply, because
 /// senders keep the number that they heard last, and replies overtake each other.
@@ -22,7 +22,7 @@ const ASSET_CODE_MAX: usize = 255;
 
 /// The reply. Frames of the request that it does not speak of need no answer: the limits that they set are for what this
 /// side would send, which is nothing.
-pub(super) fn reply(
+pub(super) fn encrypt_reply(
     keys: &Keys,
     fulfillment: Fulfillment,
     packet_type: PacketType,
@@ -36,7 +36,7 @@ pub(super) fn reply(
         match frame {
             // Senders that keep to limits of streams learn that there is none. The total is not known here, and JS
             // senders take the largest that they have heard.
-            StreamFrame::StreamMoney { stream, .. } if told < STREAMS_TOLD_MAX => {
+            StreamFrame::StreamMoney { stream, .. } if told < STREAM_FRAMES_MAX => {
                 told += 1;
                 let (receive_max, total_received) = (Amount::MAX, Amount::ZERO);
                 frames.push(StreamFrame::StreamMaxMoney { stream, receive_max, total_received });
@@ -78,7 +78,7 @@ pub(super) fn reply(
         packet_type,
         sequence: request.sequence,
         amount: incoming.amount,
-        frames: Frames::of(&frames),
+        frames: Frames::from_frames(&frames),
     };
     reply.encode(&mut plaintext);
     let iv = reply_iv(keys, fulfillment, &plaintext);
@@ -88,7 +88,7 @@ pub(super) fn reply(
 /// The first streams of a request that carry data.
 #[derive(Default)]
 struct StreamsWithData {
-    seen: [Option<StreamId>; STREAMS_TOLD_MAX],
+    seen: [Option<StreamId>; STREAM_FRAMES_MAX],
 }
 
 impl StreamsWithData {
@@ -112,7 +112,7 @@ impl StreamsWithData {
 /// (by its fulfillment, a MAC over all of it) and the reply itself. The same IV means the same reply to the same
 /// request, and gives nothing away; two different ones meet by a chance of 2^-96, as random ones would.
 fn reply_iv(keys: &Keys, fulfillment: Fulfillment, plaintext: &[u8]) -> Iv {
-    let mac = sign(&keys.reply_iv, &[&fulfillment.0, plaintext]);
+    let mac = hmac_of_parts(&keys.reply_iv, &[&fulfillment.0, plaintext]);
     let (iv, _) = mac.split_first_chunk().expect("32 bytes begin with 12");
     Iv(*iv)
 }

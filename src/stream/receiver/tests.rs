@@ -1,6 +1,6 @@
 //! A sender that knows the secret, and one that does not.
 
-use super::reply::{DATA_OFFSET_MAX, STREAM_ID_MAX, STREAMS_TOLD_MAX};
+use super::reply::{DATA_OFFSET_MAX, STREAM_FRAMES_MAX, STREAM_ID_MAX};
 use super::*;
 use crate::stream::envelope::Iv;
 use crate::wire::stream::{CloseCode, Frames, StreamFrame, StreamId};
@@ -31,13 +31,13 @@ impl Connection {
     fn packet(&self, packet_type: PacketType, minimum: u64, frames: &[StreamFrame<'_>]) -> Vec<u8> {
         let mut plaintext = Vec::new();
         let amount = Amount(minimum);
-        let frames = Frames::of(frames);
+        let frames = Frames::from_frames(frames);
         StreamPacket { packet_type, sequence: 42, amount, frames }.encode(&mut plaintext);
         self.keys.seal(Iv([1; 12]), &plaintext).unwrap()
     }
 
     /// Sends so much with this data, fulfillable.
-    fn pay(&self, amount: u64, data: &[u8]) -> Result<AcceptedPacket, Declined> {
+    fn pay(&self, amount: u64, data: &[u8]) -> Result<AcceptedPacket, DeclinedPacket> {
         self.pay_with(amount, data, self.keys.fulfillment(data).condition())
     }
 
@@ -46,7 +46,7 @@ impl Connection {
         amount: u64,
         data: &[u8],
         condition: Condition,
-    ) -> Result<AcceptedPacket, Declined> {
+    ) -> Result<AcceptedPacket, DeclinedPacket> {
         let (asset_code, asset_scale) = ASSET;
         let amount = Amount(amount);
         let token = self.token;
@@ -111,7 +111,7 @@ fn never_fulfills_below_the_minimum() {
     for (minimum, amount) in [(1, 0), (90, 89), (u64::MAX, u64::MAX - 1)] {
         let data = connection.request(minimum, &[]);
         let declined = connection.pay(amount, &data).unwrap_err();
-        assert_eq!(declined.reason, Reason::BelowMinimum);
+        assert_eq!(declined.reason, DeclineReason::BelowMinimum);
         assert_eq!(declined.reason.code(), ErrorCode::F99);
         // What arrived: the sender learns the rate from it.
         assert_eq!(connection.read(PacketType::Reject, &declined.data), (amount, vec![]));
@@ -123,7 +123,7 @@ fn answers_test_packets() {
     let connection = connection();
     let data = connection.request(0, &[StreamFrame::NewAddress { source: b"test.sender" }]);
     let declined = connection.pay_with(1000, &data, Condition([3; 32])).unwrap_err();
-    assert_eq!(declined.reason, Reason::Unfulfillable);
+    assert_eq!(declined.reason, DeclineReason::Unfulfillable);
     assert_eq!(declined.reason.code(), ErrorCode::F99);
     let reply = connection.read(PacketType::Reject, &declined.data);
     assert_eq!(reply, (1000, vec!["EUR/6".to_owned()]));
@@ -132,24 +132,25 @@ fn answers_test_packets() {
 #[test]
 fn what_is_not_the_senders_gets_no_reply() {
     let connection = connection();
-    let check = |result: Result<AcceptedPacket, Declined>, reason: Reason, code: ErrorCode| {
-        assert_eq!(result, Err(Declined { reason, data: Vec::new() }));
-        assert_eq!(reason.code(), code);
-    };
+    let check =
+        |result: Result<AcceptedPacket, DeclinedPacket>, reason: DeclineReason, code: ErrorCode| {
+            assert_eq!(result, Err(DeclinedPacket { reason, data: Vec::new() }));
+            assert_eq!(reason.code(), code);
+        };
     let good = connection.request(0, &[]);
-    check(connection.pay(1, b"ECHOECHOECHOECHO"), Reason::NotAuthentic, ErrorCode::F06);
-    check(connection.pay(1, &[]), Reason::NotAuthentic, ErrorCode::F06);
-    check(connection.pay(1, &good[1..]), Reason::NotAuthentic, ErrorCode::F06);
+    check(connection.pay(1, b"ECHOECHOECHOECHO"), DeclineReason::NotAuthentic, ErrorCode::F06);
+    check(connection.pay(1, &[]), DeclineReason::NotAuthentic, ErrorCode::F06);
+    check(connection.pay(1, &good[1..]), DeclineReason::NotAuthentic, ErrorCode::F06);
     let elsewhere = Connection { token: "b3RoZXI", ..self::connection() };
-    check(elsewhere.pay(1, &good), Reason::NotAuthentic, ErrorCode::F06);
+    check(elsewhere.pay(1, &good), DeclineReason::NotAuthentic, ErrorCode::F06);
     let nowhere = Connection { token: "", ..self::connection() };
-    check(nowhere.pay(1, &good), Reason::NoConnection, ErrorCode::F06);
+    check(nowhere.pay(1, &good), DeclineReason::NoConnection, ErrorCode::F06);
     for answer in [PacketType::Fulfill, PacketType::Reject] {
         let swapped = connection.packet(answer, 0, &[]);
-        check(connection.pay(1, &swapped), Reason::NotARequest, ErrorCode::F00);
+        check(connection.pay(1, &swapped), DeclineReason::NotARequest, ErrorCode::F00);
     }
     let garbage = connection.keys.seal(Iv([2; 12]), b"\x02garbage").unwrap();
-    check(connection.pay(1, &garbage), Reason::NotARequest, ErrorCode::F00);
+    check(connection.pay(1, &garbage), DeclineReason::NotARequest, ErrorCode::F00);
 }
 
 #[test]
@@ -219,7 +220,7 @@ fn replies_are_bounded() {
     let accepted = connection.pay(1, &data).unwrap();
     assert!(accepted.data.len() < 2000, "{} bytes", accepted.data.len());
     let (_, frames) = connection.read(PacketType::Fulfill, &accepted.data);
-    assert_eq!(frames.len(), 3 * STREAMS_TOLD_MAX + 2);
+    assert_eq!(frames.len(), 3 * STREAM_FRAMES_MAX + 2);
 }
 
 #[test]

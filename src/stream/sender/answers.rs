@@ -2,9 +2,11 @@
 
 use rand::RngExt;
 
-use super::budget::Share;
+use super::budget::PacketShare;
 use super::message::{self, StreamReply};
-use super::{Flight, PathRate, PaymentEnd, Phase, Purpose, Sender, SenderAnswer, Trouble};
+use super::{
+    InFlightPacket, PacketFailure, PathRate, PaymentEnd, Phase, Purpose, Sender, SenderAnswer,
+};
 use crate::time::MonoTime;
 use crate::wire::ilp::{AmountTooLarge, ErrorClass, ErrorCode, PacketType};
 
@@ -15,47 +17,48 @@ const UNREADABLE_MAX: u32 = 3;
 
 impl Sender {
     /// Tells what became of a packet. An answer to a packet that has been answered is ignored.
-    pub fn answer(&mut self, sequence: u64, answer: SenderAnswer<'_>, now: MonoTime) {
-        let Some(flight) = self.flights.remove(&sequence) else { return };
+    pub fn record_answer(&mut self, sequence: u64, answer: SenderAnswer<'_>, now: MonoTime) {
+        let Some(flight) = self.in_flight.remove(&sequence) else { return };
         let (packet_type, data) = match answer {
             SenderAnswer::Fulfilled { data } => (PacketType::Fulfill, data),
             SenderAnswer::Rejected { data, .. } => (PacketType::Reject, data),
             SenderAnswer::NotSent { code, message } => {
-                return self.not_sent(flight, Trouble::here(code, message), now);
+                return self.record_not_sent(flight, PacketFailure::here(code, message), now);
             }
             SenderAnswer::NoAnswer { code, message } => {
-                return self.lost(flight, Trouble::here(code, message), now);
+                return self.record_unanswered(flight, PacketFailure::here(code, message), now);
             }
         };
-        let reply = message::reply(&self.keys, data, packet_type, sequence);
+        let reply = message::decrypt_reply(&self.keys, data, packet_type, sequence);
         if let Some(reply) = &reply {
-            self.contact = true;
+            self.receiver_answered = true;
             if reply.asset.is_some() && self.progress.asset.is_none() {
                 self.progress.asset.clone_from(&reply.asset);
             }
             if let Some(receipt) = reply.receipt {
-                self.progress.receipt = Some(receipt.better(self.progress.receipt));
+                self.progress.receipt = Some(receipt.larger(self.progress.receipt));
             }
         }
         match (flight.purpose, answer) {
-            (Purpose::Close, _) => self.end(),
+            (Purpose::Close, _) => self.finish_closing(),
             // Nobody can fulfill a probe, and the packet path has checked the fulfillment.
             (Purpose::Probe(_), SenderAnswer::Fulfilled { .. }) => {}
             (Purpose::Money(share), SenderAnswer::Fulfilled { .. }) => {
-                self.budget.fulfilled(share, reply.as_ref().map(|reply| reply.arrived));
+                self.budget.record_fulfilled(share, reply.as_ref().map(|reply| reply.arrived));
                 self.progress.fulfilled += 1;
-                self.low_in_a_row = 0;
-                self.unreadable_in_a_row = 0;
+                self.low_arrivals = 0;
+                self.unreadable_answers = 0;
                 self.arrived_at = now;
-                self.pace.arrived();
-                self.size.arrived();
+                self.congestion.record_arrival();
+                self.size.record_arrival();
             }
             (purpose, SenderAnswer::Rejected { code, by, message, data }) => {
-                self.progress.rejected.add(code);
+                self.progress.rejected.count(code);
                 if let Purpose::Money(share) = purpose {
-                    self.budget.give_back(share);
+                    self.budget.release(share);
                 }
-                let trouble = Trouble { code, by: by.to_owned(), message: message.to_owned() };
+                let trouble =
+                    PacketFailure { code, by: by.to_owned(), message: message.to_owned() };
                 match &reply {
                     Some(reply) => self.rejected_by_receiver(flight, reply, trouble, now),
                     None => self.rejected_on_the_way(flight, trouble, data, now),
@@ -64,89 +67,89 @@ impl Sender {
             (_, SenderAnswer::NotSent { .. } | SenderAnswer::NoAnswer { .. }) => {}
         }
         if let Some(StreamReply { closed: Some((code, text)), .. }) = reply {
-            self.finish(PaymentEnd::ClosedByReceiver(code, text));
+            self.drain(PaymentEnd::ClosedByReceiver(code, text));
         }
     }
 
     /// The packet did not leave this program. Its amount may be sent again; the cause is here, so it says nothing about
     /// the path.
-    fn not_sent(&mut self, flight: Flight, why: Trouble, now: MonoTime) {
-        self.progress.rejected.add(why.code);
+    fn record_not_sent(&mut self, flight: InFlightPacket, why: PacketFailure, now: MonoTime) {
+        self.progress.rejected.count(why.code);
         let code = why.code;
-        self.progress.trouble = Some(why);
+        self.progress.last_failure = Some(why);
         match flight.purpose {
-            Purpose::Close => return self.end(),
-            Purpose::Money(share) => self.budget.give_back(share),
+            Purpose::Close => return self.finish_closing(),
+            Purpose::Money(share) => self.budget.release(share),
             Purpose::Probe(_) => {}
         }
         match code {
-            ErrorCode::T03 => self.busy(flight, now),
-            _ => self.wait(now),
+            ErrorCode::T03 => self.shrink_window(flight, now),
+            _ => self.pause(now),
         }
     }
 
-    fn lost(&mut self, flight: Flight, why: Trouble, now: MonoTime) {
+    fn record_unanswered(&mut self, flight: InFlightPacket, why: PacketFailure, now: MonoTime) {
         self.progress.unanswered += 1;
-        self.progress.trouble = Some(why);
+        self.progress.last_failure = Some(why);
         match flight.purpose {
-            Purpose::Probe(_) => self.wait(now),
+            Purpose::Probe(_) => self.pause(now),
             Purpose::Money(share) => {
-                self.budget.lost(share);
-                self.busy(flight, now);
+                self.budget.record_unanswered(share);
+                self.shrink_window(flight, now);
             }
-            Purpose::Close => self.end(),
+            Purpose::Close => self.finish_closing(),
         }
     }
 
     fn rejected_by_receiver(
         &mut self,
-        flight: Flight,
+        flight: InFlightPacket,
         reply: &StreamReply,
-        why: Trouble,
+        why: PacketFailure,
         now: MonoTime,
     ) {
-        self.unreadable_in_a_row = 0;
+        self.unreadable_answers = 0;
         match flight.purpose {
-            Purpose::Probe(amount) => self.measured(amount, reply.arrived, now),
+            Purpose::Probe(amount) => self.record_rate(amount, reply.arrived, now),
             Purpose::Money(share) if reply.arrived < share.minimum => {
-                self.low_in_a_row += 1;
-                self.progress.trouble = Some(why);
-                self.wait(now);
-                if self.low_in_a_row >= RATE_REJECTIONS_MAX {
-                    let Share { amount, minimum } = share;
+                self.low_arrivals += 1;
+                self.progress.last_failure = Some(why);
+                self.pause(now);
+                if self.low_arrivals >= RATE_REJECTIONS_MAX {
+                    let PacketShare { amount, minimum } = share;
                     let arrived = reply.arrived;
-                    self.finish(PaymentEnd::RateTooLow { amount, arrived, minimum });
+                    self.drain(PaymentEnd::RateTooLow { amount, arrived, minimum });
                 }
             }
             _ => {
-                self.progress.trouble = Some(match reply.limit {
-                    Some((maximum, total)) if total >= maximum => Trouble {
+                self.progress.last_failure = Some(match reply.limit {
+                    Some((maximum, total)) if total >= maximum => PacketFailure {
                         message: format!("the receiver takes no more than {maximum}"),
                         ..why
                     },
                     _ => why,
                 });
-                self.wait(now);
+                self.pause(now);
             }
         }
     }
 
     /// The probe arrived: what comes of it is the rate, and its amount is one that passes.
-    fn measured(&mut self, amount: u64, arrived: u64, now: MonoTime) {
-        let Some(seen) = PathRate::seen(arrived, amount) else { return };
+    fn record_rate(&mut self, amount: u64, arrived: u64, now: MonoTime) {
+        let Some(seen) = PathRate::measured(arrived, amount) else { return };
         if self.rate.is_some() {
             return;
         }
         let minimum =
-            self.settings.minimum_rate.unwrap_or_else(|| seen.with(self.settings.slippage));
+            self.settings.minimum_rate.unwrap_or_else(|| seen.less(self.settings.slippage));
         self.arrived_at = now;
-        self.size.arrived();
+        self.size.record_arrival();
         if arrived == 0 {
-            return self.finish(PaymentEnd::TooSmall);
+            return self.drain(PaymentEnd::TooSmall);
         }
-        if minimum.of(amount) > arrived {
-            let minimum = minimum.of(amount);
-            return self.finish(PaymentEnd::RateTooLow { amount, arrived, minimum });
+        if minimum.apply_to(amount) > arrived {
+            let minimum = minimum.apply_to(amount);
+            return self.drain(PaymentEnd::RateTooLow { amount, arrived, minimum });
         }
         self.rate = Some((seen, minimum));
         if self.phase == Phase::Probing {
@@ -154,57 +157,61 @@ impl Sender {
         }
     }
 
-    fn rejected_on_the_way(&mut self, flight: Flight, why: Trouble, data: &[u8], now: MonoTime) {
+    fn rejected_on_the_way(
+        &mut self,
+        flight: InFlightPacket,
+        why: PacketFailure,
+        data: &[u8],
+        now: MonoTime,
+    ) {
         let amount = match flight.purpose {
             Purpose::Probe(amount) => amount,
             Purpose::Money(share) => share.amount,
             Purpose::Close => 0,
         };
         let code = why.code;
-        self.progress.trouble = Some(why.clone());
+        self.progress.last_failure = Some(why.clone());
         if code == ErrorCode::F08 {
-            return self.size.too_large(amount, AmountTooLarge::parse(data).ok());
+            return self.size.record_too_large(amount, AmountTooLarge::parse(data).ok());
         }
         if code == ErrorCode::R00 && matches!(flight.purpose, Purpose::Money(_)) {
             self.progress.late += 1;
         }
         match code {
             ErrorCode::T04 => {
-                if self.flights.is_empty() {
-                    self.size.illiquid(amount);
+                if self.in_flight.is_empty() {
+                    self.size.record_illiquid(amount);
                 }
-                self.busy(flight, now);
+                self.shrink_window(flight, now);
             }
             ErrorCode::T02 | ErrorCode::T03 | ErrorCode::T05 | ErrorCode::R00 => {
-                self.busy(flight, now);
+                self.shrink_window(flight, now);
             }
-            ErrorCode::R01 if self.rate.is_none() => self.finish(PaymentEnd::TooSmall),
+            ErrorCode::R01 if self.rate.is_none() => self.drain(PaymentEnd::TooSmall),
             ErrorCode::F99 => {
-                self.unreadable_in_a_row += 1;
-                self.wait(now);
-                if self.unreadable_in_a_row >= UNREADABLE_MAX {
-                    self.finish(PaymentEnd::WrongSecret);
+                self.unreadable_answers += 1;
+                self.pause(now);
+                if self.unreadable_answers >= UNREADABLE_MAX {
+                    self.drain(PaymentEnd::WrongSecret);
                 }
             }
             // Routes that were there a moment ago may come back.
-            ErrorCode::F02 if self.rate.is_some() => self.wait(now),
-            code if code.class() == Some(ErrorClass::Final) => {
-                self.finish(PaymentEnd::Refused(why))
-            }
-            _ => self.wait(now),
+            ErrorCode::F02 if self.rate.is_some() => self.pause(now),
+            code if code.class() == Some(ErrorClass::Final) => self.drain(PaymentEnd::Refused(why)),
+            _ => self.pause(now),
         }
     }
 
-    fn busy(&mut self, flight: Flight, now: MonoTime) {
+    fn shrink_window(&mut self, flight: InFlightPacket, now: MonoTime) {
         let jitter = self.random.random();
-        self.pace.busy(flight.sent_at, now, jitter);
+        self.congestion.shrink(flight.sent_at, now, jitter);
     }
 
-    fn wait(&mut self, now: MonoTime) {
+    fn pause(&mut self, now: MonoTime) {
         // One pause for all that were in flight together.
-        if now >= self.pace.pause_until() {
+        if now >= self.congestion.pause_until() {
             let jitter = self.random.random();
-            self.pace.wait(now, jitter);
+            self.congestion.pause(now, jitter);
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Budget {
 
 /// A packet's part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct PacketShare {
     /// What it carries.
     pub(super) amount: u64,
     /// What has to arrive of it.
@@ -70,26 +70,26 @@ impl Budget {
     }
 
     /// What may still be sent.
-    pub(super) fn left(&self) -> u64 {
+    pub(super) fn remaining(&self) -> u64 {
         let gone = self.sent.saturating_add(self.in_flight).saturating_add(self.unresolved);
         self.total.saturating_sub(gone)
     }
 
     /// Takes a share for a packet: at most `size`, at most what is left.
-    pub(super) fn take(&mut self, size: u64, minimum: PathRate) -> Share {
-        let amount = size.min(self.left());
+    pub(super) fn reserve(&mut self, size: u64, minimum: PathRate) -> PacketShare {
+        let amount = size.min(self.remaining());
         let with_this = self.sent.saturating_add(self.in_flight).saturating_add(amount);
         let sure = self.delivered.saturating_add(self.unconfirmed).saturating_add(self.promised);
-        let missing = minimum.of(with_this).saturating_sub(sure);
-        let share = Share { amount, minimum: minimum.of(amount).max(missing) };
+        let missing = minimum.apply_to(with_this).saturating_sub(sure);
+        let share = PacketShare { amount, minimum: minimum.apply_to(amount).max(missing) };
         self.in_flight = self.in_flight.saturating_add(share.amount);
         self.promised = self.promised.saturating_add(share.minimum);
         share
     }
 
     /// It was fulfilled. `arrived` is the receiver's word, if it can be read; without it the minimum is sure.
-    pub(super) fn fulfilled(&mut self, share: Share, arrived: Option<u64>) {
-        self.give_back(share);
+    pub(super) fn record_fulfilled(&mut self, share: PacketShare, arrived: Option<u64>) {
+        self.release(share);
         self.sent = self.sent.saturating_add(share.amount);
         match arrived {
             Some(arrived) => self.delivered = self.delivered.saturating_add(arrived),
@@ -98,14 +98,14 @@ impl Budget {
     }
 
     /// It was rejected: the money is here.
-    pub(super) fn give_back(&mut self, share: Share) {
+    pub(super) fn release(&mut self, share: PacketShare) {
         self.in_flight = self.in_flight.saturating_sub(share.amount);
         self.promised = self.promised.saturating_sub(share.minimum);
     }
 
     /// Nobody answered. What it carried may be gone, so it is never sent again.
-    pub(super) fn lost(&mut self, share: Share) {
-        self.give_back(share);
+    pub(super) fn record_unanswered(&mut self, share: PacketShare) {
+        self.release(share);
         self.unresolved = self.unresolved.saturating_add(share.amount);
     }
 }
@@ -118,36 +118,36 @@ mod tests {
     #[test]
     fn never_more_than_the_total() {
         let mut budget = Budget::new(100);
-        let rate = PathRate::seen(1, 1).unwrap();
-        let [first, second, third] = [40, 40, 40].map(|size| budget.take(size, rate));
-        assert_eq!((third.amount, budget.left()), (20, 0));
-        assert_eq!(budget.take(40, rate), Share { amount: 0, minimum: 0 });
-        budget.give_back(first);
-        assert_eq!(budget.left(), 40);
-        budget.lost(second);
-        assert_eq!((budget.left(), budget.unresolved()), (40, 40));
-        budget.fulfilled(third, Some(20));
-        assert_eq!((budget.left(), budget.sent(), budget.delivered()), (40, 20, 20));
+        let rate = PathRate::measured(1, 1).unwrap();
+        let [first, second, third] = [40, 40, 40].map(|size| budget.reserve(size, rate));
+        assert_eq!((third.amount, budget.remaining()), (20, 0));
+        assert_eq!(budget.reserve(40, rate), PacketShare { amount: 0, minimum: 0 });
+        budget.release(first);
+        assert_eq!(budget.remaining(), 40);
+        budget.record_unanswered(second);
+        assert_eq!((budget.remaining(), budget.unresolved()), (40, 40));
+        budget.record_fulfilled(third, Some(20));
+        assert_eq!((budget.remaining(), budget.sent(), budget.delivered()), (40, 20, 20));
     }
 
     #[test]
     fn minima_make_up_for_rounding() {
         let mut budget = Budget::new(1000);
-        let rate = PathRate::seen(9, 10).unwrap();
+        let rate = PathRate::measured(9, 10).unwrap();
         // One unit at 0.9 is nothing, ten of them are nine.
-        let minima: Vec<u64> = (0..10).map(|_| budget.take(1, rate).minimum).collect();
+        let minima: Vec<u64> = (0..10).map(|_| budget.reserve(1, rate).minimum).collect();
         assert_eq!(minima, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         // What arrives above the minimum is no licence to take it from the next one.
         let mut budget = Budget::new(1000);
-        let least = PathRate::seen(1, 1).unwrap().with(Slippage::USUAL);
+        let least = PathRate::measured(1, 1).unwrap().less(Slippage::USUAL);
         for _ in 0..5 {
-            let share = budget.take(100, least);
-            assert_eq!(share, Share { amount: 100, minimum: 99 });
-            budget.fulfilled(share, Some(100));
+            let share = budget.reserve(100, least);
+            assert_eq!(share, PacketShare { amount: 100, minimum: 99 });
+            budget.record_fulfilled(share, Some(100));
         }
         // A Fulfill whose data cannot be read counts with its minimum.
-        let share = budget.take(100, least);
-        budget.fulfilled(share, None);
+        let share = budget.reserve(100, least);
+        budget.record_fulfilled(share, None);
         assert_eq!((budget.delivered(), budget.unconfirmed()), (500, 99));
     }
 }

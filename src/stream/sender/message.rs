@@ -37,7 +37,7 @@ pub(super) struct StreamReply {
 }
 
 /// The encrypted data of a request.
-pub(super) fn request(
+pub(super) fn encrypt_request(
     keys: &Keys,
     iv: Iv,
     sequence: u64,
@@ -59,7 +59,7 @@ pub(super) fn request(
         packet_type: PacketType::Prepare,
         sequence,
         amount: Amount(minimum),
-        frames: Frames::of(frames),
+        frames: Frames::from_frames(frames),
     };
     let mut plaintext = Vec::new();
     packet.encode(&mut plaintext);
@@ -67,7 +67,7 @@ pub(super) fn request(
 }
 
 /// Reads a reply. `None`: it is none of the receiver's to this request.
-pub(super) fn reply(
+pub(super) fn decrypt_reply(
     keys: &Keys,
     data: &[u8],
     packet_type: PacketType,
@@ -83,12 +83,14 @@ pub(super) fn reply(
     for frame in packet.frames.iter() {
         match frame {
             StreamFrame::ConnectionClose { code, message } => {
-                reply.closed = Some((code, text(message)))
+                reply.closed = Some((code, clip_text(message)))
             }
             StreamFrame::StreamClose { stream: STREAM, code, message } => {
-                reply.closed.get_or_insert((code, text(message)));
+                reply.closed.get_or_insert((code, clip_text(message)));
             }
-            StreamFrame::AssetDetails { code, scale } => reply.asset = Some((text(code), scale)),
+            StreamFrame::AssetDetails { code, scale } => {
+                reply.asset = Some((clip_text(code), scale))
+            }
             StreamFrame::StreamMaxMoney { stream: STREAM, receive_max, total_received } => {
                 reply.limit = Some((receive_max.0, total_received.0));
             }
@@ -101,6 +103,6 @@ pub(super) fn reply(
     Some(reply)
 }
 
-fn text(bytes: &[u8]) -> String {
+fn clip_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().take(TEXT_MAX).collect()
 }

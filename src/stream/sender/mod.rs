@@ -11,13 +11,13 @@
 
 mod answers;
 mod budget;
+mod congestion;
 mod message;
-mod pace;
+mod packet_size;
 mod progress;
 mod rate;
 mod receipt;
 mod settings;
-mod size;
 #[cfg(test)]
 mod tests;
 
@@ -27,13 +27,13 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use self::budget::{Budget, Share};
+use self::budget::{Budget, PacketShare};
+use self::congestion::CongestionWindow;
 use self::message::StreamRequest;
-use self::pace::Pace;
-pub use self::progress::{PaymentEnd, PaymentProgress, Trouble};
+use self::packet_size::PacketSize;
+pub use self::progress::{PacketFailure, PaymentEnd, PaymentProgress};
 pub use self::rate::{PathRate, Slippage};
 pub use self::settings::SenderSettings;
-use self::size::Size;
 use super::keys::Keys;
 use super::{Iv, SharedSecret};
 use crate::time::{MonoTime, Now};
@@ -45,9 +45,9 @@ const SEQUENCE_MAX: u64 = 1 << 31;
 /// Packets that may measure the path at the same time.
 const PROBES_MAX: usize = 3;
 /// After that time without an answer another one is sent.
-const PROBE_AGAIN: Duration = Duration::from_secs(5);
+const PROBE_RETRY: Duration = Duration::from_secs(5);
 /// How long the answer to the last packet is awaited. It changes nothing.
-const GOODBYE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The sender of one payment.
 #[derive(Debug)]
@@ -56,26 +56,26 @@ pub struct Sender {
     keys: Keys,
     random: StdRng,
     sequence: u64,
-    flights: HashMap<u64, Flight>,
+    in_flight: HashMap<u64, InFlightPacket>,
     phase: Phase,
     budget: Budget,
-    size: Size,
-    pace: Pace,
+    size: PacketSize,
+    congestion: CongestionWindow,
     /// What was measured, and the least that is accepted.
     rate: Option<(PathRate, PathRate)>,
     began: MonoTime,
     probed_at: MonoTime,
     arrived_at: MonoTime,
     /// The receiver has answered: it is to be told of the end.
-    contact: bool,
-    low_in_a_row: u32,
-    unreadable_in_a_row: u32,
+    receiver_answered: bool,
+    low_arrivals: u32,
+    unreadable_answers: u32,
     progress: PaymentProgress,
 }
 
 /// A packet that waits for its answer.
 #[derive(Debug, Clone, Copy)]
-struct Flight {
+struct InFlightPacket {
     purpose: Purpose,
     sent_at: MonoTime,
 }
@@ -84,7 +84,7 @@ struct Flight {
 enum Purpose {
     /// Measures the path with this amount.
     Probe(u64),
-    Money(Share),
+    Money(PacketShare),
     Close,
 }
 
@@ -102,7 +102,7 @@ enum Phase {
     Ended(PaymentEnd),
 }
 
-enum Intent {
+enum NextStep {
     /// A packet of at most that amount.
     Send(u64),
     /// An answer comes first.
@@ -175,18 +175,18 @@ impl Sender {
             keys: Keys::new(secret),
             random: StdRng::from_seed(seed),
             sequence: 0,
-            flights: HashMap::new(),
+            in_flight: HashMap::new(),
             phase: if total == 0 { Phase::Ended(PaymentEnd::Complete) } else { Phase::Probing },
             budget: Budget::new(total),
-            size: Size::new(total.min(largest)),
-            pace: Pace::new(settings.window_max),
+            size: PacketSize::new(total.min(largest)),
+            congestion: CongestionWindow::new(settings.window_max),
             rate: None,
             began: now,
             probed_at: now,
             arrived_at: now,
-            contact: false,
-            low_in_a_row: 0,
-            unreadable_in_a_row: 0,
+            receiver_answered: false,
+            low_arrivals: 0,
+            unreadable_answers: 0,
             progress: PaymentProgress::of_total(total),
             settings,
         }
@@ -194,86 +194,86 @@ impl Sender {
 
     /// The next packet that is to be sent now, if there is one. To be asked until there is none, after every answer, and
     /// at [`Sender::wakes_at`].
-    pub fn next(&mut self, now: Now) -> Option<SenderPacket> {
-        self.look_at_clock(now.mono);
-        match self.intent() {
-            Intent::Send(_) if now.mono < self.sends_at() => None,
-            Intent::Send(size) => {
+    pub fn next_packet(&mut self, now: Now) -> Option<SenderPacket> {
+        self.check_timeouts(now.mono);
+        match self.next_step() {
+            NextStep::Send(_) if now.mono < self.sends_at() => None,
+            NextStep::Send(size) => {
                 let purpose = match self.rate {
                     None => {
                         self.probed_at = now.mono;
                         Purpose::Probe(size)
                     }
-                    Some((_, minimum)) => Purpose::Money(self.budget.take(size, minimum)),
+                    Some((_, minimum)) => Purpose::Money(self.budget.reserve(size, minimum)),
                 };
-                self.send(purpose, now)
+                self.build_packet(purpose, now)
             }
-            Intent::Wait => None,
-            Intent::Finish(end) => {
-                self.finish(end);
-                self.say_goodbye(now)
+            NextStep::Wait => None,
+            NextStep::Finish(end) => {
+                self.drain(end);
+                self.send_close(now)
             }
         }
     }
 
     /// What there is to do but for pauses.
-    fn intent(&self) -> Intent {
+    fn next_step(&self) -> NextStep {
         match &self.phase {
             Phase::Probing | Phase::Paying => {}
             Phase::Draining(end) if self.budget.in_flight() == 0 => {
-                return Intent::Finish(end.clone());
+                return NextStep::Finish(end.clone());
             }
-            Phase::Draining(_) | Phase::Closing(..) | Phase::Ended(_) => return Intent::Wait,
+            Phase::Draining(_) | Phase::Closing(..) | Phase::Ended(_) => return NextStep::Wait,
         }
         let size = self.size.current();
         if self.sequence + 1 >= SEQUENCE_MAX {
-            return Intent::Finish(PaymentEnd::TooManyPackets);
+            return NextStep::Finish(PaymentEnd::TooManyPackets);
         }
         if size == 0 {
-            return Intent::Finish(PaymentEnd::NothingPasses);
+            return NextStep::Finish(PaymentEnd::NothingPasses);
         }
         let Some((seen, _)) = self.rate else {
-            let full = self.flights.len() >= PROBES_MAX;
-            return if full { Intent::Wait } else { Intent::Send(size) };
+            let full = self.in_flight.len() >= PROBES_MAX;
+            return if full { NextStep::Wait } else { NextStep::Send(size) };
         };
-        let left = self.budget.left();
-        let is_nothing = left == 0 || left < size && seen.of(left) == 0;
+        let left = self.budget.remaining();
+        let is_nothing = left == 0 || left < size && seen.apply_to(left) == 0;
         if is_nothing && self.budget.in_flight() == 0 {
-            return Intent::Finish(match (left, self.budget.unresolved()) {
+            return NextStep::Finish(match (left, self.budget.unresolved()) {
                 (_, 1..) => PaymentEnd::Unresolved,
                 (0, 0) => PaymentEnd::Complete,
                 (rest, 0) => PaymentEnd::Remainder(rest),
             });
         }
         // What is in flight may come back.
-        let full = self.flights.len() >= self.pace.window();
-        if is_nothing || full { Intent::Wait } else { Intent::Send(size) }
+        let full = self.in_flight.len() >= self.congestion.window();
+        if is_nothing || full { NextStep::Wait } else { NextStep::Send(size) }
     }
 
     /// When the next packet may be sent. Probes are no money: if one is lost, another one goes out before that is known.
     fn sends_at(&self) -> MonoTime {
-        match self.rate.is_none() && !self.flights.is_empty() {
-            true => self.pace.pause_until().max(self.probed_at.after(PROBE_AGAIN)),
-            false => self.pace.pause_until(),
+        match self.rate.is_none() && !self.in_flight.is_empty() {
+            true => self.congestion.pause_until().max(self.probed_at.after(PROBE_RETRY)),
+            false => self.congestion.pause_until(),
         }
     }
 
     /// Once no money is in flight, tells the receiver that it is the end, if there is one who listens.
-    fn say_goodbye(&mut self, now: Now) -> Option<SenderPacket> {
+    fn send_close(&mut self, now: Now) -> Option<SenderPacket> {
         let Phase::Draining(end) = &self.phase else { return None };
         if self.budget.in_flight() > 0 {
             return None;
         }
         let end = end.clone();
-        if self.contact && !matches!(end, PaymentEnd::ClosedByReceiver(..)) {
-            self.phase = Phase::Closing(end, now.mono.after(GOODBYE));
-            return self.send(Purpose::Close, now);
+        if self.receiver_answered && !matches!(end, PaymentEnd::ClosedByReceiver(..)) {
+            self.phase = Phase::Closing(end, now.mono.after(CLOSE_TIMEOUT));
+            return self.build_packet(Purpose::Close, now);
         }
         self.phase = Phase::Ended(end);
         None
     }
 
-    fn send(&mut self, purpose: Purpose, now: Now) -> Option<SenderPacket> {
+    fn build_packet(&mut self, purpose: Purpose, now: Now) -> Option<SenderPacket> {
         self.sequence += 1;
         let source = match self.progress.asset {
             None => self.settings.source.as_ref().map(Address::view),
@@ -286,12 +286,13 @@ impl Sender {
         };
         let iv = Iv(self.random.random());
         // Far below the longest packet: an address at most.
-        let data = message::request(&self.keys, iv, self.sequence, minimum, request).ok()?;
+        let data =
+            message::encrypt_request(&self.keys, iv, self.sequence, minimum, request).ok()?;
         let condition = match purpose {
             Purpose::Probe(_) => Condition(self.random.random()),
             _ => self.keys.fulfillment(&data).condition(),
         };
-        self.flights.insert(self.sequence, Flight { purpose, sent_at: now.mono });
+        self.in_flight.insert(self.sequence, InFlightPacket { purpose, sent_at: now.mono });
         Some(SenderPacket {
             sequence: self.sequence,
             amount: Amount(amount),
@@ -302,22 +303,22 @@ impl Sender {
     }
 
     /// Time is up: for the payment, for patience, or for the last packet.
-    fn look_at_clock(&mut self, now: MonoTime) {
+    fn check_timeouts(&mut self, now: MonoTime) {
         match &self.phase {
             Phase::Probing | Phase::Paying => {}
-            Phase::Closing(_, until) if now >= *until => return self.end(),
+            Phase::Closing(_, until) if now >= *until => return self.finish_closing(),
             _ => return,
         }
         if self.settings.time.is_some_and(|time| now >= self.began.after(time)) {
-            self.finish(PaymentEnd::OutOfTime);
+            self.drain(PaymentEnd::OutOfTime);
         } else if now >= self.patience_until() {
-            self.finish(PaymentEnd::NothingArrives);
+            self.drain(PaymentEnd::NothingArrives);
         }
     }
 
     /// Answers to what is in flight come in any case; patience is for sending more.
     fn patience_until(&self) -> MonoTime {
-        match self.rate.is_some() && self.budget.left() == 0 {
+        match self.rate.is_some() && self.budget.remaining() == 0 {
             true => MonoTime::MAX,
             false => self.arrived_at.after(self.settings.patience),
         }
@@ -325,16 +326,16 @@ impl Sender {
 
     /// Sends no more money. What of it is in flight is waited for.
     pub fn stop(&mut self) {
-        self.finish(PaymentEnd::Stopped);
+        self.drain(PaymentEnd::Stopped);
     }
 
-    fn finish(&mut self, why: PaymentEnd) {
+    fn drain(&mut self, why: PaymentEnd) {
         if matches!(self.phase, Phase::Probing | Phase::Paying) {
             self.phase = Phase::Draining(why);
         }
     }
 
-    fn end(&mut self) {
+    fn finish_closing(&mut self) {
         if let Phase::Closing(end, _) = &self.phase {
             self.phase = Phase::Ended(end.clone());
         }
@@ -352,12 +353,12 @@ impl Sender {
         if let Some(time) = self.settings.time {
             at = at.min(self.began.after(time));
         }
-        Some(if matches!(self.intent(), Intent::Wait) { at } else { at.min(self.sends_at()) })
+        Some(if matches!(self.next_step(), NextStep::Wait) { at } else { at.min(self.sends_at()) })
     }
 
     /// How it ended, once it has.
     #[must_use]
-    pub fn ended(&self) -> Option<&PaymentEnd> {
+    pub fn end(&self) -> Option<&PaymentEnd> {
         match &self.phase {
             Phase::Ended(end) => Some(end),
             _ => None,
@@ -375,7 +376,7 @@ impl Sender {
             in_flight: self.budget.in_flight(),
             unresolved: self.budget.unresolved(),
             packet_amount: self.size.current(),
-            window: self.pace.window(),
+            window: self.congestion.window(),
             rate: self.rate.map(|(seen, _)| seen),
             minimum_rate: self.rate.map(|(_, minimum)| minimum),
             ..self.progress.clone()

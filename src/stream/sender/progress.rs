@@ -49,7 +49,7 @@ pub struct PaymentProgress {
     /// The receipt for the most, if somebody asked the receiver for receipts.
     pub receipt: Option<Receipt>,
     /// What went wrong last, F08 included.
-    pub trouble: Option<Trouble>,
+    pub last_failure: Option<PacketFailure>,
 }
 
 impl PaymentProgress {
@@ -71,7 +71,7 @@ impl PaymentProgress {
             minimum_rate: None,
             asset: None,
             receipt: None,
-            trouble: None,
+            last_failure: None,
         }
     }
 }
@@ -81,7 +81,7 @@ impl PaymentProgress {
 pub struct Rejections(BTreeMap<ErrorCode, u64>);
 
 impl Rejections {
-    pub(super) fn add(&mut self, code: ErrorCode) {
+    pub(super) fn count(&mut self, code: ErrorCode) {
         let known = self.0.contains_key(&code) || self.0.len() < CODES_MAX;
         *self.0.entry(if known { code } else { OTHER }).or_default() += 1;
     }
@@ -100,7 +100,7 @@ impl Rejections {
 
 /// A Reject.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct PacketFailure {
     /// The code.
     pub code: ErrorCode,
     /// Which node says so: an address, or [`Trouble::THIS_PROGRAM`].
@@ -109,12 +109,12 @@ pub struct Trouble {
     pub message: String,
 }
 
-impl Trouble {
+impl PacketFailure {
     /// Stands for the sender itself. No ILP address: no hop can claim it.
     pub const THIS_PROGRAM: &'static str = "this program";
 
     pub(super) fn here(code: ErrorCode, message: &str) -> Self {
-        Trouble { code, by: Self::THIS_PROGRAM.to_owned(), message: message.to_owned() }
+        PacketFailure { code, by: Self::THIS_PROGRAM.to_owned(), message: message.to_owned() }
     }
 }
 
@@ -136,7 +136,7 @@ pub enum PaymentEnd {
     /// Packets that nobody answered may have taken what is missing.
     Unresolved,
     /// The same packet would be refused again.
-    Refused(Trouble),
+    Refused(PacketFailure),
     /// The path lets nothing pass, however small.
     NothingPasses,
     /// Less would arrive than what is accepted: of so much, so much.

@@ -43,13 +43,13 @@ impl Slippage {
 impl PathRate {
     /// What was seen: so much of so much arrived. `None` if nothing was sent.
     #[must_use]
-    pub fn seen(arrived: u64, sent: u64) -> Option<Self> {
+    pub fn measured(arrived: u64, sent: u64) -> Option<Self> {
         (sent > 0).then(|| Self::ratio(arrived.into(), sent.into()))
     }
 
     /// The least that is accepted where this is the rate.
     #[must_use]
-    pub fn with(self, slippage: Slippage) -> Self {
+    pub fn less(self, slippage: Slippage) -> Self {
         let kept = MILLION.saturating_sub(slippage.0.into());
         let (kept, million) = reduced(kept, MILLION);
         let (numerator, million) = reduced(self.numerator, million);
@@ -59,7 +59,7 @@ impl PathRate {
 
     /// What arrives of an amount, rounded down; the largest amount where that is more.
     #[must_use]
-    pub fn of(self, amount: u64) -> u64 {
+    pub fn apply_to(self, amount: u64) -> u64 {
         let whole = self.numerator.checked_div(self.denominator).unwrap_or(0);
         let fraction = self.numerator.checked_rem(self.denominator).unwrap_or(0);
         let part = fraction.saturating_mul(amount.into()).checked_div(self.denominator);
@@ -125,31 +125,35 @@ mod tests {
     #[test]
     fn exact_and_rounded_down() {
         fn check(rate: PathRate, amount: u64, arrives: u64) {
-            assert_eq!(rate.of(amount), arrives, "{rate:?} of {amount}");
+            assert_eq!(rate.apply_to(amount), arrives, "{rate:?} of {amount}");
         }
-        let seen = |arrived, sent| PathRate::seen(arrived, sent).unwrap();
-        assert_eq!(PathRate::seen(1, 0), None);
+        let seen = |arrived, sent| PathRate::measured(arrived, sent).unwrap();
+        assert_eq!(PathRate::measured(1, 0), None);
         check(seen(7, 7), u64::MAX, u64::MAX);
         check(seen(1, 1000), 999, 0);
         check(seen(1, 1000), 1000, 1);
         check(seen(u64::MAX, u64::MAX - 1), u64::MAX - 1, u64::MAX);
         check(seen(u64::MAX, 1), 2, u64::MAX);
-        check(seen(3, 1000).with(Slippage::of_millionths(0)), 1_000_000, 3_000);
-        check(seen(1, 1).with(Slippage::USUAL), 1_000_000, 990_000);
-        check(seen(1, 1).with(Slippage::USUAL), 10, 9);
-        check(seen(1, 1).with(Slippage::of_millionths(u32::MAX)), u64::MAX, 0);
+        check(seen(3, 1000).less(Slippage::of_millionths(0)), 1_000_000, 3_000);
+        check(seen(1, 1).less(Slippage::USUAL), 1_000_000, 990_000);
+        check(seen(1, 1).less(Slippage::USUAL), 10, 9);
+        check(seen(1, 1).less(Slippage::of_millionths(u32::MAX)), u64::MAX, 0);
         check(PathRate { numerator: 0, denominator: 1 }, u64::MAX, 0);
         // The largest numbers, and a denominator that has to be shortened: never more than the truth.
-        let long = seen(u64::MAX - 58, u64::MAX).with(Slippage::USUAL);
+        let long = seen(u64::MAX - 58, u64::MAX).less(Slippage::USUAL);
         let truth = u128::from(u64::MAX - 58) * 99 / 100;
-        let is = u128::from(long.of(u64::MAX));
+        let is = u128::from(long.apply_to(u64::MAX));
         assert!(is <= truth && truth - is < 100, "{is} {truth}");
     }
 
     #[test]
     fn texts() {
         fn check(text: &str, amount: u64, arrives: Option<u64>) {
-            assert_eq!(text.parse().ok().map(|rate: PathRate| rate.of(amount)), arrives, "{text}");
+            assert_eq!(
+                text.parse().ok().map(|rate: PathRate| rate.apply_to(amount)),
+                arrives,
+                "{text}"
+            );
         }
         check("1", 7, Some(7));
         check("0.001", 1999, Some(1));

@@ -32,7 +32,7 @@ impl Receipt {
     }
 
     /// The one of the two that is for more.
-    pub(super) fn better(self, other: Option<Self>) -> Self {
+    pub(super) fn larger(self, other: Option<Self>) -> Self {
         match other {
             Some(other) if other.total_received() > self.total_received() => other,
             _ => self,
@@ -63,9 +63,9 @@ mod tests {
         };
         let [little, much] = [5, u64::MAX - 1].map(|total| Receipt::read(&of(total)).unwrap());
         assert_eq!((little.total_received(), much.total_received()), (5, u64::MAX - 1));
-        assert_eq!(little.better(Some(much)), much);
-        assert_eq!(much.better(Some(little)), much);
-        assert_eq!(little.better(None).as_bytes(), of(5));
+        assert_eq!(little.larger(Some(much)), much);
+        assert_eq!(much.larger(Some(little)), much);
+        assert_eq!(little.larger(None).as_bytes(), of(5));
         let mut other = of(5);
         other[0] = 2;
         assert_eq!(

@@ -121,7 +121,7 @@ fn nothing_arrives_and_the_payment_ends() {
         assert_eq!((progress.sent, truth.received), (0, 0));
         assert!(truth.took <= Duration::from_secs(50), "{truth:?}");
         assert!(truth.packets < 100, "{truth:?}");
-        assert!(progress.trouble.is_some());
+        assert!(progress.last_failure.is_some());
     };
     check(&[ErrorCode::T01], "NothingArrives");
     check(&[ErrorCode::T04], "NothingArrives");
@@ -172,20 +172,23 @@ fn receivers_and_hops_that_lie() {
     assert_eq!(end, PaymentEnd::WrongSecret, "{progress:?}");
     let (end, progress, truth) = with(Manners::Liar);
     assert_eq!((end, progress.sent), (PaymentEnd::NothingPasses, 0));
-    assert_eq!(progress.trouble.map(|trouble| trouble.code), Some(ErrorCode::F08));
+    assert_eq!(progress.last_failure.map(|trouble| trouble.code), Some(ErrorCode::F08));
     assert!(truth.packets < 80, "{truth:?}");
     let (end, progress, truth) = with(Manners::Closes(50));
     assert_eq!(end, PaymentEnd::ClosedByReceiver(CloseCode::ENDPOINT_BUSY, "enough".to_owned()));
     assert_eq!((progress.sent, truth.closed), (truth.received, false));
     let (end, progress, _) = with(Manners::Wants(10_500));
     assert_eq!((end, progress.sent), (PaymentEnd::NothingArrives, 10_000));
-    assert!(progress.trouble.is_some_and(|why| why.message == "why"));
+    assert!(progress.last_failure.is_some_and(|why| why.message == "why"));
     let (end, progress, _) = with(Manners::Wants(10_000));
     assert_eq!((end, progress.sent), (PaymentEnd::NothingArrives, 10_000));
-    let said = progress.trouble.map(|why| why.message);
+    let said = progress.last_failure.map(|why| why.message);
     assert_eq!(said.as_deref(), Some("the receiver takes no more than 10000"));
     let (end, ..) = with(Manners::Stranger);
-    assert!(matches!(end, PaymentEnd::Refused(Trouble { code: ErrorCode::F06, .. })), "{end:?}");
+    assert!(
+        matches!(end, PaymentEnd::Refused(PacketFailure { code: ErrorCode::F06, .. })),
+        "{end:?}"
+    );
 }
 
 fn rejected(data: &[u8]) -> SenderAnswer<'_> {
@@ -199,22 +202,22 @@ fn stopped_payments_wait_for_money_that_is_under_way() {
     let lost = SenderAnswer::NoAnswer { code: ErrorCode::R00, message: "late" };
     // A probe is no money, and nobody has been heard who is to be told.
     let mut sender = begun();
-    assert!(sender.next(now).is_some());
+    assert!(sender.next_packet(now).is_some());
     sender.stop();
-    assert_eq!((sender.next(now), sender.ended()), (None, Some(&PaymentEnd::Stopped)));
+    assert_eq!((sender.next_packet(now), sender.end()), (None, Some(&PaymentEnd::Stopped)));
 
     let mut sender = begun();
-    let probe = sender.next(now).unwrap();
+    let probe = sender.next_packet(now).unwrap();
     let reply = reply(&probe, 100);
-    sender.answer(probe.sequence, rejected(&reply), now.mono);
-    let money = sender.next(now).unwrap();
+    sender.record_answer(probe.sequence, rejected(&reply), now.mono);
+    let money = sender.next_packet(now).unwrap();
     sender.stop();
-    assert_eq!((sender.next(now), sender.ended(), sender.wakes_at()), (None, None, None));
-    sender.answer(money.sequence, lost, now.mono);
-    let goodbye = sender.next(now).unwrap();
-    assert_eq!((goodbye.amount, sender.ended()), (Amount(0), None));
-    sender.answer(goodbye.sequence, lost, now.mono);
-    assert_eq!((sender.next(now), sender.ended()), (None, Some(&PaymentEnd::Stopped)));
+    assert_eq!((sender.next_packet(now), sender.end(), sender.wakes_at()), (None, None, None));
+    sender.record_answer(money.sequence, lost, now.mono);
+    let goodbye = sender.next_packet(now).unwrap();
+    assert_eq!((goodbye.amount, sender.end()), (Amount(0), None));
+    sender.record_answer(goodbye.sequence, lost, now.mono);
+    assert_eq!((sender.next_packet(now), sender.end()), (None, Some(&PaymentEnd::Stopped)));
     assert_eq!(sender.progress().unresolved, 100);
 }
 
@@ -224,19 +227,19 @@ fn a_probe_that_is_not_answered_does_not_hold_up_the_payment() {
     let at =
         |seconds: u64| Now { wall: start, mono: MonoTime(0).after(Duration::from_secs(seconds)) };
     let mut sender = Sender::new(settings(100), &SECRET, [1; 32], at(0).mono);
-    let first = sender.next(at(0)).unwrap();
-    assert_eq!((sender.next(at(4)), sender.wakes_at()), (None, Some(at(5).mono)));
-    let second = sender.next(at(5)).unwrap();
-    sender.answer(second.sequence, rejected(&reply(&second, 100)), at(6).mono);
-    let money = sender.next(at(6)).unwrap();
+    let first = sender.next_packet(at(0)).unwrap();
+    assert_eq!((sender.next_packet(at(4)), sender.wakes_at()), (None, Some(at(5).mono)));
+    let second = sender.next_packet(at(5)).unwrap();
+    sender.record_answer(second.sequence, rejected(&reply(&second, 100)), at(6).mono);
+    let money = sender.next_packet(at(6)).unwrap();
     assert_eq!(money.amount, Amount(100));
     // What the first one says now changes nothing.
-    sender.answer(first.sequence, rejected(&reply(&first, 1)), at(6).mono);
-    sender.answer(money.sequence, SenderAnswer::Fulfilled { data: &[] }, at(7).mono);
+    sender.record_answer(first.sequence, rejected(&reply(&first, 1)), at(6).mono);
+    sender.record_answer(money.sequence, SenderAnswer::Fulfilled { data: &[] }, at(7).mono);
     assert_eq!(sender.progress().sent, 100);
-    let goodbye = sender.next(at(7)).unwrap();
+    let goodbye = sender.next_packet(at(7)).unwrap();
     assert_eq!((goodbye.amount, sender.wakes_at()), (Amount(0), Some(at(9).mono)));
-    assert_eq!((sender.next(at(9)), sender.ended()), (None, Some(&PaymentEnd::Complete)));
+    assert_eq!((sender.next_packet(at(9)), sender.end()), (None, Some(&PaymentEnd::Complete)));
 }
 
 #[test]

@@ -82,9 +82,9 @@ fn moment() -> MetricsSnapshot {
         exchange: vec![PeerRoutesReport {
             peer: "alice".parse().unwrap(),
             routes: 10_000,
-            heard: String::new(),
-            told: true,
-            told_epoch: 5,
+            received_table: String::new(),
+            is_subscribed: true,
+            acknowledged_epoch: 5,
             updates_sent: 7,
             updates_received: 8,
             refused: Default::default(),

@@ -50,11 +50,11 @@ pub(super) enum AddressKind {
 /// The first mistake of a text. It is judged character by character, apart from the fast check,
 /// and so must not find nothing where that one refused: a property test holds them together.
 #[cold]
-pub(super) fn explain(bytes: &[u8], kind: AddressKind) -> AddressError {
-    find(bytes, kind).unwrap_or(AddressError::UnknownScheme)
+pub(super) fn first_mistake(bytes: &[u8], kind: AddressKind) -> AddressError {
+    find_mistake(bytes, kind).unwrap_or(AddressError::UnknownScheme)
 }
 
-pub(super) fn find(bytes: &[u8], kind: AddressKind) -> Option<AddressError> {
+pub(super) fn find_mistake(bytes: &[u8], kind: AddressKind) -> Option<AddressError> {
     if bytes.is_empty() {
         return (kind == AddressKind::Address).then_some(AddressError::Empty);
     }
@@ -67,7 +67,7 @@ pub(super) fn find(bytes: &[u8], kind: AddressKind) -> Option<AddressError> {
             b'.' if segment_length == 0 => return Some(AddressError::EmptySegment { at }),
             b'.' => segment_length = 0,
             _ if is_segment_byte(byte) => segment_length += 1,
-            _ => return Some(AddressError::Character { at, found: character(bytes, at) }),
+            _ => return Some(AddressError::Character { at, found: character_at(bytes, at) }),
         }
     }
     if segment_length == 0 {
@@ -85,7 +85,7 @@ pub(super) fn find(bytes: &[u8], kind: AddressKind) -> Option<AddressError> {
 }
 
 /// The character at a position, counted from 1, before which everything is ASCII.
-pub(super) fn character(bytes: &[u8], at: usize) -> char {
+pub(super) fn character_at(bytes: &[u8], at: usize) -> char {
     let (_, rest) = bytes.split_at(at.saturating_sub(1).min(bytes.len()));
     let chunk = rest.utf8_chunks().next();
     chunk.and_then(|chunk| chunk.valid().chars().next()).unwrap_or(char::REPLACEMENT_CHARACTER)

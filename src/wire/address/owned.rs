@@ -45,7 +45,7 @@ impl Address {
     pub fn child(&self, segment: &str) -> Result<Self, AddressError> {
         let wrong = |(at, _): (usize, u8)| AddressError::Character {
             at: at + 1,
-            found: error::character(segment.as_bytes(), at + 1),
+            found: error::character_at(segment.as_bytes(), at + 1),
         };
         if segment.is_empty() {
             return Err(AddressError::EmptySegment { at: 1 });
@@ -107,7 +107,7 @@ impl Prefix {
     pub fn parse(bytes: &[u8]) -> Result<Self, AddressError> {
         match std::str::from_utf8(bytes) {
             Ok(text) => text.parse(),
-            Err(_) => Err(error::explain(bytes, AddressKind::Prefix)),
+            Err(_) => Err(error::first_mistake(bytes, AddressKind::Prefix)),
         }
     }
 
@@ -191,7 +191,7 @@ impl FromStr for Prefix {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         // A lone dot is a mistake, not the default route.
         let normal = text.strip_suffix('.').filter(|rest| !rest.is_empty()).unwrap_or(text);
-        match error::find(normal.as_bytes(), AddressKind::Prefix) {
+        match error::find_mistake(normal.as_bytes(), AddressKind::Prefix) {
             Some(error) => Err(error),
             None => Ok(Self(Arc::from(normal))),
         }

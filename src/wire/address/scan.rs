@@ -24,38 +24,41 @@ pub(super) fn is_dotted(bytes: &[u8]) -> bool {
         return false;
     }
     if before.len() >= WIDE {
-        scan::<WIDE>(before, after)
+        all_pairs_valid::<WIDE>(before, after)
     } else if before.len() >= NARROW {
-        scan::<NARROW>(before, after)
+        all_pairs_valid::<NARROW>(before, after)
     } else {
-        before.iter().zip(after).fold(true, |good, (&before, &after)| good & pair(before, after))
+        before
+            .iter()
+            .zip(after)
+            .fold(true, |good, (&before, &after)| good & is_valid_pair(before, after))
     }
 }
 
 /// Looks at all pairs, `STEP` at a time. There must be at least so many.
 #[inline]
-fn scan<const STEP: usize>(before: &[u8], after: &[u8]) -> bool {
+fn all_pairs_valid<const STEP: usize>(before: &[u8], after: &[u8]) -> bool {
     let steps = before.as_chunks::<STEP>().0.iter().zip(after.as_chunks::<STEP>().0);
-    let whole = steps.fold(true, |good, (before, after)| good & step(before, after));
+    let whole = steps.fold(true, |good, (before, after)| good & step_is_valid(before, after));
     // The last step overlaps the one before it instead of walking the rest byte by byte.
     match (before.last_chunk::<STEP>(), after.last_chunk::<STEP>()) {
-        (Some(before), Some(after)) => whole & step(before, after),
+        (Some(before), Some(after)) => whole & step_is_valid(before, after),
         _ => false,
     }
 }
 
 #[inline]
-fn step<const STEP: usize>(before: &[u8; STEP], after: &[u8; STEP]) -> bool {
+fn step_is_valid<const STEP: usize>(before: &[u8; STEP], after: &[u8; STEP]) -> bool {
     let mut good = [0u8; STEP];
     for ((good, &before), &after) in good.iter_mut().zip(before).zip(after) {
-        *good = u8::from(pair(before, after));
+        *good = u8::from(is_valid_pair(before, after));
     }
     good.iter().fold(1, |all, &good| all & good) == 1
 }
 
 /// Whether `before` may stand before `after`.
 #[inline]
-fn pair(before: u8, after: u8) -> bool {
+fn is_valid_pair(before: u8, after: u8) -> bool {
     is_segment_byte(before) | ((before == b'.') & (after != b'.'))
 }
 

@@ -4,9 +4,9 @@ use std::fmt;
 
 /// Three 7-bit characters. Codes that RFC 23 does not list are legal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ErrorCode(pub [u8; 3]);
+pub struct BtpErrorCode(pub [u8; 3]);
 
-impl ErrorCode {
+impl BtpErrorCode {
     /// T00: the peer cannot be reached now; a later try may succeed.
     pub const UNREACHABLE: Self = Self(*b"T00");
     /// F00: the request is refused; do not send it again.
@@ -33,13 +33,13 @@ impl ErrorCode {
 }
 
 /// `F00`; characters that do not print are escaped.
-impl fmt::Display for ErrorCode {
+impl fmt::Display for BtpErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.escape_ascii().fmt(f)
     }
 }
 
-impl fmt::Debug for ErrorCode {
+impl fmt::Debug for BtpErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.escape_ascii().fmt(f)
     }

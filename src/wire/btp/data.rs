@@ -27,7 +27,7 @@ impl ContentType {
 
 /// One entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct ProtocolEntry<'a> {
     /// 7-bit text of the peer's choice, possibly empty. Escape it before it is logged.
     pub name: &'a str,
     /// How to read the data.
@@ -36,7 +36,7 @@ pub struct Entry<'a> {
     pub data: &'a [u8],
 }
 
-impl<'a> Entry<'a> {
+impl<'a> ProtocolEntry<'a> {
     /// An entry of bytes. `name` must be 7-bit text.
     #[must_use]
     pub const fn octets(name: &'a str, data: &'a [u8]) -> Self {
@@ -51,7 +51,7 @@ impl<'a> Entry<'a> {
 }
 
 /// The name and how much data, but not the data: it may be a secret (`auth_token`).
-impl fmt::Debug for Entry<'_> {
+impl fmt::Debug for ProtocolEntry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, content_type: ContentType(content_type), data } = self;
         write!(f, "{name:?} (type {content_type}, {} bytes)", data.len())
@@ -62,7 +62,7 @@ impl fmt::Debug for Entry<'_> {
 #[derive(Clone, Copy)]
 pub struct ProtocolData<'a> {
     /// Kept because nearly every frame has one entry, and that is the one that is wanted.
-    primary: Option<Entry<'a>>,
+    primary: Option<ProtocolEntry<'a>>,
     /// All entries as they came, without the count.
     bytes: &'a [u8],
     count: usize,
@@ -74,7 +74,7 @@ impl<'a> ProtocolData<'a> {
 
     /// One entry, and its bytes.
     #[inline]
-    pub(super) const fn single(entry: Entry<'a>, bytes: &'a [u8]) -> Self {
+    pub(super) const fn single(entry: ProtocolEntry<'a>, bytes: &'a [u8]) -> Self {
         Self { primary: Some(entry), bytes, count: 1 }
     }
 
@@ -119,14 +119,14 @@ impl<'a> ProtocolData<'a> {
     /// The first entry.
     #[must_use]
     #[inline]
-    pub const fn primary(&self) -> Option<Entry<'a>> {
+    pub const fn primary(&self) -> Option<ProtocolEntry<'a>> {
         self.primary
     }
 
     /// The first entry of that name, at any position.
     #[must_use]
     #[inline]
-    pub fn get(&self, name: &str) -> Option<Entry<'a>> {
+    pub fn get(&self, name: &str) -> Option<ProtocolEntry<'a>> {
         match self.primary {
             Some(primary) if primary.name == name => Some(primary),
             _ if self.count < 2 => None,
@@ -136,8 +136,8 @@ impl<'a> ProtocolData<'a> {
 
     /// All entries in their order.
     #[must_use]
-    pub const fn iter(&self) -> Entries<'a> {
-        Entries { reader: Reader::new(self.bytes) }
+    pub const fn iter(&self) -> ProtocolEntries<'a> {
+        ProtocolEntries { reader: Reader::new(self.bytes) }
     }
 
     /// Whether two entries have the same name, which RFC 23 forbids. Takes time in proportion to the
@@ -182,36 +182,36 @@ impl fmt::Debug for ProtocolData<'_> {
 }
 
 impl<'a> IntoIterator for ProtocolData<'a> {
-    type Item = Entry<'a>;
-    type IntoIter = Entries<'a>;
+    type Item = ProtocolEntry<'a>;
+    type IntoIter = ProtocolEntries<'a>;
 
-    fn into_iter(self) -> Entries<'a> {
+    fn into_iter(self) -> ProtocolEntries<'a> {
         self.iter()
     }
 }
 
 /// Goes through the entries of a frame.
 #[derive(Debug, Clone)]
-pub struct Entries<'a> {
+pub struct ProtocolEntries<'a> {
     reader: Reader<'a>,
 }
 
-impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
+impl<'a> Iterator for ProtocolEntries<'a> {
+    type Item = ProtocolEntry<'a>;
 
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<ProtocolEntry<'a>> {
         // All of it was read once before, so an error is the end.
         read_entry(&mut self.reader).ok()
     }
 }
 
 #[inline]
-fn read_entry<'a>(reader: &mut Reader<'a>) -> Result<Entry<'a>, Error> {
+fn read_entry<'a>(reader: &mut Reader<'a>) -> Result<ProtocolEntry<'a>, Error> {
     let name = reader.var_octet_string().map_err(encoding("BTP protocolData: protocolName"))?;
     let name = ia5(name, "BTP protocolData: protocolName")?;
     let content_type = reader.u8().map_err(encoding("BTP protocolData: contentType"))?;
     let data = reader.var_octet_string().map_err(encoding("BTP protocolData: data"))?;
-    Ok(Entry { name, content_type: ContentType(content_type), data })
+    Ok(ProtocolEntry { name, content_type: ContentType(content_type), data })
 }
 
 /// An IA5String: seven bits.

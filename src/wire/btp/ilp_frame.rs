@@ -4,7 +4,7 @@
 
 use oer_codec::{Reader, put_length, var_octet_string_size};
 
-use super::{Entry, Frame, FrameBody, FrameKind, ILP, ProtocolData, RequestId};
+use super::{BtpFrame, FrameBody, FrameKind, ILP, ProtocolData, ProtocolEntry, RequestId};
 
 /// Type and request id: what precedes the length of the content.
 const HEAD: usize = 1 + 4;
@@ -33,13 +33,14 @@ pub struct IlpFrame<'a> {
 impl<'a> IlpFrame<'a> {
     /// The same as a general frame.
     #[inline]
-    pub(super) const fn into_frame(self) -> Frame<'a> {
+    pub(super) const fn into_frame(self) -> BtpFrame<'a> {
         let body = match self.kind {
             FrameKind::Response => FrameBody::Response,
             _ => FrameBody::Message,
         };
-        let protocol_data = ProtocolData::single(Entry::octets(ILP, self.packet), self.entry);
-        Frame { request_id: self.request_id, body, protocol_data }
+        let protocol_data =
+            ProtocolData::single(ProtocolEntry::octets(ILP, self.packet), self.entry);
+        BtpFrame { request_id: self.request_id, body, protocol_data }
     }
 }
 

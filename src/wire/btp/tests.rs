@@ -7,7 +7,7 @@ use super::*;
 use crate::wire::Timestamp;
 use crate::wire::vectors::{self, Expect};
 
-fn encode(frame: &Frame<'_>) -> Vec<u8> {
+fn encode(frame: &BtpFrame<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     frame.encode(&mut out);
     out
@@ -19,7 +19,7 @@ fn vector<'a>(file: &'a Value, name: &str) -> &'a Value {
 }
 
 /// Every field of the vector against the frame.
-fn compare(frame: &Frame<'_>, fields: &Value, entry: &Value) {
+fn compare(frame: &BtpFrame<'_>, fields: &Value, entry: &Value) {
     assert_eq!(fields["type"], frame.body.kind() as u8, "{entry}");
     assert_eq!(fields["requestId"], frame.request_id.0, "{entry}");
     match frame.body {
@@ -48,8 +48,8 @@ fn compare(frame: &Frame<'_>, fields: &Value, entry: &Value) {
 fn vectors_of_frames() {
     for entry in vectors::list(&vectors::load("btp"), "frames") {
         let bytes = vectors::bytes(entry, "hex");
-        assert_eq!(Frame::parse(&bytes), Frame::parse_any(&bytes), "{entry}");
-        match (Frame::parse(&bytes), vectors::expect(entry)) {
+        assert_eq!(BtpFrame::parse(&bytes), BtpFrame::parse_any(&bytes), "{entry}");
+        match (BtpFrame::parse(&bytes), vectors::expect(entry)) {
             (Ok(frame), Expect::Accept) => {
                 // The frame with 300 entries is the only one whose fields are not spelled out.
                 if entry["fields"].is_object() {
@@ -67,7 +67,7 @@ fn vectors_of_frames() {
                 put_frame(frame.request_id, &frame.body, &entries, &mut built);
                 assert_eq!(built, canonical, "{entry}");
                 for end in 0..canonical.len() {
-                    assert!(Frame::parse(&canonical[..end]).is_err(), "{entry} cut to {end}");
+                    assert!(BtpFrame::parse(&canonical[..end]).is_err(), "{entry} cut to {end}");
                 }
             }
             (Err(_), Expect::Reject) => {}
@@ -80,7 +80,7 @@ fn vectors_of_frames() {
 fn entries_are_found_by_name() {
     let file = vectors::load("btp");
     let bytes = vectors::bytes(vector(&file, "js-message"), "hex");
-    let frame = Frame::parse(&bytes).unwrap();
+    let frame = BtpFrame::parse(&bytes).unwrap();
     let data = |name| frame.protocol_data.get(name).map(|entry| entry.data);
     assert_eq!(data("ilp"), Some(&b""[..]));
     assert_eq!(data("json"), Some(&b"{}"[..]));
@@ -88,7 +88,7 @@ fn entries_are_found_by_name() {
     assert_eq!(frame.ilp(), Some(&b""[..]));
 
     let bytes = vectors::bytes(vector(&file, "message-no-entries"), "hex");
-    let frame = Frame::parse(&bytes).unwrap();
+    let frame = BtpFrame::parse(&bytes).unwrap();
     assert_eq!(frame.protocol_data, ProtocolData::EMPTY);
     assert!(frame.protocol_data.is_empty() && frame.protocol_data.primary().is_none());
     assert_eq!((frame.protocol_data.get(""), frame.ilp()), (None, None));
@@ -100,7 +100,7 @@ fn duplicate_names() {
     let mut duplicates = Vec::new();
     for entry in vectors::list(&file, "frames") {
         let bytes = vectors::bytes(entry, "hex");
-        if Frame::parse(&bytes).is_ok_and(|frame| frame.protocol_data.has_duplicate_names()) {
+        if BtpFrame::parse(&bytes).is_ok_and(|frame| frame.protocol_data.has_duplicate_names()) {
             duplicates.push(vectors::text(entry, "name").to_owned());
         }
     }
@@ -110,9 +110,10 @@ fn duplicate_names() {
     for count in 2..20 {
         let mut names: Vec<String> = (0..count).map(|n| n.to_string()).collect();
         for expected in [false, true] {
-            let entries: Vec<_> = names.iter().map(|name| Entry::octets(name, b"")).collect();
+            let entries: Vec<_> =
+                names.iter().map(|name| ProtocolEntry::octets(name, b"")).collect();
             let bytes = message(&entries);
-            let frame = Frame::parse(&bytes).unwrap();
+            let frame = BtpFrame::parse(&bytes).unwrap();
             assert_eq!(frame.protocol_data.has_duplicate_names(), expected, "{names:?}");
             names[count - 1] = "0".to_owned();
         }
@@ -124,9 +125,9 @@ fn duplicate_names() {
 fn twenty_thousand_entries() {
     let mut names: Vec<String> = (0..20_000).map(|n| format!("{n:x}")).collect();
     for expected in [false, true] {
-        let entries: Vec<_> = names.iter().map(|name| Entry::octets(name, b"")).collect();
+        let entries: Vec<_> = names.iter().map(|name| ProtocolEntry::octets(name, b"")).collect();
         let bytes = message(&entries);
-        let frame = Frame::parse(&bytes).unwrap();
+        let frame = BtpFrame::parse(&bytes).unwrap();
         assert_eq!(frame.protocol_data.len(), 20_000);
         assert_eq!(frame.protocol_data.has_duplicate_names(), expected);
         assert!(frame.protocol_data.get("4e1e").is_some());
@@ -134,7 +135,7 @@ fn twenty_thousand_entries() {
     }
 }
 
-fn message(entries: &[Entry<'_>]) -> Vec<u8> {
+fn message(entries: &[ProtocolEntry<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     put_frame(RequestId(1), &FrameBody::Message, entries, &mut out);
     out
@@ -151,13 +152,18 @@ fn the_fast_path_writes_what_the_general_one_does() {
             put_ilp_header(kind, RequestId(0x0102_0304), ilp_len, &mut fast);
             fast.extend_from_slice(&packet);
             let mut general = Vec::new();
-            put_frame(RequestId(0x0102_0304), &body, &[Entry::octets(ILP, &packet)], &mut general);
+            put_frame(
+                RequestId(0x0102_0304),
+                &body,
+                &[ProtocolEntry::octets(ILP, &packet)],
+                &mut general,
+            );
             assert_eq!(fast, general, "{ilp_len}");
             assert_eq!(fast.len(), ilp_frame_size(ilp_len));
             let parsed = parse_ilp_frame(&fast).expect("the shape of the packet path");
             assert_eq!((parsed.kind, parsed.request_id.0), (kind, 0x0102_0304));
             assert_eq!(parsed.packet, packet);
-            assert_eq!(Frame::parse(&fast), Frame::parse_any(&fast));
+            assert_eq!(BtpFrame::parse(&fast), BtpFrame::parse_any(&fast));
         }
     }
     // spec: 41997 bytes of packet make 42015 of frame; ours may be two bytes larger.
@@ -179,7 +185,7 @@ fn frames_of_the_handshake() {
     check("auth-ok-response", |out| put_empty_response(RequestId(0x0102_0304), out));
     let at = Timestamp::read_generalized(b"20180927151214.452Z").unwrap();
     check("java-error-invalid-auth-token", |out| {
-        let code = ErrorCode::NOT_ACCEPTED;
+        let code = BtpErrorCode::NOT_ACCEPTED;
         let name = code.name().unwrap();
         put_error(RequestId(235_012_411), code, name, at, b"invalid auth_token", out);
     });
@@ -190,7 +196,7 @@ fn error_codes_and_their_names() {
     for entry in vectors::list(&vectors::load("btp"), "frames") {
         let name = vectors::text(entry, "name");
         let bytes = vectors::bytes(entry, "hex");
-        if let (Some(code), Ok(frame)) = (name.strip_prefix("error-"), Frame::parse(&bytes))
+        if let (Some(code), Ok(frame)) = (name.strip_prefix("error-"), BtpFrame::parse(&bytes))
             && let FrameBody::Error { code: found, name, .. } = frame.body
             && code != "canonical-time"
         {
@@ -198,26 +204,26 @@ fn error_codes_and_their_names() {
             assert_eq!(found.name(), Some(name));
         }
     }
-    assert_eq!(ErrorCode(*b"F02").name(), None);
-    assert_eq!(ErrorCode(*b"L\r3").to_string(), "L\\r3");
+    assert_eq!(BtpErrorCode(*b"F02").name(), None);
+    assert_eq!(BtpErrorCode(*b"L\r3").to_string(), "L\\r3");
 }
 
 #[test]
 fn the_data_of_an_error_is_bounded() {
     let mut out = Vec::new();
     let long = vec![b'x'; MAX_ERROR_DATA + 1];
-    put_error(RequestId(1), ErrorCode::UNREACHABLE, "x", Timestamp::EPOCH, &long, &mut out);
-    let frame = Frame::parse(&out).unwrap();
+    put_error(RequestId(1), BtpErrorCode::UNREACHABLE, "x", Timestamp::EPOCH, &long, &mut out);
+    let frame = BtpFrame::parse(&out).unwrap();
     let FrameBody::Error { data, triggered_at, .. } = frame.body else { panic!("{frame:?}") };
     assert_eq!(data.len(), MAX_ERROR_DATA);
     assert_eq!(triggered_at.as_bytes(), b"19700101000000.001Z");
 
     let body =
-        FrameBody::Error { code: ErrorCode::UNREACHABLE, name: "x", triggered_at, data: &long };
+        FrameBody::Error { code: BtpErrorCode::UNREACHABLE, name: "x", triggered_at, data: &long };
     let mut out = Vec::new();
     put_frame(RequestId(1), &body, &[], &mut out);
     assert_eq!(
-        Frame::parse(&out).unwrap_err().to_string(),
+        BtpFrame::parse(&out).unwrap_err().to_string(),
         "BTP ERROR: data has 8193 bytes, at most 8192 are allowed"
     );
 }
@@ -226,7 +232,7 @@ fn the_data_of_an_error_is_bounded() {
 fn errors_say_what_and_where() {
     fn check(hex: &str, message: &str) {
         let bytes = hex::decode(hex).unwrap();
-        assert_eq!(Frame::parse(&bytes).unwrap_err().to_string(), message, "{hex}");
+        assert_eq!(BtpFrame::parse(&bytes).unwrap_err().to_string(), message, "{hex}");
     }
     check("", "BTP frame: type needs 1 bytes, 0 left");
     check("0600", "BTP frame: requestId needs 4 bytes, 1 left");
@@ -238,7 +244,7 @@ fn errors_say_what_and_where() {
     check("07000000010400000001", "BTP TRANSFER: amount needs 8 bytes, 4 left");
     let mut late = Vec::new();
     let at = Timestamp::EPOCH;
-    put_error(RequestId(1), ErrorCode::UNREACHABLE, "x", at, b"", &mut late);
+    put_error(RequestId(1), BtpErrorCode::UNREACHABLE, "x", at, b"", &mut late);
     late[16] = b'9';
     check(&hex::encode(late), "BTP ERROR: triggeredAt has month 91, months are 01 to 12");
 }
@@ -247,7 +253,7 @@ fn errors_say_what_and_where() {
 fn no_secret_is_shown() {
     let mut out = Vec::new();
     put_auth(RequestId(7), Some("bob"), "hunter2", &mut out);
-    let shown = format!("{:?}", Frame::parse(&out).unwrap());
+    let shown = format!("{:?}", BtpFrame::parse(&out).unwrap());
     assert!(shown.contains("\"auth_token\" (type 1, 7 bytes)"), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");
 }
@@ -263,7 +269,7 @@ fn the_fast_path_reads_what_the_general_one_does() {
         for byte in 0..=u8::MAX {
             let mut bytes = good.clone();
             bytes[at] = byte;
-            assert_eq!(Frame::parse(&bytes), Frame::parse_any(&bytes), "byte {byte} at {at}");
+            assert_eq!(BtpFrame::parse(&bytes), BtpFrame::parse_any(&bytes), "byte {byte} at {at}");
             fast += usize::from(parse_ilp_frame(&bytes).is_some());
         }
     }
@@ -293,7 +299,7 @@ proptest! {
             1 => FrameBody::Message,
             2 => FrameBody::Transfer { amount: Amount(amount) },
             _ => FrameBody::Error {
-                code: ErrorCode(code.as_bytes().try_into().unwrap()),
+                code: BtpErrorCode(code.as_bytes().try_into().unwrap()),
                 name: &text,
                 triggered_at: GeneralizedTime::parse(&time).unwrap(),
                 data: &data,
@@ -301,17 +307,17 @@ proptest! {
         };
         let entries: Vec<_> = entries
             .iter()
-            .map(|(name, kind, data)| Entry { name, content_type: ContentType(*kind), data })
+            .map(|(name, kind, data)| ProtocolEntry { name, content_type: ContentType(*kind), data })
             .collect();
         let mut bytes = Vec::new();
         put_frame(RequestId(request_id), &body, &entries, &mut bytes);
-        let frame = Frame::parse(&bytes).unwrap();
+        let frame = BtpFrame::parse(&bytes).unwrap();
         prop_assert_eq!(frame.request_id, RequestId(request_id));
         prop_assert_eq!(frame.body, body);
         prop_assert_eq!(frame.protocol_data.into_iter().collect::<Vec<_>>(), entries);
         prop_assert_eq!(encode(&frame), &bytes[..]);
         for end in 0..bytes.len() {
-            prop_assert!(Frame::parse(&bytes[..end]).is_err());
+            prop_assert!(BtpFrame::parse(&bytes[..end]).is_err());
         }
     }
 
@@ -322,10 +328,10 @@ proptest! {
             *first = [1, 2, 6, 7][kind];
             *length %= 0x80;
         }
-        if let Ok(frame) = Frame::parse(&bytes) {
+        if let Ok(frame) = BtpFrame::parse(&bytes) {
             let again = encode(&frame);
-            prop_assert_eq!(Frame::parse(&again), Ok(frame));
-            prop_assert_eq!(Frame::parse_any(&again), Ok(frame));
+            prop_assert_eq!(BtpFrame::parse(&again), Ok(frame));
+            prop_assert_eq!(BtpFrame::parse_any(&again), Ok(frame));
         }
     }
 }

@@ -7,7 +7,8 @@ use oer_codec::{
 };
 
 use super::{
-    AUTH, AUTH_TOKEN, AUTH_USERNAME, Entry, ErrorCode, Frame, FrameBody, MAX_ERROR_DATA, RequestId,
+    AUTH, AUTH_TOKEN, AUTH_USERNAME, BtpErrorCode, BtpFrame, FrameBody, MAX_ERROR_DATA,
+    ProtocolEntry, RequestId,
 };
 use crate::wire::Timestamp;
 use crate::wire::timestamp::GeneralizedTime;
@@ -19,7 +20,7 @@ const HEAD: usize = 1 + 4;
 pub fn put_frame(
     request_id: RequestId,
     body: &FrameBody<'_>,
-    entries: &[Entry<'_>],
+    entries: &[ProtocolEntry<'_>],
     out: &mut Vec<u8>,
 ) {
     let size: usize = entries.iter().map(entry_size).sum();
@@ -32,7 +33,7 @@ pub fn put_frame(
 }
 
 /// Appends a frame that was parsed.
-pub(super) fn put_parsed(frame: &Frame<'_>, out: &mut Vec<u8>) {
+pub(super) fn put_parsed(frame: &BtpFrame<'_>, out: &mut Vec<u8>) {
     let entries = frame.protocol_data.bytes();
     put_head(frame.request_id, &frame.body, frame.protocol_data.len(), entries.len(), out);
     // Only the canonical encoding parses, so this is what writing each entry would give.
@@ -42,11 +43,11 @@ pub(super) fn put_parsed(frame: &Frame<'_>, out: &mut Vec<u8>) {
 /// Appends the first frame of a link, as `ilp-plugin-btp` sends it: `auth`, `auth_username`,
 /// `auth_token` in this order, the last two as text. Without a username its entry is left out.
 pub fn put_auth(request_id: RequestId, username: Option<&str>, token: &str, out: &mut Vec<u8>) {
-    let auth = Entry::octets(AUTH, &[]);
-    let token = Entry::text(AUTH_TOKEN, token);
+    let auth = ProtocolEntry::octets(AUTH, &[]);
+    let token = ProtocolEntry::text(AUTH_TOKEN, token);
     match username {
         Some(username) => {
-            let entries = [auth, Entry::text(AUTH_USERNAME, username), token];
+            let entries = [auth, ProtocolEntry::text(AUTH_USERNAME, username), token];
             put_frame(request_id, &FrameBody::Message, &entries, out);
         }
         None => put_frame(request_id, &FrameBody::Message, &[auth, token], out),
@@ -64,7 +65,7 @@ pub fn put_empty_response(request_id: RequestId, out: &mut Vec<u8>) {
 /// [`Timestamp::to_generalized`].
 pub fn put_error(
     request_id: RequestId,
-    code: ErrorCode,
+    code: BtpErrorCode,
     name: &str,
     triggered_at: Timestamp,
     data: &[u8],
@@ -76,7 +77,7 @@ pub fn put_error(
     put_frame(request_id, &FrameBody::Error { code, name, triggered_at, data }, &[], out);
 }
 
-fn entry_size(entry: &Entry<'_>) -> usize {
+fn entry_size(entry: &ProtocolEntry<'_>) -> usize {
     var_octet_string_size(entry.name.len()) + 1 + var_octet_string_size(entry.data.len())
 }
 

@@ -39,7 +39,7 @@ impl<'a> Strings<'a> {
     /// `count` texts that were encoded one after another, such as [`Strings::encoded`] gives them. What is no text ends
     /// the list.
     #[must_use]
-    pub const fn of_encoded(count: usize, encoded: &'a [u8]) -> Self {
+    pub const fn from_encoded(count: usize, encoded: &'a [u8]) -> Self {
         Self { left: count, items: Reader::new(encoded) }
     }
 }

@@ -2,7 +2,7 @@
 
 use oer_codec::{length_size, put_length, put_var_octet_string, var_octet_string_size};
 
-use super::{PacketType, open, read_data};
+use super::{PacketType, open_envelope, read_data};
 use crate::wire::error::encoding;
 use crate::wire::{Error, Fulfillment};
 
@@ -22,7 +22,7 @@ impl<'a> Fulfill<'a> {
     /// [`Error`] with the field that is wrong.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let mut content = open(bytes, PacketType::Fulfill, "Fulfill: content")?;
+        let mut content = open_envelope(bytes, PacketType::Fulfill, "Fulfill: content")?;
         let fulfillment = content.array().map_err(encoding("Fulfill: fulfillment"))?;
         let data = read_data(&mut content, "Fulfill: data")?;
         Ok(Self { fulfillment: Fulfillment(*fulfillment), data })

@@ -2,7 +2,7 @@
 
 use oer_codec::{length_size, put_length, put_var_octet_string, var_octet_string_size};
 
-use super::{PacketType, open, read_data};
+use super::{PacketType, open_envelope, read_data};
 use crate::wire::error::{address, encoding, timestamp};
 use crate::wire::{AddressRef, Amount, Condition, Error, Timestamp};
 
@@ -31,7 +31,7 @@ impl<'a> Prepare<'a> {
     /// [`Error`] with the field that is wrong.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let mut content = open(bytes, PacketType::Prepare, "Prepare: content")?;
+        let mut content = open_envelope(bytes, PacketType::Prepare, "Prepare: content")?;
         let amount = content.u64().map_err(encoding("Prepare: amount"))?;
         let expires_at = content.array().map_err(encoding("Prepare: expiresAt"))?;
         let expires_at = Timestamp::read17(expires_at).map_err(timestamp("Prepare: expiresAt"))?;

@@ -2,7 +2,7 @@
 
 use oer_codec::{Reader, length_size, put_length, put_var_octet_string, var_octet_string_size};
 
-use super::{ErrorCode, MAX_MESSAGE, MAX_MESSAGE_EMITTED, PacketType, open, read_data};
+use super::{ErrorCode, MAX_MESSAGE, MAX_MESSAGE_EMITTED, PacketType, open_envelope, read_data};
 use crate::wire::error::{address, at_most, encoding};
 use crate::wire::{AddressRef, Amount, Error};
 
@@ -28,7 +28,7 @@ impl<'a> Reject<'a> {
     /// [`Error`] with the field that is wrong.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let mut content = open(bytes, PacketType::Reject, "Reject: content")?;
+        let mut content = open_envelope(bytes, PacketType::Reject, "Reject: content")?;
         let code = content.array().map_err(encoding("Reject: code"))?;
         if !code.is_ascii() {
             return Err(Error::NotAscii { place: "Reject: code" });

@@ -13,24 +13,24 @@ const FRAME_MIN: usize = 2;
 
 /// The frames of one packet. Equal when the same frames come in the same order.
 #[derive(Clone, Copy)]
-pub struct Frames<'a>(Source<'a>);
+pub struct Frames<'a>(FrameSource<'a>);
 
 #[derive(Clone, Copy)]
-enum Source<'a> {
+enum FrameSource<'a> {
     /// As many frames, unknown ones included, at the beginning of these bytes. All of them have been checked.
     Parsed { count: usize, bytes: &'a [u8] },
     /// Ones that somebody made up.
-    Made(&'a [StreamFrame<'a>]),
+    Owned(&'a [StreamFrame<'a>]),
 }
 
 impl<'a> Frames<'a> {
     /// None.
-    pub const NONE: Self = Self(Source::Made(&[]));
+    pub const NONE: Self = Self(FrameSource::Owned(&[]));
 
     /// These, to be sent.
     #[must_use]
-    pub const fn of(frames: &'a [StreamFrame<'a>]) -> Self {
-        Self(Source::Made(frames))
+    pub const fn from_frames(frames: &'a [StreamFrame<'a>]) -> Self {
+        Self(FrameSource::Owned(frames))
     }
 
     /// Reads the count and all frames. The count is a claim: it is held against the bytes left first.
@@ -47,14 +47,14 @@ impl<'a> Frames<'a> {
         for _ in 0..count {
             StreamFrame::read(packet)?;
         }
-        Ok(Self(Source::Parsed { count, bytes }))
+        Ok(Self(FrameSource::Parsed { count, bytes }))
     }
 
     /// The frames of known types, in their order.
     pub fn iter(&self) -> impl Iterator<Item = StreamFrame<'a>> + use<'a> {
         let (made, count, bytes): (&[StreamFrame<'a>], _, _) = match self.0 {
-            Source::Parsed { count, bytes } => (&[], count, bytes),
-            Source::Made(frames) => (frames, 0, &[][..]),
+            FrameSource::Parsed { count, bytes } => (&[], count, bytes),
+            FrameSource::Owned(frames) => (frames, 0, &[][..]),
         };
         let mut reader = Reader::new(bytes);
         let parsed = (0..count).filter_map(move |_| StreamFrame::read(&mut reader).ok().flatten());

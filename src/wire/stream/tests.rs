@@ -131,7 +131,7 @@ fn vectors_of_shapes_and_mistakes() {
             "junk-after-frames" => assert!(bytes.starts_with(&again) && again.len() < bytes.len()),
             "unknown-error-code" => {
                 let close = StreamFrame::ConnectionClose { code: CloseCode(0x59), message: b"" };
-                assert_eq!(packet.frames, Frames::of(&[close]));
+                assert_eq!(packet.frames, Frames::from_frames(&[close]));
             }
             "receive-max-over-u64" => {
                 let max = StreamFrame::StreamMaxMoney {
@@ -139,7 +139,7 @@ fn vectors_of_shapes_and_mistakes() {
                     receive_max: Amount::MAX,
                     total_received: Amount(123),
                 };
-                assert_eq!(packet.frames, Frames::of(&[max]));
+                assert_eq!(packet.frames, Frames::from_frames(&[max]));
             }
             other => panic!("{other} is accepted and not looked at"),
         }
@@ -198,7 +198,7 @@ fn logs_show_no_data() {
         packet_type: PacketType::Prepare,
         sequence: 7,
         amount: Amount(1),
-        frames: Frames::of(&frames),
+        frames: Frames::from_frames(&frames),
     };
     let text = format!("{packet:?}");
     assert!(text.contains("sequence: 7") && text.contains("frame 14 (12 bytes)"), "{text}");
@@ -245,7 +245,7 @@ proptest! {
         unknown in any::<u8>().prop_filter("unknown", |kind| !matches!(kind, 1..=7 | 0x10..=0x17)),
         junk in prop::collection::vec(any::<u8>(), 0..40),
     ) {
-        let frames_made = Frames::of(&frames);
+        let frames_made = Frames::from_frames(&frames);
         let packet = StreamPacket { packet_type: kind, sequence, amount: Amount(amount), frames: frames_made };
         let mut bytes = encoded(&packet);
         prop_assert_eq!(StreamPacket::parse(&bytes), Ok(packet));

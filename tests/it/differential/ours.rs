@@ -3,7 +3,7 @@
 mod ccp;
 mod stream;
 
-use ilp_connector::wire::btp::{Frame, FrameBody};
+use ilp_connector::wire::btp::{BtpFrame, FrameBody};
 use ilp_connector::wire::ilp::{Fulfill, Packet};
 use ilp_connector::wire::{AddressRef, Fulfillment, ildcp};
 use oer_codec::{Reader, put_u8, put_u16, put_u32, put_u64, put_var_octet_string, put_var_uint};
@@ -84,7 +84,7 @@ fn ilp(input: &[u8], fields: &mut Fields) -> Option<()> {
 }
 
 fn btp(input: &[u8], fields: &mut Fields) -> Option<()> {
-    let frame = Frame::parse(input).ok()?;
+    let frame = BtpFrame::parse(input).ok()?;
     fields.set("type", frame.body.kind() as u8);
     fields.set("requestId", frame.request_id.0);
     match frame.body {

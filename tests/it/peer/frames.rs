@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ilp_connector::wire::btp::{
-    Entry, FrameBody, FrameKind, RequestId, put_auth, put_empty_response, put_frame,
+    FrameBody, FrameKind, ProtocolEntry, RequestId, put_auth, put_empty_response, put_frame,
 };
 use ilp_connector::wire::ilp::{ErrorCode, Fulfill, Packet, Prepare, Reject};
 use ilp_connector::wire::{AddressRef, Amount, Condition, Fulfillment, Timestamp};
@@ -102,19 +102,19 @@ pub(crate) fn reject(code: &[u8; 3]) -> Vec<u8> {
     packet
 }
 
-pub(crate) fn frame(id: u32, body: &FrameBody<'_>, entries: &[Entry<'_>]) -> Vec<u8> {
+pub(crate) fn frame(id: u32, body: &FrameBody<'_>, entries: &[ProtocolEntry<'_>]) -> Vec<u8> {
     let mut frame = Vec::new();
     put_frame(RequestId(id), body, entries, &mut frame);
     frame
 }
 
-pub(crate) fn message(id: u32, entries: &[Entry<'_>]) -> Vec<u8> {
+pub(crate) fn message(id: u32, entries: &[ProtocolEntry<'_>]) -> Vec<u8> {
     frame(id, &FrameBody::Message, entries)
 }
 
 pub(crate) fn respond(id: u32, packet: Option<&[u8]>) -> Vec<u8> {
     if let Some(packet) = packet {
-        return frame(id, &FrameBody::Response, &[Entry::octets("ilp", packet)]);
+        return frame(id, &FrameBody::Response, &[ProtocolEntry::octets("ilp", packet)]);
     }
     let mut frame = Vec::new();
     put_empty_response(RequestId(id), &mut frame);

@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::{Entry, Frame, FrameBody, FrameKind, ILP};
+use ilp_connector::wire::btp::{BtpFrame, FrameBody, FrameKind, ILP, ProtocolEntry};
 use ilp_connector::wire::ilp::Packet;
 
 pub(crate) use frames::{
@@ -60,7 +60,7 @@ impl Got {
     /// Reads a frame, which must be one that RFC 23 and RFC 30 allow to emit.
     pub(crate) fn read(raw: Vec<u8>) -> Self {
         capture(&raw);
-        let frame = Frame::parse(&raw)
+        let frame = BtpFrame::parse(&raw)
             .unwrap_or_else(|error| panic!("the node sent {}: {error}", hex::encode(&raw)));
         let mut canonical = Vec::new();
         frame.encode(&mut canonical);
@@ -128,7 +128,7 @@ impl Peer {
 
     /// Sends a Prepare.
     pub(crate) fn ask(&mut self, id: u32, ask: &Ask) {
-        self.send(&message(id, &[Entry::octets(ILP, &ask.packet())]));
+        self.send(&message(id, &[ProtocolEntry::octets(ILP, &ask.packet())]));
     }
 
     /// Answers with this packet.
@@ -216,7 +216,7 @@ impl Peer {
             while let Some(seen) = self.reader.next(deadline) {
                 match seen {
                     Seen::Binary(raw) if raw.first() == Some(&(FrameKind::Message as u8)) => {
-                        let id = Frame::parse(&raw).map(|frame| frame.request_id.0);
+                        let id = BtpFrame::parse(&raw).map(|frame| frame.request_id.0);
                         let id = id.unwrap_or_else(|error| panic!("the node sent: {error}"));
                         if self.writer.try_send(&respond(id, Some(&fulfill))).is_err() {
                             break;

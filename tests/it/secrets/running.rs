@@ -6,7 +6,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ilp_connector::wire::btp::{ErrorCode, FrameBody};
+use ilp_connector::wire::btp::{BtpErrorCode, FrameBody};
 use ilp_connector::wire::timestamp::GeneralizedTime;
 use serde_json::Value;
 
@@ -119,7 +119,7 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     let login = carl.frame();
     assert!(String::from_utf8_lossy(&login.raw).contains(&in_url));
     let refusal = FrameBody::Error {
-        code: ErrorCode::NOT_ACCEPTED,
+        code: BtpErrorCode::NOT_ACCEPTED,
         name: "NotAcceptedError",
         triggered_at: GeneralizedTime::parse(b"20180831025324.899Z").unwrap(),
         data: in_url.as_bytes(),

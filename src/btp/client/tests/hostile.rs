@@ -22,7 +22,7 @@ async fn a_server_that_floods_us_instead_of_answering_is_left() {
         let (dial, context) = (listener.dial(""), context());
         let (driver, ()) = tokio::join!(connect(&dial, &context), async {
             let mut far = listener.accept().await;
-            let id = Frame::parse(&far.bytes().await).unwrap().request_id.0;
+            let id = BtpFrame::parse(&far.bytes().await).unwrap().request_id.0;
             let count = FRAMES_BEFORE_LOGIN_MAX - usize::from(!is_left);
             for _ in 0..count {
                 far.send_message(message.clone()).await;

@@ -16,7 +16,7 @@ use crate::connector::Connector;
 use crate::routing::HashSeed;
 use crate::time::{MonoTime, Now};
 use crate::transport::Clock;
-use crate::wire::btp::{Entry, FrameBody};
+use crate::wire::btp::{FrameBody, ProtocolEntry};
 
 /// A node on a manual clock, whose peers have this rate.
 fn limited(per_second: Option<u32>) -> Arc<TransportContext> {
@@ -70,7 +70,7 @@ impl Bare {
                 short => (usize::from(short), 2),
             };
             let frame = bytes[at..at + len].to_vec();
-            let frame = crate::wire::btp::Frame::parse(&frame).unwrap();
+            let frame = crate::wire::btp::BtpFrame::parse(&frame).unwrap();
             if frame.body == FrameBody::Message {
                 ids.push(frame.request_id.0);
             }
@@ -84,8 +84,11 @@ impl Bare {
 fn everything_that_a_peer_sends_counts_in_its_rate() {
     let kinds: [(&str, Vec<u8>); 6] = [
         ("an empty message", message(1, &[])),
-        ("a message for another protocol", message(1, &[Entry::octets("balance", b"{}")])),
-        ("a message that carries an answer", message(1, &[Entry::octets("ilp", &fulfillment())])),
+        ("a message for another protocol", message(1, &[ProtocolEntry::octets("balance", b"{}")])),
+        (
+            "a message that carries an answer",
+            message(1, &[ProtocolEntry::octets("ilp", &fulfillment())]),
+        ),
         ("an answer that nothing waits for", answer(7, &fulfillment())),
         ("an empty answer that nothing waits for", framed(7, &FrameBody::Response, &[])),
         ("a message that is no frame", b"\xff".to_vec()),

@@ -10,7 +10,7 @@ use super::*;
 use crate::account::Limits;
 use crate::btp::socket::FRAMES_BEFORE_LOGIN_MAX;
 use crate::transport::{KeepAliveSettings, Timeout};
-use crate::wire::btp::Entry;
+use crate::wire::btp::ProtocolEntry;
 
 fn keep_alive(interval_ms: u64, timeout_ms: u64, write_stall_ms: u64) -> TransportSettings {
     let keep_alive = KeepAliveSettings {
@@ -147,7 +147,7 @@ async fn who_asks_without_reading_the_answers_is_no_longer_read() {
     let (mut sending, mut reading) = alice.0.split();
     let mut flood = std::pin::pin!(async {
         for _ in 0..COUNT {
-            let empty = message(7, &[Entry::octets("ilp", b"")]);
+            let empty = message(7, &[ProtocolEntry::octets("ilp", b"")]);
             sending.send(Message::binary(empty)).await.unwrap();
         }
     });

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHea
 use super::*;
 use crate::testing::Log;
 use crate::transport::PeerChange::{Connected, Disconnected};
-use crate::wire::btp::{Entry, ErrorCode, FrameBody, RequestId, put_error};
+use crate::wire::btp::{BtpErrorCode, FrameBody, ProtocolEntry, RequestId, put_error};
 use crate::wire::{Amount, Timestamp, vectors};
 
 /// What the rules say to a vector on an authenticated session, from the vector's own description.
@@ -100,7 +100,7 @@ async fn unreadable_and_text_messages_are_borne_for_a_while() {
 async fn a_refused_login_is_told_why_and_closed() {
     let ilp = ask(7, &payment("test.bob"));
     let transfer = framed(7, &FrameBody::Transfer { amount: Amount(5) }, &[]);
-    let no_token = message(7, &[Entry::octets("auth", b"")]);
+    let no_token = message(7, &[ProtocolEntry::octets("auth", b"")]);
     for first in [
         auth(7, "alice", "wrong"),
         auth(7, "nobody", "secret of alice"),
@@ -189,11 +189,13 @@ async fn the_path_names_the_peer_where_the_frame_does_not() {
 async fn a_message_without_a_packet_is_refused_unless_it_is_empty() {
     let mut node = node();
     let mut alice = node.log_in("alice").await;
-    let info = Entry { name: "info", content_type: crate::wire::btp::ContentType(2), data: b"{}" };
+    let info =
+        ProtocolEntry { name: "info", content_type: crate::wire::btp::ContentType(2), data: b"{}" };
     alice.send(&message(3, &[info])).await;
     let bytes = alice.bytes().await;
     assert_eq!(describe(&bytes), "ERROR 3 F00");
-    let FrameBody::Error { name, data, .. } = crate::wire::btp::Frame::parse(&bytes).unwrap().body
+    let FrameBody::Error { name, data, .. } =
+        crate::wire::btp::BtpFrame::parse(&bytes).unwrap().body
     else {
         panic!("no ERROR");
     };
@@ -254,10 +256,10 @@ async fn answers_that_are_none() {
     let mut node = node();
     let (mut alice, mut bob) = (node.log_in("alice").await, node.log_in("bob").await);
     let fulfill = fulfillment();
-    let twice = [Entry::octets("ilp", &fulfill), Entry::octets("ilp", b"")];
+    let twice = [ProtocolEntry::octets("ilp", &fulfill), ProtocolEntry::octets("ilp", b"")];
     let error = |id| {
         let mut frame = Vec::new();
-        let code = ErrorCode::NOT_ACCEPTED;
+        let code = BtpErrorCode::NOT_ACCEPTED;
         put_error(RequestId(id), code, "Error", Timestamp::EPOCH, b"{}", &mut frame);
         frame
     };

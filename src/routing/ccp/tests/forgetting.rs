@@ -84,7 +84,7 @@ impl Three {
                 if sent.destination == AddressRef::PEER_ROUTE_UPDATE {
                     self.listeners[peer as usize - 1].hears(&sent.payload);
                 }
-                self.one.exchange.answered(sent.ticket, true, ms(self.one.now));
+                self.one.exchange.record_answer(sent.ticket, true, ms(self.one.now));
             }
             self.one.now += 10;
         }

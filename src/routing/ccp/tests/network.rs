@@ -78,7 +78,8 @@ impl Network {
         let members = self.neighbours(node).into_iter().map(|other| {
             member(u32::try_from(other).unwrap(), &format!("n{other}"), Relation::Peer)
         });
-        exchange.configure(settings(&format!("test.n{node}"), members.collect()), ms(self.now));
+        exchange
+            .apply_settings(settings(&format!("test.n{node}"), members.collect()), ms(self.now));
         self.nodes[node] = Some(exchange);
     }
 
@@ -92,7 +93,7 @@ impl Network {
         link.times += 1;
         for (node, other) in [(a, b), (b, a)] {
             if let Some(exchange) = &mut self.nodes[node] {
-                exchange.set_link(Slot(u32::try_from(other).unwrap()), up, ms(self.now));
+                exchange.set_connected(Slot(u32::try_from(other).unwrap()), up, ms(self.now));
             }
         }
     }
@@ -145,10 +146,10 @@ impl Network {
             };
             let sender = Slot(u32::try_from(from).unwrap());
             let receiver = self.nodes[to].as_mut().expect("the link is up");
-            let accepted = receiver.request(sender, &read.unwrap(), ms(now)).is_ok();
+            let accepted = receiver.handle_request(sender, &read.unwrap(), ms(now)).is_ok();
             if self.random.random_range(0..100) >= self.lost {
                 let sender = self.nodes[from].as_mut().expect("the link is up");
-                sender.answered(request.ticket, accepted, ms(now));
+                sender.record_answer(request.ticket, accepted, ms(now));
             }
         }
     }
@@ -172,7 +173,7 @@ impl Network {
     fn check(&self) -> Result<(), String> {
         let tables: Vec<BTreeMap<Prefix, usize>> = (self.nodes.iter())
             .map(|node| {
-                let learned = node.iter().flat_map(|exchange| exchange.learned());
+                let learned = node.iter().flat_map(|exchange| exchange.learned_routes());
                 learned.map(|(prefix, slot)| (prefix, slot.0 as usize)).collect()
             })
             .collect();

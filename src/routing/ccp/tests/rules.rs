@@ -16,12 +16,12 @@ fn routes_come_and_go() {
     let mut one = peers();
     one.says(0, &Said { routes: &[("test.a", &["test.p0"])], ..Said::default() }).unwrap();
     assert_eq!(one.best(), [("test.a".to_owned(), 0)]);
-    assert!(one.exchange.take_learned().is_some());
-    assert!(one.exchange.take_learned().is_none());
+    assert!(one.exchange.take_learned_routes().is_some());
+    assert!(one.exchange.take_learned_routes().is_none());
     let gone = Said { epochs: (2, 1, 2), withdrawn: &["test.a"], ..Said::default() };
     one.says(0, &gone).unwrap();
     assert_eq!(one.best(), []);
-    assert!(one.exchange.take_learned().is_some());
+    assert!(one.exchange.take_learned_routes().is_some());
 }
 
 #[test]
@@ -29,12 +29,12 @@ fn a_gap_is_refused_and_asked_for() {
     let mut one = peers();
     one.says(0, &Said { routes: &[("test.a", &["test.p0"])], ..Said::default() }).unwrap();
     let late = Said { epochs: (9, 3, 9), routes: &[("test.b", &[])], ..Said::default() };
-    assert_eq!(one.says(0, &late), Err(RequestRefused::Gap { from: 3, known: 1 }));
+    assert_eq!(one.says(0, &late), Err(RouteRequestError::Gap { from: 3, known: 1 }));
     assert_eq!(one.best(), [("test.a".to_owned(), 0)]);
     assert_eq!(one.pass(200), [("p0".to_owned(), Sent::Control([1; 16], 1))]);
     // A new table that does not begin at its beginning.
     let other = Said { table: 2, ..late };
-    assert_eq!(one.says(0, &other), Err(RequestRefused::Gap { from: 3, known: 0 }));
+    assert_eq!(one.says(0, &other), Err(RouteRequestError::Gap { from: 3, known: 0 }));
     assert_eq!(one.pass(200), [("p0".to_owned(), Sent::Control([2; 16], 0))]);
 }
 
@@ -132,7 +132,7 @@ fn child_before_peer_before_parent_then_short_then_first() {
         ("p9", false, "another relation is nearer"),
     ];
     assert_eq!(why, expected.map(|(from, chosen, why)| (from.to_owned(), chosen, why)));
-    one.exchange.set_link(Slot(3), false, ms(one.now));
+    one.exchange.set_connected(Slot(3), false, ms(one.now));
     assert_eq!(one.best(), [("test.a".to_owned(), 1)]);
 }
 
@@ -145,13 +145,13 @@ fn the_vectors_of_preference() {
         for (slot, candidate) in (0..).zip(candidates) {
             let relation = candidate["relation"].as_str().unwrap();
             let id = candidate["peer"].as_str().unwrap();
-            settings.members.push(member(slot, id, relation.parse().unwrap_or(Relation::Peer)));
+            settings.peers.push(member(slot, id, relation.parse().unwrap_or(Relation::Peer)));
             if relation == "configured" {
                 let local = LocalRoute { prefix: "test.x".parse().unwrap(), next_hop: Slot(slot) };
-                settings.locals.push(local);
+                settings.local_routes.push(local);
             }
         }
-        let members = settings.members.clone();
+        let members = settings.peers.clone();
         let mut one = One::new(settings);
         for (slot, candidate) in (0..).zip(candidates) {
             let hops = usize::try_from(candidate["path"].as_u64().unwrap()).unwrap();
@@ -175,15 +175,16 @@ fn the_vectors_of_preference() {
 fn own_and_configured_routes_win_over_learned_ones_while_connected() {
     let mut settings =
         settings("test.me", vec![member(0, "p0", Relation::Peer), member(1, "p1", Relation::Peer)]);
-    settings.locals = vec![LocalRoute { prefix: "test.a".parse().unwrap(), next_hop: Slot(1) }];
+    settings.local_routes =
+        vec![LocalRoute { prefix: "test.a".parse().unwrap(), next_hop: Slot(1) }];
     let mut one = One::new(settings);
     one.says(0, &Said { routes: &[("test.a", &[])], ..Said::default() }).unwrap();
     assert_eq!(one.best(), []);
     let why = one.exchange.explain(&"test.a".parse().unwrap()).remove(0).why;
     assert_eq!(why, "this node has a route of its own");
-    one.exchange.set_link(Slot(1), false, ms(1_000));
+    one.exchange.set_connected(Slot(1), false, ms(1_000));
     assert_eq!(one.best(), [("test.a".to_owned(), 0)]);
-    one.exchange.set_link(Slot(1), true, ms(2_000));
+    one.exchange.set_connected(Slot(1), true, ms(2_000));
     assert_eq!(one.best(), []);
 }
 
@@ -197,7 +198,7 @@ fn what_is_told_has_the_own_address_in_front() {
     one.says(0, &Said { routes: &[("test.a", &["test.p0"])], ..Said::default() }).unwrap();
     let learned = Sent::Update((2, 1, 2), vec!["test.a: test.me test.p0".to_owned()], vec![]);
     assert_eq!(one.pass(160), [("p1".to_owned(), learned)]);
-    one.exchange.set_link(Slot(0), false, ms(one.now));
+    one.exchange.set_connected(Slot(0), false, ms(one.now));
     let gone = Sent::Update((3, 2, 3), vec![], vec!["test.a".to_owned()]);
     assert_eq!(one.pass(160), [("p1".to_owned(), gone)]);
     // Heartbeats, and none when the peer wants none.
@@ -254,12 +255,12 @@ fn local_routes_are_told_while_their_next_hop_is_connected() {
         settings("test.me", vec![member(0, "p0", Relation::Peer), member(1, "p1", Relation::Peer)]);
     let local = |prefix: &str| LocalRoute { prefix: prefix.parse().unwrap(), next_hop: Slot(1) };
     // Below the own address, a whole network, another network: nobody is told.
-    settings.locals = ["test.a", "test.me.child", "test", "g.x", ""].map(local).into();
+    settings.local_routes = ["test.a", "test.me.child", "test", "g.x", ""].map(local).into();
     let mut one = One::new(settings);
     one.asks(0, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     let routes = vec!["test.me: test.me".to_owned(), "test.a: test.me".to_owned()];
     assert_eq!(one.pass(0), [("p0".to_owned(), Sent::Update((2, 0, 2), routes, vec![]))]);
-    one.exchange.set_link(Slot(1), false, ms(one.now));
+    one.exchange.set_connected(Slot(1), false, ms(one.now));
     let gone = Sent::Update((3, 2, 3), vec![], vec!["test.a".to_owned()]);
     assert_eq!(one.pass(200), [("p0".to_owned(), gone)]);
 }
@@ -269,20 +270,20 @@ fn a_large_table_is_told_in_as_many_updates_as_it_takes() {
     let mut settings =
         settings("test.me", vec![member(0, "p0", Relation::Peer), member(1, "p1", Relation::Peer)]);
     let prefix = |n: u32| format!("test.{}.{n}", "x".repeat(80)).parse().unwrap();
-    settings.locals =
+    settings.local_routes =
         (0..1_000).map(|n| LocalRoute { prefix: prefix(n), next_hop: Slot(1) }).collect();
     let mut one = One::new(settings);
     one.asks(0, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     let mut next = 0;
     let mut updates = 0;
     // One look per update, no time passes between them.
-    while next < one.exchange.log.current() {
+    while next < one.exchange.log.epoch() {
         let mut polled = one.exchange.poll(ms(one.now));
         let update = polled.to_send.remove(0);
         assert!(update.payload.len() < 32_767, "{}", update.payload.len());
         let Sent::Update((_, from, to), routes, withdrawn) = read(&update) else { panic!() };
         assert_eq!((from, routes.len(), withdrawn.len()), (next, (to - from) as usize, 0));
-        one.exchange.answered(update.ticket, true, ms(one.now));
+        one.exchange.record_answer(update.ticket, true, ms(one.now));
         (next, updates) = (to, updates + 1);
     }
     assert_eq!(next, 1_001);
@@ -292,18 +293,21 @@ fn a_large_table_is_told_in_as_many_updates_as_it_takes() {
 #[test]
 fn who_is_not_to_exchange_is_refused() {
     let mut none = settings("test.me", vec![member(0, "p0", Relation::Peer)]);
-    none.members[0].policy = RoutePolicy::default();
+    none.peers[0].policy = RoutePolicy::default();
     let mut one = One::new(none.clone());
-    assert_eq!(one.says(0, &Said::default()), Err(RequestRefused::NotTaken));
-    assert_eq!(one.asks(0, RouteControlMode::Sync, TableId::NONE, 0), Err(RequestRefused::NotSent));
-    assert_eq!(one.says(7, &Said::default()), Err(RequestRefused::NotTaken));
-    none.members[0].policy = member(0, "p0", Relation::Peer).policy;
-    none.own = None;
-    let mut one = One::new(none);
-    assert_eq!(one.says(0, &Said::default()), Err(RequestRefused::NoAddressYet));
+    assert_eq!(one.says(0, &Said::default()), Err(RouteRequestError::ReceivingOff));
     assert_eq!(
         one.asks(0, RouteControlMode::Sync, TableId::NONE, 0),
-        Err(RequestRefused::NoAddressYet)
+        Err(RouteRequestError::SendingOff)
+    );
+    assert_eq!(one.says(7, &Said::default()), Err(RouteRequestError::ReceivingOff));
+    none.peers[0].policy = member(0, "p0", Relation::Peer).policy;
+    none.own_address = None;
+    let mut one = One::new(none);
+    assert_eq!(one.says(0, &Said::default()), Err(RouteRequestError::NoAddressYet));
+    assert_eq!(
+        one.asks(0, RouteControlMode::Sync, TableId::NONE, 0),
+        Err(RouteRequestError::NoAddressYet)
     );
     assert_eq!(one.pass(1_000), []);
 }
@@ -320,12 +324,12 @@ fn a_reload_disturbs_nobody_whom_it_does_not_concern() {
     }
     one.asks(0, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     one.pass(500);
-    one.exchange.configure(settings.clone(), ms(one.now));
+    one.exchange.apply_settings(settings.clone(), ms(one.now));
     assert_eq!(one.best().len(), 2);
     assert_eq!(one.pass(500), []);
     // Other filters for the second: it is asked again, the first hears what is gone.
-    settings.members[1].policy.accept = Some(vec!["test.c".parse().unwrap()]);
-    one.exchange.configure(settings.clone(), ms(one.now));
+    settings.peers[1].policy.accept = Some(vec!["test.c".parse().unwrap()]);
+    one.exchange.apply_settings(settings.clone(), ms(one.now));
     assert_eq!(one.best(), [("test.a".to_owned(), 0)]);
     let sent = one.pass(500);
     assert!(sent.contains(&("p1".to_owned(), Sent::Control([0; 16], 0))), "{sent:?}");
@@ -336,14 +340,14 @@ fn a_reload_disturbs_nobody_whom_it_does_not_concern() {
         "{sent:?}"
     );
     // Less is announced to the first.
-    settings.members[0].policy.announce = Some(vec![]);
-    one.exchange.configure(settings.clone(), ms(one.now));
+    settings.peers[0].policy.announce = Some(vec![]);
+    one.exchange.apply_settings(settings.clone(), ms(one.now));
     let sent = one.pass(500);
     let Some((_, Sent::Update(_, routes, withdrawn))) = sent.first() else { panic!("{sent:?}") };
     assert_eq!((routes.len(), withdrawn.contains(&"test.me".to_owned())), (0, true));
     // The first is gone.
-    settings.members.remove(0);
-    one.exchange.configure(settings, ms(one.now));
+    settings.peers.remove(0);
+    one.exchange.apply_settings(settings, ms(one.now));
     assert_eq!(one.best(), []);
 }
 
@@ -355,7 +359,7 @@ fn another_address_begins_everything_anew() {
     one.asks(0, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     one.pass(500);
     let table = one.exchange.log.table();
-    one.exchange.configure(settings("test.you", before.members), ms(one.now));
+    one.exchange.apply_settings(settings("test.you", before.peers), ms(one.now));
     assert_eq!(one.best(), []);
     assert_ne!(one.exchange.log.table(), table);
     let own = Sent::Update((1, 0, 1), vec!["test.you: test.you".to_owned()], vec![]);
@@ -366,11 +370,11 @@ fn another_address_begins_everything_anew() {
 #[test]
 fn too_many_routes_are_told_once() {
     let mut settings = settings("test.me", vec![member(0, "p0", Relation::Peer)]);
-    settings.members[0].policy.routes_max = 1;
+    settings.peers[0].policy.routes_max = 1;
     let mut one = One::new(settings);
     let routes: &[(&str, &[&str])] = &[("test.a", &[]), ("test.b", &[])];
     one.says(0, &Said { routes, ..Said::default() }).unwrap();
-    let notice = CcpNotice::Full { peer: "p0".parse().unwrap(), routes: 1 };
+    let notice = CcpNotice::TooManyRoutes { peer: "p0".parse().unwrap(), routes: 1 };
     assert_eq!(one.exchange.poll(ms(one.now)).notices, [notice]);
     one.says(0, &Said { routes, ..Said::default() }).unwrap();
     assert_eq!(one.exchange.poll(ms(one.now)).notices, []);
@@ -408,10 +412,10 @@ fn what_cannot_be_reached_tells_nothing() {
     let mut one = peers();
     let said = Said { routes: &[("test.far", &["test.p0"])], ..Said::default() };
     // It posts over HTTP while we cannot post to it, say.
-    one.exchange.set_link(Slot(0), false, ms(one.now));
-    assert_eq!(one.says(0, &said), Err(RequestRefused::NotConnected));
-    assert_eq!(one.exchange.learned(), []);
-    one.exchange.set_link(Slot(0), true, ms(one.now));
+    one.exchange.set_connected(Slot(0), false, ms(one.now));
+    assert_eq!(one.says(0, &said), Err(RouteRequestError::NotConnected));
+    assert_eq!(one.exchange.learned_routes(), []);
+    one.exchange.set_connected(Slot(0), true, ms(one.now));
     assert_eq!(one.says(0, &said), Ok(()));
-    assert_eq!(one.exchange.learned().len(), 1);
+    assert_eq!(one.exchange.learned_routes().len(), 1);
 }

@@ -205,7 +205,7 @@ impl World {
             packet_type,
             sequence: request.sequence + u64::from(manners == Manners::WrongSequence),
             amount: Amount(arrived),
-            frames: Frames::of(&frames),
+            frames: Frames::from_frames(&frames),
         };
         let mut plaintext = Vec::new();
         reply.encode(&mut plaintext);
@@ -245,7 +245,7 @@ pub(super) fn pay(
     let mut now = Now { wall, mono: MonoTime(5) };
     let mut sender = Sender::new(settings, &SECRET, world.random.random(), now.mono);
     for _ in 0..2_000_000 {
-        while let Some(packet) = sender.next(now) {
+        while let Some(packet) = sender.next_packet(now) {
             assert_eq!(packet.expires_at, wall.saturating_add_millis(now.mono.0 / MS + 30_000));
             world.handle(&packet, now.mono);
         }
@@ -253,12 +253,12 @@ pub(super) fn pay(
         let gone = progress.sent + progress.in_flight + progress.unresolved;
         assert!(gone <= total, "{progress:?}");
         if let Some(minimum) = progress.minimum_rate {
-            let is_complete = sender.ended().is_some_and(PaymentEnd::is_complete);
-            let missing = minimum.of(progress.sent).saturating_sub(world.truth.received);
+            let is_complete = sender.end().is_some_and(PaymentEnd::is_complete);
+            let missing = minimum.apply_to(progress.sent).saturating_sub(world.truth.received);
             let may_miss = if is_complete { 0 } else { progress.fulfilled };
             assert!(missing <= may_miss, "{progress:?} {:?}", world.truth);
         }
-        if let Some(end) = sender.ended() {
+        if let Some(end) = sender.end() {
             assert_eq!(progress.in_flight, 0);
             assert!(world.truth.received >= progress.delivered);
             world.truth.took = now.mono.since(MonoTime(5));
@@ -285,9 +285,9 @@ pub(super) fn pay(
                     SenderAnswer::NoAnswer { code: ErrorCode::R00, message: "late" }
                 }
             };
-            sender.answer(sequence, answer, now.mono);
+            sender.record_answer(sequence, answer, now.mono);
             // Told twice, counted once.
-            sender.answer(sequence, answer, now.mono);
+            sender.record_answer(sequence, answer, now.mono);
         }
     }
     panic!("without an end: {:?} {:?}", sender.progress(), world.truth);

@@ -9,7 +9,7 @@ const GROW_AFTER: u32 = 32;
 
 /// The size of packets.
 #[derive(Debug)]
-pub(super) struct Size {
+pub(super) struct PacketSize {
     /// Nothing larger passes.
     ceiling: u64,
     /// What is sent, at most the ceiling.
@@ -18,9 +18,9 @@ pub(super) struct Size {
     arrived_in_a_row: u32,
 }
 
-impl Size {
+impl PacketSize {
     pub(super) fn new(ceiling: u64) -> Self {
-        Size { ceiling, current: ceiling, too_large_in_a_row: 0, arrived_in_a_row: 0 }
+        PacketSize { ceiling, current: ceiling, too_large_in_a_row: 0, arrived_in_a_row: 0 }
     }
 
     /// What the next packet carries; 0: nothing passes.
@@ -29,7 +29,7 @@ impl Size {
     }
 
     /// F08 to a packet of this amount. The ceiling is lower in any case, and after a bounded number of these nothing.
-    pub(super) fn too_large(&mut self, sent: u64, told: Option<AmountTooLarge>) {
+    pub(super) fn record_too_large(&mut self, sent: u64, told: Option<AmountTooLarge>) {
         // Others of the former size, which were in flight at the same time, are no news.
         self.too_large_in_a_row += u32::from(sent <= self.current);
         let half = sent / 2;
@@ -49,13 +49,13 @@ impl Size {
     }
 
     /// T04 to a packet of this amount, though it was alone. Down to one unit, which is tried until patience ends.
-    pub(super) fn illiquid(&mut self, sent: u64) {
+    pub(super) fn record_illiquid(&mut self, sent: u64) {
         self.arrived_in_a_row = 0;
         self.current = self.current.min((sent / 2).max(1));
     }
 
     /// A packet arrived.
-    pub(super) fn arrived(&mut self) {
+    pub(super) fn record_arrival(&mut self) {
         self.too_large_in_a_row = 0;
         self.arrived_in_a_row += 1;
         if self.arrived_in_a_row == GROW_AFTER {
@@ -77,8 +77,8 @@ mod tests {
     #[test]
     fn by_the_figures_of_f08() {
         let check = |sent, told, expected| {
-            let mut size = Size::new(sent);
-            size.too_large(sent, told);
+            let mut size = PacketSize::new(sent);
+            size.record_too_large(sent, told);
             assert_eq!(size.current(), expected, "{sent} {told:?}");
         };
         check(1_000_000, told(1_000_000, 5_000), 5_000);
@@ -95,28 +95,28 @@ mod tests {
 
     #[test]
     fn whoever_lies_is_soon_at_nothing() {
-        let mut size = Size::new(u64::MAX);
+        let mut size = PacketSize::new(u64::MAX);
         let mut rounds = 0;
         while size.current() > 0 {
             rounds += 1;
-            size.too_large(size.current(), told(u64::MAX, u64::MAX - 1));
+            size.record_too_large(size.current(), told(u64::MAX, u64::MAX - 1));
         }
         assert!(rounds <= 73, "{rounds}");
     }
 
     #[test]
     fn liquidity_comes_back() {
-        let mut size = Size::new(1_000);
-        size.illiquid(1_000);
-        size.illiquid(500);
+        let mut size = PacketSize::new(1_000);
+        size.record_illiquid(1_000);
+        size.record_illiquid(500);
         assert_eq!(size.current(), 250);
-        (0..31).for_each(|_| size.arrived());
+        (0..31).for_each(|_| size.record_arrival());
         assert_eq!(size.current(), 250);
-        size.arrived();
+        size.record_arrival();
         assert_eq!(size.current(), 500);
-        (0..64).for_each(|_| size.arrived());
+        (0..64).for_each(|_| size.record_arrival());
         assert_eq!(size.current(), 1_000);
-        (0..20).for_each(|_| size.illiquid(1));
+        (0..20).for_each(|_| size.record_illiquid(1));
         assert_eq!(size.current(), 1);
     }
 }

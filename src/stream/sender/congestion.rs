@@ -14,7 +14,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// The window and the pause.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct CongestionWindow {
     window: usize,
     window_max: usize,
     /// Below that it grows with every packet that arrives, above with every window of them.
@@ -26,10 +26,10 @@ pub(super) struct Pace {
     pauses: Backoff,
 }
 
-impl Pace {
+impl CongestionWindow {
     pub(super) fn new(window_max: usize) -> Self {
         let window_max = window_max.max(1);
-        Pace {
+        CongestionWindow {
             window: WINDOW_FIRST.min(window_max),
             window_max,
             threshold: window_max,
@@ -51,7 +51,7 @@ impl Pace {
     }
 
     /// A packet arrived.
-    pub(super) fn arrived(&mut self) {
+    pub(super) fn record_arrival(&mut self) {
         self.pauses.reset();
         self.arrived += 1;
         if self.window < self.threshold || self.arrived >= self.window {
@@ -62,7 +62,7 @@ impl Pace {
 
     /// Somebody was too busy for a packet that was sent then. `jitter` is from 0 to 1: senders that were refused at the
     /// same time should not come back at the same time.
-    pub(super) fn busy(&mut self, sent_at: MonoTime, now: MonoTime, jitter: f64) {
+    pub(super) fn shrink(&mut self, sent_at: MonoTime, now: MonoTime, jitter: f64) {
         if sent_at < self.cut_at {
             return;
         }
@@ -70,11 +70,11 @@ impl Pace {
         self.window = (self.window / 2).max(1);
         self.threshold = self.window.max(2);
         self.arrived = 0;
-        self.wait(now, jitter);
+        self.pause(now, jitter);
     }
 
     /// A pause, longer than the one before if nothing has arrived since.
-    pub(super) fn wait(&mut self, now: MonoTime, jitter: f64) {
+    pub(super) fn pause(&mut self, now: MonoTime, jitter: f64) {
         let pause = self.pauses.next_delay().mul_f64(0.5 + jitter.clamp(0.0, 1.0));
         self.pause_until = self.pause_until.max(now.after(pause));
     }
@@ -88,40 +88,40 @@ mod tests {
 
     #[test]
     fn the_window_grows_and_is_cut_once_for_all_that_saw_it() {
-        let mut pace = Pace::new(64);
+        let mut pace = CongestionWindow::new(64);
         assert_eq!(pace.window(), 8);
-        (0..100).for_each(|_| pace.arrived());
+        (0..100).for_each(|_| pace.record_arrival());
         assert_eq!(pace.window(), 64);
-        pace.busy(MonoTime(5 * MS), MonoTime(10 * MS), 0.5);
+        pace.shrink(MonoTime(5 * MS), MonoTime(10 * MS), 0.5);
         // In flight at the same time.
-        pace.busy(MonoTime(6 * MS), MonoTime(11 * MS), 0.5);
+        pace.shrink(MonoTime(6 * MS), MonoTime(11 * MS), 0.5);
         assert_eq!((pace.window(), pace.pause_until()), (32, MonoTime(20 * MS)));
         // Above the threshold, one for every window.
-        (0..31).for_each(|_| pace.arrived());
+        (0..31).for_each(|_| pace.record_arrival());
         assert_eq!(pace.window(), 32);
-        pace.arrived();
+        pace.record_arrival();
         assert_eq!(pace.window(), 33);
         for at in 1..20 {
-            pace.busy(MonoTime(100 * at * MS), MonoTime(100 * at * MS), 0.0);
+            pace.shrink(MonoTime(100 * at * MS), MonoTime(100 * at * MS), 0.0);
         }
         assert_eq!(pace.window(), 1);
     }
 
     #[test]
     fn pauses_double_until_something_arrives() {
-        let mut pace = Pace::new(1);
+        let mut pace = CongestionWindow::new(1);
         let mut until = |jitter| {
             let now = pace.pause_until();
-            pace.wait(now, jitter);
+            pace.pause(now, jitter);
             pace.pause_until().since(now).as_millis()
         };
         assert_eq!([until(0.5), until(0.5), until(0.5)], [10, 20, 40]);
         assert_eq!([until(0.0), until(1.0)], [40, 240]);
         let last = (0..10).map(|_| until(0.5)).last();
         assert_eq!(last, Some(2000));
-        pace.arrived();
+        pace.record_arrival();
         let now = pace.pause_until();
-        pace.wait(now, 0.5);
+        pace.pause(now, 0.5);
         assert_eq!(pace.pause_until().since(now).as_millis(), 10);
     }
 }
