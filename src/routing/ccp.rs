@@ -1,16 +1,16 @@
-//! The exchange of routes with peers (CCP): what they told, which of it is best, and what they are told in turn.
+//! The exchange of routes with peers (CCP), as a state machine without clock, socket or lock.
 //!
-//! Nothing here has a clock, a socket or a lock. The connector hands in what peers ask ([`Ccp::request`]) and links
-//! that come and go ([`Ccp::set_link`]), and asks from time to time what is to be sent ([`Ccp::poll`]).
+//! The connector passes in requests of peers ([`Ccp::handle_request`]) and sessions that begin or end
+//! ([`Ccp::set_connected`]), and sends the requests that [`Ccp::poll`] returns.
 //!
-//! One way of everything: `receiver.rs` takes an update of one peer (epochs, gaps, what is accepted: `import.rs`, how
-//! many: `learned.rs`) and says which prefixes changed; `ranking.rs` looks for each of them which route is best now, and
-//! notes a change in `change_log.rs`; `sender.rs` decides per peer when a part of the log is due, and `advertise.rs` writes it, as
-//! far as that peer may know it (`export.rs`).
+//! `receiver.rs` applies an update of a peer: it checks epochs and each route (`import.rs`), stores accepted routes within
+//! limits (`learned.rs`), and returns the changed prefixes. `ranking.rs` chooses the best route of each and records changes
+//! in `change_log.rs`. `sender.rs` decides when a peer gets the next part of the log; `advertise.rs` writes it with the
+//! routes that this peer may have (`export.rs`).
 //!
-//! Bounded: routes and bytes per peer, hops and bytes per path, entries of the log, one control and one update under
-//! way per peer. Deliberately absent: proof of who announced what (nobody has any), props of routes (nobody uses any),
-//! the filter of routes that a shorter one covers (optional, and it hides more than it saves).
+//! Bounded: routes and bytes per peer, hops and bytes per path, entries of the log, one control and one update in flight
+//! per peer. Deliberately absent: proof of a route's origin (no implementation has one), props of routes (none exist), and
+//! leaving out routes that a shorter prefix covers (optional, and it hides more than it saves).
 
 mod advertise;
 mod change_log;
@@ -51,17 +51,17 @@ pub use self::report::{LearnedReport, PeerRoutesReport};
 pub use self::requests::RouteRequestError;
 pub use self::settings::{CcpPeer, CcpSettings, CcpTiming, LocalRoute};
 
-/// The state of the exchange with all peers.
+/// The state of CCP with all peers.
 #[derive(Debug)]
 pub struct Ccp {
     settings: CcpSettings,
     peers: BTreeMap<Slot, CcpPeerState>,
-    /// Accounts with a session, whether or not routes are exchanged with them.
+    /// Accounts with a session, also those that exchange no routes.
     connected: BTreeSet<Slot>,
     local_routes: HashMap<Prefix, Vec<Slot>, RandomState>,
     best_routes: HashMap<Prefix, BestRoute, RandomState>,
     log: ChangeLog,
-    /// Learned routes are best for other prefixes than when they were last asked for.
+    /// The best learned routes have changed since they were last taken.
     learned_changed: bool,
     last_serial: u64,
     tables_total: u64,
@@ -69,7 +69,7 @@ pub struct Ccp {
     hash: RandomState,
 }
 
-/// One peer.
+/// The state of CCP with one peer.
 #[derive(Debug)]
 struct CcpPeerState {
     settings: CcpPeer,
@@ -78,7 +78,7 @@ struct CcpPeerState {
 }
 
 impl Ccp {
-    /// An exchange without peers. `hash` keys the tables of what peers choose, and makes the ids of our own.
+    /// CCP without peers. `hash` keys the maps of prefixes, which peers choose, and makes the ids of our tables.
     #[must_use]
     pub fn new(hash: RandomState) -> Self {
         Ccp {
@@ -96,7 +96,7 @@ impl Ccp {
         }
     }
 
-    /// Puts new settings in force. Peers that are not concerned keep what they told and know.
+    /// Applies new settings. Peers that did not change keep their state.
     pub fn apply_settings(&mut self, settings: CcpSettings, now: MonoTime) {
         let renamed = settings.own_address != self.settings.own_address;
         self.settings = settings;
@@ -130,7 +130,7 @@ impl Ccp {
             }
         }
         if retell {
-            // What a peer is, decides what it and others may be told.
+            // The relation of a peer decides which routes it and others may have.
             touched.extend(self.log.prefixes().cloned());
             self.readvertise(touched);
         } else {
@@ -138,14 +138,15 @@ impl Ccp {
         }
     }
 
-    /// A session of this account has begun or ended; `connected` says whether one is up now.
+    /// Reports that a session of this account has begun or ended. A lost peer's routes are withdrawn. [row 113]
+    /// `connected` says whether any session is up now.
     pub fn set_connected(&mut self, slot: Slot, connected: bool, now: MonoTime) {
         let was = match connected {
             true => !self.connected.insert(slot),
             false => self.connected.remove(&slot),
         };
         if connected {
-            // Also when another session was up: whoever logs in again may have started again.
+            // Also if another session was up: a peer that logs in again may have restarted.
             if let Some(peer) = self.peers.get_mut(&slot) {
                 peer.receiver.control_sender.on_link_up(now);
             }
@@ -162,19 +163,19 @@ impl Ccp {
         self.update_best(touched, Some(slot));
     }
 
-    /// Whether routes are exchanged with anybody.
+    /// Whether routes are exchanged with any peer.
     #[must_use]
     pub fn is_active(&self) -> bool {
         let members = &mut self.settings.peers.iter();
         members.any(|member| member.policy.send || member.policy.receive)
     }
 
-    /// The best learned routes, to be put behind all others in the routing table; `None` = as last time.
+    /// The best learned routes, which rank below all others; `None` if they have not changed since the last call.
     pub fn take_learned_routes(&mut self) -> Option<Vec<(Prefix, Slot)>> {
         std::mem::take(&mut self.learned_changed).then(|| self.learned_routes())
     }
 
-    /// What was taken was of no use: it is to be taken again.
+    /// Makes [`Ccp::take_learned_routes`] return them again, after the caller could not use them.
     pub fn mark_learned_changed(&mut self) {
         self.learned_changed = true;
     }
@@ -189,7 +190,7 @@ impl Ccp {
         learned.collect()
     }
 
-    /// Another own address: all that was learned was judged by the old one, all that was told named it.
+    /// After a change of the own address: learned routes were checked with the old one, and announced routes named it.
     fn restart(&mut self, now: MonoTime) {
         self.best_routes.clear();
         self.log = ChangeLog::new(self.next_table_id(), self.hash.clone());
@@ -219,7 +220,7 @@ impl CcpPeerState {
         }
     }
 
-    /// Which routes are gone because the peer is something else now.
+    /// Applies a change of the peer's settings; returns the prefixes whose best route may change.
     fn apply_change(&mut self, old: &CcpPeer, now: MonoTime) -> Vec<Prefix> {
         let (new, old) = (&self.settings.policy, &old.policy);
         if !new.send {
@@ -228,7 +229,7 @@ impl CcpPeerState {
         let same = (new.receive, new.routes_max) == (old.receive, old.routes_max)
             && new.accept == old.accept;
         if same {
-            // Its relation may be another one: then others may be better.
+            // The relation may have changed, which changes the ranking.
             return self.receiver.routes.iter().map(|(prefix, _)| prefix.clone()).collect();
         }
         let gone = self.receiver.clear();
@@ -239,7 +240,7 @@ impl CcpPeerState {
     }
 }
 
-/// A fresh id for each number, as unlike others as the hash's key is random; marked as a random UUID.
+/// The id of our table with this number: a UUID made by the keyed hash, so that no two nodes have the same.
 fn table_id(hash: &RandomState, number: u64) -> TableId {
     let [high, low] = [0u8, 1].map(|half| hash.hash_one((number, half)));
     let mut id = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();

@@ -1,10 +1,7 @@
-//! Where packets go: routes from several sources become one immutable prefix table, swapped whole.
+//! Routes: an immutable prefix table, swapped whole, and the exchange of routes with peers ([`ccp`]).
 //!
-//! Longest prefix wins, on segment boundaries only (RFC 15): `g.al` is no prefix of `g.alice`. Among routes of one
-//! prefix the highest priority whose next hop is connected wins (D21); that last choice is made per packet, so a
-//! table does not change when a session comes or goes.
-//!
-//! [`ccp`] is how nodes find routes by telling each other.
+//! Among routes of one prefix the highest priority whose next hop is connected wins (D21). The connector chooses for each
+//! packet, so the table does not change when a session begins or ends.
 
 pub mod ccp;
 mod route;

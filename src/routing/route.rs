@@ -1,37 +1,37 @@
-//! One way to a prefix, and why it exists.
+//! A route: a prefix, a next hop and where the route comes from.
 
 use std::fmt;
 
 use crate::account::AccountId;
 use crate::wire::Prefix;
 
-/// A route as configured or derived: packets to `prefix` may go to `next_hop`.
+/// A route: packets to `prefix` may go to `next_hop`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// What it covers; the empty prefix is the default route.
+    /// The covered addresses; the empty prefix is the default route.
     pub prefix: Prefix,
-    /// The peer that packets go to.
+    /// The account to send to.
     pub next_hop: AccountId,
-    /// Among routes of one prefix the highest wins whose next hop is connected.
+    /// Higher is better, among routes of one prefix.
     pub priority: i32,
-    /// Where it comes from.
+    /// Where the route comes from.
     pub origin: RouteOrigin,
 }
 
-/// Where a route comes from. Ordered: at equal priority the earlier one wins.
+/// Where a route comes from. At equal priority the earlier variant wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteOrigin {
     /// A receiver of payments inside this node.
     Receiver,
-    /// Written in a configuration file.
+    /// Set in the configuration.
     Configured,
-    /// A child's own address, implied by the relation.
+    /// A child's address.
     Child,
-    /// Shortest path through a topology file.
+    /// The shortest path through a topology file.
     Computed,
-    /// Told by a peer (CCP).
+    /// Announced by a peer (CCP).
     Learned,
-    /// A parent gets what nobody else takes.
+    /// The default route to a parent.
     DefaultToParent,
 }
 

@@ -1,8 +1,8 @@
-//! The prefix table: a hash map over prefixes, probed from the longest segment boundary of an address to the shortest.
+//! The prefix table: a hash map of prefixes, probed from the longest prefix of an address to the shortest.
 //!
-//! Only depths (numbers of segments) that some prefix has are probed, so the usual lookup costs one to three probes
-//! however many routes there are. Short prefixes lie in the map itself, so a probe touches one place in memory. The hash
-//! is keyed, as peers choose the addresses.
+//! Only lengths (in segments) that occur in the table are probed, so a usual lookup takes one to three probes with any
+//! number of routes. Short prefixes are stored in the map itself, so a probe touches one place in memory. The hash is
+//! keyed, because peers choose the addresses.
 
 use std::borrow::Borrow;
 use std::collections::hash_map::Entry;
@@ -16,21 +16,21 @@ use super::RouteOrigin;
 use crate::link::Slot;
 use crate::wire::{AddressRef, Prefix};
 
-/// Depths from here on share one bit.
+/// Lengths from here on share one bit.
 const DEPTH_BITS: u32 = 63;
 
-/// The key of the table's hash: random in a running node, fixed where runs must repeat to the instruction.
+/// The key of the table's hash: random in a node, fixed for measurements that repeat to the instruction.
 #[derive(Clone, Copy, Debug)]
 pub enum HashSeed {
-    /// Drawn from the system.
+    /// Random, from the operating system.
     Random,
-    /// Fixed, for measurements.
+    /// The same in each run.
     #[cfg(feature = "internals")]
     Fixed(u64),
 }
 
 impl HashSeed {
-    /// Hash keys made from the seed.
+    /// The hash keys of this seed.
     pub fn hash_state(self) -> RandomState {
         match self {
             HashSeed::Random => RandomState::new(),
@@ -51,16 +51,16 @@ pub struct Candidate {
     pub origin: RouteOrigin,
 }
 
-/// What a lookup finds.
+/// The result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Match<'a> {
-    /// How many bytes of the address the prefix covers; 0 = the default route.
+    /// Bytes of the prefix; 0 for the default route.
     pub prefix_len: usize,
     /// The next hops, best first; never empty.
     pub candidates: &'a [Candidate],
 }
 
-/// A prefix in the table: found by bytes, as an address from the wire is bytes.
+/// A prefix of the table, compared as bytes, because addresses of packets are bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(SmolStr);
 
@@ -79,10 +79,10 @@ impl Hash for Key {
 /// An immutable table of prefixes. Built once, then only read.
 #[derive(Debug)]
 pub struct RouteTable {
-    /// Prefix -> index into `sets`. Many prefixes share one set of next hops.
+    /// Prefix -> index into `candidate_sets`. Many prefixes share one set.
     prefixes: HashMap<Key, u32, RandomState>,
     candidate_sets: Vec<Box<[Candidate]>>,
-    /// Bit d: some prefix has d segments.
+    /// Bit n: some prefix has n segments.
     depth_mask: u64,
 }
 
@@ -94,7 +94,7 @@ impl RouteTable {
             candidate_sets: Vec::new(),
             depth_mask: 0,
         };
-        // A prefix with one next hop, nearly every one, goes straight to its set; the others are gathered first.
+        // Nearly each prefix has one next hop and goes straight to its set; the others are collected first.
         let mut known: HashMap<Box<[Candidate]>, u32> = HashMap::new();
         let mut several: BTreeMap<Key, Vec<Candidate>> = BTreeMap::new();
         for (prefix, candidate) in routes {
@@ -123,7 +123,10 @@ impl RouteTable {
         table
     }
 
-    /// The longest prefix that covers `address`.
+    /// The longest prefix that covers `address`, segment by segment.
+    ///
+    /// RFC 15 "Routing": among the prefixes of an address, the longest one wins. [row 25] A prefix ends between two
+    /// segments. [row 26] A prefix longer than the address never matches. [row 27]
     pub fn lookup(&self, address: AddressRef<'_>) -> Option<Match<'_>> {
         let mut key = address.as_bytes();
         let mut segments = segment_count(key);
@@ -142,7 +145,7 @@ impl RouteTable {
         }
     }
 
-    /// Number of prefixes.
+    /// The number of prefixes.
     pub fn prefix_count(&self) -> usize {
         self.prefixes.len()
     }
@@ -163,23 +166,23 @@ fn intern_set(
     let candidates = candidates.into_boxed_slice();
     *known.entry(candidates).or_insert_with_key(|candidates| {
         sets.push(candidates.clone());
-        // A set per route at most, and routes come from a file of bounded size.
-        u32::try_from(sets.len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(sets.len() - 1)
+            .expect("limits on routes keep the number of sets far below 2^32")
     })
 }
 
-/// What is before the last dot.
+/// The part before the last dot.
 fn parent_prefix(prefix: &[u8]) -> &[u8] {
     let dot = prefix.iter().rposition(|byte| *byte == b'.');
-    dot.and_then(|dot| prefix.get(..dot)).unwrap_or_default()
+    prefix.split_at(dot.unwrap_or(0)).0
 }
 
-/// Number of segments; 0 for the empty prefix.
+/// The number of segments; 0 for the empty prefix.
 fn segment_count(prefix: &[u8]) -> u32 {
     if prefix.is_empty() {
         return 0;
     }
-    // Addresses are at most 1023 bytes, and bytes are counted in vectors where words are not.
+    // Counting in bytes vectorises; a chunk of 128 cannot overflow one.
     let dots: u32 = prefix
         .chunks(128)
         .map(|chunk| chunk.iter().fold(0u8, |dots, byte| dots + u8::from(*byte == b'.')))

@@ -1,5 +1,7 @@
-//! The encrypted form of a packet: IV, tag, ciphertext (RFC 29 "Encryption"), AES-256-GCM without associated data. The
-//! tag stands *before* the ciphertext, unlike in most libraries.
+//! Encrypts and decrypts STREAM packets.
+//!
+//! RFC 29 "Encryption Envelope": the encrypted form is a random IV, the tag of AES-256-GCM without associated data, and
+//! the ciphertext, in this order. [row 122]
 
 use ring::aead::{Aad, NONCE_LEN, Nonce, Tag};
 
@@ -9,15 +11,15 @@ use crate::wire::stream::MAX_PACKET;
 
 /// Bytes of a tag.
 const TAG_LEN: usize = 16;
-/// By how many bytes the encrypted form is longer.
+/// Bytes that encryption adds.
 pub const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
-/// Most bytes that are encrypted: what fits the data of an ILP packet.
+/// Most bytes of a packet in clear, so that the encrypted form fits the data of an ILP packet.
 pub const MAX_PLAINTEXT: usize = MAX_PACKET;
 
 const _: () = assert!(MAX_PLAINTEXT + OVERHEAD == MAX_DATA_EMITTED);
 
-/// An initialization vector. Two packets under one key with the same one give the key's traffic away, and both ends
-/// use the same key: it has to be random, or made from all that it encrypts. It is used up by [`Keys::seal`].
+/// An initialization vector, consumed by [`Keys::seal`]. The same IV for two packets under one key reveals both, and the two
+/// ends share the key: an IV is random, or derived from everything that it encrypts.
 #[derive(Debug)]
 pub struct Iv(pub [u8; NONCE_LEN]);
 
@@ -27,16 +29,16 @@ pub enum EnvelopeError {
     /// More than [`MAX_PLAINTEXT`] bytes.
     #[error("a STREAM packet has {0} bytes, at most {MAX_PLAINTEXT} fit")]
     TooLong(usize),
-    /// Too few bytes to be encrypted data.
+    /// Fewer bytes than IV and tag.
     #[error("the data is too short to be a STREAM packet")]
     TooShort,
-    /// Changed on its way, or made with another secret.
+    /// Changed on the way, or encrypted with another secret.
     #[error("the data was not encrypted with the secret of this address")]
     NotAuthentic,
 }
 
 impl Keys {
-    /// Encrypts a packet: the data of an ILP packet.
+    /// Encrypts a packet. Returns the data of the ILP packet.
     ///
     /// # Errors
     /// [`EnvelopeError::TooLong`].

@@ -1,4 +1,4 @@
-//! The secret that two ends share, and the keys that are made from it (RFC 29 "Encryption", "Fulfillment Generation").
+//! The shared secret of a connection, and the keys derived from it.
 
 use std::fmt;
 
@@ -10,29 +10,29 @@ use crate::wire::Fulfillment;
 /// Bytes of a shared secret.
 pub const SECRET_LEN: usize = 32;
 
-/// Handed over out of band (SPSP). Who has it can read a connection, speak for either end, and fulfill its packets.
+/// The secret of a connection, exchanged out of band (SPSP). Its owner can read the connection, act as either end, and
+/// fulfill packets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SharedSecret(pub [u8; SECRET_LEN]);
 
-/// Never the secret itself.
 impl fmt::Debug for SharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SharedSecret(..)")
     }
 }
 
-/// What one connection is encrypted and fulfilled with. Made once per connection by a sender; a receiver without
-/// state makes it for every packet.
+/// The keys of one connection. A sender derives them once, a receiver without state for each packet.
 #[derive(Debug)]
 pub struct Keys {
     pub(super) encryption: LessSafeKey,
     fulfillment: hmac::Key,
-    /// What a receiver without state makes its IVs with. Not of RFC 29: the other end never needs to know.
+    /// Makes the IVs of a receiver without state. Not in RFC 29, because the sender need not know it.
     pub(super) reply_iv: hmac::Key,
 }
 
 impl Keys {
-    /// The keys of a shared secret.
+    /// Derives the keys of a shared secret. RFC 29 "Encryption": the encryption key is the HMAC-SHA256 of
+    /// `ilp_stream_encryption` under the secret. [row 122]
     #[must_use]
     pub fn new(secret: &SharedSecret) -> Self {
         Self::derive(&secret.0)
@@ -52,7 +52,8 @@ impl Keys {
         }
     }
 
-    /// What fulfills a Prepare with this encrypted data. Its SHA-256 is the condition that the sender has to set.
+    /// The fulfillment of a Prepare with this encrypted data. RFC 29 "Fulfillment Generation": it is the HMAC-SHA256 of
+    /// the data, under a key derived from the secret. [row 122]
     #[must_use]
     pub fn fulfillment(&self, data: &[u8]) -> Fulfillment {
         let mut fulfillment = [0; 32];
@@ -88,7 +89,7 @@ mod tests {
         let foo = entry("key derivation, secret \"foo\"");
         let secret = vectors::bytes(&foo, "shared_secret_hex");
         keys(&secret, "ilp_stream_encryption", &foo);
-        // That `derive` makes the same one is seen in what it signs.
+        // `derive` made the same key if its signatures are the same.
         let key = keys(&secret, "ilp_stream_fulfillment", &foo);
         let fulfillment = Keys::derive(&secret).fulfillment(b"data");
         assert_eq!(hmac::sign(&key, b"data").as_ref(), fulfillment.0);

@@ -1,7 +1,6 @@
-//! STREAM (RFC 29): what the two ends of a payment say to each other inside the data of ILP packets, and how the
-//! receiver proves that it was paid.
+//! STREAM (RFC 29): a receiver without state, and the sender of a payment as a state machine.
 //!
-//! Nothing here knows an account, a route or a socket. The packets in clear are [`wire::stream`](crate::wire::stream).
+//! The packets in clear are in [`wire::stream`](crate::wire::stream).
 
 mod envelope;
 mod keys;

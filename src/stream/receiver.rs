@@ -1,10 +1,9 @@
-//! A receiver without state: everything it has to know of a connection is made again from a secret of its own and the
-//! token at the end of the address, for every packet.
+//! A receiver without state: for each packet, it derives the connection's secret from its own secret and the token at the
+//! end of the address.
 //!
-//! So nothing has to be stored, bounded or forgotten, and a restart with the same secret keeps connections open. What
-//! it lacks for the same reason: totals (of streams, of receipts, RFC 39), streams of data (a stream that carries any
-//! is closed, RFC 29 5.3.8), and limits that depend on what came before
-//! ([ADR 19](../../docs/adr/0019-streams-of-a-receiver-without-state.md)).
+//! So nothing is stored or bounded, and connections survive a restart with the same secret. Deliberately absent for the
+//! same reason: totals of streams, receipts (RFC 39), data on streams, and limits that depend on earlier packets ([ADR
+//! 19](../../docs/adr/0019-streams-of-a-receiver-without-state.md)).
 
 mod reply;
 #[cfg(test)]
@@ -24,45 +23,45 @@ use crate::wire::{Amount, Condition, Fulfillment};
 /// Random bytes of a token.
 pub const TOKEN_BYTES: usize = 18;
 
-/// The one receiving end of all connections to one account.
+/// The receiver of all connections to one account.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Receiver {
-    /// What shared secrets are made from.
+    /// The key from which shared secrets are derived.
     generator: [u8; SECRET_LEN],
 }
 
 /// A packet to a receiver.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceivedPacket<'a> {
-    /// What follows the receiver's own address in the destination.
+    /// The part of the destination after the receiver's own address.
     pub token: &'a str,
-    /// What arrived, in the receiver's units.
+    /// The amount that arrived, in the receiver's units.
     pub amount: Amount,
     /// The Prepare's condition.
     pub condition: Condition,
     /// The Prepare's data.
     pub data: &'a [u8],
-    /// What the receiver's amounts are counted in: the asset's code.
+    /// The code of the receiver's asset.
     pub asset_code: &'a str,
-    /// And its scale.
+    /// The scale of the receiver's asset.
     pub asset_scale: u8,
 }
 
-/// The money may be taken.
+/// A packet that the receiver fulfills.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedPacket {
-    /// Fits the condition.
+    /// The fulfillment of the packet's condition.
     pub fulfillment: Fulfillment,
     /// The Fulfill's data: the encrypted reply.
     pub data: Vec<u8>,
 }
 
-/// The money is not taken.
+/// A packet that the receiver rejects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclinedPacket {
-    /// Why.
+    /// The reason.
     pub reason: DeclineReason,
-    /// The Reject's data: the encrypted reply, or nothing where the packet was not the sender's.
+    /// The Reject's data: the encrypted reply, or empty if the packet is not from the connection's sender.
     pub data: Vec<u8>,
 }
 
@@ -72,28 +71,29 @@ pub fn encode_token(random: [u8; TOKEN_BYTES]) -> String {
     URL_SAFE_NO_PAD.encode(random)
 }
 
-/// Why a receiver does not take a packet's money. Its text goes into the Reject's message.
+/// Why a receiver rejects a packet. The text is the Reject's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeclineReason {
-    /// The receiver's own address, without a connection below it.
+    /// The destination is the receiver's own address, without a token.
     #[error("this address is no connection; ask for one by SPSP")]
     NoConnection,
-    /// Not made with the connection's secret, or changed on its way.
+    /// Not encrypted with the connection's secret, or changed on the way.
     #[error("the data was not encrypted with the secret of this connection")]
     NotAuthentic,
-    /// Made with the secret, but not a request.
+    /// Encrypted with the secret, but not a request.
     #[error("the data is no STREAM packet for a Prepare")]
     NotARequest,
-    /// Less arrived than the sender wants to arrive.
+    /// Less arrived than the sender's minimum.
     #[error("less arrived than the sender asks for")]
     BelowMinimum,
-    /// The condition is not the one of this data: a test packet, as a rule.
+    /// The condition does not belong to this data: usually a packet that measures the path.
     #[error("the condition cannot be fulfilled")]
     Unfulfillable,
 }
 
 impl DeclineReason {
-    /// The error code of the Reject.
+    /// The error code of the Reject. RFC 29 "Matching Packets to Connections": data that cannot be decrypted is rejected
+    /// with F06. [row 123]
     #[must_use]
     pub const fn code(self) -> ErrorCode {
         match self {
@@ -105,26 +105,29 @@ impl DeclineReason {
 }
 
 impl Receiver {
-    /// The receiver of this name on a node with this secret, which should have 32 bytes of randomness. Receivers of
-    /// other names have nothing in common with it.
+    /// The receiver with this name on a node with this secret, which should have 32 bytes of randomness. Each name has
+    /// secrets of its own.
     #[must_use]
     pub fn new(node_secret: &[u8], name: &str) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, node_secret);
         Self { generator: hmac_of_parts(&key, &[b"ilp-connector receiver ", name.as_bytes()]) }
     }
 
-    /// The secret of the connection with this token. Anybody may make up tokens; nobody else can make their secrets.
+    /// The secret of the connection with this token. Anyone may make up tokens; only this receiver can derive their
+    /// secrets.
     #[must_use]
     pub fn secret(&self, token: &str) -> SharedSecret {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.generator);
         SharedSecret(hmac_of_parts(&key, &[token.as_bytes()]))
     }
 
-    /// Decides on one packet. Nothing is remembered: the same packet gets the same answer, and each one that is
-    /// accepted is money, whether or not another one like it was.
+    /// Decides one packet. The same packet gets the same answer, because nothing is stored.
+    ///
+    /// RFC 29 "Sending Money": a packet below the sender's minimum, or with another condition, is not fulfilled; the
+    /// Reject carries an encrypted reply with the amount that arrived. [row 124]
     ///
     /// # Errors
-    /// [`Declined`], with what the sender is to be told.
+    /// [`DeclinedPacket`] with the reply for the sender.
     pub fn receive(&self, incoming: &ReceivedPacket<'_>) -> Result<AcceptedPacket, DeclinedPacket> {
         let silent = |reason| DeclinedPacket { reason, data: Vec::new() };
         if incoming.token.is_empty() {
@@ -135,7 +138,7 @@ impl Receiver {
         let request =
             StreamPacket::parse(&request).map_err(|_| silent(DeclineReason::NotARequest))?;
         if request.packet_type != PacketType::Prepare {
-            // An answer that somebody on the way sent back as a request.
+            // A connector sent an answer back as a request.
             return Err(silent(DeclineReason::NotARequest));
         }
         let fulfillment = keys.fulfillment(incoming.data);
@@ -167,7 +170,6 @@ fn hmac_of_parts(key: &hmac::Key, parts: &[&[u8]]) -> [u8; SECRET_LEN] {
     tag
 }
 
-/// Never what secrets are made from.
 impl fmt::Debug for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Receiver(..)")

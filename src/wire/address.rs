@@ -1,11 +1,11 @@
 //! ILP addresses and prefixes (RFC 15).
 //!
-//! An address is a scheme and at least one segment, joined by dots, at most 1023 characters of
-//! `A-Z a-z 0-9 _ ~ -` and the dots; case matters. A prefix, the key of a routing table, is looser:
-//! it may be a bare scheme or empty. Prefixes match on segment boundaries only.
+//! RFC 15 "Address Requirements": an address is a scheme and at least one segment, joined by dots,
+//! of the characters `A-Z a-z 0-9 _ ~ -`. [row 22] A prefix, the key of a routing table, may also be
+//! a bare scheme or empty.
 //!
-//! [`AddressRef`] is what parsing a packet yields: a view, checked, nothing copied. [`Address`] and
-//! [`Prefix`] are owned and cheap to clone.
+//! [`AddressRef`] is a checked view of a packet's bytes. [`Address`] and [`Prefix`] are owned and
+//! cheap to clone.
 
 use std::fmt;
 
@@ -19,22 +19,23 @@ pub use error::AddressError;
 pub use owned::{Address, Prefix};
 pub use scan::is_segment;
 
-/// Characters of the longest address.
+/// RFC 15 "Address Requirements": an address has at most 1023 characters. [row 24]
 pub const MAX_ADDRESS: usize = 1023;
 
 /// A valid ILP address that borrows its text.
 ///
-/// It holds bytes that were checked to be ASCII: a packet's address becomes a `str` only where one is asked for, which
-/// a packet that is forwarded does not need.
+/// It holds checked ASCII. Forwarding compares bytes and never needs a `str`.
+///
+/// RFC 15 "Address Requirements": addresses that differ in case are different. [row 23]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressRef<'a>(&'a [u8]);
 
 impl AddressRef<'static> {
     /// `peer.config`: where IL-DCP requests go (RFC 31).
     pub const PEER_CONFIG: Self = Self(b"peer.config");
-    /// `peer.route.control`: where a neighbour says whether it wants to hear of routes (CCP).
+    /// `peer.route.control`: where a peer requests route updates (CCP).
     pub const PEER_ROUTE_CONTROL: Self = Self(b"peer.route.control");
-    /// `peer.route.update`: where a neighbour tells of routes (CCP).
+    /// `peer.route.update`: where a peer announces and withdraws routes (CCP).
     pub const PEER_ROUTE_UPDATE: Self = Self(b"peer.route.update");
 }
 
@@ -82,12 +83,11 @@ impl<'a> AddressRef<'a> {
     #[must_use]
     #[inline]
     pub fn scheme(self) -> Scheme {
-        // An address that was checked has one of the schemes, so the default is never taken.
-        leading_scheme(self.as_bytes()).unwrap_or(Scheme::Local)
+        leading_scheme(self.as_bytes()).expect("an address that was checked begins with a scheme")
     }
 
-    /// What follows `parent` and its dot, when this lies below `parent`: `x.y` for `g.a.x.y` below
-    /// `g.a`. `None` for `parent` itself and everything else.
+    /// The rest of an address below `parent`: `x.y` for `g.a.x.y` below `g.a`. `None` for `parent`
+    /// itself and for addresses elsewhere.
     #[must_use]
     pub fn below(self, parent: AddressRef<'_>) -> Option<&'a str> {
         self.0.strip_prefix(parent.0)?.strip_prefix(b".").map(ascii)
@@ -132,7 +132,7 @@ const fn ascii(address: &[u8]) -> &str {
     }
 }
 
-/// The allocation schemes of RFC 15, the first part of every address.
+/// The first part of an address. RFC 15 "Allocation Schemes": these ten exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
     /// `g`: the live network.
@@ -141,7 +141,7 @@ pub enum Scheme {
     Private,
     /// `example`: documentation.
     Example,
-    /// `peer`: the direct neighbour; never forwarded.
+    /// `peer`: the peer on the link; never forwarded.
     Peer,
     /// `self`: this machine.
     Own,
@@ -157,20 +157,20 @@ pub enum Scheme {
     Local,
 }
 
-/// Which network a scheme belongs to. A node is on the live or on a test network, never on both
-/// (RFC 34).
+/// The network of a scheme. RFC 34 "ILP Addresses": a node is on the live network or on a test
+/// network, never on both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Network {
     /// Real money: `g`.
     Live,
     /// `test`, `test1`, `test2`, `test3`.
     Test,
-    /// Everything that is neither.
+    /// Neither.
     Other,
 }
 
 impl Scheme {
-    /// All schemes, in the order of RFC 15.
+    /// All schemes.
     pub const ALL: [Self; 10] = [
         Self::Global,
         Self::Private,
@@ -184,7 +184,7 @@ impl Scheme {
         Self::Local,
     ];
 
-    /// The text on the wire.
+    /// The scheme as text.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -207,7 +207,7 @@ impl Scheme {
         Self::ALL.into_iter().find(|scheme| scheme.name() == name)
     }
 
-    /// The network that the scheme belongs to.
+    /// The network of the scheme.
     #[must_use]
     pub const fn network(self) -> Network {
         match self {
@@ -224,8 +224,8 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// The scheme of a text that begins with one and a dot. Written as patterns because every Prepare
-/// comes through here; a test holds it against [`Scheme::ALL`].
+/// The scheme at the beginning of a text, before a dot. Patterns, because each Prepare passes here;
+/// a test compares it with [`Scheme::ALL`].
 #[inline]
 const fn leading_scheme(bytes: &[u8]) -> Option<Scheme> {
     match bytes {

@@ -1,12 +1,13 @@
-//! Amounts of money. What one unit is worth is known to the link, not to the amount.
+//! Amounts of money. The account, not the amount, defines what one unit is worth.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An amount in units of one link's asset and scale (UInt64 on the wire, RFC 27).
+/// An amount in units of one account's asset and scale. RFC 27 "ILP Prepare": it is an unsigned
+/// integer of 64 bits. [row 6]
 ///
-/// Amounts of two links must not be added or compared: convert first.
+/// Amounts of two accounts must not be added or compared: convert first.
 #[derive(
     Debug,
     Default,
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub struct Amount(pub u64);
 
 impl Amount {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
     /// The most that a packet can carry.
     pub const MAX: Self = Self(u64::MAX);

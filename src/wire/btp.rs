@@ -1,13 +1,11 @@
 //! BTP/2.0 frames (RFC 23): one per binary WebSocket message.
 //!
-//! [`Frame::parse`] checks a whole frame, every entry included, without allocating; what it returns
-//! borrows from the input. A frame that does not parse is *unreadable* and gets no answer. Names are
-//! 7-bit text, content types may be any byte, unknown error codes are legal, and bytes after the
-//! frame or after its last entry are ignored (RFC 30 "Extensibility").
+//! [`BtpFrame::parse`] checks a whole frame, every entry included, without allocating. A frame that
+//! does not parse is *unreadable* and gets no answer. RFC 30 "Extensibility": bytes after the frame,
+//! or after its last entry, are ignored. [row 9]
 //!
-//! On the packet path there is one shape of frame: [`parse_ilp_frame`] recognises it, and
-//! [`put_ilp_header`] writes all of it that precedes the packet. For everything else there are
-//! [`put_frame`] and the builders of the handshake.
+//! The packet path has one shape of frame: [`parse_ilp_frame`] recognises it, and [`put_ilp_header`]
+//! writes the part before the packet. [`put_frame`] writes all other frames.
 
 mod code;
 mod data;
@@ -29,20 +27,21 @@ pub use write::{put_auth, put_empty_response, put_error, put_frame};
 
 /// Name of the entry that carries an ILP packet.
 pub const ILP: &str = "ilp";
-/// Name of the primary entry of the first frame on a link (RFC 23 "Authentication").
+/// Name of the primary entry of the first frame of a session (RFC 23 "Authentication").
 pub const AUTH: &str = "auth";
 /// Name of the entry with the user's name; optional.
 pub const AUTH_USERNAME: &str = "auth_username";
-/// Name of the entry with the shared secret; it may be empty but not missing.
+/// Name of the entry with the shared secret. RFC 23 "Authentication": it must be there, and may be
+/// empty.
 pub const AUTH_TOKEN: &str = "auth_token";
 
-/// Most bytes of an ERROR's data (ASN.1).
+/// Most bytes of an ERROR's data, from the ASN.1 of RFC 23.
 pub const MAX_ERROR_DATA: usize = 8192;
 /// Bytes of the largest frame with one `ilp` entry that carries the largest packet we accept.
 pub const MAX_ILP_FRAME: usize = ilp_frame_size(super::ilp::MAX_PACKET);
 
-/// Identifies a request among those that one side has in flight; its answer carries the same. The
-/// two directions of a link are independent.
+/// Identifies a request among those that one side has in flight. RFC 23 "Flow": the answer carries
+/// the same id, and the ids of the two sides are independent. [rows 75, 77]
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u32);
 
@@ -52,7 +51,7 @@ impl std::fmt::Display for RequestId {
     }
 }
 
-/// The first byte of a frame. Types 3, 4 and 5 were BTP/1.0 and are unreadable now.
+/// The first byte of a frame. Types 3, 4 and 5 were BTP/1.0 and are unreadable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum FrameKind {
@@ -62,24 +61,24 @@ pub enum FrameKind {
     Error = 2,
     /// A request that moves no money at this level.
     Message = 6,
-    /// A request that tells of a settlement.
+    /// A request that announces a settlement.
     Transfer = 7,
 }
 
-/// What a frame has besides its protocol data.
+/// The fields of a frame besides its protocol data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameBody<'a> {
     /// Type 1.
     Response,
     /// Type 2.
     Error {
-        /// Which error.
+        /// The kind of error.
         code: BtpErrorCode,
-        /// Its name, such as `NotAcceptedError`; 7-bit text of the peer's choice.
+        /// Its name, such as `NotAcceptedError`: any 7-bit text.
         name: &'a str,
-        /// When it happened, by the peer's clock.
+        /// The time of the error by the peer's clock.
         triggered_at: GeneralizedTime<'a>,
-        /// More about it; at most [`MAX_ERROR_DATA`] bytes.
+        /// Details; at most [`MAX_ERROR_DATA`] bytes.
         data: &'a [u8],
     },
     /// Type 6.
@@ -107,7 +106,7 @@ impl FrameBody<'_> {
 /// A BTP frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BtpFrame<'a> {
-    /// Of the request, or of the request that this answers.
+    /// The id of the request, also in its answer.
     pub request_id: RequestId,
     /// The type, and the fields that only this type has.
     pub body: FrameBody<'a>,
@@ -119,7 +118,7 @@ impl<'a> BtpFrame<'a> {
     /// Parses a frame and checks all of it.
     ///
     /// # Errors
-    /// [`Error`] with the field that is wrong. RFC 23: such a frame gets no answer.
+    /// [`Error`] with the field that is wrong. Such a frame gets no answer.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         match parse_ilp_frame(bytes) {
@@ -151,14 +150,14 @@ impl<'a> BtpFrame<'a> {
         Ok(Self { request_id: RequestId(request_id), body, protocol_data })
     }
 
-    /// The ILP packet, wherever among the entries it is.
+    /// The ILP packet. Other implementations may put its entry anywhere, not only first. [row 82]
     #[must_use]
     #[inline]
     pub fn ilp(&self) -> Option<&'a [u8]> {
         self.protocol_data.get(ILP).map(|entry| entry.data)
     }
 
-    /// Appends the frame, without the bytes that were ignored.
+    /// Appends the frame without the ignored bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         write::put_parsed(self, out);
     }

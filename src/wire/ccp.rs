@@ -1,13 +1,12 @@
-//! CCP, the exchange of routes between neighbours: route control and route update.
+//! CCP, the exchange of routes between peers: route control and route update.
 //!
-//! There is no RFC; this is what ilp-connector (JavaScript), interledger-rs and Java's connector put on the wire. Both
-//! are the data of a Prepare of amount 0 to `peer.route.control` or `peer.route.update`, whose condition is
-//! [`Condition::PEER_PROTOCOL`]; the answer is a Fulfill with 32 zero bytes and no data.
+//! There is no RFC. The layout is that of ilp-connector (JavaScript), interledger-rs and Java's connector. [row 104]
+//! Both are the data of a Prepare of amount 0 to `peer.route.control` or `peer.route.update` with the condition
+//! [`Condition::PEER_PROTOCOL`].
 //!
-//! What is read are views of the bytes. Every count is only a claim: items are read one by one, each takes at least one
-//! byte, and nothing is reserved by it. Structure is checked here, and the addresses inside of routes are not: they come
-//! from far away through neighbours that check less, and one bad address must not cost all the other routes of an
-//! update. Surplus bytes are ignored.
+//! Parsed values are views of the bytes. A count is only a claim: items are read one by one, each takes at least one
+//! byte, and nothing is reserved. [row 4] The structure is checked here; the addresses inside routes are not, because
+//! other connectors pass on unchecked ones, and one bad address must not cost all other routes of an update.
 
 mod items;
 #[cfg(test)]
@@ -27,16 +26,16 @@ pub use items::{NewRoute, NewRoutes, Prop, Props, Strings};
 pub use update::{Epochs, RouteUpdate};
 pub use write::{UpdateWriter, put_hop};
 
-/// The largest payload that a speaker may send; ilp-connector splits below the same size.
+/// Bytes of the largest payload that we send; ilp-connector splits updates at the same size.
 pub const MAX_PAYLOAD: usize = super::ilp::MAX_DATA_EMITTED - 1;
 
-/// The identity of a speaker's log of changes: 16 bytes of a UUID, new at every start. Another id means that nothing said
-/// before counts any more.
+/// Identifies a speaker's table of routes: a UUID, new at each start. A new id makes all earlier routes of the speaker
+/// invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TableId(pub [u8; 16]);
 
 impl TableId {
-    /// All zero: "I know nothing of you".
+    /// All zeros, in a route control: the sender knows no table of the peer.
     pub const NONE: Self = Self([0; 16]);
 }
 
@@ -56,18 +55,18 @@ impl fmt::Debug for TableId {
     }
 }
 
-/// What a forwarder puts in the place of a route's auth: its SHA-256.
+/// The auth of a route that is passed on: the SHA-256 of the received one. [row 114]
 #[must_use]
 pub fn forwarded_auth(auth: &[u8; 32]) -> [u8; 32] {
     Fulfillment(*auth).condition().0
 }
 
-/// What a peer wants with regard to routes.
+/// A request of CCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteRequest<'a> {
-    /// It says whether it wants to hear of routes.
+    /// Subscribes to route updates, or ends them.
     Control(RouteControl<'a>),
-    /// It tells of routes.
+    /// Announces and withdraws routes.
     Update(RouteUpdate<'a>),
 }
 
@@ -79,7 +78,7 @@ impl<'a> RouteRequest<'a> {
             || destination == AddressRef::PEER_ROUTE_UPDATE
     }
 
-    /// Reads a Prepare that can be answered at `now`. Since the answer moves no money, amounts above zero are refused.
+    /// Reads a Prepare that can be answered at `now`. The answer moves no money, so amounts above zero are refused.
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong.
@@ -101,7 +100,7 @@ impl<'a> RouteRequest<'a> {
     }
 }
 
-/// The Prepare that carries a payload; `destination` is one of the two addresses of CCP.
+/// The Prepare of a payload; `destination` is one of the two addresses of CCP.
 #[must_use]
 pub const fn request<'a>(
     destination: AddressRef<'a>,
@@ -117,31 +116,31 @@ pub const fn request<'a>(
     }
 }
 
-/// Whether a neighbour wants updates.
+/// Whether a peer wants updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RouteControlMode {
-    /// Send none.
+    /// Send no updates.
     Idle = 0,
-    /// Send what changed since the epoch told, and what changes from now on.
+    /// Send the changes since the last known epoch, and all further ones.
     Sync = 1,
 }
 
-/// A route control: what its sender wants, and where it stands in our log.
+/// A route control: asks a peer for updates from an epoch on, or for none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteControl<'a> {
-    /// Whether it wants updates.
+    /// Whether the sender wants updates.
     pub mode: RouteControlMode,
-    /// The log that it last heard from.
+    /// The peer's table that the sender knows.
     pub last_known_table: TableId,
-    /// How far in that log it has got.
+    /// The epoch of that table that the sender has reached.
     pub last_known_epoch: u32,
-    /// Names of extensions. None exists.
+    /// Names of extensions; none exist.
     pub features: Strings<'a>,
 }
 
 impl RouteControl<'static> {
-    /// One without features.
+    /// A control without features.
     #[must_use]
     pub const fn new(
         mode: RouteControlMode,

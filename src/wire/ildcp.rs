@@ -1,5 +1,5 @@
-//! IL-DCP (RFC 31): how a child asks its parent for its address and for the asset of their link.
-//! The request is a Prepare to `peer.config`, the response the data of its Fulfill.
+//! IL-DCP (RFC 31): a child asks its parent for its address and asset. The request is a Prepare to
+//! `peer.config`, the response is the data of its Fulfill.
 
 use oer_codec::{Reader, put_u8, put_var_octet_string};
 
@@ -7,7 +7,8 @@ use super::error::{address, encoding};
 use super::ilp::{Fulfill, Prepare};
 use super::{AddressRef, Amount, Condition, Error, Fulfillment, Timestamp};
 
-/// The Prepare of a request.
+/// The Prepare of a request. RFC 31 "Packet": its amount is 0, its condition the one of peer protocols,
+/// and it has no data. [row 96]
 #[must_use]
 pub const fn request(expires_at: Timestamp) -> Prepare<'static> {
     Prepare {
@@ -19,8 +20,8 @@ pub const fn request(expires_at: Timestamp) -> Prepare<'static> {
     }
 }
 
-/// Checks that a Prepare is a request that can be answered at `now`. RFC 31 reserves amounts above
-/// zero for later; since the answer moves no money, they are refused. Data is ignored.
+/// Checks that a Prepare is a request that can be answered at `now`: a wrong condition, an amount above
+/// zero and a past expiry are refused. [row 95] Data is ignored.
 ///
 /// # Errors
 /// [`Error::Value`] with the field that is wrong.
@@ -39,19 +40,20 @@ pub fn check_request(prepare: &Prepare<'_>, now: Timestamp) -> Result<(), Error>
     }
 }
 
-/// What a parent tells its child.
+/// The parent's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IldcpResponse<'a> {
     /// The child's address.
     pub client_address: AddressRef<'a>,
     /// Decimal places of the link's amounts: one unit is 10^-scale.
     pub asset_scale: u8,
-    /// The asset of the link, such as `USD`.
+    /// The code of the link's asset, such as `USD`.
     pub asset_code: &'a str,
 }
 
 impl<'a> IldcpResponse<'a> {
-    /// Reads the Fulfill that answers a request. Bytes after the last field are ignored.
+    /// Reads the Fulfill that answers a request. A child accepts only a fulfillment of zeros and a valid
+    /// address. [row 97]
     ///
     /// # Errors
     /// [`Error`] when the fulfillment is not 32 zero bytes or the data does not parse.
@@ -63,7 +65,8 @@ impl<'a> IldcpResponse<'a> {
         Self::parse(fulfill.data)
     }
 
-    /// Reads the data of that Fulfill.
+    /// Reads the data of the Fulfill. RFC 30 "Extensibility": bytes after the last field are ignored.
+    /// [row 99]
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong.

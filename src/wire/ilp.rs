@@ -13,9 +13,9 @@
 //! # }
 //! ```
 //!
-//! Bytes after the envelope, and after the last known field inside it, are ignored (RFC 30
-//! "Extensibility") and not written again. Limits hold on input: see the constants. On output they
-//! are the duty of whoever makes up the fields; what was parsed can always be passed on.
+//! RFC 30 "Extensibility": bytes after the envelope, and after the last known field inside it, are
+//! ignored. [row 9] They are not written again. Parsing enforces the limits below; on output the
+//! caller keeps to them. A parsed packet can always be passed on.
 
 mod code;
 mod fulfill;
@@ -34,17 +34,18 @@ pub use fulfill::Fulfill;
 pub use prepare::Prepare;
 pub use reject::{AmountTooLarge, Reject, clip_message};
 
-/// Most bytes of `data` that are accepted: one more than RFC 27 allows, because Java peers send it.
+/// Most bytes of `data` that are accepted: one more than RFC 27 allows, because Java peers send that.
+/// [row 10]
 pub const MAX_DATA: usize = 32_768;
-/// Most bytes of `data` that a node of ours makes up (RFC 27 and RFC 34: 32767).
+/// Most bytes of `data` that we send. RFC 34 "ILP Prepare": data has at most 32767 bytes. [row 10]
 pub const MAX_DATA_EMITTED: usize = 32_767;
 /// Most bytes of a Reject's message that are accepted: one more than the ASN.1 allows, because Java
-/// peers send it.
+/// peers send that.
 pub const MAX_MESSAGE: usize = 8192;
-/// Most bytes of a Reject's message that a node of ours makes up.
+/// Most bytes of a Reject's message that we send.
 pub const MAX_MESSAGE_EMITTED: usize = 8191;
-/// Bytes of the largest packet that is accepted, without trailing bytes: a Reject with an address of
-/// 1023, a message of 8192 and data of 32768 bytes.
+/// Bytes of the largest accepted packet, a Reject with all fields at their limits. WebSocket messages
+/// must hold it. [row 11]
 pub const MAX_PACKET: usize =
     4 + 3 + (3 + super::address::MAX_ADDRESS) + (3 + MAX_MESSAGE) + (3 + MAX_DATA);
 
@@ -52,11 +53,11 @@ pub const MAX_PACKET: usize =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum PacketType {
-    /// Asks for money to be moved.
+    /// Offers money for a fulfillment.
     Prepare = 12,
-    /// Moved: here is the proof.
+    /// Proves that the receiver accepted the money.
     Fulfill = 13,
-    /// Not moved: here is why.
+    /// Says why the money did not move.
     Reject = 14,
 }
 
@@ -80,7 +81,8 @@ impl PacketType {
     }
 }
 
-/// The type of a packet from its first byte; the rest is not looked at.
+/// The type of a packet from its first byte. RFC 27 "Type-Length Wrapper": there are three types; any
+/// other is refused. [row 12]
 #[must_use]
 #[inline]
 pub const fn packet_type(bytes: &[u8]) -> Option<PacketType> {
@@ -104,7 +106,7 @@ pub enum Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// Parses whichever packet it is.
+    /// Parses a packet of any type.
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong; an unknown type byte is one.
@@ -160,7 +162,7 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// What is written as an ILP packet: one of a known type, or one of several.
+/// A packet that can be written. Implemented for a Prepare, and for the answer to one.
 pub trait Encode {
     /// Bytes that [`encode`](Self::encode) appends.
     fn encoded_len(&self) -> usize;
@@ -199,7 +201,7 @@ impl Encode for Reply<'_> {
     }
 }
 
-/// Opens the envelope of a packet of one type: a reader over its content.
+/// Reads the envelope of a packet of one type; returns a reader over its content.
 #[inline]
 fn open_envelope<'a>(
     bytes: &'a [u8],

@@ -1,9 +1,8 @@
-//! Bytes <-> values: what Interledger and BTP put on the wire.
+//! Codecs: parse and encode what Interledger and BTP put on the wire.
 //!
-//! Parsing borrows from the input and allocates nothing; every length is compared with the bytes
-//! left before it is used, and with a limit that has a name. Encoding is canonical. Nothing here
-//! knows a socket, a clock or a route: a value that comes out of this room is well-formed, whether
-//! it is *wanted* is decided elsewhere.
+//! Parsing borrows from the input and allocates nothing; each length is compared with the bytes
+//! left before it is used, and with a named limit. Encoding is canonical. A value from this room is
+//! well-formed; other rooms decide whether it is acceptable.
 
 pub mod address;
 pub mod amount;

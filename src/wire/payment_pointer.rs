@@ -1,64 +1,65 @@
-//! Payment pointers (RFC 26): `$host/path`, what people hand around instead of a URL.
+//! Payment pointers (RFC 26): `$host/path`, which people share instead of a URL.
 //!
-//! Generic URL parsers take too much: user info, ports, queries. A pointer with any of these is invalid and is not
-//! resolved, so this reads the grammar of the RFC, `"$" host path-abempty`, and nothing more. Of a host, only what can be
-//! looked up is taken: a name, or an address in brackets or dots.
+//! RFC 26 "Payment Pointer Syntax": a pointer is a dollar sign, a host and an optional path, without user info, port,
+//! query or fragment. [row 127] A generic URL parser would accept these. The host must be one that can be looked up: a
+//! name or an IP address.
 
 use core::net::Ipv6Addr;
 use std::fmt;
 use std::str::FromStr;
 
-/// Characters of the longest pointer: what browsers and servers take as a URL.
+/// Characters of the longest pointer, as long as a URL that browsers and servers accept.
 pub const MAX_POINTER: usize = 2048;
-/// Where a pointer without a path leads.
+/// The path of a pointer without one. RFC 26 "Well-Known URI": it is this one. [row 127]
 pub const WELL_KNOWN_PATH: &str = "/.well-known/pay";
 
 /// A valid payment pointer.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PaymentPointer {
-    /// With the dollar.
+    /// The whole pointer, with its dollar sign.
     text: Box<str>,
-    /// Where in it the path begins.
+    /// Index of the path in `text`.
     path_at: usize,
 }
 
 /// Why a text is no payment pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PaymentPointerError {
-    /// It does not begin as one.
+    /// It does not begin with a dollar sign.
     #[error("a payment pointer begins with $, such as $example.com/alice")]
     NoDollar,
-    /// Nobody pays that far.
+    /// It has more than [`MAX_POINTER`] bytes.
     #[error("a payment pointer has at most {MAX_POINTER} characters, this one {length}")]
     TooLong {
-        /// Characters, or bytes where some are none of ASCII's.
+        /// Its number of bytes.
         length: usize,
     },
-    /// There is nothing between the dollar and the path.
+    /// Nothing is between the dollar sign and the path.
     #[error("a payment pointer needs a host after the $")]
     NoHost,
-    /// What RFC 26 excludes by name, because URLs may have it.
+    /// A part that URLs may have and RFC 26 excludes.
     #[error("a payment pointer has no {0}")]
     Excluded(&'static str),
-    /// A host that is no name and no IP address.
+    /// The host is neither a name nor an IP address.
     #[error("the host of a payment pointer is a name such as example.com")]
     Host,
-    /// A character that no path has.
+    /// A character that no path may have.
     #[error("the path of a payment pointer cannot have a character such as that at {at}")]
     Path {
-        /// Counted from 1.
+        /// Its position, counted from 1.
         at: usize,
     },
 }
 
 impl PaymentPointer {
-    /// The host, which the user is to recognise.
+    /// The host, shown to the user for recognition.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.text.get(1..self.path_at).unwrap_or_default()
+        self.text.get(1..self.path_at).expect("the host was found in this text")
     }
 
-    /// The URL that it stands for; always `https`.
+    /// Its URL. RFC 26 "Payment Setup Protocol Receiver Endpoint Resolution": the scheme is `https`.
+    /// [row 127]
     #[must_use]
     pub fn url(&self) -> String {
         let path = match self.text.get(self.path_at..) {
@@ -129,7 +130,7 @@ fn check_host(host: &str) -> Result<(), PaymentPointerError> {
         !label.is_empty()
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    // One dot at the end is the root of all names.
+    // A dot at the end makes a name absolute.
     let name = host.strip_suffix('.').unwrap_or(host);
     if name.split('.').all(is_label) { Ok(()) } else { Err(PaymentPointerError::Host) }
 }

@@ -1,10 +1,10 @@
-//! What is in the packets of the two ping conventions. Neither is an RFC: echo is what ilp-connector
-//! (JavaScript) and interledger-rs answer, the known condition is what Java's connector answers.
+//! Packets of the two ping conventions. Neither is an RFC: ilp-connector (JavaScript) and
+//! interledger-rs answer echo requests, Java's connector the known condition.
 //!
-//! - Echo: a Prepare to the node's own address, its data the prefix, `00` and a return address. The
-//!   node sends a Prepare with the same condition to that address, its data the prefix and `01`.
+//! - Echo: a Prepare to the node's own address, with the prefix, `00` and a return address as data.
+//!   The node sends a Prepare with the same condition to that address, with the prefix and `01` as data.
 //! - Known condition: a Prepare with [`Condition::PING`](super::Condition::PING) is fulfilled with
-//!   [`Fulfillment::PING`](super::Fulfillment::PING). It needs no codec.
+//!   [`Fulfillment::PING`](super::Fulfillment::PING).
 
 use oer_codec::{Reader, put_u8, put_var_octet_string};
 
@@ -21,17 +21,16 @@ const REQUEST: u8 = 0;
 /// The data of an echo request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EchoRequest<'a> {
-    /// Where the answering Prepare is to go. The sender chose it: route it like any other packet.
+    /// The destination of the answering Prepare, chosen by the requester.
     pub return_address: AddressRef<'a>,
 }
 
 impl<'a> EchoRequest<'a> {
-    /// Reads the data of a Prepare. `None` when it does not begin with the prefix, and so is no echo
-    /// at all (F06).
+    /// Reads the data of a Prepare; `None` if it does not begin with the prefix (F06).
     ///
     /// # Errors
-    /// [`Error`] when it is echo data but no request that can be answered (F01): another type, such
-    /// as a stray answer, or no valid return address.
+    /// [`Error`] if it is not a valid request (F01): another type, such as a stray answer, or no valid
+    /// return address.
     pub fn parse(data: &'a [u8]) -> Result<Option<Self>, Error> {
         let Some(rest) = data.strip_prefix(ECHO_PREFIX) else {
             return Ok(None);
@@ -55,7 +54,7 @@ impl<'a> EchoRequest<'a> {
     }
 }
 
-/// Whether this is the data of the Prepare that answers an echo request. Bytes after it are ignored.
+/// Whether this data is the answer to an echo request. Bytes after it are ignored.
 #[must_use]
 pub fn is_echo_response(data: &[u8]) -> bool {
     data.starts_with(ECHO_RESPONSE)

@@ -1,9 +1,7 @@
-//! STREAM packets (RFC 29): what is inside the encrypted data of an ILP packet, in clear.
+//! STREAM packets in clear: the decrypted data of an ILP packet.
 //!
-//! A packet is a header and frames. Parsing checks every frame and allocates nothing; the frames are then a view that
-//! can be iterated without errors. Frames of unknown types are skipped, and bytes after the last frame (padding, junk)
-//! ignored, as RFC 29 asks. Whether a packet is *wanted* is decided elsewhere: a sequence number that was never sent is
-//! well-formed here.
+//! A packet is a header and frames. Parsing checks each frame and allocates nothing; the frames are then iterated without
+//! errors. RFC 29 "STREAM Packet": bytes after the last frame (padding, junk) are ignored.
 
 mod frame;
 mod frames;
@@ -19,23 +17,22 @@ use super::{Amount, Error};
 pub use frame::{CloseCode, StreamFrame, StreamId};
 pub use frames::Frames;
 
-/// Most bytes of a packet: the data of an ILP packet (32767) without IV and tag (28).
+/// Most bytes of a packet: the data of an ILP packet (32767) less IV and tag (28).
 pub const MAX_PACKET: usize = 32_739;
 
-/// The only version there is.
+/// The only version.
 const VERSION: u8 = 1;
 
 /// A STREAM packet in clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamPacket<'a> {
-    /// The type of the ILP packet that it travels in. A packet that says something else was moved there by somebody:
-    /// discard it.
+    /// The type of the ILP packet around it. If they differ, a connector moved the data: discard it.
     pub packet_type: PacketType,
-    /// Counts the requests of one side; an answer repeats the number of its request.
+    /// The number of the request; its answer repeats it.
     pub sequence: u64,
-    /// In a Prepare the least that the receiver is to accept; in an answer what arrived. Both in the receiver's units.
+    /// In a Prepare the minimum for the receiver to accept, in an answer the amount that arrived; in the receiver's units.
     pub amount: Amount,
-    /// Everything else that is to be said.
+    /// The rest of the packet.
     pub frames: Frames<'a>,
 }
 
@@ -65,8 +62,7 @@ impl<'a> StreamPacket<'a> {
         Ok(Self { packet_type, sequence, amount: Amount(amount), frames })
     }
 
-    /// Appends the packet. Frames that it was parsed with and that are unknown here are left out. That it stays below
-    /// [`MAX_PACKET`] is the duty of whoever makes up the frames.
+    /// Appends the packet, without unknown frames. The caller keeps the frames below [`MAX_PACKET`].
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_u8(VERSION, out);
         put_u8(self.packet_type as u8, out);

@@ -1,10 +1,8 @@
-//! Points in time, and the two forms they have on the wire.
+//! Points in time, and their two forms on the wire, both in UTC.
 //!
-//! - 17 digits, `YYYYMMDDHHMMSSfff` (`expiresAt` of a Prepare, RFC 30 "Timestamps"): on the path of
-//!   every packet, so both directions work on eight digits at a time, without a date library.
+//! - 17 digits, `YYYYMMDDHHMMSSfff` (`expiresAt` of a Prepare). Each packet has one, so both directions
+//!   work on eight digits at a time, without a date library.
 //! - GeneralizedTime, `YYYYMMDDHHMMSS[.f{1,3}]Z` (`triggeredAt` of a BTP ERROR).
-//!
-//! Both are always UTC. There is no clock here: the present time is passed in.
 
 mod calendar;
 mod generalized;
@@ -25,16 +23,15 @@ const MILLIS_PER_DAY: u64 = 86_400_000;
 
 /// Milliseconds since the Unix epoch, UTC, within 1970-01-01 and 9999-12-31.
 ///
-/// Both ends are deliberate. The wire has four digits for the year, so nothing above
-/// [`Timestamp::MAX`] can be written, and arithmetic saturates there. A date before 1970, which the
-/// wire can express, is read as the epoch: everything before it has long expired either way.
+/// Arithmetic saturates at both ends: the wire has four digits for the year, and a date before 1970 is
+/// read as the epoch, because it has expired in any case.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
-/// Why digits are not a date.
+/// Why a text is not a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TimestampError {
-    /// Something else than a digit where a digit belongs, or a wrong length.
+    /// A wrong length, or a character that is not a digit.
     #[error("is not {0}")]
     Form(&'static str),
     /// A month outside 1..=12.
@@ -54,7 +51,7 @@ pub enum TimestampError {
     /// A minute above 59.
     #[error("has minute {0}, minutes are 00 to 59")]
     Minute(u8),
-    /// A second above 59; leap seconds are smeared (RFC 30), except in GeneralizedTime.
+    /// A second above 59, or above 60 in a GeneralizedTime.
     #[error("has second {0}, seconds are 00 to 59")]
     Second(u8),
 }
@@ -63,7 +60,7 @@ const FORM_17: TimestampError = TimestampError::Form("17 digits YYYYMMDDHHMMSSff
 impl Timestamp {
     /// 1970-01-01T00:00:00.000Z.
     pub const EPOCH: Self = Self(0);
-    /// 9999-12-31T23:59:59.999Z.
+    /// 9999-12-31T23:59:59.999Z. Any year of four digits is valid. [row 8]
     pub const MAX: Self = Self(253_402_300_799_999);
 
     /// The time `millis` milliseconds after the Unix epoch, at most [`Timestamp::MAX`].
@@ -122,7 +119,10 @@ impl Timestamp {
         Duration::from_millis(self.millis_since(earlier))
     }
 
-    /// Reads the 17 digits of an ILP packet. Impossible dates, hour 24 and second 60 are refused.
+    /// Reads the 17 digits of an ILP packet.
+    ///
+    /// RFC 30 "Fixed-length Timestamps": the digits are a date of the calendar and a time of day without
+    /// leap seconds. [row 7]
     ///
     /// # Errors
     /// [`TimestampError`], with the field that is wrong.
@@ -179,7 +179,6 @@ impl Timestamp {
             days_before_year(century, year_of_century) + days_before_month(leap, month) + (day - 1);
         let millis_of_day = ((hour * 60 + minute) * 60 + second) * 1000 + millis;
         let since_year_0 = days * MILLIS_PER_DAY + millis_of_day;
-        // Only a leap second on the last evening of 9999 can be beyond the maximum.
         Ok(Self::from_millis(since_year_0.saturating_sub(EPOCH_DAYS * MILLIS_PER_DAY)))
     }
 

@@ -1,4 +1,4 @@
-//! Test help: the vector files, and reading their fields. A field that is missing fails the test.
+//! For tests: reads the vector files and their fields. A missing field fails the test.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ pub(crate) fn load(name: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A section that is a list, and not an empty one.
+/// A section that is a list and not empty.
 pub(crate) fn list<'a>(file: &'a Value, section: &str) -> &'a [Value] {
     let entries = file[section].as_array().unwrap_or_else(|| panic!("{section} is a list"));
     assert!(!entries.is_empty(), "{section} is empty");
@@ -23,7 +23,7 @@ pub(crate) fn text<'a>(entry: &'a Value, key: &str) -> &'a str {
     entry[key].as_str().unwrap_or_else(|| panic!("{key} is a text in {entry}"))
 }
 
-/// A number that is written as text, because it may need all 64 bits.
+/// A number written as text, because it may need all 64 bits.
 pub(crate) fn number(entry: &Value, key: &str) -> u64 {
     text(entry, key).parse().unwrap_or_else(|_| panic!("{key} is a number in {entry}"))
 }
@@ -39,17 +39,17 @@ pub(crate) fn base64(entry: &Value, key: &str) -> Vec<u8> {
     decoded.unwrap_or_else(|_| panic!("{key} is base64 in {entry}"))
 }
 
-/// A field of hexadecimal digits whose size is known.
+/// A field of hexadecimal digits with `N` bytes.
 pub(crate) fn array<const N: usize>(entry: &Value, key: &str) -> [u8; N] {
     bytes(entry, key).try_into().unwrap_or_else(|_| panic!("{key} has {N} bytes in {entry}"))
 }
 
-/// What the file expects of the entry's bytes.
+/// Whether the bytes of an entry must be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expect {
     Accept,
     Reject,
-    /// Both are right.
+    /// Both are allowed.
     Either,
 }
 

@@ -1,12 +1,12 @@
-//! Writing WebSocket data frames (RFC 6455 section 5.2): a header in front of a payload, and the
-//! mask that a client must lay over it.
+//! Writes WebSocket data frames (RFC 6455 section 5.2): a header before the payload, and a client's
+//! mask over it.
 //!
-//! Only binary messages in one frame, because BTP uses no others. Reading, control frames and the
-//! opening handshake belong to the WebSocket library.
+//! RFC 23 "Overview": a BTP packet is one binary message. [row 65] Reading, control frames and the
+//! handshake belong to the WebSocket library.
 
 /// The final fragment of a binary message.
 const FIN_BINARY: u8 = 0x82;
-/// The bit of the second byte that announces a mask.
+/// The bit of the second byte that says that the payload is masked.
 const MASKED: u8 = 0x80;
 
 /// Bytes of the header of a payload of `payload_len` bytes: 2 to 14.
@@ -21,9 +21,8 @@ pub const fn header_size(payload_len: usize, masked: bool) -> usize {
     if masked { length + 4 } else { length }
 }
 
-/// Appends the header of a binary message. A server sends without a mask; a client must have one
-/// (section 5.3), fresh and unpredictable for each frame, and lays it over the payload with
-/// [`apply_mask`].
+/// Appends the header of a binary message. A server sends no mask. A client sends an unpredictable one
+/// for each frame (section 5.3) and applies it with [`apply_mask`].
 #[inline]
 pub fn put_binary_header(payload_len: usize, mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
     let flag = if mask.is_some() { MASKED } else { 0 };
@@ -40,11 +39,11 @@ pub fn put_binary_header(payload_len: usize, mask: Option<[u8; 4]>, out: &mut Ve
     }
 }
 
-/// Lays the mask over a whole payload, or takes it off: it is its own inverse (section 5.3).
+/// Masks or unmasks a whole payload (section 5.3).
 pub fn apply_mask(key: [u8; 4], payload: &mut [u8]) {
     let [a, b, c, d] = key;
-    // A multiple of four, so that every step begins with the first byte of the key, and as wide as
-    // a vector register.
+    // As wide as a vector register, and a multiple of four, so that each step begins with the first
+    // byte of the key.
     let wide = [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d];
     let (chunks, rest) = payload.as_chunks_mut::<16>();
     for chunk in chunks {

@@ -1,8 +1,8 @@
-//! Why bytes are not canonical OER.
+//! The errors of the reader.
 
 use core::fmt;
 
-/// Why bytes could not be read. The texts continue a sentence that begins with the name of the
+/// Why bytes are not canonical OER. The texts continue a sentence that begins with the name of the
 /// field: "data claims 5 bytes, 0 left".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,7 +14,7 @@ pub enum Error {
         /// Bytes that were left.
         left: usize,
     },
-    /// A length determinant promises more bytes than there are.
+    /// A length determinant claims more bytes than are left.
     Overrun {
         /// The length that was read.
         claimed: u64,
@@ -29,16 +29,16 @@ pub enum Error {
     LeadingZeroInLength,
     /// A length of more than eight bytes.
     LengthTooWide {
-        /// How many bytes it has.
+        /// Bytes of the length.
         bytes: u8,
     },
-    /// A variable integer of no bytes at all; zero is `01 00`.
+    /// A variable integer of no bytes; zero is `01 00`.
     EmptyInteger,
     /// A variable integer with leading zero bytes.
     LeadingZeroInInteger,
     /// A variable integer that does not fit 64 bits.
     IntegerTooWide {
-        /// How many bytes it has.
+        /// Bytes of the integer.
         bytes: usize,
     },
 }

@@ -6,11 +6,12 @@
 //! variable unsigned integer, and the count of a SEQUENCE OF (which is a variable unsigned
 //! integer). A SEQUENCE is its fields one after the other.
 //!
-//! What it promises: no panic and no allocation on any input; a length is compared with the bytes
-//! left before it is used; one value has one encoding, and every other one is refused (an
-//! indefinite length, a long form where the short one fits, leading zero bytes).
+//! Promises: no panic and no allocation on any input; a length is compared with the bytes left
+//! before it is used. RFC 30 "CANONICAL-OER": a value has exactly one encoding, so every other one
+//! is refused (an indefinite length, a long form where the short one fits, leading zero bytes).
+//! [rows 1, 3]
 //!
-//! What it lacks on purpose: tags, optional fields, signed and real numbers, a derive macro.
+//! Deliberately absent: tags, optional fields, signed and real numbers, a derive macro.
 //!
 //! ```
 //! use oer_codec::{Error, Reader};

@@ -1,4 +1,4 @@
-//! Reading canonical OER from a slice, front to back, without copying.
+//! Reads canonical OER from a slice, front to back, without copying.
 
 use crate::Error;
 
@@ -19,7 +19,7 @@ impl<'a> Reader<'a> {
         Self { rest: input, total: input.len() }
     }
 
-    /// How many bytes have not been read.
+    /// Bytes that have not been read.
     #[must_use]
     #[inline]
     pub const fn remaining(&self) -> usize {
@@ -33,7 +33,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// How many bytes have been read.
+    /// Bytes that have been read.
     #[must_use]
     #[inline]
     pub const fn position(&self) -> usize {
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         self.array().map(|bytes| u64::from_be_bytes(*bytes))
     }
 
-    /// Reads a fixed octet string whose size the type knows.
+    /// Reads an octet string of `N` bytes.
     ///
     /// # Errors
     /// [`Error::Underflow`] when fewer than `N` bytes are left.
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a fixed octet string of `len` bytes.
+    /// Reads an octet string of `len` bytes.
     ///
     /// # Errors
     /// [`Error::Underflow`] when fewer than `len` bytes are left.
@@ -113,8 +113,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a length determinant (RFC 30 "Length Prefixes"). It is *not* compared with the bytes
-    /// left: whoever uses it must, before allocating anything.
+    /// Reads a length determinant. It is *not* compared with the bytes left: the caller must do so
+    /// before it allocates anything.
+    ///
+    /// RFC 30 "Length determinant": a length below 128 is one byte, a longer one is preceded by the
+    /// number of its bytes and has no leading zeros. [rows 2, 3]
     ///
     /// # Errors
     /// [`Error::Underflow`], or one of the errors for a length that is not canonical.
@@ -152,7 +155,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a variable octet string: its length, then as many bytes.
+    /// Reads a variable octet string: its length, then as many bytes. A claimed length never
+    /// allocates: only bytes that are there are returned. [row 4]
     ///
     /// # Errors
     /// Those of [`length`](Self::length), and [`Error::Overrun`] when fewer bytes are left.
@@ -169,8 +173,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a variable unsigned integer. RFC 30 uses it for the count of a SEQUENCE OF too;
-    /// such a count is only a claim, and must be held against the bytes left.
+    /// Reads a variable unsigned integer.
+    ///
+    /// RFC 30 "Variable-length unsigned integer": the bytes of the number follow their length,
+    /// without leading zeros. The count of a SEQUENCE OF is encoded in the same way; it is only a
+    /// claim, which the caller compares with the bytes left. [row 5]
     ///
     /// # Errors
     /// Those of [`var_octet_string`](Self::var_octet_string), and the errors for an integer that

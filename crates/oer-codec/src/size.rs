@@ -1,5 +1,4 @@
-//! How many bytes an encoding takes, so that a caller can reserve once and write outer lengths
-//! before their content.
+//! Sizes of encodings, so that a caller can reserve once and write outer lengths before content.
 
 /// Bytes of the length determinant of `len`: 1 to 9.
 #[must_use]

@@ -1,6 +1,5 @@
-//! Appending canonical OER to a `Vec<u8>`. The encoding is always the shortest one.
-//!
-//! Nothing here can fail. Limits on sizes belong to the protocol that is written.
+//! Appends canonical OER to a `Vec<u8>`. Nothing here can fail: limits on sizes belong to the
+//! protocols.
 
 use alloc::vec::Vec;
 
@@ -24,16 +23,18 @@ pub fn put_u32(value: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
-/// Appends a UInt64, big-endian.
+/// Appends a UInt64. RFC 30 "Fixed-length unsigned integers": eight bytes, most significant first.
+/// [row 6]
 #[inline]
 pub fn put_u64(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
-/// Appends a length determinant (RFC 30 "Length Prefixes").
+/// Appends a length determinant. RFC 30 "Length determinant": the short form up to 127, and the
+/// long form with as few bytes as possible from 128. [rows 1, 2]
 #[inline]
 pub fn put_length(len: usize, out: &mut Vec<u8>) {
-    // The three sizes that occur on the packet path are written out, so that each is one store.
+    // The three sizes of the packet path are written out, so that each is one store.
     let [.., high, low] = (len as u64).to_be_bytes();
     match len {
         0..=0x7f => out.push(low),
@@ -58,7 +59,8 @@ pub fn put_var_octet_string(content: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(content);
 }
 
-/// Appends a variable unsigned integer (also the count of a SEQUENCE OF).
+/// Appends a variable unsigned integer, such as the count of a SEQUENCE OF: at least two bytes.
+/// [row 5]
 #[inline]
 pub fn put_var_uint(value: u64, out: &mut Vec<u8>) {
     let size = significant_bytes(value);

@@ -1,4 +1,4 @@
-//! What is to be sent now: controls and updates, written; and what has run out.
+//! Polls CCP: expires routes, and writes the controls and updates that are due.
 
 use super::export::ExportedRoute;
 use super::{Ccp, CcpPeerState};
@@ -8,58 +8,58 @@ use crate::time::MonoTime;
 use crate::wire::ccp::{Epochs, UpdateWriter, put_hop};
 use crate::wire::{Address, AddressRef};
 
-/// What one look at the exchange yields.
+/// The result of [`Ccp::poll`].
 #[derive(Debug, Default)]
 pub struct CcpPoll {
     /// Requests to peers.
     pub to_send: Vec<CcpRequest>,
-    /// What an operator may want to know.
+    /// Events for the log.
     pub notices: Vec<CcpNotice>,
-    /// The best learned routes are others than when they were last taken.
+    /// The best learned routes have changed since they were last taken.
     pub learned_changed: bool,
 }
 
 /// A request to one peer.
 #[derive(Debug)]
 pub struct CcpRequest {
-    /// Whose.
+    /// The account of the peer.
     pub to: AccountId,
     /// `peer.route.control` or `peer.route.update`.
     pub destination: AddressRef<'static>,
     /// The data of the Prepare.
     pub payload: Vec<u8>,
-    /// To be handed in with the answer.
+    /// Passed to [`Ccp::record_answer`] with the answer.
     pub ticket: RequestTicket,
 }
 
-/// Which request an answer belongs to.
+/// Identifies the request of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestTicket {
     peer: Slot,
     serial: u64,
 }
 
-/// Something that happened to a peer's routes.
+/// An event for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CcpNotice {
-    /// The peer was silent for too long; its routes are dropped.
+    /// The peer sent no update within its hold-down; its routes are dropped.
     Expired {
-        /// Who.
+        /// The peer.
         peer: AccountId,
-        /// How many routes it had.
+        /// Its number of routes.
         routes: usize,
     },
-    /// The peer has announced more routes than are kept; said once until its link is lost.
+    /// The peer has announced more routes than its limit; reported once per connection.
     TooManyRoutes {
-        /// Who.
+        /// The peer.
         peer: AccountId,
-        /// How many are kept.
+        /// The number of routes that are kept.
         routes: usize,
     },
 }
 
 impl Ccp {
-    /// What is to be sent now. To be called often, such as every 50 ms, and after every answer.
+    /// Returns the requests that are due. Call it every 50 ms, and after each answer.
     pub fn poll(&mut self, now: MonoTime) -> CcpPoll {
         if !self.is_active() {
             return CcpPoll { learned_changed: self.learned_changed, ..CcpPoll::default() };
@@ -81,10 +81,10 @@ impl Ccp {
         }
     }
 
-    /// The answer to a request, or that there was none.
+    /// Records the answer to a request; a missing one is not accepted.
     pub fn record_answer(&mut self, ticket: RequestTicket, accepted: bool, now: MonoTime) {
         if let Some(peer) = self.peers.get_mut(&ticket.peer) {
-            // Serial numbers are never used twice, so one of the two does not know it.
+            // Serial numbers are unique, so only one of the two knows it.
             peer.receiver.control_sender.record_answer(ticket.serial, accepted, now);
             peer.sender.record_answer(ticket.serial, accepted, now);
         }
@@ -112,7 +112,7 @@ impl Ccp {
         }
     }
 
-    /// Keeps the log within its bounds.
+    /// Keeps the log within its bounds: peers that are far behind get a new table id.
     fn bound_log(&mut self) {
         let current = self.log.epoch();
         if let Some(behind_max) = self.log.lag_max() {
@@ -169,7 +169,8 @@ impl Ccp {
         Some(CcpRequest { to: peer.settings.id.clone(), destination, payload, ticket })
     }
 
-    /// As many changes as one update holds, and the epoch that it leads to.
+    /// Writes as many changes as fit one update; returns it with the epoch that it reaches. Our own address is put before
+    /// the path of each route. [row 114]
     fn encode_update(
         &self,
         slot: Slot,
@@ -206,7 +207,7 @@ impl Ccp {
         }
         let epochs = Epochs { current: self.log.epoch(), from, to };
         let hold_down_ms = self.settings.timing.hold_down.as_millis();
-        let hold_down_ms = u32::try_from(hold_down_ms).unwrap_or(u32::MAX);
+        let hold_down_ms = u32::try_from(hold_down_ms).unwrap_or(u32::MAX); // far above any use
         Some((writer.finish(peer.sender.table_id(&self.log), epochs, hold_down_ms, own.view()), to))
     }
 }

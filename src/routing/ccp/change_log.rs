@@ -1,11 +1,10 @@
-//! The log of changes of the routes that this node has: what peers are told, in order.
+//! The log of changes of our routes, from which updates are written.
 //!
-//! Entry i is the change that took the table from epoch i to i + 1. An entry says only *which* prefix changed; what is
-//! told of it is what is true when it is told, so of a prefix that changed twice only the later entry is kept. The
-//! place of the earlier one stays empty and takes no memory, and epochs go on counting.
+//! Entry i changed the table from epoch i to i + 1. An entry holds only the prefix; an update carries the route at the time
+//! of writing. So only the latest entry of a prefix is kept; earlier ones leave a gap in the epochs.
 //!
-//! Prefixes that are gone keep an entry too, for peers that have not heard of it. When all have, it may be dropped;
-//! whoever comes back from before that is told of another table (`sender.rs`).
+//! Withdrawn prefixes keep their entry until all peers have acknowledged it. A peer that returns from before that gets a
+//! new table id (`sender.rs`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,14 +13,14 @@ use ahash::RandomState;
 use crate::wire::Prefix;
 use crate::wire::ccp::TableId;
 
-/// Entries of prefixes that are gone, beyond which is looked whether all peers know.
+/// Withdrawn entries above this number are dropped if all peers have acknowledged them.
 const WITHDRAWN_SOFT_MAX: usize = 4_096;
-/// Beyond so many, and twice the number of routes, those who do not listen are not waited for any more.
+/// Above this number of withdrawn entries, and twice the number of routes, peers that are far behind get a new table id.
 const WITHDRAWN_HARD_MAX: usize = 100_000;
-/// An epoch that is never passed: the log is begun anew.
+/// The log restarts above this epoch.
 const EPOCH_MAX: u32 = u32::MAX - 1_000_000;
 
-/// The log.
+/// The log of changes.
 #[derive(Debug)]
 pub(super) struct ChangeLog {
     table: TableId,
@@ -29,11 +28,11 @@ pub(super) struct ChangeLog {
     entries: BTreeMap<u32, Prefix>,
     last: HashMap<Prefix, (u32, RouteChange), RandomState>,
     withdrawn: usize,
-    /// Before this epoch, entries of prefixes that are gone may be missing.
+    /// Withdrawn entries before this epoch may be missing.
     pruned: u32,
 }
 
-/// Whether there is a route to a prefix.
+/// Whether a prefix has a route after the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RouteChange {
     Reachable,
@@ -46,17 +45,17 @@ impl ChangeLog {
         ChangeLog { table, next: 0, entries: BTreeMap::new(), last, withdrawn: 0, pruned: 0 }
     }
 
-    /// The identity of this log.
+    /// The id of the table.
     pub(super) fn table(&self) -> TableId {
         self.table
     }
 
-    /// The number of changes.
+    /// The current epoch: the number of changes.
     pub(super) fn epoch(&self) -> u32 {
         self.next
     }
 
-    /// Notes that a prefix has changed.
+    /// Records a change of a prefix.
     pub(super) fn record(&mut self, prefix: Prefix, fate: RouteChange) {
         let epoch = self.next;
         self.next = self.next.saturating_add(1);
@@ -68,29 +67,29 @@ impl ChangeLog {
         self.entries.insert(epoch, prefix);
     }
 
-    /// The changes from an epoch on.
+    /// The changes from an epoch on, with their epochs.
     pub(super) fn changes_since(&self, epoch: u32) -> impl Iterator<Item = (u32, &Prefix)> {
         self.entries.range(epoch..).map(|(epoch, prefix)| (*epoch, prefix))
     }
 
-    /// Prefixes that have an entry.
+    /// All prefixes with an entry.
     pub(super) fn prefixes(&self) -> impl Iterator<Item = &Prefix> {
         self.entries.values()
     }
 
-    /// Whether it is worth knowing what all peers know.
+    /// Whether there are enough withdrawn entries to prune.
     pub(super) fn wants_pruning(&self) -> bool {
         self.withdrawn > WITHDRAWN_SOFT_MAX.max(self.entries.len() / 2)
     }
 
-    /// Before this epoch, not everything is in the log that somebody may have to hear of.
+    /// Withdrawn entries before this epoch may be missing.
     pub(super) fn pruned(&self) -> u32 {
         self.pruned
     }
 
-    /// Forgets prefixes that are gone and that every peer has heard of: all of them know this epoch.
+    /// Drops withdrawn entries before an epoch that all peers have acknowledged.
     pub(super) fn prune(&mut self, known_by_all: u32) {
-        // What was looked at before is there still: whatever changes moves to the end.
+        // Entries before `pruned` are still reachable: a change moves an entry to the end.
         let unpruned = self.entries.range(self.pruned..known_by_all.max(self.pruned));
         let last = &self.last;
         let is_gone = |prefix: &Prefix| {
@@ -106,19 +105,19 @@ impl ChangeLog {
         }
     }
 
-    /// Who has not heard of so many changes holds it up, once it has grown beyond its bounds.
+    /// How many changes a peer may be behind; `None` while the log is within its bounds.
     pub(super) fn lag_max(&self) -> Option<u32> {
         let there = self.entries.len() - self.withdrawn;
         let most = WITHDRAWN_HARD_MAX.max(2 * there);
         (self.withdrawn > most).then(|| u32::try_from(most / 2).unwrap_or(u32::MAX))
     }
 
-    /// Whether its epochs are used up: then it must be begun anew for everybody.
+    /// Whether the epochs are used up: the log must restart.
     pub(super) fn is_exhausted(&self) -> bool {
         self.next > EPOCH_MAX
     }
 
-    /// Begins anew under another id, with what is there.
+    /// Restarts under a new id with all reachable prefixes.
     pub(super) fn restart(&mut self, table: TableId) {
         let mut new = ChangeLog::new(table, self.last.hasher().clone());
         for (prefix, (_, fate)) in std::mem::take(&mut self.last) {

@@ -1,4 +1,4 @@
-//! Asking one peer for its routes: when a route control goes out.
+//! Decides when a route control goes to one peer.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use super::retry::{ANSWER_TIMEOUT, RetryBackoff};
 use super::sender::UPDATE_SPACING;
 use crate::time::MonoTime;
 
-/// After a link-up: ilp-connector refuses a control that comes in the same moment as its answer to the login.
+/// Delay after a link-up: ilp-connector refuses a control that arrives together with its answer to the login.
 const AFTER_LINK_UP: Duration = Duration::from_millis(100);
 
-/// Where asking stands.
+/// The state of the controls to one peer.
 #[derive(Debug, Default)]
 pub(super) struct ControlSender {
-    /// When to ask next; `None` = there is no reason to.
+    /// When to send the next control; `None` if none is needed.
     due: Option<MonoTime>,
     in_flight: Option<(u64, MonoTime)>,
     last_sent: Option<MonoTime>,
-    /// The peer has accepted one since the link came up.
+    /// The peer has accepted a control since the link came up.
     is_accepted: bool,
     retry: RetryBackoff,
 }
 
 impl ControlSender {
-    /// The link is up, or another session of it.
+    /// Schedules a control after a session began. [row 100]
     pub(super) fn on_link_up(&mut self, now: MonoTime) {
         *self = ControlSender { due: Some(now.after(AFTER_LINK_UP)), ..ControlSender::default() };
     }
 
-    /// The peer asks us, so it is there. It may have been deaf when we asked it; but two that answer each other's
-    /// control with one of their own must come to an end.
+    /// Schedules a control after the peer sent one, because it may have missed ours. At most one per `interval`, so that
+    /// two nodes do not answer each other's controls for ever.
     pub(super) fn on_control(&mut self, now: MonoTime, interval: Duration) {
         let long_ago = self.last_sent.is_none_or(|sent| now.since(sent) >= interval);
         let waiting = self.in_flight.is_some();
@@ -38,13 +38,13 @@ impl ControlSender {
         }
     }
 
-    /// Something of what the peer told is missing.
+    /// Schedules a control as soon as the spacing allows, because updates are missing.
     pub(super) fn schedule(&mut self, now: MonoTime) {
         let spaced = self.last_sent.map_or(now, |sent| sent.after(UPDATE_SPACING).max(now));
         self.due = Some(self.due.map_or(spaced, |due| due.min(spaced)));
     }
 
-    /// Whether to ask now. An answer that does not come counts as a refusal.
+    /// Whether a control is due. A missing answer counts as a refusal.
     pub(super) fn is_due(&mut self, now: MonoTime) -> bool {
         if self.in_flight.is_some_and(|(_, sent)| now >= sent.after(ANSWER_TIMEOUT)) {
             self.in_flight = None;
@@ -53,14 +53,14 @@ impl ControlSender {
         self.in_flight.is_none() && self.due.is_some_and(|due| now >= due)
     }
 
-    /// It has gone out.
+    /// Records that a control was sent.
     pub(super) fn mark_sent(&mut self, serial: u64, now: MonoTime) {
         self.due = None;
         self.in_flight = Some((serial, now));
         self.last_sent = Some(now);
     }
 
-    /// The answer to the one with this serial number.
+    /// Records the answer to the control with this serial number.
     pub(super) fn record_answer(&mut self, serial: u64, accepted: bool, now: MonoTime) {
         if self.in_flight.is_none_or(|(sent, _)| sent != serial) {
             return;
@@ -113,11 +113,11 @@ mod tests {
         assert!(asking.is_due(ms(700)));
         asking.mark_sent(2, ms(700));
         assert!(!asking.is_due(ms(30_699)));
-        // No answer: as if refused, then.
+        // No answer counts as a refusal.
         assert!(!asking.is_due(ms(30_700)));
         assert!(asking.is_due(ms(31_700)));
         asking.mark_sent(3, ms(31_700));
-        // Too late: another one is on its way.
+        // Too late: the next one is in flight.
         asking.record_answer(2, true, ms(31_800));
         assert!(!asking.is_accepted);
     }
@@ -126,12 +126,12 @@ mod tests {
     fn who_is_asked_asks_back_but_not_for_ever() {
         let mut asking = ControlSender::default();
         asking.on_link_up(ms(0));
-        // Before our first: that one comes anyway, and not too early.
+        // Before our first control, which comes anyway.
         asking.on_control(ms(10), INTERVAL);
         assert!(!asking.is_due(ms(99)));
         asking.mark_sent(1, ms(100));
         asking.record_answer(1, false, ms(110));
-        // Refused, and now the peer is there: no need to wait for the retry.
+        // Refused before, but now the peer listens: no wait for the retry.
         asking.on_control(ms(300), INTERVAL);
         assert!(asking.is_due(ms(300)));
         asking.mark_sent(2, ms(300));

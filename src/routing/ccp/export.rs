@@ -1,4 +1,4 @@
-//! Which routes one peer may be told of, and as what.
+//! Decides which routes are announced to one peer.
 
 use super::ranking::BestRoute;
 use super::{Ccp, CcpPeerState};
@@ -7,10 +7,10 @@ use crate::link::Slot;
 use crate::wire::Prefix;
 use crate::wire::ccp::forwarded_auth;
 
-/// A route as it is told: the own address comes first, then this.
+/// A route in an update, without our own address, which is put before its path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ExportedRoute<'a> {
-    /// Hops behind this node.
+    /// Nodes behind this one.
     pub(super) hops: usize,
     /// Their addresses, encoded.
     pub(super) path: &'a [u8],
@@ -18,12 +18,13 @@ pub(super) struct ExportedRoute<'a> {
 }
 
 impl ExportedRoute<'_> {
-    /// Known without being told. Nobody verifies auth, so there is nothing to prove with it: zeros, as interledger-rs.
+    /// A route that is not learned. No implementation verifies `auth`: zeros, as interledger-rs sends.
     const OWN: ExportedRoute<'static> = ExportedRoute { hops: 0, path: &[], auth: [0; 32] };
 }
 
 impl Ccp {
-    /// The best route to a prefix of the log as this peer may know it; `None` = for this peer there is none.
+    /// The best route of a prefix for one peer; `None` if the peer must not have it. A route is never announced to its own
+    /// next hop, and a parent gets only our own and our children's routes (valley-free). [row 115]
     pub(super) fn exported_route(
         &self,
         prefix: &Prefix,
@@ -38,12 +39,10 @@ impl Ccp {
             BestRoute::Own => return Some(ExportedRoute::OWN),
             BestRoute::Local(slot) | BestRoute::Learned(slot) => slot,
         };
-        // Nobody is told what would lead back to themselves.
         if next_hop == to {
             return None;
         }
         let over = self.peers.get(&next_hop).map(|peer| peer.settings.relation);
-        // Valley-free: a parent is not asked to pay for the way between our peers.
         if peer.settings.relation == Relation::Parent && over != Some(Relation::Child) {
             return None;
         }

@@ -1,15 +1,13 @@
-//! Which announced routes are taken, and why others are not. A refused route counts as withdrawn: what the peer had
-//! announced before is no longer true either way.
-//!
-//! The update is acknowledged all the same; a peer cannot know what we want.
+//! Checks announced routes. A refused route counts as withdrawn, because the peer's earlier route is gone in any case. The
+//! update is still acknowledged: a peer cannot know which routes we accept.
 
 use super::path::RoutePath;
 use crate::account::RoutePolicy;
 use crate::wire::ccp::NewRoute;
 use crate::wire::{Address, Prefix};
 
-/// Segments that a learned prefix may have. A lookup probes every depth that some prefix has, so one route each of all
-/// depths would slow every packet down.
+/// Most segments of a learned prefix. A lookup probes each length that occurs, so routes of all lengths would slow down
+/// each packet.
 const PREFIX_SEGMENTS_MAX: usize = 32;
 
 /// Why an announced route is not taken.
@@ -17,9 +15,9 @@ const PREFIX_SEGMENTS_MAX: usize = 32;
 pub enum RouteRefusal {
     /// Its prefix, or a node of its path, is no ILP address.
     BadAddress,
-    /// It belongs to another network, or is a whole network: somebody else's default route.
+    /// It belongs to another network, or is a whole network (a default route of the peer).
     Network,
-    /// It is this node's own address, or something below it: its children, and nobody else's business.
+    /// It is this node's own address or lies below it.
     OwnAddress,
     /// It leads through this node.
     Loop,
@@ -27,9 +25,9 @@ pub enum RouteRefusal {
     LongPath,
     /// Its prefix has too many segments.
     DeepPrefix,
-    /// The configuration keeps it out.
+    /// The configuration refuses it.
     NotAccepted,
-    /// The peer has announced as many as are kept.
+    /// The peer has reached its limit of routes.
     TooMany,
 }
 
@@ -46,7 +44,7 @@ impl RouteRefusal {
         RouteRefusal::TooMany,
     ];
 
-    /// The word for it in metrics.
+    /// The label in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,7 +60,7 @@ impl RouteRefusal {
     }
 }
 
-/// How many routes were refused, by reason, in the order of [`RouteRefusal::ALL`].
+/// Numbers of refused routes, in the order of [`RouteRefusal::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RouteRefusalCounts([u64; RouteRefusal::ALL.len()]);
 
@@ -74,13 +72,14 @@ impl RouteRefusalCounts {
         }
     }
 
-    /// Every reason with its number.
+    /// Each reason with its number.
     pub fn iter(&self) -> impl Iterator<Item = (RouteRefusal, u64)> {
         RouteRefusal::ALL.into_iter().zip(self.0)
     }
 }
 
-/// Judges a route by everything but the number of others.
+/// Checks a route, but not the limit of routes; returns its path. Routes of other networks, and whole networks, are
+/// refused. [row 107]
 pub(super) fn check_route(
     prefix: &Prefix,
     route: &NewRoute<'_>,
@@ -91,7 +90,6 @@ pub(super) fn check_route(
     if prefix.scheme() != Some(own.scheme()) || !prefix.as_str().contains('.') {
         return Err(RouteRefusal::Network);
     }
-    // By segments: `test.me2` is not below `test.me`.
     if Prefix::from(own).covers(prefix) {
         return Err(RouteRefusal::OwnAddress);
     }

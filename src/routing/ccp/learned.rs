@@ -1,4 +1,4 @@
-//! The routes that one peer has announced, and how many of them are kept.
+//! Stores the routes that one peer has announced, within limits.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,27 +8,27 @@ use ahash::RandomState;
 use super::path::RoutePath;
 use crate::wire::Prefix;
 
-/// Bytes of prefix and path that a route may have on average, beyond which the room for all is used up early.
+/// Mean bytes of prefix and path: the limit in bytes is this, times the limit of routes.
 const ROUTE_BYTES_MEAN: usize = 256;
 
 /// A route as a peer announced it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LearnedRoute {
     pub(super) path: RoutePath,
-    /// As it came; it is hashed when the route is passed on.
+    /// As received; hashed when the route is passed on.
     pub(super) auth: [u8; 32],
-    /// Under which of the peer's tables it was announced.
+    /// Counts the peer's tables.
     generation: u32,
 }
 
-/// What an announcement did.
+/// The result of an announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InsertOutcome {
-    /// There is a new or another route.
+    /// The route is new or different.
     Changed,
-    /// Nothing new.
+    /// The route is the same as before.
     Same,
-    /// There is no room.
+    /// The limit of routes or bytes is reached.
     NoRoom,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct LearnedRoutes {
     routes: HashMap<Prefix, LearnedRoute, RandomState>,
     bytes: usize,
     generation: u32,
-    /// Routes of earlier generations: announced under a table that the peer has left, and not yet under its new one.
+    /// Number of routes of earlier tables that the new table has not announced yet.
     stale: usize,
 }
 
@@ -59,18 +59,18 @@ impl LearnedRoutes {
         self.routes.iter()
     }
 
-    /// Whether some routes are left over from an earlier table.
+    /// Whether routes of an earlier table remain.
     pub(super) fn has_stale(&self) -> bool {
         self.stale > 0
     }
 
-    /// The peer tells a new table: what is there counts until that is told whole.
+    /// Begins a new table of the peer. Earlier routes stay until it is complete.
     pub(super) fn begin_generation(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         self.stale = self.routes.len();
     }
 
-    /// Takes an announcement, of which `max` may be kept.
+    /// Stores an announced route, up to `max` routes.
     pub(super) fn insert(
         &mut self,
         prefix: &Prefix,
@@ -107,7 +107,7 @@ impl LearnedRoutes {
         }
     }
 
-    /// The peer has no route any more. `true`: it had one.
+    /// Removes a route; returns whether there was one.
     pub(super) fn remove(&mut self, prefix: &Prefix) -> bool {
         let Some(old) = self.routes.remove(prefix) else { return false };
         self.bytes -= stored_bytes(prefix, &old);
@@ -115,7 +115,7 @@ impl LearnedRoutes {
         true
     }
 
-    /// Drops what is left over from an earlier table, and says what that was.
+    /// Removes the remaining routes of earlier tables; returns their prefixes.
     pub(super) fn take_stale(&mut self) -> Vec<Prefix> {
         let generation = self.generation;
         let old = self.routes.iter().filter(|(_, route)| route.generation != generation);
@@ -126,7 +126,7 @@ impl LearnedRoutes {
         stale
     }
 
-    /// Drops everything, and says what that was.
+    /// Removes all routes; returns their prefixes.
     pub(super) fn take_all(&mut self) -> Vec<Prefix> {
         let all = std::mem::replace(self, LearnedRoutes::new(self.routes.hasher().clone()));
         all.routes.into_keys().collect()

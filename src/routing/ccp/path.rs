@@ -1,4 +1,4 @@
-//! The nodes that a route passes, as a peer told them.
+//! The path of a learned route: the addresses of the nodes on the way.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use super::import::RouteRefusal;
 use crate::wire::ccp::Strings;
 use crate::wire::{Address, AddressRef};
 
-/// Nodes that a route may pass. Longer ways are no use, and cost everybody's memory.
+/// Most nodes of a path.
 pub const PATH_HOPS_MAX: usize = 32;
-/// Bytes that their addresses may have together.
+/// Most bytes of a path's encoded addresses.
 pub const PATH_BYTES_MAX: usize = 2_048;
 
-/// The nodes of a route, the nearest one first, as they were encoded: they are passed on more often than read.
+/// A path, nearest node first. Kept encoded, because it is passed on more often than read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutePath {
     hops: usize,
@@ -19,8 +19,8 @@ pub struct RoutePath {
 }
 
 impl RoutePath {
-    /// Takes the path of an announcement to the node `own`. Neighbouring routes of an update often have the same
-    /// one: `last` is then shared.
+    /// Checks the path of an announced route. A path with our own address is a loop and is refused. [row 106] `last` is
+    /// shared if it is equal, as often for adjacent routes of an update.
     pub(super) fn parse(
         strings: Strings<'_>,
         own: &Address,
@@ -42,19 +42,19 @@ impl RoutePath {
         Ok(RoutePath { hops, encoded: encoded.into() })
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.hops
     }
 
-    /// The nodes.
+    /// The addresses of the nodes.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         Strings::from_encoded(self.hops, &self.encoded)
             .filter_map(|hop| std::str::from_utf8(hop).ok())
     }
 
-    /// The nodes as they stand in an update.
+    /// The path as encoded in an update.
     pub(super) fn encoded(&self) -> &[u8] {
         &self.encoded
     }

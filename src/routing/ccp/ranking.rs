@@ -1,4 +1,4 @@
-//! Which route to a prefix is the best one, and what follows when another one is.
+//! Chooses the best route of each prefix, and records changes in the log.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use crate::account::{AccountId, Relation};
 use crate::link::Slot;
 use crate::wire::Prefix;
 
-/// The best route to a prefix.
+/// The best route of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BestRoute {
     /// This node itself.
     Own,
-    /// Without being told: over this peer, which is connected.
+    /// A route that is not learned, over this connected peer.
     Local(Slot),
-    /// As this peer told.
+    /// A route that this peer announced.
     Learned(Slot),
 }
 
-/// What decides between two learned routes, the lesser the better: child before peer before parent, then the shorter
-/// path, then the lesser account id.
+/// The rank of a learned route, lowest first. RFC 34 "Routing": of routes to one prefix, a child's is preferred to a
+/// peer's, and a peer's to a parent's. [row 36] Then the shorter path wins, then the lower account id.
 pub(super) type Rank<'a> = (u8, usize, &'a AccountId);
 
 impl CcpPeerState {
@@ -36,8 +36,8 @@ impl CcpPeerState {
 }
 
 impl Ccp {
-    /// Looks again for the best routes to these prefixes. `by`: whose routes have changed, so that a route that stays
-    /// the best one may still be another one.
+    /// Chooses the best routes of these prefixes again. Routes of `by` have changed, so a best route of that peer is
+    /// recorded even if the peer is still the best one.
     pub(super) fn update_best(&mut self, touched: Vec<Prefix>, by: Option<Slot>) {
         for prefix in touched {
             let (old, new) = self.replace_best(&prefix);
@@ -48,8 +48,8 @@ impl Ccp {
         }
     }
 
-    /// Notes a change in the log, unless nobody is ever told of such a prefix: other networks, whole networks, and
-    /// what the own address covers.
+    /// Records a change in the log, unless no peer may have such a route: other networks, whole networks, and addresses
+    /// below our own.
     fn record_change(&mut self, prefix: Prefix, new: Option<BestRoute>) {
         let Some(own) = &self.settings.own_address else { return };
         let foreign = prefix.scheme() != Some(own.scheme());
@@ -63,7 +63,7 @@ impl Ccp {
         }
     }
 
-    /// Looks again for the best routes to these prefixes, and tells of all of them as if they had changed.
+    /// Chooses the best routes of these prefixes again, and records all of them as changed.
     pub(super) fn readvertise(&mut self, mut touched: Vec<Prefix>) {
         touched.sort_unstable();
         touched.dedup();
@@ -73,7 +73,7 @@ impl Ccp {
         }
     }
 
-    /// The best route before and now.
+    /// Chooses the best route again; returns the best route before and now.
     fn replace_best(&mut self, prefix: &Prefix) -> (Option<BestRoute>, Option<BestRoute>) {
         let new = self.choose_best(prefix);
         let old = match new {
@@ -101,7 +101,7 @@ impl Ccp {
             .map(|(slot, ..)| BestRoute::Learned(slot))
     }
 
-    /// What all peers have told of a prefix.
+    /// The routes of all peers to a prefix.
     pub(super) fn learned_candidates<'a>(
         &'a self,
         prefix: &'a Prefix,
@@ -110,7 +110,7 @@ impl Ccp {
         peers.filter_map(|(slot, peer)| Some((*slot, peer, peer.receiver.routes.get(prefix)?)))
     }
 
-    /// Takes the local routes of new settings; says which prefixes may have another route now.
+    /// Replaces the routes that are not learned; returns the prefixes whose best route may change.
     pub(super) fn replace_local_routes(&mut self) -> Vec<Prefix> {
         let mut new: BTreeMap<Prefix, Vec<Slot>> = BTreeMap::new();
         for route in &self.settings.local_routes {

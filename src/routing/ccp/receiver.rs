@@ -1,4 +1,4 @@
-//! Hearing one peer's routes: its table, how far we have got in it, and how long it holds.
+//! Receives one peer's routes: its table id, the epoch reached, and when the routes expire.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ use crate::time::MonoTime;
 use crate::wire::ccp::{RouteControl, RouteControlMode, RouteUpdate, TableId};
 use crate::wire::{Address, Prefix};
 
-/// A peer may say how long its routes hold, but not for ever.
+/// The longest hold-down that a peer may set.
 const HOLD_DOWN_MAX: Duration = Duration::from_secs(3_600);
 
-/// What one peer has told.
+/// The state of the routes received from one peer.
 #[derive(Debug)]
 pub(super) struct RouteReceiver {
     table: TableId,
     epoch: u32,
-    /// Until when the routes hold; `None` before the first update.
+    /// When the routes expire; `None` before the first update.
     holds_until: Option<MonoTime>,
-    /// The peer was asked for a sign of life.
+    /// The hold-down has passed, and the peer was asked for an update.
     is_asked_again: bool,
-    /// What is left of an earlier table is dropped then.
+    /// When the remaining routes of an earlier table are dropped.
     stale_until: Option<MonoTime>,
     pub(super) control_sender: ControlSender,
     pub(super) routes: LearnedRoutes,
     pub(super) refusals: RouteRefusalCounts,
     pub(super) updates_total: u64,
-    /// Whether it has announced more than is kept, and whether that was said.
+    /// Whether the peer has announced more routes than its limit.
     overflow: Overflow,
 }
 
@@ -42,7 +42,7 @@ enum Overflow {
     Reported,
 }
 
-/// The update begins after the last epoch that we know: something is missing.
+/// The update begins after the last known epoch: changes are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EpochGap {
     pub(super) from: u32,
@@ -65,17 +65,17 @@ impl RouteReceiver {
         }
     }
 
-    /// The control that asks for what is missing.
+    /// The control that requests all updates after the known epoch.
     pub(super) fn sync_request(&self) -> RouteControl<'static> {
         RouteControl::new(RouteControlMode::Sync, self.table, self.epoch)
     }
 
-    /// The peer's table, and how far it is known.
+    /// The peer's table and the known epoch.
     pub(super) fn position(&self) -> (TableId, u32) {
         (self.table, self.epoch)
     }
 
-    /// Forgets everything that was told, and says which routes that were.
+    /// Drops all routes and the known epoch; returns the prefixes.
     pub(super) fn clear(&mut self) -> Vec<Prefix> {
         self.table = TableId::NONE;
         self.epoch = 0;
@@ -86,7 +86,7 @@ impl RouteReceiver {
         self.routes.take_all()
     }
 
-    /// Takes an update; says of which prefixes the peer's route has changed.
+    /// Applies an update; returns the prefixes whose route from this peer has changed.
     pub(super) fn apply_update(
         &mut self,
         update: &RouteUpdate<'_>,
@@ -103,15 +103,17 @@ impl RouteReceiver {
         if update.table != self.table {
             self.table = update.table;
             self.epoch = 0;
-            // What was told before no longer counts. It is kept until the new table is told whole, so that packets
-            // go on meanwhile.
+            // A new table id replaces all earlier routes. [row 109] They stay until the new table is complete, so that
+            // packets go on.
             self.routes.begin_generation();
             self.stale_until = Some(now.after(grace));
         }
         let epochs = update.epochs;
+        // An update that begins after the known epoch is refused, and a control requests the missing part. [row 108]
         if epochs.from > self.epoch {
             return Err(EpochGap { from: epochs.from, known: self.epoch });
         }
+        // An update of old epochs changes nothing; one that ends at the known epoch counts. [row 110]
         if epochs.to < self.epoch {
             return Ok(Vec::new());
         }
@@ -137,7 +139,7 @@ impl RouteReceiver {
         changed: &mut Vec<Prefix>,
     ) {
         let mut last_path: Option<RoutePath> = None;
-        // Two nodes of one address: whatever the speaker says leads through "us".
+        // A speaker with our own address: all its routes lead through that address, a loop.
         let impostor = update.speaker == own.view();
         for route in update.new_routes {
             let Ok(prefix) = Prefix::parse(route.prefix) else {
@@ -194,7 +196,7 @@ impl RouteReceiver {
         }
     }
 
-    /// Whether the peer has announced more than is kept; `true` once until its link is lost.
+    /// Whether the peer has announced more routes than its limit; `true` only once per connection.
     pub(super) fn take_overflow(&mut self) -> bool {
         let untold = self.overflow == Overflow::Unreported;
         if untold {
@@ -203,9 +205,9 @@ impl RouteReceiver {
         untold
     }
 
-    /// Routes whose time is up: those of a table that the peer has left, and all of them when nothing was heard for
-    /// the hold-down and as long again as `grace`. Before the latter the peer is asked once for a sign of life: an
-    /// ilp-connector whose last update failed is silent until then.
+    /// Drops expired routes: those of an earlier table, and all of them if no update came within the hold-down and
+    /// `grace`. [row 112] After the hold-down the peer is asked once, because an ilp-connector whose last update failed
+    /// sends nothing until then.
     pub(super) fn expire_routes(&mut self, now: MonoTime, grace: Duration) -> ExpiredRoutes {
         if self.stale_until.is_some_and(|until| now >= until) {
             let mut stale = Vec::new();
@@ -228,10 +230,10 @@ impl RouteReceiver {
     }
 }
 
-/// What is dropped because its time is up.
+/// Routes that have expired.
 #[derive(Debug, Default)]
 pub(super) struct ExpiredRoutes {
     pub(super) prefixes: Vec<Prefix>,
-    /// Because the peer is silent.
+    /// The peer sent no update within the hold-down and grace.
     pub(super) is_peer_silent: bool,
 }

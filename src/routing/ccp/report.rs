@@ -1,48 +1,48 @@
-//! A plain copy of where the exchange stands, for metrics and for whoever asks why a route was chosen.
+//! Reports of CCP for metrics, and explanations of why a route was chosen.
 
 use super::ranking::BestRoute;
 use super::{Ccp, RouteRefusalCounts};
 use crate::account::{AccountId, Relation};
 use crate::wire::Prefix;
 
-/// One peer's share in the exchange.
+/// The state of CCP with one peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerRoutesReport {
-    /// Who.
+    /// The peer.
     pub peer: AccountId,
-    /// Routes of the peer that are kept.
+    /// Number of the peer's routes.
     pub routes: usize,
-    /// The peer's table and how far it is known, as `<id>/<epoch>`.
+    /// The peer's table and its known epoch, as `<id>/<epoch>`.
     pub received_table: String,
-    /// The peer wants our routes.
+    /// Whether the peer wants updates.
     pub is_subscribed: bool,
-    /// Up to which of our epochs the peer has acknowledged.
+    /// The epoch of our table that the peer has acknowledged.
     pub acknowledged_epoch: u32,
-    /// Updates that went to the peer.
+    /// Updates sent to the peer.
     pub updates_sent: u64,
-    /// Updates that came from the peer.
+    /// Updates received from the peer.
     pub updates_received: u64,
-    /// Announced routes that were not taken.
+    /// Announced routes that were refused.
     pub refused: RouteRefusalCounts,
 }
 
 /// One learned route to a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LearnedReport {
-    /// Who told.
+    /// The peer that announced it.
     pub from: AccountId,
-    /// What that peer is to this node.
+    /// The relation of that peer to this node.
     pub relation: Relation,
     /// The nodes on the way, the nearest one first.
     pub path: Vec<String>,
-    /// Whether it is the one in the routing table.
+    /// Whether it is in the routing table.
     pub chosen: bool,
-    /// Why it is, or why another one is.
+    /// Why it was chosen, or why another route was.
     pub why: &'static str,
 }
 
 impl Ccp {
-    /// Where the exchange with every peer stands.
+    /// The state of CCP with each peer.
     #[must_use]
     pub fn report(&self) -> Vec<PeerRoutesReport> {
         let exchanging = self.peers.values().filter(|peer| {
@@ -65,7 +65,7 @@ impl Ccp {
         report.collect()
     }
 
-    /// All learned routes to a prefix, the best one first, each with the reason for its place.
+    /// All learned routes to a prefix, best first, each with the reason for its rank.
     #[must_use]
     pub fn explain(&self, prefix: &Prefix) -> Vec<LearnedReport> {
         let best = self.best_routes.get(prefix);

@@ -1,4 +1,4 @@
-//! What peers ask of the exchange: answered at once.
+//! Handles controls and updates of peers.
 
 use super::{Ccp, CcpPeerState};
 use crate::link::Slot;
@@ -6,39 +6,39 @@ use crate::time::MonoTime;
 use crate::wire::Error;
 use crate::wire::ccp::{RouteControl, RouteControlMode, RouteRequest, RouteUpdate};
 
-/// Why a control or an update is refused.
+/// Why a control or an update is refused. Each is a Reject; the session stays. [row 117]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteRequestError {
-    /// The configuration keeps our routes from this peer: F00.
+    /// The configuration sends no routes to this peer: F00.
     #[error("this node does not send its routes to this account")]
     SendingOff,
-    /// The configuration takes no routes from this peer: F00.
+    /// The configuration accepts no routes from this peer: F00. [row 116]
     #[error("this node takes no routes from this account")]
     ReceivingOff,
-    /// Packets cannot be sent to this peer, so what it tells leads nowhere: T01.
+    /// No session can send packets to this peer, so its routes lead nowhere: T01.
     #[error("this node has no session over which it can send packets to this account")]
     NotConnected,
-    /// Something between what we know and what the update tells is missing: F00, and a control asks for it.
+    /// Changes before the update are missing: F00, and a control requests them.
     #[error("the update begins at epoch {from}, but only epoch {known} is known")]
     Gap {
         /// Where the update begins.
         from: u32,
-        /// What we know.
+        /// The last known epoch.
         known: u32,
     },
-    /// The node waits for an address of its own: T00.
+    /// The node has no address yet: T00.
     #[error("this node has no address of its own yet; ask again soon")]
     NoAddressYet,
-    /// The payload, or the Prepare around it, is not what it must be: F01.
+    /// The payload or its Prepare does not parse: F01.
     #[error(transparent)]
     Malformed(#[from] Error),
 }
 
 impl Ccp {
-    /// Takes a control or an update of a peer.
+    /// Handles a control or an update of a peer. `Ok` is acknowledged with a fulfillment of zeros. [row 101]
     ///
     /// # Errors
-    /// [`RequestRefused`]; it goes back in a Reject.
+    /// [`RouteRequestError`], for the Reject.
     pub fn handle_request(
         &mut self,
         from: Slot,

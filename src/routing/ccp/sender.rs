@@ -1,4 +1,4 @@
-//! Telling one peer our routes: when an update goes out, and from where in the log.
+//! Decides when an update goes to one peer, and from which epoch of the log.
 
 use std::time::Duration;
 
@@ -7,29 +7,29 @@ use super::retry::{ANSWER_TIMEOUT, RetryBackoff};
 use crate::time::MonoTime;
 use crate::wire::ccp::{RouteControl, RouteControlMode, TableId};
 
-/// Between two changes that are told. A large table goes out update after update, each as the one before is
-/// acknowledged.
+/// Time between updates about new changes. The parts of a large table follow each other without it, each after the answer
+/// to the one before.
 pub(super) const UPDATE_SPACING: Duration = Duration::from_millis(150);
 
-/// What one peer has been told.
+/// The state of the updates to one peer.
 #[derive(Debug, Default)]
 pub(super) struct RouteSender {
     mode: Option<RouteControlMode>,
-    /// How often this peer was told another table than the others, see [`RouteSender::table`].
+    /// How often this peer got a table id of its own, see [`RouteSender::table_id`].
     table_resets: u32,
-    /// The epoch up to which the peer has acknowledged.
+    /// The epoch up to which the peer has acknowledged updates.
     acknowledged: u32,
-    /// Nothing before this epoch was ever told to the peer under this table, so nothing of it has to be withdrawn.
+    /// The peer got no update before this epoch under this table id, so it needs no withdrawals from there.
     fresh_below: u32,
     in_flight: Option<InFlight>,
-    /// Up to this epoch updates follow each other at once.
+    /// Updates up to this epoch follow each other without spacing.
     batch_until: u32,
     send_not_before: Option<MonoTime>,
     last_sent: Option<MonoTime>,
-    /// A control is not followed by an update before this: who asks again and again must wait, too.
+    /// No control makes an update due before this, so that repeated controls cause no flood.
     resend_not_before: Option<MonoTime>,
     retry: RetryBackoff,
-    /// Updates that went out, heartbeats too.
+    /// Updates sent, heartbeats included.
     pub(super) sent_total: u64,
 }
 
@@ -43,30 +43,30 @@ struct InFlight {
 /// An update that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DueUpdate {
-    /// The first epoch to tell; the current one for a heartbeat.
+    /// The first epoch of the update; the current one for a heartbeat.
     pub(super) from: u32,
-    /// Prefixes of earlier entries need no withdrawal.
+    /// Entries before this epoch need no withdrawals.
     pub(super) fresh_below: u32,
 }
 
 impl RouteSender {
-    /// Whether the peer wants to be told.
+    /// Whether the peer wants updates.
     pub(super) fn is_subscribed(&self) -> bool {
         self.mode == Some(RouteControlMode::Sync)
     }
 
-    /// The epoch up to which the peer has acknowledged.
+    /// The epoch up to which the peer has acknowledged updates.
     pub(super) fn acknowledged(&self) -> u32 {
         self.acknowledged
     }
 
-    /// Up to this epoch the peer misses nothing that has to be withdrawn.
+    /// The epoch up to which the peer needs no withdrawals.
     pub(super) fn settled_epoch(&self) -> u32 {
         self.acknowledged.max(self.fresh_below)
     }
 
-    /// The identity of the log as this peer is told it. Another one than before means that nothing said before counts:
-    /// so one peer that must hear everything again costs the others nothing.
+    /// The id of our table for this peer. A new id makes all earlier routes invalid, so one peer can get the whole table
+    /// again without cost for the others.
     pub(super) fn table_id(&self, log: &ChangeLog) -> TableId {
         let TableId(mut id) = log.table();
         if let Some(tail) = id.last_chunk_mut::<4>() {
@@ -75,11 +75,12 @@ impl RouteSender {
         TableId(id)
     }
 
-    /// The peer says what it wants and what it knows. What is under way no longer counts.
+    /// Applies a control. A known table id continues at the peer's epoch, any other one begins at 0. [row 102] An idle
+    /// control ends updates. [row 103] An update in flight no longer counts.
     pub(super) fn apply_control(&mut self, control: &RouteControl<'_>, log: &ChangeLog) {
         let continues = control.last_known_table == self.table_id(log);
         let told = if continues { control.last_known_epoch.min(log.epoch()) } else { 0 };
-        // It stood still while the log went on, and something that it should withdraw is forgotten.
+        // The log has dropped withdrawals that the peer needs: it gets a new table id.
         let lost = 0 < told && told < log.pruned();
         let known = if lost { 0 } else { told };
         *self = RouteSender {
@@ -93,25 +94,25 @@ impl RouteSender {
         self.table_resets = self.table_resets.wrapping_add(lost.into());
     }
 
-    /// The peer is to hear everything again, and to forget what it has heard.
+    /// Gives the peer a new table id, and sends it the whole table.
     pub(super) fn reset_table(&mut self, current: u32) {
         let mode = self.mode;
         *self = RouteSender { mode, fresh_below: current, ..self.unsubscribed() };
         self.table_resets = self.table_resets.wrapping_add(1);
     }
 
-    /// The log was begun anew.
+    /// After a restart of the log: sends the whole table.
     pub(super) fn restart(&mut self, current: u32) {
         let mode = self.mode;
         *self = RouteSender { mode, fresh_below: current, ..self.unsubscribed() };
     }
 
-    /// The peer is not told any more.
+    /// Ends updates.
     pub(super) fn stop(&mut self) {
         *self = self.unsubscribed();
     }
 
-    /// What stays whatever happens.
+    /// The state without a subscription; totals and limits stay.
     fn unsubscribed(&self) -> RouteSender {
         RouteSender {
             table_resets: self.table_resets,
@@ -121,7 +122,8 @@ impl RouteSender {
         }
     }
 
-    /// Whether an update is due now. One that is not answered in time counts as not sent.
+    /// The update that is due now. An update without an answer in time counts as not sent. Without changes, an empty
+    /// update is due once per `interval`. [row 111]
     pub(super) fn due_update(
         &mut self,
         current: u32,
@@ -153,7 +155,7 @@ impl RouteSender {
         Some(DueUpdate { from: self.acknowledged.min(current), fresh_below: self.fresh_below })
     }
 
-    /// An update up to (not with) epoch `to` has gone out.
+    /// Records that an update up to epoch `to`, exclusive, was sent.
     pub(super) fn mark_sent(&mut self, serial: u64, to: u32, now: MonoTime) {
         self.in_flight = Some(InFlight { serial, to, sent: now });
         self.last_sent = Some(now);
@@ -162,7 +164,7 @@ impl RouteSender {
         self.sent_total += 1;
     }
 
-    /// The answer to the one with this serial number.
+    /// Records the answer to the update with this serial number.
     pub(super) fn record_answer(&mut self, serial: u64, accepted: bool, now: MonoTime) {
         let Some(one) = self.in_flight.filter(|one| one.serial == serial) else { return };
         self.in_flight = None;
@@ -187,7 +189,7 @@ mod tests {
         MonoTime(0).after_ms(milliseconds)
     }
 
-    /// A log of so many changes.
+    /// A log of `current` changes.
     fn log(current: u32) -> ChangeLog {
         let mut log = ChangeLog::new(TABLE, ahash::RandomState::with_seeds(1, 2, 3, 4));
         (0..current)
@@ -225,12 +227,12 @@ mod tests {
             telling.record_answer(serial, true, ms(10));
         }
         assert_eq!(from(&mut telling, 100, 10), None);
-        // A change, soon after.
+        // A change soon after.
         assert_eq!(from(&mut telling, 101, 159), None);
         assert_eq!(from(&mut telling, 101, 160), Some(100));
         telling.mark_sent(4, 101, ms(160));
         telling.record_answer(4, true, ms(161));
-        // Nothing changes: a heartbeat.
+        // No change: a heartbeat.
         assert_eq!(from(&mut telling, 101, 30_159), None);
         assert_eq!(from(&mut telling, 101, 30_160), Some(101));
     }
@@ -262,7 +264,7 @@ mod tests {
         assert_eq!(from(&mut telling, 5, 31_501), Some(0));
         telling.mark_sent(3, 5, ms(31_501));
         telling.record_answer(2, true, ms(31_502));
-        assert_eq!(telling.acknowledged(), 0, "the answer to one that was given up");
+        assert_eq!(telling.acknowledged(), 0, "the answer to an update that timed out");
         telling.record_answer(3, true, ms(31_503));
         assert_eq!(telling.acknowledged(), 5);
     }
@@ -280,9 +282,9 @@ mod tests {
         assert_eq!(hears(4), (4, false));
         assert_eq!(hears(3), (3, false));
         assert_eq!(hears(2), (0, true));
-        assert_eq!(hears(0), (0, false), "it knows nothing, so it misses nothing");
+        assert_eq!(hears(0), (0, false), "a peer without routes needs no withdrawals");
         telling.stop();
-        assert_ne!(telling.table_id(&log), log.table(), "also after its link was lost");
+        assert_ne!(telling.table_id(&log), log.table(), "also after the link was lost");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the exchange of routes must be told; a reload replaces it whole.
+//! The settings of CCP; a reload replaces them whole.
 
 use std::time::Duration;
 
@@ -6,18 +6,17 @@ use crate::account::{AccountId, Relation, RoutePolicy};
 use crate::link::Slot;
 use crate::wire::{Address, Prefix};
 
-/// How often and how long.
+/// Intervals of CCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CcpTiming {
-    /// Time between two updates to a peer when nothing changes. A peer whose routes have run out of time is given as
-    /// long again before they are dropped.
+    /// Time between two updates to a peer without changes. Expired routes of a peer are kept as long again. [row 111]
     pub broadcast_interval: Duration,
-    /// How long our routes hold at a peer that hears nothing more of us.
+    /// How long a peer keeps our routes without another update.
     pub hold_down: Duration,
 }
 
 impl Default for CcpTiming {
-    /// As ilp-connector has it.
+    /// The values of ilp-connector.
     fn default() -> Self {
         CcpTiming {
             broadcast_interval: Duration::from_secs(30),
@@ -26,37 +25,37 @@ impl Default for CcpTiming {
     }
 }
 
-/// Everything that decides which routes are learned and told.
+/// Decides which routes are learned and announced.
 #[derive(Clone, Debug, Default)]
 pub struct CcpSettings {
-    /// The node's address; without one nothing is exchanged.
+    /// The node's address; without one no routes are exchanged.
     pub own_address: Option<Address>,
-    /// How often and how long.
+    /// Intervals.
     pub timing: CcpTiming,
-    /// The peers that are served.
+    /// The peers that may exchange routes.
     pub peers: Vec<CcpPeer>,
-    /// Routes that are not learned: configured ones, computed ones, those to children. Best first for each prefix.
+    /// Routes that are not learned: configured, computed, to children. Best first for each prefix.
     pub local_routes: Vec<LocalRoute>,
 }
 
-/// A peer as the exchange sees it.
+/// A peer's part of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CcpPeer {
-    /// Its account's place.
+    /// The index of its account.
     pub slot: Slot,
-    /// Its account's name.
+    /// The id of its account.
     pub id: AccountId,
-    /// What it is to this node.
+    /// Its relation to this node.
     pub relation: Relation,
-    /// What is told to it and heard from it.
+    /// Which routes are sent to it and accepted from it.
     pub policy: RoutePolicy,
 }
 
-/// A route that this node has without being told.
+/// A route that is not learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalRoute {
-    /// What it covers.
+    /// The covered addresses.
     pub prefix: Prefix,
-    /// Where packets go.
+    /// The account to send to.
     pub next_hop: Slot,
 }

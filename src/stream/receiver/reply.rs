@@ -1,6 +1,4 @@
-//! The encrypted reply of a receiver: what arrived, and what the sender may want to know.
-//!
-//! It is made from the request alone, and the same for the same request: no counters, no random numbers.
+//! Builds the encrypted reply of a receiver, from the request alone: without counters and random numbers.
 
 use super::{ReceivedPacket, hmac_of_parts};
 use crate::stream::envelope::Iv;
@@ -9,19 +7,21 @@ use crate::wire::ilp::PacketType;
 use crate::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, StreamPacket};
 use crate::wire::{Amount, Fulfillment};
 
-/// Streams of one request that the reply speaks of: of each kind of frame at most so many.
+/// Most frames of one kind about streams in a reply.
 pub(super) const STREAM_FRAMES_MAX: usize = 20;
-/// The highest stream that may be opened (RFC 29 5.3.5). A side sends at most 2^31 packets on a connection, and a client's
-/// streams are every second number, so no connection gets there: this is no limit. It is the same in every reply, because
-/// senders keep the number that they heard last, and replies overtake each other.
+/// The highest stream id, above the reach of any connection: a side sends at most 2^31 packets, and a client uses every
+/// second id. It is the same in each reply, because senders keep the last one, and replies overtake each other.
+///
+/// RFC 29 "ConnectionMaxStreamId Frame": it sets the highest stream that the other end may open.
 pub(super) const STREAM_ID_MAX: StreamId = StreamId(u32::MAX as u64);
-/// Bytes that may be sent, of a stream and in all: more than a connection can carry, and exact in JavaScript.
+/// The limit of bytes of a stream and of a connection: more than one can carry, and exact in JavaScript.
 pub(super) const DATA_OFFSET_MAX: u64 = (1 << 53) - 1;
-/// Longer asset codes (a parent may give any) are not told.
+/// Longer asset codes (a parent may assign any) are left out.
 const ASSET_CODE_MAX: usize = 255;
 
-/// The reply. Frames of the request that it does not speak of need no answer: the limits that they set are for what this
-/// side would send, which is nothing.
+/// Builds the reply. Other frames of the request set limits for what this end would send, which is nothing.
+///
+/// RFC 29 "Sending Money": the reply has the request's sequence number and the amount that arrived. [row 122]
 pub(super) fn encrypt_reply(
     keys: &Keys,
     fulfillment: Fulfillment,
@@ -34,8 +34,7 @@ pub(super) fn encrypt_reply(
     let (mut told, mut asked, mut closed, mut blocked) = (0, false, false, false);
     for frame in request.frames.iter() {
         match frame {
-            // Senders that keep to limits of streams learn that there is none. The total is not known here, and JS
-            // senders take the largest that they have heard.
+            // No limit, for senders that keep to one. The total is not known here; JS senders keep the highest one.
             StreamFrame::StreamMoney { stream, .. } if told < STREAM_FRAMES_MAX => {
                 told += 1;
                 let (receive_max, total_received) = (Amount::MAX, Amount::ZERO);
@@ -53,8 +52,8 @@ pub(super) fn encrypt_reply(
                 frames
                     .push(StreamFrame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" });
             }
-            // Nobody reads it, so the stream is closed. What the sender has in its hands already may come, and is
-            // dropped: JS senders end a stream only when all its bytes are sent.
+            // Data is not read, so the stream is closed. Its limit of bytes is raised, because JS senders end a stream
+            // only when all its bytes are sent.
             StreamFrame::StreamData { stream, .. }
             | StreamFrame::StreamDataBlocked { stream, .. }
                 if with_data.is_new(stream) =>
@@ -85,14 +84,14 @@ pub(super) fn encrypt_reply(
     keys.seal(iv, &plaintext).expect("the frames above have less than two kilobytes")
 }
 
-/// The first streams of a request that carry data.
+/// The first streams with data of a request.
 #[derive(Default)]
 struct StreamsWithData {
     seen: [Option<StreamId>; STREAM_FRAMES_MAX],
 }
 
 impl StreamsWithData {
-    /// Whether this one is not among them yet, and there is a place for it.
+    /// Adds a stream; returns whether it is new and there was a place for it.
     fn is_new(&mut self, stream: StreamId) -> bool {
         for place in &mut self.seen {
             match place {
@@ -108,9 +107,9 @@ impl StreamsWithData {
     }
 }
 
-/// A receiver has no state to count in, so its IVs are made from everything that the reply depends on: the request
-/// (by its fulfillment, a MAC over all of it) and the reply itself. The same IV means the same reply to the same
-/// request, and gives nothing away; two different ones meet by a chance of 2^-96, as random ones would.
+/// The IV of a reply. A receiver has no state to count in, so the IV is a MAC of everything that the reply depends on: the
+/// request (by its fulfillment, a MAC over all of it) and the reply. The same IV means the same reply, which reveals
+/// nothing; two different replies get the same one by a chance of 2^-96, like random ones.
 fn reply_iv(keys: &Keys, fulfillment: Fulfillment, plaintext: &[u8]) -> Iv {
     let mac = hmac_of_parts(&keys.reply_iv, &[&fulfillment.0, plaintext]);
     let (iv, _) = mac.split_first_chunk().expect("32 bytes begin with 12");

@@ -1,4 +1,4 @@
-//! What the answers to packets mean to a payment.
+//! Applies the answers to packets to the payment.
 
 use rand::RngExt;
 
@@ -10,13 +10,13 @@ use super::{
 use crate::time::MonoTime;
 use crate::wire::ilp::{AmountTooLarge, ErrorClass, ErrorCode, PacketType};
 
-/// So many packets in a row arrive for less than the minimum before the payment ends.
+/// Consecutive packets below the minimum after which the payment ends.
 const RATE_REJECTIONS_MAX: u32 = 10;
-/// So many answers in a row cannot be read before the payment ends.
+/// Consecutive unreadable answers after which the payment ends.
 const UNREADABLE_MAX: u32 = 3;
 
 impl Sender {
-    /// Tells what became of a packet. An answer to a packet that has been answered is ignored.
+    /// Records the answer to a packet. A second answer is ignored.
     pub fn record_answer(&mut self, sequence: u64, answer: SenderAnswer<'_>, now: MonoTime) {
         let Some(flight) = self.in_flight.remove(&sequence) else { return };
         let (packet_type, data) = match answer {
@@ -41,7 +41,7 @@ impl Sender {
         }
         match (flight.purpose, answer) {
             (Purpose::Close, _) => self.finish_closing(),
-            // Nobody can fulfill a probe, and the packet path has checked the fulfillment.
+            // A probe cannot be fulfilled, and the packet path has checked the fulfillment.
             (Purpose::Probe(_), SenderAnswer::Fulfilled { .. }) => {}
             (Purpose::Money(share), SenderAnswer::Fulfilled { .. }) => {
                 self.budget.record_fulfilled(share, reply.as_ref().map(|reply| reply.arrived));
@@ -71,8 +71,7 @@ impl Sender {
         }
     }
 
-    /// The packet did not leave this program. Its amount may be sent again; the cause is here, so it says nothing about
-    /// the path.
+    /// The packet did not leave this program: its amount may be sent again, and the path is not to blame.
     fn record_not_sent(&mut self, flight: InFlightPacket, why: PacketFailure, now: MonoTime) {
         self.progress.rejected.count(why.code);
         let code = why.code;
@@ -134,7 +133,7 @@ impl Sender {
         }
     }
 
-    /// The probe arrived: what comes of it is the rate, and its amount is one that passes.
+    /// A probe arrived: it gives the rate, and its amount passes.
     fn record_rate(&mut self, amount: u64, arrived: u64, now: MonoTime) {
         let Some(seen) = PathRate::measured(arrived, amount) else { return };
         if self.rate.is_some() {
@@ -195,7 +194,7 @@ impl Sender {
                     self.drain(PaymentEnd::WrongSecret);
                 }
             }
-            // Routes that were there a moment ago may come back.
+            // A route that existed before may return.
             ErrorCode::F02 if self.rate.is_some() => self.pause(now),
             code if code.class() == Some(ErrorClass::Final) => self.drain(PaymentEnd::Refused(why)),
             _ => self.pause(now),
@@ -208,7 +207,7 @@ impl Sender {
     }
 
     fn pause(&mut self, now: MonoTime) {
-        // One pause for all that were in flight together.
+        // One pause for all packets that were in flight together.
         if now >= self.congestion.pause_until() {
             let jitter = self.random.random();
             self.congestion.pause(now, jitter);

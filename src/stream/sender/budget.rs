@@ -1,13 +1,12 @@
-//! The money of a payment: what is left to send, what is under way, and what has to arrive.
+//! The money of a payment: amounts that remain, are in flight, and must arrive.
 //!
-//! Two promises are kept here. Never is more than the total on its way or gone, whatever answers come or fail to come. And
-//! of what was sent arrives at least what the minimum rate makes of it: every packet carries its minimum, rounded down,
-//! and later minima make up for what that takes. So before the end, as much may be missing as packets were fulfilled, and
-//! at the end of a complete payment nothing.
+//! Two promises. Money spent and in flight never exceeds the total, with any answers. And the minimum rate of all money sent
+//! arrives: each packet carries its minimum, rounded down, and later minima make up for the rounding. Before the end, up to
+//! one unit per fulfilled packet may be missing; at the end of a complete payment, nothing.
 
 use super::rate::PathRate;
 
-/// Sums in units of the sender; `delivered`, `unconfirmed` and minima in those of the receiver.
+/// Sums in units of the sender; `delivered`, `unconfirmed` and `promised` in units of the receiver.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
     total: u64,
@@ -19,12 +18,12 @@ pub(super) struct Budget {
     promised: u64,
 }
 
-/// A packet's part of it.
+/// The share of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PacketShare {
-    /// What it carries.
+    /// The packet's amount.
     pub(super) amount: u64,
-    /// What has to arrive of it.
+    /// The amount that must arrive.
     pub(super) minimum: u64,
 }
 
@@ -45,17 +44,17 @@ impl Budget {
         self.total
     }
 
-    /// What fulfilled packets carried.
+    /// The amount of fulfilled packets.
     pub(super) fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// What the receiver says that it got.
+    /// The amount that the receiver reports as received.
     pub(super) fn delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// What it must have got besides, of packets that were fulfilled without a word from it that can be read.
+    /// The minimum amount of fulfilled packets whose reply could not be read.
     pub(super) fn unconfirmed(&self) -> u64 {
         self.unconfirmed
     }
@@ -64,18 +63,18 @@ impl Budget {
         self.in_flight
     }
 
-    /// What packets carried that nobody answered: gone or not.
+    /// The amount of packets without an answer: spent or not.
     pub(super) fn unresolved(&self) -> u64 {
         self.unresolved
     }
 
-    /// What may still be sent.
+    /// The amount that may still be sent.
     pub(super) fn remaining(&self) -> u64 {
         let gone = self.sent.saturating_add(self.in_flight).saturating_add(self.unresolved);
         self.total.saturating_sub(gone)
     }
 
-    /// Takes a share for a packet: at most `size`, at most what is left.
+    /// Reserves the share of a packet: at most `size`, and at most the rest.
     pub(super) fn reserve(&mut self, size: u64, minimum: PathRate) -> PacketShare {
         let amount = size.min(self.remaining());
         let with_this = self.sent.saturating_add(self.in_flight).saturating_add(amount);
@@ -87,7 +86,7 @@ impl Budget {
         share
     }
 
-    /// It was fulfilled. `arrived` is the receiver's word, if it can be read; without it the minimum is sure.
+    /// A packet was fulfilled. `arrived` is the amount in the receiver's reply; without one, the minimum counts.
     pub(super) fn record_fulfilled(&mut self, share: PacketShare, arrived: Option<u64>) {
         self.release(share);
         self.sent = self.sent.saturating_add(share.amount);
@@ -97,13 +96,13 @@ impl Budget {
         }
     }
 
-    /// It was rejected: the money is here.
+    /// Releases the share of a rejected packet.
     pub(super) fn release(&mut self, share: PacketShare) {
         self.in_flight = self.in_flight.saturating_sub(share.amount);
         self.promised = self.promised.saturating_sub(share.minimum);
     }
 
-    /// Nobody answered. What it carried may be gone, so it is never sent again.
+    /// A packet got no answer. Its amount may be spent, so it is never sent again.
     pub(super) fn record_unanswered(&mut self, share: PacketShare) {
         self.release(share);
         self.unresolved = self.unresolved.saturating_add(share.amount);
@@ -137,7 +136,7 @@ mod tests {
         // One unit at 0.9 is nothing, ten of them are nine.
         let minima: Vec<u64> = (0..10).map(|_| budget.reserve(1, rate).minimum).collect();
         assert_eq!(minima, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
-        // What arrives above the minimum is no licence to take it from the next one.
+        // A surplus does not lower the next minimum.
         let mut budget = Budget::new(1000);
         let least = PathRate::measured(1, 1).unwrap().less(Slippage::USUAL);
         for _ in 0..5 {

@@ -1,26 +1,26 @@
-//! How many packets are in flight, and when none is sent: more while all goes well, half when somebody is busy, and a pause
-//! that doubles as long as nothing arrives (RFC 29 "Congestion and Flow Control"; the window is that of TCP Reno).
+//! Congestion control: how many packets may be in flight, and pauses. The window grows and halves like that of TCP Reno; a
+//! pause doubles while nothing arrives.
 
 use std::time::Duration;
 
 use crate::time::{Backoff, MonoTime};
 
-/// Packets in flight at first.
+/// The first window.
 const WINDOW_FIRST: usize = 8;
 /// The first pause.
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 /// The longest pause, before jitter.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// The window and the pause.
+/// The window of packets in flight, and the pause between them.
 #[derive(Debug)]
 pub(super) struct CongestionWindow {
     window: usize,
     window_max: usize,
-    /// Below that it grows with every packet that arrives, above with every window of them.
+    /// Below this the window grows with each arrival, above it with each window of arrivals.
     threshold: usize,
     arrived: usize,
-    /// Packets sent before this saw the window that was too large.
+    /// When the window was halved: earlier packets do not halve it again.
     cut_at: MonoTime,
     pause_until: MonoTime,
     pauses: Backoff,
@@ -45,12 +45,12 @@ impl CongestionWindow {
         self.window
     }
 
-    /// Nothing is sent before that.
+    /// The end of the pause.
     pub(super) fn pause_until(&self) -> MonoTime {
         self.pause_until
     }
 
-    /// A packet arrived.
+    /// A packet arrived: the window grows.
     pub(super) fn record_arrival(&mut self) {
         self.pauses.reset();
         self.arrived += 1;
@@ -60,8 +60,8 @@ impl CongestionWindow {
         }
     }
 
-    /// Somebody was too busy for a packet that was sent then. `jitter` is from 0 to 1: senders that were refused at the
-    /// same time should not come back at the same time.
+    /// Halves the window after congestion. `jitter` is from 0 to 1, so that senders refused together do not return
+    /// together.
     pub(super) fn shrink(&mut self, sent_at: MonoTime, now: MonoTime, jitter: f64) {
         if sent_at < self.cut_at {
             return;
@@ -73,7 +73,7 @@ impl CongestionWindow {
         self.pause(now, jitter);
     }
 
-    /// A pause, longer than the one before if nothing has arrived since.
+    /// Begins a pause, longer than the one before if nothing has arrived since.
     pub(super) fn pause(&mut self, now: MonoTime, jitter: f64) {
         let pause = self.pauses.next_delay().mul_f64(0.5 + jitter.clamp(0.0, 1.0));
         self.pause_until = self.pause_until.max(now.after(pause));
@@ -96,7 +96,7 @@ mod tests {
         // In flight at the same time.
         pace.shrink(MonoTime(6 * MS), MonoTime(11 * MS), 0.5);
         assert_eq!((pace.window(), pace.pause_until()), (32, MonoTime(20 * MS)));
-        // Above the threshold, one for every window.
+        // Above the threshold, by one for each window.
         (0..31).for_each(|_| pace.record_arrival());
         assert_eq!(pace.window(), 32);
         pace.record_arrival();

@@ -1,4 +1,4 @@
-//! The packets of a sender, and what the receiver says in its replies.
+//! Encrypts the requests of a sender, and decrypts the replies of the receiver.
 
 use super::receipt::Receipt;
 use crate::stream::keys::Keys;
@@ -7,32 +7,32 @@ use crate::wire::ilp::PacketType;
 use crate::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, StreamPacket};
 use crate::wire::{AddressRef, Amount};
 
-/// Money goes on the first stream that a client opens.
+/// The stream of the money: the first one that a client opens.
 const STREAM: StreamId = StreamId(1);
-/// Characters that are kept of a text of the receiver.
+/// Characters that are kept of the receiver's texts.
 const TEXT_MAX: usize = 200;
 
-/// What a request says besides its amount.
+/// The content of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StreamRequest<'a> {
-    /// Money. The own address is told until the receiver has told its asset.
+    /// Money. Carries the own address until the receiver has reported its asset.
     Money { source: Option<AddressRef<'a>> },
-    /// The end.
+    /// Closes the connection.
     Close,
 }
 
-/// What the receiver says in a reply. All of it is authentic: nobody else has the secret.
+/// A reply of the receiver. It is authentic, because only the receiver has the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StreamReply {
-    /// What arrived.
+    /// The amount that arrived.
     pub(super) arrived: u64,
-    /// It closes the connection, or the stream of the money.
+    /// The receiver closes the connection or the stream.
     pub(super) closed: Option<(CloseCode, String)>,
-    /// What its amounts are counted in.
+    /// The receiver's asset and scale.
     pub(super) asset: Option<(String, u8)>,
-    /// How much it wants to receive, and how much it has received.
+    /// The receiver's limit, and the amount that it has received.
     pub(super) limit: Option<(u64, u64)>,
-    /// Its signed word on that, for whoever asked it for receipts.
+    /// The receipt for a verifier.
     pub(super) receipt: Option<Receipt>,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn encrypt_request(
     keys.seal(iv, &plaintext)
 }
 
-/// Reads a reply. `None`: it is none of the receiver's to this request.
+/// Decrypts a reply; `None` if it is not the receiver's to this request.
 pub(super) fn decrypt_reply(
     keys: &Keys,
     data: &[u8],

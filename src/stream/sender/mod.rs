@@ -1,13 +1,12 @@
-//! The sending end of a payment (RFC 29), as a state machine: it is asked for packets and told of their answers. Time and a
-//! seed are passed in, so that tests drive it over paths that are not there.
+//! The sender of one payment, as a state machine: it returns packets and takes their answers. Time and a seed are
+//! arguments.
 //!
-//! First a packet that cannot be fulfilled measures the path: F08 says what passes, and the receiver, in the data of its
-//! Reject, what arrives. Then as many packets as the `pace` allows, each of the `size` that passes, each with the
-//! minimum that the `budget` wants. At the end the receiver is told that it is the end.
+//! First a probe, which cannot be fulfilled, measures the path: F08 gives the maximum, and the receiver's Reject says what
+//! arrived. Then packets of the largest size that passes are sent, within the congestion window, each with the minimum of
+//! the `budget`. At the end a packet closes the connection.
 //!
-//! Money only: no data is sent, and one stream is used.
-//!
-//! Receipts (RFC 39) are collected, not judged: only who asked the receiver for them has the secret that they are signed with.
+//! Deliberately absent: data on streams, more than one stream, and verification of receipts (RFC 39), whose secret only the
+//! verifier has.
 
 mod answers;
 mod budget;
@@ -40,13 +39,13 @@ use crate::time::{MonoTime, Now};
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount, Condition, Timestamp};
 
-/// Packets of one connection: IVs must not repeat (RFC 29 "Maximum Number of Packets Per Connection").
+/// RFC 29 "Maximum Number of Packets Per Connection": a side sends at most 2^31, so that random IVs do not repeat.
 const SEQUENCE_MAX: u64 = 1 << 31;
-/// Packets that may measure the path at the same time.
+/// Most probes in flight.
 const PROBES_MAX: usize = 3;
-/// After that time without an answer another one is sent.
+/// The time after which a probe without an answer is followed by another one.
 const PROBE_RETRY: Duration = Duration::from_secs(5);
-/// How long the answer to the last packet is awaited. It changes nothing.
+/// The time for the answer to the closing packet, which changes nothing.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The sender of one payment.
@@ -61,19 +60,19 @@ pub struct Sender {
     budget: Budget,
     size: PacketSize,
     congestion: CongestionWindow,
-    /// What was measured, and the least that is accepted.
+    /// The measured rate, and the minimum.
     rate: Option<(PathRate, PathRate)>,
     began: MonoTime,
     probed_at: MonoTime,
     arrived_at: MonoTime,
-    /// The receiver has answered: it is to be told of the end.
+    /// The receiver has answered, so the connection will be closed.
     receiver_answered: bool,
     low_arrivals: u32,
     unreadable_answers: u32,
     progress: PaymentProgress,
 }
 
-/// A packet that waits for its answer.
+/// A packet without an answer yet.
 #[derive(Debug, Clone, Copy)]
 struct InFlightPacket {
     purpose: Purpose,
@@ -90,22 +89,22 @@ enum Purpose {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Phase {
-    /// Measuring.
+    /// Measuring the path.
     Probing,
-    /// Sending.
+    /// Sending money.
     Paying,
-    /// Waiting for what is in flight.
+    /// Waiting for the answers to money in flight.
     Draining(PaymentEnd),
-    /// Waiting for the answer to the last packet, but not longer than until then.
+    /// Waiting for the answer to the closing packet, until a time.
     Closing(PaymentEnd, MonoTime),
-    /// Done.
+    /// At the end.
     Ended(PaymentEnd),
 }
 
 enum NextStep {
-    /// A packet of at most that amount.
+    /// Send a packet of at most this amount.
     Send(u64),
-    /// An answer comes first.
+    /// Wait for an answer.
     Wait,
     Finish(PaymentEnd),
 }
@@ -113,55 +112,55 @@ enum NextStep {
 /// A packet to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SenderPacket {
-    /// Under which its answer is told.
+    /// The number for [`Sender::record_answer`].
     pub sequence: u64,
-    /// What it carries.
+    /// The Prepare's amount.
     pub amount: Amount,
-    /// Its expiry.
+    /// The Prepare's expiry.
     pub expires_at: Timestamp,
-    /// Its condition.
+    /// The Prepare's condition.
     pub condition: Condition,
-    /// Its data.
+    /// The Prepare's data.
     pub data: Vec<u8>,
 }
 
-/// What became of a packet.
+/// The answer to a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SenderAnswer<'a> {
-    /// Fulfilled in time, and the fulfillment matches: the money is gone.
+    /// Fulfilled in time with the right fulfillment: the money is spent.
     Fulfilled {
         /// The Fulfill's data.
         data: &'a [u8],
     },
-    /// Rejected by the network: the money is here.
+    /// Rejected by the receiver or a connector: the money is not spent.
     Rejected {
         /// The code.
         code: ErrorCode,
-        /// Which node rejected, as the Reject says.
+        /// The node that rejected, according to the Reject.
         by: &'a str,
-        /// Why.
+        /// The Reject's message.
         message: &'a str,
         /// The Reject's data.
         data: &'a [u8],
     },
-    /// It did not leave this program: the money is here.
+    /// The packet did not leave this program: the money is not spent.
     NotSent {
-        /// What kind of failure.
+        /// The kind of failure.
         code: ErrorCode,
-        /// Why.
+        /// The reason.
         message: &'a str,
     },
-    /// It left this program, or may have left it, and no answer that counts came: the money may be gone.
+    /// The packet may have left this program, and no valid answer came: the money may be spent.
     NoAnswer {
-        /// What kind of failure.
+        /// The kind of failure.
         code: ErrorCode,
-        /// Why.
+        /// The reason.
         message: &'a str,
     },
 }
 
 impl Sender {
-    /// A payment that begins now. The seed is for initialization vectors: it must be random and used once.
+    /// A payment that begins now. The seed makes initialization vectors: it must be random and used once.
     #[must_use]
     pub fn new(
         settings: SenderSettings,
@@ -192,8 +191,7 @@ impl Sender {
         }
     }
 
-    /// The next packet that is to be sent now, if there is one. To be asked until there is none, after every answer, and
-    /// at [`Sender::wakes_at`].
+    /// The next packet to send now. Call it until it returns `None`: after each answer, and at [`Sender::wakes_at`].
     pub fn next_packet(&mut self, now: Now) -> Option<SenderPacket> {
         self.check_timeouts(now.mono);
         match self.next_step() {
@@ -206,7 +204,7 @@ impl Sender {
                     }
                     Some((_, minimum)) => Purpose::Money(self.budget.reserve(size, minimum)),
                 };
-                self.build_packet(purpose, now)
+                Some(self.build_packet(purpose, now))
             }
             NextStep::Wait => None,
             NextStep::Finish(end) => {
@@ -216,7 +214,7 @@ impl Sender {
         }
     }
 
-    /// What there is to do but for pauses.
+    /// The next step, without regard to pauses.
     fn next_step(&self) -> NextStep {
         match &self.phase {
             Phase::Probing | Phase::Paying => {}
@@ -245,12 +243,12 @@ impl Sender {
                 (rest, 0) => PaymentEnd::Remainder(rest),
             });
         }
-        // What is in flight may come back.
+        // Money in flight may be released again.
         let full = self.in_flight.len() >= self.congestion.window();
         if is_nothing || full { NextStep::Wait } else { NextStep::Send(size) }
     }
 
-    /// When the next packet may be sent. Probes are no money: if one is lost, another one goes out before that is known.
+    /// When the next packet may be sent. A probe carries no money, so the next one does not wait for its expiry.
     fn sends_at(&self) -> MonoTime {
         match self.rate.is_none() && !self.in_flight.is_empty() {
             true => self.congestion.pause_until().max(self.probed_at.after(PROBE_RETRY)),
@@ -258,7 +256,7 @@ impl Sender {
         }
     }
 
-    /// Once no money is in flight, tells the receiver that it is the end, if there is one who listens.
+    /// Closes the connection when no money is in flight, if the receiver has answered before.
     fn send_close(&mut self, now: Now) -> Option<SenderPacket> {
         let Phase::Draining(end) = &self.phase else { return None };
         if self.budget.in_flight() > 0 {
@@ -267,13 +265,13 @@ impl Sender {
         let end = end.clone();
         if self.receiver_answered && !matches!(end, PaymentEnd::ClosedByReceiver(..)) {
             self.phase = Phase::Closing(end, now.mono.after(CLOSE_TIMEOUT));
-            return self.build_packet(Purpose::Close, now);
+            return Some(self.build_packet(Purpose::Close, now));
         }
         self.phase = Phase::Ended(end);
         None
     }
 
-    fn build_packet(&mut self, purpose: Purpose, now: Now) -> Option<SenderPacket> {
+    fn build_packet(&mut self, purpose: Purpose, now: Now) -> SenderPacket {
         self.sequence += 1;
         let source = match self.progress.asset {
             None => self.settings.source.as_ref().map(Address::view),
@@ -285,24 +283,23 @@ impl Sender {
             Purpose::Close => (0, 0, StreamRequest::Close),
         };
         let iv = Iv(self.random.random());
-        // Far below the longest packet: an address at most.
-        let data =
-            message::encrypt_request(&self.keys, iv, self.sequence, minimum, request).ok()?;
+        let data = message::encrypt_request(&self.keys, iv, self.sequence, minimum, request)
+            .expect("a request with one address is far below the longest packet");
         let condition = match purpose {
             Purpose::Probe(_) => Condition(self.random.random()),
             _ => self.keys.fulfillment(&data).condition(),
         };
         self.in_flight.insert(self.sequence, InFlightPacket { purpose, sent_at: now.mono });
-        Some(SenderPacket {
+        SenderPacket {
             sequence: self.sequence,
             amount: Amount(amount),
             expires_at: now.wall.saturating_add(self.settings.packet_lifetime),
             condition,
             data,
-        })
+        }
     }
 
-    /// Time is up: for the payment, for patience, or for the last packet.
+    /// Ends the payment, or the wait for the last answer, when its time is over.
     fn check_timeouts(&mut self, now: MonoTime) {
         match &self.phase {
             Phase::Probing | Phase::Paying => {}
@@ -316,7 +313,7 @@ impl Sender {
         }
     }
 
-    /// Answers to what is in flight come in any case; patience is for sending more.
+    /// When the payment ends because nothing arrives. Patience is for sending more, not for answers in flight.
     fn patience_until(&self) -> MonoTime {
         match self.rate.is_some() && self.budget.remaining() == 0 {
             true => MonoTime::MAX,
@@ -324,7 +321,7 @@ impl Sender {
         }
     }
 
-    /// Sends no more money. What of it is in flight is waited for.
+    /// Stops sending money. Answers to money in flight are awaited.
     pub fn stop(&mut self) {
         self.drain(PaymentEnd::Stopped);
     }
@@ -341,7 +338,7 @@ impl Sender {
         }
     }
 
-    /// When [`Sender::next`] is to be asked, though no answer came. `None`: an answer comes first, or it has ended.
+    /// When to call [`Sender::next_packet`] without an answer; `None` if an answer must come first, or at the end.
     #[must_use]
     pub fn wakes_at(&self) -> Option<MonoTime> {
         match &self.phase {
@@ -356,7 +353,7 @@ impl Sender {
         Some(if matches!(self.next_step(), NextStep::Wait) { at } else { at.min(self.sends_at()) })
     }
 
-    /// How it ended, once it has.
+    /// How the payment ended; `None` before.
     #[must_use]
     pub fn end(&self) -> Option<&PaymentEnd> {
         match &self.phase {
@@ -365,7 +362,7 @@ impl Sender {
         }
     }
 
-    /// How it stands.
+    /// The progress of the payment.
     #[must_use]
     pub fn progress(&self) -> PaymentProgress {
         PaymentProgress {

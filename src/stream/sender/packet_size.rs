@@ -1,18 +1,18 @@
-//! How much one packet carries. F08 says exactly what passes (RFC 27); T04 only that it was too much just now.
+//! The amount of one packet. F08 reports the maximum; T04 only says that the amount was too large at this time.
 
 use crate::wire::ilp::AmountTooLarge;
 
-/// After so many F08 in a row whose figures lead nowhere, the amount is halved each time.
+/// Consecutive F08 after which their figures are no longer trusted, and the amount is halved.
 const PRECISE_MAX: u32 = 8;
-/// After so many packets that arrived, one that was made smaller for want of liquidity may be larger again.
+/// Arrivals after which an amount that T04 reduced may grow again.
 const GROW_AFTER: u32 = 32;
 
-/// The size of packets.
+/// The amount of the next packet.
 #[derive(Debug)]
 pub(super) struct PacketSize {
-    /// Nothing larger passes.
+    /// The largest amount that passes.
     ceiling: u64,
-    /// What is sent, at most the ceiling.
+    /// The amount to send, at most the ceiling.
     current: u64,
     too_large_in_a_row: u32,
     arrived_in_a_row: u32,
@@ -23,14 +23,14 @@ impl PacketSize {
         PacketSize { ceiling, current: ceiling, too_large_in_a_row: 0, arrived_in_a_row: 0 }
     }
 
-    /// What the next packet carries; 0: nothing passes.
+    /// The amount of the next packet; 0 if nothing passes.
     pub(super) fn current(&self) -> u64 {
         self.current
     }
 
-    /// F08 to a packet of this amount. The ceiling is lower in any case, and after a bounded number of these nothing.
+    /// Applies F08 to a packet of this amount. The ceiling falls each time, and reaches 0 after a bounded number.
     pub(super) fn record_too_large(&mut self, sent: u64, told: Option<AmountTooLarge>) {
-        // Others of the former size, which were in flight at the same time, are no news.
+        // Packets of the former amount, in flight at the same time, do not count.
         self.too_large_in_a_row += u32::from(sent <= self.current);
         let half = sent / 2;
         let fits = told.and_then(|told| {
@@ -48,13 +48,13 @@ impl PacketSize {
         self.current = self.current.min(self.ceiling);
     }
 
-    /// T04 to a packet of this amount, though it was alone. Down to one unit, which is tried until patience ends.
+    /// Applies T04 to a packet that was alone: halves the amount, down to one unit, which is tried until patience ends.
     pub(super) fn record_illiquid(&mut self, sent: u64) {
         self.arrived_in_a_row = 0;
         self.current = self.current.min((sent / 2).max(1));
     }
 
-    /// A packet arrived.
+    /// Records that a packet arrived.
     pub(super) fn record_arrival(&mut self) {
         self.too_large_in_a_row = 0;
         self.arrived_in_a_row += 1;
@@ -86,7 +86,7 @@ mod tests {
         check(1_000_000, told(1_000, 5), 5_000);
         check(u64::MAX, told(u64::MAX, 7), 7);
         check(1_000_000, None, 500_000);
-        // Figures that make no sense: less all the same.
+        // Figures without sense lower the amount too.
         check(1_000_000, told(10, 10), 999_999);
         check(1_000_000, told(10, 1_000), 999_999);
         check(1_000_000, told(0, 1_000), 500_000);

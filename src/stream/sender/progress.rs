@@ -1,4 +1,4 @@
-//! How a payment stands, and how it ended.
+//! The progress and the end of a payment.
 
 use std::collections::BTreeMap;
 
@@ -7,48 +7,47 @@ use super::receipt::Receipt;
 use crate::wire::ilp::ErrorCode;
 use crate::wire::stream::CloseCode;
 
-/// Different codes that are counted apart; a peer may make up more.
+/// Most codes that are counted separately; a peer may make up more.
 const CODES_MAX: usize = 32;
-/// Under which all others are counted.
+/// Counts all other codes.
 const OTHER: ErrorCode = ErrorCode(*b"...");
 
-/// How a payment stands. Amounts of the sender are in units of the account that it sends from, amounts of the receiver in
-/// units of the receiver.
+/// The progress of a payment, in units of the sender's account or the receiver's, as marked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PaymentProgress {
-    /// What is to be sent (sender).
+    /// The amount of the payment (sender).
     pub total: u64,
-    /// What fulfilled packets carried (sender).
+    /// The amount of fulfilled packets (sender).
     pub sent: u64,
-    /// What the receiver says that it got (receiver).
+    /// The amount that the receiver reports as received (receiver).
     pub delivered: u64,
-    /// What it must have got besides: fulfilled packets whose reply could not be read count with their minimum.
+    /// The minimum amount of fulfilled packets whose reply could not be read (receiver).
     pub unconfirmed: u64,
-    /// What packets under way carry (sender).
+    /// The amount of packets in flight (sender).
     pub in_flight: u64,
-    /// What packets carried that nobody answered (sender): gone or not.
+    /// The amount of packets without an answer (sender): spent or not.
     pub unresolved: u64,
-    /// Packets that were fulfilled.
+    /// Fulfilled packets.
     pub fulfilled: u64,
-    /// Packets that were rejected or could not be sent, by code; those included that measured the path.
+    /// Packets that were rejected or not sent, by code, probes included.
     pub rejected: Rejections,
-    /// Packets that nobody answered.
+    /// Packets without an answer.
     pub unanswered: u64,
-    /// Packets that timed out on their way (R00): they cost nothing here, but the receiver may have got them.
+    /// Packets that timed out on the way (R00): not spent here, but the receiver may have the money.
     pub late: u64,
-    /// What a packet carries now (sender).
+    /// The current amount of a packet (sender).
     pub packet_amount: u64,
-    /// Packets that may be in flight now.
+    /// The current window of packets in flight.
     pub window: usize,
-    /// The rate that was measured.
+    /// The measured rate.
     pub rate: Option<PathRate>,
-    /// The least that is accepted.
+    /// The minimum rate.
     pub minimum_rate: Option<PathRate>,
-    /// Asset and scale of the receiver, if it has told them.
+    /// Asset and scale of the receiver, if reported.
     pub asset: Option<(String, u8)>,
-    /// The receipt for the most, if somebody asked the receiver for receipts.
+    /// The receipt for the largest total, if the receiver sends receipts.
     pub receipt: Option<Receipt>,
-    /// What went wrong last, F08 included.
+    /// The last failure of a packet, F08 included.
     pub last_failure: Option<PacketFailure>,
 }
 
@@ -76,7 +75,7 @@ impl PaymentProgress {
     }
 }
 
-/// Packets that were rejected, by code.
+/// Numbers of rejected packets by code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rejections(BTreeMap<ErrorCode, u64>);
 
@@ -86,31 +85,31 @@ impl Rejections {
         *self.0.entry(if known { code } else { OTHER }).or_default() += 1;
     }
 
-    /// Codes in their order, and how many there were. `...` stands for all that are too many to be counted apart.
+    /// Codes in order, with their numbers; `...` stands for codes that are not counted separately.
     pub fn iter(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
         self.0.iter().map(|(code, count)| (*code, *count))
     }
 
-    /// All of them.
+    /// The number of all rejected packets.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
 }
 
-/// A Reject.
+/// Why a packet failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PacketFailure {
     /// The code.
     pub code: ErrorCode,
-    /// Which node says so: an address, or [`Trouble::THIS_PROGRAM`].
+    /// The node that refused: an address, or [`Trouble::THIS_PROGRAM`].
     pub by: String,
-    /// Why, in somebody else's words.
+    /// The message of that node.
     pub message: String,
 }
 
 impl PacketFailure {
-    /// Stands for the sender itself. No ILP address: no hop can claim it.
+    /// Stands for the sender itself. Not an ILP address, so no connector can claim it.
     pub const THIS_PROGRAM: &'static str = "this program";
 
     pub(super) fn here(code: ErrorCode, message: &str) -> Self {
@@ -121,43 +120,43 @@ impl PacketFailure {
 /// How a payment ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PaymentEnd {
-    /// All of it was sent.
+    /// The whole amount was sent.
     Complete,
-    /// All but so much, which is less than one unit of the receiver.
+    /// All but this rest, which is less than one unit of the receiver.
     Remainder(u64),
     /// The amount is less than one unit of the receiver.
     TooSmall,
-    /// Somebody asked for the end.
+    /// [`Sender::stop`](super::Sender::stop) was called.
     Stopped,
-    /// The time for the payment was over.
+    /// The longest time of the payment passed.
     OutOfTime,
-    /// Nothing arrived for so long that there is no use in trying on.
+    /// Nothing arrived for too long.
     NothingArrives,
-    /// Packets that nobody answered may have taken what is missing.
+    /// The rest went into packets without an answer.
     Unresolved,
-    /// The same packet would be refused again.
+    /// A final error: the same packet would be refused again.
     Refused(PacketFailure),
-    /// The path lets nothing pass, however small.
+    /// No amount passes the path.
     NothingPasses,
-    /// Less would arrive than what is accepted: of so much, so much.
+    /// Less than the minimum arrives.
     RateTooLow {
-        /// What was sent.
+        /// The amount of the packet.
         amount: u64,
-        /// What arrived of it.
+        /// The amount that arrived.
         arrived: u64,
-        /// What should have.
+        /// The minimum.
         minimum: u64,
     },
-    /// The receiver's answers cannot be read: not the secret of this address.
+    /// The receiver's answers cannot be decrypted: the secret does not belong to this address.
     WrongSecret,
     /// The receiver closed the connection.
     ClosedByReceiver(CloseCode, String),
-    /// As many packets as one connection may have.
+    /// The connection has reached its limit of packets.
     TooManyPackets,
 }
 
 impl PaymentEnd {
-    /// Whether the receiver got all that it could get.
+    /// Whether the receiver got the whole amount, but for less than one unit.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         matches!(self, PaymentEnd::Complete | PaymentEnd::Remainder(_))

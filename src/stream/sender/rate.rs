@@ -1,39 +1,39 @@
-//! How much arrives of what is sent: an exact ratio, in units of the receiver for one unit of the sender.
+//! The rate of a path: an exact ratio of units that arrive to units sent.
 
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::str::FromStr;
 
-/// Digits that a rate may have before the point, and likewise after it.
+/// Most digits of a rate on each side of the point.
 const DIGITS_MAX: usize = 18;
-/// Bits of the denominator, so that it can be multiplied with an amount.
+/// Most bits of the denominator, so that it can be multiplied by an amount.
 const DENOMINATOR_BITS: u32 = 64;
 /// Parts of a [`Slippage`].
 const MILLION: u128 = 1_000_000;
 
-/// Units that arrive for one unit that is sent.
+/// Units that arrive for one unit sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathRate {
     numerator: u128,
     denominator: u128,
 }
 
-/// Why a text is no rate.
+/// The text is not a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a rate is a decimal number from 0, such as 0.92, with at most {DIGITS_MAX} digits on each side of the point"
 )]
 pub struct PathRateError;
 
-/// By how much the rate may become worse, in millionths.
+/// How much worse a rate may become, in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slippage(u32);
 
 impl Slippage {
-    /// What other senders tolerate too: 1 %.
+    /// 1 %, as in other senders.
     pub const USUAL: Slippage = Slippage(10_000);
 
-    /// So many millionths; all of it at most.
+    /// A slippage of at most a million millionths.
     #[must_use]
     pub fn of_millionths(millionths: u32) -> Self {
         Slippage(millionths.min(1_000_000))
@@ -41,13 +41,13 @@ impl Slippage {
 }
 
 impl PathRate {
-    /// What was seen: so much of so much arrived. `None` if nothing was sent.
+    /// The rate of a packet that arrived; `None` if nothing was sent.
     #[must_use]
     pub fn measured(arrived: u64, sent: u64) -> Option<Self> {
         (sent > 0).then(|| Self::ratio(arrived.into(), sent.into()))
     }
 
-    /// The least that is accepted where this is the rate.
+    /// This rate less the slippage.
     #[must_use]
     pub fn less(self, slippage: Slippage) -> Self {
         let kept = MILLION.saturating_sub(slippage.0.into());
@@ -57,7 +57,7 @@ impl PathRate {
         Self::ratio(numerator.saturating_mul(kept), denominator.saturating_mul(million))
     }
 
-    /// What arrives of an amount, rounded down; the largest amount where that is more.
+    /// The amount that arrives, rounded down, at most the largest amount.
     #[must_use]
     pub fn apply_to(self, amount: u64) -> u64 {
         let whole = self.numerator.checked_div(self.denominator).unwrap_or(0);
@@ -67,21 +67,21 @@ impl PathRate {
         u64::try_from(whole.saturating_add(part.unwrap_or(0))).unwrap_or(u64::MAX)
     }
 
-    /// For people.
+    /// For display.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
     pub fn as_f64(self) -> f64 {
         self.numerator as f64 / self.denominator as f64
     }
 
-    /// In lowest terms, and with a denominator that can be multiplied with an amount: rounded down where it must be.
+    /// The ratio in lowest terms, rounded down to a denominator that can be multiplied by an amount.
     fn ratio(numerator: u128, denominator: u128) -> Self {
         let (numerator, denominator) = reduced(numerator, denominator.max(1));
         let bits = 128u32.saturating_sub(denominator.leading_zeros());
         let surplus = bits.saturating_sub(DENOMINATOR_BITS);
         let whole = numerator.checked_div(denominator).unwrap_or(0);
         let fraction = numerator.checked_rem(denominator).unwrap_or(0);
-        // A larger denominator, never a smaller one: the rate may only become less.
+        // The denominator is rounded up, so that the rate only becomes lower.
         let denominator = match surplus {
             0 => denominator,
             surplus => denominator.wrapping_shr(surplus).saturating_add(1),
@@ -139,7 +139,7 @@ mod tests {
         check(seen(1, 1).less(Slippage::USUAL), 10, 9);
         check(seen(1, 1).less(Slippage::of_millionths(u32::MAX)), u64::MAX, 0);
         check(PathRate { numerator: 0, denominator: 1 }, u64::MAX, 0);
-        // The largest numbers, and a denominator that has to be shortened: never more than the truth.
+        // The largest numbers, with a denominator that is rounded: never above the exact result.
         let long = seen(u64::MAX - 58, u64::MAX).less(Slippage::USUAL);
         let truth = u128::from(u64::MAX - 58) * 99 / 100;
         let is = u128::from(long.apply_to(u64::MAX));

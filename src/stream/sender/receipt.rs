@@ -1,10 +1,9 @@
-//! Receipts (RFC 39): the receiver's word on how much it has received, signed with a secret that somebody else gave to it. That
-//! somebody judges them; who pays only collects them.
+//! Receipts (RFC 39): the receiver's total, signed with a verifier's secret. A sender only collects them.
 
 /// Bytes of a receipt: version, nonce, stream, total, HMAC.
 const RECEIPT_BYTES: usize = 1 + NONCE_BYTES + 1 + 8 + 32;
 const NONCE_BYTES: usize = 16;
-/// The only version there is.
+/// The only version.
 const VERSION: u8 = 1;
 
 /// A receipt for the stream of the money.
@@ -12,26 +11,26 @@ const VERSION: u8 = 1;
 pub struct Receipt([u8; RECEIPT_BYTES]);
 
 impl Receipt {
-    /// Reads what a frame holds. `None`: nothing that is known.
+    /// Reads the receipt of a frame; `None` for an unknown version or size.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let bytes: [u8; RECEIPT_BYTES] = bytes.try_into().ok()?;
         (bytes.first() == Some(&VERSION)).then_some(Self(bytes))
     }
 
-    /// What the receiver says to have received altogether.
+    /// The total that the receiver has received.
     #[must_use]
     pub fn total_received(&self) -> u64 {
         let total = self.0.iter().skip(1 + NONCE_BYTES + 1).take(8);
         total.fold(0, |total, byte| total << 8 | u64::from(*byte))
     }
 
-    /// As it came, to be handed on.
+    /// The receipt as received, for the verifier.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The one of the two that is for more.
+    /// The receipt with the larger total.
     pub(super) fn larger(self, other: Option<Self>) -> Self {
         match other {
             Some(other) if other.total_received() > self.total_received() => other,
@@ -40,7 +39,7 @@ impl Receipt {
     }
 }
 
-/// Without the nonce, which is somebody else's.
+/// Without the nonce, which belongs to the verifier.
 impl std::fmt::Debug for Receipt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Receipt({})", self.total_received())

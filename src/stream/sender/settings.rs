@@ -1,35 +1,35 @@
-//! What a sender must be told.
+//! The settings of a payment.
 
 use std::time::Duration;
 
 use super::rate::{PathRate, Slippage};
 use crate::wire::{Address, Amount};
 
-/// A payment.
+/// The settings of a payment.
 #[derive(Debug, Clone)]
 pub struct SenderSettings {
-    /// What is to be sent, in units of the account that it is sent from.
+    /// The amount to send, in units of the sender's account.
     pub amount: Amount,
-    /// The own address: the receiver that hears it tells its asset.
+    /// The own address. A receiver that knows it reports its asset.
     pub source: Option<Address>,
-    /// The largest packet, where the path would let larger ones pass.
+    /// The largest packet, even if the path allows larger ones.
     pub max_packet_amount: Option<Amount>,
-    /// The least that must arrive of one unit; without it, what is measured, less the slippage.
+    /// The minimum rate; without it, the measured rate less the slippage.
     pub minimum_rate: Option<PathRate>,
-    /// By how much the rate may become worse than what is measured.
+    /// How much worse than the measured rate is accepted.
     pub slippage: Slippage,
-    /// Packets in flight at most.
+    /// Most packets in flight.
     pub window_max: usize,
-    /// How long each packet may take.
+    /// The time from sending a packet to its expiry.
     pub packet_lifetime: Duration,
-    /// How long nothing may arrive before the payment ends. Longer than a packet may take, or one that is lost ends it.
+    /// The time without any arrival after which the payment ends; longer than a packet's lifetime.
     pub patience: Duration,
-    /// How long the payment may take.
+    /// The longest time of the payment.
     pub time: Option<Duration>,
 }
 
 impl SenderSettings {
-    /// A payment of this amount as it usually is.
+    /// A payment of this amount with default settings.
     #[must_use]
     pub fn new(amount: Amount) -> Self {
         SenderSettings {

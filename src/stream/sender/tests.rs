@@ -175,7 +175,7 @@ fn receivers_and_hops_that_lie() {
     assert_eq!(progress.last_failure.map(|trouble| trouble.code), Some(ErrorCode::F08));
     assert!(truth.packets < 80, "{truth:?}");
     let (end, progress, truth) = with(Manners::Closes(50));
-    assert_eq!(end, PaymentEnd::ClosedByReceiver(CloseCode::ENDPOINT_BUSY, "enough".to_owned()));
+    assert_eq!(end, PaymentEnd::ClosedByReceiver(CloseCode(3), "enough".to_owned()));
     assert_eq!((progress.sent, truth.closed), (truth.received, false));
     let (end, progress, _) = with(Manners::Wants(10_500));
     assert_eq!((end, progress.sent), (PaymentEnd::NothingArrives, 10_000));

@@ -1,19 +1,19 @@
-//! What is wrong with an address, told to a person.
+//! Finds and explains the mistake in an address.
 
 use super::scan::is_segment_byte;
 use super::{MAX_ADDRESS, Scheme};
 
-/// Why a text is no ILP address, prefix or segment. Positions are characters counted from 1.
-/// The texts continue a sentence that names the field or shows the value.
+/// Why a text is not an ILP address, prefix or segment. Positions count from 1. The texts continue a
+/// sentence that names the field or shows the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Nothing at all.
+    /// An empty text.
     #[error("is empty, an ILP address looks like test.alice")]
     Empty,
     /// More than [`MAX_ADDRESS`] characters.
     #[error("has {length} characters, at most {MAX_ADDRESS} are allowed")]
     TooLong {
-        /// How many it has.
+        /// Its number of characters.
         length: usize,
     },
     /// A character outside `A-Z a-z 0-9 _ ~ -` and the dot.
@@ -21,7 +21,7 @@ pub enum AddressError {
     Character {
         /// Its position, counted from 1.
         at: usize,
-        /// The character; U+FFFD where the bytes are no text.
+        /// The character; U+FFFD where the bytes are not UTF-8.
         found: char,
     },
     /// Nothing before the first dot, after the last dot, or between two dots.
@@ -30,7 +30,7 @@ pub enum AddressError {
         /// The position where the segment should be, counted from 1.
         at: usize,
     },
-    /// The first part is none of the schemes of RFC 15.
+    /// The first part is not a scheme of RFC 15.
     #[error(
         "does not begin with a known scheme (g, test, test1, test2, test3, example, private, local, self, peer)"
     )]
@@ -40,15 +40,14 @@ pub enum AddressError {
     OnlyScheme,
 }
 
-/// What the text was to be.
+/// What the text should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AddressKind {
     Address,
     Prefix,
 }
 
-/// The first mistake of a text. It is judged character by character, apart from the fast check,
-/// and so must not find nothing where that one refused: a property test holds them together.
+/// The first mistake of a text that the fast check refused. A property test compares the two.
 #[cold]
 pub(super) fn first_mistake(bytes: &[u8], kind: AddressKind) -> AddressError {
     find_mistake(bytes, kind).unwrap_or(AddressError::UnknownScheme)
@@ -84,7 +83,7 @@ pub(super) fn find_mistake(bytes: &[u8], kind: AddressKind) -> Option<AddressErr
     }
 }
 
-/// The character at a position, counted from 1, before which everything is ASCII.
+/// The character at a position, counted from 1; all bytes before it are ASCII.
 pub(super) fn character_at(bytes: &[u8], at: usize) -> char {
     let (_, rest) = bytes.split_at(at.saturating_sub(1).min(bytes.len()));
     let chunk = rest.utf8_chunks().next();

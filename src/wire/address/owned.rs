@@ -1,4 +1,4 @@
-//! Addresses and prefixes that own their text, as configuration and tables need them.
+//! Addresses and prefixes that own their text, for configuration and tables.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,7 +21,6 @@ impl Address {
     #[must_use]
     #[inline]
     pub fn view(&self) -> AddressRef<'_> {
-        // Checked when it was made.
         AddressRef(self.0.as_bytes())
     }
 
@@ -38,7 +37,7 @@ impl Address {
         self.view().scheme()
     }
 
-    /// The address one segment further down: `test.node.alice` for the child `alice` of `test.node`.
+    /// The address one segment below: `test.node.alice` for the child `alice` of `test.node`.
     ///
     /// # Errors
     /// [`AddressError`] when `segment` is not one segment, or the result would be too long.
@@ -93,14 +92,13 @@ impl PartialEq<AddressRef<'_>> for Address {
     }
 }
 
-/// The beginning of addresses: a key of a routing table. It may be empty (which matches every
-/// address) or a bare scheme. One trailing dot is dropped when it is made: `g.` is `g` (RFC 15
-/// writes prefixes with it, ilp-connector without).
+/// The beginning of addresses: a key of a routing table. It may be a bare scheme, or empty, which
+/// matches every address. A trailing dot is dropped: RFC 15 writes `g.`, ilp-connector `g`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(Arc<str>);
 
 impl Prefix {
-    /// Checks bytes from the wire, such as an announced route has.
+    /// Checks bytes from the wire, such as the prefix of an announced route.
     ///
     /// # Errors
     /// [`AddressError`], with the position of the mistake.
@@ -124,7 +122,7 @@ impl Prefix {
         self.0.is_empty()
     }
 
-    /// How many segments it has, the scheme included; 0 for the empty prefix.
+    /// Its number of segments, the scheme included; 0 for the empty prefix.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.segments().count()
@@ -141,14 +139,14 @@ impl Prefix {
         self.segments().next().and_then(Scheme::from_name)
     }
 
-    /// Whether the address is the prefix or lies below it, segment by segment: `g.al` does not
-    /// match `g.alice`.
+    /// Whether the address is the prefix or lies below it. Segments match as a whole: `g.al` does not
+    /// match `g.alice`. [row 26]
     #[must_use]
     pub fn matches(&self, address: AddressRef<'_>) -> bool {
         self.covers_text(address.as_str())
     }
 
-    /// Whether every address that `other` matches is matched by this one.
+    /// Whether it matches every address that `other` matches.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.covers_text(&other.0)

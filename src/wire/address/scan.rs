@@ -1,7 +1,7 @@
-//! The check of the characters, which every packet goes through: sixteen bytes per step in safe
-//! code that compiles to vector instructions.
+//! Checks the characters of an address, sixteen bytes per step, in safe code that compiles to vector
+//! instructions: every Prepare passes here.
 
-/// How many bytes are looked at in one step: a vector register, or half of one for short addresses.
+/// Bytes of one step: a vector register, or half of one for short addresses.
 const WIDE: usize = 16;
 const NARROW: usize = 8;
 
@@ -11,8 +11,8 @@ pub fn is_segment(text: &str) -> bool {
     !text.is_empty() && text.len() <= super::MAX_ADDRESS && text.bytes().all(is_segment_byte)
 }
 
-/// Whether `bytes` are segments joined by single dots: allowed characters only, no dot at either
-/// end, no two dots together, not empty.
+/// Whether `bytes` are segments joined by single dots. RFC 15 "Address Requirements": no segment is
+/// empty. [row 22]
 #[inline]
 pub(super) fn is_dotted(bytes: &[u8]) -> bool {
     let ([first, heads @ ..], [tails @ .., last]) = (bytes, bytes) else {
@@ -35,12 +35,12 @@ pub(super) fn is_dotted(bytes: &[u8]) -> bool {
     }
 }
 
-/// Looks at all pairs, `STEP` at a time. There must be at least so many.
+/// Checks all pairs, `STEP` at a time. There must be at least one step of them.
 #[inline]
 fn all_pairs_valid<const STEP: usize>(before: &[u8], after: &[u8]) -> bool {
     let steps = before.as_chunks::<STEP>().0.iter().zip(after.as_chunks::<STEP>().0);
     let whole = steps.fold(true, |good, (before, after)| good & step_is_valid(before, after));
-    // The last step overlaps the one before it instead of walking the rest byte by byte.
+    // The last step overlaps the one before, which is faster than byte by byte.
     match (before.last_chunk::<STEP>(), after.last_chunk::<STEP>()) {
         (Some(before), Some(after)) => whole & step_is_valid(before, after),
         _ => false,
@@ -62,7 +62,7 @@ fn is_valid_pair(before: u8, after: u8) -> bool {
     is_segment_byte(before) | ((before == b'.') & (after != b'.'))
 }
 
-/// Comparisons that are all evaluated, rather than branches or a table: what vectorises.
+/// Every comparison is evaluated, because branches and tables do not vectorise.
 #[inline]
 pub(super) fn is_segment_byte(byte: u8) -> bool {
     ((byte | 0x20).wrapping_sub(b'a') < 26)

@@ -1,8 +1,9 @@
-//! The error codes of a BTP ERROR (RFC 23 "Error Codes"). Not those of an ILP Reject.
+//! The error codes of a BTP ERROR. An ILP Reject has others.
 
 use std::fmt;
 
-/// Three 7-bit characters. Codes that RFC 23 does not list are legal.
+/// The code of a BTP ERROR: three 7-bit characters. Codes and names that RFC 23 does not list are
+/// accepted, because implementations send them. [row 87]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BtpErrorCode(pub [u8; 3]);
 
@@ -14,7 +15,7 @@ impl BtpErrorCode {
     /// F01: a field is wrong.
     pub const INVALID_FIELDS: Self = Self(*b"F01");
 
-    /// The name in RFC 23; `None` for a code that it does not list. There is no F02.
+    /// RFC 23 "Error Codes": the code has this name. `None` for a code that is not listed.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         match &self.0 {

@@ -1,5 +1,5 @@
-//! The protocol data of a frame: a list of named entries, the first of which is *primary* and alone
-//! decides what is asked for.
+//! The protocol data of a frame: a list of named entries. The first one is *primary* and decides what
+//! the request is.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,10 +9,11 @@ use oer_codec::Reader;
 use crate::wire::Error;
 use crate::wire::error::encoding;
 
-/// The least that an entry takes: length of the name, content type, length of the data.
+/// Bytes of the shortest entry: length of the name, content type, length of the data.
 const ENTRY_MIN: usize = 3;
 
-/// How an entry's data is to be read (RFC 23). 3 to 255 are unassigned but legal.
+/// The format of an entry's data. RFC 23 "Sub-Protocol Data Format": 3 to 255 are unassigned but
+/// legal. [row 84]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentType(pub u8);
 
@@ -25,14 +26,14 @@ impl ContentType {
     pub const JSON: Self = Self(2);
 }
 
-/// One entry.
+/// One named entry of a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ProtocolEntry<'a> {
-    /// 7-bit text of the peer's choice, possibly empty. Escape it before it is logged.
+    /// Any 7-bit text, possibly empty. Escape it before it is logged.
     pub name: &'a str,
-    /// How to read the data.
+    /// The format of the data.
     pub content_type: ContentType,
-    /// The data.
+    /// The content.
     pub data: &'a [u8],
 }
 
@@ -50,7 +51,7 @@ impl<'a> ProtocolEntry<'a> {
     }
 }
 
-/// The name and how much data, but not the data: it may be a secret (`auth_token`).
+/// The data is not printed: it may be a secret (`auth_token`).
 impl fmt::Debug for ProtocolEntry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, content_type: ContentType(content_type), data } = self;
@@ -58,12 +59,12 @@ impl fmt::Debug for ProtocolEntry<'_> {
     }
 }
 
-/// The entries of a frame that was parsed: all of them have been checked.
+/// The checked entries of a parsed frame.
 #[derive(Clone, Copy)]
 pub struct ProtocolData<'a> {
-    /// Kept because nearly every frame has one entry, and that is the one that is wanted.
+    /// Kept, because nearly every frame has one entry, which is read next.
     primary: Option<ProtocolEntry<'a>>,
-    /// All entries as they came, without the count.
+    /// All entries as they arrived, without the count.
     bytes: &'a [u8],
     count: usize,
 }
@@ -72,14 +73,14 @@ impl<'a> ProtocolData<'a> {
     /// No entries.
     pub const EMPTY: Self = Self { primary: None, bytes: &[], count: 0 };
 
-    /// One entry, and its bytes.
+    /// One entry, given with its bytes.
     #[inline]
     pub(super) const fn single(entry: ProtocolEntry<'a>, bytes: &'a [u8]) -> Self {
         Self { primary: Some(entry), bytes, count: 1 }
     }
 
-    /// Reads the count and all entries. The count is a claim: nothing is allocated for it, and it is
-    /// held against the bytes left first.
+    /// Reads the count and all entries. The count is a claim: it is compared with the bytes left, and
+    /// nothing is allocated for it. [row 4]
     #[inline]
     pub(super) fn parse(content: &mut Reader<'a>) -> Result<Self, Error> {
         let claimed = content.var_uint().map_err(encoding("BTP protocolData: count"))?;
@@ -102,14 +103,14 @@ impl<'a> ProtocolData<'a> {
         Ok(Self { primary, bytes, count })
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     #[must_use]
     #[inline]
     pub const fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there are none.
+    /// Whether there are no entries.
     #[must_use]
     #[inline]
     pub const fn is_empty(&self) -> bool {
@@ -140,11 +141,11 @@ impl<'a> ProtocolData<'a> {
         ProtocolEntries { reader: Reader::new(self.bytes) }
     }
 
-    /// Whether two entries have the same name, which RFC 23 forbids. Takes time in proportion to the
-    /// number of entries, so that a frame of 20,000 is no way to keep the node busy.
+    /// Whether two entries have the same name. RFC 23 "Sub-protocols": a name occurs once in a frame.
+    /// [row 68] The time is linear, so that a frame of 20,000 entries cannot keep the node busy.
     #[must_use]
     pub fn has_duplicate_names(&self) -> bool {
-        /// Up to here comparing all with all is cheaper than a table.
+        /// Up to this number, comparing all pairs is cheaper than a hash set.
         const FEW: usize = 8;
         if self.count <= FEW {
             let mut rest = self.iter();
@@ -155,7 +156,7 @@ impl<'a> ProtocolData<'a> {
             }
             return false;
         }
-        // No larger than the frame allows: `parse` has seen all of these entries.
+        // The frame bounds the count: `parse` has read all of these entries.
         let mut seen = HashSet::with_capacity(self.count);
         !self.iter().all(|entry| seen.insert(entry.name))
     }
@@ -190,7 +191,7 @@ impl<'a> IntoIterator for ProtocolData<'a> {
     }
 }
 
-/// Goes through the entries of a frame.
+/// Iterates over the entries of a frame.
 #[derive(Debug, Clone)]
 pub struct ProtocolEntries<'a> {
     reader: Reader<'a>,
@@ -200,7 +201,7 @@ impl<'a> Iterator for ProtocolEntries<'a> {
     type Item = ProtocolEntry<'a>;
 
     fn next(&mut self) -> Option<ProtocolEntry<'a>> {
-        // All of it was read once before, so an error is the end.
+        // `parse` has read all entries, so an error is the end of the bytes.
         read_entry(&mut self.reader).ok()
     }
 }
@@ -214,7 +215,7 @@ fn read_entry<'a>(reader: &mut Reader<'a>) -> Result<ProtocolEntry<'a>, Error> {
     Ok(ProtocolEntry { name, content_type: ContentType(content_type), data })
 }
 
-/// An IA5String: seven bits.
+/// Checks an IA5String: 7-bit text.
 #[inline]
 pub(super) fn ia5<'a>(bytes: &'a [u8], place: &'static str) -> Result<&'a str, Error> {
     match std::str::from_utf8(bytes) {

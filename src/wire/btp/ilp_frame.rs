@@ -1,15 +1,15 @@
-//! The frame of the packet path: a MESSAGE or RESPONSE whose only entry is `ilp`, of content type 0,
-//! with nothing after it. Prepares and their answers look like this from every known implementation,
-//! so it is recognised and written by a few comparisons and stores.
+//! The frame of the packet path: a MESSAGE or RESPONSE whose only entry is `ilp`, of content type 0.
+//! All known implementations send Prepares and answers like this, so it is read and written by a few
+//! comparisons and stores.
 
 use oer_codec::{Reader, put_length, var_octet_string_size};
 
 use super::{BtpFrame, FrameBody, FrameKind, ILP, ProtocolData, ProtocolEntry, RequestId};
 
-/// Type and request id: what precedes the length of the content.
+/// Bytes of type and request id, before the length of the content.
 const HEAD: usize = 1 + 4;
 
-/// Count 1, the name `ilp`, content type 0: what precedes the length of the packet.
+/// Count 1, the name `ilp`, content type 0: the bytes before the length of the packet.
 const ILP_ENTRY: [u8; 7] = *b"\x01\x01\x03ilp\x00";
 
 /// Bytes of [`ILP_ENTRY`] before the entry itself.
@@ -22,11 +22,11 @@ const _: () = assert!(matches!(ILP_ENTRY, [1, 1, 3, b'i', b'l', b'p', 0]) && ILP
 pub struct IlpFrame<'a> {
     /// [`FrameKind::Message`] or [`FrameKind::Response`].
     pub kind: FrameKind,
-    /// Of the request, or of the request that this answers.
+    /// The id of the request, also in its answer.
     pub request_id: RequestId,
-    /// The ILP packet, which has not been looked at.
+    /// The ILP packet, not parsed.
     pub packet: &'a [u8],
-    /// The entry as it came.
+    /// The entry as it arrived.
     entry: &'a [u8],
 }
 
@@ -44,8 +44,8 @@ impl<'a> IlpFrame<'a> {
     }
 }
 
-/// The packet of a frame that has the shape of the packet path. `None` for every other frame, good
-/// or bad: [`Frame::parse`] tells which.
+/// The packet of a frame that has the shape of the packet path. `None` for any other frame, which
+/// [`BtpFrame::parse`] reads.
 #[must_use]
 #[inline]
 pub fn parse_ilp_frame(bytes: &[u8]) -> Option<IlpFrame<'_>> {
@@ -67,16 +67,17 @@ pub fn parse_ilp_frame(bytes: &[u8]) -> Option<IlpFrame<'_>> {
     entries.is_empty().then_some(IlpFrame { kind, request_id, packet, entry })
 }
 
-/// Bytes of a whole frame whose only entry is a packet of `ilp_len` bytes.
+/// Bytes of a frame whose only entry is a packet of `ilp_len` bytes.
 #[must_use]
 #[inline]
 pub const fn ilp_frame_size(ilp_len: usize) -> usize {
     HEAD + var_octet_string_size(ILP_ENTRY.len() + var_octet_string_size(ilp_len))
 }
 
-/// Appends everything of a frame that precedes its only entry's data, a packet of `ilp_len` bytes.
-/// The caller appends the packet, and the frame is complete. It is for MESSAGE and RESPONSE: an
-/// ERROR and a TRANSFER have more fields.
+/// Appends a MESSAGE or RESPONSE up to the ILP packet of `ilp_len` bytes, which the caller appends.
+///
+/// RFC 23 "Sub-protocols": a packet travels in the first entry, which has the name `ilp` and content
+/// type 0. [row 81]
 #[inline]
 pub fn put_ilp_header(kind: FrameKind, request_id: RequestId, ilp_len: usize, out: &mut Vec<u8>) {
     let [a, b, c, d] = request_id.0.to_be_bytes();

@@ -1,5 +1,4 @@
-//! Writing frames: any frame, and the ones of the handshake. The one of the packet path has a file of
-//! its own.
+//! Writes frames of any shape, and those of the handshake.
 
 use oer_codec::{
     length_size, put_length, put_u8, put_u32, put_u64, put_var_octet_string, put_var_uint,
@@ -13,7 +12,7 @@ use super::{
 use crate::wire::Timestamp;
 use crate::wire::timestamp::GeneralizedTime;
 
-/// Type and request id: what precedes the length of the content.
+/// Bytes of type and request id, before the length of the content.
 const HEAD: usize = 1 + 4;
 
 /// Appends a frame of any type with these entries.
@@ -36,12 +35,14 @@ pub fn put_frame(
 pub(super) fn put_parsed(frame: &BtpFrame<'_>, out: &mut Vec<u8>) {
     let entries = frame.protocol_data.bytes();
     put_head(frame.request_id, &frame.body, frame.protocol_data.len(), entries.len(), out);
-    // Only the canonical encoding parses, so this is what writing each entry would give.
+    // Only the canonical encoding parses, so writing each entry would give the same bytes.
     out.extend_from_slice(entries);
 }
 
-/// Appends the first frame of a link, as `ilp-plugin-btp` sends it: `auth`, `auth_username`,
-/// `auth_token` in this order, the last two as text. Without a username its entry is left out.
+/// Appends the first frame of a session in the order of `ilp-plugin-btp`: `auth`, `auth_username`
+/// (left out without a username), `auth_token`.
+///
+/// RFC 23 "Authentication": the primary entry is `auth`, without data and of content type 0. [row 74]
 pub fn put_auth(request_id: RequestId, username: Option<&str>, token: &str, out: &mut Vec<u8>) {
     let auth = ProtocolEntry::octets(AUTH, &[]);
     let token = ProtocolEntry::text(AUTH_TOKEN, token);
@@ -54,15 +55,16 @@ pub fn put_auth(request_id: RequestId, username: Option<&str>, token: &str, out:
     }
 }
 
-/// Appends a RESPONSE without entries: the answer to a successful login, and to a MESSAGE that
-/// carries nothing we know.
+/// Appends a RESPONSE without entries: the answer to a successful login, or to a MESSAGE without a
+/// known sub-protocol.
 pub fn put_empty_response(request_id: RequestId, out: &mut Vec<u8>) {
     put_frame(request_id, &FrameBody::Response, &[], out);
 }
 
-/// Appends an ERROR without entries. `data` is text for people and is cut at [`MAX_ERROR_DATA`]
-/// bytes; `name` is 7-bit text, usually [`ErrorCode::name`]. For the form of the time see
-/// [`Timestamp::to_generalized`].
+/// Appends an ERROR without entries. `data` is text for people, cut at [`MAX_ERROR_DATA`] bytes;
+/// `name` is 7-bit text, usually [`BtpErrorCode::name`].
+///
+/// RFC 23 "Error": it has a code, a name, a time as GeneralizedTime, and data. [row 86]
 pub fn put_error(
     request_id: RequestId,
     code: BtpErrorCode,
@@ -81,7 +83,7 @@ fn entry_size(entry: &ProtocolEntry<'_>) -> usize {
     var_octet_string_size(entry.name.len()) + 1 + var_octet_string_size(entry.data.len())
 }
 
-/// Appends all that precedes the entries, and makes room for those.
+/// Appends the part before the entries, and reserves room for them.
 fn put_head(
     request_id: RequestId,
     body: &FrameBody<'_>,

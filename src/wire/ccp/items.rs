@@ -1,10 +1,10 @@
-//! The lists inside of CCP payloads, as iterators over bytes that were read through once.
+//! The lists in CCP payloads: iterators over bytes that were checked when they were parsed.
 
 use std::fmt;
 
 use oer_codec::{Error, Reader};
 
-/// Texts one after another, not checked to be text.
+/// A list of strings, not checked to be text.
 #[derive(Clone, Copy)]
 pub struct Strings<'a> {
     left: usize,
@@ -12,21 +12,20 @@ pub struct Strings<'a> {
 }
 
 impl<'a> Strings<'a> {
-    /// No text.
+    /// The empty list.
     pub const EMPTY: Self = Self { left: 0, items: Reader::new(&[]) };
 
-    /// Reads through a count and as many texts.
+    /// Reads a count and that many strings.
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let count = reader.var_uint()?;
         let items = *reader;
         for _ in 0..count {
             reader.var_octet_string()?;
         }
-        // As many were read, of at least a byte each.
-        Ok(Self { left: usize::try_from(count).unwrap_or(usize::MAX), items })
+        Ok(Self { left: read_items(count), items })
     }
 
-    /// The texts, each with its length, as they stand in the payload.
+    /// The strings as they are encoded in the payload, each with its length.
     #[must_use]
     pub fn encoded(&self) -> &'a [u8] {
         let mut end = *self;
@@ -36,8 +35,7 @@ impl<'a> Strings<'a> {
         read
     }
 
-    /// `count` texts that were encoded one after another, such as [`Strings::encoded`] gives them. What is no text ends
-    /// the list.
+    /// A list of `count` strings in the form of [`Strings::encoded`].
     #[must_use]
     pub const fn from_encoded(count: usize, encoded: &'a [u8]) -> Self {
         Self { left: count, items: Reader::new(encoded) }
@@ -62,13 +60,13 @@ impl ExactSizeIterator for Strings<'_> {}
 /// One route that an update announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewRoute<'a> {
-    /// What it covers; may be a bare scheme, and need not be valid at all.
+    /// The announced prefix, not checked.
     pub prefix: &'a [u8],
-    /// The nodes on the way, the nearest one first; not checked either.
+    /// The nodes on the way, the nearest first; not checked.
     pub path: Strings<'a>,
-    /// Meant to prove who announced it. Nobody verifies it; every hop replaces it by its hash.
+    /// Meant as a proof of origin. No implementation verifies it; each hop replaces it by its hash.
     pub auth: &'a [u8; 32],
-    /// Extensions. None exists.
+    /// Extensions; none exist.
     pub props: Props<'a>,
 }
 
@@ -83,7 +81,7 @@ impl<'a> NewRoute<'a> {
     }
 }
 
-/// The routes of an update, one after another.
+/// The routes of an update.
 #[derive(Clone, Copy)]
 pub struct NewRoutes<'a> {
     left: usize,
@@ -97,7 +95,7 @@ impl<'a> NewRoutes<'a> {
         for _ in 0..count {
             NewRoute::read(reader)?;
         }
-        Ok(Self { left: usize::try_from(count).unwrap_or(usize::MAX), items })
+        Ok(Self { left: read_items(count), items })
     }
 }
 
@@ -119,11 +117,11 @@ impl ExactSizeIterator for NewRoutes<'_> {}
 /// An extension of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prop<'a> {
-    /// Bits: `80` optional, `40` transitive, `20` partial, `10` the value is UTF-8.
+    /// Flags: `80` optional, `40` transitive, `20` partial, `10` the value is UTF-8.
     pub meta: u8,
-    /// Which one.
+    /// The kind of extension.
     pub id: u16,
-    /// Its value.
+    /// The value.
     pub value: &'a [u8],
 }
 
@@ -133,7 +131,7 @@ impl<'a> Prop<'a> {
     }
 }
 
-/// The extensions of a route, one after another.
+/// The extensions of a route.
 #[derive(Clone, Copy)]
 pub struct Props<'a> {
     left: usize,
@@ -141,7 +139,7 @@ pub struct Props<'a> {
 }
 
 impl<'a> Props<'a> {
-    /// No extension.
+    /// The empty list.
     pub const EMPTY: Self = Self { left: 0, items: Reader::new(&[]) };
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
@@ -150,7 +148,7 @@ impl<'a> Props<'a> {
         for _ in 0..count {
             Prop::read(reader)?;
         }
-        Ok(Self { left: usize::try_from(count).unwrap_or(usize::MAX), items })
+        Ok(Self { left: read_items(count), items })
     }
 }
 
@@ -169,7 +167,12 @@ impl<'a> Iterator for Props<'a> {
 
 impl ExactSizeIterator for Props<'_> {}
 
-/// Two lists are the same when their items are, wherever they end in their payloads.
+/// A count of items that were all read, of at least one byte each.
+fn read_items(count: u64) -> usize {
+    usize::try_from(count).expect("no more items than bytes were read")
+}
+
+/// Lists are equal if their items are.
 macro_rules! as_list {
     ($($list:ident)*) => {$(
         impl PartialEq for $list<'_> {

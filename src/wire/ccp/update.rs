@@ -1,4 +1,4 @@
-//! A route update as it is read.
+//! Reads a route update.
 
 use oer_codec::Reader;
 
@@ -6,31 +6,31 @@ use super::{NewRoutes, Strings, TableId};
 use crate::wire::error::{address, encoding};
 use crate::wire::{AddressRef, Error};
 
-/// A part of a speaker's log of changes. Entry i is what took its table from epoch i to i + 1.
+/// A range of a speaker's log of changes. Entry i changed its table from epoch i to i + 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epochs {
     /// The length of the log.
     pub current: u32,
-    /// The first entry that the update tells.
+    /// The first entry in the update.
     pub from: u32,
-    /// The first entry that it does not tell; `from` in a heartbeat.
+    /// The end of the range, exclusive; equal to `from` in a heartbeat.
     pub to: u32,
 }
 
-/// What a neighbour tells of its routes.
+/// A route update: changes of the speaker's routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteUpdate<'a> {
-    /// The speaker's log.
+    /// The speaker's table.
     pub table: TableId,
-    /// Which part of it.
+    /// The range of the log.
     pub epochs: Epochs,
-    /// How long the routes hold if nothing more is heard, in milliseconds.
+    /// How long the routes stay valid without another update, in milliseconds.
     pub hold_down_ms: u32,
     /// The speaker's own address.
     pub speaker: AddressRef<'a>,
-    /// Routes that are new or have changed.
+    /// Routes that are new or changed.
     pub new_routes: NewRoutes<'a>,
-    /// Prefixes that the speaker has no route to any more; not checked.
+    /// Prefixes that the speaker has no route to any longer; not checked.
     pub withdrawn_routes: Strings<'a>,
 }
 

@@ -1,4 +1,4 @@
-//! A route update as it is written: routes first, one by one, for as long as they fit; then the head before them.
+//! Writes a route update: routes are added while they fit, then the header is put before them.
 
 use oer_codec::{
     put_u8, put_u16, put_u32, put_var_octet_string, put_var_uint, var_octet_string_size,
@@ -8,17 +8,17 @@ use oer_codec::{
 use super::{Epochs, MAX_PAYLOAD, Prop, TableId};
 use crate::wire::{AddressRef, Prefix};
 
-/// Table id, three epochs, hold-down.
+/// Bytes of table id, three epochs and hold-down.
 const FIXED: usize = 16 + 4 * 4;
-/// The larger of the sizes that a count can have here: a payload holds fewer than 2^16 items.
+/// Most bytes of a count: a payload holds fewer than 2^16 items.
 const COUNT: usize = 3;
 
-/// Appends one node of a path, as [`UpdateWriter::announce`] takes it.
+/// Appends one node of a path for [`UpdateWriter::announce`].
 pub fn put_hop(address: AddressRef<'_>, out: &mut Vec<u8>) {
     put_var_octet_string(address.as_bytes(), out);
 }
 
-/// A route update that grows.
+/// Builds a route update.
 #[derive(Debug, Default)]
 pub struct UpdateWriter {
     new_routes: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct UpdateWriter {
 }
 
 impl UpdateWriter {
-    /// Bytes of the payload if it were finished now, or slightly more.
+    /// An upper bound of the payload's bytes.
     #[must_use]
     pub fn len(&self, speaker: AddressRef<'_>) -> usize {
         FIXED
@@ -38,19 +38,19 @@ impl UpdateWriter {
             + self.withdrawn.len()
     }
 
-    /// Whether nothing was written: it would be a heartbeat.
+    /// Whether it has no routes: a heartbeat.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.new_routes_count == 0 && self.withdrawn_count == 0
     }
 
-    /// Whether an item of at most so many bytes still fits into a payload.
+    /// Whether an item of at most `item` bytes still fits.
     #[must_use]
     pub fn has_room(&self, speaker: AddressRef<'_>, item: usize) -> bool {
         self.len(speaker) + item <= MAX_PAYLOAD
     }
 
-    /// Announces a route. The path is given as `hops` texts that are encoded already, in one piece or several.
+    /// Announces a route. `path` holds `hops` encoded nodes, in one piece or several.
     pub fn announce<'p>(
         &mut self,
         prefix: &[u8],
@@ -79,14 +79,14 @@ impl UpdateWriter {
         self.withdrawn_count += 1;
     }
 
-    /// Bytes that [`announce`](Self::announce) takes without props.
+    /// Bytes of an announcement without props.
     #[must_use]
     pub fn announcement_len(prefix: &Prefix, hops: usize, path: usize) -> usize {
         let prefix = var_octet_string_size(prefix.as_str().len());
         prefix + var_uint_size(hops as u64) + path + 32 + var_uint_size(0)
     }
 
-    /// Bytes that [`withdraw`](Self::withdraw) takes.
+    /// Bytes of a withdrawal.
     #[must_use]
     pub fn withdrawal_len(prefix: &Prefix) -> usize {
         var_octet_string_size(prefix.as_str().len())

@@ -1,20 +1,20 @@
-//! The error codes of a Reject (RFC 27 "Error Codes").
+//! The error codes of a Reject.
 
 use std::fmt;
 
-/// Three 7-bit characters. Codes that RFC 27 does not list are legal: judge them by their class,
-/// pass them on unchanged.
+/// The code of a Reject: three 7-bit characters. RFC 27 "Error Codes": codes that are not listed are
+/// handled by their class and passed on unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(pub [u8; 3]);
 
-/// What the sender can do, by the first letter of the code.
+/// The first letter of a code: what the sender can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorClass {
-    /// `F`: the same packet will fail again.
+    /// `F`, final: the same packet will fail again.
     Final,
-    /// `T`: try again later.
+    /// `T`, temporary: try again later.
     Temporary,
-    /// `R`: try again with more money or more time.
+    /// `R`, relative: try again with more money or more time.
     Relative,
 }
 
@@ -26,10 +26,10 @@ macro_rules! codes {
                 pub const $code: Self = Self(three(stringify!($code)));
             )*
 
-            /// Every code with a name, F, then T, then R.
+            /// Every code with a name: F, then T, then R.
             pub const ALL: &'static [Self] = &[$(Self::$code),*];
 
-            /// The name in RFC 27; `None` for a code that it does not list.
+            /// RFC 27 "Error Codes": each code has one name and meaning. [row 21] `None` for others.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self {
@@ -38,7 +38,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The code as text when it has a name: one of a known few, fit for a metric's label.
+            /// The code as text if it has a name: a bounded set, fit for a metric's label.
             #[must_use]
             pub const fn known(self) -> Option<&'static str> {
                 match self {
@@ -76,7 +76,7 @@ codes! {
 }
 
 impl ErrorCode {
-    /// The class by the first letter; `None` for a letter that RFC 27 does not know.
+    /// The class; `None` for a letter that RFC 27 does not define.
     #[must_use]
     pub const fn class(self) -> Option<ErrorClass> {
         match self.0 {
@@ -101,10 +101,10 @@ impl fmt::Debug for ErrorCode {
     }
 }
 
-/// Only for the table above, at compile time: a name of any other length does not compile.
+/// Only for the table above.
 const fn three(text: &str) -> [u8; 3] {
     match text.as_bytes() {
         &[a, b, c] => [a, b, c],
-        _ => [0; 3],
+        _ => unreachable!(),
     }
 }

@@ -1,4 +1,4 @@
-//! The Fulfill: the proof that the receiver got the money.
+//! The Fulfill: proves that the receiver accepted the money.
 
 use oer_codec::{length_size, put_length, put_var_octet_string, var_octet_string_size};
 
@@ -9,7 +9,7 @@ use crate::wire::{Error, Fulfillment};
 /// An ILP Fulfill (RFC 27, type 13).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fulfill<'a> {
-    /// Its SHA-256 is the condition of the Prepare. Parsing does not check that.
+    /// Its SHA-256 must be the condition of the Prepare; parsing does not check that.
     pub fulfillment: Fulfillment,
     /// For the sender; at most [`MAX_DATA`](super::MAX_DATA) bytes. Never changed.
     pub data: &'a [u8],

@@ -1,4 +1,4 @@
-//! The Prepare: the packet of which there are most, and the one that is rewritten at every hop.
+//! The Prepare: offers money for a fulfillment. Each connector rewrites its amount and expiry.
 
 use oer_codec::{length_size, put_length, put_var_octet_string, var_octet_string_size};
 
@@ -6,26 +6,26 @@ use super::{PacketType, open_envelope, read_data};
 use crate::wire::error::{address, encoding, timestamp};
 use crate::wire::{AddressRef, Amount, Condition, Error, Timestamp};
 
-/// Amount, expiry and condition: what precedes the destination in the content.
+/// Bytes of amount, expiry and condition, before the destination.
 const FIXED: usize = 8 + 17 + 32;
 
 /// An ILP Prepare (RFC 27, type 12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prepare<'a> {
-    /// In units of the link that the packet is on. A connector changes it.
+    /// In units of the account of the link that it is on. Each connector converts it.
     pub amount: Amount,
-    /// When the sender stops waiting for the answer. A connector moves it earlier.
+    /// The deadline of the answer. Each connector moves it earlier.
     pub expires_at: Timestamp,
     /// SHA-256 of the fulfillment. Never changed.
     pub condition: Condition,
-    /// Who is to get the money. Never changed.
+    /// The address of the receiver. Never changed.
     pub destination: AddressRef<'a>,
     /// For the receiver; at most [`MAX_DATA`](super::MAX_DATA) bytes. Never changed.
     pub data: &'a [u8],
 }
 
 impl<'a> Prepare<'a> {
-    /// Parses a Prepare. Whoever sent something else gets F01.
+    /// Parses a Prepare. One that does not parse is rejected with F01.
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong.

@@ -1,4 +1,4 @@
-//! The Reject: why the money did not move, and who says so.
+//! The Reject: says why the money did not move, and which node refused.
 
 use oer_codec::{Reader, length_size, put_length, put_var_octet_string, var_octet_string_size};
 
@@ -6,23 +6,22 @@ use super::{ErrorCode, MAX_MESSAGE, MAX_MESSAGE_EMITTED, PacketType, open_envelo
 use crate::wire::error::{address, at_most, encoding};
 use crate::wire::{AddressRef, Amount, Error};
 
-/// An ILP Reject (RFC 27, type 14). A relay passes it on unchanged.
+/// An ILP Reject (RFC 27, type 14). Connectors pass it on unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reject<'a> {
-    /// What kind of failure.
+    /// The kind of failure.
     pub code: ErrorCode,
-    /// The node that rejected. `None` is an empty address: legal on the wire, but interledger-rs
-    /// cannot read it, so a node of ours always puts its own.
+    /// The node that rejected. `None` is an empty address: accepted from peers, never sent, because
+    /// interledger-rs cannot read it. [rows 19, 20]
     pub triggered_by: Option<AddressRef<'a>>,
-    /// For debugging: UTF-8, but bytes that are not are passed on all the same. At most
-    /// [`MAX_MESSAGE`] bytes.
+    /// For debugging. Should be UTF-8; other bytes are passed on too. At most [`MAX_MESSAGE`] bytes.
     pub message: &'a [u8],
     /// For the sender; at most [`MAX_DATA`](super::MAX_DATA) bytes. Never changed.
     pub data: &'a [u8],
 }
 
 impl<'a> Reject<'a> {
-    /// Parses a Reject. Codes outside of RFC 27 are accepted, if they are 7-bit characters.
+    /// Parses a Reject. Any code of 7-bit characters is accepted.
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong.
@@ -64,7 +63,7 @@ impl<'a> Reject<'a> {
         put_var_octet_string(self.data, out);
     }
 
-    /// The message as text; what is not UTF-8 is replaced. Escape it before it is logged.
+    /// The message as text, invalid UTF-8 replaced. Escape it before it is logged.
     #[must_use]
     pub fn message_text(&self) -> std::borrow::Cow<'a, str> {
         String::from_utf8_lossy(self.message)
@@ -84,16 +83,16 @@ impl<'a> Reject<'a> {
     }
 }
 
-/// The bytes of a text that may be a Reject's message: cut between two characters when it is longer
-/// than [`MAX_MESSAGE_EMITTED`].
+/// The bytes of a Reject's message, cut between two characters at [`MAX_MESSAGE_EMITTED`].
 #[must_use]
 pub fn clip_message(text: &str) -> &[u8] {
     let (kept, _) = text.split_at(text.floor_char_boundary(MAX_MESSAGE_EMITTED));
     kept.as_bytes()
 }
 
-/// The data of an F08 Reject (RFC 27 "F08: Amount Too Large"). Both amounts are in units of the link
-/// that the Reject was made for. A relay must not rescale them: senders use their ratio.
+/// The data of an F08 Reject. RFC 27 "Final Error": it holds the amount that arrived and the maximum,
+/// as two integers of 64 bits. [row 52] Both are in units of the rejecting node's account. Connectors
+/// do not rescale them: senders use their ratio. [row 53]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AmountTooLarge {
     /// The amount that arrived.
@@ -103,7 +102,7 @@ pub struct AmountTooLarge {
 }
 
 impl AmountTooLarge {
-    /// Reads the data of an F08 Reject. Java peers send it empty.
+    /// Reads the data of an F08 Reject. Java peers send no data.
     ///
     /// # Errors
     /// [`Error`] when there are fewer than 16 bytes.

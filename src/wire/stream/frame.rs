@@ -1,4 +1,4 @@
-//! One frame: a type, and content of known length.
+//! The frames of STREAM packets.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use oer_codec::{Reader, put_u8, put_var_octet_string, put_var_uint};
 use crate::wire::error::encoding;
 use crate::wire::{Amount, Error};
 
-/// A stream of a connection: odd ones were opened by the client, even ones by the server.
+/// A stream of a connection. RFC 29 "Opening New Streams": the client opens odd ones, the server even ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u64);
 
@@ -16,138 +16,124 @@ pub struct StreamId(pub u64);
 pub struct CloseCode(pub u8);
 
 impl CloseCode {
-    /// Done, as planned.
+    /// A normal end.
     pub const NO_ERROR: Self = Self(1);
-    /// Something failed that should not.
-    pub const INTERNAL_ERROR: Self = Self(2);
-    /// Too much to do; try later.
-    pub const ENDPOINT_BUSY: Self = Self(3);
-    /// More was sent than the other side allowed.
-    pub const FLOW_CONTROL_ERROR: Self = Self(4);
-    /// A stream was opened whose number is too high.
-    pub const STREAM_ID_ERROR: Self = Self(5);
-    /// Something was sent on a stream that is closed.
-    pub const STREAM_STATE_ERROR: Self = Self(6);
-    /// A frame does not parse.
-    pub const FRAME_FORMAT_ERROR: Self = Self(7);
-    /// Any other breach of the protocol.
-    pub const PROTOCOL_VIOLATION: Self = Self(8);
-    /// The application's, see the message.
+    /// An error of the application, see the message.
     pub const APPLICATION_ERROR: Self = Self(9);
 }
 
-/// Texts are bytes here: they are the peer's, for people, and often not what the protocol says they are. Numbers of
-/// bytes count from the beginning of a stream or connection.
+/// A frame. Texts are bytes, because peers may send any. Offsets count bytes from the beginning of a stream or
+/// connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum StreamFrame<'a> {
-    /// `01`: nothing more is sent.
+    /// `01`: the connection ends.
     ConnectionClose {
-        /// Why.
+        /// The reason.
         code: CloseCode,
-        /// Why, for people.
+        /// The reason, for people.
         message: &'a [u8],
     },
-    /// `02`: the sender's own address. Not checked: who only sends says whatever it likes.
+    /// `02`: the own address of the frame's sender.
     NewAddress {
-        /// An ILP address, as a rule.
+        /// An ILP address, not checked.
         source: &'a [u8],
     },
-    /// `03`: so many bytes may be sent on the connection.
+    /// `03`: the connection's limit of bytes.
     MaxData {
         /// The limit.
         offset: u64,
     },
-    /// `04`: the limit of the connection holds up the sender.
+    /// `04`: the sender wants to exceed the connection's limit of bytes.
     DataBlocked {
-        /// How many bytes it wants to send.
+        /// Bytes that it wants to send.
         offset: u64,
     },
-    /// `05`: streams up to this one may be opened.
+    /// `05`: the limit of stream ids.
     MaxStreamId {
         /// The limit.
         stream: StreamId,
     },
-    /// `06`: the limit of streams holds up the sender.
+    /// `06`: the sender wants to exceed the limit of stream ids.
     StreamIdBlocked {
         /// The stream that it wants to open.
         stream: StreamId,
     },
-    /// `07`: what the amounts of who sends this frame are counted in.
+    /// `07`: the asset of the frame's sender.
     AssetDetails {
         /// The asset, such as `USD`.
         code: &'a [u8],
         /// Decimal places: one unit is 10^-scale.
         scale: u8,
     },
-    /// `10`: nothing more is sent on this stream.
+    /// `10`: the stream ends.
     StreamClose {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
-        /// Why.
+        /// The reason.
         code: CloseCode,
-        /// Why, for people.
+        /// The reason, for people.
         message: &'a [u8],
     },
-    /// `11`: this stream's part of the packet's money.
+    /// `11`: the stream's part of the packet's money.
     StreamMoney {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
         /// Its part, relative to the shares of the packet's other streams.
         shares: u64,
     },
-    /// `12`: how much this stream may receive.
+    /// `12`: the stream's limit of money.
     StreamMaxMoney {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
-        /// The limit, in the receiver's units. What does not fit 64 bits is read as the most that does.
+        /// The limit in the receiver's units; above 64 bits it is read as the maximum.
         receive_max: Amount,
-        /// What the stream has received so far.
+        /// The amount that the stream has received so far.
         total_received: Amount,
     },
-    /// `13`: the limit of the stream holds up the sender.
+    /// `13`: the sender wants to exceed the stream's limit of money.
     StreamMoneyBlocked {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
-        /// How much it wants to send, in the sender's units. What does not fit 64 bits is read as the most that does.
+        /// The amount that it wants to send, in the sender's units; above 64 bits it is read as the maximum.
         send_max: Amount,
-        /// What it has sent so far.
+        /// The amount that it has sent so far.
         total_sent: Amount,
     },
     /// `14`: bytes of a stream.
     StreamData {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
-        /// Where they belong.
+        /// The position of the first byte.
         offset: u64,
         /// The bytes.
         data: &'a [u8],
     },
-    /// `15`: so many bytes may be sent on this stream.
+    /// `15`: the stream's limit of bytes.
     StreamMaxData {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
         /// The limit.
         offset: u64,
     },
-    /// `16`: the limit of the stream holds up the sender.
+    /// `16`: the sender wants to exceed the stream's limit of bytes.
     StreamDataBlocked {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
-        /// How many bytes it wants to send.
+        /// Bytes that it wants to send.
         offset: u64,
     },
-    /// `17`: a proof of what was received, for a third party (RFC 39, deprecated).
+    /// `17`: proof of the received amount for a third party (RFC 39, deprecated).
     StreamReceipt {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
-        /// The proof.
+        /// The receipt.
         receipt: &'a [u8],
     },
 }
 
 impl<'a> StreamFrame<'a> {
-    /// Reads one frame; `None` for one of an unknown type, which is to be ignored. Bytes after the last known field are
-    /// ignored (RFC 30 "Extensibility").
+    /// Reads one frame. RFC 29 "Frames": a frame of an unknown type is ignored (`None`). [row 125] Bytes after the last
+    /// known field are ignored.
     pub(super) fn read(packet: &mut Reader<'a>) -> Result<Option<Self>, Error> {
         let type_byte = packet.u8().map_err(encoding("STREAM frame type"))?;
         let content = packet.var_octet_string().map_err(encoding("STREAM frame"))?;
@@ -264,7 +250,7 @@ impl<'a> StreamFrame<'a> {
     }
 }
 
-/// Type and numbers, but no texts and data: they may be private.
+/// Prints no texts and data: they may be private.
 impl fmt::Debug for StreamFrame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut content = Vec::new();
@@ -273,7 +259,7 @@ impl fmt::Debug for StreamFrame<'_> {
     }
 }
 
-/// The fields of frames. One place in errors is enough: who made the frame can count.
+/// Reads the fields of frames.
 struct Content<'a>(Reader<'a>);
 
 const PLACE: &str = "STREAM frame content";
@@ -299,7 +285,7 @@ impl<'a> Content<'a> {
         self.number().map(StreamId)
     }
 
-    /// A limit that an implementation with larger numbers may set beyond 64 bits: no limit then, as far as we can count.
+    /// RFC 29 "Maximum VarUInt Size": a limit of more than 64 bits is read as the highest one.
     fn limit(&mut self) -> Result<Amount, Error> {
         let mut limit = self.0;
         self.octets()?;

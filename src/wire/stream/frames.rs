@@ -1,4 +1,4 @@
-//! The frames of a packet: parsed ones, or ones that are to be sent.
+//! The list of frames of a packet, parsed or to be sent.
 
 use std::fmt;
 
@@ -8,32 +8,32 @@ use super::frame::StreamFrame;
 use crate::wire::Error;
 use crate::wire::error::encoding;
 
-/// The least that a frame takes: its type and the length of its content.
+/// Bytes of the shortest frame: its type and the length of its content.
 const FRAME_MIN: usize = 2;
 
-/// The frames of one packet. Equal when the same frames come in the same order.
+/// The frames of one packet.
 #[derive(Clone, Copy)]
 pub struct Frames<'a>(FrameSource<'a>);
 
 #[derive(Clone, Copy)]
 enum FrameSource<'a> {
-    /// As many frames, unknown ones included, at the beginning of these bytes. All of them have been checked.
+    /// `count` checked frames at the beginning of the bytes, unknown ones included.
     Parsed { count: usize, bytes: &'a [u8] },
-    /// Ones that somebody made up.
+    /// Frames to be sent.
     Owned(&'a [StreamFrame<'a>]),
 }
 
 impl<'a> Frames<'a> {
-    /// None.
+    /// No frames.
     pub const NONE: Self = Self(FrameSource::Owned(&[]));
 
-    /// These, to be sent.
+    /// Frames to be sent.
     #[must_use]
     pub const fn from_frames(frames: &'a [StreamFrame<'a>]) -> Self {
         Self(FrameSource::Owned(frames))
     }
 
-    /// Reads the count and all frames. The count is a claim: it is held against the bytes left first.
+    /// Reads the count and all frames. The count is a claim: it is compared with the bytes left. [row 4]
     pub(super) fn parse(packet: &mut Reader<'a>) -> Result<Self, Error> {
         let place = "STREAM frames: count";
         let claimed = packet.var_uint().map_err(encoding(place))?;

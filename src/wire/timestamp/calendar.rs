@@ -1,13 +1,11 @@
-//! The arithmetic under timestamps: eight ASCII digits at a time, and the calendar.
-//!
-//! Nothing here checks the range of its arguments; `Timestamp` does.
+//! Arithmetic of digits and calendar for timestamps, whose ranges `Timestamp` checks.
 
 /// Eight ASCII digits as four numbers below 100, in four lanes of 16 bits, the first one lowest.
 #[inline]
 pub(super) fn digit_pairs(text: [u8; 8]) -> Option<u64> {
     let digits = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
-    // 0x76 + 9 = 0x7f: a byte above 9 reaches its top bit, or has it already. A carry into the
-    // next byte can only come from a byte that is refused itself.
+    // 0x76 + 9 = 0x7f: a byte above 9 sets its top bit. A carry into the next byte comes only from a
+    // byte that is refused itself.
     if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
         return None;
     }
@@ -19,7 +17,7 @@ pub(super) fn digit_pairs(text: [u8; 8]) -> Option<u64> {
 pub(super) fn pair_digits(numbers: [u64; 4]) -> [u8; 8] {
     let [a, b, c, d] = numbers;
     let lanes = a | b << 16 | c << 32 | d << 48;
-    // n * 103 / 1024 is n / 10 for every n below 100, and stays inside its lane.
+    // n * 103 / 1024 is n / 10 for each n below 100, and stays inside its lane.
     let tens = ((lanes * 103) >> 10) & 0x000f_000f_000f_000f;
     let units = lanes - tens * 10;
     (tens | units << 8 | 0x3030_3030_3030_3030).to_le_bytes()
@@ -30,8 +28,7 @@ pub(super) const fn lanes(pairs: u64) -> [u64; 4] {
     [pairs & 0xff, pairs >> 16 & 0xff, pairs >> 32 & 0xff, pairs >> 48]
 }
 
-// Proleptic Gregorian. Years come as century and year of the century, as the digits give them, and
-// both directions are a few multiplications and shifts.
+// The proleptic Gregorian calendar, with years as century and year of the century, like the digits.
 
 /// Days from 0000-01-01 to 1970-01-01.
 pub(super) const EPOCH_DAYS: u64 = 719_528;
@@ -49,7 +46,7 @@ pub(super) const fn is_leap(century: u64, year_of_century: u64) -> bool {
 pub(super) const fn days_before_year(century: u64, year_of_century: u64) -> u64 {
     // A century has 24 leap years, and one more when it is divisible by four.
     let leap_years = 24 * century + ((century + 3) >> 2) + ((year_of_century + 3) >> 2);
-    // Within a century that is not, the year 0 was counted although it is no leap year.
+    // In the other centuries the year 0 was counted, although it is not a leap year.
     let not_one = (year_of_century != 0) & (century & 3 != 0);
     365 * (100 * century + year_of_century) + leap_years - not_one as u64
 }
@@ -57,12 +54,12 @@ pub(super) const fn days_before_year(century: u64, year_of_century: u64) -> u64 
 /// Days from the first of January to the first day of a month, 1 to 12.
 #[inline]
 pub(super) const fn days_before_month(leap: bool, month: u64) -> u64 {
-    // As if every February had 30 days, which makes the months a straight line of integers.
+    // With a February of 30 days, the months are a straight line of integers.
     let days = (367 * month - 362) / 12;
     if month > 2 { days + leap as u64 - 2 } else { days }
 }
 
-/// The last day of a month; of no use when the month is outside 1..=12.
+/// The last day of a month; meaningless outside 1..=12.
 #[inline]
 pub(super) const fn last_day(leap: bool, month: u64) -> u64 {
     if month == 2 {

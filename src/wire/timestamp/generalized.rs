@@ -1,4 +1,4 @@
-//! GeneralizedTime (RFC 30 "Timestamps"), as a BTP ERROR's `triggeredAt` has it.
+//! GeneralizedTime: `triggeredAt` of a BTP ERROR.
 
 use super::calendar::{digit_pairs, lanes};
 use super::{Timestamp, TimestampError};
@@ -8,9 +8,8 @@ const FORM_GENERALIZED: TimestampError = TimestampError::Form(
 );
 
 impl Timestamp {
-    /// Reads a GeneralizedTime with no, one, two or three digits after the point. Trailing zeros
-    /// are accepted, because btp-packet (JavaScript) writes them. Second 60, which is legal here,
-    /// is read as the second that follows it.
+    /// Reads a GeneralizedTime with up to three digits after the point. Trailing zeros are accepted,
+    /// because btp-packet (JavaScript) writes them. Second 60 is read as the next second.
     ///
     /// # Errors
     /// [`TimestampError`], with the field that is wrong.
@@ -38,9 +37,10 @@ impl Timestamp {
         Self::from_civil(lanes(date), [hour, minute, second], millis, 60)
     }
 
-    /// The GeneralizedTime that every known reader understands: exactly three digits after the
-    /// point, the last of which is not 0. btp-packet reads nothing but three digits, and RFC 30
-    /// forbids a trailing zero, so a millisecond that ends in 0 is written one later.
+    /// The GeneralizedTime that all known readers accept: three digits after the point, the last one
+    /// not 0. btp-packet needs three digits, so a millisecond that ends in 0 is written one later.
+    ///
+    /// RFC 30 "Variable-length Timestamps": the fraction has no trailing zeros. [row 86]
     #[must_use]
     pub fn to_generalized(self) -> [u8; 19] {
         let nudged = if self.0.is_multiple_of(10) { Self(self.0 + 1) } else { self };
@@ -49,8 +49,8 @@ impl Timestamp {
     }
 }
 
-/// A GeneralizedTime as it came, known to be valid. Kept as text because one instant has several
-/// forms, and a frame that is passed on or written again must not change.
+/// A valid GeneralizedTime as it arrived. Kept as text, because an instant has several forms, and a
+/// frame that is written again must not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GeneralizedTime<'a> {
     text: &'a [u8],
@@ -68,11 +68,11 @@ impl<'a> GeneralizedTime<'a> {
 
     /// The form that [`Timestamp::to_generalized`] writes.
     pub(in crate::wire) fn from_written(text: &'a [u8; 19]) -> Self {
-        let timestamp = Timestamp::read_generalized(text).unwrap_or_default();
+        let timestamp = Timestamp::read_generalized(text).expect("text written by to_generalized");
         Self { text, timestamp }
     }
 
-    /// The text as it came; ASCII.
+    /// The text as it arrived; ASCII.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         self.text

@@ -170,10 +170,7 @@ impl World {
         }
         let closing = matches!(manners, Manners::Closes(after) if self.truth.packets > after);
         if closing {
-            frames.push(StreamFrame::ConnectionClose {
-                code: CloseCode::ENDPOINT_BUSY,
-                message: b"enough",
-            });
+            frames.push(StreamFrame::ConnectionClose { code: CloseCode(3), message: b"enough" });
         }
         let full = matches!(manners, Manners::Wants(most) if self.truth.received + arrived > most);
         if let Manners::Wants(most) = manners {
