@@ -16,14 +16,16 @@ mod connector;
 mod http;
 mod link;
 mod local;
+mod net;
 mod node;
+mod peers;
 mod routing;
 mod stream;
 mod telemetry;
 #[cfg(test)]
 mod testing;
 mod time;
-mod transport;
+
 mod web;
 pub mod wire;
 

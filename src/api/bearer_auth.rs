@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use ring::hmac;
 use ring::rand::SystemRandom;
 
+use crate::net::{ClientOrigin, SharedRate, Throttle, WorkRate};
+use crate::peers::NoRandomness;
 use crate::time::MonoTime;
-use crate::transport::{ClientOrigin, NoRandomness, SharedRate, Throttle, WorkRate};
 
 /// Wrong tokens per second, from all addresses together; half of it from one. Beyond them none is looked at, so connections
 /// need not be closed: a scraper with an old token keeps its own.

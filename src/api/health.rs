@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::account::AccountId;
-use crate::transport::ClockJump;
+use crate::net::ClockJump;
 
 /// Reasons that are given one by one; the rest is counted.
 const REASONS_MAX: usize = 8;

@@ -21,8 +21,9 @@ use super::query::RoutesQuery;
 use super::server::ClientAddress;
 use super::status::NodeStatus;
 use super::{peers, routes};
+use crate::net::{harmless_json, without_random_words};
+use crate::peers::PeerState;
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
-use crate::transport::{PeerState, harmless_json, without_random_words};
 
 /// Characters of a path that are logged.
 const PATH_SHOWN_MAX: usize = 200;

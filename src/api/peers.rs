@@ -8,7 +8,7 @@ use crate::account::{Limits, Relation};
 use crate::connector::{
     AccountReport, ConnectorReport, OwnAccountReport, Stats, Traffic, code_labels,
 };
-use crate::transport::{PeerCounts, PeerSnapshot, PeerState};
+use crate::peers::{PeerCounts, PeerSnapshot, PeerState};
 use crate::wire::Timestamp;
 
 #[derive(Debug, Serialize)]
@@ -289,7 +289,7 @@ mod tests {
     use crate::account::Asset;
     use crate::account::{AccountSettings, OverLimit};
     use crate::link::{SessionId, SessionKind};
-    use crate::transport::RefusedLogin;
+    use crate::peers::RefusedLogin;
     use crate::wire::Amount;
 
     fn account(id: &str, relation: Relation) -> AccountReport {

@@ -13,8 +13,8 @@ use super::health::{Health, HealthInput, HealthStatus, PeerStanding, judge, not_
 use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
 use crate::account::AccountId;
+use crate::peers::{NoRandomness, PeerSnapshot, PeerState, TransportContext};
 use crate::time::MonoTime;
-use crate::transport::{NoRandomness, PeerSnapshot, PeerState, TransportContext};
 
 /// A configured peer, as far as health is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]

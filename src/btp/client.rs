@@ -19,10 +19,10 @@ use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, LoginMark, Outbox, SessionKind};
-use crate::transport::{
-    AttemptFailure, BtpUrl, CloseReason, ConnectTcpError, DialBackoff, DialControl, DialHandle,
-    GOING_AWAY, PeerStatus, SessionGuard, TlsError, Token, TransportContext, Waited, connect_tcp,
-    explain_handshake,
+use crate::net::{BtpUrl, ConnectTcpError, DialBackoff, TlsError, connect_tcp, explain_handshake};
+use crate::peers::{
+    AttemptFailure, CloseReason, DialControl, DialHandle, GOING_AWAY, PeerStatus, SessionGuard,
+    Token, TransportContext, Waited,
 };
 
 /// The URL of a peer, and our login there.

@@ -27,8 +27,8 @@ use super::socket::{
 use crate::account::AccountId;
 use crate::connector::Batch;
 use crate::link::{CloseRequest, Outbox};
+use crate::peers::{CloseReason, TransportContext};
 use crate::time::{MonoTime, Now};
-use crate::transport::{CloseReason, TransportContext};
 use crate::wire::ws;
 
 /// Bytes that one system call may read, beyond the longest frame.

@@ -8,7 +8,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::account::AccountId;
 use crate::link::LoginMark;
-use crate::transport::{Directory, Token, shown};
+use crate::net::shown;
+use crate::peers::{Directory, Token};
 use crate::wire::Timestamp;
 use crate::wire::btp::{
     AUTH, AUTH_TOKEN, AUTH_USERNAME, BtpErrorCode, BtpFrame, FrameBody, ProtocolData, RequestId,

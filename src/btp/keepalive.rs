@@ -4,8 +4,9 @@
 //! The ping is a WebSocket ping (RFC 6455 5.5.2), as `ilp-plugin-btp` sends it. *Any* byte is a sign of life, not only the
 //! pong, which may be queued after much data.
 
+use crate::net::KeepAliveSettings;
+use crate::peers::Timeout;
 use crate::time::MonoTime;
-use crate::transport::{KeepAliveSettings, Timeout};
 
 /// The latest activity of one session.
 #[derive(Debug)]

@@ -22,10 +22,9 @@ use crate::account::{AccountSettings, Limits, Relation};
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::link::{Framing, Outbox, SessionKind};
 use crate::local::PingSettings;
+use crate::net::{Clock, TransportSettings};
+use crate::peers::{Directory, Login, SessionGuard, Token, TransportContext};
 use crate::routing::{HashSeed, Route, RouteOrigin};
-use crate::transport::{
-    Clock, Directory, Login, SessionGuard, Token, TransportContext, TransportSettings,
-};
 use crate::wire::btp::{BtpFrame, FrameBody, FrameKind, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme};

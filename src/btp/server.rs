@@ -23,10 +23,12 @@ use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, LoginMark, Outbox, SessionKind};
-use crate::transport::{
-    BindError, ClientOrigin, CloseReason, Descriptor, Directory, Listener, Logins, POLICY,
-    PlaceLimits, RECONFIGURED, ServerTls, SessionGuard, Throttle, TransportContext,
+use crate::net::{
+    BindError, ClientOrigin, Descriptor, Listener, PlaceLimits, ServerTls, Throttle,
     Unauthenticated, UnauthenticatedPlace,
+};
+use crate::peers::{
+    CloseReason, Directory, Logins, POLICY, RECONFIGURED, SessionGuard, TransportContext,
 };
 use crate::wire::btp::put_empty_response;
 

@@ -9,8 +9,8 @@ use super::incoming::{self, FrameMeaning};
 use crate::account::AccountId;
 use crate::connector::{Batch, PeerAnswer};
 use crate::link::{CloseRequest, Outbox};
+use crate::peers::{CloseReason, POLICY, PeerMistake, SessionGuard};
 use crate::time::{MonoTime, Now};
-use crate::transport::{CloseReason, POLICY, PeerMistake, SessionGuard};
 use crate::wire::btp::{RequestId, put_empty_response};
 
 /// Unreadable frames and text frames within [`UNREADABLE_WINDOW`] that close a session.

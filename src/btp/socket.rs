@@ -20,7 +20,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes, error::ProtocolErr
 use super::frame_header::FrameHeader;
 use super::stream::Stream;
 use crate::link::Outbox;
-use crate::transport::{CloseReason, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG, shown};
+use crate::net::shown;
+use crate::peers::{CloseReason, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG};
 
 /// The initial read buffer of `tungstenite`, which receives only rare frames.
 const RARE_FRAME_BYTES: usize = 256;

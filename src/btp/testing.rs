@@ -11,10 +11,9 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::account::{AccountSettings, Limits, Relation};
 use crate::connector::{AccountReport, Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
+use crate::net::{Clock, TransportSettings};
+use crate::peers::{Directory, Login, Logins, Token, TransportContext};
 use crate::routing::{HashSeed, Route, RouteOrigin};
-use crate::transport::{
-    Clock, Directory, Login, Logins, Token, TransportContext, TransportSettings,
-};
 use crate::wire::btp::{BtpFrame, FrameBody, ProtocolEntry, RequestId, put_auth, put_frame};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::http::Uri;
 use super::http_header::{FIELDS_MAX, HEADER_BYTES_MAX, HeaderFields, READ_BYTES, read_header};
 use super::socket::CLOSE_TIMEOUT;
 use super::stream::Stream;
-use crate::transport::BtpUrl;
+use crate::net::BtpUrl;
 
 /// Interim responses (1xx) that a server may send before its 101.
 const INTERIM_MAX: usize = 8;

@@ -19,13 +19,13 @@ use crate::btp::BtpClient;
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::link::Outcome;
 use crate::local::PingSettings;
+use crate::net::{Clock, TransportSettings};
 use crate::node::ildcp::{self, ParentInfo};
+use crate::peers::{
+    AttemptFailure, PeerChange, PeerEvent, PeerState, PeerStatus, TransportContext,
+};
 use crate::routing::HashSeed;
 use crate::time::Now;
-use crate::transport::{
-    AttemptFailure, Clock, PeerChange, PeerEvent, PeerState, PeerStatus, TransportContext,
-    TransportSettings,
-};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Scheme};
 

@@ -12,7 +12,8 @@ use crate::account::AccountId;
 use crate::account::Relation;
 use crate::btp::Dial;
 use crate::config::{Environment, FileForm, Loaded, NodeConfig};
-use crate::transport::{BtpUrl, TlsTrust, Token, host_of_certificate};
+use crate::net::{BtpUrl, TlsTrust, host_of_certificate};
+use crate::peers::Token;
 
 /// The account of the configuration that the tools log in as.
 pub(super) const TOOL_ACCOUNT: &str = "cli";

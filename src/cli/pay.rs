@@ -26,9 +26,9 @@ use super::secret_text::given;
 use super::signals::Interrupt;
 use crate::config::Environment;
 use crate::http::HttpClient;
+use crate::net::{HttpUrl, TlsTrust};
 use crate::node::ildcp::ParentInfo;
 use crate::stream::{Sender, SenderSettings};
-use crate::transport::{HttpUrl, TlsTrust};
 use crate::wire::Amount;
 
 /// Runs the command until all is paid, or cannot be, or somebody interrupts it.

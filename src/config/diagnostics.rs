@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::location::{Location, Path};
-use crate::transport::without_random_words;
+use crate::net::without_random_words;
 
 /// Problems and warnings kept of one load. What exceeds it is counted: a file of a million wrong routes must not
 /// become a million lines.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::account::AccountId;
-use crate::transport::PeerUrl;
+use crate::net::PeerUrl;
 
 use super::key_types::KeySet;
 use super::keys::KeyInfo;

@@ -2,7 +2,7 @@
 //! link, an address, ports and routes. Every value still tells where it stands in the topology file.
 
 use crate::account::Relation;
-use crate::transport::PeerUrl;
+use crate::net::PeerUrl;
 use crate::wire::{Address, Scheme};
 
 use super::link_transport::LinkTransport;

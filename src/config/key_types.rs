@@ -18,7 +18,7 @@ use super::value::{Map, Value, ValueData};
 use super::value_kind::ValueKind;
 use crate::account::{AccountId, Rate, Relation};
 use crate::http::{HttpAuth, HttpMode};
-use crate::transport::{HttpUrl, PeerUrl, UrlError};
+use crate::net::{HttpUrl, PeerUrl, UrlError};
 use crate::wire::{Address, Amount, Prefix};
 
 /// Tokens that are valid at the same time.

@@ -15,8 +15,8 @@ use super::settings::{NodeConfig, PeerConfig};
 use super::simulation::{DialledLink, LinkEnd};
 use super::topology::inverse;
 use crate::account::Relation;
+use crate::net::PeerUrl;
 use crate::stream::SECRET_LEN;
-use crate::transport::PeerUrl;
 
 /// What is wrong between two files: mistakes, and what is only odd. Each names its file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

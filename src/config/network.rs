@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::account::Relation;
-use crate::transport::PeerUrl;
+use crate::net::PeerUrl;
 use crate::wire::{Network, Scheme};
 
 use super::diagnostics::DiagnosticSink;

@@ -11,7 +11,7 @@ use super::secret::Secret;
 use super::settings::Routing;
 use super::value_kind::ValueKind;
 use crate::account::AccountId;
-use crate::transport::HttpUrl;
+use crate::net::HttpUrl;
 use crate::wire::Address;
 
 /// Milliseconds of a day, the longest of all times.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::account::{AccountId, AssetError, Rate, check_asset_code};
-use crate::transport::{HttpUrl, UrlError};
+use crate::net::{HttpUrl, UrlError};
 use crate::wire::{Address, Prefix, address::is_segment};
 
 /// Bytes of a token; it travels in every authentication frame.

@@ -6,7 +6,7 @@ use std::path::{Path as FilePath, PathBuf};
 
 use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
 use crate::http::{HttpAuth, HttpMode};
-use crate::transport::PeerUrl;
+use crate::net::PeerUrl;
 use crate::wire::{Address, Amount, Network, Scheme};
 
 use super::diagnostics::DiagnosticSink;

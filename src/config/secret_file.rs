@@ -17,7 +17,7 @@ use super::peers::absolute;
 use super::permissions;
 use super::value::{Map, Name, Value, ValueData};
 use super::value_kind::ValueKind;
-use crate::transport::io_words;
+use crate::net::io_words;
 
 /// Bytes of a file with a secret.
 pub const SECRET_FILE_BYTES_MAX: u64 = 16 * 1024;

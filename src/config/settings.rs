@@ -7,10 +7,10 @@ use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
 use crate::http::{HttpAuth, HttpMode};
 use crate::local::PingSettings;
+use crate::net::{HttpLimits, HttpUrl, PeerUrl, PlaceLimits};
 use crate::routing::Route;
 use crate::routing::ccp::CcpTiming;
 use crate::stream::{Receiver, SECRET_LEN};
-use crate::transport::{HttpLimits, HttpUrl, PeerUrl, PlaceLimits};
 use crate::wire::{Address, Amount, Scheme};
 
 use super::node_keys::NodeSettings;

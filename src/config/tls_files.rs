@@ -8,7 +8,7 @@ use super::diagnostics::DiagnosticSink;
 use super::location::{Location, Path};
 use super::settings::NodeConfig;
 use super::value::Value;
-use crate::transport::{TlsError, TlsFile, check_ca_file, check_server_files};
+use crate::net::{TlsError, TlsFile, check_ca_file, check_server_files};
 
 /// Opens the files of nodes, each once, however many nodes name it.
 #[derive(Debug, Default)]

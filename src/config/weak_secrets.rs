@@ -13,7 +13,7 @@ use super::peer_keys::PEER;
 use super::permissions;
 use super::secret_file;
 use super::value::{Map, Value, ValueData};
-use crate::transport::PeerUrl;
+use crate::net::PeerUrl;
 use crate::wire::{Network, Scheme};
 
 /// Characters of a token that cannot be tried out.

@@ -9,7 +9,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use super::ilp::is_packet_type;
 use super::reply::OCTETS;
 use crate::connector::PeerAnswer;
-use crate::transport::shown;
+use crate::net::shown;
 use crate::wire::ilp::Packet;
 
 /// One answer, understood.

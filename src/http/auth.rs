@@ -11,7 +11,7 @@ use axum::http::header::AUTHORIZATION;
 
 use super::jwt;
 use crate::account::AccountId;
-use crate::transport::Directory;
+use crate::peers::Directory;
 use crate::wire::Timestamp;
 
 /// The account that a request may act for. `name` is the one in its path.
@@ -65,7 +65,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
-    use crate::transport::{Login, Token};
+    use crate::peers::{Login, Token};
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

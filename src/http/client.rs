@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::connect::{ConnectError, connect};
-use crate::transport::{ClientTls, HttpUrl, TlsError, TlsTrust};
+use crate::net::{ClientTls, HttpUrl, TlsError, TlsTrust};
 use crate::web::Tasks;
 
 /// From the request to the end of the answer, and before that for the connection.

@@ -16,9 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use crate::transport::{
-    ClientTls, ConnectTcpError, HttpUrl, TlsError, connect_tcp, explain_handshake,
-};
+use crate::net::{ClientTls, ConnectTcpError, HttpUrl, TlsError, connect_tcp, explain_handshake};
 use crate::web::{AnswersOnly, FrameCounter, Metered, Requested, Tasks};
 
 /// What we call ourselves.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::http_peers::HttpPeers;
 use super::request_id::RequestIds;
-use crate::transport::{Logins, NoRandomness, TransportContext};
+use crate::peers::{Logins, NoRandomness, TransportContext};
 
 /// One per node.
 #[derive(Debug)]

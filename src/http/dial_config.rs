@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use super::jwt;
 use crate::account::AccountId;
 use crate::link::LoginMark;
-use crate::transport::{HttpUrl, Token};
+use crate::net::HttpUrl;
+use crate::peers::Token;
 use crate::wire::Timestamp;
 
 /// How the answer to a Prepare of ours comes.

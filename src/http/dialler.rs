@@ -19,9 +19,9 @@ use super::link::{HttpLink, LinkLoss, LossKind};
 use super::pool::Pool;
 use super::request_places::RequestPlaces;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
-use crate::transport::{
-    AttemptFailure, CloseReason, DialBackoff, DialControl, DialHandle, PeerStatus, SessionGuard,
-    Wait, Waited,
+use crate::net::{DialBackoff, Wait};
+use crate::peers::{
+    AttemptFailure, CloseReason, DialControl, DialHandle, PeerStatus, SessionGuard, Waited,
 };
 use crate::web::Tasks;
 

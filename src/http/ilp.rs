@@ -27,7 +27,8 @@ use super::inbound_session::{InboundHandle, InboundSessions, NotAsked, ReplyTo};
 use super::reply::{CALLBACK_URL, Callback, HttpReply, OCTETS, REQUEST_ID, callback};
 use super::request_id::is_uuid;
 use crate::connector::{Account, PeerAnswer};
-use crate::transport::{Directory, Throttle, shown};
+use crate::net::{Throttle, shown};
+use crate::peers::Directory;
 use crate::web::{Connections, Guest, ProblemDetails};
 use crate::wire::ilp::{Packet, Prepare};
 

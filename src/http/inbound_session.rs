@@ -22,8 +22,9 @@ use super::reply::HttpReply;
 use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, SessionId, SessionKind, TakenPacket};
+use crate::net::HttpUrl;
+use crate::peers::{CloseReason, SessionGuard, TransportContext};
 use crate::time::MonoTime;
-use crate::transport::{CloseReason, HttpUrl, SessionGuard, TransportContext};
 use crate::web::Tasks;
 use crate::wire::btp::RequestId;
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use crate::transport::Token;
+use crate::peers::Token;
 use crate::wire::Timestamp;
 
 /// How long a token of ours is good for.

@@ -20,7 +20,7 @@ use super::pool::{PeerResponse, Pool, PostError};
 use super::reply::{CALLBACK_URL, OCTETS, REQUEST_ID};
 use crate::connector::{Account, PeerAnswer};
 use crate::link::TakenPacket;
-use crate::transport::PeerStatus;
+use crate::peers::PeerStatus;
 use crate::wire::btp::{FrameKind, RequestId};
 use crate::wire::ilp::Prepare;
 

@@ -15,7 +15,8 @@ use parking_lot::Mutex;
 
 use super::client::{FetchError, bounded};
 use super::connect::{ConnectError, Http2, HttpSender, connect};
-use crate::transport::{HttpUrl, TransportContext};
+use crate::net::HttpUrl;
+use crate::peers::TransportContext;
 use crate::web::Tasks;
 
 /// Connections that had gone by the time they were used, before one is made for the request.

@@ -13,8 +13,9 @@ use tokio::time::{sleep, timeout};
 
 use super::http_peers::HttpPeer;
 use super::pool::Pool;
+use crate::net::HttpUrl;
+use crate::peers::TransportContext;
 use crate::time::{Backoff, MonoTime};
-use crate::transport::{HttpUrl, TransportContext};
 
 /// The header that names a request.
 pub(super) const REQUEST_ID: &str = "request-id";

@@ -8,7 +8,7 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 
 use crate::account::AccountId;
-use crate::transport::NoRandomness;
+use crate::peers::NoRandomness;
 use crate::wire::btp::RequestId;
 
 /// Makes and reads the ids of one node.

@@ -26,9 +26,8 @@ use super::context::HttpContext;
 use super::ilp::{Ilp, is_for_packets};
 use super::inbound_session::{InboundSession, InboundSessions};
 use super::router::router;
-use crate::transport::{
-    BindError, ClientOrigin, Descriptor, Listener, ServerTls, Throttle, TransportContext,
-};
+use crate::net::{BindError, ClientOrigin, Descriptor, Listener, ServerTls, Throttle};
+use crate::peers::TransportContext;
 use crate::web::{
     ConnectionLimits, ConnectionPlace, Connections, FrameCounter, Guest, Meter, Metered,
     ProblemDetails, READ_BYTES_MAX, RetryAfter, Tasks, Told,

@@ -13,11 +13,9 @@ use super::server::HttpServer;
 use crate::account::{AccountSettings, Relation};
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
+use crate::net::{Clock, HttpLimits, KeepAliveSettings, ServerTls, TransportSettings};
+use crate::peers::{Directory, Login, Logins, Token, TransportContext};
 use crate::routing::{HashSeed, Route, RouteOrigin};
-use crate::transport::{
-    Clock, Directory, HttpLimits, KeepAliveSettings, Login, Logins, ServerTls, Token,
-    TransportContext, TransportSettings,
-};
 use crate::web::ConnectionLimits;
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};

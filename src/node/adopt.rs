@@ -14,7 +14,7 @@ use super::start::StartError;
 use crate::account::{AccountId, Asset};
 use crate::config::NodeConfig;
 use crate::connector::ConnectorSettings;
-use crate::transport::RECONFIGURED;
+use crate::peers::RECONFIGURED;
 
 impl NodeTask {
     pub(super) fn adopt(&mut self, told: ParentInfo) {

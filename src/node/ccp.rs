@@ -9,8 +9,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::task;
 use crate::link::Outcome;
+use crate::peers::TransportContext;
 use crate::routing::ccp::{CcpNotice, RequestTicket};
-use crate::transport::TransportContext;
 
 /// How long a change waits at most before it is told, and at least between two tables.
 const TICK: Duration = Duration::from_millis(50);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::transport::{ClockFinding, Throttle, TransportContext};
+use crate::net::{ClockFinding, Throttle};
+use crate::peers::TransportContext;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::account::AccountId;
 use crate::api::NodeStatus;
 use crate::config::NodeConfig;
-use crate::transport::TransportContext;
+use crate::peers::TransportContext;
 
 /// Orders that may wait. Whoever gives more waits with them.
 pub(super) const ORDERS_MAX: usize = 16;

@@ -8,10 +8,9 @@ use crate::btp::Dial;
 use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig, Secret};
 use crate::connector::ConnectorSettings;
 use crate::http::HttpDial;
+use crate::net::{KeepAliveSettings, PeerUrl, TlsTrust, TransportSettings};
+use crate::peers::{Directory, Login, NoRandomness, Token};
 use crate::stream::SECRET_LEN;
-use crate::transport::{
-    Directory, KeepAliveSettings, Login, NoRandomness, PeerUrl, TlsTrust, Token, TransportSettings,
-};
 
 use super::diallers::Dialled;
 use super::ildcp::ParentInfo;

@@ -10,7 +10,7 @@ use tracing::Instrument;
 use crate::account::AccountId;
 use crate::btp::{BtpClient, Dial, DialTarget as BtpTarget};
 use crate::http::{HttpContext, HttpDial, HttpDialler, HttpTarget};
-use crate::transport::{DialHandle, Directory, RECONFIGURED, TransportContext};
+use crate::peers::{DialHandle, Directory, RECONFIGURED, TransportContext};
 
 /// A peer to be dialled, by whatever it speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::task::Guarded;
 use crate::account::AccountId;
-use crate::transport::{DialHandle, TransportContext};
+use crate::peers::{DialHandle, TransportContext};
 
 /// WebSocket close code and reason for a peer that is not configured any more.
 const REMOVED: (u16, &str) = (1001, "removed");

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::single_flight::SingleFlight;
-use crate::transport::{ServerTls, TransportContext};
+use crate::net::ServerTls;
+use crate::peers::TransportContext;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

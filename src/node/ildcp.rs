@@ -10,8 +10,9 @@ use crate::account::{AccountId, Asset, AssetError};
 use crate::config::{OwnAddressError, not_below_peer};
 use crate::connector::Connector;
 use crate::link::{Cause, Outcome, Rejection};
+use crate::net::Clock;
+use crate::peers::TransportContext;
 use crate::time::Backoff;
-use crate::transport::{Clock, TransportContext};
 use crate::wire::ilp::{ErrorClass, Fulfill};
 use crate::wire::{Address, ildcp};
 

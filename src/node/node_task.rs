@@ -19,7 +19,7 @@ use super::tls_thread::TlsThread;
 use crate::api::{HealthStatus, NodeStatus};
 use crate::config::NodeConfig;
 use crate::http::HttpContext;
-use crate::transport::{Logins, PeerChange, PeerEvent, TransportContext};
+use crate::peers::{Logins, PeerChange, PeerEvent, TransportContext};
 
 /// How often a node that starts is looked at, so that its first moment of being ready is not missed.
 const READY_LOOK: Duration = Duration::from_millis(100);

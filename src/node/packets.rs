@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::NodeConfig;
+use crate::peers::TransportContext;
 use crate::telemetry::{Logs, PacketLogTotals, PacketStream, parse_level};
-use crate::transport::TransportContext;
 
 /// How long a node that stops waits until its last packets are lines.
 const LAST_LINES_WITHIN: Duration = Duration::from_millis(500);

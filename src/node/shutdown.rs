@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::node_task::NodeTask;
-use crate::transport::{GOING_AWAY, TransportContext};
+use crate::peers::{GOING_AWAY, TransportContext};
 
 const STOPPING: &str = "stopping";
 /// How often is looked whether all is answered.

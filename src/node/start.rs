@@ -24,12 +24,12 @@ use crate::btp::BtpServer;
 use crate::config::{NodeConfig, TlsFiles};
 use crate::connector::{Connector, RegistryError};
 use crate::http::{HttpContext, HttpServer};
+use crate::net::{
+    BindError, ClientTls, Clock, Descriptors, HTTP_PROTOCOLS, ServerTls, TlsError, TlsTrust,
+};
+use crate::peers::{Logins, NoRandomness, TransportContext};
 use crate::routing::HashSeed;
 use crate::telemetry::{self, Logs};
-use crate::transport::{
-    BindError, ClientTls, Clock, Descriptors, HTTP_PROTOCOLS, Logins, NoRandomness, ServerTls,
-    TlsError, TlsTrust, TransportContext,
-};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]

@@ -18,8 +18,8 @@ use crate::config::{
     self, Content, Decision, Diagnostics, FileWatch, Loaded, Look, PortAssignments, PortNote,
     Source, Topology,
 };
+use crate::net::Descriptors;
 use crate::telemetry::{Logs, parse_level};
-use crate::transport::Descriptors;
 
 /// How often the file's content is looked at (D17).
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::account::AccountId;
 use crate::api::NodeStatus;
-use crate::transport::TransportContext;
+use crate::peers::TransportContext;
 
 /// How late a Reject for a missed deadline may be: well within the message window that the deadline leaves.
 const TICK: Duration = Duration::from_millis(50);

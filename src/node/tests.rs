@@ -18,8 +18,8 @@ use crate::account::AccountId;
 use crate::api::HealthStatus;
 use crate::config::{Content, NodeConfig, Source, load_content};
 use crate::link::Outcome;
+use crate::net::Descriptors;
 use crate::telemetry::{LogLevels, LogTo, Logs};
-use crate::transport::Descriptors;
 use crate::wire::btp::{BtpFrame, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
@@ -292,7 +292,7 @@ async fn a_peer_that_comes_back_with_another_secret_must_show_it() {
     reload(&node, "peers: [{id: c, authToken: new}]\nshutdownGraceMs: 300\n").await;
     let close = c.next().await.unwrap().unwrap();
     let Message::Close(Some(close)) = close else { panic!("{close:?}") };
-    assert_eq!((u16::from(close.code), close.reason.as_str()), crate::transport::RECONFIGURED);
+    assert_eq!((u16::from(close.code), close.reason.as_str()), crate::peers::RECONFIGURED);
     stop(node).await;
 }
 
@@ -308,7 +308,7 @@ async fn a_session_that_was_dialled_ends_in_the_same_way() {
     reload(&node, &peers("new")).await;
     let close = b.next().await.unwrap().unwrap();
     let Message::Close(Some(close)) = close else { panic!("{close:?}") };
-    assert_eq!((u16::from(close.code), close.reason.as_str()), crate::transport::RECONFIGURED);
+    assert_eq!((u16::from(close.code), close.reason.as_str()), crate::peers::RECONFIGURED);
     stop(node).await;
 }
 

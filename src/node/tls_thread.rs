@@ -5,7 +5,7 @@ use std::io;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use crate::transport::HandshakeWorker;
+use crate::net::HandshakeWorker;
 
 /// How much less of a busy processor the thread gets than the one that moves packets (`nice`). Linux knows that of a thread;
 /// elsewhere it would be of the process.

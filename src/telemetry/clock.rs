@@ -6,7 +6,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use crate::transport::ClockReport;
+use crate::net::ClockReport;
 
 pub(super) fn encode(report: &ClockReport, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let help = "Jumps of the system clock by more than half of minMessageWindowMs";

@@ -12,10 +12,9 @@ use super::{ccp, clock, limits, process};
 use crate::connector::{
     AccountReport, ConnectorReport, LATENCY_BUCKETS, OwnAccountReport, Stats, Traffic, code_labels,
 };
+use crate::net::ClockReport;
+use crate::peers::{HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 use crate::routing::ccp::PeerRoutesReport;
-use crate::transport::{
-    ClockReport, HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts,
-};
 
 /// All that metrics are made of, read at one moment.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "account",
     "api",
     "btp",
@@ -35,12 +35,13 @@ const ROOMS: [&str; 16] = [
     "http",
     "link",
     "local",
+    "net",
     "node",
+    "peers",
     "routing",
     "stream",
     "telemetry",
     "time",
-    "transport",
     "wire",
 ];
 

@@ -26,8 +26,8 @@ use super::families::{self, MetricsSnapshot};
 use super::output::LogTotals;
 use super::packet_stream::PacketLogTotals;
 use crate::account::AccountId;
+use crate::peers::TransportContext;
 use crate::time::MonoTime;
-use crate::transport::TransportContext;
 
 /// How the text is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

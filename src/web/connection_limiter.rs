@@ -19,10 +19,9 @@ use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::connection::{Guest, Told};
 use crate::account::AccountId;
+use crate::net;
+use crate::net::{Bucket, ClientOrigin, HttpLimits, SharedRate, Unauthenticated, WorkRate};
 use crate::time::MonoTime;
-use crate::transport::{
-    self, Bucket, ClientOrigin, HttpLimits, SharedRate, Unauthenticated, WorkRate,
-};
 
 /// HTTP/2 connections of one known origin that take [`WIDE_STREAMS`]; further ones take [`KNOWN_STREAMS`].
 const WIDE_PER_ORIGIN_MAX: usize = 8;
@@ -131,7 +130,7 @@ pub(crate) struct ConnectionPlace {
     guest: Arc<Guest>,
     guests: Arc<Connections>,
     /// Until a peer has authenticated.
-    stranger: Option<transport::UnauthenticatedPlace>,
+    stranger: Option<net::UnauthenticatedPlace>,
     /// The place among strangers is lost: when the connection has to go, unless a peer authenticates on it before.
     goes_at: Option<Instant>,
     told_outgrown: bool,

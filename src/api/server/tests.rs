@@ -9,8 +9,9 @@ use super::*;
 use crate::account::{AccountId, AccountSettings, Relation};
 use crate::api::{HealthStatus, PeerRole, StatusSettings};
 use crate::connector::{Connector, ConnectorSettings};
+use crate::net::{Clock, TransportSettings};
+use crate::peers::TransportContext;
 use crate::routing::{HashSeed, Route, RouteOrigin};
-use crate::transport::{Clock, TransportContext, TransportSettings};
 use crate::wire::Scheme;
 
 /// A node `test.hub` with the peers alice and bob, neither of which ever comes.

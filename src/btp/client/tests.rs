@@ -13,12 +13,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::*;
 use crate::btp::server::BtpServer;
 use crate::btp::testing::{self, *};
-use crate::transport::PeerChange::{
-    self, AuthenticationFailed, Connected, Connecting, Disconnected,
-};
-use crate::transport::TransportSettings;
-use crate::transport::{PeerEvent, PeerState};
-use crate::transport::{ServerTls, TlsTrust};
+use crate::net::TransportSettings;
+use crate::net::{ServerTls, TlsTrust};
+use crate::peers::PeerChange;
+use crate::peers::PeerChange::{AuthenticationFailed, Connected, Connecting, Disconnected};
+use crate::peers::{PeerEvent, PeerState};
 use crate::wire::Timestamp;
 use crate::wire::btp::{BtpErrorCode, BtpFrame, RequestId, put_error};
 

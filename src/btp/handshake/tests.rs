@@ -1,8 +1,8 @@
 //! The login against the vectors, and against tables of names, paths and tokens.
 
 use super::*;
-use crate::transport::Login;
-use crate::transport::Token;
+use crate::peers::Login;
+use crate::peers::Token;
 use crate::wire::btp::{ProtocolEntry, put_empty_response, put_frame};
 use crate::wire::vectors;
 

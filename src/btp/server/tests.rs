@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::btp::testing::{self, *};
-use crate::transport::TransportSettings;
+use crate::net::TransportSettings;
 
 /// A node whose peers connect over pipes.
 struct Node {

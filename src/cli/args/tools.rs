@@ -9,7 +9,7 @@ use clap::{Args, ValueHint};
 use super::SourceArguments;
 use crate::cli::secret_text::SecretText;
 use crate::cli::values::{data_from_hex, duration, hash, ping_address};
-use crate::transport::TlsName;
+use crate::net::TlsName;
 use crate::wire::ilp::MAX_DATA_EMITTED;
 use crate::wire::{Address, Amount};
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::cli::failure::Failure;
 use crate::cli::healthcheck;
 use crate::cli::login::EntryLogin;
-use crate::transport::Token;
+use crate::peers::Token;
 
 /// Where the receiver is.
 pub(super) const RECEIVER_ADDRESS: &str = "test.bench.receiver";

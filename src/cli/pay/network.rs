@@ -6,7 +6,7 @@ use crate::cli::failure::Failure;
 use crate::cli::local_node::{self, reachable};
 use crate::cli::login::trust_of;
 use crate::config::{Deployment, Environment, FileForm, Loaded, NodeConfig, Source, Topology};
-use crate::transport::{HttpUrl, TlsTrust};
+use crate::net::{HttpUrl, TlsTrust};
 use crate::wire::Address;
 use crate::wire::payment_pointer::WELL_KNOWN_PATH;
 

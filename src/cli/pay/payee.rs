@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::net::HttpUrl;
 use crate::stream::{SECRET_LEN, SharedSecret};
-use crate::transport::HttpUrl;
 use crate::wire::{Address, PaymentPointer, Scheme};
 
 /// Characters of the longest text that can be a secret.

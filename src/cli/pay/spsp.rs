@@ -8,8 +8,8 @@ use crate::cli::failure::Failure;
 use crate::cli::text::sanitize;
 use crate::cli::waiting::saying;
 use crate::http::HttpClient;
+use crate::net::{Host, HttpUrl};
 use crate::stream::SharedSecret;
-use crate::transport::{Host, HttpUrl};
 use crate::wire::{Address, Scheme};
 
 /// What is asked for. The second is what endpoints of before 2018 answer with.

@@ -12,7 +12,7 @@ use crate::cli::login::TOOL_ACCOUNT;
 use crate::cli::text::per_second;
 use crate::connector::{AccountReport, ConnectorReport};
 use crate::node::NodeHandle;
-use crate::transport::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
+use crate::peers::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
 
 /// What does not change while the view is shown.
 #[derive(Debug, Clone)]

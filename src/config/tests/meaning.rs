@@ -14,8 +14,8 @@ use crate::config::{
 };
 use crate::connector::Timing;
 use crate::local::PingSettings;
+use crate::net::{KeepAliveSettings, TransportSettings};
 use crate::routing::RouteOrigin;
-use crate::transport::{KeepAliveSettings, TransportSettings};
 
 fn topology(text: &str) -> Topology {
     let content = Content { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::http::testing::serving;
-use crate::transport::{HTTP_PROTOCOLS, ServerTls, TlsTrust};
+use crate::net::{HTTP_PROTOCOLS, ServerTls, TlsTrust};
 use crate::web::ConnectionLimits;
 
 fn url(text: &str) -> HttpUrl {

@@ -17,7 +17,8 @@ use crate::http::testing::{
     secret, serve, until,
 };
 use crate::link::{Cause, Outcome, Rejection};
-use crate::transport::{Clock, HTTP_PROTOCOLS, PeerState, ServerTls, TlsTrust, Token};
+use crate::net::{Clock, HTTP_PROTOCOLS, ServerTls, TlsTrust};
+use crate::peers::{PeerState, Token};
 use crate::web::ConnectionLimits;
 use crate::wire::Fulfillment;
 use crate::wire::btp::RequestId;
@@ -446,13 +447,13 @@ async fn both_ends_over_tls() {
 /// As [`context`], with a CA file.
 fn trusting(id: &str, peers: &[&str], ca_file: &std::path::Path) -> Arc<HttpContext> {
     let known = context(id, peers);
-    let settings = crate::transport::TransportSettings {
+    let settings = crate::net::TransportSettings {
         trust: TlsTrust { ca_file: Some(ca_file.to_owned()), ..TlsTrust::default() },
         ..known.transport.settings.clone()
     };
     let connector = Arc::clone(&known.transport.connector);
     let clock = known.transport.clock.clone();
-    let context = crate::transport::TransportContext::new(connector, clock, settings).unwrap();
+    let context = crate::peers::TransportContext::new(connector, clock, settings).unwrap();
     HttpContext::new(context, Arc::clone(&known.logins)).unwrap()
 }
 

@@ -10,8 +10,8 @@ use crate::http::jwt;
 use crate::http::testing::{
     Raw, Serving, bounds, context, describe, fulfill, prepare, prepare_within, secret, serve, until,
 };
+use crate::peers::{PeerState, Token};
 use crate::testing::Log;
-use crate::transport::{PeerState, Token};
 use crate::web::ConnectionLimits;
 use crate::wire::Condition;
 

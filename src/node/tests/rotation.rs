@@ -35,7 +35,7 @@ async fn reload_and_wait(node: &Node, rest: &str) {
 async fn a_token_that_is_taken_away_closes_the_sessions_that_logged_in_with_it_alone() {
     let with = |tokens: &str| format!("peers: [{{id: c, authTokens: {tokens}, maxSessions: 4}}]\n");
     let node = start("a", &with("[old]")).await;
-    let reconfigured = (crate::transport::RECONFIGURED.0, crate::transport::RECONFIGURED.1.into());
+    let reconfigured = (crate::peers::RECONFIGURED.0, crate::peers::RECONFIGURED.1.into());
     let mut old = log_in(&node, "c", "old").await;
     // What was logged in before the reload counts as well: marks outlive directories.
     reload_and_wait(&node, &with("[new, old]")).await;
@@ -66,7 +66,7 @@ async fn a_dialled_session_goes_on_while_the_token_that_it_sent_is_valid() {
     assert_up(&mut b).await;
     // It was dialled with the one that is gone now.
     reload(&node, &with("[new]")).await;
-    let reconfigured = (crate::transport::RECONFIGURED.0, crate::transport::RECONFIGURED.1.into());
+    let reconfigured = (crate::peers::RECONFIGURED.0, crate::peers::RECONFIGURED.1.into());
     assert_eq!(closed(&mut b).await, reconfigured);
     drop(b);
     let (stream, _) = listener.accept().await.unwrap();

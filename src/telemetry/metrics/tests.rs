@@ -6,10 +6,9 @@ use std::time::{Duration, SystemTime};
 use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
 use crate::connector::{AccountReport, ConnectorReport, Stats};
+use crate::net::ClockReport;
+use crate::peers::{HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 use crate::routing::ccp::PeerRoutesReport;
-use crate::transport::{
-    ClockReport, HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts,
-};
 
 /// A collector of a moment that tests make up.
 #[derive(Debug)]
@@ -339,7 +338,7 @@ fn a_node_has_metrics_before_it_has_peers() {
     };
     let connector =
         crate::connector::Connector::new(settings, crate::routing::HashSeed::Random).unwrap();
-    let clock = crate::transport::Clock::start();
+    let clock = crate::net::Clock::start();
     let context = TransportContext::new(connector, clock, Default::default()).unwrap();
     let metrics = Metrics::new(context, Arc::default(), Arc::default());
     for (ready, value) in [(true, 1.0), (false, 0.0)] {

@@ -7,7 +7,7 @@ use super::*;
 /// Few places; the usual times.
 fn bounds() -> ConnectionLimits {
     let limits = HttpLimits {
-        unauthenticated: transport::PlaceLimits { total: 4, per_origin: 3, kept_for_known: 0 },
+        unauthenticated: net::PlaceLimits { total: 4, per_origin: 3, kept_for_known: 0 },
         of_peers_max: 4,
         of_one_peer_max: 3,
         stranger_requests_per_second: 10,

@@ -57,13 +57,13 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("hyper", &["web", "http", "api"]),
     ("prometheus_client", &["telemetry"]),
     ("rlimit", &["node"]),
-    ("rustix", &["transport", "node"]),
+    ("rustix", &["net", "node"]),
     ("saphyr_parser", &["config"]),
     ("terminal_size", &["cli"]),
-    ("tokio_rustls", &["transport", "btp", "http"]),
+    ("tokio_rustls", &["net", "btp", "http"]),
     ("tokio_tungstenite", &["btp"]),
     ("tracing_subscriber", &["telemetry"]),
-    ("webpki", &["transport"]),
+    ("webpki", &["net"]),
 ];
 
 /// Ways to let something run by itself.

@@ -13,9 +13,9 @@ use crate::account::Limits;
 use crate::btp::driver::FRAMES_PER_TURN;
 use crate::btp::session::THROTTLE_MAX;
 use crate::connector::Connector;
+use crate::net::Clock;
 use crate::routing::HashSeed;
 use crate::time::{MonoTime, Now};
-use crate::transport::Clock;
 use crate::wire::btp::{FrameBody, ProtocolEntry};
 
 /// A node on a manual clock, whose peers have this rate.

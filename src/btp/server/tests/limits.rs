@@ -9,7 +9,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHea
 use super::*;
 use crate::account::Limits;
 use crate::btp::socket::FRAMES_BEFORE_LOGIN_MAX;
-use crate::transport::{KeepAliveSettings, Timeout};
+use crate::net::KeepAliveSettings;
+use crate::peers::Timeout;
 use crate::wire::btp::ProtocolEntry;
 
 fn keep_alive(interval_ms: u64, timeout_ms: u64, write_stall_ms: u64) -> TransportSettings {

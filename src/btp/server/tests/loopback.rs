@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::account::Limits;
 use crate::connector::Connector;
+use crate::net::{ClientTls, Clock, Descriptors, TlsTrust};
 use crate::routing::HashSeed;
 use crate::testing::Log;
-use crate::transport::{ClientTls, Clock, Descriptors, TlsTrust};
 
 async fn server(settings: TransportSettings) -> (BtpServer, Arc<TransportContext>) {
     let context = testing::context("node", &PEERS, settings);

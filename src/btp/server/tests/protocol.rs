@@ -6,8 +6,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data as OpData, Op
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHeader};
 
 use super::*;
+use crate::peers::PeerChange::{Connected, Disconnected};
 use crate::testing::Log;
-use crate::transport::PeerChange::{Connected, Disconnected};
 use crate::wire::btp::{BtpErrorCode, FrameBody, ProtocolEntry, RequestId, put_error};
 use crate::wire::{Amount, Timestamp, vectors};
 
@@ -373,7 +373,7 @@ async fn closing_comes_behind_what_was_said() {
     let refused = || account(&node.context, "alice").stats.sent.rejects.iter().sum::<u64>() == 1;
     until("the packet is refused", refused).await;
     let peer = node.context.connector.account("alice").unwrap();
-    node.context.connector.close_sessions(&peer, crate::transport::GOING_AWAY, "going away");
+    node.context.connector.close_sessions(&peer, crate::peers::GOING_AWAY, "going away");
     assert_eq!(alice.frame().await, "RESPONSE 1 Reject F02");
     assert_eq!(alice.receive().await, Received::Close(1001, "going away".to_owned()));
     assert_eq!(alice.receive().await, Received::End);

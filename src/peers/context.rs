@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::client_origin::KnownOrigins;
-use super::clock::Clock;
-use super::clock_watch::ClockWatch;
-use super::descriptors::Descriptors;
-use super::handshakes::Handshakes;
 use super::peer_status::Peers;
-use super::settings::TransportSettings;
-use super::tls::{ClientTls, TlsError};
 use crate::connector::Connector;
+use crate::net::Clock;
+use crate::net::ClockWatch;
+use crate::net::Descriptors;
+use crate::net::Handshakes;
+use crate::net::KnownOrigins;
+use crate::net::TransportSettings;
+use crate::net::{ClientTls, TlsError};
 
 /// One per node: the connector that packets go to, the peers' states, the clock and the limits.
 #[derive(Debug)]

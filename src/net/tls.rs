@@ -20,7 +20,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{self, ServerConfig};
 
-use super::pem::{self, PemError};
+use super::pem;
+use super::pem::PemError;
 
 pub use client::{ClientTls, TlsName, TlsTrust};
 pub use explain::explain_handshake;

@@ -5,7 +5,7 @@ use std::fs;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 
-use crate::transport::Host;
+use super::super::Host;
 
 struct Files {
     folder: tempfile::TempDir,

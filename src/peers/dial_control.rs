@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-use super::backoff::Wait;
 use super::close_reason::GOING_AWAY;
 use crate::link::CloseRequest;
+use crate::net::Wait;
 
 /// Stops what dials a peer. Dropping it does so too.
 #[derive(Debug)]

@@ -109,8 +109,8 @@ impl ClockWatch {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Clock;
     use super::*;
-    use crate::transport::Clock;
     use crate::wire::Timestamp;
 
     const TOLERANCE: Duration = Duration::from_millis(500);

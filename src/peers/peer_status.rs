@@ -19,8 +19,8 @@ use tokio::sync::broadcast;
 pub use self::snapshot::{PeerCounts, PeerSnapshot, PeerState, RefusedLogin};
 use self::wrong_answers::WrongAnswers;
 use super::close_reason::CloseReason;
-use super::throttle::Throttle;
 use crate::account::AccountId;
+use crate::net::Throttle;
 use crate::time::MonoTime;
 
 /// Events that a listener may lag behind.

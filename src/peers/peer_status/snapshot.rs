@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
+use super::super::AttemptFailure;
 use crate::account::AccountId;
-use crate::transport::AttemptFailure;
 
 /// How a peer's connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -17,9 +17,9 @@ use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
 
+use super::super::url::Host;
 use super::verify::Verifier;
 use super::{FileMark, HTTP_PROTOCOLS, TlsError, certificates, mark, owned};
-use crate::transport::url::Host;
 
 /// What is trusted beside the system's authorities, and which name is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,0 +1,42 @@
+//! Networking that every protocol shares: TCP, TLS, URLs, listeners, backoff, throttling, the clocks, limits on clients
+//! that have not authenticated, and texts of others made harmless.
+
+mod backoff;
+mod budget;
+mod client_origin;
+mod clock;
+mod clock_watch;
+mod descriptors;
+mod handshakes;
+mod listener;
+mod pem;
+mod places;
+mod random_words;
+mod sanitize;
+mod settings;
+mod tcp;
+mod throttle;
+mod tls;
+mod unauthenticated;
+pub mod url;
+
+pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
+pub use backoff::{DialBackoff, Wait};
+pub use budget::{Bucket, SharedRate, WorkRate};
+pub use client_origin::{ClientOrigin, KnownOrigins};
+pub use clock::Clock;
+pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
+pub use descriptors::{Descriptor, Descriptors};
+pub use handshakes::{HandshakeWorker, Handshakes};
+pub use listener::{BindError, Listener};
+pub use places::PlaceLimits;
+pub use random_words::without_random_words;
+pub use sanitize::{harmless_json, io_words, sanitize, shown};
+pub use settings::{HttpLimits, KeepAliveSettings, TransportSettings};
+pub use tcp::{ConnectTcpError, connect_tcp};
+pub use throttle::Throttle;
+pub use tls::{
+    ClientTls, HTTP_PROTOCOLS, ServerTls, TlsError, TlsFile, TlsName, TlsTrust, check_ca_file,
+    check_server_files, explain_handshake, host_of_certificate,
+};
+pub use unauthenticated::{Unauthenticated, UnauthenticatedPlace};

@@ -1,0 +1,26 @@
+//! The peers of a node, as every protocol sees them: the directory of logins ([`Directory`], [`Token`]), the status and
+//! events of each peer ([`Peers`]), why sessions close, commands to dialling tasks, and the context that a node's tasks
+//! share.
+
+mod close_reason;
+mod context;
+mod dial_control;
+mod directory;
+mod peer_status;
+mod session_guard;
+mod token;
+
+pub use close_reason::{
+    CloseReason, GOING_AWAY, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG, Timeout,
+};
+pub use context::{HttpCounts, ServerCounts, TransportContext};
+pub use dial_control::{DialControl, DialHandle, Waited};
+pub use directory::{Directory, Login, Logins, NoRandomness};
+#[cfg(test)]
+pub use peer_status::RefusedLogin;
+pub use peer_status::{
+    AttemptFailure, PeerChange, PeerCounts, PeerEvent, PeerMistake, PeerSnapshot, PeerState,
+    PeerStatus,
+};
+pub use session_guard::SessionGuard;
+pub use token::Token;
