@@ -16,7 +16,7 @@ use crate::wire::Network;
 /// A configuration without mistakes.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// The node: always, but for a topology of which no node was named.
+    /// The node. `None`: a topology without the name of a node.
     pub node: Option<Loaded>,
     /// The network of a topology file.
     pub topology: Option<Topology>,
@@ -35,7 +35,7 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
     let root = match &content {
         None => None,
         Some(content) => match parse(source, content, &mut report) {
-            // Mistakes of variables are told together with everything else, by whoever parses again below.
+            // The file is parsed again below, which reports mistakes of variables with all others.
             Some(root) => Some(root),
             None => return Err(failed(report)),
         },
@@ -80,7 +80,7 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
     Ok(Checked { node, topology: Some(topology), warnings })
 }
 
-/// Without a node there is nothing to lay the environment over, yet a variable that no node could take is a mistake.
+/// Reports variables that no node of the topology could take. No node is named, so the first stands for all.
 pub(super) fn variables(topology: &Topology, report: &mut DiagnosticSink) {
     let Some(mut tree) = topology.tree(0, Deployment::Spread, false) else { return };
     if let ValueData::Map(map) = &mut tree.data {

@@ -6,8 +6,8 @@ use std::fmt;
 use super::location::{Location, Path};
 use crate::net::without_random_words;
 
-/// Problems and warnings kept of one load. What exceeds it is counted: a file of a million wrong routes must not
-/// become a million lines.
+/// Problems and warnings kept of one load. Further ones are only counted: a file of a million wrong routes must not
+/// print a million lines.
 pub const PROBLEMS_MAX: usize = 500;
 
 /// One mistake, or one warning.
@@ -15,15 +15,15 @@ pub const PROBLEMS_MAX: usize = 500;
 pub struct Diagnostic {
     /// The file's name as it was given; `None` without a file.
     pub file: Option<String>,
-    /// Where it is.
+    /// Its place.
     pub place: Location,
-    /// What was found there, with secrets masked.
+    /// The value at that place, with secrets masked.
     pub value: Option<String>,
-    /// What is wrong with it.
+    /// What is wrong.
     pub what: String,
     /// What is allowed, or what to do. May be empty.
     pub help: String,
-    /// The keys that it follows from: it is left out where one of them could not be read.
+    /// The keys that it follows from. It is left out if one of them could not be read.
     pub(super) follows_from: Vec<String>,
 }
 
@@ -67,8 +67,8 @@ pub struct Diagnostics {
     pub left_out: usize,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Diagnostic>,
-    /// The one mistake is that the topology file does not name the node. At start that is an error; at a reload the
-    /// node drops its links and waits to be named again.
+    /// The only mistake is that the topology file does not name the node. At start that is an error; at a reload the
+    /// node drops its links and waits until the file names it again.
     pub node_not_named: bool,
 }
 
@@ -98,9 +98,9 @@ pub(crate) struct DiagnosticSink {
     warnings: Vec<Diagnostic>,
     left_out: usize,
     node_not_named: bool,
-    /// Keys that were written but could not be read: misspelt ones by the name that was meant.
+    /// Keys that are set but could not be read. Misspelt ones are listed by the name that was meant.
     unread: HashSet<String>,
-    /// What the problems found now follow from.
+    /// The keys from which the problems reported now follow.
     follows_from: Vec<String>,
 }
 
@@ -117,19 +117,19 @@ impl DiagnosticSink {
         }
     }
 
-    /// A key that was written but could not be read, for a reason that is reported by itself.
+    /// Notes a key that is set but could not be read. The reason is reported separately.
     pub(super) fn unread(&mut self, place: Location) {
         if self.unread.len() < PROBLEMS_MAX {
             self.unread.insert(place.text);
         }
     }
 
-    /// Whether a key was written but could not be read.
+    /// Whether a key is set but could not be read.
     pub(super) fn is_unread(&self, place: &Location) -> bool {
         self.unread.contains(&place.text)
     }
 
-    /// Reports what follows from the absence of keys: where one of them could not be read, only that is told.
+    /// Reports what follows from missing keys. If one of them is set but could not be read, only that is reported.
     pub(super) fn following(
         &mut self,
         keys: impl IntoIterator<Item = Location>,
@@ -141,7 +141,7 @@ impl DiagnosticSink {
         self.follows_from.truncate(outer);
     }
 
-    /// Leaves out what follows from keys that could not be read.
+    /// Drops problems that follow from keys that could not be read.
     fn drop_consequences(&mut self) {
         let unread = &self.unread;
         let is_cause = |problem: &Diagnostic| !follows(problem, unread);
@@ -151,7 +151,7 @@ impl DiagnosticSink {
         }
     }
 
-    /// A mistake at a value; `value` is already masked.
+    /// Reports a mistake at a value; `value` is already masked.
     pub(super) fn problem(
         &mut self,
         place: Location,
@@ -163,12 +163,12 @@ impl DiagnosticSink {
         keep(&mut self.problems, &mut self.left_out, problem);
     }
 
-    /// A mistake at a path.
+    /// Reports a mistake at a path.
     pub(super) fn at(&mut self, path: &Path<'_>, what: impl Into<String>, help: impl Into<String>) {
         self.problem(path.place(), None, what, help);
     }
 
-    /// Something allowed that is probably not meant.
+    /// Warns of something allowed that is probably not meant.
     pub(super) fn warn(
         &mut self,
         place: Location,
@@ -179,7 +179,7 @@ impl DiagnosticSink {
         keep(&mut self.warnings, &mut 0, warning);
     }
 
-    /// The node that was asked for is not in the topology.
+    /// Notes that the topology has no such node.
     pub(super) fn node_not_named(&mut self) {
         self.node_not_named = true;
     }
@@ -188,14 +188,14 @@ impl DiagnosticSink {
         !self.problems.is_empty()
     }
 
-    /// Takes over what another report found, without repeating what is known.
+    /// Adds the problems and warnings of another report, without repetitions.
     pub(super) fn absorb(&mut self, other: DiagnosticSink) {
         for problem in other.problems {
             keep(&mut self.problems, &mut self.left_out, problem);
         }
         self.unread.extend(other.unread);
         for warning in other.warnings {
-            // What is to be said of every node of a network is said of the first.
+            // A warning about every node of a network is given once.
             if !self.warnings.iter().any(|known| known.what == warning.what) {
                 keep(&mut self.warnings, &mut 0, warning);
             }
@@ -203,7 +203,7 @@ impl DiagnosticSink {
         self.left_out = self.left_out.saturating_add(other.left_out);
     }
 
-    /// Takes over the problems of something that was finished already.
+    /// Adds the problems of a finished report.
     pub(super) fn absorb_problems(&mut self, other: Diagnostics) {
         for problem in other.problems {
             keep(&mut self.problems, &mut self.left_out, problem);
@@ -227,7 +227,7 @@ impl DiagnosticSink {
         })
     }
 
-    /// The last place that every text passes: what looks like a secret goes no further, whatever brought it here.
+    /// Every text passes here last: words that look like secrets are masked.
     fn make(
         &self,
         mut place: Location,
@@ -243,8 +243,8 @@ impl DiagnosticSink {
     }
 }
 
-/// Whether one of the keys that a problem follows from could not be read. What a node does not say stands in
-/// `defaults`, and its peers in `links`.
+/// Whether one of the keys that a problem follows from could not be read. A key of a node may stand in `defaults`, and
+/// its peers in `links`.
 fn follows(problem: &Diagnostic, unread: &HashSet<String>) -> bool {
     problem.follows_from.iter().any(|key| {
         let name = key.rsplit('.').next().unwrap_or(key);

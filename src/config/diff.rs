@@ -11,22 +11,22 @@ use super::node_keys::NODE;
 use super::secret::Secret;
 use super::settings::{NodeConfig, PeerConfig};
 
-/// The difference between what runs and what is to run.
+/// The difference between the running and the new configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Peers that were not there.
+    /// New peers.
     pub added: Vec<AccountId>,
-    /// Peers that are there no more: they drain.
+    /// Removed peers. They drain.
     pub removed: Vec<AccountId>,
-    /// Peers that are there and different in anything; those below are among them.
+    /// Peers that differ in anything. They include the three lists below.
     pub changed: Vec<AccountId>,
-    /// Peers that were enabled and are not: their sessions close.
+    /// Peers that are no longer enabled. Their sessions close.
     pub suspended: Vec<AccountId>,
-    /// Peers whose sessions must be made anew: another url, all tokens changed, another name, relation or asset.
+    /// Peers whose sessions must reconnect: another url, name, relation or asset, or all tokens changed.
     pub reauthenticate: Vec<AccountId>,
-    /// Peers that lost some of their tokens and kept others: sessions that logged in with those that are gone close.
+    /// Peers that lost some of their tokens. Sessions that logged in with a lost token close.
     pub lost_tokens: Vec<AccountId>,
-    /// Routes, rates or what follows from them differ.
+    /// Whether routes, rates or the scheme differ.
     pub routes: bool,
     /// Other keys that differ and take effect at once.
     pub settings: Vec<String>,
@@ -37,9 +37,9 @@ pub struct Change {
 /// Compares two configurations of one node.
 pub fn diff(old: &NodeConfig, new: &NodeConfig) -> Change {
     let mut change = Change::default();
-    peers(old, new, &mut change);
+    compare_peers(old, new, &mut change);
     change.routes = old.routes != new.routes || old.rates != new.rates || old.scheme != new.scheme;
-    settings(old, new, &mut change);
+    compare_settings(old, new, &mut change);
     change
 }
 
@@ -57,7 +57,7 @@ impl Change {
     }
 }
 
-fn peers(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
+fn compare_peers(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     let by_id = |config: &NodeConfig| -> HashMap<AccountId, PeerConfig> {
         config.peers.iter().map(|peer| (peer.account.id.clone(), peer.clone())).collect()
     };
@@ -91,7 +91,7 @@ fn accepts(peer: &PeerConfig, token: &Secret) -> bool {
     peer.tokens().any(|valid| valid == token)
 }
 
-/// Whether a session that was made before would not be made like that now.
+/// Whether sessions would now be made in another way.
 fn is_another_session(was: &PeerConfig, is: &PeerConfig) -> bool {
     is_another_place(was.url.as_ref(), is.url.as_ref())
         || was.http_mode != is.http_mode
@@ -104,7 +104,7 @@ fn is_another_session(was: &PeerConfig, is: &PeerConfig) -> bool {
         || was.account.child_segment != is.account.child_segment
 }
 
-/// A port that changed is one that the peer is going to listen on, perhaps not yet: what it serves now need not end.
+/// A change of the port alone ends no session: the peer may not have moved to the new port yet.
 fn is_another_place(was: Option<&PeerUrl>, is: Option<&PeerUrl>) -> bool {
     match (was, is) {
         (Some(PeerUrl::Btp(was)), Some(PeerUrl::Btp(is))) if was.differs_in_port_alone(is) => false,
@@ -112,12 +112,12 @@ fn is_another_place(was: Option<&PeerUrl>, is: Option<&PeerUrl>) -> bool {
     }
 }
 
-fn settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
+fn compare_settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     let mut note = |key: &KeyInfo| {
         let list = if key.live { &mut change.settings } else { &mut change.needs_restart };
         list.push(key.name.to_owned());
     };
-    // These follow from several keys, see below.
+    // These follow from several keys, and are compared below.
     let derived = [&NODE.ilp_address, &NODE.asset_code, &NODE.asset_scale];
     for key in old.settings.changed_keys(&new.settings) {
         if !derived.contains(&key) {

@@ -1,4 +1,4 @@
-//! The environment as a layer above the file (D10).
+//! The environment, which overrides the file (D10).
 //!
 //! Every key of a node that holds one value has a variable; `BTP_PEER_<ID>_URL` and `_SECRET` override a peer of the
 //! file, and create peers where there is no file. An empty variable is unset.
@@ -18,7 +18,7 @@ use super::value::{Map, Value, ValueData};
 /// Variables by name. Passed in, so that tests need not touch the process.
 pub type Environment = BTreeMap<String, String>;
 
-/// What the variables of a peer end with, and the key that each sets.
+/// The endings of a peer's variables, and the key that each sets.
 const PEER_VARIABLES: &[(&str, &str)] = &[
     ("URL", "url"),
     ("SECRET", "authToken"),
@@ -27,18 +27,17 @@ const PEER_VARIABLES: &[(&str, &str)] = &[
     ("RELATION", "relation"),
 ];
 
-/// Keys of which only one is set: what a variable sets takes the place of all that the file says.
+/// Keys that exclude each other. A variable for one of them replaces all that the file sets.
 const ONE_OF: &[&[&str]] = &[
     &["authToken", "authTokenFile", "authTokens", "authTokenFiles"],
     &["apiToken", "apiTokenFile"],
     &["receiverSecret", "receiverSecretFile"],
 ];
 
-/// What the variables of all peers start with.
+/// The beginning of every peer's variables.
 const PEER_PREFIX: &str = "BTP_PEER_";
 
-/// The environment of this process. A variable that is no UTF-8 is shown with replacement characters, and so refused
-/// by whatever reads it.
+/// The environment of this process. Bytes that are not UTF-8 become replacement characters, which no key accepts.
 pub fn of_process() -> Environment {
     std::env::vars_os()
         .map(|(name, value)| {
@@ -47,35 +46,36 @@ pub fn of_process() -> Environment {
         .collect()
 }
 
-/// `BTP_PEER_<ID>`: what the variables of a peer start with.
+/// `BTP_PEER_<ID>`: the beginning of a peer's variables.
 pub(super) fn variable_of_peer(id: &str) -> String {
-    format!("{PEER_PREFIX}{}", normalised(id))
+    format!("{PEER_PREFIX}{}", variable_part(id))
 }
 
-fn normalised(id: &str) -> String {
+fn variable_part(id: &str) -> String {
     id.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
         .collect()
 }
 
-/// A variable that is set to something, by somebody who means it for this program.
+/// A variable that is set and meant for this program.
 pub fn get<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
-    set(environment, name).filter(|value| !is_service_link(name, value))
+    non_empty(environment, name).filter(|value| !is_service_link(name, value))
 }
 
-fn set<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+fn non_empty<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
     environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
 }
 
-/// Whether a variable is one that Kubernetes sets in every pod for every service of its namespace (and Docker for links):
-/// for a service `btp-server`, `BTP_SERVER_PORT=tcp://10.96.0.1:3000`. No value of this program looks like that.
+/// Whether Kubernetes set a variable for a service of the namespace, or Docker for a link: for a service `btp-server`,
+/// `BTP_SERVER_PORT=tcp://10.96.0.1:3000`. No key of ours accepts such a value.
 fn is_service_link(name: &str, value: &str) -> bool {
     let address =
         ["tcp://", "udp://", "sctp://"].iter().find_map(|scheme| value.strip_prefix(scheme));
     name.ends_with("_PORT") && address.is_some_and(|rest| rest.parse::<SocketAddr>().is_ok())
 }
 
-/// Other variables of services: `<SERVICE>_SERVICE_HOST`, `<SERVICE>_SERVICE_PORT[_NAME]`, `<SERVICE>_PORT_<N>_TCP[_...]`.
+/// Other variables of services: `<SERVICE>_SERVICE_HOST`, `<SERVICE>_SERVICE_PORT[_NAME]`,
+/// `<SERVICE>_PORT_<N>_TCP[_...]`.
 fn is_of_a_service(name: &str) -> bool {
     let port = name.rsplit_once("_PORT_").is_some_and(|(_, rest)| {
         let protocol = rest.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -85,8 +85,8 @@ fn is_of_a_service(name: &str) -> bool {
     port || name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT")
 }
 
-/// Sets what a variable says of a key, and takes away what the file says in its place.
-fn lay(map: &mut Map, key: &str, variable: &str, text: &str) {
+/// Sets a key from a variable, and removes what it replaces.
+fn set_from_variable(map: &mut Map, key: &str, variable: &str, text: &str) {
     let of_variable = |value: &Value| matches!(value.at.origin(), ValueOrigin::Environment(_));
     if let Some(others) = ONE_OF.iter().find(|names| names.contains(&key)) {
         map.0.retain(|(name, value)| !others.contains(&&*name.text) || of_variable(value));
@@ -98,7 +98,7 @@ fn value_of(variable: &str, text: &str) -> Value {
     Value::text(text, At::moved(0, ValueOrigin::Environment(variable.into()), None))
 }
 
-/// Sets the node's keys from their variables, but for those in `except`.
+/// Sets the node's keys from their variables, except those in `except`.
 pub(super) fn overlay_node(
     map: &mut Map,
     environment: &Environment,
@@ -107,7 +107,7 @@ pub(super) fn overlay_node(
 ) {
     for key in NodeSettings::KEYS.iter().filter(|key| !except.contains(&key.name)) {
         let Some(variable) = key.variable() else { continue };
-        let Some(text) = set(environment, &variable) else { continue };
+        let Some(text) = non_empty(environment, &variable) else { continue };
         if is_service_link(&variable, text) {
             let what = format!(
                 "is ignored: {text} is what Kubernetes tells a pod about a service of that name, not a port to listen on"
@@ -116,7 +116,7 @@ pub(super) fn overlay_node(
                 "set enableServiceLinks: false in the pod's spec, or give the service another name";
             report.warn(Location::variable(&variable), what, help);
         } else {
-            lay(map, key.name, &variable, text);
+            set_from_variable(map, key.name, &variable, text);
         }
     }
 }
@@ -129,7 +129,7 @@ struct PeerVariable<'a> {
     text: &'a str,
 }
 
-/// Variables of peers, with unknown ones warned of.
+/// Variables of peers. Unknown ones are reported as warnings.
 fn peer_variables<'a>(
     environment: &'a Environment,
     report: &mut DiagnosticSink,
@@ -161,7 +161,7 @@ fn peer_variables<'a>(
     found
 }
 
-/// Overrides peers of the file.
+/// Overrides keys of the file's peers.
 pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &mut DiagnosticSink) {
     let variables = peer_variables(environment, report);
     if variables.is_empty() {
@@ -177,11 +177,14 @@ pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &m
         peer.as_map().and_then(|map| map.get("id")).and_then(Value::as_text).map(str::to_owned)
     };
     for variable in variables {
-        let wanted = normalised(variable.id);
-        let peer =
-            peers.iter_mut().find(|peer| id_of(peer).is_some_and(|id| normalised(&id) == wanted));
+        let wanted = variable_part(variable.id);
+        let peer = peers
+            .iter_mut()
+            .find(|peer| id_of(peer).is_some_and(|id| variable_part(&id) == wanted));
         match peer.map(|peer| &mut peer.data) {
-            Some(ValueData::Map(peer)) => lay(peer, variable.key, variable.name, variable.text),
+            Some(ValueData::Map(peer)) => {
+                set_from_variable(peer, variable.key, variable.name, variable.text)
+            }
             _ => {
                 let ids: Vec<String> = peers.iter().filter_map(id_of).collect();
                 let help = match ids.is_empty() {
@@ -240,7 +243,7 @@ pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mu
     let mut list = Vec::new();
     let node = map.get("nodeId").and_then(Value::as_text).map(str::to_owned);
     for (id, peer, at) in peers {
-        // Children and the parent need none; a peer with the id of the node is a mistake, said elsewhere.
+        // Children and the parent need no route. `peers` reports a peer with the id of the node.
         if Some(&id) != node.as_ref()
             && peer
                 .get("relation")

@@ -13,7 +13,7 @@ use super::watch::ContentHash;
 /// Bytes of a configuration file. A million routes need about 70 MB.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Which file, and who named it.
+/// The path of the file, and where it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) path: PathBuf,
@@ -24,13 +24,13 @@ pub(super) struct Named {
 /// A file's bytes, as they were at one moment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Content {
-    /// The file.
+    /// Its path.
     pub path: PathBuf,
-    /// All of it.
+    /// Its whole content.
     pub bytes: Vec<u8>,
 }
 
-/// Without the bytes, in which secrets stand.
+/// Leaves out the bytes, which contain secrets.
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes of {}", self.bytes.len(), self.path.display())
@@ -38,15 +38,15 @@ impl fmt::Debug for Content {
 }
 
 impl Content {
-    /// What two looks at the same content have in common.
+    /// The hash of the content.
     pub fn hash(&self) -> ContentHash {
         ContentHash::of(&self.bytes)
     }
 
-    /// Reads a file that may have to be read again: what [`super::FileWatch`] is fed with.
+    /// Reads a file.
     ///
     /// # Errors
-    /// What the system says, and files larger than [`FILE_BYTES_MAX`].
+    /// Those of the system, directories, and files larger than [`FILE_BYTES_MAX`].
     pub fn read(path: &Path) -> io::Result<Content> {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {
@@ -90,7 +90,7 @@ pub(super) fn read(named: &Named, report: &mut DiagnosticSink) -> Option<Content
     None
 }
 
-/// The text of a file, or a report of why it is none.
+/// The text of a file, or a report that it is not UTF-8.
 pub(super) fn text<'a>(bytes: &'a [u8], report: &mut DiagnosticSink) -> Option<&'a str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text),

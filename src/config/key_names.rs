@@ -7,7 +7,7 @@ use super::redact;
 use super::secret::MASK;
 use super::value::{Map, Value};
 
-/// What people write, and what they mean.
+/// Words that people write instead of keys, and the keys that they mean.
 const SYNONYMS: &[(&str, &str)] = &[
     ("name", "id"),
     ("name", "nodeId"),
@@ -65,7 +65,7 @@ pub(super) fn check_names(
     }
 }
 
-/// What is wrong with an unknown key. Paths do not show one that is near to none: it may be a secret.
+/// What is wrong with an unknown key. Paths show it only if it is near to a known one: it may be a secret.
 pub(super) fn unknown(name: &str, value: &Value) -> &'static str {
     match (redact::key(name) == MASK, value.is_null()) {
         (false, _) => "unknown key",
@@ -74,12 +74,12 @@ pub(super) fn unknown(name: &str, value: &Value) -> &'static str {
     }
 }
 
-/// Whether a word is one that people write for a key.
+/// Whether people write this word instead of a key.
 pub(super) fn is_synonym(name: &str) -> bool {
     SYNONYMS.iter().any(|(word, _)| word.eq_ignore_ascii_case(name))
 }
 
-/// The key that an unknown one was meant to be, if one is near.
+/// The key that an unknown one probably stands for.
 pub(super) fn meant_key(
     name: &str,
     known: impl Iterator<Item = &'static KeyInfo> + Clone,
@@ -94,7 +94,7 @@ pub(super) fn meant_key(
     synonym.or_else(|| redact::nearest(name, names))
 }
 
-/// What an unknown key was meant to be, in words.
+/// The help for an unknown key.
 pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static KeyInfo> + Clone) -> String {
     let names = known.clone().map(|key| key.name);
     match meant_key(name, known) {

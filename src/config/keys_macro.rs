@@ -20,9 +20,9 @@
 /// }
 /// ```
 ///
-/// `live` or `restart`: whether a running node applies a change (D17). `| yamlNameFile`: a secret may also stand in a file
-/// of its own. Types are [`KeyType`](super::key_types::KeyType)s; `Option<...>` may be left out, and a key with neither
-/// `Option` nor default is required.
+/// `live` or `restart`: whether a running node applies a change (D17). `| yamlNameFile`: a secret may also stand in a
+/// file of its own. Types are [`KeyType`](super::key_types::KeyType)s; `Option<...>` may be left out, and a key with
+/// neither `Option` nor default is required.
 macro_rules! keys {
     (
         $(#[doc = $doc:literal])+

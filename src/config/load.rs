@@ -1,4 +1,4 @@
-//! From a [`Source`] to one node, or to a network.
+//! Loads one node, or a network, from a [`Source`].
 
 use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
@@ -22,20 +22,20 @@ use crate::wire::Network;
 /// The name of a node that has neither a file nor `NODE_ID`.
 const DEFAULT_NODE_ID: &str = "node";
 
-/// Everything that a configuration comes from. Nothing is read from the process behind the caller's back.
+/// All that a configuration is made from. Environment and arguments of the process are not read directly.
 #[derive(Clone, Default)]
 pub struct Source {
-    /// The file of the command line; else the variable `CONFIG_FILE` names one.
+    /// The file from the command line. `None`: the variable `CONFIG_FILE` may name one.
     pub file: Option<PathBuf>,
     /// The environment, see [`super::environment_of_process`].
     pub environment: Environment,
-    /// The node of the command line; else the variable `NODE_ID` names it.
+    /// The node from the command line. `None`: the variable `NODE_ID` may name one.
     pub node: Option<String>,
-    /// Values of the command line, which win over everything.
+    /// Values from the command line, which override all others.
     pub overrides: Vec<Override>,
 }
 
-/// Without what variables and flags hold.
+/// Leaves out the values of variables and flags, which may be secrets.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Source { file, environment, node, overrides } = self;
@@ -49,7 +49,7 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    /// Reads the file, for whoever watches it; `None` where no file is named.
+    /// Reads the file. `None`: no file is named.
     ///
     /// # Errors
     /// It cannot be read.
@@ -59,25 +59,25 @@ impl Source {
     }
 }
 
-/// One value of the command line.
+/// One value from the command line.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Override {
     /// The key of a node file, such as `btpServerPort`.
     pub key: &'static str,
     /// Its value, as in the file.
     pub value: String,
-    /// The flag, as messages name it: `--btp-port`.
+    /// The flag, for messages: `--btp-port`.
     pub flag: String,
 }
 
-/// Without the value.
+/// Leaves out the value, which may be a secret.
 impl fmt::Debug for Override {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} sets {}", self.flag, self.key)
     }
 }
 
-/// Which form a configuration has.
+/// The form of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileForm {
     /// Defaults, environment and command line only.
@@ -95,20 +95,20 @@ pub struct Loaded {
     pub config: NodeConfig,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Diagnostic>,
-    /// What it was made from.
+    /// The form of its source.
     pub form: FileForm,
-    /// The file, which a reload looks at again.
+    /// The file, which a reload reads again.
     pub file: Option<PathBuf>,
-    /// The files that its secrets were read from, which a reload looks at too.
+    /// The files with its secrets, which a reload reads again.
     pub secret_files: Vec<PathBuf>,
     /// The effective values with their places, for [`Loaded::print`].
     pub(super) tree: Value,
 }
 
-/// Loads one node: reads the file, lays environment and command line over it, validates everything.
+/// Loads one node: reads the file, applies environment and command line, and validates everything.
 ///
 /// # Errors
-/// All mistakes at once. A node that the topology does not name is one, see [`Diagnostics::node_not_named`].
+/// All mistakes at once. They may include a node that the topology does not name ([`Diagnostics::node_not_named`]).
 pub fn load(source: &Source) -> Result<Loaded, Diagnostics> {
     let (read, report) = read_file(source);
     match read {
@@ -117,7 +117,7 @@ pub fn load(source: &Source) -> Result<Loaded, Diagnostics> {
     }
 }
 
-/// Loads one node from bytes that were read before, by whoever watches the file.
+/// Loads one node from bytes that the caller has read.
 ///
 /// # Errors
 /// As [`load`].
@@ -139,7 +139,7 @@ pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded
     };
     let Some((mut tree, form)) = made else { return Err(failed(report)) };
     let directory = content.and_then(|content| content.path.parent());
-    // Those that variables name.
+    // The variables may name files too.
     secret_file::resolve(&mut tree, directory, &mut report);
     let config = node_file::read(&tree, directory, &mut report);
     if let (Some(content), Some(config)) = (content, &config) {
@@ -173,7 +173,7 @@ impl Topology {
         Topology::of_content(source, &content)
     }
 
-    /// Loads the network from bytes that were read before.
+    /// Loads the network from bytes that the caller has read.
     ///
     /// # Errors
     /// As [`Topology::load`].
@@ -195,8 +195,9 @@ impl Topology {
         }
     }
 
-    /// Loads the network as `up` runs it, with all its nodes, on the ports that `assign_ports` gives them. Every mistake of the file is reported, those that do not
-    /// matter on one machine too: the file is fixed once. What only keeps packets from arriving is a warning.
+    /// Loads the network as `up` runs it, with all its nodes, on the ports that `assign_ports` gives them. Every
+    /// mistake of the file is reported, those that do not matter on one machine too: the file is fixed once. What only
+    /// keeps packets from arriving is a warning.
     ///
     /// # Errors
     /// All mistakes at once.
@@ -249,7 +250,7 @@ impl Topology {
         self.numbered(number, mode, &[], report)
     }
 
-    /// As [`Topology::node`], with the environment laid over it.
+    /// As [`Topology::node`], with environment and command line applied.
     pub(super) fn numbered(
         &self,
         number: usize,
@@ -278,7 +279,7 @@ impl Topology {
         }
     }
 
-    /// Says which nodes there are.
+    /// Reports a node that the topology does not have.
     fn not_named(&self, place: Location, id: &str, report: &mut DiagnosticSink) {
         let ids: Vec<&str> = self.node_ids().collect();
         let help = match redact::nearest(id, ids.iter().copied()) {
@@ -289,7 +290,7 @@ impl Topology {
         report.node_not_named();
     }
 
-    /// Where the others reach a node that runs on a host of its own.
+    /// The host at which other nodes reach a node that runs on a host of its own.
     pub fn host_of(&self, id: &str) -> Option<String> {
         let number = self.nodes.iter().position(|node| node.id.as_str() == id)?;
         Some(self.host(number).to_owned())
@@ -301,7 +302,7 @@ impl Topology {
     }
 }
 
-/// A report that has problems, as an error.
+/// The problems of a report, as an error.
 pub(super) fn failed(report: DiagnosticSink) -> Diagnostics {
     match report.finish() {
         Err(problems) => problems,
@@ -316,7 +317,7 @@ pub(super) fn failed(report: DiagnosticSink) -> Diagnostics {
     }
 }
 
-/// Which file is meant.
+/// The file from the command line, else from the environment.
 fn named(source: &Source) -> Option<Named> {
     match &source.file {
         Some(path) => Some(Named { path: path.clone(), by_variable: false }),
@@ -325,7 +326,7 @@ fn named(source: &Source) -> Option<Named> {
     }
 }
 
-/// The file's content; `Ok(None)` where no file is named.
+/// The content of the file. `Ok(None)`: no file is named.
 pub(super) fn read_file(source: &Source) -> (Result<Option<Content>, ()>, DiagnosticSink) {
     let Some(named) = named(source) else { return (Ok(None), DiagnosticSink::new(None)) };
     let mut report = DiagnosticSink::new(Some(&named.path.to_string_lossy()));
@@ -358,7 +359,7 @@ pub(super) fn parse(
     }
 }
 
-/// Lays the command line over a node's tree.
+/// Applies the command line to a node's tree.
 fn overlay(map: &mut Map, overrides: &[Override]) {
     for over in overrides {
         let origin = ValueOrigin::CommandLine(over.flag.as_str().into());
@@ -366,7 +367,7 @@ fn overlay(map: &mut Map, overrides: &[Override]) {
     }
 }
 
-/// Lays `--node` over a node's tree.
+/// Applies `--node` to a node's tree.
 fn overlay_node_id(map: &mut Map, source: &Source) {
     if let Some(id) = &source.node {
         let at = At::moved(0, ValueOrigin::CommandLine("--node".into()), None);
@@ -395,7 +396,7 @@ fn of_node_file(source: &Source, mut root: Value, report: &mut DiagnosticSink) -
     Some(root)
 }
 
-/// The tree of the node that is meant, after everything else in the file was validated as well.
+/// The tree of the named node, after the whole file was validated.
 fn of_topology(
     source: &Source,
     root: &Value,

@@ -1,4 +1,4 @@
-//! Where a value stands: `routes[2].nextHop` in line 14 of a file, a variable, or a flag.
+//! The place of a value: `routes[2].nextHop` in line 14 of a file, a variable, or a flag.
 //!
 //! Paths are linked on the stack while a tree is walked and become text only when a problem needs one, so that a
 //! million routes without a mistake cost no formatting.
@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What gave a value.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ValueOrigin {
     /// A flag of the command line, such as `--node`.
@@ -23,20 +23,20 @@ pub enum ValueOrigin {
     Default,
 }
 
-/// What is known about a value besides the value.
+/// The place of a value, as far as the value itself knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct At {
-    /// Line of the file, from 1; 0 where it has none.
+    /// Line of the file, from 1; 0 without a line.
     pub(super) line: u32,
-    /// Only where the value is not just what the file holds at this place.
+    /// `None`: the value is what the file holds at this place.
     pub(super) more: Option<Arc<More>>,
 }
 
-/// What is unusual about a value's place.
+/// The origin of a value that the file does not hold at its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct More {
     pub(super) origin: ValueOrigin,
-    /// The place to name instead of the one the value was moved to.
+    /// The place to name in messages, for a value that was moved.
     pub(super) place: Option<String>,
     /// Variables that `${...}` took from the environment.
     pub(super) variables: Vec<String>,
@@ -49,7 +49,7 @@ impl At {
         At { line: u32::try_from(line).unwrap_or(u32::MAX), more: None }
     }
 
-    /// A value that is not from the file, or was moved away from where the file has it.
+    /// The place of a value that was moved or does not come from the file.
     pub(super) fn moved(line: u32, origin: ValueOrigin, place: Option<String>) -> Self {
         let variables = Vec::new();
         let more = More { origin, place, variables, file: None };
@@ -96,7 +96,7 @@ impl<'a> Path<'a> {
         Path { parent: Some(self), step: Step::Index(index), at }
     }
 
-    /// Where that is, in words.
+    /// The place in words.
     pub(super) fn place(&self) -> Location {
         let mut place =
             Location { origin: self.origin(), line: self.nearest_line(), text: String::new() };
@@ -142,7 +142,7 @@ impl<'a> Path<'a> {
 
 static NOWHERE: At = At { line: 0, more: None };
 
-/// Appends `.key`, or `key` at the start, as far as it may be shown.
+/// Appends `.key`, or `key` at the start, redacted.
 pub(super) fn push_key(out: &mut String, key: &str) {
     if !out.is_empty() {
         out.push('.');
@@ -153,9 +153,9 @@ pub(super) fn push_key(out: &mut String, key: &str) {
 /// A place in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// What gave the value.
+    /// The origin of the value.
     pub origin: ValueOrigin,
-    /// Line of the file, from 1, where it is known.
+    /// Line of the file, from 1, if it is known.
     pub line: Option<u32>,
     /// `routes[2].nextHop`, `BTP_SERVER_PORT`, `--node`; empty for the file as a whole.
     pub text: String,
@@ -177,7 +177,7 @@ impl Location {
         Location { origin: ValueOrigin::Environment(name.into()), line: None, text: name.into() }
     }
 
-    /// Something that no file, variable or flag says.
+    /// A value that no file, variable or flag sets.
     pub(super) fn nowhere(text: &str) -> Self {
         Location { origin: ValueOrigin::Default, line: None, text: text.into() }
     }

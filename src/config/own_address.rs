@@ -1,8 +1,7 @@
-//! What the node's own address must be. One set of rules, for `ilpAddress` in the file and for the address that a parent
-//! gives (IL-DCP).
+//! The rules for the node's own address, which hold for `ilpAddress` and for an address from the parent (IL-DCP).
 
 use crate::account::{AccountId, Relation};
-use crate::stream::{TOKEN_BYTES, encode_token};
+use crate::stream::{TOKEN_BYTES, token};
 use crate::wire::{Address, AddressError, Network, Prefix, Scheme};
 
 use super::settings::{NodeConfig, PeerConfig, ReceiverConfig};
@@ -13,22 +12,22 @@ pub enum OwnAddressError {
     /// Such addresses mean the direct neighbour; packets to them are never routed.
     #[error("the address is below peer.")]
     BelowPeer,
-    /// The configuration's routes are for another network.
+    /// A configured route belongs to another network.
     #[error("the route to {0:?} belongs to another network")]
     Network(Prefix),
-    /// Packets to its own address are answered by the node itself.
+    /// A configured route has the address itself, and the node answers packets to its own address.
     #[error("the route to {0:?} has the node's own address")]
     Route(Prefix),
-    /// An address of a child is made from it.
+    /// It gives a child an address that is not valid.
     #[error("the address of the child {0} {1}")]
     Child(AccountId, AddressError),
-    /// Addresses of a receiver are made from it.
+    /// It gives a receiver addresses that are not valid.
     #[error("an address of the receiver {0} {1}")]
     Receiver(AccountId, AddressError),
 }
 
 impl NodeConfig {
-    /// Checks an address that was not in the file by the rules of the file.
+    /// Checks an address from the parent.
     ///
     /// # Errors
     /// The first rule that it breaks.
@@ -45,8 +44,8 @@ impl NodeConfig {
                 return Err(OwnAddressError::Route(route.prefix.clone()));
             }
         }
-        self.peers.iter().try_for_each(|peer| of_child(own, peer))?;
-        self.receivers.iter().try_for_each(|receiver| of_receiver(own, receiver))
+        self.peers.iter().try_for_each(|peer| check_child(own, peer))?;
+        self.receivers.iter().try_for_each(|receiver| check_receiver(own, receiver))
     }
 }
 
@@ -58,8 +57,8 @@ pub fn not_below_peer(own: &Address) -> Result<(), OwnAddressError> {
     if own.scheme() == Scheme::Peer { Err(OwnAddressError::BelowPeer) } else { Ok(()) }
 }
 
-/// A child's address must be a valid one: address and segment together can be too long.
-pub(super) fn of_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAddressError> {
+/// A child's address must be valid: address and segment together can be too long.
+pub(super) fn check_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAddressError> {
     if peer.account.relation != Relation::Child {
         return Ok(());
     }
@@ -67,9 +66,12 @@ pub(super) fn of_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAddres
     child.map(drop).map_err(|error| OwnAddressError::Child(peer.account.id.clone(), error))
 }
 
-/// Every connection to a receiver has an address.
-pub(super) fn of_receiver(own: &Address, receiver: &ReceiverConfig) -> Result<(), OwnAddressError> {
-    let token = encode_token([0; TOKEN_BYTES]);
+/// Every connection to a receiver has an address, which must be valid.
+pub(super) fn check_receiver(
+    own: &Address,
+    receiver: &ReceiverConfig,
+) -> Result<(), OwnAddressError> {
+    let token = token([0; TOKEN_BYTES]);
     let connection = own.child(receiver.id.as_str()).and_then(|own| own.child(&token));
     connection.map(drop).map_err(|error| OwnAddressError::Receiver(receiver.id.clone(), error))
 }

@@ -1,4 +1,4 @@
-//! Texts -> typed values. An error says what is wrong with the text; what is allowed follows from the key's kind.
+//! Texts -> typed values. Errors say what is wrong with the text; messages add what the key allows.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use crate::account::{AccountId, AssetError, Rate, check_asset_code};
 use crate::net::{HttpUrl, UrlError};
 use crate::wire::{Address, Prefix, address::is_segment};
 
-/// Bytes of a token; it travels in every authentication frame.
+/// Bytes of a token, which every authentication frame contains.
 const SECRET_BYTES_MAX: usize = 1024;
 /// Bytes of any other text.
 const TEXT_BYTES_MAX: usize = 4096;
@@ -44,7 +44,7 @@ fn whole(text: &str, negative: bool) -> Parsed<i128> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(not_whole(text).into());
     }
-    // A zero in front is an octal number to some readers of YAML and none to others.
+    // Some readers of YAML take a leading zero for an octal number.
     if digits.len() > 1 && digits.starts_with('0') {
         return Err("a number with a leading zero can be read in two ways".into());
     }
@@ -62,7 +62,7 @@ fn not_whole(text: &str) -> &'static str {
     } else if text.starts_with(|c: char| c.is_ascii_digit()) {
         "not a number; write it without units, separators or spaces"
     } else if text.trim_matches([' ', '"', '\'']).bytes().all(|byte| byte.is_ascii_digit()) {
-        // `docker run --env-file` takes quotes for a part of the value.
+        // `docker run --env-file` keeps quotes in the value.
         "not a number; leave out the quotes and spaces around it"
     } else {
         "not a number"
@@ -85,7 +85,7 @@ pub(super) fn text(text: &str) -> Parsed<&str> {
     }
 }
 
-/// A token or shared secret: what a login of BTP, a header of HTTP and a line of a file can all carry.
+/// A token or shared secret, in characters that a BTP login, an HTTP header and a line of a file can all carry.
 pub(super) fn secret(text: &str) -> Parsed<&str> {
     match text.len() {
         0 => return Err("is empty".into()),
@@ -158,7 +158,7 @@ pub(super) fn http_url(text: &str) -> Parsed<HttpUrl> {
 
 /// An address to listen on, or a name that resolves to one.
 pub(super) fn host_name(text: &str) -> Parsed<String> {
-    // A dot at the end says only that the name is complete.
+    // A dot at the end only marks the name as complete.
     host(text.strip_suffix('.').unwrap_or(text)).map(str::to_owned)
 }
 
@@ -197,7 +197,7 @@ pub(super) fn host(text: &str) -> Parsed<&str> {
 
 /// A level, or `target=level` pairs; in lower case, as the log's filter reads it.
 pub(super) fn log_level(text: &str) -> Parsed<String> {
-    // A line that lost its colon may stand behind it.
+    // The next line of the file ends up here if it lost its colon.
     let words = text.split(',').map(str::trim);
     if words.clone().any(|word| word.contains(char::is_whitespace)) {
         return Err("levels hold no space".into());

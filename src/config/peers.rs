@@ -1,4 +1,4 @@
-//! `peers`: each one by itself, and what must hold among them.
+//! `peers`: reads each peer, and checks what must hold among them.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -15,19 +15,19 @@ use super::key_types::KeySet;
 use super::location::{Location, Path};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
-use super::own_address::of_child;
+use super::own_address::check_child;
 use super::peer_keys::{PEER, PeerDraft, PeerSettings};
 use super::settings::{PeerConfig, Unset};
 
-/// What a peer takes from its node.
+/// What a peer inherits from its node.
 pub(super) struct PeerOwner<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) asset: Asset,
-    /// Routes are exchanged unless a peer says otherwise.
+    /// Whether routes are exchanged with peers that do not set it.
     pub(super) dynamic: bool,
 }
 
-/// Reads the list. What could not be read is left out, with a problem in the report.
+/// Reads the list. Peers with mistakes are left out, and the mistakes reported.
 pub(super) fn read(
     node: &PeerOwner<'_>,
     mapping: Mapping<'_>,
@@ -36,12 +36,12 @@ pub(super) fn read(
     let list = mapping.list(&NODE.peers, report);
     let path = mapping.path_of(&NODE.peers);
     let mut peers = Vec::with_capacity(list.len());
-    let mut among = Among::default();
+    let mut comparison = PeerComparison::default();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
         let peer = Mapping::of_item::<PeerSettings>(value, &path, report).and_then(|item| {
             let peer = read_peer(node, item, report)?;
-            among.check(&peer, item, report);
+            comparison.check(&peer, item, report);
             Some(peer)
         });
         match peer {
@@ -50,7 +50,7 @@ pub(super) fn read(
             None => report.unread(mapping.key_place(&NODE.peers)),
         }
     }
-    among.warn(report);
+    comparison.warn(report);
     peers
 }
 
@@ -187,17 +187,17 @@ fn check_http_only(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut Diagnos
     }
 }
 
-/// What is set for the parent's account goes for every account that nobody set anything for (D12). What the parent then
-/// tells at run time must match it.
+/// Accounts without an asset of their own get the asset of the parent's account (D12). What the parent sends at run
+/// time must match it.
 pub(super) fn adopt_from_parent(asset: Asset, unset: Unset, peers: &mut [PeerConfig]) -> Asset {
     let parent = peers.iter().find(|peer| peer.account.relation == Relation::Parent);
-    let Some(told) = parent.map(|parent| parent.account.asset.clone()) else { return asset };
+    let Some(adopted) = parent.map(|parent| parent.account.asset.clone()) else { return asset };
     let adopt = |asset: &mut Asset, code: bool, scale: bool| {
         if code {
-            asset.code = told.code.clone();
+            asset.code = adopted.code.clone();
         }
         if scale {
-            asset.scale = told.scale;
+            asset.scale = adopted.scale;
         }
     };
     for peer in peers {
@@ -209,14 +209,14 @@ pub(super) fn adopt_from_parent(asset: Asset, unset: Unset, peers: &mut [PeerCon
     asset
 }
 
-/// A path as it is meant: relative to the configuration file.
+/// A path, relative to the directory of the configuration file.
 pub(super) fn absolute(path: PathBuf, directory: Option<&FilePath>) -> PathBuf {
     directory.map_or(path.clone(), |directory| directory.join(path))
 }
 
-/// What must hold among the peers, and where each thing was seen first.
+/// Finds what two peers may not have in common. Each map holds where a value was seen first.
 #[derive(Default)]
-struct Among {
+struct PeerComparison {
     ids: HashMap<AccountId, Location>,
     variables: HashMap<String, (AccountId, Location)>,
     usernames: HashMap<String, (AccountId, Location)>,
@@ -225,7 +225,7 @@ struct Among {
     tokens: HashMap<super::Secret, Vec<(AccountId, Location)>>,
 }
 
-impl Among {
+impl PeerComparison {
     fn check(&mut self, peer: &PeerConfig, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
         let id = &peer.account.id;
         let at = |key| mapping.path_of(key).place();
@@ -296,7 +296,7 @@ impl Among {
         for peers in self.tokens.into_values().filter(|peers| peers.len() > 1) {
             let names: Vec<&str> = peers.iter().map(|(id, _)| id.as_str()).collect();
             let what = format!("the peers {} share one token", super::redact::list(names));
-            let help = "who logs in with it must give a name; better, give each peer its own";
+            let help = "a login with it must give a name; better, give each peer its own";
             if let Some((_, place)) = peers.last() {
                 report.warn(place.clone(), what, help);
             }
@@ -304,7 +304,7 @@ impl Among {
     }
 }
 
-/// Where something was seen first: `in line 3` or `BTP_PEER_B_URL`.
+/// A place within a sentence: `in line 3` or `at BTP_PEER_B_URL`.
 pub(super) fn seen(place: &Location) -> String {
     match place.line {
         Some(line) => format!("in line {line}"),
@@ -312,8 +312,8 @@ pub(super) fn seen(place: &Location) -> String {
     }
 }
 
-/// On the live network a peer without a limit can take everything. And a balance that is nearly used up lets only small
-/// packets pass, which senders learn of by T04, one after the other: some look for the largest packet until they see F08.
+/// On the live network a peer without a limit can take everything. A balance that is nearly used up passes only small
+/// packets; senders get T04 for larger ones, and some of them look for the largest packet until they get F08.
 pub(super) fn warn_of_limits(
     scheme: Scheme,
     peers: &[PeerConfig],
@@ -350,7 +350,7 @@ pub(super) fn check_child_addresses(
     path: &Path<'_>,
     report: &mut DiagnosticSink,
 ) {
-    for error in peers.iter().filter_map(|peer| of_child(address, peer).err()) {
+    for error in peers.iter().filter_map(|peer| check_child(address, peer).err()) {
         report.at(path, error.to_string(), "shorten ilpAddress");
     }
 }

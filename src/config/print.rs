@@ -1,4 +1,4 @@
-//! `check --print`: the effective configuration as YAML, each value with where it came from, secrets masked.
+//! `check --print`: the effective configuration as YAML, each value with its origin, secrets masked.
 
 use std::fmt::Write as _;
 
@@ -12,13 +12,13 @@ use super::secret::MASK;
 use super::value::{Map, ValueData};
 use super::value_kind::ValueKind;
 
-/// Routes that are printed; a million lines help nobody.
+/// Routes that are printed. The others are counted.
 const ROUTES_SHOWN: usize = 200;
 /// The column that origins start at.
 const COLUMN: usize = 44;
 
 impl Loaded {
-    /// The node as YAML: what the file, the environment and the command line say, and the defaults of everything else.
+    /// The node as YAML: values of the file, the environment and the command line, and defaults for all other keys.
     pub fn print(&self) -> String {
         let file = self.file.as_ref().map_or("file".to_owned(), |file| {
             file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
@@ -33,7 +33,7 @@ impl Loaded {
 }
 
 struct Printer {
-    /// What origins call the file.
+    /// The name of the file in origins.
     file: String,
     out: String,
 }
@@ -137,7 +137,7 @@ impl Printer {
         self.out.push('\n');
     }
 
-    /// Where a value came from.
+    /// The origin of a value.
     fn origin(&self, at: Option<&At>) -> String {
         let Some(at) = at else { return "default".into() };
         let line = match at.line {
@@ -173,8 +173,8 @@ fn shown(key: &KeyInfo, text: &str) -> String {
         return format!("\"{MASK}\"");
     }
     let text = match key.kind {
-        // Shows user and host, never the token.
-        ValueKind::Url | ValueKind::HttpUrl => match text.parse::<crate::net::PeerUrl>() {
+        // Shows user and host, but not the token.
+        ValueKind::Url | ValueKind::HttpUrl => match text.parse::<crate::transport::PeerUrl>() {
             Ok(url) => url.to_string(),
             Err(_) => MASK.to_owned(),
         },
@@ -233,7 +233,7 @@ mod tests {
         let file = "nodeId: a\npeers:\n  - {id: b, authToken: x, maxBalance: -5}\n";
         let first = loaded(file, &[]);
         let again = loaded(&first.print().replace("***", "x"), &[]);
-        // Printing makes explicit what was a default; nothing else may differ.
+        // Defaults are now set explicitly. Nothing else may differ.
         let mut expected = first.config.clone();
         expected.asset_unset = again.config.asset_unset;
         expected.settings.ilp_address = expected.address.clone();

@@ -10,20 +10,21 @@ use super::key_types::KeySet;
 use super::location::{Location, Path};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
-use super::own_address::of_receiver;
+use super::own_address::check_receiver;
 use super::peer_keys::{RECEIVER, ReceiverSettings};
 use super::peers::seen;
 use super::routes::{NamedRate, no_conversion};
 use super::secret::Secret;
 use super::settings::{PeerConfig, ReceiverConfig, Unset};
 
-/// Who knows one connection's secret can try texts until he has found `receiverSecret`, and then read all connections.
+/// Characters of a `receiverSecret` that cannot be guessed. A sender who knows the secret of one connection can try
+/// texts, and with `receiverSecret` read all connections.
 const SECRET_GOOD: usize = 32;
 
-/// Where packets are posted: no sender could ask for a receiver there.
+/// The path of ILP over HTTP, at which no sender could request a receiver.
 const ILP_OVER_HTTP: &str = "ilp";
 
-/// Reads the list. `asset` is the node's. What could not be read is left out, with a problem in the report.
+/// Reads the list. `asset` is the node's. Receivers with mistakes are left out, and the mistakes reported.
 pub(super) fn read(
     asset: &Asset,
     peers: &[PeerConfig],
@@ -56,8 +57,7 @@ pub(super) fn read(
     receivers
 }
 
-/// Peers and receivers are accounts of one node, receivers and children have addresses side by side, and SPSP has its
-/// resources beside others.
+/// Why a receiver cannot have an id: it is that of a peer, the address of a child, or another path of the HTTP server.
 fn taken(id: &AccountId, peers: &[PeerConfig]) -> Option<String> {
     if id.as_str() == ILP_OVER_HTTP {
         return Some(format!("is the path of ILP over HTTP, /{id}"));
@@ -111,19 +111,19 @@ pub(super) fn check_secret(
     }
 }
 
-/// The addresses must be valid: that of the node and the id together can be too long, and below there is a token.
+/// Addresses of connections must be valid: the node's address, the id and a token together can be too long.
 pub(super) fn check_addresses(
     address: &Address,
     receivers: &[ReceiverConfig],
     path: &Path<'_>,
     report: &mut DiagnosticSink,
 ) {
-    for error in receivers.iter().filter_map(|receiver| of_receiver(address, receiver).err()) {
+    for error in receivers.iter().filter_map(|receiver| check_receiver(address, receiver).err()) {
         report.at(path, error.to_string(), "shorten ilpAddress");
     }
 }
 
-/// Packets of a peer whose asset has no rate to a receiver's are rejected. That may be meant so.
+/// Warns of pairs of peer and receiver without a rate. Their packets are rejected, which may be intended.
 pub(super) fn check_rates(
     peers: &[PeerConfig],
     receivers: &[ReceiverConfig],

@@ -1,9 +1,9 @@
-//! Values as messages show them: short, on one line, and only where they can be no secret.
+//! Values in messages: short, on one line, and only if they cannot be secrets.
 //!
-//! A mistake of typing moves texts to places where they do not belong: a line that lost its colon becomes part of the
-//! value above it, or an item of a list, or a key. So no message shows a text just because its key is harmless. It shows
-//! what the key could have meant ([`of_key`]): a number for a number, a near word for a word, the first word of a name.
-//! Everything else is named by its place and its kind ([`found`]).
+//! A typing mistake moves texts: a line that lost its colon becomes part of the value above it, an item of a list, or a
+//! key. So a message does not show a text just because its key is harmless. It shows what fits the key ([`of_key`]): a
+//! number for a number, a near word for a word, the first word of a name. For all else it names the place and the kind
+//! ([`found`]).
 
 use super::keys;
 use super::secret::MASK;
@@ -14,16 +14,16 @@ use crate::telemetry::is_meant_as_level;
 /// Characters of a value that a message shows.
 const SHOWN_MAX: usize = 60;
 
-/// Digits that can be meant as a port.
+/// Digits of a plausible port.
 const SHOWN_PORT: usize = 6;
 
-/// What URLs of peers and servers begin with, perhaps with `btp+` before it.
+/// Schemes of URLs of peers and servers, without `btp+`.
 const SCHEMES: [&str; 4] = ["ws", "wss", "http", "https"];
 
 /// Characters of a number with an exponent.
 const SHOWN_NUMBER: usize = 24;
 
-/// Letters that can be meant as a unit: `30sec`.
+/// Letters of a plausible unit: `30sec`.
 const SHOWN_UNIT: usize = 3;
 
 /// A text in quotes, escaped and shortened.
@@ -35,7 +35,7 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{shown:?}")
 }
 
-/// The value of a key, as far as it is what the key could hold. What else stands there may be a secret.
+/// The value of a key, if it is plausible for the key. Any other text may be a secret.
 pub(super) fn of_key(kind: ValueKind, text: &str) -> String {
     if text.is_empty() {
         return "\"\"".to_owned();
@@ -86,15 +86,15 @@ fn is_like_a_number(text: &str) -> bool {
         || (text.len() <= SHOWN_MAX && unit.len() <= SHOWN_UNIT && unit.chars().all(letters))
 }
 
-/// A word that is meant: `false authToken hunter2` begins like one, and is none.
+/// Whether a text is nearly one of the words. `false authToken hunter2` only begins like one.
 fn is_near(text: &str, words: &[&str]) -> bool {
     !text.contains(char::is_whitespace)
         && (nearest(&text.to_ascii_lowercase(), words.iter().copied()).is_some()
             || words.iter().any(|word| word.eq_ignore_ascii_case(text)))
 }
 
-/// A name, an address or a path. A line that lost its colon ends up behind it: `alice authToken hunter2`,
-/// `alice authToken=hunter2`; so nothing is shown from there on.
+/// A name, an address or a path, up to the first character that none of them has: the next line may follow without its
+/// colon, as in `alice authToken hunter2` and `alice authToken=hunter2`.
 pub(super) fn name(text: &str) -> String {
     if text.is_empty() {
         return "\"\"".to_owned();
@@ -114,9 +114,9 @@ pub(super) fn name(text: &str) -> String {
     }
 }
 
-/// What was to be a URL: scheme, host and port, where they are recognised for certain.
+/// A URL with a mistake: scheme, host and port, if they are recognised for certain.
 pub(super) fn url(text: &str) -> String {
-    // No URL has them: what stands behind may be the next line of the file.
+    // No URL has these characters. The rest may be the next line of the file.
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return MASK.to_owned();
     }
@@ -124,7 +124,7 @@ pub(super) fn url(text: &str) -> String {
         Some((scheme, rest)) => (format!("{scheme}//"), rest),
         None => (String::new(), text),
     };
-    // A token may hold what ends a host: everything before the last @ is the user part.
+    // A token may contain characters that end a host: all before the last @ is the user part.
     let (user, rest) = match rest.rsplit_once('@') {
         Some((_, rest)) => (format!("{MASK}@"), rest),
         None => (String::new(), rest),
@@ -146,7 +146,7 @@ pub(super) fn url(text: &str) -> String {
         });
     let is_port = port
         .is_none_or(|port| port.len() <= SHOWN_PORT && port.bytes().all(|b| b.is_ascii_digit()));
-    // Without scheme, user and port a word is just a word; and behind no scheme that is known there is no host for certain.
+    // Without scheme, user and port it may be any word, and after an unknown scheme any text.
     let is_url = !scheme.is_empty() || port.is_some() || !user.is_empty();
     let meant = scheme.trim_end_matches(['/', ':']).to_ascii_lowercase();
     let is_url = is_url
@@ -161,7 +161,7 @@ pub(super) fn url(text: &str) -> String {
     quoted(&format!("{scheme}{user}{authority}{path}"))
 }
 
-/// What kind of thing a value is. What it holds is not shown: it stands where something else was expected.
+/// The kind of a value that stands in the wrong place. Its content is not shown.
 pub(super) fn found(value: &Value) -> &'static str {
     match &value.data {
         ValueData::Null | ValueData::Broken => "nothing",
@@ -174,8 +174,8 @@ pub(super) fn found(value: &Value) -> &'static str {
     }
 }
 
-/// A key as a path shows it: only one that is known, or a slip of the finger away from a known one. `authToken hunter2`
-/// is a key for YAML, and so is a secret that stands before a colon.
+/// A key in a path: shown only if it is known, or nearly. `authToken hunter2` is a key for YAML, and so is a secret
+/// before a colon.
 pub(super) fn key(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let first = text.split(|c| !plain(c)).next().unwrap_or_default();
@@ -186,7 +186,7 @@ pub(super) fn key(text: &str) -> String {
     if first.len() < text.len() { format!("{first}…") } else { first.to_owned() }
 }
 
-/// Whether a text is so near to the name of a key that it is meant as one.
+/// Whether a text is so near to the name of a key that it is probably a typing mistake.
 pub(super) fn is_slip(text: &str) -> bool {
     const EDITS_MAX: usize = 2;
     let wanted = plain(text);
@@ -202,14 +202,13 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase()
 }
 
-/// The name of a variable that `${...}` refers to. In a secret that holds `${` it is a part of the secret, so only what
-/// looks like a variable is shown: capitals, digits and `_`.
+/// The name of a variable in `${...}`. A secret may contain `${` by chance, so only capitals, digits and `_` are shown.
 pub(super) fn variable(name: &str) -> Option<&str> {
     let usual = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     (name.len() <= SHOWN_MAX && name.chars().all(usual)).then_some(name)
 }
 
-/// The nearest of the known names, where one is near enough to have been meant.
+/// The nearest of the known names, if one is near enough.
 pub(super) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = plain(text);
     known
@@ -224,7 +223,7 @@ pub(super) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, name)| name)
 }
 
-/// Edits between two names; one where one begins like the other.
+/// Edits between two names; 1 if one is the beginning of the other.
 fn distance(a: &str, b: &str) -> usize {
     const TELLING: usize = 4;
     let begins = a.len().min(b.len()) >= TELLING && (a.starts_with(b) || b.starts_with(a));
@@ -232,7 +231,7 @@ fn distance(a: &str, b: &str) -> usize {
     if begins { edits.min(1) } else { edits }
 }
 
-/// The names in a row, shortened: `a, b, c and 7 more`.
+/// The names in one line, shortened: `a, b, c and 7 more`.
 pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const SHOWN: usize = 60;
     let names: Vec<&str> = names.into_iter().collect();

@@ -1,4 +1,4 @@
-//! `routes` and `rates`: where packets go, and at what price.
+//! `routes` and `rates`: next hops and exchange rates.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use super::route_keys::{RATE, ROUTE, RateDraft, RateSettings, RouteSettings};
 use super::settings::PeerConfig;
 use super::value::Value;
 
-/// A million routes share few next hops: each id exists once.
+/// The peers that routes may name. A million routes share their few ids.
 struct Peers<'a> {
     by_id: HashMap<&'a str, &'a PeerConfig>,
-    /// The key that holds them.
+    /// The place of the key `peers`.
     place: Location,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn read(
     let by_id = peers.iter().map(|peer| (peer.account.id.as_str(), peer)).collect();
     let peers = Peers { by_id, place: mapping.key_place(&NODE.peers) };
     let mut routes = Vec::with_capacity(list.len());
-    // Line of the first route of each prefix and priority.
+    // The index of the first route of each prefix and priority.
     let mut known: HashMap<(&str, i32), usize> = HashMap::with_capacity(list.len());
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
@@ -95,7 +95,7 @@ fn next_hop(
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> Option<AccountId> {
-    // The usual case first, without making an id for each of a million routes.
+    // A known peer shares its id, which saves an allocation for each of a million routes.
     let text = mapping.value(&ROUTE.next_hop).and_then(Value::as_text);
     if let Some(peer) = text.and_then(|id| peers.by_id.get(id)) {
         return Some(peer.account.id.clone());
@@ -114,7 +114,7 @@ fn next_hop(
     None
 }
 
-/// Packets to the own address are answered here, so a route for exactly it would never be used.
+/// The node answers packets to its own address, so a route to exactly that address would never be used.
 pub(super) fn check_own_address(own: &Address, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
     let list = mapping.value(&NODE.routes).and_then(Value::as_list).unwrap_or_default();
     let path = mapping.path_of(&NODE.routes);
@@ -130,7 +130,7 @@ pub(super) fn check_own_address(own: &Address, mapping: Mapping<'_>, report: &mu
     }
 }
 
-/// The live and the test network must not meet in one node (RFC 34), nor two test networks.
+/// RFC 34: a connector must not join the live network and a test network. Neither do we join two test networks.
 pub(super) fn check_networks(
     address: Option<&Address>,
     mapping: Mapping<'_>,
@@ -164,7 +164,7 @@ pub(super) fn check_networks(
     }
 }
 
-/// The scheme that most likely is the node's: that of its address, else of its first route.
+/// The scheme of the node's address, else of its first route.
 pub(super) fn scheme(address: Option<&Address>, routes: &[Route]) -> Scheme {
     let of_routes = || routes.iter().find_map(|route| route.prefix.scheme());
     address.map(Address::scheme).or_else(of_routes).unwrap_or(Scheme::Test)
@@ -212,7 +212,7 @@ pub(super) fn check_rates(
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) {
-    // Nearly every node has one asset: nothing to look at, not even among a million routes.
+    // Most nodes have one asset, so that a million routes need no check.
     let mut assets: Vec<&PeerConfig> = Vec::new();
     for peer in peers {
         if !assets.iter().any(|known| known.account.asset == peer.account.asset) {
@@ -222,13 +222,13 @@ pub(super) fn check_rates(
     if assets.len() < 2 {
         return;
     }
-    let mut said = HashSet::new();
+    let mut reported = HashSet::new();
     let count = routes.len();
     let mut seen_hops = HashSet::new();
     let routes = routes.iter().enumerate().filter(|(_, route)| seen_hops.insert(&route.next_hop));
     let by_route: Vec<(Option<usize>, &AccountId)> =
         routes.map(|(index, route)| (Some(index), &route.next_hop)).collect();
-    // Children and the parent have routes that nobody writes.
+    // Children and the parent have routes that are not in the file.
     let implied = peers
         .iter()
         .filter(|peer| peer.account.relation != Relation::Peer)
@@ -242,7 +242,7 @@ pub(super) fn check_rates(
             }
             let ends = (format!("peer {}", from.account.id), format!("peer {}", to.account.id));
             let Some((what, help)) = no_conversion(source, target, rates, ends) else { continue };
-            if said.insert((source.clone(), target.clone())) {
+            if reported.insert((source.clone(), target.clone())) {
                 let place = match index {
                     Some(index) => route_place(mapping, index, count),
                     None => peer_place(mapping, id),
@@ -253,7 +253,8 @@ pub(super) fn check_rates(
     }
 }
 
-/// Why amounts in `source` cannot become amounts in `target`, and what to do. `link_ends`: whose assets they are.
+/// Why amounts in `source` cannot become amounts in `target`, and what to do. `ends` names the accounts of the two
+/// assets.
 pub(super) fn no_conversion(
     source: &Asset,
     target: &Asset,
@@ -283,7 +284,7 @@ pub(super) fn no_conversion(
 fn route_place(mapping: Mapping<'_>, index: usize, count: usize) -> Location {
     let list = mapping.value(&NODE.routes).and_then(Value::as_list).unwrap_or_default();
     let path = mapping.path_of(&NODE.routes);
-    // Routes with mistakes were left out, and then their numbers tell nothing.
+    // Without the routes that had mistakes the numbers differ.
     match list.get(index).filter(|_| count == list.len()) {
         Some(value) => path.index(index, &value.at).place(),
         None => path.place(),

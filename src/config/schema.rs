@@ -1,5 +1,5 @@
-//! The JSON Schema of configuration files, for editors. It is made from the same list of keys as the reader. Rules that a
-//! schema cannot express, such as that a next hop is a peer, are known to `check` alone.
+//! The JSON Schema of configuration files, for editors. It is made from the same list of keys as the reader. Rules that
+//! a schema cannot express, such as that a next hop is a peer, are known to `check` alone.
 
 use serde_json::{Map, Value, json};
 

@@ -3,22 +3,22 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// What stands where a secret was.
+/// Replaces a secret in messages.
 pub const MASK: &str = "***";
 
-/// A secret. `Debug` and `Display` show [`MASK`], of which not even the length is true.
+/// A secret. `Debug` and `Display` show [`MASK`], which does not reveal the length.
 ///
-/// Comparing two secrets here is for configuration only; a peer's token is compared in constant time by `btp`.
+/// Equality is for comparing configurations; logins compare tokens in constant time.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
-    /// Takes a text out of sight.
+    /// Wraps a text.
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that sends or compares it.
+    /// The text itself, for code that sends or compares it.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,8 +1,8 @@
-//! Secrets that stand in files of their own: `authTokenFile: secrets/bob` instead of `authToken: ...`.
+//! Secrets in files of their own: `authTokenFile: secrets/bob` instead of `authToken: ...`.
 //!
-//! Every key that holds a secret has such a second key, and so has its variable (`API_TOKEN_FILE`). The content becomes the
-//! value of the first key as soon as the tree is made, so that nothing behind it knows the difference; only messages name
-//! the file. They never show what is in it.
+//! Every key that holds a secret has such a second key, and so has its variable (`API_TOKEN_FILE`). As soon as the tree
+//! is made, the content of the file becomes the value of the first key, so that all other code sees no difference.
+//! Messages name the file and never show its content.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,30 +19,30 @@ use super::value::{Map, Name, Value, ValueData};
 use super::value_kind::ValueKind;
 use crate::net::io_words;
 
-/// Bytes of a file with a secret.
+/// The most bytes of a file with a secret.
 pub const SECRET_FILE_BYTES_MAX: u64 = 16 * 1024;
 
 /// Why a file gives no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretFileError {
-    /// The system does not give it.
+    /// The system cannot read it.
     #[error("the file cannot be read: {}", io_words(*.0))]
     Io(io::ErrorKind),
     /// A directory, a pipe or a device.
     #[error("this is no regular file")]
     NotAFile,
-    /// Larger than any secret.
+    /// Larger than [`SECRET_FILE_BYTES_MAX`].
     #[error("the file is larger than {} KiB", SECRET_FILE_BYTES_MAX >> 10)]
     TooLarge,
-    /// Bytes that are no text.
+    /// It is no text.
     #[error("the file is not UTF-8")]
     NotUtf8,
-    /// Nothing, or only a line break.
+    /// It holds nothing, or only a line break.
     #[error("the file is empty")]
     Empty,
 }
 
-/// The secret in a regular file. A pipe could keep whoever reads it waiting for ever.
+/// Reads the secret from a regular file. Reading a pipe could block for ever.
 ///
 /// # Errors
 /// [`SecretFileError`].
@@ -54,7 +54,7 @@ pub fn read_secret_file(path: &FilePath) -> Result<String, SecretFileError> {
     read_secret(File::open(path).map_err(io)?)
 }
 
-/// The secret that a reader gives: all of it, without the line break that editors and `echo` put at its end.
+/// Reads the secret: the whole content without the line break that editors and `echo` add at the end.
 ///
 /// # Errors
 /// [`SecretFileError`].
@@ -71,7 +71,7 @@ pub fn read_secret(from: impl Read) -> Result<String, SecretFileError> {
     if line.is_empty() { Err(SecretFileError::Empty) } else { Ok(line.to_owned()) }
 }
 
-/// Replaces every key that names a file with the key that it stands for. `directory` is where relative paths start.
+/// Replaces every key that names a file with the key of the secret. Relative paths start at `directory`.
 pub(super) fn resolve(root: &mut Value, directory: Option<&FilePath>, report: &mut DiagnosticSink) {
     let at = root.at.clone();
     walk(root, &Path::root(&at), directory, report);
@@ -134,7 +134,7 @@ fn replace(
     let read = |value: &Value, path: &Path<'_>, report: &mut DiagnosticSink| {
         let data = match value.as_text() {
             Some(file) => {
-                content(file, path, directory, report).map(|text| ValueData::Text(text.into()))
+                read_content(file, path, directory, report).map(|text| ValueData::Text(text.into()))
             }
             None => {
                 wrong_type(value, path, key, report);
@@ -161,14 +161,14 @@ fn replace(
         }
         _ => read(&named, &path, report),
     };
-    // A null of the same name, which `get` does not see, gives way.
+    // The key of the secret may also stand there without a value.
     map.0.retain(|(known, _)| &*known.text != secret);
     let position = position.min(map.0.len());
     map.0.insert(position, (Name { text: secret.into(), line }, value));
 }
 
-/// What a file holds, or a report of why it holds nothing.
-fn content(
+/// The secret in a file. `None`: the reason is in the report.
+fn read_content(
     file: &str,
     path: &Path<'_>,
     directory: Option<&FilePath>,
@@ -177,9 +177,9 @@ fn content(
     let full = absolute(PathBuf::from(file), directory);
     match read_secret_file(&full) {
         Ok(text) => {
-            if let Some(who) = permissions::who_else(&full) {
+            if let Some(access) = permissions::access_of_others(&full) {
                 let help = "take the permissions from them: chmod 600";
-                report.warn(path.place(), format!("{who} the file"), help);
+                report.warn(path.place(), format!("{access} the file"), help);
             }
             Some(text)
         }
@@ -195,8 +195,8 @@ fn content(
     }
 }
 
-/// Whether a text is the name of a file rather than the secret itself, written behind the wrong key: the file exists, or
-/// the folder that the name begins with does.
+/// Whether a text is a path, rather than the secret itself at the wrong key: the file exists, or the first folder of
+/// the path does.
 fn is_like_a_path(file: &str, directory: Option<&FilePath>) -> bool {
     let path = FilePath::new(file);
     let mut names = path.components().filter(|part| matches!(part, Component::Normal(_)));
@@ -208,7 +208,7 @@ fn is_like_a_path(file: &str, directory: Option<&FilePath>) -> bool {
     absolute(path.to_path_buf(), directory).exists() || begin.is_some_and(|folder| folder.is_dir())
 }
 
-/// The files that secrets of a tree were read from, each once.
+/// The files with the secrets of a tree, each once.
 pub(super) fn files_of(root: &Value) -> Vec<PathBuf> {
     fn walk(value: &Value, out: &mut Vec<PathBuf>) {
         if let Some(file) = value.at.more.as_ref().and_then(|more| more.file.as_ref()) {
@@ -227,8 +227,8 @@ pub(super) fn files_of(root: &Value) -> Vec<PathBuf> {
     files
 }
 
-/// Whether the file itself, not the environment or another file, holds a secret.
-pub(super) fn stands_in_the_file(root: &Value) -> bool {
+/// Whether the configuration file itself holds a secret, not only the environment or other files.
+pub(super) fn holds_secret(root: &Value) -> bool {
     let own = |value: &Value| {
         value.at.origin() == super::location::ValueOrigin::File
             && value
@@ -238,13 +238,13 @@ pub(super) fn stands_in_the_file(root: &Value) -> bool {
                 .is_none_or(|more| more.variables.is_empty() && more.file.is_none())
     };
     match &root.data {
-        ValueData::List(list) => list.iter().any(stands_in_the_file),
+        ValueData::List(list) => list.iter().any(holds_secret),
         ValueData::Map(Map(entries)) => entries.iter().any(|(name, value)| match &value.data {
             ValueData::Text(text) if own(value) => {
                 keys::is_secret(&name.text) || (&*name.text == "url" && text.contains('@'))
             }
             ValueData::List(list) if keys::is_secret(&name.text) => list.iter().any(own),
-            _ => stands_in_the_file(value),
+            _ => holds_secret(value),
         }),
         ValueData::Null | ValueData::Broken | ValueData::Text(_) => false,
     }
@@ -262,7 +262,7 @@ mod tests {
         check(b"hunter2", Ok("hunter2"));
         check(b"hunter2\n", Ok("hunter2"));
         check(b"hunter2\r\n", Ok("hunter2"));
-        // One line break is that of an editor; what else there is, is refused where the secret is read.
+        // One line break comes from an editor. `parse::secret` refuses others.
         check(b"hunter2\n\n", Ok("hunter2\n"));
         check(b"hunter2\r", Ok("hunter2\r"));
         check(b" hunter2 \n", Ok(" hunter2 "));

@@ -39,13 +39,13 @@ pub struct NodeConfig {
     pub rates: Vec<(Arc<str>, Arc<str>, Rate)>,
 }
 
-/// Where a node has its routes from.
+/// The sources of a node's routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Routing {
     /// The configuration.
     #[default]
     Static,
-    /// The other nodes (CCP), besides the configuration.
+    /// The configuration, and other nodes by CCP.
     Dynamic,
 }
 
@@ -61,7 +61,7 @@ impl FromStr for Routing {
     }
 }
 
-/// Which parts of an asset were left open.
+/// The parts of an asset that are not set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unset {
     /// No `assetCode`.
@@ -70,28 +70,28 @@ pub struct Unset {
     pub scale: bool,
 }
 
-/// One peer: its account, and how sessions with it come about.
+/// One peer: its account, and how it connects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerConfig {
-    /// What the packet path knows.
+    /// The account, for the packet path.
     pub account: AccountSettings,
-    /// Which parts of the account's asset are the node's, so that they follow what the node adopts.
+    /// The parts of the account's asset that are the node's. They change when the node adopts an asset.
     pub asset_of_node: Unset,
-    /// Where it listens; `None`: it dials us.
+    /// Its URL. `None`: it dials us.
     pub url: Option<PeerUrl>,
-    /// How answers come, where it is dialled over HTTP.
+    /// How it answers over HTTP.
     pub http_mode: HttpMode,
-    /// What it is shown then.
+    /// How we authenticate to it over HTTP.
     pub http_auth: HttpAuth,
-    /// How many requests to it may be under way side by side then.
+    /// Concurrent requests to it over HTTP.
     pub http_requests_max: usize,
     /// The name that it logs in with.
     pub username: String,
-    /// The token that we accept from it, and send where the url holds none; `None`: it cannot log in here.
+    /// The token that we accept from it, and send if the url contains none. `None`: it cannot log in here.
     pub auth_token: Option<Secret>,
-    /// Further tokens that we accept, while one takes the place of another.
+    /// Further tokens that we accept, for a change of tokens.
     pub further_tokens: Vec<Secret>,
-    /// The node is unhealthy while it is not connected. Never true of a suspended peer.
+    /// Whether the node is unhealthy while the peer is not connected; false for a suspended peer.
     pub required: bool,
 }
 
@@ -100,9 +100,9 @@ pub struct PeerConfig {
 pub struct ReceiverConfig {
     /// Its name, the last segment of its address.
     pub id: AccountId,
-    /// What its amounts are counted in.
+    /// The asset of its account.
     pub asset: Asset,
-    /// Which parts of the asset are the node's, so that they follow what the node adopts.
+    /// The parts of the asset that are the node's. They change when the node adopts an asset.
     pub asset_of_node: Unset,
     /// The largest amount of one packet.
     pub max_packet_amount: Option<Amount>,
@@ -110,7 +110,7 @@ pub struct ReceiverConfig {
     pub min_balance: Option<i128>,
 }
 
-/// What a node sends to log in at a peer.
+/// The credentials that a node sends to log in at a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// `auth_username`; empty: the token alone names the account.
@@ -136,7 +136,7 @@ impl PeerConfig {
 }
 
 impl NodeSettings {
-    /// What bounds BTP sockets that have not authenticated.
+    /// Limits of BTP sockets that have not authenticated.
     pub(crate) fn btp_limits(&self) -> PlaceLimits {
         PlaceLimits {
             total: self.max_unauthenticated,
@@ -145,7 +145,7 @@ impl NodeSettings {
         }
     }
 
-    /// What bounds the HTTP server.
+    /// Limits of the HTTP server.
     pub(crate) fn http_limits(&self) -> HttpLimits {
         HttpLimits {
             unauthenticated: PlaceLimits {
@@ -161,7 +161,7 @@ impl NodeSettings {
 }
 
 impl NodeConfig {
-    /// What the packet path must know of it. `drawn` is what receivers are made from where `receiverSecret` is not set.
+    /// The settings of the packet path. Secrets of receivers are derived from `drawn` if `receiverSecret` is not set.
     pub fn connector_settings(&self, drawn: &[u8; SECRET_LEN]) -> ConnectorSettings {
         let peers = self.peers.iter().map(|peer| peer.account.clone());
         let receivers = self.receivers.iter().map(|receiver| self.account_of(receiver, drawn));
@@ -187,7 +187,7 @@ impl NodeConfig {
         }
     }
 
-    /// Named after the node too: nodes that share a secret make different receivers of it.
+    /// The node's name goes into the secret: nodes with the same `receiverSecret` have different receivers.
     fn account_of(&self, receiver: &ReceiverConfig, drawn: &[u8; SECRET_LEN]) -> AccountSettings {
         let configured =
             self.settings.receiver_secret.as_ref().map(|secret| secret.expose().as_bytes());
@@ -200,7 +200,7 @@ impl NodeConfig {
         account
     }
 
-    /// Where a peer is to send its answers in the asynchronous mode.
+    /// The URL to which a peer sends its answers in the asynchronous mode.
     pub fn callback_of(&self, peer: &PeerConfig) -> Option<HttpUrl> {
         self.settings.http_public_url.as_ref()?.join(&["accounts", &peer.username, "ilp"])
     }
@@ -213,17 +213,17 @@ impl NodeConfig {
         own.chain(accepted).map(Secret::expose).chain(sent)
     }
 
-    /// The peer of that id.
+    /// The peer with that id.
     pub fn peer(&self, id: &str) -> Option<&PeerConfig> {
         self.peers.iter().find(|peer| peer.account.id.as_str() == id)
     }
 
-    /// The parent, where there is one.
+    /// The parent, if there is one.
     pub fn parent(&self) -> Option<&PeerConfig> {
         self.peers.iter().find(|peer| peer.account.relation == Relation::Parent)
     }
 
-    /// Whether something that packets depend on is left to the parent: the address, or the asset of its account.
+    /// Whether the node adopts its address, or the asset of the parent's account, from the parent.
     pub fn asks_parent(&self) -> bool {
         let asset_is_open = |parent: &PeerConfig| {
             let of_node = parent.asset_of_node;
@@ -232,11 +232,11 @@ impl NodeConfig {
         self.parent().is_some_and(|parent| self.address.is_none() || asset_is_open(parent))
     }
 
-    /// Takes over the asset that the parent told by IL-DCP (D12): what nobody set is adopted, by the node and by every
-    /// account that has the node's asset.
+    /// Adopts the asset that the parent sent by IL-DCP (D12), where none is set: for the node, and for every account
+    /// that has the node's asset.
     ///
     /// # Errors
-    /// What was set, here or for the parent's account, and does not match. Nothing is changed then.
+    /// The asset that is set, here or for the parent's account, does not match. Nothing is changed then.
     pub fn adopt_asset(&mut self, told: &Asset) -> Result<(), AssetMismatch> {
         let Some(parent) = self.parent() else { return Ok(()) };
         let account = &parent.account.asset;
@@ -271,14 +271,14 @@ impl NodeConfig {
     }
 }
 
-/// The parent counts in another asset or scale than was configured.
+/// The parent counts in another asset or scale than configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the parent's account is configured as {set}, but the parent says {told}; change assetCode and assetScale"
 )]
 pub struct AssetMismatch {
-    /// What is configured.
+    /// The configured asset.
     pub set: Asset,
-    /// What the parent says.
+    /// The asset from the parent.
     pub told: Asset,
 }

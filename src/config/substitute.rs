@@ -1,8 +1,8 @@
 //! `${NAME}` and `${NAME:-default}` in the texts of a file.
 //!
-//! Only values are touched, after YAML has been parsed, so what a variable holds can never change the structure of
-//! the file, and is not searched for variables again. `$$` is a dollar; a dollar before anything else is itself.
-//! A value that becomes empty by substitution is unset, as an empty variable is everywhere.
+//! Variables are replaced in values, after YAML was parsed. So the content of a variable cannot change the structure of
+//! the file, and is not searched for variables again. `$$` is a dollar; a dollar before anything else is itself. A
+//! value that becomes empty is unset, like an empty variable.
 
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ fn expand(text: &str, environment: &Environment, depth: usize) -> Result<Expande
     Ok(out)
 }
 
-/// Splits at the `}` that belongs to a `${` before the text.
+/// Splits at the `}` that closes a `${` before the text.
 fn closing(text: &str) -> Option<(&str, &str)> {
     let mut open = 0usize;
     let mut dollar = false;
@@ -212,7 +212,7 @@ mod tests {
         check("$$", Ok("$"));
         check("$${A}", Ok("${A}"));
         check("$A $", Ok("$A $"));
-        // What a variable holds is not looked into.
+        // The content of a variable is not searched.
         check("${DOLLAR}", Ok("${A}"));
         check("${A", Err(Mistake::Unclosed));
         check("${NO:-${A}", Err(Mistake::Unclosed));

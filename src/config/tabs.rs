@@ -1,8 +1,7 @@
 //! A tab behind the colon of a key: `nodeId:<tab>a`.
 //!
-//! White space between the tokens of a line may be tabs (YAML 1.2.2, section 6.2), but the parser refuses a tab that stands
-//! directly behind the colon. So there, and nowhere else, it gets a space instead. Texts in quotes and block texts (`|`, `>`)
-//! keep their tabs: those belong to the text.
+//! Tabs may separate the tokens of a line (YAML 1.2.2, section 6.2), but the parser refuses a tab directly after the
+//! colon. Only there, it becomes a space. Texts in quotes and block texts (`|`, `>`) keep their tabs.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
@@ -13,8 +12,8 @@ pub(super) fn is_cause(error: &ScanError) -> bool {
 
 /// The same text with a space for every such tab. Lines and columns stay.
 ///
-/// One pass finds out where texts are that keep their tabs: replacing a tab inside of one changes what it holds, but not
-/// where it ends.
+/// One pass with all tabs replaced finds the texts that must keep them: a replaced tab changes the content of a text,
+/// but not its end.
 pub(super) fn replaced(text: &str) -> String {
     let everywhere = replace(text, |_| true);
     let mut kept: Vec<(usize, usize)> = Vec::new();
@@ -24,7 +23,7 @@ pub(super) fn replaced(text: &str) -> String {
                 kept.push((span.start.index(), span.end.index()));
             }
             Ok(_) => {}
-            // Reported when the result is read.
+            // The second parse reports it.
             Err(_) => break,
         }
     }
@@ -35,8 +34,8 @@ pub(super) fn replaced(text: &str) -> String {
     })
 }
 
-/// Puts a space for each tab that follows a colon, where `wanted` says so of its number among the characters. It is asked
-/// in order.
+/// Replaces each tab after a colon with a space, if `wanted` agrees. Its argument is the index among the characters, in
+/// rising order.
 fn replace(text: &str, mut wanted: impl FnMut(usize) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = '\n';

@@ -1,11 +1,11 @@
-//! Tags (`!!str`, `!local`, `!<verbatim>`): which of them say what is true anyway.
+//! YAML tags (`!!str`, `!local`, `!<verbatim>`).
 //!
-//! Types come from the keys, so a tag that names a type can only agree or contradict. Where it agrees it has no effect;
-//! every other tag is a mistake, because it says that the text is not what is meant: `!!binary YWJj` stands for `abc`.
+//! Keys decide the types of values, so a tag can only agree or contradict. A tag that agrees has no effect. Every other
+//! tag is a mistake, as it gives the text another meaning: `!!binary YWJj` stands for `abc`.
 
 use saphyr_parser::Tag;
 
-/// What a tag stands at.
+/// The node of YAML that a tag belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Tagged<'a> {
     List,
@@ -16,19 +16,19 @@ pub(super) enum Tagged<'a> {
     Key(&'a str),
 }
 
-/// What a tag makes of what it stands at.
+/// The effect of a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TagMeaning {
-    /// What it is without the tag.
+    /// None.
     Same,
-    /// A text, also where it is written like nothing: `!!str null`.
+    /// The value is a text, even if it is written like null: `!!str null`.
     Text,
-    /// Something else than its text. The type is one of YAML; others are not named, as they may be a secret that starts
-    /// with an exclamation mark.
+    /// The value is something else than its text. Only types of YAML are named: any other tag may be a secret that
+    /// starts with an exclamation mark.
     Contradiction(Option<&'static str>),
 }
 
-/// The types that YAML knows.
+/// The types of YAML.
 const TYPES: [&str; 15] = [
     "str",
     "null",
@@ -47,7 +47,7 @@ const TYPES: [&str; 15] = [
     "yaml",
 ];
 
-/// What a tag means at its place.
+/// The meaning of a tag at its place.
 pub(super) fn meaning(tag: &Tag, at: Tagged<'_>) -> TagMeaning {
     let full = format!("{}{}", tag.handle, tag.suffix);
     // The tag `!` forbids guessing a type.
@@ -73,7 +73,7 @@ pub(super) fn meaning(tag: &Tag, at: Tagged<'_>) -> TagMeaning {
     }
 }
 
-/// Nothing, as it may be written without quotes.
+/// Whether a text without quotes is null.
 pub(super) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }

@@ -1,5 +1,5 @@
-//! Whether the files with certificates and keys that a configuration names can be used. Only `check` opens them: a node
-//! does so at its start, with the same code.
+//! Checks the files with certificates and keys that a configuration names. Only `check` opens them here; a node opens
+//! them at its start, with the same code.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ use super::settings::NodeConfig;
 use super::value::Value;
 use crate::net::{TlsError, TlsFile, check_ca_file, check_server_files};
 
-/// Opens the files of nodes, each once, however many nodes name it.
+/// Checks the files of nodes, each once.
 #[derive(Debug, Default)]
 pub(super) struct TlsFileCheck(HashSet<Vec<PathBuf>>);
 
 impl TlsFileCheck {
-    /// Opens those of one node; `tree` is what it was made from.
+    /// Checks the files of one node, which was made from `tree`.
     pub(super) fn check(&mut self, node: &NodeConfig, tree: &Value, report: &mut DiagnosticSink) {
         if let Some(tls) = &node.settings.tls
             && self.0.insert(vec![tls.certificate.clone(), tls.key.clone()])
@@ -57,7 +57,7 @@ fn help(error: &TlsError) -> &'static str {
     }
 }
 
-/// Where a key stands.
+/// The place of a key.
 fn place(tree: &Value, keys: &[&str]) -> Location {
     fn below(value: &Value, path: &Path<'_>, keys: &[&str]) -> Location {
         let next = keys

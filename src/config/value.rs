@@ -1,7 +1,7 @@
-//! The tree that a configuration file becomes: texts, lists and mappings, each knowing where it stands.
+//! The tree of a configuration file: texts, lists and mappings, each with its place.
 //!
-//! Scalars stay the text they were written as. What a text means (a number, an address) is decided by the key that
-//! it is read for, so amounts above 2^53 stay exact and a number from `${PORT}` is the same as one written down.
+//! Scalars keep their text. The key decides what a text means (a number, an address), so amounts above 2^53 stay exact,
+//! and a number from `${PORT}` equals one in the file.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ pub(crate) struct Value {
 
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum ValueData {
-    /// Nothing, `~`, `null`, or a variable that is empty: as if the key were not there.
+    /// Nothing, `~`, `null`, or an empty variable: as if the key were missing.
     Null,
-    /// Something whose mistake was reported already: there, but not to be looked at again.
+    /// A value with a mistake that is already reported.
     Broken,
     /// Any other scalar.
     Text(Box<str>),
@@ -28,18 +28,18 @@ pub(super) enum ValueData {
     Map(Map),
 }
 
-/// A mapping in the order of the file. Small, so that looking up is a walk.
+/// A mapping in the order of the file. Mappings are small, so a lookup is a linear search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Map(pub(super) Vec<(Name, Value)>);
 
-/// A key and the line it stands in.
+/// A key and its line.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) text: Arc<str>,
     pub(super) line: u32,
 }
 
-/// Any text of a file may be a secret, a key that lacks its colon as well.
+/// Shows no text: each may be a secret, even a key, if its colon is missing.
 impl fmt::Debug for ValueData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -100,12 +100,12 @@ impl Map {
             .filter(|value| !value.is_null())
     }
 
-    /// Whether the key is written, even with nothing behind it.
+    /// Whether the key is written, even without a value.
     pub(super) fn names(&self, key: &str) -> bool {
         self.0.iter().any(|(name, _)| &*name.text == key)
     }
 
-    /// Sets a key, replacing what it had.
+    /// Sets a key, and replaces its value.
     pub(super) fn set(&mut self, key: &str, value: Value) {
         match self.0.iter_mut().find(|(name, _)| &*name.text == key) {
             Some((_, old)) => *old = value,

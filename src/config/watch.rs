@@ -1,10 +1,11 @@
-//! When a changed file is to be applied (D17), without IO and clock: fed with what each look at the file found.
+//! Decides when a changed file is applied (D17). The caller looks at the file; there is no IO and no clock here.
 
 use std::fmt;
 
 use ring::digest::{SHA256, digest};
 
-/// SHA-256 of a file's content. Times are not looked at: an editor may keep them, and a mount may not have them.
+/// SHA-256 of a file's content. Times of modification do not count: an editor may keep them, and a mount may not have
+/// them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentHash([u8; 32]);
 
@@ -16,7 +17,7 @@ impl ContentHash {
         ContentHash(hash)
     }
 
-    /// One hash of several looks; `None` where one found nothing.
+    /// One hash of several looks; `None` if one found nothing.
     pub fn of_all(looks: impl IntoIterator<Item = Look>) -> Look {
         let hashes: Option<Vec<[u8; 32]>> = looks.into_iter().map(|look| Some(look?.0)).collect();
         Some(Self::of(&hashes?.concat()))
@@ -30,24 +31,24 @@ impl fmt::Debug for ContentHash {
     }
 }
 
-/// What one look at the file found: its content, or nothing that can be read (missing, or no permission).
+/// The result of one look at the file. `None`: it is missing or cannot be read.
 pub type Look = Option<ContentHash>;
 
-/// What to do after a look.
+/// What the caller does after a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing new, or new but not seen twice yet.
+    /// Nothing changed, or a change was seen only once.
     Wait,
-    /// Two looks agree on something new: load it, once. Whether it is valid or not, it is not said again.
+    /// Two looks agree on a change: load it. It is returned once, even if the content is not valid.
     Apply,
-    /// Two looks found no readable file. Said once; the running configuration stays.
+    /// Two looks found no readable file. It is returned once; the running configuration stays.
     Gone,
 }
 
-/// Decides when two looks agree and differ from what was handled last.
+/// Decides when two looks agree and differ from the content that was handled last.
 ///
-/// A file that is being written is seen half-way by at most one look. A broken file is tried once, not every second; to
-/// go back to what was applied before it is a change like any other.
+/// At most one look sees a file that is being written. A broken file is tried once, not every second. A return to the
+/// content before it is a change like any other.
 #[derive(Clone, Debug)]
 pub struct FileWatch {
     handled: Look,
@@ -60,7 +61,7 @@ impl FileWatch {
         FileWatch { handled: Some(applied), last: Some(applied) }
     }
 
-    /// Tells of one look at the file.
+    /// Takes the result of one look at the file.
     pub fn look(&mut self, found: Look) -> Decision {
         let agreed = found == self.last;
         self.last = found;
@@ -74,7 +75,7 @@ impl FileWatch {
         }
     }
 
-    /// Tells that a content was loaded for another reason (SIGHUP), so that no look applies it again.
+    /// Notes a content that was loaded for another reason (SIGHUP), so that no look applies it again.
     pub fn handled(&mut self, content: ContentHash) {
         self.handled = Some(content);
         self.last = Some(content);
@@ -113,7 +114,7 @@ mod tests {
         check("a-bb", "...A");
         check("a-aa", "....");
         check("a---", "..G.");
-        // Back as it was: what runs is what the file says, but the file was reported as gone, so say it is applied.
+        // The content is the running one, but the file was reported as gone, so its return is reported too.
         check("a--aa", "..G.A");
     }
 

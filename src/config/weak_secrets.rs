@@ -1,5 +1,5 @@
-//! What makes a node of the live network (`g.`) easy prey: secrets that can be guessed or are known, logins in the clear,
-//! and files that others may change. All of it works, so all of it is warned of and nothing is refused.
+//! Warns of weak spots of a node on the live network (`g.`): secrets that can be guessed or are known, logins without
+//! TLS, and files that other users may change. All of these work, so they are warnings.
 
 use std::path::Path as FilePath;
 
@@ -16,10 +16,10 @@ use super::value::{Map, Value, ValueData};
 use crate::net::PeerUrl;
 use crate::wire::{Network, Scheme};
 
-/// Characters of a token that cannot be tried out.
+/// Characters of a token that cannot be guessed.
 const TOKEN_GOOD: usize = 16;
 
-/// How the secrets of the examples begin, which everybody can read.
+/// The beginning of the secrets in the public examples.
 const OF_THE_EXAMPLES: &str = "demo-";
 
 /// Warns of secrets and transports of a node of the live network.
@@ -39,7 +39,7 @@ pub(super) fn warn(
     check_urls(mapping, report);
 }
 
-/// Every secret below a mapping.
+/// Checks every secret below a mapping.
 fn check_secrets(map: &Map, path: &Path<'_>, report: &mut DiagnosticSink) {
     for (name, value) in &map.0 {
         let path = path.key(&name.text, &value.at);
@@ -84,7 +84,7 @@ fn check_secret(text: &str, path: &Path<'_>, report: &mut DiagnosticSink) {
     }
 }
 
-/// Tokens that come to us unencrypted.
+/// Warns of tokens that we receive without TLS.
 fn check_listeners(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
     if mapping.has(&NODE.tls) {
         return;
@@ -104,7 +104,7 @@ fn check_listeners(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut Diagnos
     }
 }
 
-/// Tokens that we send unencrypted.
+/// Warns of tokens that we send without TLS.
 fn check_urls(mapping: Mapping<'_>, report: &mut DiagnosticSink) {
     let peers = mapping.path_of(&NODE.peers);
     let list = mapping.value(&NODE.peers).and_then(Value::as_list).unwrap_or_default();
@@ -120,13 +120,13 @@ fn check_urls(mapping: Mapping<'_>, report: &mut DiagnosticSink) {
     }
 }
 
-/// A file with secrets in it that others may change, or, on the live network, read.
+/// Warns of a file with secrets that other users may write or, on the live network, read.
 pub(super) fn permissions(root: &Value, file: &FilePath, live: bool, report: &mut DiagnosticSink) {
-    if !(live || permissions::is_writable_by_all(file)) || !secret_file::stands_in_the_file(root) {
+    if !(live || permissions::is_writable_by_all(file)) || !secret_file::holds_secret(root) {
         return;
     }
-    if let Some(who) = permissions::who_else(file) {
-        let what = format!("the file holds secrets, and {who} it");
+    if let Some(access) = permissions::access_of_others(file) {
+        let what = format!("the file holds secrets, and {access} it");
         report.warn(Location::file(), what, "take the permissions from them: chmod 600");
     }
 }

@@ -1,8 +1,8 @@
 //! YAML 1.2 text -> [`Value`] tree with the line of every value.
 //!
-//! Anchors, aliases and merge keys (`<<`) are resolved here. Duplicate keys, a second document, tags that contradict what they
-//! stand at and keys that are no text are mistakes. What an alias may multiply is bounded, and so are depth and size. Deliberately lacking:
-//! types. `yes`, `0x10` and `2026-01-01` are texts; only `~`, `null` and nothing are nothing.
+//! Anchors, aliases and merge keys (`<<`) are resolved here. Duplicate keys, a second document, tags that contradict
+//! their value and keys that are not texts are mistakes. Depth, size and what aliases may add are bounded. Types are
+//! deliberately absent: `yes`, `0x10` and `2026-01-01` are texts; only `~`, `null` and an empty value are null.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use super::tag::{self, TagMeaning, Tagged};
 use super::value::{Map, Name, Value, ValueData};
 use super::yaml_hints;
 
-/// Lists and mappings inside each other.
+/// Nested lists and mappings.
 const DEPTH_MAX: usize = 64;
-/// Values of a file, those that aliases repeat included.
+/// Values of a file, including those that aliases repeat.
 const VALUES_MAX: usize = 16_000_000;
-/// Values that aliases may add. A file of a few lines must not become gigabytes.
+/// Values that aliases may add: a file of a few lines must not become gigabytes.
 const ALIASED_VALUES_MAX: usize = 1_000_000;
-/// Mappings longer than this look for duplicate keys by hash.
+/// Longer mappings find duplicate keys by hash.
 const SHORT_MAP: usize = 16;
 
-/// Reads one document. `None`: nothing usable, and the report says why; or the file is empty.
+/// Reads one document. `None`: the file is empty, or the report says why it cannot be read.
 pub(super) fn read(text: &str, report: &mut DiagnosticSink) -> Option<Value> {
     if let Some(place) = yaml_hints::control_character(text) {
         report.problem(
@@ -69,7 +69,7 @@ fn parse(text: &str, with_tabs: bool, report: &mut DiagnosticSink) -> Option<Val
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                builder.scalar(&text, style, anchor, tag.as_deref(), line)
+                builder.add_scalar(&text, style, anchor, tag.as_deref(), line)
             }
             Event::SequenceStart(anchor, tag) => {
                 builder.open(Frame::list(line, anchor), tag.as_deref())
@@ -78,7 +78,7 @@ fn parse(text: &str, with_tabs: bool, report: &mut DiagnosticSink) -> Option<Val
                 builder.open(Frame::map(line, anchor), tag.as_deref())
             }
             Event::SequenceEnd | Event::MappingEnd => builder.close(),
-            Event::Alias(anchor) => builder.alias(anchor, line),
+            Event::Alias(anchor) => builder.add_alias(anchor, line),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         };
         if done.is_err() {
@@ -88,7 +88,7 @@ fn parse(text: &str, with_tabs: bool, report: &mut DiagnosticSink) -> Option<Val
     builder.root
 }
 
-/// Reading cannot go on; the report says why.
+/// Reading cannot continue, for a reason that is in the report.
 struct Stopped;
 
 struct Builder<'r> {
@@ -96,17 +96,17 @@ struct Builder<'r> {
     stack: Vec<Frame>,
     root: Option<Value>,
     anchors: HashMap<usize, (Value, usize)>,
-    /// Keys repeat a million times; each is kept once.
+    /// Each key is kept once, although a file may repeat it a million times.
     names: HashMap<Box<str>, Arc<str>>,
     values: usize,
     aliased: usize,
 }
 
-/// A list or mapping that is not closed yet.
+/// An open list or mapping.
 struct Frame {
     line: usize,
     anchor: usize,
-    /// Number of values when it was opened.
+    /// The number of values before it.
     values_before: usize,
     kind: Kind,
 }
@@ -146,7 +146,7 @@ impl<'r> Builder<'r> {
         Err(Stopped)
     }
 
-    /// Where the next value goes.
+    /// The place of the next value.
     fn place(&self) -> String {
         const STEPS_SHOWN: usize = 12;
         let mut out = String::new();
@@ -164,7 +164,7 @@ impl<'r> Builder<'r> {
         out
     }
 
-    fn count(&mut self, values: usize, line: usize) -> Result<(), Stopped> {
+    fn count_values(&mut self, values: usize, line: usize) -> Result<(), Stopped> {
         self.values = self.values.saturating_add(values);
         if self.values > VALUES_MAX {
             let help = format!("at most {VALUES_MAX} values");
@@ -194,7 +194,7 @@ impl<'r> Builder<'r> {
         matches!(self.stack.last().map(|frame| &frame.kind), Some(Kind::Map { key: None, .. }))
     }
 
-    fn scalar(
+    fn add_scalar(
         &mut self,
         text: &str,
         style: ScalarStyle,
@@ -206,15 +206,15 @@ impl<'r> Builder<'r> {
         let meaning = self.check_tag(tag, at, line)?;
         let plain = style == ScalarStyle::Plain && meaning == TagMeaning::Same;
         if self.wants_key() {
-            return self.key(text, plain, line);
+            return self.add_key(text, plain, line);
         }
-        self.count(1, line)?;
+        self.count_values(1, line)?;
         let null = plain && tag::is_null(text);
         let data = if null { ValueData::Null } else { ValueData::Text(text.into()) };
-        self.value(Value { data, at: At::line(line) }, anchor, 1)
+        self.add_value(Value { data, at: At::line(line) }, anchor, 1)
     }
 
-    fn key(&mut self, text: &str, plain: bool, line: usize) -> Result<(), Stopped> {
+    fn add_key(&mut self, text: &str, plain: bool, line: usize) -> Result<(), Stopped> {
         let text = match self.names.get(text) {
             Some(known) => known.clone(),
             None => {
@@ -245,7 +245,7 @@ impl<'r> Builder<'r> {
             let help = format!("at most {DEPTH_MAX} levels");
             return self.stop(frame.line, "lists and mappings are nested too deeply", &help);
         }
-        self.count(1, frame.line)?;
+        self.count_values(1, frame.line)?;
         frame.values_before = self.values.saturating_sub(1);
         self.stack.push(frame);
         Ok(())
@@ -263,10 +263,10 @@ impl<'r> Builder<'r> {
             }
         };
         let size = self.values.saturating_sub(frame.values_before);
-        self.value(Value { data, at: At::line(frame.line) }, frame.anchor, size)
+        self.add_value(Value { data, at: At::line(frame.line) }, frame.anchor, size)
     }
 
-    /// Adds what `<<` refers to: keys that are there win, and earlier mappings win over later ones.
+    /// Adds the keys of a `<<`. Existing keys win, and earlier mappings win over later ones.
     fn merge(&mut self, map: &mut Map, value: Value) -> Result<(), Stopped> {
         let sources = match value.data {
             ValueData::List(list) => list,
@@ -290,7 +290,7 @@ impl<'r> Builder<'r> {
         Ok(())
     }
 
-    fn alias(&mut self, anchor: usize, line: usize) -> Result<(), Stopped> {
+    fn add_alias(&mut self, anchor: usize, line: usize) -> Result<(), Stopped> {
         if self.wants_key() {
             return self.stop(line, "an alias stands where a key should be", "keys are plain text");
         }
@@ -304,15 +304,15 @@ impl<'r> Builder<'r> {
             let help = format!("aliases may repeat at most {ALIASED_VALUES_MAX} values");
             return self.stop(line, "the aliases of this file repeat too many values", &help);
         }
-        self.count(size, line)?;
+        self.count_values(size, line)?;
         match self.anchors.get(&anchor).map(|(value, _)| value.clone()) {
-            Some(value) => self.value(value, 0, size),
+            Some(value) => self.add_value(value, 0, size),
             None => Ok(()),
         }
     }
 
-    /// Puts a finished value where it belongs.
-    fn value(&mut self, value: Value, anchor: usize, size: usize) -> Result<(), Stopped> {
+    /// Adds a finished value to the innermost list or mapping.
+    fn add_value(&mut self, value: Value, anchor: usize, size: usize) -> Result<(), Stopped> {
         if anchor != 0 {
             self.anchors.insert(anchor, (value.clone(), size));
         }
@@ -347,7 +347,7 @@ impl<'r> Builder<'r> {
         Ok(())
     }
 
-    /// The line and path of the key that the innermost mapping is about to get a second time.
+    /// The next key of the innermost mapping, if it is a duplicate: its first line, and its path.
     fn duplicate(&self) -> Option<(u32, String)> {
         let Some(Frame { kind: Kind::Map { map, key: Some((name, false)), seen, .. }, .. }) =
             self.stack.last()

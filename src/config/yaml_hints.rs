@@ -1,6 +1,6 @@
-//! What is wrong with a text that is no YAML, or not the YAML of a configuration, and what usually is the reason.
+//! Messages for a text that is not YAML, or not the YAML of a configuration, with the usual reasons.
 //!
-//! No message repeats what the file holds: where its structure is broken, anything may be a secret.
+//! No message repeats the content of the file: if its structure is broken, any text may be a secret.
 
 use saphyr_parser::ScanError;
 
@@ -9,7 +9,7 @@ use super::location::Location;
 use super::redact;
 use super::value::Value;
 
-/// YAML forbids them (section 5.1), and a NUL would end the file for the parser without a word.
+/// The line of a control character, which YAML forbids (section 5.1). The parser would silently stop at a NUL.
 pub(super) fn control_character(text: &str) -> Option<Location> {
     let bad = |byte: u8| (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7f;
     let position = text.bytes().position(bad)?;
@@ -17,7 +17,8 @@ pub(super) fn control_character(text: &str) -> Option<Location> {
     Some(Location::line(lines + 1))
 }
 
-/// The directive `%YAML` of another major version (YAML 1.2.2, section 6.8.1). The parser takes any.
+/// The line of a directive `%YAML` of another major version (YAML 1.2.2, section 6.8.1). The parser accepts any
+/// version.
 pub(super) fn unknown_version(text: &str) -> Option<Location> {
     let directives = text.trim_start_matches('\u{feff}').lines().enumerate();
     let mut directives =
@@ -28,15 +29,15 @@ pub(super) fn unknown_version(text: &str) -> Option<Location> {
     directives.find(|(_, line)| unknown(line)).map(|(number, _)| Location::line(number + 1))
 }
 
-/// What the parser says, and what usually is the reason.
+/// Reports an error of the parser with its usual reason.
 pub(super) fn problem(text: &str, error: &ScanError, report: &mut DiagnosticSink) {
     let line = error.marker().line();
-    // At the end of the file the parser stands one line behind it.
+    // At the end of the file the parser is one line too far.
     let line = line.min(text.lines().count()).max(1);
     let source = |line: usize| text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     let indented_by_tab =
         |line: usize| source(line).chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
-    // Where the parser noticed it, and what is written around that.
+    // The reason may stand one line before or after.
     let near = [line, line + 1, line.saturating_sub(1).max(1)];
     let (line, help) = if let Some(tabbed) = near.into_iter().find(|line| indented_by_tab(*line)) {
         (tabbed, "the line is indented with a tab; YAML wants spaces")
@@ -56,7 +57,7 @@ pub(super) fn problem(text: &str, error: &ScanError, report: &mut DiagnosticSink
             "look for a missing colon or space after it, or wrong indentation, here or just above",
         )
     };
-    // The one text of the parser that quotes the file.
+    // This is the only text of the parser that quotes the file.
     let info = match error.info() {
         quoted if quoted.starts_with("unexpected character") => "unexpected character",
         info => info,
@@ -64,14 +65,14 @@ pub(super) fn problem(text: &str, error: &ScanError, report: &mut DiagnosticSink
     report.problem(Location::line(line), None, format!("not valid YAML: {info}"), help);
 }
 
-/// `{a: ${B}}` or `[${B}]`: the braces of the variable are those of YAML there.
+/// `{a: ${B}}` or `[${B}]`, where YAML takes the braces of the variable for its own.
 fn unquoted_variable(line: &str) -> bool {
     let Some(variable) = line.find("${") else { return false };
     let before = line.get(..variable).unwrap_or_default();
     before.contains(['{', '[']) && !before.ends_with(['"', '\''])
 }
 
-/// What a root that is no mapping should have been.
+/// Reports a root that is not a mapping.
 pub(super) fn not_a_mapping(root: &Value, report: &mut DiagnosticSink) {
     let found = redact::found(root);
     report.problem(
