@@ -138,7 +138,7 @@ mod tests {
         check(Some(&at), "", Ok(Some("hunter2")));
         check(None, &at, Ok(Some("hunter2")));
         check(Some("@/nowhere/x"), "", Err("--x: the file cannot be read: no such file"));
-        check(None, "@/", Err("ILP_X: this is no regular file"));
+        check(None, "@/", Err("ILP_X: this is not a regular file"));
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub(super) fn overlay_node(
         let Some(text) = non_empty(environment, &variable) else { continue };
         if is_service_link(&variable, text) {
             let what = format!(
-                "is ignored: {text} is what Kubernetes tells a pod about a service of that name, not a port to listen on"
+                "is ignored: {text} is what Kubernetes sets in a pod for a service of that name, not a port to listen on"
             );
             let help =
                 "set enableServiceLinks: false in the pod's spec, or give the service another name";

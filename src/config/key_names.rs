@@ -70,7 +70,7 @@ pub(super) fn unknown(name: &str, value: &Value) -> &'static str {
     match (redact::key(name) == MASK, value.is_null()) {
         (false, _) => "unknown key",
         (true, false) => "unknown key, not shown as it may be a secret",
-        (true, true) => "a key without a value, and unknown",
+        (true, true) => "unknown key without a value",
     }
 }
 

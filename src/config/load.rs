@@ -307,9 +307,10 @@ pub(super) fn failed(report: DiagnosticSink) -> Diagnostics {
     match report.finish() {
         Err(problems) => problems,
         Ok(warnings) => {
-            // Reading gave nothing and said nothing: a mistake of this program, told rather than hidden.
+            // A fault of this program: nothing was read, and no reason was reported.
             let place = Location::file();
-            let what = "cannot be read, for a reason that this program fails to tell".to_owned();
+            let what = "cannot be read, and no reason was found; this is a fault of ilp-connector"
+                .to_owned();
             let (help, follows_from) = (String::new(), Vec::new());
             let problem = Diagnostic { file: None, place, value: None, what, help, follows_from };
             Diagnostics { problems: vec![problem], left_out: 0, warnings, node_not_named: false }

@@ -78,7 +78,7 @@ fn read_peer(
         && draft.relation.is_some_and(|relation| relation != Relation::Child)
     {
         let help = "only a child has an address below ours; remove it, or set relation: child";
-        mapping.problem(&PEER.child_address_segment, "the peer is no child", help, report);
+        mapping.problem(&PEER.child_address_segment, "the peer is not a child", help, report);
     }
     if let (Some(min), Some(max)) = (draft.min_balance, draft.max_balance)
         && min > max
@@ -92,7 +92,7 @@ fn read_peer(
     }
     let peer = PeerSettings::finish(draft)?;
     if node.id == Some(peer.id.as_str()) {
-        let help = "a node is no peer of its own; use the id of the other side";
+        let help = "a node cannot be its own peer; use the id of the other side";
         mapping.problem(&PEER.id, "is the id of this node", help, report);
     }
     let mut tokens = peer.auth_token.into_iter().chain(peer.auth_tokens.into_iter().flatten());

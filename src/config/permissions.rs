@@ -3,11 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Who else may read or write the file. `None`: only owner and group may, or the file cannot be inspected.
+/// `write` or `read`: what all users may do with the file. `None`: neither, or the file cannot be inspected.
 pub(super) fn access_of_others(path: &Path) -> Option<&'static str> {
     match mode(path)? & 0o007 {
-        bits if bits & 0o002 != 0 => Some("all users of this machine may write (mode others: w)"),
-        bits if bits & 0o004 != 0 => Some("all users of this machine may read (mode others: r)"),
+        bits if bits & 0o002 != 0 => Some("write"),
+        bits if bits & 0o004 != 0 => Some("read"),
         _ => None,
     }
 }

@@ -106,7 +106,7 @@ pub(super) fn check_secret(
     report: &mut DiagnosticSink,
 ) {
     if secret.is_some_and(|secret| secret.expose().len() < SECRET_GOOD) {
-        let what = format!("has less than {SECRET_GOOD} characters, and may be guessed");
+        let what = format!("has fewer than {SECRET_GOOD} characters, and can be guessed");
         mapping.warn(&NODE.receiver_secret, what, "make one with: openssl rand -hex 32", report);
     }
 }

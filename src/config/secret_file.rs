@@ -29,7 +29,7 @@ pub enum SecretFileError {
     #[error("the file cannot be read: {}", io_words(*.0))]
     Io(io::ErrorKind),
     /// A directory, a pipe or a device.
-    #[error("this is no regular file")]
+    #[error("this is not a regular file")]
     NotAFile,
     /// Larger than [`SECRET_FILE_BYTES_MAX`].
     #[error("the file is larger than {} KiB", SECRET_FILE_BYTES_MAX >> 10)]
@@ -178,8 +178,12 @@ fn read_content(
     match read_secret_file(&full) {
         Ok(text) => {
             if let Some(access) = permissions::access_of_others(&full) {
-                let help = "take the permissions from them: chmod 600";
-                report.warn(path.place(), format!("{access} the file"), help);
+                let help = "remove this permission: chmod 600";
+                report.warn(
+                    path.place(),
+                    format!("all users of this machine may {access} the file"),
+                    help,
+                );
             }
             Some(text)
         }

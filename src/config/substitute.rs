@@ -45,7 +45,7 @@ fn walk(
                 }
             }
             Err(mistake) => {
-                let (what, help) = mistake.words();
+                let (what, help) = mistake.message();
                 report.at(path, what, help);
                 value.data = ValueData::Broken;
             }
@@ -81,7 +81,7 @@ enum Mistake {
 }
 
 impl Mistake {
-    fn words(&self) -> (String, String) {
+    fn message(&self) -> (String, String) {
         let forms = "${NAME} and ${NAME:-default} are understood, $$ is a dollar";
         match self {
             Mistake::Unclosed => ("${ without its }".into(), forms.into()),
@@ -98,7 +98,7 @@ impl Mistake {
                 ),
             },
             Mistake::BadName => (
-                "what stands between ${ and } is no name of a variable".into(),
+                "the text between ${ and } is not the name of a variable".into(),
                 format!("names are made of letters, digits and _; {forms}"),
             ),
             Mistake::Unsupported(name) => {
@@ -125,8 +125,8 @@ fn expand(text: &str, environment: &Environment, depth: usize) -> Result<Expande
             out.text.push('$');
             rest = after;
         } else if let Some(after) = after.strip_prefix('{') {
-            let (inside, after) = closing(after).ok_or(Mistake::Unclosed)?;
-            variable(inside, environment, depth, &mut out)?;
+            let (inside, after) = split_at_closing_brace(after).ok_or(Mistake::Unclosed)?;
+            expand_variable(inside, environment, depth, &mut out)?;
             rest = after;
         } else {
             out.text.push('$');
@@ -138,7 +138,7 @@ fn expand(text: &str, environment: &Environment, depth: usize) -> Result<Expande
 }
 
 /// Splits at the `}` that closes a `${` before the text.
-fn closing(text: &str) -> Option<(&str, &str)> {
+fn split_at_closing_brace(text: &str) -> Option<(&str, &str)> {
     let mut open = 0usize;
     let mut dollar = false;
     for (position, character) in text.char_indices() {
@@ -153,7 +153,7 @@ fn closing(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-fn variable(
+fn expand_variable(
     inside: &str,
     environment: &Environment,
     depth: usize,

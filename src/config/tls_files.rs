@@ -48,7 +48,7 @@ impl TlsFileCheck {
     }
 }
 
-const RENEW: &str = "renew it; a running node takes a new file over by itself";
+const RENEW: &str = "renew it; a running node loads the new file by itself";
 
 fn help(error: &TlsError) -> &'static str {
     match error.is_no_such_file() {

@@ -76,10 +76,10 @@ fn check_secrets(map: &Map, path: &Path<'_>, report: &mut DiagnosticSink) {
 fn check_secret(text: &str, path: &Path<'_>, report: &mut DiagnosticSink) {
     let help = "make one with: openssl rand -hex 32";
     if text.starts_with(OF_THE_EXAMPLES) {
-        let what = "begins with demo-: a secret of the examples, which everybody knows";
+        let what = "begins with demo-: a secret of the examples, which are public";
         report.warn(path.place(), what, help);
     } else if text.len() < TOKEN_GOOD {
-        let what = format!("is short: less than {TOKEN_GOOD} characters can be guessed");
+        let what = format!("is short: fewer than {TOKEN_GOOD} characters can be guessed");
         report.warn(path.place(), what, help);
     }
 }
@@ -126,7 +126,7 @@ pub(super) fn permissions(root: &Value, file: &FilePath, live: bool, report: &mu
         return;
     }
     if let Some(access) = permissions::access_of_others(file) {
-        let what = format!("the file holds secrets, and {access} it");
-        report.warn(Location::file(), what, "take the permissions from them: chmod 600");
+        let what = format!("the file holds secrets, and all users of this machine may {access} it");
+        report.warn(Location::file(), what, "remove this permission: chmod 600");
     }
 }

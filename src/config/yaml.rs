@@ -329,7 +329,7 @@ impl<'r> Builder<'r> {
                 Some((name, false)) => match duplicate {
                     Some((first, text)) => {
                         let place = Location { text, ..Location::line(name.line as usize) };
-                        let what = format!("the key is there twice, first in line {first}");
+                        let what = format!("the key is set twice, first in line {first}");
                         self.report.problem(place, None, what, "remove one of them");
                     }
                     None => {

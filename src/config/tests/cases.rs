@@ -13,7 +13,7 @@ pub(super) struct Case {
     pub(super) expected: String,
 }
 
-/// Every case there is.
+/// All cases.
 pub(super) fn all() -> Vec<Case> {
     FILES.iter().flat_map(|(_, text)| cases(text)).collect()
 }
@@ -63,7 +63,7 @@ fn messages_of(case: &Case, directory: &std::path::Path) -> String {
     if let Some(file) = &case.file {
         let path = directory.join("c.yaml");
         std::fs::write(&path, file).unwrap();
-        // Whatever the umask is: who may read the file is no matter of these cases.
+        // The cases must not depend on the umask.
         let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(&path, owner_only).unwrap();
         source.file = Some(path);
@@ -72,15 +72,16 @@ fn messages_of(case: &Case, directory: &std::path::Path) -> String {
         Ok(checked) => (String::new(), checked.warnings),
         Err(problems) => (problems.to_string(), problems.warnings),
     };
-    let mut said = problems;
+    let mut messages = problems;
     for warning in warnings {
-        // Nearly every case would have it; good.txt has a case of its own.
+        // Nearly every case would have this warning.
         if !warning.place.text.ends_with("apiToken") || case.name.contains("apiToken") {
-            write!(said, "{}warning: {warning}", if said.is_empty() { "" } else { "\n" }).unwrap();
+            write!(messages, "{}warning: {warning}", if messages.is_empty() { "" } else { "\n" })
+                .unwrap();
         }
     }
-    let said = said.replace(&format!("{}/", directory.display()), "");
-    if said.is_empty() { "ok".into() } else { said }
+    let messages = messages.replace(&format!("{}/", directory.display()), "");
+    if messages.is_empty() { "ok".into() } else { messages }
 }
 
 fn run(name: &str, text: &str) {
@@ -90,16 +91,16 @@ fn run(name: &str, text: &str) {
     let mut new = text.split("\n=== ").next().unwrap().to_owned();
     let mut wrong = String::new();
     for case in &cases {
-        let said = messages_of(case, directory.path());
+        let messages = messages_of(case, directory.path());
         let file = case.file.as_deref().unwrap_or("(no file)");
-        write!(new, "\n=== {}\n{}{file}\n>>>\n{said}\n", case.name, case.setup).unwrap();
-        if said != case.expected && !bless {
+        write!(new, "\n=== {}\n{}{file}\n>>>\n{messages}\n", case.name, case.setup).unwrap();
+        if messages != case.expected && !bless {
             write!(
                 wrong,
                 "
 {name}: {}
---- said
-{said}
+--- found
+{messages}
 --- expected
 {}
 ",
@@ -117,7 +118,7 @@ fn run(name: &str, text: &str) {
 }
 
 #[test]
-fn every_case_says_what_is_expected() {
+fn every_case_has_the_expected_messages() {
     for (name, text) in FILES {
         run(name, text);
     }

@@ -1,4 +1,4 @@
-//! The tables of docs/CONFIG.md are those of the parser. With BLESS=1 in the environment they are rewritten.
+//! The tables of docs/CONFIG.md list the keys. BLESS=1 in the environment rewrites them.
 
 use crate::config::key_types::KeySet;
 use crate::config::keys::KeyInfo;
@@ -66,7 +66,7 @@ fn table(keys: &[KeyInfo], variables: bool) -> String {
 }
 
 #[test]
-fn tables_are_those_of_the_parser() {
+fn tables_list_the_keys() {
     let text = std::fs::read_to_string(PATH).unwrap();
     let mut new = text.clone();
     let tables = [
@@ -93,7 +93,7 @@ fn tables_are_those_of_the_parser() {
     } else {
         assert!(
             new == text,
-            "docs/CONFIG.md has other tables than the parser; run with BLESS=1 and look at it"
+            "the tables of docs/CONFIG.md do not list the keys; run with BLESS=1 and read the difference"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The shipped files: all of them are right, and mean what they are for.
+//! The shipped files have no mistakes and do what they are for.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ fn every_node_has_the_account_of_the_tools() {
             let cli = node.peer("cli").unwrap_or_else(|| panic!("{}: no cli", file.display()));
             assert_eq!(cli.account.relation, Relation::Child);
             assert!(cli.auth_token.is_some() && !cli.required);
-            // A child whose address and asset its parent gives can be told neither before it is connected.
+            // A child has neither the address nor the asset of its parent before it is connected.
             assert_eq!(
                 node.address.is_none(),
                 node.settings.node_id.as_str() == "child",
@@ -81,7 +81,7 @@ fn every_network_runs_on_one_machine() {
                 let address =
                     topology.node(other, Deployment::Loopback).unwrap().config.address.unwrap();
                 let covered = node.routes.iter().any(|route| route.prefix.matches(address.view()));
-                // Routes that nodes tell each other are not in the file.
+                // Routes that nodes exchange are not in the file.
                 let found = node.settings.routing == Routing::Dynamic;
                 assert_eq!(covered, !found, "{}: no route from {id} to {address}", file.display());
             }

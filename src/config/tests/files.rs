@@ -1,4 +1,4 @@
-//! Files that cannot be read, are no text, or are meant to hurt.
+//! Files that cannot be read, are not texts, or are hostile.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use crate::config::diagnostics::PROBLEMS_MAX;
 use crate::config::file::FILE_BYTES_MAX;
 use crate::config::{Content, Source, load, load_content};
 
-fn said_of(bytes: &[u8]) -> String {
+fn messages_of(bytes: &[u8]) -> String {
     let content = Content { path: "c.yaml".into(), bytes: bytes.to_vec() };
     match load_content(&Source::default(), Some(&content)) {
         Ok(_) => "ok".into(),
@@ -15,7 +15,7 @@ fn said_of(bytes: &[u8]) -> String {
     }
 }
 
-fn said_of_path(path: PathBuf) -> String {
+fn messages_of_path(path: PathBuf) -> String {
     let source = Source { file: Some(path), ..Source::default() };
     load(&source).map(|_| "ok".to_owned()).unwrap_or_else(|problems| problems.to_string())
 }
@@ -25,12 +25,12 @@ fn files_that_cannot_be_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_owned();
     assert_eq!(
-        said_of_path(path.clone()),
+        messages_of_path(path.clone()),
         format!("{}: is a directory; name the file in it", path.display())
     );
     let missing = path.join("x.yaml");
     assert_eq!(
-        said_of_path(missing.clone()),
+        messages_of_path(missing.clone()),
         format!(
             "{}: no such file; name a node file or a topology file, see examples/",
             missing.display()
@@ -39,19 +39,20 @@ fn files_that_cannot_be_read() {
     let below = path.join("x.yaml/y");
     std::fs::write(&missing, "nodeId: a").unwrap();
     assert!(
-        said_of_path(below.clone()).starts_with(&format!("{}: cannot be read: ", below.display()))
+        messages_of_path(below.clone())
+            .starts_with(&format!("{}: cannot be read: ", below.display()))
     );
     let large = path.join("large.yaml");
     std::fs::File::create(&large).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
     assert_eq!(
-        said_of_path(large.clone()),
+        messages_of_path(large.clone()),
         format!("{}: is larger than 256 MiB; split the network, or shorten it", large.display())
     );
 }
 
 #[test]
-fn bytes_that_are_no_text() {
-    let check = |bytes: &[u8], expected: &str| assert_eq!(said_of(bytes), expected);
+fn bytes_that_are_not_a_text() {
+    let check = |bytes: &[u8], expected: &str| assert_eq!(messages_of(bytes), expected);
     check(b"nodeId: a\n# \xff\n", "c.yaml:2: not UTF-8; save the file as UTF-8");
     check(b"\xff\xfen\0", "c.yaml:1: not UTF-8 but UTF-16; save the file as UTF-8");
     check("\u{feff}nodeId: a\n".as_bytes(), "ok");
@@ -68,8 +69,8 @@ fn aliases_do_not_multiply_without_bound() {
         let aliases = vec![format!("*a{}", n - 1); 10].join(", ");
         writeln!(laughs, "a{n}: &a{n} [{aliases}]").unwrap();
     }
-    let said = said_of(laughs.as_bytes());
-    assert!(said.contains("the aliases of this file repeat too many values"), "{said}");
+    let messages = messages_of(laughs.as_bytes());
+    assert!(messages.contains("the aliases of this file repeat too many values"), "{messages}");
 }
 
 #[test]
@@ -78,14 +79,14 @@ fn a_million_mistakes_are_not_a_million_lines() {
     for n in 0..20_000 {
         writeln!(file, "  - {{prefix: test.x{n}, nextHop: nobody}}").unwrap();
     }
-    let said = said_of(file.as_bytes());
-    assert_eq!(said.lines().count(), PROBLEMS_MAX + 1);
-    assert!(said.ends_with("... and 19500 more"), "{}", said.lines().last().unwrap());
+    let messages = messages_of(file.as_bytes());
+    assert_eq!(messages.lines().count(), PROBLEMS_MAX + 1);
+    assert!(messages.ends_with("... and 19500 more"), "{}", messages.lines().last().unwrap());
 }
 
 /// Every truncation and many mutations of a file: a report or a configuration, never a panic, never a secret.
 #[test]
-fn broken_files_are_told_and_hide_their_secrets() {
+fn broken_files_are_reported_without_their_secrets() {
     const SECRET: &str = "hunter2hunter2";
     let file = format!(
         "nodeId: a\napiToken: {SECRET}\npeers:\n  - {{id: b, authToken: \"{SECRET}\", url: 'ws://u:{SECRET}@b'}}\n  \
@@ -100,10 +101,10 @@ fn broken_files_are_told_and_hide_their_secrets() {
     });
     let mut seen = 0;
     for text in cuts.chain(swaps) {
-        let said = said_of(text.as_bytes());
-        // A cut or changed secret is another text; what is whole must not be shown.
-        if text.contains(SECRET) && said.contains(SECRET) {
-            panic!("{text}\n---\n{said}");
+        let messages = messages_of(text.as_bytes());
+        // A cut or changed secret is another text. The whole secret must not be shown.
+        if text.contains(SECRET) && messages.contains(SECRET) {
+            panic!("{text}\n---\n{messages}");
         }
         seen += 1;
     }

@@ -1,4 +1,4 @@
-//! What right configurations mean: defaults, overrides, and the nodes of a topology.
+//! The settings that files give: defaults, overrides, and the nodes of a topology.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -78,7 +78,7 @@ fn defaults_are_those_of_the_rooms() {
 }
 
 #[test]
-fn defaults_of_the_table_written_down_change_nothing() {
+fn defaults_that_the_file_sets_change_nothing() {
     let mut written = "nodeId: a\n".to_owned();
     for key in NodeSettings::KEYS.iter().filter(|key| !matches!(key.kind, ValueKind::Map(_))) {
         if let Some(default) = key.default {
@@ -87,7 +87,7 @@ fn defaults_of_the_table_written_down_change_nothing() {
     }
     let mut written = node(&written);
     let unwritten = node("nodeId: a\n");
-    // Only that they were written differs.
+    // Set parts of the asset are not adopted. Nothing else differs.
     written.asset_unset = unwritten.asset_unset;
     assert_eq!(written, unwritten);
 }
@@ -114,8 +114,8 @@ fn an_address_is_asked_from_the_parent() {
 }
 
 #[test]
-fn assets_are_adopted_where_nobody_set_them() {
-    let told = Asset::new("XRP", 6);
+fn assets_are_adopted_if_they_are_not_set() {
+    let sent = Asset::new("XRP", 6);
     let check = |keys: &str, parent: &str, expected: Result<&str, ()>| {
         let file = format!(
             "nodeId: a\n{keys}peers:\n  - {{id: p, authToken: s, relation: parent{parent}}}\n  \
@@ -124,7 +124,7 @@ fn assets_are_adopted_where_nobody_set_them() {
         );
         let mut node = node(&file);
         let before = node.clone();
-        let adopted = node.adopt_asset(&told).map_err(|_| ());
+        let adopted = node.adopt_asset(&sent).map_err(|_| ());
         if adopted.is_err() {
             assert_eq!(node, before);
         }
@@ -144,7 +144,7 @@ fn assets_are_adopted_where_nobody_set_them() {
 }
 
 #[test]
-fn receivers_are_made_of_the_secret_and_of_both_names() {
+fn receivers_derive_from_the_secret_and_both_names() {
     let made = |node_id: &str, more: &str, drawn: u8| {
         let node = node(&format!("nodeId: {node_id}\n{more}receivers:\n  - {{id: w}}\n"));
         let settings = node.connector_settings(&[drawn; 32]);
@@ -234,7 +234,7 @@ fn links_become_peers() {
     let b = topology.node("b", Deployment::Loopback).unwrap().config;
     assert_eq!((b.settings.btp_server_port, b.settings.health_check_port), (4000, 8081));
     let a = topology.node("a", Deployment::Loopback).unwrap().config;
-    // The network's default port means nothing on one machine.
+    // The network's default port is ignored on one machine.
     assert_eq!(
         (a.settings.btp_server_port, a.settings.btp_server_host.as_str()),
         (3000, "127.0.0.1")
@@ -243,7 +243,7 @@ fn links_become_peers() {
 }
 
 #[test]
-fn a_node_of_a_topology_has_its_own_say() {
+fn keys_of_a_topology_node_override_defaults() {
     let topology = topology(
         "nodes:\n  - id: a\n    ilpAddress: test.alpha\n    maxHoldTimeMs: 9000\n    peers:\n      \
          - {id: b, maxBalance: 3, required: false}\n      - {id: z, url: 'ws://u:t@b:3000/x'}\n    routes:\n      \
@@ -300,17 +300,17 @@ fn a_node_that_is_not_named_can_wait() {
     };
     assert_eq!(named("a", LINE), Ok(()));
     assert_eq!(named("z", LINE), Err(true));
-    // What is wrong elsewhere in the file is wrong for a node that it does not name, too.
+    // Mistakes elsewhere in the file also count for a node that it does not name.
     assert_eq!(named("z", &LINE.replace("5000", "x")), Err(false));
-    // Taking b away leaves a and c without a link, and running.
+    // Without b, a and c run without a link.
     let without = "nodes:\n  - id: a\n  - id: c\nlinks: []\n";
     assert_eq!(named("a", without), Ok(()));
     assert_eq!(named("b", without), Err(true));
 }
 
 #[test]
-fn up_says_everything_that_check_says() {
-    let said = |text: &str| -> (Vec<String>, Vec<String>) {
+fn up_reports_all_that_check_reports() {
+    let messages = |text: &str| -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("c.yaml");
         std::fs::write(&file, text).unwrap();
@@ -318,7 +318,7 @@ fn up_says_everything_that_check_says() {
         let content = source.read().unwrap().unwrap();
         let lines = |problems: crate::config::Diagnostics| {
             let all = problems.problems.into_iter().chain(problems.warnings);
-            // On one machine everything listens on loopback, so this does not matter there.
+            // On one machine all servers listen on loopback, so `up` does not warn of it.
             let all = all.map(|problem| problem.to_string());
             all.filter(|line| !line.contains("apiToken")).collect::<Vec<_>>()
         };
@@ -335,16 +335,16 @@ fn up_says_everything_that_check_says() {
         - {id: d, routes: [{prefix: test.a, nextHop: a}]}\nlinks:\n  - {from: a, to: b, secret: s1}\n  - {from: b, to: d, secret: s2}\n";
     for text in [
         network.to_owned(),
-        // A mistake of the form does not hide those of the nodes.
+        // A mistake of the form does not hide mistakes of the nodes.
         format!("{network}colour: blue\n"),
         format!("{network}  - {{from: a, to: nobody, secret: s3}}\n"),
         format!("{network}defaults: {{btpServerPort: x, maxBalance: y}}\n"),
         network.replace("70000", "4000"),
     ] {
-        let (checked, up) = said(&text);
+        let (checked, up) = messages(&text);
         assert!(!checked.is_empty(), "{text}");
         for line in &checked {
-            assert!(up.contains(line), "{text}\nup does not say {line}\nbut {up:#?}");
+            assert!(up.contains(line), "{text}\nup does not report {line}\nbut {up:#?}");
         }
     }
 }

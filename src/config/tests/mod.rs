@@ -1,9 +1,8 @@
 //! Configurations, good and bad, from files of cases.
 //!
-//! A case starts with `=== name`; lines `$ NAME=value` set variables, `$ --node x` the node; then the file follows,
-//! and after `>>>` what `check` says of it, line by line (`ok` where nothing is wrong). Warnings start with `warning: `.
-//! With BLESS=1 in the environment the files are rewritten from what is said now: read the difference before you
-//! commit it.
+//! A case starts with `=== name`. Lines `$ NAME=value` set variables, and `$ --node x` the node. The configuration file
+//! follows, and after `>>>` the messages of `check`, or `ok`. Warnings start with `warning: `. BLESS=1 in the environment
+//! rewrites the files with the messages of today: read the difference before you commit it.
 
 mod cases;
 mod docs;

@@ -1,4 +1,4 @@
-//! The JSON Schema says the same as the parser about keys and types.
+//! The JSON Schema agrees with the reader about keys and types.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::config::schema;
 use crate::config::topology_keys::{LinkSettings, TopologySettings};
 use crate::config::value_kind::ValueKind;
 
-/// Why a value does not fit a schema, as far as keys, types and requirements go; forms of texts are left out.
+/// Why a value does not fit a schema. Keys, types and requirements are compared, patterns of texts are not.
 fn misfit(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
     if let Some(reference) = schema["$ref"].as_str() {
         return misfit(root, root.pointer(&reference[1..]).expect(reference), value, at);
@@ -60,7 +60,7 @@ fn misfit(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<Strin
     for (key, inner) in value.as_object().into_iter().flatten() {
         let place = format!("{at}.{key}");
         match schema["properties"].get(key) {
-            // A key without a value is as if it were not there.
+            // A key without a value counts as missing.
             Some(_) if inner.is_null() => {}
             Some(schema) => {
                 if let Some(found) = misfit(root, schema, inner, &place) {
@@ -96,7 +96,7 @@ fn examples_fit() {
 }
 
 #[test]
-fn what_check_accepts_fits_and_unknown_keys_do_not() {
+fn accepted_files_fit_and_unknown_keys_do_not() {
     let schema = schema();
     let (mut fit, mut unfit) = (0, 0);
     for case in super::cases::all() {
@@ -117,7 +117,7 @@ fn what_check_accepts_fits_and_unknown_keys_do_not() {
 }
 
 #[test]
-fn what_is_needed_is_needed_in_one_of_its_forms() {
+fn required_keys_and_their_alternatives() {
     let schema = schema();
     let check = |text: &str, expected: Option<&str>| {
         let found = misfit(&schema, &schema, &of_yaml(text).unwrap(), "");
@@ -136,7 +136,7 @@ fn what_is_needed_is_needed_in_one_of_its_forms() {
 }
 
 #[test]
-fn schema_and_parser_know_the_same_keys() {
+fn schema_and_reader_know_the_same_keys() {
     let schema = schema();
     let check = |pointer: &str, keys: Vec<&'static KeyInfo>| {
         let properties = schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer}"));

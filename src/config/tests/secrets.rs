@@ -65,7 +65,7 @@ fn every_secret_may_stand_in_a_file() {
     assert!(!printed.contains("-secret") && !printed.contains("0123456789"), "{printed}");
     assert!(printed.contains("authTokens: [\"***\", \"***\"]"), "{printed}");
 
-    // A variable wins over everything that the file says of the same secret.
+    // A variable replaces every key of the file for the same secret.
     write(folder, "s/env", "env-secret\n", 0o600);
     let env = loaded(folder, &[("API_TOKEN", "e1"), ("BTP_PEER_CAROL_SECRET", "e2")]);
     assert_eq!(env.config.settings.api_token.as_ref().unwrap().expose(), "e1");
@@ -128,7 +128,8 @@ fn mistakes_name_the_key_and_never_the_content() {
     std::fs::remove_file(folder.join("f")).unwrap();
     std::fs::create_dir(folder.join("f")).unwrap();
     assert!(
-        messages_of(folder, &[]).starts_with(&format!("{place} = \"f\": this is no regular file"))
+        messages_of(folder, &[])
+            .starts_with(&format!("{place} = \"f\": this is not a regular file"))
     );
 
     let check = |text: &str, expected: &str| {
@@ -170,7 +171,7 @@ fn mistakes_name_the_key_and_never_the_content() {
 }
 
 #[test]
-fn files_that_others_can_open_are_told() {
+fn files_that_other_users_can_open_are_warned_of() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let check = |network: &str, modes: (u32, u32), expected: &[&str]| {
@@ -199,7 +200,7 @@ fn files_that_others_can_open_are_told() {
 }
 
 #[test]
-fn weak_secrets_and_plain_logins_of_the_live_network_are_told() {
+fn weak_secrets_and_plain_logins_of_the_live_network_are_warned_of() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let good = "0123456789abcdef";

@@ -1,4 +1,4 @@
-//! YAML 1.2 by its kinds: white space, line breaks, markers, directives, comments, texts of several lines, tags.
+//! YAML 1.2: white space, line breaks, markers, directives, comments, texts of several lines, tags.
 
 use crate::config::diagnostics::DiagnosticSink;
 use crate::config::value::{Map, Value, ValueData};
@@ -23,7 +23,7 @@ fn dump(value: &Value) -> String {
     }
 }
 
-/// What a text means, or the first mistake in it, as `line: what`.
+/// The value of a text, or its first mistake as `line: what`.
 fn read(text: &str) -> String {
     let mut report = DiagnosticSink::new(None);
     let value = yaml::read(text, &mut report);
@@ -78,7 +78,7 @@ fn white_space_between_tokens_may_be_tabs() {
     check("a:\n- b:\tc\n  d:\te\n", "{a: [{b: \"c\", d: \"e\"}]}");
     check("-\ta\n-\tb\n", "[\"a\", \"b\"]");
     check("[a,\tb,\t{c:\td}]", "[\"a\", \"b\", {c: \"d\"}]");
-    // Tabs of a text belong to it.
+    // Tabs within a text are a part of it.
     check("a: \"x:\ty\"\nb:\tz\n", "{a: \"x:\\ty\", b: \"z\"}");
     check("a: |\n  x:\ty\nb:\tz\n", "{a: \"x:\\ty\\n\", b: \"z\"}");
     // A tab does not replace the line break that a list or a mapping needs.
