@@ -1,7 +1,7 @@
 //! The rules for the node's own address, which hold for `ilpAddress` and for an address from the parent (IL-DCP).
 
 use crate::account::{AccountId, Relation};
-use crate::stream::{TOKEN_BYTES, token};
+use crate::stream::{TOKEN_BYTES, encode_token};
 use crate::wire::{Address, AddressError, Network, Prefix, Scheme};
 
 use super::settings::{NodeConfig, PeerConfig, ReceiverConfig};
@@ -71,7 +71,7 @@ pub(super) fn check_receiver(
     own: &Address,
     receiver: &ReceiverConfig,
 ) -> Result<(), OwnAddressError> {
-    let token = token([0; TOKEN_BYTES]);
+    let token = encode_token([0; TOKEN_BYTES]);
     let connection = own.child(receiver.id.as_str()).and_then(|own| own.child(&token));
     connection.map(drop).map_err(|error| OwnAddressError::Receiver(receiver.id.clone(), error))
 }

@@ -174,7 +174,7 @@ fn shown(key: &KeyInfo, text: &str) -> String {
     }
     let text = match key.kind {
         // Shows user and host, but not the token.
-        ValueKind::Url | ValueKind::HttpUrl => match text.parse::<crate::transport::PeerUrl>() {
+        ValueKind::Url | ValueKind::HttpUrl => match text.parse::<crate::net::PeerUrl>() {
             Ok(url) => url.to_string(),
             Err(_) => MASK.to_owned(),
         },
