@@ -21,7 +21,7 @@ use super::query::RoutesQuery;
 use super::server::ClientAddress;
 use super::status::NodeStatus;
 use super::{peers, routes};
-use crate::net::{harmless_json, without_random_words};
+use crate::net::{mask_random_words, sanitize_json};
 use crate::peers::PeerState;
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
 
@@ -265,7 +265,7 @@ async fn log(request: Request, next: Next) -> Response {
     let begin = Instant::now();
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(PATH_SHOWN_MAX).collect();
-    let path = without_random_words(path);
+    let path = mask_random_words(path);
     let remote =
         request.extensions().get::<ClientAddress>().map(|ClientAddress(remote)| remote.to_string());
     let answer = next.run(request).await;
@@ -285,7 +285,7 @@ fn json(code: StatusCode, body: &impl Serialize) -> Response {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     // Some texts are those of peers, and pages are looked at in terminals.
-    let mut text = harmless_json(text);
+    let mut text = sanitize_json(text);
     text.push('\n');
     let headers = [
         (CONTENT_TYPE, "application/json"),

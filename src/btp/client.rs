@@ -135,18 +135,18 @@ impl BtpClient {
     pub async fn run(mut self) {
         let status = self.context.peers.status(&self.peer);
         self.run_until_stopped(&status).await;
-        status.dials_no_more();
+        status.dialling_stopped();
     }
 
     async fn run_until_stopped(&mut self, status: &PeerStatus) {
         let mut backoff = DialBackoff::new(self.context.settings.retry_unit);
         loop {
             let dial = self.target.0.load_full();
-            status.attempt(&dial.url.to_string());
+            status.attempt_started(&dial.url.to_string());
             let attempt = async { Box::pin(connect(&dial, &self.context)).await };
             let attempted = tokio::select! {
                 biased;
-                _ = self.control.stop() => return,
+                _ = self.control.stopped() => return,
                 attempted = attempt => attempted,
             };
             let wait = match attempted {
@@ -168,7 +168,7 @@ impl BtpClient {
                 }
             };
             if wait.exhausted {
-                status.exhausted();
+                status.retries_exhausted();
             }
             match self.control.wait(wait).await {
                 Waited::Over => {}
@@ -184,7 +184,7 @@ async fn run_session(driver: Driver, control: &mut DialControl) -> CloseReason {
     let mut session = std::pin::pin!(driver.run());
     tokio::select! {
         reason = &mut session => return reason,
-        request = control.stop() => outbox.request_close(request.code, request.reason),
+        request = control.stopped() => outbox.request_close(request.code, request.reason),
     }
     session.await
 }
@@ -253,7 +253,7 @@ async fn log_in(socket: &mut Socket, dial: &Dial, account: &Account) -> Result<(
     loop {
         let received = socket.receive().await;
         let frame =
-            match received.map_err(|reason| DialError::Ended(reason.without(&dial.token)))? {
+            match received.map_err(|reason| DialError::Ended(reason.mask_token(&dial.token)))? {
                 DataMessage::Binary(frame) => frame,
                 DataMessage::Text => continue,
             };

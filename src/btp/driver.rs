@@ -398,7 +398,7 @@ impl Driver {
                 }
                 None => match self.keep_alive.take_action(now) {
                     KeepAliveAction::Close(timeout) => {
-                        return Poll::Ready(CloseReason::Lost(timeout));
+                        return Poll::Ready(CloseReason::TimedOut(timeout));
                     }
                     action => {
                         if self.throttled_until.is_some_and(|at| now >= at) {

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::account::AccountId;
 use crate::link::LoginMark;
-use crate::net::shown;
+use crate::net::sanitize_bytes;
 use crate::peers::{Directory, Token};
 use crate::wire::Timestamp;
 use crate::wire::btp::{
@@ -53,7 +53,7 @@ pub(super) fn read_first_frame<'d>(
     let refused = |why, claimed: Option<&str>| FirstFrame::Refused {
         request_id,
         why,
-        claimed: claimed.map(|name| shown(name.as_bytes())),
+        claimed: claimed.map(|name| sanitize_bytes(name.as_bytes())),
     };
     // A token in the place of the name must not reach the log: neither a known one nor the one that was offered.
     let is_secret = |name: &str, token: &[u8]| {
@@ -68,7 +68,7 @@ pub(super) fn read_first_frame<'d>(
         Err(why) => return refused(why, None),
     };
     let name = claimed_name(&frame.protocol_data, path);
-    match directory.find(name.as_deref(), token) {
+    match directory.find_account(name.as_deref(), token) {
         Some(account) => {
             let login = directory.mark(token);
             FirstFrame::Accepted { request_id, account, login }
@@ -144,7 +144,7 @@ pub(super) fn read_auth_answer(frame: &[u8], request_id: RequestId, token: &Toke
         Ok(frame) if frame.request_id == request_id => match frame.body {
             FrameBody::Response => AuthAnswer::Accepted,
             FrameBody::Error { code, name, data, .. } => {
-                let text = |bytes| shown(&token.hide_in(bytes));
+                let text = |bytes| sanitize_bytes(&token.mask_in(bytes));
                 AuthAnswer::Refused(format!("{code} {}: {}", text(name.as_bytes()), text(data)))
             }
             FrameBody::Message | FrameBody::Transfer { .. } => AuthAnswer::Other,

@@ -99,10 +99,10 @@ impl BtpServer {
     pub async fn accept(&self) -> BtpConnection {
         let context = &self.shared.context;
         loop {
-            context.descriptors.settled().await;
+            context.descriptors.until_within_limit().await;
             let (stream, remote) = self.listener.accept(&context.clock).await;
             context.server_counts.accepted.fetch_add(1, Ordering::Relaxed);
-            if context.descriptors.are_taken() && !self.unauthenticated.evict() {
+            if context.descriptors.are_exhausted() && !self.unauthenticated.evict() {
                 self.shared.report_refusal(remote, &Refused::NoDescriptor);
                 continue;
             }
@@ -195,7 +195,7 @@ impl BtpConnection {
         let driver = tokio::select! {
             // An evicted socket never becomes a session: its place and open file belong to another.
             biased;
-            () = place.lost() => return Err(Refused::Evicted),
+            () = place.evicted() => return Err(Refused::Evicted),
             driver = authenticated => driver?,
         };
         // An authenticated socket needs no place, and its address is known from now on.

@@ -67,11 +67,11 @@ impl BtpSession {
                 self.handle_answer(request_id, answer, batch, now);
             }
             FrameMeaning::PrepareInResponse { request_id, packet } => {
-                self.guard.status().swaps_types();
+                self.guard.status().report_swapped_types();
                 self.handle_answer(request_id, PeerAnswer::Packet(packet), batch, now);
             }
             FrameMeaning::AnswerInMessage { request_id } => {
-                self.guard.status().swaps_types();
+                self.guard.status().report_swapped_types();
                 self.refuse(request_id, "a MESSAGE carries a Prepare, not an answer", now);
                 self.meter_frame(batch, now);
             }
@@ -161,7 +161,7 @@ impl BtpSession {
 
     /// RFC 23 "Flow": an unreadable frame gets no answer. The session goes on, unless they keep coming.
     fn count_unreadable(&mut self, what: &str, now: MonoTime) -> Result<(), CloseRequest> {
-        self.guard.status().mistake(PeerMistake::Unreadable, what, now);
+        self.guard.status().count_mistake(PeerMistake::Unreadable, what, now);
         while self.unreadable_at.front().is_some_and(|at| now.since(*at) >= UNREADABLE_WINDOW) {
             self.unreadable_at.pop_front();
         }
@@ -173,7 +173,7 @@ impl BtpSession {
     }
 
     fn refuse(&self, request_id: RequestId, why: &'static str, now: Now) {
-        self.guard.status().mistake(PeerMistake::Refused, why, now.mono);
+        self.guard.status().count_mistake(PeerMistake::Refused, why, now.mono);
         put_whole_frame(self.guard.outbox(), &refusal(request_id, why, now.wall));
     }
 

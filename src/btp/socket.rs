@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes, error::ProtocolErr
 use super::frame_header::FrameHeader;
 use super::stream::Stream;
 use crate::link::Outbox;
-use crate::net::shown;
+use crate::net::sanitize_bytes;
 use crate::peers::{CloseReason, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG};
 
 /// The initial read buffer of `tungstenite`, which receives only rare frames.
@@ -276,7 +276,7 @@ pub(super) fn is_would_block(error: &Error) -> bool {
 /// The close reason of a session whose peer sent this close frame.
 pub(super) fn close_reason_of_frame(frame: Option<CloseFrame>) -> CloseReason {
     let code = frame.as_ref().map(|frame| u16::from(frame.code));
-    let reason = frame.map_or_else(String::new, |frame| shown(frame.reason.as_bytes()));
+    let reason = frame.map_or_else(String::new, |frame| sanitize_bytes(frame.reason.as_bytes()));
     CloseReason::ByPeer { code, reason }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-pub(super) use crate::net::{harmless_json, sanitize};
+pub(super) use crate::net::{sanitize, sanitize_json};
 
 /// `1234567` as `1,234,567`.
 pub(super) fn grouped(number: impl ToString) -> String {

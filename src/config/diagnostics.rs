@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::location::{Location, Path};
-use crate::net::without_random_words;
+use crate::net::mask_random_words;
 
 /// Problems and warnings kept of one load. Further ones are only counted: a file of a million wrong routes must not
 /// print a million lines.
@@ -235,9 +235,9 @@ impl DiagnosticSink {
         what: String,
         help: String,
     ) -> Diagnostic {
-        let [text, what, help] = [place.text, what, help].map(without_random_words);
+        let [text, what, help] = [place.text, what, help].map(mask_random_words);
         place.text = text;
-        let value = value.map(without_random_words);
+        let value = value.map(mask_random_words);
         let follows_from = self.follows_from.clone();
         Diagnostic { file: self.file.clone(), place, value, what, help, follows_from }
     }

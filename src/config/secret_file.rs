@@ -17,7 +17,7 @@ use super::peers::absolute;
 use super::permissions;
 use super::value::{Map, Name, Value, ValueData};
 use super::value_kind::ValueKind;
-use crate::net::io_words;
+use crate::net::describe_io_error;
 
 /// The most bytes of a file with a secret.
 pub const SECRET_FILE_BYTES_MAX: u64 = 16 * 1024;
@@ -26,7 +26,7 @@ pub const SECRET_FILE_BYTES_MAX: u64 = 16 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretFileError {
     /// The system cannot read it.
-    #[error("the file cannot be read: {}", io_words(*.0))]
+    #[error("the file cannot be read: {}", describe_io_error(*.0))]
     Io(io::ErrorKind),
     /// A directory, a pipe or a device.
     #[error("this is not a regular file")]

@@ -9,7 +9,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use super::ilp::is_packet_type;
 use super::reply::OCTETS;
 use crate::connector::PeerAnswer;
-use crate::net::shown;
+use crate::net::sanitize_bytes;
 use crate::wire::ilp::Packet;
 
 /// One answer, understood.
@@ -67,7 +67,7 @@ pub(super) fn read<'b>(
 
 /// What is wrong with an answer of 200.
 fn not_a_packet(headers: &HeaderMap, body: &[u8]) -> Option<String> {
-    let given = headers.get(CONTENT_TYPE).map(|value| shown(value.as_bytes()));
+    let given = headers.get(CONTENT_TYPE).map(|value| sanitize_bytes(value.as_bytes()));
     let is_answer = matches!(Packet::parse(body), Ok(Packet::Fulfill(_) | Packet::Reject(_)));
     match given {
         _ if body.is_empty() => {
@@ -91,7 +91,7 @@ fn redirected(status: StatusCode, headers: &HeaderMap) -> String {
     match headers.get(LOCATION) {
         Some(location) => format!(
             "it redirects ({status}) to {}; set url to where packets are taken",
-            shown(location.as_bytes())
+            sanitize_bytes(location.as_bytes())
         ),
         None => format!("it redirects ({status}); set url to where packets are taken"),
     }

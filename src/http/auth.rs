@@ -22,7 +22,7 @@ pub(super) fn account<'d>(
     now: Timestamp,
 ) -> Option<&'d AccountId> {
     let token = bearer(headers.get(AUTHORIZATION)?.as_bytes())?;
-    if let Some(account) = directory.find(name, token) {
+    if let Some(account) = directory.find_account(name, token) {
         return Some(account);
     }
     let jwt = jwt::read(token, now)?;

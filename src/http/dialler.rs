@@ -54,7 +54,7 @@ impl HttpDialler {
         let status = transport.peers.status(self.contact.dial().peer());
         let Some(account) = transport.connector.account(self.contact.dial().peer().as_str()) else {
             // A peer is an account before it is dialled.
-            return status.dials_no_more();
+            return status.dialling_stopped();
         };
         let tasks = Tasks::default();
         let mut running = tasks.running();
@@ -68,7 +68,7 @@ impl HttpDialler {
             never = running.run() => match never {},
             () = self.run_until_stopped(&link, &tasks, &mut losses, &status) => {}
         }
-        status.dials_no_more();
+        status.dialling_stopped();
     }
 
     async fn run_until_stopped(
@@ -85,10 +85,10 @@ impl HttpDialler {
         let places = RequestPlaces::new(self.contact.dial().requests_max(), bytes_max);
         let mut was_silent = false;
         loop {
-            status.attempt(&target);
+            status.attempt_started(&target);
             let attempted = tokio::select! {
                 biased;
-                _ = self.orders.stop() => break,
+                _ = self.orders.stopped() => break,
                 attempted = reach(link, was_silent) => attempted,
             };
             let wait = match attempted {
@@ -99,7 +99,7 @@ impl HttpDialler {
                     let mut session = link.attach(&remote);
                     let lost = tokio::select! {
                         biased;
-                        order = self.orders.stop() => {
+                        order = self.orders.stopped() => {
                             session.set_close_reason(order.into());
                             break;
                         }
@@ -118,7 +118,7 @@ impl HttpDialler {
                 }
             };
             if wait.exhausted {
-                status.exhausted();
+                status.retries_exhausted();
             }
             match self.orders.wait(wait).await {
                 Waited::Over => {}
@@ -226,7 +226,7 @@ fn end_session(
     session.set_close_reason(reason);
     drop(session);
     if let Some(why) = refused {
-        status.attempt(target);
+        status.attempt_started(target);
         status.attempt_failed(&why, AttemptFailure::Refused, wait.delay);
     }
 }

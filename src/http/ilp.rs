@@ -27,7 +27,7 @@ use super::inbound_session::{InboundHandle, InboundSessions, NotAsked, ReplyTo};
 use super::reply::{CALLBACK_URL, Callback, HttpReply, OCTETS, REQUEST_ID, callback};
 use super::request_id::is_uuid;
 use crate::connector::{Account, PeerAnswer};
-use crate::net::{Throttle, shown};
+use crate::net::{Throttle, sanitize_bytes};
 use crate::peers::Directory;
 use crate::web::{Connections, Guest, ProblemDetails};
 use crate::wire::ilp::{Packet, Prepare};
@@ -171,7 +171,7 @@ impl Ilp {
             let user = claimed.as_deref().map(|name| {
                 // A token in the place of the name must not come into the log.
                 let hidden = directory.is_secret(name) || auth::is_offered(headers, name);
-                if hidden { "***".to_owned() } else { shown(name.as_bytes()) }
+                if hidden { "***".to_owned() } else { sanitize_bytes(name.as_bytes()) }
             });
             let reason = if has_token { "wrong token" } else { "no token" };
             tracing::warn!(%remote, user, reason, suppressed, "HTTP login refused");

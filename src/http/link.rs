@@ -166,7 +166,7 @@ impl HttpLink {
         let PeerResponse { status, headers, body } = response;
         let reading = answers::read(*status, headers, body, self.contact.is_async());
         match &reading.wrong {
-            None => self.status.answers_well(),
+            None => self.status.clear_wrong_answers(),
             Some(wrong) => {
                 tracing::debug!(peer = %self.contact.dial().peer(), wrong, "a wrong answer");
                 self.is_wrong(wrong);
@@ -181,7 +181,7 @@ impl HttpLink {
     }
 
     fn is_wrong(&self, wrong: &str) {
-        self.status.answers_wrongly(wrong, self.context.transport.clock.mono());
+        self.status.count_wrong_answer(wrong, self.context.transport.clock.mono());
     }
 
     /// A packet's time ran out. It has been rejected.

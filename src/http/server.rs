@@ -174,11 +174,11 @@ impl HttpServer {
     async fn accept(&self) -> Connection {
         let context = &self.context;
         loop {
-            context.descriptors.settled().await;
+            context.descriptors.until_within_limit().await;
             let (stream, remote) = self.listener.accept(&context.clock).await;
             context.http_counts.accepted.fetch_add(1, Ordering::Relaxed);
             let now = context.clock.mono();
-            let is_room = !context.descriptors.are_taken() || self.guests.make_room();
+            let is_room = !context.descriptors.are_exhausted() || self.guests.make_room();
             let is_known = context.known_origins.contains(remote.into());
             let entered = is_room.then(|| self.guests.enter(remote, is_known, now));
             if !matches!(entered, Some((_, false))) {

@@ -1,5 +1,5 @@
-//! How much work connections may cause per second: those on which no peer has authenticated all together, each of their
-//! origins half of that, and each peer by itself. Pure.
+//! Rate limits for the work that connections cause: one for all unauthenticated connections together, half of it for each
+//! of their origins, and one for each peer. Pure.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,10 +8,10 @@ use crate::time::MonoTime;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Origins that are remembered. They are forgotten as soon as they have their whole budget again.
+/// Origins with a bucket of their own. An origin with its whole budget needs none.
 const ORIGINS_MAX: usize = 4096;
 
-/// Units per second, of which two seconds' worth may come at once.
+/// Units per second. The units of two seconds may be spent at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkRate(pub u32);
 
@@ -25,27 +25,27 @@ impl WorkRate {
     }
 }
 
-/// What has been used of a rate.
+/// A token bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bucket {
-    /// The time up to which what was spent has used up the rate.
+    /// The spent units use up the rate until then.
     used_until: MonoTime,
 }
 
 impl Bucket {
-    /// When one more unit may be spent: now or later.
+    /// When the next unit may be spent: now or later.
     pub fn ready_at(&self, rate: WorkRate, now: MonoTime) -> MonoTime {
         let until = self.used_until.0.saturating_add(rate.cost(1));
         MonoTime(until.saturating_sub(2 * SECOND_NS)).max(now)
     }
 
-    /// Spends units, also more than there are.
+    /// Spends units, even more than the budget.
     pub fn spend(&mut self, units: u32, rate: WorkRate, now: MonoTime) {
         let from = self.used_until.max(now);
         self.used_until = MonoTime(from.0.saturating_add(rate.cost(units)));
     }
 
-    /// Gives units back.
+    /// Returns unused units.
     pub fn give_back(&mut self, units: u32, rate: WorkRate) {
         self.used_until = MonoTime(self.used_until.0.saturating_sub(rate.cost(units)));
     }
@@ -55,37 +55,37 @@ impl Bucket {
     }
 }
 
-/// One kind of work of many that share a rate: nobody may have more than half of it.
+/// A rate that many users share. Each may use at most half of it.
 #[derive(Debug)]
 pub struct SharedRate<K> {
     rate: WorkRate,
-    all: Bucket,
-    each: HashMap<K, Bucket>,
+    total: Bucket,
+    by_user: HashMap<K, Bucket>,
 }
 
 impl<K: Copy + Eq + Hash> SharedRate<K> {
-    /// Nobody has used any of it.
+    /// An unused rate.
     pub fn new(rate: WorkRate) -> Self {
-        Self { rate, all: Bucket::default(), each: HashMap::new() }
+        Self { rate, total: Bucket::default(), by_user: HashMap::new() }
     }
 
-    /// When `who` may do one more: now or later.
-    pub fn ready_at(&self, who: K, now: MonoTime) -> MonoTime {
-        let own = self.each.get(&who).map_or(now, |own| own.ready_at(self.rate.half(), now));
-        own.max(self.all.ready_at(self.rate, now))
+    /// When `user` may spend the next unit: now or later.
+    pub fn ready_at(&self, user: K, now: MonoTime) -> MonoTime {
+        let own = self.by_user.get(&user).map_or(now, |own| own.ready_at(self.rate.half(), now));
+        own.max(self.total.ready_at(self.rate, now))
     }
 
-    /// `who` did so much.
-    pub fn spend(&mut self, who: K, units: u32, now: MonoTime) {
-        if self.each.len() >= ORIGINS_MAX && !self.each.contains_key(&who) {
-            self.each.retain(|_, bucket| !bucket.is_full(now));
-            if self.each.len() >= ORIGINS_MAX {
-                // More of them than can be told apart: what all of them may do together still holds.
-                self.each.clear();
+    /// Spends units of `user`.
+    pub fn spend(&mut self, user: K, units: u32, now: MonoTime) {
+        if self.by_user.len() >= ORIGINS_MAX && !self.by_user.contains_key(&user) {
+            self.by_user.retain(|_, bucket| !bucket.is_full(now));
+            if self.by_user.len() >= ORIGINS_MAX {
+                // Too many users to count each: the limit for all together still holds.
+                self.by_user.clear();
             }
         }
-        self.all.spend(units, self.rate, now);
-        self.each.entry(who).or_default().spend(units, self.rate.half(), now);
+        self.total.spend(units, self.rate, now);
+        self.by_user.entry(user).or_default().spend(units, self.rate.half(), now);
     }
 }
 
@@ -99,17 +99,17 @@ mod tests {
         MonoTime(5 * SECOND_NS + ms * 1_000_000)
     }
 
-    fn burst(shared: &mut SharedRate<u32>, who: u32, now: MonoTime) -> usize {
+    fn burst(shared: &mut SharedRate<u32>, user: u32, now: MonoTime) -> usize {
         let mut count = 0;
-        while shared.ready_at(who, now) <= now {
-            shared.spend(who, 1, now);
+        while shared.ready_at(user, now) <= now {
+            shared.spend(user, 1, now);
             count += 1;
         }
         count
     }
 
     #[test]
-    fn one_has_half_and_all_have_the_whole() {
+    fn one_user_has_half_of_the_rate_and_all_have_the_whole() {
         let mut shared = SharedRate::new(RATE);
         assert_eq!(burst(&mut shared, 1, at(0)), 100, "two seconds of half the rate");
         assert_eq!(burst(&mut shared, 2, at(0)), 100);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn who_did_too_much_waits_for_as_long_as_that_was() {
+    fn a_user_above_its_rate_waits_until_it_has_made_up_for_it() {
         let mut shared = SharedRate::new(RATE);
         shared.spend(1, 500, at(0));
         assert_eq!(shared.ready_at(1, at(0)), at(8020), "ten seconds of work, less two, and one");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_may_be_spent_again() {
+    fn returned_units_may_be_spent_again() {
         let mut bucket = Bucket::default();
         bucket.spend(200, RATE, at(0));
         assert!(bucket.ready_at(RATE, at(0)) > at(0));
@@ -137,15 +137,15 @@ mod tests {
         assert_eq!(bucket.ready_at(RATE, at(0)), at(0));
         bucket.give_back(1000, RATE);
         bucket.spend(200, RATE, at(0));
-        assert!(bucket.ready_at(RATE, at(0)) > at(0), "nothing is saved up");
+        assert!(bucket.ready_at(RATE, at(0)) > at(0), "the budget has an upper bound");
     }
 
     #[test]
-    fn origins_are_forgotten_in_time() {
+    fn the_number_of_users_is_bounded() {
         let mut shared = SharedRate::new(RATE);
-        for who in 0..10_000_u32 {
-            shared.spend(who, 1, at(u64::from(who)));
-            assert!(shared.each.len() <= ORIGINS_MAX);
+        for user in 0..10_000_u32 {
+            shared.spend(user, 1, at(u64::from(user)));
+            assert!(shared.by_user.len() <= ORIGINS_MAX);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Where a connection comes from, as far as limits go, and where peers have logged in from before.
+//! The origin of a connection, for limits, and the origins that peers have logged in from before.
 //!
-//! One machine has one IPv4 address, but usually a whole /64 of IPv6: addresses of one /64 count as one origin.
+//! One machine usually has a whole /64 of IPv6 addresses, so the addresses of a /64 count as one origin.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use crate::account::AccountId;
 
-/// Origins that are remembered of one account. The oldest is forgotten for another one, so that a peer which comes from
-/// many addresses displaces its own only.
+/// Origins to remember of one account. A new one replaces the oldest, so that a peer with many addresses displaces only
+/// its own.
 const ORIGINS_OF_ONE_ACCOUNT_MAX: usize = 8;
 
 /// An IPv4 address or an IPv6 /64.
@@ -19,7 +19,7 @@ pub struct ClientOrigin(IpAddr);
 
 impl From<IpAddr> for ClientOrigin {
     fn from(address: IpAddr) -> Self {
-        // An IPv4 client of a dual-stack socket.
+        // A dual-stack socket maps IPv4 clients to IPv6.
         let address = address.to_canonical();
         let IpAddr::V6(v6) = address else { return Self(address) };
         let [a, b, c, d, ..] = v6.segments();
@@ -40,19 +40,19 @@ pub struct KnownOrigins(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Latest last.
+    /// The latest is last.
     of_account: HashMap<AccountId, VecDeque<ClientOrigin>>,
-    /// How many accounts each origin is remembered of.
+    /// How many accounts have logged in from each origin.
     accounts_of: HashMap<ClientOrigin, usize>,
 }
 
 impl KnownOrigins {
-    /// Whether a peer has logged in from there.
+    /// Whether a peer has logged in from this origin.
     pub fn contains(&self, origin: ClientOrigin) -> bool {
         self.0.lock().accounts_of.contains_key(&origin)
     }
 
-    /// `account` has logged in from `client_origin`.
+    /// Records a login of `account` from `origin`.
     pub fn remember(&self, account: &AccountId, origin: ClientOrigin) {
         let mut known = self.0.lock();
         let known = &mut *known;
@@ -64,7 +64,6 @@ impl KnownOrigins {
             return;
         }
         if let Some(at) = origins.iter().position(|known| *known == origin) {
-            // It is the latest now.
             origins.remove(at);
             origins.push_back(origin);
             return;
@@ -78,7 +77,7 @@ impl KnownOrigins {
         }
     }
 
-    /// `account` was removed from the configuration.
+    /// Forgets the origins of an account that was removed from the configuration.
     pub fn forget(&self, account: &AccountId) {
         let mut known = self.0.lock();
         for origin in known.of_account.remove(account).unwrap_or_default() {

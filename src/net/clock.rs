@@ -1,8 +1,8 @@
-//! The clocks of the process, read together. Rooms below are given their readings; `node` reads the same clock for the
-//! deadline sweep, so that deadlines and readings agree.
+//! The clocks of the process, read together. Pure rooms receive the readings; the deadline sweep in `node` reads the same
+//! clock, so that deadlines and readings agree.
 //!
-//! Deadlines count on the clock of the time since boot, which goes on while the machine is suspended; timers of tokio stand
-//! still meanwhile, so they only wake us, and what is due is decided by a reading of this clock (ADR 18).
+//! Deadlines use the time since boot, which goes on while the machine is suspended. Timers of tokio stop meanwhile; they
+//! only wake tasks, and a reading of this clock decides what is due (ADR 18).
 
 use std::time::{Duration, SystemTime};
 
@@ -12,40 +12,40 @@ use tokio::time::Instant;
 use crate::time::{MonoTime, Now};
 use crate::wire::Timestamp;
 
-/// A clock that never steps and that counts time in suspend.
+/// A clock that never steps and includes suspension.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const SINCE_BOOT: ClockId = ClockId::Boottime;
-/// Elsewhere the monotonic clock does.
+/// Other systems have no such clock.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const SINCE_BOOT: ClockId = ClockId::Monotonic;
 
-/// Readings that are compared lie no further apart than this, or the process was interrupted between them.
-const ONE_READING: Duration = Duration::from_millis(10);
-/// Readings that are tried to get such a pair.
+/// Readings of different clocks that are further apart cannot be compared: the process was interrupted between them.
+const READING_TIME_MAX: Duration = Duration::from_millis(10);
+/// Attempts to read the clocks within this time.
 const READINGS_MAX: usize = 4;
 
-/// One clock for a node. Clones agree.
+/// The clock of a node. Clones agree.
 #[derive(Debug, Clone)]
 pub struct Clock {
-    /// Where [`Mono`] counts from: nanoseconds since boot.
+    /// The zero of [`MonoTime`], in nanoseconds since boot.
     origin: u64,
-    /// Where the clock of tokio's timers counts from in [`ClockReading::awake`].
+    /// The zero of [`ClockReading::awake`] on the clock of tokio's timers.
     awake_origin: Instant,
-    /// Where a test stands still and moves time itself.
+    /// The time, where a test moves it.
     #[cfg(any(test, fuzzing))]
     manual: Option<std::sync::Arc<parking_lot::Mutex<Manual>>>,
 }
 
-/// All three clocks at one moment.
+/// The three clocks at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
-    /// The time of day, and the time that passed.
+    /// The time of day and the monotonic time.
     pub now: Now,
-    /// The time that passed without the time in suspend; its zero is arbitrary.
+    /// The monotonic time without suspensions. Its zero is arbitrary.
     pub awake: MonoTime,
 }
 
-/// What a manual clock shows.
+/// The readings of a manual clock.
 #[cfg(any(test, fuzzing))]
 #[derive(Debug)]
 struct Manual {
@@ -55,7 +55,7 @@ struct Manual {
 }
 
 impl Clock {
-    /// A clock whose monotonic reading starts now.
+    /// A clock whose monotonic time starts at zero now.
     pub fn start() -> Self {
         Self {
             origin: since_boot(),
@@ -65,7 +65,7 @@ impl Clock {
         }
     }
 
-    /// A clock that moves only by [`Self::pass`] and the like. It starts on 2026-01-01.
+    /// A clock that stands still between calls of [`Self::pass`] and its siblings. It starts on 2026-01-01.
     #[cfg(any(test, fuzzing))]
     pub fn manual() -> Self {
         const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -74,7 +74,7 @@ impl Clock {
         Self { manual: Some(manual), ..Self::start() }
     }
 
-    /// Time passes on a manual clock.
+    /// Lets time pass on a manual clock.
     #[cfg(any(test, fuzzing))]
     pub fn pass(&self, time: Duration) {
         if let Some(manual) = &self.manual {
@@ -84,7 +84,7 @@ impl Clock {
         }
     }
 
-    /// Time passes in suspend: timers do not see it.
+    /// Lets time pass in a suspension: timers stop meanwhile.
     #[cfg(any(test, fuzzing))]
     pub fn suspend(&self, time: Duration) {
         if let Some(manual) = &self.manual {
@@ -102,7 +102,7 @@ impl Clock {
         }
     }
 
-    /// Both clocks that packets are judged by.
+    /// The time of day and the monotonic time.
     pub fn now(&self) -> Now {
         #[cfg(any(test, fuzzing))]
         if let Some(manual) = &self.manual {
@@ -112,7 +112,7 @@ impl Clock {
         Now { wall: time_of_day(), mono: self.elapsed() }
     }
 
-    /// The monotonic clock alone.
+    /// The monotonic time alone.
     pub fn mono(&self) -> MonoTime {
         #[cfg(any(test, fuzzing))]
         if let Some(manual) = &self.manual {
@@ -121,7 +121,7 @@ impl Clock {
         self.elapsed()
     }
 
-    /// All clocks, to be compared. `None`: the process was interrupted between the readings again and again.
+    /// All clocks at one moment. `None`: the process was interrupted between the readings each time.
     pub fn reading(&self) -> Option<ClockReading> {
         #[cfg(any(test, fuzzing))]
         if let Some(manual) = &self.manual {
@@ -132,14 +132,14 @@ impl Clock {
             let mono = self.elapsed();
             let (wall, awake) = (time_of_day(), MonoTime(0).after(self.awake_origin.elapsed()));
             let reading = ClockReading { now: Now { wall, mono }, awake };
-            (self.elapsed().since(mono) <= ONE_READING).then_some(reading)
+            (self.elapsed().since(mono) <= READING_TIME_MAX).then_some(reading)
         })
     }
 
-    /// The instant that timers understand, if the machine is not suspended before. It may be past.
+    /// The same moment for a tokio timer, if the machine is not suspended before. It may be in the past.
     pub fn instant(&self, mono: MonoTime) -> Instant {
         let now = Instant::now();
-        // Out of the platform's range means never; a year is never for a session.
+        // Stands for instants beyond the range of the platform.
         let never = Duration::from_secs(365 * 24 * 3600);
         now.checked_add(mono.since(self.mono())).unwrap_or_else(|| now + never)
     }
@@ -152,17 +152,16 @@ impl Clock {
 fn time_of_day() -> Timestamp {
     let since_epoch = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
-        // A clock before 1970: every expiry lies ahead, which is what such a clock says.
+        // On a clock before 1970 every expiry is in the future.
         .unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Nanoseconds.
+/// Nanoseconds since boot.
 fn since_boot() -> u64 {
     let time = clock_gettime(SINCE_BOOT);
-    // Neither is negative, and 64 bits hold five centuries.
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    let seconds = u64::try_from(time.tv_sec).expect("the time since boot is not negative");
+    let nanos = u64::try_from(time.tv_nsec).expect("the time since boot is not negative");
     seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn timers_are_set_by_what_is_left() {
+    fn a_timer_is_set_to_the_time_that_remains() {
         let clock = Clock::manual();
         clock.suspend(Duration::from_secs(3600));
         let in_ten = clock.mono().after(Duration::from_secs(10));

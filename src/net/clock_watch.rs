@@ -1,7 +1,8 @@
-//! Whether the clocks go together (ADR 18). Pure: readings come in, findings go out; `node` looks once a second.
+//! Detects steps of the time of day, and suspensions (ADR 18). Pure: readings come in, findings go out; `node` checks once
+//! a second.
 //!
-//! Packets' expiries are times of day, deadlines count on a clock that never steps. Where the two part, packets expire too
-//! early or too late at this node, so its operator must know.
+//! Expiries of packets are times of day, but deadlines use a clock that never steps. After a step packets expire too early
+//! or too late at this node, so its operator must know.
 
 use std::time::Duration;
 
@@ -10,78 +11,78 @@ use parking_lot::Mutex;
 use super::clock::ClockReading;
 use crate::time::MonoTime;
 
-/// The time of day may be corrected by one part in so many without being reported: twice what NTP does.
+/// A correction of the time of day by one part in so many is not reported. NTP corrects at half that rate.
 const SLEW_ONE_IN: u32 = 1000;
-/// A suspension that is worth a line.
+/// Shorter suspensions are not reported.
 const SUSPENDED_MIN: Duration = Duration::from_secs(1);
 
-/// The time of day was set.
+/// A step of the time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockJump {
-    /// By how many milliseconds; positive is forward.
+    /// In milliseconds; positive is forward.
     pub by_ms: i64,
-    /// When it was found.
+    /// When it was detected.
     pub at: MonoTime,
 }
 
-/// What a look at the clocks found.
+/// The result of one check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClockFinding {
-    /// The time of day does not fit the time that passed.
+    /// The time of day does not match the time that passed.
     pub jump: Option<ClockJump>,
-    /// The machine was suspended for so long since the last look.
+    /// For how long the machine was suspended since the last check.
     pub suspended: Option<Duration>,
 }
 
-/// What was found since the node started.
+/// All findings since the node started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClockReport {
-    /// Jumps of the time of day.
+    /// Steps of the time of day.
     pub jumps: u64,
-    /// The last of them.
+    /// The last of these.
     pub last_jump: Option<ClockJump>,
-    /// Time in suspend, all together.
+    /// The sum of all suspensions.
     pub suspended: Duration,
 }
 
-/// Compares the clocks from look to look.
+/// Compares each reading of the clocks with the one before.
 #[derive(Debug, Default)]
-pub struct ClockWatch(Mutex<Watched>);
+pub struct ClockWatch(Mutex<WatchState>);
 
 #[derive(Debug, Default)]
-struct Watched {
-    last: Option<Last>,
+struct WatchState {
+    last: Option<LastReading>,
     report: ClockReport,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Last {
+struct LastReading {
     mono: MonoTime,
-    /// Milliseconds from the monotonic clock to the time of day. Follows small corrections, so that they never add up to
-    /// a jump, while several small jumps in a row do.
+    /// Milliseconds from the monotonic clock to the time of day. It follows small corrections, so that they never add up to
+    /// a step, while several small steps in a row do.
     offset_ms: i64,
-    /// Nanoseconds in suspend, as the clocks tell them.
-    asleep: u64,
+    /// Nanoseconds in suspension, by the two clocks.
+    suspended_ns: u64,
 }
 
 impl ClockWatch {
-    /// Compares a reading with the last one. `tolerance`: the jump that packets do not notice.
-    pub fn look(&self, reading: ClockReading, tolerance: Duration) -> ClockFinding {
+    /// Compares a reading with the last one. `tolerance`: the step that does not matter to packets.
+    pub fn check(&self, reading: ClockReading, tolerance: Duration) -> ClockFinding {
         let mono = reading.now.mono;
         let wall_ms = i64::try_from(reading.now.wall.as_millis()).unwrap_or(i64::MAX);
         let passed_ms = i64::try_from(mono.0 / 1_000_000).unwrap_or(i64::MAX);
         let offset_ms = wall_ms.saturating_sub(passed_ms);
-        // The two origins differ, and only the growth of their difference counts.
-        let asleep = mono.0.saturating_sub(reading.awake.0);
-        let mut watched = self.0.lock();
-        let Some(last) = watched.last else {
-            watched.last = Some(Last { mono, offset_ms, asleep });
+        // The zeros of the two clocks differ, so only the growth of the difference counts.
+        let suspended_ns = mono.0.saturating_sub(reading.awake.0);
+        let mut state = self.0.lock();
+        let Some(last) = state.last else {
+            state.last = Some(LastReading { mono, offset_ms, suspended_ns });
             return ClockFinding::default();
         };
         let by_ms = offset_ms.saturating_sub(last.offset_ms);
         let tolerance_ms = i64::try_from(tolerance.as_millis()).unwrap_or(i64::MAX);
         let jump = (by_ms.saturating_abs() > tolerance_ms).then_some(ClockJump { by_ms, at: mono });
-        let suspended = Duration::from_nanos(asleep.saturating_sub(last.asleep));
+        let suspended = Duration::from_nanos(suspended_ns.saturating_sub(last.suspended_ns));
         let suspended = (suspended >= SUSPENDED_MIN).then_some(suspended);
         let followed_ms = match jump {
             Some(_) => offset_ms,
@@ -91,17 +92,18 @@ impl ClockWatch {
                 last.offset_ms.saturating_add(by_ms.clamp(-slew, slew))
             }
         };
-        // Readings a few microseconds apart are no sleep, but they must not hide one by adding up.
-        let asleep = if suspended.is_some() { asleep } else { asleep.min(last.asleep) };
-        watched.last = Some(Last { mono, offset_ms: followed_ms, asleep });
-        let report = &mut watched.report;
+        // The readings are a few microseconds apart, which must not add up and hide a suspension.
+        let suspended_ns =
+            if suspended.is_some() { suspended_ns } else { suspended_ns.min(last.suspended_ns) };
+        state.last = Some(LastReading { mono, offset_ms: followed_ms, suspended_ns });
+        let report = &mut state.report;
         report.jumps += u64::from(jump.is_some());
         report.last_jump = jump.or(report.last_jump);
         report.suspended += suspended.unwrap_or_default();
         ClockFinding { jump, suspended }
     }
 
-    /// What was found since the node started.
+    /// All findings since the node started.
     pub fn report(&self) -> ClockReport {
         self.0.lock().report
     }
@@ -118,18 +120,18 @@ mod tests {
     enum Step {
         /// Milliseconds that pass.
         Pass(u64),
-        /// Milliseconds in suspend.
+        /// Milliseconds in suspension.
         Suspend(u64),
-        /// Milliseconds by which the time of day is set.
+        /// Milliseconds by which the time of day steps.
         Set(i64),
     }
     use Step::{Pass, Set, Suspend};
 
-    /// Every step with the jump (milliseconds) and the suspension (milliseconds) that the look after it finds.
+    /// Each step with the jump and the suspension (milliseconds) that the check after it finds.
     fn check(steps: &[(&[Step], Option<i64>, Option<u64>)]) -> ClockReport {
         let (clock, watch) = (Clock::manual(), ClockWatch::default());
-        let look = || watch.look(clock.reading().unwrap(), TOLERANCE);
-        assert_eq!(look(), ClockFinding::default());
+        let check = || watch.check(clock.reading().unwrap(), TOLERANCE);
+        assert_eq!(check(), ClockFinding::default());
         for (index, (steps, jump, suspended)) in steps.iter().enumerate() {
             for step in *steps {
                 match *step {
@@ -141,7 +143,7 @@ mod tests {
                     }
                 }
             }
-            let found = look();
+            let found = check();
             assert_eq!(found.jump.map(|jump| jump.by_ms), *jump, "step {index}");
             let found = found.suspended.map(|time| u64::try_from(time.as_millis()).unwrap());
             assert_eq!(found, *suspended, "step {index}");
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_is_found_once_and_a_sleep_is_none() {
+    fn a_jump_is_found_once_and_a_suspension_is_none() {
         let report = check(&[
             (&[Pass(1000)], None, None),
             (&[Pass(1000), Set(3_600_000)], Some(3_600_000), None),

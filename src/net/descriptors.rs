@@ -1,7 +1,7 @@
-//! How many open files accepted connections may take, so that the others of the process always find one: the health
-//! listener, log and configuration files, the sessions that we dial.
+//! Limits the open files of accepted connections, so that some remain for the health listener, log and configuration files,
+//! and sessions that we dial.
 //!
-//! Counted for a whole process, as the system's limit is one of the process.
+//! The limit is that of the whole process, like the system's own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Kept for the process: standard streams, files, the runtimes' own, and a few to spare.
-const KEPT_FOR_PROCESS: usize = 16;
-/// Kept for each node: its listeners, its runtimes, names being resolved.
-const KEPT_FOR_NODE: usize = 16;
-/// Kept for the health listeners, at most: the connections that one of them has open at most.
-const KEPT_FOR_HEALTH_MAX: usize = 128;
-/// However low the limit is: without a few, nobody could connect.
+/// Reserved for the process: standard streams, files, runtimes, and a few to spare.
+const RESERVED_FOR_PROCESS: usize = 16;
+/// Reserved for each node: listeners, runtimes, DNS lookups.
+const RESERVED_FOR_NODE: usize = 16;
+/// Reserved for the health listeners, at most: the connections that one of them may have.
+const RESERVED_FOR_HEALTH_MAX: usize = 128;
+/// The lowest limit: without a few open files no peer could connect.
 const ACCEPTED_MIN: usize = 8;
-/// How long [`Descriptors::settled`] waits.
-const SETTLE_TIME: Duration = Duration::from_millis(100);
+/// The longest wait of [`Descriptors::until_within_limit`].
+const RELEASE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The open files that accepted connections may take. Clones are one.
+/// The open files that accepted connections may take. Clones share one count.
 #[derive(Debug, Clone)]
 pub struct Descriptors(Arc<Inner>);
 
@@ -28,10 +28,10 @@ pub struct Descriptors(Arc<Inner>);
 struct Inner {
     max: usize,
     taken: AtomicUsize,
-    given_back: Notify,
+    released: Notify,
 }
 
-/// An open file of an accepted connection, given back when this is dropped.
+/// An open file of an accepted connection, until it is dropped.
 #[derive(Debug)]
 pub struct Descriptor(Descriptors);
 
@@ -42,52 +42,52 @@ impl Default for Descriptors {
 }
 
 impl Descriptors {
-    /// `max` of them.
+    /// A limit of `max` open files.
     pub fn new(max: usize) -> Self {
         let taken = AtomicUsize::new(0);
-        Self(Arc::new(Inner { max, taken, given_back: Notify::new() }))
+        Self(Arc::new(Inner { max, taken, released: Notify::new() }))
     }
 
-    /// What is left of `limit` open files for connections that `nodes` nodes accept, which dial `dialled` peers.
-    pub fn of_limit(limit: u64, nodes: usize, dialled: usize) -> Self {
+    /// The share of `limit` open files for accepted connections, in a process of `nodes` nodes that dial `dialled` peers.
+    pub fn from_limit(limit: u64, nodes: usize, dialled: usize) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let kept = KEPT_FOR_PROCESS
-            .saturating_add(KEPT_FOR_NODE.saturating_mul(nodes))
+        let reserved = RESERVED_FOR_PROCESS
+            .saturating_add(RESERVED_FOR_NODE.saturating_mul(nodes))
             .saturating_add(dialled.min(limit / 4))
-            .saturating_add((limit / 8).min(KEPT_FOR_HEALTH_MAX));
-        Self::new(limit.saturating_sub(kept).max(ACCEPTED_MIN))
+            .saturating_add((limit / 8).min(RESERVED_FOR_HEALTH_MAX));
+        Self::new(limit.saturating_sub(reserved).max(ACCEPTED_MIN))
     }
 
-    /// How many there are.
+    /// The limit.
     pub fn max(&self) -> usize {
         self.0.max
     }
 
-    /// Whether one more is one too many: then another connection has to be closed for it.
-    pub fn are_taken(&self) -> bool {
+    /// Whether the limit is reached: a new connection needs another one to be closed.
+    pub fn are_exhausted(&self) -> bool {
         self.0.taken.load(Ordering::Relaxed) >= self.0.max
     }
 
-    /// Takes one. Where all are taken, [`Self::settled`] waits until one is given back for it.
+    /// Takes one, even beyond the limit; then [`Self::until_within_limit`] waits for a release.
     pub fn take(&self) -> Descriptor {
         self.0.taken.fetch_add(1, Ordering::Relaxed);
         Descriptor(self.clone())
     }
 
-    /// Until no more are taken than there are, or `SETTLE_TIME` has passed: a connection that has to close gives its own
-    /// back a moment later.
-    pub async fn settled(&self) {
-        let settled = async {
+    /// Waits until no more are taken than the limit, or a short time has passed: a connection that was told to close
+    /// releases its own a moment later.
+    pub async fn until_within_limit(&self) {
+        let within_limit = async {
             loop {
-                let given_back = self.0.given_back.notified();
+                let released = self.0.released.notified();
                 if self.0.taken.load(Ordering::Relaxed) <= self.0.max {
                     return;
                 }
-                given_back.await;
+                released.await;
             }
         };
-        // Whatever keeps it from closing must not keep others from connecting.
-        let _ = tokio::time::timeout(SETTLE_TIME, settled).await;
+        // A connection that is slow to close must not keep others from connecting.
+        let _ = tokio::time::timeout(RELEASE_TIMEOUT, within_limit).await;
     }
 }
 
@@ -95,7 +95,7 @@ impl Drop for Descriptor {
     fn drop(&mut self) {
         let inner = &self.0.0;
         if inner.taken.fetch_sub(1, Ordering::Relaxed) > inner.max {
-            inner.given_back.notify_waiters();
+            inner.released.notify_waiters();
         }
     }
 }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_of_a_limit() {
+    fn the_share_of_a_limit_for_accepted_connections() {
         for (limit, nodes, dialled, expected) in [
             (64, 1, 0, 24),
             (256, 1, 10, 182),
@@ -118,28 +118,28 @@ mod tests {
             (40, 1, 0, ACCEPTED_MIN),
             (0, 1, 0, ACCEPTED_MIN),
         ] {
-            let found = Descriptors::of_limit(limit, nodes, dialled).max();
+            let found = Descriptors::from_limit(limit, nodes, dialled).max();
             assert_eq!(found, expected, "{limit} {nodes} {dialled}");
         }
-        assert!(Descriptors::of_limit(u64::MAX, 1, usize::MAX).max() > usize::MAX / 2);
+        assert!(Descriptors::from_limit(u64::MAX, 1, usize::MAX).max() > usize::MAX / 2);
     }
 
     #[tokio::test]
-    async fn one_too_many_is_waited_out() {
+    async fn accepting_waits_briefly_for_a_release() {
         let descriptors = Descriptors::new(2);
         let (one, two) = (descriptors.take(), descriptors.take());
-        assert!(descriptors.are_taken());
-        assert_eq!(descriptors.settled().now_or_never(), Some(()));
+        assert!(descriptors.are_exhausted());
+        assert_eq!(descriptors.until_within_limit().now_or_never(), Some(()));
         let three = descriptors.take();
-        let mut settled = Box::pin(descriptors.settled());
-        assert_eq!((&mut settled).now_or_never(), None);
+        let mut within_limit = Box::pin(descriptors.until_within_limit());
+        assert_eq!((&mut within_limit).now_or_never(), None);
         drop(one);
-        assert_eq!(settled.now_or_never(), Some(()));
-        assert!(descriptors.are_taken());
+        assert_eq!(within_limit.now_or_never(), Some(()));
+        assert!(descriptors.are_exhausted());
         drop((two, three));
-        assert!(!descriptors.are_taken());
-        // Nobody waits for ever.
+        assert!(!descriptors.are_exhausted());
+        // The wait ends without a release, too.
         let _held: Vec<_> = (0..3).map(|_| descriptors.take()).collect();
-        descriptors.settled().await;
+        descriptors.until_within_limit().await;
     }
 }

@@ -1,5 +1,4 @@
-//! A listening socket that goes on accepting: errors of the system are logged and waited out. What becomes of an accepted
-//! socket is the affair of each transport's server.
+//! A listening socket. Errors of the system are logged, and accepting goes on after a pause.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +11,8 @@ use super::throttle::Throttle;
 
 /// Connections that the kernel holds until we accept them.
 const BACKLOG: u32 = 4096;
-/// How long accepting rests after it failed for want of resources.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// The pause of accepting after a failure for lack of resources.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A listening socket.
 #[derive(Debug)]
@@ -23,42 +22,28 @@ pub struct Listener {
     throttle: Throttle,
 }
 
-/// Why nobody listens.
+/// Why a port cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The host to listen on has no address.
     #[error("cannot resolve the host {host} to listen on")]
-    Resolve {
-        /// As configured.
-        host: String,
-        /// Why.
-        source: io::Error,
-    },
+    Resolve { host: String, source: io::Error },
     /// The port is taken, usually by another program or another node.
     #[error("port {port} on {host} is already in use; choose another one ({set_by})")]
     InUse {
-        /// As configured.
         host: String,
-        /// As configured.
         port: u16,
-        /// What sets the port.
+        /// The settings of the port.
         set_by: &'static str,
     },
-    /// The port cannot be listened on.
+    /// The system refuses to listen there.
     #[error("cannot listen on {host} port {port}")]
-    Listen {
-        /// As configured.
-        host: String,
-        /// As configured.
-        port: u16,
-        /// Why.
-        source: io::Error,
-    },
+    Listen { host: String, port: u16, source: io::Error },
 }
 
 impl Listener {
-    /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`]. `set_by` names
-    /// key and variable of the port, for whoever has to choose another.
+    /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`]. `set_by`: key and
+    /// variable of the port, for an error message.
     ///
     /// # Errors
     /// [`BindError`].
@@ -76,7 +61,7 @@ impl Listener {
         Ok(Self { listener, address, throttle: Throttle::default() })
     }
 
-    /// Where it listens.
+    /// The bound address.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
@@ -108,7 +93,7 @@ impl Listener {
         if let Some(suppressed) = self.throttle.admit(clock.mono()) {
             tracing::error!(%error, suppressed, "cannot accept connections (raise the limit on open files?)");
         }
-        tokio::time::sleep(ACCEPT_REST).await;
+        tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Certificates and keys from PEM files (RFC 7468).
 //!
-//! A file is read whole, within a bound. No error of this file holds a byte of what was read, in any form: a damaged
-//! private key is still a private key.
+//! A file is read whole, within a bound. No error contains a byte of the file in any form: a damaged private key is still a
+//! private key.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use std::path::Path;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::sanitize::io_words;
+use super::sanitize::describe_io_error;
 
 /// Bytes of a PEM file. The certificates of all public authorities together are about 250 kB.
 const PEM_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -18,28 +18,28 @@ const PEM_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What is wrong with a PEM file. Never what is in it.
+/// What is wrong with a PEM file. Contains nothing from the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
-    /// The system does not give it.
-    #[error("{}", io_words(*.0))]
+    /// The file cannot be read.
+    #[error("{}", describe_io_error(*.0))]
     Io(io::ErrorKind),
-    /// A pipe, say, which could keep its reader waiting for ever.
-    #[error("this is no regular file")]
+    /// For example a pipe, which could block its reader for ever.
+    #[error("this is not a regular file")]
     NotAFile,
     /// Larger than any PEM file needs to be.
     #[error("it is larger than {} MiB", PEM_BYTES_MAX >> 20)]
     TooLarge,
-    /// `-----BEGIN ...-----MII...`: pasted from a form or a variable that made one line of it.
+    /// `-----BEGIN ...-----MII...`: pasted from a form or a variable without line breaks.
     #[error(
-        "its line breaks are missing: the lines -----BEGIN ...----- and -----END ...----- stand by themselves, with \
-         the base64 text between them"
+        "its line breaks are missing: -----BEGIN ...----- and -----END ...----- are lines of their own, with the base64 \
+         text between them"
     )]
     NoLineBreaks,
     /// A section is not closed.
     #[error("it is cut off: a -----BEGIN ...----- has no -----END ...----- of the same name")]
     NoEnd,
-    /// A BEGIN line that is none.
+    /// A BEGIN line is damaged.
     #[error("a line that starts with -----BEGIN does not end with -----")]
     BadBegin,
     /// The text between the lines is damaged.
@@ -51,19 +51,19 @@ pub enum PemError {
          KEY, readable to this program alone"
     )]
     Encrypted,
-    /// Only something else, which is named.
+    /// The file holds something else.
     #[error("it holds {0}")]
     Holds(&'static str),
-    /// Nothing but white space.
+    /// Only white space.
     #[error("it is empty")]
     Blank,
-    /// Pasted with the spaces of the text around it.
-    #[error("its -----BEGIN ...----- stands behind spaces; it must begin its line")]
+    /// Pasted with the indentation of the text around it.
+    #[error("its -----BEGIN ...----- is indented; it must begin its line")]
     Indented,
     /// UTF-16 or UTF-32.
     #[error("it is UTF-16 text, and PEM is ASCII; save it as UTF-8 without a byte order mark")]
     Utf16,
-    /// No section of the kind that is looked for.
+    /// No section of the wanted kind.
     #[error("it has no such section (-----BEGIN ...-----)")]
     Missing,
 }
@@ -76,8 +76,8 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     let bytes = read(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match found {
-        Ok(found) if found.is_empty() => Err(instead_of(Wanted::Certificate, &bytes)),
-        found => found.map_err(|error| PemError::of(&error, &bytes)),
+        Ok(found) if found.is_empty() => Err(found_instead_of(Wanted::Certificate, &bytes)),
+        found => found.map_err(|error| PemError::from_library(&error, &bytes)),
     }
 }
 
@@ -87,11 +87,13 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 /// [`PemError`].
 pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
     let bytes = read(path)?;
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match PemError::of(&error, &bytes) {
-        PemError::NoLineBreaks => PemError::NoLineBreaks,
-        _ if is_encrypted(&bytes) => PemError::Encrypted,
-        PemError::Missing => instead_of(Wanted::Key, &bytes),
-        error => error,
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| {
+        match PemError::from_library(&error, &bytes) {
+            PemError::NoLineBreaks => PemError::NoLineBreaks,
+            _ if is_encrypted(&bytes) => PemError::Encrypted,
+            PemError::Missing => found_instead_of(Wanted::Key, &bytes),
+            error => error,
+        }
     })
 }
 
@@ -101,7 +103,7 @@ fn read(path: &Path) -> Result<Vec<u8>, PemError> {
     if found.is_dir() {
         return Err(PemError::Io(io::ErrorKind::IsADirectory));
     }
-    // Looked at before it is opened: to open a pipe waits for its writer.
+    // Before the file is opened: opening a pipe waits for a writer.
     if !found.is_file() {
         return Err(PemError::NotAFile);
     }
@@ -111,7 +113,7 @@ fn read(path: &Path) -> Result<Vec<u8>, PemError> {
     if bytes.len() as u64 > PEM_BYTES_MAX {
         return Err(PemError::TooLarge);
     }
-    // Editors of some systems write it before every text.
+    // Some editors put it at the start of every file.
     if bytes.starts_with(BYTE_ORDER_MARK) {
         bytes.drain(..BYTE_ORDER_MARK.len());
     }
@@ -119,8 +121,8 @@ fn read(path: &Path) -> Result<Vec<u8>, PemError> {
 }
 
 impl PemError {
-    /// What an error of the library means for these bytes. Its own text quotes them.
-    fn of(error: &pem::Error, bytes: &[u8]) -> Self {
+    /// Replaces an error of the library, whose text quotes the file.
+    fn from_library(error: &pem::Error, bytes: &[u8]) -> Self {
         if lacks_line_breaks(bytes) {
             return PemError::NoLineBreaks;
         }
@@ -135,7 +137,7 @@ impl PemError {
     }
 }
 
-/// Whether something stands behind the dashes of a BEGIN line, or before those of an END line.
+/// Whether a BEGIN line goes on after its dashes, or an END line does not begin with them.
 fn lacks_line_breaks(bytes: &[u8]) -> bool {
     bytes.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| {
         let line = line.trim_ascii();
@@ -148,7 +150,7 @@ fn lacks_line_breaks(bytes: &[u8]) -> bool {
     })
 }
 
-/// PKCS #8 says so in its label, the older forms in a header (RFC 1421).
+/// Whether a key is encrypted: PKCS #8 has a label for it, older forms have a header (RFC 1421).
 fn is_encrypted(bytes: &[u8]) -> bool {
     let is_header =
         |line: &[u8]| line.starts_with(b"Proc-Type:") && find(line, b"ENCRYPTED").is_some();
@@ -156,7 +158,7 @@ fn is_encrypted(bytes: &[u8]) -> bool {
         || bytes.split(|byte| *byte == b'\n').any(is_header)
 }
 
-/// Labels of sections, and what a file that holds one has instead of a key, and instead of a certificate.
+/// A label of a section; the message if the file has it instead of a key, and instead of a certificate.
 const LABELS: [(&[u8], &str, &str); 7] = [
     (
         b"CERTIFICATE REQUEST-----",
@@ -166,7 +168,7 @@ const LABELS: [(&[u8], &str, &str); 7] = [
     (
         b"TRUSTED CERTIFICATE-----",
         "a certificate, and no private key",
-        "a certificate in a form of OpenSSL's own; convert it: openssl x509 -in FILE -out CERTIFICATE",
+        "a certificate in a format of OpenSSL; convert it: openssl x509 -in FILE -out CERTIFICATE",
     ),
     (b"BEGIN CERTIFICATE-----", "a certificate, and no private key", "a damaged certificate"),
     (
@@ -187,15 +189,15 @@ const BINARY_KEY: &str =
 const BINARY_CERTIFICATE: &str =
     "binary data (DER or PKCS #12); convert it to PEM with openssl x509 or openssl pkcs12";
 
-/// What a file should hold.
+/// The wanted content of a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     Certificate,
     Key,
 }
 
-/// What a file without what is wanted holds. Labels that are not known are not repeated: they may be anything.
-fn instead_of(wanted: Wanted, bytes: &[u8]) -> PemError {
+/// Says what a file holds instead of the wanted content. Unknown labels are not repeated: they may be anything.
+fn found_instead_of(wanted: Wanted, bytes: &[u8]) -> PemError {
     let is_indented = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
     let begins = |line: &&[u8]| line.trim_ascii_start().starts_with(b"-----BEGIN ");
     if bytes.split(|byte| *byte == b'\n').find(begins).is_some_and(is_indented) {
@@ -209,7 +211,7 @@ fn instead_of(wanted: Wanted, bytes: &[u8]) -> PemError {
     match (bytes, wanted) {
         _ if bytes.trim_ascii().is_empty() => PemError::Blank,
         ([0xff, 0xfe, ..] | [0xfe, 0xff, ..], _) => PemError::Utf16,
-        // The outermost tag of everything that stands in such files without PEM around it.
+        // The outermost DER tag of keys and certificates.
         ([0x30, ..], Wanted::Key) => PemError::Holds(BINARY_KEY),
         ([0x30, ..], Wanted::Certificate) => PemError::Holds(BINARY_CERTIFICATE),
         _ => PemError::Missing,
@@ -224,7 +226,7 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// A file that holds `sanitize`, read as a key and as certificates.
+    /// Reads a file that holds `text` as a key and as certificates.
     fn check(text: &str, key: Option<PemError>, certificates: Result<usize, PemError>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.pem");
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_what_is_wrong() {
         use PemError::{
             BadBegin, Base64, Blank, Encrypted, Holds, Indented, Missing, NoEnd, NoLineBreaks,
         };
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_not_waited_for() {
+    fn a_pipe_is_refused_without_opening_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -291,9 +293,9 @@ mod tests {
         assert_eq!(super::certificates(&path).err(), Some(PemError::NotAFile));
     }
 
-    /// Everything that can be done to a key: cut off at any byte, without line breaks, with one byte changed.
+    /// Truncated at any byte, without line breaks, or with one byte changed.
     #[test]
-    fn no_byte_of_a_damaged_key_is_in_an_error() {
+    fn no_error_contains_a_byte_of_a_damaged_key() {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = made.signing_key.serialize_pem().replace("\r\n", "\n");
         let lines: Vec<&str> = key.lines().filter(|line| !line.starts_with('-')).collect();

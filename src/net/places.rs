@@ -1,9 +1,8 @@
-//! Who may hold a place among connections that have not authenticated, and who has to go for a newcomer. Pure: what is
-//! open comes in, what has to close goes out.
+//! A bounded number of places for unauthenticated connections, and the eviction of old ones. Pure.
 //!
-//! A newcomer always gets a place. When there is none left, the oldest connection of the origin that holds most has to
-//! go, so that one origin cannot push out the connections of others. Some places are kept for origins that peers have
-//! logged in from before: strangers cannot take those, whatever number of addresses they have.
+//! A new connection always gets a place. If none is free, the oldest connection of the origin that holds most is evicted, so
+//! that one origin cannot displace the connections of others. Some places are reserved for known origins, from which peers
+//! have logged in before: unknown origins cannot take those, however many they are.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -17,26 +16,26 @@ pub struct PlaceLimits {
     pub total: usize,
     /// Places that one origin may hold, at least one.
     pub per_origin: usize,
-    /// Of `total`, places that only known origins may take. At most half of `total` is kept.
+    /// Of `total`, places that only known origins may take; at most half of `total`.
     pub kept_for_known: usize,
 }
 
-/// A place that was taken.
+/// A taken place. Later ones are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PlaceId(u64);
 
-/// The places that are taken.
+/// The taken places.
 #[derive(Debug)]
 pub struct Places {
     limits: PlaceLimits,
     next: u64,
     origin_of: HashMap<PlaceId, ClientOrigin>,
     groups: HashMap<ClientOrigin, Group>,
-    strangers: Class,
+    unknown: Class,
     known: Class,
 }
 
-/// The places of one origin, of which there is at least one.
+/// The places of one origin; at least one.
 #[derive(Debug, Default)]
 struct Group {
     is_known: bool,
@@ -44,11 +43,11 @@ struct Group {
     places: BTreeSet<PlaceId>,
 }
 
-/// All groups that are known, or all that are not.
+/// All known groups, or all unknown ones.
 #[derive(Debug, Default)]
 struct Class {
     places: usize,
-    /// The group that has to give next is last: the largest one, and of equals the one whose oldest place is oldest.
+    /// The last group loses the next place: the largest one, and of equals the one with the oldest place.
     ranking: BTreeSet<Rank>,
 }
 
@@ -69,7 +68,7 @@ impl Class {
 }
 
 impl Places {
-    /// All places are free.
+    /// Free places.
     pub fn new(limits: PlaceLimits) -> Self {
         let total = limits.total.max(1);
         let limits = PlaceLimits {
@@ -82,7 +81,7 @@ impl Places {
             next: 0,
             origin_of: HashMap::new(),
             groups: HashMap::new(),
-            strangers: Class::default(),
+            unknown: Class::default(),
             known: Class::default(),
         }
     }
@@ -92,13 +91,13 @@ impl Places {
         self.origin_of.len()
     }
 
-    /// A newcomer takes a place. `is_known`: a peer has logged in from there before. The second value has lost its place
-    /// to the newcomer: it is to be closed.
+    /// Takes a place for a new connection. `is_known`: a peer has logged in from this origin before. The second value is
+    /// the evicted place, whose connection must be closed.
     pub fn enter(&mut self, origin: ClientOrigin, is_known: bool) -> (PlaceId, Option<PlaceId>) {
         self.classify(origin, is_known);
-        let loser = self.who_gives_way(origin, is_known).and_then(|origin| self.oldest(origin));
-        if let Some(loser) = loser {
-            self.leave(loser);
+        let evicted = self.origin_to_evict(origin, is_known).and_then(|origin| self.oldest(origin));
+        if let Some(evicted) = evicted {
+            self.leave(evicted);
         }
         let id = PlaceId(self.next);
         self.next += 1;
@@ -106,10 +105,10 @@ impl Places {
         self.change(origin, is_known, |places| {
             places.insert(id);
         });
-        (id, loser)
+        (id, evicted)
     }
 
-    /// A place is free again. Nothing happens if it was lost before.
+    /// Frees a place, unless it was evicted before.
     pub fn leave(&mut self, id: PlaceId) {
         let Some(origin) = self.origin_of.remove(&id) else { return };
         let is_known = self.groups.get(&origin).is_some_and(|group| group.is_known);
@@ -118,43 +117,43 @@ impl Places {
         });
     }
 
-    /// Takes a place away for want of something else than places. `None`: none is taken.
+    /// Evicts a place to save another resource. `None`: none is taken.
     pub fn evict(&mut self) -> Option<PlaceId> {
-        let loser = self.oldest(self.largest_of_all()?)?;
-        self.leave(loser);
-        Some(loser)
+        let evicted = self.oldest(self.largest_of_all()?)?;
+        self.leave(evicted);
+        Some(evicted)
     }
 
-    /// Whose oldest place has to be given up before `client_origin` takes one. `None`: there is a place left.
-    fn who_gives_way(&self, origin: ClientOrigin, is_known: bool) -> Option<ClientOrigin> {
+    /// The origin that loses a place to a new connection of `origin`. `None`: a place is free.
+    fn origin_to_evict(&self, origin: ClientOrigin, is_known: bool) -> Option<ClientOrigin> {
         let own = self.groups.get(&origin).map_or(0, |group| group.places.len());
         if own >= self.limits.per_origin {
             return Some(origin);
         }
-        let for_strangers = self.limits.total - self.limits.kept_for_known;
-        let largest = if !is_known && self.strangers.places >= for_strangers {
-            self.strangers.largest().1
+        let for_unknown = self.limits.total - self.limits.kept_for_known;
+        let largest = if !is_known && self.unknown.places >= for_unknown {
+            self.unknown.largest().1
         } else if self.taken() >= self.limits.total {
             self.largest_of_all()
         } else {
             return None;
         };
-        // With the newcomer its own group may be the largest.
+        // With the new connection its own group may be the largest.
         let size = largest.and_then(|largest| self.groups.get(&largest)).map(|g| g.places.len());
         if size <= Some(own) && own > 0 { Some(origin) } else { largest }
     }
 
-    /// Of equals, strangers go first.
+    /// Of equals, the unknown one.
     fn largest_of_all(&self) -> Option<ClientOrigin> {
-        let (strangers, known) = (self.strangers.largest(), self.known.largest());
-        if known.0 > strangers.0 { known.1 } else { strangers.1 }
+        let (unknown, known) = (self.unknown.largest(), self.known.largest());
+        if known.0 > unknown.0 { known.1 } else { unknown.1 }
     }
 
     fn oldest(&self, origin: ClientOrigin) -> Option<PlaceId> {
         self.groups.get(&origin)?.places.first().copied()
     }
 
-    /// An origin may have become known, or may have been forgotten, since it took its first place.
+    /// Moves an origin that has become known, or unknown, since it took its first place.
     fn classify(&mut self, origin: ClientOrigin, is_known: bool) {
         if self.groups.get(&origin).is_none_or(|group| group.is_known == is_known) {
             return;
@@ -164,14 +163,14 @@ impl Places {
         self.change(origin, is_known, |places| *places = moved);
     }
 
-    /// Changes the places of a group, and what is known of its class.
+    /// Changes the places of a group, and the totals of its class.
     fn change(
         &mut self,
         origin: ClientOrigin,
         is_known: bool,
         change: impl FnOnce(&mut BTreeSet<PlaceId>),
     ) {
-        let class = if is_known { &mut self.known } else { &mut self.strangers };
+        let class = if is_known { &mut self.known } else { &mut self.unknown };
         let mut group = self.groups.remove(&origin).unwrap_or_default();
         if let Some(rank) = group.rank(origin) {
             class.ranking.remove(&rank);

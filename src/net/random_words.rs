@@ -1,11 +1,10 @@
-//! Words that nothing but a generator of secrets writes. They are hidden in texts that hold what people typed: a token
-//! ends up as a name, a path or an address by a slip of the hand, and no list of known secrets has it then.
+//! Hides words that look like generated secrets in texts that people typed: a token may end up as a name, a path or an
+//! address by mistake, and no list of known secrets contains it then.
 
-/// What stands in the place of a word.
 const MASK: &str = "***";
 
-/// `sanitize` without those words, wherever they stand in it: in a name, in an address, in a path.
-pub fn without_random_words(text: String) -> String {
+/// Replaces those words in `text`, also within names, addresses and paths.
+pub fn mask_random_words(text: String) -> String {
     let end = |c: char| !(c.is_ascii_alphanumeric() || "+/=_~-".contains(c));
     if !text.split(end).any(is_random) {
         return text;
@@ -23,8 +22,8 @@ pub fn without_random_words(text: String) -> String {
     shown
 }
 
-/// Whether letters, capitals and digits change places in a word as chance makes them: hexadecimal, Base64, and what
-/// makers of passwords make. Names that people give, with their numbers, and most UUIDs are not like that.
+/// Whether letters, capitals and digits alternate in a word as in hexadecimal, Base64 and generated passwords. Names that
+/// people choose, even with numbers, and most UUIDs do not.
 fn is_random(word: &str) -> bool {
     const SHORT: usize = 12;
     const LONG: usize = 16;
@@ -54,7 +53,7 @@ mod tests {
     #[test]
     fn random_words_are_no_names() {
         let check = |given: &str, expected: &str| {
-            assert_eq!(without_random_words(given.to_owned()), expected, "{given}");
+            assert_eq!(mask_random_words(given.to_owned()), expected, "{given}");
         };
         for named in [
             "no such peer; peers: alice, node-2-eu-west-1, 550e8400-e29b-41d4-a716-446655440000",

@@ -1,22 +1,22 @@
-//! Texts of others, made fit for a line of a log, a terminal or a page. Whatever somebody outside may choose passes here
+//! Sanitizes foreign texts for a log line, a terminal or a page. Every text that a peer or a client chooses passes here
 //! before it is shown.
 
-/// Why the system does not give a file.
-pub fn io_words(kind: std::io::ErrorKind) -> String {
+/// The reason of an IO error, as text.
+pub fn describe_io_error(kind: std::io::ErrorKind) -> String {
     match kind {
         std::io::ErrorKind::NotFound => "no such file".to_owned(),
         kind => kind.to_string(),
     }
 }
 
-/// The most characters of a peer's text that are shown.
-const SHOWN_MAX: usize = 160;
+/// The most characters of a peer's text in a log line.
+const LOGGED_CHARS_MAX: usize = 160;
 
-/// The most characters of a text that a tool shows to a person.
-const FOREIGN_MAX: usize = 300;
+/// The most characters of a foreign text that a tool prints.
+const PRINTED_CHARS_MAX: usize = 300;
 
-/// Whether a character is one that is seen, and moves nothing: no control character of either set, none that turns the
-/// direction of writing, ends a line, or is there without being seen.
+/// Whether a character is visible and moves nothing: no control character, none that changes the direction of writing, ends
+/// a line, or is invisible.
 fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(
@@ -41,11 +41,11 @@ fn is_harmless(character: char) -> bool {
         )
 }
 
-/// What somebody else wrote, on one line and harmless to a terminal. Quotes stay as they are.
+/// A foreign text on one line and harmless to a terminal. Quotes are kept.
 pub fn sanitize(text: &str) -> String {
     let mut out = String::new();
     for (index, character) in text.chars().enumerate() {
-        if index == FOREIGN_MAX {
+        if index == PRINTED_CHARS_MAX {
             out.push('…');
             break;
         }
@@ -57,9 +57,9 @@ pub fn sanitize(text: &str) -> String {
     out
 }
 
-/// JSON as it may be looked at in a terminal: what is not harmless in its texts becomes `\u....`.
-pub fn harmless_json(json: String) -> String {
-    // Outside of texts JSON is plain ASCII and line breaks; inside of texts there are no line breaks.
+/// JSON that is harmless to a terminal: other characters in its strings become `\u....`.
+pub fn sanitize_json(json: String) -> String {
+    // JSON has line breaks only outside of strings.
     let stays = |character: char| is_harmless(character) || character == '\n';
     if json.chars().all(stays) {
         return json;
@@ -78,15 +78,15 @@ pub fn harmless_json(json: String) -> String {
     out
 }
 
-/// `bytes` as text: control characters and what is not UTF-8 are escaped, and the rest of a long text is left out.
-pub fn shown(bytes: &[u8]) -> String {
-    // Cut before looking at it, so that the work is bounded too. Four bytes per character are the most.
-    let cut = bytes.get(..SHOWN_MAX * 4).unwrap_or(bytes);
+/// `bytes` as text for a log line: control characters and invalid UTF-8 are escaped, and a long text is truncated.
+pub fn sanitize_bytes(bytes: &[u8]) -> String {
+    // Truncated first, so that the work is bounded too. A character has at most four bytes.
+    let cut = bytes.get(..LOGGED_CHARS_MAX * 4).unwrap_or(bytes);
     let mut text = String::new();
     let mut characters = 0;
     for chunk in cut.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if characters == SHOWN_MAX {
+            if characters == LOGGED_CHARS_MAX {
                 text.push_str("...");
                 return text;
             }
@@ -97,7 +97,7 @@ pub fn shown(bytes: &[u8]) -> String {
             characters += 1;
         }
         for byte in chunk.invalid() {
-            if characters == SHOWN_MAX {
+            if characters == LOGGED_CHARS_MAX {
                 text.push_str("...");
                 return text;
             }
@@ -116,27 +116,27 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], expected: &str) {
-        assert_eq!(shown(bytes), expected);
+        assert_eq!(sanitize_bytes(bytes), expected);
     }
 
     #[test]
-    fn what_a_peer_says_cannot_leave_its_line_or_fill_the_log() {
+    fn a_text_of_a_peer_stays_on_its_line_and_is_bounded() {
         check(b"", "");
         check(b"invalid auth_token", "invalid auth_token");
         check("gr\u{fc}n".as_bytes(), "gr\u{fc}n");
         check(b"a\nb\x1b[31m\"", "a\\nb\\u{1b}[31m\\\"");
         check(b"a\xffb", "a\\xffb");
-        check(&[b'x'; SHOWN_MAX], &"x".repeat(SHOWN_MAX));
-        check(&[b'x'; SHOWN_MAX + 1], &format!("{}...", "x".repeat(SHOWN_MAX)));
+        check(&[b'x'; LOGGED_CHARS_MAX], &"x".repeat(LOGGED_CHARS_MAX));
+        check(&[b'x'; LOGGED_CHARS_MAX + 1], &format!("{}...", "x".repeat(LOGGED_CHARS_MAX)));
         check("\u{1f600}".repeat(60_000).as_bytes(), &format!("{}...", "\u{1f600}".repeat(160)));
-        check(&[0xff; 10_000], &format!("{}...", "\\xff".repeat(SHOWN_MAX)));
+        check(&[0xff; 10_000], &format!("{}...", "\\xff".repeat(LOGGED_CHARS_MAX)));
     }
 
-    /// What moves a cursor, hides, or turns a line around, in each of its kinds.
+    /// One character of each kind that moves the cursor, is invisible, or changes the direction.
     const HARMFUL: &str = "\0\u{7}\u{8}\t\n\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9f}\u{ad}\u{61c}\u{200b}\u{200e}\u{2028}\u{202e}\u{2066}\u{2069}\u{feff}\u{e0041}";
 
     #[test]
-    fn texts_of_others_cannot_steer_the_terminal() {
+    fn foreign_texts_cannot_control_the_terminal() {
         assert_eq!(
             sanitize("no route für \"dich\" \\ 你好 🎉"),
             "no route für \"dich\" \\ 你好 🎉"
@@ -147,7 +147,7 @@ mod tests {
             assert!(!is_harmless(character), "{character:?}");
             let text = format!("a{character}b");
             assert!(sanitize(&text).chars().all(is_harmless), "{text:?}");
-            assert!(shown(text.as_bytes()).chars().all(is_harmless), "{text:?}");
+            assert!(sanitize_bytes(text.as_bytes()).chars().all(is_harmless), "{text:?}");
         }
     }
 
@@ -155,10 +155,10 @@ mod tests {
     fn json_stays_json() {
         let value = serde_json::json!({ "a": HARMFUL, "ü": ["你好", 1, null] });
         for text in [format!("{value}"), format!("{value:#}")] {
-            let text = harmless_json(text);
+            let text = sanitize_json(text);
             assert!(text.chars().all(|c| is_harmless(c) || c == '\n'), "{text:?}");
             assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
         }
-        assert_eq!(harmless_json("{\"a\":\"b\"}".to_owned()), "{\"a\":\"b\"}");
+        assert_eq!(sanitize_json("{\"a\":\"b\"}".to_owned()), "{\"a\":\"b\"}");
     }
 }

@@ -1,28 +1,28 @@
-//! The limits and lengths of time of all transports, with the defaults of the house.
+//! Limits and timeouts of all transports, with their defaults.
 
 use std::time::Duration;
 
 use super::places::PlaceLimits;
 use super::tls::TlsTrust;
 
-/// What bounds a session, before and after it is authenticated. The same for every session of a node.
+/// Limits and timeouts of connections, the same for all sessions of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransportSettings {
-    /// From the accepted (or connected) socket to the end of authentication: TLS, WebSocket handshake and BTP `auth`.
+    /// From the accepted (or connected) socket to the end of the login: TLS, WebSocket handshake and BTP `auth`.
     pub auth_timeout: Duration,
-    /// For resolving a host name and connecting to it.
+    /// To resolve a host name and connect to it.
     pub connect_timeout: Duration,
-    /// The unit of the waits between attempts to reach a peer: 1, 2, 4, 8, 16 and then always 30 of it.
+    /// The unit of the delays between attempts to reach a peer: 1, 2, 4, 8, 16 and then always 30 units.
     pub retry_unit: Duration,
-    /// Silence, pings and stalled writes.
+    /// Pings and timeouts of open sessions.
     pub keep_alive: KeepAliveSettings,
-    /// Accepted BTP sockets that have not authenticated yet.
+    /// Unauthenticated BTP sockets.
     pub unauthenticated: PlaceLimits,
-    /// What bounds the HTTP listener.
+    /// Limits of the HTTP listener.
     pub http: HttpLimits,
-    /// The longest WebSocket message, in bytes, and so the longest BTP frame.
+    /// The longest WebSocket message, and so the longest BTP frame.
     pub message_bytes_max: usize,
-    /// Whom `wss://` and `https://` peers are believed, beside the authorities of the operating system.
+    /// The trusted certificates of `wss://` and `https://` peers, beside those of the operating system.
     pub trust: TlsTrust,
 }
 
@@ -41,22 +41,21 @@ impl Default for TransportSettings {
     }
 }
 
-/// What bounds the HTTP listener.
+/// Limits of the HTTP listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// Connections on which no peer has authenticated.
+    /// Unauthenticated connections.
     pub unauthenticated: PlaceLimits,
     /// Connections of all peers together, at least one.
     pub of_peers_max: usize,
     /// Connections of one peer, at least one.
     pub of_one_peer_max: usize,
-    /// Requests on connections on which no peer has authenticated, from all addresses together; half of it from one.
+    /// Requests on unauthenticated connections, from all origins together; half of it from one.
     pub stranger_requests_per_second: u32,
 }
 
 impl HttpLimits {
-    /// The same where there are no more than `max` connections in all: a quarter of them for those that have not
-    /// authenticated.
+    /// These limits, lowered to `max` connections in all. A quarter of them may be unauthenticated.
     #[must_use]
     pub fn within(self, max: usize) -> Self {
         let unauthenticated = PlaceLimits {
@@ -79,14 +78,14 @@ impl Default for HttpLimits {
     }
 }
 
-/// The three lengths of time of a session.
+/// Pings and timeouts of an open session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepAliveSettings {
     /// Silence after which a ping is sent.
     pub interval: Duration,
-    /// How long after a ping the first byte must have arrived.
+    /// The longest time from a ping to the next byte of the peer.
     pub timeout: Duration,
-    /// How long what we have to say may wait without one byte being taken.
+    /// The longest time that our bytes may wait while the peer takes none.
     pub write_stall: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! From the name of a host to a connected socket.
+//! Connects to a host by its name.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,22 +12,16 @@ use super::url::Host;
 /// Why a host cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectTcpError {
-    /// The host's name means nothing (yet).
-    #[error("cannot resolve {host}: {source}")]
+    /// The host's name has no address (yet).
+    #[error("cannot resolve {host}: {error}")]
     Resolve {
         /// As in the URL.
         host: String,
-        /// Why.
-        source: io::Error,
+        error: io::Error,
     },
-    /// Nobody listens there, or nothing leads there.
-    #[error("cannot connect to {address}: {source}")]
-    Connect {
-        /// The last address that was tried.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
+    /// The last address could not be connected to.
+    #[error("cannot connect to {address}: {error}")]
+    Connect { address: SocketAddr, error: io::Error },
     /// Resolving and connecting took too long.
     #[error("no connection within {0:?}")]
     Timeout(Duration),
@@ -42,20 +36,20 @@ pub async fn connect_tcp(
     port: u16,
     time: Duration,
 ) -> Result<(TcpStream, SocketAddr), ConnectTcpError> {
-    let reached = timeout(time, first_that_answers(host, port, time)).await;
+    let reached = timeout(time, connect_to_first(host, port, time)).await;
     let (stream, remote) = reached.map_err(|_| ConnectTcpError::Timeout(time))??;
-    // What is written is gathered by us, not by the kernel. Failing costs only latency.
+    // We collect what is written, so the kernel need not. A failure costs only latency.
     let _ = stream.set_nodelay(true);
     Ok((stream, remote))
 }
 
-/// The addresses share the time, so that one that swallows packets does not use it up for all.
-async fn first_that_answers(
+/// Connects to one address after the other. They share the time, so that one that does not answer leaves time for others.
+async fn connect_to_first(
     host: Host<&str>,
     port: u16,
     time: Duration,
 ) -> Result<(TcpStream, SocketAddr), ConnectTcpError> {
-    let unresolved = |source| ConnectTcpError::Resolve { host: host.to_string(), source };
+    let unresolved = |error| ConnectTcpError::Resolve { host: host.to_string(), error };
     let addresses: Vec<SocketAddr> = match host {
         Host::Ipv4(address) => vec![(address, port).into()],
         Host::Ipv6(address) => vec![(address, port).into()],
@@ -64,12 +58,12 @@ async fn first_that_answers(
     let share = time / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let mut failed = unresolved(io::ErrorKind::NotFound.into());
     for address in addresses {
-        let source = match timeout(share, TcpStream::connect(address)).await {
+        let error = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok((stream, address)),
-            Ok(Err(source)) => source,
+            Ok(Err(error)) => error,
             Err(_) => io::ErrorKind::TimedOut.into(),
         };
-        failed = ConnectTcpError::Connect { address, source };
+        failed = ConnectTcpError::Connect { address, error };
     }
     Err(failed)
 }

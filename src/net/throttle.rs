@@ -1,4 +1,4 @@
-//! Bounds the rate of log lines about what strangers do.
+//! Bounds the rate of log lines that a peer or a client can cause.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ struct Inner {
 }
 
 impl Throttle {
-    /// Whether a line may be logged now, and if so, how many were not since the last one.
+    /// `Some`: a line may be logged now, and so many were suppressed since the last one.
     pub fn admit(&self, now: MonoTime) -> Option<u64> {
         let mut inner = self.0.lock();
-        if inner.window.is_none_or(|began| now.since(began) >= WINDOW) {
+        if inner.window.is_none_or(|started| now.since(started) >= WINDOW) {
             inner.window = Some(now);
             inner.lines = 0;
         }
@@ -37,11 +37,11 @@ impl Throttle {
         Some(std::mem::take(&mut inner.suppressed))
     }
 
-    /// How many lines were not logged, once their minute is over and if no line has told so: for a last line about what
-    /// has ended meanwhile.
-    pub fn overdue(&self, now: MonoTime) -> Option<u64> {
+    /// The number of suppressed lines once their minute is over, unless a later line has reported it. For a last line when
+    /// nothing more happens.
+    pub fn take_overdue(&self, now: MonoTime) -> Option<u64> {
         let mut inner = self.0.lock();
-        let is_over = inner.window.is_some_and(|began| now.since(began) >= WINDOW);
+        let is_over = inner.window.is_some_and(|started| now.since(started) >= WINDOW);
         let suppressed = if is_over { std::mem::take(&mut inner.suppressed) } else { 0 };
         (suppressed > 0).then_some(suppressed)
     }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_lines_a_minute_and_then_a_sum() {
+    fn ten_lines_a_minute_and_then_a_count() {
         let throttle = Throttle::default();
         let at = |seconds: u64| MonoTime(seconds * 1_000_000_000);
         for second in 0..10 {
@@ -61,13 +61,13 @@ mod tests {
         for _ in 0..500 {
             assert_eq!(throttle.admit(at(59)), None);
         }
-        assert_eq!(throttle.overdue(at(59)), None);
+        assert_eq!(throttle.take_overdue(at(59)), None);
         assert_eq!(throttle.admit(at(60)), Some(500));
-        assert_eq!(throttle.overdue(at(200)), None);
+        assert_eq!(throttle.take_overdue(at(200)), None);
         assert_eq!(throttle.admit(at(61)), Some(0));
         while throttle.admit(at(62)).is_some() {}
-        assert_eq!(throttle.overdue(at(119)), None, "its minute goes on");
-        assert_eq!(throttle.overdue(at(120)), Some(1));
-        assert_eq!(throttle.overdue(at(121)), None);
+        assert_eq!(throttle.take_overdue(at(119)), None, "its minute is not over");
+        assert_eq!(throttle.take_overdue(at(120)), Some(1));
+        assert_eq!(throttle.take_overdue(at(121)), None);
     }
 }

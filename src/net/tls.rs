@@ -1,8 +1,8 @@
 //! TLS for both ends: certificates from files, trust from the operating system and an optional CA file.
 //!
-//! The provider is ring, chosen explicitly: nothing here depends on a process-wide default. The listener's certificate
-//! is looked at again while the program runs (`node/file_watch.rs`), so that a renewed one is used without a restart; a
-//! broken pair of files changes nothing and says why, once. Handshakes and dials look at no file.
+//! The provider is ring, chosen explicitly instead of a process-wide default. While the program runs, `node/file_watch.rs`
+//! checks the files of the listener's certificate, so that a renewed one is used without a restart; a broken pair of files
+//! is reported once and changes nothing. Handshakes and dials read no file.
 
 mod certificate;
 mod client;
@@ -32,11 +32,9 @@ pub enum TlsError {
     /// A file cannot be read or is not PEM.
     #[error("cannot read {what} from {path}", path = path.display())]
     Read {
-        /// What it should hold.
+        /// The expected content.
         what: &'static str,
-        /// Which file.
         path: PathBuf,
-        /// Why.
         source: PemError,
     },
     /// Certificate and key do not belong together.
@@ -51,53 +49,50 @@ pub enum TlsError {
         /// The key's file.
         key: PathBuf,
     },
-    /// A key of a kind that the provider does not have.
+    /// A key of a kind that the provider does not support.
     #[error(
-        "the key in {path} is of a kind that cannot be used here; make an ECDSA (P-256 or P-384), Ed25519 or RSA (2048 \
-         bits or more) one",
+        "the key in {path} is of an unsupported kind; make an ECDSA (P-256 or P-384), Ed25519 or RSA (2048 bits or more) \
+         key",
         path = path.display()
     )]
     KeyKind {
         /// The key's file.
         path: PathBuf,
-        /// Why.
         source: rustls::Error,
     },
-    /// The certificate cannot be shown by a server.
+    /// A server cannot use the certificate.
     #[error("the certificate in {path} cannot be used with its key", path = path.display())]
     Unusable {
         /// The certificate's file.
         path: PathBuf,
-        /// Why.
         source: rustls::Error,
     },
-    /// A certificate that rustls does not understand.
+    /// A certificate that rustls cannot parse.
     #[error("a certificate in {path} cannot be trusted", path = path.display())]
     Authority {
         /// The CA file.
         path: PathBuf,
-        /// Why.
         source: rustls::Error,
     },
-    /// Neither the operating system nor the configuration names anyone to trust.
+    /// Neither the operating system nor the configuration has a trusted certificate.
     #[error(
         "the system has no trusted certificates; name a file with some as caFile (a tool: --ca-file), or by the variable \
          SSL_CERT_FILE"
     )]
-    NobodyTrusted,
-    /// The provider lacks a protocol version; a fault of this program.
+    NoTrustedCertificates,
+    /// The provider lacks a protocol version: a bug of this program.
     #[error("the TLS provider is unusable")]
     Provider(#[source] rustls::Error),
 }
 
 impl TlsError {
-    /// Whether a file is not there.
+    /// Whether a file does not exist.
     pub fn is_no_such_file(&self) -> bool {
         matches!(self, Self::Read { source: PemError::Io(std::io::ErrorKind::NotFound), .. })
     }
 }
 
-/// What ALPN (RFC 7301) offers or accepts, best first; nothing for BTP.
+/// The protocols that ALPN (RFC 7301) offers or accepts, the preferred one first. BTP has none.
 pub type Protocols = &'static [&'static [u8]];
 
 /// HTTP/2, else HTTP/1.1.
@@ -116,15 +111,16 @@ pub struct ServerTls {
 
 struct Current {
     config: Arc<ServerConfig>,
-    /// How the files looked when they were last read, whether or not they could be used.
-    marks: [Option<FileMark>; 2],
+    /// Of the files when they were last read, usable or not.
+    stamps: [Option<FileStamp>; 2],
 }
 
-type FileMark = (SystemTime, u64);
+/// Time of modification and size.
+type FileStamp = (SystemTime, u64);
 
 impl std::fmt::Debug for Current {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Current").field("marks", &self.marks).finish_non_exhaustive()
+        f.debug_struct("Current").field("stamps", &self.stamps).finish_non_exhaustive()
     }
 }
 
@@ -134,33 +130,33 @@ impl ServerTls {
     /// # Errors
     /// [`TlsError`], which names the file.
     pub fn load(certificate: &Path, key: &Path, protocols: Protocols) -> Result<Self, TlsError> {
-        let marks = marks(certificate, key);
+        let stamps = file_stamps(certificate, key);
         let (config, not_after) = server_config(certificate, key, protocols)?;
         Ok(Self {
             expiry: Arc::new(AtomicU64::new(not_after)),
             protocols,
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-            current: Mutex::new(Current { config, marks }),
+            current: Mutex::new(Current { config, stamps }),
         })
     }
 
-    /// What the next handshake uses. No file is looked at.
+    /// The configuration for the next handshake. Reads no file.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.current.lock().config))
     }
 
-    /// The last second (Unix time) of the certificate in use; 0: it cannot be told. Follows a renewed certificate.
+    /// The last second (Unix time) of the certificate in use, 0 if unknown. It follows a renewed certificate.
     pub fn expiry(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.expiry)
     }
 
-    /// Looks at the files, and takes a changed pair over. It waits for as long as their file system does, so it is not for
-    /// a thread that moves packets.
-    pub fn look(&self) {
-        let marks = marks(&self.certificate, &self.key);
-        // Remembered first: a pair that cannot be used is complained about once, not every second.
-        if std::mem::replace(&mut self.current.lock().marks, marks) == marks {
+    /// Reads the files again if they have changed. It blocks on the file system, so it must not run on a thread that moves
+    /// packets.
+    pub fn reload_if_changed(&self) {
+        let stamps = file_stamps(&self.certificate, &self.key);
+        // Stored first, so that an unusable pair is reported once and not every second.
+        if std::mem::replace(&mut self.current.lock().stamps, stamps) == stamps {
             return;
         }
         match server_config(&self.certificate, &self.key, self.protocols) {
@@ -180,16 +176,15 @@ impl ServerTls {
 /// A file of a server's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsFile {
-    /// The certificate or its chain.
     Certificate,
-    /// Its key.
     Key,
 }
 
-/// Opens the files of a server as it does at its start. Gives what an operator should know of the certificate's time.
+/// Reads the files of a server as at its start. Returns a warning if the certificate is outside of its validity or close to
+/// its end.
 ///
 /// # Errors
-/// What is wrong, and with which file.
+/// [`TlsError`], and the file that is wrong.
 pub fn check_server_files(
     certificate: &Path,
     key: &Path,
@@ -203,17 +198,17 @@ pub fn check_server_files(
     Ok(chain.iter().find_map(time_warning))
 }
 
-/// Opens a CA file as a dialling node does. Gives what an operator should know of the times of its certificates.
+/// Reads a CA file as a dialling node does. Returns a warning as [`check_server_files`] does.
 ///
 /// # Errors
-/// [`TlsError`]
+/// [`TlsError`].
 pub fn check_ca_file(file: &Path) -> Result<Option<String>, TlsError> {
     let authorities = client::authorities(file)?;
     let warning = authorities.iter().find_map(time_warning);
     Ok(warning)
 }
 
-/// The first host that the certificate in a file is for, if the file can be read.
+/// The first host name of the certificate in a file, if the file can be read.
 pub fn host_of_certificate(file: &Path) -> Option<String> {
     certificate::first_host(certificates(file).ok()?.first()?)
 }
@@ -230,7 +225,7 @@ fn private_key(key: &Path) -> Result<rustls_pki_types::PrivateKeyDer<'static>, T
     })
 }
 
-/// The configuration, and the last second of the certificate (0: it cannot be told).
+/// The configuration, and the last second of the certificate (0 if unknown).
 fn server_config(
     certificate: &Path,
     key: &Path,
@@ -252,11 +247,11 @@ fn server_config(
             rustls::Error::General(_) => TlsError::KeyKind { path: key.to_owned(), source },
             source => TlsError::Unusable { path: certificate.to_owned(), source },
         })?;
-    config.alpn_protocols = owned(protocols);
+    config.alpn_protocols = alpn_list(protocols);
     Ok((Arc::new(config), not_after))
 }
 
-fn owned(protocols: Protocols) -> Vec<Vec<u8>> {
+fn alpn_list(protocols: Protocols) -> Vec<Vec<u8>> {
     protocols.iter().map(|name| name.to_vec()).collect()
 }
 
@@ -265,11 +260,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     pem::certificates(path).map_err(read)
 }
 
-fn marks(certificate: &Path, key: &Path) -> [Option<FileMark>; 2] {
-    [certificate, key].map(mark)
+fn file_stamps(certificate: &Path, key: &Path) -> [Option<FileStamp>; 2] {
+    [certificate, key].map(file_stamp)
 }
 
-fn mark(path: &Path) -> Option<FileMark> {
+fn file_stamp(path: &Path) -> Option<FileStamp> {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }

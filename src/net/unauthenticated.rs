@@ -1,4 +1,4 @@
-//! The connections of a listener that have not authenticated: each holds a place, and hears when it has lost it.
+//! The unauthenticated connections of a listener: each holds a place until it is evicted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,47 +19,47 @@ struct Inner {
     holders: HashMap<PlaceId, Arc<Notify>>,
 }
 
-/// A place, given back when this is dropped.
+/// A place, until it is dropped.
 #[derive(Debug)]
 pub struct UnauthenticatedPlace {
     id: PlaceId,
-    lost: Arc<Notify>,
-    strangers: Arc<Unauthenticated>,
+    evicted: Arc<Notify>,
+    unauthenticated: Arc<Unauthenticated>,
 }
 
 impl Unauthenticated {
-    /// Nobody is there yet.
+    /// Free places.
     pub fn new(limits: PlaceLimits) -> Arc<Self> {
         let inner = Inner { places: Places::new(limits), holders: HashMap::new() };
         Arc::new(Self(Mutex::new(inner)))
     }
 
-    /// A place for a newcomer. `true`: another connection has lost its place to it.
+    /// Takes a place for a new connection. `true`: another one was evicted for it.
     pub fn enter(
         self: &Arc<Self>,
         origin: ClientOrigin,
         is_known: bool,
     ) -> (UnauthenticatedPlace, bool) {
         let mut inner = self.0.lock();
-        let (id, loser) = inner.places.enter(origin, is_known);
-        let lost = Arc::new(Notify::new());
-        inner.holders.insert(id, Arc::clone(&lost));
-        let has_loser = inner.close(loser);
+        let (id, other) = inner.places.enter(origin, is_known);
+        let evicted = Arc::new(Notify::new());
+        inner.holders.insert(id, Arc::clone(&evicted));
+        let has_evicted = inner.notify_evicted(other);
         drop(inner);
-        (UnauthenticatedPlace { id, lost, strangers: Arc::clone(self) }, has_loser)
+        (UnauthenticatedPlace { id, evicted, unauthenticated: Arc::clone(self) }, has_evicted)
     }
 
-    /// Closes one connection for want of something else than places. `false`: there is none.
+    /// Evicts one connection to save another resource. `false`: there is none.
     pub fn evict(&self) -> bool {
         let mut inner = self.0.lock();
-        let loser = inner.places.evict();
-        inner.close(loser)
+        let evicted = inner.places.evict();
+        inner.notify_evicted(evicted)
     }
 }
 
 impl Inner {
-    fn close(&mut self, loser: Option<PlaceId>) -> bool {
-        let holder = loser.and_then(|loser| self.holders.remove(&loser));
+    fn notify_evicted(&mut self, id: Option<PlaceId>) -> bool {
+        let holder = id.and_then(|id| self.holders.remove(&id));
         if let Some(holder) = &holder {
             holder.notify_one();
         }
@@ -68,15 +68,15 @@ impl Inner {
 }
 
 impl UnauthenticatedPlace {
-    /// Until the place is lost; then the connection is to be closed at once.
-    pub async fn lost(&self) {
-        self.lost.notified().await;
+    /// Waits until the place is evicted: then the connection must be closed at once.
+    pub async fn evicted(&self) {
+        self.evicted.notified().await;
     }
 }
 
 impl Drop for UnauthenticatedPlace {
     fn drop(&mut self) {
-        let mut inner = self.strangers.0.lock();
+        let mut inner = self.unauthenticated.0.lock();
         inner.places.leave(self.id);
         inner.holders.remove(&self.id);
     }
@@ -89,24 +89,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_loses_a_place_hears_of_it_and_a_dropped_place_is_free() {
+    fn an_evicted_place_notifies_its_holder_and_a_dropped_one_is_free() {
         let limits = PlaceLimits { total: 2, per_origin: 2, kept_for_known: 0 };
-        let strangers = Unauthenticated::new(limits);
+        let unauthenticated = Unauthenticated::new(limits);
         let origin = ClientOrigin::from(std::net::IpAddr::from([10, 0, 0, 1]));
-        let (first, _) = strangers.enter(origin, false);
-        let (second, none) = strangers.enter(origin, false);
-        let (third, one) = strangers.enter(origin, false);
+        let (first, _) = unauthenticated.enter(origin, false);
+        let (second, none) = unauthenticated.enter(origin, false);
+        let (third, one) = unauthenticated.enter(origin, false);
         assert!(!none && one);
-        assert_eq!(first.lost().now_or_never(), Some(()));
-        assert_eq!(second.lost().now_or_never(), None);
-        // Giving back what was lost already frees nothing.
+        assert_eq!(first.evicted().now_or_never(), Some(()));
+        assert_eq!(second.evicted().now_or_never(), None);
+        // An evicted place is free already.
         drop(first);
-        assert_eq!(strangers.0.lock().places.taken(), 2);
+        assert_eq!(unauthenticated.0.lock().places.taken(), 2);
         drop(third);
-        assert_eq!(strangers.0.lock().places.taken(), 1);
-        assert!(strangers.evict() && !strangers.evict());
-        assert_eq!(second.lost().now_or_never(), Some(()));
+        assert_eq!(unauthenticated.0.lock().places.taken(), 1);
+        assert!(unauthenticated.evict() && !unauthenticated.evict());
+        assert_eq!(second.evicted().now_or_never(), Some(()));
         drop(second);
-        assert!(strangers.0.lock().holders.is_empty());
+        assert!(unauthenticated.0.lock().holders.is_empty());
     }
 }

@@ -1,17 +1,15 @@
 //! The URL of a peer that we dial: `[btp+]ws://` or `[btp+]wss://` (BTP), `http://` or `https://` (ILP over HTTP), and then
 //! `[user[:token]@]host[:port][/path][?query]`.
 //!
-//! The form is that of RFC 23 ("BTP over WebSockets"): the `btp+` prefix and the user part are for us and never
-//! reach the handshake; the user part becomes `auth_username` and `auth_token`. With HTTP it is the same: the token
-//! becomes a bearer token, never Basic authentication.
+//! RFC 23 "BTP over WebSockets": the `btp+` prefix and the user part never reach the server; the user part becomes
+//! `auth_username` and `auth_token`. With HTTP the token becomes a bearer token, never Basic authentication.
 //!
-//! The user part is percent-decoded, as RFC 3986 reads it, because that is what the other side compares: a listener
-//! of `ilp-plugin-btp`, like ours, compares the bytes of the token as it was configured. (A *client* of
-//! `ilp-plugin-btp` sends the user part of its own URL still encoded, so that `p%40ss` arrives as `p%40ss`. Who
-//! wants to send the very bytes `p%40ss` from here writes `p%2540ss`.)
+//! The user part is percent-decoded (RFC 3986), because a listener of `ilp-plugin-btp`, like ours, compares the configured
+//! bytes of the token. (A *client* of `ilp-plugin-btp` sends the user part of its URL still encoded, so that `p%40ss` arrives
+//! as `p%40ss`. To send these bytes from here, write `p%2540ss`.)
 //!
-//! Neither `Display` nor `Debug` shows the token, and no error repeats the text that failed to parse.
-//! What a URL resolves to is not looked at here: a host name may come to exist only later.
+//! Neither `Display` nor `Debug` shows the token, and no error repeats the text that failed to parse. No name is resolved
+//! here: a host name may come to exist later.
 
 use std::fmt;
 use std::ops::Deref;
@@ -20,23 +18,23 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::random_words::without_random_words;
+use super::random_words::mask_random_words;
 
-/// The longest user name and the longest token, in bytes. Both travel in every authentication frame.
+/// The longest user name and the longest token, in bytes.
 pub const CREDENTIAL_BYTES_MAX: usize = 1024;
 
 /// The longest URL, in bytes.
 const URL_BYTES_MAX: usize = 8192;
 
-/// The schemes of BTP, for messages.
+/// The schemes of BTP, for error messages.
 const BTP_SCHEMES: &str = "ws://, wss://, btp+ws:// or btp+wss://";
-/// The schemes of ILP over HTTP, for messages.
+/// The schemes of ILP over HTTP, for error messages.
 const HTTP_SCHEMES: &str = "http:// or https://";
-/// All of them, for messages.
+/// All schemes, for error messages.
 const ALL_SCHEMES: &str =
     "ws:// or wss:// (BTP), perhaps with btp+ before it, or http:// or https:// (ILP over HTTP)";
 
-/// Where a peer listens, and who we are to it.
+/// The address of a server, and our credentials there.
 ///
 /// Two URLs are equal when they dial the same place with the same credentials.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,7 +52,7 @@ pub struct BtpUrl(Endpoint);
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpUrl(Endpoint);
 
-/// The URL of a peer of either kind: the scheme decides which.
+/// The URL of a peer of either kind.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PeerUrl {
     /// `ws`, `wss`, perhaps with `btp+`.
@@ -72,22 +70,22 @@ struct Credentials {
 /// A host as it is written in a URL.
 pub use url::Host;
 
-/// Why a text is not the URL of a peer.
+/// Why a text is no URL of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// No scheme, or one that does not fit.
+    /// No scheme, or an unsupported one.
     #[error("the scheme must be {0}")]
     Scheme(&'static str),
-    /// Longer than any URL needs to be.
+    /// Longer than the limit.
     #[error("longer than {URL_BYTES_MAX} bytes")]
     TooLong,
-    /// A character that cannot stand in a URL.
+    /// A character that no URL contains.
     #[error("contains a space or a control character")]
     Character,
-    /// Nothing to dial.
+    /// There is no host.
     #[error("has no host")]
     NoHost,
-    /// The host is no name and no IPv4 or `[IPv6]` address.
+    /// The host is invalid.
     #[error("the host is neither a name nor an IPv4 or [IPv6] address")]
     Host,
     /// Not a port that can be dialled.
@@ -99,9 +97,9 @@ pub enum UrlError {
     /// The user part does not decode to UTF-8.
     #[error("the user or token is not UTF-8 after percent-decoding")]
     CredentialsNotUtf8,
-    /// A user or token that a log line, a header or a login cannot hold.
+    /// A user or token that a log line, a header or a login cannot contain.
     #[error(
-        "the user or token holds a character that no login can carry: use ASCII on one line, without a space at its ends"
+        "the user or token contains a character that a login cannot: use ASCII on one line, without a space at its ends"
     )]
     CredentialsCharacter,
     /// The user or the token is too long.
@@ -147,7 +145,7 @@ impl PeerUrl {
         if text.len() > URL_BYTES_MAX {
             return Err(UrlError::TooLong);
         }
-        // The URL standard strips these silently. In a file with secrets we would rather hear of it.
+        // The URL standard removes these silently, which could hide a mistake in a secret.
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(UrlError::Character);
         }
@@ -155,7 +153,7 @@ impl PeerUrl {
         let scheme = scheme.to_ascii_lowercase();
         match scheme.strip_prefix("btp+").unwrap_or(&scheme) {
             known @ ("ws" | "wss") => Ok(PeerUrl::Btp(BtpUrl(Endpoint::parse(known, rest)?))),
-            // `btp+http` is nothing.
+            // `btp+http` is no scheme.
             _ => match scheme.as_str() {
                 known @ ("http" | "https") => {
                     Ok(PeerUrl::Http(HttpUrl(Endpoint::parse(known, rest)?)))
@@ -195,7 +193,7 @@ impl Deref for HttpUrl {
 }
 
 impl BtpUrl {
-    /// Whether another URL differs in nothing but the port.
+    /// Whether only the port of another URL differs.
     pub fn differs_in_port_alone(&self, other: &BtpUrl) -> bool {
         let mut endpoint = other.endpoint.clone();
         self.port() != other.port()
@@ -206,41 +204,42 @@ impl BtpUrl {
 }
 
 impl HttpUrl {
-    /// Whether another URL leads to the same scheme, host and port (RFC 6454).
+    /// Whether another URL has the same scheme, host and port (RFC 6454).
     pub fn is_same_origin(&self, other: &HttpUrl) -> bool {
         let origin = |url: &HttpUrl| (url.is_tls(), url.host().to_owned(), url.port());
         origin(self) == origin(other)
     }
 
-    /// The same with more segments in its path. `None`: the URL has no path that could be continued.
+    /// The URL with more segments in its path. `None`: its path cannot be extended.
     pub fn join(&self, segments: &[&str]) -> Option<HttpUrl> {
         let mut endpoint = self.endpoint.clone();
         endpoint.path_segments_mut().ok()?.pop_if_empty().extend(segments);
         Some(HttpUrl(Endpoint { endpoint, credentials: self.credentials.clone() }))
     }
 
-    /// Complete and without credentials: for a header, or for whoever gave it.
+    /// The whole URL but for its credentials, for a header or for the peer that sent it.
     pub fn without_credentials(&self) -> String {
         self.endpoint.to_string()
     }
 }
 
 impl Endpoint {
-    /// What stands behind `://`, of a known scheme.
+    /// Parses the part after `://` of a URL with a known scheme.
     fn parse(scheme: &str, rest: &str) -> Result<Self, UrlError> {
-        // `ws:///path` would be read as host `path`.
+        // Otherwise `ws:///path` would have the host `path`.
         if rest.is_empty() || rest.starts_with(['/', '\\', '?', '#']) {
             return Err(UrlError::NoHost);
         }
-        let mut endpoint = Url::parse(&format!("{scheme}://{rest}")).map_err(UrlError::of)?;
+        let mut endpoint =
+            Url::parse(&format!("{scheme}://{rest}")).map_err(UrlError::from_library)?;
         if endpoint.fragment().is_some() {
             return Err(UrlError::Fragment);
         }
         if endpoint.port() == Some(0) {
             return Err(UrlError::Port);
         }
-        let credentials = Credentials::of(&endpoint)?;
-        // These fail only for URLs without a host, which these schemes cannot be.
+        let credentials = Credentials::from_url(&endpoint)?;
+        // These fail only for a URL without a host, which these schemes do not allow.
         endpoint.set_username("").map_err(|()| UrlError::NoHost)?;
         endpoint.set_password(None).map_err(|()| UrlError::NoHost)?;
         Ok(Self { endpoint, credentials })
@@ -248,24 +247,23 @@ impl Endpoint {
 
     /// The host to resolve and connect to.
     pub fn host(&self) -> Host<&str> {
-        // URLs of these schemes have a host, see `parse`.
-        self.endpoint.host().unwrap_or(Host::Domain(""))
+        self.endpoint.host().expect("a URL of these schemes has a host")
     }
 
     /// The port to connect to: 80, or 443 with TLS, where the URL names none.
     pub fn port(&self) -> u16 {
-        self.endpoint.port_or_known_default().unwrap_or(if self.is_tls() { 443 } else { 80 })
+        self.endpoint.port_or_known_default().expect("these schemes have a default port")
     }
 
-    /// Whether the scheme asks for TLS.
+    /// Whether the scheme requires TLS.
     pub fn is_tls(&self) -> bool {
         matches!(self.endpoint.scheme(), "wss" | "https")
     }
 
     /// The user of the URL, percent-decoded.
     ///
-    /// `None`: the URL has no user part, so the dialling node uses its own name. `Some("")`: the URL has a token but
-    /// no user (`btp+ws://:token@host`), so the token alone names the account.
+    /// `None`: the URL has no user part, so the dialling node uses its own name. `Some("")`: the URL has a token but no user
+    /// (`btp+ws://:token@host`), so the token alone identifies the account.
     pub fn username(&self) -> Option<&str> {
         self.credentials.as_ref().map(|credentials| credentials.username.as_str())
     }
@@ -275,7 +273,7 @@ impl Endpoint {
         self.credentials.as_ref().and_then(|credentials| credentials.token.as_deref())
     }
 
-    /// What a request asks for: path and query.
+    /// Path and query, for the request line.
     pub fn path_and_query(&self) -> String {
         match self.endpoint.query() {
             Some(query) => format!("{}?{query}", self.endpoint.path()),
@@ -283,7 +281,7 @@ impl Endpoint {
         }
     }
 
-    /// The value of the `Host` header: the port is left out where it is the scheme's own.
+    /// The value of the `Host` header. It has no port if that is the default of the scheme.
     pub fn authority(&self) -> String {
         match self.endpoint.port() {
             Some(port) => format!("{}:{port}", self.host()),
@@ -292,16 +290,16 @@ impl Endpoint {
     }
 }
 
-/// Where it leads, without what may be a secret: a token, of which not even the length is shown; a user without one,
-/// who may be a token; words of the path that are more than words; and the query.
+/// The URL without possible secrets: the token, even its length; a user without a token, which may be a token itself;
+/// segments of the path that are no plain words; and the query.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.endpoint.scheme())?;
         match &self.credentials {
             None => {}
-            // Escaped: a decoded user may hold anything, a token too, and this goes into logs.
+            // Escaped and masked: a decoded user may contain anything, even a token, and this text goes into logs.
             Some(Credentials { username, token: Some(_) }) => {
-                let user = without_random_words(username.escape_default().to_string());
+                let user = mask_random_words(username.escape_default().to_string());
                 write!(f, "{user}:***@")?;
             }
             Some(Credentials { token: None, .. }) => f.write_str("***@")?,
@@ -314,7 +312,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Whether a segment of a path is a word such as `accounts`, and no token.
+/// Whether a segment of a path is a plain word such as `accounts`.
 fn is_word(segment: &str) -> bool {
     const WORD_MAX: usize = 20;
     segment.len() <= WORD_MAX
@@ -364,7 +362,7 @@ impl fmt::Debug for PeerUrl {
 }
 
 impl Credentials {
-    fn of(url: &Url) -> Result<Option<Self>, UrlError> {
+    fn from_url(url: &Url) -> Result<Option<Self>, UrlError> {
         if url.username().is_empty() && url.password().is_none() {
             return Ok(None);
         }
@@ -389,7 +387,7 @@ fn decode(encoded: &str) -> Result<String, UrlError> {
 }
 
 impl UrlError {
-    fn of(error: url::ParseError) -> Self {
+    fn from_library(error: url::ParseError) -> Self {
         match error {
             url::ParseError::EmptyHost => Self::NoHost,
             url::ParseError::InvalidPort => Self::Port,

@@ -20,7 +20,7 @@ pub(super) async fn run(context: Arc<TransportContext>) {
         let Some(reading) = context.clock.reading() else { continue };
         // Half of what each hop keeps for the answer's way back: below it, the window absorbs the error.
         let tolerance = context.connector.message_window() / 2;
-        let ClockFinding { jump, suspended } = context.clock_watch.look(reading, tolerance);
+        let ClockFinding { jump, suspended } = context.clock_watch.check(reading, tolerance);
         if let Some(time) = suspended {
             tracing::warn!(
                 seconds = time.as_secs_f64(),

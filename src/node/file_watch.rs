@@ -17,7 +17,7 @@ pub(super) fn run(
     context: Arc<TransportContext>,
     servers: Vec<Arc<ServerTls>>,
 ) -> impl Future<Output = ()> {
-    context.client_tls.serve();
+    context.client_tls.use_loader();
     look(context, servers)
 }
 
@@ -45,16 +45,16 @@ async fn look(context: Arc<TransportContext>, servers: Vec<Arc<ServerTls>>) {
                         (Arc::clone(&context), servers.clone(), span.clone());
                     looking.start(move || {
                         let _span = span.entered();
-                        servers.iter().for_each(|server| server.look());
-                        context.client_tls.look();
+                        servers.iter().for_each(|server| server.reload_if_changed());
+                        context.client_tls.reload_if_changed();
                     });
                 }
             }
-            () = context.client_tls.wanted(), if !making.is_under_way() => {
+            () = context.client_tls.until_wanted(), if !making.is_under_way() => {
                 let (context, span) = (Arc::clone(&context), span.clone());
                 making.start(move || {
                     let _span = span.entered();
-                    context.client_tls.make();
+                    context.client_tls.load_system_trust();
                 });
             }
             () = looking.done() => {}

@@ -126,7 +126,7 @@ impl NodeTask {
 pub(super) fn mark_peers(config: &NodeConfig, context: &TransportContext) {
     for peer in &config.peers {
         let status = context.peers.status(&peer.account.id);
-        status.suspend(!peer.account.enabled);
+        status.set_suspended(!peer.account.enabled);
         status.set_dialled(peer.url.is_some());
     }
 }

@@ -43,7 +43,7 @@ impl NodeTask {
         change.lost_tokens.iter().for_each(|peer| self.close_sessions_by_lost_tokens(peer));
         self.start();
         // What kept a peer away may be mended, here or at the other side: an operator who reloads does not wait.
-        self.context.client_tls.look_again();
+        self.context.client_tls.forget_system_trust();
         self.diallers.retry_now();
         self.status.set_listed(true);
         self.status.reload_succeeded();

@@ -144,7 +144,7 @@ async fn build(
     let files = Files::read(config.settings.tls.clone(), settings.trust.clone()).await?;
     let connector = Connector::new(config.connector_settings(&drawn), HashSeed::Random)?;
     let context =
-        TransportContext::with(connector, Clock::start(), settings, files.trust, descriptors);
+        TransportContext::with_tls(connector, Clock::start(), settings, files.trust, descriptors);
     let logins = Arc::new(Logins::from_pointee(directory(&config)?));
     let (btp_tls, http_tls) = (files.btp, files.http);
     let mut watched: Vec<_> = btp_tls.iter().cloned().collect();

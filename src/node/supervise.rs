@@ -111,7 +111,7 @@ impl Supervisor {
         let Planned { plan, loaded, content, seats, notes } = planned;
         let peers = || loaded.iter().flat_map(|one| &one.config.peers);
         let dialled = peers().filter(|peer| peer.url.is_some()).count();
-        let descriptors = Descriptors::of_limit(limit, loaded.len(), dialled);
+        let descriptors = Descriptors::from_limit(limit, loaded.len(), dialled);
         if let (Plan::One(_), [one]) = (&plan, loaded.as_slice()) {
             logs.set_node(one.config.settings.node_id.as_str());
         }

@@ -27,7 +27,7 @@ pub(super) async fn run(context: Arc<TransportContext>, status: Arc<NodeStatus>)
         context.connector.sweep_deadlines(now);
         if now.mono.since(looked_at) >= LEFT_OUT_LOOK {
             looked_at = now.mono;
-            context.peers.log_left_out();
+            context.peers.log_suppressed();
             alarm(&context, &mut alarmed);
         }
     }

@@ -1,4 +1,4 @@
-//! How a session ended, for the event, the log line and the peer's state. The codes are WebSocket's.
+//! Why a session ended, for events, log lines and the peer's status. The codes are those of WebSocket.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::token::Token;
 use crate::connector::REPLACED;
 use crate::link::CloseRequest;
 
-/// RFC 6455 7.4.1: the endpoint goes away.
+/// RFC 6455 7.4.1: the endpoint stops.
 pub const GOING_AWAY: u16 = 1001;
 /// The peer broke the WebSocket protocol.
 pub const PROTOCOL_ERROR: u16 = 1002;
@@ -14,59 +14,53 @@ pub const PROTOCOL_ERROR: u16 = 1002;
 pub const NOT_UTF8: u16 = 1007;
 /// The peer violates a policy: a refused login, a replaced session, too many unreadable frames.
 pub const POLICY: u16 = 1008;
-/// A message is longer than we read.
+/// A message is longer than the limit.
 pub const TOO_BIG: u16 = 1009;
-/// WebSocket close code and reason for a session that may not go on as it is: its peer's secret, address or asset has
-/// changed, or the peer is suspended.
+/// Close code and reason if the configuration ends a session: the peer's secret, address or asset has changed, or the peer is
+/// suspended.
 pub const RECONFIGURED: (u16, &str) = (POLICY, "reconfigured");
-/// Never on the wire: stands for "without a close frame".
+/// RFC 6455 7.1.5: stands for a missing close frame, and is never sent.
 const ABNORMAL: u16 = 1006;
-/// Never on the wire: stands for a close frame without a code.
+/// RFC 6455 7.1.5: stands for a close frame without a code, and is never sent.
 const NO_CODE: u16 = 1005;
 
-/// Why a session counts as lost though its socket is still there.
+/// The timeout that ended a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timeout {
-    /// Not one byte after a ping.
+    /// No byte arrived after a ping.
     Silent,
-    /// It takes no bytes.
+    /// The peer took none of our bytes.
     Stalled,
 }
 
-/// How a session ended.
+/// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseReason {
     /// The peer sent a close frame.
     ByPeer {
-        /// Its code.
         code: Option<u16>,
-        /// Its reason, escaped and truncated.
+        /// Sanitized.
         reason: String,
     },
     /// We sent a close frame.
-    ByUs {
-        /// Its code.
-        code: u16,
-        /// Its reason.
-        reason: &'static str,
-    },
+    ByUs { code: u16, reason: &'static str },
     /// The connection broke.
     Broken(String),
-    /// The connection is there but the peer is not.
-    Lost(Timeout),
+    /// The peer did not react in time.
+    TimedOut(Timeout),
 }
 
 impl CloseReason {
-    /// The close code; 1005 and 1006 as RFC 6455 7.1.5 has it where there was none.
+    /// The close code; 1005 or 1006 (RFC 6455 7.1.5) without one.
     pub fn code(&self) -> u16 {
         match self {
             CloseReason::ByPeer { code, .. } => code.unwrap_or(NO_CODE),
             CloseReason::ByUs { code, .. } => *code,
-            CloseReason::Broken(_) | CloseReason::Lost(_) => ABNORMAL,
+            CloseReason::Broken(_) | CloseReason::TimedOut(_) => ABNORMAL,
         }
     }
 
-    /// Why, in words.
+    /// The reason as text.
     pub fn reason(&self) -> String {
         match self {
             CloseReason::ByPeer { reason, .. } if reason.is_empty() => {
@@ -75,28 +69,28 @@ impl CloseReason {
             CloseReason::ByPeer { reason, .. } => format!("closed by the peer: {reason}"),
             CloseReason::ByUs { reason, .. } => format!("closed by us: {reason}"),
             CloseReason::Broken(reason) => reason.clone(),
-            CloseReason::Lost(Timeout::Silent) => "no sign of life from the peer".to_owned(),
-            CloseReason::Lost(Timeout::Stalled) => "the peer takes no data".to_owned(),
+            CloseReason::TimedOut(Timeout::Silent) => "no sign of life from the peer".to_owned(),
+            CloseReason::TimedOut(Timeout::Stalled) => "the peer takes no data".to_owned(),
         }
     }
 
-    /// The same without a secret that the peer repeats.
-    pub fn without(self, token: &Token) -> Self {
+    /// Masks the token where the peer repeats it.
+    pub fn mask_token(self, token: &Token) -> Self {
         match self {
             CloseReason::ByPeer { code, reason } => {
-                let reason = token.hide_in(reason.as_bytes());
+                let reason = token.mask_in(reason.as_bytes());
                 CloseReason::ByPeer { code, reason: String::from_utf8_lossy(&reason).into_owned() }
             }
             other => other,
         }
     }
 
-    /// Whether we closed because a later login of the peer took this session's place.
+    /// Whether we closed because a later login of the peer replaced the session.
     pub fn is_replaced_by_us(&self) -> bool {
         matches!(self, CloseReason::ByUs { code, reason } if (*code, *reason) == REPLACED)
     }
 
-    /// Whether the peer closed because a newer session of ours took this one's place (D5).
+    /// Whether the peer closed because a later login of ours replaced the session (D5).
     pub fn is_replaced_by_peer(&self) -> bool {
         matches!(self, CloseReason::ByPeer { code: Some(code), reason } if (*code, reason.as_str()) == REPLACED)
     }

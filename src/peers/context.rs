@@ -1,4 +1,4 @@
-//! What all sessions of a node share.
+//! The context that all sessions of a node share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,36 +13,36 @@ use crate::net::KnownOrigins;
 use crate::net::TransportSettings;
 use crate::net::{ClientTls, TlsError};
 
-/// One per node: the connector that packets go to, the peers' states, the clock and the limits.
+/// The connector, the status of all peers, the clock and the limits of a node.
 #[derive(Debug)]
 pub struct TransportContext {
-    /// Where packets go.
+    /// Handles all packets.
     pub connector: Arc<Connector>,
-    /// What becomes of each peer's connection.
+    /// The status of all peers.
     pub peers: Peers,
-    /// Where peers have logged in from.
+    /// The origins that peers have logged in from.
     pub known_origins: KnownOrigins,
     /// The clock of this node.
     pub clock: Clock,
-    /// Whether its clocks go together.
+    /// Detects steps of the time of day.
     pub clock_watch: ClockWatch,
-    /// Limits and lengths of time.
+    /// Limits and timeouts.
     pub settings: TransportSettings,
-    /// Whom a dialling node trusts.
+    /// The trusted certificates of dialled servers.
     pub client_tls: ClientTls,
-    /// Where TLS handshakes are computed.
+    /// Runs TLS handshakes.
     pub handshakes: Arc<Handshakes>,
     /// The open files that accepted connections may take, of the whole process.
     pub descriptors: Descriptors,
-    /// The last second (Unix time) of the listeners' certificate, where they have one; 0: it cannot be told.
+    /// The last second (Unix time) of the listeners' certificate, 0 if unknown. Unset without TLS.
     pub certificate_expiry: OnceLock<Arc<AtomicU64>>,
-    /// What arrives at the BTP listener.
+    /// Counters of the BTP listener.
     pub server_counts: ServerCounters,
-    /// What arrives at the HTTP listener.
+    /// Counters of the HTTP listener.
     pub http_counts: HttpCounters,
 }
 
-/// Counters of what arrives at the listener before it is known whose it is.
+/// Counters of the BTP listener.
 #[derive(Debug, Default)]
 pub struct ServerCounters {
     /// See [`ServerCounts::accepted`].
@@ -55,16 +55,16 @@ pub struct ServerCounters {
     pub refused_logins: AtomicU64,
 }
 
-/// A plain copy of the listener's counters.
+/// A copy of the counters of the BTP listener.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerCounts {
-    /// Sockets that were accepted.
+    /// Accepted sockets.
     pub accepted: u64,
-    /// Sockets that were closed at once, because too many had not authenticated yet.
+    /// Sockets that were closed because there were too many unauthenticated ones.
     pub over_limit: u64,
-    /// Sockets that never came as far as a login: no TLS, no WebSocket, nothing in time, not BTP.
+    /// Sockets that ended before a login: no TLS, no WebSocket, no BTP, or a timeout.
     pub failed_handshakes: u64,
-    /// Logins that were refused.
+    /// Refused logins.
     pub refused_logins: u64,
 }
 
@@ -83,12 +83,12 @@ pub struct HttpCounters {
     pub refused_logins: AtomicU64,
 }
 
-/// A plain copy of the HTTP listener's counters.
+/// A copy of the counters of the HTTP listener.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HttpCounts {
-    /// Sockets that were accepted.
+    /// Accepted sockets.
     pub accepted: u64,
-    /// Connections that were closed for others, because too many had not authenticated.
+    /// Connections that were closed because there were too many unauthenticated ones.
     pub over_limit: u64,
     /// Sockets whose TLS handshake failed.
     pub failed_handshakes: u64,
@@ -99,18 +99,18 @@ pub struct HttpCounts {
 }
 
 impl TransportContext {
-    /// Reads the CA file, if the settings name one. Connections may take as many open files as there are.
+    /// Reads the CA file of the settings. Open files are not limited.
     pub fn new(
         connector: Arc<Connector>,
         clock: Clock,
         settings: TransportSettings,
     ) -> Result<Arc<Self>, TlsError> {
         let client_tls = ClientTls::load(settings.trust.clone())?;
-        Ok(Self::with(connector, clock, settings, client_tls, Descriptors::default()))
+        Ok(Self::with_tls(connector, clock, settings, client_tls, Descriptors::default()))
     }
 
-    /// The same, where the CA file has been read and accepted connections may take only some of the process's open files.
-    pub fn with(
+    /// A context with TLS settings that are loaded already, and a limit on the open files of accepted connections.
+    pub fn with_tls(
         connector: Arc<Connector>,
         clock: Clock,
         settings: TransportSettings,
@@ -133,7 +133,7 @@ impl TransportContext {
         })
     }
 
-    /// The listener's counters.
+    /// The counters of the BTP listener.
     pub fn server_counts(&self) -> ServerCounts {
         let counters = &self.server_counts;
         ServerCounts {
@@ -144,7 +144,7 @@ impl TransportContext {
         }
     }
 
-    /// The HTTP listener's counters.
+    /// The counters of the HTTP listener.
     pub fn http_counts(&self) -> HttpCounts {
         let counters = &self.http_counts;
         HttpCounts {

@@ -1,4 +1,4 @@
-//! How a loop that dials one peer is stopped, and woken while it waits for the next attempt.
+//! Stops a loop that dials one peer, and ends its wait for the next attempt.
 
 use std::sync::Arc;
 
@@ -9,45 +9,45 @@ use super::close_reason::GOING_AWAY;
 use crate::link::CloseRequest;
 use crate::net::Wait;
 
-/// Stops what dials a peer. Dropping it does so too.
+/// Controls the loop that dials a peer. Dropping it stops the loop.
 #[derive(Debug)]
 pub struct DialHandle {
     stop: watch::Sender<Option<CloseRequest>>,
     retry: Arc<Notify>,
 }
 
-/// The other end of a [`DialHandle`].
+/// The loop's end of a [`DialHandle`].
 #[derive(Debug)]
 pub struct DialControl {
     stop: watch::Receiver<Option<CloseRequest>>,
     retry: Arc<Notify>,
 }
 
-/// How a wait for the next attempt ended.
+/// The end of a wait for the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waited {
-    /// By itself: the series goes on.
+    /// The delay is over: the series goes on.
     Over,
-    /// By an order to try now: the series starts again.
+    /// [`DialHandle::retry_now`] was called: the series starts again.
     Retry,
-    /// There is no next attempt.
+    /// [`DialHandle::stop`] was called: there is no next attempt.
     Stop,
 }
 
 impl DialHandle {
-    /// A handle, and what hears it.
+    /// A handle and the loop's end of it.
     pub fn new() -> (Self, DialControl) {
         let ((sender, receiver), retry) = (watch::channel(None), Arc::new(Notify::new()));
-        let orders = DialControl { stop: receiver, retry: Arc::clone(&retry) };
-        (Self { stop: sender, retry }, orders)
+        let control = DialControl { stop: receiver, retry: Arc::clone(&retry) };
+        (Self { stop: sender, retry }, control)
     }
 
-    /// Ends a wait for the next attempt, if there is one: what made the last one fail may be mended.
+    /// Ends a wait for the next attempt, because the cause of the last failure may be gone.
     pub fn retry_now(&self) {
         self.retry.notify_waiters();
     }
 
-    /// Ends the session, if there is one, with this close frame, and dials no more.
+    /// Closes an open session with this close frame, and stops dialling.
     pub fn stop(&self, code: u16, reason: &'static str) {
         self.stop.send_replace(Some(CloseRequest { code, reason }));
     }
@@ -59,17 +59,16 @@ impl DialControl {
         let retry = Arc::clone(&self.retry);
         tokio::select! {
             biased;
-            _ = self.stop() => Waited::Stop,
+            _ = self.stopped() => Waited::Stop,
             () = retry.notified() => Waited::Retry,
             () = sleep(wait.delay) => Waited::Over,
         }
     }
 
-    /// Waits for the order to stop.
-    pub async fn stop(&mut self) -> CloseRequest {
+    /// Waits for [`DialHandle::stop`], or for the drop of the handle.
+    pub async fn stopped(&mut self) -> CloseRequest {
         match self.stop.wait_for(Option::is_some).await {
-            Ok(order) => *order,
-            // The handle was dropped.
+            Ok(request) => *request,
             Err(_) => None,
         }
         .unwrap_or(CloseRequest { code: GOING_AWAY, reason: "going away" })
@@ -84,11 +83,11 @@ mod tests {
 
     const LONG: Wait = Wait { delay: Duration::from_secs(3600), exhausted: false };
 
-    async fn waited(orders: &mut DialControl, act: impl FnOnce()) -> Waited {
-        let mut wait = std::pin::pin!(orders.wait(LONG));
+    async fn waited(control: &mut DialControl, act: impl FnOnce()) -> Waited {
+        let mut wait = std::pin::pin!(control.wait(LONG));
         tokio::select! {
             biased;
-            waited = wait.as_mut() => panic!("{waited:?} before anything was done"),
+            waited = wait.as_mut() => panic!("{waited:?} before the handle was used"),
             () = std::future::ready(()) => {}
         }
         act();
@@ -96,13 +95,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_ends_by_itself_or_by_an_order() {
-        let (handle, mut orders) = DialHandle::new();
-        // Nothing waits: there is nothing to shorten, now or later.
+    async fn a_wait_ends_after_its_delay_or_by_the_handle() {
+        let (handle, mut control) = DialHandle::new();
+        // Without a wait it has no effect, not even on the next one.
         handle.retry_now();
-        assert_eq!(waited(&mut orders, || handle.retry_now()).await, Waited::Retry);
+        assert_eq!(waited(&mut control, || handle.retry_now()).await, Waited::Retry);
         let none = Wait { delay: Duration::ZERO, exhausted: false };
-        assert_eq!(orders.wait(none).await, Waited::Over);
-        assert_eq!(waited(&mut orders, || drop(handle)).await, Waited::Stop);
+        assert_eq!(control.wait(none).await, Waited::Over);
+        assert_eq!(waited(&mut control, || drop(handle)).await, Waited::Stop);
     }
 }

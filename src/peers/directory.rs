@@ -1,9 +1,9 @@
-//! Who may log in: names and tokens -> accounts.
+//! The logins: names and tokens -> accounts.
 //!
-//! Tokens are not kept. What is kept is their HMAC-SHA256 under a key that is drawn once in the life of the process, so that
-//! comparing them tells nothing through time: an attacker cannot predict which bytes are compared. For the same reason
-//! an unknown name costs the same work as a known one. A session keeps this HMAC of its token: a directory that is made
-//! later, with the same key, says whether the token is still valid.
+//! Instead of the tokens it keeps their HMAC-SHA256 under a random key of the process, so that the time of a comparison
+//! reveals nothing: an attacker cannot predict the compared bytes. For the same reason an unknown name takes the same time
+//! as a known one. A session keeps the HMAC of its token as its mark; a later directory, with the same key, says whether
+//! the token is still valid.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -16,28 +16,28 @@ use super::token::Token;
 use crate::account::AccountId;
 use crate::link::LoginMark;
 
-/// One peer's way in. A peer with several tokens has one of these for each, with the same account and name.
+/// One login of a peer. A peer with several tokens has one for each, with the same account and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
-    /// The account that it opens.
+    /// The peer's account.
     pub account: AccountId,
-    /// What the peer calls itself (`auth_username`, or its segment of the path).
+    /// The peer's name (`auth_username`, or its segment of the path).
     pub username: String,
-    /// What it must know. `None` or empty: this peer cannot log in, we dial it.
+    /// `None` or empty: the peer cannot log in, because we dial it.
     pub token: Option<Token>,
 }
 
-/// The directory in force, for every listener of a node. Sessions that are up stay when it changes.
+/// The current directory of all listeners of a node. Open sessions stay when it changes.
 pub type Logins = ArcSwap<Directory>;
 
-/// Who may log in. Made anew, and swapped whole, when the peers change.
+/// The logins of all peers. It is immutable, and replaced when the peers change.
 pub struct Directory {
     key: hmac::Key,
     by_name: HashMap<String, Entry>,
     by_token: HashMap<Tag, Holder>,
-    /// Tokens of the peer that has most.
-    signing_max: usize,
-    /// What may not be shown: all tokens, and the node's other secrets.
+    /// The largest number of tokens of a peer.
+    signing_keys_max: usize,
+    /// Tags of all secrets that must not be shown: tokens, and other secrets of the node.
     secrets: HashSet<Tag>,
 }
 
@@ -46,30 +46,30 @@ type Tag = [u8; 32];
 struct Entry {
     account: AccountId,
     tags: Vec<Tag>,
-    /// Verify what the peer signed with a token; the token cannot be read from them.
-    signing: Vec<hmac::Key>,
+    /// Verify signatures with a token, and do not reveal it.
+    signing_keys: Vec<hmac::Key>,
 }
 
 enum Holder {
     One(AccountId),
-    /// A token that two peers share says nothing about who is calling.
+    /// Peers share the token, so it does not identify one.
     Several,
 }
 
-/// The operating system gave no random numbers.
+/// The operating system has no random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the operating system's random number generator failed")]
 pub struct NoRandomness;
 
 impl Directory {
-    /// A directory of these logins. Of two with one name the first counts (`config` refuses such a pair).
+    /// A directory of these logins. If two accounts have the same name, the first counts (`config` refuses such a pair).
     pub fn new(logins: impl IntoIterator<Item = Login>) -> Result<Self, NoRandomness> {
         let key = key()?.clone();
         let mut directory = Self {
             key,
             by_name: HashMap::new(),
             by_token: HashMap::new(),
-            signing_max: 0,
+            signing_keys_max: 0,
             secrets: HashSet::new(),
         };
         for login in logins {
@@ -82,7 +82,7 @@ impl Directory {
         let token = login.token.filter(|token| !token.is_empty());
         let secret = token.as_ref().map(|token| token.reveal().as_bytes());
         let tag = secret.map(|secret| tag(&self.key, secret));
-        let signing = secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret));
+        let signing_keys = secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret));
         self.secrets.extend(tag);
         if let Some(tag) = tag {
             let holder = self.by_token.entry(tag);
@@ -94,16 +94,16 @@ impl Directory {
         let entry = self.by_name.entry(login.username).or_insert_with(|| Entry {
             account: login.account.clone(),
             tags: Vec::new(),
-            signing: Vec::new(),
+            signing_keys: Vec::new(),
         });
         if entry.account == login.account {
             entry.tags.extend(tag);
-            entry.signing.extend(signing);
-            self.signing_max = self.signing_max.max(entry.signing.len());
+            entry.signing_keys.extend(signing_keys);
+            self.signing_keys_max = self.signing_keys_max.max(entry.signing_keys.len());
         }
     }
 
-    /// Adds secrets that open nothing here, and are not to be shown either: those that we log in with elsewhere.
+    /// Adds secrets that are no login here but must not be shown either: those for our own logins elsewhere.
     #[must_use]
     pub fn with_secrets<'s>(mut self, secrets: impl IntoIterator<Item = &'s str>) -> Self {
         let tags = secrets.into_iter().map(|secret| tag(&self.key, secret.as_bytes()));
@@ -111,8 +111,8 @@ impl Directory {
         self
     }
 
-    /// Whether a text that a stranger gave as a name is a secret that is known here, or holds one beside separators: then
-    /// no log line and no page may show it.
+    /// Whether a name that a client claims is a known secret, or contains one between separators. Then no log line and no
+    /// page may show it.
     pub fn is_secret(&self, name: &str) -> bool {
         const PARTS_MAX: usize = 8;
         let separator = |c: char| c.is_whitespace() || ":/@,;=".contains(c);
@@ -123,38 +123,37 @@ impl Directory {
     /// The account of `name`, if `signature` is the HMAC-SHA256 of `message` under its token.
     pub fn find_signer(&self, name: &str, message: &[u8], signature: &[u8]) -> Option<&AccountId> {
         let entry = self.by_name.get(name);
-        let signing = entry.map(|entry| entry.signing.as_slice()).unwrap_or_default();
+        let signing_keys = entry.map(|entry| entry.signing_keys.as_slice()).unwrap_or_default();
         let mut verified = false;
-        // Unknown names, and names with fewer tokens than others, cost the same work.
-        for number in 0..self.signing_max {
-            let key = signing.get(number);
-            let fits = hmac::verify(key.unwrap_or(&self.key), message, signature).is_ok();
-            verified |= fits && key.is_some();
+        // Unknown names, and names with fewer tokens, take the same time.
+        for number in 0..self.signing_keys_max {
+            let key = signing_keys.get(number);
+            let matches = hmac::verify(key.unwrap_or(&self.key), message, signature).is_ok();
+            verified |= matches && key.is_some();
         }
         entry.filter(|_| verified).map(|entry| &entry.account)
     }
 
-    /// The account that logs in under `name`. For the operator's pages, once a login has been answered: it says whether
-    /// there is such a name.
+    /// The account with this login name. Reveals whether the name exists: for logs and pages of the operator only.
     pub fn account_named(&self, name: &str) -> Option<&AccountId> {
         self.by_name.get(name).map(|entry| &entry.account)
     }
 
-    /// Which token this is, without telling it.
+    /// The mark of sessions that log in with this token.
     pub fn mark(&self, token: &[u8]) -> LoginMark {
         LoginMark(tag(&self.key, token))
     }
 
-    /// The tokens that open an account.
+    /// The marks of all valid tokens of an account.
     pub fn marks_of(&self, account: &AccountId) -> Vec<LoginMark> {
         let entries = self.by_name.values().filter(|entry| entry.account == *account);
         entries.flat_map(|entry| &entry.tags).copied().map(LoginMark).collect()
     }
 
-    /// The account that `token` opens for `name`, or, without a name, the only one that it opens.
+    /// The account with this name and token. Without a name, the only account with this token.
     ///
-    /// An unknown name is not tried without a name (D2): whoever misspells it must hear of it.
-    pub fn find(&self, name: Option<&str>, token: &[u8]) -> Option<&AccountId> {
+    /// An unknown name is refused even if the token is unique (D2), so that a misspelt name is noticed.
+    pub fn find_account(&self, name: Option<&str>, token: &[u8]) -> Option<&AccountId> {
         let offered = tag(&self.key, token);
         if token.is_empty() {
             return None;
@@ -167,31 +166,30 @@ impl Directory {
         };
         let entry = self.by_name.get(name);
         let tags = entry.map(|entry| entry.tags.as_slice()).unwrap_or_default();
-        // HMACs tell nothing through the time that comparing them takes, so the first that fits will do.
+        // The time to compare HMACs reveals nothing, so the search may stop at the first match.
         entry.filter(|_| tags.contains(&offered)).map(|entry| &entry.account)
     }
 }
 
-/// The key of all directories: reloads must not make the marks of sessions that are up useless.
+/// The key of all directories. It outlives reloads, because open sessions keep their marks.
 fn key() -> Result<&'static hmac::Key, NoRandomness> {
     static KEY: OnceLock<hmac::Key> = OnceLock::new();
     if let Some(key) = KEY.get() {
         return Ok(key);
     }
-    let drawn = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
-    let drawn = drawn.map_err(|_| NoRandomness)?;
-    Ok(KEY.get_or_init(|| drawn))
+    let random = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
+    let random = random.map_err(|_| NoRandomness)?;
+    Ok(KEY.get_or_init(|| random))
 }
 
-/// Which token this is; `None` without random numbers, and then there is no directory either.
+/// The mark of a token; `None` without random numbers, when there is no directory either.
 pub(super) fn mark(token: &[u8]) -> Option<LoginMark> {
     Some(LoginMark(tag(key().ok()?, token)))
 }
 
 fn tag(key: &hmac::Key, token: &[u8]) -> Tag {
     let tag = hmac::sign(key, token);
-    // HMAC-SHA256 has 32 bytes.
-    tag.as_ref().first_chunk().copied().unwrap_or_default()
+    *tag.as_ref().first_chunk().expect("HMAC-SHA256 has 32 bytes")
 }
 
 impl std::fmt::Debug for Directory {
@@ -222,7 +220,7 @@ mod tests {
             login("frank", "frank", Some("")),
             login("grace", "grace", Some("new-token")),
             login("grace", "grace", Some("old-token")),
-            // A name that is taken opens nothing else.
+            // The second account with this name cannot log in.
             login("heidi", "grace", Some("secret-h")),
         ])
         .unwrap()
@@ -230,12 +228,12 @@ mod tests {
 
     fn check(name: Option<&str>, token: &str, expected: Option<&str>) {
         let directory = directory();
-        let found = directory.find(name, token.as_bytes()).map(AccountId::as_str);
+        let found = directory.find_account(name, token.as_bytes()).map(AccountId::as_str);
         assert_eq!(found, expected, "{name:?} {token:?}");
     }
 
     #[test]
-    fn names_and_tokens() {
+    fn accounts_are_found_by_name_and_token() {
         check(Some("alice"), "secret-a", Some("alice"));
         check(Some("robert"), "secret-b", Some("bob"));
         check(Some("carol"), "shared", Some("carol"));
@@ -263,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_outlive_the_directory_and_tell_tokens_apart() {
+    fn marks_outlive_the_directory_and_differ_by_token() {
         let login = |token| login("grace", "grace", Some(token));
         let (before, after) = (directory(), Directory::new([login("new-token")]).unwrap());
         let marked = |token: &str| before.mark(token.as_bytes());
@@ -276,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn names_without_tokens() {
+    fn accounts_are_found_by_name_alone() {
         let directory = directory();
         let named = |name| directory.account_named(name).map(AccountId::as_str);
         assert_eq!((named("robert"), named("erin")), (Some("bob"), Some("erin")));
@@ -284,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn who_signed() {
+    fn a_signature_identifies_the_account_of_its_token() {
         let directory = directory();
         let signed = |secret: &str| {
             hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), b"message")
@@ -309,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_recognised_as_names() {
+    fn secrets_in_names_are_recognised() {
         let directory = directory().with_secrets(["api-token"]);
         let check =
             |name: &str, expected: bool| assert_eq!(directory.is_secret(name), expected, "{name}");
@@ -330,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_secret_is_shown() {
+    fn debug_output_shows_no_secret() {
         let shown = format!("{:?} {:?}", directory(), login("a", "a", Some("S3CRET")));
         assert!(!shown.contains("S3CRET") && !shown.contains("secret"), "{shown}");
     }

@@ -1,9 +1,9 @@
-//! What becomes of each peer's connection: its state, its counters, and an event for every change.
+//! The status of each peer: its state, its counters, and an event for every change.
 //!
-//! A peer may have two sessions at once (both sides dialled) and may be dialled while it is connected. All of that is
-//! folded into one state here, so that events, health and metrics speak of *peers*: connected with the first session,
-//! disconnected with the last. Every event is logged once, at the place where it happens. Listeners get copies through a
-//! bounded channel: a slow one loses the oldest and is told how many; it holds nobody up.
+//! A peer may have two sessions (both ends dialled), and may be dialled while it is connected. All of that becomes one state
+//! here, so that events, health and metrics speak of *peers*: connected with the first session, disconnected with the last.
+//! Every event is logged once, where it happens. Subscribers get copies through a bounded channel: a slow one loses the
+//! oldest and delays nothing.
 
 mod snapshot;
 mod wrong_answers;
@@ -23,39 +23,37 @@ use crate::account::AccountId;
 use crate::net::Throttle;
 use crate::time::MonoTime;
 
-/// Events that a listener may lag behind.
+/// Events that a subscriber may lag behind.
 const EVENTS_MAX: usize = 1024;
-/// A peer's mistakes, and its logging in twice, are logged this often at most.
+/// The shortest time between two lines about mistakes of a peer, or about its replaced sessions.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
-/// That a peer swaps the types of its frames is logged this often at most.
+/// The shortest time between two lines about swapped types of frames.
 const SWAPPED_LINE_INTERVAL: Duration = Duration::from_secs(3600);
-/// What is wrong with such a peer, or with our settings for it.
-const SWAPS_TYPES: &str = "it sends Prepares in RESPONSE frames and answers in MESSAGE frames, as interledger-rs does; \
+/// The error of a peer that swaps the types of its frames.
+const SWAPPED_TYPES: &str = "it sends Prepares in RESPONSE frames and answers in MESSAGE frames, as interledger-rs does; \
                            set lenientBtpTypes: true for this peer";
 
 /// One change of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerEvent {
-    /// Whose.
     pub peer: AccountId,
-    /// What.
     pub change: PeerChange,
 }
 
-/// What can happen to a peer's connection.
+/// A change of a peer's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerChange {
     /// A series of attempts to reach the peer begins.
     Connecting,
-    /// The first session is authenticated.
+    /// The first session is open.
     Connected,
     /// The last session ended.
     Disconnected(CloseReason),
-    /// The peer refused our name or token. Once until something else happens.
+    /// The peer refused our name or token. Only once until the state changes.
     AuthenticationFailed(String),
-    /// We refused a login under the peer's name. Once until something else happens.
+    /// We refused a login with the peer's name. Only once until the state changes.
     LoginRefused(String),
-    /// The quick attempts are used up; slow ones go on.
+    /// The quick attempts have failed; slow ones go on.
     RetriesExhausted,
 }
 
@@ -63,12 +61,12 @@ pub enum PeerChange {
 #[derive(Debug)]
 pub struct Peers {
     peers: RwLock<BTreeMap<AccountId, Arc<PeerStatus>>>,
-    /// What names that are no account's cost, so that they cost the same as others. Nobody reads it.
-    no_peer: Mutex<Inner>,
+    /// Updated for logins with an unknown name, so that they take the same time as others. Never read.
+    unknown_peer: Mutex<Inner>,
     events: broadcast::Sender<PeerEvent>,
 }
 
-/// One peer. Kept by its sessions and by the loop that dials it.
+/// The status of one peer. Its sessions and the loop that dials it hold it.
 #[derive(Debug)]
 pub struct PeerStatus {
     id: AccountId,
@@ -76,22 +74,22 @@ pub struct PeerStatus {
     inner: Mutex<Inner>,
     unreadable_frames: AtomicU64,
     refused_frames: AtomicU64,
-    /// Lines about its sessions. A peer may come and go as often as it likes.
+    /// For log lines about its sessions: a peer may reconnect at any rate.
     session_lines: Throttle,
-    /// Lines about attempts to reach it. A server may let us in and close as often as it likes.
+    /// For log lines about attempts to reach it: a server may accept and close at any rate.
     attempt_lines: Throttle,
-    /// Lines about what else it causes.
+    /// For other log lines that it causes.
     other_lines: Throttle,
-    /// What the readings of the clock for these lines count from.
-    origin: Instant,
-    /// Whether its latest HTTP answer was a wrong one.
-    answers_wrongly: AtomicBool,
+    /// The zero of [`Self::now`].
+    created_at: Instant,
+    /// Whether its latest HTTP answer was wrong.
+    has_wrong_answer: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Inner {
     state: PeerState,
-    /// Its url is configured.
+    /// It has a url in the configuration.
     dialled: bool,
     since: SystemTime,
     last_error: Option<String>,
@@ -100,8 +98,8 @@ struct Inner {
     sessions: usize,
     was_connected: bool,
     counts: PeerCounts,
-    /// When a line about its mistakes was logged last, and how many there were since.
     mistakes_logged_at: Option<MonoTime>,
+    /// Mistakes since then.
     mistakes: u64,
     swapped_logged_at: Option<MonoTime>,
     wrong_answers: WrongAnswers,
@@ -111,32 +109,32 @@ struct Inner {
 /// Why an attempt to connect failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptFailure {
-    /// Nothing answers at that host and port.
+    /// The host and port cannot be connected to.
     Unreachable,
     /// The peer refused our name or token.
     Refused,
-    /// What answered cannot be used.
+    /// Something else failed, on our side or after the connection.
     Unusable,
 }
 
-/// A peer's mistake that costs it nothing but a counter.
+/// A mistake of a peer that is only counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerMistake {
     /// A text message, or a frame that is not BTP.
     Unreadable,
-    /// A frame that was answered with an ERROR.
+    /// A frame that got an ERROR.
     Refused,
 }
 
 impl Default for Peers {
     fn default() -> Self {
         let events = broadcast::Sender::new(EVENTS_MAX);
-        Self { peers: RwLock::default(), no_peer: Mutex::new(Inner::new()), events }
+        Self { peers: RwLock::default(), unknown_peer: Mutex::new(Inner::new()), events }
     }
 }
 
 impl Peers {
-    /// The peer of this name, which begins as [`PeerState::Waiting`].
+    /// The status of this peer. A new one is [`PeerState::Waiting`].
     pub fn status(&self, id: &AccountId) -> Arc<PeerStatus> {
         if let Some(known) = self.peers.read().get(id) {
             return Arc::clone(known);
@@ -148,34 +146,34 @@ impl Peers {
         Arc::clone(status)
     }
 
-    /// A login was refused, over whatever transport. `account` is the one of the configuration whose name was claimed, as
-    /// [`super::Directory::account_named`] finds it: the table must not grow with what strangers claim. `None` takes the
-    /// same time, so that the time of an answer does not tell which names exist.
+    /// Records a refused login of any transport. `account`: the configured account of the claimed name, see
+    /// [`super::Directory::account_named`]; unknown names must not enlarge the table. `None` takes the same time, so that
+    /// timing does not reveal which names exist.
     pub fn login_refused(&self, account: Option<&AccountId>, remote: &str, reason: &str) {
         match account {
             Some(account) => self.status(account).login_refused(remote, reason),
-            None => drop(self.no_peer.lock().login_refused(remote, reason)),
+            None => drop(self.unknown_peer.lock().login_refused(remote, reason)),
         }
     }
 
-    /// Forgets a peer that was removed from the configuration. Sessions that still end report to nobody.
+    /// Forgets a peer that was removed from the configuration.
     pub fn forget(&self, id: &AccountId) {
         self.peers.write().remove(id);
     }
 
-    /// Everything about everyone, by name.
+    /// Snapshots of all peers, sorted by name.
     pub fn snapshot(&self) -> Vec<PeerSnapshot> {
         self.peers.read().values().map(|status| status.snapshot()).collect()
     }
 
-    /// Logs how many lines about each peer were left out, where nothing has happened since that would tell so.
-    pub fn log_left_out(&self) {
+    /// Logs how many lines about each peer were suppressed, unless a later line has reported it.
+    pub fn log_suppressed(&self) {
         for status in self.peers.read().values() {
-            status.log_left_out(status.mono());
+            status.log_suppressed(status.now());
         }
     }
 
-    /// Events from now on. A listener that falls 1,024 events behind loses the oldest and is told so.
+    /// Events from now on. A subscriber that is 1,024 events behind loses the oldest, and `recv` returns an error.
     pub fn subscribe(&self) -> broadcast::Receiver<PeerEvent> {
         self.events.subscribe()
     }
@@ -192,30 +190,31 @@ impl PeerStatus {
             session_lines: Throttle::default(),
             attempt_lines: Throttle::default(),
             other_lines: Throttle::default(),
-            origin: Instant::now(),
-            answers_wrongly: AtomicBool::new(false),
+            created_at: Instant::now(),
+            has_wrong_answer: AtomicBool::new(false),
         }
     }
 
-    fn mono(&self) -> MonoTime {
-        MonoTime(0).after(self.origin.elapsed())
+    fn now(&self) -> MonoTime {
+        MonoTime(0).after(self.created_at.elapsed())
     }
 
-    /// Whether a line about what else the peer causes may be logged now, and how many were not since the last one.
+    /// `Some`: another line that the peer causes may be logged now, and so many were suppressed since the last one.
     pub fn admit_line(&self) -> Option<u64> {
-        self.other_lines.admit(self.mono())
+        self.other_lines.admit(self.now())
     }
 
-    fn log_left_out(&self, now: MonoTime) {
+    fn log_suppressed(&self, now: MonoTime) {
         let throttles = [&self.session_lines, &self.attempt_lines, &self.other_lines];
-        let suppressed: u64 = throttles.into_iter().filter_map(|lines| lines.overdue(now)).sum();
+        let suppressed: u64 =
+            throttles.into_iter().filter_map(|lines| lines.take_overdue(now)).sum();
         if suppressed > 0 {
             let state = self.inner.lock().state.as_str();
             tracing::info!(peer = %self.id, suppressed, state, "more happened with the peer than was logged");
         }
     }
 
-    /// How the peer stands now.
+    /// A copy of the current status.
     pub fn snapshot(&self) -> PeerSnapshot {
         let inner = self.inner.lock();
         PeerSnapshot {
@@ -234,38 +233,38 @@ impl PeerStatus {
         }
     }
 
-    /// The peer was switched off, or on again (`enabled`). Its sessions are closed by whoever switches.
-    pub fn suspend(&self, suspended: bool) {
+    /// The configuration has suspended the peer, or enabled it again. The caller closes its sessions.
+    pub fn set_suspended(&self, suspended: bool) {
         let mut inner = self.inner.lock();
         match (suspended, inner.state) {
-            (true, _) => inner.go(PeerState::Suspended),
-            (false, PeerState::Suspended) => inner.go(PeerState::Waiting),
+            (true, _) => inner.set_state(PeerState::Suspended),
+            (false, PeerState::Suspended) => inner.set_state(PeerState::Waiting),
             (false, _) => {}
         }
     }
 
-    /// Whether this node is to reach the peer, and not only the other way around.
+    /// Whether this node dials the peer, by the configuration.
     pub fn set_dialled(&self, dialled: bool) {
         self.inner.lock().dialled = dialled;
     }
 
-    /// As [`PeerStatus::set_dialled`] said last.
+    /// See [`PeerStatus::set_dialled`].
     pub fn is_dialled(&self) -> bool {
         self.inner.lock().dialled
     }
 
     /// An attempt to reach the peer begins. The first of a series is an event.
-    pub fn attempt(&self, target: &str) {
+    pub fn attempt_started(&self, target: &str) {
         let mut inner = self.inner.lock();
         if matches!(inner.state, PeerState::Waiting | PeerState::Disconnected) {
-            inner.go(PeerState::Connecting);
-            match self.attempt_lines.admit(self.mono()) {
+            inner.set_state(PeerState::Connecting);
+            match self.attempt_lines.admit(self.now()) {
                 Some(suppressed) => {
                     tracing::info!(peer = %self.id, target_url = target, suppressed, "connecting");
                 }
                 None => tracing::debug!(peer = %self.id, target_url = target, "connecting"),
             }
-            self.tell(PeerChange::Connecting);
+            self.send_event(PeerChange::Connecting);
         } else {
             tracing::debug!(peer = %self.id, target_url = target, "connecting again");
         }
@@ -279,12 +278,12 @@ impl PeerStatus {
         inner.counts.failed_attempts += 1;
         inner.counts.authentication_failures += u64::from(refused);
         inner.last_error = Some(error.to_owned());
-        // Tenths are enough for eyes; it is spread at random anyway.
+        // Tenths of a random delay are enough in a log line.
         let next_s = (next.as_secs_f64() * 10.0).round() / 10.0;
         match (inner.state, refused) {
             (PeerState::Connecting | PeerState::AuthenticationFailed, false) => {
-                inner.go(PeerState::Connecting);
-                match self.attempt_lines.admit(self.mono()) {
+                inner.set_state(PeerState::Connecting);
+                match self.attempt_lines.admit(self.now()) {
                     Some(suppressed) => {
                         tracing::warn!(peer = %self.id, error, next_attempt_s = next_s, suppressed, "cannot connect");
                     }
@@ -294,8 +293,8 @@ impl PeerStatus {
                 }
             }
             (PeerState::Connecting, true) => {
-                inner.go(PeerState::AuthenticationFailed);
-                match self.attempt_lines.admit(self.mono()) {
+                inner.set_state(PeerState::AuthenticationFailed);
+                match self.attempt_lines.admit(self.now()) {
                     Some(suppressed) => {
                         tracing::warn!(peer = %self.id, error, next_attempt_s = next_s, suppressed, "authentication failed");
                     }
@@ -303,50 +302,50 @@ impl PeerStatus {
                         tracing::debug!(peer = %self.id, error, next_attempt_s = next_s, "authentication failed");
                     }
                 }
-                self.tell(PeerChange::AuthenticationFailed(error.to_owned()));
+                self.send_event(PeerChange::AuthenticationFailed(error.to_owned()));
             }
-            // Down, or the same refusal again, or another session is up meanwhile.
+            // The peer is down, or refused us before, or has another session.
             _ => {
                 tracing::debug!(peer = %self.id, error, refused, next_attempt_s = next_s, "cannot connect");
             }
         }
     }
 
-    /// A login under the peer's name was refused, perhaps a stranger's. It is shown as the peer's state only where the peer
-    /// is to come to us and is not here: what we know by ourselves counts more.
+    /// We refused a login with the peer's name, perhaps of a stranger. It becomes the peer's state only if the peer dials us
+    /// and has no session: otherwise we know the state ourselves.
     fn login_refused(&self, remote: &str, reason: &str) {
         if let Some(error) = self.inner.lock().login_refused(remote, reason) {
-            self.tell(PeerChange::LoginRefused(error));
+            self.send_event(PeerChange::LoginRefused(error));
         }
     }
 
-    /// The quick attempts are used up. Said after every attempt from then on, for the peer may be connected from its own
-    /// side at first; an event the first time that it is not.
-    pub fn exhausted(&self) {
+    /// The quick attempts have failed. Called after every later attempt, because the peer may have connected to us at first;
+    /// an event the first time that it has not.
+    pub fn retries_exhausted(&self) {
         let mut inner = self.inner.lock();
         if inner.sessions == 0 && !matches!(inner.state, PeerState::Suspended | PeerState::Down) {
-            inner.go(PeerState::Down);
+            inner.set_state(PeerState::Down);
             tracing::warn!(
                 peer = %self.id,
                 error = inner.last_error.as_deref().unwrap_or_default(),
                 "retries exhausted: the peer is down, slow attempts go on"
             );
-            self.tell(PeerChange::RetriesExhausted);
+            self.send_event(PeerChange::RetriesExhausted);
         }
     }
 
-    /// Nobody tries to reach the peer any more: it may still come to us.
-    pub fn dials_no_more(&self) {
+    /// The loop that dials the peer has stopped. The peer may still connect to us.
+    pub fn dialling_stopped(&self) {
         let mut inner = self.inner.lock();
         inner.wrong_answers.clear();
-        self.answers_wrongly.store(false, Ordering::Relaxed);
+        self.has_wrong_answer.store(false, Ordering::Relaxed);
         if inner.sessions == 0 && inner.state != PeerState::Suspended {
             inner.last_error = None;
-            inner.go(PeerState::Waiting);
+            inner.set_state(PeerState::Waiting);
         }
     }
 
-    /// A session was authenticated.
+    /// An authenticated session was opened.
     pub fn session_up(&self, side: &'static str, remote: &str) {
         let mut inner = self.inner.lock();
         inner.sessions += 1;
@@ -358,44 +357,44 @@ impl PeerStatus {
         inner.counts.reconnects += u64::from(inner.was_connected);
         inner.was_connected = true;
         inner.last_error = None;
-        inner.go(PeerState::Connected);
-        match self.session_lines.admit(self.mono()) {
+        inner.set_state(PeerState::Connected);
+        match self.session_lines.admit(self.now()) {
             Some(suppressed) => {
                 tracing::info!(peer = %self.id, side, remote, suppressed, "connected");
             }
             None => tracing::debug!(peer = %self.id, side, remote, "connected"),
         }
-        self.tell(PeerChange::Connected);
+        self.send_event(PeerChange::Connected);
     }
 
     /// An authenticated session ended.
-    pub fn session_down(&self, side: &'static str, ended: &CloseReason) {
+    pub fn session_down(&self, side: &'static str, close: &CloseReason) {
         let mut inner = self.inner.lock();
         inner.sessions = inner.sessions.saturating_sub(1);
-        let (code, reason) = (ended.code(), ended.reason());
+        let (code, reason) = (close.code(), close.reason());
         if inner.sessions > 0 {
-            if ended.is_replaced_by_us() && inner.may_log_replaced(self.mono()) {
+            if close.is_replaced_by_us() && inner.may_log_replaced(self.now()) {
                 tracing::info!(peer = %self.id, side, "a later login replaced a session");
             } else {
                 tracing::debug!(peer = %self.id, side, code, reason, sessions = inner.sessions, "a session ended");
             }
             return;
         }
-        inner.last_error = Some(ended.to_string());
+        inner.last_error = Some(close.to_string());
         if inner.state != PeerState::Suspended {
-            inner.go(PeerState::Disconnected);
+            inner.set_state(PeerState::Disconnected);
         }
-        match self.session_lines.admit(self.mono()) {
+        match self.session_lines.admit(self.now()) {
             Some(suppressed) => {
                 tracing::info!(peer = %self.id, side, code, reason, suppressed, "disconnected");
             }
             None => tracing::debug!(peer = %self.id, side, code, reason, "disconnected"),
         }
-        self.tell(PeerChange::Disconnected(ended.clone()));
+        self.send_event(PeerChange::Disconnected(close.clone()));
     }
 
-    /// Counts a mistake. The first is logged, and then one line a minute tells how many there were.
-    pub fn mistake(&self, mistake: PeerMistake, what: &str, now: MonoTime) {
+    /// Counts a mistake. The first is logged, and then one line a minute with their number.
+    pub fn count_mistake(&self, mistake: PeerMistake, what: &str, now: MonoTime) {
         let counter = match mistake {
             PeerMistake::Unreadable => &self.unreadable_frames,
             PeerMistake::Refused => &self.refused_frames,
@@ -410,21 +409,21 @@ impl PeerStatus {
         }
     }
 
-    /// The peer has sent a Prepare in a RESPONSE, or an answer in a MESSAGE, and is not configured to do so.
-    pub fn swaps_types(&self) {
-        let now = self.mono();
+    /// The peer has sent a Prepare in a RESPONSE, or an answer in a MESSAGE, without `lenientBtpTypes`.
+    pub fn report_swapped_types(&self) {
+        let now = self.now();
         let mut inner = self.inner.lock();
-        if inner.last_error.as_deref() != Some(SWAPS_TYPES) {
-            inner.last_error = Some(SWAPS_TYPES.to_owned());
+        if inner.last_error.as_deref() != Some(SWAPPED_TYPES) {
+            inner.last_error = Some(SWAPPED_TYPES.to_owned());
         }
         if inner.swapped_logged_at.is_none_or(|at| now.since(at) >= SWAPPED_LINE_INTERVAL) {
             inner.swapped_logged_at = Some(now);
-            tracing::warn!(peer = %self.id, error = SWAPS_TYPES, "the peer's packets are not read");
+            tracing::warn!(peer = %self.id, error = SWAPPED_TYPES, "the peer's packets are not read");
         }
     }
 
-    fn tell(&self, change: PeerChange) {
-        // Fails only if nobody listens.
+    fn send_event(&self, change: PeerChange) {
+        // Fails only without subscribers.
         let _ = self.events.send(PeerEvent { peer: self.id.clone(), change });
     }
 }
@@ -449,7 +448,7 @@ impl Inner {
         }
     }
 
-    /// `Some`: it is an event.
+    /// `Some`: the error of a new event.
     fn login_refused(&mut self, remote: &str, reason: &str) -> Option<String> {
         self.counts.refused_logins += 1;
         self.last_refused_login = Some(RefusedLogin {
@@ -463,7 +462,7 @@ impl Inner {
         let error = format!("its login was refused: {reason} (from {remote})");
         self.last_error = Some(error.clone());
         let is_news = self.state != PeerState::AuthenticationFailed;
-        self.go(PeerState::AuthenticationFailed);
+        self.set_state(PeerState::AuthenticationFailed);
         is_news.then_some(error)
     }
 
@@ -475,7 +474,7 @@ impl Inner {
         may
     }
 
-    fn go(&mut self, state: PeerState) {
+    fn set_state(&mut self, state: PeerState) {
         if self.state != state {
             self.state = state;
             self.since = SystemTime::now();

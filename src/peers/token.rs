@@ -1,4 +1,4 @@
-//! A shared secret that cannot be printed by accident.
+//! A shared secret that is not printed by accident.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,9 +6,9 @@ use std::fmt;
 use super::directory;
 use crate::link::LoginMark;
 
-/// A shorter token is too common a text to be looked for, and no secret.
-const HIDDEN_MIN: usize = 4;
-/// Stands for it. Shorter than any token that is hidden.
+/// Shorter tokens are not masked: they occur in ordinary texts, and are no secrets.
+const MASKED_BYTES_MIN: usize = 4;
+/// Replaces a token. It is shorter than any masked token, so that masking ends.
 const MASK: &[u8; 3] = b"***";
 
 /// The secret that two peers share. `Debug` hides it, and there is no `Display`.
@@ -16,30 +16,30 @@ const MASK: &[u8; 3] = b"***";
 pub struct Token(String);
 
 impl Token {
-    /// The secret itself, to be sent or compared.
+    /// The secret itself, to send or compare it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What tells sessions of this token from those of another; `None` without a token.
+    /// The mark of sessions that log in with this token; `None`: the token is empty.
     pub fn mark(&self) -> Option<LoginMark> {
         if self.is_empty() { None } else { directory::mark(self.0.as_bytes()) }
     }
 
-    /// What a peer said, without this secret: some servers tell what they were sent.
-    pub fn hide_in<'a>(&self, said: &'a [u8]) -> Cow<'a, [u8]> {
+    /// A text of a peer with this secret masked: some servers repeat what they received.
+    pub fn mask_in<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let secret = self.0.as_bytes();
-        if secret.len() < HIDDEN_MIN {
-            return Cow::Borrowed(said);
+        if secret.len() < MASKED_BYTES_MIN {
+            return Cow::Borrowed(text);
         }
-        let mut hidden = Cow::Borrowed(said);
-        while let Some(at) = hidden.windows(secret.len()).position(|window| window == secret) {
-            hidden.to_mut().splice(at..at + secret.len(), *MASK);
+        let mut masked = Cow::Borrowed(text);
+        while let Some(at) = masked.windows(secret.len()).position(|window| window == secret) {
+            masked.to_mut().splice(at..at + secret.len(), *MASK);
         }
-        hidden
+        masked
     }
 
-    /// An empty token opens nothing (D2).
+    /// Whether the token is empty: no account accepts it (D2).
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -67,13 +67,13 @@ impl fmt::Debug for Token {
 mod tests {
     use super::*;
 
-    fn check(token: &str, said: &str, expected: &str) {
-        let hidden = Token::from(token).hide_in(said.as_bytes()).into_owned();
-        assert_eq!(String::from_utf8(hidden).unwrap(), expected);
+    fn check(token: &str, text: &str, expected: &str) {
+        let masked = Token::from(token).mask_in(text.as_bytes()).into_owned();
+        assert_eq!(String::from_utf8(masked).unwrap(), expected);
     }
 
     #[test]
-    fn a_secret_that_a_peer_repeats_is_hidden() {
+    fn a_secret_that_a_peer_repeats_is_masked() {
         check(
             "S3CRET",
             "invalid auth_token S3CRET, not S3CRET!",

@@ -382,7 +382,7 @@ impl ConnectionPlace {
             let lost = async {
                 match (&self.stranger, self.goes_at) {
                     (None, _) => std::future::pending().await,
-                    (Some(stranger), None) => stranger.lost().await,
+                    (Some(stranger), None) => stranger.evicted().await,
                     (Some(_), Some(at)) => sleep_until(at).await,
                 }
             };

@@ -303,7 +303,10 @@ async fn tls_both_ways() {
     let distrustful = context();
     let error = connect(&dial("bob", &url), &distrustful).await.err().unwrap();
     assert!(
-        matches!(error, DialError::TlsHandshake(_) | DialError::Tls(TlsError::NobodyTrusted)),
+        matches!(
+            error,
+            DialError::TlsHandshake(_) | DialError::Tls(TlsError::NoTrustedCertificates)
+        ),
         "{error}"
     );
 }

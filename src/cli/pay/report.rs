@@ -14,7 +14,7 @@ use crate::cli::args::PayArguments;
 use crate::cli::failure::Failure;
 use crate::cli::login::EntryLogin;
 use crate::cli::money::scaled;
-use crate::cli::text::{format_duration, grouped, harmless_json, per_second, sanitize};
+use crate::cli::text::{format_duration, grouped, per_second, sanitize, sanitize_json};
 use crate::stream::{PacketFailure, PathRate, PaymentEnd, PaymentProgress};
 use crate::wire::Amount;
 use crate::wire::ilp::ErrorCode;
@@ -63,7 +63,7 @@ impl PayReport<'_> {
         let complete = paid.end.is_complete();
         if self.arguments.json {
             let told = self.json(paid);
-            writeln!(self.out, "{}", harmless_json(format!("{told:#}")))?;
+            writeln!(self.out, "{}", sanitize_json(format!("{told:#}")))?;
         } else {
             self.table(paid)?;
         }

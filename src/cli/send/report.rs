@@ -9,7 +9,7 @@ use super::load::Load;
 use super::tally::{Line, ResultKind, Tally};
 use crate::cli::failure::Failure;
 use crate::cli::text::{
-    format_duration, grouped, harmless_json, millis, padded, per_second, percent, ratio, sanitize,
+    format_duration, grouped, millis, padded, per_second, percent, ratio, sanitize, sanitize_json,
 };
 
 /// Widest name of a result that keeps the columns in line.
@@ -72,7 +72,7 @@ impl SendReport<'_> {
 
     /// For programs.
     pub(super) fn json(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        writeln!(out, "{}", harmless_json(self.value().to_string()))?;
+        writeln!(out, "{}", sanitize_json(self.value().to_string()))?;
         Ok(out.flush()?)
     }
 

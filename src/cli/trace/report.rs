@@ -9,7 +9,7 @@ use super::walk::{Hop, Line, TraceEnd};
 use crate::cli::args::TraceArguments;
 use crate::cli::failure::Failure;
 use crate::cli::login::EntryLogin;
-use crate::cli::text::{format_duration, grouped, harmless_json, millis, padded, sanitize};
+use crate::cli::text::{format_duration, grouped, millis, padded, sanitize, sanitize_json};
 use crate::wire::Address;
 
 /// Widest address that keeps the columns in line.
@@ -159,7 +159,7 @@ impl<'a> TraceReport<'a> {
                 "largestPacket": largest.map(|largest| largest.to_string()),
                 "end": what,
             });
-            writeln!(self.out, "{}", harmless_json(format!("{told:#}")))?;
+            writeln!(self.out, "{}", sanitize_json(format!("{told:#}")))?;
         } else {
             match largest.filter(|_| reached) {
                 Some(largest) => writeln!(

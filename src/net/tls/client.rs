@@ -1,9 +1,9 @@
-//! Whom a dialling node trusts: the system's certificate authorities, those of a CA file, and the very certificates that
-//! stand in that file.
+//! The trusted certificates of a dialling node: the system's authorities, those of a CA file, and each certificate in that
+//! file itself.
 //!
-//! The CA file is looked at again while the program runs, so that a replaced bundle is used without a restart; a file that
-//! cannot be used changes nothing and says why, once. All of these files may be slow, or never answer: in a node they are
-//! read beside the packets (`node/file_watch.rs`), and a dial waits for them.
+//! The CA file is checked while the program runs, so that a replaced bundle is used without a restart; an unusable file is
+//! reported once and changes nothing. Reading any of these files may block, so a node reads them on another thread
+//! (`node/file_watch.rs`), and a dial waits for it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,25 +19,24 @@ use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
 
 use super::super::url::Host;
 use super::verify::Verifier;
-use super::{FileMark, HTTP_PROTOCOLS, TlsError, certificates, mark, owned};
+use super::{FileStamp, HTTP_PROTOCOLS, TlsError, alpn_list, certificates, file_stamp};
 
-/// What is trusted beside the system's authorities, and which name is asked for.
+/// The certificates that are trusted beside the system's authorities, and the expected name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsTrust {
     /// Certificate authorities, or servers' own certificates. PEM.
     pub ca_file: Option<PathBuf>,
-    /// The certificate of a node of this machine, for a tool that reads the same configuration. Passed over where it
-    /// cannot be read.
+    /// The certificate of a node on this machine, for a tool that reads its configuration. Ignored if it cannot be read.
     pub own_certificate: Option<PathBuf>,
-    /// The name that every server's certificate must bear, whatever the URL says.
+    /// The name that every server's certificate must contain, instead of the URL's host.
     pub server_name: Option<TlsName>,
 }
 
-/// The name of a host, or an address, as it stands in certificates.
+/// A host name or address, as certificates contain it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsName(ServerName<'static>);
 
-/// Not the name of a host.
+/// A text is no [`TlsName`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("neither the name of a host nor an IP address")]
 pub struct NoTlsName;
@@ -56,42 +55,42 @@ impl std::fmt::Display for TlsName {
     }
 }
 
-/// Whom a dialling node trusts. One for all `wss://` and `https://` peers of a node.
+/// The trusted certificates of all `wss://` and `https://` peers of a node.
 pub struct ClientTls {
     trust: TlsTrust,
     current: Mutex<Current>,
-    /// Somebody calls [`Self::make`] where [`Self::wanted`] says so.
-    is_served: AtomicBool,
+    /// Another task calls [`Self::load_system_trust`] after [`Self::until_wanted`].
+    has_loader: AtomicBool,
     wanted: Notify,
-    made: Notify,
+    loaded: Notify,
 }
 
 struct Current {
-    /// What the CA file holds.
+    /// From the CA file.
     authorities: Vec<CertificateDer<'static>>,
-    /// How the file looked when it was last read, whether or not it could be used.
-    mark: Option<FileMark>,
-    /// Made when it is first needed: the system's certificates cost time and memory that `ws://` need not pay.
+    /// Of the CA file when it was last read, usable or not.
+    stamp: Option<FileStamp>,
+    /// Loaded at the first dial: with `ws://` alone the system's certificates would waste time and memory.
     config: Option<Arc<ClientConfig>>,
-    /// Changes where `config` is to be made again, so that one which was begun before is not used.
+    /// Grows when `config` becomes obsolete, so that a load in progress is discarded.
     version: u64,
-    /// Attempts to make it that have ended.
-    attempts: u64,
-    failed: Option<NotMade>,
+    /// Finished loads.
+    loads: u64,
+    failure: Option<LoadFailure>,
 }
 
 /// Why there is no configuration.
 #[derive(Debug, Clone)]
-enum NotMade {
-    NobodyTrusted,
+enum LoadFailure {
+    NoTrustedCertificates,
     Provider(Error),
 }
 
-impl From<NotMade> for TlsError {
-    fn from(error: NotMade) -> Self {
+impl From<LoadFailure> for TlsError {
+    fn from(error: LoadFailure) -> Self {
         match error {
-            NotMade::NobodyTrusted => TlsError::NobodyTrusted,
-            NotMade::Provider(source) => TlsError::Provider(source),
+            LoadFailure::NoTrustedCertificates => TlsError::NoTrustedCertificates,
+            LoadFailure::Provider(source) => TlsError::Provider(source),
         }
     }
 }
@@ -103,38 +102,39 @@ impl std::fmt::Debug for ClientTls {
 }
 
 impl ClientTls {
-    /// Trusts the system's certificate authorities and what `trust` names. Its CA file is read now.
+    /// Trusts the system's authorities and the certificates of `trust`. Reads the CA file now.
     ///
     /// # Errors
     /// [`TlsError`], which names the file.
     pub fn load(trust: TlsTrust) -> Result<Self, TlsError> {
-        let mark = trust.ca_file.as_deref().and_then(mark);
+        let stamp = trust.ca_file.as_deref().and_then(file_stamp);
         let authorities = trust.ca_file.as_deref().map(authorities).transpose()?;
         let authorities = authorities.unwrap_or_default();
         let current =
-            Current { authorities, mark, config: None, version: 0, attempts: 0, failed: None };
+            Current { authorities, stamp, config: None, version: 0, loads: 0, failure: None };
         Ok(Self {
             trust,
             current: Mutex::new(current),
-            is_served: AtomicBool::new(false),
+            has_loader: AtomicBool::new(false),
             wanted: Notify::new(),
-            made: Notify::new(),
+            loaded: Notify::new(),
         })
     }
 
-    /// From now on a dial leaves it to others to read the system's authorities, and waits: [`Self::wanted`] says when.
-    pub fn serve(&self) {
-        self.is_served.store(true, Ordering::Relaxed);
+    /// From now on dials do not read the system's authorities themselves but wait for another task, which awaits
+    /// [`Self::until_wanted`] and calls [`Self::load_system_trust`].
+    pub fn use_loader(&self) {
+        self.has_loader.store(true, Ordering::Relaxed);
     }
 
-    /// Until a dial waits for [`Self::make`]. Cancel safe.
-    pub async fn wanted(&self) {
+    /// Waits until a dial waits for [`Self::load_system_trust`]. Cancel safe.
+    pub async fn until_wanted(&self) {
         self.wanted.notified().await;
     }
 
-    /// Reads the system's authorities for the dials that wait. It takes as long as the file system does, so it is not for a
-    /// thread that moves packets.
-    pub fn make(&self) {
+    /// Reads the system's authorities for the waiting dials. It blocks on the file system, so it must not run on a thread
+    /// that moves packets.
+    pub fn load_system_trust(&self) {
         loop {
             let (authorities, version) = {
                 let current = self.current.lock();
@@ -143,25 +143,25 @@ impl ClientTls {
                 }
                 (current.authorities.clone(), current.version)
             };
-            let made = self.client_config(&authorities);
+            let loaded = self.client_config(&authorities);
             let mut current = self.current.lock();
             if current.version != version {
                 continue;
             }
-            current.attempts += 1;
-            (current.config, current.failed) = match made {
+            current.loads += 1;
+            (current.config, current.failure) = match loaded {
                 Ok(config) => (Some(config), None),
                 Err(error) => (None, Some(error)),
             };
             break;
         }
-        self.made.notify_waiters();
+        self.loaded.notify_waiters();
     }
 
-    /// What the next dial uses. It may have to wait for [`Self::make`].
+    /// The configuration for the next dial. It may wait for [`Self::load_system_trust`].
     ///
     /// # Errors
-    /// [`TlsError`] where nobody is trusted.
+    /// [`TlsError`] without trusted certificates.
     pub async fn connector(&self) -> Result<TlsConnector, TlsError> {
         Ok(TlsConnector::from(self.config().await?))
     }
@@ -169,14 +169,14 @@ impl ClientTls {
     /// The same for HTTP, with ALPN.
     ///
     /// # Errors
-    /// [`TlsError`] where nobody is trusted.
+    /// [`TlsError`] without trusted certificates.
     pub async fn http_connector(&self) -> Result<TlsConnector, TlsError> {
         let mut config = ClientConfig::clone(&*self.config().await?);
-        config.alpn_protocols = owned(HTTP_PROTOCOLS);
+        config.alpn_protocols = alpn_list(HTTP_PROTOCOLS);
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
-    /// The name that the certificate of a server at `host` must bear. `None`: no certificate can bear such a name.
+    /// The name that the certificate of a server at `host` must contain. `None`: no certificate can.
     pub fn name_of(&self, host: Host<&str>) -> Option<ServerName<'static>> {
         match &self.trust.server_name {
             Some(TlsName(name)) => Some(name.clone()),
@@ -184,18 +184,18 @@ impl ClientTls {
         }
     }
 
-    /// The next dial reads the system's authorities again: the operator said so.
-    pub fn look_again(&self) {
+    /// Makes the next dial read the system's authorities again, at an operator's request.
+    pub fn forget_system_trust(&self) {
         self.current.lock().forget();
     }
 
-    /// Looks at the CA file, and takes a changed one over. It waits for as long as the file system does, so it is not for
-    /// a thread that moves packets.
-    pub fn look(&self) {
+    /// Reads the CA file again if it has changed. It blocks on the file system, so it must not run on a thread that moves
+    /// packets.
+    pub fn reload_if_changed(&self) {
         let Some(file) = &self.trust.ca_file else { return };
-        let found = mark(file);
-        // Remembered first: a file that cannot be used is complained about once, not every second.
-        if std::mem::replace(&mut self.current.lock().mark, found) == found {
+        let stamp = file_stamp(file);
+        // Stored first, so that an unusable file is reported once and not every second.
+        if std::mem::replace(&mut self.current.lock().stamp, stamp) == stamp {
             return;
         }
         match authorities(file) {
@@ -213,26 +213,26 @@ impl ClientTls {
     }
 
     async fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let before = self.current.lock().attempts;
+        let loads_before = self.current.lock().loads;
         loop {
-            // Before the look, so that nothing is missed between it and the wait.
-            let made = self.made.notified();
+            // Created before the check, so that no notification is missed between the check and the wait.
+            let loaded = self.loaded.notified();
             {
                 let current = self.current.lock();
                 if let Some(config) = &current.config {
                     return Ok(Arc::clone(config));
                 }
-                if current.attempts > before
-                    && let Some(error) = current.failed.clone()
+                if current.loads > loads_before
+                    && let Some(error) = current.failure.clone()
                 {
                     return Err(error.into());
                 }
             }
-            if self.is_served.load(Ordering::Relaxed) {
+            if self.has_loader.load(Ordering::Relaxed) {
                 self.wanted.notify_one();
-                made.await;
+                loaded.await;
             } else {
-                self.make();
+                self.load_system_trust();
             }
         }
     }
@@ -240,7 +240,7 @@ impl ClientTls {
     fn client_config(
         &self,
         authorities: &[CertificateDer<'static>],
-    ) -> Result<Arc<ClientConfig>, NotMade> {
+    ) -> Result<Arc<ClientConfig>, LoadFailure> {
         let mut roots = RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();
         for error in native.errors {
@@ -249,20 +249,20 @@ impl ClientTls {
         roots.add_parsable_certificates(native.certs);
         let own = self.trust.own_certificate.as_deref();
         let own = own.and_then(|file| certificates(file).ok()).unwrap_or_default();
-        // Of a chain, the first certificate is the node's.
+        // The first certificate of a chain is that of the node.
         let known: Vec<_> = authorities.iter().chain(own.first()).cloned().collect();
         roots.add_parsable_certificates(known.iter().cloned());
         if roots.is_empty() {
-            return Err(NotMade::NobodyTrusted);
+            return Err(LoadFailure::NoTrustedCertificates);
         }
         let provider = Arc::new(ring::default_provider());
         let webpki =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let webpki = webpki.build().map_err(|_| NotMade::NobodyTrusted)?;
+        let webpki = webpki.build().map_err(|_| LoadFailure::NoTrustedCertificates)?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(NotMade::Provider)?
-            // Not less than the usual rules: see `verify`.
+            .map_err(LoadFailure::Provider)?
+            // No weaker than the usual rules, see `verify`.
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Verifier::new(webpki, known)))
             .with_no_client_auth();
@@ -271,14 +271,14 @@ impl ClientTls {
 }
 
 impl Current {
-    /// The next dial has the configuration made again.
+    /// Makes the next dial load the configuration again.
     fn forget(&mut self) {
         self.config = None;
         self.version += 1;
     }
 }
 
-/// The certificates of a CA file. One that rustls cannot use is told of now, not at the first dial.
+/// The certificates of a CA file. One that rustls cannot use is an error now, not at the first dial.
 pub(super) fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found = certificates(file)?;
     let mut roots = RootCertStore::empty();
@@ -289,7 +289,7 @@ pub(super) fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, T
     Ok(found)
 }
 
-/// The name that a peer's certificate must bear. `None`: no certificate can bear such a name.
+/// The name of a host in certificates. `None`: no certificate can contain it.
 fn server_name(host: Host<&str>) -> Option<ServerName<'static>> {
     match host {
         Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),

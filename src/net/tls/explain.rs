@@ -1,4 +1,4 @@
-//! What a failed TLS handshake means, in words, and what to do about it.
+//! Explains a failed TLS handshake, and how to repair it.
 
 use std::io;
 
@@ -8,38 +8,40 @@ use tokio_rustls::rustls::{CertificateError, Error};
 use super::verify::is_authority;
 use crate::wire::Timestamp;
 
-/// Names of a certificate that are shown; others are counted.
+/// Names of a certificate to show; others are counted.
 const NAMES_MAX: usize = 8;
 
-/// Why a handshake that we began failed.
+/// Explains why a handshake with a server failed.
 pub fn explain_handshake(error: &io::Error) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(Error::InvalidCertificate(wrong)) => certificate(wrong),
+        Some(Error::InvalidCertificate(error)) => explain_certificate(error),
         Some(Error::InvalidMessage(_)) => {
-            format!("{error}; what the peer sent is not TLS: is it ws:// (or http://) there?")
+            format!(
+                "{error}; the peer does not use TLS on this port: should the url be ws:// (or http://)?"
+            )
         }
         _ if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "the peer closed the connection; does it speak TLS on this port?".to_owned()
+            "the peer closed the connection; does it use TLS on this port?".to_owned()
         }
         _ => error.to_string(),
     }
 }
 
-fn certificate(wrong: &CertificateError) -> String {
-    match wrong {
+fn explain_certificate(error: &CertificateError) -> String {
+    match error {
         CertificateError::UnknownIssuer => {
             "the certificate of the peer is signed by an authority that is not trusted here; name the certificate of that \
              authority, or the peer's own, as caFile (a tool: --ca-file; the whole system: SSL_CERT_FILE)"
                 .to_owned()
         }
         CertificateError::Other(other) if is_authority(other) => {
-            "the peer shows the certificate of an authority (CA:TRUE), as openssl req -x509 makes it; name this very \
+            "the peer uses the certificate of an authority (CA:TRUE), as openssl req -x509 makes it; name this same \
              certificate as caFile (a tool: --ca-file), or give the peer one that is signed by the authority"
                 .to_owned()
         }
         CertificateError::BadSignature => {
-            "the certificate of the peer is not signed by the authority of that name which is trusted here; was one of them, \
-             the certificate or caFile, replaced without the other?"
+            "the certificate of the peer is not signed by the trusted authority of that name; was the certificate or caFile \
+             replaced without the other?"
                 .to_owned()
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
@@ -52,16 +54,16 @@ fn certificate(wrong: &CertificateError) -> String {
                 names => format!(
                     "the certificate of the peer is not for {expected}, but for {}; use such a name in the url (a tool: \
                      --server-name), or add {expected} to the certificate",
-                    list(names)
+                    list_names(names)
                 ),
             }
         }
         CertificateError::ExpiredContext { not_after, .. } => {
-            format!("the certificate of the peer expired on {}", date(*not_after))
+            format!("the certificate of the peer expired on {}", format_date(*not_after))
         }
         CertificateError::NotValidYetContext { not_before, .. } => format!(
             "the certificate of the peer is not valid before {}; are the clocks of both machines right?",
-            date(*not_before)
+            format_date(*not_before)
         ),
         CertificateError::InvalidPurposeContext { .. } | CertificateError::InvalidPurpose => {
             "the certificate of the peer is not for servers; its extendedKeyUsage must have serverAuth".to_owned()
@@ -74,8 +76,8 @@ fn certificate(wrong: &CertificateError) -> String {
     }
 }
 
-/// As the library presents them: `DnsName("a")`, `IpAddress(127.0.0.1)`.
-fn list(names: &[String]) -> String {
+/// A list of names, which the library presents as `DnsName("a")` or `IpAddress(127.0.0.1)`.
+fn list_names(names: &[String]) -> String {
     let plain = |name: &String| {
         let inside = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
         inside.unwrap_or(name).trim_matches('"').to_owned()
@@ -83,10 +85,10 @@ fn list(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(NAMES_MAX).map(plain).collect();
     let more = names.len().saturating_sub(NAMES_MAX);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    // A stranger chose them.
+    // Escaped: the peer chose them.
     format!("{}{more}", shown.join(", ")).chars().flat_map(char::escape_default).collect()
 }
 
-pub(super) fn date(time: UnixTime) -> String {
+pub(super) fn format_date(time: UnixTime) -> String {
     Timestamp::from_millis(time.as_secs().saturating_mul(1000)).to_string()
 }

@@ -1,4 +1,4 @@
-//! Handshakes in memory: what is shown, and what is trusted.
+//! TLS handshakes in memory: which certificate is used, and which is trusted.
 
 use super::*;
 use std::fs;
@@ -29,8 +29,8 @@ impl Files {
     fn trust(&self, ca_file: &str) -> Result<ClientTls, TlsError> {
         ClientTls::load(TlsTrust { ca_file: Some(self.path(ca_file)), ..TlsTrust::default() })
     }
-    /// Writes a certificate that is no authority or one, for `name`, signed by itself.
-    fn own(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) {
+    /// Writes a self-signed certificate for `name`, and its key.
+    fn self_sign(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -43,12 +43,12 @@ impl Files {
     }
 }
 
-/// The certificate that a client is shown.
-async fn shown(server: &ServerTls, client: &ClientTls) -> CertificateDer<'static> {
+/// The certificate that a client receives.
+async fn received_certificate(server: &ServerTls, client: &ClientTls) -> CertificateDer<'static> {
     let (left, right) = tokio::io::duplex(64 * 1024);
     let name = client.name_of(Host::Domain("localhost")).unwrap();
-    client.look();
-    server.look();
+    client.reload_if_changed();
+    server.reload_if_changed();
     let connector = client.connector().await.unwrap();
     let acceptor = server.acceptor();
     let (client, server) = tokio::join!(connector.connect(name, left), acceptor.accept(right));
@@ -63,22 +63,22 @@ async fn a_renewed_certificate_is_used_within_a_second_and_a_broken_one_never() 
     fs::copy(files.path("cert.pem"), files.path("ca.pem")).unwrap();
     let server = files.load().unwrap();
     let trusts_first = files.trust("ca.pem").unwrap();
-    assert_eq!(shown(&server, &trusts_first).await, first);
+    assert_eq!(received_certificate(&server, &trusts_first).await, first);
 
     // The certificate changed, its key did not yet: the former pair stays in use.
     let old_key = fs::read(files.path("key.pem")).unwrap();
     let second = files.renew(&["localhost", "other.example"]);
     let new_key = fs::read(files.path("key.pem")).unwrap();
     fs::write(files.path("key.pem"), old_key).unwrap();
-    assert_eq!(shown(&server, &trusts_first).await, first);
+    assert_eq!(received_certificate(&server, &trusts_first).await, first);
 
     fs::write(files.path("key.pem"), [&new_key[..], b"\n"].concat()).unwrap();
     let trusts_second = files.trust("cert.pem").unwrap();
-    assert_eq!(shown(&server, &trusts_second).await, second);
+    assert_eq!(received_certificate(&server, &trusts_second).await, second);
 }
 
 #[test]
-fn mistakes_name_the_file() {
+fn errors_name_the_file() {
     let files = Files::new();
     let missing = files.load().unwrap_err().to_string();
     assert!(missing.contains("cert.pem"), "{missing}");
@@ -91,12 +91,12 @@ fn mistakes_name_the_file() {
     assert!(matches!(empty, TlsError::Read { source: PemError::Missing, .. }), "{empty}");
 }
 
-/// Shakes hands; gives what the dialling end says of it.
-async fn shake(server: &ServerTls, client: &ClientTls, host: &str) -> Result<(), String> {
+/// The result of a handshake at the dialling end.
+async fn handshake(server: &ServerTls, client: &ClientTls, host: &str) -> Result<(), String> {
     let (left, right) = tokio::io::duplex(64 * 1024);
     let name = client.name_of(Host::Domain(host)).unwrap();
-    client.look();
-    server.look();
+    client.reload_if_changed();
+    server.reload_if_changed();
     let connector = client.connector().await.unwrap();
     let acceptor = server.acceptor();
     let (client, server) = tokio::join!(connector.connect(name, left), acceptor.accept(right));
@@ -109,16 +109,16 @@ fn authority(params: &mut CertificateParams) {
 }
 
 #[tokio::test]
-async fn a_certificate_that_stands_in_the_ca_file_is_trusted_for_its_names_and_its_time() {
+async fn a_certificate_in_the_ca_file_is_trusted_for_its_names_and_its_validity() {
     let files = Files::new();
     let check = async |change: fn(&mut CertificateParams), host: &str, expected: Option<&str>| {
-        files.own("localhost", change);
+        files.self_sign("localhost", change);
         let (server, client) = (files.load().unwrap(), files.trust("cert.pem").unwrap());
-        let shaken = shake(&server, &client, host).await;
-        match (&shaken, expected) {
+        let result = handshake(&server, &client, host).await;
+        match (&result, expected) {
             (Ok(()), None) => {}
             (Err(text), Some(expected)) if text.contains(expected) => {}
-            _ => panic!("{shaken:?}, not {expected:?}"),
+            _ => panic!("{result:?}, not {expected:?}"),
         }
     };
     // As `openssl req -x509` makes it, and without CA:TRUE.
@@ -142,22 +142,22 @@ async fn a_certificate_that_stands_in_the_ca_file_is_trusted_for_its_names_and_i
 }
 
 #[tokio::test]
-async fn a_certificate_that_stands_nowhere_is_explained() {
+async fn an_untrusted_certificate_is_explained() {
     let files = Files::new();
-    files.own("localhost", authority);
+    files.self_sign("localhost", authority);
     fs::copy(files.path("cert.pem"), files.path("other.pem")).unwrap();
     let other = files.trust("other.pem").unwrap();
     // The same name and subject, another key.
-    files.own("localhost", authority);
-    let text = shake(&files.load().unwrap(), &other, "localhost").await.unwrap_err();
+    files.self_sign("localhost", authority);
+    let text = handshake(&files.load().unwrap(), &other, "localhost").await.unwrap_err();
     assert!(text.contains("CA:TRUE") && text.contains("caFile"), "{text}");
-    files.own("localhost", |_| {});
-    let text = shake(&files.load().unwrap(), &other, "localhost").await.unwrap_err();
+    files.self_sign("localhost", |_| {});
+    let text = handshake(&files.load().unwrap(), &other, "localhost").await.unwrap_err();
     assert!(text.contains("replaced without the other"), "{text}");
-    files.own("localhost", |params| params.distinguished_name.push(DnType::CommonName, "x"));
-    let text = shake(&files.load().unwrap(), &other, "localhost").await.unwrap_err();
+    files.self_sign("localhost", |params| params.distinguished_name.push(DnType::CommonName, "x"));
+    let text = handshake(&files.load().unwrap(), &other, "localhost").await.unwrap_err();
     assert!(text.contains("caFile") && text.contains("SSL_CERT_FILE"), "{text}");
-    // A leaf that stands in the file itself, whoever signed it.
+    // A leaf certificate in the file itself, signed by an unknown authority.
     let (ca_key, leaf_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let mut ca = CertificateParams::new([]).unwrap();
     authority(&mut ca);
@@ -167,20 +167,20 @@ async fn a_certificate_that_stands_nowhere_is_explained() {
     fs::write(files.path("cert.pem"), leaf.pem()).unwrap();
     fs::write(files.path("key.pem"), leaf_key.serialize_pem()).unwrap();
     let (server, client) = (files.load().unwrap(), files.trust("cert.pem").unwrap());
-    assert_eq!(shake(&server, &client, "localhost").await, Ok(()));
+    assert_eq!(handshake(&server, &client, "localhost").await, Ok(()));
 }
 
 #[tokio::test]
-async fn a_tool_trusts_the_certificate_of_its_own_configuration_under_a_name_of_it() {
+async fn a_tool_trusts_the_certificate_of_its_configuration_under_its_name() {
     let files = Files::new();
-    files.own("node.example", authority);
+    files.self_sign("node.example", authority);
     let trust = TlsTrust {
         ca_file: None,
         own_certificate: Some(files.path("cert.pem")),
         server_name: host_of_certificate(&files.path("cert.pem")).map(|name| name.parse().unwrap()),
     };
     let client = ClientTls::load(trust).unwrap();
-    assert_eq!(shake(&files.load().unwrap(), &client, "127.0.0.1").await, Ok(()));
+    assert_eq!(handshake(&files.load().unwrap(), &client, "127.0.0.1").await, Ok(()));
     let absent = TlsTrust { own_certificate: Some(files.path("none")), ..TlsTrust::default() };
     assert!(ClientTls::load(absent).is_ok());
     assert!("no name".parse::<TlsName>().is_err() && "127.0.0.1".parse::<TlsName>().is_ok());
@@ -189,32 +189,32 @@ async fn a_tool_trusts_the_certificate_of_its_own_configuration_under_a_name_of_
 #[tokio::test]
 async fn a_replaced_ca_file_is_used_within_a_second_and_a_broken_one_never() {
     let files = Files::new();
-    files.own("localhost", authority);
+    files.self_sign("localhost", authority);
     fs::copy(files.path("cert.pem"), files.path("ca.pem")).unwrap();
     let client = files.trust("ca.pem").unwrap();
     let first = files.load().unwrap();
-    assert_eq!(shake(&first, &client, "localhost").await, Ok(()));
+    assert_eq!(handshake(&first, &client, "localhost").await, Ok(()));
     fs::write(files.path("ca.pem"), "broken").unwrap();
-    assert_eq!(shake(&first, &client, "localhost").await, Ok(()));
-    files.own("localhost", authority);
+    assert_eq!(handshake(&first, &client, "localhost").await, Ok(()));
+    files.self_sign("localhost", authority);
     let second = files.load().unwrap();
     fs::copy(files.path("cert.pem"), files.path("ca.pem")).unwrap();
-    assert_eq!(shake(&second, &client, "localhost").await, Ok(()));
-    // At an order, at once.
+    assert_eq!(handshake(&second, &client, "localhost").await, Ok(()));
+    // At once, at the operator's request.
     fs::write(files.path("ca.pem"), [&fs::read(files.path("ca.pem")).unwrap()[..], b"\n"].concat())
         .unwrap();
-    files.own("localhost", authority);
+    files.self_sign("localhost", authority);
     fs::copy(files.path("cert.pem"), files.path("ca.pem")).unwrap();
-    client.look_again();
-    assert_eq!(shake(&files.load().unwrap(), &client, "localhost").await, Ok(()));
+    client.forget_system_trust();
+    assert_eq!(handshake(&files.load().unwrap(), &client, "localhost").await, Ok(()));
 }
 
 #[test]
-fn keys_that_do_not_fit_are_named() {
+fn a_key_of_another_certificate_is_named() {
     let files = Files::new();
-    files.own("localhost", |_| {});
+    files.self_sign("localhost", |_| {});
     let key = fs::read(files.path("key.pem")).unwrap();
-    files.own("localhost", |_| {});
+    files.self_sign("localhost", |_| {});
     fs::write(files.path("key.pem"), key).unwrap();
     let text = files.load().unwrap_err().to_string();
     assert!(text.contains("key.pem does not belong to the certificate in"), "{text}");
@@ -229,31 +229,33 @@ fn keys_that_do_not_fit_are_named() {
 #[test]
 fn files_are_checked_as_a_node_reads_them() {
     let files = Files::new();
-    files.own("localhost", |params| params.not_after = rcgen::date_time_ymd(2020, 2, 3));
+    files.self_sign("localhost", |params| params.not_after = rcgen::date_time_ymd(2020, 2, 3));
     let warned = check_server_files(&files.path("cert.pem"), &files.path("key.pem")).unwrap();
     assert_eq!(warned.as_deref(), Some("the certificate expired on 2020-02-03T00:00:00.000Z"));
     assert_eq!(check_ca_file(&files.path("cert.pem")).unwrap(), warned);
     assert_eq!(files.load().unwrap().expiry().load(Ordering::Relaxed), 1_580_688_000);
-    files.own("localhost", |_| {});
+    files.self_sign("localhost", |_| {});
     assert_eq!(check_server_files(&files.path("cert.pem"), &files.path("key.pem")).unwrap(), None);
     assert!(check_ca_file(&files.path("key.pem")).is_err());
 }
 
-/// In a node the files of the system are read beside the packets, and dials wait for them.
 #[tokio::test]
-async fn dials_wait_for_authorities_that_are_read_beside_the_packets() {
+async fn dials_wait_for_a_loader_of_the_authorities() {
     use futures_util::FutureExt;
     let files = Files::new();
     files.renew(&["localhost"]);
     let client = files.trust("cert.pem").unwrap();
-    client.serve();
+    client.use_loader();
     for _ in 0..2 {
         let (mut one, mut two) = (Box::pin(client.connector()), Box::pin(client.connector()));
         assert!((&mut one).now_or_never().is_none() && (&mut two).now_or_never().is_none());
-        client.wanted().await;
-        client.make();
+        client.until_wanted().await;
+        client.load_system_trust();
         assert!(one.await.is_ok() && two.await.is_ok());
-        assert!(client.connector().now_or_never().is_some(), "what was made is used again");
-        client.look_again();
+        assert!(
+            client.connector().now_or_never().is_some(),
+            "a loaded configuration is used again"
+        );
+        client.forget_system_trust();
     }
 }

@@ -1,9 +1,9 @@
-//! Which certificate of a server is accepted: every one that the usual rules accept (RFC 5280, as `webpki` has them), and
-//! one that the operator has written into the CA file as it is, byte for byte.
+//! Accepts a server's certificate by the usual rules (RFC 5280, by `webpki`), or because the CA file contains this same
+//! certificate.
 //!
-//! The second rule is for certificates that sign themselves, as `openssl req -x509` makes them. They say that they
-//! are a certificate authority, and the usual rules accept no authority as a server. Name, time and signature of the handshake
-//! hold for them as for all others.
+//! The second rule is for self-signed certificates, as `openssl req -x509` makes them. They claim to be certificate
+//! authorities, which the usual rules do not accept as servers. Their name, validity and handshake signature are checked like
+//! those of any other.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme,
 };
 
-/// Accepts a server, or does not.
+/// Verifies the certificates of servers.
 #[derive(Debug)]
 pub(super) struct Verifier {
     webpki: Arc<WebPkiServerVerifier>,
@@ -33,8 +33,8 @@ impl Verifier {
     }
 }
 
-/// Whether the usual rules had nothing against a certificate but who signed it. They look at its time first: an expired
-/// one never comes as far as these errors.
+/// Whether the usual rules reject a certificate only because of its issuer. They check the validity first: an expired
+/// certificate never gets these errors.
 fn only_the_issuer_is_wrong(error: &Error) -> bool {
     match error {
         Error::InvalidCertificate(
@@ -45,7 +45,7 @@ fn only_the_issuer_is_wrong(error: &Error) -> bool {
     }
 }
 
-/// A certificate authority that shows itself as a server.
+/// Whether the certificate of a server is that of an authority.
 pub(super) fn is_authority(OtherError(error): &OtherError) -> bool {
     matches!(error.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }

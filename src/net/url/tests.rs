@@ -1,9 +1,8 @@
-//! What is a URL of a peer, and what it says.
+//! Which texts are URLs of peers, and their parts.
 
 use super::*;
 
-/// What a URL dials and says, as one line:
-/// `ws|wss host port authority path user token`, with `-` for what is not there.
+/// The parts of a URL as one line: `ws|wss host port authority path user token`, with `-` for an absent part.
 fn check(text: &str, expected: &str) {
     let url: BtpUrl = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
     let line = format!(
@@ -27,7 +26,7 @@ fn check_refused(text: &str, expected: UrlError) {
 }
 
 #[test]
-fn accepted() {
+fn accepted_urls() {
     for (text, expected) in [
         ("ws://b", "ws b 80 b / - -"),
         ("ws://b:3000", "ws b 3000 b:3000 / - -"),
@@ -43,9 +42,9 @@ fn accepted() {
         ("btp+ws://alice@b", "ws b 80 b / 'alice' -"),
         ("btp+ws://alice:@b", "ws b 80 b / 'alice' -"),
         ("btp+ws://:secret@b", "ws b 80 b / '' 'secret'"),
-        // RFC 3986: decoded, so that a token may hold anything.
+        // RFC 3986: percent-decoded, so that a token may contain any character.
         ("btp+ws://al%40ice:p%3A%2F%25@b", "ws b 80 b / 'al@ice' 'p:/%'"),
-        // What the URL standard would encode comes back as it was written.
+        // Characters that the URL standard encodes come back unchanged.
         ("btp+ws://a:abc=;|@b", "ws b 80 b / 'a' 'abc=;|'"),
         ("btp+ws://a:p%2540@b", "ws b 80 b / 'a' 'p%40'"),
         ("btp+ws://a:b@c@d", "ws d 80 d / 'a' 'b@c'"),
@@ -55,7 +54,7 @@ fn accepted() {
 }
 
 #[test]
-fn refused() {
+fn refused_urls() {
     for (text, expected) in [
         ("", UrlError::Scheme(BTP_SCHEMES)),
         ("b:3000", UrlError::Scheme(BTP_SCHEMES)),
@@ -95,7 +94,7 @@ fn the_token_is_never_shown() {
     for (text, shown) in [
         ("btp+ws://alice:S3CRET@b:3000/x", "ws://alice:***@b:3000/x"),
         ("btp+ws://:S3CRET@b", "ws://:***@b/"),
-        // A user alone may be a token, and so may what stands in the path.
+        // A user alone may be a token, and so may a segment of the path.
         ("ws://S3CRET@b", "ws://***@b/"),
         ("ws://b:3000/S3CRET?token=S3CRET", "ws://b:3000/***?***"),
         ("wss://b/accounts/alice/ilp", "wss://b/accounts/alice/ilp"),

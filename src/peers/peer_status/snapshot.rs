@@ -1,32 +1,32 @@
-//! What is known of one peer's connection at one moment, as plain values.
+//! A copy of one peer's status, as plain values.
 
 use std::time::SystemTime;
 
 use super::super::AttemptFailure;
 use crate::account::AccountId;
 
-/// How a peer's connection stands.
+/// The state of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PeerState {
-    /// It has not dialled us yet.
+    /// It has not connected to us yet.
     Waiting,
-    /// We are trying to reach it.
+    /// We try to reach it.
     Connecting,
-    /// At least one session is up.
+    /// At least one session is open.
     Connected,
     /// The last session ended.
     Disconnected,
-    /// It refused our name or token and we go on trying; or we refused its.
+    /// It refused our name or token, and we go on trying; or we refused a login with its name.
     AuthenticationFailed,
-    /// The quick attempts are used up; slow ones go on.
+    /// The quick attempts have failed; slow ones go on.
     Down,
-    /// Switched off by `enabled: false`.
+    /// Suspended by `enabled: false`.
     Suspended,
 }
 
 impl PeerState {
-    /// As it is spelled in JSON and in log lines.
+    /// As in JSON and in log lines.
     pub fn as_str(self) -> &'static str {
         match self {
             PeerState::Waiting => "waiting",
@@ -40,55 +40,51 @@ impl PeerState {
     }
 }
 
-/// A plain copy of what is known of one peer's connection.
+/// A copy of one peer's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerSnapshot {
-    /// Who.
     pub id: AccountId,
-    /// How it stands.
     pub state: PeerState,
-    /// Since when.
+    /// Since when the peer is in this state.
     pub since: SystemTime,
-    /// What went wrong last: while it is not connected, or why a connected peer's packets are not read.
+    /// The last error of a peer that is not connected, or why the packets of a connected one are not read.
     pub last_error: Option<String>,
-    /// Of what kind the last failed attempt to connect was.
+    /// The kind of the last failed attempt to connect.
     pub last_attempt_failure: Option<AttemptFailure>,
-    /// The last login under its name that we refused.
+    /// The last refused login with its name.
     pub last_refused_login: Option<RefusedLogin>,
-    /// Authenticated sessions that are up.
+    /// Open sessions.
     pub sessions: usize,
-    /// How often what.
     pub counts: PeerCounts,
 }
 
 /// A login that we refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedLogin {
-    /// When.
     pub at: SystemTime,
-    /// Where it came from.
+    /// The client's address.
     pub remote: String,
-    /// Why it was refused, as the caller was told.
+    /// As the client received it.
     pub reason: String,
 }
 
-/// Counters of one peer's sessions, from the start of the process.
+/// Counters of one peer since the start of the process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PeerCounts {
-    /// Sessions that were authenticated.
+    /// Authenticated sessions.
     pub sessions: u64,
-    /// Times that it was connected again after it had been disconnected.
+    /// Connections after a disconnection.
     pub reconnects: u64,
-    /// Attempts to reach it that failed.
+    /// Failed attempts to reach it.
     pub failed_attempts: u64,
-    /// Attempts that it refused, for our name or token.
+    /// Attempts that it refused because of our name or token.
     pub authentication_failures: u64,
-    /// Logins under its name that we refused.
+    /// Refused logins with its name.
     pub refused_logins: u64,
-    /// Its frames that nobody could read.
+    /// Text messages, and messages that are not BTP.
     pub unreadable_frames: u64,
-    /// Its frames that were answered with a BTP ERROR.
+    /// Frames that got a BTP ERROR.
     pub refused_frames: u64,
-    /// Its HTTP answers to packets that are not those of a connector.
+    /// HTTP answers to packets that no connector gives.
     pub wrong_answers: u64,
 }

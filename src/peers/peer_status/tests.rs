@@ -1,4 +1,4 @@
-//! Which events follow from what happens to a peer's sessions.
+//! Events, states and log lines that the sessions of a peer cause.
 
 use super::*;
 
@@ -22,18 +22,18 @@ fn check(story: &[(Step, PeerState, &str)]) {
     let status = peers.status(&"bob".parse().unwrap());
     for (index, (step, state, event)) in story.iter().enumerate() {
         match step {
-            Attempt => status.attempt("ws://b/"),
+            Attempt => status.attempt_started("ws://b/"),
             Failed => status.attempt_failed(
                 "connection refused",
                 AttemptFailure::Unreachable,
                 Duration::ZERO,
             ),
             Refused => status.attempt_failed("F00", AttemptFailure::Refused, Duration::ZERO),
-            Exhausted => status.exhausted(),
+            Exhausted => status.retries_exhausted(),
             Up => status.session_up("dialled", "b"),
             Down => status.session_down("dialled", &CloseReason::Broken("reset".to_owned())),
-            Suspend(suspended) => status.suspend(*suspended),
-            Stop => status.dials_no_more(),
+            Suspend(suspended) => status.set_suspended(*suspended),
+            Stop => status.dialling_stopped(),
             LoginRefused => peers.login_refused(Some(&status.id), "1.2.3.4:5", "wrong"),
         }
         assert_eq!(status.snapshot().state, *state, "step {index}");
@@ -53,15 +53,15 @@ fn check(story: &[(Step, PeerState, &str)]) {
     }
 }
 
-/// A peer that comes and goes as fast as it can, or a server that lets us in and closes, does not fill the log.
+/// A peer that reconnects as fast as it can, or a server that accepts and closes, does not fill the log.
 #[test]
-fn lines_about_one_peer_are_ten_a_minute_and_then_a_sum() {
+fn lines_about_one_peer_are_ten_a_minute_and_then_a_count() {
     let peers = Peers::default();
     let log = crate::testing::Log::of_this_thread();
     let [bob, carol] = ["bob", "carol"].map(|id| peers.status(&id.parse().unwrap()));
     let ended = CloseReason::Broken("reset".to_owned());
     for _ in 0..500 {
-        bob.attempt("ws://b/");
+        bob.attempt_started("ws://b/");
         bob.session_up("dialled", "b");
         bob.session_down("dialled", &ended);
     }
@@ -77,11 +77,11 @@ fn lines_about_one_peer_are_ten_a_minute_and_then_a_sum() {
     assert_eq!(told("peer=bob"), 20, "{}", log.text());
     assert_eq!(told("message=connected peer=carol"), 1, "others are told of as before");
     // Nothing more happens: the sum is told when the minute is over.
-    bob.log_left_out(bob.mono());
+    bob.log_suppressed(bob.now());
     assert_eq!(told("suppressed=1"), 0);
-    let later = bob.mono().after(Duration::from_secs(60));
-    bob.log_left_out(later);
-    bob.log_left_out(later);
+    let later = bob.now().after(Duration::from_secs(60));
+    bob.log_suppressed(later);
+    bob.log_suppressed(later);
     assert_eq!(told("message=more happened with the peer than was logged peer=bob"), 1);
     let counts = bob.snapshot().counts;
     assert_eq!((counts.sessions, counts.failed_attempts), (500, 1000), "all are counted");
@@ -165,7 +165,7 @@ fn a_suspended_peer_stays_so_until_it_is_resumed() {
 fn counters_and_errors() {
     let peers = Peers::default();
     let status = peers.status(&"bob".parse().unwrap());
-    status.attempt("ws://b/");
+    status.attempt_started("ws://b/");
     status.attempt_failed("connection refused", AttemptFailure::Unreachable, Duration::ZERO);
     assert_eq!(status.snapshot().last_error.as_deref(), Some("connection refused"));
     status.attempt_failed("F00", AttemptFailure::Refused, Duration::ZERO);
@@ -173,9 +173,9 @@ fn counters_and_errors() {
     assert_eq!(status.snapshot().last_error, None);
     status.session_down("dialled", &CloseReason::ByUs { code: 1001, reason: "going away" });
     status.session_up("dialled", "b");
-    status.mistake(PeerMistake::Unreadable, "x", MonoTime(0));
-    status.mistake(PeerMistake::Refused, "x", MonoTime(1));
-    status.mistake(PeerMistake::Refused, "x", MonoTime(2));
+    status.count_mistake(PeerMistake::Unreadable, "x", MonoTime(0));
+    status.count_mistake(PeerMistake::Refused, "x", MonoTime(1));
+    status.count_mistake(PeerMistake::Refused, "x", MonoTime(2));
     let expected = PeerCounts {
         sessions: 2,
         reconnects: 1,
@@ -229,26 +229,29 @@ fn who_was_beyond_reach_while_connected_is_down_afterwards() {
 }
 
 #[test]
-fn wrong_answers_are_the_last_error_until_one_is_right() {
+fn a_wrong_answer_is_the_last_error_until_a_right_one() {
     let peers = Peers::default();
     let status = peers.status(&"bob".parse().unwrap());
     let at = |seconds: u64| MonoTime(seconds * 1_000_000_000);
     status.session_up("dialled", "here");
-    status.answers_wrongly("it redirects", at(1));
-    status.answers_wrongly("it answers 404", at(2));
+    status.count_wrong_answer("it redirects", at(1));
+    status.count_wrong_answer("it answers 404", at(2));
     let known = status.snapshot();
     assert_eq!((known.state, known.counts.wrong_answers), (PeerState::Connected, 2));
     assert_eq!(known.last_error.as_deref(), Some("it answers 404"));
     status.session_down("dialled", &CloseReason::Broken("gone".to_owned()));
-    assert!(status.snapshot().last_error.unwrap().contains("gone"), "what is worse comes first");
+    assert!(
+        status.snapshot().last_error.unwrap().contains("gone"),
+        "the more serious error comes first"
+    );
     status.session_up("dialled", "here");
-    assert!(status.snapshot().last_error.is_some(), "a connection is no answer");
-    status.answers_well();
+    assert!(status.snapshot().last_error.is_some(), "a connection is no right answer");
+    status.clear_wrong_answers();
     assert_eq!(status.snapshot().last_error, None);
 }
 
 #[test]
-fn a_login_that_we_refuse_is_shown_while_the_peer_is_not_here() {
+fn a_refused_login_is_the_state_of_a_peer_without_a_session() {
     check(&[
         (LoginRefused, PeerState::AuthenticationFailed, "login refused"),
         (LoginRefused, PeerState::AuthenticationFailed, ""),
@@ -263,7 +266,7 @@ fn a_login_that_we_refuse_is_shown_while_the_peer_is_not_here() {
     let bob = peers.status(&"bob".parse().unwrap());
     let known = peers.snapshot();
     peers.login_refused(None, "1.2.3.4:5", "wrong token");
-    assert_eq!(peers.snapshot(), known, "names of nobody leave nothing behind");
+    assert_eq!(peers.snapshot(), known, "unknown names leave nothing behind");
     peers.login_refused(Some(&bob.id), "1.2.3.4:5", "wrong token");
     let seen = bob.snapshot();
     let error = "its login was refused: wrong token (from 1.2.3.4:5)";
@@ -272,10 +275,10 @@ fn a_login_that_we_refuse_is_shown_while_the_peer_is_not_here() {
     let seen = bob.snapshot();
     assert_eq!((seen.last_error, seen.counts.refused_logins), (None, 1), "it is in now");
     assert_eq!(seen.last_refused_login.unwrap().remote, "1.2.3.4:5", "but it is not forgotten");
-    // A peer that we reach ourselves: a stranger under its name does not change how that stands.
+    // A stranger with the name of a peer that we dial does not change its state.
     let dialled = peers.status(&"dialled".parse().unwrap());
     dialled.set_dialled(true);
-    dialled.attempt("ws://d/");
+    dialled.attempt_started("ws://d/");
     peers.login_refused(Some(&dialled.id), "1.2.3.4:5", "wrong token");
     let seen = dialled.snapshot();
     assert_eq!((seen.state, seen.counts.refused_logins), (PeerState::Connecting, 1));

@@ -1,4 +1,4 @@
-//! What is wrong with a peer's HTTP answers.
+//! Wrong HTTP answers of a peer.
 
 use std::sync::atomic::Ordering;
 
@@ -6,10 +6,10 @@ use super::{LINE_INTERVAL, PeerStatus};
 use crate::time::MonoTime;
 
 impl PeerStatus {
-    /// Its HTTP server gave an answer to a packet that is not that of a connector. It is the peer's last error until an
-    /// answer is right. The first is logged, and then one line a minute tells how many there were.
-    pub fn answers_wrongly(&self, error: &str, now: MonoTime) {
-        self.answers_wrongly.store(true, Ordering::Relaxed);
+    /// Counts an HTTP answer to a packet that no connector gives. It is the peer's last error until a right answer. The
+    /// first is logged, and then one line a minute with their number.
+    pub fn count_wrong_answer(&self, error: &str, now: MonoTime) {
+        self.has_wrong_answer.store(true, Ordering::Relaxed);
         let mut inner = self.inner.lock();
         inner.counts.wrong_answers += 1;
         if let Some(count) = inner.wrong_answers.add(error, now) {
@@ -18,27 +18,27 @@ impl PeerStatus {
     }
 
     /// Its HTTP server gave a right answer.
-    pub fn answers_well(&self) {
-        if self.answers_wrongly.load(Ordering::Relaxed) {
-            self.answers_wrongly.store(false, Ordering::Relaxed);
+    pub fn clear_wrong_answers(&self) {
+        if self.has_wrong_answer.load(Ordering::Relaxed) {
+            self.has_wrong_answer.store(false, Ordering::Relaxed);
             self.inner.lock().wrong_answers.clear();
         }
     }
 }
 
-/// The wrong answers of one peer, until one is right.
+/// The wrong answers of one peer since the last right one.
 #[derive(Debug, Default)]
 pub(super) struct WrongAnswers {
     latest: Option<String>,
-    /// When a line was logged last, and how many there were since.
     logged_at: Option<MonoTime>,
-    since: u64,
+    /// Wrong answers since then.
+    count: u64,
 }
 
 impl WrongAnswers {
-    /// One more. `Some`: a line is to be logged, about so many.
+    /// Adds one. `Some`: a line about so many must be logged.
     pub(super) fn add(&mut self, error: &str, now: MonoTime) -> Option<u64> {
-        self.since += 1;
+        self.count += 1;
         if self.latest.as_deref() != Some(error) {
             self.latest = Some(error.to_owned());
         }
@@ -46,15 +46,14 @@ impl WrongAnswers {
             return None;
         }
         self.logged_at = Some(now);
-        Some(std::mem::take(&mut self.since))
+        Some(std::mem::take(&mut self.count))
     }
 
-    /// One was right.
     pub(super) fn clear(&mut self) {
         self.latest = None;
     }
 
-    /// What is wrong.
+    /// The latest error.
     pub(super) fn latest(&self) -> Option<String> {
         self.latest.clone()
     }

@@ -100,7 +100,7 @@ async fn silence_is_pinged_and_then_ends_the_session() {
         () = reading => unreachable!(),
         ended = node.ended() => ended,
     };
-    assert_eq!(ended.unwrap(), CloseReason::Lost(Timeout::Silent));
+    assert_eq!(ended.unwrap(), CloseReason::TimedOut(Timeout::Silent));
     assert!(!node.is_connected("bob") && node.is_connected("alice"));
     drop(bob);
 }
@@ -131,7 +131,7 @@ async fn a_peer_that_stops_reading_delays_nobody_and_its_queue_is_bounded() {
     carol.send(&answer(at_carol, &fulfillment())).await;
     assert_eq!(alice.frame().await, "RESPONSE 5000 Fulfill");
     // And bob is lost in the end. What he cannot have seen is refused then.
-    assert_eq!(node.ended().await.unwrap(), CloseReason::Lost(Timeout::Stalled));
+    assert_eq!(node.ended().await.unwrap(), CloseReason::TimedOut(Timeout::Stalled));
     let lost = alice.frames_so_far().await;
     assert!(!lost.is_empty(), "some were never sent");
     assert!(lost.iter().all(|frame| frame.ends_with("Reject T01")), "{lost:?}");

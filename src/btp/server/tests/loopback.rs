@@ -127,7 +127,7 @@ async fn too_many_strangers_are_closed_at_once_and_peers_still_come_in() {
 async fn strangers_make_room_where_open_files_run_out_and_sessions_do_not() {
     let connector = testing::connector_settings("node", &PEERS, &Limits::default());
     let connector = Connector::new(connector, HashSeed::Random).unwrap();
-    let context = TransportContext::with(
+    let context = TransportContext::with_tls(
         connector,
         Clock::start(),
         TransportSettings::default(),

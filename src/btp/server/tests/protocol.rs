@@ -443,7 +443,7 @@ async fn a_login_by_a_directory_that_was_swapped_meanwhile_is_closed() {
         let outbox = Outbox::new(Framing::Server, 1000);
         let (bob, token) = (Arc::clone(&account), token("bob"));
         let is_accepted = |directory: &Directory, account: &AccountId| {
-            directory.find(Some("bob"), token.as_bytes()) == Some(account)
+            directory.find_account(Some("bob"), token.as_bytes()) == Some(account)
         };
         let login = (directory.mark(token.as_bytes()), is_accepted);
         let session =
