@@ -262,6 +262,7 @@ impl Driver {
     }
 
     /// Whether `tungstenite` can be bypassed: a whole binary message, masked as the role requires, on an open session.
+    /// RFC 23 "Overview": each binary message is one BTP frame. [row 65]
     fn takes_fast_path(&self, header: &FrameHeader) -> bool {
         header.is_binary_message()
             && header.mask.is_some() == (self.socket.role == Role::Server)

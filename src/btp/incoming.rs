@@ -86,6 +86,7 @@ pub(super) fn classify(frame: &[u8], is_lenient: impl Fn() -> bool) -> FrameMean
                 (None, _) => FrameMeaning::Answer { request_id, answer: PeerAnswer::Nothing },
             }
         }
+        // An ERROR fails its request, whatever its code and name are. [row 87]
         FrameKind::Error => FrameMeaning::Answer { request_id, answer: PeerAnswer::Error },
     }
 }

@@ -173,6 +173,7 @@ impl BtpConnection {
     async fn authenticate(self) -> Result<(Driver, Descriptor), Refused> {
         let Self { stream, remote, acceptor, shared, origin, is_known, place, descriptor } = self;
         let context = &shared.context;
+        // RFC 23 "Authentication": a server closes a connection that does not authenticate in time. [row 70]
         let deadline = Instant::now() + context.settings.auth_timeout;
         let authenticated = async {
             // A client that sends nothing is a probe, and costs no handshake.
@@ -256,6 +257,7 @@ async fn log_in(
             match context.connector.account(account.as_str()) {
                 Some(account) => {
                     let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
+                    // RFC 23 "Authentication": a RESPONSE with the id of the login accepts it. [row 71]
                     outbox
                         .put_frame(EMPTY_RESPONSE_BYTES, |out| put_empty_response(request_id, out));
                     socket.outbox = Arc::clone(&outbox);

@@ -159,7 +159,7 @@ impl BtpSession {
         }
     }
 
-    /// RFC 23 "Flow": an unreadable frame gets no answer. The session goes on, unless they keep coming.
+    /// RFC 23 "Flow": an unreadable frame gets no answer. [row 79] The session goes on, unless they keep coming.
     fn count_unreadable(&mut self, what: &str, now: MonoTime) -> Result<(), CloseRequest> {
         self.guard.status().count_mistake(PeerMistake::Unreadable, what, now);
         while self.unreadable_at.front().is_some_and(|at| now.since(*at) >= UNREADABLE_WINDOW) {
@@ -172,6 +172,7 @@ impl BtpSession {
         Ok(())
     }
 
+    /// RFC 23 "Error": an ERROR has the id of its request. [row 75]
     fn refuse(&self, request_id: RequestId, why: &'static str, now: Now) {
         self.guard.status().count_mistake(PeerMistake::Refused, why, now.mono);
         put_whole_frame(self.guard.outbox(), &refusal(request_id, why, now.wall));

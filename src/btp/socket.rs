@@ -82,7 +82,7 @@ impl Socket {
         }
     }
 
-    /// Receives the next data message, before the login, and answers pings meanwhile. Later bytes stay for the driver.
+    /// Receives the next data message, before the login, and answers pings meanwhile. [row 90] Later bytes stay for the driver.
     ///
     /// Nothing is read while a reply waits to be written, and the number of frames is bounded: an unauthenticated peer can
     /// neither fill memory with replies nor keep us busy without end.

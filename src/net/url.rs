@@ -1,7 +1,7 @@
 //! The URL of a peer that we dial: `[btp+]ws://` or `[btp+]wss://` (BTP), `http://` or `https://` (ILP over HTTP), and then
 //! `[user[:token]@]host[:port][/path][?query]`.
 //!
-//! RFC 23 "BTP over WebSockets": the `btp+` prefix and the user part never reach the server; the user part becomes
+//! As in other BTP implementations, the `btp+` prefix and the user part never reach the server; the user part becomes
 //! `auth_username` and `auth_token`. With HTTP the token becomes a bearer token, never Basic authentication.
 //!
 //! The user part is percent-decoded (RFC 3986), because a listener of `ilp-plugin-btp`, like ours, compares the configured
