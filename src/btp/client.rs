@@ -244,7 +244,8 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
     }
 }
 
-/// Sends the login and waits for the answer. RFC 23 "Authentication": it is the first frame of each connection. [row 72]
+/// Sends the login and waits for the answer. RFC 23 "Authentication": it is the first frame of each connection. [row
+/// 72]
 async fn log_in(socket: &mut Socket, dial: &Dial, account: &Account) -> Result<(), DialError> {
     let request_id = account.next_request_id();
     let message = auth_message(request_id, &dial.username, dial.token.reveal());

@@ -4,8 +4,8 @@
 //! the connector, and then writes its own outbox with one system call. Frames for other peers wake *their* tasks, so on
 //! one thread each outbox is written once, after all reading. No packet costs a channel, a timer or an allocation.
 //!
-//! All sessions of a thread read through one large buffer: few system calls and no copies while packets flow, hardly any
-//! memory while they do not.
+//! All sessions of a thread read through one large buffer: few system calls and no copies while packets flow, hardly
+//! any memory while they do not.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -308,7 +308,8 @@ impl Driver {
         }
     }
 
-    /// Closes a session that cannot be read any more: the closing handshake is complete, or the peer broke the protocol.
+    /// Closes a session that cannot be read any more: the closing handshake is complete, or the peer broke the
+    /// protocol.
     fn close_after_error(&mut self, error: &tokio_tungstenite::tungstenite::Error, now: MonoTime) {
         if self.closing.as_ref().is_some_and(|closing| closing.peer_closed) {
             return;

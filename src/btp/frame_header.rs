@@ -1,7 +1,7 @@
 //! The header of a WebSocket frame (RFC 6455 5.2): where the frame ends, and whether it is a whole binary message.
 //!
-//! Whole binary messages, which carry the packets, are handled in the read buffer, without a copy. Only the other frames
-//! pass through `tungstenite`, each as a whole.
+//! Whole binary messages, which carry the packets, are handled in the read buffer, without a copy. Only the other
+//! frames pass through `tungstenite`, each as a whole.
 
 /// Final, no reserved bits, binary.
 const BINARY_MESSAGE: u8 = 0x82;

@@ -1,8 +1,8 @@
 //! The login of a BTP connection (RFC 23 "Authentication"), for both ends. Pure: bytes in, a verdict out.
 //!
-//! The accepting end reads one frame and finds the account or refuses. It is strict about names and the token, and lenient
-//! where implementations differ without harm (data and content type of the `auth` entry). An unknown name and a wrong token
-//! get the same answer after the same time.
+//! The accepting end reads one frame and finds the account or refuses. It is strict about names and the token, and
+//! lenient where implementations differ without harm (data and content type of the `auth` entry). An unknown name and a
+//! wrong token get the same answer after the same time.
 
 use percent_encoding::percent_decode_str;
 
@@ -137,8 +137,8 @@ pub(super) enum AuthAnswer {
     Other,
 }
 
-/// Reads a frame while the answer to the login with `request_id` is due. `token`: that of the login, which is masked where
-/// the peer repeats it.
+/// Reads a frame while the answer to the login with `request_id` is due. `token`: that of the login, which is masked
+/// where the peer repeats it.
 pub(super) fn read_auth_answer(frame: &[u8], request_id: RequestId, token: &Token) -> AuthAnswer {
     match BtpFrame::parse(frame) {
         Ok(frame) if frame.request_id == request_id => match frame.body {

@@ -1,5 +1,5 @@
-//! HTTP/1.1 headers (RFC 9112) of the WebSocket handshake: reads them within bounds, and combines field lines of one name
-//! into one list (RFC 9110 5.3).
+//! HTTP/1.1 headers (RFC 9112) of the WebSocket handshake: reads them within bounds, and combines field lines of one
+//! name into one list (RFC 9110 5.3).
 
 use std::io::ErrorKind;
 

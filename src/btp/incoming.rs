@@ -1,12 +1,12 @@
 //! Classifies the BTP frames of an authenticated session. Pure: bytes in, a borrowed value out.
 //!
-//! By RFC 23 ("Flow", "Sub-protocols"), a request gets a RESPONSE or an ERROR; a response or an unreadable frame gets no
-//! answer, so that two confused peers do not exchange errors for ever. The `ilp` entry may be in any position and have any
-//! content type, as in all implementations. [rows 78 79 82 84]
+//! By RFC 23 ("Flow", "Sub-protocols"), a request gets a RESPONSE or an ERROR; a response or an unreadable frame gets
+//! no answer, so that two confused peers do not exchange errors for ever. The `ilp` entry may be in any position and
+//! have any content type, as in all implementations. [rows 78 79 82 84]
 //!
-//! interledger-rs sends Prepares in RESPONSE frames and their answers in MESSAGE frames, and goes by the ILP packet when it
-//! receives. A *lenient* reader does the same (`lenientBtpTypes`). We always send frames by RFC 23, which interledger-rs
-//! accepts. The request ids of the two directions stay separate: the packet decides whose id it is.
+//! interledger-rs sends Prepares in RESPONSE frames and their answers in MESSAGE frames, and goes by the ILP packet
+//! when it receives. A *lenient* reader does the same (`lenientBtpTypes`). We always send frames by RFC 23, which
+//! interledger-rs accepts. The request ids of the two directions stay separate: the packet decides whose id it is.
 
 use crate::connector::PeerAnswer;
 use crate::wire;
@@ -20,8 +20,8 @@ pub(super) enum FrameMeaning<'a> {
     Prepare { request_id: RequestId, packet: &'a [u8] },
     /// A RESPONSE or an ERROR to a request of ours.
     Answer { request_id: RequestId, answer: PeerAnswer<'a> },
-    /// A RESPONSE with a Prepare, as interledger-rs sends them, from a peer without `lenientBtpTypes`. By RFC 23 it is an
-    /// answer, with the wrong packet.
+    /// A RESPONSE with a Prepare, as interledger-rs sends them, from a peer without `lenientBtpTypes`. By RFC 23 it is
+    /// an answer, with the wrong packet.
     PrepareInResponse { request_id: RequestId, packet: &'a [u8] },
     /// A MESSAGE with an answer, from a peer without `lenientBtpTypes`: gets an ERROR.
     AnswerInMessage { request_id: RequestId },
@@ -56,8 +56,8 @@ pub(super) fn classify(frame: &[u8], is_lenient: impl Fn() -> bool) -> FrameMean
             FrameMeaning::Refused { request_id, why: "two sub-protocols have the same name" }
         }
         FrameKind::Message => match (packet, carries) {
-            // RFC 23 "Flow": a MESSAGE that cannot be processed gets an ERROR. [row 83] ilp-plugin-ethereum takes an empty
-            // RESPONSE for accepted money.
+            // RFC 23 "Flow": a MESSAGE that cannot be processed gets an ERROR. [row 83] ilp-plugin-ethereum takes an
+            // empty RESPONSE for accepted money.
             (None, _) if entries.primary().is_none_or(|primary| primary.name == AUTH) => {
                 FrameMeaning::Nothing { request_id }
             }

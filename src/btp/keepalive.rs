@@ -1,8 +1,8 @@
-//! Keep-alive: pings a silent peer, and gives up one that stays silent or takes no bytes. No IO and no timer: the driver
-//! reports reads and writes, and asks what is due and when to check again.
+//! Keep-alive: pings a silent peer, and gives up one that stays silent or takes no bytes. No IO and no timer: the
+//! driver reports reads and writes, and asks what is due and when to check again.
 //!
-//! The ping is a WebSocket ping (RFC 6455 5.5.2), as `ilp-plugin-btp` sends it. *Any* byte is a sign of life, not only the
-//! pong, which may be queued after much data.
+//! The ping is a WebSocket ping (RFC 6455 5.5.2), as `ilp-plugin-btp` sends it. *Any* byte is a sign of life, not only
+//! the pong, which may be queued after much data.
 
 use crate::net::KeepAliveSettings;
 use crate::peers::Timeout;

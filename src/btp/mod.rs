@@ -1,8 +1,8 @@
 //! BTP/2.0 over WebSocket (RFC 23): logins, sessions, and their sockets.
 //!
-//! Without IO, on a virtual clock: the login (`handshake`), the meaning of a frame (`incoming`), its handling (`session`),
-//! pings and timeouts (`keepalive`). With IO: [`BtpServer`] and [`BtpClient`] connect, `upgrade` makes a WebSocket, and
-//! `driver` runs a session on it. Nothing here spawns; `node` does.
+//! Without IO, on a virtual clock: the login (`handshake`), the meaning of a frame (`incoming`), its handling
+//! (`session`), pings and timeouts (`keepalive`). With IO: [`BtpServer`] and [`BtpClient`] connect, `upgrade` makes a
+//! WebSocket, and `driver` runs a session on it. Nothing here spawns; `node` does.
 
 mod client;
 mod driver;

@@ -1,8 +1,9 @@
-//! The listener: turns each accepted socket into a session or refuses it. It spawns nothing: `node` runs every connection
-//! that [`BtpServer::accept`] returns.
+//! The listener: turns each accepted socket into a session or refuses it. It spawns nothing: `node` runs every
+//! connection that [`BtpServer::accept`] returns.
 //!
-//! Unauthenticated sockets are bounded in number, time and log lines. A new one always gets a place: the oldest socket of
-//! the address that holds most is closed for it, also when open files run out. TLS handshakes run on a thread of their own.
+//! Unauthenticated sockets are bounded in number, time and log lines. A new one always gets a place: the oldest socket
+//! of the address that holds most is closed for it, also when open files run out. TLS handshakes run on a thread of
+//! their own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -290,8 +291,9 @@ async fn log_in(
 
 /// Opens the session of a login that `directory` has accepted.
 ///
-/// A reload swaps the directory and then closes the sessions whose login is no longer valid. With several threads it may do
-/// both before this session is attached. Therefore a session of an older directory is checked again with `is_accepted`.
+/// A reload swaps the directory and then closes the sessions whose login is no longer valid. With several threads it
+/// may do both before this session is attached. Therefore a session of an older directory is checked again with
+/// `is_accepted`.
 fn open_session(
     shared: &Shared,
     directory: &Arc<Directory>,

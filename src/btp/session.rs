@@ -138,7 +138,8 @@ impl BtpSession {
         }
     }
 
-    /// Counts a frame that carries no packet in the peer's rate. Each fragment of a message counts too: it may be empty.
+    /// Counts a frame that carries no packet in the peer's rate. Each fragment of a message counts too: it may be
+    /// empty.
     pub(super) fn meter_frame(&mut self, batch: &Batch<'_>, now: Now) {
         self.throttle(batch.charge_other_message(self.guard.account()), now.mono);
     }

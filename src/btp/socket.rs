@@ -1,7 +1,9 @@
-//! A WebSocket: the byte stream, the sans-IO WebSocket of `tungstenite` that reads it, and the outbox for what is written.
+//! A WebSocket: the byte stream, the sans-IO WebSocket of `tungstenite` that reads it, and the outbox for what is
+//! written.
 //!
-//! `tungstenite` receives all frames but whole binary messages, which carry the packets. Its replies (pongs, close frames)
-//! go to the outbox, between whole frames of other tasks. So bytes are written in one place only, and nothing blocks on it.
+//! `tungstenite` receives all frames but whole binary messages, which carry the packets. Its replies (pongs, close
+//! frames) go to the outbox, between whole frames of other tasks. So bytes are written in one place only, and nothing
+//! blocks on it.
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
@@ -82,10 +84,11 @@ impl Socket {
         }
     }
 
-    /// Receives the next data message, before the login, and answers pings meanwhile. [row 90] Later bytes stay for the driver.
+    /// Receives the next data message, before the login, and answers pings meanwhile. [row 90] Later bytes stay for the
+    /// driver.
     ///
-    /// Nothing is read while a reply waits to be written, and the number of frames is bounded: an unauthenticated peer can
-    /// neither fill memory with replies nor keep us busy without end.
+    /// Nothing is read while a reply waits to be written, and the number of frames is bounded: an unauthenticated peer
+    /// can neither fill memory with replies nor keep us busy without end.
     pub(super) async fn receive(&mut self) -> Result<DataMessage, CloseReason> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
@@ -130,15 +133,16 @@ impl Socket {
         }
     }
 
-    /// Takes the first whole frame out of `unread`. Of a frame that is too long it takes the header alone, which is enough
-    /// for `tungstenite` to refuse it.
+    /// Takes the first whole frame out of `unread`. Of a frame that is too long it takes the header alone, which is
+    /// enough for `tungstenite` to refuse it.
     fn take_frame(&mut self) -> Option<Vec<u8>> {
         let header = FrameHeader::read(&self.unread)?;
         let len = header.frame_len(self.message_bytes_max).unwrap_or(header.header_len);
         (len <= self.unread.len()).then(|| self.unread.drain(..len).collect())
     }
 
-    /// Writes the outbox to the stream; `written` grows by the bytes that the stream took. `Ready`: the outbox is empty.
+    /// Writes the outbox to the stream; `written` grows by the bytes that the stream took. `Ready`: the outbox is
+    /// empty.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -196,8 +200,8 @@ impl Socket {
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing_handshake).await;
     }
 
-    /// Moves the unread bytes to the start of `buffer` and reads from the stream behind them. Returns the length of both
-    /// together; `None`: the stream has ended.
+    /// Moves the unread bytes to the start of `buffer` and reads from the stream behind them. Returns the length of
+    /// both together; `None`: the stream has ended.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

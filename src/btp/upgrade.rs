@@ -1,7 +1,7 @@
 //! The WebSocket handshake (RFC 6455 section 4), for both ends: the HTTP request that upgrades a byte stream.
 //!
-//! Headers are bounded. Bytes after a header are kept, because a peer may send its first frame without waiting. No extension
-//! and no WebSocket subprotocol is offered or accepted: RFC 23 has none.
+//! Headers are bounded. Bytes after a header are kept, because a peer may send its first frame without waiting. No
+//! extension and no WebSocket subprotocol is offered or accepted: RFC 23 has none.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -173,8 +173,8 @@ fn is_key(key: &[u8]) -> bool {
     STANDARD.decode(key).is_ok_and(|key| key.len() == 16)
 }
 
-/// Sends a refusal, as far as the client takes it. Then it reads for a moment, because to close a socket with unread bytes
-/// would discard the response.
+/// Sends a refusal, as far as the client takes it. Then it reads for a moment, because to close a socket with unread
+/// bytes would discard the response.
 async fn refuse(stream: &mut Stream, response: &[u8]) {
     let refusal = async {
         stream.write_all(response).await?;

@@ -1,12 +1,14 @@
 //! How long a dialler waits before it tries a peer again. No clock: durations and a random number come in, a duration
 //! goes out.
 //!
-//! Five quick attempts follow after 1, 2, 4, 8 and 16 units (of one second by default), then one every 30 units for ever.
-//! Each delay varies at random by a fifth either way, so that peers which lost the same node do not reconnect together. A
-//! refused login follows the same series as a refused connection: the other side may correct a wrong secret.
+//! Five quick attempts follow after 1, 2, 4, 8 and 16 units (of one second by default), then one every 30 units for
+//! ever. Each delay varies at random by a fifth either way, so that peers which lost the same node do not reconnect
+//! together. A refused login follows the same series as a refused connection: the other side may correct a wrong
+//! secret.
 //!
-//! An authenticated session starts the series again. Only a peer that ends several sessions in a row within two units each
-//! gets longer delays, step by step. RFC 23 "Error Codes": temporary errors are retried after a growing delay. [row 91]
+//! An authenticated session starts the series again. Only a peer that ends several sessions in a row within two units
+//! each gets longer delays, step by step. RFC 23 "Error Codes": temporary errors are retried after a growing delay.
+//! [row 91]
 
 use std::time::Duration;
 
@@ -56,7 +58,8 @@ impl DialBackoff {
         let is_short = lasted < self.unit * SHORT;
         self.short_sessions = if is_short { self.short_sessions.saturating_add(1) } else { 0 };
         if replaced && lasted < self.unit * SETTLED_AFTER {
-            // Another program logs in with our name. To dial at once would replace its session, and it would replace ours.
+            // Another program logs in with our name. To dial at once would replace its session, and it would replace
+            // ours.
             self.series.reset();
             return Wait { delay: jitter(self.unit * SLOW, random), exhausted: false };
         }

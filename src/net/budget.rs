@@ -1,5 +1,5 @@
-//! Rate limits for the work that connections cause: one for all unauthenticated connections together, half of it for each
-//! of their origins, and one for each peer. Pure.
+//! Rate limits for the work that connections cause: one for all unauthenticated connections together, half of it for
+//! each of their origins, and one for each peer. Pure.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,8 +1,8 @@
-//! The clocks of the process, read together. Pure rooms receive the readings; the deadline sweep in `node` reads the same
-//! clock, so that deadlines and readings agree.
+//! The clocks of the process, read together. Pure rooms receive the readings; the deadline sweep in `node` reads the
+//! same clock, so that deadlines and readings agree.
 //!
-//! Deadlines use the time since boot, which goes on while the machine is suspended. Timers of tokio stop meanwhile; they
-//! only wake tasks, and a reading of this clock decides what is due (ADR 18).
+//! Deadlines use the time since boot, which goes on while the machine is suspended. Timers of tokio stop meanwhile;
+//! they only wake tasks, and a reading of this clock decides what is due (ADR 18).
 
 use std::time::{Duration, SystemTime};
 

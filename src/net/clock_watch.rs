@@ -1,8 +1,8 @@
-//! Detects steps of the time of day, and suspensions (ADR 18). Pure: readings come in, findings go out; `node` checks once
-//! a second.
+//! Detects steps of the time of day, and suspensions (ADR 18). Pure: readings come in, findings go out; `node` checks
+//! once a second.
 //!
-//! Expiries of packets are times of day, but deadlines use a clock that never steps. After a step packets expire too early
-//! or too late at this node, so its operator must know.
+//! Expiries of packets are times of day, but deadlines use a clock that never steps. After a step packets expire too
+//! early or too late at this node, so its operator must know.
 
 use std::time::Duration;
 
@@ -58,8 +58,8 @@ struct WatchState {
 #[derive(Debug, Clone, Copy)]
 struct LastReading {
     mono: MonoTime,
-    /// Milliseconds from the monotonic clock to the time of day. It follows small corrections, so that they never add up to
-    /// a step, while several small steps in a row do.
+    /// Milliseconds from the monotonic clock to the time of day. It follows small corrections, so that they never add
+    /// up to a step, while several small steps in a row do.
     offset_ms: i64,
     /// Nanoseconds in suspension, by the two clocks.
     suspended_ns: u64,

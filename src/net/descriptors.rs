@@ -1,5 +1,5 @@
-//! Limits the open files of accepted connections, so that some remain for the health listener, log and configuration files,
-//! and sessions that we dial.
+//! Limits the open files of accepted connections, so that some remain for the health listener, log and configuration
+//! files, and sessions that we dial.
 //!
 //! The limit is that of the whole process, like the system's own.
 
@@ -48,7 +48,8 @@ impl Descriptors {
         Self(Arc::new(Inner { max, taken, released: Notify::new() }))
     }
 
-    /// The share of `limit` open files for accepted connections, in a process of `nodes` nodes that dial `dialled` peers.
+    /// The share of `limit` open files for accepted connections, in a process of `nodes` nodes that dial `dialled`
+    /// peers.
     pub fn from_limit(limit: u64, nodes: usize, dialled: usize) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let reserved = RESERVED_FOR_PROCESS

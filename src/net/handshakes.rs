@@ -1,8 +1,8 @@
-//! Runs TLS handshakes on a thread of their own. A handshake costs a signature, which any client can request at no cost to
-//! itself; it must not delay packets. Nothing here spawns: `node` runs the [`HandshakeWorker`].
+//! Runs TLS handshakes on a thread of their own. A handshake costs a signature, which any client can request at no cost
+//! to itself; it must not delay packets. Nothing here spawns: `node` runs the [`HandshakeWorker`].
 //!
-//! The task of the connection waits for the outcome within its own deadline; dropping it ends the handshake. Handshakes of
-//! origins that a peer has logged in from come first.
+//! The task of the connection waits for the outcome within its own deadline; dropping it ends the handshake. Handshakes
+//! of origins that a peer has logged in from come first.
 
 use std::io;
 use std::pin::Pin;

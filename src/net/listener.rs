@@ -42,8 +42,8 @@ pub enum BindError {
 }
 
 impl Listener {
-    /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`]. `set_by`: key and
-    /// variable of the port, for an error message.
+    /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`]. `set_by`: key
+    /// and variable of the port, for an error message.
     ///
     /// # Errors
     /// [`BindError`].

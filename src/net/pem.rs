@@ -1,7 +1,7 @@
 //! Certificates and keys from PEM files (RFC 7468).
 //!
-//! A file is read whole, within a bound. No error contains a byte of the file in any form: a damaged private key is still a
-//! private key.
+//! A file is read whole, within a bound. No error contains a byte of the file in any form: a damaged private key is
+//! still a private key.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,8 +1,8 @@
 //! A bounded number of places for unauthenticated connections, and the eviction of old ones. Pure.
 //!
-//! A new connection always gets a place. If none is free, the oldest connection of the origin that holds most is evicted, so
-//! that one origin cannot displace the connections of others. Some places are reserved for known origins, from which peers
-//! have logged in before: unknown origins cannot take those, however many they are.
+//! A new connection always gets a place. If none is free, the oldest connection of the origin that holds most is
+//! evicted, so that one origin cannot displace the connections of others. Some places are reserved for known origins,
+//! from which peers have logged in before: unknown origins cannot take those, however many they are.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -91,8 +91,8 @@ impl Places {
         self.origin_of.len()
     }
 
-    /// Takes a place for a new connection. `is_known`: a peer has logged in from this origin before. The second value is
-    /// the evicted place, whose connection must be closed.
+    /// Takes a place for a new connection. `is_known`: a peer has logged in from this origin before. The second value
+    /// is the evicted place, whose connection must be closed.
     pub fn enter(&mut self, origin: ClientOrigin, is_known: bool) -> (PlaceId, Option<PlaceId>) {
         self.classify(origin, is_known);
         let evicted = self.origin_to_evict(origin, is_known).and_then(|origin| self.oldest(origin));

@@ -22,8 +22,8 @@ pub fn mask_random_words(text: String) -> String {
     shown
 }
 
-/// Whether letters, capitals and digits alternate in a word as in hexadecimal, Base64 and generated passwords. Names that
-/// people choose, even with numbers, and most UUIDs do not.
+/// Whether letters, capitals and digits alternate in a word as in hexadecimal, Base64 and generated passwords. Names
+/// that people choose, even with numbers, and most UUIDs do not.
 fn is_random(word: &str) -> bool {
     const SHORT: usize = 12;
     const LONG: usize = 16;

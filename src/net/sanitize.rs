@@ -15,8 +15,8 @@ const LOGGED_CHARS_MAX: usize = 160;
 /// The most characters of a foreign text that a tool prints.
 const PRINTED_CHARS_MAX: usize = 300;
 
-/// Whether a character is visible and moves nothing: no control character, none that changes the direction of writing, ends
-/// a line, or is invisible.
+/// Whether a character is visible and moves nothing: no control character, none that changes the direction of writing,
+/// ends a line, or is invisible.
 fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(

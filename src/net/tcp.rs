@@ -43,7 +43,8 @@ pub async fn connect_tcp(
     Ok((stream, remote))
 }
 
-/// Connects to one address after the other. They share the time, so that one that does not answer leaves time for others.
+/// Connects to one address after the other. They share the time, so that one that does not answer leaves time for
+/// others.
 async fn connect_to_first(
     host: Host<&str>,
     port: u16,

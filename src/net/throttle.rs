@@ -37,8 +37,8 @@ impl Throttle {
         Some(std::mem::take(&mut inner.suppressed))
     }
 
-    /// The number of suppressed lines once their minute is over, unless a later line has reported it. For a last line when
-    /// nothing more happens.
+    /// The number of suppressed lines once their minute is over, unless a later line has reported it. For a last line
+    /// when nothing more happens.
     pub fn take_overdue(&self, now: MonoTime) -> Option<u64> {
         let mut inner = self.0.lock();
         let is_over = inner.window.is_some_and(|started| now.since(started) >= WINDOW);

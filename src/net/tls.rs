@@ -1,8 +1,8 @@
 //! TLS for both ends: certificates from files, trust from the operating system and an optional CA file.
 //!
-//! The provider is ring, chosen explicitly instead of a process-wide default. While the program runs, `node/file_watch.rs`
-//! checks the files of the listener's certificate, so that a renewed one is used without a restart; a broken pair of files
-//! is reported once and changes nothing. Handshakes and dials read no file.
+//! The provider is ring, chosen explicitly instead of a process-wide default. While the program runs,
+//! `node/file_watch.rs` checks the files of the listener's certificate, so that a renewed one is used without a
+//! restart; a broken pair of files is reported once and changes nothing. Handshakes and dials read no file.
 
 mod certificate;
 mod client;
@@ -151,8 +151,8 @@ impl ServerTls {
         Arc::clone(&self.expiry)
     }
 
-    /// Reads the files again if they have changed. It blocks on the file system, so it must not run on a thread that moves
-    /// packets.
+    /// Reads the files again if they have changed. It blocks on the file system, so it must not run on a thread that
+    /// moves packets.
     pub fn reload_if_changed(&self) {
         let stamps = file_stamps(&self.certificate, &self.key);
         // Stored first, so that an unusable pair is reported once and not every second.
@@ -180,8 +180,8 @@ pub enum TlsFile {
     Key,
 }
 
-/// Reads the files of a server as at its start. Returns a warning if the certificate is outside of its validity or close to
-/// its end.
+/// Reads the files of a server as at its start. Returns a warning if the certificate is outside of its validity or
+/// close to its end.
 ///
 /// # Errors
 /// [`TlsError`], and the file that is wrong.

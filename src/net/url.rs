@@ -1,15 +1,15 @@
-//! The URL of a peer that we dial: `[btp+]ws://` or `[btp+]wss://` (BTP), `http://` or `https://` (ILP over HTTP), and then
-//! `[user[:token]@]host[:port][/path][?query]`.
+//! The URL of a peer that we dial: `[btp+]ws://` or `[btp+]wss://` (BTP), `http://` or `https://` (ILP over HTTP), and
+//! then `[user[:token]@]host[:port][/path][?query]`.
 //!
 //! As in other BTP implementations, the `btp+` prefix and the user part never reach the server; the user part becomes
 //! `auth_username` and `auth_token`. With HTTP the token becomes a bearer token, never Basic authentication.
 //!
-//! The user part is percent-decoded (RFC 3986), because a listener of `ilp-plugin-btp`, like ours, compares the configured
-//! bytes of the token. (A *client* of `ilp-plugin-btp` sends the user part of its URL still encoded, so that `p%40ss` arrives
-//! as `p%40ss`. To send these bytes from here, write `p%2540ss`.)
+//! The user part is percent-decoded (RFC 3986), because a listener of `ilp-plugin-btp`, like ours, compares the
+//! configured bytes of the token. (A *client* of `ilp-plugin-btp` sends the user part of its URL still encoded, so that
+//! `p%40ss` arrives as `p%40ss`. To send these bytes from here, write `p%2540ss`.)
 //!
-//! Neither `Display` nor `Debug` shows the token, and no error repeats the text that failed to parse. No name is resolved
-//! here: a host name may come to exist later.
+//! Neither `Display` nor `Debug` shows the token, and no error repeats the text that failed to parse. No name is
+//! resolved here: a host name may come to exist later.
 
 use std::fmt;
 use std::ops::Deref;
@@ -262,8 +262,8 @@ impl Endpoint {
 
     /// The user of the URL, percent-decoded.
     ///
-    /// `None`: the URL has no user part, so the dialling node uses its own name. `Some("")`: the URL has a token but no user
-    /// (`btp+ws://:token@host`), so the token alone identifies the account.
+    /// `None`: the URL has no user part, so the dialling node uses its own name. `Some("")`: the URL has a token but no
+    /// user (`btp+ws://:token@host`), so the token alone identifies the account.
     pub fn username(&self) -> Option<&str> {
         self.credentials.as_ref().map(|credentials| credentials.username.as_str())
     }

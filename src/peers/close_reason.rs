@@ -16,8 +16,8 @@ pub const NOT_UTF8: u16 = 1007;
 pub const POLICY: u16 = 1008;
 /// A message is longer than the limit.
 pub const TOO_BIG: u16 = 1009;
-/// Close code and reason if the configuration ends a session: the peer's secret, address or asset has changed, or the peer is
-/// suspended.
+/// Close code and reason if the configuration ends a session: the peer's secret, address or asset has changed, or the
+/// peer is suspended.
 pub const RECONFIGURED: (u16, &str) = (POLICY, "reconfigured");
 /// RFC 6455 7.1.5: stands for a missing close frame, and is never sent.
 const ABNORMAL: u16 = 1006;

@@ -1,9 +1,9 @@
 //! The logins: names and tokens -> accounts.
 //!
 //! Instead of the tokens it keeps their HMAC-SHA256 under a random key of the process, so that the time of a comparison
-//! reveals nothing: an attacker cannot predict the compared bytes. For the same reason an unknown name takes the same time
-//! as a known one. A session keeps the HMAC of its token as its mark; a later directory, with the same key, says whether
-//! the token is still valid.
+//! reveals nothing: an attacker cannot predict the compared bytes. For the same reason an unknown name takes the same
+//! time as a known one. A session keeps the HMAC of its token as its mark; a later directory, with the same key, says
+//! whether the token is still valid.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -62,7 +62,8 @@ enum Holder {
 pub struct NoRandomness;
 
 impl Directory {
-    /// A directory of these logins. If two accounts have the same name, the first counts (`config` refuses such a pair).
+    /// A directory of these logins. If two accounts have the same name, the first counts (`config` refuses such a
+    /// pair).
     pub fn new(logins: impl IntoIterator<Item = Login>) -> Result<Self, NoRandomness> {
         let key = key()?.clone();
         let mut directory = Self {
@@ -111,8 +112,8 @@ impl Directory {
         self
     }
 
-    /// Whether a name that a client claims is a known secret, or contains one between separators. Then no log line and no
-    /// page may show it.
+    /// Whether a name that a client claims is a known secret, or contains one between separators. Then no log line and
+    /// no page may show it.
     pub fn is_secret(&self, name: &str) -> bool {
         const PARTS_MAX: usize = 8;
         let separator = |c: char| c.is_whitespace() || ":/@,;=".contains(c);

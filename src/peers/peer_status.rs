@@ -1,9 +1,9 @@
 //! The status of each peer: its state, its counters, and an event for every change.
 //!
-//! A peer may have two sessions (both ends dialled), and may be dialled while it is connected. All of that becomes one state
-//! here, so that events, health and metrics speak of *peers*: connected with the first session, disconnected with the last.
-//! Every event is logged once, where it happens. Subscribers get copies through a bounded channel: a slow one loses the
-//! oldest and delays nothing.
+//! A peer may have two sessions (both ends dialled), and may be dialled while it is connected. All of that becomes one
+//! state here, so that events, health and metrics speak of *peers*: connected with the first session, disconnected with
+//! the last. Every event is logged once, where it happens. Subscribers get copies through a bounded channel: a slow one
+//! loses the oldest and delays nothing.
 
 mod snapshot;
 mod wrong_answers;
@@ -147,8 +147,8 @@ impl Peers {
     }
 
     /// Records a refused login of any transport. `account`: the configured account of the claimed name, see
-    /// [`super::Directory::account_named`]; unknown names must not enlarge the table. `None` takes the same time, so that
-    /// timing does not reveal which names exist.
+    /// [`super::Directory::account_named`]; unknown names must not enlarge the table. `None` takes the same time, so
+    /// that timing does not reveal which names exist.
     pub fn login_refused(&self, account: Option<&AccountId>, remote: &str, reason: &str) {
         match account {
             Some(account) => self.status(account).login_refused(remote, reason),
@@ -311,16 +311,16 @@ impl PeerStatus {
         }
     }
 
-    /// We refused a login with the peer's name, perhaps of a stranger. It becomes the peer's state only if the peer dials us
-    /// and has no session: otherwise we know the state ourselves.
+    /// We refused a login with the peer's name, perhaps of a stranger. It becomes the peer's state only if the peer
+    /// dials us and has no session: otherwise we know the state ourselves.
     fn login_refused(&self, remote: &str, reason: &str) {
         if let Some(error) = self.inner.lock().login_refused(remote, reason) {
             self.send_event(PeerChange::LoginRefused(error));
         }
     }
 
-    /// The quick attempts have failed. Called after every later attempt, because the peer may have connected to us at first;
-    /// an event the first time that it has not.
+    /// The quick attempts have failed. Called after every later attempt, because the peer may have connected to us at
+    /// first; an event the first time that it has not.
     pub fn retries_exhausted(&self) {
         let mut inner = self.inner.lock();
         if inner.sessions == 0 && !matches!(inner.state, PeerState::Suspended | PeerState::Down) {

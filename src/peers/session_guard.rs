@@ -26,8 +26,9 @@ pub struct SessionGuard {
 }
 
 impl SessionGuard {
-    /// Attaches a session; the oldest of its kind is replaced if the account has as many as it may have. [row 89] Posts of a peer
-    /// that this node dials do not count in its status: only the dialler knows whether the peer can be reached.
+    /// Attaches a session; the oldest of its kind is replaced if the account has as many as it may have. [row 89] Posts
+    /// of a peer that this node dials do not count in its status: only the dialler knows whether the peer can be
+    /// reached.
     pub fn attach(
         context: Arc<TransportContext>,
         account: Arc<Account>,

@@ -1,8 +1,8 @@
-//! The trusted certificates of a dialling node: the system's authorities, those of a CA file, and each certificate in that
-//! file itself.
+//! The trusted certificates of a dialling node: the system's authorities, those of a CA file, and each certificate in
+//! that file itself.
 //!
-//! The CA file is checked while the program runs, so that a replaced bundle is used without a restart; an unusable file is
-//! reported once and changes nothing. Reading any of these files may block, so a node reads them on another thread
+//! The CA file is checked while the program runs, so that a replaced bundle is used without a restart; an unusable file
+//! is reported once and changes nothing. Reading any of these files may block, so a node reads them on another thread
 //! (`node/file_watch.rs`), and a dial waits for it.
 
 use std::path::{Path, PathBuf};
@@ -26,7 +26,8 @@ use super::{FileStamp, HTTP_PROTOCOLS, TlsError, alpn_list, certificates, file_s
 pub struct TlsTrust {
     /// Certificate authorities, or servers' own certificates. PEM.
     pub ca_file: Option<PathBuf>,
-    /// The certificate of a node on this machine, for a tool that reads its configuration. Ignored if it cannot be read.
+    /// The certificate of a node on this machine, for a tool that reads its configuration. Ignored if it cannot be
+    /// read.
     pub own_certificate: Option<PathBuf>,
     /// The name that every server's certificate must contain, instead of the URL's host.
     pub server_name: Option<TlsName>,
@@ -132,8 +133,8 @@ impl ClientTls {
         self.wanted.notified().await;
     }
 
-    /// Reads the system's authorities for the waiting dials. It blocks on the file system, so it must not run on a thread
-    /// that moves packets.
+    /// Reads the system's authorities for the waiting dials. It blocks on the file system, so it must not run on a
+    /// thread that moves packets.
     pub fn load_system_trust(&self) {
         loop {
             let (authorities, version) = {
@@ -189,8 +190,8 @@ impl ClientTls {
         self.current.lock().forget();
     }
 
-    /// Reads the CA file again if it has changed. It blocks on the file system, so it must not run on a thread that moves
-    /// packets.
+    /// Reads the CA file again if it has changed. It blocks on the file system, so it must not run on a thread that
+    /// moves packets.
     pub fn reload_if_changed(&self) {
         let Some(file) = &self.trust.ca_file else { return };
         let stamp = file_stamp(file);

@@ -2,8 +2,8 @@
 //! certificate.
 //!
 //! The second rule is for self-signed certificates, as `openssl req -x509` makes them. They claim to be certificate
-//! authorities, which the usual rules do not accept as servers. Their name, validity and handshake signature are checked like
-//! those of any other.
+//! authorities, which the usual rules do not accept as servers. Their name, validity and handshake signature are
+//! checked like those of any other.
 
 use std::sync::Arc;
 

@@ -206,8 +206,8 @@ fn a_listener_that_does_not_listen_holds_nobody_up() {
     );
 }
 
-/// The quick attempts ran out while the peer was connected from its own side. When that session is lost, it is down with
-/// the next attempt that fails.
+/// The quick attempts ran out while the peer was connected from its own side. When that session is lost, it is down
+/// with the next attempt that fails.
 #[test]
 fn who_was_beyond_reach_while_connected_is_down_afterwards() {
     check(&[

@@ -183,8 +183,8 @@ async fn the_path_names_the_peer_where_the_frame_does_not() {
     assert!(node.is_connected("bob"));
 }
 
-/// An empty RESPONSE to what we do not understand would say that it was done: ilp-plugin-ethereum takes it for money that
-/// was accepted, and ilp-plugin-xrp-paychan reads what is not there.
+/// An empty RESPONSE to what we do not understand would say that it was done: ilp-plugin-ethereum takes it for money
+/// that was accepted, and ilp-plugin-xrp-paychan reads what is not there.
 #[tokio::test]
 async fn a_message_without_a_packet_is_refused_unless_it_is_empty() {
     let mut node = node();
