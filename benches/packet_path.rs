@@ -14,13 +14,13 @@ use divan::{Bencher, counter::ItemsCount};
 use ilp_connector::internals::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
 use ilp_connector::internals::connector::{PacketEvent, PacketRecord};
 use ilp_connector::internals::link::{
-    Framing, Outbox, Pending, PendingTable, RequestOrigin, SessionId, Slot,
+    Framing, Outbox, Pending, PendingTable, PermitRequest, RequestOrigin, SessionId, Slot,
 };
 use ilp_connector::internals::routing::{Candidate, RouteOrigin, RouteTable};
 use ilp_connector::internals::telemetry::{
     LogOutput, LogTo, PacketLogTotals, PacketStream, PacketWriter,
 };
-use ilp_connector::wire::btp::{BtpFrame, FrameKind, RequestId};
+use ilp_connector::wire::btp::{BtpFrame, RequestId};
 use ilp_connector::wire::ilp::{Packet, Prepare};
 use ilp_connector::wire::{Address, Amount, Condition, Fulfillment};
 use in_memory::{Node, SEED, destination, fulfill_frame, now, prefix, prepare_frame};
@@ -134,6 +134,13 @@ fn pending_insert_and_take(bencher: Bencher<'_, '_>, in_flight: u32) {
     });
 }
 
+fn put_prepare(outbox: &Outbox, id: u32, prepare: &Prepare<'_>) {
+    let request = PermitRequest { requester: None, requesters: 1, prepare };
+    if let Ok(permit) = outbox.request_permit(&request) {
+        permit.put_prepare(RequestId(id), prepare);
+    }
+}
+
 /// Appending a Prepare to an outbox, masked as a client must and unmasked as a server.
 #[divan::bench(args = [false, true])]
 fn append_prepare(bencher: Bencher<'_, '_>, masked: bool) {
@@ -144,7 +151,7 @@ fn append_prepare(bencher: Bencher<'_, '_>, masked: bool) {
     let outbox = Outbox::new(framing, usize::MAX);
     bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| {
         for id in 0..VARIETY {
-            outbox.put_packet(FrameKind::Message, RequestId(id), &prepare);
+            put_prepare(&outbox, id, &prepare);
         }
         let write = |bytes: &[u8]| std::task::Poll::Ready(Ok(black_box(bytes).len()));
         outbox.write_to(write, &mut 0)
@@ -157,10 +164,10 @@ fn append_and_take_prepare(bencher: Bencher<'_, '_>) {
     let bytes = prepare_frame(42);
     let frame = BtpFrame::parse(&bytes).expect("a valid frame");
     let prepare = Prepare::parse(frame.ilp().expect("a packet")).expect("a valid Prepare");
-    let outbox = Outbox::new(Framing::Bare, usize::MAX);
+    let outbox = Outbox::new(Framing::None, usize::MAX);
     bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| {
         for id in 0..VARIETY {
-            outbox.put_packet(FrameKind::Message, RequestId(id), &prepare);
+            put_prepare(&outbox, id, &prepare);
         }
         while let Some(taken) = outbox.take_packet() {
             black_box(taken);

@@ -4,39 +4,39 @@ use std::time::Duration;
 
 use crate::wire::Timestamp;
 
-/// Nanoseconds of a clock that never steps, goes on while the machine is suspended, and has an arbitrary zero. Deadlines
-/// and durations are measured in it: a step of the wall clock expires nothing, and a sleep expires what it should.
+/// Nanoseconds of a clock that never steps, runs while the machine is suspended, and starts anywhere (ADR 18). Deadlines
+/// are measured in it, so that no step of the wall clock makes a packet expire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonoTime(pub u64);
 
 impl MonoTime {
-    /// The end of time: later than every deadline.
+    /// Later than every deadline.
     pub const MAX: MonoTime = MonoTime(u64::MAX);
 
-    /// This instant and then some.
+    /// This instant plus `duration`.
     #[must_use]
     pub fn after(self, duration: Duration) -> MonoTime {
         MonoTime(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// This instant and so many milliseconds. For packets: no division.
+    /// This instant plus `milliseconds`. Faster than [`MonoTime::after`], as it does not divide.
     #[must_use]
     pub fn after_ms(self, milliseconds: u64) -> MonoTime {
         MonoTime(self.0.saturating_add(milliseconds.saturating_mul(1_000_000)))
     }
 
-    /// Whole microseconds since `earlier`; none if that lies ahead.
+    /// Whole microseconds since `earlier`; 0 if that is in the future.
     pub fn micros_since(self, earlier: MonoTime) -> u64 {
         self.0.saturating_sub(earlier.0) / 1_000
     }
 
-    /// What has passed since `earlier`; nothing if that lies ahead.
+    /// The time since `earlier`; zero if that is in the future.
     pub fn since(self, earlier: MonoTime) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// Delays between retries: each is twice the one before, up to a maximum. Knows no clock.
+/// Delays between retries: each is twice the one before, up to a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
@@ -45,7 +45,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Begins with `first`.
+    /// A series that begins with `first`.
     pub const fn new(first: Duration, max: Duration) -> Self {
         Self { first, max, attempts: 0 }
     }
@@ -57,7 +57,7 @@ impl Backoff {
         self.first.saturating_mul(factor).min(self.max)
     }
 
-    /// How many delays of the series are used up.
+    /// Number of delays since the beginning of the series.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
@@ -67,16 +67,16 @@ impl Backoff {
         self.skip_to(0);
     }
 
-    /// Goes on as after this many attempts.
+    /// Continues as after this many attempts.
     pub fn skip_to(&mut self, attempts: u32) {
         self.attempts = attempts;
     }
 }
 
-/// One reading of both clocks, shared by everything that one batch of frames does.
+/// One reading of both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// The time of day, as packets' expiries tell it.
+    /// The time of day, as in the expiries of packets.
     pub wall: Timestamp,
     /// The same moment on the monotonic clock.
     pub mono: MonoTime,

@@ -1,41 +1,41 @@
-//! What an account's amounts are counted in.
+//! The asset and scale in which an account counts its amounts.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The largest scale that is accepted: 10^-38 of a unit. Beyond it not even one unit would fit an amount.
+/// The largest asset scale.
 pub const MAX_ASSET_SCALE: u8 = 38;
 
-/// An asset and the scale in which one account counts it: amount 1 means `10^-scale` of a unit.
+/// An asset and its scale: amount 1 is `10^-scale` of a unit (RFC 34 "Amounts").
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Asset {
-    /// Asset code, such as `USD`. Two accounts hold the same asset when their codes are equal.
+    /// The asset code, such as `USD`. Equal codes are the same asset.
     pub code: Arc<str>,
     /// Decimal places of the unit, 0 to [`MAX_ASSET_SCALE`].
     pub scale: u8,
 }
 
-/// Characters of the longest asset code.
+/// The longest asset code, in characters.
 const ASSET_CODE_MAX: usize = 32;
 
-/// Why accounts cannot be counted in an asset.
+/// Why an asset is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AssetError {
-    /// No code.
+    /// The code is empty.
     #[error("the asset code is empty")]
     Empty,
-    /// A code of more than 32 characters.
+    /// The code has more than 32 characters.
     #[error("the asset code is too long")]
     TooLong,
-    /// A character that no code has.
+    /// The code has a character that is not allowed.
     #[error("the asset code is not made of letters, digits, '_', '-' and '.'")]
     NotACode,
-    /// Beyond [`MAX_ASSET_SCALE`].
+    /// The scale is above [`MAX_ASSET_SCALE`].
     #[error("the asset scale {0} is above {MAX_ASSET_SCALE}")]
     Scale(u8),
 }
 
-/// Checks an asset code, whether a file or a peer says it.
+/// Checks an asset code from the configuration or from a peer.
 ///
 /// # Errors
 /// [`AssetError`] with the rule that it breaks.
@@ -50,7 +50,7 @@ pub fn check_asset_code(code: &str) -> Result<(), AssetError> {
 }
 
 impl Asset {
-    /// An asset that a peer tells, checked by the rules of the configuration.
+    /// An asset from a peer, checked by the rules of the configuration.
     ///
     /// # Errors
     /// [`AssetError`] with the rule that it breaks.
@@ -62,7 +62,7 @@ impl Asset {
         Ok(Asset::new(code, scale))
     }
 
-    /// An asset by its code and scale.
+    /// An asset that needs no check.
     pub fn new(code: &str, scale: u8) -> Self {
         Asset { code: code.into(), scale }
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn assets_of_others_are_checked() {
+    fn assets_from_peers_are_checked() {
         for (code, scale, expected) in [
             ("USD", 0, Ok(())),
             ("a_-.9", 38, Ok(())),

@@ -1,4 +1,4 @@
-//! Amounts from one account's asset and scale to another's: exact, rounded down.
+//! Converts amounts from one asset and scale to another: exactly, then rounded down.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -7,26 +7,26 @@ use std::str::FromStr;
 use super::Asset;
 use crate::wire::Amount;
 
-/// Digits that a rate may have before the point, and likewise after it.
+/// Digits that a rate may have before the point, and as many after it.
 const RATE_DIGITS: usize = 18;
 
-/// How much of one asset is given for one unit of another: an exact decimal above zero.
+/// An exchange rate: units of one asset for one unit of another, an exact decimal above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     numerator: u128,
     denominator: u128,
 }
 
-/// Why a text is no rate.
+/// Why a text is not a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RateError {
-    /// Not of the form `12.34`.
+    /// The form is not `12.34`.
     #[error("a rate is a decimal number such as 0.9215, without sign or exponent")]
     NotADecimal,
     /// More than 18 digits on one side of the point.
     #[error("a rate has at most 18 digits before and 18 after the point")]
     TooManyDigits,
-    /// A rate of nothing.
+    /// The rate is zero.
     #[error("a rate must be above zero")]
     Zero,
 }
@@ -60,16 +60,16 @@ impl FromStr for Rate {
     }
 }
 
-/// The exact factor between two accounts, made once per configuration.
+/// The exact factor between two accounts, computed once for each configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conversion {
-    /// Same asset, same scale: amounts pass as they are.
+    /// Amounts stay as they are: same asset and scale, or a factor of 1.
     Identity,
     /// `floor(amount * numerator / denominator)`, in lowest terms.
     Factor {
-        /// Above the line.
+        /// Numerator.
         numerator: u128,
-        /// Below the line.
+        /// Denominator, above zero.
         denominator: u128,
     },
 }
@@ -84,17 +84,17 @@ pub enum ConversionError {
     TooPrecise,
 }
 
-/// What becomes of an amount.
+/// The result of converting an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Converted {
     /// The outgoing amount.
     Amount(Amount),
-    /// More than an amount can say (2^64 - 1): F08, with the largest incoming amount that would fit.
+    /// The result would be above 2^64 - 1: F08.
     TooLarge {
         /// The largest incoming amount whose conversion fits.
         maximum: Amount,
     },
-    /// Something became nothing by rounding: R01.
+    /// An amount above zero would become zero: R01.
     RoundedToZero,
 }
 
@@ -105,13 +105,13 @@ impl Conversion {
             |exponent: u8| 10u128.checked_pow(exponent.into()).ok_or(ConversionError::TooPrecise);
         let up = ten_to(to.scale.saturating_sub(from.scale))?;
         let down = ten_to(from.scale.saturating_sub(to.scale))?;
-        // Reduce crosswise before multiplying, so that only what is really too precise is refused.
+        // Reduced crosswise before the multiplication, so that only a factor that is really too precise is refused.
         let (numerator, down) = reduce(rate.numerator, down);
         let (up, denominator) = reduce(up, rate.denominator);
         let numerator = numerator.checked_mul(up).ok_or(ConversionError::TooPrecise)?;
         let denominator = denominator.checked_mul(down).ok_or(ConversionError::TooPrecise)?;
         let (numerator, denominator) = reduce(numerator, denominator);
-        // convert() splits the factor into whole and fraction; the fraction's product must fit 128 bits.
+        // `convert_floor` splits the factor into whole and fraction; the fraction's product must fit 128 bits.
         let fraction = numerator.checked_rem(denominator).ok_or(ConversionError::TooPrecise)?;
         if fraction.checked_mul(u64::MAX.into()).is_none() {
             return Err(ConversionError::TooPrecise);
@@ -122,7 +122,7 @@ impl Conversion {
         Ok(Conversion::Factor { numerator, denominator })
     }
 
-    /// Converts one amount, rounding down.
+    /// Converts one amount and rounds down.
     pub fn convert(&self, amount: Amount) -> Converted {
         let Conversion::Factor { numerator, denominator } = *self else {
             return Converted::Amount(amount);
@@ -140,7 +140,7 @@ impl Conversion {
         u64::try_from(whole.checked_add(fraction.checked_div(denominator)?)?).ok()
     }
 
-    /// The largest amount that still fits, found by bisection: this is the rare, refused case.
+    /// The largest amount that still fits, found by bisection, because this case is rare.
     fn largest_amount(numerator: u128, denominator: u128) -> Amount {
         let (mut fits, mut too_large) = (0u64, u64::MAX);
         while too_large.saturating_sub(fits) > 1 {

@@ -1,4 +1,4 @@
-//! The name of an account: one peer, one asset, one name.
+//! The id of an account.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -10,23 +10,23 @@ use serde::{Deserialize, Serialize};
 /// The longest account id in bytes.
 pub const MAX_ACCOUNT_ID: usize = 64;
 
-/// The id of one account (peer) of a node.
+/// The id of one account of a node.
 ///
-/// It is a valid ILP address segment (RFC 15), because a child's address is made from it.
+/// RFC 15 "Address Requirements": it has only characters of an address segment, because a child's address ends with it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccountId(Arc<str>);
 
-/// Why a text is no account id.
+/// Why a text is not an account id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountIdError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("an id must not be empty")]
     Empty,
-    /// More than [`MAX_ACCOUNT_ID`] bytes.
+    /// The text has more than [`MAX_ACCOUNT_ID`] bytes.
     #[error("an id has at most 64 characters, this one has {0}")]
     TooLong(usize),
-    /// A character that an ILP address segment cannot have.
+    /// The text has a character that is not allowed in an ILP address segment.
     #[error("an id is made of letters, digits, '_', '~' and '-'; found {0:?}")]
     BadCharacter(char),
 }

@@ -1,17 +1,18 @@
-//! Who owes whom on one account, and what packets in flight may still change (RFC 32, with the signs of RFC 34).
+//! The balance of one account, and the amounts that are held for packets in flight.
 //!
-//! The balance goes up when this node fulfills a peer's Prepare and down when the peer fulfills one of ours, so that
-//! the two ends of an account hold negatives of each other. Amounts of packets in flight are *held* in both directions
-//! and count against the limits as if they were fulfilled; a Reject or a missed deadline lets them go again.
+//! RFC 32 "Accounts and Balances": the balance rises when this node fulfills a peer's Prepare and falls when the peer
+//! fulfills one of ours, so the balances of both ends are negatives of each other. [rows 61, 62] Amounts of packets in
+//! flight are *held* in both directions and count against the limits as if they were fulfilled; a Reject or a timeout
+//! releases them.
 
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::wire::Amount;
 
-/// The balance and the holds of one account, in its own units.
+/// The balance and the held amounts of one account, in its own units.
 ///
-/// An `i128` cannot overflow here: it takes 2^63 packets of the largest amount. The saturating arithmetic below says
-/// so to the compiler.
+/// An `i128` cannot overflow: that would take 2^63 packets of the largest amount. The arithmetic saturates only because
+/// the compiler does not know this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     balance: i128,
@@ -20,45 +21,48 @@ pub struct Ledger {
     excess_releases: u32,
 }
 
-/// A limit that a packet would pass: what it would lead to, and the limit. Its text is for the operator: it tells the books.
+/// A balance limit that a packet would exceed. The text has figures, so it is for the operator only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the balance would reach {reached}, {} of {limit}",
     if reached > limit { "above the maximum" } else { "below the minimum" }
 )]
 pub struct OverLimit {
-    /// What the balance could become.
+    /// The balance if all packets in flight were fulfilled, this one included.
     pub reached: i128,
-    /// The limit that forbids it.
+    /// The limit.
     pub limit: i128,
 }
 
 impl Ledger {
-    /// What fulfilled packets have added up to: positive = the peer owes us.
+    /// The sum of all fulfilled packets. Positive: the peer owes us.
     pub fn balance(&self) -> i128 {
         self.balance
     }
 
-    /// Sum of the peer's packets in flight.
+    /// The sum of the peer's packets in flight.
     pub fn held_in(&self) -> i128 {
         self.held_in
     }
 
-    /// Sum of our packets in flight to the peer.
+    /// The sum of our packets in flight to the peer.
     pub fn held_out(&self) -> i128 {
         self.held_out
     }
 
-    /// How often more was to be released than was held: always 0, unless this program has an error. What was held is
-    /// never less than nothing, so that such an error does not widen the peer's limits.
+    /// How often a release was larger than the held amount: 0 unless this program has an error. The held amount then
+    /// becomes zero, never negative, so that the error does not widen the peer's limits.
     pub fn excess_releases(&self) -> u32 {
         self.excess_releases
     }
 
     /// Holds the amount of a Prepare from the peer.
+    ///
+    /// # Errors
+    /// [`OverLimit`]; nothing has changed then.
     pub fn hold_in(&mut self, amount: Amount, max_balance: Option<i128>) -> Result<(), OverLimit> {
         let held = self.held_in.saturating_add(amount.0.into());
-        // A packet of amount zero moves no money, so no limit applies.
+        // A packet with amount zero moves no money and passes every limit. [row 50]
         if let (Some(limit), 1..) = (max_balance, amount.0) {
             let reached = self.balance.saturating_add(held);
             if reached > limit {
@@ -69,13 +73,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// The peer's Prepare was fulfilled: the hold becomes its debt.
+    /// The peer's Prepare was fulfilled: the held amount becomes the peer's debt.
     pub fn commit_in(&mut self, amount: Amount) {
         self.release_in(amount);
         self.balance = self.balance.saturating_add(amount.0.into());
     }
 
-    /// The peer's Prepare was rejected: the hold goes.
+    /// The peer's Prepare was rejected: the held amount is released.
     pub fn release_in(&mut self, amount: Amount) {
         self.held_in = self.held_in.saturating_sub(amount.0.into());
         if self.held_in < 0 {
@@ -83,12 +87,15 @@ impl Ledger {
         }
     }
 
-    /// How much more may be held for Prepares to the peer; negative if the limit is passed already.
+    /// How much more may be held for Prepares to the peer; negative if the limit is exceeded already.
     pub fn credit_left(&self, min_balance: i128) -> i128 {
         self.balance.saturating_sub(self.held_out).saturating_sub(min_balance)
     }
 
     /// Holds the amount of a Prepare to the peer.
+    ///
+    /// # Errors
+    /// [`OverLimit`]; nothing has changed then.
     pub fn hold_out(&mut self, amount: Amount, min_balance: Option<i128>) -> Result<(), OverLimit> {
         let held = self.held_out.saturating_add(amount.0.into());
         if let (Some(limit), 1..) = (min_balance, amount.0) {
@@ -101,13 +108,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// The peer fulfilled our Prepare: the hold becomes our debt.
+    /// The peer fulfilled our Prepare: the held amount becomes our debt.
     pub fn commit_out(&mut self, amount: Amount) {
         self.release_out(amount);
         self.balance = self.balance.saturating_sub(amount.0.into());
     }
 
-    /// Our Prepare was rejected, or its time ran out: the hold goes.
+    /// Our Prepare was rejected or timed out: the held amount is released.
     pub fn release_out(&mut self, amount: Amount) {
         self.held_out = self.held_out.saturating_sub(amount.0.into());
         if self.held_out < 0 {
@@ -115,7 +122,7 @@ impl Ledger {
         }
     }
 
-    /// Counts a release of more than was held. Nothing is held then.
+    /// Counts a release that was larger than the held amount. Returns what is held then: nothing.
     #[cold]
     fn count_excess_release(&mut self) -> i128 {
         self.excess_releases = self.excess_releases.saturating_add(1);
@@ -158,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_is_held_is_never_released() {
+    fn a_release_above_the_held_amount_is_counted() {
         let mut ledger = Ledger::default();
         ledger.hold_in(Amount(5), None).unwrap();
         ledger.hold_out(Amount(7), None).unwrap();
@@ -169,12 +176,12 @@ mod tests {
         assert_eq!((ledger.held_in(), ledger.excess_releases()), (0, 1));
         ledger.release_out(Amount(u64::MAX));
         assert_eq!((ledger.held_out(), ledger.excess_releases()), (0, 2));
-        assert!(ledger.hold_in(Amount(11), Some(10)).is_err(), "the limit is where it was");
+        assert!(ledger.hold_in(Amount(11), Some(10)).is_err(), "the limit is unchanged");
         assert!(ledger.hold_out(Amount(11), Some(-10)).is_err());
     }
 
     #[test]
-    fn what_the_peer_fulfills_is_our_debt() {
+    fn packets_that_the_peer_fulfills_are_our_debt() {
         let mut ledger = Ledger::default();
         ledger.hold_out(Amount(u64::MAX), None).unwrap();
         ledger.commit_out(Amount(u64::MAX));

@@ -1,44 +1,42 @@
-//! What one account may do.
+//! The limits of one account.
 
 use std::num::NonZeroU32;
 
 use super::Relation;
 use crate::wire::Amount;
 
-/// The limits of one account. Every one has a name, and the packet that meets it gets a Reject that names it.
+/// The limits of one account. A packet above a limit gets a Reject that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest amount of one packet from this peer, inclusive, in the account's units; above it F08.
+    /// The largest amount of one packet from the peer, in the account's units; above it F08.
     pub max_packet_amount: Option<Amount>,
-    /// What the peer may owe us at most (balance plus what is held for its packets in flight); above it T04.
+    /// The most that the peer may owe us (the balance plus what is held for its packets in flight); above it T04.
     pub max_balance: Option<i128>,
-    /// How far the balance may fall by what the peer fulfills for us; a Prepare that could pass it gets T04.
+    /// How far the balance may fall by what the peer fulfills for us; a Prepare that could lead below it gets T04.
     pub min_balance: Option<i128>,
-    /// Packets per second from this peer, with bursts of one second's worth; above it T05.
+    /// Packets per second from the peer, with bursts of as many packets; above it T05.
     pub packets_per_second: Option<NonZeroU32>,
-    /// Prepares without an answer, from this peer and likewise towards it; above it T03.
+    /// Prepares in flight from the peer, and as many to it; above it T03.
     pub max_packets_in_flight: usize,
-    /// Bytes waiting to be written to one session. Above it Prepares to it get T03, and when answers alone are that many
-    /// we stop reading it.
+    /// Bytes that may wait to be written to one session. Above it Prepares get T03; when answers alone exceed it, the
+    /// session is not read.
     pub outbox_bytes_max: usize,
-    /// Sessions that the peer may have opened side by side; a later one replaces the oldest.
+    /// Sessions that the peer may have open at once; a further one replaces the oldest.
     pub max_sessions: usize,
 }
 
 impl Limits {
-    /// The usual number of sessions: several programs may log in as one child, and one node as a peer.
+    /// The default of `max_sessions`: several programs may log in as one child.
     pub fn default_max_sessions(relation: Relation) -> usize {
         match relation {
             Relation::Child => 8,
             Relation::Peer | Relation::Parent => 1,
         }
     }
-}
 
-impl Limits {
-    /// The largest amount of a packet from the peer that `max_balance` can ever let pass: at the lowest balance that
-    /// `min_balance` allows, or at zero where there is no `min_balance`. (A peer that is owed more may send more then, but
-    /// it cannot count on it.) `None`: every amount can pass, or none can.
+    /// The largest amount of a packet from the peer that `max_balance` can ever allow: at the lowest balance that
+    /// `min_balance` allows, or at zero without a `min_balance`. (A peer that we owe more may send more, but cannot rely
+    /// on it.) `None`: every amount can pass, or none can.
     pub fn max_amount_within_balance(&self) -> Option<Amount> {
         let lowest = self.min_balance.unwrap_or(0).min(0);
         let room = self.max_balance?.saturating_sub(lowest);
@@ -65,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_maximum_balance_can_ever_let_pass() {
+    fn the_largest_amount_within_the_balance_limits() {
         let check = |max_balance, min_balance, expected: Option<u64>| {
             let limits = Limits { max_balance, min_balance, ..Limits::default() };
             assert_eq!(limits.max_amount_within_balance(), expected.map(Amount), "{limits:?}");

@@ -1,7 +1,7 @@
-//! A peer as the packet path sees it: who it is (settings), what it may do (limits), what it owes (ledger).
+//! An account with a peer: its settings, limits and ledger, its rate limiter, and conversion between assets.
 //!
-//! No IO, no clock, no locks: plain values that `connector` keeps under each account's own lock. What connects an
-//! account to its sockets is `link`; where its settings come from is `config`.
+//! These are plain values without IO, clock or locks. `connector` keeps them under each account's lock, `link` connects
+//! an account to its sessions, and `config` reads its settings.
 
 mod asset;
 mod conversion;

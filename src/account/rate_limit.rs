@@ -1,4 +1,4 @@
-//! Packets per second, as a token bucket that costs one comparison and one addition (GCRA).
+//! Limits packets per second with a token bucket that costs one comparison and one addition (GCRA).
 
 use std::num::NonZeroU32;
 
@@ -6,21 +6,21 @@ use crate::time::MonoTime;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Meters the packets of one account. The bucket holds one second's worth, so a burst of that size passes at once.
+/// The packet rate of one account. The bucket holds the packets of one second, so a burst of that size passes at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RateLimiter {
-    /// The time up to which the packets seen so far have used up the rate.
+    /// The rate is used up until then.
     used_until: MonoTime,
 }
 
 impl RateLimiter {
-    /// Takes room for one packet: `true` = it may pass. `place` is 1, and 2 when a packet that counts twice takes room
-    /// again.
-    pub fn try_take(&mut self, now: MonoTime, place: u8, per_second: NonZeroU32) -> bool {
+    /// Takes one packet from the bucket. Returns whether it may pass. `nth` is 1, or 2 for the second time that a packet
+    /// counts.
+    pub fn try_take(&mut self, now: MonoTime, nth: u8, per_second: NonZeroU32) -> bool {
         let cost_ns = SECOND_NS / u64::from(per_second.get());
         let used_until = MonoTime(self.used_until.0.max(now.0).saturating_add(cost_ns));
-        // One second, but never less than the packet with all its places: the slowest rate lets it pass too.
-        let bucket_ns = SECOND_NS.max(cost_ns.saturating_mul(place.into()));
+        // At the slowest rates one second is less than one packet, and a packet that counts twice must pass too.
+        let bucket_ns = SECOND_NS.max(cost_ns.saturating_mul(nth.into()));
         let allowed = used_until.0 <= now.0.saturating_add(bucket_ns);
         if allowed {
             self.used_until = used_until;
@@ -28,7 +28,7 @@ impl RateLimiter {
         allowed
     }
 
-    /// Uses up room for what has come already and cannot be refused. Says from when on the rate allows the next one.
+    /// Takes a packet that cannot be refused any more. Returns when the rate allows the next one.
     pub fn charge(&mut self, now: MonoTime, per_second: NonZeroU32) -> MonoTime {
         let cost_ns = SECOND_NS / u64::from(per_second.get());
         self.used_until = MonoTime(self.used_until.0.max(now.0).saturating_add(cost_ns));
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_refused_uses_up_the_rate_and_says_when_there_is_room_again() {
+    fn a_charge_returns_when_the_rate_allows_the_next_packet() {
         for per_second in [1, 10, 1_000] {
             let rate = NonZeroU32::new(per_second).unwrap();
             let mut limiter = RateLimiter::default();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn one_packet_per_second_lets_one_pass_and_a_double_too() {
+    fn at_one_packet_per_second_an_echo_passes_too() {
         let one = NonZeroU32::new(1).unwrap();
         let mut limiter = RateLimiter::default();
         assert!(limiter.try_take(MonoTime(1), 1, one));

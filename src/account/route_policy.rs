@@ -1,33 +1,33 @@
-//! Which routes are exchanged with one peer.
+//! The routes that are exchanged with one peer.
 
 use crate::wire::Prefix;
 
-/// Routes that one peer may announce at once, unless configured otherwise.
+/// The default of `routes_max`.
 pub const ROUTES_MAX: usize = 100_000;
 
-/// What is told to a peer and heard from it.
+/// The routes that are sent to a peer and accepted from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutePolicy {
-    /// Our routes are announced to the peer when it asks for them.
+    /// Whether the peer gets our routes when it requests them.
     pub send: bool,
-    /// The peer's announcements are wanted.
+    /// Whether the peer's routes are requested and accepted.
     pub receive: bool,
-    /// How many routes of the peer are kept; further ones are refused.
+    /// How many routes of the peer are kept. Further ones are refused.
     pub routes_max: usize,
-    /// Only routes to these prefixes, and below, are taken from the peer; `None` = all.
+    /// Only routes to these prefixes, and below, are accepted from the peer; `None`: all.
     pub accept: Option<Vec<Prefix>>,
-    /// Only routes to these prefixes, and below, are announced to the peer; `None` = all.
+    /// Only routes to these prefixes, and below, are advertised to the peer; `None`: all.
     pub announce: Option<Vec<Prefix>>,
 }
 
 impl RoutePolicy {
-    /// Whether a route of the peer to this prefix is wanted.
+    /// Whether a route to this prefix is accepted from the peer.
     #[must_use]
     pub fn accepts(&self, prefix: &Prefix) -> bool {
         covers(self.accept.as_deref(), prefix)
     }
 
-    /// Whether the peer may hear of a route to this prefix.
+    /// Whether a route to this prefix is advertised to the peer.
     #[must_use]
     pub fn announces(&self, prefix: &Prefix) -> bool {
         covers(self.announce.as_deref(), prefix)
@@ -35,7 +35,7 @@ impl RoutePolicy {
 }
 
 impl Default for RoutePolicy {
-    /// No exchange.
+    /// No routes are exchanged.
     fn default() -> Self {
         RoutePolicy {
             send: false,

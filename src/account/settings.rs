@@ -1,4 +1,4 @@
-//! What the packet path must know of one peer.
+//! The settings of one account.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use super::{AccountId, Asset, Limits, RoutePolicy};
 use crate::stream::Receiver;
 
-/// What a peer is to this node (RFC 34, "relationships").
+/// The relation of a peer to this node (RFC 34 "Link Relations").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Relation {
-    /// The peer is above this node and may give it its address by IL-DCP.
+    /// The peer may assign this node its address (IL-DCP), and gets the default route.
     Parent,
-    /// An equal.
+    /// Neither is above the other.
     Peer,
-    /// The peer is below this node and lives under its address.
+    /// The peer has an address below this node's.
     Child,
 }
 
 impl Relation {
-    /// The word for it, as in configuration files.
+    /// The spelling in configuration files.
     pub fn as_str(self) -> &'static str {
         match self {
             Relation::Parent => "parent",
@@ -51,26 +51,26 @@ impl FromStr for Relation {
     }
 }
 
-/// One account's settings: immutable, replaced whole by a reload.
+/// The settings of one account. A reload replaces all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSettings {
-    /// The account's name.
+    /// The account's id.
     pub id: AccountId,
-    /// What the peer is to this node.
+    /// The relation of the peer to this node.
     pub relation: Relation,
-    /// What its amounts are counted in.
+    /// The asset and scale of its amounts.
     pub asset: Asset,
     /// `false` suspends the peer: packets from it get F00, packets to it T01.
     pub enabled: bool,
-    /// What it may do.
+    /// Its limits.
     pub limits: Limits,
-    /// A child's address is `<own address>.<segment>`; the id where none is given.
+    /// A child's address is `<own address>.<segment>`; `None`: its id is the segment.
     pub child_segment: Option<Arc<str>>,
-    /// Which routes are exchanged with it.
+    /// The routes that are exchanged with it.
     pub routes: RoutePolicy,
-    /// Its BTP frames are requests or answers as the ILP packets in them are, whatever their type says.
+    /// Whether the ILP packet in a BTP frame decides if the frame is a request or an answer, instead of the frame's type.
     pub lenient_btp_types: bool,
-    /// Set: no peer, but a receiver of payments inside this node, at the address of a child.
+    /// Set if the account is not a peer but a receiver inside this node, which has the address of a child.
     pub receiver: Option<Receiver>,
 }
 
@@ -95,12 +95,12 @@ impl AccountSettings {
         AccountSettings { receiver: Some(receiver), ..AccountSettings::new(id, Relation::Child) }
     }
 
-    /// Whether this is a receiver inside this node, and no peer.
+    /// Whether the account is a receiver inside this node and not a peer.
     pub fn is_receiver(&self) -> bool {
         self.receiver.is_some()
     }
 
-    /// The segment that a child's address ends with.
+    /// The last segment of a child's address.
     pub fn address_segment(&self) -> &str {
         self.child_segment.as_deref().unwrap_or(self.id.as_str())
     }

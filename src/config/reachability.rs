@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::account::AccountId;
-use crate::connector::{ConnectorSettings, Refusal};
+use crate::connector::{ConnectorSettings, NextHopFailure, Refusal};
 use crate::routing::ccp::PATH_HOPS_MAX;
 use crate::routing::{Route, RouteOrigin};
 use crate::stream::SECRET_LEN;
@@ -314,7 +314,9 @@ impl<'s> Tracer<'s> {
 
 fn obstacle(refusal: Refusal) -> Obstacle {
     match refusal {
-        Refusal::NotConnected(peer) => Obstacle::NotConnected(peer),
+        Refusal::NextHop { next_hop, failure: NextHopFailure::NotConnected } => {
+            Obstacle::NotConnected(next_hop)
+        }
         Refusal::BackToSender => Obstacle::BackToSender,
         _ => Obstacle::NoRoute,
     }

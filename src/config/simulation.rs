@@ -14,11 +14,10 @@ use parking_lot::Mutex;
 
 use crate::account::{AccountId, Asset, Limits, Relation};
 use crate::connector::{Account, Connector, ConnectorSettings, PeerAnswer, Refusal};
-use crate::link::{Framing, Outbox, Outcome, SessionId, SessionKind, Slot};
+use crate::link::{Framing, Outbox, Outcome, PacketKind, SessionId, SessionKind, Slot};
 use crate::routing::HashSeed;
 use crate::routing::ccp::{CcpTiming, RequestTicket};
 use crate::time::{MonoTime, Now};
-use crate::wire::btp::FrameKind;
 use crate::wire::ilp::{Fulfill, Reply};
 use crate::wire::{Address, AddressRef, Timestamp, ildcp};
 
@@ -225,7 +224,7 @@ impl Simulation {
                     carried = true;
                     let (batch, packet) =
                         (node.connector.start_batch(self.now), taken.packet.as_slice());
-                    if taken.kind == FrameKind::Message {
+                    if taken.kind == PacketKind::Prepare {
                         batch.handle_prepare(&other.account, other.id, taken.id, packet);
                     } else {
                         fulfilled |= matches!(Reply::parse(packet), Ok(Reply::Fulfill(_)));
@@ -262,7 +261,7 @@ impl SimulatedNode {
     }
 
     fn attach(&self, account: &Account, kind: SessionKind, now: Now) -> (SessionId, Arc<Outbox>) {
-        let outbox = Outbox::new(Framing::Bare, account.outbox_bytes_max());
+        let outbox = Outbox::new(Framing::None, account.outbox_bytes_max());
         let id = self.connector.attach_session(account, kind, None, Arc::clone(&outbox), now);
         (id, outbox)
     }

@@ -1,4 +1,4 @@
-//! An account while the process lives: its name and place, and everything about it that packets change.
+//! An account as long as the process lives: its id and slot, and everything about it that packets change.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,18 +18,18 @@ use crate::time::MonoTime;
 use crate::wire::Timestamp;
 use crate::wire::btp::RequestId;
 
-/// One account. Lives as long as the process, even when a reload removes the peer: its balance is kept.
+/// One account. It lives as long as the process, even if a reload removes the peer, because its balance is kept.
 #[derive(Debug)]
 pub struct Account {
     id: AccountId,
     slot: Slot,
-    /// A session is up that takes requests. Kept beside the lock, so that choosing a next hop takes none.
+    /// Whether a session is up that takes requests. Outside the lock, so that choosing a next hop takes none.
     connected: AtomicBool,
-    /// Rule of the house: never two of these locks at once.
+    /// Two of these locks are never held at once.
     state: Mutex<AccountState>,
 }
 
-/// What packets change, under the account's lock.
+/// What packets change. The account's lock protects it.
 #[derive(Debug)]
 pub(super) struct AccountState {
     pub(super) limits: Limits,
@@ -39,15 +39,15 @@ pub(super) struct AccountState {
     pub(super) in_flight: usize,
     /// Prepares to this peer without an answer.
     pub(super) pending: PendingTable,
-    /// Who holds how much of what this peer has as a next hop.
+    /// How much of this peer's capacity as a next hop each requester uses.
     pub(super) shares: Shares,
-    /// In the order in which they began.
+    /// The oldest first.
     pub(super) sessions: Vec<AccountSession>,
     pub(super) next_session: u64,
-    /// Prepares to this peer whose time ran out: so many answers may still come late, through no fault of the peer.
+    /// Prepares to this peer that timed out. As many answers may still arrive late through no fault of the peer.
     pub(super) late_answers_due: u64,
     pub(super) stats: Stats,
-    /// The last packet that a limit of the balance kept out, and when: a figure that only the operator is told.
+    /// When a balance limit last refused a packet, and by how much it was over. Only the operator sees it.
     pub(super) last_refusal: Option<(Timestamp, OverLimit)>,
 }
 
@@ -56,10 +56,10 @@ pub(super) struct AccountState {
 pub(super) struct AccountSession {
     pub(super) id: SessionId,
     pub(super) kind: SessionKind,
-    /// The token that it logged in with; `None`: it does not depend on one of the account's tokens.
+    /// The token that it logged in with; `None`: it depends on no token of the account.
     pub(super) login: Option<LoginMark>,
     pub(super) outbox: Arc<Outbox>,
-    /// Ids that the peer has in flight on this session: an answer that lost its own session must not take one of them.
+    /// Ids of the peer's requests in flight on this session. An answer from a lost session must not use one of them.
     pub(super) request_ids: HashSet<u32, RandomState>,
 }
 
@@ -86,12 +86,12 @@ impl Account {
         Account { id, slot, connected: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
-    /// The account's name.
+    /// The account's id.
     pub fn id(&self) -> &AccountId {
         &self.id
     }
 
-    /// Its place in the connector's snapshots.
+    /// Its index in the connector's snapshots.
     pub fn slot(&self) -> Slot {
         self.slot
     }
@@ -101,24 +101,24 @@ impl Account {
         self.connected.load(Ordering::Relaxed)
     }
 
-    /// The next id of the account's one counter, for a request that is no Prepare (authentication).
+    /// The next request id of the account, for a request that is not a Prepare (authentication).
     pub fn next_request_id(&self) -> RequestId {
         self.lock().pending.next_id()
     }
 
-    /// Whether nothing from or to this peer waits for an answer.
+    /// Whether no payment from or to this peer is in flight.
     pub fn is_idle(&self) -> bool {
         let state = self.lock();
         state.in_flight == 0 && state.pending.count_payments() == 0
     }
 
-    /// How long the answer to the Prepare of this id may still take; `None`: it is not waited for any more.
+    /// The time left for the answer to the Prepare with this id; `None`: the Prepare is not pending any more.
     pub fn time_left(&self, id: RequestId, now: MonoTime) -> Option<Duration> {
         let deadline = self.lock().pending.deadline(id)?;
         Some(deadline.since(now)).filter(|left| !left.is_zero())
     }
 
-    /// How many bytes may wait in one of this account's outboxes.
+    /// `outboxBytesMax`: how many bytes may wait in one outbox.
     pub fn outbox_bytes_max(&self) -> usize {
         self.lock().limits.outbox_bytes_max
     }
@@ -133,55 +133,54 @@ impl Account {
     }
 }
 
-/// The sessions that requests go out on: the dialled one while it is up (D5); otherwise the accepted ones, the newest
-/// first.
+/// The sessions for requests: the dialled one if it is up (D5); otherwise the accepted ones, the newest first.
 pub(super) fn sessions_for_requests(
     sessions: &[AccountSession],
 ) -> impl Iterator<Item = &AccountSession> {
     let dialled = sessions.iter().any(|session| session.kind == SessionKind::Dialled);
-    let side = if dialled { SessionKind::Dialled } else { SessionKind::Accepted };
-    sessions.iter().rev().filter(move |session| session.kind == side)
+    let kind = if dialled { SessionKind::Dialled } else { SessionKind::Accepted };
+    sessions.iter().rev().filter(move |session| session.kind == kind)
 }
 
-/// A session for an answer that has lost its own: the newest that speaks BTP and where the id is not in flight.
+/// A session for an answer whose own session is gone: the newest one of BTP on which the id is not in flight.
 pub(super) fn session_for_orphan(
     sessions: &[AccountSession],
     id: RequestId,
 ) -> Option<&AccountSession> {
     let mut newest_first = sessions.iter().rev();
-    newest_first.find(|session| !session.outbox.is_bare() && !session.request_ids.contains(&id.0))
+    newest_first
+        .find(|session| !session.outbox.is_unframed() && !session.request_ids.contains(&id.0))
 }
 
 impl AccountState {
-    /// The limits in force from now on.
     pub(super) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
         self.shares.schedule_review();
     }
 
-    /// The peer fulfilled a Prepare of ours: what was held becomes our debt.
+    /// The peer fulfilled a Prepare of ours: the held amount becomes our debt.
     pub(super) fn commit_out(&mut self, pending: &Pending) {
         self.ledger.commit_out(pending.outgoing_amount);
         self.release_share(pending, true);
     }
 
-    /// A Prepare to the peer ends without a fulfillment: what was held goes.
+    /// A Prepare to the peer ended without a fulfillment: the held amount is released.
     pub(super) fn release_out(&mut self, pending: &Pending) {
         self.ledger.release_out(pending.outgoing_amount);
         self.release_share(pending, false);
     }
 
-    /// Takes out the oldest session of a side, if that has `most` of them or more.
-    pub(super) fn take_oldest(&mut self, side: SessionKind, most: usize) -> Option<AccountSession> {
-        let of_side = |session: &&AccountSession| session.kind == side;
-        if self.sessions.iter().filter(of_side).count() < most {
+    /// Removes the oldest session of a kind, if there are `most` of them or more.
+    pub(super) fn take_oldest(&mut self, kind: SessionKind, most: usize) -> Option<AccountSession> {
+        let is_of_kind = |session: &&AccountSession| session.kind == kind;
+        if self.sessions.iter().filter(is_of_kind).count() < most {
             return None;
         }
-        let oldest = self.sessions.iter().position(|session| of_side(&session))?;
+        let oldest = self.sessions.iter().position(|session| is_of_kind(&session))?;
         Some(self.sessions.remove(oldest))
     }
 
-    /// The accepted sessions beyond the number that the limits allow: the oldest.
+    /// The oldest accepted sessions, as many as are above the limit.
     pub(super) fn sessions_beyond_limit(&self) -> impl Iterator<Item = &AccountSession> {
         let accepted =
             || self.sessions.iter().filter(|session| session.kind == SessionKind::Accepted);

@@ -1,40 +1,37 @@
-//! The answer's way back: checked, accounted for on both accounts, and put where the question came from.
+//! An answer's way back: it is checked, booked on both accounts, and sent to the requester.
 
 use super::account::{Account, AccountState, session_for_orphan};
-use super::core::Batch;
-use super::forward::OutgoingTerms;
-use super::packet_log::{PacketEvent, PacketRecord};
-use super::prepare::Requester;
-use super::refusal::Refusal;
-use super::snapshot::AccountEntry;
-use crate::link::{Outcome, Pending, Rejection, RequestOrigin, Slot, TakenPending};
-use crate::wire::Condition;
-use crate::wire::btp::{FrameKind, RequestId};
+use super::batch::{Batch, Requester};
+use super::refusal::{NextHopFailure, Refusal};
+use crate::link::{Outcome, Pending, Rejection, RequestOrigin};
+use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Prepare, Reject, Reply, clip_message};
 
-/// What a peer answered to one of our Prepares.
+/// A peer's answer to a Prepare of ours.
 #[derive(Clone, Copy, Debug)]
 pub enum PeerAnswer<'a> {
-    /// A RESPONSE with these bytes as its `ilp` entry.
+    /// An ILP packet.
     Packet(&'a [u8]),
-    /// A RESPONSE without an `ilp` entry.
+    /// An answer without an ILP packet.
     Nothing,
-    /// A BTP ERROR; an answer of HTTP that says the server failed.
+    /// A BTP ERROR, or an HTTP status that says that the server failed.
     Error,
-    /// The packet cannot have arrived, or its answer cannot arrive any more: the connection failed, or the peer serves
+    /// The packet cannot have arrived, or its answer cannot arrive any more: the connection failed, or the peer takes
     /// no packets of ours.
     Unreachable,
-    /// It was not sent: its time was up before its turn came.
+    /// The packet was not sent: it expired before its turn came.
     Expired,
     /// The peer takes no packet at the moment.
     Busy,
-    /// The peer does not take this packet, whenever it is sent.
+    /// The peer will never take this packet.
     NotTaken,
 }
 
 impl Batch<'_> {
-    /// A peer's answer to the request `request_id`, taken from whichever of its sessions it came on. `false`: nobody
-    /// waits for it (any more).
+    /// Handles a peer's answer to the request `request_id`, whichever of its sessions it arrived on. Returns whether the
+    /// request was pending.
+    ///
+    /// RFC 23 "Flow": an answer to no pending request is ignored, and so is a second answer. [rows 39, 58, 78, 88]
     pub fn handle_answer(
         &self,
         from: &Account,
@@ -42,16 +39,16 @@ impl Batch<'_> {
         answer: PeerAnswer<'_>,
     ) -> bool {
         let reply = match answer {
-            PeerAnswer::Packet(bytes) => Reply::parse(bytes).map_err(|_| Refusal::BadAnswer as Why),
-            PeerAnswer::Nothing => Err(Refusal::BadAnswer as Why),
-            PeerAnswer::Error => Err(Refusal::LinkError as Why),
-            PeerAnswer::Unreachable => Err(Refusal::Unreachable as Why),
-            PeerAnswer::Expired => Err(Refusal::TimedOut as Why),
-            PeerAnswer::Busy => Err(Refusal::NextHopRefuses as Why),
-            PeerAnswer::NotTaken => Err(Refusal::NotTaken as Why),
+            PeerAnswer::Packet(bytes) => Reply::parse(bytes).map_err(|_| NextHopFailure::BadAnswer),
+            PeerAnswer::Nothing => Err(NextHopFailure::BadAnswer),
+            PeerAnswer::Error => Err(NextHopFailure::LinkError),
+            PeerAnswer::Unreachable => Err(NextHopFailure::Unreachable),
+            PeerAnswer::Expired => Err(NextHopFailure::TimedOut),
+            PeerAnswer::Busy => Err(NextHopFailure::Busy),
+            PeerAnswer::NotTaken => Err(NextHopFailure::Declined),
         };
         let mut state = from.lock();
-        let TakenPending::Pending(pending) = state.pending.take(request_id) else {
+        let Some(pending) = state.pending.take(request_id) else {
             state.stats.unexpected_answers += 1;
             return false;
         };
@@ -62,58 +59,57 @@ impl Batch<'_> {
         drop(state);
         match checked {
             Ok(reply) => self.answer_origin(pending, from, &reply),
-            Err(why) => self.reject_origin(pending, from, &why(from.id().clone())),
+            Err(failure) => self.reject_origin(pending, from, &failure.at(from.id())),
         }
         true
     }
 
-    /// Is it a valid answer in time? Settles the outgoing account either way.
+    /// Checks that the reply is valid and in time, and books it on the outgoing account.
     fn check_reply<'p>(
         &self,
         state: &mut AccountState,
         pending: &Pending,
-        reply: Result<Reply<'p>, Why>,
-    ) -> Result<Reply<'p>, Why> {
-        // RFC 34: what comes after the expiry does not count, whether or not the sweep was here before.
+        reply: Result<Reply<'p>, NextHopFailure>,
+    ) -> Result<Reply<'p>, NextHopFailure> {
+        // RFC 34 "ILP Fulfill": a Fulfill at or after the outgoing expiry changes no balance. [row 41]
         if self.now.mono >= pending.deadline {
             state.stats.timeouts += 1;
             state.stats.unexpected_answers += 1;
             state.release_out(pending);
-            return Err(Refusal::TimedOut);
+            return Err(NextHopFailure::TimedOut);
         }
         state.stats.count_latency(self.now.mono.micros_since(pending.sent_at));
         match reply {
+            // RFC 27 "ILP Packet Lifecycle": a Fulfill counts only if its fulfillment hashes to the condition. [row 40]
             Ok(Reply::Fulfill(fulfill)) if fulfill.fulfillment.condition() == pending.condition => {
                 state.commit_out(pending);
                 Ok(Reply::Fulfill(fulfill))
             }
             other => {
                 state.release_out(pending);
-                match other {
-                    Ok(Reply::Reject(reject)) => Ok(Reply::Reject(reject)),
-                    Ok(Reply::Fulfill(_)) => {
-                        state.stats.wrong_fulfillments += 1;
-                        Err(Refusal::WrongFulfillment)
-                    }
-                    Err(why) => Err(why),
+                if let Ok(Reply::Fulfill(_)) = other {
+                    state.stats.wrong_fulfillments += 1;
+                    return Err(NextHopFailure::WrongFulfillment);
                 }
+                other
             }
         }
     }
 
-    /// Passes a valid answer on to whoever asked.
+    /// Passes a valid answer on to the requester.
+    ///
+    /// RFC 27 "ILP Fulfill", "ILP Reject": data, code, message and `triggeredBy` pass back as they are.
+    /// [rows 16, 17, 20, 53]
     pub(super) fn answer_origin(&self, pending: Pending, by: &Account, reply: &Reply<'_>) {
         self.log_answer(&pending, by, reply, None);
-        match pending.origin {
-            RequestOrigin::Peer { account, session, request_id, weight, .. } => {
-                let held = pending.incoming_amount;
-                let asker = Requester { account, session, request_id, weight, held };
-                self.answer_requester(&asker, reply);
-                if let Reply::Fulfill(_) = reply {
-                    self.book_conversion(account, held, by.slot(), pending.outgoing_amount);
-                }
+        if let Some(requester) = Requester::of(&pending) {
+            self.answer_requester(&requester, reply);
+            if let Reply::Fulfill(_) = reply {
+                let (paid, spent) = (requester.held, pending.outgoing_amount);
+                self.book_conversion(requester.account, paid, by.slot(), spent);
             }
-            RequestOrigin::Own(own) => (own.0)(match reply {
+        } else if let RequestOrigin::Own(own) = pending.origin {
+            (own.0)(match reply {
                 Reply::Fulfill(fulfill) => {
                     self.book_sent(by.slot(), pending.outgoing_amount);
                     Outcome::Fulfilled {
@@ -122,198 +118,72 @@ impl Batch<'_> {
                     }
                 }
                 Reply::Reject(reject) => Outcome::Rejected(Rejection::from(reject)),
-            }),
+            });
         }
     }
 
-    /// Rejects, in this node's name, a Prepare that was in flight.
+    /// Rejects a Prepare that was in flight, in this node's name.
     pub(super) fn reject_origin(&self, pending: Pending, by: &Account, refusal: &Refusal) {
+        let requester = Requester::of(&pending);
         let message = refusal.to_string();
         self.with_reject(refusal, &message, |reply| {
             self.log_answer(&pending, by, reply, Some(&message));
-        });
-        match pending.origin {
-            RequestOrigin::Peer { account, session, request_id, weight, .. } => {
-                let held = pending.incoming_amount;
-                let asker = Requester { account, session, request_id, weight, held };
-                self.with_reject(refusal, &message, |reply| self.answer_requester(&asker, reply));
+            if let Some(requester) = requester {
+                self.answer_requester(&requester, reply);
             }
-            RequestOrigin::Own(own) => (own.0)(refusal.outcome()),
+        });
+        if let RequestOrigin::Own(own) = pending.origin {
+            (own.0)(refusal.outcome());
         }
     }
 
-    /// Rejects a Prepare that goes no further.
+    /// Rejects a Prepare that was not sent on.
     pub(super) fn reject_prepare(
         &self,
-        asker: &Requester,
+        requester: &Requester,
         prepare: Option<&Prepare<'_>>,
         refusal: &Refusal,
     ) {
         let message = refusal.to_string();
-        self.with_reject(refusal, &message, |reply| self.answer_requester(asker, reply));
-        self.log_refused(asker, prepare, refusal, &message);
+        self.with_reject(refusal, &message, |reply| self.answer_requester(requester, reply));
+        self.log_refused(requester, prepare, refusal, &message);
     }
 
     fn with_reject(&self, refusal: &Refusal, message: &str, then: impl FnOnce(&Reply<'_>)) {
         let data = refusal.data();
         then(&Reply::Reject(Reject {
             code: refusal.code(),
+            // RFC 27 "ILP Reject": `triggeredBy` is the address of the node that rejects. [row 19]
             triggered_by: Some(self.snapshot.triggered_by.view()),
             message: clip_message(message),
             data: data.as_ref().map_or(&[], |data| data.as_slice()),
         }));
     }
 
-    /// Settles the incoming account and puts the answer where the question came from; if that session is gone, on
-    /// another one of the account, unless the id is in flight there (D5).
-    pub(super) fn answer_requester(&self, asker: &Requester, reply: &Reply<'_>) {
-        let Some(entry) = self.snapshot.entry(asker.account) else { return };
+    /// Books the answer on the incoming account and sends it on the requester's session. If that session is gone, it is
+    /// sent on another one of the account on which the id is not in flight (D5).
+    ///
+    /// RFC 34 "Links": a packet's answer returns on the link that the packet came from. [row 38]
+    /// RFC 23 "BTP Type IDs": the answer has the id of the request. [row 75]
+    pub(super) fn answer_requester(&self, requester: &Requester, reply: &Reply<'_>) {
+        let Some(entry) = self.snapshot.entry(requester.account) else { return };
         let mut state = entry.account.lock();
-        state.in_flight = state.in_flight.saturating_sub(asker.weight.into());
+        state.in_flight = state.in_flight.saturating_sub(requester.weight.into());
         match reply {
-            Reply::Fulfill(_) => state.ledger.commit_in(asker.held),
-            Reply::Reject(_) => state.ledger.release_in(asker.held),
+            Reply::Fulfill(_) => state.ledger.commit_in(requester.held),
+            Reply::Reject(_) => state.ledger.release_in(requester.held),
         }
         state.stats.sent.count_reply(reply);
-        let id = asker.request_id;
-        let outbox = match state.session(asker.session) {
+        let id = requester.request_id;
+        let outbox = match state.session(requester.session) {
             Some(session) => {
                 session.request_ids.remove(&id.0);
                 Some(&session.outbox)
             }
             None => session_for_orphan(&state.sessions, id).map(|session| &session.outbox),
         };
-        let sent = outbox.is_some_and(|o| o.put_packet(FrameKind::Response, id, reply));
-        if !sent {
+        if !outbox.is_some_and(|outbox| outbox.put_reply(id, reply)) {
             state.stats.dropped_answers += 1;
         }
-    }
-}
-
-/// A refusal that names the next hop.
-type Why = fn(crate::account::AccountId) -> Refusal;
-
-/// Records for the packet log; nothing is made while it is off.
-impl Batch<'_> {
-    fn log(&self, record: impl FnOnce() -> PacketRecord) {
-        if let Some(log) = self.packet_log.as_ref() {
-            log.push(record());
-        }
-    }
-
-    fn id_of(&self, account: Slot) -> Option<crate::account::AccountId> {
-        self.snapshot.entry(account).map(|entry| entry.account.id().clone())
-    }
-
-    pub(super) fn log_forwarded(
-        &self,
-        asked: Option<(Slot, RequestId)>,
-        to: &AccountEntry,
-        prepare: &Prepare<'_>,
-        outgoing: OutgoingTerms,
-        outgoing_request_id: RequestId,
-    ) {
-        self.log(|| PacketRecord {
-            at: self.now,
-            condition: prepare.condition,
-            from: asked.and_then(|(account, _)| self.id_of(account)),
-            request_id: asked.map(|(_, request_id)| request_id),
-            to: Some(to.account.id().clone()),
-            event: PacketEvent::Forwarded {
-                destination: prepare.destination.as_str().into(),
-                incoming_amount: prepare.amount,
-                outgoing_amount: outgoing.amount,
-                outgoing_request_id,
-                expires_at: outgoing.expires_at,
-            },
-        });
-    }
-
-    pub(super) fn log_answered_here(&self, asker: &Requester, prepare: &Prepare<'_>) {
-        self.log(|| PacketRecord {
-            at: self.now,
-            condition: prepare.condition,
-            from: self.id_of(asker.account),
-            request_id: Some(asker.request_id),
-            to: None,
-            event: PacketEvent::Fulfilled {
-                destination: Some(prepare.destination.as_str().into()),
-                incoming_amount: prepare.amount,
-                outgoing_amount: None,
-                sent_at: self.now.mono,
-            },
-        });
-    }
-
-    pub(super) fn log_delivered(
-        &self,
-        asker: &Requester,
-        to: &AccountEntry,
-        prepare: &Prepare<'_>,
-        event: impl FnOnce() -> PacketEvent,
-    ) {
-        self.log(|| PacketRecord {
-            at: self.now,
-            condition: prepare.condition,
-            from: self.id_of(asker.account),
-            request_id: Some(asker.request_id),
-            to: Some(to.account.id().clone()),
-            event: event(),
-        });
-    }
-
-    fn log_refused(
-        &self,
-        asker: &Requester,
-        prepare: Option<&Prepare<'_>>,
-        refusal: &Refusal,
-        message: &str,
-    ) {
-        self.log(|| PacketRecord {
-            at: self.now,
-            condition: prepare.map_or(Condition([0; 32]), |prepare| prepare.condition),
-            from: self.id_of(asker.account),
-            request_id: Some(asker.request_id),
-            to: None,
-            event: PacketEvent::Rejected {
-                code: refusal.code(),
-                reason: Some(match refusal.figures() {
-                    Some(figures) => format!("{message}: {figures}").into(),
-                    None => message.into(),
-                }),
-                destination: prepare.map(|prepare| prepare.destination.as_str().into()),
-                incoming_amount: prepare.map(|prepare| prepare.amount),
-                sent_at: self.now.mono,
-            },
-        });
-    }
-
-    fn log_answer(&self, pending: &Pending, by: &Account, reply: &Reply<'_>, reason: Option<&str>) {
-        self.log(|| {
-            let event = match reply {
-                Reply::Reject(reject) => PacketEvent::Rejected {
-                    code: reject.code,
-                    reason: reason.map(Into::into),
-                    destination: None,
-                    incoming_amount: Some(pending.incoming_amount),
-                    sent_at: pending.sent_at,
-                },
-                Reply::Fulfill(_) => PacketEvent::Fulfilled {
-                    destination: None,
-                    incoming_amount: pending.incoming_amount,
-                    outgoing_amount: Some(pending.outgoing_amount),
-                    sent_at: pending.sent_at,
-                },
-            };
-            let asked = pending.origin.requester();
-            PacketRecord {
-                at: self.now,
-                condition: pending.condition,
-                from: asked.and_then(|(account, _)| self.id_of(account)),
-                request_id: asked.map(|(_, request_id)| request_id),
-                to: Some(by.id().clone()),
-                event,
-            }
-        });
     }
 }

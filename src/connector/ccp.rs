@@ -1,14 +1,14 @@
-//! Routes that peers tell (CCP): what they ask is answered at once; what is to be told and put into the table, whoever
-//! runs the node asks for from time to time.
+//! Routes from peers (CCP): their requests are answered in the call that brings them; updates to peers and new routing
+//! tables are made when the node polls.
 //!
-//! The table that packets are routed by is made anew off the packet path, and swapped whole with everything else that a
-//! snapshot holds. A reload and a learned route may come at the same moment: whoever is second sees it, and includes
-//! what the first one brought.
+//! A routing table with learned routes is built off the packet path and swapped in. If a reload happens in between, the
+//! table is built again, so that neither loses what the other brought.
 
 use std::sync::Arc;
 
 use super::account::Account;
-use super::core::{Batch, Connector};
+use super::batch::Batch;
+use super::core::Connector;
 use super::refusal::Refusal;
 use super::registry::{Registry, table_with_learned};
 use super::settings::ConnectorSettings;
@@ -24,22 +24,22 @@ use crate::wire::Prefix;
 use crate::wire::ccp::{self, RouteRequest};
 use crate::wire::ilp::Prepare;
 
-/// How long a peer may take to answer, as other implementations allow. It is tried again before.
+/// The time that a peer has to answer, as in other implementations. The request is sent again earlier.
 const EXPIRY_MS: u64 = 60_000;
 
-/// The exchange of routes, and the latest reading of the clock that it has seen: a reload brings none of its own.
+/// The state of CCP with all peers. The latest clock reading is kept for a reload, which has none.
 #[derive(Debug)]
 pub(super) struct CcpState {
     ccp: Ccp,
     latest: MonoTime,
 }
 
-/// What a look at the exchange has brought.
+/// What [`Connector::poll_ccp`] found.
 #[derive(Debug, Default)]
 pub struct CcpChanges {
-    /// What an operator may want to know.
+    /// Events for the log.
     pub notices: Vec<CcpNotice>,
-    /// [`Connector::install_learned_routes`] has something to do.
+    /// Whether [`Connector::install_learned_routes`] must be called.
     pub learned_changed: bool,
 }
 
@@ -48,7 +48,7 @@ impl CcpState {
         CcpState { ccp: Ccp::new(seed.hash_state()), latest: MonoTime::default() }
     }
 
-    /// Puts settings in force; says which learned routes there are.
+    /// Applies settings. Returns the learned routes that remain.
     pub(super) fn configure(
         &mut self,
         registry: &Registry,
@@ -64,7 +64,7 @@ impl CcpState {
     }
 }
 
-/// The part of the settings that the exchange must know; nothing while it is off, however many routes there are.
+/// The part of the settings that CCP needs; empty if no peer sends or receives routes.
 fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSettings {
     let slot = |id| registry.account(id).map(|account| account.slot());
     let served = settings.accounts.iter().filter(|account| account.enabled);
@@ -80,8 +80,8 @@ fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSetting
     if !members.iter().any(|member| member.policy.send || member.policy.receive) {
         return CcpSettings::default();
     }
-    let (_, own_routes) = registry.static_routes();
-    let mut locals: Vec<_> = own_routes
+    let (_, static_routes) = registry.static_routes();
+    let mut locals: Vec<_> = static_routes
         .iter()
         .flat_map(|routes| routes.iter())
         .filter(|(_, route)| route.origin != RouteOrigin::DefaultToParent)
@@ -100,7 +100,7 @@ fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSetting
 }
 
 impl Batch<'_> {
-    /// A route control or update of a peer. Small work, whatever the peer sends: one payload's worth of routes.
+    /// Handles a route control or update from a peer. The size of a packet bounds the work.
     #[cold]
     pub(super) fn handle_route_request(
         &self,
@@ -110,24 +110,22 @@ impl Batch<'_> {
         let request = RouteRequest::read(prepare, self.now.wall);
         let request =
             request.map_err(|error| Refusal::Routes(RouteRequestError::Malformed(error)))?;
-        let mut exchanging = self.connector.ccp.lock();
-        let exchange = exchanging.ccp_at(self.now);
-        exchange
-            .handle_request(from.account.slot(), &request, self.now.mono)
-            .map_err(Refusal::Routes)
+        let mut state = self.connector.ccp.lock();
+        let ccp = state.ccp_at(self.now);
+        ccp.handle_request(from.account.slot(), &request, self.now.mono).map_err(Refusal::Routes)
     }
 }
 
 impl Connector {
-    /// A session of the account has begun or ended. What is told is what is true now, under the lock: with several
-    /// threads the news of two sessions may come in the wrong order.
+    /// Call it when a session of the account has begun or ended. The state of the link is read under the lock, because
+    /// with several threads the calls for two sessions may come in the wrong order.
     pub(super) fn update_ccp_link(&self, account: &Account, now: Now) {
-        let mut exchanging = self.ccp.lock();
-        exchanging.ccp_at(now).set_connected(account.slot(), account.is_connected(), now.mono);
+        let mut state = self.ccp.lock();
+        state.ccp_at(now).set_connected(account.slot(), account.is_connected(), now.mono);
     }
 
-    /// Tells and asks peers what is due. To be called often, such as every 50 ms, and after every answer; `answered` is
-    /// called with each of them, and hands it to [`Connector::handle_ccp_answer`].
+    /// Sends peers the requests that are due. Call it every 50 ms or so, and after every answer. `answered` is called
+    /// with each answer and must pass it to [`Connector::handle_ccp_answer`].
     pub fn poll_ccp<F>(&self, now: Now, answered: &F) -> CcpChanges
     where
         F: Fn(RequestTicket, Outcome) + Clone + Send + 'static,
@@ -144,38 +142,38 @@ impl Connector {
         CcpChanges { notices: polled.notices, learned_changed: polled.learned_changed }
     }
 
-    /// A peer's answer to a request of [`Connector::poll_ccp`].
+    /// Handles the answer to a request of [`Connector::poll_ccp`].
     pub fn handle_ccp_answer(&self, ticket: RequestTicket, outcome: &Outcome, now: Now) {
         let accepted = matches!(outcome, Outcome::Fulfilled { .. });
         self.ccp.lock().ccp_at(now).record_answer(ticket, accepted, now.mono);
     }
 
-    /// Puts the best learned routes into the table that packets are routed by, if they are not there. Takes as long as
-    /// a table takes to build: to be called off the packet path, one call at a time.
+    /// Installs a routing table with the best learned routes, unless the table in force has them. Building it takes
+    /// time: call this off the packet path, and never twice at once.
     pub fn install_learned_routes(&self) {
         loop {
-            let (generation, own_routes) = self.registry.lock().0.static_routes();
+            let (generation, static_routes) = self.configuration.lock().registry.static_routes();
             let Some(learned) = self.ccp.lock().ccp.take_learned_routes() else { return };
-            let table = own_routes.map(|own| table_with_learned(&own, learned, self.seed));
-            let registry = self.registry.lock();
-            if registry.0.static_routes().0 == generation {
-                // Without one nobody exchanges routes any more, and none is missing.
+            let table = static_routes.map(|routes| table_with_learned(&routes, learned, self.seed));
+            let configuration = self.configuration.lock();
+            if configuration.registry.static_routes().0 == generation {
+                // No static routes: a reload turned the exchange off, and the table in force is complete.
                 if let Some(table) = table {
                     self.snapshot.store(Arc::new(self.snapshot.load().with_table(table)));
                 }
                 return;
             }
-            // A reload came between: its routes are missing here, and ours may be missing there.
+            // A reload happened in between: its routes are missing here, and learned ones may be missing there.
             self.ccp.lock().ccp.mark_learned_changed();
         }
     }
 
-    /// Whether routes are exchanged with anybody.
+    /// Whether routes are exchanged with any peer.
     pub fn exchanges_routes(&self) -> bool {
         self.ccp.lock().ccp.is_active()
     }
 
-    /// Where the exchange with each peer stands.
+    /// The state of CCP with each peer.
     pub fn ccp_report(&self) -> Vec<PeerRoutesReport> {
         self.ccp.lock().ccp.report()
     }

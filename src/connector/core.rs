@@ -1,83 +1,78 @@
-//! The connector itself: the snapshot in force, the accounts, and what concerns all packets at once.
+//! The connector: the snapshot in force, the accounts, and what concerns all packets at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
-use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 
 use super::account::Account;
+use super::batch::Batch;
 use super::ccp::CcpState;
 use super::packet_log::PacketLog;
 use super::pending_echoes::PendingEchoes;
-use super::refusal::Refusal;
+use super::refusal::{NextHopFailure, Refusal};
 use super::registry::{Registry, RegistryError};
 use super::settings::ConnectorSettings;
 use super::snapshot::Snapshot;
-use crate::account::{AccountId, AccountSettings};
-use crate::link::Pending;
+use crate::account::AccountId;
 use crate::routing::HashSeed;
 use crate::time::{MonoTime, Now};
 use crate::wire::Address;
 
-/// The packet path of one node. Shared by all its sessions.
+/// The packet path of one node. All its sessions share it.
 #[derive(Debug)]
 pub struct Connector {
     pub(super) snapshot: ArcSwap<Snapshot>,
-    pub(super) registry: Mutex<(Registry, ConnectorSettings)>,
-    /// What peers told of routes. Taken after `registry` where both are, and never with an account's lock.
+    pub(super) configuration: Mutex<Configuration>,
+    /// Routes from peers. Locked after `configuration` if both are, and never together with an account.
     pub(super) ccp: Mutex<CcpState>,
     pub(super) packet_log: ArcSwapOption<PacketLog>,
     pub(super) stopping: AtomicBool,
-    /// No pending Prepare of any account is due before this (nanoseconds).
+    /// No pending Prepare of any account expires before this (nanoseconds of [`MonoTime`]).
     pub(super) next_deadline: AtomicU64,
     pub(super) hash_state: RandomState,
     pub(super) pending_echoes: PendingEchoes,
     pub(super) seed: HashSeed,
 }
 
-/// One batch: the snapshot and the clock, read once.
-pub struct Batch<'a> {
-    pub(super) connector: &'a Connector,
-    pub(super) snapshot: Guard<Arc<Snapshot>>,
-    pub(super) packet_log: Guard<Option<Arc<PacketLog>>>,
-    pub(super) now: Now,
+/// The settings in force, and the registry that built a snapshot of them.
+#[derive(Debug)]
+pub(super) struct Configuration {
+    pub(super) registry: Registry,
+    pub(super) settings: ConnectorSettings,
 }
 
-impl Batch<'_> {
-    /// How an account is configured, as far as this batch is concerned.
-    pub fn settings(&self, account: &Account) -> Option<&AccountSettings> {
-        self.snapshot.entry(account.slot()).map(|entry| &entry.settings)
-    }
-}
-
-/// What was sent to a peer and not answered when the node stopped: the peer may still count it.
+/// Packets that were sent to a peer and had no answer when the node stopped. The peer may still count them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnansweredTotals {
     /// The peer.
     pub account: AccountId,
-    /// Prepares without an answer.
+    /// Number of Prepares without an answer.
     pub packets: usize,
-    /// Their outgoing amounts together, in the account's units.
+    /// The sum of their outgoing amounts, in the account's units.
     pub amount: u128,
 }
 
 impl Connector {
-    /// A connector with these settings. `seed` keys the hashes over what peers choose.
+    /// A connector with these settings. `seed` keys the hash tables whose keys peers choose.
+    ///
+    /// # Errors
+    /// [`RegistryError`] if the settings contradict each other.
     pub fn new(
         settings: ConnectorSettings,
         seed: HashSeed,
     ) -> Result<Arc<Connector>, RegistryError> {
         let mut registry = Registry::default();
         let snapshot = registry.build_snapshot(&settings, seed)?;
-        let mut exchange = CcpState::new(seed);
-        exchange.configure(&registry, &settings);
+        let mut ccp = CcpState::new(seed);
+        ccp.configure(&registry, &settings);
         Ok(Arc::new(Connector {
             snapshot: ArcSwap::from_pointee(snapshot),
-            registry: Mutex::new((registry, settings)),
-            ccp: Mutex::new(exchange),
+            configuration: Mutex::new(Configuration { registry, settings }),
+            ccp: Mutex::new(ccp),
             packet_log: ArcSwapOption::empty(),
             stopping: AtomicBool::new(false),
             next_deadline: AtomicU64::new(MonoTime::MAX.0),
@@ -87,56 +82,62 @@ impl Connector {
         }))
     }
 
-    /// Puts new settings in force, whole: accounts known from before keep their sessions, packets and balances.
-    /// An error changes nothing.
+    /// Replaces all settings. Accounts that stay keep their sessions, packets and balances.
+    ///
+    /// # Errors
+    /// [`RegistryError`]; nothing has changed then.
     pub fn apply_settings(&self, settings: ConnectorSettings) -> Result<(), RegistryError> {
-        let mut registry = self.registry.lock();
-        let mut snapshot = registry.0.build_snapshot(&settings, self.seed)?;
-        let learned = self.ccp.lock().configure(&registry.0, &settings);
+        let mut configuration = self.configuration.lock();
+        let registry = &mut configuration.registry;
+        let mut snapshot = registry.build_snapshot(&settings, self.seed)?;
+        let learned = self.ccp.lock().configure(registry, &settings);
         if !learned.is_empty() {
-            snapshot.table = registry.0.table(learned, self.seed);
+            snapshot.table = registry.build_table(learned, self.seed);
         }
-        registry.1 = settings;
+        configuration.settings = settings;
         self.snapshot.store(Arc::new(snapshot));
-        drop(registry);
+        drop(configuration);
         self.close_sessions_beyond_limits();
         Ok(())
     }
 
-    /// The address that a parent gave (IL-DCP).
+    /// Sets the address that a parent assigned (IL-DCP).
+    ///
+    /// # Errors
+    /// As [`Connector::apply_settings`].
     pub fn set_address(&self, address: Address) -> Result<(), RegistryError> {
-        let mut settings = self.registry.lock().1.clone();
+        let mut settings = self.configuration.lock().settings.clone();
         settings.scheme = address.view().scheme();
         settings.address = Some(address);
         self.apply_settings(settings)
     }
 
-    /// The own address, if there is one.
+    /// The node's own address, if it has one.
     pub fn address(&self) -> Option<Address> {
         self.snapshot.load().address.clone()
     }
 
-    /// The longest that an answer is waited for.
+    /// The longest time that a packet may wait for its answer.
     pub fn max_hold(&self) -> Duration {
         Duration::from_millis(self.snapshot.load().max_hold_ms)
     }
 
-    /// What is kept of a packet's time for the way back of its answer.
+    /// The time that each packet leaves for its answer's way back.
     pub fn message_window(&self) -> Duration {
         Duration::from_millis(self.snapshot.load().message_window_ms)
     }
 
-    /// An account by name, also one that a reload has removed.
+    /// An account by its id. Accounts that a reload removed are found too.
     pub fn account(&self, id: &str) -> Option<Arc<Account>> {
-        self.registry.lock().0.account(id)
+        self.snapshot.load().accounts_by_id.get(id).cloned()
     }
 
-    /// Where packets are to be logged; `None` = nowhere.
+    /// Starts, replaces or (`None`) stops the packet log.
     pub fn set_packet_log(&self, log: Option<Arc<PacketLog>>) {
         self.packet_log.store(log);
     }
 
-    /// Begins a batch. Cheap; make one per readable turn, not one per packet.
+    /// Starts a batch. Start one for all that a socket has to read, not one for each packet.
     pub fn start_batch(&self, now: Now) -> Batch<'_> {
         Batch {
             connector: self,
@@ -146,16 +147,19 @@ impl Connector {
         }
     }
 
-    /// Rejects (R00) every Prepare whose outgoing expiry has passed. To be called often, such as every 50 ms; costs
-    /// one comparison while nothing is due.
+    /// Rejects each Prepare whose outgoing expiry has passed. Call it every 50 ms or so; it costs one comparison while
+    /// nothing has expired.
+    ///
+    /// RFC 34 "ILP Prepare", RFC 27 "ILP Packet Lifecycle": a packet without an answer is rejected with R00 at its
+    /// outgoing expiry, and its amounts are released. [rows 42, 59]
     pub fn sweep_deadlines(&self, now: Now) {
         if now.mono.0 < self.next_deadline.load(Ordering::Relaxed) {
             return;
         }
-        // Inserts lower it again; what the tables still hold is added below.
+        // Packets that are inserted meanwhile lower it; those of the tables lower it below.
         self.next_deadline.store(MonoTime::MAX.0, Ordering::Relaxed);
-        let turn = self.start_batch(now);
-        for entry in &turn.snapshot.entries {
+        let batch = self.start_batch(now);
+        for entry in &batch.snapshot.entries {
             let due = {
                 let mut state = entry.account.lock();
                 let due = state.pending.take_due(now.mono);
@@ -168,55 +172,53 @@ impl Connector {
                 due
             };
             for pending in due {
-                let refusal = Refusal::TimedOut(entry.account.id().clone());
-                turn.reject_origin(pending, &entry.account, &refusal);
+                let refusal = NextHopFailure::TimedOut.at(entry.account.id());
+                batch.reject_origin(pending, &entry.account, &refusal);
             }
         }
     }
 
-    /// A Prepare is due then. Usually others are due earlier, and reading that is all it costs.
+    /// Notes the deadline of a Prepare. It usually is not the earliest, and then this only reads.
     pub(super) fn lower_next_deadline(&self, deadline: MonoTime) {
         if deadline.0 < self.next_deadline.load(Ordering::Relaxed) {
             self.next_deadline.fetch_min(deadline.0, Ordering::Relaxed);
         }
     }
 
-    /// From now on every new Prepare gets T03; what is in flight goes on.
+    /// From now on every new Prepare is rejected with T03. Packets in flight continue.
     pub fn stop_admitting(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Prepares in flight, over all accounts, but for what the node itself asks of its neighbours.
+    /// Number of Prepares in flight over all accounts, without the node's own requests to its neighbours.
     pub fn in_flight(&self) -> usize {
         let snapshot = self.snapshot.load();
         snapshot.entries.iter().map(|entry| entry.account.lock().pending.count_payments()).sum()
     }
 
-    /// The end of a shutdown: rejects all that is in flight (T00) and says what peers may still count.
+    /// Rejects everything in flight (T00) at the end of a shutdown. Returns what peers may still count.
     pub fn reject_pending(&self, now: Now) -> Vec<UnansweredTotals> {
-        let turn = self.start_batch(now);
-        let mut exposures = Vec::new();
-        for entry in &turn.snapshot.entries {
-            let (packets, pending): (usize, Vec<Pending>) = {
+        let batch = self.start_batch(now);
+        let mut unanswered = Vec::new();
+        for entry in &batch.snapshot.entries {
+            let (packets, all_pending) = {
                 let mut state = entry.account.lock();
                 let packets = state.pending.count_payments();
-                let pending = state.pending.take_all();
-                for one in &pending {
-                    state.release_out(one);
+                let all_pending = state.pending.take_all();
+                for pending in &all_pending {
+                    state.release_out(pending);
                 }
-                (packets, pending)
+                (packets, all_pending)
             };
             if packets > 0 {
-                exposures.push(UnansweredTotals {
-                    account: entry.account.id().clone(),
-                    packets,
-                    amount: pending.iter().map(|one| u128::from(one.outgoing_amount.0)).sum(),
-                });
+                let amounts = all_pending.iter().map(|one| u128::from(one.outgoing_amount.0));
+                let (account, amount) = (entry.account.id().clone(), amounts.sum());
+                unanswered.push(UnansweredTotals { account, packets, amount });
             }
-            for one in pending {
-                turn.reject_origin(one, &entry.account, &Refusal::Stopped);
+            for pending in all_pending {
+                batch.reject_origin(pending, &entry.account, &Refusal::Stopped);
             }
         }
-        exposures
+        unanswered
     }
 }

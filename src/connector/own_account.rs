@@ -1,7 +1,7 @@
-//! The node's own accounts: what it received and sent itself, one account for each asset and scale.
+//! The node's own accounts, one for each asset and scale: what the node received, sent and converted itself.
 //!
-//! A paid ping adds to what a peer owes, and a packet that is converted adds to one asset and takes from another. The other
-//! half of each entry is here. So the balances of all accounts of one asset, these and the receivers' among them, add up to
+//! A paid ping adds to what a peer owes; a converted packet adds to one asset and takes from another. The other half of
+//! each entry is booked here. So the balances of all accounts of one asset, including these and the receivers', add up to
 //! zero after every packet. The signs are those of receivers: what the node received is a balance below zero.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::core::Batch;
+use super::batch::Batch;
 use super::snapshot::AccountEntry;
 use crate::account::Asset;
 use crate::link::Slot;
@@ -19,7 +19,6 @@ use crate::wire::Amount;
 #[derive(Debug, Default)]
 pub(super) struct OwnAccounts(HashMap<Asset, Arc<OwnAccount>>);
 
-/// One own account.
 #[derive(Debug)]
 pub(super) struct OwnAccount {
     asset: Asset,
@@ -33,17 +32,17 @@ struct Totals {
     sent: u128,
 }
 
-/// One own account at one moment.
+/// A copy of one own account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnAccountReport {
-    /// What it is counted in.
+    /// The asset and scale of the balance.
     pub asset: Asset,
-    /// What was sent less what was received.
+    /// Amounts sent minus amounts received.
     pub balance: i128,
 }
 
 impl OwnAccountReport {
-    /// The name that pages and metrics show. No peer can have it: ids of peers have no colon.
+    /// The name on pages and in metrics. Ids of peers have no colon, so no peer has this name.
     pub fn id(&self) -> String {
         format!("own:{}", self.asset)
     }
@@ -58,7 +57,7 @@ impl OwnAccounts {
         Arc::clone(self.0.entry(asset.clone()).or_insert_with(made))
     }
 
-    /// Those that money went through, in the order of their names.
+    /// The accounts that have moved money, sorted by name.
     pub(super) fn report(&self) -> Vec<OwnAccountReport> {
         let mut reports: Vec<_> = self.0.values().filter_map(|own| own.report()).collect();
         reports.sort_by_key(OwnAccountReport::id);
@@ -86,8 +85,7 @@ impl OwnAccount {
 }
 
 impl Batch<'_> {
-    /// A packet was paid from one account to another: where these count in different assets, the node has bought one and
-    /// sold the other.
+    /// Books a fulfilled packet between two accounts. If their assets differ, the node has bought one and sold the other.
     #[inline]
     pub(super) fn book_conversion(&self, from: Slot, incoming: Amount, to: Slot, outgoing: Amount) {
         if let (Some(from), Some(to)) = (self.snapshot.entry(from), self.snapshot.entry(to))
@@ -98,12 +96,12 @@ impl Batch<'_> {
         }
     }
 
-    /// The node itself was paid, by a packet from this account.
+    /// Books a packet from this account that paid the node itself.
     pub(super) fn book_received(&self, from: Slot, amount: Amount) {
         self.book(from, amount, OwnAccount::receive);
     }
 
-    /// The node itself paid, by a packet to this account.
+    /// Books a packet to this account that the node itself paid.
     pub(super) fn book_sent(&self, to: Slot, amount: Amount) {
         self.book(to, amount, OwnAccount::send);
     }

@@ -1,7 +1,7 @@
-//! The ring through which packets reach the log: binary records, formatted by a thread of the log's own.
+//! The ring of binary records between the packet path and the thread that formats the packet log.
 //!
-//! The packet path only pushes. When the ring is full the record is dropped and counted, never waited for. Nodes of one
-//! process share one ring, so that their records are in the order in which things happened.
+//! The packet path never waits: if the ring is full, the record is dropped and counted. The nodes of one process share
+//! one ring, so that their records keep the order of events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,20 +14,20 @@ use crate::wire::btp::RequestId;
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Amount, Condition, Timestamp};
 
-/// What is to be told of one packet at this hop. The condition is the same at every hop: the key of its path.
+/// One event of one packet at this hop. The condition is the same at every hop, and so connects a packet's records.
 #[derive(Clone, Debug)]
 pub struct PacketRecord {
-    /// When.
+    /// The clock reading of the batch.
     pub at: Now,
-    /// The packet's condition, if it could be read.
+    /// The packet's condition; zeros if the packet could not be read.
     pub condition: Condition,
-    /// The account it came from; `None` for the node's own.
+    /// The account that the packet came from; `None`: the node itself.
     pub from: Option<AccountId>,
-    /// Request id on that account's session.
+    /// Its request id on that account's session.
     pub request_id: Option<RequestId>,
-    /// The account it went to, if it did.
+    /// The account that it was sent to, if any.
     pub to: Option<AccountId>,
-    /// What happened.
+    /// What happened to it.
     pub event: PacketEvent,
 }
 
@@ -36,78 +36,78 @@ pub struct PacketRecord {
 pub enum PacketEvent {
     /// A Prepare was sent on to the next hop.
     Forwarded {
-        /// Where it is going.
+        /// The Prepare's destination.
         destination: Box<str>,
         /// In the incoming account's units.
         incoming_amount: Amount,
         /// In the outgoing account's units.
         outgoing_amount: Amount,
-        /// The id it went out under.
+        /// The request id on the next hop's session.
         outgoing_request_id: RequestId,
         /// Expiry at the next hop.
         expires_at: Timestamp,
     },
-    /// A receiver inside this node took its money; it is fulfilled with that.
+    /// A receiver inside this node accepted it, and it was fulfilled at once.
     Received {
-        /// The connection that it belongs to.
+        /// The Prepare's destination, which names the STREAM connection.
         destination: Box<str>,
         /// In the incoming account's units.
         incoming_amount: Amount,
         /// In the receiver's units.
         received_amount: Amount,
     },
-    /// It was fulfilled, by the next hop or by this node.
+    /// The next hop or this node fulfilled it.
     Fulfilled {
-        /// Where it was going, if this node fulfilled it; otherwise its `Forwarded` record says so.
+        /// The destination, if this node fulfilled it; otherwise see its `Forwarded` record.
         destination: Option<Box<str>>,
         /// In the incoming account's units.
         incoming_amount: Amount,
-        /// In the outgoing account's units, if it was sent on.
+        /// In the outgoing account's units, if it was forwarded.
         outgoing_amount: Option<Amount>,
-        /// When the Prepare was sent on.
+        /// When the Prepare was forwarded.
         sent_at: MonoTime,
     },
-    /// It was rejected; `reason` says why if this node did.
+    /// The next hop or this node rejected it.
     Rejected {
         /// The Reject's code.
         code: ErrorCode,
-        /// This node's reason; `None` when the Reject came from further on.
+        /// This node's reason; `None`: the Reject came from the next hop.
         reason: Option<Box<str>>,
-        /// Where it was going, if this node rejected the Prepare at once; otherwise its `Forwarded` record says so.
+        /// The destination, if this node rejected the Prepare at once; otherwise see its `Forwarded` record.
         destination: Option<Box<str>>,
         /// In the incoming account's units, if it could be read.
         incoming_amount: Option<Amount>,
-        /// When the Prepare was sent on.
+        /// When the Prepare was forwarded.
         sent_at: MonoTime,
     },
 }
 
-/// The bounded ring of a process.
+/// The ring of a process.
 #[derive(Debug)]
 pub struct PacketRing(ArrayQueue<(NodeNumber, PacketRecord)>);
 
-/// Which node of the process a record is of.
+/// Which node of the process a record belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeNumber(pub u32);
 
 impl PacketRing {
-    /// A ring of `places` records.
-    pub fn new(places: usize) -> Arc<Self> {
-        Arc::new(PacketRing(ArrayQueue::new(places.max(1))))
+    /// A ring with space for `capacity` records, and for one at least.
+    pub fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(PacketRing(ArrayQueue::new(capacity.max(1))))
     }
 
-    /// The oldest record.
+    /// Removes the oldest record.
     pub fn pop(&self) -> Option<(NodeNumber, PacketRecord)> {
         self.0.pop()
     }
 
-    /// Nothing is in it.
+    /// Whether there is no record.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// One node's way into the ring.
+/// The end at which one node adds its records.
 #[derive(Debug)]
 pub struct PacketLog {
     ring: Arc<PacketRing>,
@@ -116,7 +116,7 @@ pub struct PacketLog {
 }
 
 impl PacketLog {
-    /// The way of this node.
+    /// A log of this node that writes to `ring`.
     pub fn new(ring: Arc<PacketRing>, node: NodeNumber) -> Self {
         PacketLog { ring, node, dropped: AtomicU64::new(0) }
     }
@@ -128,7 +128,7 @@ impl PacketLog {
         }
     }
 
-    /// How many records of this node found no place so far.
+    /// How many records of this node were dropped.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }

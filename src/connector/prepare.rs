@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use parking_lot::MutexGuard;
 
 use super::account::{Account, AccountState};
-use super::core::Batch;
-use super::forward::OutgoingTerms;
+use super::batch::{Batch, OutgoingTerms, Requester};
+use super::packet_log::PacketEvent;
 use super::receive::Delivery;
-use super::refusal::Refusal;
+use super::refusal::{NextHopFailure, Refusal};
 use super::snapshot::AccountEntry;
 use crate::account::OverLimit;
 use crate::link::{SessionId, Slot};
@@ -19,21 +19,9 @@ use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Fulfill, Prepare, Reply};
 use crate::wire::{AddressRef, Amount, Fulfillment, Network, Scheme, ccp, ping};
 
-/// Who asked, and what is taken from them until they have their answer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Requester {
-    pub(super) account: Slot,
-    pub(super) session: SessionId,
-    pub(super) request_id: RequestId,
-    /// Places among the account's packets in flight: 0 before admission, 2 for an echo.
-    pub(super) weight: u8,
-    /// Held on the account's ledger.
-    pub(super) held: Amount,
-}
-
 impl Batch<'_> {
-    /// A Prepare from a peer: `packet` are the bytes of the `ilp` entry. Its answer, or what is sent on, is in the
-    /// outboxes when this returns.
+    /// Handles a Prepare from a peer: `packet` is the ILP packet. When this returns, either the answer is in the peer's
+    /// outbox or the Prepare is in the outbox of the next hop.
     pub fn handle_prepare(
         &self,
         from: &Account,
@@ -41,41 +29,42 @@ impl Batch<'_> {
         request_id: RequestId,
         packet: &[u8],
     ) {
-        let mut asker =
+        let mut requester =
             Requester { account: from.slot(), session, request_id, weight: 0, held: Amount::ZERO };
         let Some(entry) = self.snapshot.entry(from.slot()) else {
-            return self.reject_prepare(&asker, None, &Refusal::Suspended);
+            return self.reject_prepare(&requester, None, &Refusal::Suspended);
         };
         let prepare = match Prepare::parse(packet) {
             Ok(prepare) => prepare,
             Err(error) => {
-                let metered = self.charge_rate(&mut entry.account.lock(), &asker);
-                let refusal = metered.err().unwrap_or(Refusal::Unreadable(error));
-                return self.reject_prepare(&asker, None, &refusal);
+                let charged = self.charge_rate(&mut entry.account.lock(), &requester);
+                let refusal = charged.err().unwrap_or(Refusal::Unreadable(error));
+                return self.reject_prepare(&requester, None, &refusal);
             }
         };
-        let walked = self
-            .admit_prepare(entry, &mut asker, &prepare)
-            .and_then(|state| self.dispatch_prepare(entry, state, &mut asker, &prepare));
-        if let Err(refusal) = walked {
-            self.reject_prepare(&asker, Some(&prepare), &refusal);
+        let handled = self
+            .admit_prepare(entry, &mut requester, &prepare)
+            .and_then(|state| self.dispatch_prepare(entry, state, &mut requester, &prepare));
+        if let Err(refusal) = handled {
+            self.reject_prepare(&requester, Some(&prepare), &refusal);
         }
     }
 
-    /// The limits of the account that the packet comes from. First, so that what they keep out costs nothing more. The
-    /// account stays locked until the amount is held: what is asked meanwhile of other accounts takes no lock.
+    /// Applies the limits of the incoming account. They come first, so that packets above them cost nothing more. The
+    /// account stays locked until the amount is held; what is read of other accounts meanwhile takes no lock.
     fn admit_prepare<'e>(
         &self,
         from: &'e AccountEntry,
-        asker: &mut Requester,
+        requester: &mut Requester,
         prepare: &Prepare<'_>,
     ) -> Result<MutexGuard<'e, AccountState>, Refusal> {
         let mut state = from.account.lock();
         state.stats.received.prepares += 1;
+        // RFC 18 "Connector Risk Mitigations": an operator can stop each account. [row 141]
         if !from.is_served() {
             return Err(Refusal::Suspended);
         }
-        self.charge_rate(&mut state, asker)?;
+        self.charge_rate(&mut state, requester)?;
         if let Some(maximum) = from.settings.limits.max_packet_amount
             && prepare.amount > maximum
         {
@@ -84,10 +73,11 @@ impl Batch<'_> {
         if self.connector.stopping.load(Ordering::Relaxed) {
             return Err(Refusal::Stopping);
         }
-        self.take_in_flight_place(&mut state, asker)?;
-        if let Some(session) = state.session(asker.session) {
-            session.request_ids.insert(asker.request_id.0);
+        self.take_in_flight_place(&mut state, requester)?;
+        if let Some(session) = state.session(requester.session) {
+            session.request_ids.insert(requester.request_id.0);
         }
+        // A packet that arrives at or after its expiry is rejected with R02. [row 46]
         if prepare.expires_at <= self.now.wall {
             return Err(Refusal::Expired {
                 late_ms: self.now.wall.millis_since(prepare.expires_at),
@@ -96,11 +86,17 @@ impl Batch<'_> {
         Ok(state)
     }
 
-    /// One packet of the account's rate. It is used up by whatever came, also where that is refused at the next look.
-    fn charge_rate(&self, state: &mut AccountState, asker: &Requester) -> Result<(), Refusal> {
+    /// Takes one packet from the account's rate, whether or not the packet passes the other limits.
+    ///
+    /// RFC 27 "T__ - Temporary Error": packets above the agreed rate are rejected with T05. [row 54]
+    fn charge_rate(&self, state: &mut AccountState, requester: &Requester) -> Result<(), Refusal> {
         match state.limits.packets_per_second {
             Some(per_second)
-                if !state.rate_limiter.try_take(self.now.mono, asker.weight + 1, per_second) =>
+                if !state.rate_limiter.try_take(
+                    self.now.mono,
+                    requester.weight + 1,
+                    per_second,
+                ) =>
             {
                 Err(Refusal::RateLimited { per_second: per_second.get() })
             }
@@ -108,8 +104,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Counts something else than a packet in the account's rate, so that a peer cannot use more of this thread by sending
-    /// other things. It has come already, so it is not refused: `Some` says from when on to read from the peer again.
+    /// Charges the account's rate for a message that is not a Prepare, as it costs the node time too. It cannot be
+    /// refused any more: `Some` is the time until which the peer should not be read.
     pub fn charge_other_message(&self, from: &Account) -> Option<MonoTime> {
         let mut state = from.lock();
         let per_second = state.limits.packets_per_second?;
@@ -117,167 +113,172 @@ impl Batch<'_> {
         (next > self.now.mono).then_some(next)
     }
 
-    /// The same for an answer that nothing waits for. One that only comes too late is not counted.
+    /// Like [`Batch::charge_other_message`], for an answer to no pending request. An answer that is only late is free.
     pub fn charge_stray_answer(&self, from: &Account) -> Option<MonoTime> {
         {
             let mut state = from.lock();
-            if let Some(less) = state.late_answers_due.checked_sub(1) {
-                state.late_answers_due = less;
+            if let Some(left) = state.late_answers_due.checked_sub(1) {
+                state.late_answers_due = left;
                 return None;
             }
         }
         self.charge_other_message(from)
     }
 
-    /// One place among the account's packets in flight.
+    /// Takes one of the account's places for packets in flight.
+    ///
+    /// RFC 18 "Payments Griefing": the packets in flight of each account are limited; above the limit they are rejected
+    /// with T03. [rows 55, 140]
     fn take_in_flight_place(
         &self,
         state: &mut AccountState,
-        asker: &mut Requester,
+        requester: &mut Requester,
     ) -> Result<(), Refusal> {
         let limit = state.limits.max_packets_in_flight;
         if state.in_flight >= limit {
             return Err(Refusal::TooManyInFlight { limit });
         }
         state.in_flight += 1;
-        asker.weight += 1;
+        requester.weight += 1;
         Ok(())
     }
 
-    /// For this node, or for somebody further on?
+    /// Decides whether the packet is for this node or goes further.
     fn dispatch_prepare(
         &self,
         from: &AccountEntry,
         state: MutexGuard<'_, AccountState>,
-        asker: &mut Requester,
+        requester: &mut Requester,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let destination = prepare.destination;
+        // RFC 15 "Allocation Schemes", RFC 34 "Special Addresses": packets to addresses under `peer.` are for the
+        // neighbour and never forwarded. [row 29]
         if destination.scheme() == Scheme::Peer {
             drop(state);
-            return self.answer_peer_protocol(from, asker, prepare);
+            return self.answer_peer_protocol(from, requester, prepare);
         }
         if self.snapshot.address.is_none() {
             return Err(Refusal::NoAddressYet);
         }
         if self.is_own(destination) {
-            return self.deliver_to_self(from, state, asker, prepare);
+            return self.deliver_to_self(from, state, requester, prepare);
         }
-        self.forward_or_deliver(from, state, asker, prepare, Some(asker.account))
+        self.forward_or_deliver(from, state, requester, prepare, Some(requester.account))
     }
 
     fn is_own(&self, address: AddressRef<'_>) -> bool {
         self.snapshot.address.as_ref().is_some_and(|own| own.view() == address)
     }
 
-    /// Packets between neighbours (RFC 15: `peer.` is never forwarded).
+    /// Answers a packet between neighbours: routes (CCP) or `peer.config` (IL-DCP).
     fn answer_peer_protocol(
         &self,
         from: &AccountEntry,
-        asker: &Requester,
+        requester: &Requester,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
-        if ccp::RouteRequest::is_at(prepare.destination) {
+        let data = if ccp::RouteRequest::is_at(prepare.destination) {
             self.handle_route_request(from, prepare)?;
-            let fulfill = Fulfill { fulfillment: Fulfillment::ZERO, data: &[] };
-            self.fulfill_locally(asker, prepare, fulfill);
-            return Ok(());
-        }
-        if prepare.destination != AddressRef::PEER_CONFIG {
+            Vec::new()
+        } else if prepare.destination == AddressRef::PEER_CONFIG {
+            let own = self.snapshot.address.as_ref();
+            local::answer_peer_config(prepare, &from.settings, own, self.now.wall)
+                .map_err(Refusal::PeerConfig)?
+        } else {
             return Err(Refusal::UnknownPeerProtocol);
-        }
-        let own = self.snapshot.address.as_ref();
-        let data = local::answer_peer_config(prepare, &from.settings, own, self.now.wall)
-            .map_err(Refusal::PeerConfig)?;
+        };
         let fulfill = Fulfill { fulfillment: Fulfillment::ZERO, data: &data };
-        self.fulfill_locally(asker, prepare, fulfill);
+        self.fulfill_locally(requester, prepare, fulfill);
         Ok(())
     }
 
-    /// Packets to the node's own address.
+    /// Handles a packet to the node's own address: a ping, an echo request, or the pong to one of ours.
     fn deliver_to_self(
         &self,
         from: &AccountEntry,
         mut state: MutexGuard<'_, AccountState>,
-        asker: &mut Requester,
+        requester: &mut Requester,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         if ping::is_echo_response(prepare.data)
             && let Some(fulfillment) =
                 self.connector.pending_echoes.take_preimage(&prepare.condition)
         {
-            self.hold_incoming(&mut state, asker, prepare.amount)?;
+            self.hold_incoming(&mut state, requester, prepare.amount)?;
             drop(state);
-            self.fulfill_locally(asker, prepare, Fulfill { fulfillment, data: &[] });
+            self.fulfill_locally(requester, prepare, Fulfill { fulfillment, data: &[] });
             return Ok(());
         }
         match local::decide_delivery(prepare, self.snapshot.ping).map_err(Refusal::Local)? {
             LocalDelivery::Ping { data } => {
-                self.hold_incoming(&mut state, asker, prepare.amount)?;
+                self.hold_incoming(&mut state, requester, prepare.amount)?;
                 drop(state);
                 let fulfill = Fulfill { fulfillment: Fulfillment::PING, data };
-                self.fulfill_locally(asker, prepare, fulfill);
+                self.fulfill_locally(requester, prepare, fulfill);
                 Ok(())
             }
             LocalDelivery::Echo { return_address } => {
-                self.send_pong(from, state, asker, prepare, return_address)
+                self.send_pong(from, state, requester, prepare, return_address)
             }
         }
     }
 
-    /// A pong goes the way of any packet, at the asker's expense (D16): it counts a second time, and only the rule
-    /// "never back to the sender" does not hold for it.
+    /// Sends a pong at the requester's expense (D16). It may go back to the sender; otherwise it is routed, limited and
+    /// counted like any packet. [rows 118, 120]
     fn send_pong(
         &self,
         from: &AccountEntry,
         mut state: MutexGuard<'_, AccountState>,
-        asker: &mut Requester,
+        requester: &mut Requester,
         prepare: &Prepare<'_>,
         return_address: AddressRef<'_>,
     ) -> Result<(), Refusal> {
         if return_address.scheme() == Scheme::Peer || self.is_own(return_address) {
             return Err(Refusal::BadReturnAddress);
         }
-        self.charge_rate(&mut state, asker)?;
-        self.take_in_flight_place(&mut state, asker)?;
+        self.charge_rate(&mut state, requester)?;
+        self.take_in_flight_place(&mut state, requester)?;
         let pong = Prepare { destination: return_address, data: ping::ECHO_RESPONSE, ..*prepare };
-        self.forward_or_deliver(from, state, asker, &pong, None)
+        self.forward_or_deliver(from, state, requester, &pong, None)
     }
 
-    /// Route, price, reserve, forward; or deliver, to a receiver inside this node.
+    /// Route, price, reserve, forward; or deliver to a receiver inside this node.
     fn forward_or_deliver(
         &self,
         from: &AccountEntry,
         mut state: MutexGuard<'_, AccountState>,
-        asker: &mut Requester,
+        requester: &mut Requester,
         prepare: &Prepare<'_>,
-        never_to: Option<Slot>,
+        excluded: Option<Slot>,
     ) -> Result<(), Refusal> {
-        let to = self.choose_next_hop(prepare.destination, never_to)?;
+        let to = self.choose_next_hop(prepare.destination, excluded)?;
         let amount = self.convert_amount(from, to, prepare.amount)?;
         if let Some(receiver) = &to.settings.receiver {
-            self.hold_incoming(&mut state, asker, prepare.amount)?;
+            self.hold_incoming(&mut state, requester, prepare.amount)?;
             drop(state);
-            return self.deliver_to_receiver(Delivery { to, receiver, amount }, asker, prepare);
+            let delivery = Delivery { to, receiver, amount };
+            return self.deliver_to_receiver(delivery, requester, prepare);
         }
         let expires_at = self.outgoing_expiry(prepare)?;
-        self.hold_incoming(&mut state, asker, prepare.amount)?;
+        self.hold_incoming(&mut state, requester, prepare.amount)?;
         drop(state);
-        self.forward_prepare(to, asker, prepare, OutgoingTerms { amount, expires_at })
+        self.forward_prepare(to, requester, prepare, OutgoingTerms { amount, expires_at })
     }
 
-    /// The next hop: longest prefix, then the best candidate that is connected and not the sender.
+    /// The next hop of the longest prefix that matches: the best candidate that is connected and not `excluded`.
     pub(super) fn choose_next_hop(
         &self,
         destination: AddressRef<'_>,
-        never_to: Option<Slot>,
+        excluded: Option<Slot>,
     ) -> Result<&AccountEntry, Refusal> {
         let found = self.snapshot.table.lookup(destination).ok_or(Refusal::NoRoute)?;
         self.check_network(destination, &found)?;
-        let mut out_of_reach = None;
+        let mut disconnected = None;
         let mut only_back = false;
         for candidate in found.candidates {
-            if Some(candidate.next_hop) == never_to {
+            // A packet never returns to the account that sent it. [row 35]
+            if Some(candidate.next_hop) == excluded {
                 only_back = true;
                 continue;
             }
@@ -285,28 +286,30 @@ impl Batch<'_> {
             if entry.is_reachable() {
                 return Ok(entry);
             }
-            out_of_reach.get_or_insert(entry);
+            disconnected.get_or_insert(entry);
         }
-        Err(match out_of_reach {
-            Some(entry) => Refusal::NotConnected(entry.account.id().clone()),
+        Err(match disconnected {
+            Some(entry) => NextHopFailure::NotConnected.at(entry.account.id()),
             None if only_back => Refusal::BackToSender,
             None => Refusal::NoRoute,
         })
     }
 
-    /// Addresses of other networks need a route that names them, and live and test never meet (RFC 34). An address
-    /// below our own that only a shorter prefix covers is a child that does not exist.
+    /// Rejects packets that must not leave this network, and packets to children that do not exist.
     fn check_network(&self, destination: AddressRef<'_>, found: &Match<'_>) -> Result<(), Refusal> {
         let (own, other) = (self.snapshot.scheme, destination.scheme());
         if other != own {
-            let never = matches!(
+            // RFC 34 "ILP Addresses": test and live packets never cross; other schemes need a route that names them.
+            // [rows 31, 32]
+            let crosses = matches!(
                 (own.network(), other.network()),
                 (Network::Live, Network::Test) | (Network::Test, Network::Live)
             );
-            if never || found.prefix_len == 0 {
+            if crosses || found.prefix_len == 0 {
                 return Err(Refusal::ForeignNetwork { network: own.name() });
             }
         }
+        // An address below the node's own that only a shorter prefix matches belongs to no child. [row 34]
         if let Some(address) = &self.snapshot.address
             && destination.below(address.view()).is_some()
             && found.prefix_len <= address.as_str().len()
@@ -316,31 +319,38 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn fulfill_locally(&self, asker: &Requester, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
-        self.answer_requester(asker, &Reply::Fulfill(fulfill));
-        self.book_received(asker.account, asker.held);
-        self.log_answered_here(asker, prepare);
+    fn fulfill_locally(&self, requester: &Requester, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
+        self.answer_requester(requester, &Reply::Fulfill(fulfill));
+        self.book_received(requester.account, requester.held);
+        self.log_answered_at_once(requester, None, prepare.condition, || PacketEvent::Fulfilled {
+            destination: Some(prepare.destination.as_str().into()),
+            incoming_amount: prepare.amount,
+            outgoing_amount: None,
+            sent_at: self.now.mono,
+        });
     }
 
-    /// Holds the amount on the account that the packet came from, until its answer.
+    /// Holds the amount on the incoming account until the answer.
+    ///
+    /// RFC 32 "Maximum Balance": packets that would take the balance above the maximum are rejected with T04; held
+    /// amounts count. [rows 59, 60]
     fn hold_incoming(
         &self,
         state: &mut AccountState,
-        asker: &mut Requester,
+        requester: &mut Requester,
         amount: Amount,
     ) -> Result<(), Refusal> {
         let max_balance = state.limits.max_balance;
         match state.ledger.hold_in(amount, max_balance) {
             Ok(()) => {
-                asker.held = amount;
+                requester.held = amount;
                 Ok(())
             }
             Err(over) => Err(self.refuse_over_max_balance(state, amount, over)),
         }
     }
 
-    /// T04 asks the sender to try again, which is of no use where the balance could never bear the amount: F08 says what
-    /// it could.
+    /// T04 asks the sender to try again. If the limits can never allow the amount, F08 names the largest that they can.
     #[cold]
     fn refuse_over_max_balance(
         &self,

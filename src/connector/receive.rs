@@ -1,18 +1,17 @@
-//! Packets to a receiver inside this node: what a next hop would answer later is decided, and paid out, at once.
+//! Delivers packets to a receiver inside this node, which fulfills or rejects them at once.
 //!
-//! The two accounts meet as in forwarding: the asker's holds the amount before the receiver is asked, and both change
-//! only when it takes the money. So a node's balances add up to zero, its receivers' included.
+//! The two accounts change as in forwarding: the requester's account holds the amount before the receiver decides, and
+//! both balances change only if it accepts. So a node's balances, including its receivers', add up to zero.
 
-use super::core::Batch;
+use super::batch::{Batch, Requester};
 use super::packet_log::PacketEvent;
-use super::prepare::Requester;
 use super::refusal::Refusal;
 use super::snapshot::AccountEntry;
 use crate::stream::{AcceptedPacket, DeclinedPacket, ReceivedPacket, Receiver};
 use crate::wire::Amount;
 use crate::wire::ilp::{Fulfill, Prepare, Reject, Reply, clip_message};
 
-/// Where a packet has arrived.
+/// The receiver that a packet has reached.
 #[derive(Clone, Copy)]
 pub(super) struct Delivery<'e> {
     pub(super) to: &'e AccountEntry,
@@ -22,12 +21,12 @@ pub(super) struct Delivery<'e> {
 }
 
 impl Batch<'_> {
-    /// Delivers a packet whose amount is held on the asker's account, and answers it. The receiver's limits come first:
-    /// what they keep out costs no cryptography, and a sender learns them from test packets too.
+    /// Delivers a packet whose amount is held on the requester's account, and answers it. The receiver's limits come
+    /// first: packets above them cost no cryptography, and a sender learns them from test packets too.
     pub(super) fn deliver_to_receiver(
         &self,
         delivery: Delivery<'_>,
-        asker: &Requester,
+        requester: &Requester,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let Delivery { to, receiver, amount } = delivery;
@@ -37,7 +36,7 @@ impl Batch<'_> {
             return Err(Refusal::AmountTooLarge { received: amount, maximum });
         }
         let asset = &to.settings.asset;
-        let incoming = ReceivedPacket {
+        let received = ReceivedPacket {
             token: self.receiver_token(to, prepare),
             amount,
             condition: prepare.condition,
@@ -45,16 +44,16 @@ impl Batch<'_> {
             asset_code: &asset.code,
             asset_scale: asset.scale,
         };
-        match receiver.receive(&incoming) {
-            Ok(accepted) => self.pay_receiver(delivery, asker, prepare, &accepted),
+        match receiver.receive(&received) {
+            Ok(accepted) => self.pay_receiver(delivery, requester, prepare, &accepted),
             Err(declined) => {
-                self.reject_declined(to, asker, prepare, &declined);
+                self.reject_declined(to, requester, prepare, &declined);
                 Ok(())
             }
         }
     }
 
-    /// What follows the receiver's address in the destination; nothing at that address itself.
+    /// The part of the destination after the receiver's address; empty if nothing follows.
     fn receiver_token<'p>(&self, to: &AccountEntry, prepare: &Prepare<'p>) -> &'p str {
         let below = self.snapshot.address.as_ref().and_then(|own| {
             prepare.destination.below(own.view())?.strip_prefix(to.settings.address_segment())
@@ -65,7 +64,7 @@ impl Batch<'_> {
     fn pay_receiver(
         &self,
         Delivery { to, amount, .. }: Delivery<'_>,
-        asker: &Requester,
+        requester: &Requester,
         prepare: &Prepare<'_>,
         accepted: &AcceptedPacket,
     ) -> Result<(), Refusal> {
@@ -82,12 +81,14 @@ impl Batch<'_> {
             state.ledger.commit_out(amount);
             state.stats.count_delivered(&reply);
         }
-        self.answer_requester(asker, &reply);
-        self.book_conversion(asker.account, asker.held, to.account.slot(), amount);
-        self.log_delivered(asker, to, prepare, || PacketEvent::Received {
-            destination: prepare.destination.as_str().into(),
-            incoming_amount: prepare.amount,
-            received_amount: amount,
+        self.answer_requester(requester, &reply);
+        self.book_conversion(requester.account, requester.held, to.account.slot(), amount);
+        self.log_answered_at_once(requester, Some(to), prepare.condition, || {
+            PacketEvent::Received {
+                destination: prepare.destination.as_str().into(),
+                incoming_amount: prepare.amount,
+                received_amount: amount,
+            }
         });
         Ok(())
     }
@@ -95,7 +96,7 @@ impl Batch<'_> {
     fn reject_declined(
         &self,
         to: &AccountEntry,
-        asker: &Requester,
+        requester: &Requester,
         prepare: &Prepare<'_>,
         declined: &DeclinedPacket,
     ) {
@@ -107,13 +108,15 @@ impl Batch<'_> {
             data: &declined.data,
         });
         to.account.lock().stats.count_delivered(&reply);
-        self.answer_requester(asker, &reply);
-        self.log_delivered(asker, to, prepare, || PacketEvent::Rejected {
-            code,
-            reason: Some(message.into()),
-            destination: Some(prepare.destination.as_str().into()),
-            incoming_amount: Some(prepare.amount),
-            sent_at: self.now.mono,
+        self.answer_requester(requester, &reply);
+        self.log_answered_at_once(requester, Some(to), prepare.condition, || {
+            PacketEvent::Rejected {
+                code,
+                reason: Some(message.into()),
+                destination: Some(prepare.destination.as_str().into()),
+                incoming_amount: Some(prepare.amount),
+                sent_at: self.now.mono,
+            }
         });
     }
 }

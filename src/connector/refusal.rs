@@ -1,4 +1,4 @@
-//! Every way in which a packet can fail here, and the one place that turns it into an ILP Reject.
+//! Every reason for which this node rejects a packet, and the one place that maps it to an ILP error code.
 
 use crate::account::{AccountId, OverLimit};
 use crate::link::{Cause, Outcome};
@@ -8,57 +8,57 @@ use crate::wire::Amount;
 use crate::wire::Error as PacketError;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 
-/// Why this node rejects a packet. Its text is the Reject's message, which anybody on the way back may read: it names the
-/// cause, never a secret, and no figures of balances and limits. Those are in [`Refusal::figures`].
+/// Why this node rejects a packet. The text is the Reject's message, which every node on the way back can read: it names
+/// the cause, but no secret and no balance or limit. Those are in [`Refusal::figures`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The bytes are no Prepare.
+    /// The bytes are not a Prepare.
     #[error("not a valid Prepare: {0}")]
     Unreadable(PacketError),
-    /// The peer is suspended by configuration.
+    /// The configuration suspends the peer or no longer has it.
     #[error("this account is suspended")]
     Suspended,
-    /// Above the account's largest packet.
+    /// The amount is above `maxPacketAmount` of the account.
     #[error("amount {} is above this account's maximum of {}", received.0, maximum.0)]
     AmountTooLarge {
         /// The Prepare's amount.
         received: Amount,
-        /// The largest that would pass.
+        /// The largest amount that would pass.
         maximum: Amount,
     },
-    /// The account has as many packets in flight as it may have.
+    /// The account has `maxPacketsInFlight` packets in flight.
     #[error("too many packets of this account are in flight already")]
     TooManyInFlight {
-        /// The limit.
+        /// The limit, in packets.
         limit: usize,
     },
-    /// The node shuts down.
+    /// The node is shutting down.
     #[error("this connector is stopping")]
     Stopping,
-    /// More packets per second than agreed.
+    /// The account sends more than `packetsPerSecond`.
     #[error("more packets per second than this account may send")]
     RateLimited {
-        /// The rate.
+        /// The limit.
         per_second: u32,
     },
-    /// The Prepare's time was up when it arrived.
+    /// The Prepare arrived at or after its expiry.
     #[error("expired {late_ms} ms ago")]
     Expired {
-        /// By how much.
+        /// Milliseconds since the expiry.
         late_ms: u64,
     },
     /// Not enough time for the rest of the way.
     #[error("expires in {left_ms} ms; this hop needs {needed_ms} ms")]
     TooLittleTime {
-        /// What is left.
+        /// Milliseconds until the expiry.
         left_ms: u64,
-        /// What is needed.
+        /// Milliseconds that this hop needs.
         needed_ms: u64,
     },
     /// The node's parent has not given it an address yet (D12).
     #[error("this node has no address of its own yet")]
     NoAddressYet,
-    /// A packet to this node itself that it cannot use.
+    /// A packet to the node's own address that it cannot use.
     #[error(transparent)]
     Local(LocalError),
     /// A `peer.config` request that is refused.
@@ -67,10 +67,10 @@ pub enum Refusal {
     /// A `peer.route.*` request that is refused.
     #[error(transparent)]
     Routes(RouteRequestError),
-    /// A `peer.` address that this node does not know; such packets are never forwarded.
+    /// An unknown address under `peer.`, where nothing is ever forwarded.
     #[error("unknown peer protocol; addresses under peer. are not forwarded")]
     UnknownPeerProtocol,
-    /// An echo whose pong would have to go where pongs do not go.
+    /// An echo request whose return address is this node, or under `peer.`.
     #[error("a pong cannot be sent to that return address")]
     BadReturnAddress,
     /// The address belongs to another network.
@@ -79,33 +79,13 @@ pub enum Refusal {
         /// This node's scheme.
         network: &'static str,
     },
-    /// No route, or no such child.
+    /// No route matches, or the address belongs to a child that does not exist.
     #[error("no route to the destination")]
     NoRoute,
-    /// The only way leads back to the sender.
+    /// The only next hop is the sender.
     #[error("the route to the destination leads back to the sender")]
     BackToSender,
-    /// There is a route, but its next hop is not connected.
-    #[error("next hop {0} is not connected")]
-    NotConnected(AccountId),
-    /// The next hop does not read what it is sent.
-    #[error("next hop {0} is too slow; its queue is full")]
-    NextHopBusy(AccountId),
-    /// The next hop has as many packets in flight as it may have.
-    #[error("too many packets are in flight to next hop {next_hop} already")]
-    TooManyTowards {
-        /// The next hop.
-        next_hop: AccountId,
-        /// The limit.
-        limit: usize,
-    },
-    /// The places that are left to the next hop are kept for other accounts.
-    #[error("the places that are left to next hop {0} are kept for other accounts")]
-    PlacesKept(AccountId),
-    /// The room that is left in the next hop's queue is kept for other accounts.
-    #[error("the room that is left in the queue of next hop {0} is kept for other accounts")]
-    RoomKept(AccountId),
-    /// No exchange rate between the two accounts' assets.
+    /// No exchange rate between the assets of the two accounts.
     #[error("no exchange rate from {from} to {to}")]
     NoRate {
         /// Asset of the incoming account.
@@ -118,70 +98,142 @@ pub enum Refusal {
     ConvertedTooLarge {
         /// The Prepare's amount.
         received: Amount,
-        /// The largest that would fit.
+        /// The largest amount that would fit.
         maximum: Amount,
     },
-    /// Something would become nothing.
+    /// An amount above zero would become zero.
     #[error("the amount is too small for the next hop's asset scale: it rounds to zero")]
     RoundedToZero,
-    /// The sender would owe more than agreed.
+    /// The sender would owe more than `maxBalance`.
     #[error("this account would owe more than its maximum balance allows, until it settles")]
     OverMaxBalance(OverLimit),
-    /// We would owe the next hop more than agreed.
-    #[error("no liquidity towards next hop {next_hop}")]
-    UnderMinBalance {
-        /// The next hop.
-        next_hop: AccountId,
-        /// What our debt would be.
-        over: OverLimit,
-    },
-    /// The liquidity that is left towards the next hop is kept for other accounts.
-    #[error("the liquidity that is left towards next hop {0} is kept for other accounts")]
-    CreditKept(AccountId),
-    /// A receiver inside this node may not receive more.
+    /// A receiver inside this node has reached its `minBalance`.
     #[error("receiver {0} may not receive more")]
     ReceiverFull(AccountId),
-    /// No answer before the outgoing expiry.
-    #[error("next hop {0} did not answer in time")]
-    TimedOut(AccountId),
-    /// The session was lost before the Prepare was written.
-    #[error("the session with next hop {0} was lost before the packet was sent")]
-    SessionLost(AccountId),
-    /// The fulfillment does not hash to the condition.
-    #[error("next hop {0} answered with a fulfillment that does not match the condition")]
-    WrongFulfillment(AccountId),
-    /// The answer is no Fulfill and no Reject.
-    #[error("next hop {0} gave an answer that cannot be read")]
-    BadAnswer(AccountId),
-    /// The answer is an error of the link's protocol.
-    #[error("next hop {0} could not process the packet")]
-    LinkError(AccountId),
-    /// The packet did not reach the next hop, or its answer was lost with the connection.
-    #[error("next hop {0} cannot be reached")]
-    Unreachable(AccountId),
-    /// The next hop takes no packets at the moment.
-    #[error("next hop {0} takes no more packets at the moment")]
-    NextHopRefuses(AccountId),
-    /// The next hop would never take this packet.
-    #[error("next hop {0} does not take this packet")]
-    NotTaken(AccountId),
+    /// The next hop cannot get the packet, or gave no valid answer in time.
+    #[error("next hop {next_hop} {failure}")]
+    NextHop {
+        /// The account of the next hop.
+        next_hop: AccountId,
+        /// What went wrong there.
+        failure: NextHopFailure,
+    },
     /// The node stopped while the packet was in flight.
     #[error("this connector stopped while the packet was in flight")]
     Stopped,
 }
 
+/// What went wrong at a next hop. The text continues a sentence that begins with its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NextHopFailure {
+    /// It has no session that takes requests.
+    #[error("is not connected")]
+    NotConnected,
+    /// Its outbox is full: it does not read what it is sent.
+    #[error("is too slow; its queue is full")]
+    OutboxFull,
+    /// What is left of its outbox is reserved for other accounts (ADR 13).
+    #[error("has queue space left only for other accounts")]
+    OutboxReserved,
+    /// It has `maxPacketsInFlight` packets in flight.
+    #[error("has too many packets in flight already")]
+    TooManyInFlight {
+        /// The limit, in packets.
+        limit: usize,
+    },
+    /// The packets that may still be in flight to it are reserved for other accounts (ADR 13).
+    #[error("may have more packets in flight only from other accounts")]
+    PlacesReserved,
+    /// This node would owe it more than `minBalance` allows.
+    #[error("has no liquidity left for this amount")]
+    UnderMinBalance(OverLimit),
+    /// What is left until `minBalance` is reserved for other accounts (ADR 13).
+    #[error("has liquidity left only for other accounts")]
+    CreditReserved,
+    /// The session was lost before a byte of the Prepare was written.
+    #[error("lost its session before the packet was sent")]
+    SessionLost,
+    /// No answer before the outgoing expiry.
+    #[error("did not answer in time")]
+    TimedOut,
+    /// The fulfillment does not hash to the condition.
+    #[error("answered with a fulfillment that does not match the condition")]
+    WrongFulfillment,
+    /// The answer is neither a Fulfill nor a Reject.
+    #[error("gave an answer that cannot be read")]
+    BadAnswer,
+    /// The answer is an error of the link's protocol.
+    #[error("could not process the packet")]
+    LinkError,
+    /// The packet did not reach it, or the answer was lost with the connection.
+    #[error("cannot be reached")]
+    Unreachable,
+    /// It takes no packets at the moment.
+    #[error("takes no more packets at the moment")]
+    Busy,
+    /// It never takes this packet.
+    #[error("does not take this packet")]
+    Declined,
+}
+
+impl NextHopFailure {
+    /// The refusal of a packet that fails at this next hop.
+    pub(super) fn at(self, next_hop: &AccountId) -> Refusal {
+        Refusal::NextHop { next_hop: next_hop.clone(), failure: self }
+    }
+
+    fn code(self) -> ErrorCode {
+        match self {
+            Self::Declined => ErrorCode::F00,
+            Self::WrongFulfillment => ErrorCode::F05,
+            Self::BadAnswer | Self::LinkError => ErrorCode::T00,
+            // RFC 27 "T__ - Temporary Error": a packet to a next hop that is offline is rejected with T01. [row 47]
+            Self::NotConnected | Self::SessionLost | Self::Unreachable => ErrorCode::T01,
+            Self::TooManyInFlight { .. }
+            | Self::PlacesReserved
+            | Self::OutboxFull
+            | Self::OutboxReserved
+            | Self::Busy => ErrorCode::T03,
+            Self::UnderMinBalance(_) | Self::CreditReserved => ErrorCode::T04,
+            Self::TimedOut => ErrorCode::R00,
+        }
+    }
+
+    fn may_have_been_sent(self) -> bool {
+        match self {
+            Self::TimedOut
+            | Self::WrongFulfillment
+            | Self::BadAnswer
+            | Self::LinkError
+            | Self::Unreachable
+            | Self::Busy
+            | Self::Declined => true,
+            Self::NotConnected
+            | Self::OutboxFull
+            | Self::OutboxReserved
+            | Self::TooManyInFlight { .. }
+            | Self::PlacesReserved
+            | Self::UnderMinBalance(_)
+            | Self::CreditReserved
+            | Self::SessionLost => false,
+        }
+    }
+}
+
 impl Refusal {
-    /// The ILP error code (RFC 27; which one, where sources differ: decision D7).
+    /// The ILP error code; D7 decides where the sources differ.
+    ///
+    /// RFC 27 "Error Codes": each code is used for what the RFC says it means. [row 21]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Refusal::Unreadable(_)
-            | Refusal::UnknownPeerProtocol
+            // An unknown protocol under `peer.` is F01. [row 30]
+            Refusal::UnknownPeerProtocol
+            | Refusal::Unreadable(_)
             | Refusal::BadReturnAddress
             | Refusal::Local(LocalError::BadEcho(_))
             | Refusal::Routes(RouteRequestError::Malformed(_))
             | Refusal::PeerConfig(PeerConfigError::BadRequest(_)) => ErrorCode::F01,
             Refusal::Suspended
-            | Refusal::NotTaken(_)
             | Refusal::Routes(
                 RouteRequestError::SendingOff
                 | RouteRequestError::ReceivingOff
@@ -190,42 +242,30 @@ impl Refusal {
             | Refusal::PeerConfig(PeerConfigError::NotAChild | PeerConfigError::AddressTooLong) => {
                 ErrorCode::F00
             }
+            // RFC 27 "F__ - Final Error": a packet without a route is rejected with F02. [row 28]
             Refusal::ForeignNetwork { .. } | Refusal::NoRoute | Refusal::BackToSender => {
                 ErrorCode::F02
             }
-            Refusal::WrongFulfillment(_) => ErrorCode::F05,
             Refusal::Local(LocalError::NotUnderstood) => ErrorCode::F06,
             Refusal::AmountTooLarge { .. } | Refusal::ConvertedTooLarge { .. } => ErrorCode::F08,
             Refusal::PeerConfig(PeerConfigError::NoAddressYet)
             | Refusal::Routes(RouteRequestError::NoAddressYet)
             | Refusal::NoAddressYet
             | Refusal::NoRate { .. }
-            | Refusal::BadAnswer(_)
-            | Refusal::LinkError(_)
             | Refusal::Stopped => ErrorCode::T00,
-            Refusal::NotConnected(_)
-            | Refusal::SessionLost(_)
-            | Refusal::Unreachable(_)
-            | Refusal::Routes(RouteRequestError::NotConnected) => ErrorCode::T01,
-            Refusal::TooManyInFlight { .. }
-            | Refusal::TooManyTowards { .. }
-            | Refusal::PlacesKept(_)
-            | Refusal::RoomKept(_)
-            | Refusal::NextHopBusy(_)
-            | Refusal::NextHopRefuses(_)
-            | Refusal::Stopping => ErrorCode::T03,
-            Refusal::OverMaxBalance(_)
-            | Refusal::UnderMinBalance { .. }
-            | Refusal::CreditKept(_)
-            | Refusal::ReceiverFull(_) => ErrorCode::T04,
+            Refusal::Routes(RouteRequestError::NotConnected) => ErrorCode::T01,
+            Refusal::TooManyInFlight { .. } | Refusal::Stopping => ErrorCode::T03,
+            Refusal::OverMaxBalance(_) | Refusal::ReceiverFull(_) => ErrorCode::T04,
             Refusal::RateLimited { .. } => ErrorCode::T05,
-            Refusal::TimedOut(_) => ErrorCode::R00,
             Refusal::RoundedToZero => ErrorCode::R01,
             Refusal::Expired { .. } | Refusal::TooLittleTime { .. } => ErrorCode::R02,
+            Refusal::NextHop { failure, .. } => failure.code(),
         }
     }
 
-    /// The Reject's data: F08 tells the sender what would have passed.
+    /// The Reject's data.
+    ///
+    /// RFC 27 "F__ - Final Error": the data of F08 holds the amount that arrived and the largest that passes. [row 52]
     pub fn data(&self) -> Option<[u8; 16]> {
         match *self {
             Refusal::AmountTooLarge { received, maximum }
@@ -236,13 +276,15 @@ impl Refusal {
         }
     }
 
-    /// The figures behind the refusal: for the log and the pages of this node, and for nobody else.
+    /// The figures behind the refusal, for the log and the pages of this node only.
     pub fn figures(&self) -> Option<String> {
         match self {
-            Refusal::OverMaxBalance(over) | Refusal::UnderMinBalance { over, .. } => {
+            Refusal::OverMaxBalance(over)
+            | Refusal::NextHop { failure: NextHopFailure::UnderMinBalance(over), .. } => {
                 Some(over.to_string())
             }
-            Refusal::TooManyInFlight { limit } | Refusal::TooManyTowards { limit, .. } => {
+            Refusal::TooManyInFlight { limit }
+            | Refusal::NextHop { failure: NextHopFailure::TooManyInFlight { limit }, .. } => {
                 Some(format!("the limit is {limit} packets"))
             }
             Refusal::RateLimited { per_second } => {
@@ -252,7 +294,7 @@ impl Refusal {
         }
     }
 
-    /// What a request of the node's own comes to that ends with this refusal.
+    /// The outcome of a request of the node itself that ends with this refusal.
     pub(super) fn outcome(&self) -> Outcome {
         let cause = Cause { code: self.code(), message: self.to_string() };
         match self.may_have_been_sent() {
@@ -261,21 +303,14 @@ impl Refusal {
         }
     }
 
-    /// Whether bytes of the packet may have left this node. A packet that cannot have been sent may be sent again; any other
-    /// one may have been paid by the next hop, whatever this node tells the peer that it came from.
+    /// Whether a byte of the packet may have left this node. If not, the packet may be sent again; otherwise the next hop
+    /// may have been paid.
     ///
-    /// Every refusal is listed: for a new one, this question must be answered.
+    /// Every refusal is listed, so that each new one answers this question.
     fn may_have_been_sent(&self) -> bool {
         match self {
-            Refusal::TimedOut(_)
-            | Refusal::WrongFulfillment(_)
-            | Refusal::BadAnswer(_)
-            | Refusal::LinkError(_)
-            | Refusal::Unreachable(_)
-            | Refusal::NextHopRefuses(_)
-            | Refusal::NotTaken(_)
-            | Refusal::Stopped => true,
-            // Before the outbox, or (`SessionLost`) taken out of it with no byte written.
+            Refusal::NextHop { failure, .. } => failure.may_have_been_sent(),
+            Refusal::Stopped => true,
             Refusal::Unreadable(_)
             | Refusal::Suspended
             | Refusal::AmountTooLarge { .. }
@@ -293,19 +328,11 @@ impl Refusal {
             | Refusal::ForeignNetwork { .. }
             | Refusal::NoRoute
             | Refusal::BackToSender
-            | Refusal::NotConnected(_)
-            | Refusal::NextHopBusy(_)
-            | Refusal::TooManyTowards { .. }
-            | Refusal::PlacesKept(_)
-            | Refusal::RoomKept(_)
-            | Refusal::CreditKept(_)
             | Refusal::NoRate { .. }
             | Refusal::ConvertedTooLarge { .. }
             | Refusal::RoundedToZero
             | Refusal::OverMaxBalance(_)
-            | Refusal::UnderMinBalance { .. }
-            | Refusal::ReceiverFull(_)
-            | Refusal::SessionLost(_) => false,
+            | Refusal::ReceiverFull(_) => false,
         }
     }
 }

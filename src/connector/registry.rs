@@ -1,4 +1,4 @@
-//! From settings to a snapshot: places for accounts, implied routes, rates.
+//! Builds a snapshot from settings: slots for accounts, implied routes, conversions between assets.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::routing::{Candidate, HashSeed, Route, RouteOrigin, RouteTable};
 use crate::wire::btp::RequestId;
 use crate::wire::{Address, Prefix};
 
-/// Different assets that one node may trade in; the conversions between them are made beforehand.
+/// Different assets of one node. The conversions between all of them are computed in advance.
 const ASSETS_MAX: usize = 256;
 
-/// Why settings cannot be put in force. A validated configuration meets none of these, except the reload's.
+/// Why settings cannot be applied. A validated configuration meets none of these, except those about a reload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
-    /// Two accounts of one name.
+    /// Two accounts have one id.
     #[error("two peers or receivers have the id {0}")]
     DuplicateAccount(AccountId),
-    /// A route to nobody.
+    /// The next hop of a route is not an account.
     #[error("the route to {prefix:?} names the next hop {next_hop}, which is no peer")]
     UnknownNextHop {
         /// The route's prefix.
@@ -33,10 +33,10 @@ pub enum RegistryError {
         /// Its next hop.
         next_hop: AccountId,
     },
-    /// More different assets than one node trades in.
+    /// More than 256 different assets and scales.
     #[error("more than {ASSETS_MAX} different assets and scales")]
     TooManyAssets,
-    /// A factor without an exact value.
+    /// The factor between two assets cannot be exact.
     #[error("from {from} to {to}: {source}")]
     Conversion {
         /// Incoming asset.
@@ -46,209 +46,195 @@ pub enum RegistryError {
         /// What is wrong with it.
         source: ConversionError,
     },
-    /// A reload cannot count an old balance in a new unit.
+    /// A reload changes the asset in which a balance is counted.
     #[error(
         "the asset of peer {0} cannot change while its balance is not zero or packets are in flight; restart, or use a new peer id"
     )]
     AssetInUse(AccountId),
-    /// A balance with a peer is not one with a receiver.
+    /// A reload makes a receiver of a peer, or a peer of a receiver, and its balance has the other meaning.
     #[error(
         "{0} cannot become a peer where it was a receiver, or the other way around; restart, or use a new id"
     )]
     KindChanged(AccountId),
 }
 
-/// The accounts of the process, by name. Slots are given once and kept.
+/// All accounts that the process ever had. Each keeps its slot.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    by_id: HashMap<AccountId, Arc<Account>>,
+    by_id: Arc<HashMap<AccountId, Arc<Account>>>,
+    /// The latest settings of each, those of accounts that a reload removed included.
     last_settings: Vec<AccountSettings>,
     own_accounts: OwnAccounts,
-    /// Counts the times that something was built.
+    /// Number of snapshots that were built.
     generation: u64,
-    /// All routes that are not learned; kept only while routes are exchanged, as learned ones are put behind them.
+    /// Kept while routes are exchanged, because learned routes are added to them.
     static_routes: Option<StaticRoutes>,
 }
 
-/// Routes that are not learned.
+/// All routes but the learned ones.
 pub(super) type StaticRoutes = Arc<Vec<(Prefix, Candidate)>>;
 
 impl Registry {
-    pub(super) fn account(&self, id: &str) -> Option<Arc<Account>> {
-        self.by_id.get(id).cloned()
+    pub(super) fn account(&self, id: &str) -> Option<&Arc<Account>> {
+        self.by_id.get(id)
     }
 
     pub(super) fn own_account_reports(&self) -> Vec<OwnAccountReport> {
         self.own_accounts.report()
     }
 
-    /// Makes the snapshot of `settings`. Accounts known from before keep their place and everything in them. An error
-    /// changes nothing.
+    /// Builds the snapshot of `settings`. Known accounts keep their slot and everything in them. An error changes
+    /// nothing.
     pub(super) fn build_snapshot(
         &mut self,
         settings: &ConnectorSettings,
         seed: HashSeed,
     ) -> Result<Snapshot, RegistryError> {
-        let assets = Assets::of(settings)?;
+        let mut assets = Assets::new(settings)?;
         self.check_accounts(settings)?;
-        let mut last = settings.accounts.clone();
-        // What is no longer configured follows behind, suspended.
-        let new: HashSet<_> = settings.accounts.iter().map(|account| &account.id).collect();
-        let kept: Vec<_> =
-            self.last_settings.iter().filter(|old| !new.contains(&old.id)).cloned().collect();
-        let configured = last.len();
-        last.extend(kept);
-        let known = self.by_id.len();
-        let accounts: Vec<_> = last.iter().map(|one| self.place_account(one, seed)).collect();
-        let table = match self.build_table(settings, seed) {
-            Ok(table) => table,
-            Err(error) => {
-                self.by_id.retain(|_, account| (account.slot().0 as usize) < known);
-                return Err(error);
-            }
-        };
-        let mut entries: Vec<Option<AccountEntry>> = Vec::new();
-        for (index, (account_settings, account)) in last.iter().zip(accounts).enumerate() {
-            account.lock().set_limits(account_settings.limits.clone());
-            let place = account.slot().0 as usize;
-            if entries.len() <= place {
-                entries.resize_with(place + 1, || None);
-            }
-            let entry = AccountEntry {
-                account,
-                asset: assets.number(&account_settings.asset),
-                own_account: self.own_accounts.for_asset(&account_settings.asset),
-                settings: account_settings.clone(),
-                removed: index >= configured,
-            };
-            if let Some(free) = entries.get_mut(place) {
-                *free = Some(entry);
-            }
+        self.check_next_hops(settings)?;
+        // Nothing fails from here on.
+        let configured: HashSet<_> = settings.accounts.iter().map(|account| &account.id).collect();
+        let mut removed = std::mem::take(&mut self.last_settings);
+        removed.retain(|account| !configured.contains(&account.id));
+        let configured = settings.accounts.iter().map(|account| (account.clone(), false));
+        let all = configured.chain(removed.into_iter().map(|account| (account, true)));
+        let mut entries: Vec<AccountEntry> = Vec::new();
+        for (settings, removed) in all {
+            let account = self.place_account(&settings, seed);
+            account.lock().set_limits(settings.limits.clone());
+            let asset = assets.number(&settings.asset);
+            let own_account = self.own_accounts.for_asset(&settings.asset);
+            entries.push(AccountEntry { account, settings, asset, own_account, removed });
         }
-        self.last_settings = last;
-        let entries = entries.into_iter().flatten().collect();
+        entries.sort_unstable_by_key(|entry| entry.account.slot());
+        let has_slot =
+            |(index, entry): (usize, &AccountEntry)| entry.account.slot().index() == index;
+        assert!(entries.iter().enumerate().all(has_slot), "a slot is the index of its entry");
+        self.last_settings = entries.iter().map(|entry| entry.settings.clone()).collect();
         let first_receiver = settings.accounts.iter().find(|account| account.is_receiver());
         let first_receiver = first_receiver.and_then(|first| self.by_id.get(&first.id));
+        let first_receiver = first_receiver.map(|account| account.slot());
         Ok(Snapshot {
             node_id: settings.node_id.clone(),
-            triggered_by: signature(settings),
+            triggered_by: triggered_by(settings),
             address: settings.address.clone(),
             scheme: settings.scheme,
-            table,
+            table: self.build_static_table(settings, seed),
             entries,
+            first_receiver,
+            accounts_by_id: Arc::clone(&self.by_id),
             conversions: assets.conversions,
             message_window_ms: whole_ms(settings.timing.min_message_window),
             max_hold_ms: whole_ms(settings.timing.max_hold),
             ping: settings.ping,
-            first_receiver: first_receiver.map(|account| account.slot()),
         })
     }
 
     fn check_accounts(&self, settings: &ConnectorSettings) -> Result<(), RegistryError> {
-        let mut news = HashMap::new();
+        let mut configured = HashMap::new();
         for account in &settings.accounts {
-            if news.insert(&account.id, account).is_some() {
+            if configured.insert(&account.id, account).is_some() {
                 return Err(RegistryError::DuplicateAccount(account.id.clone()));
             }
         }
         for old in &self.last_settings {
-            let new = news.get(&old.id);
-            if new.is_some_and(|new| new.is_receiver() != old.is_receiver()) {
+            let Some(new) = configured.get(&old.id) else { continue };
+            if new.is_receiver() != old.is_receiver() {
                 return Err(RegistryError::KindChanged(old.id.clone()));
             }
-            if new.is_some_and(|new| new.asset != old.asset)
-                && let Some(account) = self.by_id.get(&old.id)
+            if new.asset != old.asset
+                && let Some(account) = self.account(old.id.as_str())
+                && !(account.is_idle() && account.lock().ledger.balance() == 0)
             {
-                let state = account.lock();
-                let idle = state.in_flight == 0 && state.pending.count_payments() == 0;
-                if state.ledger.balance() != 0 || !idle {
-                    return Err(RegistryError::AssetInUse(old.id.clone()));
-                }
+                return Err(RegistryError::AssetInUse(old.id.clone()));
             }
         }
         Ok(())
     }
 
-    fn place_account(&mut self, settings: &AccountSettings, seed: HashSeed) -> Arc<Account> {
-        let next = Slot(u32::try_from(self.by_id.len()).unwrap_or(u32::MAX));
-        let account = self.by_id.entry(settings.id.clone()).or_insert_with(|| {
-            // As random as the seed; with a fixed one, runs repeat.
-            let [a, b, c, d, ..] = seed.hash_state().hash_one(&settings.id).to_be_bytes();
-            let first = RequestId(u32::from_be_bytes([a, b, c, d]));
-            Arc::new(Account::new(settings.id.clone(), next, settings.limits.clone(), first))
-        });
-        account.clone()
+    fn check_next_hops(&self, settings: &ConnectorSettings) -> Result<(), RegistryError> {
+        let configured: HashSet<_> = settings.accounts.iter().map(|account| &account.id).collect();
+        let is_known = |id| configured.contains(id) || self.by_id.contains_key(id);
+        match settings.routes.iter().find(|route| !is_known(&route.next_hop)) {
+            Some(Route { prefix, next_hop, .. }) => Err(RegistryError::UnknownNextHop {
+                prefix: prefix.to_string(),
+                next_hop: next_hop.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
-    fn build_table(
-        &mut self,
-        settings: &ConnectorSettings,
-        seed: HashSeed,
-    ) -> Result<RouteTable, RegistryError> {
-        let routes = self.route_candidates(settings)?;
+    /// The account with these settings, with the next free slot if it is new.
+    fn place_account(&mut self, settings: &AccountSettings, seed: HashSeed) -> Arc<Account> {
+        if let Some(known) = self.account(settings.id.as_str()) {
+            return Arc::clone(known);
+        }
+        // As random as the seed: with a fixed one, runs repeat.
+        let [a, b, c, d, ..] = seed.hash_state().hash_one(&settings.id).to_be_bytes();
+        let first_request_id = RequestId(u32::from_be_bytes([a, b, c, d]));
+        let (id, slot) = (settings.id.clone(), Slot::from_index(self.by_id.len()));
+        let account = Account::new(id.clone(), slot, settings.limits.clone(), first_request_id);
+        let account = Arc::new(account);
+        Arc::make_mut(&mut self.by_id).insert(id, Arc::clone(&account));
+        account
+    }
+
+    /// The table of all routes but the learned ones.
+    fn build_static_table(&mut self, settings: &ConnectorSettings, seed: HashSeed) -> RouteTable {
+        let routes = self.route_candidates(settings);
         self.generation += 1;
         let exchanging = settings.accounts.iter().any(|one| one.routes.send || one.routes.receive);
         if !exchanging {
             self.static_routes = None;
-            return Ok(RouteTable::new(routes, seed));
+            return RouteTable::new(routes, seed);
         }
         self.static_routes = Some(Arc::new(routes));
-        Ok(self.table([], seed))
+        self.build_table([], seed)
     }
 
-    fn route_candidates(
-        &self,
-        settings: &ConnectorSettings,
-    ) -> Result<Vec<(Prefix, Candidate)>, RegistryError> {
+    fn route_candidates(&self, settings: &ConnectorSettings) -> Vec<(Prefix, Candidate)> {
         let implied = implied_routes(settings);
-        let mut routes = Vec::with_capacity(settings.routes.len() + implied.len());
-        for route in settings.routes.iter().chain(&implied) {
-            let account =
-                self.by_id.get(&route.next_hop).ok_or_else(|| RegistryError::UnknownNextHop {
-                    prefix: route.prefix.to_string(),
-                    next_hop: route.next_hop.clone(),
-                })?;
-            let candidate = Candidate {
-                next_hop: account.slot(),
-                priority: route.priority,
-                origin: route.origin,
-            };
-            routes.push((route.prefix.clone(), candidate));
-        }
-        Ok(routes)
+        let candidate = |Route { prefix, next_hop, priority, origin }: &Route| {
+            let account = self.account(next_hop.as_str()).expect("next hops were checked");
+            let (next_hop, priority, origin) = (account.slot(), *priority, *origin);
+            (prefix.clone(), Candidate { next_hop, priority, origin })
+        };
+        settings.routes.iter().chain(&implied).map(candidate).collect()
     }
 
-    /// How often something was built, and the routes that are not learned. `None`: no routes are exchanged, and the
-    /// table in force holds all there are.
+    /// How many snapshots were built, and the static routes; `None` if no routes are exchanged.
     pub(super) fn static_routes(&self) -> (u64, Option<StaticRoutes>) {
         (self.generation, self.static_routes.clone())
     }
 
-    /// A table of the routes that are not learned, and behind them those that are. To be asked for only while routes
-    /// are exchanged.
-    pub(super) fn table(
+    /// A table of the static and these learned routes. Only while routes are exchanged.
+    pub(super) fn build_table(
         &self,
         learned: impl IntoIterator<Item = (Prefix, Slot)>,
         seed: HashSeed,
     ) -> RouteTable {
-        table_with_learned(self.static_routes.as_deref().map_or(&[], Vec::as_slice), learned, seed)
+        let static_routes = self.static_routes.as_ref().expect("routes are exchanged");
+        table_with_learned(static_routes, learned, seed)
     }
 }
 
-/// A learned route gives way to every other one but the default route to the parent.
+/// A table of static and learned routes. Learned ones have the lowest priority but for the default route to the parent.
 pub(super) fn table_with_learned(
-    own_routes: &[(Prefix, Candidate)],
+    static_routes: &[(Prefix, Candidate)],
     learned: impl IntoIterator<Item = (Prefix, Slot)>,
     seed: HashSeed,
 ) -> RouteTable {
-    let behind = |(prefix, next_hop)| {
+    let learned = learned.into_iter().map(|(prefix, next_hop)| {
         let (priority, origin) = (i32::MIN, RouteOrigin::Learned);
         (prefix, Candidate { next_hop, priority, origin })
-    };
-    RouteTable::new(own_routes.iter().cloned().chain(learned.into_iter().map(behind)), seed)
+    });
+    RouteTable::new(static_routes.iter().cloned().chain(learned), seed)
 }
 
-/// Routes that nobody has to write: the addresses of children and receivers, and the default route to the parent.
+/// The routes that follow from the accounts: to children, to receivers, and the default route to the parent.
+///
+/// RFC 34 "Link Relations": a child has an address below the node's own.
 fn implied_routes(settings: &ConnectorSettings) -> Vec<Route> {
     let mut routes = Vec::new();
     for account in &settings.accounts {
@@ -257,7 +243,7 @@ fn implied_routes(settings: &ConnectorSettings) -> Vec<Route> {
             (Relation::Child, Some(own)) => {
                 if let Ok(address) = own.child(account.address_segment()) {
                     let (priority, origin) = if account.is_receiver() {
-                        // Nobody else is to get what is meant for this node itself.
+                        // No other route takes packets for a receiver of this node.
                         (i32::MAX, RouteOrigin::Receiver)
                     } else {
                         (0, RouteOrigin::Child)
@@ -282,8 +268,9 @@ fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What the node signs Rejects with while it waits for an address.
-fn signature(settings: &ConnectorSettings) -> Address {
+/// The address in this node's Rejects. RFC 27 "ILP Reject": the field names the node that rejects, so a node without an
+/// address has a stand-in. [row 19]
+fn triggered_by(settings: &ConnectorSettings) -> Address {
     settings.address.clone().unwrap_or_else(|| {
         let stand_in = format!("private.{}", settings.node_id);
         stand_in.parse().expect("a node id is an address segment")
@@ -297,31 +284,30 @@ struct Assets {
 }
 
 impl Assets {
-    fn of(settings: &ConnectorSettings) -> Result<Self, RegistryError> {
-        let mut numbers = HashMap::new();
+    fn new(settings: &ConnectorSettings) -> Result<Self, RegistryError> {
+        let mut assets = Assets { numbers: HashMap::new(), conversions: HashMap::new() };
         for account in &settings.accounts {
-            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-            numbers.entry(account.asset.clone()).or_insert(next);
+            assets.number(&account.asset);
         }
-        if numbers.len() > ASSETS_MAX {
+        if assets.numbers.len() > ASSETS_MAX {
             return Err(RegistryError::TooManyAssets);
         }
-        let mut conversions = HashMap::new();
-        for (from, from_number) in &numbers {
-            for (to, to_number) in numbers.iter().filter(|(to, _)| *to != from) {
+        for (from, from_number) in &assets.numbers {
+            for (to, to_number) in assets.numbers.iter().filter(|(to, _)| *to != from) {
                 let Some(rate) = rate(settings, from, to) else { continue };
                 let conversion = Conversion::new(from, to, rate).map_err(|source| {
                     RegistryError::Conversion { from: from.to_string(), to: to.to_string(), source }
                 })?;
-                conversions.insert((*from_number, *to_number), conversion);
+                assets.conversions.insert((*from_number, *to_number), conversion);
             }
         }
-        Ok(Assets { numbers, conversions })
+        Ok(assets)
     }
 
-    /// Removed accounts may hold assets that no configured account has; no packet is converted for them.
-    fn number(&self, asset: &Asset) -> AssetNumber {
-        self.numbers.get(asset).copied().unwrap_or(AssetNumber::MAX)
+    /// The number of an asset, a new one if no account had it so far.
+    fn number(&mut self, asset: &Asset) -> AssetNumber {
+        let next = self.numbers.len();
+        *self.numbers.entry(asset.clone()).or_insert(next)
     }
 }
 

@@ -1,7 +1,8 @@
-//! A plain copy of what the node is doing, for `/peers`, `/routes` and `/metrics`. Nothing here is on the packet path.
+//! Copies of the node's state for `/peers`, `/routes` and `/metrics`. Nothing here is on the packet path.
 
 use super::account::Account;
-use super::core::{Batch, Connector};
+use super::batch::Batch;
+use super::core::Connector;
 use super::own_account::OwnAccountReport;
 use super::refusal::Refusal;
 use super::snapshot::{AccountEntry, Snapshot};
@@ -12,29 +13,29 @@ use crate::routing::ccp::LearnedReport;
 use crate::routing::{Candidate, RouteOrigin};
 use crate::wire::{Address, AddressRef, Scheme, Timestamp};
 
-/// The node's accounts at one moment.
+/// A copy of the state of all accounts.
 #[derive(Clone, Debug)]
 pub struct ConnectorReport {
-    /// The node's name.
+    /// The node's id.
     pub node_id: String,
     /// Its address, if it has one.
     pub address: Option<Address>,
     /// Number of prefixes in the routing table.
     pub routes: usize,
-    /// All accounts, those removed by a reload too.
+    /// All accounts, including those that a reload removed.
     pub accounts: Vec<AccountReport>,
-    /// The node's own accounts that money went through.
+    /// The node's own accounts that have moved money.
     pub own_accounts: Vec<OwnAccountReport>,
 }
 
-/// One account at one moment.
+/// A copy of the state of one account.
 #[derive(Clone, Debug)]
 pub struct AccountReport {
     /// Its settings in force.
     pub settings: AccountSettings,
-    /// The configuration no longer names it.
+    /// Whether a reload removed it.
     pub removed: bool,
-    /// Its sessions that are up.
+    /// Its open sessions.
     pub sessions: Vec<(SessionId, SessionKind)>,
     /// Prepares from the peer without an answer.
     pub in_flight_from: usize,
@@ -48,11 +49,11 @@ pub struct AccountReport {
     pub held_in: i128,
     /// Held for our packets in flight to the peer.
     pub held_out: i128,
-    /// The last packet that a limit of the balance kept out, and when.
+    /// When a balance limit last refused a packet, and by how much it was over.
     pub last_refusal: Option<(Timestamp, OverLimit)>,
-    /// How often more was to be released than was held: an error of this program.
+    /// How often a release was larger than the held amount, which is an error of this program.
     pub excess_releases: u32,
-    /// What was counted.
+    /// The account's counters.
     pub stats: Stats,
 }
 
@@ -63,7 +64,7 @@ pub struct RouteReport {
     pub prefix: String,
     /// Its next hops, best first.
     pub next_hops: Vec<NextHopReport>,
-    /// What peers have told of it, the best first; the one that was chosen is among the next hops.
+    /// Routes to it that peers advertised, the best first. The chosen one is also among the next hops.
     pub learned: Vec<LearnedReport>,
 }
 
@@ -72,31 +73,31 @@ pub struct RouteReport {
 pub struct NextHopReport {
     /// The peer.
     pub account: AccountId,
-    /// Higher is better.
+    /// The highest priority wins.
     pub priority: i32,
-    /// Where the route comes from.
+    /// The origin of the route.
     pub origin: RouteOrigin,
     /// Whether packets can go there now.
     pub usable: bool,
 }
 
-/// What would happen to a packet to one address.
+/// What the node would do with a packet to one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Explanation {
-    /// It is this node.
+    /// The address is this node's own.
     Own,
-    /// It would go to this peer, by this prefix.
+    /// The packet would be forwarded to this peer.
     Forward {
         /// The peer.
         next_hop: AccountId,
         /// The prefix that matched, with all its next hops.
         route: RouteReport,
     },
-    /// It would be rejected.
+    /// The packet would be rejected.
     Reject {
-        /// ILP error code.
+        /// The ILP error code.
         code: String,
-        /// Why.
+        /// The message of the Reject.
         reason: String,
         /// The prefix that matched, if one did.
         route: Option<RouteReport>,
@@ -104,7 +105,7 @@ pub enum Explanation {
 }
 
 impl Connector {
-    /// The node's name.
+    /// The node's id.
     pub fn node_id(&self) -> AccountId {
         self.snapshot.load().node_id.clone()
     }
@@ -114,7 +115,7 @@ impl Connector {
         self.snapshot.load().table.prefix_count()
     }
 
-    /// The accounts whose ledger was to release more than it held, which an error of this program alone can cause.
+    /// The accounts with a release larger than the held amount, which only an error of this program can cause.
     pub fn excess_releases(&self) -> Vec<(AccountId, u32)> {
         let snapshot = self.snapshot.load();
         let counts = snapshot.entries.iter().map(|entry| {
@@ -124,7 +125,7 @@ impl Connector {
         counts.filter(|(_, count)| *count > 0).map(|(id, count)| (id.clone(), count)).collect()
     }
 
-    /// Copies what there is to see. Takes each account's lock once, one after the other.
+    /// Copies the state of all accounts. Locks one account at a time.
     pub fn report(&self) -> ConnectorReport {
         let snapshot = self.snapshot.load();
         ConnectorReport {
@@ -132,11 +133,11 @@ impl Connector {
             address: snapshot.address.clone(),
             routes: snapshot.table.prefix_count(),
             accounts: snapshot.entries.iter().map(account_report).collect(),
-            own_accounts: self.registry.lock().0.own_account_reports(),
+            own_accounts: self.configuration.lock().registry.own_account_reports(),
         }
     }
 
-    /// Up to `limit` prefixes of the routing table in order of their names, from the first that is not before `after`.
+    /// Up to `limit` prefixes of the routing table, sorted by name, from the first one after `after`.
     pub fn routes(&self, after: Option<&str>, limit: usize) -> Vec<RouteReport> {
         let snapshot = self.snapshot.load();
         let later = |prefix: &str| after.is_none_or(|after| prefix > after);
@@ -150,20 +151,21 @@ impl Connector {
         routes.iter().map(|(prefix, hops)| self.route_report(&snapshot, prefix, hops)).collect()
     }
 
-    /// All prefixes of the routing table, in no order.
+    /// All prefixes of the routing table, in no particular order.
     pub fn prefixes(&self) -> Vec<String> {
         self.snapshot.load().table.iter().map(|(prefix, _)| prefix.to_owned()).collect()
     }
 
-    /// What would happen to a packet to `destination` from somebody who is no next hop for it.
+    /// What the node would do with a packet to `destination` from an account that is not a next hop for it.
     pub fn explain(&self, destination: AddressRef<'_>, now: crate::time::Now) -> Explanation {
-        let turn = self.start_batch(now);
-        let snapshot = &*turn.snapshot;
+        let batch = self.start_batch(now);
+        let snapshot = &*batch.snapshot;
         let route = snapshot.table.lookup(destination).map(|found| {
-            let prefix = destination.as_str().get(..found.prefix_len).unwrap_or_default();
+            let prefix = destination.as_str().get(..found.prefix_len);
+            let prefix = prefix.expect("the prefix that matched begins the destination");
             self.route_report(snapshot, prefix, found.candidates)
         });
-        match (turn.next_hop(destination, None), route) {
+        match (batch.next_hop(destination, None), route) {
             (Ok(Some(next_hop)), Some(route)) => {
                 Explanation::Forward { next_hop: next_hop.id().clone(), route }
             }
@@ -178,7 +180,7 @@ impl Connector {
 }
 
 impl Batch<'_> {
-    /// The account that a packet to `destination` would go to, had it come from `from`; `None`: it has arrived.
+    /// The account that a packet from `from` to `destination` would be sent to; `None`: the destination is this node.
     pub fn next_hop(
         &self,
         destination: AddressRef<'_>,

@@ -1,18 +1,18 @@
-//! Sessions come and go; accounts stay (D5).
+//! Sessions of an account begin and end; the account and its pending table stay (D5).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::account::{Account, AccountSession, AccountState, session_for_orphan};
-use super::core::{Batch, Connector};
-use super::forward::OutgoingTerms;
-use super::refusal::Refusal;
+use super::batch::OutgoingTerms;
+use super::core::Connector;
+use super::refusal::{NextHopFailure, Refusal};
 use crate::account::AccountId;
 use crate::link::{
     LoginMark, Outbox, Outcome, OwnRequest, Pending, RequestOrigin, SessionId, SessionKind,
-    TakenPending, UnsentPackets,
+    UnsentPackets,
 };
 use crate::time::Now;
-use crate::wire::btp::{BtpFrame, FrameKind};
 use crate::wire::ilp::{Prepare, Reply};
 
 /// WebSocket close code and reason for a session that a later login of the same account replaces. A dialler that reads
@@ -20,12 +20,12 @@ use crate::wire::ilp::{Prepare, Reply};
 pub const REPLACED: (u16, &str) = (1008, "replaced");
 
 impl Connector {
-    /// An authenticated session begins. If the same side has as many as it may have, the oldest is replaced: it is asked
-    /// to close, and what was not yet written to it is rejected (Prepares) or goes out on another one (answers).
+    /// Adds an authenticated session. If the account has as many of this kind as it may have, the oldest is asked to
+    /// close. The Prepares that were not yet written to it are rejected; the answers go out on another session. [row 89]
     pub fn attach_session(
         &self,
         account: &Account,
-        side: SessionKind,
+        kind: SessionKind,
         login: Option<LoginMark>,
         outbox: Arc<Outbox>,
         now: Now,
@@ -33,28 +33,26 @@ impl Connector {
         let mut state = account.lock();
         let id = SessionId(state.next_session);
         state.next_session += 1;
-        let most = if side == SessionKind::Accepted { state.limits.max_sessions.max(1) } else { 1 };
-        let mut lost = Vec::new();
-        let mut unwritten = Vec::new();
-        // More than one only where a reload has lowered the limit just now.
-        while let Some(old) = state.take_oldest(side, most) {
+        let most = if kind == SessionKind::Accepted { state.limits.max_sessions.max(1) } else { 1 };
+        let mut unsent = Vec::new();
+        // More than one only if a reload has just lowered the limit.
+        while let Some(old) = state.take_oldest(kind, most) {
             old.outbox.request_close(REPLACED.0, REPLACED.1);
-            unwritten.push(old.outbox.end_session());
+            unsent.push(old.outbox.end_session());
         }
-        let asked = std::collections::HashSet::with_hasher(self.hash_state.clone());
-        state.sessions.push(AccountSession { id, kind: side, login, outbox, request_ids: asked });
+        let request_ids = HashSet::with_hasher(self.hash_state.clone());
+        state.sessions.push(AccountSession { id, kind, login, outbox, request_ids });
         account.update_connected(&state);
-        for unwritten in unwritten {
-            lost.extend(recover_unsent(&mut state, unwritten));
-        }
+        let lost = unsent.into_iter().flat_map(|unsent| recover_unsent(&mut state, unsent));
+        let lost: Vec<Pending> = lost.collect();
         drop(state);
         self.update_ccp_link(account, now);
         self.reject_unsent(account, lost, now);
         id
     }
 
-    /// A session is lost. Prepares of which no byte was written are rejected (T01); all others wait for an answer on
-    /// another session, or for their expiry.
+    /// Removes a session. Prepares of which no byte was written are rejected (T01). All others stay pending: they may be
+    /// answered on another session before they expire. [row 57]
     pub fn detach_session(&self, account: &Account, session: SessionId, now: Now) {
         let mut state = account.lock();
         let Some(index) = state.sessions.iter().position(|s| s.id == session) else { return };
@@ -66,7 +64,7 @@ impl Connector {
         self.reject_unsent(account, lost, now);
     }
 
-    /// Asks the oldest sessions to close where the settings in force allow fewer than there are.
+    /// Asks the oldest sessions to close if the settings in force allow fewer.
     pub(super) fn close_sessions_beyond_limits(&self) {
         for entry in &self.snapshot.load().entries {
             for session in entry.account.lock().sessions_beyond_limit() {
@@ -82,7 +80,7 @@ impl Connector {
         }
     }
 
-    /// Asks the sessions of an account to close that logged in with another token than one of `valid`.
+    /// Asks the sessions of an account to close that logged in with a token other than the `valid` ones.
     pub fn close_sessions_by_other_tokens(
         &self,
         account: &Account,
@@ -105,14 +103,14 @@ impl Connector {
     }
 
     fn reject_unsent(&self, account: &Account, lost: Vec<Pending>, now: Now) {
-        let turn = self.start_batch(now);
+        let batch = self.start_batch(now);
         for pending in lost {
-            turn.reject_origin(pending, account, &Refusal::SessionLost(account.id().clone()));
+            batch.reject_origin(pending, account, &NextHopFailure::SessionLost.at(account.id()));
         }
     }
 
-    /// Sends a Prepare of the node's own to a peer. `answer` is called exactly once: with the peer's answer, or with the
-    /// reason why there is none.
+    /// Sends a Prepare of the node itself to a peer. `answer` is called exactly once: with the peer's answer, or with
+    /// the reason why there is none.
     pub fn originate_prepare(
         &self,
         to: &AccountId,
@@ -120,50 +118,34 @@ impl Connector {
         now: Now,
         answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
-        let turn = self.start_batch(now);
-        let account = self.account(to.as_str());
-        let entry = account.and_then(|account| turn.snapshot.entry(account.slot()));
-        let own = OwnRequest(Box::new(answer));
-        turn.send_own(entry, prepare, own);
-    }
-}
-
-impl Batch<'_> {
-    fn send_own(
-        &self,
-        entry: Option<&super::snapshot::AccountEntry>,
-        prepare: &Prepare<'_>,
-        own: OwnRequest,
-    ) {
-        let outgoing = OutgoingTerms { amount: prepare.amount, expires_at: prepare.expires_at };
-        let unsent = match entry {
-            Some(entry) => {
-                self.send_prepare(entry, RequestOrigin::Own(own), prepare, outgoing).err()
-            }
-            None => Some((Refusal::NoRoute, RequestOrigin::Own(own))),
+        let batch = self.start_batch(now);
+        let origin = RequestOrigin::Own(OwnRequest(Box::new(answer)));
+        let terms = OutgoingTerms { amount: prepare.amount, expires_at: prepare.expires_at };
+        let account = batch.snapshot.accounts_by_id.get(to);
+        let sent = match account.and_then(|account| batch.snapshot.entry(account.slot())) {
+            Some(entry) => batch.send_prepare(entry, origin, prepare, terms),
+            None => Err((Refusal::NoRoute, origin)),
         };
-        if let Some((refusal, RequestOrigin::Own(own))) = unsent {
+        if let Err((refusal, RequestOrigin::Own(own))) = sent {
             (own.0)(refusal.outcome());
         }
     }
 }
 
-/// Takes what the peer cannot have seen out of the pending table, and sends answers another way if there is one.
-fn recover_unsent(state: &mut AccountState, unwritten: UnsentPackets) -> Vec<Pending> {
+/// Takes the Prepares that the peer cannot have read out of the pending table, and puts the answers into the outbox of
+/// another session if there is one.
+fn recover_unsent(state: &mut AccountState, unsent: UnsentPackets) -> Vec<Pending> {
     let mut lost = Vec::new();
-    for id in unwritten.prepares {
-        if let TakenPending::Pending(pending) = state.pending.take(id) {
+    for id in unsent.prepares {
+        if let Some(pending) = state.pending.take(id) {
             state.release_out(&pending);
             lost.push(pending);
         }
     }
-    for (id, frame) in unwritten.replies {
+    for (id, packet) in unsent.replies {
         let other = session_for_orphan(&state.sessions, id);
         let sent = other.is_some_and(|session| {
-            let packet =
-                BtpFrame::parse(&frame).ok().and_then(|frame| frame.protocol_data.get("ilp"));
-            let packet = packet.and_then(|entry| Reply::parse(entry.data).ok());
-            packet.is_some_and(|p| session.outbox.put_packet(FrameKind::Response, id, &p))
+            Reply::parse(&packet).is_ok_and(|reply| session.outbox.put_reply(id, &reply))
         });
         if !sent {
             state.stats.dropped_answers += 1;

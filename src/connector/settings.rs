@@ -1,4 +1,4 @@
-//! What a connector must be told; a reload replaces it whole.
+//! The settings of a connector. A reload replaces all of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,33 +12,33 @@ use crate::wire::{Address, Scheme};
 /// Everything that decides what happens to packets.
 #[derive(Clone, Debug)]
 pub struct ConnectorSettings {
-    /// The node's name: an address segment.
+    /// The node's id: an address segment.
     pub node_id: AccountId,
-    /// Its ILP address; `None` until a parent gives one (IL-DCP).
+    /// Its ILP address; `None` until a parent assigns one (IL-DCP).
     pub address: Option<Address>,
-    /// The network that it runs in: addresses of other schemes need a route of their own.
+    /// The scheme of its network. Addresses of other schemes need a route of their own.
     pub scheme: Scheme,
-    /// Its peers.
+    /// Its peers and receivers.
     pub accounts: Vec<AccountSettings>,
     /// Its routes. Those of children and the default route to a parent are implied.
     pub routes: Vec<Route>,
-    /// Exchange rates: from asset, to asset, units of the second for one of the first.
+    /// Exchange rates: from asset, to asset, units of the second for one unit of the first.
     pub rates: Vec<(Arc<str>, Arc<str>, Rate)>,
-    /// How much time packets get.
+    /// Time limits of packets.
     pub timing: Timing,
-    /// Which pings are answered.
+    /// Which pings the node answers.
     pub ping: PingSettings,
-    /// How often routes are told, and how long they hold. With whom they are exchanged is the accounts' own.
+    /// The intervals of CCP. The policies of the accounts say with which peers routes are exchanged.
     pub ccp_timing: CcpTiming,
 }
 
-/// How much time packets get at this hop (RFC 27: the outgoing expiry is earlier than the incoming one).
+/// Time limits of packets at this hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// What this hop keeps for itself to pass an answer back: the outgoing expiry is earlier by it, and at least as
-    /// much must be left for the rest of the way.
+    /// The outgoing expiry is this much earlier than the incoming one, which leaves time to pass the answer back. At least
+    /// as much must be left for the rest of the way.
     pub min_message_window: Duration,
-    /// The longest that this node waits for an answer, whatever the sender allows.
+    /// The longest time that this node waits for an answer, even if the sender allows more.
     pub max_hold: Duration,
 }
 

@@ -1,17 +1,17 @@
-//! Fair shares of one next hop: who among its askers holds how many of its places and how much of its credit, and what
-//! is kept for the others.
+//! Fair shares of one next hop (ADR 13): which requester uses how many of its places and how much of its credit, and
+//! what is reserved for the others.
 //!
 //! Two things of a next hop are scarce: *places* (packets in flight to it) and *credit* (how far its balance may still
-//! fall). An asker alone may use all of both. As soon as two or more accounts have asked for the hop of late, half of
-//! each is divided among them and one share more is kept for the next newcomer; the rest is for the first who comes.
-//! An asker below its share is never refused on account of the others, whatever they hold. The exception is a share that
-//! is not *covered*: where others had taken too much before the asker came, it gets what they give back.
+//! fall). A single requester may use all of both. As soon as two or more accounts are active, half of each is divided
+//! among them and one more share is reserved for the next newcomer; the rest is first come, first served. A requester
+//! below its share is never refused because of others. The exception is a share that is not *covered*: if others had
+//! taken too much before the requester came, it gets what they return.
 //!
-//! Credit that was spent (the hop fulfilled the packet) counts as used by its asker for one to two [`SPENT_WINDOW`]s.
-//! Otherwise an asker could spend what is kept for the others, share by share.
+//! Spent credit (the hop fulfilled the packet) counts as used by its requester for one to two [`SPENT_WINDOW`]s.
+//! Otherwise a requester could spend what is reserved for the others, share by share.
 //!
-//! A packet costs a few comparisons and additions. What depends on all askers is added up again when an asker comes or
-//! goes, or every [`REVIEW_INTERVAL`]. Pure: no lock, no clock; the state stands under the next hop's own lock.
+//! A packet costs a few comparisons and additions. Sums over all requesters are computed only when a requester comes or
+//! goes, or every [`REVIEW_INTERVAL`]. There is no lock and no clock here: the next hop's own lock protects this state.
 
 use std::time::Duration;
 
@@ -20,36 +20,32 @@ use crate::link::Slot;
 use crate::time::MonoTime;
 use crate::wire::Amount;
 
-/// How long an asker counts among those that a share is kept for, after its last packet for the hop.
+/// How long a requester keeps its share after its last packet for the hop.
 pub(super) const ACTIVE_FOR: Duration = Duration::from_secs(300);
-/// How often idle askers are dropped, and credit is divided again.
+/// How often idle requesters are removed and the shares computed again.
 const REVIEW_INTERVAL: Duration = Duration::from_secs(30);
 /// Spent credit counts as used for at least this long, and at most twice as long.
 const SPENT_WINDOW: Duration = Duration::from_secs(300);
-/// Askers that have a share of their own. All others have one together ([`OTHERS`]), so that many accounts do not make
-/// a table of accounts times accounts.
-const ASKERS_MAX: usize = 1024;
-/// The smallest table.
+/// Requesters with a share of their own. All others have one together ([`OTHERS`]), so that memory does not grow with the
+/// square of the number of accounts.
+const REQUESTERS_MAX: usize = 1024;
 const TABLE_MIN: usize = 4;
 
-/// No asker.
-pub(super) const NO_ASKER: Slot = Slot(u32::MAX);
-/// The asker that stands for all beyond [`ASKERS_MAX`].
+/// Stands for all requesters beyond [`REQUESTERS_MAX`].
 const OTHERS: Slot = Slot(u32::MAX - 1);
 
-/// What a next hop has to share.
+/// What the requesters of a next hop share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Capacity {
     /// Packets that may be in flight to it.
     pub(super) places: usize,
-    /// How far its balance may fall; `None`: without limit.
+    /// How far its balance may fall; `None`: no limit.
     pub(super) min_balance: Option<i128>,
     pub(super) balance: i128,
     pub(super) held_out: i128,
 }
 
 impl Capacity {
-    /// What the limits and the balance of an account leave.
     pub(super) fn of(limits: &Limits, ledger: &Ledger) -> Self {
         Capacity {
             places: limits.max_packets_in_flight,
@@ -59,13 +55,13 @@ impl Capacity {
         }
     }
 
-    /// Credit that is left.
+    /// Credit that is left now.
     fn credit_left(&self) -> u128 {
         let limit = self.min_balance.unwrap_or(i128::MIN);
         positive(self.balance.saturating_sub(self.held_out).saturating_sub(limit))
     }
 
-    /// Credit that there is while nothing is owed to the hop.
+    /// Credit while nothing is owed to the hop.
     fn credit_total(&self) -> u128 {
         let limit = self.min_balance.unwrap_or(i128::MIN);
         positive(self.balance.max(0).saturating_sub(limit))
@@ -76,32 +72,32 @@ fn positive(amount: i128) -> u128 {
     u128::try_from(amount).unwrap_or(0)
 }
 
-/// Where an asker's share stands; valid until the next call that changes the shares.
+/// The index of a requester's share, valid until the next [`Shares::find_share`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShareIndex(usize);
 
-/// One asker's use of the next hop.
+/// One requester's use of the next hop.
 #[derive(Clone, Copy, Debug)]
 struct Share {
-    asker: Slot,
+    requester: Slot,
     places: u32,
-    last_asked: MonoTime,
-    /// Held and spent.
+    last_request_at: MonoTime,
+    /// Credit that is held or spent.
     used: u128,
     /// The part of `used` that is spent: in this window, and in the one before.
     spent: [u128; 2],
-    /// What it does not use of its share of places is there.
+    /// The unused part of its share of places is available.
     places_covered: bool,
-    /// What it does not use of its share of credit is there.
+    /// The unused part of its share of credit is available.
     credit_covered: bool,
 }
 
 impl Share {
-    fn new(asker: Slot, now: MonoTime) -> Self {
+    fn new(requester: Slot, now: MonoTime) -> Self {
         Share {
-            asker,
+            requester,
             places: 0,
-            last_asked: now,
+            last_request_at: now,
             used: 0,
             spent: [0; 2],
             places_covered: false,
@@ -110,7 +106,7 @@ impl Share {
     }
 
     fn is_active(&self, now: MonoTime) -> bool {
-        self.places > 0 || now.since(self.last_asked) < ACTIVE_FOR
+        self.places > 0 || now.since(self.last_request_at) < ACTIVE_FOR
     }
 
     fn end_window(&mut self) {
@@ -120,25 +116,25 @@ impl Share {
     }
 }
 
-/// How one capacity is divided. All zero while there are fewer than two askers.
+/// How places or credit are divided. All zero while there are fewer than two requesters.
 #[derive(Clone, Copy, Debug, Default)]
 struct Division<T> {
-    /// What is kept for each asker, with what it uses already.
+    /// The share of each requester, including what it uses already.
     share: T,
-    /// What is kept for the next newcomer.
+    /// Reserved for the next newcomer.
     newcomer: T,
-    /// What the askers do not use of their shares, together.
+    /// The sum of the unused parts of all shares.
     unused: T,
-    /// The part of `unused` that is covered by what is left of the capacity.
+    /// The part of `unused` that is covered.
     covered: T,
 }
 
-/// The askers of one next hop.
+/// The shares of one next hop.
 #[derive(Debug, Default)]
 pub(super) struct Shares {
-    /// By slot, with open addressing: a power of two and at most half full, or empty.
+    /// A hash table by slot with open addressing: its length is a power of two, and at most half of it is used.
     table: Vec<Share>,
-    askers: usize,
+    requesters: usize,
     places_used: usize,
     places: Division<usize>,
     credit: Division<u128>,
@@ -147,28 +143,28 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Askers of late.
-    pub(super) fn askers(&self) -> usize {
-        self.askers
+    /// Number of active requesters.
+    pub(super) fn requesters(&self) -> usize {
+        self.requesters
     }
 
-    /// An asker has a packet for the hop: finds its share, whether or not the packet will pass. `None`: there is no place
-    /// for it among the hop's `places`.
+    /// Finds the share of a requester that has a packet for the hop. `None`: no place is left for it. Either way the
+    /// requester is active from now on.
     #[inline]
     pub(super) fn find_share(
         &mut self,
-        asker: Slot,
+        requester: Slot,
         now: MonoTime,
         places: usize,
         capacity: impl FnOnce() -> Capacity,
     ) -> Option<ShareIndex> {
-        let index = match self.find(asker) {
+        let index = match self.find(requester) {
             Some(at) if now < self.next_review => at,
-            _ => self.find_share_slowly(asker, now, capacity()).0,
+            _ => self.find_share_slowly(requester, now, capacity()).0,
         };
         let division = &self.places;
-        let share = self.table.get_mut(index)?;
-        share.last_asked = now;
+        let share = self.table.get_mut(index).expect("found or inserted above");
+        share.last_request_at = now;
         let kept = if share.places as usize >= division.share {
             division.unused + division.newcomer
         } else if share.places_covered {
@@ -179,19 +175,19 @@ impl Shares {
         (self.places_used + kept < places).then_some(ShareIndex(index))
     }
 
-    /// Packets of askers in flight to the hop.
+    /// Packets of all requesters in flight to the hop.
     pub(super) fn places_used(&self) -> usize {
         self.places_used
     }
 
-    /// Whether the asker may take `amount` of the `room` that is left of the hop's credit.
+    /// Whether the requester may take `amount` if the hop has `left` of its credit.
     #[inline]
-    pub(super) fn has_credit(&self, index: ShareIndex, amount: Amount, room: i128) -> bool {
+    pub(super) fn has_credit(&self, index: ShareIndex, amount: Amount, left: i128) -> bool {
         let division = &self.credit;
         if division.share == 0 || amount == Amount::ZERO {
             return true;
         }
-        let Some(share) = self.table.get(index.0) else { return false };
+        let share = self.table.get(index.0).expect("an index of this table");
         let amount = u128::from(amount.0);
         let own = division.share.saturating_sub(share.used);
         let kept = if amount > own {
@@ -201,13 +197,13 @@ impl Shares {
         } else {
             division.covered
         };
-        positive(room) >= amount.saturating_add(kept)
+        positive(left) >= amount.saturating_add(kept)
     }
 
-    /// Takes a place and credit, and says whose share they are to be given back to.
+    /// Takes a place and credit. Returns the requester whose share they must be released to.
     #[inline]
     pub(super) fn take_share(&mut self, index: ShareIndex, amount: Amount) -> Slot {
-        let Some(share) = self.table.get_mut(index.0) else { return NO_ASKER };
+        let share = self.table.get_mut(index.0).expect("an index of this table");
         if (share.places as usize) < self.places.share {
             self.places.unused -= 1;
             self.places.covered -= usize::from(share.places_covered);
@@ -221,15 +217,15 @@ impl Shares {
             self.credit.covered -= if share.credit_covered { own } else { 0 };
         }
         share.used += amount;
-        share.asker
+        share.requester
     }
 
-    /// Gives back a place, and the credit too unless it was `spent`.
+    /// Returns a place, and the credit unless it was `spent`.
     #[inline]
-    pub(super) fn release_share(&mut self, asker: Slot, amount: Amount, spent: bool) {
-        let Some(at) = self.find(asker) else { return };
+    pub(super) fn release_share(&mut self, requester: Slot, amount: Amount, spent: bool) {
+        let Some(at) = self.find(requester) else { return };
         let Some(share) = self.table.get_mut(at) else { return };
-        debug_assert!(share.places > 0, "more places were given back than taken");
+        debug_assert!(share.places > 0, "more places were returned than taken");
         share.places = share.places.saturating_sub(1);
         self.places_used = self.places_used.saturating_sub(1);
         if (share.places as usize) < self.places.share {
@@ -250,22 +246,22 @@ impl Shares {
         }
     }
 
-    /// The capacity has changed: divides it again with the next packet.
+    /// Computes the shares again at the next packet, because the capacity has changed.
     pub(super) fn schedule_review(&mut self) {
         self.next_review = MonoTime(0);
     }
 
     #[inline]
-    fn find(&self, asker: Slot) -> Option<usize> {
+    fn find(&self, requester: Slot) -> Option<usize> {
         let mask = self.table.len().wrapping_sub(1);
-        let mut at = asker.0 as usize & mask;
+        let mut at = requester.index() & mask;
         loop {
-            // The table is at most half full, so a free place ends this.
-            let found = self.table.get(at)?.asker;
-            if found == asker {
+            // The table is at most half full, so a free entry ends this.
+            let found = self.table.get(at)?.requester;
+            if found == requester {
                 return Some(at);
             }
-            if found == NO_ASKER {
+            if found == Slot::NONE {
                 return None;
             }
             at = (at + 1) & mask;
@@ -273,25 +269,30 @@ impl Shares {
     }
 
     #[cold]
-    fn find_share_slowly(&mut self, asker: Slot, now: MonoTime, capacity: Capacity) -> ShareIndex {
+    fn find_share_slowly(
+        &mut self,
+        requester: Slot,
+        now: MonoTime,
+        capacity: Capacity,
+    ) -> ShareIndex {
         let is_due = now >= self.next_review;
         if is_due {
             self.drop_idle(now);
         }
-        let mut asker = asker;
-        let mut found = self.find(asker);
-        if found.is_none() && self.askers >= ASKERS_MAX {
-            asker = OTHERS;
-            found = self.find(asker);
+        let mut requester = requester;
+        let mut found = self.find(requester);
+        if found.is_none() && self.requesters >= REQUESTERS_MAX {
+            requester = OTHERS;
+            found = self.find(requester);
         }
-        let at = found.unwrap_or_else(|| self.insert_share(Share::new(asker, now)));
+        let at = found.unwrap_or_else(|| self.insert_share(Share::new(requester, now)));
         if is_due || found.is_none() {
             self.divide(capacity);
         }
         ShareIndex(at)
     }
 
-    /// Forgets askers that have been idle, and spent credit of long ago.
+    /// Removes idle requesters, and credit that was spent long ago.
     fn drop_idle(&mut self, now: MonoTime) {
         self.next_review = now.after(REVIEW_INTERVAL);
         let mut windows = 0;
@@ -303,33 +304,35 @@ impl Shares {
             self.window_began = now;
         }
         let old = std::mem::take(&mut self.table);
-        self.askers = 0;
+        self.requesters = 0;
         for mut share in old {
-            if share.asker != NO_ASKER && share.is_active(now) {
+            if share.requester != Slot::NONE && share.is_active(now) {
                 (0..windows).for_each(|_| share.end_window());
                 self.insert_share(share);
             }
         }
     }
 
-    /// Puts a share that is not in the table into it, and says where.
+    /// Adds a share that is not in the table. Returns its index.
     fn insert_share(&mut self, share: Share) -> usize {
-        if (self.askers + 1) * 2 > self.table.len() {
+        if (self.requesters + 1) * 2 > self.table.len() {
             let larger = (self.table.len() * 2).max(TABLE_MIN);
-            let old =
-                std::mem::replace(&mut self.table, vec![Share::new(NO_ASKER, MonoTime(0)); larger]);
-            for share in old.into_iter().filter(|share| share.asker != NO_ASKER) {
+            let old = std::mem::replace(
+                &mut self.table,
+                vec![Share::new(Slot::NONE, MonoTime(0)); larger],
+            );
+            for share in old.into_iter().filter(|share| share.requester != Slot::NONE) {
                 self.place_share(share);
             }
         }
-        self.askers += 1;
+        self.requesters += 1;
         self.place_share(share)
     }
 
     fn place_share(&mut self, share: Share) -> usize {
         let mask = self.table.len().wrapping_sub(1);
-        let mut at = share.asker.0 as usize & mask;
-        while self.table.get(at).is_some_and(|place| place.asker != NO_ASKER) {
+        let mut at = share.requester.index() & mask;
+        while self.table.get(at).is_some_and(|place| place.requester != Slot::NONE) {
             at = (at + 1) & mask;
         }
         if let Some(place) = self.table.get_mut(at) {
@@ -338,34 +341,31 @@ impl Shares {
         at
     }
 
-    /// Divides places and credit among the askers that there are now. Who was covered stays so before others are.
+    /// Divides places and credit among the requesters. Shares that were covered are covered first.
     fn divide(&mut self, capacity: Capacity) {
-        let askers = self.askers;
+        let requesters = self.requesters;
         self.places = Division::default();
         self.credit = Division::default();
-        if askers < 2 {
-            for one in &mut self.table {
-                (one.places_covered, one.credit_covered) = (true, true);
+        if requesters < 2 {
+            for share in &mut self.table {
+                (share.places_covered, share.credit_covered) = (true, true);
             }
             return;
         }
         self.places.share =
-            (capacity.places / (2 * askers)).max(usize::from(capacity.places >= askers));
-        self.places.newcomer = capacity.places / (2 * (askers + 1));
-        let mut used: u128 = 0;
-        for one in self.table.iter().filter(is_taken) {
-            used += one.used;
-        }
-        let room = capacity.credit_left();
+            (capacity.places / (2 * requesters)).max(usize::from(capacity.places >= requesters));
+        self.places.newcomer = capacity.places / (2 * (requesters + 1));
+        let used: u128 = self.table.iter().filter(is_taken).map(|share| share.used).sum();
+        let left = capacity.credit_left();
         if capacity.min_balance.is_some() {
-            // What was spent and has come back since counts once.
-            let credit = room.saturating_add(used).min(capacity.credit_total());
-            self.credit.share = credit / (2 * askers as u128);
-            self.credit.newcomer = credit / (2 * (askers as u128 + 1));
+            // The minimum: credit that was spent and has come back since counts once.
+            let credit = left.saturating_add(used).min(capacity.credit_total());
+            self.credit.share = credit / (2 * requesters as u128);
+            self.credit.newcomer = credit / (2 * (requesters as u128 + 1));
         }
         let places_left = capacity.places.saturating_sub(self.places_used);
         self.cover_places(places_left);
-        self.cover_credit(room);
+        self.cover_credit(left);
     }
 
     fn cover_places(&mut self, mut left: usize) {
@@ -404,7 +404,7 @@ impl Shares {
 }
 
 fn is_taken(share: &&Share) -> bool {
-    share.asker != NO_ASKER
+    share.requester != Slot::NONE
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the packet path reads: immutable, swapped whole by a reload.
+//! The immutable configuration that the packet path reads. A reload swaps it whole.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,36 +15,36 @@ use crate::wire::{Address, Scheme, Timestamp};
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) node_id: AccountId,
-    /// The own address, once known.
+    /// The node's own address, once known.
     pub(super) address: Option<Address>,
-    /// What the node signs its Rejects with: its address, or a stand-in while it has none (never empty, as
-    /// interledger-rs cannot read that).
+    /// `triggeredBy` of the node's own Rejects: its address, or a stand-in while it has none.
     pub(super) triggered_by: Address,
     pub(super) scheme: Scheme,
     pub(super) table: RouteTable,
-    /// By slot. Accounts that a reload removed stay, suspended, for their balance and their packets in flight.
+    /// By slot. Accounts that a reload removed stay, suspended, because of their balance and their packets in flight.
     pub(super) entries: Vec<AccountEntry>,
-    /// Factors between different assets, by their numbers. A missing one means that there is no rate.
+    pub(super) accounts_by_id: Arc<HashMap<AccountId, Arc<Account>>>,
+    /// Factors between different assets. A missing one means that there is no rate.
     pub(super) conversions: HashMap<(AssetNumber, AssetNumber), Conversion>,
-    /// `Timing` in whole milliseconds, in which packets count: no division on their way.
+    /// `Timing` in milliseconds, as timestamps of packets are: this saves divisions on the packet path.
     pub(super) message_window_ms: u64,
     pub(super) max_hold_ms: u64,
     pub(super) ping: PingSettings,
-    /// The receiver that was configured first: who asks for the node itself pays it.
+    /// The receiver that was configured first. It gets what is paid to the node without naming a receiver.
     pub(super) first_receiver: Option<Slot>,
 }
 
-/// An asset's place among the node's different assets.
-pub(super) type AssetNumber = u32;
+/// Counts the node's different assets.
+pub(super) type AssetNumber = usize;
 
-/// A packet does not leave enough time for the rest of its way.
+/// A packet leaves too little time for the rest of its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLittleTime {
     pub(super) left_ms: u64,
     pub(super) needed_ms: u64,
 }
 
-/// One account as configured now.
+/// One account and its settings in this snapshot.
 #[derive(Clone, Debug)]
 pub(super) struct AccountEntry {
     pub(super) account: Arc<Account>,
@@ -52,7 +52,7 @@ pub(super) struct AccountEntry {
     pub(super) asset: AssetNumber,
     /// The node's own account of the same asset.
     pub(super) own_account: Arc<OwnAccount>,
-    /// The configuration no longer names the peer.
+    /// Whether a reload removed the peer.
     pub(super) removed: bool,
 }
 
@@ -62,14 +62,14 @@ impl AccountEntry {
         self.settings.enabled && !self.removed
     }
 
-    /// Whether packets can go there now. A receiver is inside this node, and so always there.
+    /// Whether packets can be sent there now. A receiver is inside this node, so it is always connected.
     pub(super) fn is_reachable(&self) -> bool {
         self.is_served() && (self.settings.is_receiver() || self.account.is_connected())
     }
 }
 
 impl Snapshot {
-    /// The same configuration with another table.
+    /// The same snapshot with another routing table.
     pub(super) fn with_table(&self, table: RouteTable) -> Snapshot {
         Snapshot {
             node_id: self.node_id.clone(),
@@ -78,6 +78,7 @@ impl Snapshot {
             scheme: self.scheme,
             table,
             entries: self.entries.clone(),
+            accounts_by_id: Arc::clone(&self.accounts_by_id),
             conversions: self.conversions.clone(),
             message_window_ms: self.message_window_ms,
             max_hold_ms: self.max_hold_ms,
@@ -87,7 +88,7 @@ impl Snapshot {
     }
 
     pub(super) fn entry(&self, slot: Slot) -> Option<&AccountEntry> {
-        self.entries.get(slot.0 as usize)
+        self.entries.get(slot.index())
     }
 
     /// The factor between two accounts; `None` = no rate.
@@ -98,7 +99,11 @@ impl Snapshot {
         self.conversions.get(&(from.asset, to.asset)).copied()
     }
 
-    /// The expiry at the next hop, or how much time there was and how much it takes.
+    /// The expiry at the next hop.
+    ///
+    /// RFC 27 "ILP Packet Lifecycle": it is earlier than the incoming expiry, so that the answer can be passed back in
+    /// time. [row 43] RFC 18 "Payments Griefing": no packet is held longer than the node's maximum. [row 44]
+    /// RFC 27 "R__ - Relative Error": too little time for the rest of the way is R02. [row 45]
     pub(super) fn outgoing_expiry(
         &self,
         incoming: Timestamp,

@@ -1,14 +1,14 @@
-//! What is counted per account, as plain numbers under the account's lock; `telemetry` turns them into metrics.
+//! The counters of each account: plain numbers under the account's lock. `telemetry` turns them into metrics.
 
 use crate::wire::ilp::{ErrorCode, Reply};
 
-/// Upper bounds of the latency histogram, in microseconds. Slower answers fall into one more, unbounded bucket.
+/// Upper bounds of the latency histogram, in microseconds. Slower answers are in one more bucket without a bound.
 pub const LATENCY_BUCKETS: [u64; 16] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 5_000_000, 30_000_000,
 ];
 
-/// The error codes that have a counter of their own: those of RFC 27 and F09. All others share one more.
+/// The error codes that have a counter of their own: those of RFC 27, and F09. All others share one counter.
 const CODES: [ErrorCode; 22] = [
     ErrorCode::F00,
     ErrorCode::F01,
@@ -51,7 +51,6 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Counts an answer.
     pub(super) fn count_reply(&mut self, reply: &Reply<'_>) {
         match reply {
             Reply::Fulfill(_) => self.fulfills += 1,
@@ -65,32 +64,32 @@ impl Traffic {
     }
 }
 
-/// Everything that is counted for one account.
+/// The counters of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// What the peer sent us.
     pub received: Traffic,
     /// What we sent the peer.
     pub sent: Traffic,
-    /// Answers of the peer that came after their time or to nothing: dropped, as RFC 23 asks.
+    /// Answers of the peer that were late or belonged to no request, and were dropped.
     pub unexpected_answers: u64,
-    /// Answers to the peer that no session was left for.
+    /// Answers to the peer that were dropped because no session could carry them.
     pub dropped_answers: u64,
     /// Prepares to the peer that ended without an answer in time.
     pub timeouts: u64,
-    /// Fulfills of the peer that did not match the condition.
+    /// Fulfills of the peer whose fulfillment did not match the condition.
     pub wrong_fulfillments: u64,
     /// Time from a Prepare to the peer's answer, by bucket.
     pub latency: [u64; LATENCY_BUCKETS.len() + 1],
-    /// Sum of those times in microseconds.
+    /// The sum of these times in microseconds.
     pub latency_sum_us: u64,
 }
 
 impl Stats {
-    /// A Prepare to a receiver inside this node, and its answer, which takes no time.
-    pub(super) fn count_delivered(&mut self, answer: &Reply<'_>) {
+    /// Counts a Prepare to a receiver inside this node and its answer, which takes no time.
+    pub(super) fn count_delivered(&mut self, reply: &Reply<'_>) {
         self.sent.prepares += 1;
-        self.received.count_reply(answer);
+        self.received.count_reply(reply);
         self.count_latency(0);
     }
 

@@ -1,37 +1,36 @@
-//! What a sender has to know to pay a receiver of this node (SPSP hands it out). Nothing is opened or remembered: see
+//! Issues the address and secret with which a sender can pay a receiver of this node (SPSP). Nothing is stored: see
 //! `stream::Receiver`.
 
 use super::core::Connector;
-use crate::link::Slot;
 use crate::stream::{SharedSecret, TOKEN_BYTES, encode_token};
 use crate::wire::Address;
 
-/// A connection that a sender can use, as soon as it likes and as long as the node has the same `receiverSecret`.
+/// The credentials of one STREAM connection. They are valid as long as the node has the same `receiverSecret`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamCredentials {
-    /// Where its packets go.
+    /// The destination of its packets.
     pub destination: Address,
-    /// What they are encrypted with.
+    /// The secret that encrypts their data.
     pub secret: SharedSecret,
 }
 
-/// Why there is no connection.
+/// Why no credentials can be issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StreamCredentialsError {
-    /// No receiver has that name, or there is none at all.
+    /// No receiver has that id, or there is no receiver at all.
     #[error("there is no such receiver here")]
     UnknownReceiver,
-    /// The node's parent has not given it an address yet (D12).
+    /// The node's parent has not assigned it an address yet (D12).
     #[error("this node has no address of its own yet")]
     NoAddressYet,
-    /// The address would be longer than an address may be.
+    /// The address would be longer than 1023 bytes.
     #[error("the receiver's address would be too long")]
     AddressTooLong,
 }
 
 impl Connector {
-    /// A connection to a receiver, or to the one that was configured first. `random` makes it another one than all
-    /// others.
+    /// Credentials of a new connection to a receiver, or to the one that was configured first. `random` makes them
+    /// unique.
     ///
     /// # Errors
     /// [`StreamCredentialsError`].
@@ -42,10 +41,10 @@ impl Connector {
     ) -> Result<StreamCredentials, StreamCredentialsError> {
         let snapshot = self.snapshot.load();
         let slot = match receiver {
-            Some(id) => self.account(id).map(|account| account.slot()),
+            Some(id) => snapshot.accounts_by_id.get(id).map(|account| account.slot()),
             None => snapshot.first_receiver,
         };
-        let found = slot.and_then(|slot: Slot| snapshot.entry(slot));
+        let found = slot.and_then(|slot| snapshot.entry(slot));
         let found = found.filter(|entry| entry.is_served());
         let (entry, receiver) = found
             .and_then(|entry| Some((entry, entry.settings.receiver.as_ref()?)))

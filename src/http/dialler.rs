@@ -146,7 +146,7 @@ impl HttpLink {
     /// The server can be reached: packets may come.
     fn attach(&self, remote: &str) -> SessionGuard {
         let context = Arc::clone(&self.context().transport);
-        let outbox = Outbox::new(Framing::Bare, self.account().outbox_bytes_max());
+        let outbox = Outbox::new(Framing::None, self.account().outbox_bytes_max());
         let (account, kind) = (Arc::clone(self.account()), SessionKind::Dialled);
         SessionGuard::attach(context, account, kind, None, outbox, remote)
     }

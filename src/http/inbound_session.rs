@@ -116,7 +116,7 @@ impl InboundSessions {
         // A place first: what is attached must be run.
         let place = self.new.try_reserve().map_err(|_| NoSession)?;
         let untaken_max = account.outbox_bytes_max();
-        let outbox = Outbox::new(Framing::Bare, untaken_max);
+        let outbox = Outbox::new(Framing::None, untaken_max);
         let (account, context) = (Arc::clone(account), Arc::clone(&self.context));
         let (session_account, session_outbox) = (Arc::clone(&account), Arc::clone(&outbox));
         let kind = SessionKind::Posted;

@@ -19,9 +19,9 @@ use super::http_peers::HttpPeer;
 use super::pool::{PeerResponse, Pool, PostError};
 use super::reply::{CALLBACK_URL, OCTETS, REQUEST_ID};
 use crate::connector::{Account, PeerAnswer};
-use crate::link::TakenPacket;
+use crate::link::{PacketKind, TakenPacket};
 use crate::peers::PeerStatus;
-use crate::wire::btp::{FrameKind, RequestId};
+use crate::wire::btp::RequestId;
 use crate::wire::ilp::Prepare;
 
 /// Packets in a row without any answer of the server, before it is asked whether it answers at all.
@@ -95,7 +95,7 @@ impl HttpLink {
 
     /// Sends one Prepare, and hands over its answer.
     pub(super) async fn post(&self, taken: TakenPacket) {
-        let TakenPacket { kind: FrameKind::Message, id, packet, .. } = taken else {
+        let TakenPacket { kind: PacketKind::Prepare, id, packet, .. } = taken else {
             // Nothing else is put here: answers belong to sessions that were asked on.
             return;
         };

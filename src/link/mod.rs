@@ -1,26 +1,26 @@
 //! What connects an account to its sessions.
 //!
-//! The [`PendingTable`] belongs to the account and outlives sessions: a Prepare whose session dropped may still be
-//! answered on the next one (D5). An [`Outbox`] belongs to one session: whole frames, bounded,
-//! appended to by whoever has something to say and written by the session's own task.
+//! The [`PendingTable`] belongs to the account and outlives its sessions: a Prepare whose session was lost may still be
+//! answered on the next one (D5). An [`Outbox`] belongs to one session: other sessions' tasks append packets, and the
+//! session's own task writes them.
 
-mod frames;
+mod framing;
 mod outbox;
 mod outcome;
 mod pending;
 
+pub use framing::Framing;
 pub use outbox::{
-    CloseRequest, Framing, NoPermit, Outbox, OutboxPermit, PermitRequest, TakenPacket,
-    UnsentPackets,
+    CloseRequest, NoPermit, Outbox, OutboxPermit, PermitRequest, TakenPacket, UnsentPackets,
 };
 pub use outcome::{Cause, Outcome, OwnRequest, Rejection};
-pub use pending::{Pending, PendingTable, RequestOrigin, TakenPending};
+pub use pending::{Pending, PendingTable, RequestOrigin};
 
-/// A session of an account; unique within the account while the process lives.
+/// A session of an account; unique within the account as long as the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
-/// Tells which token a session logged in with, and nothing about the token: a keyed hash of it.
+/// Identifies the token that a session logged in with by a keyed hash, which reveals nothing about the token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LoginMark(pub [u8; 32]);
 
@@ -30,23 +30,47 @@ impl std::fmt::Debug for LoginMark {
     }
 }
 
-/// An account's place in the connector's snapshot; never given to another account while the process lives.
+/// The index of an account in the connector's snapshots; no other account gets it as long as the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub u32);
 
-/// Who opened a session. An account may have one of each side by side (both ends of a link may dial).
+impl Slot {
+    /// No account.
+    pub const NONE: Slot = Slot(u32::MAX);
+
+    /// The slot with this index.
+    pub fn from_index(index: usize) -> Self {
+        Slot(u32::try_from(index).expect("four billion accounts do not fit in memory"))
+    }
+
+    /// The index of this slot.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The two kinds of packets on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketKind {
+    /// A request.
+    Prepare,
+    /// A Fulfill or a Reject.
+    Reply,
+}
+
+/// How a session began. An account may have sessions of several kinds at once, because both ends of a link may dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SessionKind {
-    /// We dialled. Requests go out on this one while it is up.
+    /// This node dialled. Requests go out on this session while it is up.
     Dialled,
-    /// The peer dialled us.
+    /// The peer dialled.
     Accepted,
-    /// The peer posts to us (ILP over HTTP). Takes answers to what it asked, and nothing else.
+    /// The peer posts to this node (ILP over HTTP). Only answers to its own requests go out on this session.
     Posted,
 }
 
 impl SessionKind {
-    /// As it is spelled in JSON and in log lines.
+    /// The spelling in JSON and in the log.
     pub fn as_str(self) -> &'static str {
         match self {
             SessionKind::Dialled => "dialled",

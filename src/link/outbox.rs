@@ -1,16 +1,15 @@
-//! What waits to be written to one session: whole WebSocket frames, in order; for sessions that are no WebSocket, packets,
-//! which are taken out one by one, one asker after the other (`queues.rs`).
+//! What waits to be written to one session. For a WebSocket that is a buffer of whole frames; otherwise packets, which
+//! are taken out one by one, requester after requester (`queues.rs`).
 //!
-//! Whoever has something to say appends a frame (one copy) and, if the outbox was clean, wakes the session's task. That
-//! task writes everything that has gathered with one system call: on one thread, all that a turn of the event loop
-//! produced. Batching is where the speed is.
+//! Adding a packet copies it once and wakes the session's task if the outbox was empty. That task writes everything that
+//! has gathered with one system call (ADR 3).
 //!
-//! The outbox remembers where each ILP frame begins until its first byte is written, so that when the session is lost
-//! it can tell which Prepares the peer cannot have seen, and which answers may still go another way (D5).
+//! The outbox knows where each packet's frame begins until its first byte is written. So when the session is lost, it
+//! can return the Prepares that the peer cannot have read, and the answers that another session may carry (D5).
 //!
-//! Bound: Prepares are refused once there is no [`Outbox::request_permit`], which is shared fairly among those who ask (`outbox_shares.rs`);
-//! answers always fit, as there are no more of them than
-//! the peer has packets in flight; but an outbox that answers have filled sixteen times over is closed instead of growing.
+//! Bound: a Prepare needs a permit ([`Outbox::request_permit`]). The requesters share the space fairly
+//! (`outbox_shares.rs`). Answers need none, as there are no more of them than the peer has packets in flight; but when
+//! they fill the outbox sixteen times over, the session is closed.
 
 mod outbox_shares;
 mod queues;
@@ -21,99 +20,84 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
 use self::outbox_shares::OutboxShares;
 use self::queues::PacketQueues;
-use super::Slot;
-use super::frames::{self, FramePrefix};
-use crate::wire::btp::{FrameKind, RequestId};
-use crate::wire::ilp::{Encode, Prepare};
+use super::framing::{Framer, Framing, packet_in};
+use super::{PacketKind, Slot};
+use crate::wire::btp::RequestId;
+use crate::wire::ilp::{Encode, Prepare, Reply};
 
-/// A clean outbox keeps no more memory than this.
+/// Memory that an empty outbox keeps at least.
 const KEPT_BYTES: usize = 64 * 1024;
-/// How far answers may pass the bound of Prepares before the session counts as lost. CONFIG and SECURITY say so too: what a
-/// peer can make us keep for it is this many times `outboxBytesMax`.
+/// Answers may fill the outbox up to this many times `outboxBytesMax`, which CONFIG and SECURITY promise too. Beyond it the
+/// session is closed.
 const ANSWERS_FACTOR: usize = 16;
-/// RFC 6455 7.4.1: the peer violates a policy.
+/// RFC 6455 7.4.1: the peer violated a policy.
 const POLICY_VIOLATION: u16 = 1008;
 
-/// Bytes by which an asker that is within its share, or the node itself, may pass the bound of Prepares: one packet of
-/// the largest size may have been appended when the outbox was all but full.
+/// Bytes by which a requester within its share, or the node itself, may exceed the bound of Prepares: one packet of the
+/// largest size may have been added to an outbox that was almost full.
 const OVERSHOOT_BYTES: usize = 64 * 1024;
 
-/// Stands for no account.
-const NO_REQUESTER: Slot = Slot(u32::MAX);
-
-/// What stands before each BTP frame.
-pub enum Framing {
-    /// We accepted the WebSocket: a header, and the frame as it is.
-    Server,
-    /// We dialled: a header, and the frame masked with a key from a generator with this seed (RFC 6455 5.3).
-    Client([u8; 32]),
-    /// Nothing. Packets are taken out one by one ([`Outbox::take_packet`]) and sent as something else.
-    Bare,
-}
-
-/// A packet that was taken out of a bare outbox, and counts as written.
+/// A packet that was taken out of an unframed outbox. It counts as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenPacket {
-    /// A MESSAGE (a Prepare) or a RESPONSE (its answer).
-    pub kind: FrameKind,
-    /// Whose id that is depends on the kind, as in BTP.
+    /// Prepare or reply.
+    pub kind: PacketKind,
+    /// This node's id for a Prepare, the peer's id for a reply.
     pub id: RequestId,
-    /// The account that it comes from; `None`: the node itself, or the packet is an answer.
+    /// The account that a Prepare comes from; `None`: the node itself, or the packet is a reply.
     pub requester: Option<Slot>,
     /// The ILP packet.
     pub packet: Vec<u8>,
 }
 
-/// A wish that the session's task closes the connection.
+/// Asks the session's task to close the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseRequest {
-    /// WebSocket close code.
+    /// The WebSocket close code.
     pub code: u16,
-    /// Reason, for the peer and the log.
+    /// The reason, for the peer and the log.
     pub reason: &'static str,
 }
 
-/// What a lost session leaves behind: frames of which no byte was written.
+/// The packets of a lost session of which no byte was written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct UnsentPackets {
-    /// Prepares: the peer cannot have seen them.
+    /// Prepares. The peer cannot have read them.
     pub prepares: Vec<RequestId>,
-    /// Answers: the id and the whole BTP frame, to be sent on another session if there is one.
+    /// Replies: the peer's request id and the ILP packet. Another session may carry them.
     pub replies: Vec<(RequestId, Vec<u8>)>,
 }
 
-/// The outbox of one session. Shared by everyone who may send to the peer.
+/// The outbox of one session.
 pub struct Outbox {
     inner: Mutex<Inner>,
     bytes_max: usize,
 }
 
-/// A Prepare that wants room.
+/// A Prepare that needs space in an outbox.
 #[derive(Clone, Copy, Debug)]
 pub struct PermitRequest<'p> {
-    /// The account that it comes from; `None`: the node itself asks.
+    /// The account that it comes from; `None`: the node itself.
     pub requester: Option<Slot>,
-    /// How many accounts have asked for this peer of late, this one included.
+    /// Number of active requesters of this peer, including this one.
     pub requesters: usize,
-    /// The Prepare, as long as what will be sent: only amount and expiry change, and they have one length.
+    /// The incoming Prepare. The outgoing one is as long, because amount and expiry have a fixed length.
     pub prepare: &'p Prepare<'p>,
 }
 
-/// Why there is no room for a Prepare.
+/// Why a Prepare gets no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPermit {
     /// The outbox is full, or the session is lost.
     Full,
-    /// What is left is kept for others than the one who asks.
-    Kept,
+    /// The remaining space is reserved for other requesters.
+    Reserved,
 }
 
-/// Room in an outbox for one packet.
+/// Space in an outbox for one Prepare. The outbox is locked as long as this exists.
 pub struct OutboxPermit<'a> {
     inner: MutexGuard<'a, Inner>,
     outbox: &'a Outbox,
@@ -121,34 +105,31 @@ pub struct OutboxPermit<'a> {
 }
 
 impl OutboxPermit<'_> {
-    /// Appends the packet.
-    pub fn put_packet(mut self, kind: FrameKind, id: RequestId, packet: &impl Encode) {
+    /// Adds the Prepare.
+    pub fn put_prepare(self, id: RequestId, prepare: &Prepare<'_>) {
+        self.put_packet(PacketKind::Prepare, id, prepare);
+    }
+
+    fn put_packet(mut self, kind: PacketKind, id: RequestId, packet: &impl Encode) {
         let inner = &mut *self.inner;
         let at = inner.buffer.len();
         let len = if let Some(queues) = &mut inner.queues {
             let mut bytes = Vec::new();
             packet.encode(&mut bytes);
             let len = bytes.len();
-            let asker = (self.requester != NO_REQUESTER).then_some(self.requester);
-            queues.put(TakenPacket { kind, id, requester: asker, packet: bytes });
+            let requester = (self.requester != Slot::NONE).then_some(self.requester);
+            queues.put_packet(TakenPacket { kind, id, requester, packet: bytes });
             len
         } else {
-            let head = inner.next_prefix();
-            frames::put_packet(&mut inner.buffer, kind, id, packet, head);
-            let start = QueuedFrame {
-                at,
-                len: inner.buffer.len() - at,
-                id,
-                kind,
-                requester: self.requester,
-            };
-            let len = start.len;
-            inner.prepare_bytes += start.prepare_bytes();
-            inner.frames.push_back(start);
+            inner.framer.put_packet(&mut inner.buffer, kind, id, packet);
+            let len = inner.buffer.len() - at;
+            let frame = QueuedFrame { at, len, id, kind, requester: self.requester };
+            inner.prepare_bytes += frame.prepare_bytes();
+            inner.frames.push_back(frame);
             len
         };
-        if let Some(crowd) = &mut inner.shares {
-            crowd.add(self.requester, len);
+        if let Some(shares) = &mut inner.shares {
+            shares.add(self.requester, len);
         }
         self.outbox.close_if_overfull(inner);
         inner.wake_task();
@@ -156,25 +137,25 @@ impl OutboxPermit<'_> {
 }
 
 struct Inner {
-    /// Frames; the first `written` bytes are out already.
+    /// Whole frames, of which the first `written` bytes are written.
     buffer: Vec<u8>,
     written: usize,
-    /// Where the ILP frames of which no byte is written begin.
+    /// The frames with packets of which no byte is written.
     frames: VecDeque<QueuedFrame>,
-    /// Bytes of the Prepares among them.
+    /// The bytes of the Prepares among them.
     prepare_bytes: usize,
-    /// Who fills how much of it, while that is half of what may wait, or more.
+    /// Counted when the outbox is half full, and kept until it is empty.
     shares: Option<Box<OutboxShares>>,
-    mask_keys: Option<StdRng>,
-    /// Instead of the buffer, where packets are taken out one by one.
+    framer: Framer,
+    /// Used instead of the buffer if there is no framing.
     queues: Option<PacketQueues>,
     waker: Option<Waker>,
-    /// The task has been woken and has not written everything since.
+    /// The task has been woken and has not written everything yet.
     woken: bool,
     close: Option<CloseRequest>,
-    /// The session is lost: nothing is appended any more.
+    /// The session has ended: no packet is added any more.
     ended: bool,
-    /// The largest batch of late, for how much memory to keep.
+    /// The largest recent batch, which decides how much memory to keep.
     recent_peak: usize,
 }
 
@@ -182,33 +163,29 @@ struct QueuedFrame {
     at: usize,
     len: usize,
     id: RequestId,
-    kind: FrameKind,
-    /// Whose Prepare it is; [`NO_REQUESTER`] for an answer and for the node's own.
+    kind: PacketKind,
+    /// [`Slot::NONE`] for a reply and for a Prepare of the node itself.
     requester: Slot,
 }
 
 impl QueuedFrame {
-    /// The frame's length if it is a Prepare.
+    /// The length of the frame if it carries a Prepare.
     fn prepare_bytes(&self) -> usize {
-        if self.kind == FrameKind::Message { self.len } else { 0 }
+        if self.kind == PacketKind::Prepare { self.len } else { 0 }
     }
 }
 
 impl Outbox {
     /// An empty outbox that refuses Prepares beyond `bytes_max` bytes.
     pub fn new(framing: Framing, bytes_max: usize) -> Arc<Outbox> {
-        let queues = matches!(framing, Framing::Bare).then(PacketQueues::default);
-        let mask_keys = match framing {
-            Framing::Server | Framing::Bare => None,
-            Framing::Client(seed) => Some(StdRng::from_seed(seed)),
-        };
+        let queues = matches!(framing, Framing::None).then(PacketQueues::default);
         let inner = Inner {
             buffer: Vec::new(),
             written: 0,
             frames: VecDeque::new(),
             prepare_bytes: 0,
             shares: None,
-            mask_keys,
+            framer: Framer::new(&framing),
             queues,
             waker: None,
             woken: false,
@@ -219,7 +196,7 @@ impl Outbox {
         Arc::new(Outbox { inner: Mutex::new(inner), bytes_max })
     }
 
-    /// Who is to be woken when there is something to write or a reason to close.
+    /// Sets the task that is woken when there is something to write or a close request.
     pub fn set_waker(&self, waker: &Waker) {
         let mut inner = self.inner.lock();
         if !inner.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -227,74 +204,78 @@ impl Outbox {
         }
     }
 
-    /// Room for a Prepare. The outbox is locked while this is held.
-    pub fn request_permit(&self, asking: &PermitRequest<'_>) -> Result<OutboxPermit<'_>, NoPermit> {
+    /// A permit for one Prepare.
+    pub fn request_permit(
+        &self,
+        request: &PermitRequest<'_>,
+    ) -> Result<OutboxPermit<'_>, NoPermit> {
         let mut inner = self.inner.lock();
         let waiting = inner.waiting_bytes();
         if inner.ended {
             return Err(NoPermit::Full);
         }
         if waiting >= self.bytes_max / 2 {
-            self.admit_prepare(&mut inner, waiting, asking)?;
+            self.admit_prepare(&mut inner, waiting, request)?;
         }
-        Ok(OutboxPermit {
-            inner,
-            outbox: self,
-            requester: asking.requester.unwrap_or(NO_REQUESTER),
-        })
+        Ok(OutboxPermit { inner, outbox: self, requester: request.requester.unwrap_or(Slot::NONE) })
     }
 
-    /// Whether an outbox that is half full takes the Prepare.
+    /// Decides whether an outbox that is at least half full takes the Prepare.
     fn admit_prepare(
         &self,
         inner: &mut Inner,
         waiting: usize,
-        asking: &PermitRequest<'_>,
+        request: &PermitRequest<'_>,
     ) -> Result<(), NoPermit> {
         let most = self.bytes_max.saturating_add(OVERSHOOT_BYTES);
-        let (within_share, kept) = match asking.requester {
+        let (is_within_share, reserved) = match request.requester {
             None => (true, 0),
-            Some(_) if asking.requesters < 2 => (false, 0),
-            Some(asker) => {
-                let crowd = inner.counted_shares();
-                crowd.divide(asking.requesters, self.bytes_max);
-                let within = crowd.is_within_share(asker, asking.prepare.encoded_len());
-                (within, crowd.kept_for_others(asker))
+            Some(_) if request.requesters < 2 => (false, 0),
+            Some(requester) => {
+                let shares = inner.counted_shares();
+                shares.divide(request.requesters, self.bytes_max);
+                let is_within = shares.is_within_share(requester, request.prepare.encoded_len());
+                (is_within, shares.reserved_for_others(requester))
             }
         };
-        let has_room = waiting.saturating_add(kept) < self.bytes_max;
-        match has_room || (within_share && waiting < most) {
+        let has_space = waiting.saturating_add(reserved) < self.bytes_max;
+        match has_space || (is_within_share && waiting < most) {
             true => Ok(()),
-            false if waiting < self.bytes_max => Err(NoPermit::Kept),
+            false if waiting < self.bytes_max => Err(NoPermit::Reserved),
             false => Err(NoPermit::Full),
         }
     }
 
-    /// Appends an answer, for which there is always room. `false`: the session is lost, nothing was appended.
-    pub fn put_packet(&self, kind: FrameKind, id: RequestId, packet: &impl Encode) -> bool {
+    /// Adds the reply to the peer's request `id`. Returns `false` if the session has ended.
+    pub fn put_reply(&self, id: RequestId, reply: &Reply<'_>) -> bool {
+        self.put_packet(PacketKind::Reply, id, reply)
+    }
+
+    fn put_packet(&self, kind: PacketKind, id: RequestId, packet: &impl Encode) -> bool {
         let inner = self.inner.lock();
         if inner.ended {
             return false;
         }
-        OutboxPermit { inner, outbox: self, requester: NO_REQUESTER }.put_packet(kind, id, packet);
+        OutboxPermit { inner, outbox: self, requester: Slot::NONE }.put_packet(kind, id, packet);
         true
     }
 
-    /// Appends any other BTP frame: `write` appends exactly `len` bytes.
+    /// Adds any other BTP frame, for the handshake and the session's own answers: `write` appends exactly `len` bytes.
+    /// Returns `false` if the session has ended.
     pub fn put_frame(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut inner = self.inner.lock();
         if inner.ended {
             return false;
         }
-        let head = inner.next_prefix();
-        frames::put_frame(&mut inner.buffer, len, head, write);
-        self.close_if_overfull(&mut inner);
+        let inner = &mut *inner;
+        inner.framer.put_frame(&mut inner.buffer, len, write);
+        self.close_if_overfull(inner);
         inner.wake_task();
         true
     }
 
-    /// Appends bytes that are whole WebSocket frames already: control frames of the WebSocket library. A lost session
-    /// takes them too, for its close frame is one.
+    /// Adds whole WebSocket frames: control frames of the WebSocket library. A session that has ended takes them too,
+    /// because its close frame is one.
     pub fn put_ws_frames(&self, bytes: &[u8]) {
         let mut inner = self.inner.lock();
         inner.buffer.extend_from_slice(bytes);
@@ -302,10 +283,8 @@ impl Outbox {
         inner.wake_task();
     }
 
-    /// Whether reading from this session is to pause (D19), as what it asks for would only add to what it does not take.
-    ///
-    /// Prepares do not count: reading does not add to them, and two nodes that both stopped reading because each has
-    /// too much to ask of the other would wait for each other.
+    /// Whether reading from this session must pause (D19), because each request adds an answer that the peer does not
+    /// read. Prepares do not count (ADR 8): two nodes with full outboxes would wait for each other.
     pub fn is_full_of_answers(&self) -> bool {
         let inner = self.inner.lock();
         let prepares = inner.queues.as_ref().map_or(inner.prepare_bytes, PacketQueues::prepares);
@@ -317,8 +296,8 @@ impl Outbox {
         self.inner.lock().waiting_bytes()
     }
 
-    /// Writes what waits. `Ready(Ok)` = everything is written; `Pending` = the socket takes no more for now (and
-    /// `write` has registered the task); `written` says by how much it moved.
+    /// Writes what waits, and adds the number of bytes to `written`. `Ready(Ok)`: everything is written. `Pending`: the
+    /// socket takes no more for now, and `write` has registered the task.
     pub fn write_to(
         &self,
         mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
@@ -326,7 +305,8 @@ impl Outbox {
     ) -> Poll<io::Result<()>> {
         let mut inner = self.inner.lock();
         loop {
-            let waiting = inner.buffer.get(inner.written..).unwrap_or_default();
+            let waiting =
+                inner.buffer.get(inner.written..).expect("no more is written than is there");
             if waiting.is_empty() {
                 inner.reset_buffer();
                 return Poll::Ready(Ok(()));
@@ -346,12 +326,12 @@ impl Outbox {
         }
     }
 
-    /// Whether packets are taken out of this one instead of bytes.
-    pub fn is_bare(&self) -> bool {
+    /// Whether packets are taken out of this outbox one by one.
+    pub fn is_unframed(&self) -> bool {
         self.inner.lock().queues.is_some()
     }
 
-    /// Asks the session's task to close the connection; the first order stands.
+    /// Asks the session's task to close the connection. The first request stands.
     pub fn request_close(&self, code: u16, reason: &'static str) {
         let mut inner = self.inner.lock();
         inner.close.get_or_insert(CloseRequest { code, reason });
@@ -359,53 +339,50 @@ impl Outbox {
         inner.wake_task();
     }
 
-    /// Whether somebody wants the connection closed.
+    /// The close request, if there is one.
     pub fn close_request(&self) -> Option<CloseRequest> {
         self.inner.lock().close
     }
 
-    /// The session is lost: no BTP frame is appended from now on, and what nobody saw is taken out and returned. The
-    /// rest of a frame that was begun stays, so that a close frame can still follow it.
+    /// Ends the session: from now on no packet is added. Removes and returns the packets of which no byte was written.
+    /// The rest of a frame that was begun stays, so that a close frame can follow it.
     pub fn end_session(&self) -> UnsentPackets {
         let mut inner = self.inner.lock();
         inner.ended = true;
-        let starts = std::mem::take(&mut inner.frames);
+        let frames = std::mem::take(&mut inner.frames);
         inner.prepare_bytes = 0;
         inner.shares = None;
-        let first = starts.front().map_or(inner.buffer.len(), |start| start.at);
-        let unseen = inner.buffer.split_off(first);
+        let first = frames.front().map_or(inner.buffer.len(), |frame| frame.at);
+        let unsent = inner.buffer.split_off(first);
         inner.waker = None;
-        let mut unwritten = UnsentPackets::default();
-        for start in starts {
-            match start.kind {
-                FrameKind::Message | FrameKind::Transfer => unwritten.prepares.push(start.id),
-                FrameKind::Response | FrameKind::Error => {
-                    let frame = unseen.get(start.at - first..start.at - first + start.len);
-                    let frame = frame.and_then(frames::payload_of);
-                    unwritten.replies.extend(frame.map(|frame| (start.id, frame)));
+        let mut packets = UnsentPackets::default();
+        for QueuedFrame { at, len, id, kind, .. } in frames {
+            match kind {
+                PacketKind::Prepare => packets.prepares.push(id),
+                PacketKind::Reply => {
+                    let frame = unsent.get(at - first..at - first + len);
+                    let packet = frame.and_then(packet_in).expect("a frame that was written here");
+                    packets.replies.push((id, packet));
                 }
             }
         }
         for taken in inner.queues.iter_mut().flat_map(PacketQueues::take_all) {
             match taken.kind {
-                FrameKind::Message | FrameKind::Transfer => unwritten.prepares.push(taken.id),
-                FrameKind::Response | FrameKind::Error => {
-                    let frame = frames::frame_of(taken.kind, taken.id, &taken.packet);
-                    unwritten.replies.push((taken.id, frame));
-                }
+                PacketKind::Prepare => packets.prepares.push(taken.id),
+                PacketKind::Reply => packets.replies.push((taken.id, taken.packet)),
             }
         }
-        unwritten
+        packets
     }
 
-    /// An outbox that only answers can have filled this far belongs to a peer that asks and does not read.
+    /// Only answers can fill an outbox this far: the peer sends requests and does not read the answers.
     fn close_if_overfull(&self, inner: &mut Inner) {
         if inner.close.is_none()
             && inner.waiting_bytes() > self.bytes_max.saturating_mul(ANSWERS_FACTOR)
         {
             inner.close =
                 Some(CloseRequest { code: POLICY_VIOLATION, reason: "does not read its answers" });
-            // The task waits for a socket that takes nothing; this it must hear all the same.
+            // The task is waiting for the socket; wake it all the same.
             inner.woken = false;
         }
     }
@@ -419,14 +396,6 @@ impl Inner {
         }
     }
 
-    /// What stands before the next frame.
-    fn next_prefix(&mut self) -> FramePrefix {
-        match &mut self.mask_keys {
-            Some(keys) => FramePrefix::Masked(keys.next_u32().to_ne_bytes()),
-            None => FramePrefix::Plain,
-        }
-    }
-
     fn wake_task(&mut self) {
         if !self.woken
             && let Some(waker) = &self.waker
@@ -436,32 +405,32 @@ impl Inner {
         }
     }
 
-    /// A frame is begun to be written: it no longer waits.
-    fn remove_started(&mut self, start: &QueuedFrame) {
-        self.prepare_bytes -= start.prepare_bytes();
-        if let Some(crowd) = &mut self.shares {
-            crowd.remove(start.requester, start.len);
+    /// Counts a frame whose first byte is written.
+    fn remove_started(&mut self, frame: &QueuedFrame) {
+        self.prepare_bytes -= frame.prepare_bytes();
+        if let Some(shares) = &mut self.shares {
+            shares.remove(frame.requester, frame.len);
         }
     }
 
-    /// The askers of what waits. Counted when it is asked for; from then on kept until everything is written.
+    /// The requesters of what waits.
     fn counted_shares(&mut self) -> &mut OutboxShares {
-        let (starts, queues) = (&self.frames, &self.queues);
+        let (frames, queues) = (&self.frames, &self.queues);
         self.shares.get_or_insert_with(|| {
-            let frames = starts.iter().map(|start| (start.requester, start.len));
-            let packets = queues.iter().flat_map(PacketQueues::bytes_of_askers);
+            let frames = frames.iter().map(|frame| (frame.requester, frame.len));
+            let packets = queues.iter().flat_map(PacketQueues::bytes_by_requester);
             Box::new(OutboxShares::new(frames.chain(packets)))
         })
     }
 
     fn mark_written(&mut self, count: usize) {
         self.written += count;
-        while let Some(start) = self.frames.pop_front_if(|start| start.at < self.written) {
-            self.remove_started(&start);
+        while let Some(frame) = self.frames.pop_front_if(|frame| frame.at < self.written) {
+            self.remove_started(&frame);
         }
     }
 
-    /// Everything is written: start again at the front, and keep memory in proportion to recent use.
+    /// Everything is written: starts at the front again, and keeps memory in proportion to recent use.
     fn reset_buffer(&mut self) {
         self.woken = false;
         self.shares = None;
@@ -475,12 +444,12 @@ impl Inner {
         }
     }
 
-    /// The socket is slow: drop what is written once it is the larger part, so that moving bytes stays cheap.
+    /// Removes what is written once it is the larger part of the buffer, so that moving bytes stays cheap.
     fn compact_buffer(&mut self) {
         if self.written > self.buffer.len() / 2 {
             self.buffer.drain(..self.written);
-            for start in &mut self.frames {
-                start.at -= self.written;
+            for frame in &mut self.frames {
+                frame.at -= self.written;
             }
             self.written = 0;
         }

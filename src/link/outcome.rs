@@ -1,20 +1,20 @@
-//! What became of a request of the node's own.
+//! The outcome of a request that the node itself sent.
 //!
-//! A type says who answered, not an address in the answer: every hop can write any address into a Reject. Senders of money
-//! depend on it. A packet that was [`Rejected`](Outcome::Rejected) or [`NotSent`](Outcome::NotSent) moved no money on this
-//! link and may be sent again; one that got [`NoAnswer`](Outcome::NoAnswer) may have been paid.
+//! Its type says who answered, because every hop can write any address into a Reject. A packet that was
+//! [`Rejected`](Outcome::Rejected) or [`NotSent`](Outcome::NotSent) moved no money on this link and may be sent again; one
+//! with [`NoAnswer`](Outcome::NoAnswer) may have been paid.
 
 use std::fmt;
 
 use crate::wire::Fulfillment;
 use crate::wire::ilp::{ErrorCode, Reject};
 
-/// What became of a request of the node's own.
+/// The outcome of a request that the node itself sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Fulfilled in time, and the fulfillment hashes to the condition.
     Fulfilled {
-        /// The preimage.
+        /// The preimage of the condition.
         fulfillment: Fulfillment,
         /// The Fulfill's data.
         data: Vec<u8>,
@@ -23,7 +23,7 @@ pub enum Outcome {
     Rejected(Rejection),
     /// No byte of the packet left this node.
     NotSent(Cause),
-    /// The packet left this node, or may have left it, and no answer that counts came back: the peer may have taken it.
+    /// The packet may have left this node, and no valid answer came back: the peer may have been paid.
     NoAnswer(Cause),
 }
 
@@ -32,7 +32,7 @@ pub enum Outcome {
 pub struct Rejection {
     /// The error code.
     pub code: ErrorCode,
-    /// Which node rejected, as the Reject says; empty if it says nothing. Any hop can write any address.
+    /// `triggeredBy` of the Reject, or empty. Any hop can write any address.
     pub by: String,
     /// The message, as text.
     pub message: String,
@@ -40,12 +40,12 @@ pub struct Rejection {
     pub data: Vec<u8>,
 }
 
-/// Why this node has no answer of the peer.
+/// Why this node has no answer from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// The code that this node rejects such a packet with when a peer sent it.
+    /// The code with which this node would reject such a packet from a peer.
     pub code: ErrorCode,
-    /// The cause, in words.
+    /// The message of such a Reject.
     pub message: String,
 }
 
@@ -60,7 +60,7 @@ impl From<&Reject<'_>> for Rejection {
     }
 }
 
-/// What to do with the outcome of a request of the node's own. Called exactly once, outside all locks.
+/// A callback for the outcome of a request of the node itself. It is called exactly once, outside all locks.
 pub struct OwnRequest(pub Box<dyn FnOnce(Outcome) + Send>);
 
 impl fmt::Debug for OwnRequest {

@@ -1,59 +1,58 @@
-//! Prepares that were sent to a peer and wait for its answer.
+//! Prepares that were sent to a peer and wait for its answer (ADR 2).
 //!
-//! A table indexed by the low bits of the request id. Our ids come from one counter, so neighbours in time are
-//! neighbours in memory, an insert is one store and a lookup is one load; an id whose place is taken by a straggler is
-//! skipped. The table doubles before more than three quarters are taken, which bounds the skipping to three steps per
-//! insert on average, whatever the peer leaves unanswered.
+//! The low bits of the request id are the index into the table. The ids come from one counter, so an insert is one store,
+//! a lookup is one load, and successive packets are neighbours in memory. An id whose place is still taken is skipped.
+//! The table doubles before more than three quarters are taken, so an insert skips three ids on average at most, whatever
+//! the peer leaves unanswered.
 
 use super::{OwnRequest, SessionId, Slot};
 use crate::time::MonoTime;
 use crate::wire::btp::RequestId;
 use crate::wire::{Amount, Condition};
 
-/// The smallest table that is allocated.
 const PLACES_MIN: usize = 16;
-/// An empty table keeps no more than this.
+/// A larger table is freed when it is empty.
 const PLACES_KEPT: usize = 256;
 
-/// What must be remembered of a Prepare until its answer.
+/// A Prepare that waits for its answer.
 #[derive(Debug)]
 pub struct Pending {
-    /// Who waits for the answer.
+    /// Who gets the answer.
     pub origin: RequestOrigin,
-    /// Held on the account that it came from, in that account's units.
+    /// Held on the incoming account, in its units.
     pub incoming_amount: Amount,
-    /// Held on the account that it went to, in that account's units.
+    /// Held on the outgoing account, in its units.
     pub outgoing_amount: Amount,
-    /// What the fulfillment must hash to.
+    /// The SHA-256 hash of the fulfillment.
     pub condition: Condition,
-    /// The outgoing expiry: an answer at or after it is none.
+    /// The outgoing expiry. An answer at or after it does not count.
     pub deadline: MonoTime,
-    /// When the Prepare was handled, for the latency of the answer.
+    /// When the Prepare was sent, for the latency of the answer.
     pub sent_at: MonoTime,
 }
 
-/// Who waits for an answer.
+/// Who gets the answer to a Prepare.
 #[derive(Debug)]
 pub enum RequestOrigin {
-    /// A peer asked, on this session, under this id.
+    /// A peer sent the Prepare.
     Peer {
-        /// The account that asked.
+        /// The peer's account.
         account: Slot,
-        /// The session it asked on; the answer belongs there.
+        /// The session that the Prepare arrived on. The answer goes there.
         session: SessionId,
-        /// The id it chose.
+        /// The id that the peer chose.
         request_id: RequestId,
-        /// Places the packet takes among the asker's packets in flight: 2 for an echo.
+        /// How often the packet counts among the account's packets in flight: 2 for an echo.
         weight: u8,
-        /// The asker whose share of the next hop it uses.
+        /// The requester whose share of the next hop it uses.
         share: Slot,
     },
-    /// The node itself asked.
+    /// The node itself sent the Prepare.
     Own(OwnRequest),
 }
 
 impl RequestOrigin {
-    /// The account that asked and the id it chose; `None` for the node itself.
+    /// The peer's account and the id that it chose; `None` for the node itself.
     pub fn requester(&self) -> Option<(Slot, RequestId)> {
         match self {
             RequestOrigin::Peer { account, request_id, .. } => Some((*account, *request_id)),
@@ -62,28 +61,19 @@ impl RequestOrigin {
     }
 }
 
-/// What the table says to an answer.
-#[derive(Debug)]
-pub enum TakenPending {
-    /// It belongs to this Prepare, which is no longer pending.
-    Pending(Pending),
-    /// Nobody waits for it (any more).
-    Unexpected,
-}
-
 /// The Prepares in flight to one account, by request id.
 #[derive(Debug)]
 pub struct PendingTable {
-    /// A power of two, or none; place = id modulo length.
+    /// The length is zero or a power of two. The index is the id modulo the length.
     places: Vec<Option<(RequestId, Pending)>>,
     len: usize,
     next_id: u32,
-    /// No entry is due before this.
+    /// No entry has an earlier deadline.
     next_deadline: MonoTime,
 }
 
 impl PendingTable {
-    /// An empty table whose first request id is `first_id` (random, RFC 23 leaves the choice to the requester).
+    /// An empty table whose first request id is `first_id`, which should be random.
     pub fn new(first_id: RequestId) -> Self {
         PendingTable {
             places: Vec::new(),
@@ -93,18 +83,18 @@ impl PendingTable {
         }
     }
 
-    /// Prepares in flight.
+    /// Number of Prepares in flight.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Prepares in flight that somebody else waits for, or that move money: all but what the node itself asks of its
+    /// Number of Prepares in flight that come from a peer or move money; not counted are the node's own requests to its
     /// neighbours.
     pub fn count_payments(&self) -> usize {
-        let payment = |one: &&Pending| {
-            one.origin.requester().is_some() || one.outgoing_amount != Amount::ZERO
+        let is_payment = |pending: &&Pending| {
+            pending.origin.requester().is_some() || pending.outgoing_amount != Amount::ZERO
         };
-        if self.is_empty() { 0 } else { self.iter().filter(payment).count() }
+        if self.is_empty() { 0 } else { self.iter().filter(is_payment).count() }
     }
 
     /// Whether nothing is in flight.
@@ -112,12 +102,15 @@ impl PendingTable {
         self.len == 0
     }
 
-    /// No Prepare here is due before this instant.
+    /// No Prepare has an earlier deadline.
     pub fn next_deadline(&self) -> MonoTime {
         self.next_deadline
     }
 
-    /// The next id of the account's one counter, for a request that is no Prepare (authentication).
+    /// The next request id, also for a request that is not a Prepare (authentication).
+    ///
+    /// RFC 23 "BTP Type IDs": no two requests in flight have one id; this node's ids are independent of the peer's.
+    /// [rows 76, 77]
     pub fn next_id(&mut self) -> RequestId {
         loop {
             let id = RequestId(self.next_id);
@@ -128,44 +121,37 @@ impl PendingTable {
         }
     }
 
-    /// Remembers a Prepare and gives it its id. The caller has checked its limit, so the table is bounded.
+    /// Adds a Prepare and returns its id. The caller checks the limit, which bounds the table.
     pub fn insert(&mut self, pending: Pending) -> RequestId {
-        // Three quarters: a smaller table stays in the cache, and there is still a free place every fourth on average.
+        // At three quarters the table still fits the cache better than a larger one, and every fourth place is free.
         if self.len >= self.places.len() / 4 * 3 {
             self.resize((self.places.len() * 2).max(PLACES_MIN));
         }
         self.next_deadline = self.next_deadline.min(pending.deadline);
         let id = self.next_id();
         let index = self.index(id);
-        if let Some(place) = self.places.get_mut(index) {
-            debug_assert!(place.is_none(), "next_id returns ids of free places");
-            *place = Some((id, pending));
-            self.len += 1;
-        }
+        let place = self.places.get_mut(index).expect("the index is below the length");
+        debug_assert!(place.is_none(), "next_id returns ids of free places");
+        *place = Some((id, pending));
+        self.len += 1;
         id
     }
 
-    /// Until when the answer to this id is waited for; `None`: it is not, or not any more.
+    /// The deadline of the Prepare with this id, if it is pending.
     pub fn deadline(&self, id: RequestId) -> Option<MonoTime> {
         let (found, pending) = self.place(id)?.as_ref()?;
         (*found == id).then_some(pending.deadline)
     }
 
-    /// Takes what waits under this id.
-    pub fn take(&mut self, id: RequestId) -> TakenPending {
+    /// Removes the Prepare with this id, if it is pending.
+    pub fn take(&mut self, id: RequestId) -> Option<Pending> {
         let index = self.index(id);
-        match self.places.get_mut(index) {
-            Some(place) if place.as_ref().is_some_and(|(found, _)| *found == id) => {
-                self.len -= 1;
-                place
-                    .take()
-                    .map_or(TakenPending::Unexpected, |(_, pending)| TakenPending::Pending(pending))
-            }
-            _ => TakenPending::Unexpected,
-        }
+        let (_, pending) = self.places.get_mut(index)?.take_if(|(found, _)| *found == id)?;
+        self.len -= 1;
+        Some(pending)
     }
 
-    /// Takes everything that is due, in no particular order.
+    /// Removes all Prepares whose deadline has passed, in no particular order.
     pub fn take_due(&mut self, now: MonoTime) -> Vec<Pending> {
         if now < self.next_deadline {
             return Vec::new();
@@ -189,18 +175,18 @@ impl PendingTable {
         due
     }
 
-    /// Takes everything.
+    /// Removes all Prepares.
     pub fn take_all(&mut self) -> Vec<Pending> {
         self.take_due(MonoTime::MAX)
     }
 
-    /// Everything in flight.
+    /// All Prepares in flight.
     pub fn iter(&self) -> impl Iterator<Item = &Pending> {
         self.places.iter().flatten().map(|(_, pending)| pending)
     }
 
     fn index(&self, id: RequestId) -> usize {
-        // The length is a power of two or zero; with zero no place is found whatever the index.
+        // If the length is zero, no index exists.
         id.0 as usize & self.places.len().wrapping_sub(1)
     }
 
@@ -212,12 +198,11 @@ impl PendingTable {
         let old = std::mem::take(&mut self.places);
         self.places.resize_with(places, || None);
         for (id, pending) in old.into_iter().flatten() {
-            // Ids that had places of their own modulo n have them modulo 2n too.
+            // Ids that differ modulo n differ modulo 2n.
             let index = self.index(id);
-            if let Some(place) = self.places.get_mut(index) {
-                debug_assert!(place.is_none());
-                *place = Some((id, pending));
-            }
+            let place = self.places.get_mut(index).expect("the index is below the length");
+            debug_assert!(place.is_none());
+            *place = Some((id, pending));
         }
     }
 }
@@ -244,10 +229,7 @@ mod tests {
     }
 
     fn taken(table: &mut PendingTable, id: RequestId) -> Option<u64> {
-        match table.take(id) {
-            TakenPending::Pending(pending) => Some(pending.deadline.0),
-            TakenPending::Unexpected => None,
-        }
+        table.take(id).map(|pending| pending.deadline.0)
     }
 
     #[test]
@@ -275,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_is_taken_and_nothing_else() {
+    fn only_what_is_due_is_taken() {
         let mut table = PendingTable::new(RequestId(3));
         for deadline in [30, 10, 20, 40] {
             table.insert(pending(deadline));
@@ -291,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_was_full_gives_its_memory_back() {
+    fn a_large_table_is_freed_when_it_is_empty() {
         let mut table = PendingTable::new(RequestId(0));
         for _ in 0..5_000 {
             table.insert(pending(5));

@@ -1,7 +1,6 @@
-//! What the node itself answers: pure functions from a Prepare to what is to be done with it.
+//! What the node itself answers: pure functions of a Prepare (ADR 5).
 //!
-//! Nothing here touches an account, so a local answer passes the same admission, limits and ledger as a forwarded
-//! packet: the connector sees to that.
+//! Nothing here changes an account. The connector applies the same limits and the same ledger as to forwarded packets.
 
 mod own_address;
 mod peer_config;

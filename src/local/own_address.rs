@@ -1,5 +1,5 @@
-//! Packets to the node's own address: ping with the known condition, and echo. Neither is in an RFC;
-//! [`wire::ping`](crate::wire::ping) describes both.
+//! Packets to the node's own address: ping with the known condition, and echo. No RFC describes them;
+//! [`wire::ping`](crate::wire::ping) does.
 
 use crate::wire::ilp::Prepare;
 use crate::wire::ping::EchoRequest;
@@ -20,37 +20,38 @@ impl Default for PingSettings {
     }
 }
 
-/// What is to be done with a packet to the own address.
+/// What the node does with a packet to its own address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalDelivery<'a> {
-    /// Fulfill with the ping preimage; the data goes back as it came.
+    /// Fulfill with the ping preimage and the data of the Prepare.
     Ping {
-        /// Data of the Fulfill.
+        /// The data of the Fulfill.
         data: &'a [u8],
     },
-    /// Send a pong: same condition and amount, to this address.
+    /// Send a pong with the same condition and amount.
     Echo {
-        /// Where the asker wants the pong.
+        /// The destination of the pong.
         return_address: AddressRef<'a>,
     },
 }
 
-/// Why nothing can be done with it.
+/// Why the node rejects a packet to its own address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LocalError {
-    /// It looks like an echo but cannot be read as a request: F01.
+    /// The data begins like an echo request but is not one: F01.
     #[error(transparent)]
     BadEcho(Error),
-    /// No receiver understands it: F06.
+    /// The packet is neither a ping nor an echo request: F06.
     #[error("nothing at this address understands the packet")]
     NotUnderstood,
 }
 
-/// Decides what to do with a packet to the node's own address.
+/// Decides what to do with a packet to exactly the node's own address. [row 119]
 pub fn decide_delivery<'a>(
     prepare: &Prepare<'a>,
     settings: PingSettings,
 ) -> Result<LocalDelivery<'a>, LocalError> {
+    // A Prepare with the well-known condition is fulfilled. [row 121]
     if settings.known_condition && prepare.condition == Condition::PING {
         return Ok(LocalDelivery::Ping { data: prepare.data });
     }

@@ -1,4 +1,4 @@
-//! Who gets what: tables, and a model of hostile askers beside an honest one.
+//! Who gets what: tables, and a model of hostile requesters beside an honest one.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ struct Hop {
     balance: i128,
     held: i128,
     now: MonoTime,
-    /// The real asker, the share it uses, the amount.
+    /// The real requester, the share it uses, the amount.
     in_flight: Vec<(u32, Slot, u64)>,
 }
 
@@ -51,9 +51,9 @@ impl Hop {
         self.balance - self.held - self.min_balance.unwrap_or(i128::MIN / 4)
     }
 
-    fn ask(&mut self, asker: u32, amount: u64) -> Result<(), Refused> {
+    fn ask(&mut self, requester: u32, amount: u64) -> Result<(), Refused> {
         let capacity = self.capacity();
-        let index = self.shares.find_share(Slot(asker), self.now, self.places, || capacity);
+        let index = self.shares.find_share(Slot(requester), self.now, self.places, || capacity);
         let index = index.ok_or(Refused::Place)?;
         let left = self.left();
         if self.min_balance.is_some() && amount > 0 {
@@ -64,7 +64,7 @@ impl Hop {
         }
         let share = self.shares.take_share(index, Amount(amount));
         self.held += i128::from(amount);
-        self.in_flight.push((asker, share, amount));
+        self.in_flight.push((requester, share, amount));
         self.check();
         Ok(())
     }
@@ -92,16 +92,16 @@ impl Hop {
         self.now = self.now.after(time);
     }
 
-    fn share_of(&self, asker: u32) -> Share {
-        self.shares.table[self.shares.find(Slot(asker)).unwrap()]
+    fn share_of(&self, requester: u32) -> Share {
+        self.shares.table[self.shares.find(Slot(requester)).unwrap()]
     }
 
     /// The sums that are kept up to date are those that adding up gives.
     fn check(&self) {
-        let shares = || self.shares.table.iter().filter(|share| share.asker != NO_ASKER);
+        let shares = || self.shares.table.iter().filter(|share| share.requester != Slot::NONE);
         assert_eq!(self.shares.places_used, self.in_flight.len());
         assert!(self.shares.places_used <= self.places);
-        assert_eq!(shares().count(), self.shares.askers);
+        assert_eq!(shares().count(), self.shares.requesters);
         let Division { share, unused, covered, .. } = self.shares.places;
         let sum = |unused: &dyn Fn(&Share) -> u128, only: &dyn Fn(&Share) -> bool| -> u128 {
             shares().filter(|one| only(one)).map(unused).sum()
@@ -131,11 +131,11 @@ fn an_asker_alone_may_use_everything() {
     }
 }
 
-/// How many places one asker gets while others have asked of late, and how many each of them finds then.
+/// How many places one requester gets while others have asked of late, and how many each of them finds then.
 fn check(places: usize, others: u32, flood: usize, each: usize) {
     let mut hop = Hop::new(places, None);
-    for asker in 0..=others {
-        assert_eq!(hop.ask(asker, 1), Ok(()));
+    for requester in 0..=others {
+        assert_eq!(hop.ask(requester, 1), Ok(()));
         hop.answer_all(true);
     }
     let mut granted = 0;
@@ -143,12 +143,12 @@ fn check(places: usize, others: u32, flood: usize, each: usize) {
         granted += 1;
     }
     assert_eq!(granted, flood, "{places} places, {others} others");
-    for asker in 1..=others {
+    for requester in 1..=others {
         for n in 0..each {
             assert_eq!(
-                hop.ask(asker, 1),
+                hop.ask(requester, 1),
                 Ok(()),
-                "{places} places, {others} others: {n} of {asker}"
+                "{places} places, {others} others: {n} of {requester}"
             );
             assert!(hop.ask(0, 1).is_err());
         }
@@ -178,8 +178,8 @@ fn a_newcomer_finds_the_share_that_was_kept_for_it() {
     while hop.ask(0, 1).is_ok() {}
     for newcomer in 2..5 {
         for _ in 0..120 / (2 * (newcomer + 1)) {
-            let asker = u32::try_from(newcomer).unwrap();
-            assert_eq!(hop.ask(asker, 1), Ok(()), "newcomer {newcomer}");
+            let requester = u32::try_from(newcomer).unwrap();
+            assert_eq!(hop.ask(requester, 1), Ok(()), "newcomer {newcomer}");
         }
         assert!(hop.ask(0, 1).is_err());
         // It goes on with the next one once this one has room for it.
@@ -216,11 +216,11 @@ fn an_asker_that_is_idle_keeps_nothing() {
     assert!(hop.in_flight.len() < 80);
     hop.pass(REVIEW_INTERVAL + SECOND);
     while hop.ask(0, 1).is_ok() {}
-    assert_eq!((hop.in_flight.len(), hop.shares.askers()), (100, 1));
+    assert_eq!((hop.in_flight.len(), hop.shares.requesters()), (100, 1));
     // With packets in flight it is not forgotten, however old they are.
     hop.pass(ACTIVE_FOR * 2);
     hop.ask(1, 1).unwrap_err();
-    assert_eq!((hop.share_of(0).places, hop.shares.askers()), (100, 2));
+    assert_eq!((hop.share_of(0).places, hop.shares.requesters()), (100, 2));
 }
 
 #[test]
@@ -275,8 +275,8 @@ fn spent_credit_is_forgotten_after_its_windows() {
 #[test]
 fn a_capacity_of_a_reload_is_divided_at_once() {
     let mut hop = Hop::new(100, None);
-    for asker in [1, 0] {
-        hop.ask(asker, 1).unwrap();
+    for requester in [1, 0] {
+        hop.ask(requester, 1).unwrap();
     }
     hop.places = 10;
     hop.shares.schedule_review();
@@ -287,30 +287,30 @@ fn a_capacity_of_a_reload_is_divided_at_once() {
 #[test]
 fn more_askers_than_have_shares_have_one_together() {
     let mut hop = Hop::new(1_000_000, Some(-1_000_000));
-    let askers = u32::try_from(ASKERS_MAX).unwrap() + 500;
-    for asker in 0..askers {
-        hop.ask(asker, 1).unwrap();
+    let requesters = u32::try_from(REQUESTERS_MAX).unwrap() + 500;
+    for requester in 0..requesters {
+        hop.ask(requester, 1).unwrap();
     }
-    assert_eq!(hop.shares.askers(), ASKERS_MAX + 1);
+    assert_eq!(hop.shares.requesters(), REQUESTERS_MAX + 1);
     assert_eq!(hop.shares.table[hop.shares.find(OTHERS).unwrap()].places, 500);
     // The others become few; whose share a packet used is remembered with the packet.
     hop.pass(ACTIVE_FOR);
     hop.in_flight.sort_unstable();
-    for _ in 0..ASKERS_MAX {
+    for _ in 0..REQUESTERS_MAX {
         hop.answer(0, false);
         hop.in_flight.sort_unstable();
     }
     hop.pass(ACTIVE_FOR);
-    hop.ask(askers - 1, 1).unwrap();
+    hop.ask(requesters - 1, 1).unwrap();
     hop.answer_all(true);
     hop.pass(ACTIVE_FOR * 2);
     hop.ask(0, 1).unwrap();
-    assert_eq!((hop.shares.askers(), hop.share_of(0).places), (1, 1));
+    assert_eq!((hop.shares.requesters(), hop.share_of(0).places), (1, 1));
 }
 
 #[derive(Clone, Debug)]
 enum Op {
-    Flood { asker: u32, count: usize, amount: u64 },
+    Flood { requester: u32, count: usize, amount: u64 },
     Honest { amount: u64 },
     Answer { which: usize, fulfilled: bool },
     ComesBack { amount: u64 },
@@ -320,7 +320,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (1..6u32, 1..60usize, 0..3_000u64)
-            .prop_map(|(asker, count, amount)| Op::Flood { asker, count, amount }),
+            .prop_map(|(requester, count, amount)| Op::Flood { requester, count, amount }),
         6 => (0..2_000u64).prop_map(|amount| Op::Honest { amount }),
         6 => (any::<usize>(), any::<bool>())
             .prop_map(|(which, fulfilled)| Op::Answer { which, fulfilled }),
@@ -331,7 +331,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
-    /// One asker that has used the hop and goes on using it is never refused below its share, whatever five others do:
+    /// One requester that has used the hop and goes on using it is never refused below its share, whatever five others do:
     /// flood, let packets hang, spend, come and go.
     #[test]
     fn below_its_share_an_asker_is_never_refused(ops in prop::collection::vec(op(), 1..200)) {
@@ -340,9 +340,9 @@ proptest! {
         hop.ask(HONEST, 0).unwrap();
         for op in ops {
             match op {
-                Op::Flood { asker, count, amount } => {
+                Op::Flood { requester, count, amount } => {
                     for _ in 0..count {
-                        let _ = hop.ask(asker, amount);
+                        let _ = hop.ask(requester, amount);
                     }
                 }
                 Op::Honest { amount } => {

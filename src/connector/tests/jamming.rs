@@ -68,7 +68,7 @@ fn an_asker_alone_has_every_place_and_all_credit_and_is_told_so_when_they_are_go
 }
 
 #[test]
-fn refusals_say_what_is_kept() {
+fn rejects_name_what_is_reserved() {
     let (net, alice, bob, carl) = carl(|limits| {
         limits.max_packets_in_flight = 10;
         limits.min_balance = Some(-1_000);
@@ -81,11 +81,11 @@ fn refusals_say_what_is_kept() {
             other => panic!("{other:?}"),
         }
     };
-    let credit = "T04 the liquidity that is left towards next hop carl is kept for other accounts";
+    let credit = "T04 next hop carl has liquidity left only for other accounts";
     assert_eq!(refused(900), credit);
-    assert_eq!(refused(991), "T04 no liquidity towards next hop carl");
+    assert_eq!(refused(991), "T04 next hop carl has no liquidity left for this amount");
     while net.flood(&alice, 2, 1, 1) == 1 {}
-    let places = "T03 the places that are left to next hop carl are kept for other accounts";
+    let places = "T03 next hop carl may have more packets in flight only from other accounts";
     assert_eq!(refused(1), places);
 }
 
@@ -123,7 +123,7 @@ fn an_asker_that_fills_the_queue_of_a_slow_peer_leaves_room_for_the_others() {
     }
     assert!(
         net.read(&alice).iter().all(|seen| matches!(seen,
-        Seen::Reject { code, message, .. } if code == "T03" && message.contains("kept for other")))
+        Seen::Reject { code, message, .. } if code == "T03" && message.contains("only for other")))
     );
     // carl reads nothing meanwhile.
     for id in 2..20 {

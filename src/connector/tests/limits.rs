@@ -259,7 +259,14 @@ fn rejects_tell_no_figures_of_balances_and_limits() {
     }
     net.read(&alice);
     let limit = "the limit is 2 packets";
-    check(&net, &bob, &payment("test.alice", 1), "T03", "in flight to next hop alice", limit);
+    check(
+        &net,
+        &bob,
+        &payment("test.alice", 1),
+        "T03",
+        "next hop alice has too many packets in flight",
+        limit,
+    );
     net.ask(&alice, 4, &payment("test.bob", 1));
     check(&net, &alice, &payment("test.bob", 1), "T03", "packets of this account", limit);
     net.ask(&alice, 5, &payment("test.bob", 1));

@@ -160,7 +160,7 @@ impl Net {
         let account = self.connector.account(id).unwrap();
         let framing = match side {
             SessionKind::Accepted => Framing::Server,
-            SessionKind::Posted => Framing::Bare,
+            SessionKind::Posted => Framing::None,
             SessionKind::Dialled => Framing::Client([3; 32]),
         };
         let outbox = Outbox::new(framing, account.outbox_bytes_max());

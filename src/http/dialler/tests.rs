@@ -115,7 +115,7 @@ impl Here {
     fn forward(&self, peer: &str, count: u32, amount: u64, within: Duration) -> Arc<Outbox> {
         let connector = &self.http.transport.connector;
         let account = connector.account(peer).unwrap();
-        let outbox = Outbox::new(Framing::Bare, 1 << 20);
+        let outbox = Outbox::new(Framing::None, 1 << 20);
         let now = self.http.transport.clock.now();
         let id = connector.attach_session(
             &account,

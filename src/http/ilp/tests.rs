@@ -280,7 +280,7 @@ async fn a_prepare_waits_for_its_answer_or_for_its_end() {
 
     // Bob can be asked over a session that the test answers.
     let bob = node.context.connector.account("bob").unwrap();
-    let outbox = crate::link::Outbox::new(crate::link::Framing::Bare, 1 << 20);
+    let outbox = crate::link::Outbox::new(crate::link::Framing::None, 1 << 20);
     let (now, side) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
     node.context.connector.attach_session(&bob, side, None, Arc::clone(&outbox), now);
     let answering = async {
@@ -308,7 +308,7 @@ async fn a_prepare_waits_for_its_answer_or_for_its_end() {
 async fn who_hangs_up_loses_the_answer_and_nothing_else() {
     let node = node().await;
     let bob = node.context.connector.account("bob").unwrap();
-    let outbox = crate::link::Outbox::new(crate::link::Framing::Bare, 1 << 20);
+    let outbox = crate::link::Outbox::new(crate::link::Framing::None, 1 << 20);
     let (now, side) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
     node.context.connector.attach_session(&bob, side, None, Arc::clone(&outbox), now);
     let mut client = Raw::open(node.address).await;

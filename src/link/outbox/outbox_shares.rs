@@ -1,84 +1,83 @@
-//! Who among the askers of a slow peer fills how much of its outbox, and what is kept for the others.
+//! How much of a slow peer's outbox each requester fills, and what is reserved for the others (ADR 13).
 //!
-//! Counted only while an outbox is half full or more: below that there is room for everybody. The division is that of
-//! the next hop's places: half of the outbox is divided among the askers of late and one share more is kept for the next
-//! newcomer; the rest is for the first who comes.
+//! Counted only while an outbox is at least half full; below that there is space for all. Half of the outbox is divided
+//! among the active requesters and one more share is reserved for the next newcomer; the rest is first come, first
+//! served.
 
 use std::collections::HashMap;
 
 use super::super::Slot;
-use super::NO_REQUESTER;
 
-/// The askers of one outbox that is half full or more.
+/// The requesters of one outbox.
 #[derive(Debug)]
 pub(super) struct OutboxShares {
-    /// Bytes of each asker that wait. No more askers than there are frames.
+    /// The waiting bytes of each requester. There are no more requesters than frames.
     bytes: HashMap<Slot, usize, ahash::RandomState>,
-    askers: usize,
-    /// What is kept for each asker, with what it has in the outbox already.
+    requesters: usize,
+    /// The share of each requester, including what it has in the outbox.
     share: usize,
-    /// What is kept for the next newcomer.
+    /// Reserved for the next newcomer.
     newcomer: usize,
-    /// What all askers have in the outbox of their shares.
-    covered: usize,
+    /// The sum of what the requesters have in the outbox within their shares.
+    within_shares: usize,
 }
 
 impl OutboxShares {
-    /// The askers of the frames that wait.
+    /// Counts the frames that wait.
     pub(super) fn new(frames: impl Iterator<Item = (Slot, usize)>) -> Self {
         let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
         let bytes = HashMap::with_hasher(hasher);
-        let mut crowd = Self { bytes, askers: 0, share: 0, newcomer: 0, covered: 0 };
-        frames.for_each(|(asker, len)| crowd.add(asker, len));
-        crowd
+        let mut shares = Self { bytes, requesters: 0, share: 0, newcomer: 0, within_shares: 0 };
+        frames.for_each(|(requester, len)| shares.add(requester, len));
+        shares
     }
 
-    /// Divides `bytes_max` among so many askers, unless that is how it is divided.
-    pub(super) fn divide(&mut self, askers: usize, bytes_max: usize) {
-        if self.askers != askers {
-            self.askers = askers;
-            self.share = bytes_max / (2 * askers.max(1));
-            self.newcomer = bytes_max / (2 * (askers + 1));
-            self.covered = self.bytes.values().map(|bytes| self.share.min(*bytes)).sum();
+    /// Divides `bytes_max` among this many requesters, unless it is divided so already.
+    pub(super) fn divide(&mut self, requesters: usize, bytes_max: usize) {
+        if self.requesters != requesters {
+            self.requesters = requesters;
+            self.share = bytes_max / (2 * requesters.max(1));
+            self.newcomer = bytes_max / (2 * (requesters + 1));
+            self.within_shares = self.bytes.values().map(|bytes| self.share.min(*bytes)).sum();
         }
     }
 
-    /// Bytes that an asker has in the outbox.
-    pub(super) fn bytes_of(&self, asker: Slot) -> usize {
-        self.bytes.get(&asker).copied().unwrap_or(0)
+    /// Bytes that a requester has in the outbox.
+    pub(super) fn bytes_of(&self, requester: Slot) -> usize {
+        self.bytes.get(&requester).copied().unwrap_or(0)
     }
 
-    /// Whether `len` more bytes of the asker stay within its share.
-    pub(super) fn is_within_share(&self, asker: Slot, len: usize) -> bool {
-        self.bytes_of(asker) + len <= self.share
+    /// Whether `len` more bytes of the requester stay within its share.
+    pub(super) fn is_within_share(&self, requester: Slot, len: usize) -> bool {
+        self.bytes_of(requester) + len <= self.share
     }
 
-    /// Bytes that are kept for others than this asker.
-    pub(super) fn kept_for_others(&self, asker: Slot) -> usize {
-        let own = self.share.min(self.bytes_of(asker));
+    /// Bytes that are reserved for the other requesters.
+    pub(super) fn reserved_for_others(&self, requester: Slot) -> usize {
+        let own = self.share.min(self.bytes_of(requester));
         let newcomer = if own < self.share { 0 } else { self.newcomer };
-        let others = self.share * self.askers.saturating_sub(1);
-        others.saturating_sub(self.covered - own) + newcomer
+        let others = self.share * self.requesters.saturating_sub(1);
+        others.saturating_sub(self.within_shares - own) + newcomer
     }
 
-    /// A frame of the asker was appended.
-    pub(super) fn add(&mut self, asker: Slot, len: usize) {
-        if asker == NO_REQUESTER {
+    /// A frame of the requester was added.
+    pub(super) fn add(&mut self, requester: Slot, len: usize) {
+        if requester == Slot::NONE {
             return;
         }
-        let bytes = self.bytes.entry(asker).or_default();
-        self.covered += self.share.min(*bytes + len) - self.share.min(*bytes);
+        let bytes = self.bytes.entry(requester).or_default();
+        self.within_shares += self.share.min(*bytes + len) - self.share.min(*bytes);
         *bytes += len;
     }
 
-    /// A frame of the asker is written.
-    pub(super) fn remove(&mut self, asker: Slot, len: usize) {
-        let Some(bytes) = self.bytes.get_mut(&asker) else { return };
+    /// A frame of the requester was written.
+    pub(super) fn remove(&mut self, requester: Slot, len: usize) {
+        let Some(bytes) = self.bytes.get_mut(&requester) else { return };
         let left = bytes.saturating_sub(len);
-        self.covered -= self.share.min(*bytes) - self.share.min(left);
+        self.within_shares -= self.share.min(*bytes) - self.share.min(left);
         *bytes = left;
         if left == 0 {
-            self.bytes.remove(&asker);
+            self.bytes.remove(&requester);
         }
     }
 }

@@ -118,7 +118,7 @@ async fn bodies_that_do_not_come_are_bounded_for_each_peer() {
 async fn a_request_is_dropped_before_its_answer_is_waited_for() {
     let http = context("node", &["alice", "bob"]);
     let bob = http.transport.connector.account("bob").unwrap();
-    let (outbox, now) = (Outbox::new(Framing::Bare, 1 << 20), http.transport.clock.now());
+    let (outbox, now) = (Outbox::new(Framing::None, 1 << 20), http.transport.clock.now());
     http.transport.connector.attach_session(
         &bob,
         SessionKind::Dialled,

@@ -1,0 +1,65 @@
+//! What the steps of one batch share, and what they pass on to each other.
+
+use std::sync::Arc;
+
+use arc_swap::Guard;
+
+use super::account::Account;
+use super::core::Connector;
+use super::packet_log::PacketLog;
+use super::snapshot::Snapshot;
+use crate::account::AccountSettings;
+use crate::link::{Pending, RequestOrigin, SessionId, Slot};
+use crate::time::Now;
+use crate::wire::btp::RequestId;
+use crate::wire::{Amount, Timestamp};
+
+/// One batch of packets: the snapshot and the clocks are read once for all of them.
+pub struct Batch<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) snapshot: Guard<Arc<Snapshot>>,
+    pub(super) packet_log: Guard<Option<Arc<PacketLog>>>,
+    pub(super) now: Now,
+}
+
+impl Batch<'_> {
+    /// The settings of an account in this batch's snapshot.
+    pub fn settings(&self, account: &Account) -> Option<&AccountSettings> {
+        self.snapshot.entry(account.slot()).map(|entry| &entry.settings)
+    }
+}
+
+/// The peer that sent a Prepare, and what its account holds until the answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Requester {
+    pub(super) account: Slot,
+    pub(super) session: SessionId,
+    pub(super) request_id: RequestId,
+    /// How often the Prepare counts among the account's packets in flight: 0 before admission, 2 for an echo.
+    pub(super) weight: u8,
+    /// Held on the account's ledger.
+    pub(super) held: Amount,
+}
+
+impl Requester {
+    /// `None`: the node itself sent the Prepare.
+    pub(super) fn of(pending: &Pending) -> Option<Self> {
+        match pending.origin {
+            RequestOrigin::Peer { account, session, request_id, weight, .. } => {
+                let held = pending.incoming_amount;
+                Some(Requester { account, session, request_id, weight, held })
+            }
+            RequestOrigin::Own(_) => None,
+        }
+    }
+}
+
+/// What this hop changes in a Prepare.
+///
+/// RFC 27 "ILP Prepare": a connector changes only amount and expiry; condition, destination and data stay as they are.
+/// [rows 14, 15, 18]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutgoingTerms {
+    pub(super) amount: Amount,
+    pub(super) expires_at: Timestamp,
+}

@@ -1,0 +1,122 @@
+//! Writes an ILP packet into a BTP frame in a WebSocket frame in a single pass, and reads it back from our own buffer.
+//! This is the only file of `link` that knows BTP (ADR 3).
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::PacketKind;
+use crate::wire::btp::{self, BtpFrame, FrameKind, RequestId};
+use crate::wire::ilp::Encode;
+use crate::wire::ws;
+
+/// What surrounds the packets in an outbox.
+pub enum Framing {
+    /// Frames of an accepted WebSocket.
+    Server,
+    /// Frames of a WebSocket that this node dialled. RFC 6455 5.3: each is masked with a new key, here from a generator
+    /// with this seed.
+    Client([u8; 32]),
+    /// Nothing: packets are taken out one by one ([`Outbox::take_packet`](super::Outbox::take_packet)).
+    None,
+}
+
+/// Writes frames.
+pub(super) struct Framer {
+    mask_keys: Option<StdRng>,
+}
+
+impl Framer {
+    pub(super) fn new(framing: &Framing) -> Self {
+        let mask_keys = match framing {
+            Framing::Server | Framing::None => None,
+            Framing::Client(seed) => Some(StdRng::from_seed(*seed)),
+        };
+        Framer { mask_keys }
+    }
+
+    fn next_mask(&mut self) -> Option<[u8; 4]> {
+        self.mask_keys.as_mut().map(|keys| keys.next_u32().to_ne_bytes())
+    }
+
+    /// Appends a frame that carries `packet`.
+    ///
+    /// RFC 23 "BTP Type IDs": a Prepare goes out in a MESSAGE, its answer in a RESPONSE. [row 80]
+    pub(super) fn put_packet(
+        &mut self,
+        out: &mut Vec<u8>,
+        kind: PacketKind,
+        id: RequestId,
+        packet: &impl Encode,
+    ) {
+        let kind = match kind {
+            PacketKind::Prepare => FrameKind::Message,
+            PacketKind::Reply => FrameKind::Response,
+        };
+        let ilp_len = packet.encoded_len();
+        let payload_len = btp::ilp_frame_size(ilp_len);
+        let mask = self.next_mask();
+        out.reserve(ws::header_size(payload_len, mask.is_some()) + payload_len);
+        put_payload(out, payload_len, mask, |out| {
+            btp::put_ilp_header(kind, id, ilp_len, out);
+            packet.encode(out);
+        });
+    }
+
+    /// Appends a frame whose payload `write` appends, `payload_len` bytes.
+    pub(super) fn put_frame(
+        &mut self,
+        out: &mut Vec<u8>,
+        payload_len: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let mask = self.next_mask();
+        put_payload(out, payload_len, mask, write);
+    }
+}
+
+/// RFC 23 "Sub-Protocol Data Format": each binary WebSocket message is one BTP packet. [row 65]
+#[inline]
+fn put_payload(
+    out: &mut Vec<u8>,
+    payload_len: usize,
+    mask: Option<[u8; 4]>,
+    write: impl FnOnce(&mut Vec<u8>),
+) {
+    ws::put_binary_header(payload_len, mask, out);
+    let start = out.len();
+    write(out);
+    debug_assert_eq!(out.len() - start, payload_len, "the header has the length of the payload");
+    apply_mask_from(out, start, mask);
+}
+
+fn apply_mask_from(out: &mut [u8], start: usize, mask: Option<[u8; 4]>) {
+    if let (Some(key), Some(payload)) = (mask, out.get_mut(start..)) {
+        ws::apply_mask(key, payload);
+    }
+}
+
+/// The ILP packet in a frame of [`Framer::put_packet`].
+pub(super) fn packet_in(frame: &[u8]) -> Option<Vec<u8>> {
+    let payload = payload_in(frame)?;
+    BtpFrame::parse(&payload).ok()?.ilp().map(<[u8]>::to_vec)
+}
+
+/// The BTP frame in a WebSocket frame that was written here.
+pub(super) fn payload_in(frame: &[u8]) -> Option<Vec<u8>> {
+    let second = *frame.get(1)?;
+    let (len, mut at) = match second & 0x7f {
+        126 => (u64::from(u16::from_be_bytes(*frame.get(2..)?.first_chunk()?)), 4),
+        127 => (u64::from_be_bytes(*frame.get(2..)?.first_chunk()?), 10),
+        short => (u64::from(short), 2),
+    };
+    let mask = if second & 0x80 == 0 {
+        None
+    } else {
+        let key = *frame.get(at..)?.first_chunk()?;
+        at += 4;
+        Some(key)
+    };
+    let mut payload = frame.get(at..at.checked_add(usize::try_from(len).ok()?)?)?.to_vec();
+    apply_mask_from(&mut payload, 0, mask);
+    Some(payload)
+}
