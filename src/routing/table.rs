@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn deeper_than_the_bits_go() {
+    fn prefixes_longer_than_the_mask() {
         let deep = format!("g{}", ".a".repeat(100));
         let table = table(&[(&deep, 1), ("g", 0)]);
         assert_eq!(hop(&table, &deep), Some(1));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn agrees_with_comparing_segments_one_by_one() {
+    fn lookup_agrees_with_comparing_segments() {
         use proptest::prelude::*;
         let segment = prop_oneof!["a", "b", "ab", "a-b", "a~"];
         let text = prop::collection::vec(segment, 1..5).prop_map(|s| format!("g.{}", s.join(".")));

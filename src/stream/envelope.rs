@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn as_much_as_a_packet_holds() {
+    fn the_largest_packet_fits() {
         let data = keys().seal(Iv([1; 12]), &[7; MAX_PLAINTEXT]).unwrap();
         assert_eq!(data.len(), MAX_DATA_EMITTED);
         assert_eq!(keys().open(&data).unwrap(), [7; MAX_PLAINTEXT]);

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_urls_have_and_pointers_do_not_row_127() {
+    fn parts_of_urls_are_refused_row_127() {
         refused("", "begins with $");
         refused(" $example.com", "begins with $");
         refused("$/alice", "needs a host");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken() {
+    fn valid_pointers() {
         fn check(pointer: &str, host: &str, url: &str) {
             let parsed: PaymentPointer = pointer.parse().unwrap();
             assert_eq!((parsed.host(), parsed.url().as_str()), (host, url));

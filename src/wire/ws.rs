@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_rfc() {
+    fn the_example_of_rfc_6455() {
         // RFC 6455 section 5.7: a single-frame masked text message "Hello".
         let mut payload = *b"Hello";
         apply_mask([0x37, 0xfa, 0x21, 0x3d], &mut payload);
@@ -95,7 +95,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mask_is_byte_by_byte_and_its_own_inverse(
+        fn masking_twice_restores_the_payload(
             key: [u8; 4],
             payload in proptest::collection::vec(any::<u8>(), 0..200),
         ) {

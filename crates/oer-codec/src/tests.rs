@@ -25,8 +25,7 @@ fn bytes(entry: &Value, key: &str) -> Vec<u8> {
     hex::decode(text(entry, key)).expect("hex")
 }
 
-/// Runs every entry of a section: what is accepted is compared by `accepted`, which gives back
-/// the encoding of the value; what is to be refused must be refused.
+/// Runs each entry of a section. `accepted` compares an accepted value and returns its encoding.
 fn check<T>(
     section: &str,
     read: impl Fn(&mut Reader<'_>) -> Result<T, Error>,

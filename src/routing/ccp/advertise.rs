@@ -93,14 +93,14 @@ impl Ccp {
     fn expire_routes(&mut self, now: MonoTime) {
         let grace = self.settings.timing.broadcast_interval;
         let mut dropped = Vec::new();
-        for (slot, CcpPeerState { settings: member, receiver: hearing, .. }) in &mut self.peers {
-            let expired = hearing.expire_routes(now, grace);
+        for (slot, CcpPeerState { settings, receiver, .. }) in &mut self.peers {
+            let expired = receiver.expire_routes(now, grace);
             if expired.is_peer_silent {
-                let (peer, routes) = (member.id.clone(), expired.prefixes.len());
+                let (peer, routes) = (settings.id.clone(), expired.prefixes.len());
                 self.notices.push(CcpNotice::Expired { peer, routes });
             }
-            if hearing.take_overflow() {
-                let (peer, routes) = (member.id.clone(), hearing.routes.len());
+            if receiver.take_overflow() {
+                let (peer, routes) = (settings.id.clone(), receiver.routes.len());
                 self.notices.push(CcpNotice::TooManyRoutes { peer, routes });
             }
             if !expired.prefixes.is_empty() {
@@ -115,11 +115,11 @@ impl Ccp {
     /// Keeps the log within its bounds: peers that are far behind get a new table id.
     fn bound_log(&mut self) {
         let current = self.log.epoch();
-        if let Some(behind_max) = self.log.lag_max() {
+        if let Some(lag_max) = self.log.lag_max() {
             let wanted = self.peers.values_mut().filter(|peer| peer.sender.is_subscribed());
-            for CcpPeerState { sender: telling, .. } in wanted {
-                if current - telling.settled_epoch() > behind_max {
-                    telling.reset_table(current);
+            for CcpPeerState { sender, .. } in wanted {
+                if current - sender.settled_epoch() > lag_max {
+                    sender.reset_table(current);
                 }
             }
         }
@@ -143,16 +143,16 @@ impl Ccp {
 
     fn next_control(&mut self, slot: Slot, now: MonoTime) -> Option<CcpRequest> {
         let serial = self.next_serial();
-        let CcpPeerState { settings: member, receiver: hearing, .. } = self.peers.get_mut(&slot)?;
-        if !member.policy.receive || !hearing.control_sender.is_due(now) {
+        let CcpPeerState { settings, receiver, .. } = self.peers.get_mut(&slot)?;
+        if !settings.policy.receive || !receiver.control_sender.is_due(now) {
             return None;
         }
-        hearing.control_sender.mark_sent(serial, now);
+        receiver.control_sender.mark_sent(serial, now);
         let mut payload = Vec::new();
-        hearing.sync_request().encode(&mut payload);
+        receiver.sync_request().encode(&mut payload);
         let ticket = RequestTicket { peer: slot, serial };
         let destination = AddressRef::PEER_ROUTE_CONTROL;
-        Some(CcpRequest { to: member.id.clone(), destination, payload, ticket })
+        Some(CcpRequest { to: settings.id.clone(), destination, payload, ticket })
     }
 
     fn next_update(&mut self, slot: Slot, own: &Address, now: MonoTime) -> Option<CcpRequest> {

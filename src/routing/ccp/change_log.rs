@@ -56,14 +56,14 @@ impl ChangeLog {
     }
 
     /// Records a change of a prefix.
-    pub(super) fn record(&mut self, prefix: Prefix, fate: RouteChange) {
+    pub(super) fn record(&mut self, prefix: Prefix, change: RouteChange) {
         let epoch = self.next;
         self.next = self.next.saturating_add(1);
-        if let Some((before, was)) = self.last.insert(prefix.clone(), (epoch, fate)) {
+        if let Some((before, was)) = self.last.insert(prefix.clone(), (epoch, change)) {
             self.entries.remove(&before);
             self.withdrawn -= usize::from(was == RouteChange::Withdrawn);
         }
-        self.withdrawn += usize::from(fate == RouteChange::Withdrawn);
+        self.withdrawn += usize::from(change == RouteChange::Withdrawn);
         self.entries.insert(epoch, prefix);
     }
 
@@ -92,10 +92,10 @@ impl ChangeLog {
         // Entries before `pruned` are still reachable: a change moves an entry to the end.
         let unpruned = self.entries.range(self.pruned..known_by_all.max(self.pruned));
         let last = &self.last;
-        let is_gone = |prefix: &Prefix| {
-            last.get(prefix).is_some_and(|(_, fate)| *fate == RouteChange::Withdrawn)
+        let is_withdrawn = |prefix: &Prefix| {
+            last.get(prefix).is_some_and(|(_, change)| *change == RouteChange::Withdrawn)
         };
-        let gone = unpruned.filter(|(_, prefix)| is_gone(prefix)).map(|(epoch, _)| *epoch);
+        let gone = unpruned.filter(|(_, prefix)| is_withdrawn(prefix)).map(|(epoch, _)| *epoch);
         for epoch in gone.collect::<Vec<u32>>() {
             if let Some(prefix) = self.entries.remove(&epoch) {
                 self.last.remove(&prefix);
@@ -107,9 +107,9 @@ impl ChangeLog {
 
     /// How many changes a peer may be behind; `None` while the log is within its bounds.
     pub(super) fn lag_max(&self) -> Option<u32> {
-        let there = self.entries.len() - self.withdrawn;
-        let most = WITHDRAWN_HARD_MAX.max(2 * there);
-        (self.withdrawn > most).then(|| u32::try_from(most / 2).unwrap_or(u32::MAX))
+        let reachable = self.entries.len() - self.withdrawn;
+        let limit = WITHDRAWN_HARD_MAX.max(2 * reachable);
+        (self.withdrawn > limit).then(|| u32::try_from(limit / 2).unwrap_or(u32::MAX))
     }
 
     /// Whether the epochs are used up: the log must restart.
@@ -120,8 +120,8 @@ impl ChangeLog {
     /// Restarts under a new id with all reachable prefixes.
     pub(super) fn restart(&mut self, table: TableId) {
         let mut new = ChangeLog::new(table, self.last.hasher().clone());
-        for (prefix, (_, fate)) in std::mem::take(&mut self.last) {
-            if fate == RouteChange::Reachable {
+        for (prefix, (_, change)) in std::mem::take(&mut self.last) {
+            if change == RouteChange::Reachable {
                 new.record(prefix, RouteChange::Reachable);
             }
         }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_change_blanks_the_earlier_one() {
+    fn a_later_change_replaces_the_earlier_one() {
         let mut log = log();
         for prefix in ["g.a", "g.b", "g.a", "g.c"] {
             log.record(prefix.parse().unwrap(), RouteChange::Reachable);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_forgotten_when_all_know() {
+    fn withdrawn_entries_are_dropped_once_acknowledged() {
         let mut log = log();
         log.record("g.a".parse().unwrap(), RouteChange::Reachable);
         log.record("g.b".parse().unwrap(), RouteChange::Reachable);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn pruning_in_steps_forgets_the_same() {
+    fn pruning_in_steps_drops_the_same() {
         let record = |log: &mut ChangeLog| {
             for number in 0..40 {
                 log.record(format!("g.{}", number % 7).parse().unwrap(), RouteChange::Reachable);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_behind_is_waited_for_within_bounds() {
+    fn the_log_is_bounded_for_peers_that_are_behind() {
         let mut log = log();
         log.record("g.there".parse().unwrap(), RouteChange::Reachable);
         let mut number = 0;

@@ -91,65 +91,65 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(30);
 
     #[test]
-    fn a_moment_after_the_link_is_up() {
-        let mut asking = ControlSender::default();
-        assert!(!asking.is_due(ms(0)));
-        asking.on_link_up(ms(1_000));
-        assert!(!asking.is_due(ms(1_099)));
-        assert!(asking.is_due(ms(1_100)));
-        asking.mark_sent(1, ms(1_100));
-        assert!(!asking.is_due(ms(9_000)));
-        asking.record_answer(1, true, ms(9_000));
-        assert!(!asking.is_due(ms(1_000_000)));
+    fn the_first_control_follows_the_link_up_with_a_delay() {
+        let mut control = ControlSender::default();
+        assert!(!control.is_due(ms(0)));
+        control.on_link_up(ms(1_000));
+        assert!(!control.is_due(ms(1_099)));
+        assert!(control.is_due(ms(1_100)));
+        control.mark_sent(1, ms(1_100));
+        assert!(!control.is_due(ms(9_000)));
+        control.record_answer(1, true, ms(9_000));
+        assert!(!control.is_due(ms(1_000_000)));
     }
 
     #[test]
-    fn refused_or_not_answered_it_is_asked_again() {
-        let mut asking = ControlSender::default();
-        asking.on_link_up(ms(0));
-        asking.mark_sent(1, ms(100));
-        asking.record_answer(1, false, ms(200));
-        assert!(!asking.is_due(ms(699)));
-        assert!(asking.is_due(ms(700)));
-        asking.mark_sent(2, ms(700));
-        assert!(!asking.is_due(ms(30_699)));
+    fn a_refused_or_unanswered_control_is_sent_again() {
+        let mut control = ControlSender::default();
+        control.on_link_up(ms(0));
+        control.mark_sent(1, ms(100));
+        control.record_answer(1, false, ms(200));
+        assert!(!control.is_due(ms(699)));
+        assert!(control.is_due(ms(700)));
+        control.mark_sent(2, ms(700));
+        assert!(!control.is_due(ms(30_699)));
         // No answer counts as a refusal.
-        assert!(!asking.is_due(ms(30_700)));
-        assert!(asking.is_due(ms(31_700)));
-        asking.mark_sent(3, ms(31_700));
+        assert!(!control.is_due(ms(30_700)));
+        assert!(control.is_due(ms(31_700)));
+        control.mark_sent(3, ms(31_700));
         // Too late: the next one is in flight.
-        asking.record_answer(2, true, ms(31_800));
-        assert!(!asking.is_accepted);
+        control.record_answer(2, true, ms(31_800));
+        assert!(!control.is_accepted);
     }
 
     #[test]
-    fn who_is_asked_asks_back_but_not_for_ever() {
-        let mut asking = ControlSender::default();
-        asking.on_link_up(ms(0));
+    fn a_control_is_answered_by_one_but_not_for_ever() {
+        let mut control = ControlSender::default();
+        control.on_link_up(ms(0));
         // Before our first control, which comes anyway.
-        asking.on_control(ms(10), INTERVAL);
-        assert!(!asking.is_due(ms(99)));
-        asking.mark_sent(1, ms(100));
-        asking.record_answer(1, false, ms(110));
+        control.on_control(ms(10), INTERVAL);
+        assert!(!control.is_due(ms(99)));
+        control.mark_sent(1, ms(100));
+        control.record_answer(1, false, ms(110));
         // Refused before, but now the peer listens: no wait for the retry.
-        asking.on_control(ms(300), INTERVAL);
-        assert!(asking.is_due(ms(300)));
-        asking.mark_sent(2, ms(300));
-        asking.record_answer(2, true, ms(310));
-        asking.on_control(ms(320), INTERVAL);
-        assert!(!asking.is_due(ms(20_000)));
-        asking.on_control(ms(40_000), INTERVAL);
-        assert!(asking.is_due(ms(40_000)));
+        control.on_control(ms(300), INTERVAL);
+        assert!(control.is_due(ms(300)));
+        control.mark_sent(2, ms(300));
+        control.record_answer(2, true, ms(310));
+        control.on_control(ms(320), INTERVAL);
+        assert!(!control.is_due(ms(20_000)));
+        control.on_control(ms(40_000), INTERVAL);
+        assert!(control.is_due(ms(40_000)));
     }
 
     #[test]
-    fn gaps_do_not_make_a_flood() {
-        let mut asking = ControlSender::default();
-        asking.on_link_up(ms(0));
-        asking.mark_sent(1, ms(100));
-        asking.record_answer(1, true, ms(100));
-        asking.schedule(ms(101));
-        assert!(!asking.is_due(ms(101)));
-        assert!(asking.is_due(ms(250)));
+    fn gaps_cause_no_flood_of_controls() {
+        let mut control = ControlSender::default();
+        control.on_link_up(ms(0));
+        control.mark_sent(1, ms(100));
+        control.record_answer(1, true, ms(100));
+        control.schedule(ms(101));
+        assert!(!control.is_due(ms(101)));
+        assert!(control.is_due(ms(250)));
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     use crate::wire::AddressRef;
     use crate::wire::ccp::{Epochs, RouteUpdate, TableId, UpdateWriter};
 
-    fn judged(prefix: &str, path: &[&str], accept: Option<&str>) -> Result<usize, RouteRefusal> {
+    fn checked(prefix: &str, path: &[&str], accept: Option<&str>) -> Result<usize, RouteRefusal> {
         let mut writer = UpdateWriter::default();
         let mut encoded = Vec::new();
         for hop in path {
@@ -132,9 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_and_what_is_not() {
+    fn routes_are_accepted_or_refused() {
         let check = |prefix: &str, path: &[&str], expected: Result<usize, RouteRefusal>| {
-            assert_eq!(judged(prefix, path, None), expected, "{prefix} {path:?}");
+            assert_eq!(checked(prefix, path, None), expected, "{prefix} {path:?}");
         };
         check("test.bob", &["test.alice"], Ok(1));
         check("test.bob", &[], Ok(0));
@@ -161,9 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_may_want_less() {
-        assert_eq!(judged("test.bob.x", &[], Some("test.bob")), Ok(0));
-        assert_eq!(judged("test.bobby", &[], Some("test.bob")), Err(RouteRefusal::NotAccepted));
+    fn the_configuration_limits_prefixes() {
+        assert_eq!(checked("test.bob.x", &[], Some("test.bob")), Ok(0));
+        assert_eq!(checked("test.bobby", &[], Some("test.bob")), Err(RouteRefusal::NotAccepted));
     }
 
     #[test]

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_may_be_kept() {
+    fn routes_are_limited_in_number() {
         let mut routes = routes();
         for (one, expected) in [
             ("g.a", InsertOutcome::Changed),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn long_paths_use_the_room_up() {
+    fn routes_are_limited_in_bytes() {
         let mut routes = routes();
         let long = path(&format!("g.{}", "x".repeat(1_000)));
         let kept = (0..100).filter(|number| {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn another_table_replaces_route_by_route() {
+    fn a_new_table_replaces_routes_one_by_one() {
         let mut routes = routes();
         for one in ["g.a", "g.b", "g.c"] {
             routes.insert(&prefix(one), path("g.x"), [0; 32], 9);

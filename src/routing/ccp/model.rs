@@ -1,12 +1,12 @@
-//! An exchange among peers that do as they like, driven by operations that are derived from bytes: what a fuzzer and a
-//! property test run. That honest peers find their routes is for the tests of networks; here nobody is honest.
+//! CCP with dishonest peers, driven by operations that are derived from bytes: the input of a fuzzer and of a property test.
 //!
-//! Peers come and go, tell parts of logs that do not fit together, announce what is not theirs, or bytes that are no
-//! update, ask for epochs that never were, answer late, twice or not at all; the configuration changes; time jumps.
-//! What must hold, whatever happens in whatever order: nothing panics; of each peer no more routes are kept than the
-//! configuration allows; what is learned comes from a connected peer whose routes are wanted, and lies outside of the
-//! node's own address; what is sent can be read, goes to whom it may, names the node in front, and tells nobody a route
-//! that leads to them; no more than one control and one update are under way to a peer that does not ask anew.
+//! Peers connect and disconnect, send inconsistent parts of logs, announce routes of others and invalid bytes, request
+//! epochs that never existed, and answer late, twice or not at all; settings change; time jumps.
+//!
+//! Invariants, after any sequence: nothing panics; a peer never has more routes than its limit; a learned route belongs to a
+//! connected peer whose routes are accepted, and lies outside the own address; a sent request parses, goes to a permitted
+//! peer, has the own address first in each path, and announces no route to its next hop; at most one control and one update
+//! are in flight per peer.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -52,26 +52,26 @@ const PREFIXES: [&str; 14] = [
 const HOPS: [&str; 8] =
     ["test.one", "test.other", "test.far", "test.me", "test.metoo", "test.far.x", "?", ""];
 
-/// How often what happened, so that a test can see that everything does happen.
+/// Numbers of events, so that a test can check that each occurs.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct CcpEventCounts {
-    /// Updates that were taken.
-    pub taken: u64,
-    /// Updates and controls that were refused.
+    /// Accepted updates.
+    pub accepted: u64,
+    /// Refused updates and controls.
     pub refused: u64,
-    /// Routes that were learned at the end of an operation.
+    /// Learned routes, summed over all operations.
     pub learned: u64,
-    /// Controls that went out.
-    pub asked: u64,
-    /// Updates that went out.
-    pub told: u64,
-    /// Routes that they announced.
+    /// Controls sent.
+    pub controls_sent: u64,
+    /// Updates sent.
+    pub updates_sent: u64,
+    /// Announced routes in them.
     pub announced: u64,
-    /// Prefixes that they withdrew.
+    /// Withdrawn prefixes in them.
     pub withdrawn: u64,
 }
 
-/// Runs the operations that `input` spells.
+/// Runs the operations of `input`.
 pub fn run(input: &[u8]) -> CcpEventCounts {
     let mut world = World::new();
     let mut script = Script(input);
@@ -79,10 +79,10 @@ pub fn run(input: &[u8]) -> CcpEventCounts {
         world.step(&mut script);
         world.check();
     }
-    world.happened
+    world.counts
 }
 
-/// Bytes as decisions; zeros when there are no more.
+/// Bytes as decisions; zeros at the end.
 struct Script<'a>(&'a [u8]);
 
 impl Script<'_> {
@@ -105,9 +105,9 @@ impl Script<'_> {
     }
 }
 
-/// A request to a peer that waits for its answer.
+/// A request without an answer yet.
 #[derive(Debug, PartialEq)]
-struct Open {
+struct OpenRequest {
     to: usize,
     control: bool,
     ticket: RequestTicket,
@@ -115,20 +115,20 @@ struct Open {
 }
 
 struct World {
-    exchange: Ccp,
+    ccp: Ccp,
     settings: CcpSettings,
     now: MonoTime,
-    linked: [bool; PEERS.len()],
-    /// What each peer has told so far, as it counts itself: the table and the epoch.
+    connected: [bool; PEERS.len()],
+    /// Table and epoch of each peer's own log.
     logs: [(u8, u32); PEERS.len()],
     /// Requests without an answer, oldest first.
-    open: Vec<Open>,
-    happened: CcpEventCounts,
+    open: Vec<OpenRequest>,
+    counts: CcpEventCounts,
 }
 
 impl World {
     fn new() -> Self {
-        let member = |(place, (id, relation)): (usize, &(&str, Relation))| CcpPeer {
+        let peer = |(place, (id, relation)): (usize, &(&str, Relation))| CcpPeer {
             slot: slot(place),
             id: id.parse().unwrap(),
             relation: *relation,
@@ -141,27 +141,27 @@ impl World {
         };
         let settings = CcpSettings {
             own_address: Some(OWN[0].parse().unwrap()),
-            peers: PEERS.iter().enumerate().map(member).collect(),
+            peers: PEERS.iter().enumerate().map(peer).collect(),
             local_routes: vec![LocalRoute { prefix: "test.c".parse().unwrap(), next_hop: slot(3) }],
             ..CcpSettings::default()
         };
-        let mut exchange = Ccp::new(RandomState::with_seeds(1, 2, 3, 4));
-        exchange.apply_settings(settings.clone(), MonoTime(0));
+        let mut ccp = Ccp::new(RandomState::with_seeds(1, 2, 3, 4));
+        ccp.apply_settings(settings.clone(), MonoTime(0));
         Self {
-            exchange,
+            ccp,
             settings,
             now: MonoTime(0),
-            linked: Default::default(),
+            connected: Default::default(),
             logs: [(1, 0); PEERS.len()],
             open: Vec::new(),
-            happened: CcpEventCounts::default(),
+            counts: CcpEventCounts::default(),
         }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
         let (what, peer) = (script.below(16), script.below(PEERS.len()));
         match what {
-            0 => self.set_link(peer, !self.linked[peer]),
+            0 => self.set_link(peer, !self.connected[peer]),
             1 => self.set_link(peer, true),
             2..=3 => self.control(peer, script),
             4..=8 => self.update(peer, script),
@@ -173,9 +173,9 @@ impl World {
     }
 
     fn set_link(&mut self, peer: usize, up: bool) {
-        self.linked[peer] = up;
+        self.connected[peer] = up;
         self.open.retain(|one| one.to != peer);
-        self.exchange.set_connected(slot(peer), up, self.now);
+        self.ccp.set_connected(slot(peer), up, self.now);
     }
 
     fn control(&mut self, peer: usize, script: &mut Script<'_>) {
@@ -187,21 +187,20 @@ impl World {
         ]);
         let table = match script.below(3) {
             0 => TableId([script.byte(); 16]),
-            1 => self.exchange.log.table(),
+            1 => self.ccp.log.table(),
             _ => TableId::NONE,
         };
-        let current = self.exchange.log.epoch();
+        let current = self.ccp.log.epoch();
         let epoch = match script.below(3) {
             0 => script.u32(),
             1 => current,
             _ => current.saturating_sub(u32::from(script.byte())),
         };
         let control = RouteControl::new(mode, table, epoch);
-        let answer =
-            self.exchange.handle_request(slot(peer), &RouteRequest::Control(control), self.now);
-        // Who asks begins anew: an update that is under way no longer counts.
+        let answer = self.ccp.handle_request(slot(peer), &RouteRequest::Control(control), self.now);
+        // A control cancels the update in flight.
         self.open.retain(|one| one.to != peer || one.control);
-        self.happened.refused += u64::from(answer.is_err());
+        self.counts.refused += u64::from(answer.is_err());
     }
 
     fn update(&mut self, peer: usize, script: &mut Script<'_>) {
@@ -229,60 +228,60 @@ impl World {
             payload[place] = script.byte();
         }
         let Ok(update) = RouteUpdate::parse(&payload) else { return };
-        match self.exchange.handle_request(slot(peer), &RouteRequest::Update(update), self.now) {
+        match self.ccp.handle_request(slot(peer), &RouteRequest::Update(update), self.now) {
             Ok(()) => {
-                self.happened.taken += 1;
+                self.counts.accepted += 1;
                 self.logs[peer].1 = update.epochs.to;
             }
-            Err(_) => self.happened.refused += 1,
+            Err(_) => self.counts.refused += 1,
         }
     }
 
     fn poll(&mut self) {
-        let polled = self.exchange.poll(self.now);
+        let polled = self.ccp.poll(self.now);
         for sent in polled.to_send {
             self.read(&sent);
         }
         if polled.learned_changed {
-            self.exchange.take_learned_routes();
+            self.ccp.take_learned_routes();
         }
     }
 
-    /// What goes out.
+    /// Checks a sent request.
     fn read(&mut self, sent: &CcpRequest) {
         let peer = PEERS.iter().position(|(id, _)| sent.to.as_str() == *id).unwrap();
         let policy = &self.settings.peers[peer].policy;
-        assert!(self.linked[peer], "{sent:?} to a peer without a link");
+        assert!(self.connected[peer], "{sent:?} to a peer without a link");
         assert!(sent.payload.len() <= MAX_PAYLOAD, "{} bytes", sent.payload.len());
         let control = sent.destination == AddressRef::PEER_ROUTE_CONTROL;
         self.open.retain(|one| self.now < one.sent.after(ANSWER_TIMEOUT));
-        let under_way = self.open.iter().find(|one| (one.to, one.control) == (peer, control));
-        assert_eq!(under_way, None, "two under way to {}", sent.to);
-        self.open.push(Open { to: peer, control, ticket: sent.ticket, sent: self.now });
+        let in_flight = self.open.iter().find(|one| (one.to, one.control) == (peer, control));
+        assert_eq!(in_flight, None, "two under way to {}", sent.to);
+        self.open.push(OpenRequest { to: peer, control, ticket: sent.ticket, sent: self.now });
         if control {
             RouteControl::parse(&sent.payload).unwrap();
             assert!(policy.receive, "routes of {} are not wanted", sent.to);
-            self.happened.asked += 1;
+            self.counts.controls_sent += 1;
             return;
         }
         let update = RouteUpdate::parse(&sent.payload).unwrap();
-        assert!(policy.send, "{} must not be told", sent.to);
+        assert!(policy.send, "{} must get no updates", sent.to);
         let Epochs { current, from, to } = update.epochs;
         assert!(from <= to && to <= current, "{:?}", update.epochs);
         let own = self.settings.own_address.as_ref().unwrap();
         assert_eq!(update.speaker, own.view());
-        let learned: BTreeMap<_, _> = self.exchange.learned_routes().into_iter().collect();
+        let learned: BTreeMap<_, _> = self.ccp.learned_routes().into_iter().collect();
         for route in update.new_routes {
             assert_eq!(route.path.clone().next(), Some(own.as_str().as_bytes()));
             let prefix: Prefix = std::str::from_utf8(route.prefix).unwrap().parse().unwrap();
             assert_ne!(learned.get(&prefix), Some(&slot(peer)), "{prefix} leads to {}", sent.to);
-            self.happened.announced += 1;
+            self.counts.announced += 1;
         }
-        self.happened.withdrawn += update.withdrawn_routes.len() as u64;
-        self.happened.told += 1;
+        self.counts.withdrawn += update.withdrawn_routes.len() as u64;
+        self.counts.updates_sent += 1;
     }
 
-    /// Some answer, once or twice; those to peers that are gone come to nothing.
+    /// Answers some request once or twice.
     fn answer(&mut self, script: &mut Script<'_>) {
         if self.open.is_empty() {
             return;
@@ -291,7 +290,7 @@ impl World {
         let accepted = script.below(4) != 0;
         let ticket = self.open.remove(place).ticket;
         for _ in 0..=script.below(2) {
-            self.exchange.record_answer(ticket, accepted, self.now);
+            self.ccp.record_answer(ticket, accepted, self.now);
         }
     }
 
@@ -307,25 +306,25 @@ impl World {
                 self.settings.peers[peer].policy.accept = (script.below(2) == 0).then_some(accept);
             }
         }
-        // A node that is something else begins anew with everybody.
+        // Changed settings cancel all requests.
         self.open.clear();
-        self.exchange.apply_settings(self.settings.clone(), self.now);
+        self.ccp.apply_settings(self.settings.clone(), self.now);
     }
 
     fn check(&mut self) {
-        let learned = self.exchange.learned_routes();
-        self.happened.learned += learned.len() as u64;
+        let learned = self.ccp.learned_routes();
+        self.counts.learned += learned.len() as u64;
         let own = self.settings.own_address.as_ref();
         for (prefix, from) in &learned {
             let place = from.0 as usize;
             let policy = &self.settings.peers[place].policy;
-            assert!(self.linked[place] && policy.receive, "{prefix} of {}", PEERS[place].0);
+            assert!(self.connected[place] && policy.receive, "{prefix} of {}", PEERS[place].0);
             assert!(policy.accepts(prefix), "{prefix} is not wanted of {}", PEERS[place].0);
             let inside = own.is_some_and(|own: &Address| Prefix::from(own).covers(prefix));
             assert!(!inside, "{prefix} is our own");
             assert_eq!(prefix.scheme(), own.map(|own| own.scheme()), "{prefix}");
         }
-        for report in self.exchange.report() {
+        for report in self.ccp.report() {
             let place = PEERS.iter().position(|(id, _)| report.peer.as_str() == *id).unwrap();
             let most = self.settings.peers[place].policy.routes_max;
             assert!(report.routes <= most, "{} routes of {}", report.routes, report.peer);
@@ -333,12 +332,12 @@ impl World {
     }
 }
 
-/// What an update tells.
+/// The routes of an update.
 fn routes(script: &mut Script<'_>) -> UpdateWriter {
     let mut writer = UpdateWriter::default();
     for _ in 0..script.below(6) {
         let mut path = Vec::new();
-        // Now and then more hops than anybody needs.
+        // Sometimes too many hops.
         let hops = if script.below(16) == 0 { script.below(64) } else { script.below(4) };
         for _ in 0..hops {
             match AddressRef::new(script.pick(&HOPS)) {
@@ -370,37 +369,45 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
         #[test]
-        fn whatever_peers_tell_the_rules_hold(
+        fn the_rules_hold_for_any_input(
             input in prop::collection::vec(any::<u8>(), 0..1500),
         ) {
             run(&input);
         }
     }
 
-    /// The property must not hold for want of events.
+    /// The invariants are not trivial: each event occurs.
     #[test]
-    fn everything_happens() {
+    fn every_event_occurs() {
         let mut random = StdRng::seed_from_u64(1);
         let mut sum = CcpEventCounts::default();
         for _ in 0..50 {
             let mut input = [0; 1500];
             random.fill_bytes(&mut input);
-            let happened = run(&input);
-            sum.taken += happened.taken;
-            sum.refused += happened.refused;
-            sum.learned += happened.learned;
-            sum.asked += happened.asked;
-            sum.told += happened.told;
-            sum.announced += happened.announced;
-            sum.withdrawn += happened.withdrawn;
+            let counts = run(&input);
+            sum.accepted += counts.accepted;
+            sum.refused += counts.refused;
+            sum.learned += counts.learned;
+            sum.controls_sent += counts.controls_sent;
+            sum.updates_sent += counts.updates_sent;
+            sum.announced += counts.announced;
+            sum.withdrawn += counts.withdrawn;
         }
-        let CcpEventCounts { taken, refused, learned, asked, told, announced, withdrawn } = sum;
+        let CcpEventCounts {
+            accepted,
+            refused,
+            learned,
+            controls_sent,
+            updates_sent,
+            announced,
+            withdrawn,
+        } = sum;
         for (count, what) in [
-            (taken, "taken"),
+            (accepted, "accepted"),
             (refused, "refused"),
             (learned, "learned"),
-            (asked, "asked"),
-            (told, "told"),
+            (controls_sent, "controls_sent"),
+            (updates_sent, "updates_sent"),
             (announced, "announced"),
             (withdrawn, "withdrawn"),
         ] {

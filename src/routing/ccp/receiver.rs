@@ -140,17 +140,17 @@ impl RouteReceiver {
     ) {
         let mut last_path: Option<RoutePath> = None;
         // A speaker with our own address: all its routes lead through that address, a loop.
-        let impostor = update.speaker == own.view();
+        let has_our_address = update.speaker == own.view();
         for route in update.new_routes {
             let Ok(prefix) = Prefix::parse(route.prefix) else {
                 self.refusals.count(RouteRefusal::BadAddress);
                 continue;
             };
-            let judged = match impostor {
+            let checked = match has_our_address {
                 true => Err(RouteRefusal::Loop),
                 false => check_route(&prefix, &route, own, policy, last_path.as_ref()),
             };
-            let inserted = judged.map(|path| {
+            let inserted = checked.map(|path| {
                 last_path = Some(path.clone());
                 self.insert_route(&prefix, path, route.auth, policy.routes_max, changed)
             });

@@ -76,20 +76,20 @@ impl Ccp {
         now: MonoTime,
     ) -> Result<(), RouteRequestError> {
         let peer = self.peers.get_mut(&from).filter(|peer| peer.settings.policy.receive);
-        let CcpPeerState { settings: member, receiver: hearing, .. } =
+        let CcpPeerState { settings, receiver, .. } =
             peer.ok_or(RouteRequestError::ReceivingOff)?;
         if !self.connected.contains(&from) {
             return Err(RouteRequestError::NotConnected);
         }
         let own = self.settings.own_address.as_ref().ok_or(RouteRequestError::NoAddressYet)?;
         let grace = self.settings.timing.broadcast_interval;
-        match hearing.apply_update(update, own, &member.policy, now, grace) {
+        match receiver.apply_update(update, own, &settings.policy, now, grace) {
             Ok(changed) => {
                 self.update_best(changed, Some(from));
                 Ok(())
             }
             Err(gap) => {
-                hearing.control_sender.schedule(now);
+                receiver.control_sender.schedule(now);
                 Err(RouteRequestError::Gap { from: gap.from, known: gap.known })
             }
         }

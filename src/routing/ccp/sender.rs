@@ -197,103 +197,111 @@ mod tests {
         log
     }
 
-    fn asked(mode: RouteControlMode, table: TableId, epoch: u32, current: u32) -> RouteSender {
-        let mut telling = RouteSender::default();
-        telling.apply_control(&RouteControl::new(mode, table, epoch), &log(current));
-        telling
+    fn subscribed(mode: RouteControlMode, table: TableId, epoch: u32, current: u32) -> RouteSender {
+        let mut sender = RouteSender::default();
+        sender.apply_control(&RouteControl::new(mode, table, epoch), &log(current));
+        sender
     }
 
-    fn from(telling: &mut RouteSender, current: u32, at: u64) -> Option<u32> {
-        telling.due_update(current, ms(at), INTERVAL).map(|due| due.from)
-    }
-
-    #[test]
-    fn only_when_asked_and_from_where_the_peer_stands() {
-        assert_eq!(from(&mut RouteSender::default(), 5, 0), None);
-        assert_eq!(from(&mut asked(RouteControlMode::Idle, TableId::NONE, 0, 5), 5, 99_999), None);
-        assert_eq!(from(&mut asked(RouteControlMode::Sync, TableId::NONE, 0, 5), 5, 0), Some(0));
-        assert_eq!(from(&mut asked(RouteControlMode::Sync, TableId::NONE, 3, 5), 5, 0), Some(0));
-        assert_eq!(from(&mut asked(RouteControlMode::Sync, TABLE, 3, 5), 5, 0), Some(3));
-        assert_eq!(from(&mut asked(RouteControlMode::Sync, TABLE, 9, 5), 5, 0), Some(5));
+    fn due_from(sender: &mut RouteSender, current: u32, at: u64) -> Option<u32> {
+        sender.due_update(current, ms(at), INTERVAL).map(|due| due.from)
     }
 
     #[test]
-    fn a_large_table_goes_out_without_pause_and_changes_with_one() {
-        let mut telling = asked(RouteControlMode::Sync, TableId::NONE, 0, 100);
+    fn updates_begin_at_the_epoch_of_the_control() {
+        assert_eq!(due_from(&mut RouteSender::default(), 5, 0), None);
+        assert_eq!(
+            due_from(&mut subscribed(RouteControlMode::Idle, TableId::NONE, 0, 5), 5, 99_999),
+            None
+        );
+        assert_eq!(
+            due_from(&mut subscribed(RouteControlMode::Sync, TableId::NONE, 0, 5), 5, 0),
+            Some(0)
+        );
+        assert_eq!(
+            due_from(&mut subscribed(RouteControlMode::Sync, TableId::NONE, 3, 5), 5, 0),
+            Some(0)
+        );
+        assert_eq!(due_from(&mut subscribed(RouteControlMode::Sync, TABLE, 3, 5), 5, 0), Some(3));
+        assert_eq!(due_from(&mut subscribed(RouteControlMode::Sync, TABLE, 9, 5), 5, 0), Some(5));
+    }
+
+    #[test]
+    fn a_large_table_is_sent_without_spacing_and_changes_with_it() {
+        let mut sender = subscribed(RouteControlMode::Sync, TableId::NONE, 0, 100);
         for (serial, to) in [(1, 40), (2, 80), (3, 100)] {
-            assert!(from(&mut telling, 100, 10).is_some());
-            telling.mark_sent(serial, to, ms(10));
-            assert_eq!(from(&mut telling, 100, 10), None);
-            telling.record_answer(serial, true, ms(10));
+            assert!(due_from(&mut sender, 100, 10).is_some());
+            sender.mark_sent(serial, to, ms(10));
+            assert_eq!(due_from(&mut sender, 100, 10), None);
+            sender.record_answer(serial, true, ms(10));
         }
-        assert_eq!(from(&mut telling, 100, 10), None);
+        assert_eq!(due_from(&mut sender, 100, 10), None);
         // A change soon after.
-        assert_eq!(from(&mut telling, 101, 159), None);
-        assert_eq!(from(&mut telling, 101, 160), Some(100));
-        telling.mark_sent(4, 101, ms(160));
-        telling.record_answer(4, true, ms(161));
+        assert_eq!(due_from(&mut sender, 101, 159), None);
+        assert_eq!(due_from(&mut sender, 101, 160), Some(100));
+        sender.mark_sent(4, 101, ms(160));
+        sender.record_answer(4, true, ms(161));
         // No change: a heartbeat.
-        assert_eq!(from(&mut telling, 101, 30_159), None);
-        assert_eq!(from(&mut telling, 101, 30_160), Some(101));
+        assert_eq!(due_from(&mut sender, 101, 30_159), None);
+        assert_eq!(due_from(&mut sender, 101, 30_160), Some(101));
     }
 
     #[test]
-    fn who_asks_again_and_again_is_told_no_faster() {
-        let mut telling = asked(RouteControlMode::Sync, TableId::NONE, 0, 5);
-        assert!(from(&mut telling, 5, 1_000).is_some());
-        telling.mark_sent(1, 5, ms(1_000));
-        telling.record_answer(1, true, ms(1_001));
+    fn repeated_controls_cause_no_flood_of_updates() {
+        let mut sender = subscribed(RouteControlMode::Sync, TableId::NONE, 0, 5);
+        assert!(due_from(&mut sender, 5, 1_000).is_some());
+        sender.mark_sent(1, 5, ms(1_000));
+        sender.record_answer(1, true, ms(1_001));
         for at in [1_001, 1_002, 1_149] {
-            telling.apply_control(&RouteControl::new(RouteControlMode::Sync, TABLE, 0), &log(5));
-            assert_eq!(from(&mut telling, 5, at), None);
+            sender.apply_control(&RouteControl::new(RouteControlMode::Sync, TABLE, 0), &log(5));
+            assert_eq!(due_from(&mut sender, 5, at), None);
         }
-        assert_eq!(from(&mut telling, 5, 1_150), Some(0));
+        assert_eq!(due_from(&mut sender, 5, 1_150), Some(0));
     }
 
     #[test]
-    fn refused_or_not_answered_it_was_not_sent() {
-        let mut telling = asked(RouteControlMode::Sync, TableId::NONE, 0, 5);
-        assert!(from(&mut telling, 5, 0).is_some());
-        telling.mark_sent(1, 5, ms(0));
-        telling.record_answer(1, false, ms(1));
-        assert_eq!(from(&mut telling, 5, 500), None);
-        assert_eq!(from(&mut telling, 5, 501), Some(0));
-        telling.mark_sent(2, 5, ms(501));
-        assert_eq!(from(&mut telling, 5, 30_500), None);
-        assert_eq!(from(&mut telling, 5, 30_501), None);
-        assert_eq!(from(&mut telling, 5, 31_501), Some(0));
-        telling.mark_sent(3, 5, ms(31_501));
-        telling.record_answer(2, true, ms(31_502));
-        assert_eq!(telling.acknowledged(), 0, "the answer to an update that timed out");
-        telling.record_answer(3, true, ms(31_503));
-        assert_eq!(telling.acknowledged(), 5);
+    fn a_refused_or_unanswered_update_is_sent_again() {
+        let mut sender = subscribed(RouteControlMode::Sync, TableId::NONE, 0, 5);
+        assert!(due_from(&mut sender, 5, 0).is_some());
+        sender.mark_sent(1, 5, ms(0));
+        sender.record_answer(1, false, ms(1));
+        assert_eq!(due_from(&mut sender, 5, 500), None);
+        assert_eq!(due_from(&mut sender, 5, 501), Some(0));
+        sender.mark_sent(2, 5, ms(501));
+        assert_eq!(due_from(&mut sender, 5, 30_500), None);
+        assert_eq!(due_from(&mut sender, 5, 30_501), None);
+        assert_eq!(due_from(&mut sender, 5, 31_501), Some(0));
+        sender.mark_sent(3, 5, ms(31_501));
+        sender.record_answer(2, true, ms(31_502));
+        assert_eq!(sender.acknowledged(), 0, "the answer to an update that timed out");
+        sender.record_answer(3, true, ms(31_503));
+        assert_eq!(sender.acknowledged(), 5);
     }
 
     #[test]
-    fn who_misses_what_the_log_has_forgotten_is_told_another_table() {
+    fn a_peer_that_missed_pruned_withdrawals_gets_a_new_table_id() {
         let mut log = log(5);
         log.prune(3);
-        let mut telling = RouteSender::default();
-        let mut hears = |epoch| {
-            let table = telling.table_id(&log);
-            telling.apply_control(&RouteControl::new(RouteControlMode::Sync, table, epoch), &log);
-            (telling.acknowledged(), telling.table_id(&log) != table)
+        let mut sender = RouteSender::default();
+        let mut acknowledges = |epoch| {
+            let table = sender.table_id(&log);
+            sender.apply_control(&RouteControl::new(RouteControlMode::Sync, table, epoch), &log);
+            (sender.acknowledged(), sender.table_id(&log) != table)
         };
-        assert_eq!(hears(4), (4, false));
-        assert_eq!(hears(3), (3, false));
-        assert_eq!(hears(2), (0, true));
-        assert_eq!(hears(0), (0, false), "a peer without routes needs no withdrawals");
-        telling.stop();
-        assert_ne!(telling.table_id(&log), log.table(), "also after the link was lost");
+        assert_eq!(acknowledges(4), (4, false));
+        assert_eq!(acknowledges(3), (3, false));
+        assert_eq!(acknowledges(2), (0, true));
+        assert_eq!(acknowledges(0), (0, false), "a peer without routes needs no withdrawals");
+        sender.stop();
+        assert_ne!(sender.table_id(&log), log.table(), "also after the link was lost");
     }
 
     #[test]
-    fn a_control_ends_what_is_under_way() {
-        let mut telling = asked(RouteControlMode::Sync, TABLE, 4, 5);
-        telling.mark_sent(1, 5, ms(0));
-        telling
-            .apply_control(&RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0), &log(5));
-        telling.record_answer(1, true, ms(1));
-        assert_eq!(from(&mut telling, 5, 150), Some(0));
+    fn a_control_cancels_the_update_in_flight() {
+        let mut sender = subscribed(RouteControlMode::Sync, TABLE, 4, 5);
+        sender.mark_sent(1, 5, ms(0));
+        sender.apply_control(&RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0), &log(5));
+        sender.record_answer(1, true, ms(1));
+        assert_eq!(due_from(&mut sender, 5, 150), Some(0));
     }
 }

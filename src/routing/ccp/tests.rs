@@ -1,4 +1,4 @@
-//! Exchanges wired to each other in memory, with a clock that is turned by hand. Everything passes the real codec.
+//! CCP in memory with a virtual clock. All requests pass the real codec.
 
 mod forgetting;
 mod network;
@@ -24,35 +24,31 @@ fn hash(seed: u64) -> RandomState {
     RandomState::with_seeds(seed, 2, 3, 4)
 }
 
-fn member(slot: u32, id: &str, relation: Relation) -> CcpPeer {
+fn ccp_peer(slot: u32, id: &str, relation: Relation) -> CcpPeer {
     let policy = RoutePolicy { send: true, receive: true, ..RoutePolicy::default() };
     CcpPeer { slot: Slot(slot), id: id.parse().unwrap(), relation, policy }
 }
 
-fn settings(own: &str, members: Vec<CcpPeer>) -> CcpSettings {
-    CcpSettings {
-        own_address: Some(own.parse().unwrap()),
-        peers: members,
-        ..CcpSettings::default()
-    }
+fn settings(own: &str, peers: Vec<CcpPeer>) -> CcpSettings {
+    CcpSettings { own_address: Some(own.parse().unwrap()), peers, ..CcpSettings::default() }
 }
 
-/// What a peer says in an update.
+/// The fields of a peer's update.
 #[derive(Clone)]
-struct Said<'a> {
+struct UpdateFields<'a> {
     table: u8,
     epochs: (u32, u32, u32),
     routes: &'a [(&'a str, &'a [&'a str])],
     withdrawn: &'a [&'a str],
 }
 
-impl Default for Said<'_> {
+impl Default for UpdateFields<'_> {
     fn default() -> Self {
-        Said { table: 1, epochs: (1, 0, 1), routes: &[], withdrawn: &[] }
+        UpdateFields { table: 1, epochs: (1, 0, 1), routes: &[], withdrawn: &[] }
     }
 }
 
-impl Said<'_> {
+impl UpdateFields<'_> {
     fn payload(&self, speaker: &str) -> Vec<u8> {
         let mut writer = UpdateWriter::default();
         for (prefix, path) in self.routes {
@@ -68,39 +64,43 @@ impl Said<'_> {
     }
 }
 
-/// One exchange, and everything that goes out of it answered with yes.
-struct One {
-    exchange: Ccp,
+/// A node whose peers accept all requests.
+struct TestNode {
+    ccp: Ccp,
     now: u64,
 }
 
-/// What went out to one peer.
+/// A request sent to a peer.
 #[derive(Debug, PartialEq)]
 enum Sent {
-    /// Table known, epoch known.
+    /// Known table and known epoch.
     Control([u8; 16], u32),
     /// Epochs, routes as `prefix: path`, withdrawn prefixes.
     Update((u32, u32, u32), Vec<String>, Vec<String>),
 }
 
-impl One {
-    fn new(settings: CcpSettings) -> One {
-        let mut exchange = Ccp::new(hash(1));
-        exchange.apply_settings(settings.clone(), ms(0));
-        settings.peers.iter().for_each(|member| exchange.set_connected(member.slot, true, ms(0)));
-        let mut one = One { exchange, now: 0 };
+impl TestNode {
+    fn new(settings: CcpSettings) -> TestNode {
+        let mut ccp = Ccp::new(hash(1));
+        ccp.apply_settings(settings.clone(), ms(0));
+        settings.peers.iter().for_each(|peer| ccp.set_connected(peer.slot, true, ms(0)));
+        let mut node = TestNode { ccp, now: 0 };
         // The first controls.
-        one.pass(100);
-        one
+        node.advance(100);
+        node
     }
 
-    fn says(&mut self, peer: u32, said: &Said<'_>) -> Result<(), RouteRequestError> {
-        let payload = said.payload(&format!("test.p{peer}"));
+    fn send_update(
+        &mut self,
+        peer: u32,
+        fields: &UpdateFields<'_>,
+    ) -> Result<(), RouteRequestError> {
+        let payload = fields.payload(&format!("test.p{peer}"));
         let update = RouteUpdate::parse(&payload).unwrap();
-        self.exchange.handle_request(Slot(peer), &RouteRequest::Update(update), ms(self.now))
+        self.ccp.handle_request(Slot(peer), &RouteRequest::Update(update), ms(self.now))
     }
 
-    fn asks(
+    fn send_control(
         &mut self,
         peer: u32,
         mode: RouteControlMode,
@@ -108,18 +108,18 @@ impl One {
         epoch: u32,
     ) -> Result<(), RouteRequestError> {
         let control = RouteControl::new(mode, table, epoch);
-        self.exchange.handle_request(Slot(peer), &RouteRequest::Control(control), ms(self.now))
+        self.ccp.handle_request(Slot(peer), &RouteRequest::Control(control), ms(self.now))
     }
 
-    /// Time passes; what went out meanwhile, to whom.
-    fn pass(&mut self, milliseconds: u64) -> Vec<(String, Sent)> {
+    /// Advances the clock; returns the requests sent, each with its peer.
+    fn advance(&mut self, milliseconds: u64) -> Vec<(String, Sent)> {
         let end = self.now + milliseconds;
         let mut sent = Vec::new();
         loop {
-            let polled = self.exchange.poll(ms(self.now));
-            for one in polled.to_send {
-                sent.push((one.to.to_string(), read(&one)));
-                self.exchange.record_answer(one.ticket, true, ms(self.now));
+            let polled = self.ccp.poll(ms(self.now));
+            for request in polled.to_send {
+                sent.push((request.to.to_string(), read(&request)));
+                self.ccp.record_answer(request.ticket, true, ms(self.now));
             }
             if self.now >= end {
                 return sent;
@@ -128,9 +128,9 @@ impl One {
         }
     }
 
-    fn best(&self) -> Vec<(String, u32)> {
+    fn learned(&self) -> Vec<(String, u32)> {
         let mut learned: Vec<_> = self
-            .exchange
+            .ccp
             .learned_routes()
             .into_iter()
             .map(|(p, slot)| (p.to_string(), slot.0))
@@ -140,12 +140,12 @@ impl One {
     }
 }
 
-fn read(one: &CcpRequest) -> Sent {
-    if one.destination == AddressRef::PEER_ROUTE_CONTROL {
-        let control = RouteControl::parse(&one.payload).unwrap();
+fn read(request: &CcpRequest) -> Sent {
+    if request.destination == AddressRef::PEER_ROUTE_CONTROL {
+        let control = RouteControl::parse(&request.payload).unwrap();
         return Sent::Control(control.last_known_table.0, control.last_known_epoch);
     }
-    let update = RouteUpdate::parse(&one.payload).unwrap();
+    let update = RouteUpdate::parse(&request.payload).unwrap();
     let text = |bytes| std::str::from_utf8(bytes).unwrap().to_owned();
     let routes = update.new_routes.map(|route| {
         let path: Vec<String> = route.path.map(text).collect();

@@ -1,4 +1,4 @@
-//! A sender that knows the secret, and one that does not.
+//! A receiver with senders that know the secret, and others.
 
 use super::reply::{DATA_OFFSET_MAX, STREAM_FRAMES_MAX, STREAM_ID_MAX};
 use super::*;
@@ -11,7 +11,7 @@ fn receiver() -> Receiver {
     Receiver::new(&[7; SECRET_LEN], "wallet")
 }
 
-/// What a sender knows: the token and the keys.
+/// A sender's connection.
 struct Connection {
     token: &'static str,
     keys: Keys,
@@ -23,7 +23,7 @@ fn connection() -> Connection {
 }
 
 impl Connection {
-    /// The data of a request that wants at least `minimum` to arrive.
+    /// The data of a request with this minimum.
     fn request(&self, minimum: u64, frames: &[StreamFrame<'_>]) -> Vec<u8> {
         self.packet(PacketType::Prepare, minimum, frames)
     }
@@ -36,7 +36,7 @@ impl Connection {
         self.keys.seal(Iv([1; 12]), &plaintext).unwrap()
     }
 
-    /// Sends so much with this data, fulfillable.
+    /// Sends a fulfillable packet.
     fn pay(&self, amount: u64, data: &[u8]) -> Result<AcceptedPacket, DeclinedPacket> {
         self.pay_with(amount, data, self.keys.fulfillment(data).condition())
     }
@@ -54,7 +54,7 @@ impl Connection {
         receiver().receive(&incoming)
     }
 
-    /// The reply in clear, after checks that every sender makes; its amount, and in words its frames after the first.
+    /// Decrypts and checks a reply; returns its amount, and its frames after the first as text.
     fn read(&self, packet_type: PacketType, data: &[u8]) -> (u64, Vec<String>) {
         let plaintext = self.keys.open(data).unwrap();
         let reply = StreamPacket::parse(&plaintext).unwrap();
@@ -94,7 +94,7 @@ fn money(stream: u64) -> StreamFrame<'static> {
 }
 
 #[test]
-fn takes_what_is_enough() {
+fn enough_money_is_accepted() {
     let connection = connection();
     for (minimum, amount) in [(0, 0), (0, 5), (90, 90), (90, 100), (u64::MAX, u64::MAX)] {
         let data = connection.request(minimum, &[money(1)]);
@@ -113,13 +113,13 @@ fn never_fulfills_below_the_minimum() {
         let declined = connection.pay(amount, &data).unwrap_err();
         assert_eq!(declined.reason, DeclineReason::BelowMinimum);
         assert_eq!(declined.reason.code(), ErrorCode::F99);
-        // What arrived: the sender learns the rate from it.
+        // The amount that arrived, from which the sender learns the rate.
         assert_eq!(connection.read(PacketType::Reject, &declined.data), (amount, vec![]));
     }
 }
 
 #[test]
-fn answers_test_packets() {
+fn probes_are_answered() {
     let connection = connection();
     let data = connection.request(0, &[StreamFrame::NewAddress { source: b"test.sender" }]);
     let declined = connection.pay_with(1000, &data, Condition([3; 32])).unwrap_err();
@@ -130,7 +130,7 @@ fn answers_test_packets() {
 }
 
 #[test]
-fn what_is_not_the_senders_gets_no_reply() {
+fn packets_of_others_get_no_reply() {
     let connection = connection();
     let check =
         |result: Result<AcceptedPacket, DeclinedPacket>, reason: DeclineReason, code: ErrorCode| {
@@ -164,7 +164,7 @@ fn closing_does_not_lose_money() {
 }
 
 #[test]
-fn streams_of_data_are_closed_once_and_their_money_is_kept() {
+fn streams_with_data_are_closed_once_and_keep_their_money() {
     let connection = connection();
     let stream = |id| StreamId(id);
     let data = |id| StreamFrame::StreamData { stream: stream(id), offset: 0, data: b"hello" };
@@ -178,14 +178,14 @@ fn streams_of_data_are_closed_once_and_their_money_is_kept() {
         &[data(1), data(3), data(1)],
         &["room for 1", "stream 1 closed", "room for 3", "stream 3 closed", "room"],
     );
-    // It has more than it may send, or may not send any.
+    // Blocked by a limit of bytes.
     let blocked = StreamFrame::StreamDataBlocked { stream: stream(7), offset: 200_000 };
     check(&[blocked, blocked], &["room for 7", "stream 7 closed", "room"]);
     check(&[StreamFrame::DataBlocked { offset: 1 }], &["room"]);
 }
 
 #[test]
-fn limits_and_news_of_a_sender_need_no_answer() {
+fn limits_of_a_sender_need_no_answer() {
     let connection = connection();
     let stream = StreamId(1);
     let frames = [
@@ -238,7 +238,7 @@ fn an_iv_is_used_for_one_reply_only() {
 }
 
 #[test]
-fn secrets_depend_on_everything() {
+fn secrets_depend_on_node_name_and_token() {
     let secret = |node: u8, name: &str, token: &str| {
         Receiver::new(&[node; SECRET_LEN], name).secret(token).0
     };

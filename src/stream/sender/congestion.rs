@@ -87,41 +87,41 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn the_window_grows_and_is_cut_once_for_all_that_saw_it() {
-        let mut pace = CongestionWindow::new(64);
-        assert_eq!(pace.window(), 8);
-        (0..100).for_each(|_| pace.record_arrival());
-        assert_eq!(pace.window(), 64);
-        pace.shrink(MonoTime(5 * MS), MonoTime(10 * MS), 0.5);
+    fn the_window_grows_and_is_halved_once_per_round() {
+        let mut window = CongestionWindow::new(64);
+        assert_eq!(window.window(), 8);
+        (0..100).for_each(|_| window.record_arrival());
+        assert_eq!(window.window(), 64);
+        window.shrink(MonoTime(5 * MS), MonoTime(10 * MS), 0.5);
         // In flight at the same time.
-        pace.shrink(MonoTime(6 * MS), MonoTime(11 * MS), 0.5);
-        assert_eq!((pace.window(), pace.pause_until()), (32, MonoTime(20 * MS)));
+        window.shrink(MonoTime(6 * MS), MonoTime(11 * MS), 0.5);
+        assert_eq!((window.window(), window.pause_until()), (32, MonoTime(20 * MS)));
         // Above the threshold, by one for each window.
-        (0..31).for_each(|_| pace.record_arrival());
-        assert_eq!(pace.window(), 32);
-        pace.record_arrival();
-        assert_eq!(pace.window(), 33);
+        (0..31).for_each(|_| window.record_arrival());
+        assert_eq!(window.window(), 32);
+        window.record_arrival();
+        assert_eq!(window.window(), 33);
         for at in 1..20 {
-            pace.shrink(MonoTime(100 * at * MS), MonoTime(100 * at * MS), 0.0);
+            window.shrink(MonoTime(100 * at * MS), MonoTime(100 * at * MS), 0.0);
         }
-        assert_eq!(pace.window(), 1);
+        assert_eq!(window.window(), 1);
     }
 
     #[test]
     fn pauses_double_until_something_arrives() {
-        let mut pace = CongestionWindow::new(1);
+        let mut window = CongestionWindow::new(1);
         let mut until = |jitter| {
-            let now = pace.pause_until();
-            pace.pause(now, jitter);
-            pace.pause_until().since(now).as_millis()
+            let now = window.pause_until();
+            window.pause(now, jitter);
+            window.pause_until().since(now).as_millis()
         };
         assert_eq!([until(0.5), until(0.5), until(0.5)], [10, 20, 40]);
         assert_eq!([until(0.0), until(1.0)], [40, 240]);
         let last = (0..10).map(|_| until(0.5)).last();
         assert_eq!(last, Some(2000));
-        pace.record_arrival();
-        let now = pace.pause_until();
-        pace.pause(now, 0.5);
-        assert_eq!(pace.pause_until().since(now).as_millis(), 10);
+        window.record_arrival();
+        let now = window.pause_until();
+        window.pause(now, 0.5);
+        assert_eq!(window.pause_until().since(now).as_millis(), 10);
     }
 }

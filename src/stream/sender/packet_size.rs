@@ -29,13 +29,13 @@ impl PacketSize {
     }
 
     /// Applies F08 to a packet of this amount. The ceiling falls each time, and reaches 0 after a bounded number.
-    pub(super) fn record_too_large(&mut self, sent: u64, told: Option<AmountTooLarge>) {
+    pub(super) fn record_too_large(&mut self, sent: u64, figures: Option<AmountTooLarge>) {
         // Packets of the former amount, in flight at the same time, do not count.
         self.too_large_in_a_row += u32::from(sent <= self.current);
         let half = sent / 2;
-        let fits = told.and_then(|told| {
-            let product = u128::from(sent) * u128::from(told.maximum.0);
-            u64::try_from(product.checked_div(told.received.0.into())?).ok()
+        let fits = figures.and_then(|figures| {
+            let product = u128::from(sent) * u128::from(figures.maximum.0);
+            u64::try_from(product.checked_div(figures.received.0.into())?).ok()
         });
         let fits = match fits {
             Some(fits) if self.too_large_in_a_row <= PRECISE_MAX => {
@@ -70,42 +70,42 @@ mod tests {
     use super::*;
     use crate::wire::Amount;
 
-    fn told(received: u64, maximum: u64) -> Option<AmountTooLarge> {
+    fn figures(received: u64, maximum: u64) -> Option<AmountTooLarge> {
         Some(AmountTooLarge { received: Amount(received), maximum: Amount(maximum) })
     }
 
     #[test]
-    fn by_the_figures_of_f08() {
-        let check = |sent, told, expected| {
+    fn f08_figures_decide_the_size() {
+        let check = |sent, figures, expected| {
             let mut size = PacketSize::new(sent);
-            size.record_too_large(sent, told);
-            assert_eq!(size.current(), expected, "{sent} {told:?}");
+            size.record_too_large(sent, figures);
+            assert_eq!(size.current(), expected, "{sent} {figures:?}");
         };
-        check(1_000_000, told(1_000_000, 5_000), 5_000);
+        check(1_000_000, figures(1_000_000, 5_000), 5_000);
         // The hop counts in thousands.
-        check(1_000_000, told(1_000, 5), 5_000);
-        check(u64::MAX, told(u64::MAX, 7), 7);
+        check(1_000_000, figures(1_000, 5), 5_000);
+        check(u64::MAX, figures(u64::MAX, 7), 7);
         check(1_000_000, None, 500_000);
         // Figures without sense lower the amount too.
-        check(1_000_000, told(10, 10), 999_999);
-        check(1_000_000, told(10, 1_000), 999_999);
-        check(1_000_000, told(0, 1_000), 500_000);
-        check(1_000_000, told(10, 0), 0);
+        check(1_000_000, figures(10, 10), 999_999);
+        check(1_000_000, figures(10, 1_000), 999_999);
+        check(1_000_000, figures(0, 1_000), 500_000);
+        check(1_000_000, figures(10, 0), 0);
     }
 
     #[test]
-    fn whoever_lies_is_soon_at_nothing() {
+    fn false_figures_soon_end_at_zero() {
         let mut size = PacketSize::new(u64::MAX);
         let mut rounds = 0;
         while size.current() > 0 {
             rounds += 1;
-            size.record_too_large(size.current(), told(u64::MAX, u64::MAX - 1));
+            size.record_too_large(size.current(), figures(u64::MAX, u64::MAX - 1));
         }
         assert!(rounds <= 73, "{rounds}");
     }
 
     #[test]
-    fn liquidity_comes_back() {
+    fn the_amount_grows_when_liquidity_returns() {
         let mut size = PacketSize::new(1_000);
         size.record_illiquid(1_000);
         size.record_illiquid(500);

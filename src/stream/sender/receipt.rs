@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_receipt_for_more_is_kept() {
+    fn the_larger_receipt_is_kept() {
         let of = |total: u64| {
             let mut bytes = vec![VERSION];
             bytes.extend([7; NONCE_BYTES]);

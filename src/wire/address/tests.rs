@@ -46,7 +46,7 @@ fn errors_say_what_is_wrong_where() {
 }
 
 #[test]
-fn every_character_is_judged_at_every_place() {
+fn every_character_is_checked_at_every_position() {
     // Lengths on both sides of one and two steps of the scan.
     for length in [3usize, 4, 15, 16, 17, 18, 19, 31, 32, 33, 34, 35, 50] {
         let good = format!("g.{}", "a".repeat(length - 2)).into_bytes();

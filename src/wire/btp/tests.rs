@@ -18,7 +18,7 @@ fn vector<'a>(file: &'a Value, name: &str) -> &'a Value {
     frames.find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("no vector {name}"))
 }
 
-/// Every field of the vector against the frame.
+/// Compares each field of the vector with the frame.
 fn compare(frame: &BtpFrame<'_>, fields: &Value, entry: &Value) {
     assert_eq!(fields["type"], frame.body.kind() as u8, "{entry}");
     assert_eq!(fields["requestId"], frame.request_id.0, "{entry}");
@@ -106,7 +106,7 @@ fn duplicate_names() {
     }
     assert_eq!(duplicates, ["auth-bad-duplicate-names"]);
 
-    // Around the size where the way of looking changes, the last repeating the first, or not.
+    // Around the size where the algorithm changes, with and without a duplicate.
     for count in 2..20 {
         let mut names: Vec<String> = (0..count).map(|n| n.to_string()).collect();
         for expected in [false, true] {
@@ -120,7 +120,7 @@ fn duplicate_names() {
     }
 }
 
-/// As many as fit a frame of 64 KiB, and more: the list is searched, and found to have no duplicates.
+/// More entries than fit a frame of 64 KiB.
 #[test]
 fn twenty_thousand_entries() {
     let mut names: Vec<String> = (0..20_000).map(|n| format!("{n:x}")).collect();
@@ -166,7 +166,7 @@ fn the_fast_path_writes_what_the_general_one_does() {
             assert_eq!(BtpFrame::parse(&fast), BtpFrame::parse_any(&fast));
         }
     }
-    // spec: 41997 bytes of packet make 42015 of frame; ours may be two bytes larger.
+    // The largest packet of the RFC, and ours, which may be two bytes larger.
     assert_eq!(ilp_frame_size(41_997), 42_015);
     assert_eq!(MAX_ILP_FRAME, 42_017);
 }
@@ -258,7 +258,7 @@ fn no_secret_is_shown() {
     assert!(!shown.contains("hunter2"), "{shown}");
 }
 
-/// Whatever byte of it is changed, the short way and the long way come to the same result.
+/// With any byte changed, both parsers give the same result.
 #[test]
 fn the_fast_path_reads_what_the_general_one_does() {
     let mut good = Vec::new();
@@ -273,7 +273,7 @@ fn the_fast_path_reads_what_the_general_one_does() {
             fast += usize::from(parse_ilp_frame(&bytes).is_some());
         }
     }
-    // Any request id and any byte of the packet, MESSAGE and RESPONSE, and otherwise only itself.
+    // Any request id, any byte of the packet, MESSAGE and RESPONSE.
     assert_eq!(fast, 2 + 4 * 256 + 11 + 4 * 256, "of 20 * 256");
 }
 
@@ -321,7 +321,7 @@ proptest! {
         }
     }
 
-    /// Whatever is accepted can be written, and reads the same.
+    /// An accepted frame can be written, and parses to the same.
     #[test]
     fn what_is_read_can_be_written(mut bytes in data(), kind in 0usize..4) {
         if let [first, _, _, _, _, length, ..] = bytes.as_mut_slice() {

@@ -14,7 +14,7 @@ fn encode(packet: &Packet<'_>) -> Vec<u8> {
     out
 }
 
-/// Every field of the vector against the packet.
+/// Compares each field of the vector with the packet.
 fn compare(packet: &Packet<'_>, fields: &Value, entry: &Value) {
     let data = match packet {
         Packet::Prepare(prepare) => {
@@ -86,7 +86,7 @@ fn vectors_of_large_packets() {
         let result = Packet::parse(&bytes);
         match vectors::expect(entry) {
             Expect::Reject => assert!(matches!(result, Err(Error::TooLong { .. })), "{name}"),
-            // Where both are right, this node accepts.
+            // If both are allowed, this node accepts.
             Expect::Accept | Expect::Either => {
                 let packet = result.unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert_eq!(encode(&packet), bytes, "{name}");
@@ -269,7 +269,7 @@ proptest! {
         }
     }
 
-    /// Whatever is accepted can be written, and reads the same.
+    /// An accepted packet can be written, and parses to the same.
     #[test]
     fn what_is_read_can_be_written(mut bytes in data(), kind in 12u8..=14) {
         if let [first, second, ..] = bytes.as_mut_slice() {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 use crate::wire::vectors::{self, Expect};
 
-/// What jiff makes of a civil date and time.
+/// Milliseconds of a civil date and time according to jiff.
 fn jiff_millis(civil: DateTime) -> u64 {
     let zoned = civil.to_zoned(TimeZone::UTC).expect("in jiff's range");
     u64::try_from(zoned.timestamp().as_millisecond()).expect("after 1970")
@@ -19,7 +19,7 @@ fn jiff_instant(text: &str) -> Timestamp {
     Timestamp::from_millis(u64::try_from(timestamp.as_millisecond()).expect("after 1970"))
 }
 
-/// `hour 24` is midnight of the next day: a way to write an instant that jiff does not read.
+/// Hour 24 is midnight of the next day, which jiff does not read.
 fn instant(text: &str) -> Timestamp {
     match text.split_once("T24:") {
         Some((date, rest)) => {
@@ -36,7 +36,7 @@ fn check(section: &str, read: impl Fn(&[u8]) -> Option<Timestamp>) {
             Expect::Reject => assert_eq!(read(text), None, "{entry}"),
             _ => {
                 let iso = vectors::text(entry, "iso");
-                // jiff reads a leap second as :59; here it is the second that follows.
+                // jiff reads a leap second as :59, this codec as the next second.
                 let leap = u64::from(iso.contains(":60.")) * 1000;
                 let expected = jiff_instant(iso).saturating_add_millis(leap);
                 assert_eq!(read(text), Some(expected), "{entry}");
@@ -64,15 +64,15 @@ fn vectors_of_generalized_time() {
 }
 
 #[test]
-fn vectors_of_what_is_written() {
+fn vectors_of_written_times() {
     let file = vectors::load("oer");
     let written = |entry: &Value| instant(vectors::text(entry, "instant"));
     for entry in vectors::list(&file, "timestamp_fixed17_encode") {
         let text = vectors::text(entry, "text").as_bytes();
         assert_eq!(written(entry).to_17(), text, "{entry}");
     }
-    // The file has the canonical form. Ours is the one that btp-packet reads too: it differs by
-    // at most a millisecond, has three digits, and does not end in 0.
+    // The file has the canonical form. Ours also suits btp-packet: it differs by at most a millisecond,
+    // has three digits, and does not end in 0.
     for entry in vectors::list(&file, "generalized_time_encode") {
         let canonical = vectors::text(entry, "text").as_bytes();
         let ours = written(entry).to_generalized();
@@ -103,7 +103,7 @@ fn every_day_until_9999_agrees_with_jiff() {
 }
 
 #[test]
-fn every_pair_of_month_and_day_is_judged_as_jiff_does() {
+fn every_pair_of_month_and_day_agrees_with_jiff() {
     for year in [0i16, 1, 4, 100, 400, 1900, 1969, 1970, 2000, 2023, 2024, 2100, 9998] {
         for month in 0..=99i8 {
             for day in 0..=99i8 {
@@ -149,7 +149,7 @@ fn errors_name_the_field() {
 }
 
 #[test]
-fn every_byte_that_is_no_digit_is_refused_everywhere() {
+fn every_byte_that_is_not_a_digit_is_refused() {
     let good = *b"20171224161432279";
     for at in 0..good.len() {
         for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_digit()) {

@@ -1,10 +1,8 @@
-//! The log forgets what is gone, and still nobody is left with a route that is not there; and who does not listen makes
-//! nobody else hear everything again.
+//! Pruning of the log: no peer keeps a withdrawn route, and a peer that does not answer causes no resend to others.
 
 use super::*;
 
-/// A peer that listens as other implementations do: it keeps what it was told while its link is away, and drops it
-/// when it hears of another table.
+/// A peer like other implementations: it keeps its routes while the link is down, and drops them at a new table id.
 #[derive(Default)]
 struct Listener {
     table: TableId,
@@ -14,7 +12,7 @@ struct Listener {
 }
 
 impl Listener {
-    fn hears(&mut self, payload: &[u8]) {
+    fn receive(&mut self, payload: &[u8]) {
         let update = RouteUpdate::parse(payload).unwrap();
         if update.table != self.table {
             self.tables += 1;
@@ -37,56 +35,56 @@ impl Listener {
     }
 }
 
-/// `p0` tells of routes, `p1` and `p2` listen.
-struct Three {
-    one: One,
+/// `p0` announces routes, `p1` and `p2` receive them.
+struct ThreePeers {
+    node: TestNode,
     listeners: [Listener; 2],
-    told: u32,
+    epoch: u32,
 }
 
-impl Three {
+impl ThreePeers {
     fn new() -> Self {
-        let members = (0..3).map(|slot| member(slot, &format!("p{slot}"), Relation::Peer));
-        let one = One::new(settings("test.me", members.collect()));
-        Three { one, listeners: Default::default(), told: 0 }
+        let peers = (0..3).map(|slot| ccp_peer(slot, &format!("p{slot}"), Relation::Peer));
+        let node = TestNode::new(settings("test.me", peers.collect()));
+        ThreePeers { node, listeners: Default::default(), epoch: 0 }
     }
 
-    fn wants(&mut self, peer: u32, mode: RouteControlMode) {
+    fn request_updates(&mut self, peer: u32, mode: RouteControlMode) {
         let listener = &self.listeners[peer as usize - 1];
-        self.one.asks(peer, mode, listener.table, listener.epoch).unwrap();
+        self.node.send_control(peer, mode, listener.table, listener.epoch).unwrap();
     }
 
-    /// Routes of these numbers come, or go.
-    fn p0_says(&mut self, numbers: std::ops::Range<u32>, come: bool) {
+    /// Announces or withdraws routes with these numbers.
+    fn announce_from_p0(&mut self, numbers: std::ops::Range<u32>, is_announced: bool) {
         let prefixes: Vec<String> = numbers.map(|number| format!("test.r{number}")).collect();
         let routes: Vec<(&str, &[&str])> =
             prefixes.iter().map(|one| (one.as_str(), &[][..])).collect();
         let gone: Vec<&str> = prefixes.iter().map(String::as_str).collect();
-        let epochs = (self.told + 1, self.told, self.told + 1);
-        let said = match come {
-            true => Said { epochs, routes: &routes, ..Said::default() },
-            false => Said { epochs, withdrawn: &gone, ..Said::default() },
+        let epochs = (self.epoch + 1, self.epoch, self.epoch + 1);
+        let fields = match is_announced {
+            true => UpdateFields { epochs, routes: &routes, ..UpdateFields::default() },
+            false => UpdateFields { epochs, withdrawn: &gone, ..UpdateFields::default() },
         };
-        self.one.says(0, &said).unwrap();
-        self.told += 1;
+        self.node.send_update(0, &fields).unwrap();
+        self.epoch += 1;
     }
 
-    /// Time passes; those of `deaf` get what they are sent and never say so.
-    fn pass(&mut self, milliseconds: u64, deaf: &[u32]) {
-        let end = self.one.now + milliseconds;
-        while self.one.now < end {
-            let polled = self.one.exchange.poll(ms(self.one.now));
+    /// Advances the clock. Peers in `unresponsive` receive requests and send no answers.
+    fn advance(&mut self, milliseconds: u64, unresponsive: &[u32]) {
+        let end = self.node.now + milliseconds;
+        while self.node.now < end {
+            let polled = self.node.ccp.poll(ms(self.node.now));
             for sent in polled.to_send {
                 let peer: u32 = sent.to.as_str()[1..].parse().unwrap();
-                if deaf.contains(&peer) {
+                if unresponsive.contains(&peer) {
                     continue;
                 }
                 if sent.destination == AddressRef::PEER_ROUTE_UPDATE {
-                    self.listeners[peer as usize - 1].hears(&sent.payload);
+                    self.listeners[peer as usize - 1].receive(&sent.payload);
                 }
-                self.one.exchange.record_answer(sent.ticket, true, ms(self.one.now));
+                self.node.ccp.record_answer(sent.ticket, true, ms(self.node.now));
             }
-            self.one.now += 10;
+            self.node.now += 10;
         }
     }
 
@@ -100,40 +98,40 @@ impl Three {
 }
 
 #[test]
-fn who_looked_away_while_the_log_forgot_is_not_left_with_old_routes() {
-    let mut three = Three::new();
-    three.p0_says(0..6_000, true);
-    (1..3).for_each(|peer| three.wants(peer, RouteControlMode::Sync));
-    three.pass(1_000, &[]);
-    (1..3).for_each(|peer| three.check(peer, 0..6_000));
-    three.wants(1, RouteControlMode::Idle);
-    three.p0_says(0..5_500, false);
-    three.pass(1_000, &[]);
-    three.check(2, 5_500..6_000);
-    // It goes on where it stood; what it missed is no longer in the log.
-    three.wants(1, RouteControlMode::Sync);
-    three.pass(1_000, &[]);
-    three.check(1, 5_500..6_000);
-    assert_eq!(three.listeners[1].tables, 1, "p2 has heard everything once");
+fn a_peer_that_missed_pruned_withdrawals_drops_its_old_routes() {
+    let mut peers = ThreePeers::new();
+    peers.announce_from_p0(0..6_000, true);
+    (1..3).for_each(|peer| peers.request_updates(peer, RouteControlMode::Sync));
+    peers.advance(1_000, &[]);
+    (1..3).for_each(|peer| peers.check(peer, 0..6_000));
+    peers.request_updates(1, RouteControlMode::Idle);
+    peers.announce_from_p0(0..5_500, false);
+    peers.advance(1_000, &[]);
+    peers.check(2, 5_500..6_000);
+    // p1 continues at its epoch; the withdrawals that it missed are pruned.
+    peers.request_updates(1, RouteControlMode::Sync);
+    peers.advance(1_000, &[]);
+    peers.check(1, 5_500..6_000);
+    assert_eq!(peers.listeners[1].tables, 1, "p2 got the table once");
 }
 
 #[test]
-fn who_does_not_listen_makes_nobody_hear_everything_again() {
-    let mut three = Three::new();
-    (1..3).for_each(|peer| three.wants(peer, RouteControlMode::Sync));
-    three.p0_says(0..10, true);
-    three.pass(1_000, &[]);
+fn a_peer_that_does_not_answer_causes_no_resend_to_others() {
+    let mut peers = ThreePeers::new();
+    (1..3).for_each(|peer| peers.request_updates(peer, RouteControlMode::Sync));
+    peers.announce_from_p0(0..10, true);
+    peers.advance(1_000, &[]);
     for round in 1..8 {
         let numbers = round * 20_000..(round + 1) * 20_000;
-        three.p0_says(numbers.clone(), true);
-        three.pass(500, &[1]);
-        three.p0_says(numbers, false);
-        three.pass(500, &[1]);
+        peers.announce_from_p0(numbers.clone(), true);
+        peers.advance(500, &[1]);
+        peers.announce_from_p0(numbers, false);
+        peers.advance(500, &[1]);
     }
-    three.check(2, 0..10);
-    assert_eq!(three.listeners[1].tables, 1, "p2 has heard everything once");
-    // When it listens again, it hears what is there, soon.
-    three.pass(62_000, &[]);
-    three.check(1, 0..10);
-    assert_eq!(three.listeners[0].tables, 2);
+    peers.check(2, 0..10);
+    assert_eq!(peers.listeners[1].tables, 1, "p2 got the table once");
+    // When p1 answers again, it soon has all routes.
+    peers.advance(62_000, &[]);
+    peers.check(1, 0..10);
+    assert_eq!(peers.listeners[0].tables, 2);
 }

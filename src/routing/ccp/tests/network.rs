@@ -1,5 +1,4 @@
-//! A network of exchanges: whatever fails in whatever order, in the end everybody knows the shortest way to everybody
-//! who can be reached, and nothing of anybody else.
+//! Networks of nodes: after any failures, each node has the shortest route to each reachable node, and no others.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -9,17 +8,17 @@ use rand::rngs::StdRng;
 
 use super::*;
 
-/// One step of the clock.
+/// One step of the clock, in milliseconds.
 const STEP: u64 = 10;
 
 struct Network {
     nodes: Vec<Option<Ccp>>,
-    /// Links by their ends, the lesser first, and how often they have been up.
+    /// Links by their ends, the lower one first.
     links: BTreeMap<(usize, usize), Link>,
-    /// What is under way, by the time of its arrival.
-    under_way: Vec<Message>,
+    /// Requests in flight.
+    in_flight: Vec<Message>,
     random: StdRng,
-    /// Answers that get lost, of a hundred.
+    /// Percentage of lost answers.
     lost: u32,
     now: u64,
     starts: u64,
@@ -49,7 +48,7 @@ impl Network {
         let mut network = Network {
             nodes: Vec::new(),
             links: links.iter().map(link).collect(),
-            under_way: Vec::new(),
+            in_flight: Vec::new(),
             random: StdRng::seed_from_u64(seed),
             lost: 0,
             now: 0,
@@ -74,13 +73,12 @@ impl Network {
 
     fn start(&mut self, node: usize) {
         self.starts += 1;
-        let mut exchange = Ccp::new(hash(self.starts));
-        let members = self.neighbours(node).into_iter().map(|other| {
-            member(u32::try_from(other).unwrap(), &format!("n{other}"), Relation::Peer)
+        let mut ccp = Ccp::new(hash(self.starts));
+        let peers = self.neighbours(node).into_iter().map(|other| {
+            ccp_peer(u32::try_from(other).unwrap(), &format!("n{other}"), Relation::Peer)
         });
-        exchange
-            .apply_settings(settings(&format!("test.n{node}"), members.collect()), ms(self.now));
-        self.nodes[node] = Some(exchange);
+        ccp.apply_settings(settings(&format!("test.n{node}"), peers.collect()), ms(self.now));
+        self.nodes[node] = Some(ccp);
     }
 
     fn set(&mut self, a: usize, b: usize, up: bool) {
@@ -92,8 +90,8 @@ impl Network {
         link.up = up && both;
         link.times += 1;
         for (node, other) in [(a, b), (b, a)] {
-            if let Some(exchange) = &mut self.nodes[node] {
-                exchange.set_connected(Slot(u32::try_from(other).unwrap()), up, ms(self.now));
+            if let Some(ccp) = &mut self.nodes[node] {
+                ccp.set_connected(Slot(u32::try_from(other).unwrap()), up, ms(self.now));
             }
         }
     }
@@ -109,7 +107,7 @@ impl Network {
         self.neighbours(node).into_iter().for_each(|other| self.set(node, other, true));
     }
 
-    fn pass(&mut self, milliseconds: u64) {
+    fn advance(&mut self, milliseconds: u64) {
         let end = self.now + milliseconds;
         while self.now < end {
             self.now += STEP;
@@ -121,19 +119,19 @@ impl Network {
     }
 
     fn send(&mut self, from: usize) {
-        let Some(exchange) = &mut self.nodes[from] else { return };
-        for request in exchange.poll(ms(self.now)).to_send {
+        let Some(ccp) = &mut self.nodes[from] else { return };
+        for request in ccp.poll(ms(self.now)).to_send {
             let to = request.to.as_str()[1..].parse().unwrap();
             let times = self.links[&pair(from, to)].times;
             let arrives = self.now + self.random.random_range(1..40u64);
-            self.under_way.push(Message { arrives, from, to, times, request });
+            self.in_flight.push(Message { arrives, from, to, times, request });
         }
     }
 
     fn deliver(&mut self) {
-        let (now, all) = (self.now, std::mem::take(&mut self.under_way));
+        let (now, all) = (self.now, std::mem::take(&mut self.in_flight));
         let (mut due, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.arrives <= now);
-        self.under_way = rest;
+        self.in_flight = rest;
         due.sort_by_key(|one| one.arrives);
         for Message { from, to, times, request, .. } in due {
             let link = self.links[&pair(from, to)];
@@ -154,7 +152,7 @@ impl Network {
         }
     }
 
-    /// Hops from one node to all that can be reached.
+    /// Hops from one node to all reachable ones.
     fn distances(&self, from: usize) -> BTreeMap<usize, usize> {
         let mut known = BTreeMap::from([(from, 0)]);
         let mut next = VecDeque::from([from]);
@@ -173,7 +171,7 @@ impl Network {
     fn check(&self) -> Result<(), String> {
         let tables: Vec<BTreeMap<Prefix, usize>> = (self.nodes.iter())
             .map(|node| {
-                let learned = node.iter().flat_map(|exchange| exchange.learned_routes());
+                let learned = node.iter().flat_map(|ccp| ccp.learned_routes());
                 learned.map(|(prefix, slot)| (prefix, slot.0 as usize)).collect()
             })
             .collect();
@@ -214,7 +212,7 @@ impl Network {
         let start = self.now;
         while let Err(why) = self.check() {
             assert!(self.now - start < most, "after {most} ms: {why}");
-            self.pass(STEP);
+            self.advance(STEP);
         }
         self.now - start
     }
@@ -225,10 +223,10 @@ fn ring(size: usize) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn a_ring_finds_its_ways_around_a_dead_node_and_back() {
+fn a_ring_reroutes_around_a_dead_node_and_back() {
     let mut network = Network::new(20, &ring(20), 1);
     let cold = network.converge(10_000);
-    network.pass(60_000);
+    network.advance(60_000);
     assert_eq!(network.check(), Ok(()));
     network.kill(7);
     let dead = network.converge(10_000);
@@ -240,11 +238,11 @@ fn a_ring_finds_its_ways_around_a_dead_node_and_back() {
 }
 
 #[test]
-fn a_full_mesh_settles_on_the_direct_ways() {
+fn a_full_mesh_converges_on_direct_routes() {
     let links: Vec<_> = (0..8).flat_map(|a| (0..a).map(move |b| (a, b))).collect();
     let mut network = Network::new(8, &links, 2);
     network.converge(5_000);
-    network.pass(120_000);
+    network.advance(120_000);
     assert_eq!(network.check(), Ok(()));
 }
 
@@ -272,7 +270,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_network_converges_whatever_has_happened(
+    fn any_network_converges_after_any_events(
         size in 2..9usize,
         chords in prop::collection::vec((0..9usize, 0..9usize), 0..8),
         ops in ops(),
@@ -294,13 +292,13 @@ proptest! {
                 }
                 Op::Restart(which) => network.restart(which % size),
                 Op::Lose(percent) => network.lost = percent,
-                Op::Pass(time) => network.pass(time),
+                Op::Pass(time) => network.advance(time),
             }
         }
         network.lost = 0;
         // A lost answer is noticed after 30 s, and tried again within 30 s more.
         network.converge(90_000);
-        network.pass(100_000);
+        network.advance(100_000);
         prop_assert_eq!(network.check(), Ok(()));
     }
 }

@@ -1,5 +1,5 @@
-//! A path that is not there, with a receiver at its end, and a payment over it under a virtual clock. What must hold at
-//! any moment is checked on the way.
+//! A simulated path with a receiver at its end, and a payment over it on a virtual clock. Invariants are checked at each
+//! step.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,29 +17,29 @@ use crate::wire::{Amount, Timestamp};
 pub(super) const SECRET: SharedSecret = SharedSecret([7; 32]);
 const MS: u64 = 1_000_000;
 
-/// What happens to packets on their way.
+/// A simulated path.
 #[derive(Clone)]
 pub(super) struct Path {
-    /// Maximum on arrival, and what is sent on of an amount: hop after hop.
+    /// Maximum and rate of each hop.
     pub(super) hops: Vec<(u64, (u64, u64))>,
     pub(super) delay_ms: u64,
-    /// Of 100 packets, so many are rejected with one of these.
-    pub(super) trouble: (u32, &'static [ErrorCode]),
-    /// Of 100 packets, so many are never answered, fulfilled or not.
-    pub(super) lost: u32,
-    /// Packets that are in flight at once; others get T03.
-    pub(super) room: usize,
-    /// Of what should arrive, hops keep so many percent.
-    pub(super) theft: u64,
-    pub(super) manners: Manners,
+    /// Percentage of packets that are rejected, with one of these codes.
+    pub(super) failures: (u32, &'static [ErrorCode]),
+    /// Percentage of packets without an answer, fulfilled or not.
+    pub(super) lost_percent: u32,
+    /// Most packets in flight; others get T03.
+    pub(super) in_flight_max: usize,
+    /// Percentage of the amount that hops keep.
+    pub(super) theft_percent: u64,
+    pub(super) behaviour: Behaviour,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Manners {
+pub(super) enum Behaviour {
     Usual,
     /// Replies with another sequence number.
     WrongSequence,
-    /// Replies that say to be in another kind of packet.
+    /// Replies with the wrong packet type.
     WrongType,
     /// Fulfills without a reply.
     Silent,
@@ -49,36 +49,36 @@ pub(super) enum Manners {
     Liar,
     /// F08 without figures.
     Java,
-    /// Closes after so many packets.
+    /// Closes after this number of packets.
     Closes(u64),
-    /// Wants no more than that.
+    /// Accepts at most this amount.
     Wants(u64),
-    /// Another secret.
-    Stranger,
+    /// Has another secret.
+    WrongSecret,
 }
 
 pub(super) fn path(hops: &[(u64, (u64, u64))]) -> Path {
     Path {
         hops: hops.to_vec(),
         delay_ms: 10,
-        trouble: (0, &[]),
-        lost: 0,
-        room: usize::MAX,
-        theft: 0,
-        manners: Manners::Usual,
+        failures: (0, &[]),
+        lost_percent: 0,
+        in_flight_max: usize::MAX,
+        theft_percent: 0,
+        behaviour: Behaviour::Usual,
     }
 }
 
-/// An answer under way; `None` is silence that was noticed.
-enum Travelling {
+/// An answer in flight.
+enum PathAnswer {
     Fulfilled(Vec<u8>),
     Rejected(ErrorCode, Vec<u8>),
     Lost,
 }
 
-/// What truly happened, as nobody in the payment sees it.
+/// The real course of the payment, which the sender does not know.
 #[derive(Debug, Default)]
-pub(super) struct Truth {
+pub(super) struct Outcome {
     pub(super) received: u64,
     pub(super) packets: u64,
     pub(super) most_in_flight: usize,
@@ -91,69 +91,69 @@ struct World {
     path: Path,
     keys: Keys,
     random: StdRng,
-    answers: BTreeMap<(MonoTime, u64), (u64, Travelling)>,
-    truth: Truth,
+    answers: BTreeMap<(MonoTime, u64), (u64, PathAnswer)>,
+    outcome: Outcome,
 }
 
 impl World {
     fn handle(&mut self, packet: &SenderPacket, now: MonoTime) {
-        self.truth.packets += 1;
+        self.outcome.packets += 1;
         let answer = self.answer(packet);
         let mut after_ms = self.random.random_range(self.path.delay_ms..=self.path.delay_ms * 2);
         let answer = match answer {
-            _ if self.random.random_range(0..100) < self.path.lost => {
+            _ if self.random.random_range(0..100) < self.path.lost_percent => {
                 after_ms = 30_000;
-                Travelling::Lost
+                PathAnswer::Lost
             }
             answer => answer,
         };
         let at = now.after_ms(after_ms);
         self.answers.insert((at, packet.sequence), (packet.sequence, answer));
-        self.truth.most_in_flight = self.truth.most_in_flight.max(self.answers.len());
+        self.outcome.most_in_flight = self.outcome.most_in_flight.max(self.answers.len());
     }
 
-    fn answer(&mut self, packet: &SenderPacket) -> Travelling {
-        let (share, codes) = self.path.trouble;
+    fn answer(&mut self, packet: &SenderPacket) -> PathAnswer {
+        let (share, codes) = self.path.failures;
         if self.random.random_range(0..100) < share {
             let code = codes[self.random.random_range(0..codes.len())];
-            return Travelling::Rejected(code, Vec::new());
+            return PathAnswer::Rejected(code, Vec::new());
         }
-        if self.answers.len() >= self.path.room {
-            return Travelling::Rejected(ErrorCode::T03, Vec::new());
+        if self.answers.len() >= self.path.in_flight_max {
+            return PathAnswer::Rejected(ErrorCode::T03, Vec::new());
         }
         let mut amount = packet.amount.0;
         for (maximum, rate) in &self.path.hops {
             if amount > *maximum {
                 let told = AmountTooLarge { received: Amount(amount), maximum: Amount(*maximum) };
-                let data = match self.path.manners {
-                    Manners::Java => Vec::new(),
+                let data = match self.path.behaviour {
+                    Behaviour::Java => Vec::new(),
                     _ => told.to_bytes().to_vec(),
                 };
-                return Travelling::Rejected(ErrorCode::F08, data);
+                return PathAnswer::Rejected(ErrorCode::F08, data);
             }
             let sent = u64::try_from(u128::from(amount) * u128::from(rate.0) / u128::from(rate.1))
                 .unwrap();
             if sent == 0 && amount > 0 {
-                return Travelling::Rejected(ErrorCode::R01, Vec::new());
+                return PathAnswer::Rejected(ErrorCode::R01, Vec::new());
             }
             amount = sent;
         }
-        if self.path.manners == Manners::Liar {
+        if self.path.behaviour == Behaviour::Liar {
             let maximum = Amount(amount.saturating_sub(1));
             let told = AmountTooLarge { received: Amount(amount), maximum };
-            return Travelling::Rejected(ErrorCode::F08, told.to_bytes().to_vec());
+            return PathAnswer::Rejected(ErrorCode::F08, told.to_bytes().to_vec());
         }
-        if self.truth.packets > 1 {
-            amount -= amount * self.path.theft / 100;
+        if self.outcome.packets > 1 {
+            amount -= amount * self.path.theft_percent / 100;
         }
         self.receive(packet, amount)
     }
 
-    /// A receiver as RFC 29 has it, but for its manners.
-    fn receive(&mut self, packet: &SenderPacket, arrived: u64) -> Travelling {
-        let manners = self.path.manners;
+    /// A receiver with the behaviour of the path.
+    fn receive(&mut self, packet: &SenderPacket, arrived: u64) -> PathAnswer {
+        let behaviour = self.path.behaviour;
         let Ok(plaintext) = self.keys.open(&packet.data) else {
-            return Travelling::Rejected(ErrorCode::F06, Vec::new());
+            return PathAnswer::Rejected(ErrorCode::F06, Vec::new());
         };
         let request = StreamPacket::parse(&plaintext).unwrap();
         assert_eq!((request.packet_type, request.sequence), (PacketType::Prepare, packet.sequence));
@@ -164,17 +164,18 @@ impl World {
                 StreamFrame::NewAddress { .. } => {
                     frames.push(StreamFrame::AssetDetails { code: b"EUR", scale: 6 })
                 }
-                StreamFrame::ConnectionClose { .. } => self.truth.closed = true,
+                StreamFrame::ConnectionClose { .. } => self.outcome.closed = true,
                 _ => {}
             }
         }
-        let closing = matches!(manners, Manners::Closes(after) if self.truth.packets > after);
+        let closing = matches!(behaviour, Behaviour::Closes(after) if self.outcome.packets > after);
         if closing {
             frames.push(StreamFrame::ConnectionClose { code: CloseCode(3), message: b"enough" });
         }
-        let full = matches!(manners, Manners::Wants(most) if self.truth.received + arrived > most);
-        if let Manners::Wants(most) = manners {
-            let (receive_max, total_received) = (Amount(most), Amount(self.truth.received));
+        let full =
+            matches!(behaviour, Behaviour::Wants(most) if self.outcome.received + arrived > most);
+        if let Behaviour::Wants(most) = behaviour {
+            let (receive_max, total_received) = (Amount(most), Amount(self.outcome.received));
             frames.push(StreamFrame::StreamMaxMoney {
                 stream: StreamId(1),
                 receive_max,
@@ -184,58 +185,58 @@ impl World {
         if fulfillable {
             let mut receipt = vec![0; 58];
             receipt[0] = 1;
-            receipt[18..26].copy_from_slice(&self.truth.received.to_be_bytes());
-            self.truth.receipts.push(receipt);
+            receipt[18..26].copy_from_slice(&self.outcome.received.to_be_bytes());
+            self.outcome.receipts.push(receipt);
         }
-        // Not always the last one.
-        let at = self.random.random_range(0..=self.truth.receipts.len());
-        if let Some(receipt) = self.truth.receipts.get(at) {
+        // Any earlier receipt.
+        let at = self.random.random_range(0..=self.outcome.receipts.len());
+        if let Some(receipt) = self.outcome.receipts.get(at) {
             frames.push(StreamFrame::StreamReceipt { stream: StreamId(1), receipt });
         }
         let fulfills = fulfillable && arrived >= request.amount.0 && !closing && !full;
-        let packet_type = match (manners, fulfills) {
-            (Manners::WrongType, _) => PacketType::Prepare,
+        let packet_type = match (behaviour, fulfills) {
+            (Behaviour::WrongType, _) => PacketType::Prepare,
             (_, true) => PacketType::Fulfill,
             (_, false) => PacketType::Reject,
         };
         let reply = StreamPacket {
             packet_type,
-            sequence: request.sequence + u64::from(manners == Manners::WrongSequence),
+            sequence: request.sequence + u64::from(behaviour == Behaviour::WrongSequence),
             amount: Amount(arrived),
             frames: Frames::from_frames(&frames),
         };
         let mut plaintext = Vec::new();
         reply.encode(&mut plaintext);
         let mut data = self.keys.seal(Iv(self.random.random()), &plaintext).unwrap();
-        if manners == Manners::Garbage && self.truth.packets > 3 {
+        if behaviour == Behaviour::Garbage && self.outcome.packets > 3 {
             data = (0..self.random.random_range(0..100)).map(|_| self.random.random()).collect();
-            return Travelling::Rejected(ErrorCode::F99, data);
+            return PathAnswer::Rejected(ErrorCode::F99, data);
         }
         if fulfills {
-            self.truth.received += arrived;
-            if manners == Manners::Silent {
+            self.outcome.received += arrived;
+            if behaviour == Behaviour::Silent {
                 data.clear();
             }
-            Travelling::Fulfilled(data)
+            PathAnswer::Fulfilled(data)
         } else {
-            Travelling::Rejected(ErrorCode::F99, data)
+            PathAnswer::Rejected(ErrorCode::F99, data)
         }
     }
 }
 
-/// Pays to the end, and checks on the way what has to hold at any moment.
+/// Runs a payment to its end, and checks the invariants at each step.
 pub(super) fn pay(
     settings: SenderSettings,
     path: &Path,
     seed: u64,
-) -> (PaymentEnd, PaymentProgress, Truth) {
-    let stranger = path.manners == Manners::Stranger;
+) -> (PaymentEnd, PaymentProgress, Outcome) {
+    let wrong_secret = path.behaviour == Behaviour::WrongSecret;
     let mut world = World {
         path: path.clone(),
-        keys: Keys::new(if stranger { &SharedSecret([8; 32]) } else { &SECRET }),
+        keys: Keys::new(if wrong_secret { &SharedSecret([8; 32]) } else { &SECRET }),
         random: StdRng::seed_from_u64(seed),
         answers: BTreeMap::new(),
-        truth: Truth::default(),
+        outcome: Outcome::default(),
     };
     let total = settings.amount.0;
     let wall = Timestamp::from_millis(1_700_000_000_000);
@@ -251,21 +252,21 @@ pub(super) fn pay(
         assert!(gone <= total, "{progress:?}");
         if let Some(minimum) = progress.minimum_rate {
             let is_complete = sender.end().is_some_and(PaymentEnd::is_complete);
-            let missing = minimum.apply_to(progress.sent).saturating_sub(world.truth.received);
+            let missing = minimum.apply_to(progress.sent).saturating_sub(world.outcome.received);
             let may_miss = if is_complete { 0 } else { progress.fulfilled };
-            assert!(missing <= may_miss, "{progress:?} {:?}", world.truth);
+            assert!(missing <= may_miss, "{progress:?} {:?}", world.outcome);
         }
         if let Some(end) = sender.end() {
             assert_eq!(progress.in_flight, 0);
-            assert!(world.truth.received >= progress.delivered);
-            world.truth.took = now.mono.since(MonoTime(5));
-            return (end.clone(), progress, world.truth);
+            assert!(world.outcome.received >= progress.delivered);
+            world.outcome.took = now.mono.since(MonoTime(5));
+            return (end.clone(), progress, world.outcome);
         }
         let next = world.answers.first_key_value().map(|(key, _)| *key);
         let at = match (next.map(|(at, _)| at), sender.wakes_at()) {
             (Some(answer), Some(wakes)) => answer.min(wakes),
             (answer, wakes) => {
-                answer.or(wakes).unwrap_or_else(|| panic!("nobody wakes: {progress:?}"))
+                answer.or(wakes).unwrap_or_else(|| panic!("no event is due: {progress:?}"))
             }
         };
         now.mono = now.mono.max(at);
@@ -274,23 +275,23 @@ pub(super) fn pay(
             && let Some((sequence, answer)) = world.answers.remove(&key)
         {
             let answer = match &answer {
-                Travelling::Fulfilled(data) => SenderAnswer::Fulfilled { data },
-                Travelling::Rejected(code, data) => {
+                PathAnswer::Fulfilled(data) => SenderAnswer::Fulfilled { data },
+                PathAnswer::Rejected(code, data) => {
                     SenderAnswer::Rejected { code: *code, by: "test.hop", message: "why", data }
                 }
-                Travelling::Lost => {
+                PathAnswer::Lost => {
                     SenderAnswer::NoAnswer { code: ErrorCode::R00, message: "late" }
                 }
             };
             sender.record_answer(sequence, answer, now.mono);
-            // Told twice, counted once.
+            // A second answer does not count.
             sender.record_answer(sequence, answer, now.mono);
         }
     }
-    panic!("without an end: {:?} {:?}", sender.progress(), world.truth);
+    panic!("the payment does not end: {:?} {:?}", sender.progress(), world.outcome);
 }
 
-/// A receiver's reply to a packet of which so much arrived, in a Reject.
+/// A receiver's reply in a Reject, to a packet of which `arrived` arrived.
 pub(super) fn reply(packet: &SenderPacket, arrived: u64) -> Vec<u8> {
     let reply = StreamPacket {
         packet_type: PacketType::Reject,
