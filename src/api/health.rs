@@ -74,6 +74,7 @@ pub(super) struct Health {
     pub(super) reasons: Vec<String>,
 }
 
+/// Healthy means that the node has an address and all required peers are connected. [row 138]
 pub(super) fn judge(input: &HealthInput) -> Health {
     let mut reasons = reasons(input);
     let status = if input.stopping {

@@ -258,6 +258,7 @@ impl PeerComparison {
 
         match peer.account.relation {
             Relation::Parent => match &self.parent {
+                // RFC 34 "Link Relations": a node has at most one parent. [row 98]
                 Some((other, first)) => {
                     let what = format!("a second parent; the first is {other}, {}", seen(first));
                     mapping.problem(&PEER.relation, what, "a node has at most one parent", report);

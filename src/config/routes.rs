@@ -130,7 +130,7 @@ pub(super) fn check_own_address(own: &Address, mapping: Mapping<'_>, report: &mu
     }
 }
 
-/// RFC 34: a connector must not join the live network and a test network. Neither do we join two test networks.
+/// RFC 34 "ILP Addresses": a node must not connect the live network with a test network. [row 33] Nor two test networks.
 pub(super) fn check_networks(
     address: Option<&Address>,
     mapping: Mapping<'_>,

@@ -24,6 +24,7 @@ impl Secret {
     }
 }
 
+/// Masked: secrets never reach the log or a status page. [row 139]
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(MASK)

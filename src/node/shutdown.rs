@@ -16,7 +16,7 @@ const BALANCES_AT_ONCE: usize = 1000;
 const CLOSING_TIME: Duration = Duration::from_millis(1500);
 
 impl NodeTask {
-    /// Stops the node: from the first step to the last.
+    /// Stops the node. Packets in flight are answered before sessions close, up to the grace period. [row 92]
     pub(super) async fn stop(mut self) {
         let context = self.context.clone();
         let in_flight = context.connector.in_flight();

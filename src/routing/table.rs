@@ -1,8 +1,9 @@
-//! The prefix table: a hash map of prefixes, probed from the longest prefix of an address to the shortest.
+//! The prefix table: a hash map of prefixes, probed from the longest prefix of an address to the
+//! shortest.
 //!
-//! Only lengths (in segments) that occur in the table are probed, so a usual lookup takes one to three probes with any
-//! number of routes. Short prefixes are stored in the map itself, so a probe touches one place in memory. The hash is
-//! keyed, because peers choose the addresses.
+//! Only lengths (in segments) that occur in the table are probed, so a usual lookup takes one to
+//! three probes with any number of routes. Short prefixes are stored in the map itself, so a probe
+//! touches one place in memory. The hash is keyed, because peers choose the addresses.
 
 use std::borrow::Borrow;
 use std::collections::hash_map::Entry;
@@ -19,7 +20,8 @@ use crate::wire::{AddressRef, Prefix};
 /// Lengths from here on share one bit.
 const DEPTH_BITS: u32 = 63;
 
-/// The key of the table's hash: random in a node, fixed for measurements that repeat to the instruction.
+/// The key of the table's hash: random in a node, fixed for measurements that repeat to the
+/// instruction.
 #[derive(Clone, Copy, Debug)]
 pub enum HashSeed {
     /// Random, from the operating system.
@@ -87,14 +89,16 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    /// Builds the table. Candidates of one prefix are ordered by priority, then origin, then the order given.
+    /// Builds the table. Candidates of one prefix are ordered by priority, then origin, then the
+    /// order given.
     pub fn new(routes: impl IntoIterator<Item = (Prefix, Candidate)>, seed: HashSeed) -> Self {
         let mut table = RouteTable {
             prefixes: HashMap::with_hasher(seed.hash_state()),
             candidate_sets: Vec::new(),
             depth_mask: 0,
         };
-        // Nearly each prefix has one next hop and goes straight to its set; the others are collected first.
+        // Nearly each prefix has one next hop and goes straight to its set; the others are
+        // collected first.
         let mut known: HashMap<Box<[Candidate]>, u32> = HashMap::new();
         let mut several: BTreeMap<Key, Vec<Candidate>> = BTreeMap::new();
         for (prefix, candidate) in routes {
@@ -125,8 +129,8 @@ impl RouteTable {
 
     /// The longest prefix that covers `address`, segment by segment.
     ///
-    /// RFC 15 "Routing": among the prefixes of an address, the longest one wins. [row 25] A prefix ends between two
-    /// segments. [row 26] A prefix longer than the address never matches. [row 27]
+    /// RFC 15 "Routing": among the prefixes of an address, the longest one wins. [row 25] A prefix
+    /// ends between two segments. [row 26] A prefix longer than the address never matches. [row 27]
     pub fn lookup(&self, address: AddressRef<'_>) -> Option<Match<'_>> {
         let mut key = address.as_bytes();
         let mut segments = segment_count(key);

@@ -1,7 +1,7 @@
 //! Encrypts and decrypts STREAM packets.
 //!
-//! RFC 29 "Encryption Envelope": the encrypted form is a random IV, the tag of AES-256-GCM without associated data, and
-//! the ciphertext, in this order. [row 122]
+//! RFC 29 "Encryption Envelope": the encrypted form is a random IV, the tag of AES-256-GCM without
+//! associated data, and the ciphertext, in this order. [row 122]
 
 use ring::aead::{Aad, NONCE_LEN, Nonce, Tag};
 
@@ -18,8 +18,9 @@ pub const MAX_PLAINTEXT: usize = MAX_PACKET;
 
 const _: () = assert!(MAX_PLAINTEXT + OVERHEAD == MAX_DATA_EMITTED);
 
-/// An initialization vector, consumed by [`Keys::seal`]. The same IV for two packets under one key reveals both, and the two
-/// ends share the key: an IV is random, or derived from everything that it encrypts.
+/// An initialization vector, consumed by [`Keys::seal`]. The same IV for two packets under one key
+/// reveals both, and the two ends share the key: an IV is random, or derived from everything that
+/// it encrypts.
 #[derive(Debug)]
 pub struct Iv(pub [u8; NONCE_LEN]);
 

@@ -10,8 +10,8 @@ use crate::wire::Fulfillment;
 /// Bytes of a shared secret.
 pub const SECRET_LEN: usize = 32;
 
-/// The secret of a connection, exchanged out of band (SPSP). Its owner can read the connection, act as either end, and
-/// fulfill packets.
+/// The secret of a connection, exchanged out of band (SPSP). Its owner can read the connection, act
+/// as either end, and fulfill packets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SharedSecret(pub [u8; SECRET_LEN]);
 
@@ -21,18 +21,20 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
-/// The keys of one connection. A sender derives them once, a receiver without state for each packet.
+/// The keys of one connection. A sender derives them once, a receiver without state for each
+/// packet.
 #[derive(Debug)]
 pub struct Keys {
     pub(super) encryption: LessSafeKey,
     fulfillment: hmac::Key,
-    /// Makes the IVs of a receiver without state. Not in RFC 29, because the sender need not know it.
+    /// Makes the IVs of a receiver without state. Not in RFC 29, because the sender need not know
+    /// it.
     pub(super) reply_iv: hmac::Key,
 }
 
 impl Keys {
-    /// Derives the keys of a shared secret. RFC 29 "Encryption": the encryption key is the HMAC-SHA256 of
-    /// `ilp_stream_encryption` under the secret. [row 122]
+    /// Derives the keys of a shared secret. RFC 29 "Encryption": the encryption key is the
+    /// HMAC-SHA256 of `ilp_stream_encryption` under the secret. [row 122]
     #[must_use]
     pub fn new(secret: &SharedSecret) -> Self {
         Self::derive(&secret.0)
@@ -52,8 +54,8 @@ impl Keys {
         }
     }
 
-    /// The fulfillment of a Prepare with this encrypted data. RFC 29 "Fulfillment Generation": it is the HMAC-SHA256 of
-    /// the data, under a key derived from the secret. [row 122]
+    /// The fulfillment of a Prepare with this encrypted data. RFC 29 "Fulfillment Generation": it
+    /// is the HMAC-SHA256 of the data, under a key derived from the secret. [row 122]
     #[must_use]
     pub fn fulfillment(&self, data: &[u8]) -> Fulfillment {
         let mut fulfillment = [0; 32];

@@ -1,8 +1,9 @@
-//! A receiver without state: for each packet, it derives the connection's secret from its own secret and the token at the
-//! end of the address.
+//! A receiver without state: for each packet, it derives the connection's secret from its own
+//! secret and the token at the end of the address.
 //!
-//! So nothing is stored or bounded, and connections survive a restart with the same secret. Deliberately absent for the
-//! same reason: totals of streams, receipts (RFC 39), data on streams, and limits that depend on earlier packets ([ADR
+//! So nothing is stored or bounded, and connections survive a restart with the same secret.
+//! Deliberately absent for the same reason: totals of streams, receipts (RFC 39), data on streams,
+//! and limits that depend on earlier packets ([ADR
 //! 19](../../docs/adr/0019-streams-of-a-receiver-without-state.md)).
 
 mod reply;
@@ -61,7 +62,8 @@ pub struct AcceptedPacket {
 pub struct DeclinedPacket {
     /// The reason.
     pub reason: DeclineReason,
-    /// The Reject's data: the encrypted reply, or empty if the packet is not from the connection's sender.
+    /// The Reject's data: the encrypted reply, or empty if the packet is not from the connection's
+    /// sender.
     pub data: Vec<u8>,
 }
 
@@ -92,8 +94,8 @@ pub enum DeclineReason {
 }
 
 impl DeclineReason {
-    /// The error code of the Reject. RFC 29 "Matching Packets to Connections": data that cannot be decrypted is rejected
-    /// with F06. [row 123]
+    /// The error code of the Reject. RFC 29 "Matching Packets to Connections": data that cannot be
+    /// decrypted is rejected with F06. [row 123]
     #[must_use]
     pub const fn code(self) -> ErrorCode {
         match self {
@@ -105,16 +107,16 @@ impl DeclineReason {
 }
 
 impl Receiver {
-    /// The receiver with this name on a node with this secret, which should have 32 bytes of randomness. Each name has
-    /// secrets of its own.
+    /// The receiver with this name on a node with this secret, which should have 32 bytes of
+    /// randomness. Each name has secrets of its own.
     #[must_use]
     pub fn new(node_secret: &[u8], name: &str) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, node_secret);
         Self { generator: hmac_of_parts(&key, &[b"ilp-connector receiver ", name.as_bytes()]) }
     }
 
-    /// The secret of the connection with this token. Anyone may make up tokens; only this receiver can derive their
-    /// secrets.
+    /// The secret of the connection with this token. Anyone may make up tokens; only this receiver
+    /// can derive their secrets.
     #[must_use]
     pub fn secret(&self, token: &str) -> SharedSecret {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.generator);
@@ -123,8 +125,8 @@ impl Receiver {
 
     /// Decides one packet. The same packet gets the same answer, because nothing is stored.
     ///
-    /// RFC 29 "Sending Money": a packet below the sender's minimum, or with another condition, is not fulfilled; the
-    /// Reject carries an encrypted reply with the amount that arrived. [row 124]
+    /// RFC 29 "Sending Money": a packet below the sender's minimum, or with another condition, is
+    /// not fulfilled; the Reject carries an encrypted reply with the amount that arrived. [row 124]
     ///
     /// # Errors
     /// [`DeclinedPacket`] with the reply for the sender.

@@ -1,8 +1,8 @@
 //! ILP addresses and prefixes (RFC 15).
 //!
 //! RFC 15 "Address Requirements": an address is a scheme and at least one segment, joined by dots,
-//! of the characters `A-Z a-z 0-9 _ ~ -`. [row 22] A prefix, the key of a routing table, may also be
-//! a bare scheme or empty.
+//! of the characters `A-Z a-z 0-9 _ ~ -`. [row 22] A prefix, the key of a routing table, may also
+//! be a bare scheme or empty.
 //!
 //! [`AddressRef`] is a checked view of a packet's bytes. [`Address`] and [`Prefix`] are owned and
 //! cheap to clone.

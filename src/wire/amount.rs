@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// An amount in units of one account's asset and scale. RFC 27 "ILP Prepare": it is an unsigned
 /// integer of 64 bits. [row 6]
 ///
-/// Amounts of two accounts must not be added or compared: convert first.
+/// RFC 32 "Accounts and Balances": an account is in one asset and scale. [row 63] So amounts of two
+/// accounts must not be added or compared without conversion.
 #[derive(
     Debug,
     Default,

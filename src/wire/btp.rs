@@ -1,11 +1,11 @@
 //! BTP/2.0 frames (RFC 23): one per binary WebSocket message.
 //!
 //! [`BtpFrame::parse`] checks a whole frame, every entry included, without allocating. A frame that
-//! does not parse is *unreadable* and gets no answer. RFC 30 "Extensibility": bytes after the frame,
-//! or after its last entry, are ignored. [row 9]
+//! does not parse is *unreadable* and gets no answer. RFC 30 "Extensibility": bytes after the
+//! frame, or after its last entry, are ignored. [row 9]
 //!
-//! The packet path has one shape of frame: [`parse_ilp_frame`] recognises it, and [`put_ilp_header`]
-//! writes the part before the packet. [`put_frame`] writes all other frames.
+//! The packet path has one shape of frame: [`parse_ilp_frame`] recognises it, and
+//! [`put_ilp_header`] writes the part before the packet. [`put_frame`] writes all other frames.
 
 mod code;
 mod data;

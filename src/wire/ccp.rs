@@ -1,12 +1,13 @@
 //! CCP, the exchange of routes between peers: route control and route update.
 //!
-//! There is no RFC. The layout is that of ilp-connector (JavaScript), interledger-rs and Java's connector. [row 104]
-//! Both are the data of a Prepare of amount 0 to `peer.route.control` or `peer.route.update` with the condition
-//! [`Condition::PEER_PROTOCOL`].
+//! There is no RFC. The layout is that of ilp-connector (JavaScript), interledger-rs and Java's
+//! connector. [row 104] Both are the data of a Prepare of amount 0 to `peer.route.control` or
+//! `peer.route.update` with the condition [`Condition::PEER_PROTOCOL`].
 //!
-//! Parsed values are views of the bytes. A count is only a claim: items are read one by one, each takes at least one
-//! byte, and nothing is reserved. [row 4] The structure is checked here; the addresses inside routes are not, because
-//! other connectors pass on unchecked ones, and one bad address must not cost all other routes of an update.
+//! Parsed values are views of the bytes. A count is only a claim: items are read one by one, each
+//! takes at least one byte, and nothing is reserved. [row 4] The structure is checked here; the
+//! addresses inside routes are not, because other connectors pass on unchecked ones, and one bad
+//! address must not cost all other routes of an update.
 
 mod items;
 #[cfg(test)]
@@ -29,8 +30,8 @@ pub use write::{UpdateWriter, put_hop};
 /// Bytes of the largest payload that we send; ilp-connector splits updates at the same size.
 pub const MAX_PAYLOAD: usize = super::ilp::MAX_DATA_EMITTED - 1;
 
-/// Identifies a speaker's table of routes: a UUID, new at each start. A new id makes all earlier routes of the speaker
-/// invalid.
+/// Identifies a speaker's table of routes: a UUID, new at each start. A new id makes all earlier
+/// routes of the speaker invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TableId(pub [u8; 16]);
 
@@ -78,7 +79,8 @@ impl<'a> RouteRequest<'a> {
             || destination == AddressRef::PEER_ROUTE_UPDATE
     }
 
-    /// Reads a Prepare that can be answered at `now`. The answer moves no money, so amounts above zero are refused.
+    /// Reads a Prepare that can be answered at `now`. The answer moves no money, so amounts above
+    /// zero are refused.
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong.

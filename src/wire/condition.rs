@@ -12,8 +12,8 @@ pub struct Condition(pub [u8; 32]);
 pub struct Fulfillment(pub [u8; 32]);
 
 impl Condition {
-    /// The condition of `peer.config` and `peer.route.*`, which carry no money. RFC 31 "Packet": it is
-    /// the SHA-256 of 32 zero bytes.
+    /// The condition of `peer.config` and `peer.route.*`, which carry no money. RFC 31 "Packet": it
+    /// is the SHA-256 of 32 zero bytes.
     pub const PEER_PROTOCOL: Self = Self([
         0x66, 0x68, 0x7a, 0xad, 0xf8, 0x62, 0xbd, 0x77, 0x6c, 0x8f, 0xc1, 0x8b, 0x8e, 0x9f, 0x8e,
         0x20, 0x08, 0x97, 0x14, 0x85, 0x6e, 0xe2, 0x33, 0xb3, 0x90, 0x2a, 0x59, 0x1d, 0x0d, 0x5f,
@@ -30,8 +30,8 @@ impl Condition {
 impl Fulfillment {
     /// 32 zero bytes: the fulfillment of [`Condition::PEER_PROTOCOL`].
     pub const ZERO: Self = Self([0; 32]);
-    /// `ping` eight times: the fulfillment of [`Condition::PING`]. It is public, so any hop can take the
-    /// money. [row 121]
+    /// `ping` eight times: the fulfillment of [`Condition::PING`]. It is public, so any hop can
+    /// take the money. [row 121]
     pub const PING: Self = Self(*b"pingpingpingpingpingpingpingping");
 
     /// Its condition: the SHA-256.

@@ -7,8 +7,8 @@ use super::error::{address, encoding};
 use super::ilp::{Fulfill, Prepare};
 use super::{AddressRef, Amount, Condition, Error, Fulfillment, Timestamp};
 
-/// The Prepare of a request. RFC 31 "Packet": its amount is 0, its condition the one of peer protocols,
-/// and it has no data. [row 96]
+/// The Prepare of a request. RFC 31 "Packet": its amount is 0, its condition the one of peer
+/// protocols, and it has no data. [row 96]
 #[must_use]
 pub const fn request(expires_at: Timestamp) -> Prepare<'static> {
     Prepare {
@@ -20,8 +20,8 @@ pub const fn request(expires_at: Timestamp) -> Prepare<'static> {
     }
 }
 
-/// Checks that a Prepare is a request that can be answered at `now`: a wrong condition, an amount above
-/// zero and a past expiry are refused. [row 95] Data is ignored.
+/// Checks that a Prepare is a request that can be answered at `now`: a wrong condition, an amount
+/// above zero and a past expiry are refused. [row 95] Data is ignored.
 ///
 /// # Errors
 /// [`Error::Value`] with the field that is wrong.
@@ -52,8 +52,8 @@ pub struct IldcpResponse<'a> {
 }
 
 impl<'a> IldcpResponse<'a> {
-    /// Reads the Fulfill that answers a request. A child accepts only a fulfillment of zeros and a valid
-    /// address. [row 97]
+    /// Reads the Fulfill that answers a request. A child accepts only a fulfillment of zeros and a
+    /// valid address. [row 97]
     ///
     /// # Errors
     /// [`Error`] when the fulfillment is not 32 zero bytes or the data does not parse.
@@ -65,8 +65,8 @@ impl<'a> IldcpResponse<'a> {
         Self::parse(fulfill.data)
     }
 
-    /// Reads the data of the Fulfill. RFC 30 "Extensibility": bytes after the last field are ignored.
-    /// [row 99]
+    /// Reads the data of the Fulfill. RFC 30 "Extensibility": bytes after the last field are
+    /// ignored. [row 99]
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong.

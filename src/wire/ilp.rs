@@ -34,8 +34,8 @@ pub use fulfill::Fulfill;
 pub use prepare::Prepare;
 pub use reject::{AmountTooLarge, Reject, clip_message};
 
-/// Most bytes of `data` that are accepted: one more than RFC 27 allows, because Java peers send that.
-/// [row 10]
+/// Most bytes of `data` that are accepted: one more than RFC 27 allows, because Java peers send
+/// that. [row 10]
 pub const MAX_DATA: usize = 32_768;
 /// Most bytes of `data` that we send. RFC 34 "ILP Prepare": data has at most 32767 bytes. [row 10]
 pub const MAX_DATA_EMITTED: usize = 32_767;
@@ -44,8 +44,8 @@ pub const MAX_DATA_EMITTED: usize = 32_767;
 pub const MAX_MESSAGE: usize = 8192;
 /// Most bytes of a Reject's message that we send.
 pub const MAX_MESSAGE_EMITTED: usize = 8191;
-/// Bytes of the largest accepted packet, a Reject with all fields at their limits. WebSocket messages
-/// must hold it. [row 11]
+/// Bytes of the largest accepted packet, a Reject with all fields at their limits. WebSocket
+/// messages must hold it. [row 11]
 pub const MAX_PACKET: usize =
     4 + 3 + (3 + super::address::MAX_ADDRESS) + (3 + MAX_MESSAGE) + (3 + MAX_DATA);
 
@@ -81,8 +81,8 @@ impl PacketType {
     }
 }
 
-/// The type of a packet from its first byte. RFC 27 "Type-Length Wrapper": there are three types; any
-/// other is refused. [row 12]
+/// The type of a packet from its first byte. RFC 27 "Type-Length Wrapper": there are three types;
+/// any other is refused. [row 12]
 #[must_use]
 #[inline]
 pub const fn packet_type(bytes: &[u8]) -> Option<PacketType> {

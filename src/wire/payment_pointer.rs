@@ -1,8 +1,8 @@
 //! Payment pointers (RFC 26): `$host/path`, which people share instead of a URL.
 //!
-//! RFC 26 "Payment Pointer Syntax": a pointer is a dollar sign, a host and an optional path, without user info, port,
-//! query or fragment. [row 127] A generic URL parser would accept these. The host must be one that can be looked up: a
-//! name or an IP address.
+//! RFC 26 "Payment Pointer Syntax": a pointer is a dollar sign, a host and an optional path,
+//! without user info, port, query or fragment. [row 127] A generic URL parser would accept these.
+//! The host must be one that can be looked up: a name or an IP address.
 
 use core::net::Ipv6Addr;
 use std::fmt;
@@ -58,8 +58,8 @@ impl PaymentPointer {
         self.text.get(1..self.path_at).expect("the host was found in this text")
     }
 
-    /// Its URL. RFC 26 "Payment Setup Protocol Receiver Endpoint Resolution": the scheme is `https`.
-    /// [row 127]
+    /// Its URL. RFC 26 "Payment Setup Protocol Receiver Endpoint Resolution": the scheme is
+    /// `https`. [row 127]
     #[must_use]
     pub fn url(&self) -> String {
         let path = match self.text.get(self.path_at..) {

@@ -23,8 +23,8 @@ const MILLIS_PER_DAY: u64 = 86_400_000;
 
 /// Milliseconds since the Unix epoch, UTC, within 1970-01-01 and 9999-12-31.
 ///
-/// Arithmetic saturates at both ends: the wire has four digits for the year, and a date before 1970 is
-/// read as the epoch, because it has expired in any case.
+/// Arithmetic saturates at both ends: the wire has four digits for the year, and a date before 1970
+/// is read as the epoch, because it has expired in any case.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
@@ -121,8 +121,8 @@ impl Timestamp {
 
     /// Reads the 17 digits of an ILP packet.
     ///
-    /// RFC 30 "Fixed-length Timestamps": the digits are a date of the calendar and a time of day without
-    /// leap seconds. [row 7]
+    /// RFC 30 "Fixed-length Timestamps": the digits are a date of the calendar and a time of day
+    /// without leap seconds. [row 7]
     ///
     /// # Errors
     /// [`TimestampError`], with the field that is wrong.

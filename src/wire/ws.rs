@@ -21,8 +21,8 @@ pub const fn header_size(payload_len: usize, masked: bool) -> usize {
     if masked { length + 4 } else { length }
 }
 
-/// Appends the header of a binary message. A server sends no mask. A client sends an unpredictable one
-/// for each frame (section 5.3) and applies it with [`apply_mask`].
+/// Appends the header of a binary message. A server sends no mask. A client sends an unpredictable
+/// one for each frame (section 5.3) and applies it with [`apply_mask`].
 #[inline]
 pub fn put_binary_header(payload_len: usize, mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
     let flag = if mask.is_some() { MASKED } else { 0 };

@@ -1,5 +1,5 @@
-//! Canonical OER as Interledger uses it ([RFC 30]): a reader over a byte slice, and functions
-//! that append to a `Vec<u8>`.
+//! Canonical OER as Interledger uses it ([RFC 30]): a reader over a byte slice, and functions that
+//! append to a `Vec<u8>`.
 //!
 //! Six encodings occur in Interledger protocols, and only those are here: unsigned integers of
 //! fixed width, fixed octet strings, the length determinant, the variable octet string, the

@@ -169,8 +169,8 @@ impl Ccp {
         Some(CcpRequest { to: peer.settings.id.clone(), destination, payload, ticket })
     }
 
-    /// Writes as many changes as fit one update; returns it with the epoch that it reaches. Our own address is put before
-    /// the path of each route. [row 114]
+    /// Writes as many changes as fit one update; returns it with the epoch that it reaches. Our own
+    /// address is put before the path of each route. [row 114]
     fn encode_update(
         &self,
         slot: Slot,

@@ -1,10 +1,11 @@
 //! The log of changes of our routes, from which updates are written.
 //!
-//! Entry i changed the table from epoch i to i + 1. An entry holds only the prefix; an update carries the route at the time
-//! of writing. So only the latest entry of a prefix is kept; earlier ones leave a gap in the epochs.
+//! Entry i changed the table from epoch i to i + 1. An entry holds only the prefix; an update
+//! carries the route at the time of writing. So only the latest entry of a prefix is kept; earlier
+//! ones leave a gap in the epochs.
 //!
-//! Withdrawn prefixes keep their entry until all peers have acknowledged it. A peer that returns from before that gets a
-//! new table id (`sender.rs`).
+//! Withdrawn prefixes keep their entry until all peers have acknowledged it. A peer that returns
+//! from before that gets a new table id (`sender.rs`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +16,8 @@ use crate::wire::ccp::TableId;
 
 /// Withdrawn entries above this number are dropped if all peers have acknowledged them.
 const WITHDRAWN_SOFT_MAX: usize = 4_096;
-/// Above this number of withdrawn entries, and twice the number of routes, peers that are far behind get a new table id.
+/// Above this number of withdrawn entries, and twice the number of routes, peers that are far
+/// behind get a new table id.
 const WITHDRAWN_HARD_MAX: usize = 100_000;
 /// The log restarts above this epoch.
 const EPOCH_MAX: u32 = u32::MAX - 1_000_000;

@@ -6,7 +6,8 @@ use super::retry::{ANSWER_TIMEOUT, RetryBackoff};
 use super::sender::UPDATE_SPACING;
 use crate::time::MonoTime;
 
-/// Delay after a link-up: ilp-connector refuses a control that arrives together with its answer to the login.
+/// Delay after a link-up: ilp-connector refuses a control that arrives together with its answer to
+/// the login.
 const AFTER_LINK_UP: Duration = Duration::from_millis(100);
 
 /// The state of the controls to one peer.
@@ -27,8 +28,8 @@ impl ControlSender {
         *self = ControlSender { due: Some(now.after(AFTER_LINK_UP)), ..ControlSender::default() };
     }
 
-    /// Schedules a control after the peer sent one, because it may have missed ours. At most one per `interval`, so that
-    /// two nodes do not answer each other's controls for ever.
+    /// Schedules a control after the peer sent one, because it may have missed ours. At most one
+    /// per `interval`, so that two nodes do not answer each other's controls for ever.
     pub(super) fn on_control(&mut self, now: MonoTime, interval: Duration) {
         let long_ago = self.last_sent.is_none_or(|sent| now.since(sent) >= interval);
         let waiting = self.in_flight.is_some();

@@ -1,13 +1,14 @@
-//! Checks announced routes. A refused route counts as withdrawn, because the peer's earlier route is gone in any case. The
-//! update is still acknowledged: a peer cannot know which routes we accept.
+//! Checks announced routes. A refused route counts as withdrawn, because the peer's earlier route
+//! is gone in any case. The update is still acknowledged: a peer cannot know which routes we
+//! accept.
 
 use super::path::RoutePath;
 use crate::account::RoutePolicy;
 use crate::wire::ccp::NewRoute;
 use crate::wire::{Address, Prefix};
 
-/// Most segments of a learned prefix. A lookup probes each length that occurs, so routes of all lengths would slow down
-/// each packet.
+/// Most segments of a learned prefix. A lookup probes each length that occurs, so routes of all
+/// lengths would slow down each packet.
 const PREFIX_SEGMENTS_MAX: usize = 32;
 
 /// Why an announced route is not taken.
@@ -78,8 +79,8 @@ impl RouteRefusalCounts {
     }
 }
 
-/// Checks a route, but not the limit of routes; returns its path. Routes of other networks, and whole networks, are
-/// refused. [row 107]
+/// Checks a route, but not the limit of routes; returns its path. Routes of other networks, and
+/// whole networks, are refused. [row 107]
 pub(super) fn check_route(
     prefix: &Prefix,
     route: &NewRoute<'_>,

@@ -20,8 +20,9 @@ pub(super) enum BestRoute {
     Learned(Slot),
 }
 
-/// The rank of a learned route, lowest first. RFC 34 "Routing": of routes to one prefix, a child's is preferred to a
-/// peer's, and a peer's to a parent's. [row 36] Then the shorter path wins, then the lower account id.
+/// The rank of a learned route, lowest first. RFC 34 "Routing": of routes to one prefix, a child's
+/// is preferred to a peer's, and a peer's to a parent's. [row 36] Then the shorter path wins, then
+/// the lower account id.
 pub(super) type Rank<'a> = (u8, usize, &'a AccountId);
 
 impl CcpPeerState {
@@ -36,8 +37,9 @@ impl CcpPeerState {
 }
 
 impl Ccp {
-    /// Chooses the best routes of these prefixes again. Routes of `by` have changed, so a best route of that peer is
-    /// recorded even if the peer is still the best one.
+    /// Chooses the best routes of these prefixes again: announced routes become usable, withdrawn
+    /// ones end. [row 105] Routes of `by` have changed, so a best route of that peer is recorded
+    /// even if the peer is still the best one.
     pub(super) fn update_best(&mut self, touched: Vec<Prefix>, by: Option<Slot>) {
         for prefix in touched {
             let (old, new) = self.replace_best(&prefix);
@@ -48,8 +50,8 @@ impl Ccp {
         }
     }
 
-    /// Records a change in the log, unless no peer may have such a route: other networks, whole networks, and addresses
-    /// below our own.
+    /// Records a change in the log, unless no peer may have such a route: other networks, whole
+    /// networks, and addresses below our own.
     fn record_change(&mut self, prefix: Prefix, new: Option<BestRoute>) {
         let Some(own) = &self.settings.own_address else { return };
         let foreign = prefix.scheme() != Some(own.scheme());

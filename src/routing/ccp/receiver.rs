@@ -103,17 +103,19 @@ impl RouteReceiver {
         if update.table != self.table {
             self.table = update.table;
             self.epoch = 0;
-            // A new table id replaces all earlier routes. [row 109] They stay until the new table is complete, so that
-            // packets go on.
+            // A new table id replaces all earlier routes. [row 109] They stay until the new table
+            // is complete, so that packets go on.
             self.routes.begin_generation();
             self.stale_until = Some(now.after(grace));
         }
         let epochs = update.epochs;
-        // An update that begins after the known epoch is refused, and a control requests the missing part. [row 108]
+        // An update that begins after the known epoch is refused, and a control requests the
+        // missing part. [row 108]
         if epochs.from > self.epoch {
             return Err(EpochGap { from: epochs.from, known: self.epoch });
         }
-        // An update of old epochs changes nothing; one that ends at the known epoch counts. [row 110]
+        // An update of old epochs changes nothing; one that ends at the known epoch counts. [row
+        // 110]
         if epochs.to < self.epoch {
             return Ok(Vec::new());
         }
@@ -205,9 +207,9 @@ impl RouteReceiver {
         untold
     }
 
-    /// Drops expired routes: those of an earlier table, and all of them if no update came within the hold-down and
-    /// `grace`. [row 112] After the hold-down the peer is asked once, because an ilp-connector whose last update failed
-    /// sends nothing until then.
+    /// Drops expired routes: those of an earlier table, and all of them if no update came within
+    /// the hold-down and `grace`. [row 112] After the hold-down the peer is asked once, because an
+    /// ilp-connector whose last update failed sends nothing until then.
     pub(super) fn expire_routes(&mut self, now: MonoTime, grace: Duration) -> ExpiredRoutes {
         if self.stale_until.is_some_and(|until| now >= until) {
             let mut stale = Vec::new();

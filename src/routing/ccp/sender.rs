@@ -7,8 +7,8 @@ use super::retry::{ANSWER_TIMEOUT, RetryBackoff};
 use crate::time::MonoTime;
 use crate::wire::ccp::{RouteControl, RouteControlMode, TableId};
 
-/// Time between updates about new changes. The parts of a large table follow each other without it, each after the answer
-/// to the one before.
+/// Time between updates about new changes. The parts of a large table follow each other without it,
+/// each after the answer to the one before.
 pub(super) const UPDATE_SPACING: Duration = Duration::from_millis(150);
 
 /// The state of the updates to one peer.
@@ -19,7 +19,8 @@ pub(super) struct RouteSender {
     table_resets: u32,
     /// The epoch up to which the peer has acknowledged updates.
     acknowledged: u32,
-    /// The peer got no update before this epoch under this table id, so it needs no withdrawals from there.
+    /// The peer got no update before this epoch under this table id, so it needs no withdrawals
+    /// from there.
     fresh_below: u32,
     in_flight: Option<InFlight>,
     /// Updates up to this epoch follow each other without spacing.
@@ -65,8 +66,8 @@ impl RouteSender {
         self.acknowledged.max(self.fresh_below)
     }
 
-    /// The id of our table for this peer. A new id makes all earlier routes invalid, so one peer can get the whole table
-    /// again without cost for the others.
+    /// The id of our table for this peer. A new id makes all earlier routes invalid, so one peer
+    /// can get the whole table again without cost for the others.
     pub(super) fn table_id(&self, log: &ChangeLog) -> TableId {
         let TableId(mut id) = log.table();
         if let Some(tail) = id.last_chunk_mut::<4>() {
@@ -75,8 +76,8 @@ impl RouteSender {
         TableId(id)
     }
 
-    /// Applies a control. A known table id continues at the peer's epoch, any other one begins at 0. [row 102] An idle
-    /// control ends updates. [row 103] An update in flight no longer counts.
+    /// Applies a control. A known table id continues at the peer's epoch, any other one begins at
+    /// 0. [row 102] An idle control ends updates. [row 103] An update in flight no longer counts.
     pub(super) fn apply_control(&mut self, control: &RouteControl<'_>, log: &ChangeLog) {
         let continues = control.last_known_table == self.table_id(log);
         let told = if continues { control.last_known_epoch.min(log.epoch()) } else { 0 };
@@ -122,8 +123,8 @@ impl RouteSender {
         }
     }
 
-    /// The update that is due now. An update without an answer in time counts as not sent. Without changes, an empty
-    /// update is due once per `interval`. [row 111]
+    /// The update that is due now. An update without an answer in time counts as not sent. Without
+    /// changes, an empty update is due once per `interval`. [row 111]
     pub(super) fn due_update(
         &mut self,
         current: u32,

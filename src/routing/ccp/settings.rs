@@ -9,7 +9,8 @@ use crate::wire::{Address, Prefix};
 /// Intervals of CCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CcpTiming {
-    /// Time between two updates to a peer without changes. Expired routes of a peer are kept as long again. [row 111]
+    /// Time between two updates to a peer without changes. Expired routes of a peer are kept as
+    /// long again. [row 111]
     pub broadcast_interval: Duration,
     /// How long a peer keeps our routes without another update.
     pub hold_down: Duration,

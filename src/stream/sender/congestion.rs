@@ -1,5 +1,5 @@
-//! Congestion control: how many packets may be in flight, and pauses. The window grows and halves like that of TCP Reno; a
-//! pause doubles while nothing arrives.
+//! Congestion control: how many packets may be in flight, and pauses. The window grows and halves
+//! like that of TCP Reno; a pause doubles while nothing arrives.
 
 use std::time::Duration;
 
@@ -60,8 +60,8 @@ impl CongestionWindow {
         }
     }
 
-    /// Halves the window after congestion. `jitter` is from 0 to 1, so that senders refused together do not return
-    /// together.
+    /// Halves the window after congestion. `jitter` is from 0 to 1, so that senders refused
+    /// together do not return together.
     pub(super) fn shrink(&mut self, sent_at: MonoTime, now: MonoTime, jitter: f64) {
         if sent_at < self.cut_at {
             return;

@@ -1,5 +1,5 @@
-//! Payments over simulated paths: limits, rates, losses, delays, and hops and receivers that try to make a sender pay too
-//! much, believe false amounts, or never end.
+//! Payments over simulated paths: limits, rates, losses, delays, and hops and receivers that try to
+//! make a sender pay too much, believe false amounts, or never end.
 
 mod world;
 

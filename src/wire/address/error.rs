@@ -3,8 +3,8 @@
 use super::scan::is_segment_byte;
 use super::{MAX_ADDRESS, Scheme};
 
-/// Why a text is not an ILP address, prefix or segment. Positions count from 1. The texts continue a
-/// sentence that names the field or shows the value.
+/// Why a text is not an ILP address, prefix or segment. Positions count from 1. The texts continue
+/// a sentence that names the field or shows the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// An empty text.

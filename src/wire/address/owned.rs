@@ -139,8 +139,8 @@ impl Prefix {
         self.segments().next().and_then(Scheme::from_name)
     }
 
-    /// Whether the address is the prefix or lies below it. Segments match as a whole: `g.al` does not
-    /// match `g.alice`. [row 26]
+    /// Whether the address is the prefix or lies below it. Segments match as a whole: `g.al` does
+    /// not match `g.alice`. [row 26]
     #[must_use]
     pub fn matches(&self, address: AddressRef<'_>) -> bool {
         self.covers_text(address.as_str())

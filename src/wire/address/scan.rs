@@ -1,5 +1,5 @@
-//! Checks the characters of an address, sixteen bytes per step, in safe code that compiles to vector
-//! instructions: every Prepare passes here.
+//! Checks the characters of an address, sixteen bytes per step, in safe code that compiles to
+//! vector instructions: every Prepare passes here.
 
 /// Bytes of one step: a vector register, or half of one for short addresses.
 const WIDE: usize = 16;

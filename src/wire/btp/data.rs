@@ -1,5 +1,5 @@
-//! The protocol data of a frame: a list of named entries. The first one is *primary* and decides what
-//! the request is.
+//! The protocol data of a frame: a list of named entries. The first one is *primary* and decides
+//! what the request is.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -79,8 +79,8 @@ impl<'a> ProtocolData<'a> {
         Self { primary: Some(entry), bytes, count: 1 }
     }
 
-    /// Reads the count and all entries. The count is a claim: it is compared with the bytes left, and
-    /// nothing is allocated for it. [row 4]
+    /// Reads the count and all entries. The count is a claim: it is compared with the bytes left,
+    /// and nothing is allocated for it. [row 4]
     #[inline]
     pub(super) fn parse(content: &mut Reader<'a>) -> Result<Self, Error> {
         let claimed = content.var_uint().map_err(encoding("BTP protocolData: count"))?;
@@ -141,8 +141,9 @@ impl<'a> ProtocolData<'a> {
         ProtocolEntries { reader: Reader::new(self.bytes) }
     }
 
-    /// Whether two entries have the same name. RFC 23 "Sub-protocols": a name occurs once in a frame.
-    /// [row 68] The time is linear, so that a frame of 20,000 entries cannot keep the node busy.
+    /// Whether two entries have the same name. RFC 23 "Sub-protocols": a name occurs once in a
+    /// frame. [row 68] The time is linear, so that a frame of 20,000 entries cannot keep the node
+    /// busy.
     #[must_use]
     pub fn has_duplicate_names(&self) -> bool {
         /// Up to this number, comparing all pairs is cheaper than a hash set.

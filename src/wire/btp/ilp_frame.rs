@@ -1,6 +1,6 @@
-//! The frame of the packet path: a MESSAGE or RESPONSE whose only entry is `ilp`, of content type 0.
-//! All known implementations send Prepares and answers like this, so it is read and written by a few
-//! comparisons and stores.
+//! The frame of the packet path: a MESSAGE or RESPONSE whose only entry is `ilp`, of content type
+//! 0. All known implementations send Prepares and answers like this, so it is read and written by a
+//! few comparisons and stores.
 
 use oer_codec::{Reader, put_length, var_octet_string_size};
 
@@ -76,8 +76,8 @@ pub const fn ilp_frame_size(ilp_len: usize) -> usize {
 
 /// Appends a MESSAGE or RESPONSE up to the ILP packet of `ilp_len` bytes, which the caller appends.
 ///
-/// RFC 23 "Sub-protocols": a packet travels in the first entry, which has the name `ilp` and content
-/// type 0. [row 81]
+/// RFC 23 "Sub-protocols": a packet travels in the first entry, which has the name `ilp` and
+/// content type 0. [row 81]
 #[inline]
 pub fn put_ilp_header(kind: FrameKind, request_id: RequestId, ilp_len: usize, out: &mut Vec<u8>) {
     let [a, b, c, d] = request_id.0.to_be_bytes();

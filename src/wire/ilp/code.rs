@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The code of a Reject: three 7-bit characters. RFC 27 "Error Codes": codes that are not listed are
-/// handled by their class and passed on unchanged.
+/// The code of a Reject: three 7-bit characters. RFC 27 "Error Codes": codes that are not listed
+/// are handled by their class and passed on unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(pub [u8; 3]);
 
@@ -29,7 +29,8 @@ macro_rules! codes {
             /// Every code with a name: F, then T, then R.
             pub const ALL: &'static [Self] = &[$(Self::$code),*];
 
-            /// RFC 27 "Error Codes": each code has one name and meaning. [row 21] `None` for others.
+            /// RFC 27 "Error Codes": each code has one name and meaning. [row 21] `None` for
+            /// others.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self {

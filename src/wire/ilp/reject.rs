@@ -14,7 +14,8 @@ pub struct Reject<'a> {
     /// The node that rejected. `None` is an empty address: accepted from peers, never sent, because
     /// interledger-rs cannot read it. [rows 19, 20]
     pub triggered_by: Option<AddressRef<'a>>,
-    /// For debugging. Should be UTF-8; other bytes are passed on too. At most [`MAX_MESSAGE`] bytes.
+    /// For debugging. Should be UTF-8; other bytes are passed on too. At most [`MAX_MESSAGE`]
+    /// bytes.
     pub message: &'a [u8],
     /// For the sender; at most [`MAX_DATA`](super::MAX_DATA) bytes. Never changed.
     pub data: &'a [u8],
@@ -90,9 +91,9 @@ pub fn clip_message(text: &str) -> &[u8] {
     kept.as_bytes()
 }
 
-/// The data of an F08 Reject. RFC 27 "Final Error": it holds the amount that arrived and the maximum,
-/// as two integers of 64 bits. [row 52] Both are in units of the rejecting node's account. Connectors
-/// do not rescale them: senders use their ratio. [row 53]
+/// The data of an F08 Reject. RFC 27 "Final Error": it holds the amount that arrived and the
+/// maximum, as two integers of 64 bits. [row 52] Both are in units of the rejecting node's account.
+/// Connectors do not rescale them: senders use their ratio. [row 53]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AmountTooLarge {
     /// The amount that arrived.

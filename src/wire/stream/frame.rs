@@ -7,7 +7,8 @@ use oer_codec::{Reader, put_u8, put_var_octet_string, put_var_uint};
 use crate::wire::error::encoding;
 use crate::wire::{Amount, Error};
 
-/// A stream of a connection. RFC 29 "Opening New Streams": the client opens odd ones, the server even ones.
+/// A stream of a connection. RFC 29 "Opening New Streams": the client opens odd ones, the server
+/// even ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u64);
 
@@ -22,8 +23,8 @@ impl CloseCode {
     pub const APPLICATION_ERROR: Self = Self(9);
 }
 
-/// A frame. Texts are bytes, because peers may send any. Offsets count bytes from the beginning of a stream or
-/// connection.
+/// A frame. Texts are bytes, because peers may send any. Offsets count bytes from the beginning of
+/// a stream or connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum StreamFrame<'a> {
     /// `01`: the connection ends.
@@ -94,7 +95,8 @@ pub enum StreamFrame<'a> {
     StreamMoneyBlocked {
         /// The stream.
         stream: StreamId,
-        /// The amount that it wants to send, in the sender's units; above 64 bits it is read as the maximum.
+        /// The amount that it wants to send, in the sender's units; above 64 bits it is read as the
+        /// maximum.
         send_max: Amount,
         /// The amount that it has sent so far.
         total_sent: Amount,
@@ -132,8 +134,8 @@ pub enum StreamFrame<'a> {
 }
 
 impl<'a> StreamFrame<'a> {
-    /// Reads one frame. RFC 29 "Frames": a frame of an unknown type is ignored (`None`). [row 125] Bytes after the last
-    /// known field are ignored.
+    /// Reads one frame. RFC 29 "Frames": a frame of an unknown type is ignored (`None`). [row 125]
+    /// Bytes after the last known field are ignored.
     pub(super) fn read(packet: &mut Reader<'a>) -> Result<Option<Self>, Error> {
         let type_byte = packet.u8().map_err(encoding("STREAM frame type"))?;
         let content = packet.var_octet_string().map_err(encoding("STREAM frame"))?;

@@ -4,8 +4,8 @@
 #[inline]
 pub(super) fn digit_pairs(text: [u8; 8]) -> Option<u64> {
     let digits = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
-    // 0x76 + 9 = 0x7f: a byte above 9 sets its top bit. A carry into the next byte comes only from a
-    // byte that is refused itself.
+    // 0x76 + 9 = 0x7f: a byte above 9 sets its top bit. A carry into the next byte comes only from
+    // a byte that is refused itself.
     if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
         return None;
     }

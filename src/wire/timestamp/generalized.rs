@@ -8,8 +8,8 @@ const FORM_GENERALIZED: TimestampError = TimestampError::Form(
 );
 
 impl Timestamp {
-    /// Reads a GeneralizedTime with up to three digits after the point. Trailing zeros are accepted,
-    /// because btp-packet (JavaScript) writes them. Second 60 is read as the next second.
+    /// Reads a GeneralizedTime with up to three digits after the point. Trailing zeros are
+    /// accepted, because btp-packet (JavaScript) writes them. Second 60 is read as the next second.
     ///
     /// # Errors
     /// [`TimestampError`], with the field that is wrong.
@@ -37,8 +37,9 @@ impl Timestamp {
         Self::from_civil(lanes(date), [hour, minute, second], millis, 60)
     }
 
-    /// The GeneralizedTime that all known readers accept: three digits after the point, the last one
-    /// not 0. btp-packet needs three digits, so a millisecond that ends in 0 is written one later.
+    /// The GeneralizedTime that all known readers accept: three digits after the point, the last
+    /// one not 0. btp-packet needs three digits, so a millisecond that ends in 0 is written one
+    /// later.
     ///
     /// RFC 30 "Variable-length Timestamps": the fraction has no trailing zeros. [row 86]
     #[must_use]

@@ -71,8 +71,8 @@ fn vectors_of_written_times() {
         let text = vectors::text(entry, "text").as_bytes();
         assert_eq!(written(entry).to_17(), text, "{entry}");
     }
-    // The file has the canonical form. Ours also suits btp-packet: it differs by at most a millisecond,
-    // has three digits, and does not end in 0.
+    // The file has the canonical form. Ours also suits btp-packet: it differs by at most a
+    // millisecond, has three digits, and does not end in 0.
     for entry in vectors::list(&file, "generalized_time_encode") {
         let canonical = vectors::text(entry, "text").as_bytes();
         let ours = written(entry).to_generalized();

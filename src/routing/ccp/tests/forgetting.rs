@@ -1,8 +1,10 @@
-//! Pruning of the log: no peer keeps a withdrawn route, and a peer that does not answer causes no resend to others.
+//! Pruning of the log: no peer keeps a withdrawn route, and a peer that does not answer causes no
+//! resend to others.
 
 use super::*;
 
-/// A peer like other implementations: it keeps its routes while the link is down, and drops them at a new table id.
+/// A peer like other implementations: it keeps its routes while the link is down, and drops them at
+/// a new table id.
 #[derive(Default)]
 struct Listener {
     table: TableId,

@@ -1,4 +1,5 @@
-//! Networks of nodes: after any failures, each node has the shortest route to each reachable node, and no others.
+//! Networks of nodes: after any failures, each node has the shortest route to each reachable node,
+//! and no others.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -1,5 +1,5 @@
-//! A simulated path with a receiver at its end, and a payment over it on a virtual clock. Invariants are checked at each
-//! step.
+//! A simulated path with a receiver at its end, and a payment over it on a virtual clock.
+//! Invariants are checked at each step.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
