@@ -1,4 +1,4 @@
-//! Who may read more than `/health` (D22), and how often wrong tokens are looked at.
+//! The operator's token: which requests may read more than `/health` (D22), and how many wrong tokens are checked.
 
 use std::net::SocketAddr;
 
@@ -6,97 +6,85 @@ use arc_swap::ArcSwapOption;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use parking_lot::Mutex;
-use ring::hmac;
-use ring::rand::SystemRandom;
 
+use crate::link::LoginMark;
 use crate::net::{ClientOrigin, SharedRate, Throttle, WorkRate};
-use crate::peers::NoRandomness;
+use crate::peers::{NoRandomness, TokenMarker};
 use crate::time::MonoTime;
+use crate::web::bearer_token;
 
-/// Wrong tokens per second, from all addresses together; half of it from one. Beyond them none is looked at, so connections
-/// need not be closed: a scraper with an old token keeps its own.
+/// Wrong tokens per second from all addresses together; half of it from one. Above this rate no token is checked, so
+/// connections need not be closed: a scraper with an old token keeps its own.
 const WRONG_TOKENS: WorkRate = WorkRate(200);
 
-/// What becomes of a request.
+/// Why a request may not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It may pass.
-    Passes,
-    /// No token, or a wrong one.
-    Refused,
-    /// Its address has sent so many wrong tokens that this one is not looked at.
-    Later,
+pub(super) enum AuthRefusal {
+    /// Also without a token.
+    WrongToken,
+    /// Its address has sent so many wrong tokens that this one is not checked.
+    AboveRate,
 }
 
-/// Knows the token without keeping it: by its HMAC under a key drawn at start, so that the time of a comparison tells
-/// nothing about the token.
+/// Checks the token of requests. Only its mark is kept, so neither memory nor the time of a comparison reveals it.
 pub(super) struct ApiAuth {
-    key: hmac::Key,
-    expected: ArcSwapOption<[u8; 32]>,
+    marker: TokenMarker,
+    expected: ArcSwapOption<LoginMark>,
     wrong_tokens: Mutex<SharedRate<ClientOrigin>>,
-    /// Of lines about wrong tokens.
-    lines: Throttle,
+    throttle: Throttle,
 }
 
 impl ApiAuth {
-    /// A gate that is open.
+    /// Without a token: every request passes.
     pub(super) fn new() -> Result<Self, NoRandomness> {
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
-        Ok(ApiAuth {
-            key: key.map_err(|_| NoRandomness)?,
+        Ok(Self {
+            marker: TokenMarker::new()?,
             expected: ArcSwapOption::empty(),
             wrong_tokens: Mutex::new(SharedRate::new(WRONG_TOKENS)),
-            lines: Throttle::default(),
+            throttle: Throttle::default(),
         })
     }
 
-    /// From now on this token opens it; `None`: it is open.
-    pub(super) fn set(&self, token: Option<&str>) {
-        self.expected.store(token.map(|token| self.tag(token.as_bytes()).into()));
+    /// `None`: every request passes.
+    pub(super) fn set_token(&self, token: Option<&str>) {
+        self.expected.store(token.map(|token| self.marker.mark(token.as_bytes()).into()));
     }
 
-    /// No token is asked for.
-    pub(super) fn is_open(&self) -> bool {
-        self.expected.load().is_none()
+    pub(super) fn has_token(&self) -> bool {
+        self.expected.load().is_some()
     }
 
-    /// Whether a request with these headers may pass.
-    pub(super) fn judge(&self, headers: &HeaderMap, remote: SocketAddr, now: MonoTime) -> Verdict {
+    pub(super) fn authorize(
+        &self,
+        headers: &HeaderMap,
+        remote: SocketAddr,
+        now: MonoTime,
+    ) -> Result<(), AuthRefusal> {
         let expected = self.expected.load();
-        let Some(expected) = expected.as_deref() else { return Verdict::Passes };
-        // Who shows no token guesses none.
-        let Some(shown) = headers.get(AUTHORIZATION) else { return Verdict::Refused };
+        let Some(expected) = expected.as_deref() else { return Ok(()) };
+        // A request without a token is no guess.
+        if !headers.contains_key(AUTHORIZATION) {
+            return Err(AuthRefusal::WrongToken);
+        }
         let origin = ClientOrigin::from(remote);
         if self.wrong_tokens.lock().ready_at(origin, now) > now {
-            return Verdict::Later;
+            return Err(AuthRefusal::AboveRate);
         }
-        if bearer(shown.as_bytes()).is_some_and(|token| self.tag(token) == *expected) {
-            return Verdict::Passes;
+        if bearer_token(headers).is_some_and(|token| self.marker.mark(token) == *expected) {
+            return Ok(());
         }
         self.wrong_tokens.lock().spend(origin, 1, now);
-        if let Some(suppressed) = self.lines.admit(now) {
-            tracing::warn!(%remote, suppressed, "a page was asked for with a wrong apiToken");
+        if let Some(suppressed) = self.throttle.admit(now) {
+            tracing::warn!(%remote, suppressed, "a page was requested with a wrong apiToken");
         }
-        Verdict::Refused
-    }
-
-    fn tag(&self, token: &[u8]) -> [u8; 32] {
-        // HMAC-SHA256 has 32 bytes.
-        hmac::sign(&self.key, token).as_ref().first_chunk().copied().unwrap_or_default()
+        Err(AuthRefusal::WrongToken)
     }
 }
 
 impl std::fmt::Debug for ApiAuth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let closed = self.expected.load().is_some();
-        f.debug_struct("Gate").field("closed", &closed).finish_non_exhaustive()
+        f.debug_struct("ApiAuth").field("has_token", &self.has_token()).finish_non_exhaustive()
     }
-}
-
-/// The token of `Bearer <token>` (RFC 6750); the word is read in any case (RFC 9110, 11.1).
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (word, token) = value.split_at_checked(7)?;
-    word.eq_ignore_ascii_case(b"Bearer ").then_some(token.trim_ascii())
 }
 
 #[cfg(test)]
@@ -109,43 +97,48 @@ mod tests {
         ([192, 0, 2, last], 5000).into()
     }
 
-    fn passes(gate: &ApiAuth, headers: &HeaderMap) -> bool {
-        gate.judge(headers, remote(1), NOW) == Verdict::Passes
+    fn passes(auth: &ApiAuth, headers: &HeaderMap) -> bool {
+        auth.authorize(headers, remote(1), NOW).is_ok()
     }
 
     #[test]
     fn guesses_are_counted_by_address() {
-        let gate = ApiAuth::new().unwrap();
-        gate.set(Some("s3cret"));
-        let shows = |token: &str| {
+        let auth = ApiAuth::new().unwrap();
+        auth.set_token(Some("s3cret"));
+        let with_token = |token: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
             headers
         };
-        let guesses = (0..10_000)
-            .filter(|n| gate.judge(&shows(&n.to_string()), remote(1), NOW) == Verdict::Refused);
-        let looked_at = guesses.count();
-        assert!((100..=210).contains(&looked_at), "{looked_at}");
-        assert_eq!(gate.judge(&shows("s3cret"), remote(1), NOW), Verdict::Later);
-        assert_eq!(gate.judge(&HeaderMap::new(), remote(1), NOW), Verdict::Refused);
-        assert_eq!(gate.judge(&shows("s3cret"), remote(2), NOW), Verdict::Passes, "others");
+        let guesses = (0..10_000).filter(|n| {
+            auth.authorize(&with_token(&n.to_string()), remote(1), NOW)
+                == Err(AuthRefusal::WrongToken)
+        });
+        let checked = guesses.count();
+        assert!((100..=210).contains(&checked), "{checked}");
+        assert_eq!(
+            auth.authorize(&with_token("s3cret"), remote(1), NOW),
+            Err(AuthRefusal::AboveRate)
+        );
+        assert_eq!(auth.authorize(&HeaderMap::new(), remote(1), NOW), Err(AuthRefusal::WrongToken));
+        assert_eq!(auth.authorize(&with_token("s3cret"), remote(2), NOW), Ok(()));
         let later = MonoTime(NOW.0 + 5_000_000_000);
-        assert_eq!(gate.judge(&shows("s3cret"), remote(1), later), Verdict::Passes);
+        assert_eq!(auth.authorize(&with_token("s3cret"), remote(1), later), Ok(()));
     }
 
     fn check(token: Option<&str>, header: Option<&str>, expected: bool) {
-        let gate = ApiAuth::new().unwrap();
-        gate.set(token);
+        let auth = ApiAuth::new().unwrap();
+        auth.set_token(token);
         let mut headers = HeaderMap::new();
         if let Some(header) = header {
             headers.insert(AUTHORIZATION, header.parse().unwrap());
         }
-        assert_eq!(passes(&gate, &headers), expected, "{token:?} {header:?}");
-        assert!(!format!("{gate:?}").contains("s3cret"));
+        assert_eq!(passes(&auth, &headers), expected, "{token:?} {header:?}");
+        assert!(!format!("{auth:?}").contains("s3cret"));
     }
 
     #[test]
-    fn only_the_token_opens_it() {
+    fn only_the_right_token_passes() {
         check(None, None, true);
         check(None, Some("Bearer whatever"), true);
         check(Some("s3cret"), Some("Bearer s3cret"), true);
@@ -156,18 +149,18 @@ mod tests {
         {
             check(Some("s3cret"), Some(header), false);
         }
-        // A configuration with an empty token does not pass validation; it would not open anything either.
+        // A configuration with an empty token does not pass validation; here it lets no request pass.
         check(Some(""), None, false);
     }
 
     #[test]
-    fn a_reload_changes_it() {
-        let gate = ApiAuth::new().unwrap();
+    fn a_reload_changes_the_token() {
+        let auth = ApiAuth::new().unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, "Bearer one".parse().unwrap());
         for (token, expected) in [(Some("one"), true), (Some("two"), false), (None, true)] {
-            gate.set(token);
-            assert_eq!(passes(&gate, &headers), expected);
+            auth.set_token(token);
+            assert_eq!(passes(&auth, &headers), expected);
         }
     }
 }

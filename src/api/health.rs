@@ -1,4 +1,4 @@
-//! Whether a node is ready, and what it is called while it is not (D6). No IO, no clock.
+//! Whether a node is healthy, and why not (D6). No IO, no clock.
 
 use std::time::Duration;
 
@@ -7,75 +7,67 @@ use serde::Serialize;
 use crate::account::AccountId;
 use crate::net::ClockJump;
 
-/// Reasons that are given one by one; the rest is counted.
+/// Reasons that are listed; further ones are counted.
 const REASONS_MAX: usize = 8;
-/// How long a jump of the system clock is among the reasons.
-const JUMP_SHOWN: Duration = Duration::from_secs(300);
+/// For how long a jump of the system clock is among the reasons.
+const JUMP_LISTED: Duration = Duration::from_secs(300);
 
-/// What a node is called.
+/// The `status` of `/health`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
-    /// Not ready yet, and not long enough for that to be a fault.
+    /// Never healthy yet, but within the time that a start may take.
     Starting,
-    /// Ready: it listens, has an address, and every required peer is connected.
+    /// It listens, has an address, and every required peer is connected.
     Healthy,
-    /// Not ready.
+    /// Neither of the others.
     Unhealthy,
-    /// Told to stop.
+    /// Shutting down.
     Stopping,
 }
 
-/// How one peer stands.
+/// What health depends on of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PeerStanding {
-    /// Who.
+pub(super) struct PeerHealth {
     pub(super) id: AccountId,
-    /// The node is not ready without it.
+    /// The node is not healthy without it.
     pub(super) required: bool,
-    /// Any session is up.
     pub(super) connected: bool,
 }
 
-/// What decides about health.
+/// What health depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HealthInput {
-    /// The node was told to stop.
     pub(super) stopping: bool,
-    /// The threads that move packets have not run for so long.
+    /// For how long the threads that move packets have not run.
     pub(super) hung_for: Option<Duration>,
     /// The configuration names this node (D17).
     pub(super) listed: bool,
-    /// It has an ILP address.
     pub(super) has_address: bool,
-    /// It was ready before.
-    pub(super) ever_ready: bool,
-    /// Since its start.
+    pub(super) was_healthy: bool,
     pub(super) uptime: Duration,
     /// How long it may be `starting`.
     pub(super) start_timeout: Duration,
-    /// Its peers.
-    pub(super) peers: Vec<PeerStanding>,
-    /// The last jump of the system clock, and how long ago it was.
+    pub(super) peers: Vec<PeerHealth>,
+    /// The last jump of the system clock, and its age.
     pub(super) clock_jump: Option<(ClockJump, Duration)>,
 }
 
-/// Whether the node itself is able to take packets, whatever its peers do: it listens (or nobody could ask), has an
-/// address, runs, and goes on. What keeps it from that, else.
-pub(super) fn not_ready(input: &HealthInput) -> Vec<String> {
+/// Why the node itself cannot take packets, whatever its peers do. Empty: it is ready.
+pub(super) fn reasons_not_ready(input: &HealthInput) -> Vec<String> {
     reasons(&HealthInput { peers: Vec::new(), ..input.clone() })
 }
 
-/// What came out.
+/// The answer of `/health`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Health {
     pub(super) status: HealthStatus,
-    /// What keeps it from being healthy, in words; and what an operator should know although it does not.
+    /// Why it is not healthy, and what else an operator should know.
     pub(super) reasons: Vec<String>,
 }
 
 /// Healthy means that the node has an address and all required peers are connected. [row 138]
-pub(super) fn judge(input: &HealthInput) -> Health {
+pub(super) fn health(input: &HealthInput) -> Health {
     let mut reasons = reasons(input);
     let status = if input.stopping {
         HealthStatus::Stopping
@@ -83,20 +75,20 @@ pub(super) fn judge(input: &HealthInput) -> Health {
         HealthStatus::Healthy
     } else if input.hung_for.is_none()
         && input.listed
-        && !input.ever_ready
+        && !input.was_healthy
         && input.uptime < input.start_timeout
     {
         HealthStatus::Starting
     } else {
         HealthStatus::Unhealthy
     };
-    // Neither a restart nor other traffic would mend the clock, so it does not decide.
+    // Neither a restart nor less traffic would correct the clock, so a jump does not make the node unhealthy.
     reasons.extend(clock_reason(input.clock_jump));
     Health { status, reasons }
 }
 
 fn clock_reason(jump: Option<(ClockJump, Duration)>) -> Option<String> {
-    let (jump, ago) = jump.filter(|(_, ago)| *ago < JUMP_SHOWN)?;
+    let (jump, ago) = jump.filter(|(_, ago)| *ago < JUMP_LISTED)?;
     let sign = if jump.by_ms < 0 { '-' } else { '+' };
     let (seconds, millis) = (jump.by_ms.unsigned_abs() / 1000, jump.by_ms.unsigned_abs() % 1000);
     Some(format!(
@@ -119,7 +111,7 @@ fn reasons(input: &HealthInput) -> Vec<String> {
         reasons.push("the configuration no longer names this node".to_owned());
     }
     if !input.has_address {
-        reasons.push("no ILP address yet: the parent has not told one".to_owned());
+        reasons.push("no ILP address yet: the parent has not assigned one".to_owned());
     }
     let missing = || input.peers.iter().filter(|peer| peer.required && !peer.connected);
     let room = REASONS_MAX.saturating_sub(reasons.len());
@@ -138,7 +130,7 @@ mod tests {
     use super::*;
 
     fn input(peers: &[(&str, bool, bool)]) -> HealthInput {
-        let peers = peers.iter().map(|&(id, required, connected)| PeerStanding {
+        let peers = peers.iter().map(|&(id, required, connected)| PeerHealth {
             id: id.parse().unwrap(),
             required,
             connected,
@@ -148,7 +140,7 @@ mod tests {
             hung_for: None,
             listed: true,
             has_address: true,
-            ever_ready: false,
+            was_healthy: false,
             uptime: Duration::ZERO,
             start_timeout: Duration::from_secs(30),
             peers: peers.collect(),
@@ -157,7 +149,7 @@ mod tests {
     }
 
     fn check(input: &HealthInput, status: HealthStatus, reasons: &[&str]) {
-        let health = judge(input);
+        let health = health(input);
         assert_eq!(
             (health.status, health.reasons.as_slice()),
             (status, reasons_of(reasons).as_slice())
@@ -169,43 +161,47 @@ mod tests {
     }
 
     #[test]
-    fn ready_means_all_that_is_required() {
+    fn healthy_means_that_all_required_peers_are_connected() {
         check(&input(&[]), Healthy, &[]);
         check(&input(&[("a", true, true), ("b", false, false)]), Healthy, &[]);
         let bob = "required peer bob is not connected";
         let waiting = input(&[("alice", true, true), ("bob", true, false)]);
         check(&waiting, Starting, &[bob]);
-        check(&HealthInput { ever_ready: true, ..waiting.clone() }, Unhealthy, &[bob]);
-        let no_address = "no ILP address yet: the parent has not told one";
+        check(&HealthInput { was_healthy: true, ..waiting.clone() }, Unhealthy, &[bob]);
+        let no_address = "no ILP address yet: the parent has not assigned one";
         check(&HealthInput { has_address: false, ..input(&[]) }, Starting, &[no_address]);
         check(&HealthInput { has_address: false, ..waiting }, Starting, &[no_address, bob]);
     }
 
     #[test]
-    fn starting_ends() {
+    fn starting_ends_after_the_timeout() {
         let waiting = input(&[("bob", true, false)]);
-        let after = |uptime| judge(&HealthInput { uptime, ..waiting.clone() }).status;
+        let after = |uptime| health(&HealthInput { uptime, ..waiting.clone() }).status;
         assert_eq!(after(Duration::from_millis(29_999)), Starting);
         assert_eq!(after(Duration::from_secs(30)), Unhealthy);
     }
 
     #[test]
-    fn stopping_and_unlisted_win() {
+    fn stopping_and_unlisted_come_first() {
         let reason = "the node is stopping";
         check(&HealthInput { stopping: true, ..input(&[("a", true, true)]) }, Stopping, &[reason]);
         let reason = "the configuration no longer names this node";
         check(&HealthInput { listed: false, ..input(&[]) }, Unhealthy, &[reason]);
-        check(&HealthInput { listed: false, ever_ready: true, ..input(&[]) }, Unhealthy, &[reason]);
+        check(
+            &HealthInput { listed: false, was_healthy: true, ..input(&[]) },
+            Unhealthy,
+            &[reason],
+        );
         let both = HealthInput { listed: false, stopping: true, ..input(&[]) };
-        assert_eq!(judge(&both).status, Stopping);
+        assert_eq!(health(&both).status, Stopping);
     }
 
     #[test]
-    fn a_jump_of_the_clock_is_said_for_a_while_and_decides_nothing() {
+    fn a_clock_jump_is_listed_for_a_while_and_changes_no_status() {
         let jumped = |by_ms, ago| {
             let jump = ClockJump { by_ms, at: crate::time::MonoTime(0) };
             let clock_jump = Some((jump, Duration::from_millis(ago)));
-            judge(&HealthInput { clock_jump, ..input(&[]) })
+            health(&HealthInput { clock_jump, ..input(&[]) })
         };
         let health = jumped(-3_600_020, 2_900);
         assert_eq!(health.status, Healthy);
@@ -215,22 +211,22 @@ mod tests {
     }
 
     #[test]
-    fn a_node_whose_packets_stand_still_is_not_healthy() {
+    fn a_hanging_node_is_not_healthy() {
         let hung = HealthInput { hung_for: Some(Duration::from_millis(5_500)), ..input(&[]) };
         check(&hung, Unhealthy, &["the threads that move packets have not run for 5 s"]);
-        assert_eq!(not_ready(&hung).len(), 1);
+        assert_eq!(reasons_not_ready(&hung).len(), 1);
     }
 
     #[test]
     fn ready_does_not_count_peers() {
         let waiting = input(&[("bob", true, false)]);
-        assert_eq!(not_ready(&waiting), [""; 0]);
+        assert_eq!(reasons_not_ready(&waiting), [""; 0]);
         for (not, reason) in [
             (HealthInput { stopping: true, ..waiting.clone() }, "stopping"),
             (HealthInput { listed: false, ..waiting.clone() }, "no longer names"),
             (HealthInput { has_address: false, ..waiting }, "no ILP address"),
         ] {
-            let reasons = not_ready(&not);
+            let reasons = reasons_not_ready(&not);
             assert!(matches!(&*reasons, [only] if only.contains(reason)), "{reasons:?}");
         }
     }
@@ -239,7 +235,7 @@ mod tests {
     fn reasons_are_bounded() {
         let peers: Vec<_> = (0..10_000).map(|number| format!("p{number:05}")).collect();
         let peers: Vec<_> = peers.iter().map(|id| (id.as_str(), true, false)).collect();
-        let reasons = judge(&HealthInput { has_address: false, ..input(&peers) }).reasons;
+        let reasons = health(&HealthInput { has_address: false, ..input(&peers) }).reasons;
         assert_eq!(reasons.len(), REASONS_MAX + 1);
         assert_eq!(reasons[8], "9993 more required peers are not connected");
     }

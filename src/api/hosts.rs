@@ -1,9 +1,8 @@
-//! For whom `/peers` and `/routes` answer without a token: not for the pages of strangers in the operator's browser.
+//! Which requests `/peers` and `/routes` answer without a token: not those of other sites' pages in the operator's browser.
 //!
-//! Such a page can have its name lead to this machine (DNS rebinding); then the browser takes our answer for the page's
-//! own. It cannot choose what `Host` says, though: the name that it came by. An IP address cannot be rebound, nor can a
-//! name without a dot, which no stranger owns. Browsers also say who asks (`Origin`, `Sec-Fetch-Site`), which is looked
-//! at where it is there. No IO.
+//! Such a page can resolve its name to this machine (DNS rebinding), so that the browser takes our answer for the page's
+//! own. But `Host` then still holds the page's name. An IP address cannot be rebound, nor can a name without a dot, which
+//! no stranger owns. `Origin` and `Sec-Fetch-Site`, where a browser sends them, are checked as well. No IO.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -30,51 +29,50 @@ pub(super) enum HostRefusal {
     OtherSite,
 }
 
-/// The names under which these pages answer.
+/// The configured names under which these pages answer, beside those that are always known.
 #[derive(Debug, Default)]
 pub(super) struct Hosts(ArcSwap<Vec<String>>);
 
 impl Hosts {
-    /// Besides those that are always known.
-    pub(super) fn set(&self, names: &[String]) {
+    pub(super) fn set_names(&self, names: &[String]) {
         let names = names.iter().map(|name| canonical(name).to_ascii_lowercase());
         self.0.store(names.collect::<Vec<_>>().into());
     }
 
-    /// Whether a request may be answered.
-    pub(super) fn judge<B>(&self, request: &Request<B>) -> Result<(), HostRefusal> {
+    pub(super) fn check_request<B>(&self, request: &Request<B>) -> Result<(), HostRefusal> {
         let headers = request.headers();
         let mut hosts = headers.get_all(HOST).iter();
         match (hosts.next(), hosts.next()) {
-            (Some(host), None) => self.known(host.to_str().ok())?,
-            // A browser speaks HTTP/1.1, and so has one.
+            (Some(host), None) => self.check_host(host.to_str().ok())?,
+            // No browser: they speak HTTP/1.1, which requires the header.
             (None, None) if request.version() == Version::HTTP_10 => {}
             _ => return Err(HostRefusal::NotOneHost),
         }
-        // In absolute form it counts instead of `Host` (RFC 9112, 3.2.2).
+        // RFC 9112 3.2.2: in absolute form the target replaces `Host`.
         if let Some(authority) = request.uri().authority() {
-            self.known(Some(authority.as_str()))?;
+            self.check_host(Some(authority.as_str()))?;
         }
-        self.judge_site(headers)
+        self.check_site(headers)
     }
 
-    /// What a browser says of the page that asks.
-    fn judge_site(&self, headers: &HeaderMap) -> Result<(), HostRefusal> {
+    /// Checks what a browser says about the page that requests ours.
+    fn check_site(&self, headers: &HeaderMap) -> Result<(), HostRefusal> {
         for origin in headers.get_all(ORIGIN) {
             let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-            self.known(authority.map(|(_, authority)| authority))
+            self.check_host(authority.map(|(_, authority)| authority))
                 .map_err(|_| HostRefusal::OtherSite)?;
         }
-        let says = |name: HeaderName, words: &[&str]| {
+        let is_one_of = |name: HeaderName, words: &[&str]| {
             headers.get(name).is_some_and(|value| words.iter().any(|word| value == *word))
         };
-        let other_site = says(SEC_FETCH_SITE, &["cross-site", "same-site"]);
-        // A link that the operator follows shows the page to the operator alone.
-        let followed = says(SEC_FETCH_MODE, &["navigate"]) && says(SEC_FETCH_DEST, &["document"]);
+        let other_site = is_one_of(SEC_FETCH_SITE, &["cross-site", "same-site"]);
+        // If the operator follows a link, only the operator sees the page.
+        let followed =
+            is_one_of(SEC_FETCH_MODE, &["navigate"]) && is_one_of(SEC_FETCH_DEST, &["document"]);
         if other_site && !followed { Err(HostRefusal::OtherSite) } else { Ok(()) }
     }
 
-    fn known(&self, authority: Option<&str>) -> Result<(), HostRefusal> {
+    fn check_host(&self, authority: Option<&str>) -> Result<(), HostRefusal> {
         let host = authority.and_then(host_of).ok_or(HostRefusal::Unknown)?;
         let known = match host {
             Host::Ip => true,
@@ -94,7 +92,7 @@ enum Host<'a> {
     Name(&'a str),
 }
 
-/// The host of `host:port`, `[::1]:port`, or of either without a port. `None`: it is neither.
+/// The host of `host`, `host:port`, `[::1]` or `[::1]:port`. `None`: it is none of these.
 fn host_of(authority: &str) -> Option<Host<'_>> {
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = authority.strip_prefix('[') {
@@ -105,7 +103,7 @@ fn host_of(authority: &str) -> Option<Host<'_>> {
     let host = match authority.split_once(':') {
         None => authority,
         Some((host, port)) if is_port(port) => host,
-        // An IPv6 address without its brackets, or no host at all.
+        // An IPv6 address without brackets, or a mistake.
         Some(_) => return authority.parse::<Ipv6Addr>().is_ok().then_some(Host::Ip),
     };
     if host.parse::<IpAddr>().is_ok() {
@@ -115,7 +113,7 @@ fn host_of(authority: &str) -> Option<Host<'_>> {
     host.bytes().all(is_name).then_some(Host::Name(host))
 }
 
-/// A dot at the end says only that the name is complete.
+/// Without the dot at the end, which only says that the name is complete.
 fn canonical(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
@@ -127,13 +125,13 @@ mod tests {
 
     fn check(uri: &str, version: Version, headers: &[(&str, &str)], refused: Option<HostRefusal>) {
         let hosts = Hosts::default();
-        hosts.set(&["Node.Example".to_owned(), "dots.example.".to_owned()]);
+        hosts.set_names(&["Node.Example".to_owned(), "dots.example.".to_owned()]);
         let mut request = Request::builder().uri(uri).version(version);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let judged = hosts.judge(&request.body(()).unwrap()).err();
-        assert_eq!(judged, refused, "{uri} {version:?} {headers:?}");
+        let found = hosts.check_request(&request.body(()).unwrap()).err();
+        assert_eq!(found, refused, "{uri} {version:?} {headers:?}");
     }
 
     fn check_host(host: &str, refused: Option<HostRefusal>) {
@@ -190,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_and_the_target_too() {
+    fn exactly_one_host_and_the_target_too() {
         let (h10, h11) = (Version::HTTP_10, Version::HTTP_11);
         check("/peers", h11, &[], Some(NotOneHost));
         check("/peers", h10, &[], None);
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks() {
+    fn pages_of_other_sites_are_refused() {
         let here = ("host", "127.0.0.1:8080");
         let check = |headers: &[(&str, &str)], refused| {
             let headers: Vec<_> = [here].iter().chain(headers).copied().collect();

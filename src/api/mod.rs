@@ -1,11 +1,9 @@
-//! What a node answers over HTTP: `/health`, `/health/live`, `/health/ready`, `/metrics`, `/peers` and `/routes`.
+//! The operator's pages: `/health`, `/health/live`, `/health/ready`, `/metrics`, `/peers` and `/routes`.
 //!
-//! Read-only: no request changes anything, and no secret is in any answer. `/health` is open; the others ask for
-//! `Authorization: Bearer <apiToken>` once a token is set (D22), and without one `/peers` and `/routes` answer no web page
-//! that a browser asks for a stranger (`hosts`). [`NodeStatus`] is what `node` tells and tells anew when
-//! something changes; all else is read from the connector and the peers at the moment of a request. Handlers never
-//! wait, and what a client may hold open is bounded (`server`). What `starting`, `healthy`, `unhealthy` and `stopping`
-//! mean is in `health`, without IO. Nothing here spawns: [`Api::run`] is one future that owns its connections.
+//! No request changes anything, and no answer contains a secret. `/health` is open to all clients; the other pages require
+//! `Authorization: Bearer <apiToken>` once a token is set (D22). Without one, `/peers` and `/routes` refuse the pages of
+//! other sites in a browser (`hosts`). `node` updates [`NodeStatus`]; all else is read from the connector and the peers
+//! when a request comes. Handlers never wait. Nothing here spawns: [`Api::run`] is one future that owns its connections.
 
 mod bearer_auth;
 mod health;
@@ -19,5 +17,5 @@ mod server;
 mod status;
 
 pub use health::HealthStatus;
-pub use server::{Api, ApiBindError};
+pub use server::Api;
 pub use status::{LastReload, NodeStatus, PeerRole, StatusSettings};

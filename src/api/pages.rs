@@ -1,10 +1,10 @@
-//! The pages: path and method -> status, headers, body.
+//! The pages: from path and method to status, headers and body.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -15,27 +15,26 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 
-use super::bearer_auth::Verdict;
+use super::bearer_auth::AuthRefusal;
 use super::health::HealthStatus;
 use super::query::RoutesQuery;
-use super::server::ClientAddress;
 use super::status::NodeStatus;
 use super::{peers, routes};
 use crate::net::{mask_random_words, sanitize_json};
 use crate::peers::PeerState;
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
+use crate::web::{Connection, json_response, json_text};
 
-/// Characters of a path that are logged.
-const PATH_SHOWN_MAX: usize = 200;
+/// Characters of a path in the log.
+const PATH_CHARS_MAX: usize = 200;
 
-/// What pages are made of.
+/// What the pages show.
 #[derive(Debug)]
 pub(super) struct Pages {
     pub(super) status: Arc<NodeStatus>,
     pub(super) metrics: Metrics,
 }
 
-/// All pages.
 pub(super) fn router(pages: Pages) -> Router {
     let pages = Arc::new(pages);
     let guarded = Router::new()
@@ -65,14 +64,13 @@ struct HealthBody {
     timestamp: String,
     node_id: String,
     version: &'static str,
-    /// What keeps the node from being healthy, and what an operator should know.
     reasons: Vec<String>,
     config: ConfigBody,
     peers: Vec<PeerHealthBody>,
 }
 
-/// What became of the configuration when it was read last. A refused one does not make a node unhealthy: it goes on
-/// with the one before.
+/// The outcome of the last reading of the configuration. A refused one does not make a node unhealthy: the one before stays
+/// in force.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ConfigBody {
@@ -99,7 +97,6 @@ struct LiveBody {
 #[derive(Debug, Serialize)]
 struct ReadyBody {
     status: &'static str,
-    /// What keeps it from being ready.
     reasons: Vec<String>,
 }
 
@@ -111,20 +108,20 @@ struct ErrorBody {
 async fn health(State(pages): State<Arc<Pages>>) -> Response {
     let node = &pages.status;
     let peers = node.peers();
-    let health = node.judge(&peers);
+    let health = node.health(&peers);
     let peers: Vec<_> = peers
         .into_iter()
-        .map(|(role, known)| PeerHealthBody {
+        .map(|(role, snapshot)| PeerHealthBody {
             id: role.id.to_string(),
-            state: known.as_ref().map_or(PeerState::Waiting, |known| known.state),
+            state: snapshot.as_ref().map_or(PeerState::Waiting, |snapshot| snapshot.state),
             required: role.required,
-            since: known.as_ref().map(|known| peers::time(known.since)),
-            last_error: known.and_then(|known| known.last_error),
+            since: snapshot.as_ref().map(|snapshot| peers::format_time(snapshot.since)),
+            last_error: snapshot.and_then(|snapshot| snapshot.last_error),
         })
         .collect();
     let last_reload = node.last_reload();
     let config = ConfigBody {
-        last_reload: peers::time(last_reload.at),
+        last_reload: peers::format_time(last_reload.at),
         successful: last_reload.error.is_none(),
         error: last_reload.error,
     };
@@ -147,7 +144,7 @@ async fn health(State(pages): State<Arc<Pages>>) -> Response {
     json(code, &body)
 }
 
-/// For what restarts programs that hang: this thread answers, so it is the others' heartbeat that counts.
+/// For supervisors that restart a hanging program. This thread answers, so the heartbeat of the others decides.
 async fn live(State(pages): State<Arc<Pages>>) -> Response {
     match pages.status.hung_for() {
         None => json(StatusCode::OK, &LiveBody { status: "alive" }),
@@ -156,7 +153,7 @@ async fn live(State(pages): State<Arc<Pages>>) -> Response {
 }
 
 async fn ready(State(pages): State<Arc<Pages>>) -> Response {
-    let reasons = pages.status.not_ready();
+    let reasons = pages.status.reasons_not_ready();
     if reasons.is_empty() {
         json(StatusCode::OK, &ReadyBody { status: "ready", reasons })
     } else {
@@ -167,12 +164,12 @@ async fn ready(State(pages): State<Arc<Pages>>) -> Response {
 async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
     let last_reload = pages.status.last_reload();
     pages.metrics.set_status(StatusMetrics {
-        ready: pages.status.observe() == HealthStatus::Healthy,
+        ready: pages.status.observe_health() == HealthStatus::Healthy,
         reload_successful: last_reload.error.is_none(),
         reload_succeeded_at: last_reload.succeeded_at,
-        required: pages.status.required(),
+        required: pages.status.required_peers(),
     });
-    // Several lines of a list are one list (RFC 9110, 5.3).
+    // RFC 9110 5.3: several header lines of a list are one list.
     let accept = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
     let exposition = Exposition::accepted(&accept.collect::<Vec<_>>().join(","));
     match pages.metrics.text(exposition) {
@@ -184,8 +181,8 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
 async fn peers(State(pages): State<Arc<Pages>>) -> Response {
     let context = pages.status.context();
     let report = context.connector.report();
-    let known = context.peers.snapshot();
-    let body = peers::body(&report, &pages.status.roles(), &known, context.clock.now().wall);
+    let snapshots = context.peers.snapshot();
+    let body = peers::body(&report, &pages.status.roles(), &snapshots, context.clock.now().wall);
     json(StatusCode::OK, &body)
 }
 
@@ -194,7 +191,7 @@ async fn routes(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
     let connector = &context.connector;
     let (node_id, address) = (connector.node_id().to_string(), connector.address());
     match RoutesQuery::parse(uri.query().unwrap_or_default()) {
-        Err(wrong) => error(StatusCode::BAD_REQUEST, &wrong.to_string()),
+        Err(mistake) => error(StatusCode::BAD_REQUEST, &mistake.to_string()),
         Ok(RoutesQuery::Page { after, limit }) => {
             let found = connector.routes(after.as_deref(), limit + 1);
             let total = connector.routes_total();
@@ -202,30 +199,28 @@ async fn routes(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
         }
         Ok(RoutesQuery::Destination(destination)) => {
             let explanation = connector.explain(destination.view(), context.clock.now());
-            let body = routes::explained(node_id, address.as_ref(), &destination, explanation);
+            let body = routes::explanation(node_id, address.as_ref(), &destination, explanation);
             json(StatusCode::OK, &body)
         }
     }
 }
 
 async fn not_found() -> Response {
-    let known = "no such page; there are /health, /health/live, /health/ready, /metrics, /peers and /routes";
-    error(StatusCode::NOT_FOUND, known)
+    error(
+        StatusCode::NOT_FOUND,
+        "no such page; there are /health, /health/live, /health/ready, /metrics, /peers and /routes",
+    )
 }
 
 async fn method_not_allowed() -> Response {
-    error(StatusCode::METHOD_NOT_ALLOWED, "pages are only read here: GET or HEAD")
+    error(StatusCode::METHOD_NOT_ALLOWED, "pages can only be read: GET or HEAD")
 }
 
 async fn authorize(State(pages): State<Arc<Pages>>, request: Request, next: Next) -> Response {
-    // Every connection of the listener has one.
-    let Some(ClientAddress(remote)) = request.extensions().get::<ClientAddress>().copied() else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
     let now = pages.status.context().clock.mono();
-    match pages.status.gate.judge(request.headers(), remote, now) {
-        Verdict::Passes => next.run(request).await,
-        Verdict::Refused => {
+    match pages.status.auth.authorize(request.headers(), remote(&request), now) {
+        Ok(()) => next.run(request).await,
+        Err(AuthRefusal::WrongToken) => {
             let mut answer = error(
                 StatusCode::UNAUTHORIZED,
                 "this page needs the header Authorization: Bearer with the node's apiToken",
@@ -234,63 +229,63 @@ async fn authorize(State(pages): State<Arc<Pages>>, request: Request, next: Next
             answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             answer
         }
-        Verdict::Later => {
-            let what = "too many wrong tokens from this address; try again in a second";
-            let mut answer = error(StatusCode::TOO_MANY_REQUESTS, what);
+        Err(AuthRefusal::AboveRate) => {
+            let message = "too many wrong tokens from this address; try again in a second";
+            let mut answer = error(StatusCode::TOO_MANY_REQUESTS, message);
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             answer
         }
     }
 }
 
-/// Without a token, anything in the operator's browser could read these pages under a name of its own that leads here.
+/// Without a token, any web page in the operator's browser could read these pages under a name that it resolves to this
+/// machine (DNS rebinding).
 async fn refuse_web_pages(
     State(pages): State<Arc<Pages>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if pages.status.gate.is_open()
-        && let Err(refusal) = pages.status.hosts.judge(&request)
+    if !pages.status.auth.has_token()
+        && let Err(refusal) = pages.status.hosts.check_request(&request)
     {
         return error(StatusCode::FORBIDDEN, &refusal.to_string());
     }
     next.run(request).await
 }
 
-/// Requests are logged at debug only: health checks come every few seconds for ever.
+/// Logs at debug only, because health checks come every few seconds.
 async fn log(request: Request, next: Next) -> Response {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return next.run(request).await;
     }
-    let begin = Instant::now();
+    let began = Instant::now();
     let method = request.method().clone();
-    let path: String = request.uri().path().chars().take(PATH_SHOWN_MAX).collect();
+    let path: String = request.uri().path().chars().take(PATH_CHARS_MAX).collect();
     let path = mask_random_words(path);
-    let remote =
-        request.extensions().get::<ClientAddress>().map(|ClientAddress(remote)| remote.to_string());
+    let remote = remote(&request);
     let answer = next.run(request).await;
-    let duration_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let status = answer.status().as_u16();
-    tracing::debug!(remote, %method, path, status, duration_us, "request answered");
+    tracing::debug!(%remote, %method, path, status, duration_us, "request answered");
     answer
 }
 
-fn error(code: StatusCode, what: &str) -> Response {
-    json(code, &ErrorBody { error: what.to_owned() })
+fn remote(request: &Request) -> SocketAddr {
+    let connection = request.extensions().get::<Arc<Connection>>();
+    connection.expect("requests of a `WebService` carry their connection").remote
+}
+
+fn error(code: StatusCode, message: &str) -> Response {
+    json(code, &ErrorBody { error: message.to_owned() })
 }
 
 fn json(code: StatusCode, body: &impl Serialize) -> Response {
-    let Ok(text) = serde_json::to_string(body) else {
-        // Bodies are structs of texts and numbers: they have no way to fail.
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    // Some texts are those of peers, and pages are looked at in terminals.
-    let mut text = sanitize_json(text);
+    // Some texts come from peers, and operators read pages in terminals.
+    let mut text = sanitize_json(json_text(body));
     text.push('\n');
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "no-store"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (code, headers, Body::from(text)).into_response()
+    let mut response = json_response(code, "application/json", text);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }

@@ -1,4 +1,4 @@
-//! The body of `/peers`: everything about every account. Amounts are texts, as they exceed what JSON readers can count.
+//! The body of `/peers`. Amounts are texts, because they may exceed what JSON readers represent exactly.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -24,25 +24,25 @@ pub(super) struct PeersBody {
 #[serde(rename_all = "camelCase")]
 struct PeerBody {
     id: String,
-    /// `peer`; `receiver`, an account of the node itself, which is paid by STREAM; or `own`, what it received and sent itself.
+    /// `peer`; `receiver`, an account that STREAM senders pay; or `own`, the packets of the node itself.
     kind: &'static str,
-    /// `null` where it is no peer.
+    /// Only of peers.
     relation: Option<Relation>,
     asset_code: String,
     asset_scale: u8,
-    /// False after a reload that removed the peer: its balance is kept while the process lives.
+    /// False after a reload that removed the peer: its balance is kept as long as the process lives.
     configured: bool,
     enabled: bool,
     required: bool,
     state: &'static str,
     since: Option<String>,
     last_error: Option<String>,
-    /// The last login under its name that we refused; `null` if there was none.
+    /// The last login under its name that this node refused.
     last_refused_login: Option<RefusedLoginBody>,
     sessions: Vec<SessionBody>,
-    /// Positive: the peer owes us.
+    /// Positive: the peer owes the node.
     balance: String,
-    /// The last packet that `maxBalance` or `minBalance` kept out.
+    /// Of the last packet that exceeded `maxBalance` or `minBalance`.
     last_refusal: Option<RefusalBody>,
     held: BothWays<String>,
     packets_in_flight: BothWays<usize>,
@@ -75,7 +75,7 @@ struct BothWays<T> {
 #[derive(Debug, Serialize)]
 struct SessionBody {
     id: u64,
-    /// Who opened it: we (`dialled`) or the peer (`accepted`).
+    /// `dialled` by this node, `accepted`, or `posted` over HTTP.
     side: &'static str,
 }
 
@@ -95,7 +95,7 @@ struct LimitsBody {
 struct TrafficBody {
     prepares: u64,
     fulfills: u64,
-    /// By code; those that never came are left out.
+    /// By code, without zeros.
     rejects: Map<String, Value>,
 }
 
@@ -116,11 +116,11 @@ struct CountersBody {
     wrong_fulfillments: u64,
 }
 
-/// The body, with what is configured of each peer and what is known of its connection: both in the order of names.
+/// `roles` and `snapshots` are sorted by id.
 pub(super) fn body(
     report: &ConnectorReport,
     roles: &[PeerRole],
-    known: &[PeerSnapshot],
+    snapshots: &[PeerSnapshot],
     now: Timestamp,
 ) -> PeersBody {
     let codes: Vec<String> = code_labels().collect();
@@ -131,13 +131,13 @@ pub(super) fn body(
             let id = &account.settings.id;
             let role = roles.binary_search_by(|role| role.id.cmp(id)).ok();
             let required =
-                role.and_then(|place| roles.get(place)).is_some_and(|role| role.required);
-            let place = known.binary_search_by(|known| known.id.cmp(id)).ok();
-            peer(account, required, place.and_then(|place| known.get(place)), &codes)
+                role.and_then(|index| roles.get(index)).is_some_and(|role| role.required);
+            let snapshot = snapshots.binary_search_by(|snapshot| snapshot.id.cmp(id)).ok();
+            peer(account, required, snapshot.and_then(|index| snapshots.get(index)), &codes)
         })
         .collect();
     peers.sort_by(|a, b| a.id.cmp(&b.id));
-    peers.extend(report.own_accounts.iter().map(own));
+    peers.extend(report.own_accounts.iter().map(own_account));
     PeersBody {
         node_id: report.node_id.clone(),
         ilp_address: report.address.as_ref().map(ToString::to_string),
@@ -149,7 +149,7 @@ pub(super) fn body(
 fn peer(
     account: &AccountReport,
     required: bool,
-    known: Option<&PeerSnapshot>,
+    snapshot: Option<&PeerSnapshot>,
     codes: &[String],
 ) -> PeerBody {
     let settings = &account.settings;
@@ -163,17 +163,17 @@ fn peer(
         configured: !account.removed,
         enabled: settings.enabled,
         required,
-        state: match known {
-            Some(known) => known.state.as_str(),
+        state: match snapshot {
+            Some(snapshot) => snapshot.state.as_str(),
             None if account.removed => "removed",
             None if is_receiver => "receiving",
             None => PeerState::Waiting.as_str(),
         },
-        since: known.map(|known| time(known.since)),
-        last_error: known.and_then(|known| known.last_error.clone()),
-        last_refused_login: known.and_then(|known| known.last_refused_login.as_ref()).map(
+        since: snapshot.map(|snapshot| format_time(snapshot.since)),
+        last_error: snapshot.and_then(|snapshot| snapshot.last_error.clone()),
+        last_refused_login: snapshot.and_then(|snapshot| snapshot.last_refused_login.as_ref()).map(
             |login| RefusedLoginBody {
-                at: time(login.at),
+                at: format_time(login.at),
                 remote: login.remote.clone(),
                 reason: login.reason.clone(),
             },
@@ -201,12 +201,15 @@ fn peer(
             received: traffic(&account.stats.received, codes),
             sent: traffic(&account.stats.sent, codes),
         },
-        counters: counters(&account.stats, known.map(|known| known.counts).unwrap_or_default()),
+        counters: counters(
+            &account.stats,
+            snapshot.map(|snapshot| snapshot.counts).unwrap_or_default(),
+        ),
     }
 }
 
-/// An own account has nothing but a balance.
-fn own(account: &OwnAccountReport) -> PeerBody {
+/// The node's own accounts have only a balance.
+fn own_account(account: &OwnAccountReport) -> PeerBody {
     let none = Stats::default();
     PeerBody {
         id: account.id(),
@@ -236,9 +239,10 @@ fn own(account: &OwnAccountReport) -> PeerBody {
     }
 }
 
-/// A moment of the operating system's clock, as it stands in bodies.
-pub(super) fn time(moment: std::time::SystemTime) -> String {
-    let since_epoch = moment.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+/// RFC 3339 in UTC, with milliseconds.
+pub(super) fn format_time(time: std::time::SystemTime) -> String {
+    // A system clock before 1970 is shown as 1970.
+    let since_epoch = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
     Timestamp::from_millis(millis).to_string()
 }
@@ -286,8 +290,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::account::Asset;
-    use crate::account::{AccountSettings, OverLimit};
+    use crate::account::{AccountSettings, Asset, OverLimit};
     use crate::link::{SessionId, SessionKind};
     use crate::peers::RefusedLogin;
     use crate::wire::Amount;
@@ -309,7 +312,7 @@ mod tests {
         }
     }
 
-    /// An account with a value in every place.
+    /// An account with a value in every field.
     fn busy() -> AccountReport {
         let mut account = account("bob", Relation::Child);
         account.settings.limits = Limits {
@@ -341,16 +344,16 @@ mod tests {
 
     #[test]
     fn the_shape_of_the_body() {
-        let mut gone = account("gone", Relation::Peer);
-        gone.removed = true;
+        let mut removed = account("gone", Relation::Peer);
+        removed.removed = true;
         let report = ConnectorReport {
             node_id: "hub".to_owned(),
             address: Some("test.hub".parse().unwrap()),
             routes: 0,
-            accounts: vec![gone, busy(), account("alice", Relation::Parent), wallet()],
+            accounts: vec![removed, busy(), account("alice", Relation::Parent), wallet()],
             own_accounts: vec![OwnAccountReport { asset: Asset::new("USD", 9), balance: -100 }],
         };
-        let known = PeerSnapshot {
+        let snapshot = PeerSnapshot {
             last_attempt_failure: None,
             id: "bob".parse().unwrap(),
             state: PeerState::AuthenticationFailed,
@@ -375,7 +378,7 @@ mod tests {
         };
         let role = |id: &str, required| PeerRole { id: id.parse().unwrap(), required };
         let roles = [role("alice", false), role("bob", true)];
-        let body = body(&report, &roles, &[known], Timestamp::from_millis(1_514_132_101_279));
+        let body = body(&report, &roles, &[snapshot], Timestamp::from_millis(1_514_132_101_279));
         insta::assert_json_snapshot!(body);
     }
 }

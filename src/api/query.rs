@@ -1,22 +1,20 @@
-//! The query of `/routes`. Strict: a misspelled parameter must not pass for none.
+//! The query of `/routes`. Unknown parameters are errors, so that a misspelled one is not ignored.
 
 use crate::wire::Address;
 
-/// Prefixes on a page, unless told otherwise.
+/// Prefixes on a page without `limit`.
 const LIMIT_DEFAULT: usize = 1000;
-/// Prefixes on a page, at most.
 const LIMIT_MAX: usize = 10_000;
 
-/// What is asked of `/routes`.
+/// What `/routes` shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RoutesQuery {
-    /// A page of the table: up to `limit` prefixes behind `after`, from the first without it.
+    /// A page of the table: up to `limit` prefixes that follow `after`, or the first ones.
     Page { after: Option<String>, limit: usize },
     /// What happens to packets to one address.
     Destination(Address),
 }
 
-/// What is wrong with a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueryError {
     #[error("unknown parameter {0:?}; known are after, limit and destination")]
@@ -25,25 +23,24 @@ pub(super) enum QueryError {
     Twice(&'static str),
     #[error("limit {0:?} is not a number from 1 to {LIMIT_MAX}")]
     Limit(String),
-    #[error("destination {text:?} is no ILP address: {why}")]
-    Destination { text: String, why: crate::wire::AddressError },
-    #[error("destination stands alone: without after and limit")]
+    #[error("destination {text:?} is not an ILP address: {error}")]
+    Destination { text: String, error: crate::wire::AddressError },
+    #[error("destination cannot be combined with after or limit")]
     NotAlone,
 }
 
 impl RoutesQuery {
-    /// Reads what stands behind the `?`.
     pub(super) fn parse(query: &str) -> Result<Self, QueryError> {
         let (mut after, mut limit, mut destination) = (None, None, None);
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            let (known, place) = match &*name {
+            let (name, slot) = match &*name {
                 "after" => ("after", &mut after),
                 "limit" => ("limit", &mut limit),
                 "destination" => ("destination", &mut destination),
                 _ => return Err(QueryError::Unknown(name.into_owned())),
             };
-            if place.replace(value.into_owned()).is_some() {
-                return Err(QueryError::Twice(known));
+            if slot.replace(value.into_owned()).is_some() {
+                return Err(QueryError::Twice(name));
             }
         }
         if let Some(text) = destination {
@@ -52,7 +49,7 @@ impl RoutesQuery {
             }
             return match text.parse() {
                 Ok(address) => Ok(RoutesQuery::Destination(address)),
-                Err(why) => Err(QueryError::Destination { text, why }),
+                Err(error) => Err(QueryError::Destination { text, error }),
             };
         }
         let limit = match limit {
@@ -91,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_name_the_parameter() {
         check("limit=0", Err("limit \"0\" is not a number from 1 to 10000"));
         check("limit=10001", Err("limit \"10001\" is not a number from 1 to 10000"));
         check("limit=-1", Err("limit \"-1\" is not a number from 1 to 10000"));
@@ -100,12 +97,12 @@ mod tests {
         check("limit=1&limit=2", Err("parameter limit is given twice"));
         check(
             "destination=test.a&limit=2",
-            Err("destination stands alone: without after and limit"),
+            Err("destination cannot be combined with after or limit"),
         );
         for address in ["", "nowhere.a", "test", "test..a", "test.%0a", "test.%ff"] {
             let error = RoutesQuery::parse(&format!("destination={address}")).unwrap_err();
             assert!(matches!(error, QueryError::Destination { .. }), "{error}");
-            assert!(error.to_string().contains("is no ILP address: "), "{error}");
+            assert!(error.to_string().contains("is not an ILP address: "), "{error}");
         }
     }
 }

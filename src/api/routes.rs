@@ -1,4 +1,4 @@
-//! The bodies of `/routes`: pages of the table, and what happens to packets to one address.
+//! The bodies of `/routes`: a page of the table, and the explanation of one destination.
 
 use serde::Serialize;
 
@@ -12,10 +12,10 @@ use crate::wire::Address;
 pub(super) struct RoutesBody {
     node_id: String,
     ilp_address: Option<String>,
-    /// In the whole table.
+    /// Prefixes in the whole table.
     total: usize,
     routes: Vec<RouteBody>,
-    /// What to ask for as `after` to see the next page; `null` on the last one.
+    /// The value of `after` for the next page; `null` on the last one.
     next: Option<String>,
 }
 
@@ -24,11 +24,11 @@ pub(super) struct RoutesBody {
 struct RouteBody {
     /// Empty: the default route.
     prefix: String,
-    /// Where packets go now; `null` while no next hop is connected.
+    /// `null` while no next hop is connected.
     next_hop: Option<String>,
     reason: String,
     candidates: Vec<CandidateBody>,
-    /// What peers have told of the prefix, the best first.
+    /// The routes that peers have sent for this prefix, best first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     learned: Vec<LearnedBody>,
 }
@@ -39,7 +39,7 @@ struct CandidateBody {
     next_hop: String,
     priority: i32,
     origin: String,
-    /// Packets can go there now.
+    /// Whether packets can be forwarded to it now.
     usable: bool,
 }
 
@@ -48,7 +48,7 @@ struct CandidateBody {
 struct LearnedBody {
     from: String,
     relation: &'static str,
-    /// The nodes on the way, the nearest one first.
+    /// The nodes on the route, nearest first.
     path: Vec<String>,
     chosen: bool,
     reason: &'static str,
@@ -63,14 +63,14 @@ pub(super) struct ExplanationBody {
     /// `deliver`, `forward` or `reject`.
     action: &'static str,
     next_hop: Option<String>,
-    /// Of the Reject.
+    /// The code of the Reject.
     code: Option<String>,
     reason: String,
-    /// The longest prefix that matches.
+    /// The one with the longest matching prefix.
     route: Option<RouteBody>,
 }
 
-/// A page of the table: `routes` may hold one more than `limit`, which tells that there is another page.
+/// A page of the table. If `routes` has one more than `limit`, there is another page.
 pub(super) fn page(
     node_id: String,
     address: Option<&Address>,
@@ -78,9 +78,9 @@ pub(super) fn page(
     mut routes: Vec<RouteReport>,
     limit: usize,
 ) -> RoutesBody {
-    let more = routes.len() > limit;
+    let has_more = routes.len() > limit;
     routes.truncate(limit);
-    let next = if more { routes.last().map(|route| route.prefix.clone()) } else { None };
+    let next = if has_more { routes.last().map(|route| route.prefix.clone()) } else { None };
     RoutesBody {
         node_id,
         ilp_address: address.map(ToString::to_string),
@@ -91,7 +91,7 @@ pub(super) fn page(
 }
 
 /// What happens to packets to `destination`.
-pub(super) fn explained(
+pub(super) fn explanation(
     node_id: String,
     address: Option<&Address>,
     destination: &Address,
@@ -159,7 +159,7 @@ fn candidate(hop: &NextHopReport) -> CandidateBody {
     }
 }
 
-/// Why this next hop and no other. Candidates come best first.
+/// Why this next hop was chosen. Next hops are sorted, best first.
 fn reason(report: &RouteReport, chosen: Option<&NextHopReport>) -> String {
     let Some(chosen) = chosen else {
         return match report.next_hops.as_slice() {
@@ -167,13 +167,13 @@ fn reason(report: &RouteReport, chosen: Option<&NextHopReport>) -> String {
             _ => "none of the next hops is connected".to_owned(),
         };
     };
-    let passed_over = report.next_hops.iter().take_while(|hop| !hop.usable).count();
+    let skipped = report.next_hops.iter().take_while(|hop| !hop.usable).count();
     if chosen.origin == RouteOrigin::Learned
         && let Some(route) = report.learned.iter().find(|route| route.from == chosen.account)
     {
         return format!("{}; {}", chosen.origin, route.why);
     }
-    let why = match (report.next_hops.len(), passed_over) {
+    let why = match (report.next_hops.len(), skipped) {
         (1, _) => "the only next hop".to_owned(),
         (_, 0) => format!("priority {} is the highest", chosen.priority),
         _ => format!("priority {} is the highest of those connected", chosen.priority),
@@ -255,9 +255,9 @@ mod tests {
     #[test]
     fn the_shape_of_an_explanation() {
         let address: Address = "test.hub".parse().unwrap();
-        let explained = |destination: &str, explanation| {
+        let explained = |destination: &str, found| {
             let destination = destination.parse().unwrap();
-            explained("hub".to_owned(), Some(&address), &destination, explanation)
+            explanation("hub".to_owned(), Some(&address), &destination, found)
         };
         let route = report("test.a", vec![hop("a", 1, true)]);
         let next_hop = "a".parse().unwrap();

@@ -1,4 +1,4 @@
-//! What `node` tells about itself, kept where requests can read it.
+//! The state of a node that the pages read and `node` updates.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,47 +9,47 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::bearer_auth::ApiAuth;
-use super::health::{Health, HealthInput, HealthStatus, PeerStanding, judge, not_ready};
+use super::health::{Health, HealthInput, HealthStatus, PeerHealth, health, reasons_not_ready};
 use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
 use crate::account::AccountId;
 use crate::peers::{NoRandomness, PeerSnapshot, PeerState, TransportContext};
 use crate::time::MonoTime;
 
-/// A configured peer, as far as health is concerned.
+/// A configured peer, and whether health depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerRole {
-    /// Who.
+    /// The peer's account.
     pub id: AccountId,
-    /// The node is not ready without it. A suspended peer is not required.
+    /// The node is not healthy without it. A suspended peer is not required.
     pub required: bool,
 }
 
-/// What of a configuration concerns this room.
+/// The part of the configuration that this room reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusSettings<'a> {
     /// All configured peers.
     pub peers: Vec<PeerRole>,
-    /// A node that was never ready is called `starting` for this long at most (D6: 30 s).
+    /// A node that was never healthy is `starting` for this long at most (D6: 30 s).
     pub start_timeout: Duration,
-    /// Guards all but `/health`; `None`: nothing is guarded (D22).
+    /// Required for all pages but `/health` (D22); `None`: for no page.
     pub api_token: Option<&'a str>,
-    /// Names besides those of this machine under which `/peers` and `/routes` answer without a token.
+    /// Names under which `/peers` and `/routes` answer without a token, beside those that are always known.
     pub api_hosts: Vec<String>,
 }
 
-/// What became of the configuration when it was read last.
+/// The outcome of the last reading of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastReload {
-    /// When that was.
+    /// The time of that reading.
     pub at: SystemTime,
-    /// When it was put in force last.
+    /// When a configuration was last applied.
     pub succeeded_at: SystemTime,
-    /// Why it was not this time: the first mistake, without secrets.
+    /// Why it was refused: the first mistake, without secrets.
     pub error: Option<String>,
 }
 
-/// A node's standing. Made when the BTP server listens.
+/// The state of a node, for its pages.
 #[derive(Debug)]
 pub struct NodeStatus {
     context: Arc<TransportContext>,
@@ -57,22 +57,22 @@ pub struct NodeStatus {
     configured: ArcSwap<Configured>,
     stopping: AtomicBool,
     unlisted: AtomicBool,
-    ever_ready: AtomicBool,
+    was_healthy: AtomicBool,
     heartbeat: Heartbeat,
     last_reload: Mutex<LastReload>,
-    pub(super) gate: ApiAuth,
+    pub(super) auth: ApiAuth,
     pub(super) hosts: Hosts,
 }
 
 #[derive(Debug, Default)]
 struct Configured {
-    /// In the order of their names.
+    /// Sorted by id.
     peers: Vec<PeerRole>,
     start_timeout: Duration,
 }
 
 impl NodeStatus {
-    /// A node that starts now. Until it is [configured](NodeStatus::configure) it has no peers and is open to all.
+    /// A node that starts now. Until [`configure`](NodeStatus::configure) it has no peers, and its pages need no token.
     ///
     /// # Errors
     /// The operating system gave no random numbers.
@@ -87,65 +87,65 @@ impl NodeStatus {
             configured: ArcSwap::default(),
             stopping: AtomicBool::new(false),
             unlisted: AtomicBool::new(false),
-            ever_ready: AtomicBool::new(false),
-            gate: ApiAuth::new()?,
+            was_healthy: AtomicBool::new(false),
+            auth: ApiAuth::new()?,
         }))
     }
 
-    /// What is configured, from now on; again at every reload.
+    /// Applies a configuration, at the start and at each reload.
     pub fn configure(&self, settings: StatusSettings<'_>) {
         let StatusSettings { mut peers, start_timeout, api_token, api_hosts } = settings;
         peers.sort_by(|a, b| a.id.cmp(&b.id));
-        self.gate.set(api_token);
-        self.hosts.set(&api_hosts);
+        self.auth.set_token(api_token);
+        self.hosts.set_names(&api_hosts);
         self.configured.store(Arc::new(Configured { peers, start_timeout }));
     }
 
-    /// The configuration does (not) name this node any more (D17).
+    /// Whether the configuration still names this node (D17).
     pub fn set_listed(&self, listed: bool) {
         self.unlisted.store(!listed, Ordering::Relaxed);
     }
 
-    /// The node stops.
-    pub fn stopping(&self) {
+    /// The node is shutting down.
+    pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// The threads that move packets run. To be called more often than every five seconds.
-    pub fn beat(&self) {
-        self.heartbeat.beat();
+    /// The threads that move packets run. After five seconds without a call the node counts as hanging.
+    pub fn record_heartbeat(&self) {
+        self.heartbeat.record_beat();
     }
 
-    pub(super) fn look_at_heartbeat(&self, since_last: Duration) {
-        self.heartbeat.record_tick(since_last);
+    pub(super) fn check_heartbeat(&self, since_last: Duration) {
+        self.heartbeat.check(since_last);
     }
 
-    /// How long the threads that move packets have not run, if that is too long.
+    /// For how long the threads that move packets have not run, if that is too long.
     pub(super) fn hung_for(&self) -> Option<Duration> {
         self.heartbeat.hung_for()
     }
 
-    /// The configuration was read again and is in force.
+    /// The configuration was read again and applied.
     pub fn reload_succeeded(&self) {
         let now = SystemTime::now();
         *self.last_reload.lock() = LastReload { at: now, succeeded_at: now, error: None };
     }
 
-    /// The configuration was read again at this time and refused, for this reason; it names no secret.
+    /// The configuration was read again and refused. `error` must not contain a secret.
     pub fn reload_refused(&self, at: SystemTime, error: &str) {
         let mut last = self.last_reload.lock();
         (last.at, last.error) = (at, Some(error.to_owned()));
     }
 
-    /// What became of the configuration last.
+    /// The outcome of the last reading of the configuration.
     pub fn last_reload(&self) -> LastReload {
         self.last_reload.lock().clone()
     }
 
-    /// How the node stands. Remembers that it was ready: to be called whenever a peer connects, or a first ready
-    /// between two requests goes unseen, and the node is called `starting` again.
-    pub fn observe(&self) -> HealthStatus {
-        self.judge(&self.peers()).status
+    /// The node's health. Remembers that it was healthy, so call this whenever a peer connects: otherwise a healthy moment
+    /// between two requests would be missed, and the node would still be `starting`.
+    pub fn observe_health(&self) -> HealthStatus {
+        self.health(&self.peers()).status
     }
 
     pub(super) fn context(&self) -> &Arc<TransportContext> {
@@ -156,41 +156,40 @@ impl NodeStatus {
         self.context.clock.mono().since(self.started)
     }
 
-    /// The peers without which the node is not healthy.
-    pub(super) fn required(&self) -> Vec<AccountId> {
+    pub(super) fn required_peers(&self) -> Vec<AccountId> {
         let configured = self.configured.load();
         configured.peers.iter().filter(|role| role.required).map(|role| role.id.clone()).collect()
     }
 
-    /// What is configured, in the order of names.
+    /// Sorted by id.
     pub(super) fn roles(&self) -> Vec<PeerRole> {
         self.configured.load().peers.clone()
     }
 
-    /// Every configured peer and what is known of its connection: nothing, before it was first dialled or dialled us.
+    /// Every configured peer, and the state of its connection once there was an attempt to connect.
     pub(super) fn peers(&self) -> Vec<(PeerRole, Option<PeerSnapshot>)> {
         let snapshots = self.context.peers.snapshot();
-        let mut known: HashMap<_, _> =
+        let mut snapshots: HashMap<_, _> =
             snapshots.into_iter().map(|snapshot| (snapshot.id.clone(), snapshot)).collect();
         let configured = self.configured.load();
-        configured.peers.iter().map(|role| (role.clone(), known.remove(&role.id))).collect()
+        configured.peers.iter().map(|role| (role.clone(), snapshots.remove(&role.id))).collect()
     }
 
-    /// What keeps the node from taking packets, whatever its peers do.
-    pub(super) fn not_ready(&self) -> Vec<String> {
-        not_ready(&self.input(&[]))
+    /// Why the node itself cannot take packets. Empty: it is ready.
+    pub(super) fn reasons_not_ready(&self) -> Vec<String> {
+        reasons_not_ready(&self.health_input(&[]))
     }
 
-    pub(super) fn judge(&self, peers: &[(PeerRole, Option<PeerSnapshot>)]) -> Health {
-        let health = judge(&self.input(peers));
+    pub(super) fn health(&self, peers: &[(PeerRole, Option<PeerSnapshot>)]) -> Health {
+        let health = health(&self.health_input(peers));
         if health.status == HealthStatus::Healthy {
-            self.ever_ready.store(true, Ordering::Relaxed);
+            self.was_healthy.store(true, Ordering::Relaxed);
         }
         health
     }
 
-    fn input(&self, peers: &[(PeerRole, Option<PeerSnapshot>)]) -> HealthInput {
-        let peers = peers.iter().map(|(role, snapshot)| PeerStanding {
+    fn health_input(&self, peers: &[(PeerRole, Option<PeerSnapshot>)]) -> HealthInput {
+        let peers = peers.iter().map(|(role, snapshot)| PeerHealth {
             id: role.id.clone(),
             required: role.required,
             connected: snapshot.as_ref().is_some_and(|peer| peer.state == PeerState::Connected),
@@ -202,7 +201,7 @@ impl NodeStatus {
             hung_for: self.hung_for(),
             listed: !self.unlisted.load(Ordering::Relaxed),
             has_address: self.context.connector.address().is_some(),
-            ever_ready: self.ever_ready.load(Ordering::Relaxed),
+            was_healthy: self.was_healthy.load(Ordering::Relaxed),
             uptime: self.uptime(),
             start_timeout: self.configured.load().start_timeout,
             peers: peers.collect(),

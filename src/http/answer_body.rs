@@ -1,5 +1,5 @@
-//! The body of a response with a packet. It counts as waiting until the client has taken all but its last piece, so that a
-//! client which takes no answers can be held to a bound.
+//! The body of a response with a packet. It counts as waiting until the client has received all but its last piece, so that
+//! the answers of a client that does not read are bounded.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,23 +10,23 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// Bytes of one piece. The library takes a piece as soon as there is room for one byte of it, and counts it no more.
+/// Bytes of one piece. The library buffers a whole piece as soon as one byte of it can be sent.
 const PIECE_BYTES: usize = 4096;
 
-/// A packet, piece by piece.
+/// A packet in pieces.
 #[derive(Debug)]
 pub(super) struct AnswerBody {
     rest: Bytes,
-    bytes: usize,
+    len: usize,
     waiting: Arc<AtomicUsize>,
 }
 
 impl AnswerBody {
-    /// `waiting` counts the bytes of bodies that were not taken yet.
+    /// `waiting` counts the bytes of all bodies that have not been received.
     pub(super) fn new(packet: Bytes, waiting: Arc<AtomicUsize>) -> Self {
-        let bytes = packet.len();
-        waiting.fetch_add(bytes, Ordering::Relaxed);
-        Self { rest: packet, bytes, waiting }
+        let len = packet.len();
+        waiting.fetch_add(len, Ordering::Relaxed);
+        Self { rest: packet, len, waiting }
     }
 }
 
@@ -54,7 +54,7 @@ impl Body for AnswerBody {
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        self.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.waiting.fetch_sub(self.len, Ordering::Relaxed);
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_packet_comes_whole_and_counts_until_it_is_gone() {
+    async fn a_packet_arrives_whole_and_counts_until_it_is_received() {
         let waiting: Arc<AtomicUsize> = Arc::default();
         for len in [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 33_000] {
             let packet: Bytes = (0..len).map(|at| at.to_le_bytes()[0]).collect();

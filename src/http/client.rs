@@ -1,7 +1,6 @@
 //! Fetches a document, such as the answer of an SPSP endpoint: one request, bounded in time and size.
 //!
-//! Deliberately not here: redirects, cookies, a cache, a pool of connections. A document is fetched once in a while; ILP
-//! packets have connections of their own.
+//! Deliberately absent: redirects, cookies, a cache, a pool of connections.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -20,8 +19,8 @@ use super::connect::{ConnectError, connect};
 use crate::net::{ClientTls, HttpUrl, TlsError, TlsTrust};
 use crate::web::Tasks;
 
-/// From the request to the end of the answer, and before that for the connection.
-const TIME: Duration = Duration::from_secs(10);
+/// For the connection, and again from the request to the end of the answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a document.
 const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
 
@@ -31,16 +30,16 @@ pub struct HttpClient {
     tls: ClientTls,
 }
 
-/// What an address answered.
+/// The answer of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// The status code; it need not be a success.
     pub status: u16,
     /// The content type, without parameters, in lower case.
     pub content_type: Option<String>,
-    /// Where a redirect leads; not followed here.
+    /// The target of a redirect, which is not followed.
     pub location: Option<String>,
-    /// All of it.
+    /// The whole body.
     pub body: Bytes,
 }
 
@@ -50,22 +49,22 @@ pub enum FetchError {
     /// No connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The URL cannot stand in a request.
-    #[error("the URL cannot be asked for: {0}")]
+    /// The URL is not valid in a request.
+    #[error("the URL is not valid in a request: {0}")]
     Url(axum::http::Error),
-    /// The connection broke, or what came is not HTTP.
+    /// The connection broke, or the answer is not HTTP.
     #[error("no answer: {0}")]
     Broken(String),
-    /// It took too long.
+    /// No answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// The document is longer than we read.
+    /// The document is too long.
     #[error("the answer is longer than {DOCUMENT_BYTES_MAX} bytes")]
     TooLong,
 }
 
 impl HttpClient {
-    /// Trusts the system's certificate authorities and what `trust` names, which is read now.
+    /// Trusts the certificate authorities of the system and of `trust`, which is read now.
     ///
     /// # Errors
     /// A file that cannot be read or used.
@@ -73,31 +72,31 @@ impl HttpClient {
         Ok(Self { tls: ClientTls::load(trust)? })
     }
 
-    /// GET. Any status is an answer. User and token of the URL are not sent.
+    /// Sends a GET request. Any status is an answer. User and token of the URL are not sent.
     ///
     /// # Errors
     /// [`FetchError`]
     pub async fn get(&self, url: &HttpUrl, accept: &str) -> Result<Document, FetchError> {
         let tasks = Tasks::default();
-        let mut running = tasks.running();
-        let exchange = async {
-            let (mut sender, _) = connect(url, &self.tls, TIME, &tasks).await?;
+        let mut poller = tasks.poller();
+        let fetching = async {
+            let (mut sender, _) = connect(url, &self.tls, TIMEOUT, &tasks).await?;
             let request = sender.request(Method::GET, url).header(ACCEPT, accept);
             let request = request.body(Body::empty()).map_err(FetchError::Url)?;
             let answered = async {
                 let answer = sender.send(request, DOCUMENT_BYTES_MAX).await;
-                read(answer.map_err(|error| broken(&error.into_error()))?).await
+                read_document(answer.map_err(|error| broken(&error.into_error()))?).await
             };
-            timeout(TIME, answered).await.map_err(|_| FetchError::Timeout(TIME))?
+            timeout(TIMEOUT, answered).await.map_err(|_| FetchError::Timeout(TIMEOUT))?
         };
         tokio::select! {
-            never = running.run() => match never {},
-            document = exchange => document,
+            never = poller.run() => match never {},
+            document = fetching => document,
         }
     }
 }
 
-async fn read(answer: Response<Incoming>) -> Result<Document, FetchError> {
+async fn read_document(answer: Response<Incoming>) -> Result<Document, FetchError> {
     let (head, body) = answer.into_parts();
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type
@@ -105,13 +104,12 @@ async fn read(answer: Response<Incoming>) -> Result<Document, FetchError> {
         .map(|value| value.trim().to_ascii_lowercase());
     let location = head.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let location = location.map(str::to_owned);
-    let body = bounded(body, DOCUMENT_BYTES_MAX, None).await?;
+    let body = read_body(body, DOCUMENT_BYTES_MAX, None).await?;
     Ok(Document { status: head.status.as_u16(), content_type, location, body })
 }
 
-/// All of a body, if it is no longer than `bytes_max`. `shared` counts the bytes of all bodies that are being received, and
-/// bounds them.
-pub(super) async fn bounded(
+/// A whole body of at most `bytes_max`. `shared` counts the bytes of all incomplete bodies, and limits them.
+pub(super) async fn read_body(
     mut body: Incoming,
     bytes_max: usize,
     shared: Option<(&AtomicUsize, usize)>,
@@ -121,14 +119,14 @@ pub(super) async fn bounded(
     if usize::try_from(announced).map_or(true, |announced| announced > bytes_max) {
         return Err(FetchError::TooLong);
     }
-    let mut received = Received { bytes: Vec::new(), counted: 0, shared };
+    let mut received = PartialBody { bytes: Vec::new(), counted: 0, shared };
     loop {
         let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         match frame {
             None => return Ok(Bytes::from(std::mem::take(&mut received.bytes))),
             Some(Err(error)) => return Err(broken(&error)),
             Some(Ok(frame)) => {
-                // Trailers are of no interest.
+                // Trailers are ignored.
                 let Ok(data) = frame.into_data() else { continue };
                 received.add(&data, bytes_max)?;
             }
@@ -136,14 +134,13 @@ pub(super) async fn bounded(
     }
 }
 
-/// What has come of a body.
-struct Received<'a> {
+struct PartialBody<'a> {
     bytes: Vec<u8>,
     counted: usize,
     shared: Option<(&'a AtomicUsize, usize)>,
 }
 
-impl Received<'_> {
+impl PartialBody<'_> {
     fn add(&mut self, data: &[u8], bytes_max: usize) -> Result<(), FetchError> {
         if self.bytes.len() + data.len() > bytes_max {
             return Err(FetchError::TooLong);
@@ -159,7 +156,7 @@ impl Received<'_> {
     }
 }
 
-impl Drop for Received<'_> {
+impl Drop for PartialBody<'_> {
     fn drop(&mut self) {
         if let Some((shared, _)) = self.shared {
             shared.fetch_sub(self.counted, Ordering::Relaxed);
@@ -167,12 +164,16 @@ impl Drop for Received<'_> {
     }
 }
 
-/// hyper's errors hide what went wrong in their source.
-fn broken(error: &dyn Error) -> FetchError {
-    FetchError::Broken(match error.source() {
+fn broken(error: &hyper::Error) -> FetchError {
+    FetchError::Broken(with_source(error))
+}
+
+/// hyper's errors say what went wrong only in their source.
+pub(super) fn with_source(error: &hyper::Error) -> String {
+    match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
-    })
+    }
 }
 
 #[cfg(test)]

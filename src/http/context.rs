@@ -1,4 +1,4 @@
-//! What the HTTP listener and the HTTP diallers of a node share.
+//! The state that the HTTP listener and the HTTP diallers of a node share.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use crate::peers::{Logins, NoRandomness, TransportContext};
 /// One per node.
 #[derive(Debug)]
 pub struct HttpContext {
-    /// What all transports share.
+    /// The state of all transports.
     pub transport: Arc<TransportContext>,
-    /// Who may post.
+    /// The tokens of peers that may post.
     pub logins: Arc<Logins>,
-    /// Which peers have a server for our answers.
-    pub contacts: HttpPeers,
-    /// The `Request-Id`s of asynchronous requests: made by diallers, read by the listener.
+    /// The peers that have a server.
+    pub http_peers: HttpPeers,
+    /// Diallers make the `Request-Id`s of asynchronous requests, and the listener reads them.
     pub(super) request_ids: RequestIds,
 }
 
 impl HttpContext {
-    /// Without contacts yet.
+    /// Without peers that have a server.
     ///
     /// # Errors
     /// The operating system gave no random numbers.
@@ -29,6 +29,6 @@ impl HttpContext {
         logins: Arc<Logins>,
     ) -> Result<Arc<Self>, NoRandomness> {
         let request_ids = RequestIds::new()?;
-        Ok(Arc::new(Self { transport, logins, contacts: HttpPeers::default(), request_ids }))
+        Ok(Arc::new(Self { transport, logins, http_peers: HttpPeers::default(), request_ids }))
     }
 }

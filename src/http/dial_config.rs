@@ -1,4 +1,4 @@
-//! A peer that speaks ILP over HTTP: where it listens, and who we are to it.
+//! How a node reaches the HTTP server of a peer: URL, credentials and mode.
 
 use std::str::FromStr;
 
@@ -12,56 +12,56 @@ use crate::net::HttpUrl;
 use crate::peers::Token;
 use crate::wire::Timestamp;
 
-/// How the answer to a Prepare of ours comes.
+/// How a peer answers a Prepare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HttpMode {
-    /// In the response (the mode that is deployed).
+    /// In the response; this is the mode that is deployed.
     #[default]
     Sync,
-    /// In a request of the peer's own, to our server (RFC 35 as of 2026).
+    /// By a request to this node's server (RFC 35 since 2026).
     Async,
 }
 
-/// What we show to be let in.
+/// The token that a node sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HttpAuth {
     /// The secret itself.
     #[default]
     Simple,
-    /// A token of five minutes that is signed with it.
+    /// A JWT that is signed with the secret and valid for five minutes.
     Jwt,
 }
 
-/// A word that a choice does not know.
+/// Neither of the two names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unknown word")]
-pub struct UnknownWord;
+#[error("unknown name")]
+pub struct UnknownName;
 
 impl FromStr for HttpMode {
-    type Err = UnknownWord;
+    type Err = UnknownName;
 
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        match word {
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match name {
             "sync" => Ok(HttpMode::Sync),
             "async" => Ok(HttpMode::Async),
-            _ => Err(UnknownWord),
+            _ => Err(UnknownName),
         }
     }
 }
 
 impl FromStr for HttpAuth {
-    type Err = UnknownWord;
+    type Err = UnknownName;
 
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        match word {
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match name {
             "simple" => Ok(HttpAuth::Simple),
             "jwt" => Ok(HttpAuth::Jwt),
-            _ => Err(UnknownWord),
+            _ => Err(UnknownName),
         }
     }
 }
 
-/// Where a peer listens, and who we are to it.
+/// How a node reaches the HTTP server of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpDial {
     peer: AccountId,
@@ -74,12 +74,11 @@ pub struct HttpDial {
     requests_max: usize,
 }
 
-/// Requests to one peer that are under way side by side, where the configuration does not say otherwise.
+/// Concurrent requests to one peer, unless configured.
 pub(super) const REQUESTS_MAX: usize = 1024;
 
 impl HttpDial {
-    /// How to reach `peer`. What the URL says of user and token wins; otherwise we are `node_id`, and our token is
-    /// `auth_token` (D2).
+    /// User and token come from the URL if it has them, and otherwise are `node_id` and `auth_token` (D2).
     pub fn new(peer: AccountId, url: HttpUrl, node_id: &str, auth_token: Option<&Token>) -> Self {
         let subject = url.username().filter(|user| !user.is_empty()).unwrap_or(node_id).to_owned();
         let token = match url.token() {
@@ -90,19 +89,20 @@ impl HttpDial {
         Self { peer, url, subject, token, mode, auth, callback: None, requests_max: REQUESTS_MAX }
     }
 
-    /// How answers come, and what is shown to be let in.
+    /// The same with a mode and a kind of token.
     #[must_use]
-    pub fn with(self, mode: HttpMode, auth: HttpAuth) -> Self {
+    pub fn with_mode(self, mode: HttpMode, auth: HttpAuth) -> Self {
         Self { mode, auth, ..self }
     }
 
-    /// Where the peer is to send its answers in the asynchronous mode. Without it the peer knows by agreement.
+    /// The same with the URL to which the peer posts its answers in the asynchronous mode. Without one, the peer must know
+    /// it from its configuration.
     #[must_use]
     pub fn with_callback(self, callback: Option<HttpUrl>) -> Self {
         Self { callback, ..self }
     }
 
-    /// How many requests may be under way side by side. Over HTTP/1.1 each has a connection of its own.
+    /// The same with a number of concurrent requests. Over HTTP/1.1 each has a connection of its own.
     #[must_use]
     pub fn with_requests_max(self, requests_max: usize) -> Self {
         Self { requests_max, ..self }
@@ -112,13 +112,14 @@ impl HttpDial {
         self.requests_max
     }
 
-    /// Whether requests may go on with the token of `other`: nothing else differs, and ours is one of the `valid` ones.
+    /// Whether the link may stay up and use the token of `other`: only the tokens differ, and the present one is among the
+    /// `valid` ones.
     pub fn may_become(&self, other: &HttpDial, valid: &[LoginMark]) -> bool {
         let here = HttpDial { token: other.token.clone(), ..self.clone() };
         here == *other && self.token.mark().is_some_and(|mark| valid.contains(&mark))
     }
 
-    /// Whom.
+    /// The peer's account.
     pub fn peer(&self) -> &AccountId {
         &self.peer
     }
@@ -138,30 +139,37 @@ impl HttpDial {
 
 /// Makes the `Authorization` of requests to one peer. A signed token is used for half of its life.
 #[derive(Debug, Default)]
-pub(super) struct Authorization(Mutex<Option<(Token, HeaderValue, Timestamp)>>);
+pub(super) struct Authorization(Mutex<Option<SignedToken>>);
+
+#[derive(Debug)]
+struct SignedToken {
+    secret: Token,
+    value: HeaderValue,
+    renew_at: Timestamp,
+}
 
 impl Authorization {
-    /// The header's value. `None`: the token cannot stand in one.
-    pub(super) fn value(&self, dial: &HttpDial, now: Timestamp) -> Option<HeaderValue> {
+    /// `None`: the token is not valid in a header.
+    pub(super) fn header_value(&self, dial: &HttpDial, now: Timestamp) -> Option<HeaderValue> {
         let HttpAuth::Jwt = dial.auth else {
-            return sensitive(&format!("Bearer {}", dial.token.reveal()));
+            return sensitive_value(&format!("Bearer {}", dial.token.reveal()));
         };
-        let mut kept = self.0.lock();
-        if let Some((token, value, renew)) = &*kept
-            && now < *renew
-            && *token == dial.token
+        let mut last = self.0.lock();
+        if let Some(signed) = &*last
+            && now < signed.renew_at
+            && signed.secret == dial.token
         {
-            return Some(value.clone());
+            return Some(signed.value.clone());
         }
-        let (token, renew) = jwt::signed(&dial.subject, &dial.token, now);
-        let value = sensitive(&format!("Bearer {token}"))?;
-        *kept = Some((dial.token.clone(), value.clone(), renew));
+        let (token, renew_at) = jwt::sign(&dial.subject, &dial.token, now);
+        let value = sensitive_value(&format!("Bearer {token}"))?;
+        *last = Some(SignedToken { secret: dial.token.clone(), value: value.clone(), renew_at });
         Some(value)
     }
 }
 
-/// Never shown by `Debug`, and not indexed by HTTP/2.
-fn sensitive(text: &str) -> Option<HeaderValue> {
+/// A value that `Debug` hides and that HTTP/2 does not index.
+fn sensitive_value(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
     value.set_sensitive(true);
     Some(value)
@@ -177,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_url_wins() {
+    fn credentials_of_the_url_come_first() {
         let check = |url: &str, token: Option<&str>, expected: (&str, &str)| {
             let dial = dial(url, token);
             assert_eq!((dial.subject.as_str(), dial.token.reveal()), expected, "{url}");
@@ -189,23 +197,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown() {
+    fn tokens_are_sent_and_never_logged() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let simple = dial("https://b/", Some("secret"));
         let authorization = Authorization::default();
-        let shown = authorization.value(&simple, now).unwrap();
-        assert_eq!(shown.to_str().unwrap(), "Bearer secret");
-        assert!(!format!("{simple:?} {authorization:?} {shown:?}").contains("secret"));
-        assert_eq!(authorization.value(&dial("https://b/", Some("a\nb")), now), None);
+        let value = authorization.header_value(&simple, now).unwrap();
+        assert_eq!(value.to_str().unwrap(), "Bearer secret");
+        assert!(!format!("{simple:?} {authorization:?} {value:?}").contains("secret"));
+        assert_eq!(authorization.header_value(&dial("https://b/", Some("a\nb")), now), None);
 
-        let jwt = simple.with(HttpMode::Sync, HttpAuth::Jwt);
-        let first = authorization.value(&jwt, now).unwrap();
+        let jwt = simple.with_mode(HttpMode::Sync, HttpAuth::Jwt);
+        let first = authorization.header_value(&jwt, now).unwrap();
         assert!(first.to_str().unwrap().starts_with("Bearer ey"));
         assert_eq!(
-            authorization.value(&jwt, now.saturating_add_millis(149_999)),
+            authorization.header_value(&jwt, now.saturating_add_millis(149_999)),
             Some(first.clone())
         );
-        assert_ne!(authorization.value(&jwt, now.saturating_add_millis(150_000)), Some(first));
+        assert_ne!(
+            authorization.header_value(&jwt, now.saturating_add_millis(150_000)),
+            Some(first)
+        );
         assert!(!format!("{authorization:?}").contains("ey"), "{authorization:?}");
     }
 }

@@ -1,10 +1,9 @@
-//! ILP over HTTP, the asking side: keeps a link to one peer's server, POSTs what the connector has for it, and gives the
-//! answers to the connector. It spawns nothing: `node` runs the future that [`HttpDialler::run`] is.
+//! ILP over HTTP, the client side: keeps a link to one peer's server, POSTs the connector's packets, and passes the answers
+//! back. It spawns nothing: `node` runs the future of [`HttpDialler::run`].
 //!
-//! HTTP has no session of its own, so one is made of what there is: it begins when the server can be connected to and ends
-//! when it cannot. Then the next attempts follow the same series as with BTP (D4), and meanwhile packets to the peer get T01
-//! at once. A connection that the server closes is no end: another one is made when the next packet comes, or, to see that
-//! the server is still there, after a while.
+//! HTTP has no sessions, so the dialler makes one: it begins when a connection to the server succeeds, and ends when that
+//! fails. The next attempts are then timed as with BTP (D4), and packets to the peer get T01 at once. A connection that the
+//! server closes does not end the session: the next packet opens another one, or a check that the server is still there.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,7 +14,7 @@ use tokio::time::{sleep, sleep_until};
 use super::context::HttpContext;
 use super::dial_config::HttpDial;
 use super::http_peers::{HttpPeer, HttpTarget};
-use super::link::{HttpLink, LinkLoss, LossKind};
+use super::link::{HttpLink, LinkLoss, LossKind, SILENT};
 use super::pool::Pool;
 use super::request_places::RequestPlaces;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
@@ -25,47 +24,45 @@ use crate::peers::{
 };
 use crate::web::Tasks;
 
-/// How often is looked, at the end, whether anything is still waited for.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(10);
+/// How often a stopped dialler checks whether all requests are answered.
+const DRAIN_POLL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Keeps a link to one peer's server.
 #[derive(Debug)]
 pub struct HttpDialler {
-    contact: Arc<HttpPeer>,
+    peer: Arc<HttpPeer>,
     context: Arc<HttpContext>,
-    orders: DialControl,
+    control: DialControl,
 }
 
 impl HttpDialler {
     /// A dialler, and the handle that stops it.
     pub fn new(dial: HttpDial, context: Arc<HttpContext>) -> (Self, DialHandle) {
-        let (handle, orders) = DialHandle::new();
-        (Self { contact: Arc::new(HttpPeer::new(dial)), context, orders }, handle)
+        let (handle, control) = DialHandle::new();
+        (Self { peer: Arc::new(HttpPeer::new(dial)), context, control }, handle)
     }
 
-    /// To have it send another token.
+    /// A handle to change the token that it sends.
     pub fn target(&self) -> HttpTarget {
-        HttpTarget(Arc::clone(&self.contact))
+        HttpTarget(Arc::clone(&self.peer))
     }
 
-    /// Dials, and dials again, until it is stopped.
+    /// Dials and serves the link until it is stopped.
     pub async fn run(mut self) {
         let transport = Arc::clone(&self.context.transport);
-        let status = transport.peers.status(self.contact.dial().peer());
-        let Some(account) = transport.connector.account(self.contact.dial().peer().as_str()) else {
-            // A peer is an account before it is dialled.
+        let status = transport.peers.status(self.peer.dial().peer());
+        let Some(account) = transport.connector.account(self.peer.dial().peer().as_str()) else {
             return status.dialling_stopped();
         };
         let tasks = Tasks::default();
-        let mut running = tasks.running();
-        let url = self.contact.dial().url().clone();
+        let mut poller = tasks.poller();
+        let url = self.peer.dial().url().clone();
         let pool = Pool::new(url, transport, tasks.clone());
-        let (contact, context) = (Arc::clone(&self.contact), Arc::clone(&self.context));
-        let (link, mut losses) =
-            HttpLink::new(contact, context, account, Arc::clone(&status), pool);
+        let (peer, context) = (Arc::clone(&self.peer), Arc::clone(&self.context));
+        let (link, mut losses) = HttpLink::new(peer, context, account, Arc::clone(&status), pool);
         let link = Arc::new(link);
         tokio::select! {
-            never = running.run() => match never {},
+            never = poller.run() => match never {},
             () = self.run_until_stopped(&link, &tasks, &mut losses, &status) => {}
         }
         status.dialling_stopped();
@@ -79,28 +76,28 @@ impl HttpDialler {
         status: &PeerStatus,
     ) {
         let context = Arc::clone(&self.context.transport);
-        let target = self.contact.dial().url().to_string();
+        let target = self.peer.dial().url().to_string();
         let mut backoff = DialBackoff::new(context.settings.retry_unit);
         let bytes_max = link.account().outbox_bytes_max();
-        let places = RequestPlaces::new(self.contact.dial().requests_max(), bytes_max);
+        let places = RequestPlaces::new(self.peer.dial().requests_max(), bytes_max);
         let mut was_silent = false;
         loop {
             status.attempt_started(&target);
             let attempted = tokio::select! {
                 biased;
-                _ = self.orders.stopped() => break,
-                attempted = reach(link, was_silent) => attempted,
+                _ = self.control.stopped() => break,
+                attempted = connect(link, was_silent) => attempted,
             };
             let wait = match attempted {
                 Ok(remote) => {
-                    // What was found before is no news.
+                    // Losses of the session before.
                     while losses.try_recv().is_ok() {}
                     let began = context.clock.mono();
                     let mut session = link.attach(&remote);
                     let lost = tokio::select! {
                         biased;
-                        order = self.orders.stopped() => {
-                            session.set_close_reason(order.into());
+                        request = self.control.stopped() => {
+                            session.set_close_reason(request.into());
                             break;
                         }
                         lost = link.serve(session.outbox(), tasks, &places, losses) => lost,
@@ -120,30 +117,30 @@ impl HttpDialler {
             if wait.exhausted {
                 status.retries_exhausted();
             }
-            match self.orders.wait(wait).await {
+            match self.control.wait(wait).await {
                 Waited::Over => {}
                 Waited::Retry => backoff = DialBackoff::new(context.settings.retry_unit),
                 Waited::Stop => break,
             }
         }
-        // Requests that are under way may still be answered, as long as anybody waits.
+        // Requests in progress may still be answered.
         while !places.is_empty() && !link.account().is_idle() {
-            sleep(LOOK).await;
+            sleep(DRAIN_POLL_INTERVAL).await;
         }
     }
 }
 
-/// Where the server is. One that answered nothing has to answer something before packets are sent to it again.
-async fn reach(link: &HttpLink, was_silent: bool) -> Result<String, String> {
-    let remote = link.pool.open().await.map_err(|error| error.to_string())?;
-    if was_silent && !link.answers_at_all().await {
-        return Err("it takes connections, but answers nothing".to_owned());
+/// The server's address. After silence it must answer a request before it gets packets again.
+async fn connect(link: &HttpLink, was_silent: bool) -> Result<String, String> {
+    let remote = link.pool.reconnect().await.map_err(|error| error.to_string())?;
+    if was_silent && !link.probe().await {
+        return Err(SILENT.to_owned());
     }
     Ok(remote.to_string())
 }
 
 impl HttpLink {
-    /// The server can be reached: packets may come.
+    /// Begins a session.
     fn attach(&self, remote: &str) -> SessionGuard {
         let context = Arc::clone(&self.context().transport);
         let outbox = Outbox::new(Framing::None, self.account().outbox_bytes_max());
@@ -151,7 +148,7 @@ impl HttpLink {
         SessionGuard::attach(context, account, kind, None, outbox, remote)
     }
 
-    /// Sends what comes, until the link is lost.
+    /// Sends the packets of the outbox until the link is lost.
     async fn serve(
         self: &Arc<Self>,
         outbox: &Outbox,
@@ -161,13 +158,13 @@ impl HttpLink {
     ) -> Result<LinkLoss, CloseRequest> {
         let context = &self.context().transport;
         let interval = context.settings.keep_alive.interval;
-        let mut look = context.clock.mono().after(interval);
+        let mut check_at = context.clock.mono().after(interval);
         loop {
             tokio::select! {
                 biased;
                 Some(lost) = losses.recv() => return Ok(lost),
-                order = close_asked(outbox) => return Err(order),
-                taken = next(outbox, places) => {
+                request = wait_for_close(outbox) => return Err(request),
+                taken = next_packet(outbox, places) => {
                     let place = places.take(taken.requester, taken.packet.len());
                     let link = Arc::clone(self);
                     tasks.add(async move {
@@ -175,13 +172,13 @@ impl HttpLink {
                         drop(place);
                     });
                 }
-                // Then an asker may go on that had none.
-                () = places.freed() => {}
-                () = sleep_until(context.clock.instant(look)) => {
-                    look = context.clock.mono().after(interval);
-                    // Requests that are under way have connections, and see what becomes of them.
-                    if places.is_empty() && let Some(why) = self.is_gone().await {
-                        return Ok(LinkLoss { why, kind: LossKind::Unreachable });
+                // A requester that was at its limit may have packets in the outbox.
+                () = places.wait_for_free() => {}
+                () = sleep_until(context.clock.instant(check_at)) => {
+                    check_at = context.clock.mono().after(interval);
+                    // Requests in progress detect the loss of their connections themselves.
+                    if places.is_empty() && let Some(reason) = self.check_server().await {
+                        return Ok(LinkLoss { reason, kind: LossKind::Unreachable });
                     }
                 }
             }
@@ -189,18 +186,17 @@ impl HttpLink {
     }
 }
 
-/// The next packet of an asker that has a place for it.
-async fn next(outbox: &Outbox, places: &RequestPlaces) -> TakenPacket {
+/// The next packet of a requester that is below its limit.
+async fn next_packet(outbox: &Outbox, places: &RequestPlaces) -> TakenPacket {
     std::future::poll_fn(|cx| {
         outbox.set_waker(cx.waker());
-        let taken = outbox.take_packet_of(|asker| places.admits(asker));
+        let taken = outbox.take_packet_of(|requester| places.admits(requester));
         taken.map_or(Poll::Pending, Poll::Ready)
     })
     .await
 }
 
-/// Until somebody wants the session to end.
-async fn close_asked(outbox: &Outbox) -> CloseRequest {
+async fn wait_for_close(outbox: &Outbox) -> CloseRequest {
     std::future::poll_fn(|cx| {
         outbox.set_waker(cx.waker());
         outbox.close_request().map_or(Poll::Pending, Poll::Ready)
@@ -208,7 +204,7 @@ async fn close_asked(outbox: &Outbox) -> CloseRequest {
     .await
 }
 
-/// Ends a session for the reason of its loss. A refused login also counts as a failed attempt.
+/// Ends a session. A refused login also counts as a failed attempt.
 fn end_session(
     mut session: SessionGuard,
     lost: Result<LinkLoss, CloseRequest>,
@@ -216,18 +212,18 @@ fn end_session(
     target: &str,
 ) {
     let status = Arc::clone(session.status());
-    let (reason, refused) = match lost {
-        Ok(LinkLoss { why, kind: LossKind::Refused }) => {
-            (CloseReason::Broken(why.clone()), Some(why))
+    let (reason, refusal) = match lost {
+        Ok(LinkLoss { reason, kind: LossKind::Refused }) => {
+            (CloseReason::Broken(reason.clone()), Some(reason))
         }
-        Ok(LinkLoss { why, .. }) => (CloseReason::Broken(why), None),
+        Ok(LinkLoss { reason, .. }) => (CloseReason::Broken(reason), None),
         Err(request) => (request.into(), None),
     };
     session.set_close_reason(reason);
     drop(session);
-    if let Some(why) = refused {
+    if let Some(refusal) = refusal {
         status.attempt_started(target);
-        status.attempt_failed(&why, AttemptFailure::Refused, wait.delay);
+        status.attempt_failed(&refusal, AttemptFailure::Refused, wait.delay);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who of the peers has an HTTP server, for answers that go there.
+//! The peers that have an HTTP server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,59 +10,60 @@ use super::dial_config::{Authorization, HttpDial, HttpMode};
 use crate::account::AccountId;
 use crate::wire::Timestamp;
 
-/// The peers with a server of their own. Swapped whole when the configuration changes.
+/// All peers with an HTTP server.
 #[derive(Debug, Default)]
 pub struct HttpPeers(ArcSwap<HashMap<AccountId, Arc<HttpPeer>>>);
 
-/// What a dialler shows to the peer's server.
+/// A handle to change the token that a dialler sends.
 #[derive(Debug, Clone)]
 pub struct HttpTarget(pub(super) Arc<HttpPeer>);
 
 impl HttpTarget {
-    /// Sends the token of `dial_config` from the next request on.
-    pub fn set(&self, dial: HttpDial) {
-        self.0.renewed.store(Some(Arc::new(dial)));
+    /// Sends the token of `dial` from the next request on.
+    pub fn set_token(&self, dial: HttpDial) {
+        self.0.with_new_token.store(Some(Arc::new(dial)));
     }
 }
 
-/// A peer with a server of its own.
+/// A peer with an HTTP server.
 #[derive(Debug)]
 pub(super) struct HttpPeer {
     dial: HttpDial,
-    /// Has another token, which is sent from now on.
-    renewed: ArcSwapOption<HttpDial>,
+    /// The same with another token, which is sent instead.
+    with_new_token: ArcSwapOption<HttpDial>,
     authorization: Authorization,
 }
 
 impl HttpPeers {
-    /// From now on these.
-    pub fn set(&self, dials: impl IntoIterator<Item = HttpDial>) {
+    /// Replaces all peers.
+    pub fn replace_all(&self, dials: impl IntoIterator<Item = HttpDial>) {
         let by_id = |dial: HttpDial| (dial.peer().clone(), Arc::new(HttpPeer::new(dial)));
         self.0.store(Arc::new(dials.into_iter().map(by_id).collect()));
     }
 
-    pub(super) fn of(&self, peer: &AccountId) -> Option<Arc<HttpPeer>> {
+    pub(super) fn get(&self, peer: &AccountId) -> Option<Arc<HttpPeer>> {
         self.0.load().get(peer).cloned()
     }
 }
 
 impl HttpPeer {
     pub(super) fn new(dial: HttpDial) -> Self {
-        Self { dial, renewed: ArcSwapOption::empty(), authorization: Authorization::default() }
+        let authorization = Authorization::default();
+        Self { dial, with_new_token: ArcSwapOption::empty(), authorization }
     }
 
     pub(super) fn dial(&self) -> &HttpDial {
         &self.dial
     }
 
-    /// Whether the peer's server is where answers go, without a word in the request.
+    /// Whether answers go to the peer's server even if a request has no `Callback-Url`.
     pub(super) fn is_async(&self) -> bool {
         self.dial.mode() == HttpMode::Async
     }
 
-    /// The `Authorization` of a request to it.
+    /// The `Authorization` of a request to its server. `None`: the token is not valid in a header.
     pub(super) fn authorization(&self, now: Timestamp) -> Option<HeaderValue> {
-        let renewed = self.renewed.load();
-        self.authorization.value(renewed.as_deref().unwrap_or(&self.dial), now)
+        let renewed = self.with_new_token.load();
+        self.authorization.header_value(renewed.as_deref().unwrap_or(&self.dial), now)
     }
 }

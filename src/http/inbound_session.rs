@@ -1,9 +1,8 @@
-//! The session of a peer that posts to us: what it asks goes to the connector, and each answer to the request that waits
-//! for it, or to the peer's own server.
+//! The session of a peer that posts packets to this node. Its Prepares go to the connector, and each answer goes into the
+//! response to its request, or to the peer's server.
 //!
-//! There is one per peer, whatever number of connections its posts come on, and it only takes answers. It begins with the
-//! first authenticated post, and ends when the peer has been silent for a while. As long as anything waits it does not end,
-//! so that an answer never has to look for another way.
+//! Each peer has one session, on any number of connections, and it carries only answers. It begins with the first
+//! authenticated post, and ends when the peer has been silent for a while and no packet is pending.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -28,11 +27,13 @@ use crate::time::MonoTime;
 use crate::web::Tasks;
 use crate::wire::btp::RequestId;
 
-/// Silence after which a peer that posts counts as gone. There is no connection to tell it by.
+/// Silence that ends a session. There is no connection whose end would.
 const IDLE_TIME: Duration = Duration::from_secs(300);
-/// Sessions that wait to be run.
+/// Sessions that wait for their task.
 const NEW_MAX: usize = 64;
-/// Replies of one peer that are under way side by side; others wait for their turn.
+/// How often a closing session checks whether it may end.
+const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Concurrent replies to one peer's server.
 const REPLIES_MAX: usize = 256;
 
 /// The sessions of all peers that post.
@@ -43,59 +44,59 @@ pub(super) struct InboundSessions {
     new: mpsc::Sender<InboundSession>,
 }
 
-/// One session, for those who post.
+/// A session, for the requests of its peer.
 #[derive(Debug)]
 pub(super) struct InboundHandle {
     account: Arc<Account>,
     id: SessionId,
     outbox: Arc<Outbox>,
-    waiting: Mutex<Waiting>,
-    /// Bytes of answers that the peer has not taken yet, and how many there may be.
-    untaken: Arc<AtomicUsize>,
-    untaken_max: usize,
+    pending: Mutex<PendingPackets>,
+    /// Bytes of answers in responses that the peer has not received.
+    unsent_bytes: Arc<AtomicUsize>,
+    unsent_bytes_max: usize,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct PendingPackets {
     next_id: u32,
     by_id: HashMap<u32, ReplyTo>,
-    /// When something was asked last.
-    used: MonoTime,
-    ended: bool,
+    /// The time of the last Prepare.
+    used_at: MonoTime,
+    is_ended: bool,
 }
 
-/// Who waits for an answer.
+/// Where the answer to a Prepare goes.
 #[derive(Debug)]
 pub(super) enum ReplyTo {
-    /// A request that is answered by it.
-    Here(oneshot::Sender<Vec<u8>>),
-    /// The peer's server.
-    There(Box<HttpReply>),
+    /// Into the response of its request.
+    Response(oneshot::Sender<Vec<u8>>),
+    /// To the peer's server.
+    Callback(Box<HttpReply>),
 }
 
-/// One session, for whoever runs it.
+/// A session, for its task.
 #[derive(Debug)]
 pub(super) struct InboundSession {
-    posted: Arc<InboundHandle>,
-    all: Arc<InboundSessions>,
+    handle: Arc<InboundHandle>,
+    sessions: Arc<InboundSessions>,
     guard: SessionGuard,
 }
 
-/// The node accepts no more sessions: it stops, or it cannot keep up.
+/// The node starts no more sessions: it is stopping, or cannot keep up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoSession;
 
-/// Why a Prepare was not handed to the connector.
+/// Why a Prepare was not passed to the connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotAsked {
+pub(super) enum NotAccepted {
     /// The session has just ended.
     Ended,
-    /// The peer, or its server, does not take the answers that there are.
-    Full,
+    /// The peer or its server does not receive its answers.
+    TooManyAnswers,
 }
 
 impl InboundSessions {
-    /// None yet; whoever holds the receiver runs those that come.
+    /// No sessions yet. The receiver yields new ones, which must be run.
     pub(super) fn new(
         context: Arc<TransportContext>,
     ) -> (Arc<Self>, mpsc::Receiver<InboundSession>) {
@@ -103,62 +104,72 @@ impl InboundSessions {
         (Arc::new(Self { context, sessions: Mutex::default(), new }), receiver)
     }
 
-    /// The account's session, new or known.
+    /// The account's session, which this starts if there is none.
     pub(super) fn session(
         self: &Arc<Self>,
         account: &Arc<Account>,
         remote: &str,
     ) -> Result<Arc<InboundHandle>, NoSession> {
         let mut sessions = self.sessions.lock();
-        if let Some(known) = sessions.get(account.id()).filter(|known| !known.has_ended()) {
-            return Ok(Arc::clone(known));
+        if let Some(current) = sessions.get(account.id()).filter(|current| !current.is_ended()) {
+            return Ok(Arc::clone(current));
         }
-        // A place first: what is attached must be run.
+        // First of all, because a session that is attached must be run.
         let place = self.new.try_reserve().map_err(|_| NoSession)?;
-        let untaken_max = account.outbox_bytes_max();
-        let outbox = Outbox::new(Framing::None, untaken_max);
+        let unsent_bytes_max = account.outbox_bytes_max();
+        let outbox = Outbox::new(Framing::None, unsent_bytes_max);
         let (account, context) = (Arc::clone(account), Arc::clone(&self.context));
         let (session_account, session_outbox) = (Arc::clone(&account), Arc::clone(&outbox));
         let kind = SessionKind::Posted;
         let guard =
             SessionGuard::attach(context, session_account, kind, None, session_outbox, remote);
-        let (id, used) = (guard.id(), guard.attached_at());
-        let waiting = Mutex::new(Waiting { next_id: 0, by_id: HashMap::new(), used, ended: false });
-        let untaken = Arc::default();
-        let posted = Arc::new(InboundHandle { account, id, outbox, waiting, untaken, untaken_max });
-        sessions.insert(posted.account.id().clone(), Arc::clone(&posted));
+        let pending = PendingPackets {
+            next_id: 0,
+            by_id: HashMap::new(),
+            used_at: guard.attached_at(),
+            is_ended: false,
+        };
+        let handle = Arc::new(InboundHandle {
+            account,
+            id: guard.id(),
+            outbox,
+            pending: Mutex::new(pending),
+            unsent_bytes: Arc::default(),
+            unsent_bytes_max,
+        });
+        sessions.insert(handle.account.id().clone(), Arc::clone(&handle));
         drop(sessions);
-        let session = InboundSession { posted: Arc::clone(&posted), all: Arc::clone(self), guard };
-        place.send(session);
-        Ok(posted)
+        let sessions = Arc::clone(self);
+        place.send(InboundSession { handle: Arc::clone(&handle), sessions, guard });
+        Ok(handle)
     }
 }
 
 impl InboundHandle {
-    /// Hands a Prepare to the connector; its answer goes to `waiter`.
-    pub(super) fn ask(
+    /// Passes a Prepare to the connector.
+    pub(super) fn prepare(
         &self,
         context: &TransportContext,
         packet: &[u8],
-        waiter: ReplyTo,
-    ) -> Result<(), NotAsked> {
+        reply_to: ReplyTo,
+    ) -> Result<(), NotAccepted> {
         let now = context.clock.now();
-        // Who is answered counts as in flight no more, so packets in flight do not bound what waits to be taken.
-        let untaken = self.untaken.load(Ordering::Relaxed);
-        if self.outbox.is_full_of_answers() || untaken >= self.untaken_max {
-            return Err(NotAsked::Full);
+        // Answered packets are no longer in flight, so the limit of those in flight does not bound their answers.
+        let unsent_bytes = self.unsent_bytes.load(Ordering::Relaxed);
+        if self.outbox.is_full_of_answers() || unsent_bytes >= self.unsent_bytes_max {
+            return Err(NotAccepted::TooManyAnswers);
         }
         let id = {
-            let mut waiting = self.waiting.lock();
-            if waiting.ended {
-                return Err(NotAsked::Ended);
+            let mut pending = self.pending.lock();
+            if pending.is_ended {
+                return Err(NotAccepted::Ended);
             }
-            waiting.used = now.mono;
-            let id = waiting.free_id();
-            waiting.by_id.insert(id, waiter);
+            pending.used_at = now.mono;
+            let id = pending.free_id();
+            pending.by_id.insert(id, reply_to);
             id
         };
-        // How many wait is bounded by the account's packets in flight: what is above them is refused at once.
+        // The account's limit of packets in flight bounds `by_id`, because further packets are rejected at once.
         context.connector.start_batch(now).handle_prepare(
             &self.account,
             self.id,
@@ -168,17 +179,16 @@ impl InboundHandle {
         Ok(())
     }
 
-    /// The body of a response with this answer.
-    pub(super) fn answer(&self, packet: Vec<u8>) -> AnswerBody {
-        AnswerBody::new(packet.into(), Arc::clone(&self.untaken))
+    pub(super) fn answer_body(&self, packet: Vec<u8>) -> AnswerBody {
+        AnswerBody::new(packet.into(), Arc::clone(&self.unsent_bytes))
     }
 
-    fn has_ended(&self) -> bool {
-        self.waiting.lock().ended
+    fn is_ended(&self) -> bool {
+        self.pending.lock().is_ended
     }
 }
 
-impl Waiting {
+impl PendingPackets {
     fn free_id(&mut self) -> u32 {
         loop {
             let id = self.next_id;
@@ -193,80 +203,80 @@ impl Waiting {
 impl InboundSession {
     /// Delivers answers until the session ends.
     pub(super) async fn run(self) {
-        let context = &self.all.context;
-        let outbox = &self.posted.outbox;
+        let context = &self.sessions.context;
+        let outbox = &self.handle.outbox;
         let tasks = Tasks::default();
-        let mut running = tasks.running();
+        let mut poller = tasks.poller();
         let mut pool = None;
         let mut replies = FuturesUnordered::new();
-        let mut closing = false;
+        let mut is_closing = false;
         loop {
-            let look = match closing {
-                true => context.clock.mono().after(Duration::from_millis(10)),
-                false => self.posted.waiting.lock().used.after(IDLE_TIME),
+            let check_at = match is_closing {
+                true => context.clock.mono().after(DRAIN_POLL_INTERVAL),
+                false => self.handle.pending.lock().used_at.after(IDLE_TIME),
             };
-            let room = replies.len() < REPLIES_MAX;
+            let has_room = replies.len() < REPLIES_MAX;
             tokio::select! {
-                taken = next(outbox, closing), if room => match taken {
-                    Some(taken) => {
-                        if let Some((reply, packet)) = self.deliver(taken) {
-                            let pool = self.pool_to(&reply.url, &mut pool, &tasks);
+                answer = next_answer(outbox, is_closing), if has_room => match answer {
+                    Some(answer) => {
+                        if let Some((reply, packet)) = self.deliver_answer(answer) {
+                            let pool = self.pool_for(&reply.url, &mut pool, &tasks);
                             replies.push(reply.send(packet, pool, Arc::clone(context)));
                         }
                     }
-                    None => closing = true,
+                    None => is_closing = true,
                 },
                 Some(()) = replies.next() => {}
-                never = running.run() => match never {},
-                () = tokio::time::sleep_until(context.clock.instant(look)) => {}
+                never = poller.run() => match never {},
+                () = tokio::time::sleep_until(context.clock.instant(check_at)) => {}
             }
-            if replies.is_empty() && self.may_end(closing) {
+            if replies.is_empty() && self.try_end(is_closing) {
                 return;
             }
         }
     }
 
-    /// Gives an answer to who waits for it. `Some`: it is to be sent to the peer's server.
-    fn deliver(&self, taken: TakenPacket) -> Option<(Box<HttpReply>, Vec<u8>)> {
-        let waiter = self.posted.waiting.lock().by_id.remove(&taken.id.0)?;
-        match waiter {
-            ReplyTo::Here(request) => {
-                // Whoever asked may have gone meanwhile.
-                let _ = request.send(taken.packet);
+    /// Passes an answer to its response. `Some`: it goes to the peer's server.
+    fn deliver_answer(&self, answer: TakenPacket) -> Option<(Box<HttpReply>, Vec<u8>)> {
+        let reply_to = self.handle.pending.lock().by_id.remove(&answer.id.0)?;
+        match reply_to {
+            ReplyTo::Response(response) => {
+                // The client may have disconnected.
+                let _ = response.send(answer.packet);
                 None
             }
-            ReplyTo::There(reply) => Some((reply, taken.packet)),
+            ReplyTo::Callback(reply) => Some((reply, answer.packet)),
         }
     }
 
-    /// The connections to a peer's server; new ones when it has moved.
-    fn pool_to(&self, url: &HttpUrl, known: &mut Option<Arc<Pool>>, tasks: &Tasks) -> Arc<Pool> {
-        if let Some(pool) = known.as_ref().filter(|pool| pool.url().is_same_origin(url)) {
+    /// The connections to the peer's server, or new ones if its URL has changed.
+    fn pool_for(&self, url: &HttpUrl, last: &mut Option<Arc<Pool>>, tasks: &Tasks) -> Arc<Pool> {
+        if let Some(pool) = last.as_ref().filter(|pool| pool.url().is_same_origin(url)) {
             return Arc::clone(pool);
         }
-        let context = Arc::clone(&self.all.context);
+        let context = Arc::clone(&self.sessions.context);
         let pool = Arc::new(Pool::new(url.clone(), context, tasks.clone()));
-        *known = Some(Arc::clone(&pool));
+        *last = Some(Arc::clone(&pool));
         pool
     }
 
-    /// Whether nothing waits, and nothing is to be expected. If so, nobody can ask here any more.
-    fn may_end(&self, closing: bool) -> bool {
-        let now = self.all.context.clock.mono();
-        let mut waiting = self.posted.waiting.lock();
-        let silent = now.since(waiting.used) >= IDLE_TIME;
-        waiting.ended = waiting.by_id.is_empty() && (closing || silent);
-        waiting.ended
+    /// Ends the session if no packet is pending and none is expected. Then it accepts no more.
+    fn try_end(&self, is_closing: bool) -> bool {
+        let now = self.sessions.context.clock.mono();
+        let mut pending = self.handle.pending.lock();
+        let is_silent = now.since(pending.used_at) >= IDLE_TIME;
+        pending.is_ended = pending.by_id.is_empty() && (is_closing || is_silent);
+        pending.is_ended
     }
 }
 
-/// The next answer; `None`: somebody wants the session to end. Heard once.
-async fn next(outbox: &Outbox, closing: bool) -> Option<TakenPacket> {
+/// The next answer. `None`: the session is asked to close; a session that is closing waits for answers only.
+async fn next_answer(outbox: &Outbox, is_closing: bool) -> Option<TakenPacket> {
     poll_fn(|cx| {
         outbox.set_waker(cx.waker());
         match outbox.take_packet() {
             Some(taken) => Poll::Ready(Some(taken)),
-            None if !closing && outbox.close_request().is_some() => Poll::Ready(None),
+            None if !is_closing && outbox.close_request().is_some() => Poll::Ready(None),
             None => Poll::Pending,
         }
     })
@@ -275,18 +285,18 @@ async fn next(outbox: &Outbox, closing: bool) -> Option<TakenPacket> {
 
 impl Drop for InboundSession {
     fn drop(&mut self) {
-        // Also where it was never run: then those who wait are told so, as their senders are dropped.
-        let mut waiting = self.posted.waiting.lock();
-        waiting.ended = true;
-        waiting.by_id.clear();
-        drop(waiting);
-        let mut sessions = self.all.sessions.lock();
-        let id = self.posted.account.id();
-        if sessions.get(id).is_some_and(|known| Arc::ptr_eq(known, &self.posted)) {
+        // Dropping the senders answers the requests that still wait, also if the session never ran.
+        let mut pending = self.handle.pending.lock();
+        pending.is_ended = true;
+        pending.by_id.clear();
+        drop(pending);
+        let mut sessions = self.sessions.sessions.lock();
+        let id = self.handle.account.id();
+        if sessions.get(id).is_some_and(|current| Arc::ptr_eq(current, &self.handle)) {
             sessions.remove(id);
         }
         drop(sessions);
-        self.guard.set_close_reason(match self.posted.outbox.close_request() {
+        self.guard.set_close_reason(match self.handle.outbox.close_request() {
             Some(request) => request.into(),
             None => CloseReason::Broken("no request for a while".to_owned()),
         });

@@ -1,8 +1,8 @@
-//! JSON Web Tokens of the profile JWT_HS_256 of the RFC repository's proposal "HTTP Auth Profiles": HS256 (RFC 7518 3.2)
-//! with the secret that two peers share, `exp` required, and `sub` where nothing else says who is calling.
+//! JSON Web Tokens of the profile JWT_HS_256 of the proposal "HTTP Auth Profiles" (in the Interledger RFC repository): HS256
+//! (RFC 7518 3.2) with the secret that two peers share. `exp` is required, and `sub` if nothing else names the peer.
 //!
-//! There is one algorithm, and it is chosen here: what a token says of its algorithm can only be HS256 or refused. That is
-//! also why there is no library: the general ones bring a second cryptography and every algorithm that must be refused.
+//! Any algorithm but HS256 is refused. Hence no library: general ones bring a second implementation of the cryptography and
+//! every algorithm that must be refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,30 +10,30 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::peers::Token;
+use crate::web::json_text;
 use crate::wire::Timestamp;
 
-/// How long a token of ours is good for.
+/// The life of a token that this node signs.
 const LIFETIME_S: u64 = 300;
-/// The longest token that is read, in bytes.
+/// Bytes of a token.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
-/// Seconds beyond this year 9999 mean no time of ours.
+/// The end of the year 9999.
 const SECONDS_MAX: f64 = 253_402_300_799.0;
 
-/// A token whose form and claims are right; whether its signature is, the directory says.
+/// A token with a valid form and valid claims. The directory verifies its signature.
 #[derive(Debug, PartialEq)]
-pub(super) struct Unverified<'a> {
-    /// What was signed.
+pub(super) struct UnverifiedToken<'a> {
+    /// The signed text.
     pub(super) message: &'a str,
-    /// The signature.
     pub(super) signature: Vec<u8>,
-    /// Who is calling. The profile demands it, but the tokens of `ilp-plugin-http` do not have it.
+    /// The claimed name. The profile requires it, but the tokens of `ilp-plugin-http` lack it.
     pub(super) subject: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Header {
     alg: String,
-    /// Extensions that must be understood (RFC 7515 4.1.11): none is.
+    /// Extensions that a reader must support (RFC 7515 4.1.11). None is supported.
     crit: Option<serde_json::Value>,
 }
 
@@ -45,44 +45,43 @@ struct Claims {
 }
 
 #[derive(Serialize)]
-struct OurClaims<'a> {
+struct SignedClaims<'a> {
     sub: &'a str,
     iat: u64,
     exp: u64,
 }
 
-/// Reads a token. `None`: it is none, or none that is good now.
-pub(super) fn read(token: &[u8], now: Timestamp) -> Option<Unverified<'_>> {
+/// `None`: it is not a token, or not valid now.
+pub(super) fn parse(token: &[u8], now: Timestamp) -> Option<UnverifiedToken<'_>> {
     if token.len() > TOKEN_BYTES_MAX {
         return None;
     }
     let token = std::str::from_utf8(token).ok()?;
     let (message, signature) = token.rsplit_once('.')?;
     let (header, claims) = message.split_once('.')?;
-    let header: Header = serde_json::from_slice(&decoded(header)?).ok()?;
+    let header: Header = serde_json::from_slice(&decode_part(header)?).ok()?;
     if header.alg != "HS256" || header.crit.is_some() {
         return None;
     }
-    let claims: Claims = serde_json::from_slice(&decoded(claims)?).ok()?;
+    let claims: Claims = serde_json::from_slice(&decode_part(claims)?).ok()?;
     let now = seconds(now);
-    // A NaN is not before anything.
-    let good = now < claims.exp
+    // Comparisons with NaN are false.
+    let is_valid_now = now < claims.exp
         && claims.exp <= SECONDS_MAX
         && claims.nbf.is_none_or(|not_before| not_before <= now);
-    let signature = decoded(signature)?;
-    (good && claims.sub.as_deref() != Some("")).then_some(Unverified {
+    let signature = decode_part(signature)?;
+    (is_valid_now && claims.sub.as_deref() != Some("")).then_some(UnverifiedToken {
         message,
         signature,
         subject: claims.sub,
     })
 }
 
-/// A token for `subject`, and when the next one should be made.
-pub(super) fn signed(subject: &str, secret: &Token, now: Timestamp) -> (String, Timestamp) {
+/// A token for `subject`, and the time to replace it.
+pub(super) fn sign(subject: &str, secret: &Token, now: Timestamp) -> (String, Timestamp) {
     let iat = now.as_millis() / 1000;
-    let claims = OurClaims { sub: subject, iat, exp: iat.saturating_add(LIFETIME_S) };
-    // A struct of a text and two numbers is always JSON.
-    let claims = serde_json::to_vec(&claims).unwrap_or_default();
+    let claims = SignedClaims { sub: subject, iat, exp: iat.saturating_add(LIFETIME_S) };
+    let claims = json_text(&claims);
     let header = URL_SAFE_NO_PAD.encode(br#"{"alg":"HS256","typ":"JWT"}"#);
     let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
@@ -90,11 +89,10 @@ pub(super) fn signed(subject: &str, secret: &Token, now: Timestamp) -> (String, 
     (format!("{message}.{signature}"), now.saturating_add_millis(LIFETIME_S * 500))
 }
 
-fn decoded(part: &str) -> Option<Vec<u8>> {
+fn decode_part(part: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }
 
-/// Good for thousands of years: a double holds whole seconds, and milliseconds, of all of them exactly.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 fn seconds(at: Timestamp) -> f64 {
     at.as_millis() as f64 / 1000.0
@@ -112,15 +110,15 @@ mod tests {
         format!("{message}.{}", URL_SAFE_NO_PAD.encode([7; 32]))
     }
 
-    /// `expected`: its subject, empty for a good token without one.
+    /// `expected`: the subject, which is empty for a valid token without one.
     fn check(header: &str, claims: &str, expected: Option<&str>) {
         let token = token(header, claims);
-        let found = read(token.as_bytes(), NOW).map(|jwt| jwt.subject.unwrap_or_default());
+        let found = parse(token.as_bytes(), NOW).map(|jwt| jwt.subject.unwrap_or_default());
         assert_eq!(found.as_deref(), expected, "{header} {claims}");
     }
 
     #[test]
-    fn what_a_token_must_say() {
+    fn required_header_and_claims() {
         const HS256: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
         const GOOD: &str = r#"{"sub":"alice","exp":1800000001}"#;
         check(HS256, GOOD, Some("alice"));
@@ -165,9 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token() {
+    fn malformed_tokens() {
         let good = token(r#"{"alg":"HS256"}"#, r#"{"sub":"alice","exp":1800000001}"#);
-        assert!(read(good.as_bytes(), NOW).is_some());
+        assert!(parse(good.as_bytes(), NOW).is_some());
         let unsigned = good.rsplit_once('.').unwrap().0;
         for bad in [
             "",
@@ -179,23 +177,23 @@ mod tests {
             &format!("{good}="),
             &good.replace('.', ""),
         ] {
-            assert_eq!(read(bad.as_bytes(), NOW), None, "{bad}");
+            assert_eq!(parse(bad.as_bytes(), NOW), None, "{bad}");
         }
-        assert_eq!(read(&[0xff; 100], NOW), None);
-        assert_eq!(read(&vec![b'.'; TOKEN_BYTES_MAX + 1], NOW), None);
-        // Without a signature the form is right, and the signature is wrong.
-        assert_eq!(read(format!("{unsigned}.").as_bytes(), NOW).unwrap().signature, b"");
+        assert_eq!(parse(&[0xff; 100], NOW), None);
+        assert_eq!(parse(&vec![b'.'; TOKEN_BYTES_MAX + 1], NOW), None);
+        // An empty signature is well-formed, and wrong.
+        assert_eq!(parse(format!("{unsigned}.").as_bytes(), NOW).unwrap().signature, b"");
     }
 
     #[test]
-    fn what_we_sign_we_can_read() {
+    fn signed_tokens_can_be_parsed() {
         let secret = Token::from("secret");
-        let (token, renew) = signed("bob", &secret, NOW);
-        assert_eq!(renew, NOW.saturating_add_millis(150_000));
-        let jwt = read(token.as_bytes(), NOW).unwrap();
+        let (token, renew_at) = sign("bob", &secret, NOW);
+        assert_eq!(renew_at, NOW.saturating_add_millis(150_000));
+        let jwt = parse(token.as_bytes(), NOW).unwrap();
         assert_eq!(jwt.subject.as_deref(), Some("bob"));
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
         hmac::verify(&key, jwt.message.as_bytes(), &jwt.signature).unwrap();
-        assert!(read(token.as_bytes(), NOW.saturating_add_millis(300_000)).is_none());
+        assert!(parse(token.as_bytes(), NOW.saturating_add_millis(300_000)).is_none());
     }
 }

@@ -1,7 +1,7 @@
-//! ILP over HTTP (RFC 35), SPSP (RFC 9), and whatever else the node says over HTTP in public.
+//! ILP over HTTP (RFC 35) and SPSP (RFC 9).
 //!
-//! [`HttpServer`] is the listener: bounded connections (`connection_limiter`), and the routes (`router`). [`HttpClient`] fetches a
-//! document from elsewhere. Nothing here spawns; `node` does.
+//! [`HttpServer`] is the public listener with its routes (`router`), [`HttpDialler`] posts packets to the server of a peer,
+//! and [`HttpClient`] fetches a document. Nothing here spawns; `node` does.
 
 mod answer_body;
 mod answers;

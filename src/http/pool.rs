@@ -1,8 +1,8 @@
-//! The connections to one peer: kept alive and used again. Over HTTP/2 each takes as many requests side by side as the
-//! server allows, and a further one is made for what is above; over HTTP/1.1 each takes one.
+//! The connections to one peer, which stay open for the next requests. Over HTTP/2 each carries as many concurrent requests
+//! as the server allows before another one is opened; over HTTP/1.1 each carries one.
 //!
-//! How many requests there are side by side is bounded by whoever sends them. What a server can make us hold is bounded here
-//! and in `connect`: bytes of a head, of a body, of all bodies together, and bytes that nothing was asked for.
+//! Callers bound the number of concurrent requests. The pool and `connect` bound what a server can make the node hold: bytes
+//! of a head, of a body, of all bodies together, and bytes that were not requested.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, request};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::client::{FetchError, bounded};
+use super::client::{FetchError, read_body, with_source};
 use super::connect::{ConnectError, Http2, HttpSender, connect};
 use crate::net::HttpUrl;
 use crate::peers::TransportContext;
 use crate::web::Tasks;
 
-/// Connections that had gone by the time they were used, before one is made for the request.
+/// Kept connections that turn out to be closed before a request opens one for itself.
 const STALE_MAX: usize = 4;
-/// HTTP/2 connections to one peer. Beyond them requests wait for a stream.
+/// HTTP/2 connections to one peer. Further requests wait for a stream.
 const HTTP2_CONNECTIONS_MAX: usize = 16;
-/// Bytes of all bodies that one peer has begun to send. A connector's answers come whole, so there are few at a time.
+/// Bytes of all incomplete bodies of one peer. A connector sends its answers whole, so few are incomplete at a time.
 const BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The connections to one peer.
@@ -31,28 +31,27 @@ const BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(super) struct Pool {
     url: HttpUrl,
     context: Arc<TransportContext>,
-    /// Where connections move.
+    /// Runs the connections.
     tasks: Tasks,
     kept: Mutex<Kept>,
-    /// Held while connecting, as long as the peer may turn out to speak HTTP/2, which needs few connections.
+    /// Held while connecting to a peer that may speak HTTP/2, which needs few connections.
     connecting: tokio::sync::Mutex<()>,
-    /// Bytes of bodies that are being received.
-    bodies: AtomicUsize,
+    incomplete_bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// HTTP/1.1 connections that nobody uses at the moment.
+    /// Idle HTTP/1.1 connections.
     http1: Vec<HttpSender>,
-    /// HTTP/2 connections, which requests share.
-    http2: Vec<Shared>,
-    /// The peer was seen to speak HTTP/1.1.
+    /// All HTTP/2 connections.
+    http2: Vec<SharedConnection>,
+    /// The last connection used HTTP/1.1.
     only_http1: bool,
 }
 
-/// An HTTP/2 connection, and how many requests are under way on it.
+/// An HTTP/2 connection, and the number of its open requests.
 #[derive(Debug, Clone)]
-struct Shared {
+struct SharedConnection {
     sender: Http2,
     requests: Arc<AtomicUsize>,
 }
@@ -61,68 +60,63 @@ struct Shared {
 #[derive(Debug)]
 struct Lease {
     sender: HttpSender,
-    /// It was made for this request.
+    /// It was opened for this request.
     is_fresh: bool,
-    /// Counts the request, where others share the connection.
-    counted: Option<Counted>,
+    /// Only on a shared connection.
+    open_request: Option<OpenRequest>,
 }
 
-/// A request on a shared connection.
+/// Counts as an open request of a shared connection until it is dropped.
 #[derive(Debug)]
-struct Counted(Arc<AtomicUsize>);
+struct OpenRequest(Arc<AtomicUsize>);
 
 /// The answer to a request.
 #[derive(Debug)]
 pub(super) struct PeerResponse {
-    /// Any status.
     pub(super) status: StatusCode,
-    /// All headers.
     pub(super) headers: HeaderMap,
-    /// All of the body.
     pub(super) body: Bytes,
 }
 
-/// What a request came to.
+/// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PostError {
     /// There is no connection; nothing was sent.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The connection was lost, and whether the peer has seen the request is not known.
+    /// The connection was lost; the peer may have received the request.
     #[error("the connection was lost: {0}")]
     Lost(String),
-    /// What came back is not HTTP.
+    /// The answer is not HTTP.
     #[error("its answer is not HTTP; does one end speak TLS (https://) and the other not?")]
     NotHttp,
     /// The answer is longer than a packet can be.
     #[error("its answer is longer than a packet can be")]
     TooLong,
-    /// The request cannot be formed.
-    #[error("the request cannot be formed: {0}")]
+    /// The URL or a header is not valid in a request.
+    #[error("the request is not valid: {0}")]
     Request(axum::http::Error),
 }
 
 impl PostError {
-    /// What an error of the connection means.
-    fn of(error: &hyper::Error) -> Self {
-        if error.is_parse() { Self::NotHttp } else { Self::Lost(chain(error)) }
+    fn of_connection(error: &hyper::Error) -> Self {
+        if error.is_parse() { Self::NotHttp } else { Self::Lost(with_source(error)) }
     }
 }
 
 impl Pool {
-    /// Connections to where `url` leads, which move while `tasks` are polled.
+    /// Connections to the server of `url`, which make progress while `tasks` are polled.
     pub(super) fn new(url: HttpUrl, context: Arc<TransportContext>, tasks: Tasks) -> Self {
         let (kept, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { url, context, tasks, kept, connecting, bodies: AtomicUsize::new(0) }
+        Self { url, context, tasks, kept, connecting, incomplete_bytes: AtomicUsize::new(0) }
     }
 
-    /// Where the connections lead.
     pub(super) fn url(&self) -> &HttpUrl {
         &self.url
     }
 
-    /// Makes a connection, which takes the place of those that were kept.
-    pub(super) async fn open(&self) -> Result<SocketAddr, ConnectError> {
+    /// Opens a connection, which replaces the kept ones.
+    pub(super) async fn reconnect(&self) -> Result<SocketAddr, ConnectError> {
         let (sender, remote) = self.connect().await?;
         let mut kept = self.kept.lock();
         kept.http1.clear();
@@ -131,15 +125,15 @@ impl Pool {
         Ok(remote)
     }
 
-    /// Whether a connection is open that nothing is known against.
+    /// Whether any connection is open.
     pub(super) fn is_open(&self) -> bool {
         let mut kept = self.kept.lock();
-        kept.forget_closed();
+        kept.remove_closed();
         !kept.http1.is_empty() || !kept.http2.is_empty()
     }
 
-    /// POSTs to `url`, of which the origin is the pool's. `head` adds headers. The body of the answer is at most
-    /// `bytes_max` long. Dropping the future gives the request up.
+    /// POSTs to `url`, which must have the pool's origin. `head` adds headers. The body of the answer may have `bytes_max`.
+    /// Dropping the future cancels the request.
     pub(super) async fn post(
         &self,
         url: &HttpUrl,
@@ -147,15 +141,15 @@ impl Pool {
         body: Bytes,
         bytes_max: usize,
     ) -> Result<PeerResponse, PostError> {
-        self.ask(Method::POST, url, head, Body::from(body), bytes_max).await
+        self.request(Method::POST, url, head, Body::from(body), bytes_max).await
     }
 
-    /// Asks for something that is no packet: any answer will do.
+    /// Sends a request without a packet. Any answer is a success.
     pub(super) async fn probe(&self, url: &HttpUrl) -> Result<(), PostError> {
-        self.ask(Method::HEAD, url, |head| head, Body::empty(), 0).await.map(drop)
+        self.request(Method::HEAD, url, |head| head, Body::empty(), 0).await.map(drop)
     }
 
-    async fn ask(
+    async fn request(
         &self,
         method: Method,
         url: &HttpUrl,
@@ -175,45 +169,48 @@ impl Pool {
             let answer = match lease.sender.send(request, bytes_max).await {
                 Ok(answer) => answer,
                 Err(mut error) => match error.take_message() {
-                    // Nothing of it was sent: it is sent on another connection.
+                    // Nothing of it was sent, so it cannot be processed twice.
                     Some(unsent) if stale <= STALE_MAX => {
                         body = unsent.into_body();
                         stale += 1;
                         continue;
                     }
-                    _ => return Err(PostError::of(&error.into_error())),
+                    _ => return Err(PostError::of_connection(&error.into_error())),
                 },
             };
             let (head, body) = answer.into_parts();
-            let body = bounded(body, bytes_max, Some((&self.bodies, BODIES_BYTES_MAX))).await;
+            let body =
+                read_body(body, bytes_max, Some((&self.incomplete_bytes, BODIES_BYTES_MAX))).await;
             let body = body.map_err(|error| match error {
                 FetchError::TooLong => PostError::TooLong,
                 error => PostError::Lost(error.to_string()),
             })?;
-            if lease.counted.is_none() {
+            if lease.open_request.is_none() {
                 self.kept.lock().keep(lease.sender);
             }
             return Ok(PeerResponse { status: head.status, headers: head.headers, body });
         }
     }
 
-    /// A connection for a request. `fresh`: none that has served before.
+    /// A connection for a request. `fresh`: a new one.
     async fn lease(&self, fresh: bool) -> Result<Lease, ConnectError> {
         if !fresh && let Some(lease) = self.kept.lock().lease() {
             return Ok(lease);
         }
         if self.kept.lock().only_http1 {
             let (sender, _) = self.connect().await?;
-            return Ok(Lease { sender, is_fresh: true, counted: None });
+            return Ok(Lease { sender, is_fresh: true, open_request: None });
         }
         let _turn = self.connecting.lock().await;
-        // Whoever had the turn before may have found HTTP/2.
+        // The request before may have found HTTP/2.
         if !fresh && let Some(lease) = self.kept.lock().lease() {
             return Ok(lease);
         }
         let (sender, _) = self.connect().await?;
         Ok(match sender {
-            http1 @ HttpSender::Http1(..) => Lease { sender: http1, is_fresh: true, counted: None },
+            http1 @ HttpSender::Http1(..) => {
+                Lease { sender: http1, is_fresh: true, open_request: None }
+            }
             HttpSender::Http2(sender) => {
                 let shared = self.kept.lock().share(sender);
                 Lease { is_fresh: true, ..shared.lease() }
@@ -230,22 +227,22 @@ impl Pool {
 }
 
 impl Kept {
-    fn forget_closed(&mut self) {
+    fn remove_closed(&mut self) {
         self.http1.retain(|sender| !sender.is_closed());
         self.http2.retain(|shared| !shared.sender.is_closed());
     }
 
-    /// A connection with room for a request. `None`: another one is to be made.
+    /// A connection that can carry another request.
     fn lease(&mut self) -> Option<Lease> {
-        self.forget_closed();
+        self.remove_closed();
         let least = self.http2.iter().min_by_key(|shared| shared.requests.load(Ordering::Relaxed));
         if let Some(least) = least {
             let has_room = least.requests.load(Ordering::Relaxed) < least.sender.streams_max();
-            let may_wait = self.http2.len() >= HTTP2_CONNECTIONS_MAX;
-            return (has_room || may_wait).then(|| least.lease());
+            let must_wait = self.http2.len() >= HTTP2_CONNECTIONS_MAX;
+            return (has_room || must_wait).then(|| least.lease());
         }
         let sender = self.http1.pop()?;
-        Some(Lease { sender, is_fresh: false, counted: None })
+        Some(Lease { sender, is_fresh: false, open_request: None })
     }
 
     fn keep(&mut self, sender: HttpSender) {
@@ -256,31 +253,23 @@ impl Kept {
         }
     }
 
-    fn share(&mut self, sender: Http2) -> Shared {
-        let shared = Shared { sender, requests: Arc::default() };
+    fn share(&mut self, sender: Http2) -> SharedConnection {
+        let shared = SharedConnection { sender, requests: Arc::default() };
         self.http2.push(shared.clone());
         shared
     }
 }
 
-impl Shared {
+impl SharedConnection {
     fn lease(&self) -> Lease {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let counted = Some(Counted(Arc::clone(&self.requests)));
-        Lease { sender: HttpSender::Http2(self.sender.clone()), is_fresh: false, counted }
+        let open_request = Some(OpenRequest(Arc::clone(&self.requests)));
+        Lease { sender: HttpSender::Http2(self.sender.clone()), is_fresh: false, open_request }
     }
 }
 
-impl Drop for Counted {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// hyper's errors hide what went wrong in their source.
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

@@ -1,8 +1,8 @@
-//! The answer to an asynchronous Prepare (RFC 35): a request of our own to the peer's server, tried again until it is taken
-//! or the Prepare has expired, but not for longer than we would wait for the answer of a next hop.
+//! The answer to an asynchronous Prepare (RFC 35): a request to the peer's server. It is repeated until the server accepts it
+//! or the Prepare expires, but for no longer than the node waits for a next hop.
 //!
-//! The peer says where its server is, so it must not say anything: a `Callback-Url` has to have the origin (scheme, host
-//! and port) of the url that is configured for the peer. Else whoever knows a token could have us post anywhere.
+//! A `Callback-Url` must have the origin (scheme, host and port) of the URL that is configured for the peer. Otherwise
+//! any client with a token could make the node post to any server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,35 +17,34 @@ use crate::net::HttpUrl;
 use crate::peers::TransportContext;
 use crate::time::{Backoff, MonoTime};
 
-/// The header that names a request.
+/// The header with the id of a request.
 pub(super) const REQUEST_ID: &str = "request-id";
-/// The header that says where the answer goes.
+/// The header with the URL for the answer.
 pub(super) const CALLBACK_URL: &str = "callback-url";
-/// What packets are.
-pub(super) const OCTETS: &str = "application/octet-stream";
+/// The content type of packets.
+pub(super) const OCTET_STREAM: &str = "application/octet-stream";
 
-/// The delay before the first retry; each other one is twice as long.
+/// The delay before the first retry; it doubles before each further one.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
-/// For one attempt, so that a server which swallows requests leaves time for others.
+/// For one attempt, so that a silent server leaves time for others.
 const ATTEMPT_TIME: Duration = Duration::from_secs(5);
-/// Bytes of a server's answer to a reply, which nobody reads.
+/// Bytes of a server's answer to a reply. They are ignored.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
-/// Where an answer goes, and until when.
+/// An answer that is posted to a peer's server.
 #[derive(Debug)]
 pub(super) struct HttpReply {
-    /// Whose server.
-    pub(super) contact: Arc<HttpPeer>,
-    /// Which resource there; of the same origin as the contact's url.
+    pub(super) peer: Arc<HttpPeer>,
+    /// Has the same origin as the URL of the peer.
     pub(super) url: HttpUrl,
-    /// As the peer gave it.
+    /// From the peer's request.
     pub(super) request_id: String,
-    /// An answer after this is none.
+    /// The expiry of the Prepare.
     pub(super) deadline: MonoTime,
 }
 
 impl HttpReply {
-    /// Sends the answer. Nobody waits for the result: an answer that does not arrive in time is one that never came.
+    /// Sends the answer. There is no result: a late answer is the same as none.
     pub(super) async fn send(
         self,
         packet: Vec<u8>,
@@ -54,26 +53,27 @@ impl HttpReply {
     ) {
         let packet = Bytes::from(packet);
         let mut backoff = Backoff::new(RETRY_FIRST, Duration::MAX);
-        // The peer chose the expiry; it may be any.
+        // The peer chose the expiry, which may be far away.
         let latest = context.clock.mono().after(context.connector.max_hold());
         let until = self.deadline.min(latest);
         loop {
             let left = until.since(context.clock.mono());
             if left.is_zero() {
-                return self.gave_up("its time is up");
+                return self.log_undelivered("the Prepare has expired");
             }
             let attempt = timeout(left.min(ATTEMPT_TIME), self.attempt(&packet, &pool, &context));
-            let failed = match attempt.await {
-                // RFC 35: 2xx and 4xx are final.
+            let failure = match attempt.await {
+                // RFC 35 "Retry Behavior": a status of 2xx or 4xx ends the attempts; after 5xx or no answer, the reply should be sent
+                // again before the Prepare expires. [row 128]
                 Ok(Ok(status)) if status.is_success() => return,
                 Ok(Ok(status)) if status.is_client_error() => {
-                    return self.gave_up(&format!("it answered {status}"));
+                    return self.log_undelivered(&format!("it answered {status}"));
                 }
                 Ok(Ok(status)) => format!("it answered {status}"),
                 Ok(Err(error)) => error,
                 Err(_) => "no answer".to_owned(),
             };
-            tracing::debug!(peer = %self.contact.dial().peer(), %failed, "a reply was not taken; it is sent again");
+            tracing::debug!(peer = %self.peer.dial().peer(), %failure, "a reply was not accepted; it is sent again");
             sleep(backoff.next_delay().min(left)).await;
         }
     }
@@ -84,11 +84,11 @@ impl HttpReply {
         pool: &Pool,
         context: &TransportContext,
     ) -> Result<axum::http::StatusCode, String> {
-        let authorization = self.contact.authorization(context.clock.now().wall);
-        let authorization = authorization.ok_or("the token cannot stand in a header")?;
+        let authorization = self.peer.authorization(context.clock.now().wall);
+        let authorization = authorization.ok_or("the token is not valid in a header")?;
         let head = |request: axum::http::request::Builder| {
             request
-                .header(CONTENT_TYPE, OCTETS)
+                .header(CONTENT_TYPE, OCTET_STREAM)
                 .header(AUTHORIZATION, authorization.clone())
                 .header(REQUEST_ID, &self.request_id)
         };
@@ -96,8 +96,8 @@ impl HttpReply {
         answer.map(|response| response.status).map_err(|error| error.to_string())
     }
 
-    fn gave_up(&self, why: &str) {
-        tracing::debug!(peer = %self.contact.dial().peer(), why, "a reply could not be delivered");
+    fn log_undelivered(&self, reason: &str) {
+        tracing::debug!(peer = %self.peer.dial().peer(), reason, "a reply could not be delivered");
     }
 }
 
@@ -106,36 +106,36 @@ impl HttpReply {
 pub(super) enum Callback {
     /// Into the response: the request is synchronous.
     Response,
-    /// To this resource of the peer's server.
-    To(HttpUrl),
-    /// Nowhere: what the request says is refused.
+    /// To this URL of the peer's server.
+    Post(HttpUrl),
+    /// The request is refused, for this reason.
     Refused(&'static str),
 }
 
-/// Decides by what a request with a `Request-Id` says, and by what is configured for the peer that sent it.
-pub(super) fn callback(asked: Option<&[u8]>, contact: Option<&HttpPeer>) -> Callback {
-    let Some(asked) = asked else {
-        // No address in the request: the peer's server is known by agreement, if that is the agreement.
-        return match contact {
-            Some(contact) if contact.is_async() => Callback::To(contact.dial().url().clone()),
+/// Decides about a request with a `Request-Id`, by its `Callback-Url` and the configuration of its peer.
+pub(super) fn choose_callback(callback_url: Option<&[u8]>, peer: Option<&HttpPeer>) -> Callback {
+    let Some(callback_url) = callback_url else {
+        // RFC 35 "Request": the header may be missing if both peers have agreed on the URL. [row 128]
+        return match peer {
+            Some(peer) if peer.is_async() => Callback::Post(peer.dial().url().clone()),
             _ => Callback::Response,
         };
     };
-    let Some(contact) = contact else {
+    let Some(peer) = peer else {
         return Callback::Refused(
             "no http url is configured here for this peer, so answers cannot be sent to a Callback-Url; \
              leave it out to have the answer in the response",
         );
     };
-    let url = std::str::from_utf8(asked).ok().and_then(|text| text.parse::<HttpUrl>().ok());
+    let url = std::str::from_utf8(callback_url).ok().and_then(|text| text.parse::<HttpUrl>().ok());
     match url {
-        Some(url) if !url.is_same_origin(contact.dial().url()) => Callback::Refused(
+        Some(url) if !url.is_same_origin(peer.dial().url()) => Callback::Refused(
             "Callback-Url must have the scheme, host and port of the url that is configured for this peer",
         ),
         Some(url) if url.username().is_some() => {
-            Callback::Refused("Callback-Url must not hold a user or a token")
+            Callback::Refused("Callback-Url must not contain a user or a token")
         }
-        Some(url) => Callback::To(url),
+        Some(url) => Callback::Post(url),
         None => Callback::Refused("Callback-Url is not an http or https URL"),
     }
 }
@@ -145,27 +145,27 @@ mod tests {
     use super::*;
     use crate::http::{HttpAuth, HttpDial, HttpMode};
 
-    fn contact(mode: HttpMode) -> HttpPeer {
+    fn peer(mode: HttpMode) -> HttpPeer {
         let url = "https://bob.example/ilp".parse().unwrap();
         let dial = HttpDial::new("bob".parse().unwrap(), url, "me", None);
-        HttpPeer::new(dial.with(mode, HttpAuth::Simple))
+        HttpPeer::new(dial.with_mode(mode, HttpAuth::Simple))
     }
 
-    fn check(asked: Option<&str>, contact: Option<&HttpPeer>, expected: &str) {
-        let found = match callback(asked.map(str::as_bytes), contact) {
+    fn check(callback_url: Option<&str>, peer: Option<&HttpPeer>, expected: &str) {
+        let found = match choose_callback(callback_url.map(str::as_bytes), peer) {
             Callback::Response => "response".to_owned(),
-            Callback::To(url) => url.without_credentials(),
-            Callback::Refused(why) => why.to_owned(),
+            Callback::Post(url) => url.without_credentials(),
+            Callback::Refused(reason) => reason.to_owned(),
         };
-        assert!(found.contains(expected), "{asked:?}: {found}");
+        assert!(found.contains(expected), "{callback_url:?}: {found}");
     }
 
     #[test]
-    fn answers_go_to_the_configured_server_only() {
-        let sync = contact(HttpMode::Sync);
+    fn answers_go_only_to_the_configured_server() {
+        let sync = peer(HttpMode::Sync);
         check(None, None, "response");
         check(None, Some(&sync), "response");
-        check(None, Some(&contact(HttpMode::Async)), "https://bob.example/ilp");
+        check(None, Some(&peer(HttpMode::Async)), "https://bob.example/ilp");
         check(Some("https://bob.example/back?x"), Some(&sync), "https://bob.example/back?x");
         check(Some("https://BOB.example:443/back"), Some(&sync), "https://bob.example/back");
         check(Some("https://bob.example/back"), None, "no http url is configured");
@@ -180,7 +180,7 @@ mod tests {
         ] {
             check(Some(elsewhere), Some(&sync), "must have the scheme, host and port");
         }
-        check(Some("https://u:t@bob.example/back"), Some(&sync), "must not hold");
+        check(Some("https://u:t@bob.example/back"), Some(&sync), "must not contain");
         for nonsense in ["", "bob.example/back", "file:///etc/passwd", "ws://bob.example/"] {
             check(Some(nonsense), Some(&sync), "not an http or https URL");
         }

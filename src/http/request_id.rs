@@ -1,8 +1,8 @@
 //! `Request-Id`s of the asynchronous mode (RFC 35).
 //!
-//! Ours are made from the request id of the account's pending table and can be turned back into it, so there is no second
-//! table to bound and to clean: 12 bytes are a keyed hash of account and id, and mask the 4 bytes of the id. Whoever does
-//! not know the key can neither read nor make one; who repeats one finds that nobody waits any more.
+//! Each is made from the request id of the account's pending table, and can be turned back into it, so no second table is
+//! needed: 12 bytes are a keyed hash of account and id, and mask the 4 bytes of the id. Without the key no peer can read or
+//! make one. A repeated one finds no pending packet.
 
 use ring::hmac;
 use ring::rand::SystemRandom;
@@ -20,7 +20,7 @@ impl RequestIds {
         Ok(Self(key.map_err(|_| NoRandomness)?))
     }
 
-    /// The UUID (version 4, RFC 9562) under which a request is known to the peer.
+    /// The UUID (version 4, RFC 9562) that stands for a request.
     pub(super) fn make(&self, peer: &AccountId, id: RequestId) -> String {
         let hash = self.hash(peer, id);
         let masked = id.0 ^ mask(&hash);
@@ -28,13 +28,14 @@ impl RequestIds {
         let (first, rest) = uuid.split_at_mut(4);
         first.copy_from_slice(&masked.to_be_bytes());
         rest.copy_from_slice(&hash);
-        let hex = hex::encode(uuid);
-        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-        let parts = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)];
-        parts.join("-")
+        let mut text = hex::encode(uuid);
+        for hyphen in HYPHENS {
+            text.insert(hyphen, '-');
+        }
+        text
     }
 
-    /// The request that a UUID of ours stands for. `None`: it is not of ours, or another peer's.
+    /// The request that a UUID stands for. `None`: this node did not make it, or made it for another peer.
     pub(super) fn read(&self, peer: &AccountId, uuid: &str) -> Option<RequestId> {
         if !is_uuid(uuid) {
             return None;
@@ -46,14 +47,13 @@ impl RequestIds {
         (self.hash(peer, id) == *hash).then_some(id)
     }
 
-    /// Twelve bytes with version and variant in their places.
+    /// Twelve bytes, with the UUID's version and variant.
     fn hash(&self, peer: &AccountId, id: RequestId) -> [u8; 12] {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(&id.0.to_be_bytes());
         context.update(peer.as_str().as_bytes());
         let tag = context.sign();
-        // HMAC-SHA256 has 32 bytes.
-        let mut hash: [u8; 12] = tag.as_ref().first_chunk().copied().unwrap_or_default();
+        let mut hash: [u8; 12] = *tag.as_ref().first_chunk().expect("HMAC-SHA256 has 32 bytes");
         // Bytes 6 and 8 of the UUID.
         hash[2] = hash[2] & 0x0f | 0x40;
         hash[4] = hash[4] & 0x3f | 0x80;
@@ -61,17 +61,20 @@ impl RequestIds {
     }
 }
 
-/// What hides the id: the end of the hash, which has no fixed bits.
+/// Hides the id: the end of the hash, which has no fixed bits.
 fn mask(hash: &[u8; 12]) -> u32 {
-    hash.last_chunk().copied().map_or(0, u32::from_be_bytes)
+    u32::from_be_bytes(*hash.last_chunk().expect("12 bytes"))
 }
 
-/// Whether a text has the form of a UUID (RFC 9562, 4).
+/// The positions of the hyphens in a UUID's text.
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+
+/// Whether a text has the form of a UUID (RFC 9562 4).
 pub(super) fn is_uuid(text: &str) -> bool {
     text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
+        && text.bytes().enumerate().all(|(index, byte)| match HYPHENS.contains(&index) {
+            true => byte == b'-',
+            false => byte.is_ascii_hexdigit(),
         })
 }
 
@@ -86,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back_and_nobody_else() {
+    fn only_the_right_node_and_peer_can_read_an_id() {
         let ids = RequestIds::new().unwrap();
         let [alice, bob]: [AccountId; 2] = ["alice", "bob"].map(|id| id.parse().unwrap());
         for id in [0, 1, 77, u32::MAX].map(RequestId) {
@@ -109,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_uuid() {
+    fn forms_of_a_uuid() {
         assert!(is_uuid("42ee09c8-a6de-4ae3-8a47-4732b0cbb07b"));
         for text in [
             "",

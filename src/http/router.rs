@@ -1,4 +1,4 @@
-//! Everything that the listener answers, by path.
+//! The routes of the public listener.
 
 use std::sync::Arc;
 
@@ -9,19 +9,21 @@ use super::ilp::{self, Ilp};
 use super::spsp;
 use crate::web::ProblemDetails;
 
-/// The routes. Each group of them lives in a file of its own, which gives a `Router` to be merged here.
+/// Characters of a path in an answer.
+const PATH_CHARS_MAX: usize = 200;
+
 pub(super) fn router(ilp: Arc<Ilp>) -> Router {
     let connector = Arc::clone(&ilp.context.transport.connector);
     let routes = Router::new().merge(ilp::routes(ilp)).merge(spsp::routes(connector));
-    routes.fallback(nothing_here).method_not_allowed_fallback(not_so)
+    routes.fallback(not_found).method_not_allowed_fallback(method_not_allowed)
 }
 
-async fn nothing_here(uri: Uri) -> ProblemDetails {
-    let path: String = uri.path().chars().take(200).collect();
+async fn not_found(uri: Uri) -> ProblemDetails {
+    let path: String = uri.path().chars().take(PATH_CHARS_MAX).collect();
     ProblemDetails::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
 }
 
-async fn not_so(method: Method) -> ProblemDetails {
-    let detail = format!("{method} is not what this resource is for");
+pub(super) async fn method_not_allowed(method: Method) -> ProblemDetails {
+    let detail = format!("this resource does not support {method}");
     ProblemDetails::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

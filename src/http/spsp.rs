@@ -1,7 +1,7 @@
-//! SPSP (RFC 9): `GET /<receiver>` tells a sender where to pay the receiver and with what secret, another one each time.
-//! `GET /.well-known/pay`, where a payment pointer without a path leads (RFC 26), is the receiver that is configured first.
+//! SPSP (RFC 9): `GET /<receiver>` returns an address and a secret to pay the receiver, different ones each time.
+//! `GET /.well-known/pay`, the endpoint of a payment pointer without a path (RFC 26), means the first configured receiver.
 //!
-//! Nothing is remembered of a query, so there is nothing to bound but the connections, which the listener does.
+//! Queries leave no state, so only the connections need limits, and the listener has them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
-    CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER,
+    CACHE_CONTROL, RETRY_AFTER,
 };
 use axum::http::{HeaderValue, Method, Response, StatusCode};
 use axum::response::IntoResponse;
@@ -21,52 +21,54 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
 
+use super::router;
 use crate::connector::{Connector, StreamCredentials, StreamCredentialsError};
 use crate::stream::TOKEN_BYTES;
-use crate::web::ProblemDetails;
+use crate::web::{ProblemDetails, json_response, json_text};
 
-/// What answers are.
-const SPSP: &str = "application/spsp4+json";
+const CONTENT_TYPE_SPSP: &str = "application/spsp4+json";
 const METHODS: &str = "GET, HEAD, OPTIONS";
-/// When it may be worth asking a node again that has no address yet.
+/// `Retry-After` while the node has no address.
 const SECONDS_UNTIL_ADDRESS: &str = "5";
 
-/// The resources that tell senders where to pay.
 pub(super) fn routes(connector: Arc<Connector>) -> Router {
-    let first = |State(connector): State<Arc<Connector>>| async move { answer(&connector, None) };
+    let first =
+        |State(connector): State<Arc<Connector>>| async move { answer_query(&connector, None) };
     Router::new()
         .route("/.well-known/pay", resource(get(first)))
-        .route("/{receiver}", resource(get(named)))
+        .route("/{receiver}", resource(get(query_named)))
         .with_state(connector)
 }
 
 fn resource(get: MethodRouter<Arc<Connector>>) -> MethodRouter<Arc<Connector>> {
-    get.options(options).fallback(not_so)
+    get.options(options).fallback(method_not_allowed)
 }
 
-async fn named(
+async fn query_named(
     State(connector): State<Arc<Connector>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Response<Body> {
-    // What is not UTF-8 is nobody's name, as is an empty one.
-    answer(&connector, Some(id.as_ref().map_or("", |Path(id)| id)))
+    // No receiver has an empty name, or one that is not UTF-8.
+    answer_query(&connector, Some(id.as_ref().map_or("", |Path(id)| id)))
 }
 
-fn answer(connector: &Connector, receiver: Option<&str>) -> Response<Body> {
+fn answer_query(connector: &Connector, receiver: Option<&str>) -> Response<Body> {
     let mut random = [0; TOKEN_BYTES];
-    let connection = match SystemRandom::new().fill(&mut random) {
+    let credentials = match SystemRandom::new().fill(&mut random) {
         Ok(()) => connector.issue_stream_credentials(receiver, random),
         Err(_) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            return open_to_all(ProblemDetails::new(status, "no random numbers").into_response());
+            return with_cors(ProblemDetails::new(status, "no random numbers").into_response());
         }
     };
-    open_to_all(match connection {
-        Ok(connection) => json(StatusCode::OK, &Body200::from(connection)),
-        Err(StreamCredentialsError::UnknownReceiver) => json(StatusCode::NOT_FOUND, &UNKNOWN),
+    with_cors(match credentials {
+        Ok(credentials) => spsp_response(StatusCode::OK, &CredentialsBody::from(credentials)),
+        Err(StreamCredentialsError::UnknownReceiver) => {
+            spsp_response(StatusCode::NOT_FOUND, &UNKNOWN_RECEIVER)
+        }
         Err(error @ StreamCredentialsError::NoAddressYet) => {
             ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-                .with(RETRY_AFTER, SECONDS_UNTIL_ADDRESS)
+                .with_header(RETRY_AFTER, SECONDS_UNTIL_ADDRESS)
                 .into_response()
         }
         Err(error @ StreamCredentialsError::AddressTooLong) => {
@@ -76,60 +78,57 @@ fn answer(connector: &Connector, receiver: Option<&str>) -> Response<Body> {
     })
 }
 
-/// What a browser asks before it asks.
+/// The preflight request of a browser.
 async fn options() -> Response<Body> {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let methods = HeaderValue::from_static(METHODS);
     response.headers_mut().insert(ALLOW, methods.clone());
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-    open_to_all(response)
+    with_cors(response)
 }
 
-async fn not_so(method: Method) -> Response<Body> {
-    let detail = format!("{method} is not what this resource is for");
-    let problem = ProblemDetails::new(StatusCode::METHOD_NOT_ALLOWED, detail);
-    open_to_all(problem.with(ALLOW, METHODS).into_response())
+async fn method_not_allowed(method: Method) -> Response<Body> {
+    let problem = router::method_not_allowed(method).await;
+    with_cors(problem.with_header(ALLOW, METHODS).into_response())
 }
 
-/// The answer for a receiver.
 #[derive(Serialize)]
-struct Body200 {
+struct CredentialsBody {
     destination_account: String,
     shared_secret: String,
 }
 
-impl From<StreamCredentials> for Body200 {
-    fn from(connection: StreamCredentials) -> Self {
+impl From<StreamCredentials> for CredentialsBody {
+    fn from(credentials: StreamCredentials) -> Self {
         Self {
-            destination_account: connection.destination.to_string(),
-            shared_secret: STANDARD.encode(connection.secret.0),
+            destination_account: credentials.destination.to_string(),
+            shared_secret: STANDARD.encode(credentials.secret.0),
         }
     }
 }
 
-/// The answer for what is no receiver, as RFC 9 has it.
 #[derive(Serialize)]
-struct Body404 {
+struct ErrorBody {
     id: &'static str,
     message: &'static str,
 }
 
-const UNKNOWN: Body404 = Body404 { id: "InvalidReceiverError", message: "Invalid receiver ID" };
+// RFC 9 "receiver Does Not Exist": an unknown receiver gets 404 with this body and the content type of SPSP. [row 126]
+const UNKNOWN_RECEIVER: ErrorBody =
+    ErrorBody { id: "InvalidReceiverError", message: "Invalid receiver ID" };
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    // Structs of texts are always JSON.
-    let mut response = Response::new(Body::from(serde_json::to_vec(body).unwrap_or_default()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(SPSP));
-    response
+fn spsp_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    // RFC 9 "Response Headers": the content type must be application/spsp4+json. [row 126]
+    json_response(status, CONTENT_TYPE_SPSP, json_text(body))
 }
 
-/// Web pages of other origins may ask (RFC 9 "CORS"), and nobody may keep what holds a secret.
-fn open_to_all(mut response: Response<Body>) -> Response<Body> {
+fn with_cors(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
+    // RFC 9 "Request Headers to Support Web Monetization Polyfills": pages of all origins should be able to query. [row 126]
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     let allowed = HeaderValue::from_static("web-monetization-id");
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    // RFC 9 "Response Headers": a Cache-Control header must be present. [row 126] No cache may keep a secret.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

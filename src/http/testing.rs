@@ -1,4 +1,4 @@
-//! Test help: a node with an HTTP listener whose connections the test keeps running, and raw clients.
+//! For tests: a node with an HTTP listener, and raw clients.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::web::ConnectionLimits;
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
 
-/// No test waits longer than this for what must come.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait of a test.
+pub(super) const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Settings of a node with these peers behind `test.<peer>`.
+/// Settings of a node with these peers, each with a route for `test.<peer>`.
 pub(super) fn settings(id: &str, peers: &[&str]) -> ConnectorSettings {
     let route = |peer: &&str| Route {
         prefix: format!("test.{peer}").parse().unwrap(),
@@ -45,12 +45,12 @@ pub(super) fn settings(id: &str, peers: &[&str]) -> ConnectorSettings {
     }
 }
 
-/// What such a node shares; the secrets of its peers are [`secret`].
+/// The context of such a node; the tokens of its peers are [`secret`].
 pub(super) fn context(id: &str, peers: &[&str]) -> Arc<HttpContext> {
     context_at(Clock::start(), id, peers)
 }
 
-/// The same with a clock of the test's own.
+/// The same with a given clock.
 pub(super) fn context_at(clock: Clock, id: &str, peers: &[&str]) -> Arc<HttpContext> {
     let login = |peer: &&str| Login {
         account: peer.parse().unwrap(),
@@ -72,20 +72,20 @@ pub(super) fn context_at(clock: Clock, id: &str, peers: &[&str]) -> Arc<HttpCont
     HttpContext::new(context, Arc::new(Logins::from_pointee(directory))).unwrap()
 }
 
-/// The bounds of the house, with other limits.
-pub(super) fn bounds(change: impl FnOnce(&mut HttpLimits)) -> ConnectionLimits {
-    let mut bounds = ConnectionLimits::default();
-    bounds.limits.unauthenticated.kept_for_known = 0;
-    change(&mut bounds.limits);
-    bounds
+/// The default limits with changes.
+pub(super) fn limits(change: impl FnOnce(&mut HttpLimits)) -> ConnectionLimits {
+    let mut limits = ConnectionLimits::default();
+    limits.configured.unauthenticated.kept_for_known = 0;
+    change(&mut limits.configured);
+    limits
 }
 
-/// What a peer's token is.
+/// The token of a peer.
 pub(super) fn secret(peer: &str) -> String {
     format!("secret-of-{peer}")
 }
 
-/// A Prepare of `amount` that expires in `within`; it is fulfilled by [`PREIMAGE`].
+/// A Prepare of `amount` that expires in `within`; [`PREIMAGE`] fulfills it.
 pub(super) fn prepare_within(destination: &str, amount: u64, within: Duration) -> Vec<u8> {
     let destination: Address = destination.parse().unwrap();
     let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
@@ -114,7 +114,7 @@ pub(super) fn fulfill() -> Vec<u8> {
     packet
 }
 
-/// In short: `Fulfill`, `Reject T01`, or what else it is.
+/// In short: `Fulfill`, `Reject T01` and the like.
 pub(super) fn describe(packet: &[u8]) -> String {
     match Packet::parse(packet) {
         Ok(Packet::Prepare(_)) => "Prepare".to_owned(),
@@ -124,17 +124,17 @@ pub(super) fn describe(packet: &[u8]) -> String {
     }
 }
 
-/// Lets other tasks run until `done`.
+/// Waits until `done`.
 pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let waiting = async {
         while !done() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain: {what}");
+    assert!(tokio::time::timeout(TEST_TIMEOUT, waiting).await.is_ok(), "waited in vain: {what}");
 }
 
-/// A listener that serves until it is dropped.
+/// A running listener, until it is dropped.
 pub(super) struct Serving {
     pub(super) address: SocketAddr,
     pub(super) context: Arc<TransportContext>,
@@ -143,18 +143,18 @@ pub(super) struct Serving {
 }
 
 /// A node without peers.
-pub(super) async fn serving(bounds: ConnectionLimits, tls: Option<ServerTls>) -> Serving {
-    serve(context("node", &[]), bounds, tls).await
+pub(super) async fn serving(limits: ConnectionLimits, tls: Option<ServerTls>) -> Serving {
+    serve(context("node", &[]), limits, tls).await
 }
 
 /// The listener of a node, and its sweep.
 pub(super) async fn serve(
     http: Arc<HttpContext>,
-    bounds: ConnectionLimits,
+    limits: ConnectionLimits,
     tls: Option<ServerTls>,
 ) -> Serving {
     let context = Arc::clone(&http.transport);
-    let bound = HttpServer::bind_with("127.0.0.1", 0, tls.map(Arc::new), http, bounds).await;
+    let bound = HttpServer::bind_with("127.0.0.1", 0, tls.map(Arc::new), http, limits).await;
     let server = Arc::new(bound.unwrap());
     let mut tasks = JoinSet::new();
     let swept = Arc::clone(&context);
@@ -168,7 +168,7 @@ pub(super) async fn serve(
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
         loop {
-            connections.spawn(accepting.next().await.run());
+            connections.spawn(accepting.next_work().await.run());
         }
     });
     Serving { address: server.local_addr(), context, server, _tasks: tasks }
@@ -180,18 +180,17 @@ pub(super) struct Raw(pub(super) TcpStream);
 impl Raw {
     pub(super) async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
-        // Heads and bodies are written one after the other.
         stream.set_nodelay(true).unwrap();
         Self(stream)
     }
 
-    pub(super) async fn say(&mut self, text: &str) {
+    pub(super) async fn write(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }
 
     /// One answer: its head and its body, as text.
-    pub(super) async fn answer(&mut self) -> (String, String) {
-        let (head, body) = self.octets().await;
+    pub(super) async fn read_text(&mut self) -> (String, String) {
+        let (head, body) = self.read_message().await;
         (head, String::from_utf8_lossy(&body).into_owned())
     }
 
@@ -203,16 +202,16 @@ impl Raw {
         body: &[u8],
     ) -> (String, Vec<u8>) {
         let length = body.len();
-        self.say(&format!(
+        self.write(&format!(
             "POST {path} HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {length}\r\n\r\n"
         ))
         .await;
         self.0.write_all(body).await.unwrap();
-        self.octets().await
+        self.read_message().await
     }
 
-    /// One answer: its head and its body.
-    pub(super) async fn octets(&mut self) -> (String, Vec<u8>) {
+    /// One message: its head and its body.
+    pub(super) async fn read_message(&mut self) -> (String, Vec<u8>) {
         let reading = async {
             let mut bytes = Vec::new();
             loop {
@@ -230,38 +229,38 @@ impl Raw {
                 assert!(self.0.read_buf(&mut bytes).await.unwrap() > 0, "closed after {bytes:?}");
             }
         };
-        tokio::time::timeout(PATIENCE, reading).await.unwrap()
+        tokio::time::timeout(TEST_TIMEOUT, reading).await.unwrap()
     }
 
-    /// The head of an answer, and nothing after it.
-    pub(super) async fn head(&mut self) -> String {
+    /// The head of an answer, without its body.
+    pub(super) async fn read_head(&mut self) -> String {
         let mut bytes = Vec::new();
         let reading = async {
             while !bytes.ends_with(b"\r\n\r\n") {
                 bytes.push(self.0.read_u8().await.unwrap());
             }
         };
-        tokio::time::timeout(PATIENCE, reading).await.unwrap();
+        tokio::time::timeout(TEST_TIMEOUT, reading).await.unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
-    /// The body of an answer of which the head was read.
-    pub(super) async fn body_of(&mut self, head: &str) -> Vec<u8> {
+    /// The body of an answer whose head has been read.
+    pub(super) async fn read_body(&mut self, head: &str) -> Vec<u8> {
         let length = head.to_ascii_lowercase();
         let length = length
             .split("content-length: ")
             .nth(1)
             .map_or("0", |rest| rest.lines().next().unwrap());
         let mut body = vec![0; length.parse().unwrap()];
-        tokio::time::timeout(PATIENCE, self.0.read_exact(&mut body)).await.unwrap().unwrap();
+        tokio::time::timeout(TEST_TIMEOUT, self.0.read_exact(&mut body)).await.unwrap().unwrap();
         body
     }
 
-    /// Everything until the other side closes.
-    pub(super) async fn rest(&mut self) -> String {
+    /// Reads until the other side closes.
+    pub(super) async fn read_to_end(&mut self) -> String {
         let mut bytes = Vec::new();
-        let reading = tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut bytes)).await;
-        // A reset is an end too.
+        let reading = tokio::time::timeout(TEST_TIMEOUT, self.0.read_to_end(&mut bytes)).await;
+        // A reset is an end as well.
         let _ = reading.unwrap();
         String::from_utf8_lossy(&bytes).into_owned()
     }

@@ -16,6 +16,9 @@ const ORIGINS_MAX: usize = 4096;
 pub struct WorkRate(pub u32);
 
 impl WorkRate {
+    /// No limit: a unit of it takes less than a nanosecond.
+    pub const UNLIMITED: Self = Self(u32::MAX);
+
     fn cost(self, units: u32) -> u64 {
         (SECOND_NS / u64::from(self.0.max(1))).saturating_mul(u64::from(units))
     }

@@ -69,15 +69,31 @@ impl Listener {
     /// The next socket. Never ends: an error of the system is logged and waited out. Dropping the future loses nothing.
     pub async fn accept(&self, clock: &Clock) -> (TcpStream, SocketAddr) {
         loop {
-            match self.listener.accept().await {
-                Ok((stream, remote)) => {
-                    // What is written is gathered by us, not by the kernel. Failing costs only latency.
-                    let _ = stream.set_nodelay(true);
-                    return (stream, remote);
-                }
+            match self.try_accept().await {
+                Ok(accepted) => return accepted,
                 Err(error) => self.accept_failed(&error, clock).await,
             }
         }
+    }
+
+    /// The next socket. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// The system refused, usually because the process has no open file left.
+    pub async fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, remote) = self.listener.accept().await?;
+        // The sessions gather what they write themselves. Failing costs only latency.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, remote))
+    }
+
+    /// Moves the socket to the runtime of the caller.
+    ///
+    /// # Errors
+    /// The runtime cannot watch it.
+    pub fn move_to_this_runtime(self) -> io::Result<Self> {
+        let listener = TcpListener::from_std(self.listener.into_std()?)?;
+        Ok(Self { listener, ..self })
     }
 
     async fn accept_failed(&self, error: &io::Error, clock: &Clock) {

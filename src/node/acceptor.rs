@@ -25,7 +25,7 @@ impl Accepts for BtpServer {
 
 impl Accepts for HttpServer {
     async fn work(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.next().await.run()
+        self.next_work().await.run()
     }
 }
 
@@ -97,7 +97,7 @@ pub(super) struct HttpRemaining {
 impl HttpRemaining {
     /// Every connection ends when its requests are answered.
     pub(super) fn end_connections(&self) {
-        self.connections.end();
+        self.connections.close_when_idle();
     }
 
     /// Waits until all have ended, at most for `patience`; then they are cut.

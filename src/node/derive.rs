@@ -139,7 +139,7 @@ fn dial(config: &NodeConfig, peer: &PeerConfig) -> Option<Dialled> {
         PeerUrl::Http(url) => {
             let dial = HttpDial::new(id, url, node, token.as_ref());
             let callback = config.callback_of(peer);
-            let dial = dial.with(peer.http_mode, peer.http_auth).with_callback(callback);
+            let dial = dial.with_mode(peer.http_mode, peer.http_auth).with_callback(callback);
             Dialled::Http(dial.with_requests_max(peer.http_requests_max))
         }
     })

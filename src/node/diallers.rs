@@ -57,7 +57,7 @@ impl Running {
             (Dialled::Http(is), Dialled::Http(want), Target::Http(target))
                 if is.may_become(want, &valid) =>
             {
-                target.set(want.clone());
+                target.set_token(want.clone());
             }
             _ => return false,
         }

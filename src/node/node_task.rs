@@ -67,7 +67,7 @@ impl NodeTask {
         loop {
             tokio::select! {
                 _ = looks.tick(), if starting => {
-                    starting = self.status.observe() == HealthStatus::Starting;
+                    starting = self.status.observe_health() == HealthStatus::Starting;
                 }
                 order = orders.recv() => match order {
                     Some(Command::Reload(config)) => self.reload(*config),
@@ -87,7 +87,7 @@ impl NodeTask {
         self.status.configure(status_settings(&self.config));
         mark_peers(&self.config, &self.context);
         self.packets.set(&self.config, &self.context);
-        self.http_context.contacts.set(http_dials(&self.config));
+        self.http_context.http_peers.replace_all(http_dials(&self.config));
         self.diallers.set(dials(&self.config), &self.logins.load());
     }
 

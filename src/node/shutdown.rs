@@ -21,7 +21,7 @@ impl NodeTask {
         let context = self.context.clone();
         let in_flight = context.connector.in_flight();
         tracing::info!(in_flight, grace = ?self.config.settings.shutdown_grace, "stopping");
-        self.status.stopping();
+        self.status.set_stopping();
         context.connector.stop_admitting();
         self.cancel_ildcp();
         drop(self.exchange);

@@ -40,12 +40,9 @@ pub enum StartError {
     /// The configuration does not fit what the parent told.
     #[error(transparent)]
     Told(#[from] ParentInfoError),
-    /// The BTP or the HTTP server cannot listen.
+    /// The BTP, HTTP or health server cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The health server cannot listen.
-    #[error(transparent)]
-    Api(#[from] crate::api::ApiBindError),
     /// A certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -63,9 +60,6 @@ impl StartError {
         const SET_BY: &str = "that of the node in the file, or --base-port";
         match self {
             StartError::Bind(BindError::InUse { host, port, .. }) => {
-                StartError::Bind(BindError::InUse { host, port, set_by: SET_BY })
-            }
-            StartError::Api(crate::api::ApiBindError::InUse { host, port }) => {
                 StartError::Bind(BindError::InUse { host, port, set_by: SET_BY })
             }
             other => other,

@@ -22,7 +22,7 @@ pub(super) async fn run(context: Arc<TransportContext>, status: Arc<NodeStatus>)
     let mut alarmed = HashSet::new();
     loop {
         ticks.tick().await;
-        status.beat();
+        status.record_heartbeat();
         let now = context.clock.now();
         context.connector.sweep_deadlines(now);
         if now.mono.since(looked_at) >= LEFT_OUT_LOOK {

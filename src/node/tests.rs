@@ -138,9 +138,9 @@ async fn three_nodes_in_a_line() {
 async fn a_node_is_never_healthy_before_its_peers_are_there() {
     // Nobody listens on port 1.
     let node = start("a", "peers: [{id: b, url: \"ws://127.0.0.1:1\", authToken: ab}]\n").await;
-    assert_eq!(node.handle().status.observe(), HealthStatus::Starting);
+    assert_eq!(node.handle().status.observe_health(), HealthStatus::Starting);
     tokio::task::yield_now().await;
-    assert_eq!(node.handle().status.observe(), HealthStatus::Starting);
+    assert_eq!(node.handle().status.observe_health(), HealthStatus::Starting);
     stop(node).await;
 }
 

@@ -61,6 +61,23 @@ enum Holder {
 #[error("the operating system's random number generator failed")]
 pub struct NoRandomness;
 
+/// Marks tokens without keeping them: by their HMAC under the key of the process.
+#[derive(Clone)]
+pub struct TokenMarker(hmac::Key);
+
+impl TokenMarker {
+    /// # Errors
+    /// The operating system gave no random numbers for the key.
+    pub fn new() -> Result<Self, NoRandomness> {
+        Ok(Self(key()?.clone()))
+    }
+
+    /// Equal tokens have equal marks.
+    pub fn mark(&self, token: &[u8]) -> LoginMark {
+        LoginMark(tag(&self.0, token))
+    }
+}
+
 impl Directory {
     /// A directory of these logins. If two accounts have the same name, the first counts (`config` refuses such a
     /// pair).

@@ -15,7 +15,7 @@ pub use close_reason::{
 };
 pub use context::{HttpCounts, ServerCounts, TransportContext};
 pub use dial_control::{DialControl, DialHandle, Waited};
-pub use directory::{Directory, Login, Logins, NoRandomness};
+pub use directory::{Directory, Login, Logins, NoRandomness, TokenMarker};
 #[cfg(test)]
 pub use peer_status::RefusedLogin;
 pub use peer_status::{

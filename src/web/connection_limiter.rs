@@ -1,10 +1,10 @@
-//! The open connections of the listener: who they belong to, how long they may stay, how much they may have us do, and who
-//! has to go for another.
+//! The limits of a listener's connections: how many are open, how long each stays, how much work it causes, and which one
+//! is closed for another.
 //!
-//! Strangers (no peer has authenticated on the connection; SPSP clients never do) hold places of their own, by the same
-//! rules as with BTP, and stay a minute. A peer's connection stays while it is used. When a peer has all the connections that
-//! one may have, its least recently used idle one makes room; when all peers together have all places, one of the peer that
-//! has most makes room, an idle one if there is one.
+//! Strangers, the connections on which no peer has authenticated (SPSP clients never do), have places of their own under
+//! the same rules as with BTP, and stay a minute. A peer's connection stays while it is used. At its own limit, a peer's
+//! least recently used idle connection is closed; at the limit of all peers, a connection of the peer with most, an idle
+//! one first.
 
 mod connection;
 
@@ -17,154 +17,156 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-pub(crate) use self::connection::{Guest, Told};
+pub(crate) use self::connection::{Connection, ConnectionEvent};
 use crate::account::AccountId;
-use crate::net;
-use crate::net::{Bucket, ClientOrigin, HttpLimits, SharedRate, Unauthenticated, WorkRate};
+use crate::net::{
+    Bucket, ClientOrigin, HttpLimits, SharedRate, Unauthenticated, UnauthenticatedPlace, WorkRate,
+};
 use crate::time::MonoTime;
 
-/// HTTP/2 connections of one known origin that take [`WIDE_STREAMS`]; further ones take [`KNOWN_STREAMS`].
+/// HTTP/2 connections of one known origin that carry [`WIDE_STREAMS`]; further ones carry [`KNOWN_STREAMS`].
 const WIDE_PER_ORIGIN_MAX: usize = 8;
-/// Requests side by side on the first HTTP/2 connections from where peers have logged in.
+/// Concurrent requests on the first HTTP/2 connections from an address where a peer has logged in.
 const WIDE_STREAMS: u32 = 256;
-/// Requests side by side on further ones.
+/// Concurrent requests on further ones.
 const KNOWN_STREAMS: u32 = 32;
-/// Requests side by side on an HTTP/2 connection from anywhere else.
+/// Concurrent requests on an HTTP/2 connection from any other address.
 pub(crate) const NARROW_STREAMS: u32 = 8;
-/// Frames per second that one peer may send beside those of its requests.
+/// Frames per second of one peer beside those of its requests.
 const PEER_FRAMES: WorkRate = WorkRate(2000);
 /// Frames that belong to one request of a peer.
 const REQUEST_FRAMES: u32 = 16;
-/// Frames and reads per second of all connections together on which no peer has authenticated.
+/// Frames and reads per second of all strangers together.
 const STRANGERS_FRAMES: WorkRate = WorkRate(10_000);
-/// Frames and reads of one connection that do not wait for that: enough to say who one is, whatever others do.
+/// Frames and reads of one connection outside that rate: enough for a login, whatever others do.
 const FIRST_FRAMES: u32 = 12;
-/// Requests with wrong tokens per second, from all addresses together. Beyond them none is looked at.
+/// Wrong tokens per second from all addresses together. Above this rate no token is checked.
 const WRONG_TOKENS: WorkRate = WorkRate(200);
-/// Time that a connection which loses its place among strangers still has to log in, if nothing was asked on it yet: a
-/// peer's program may open hundreds at once, and each shows its token only with its first request. Until then it is cheap;
-/// asking for anything else ends it.
+/// Time to log in after the loss of a place among strangers, if no request came yet. A peer's program may open hundreds of
+/// connections at once, and shows its token only with the first request of each.
 const EVICTION_GRACE: Duration = Duration::from_secs(2);
-/// Requests with wrong tokens on one connection, before it is closed.
+/// Wrong tokens on one connection before it is closed.
 const WRONG_TOKENS_OF_CONNECTION_MAX: u32 = 5;
 
-/// Bounds of the listener's connections.
+/// Limits of a listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ConnectionLimits {
-    /// Those that are configured.
-    pub(crate) limits: HttpLimits,
-    /// From the accepted socket to the end of the first request's head, and from there to the next one's.
+    /// From the configuration.
+    pub(crate) configured: HttpLimits,
+    /// From the accepted socket to the end of the first request's head.
     pub(crate) head_time: Duration,
     /// For a request's body.
     pub(crate) body_time: Duration,
-    /// Bodies of one peer's requests that are waited for side by side.
+    /// Request bodies of one peer that may be incomplete at a time.
     pub(crate) bodies_max: usize,
-    /// How long a connection may live that no peer has authenticated on.
+    /// From the accepted socket to the end of a stranger's connection.
     pub(crate) stranger_time: Duration,
-    /// How long a peer's connection may be without a request.
+    /// Between a peer's requests, and from an answer to the end of the next request's head.
     pub(crate) idle_time: Duration,
-    /// For what is on its way when a connection has to end.
+    /// For the last answers of a connection that has to close.
     pub(crate) goodbye_time: Duration,
+    /// See [`EVICTION_GRACE`].
+    pub(crate) eviction_grace: Duration,
+    /// Frames and reads per second of all strangers together; one address has half of it.
+    pub(crate) stranger_frames: WorkRate,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
-            limits: HttpLimits::default(),
+            configured: HttpLimits::default(),
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(10),
             bodies_max: 256,
             stranger_time: Duration::from_secs(60),
             idle_time: Duration::from_secs(120),
             goodbye_time: Duration::from_secs(5),
+            eviction_grace: EVICTION_GRACE,
+            stranger_frames: STRANGERS_FRAMES,
         }
     }
 }
 
-/// All open connections.
+/// All open connections of a listener, and what they may still do.
 #[derive(Debug)]
-pub(crate) struct Connections {
-    bounds: ConnectionLimits,
+pub(crate) struct ConnectionLimiter {
+    limits: ConnectionLimits,
     strangers: Arc<Unauthenticated>,
-    open: Mutex<Open>,
-    work: Mutex<Work>,
+    open: Mutex<OpenConnections>,
+    budgets: Mutex<Budgets>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenConnections {
     next_id: u64,
-    guests: BTreeMap<u64, Arc<Guest>>,
-    of_peer: HashMap<AccountId, Peer>,
-    /// Connections of all peers.
+    all: BTreeMap<u64, Arc<Connection>>,
+    by_peer: HashMap<AccountId, PeerConnections>,
     peers_total: usize,
-    wide_of: HashMap<ClientOrigin, usize>,
+    wide_by_origin: HashMap<ClientOrigin, usize>,
 }
 
-/// What one peer has open.
 #[derive(Debug, Default)]
-struct Peer {
-    guests: BTreeMap<u64, Arc<Guest>>,
-    /// Bodies that are waited for.
-    bodies: usize,
+struct PeerConnections {
+    connections: BTreeMap<u64, Arc<Connection>>,
+    incomplete_bodies: usize,
 }
 
-/// What connections have had us do.
+/// Work that may still be caused.
 #[derive(Debug)]
-struct Work {
+struct Budgets {
     frames: SharedRate<ClientOrigin>,
     requests: SharedRate<ClientOrigin>,
     wrong_tokens: SharedRate<ClientOrigin>,
-    of_peer: HashMap<AccountId, Bucket>,
+    frames_by_peer: HashMap<AccountId, Bucket>,
 }
 
-/// A body that is waited for, until this is dropped.
+/// A request body that is incomplete, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct PendingBody<'g> {
-    guests: &'g Connections,
-    peer: &'g AccountId,
+pub(crate) struct IncompleteBody<'l> {
+    limiter: &'l ConnectionLimiter,
+    peer: &'l AccountId,
 }
 
-/// A guest's place; given back when it is dropped.
+/// A connection's place, freed on drop.
 #[derive(Debug)]
 pub(crate) struct ConnectionPlace {
-    guest: Arc<Guest>,
-    guests: Arc<Connections>,
+    connection: Arc<Connection>,
+    limiter: Arc<ConnectionLimiter>,
     /// Until a peer has authenticated.
-    stranger: Option<net::UnauthenticatedPlace>,
-    /// The place among strangers is lost: when the connection has to go, unless a peer authenticates on it before.
-    goes_at: Option<Instant>,
-    told_outgrown: bool,
+    stranger: Option<UnauthenticatedPlace>,
+    /// The end of the grace period, once the place among strangers is lost.
+    evicted_at: Option<Instant>,
+    reported_outgrown: bool,
 }
 
-/// The peer has as many connections as it may have, and all of them are in use.
+/// The peer has all the connections that it may have, and all are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManyConnections;
 
-/// Too much was asked for; when it may be worth trying again.
+/// A request is above the rate of its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RetryAfter;
+pub(crate) struct AboveRate;
 
-impl Connections {
-    pub(crate) fn new(bounds: ConnectionLimits) -> Arc<Self> {
-        let limits = bounds.limits;
-        let requests = WorkRate(limits.stranger_requests_per_second);
-        let work = Work {
-            frames: SharedRate::new(STRANGERS_FRAMES),
+impl ConnectionLimiter {
+    pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
+        let requests = WorkRate(limits.configured.stranger_requests_per_second);
+        let budgets = Budgets {
+            frames: SharedRate::new(limits.stranger_frames),
             requests: SharedRate::new(requests),
             wrong_tokens: SharedRate::new(WRONG_TOKENS),
-            of_peer: HashMap::new(),
+            frames_by_peer: HashMap::new(),
         };
-        let (strangers, work) = (Unauthenticated::new(limits.unauthenticated), Mutex::new(work));
-        Arc::new(Self { bounds, strangers, open: Mutex::default(), work })
+        let strangers = Unauthenticated::new(limits.configured.unauthenticated);
+        Arc::new(Self { limits, strangers, open: Mutex::default(), budgets: Mutex::new(budgets) })
     }
 
-    pub(crate) fn bounds(&self) -> &ConnectionLimits {
-        &self.bounds
+    pub(crate) fn limits(&self) -> &ConnectionLimits {
+        &self.limits
     }
 
-    /// A place for a newcomer, and whether another stranger has lost its place to it. `is_known`: a peer has logged in from
-    /// there before.
-    pub(crate) fn enter(
+    /// A place for a new connection. `true`: another stranger has lost its place to it. `is_known`: a peer has logged in
+    /// from this address before.
+    pub(crate) fn admit_connection(
         self: &Arc<Self>,
         remote: SocketAddr,
         is_known: bool,
@@ -175,212 +177,225 @@ impl Connections {
         let mut open = self.open.lock();
         let id = open.next_id;
         open.next_id += 1;
-        let wide = open.wide_of.get(&origin).copied().unwrap_or(0);
+        let wide = open.wide_by_origin.get(&origin).copied().unwrap_or(0);
         let is_wide = is_known && wide < WIDE_PER_ORIGIN_MAX;
         if is_wide {
-            open.wide_of.insert(origin, wide + 1);
+            open.wide_by_origin.insert(origin, wide + 1);
         }
-        let guest = Arc::new(Guest::new(id, remote, (is_known, is_wide), now));
-        open.guests.insert(id, Arc::clone(&guest));
+        let connection = Arc::new(Connection::new(id, remote, (is_known, is_wide), now));
+        open.all.insert(id, Arc::clone(&connection));
         drop(open);
-        (
-            ConnectionPlace {
-                guest,
-                guests: Arc::clone(self),
-                stranger: Some(stranger),
-                goes_at: None,
-                told_outgrown: false,
-            },
-            has_loser,
-        )
+        let place = ConnectionPlace {
+            connection,
+            limiter: Arc::clone(self),
+            stranger: Some(stranger),
+            evicted_at: None,
+            reported_outgrown: false,
+        };
+        (place, has_loser)
     }
 
-    /// Closes a connection, for want of something else than places: a stranger's, or an idle one of the peer that has most.
-    /// `false`: there is none.
-    pub(crate) fn make_room(&self) -> bool {
+    /// Closes a connection because open files are short: a stranger's, or an idle one of the peer with most. `false`:
+    /// there is none.
+    pub(crate) fn close_one(&self) -> bool {
         if self.strangers.evict() {
             return true;
         }
         let mut open = self.open.lock();
-        let most = open.of_peer.iter().max_by_key(|(_, peer)| peer.guests.len());
+        let most = open.by_peer.iter().max_by_key(|(_, peer)| peer.connections.len());
         let Some(peer) = most.map(|(id, _)| id.clone()) else { return false };
-        let idle = open.idle_of(&peer);
+        let idle = open.least_recently_used(&peer);
         if let Some(idle) = &idle {
             open.evict(idle);
         }
         idle.is_some()
     }
 
-    /// A peer has authenticated on this connection: it is the peer's from now on, if it may have one more. Another
-    /// connection may have to go for it.
+    /// Closes the oldest connection because open files are short, if it has been open for `age`.
+    pub(crate) fn close_oldest(&self, age: Duration, now: MonoTime) {
+        let mut open = self.open.lock();
+        if let Some(oldest) = open.all.values().next().cloned()
+            && oldest.is_older_than(age, now)
+        {
+            open.evict(&oldest);
+        }
+    }
+
+    /// A peer has authenticated on this connection, which belongs to it from now on. Another one may be closed for it.
     pub(crate) fn set_owner(
         &self,
-        guest: &Guest,
+        connection: &Connection,
         peer: &AccountId,
     ) -> Result<(), TooManyConnections> {
-        // Known already: a proxy may bring several peers on one connection, which is the first one's.
-        if guest.is_owned() {
+        // A proxy may bring several peers on one connection: it stays the first one's.
+        if connection.is_owned() {
             return Ok(());
         }
         let mut guard = self.open.lock();
         let open = &mut *guard;
-        if guest.is_owned() {
+        if connection.is_owned() {
             return Ok(());
         }
-        // Gone already.
-        let Some(guest) = open.guests.get(&guest.id).cloned() else { return Ok(()) };
-        let limits = &self.bounds.limits;
-        let own = open.of_peer.get(peer).map_or(0, |peer| peer.guests.len());
-        let loser = if own >= limits.of_one_peer_max {
-            Some(open.idle_of(peer).ok_or(TooManyConnections)?)
-        } else if open.peers_total >= limits.of_peers_max {
-            Some(open.of_who_has_most(peer, own).ok_or(TooManyConnections)?)
+        // Closed meanwhile.
+        let Some(connection) = open.all.get(&connection.id).cloned() else { return Ok(()) };
+        let configured = &self.limits.configured;
+        let own = open.by_peer.get(peer).map_or(0, |peer| peer.connections.len());
+        let loser = if own >= configured.of_one_peer_max {
+            Some(open.least_recently_used(peer).ok_or(TooManyConnections)?)
+        } else if open.peers_total >= configured.of_peers_max {
+            Some(open.closable_for(peer, own).ok_or(TooManyConnections)?)
         } else {
             None
         };
         if let Some(loser) = loser {
             open.evict(&loser);
         }
-        *guest.owner.lock() = Some(peer.clone());
+        *connection.owner.lock() = Some(peer.clone());
         open.peers_total += 1;
-        // So that its place among strangers is given back.
-        guest.leave.notify_one();
-        open.of_peer.entry(peer.clone()).or_default().guests.insert(guest.id, guest);
+        // Wakes its task, which frees the place among strangers.
+        connection.changed.notify_one();
+        let own = open.by_peer.entry(peer.clone()).or_default();
+        own.connections.insert(connection.id, connection);
         Ok(())
     }
 
-    /// A body of the peer's is to be waited for. `None`: as many as may be are, already.
-    pub(crate) fn body<'g>(&'g self, peer: &'g AccountId) -> Option<PendingBody<'g>> {
+    /// Permits one more request body of the peer to be received. `None`: too many are incomplete.
+    pub(crate) fn begin_body<'l>(&'l self, peer: &'l AccountId) -> Option<IncompleteBody<'l>> {
         let mut open = self.open.lock();
-        let count = &mut open.of_peer.entry(peer.clone()).or_default().bodies;
-        if *count >= self.bounds.bodies_max {
+        let count = &mut open.by_peer.entry(peer.clone()).or_default().incomplete_bodies;
+        if *count >= self.limits.bodies_max {
             return None;
         }
         *count += 1;
-        Some(PendingBody { guests: self, peer })
+        Some(IncompleteBody { limiter: self, peer })
     }
 
-    /// When the connection may be read from: now or later.
-    pub(crate) fn reads_at(&self, guest: &Guest, now: MonoTime) -> MonoTime {
-        let work = self.work.lock();
-        match &*guest.owner.lock() {
-            None if guest.frames.load(Ordering::Relaxed) < FIRST_FRAMES => now,
-            None => work.frames.ready_at(guest.remote.into(), now),
-            Some(peer) => work.of_peer.get(peer).map_or(now, |own| own.ready_at(PEER_FRAMES, now)),
+    /// When the connection may be read next: now or later.
+    pub(crate) fn readable_at(&self, connection: &Connection, now: MonoTime) -> MonoTime {
+        let budgets = self.budgets.lock();
+        match &*connection.owner.lock() {
+            None if connection.frames.load(Ordering::Relaxed) < FIRST_FRAMES => now,
+            None => budgets.frames.ready_at(connection.remote.into(), now),
+            Some(peer) => {
+                let own = budgets.frames_by_peer.get(peer);
+                own.map_or(now, |own| own.ready_at(PEER_FRAMES, now))
+            }
         }
     }
 
-    /// So many frames were read.
-    pub(crate) fn has_read(&self, guest: &Guest, frames: u32, now: MonoTime) {
-        let mut work = self.work.lock();
-        match &*guest.owner.lock() {
+    pub(crate) fn record_frames(&self, connection: &Connection, frames: u32, now: MonoTime) {
+        let mut budgets = self.budgets.lock();
+        match &*connection.owner.lock() {
             None => {
-                guest.frames.fetch_add(frames, Ordering::Relaxed);
-                work.frames.spend(guest.remote.into(), frames, now);
+                connection.frames.fetch_add(frames, Ordering::Relaxed);
+                budgets.frames.spend(connection.remote.into(), frames, now);
             }
-            Some(peer) => match work.of_peer.get_mut(peer) {
+            Some(peer) => match budgets.frames_by_peer.get_mut(peer) {
                 Some(bucket) => bucket.spend(frames, PEER_FRAMES, now),
                 None => {
                     let mut bucket = Bucket::default();
                     bucket.spend(frames, PEER_FRAMES, now);
-                    work.of_peer.insert(peer.clone(), bucket);
+                    budgets.frames_by_peer.insert(peer.clone(), bucket);
                 }
             },
         }
     }
 
-    /// A request came; `is_login`: with a token, which is looked at later.
-    pub(crate) fn admits(
+    /// Admits a request by its rate. `is_login`: it carries a token, of which only wrong ones count.
+    pub(crate) fn admit_request(
         &self,
-        guest: &Guest,
+        connection: &Connection,
         is_login: bool,
         now: MonoTime,
-    ) -> Result<(), RetryAfter> {
-        let mut work = self.work.lock();
-        if let Some(peer) = &*guest.owner.lock() {
-            if let Some(bucket) = work.of_peer.get_mut(peer) {
+    ) -> Result<(), AboveRate> {
+        let mut budgets = self.budgets.lock();
+        if let Some(peer) = &*connection.owner.lock() {
+            if let Some(bucket) = budgets.frames_by_peer.get_mut(peer) {
                 bucket.give_back(REQUEST_FRAMES, PEER_FRAMES);
             }
             return Ok(());
         }
-        let origin = guest.remote.into();
+        let origin = connection.remote.into();
         if is_login {
-            let ready = work.wrong_tokens.ready_at(origin, now) <= now;
-            return ready.then_some(()).ok_or(RetryAfter);
+            let is_ready = budgets.wrong_tokens.ready_at(origin, now) <= now;
+            return is_ready.then_some(()).ok_or(AboveRate);
         }
-        if work.requests.ready_at(origin, now) > now {
-            return Err(RetryAfter);
+        if budgets.requests.ready_at(origin, now) > now {
+            return Err(AboveRate);
         }
-        work.requests.spend(origin, 1, now);
+        budgets.requests.spend(origin, 1, now);
         Ok(())
     }
 
-    /// A request had a wrong token. `true`: the connection is to be closed.
-    pub(crate) fn wrong_token(&self, guest: &Guest, now: MonoTime) -> bool {
-        self.work.lock().wrong_tokens.spend(guest.remote.into(), 1, now);
-        guest.wrong_tokens.fetch_add(1, Ordering::Relaxed) + 1 >= WRONG_TOKENS_OF_CONNECTION_MAX
+    /// `true`: this was one too many, the connection must close.
+    pub(crate) fn record_wrong_token(&self, connection: &Connection, now: MonoTime) -> bool {
+        self.budgets.lock().wrong_tokens.spend(connection.remote.into(), 1, now);
+        let before = connection.wrong_tokens.fetch_add(1, Ordering::Relaxed);
+        before + 1 >= WRONG_TOKENS_OF_CONNECTION_MAX
     }
 
-    /// How many are open.
     #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.open.lock().guests.len()
+    pub(crate) fn connections(&self) -> usize {
+        self.open.lock().all.len()
     }
 
-    /// Asks all to leave when they have their answers.
-    pub(crate) fn close_all(&self) {
-        for guest in self.open.lock().guests.values() {
-            guest.end();
+    /// Closes all connections as soon as their requests are answered.
+    pub(crate) fn close_all_when_idle(&self) {
+        for connection in self.open.lock().all.values() {
+            connection.close_when_idle();
         }
     }
 }
 
-impl Open {
-    /// The peer's connection without requests that was used longest ago.
-    fn idle_of(&self, peer: &AccountId) -> Option<Arc<Guest>> {
-        let guests = self.of_peer.get(peer)?.guests.values();
-        guests.filter(|guest| guest.is_idle()).min_by_key(|guest| guest.used()).cloned()
+impl OpenConnections {
+    /// Of the peer's idle connections.
+    fn least_recently_used(&self, peer: &AccountId) -> Option<Arc<Connection>> {
+        let idle = self.by_peer.get(peer)?.connections.values().filter(|one| one.is_idle());
+        idle.min_by_key(|one| one.used_at()).cloned()
     }
 
-    /// A connection of the peer that has most, which is not `newcomer` with its `own` ones and one more: an idle one if
-    /// there is one, else the oldest.
-    fn of_who_has_most(&self, newcomer: &AccountId, own: usize) -> Option<Arc<Guest>> {
-        let (peer, most) = self.of_peer.iter().max_by_key(|(_, peer)| peer.guests.len())?;
-        if most.guests.len() <= own + 1 {
-            // Everybody has a fair share: the newcomer makes room for itself, if it can.
-            return self.idle_of(newcomer);
+    /// What to close for one more connection of `newcomer`, which has `own` ones: of the peer with most, an idle one or
+    /// else the oldest.
+    fn closable_for(&self, newcomer: &AccountId, own: usize) -> Option<Arc<Connection>> {
+        let (peer, most) = self.by_peer.iter().max_by_key(|(_, peer)| peer.connections.len())?;
+        if most.connections.len() <= own + 1 {
+            // All have a fair share, so the newcomer can only replace a connection of its own.
+            return self.least_recently_used(newcomer);
         }
-        self.idle_of(peer).or_else(|| most.guests.values().next().cloned())
+        self.least_recently_used(peer).or_else(|| most.connections.values().next().cloned())
     }
 
-    fn evict(&mut self, guest: &Guest) {
-        self.remove_of_peer(guest);
-        guest.evicted.store(true, Ordering::Relaxed);
-        guest.leave.notify_one();
+    fn evict(&mut self, connection: &Connection) {
+        self.remove_from_peer(connection);
+        connection.evict();
     }
 
-    fn remove_of_peer(&mut self, guest: &Guest) {
-        let Some(owner) = &*guest.owner.lock() else { return };
-        let Some(peer) = self.of_peer.get_mut(owner) else { return };
-        if peer.guests.remove(&guest.id).is_some() {
+    fn remove_from_peer(&mut self, connection: &Connection) {
+        let Some(owner) = &*connection.owner.lock() else { return };
+        let Some(peer) = self.by_peer.get_mut(owner) else { return };
+        if peer.connections.remove(&connection.id).is_some() {
             self.peers_total -= 1;
         }
-        // Nothing is kept of who has nothing.
-        if peer.guests.is_empty() && peer.bodies == 0 {
-            self.of_peer.remove(owner);
+        self.forget_if_empty(owner);
+    }
+
+    fn forget_if_empty(&mut self, peer: &AccountId) {
+        let own = self.by_peer.get(peer);
+        if own.is_some_and(|own| own.connections.is_empty() && own.incomplete_bodies == 0) {
+            self.by_peer.remove(peer);
         }
     }
 }
 
 impl ConnectionPlace {
-    /// Until the connection is told something.
-    pub(crate) async fn told(&mut self) -> Told {
+    /// Waits for the next event; each is reported once. Dropping the future loses nothing.
+    pub(crate) async fn next_event(&mut self) -> ConnectionEvent {
         loop {
-            if let Some(told) = self.news() {
-                return told;
+            if let Some(event) = self.take_event() {
+                return event;
             }
             let lost = async {
-                match (&self.stranger, self.goes_at) {
+                match (&self.stranger, self.evicted_at) {
                     (None, _) => std::future::pending().await,
                     (Some(stranger), None) => stranger.evicted().await,
                     (Some(_), Some(at)) => sleep_until(at).await,
@@ -388,69 +403,66 @@ impl ConnectionPlace {
             };
             tokio::select! {
                 biased;
-                () = self.guest.leave.notified() => {}
+                () = self.connection.changed.notified() => {}
                 () = lost => {
-                    if self.goes_at.is_some() || self.guest.has_asked() {
-                        return Told::Evicted;
+                    if self.evicted_at.is_some() || self.connection.has_had_requests() {
+                        return ConnectionEvent::Evicted;
                     }
-                    // Kept here: this future may be dropped and made again.
-                    self.goes_at = Some(Instant::now() + EVICTION_GRACE);
-                    self.guest.may_only_log_in.store(true, Ordering::Relaxed);
+                    self.evicted_at = Some(Instant::now() + self.limiter.limits.eviction_grace);
+                    self.connection.may_only_log_in.store(true, Ordering::Relaxed);
                 }
             }
         }
     }
 
-    /// What the connection has not been told yet; each thing once.
-    fn news(&mut self) -> Option<Told> {
-        if self.guest.evicted.load(Ordering::Relaxed) {
-            return Some(Told::Evicted);
+    fn take_event(&mut self) -> Option<ConnectionEvent> {
+        if self.connection.evicted.load(Ordering::Relaxed) {
+            return Some(ConnectionEvent::Evicted);
         }
-        if self.guest.asked.swap(false, Ordering::Relaxed) {
-            return Some(Told::Leave);
+        if self.connection.asked_to_close.swap(false, Ordering::Relaxed) {
+            return Some(ConnectionEvent::Close);
         }
-        if self.stranger.is_some() && self.guest.is_owned() {
-            (self.stranger, self.goes_at) = (None, None);
-            return Some(Told::Owned);
+        if self.stranger.is_some() && self.connection.is_owned() {
+            (self.stranger, self.evicted_at) = (None, None);
+            return Some(ConnectionEvent::Owned);
         }
-        if !self.told_outgrown && self.guest.outgrown.load(Ordering::Relaxed) {
-            self.told_outgrown = true;
-            return Some(Told::Outgrown);
+        if !self.reported_outgrown && self.connection.outgrown.load(Ordering::Relaxed) {
+            self.reported_outgrown = true;
+            return Some(ConnectionEvent::Outgrown);
         }
         None
     }
 }
 
-impl Drop for PendingBody<'_> {
+impl Drop for IncompleteBody<'_> {
     fn drop(&mut self) {
-        let mut open = self.guests.open.lock();
-        let Some(peer) = open.of_peer.get_mut(self.peer) else { return };
-        peer.bodies -= 1;
-        if peer.guests.is_empty() && peer.bodies == 0 {
-            open.of_peer.remove(self.peer);
+        let mut open = self.limiter.open.lock();
+        if let Some(peer) = open.by_peer.get_mut(self.peer) {
+            peer.incomplete_bodies -= 1;
         }
+        open.forget_if_empty(self.peer);
     }
 }
 
 impl std::ops::Deref for ConnectionPlace {
-    type Target = Arc<Guest>;
+    type Target = Arc<Connection>;
 
-    fn deref(&self) -> &Arc<Guest> {
-        &self.guest
+    fn deref(&self) -> &Arc<Connection> {
+        &self.connection
     }
 }
 
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
-        let mut open = self.guests.open.lock();
-        open.guests.remove(&self.guest.id);
-        open.remove_of_peer(&self.guest);
-        if self.guest.is_wide {
-            let origin = ClientOrigin::from(self.guest.remote);
-            if let Some(wide) = open.wide_of.get_mut(&origin) {
+        let mut open = self.limiter.open.lock();
+        open.all.remove(&self.connection.id);
+        open.remove_from_peer(&self.connection);
+        if self.connection.is_wide {
+            let origin = ClientOrigin::from(self.connection.remote);
+            if let Some(wide) = open.wide_by_origin.get_mut(&origin) {
                 *wide -= 1;
                 if *wide == 0 {
-                    open.wide_of.remove(&origin);
+                    open.wide_by_origin.remove(&origin);
                 }
             }
         }

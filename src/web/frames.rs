@@ -1,11 +1,9 @@
-//! How much work bytes of a connection are: one for each HTTP/2 frame that begins in them, or one for a read of HTTP/1.1.
-//!
-//! Only lengths are looked at; what the frames mean is the library's affair. A stream that is no HTTP/2 ends with an error
-//! there, whatever is counted here.
+//! The work that the bytes of a connection cause: one unit for each HTTP/2 frame that begins in them, or for each read of
+//! HTTP/1.1. Only lengths are read here; the library checks the frames.
 
-/// What an HTTP/2 client says first (RFC 9113, 3.4).
+/// The connection preface of an HTTP/2 client (RFC 9113 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Bytes of a frame's header (RFC 9113, 4.1).
+/// Bytes of a frame's header (RFC 9113 4.1).
 const HEADER_BYTES: usize = 9;
 
 /// Counts one direction of one connection.
@@ -14,12 +12,12 @@ pub(crate) struct FrameCounter(State);
 
 #[derive(Debug)]
 enum State {
-    /// So much of the preface has come.
+    /// Bytes of the preface that have come.
     Preface(usize),
     Http1,
-    /// So many bytes of a payload are still to come.
+    /// Bytes of a payload that have not come.
     Payload(usize),
-    /// So much of a frame's header has come.
+    /// Bytes of a frame's header that have come, and the length of the payload as far as it is known.
     Header {
         bytes: usize,
         len: usize,
@@ -27,21 +25,21 @@ enum State {
 }
 
 impl FrameCounter {
-    /// For what a client sends.
+    /// For the bytes of a client.
     pub(crate) fn of_client() -> Self {
         Self(State::Preface(0))
     }
 
-    /// For what a server sends by HTTP/2, or by HTTP/1.1.
+    /// For the bytes of a server.
     pub(crate) fn of_server(is_http2: bool) -> Self {
         Self(if is_http2 { State::Payload(0) } else { State::Http1 })
     }
 
-    /// How much work these bytes are, which follow those before.
+    /// The work of the next bytes.
     pub(crate) fn count(&mut self, mut data: &[u8]) -> u32 {
         let mut count: u32 = 0;
         if let State::Preface(seen) = self.0 {
-            let rest = PREFACE.get(seen..).unwrap_or_default();
+            let rest = PREFACE.get(seen..).expect("a longer match is no longer `Preface`");
             let len = rest.len().min(data.len());
             let (now, after) = data.split_at(len);
             self.0 = match rest.starts_with(now) {
@@ -101,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_counted_however_they_are_cut() {
+    fn frames_are_counted_in_pieces_of_any_size() {
         let frames = [frame(0), frame(8), frame(300), frame(0), frame(70_000), frame(1)].concat();
         let all = [&PREFACE[..], &frames].concat();
         for cut in [1, 2, 5, 9, 10, 23, 24, 25, 1000, all.len()] {
@@ -115,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn http_1_counts_by_the_read() {
+    fn http_1_counts_reads() {
         let mut counter = FrameCounter::of_client();
         assert_eq!(counter.count(b"P"), 1);
         assert_eq!(counter.count(b"OST /ilp HTTP/1.1\r\n\r\n"), 1);

@@ -1,7 +1,7 @@
-//! A stream that is read with measure: so much in one turn of the event loop, and no more than its meter lets through.
+//! A stream whose reads are metered: a limited amount in one turn of the event loop, and no more than its meter allows.
 //!
-//! HTTP/2 has frames that cost little to send and something to handle (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, resets,
-//! endless headers), and HTTP/1.1 has interim responses. All of them are bytes, and bytes are what is measured here.
+//! HTTP/2 frames (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, resets, endless headers) and the interim responses of HTTP/1.1
+//! cost little to send and something to handle. All of them are bytes, and bytes and frames are metered here.
 
 use std::io;
 use std::pin::Pin;
@@ -15,28 +15,28 @@ use tokio::time::Instant;
 
 use super::frames::FrameCounter;
 
-/// Bytes that are read from one connection before others have their turn.
+/// Bytes of one connection before the event loop polls others.
 const TURN_BYTES_MAX: usize = 64 * 1024;
-/// Frames that are read from one connection before others have their turn.
+/// Frames of one connection before the event loop polls others.
 const TURN_FRAMES_MAX: u32 = 256;
 /// Bytes of one read: some hundred of the smallest frames.
 pub(crate) const READ_BYTES_MAX: usize = 8 * 1024;
 
-/// Says how much may be read.
+/// Limits what is read.
 pub(crate) trait Meter: Unpin {
-    /// How much is read at once.
+    /// Bytes of one read.
     fn read_bytes_max(&self) -> usize {
         READ_BYTES_MAX
     }
 
-    /// Ready when something may be read.
-    fn poll_may_read(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Ready when more may be read.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// This was read, in which so many frames begin.
+    /// Records one read, in which `frames` frames begin.
     ///
     /// # Errors
-    /// It is too much: the connection ends.
-    fn has_read(&mut self, bytes: usize, frames: u32) -> io::Result<()>;
+    /// It is too much: the connection must close.
+    fn record_read(&mut self, bytes: usize, frames: u32) -> io::Result<()>;
 }
 
 /// A stream with a meter.
@@ -45,12 +45,12 @@ pub(crate) struct Metered<S, M> {
     stream: S,
     meter: M,
     frames: FrameCounter,
-    /// Bytes and frames that were read in this turn.
+    /// Bytes and frames of this turn.
     turn: (usize, u32),
 }
 
 impl<S, M> Metered<S, M> {
-    /// `frames` counts those of the other side.
+    /// `frames` counts what the other side sends.
     pub(crate) fn new(stream: S, frames: FrameCounter, meter: M) -> Self {
         Self { stream, meter, frames, turn: (0, 0) }
     }
@@ -68,11 +68,11 @@ impl<S: AsyncRead + Unpin, M: Meter> AsyncRead for Metered<S, M> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if this.meter.poll_may_read(cx).is_pending() {
+        if this.meter.poll_readable(cx).is_pending() {
             this.turn = (0, 0);
             return Poll::Pending;
         }
-        // What is initialised stays so: the buffer is the library's, and is used again and again.
+        // Costs once only: the library uses the same buffer again and again.
         let len = this.meter.read_bytes_max().min(buffer.remaining());
         let unfilled = buffer.initialize_unfilled_to(len);
         let mut part = ReadBuf::new(unfilled);
@@ -85,7 +85,7 @@ impl<S: AsyncRead + Unpin, M: Meter> AsyncRead for Metered<S, M> {
         let frames = this.frames.count(part.filled());
         buffer.advance(bytes);
         this.turn = (this.turn.0 + bytes, this.turn.1.saturating_add(frames));
-        Poll::Ready(this.meter.has_read(bytes, frames))
+        Poll::Ready(this.meter.record_read(bytes, frames))
     }
 }
 
@@ -119,18 +119,18 @@ impl<S: AsyncWrite + Unpin, M: Unpin> AsyncWrite for Metered<S, M> {
     }
 }
 
-/// Counts what a server was asked for.
+/// What a server may send, because it was requested.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Requested(Arc<Counts>);
+pub(crate) struct Requested(Arc<RequestedCounts>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct RequestedCounts {
     bytes: AtomicU64,
     requests: AtomicU64,
 }
 
 impl Requested {
-    /// A request is sent, whose answer has a body of at most `body_bytes_max`.
+    /// Adds a request whose answer has a body of at most `body_bytes_max`.
     pub(crate) fn add(&self, body_bytes_max: usize) {
         let bytes = u64::try_from(body_bytes_max).unwrap_or(u64::MAX);
         let bytes = bytes.saturating_mul(2).saturating_add(ANSWER_BYTES);
@@ -139,23 +139,22 @@ impl Requested {
     }
 }
 
-/// For a head, interim responses, and frames of an answer, beside twice its body.
+/// For the head, interim responses and frames of an answer, beside twice its body.
 const ANSWER_BYTES: u64 = 64 * 1024;
 /// Frames of one answer.
 const ANSWER_FRAMES: u64 = 64;
-/// What a server may send that was not asked for, at once and for each second: settings, pings, a farewell.
-const UNASKED: Amount = Amount { bytes: 64 * 1024, frames: 1024 };
-/// What may be saved up: what many requests that are under way have asked for.
+/// What a server may send unrequested, at once and in each second: settings, pings, GOAWAY.
+const UNREQUESTED: Amount = Amount { bytes: 64 * 1024, frames: 1024 };
+/// The most that can be saved up, for many requests in progress.
 const SAVED_MAX: Amount = Amount { bytes: 256 * 1024 * 1024, frames: 256 * 1024 };
 
-/// So much of what can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Amount {
     bytes: u64,
     frames: u64,
 }
 
-/// Ends the connection to a server that sends far more than it was asked for.
+/// Closes the connection to a server that sends far more than was requested.
 #[derive(Debug)]
 pub(crate) struct AnswersOnly {
     requested: Requested,
@@ -165,22 +164,22 @@ pub(crate) struct AnswersOnly {
 
 impl AnswersOnly {
     pub(crate) fn new(requested: Requested) -> Self {
-        Self { requested, left: UNASKED, filled_at: Instant::now() }
+        Self { requested, left: UNREQUESTED, filled_at: Instant::now() }
     }
 
     fn fill(&mut self, passed: Duration) {
         let passed_ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
-        let by_time = |unasked: u64| unasked.saturating_mul(passed_ms) / 1000;
+        let by_time = |unrequested: u64| unrequested.saturating_mul(passed_ms) / 1000;
         let requests = self.requested.0.requests.swap(0, Ordering::Relaxed);
-        let fill = |left: u64, unasked: u64, requested: u64, max: u64| {
-            left.saturating_add(by_time(unasked)).saturating_add(requested).min(max)
+        let fill = |left: u64, unrequested: u64, requested: u64, max: u64| {
+            left.saturating_add(by_time(unrequested)).saturating_add(requested).min(max)
         };
         let bytes = self.requested.0.bytes.swap(0, Ordering::Relaxed);
         self.left = Amount {
-            bytes: fill(self.left.bytes, UNASKED.bytes, bytes, SAVED_MAX.bytes),
+            bytes: fill(self.left.bytes, UNREQUESTED.bytes, bytes, SAVED_MAX.bytes),
             frames: fill(
                 self.left.frames,
-                UNASKED.frames,
+                UNREQUESTED.frames,
                 requests.saturating_mul(ANSWER_FRAMES),
                 SAVED_MAX.frames,
             ),
@@ -189,11 +188,11 @@ impl AnswersOnly {
 }
 
 impl Meter for AnswersOnly {
-    fn poll_may_read(&mut self, _: &mut Context<'_>) -> Poll<()> {
+    fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
 
-    fn has_read(&mut self, bytes: usize, frames: u32) -> io::Result<()> {
+    fn record_read(&mut self, bytes: usize, frames: u32) -> io::Result<()> {
         let (bytes, frames) = (u64::try_from(bytes).unwrap_or(u64::MAX), u64::from(frames));
         if self.left.bytes < bytes || self.left.frames < frames {
             let now = Instant::now();
@@ -201,8 +200,8 @@ impl Meter for AnswersOnly {
             self.filled_at = now;
         }
         let left = self.left.bytes.checked_sub(bytes).zip(self.left.frames.checked_sub(frames));
-        let (bytes, frames) = left
-            .ok_or_else(|| io::Error::other("the server sends far more than it was asked for"))?;
+        let (bytes, frames) =
+            left.ok_or_else(|| io::Error::other("the server sends far more than was requested"))?;
         self.left = Amount { bytes, frames };
         Ok(())
     }
@@ -214,21 +213,21 @@ mod tests {
 
     use super::*;
 
-    struct Everything;
+    struct NoLimit;
 
-    impl Meter for Everything {
-        fn poll_may_read(&mut self, _: &mut Context<'_>) -> Poll<()> {
+    impl Meter for NoLimit {
+        fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<()> {
             Poll::Ready(())
         }
 
-        fn has_read(&mut self, _: usize, _: u32) -> io::Result<()> {
+        fn record_read(&mut self, _: usize, _: u32) -> io::Result<()> {
             Ok(())
         }
     }
 
     /// Bytes that are read in each of two turns.
     fn turns(frames: FrameCounter, buffer_bytes: usize) -> [usize; 2] {
-        let mut stream = Metered::new(tokio::io::repeat(0), frames, Everything);
+        let mut stream = Metered::new(tokio::io::repeat(0), frames, NoLimit);
         let mut cx = Context::from_waker(Waker::noop());
         let mut bytes = vec![0; buffer_bytes];
         [(); 2].map(|()| {
@@ -245,28 +244,28 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_much_waits_for_the_next_turn() {
+    fn a_fast_sender_waits_for_the_next_turn() {
         assert_eq!(turns(FrameCounter::of_server(false), 5000), [70_000; 2]);
         assert_eq!(turns(FrameCounter::of_server(false), 100_000), [TURN_BYTES_MAX; 2]);
-        // Nothing but zeros is nothing but empty frames.
+        // Zeros are empty frames.
         assert_eq!(turns(FrameCounter::of_server(true), 100_000), [READ_BYTES_MAX; 2]);
     }
 
     #[test]
-    fn a_server_may_send_what_was_asked_for_and_a_little_more() {
+    fn a_server_may_send_what_was_requested_and_a_little_more() {
         let requested = Requested::default();
         let mut meter = AnswersOnly::new(requested.clone());
-        assert!(meter.has_read(60 * 1024, 1000).is_ok(), "settings and the like");
+        assert!(meter.record_read(60 * 1024, 1000).is_ok(), "settings and the like");
         requested.add(100_000);
-        assert!(meter.has_read(200_000, 60).is_ok());
-        assert!(meter.has_read(200_000, 1).is_err(), "too many bytes");
+        assert!(meter.record_read(200_000, 60).is_ok());
+        assert!(meter.record_read(200_000, 1).is_err(), "too many bytes");
         let mut meter = AnswersOnly::new(requested.clone());
-        assert!(meter.has_read(0, 100_000).is_err(), "too many frames");
+        assert!(meter.record_read(0, 100_000).is_err(), "too many frames");
         requested.add(0);
         meter.left = Amount { bytes: 0, frames: 0 };
         meter.fill(Duration::from_secs(2));
-        assert_eq!(meter.left.frames, 2 * UNASKED.frames + ANSWER_FRAMES);
-        assert_eq!(meter.left.bytes, 2 * UNASKED.bytes + ANSWER_BYTES);
+        assert_eq!(meter.left.frames, 2 * UNREQUESTED.frames + ANSWER_FRAMES);
+        assert_eq!(meter.left.bytes, 2 * UNREQUESTED.bytes + ANSWER_BYTES);
         meter.fill(Duration::MAX);
         assert_eq!(meter.left, SAVED_MAX);
     }

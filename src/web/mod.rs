@@ -1,18 +1,27 @@
-//! What the public HTTP listener (`http`) and the operator's (`api`) have in common: connections bounded in number, time
-//! and work, and the bodies of answers. Nothing here spawns; `node` does.
+//! The HTTP listener under the public server (`http`) and the operator's pages (`api`): connections bounded in number,
+//! time and work, the bearer token of a request, and JSON bodies. Nothing here spawns; `node` does.
 
+mod bearer;
 mod connection_limiter;
 mod frames;
+mod json;
+mod listener;
 mod metered;
 mod problem;
+mod serve;
+mod spare_file;
 mod tasks;
 
+pub(crate) use bearer::bearer_token;
 #[cfg(test)]
 pub(crate) use connection_limiter::NARROW_STREAMS;
-pub(crate) use connection_limiter::{
-    ConnectionLimits, ConnectionPlace, Connections, Guest, RetryAfter, Told,
-};
+pub(crate) use connection_limiter::{Connection, ConnectionLimiter, ConnectionLimits};
 pub(crate) use frames::FrameCounter;
-pub(crate) use metered::{AnswersOnly, Meter, Metered, READ_BYTES_MAX, Requested};
+pub(crate) use json::{json_response, json_text};
+pub(crate) use listener::{AcceptedConnection, WebListener};
+pub(crate) use metered::{AnswersOnly, Metered, Requested};
 pub(crate) use problem::ProblemDetails;
+#[cfg(test)]
+pub(crate) use serve::HEAD_BYTES_MAX;
+pub(crate) use serve::WebService;
 pub(crate) use tasks::Tasks;

@@ -1,41 +1,42 @@
-//! What went wrong with a request, for the client: `application/problem+json` (RFC 9457).
+//! Error bodies of the public listener: `application/problem+json` (RFC 9457).
 
 use axum::body::Body;
-use axum::http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use axum::http::header::{CONNECTION, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
 use serde::Serialize;
 
-/// One problem. The type is always `about:blank`: the status says what kind it is, the detail what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+use super::json::{json_response, json_text};
+
+/// One problem. Its type is always `about:blank`: the status says what kind it is, the detail what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProblemDetails {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
+    status: StatusCode,
     detail: String,
-    #[serde(skip)]
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+}
+
 impl ProblemDetails {
-    /// A problem of this status. `detail` names no secret.
+    /// `detail` must not contain a secret.
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self {
-            r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail: detail.into(),
-            headers: Vec::new(),
-        }
+        Self { status, detail: detail.into(), headers: Vec::new() }
     }
 
-    /// The same, with a header that its status wants.
-    pub(crate) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+    pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, HeaderValue::from_static(value)));
         self
     }
 
-    /// Too much is asked for by those whom we do not know; `is_login`: with wrong tokens.
-    pub(crate) fn later(is_login: bool) -> Self {
+    /// The client's address is above a rate of strangers. `is_login`: the rate of wrong tokens.
+    pub(crate) fn above_rate(is_login: bool) -> Self {
         let (status, detail) = match is_login {
             true => (
                 StatusCode::TOO_MANY_REQUESTS,
@@ -46,19 +47,19 @@ impl ProblemDetails {
                 "too many requests come from clients that have not authenticated; try again later",
             ),
         };
-        Self::new(status, detail).with(RETRY_AFTER, "1").with(CONNECTION, "close")
+        Self::new(status, detail).with_header(RETRY_AFTER, "1").with_header(CONNECTION, "close")
     }
 }
 
-impl axum::response::IntoResponse for ProblemDetails {
+impl IntoResponse for ProblemDetails {
     fn into_response(self) -> Response<Body> {
-        // A struct of texts and a number is always JSON.
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let json = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(CONTENT_TYPE, json);
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
+        let mut response = json_response(self.status, "application/problem+json", json_text(&body));
         response.headers_mut().extend(self.headers);
         response
     }
@@ -66,18 +67,18 @@ impl axum::response::IntoResponse for ProblemDetails {
 
 #[cfg(test)]
 mod tests {
-    use axum::response::IntoResponse;
+    use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 
     use super::*;
 
     #[tokio::test]
-    async fn a_problem_on_the_wire() {
+    async fn a_problem_is_a_json_body_with_its_headers() {
         let problem = ProblemDetails::new(StatusCode::UNAUTHORIZED, "no token")
-            .with(axum::http::header::WWW_AUTHENTICATE, "Bearer");
+            .with_header(WWW_AUTHENTICATE, "Bearer");
         let (head, body) = problem.into_response().into_parts();
         assert_eq!(head.status, 401);
         assert_eq!(head.headers[CONTENT_TYPE], "application/problem+json");
-        assert_eq!(head.headers["www-authenticate"], "Bearer");
+        assert_eq!(head.headers[WWW_AUTHENTICATE], "Bearer");
         let body = axum::body::to_bytes(body, 1024).await.unwrap();
         assert_eq!(
             body,

@@ -1,6 +1,6 @@
-//! Futures that hyper wants to run beside a connection: the streams of HTTP/2, and connections of the client.
+//! Futures that hyper runs beside a connection: the streams of HTTP/2, and the connections of a client.
 //!
-//! They are polled inside the future that owns them, not spawned: what they are for ends them, and only `node` spawns.
+//! The future that owns them polls them. They are not spawned: only `node` spawns, and they must end with their owner.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use parking_lot::Mutex;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Takes futures; whoever holds the [`TaskPoller`] half polls them. How many there are is bounded by who gives them: the
-/// concurrent streams of a connection, and the connections of a pool.
+/// The half that takes futures. Their number is bounded by the caller: by the concurrent streams of a connection, or the
+/// connections of a pool.
 #[derive(Clone, Default)]
-pub(crate) struct Tasks(Arc<Mutex<New>>);
+pub(crate) struct Tasks(Arc<Mutex<Queue>>);
 
 #[derive(Default)]
-struct New {
+struct Queue {
     tasks: Vec<Task>,
-    /// Nobody polls any more.
-    over: bool,
+    /// The poller was dropped.
+    is_closed: bool,
     waker: Option<Waker>,
 }
 
-/// Polls what was given to its [`Tasks`].
+/// The half that polls them.
 pub(crate) struct TaskPoller {
-    new: Tasks,
+    queue: Tasks,
     tasks: FuturesUnordered<Task>,
 }
 
@@ -38,19 +38,17 @@ impl std::fmt::Debug for Tasks {
 }
 
 impl Tasks {
-    /// The half that polls.
-    pub(crate) fn running(&self) -> TaskPoller {
-        TaskPoller { new: self.clone(), tasks: FuturesUnordered::new() }
+    pub(crate) fn poller(&self) -> TaskPoller {
+        TaskPoller { queue: self.clone(), tasks: FuturesUnordered::new() }
     }
 
-    /// From now on this runs too.
     pub(crate) fn add(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut new = self.0.lock();
-        if new.over {
+        let mut queue = self.0.lock();
+        if queue.is_closed {
             return;
         }
-        new.tasks.push(Box::pin(task));
-        if let Some(waker) = new.waker.take() {
+        queue.tasks.push(Box::pin(task));
+        if let Some(waker) = queue.waker.take() {
             waker.wake();
         }
     }
@@ -68,7 +66,7 @@ where
 }
 
 impl TaskPoller {
-    /// Runs everything, for ever.
+    /// Runs all tasks. Never ends.
     pub(crate) async fn run(&mut self) -> std::convert::Infallible {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
@@ -76,12 +74,11 @@ impl TaskPoller {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<std::convert::Infallible> {
         loop {
             let new = {
-                let mut new = self.new.0.lock();
-                new.waker = Some(cx.waker().clone());
-                std::mem::take(&mut new.tasks)
+                let mut queue = self.queue.0.lock();
+                queue.waker = Some(cx.waker().clone());
+                std::mem::take(&mut queue.tasks)
             };
             self.tasks.extend(new);
-            // Whatever ended, and whether anything is left: new ones may come.
             match self.tasks.poll_next_unpin(cx) {
                 Poll::Ready(Some(())) => {}
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
@@ -90,13 +87,13 @@ impl TaskPoller {
     }
 }
 
-/// What was given and never polled may hold the very [`Tasks`] that it was given to.
+/// A task that was never polled may hold the queue that it waits in, so the queue is emptied.
 impl Drop for TaskPoller {
     fn drop(&mut self) {
         let unpolled = {
-            let mut new = self.new.0.lock();
-            new.over = true;
-            std::mem::take(&mut new.tasks)
+            let mut queue = self.queue.0.lock();
+            queue.is_closed = true;
+            std::mem::take(&mut queue.tasks)
         };
         drop(unpolled);
     }
@@ -109,9 +106,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_given_runs_also_when_a_task_gives_it() {
+    async fn a_task_may_add_another_task() {
         let tasks = Tasks::default();
-        let mut running = tasks.running();
+        let mut poller = tasks.poller();
         let done = Arc::new(AtomicUsize::new(0));
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let (inner, count) = (tasks.clone(), Arc::clone(&done));
@@ -124,7 +121,7 @@ mod tests {
             });
         });
         tokio::select! {
-            never = running.run() => match never {},
+            never = poller.run() => match never {},
             _ = receiver => {}
         }
         assert_eq!(done.load(Ordering::Relaxed), 2);

@@ -4,6 +4,7 @@ mod tokens;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::*;
 use crate::account::{AccountId, AccountSettings, Relation};
@@ -14,7 +15,7 @@ use crate::peers::TransportContext;
 use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::wire::Scheme;
 
-/// A node `test.hub` with the peers alice and bob, neither of which ever comes.
+/// A node `test.hub` with the peers alice and bob, which never connect.
 fn status() -> Arc<NodeStatus> {
     let id = |name: &str| -> AccountId { name.parse().unwrap() };
     let route = |prefix: &str, next_hop: &str, priority| Route {
@@ -51,7 +52,7 @@ fn status() -> Arc<NodeStatus> {
     NodeStatus::new(context).unwrap()
 }
 
-/// Puts a configuration in force: peers, and whether they are required.
+/// Applies a configuration: peers, and whether they are required.
 fn configure(status: &NodeStatus, peers: &[(&str, bool)], api_token: Option<&str>) {
     let role = |&(id, required): &(&str, bool)| PeerRole { id: id.parse().unwrap(), required };
     let peers = peers.iter().map(role).collect();
@@ -60,24 +61,22 @@ fn configure(status: &NodeStatus, peers: &[(&str, bool)], api_token: Option<&str
     status.configure(StatusSettings { peers, start_timeout, api_token, api_hosts });
 }
 
-/// Runs the server while `client` works with it.
+/// Runs the server until `client` ends.
 async fn serving<F: Future<Output = ()>>(
     status: &Arc<NodeStatus>,
     client: impl FnOnce(SocketAddr) -> F,
 ) {
-    let patience = Patience { head: HEAD_TIME, connection: CONNECTION_TIME };
-    serving_with(status, patience, client).await;
+    serving_with(status, limits(CONNECTIONS_MAX), client).await;
 }
 
 async fn serving_with<F: Future<Output = ()>>(
     status: &Arc<NodeStatus>,
-    patience: Patience,
+    limits: ConnectionLimits,
     client: impl FnOnce(SocketAddr) -> F,
 ) {
-    let mut api = Api::bind("127.0.0.1", 0, Arc::clone(status), Arc::default(), Arc::default())
-        .await
-        .unwrap();
-    api.patience = patience;
+    let totals = Default::default();
+    let bound = Api::bind_with("127.0.0.1", 0, Arc::clone(status), totals, limits).await;
+    let api = bound.unwrap();
     let address = api.local_addr();
     tokio::select! {
         () = api.run() => panic!("the server ended"),
@@ -109,7 +108,7 @@ async fn ask(address: SocketAddr, request: &str) -> Answer {
     ask_as(address, request, "host: hub").await
 }
 
-/// The same with other last headers.
+/// The same with other headers.
 async fn ask_as(address: SocketAddr, request: &str, headers: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{request}\r\n{headers}\r\nconnection: close\r\n\r\n");
@@ -122,7 +121,7 @@ async fn ask_as(address: SocketAddr, request: &str, headers: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn every_page_and_every_mistake() {
+async fn every_page_and_every_client_error() {
     let status = status();
     serving(&status, async |address| {
         for (request, code) in [
@@ -155,8 +154,8 @@ async fn every_page_and_every_mistake() {
             let allow = (code == 405).then_some("GET,HEAD");
             assert_eq!(answer.header("allow"), allow, "{request}");
         }
-        let wrong = ask(address, "GET /routes?limit=none HTTP/1.1").await.json();
-        assert_eq!(wrong, json!({ "error": "limit \"none\" is not a number from 1 to 10000" }));
+        let body = ask(address, "GET /routes?limit=none HTTP/1.1").await.json();
+        assert_eq!(body, json!({ "error": "limit \"none\" is not a number from 1 to 10000" }));
     })
     .await;
 }
@@ -176,7 +175,7 @@ async fn head_is_get_without_a_body() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_stranger_in_a_browser_reads_nothing() {
+async fn web_pages_of_other_sites_read_nothing() {
     let status = status();
     configure(&status, &[], None);
     serving(&status, async |address| {
@@ -185,7 +184,7 @@ async fn a_page_of_a_stranger_in_a_browser_reads_nothing() {
             ("/peers", true),
             ("/routes", true),
             ("/routes?destination=test.a", true),
-            // For probes and Prometheus, which come by any name.
+            // Probes and Prometheus may use any name.
             ("/metrics", false),
             ("/health", false),
             ("/health/live", false),
@@ -207,9 +206,9 @@ async fn a_page_of_a_stranger_in_a_browser_reads_nothing() {
                 }
             }
         }
-        let told = ask_as(address, "GET /peers HTTP/1.1", rebound).await;
-        assert!(told.json()["error"].as_str().unwrap().contains("apiHosts"), "{}", told.body);
-        // With a token it is the token that counts.
+        let refused = ask_as(address, "GET /peers HTTP/1.1", rebound).await;
+        assert!(refused.json()["error"].as_str().unwrap().contains("apiHosts"), "{}", refused.body);
+        // With a token, the token decides.
         configure(&status, &[], Some("s3cret"));
         let right = format!("{rebound}\r\nauthorization: Bearer s3cret");
         assert_eq!(ask_as(address, "GET /peers HTTP/1.1", &right).await.status, 200);
@@ -219,7 +218,7 @@ async fn a_page_of_a_stranger_in_a_browser_reads_nothing() {
 }
 
 #[tokio::test]
-async fn live_notices_threads_that_hang_and_ready_counts_no_peer() {
+async fn live_detects_hanging_threads_and_ready_ignores_peers() {
     let status = status();
     configure(&status, &[("alice", true)], None);
     serving(&status, async |address| {
@@ -228,18 +227,18 @@ async fn live_notices_threads_that_hang_and_ready_counts_no_peer() {
             (answer.status, answer.json()["status"].as_str().unwrap().to_owned())
         };
         assert_eq!(get("/health/live").await, (200, "alive".to_owned()));
-        assert_eq!(get("/health/ready").await, (200, "ready".to_owned()), "alice is not there");
+        assert_eq!(get("/health/ready").await, (200, "ready".to_owned()), "alice is not connected");
         assert_eq!(get("/health").await.0, 503);
         for _ in 0..20 {
-            status.look_at_heartbeat(Duration::from_millis(500));
+            status.check_heartbeat(Duration::from_millis(500));
         }
         assert_eq!(get("/health/live").await, (503, "hung".to_owned()));
         assert_eq!(get("/health/ready").await, (503, "notReady".to_owned()));
         assert_eq!(get("/health").await, (503, "unhealthy".to_owned()));
-        status.beat();
-        status.look_at_heartbeat(Duration::from_millis(500));
+        status.record_heartbeat();
+        status.check_heartbeat(Duration::from_millis(500));
         assert_eq!(get("/health/live").await.0, 200);
-        status.stopping();
+        status.set_stopping();
         assert_eq!(get("/health/ready").await.0, 503);
         assert_eq!(get("/health/live").await.0, 200);
     })
@@ -247,7 +246,7 @@ async fn live_notices_threads_that_hang_and_ready_counts_no_peer() {
 }
 
 #[tokio::test]
-async fn a_refused_configuration_is_seen_and_harms_no_health() {
+async fn a_refused_configuration_is_shown_and_leaves_the_node_healthy() {
     let status = status();
     configure(&status, &[], None);
     serving(&status, async |address| {
@@ -268,8 +267,8 @@ async fn a_refused_configuration_is_seen_and_harms_no_health() {
         let (successful, error, started) = seen().await;
         assert!(successful && error.is_null() && started > 1.7e9);
         let later = std::time::SystemTime::now() + Duration::from_secs(5);
-        status.reload_refused(later, "c.yaml:3: peers: is no list");
-        assert_eq!(seen().await, (false, json!("c.yaml:3: peers: is no list"), started));
+        status.reload_refused(later, "c.yaml:3: peers: is not a list");
+        assert_eq!(seen().await, (false, json!("c.yaml:3: peers: is not a list"), started));
         status.reload_succeeded();
         let (successful, error, at) = seen().await;
         assert!(successful && error.is_null() && at >= started);
@@ -321,18 +320,18 @@ async fn health_from_start_to_stop() {
         check(503, "unhealthy").await;
         status.set_listed(true);
         check(200, "healthy").await;
-        status.stopping();
+        status.set_stopping();
         check(503, "stopping").await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_node_that_was_ready_is_not_starting_again() {
+async fn a_node_that_was_healthy_is_not_starting_again() {
     let status = status();
-    assert_eq!(status.observe(), HealthStatus::Healthy);
+    assert_eq!(status.observe_health(), HealthStatus::Healthy);
     configure(&status, &[("alice", true)], None);
-    assert_eq!(status.observe(), HealthStatus::Unhealthy);
+    assert_eq!(status.observe_health(), HealthStatus::Unhealthy);
 }
 
 #[tokio::test]
@@ -358,7 +357,7 @@ async fn pages_of_routes() {
 }
 
 #[tokio::test]
-async fn open_metrics_for_those_who_ask() {
+async fn open_metrics_on_request() {
     serving(&status(), async |address| {
         let plain = ask(address, "GET /metrics HTTP/1.1").await;
         assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
@@ -386,7 +385,7 @@ async fn many_requests_on_one_connection() {
 }
 
 #[tokio::test]
-async fn silent_clients_make_room() {
+async fn silent_clients_are_closed_for_new_ones() {
     serving(&status(), async |address| {
         let mut silent = Vec::new();
         for number in 0..CONNECTIONS_MAX + 10 {
@@ -399,9 +398,9 @@ async fn silent_clients_make_room() {
         }
         assert_eq!(ask(address, "GET /health HTTP/1.1").await.status, 200);
         let mut byte = [0];
-        // Closed by us: an end, or an error as what we wrote was never read.
+        // Closed: an end, or an error because the server never read what was written.
         let read = silent[0].read(&mut byte).await;
-        assert!(matches!(read, Ok(0) | Err(_)), "the oldest made room");
+        assert!(matches!(read, Ok(0) | Err(_)), "the oldest is closed");
         let newest = silent.last_mut().unwrap();
         newest.write_all(b"host: hub\r\n\r\n").await.unwrap();
         assert_eq!(newest.read(&mut byte).await.unwrap(), 1, "the newest is served");
@@ -409,34 +408,43 @@ async fn silent_clients_make_room() {
     .await;
 }
 
-/// Until the server closes the connection.
-async fn closed(stream: &mut TcpStream) {
+/// Waits until the server closes the connection.
+async fn wait_for_close(stream: &mut TcpStream) {
     let mut rest = Vec::new();
-    // An error if something that we wrote was never read.
+    // An error if the server never read what was written.
     let _ = stream.read_to_end(&mut rest).await;
 }
 
 #[tokio::test]
-async fn a_head_that_never_ends_ends() {
-    let patience =
-        Patience { head: Duration::from_millis(50), connection: Duration::from_secs(3600) };
-    serving_with(&status(), patience, async |address| {
+async fn an_incomplete_head_ends_the_connection() {
+    let short = Duration::from_millis(50);
+    let limits = ConnectionLimits {
+        head_time: short,
+        idle_time: short,
+        stranger_time: Duration::from_secs(3600),
+        ..limits(CONNECTIONS_MAX)
+    };
+    serving_with(&status(), limits, async |address| {
         for begin in ["", "GET /health HTTP/1.1\r\nx: y"] {
             let before = Instant::now();
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(begin.as_bytes()).await.unwrap();
-            closed(&mut stream).await;
-            assert!(before.elapsed() >= patience.head, "{begin}");
+            wait_for_close(&mut stream).await;
+            assert!(before.elapsed() >= short, "{begin}");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_connection_that_never_rests_ends() {
-    let patience =
-        Patience { head: Duration::from_secs(3600), connection: Duration::from_millis(50) };
-    serving_with(&status(), patience, async |address| {
+async fn a_connection_that_is_always_in_use_ends() {
+    let limits = ConnectionLimits {
+        head_time: Duration::from_millis(50),
+        idle_time: Duration::from_secs(3600),
+        stranger_time: Duration::from_millis(50),
+        ..limits(CONNECTIONS_MAX)
+    };
+    serving_with(&status(), limits, async |address| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = b"GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n";
         while stream.write_all(request).await.is_ok() {
@@ -463,5 +471,5 @@ async fn a_taken_port_is_named() {
         )
     );
     let unknown = bind("host.invalid", 0).await.unwrap_err();
-    assert!(matches!(unknown, ApiBindError::Resolve { .. }), "{unknown}");
+    assert!(matches!(unknown, BindError::Resolve { .. }), "{unknown}");
 }

@@ -213,7 +213,7 @@ impl Collector {
 }
 
 fn node(seen: &Seen, linked: &[&AccountId]) -> NodeView {
-    let status = seen.handle.status.observe();
+    let status = seen.handle.status.observe_health();
     // Whoever comes and goes as it likes, such as `ping`, counts while it is there.
     let is_connected = |account: &&AccountReport| !account.sessions.is_empty();
     let expected = |account: &&AccountReport| {

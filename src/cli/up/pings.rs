@@ -90,7 +90,7 @@ async fn ready(nodes: &[NodeHandle]) -> Result<(), Failure> {
     loop {
         let not_yet: Vec<&str> = nodes
             .iter()
-            .filter(|node| node.status.observe() != HealthStatus::Healthy)
+            .filter(|node| node.status.observe_health() != HealthStatus::Healthy)
             .map(|node| node.id.as_str())
             .collect();
         if not_yet.is_empty() {

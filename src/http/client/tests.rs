@@ -1,4 +1,4 @@
-//! The client against a server of ours and against scripted ones.
+//! The client against this program's server and scripted ones.
 
 use std::fs;
 
@@ -43,8 +43,8 @@ async fn a_document_over_http_1_and_over_tls_with_http_2() {
     assert!(refused.starts_with("no answer"), "{refused}");
 }
 
-/// What becomes of this answer; and the request.
-async fn answered(answer: &str) -> (Result<Document, FetchError>, String) {
+/// The document that this answer becomes, and the request.
+async fn fetch_from(answer: &str) -> (Result<Document, FetchError>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = url(&format!("http://{}/a", listener.local_addr().unwrap()));
     let serve = async {
@@ -61,8 +61,8 @@ async fn answered(answer: &str) -> (Result<Document, FetchError>, String) {
 }
 
 #[tokio::test]
-async fn what_servers_may_answer() {
-    let (got, request) = answered(
+async fn answers_of_servers() {
+    let (got, request) = fetch_from(
         "HTTP/1.1 200 OK\r\nContent-Type: Application/SPSP4+json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}",
     )
     .await;
@@ -77,7 +77,7 @@ async fn what_servers_may_answer() {
     assert!(request.contains("accept: application/spsp4+json\r\n"), "{request}");
 
     let elsewhere = "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n";
-    let got = answered(elsewhere).await.0.unwrap();
+    let got = fetch_from(elsewhere).await.0.unwrap();
     assert_eq!((got.status, got.location.as_deref()), (302, Some("/b")));
 
     for (answer, expected) in [
@@ -87,17 +87,17 @@ async fn what_servers_may_answer() {
         ("220 mail.example ESMTP\r\n", "no answer"),
         ("", "no answer"),
     ] {
-        let (got, _) = answered(answer).await;
+        let (got, _) = fetch_from(answer).await;
         let error = got.unwrap_err().to_string();
         assert!(error.contains(expected), "{answer:?}: {error}");
     }
     let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(DOCUMENT_BYTES_MAX + 1));
-    let (got, _) = answered(&endless).await;
+    let (got, _) = fetch_from(&endless).await;
     assert!(matches!(got, Err(FetchError::TooLong)), "{got:?}");
 }
 
 #[tokio::test]
-async fn nobody_there() {
+async fn no_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = url(&format!("http://{}/", listener.local_addr().unwrap()));
     drop(listener);

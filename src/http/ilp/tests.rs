@@ -1,4 +1,4 @@
-//! The accepting side over real sockets: who gets in, with what, and where answers go.
+//! The server side over real sockets: logins, packets, and the way of answers.
 
 mod hostile;
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::http::dial_config::{HttpAuth, HttpDial, HttpMode};
 use crate::http::jwt;
 use crate::http::testing::{
-    Raw, Serving, bounds, context, describe, fulfill, prepare, prepare_within, secret, serve, until,
+    Raw, Serving, context, describe, fulfill, limits, prepare, prepare_within, secret, serve, until,
 };
 use crate::peers::{PeerState, Token};
 use crate::testing::Log;
@@ -46,11 +46,11 @@ fn ping_with(data: &[u8], within: Duration) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn who_gets_in_and_who_does_not() {
+async fn valid_and_invalid_logins() {
     let node = node().await;
     let now = node.context.clock.now().wall;
     let jwt = |subject: &str, token: &str, at| {
-        let token = jwt::signed(subject, &Token::from(token), at).0;
+        let token = jwt::sign(subject, &Token::from(token), at).0;
         format!("{OCTET_STREAM}Authorization: Bearer {token}\r\n")
     };
     let (alice, path) = (secret("alice"), "/accounts/alice/ilp");
@@ -65,7 +65,7 @@ async fn who_gets_in_and_who_does_not() {
         ("/ilp", jwt("alice", &alice, now), "200"),
         (path, bearer("bob"), "401"),
         (path, OCTET_STREAM.to_owned(), "401"),
-        ("/accounts/nobody/ilp", bearer("alice"), "401"),
+        ("/accounts/unknown/ilp", bearer("alice"), "401"),
         ("/accounts//ilp", bearer("alice"), "401"),
         ("/accounts/%ff/ilp", bearer("alice"), "400"),
         (path, jwt("bob", &secret("bob"), now), "401"),
@@ -95,13 +95,13 @@ async fn who_gets_in_and_who_does_not() {
 }
 
 #[tokio::test]
-async fn a_refused_request_counts_at_the_account_and_shows_no_secret_as_its_user() {
+async fn a_refused_login_counts_for_its_account_and_logs_no_secret() {
     let log = Log::of_this_thread();
     let node = node().await;
     let now = node.context.clock.now().wall;
     let (guess, alice) = ("a wrong guess", secret("alice"));
     let percent = |name: &str| name.replace(' ', "%20");
-    let jwt = |token: &str| jwt::signed("bob", &Token::from(token), now).0;
+    let jwt = |token: &str| jwt::sign("bob", &Token::from(token), now).0;
     for (name, token) in [
         (format!("/accounts/{}/ilp", percent(&alice)), guess.to_owned()),
         (format!("/accounts/user:{}/ilp", percent(&alice)), guess.to_owned()),
@@ -126,9 +126,9 @@ async fn a_refused_request_counts_at_the_account_and_shows_no_secret_as_its_user
     assert!(!log.contains(&alice) && !log.contains(guess), "{log}");
 }
 
-/// Else a peer would count as connected that no packet can be sent to.
+/// Otherwise a peer would count as connected although no packet can reach it.
 #[tokio::test]
-async fn posts_do_not_connect_a_peer_that_we_are_to_reach() {
+async fn posts_do_not_connect_a_peer_that_the_node_dials() {
     let node = node().await;
     let status = node.context.peers.status(&"alice".parse().unwrap());
     status.set_dialled(true);
@@ -139,7 +139,7 @@ async fn posts_do_not_connect_a_peer_that_we_are_to_reach() {
 }
 
 #[tokio::test]
-async fn what_is_no_packet_is_a_problem() {
+async fn invalid_packets_get_a_problem() {
     let node = node().await;
     let mut client = Raw::open(node.address).await;
     let (path, headers) = ("/accounts/alice/ilp", bearer("alice"));
@@ -149,8 +149,8 @@ async fn what_is_no_packet_is_a_problem() {
         (&headers, &b""[..], "400", "not an ILP packet"),
         (&headers, b"\x0c\x00", "400", "not an ILP packet"),
         (&headers, &fulfill()[..], "400", "needs the Request-Id"),
-        (&named, &fulfill()[..], "400", "nobody waits"),
-        (&named.replace("42ee", "xxee"), &fulfill()[..], "400", "nobody waits"),
+        (&named, &fulfill()[..], "400", "no packet waits"),
+        (&named.replace("42ee", "xxee"), &fulfill()[..], "400", "no packet waits"),
         (&unnamed, &ping()[..], "200", ""),
         (
             &format!("{named}Callback-Url: https://alice.example/\r\n"),
@@ -164,40 +164,40 @@ async fn what_is_no_packet_is_a_problem() {
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{detail}: {head}");
         assert!(String::from_utf8_lossy(&body).contains(detail), "{detail}: {body:?}");
     }
-    client.say("GET /accounts/alice/ilp HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let (head, _) = client.answer().await;
+    client.write("GET /accounts/alice/ilp HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let (head, _) = client.read_text().await;
     assert!(head.starts_with("HTTP/1.1 405 ") && head.contains("allow: POST"), "{head}");
 }
 
 #[tokio::test]
 async fn bodies_are_bounded_in_size_and_time() {
-    let bounds =
+    let limits =
         ConnectionLimits { body_time: Duration::from_millis(50), ..ConnectionLimits::default() };
-    let node = serve(context("node", &["alice"]), bounds, None).await;
+    let node = serve(context("node", &["alice"]), limits, None).await;
     let post = |rest: &str| format!("POST /ilp HTTP/1.1\r\nHost: h\r\n{}{rest}", bearer("alice"));
     let max = node.context.settings.message_bytes_max;
 
     let mut announced = Raw::open(node.address).await;
-    announced.say(&post(&format!("Content-Length: {}\r\n\r\n", max + 1))).await;
-    let (head, body) = announced.answer().await;
+    announced.write(&post(&format!("Content-Length: {}\r\n\r\n", max + 1))).await;
+    let (head, body) = announced.read_text().await;
     assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
     assert!(body.contains("at most 65536 bytes"), "{body}");
 
     let mut chunked = Raw::open(node.address).await;
     let chunk = format!("{max:x}\r\n{}\r\n", "x".repeat(max));
-    chunked.say(&post(&format!("Transfer-Encoding: chunked\r\n\r\n{chunk}2\r\nxx\r\n"))).await;
-    assert!(chunked.answer().await.0.starts_with("HTTP/1.1 413 "));
+    chunked.write(&post(&format!("Transfer-Encoding: chunked\r\n\r\n{chunk}2\r\nxx\r\n"))).await;
+    assert!(chunked.read_text().await.0.starts_with("HTTP/1.1 413 "));
 
     let mut slow = Raw::open(node.address).await;
-    slow.say(&post("Content-Length: 100\r\n\r\nabc")).await;
-    assert!(slow.answer().await.0.starts_with("HTTP/1.1 408 "));
-    assert_eq!(slow.rest().await, "", "and the connection ends");
+    slow.write(&post("Content-Length: 100\r\n\r\nabc")).await;
+    assert!(slow.read_text().await.0.starts_with("HTTP/1.1 408 "));
+    assert_eq!(slow.read_to_end().await, "", "and the connection ends");
 }
 
 #[tokio::test]
-async fn a_peer_with_all_its_connections_gives_up_an_idle_one_or_is_told_so() {
-    let bounds = bounds(|limits| limits.of_one_peer_max = 2);
-    let node = serve(context("node", &["alice", "bob"]), bounds, None).await;
+async fn a_peer_at_its_limit_loses_an_idle_connection_or_gets_429() {
+    let limits = limits(|limits| limits.of_one_peer_max = 2);
+    let node = serve(context("node", &["alice", "bob"]), limits, None).await;
     let mut clients = Vec::new();
     for peer in ["alice", "alice", "bob", "alice"] {
         let mut client = Raw::open(node.address).await;
@@ -205,16 +205,16 @@ async fn a_peer_with_all_its_connections_gives_up_an_idle_one_or_is_told_so() {
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         clients.push(client);
     }
-    assert_eq!(clients[0].rest().await, "", "it was idle for longest");
-    // Both of alice's wait for a body now.
+    assert_eq!(clients[0].read_to_end().await, "", "it was idle for longest");
+    // Both connections of alice now wait for a body.
     for at in [1, 3] {
         let begin = format!(
             "POST /ilp HTTP/1.1\r\nHost: h\r\n{}Content-Length: 9\r\n\r\nx",
             bearer("alice")
         );
-        clients[at].say(&begin).await;
+        clients[at].write(&begin).await;
     }
-    until("both are heard", || node.context.http_counts().requests == 6).await;
+    until("both requests", || node.context.http_counts().requests == 6).await;
     let mut client = Raw::open(node.address).await;
     let (head, body) = client.post("/ilp", &bearer("alice"), &ping()).await;
     assert!(head.starts_with("HTTP/1.1 429 ") && head.contains("connection: close"), "{head}");
@@ -223,9 +223,9 @@ async fn a_peer_with_all_its_connections_gives_up_an_idle_one_or_is_told_so() {
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
 }
 
-/// RFC 9110, 9.3.2, 10.1.1, 8.3: what clients and proxies do.
+/// RFC 9110 8.3, 9.3.2, 10.1.1: usual behaviour of clients and proxies.
 #[tokio::test]
-async fn http_as_it_is_spoken() {
+async fn usual_http_features_work() {
     let node = node().await;
     let packet = ping();
     let mut client = Raw::open(node.address).await;
@@ -236,15 +236,15 @@ async fn http_as_it_is_spoken() {
         ("OPTIONS /accounts/alice/ilp", "405", "allow: post"),
         ("HEAD /nothing/here", "404", "content-type: application/problem+json"),
     ] {
-        client.say(&format!("{request} HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, x-y\r\nTE: trailers, deflate;q=0.5\r\n\r\n")).await;
-        let head = client.head().await;
+        client.write(&format!("{request} HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, x-y\r\nTE: trailers, deflate;q=0.5\r\n\r\n")).await;
+        let head = client.read_head().await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {head}");
         assert!(head.to_ascii_lowercase().contains(header), "{request}: {head}");
         if !request.starts_with("HEAD") {
-            client.body_of(&head).await;
+            client.read_body(&head).await;
         }
     }
-    // A client that waits to be told to go on, and one that means to be answered later but does not say where.
+    // `Prefer: respond-async` without a callback URL gets a synchronous answer.
     for extra in [
         "Expect: 100-continue\r\n",
         "Prefer: respond-async, wait=10\r\n",
@@ -252,37 +252,37 @@ async fn http_as_it_is_spoken() {
     ] {
         let headers = format!("{}{extra}", bearer("alice"));
         client
-            .say(&format!(
+            .write(&format!(
                 "POST /ilp HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {}\r\n\r\n",
                 packet.len()
             ))
             .await;
         if extra.starts_with("Expect") {
-            let head = client.head().await;
+            let head = client.read_head().await;
             assert!(head.starts_with("HTTP/1.1 100 "), "{head}");
         }
         tokio::io::AsyncWriteExt::write_all(&mut client.0, &packet).await.unwrap();
-        let (head, body) = client.octets().await;
+        let (head, body) = client.read_message().await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{extra}: {head}");
         assert_eq!(describe(&body), "Fulfill", "{extra}");
     }
 }
 
 #[tokio::test]
-async fn a_prepare_waits_for_its_answer_or_for_its_end() {
+async fn a_prepare_waits_for_its_answer_or_its_expiry() {
     let node = node().await;
     let mut client = Raw::open(node.address).await;
     let headers = bearer("alice");
     let (_, body) = client.post("/ilp", &headers, &prepare("test.bob.shop")).await;
-    assert_eq!(describe(&body), "Reject T01", "bob does not listen");
+    assert_eq!(describe(&body), "Reject T01", "bob is not connected");
     let (_, body) = client.post("/ilp", &headers, &prepare("test.alice.shop")).await;
     assert_eq!(describe(&body), "Reject F02", "never back to the sender");
 
-    // Bob can be asked over a session that the test answers.
+    // Now bob has a session, which the test answers.
     let bob = node.context.connector.account("bob").unwrap();
     let outbox = crate::link::Outbox::new(crate::link::Framing::None, 1 << 20);
-    let (now, side) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
-    node.context.connector.attach_session(&bob, side, None, Arc::clone(&outbox), now);
+    let (now, kind) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
+    node.context.connector.attach_session(&bob, kind, None, Arc::clone(&outbox), now);
     let answering = async {
         let mut taken = None;
         until("the packet", || {
@@ -305,12 +305,12 @@ async fn a_prepare_waits_for_its_answer_or_for_its_end() {
 }
 
 #[tokio::test]
-async fn who_hangs_up_loses_the_answer_and_nothing_else() {
+async fn a_client_that_disconnects_loses_only_its_answer() {
     let node = node().await;
     let bob = node.context.connector.account("bob").unwrap();
     let outbox = crate::link::Outbox::new(crate::link::Framing::None, 1 << 20);
-    let (now, side) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
-    node.context.connector.attach_session(&bob, side, None, Arc::clone(&outbox), now);
+    let (now, kind) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
+    node.context.connector.attach_session(&bob, kind, None, Arc::clone(&outbox), now);
     let mut client = Raw::open(node.address).await;
     let packet = prepare("test.bob.shop");
     let head = format!(
@@ -318,7 +318,7 @@ async fn who_hangs_up_loses_the_answer_and_nothing_else() {
         bearer("alice"),
         packet.len()
     );
-    client.say(&head).await;
+    client.write(&head).await;
     tokio::io::AsyncWriteExt::write_all(&mut client.0, &packet).await.unwrap();
     let mut taken = None;
     until("the packet", || {
@@ -327,7 +327,7 @@ async fn who_hangs_up_loses_the_answer_and_nothing_else() {
     })
     .await;
     drop(client);
-    until("the end of the connection", || node.server.guests().len() == 0).await;
+    until("the end of the connection", || node.server.limiter().connections() == 0).await;
     let turn = node.context.connector.start_batch(node.context.clock.now());
     assert!(turn.handle_answer(&bob, taken.unwrap().id, PeerAnswer::Packet(&fulfill())));
     let alice = node.context.connector.account("alice").unwrap();
@@ -337,19 +337,19 @@ async fn who_hangs_up_loses_the_answer_and_nothing_else() {
     assert_eq!(describe(&body), "Fulfill", "the session goes on");
 }
 
-/// A server of alice's: hears `count` requests, and answers each with what `answers` says.
+/// Alice's server: gives these answers, and returns the requests.
 async fn alices_server(
     listener: &tokio::net::TcpListener,
     answers: &[&str],
 ) -> Vec<(String, Vec<u8>)> {
-    let mut heard = Vec::new();
+    let mut requests = Vec::new();
     let (stream, _) = listener.accept().await.unwrap();
     let mut alice = Raw(stream);
     for answer in answers {
-        heard.push(alice.octets().await);
-        alice.say(answer).await;
+        requests.push(alice.read_message().await);
+        alice.write(answer).await;
     }
-    heard
+    requests
 }
 
 #[tokio::test]
@@ -357,9 +357,9 @@ async fn an_asynchronous_prepare_is_answered_at_the_peers_server() {
     let http = context("node", &["alice", "bob"]);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/back", listener.local_addr().unwrap());
-    let token = Token::from("what-alice-wants");
+    let token = Token::from("token-for-alice");
     let dial = HttpDial::new("alice".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
-    http.contacts.set([dial.with(HttpMode::Sync, HttpAuth::Simple)]);
+    http.http_peers.replace_all([dial.with_mode(HttpMode::Sync, HttpAuth::Simple)]);
     let node = serve(http, ConnectionLimits::default(), None).await;
     let headers = format!(
         "{}Request-Id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b\r\nCallback-Url: {url}/here?x=1\r\n",
@@ -369,30 +369,30 @@ async fn an_asynchronous_prepare_is_answered_at_the_peers_server() {
         let mut client = Raw::open(node.address).await;
         client.post("/ilp", &headers, &ping()).await
     };
-    // Refused by the server twice; the third time it takes the answer.
+    // The server accepts the third attempt.
     let answers = [
         "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno",
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     ];
-    let ((head, body), heard) = tokio::join!(posting, alices_server(&listener, &answers));
+    let ((head, body), requests) = tokio::join!(posting, alices_server(&listener, &answers));
     assert!(head.starts_with("HTTP/1.1 202 Accepted"), "{head}");
     assert!(body.is_empty());
-    for (head, body) in heard {
+    for (head, body) in requests {
         assert!(head.starts_with("POST /back/here?x=1 HTTP/1.1\r\n"), "{head}");
         for header in [
             "request-id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b",
             "content-type: application/octet-stream",
-            "authorization: Bearer what-alice-wants",
+            "authorization: Bearer token-for-alice",
         ] {
             assert!(head.contains(header), "{header}: {head}");
         }
         assert_eq!(describe(&body), "Fulfill");
     }
-    // Also a packet that is rejected is taken first.
+    // A packet that will be rejected is also accepted first.
     let posting = async {
         let mut client = Raw::open(node.address).await;
-        client.post("/ilp", &headers, &prepare("test.nobody")).await
+        client.post("/ilp", &headers, &prepare("test.unknown")).await
     };
     let (head, _) = posting.await;
     assert!(head.starts_with("HTTP/1.1 202 Accepted"), "{head}");

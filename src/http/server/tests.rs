@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hyper::client::conn::http2;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 use super::*;
-use crate::http::testing::{Raw, bounds, serving, until};
-use crate::web::NARROW_STREAMS;
+use crate::http::testing::{Raw, limits, serving, until};
+use crate::web::{HEAD_BYTES_MAX, NARROW_STREAMS, Tasks};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -16,8 +18,8 @@ async fn http_1_keeps_the_connection_and_answers_in_json() {
     let node = serving(ConnectionLimits::default(), None).await;
     let mut client = Raw::open(node.address).await;
     for _ in 0..3 {
-        client.say("GET /nothing/here HTTP/1.1\r\nHost: h\r\n\r\n").await;
-        let (head, body) = client.answer().await;
+        client.write("GET /nothing/here HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let (head, body) = client.read_text().await;
         assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{head}");
         assert!(head.contains("content-type: application/problem+json"), "{head}");
         assert!(body.contains(r#""detail":"there is nothing at /nothing/here""#), "{body}");
@@ -34,7 +36,7 @@ async fn http_2_by_prior_knowledge() {
     let handshake = http2::Builder::new(tasks.clone()).handshake(TokioIo::new(stream));
     let (sender, connection) = handshake.await.unwrap();
     tasks.add(async move { drop(connection.await) });
-    let mut running = tasks.running();
+    let mut poller = tasks.poller();
     let asking = async {
         let ask = |path: &str| {
             let uri = format!("http://{}{path}", node.address);
@@ -47,53 +49,53 @@ async fn http_2_by_prior_knowledge() {
         );
     };
     tokio::select! {
-        never = running.run() => match never {},
+        never = poller.run() => match never {},
         () = asking => {}
     }
     assert_eq!(node.context.http_counts().accepted, 1);
 }
 
 #[tokio::test]
-async fn who_says_nothing_or_only_half_has_to_leave() {
-    let bounds =
+async fn incomplete_heads_end_the_connection() {
+    let limits =
         ConnectionLimits { head_time: SHORT, goodbye_time: SHORT, ..ConnectionLimits::default() };
-    let node = serving(bounds, None).await;
-    for said in ["", "GET", "GET / HTTP/1.1\r\nHost: h\r\n", "PRI * HTTP/2.0\r\n"] {
+    let node = serving(limits, None).await;
+    for sent in ["", "GET", "GET / HTTP/1.1\r\nHost: h\r\n", "PRI * HTTP/2.0\r\n"] {
         let mut client = Raw::open(node.address).await;
-        client.say(said).await;
-        assert_eq!(client.rest().await, "", "{said:?}");
+        client.write(sent).await;
+        assert_eq!(client.read_to_end().await, "", "{sent:?}");
     }
-    assert_eq!(node.server.guests.len(), 0);
+    assert_eq!(node.server.limiter().connections(), 0);
 }
 
 #[tokio::test]
-async fn strangers_may_stay_for_a_while_only() {
-    let bounds = ConnectionLimits {
+async fn connections_of_strangers_end_after_a_while() {
+    let limits = ConnectionLimits {
         stranger_time: SHORT * 4,
         goodbye_time: SHORT,
         ..ConnectionLimits::default()
     };
-    let node = serving(ConnectionLimits { head_time: SHORT * 2, ..bounds }, None).await;
+    let node = serving(ConnectionLimits { head_time: SHORT * 2, ..limits }, None).await;
     let mut client = Raw::open(node.address).await;
-    client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    client.answer().await;
-    assert_eq!(client.rest().await, "");
+    client.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    client.read_text().await;
+    assert_eq!(client.read_to_end().await, "");
 }
 
 #[tokio::test]
-async fn one_too_many_takes_the_place_of_the_oldest_stranger() {
-    let node = serving(bounds(|limits| limits.unauthenticated.total = 2), None).await;
+async fn one_stranger_too_many_replaces_the_oldest() {
+    let node = serving(limits(|limits| limits.unauthenticated.total = 2), None).await;
     let mut clients = Vec::new();
     for _ in 0..3 {
         let mut client = Raw::open(node.address).await;
-        client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-        client.answer().await;
+        client.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        client.read_text().await;
         clients.push(client);
     }
-    assert_eq!(clients[0].rest().await, "");
+    assert_eq!(clients[0].read_to_end().await, "");
     for client in &mut clients[1..] {
-        client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-        client.answer().await;
+        client.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        client.read_text().await;
     }
 }
 
@@ -102,61 +104,61 @@ async fn a_head_that_is_too_long_is_refused() {
     let node = serving(ConnectionLimits::default(), None).await;
     let mut client = Raw::open(node.address).await;
     let long = "x".repeat(2 * HEAD_BYTES_MAX as usize);
-    client.say(&format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
-    let rest = client.rest().await;
+    client.write(&format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+    let rest = client.read_to_end().await;
     assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 4"), "{rest}");
 }
 
 #[tokio::test]
-async fn a_stop_ends_what_is_idle() {
+async fn a_stop_closes_idle_connections() {
     let node = serving(ConnectionLimits::default(), None).await;
     let mut client = Raw::open(node.address).await;
-    client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    client.answer().await;
-    node.server.connections().end();
-    assert_eq!(client.rest().await, "");
+    client.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    client.read_text().await;
+    node.server.connections().close_when_idle();
+    assert_eq!(client.read_to_end().await, "");
 }
 
 #[tokio::test]
-async fn strangers_have_few_streams_side_by_side() {
+async fn strangers_have_few_concurrent_streams() {
     let node = serving(ConnectionLimits::default(), None).await;
-    // A window of no bytes, and as many requests as there is room for: no answer's body can leave.
+    // With a window of no bytes, no body can be sent, so every request stays open.
     let settings = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
     let block = b"\x82\x86\x04\x07/wallet\x01\x01x";
-    let mut said = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], settings].concat();
+    let mut frames = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], settings].concat();
     for stream in 0..100_u32 {
-        said.extend([0, 0, u8::try_from(block.len()).unwrap(), 1, 5]);
-        said.extend((1 + 2 * stream).to_be_bytes());
-        said.extend(block);
+        frames.extend([0, 0, u8::try_from(block.len()).unwrap(), 1, 5]);
+        frames.extend((1 + 2 * stream).to_be_bytes());
+        frames.extend(block);
     }
     let mut client = Raw::open(node.address).await;
-    tokio::io::AsyncWriteExt::write_all(&mut client.0, &said).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut client.0, &frames).await.unwrap();
     let requests = || node.context.http_counts().requests;
     until("the first requests", || requests() == u64::from(NARROW_STREAMS)).await;
-    // One more would be seen before the answer to a ping that was sent after it.
+    // One more would be counted before the answer to a later ping.
     let ping = b"\0\0\x08\x06\0\0\0\0\0pingpong";
     tokio::io::AsyncWriteExt::write_all(&mut client.0, ping).await.unwrap();
-    let mut heard = Vec::new();
-    while !heard.windows(8).any(|window| window == b"pingpong") {
-        assert!(tokio::io::AsyncReadExt::read_buf(&mut client.0, &mut heard).await.unwrap() > 0);
+    let mut received = Vec::new();
+    while !received.windows(8).any(|window| window == b"pingpong") {
+        assert!(tokio::io::AsyncReadExt::read_buf(&mut client.0, &mut received).await.unwrap() > 0);
     }
     assert_eq!(requests(), u64::from(NARROW_STREAMS));
 }
 
 #[tokio::test]
-async fn strangers_have_so_many_requests_per_second() {
-    let node = serving(bounds(|limits| limits.stranger_requests_per_second = 10), None).await;
+async fn requests_of_strangers_are_limited_per_second() {
+    let node = serving(limits(|limits| limits.stranger_requests_per_second = 10), None).await;
     let mut statuses = Vec::new();
     for _ in 0..12 {
         let mut client = Raw::open(node.address).await;
-        client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-        let (head, _) = client.answer().await;
+        client.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let (head, _) = client.read_text().await;
         if head.starts_with("HTTP/1.1 503 ") {
             assert!(
                 head.contains("retry-after: 1") && head.contains("connection: close"),
                 "{head}"
             );
-            assert_eq!(client.rest().await, "");
+            assert_eq!(client.read_to_end().await, "");
         }
         statuses.push(head[9..12].to_owned());
     }

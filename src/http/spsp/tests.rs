@@ -1,4 +1,4 @@
-//! Queries over a socket: shapes, headers, and what is no query.
+//! Queries over a socket: shapes, headers and errors.
 
 use super::*;
 use crate::account::AccountSettings;
@@ -25,19 +25,19 @@ async fn node(receivers: &[&str], address: Option<&str>) -> Serving {
 }
 
 /// Status, headers in lower case, and body.
-async fn ask(serving: &Serving, method: &str, path: &str) -> (u16, String, String) {
+async fn query(serving: &Serving, method: &str, path: &str) -> (u16, String, String) {
     let mut raw = Raw::open(serving.address).await;
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: node\r\naccept: application/spsp4+json\r\nconnection: close\r\n\r\n"
     );
-    raw.say(&request).await;
-    let answer = raw.rest().await;
+    raw.write(&request).await;
+    let answer = raw.read_to_end().await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, head.to_ascii_lowercase(), body.to_owned())
 }
 
-fn connection(body: &str) -> (String, SharedSecret) {
+fn credentials(body: &str) -> (String, SharedSecret) {
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(body.as_object().unwrap().len(), 2, "{body}");
     let secret = STANDARD.decode(body["shared_secret"].as_str().unwrap()).unwrap();
@@ -58,14 +58,14 @@ fn check_headers(head: &str, more: &[&str]) {
 }
 
 #[tokio::test]
-async fn every_query_gets_a_connection_of_its_own() {
+async fn every_query_gets_new_credentials_row_126() {
     let node = node(&["shop", "wallet"], Some("test.node")).await;
     let mut seen = Vec::new();
     for (path, id) in [("/wallet", "wallet"), ("/wallet", "wallet"), ("/.well-known/pay", "shop")] {
-        let (status, head, body) = ask(&node, "GET", path).await;
+        let (status, head, body) = query(&node, "GET", path).await;
         assert_eq!(status, 200, "{body}");
         check_headers(&head, &["content-type: application/spsp4+json"]);
-        let (destination, secret) = connection(&body);
+        let (destination, secret) = credentials(&body);
         let token = destination.strip_prefix(&format!("test.node.{id}.")).unwrap();
         assert_eq!(token.len(), 24);
         assert_eq!(secret, Receiver::new(&[1; 32], id).secret(token));
@@ -77,36 +77,36 @@ async fn every_query_gets_a_connection_of_its_own() {
 #[tokio::test]
 async fn head_is_get_without_a_body() {
     let node = node(&["wallet"], Some("test.node")).await;
-    let (status, head, body) = ask(&node, "HEAD", "/wallet").await;
+    let (status, head, body) = query(&node, "HEAD", "/wallet").await;
     assert_eq!((status, body.as_str()), (200, ""));
     check_headers(&head, &["content-type: application/spsp4+json"]);
-    assert_eq!(ask(&node, "HEAD", "/nobody").await.0, 404);
+    assert_eq!(query(&node, "HEAD", "/unknown").await.0, 404);
 }
 
 #[tokio::test]
-async fn who_is_no_receiver_is_not_found() {
+async fn unknown_receivers_are_not_found_row_126() {
     let node = node(&["wallet"], Some("test.node")).await;
-    for path in ["/nobody", "/Wallet", "/wallet%2fx", "/%77allets", "/%ff"] {
-        let (status, head, body) = ask(&node, "GET", path).await;
+    for path in ["/unknown", "/Wallet", "/wallet%2fx", "/%77allets", "/%ff"] {
+        let (status, head, body) = query(&node, "GET", path).await;
         assert_eq!(status, 404, "{path}");
         check_headers(&head, &["content-type: application/spsp4+json"]);
         assert_eq!(body, r#"{"id":"InvalidReceiverError","message":"Invalid receiver ID"}"#);
     }
-    // Nothing of SPSP.
+    // No SPSP endpoint.
     for path in ["/", "/wallet/", "/wallet/x", "/.well-known/other"] {
-        let (status, head, _) = ask(&node, "GET", path).await;
+        let (status, head, _) = query(&node, "GET", path).await;
         assert_eq!(status, 404, "{path}");
         assert!(head.contains("content-type: application/problem+json"), "{path}: {head}");
     }
     let empty = self::node(&[], Some("test.node")).await;
-    assert_eq!(ask(&empty, "GET", "/.well-known/pay").await.0, 404);
+    assert_eq!(query(&empty, "GET", "/.well-known/pay").await.0, 404);
 }
 
 #[tokio::test]
-async fn browsers_of_all_origins_may_ask() {
+async fn pages_of_all_origins_may_query_row_126() {
     let node = node(&["wallet"], Some("test.node")).await;
-    for path in ["/wallet", "/.well-known/pay", "/nobody"] {
-        let (status, head, body) = ask(&node, "OPTIONS", path).await;
+    for path in ["/wallet", "/.well-known/pay", "/unknown"] {
+        let (status, head, body) = query(&node, "OPTIONS", path).await;
         assert_eq!((status, body.as_str()), (204, ""), "{path}");
         let methods = "access-control-allow-methods: get, head, options";
         check_headers(&head, &["allow: get, head, options", methods]);
@@ -118,7 +118,7 @@ async fn other_methods_are_not_allowed() {
     let node = node(&["wallet"], Some("test.node")).await;
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
         for path in ["/wallet", "/.well-known/pay"] {
-            let (status, head, body) = ask(&node, method, path).await;
+            let (status, head, body) = query(&node, method, path).await;
             assert_eq!(status, 405, "{method} {path}: {body}");
             check_headers(&head, &["content-type: application/problem+json"]);
             let allow: Vec<_> = head.lines().filter(|line| line.starts_with("allow:")).collect();
@@ -128,17 +128,17 @@ async fn other_methods_are_not_allowed() {
 }
 
 #[tokio::test]
-async fn without_an_address_nobody_can_be_paid_yet() {
+async fn without_an_address_no_receiver_can_be_paid() {
     let node = node(&["wallet"], None).await;
     for path in ["/wallet", "/.well-known/pay"] {
-        let (status, head, body) = ask(&node, "GET", path).await;
+        let (status, head, body) = query(&node, "GET", path).await;
         assert_eq!(status, 503, "{path}");
         check_headers(&head, &["retry-after: 5"]);
         assert!(body.contains("this node has no address of its own yet"), "{body}");
     }
-    assert_eq!(ask(&node, "GET", "/nobody").await.0, 404);
+    assert_eq!(query(&node, "GET", "/unknown").await.0, 404);
     node.context.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
-    let (status, _, body) = ask(&node, "GET", "/wallet").await;
+    let (status, _, body) = query(&node, "GET", "/wallet").await;
     assert_eq!(status, 200);
-    assert!(connection(&body).0.starts_with("test.parent.node.wallet."));
+    assert!(credentials(&body).0.starts_with("test.parent.node.wallet."));
 }

@@ -1,4 +1,4 @@
-//! One connection of the listener.
+//! One connection of a listener.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -10,51 +10,48 @@ use super::{ConnectionLimits, KNOWN_STREAMS, NARROW_STREAMS, WIDE_STREAMS};
 use crate::account::AccountId;
 use crate::time::MonoTime;
 
-/// One connection.
+/// What is known about one connection. Requests carry it as an extension.
 #[derive(Debug)]
-pub(crate) struct Guest {
-    /// Where it comes from.
+pub(crate) struct Connection {
+    /// The client's address.
     pub(crate) remote: SocketAddr,
     pub(super) id: u64,
-    pub(super) came: MonoTime,
-    /// A peer had logged in from there when it came.
+    accepted_at: MonoTime,
+    /// A peer had logged in from this address before the connection was accepted.
     pub(crate) is_known: bool,
-    /// It takes many requests side by side over HTTP/2.
+    /// Takes [`WIDE_STREAMS`] concurrent requests over HTTP/2.
     pub(super) is_wide: bool,
     pub(super) owner: Mutex<Option<AccountId>>,
-    /// Requests that have not been answered.
-    pub(super) busy: AtomicUsize,
-    pub(super) requests: AtomicU64,
+    unanswered: AtomicUsize,
+    requests: AtomicU64,
     pub(super) wrong_tokens: AtomicU32,
     /// Frames and reads before a peer authenticated.
     pub(super) frames: AtomicU32,
-    /// When a request came or was answered last (nanoseconds).
-    pub(super) used: AtomicU64,
-    pub(super) leave: Notify,
-    /// It has to make room for another one.
+    /// When the last request came or was answered (nanoseconds).
+    used_at: AtomicU64,
+    /// Wakes [`next_event`](super::ConnectionPlace::next_event).
+    pub(super) changed: Notify,
     pub(super) evicted: AtomicBool,
-    /// It is to end when its requests are answered.
-    pub(super) asked: AtomicBool,
-    /// A peer wants more requests side by side than it takes.
+    pub(super) asked_to_close: AtomicBool,
     pub(super) outgrown: AtomicBool,
-    /// Its place among strangers is lost, and it has a moment left to log in.
+    /// Its place among strangers is lost: only a login within the grace period saves it.
     pub(super) may_only_log_in: AtomicBool,
 }
 
-/// What a connection is told.
+/// What changes for an open connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// Its place is taken: it ends at once.
+pub(crate) enum ConnectionEvent {
+    /// Another connection has taken its place: close at once.
     Evicted,
-    /// It ends when its requests are answered.
-    Leave,
-    /// It takes no further requests, but those that it has are answered.
+    /// Close when all requests are answered.
+    Close,
+    /// A peer sends more concurrent requests than this connection may carry: accept no further ones (GOAWAY).
     Outgrown,
-    /// It is a peer's now.
+    /// A peer has authenticated.
     Owned,
 }
 
-impl Guest {
+impl Connection {
     pub(super) fn new(
         id: u64,
         remote: SocketAddr,
@@ -64,55 +61,58 @@ impl Guest {
         Self {
             remote,
             id,
-            came: now,
+            accepted_at: now,
             is_known,
             is_wide,
             owner: Mutex::default(),
-            busy: AtomicUsize::new(0),
+            unanswered: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             wrong_tokens: AtomicU32::new(0),
             frames: AtomicU32::new(0),
-            used: AtomicU64::new(now.0),
-            leave: Notify::new(),
+            used_at: AtomicU64::new(now.0),
+            changed: Notify::new(),
             evicted: AtomicBool::new(false),
-            asked: AtomicBool::new(false),
+            asked_to_close: AtomicBool::new(false),
             outgrown: AtomicBool::new(false),
             may_only_log_in: AtomicBool::new(false),
         }
     }
 
-    /// A request came that is no login.
-    pub(crate) fn asks_as_stranger(&self) {
+    /// A request without a login came. It ends a connection that may only log in.
+    pub(crate) fn record_anonymous_request(&self) {
         if self.may_only_log_in.load(Ordering::Relaxed) && !self.is_owned() {
-            self.evicted.store(true, Ordering::Relaxed);
-            self.leave.notify_one();
+            self.evict();
         }
     }
 
-    /// A request came.
-    pub(crate) fn begins(&self, now: MonoTime) {
+    pub(crate) fn begin_request(&self, now: MonoTime) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        self.used.store(now.0, Ordering::Relaxed);
-        if self.is_outgrown() && !self.outgrown.swap(true, Ordering::Relaxed) {
-            self.leave.notify_one();
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        self.used_at.store(now.0, Ordering::Relaxed);
+        if self.is_full() && !self.outgrown.swap(true, Ordering::Relaxed) {
+            self.changed.notify_one();
         }
     }
 
-    /// A request was answered, or given up.
-    pub(crate) fn ends(&self, now: MonoTime) {
-        self.busy.fetch_sub(1, Ordering::Relaxed);
-        self.used.store(now.0, Ordering::Relaxed);
+    /// A request was answered, or cancelled.
+    pub(crate) fn end_request(&self, now: MonoTime) {
+        self.unanswered.fetch_sub(1, Ordering::Relaxed);
+        self.used_at.store(now.0, Ordering::Relaxed);
     }
 
-    /// It is to end as soon as its requests are answered.
-    pub(crate) fn end(&self) {
-        self.asked.store(true, Ordering::Relaxed);
-        self.leave.notify_one();
+    /// Closes the connection as soon as its requests are answered.
+    pub(crate) fn close_when_idle(&self) {
+        self.asked_to_close.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
     }
 
-    /// How many requests it takes side by side over HTTP/2.
-    pub(crate) fn streams(&self) -> u32 {
+    pub(super) fn evict(&self) {
+        self.evicted.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    /// Concurrent requests that it may carry over HTTP/2.
+    pub(crate) fn streams_max(&self) -> u32 {
         match (self.is_known, self.is_wide) {
             (_, true) => WIDE_STREAMS,
             (true, false) => KNOWN_STREAMS,
@@ -125,37 +125,40 @@ impl Guest {
         self.owner.lock().is_some()
     }
 
-    /// Whether anything was asked on it.
-    pub(super) fn has_asked(&self) -> bool {
+    pub(super) fn has_had_requests(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) == 0
+        self.unanswered.load(Ordering::Relaxed) == 0
     }
 
-    pub(super) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
+    pub(super) fn used_at(&self) -> MonoTime {
+        MonoTime(self.used_at.load(Ordering::Relaxed))
     }
 
-    /// Whether a peer wants more requests side by side than the connection takes, which another one may take.
-    pub(super) fn is_outgrown(&self) -> bool {
+    pub(super) fn is_older_than(&self, age: std::time::Duration, now: MonoTime) -> bool {
+        now.since(self.accepted_at) >= age
+    }
+
+    /// Whether a peer uses all streams of a connection from an unknown address: a new connection would get more.
+    fn is_full(&self) -> bool {
         let streams = NARROW_STREAMS as usize;
-        !self.is_known && self.busy.load(Ordering::Relaxed) >= streams && self.is_owned()
+        !self.is_known && self.unanswered.load(Ordering::Relaxed) >= streams && self.is_owned()
     }
 
-    /// When it has to leave as things stand; looked at again then, for things change.
-    pub(crate) fn leaves_at(&self, bounds: &ConnectionLimits) -> MonoTime {
-        if self.requests.load(Ordering::Relaxed) == 0 {
-            return self.came.after(bounds.head_time);
+    /// When it must close if nothing else happens before.
+    pub(crate) fn deadline(&self, limits: &ConnectionLimits) -> MonoTime {
+        if !self.has_had_requests() {
+            return self.accepted_at.after(limits.head_time);
         }
         if !self.is_owned() {
-            return self.came.after(bounds.stranger_time);
+            return self.accepted_at.after(limits.stranger_time);
         }
         if !self.is_idle() {
-            // Its answer comes, or its deadline does; then it is looked at again.
+            // Every packet is answered by its expiry.
             return MonoTime::MAX;
         }
-        MonoTime(self.used()).after(bounds.idle_time)
+        self.used_at().after(limits.idle_time)
     }
 }

@@ -203,7 +203,7 @@ fn an_answer_to_nothing_is_refused_row_129() {
         alice.post("/accounts/alice/ilp", &headers, &packet);
         let answer = alice.next();
         assert_eq!(answer.status(), 400);
-        assert!(String::from_utf8_lossy(&answer.body).contains("nobody waits"));
+        assert!(String::from_utf8_lossy(&answer.body).contains("no packet waits"));
     }
 }
 

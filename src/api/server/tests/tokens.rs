@@ -1,4 +1,4 @@
-//! The `apiToken` on the wire, and guesses at it.
+//! Requests with the `apiToken`, and guesses.
 
 use super::*;
 
@@ -18,13 +18,13 @@ async fn a_token_guards_all_but_health() {
             ("/routes?limit=none", true),
         ] {
             let right = "\r\nauthorization: Bearer s3cret";
-            for (header, lets_in) in
+            for (header, passes) in
                 [("", !guarded), ("\r\nauthorization: Bearer other", !guarded), (right, true)]
             {
                 for method in ["GET", "HEAD"] {
                     let answer = ask(address, &format!("{method} {page} HTTP/1.1{header}")).await;
-                    assert_eq!(answer.status == 401, !lets_in, "{method} {page} {header}");
-                    let challenge = (!lets_in).then_some("Bearer realm=\"ilp-connector\"");
+                    assert_eq!(answer.status == 401, !passes, "{method} {page} {header}");
+                    let challenge = (!passes).then_some("Bearer realm=\"ilp-connector\"");
                     assert_eq!(answer.header("www-authenticate"), challenge, "{page}");
                     assert!(!answer.body.contains("s3cret"));
                 }
@@ -35,7 +35,7 @@ async fn a_token_guards_all_but_health() {
 }
 
 #[tokio::test]
-async fn too_many_guesses_are_not_looked_at() {
+async fn guesses_above_a_rate_are_not_checked() {
     let status = status();
     configure(&status, &[], Some("s3cret"));
     serving(&status, async |address| {

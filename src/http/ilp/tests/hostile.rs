@@ -1,17 +1,16 @@
-//! Peers and strangers that misbehave on purpose: what they can make us hold is bounded.
+//! Peers and strangers that misbehave on purpose can make the node hold only a bounded amount.
 
 use super::*;
 use crate::account::Limits;
 use crate::connector::Timing;
 use crate::http::inbound_session::InboundSessions;
-use crate::http::testing::{bounds, settings};
+use crate::http::testing::{limits, settings};
 use crate::link::{Framing, Outbox, SessionKind};
-use crate::web::Connections;
 
 const HOLD: Duration = Duration::from_secs(5);
 
-/// A node whose peer alice has a server that takes connections, and says nothing on them.
-async fn with_a_deaf_server(outbox_bytes_max: usize) -> (Serving, std::net::TcpListener, String) {
+/// A node whose peer alice has a server that accepts connections, and answers nothing.
+async fn with_a_silent_server(outbox_bytes_max: usize) -> (Serving, std::net::TcpListener, String) {
     let http = context("node", &["alice"]);
     let mut settings = settings("node", &["alice"]);
     settings.accounts[0].limits = Limits { outbox_bytes_max, ..Limits::default() };
@@ -20,30 +19,30 @@ async fn with_a_deaf_server(outbox_bytes_max: usize) -> (Serving, std::net::TcpL
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/back", listener.local_addr().unwrap());
     let dial = HttpDial::new("alice".parse().unwrap(), url.parse().unwrap(), "node", None);
-    http.contacts.set([dial.with(HttpMode::Async, HttpAuth::Simple)]);
+    http.http_peers.replace_all([dial.with_mode(HttpMode::Async, HttpAuth::Simple)]);
     (serve(http, ConnectionLimits::default(), None).await, listener, url)
 }
 
-/// Answers are made at once, and their Prepares expire in an hour; nobody takes them.
+/// Answers are ready at once, their Prepares expire in an hour, and the server receives none.
 #[tokio::test]
-async fn answers_that_a_peers_server_does_not_take_are_bounded_in_number_and_time() {
-    let (node, _listener, _) = with_a_deaf_server(20_000).await;
+async fn unreceived_answers_are_bounded_in_number_and_time() {
+    let (node, _listener, _) = with_a_silent_server(20_000).await;
     let headers =
         format!("{}Request-Id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b\r\n", bearer("alice"));
-    // A ping comes back with its data: two of them are enough.
+    // The answer to a ping repeats its data: two of them are enough.
     let packet = ping_with(&[7; 15_000], Duration::from_secs(3600));
     let mut client = Raw::open(node.address).await;
-    let mut taken = 0;
+    let mut accepted = 0;
     loop {
         let (head, _) = client.post("/ilp", &headers, &packet).await;
         if head.starts_with("HTTP/1.1 429 ") {
             break;
         }
         assert!(head.starts_with("HTTP/1.1 202 "), "{head}");
-        taken += 1;
-        assert!(taken < 2000, "all are taken, and none of their answers is");
+        accepted += 1;
+        assert!(accepted < 2000, "no limit");
     }
-    // Nobody has to wait for an answer longer than we would for that of a next hop.
+    // The node drops an answer after the time that it waits for a next hop.
     let mut again = String::new();
     let deadline = Instant::now() + HOLD * 3;
     while !again.starts_with("HTTP/1.1 202 ") {
@@ -53,35 +52,34 @@ async fn answers_that_a_peers_server_does_not_take_are_bounded_in_number_and_tim
     }
 }
 
-/// Each keeps its connection open without ever finishing a head.
+/// Each keeps its connection open, with an incomplete head.
 #[tokio::test]
-async fn a_stranger_who_has_to_make_room_goes_at_once() {
+async fn an_evicted_stranger_is_closed_at_once() {
     let long = Duration::from_secs(60);
-    let bounds = ConnectionLimits {
+    let limits = ConnectionLimits {
         head_time: long,
         goodbye_time: long,
-        ..bounds(|limits| limits.unauthenticated.total = 3)
+        ..limits(|limits| limits.unauthenticated.total = 3)
     };
-    let node = serve(context("node", &["alice"]), bounds, None).await;
+    let node = serve(context("node", &["alice"]), limits, None).await;
     let mut strangers = Vec::new();
     for _ in 0..12 {
         let mut stranger = Raw::open(node.address).await;
-        stranger.say("GET / HTTP/1.1\r\nHost: h\r\nX: ").await;
+        stranger.write("GET / HTTP/1.1\r\nHost: h\r\nX: ").await;
         strangers.push(stranger);
     }
     for stranger in &mut strangers[..9] {
-        stranger.rest().await;
+        stranger.read_to_end().await;
     }
     let mut client = Raw::open(node.address).await;
     let (head, _) = client.post("/ilp", &bearer("alice"), &ping()).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
 }
 
-/// A packet's body that does not come is waited for; how many at once, is bounded for each peer by itself.
 #[tokio::test]
-async fn bodies_that_do_not_come_are_bounded_for_each_peer() {
-    let bounds = ConnectionLimits { bodies_max: 4, ..ConnectionLimits::default() };
-    let node = serve(context("node", &["alice", "bob"]), bounds, None).await;
+async fn incomplete_bodies_are_bounded_for_each_peer() {
+    let limits = ConnectionLimits { bodies_max: 4, ..ConnectionLimits::default() };
+    let node = serve(context("node", &["alice", "bob"]), limits, None).await;
     let begin = format!(
         "POST /ilp HTTP/1.1\r\nHost: h\r\n{}Content-Length: 60000\r\n\r\nx",
         bearer("alice")
@@ -89,25 +87,25 @@ async fn bodies_that_do_not_come_are_bounded_for_each_peer() {
     let mut open = Vec::new();
     for _ in 0..4 {
         let mut client = Raw::open(node.address).await;
-        client.say(&begin).await;
+        client.write(&begin).await;
         open.push(client);
     }
     let mut client = Raw::open(node.address).await;
-    let mut said = String::new();
+    let mut head = String::new();
     for _ in 0..200 {
-        // The four may still be on their way.
-        said = client.post("/ilp", &bearer("alice"), &ping()).await.0;
-        if said.starts_with("HTTP/1.1 429 ") {
+        // The node may not have received the four yet.
+        head = client.post("/ilp", &bearer("alice"), &ping()).await.0;
+        if head.starts_with("HTTP/1.1 429 ") {
             break;
         }
         client = Raw::open(node.address).await;
     }
-    assert!(said.starts_with("HTTP/1.1 429 "), "{said}");
+    assert!(head.starts_with("HTTP/1.1 429 "), "{head}");
     let mut bob = Raw::open(node.address).await;
     let (head, _) = bob.post("/ilp", &bearer("bob"), &ping()).await;
-    assert!(head.starts_with("HTTP/1.1 200 "), "others notice nothing: {head}");
+    assert!(head.starts_with("HTTP/1.1 200 "), "other peers are not affected: {head}");
     drop(open);
-    until("the places are free", || node.server.guests().len() <= 2).await;
+    until("the places are free", || node.server.limiter().connections() <= 2).await;
     let mut client = Raw::open(node.address).await;
     let (head, _) = client.post("/ilp", &bearer("alice"), &ping()).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -115,7 +113,7 @@ async fn bodies_that_do_not_come_are_bounded_for_each_peer() {
 
 /// Packets may be in flight by the thousands, each for half a minute.
 #[tokio::test]
-async fn a_request_is_dropped_before_its_answer_is_waited_for() {
+async fn a_request_is_dropped_before_the_wait_for_its_answer() {
     let http = context("node", &["alice", "bob"]);
     let bob = http.transport.connector.account("bob").unwrap();
     let (outbox, now) = (Outbox::new(Framing::None, 1 << 20), http.transport.clock.now());
@@ -127,10 +125,11 @@ async fn a_request_is_dropped_before_its_answer_is_waited_for() {
         now,
     );
     let (sessions, _new) = InboundSessions::new(Arc::clone(&http.transport));
-    let guests = Connections::new(ConnectionLimits::default());
-    let (guest, _) = guests.enter("127.0.0.1:1".parse().unwrap(), false, now.mono);
-    let ilp =
-        Ilp { context: http, sessions, guests: Arc::clone(&guests), throttle: Throttle::default() };
+    let limiter = ConnectionLimiter::new(ConnectionLimits::default());
+    let remote = "127.0.0.1:1".parse().unwrap();
+    let (connection, _) = limiter.admit_connection(remote, false, now.mono);
+    let throttle = Throttle::default();
+    let ilp = Ilp { context: http, sessions, limiter: Arc::clone(&limiter), throttle };
 
     let packet = Arc::new(prepare("test.bob.shop"));
     struct Tracked(Arc<Vec<u8>>);
@@ -146,20 +145,20 @@ async fn a_request_is_dropped_before_its_answer_is_waited_for() {
         .body(Body::from(body))
         .unwrap();
     assert_eq!(Arc::strong_count(&packet), 2);
-    let handed = ilp.hand_over(&guest, None, request).await.unwrap_or_else(|_| panic!("refused"));
-    assert!(matches!(handed, Handed::Waits(_)));
+    let outcome = ilp.pass_on(&connection, None, request).await;
+    assert!(matches!(outcome, Ok(PostOutcome::Pending(_))));
     assert_eq!(Arc::strong_count(&packet), 1, "nothing of the request is kept");
     assert!(outbox.take_packet().is_some());
 }
 
 #[tokio::test]
-async fn wrong_tokens_end_the_connection_and_right_ones_get_in_meanwhile() {
+async fn wrong_tokens_close_the_connection_and_right_ones_still_work() {
     let node = serve(context("node", &["alice", "bob"]), ConnectionLimits::default(), None).await;
     let wrong = bearer("alice").replace("secret-of-alice", "guess");
     for (path, status) in [
         ("/accounts/alice/ilp", "401"),
         ("/ilp", "401"),
-        ("/accounts/nobody/ilp", "401"),
+        ("/accounts/unknown/ilp", "401"),
         ("/accounts/%ff/ilp", "400"),
     ] {
         let mut client = Raw::open(node.address).await;
@@ -168,9 +167,9 @@ async fn wrong_tokens_end_the_connection_and_right_ones_get_in_meanwhile() {
             assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
             assert_eq!(head.contains("connection: close"), attempt == 5, "{head}");
         }
-        assert_eq!(client.rest().await, "");
+        assert_eq!(client.read_to_end().await, "");
     }
-    // Beyond a number from one address guesses are not looked at.
+    // Above a rate, guesses of one address are not checked.
     let mut last = String::new();
     for _ in 0..400 {
         let mut client = Raw::open(node.address).await;

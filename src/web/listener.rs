@@ -1,0 +1,175 @@
+//! Accepts sockets within the limits of a listener. It spawns nothing: its user runs the future of each connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::connection_limiter::{ConnectionEvent, ConnectionLimiter, ConnectionPlace};
+use super::serve::{WebService, serve};
+use super::spare_file::SpareFile;
+use crate::net::{ClientOrigin, Descriptor, Listener, ServerTls};
+use crate::peers::TransportContext;
+
+/// The pause after the system refused to accept a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection that has been open for this long may be closed when open files are short.
+const CLOSABLE_AGE: Duration = Duration::from_secs(1);
+
+/// A listening socket whose connections are bounded.
+#[derive(Debug)]
+pub(crate) struct WebListener {
+    listener: Listener,
+    tls: Option<Arc<ServerTls>>,
+    service: WebService,
+    limiter: Arc<ConnectionLimiter>,
+    context: Arc<TransportContext>,
+    open_files: OpenFiles,
+}
+
+/// Where the open files of accepted connections come from.
+#[derive(Debug)]
+enum OpenFiles {
+    /// From those that all accepted connections of the process share.
+    Shared,
+    /// From those that are kept for this listener; one is spare.
+    Kept(SpareFile),
+}
+
+/// What came of an accepted socket.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) remote: SocketAddr,
+    /// `None`: it was closed, because no open file is left for it.
+    pub(crate) connection: Option<AcceptedConnection>,
+    /// The socket was closed, or another stranger's connection was closed for it.
+    pub(crate) is_above_limit: bool,
+}
+
+/// A connection of which nothing has been read.
+#[derive(Debug)]
+pub(crate) struct AcceptedConnection {
+    stream: TcpStream,
+    place: ConnectionPlace,
+    _descriptor: Option<Descriptor>,
+    tls: Option<Arc<ServerTls>>,
+    service: WebService,
+    limiter: Arc<ConnectionLimiter>,
+    context: Arc<TransportContext>,
+}
+
+/// A client did not complete the TLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FailedHandshake;
+
+impl WebListener {
+    /// A listener whose connections share the open files of all accepted connections.
+    pub(crate) fn new(
+        listener: Listener,
+        tls: Option<Arc<ServerTls>>,
+        service: WebService,
+        limiter: Arc<ConnectionLimiter>,
+        context: Arc<TransportContext>,
+    ) -> Self {
+        Self { listener, tls, service, limiter, context, open_files: OpenFiles::Shared }
+    }
+
+    /// The same, but open files are kept for its connections.
+    pub(crate) fn with_kept_files(self) -> Self {
+        Self { open_files: OpenFiles::Kept(SpareFile::default()), ..self }
+    }
+
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Moves the socket to the runtime of the caller.
+    pub(crate) fn move_to_this_runtime(self) -> io::Result<Self> {
+        Ok(Self { listener: self.listener.move_to_this_runtime()?, ..self })
+    }
+
+    /// The next socket. Never fails: errors of the system are waited out. Dropping the future loses nothing.
+    pub(crate) async fn accept(&self) -> Accepted {
+        let context = &self.context;
+        let (stream, remote, descriptor) = match &self.open_files {
+            OpenFiles::Kept(spare) => {
+                let (stream, remote) = self.accept_with(spare).await;
+                (stream, remote, None)
+            }
+            OpenFiles::Shared => {
+                context.descriptors.until_within_limit().await;
+                let (stream, remote) = self.listener.accept(&context.clock).await;
+                if context.descriptors.are_exhausted() && !self.limiter.close_one() {
+                    return Accepted { remote, connection: None, is_above_limit: true };
+                }
+                (stream, remote, Some(context.descriptors.take()))
+            }
+        };
+        let is_known = context.known_origins.contains(remote.into());
+        let now = context.clock.mono();
+        let (place, is_above_limit) = self.limiter.admit_connection(remote, is_known, now);
+        let connection = AcceptedConnection {
+            stream,
+            place,
+            _descriptor: descriptor,
+            tls: self.tls.clone(),
+            service: self.service.clone(),
+            limiter: Arc::clone(&self.limiter),
+            context: Arc::clone(context),
+        };
+        Accepted { remote, connection: Some(connection), is_above_limit }
+    }
+
+    async fn accept_with(&self, spare: &SpareFile) -> (TcpStream, SocketAddr) {
+        loop {
+            match spare.accept(&self.listener).await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    tracing::debug!(%error, "a connection was not accepted");
+                    self.limiter.close_oldest(CLOSABLE_AGE, self.context.clock.mono());
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl AcceptedConnection {
+    /// Serves the connection to its end. Dropping the future closes it.
+    ///
+    /// # Errors
+    /// No TLS handshake was completed in time.
+    pub(crate) async fn run(self) -> Result<(), FailedHandshake> {
+        let Self { stream, mut place, _descriptor, tls, service, limiter, context } = self;
+        let Some(tls) = tls else {
+            serve(stream, place, &limiter, service, &context).await;
+            return Ok(());
+        };
+        let origin = ClientOrigin::from(place.remote);
+        let is_known = context.known_origins.contains(origin);
+        let handshake = async {
+            // A client that sends nothing costs no handshake.
+            if stream.peek(&mut [0; 1]).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            context.handshakes.run(origin, is_known, tls.acceptor().accept(stream)).await
+        };
+        let mut handshake = pin!(timeout(limiter.limits().head_time, handshake));
+        let handshake = loop {
+            tokio::select! {
+                done = handshake.as_mut() => break done,
+                event = place.next_event() => match event {
+                    ConnectionEvent::Evicted | ConnectionEvent::Close => return Ok(()),
+                    ConnectionEvent::Outgrown | ConnectionEvent::Owned => {}
+                }
+            }
+        };
+        let Ok(Ok(stream)) = handshake else { return Err(FailedHandshake) };
+        serve(stream, place, &limiter, service, &context).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! Serves the requests of one connection with a router, within the limits of its listener.
+
+use std::fmt;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Sleep, sleep_until};
+
+use super::connection_limiter::{Connection, ConnectionEvent, ConnectionLimiter, ConnectionPlace};
+use super::frames::FrameCounter;
+use super::metered::{Meter, Metered, READ_BYTES_MAX};
+use super::tasks::Tasks;
+use crate::peers::TransportContext;
+
+/// Bytes of an HTTP/1.1 request's head, and of the buffers; bytes of an HTTP/2 request's headers.
+pub(crate) const HEAD_BYTES_MAX: u32 = 16 * 1024;
+/// Headers of an HTTP/1.1 request.
+const HEADERS_MAX: usize = 64;
+/// Bytes of one request's body, and of all bodies of an HTTP/2 connection, that may arrive before they are read. RFC 9113
+/// allows no smaller connection window.
+const WINDOW: u32 = 64 * 1024;
+/// The connection window where the client's address is known.
+const WIDE_WINDOW: u32 = 1024 * 1024;
+/// Bytes of one read before a peer has authenticated: some tens of the smallest frames, so that few go uncounted.
+const STRANGER_READ_BYTES_MAX: usize = 1024;
+/// Bytes of one answer that wait for an HTTP/2 client to take them.
+const SEND_BUFFER_BYTES: usize = 16 * 1024;
+/// Streams of one HTTP/2 connection that were reset before they were read (CVE-2023-44487).
+const RESETS_MAX: usize = 32;
+
+/// Looks at each request before the router does. A response is the answer; `None` leaves it to the router.
+type Admit = dyn Fn(&Connection, &Request<Incoming>) -> Option<Response<Body>> + Send + Sync;
+
+/// What a listener serves.
+#[derive(Clone)]
+pub(crate) struct WebService {
+    /// Its requests carry an `Arc<Connection>` as an extension.
+    pub(crate) router: Router,
+    pub(crate) admit: Arc<Admit>,
+    /// Also speaks HTTP/2: by ALPN with TLS, by prior knowledge without.
+    pub(crate) http2: bool,
+}
+
+/// Serves one connection from its first request to its last.
+pub(super) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    mut place: ConnectionPlace,
+    limiter: &Arc<ConnectionLimiter>,
+    service: WebService,
+    context: &Arc<TransportContext>,
+) {
+    let limits = limiter.limits();
+    let connection = Arc::clone(&place);
+    let WebService { router, admit, http2 } = service;
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let open = OpenRequest::begin(Arc::clone(&connection), Arc::clone(context));
+        let answer = match admit(&connection, &request) {
+            Some(refusal) => Err(refusal),
+            None => {
+                request.extensions_mut().insert(Arc::clone(&connection));
+                Ok(router.call(request))
+            }
+        };
+        async move {
+            let answer = match answer {
+                Ok(answer) => answer.await,
+                Err(refusal) => Ok(refusal),
+            };
+            drop(open);
+            answer
+        }
+    });
+    let tasks = Tasks::default();
+    let mut builder = auto::Builder::new(tasks.clone());
+    if !http2 {
+        builder = builder.http1_only();
+    }
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle_time)
+        .max_buf_size(HEAD_BYTES_MAX as usize)
+        .max_headers(HEADERS_MAX);
+    let window = if connection.is_known { WIDE_WINDOW } else { WINDOW };
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_BYTES_MAX)
+        .max_concurrent_streams(connection.streams_max())
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(window)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .max_pending_accept_reset_streams(RESETS_MAX)
+        .keep_alive_interval(context.settings.keep_alive.interval)
+        .keep_alive_timeout(context.settings.keep_alive.timeout);
+    let meter = ConnectionMeter {
+        connection: Arc::clone(&connection),
+        limiter: Arc::clone(limiter),
+        context: Arc::clone(context),
+        wait: None,
+    };
+    let stream = Metered::new(stream, FrameCounter::of_client(), meter);
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut streams = tasks.poller();
+    // Set once the connection must close: the end of the time for its last answers.
+    let mut cut_at = None;
+    loop {
+        let now = context.clock.mono();
+        // The deadline moves in both directions, so it is read again at least this often.
+        let deadline = connection.deadline(limits).min(now.after(limits.head_time));
+        let wake_at = cut_at.unwrap_or(deadline);
+        let must_close = tokio::select! {
+            // How it ended is the client's affair.
+            _ = serving.as_mut() => return,
+            never = streams.run() => match never {},
+            event = place.next_event() => match event {
+                ConnectionEvent::Evicted => return,
+                ConnectionEvent::Close => cut_at.is_none(),
+                ConnectionEvent::Owned => false,
+                ConnectionEvent::Outgrown => {
+                    serving.as_mut().graceful_shutdown();
+                    false
+                }
+            },
+            () = sleep_until(context.clock.instant(wake_at)) => {
+                if cut_at.is_some() {
+                    return;
+                }
+                context.clock.mono() >= connection.deadline(limits)
+            }
+        };
+        if must_close {
+            serving.as_mut().graceful_shutdown();
+            cut_at = Some(context.clock.mono().after(limits.goodbye_time));
+        }
+    }
+}
+
+/// Pauses reading while the connection has no budget left.
+struct ConnectionMeter {
+    connection: Arc<Connection>,
+    limiter: Arc<ConnectionLimiter>,
+    context: Arc<TransportContext>,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl Meter for ConnectionMeter {
+    fn read_bytes_max(&self) -> usize {
+        if self.connection.is_owned() { READ_BYTES_MAX } else { STRANGER_READ_BYTES_MAX }
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = self.context.clock.mono();
+            let at = self.limiter.readable_at(&self.connection, now);
+            if at <= now {
+                self.wait = None;
+                return Poll::Ready(());
+            }
+            let instant = self.context.clock.instant(at);
+            let wait = self.wait.get_or_insert_with(|| Box::pin(sleep_until(instant)));
+            wait.as_mut().reset(instant);
+            ready!(wait.as_mut().poll(cx));
+        }
+    }
+
+    fn record_read(&mut self, _: usize, frames: u32) -> io::Result<()> {
+        self.limiter.record_frames(&self.connection, frames, self.context.clock.mono());
+        Ok(())
+    }
+}
+
+/// A request without an answer, until this is dropped.
+struct OpenRequest {
+    connection: Arc<Connection>,
+    context: Arc<TransportContext>,
+}
+
+impl OpenRequest {
+    fn begin(connection: Arc<Connection>, context: Arc<TransportContext>) -> Self {
+        connection.begin_request(context.clock.mono());
+        Self { connection, context }
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.connection.end_request(self.context.clock.mono());
+    }
+}
+
+impl fmt::Debug for WebService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebService").field("http2", &self.http2).finish_non_exhaustive()
+    }
+}
