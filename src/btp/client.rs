@@ -19,10 +19,10 @@ use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, LoginMark, Outbox, SessionKind};
-use crate::net::{BtpUrl, ConnectTcpError, DialBackoff, TlsError, connect_tcp, explain_handshake};
+use crate::net::{BtpUrl, ConnectTcpError, TlsError, connect_tcp, explain_handshake};
 use crate::peers::{
-    AttemptFailure, CloseReason, DialControl, DialHandle, GOING_AWAY, PeerStatus, SessionGuard,
-    Token, TransportContext, Waited,
+    AttemptFailure, CloseReason, DialBackoff, DialControl, DialHandle, GOING_AWAY, PeerStatus,
+    SessionGuard, Token, TransportContext, Waited,
 };
 
 /// The URL of a peer, and our login there.
@@ -244,8 +244,8 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
     }
 }
 
-/// Sends the login and waits for the answer. RFC 23 "Authentication": it is the first frame of each connection. [row
-/// 72]
+/// Sends the login and waits for the answer. RFC 23 "Authentication": it is the first frame of each connection.
+/// [row 72]
 async fn log_in(socket: &mut Socket, dial: &Dial, account: &Account) -> Result<(), DialError> {
     let request_id = account.next_request_id();
     let message = auth_message(request_id, &dial.username, dial.token.reveal());

@@ -18,9 +18,9 @@ use super::link::{HttpLink, LinkLoss, LossKind, SILENT};
 use super::pool::Pool;
 use super::request_places::RequestPlaces;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
-use crate::net::{DialBackoff, Wait};
 use crate::peers::{
-    AttemptFailure, CloseReason, DialControl, DialHandle, PeerStatus, SessionGuard, Waited,
+    AttemptFailure, CloseReason, DialBackoff, DialControl, DialHandle, PeerStatus, SessionGuard,
+    Wait, Waited,
 };
 use crate::web::Tasks;
 

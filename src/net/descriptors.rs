@@ -75,7 +75,7 @@ impl Descriptors {
         Descriptor(self.clone())
     }
 
-    /// Waits until no more are taken than the limit, or a short time has passed: a connection that was told to close
+    /// Waits until no more are taken than the limit, or a short time has passed: a connection that must close
     /// releases its own a moment later.
     pub async fn until_within_limit(&self) {
         let within_limit = async {

@@ -1,7 +1,6 @@
-//! Networking that every protocol shares: TCP, TLS, URLs, listeners, backoff, throttling, the clocks, limits on clients
-//! that have not authenticated, and texts of others made harmless.
+//! Networking that every protocol shares: TCP, TLS, URLs, listeners, throttling, the clocks, limits on unauthenticated
+//! clients, and sanitized texts.
 
-mod backoff;
 mod budget;
 mod client_origin;
 mod clock;
@@ -21,9 +20,8 @@ mod unauthenticated;
 pub mod url;
 
 pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
-pub use backoff::{DialBackoff, Wait};
 pub use budget::{Bucket, SharedRate, WorkRate};
-pub use client_origin::{ClientOrigin, KnownOrigins};
+pub use client_origin::ClientOrigin;
 pub use clock::Clock;
 pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
 pub use descriptors::{Descriptor, Descriptors};

@@ -3,15 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::known_origins::KnownOrigins;
 use super::peer_status::Peers;
 use crate::connector::Connector;
-use crate::net::Clock;
-use crate::net::ClockWatch;
-use crate::net::Descriptors;
-use crate::net::Handshakes;
-use crate::net::KnownOrigins;
-use crate::net::TransportSettings;
-use crate::net::{ClientTls, TlsError};
+use crate::net::{
+    ClientTls, Clock, ClockWatch, Descriptors, Handshakes, TlsError, TransportSettings,
+};
 
 /// The connector, the status of all peers, the clock and the limits of a node.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::close_reason::GOING_AWAY;
+use super::dial_backoff::Wait;
 use crate::link::CloseRequest;
-use crate::net::Wait;
 
 /// Controls the loop that dials a peer. Dropping it stops the loop.
 #[derive(Debug)]

@@ -1,11 +1,13 @@
 //! The peers of a node, as every protocol sees them: the directory of logins ([`Directory`], [`Token`]), the status and
-//! events of each peer ([`Peers`]), why sessions close, commands to dialling tasks, and the context that a node's tasks
-//! share.
+//! events of each peer ([`PeerStatus`]), the guard of a session, the delays and the control of dialling tasks, and the
+//! context that a node's tasks share.
 
 mod close_reason;
 mod context;
+mod dial_backoff;
 mod dial_control;
 mod directory;
+mod known_origins;
 mod peer_status;
 mod session_guard;
 mod token;
@@ -14,6 +16,7 @@ pub use close_reason::{
     CloseReason, GOING_AWAY, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG, Timeout,
 };
 pub use context::{HttpCounts, ServerCounts, TransportContext};
+pub use dial_backoff::{DialBackoff, Wait};
 pub use dial_control::{DialControl, DialHandle, Waited};
 pub use directory::{Directory, Login, Logins, NoRandomness, TokenMarker};
 #[cfg(test)]
