@@ -1,10 +1,11 @@
-//! Sessions driven by operations that are derived from bytes: what a fuzzer and a property test run.
+//! Runs sessions by operations that are derived from bytes, for a fuzzer and a property test.
 //!
-//! Three peers log in, send frames good and bad, answer or not, lose their sessions and come back, while time passes.
+//! Three peers log in, send good and bad frames, answer or not, lose their sessions and reconnect, while time passes.
 //! One of them may swap requests and answers as interledger-rs does.
-//! What must hold, whatever happens in whatever order: nothing panics; everything that is sent is a BTP frame; every
-//! request that could be read gets exactly one answer with its id, unless its account had no session left to take it;
-//! what is no request gets none; a login without the right token opens nothing; nothing stays in flight or held.
+//!
+//! In any order of operations: nothing panics; everything that is sent is a BTP frame; every readable request gets
+//! exactly one answer with its id, unless its account has no session left for it; nothing else gets an answer; a login
+//! without the right token is refused; nothing stays in flight or held.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -34,28 +35,28 @@ const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 const LENIENT: usize = 2;
 const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
 
-/// How often what happened, so that a test can see that everything does happen.
+/// How often each event counts, so that a test can check that all of them do.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct SessionEventCounts {
-    /// Prepares that came as far as the next peer.
+    /// Prepares that reached the next peer.
     pub forwarded: u64,
-    /// Those that were fulfilled, and the fulfillment read.
+    /// Fulfills that reached the sender.
     pub fulfilled: u64,
-    /// Requests that were answered by a Reject.
+    /// Requests that got a Reject.
     pub rejected: u64,
-    /// Requests that were answered by a BTP ERROR.
+    /// Requests that got a BTP ERROR.
     pub refused: u64,
-    /// Frames that nobody could read.
+    /// Unreadable frames.
     pub unreadable: u64,
-    /// Logins that were let in.
+    /// Accepted logins.
     pub logins: u64,
-    /// Answers that no session was left for.
+    /// Answers without a session to send them on.
     pub dropped: u64,
     /// Frames whose type and packet contradict each other.
     pub swapped: u64,
 }
 
-/// Runs the operations that `input` spells.
+/// Runs the operations that `input` encodes.
 pub fn run(input: &[u8]) -> SessionEventCounts {
     let mut world = World::new();
     let mut script = Script(input);
@@ -95,9 +96,9 @@ struct World {
     sessions: [Option<OpenSession>; 3],
     /// Prepares that a peer has read and not answered.
     pending: [Vec<u32>; 3],
-    /// Requests by their peer and id, less the answers that came.
+    /// Requests by their peer and id, minus their answers.
     unanswered: HashMap<(usize, u32), i64>,
-    happened: SessionEventCounts,
+    counts: SessionEventCounts,
 }
 
 struct OpenSession {
@@ -146,7 +147,7 @@ impl World {
             sessions: [None, None, None],
             pending: [Vec::new(), Vec::new(), Vec::new()],
             unanswered: HashMap::new(),
-            happened: SessionEventCounts::default(),
+            counts: SessionEventCounts::default(),
         };
         (0..NAMES.len()).for_each(|who| world.connect(who));
         world
@@ -199,7 +200,7 @@ impl World {
             }
             10 => (0..NAMES.len()).for_each(|who| self.read(who)),
             11 => {
-                // Mostly by the peer that may.
+                // Mostly by the lenient peer.
                 let who = if script.byte().is_multiple_of(4) { script.who() } else { LENIENT };
                 let (to, id) = (script.who(), script.byte());
                 let frame = swapped(ask(id, &self.payment(to, script.byte())));
@@ -214,7 +215,7 @@ impl World {
     }
 
     fn payment(&self, to: usize, variant: u8) -> Vec<u8> {
-        // Mostly to a peer; sometimes to the node itself, to nobody, or to what is never forwarded.
+        // Mostly to a peer; sometimes to the node itself, to an unknown address, or to one that is never forwarded.
         let destination = match variant % 16 {
             0 => "test.node".to_owned(),
             1 => "test.nobody".to_owned(),
@@ -233,7 +234,7 @@ impl World {
         encoded(&Packet::Prepare(prepare))
     }
 
-    /// One message from a peer, as the driver would hand it on.
+    /// Handles one message from a peer, as the driver would pass it on.
     fn send(&mut self, who: usize, frame: &[u8]) {
         let Some(open) = &mut self.sessions[who] else { return };
         if let Ok(frame) = BtpFrame::parse(frame) {
@@ -242,7 +243,7 @@ impl World {
                 (frame.body, packet),
                 (FrameBody::Message, Some(13 | 14)) | (FrameBody::Response, Some(12))
             );
-            self.happened.swapped += u64::from(contradiction);
+            self.counts.swapped += u64::from(contradiction);
             let is_request = match frame.body {
                 FrameBody::Message => !(contradiction && who == LENIENT),
                 FrameBody::Response => contradiction && who == LENIENT,
@@ -281,7 +282,7 @@ impl World {
         self.send(who, &as_sent(frame));
     }
 
-    /// Reads what a peer was sent, and checks it.
+    /// Reads and checks the frames that were sent to a peer.
     fn read(&mut self, who: usize) {
         let Some(open) = &self.sessions[who] else { return };
         let mut bytes = Vec::new();
@@ -301,20 +302,21 @@ impl World {
                     let packet = Packet::parse(frame.ilp().expect("our requests are packets"));
                     assert!(matches!(packet, Ok(Packet::Prepare(_))));
                     self.pending[who].push(id);
-                    self.happened.forwarded += 1;
+                    self.counts.forwarded += 1;
                 }
                 FrameKind::Response | FrameKind::Error => {
-                    let left = self.unanswered.get_mut(&(who, id)).expect("nobody asked");
+                    let left =
+                        self.unanswered.get_mut(&(who, id)).expect("an answer without a request");
                     *left -= 1;
                     assert!(*left >= 0, "{} got two answers to {id}", NAMES[who]);
                     match frame.ilp().map(|packet| Packet::parse(packet).expect("we send packets"))
                     {
-                        Some(Packet::Fulfill(_)) => self.happened.fulfilled += 1,
-                        Some(Packet::Reject(_)) => self.happened.rejected += 1,
+                        Some(Packet::Fulfill(_)) => self.counts.fulfilled += 1,
+                        Some(Packet::Reject(_)) => self.counts.rejected += 1,
                         Some(Packet::Prepare(_)) => panic!("an answer is no Prepare"),
                         None => {
                             let error = frame.body.kind() == FrameKind::Error;
-                            self.happened.refused += u64::from(error);
+                            self.counts.refused += u64::from(error);
                         }
                     }
                 }
@@ -324,12 +326,12 @@ impl World {
     }
 
     fn lose(&mut self, who: usize) {
-        // What was written before is not lost.
+        // Frames that were written before are not lost.
         self.read(who);
         self.sessions[who] = None;
     }
 
-    /// A session begins; one that was there is replaced by it.
+    /// Opens a session, which replaces an older one.
     fn connect(&mut self, who: usize) {
         self.read(who);
         let account = self.context.connector.account(NAMES[who]).unwrap();
@@ -340,7 +342,7 @@ impl World {
         self.sessions[who] = Some(OpenSession { session: BtpSession::new(guard), outbox });
     }
 
-    /// A first frame, which may be anything.
+    /// Sends a first frame, which may be anything.
     fn log_in(&mut self, script: &mut Script<'_>) {
         let who = script.who();
         let mut frame = Vec::new();
@@ -359,10 +361,10 @@ impl World {
             let secret = token(NAMES[who]);
             assert!(
                 frame.windows(secret.len()).any(|window| window == secret.as_bytes()),
-                "{account} came in without its token"
+                "{account} was accepted without its token"
             );
             self.connect(who);
-            self.happened.logins += 1;
+            self.counts.logins += 1;
         }
     }
 
@@ -386,13 +388,13 @@ impl World {
                 account.stats.dropped_answers,
                 "{name}: requests without an answer"
             );
-            self.happened.dropped += account.stats.dropped_answers;
+            self.counts.dropped += account.stats.dropped_answers;
             let status = self.context.peers.status(&account.settings.id).snapshot();
-            self.happened.unreadable += status.counts.unreadable_frames;
+            self.counts.unreadable += status.counts.unreadable_frames;
         }
         let total: i128 = report.accounts.iter().map(|account| account.balance).sum();
         assert_eq!(total, 0, "money was made or lost");
-        self.happened
+        self.counts
     }
 }
 
@@ -407,30 +409,30 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
         #[test]
-        fn whatever_peers_do_every_request_has_its_answer(
+        fn every_request_gets_its_answer_in_any_order_of_operations(
             input in prop::collection::vec(any::<u8>(), 0..1500),
         ) {
             run(&input);
         }
     }
 
-    /// The property must not hold for want of events.
+    /// Otherwise the property could hold for lack of events.
     #[test]
-    fn everything_happens() {
+    fn every_event_happens() {
         let mut random = StdRng::seed_from_u64(1);
         let mut sum = SessionEventCounts::default();
         for _ in 0..50 {
             let mut input = [0; 1500];
             random.fill_bytes(&mut input);
-            let happened = run(&input);
-            sum.forwarded += happened.forwarded;
-            sum.fulfilled += happened.fulfilled;
-            sum.rejected += happened.rejected;
-            sum.refused += happened.refused;
-            sum.unreadable += happened.unreadable;
-            sum.logins += happened.logins;
-            sum.dropped += happened.dropped;
-            sum.swapped += happened.swapped;
+            let counts = run(&input);
+            sum.forwarded += counts.forwarded;
+            sum.fulfilled += counts.fulfilled;
+            sum.rejected += counts.rejected;
+            sum.refused += counts.refused;
+            sum.unreadable += counts.unreadable;
+            sum.logins += counts.logins;
+            sum.dropped += counts.dropped;
+            sum.swapped += counts.swapped;
         }
         let SessionEventCounts {
             forwarded,

@@ -21,7 +21,7 @@ use crate::peers::{PeerEvent, PeerState};
 use crate::wire::Timestamp;
 use crate::wire::btp::{BtpErrorCode, BtpFrame, RequestId, put_error};
 
-/// A listener whose every reaction the test decides.
+/// A listener with scripted answers.
 struct Listener(TcpListener);
 
 impl Listener {
@@ -86,7 +86,7 @@ fn error(id: RequestId, text: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn who_we_say_we_are() {
+async fn credentials_come_from_the_url_or_the_configuration() {
     for (user_info, username, token) in [
         ("", "node", "shared"),
         ("me@", "me", "shared"),
@@ -106,7 +106,7 @@ async fn who_we_say_we_are() {
                 (text("auth_token"), 1, text(token)),
             ];
             assert_eq!(login(&first), expected);
-            // Answers to nothing, requests and garbage before the answer are passed over.
+            // Other answers, requests and garbage before the answer are ignored.
             let id = BtpFrame::parse(&first).unwrap().request_id.0;
             let other = framed(id.wrapping_add(1), &crate::wire::btp::FrameBody::Response, &[]);
             far.send_all(&[other, message(id, &[]), b"garbage".to_vec()]).await;
@@ -117,7 +117,7 @@ async fn who_we_say_we_are() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_no_network_failure() {
+async fn a_refused_login_is_no_network_failure() {
     let listener = Listener::new().await;
     let (dial, context) = (listener.dial(""), context());
     let (driver, ()) = tokio::join!(connect(&dial, &context), async {
@@ -134,7 +134,7 @@ async fn a_refusal_is_no_network_failure() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_answer_is_left() {
+async fn a_peer_that_does_not_answer_times_out() {
     let listener = Listener::new().await;
     let (dial, context) = (listener.dial(""), impatient());
     let (driver, ()) = tokio::join!(connect(&dial, &context), async {
@@ -143,13 +143,13 @@ async fn a_peer_that_does_not_answer_is_left() {
         assert!(matches!(far.receive().await, Received::Close(..)));
     });
     assert!(matches!(driver.err().unwrap(), DialError::AuthTimeout(_)));
-    // Nor does one get away with silence before.
+    // The timeout includes the WebSocket handshake.
     let (driver, _silent) = tokio::join!(connect(&dial, &context), listener.0.accept());
     assert!(matches!(driver.err().unwrap(), DialError::AuthTimeout(_)));
 }
 
 #[tokio::test]
-async fn what_can_go_wrong_on_the_way() {
+async fn each_failure_before_the_login_is_named() {
     let context = impatient();
     let check = async |url: &str, expected: &str| {
         let error = connect(&dial("bob", url), &context).await.err().unwrap().to_string();
@@ -204,7 +204,7 @@ async fn a_lost_session_is_opened_again_and_events_come_in_order() {
 
     let mut far = listener.accept_login().await;
     assert_eq!(change(&mut events).await, Connected);
-    // Both ends may ask.
+    // Both ends may send requests.
     far.send(&ask(5, &payment("test.nowhere"))).await;
     assert_eq!(far.frame().await, "RESPONSE 5 Reject F02");
     let status = context.peers.status(&"bob".parse().unwrap()).snapshot();
@@ -225,9 +225,9 @@ async fn a_lost_session_is_opened_again_and_events_come_in_order() {
     assert_eq!((counts.sessions, counts.reconnects), (2, 1));
 }
 
-/// The peer came to us while we could not reach it; then it goes.
+/// The peer connected to us while we could not reach it; then it disconnects.
 #[tokio::test]
-async fn a_peer_that_only_came_to_us_is_down_when_it_goes() {
+async fn a_peer_that_only_connects_to_us_is_down_when_it_disconnects() {
     let settings = TransportSettings { retry_unit: Duration::from_millis(1), ..quick() };
     let context = testing::context("node", &["alice", "bob"], settings);
     let account = context.connector.account("bob").unwrap();
@@ -245,7 +245,7 @@ async fn a_peer_that_only_came_to_us_is_down_when_it_goes() {
 }
 
 #[tokio::test]
-async fn stopping_does_not_wait_for_anything() {
+async fn stopping_does_not_wait() {
     let listener = Listener::new().await;
     let context = context();
     // While it waits for an answer; and, by dropping the handle, while it waits to dial again.
@@ -299,7 +299,7 @@ async fn tls_both_ways() {
     let asked = ping(&here, "bob", "test.bob").await;
     assert!(matches!(asked, crate::link::Outcome::Fulfilled { .. }), "{asked:?}");
 
-    // Who does not trust the certificate does not log in.
+    // A node that does not trust the certificate does not log in.
     let distrustful = context();
     let error = connect(&dial("bob", &url), &distrustful).await.err().unwrap();
     assert!(
@@ -422,15 +422,14 @@ async fn two_nodes_that_dial_each_other_lose_no_answer_with_either_session() {
         let at_there = there.prepare_id().await;
         there.send(&ask(round, &payment("test.user-a"))).await;
         let at_here = here.prepare_id().await;
-        // Both Prepares are in flight between the nodes. One of the two sessions goes; which of them carried what,
-        // nobody knows any more.
+        // Both Prepares are in flight between the nodes, on either session, when one of the sessions ends.
         session.abort();
         until("a session is lost at both ends", || mesh.sessions() != [2, 2]).await;
         there.send(&answer(at_there, &fulfillment())).await;
         here.send(&answer(at_here, &fulfillment())).await;
         assert_eq!(here.frame().await, format!("RESPONSE {round} Fulfill"));
         assert_eq!(there.frame().await, format!("RESPONSE {round} Fulfill"));
-        // The dialler comes back, and nobody throws anybody out.
+        // The dialler reconnects, and no session is replaced.
         until("both sessions are up again", || mesh.sessions() == [2, 2]).await;
     }
     for (node, peer) in [(0, "b"), (1, "a")] {

@@ -1,10 +1,10 @@
-//! The frames that the peers of the model send, and the way back from what they are sent.
+//! The frames that the peers of the model send, and the parsing of those that they receive.
 
 use crate::wire::Amount;
 use crate::wire::btp::{FrameBody, FrameKind, ProtocolEntry, RequestId, put_frame};
 use crate::wire::ilp::Packet;
 
-/// What the peer of that name logs in with.
+/// The token of the peer with this name.
 pub(super) fn token(name: &str) -> String {
     format!("token of {name}")
 }
@@ -61,7 +61,7 @@ pub(super) fn encoded(packet: &Packet<'_>) -> Vec<u8> {
     bytes
 }
 
-/// The payload of one unmasked WebSocket frame, and what is behind it.
+/// The payload of one unmasked WebSocket frame, and the bytes after it.
 pub(super) fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
     assert_eq!(bytes[0], 0x82, "a whole binary message");
     let (length, at) = match bytes[1] {

@@ -15,7 +15,7 @@ enum Step {
 }
 use Step::{Attempt, Down, Exhausted, Failed, LoginRefused, Refused, Stop, Suspend, Up};
 
-/// Each step with the state after it and the event that it causes.
+/// Each step with the state after it and its event.
 fn check(story: &[(Step, PeerState, &str)]) {
     let peers = Peers::default();
     let mut events = peers.subscribe();
@@ -37,7 +37,7 @@ fn check(story: &[(Step, PeerState, &str)]) {
             LoginRefused => peers.login_refused(Some(&status.id), "1.2.3.4:5", "wrong"),
         }
         assert_eq!(status.snapshot().state, *state, "step {index}");
-        let told = match events.try_recv() {
+        let logged = match events.try_recv() {
             Ok(PeerEvent { change, .. }) => match change {
                 PeerChange::Connecting => "connecting",
                 PeerChange::Connected => "connected",
@@ -48,7 +48,7 @@ fn check(story: &[(Step, PeerState, &str)]) {
             },
             Err(_) => "",
         };
-        assert_eq!(told, *event, "step {index}");
+        assert_eq!(logged, *event, "step {index}");
         assert!(events.try_recv().is_err(), "one event at most, step {index}");
     }
 }
@@ -70,25 +70,29 @@ fn lines_about_one_peer_are_ten_a_minute_and_then_a_count() {
         bob.attempt_failed("no", AttemptFailure::Unusable, Duration::ZERO);
     }
     carol.session_up("accepted", "c");
-    let told = |text: &str| {
+    let logged = |text: &str| {
         let is_told = |line: &&str| !line.starts_with("DEBUG") && line.contains(text);
         log.text().lines().filter(is_told).count()
     };
-    assert_eq!(told("peer=bob"), 20, "{}", log.text());
-    assert_eq!(told("message=connected peer=carol"), 1, "others are told of as before");
-    // Nothing more happens: the sum is told when the minute is over.
+    assert_eq!(logged("peer=bob"), 20, "{}", log.text());
+    assert_eq!(
+        logged("message=connected peer=carol"),
+        1,
+        "lines about other peers are not affected"
+    );
+    // Without another event the count is logged when the minute is over.
     bob.log_suppressed(bob.now());
-    assert_eq!(told("suppressed=1"), 0);
+    assert_eq!(logged("suppressed=1"), 0);
     let later = bob.now().after(Duration::from_secs(60));
     bob.log_suppressed(later);
     bob.log_suppressed(later);
-    assert_eq!(told("message=more happened with the peer than was logged peer=bob"), 1);
+    assert_eq!(logged("message=more happened with the peer than was logged peer=bob"), 1);
     let counts = bob.snapshot().counts;
     assert_eq!((counts.sessions, counts.failed_attempts), (500, 1000), "all are counted");
 }
 
 #[test]
-fn a_peer_that_comes_and_goes() {
+fn a_peer_that_connects_and_disconnects() {
     check(&[
         (Attempt, PeerState::Connecting, "connecting"),
         (Failed, PeerState::Connecting, ""),
@@ -106,7 +110,7 @@ fn a_peer_that_comes_and_goes() {
 }
 
 #[test]
-fn a_refused_login_is_told_once_until_something_else_happens() {
+fn a_refused_login_is_one_event_until_the_state_changes() {
     check(&[
         (Attempt, PeerState::Connecting, "connecting"),
         (Refused, PeerState::AuthenticationFailed, "refused"),
@@ -135,7 +139,7 @@ fn two_sessions_are_one_peer() {
 }
 
 #[test]
-fn a_peer_that_is_no_longer_dialled_is_waited_for() {
+fn a_peer_that_is_no_longer_dialled_is_waiting() {
     check(&[
         (Attempt, PeerState::Connecting, "connecting"),
         (Failed, PeerState::Connecting, ""),
@@ -193,7 +197,7 @@ fn counters_and_errors() {
 }
 
 #[test]
-fn a_listener_that_does_not_listen_holds_nobody_up() {
+fn a_slow_subscriber_delays_nothing_and_loses_events() {
     let peers = Peers::default();
     let mut slow = peers.subscribe();
     let status = peers.status(&"bob".parse().unwrap());
@@ -209,7 +213,7 @@ fn a_listener_that_does_not_listen_holds_nobody_up() {
 /// The quick attempts ran out while the peer was connected from its own side. When that session is lost, it is down
 /// with the next attempt that fails.
 #[test]
-fn who_was_beyond_reach_while_connected_is_down_afterwards() {
+fn a_peer_that_we_could_not_reach_is_down_after_its_own_session() {
     check(&[
         (Attempt, PeerState::Connecting, "connecting"),
         (Up, PeerState::Connected, "connected"),

@@ -1,17 +1,17 @@
-//! Servers that are dialled and mean no good.
+//! Hostile servers.
 
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 use crate::btp::socket::FRAMES_BEFORE_LOGIN_MAX;
 
-/// A dialled server is as hostile as a stranger that dials: what it sends before the answer is counted and bounded.
+/// Frames of a server before its answer are bounded like those of an unauthenticated client.
 #[tokio::test]
-async fn a_server_that_floods_us_instead_of_answering_is_left() {
+async fn a_server_that_floods_us_instead_of_answering_is_closed() {
     let ping = || Message::Ping(b"x"[..].into());
     let pong = || Message::Pong(b""[..].into());
     let garbage = || Message::binary(&b"garbage"[..]);
-    for (message, is_left) in [
+    for (message, is_closed) in [
         (ping(), true),
         (pong(), true),
         (garbage(), true),
@@ -23,23 +23,23 @@ async fn a_server_that_floods_us_instead_of_answering_is_left() {
         let (driver, ()) = tokio::join!(connect(&dial, &context), async {
             let mut far = listener.accept().await;
             let id = BtpFrame::parse(&far.bytes().await).unwrap().request_id.0;
-            let count = FRAMES_BEFORE_LOGIN_MAX - usize::from(!is_left);
+            let count = FRAMES_BEFORE_LOGIN_MAX - usize::from(!is_closed);
             for _ in 0..count {
                 far.send_message(message.clone()).await;
             }
             far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
-            if is_left {
+            if is_closed {
                 assert_eq!(far.close_frame().await.1, "not authenticated");
             }
         });
         let Err(error) = driver else {
-            assert!(!is_left, "{message:?}");
+            assert!(!is_closed, "{message:?}");
             continue;
         };
         let text = error.to_string();
-        assert!(is_left && text.contains("too many frames before the login"), "{text}");
+        assert!(is_closed && text.contains("too many frames before the login"), "{text}");
     }
-    // A frame of 4 GiB is refused by its head.
+    // A frame of 4 GiB is refused by its header.
     let listener = Listener::new().await;
     let (dial, context) = (listener.dial(""), context());
     let (driver, ()) = tokio::join!(connect(&dial, &context), async {

@@ -1,9 +1,9 @@
-//! Waits before the next attempt.
+//! The wait before the next attempt.
 
 use super::*;
 
 #[tokio::test]
-async fn an_order_to_try_now_ends_the_wait() {
+async fn retry_now_ends_the_wait() {
     let listener = Listener::new().await;
     let retry_unit = Duration::from_secs(3600);
     let settings = TransportSettings { retry_unit, ..TransportSettings::default() };

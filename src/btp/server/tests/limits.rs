@@ -1,4 +1,4 @@
-//! Slow, silent and hostile peers: each costs itself, and nobody else.
+//! Slow, silent and hostile peers: each harms only itself.
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
@@ -83,7 +83,7 @@ async fn a_connection_that_breaks_is_noticed_at_once() {
 }
 
 #[tokio::test]
-async fn silence_is_pinged_and_then_ends_the_session() {
+async fn a_silent_peer_is_pinged_and_then_times_out() {
     let mut node = node_with(testing::context("node", &PEERS, keep_alive(40, 200, 30_000)));
     let mut alice = node.log_in("alice").await;
     assert_eq!(alice.receive().await, Received::Ping);
@@ -106,13 +106,13 @@ async fn silence_is_pinged_and_then_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_peer_that_stops_reading_delays_nobody_and_its_queue_is_bounded() {
+async fn a_peer_that_stops_reading_delays_no_other_and_its_queue_is_bounded() {
     let mut node = narrow_node(keep_alive(30_000, 30_000, 500));
     let mut alice = node.log_in("alice").await;
     let mut carol = node.log_in("carol").await;
     let mut bob = node.connect_to("/", 1024).await;
     bob.log_in("bob").await;
-    // Nobody reads at bob's end: first the pipe fills, then the outbox, then Prepares are refused.
+    // Bob reads nothing: first the pipe fills, then the outbox, then Prepares are refused.
     let mut id = 0;
     let refused = loop {
         alice.send(&ask(id, &payment("test.bob"))).await;
@@ -125,12 +125,12 @@ async fn a_peer_that_stops_reading_delays_nobody_and_its_queue_is_bounded() {
     };
     assert_eq!(refused, [format!("RESPONSE {id} Reject T03")]);
     assert!(account(&node.context, "bob").outbox_bytes < 2 * 4096);
-    // Everyone else goes on.
+    // Other peers are not affected.
     alice.send(&ask(5000, &payment("test.carol"))).await;
     let at_carol = carol.prepare_id().await;
     carol.send(&answer(at_carol, &fulfillment())).await;
     assert_eq!(alice.frame().await, "RESPONSE 5000 Fulfill");
-    // And bob is lost in the end. What he cannot have seen is refused then.
+    // Finally bob times out, and the unsent Prepares are rejected.
     assert_eq!(node.ended().await.unwrap(), CloseReason::TimedOut(Timeout::Stalled));
     let lost = alice.frames_so_far().await;
     assert!(!lost.is_empty(), "some were never sent");
@@ -144,7 +144,7 @@ async fn who_asks_without_reading_the_answers_is_no_longer_read() {
     let mut node = narrow_node(TransportSettings::default());
     let mut alice = node.connect_to("/", 8 * 1024).await;
     alice.log_in("alice").await;
-    // Requests whose answers are longer than they are, in flood, and nobody reads the answers.
+    // A flood of requests whose answers are longer than the requests, and which the peer does not read.
     let (mut sending, mut reading) = alice.0.split();
     let mut flood = std::pin::pin!(async {
         for _ in 0..COUNT {
@@ -240,7 +240,7 @@ async fn frames_before_the_login_are_counted() {
             "{what}: {refused:?}"
         );
     }
-    // A few pings do no harm.
+    // A few pings are accepted.
     let mut node = node();
     let mut far = node.connect().await;
     for _ in 1..FRAMES_BEFORE_LOGIN_MAX {

@@ -1,4 +1,4 @@
-//! What needs real sockets: ports, the number of sockets, many packets.
+//! Tests with real sockets: ports, the number of sockets, many packets.
 
 use std::net::Ipv4Addr;
 
@@ -95,7 +95,7 @@ async fn a_thousand_packets_in_flight_are_answered_in_any_order() {
 }
 
 #[tokio::test]
-async fn too_many_strangers_are_closed_at_once_and_peers_still_come_in() {
+async fn too_many_unauthenticated_sockets_are_closed_and_peers_still_log_in() {
     let unauthenticated = PlaceLimits { total: 3, per_origin: 3, kept_for_known: 0 };
     let settings = TransportSettings { unauthenticated, ..TransportSettings::default() };
     let (server, context) = server(settings).await;
@@ -116,7 +116,7 @@ async fn too_many_strangers_are_closed_at_once_and_peers_still_come_in() {
             strangers.push_back(TcpStream::connect(address).await.unwrap());
             until("it is accepted", || context.server_counts().accepted == 3 + 2 * n).await;
         }
-        // Who has authenticated takes no place, and whence it came is remembered.
+        // An authenticated socket takes no place, and its origin is remembered.
         assert_eq!(context.server_counts().failed_handshakes, 0);
         assert!(context.known_origins.contains(address.into()));
     })
@@ -124,7 +124,7 @@ async fn too_many_strangers_are_closed_at_once_and_peers_still_come_in() {
 }
 
 #[tokio::test]
-async fn strangers_make_room_where_open_files_run_out_and_sessions_do_not() {
+async fn unauthenticated_sockets_are_closed_when_open_files_run_out_and_sessions_are_not() {
     let connector = testing::connector_settings("node", &PEERS, &Limits::default());
     let connector = Connector::new(connector, HashSeed::Random).unwrap();
     let context = TransportContext::with_tls(
@@ -137,7 +137,7 @@ async fn strangers_make_room_where_open_files_run_out_and_sessions_do_not() {
     let logins = testing::logins(&PEERS);
     let server = BtpServer::bind("127.0.0.1", 0, None, logins, Arc::clone(&context)).await.unwrap();
     let address = server.local_addr();
-    // Seven are taken by somebody else, such as the HTTP listener.
+    // Another listener takes seven.
     let mut others: Vec<_> = (0..7).map(|_| context.descriptors.take()).collect();
     serving(server, async {
         let mut stranger = TcpStream::connect(address).await.unwrap();
@@ -145,7 +145,7 @@ async fn strangers_make_room_where_open_files_run_out_and_sessions_do_not() {
         let mut alice = far(address).await;
         alice.log_in("alice").await;
         assert!(!matches!(stranger.read(&mut [0; 1]).await, Ok(1..)));
-        // Now there are sessions only.
+        // Only sessions are open now.
         let mut second = TcpStream::connect(address).await.unwrap();
         assert!(!matches!(second.read(&mut [0; 1]).await, Ok(1..)));
         assert_eq!(alice.frames_so_far().await, [""; 0]);
@@ -153,7 +153,7 @@ async fn strangers_make_room_where_open_files_run_out_and_sessions_do_not() {
         others.pop();
         let mut bob = far(address).await;
         bob.log_in("bob").await;
-        // A session's end gives back what it took.
+        // The end of a session releases its open file.
         drop(bob);
         until("bob is gone", || !context.connector.account("bob").unwrap().is_connected()).await;
         far(address).await.log_in("carol").await;
@@ -162,7 +162,7 @@ async fn strangers_make_room_where_open_files_run_out_and_sessions_do_not() {
 }
 
 #[tokio::test]
-async fn who_closes_without_a_byte_is_counted_and_not_logged() {
+async fn a_client_that_closes_without_a_byte_is_counted_and_not_logged() {
     let log = Log::of_this_thread();
     let (server, context) = server(TransportSettings::default()).await;
     let address = server.local_addr();
@@ -182,7 +182,7 @@ async fn who_closes_without_a_byte_is_counted_and_not_logged() {
 }
 
 #[tokio::test]
-async fn a_browser_is_told_what_this_port_is() {
+async fn a_browser_gets_a_page_about_this_port() {
     let (server, context) = server(TransportSettings::default()).await;
     let address = server.local_addr();
     serving(server, async {
@@ -197,7 +197,7 @@ async fn a_browser_is_told_what_this_port_is() {
 }
 
 #[tokio::test]
-async fn who_may_log_in_can_change_while_sessions_are_up() {
+async fn logins_may_change_while_sessions_are_open() {
     let (server, _context) = server(TransportSettings::default()).await;
     let address = server.local_addr();
     let mut connections = JoinSet::new();

@@ -1,4 +1,4 @@
-//! What frames are answered with (RFC 23 "Flow", "Authentication").
+//! The answers to frames and logins (RFC 23 "Flow", "Authentication").
 
 use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
@@ -11,7 +11,7 @@ use crate::testing::Log;
 use crate::wire::btp::{BtpErrorCode, FrameBody, ProtocolEntry, RequestId, put_error};
 use crate::wire::{Amount, Timestamp, vectors};
 
-/// What the rules say to a vector on an authenticated session, from the vector's own description.
+/// The right answers to a vector on an open session, by the description in the vector.
 fn reaction(entry: &serde_json::Value) -> Vec<String> {
     if vectors::expect(entry) == vectors::Expect::Reject {
         return Vec::new();
@@ -32,7 +32,7 @@ fn reaction(entry: &serde_json::Value) -> Vec<String> {
         7 => format!("ERROR {id} F00"),
         6 if unique.len() < names.len() => format!("ERROR {id} F00"),
         6 => match ilp.map(|entry| entry["data"].as_str().unwrap()) {
-            // Nothing is asked for, or to be logged in once more.
+            // It requests nothing, or another login.
             None if names.first().is_none_or(|name| *name == "auth") => format!("RESPONSE {id}"),
             None => format!("ERROR {id} F00"),
             Some(hex) if hex.starts_with("0c") => format!("RESPONSE {id} Reject F02"),
@@ -45,7 +45,7 @@ fn reaction(entry: &serde_json::Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_vector_has_its_reaction_and_the_session_stays() {
+async fn every_vector_gets_its_answer_and_the_session_stays() {
     let file = vectors::load("btp");
     let mut node = node();
     let mut reactions = 0;
@@ -60,12 +60,12 @@ async fn every_vector_has_its_reaction_and_the_session_stays() {
 }
 
 #[tokio::test]
-async fn a_good_frame_cut_short_anywhere_is_met_with_silence() {
+async fn a_truncated_frame_gets_no_answer() {
     let mut node = node();
     let whole = ask(9, &payment("test.nowhere"));
     let mut alice = node.log_in("alice").await;
     for length in 0..whole.len() {
-        // Stay below what closes a session.
+        // More unreadable frames would close the session.
         if length % 15 == 14 {
             alice = node.log_in("alice").await;
         }
@@ -79,7 +79,7 @@ async fn a_good_frame_cut_short_anywhere_is_met_with_silence() {
 }
 
 #[tokio::test]
-async fn unreadable_and_text_messages_are_borne_for_a_while() {
+async fn too_many_unreadable_and_text_messages_close_the_session() {
     let mut node = node();
     let mut alice = node.log_in("alice").await;
     for n in 0..15 {
@@ -97,7 +97,7 @@ async fn unreadable_and_text_messages_are_borne_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_refused_login_is_told_why_and_closed() {
+async fn a_refused_login_gets_an_error_and_is_closed() {
     let ilp = ask(7, &payment("test.bob"));
     let transfer = framed(7, &FrameBody::Transfer { amount: Amount(5) }, &[]);
     let no_token = message(7, &[ProtocolEntry::octets("auth", b"")]);
@@ -111,7 +111,7 @@ async fn a_refused_login_is_told_why_and_closed() {
     ] {
         let mut node = node();
         let mut far = node.connect().await;
-        // What follows a refused login is not served.
+        // Frames after a refused login get no answer.
         far.send_all(&[first, ask(8, &payment("test.nowhere"))]).await;
         assert_eq!(far.frame().await, "ERROR 7 F00");
         assert_eq!(
@@ -125,7 +125,7 @@ async fn a_refused_login_is_told_why_and_closed() {
 }
 
 #[tokio::test]
-async fn who_begins_with_something_else_hears_nothing() {
+async fn a_first_message_that_is_no_frame_gets_no_answer() {
     for first in [Message::text("hello"), Message::binary(&b"\x06x"[..]), Message::binary(&b""[..])]
     {
         let mut node = node();
@@ -138,7 +138,7 @@ async fn who_begins_with_something_else_hears_nothing() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_closed_in_time() {
+async fn a_silent_client_is_closed_in_time() {
     let auth_timeout = Duration::from_millis(30);
     let settings = TransportSettings { auth_timeout, ..TransportSettings::default() };
     let mut node = node_with(testing::context("node", &PEERS, settings));
@@ -149,7 +149,7 @@ async fn who_says_nothing_is_closed_in_time() {
     );
     drop(far);
     assert!(matches!(node.ended().await, Err(Refused::Timeout)));
-    // Nor may the HTTP part take longer.
+    // The timeout includes the HTTP handshake.
     let (_far, near) = tokio::io::duplex(64);
     let deadline = Instant::now() + auth_timeout;
     let slow = upgrade_and_log_in(Stream::Memory(near), "pipe", deadline, &node.shared).await;
@@ -206,9 +206,9 @@ async fn a_message_without_a_packet_is_refused_unless_it_is_empty() {
     assert_eq!((counts.refused_frames, counts.unreadable_frames), (1, 0));
 }
 
-/// interledger-rs at a peer that is not configured for it: who looks must find the reason, and not a flood of it.
+/// An operator finds the reason, but no flood of lines, when interledger-rs meets a node without `lenientBtpTypes`.
 #[tokio::test]
-async fn a_peer_that_swaps_types_is_told_of_once_with_the_key_that_helps() {
+async fn a_peer_that_swaps_types_is_logged_once_with_the_key_that_helps() {
     let log = Log::of_this_thread();
     let mut node = node();
     let mut alice = node.log_in("alice").await;
@@ -223,7 +223,7 @@ async fn a_peer_that_swaps_types_is_told_of_once_with_the_key_that_helps() {
     let lines: Vec<_> = log.lines().filter(|line| line.contains("lenientBtpTypes")).collect();
     assert_eq!(lines.len(), 1, "{log}");
     assert!(lines[0].starts_with("WARN ") && lines[0].contains("peer=alice"), "{log}");
-    // A later login begins without it.
+    // A later session begins without the error.
     drop(alice);
     assert!(node.ended().await.is_ok());
     let _again = node.log_in("alice").await;
@@ -231,19 +231,19 @@ async fn a_peer_that_swaps_types_is_told_of_once_with_the_key_that_helps() {
 }
 
 #[tokio::test]
-async fn requests_go_both_ways_and_ids_are_each_sides_own() {
+async fn requests_go_both_ways_and_each_end_has_its_own_ids() {
     let mut node = node();
     let (mut alice, mut bob) = (node.log_in("alice").await, node.log_in("bob").await);
     alice.send(&ask(5, &payment("test.bob.x"))).await;
     let id = bob.prepare_id().await;
-    // Bob asks under the very id that we wait on.
+    // Bob uses the id of our pending request for one of his.
     bob.send(&ask(id, &payment("test.alice.y"))).await;
     let back = alice.prepare_id().await;
     bob.send(&answer(id, &fulfillment())).await;
     assert_eq!(alice.frame().await, "RESPONSE 5 Fulfill");
     alice.send(&answer(back, &fulfillment())).await;
     assert_eq!(bob.frame().await, format!("RESPONSE {id} Fulfill"));
-    // A second answer, and an answer to nothing, change nothing.
+    // A second answer changes nothing.
     bob.send(&answer(id, &fulfillment())).await;
     assert_eq!(bob.frames_so_far().await, [""; 0]);
     assert_eq!(alice.frames_so_far().await, [""; 0]);
@@ -252,7 +252,7 @@ async fn requests_go_both_ways_and_ids_are_each_sides_own() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn answers_without_a_usable_packet_become_t00() {
     let mut node = node();
     let (mut alice, mut bob) = (node.log_in("alice").await, node.log_in("bob").await);
     let fulfill = fulfillment();
@@ -298,7 +298,7 @@ async fn fragments_are_one_message_and_control_frames_may_come_between() {
 }
 
 #[tokio::test]
-async fn a_peer_that_closes_has_its_answers_first() {
+async fn a_peer_that_closes_gets_its_answers_first() {
     let mut node = node();
     let mut events = node.context.peers.subscribe();
     let mut alice = node.log_in("alice").await;
@@ -335,23 +335,23 @@ async fn a_session_in_the_middle_of_a_frame_can_be_replaced() {
     let mut first = node.connect_to("/", 200).await;
     first.log_in("alice").await;
     let mut bob = node.log_in("bob").await;
-    // More than the pipe holds: the last frame is begun and not finished.
+    // More than the pipe holds: the last frame is written in part.
     for id in 0..20 {
         bob.send(&ask(id, &payment("test.alice"))).await;
     }
     assert_eq!(bob.frames_so_far().await, [""; 0]);
     let mut second = node.log_in("alice").await;
-    let unseen = bob.frames_so_far().await;
-    assert!(unseen.iter().all(|frame| frame.ends_with("Reject T01")), "{unseen:?}");
-    let mut seen = 0;
+    let unsent = bob.frames_so_far().await;
+    assert!(unsent.iter().all(|frame| frame.ends_with("Reject T01")), "{unsent:?}");
+    let mut sent = 0;
     let closed = loop {
         match first.receive().await {
-            Received::Frame(_) => seen += 1,
+            Received::Frame(_) => sent += 1,
             other => break other,
         }
     };
     assert_eq!(closed, Received::Close(1008, "replaced".to_owned()));
-    assert_eq!(seen + unseen.len(), 20, "every Prepare was either sent or refused");
+    assert_eq!(sent + unsent.len(), 20, "every Prepare was either sent or refused");
     assert_eq!(second.frames_so_far().await, [""; 0]);
 }
 
@@ -366,7 +366,7 @@ async fn a_failed_login_leaves_the_session_alone() {
 }
 
 #[tokio::test]
-async fn closing_comes_behind_what_was_said() {
+async fn the_close_frame_comes_after_the_answers() {
     let mut node = node();
     let mut alice = node.log_in("alice").await;
     alice.send(&ask(1, &payment("test.nowhere"))).await;
@@ -381,7 +381,7 @@ async fn closing_comes_behind_what_was_said() {
 }
 
 #[tokio::test]
-async fn an_answer_that_crosses_our_close_frame_counts_and_a_question_does_not() {
+async fn an_answer_that_crosses_our_close_frame_counts_and_a_request_does_not() {
     let mut node = node();
     let (mut alice, mut bob) = (node.log_in("alice").await, node.log_in("bob").await);
     alice.send(&ask(1, &payment("test.bob"))).await;
@@ -404,7 +404,7 @@ async fn dropping_the_task_detaches_the_session() {
 }
 
 #[tokio::test]
-async fn the_log_tells_who_and_why_but_no_secret() {
+async fn the_log_has_the_peer_and_the_reason_but_no_secret() {
     let log = Log::of_this_thread();
     let mut node = node();
     let mut alice = node.log_in("alice").await;
@@ -434,7 +434,7 @@ async fn the_log_tells_who_and_why_but_no_secret() {
     }
 }
 
-/// On several threads a reload may come between the look at the directory and the session's begin.
+/// With several threads a reload may swap the directory before the session is attached.
 #[tokio::test]
 async fn a_login_by_a_directory_that_was_swapped_meanwhile_is_closed() {
     let node = node();
