@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// The longest account id in bytes.
 pub const MAX_ACCOUNT_ID: usize = 64;
@@ -13,8 +13,8 @@ pub const MAX_ACCOUNT_ID: usize = 64;
 /// The id of one account of a node.
 ///
 /// RFC 15 "Address Requirements": it has only characters of an address segment, because a child's address ends with it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct AccountId(Arc<str>);
 
 /// Why a text is not an account id.
@@ -53,14 +53,6 @@ impl FromStr for AccountId {
             return Err(AccountIdError::TooLong(text.len()));
         }
         Ok(AccountId(text.into()))
-    }
-}
-
-impl TryFrom<String> for AccountId {
-    type Error = AccountIdError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
     }
 }
 

@@ -28,6 +28,7 @@ mod receiver;
 mod report;
 mod requests;
 mod retry;
+mod route_refusal;
 mod sender;
 mod settings;
 #[cfg(test)]
@@ -47,10 +48,10 @@ use crate::wire::Prefix;
 use crate::wire::ccp::TableId;
 
 pub use self::advertise::{CcpNotice, RequestTicket};
-pub use self::import::RouteRefusalCounts;
 pub use self::path::PATH_HOPS_MAX;
 pub use self::report::{LearnedReport, PeerRoutesReport};
 pub use self::requests::RouteRequestError;
+pub use self::route_refusal::RouteRefusalCounts;
 pub use self::settings::{CcpPeer, CcpSettings, CcpTiming, LocalRoute};
 
 /// The state of CCP with all peers.

@@ -110,11 +110,12 @@ impl RouteTable {
                     entry.insert(set);
                 }
                 Entry::Occupied(entry) => {
-                    let first =
-                        table.candidate_sets.get(*entry.get() as usize).map(|set| set.to_vec());
+                    let first = table.candidate_sets.get(*entry.get() as usize);
                     several
                         .entry(entry.key().clone())
-                        .or_insert_with(|| first.unwrap_or_default())
+                        .or_insert_with(|| {
+                            first.expect("the index of a set of this table").to_vec()
+                        })
                         .push(candidate);
                 }
             }

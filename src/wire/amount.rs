@@ -2,27 +2,14 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// An amount in units of one account's asset and scale. RFC 27 "ILP Prepare": it is an unsigned
 /// integer of 64 bits. [row 6]
 ///
 /// RFC 32 "Accounts and Balances": an account is in one asset and scale. [row 63] So amounts of two
 /// accounts must not be added or compared without conversion.
-#[derive(
-    Debug,
-    Default,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Amount(pub u64);
 

@@ -48,7 +48,7 @@ fn ask(outbox: &Outbox, requester: u32, requesters: usize) -> Result<(), NoPermi
     let prepare = prepare();
     let request = PermitRequest {
         requester: Some(Slot(requester)),
-        requesters: requesters,
+        requesters,
         prepare: &prepare,
     };
     outbox

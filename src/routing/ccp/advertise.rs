@@ -207,7 +207,7 @@ impl Ccp {
         }
         let epochs = Epochs { current: self.log.epoch(), from, to };
         let hold_down_ms = self.settings.timing.hold_down.as_millis();
-        let hold_down_ms = u32::try_from(hold_down_ms).unwrap_or(u32::MAX); // far above any use
+        let hold_down_ms = u32::try_from(hold_down_ms).unwrap_or(u32::MAX);
         Some((writer.finish(peer.sender.table_id(&self.log), epochs, hold_down_ms, own.view()), to))
     }
 }

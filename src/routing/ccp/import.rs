@@ -3,6 +3,7 @@
 //! accept.
 
 use super::path::RoutePath;
+use super::route_refusal::RouteRefusal;
 use crate::account::RoutePolicy;
 use crate::wire::ccp::NewRoute;
 use crate::wire::{Address, Prefix};
@@ -10,74 +11,6 @@ use crate::wire::{Address, Prefix};
 /// Most segments of a learned prefix. A lookup probes each length that occurs, so routes of all
 /// lengths would slow down each packet.
 const PREFIX_SEGMENTS_MAX: usize = 32;
-
-/// Why an announced route is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RouteRefusal {
-    /// Its prefix, or a node of its path, is no ILP address.
-    BadAddress,
-    /// It belongs to another network, or is a whole network (a default route of the peer).
-    Network,
-    /// It is this node's own address or lies below it.
-    OwnAddress,
-    /// It leads through this node.
-    Loop,
-    /// Its path has too many nodes, or too many characters.
-    LongPath,
-    /// Its prefix has too many segments.
-    DeepPrefix,
-    /// The configuration refuses it.
-    NotAccepted,
-    /// The peer has reached its limit of routes.
-    TooMany,
-}
-
-impl RouteRefusal {
-    /// All reasons.
-    pub const ALL: [RouteRefusal; 8] = [
-        RouteRefusal::BadAddress,
-        RouteRefusal::Network,
-        RouteRefusal::OwnAddress,
-        RouteRefusal::Loop,
-        RouteRefusal::LongPath,
-        RouteRefusal::DeepPrefix,
-        RouteRefusal::NotAccepted,
-        RouteRefusal::TooMany,
-    ];
-
-    /// The label in metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RouteRefusal::BadAddress => "bad_address",
-            RouteRefusal::Network => "network",
-            RouteRefusal::OwnAddress => "own_address",
-            RouteRefusal::Loop => "loop",
-            RouteRefusal::LongPath => "long_path",
-            RouteRefusal::DeepPrefix => "deep_prefix",
-            RouteRefusal::NotAccepted => "not_accepted",
-            RouteRefusal::TooMany => "too_many",
-        }
-    }
-}
-
-/// Numbers of refused routes, in the order of [`RouteRefusal::ALL`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RouteRefusalCounts([u64; RouteRefusal::ALL.len()]);
-
-impl RouteRefusalCounts {
-    pub(super) fn count(&mut self, why: RouteRefusal) {
-        let place = RouteRefusal::ALL.iter().position(|one| *one == why);
-        if let Some(counter) = place.and_then(|place| self.0.get_mut(place)) {
-            *counter += 1;
-        }
-    }
-
-    /// Each reason with its number.
-    pub fn iter(&self) -> impl Iterator<Item = (RouteRefusal, u64)> {
-        RouteRefusal::ALL.into_iter().zip(self.0)
-    }
-}
 
 /// Checks a route, but not the limit of routes; returns its path. Routes of other networks, and
 /// whole networks, are refused. [row 107]
@@ -165,12 +98,5 @@ mod tests {
     fn the_configuration_limits_prefixes() {
         assert_eq!(checked("test.bob.x", &[], Some("test.bob")), Ok(0));
         assert_eq!(checked("test.bobby", &[], Some("test.bob")), Err(RouteRefusal::NotAccepted));
-    }
-
-    #[test]
-    fn every_reason_has_a_counter() {
-        let mut counts = RouteRefusalCounts::default();
-        RouteRefusal::ALL.into_iter().for_each(|why| counts.count(why));
-        assert!(counts.iter().all(|(_, number)| number == 1));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::import::RouteRefusal;
+use super::route_refusal::RouteRefusal;
 use crate::wire::ccp::Strings;
 use crate::wire::{Address, AddressRef};
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use ahash::RandomState;
 
 use super::control::ControlSender;
-use super::import::{RouteRefusal, RouteRefusalCounts, check_route};
+use super::import::check_route;
 use super::learned::{InsertOutcome, LearnedRoutes};
 use super::path::RoutePath;
+use super::route_refusal::{RouteRefusal, RouteRefusalCounts};
 use crate::account::RoutePolicy;
 use crate::time::MonoTime;
 use crate::wire::ccp::{RouteControl, RouteControlMode, RouteUpdate, TableId};

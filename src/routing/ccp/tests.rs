@@ -7,7 +7,7 @@ mod rules;
 use std::collections::BTreeMap;
 
 use super::advertise::CcpRequest;
-use super::import::RouteRefusal;
+use super::route_refusal::RouteRefusal;
 use super::*;
 use crate::account::{Relation, RoutePolicy};
 use crate::time::MonoTime;

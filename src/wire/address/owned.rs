@@ -1,12 +1,10 @@
 //! Addresses and prefixes that own their text, for configuration and tables.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Serialize, Serializer};
 
 use super::error::{self, AddressKind};
 use super::scan::is_segment_byte;
@@ -208,46 +206,14 @@ impl fmt::Debug for Prefix {
     }
 }
 
-/// Both are strings outside of Rust.
-macro_rules! as_string {
-    ($type:ty, $name:literal, $schema:tt) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(|error| de::Error::custom(format_args!("{text:?} {error}")))
-            }
-        }
-
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    };
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
 }
 
-as_string!(Address, "Address", {
-    "type": "string",
-    "description": "An ILP address (RFC 15): a scheme and one or more segments joined by dots, such as test.alice.",
-    "maxLength": 1023,
-    "pattern": r"^(g|private|example|peer|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)+$",
-    "examples": ["test.alice", "g.acme.bob"]
-});
-
-as_string!(Prefix, "Prefix", {
-    "type": "string",
-    "description": "The beginning of ILP addresses, matched on segment boundaries. May be a bare scheme, or empty, which matches every address.",
-    "maxLength": 1024,
-    "pattern": r"^((g|private|example|peer|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)*\.?)?$",
-    "examples": ["test.alice", "g", ""]
-});
+impl Serialize for Prefix {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}

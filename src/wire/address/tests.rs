@@ -151,21 +151,14 @@ fn prefixes() {
 }
 
 #[test]
-fn both_are_strings_in_json() {
-    let address: Address = serde_json::from_str("\"test.alice\"").unwrap();
+fn addresses_and_prefixes_are_strings_in_json() {
+    let address: Address = "test.alice".parse().unwrap();
     assert_eq!(serde_json::to_string(&address).unwrap(), "\"test.alice\"");
-    let prefix: Prefix = serde_json::from_str("\"test.alice.\"").unwrap();
-    assert_eq!(serde_json::to_string(&prefix).unwrap(), "\"test.alice\"");
-    let error = serde_json::from_str::<Address>("\"test\"").unwrap_err().to_string();
-    assert!(error.starts_with("\"test\" is only a scheme"), "{error}");
-    for schema in [schemars::schema_for!(Address), schemars::schema_for!(Prefix)] {
-        assert_eq!(schema.as_value()["type"], "string");
-        assert!(schema.as_value()["description"].is_string());
-    }
+    assert_eq!(serde_json::to_string(&Prefix::from(&address)).unwrap(), "\"test.alice\"");
 }
 
 proptest! {
-    /// The fast check and the one that explains come to the same judgement.
+    /// The fast check and the explaining one agree.
     #[test]
     fn the_two_checks_agree(text in "(g|test[0-4]?|peer|x)?[.a-c_~ -]{0,40}") {
         let slow = find_mistake(text.as_bytes(), AddressKind::Address);

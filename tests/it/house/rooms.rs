@@ -12,7 +12,7 @@ const PURE: [&str; 8] =
 
 /// The only crates that pure rooms use: data structures, locks, hashes, texts. `rand` is there for generators that are
 /// made from a seed.
-const CRATES_OF_PURE_ROOMS: [&str; 14] = [
+const CRATES_OF_PURE_ROOMS: [&str; 13] = [
     "ahash",
     "arc_swap",
     "base64",
@@ -23,7 +23,6 @@ const CRATES_OF_PURE_ROOMS: [&str; 14] = [
     "parking_lot",
     "rand",
     "ring",
-    "schemars",
     "serde",
     "smol_str",
     "thiserror",

@@ -1,0 +1,81 @@
+//! Why announced routes are refused, and how many were.
+
+/// Why an announced route is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RouteRefusal {
+    /// Its prefix, or a node of its path, is not an ILP address.
+    BadAddress,
+    /// It belongs to another network, or is a whole network (a default route of the peer).
+    Network,
+    /// It is this node's own address or lies below it.
+    OwnAddress,
+    /// It leads through this node.
+    Loop,
+    /// Its path has too many nodes, or too many characters.
+    LongPath,
+    /// Its prefix has too many segments.
+    DeepPrefix,
+    /// The configuration refuses it.
+    NotAccepted,
+    /// The peer has reached its limit of routes.
+    TooMany,
+}
+
+impl RouteRefusal {
+    /// All reasons.
+    pub const ALL: [RouteRefusal; 8] = [
+        RouteRefusal::BadAddress,
+        RouteRefusal::Network,
+        RouteRefusal::OwnAddress,
+        RouteRefusal::Loop,
+        RouteRefusal::LongPath,
+        RouteRefusal::DeepPrefix,
+        RouteRefusal::NotAccepted,
+        RouteRefusal::TooMany,
+    ];
+
+    /// The label in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RouteRefusal::BadAddress => "bad_address",
+            RouteRefusal::Network => "network",
+            RouteRefusal::OwnAddress => "own_address",
+            RouteRefusal::Loop => "loop",
+            RouteRefusal::LongPath => "long_path",
+            RouteRefusal::DeepPrefix => "deep_prefix",
+            RouteRefusal::NotAccepted => "not_accepted",
+            RouteRefusal::TooMany => "too_many",
+        }
+    }
+}
+
+/// Numbers of refused routes, in the order of [`RouteRefusal::ALL`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteRefusalCounts([u64; RouteRefusal::ALL.len()]);
+
+impl RouteRefusalCounts {
+    pub(super) fn count(&mut self, why: RouteRefusal) {
+        let place = RouteRefusal::ALL.iter().position(|one| *one == why);
+        if let Some(counter) = place.and_then(|place| self.0.get_mut(place)) {
+            *counter += 1;
+        }
+    }
+
+    /// Each reason with its number.
+    pub fn iter(&self) -> impl Iterator<Item = (RouteRefusal, u64)> {
+        RouteRefusal::ALL.into_iter().zip(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_counter() {
+        let mut counts = RouteRefusalCounts::default();
+        RouteRefusal::ALL.into_iter().for_each(|why| counts.count(why));
+        assert!(counts.iter().all(|(_, number)| number == 1));
+    }
+}
