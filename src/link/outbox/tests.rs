@@ -46,11 +46,7 @@ fn ask(outbox: &Outbox, requester: u32, requesters: usize) -> Result<(), NoPermi
     let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
     let packet = Reply::Fulfill(fulfill);
     let prepare = prepare();
-    let request = PermitRequest {
-        requester: Some(Slot(requester)),
-        requesters,
-        prepare: &prepare,
-    };
+    let request = PermitRequest { requester: Some(Slot(requester)), requesters, prepare: &prepare };
     outbox
         .request_permit(&request)
         .map(|permit| permit.put_packet(PacketKind::Prepare, RequestId(requester), &packet))
