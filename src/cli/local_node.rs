@@ -3,9 +3,7 @@
 use std::net::IpAddr;
 
 use super::args::SourceArguments;
-use crate::config::{
-    self, Deployment, Diagnostics, Environment, FileForm, Loaded, Source, Topology,
-};
+use crate::config::{self, Deployment, Diagnostics, Environment, Loaded, Source, Topology};
 
 /// Loads the node that is meant.
 ///
@@ -15,15 +13,23 @@ pub(super) fn load(
     arguments: &SourceArguments,
     environment: &Environment,
 ) -> Result<Loaded, Diagnostics> {
+    load_in_network(arguments, environment).map(|(loaded, _)| loaded)
+}
+
+/// The same, with the network that the node belongs to, if the file is a topology file.
+pub(super) fn load_in_network(
+    arguments: &SourceArguments,
+    environment: &Environment,
+) -> Result<(Loaded, Option<Topology>), Diagnostics> {
     let source = Source {
         file: arguments.config.clone(),
         environment: environment.clone(),
         node: arguments.node.clone(),
         overrides: Vec::new(),
     };
-    let mut loaded = config::load(&source)?;
-    if let (FileForm::Topology, Some(id)) = (loaded.form, &source.node) {
-        let on_loopback = Topology::load(&source)?.node(id, Deployment::Loopback)?.config;
+    let (mut loaded, topology) = config::load_in_network(&source)?;
+    if let (Some(topology), Some(id)) = (&topology, &source.node) {
+        let on_loopback = topology.node(id, Deployment::Loopback)?.config;
         let is_set = |name: &str| config::variable(environment, name).is_some();
         if !is_set("BTP_SERVER_PORT") {
             loaded.config.settings.btp_server_port = on_loopback.settings.btp_server_port;
@@ -32,7 +38,7 @@ pub(super) fn load(
             loaded.config.settings.health_check_port = on_loopback.settings.health_check_port;
         }
     }
-    Ok(loaded)
+    Ok((loaded, topology))
 }
 
 /// Where somebody on this machine reaches what listens on `host`.

@@ -3,7 +3,7 @@
 use super::diagnostics::{Diagnostic, DiagnosticSink, Diagnostics};
 use super::env;
 use super::expand::{Deployment, not_from_environment};
-use super::load::{Loaded, Source, failed, load_content, parse, read_file};
+use super::load::{Loaded, Source, failed, load_content, parse, read_file, read_topology};
 use super::location::ValueOrigin;
 use super::network::Strictness;
 use super::node_file;
@@ -51,9 +51,7 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
         })?);
         return Ok(Checked { node: Some(node), topology: None, warnings });
     };
-    let name = content.path.to_string_lossy();
-    let directory = content.path.parent().map(std::path::Path::to_owned);
-    let topology = topology::read(&root, &name, directory, &source.environment, &mut report);
+    let topology = read_topology(source, &root, content, &mut report);
     let Some(topology) = topology else { return Err(failed(report)) };
     let nodes = topology.read_all(Deployment::Spread, &mut report);
     let live = |config: &NodeConfig| config.scheme.network() == Network::Live;

@@ -1,6 +1,8 @@
 //! One node of a topology as the tree that a node file of its own would have: its keys, the defaults, a peer for every
 //! link, an address, ports and routes. Every value still tells where it stands in the topology file.
 
+use std::borrow::Cow;
+
 use crate::account::Relation;
 use crate::net::PeerUrl;
 use crate::wire::{Address, Scheme};
@@ -8,7 +10,7 @@ use crate::wire::{Address, Scheme};
 use super::link_transport::LinkTransport;
 use super::location::{At, Path, ValueOrigin};
 use super::parse;
-use super::paths::Graph;
+use super::paths::{Choice, Graph};
 use super::topology::{Topology, TopologyLink, TopologyNode, inverse, keyed, moved};
 use super::value::{Map, Value, ValueData};
 
@@ -18,6 +20,8 @@ pub const LOOPBACK_BTP_PORT: u16 = 3000;
 pub const LOOPBACK_HEALTH_PORT: u16 = 8080;
 /// The first port of HTTP servers that `up` gives, to nodes that have one.
 pub const LOOPBACK_HTTP_PORT: u16 = 7770;
+/// Computed routes are kept in networks of at most this many nodes: they take about 60 bytes for each pair.
+const KEPT_NODES_MAX: usize = 512;
 /// Where all nodes of `up` listen.
 const LOOPBACK: &str = "127.0.0.1";
 
@@ -385,9 +389,20 @@ impl Topology {
         Graph::new(self.nodes.len(), links.chain(mutual))
     }
 
+    /// For every node its choices for packets to `to`; in a network of reasonable size they are computed once.
+    pub(super) fn choices(&self, to: usize) -> Cow<'_, [Vec<Choice>]> {
+        if self.nodes.len() > KEPT_NODES_MAX {
+            return Cow::Owned(self.graph().choices(to));
+        }
+        let choices = self.choices.get_or_init(|| {
+            let graph = self.graph();
+            (0..self.nodes.len()).map(|to| graph.choices(to)).collect()
+        });
+        Cow::Borrowed(choices.get(to).map_or(&[], Vec::as_slice))
+    }
+
     /// Routes of a node to all others.
     fn routes(&self, number: usize, node: &TopologyNode) -> Value {
-        let graph = self.graph();
         let mut routes = Vec::new();
         for to in (0..self.nodes.len()).filter(|to| *to != number) {
             let (Some(address), Some(target)) = (self.address(to), self.nodes.get(to)) else {
@@ -395,7 +410,7 @@ impl Topology {
             };
             let place = format!("route from {} to {}", node.id, target.id);
             let at = At::moved(0, ValueOrigin::Computed, Some(place));
-            for choice in graph.choices(to).get(number).into_iter().flatten() {
+            for choice in self.choices(to).get(number).into_iter().flatten() {
                 let Some(next_hop) = self.nodes.get(choice.next_hop) else { continue };
                 let mut route = Map::default();
                 route.set("prefix", Value::text(address.as_str(), at.clone()));

@@ -110,9 +110,17 @@ pub struct Loaded {
 /// # Errors
 /// All mistakes at once. They may include a node that the topology does not name ([`Diagnostics::node_not_named`]).
 pub fn load(source: &Source) -> Result<Loaded, Diagnostics> {
+    load_in_network(source).map(|(loaded, _)| loaded)
+}
+
+/// Loads one node, and the network of its topology file, if it comes from one.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in_network(source: &Source) -> Result<(Loaded, Option<Topology>), Diagnostics> {
     let (read, report) = read_file(source);
     match read {
-        Ok(content) => load_content(source, content.as_ref()),
+        Ok(content) => load_node(source, content.as_ref()),
         Err(()) => Err(failed(report)),
     }
 }
@@ -122,15 +130,24 @@ pub fn load(source: &Source) -> Result<Loaded, Diagnostics> {
 /// # Errors
 /// As [`load`].
 pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded, Diagnostics> {
+    load_node(source, content).map(|(loaded, _)| loaded)
+}
+
+fn load_node(
+    source: &Source,
+    content: Option<&Content>,
+) -> Result<(Loaded, Option<Topology>), Diagnostics> {
     let name = content.map(|content| content.path.to_string_lossy().into_owned());
     let mut report = DiagnosticSink::new(name.as_deref());
+    let mut topology = None;
     let made = match content {
         None => no_file(source, &mut report).map(|tree| (tree, FileForm::NoFile)),
         Some(content) => match parse(source, content, &mut report) {
             None => None,
             Some(root) if topology::is_topology(&root) => {
-                of_topology(source, &root, content, &mut report)
-                    .map(|tree| (tree, FileForm::Topology))
+                topology = read_topology(source, &root, content, &mut report);
+                let tree = topology.as_ref().and_then(|all| named_node(all, source, &mut report));
+                tree.map(|tree| (tree, FileForm::Topology))
             }
             Some(root) => {
                 of_node_file(source, root, &mut report).map(|tree| (tree, FileForm::NodeFile))
@@ -150,7 +167,7 @@ pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded
         (Ok(warnings), Some(config)) => {
             let file = content.map(|content| content.path.clone());
             let secret_files = secret_file::files_of(&tree);
-            Ok(Loaded { config, warnings, form, file, secret_files, tree })
+            Ok((Loaded { config, warnings, form, file, secret_files, tree }, topology))
         }
         (Err(problems), _) => Err(problems),
         (Ok(_), None) => Err(failed(DiagnosticSink::new(name.as_deref()))),
@@ -186,8 +203,7 @@ impl Topology {
                 report.problem(Location::file(), None, "this is a node file, not a topology", help);
                 return None;
             }
-            let directory = content.path.parent().map(FilePath::to_owned);
-            topology::read(&root, &name, directory, &source.environment, &mut report)
+            read_topology(source, &root, content, &mut report)
         });
         match (report.has_problems(), topology) {
             (false, Some(topology)) => Ok(topology),
@@ -212,8 +228,7 @@ impl Topology {
         if !topology::is_topology(&root) {
             return Topology::of_content(source, content).map(|_| Vec::new());
         }
-        let directory = content.path.parent().map(FilePath::to_owned);
-        let topology = topology::read(&root, &name, directory, &source.environment, &mut report);
+        let topology = read_topology(source, &root, content, &mut report);
         let Some(mut topology) = topology else { return Err(failed(report)) };
         assign_ports(&mut topology);
         let mut spread = DiagnosticSink::new(Some(&name));
@@ -397,16 +412,20 @@ fn of_node_file(source: &Source, mut root: Value, report: &mut DiagnosticSink) -
     Some(root)
 }
 
-/// The tree of the named node, after the whole file was validated.
-fn of_topology(
+/// Reads the form of a topology file.
+pub(super) fn read_topology(
     source: &Source,
     root: &Value,
     content: &Content,
     report: &mut DiagnosticSink,
-) -> Option<Value> {
+) -> Option<Topology> {
     let name = content.path.to_string_lossy();
     let directory = content.path.parent().map(FilePath::to_owned);
-    let topology = topology::read(root, &name, directory, &source.environment, report)?;
+    topology::read(root, &name, directory, &source.environment, report)
+}
+
+/// The tree of the node that the source names, after the whole network was validated.
+fn named_node(topology: &Topology, source: &Source, report: &mut DiagnosticSink) -> Option<Value> {
     topology.validate_all(report);
     let variable = env::get(&source.environment, "NODE_ID");
     let (id, place) = match (&source.node, variable) {

@@ -70,7 +70,7 @@ pub use env::{Environment, get as variable, of_process as environment_of_process
 pub use expand::{Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT};
 pub use file::Content;
 pub use link_ends::between;
-pub use load::{FileForm, Loaded, Override, Source, load, load_content};
+pub use load::{FileForm, Loaded, Override, Source, load, load_content, load_in_network};
 pub use location::Location;
 pub(crate) use node_keys::TlsFiles;
 pub use own_address::{OwnAddressError, not_below_peer};

@@ -35,7 +35,7 @@ pub(super) fn check(topology: &Topology, nodes: &Nodes, found: &mut NetworkRepor
     if all_computed && !nodes.exchange_routes() || is_too_large(nodes) {
         return;
     }
-    let simulation = Simulation::new(settings(topology, nodes, &graph), &topology.links(nodes));
+    let simulation = Simulation::new(settings(topology, nodes), &topology.links(nodes));
     let mut tracer = Tracer::new(&simulation);
     for to in 0..topology.nodes.len() {
         let Some(address) = topology.address(to) else { continue };
@@ -147,7 +147,7 @@ fn is_too_large(nodes: &Nodes) -> bool {
 }
 
 /// The settings of all nodes, with the routes that are computed for them.
-fn settings(topology: &Topology, nodes: &Nodes, graph: &Graph) -> Vec<Option<ConnectorSettings>> {
+fn settings(topology: &Topology, nodes: &Nodes) -> Vec<Option<ConnectorSettings>> {
     let settings = nodes.configs.iter().map(|config| {
         // Where packets go does not depend on the secret of receivers.
         config.as_ref().map(|config| config.connector_settings(&[0; SECRET_LEN]))
@@ -155,12 +155,12 @@ fn settings(topology: &Topology, nodes: &Nodes, graph: &Graph) -> Vec<Option<Con
     let mut settings: Vec<Option<ConnectorSettings>> = settings.collect();
     for to in 0..topology.nodes.len() {
         let Some(address) = topology.address(to) else { continue };
-        for (from, choices) in graph.choices(to).into_iter().enumerate() {
+        for (from, choices) in topology.choices(to).iter().enumerate() {
             let Some(Some(settings)) = settings.get_mut(from) else { continue };
             if !topology.has_computed_routes(from) {
                 continue;
             }
-            settings.routes.extend(choices.into_iter().filter_map(|choice| {
+            settings.routes.extend(choices.iter().filter_map(|choice| {
                 let next_hop = topology.nodes.get(choice.next_hop)?.id.clone();
                 let (prefix, priority) = (Prefix::from(&address), choice.priority);
                 Some(Route { prefix, next_hop, priority, origin: RouteOrigin::Computed })

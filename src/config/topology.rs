@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use crate::account::{AccountId, Relation};
 
@@ -15,6 +16,7 @@ use super::link_transport::LinkTransport;
 use super::location::{At, Location, More, Path};
 use super::mapping::Mapping;
 use super::node_keys::{NODE, NodeSettings};
+use super::paths::Choice;
 use super::peers::seen;
 use super::port_assignments::InForce;
 use super::redact;
@@ -44,6 +46,8 @@ pub struct Topology {
     pub(super) default_peers: Vec<Value>,
     /// The first port of BTP servers that `up` gives, if it is not the usual one.
     pub(super) base_port: Option<u16>,
+    /// The choices for each destination, once they were computed.
+    pub(super) choices: OnceLock<Vec<Vec<Vec<Choice>>>>,
 }
 
 /// Without the environment, in which secrets stand.
@@ -155,6 +159,7 @@ pub(super) fn read(
         peer_defaults: defaults.peer,
         default_peers: defaults.peers,
         base_port: None,
+        choices: OnceLock::new(),
     })
 }
 

@@ -5,7 +5,7 @@ use crate::cli::args::SourceArguments;
 use crate::cli::failure::Failure;
 use crate::cli::local_node::{self, reachable};
 use crate::cli::login::trust_of;
-use crate::config::{Deployment, Environment, FileForm, Loaded, NodeConfig, Source, Topology};
+use crate::config::{Deployment, Environment, FileForm, Loaded, NodeConfig, Topology};
 use crate::net::{HttpUrl, TlsTrust};
 use crate::wire::Address;
 use crate::wire::payment_pointer::WELL_KNOWN_PATH;
@@ -24,7 +24,7 @@ pub(super) fn endpoint(
     arguments: &SourceArguments,
     environment: &Environment,
 ) -> Result<EntryPoint, Failure> {
-    let loaded = local_node::load(arguments, environment)?;
+    let (loaded, topology) = local_node::load_in_network(arguments, environment)?;
     if loaded.form == FileForm::NoFile {
         return Err(Failure::Usage(format!(
             "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP URL \
@@ -32,7 +32,7 @@ pub(super) fn endpoint(
         )));
     }
     let mut found: Option<(NodeConfig, String)> = None;
-    for (node, host) in nodes(&loaded, arguments, environment)? {
+    for (node, host) in nodes(&loaded, topology.as_ref(), arguments.node.is_some())? {
         let depth = |node: &NodeConfig| node.address.as_ref().map_or(0, |own| own.as_str().len());
         let is_below = node
             .address
@@ -84,24 +84,17 @@ fn receivers_of(node: &NodeConfig) -> String {
 /// The nodes of the configuration, and where each is reached.
 fn nodes(
     loaded: &Loaded,
-    arguments: &SourceArguments,
-    environment: &Environment,
+    topology: Option<&Topology>,
+    on_this_machine: bool,
 ) -> Result<Vec<(NodeConfig, String)>, Failure> {
-    if loaded.form != FileForm::Topology {
+    let Some(topology) = topology else {
         return Ok(vec![(
             loaded.config.clone(),
             reachable(&loaded.config.settings.http_server_host),
         )]);
-    }
-    let source = Source {
-        file: arguments.config.clone(),
-        environment: environment.clone(),
-        node: arguments.node.clone(),
-        overrides: Vec::new(),
     };
-    let topology = Topology::load(&source)?;
     // As in `local_node`: a node that the environment names runs on a host of its own, and so do the others.
-    let mode = if arguments.node.is_some() { Deployment::Loopback } else { Deployment::Spread };
+    let mode = if on_this_machine { Deployment::Loopback } else { Deployment::Spread };
     let mut nodes = Vec::new();
     for id in topology.node_ids() {
         let config = topology.node(id, mode)?.config;
