@@ -116,7 +116,7 @@ mod tests {
         check(Some("carol"), &signed("dave", "shared", NOW), None);
         check(None, &signed("alice", "secret-b", NOW), None);
         check(None, &signed("bob", "secret-b", NOW), None);
-        check(None, &signed("nobody", "secret-a", NOW), None);
+        check(None, &signed("unknown", "secret-a", NOW), None);
         check(None, &signed("alice", "secret-a", NOW.saturating_sub_millis(300_000)), None);
         // ilp-plugin-http signs {"exp":1800000001}, so only the path names the peer.
         let message = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjE4MDAwMDAwMDF9";

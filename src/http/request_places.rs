@@ -70,7 +70,7 @@ impl RequestPlaces {
         RequestPlace { places: Arc::clone(self), requester, bytes }
     }
 
-    /// Whether no request is under way.
+    /// Whether no request is in progress.
     pub(super) fn is_empty(&self) -> bool {
         self.taken.lock().count == 0
     }

@@ -7,8 +7,18 @@ use super::source::files_below;
 use super::{read, repository};
 
 /// Folders with Rust files whose comments follow the rule.
-const FOLDERS: &[&str] =
-    &["crates", "src/routing", "src/stream", "src/wire", "src/btp", "src/net", "src/peers"];
+const FOLDERS: &[&str] = &[
+    "crates",
+    "src/api",
+    "src/http",
+    "src/web",
+    "src/routing",
+    "src/stream",
+    "src/wire",
+    "src/btp",
+    "src/net",
+    "src/peers",
+];
 
 /// Each with what to write instead.
 const BANNED: [(&str, &str); 21] = [
