@@ -22,7 +22,7 @@ use crate::link::{Framing, LoginMark, Outbox, SessionKind};
 use crate::net::{BtpUrl, ConnectTcpError, TlsError, connect_tcp, explain_handshake};
 use crate::peers::{
     AttemptFailure, CloseReason, DialBackoff, DialControl, DialHandle, GOING_AWAY, PeerStatus,
-    SessionGuard, Token, TransportContext, Waited,
+    SessionGuard, Token, TransportContext, WaitEnd,
 };
 
 /// The URL of a peer, and our login there.
@@ -170,10 +170,10 @@ impl BtpClient {
             if wait.exhausted {
                 status.retries_exhausted();
             }
-            match self.control.wait(wait).await {
-                Waited::Over => {}
-                Waited::Retry => backoff = DialBackoff::new(self.context.settings.retry_unit),
-                Waited::Stop => return,
+            match self.control.wait_before_attempt(wait).await {
+                WaitEnd::Over => {}
+                WaitEnd::Retry => backoff = DialBackoff::new(self.context.settings.retry_unit),
+                WaitEnd::Stop => return,
             }
         }
     }

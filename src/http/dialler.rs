@@ -19,8 +19,8 @@ use super::pool::Pool;
 use super::request_places::RequestPlaces;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
 use crate::peers::{
-    AttemptFailure, CloseReason, DialBackoff, DialControl, DialHandle, PeerStatus, SessionGuard,
-    Wait, Waited,
+    AttemptFailure, CloseReason, DialBackoff, DialControl, DialDelay, DialHandle, PeerStatus,
+    SessionGuard, WaitEnd,
 };
 use crate::web::Tasks;
 
@@ -117,10 +117,10 @@ impl HttpDialler {
             if wait.exhausted {
                 status.retries_exhausted();
             }
-            match self.control.wait(wait).await {
-                Waited::Over => {}
-                Waited::Retry => backoff = DialBackoff::new(context.settings.retry_unit),
-                Waited::Stop => break,
+            match self.control.wait_before_attempt(wait).await {
+                WaitEnd::Over => {}
+                WaitEnd::Retry => backoff = DialBackoff::new(context.settings.retry_unit),
+                WaitEnd::Stop => break,
             }
         }
         // Requests in progress may still be answered.
@@ -208,7 +208,7 @@ async fn wait_for_close(outbox: &Outbox) -> CloseRequest {
 fn end_session(
     mut session: SessionGuard,
     lost: Result<LinkLoss, CloseRequest>,
-    wait: Wait,
+    wait: DialDelay,
     target: &str,
 ) {
     let status = Arc::clone(session.status());

@@ -34,7 +34,7 @@ pub struct DialBackoff {
 
 /// What precedes the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wait {
+pub struct DialDelay {
     /// How long to wait.
     pub delay: Duration,
     /// The quick attempts are used up: the peer is down, unless it has connected to us.
@@ -48,20 +48,20 @@ impl DialBackoff {
     }
 
     /// An attempt did not lead to a session. `random`: any random number.
-    pub fn attempt_failed(&mut self, random: u32) -> Wait {
+    pub fn attempt_failed(&mut self, random: u32) -> DialDelay {
         let delay = jitter(self.series.next_delay(), random);
-        Wait { delay, exhausted: self.series.attempts() > QUICK_ATTEMPTS }
+        DialDelay { delay, exhausted: self.series.attempts() > QUICK_ATTEMPTS }
     }
 
     /// A session ended after `lasted`. `replaced`: the peer closed it because of a newer login with our name.
-    pub fn session_ended(&mut self, lasted: Duration, replaced: bool, random: u32) -> Wait {
+    pub fn session_ended(&mut self, lasted: Duration, replaced: bool, random: u32) -> DialDelay {
         let is_short = lasted < self.unit * SHORT;
         self.short_sessions = if is_short { self.short_sessions.saturating_add(1) } else { 0 };
         if replaced && lasted < self.unit * SETTLED_AFTER {
             // Another program logs in with our name. To dial at once would replace its session, and it would replace
             // ours.
             self.series.reset();
-            return Wait { delay: jitter(self.unit * SLOW, random), exhausted: false };
+            return DialDelay { delay: jitter(self.unit * SLOW, random), exhausted: false };
         }
         self.series.skip_to(self.short_sessions.saturating_sub(1));
         self.attempt_failed(random)

@@ -6,7 +6,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::close_reason::GOING_AWAY;
-use super::dial_backoff::Wait;
+use super::dial_backoff::DialDelay;
 use crate::link::CloseRequest;
 
 /// Controls the loop that dials a peer. Dropping it stops the loop.
@@ -25,7 +25,7 @@ pub struct DialControl {
 
 /// The end of a wait for the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waited {
+pub enum WaitEnd {
     /// The delay is over: the series goes on.
     Over,
     /// [`DialHandle::retry_now`] was called: the series starts again.
@@ -55,13 +55,13 @@ impl DialHandle {
 
 impl DialControl {
     /// Waits before the next attempt.
-    pub async fn wait(&mut self, wait: Wait) -> Waited {
+    pub async fn wait_before_attempt(&mut self, wait: DialDelay) -> WaitEnd {
         let retry = Arc::clone(&self.retry);
         tokio::select! {
             biased;
-            _ = self.stopped() => Waited::Stop,
-            () = retry.notified() => Waited::Retry,
-            () = sleep(wait.delay) => Waited::Over,
+            _ = self.stopped() => WaitEnd::Stop,
+            () = retry.notified() => WaitEnd::Retry,
+            () = sleep(wait.delay) => WaitEnd::Over,
         }
     }
 
@@ -81,10 +81,10 @@ mod tests {
     use std::time::Duration;
     use tokio::time::timeout;
 
-    const LONG: Wait = Wait { delay: Duration::from_secs(3600), exhausted: false };
+    const LONG: DialDelay = DialDelay { delay: Duration::from_secs(3600), exhausted: false };
 
-    async fn waited(control: &mut DialControl, act: impl FnOnce()) -> Waited {
-        let mut wait = std::pin::pin!(control.wait(LONG));
+    async fn waited(control: &mut DialControl, act: impl FnOnce()) -> WaitEnd {
+        let mut wait = std::pin::pin!(control.wait_before_attempt(LONG));
         tokio::select! {
             biased;
             waited = wait.as_mut() => panic!("{waited:?} before the handle was used"),
@@ -99,9 +99,9 @@ mod tests {
         let (handle, mut control) = DialHandle::new();
         // Without a wait it has no effect, not even on the next one.
         handle.retry_now();
-        assert_eq!(waited(&mut control, || handle.retry_now()).await, Waited::Retry);
-        let none = Wait { delay: Duration::ZERO, exhausted: false };
-        assert_eq!(control.wait(none).await, Waited::Over);
-        assert_eq!(waited(&mut control, || drop(handle)).await, Waited::Stop);
+        assert_eq!(waited(&mut control, || handle.retry_now()).await, WaitEnd::Retry);
+        let none = DialDelay { delay: Duration::ZERO, exhausted: false };
+        assert_eq!(control.wait_before_attempt(none).await, WaitEnd::Over);
+        assert_eq!(waited(&mut control, || drop(handle)).await, WaitEnd::Stop);
     }
 }

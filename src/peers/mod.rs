@@ -16,8 +16,8 @@ pub use close_reason::{
     CloseReason, GOING_AWAY, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG, Timeout,
 };
 pub use context::{HttpCounts, ServerCounts, TransportContext};
-pub use dial_backoff::{DialBackoff, Wait};
-pub use dial_control::{DialControl, DialHandle, Waited};
+pub use dial_backoff::{DialBackoff, DialDelay};
+pub use dial_control::{DialControl, DialHandle, WaitEnd};
 pub use directory::{Directory, Login, Logins, NoRandomness, TokenMarker};
 #[cfg(test)]
 pub use peer_status::RefusedLogin;
