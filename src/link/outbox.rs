@@ -247,6 +247,9 @@ impl Outbox {
     }
 
     /// Adds the reply to the peer's request `id`. Returns `false` if the session has ended.
+    ///
+    /// RFC 18 "Fulfillment Failure": a flood of Prepares must not delay a Fulfill, so a reply needs no permit.
+    /// [row 56]
     pub fn put_reply(&self, id: RequestId, reply: &Reply<'_>) -> bool {
         self.put_packet(PacketKind::Reply, id, reply)
     }

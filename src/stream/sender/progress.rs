@@ -103,7 +103,7 @@ impl Rejections {
 pub struct PacketFailure {
     /// The code.
     pub code: ErrorCode,
-    /// The node that refused: an address, or [`Trouble::THIS_PROGRAM`].
+    /// The node that refused: an address, or [`PacketFailure::THIS_PROGRAM`].
     pub by: String,
     /// The message of that node.
     pub message: String,

@@ -77,7 +77,7 @@ pub(super) fn render(
             };
             let places = match &row.no_place {
                 Some(why) => format!("no single place: {why}"),
-                None => rules.iter().map(rule_and_place).collect::<Vec<_>>().join("<br>"),
+                None => rules.iter().map(cited_rule).collect::<Vec<_>>().join("<br>"),
             };
             let _ = writeln!(
                 tables,
@@ -101,11 +101,22 @@ fn other_rules(rules: &[Rule]) -> String {
         table.push_str("\n## Other rules\n\nRules that the program cites and no row is about.\n\n| source | rule and place |\n|---|---|\n");
     }
     for rule in others {
-        let sources = rule.sources.iter().map(|(rfc, heading)| format!("RFC {rfc} {heading}"));
-        let sources = sources.collect::<Vec<_>>().join(", ");
-        let _ = writeln!(table, "| {sources} | {} |", rule_and_place(rule));
+        let _ = writeln!(table, "| {} | {} |", sources(rule), rule_and_place(rule));
     }
     table
+}
+
+fn sources(rule: &Rule) -> String {
+    let sources = rule.sources.iter().map(|(rfc, heading)| format!("RFC {rfc} {heading}"));
+    sources.collect::<Vec<_>>().join(", ")
+}
+
+/// `RFC 27 Error Codes: the rule (place)`.
+fn cited_rule(rule: &Rule) -> String {
+    match rule.sources.is_empty() {
+        true => rule_and_place(rule),
+        false => format!("{}: {}", sources(rule), rule_and_place(rule)),
+    }
 }
 
 fn rule_and_place(rule: &Rule) -> String {
