@@ -24,7 +24,7 @@ pub struct Checked {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Judges a file as [`super::load`] does. For a topology it judges all nodes, and what they are to each other:
+/// Judges a file as [`super::load()`] does. For a topology it judges all nodes, and what they are to each other:
 /// unreachable nodes, routing loops, ports that clash and secrets that do not match are mistakes here.
 ///
 /// # Errors

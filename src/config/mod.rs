@@ -1,6 +1,6 @@
 //! Configuration: a file, the environment and the command line become validated settings (docs/CONFIG.md).
 //!
-//! [`load`] gives one node, [`Topology::load`] a whole network, [`check`] judges a file without starting anything. All
+//! [`load()`] gives one node, [`Topology::load`] a whole network, [`check()`] judges a file without starting anything. All
 //! of them report every mistake at once, each with its place. The way there:
 //!
 //! 1. `file` reads bytes, `yaml` makes a tree that knows its lines, `substitute` puts variables in, `secret_file` the secrets

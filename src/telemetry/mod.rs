@@ -2,7 +2,7 @@
 //!
 //! [`Logs`] is set up once per process and may be told new levels at any time; its lines are written by a [`LogWriter`]
 //! on a thread of its own. The packet log is switched on by each node: the packet path pushes binary records into a ring
-//! ([`PacketStream`]), and a [`PacketWriter`] on another thread turns them into lines.
+//! ([`PacketStream`]), and a `PacketWriter` on another thread turns them into lines.
 
 mod accept_header;
 mod ccp;
