@@ -3,7 +3,7 @@
 #![no_main]
 
 use ilp_connector::wire::btp::{
-    FrameBody, BtpFrame, FrameKind, ILP, ilp_frame_size, parse_ilp_frame, put_frame, put_ilp_header,
+    BtpFrame, FrameBody, FrameKind, ILP, ilp_frame_size, parse_ilp_frame, put_frame, put_ilp_header,
 };
 use ilp_connector::wire::ilp::Packet;
 use libfuzzer_sys::fuzz_target;

@@ -4,7 +4,7 @@
 #![no_main]
 
 use ilp_connector::internals::stream::{
-    EnvelopeError, Incoming, Iv, Keys, MAX_PLAINTEXT, OVERHEAD, Receiver, SharedSecret,
+    EnvelopeError, Iv, Keys, MAX_PLAINTEXT, OVERHEAD, ReceivedPacket, Receiver, SharedSecret,
 };
 use ilp_connector::wire::ilp::{ErrorCode, PacketType};
 use ilp_connector::wire::stream::StreamPacket;
@@ -67,7 +67,7 @@ fn received(input: &[u8]) {
         (Amount::MAX, right),
         (Amount::MAX, Condition([1; 32])),
     ] {
-        let incoming = Incoming {
+        let incoming = ReceivedPacket {
             token: "token",
             amount,
             condition,
