@@ -15,7 +15,7 @@ pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// The path of the file, and where it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct NamedFile {
     pub(super) path: PathBuf,
     /// The variable `CONFIG_FILE` named it, not the command line.
     pub(super) by_variable: bool,
@@ -62,7 +62,7 @@ impl Content {
 }
 
 /// Reads the file, or reports why not.
-pub(super) fn read(named: &Named, report: &mut DiagnosticSink) -> Option<Content> {
+pub(super) fn read(named: &NamedFile, report: &mut DiagnosticSink) -> Option<Content> {
     let error = match Content::read(&named.path) {
         Ok(content) => return Some(content),
         Err(error) => error,
@@ -95,7 +95,7 @@ pub(super) fn text<'a>(bytes: &'a [u8], report: &mut DiagnosticSink) -> Option<&
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text),
         Err(error) => {
-            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let valid = bytes.get(..error.valid_up_to()).expect("the valid part of the bytes");
             let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
             let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
             let what = if utf16 { "not UTF-8 but UTF-16" } else { "not UTF-8" };

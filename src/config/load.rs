@@ -6,7 +6,7 @@ use std::path::{Path as FilePath, PathBuf};
 use super::diagnostics::{Diagnostic, DiagnosticSink, Diagnostics};
 use super::env::{self, Environment};
 use super::expand::{Deployment, not_from_environment};
-use super::file::{self, Content, Named};
+use super::file::{self, Content, NamedFile};
 use super::location::{At, Location, ValueOrigin};
 use super::network::Strictness;
 use super::node_file;
@@ -141,7 +141,7 @@ fn load_node(
     let mut report = DiagnosticSink::new(name.as_deref());
     let mut topology = None;
     let made = match content {
-        None => no_file(source, &mut report).map(|tree| (tree, FileForm::NoFile)),
+        None => tree_without_file(source, &mut report).map(|tree| (tree, FileForm::NoFile)),
         Some(content) => match parse(source, content, &mut report) {
             None => None,
             Some(root) if topology::is_topology(&root) => {
@@ -150,7 +150,7 @@ fn load_node(
                 tree.map(|tree| (tree, FileForm::Topology))
             }
             Some(root) => {
-                of_node_file(source, root, &mut report).map(|tree| (tree, FileForm::NodeFile))
+                tree_of_node_file(source, root, &mut report).map(|tree| (tree, FileForm::NodeFile))
             }
         },
     };
@@ -259,7 +259,7 @@ impl Topology {
         let mut report = DiagnosticSink::new(Some(&self.name));
         let number = self.nodes.iter().position(|node| node.id.as_str() == id);
         let Some(number) = number else {
-            self.not_named(Location::nowhere("node"), id, &mut report);
+            self.report_unknown_node(Location::nowhere("node"), id, &mut report);
             return Err(failed(report));
         };
         self.numbered(number, mode, &[], report)
@@ -279,7 +279,7 @@ impl Topology {
             if mode == Deployment::Spread {
                 env::overlay_peers(map, &self.environment, &mut report);
             }
-            overlay(map, overrides);
+            apply_overrides(map, overrides);
         }
         secret_file::resolve(&mut tree, self.directory.as_deref(), &mut report);
         let config = node_file::read(&tree, self.directory.as_deref(), &mut report);
@@ -295,7 +295,7 @@ impl Topology {
     }
 
     /// Reports a node that the topology does not have.
-    fn not_named(&self, place: Location, id: &str, report: &mut DiagnosticSink) {
+    fn report_unknown_node(&self, place: Location, id: &str, report: &mut DiagnosticSink) {
         let ids: Vec<&str> = self.node_ids().collect();
         let help = match redact::nearest(id, ids.iter().copied()) {
             Some(near) => format!("did you mean {near}? (nodes: {})", redact::list(ids)),
@@ -334,17 +334,17 @@ pub(super) fn failed(report: DiagnosticSink) -> Diagnostics {
 }
 
 /// The file from the command line, else from the environment.
-fn named(source: &Source) -> Option<Named> {
+fn named_file(source: &Source) -> Option<NamedFile> {
     match &source.file {
-        Some(path) => Some(Named { path: path.clone(), by_variable: false }),
+        Some(path) => Some(NamedFile { path: path.clone(), by_variable: false }),
         None => env::get(&source.environment, "CONFIG_FILE")
-            .map(|path| Named { path: path.into(), by_variable: true }),
+            .map(|path| NamedFile { path: path.into(), by_variable: true }),
     }
 }
 
 /// The content of the file. `Ok(None)`: no file is named.
 pub(super) fn read_file(source: &Source) -> (Result<Option<Content>, ()>, DiagnosticSink) {
-    let Some(named) = named(source) else { return (Ok(None), DiagnosticSink::new(None)) };
+    let Some(named) = named_file(source) else { return (Ok(None), DiagnosticSink::new(None)) };
     let mut report = DiagnosticSink::new(Some(&named.path.to_string_lossy()));
     let content = file::read(&named, &mut report);
     (content.map(Some).ok_or(()), report)
@@ -376,7 +376,7 @@ pub(super) fn parse(
 }
 
 /// Applies the command line to a node's tree.
-fn overlay(map: &mut Map, overrides: &[Override]) {
+fn apply_overrides(map: &mut Map, overrides: &[Override]) {
     for over in overrides {
         let origin = ValueOrigin::CommandLine(over.flag.as_str().into());
         map.set(over.key, Value::text(&over.value, At::moved(0, origin, None)));
@@ -384,30 +384,34 @@ fn overlay(map: &mut Map, overrides: &[Override]) {
 }
 
 /// Applies `--node` to a node's tree.
-fn overlay_node_id(map: &mut Map, source: &Source) {
+fn apply_node_id(map: &mut Map, source: &Source) {
     if let Some(id) = &source.node {
         let at = At::moved(0, ValueOrigin::CommandLine("--node".into()), None);
         map.set("nodeId", Value::text(id, at));
     }
 }
 
-fn no_file(source: &Source, report: &mut DiagnosticSink) -> Option<Value> {
+fn tree_without_file(source: &Source, report: &mut DiagnosticSink) -> Option<Value> {
     let mut map = Map::default();
     env::overlay_node(&mut map, &source.environment, &[], report);
-    overlay_node_id(&mut map, source);
-    overlay(&mut map, &source.overrides);
+    apply_node_id(&mut map, source);
+    apply_overrides(&mut map, &source.overrides);
     env::create_peers(&mut map, &source.environment, report);
     let at = At::moved(0, ValueOrigin::Default, None);
     map.set_default("nodeId", Value::text(DEFAULT_NODE_ID, at.clone()));
     Some(Value { data: ValueData::Map(map), at })
 }
 
-fn of_node_file(source: &Source, mut root: Value, report: &mut DiagnosticSink) -> Option<Value> {
+fn tree_of_node_file(
+    source: &Source,
+    mut root: Value,
+    report: &mut DiagnosticSink,
+) -> Option<Value> {
     if let ValueData::Map(map) = &mut root.data {
         env::overlay_node(map, &source.environment, &[], report);
         env::overlay_peers(map, &source.environment, report);
-        overlay_node_id(map, source);
-        overlay(map, &source.overrides);
+        apply_node_id(map, source);
+        apply_overrides(map, &source.overrides);
     }
     Some(root)
 }
@@ -443,7 +447,7 @@ fn named_node(topology: &Topology, source: &Source, report: &mut DiagnosticSink)
         }
     };
     let Some(number) = topology.nodes.iter().position(|node| node.id.as_str() == id) else {
-        topology.not_named(place, id, report);
+        topology.report_unknown_node(place, id, report);
         return None;
     };
     let mut tree = topology.tree(number, Deployment::Spread, true)?;
@@ -455,7 +459,7 @@ fn named_node(topology: &Topology, source: &Source, report: &mut DiagnosticSink)
             report,
         );
         env::overlay_peers(map, &source.environment, report);
-        overlay(map, &source.overrides);
+        apply_overrides(map, &source.overrides);
     }
     Some(tree)
 }

@@ -46,7 +46,8 @@ pub(super) struct More {
 
 impl At {
     pub(super) fn line(line: usize) -> Self {
-        At { line: u32::try_from(line).unwrap_or(u32::MAX), more: None }
+        let line = u32::try_from(line).expect("a file has fewer lines than FILE_BYTES_MAX");
+        At { line, more: None }
     }
 
     /// The place of a value that was moved or does not come from the file.

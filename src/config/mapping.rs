@@ -108,12 +108,18 @@ impl<'a> Mapping<'a> {
         value.as_map()
     }
 
-    /// The list that a key holds; empty if the key is missing or holds something else.
+    /// The list that a key holds. A key that holds something else is reported.
     pub(super) fn list(&self, key: &KeyInfo, report: &mut DiagnosticSink) -> &'a [Value] {
-        let Some(value) = self.value(key) else { return &[] };
-        if value.as_list().is_none() {
+        if let Some(value) = self.value(key)
+            && value.as_list().is_none()
+        {
             wrong_type(value, &self.path_of(key), key, report);
         }
-        value.as_list().unwrap_or_default()
+        self.items(key)
+    }
+
+    /// The items of the list that a key holds: none if the key is missing or holds something else.
+    pub(super) fn items(&self, key: &KeyInfo) -> &'a [Value] {
+        self.value(key).and_then(Value::as_list).unwrap_or(&[])
     }
 }

@@ -3,14 +3,17 @@
 //! [`load()`] gives one node, [`Topology::load`] a whole network, [`check()`] judges a file without starting anything. All
 //! of them report every mistake at once, each with its place. The way there:
 //!
-//! 1. `file` reads bytes, `yaml` makes a tree that knows its lines, `substitute` puts variables in, `secret_file` the secrets
-//!    that stand in files of their own.
-//! 2. A topology file becomes the tree of one node (`topology`), its routes computed (`paths`).
-//! 3. `env` and the command line are laid over that tree.
-//! 4. `node_file`, with `peers` and `routes`, reads the tree into a [`NodeConfig`].
+//! 1. `file` reads bytes, `yaml` makes a tree that knows its lines, `substitute` replaces variables, `secret_file` reads
+//!    secrets from files of their own.
+//! 2. A topology file becomes the tree of one node (`topology`), with computed routes (`paths`).
+//! 3. `env` and the command line override values of that tree.
+//! 4. `node_file`, with `peers`, `receivers` and `routes`, reads the tree into a [`NodeConfig`].
 //!
-//! `keys` holds one table of all keys; ranges, defaults, schema, `--print` and documentation follow it. Nothing here
-//! resolves a name, binds a port or reads the process' environment by itself ([`environment_of_process`] does).
+//! Each key is one row of `keys!`, in `node_keys`, `peer_keys`, `route_keys` or `topology_keys`. The typed values, the
+//! reader, the schema, `--print`, the comparison at a reload and the tables of docs/CONFIG.md follow from the row
+//! (docs/adr/0023-one-row-per-key.md).
+//!
+//! Nothing here resolves a name or binds a port, and only [`environment_of_process`] reads the environment of the process.
 
 #[macro_use]
 mod keys_macro;

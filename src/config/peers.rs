@@ -120,7 +120,9 @@ fn read_peer(
                 max_packet_amount: peer.max_packet_amount,
                 max_balance: peer.max_balance,
                 min_balance: peer.min_balance,
-                packets_per_second: peer.packets_per_second.and_then(NonZeroU32::new),
+                packets_per_second: peer
+                    .packets_per_second
+                    .map(|rate| NonZeroU32::new(rate).expect("the range of the key starts at 1")),
                 max_packets_in_flight: peer.max_packets_in_flight,
                 outbox_bytes_max: peer.outbox_bytes_max,
                 max_sessions: peer

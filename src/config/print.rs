@@ -26,7 +26,7 @@ impl Loaded {
         let mut printer = Printer { file, out: String::new() };
         if let Some(map) = self.tree.as_map() {
             let address = self.config.address.as_ref().map(ToString::to_string);
-            printer.keys(map, NodeSettings::KEYS, &[(NODE.ilp_address.name, address)], 0, "");
+            printer.print_keys(map, NodeSettings::KEYS, &[(NODE.ilp_address.name, address)], 0, "");
         }
         printer.out
     }
@@ -40,7 +40,7 @@ struct Printer {
 
 impl Printer {
     /// The keys of one mapping in the order of the table. `derived`: values that follow from others.
-    fn keys(
+    fn print_keys(
         &mut self,
         map: &Map,
         keys: &'static [KeyInfo],
@@ -51,14 +51,14 @@ impl Printer {
         let mut lead = first.to_owned();
         for key in keys {
             let before = self.out.len();
-            self.key(map, key, derived, indent, &lead);
+            self.print_key(map, key, derived, indent, &lead);
             if self.out.len() > before {
                 lead.clear();
             }
         }
     }
 
-    fn key(
+    fn print_key(
         &mut self,
         map: &Map,
         key: &'static KeyInfo,
@@ -82,52 +82,55 @@ impl Printer {
                 if at.is_none() && keys.iter().all(|key| key.default.is_none()) {
                     return;
                 }
-                self.line(&start, &self.origin(at));
-                self.keys(inner, keys, &[], indent + 2, "");
+                self.print_line(&start, &self.origin(at));
+                self.print_keys(inner, keys, &[], indent + 2, "");
             }
             (ValueKind::List(keys), Some((ValueData::List(list), at))) => {
-                self.line(
+                self.print_line(
                     &format!("{start}{}", if list.is_empty() { " []" } else { "" }),
                     &self.origin(Some(at)),
                 );
                 for item in list.iter().take(ROUTES_SHOWN) {
                     if let Some(item) = item.as_map() {
-                        self.keys(item, keys, &[], indent + 4, "- ");
+                        self.print_keys(item, keys, &[], indent + 4, "- ");
                     }
                 }
                 if let Some(more) = list.len().checked_sub(ROUTES_SHOWN).filter(|more| *more > 0) {
-                    self.line(&format!("{}# ... and {more} more", " ".repeat(indent + 2)), "");
+                    self.print_line(
+                        &format!("{}# ... and {more} more", " ".repeat(indent + 2)),
+                        "",
+                    );
                 }
             }
             (ValueKind::Secrets, Some((ValueData::List(list), at))) => {
                 let masks = vec![format!("\"{MASK}\""); list.len()];
-                self.line(&format!("{start} [{}]", masks.join(", ")), &self.origin(Some(at)));
+                self.print_line(&format!("{start} [{}]", masks.join(", ")), &self.origin(Some(at)));
             }
             (_, Some((ValueData::List(list), at))) => {
                 let texts: Vec<&str> = list.iter().filter_map(|text| text.as_text()).collect();
                 let shown = format!("{start} [{}]", texts.join(", "));
-                self.line(&shown, &self.origin(Some(at)));
+                self.print_line(&shown, &self.origin(Some(at)));
             }
-            (ValueKind::List(_), _) => self.line(&format!("{start} []"), "default"),
+            (ValueKind::List(_), _) => self.print_line(&format!("{start} []"), "default"),
             (_, Some((ValueData::Text(text), at))) => {
                 let shown = shown(key, text);
-                self.line(&format!("{start} {shown}"), &self.origin(Some(at)));
+                self.print_line(&format!("{start} {shown}"), &self.origin(Some(at)));
             }
             (_, _) => {
                 let derived = derived.iter().find(|(name, _)| *name == key.name);
                 let derived = derived.and_then(|(_, value)| value.as_deref());
                 match (key.default, derived) {
                     (Some(default), _) => {
-                        self.line(&format!("{start} {}", shown(key, default)), "default");
+                        self.print_line(&format!("{start} {}", shown(key, default)), "default");
                     }
-                    (None, Some(value)) => self.line(&format!("{start} {value}"), "default"),
+                    (None, Some(value)) => self.print_line(&format!("{start} {value}"), "default"),
                     (None, None) => {}
                 }
             }
         }
     }
 
-    fn line(&mut self, text: &str, origin: &str) {
+    fn print_line(&mut self, text: &str, origin: &str) {
         self.out.push_str(text);
         if !origin.is_empty() {
             let gap = COLUMN.saturating_sub(text.chars().count()).max(1);

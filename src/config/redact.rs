@@ -178,7 +178,7 @@ pub(super) fn found(value: &Value) -> &'static str {
 /// before a colon.
 pub(super) fn key(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let first = text.split(|c| !plain(c)).next().unwrap_or_default();
+    let first = text.split(|c| !plain(c)).next().expect("a split has a first part");
     if !keys::is_known(first) && !is_slip(first) {
         return MASK.to_owned();
     }

@@ -37,16 +37,17 @@ pub(super) fn read(
     let by_id = peers.iter().map(|peer| (peer.account.id.as_str(), peer)).collect();
     let peers = Peers { by_id, place: mapping.key_place(&NODE.peers) };
     let mut routes = Vec::with_capacity(list.len());
-    // The index of the first route of each prefix and priority.
-    let mut known: HashMap<(&str, i32), usize> = HashMap::with_capacity(list.len());
+    // The first route of each prefix and priority, with its index.
+    let mut known: HashMap<(&str, i32), (usize, &Value)> = HashMap::with_capacity(list.len());
     for (index, value) in list.iter().enumerate() {
-        let path = path.index(index, &value.at);
-        let Some(item) = Mapping::of_item::<RouteSettings>(value, &path, report) else { continue };
+        let item_path = path.index(index, &value.at);
+        let Some(item) = Mapping::of_item::<RouteSettings>(value, &item_path, report) else {
+            continue;
+        };
         let Some(route) = read_route(&peers, item, value, report) else { continue };
         let text = prefix_text(value);
-        if let Some(first) = known.insert((text, route.priority), index) {
-            let place = list.get(first).map(|value| path_of(mapping, first, value));
-            let first = place.map(|place| seen(&place)).unwrap_or_default();
+        if let Some((first, at)) = known.insert((text, route.priority), (index, value)) {
+            let first = seen(&path.index(first, &at.at).place());
             item.problem(
                 &ROUTE.prefix,
                 format!("a second route of priority {}; the first is {first}", route.priority),
@@ -57,10 +58,6 @@ pub(super) fn read(
         routes.push(route);
     }
     routes
-}
-
-fn path_of(mapping: Mapping<'_>, index: usize, value: &Value) -> Location {
-    mapping.path_of(&NODE.routes).index(index, &value.at).place()
 }
 
 /// The prefix of a route as it is written, without a dot at its end.
@@ -116,7 +113,7 @@ fn next_hop(
 
 /// The node answers packets to its own address, so a route to exactly that address would never be used.
 pub(super) fn check_own_address(own: &Address, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
-    let list = mapping.value(&NODE.routes).and_then(Value::as_list).unwrap_or_default();
+    let list = mapping.items(&NODE.routes);
     let path = mapping.path_of(&NODE.routes);
     for (index, value) in list.iter().enumerate() {
         let Some(map) = value.as_map() else { continue };
@@ -139,7 +136,7 @@ pub(super) fn check_networks(
     let mut first: Option<(Scheme, String)> =
         address.map(|address| (address.scheme(), format!("ilpAddress {address}")));
     first = first.filter(|(scheme, _)| scheme.network() != Network::Other);
-    let list = mapping.value(&NODE.routes).and_then(Value::as_list).unwrap_or_default();
+    let list = mapping.items(&NODE.routes);
     for (index, value) in list.iter().enumerate() {
         let prefix =
             value.as_map().and_then(|map| map.get(ROUTE.prefix.name)).and_then(Value::as_text);
@@ -282,7 +279,7 @@ pub(super) fn no_conversion(
 }
 
 fn route_place(mapping: Mapping<'_>, index: usize, count: usize) -> Location {
-    let list = mapping.value(&NODE.routes).and_then(Value::as_list).unwrap_or_default();
+    let list = mapping.items(&NODE.routes);
     let path = mapping.path_of(&NODE.routes);
     // Without the routes that had mistakes the numbers differ.
     match list.get(index).filter(|_| count == list.len()) {
@@ -292,7 +289,7 @@ fn route_place(mapping: Mapping<'_>, index: usize, count: usize) -> Location {
 }
 
 fn peer_place(mapping: Mapping<'_>, id: &AccountId) -> Location {
-    let list = mapping.value(&NODE.peers).and_then(Value::as_list).unwrap_or_default();
+    let list = mapping.items(&NODE.peers);
     let path = mapping.path_of(&NODE.peers);
     let is_it = |value: &Value| {
         value.as_map().and_then(|map| map.get(PEER.id.name)).and_then(Value::as_text)

@@ -224,7 +224,7 @@ impl<'r> Builder<'r> {
             }
         };
         let merge = plain && &*text == "<<";
-        let name = Name { text, line: u32::try_from(line).unwrap_or(u32::MAX) };
+        let name = Name { text, line: At::line(line).line };
         if let Some(Frame { kind: Kind::Map { key, .. }, .. }) = self.stack.last_mut() {
             *key = Some((name, merge));
         }

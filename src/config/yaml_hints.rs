@@ -68,7 +68,7 @@ pub(super) fn problem(text: &str, error: &ScanError, report: &mut DiagnosticSink
 /// `{a: ${B}}` or `[${B}]`, where YAML takes the braces of the variable for its own.
 fn unquoted_variable(line: &str) -> bool {
     let Some(variable) = line.find("${") else { return false };
-    let before = line.get(..variable).unwrap_or_default();
+    let before = line.get(..variable).expect("`find` gave this position");
     before.contains(['{', '[']) && !before.ends_with(['"', '\''])
 }
 
