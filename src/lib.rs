@@ -1,7 +1,31 @@
-//! ilp-connector: an Interledger v4 connector that speaks BTP over WebSocket.
+//! A connector of the Interledger protocol (ILPv4): it forwards packets of money between accounts at its peers.
 //!
-//! The code map (docs/ARCHITECTURE.md says more): [`wire`] is bytes, `stream` what two ends of a payment say to each
-//! other, `routing`, `account`, `link` and `local` are what a packet meets, `connector` is its way through the node.
+//! The crate is first of all the program `ilp-connector`; [`main`] is all of it. For programs that use a connector there are
+//!
+//! - [`client`]: log in at a connector over BTP, send Prepares, and answer those that arrive;
+//! - [`wire`]: what Interledger puts on the wire. Addresses, ILP packets, BTP frames, and the protocols inside of packets,
+//!   as views of received bytes.
+//!
+//! ```
+//! use ilp_connector::wire::ilp::{Packet, Prepare};
+//! use ilp_connector::wire::{AddressRef, Amount, Condition, Timestamp};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let prepare = Prepare {
+//!     amount: Amount(100),
+//!     expires_at: Timestamp::from_millis(1_800_000_000_000),
+//!     condition: Condition::PING,
+//!     destination: AddressRef::new("test.bob")?,
+//!     data: b"hello",
+//! };
+//! let mut bytes = Vec::new();
+//! prepare.encode(&mut bytes);
+//! assert_eq!(Packet::parse(&bytes)?, Packet::Prepare(prepare));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! docs/ARCHITECTURE.md is the map of the code.
 
 // `pub` in a room marks what other rooms may use. Without the feature, the compiler finds what none of them uses.
 #![allow(unreachable_pub)]
@@ -11,6 +35,7 @@ mod account;
 mod api;
 mod btp;
 mod cli;
+pub mod client;
 mod config;
 mod connector;
 mod http;

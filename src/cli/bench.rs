@@ -12,12 +12,13 @@ use serde_json::json;
 use self::node_process::NodeProcess;
 use self::usage::Usage;
 use super::args::BenchArguments;
-use super::client::{Client, Role};
+use super::client::{sending, session};
 use super::failure::Failure;
 use super::send::load::{Load, Stop};
 use super::send::tally::{ResultKind, Tally};
 use super::signals::Interrupt;
 use super::text::{format_duration, grouped, millis, per_second, sanitize};
+use crate::client::{Options, Receive};
 use crate::wire::{Address, Amount, Condition};
 
 /// Before it is measured: allocators, caches and sockets find their size.
@@ -68,11 +69,10 @@ async fn measure(arguments: &BenchArguments, node: &NodeProcess) -> Result<Measu
         window,
         per_second: None,
     };
-    let receiver = Role { window, receives_at: Some(&destination) };
-    let sender = Role { window, receives_at: None };
+    let receiver = Options { receive: Receive::Pings(destination), ..sending(window) };
     let stop = |after| Stop { after_packets: None, after };
-    Client::session(&node.receiver()?, receiver, async |_| {
-        Client::session(&node.sender()?, sender, async |client| {
+    session(&node.receiver()?, receiver, async |_| {
+        session(&node.sender()?, sending(window), async |client| {
             let mut interrupt = Interrupt::listen(client)?;
             load.send(client, stop(WARM_UP), interrupt.wait(), |_, _| {}).await;
             let before = Usage::of(node.id());

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use super::run::chain;
+use crate::client::{AttemptFailure, ClientError};
 use crate::config::{Diagnostics, MASK};
 
 /// Wrong usage or configuration: `EX_USAGE` of sysexits.h.
@@ -30,6 +32,22 @@ pub(super) enum Failure {
     /// The output cannot be written. A reader that went away (`| head`) is no error.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let help = match &error {
+            ClientError::Tls(error) => return Failure::Usage(chain(error)),
+            ClientError::Login { failure: Some(AttemptFailure::Refused), .. } => {
+                "; user or token are not those of the node's account"
+            }
+            ClientError::Login { failure: Some(AttemptFailure::Unreachable), .. } => {
+                "; is the node running? (up says where it took another port)"
+            }
+            _ => "",
+        };
+        Failure::Failed(format!("{error}{help}"))
+    }
 }
 
 impl Failure {

@@ -8,9 +8,8 @@ use super::failure::Failure;
 use super::local_node::{self, reachable};
 use super::secret_text::{Given, given};
 use super::text::shell;
-use crate::account::AccountId;
 use crate::account::Relation;
-use crate::btp::Dial;
+use crate::client::Login;
 use crate::config::{Environment, FileForm, Loaded, NodeConfig};
 use crate::net::{BtpUrl, TlsTrust, host_of_certificate};
 use crate::peers::Token;
@@ -25,20 +24,14 @@ const WHAT_TO_ADD: &str = "{ id: cli, relation: child, authToken: \"<a secret of
 /// Where to log in, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EntryLogin {
-    url: BtpUrl,
-    username: String,
-    token: Option<Token>,
+    login: Login,
     flags: String,
-    trust: TlsTrust,
 }
 
 /// Without the token.
 impl fmt::Display for EntryLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.url.username() {
-            Some(_) => self.url.fmt(f),
-            None => write!(f, "{} as {}", self.url, self.username.escape_default()),
-        }
+        self.login.fmt(f)
     }
 }
 
@@ -59,19 +52,24 @@ impl EntryLogin {
     fn with(mut self, arguments: &TrustArguments) -> Self {
         let TrustArguments { ca_file, server_name } = arguments;
         if let Some(file) = ca_file {
-            self.trust.ca_file = Some(file.clone());
+            self.login = self.login.with_ca_file(file.clone());
             self.flags.push_str(&format!(" --ca-file {}", shell(&file.display().to_string())));
         }
         if let Some(name) = server_name {
-            self.trust.server_name = Some(name.clone());
+            self.login = self.login.with_server_name(name.clone());
             self.flags.push_str(&format!(" --server-name {name}"));
         }
         self
     }
 
-    /// Whom the node's certificate is believed.
+    /// The same, for the client.
+    pub(super) fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// Which certificates of the node are trusted.
     pub(super) fn trust(&self) -> &TlsTrust {
-        &self.trust
+        self.login.trust()
     }
 
     /// What `--via` says; its variable only where no configuration is named.
@@ -95,25 +93,17 @@ impl EntryLogin {
 
     /// A URL with a token in it, what gave it, and what gives it to another tool ([`Given::again`]).
     fn of_url(url: BtpUrl, by: &str, again: Option<String>) -> Result<Self, Failure> {
-        if url.token().is_none_or(str::is_empty) {
-            return Err(Failure::Usage(format!(
-                "{by} {url} has no token to log in with; write btp+ws://user:token@host:port"
-            )));
-        }
         let flags = again.unwrap_or_else(|| format!(" --via {}", shell(&url.to_string())));
-        let trust = TlsTrust::default();
-        Ok(EntryLogin { url, username: String::new(), token: None, flags, trust })
+        let login =
+            Login::from_url(url).map_err(|error| Failure::Usage(format!("{by} {error}")))?;
+        Ok(EntryLogin { login, flags })
     }
 
     /// An account at a port of this machine.
     pub(super) fn local(port: u16, username: &str, token: Token) -> Result<Self, Failure> {
-        Ok(EntryLogin {
-            url: url("ws", "127.0.0.1", port)?,
-            username: username.to_owned(),
-            token: Some(token),
-            flags: String::new(),
-            trust: TlsTrust::default(),
-        })
+        let (url, trust) = (url("ws", "127.0.0.1", port)?, TlsTrust::default());
+        let login = Login::new(url, username.to_owned(), token, trust);
+        Ok(EntryLogin { login, flags: String::new() })
     }
 
     /// What a hint puts behind another tool's command, so that it logs in at the same place: nothing where the
@@ -174,18 +164,10 @@ impl EntryLogin {
             )));
         }
         let scheme = if node.settings.tls.is_some() { "wss" } else { "ws" };
-        Ok(EntryLogin {
-            url: url(scheme, &reachable(&node.settings.btp_server_host), port)?,
-            username: account.username.clone(),
-            token: Some(Token::from(token.expose())),
-            flags: String::new(),
-            trust: trust_of(node),
-        })
-    }
-
-    /// How the tool's own client reaches it, under the name that the tool gives the account.
-    pub(super) fn dial(&self, account: AccountId) -> Dial {
-        Dial::new(account, self.url.clone(), &self.username, self.token.as_ref())
+        let url = url(scheme, &reachable(&node.settings.btp_server_host), port)?;
+        let (username, token) = (account.username.clone(), Token::from(token.expose()));
+        let login = Login::new(url, username, token, trust_of(node));
+        Ok(EntryLogin { login, flags: String::new() })
     }
 }
 

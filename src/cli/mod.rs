@@ -12,7 +12,6 @@ mod client;
 mod compose;
 mod failure;
 mod healthcheck;
-mod inbox;
 mod local_node;
 mod login;
 mod money;

@@ -17,7 +17,7 @@ use self::report::PayReport;
 use self::spsp::SpspReceiver;
 use self::stall::Stall;
 use super::args::PayArguments;
-use super::client::{Client, Role};
+use super::client::{fetch_address, sending, session};
 use super::failure::Failure;
 use super::login::EntryLogin;
 use super::money::Money;
@@ -41,12 +41,11 @@ pub(super) async fn run(
     let login = EntryLogin::find(&arguments.login, environment)?;
     let receiver = receiver(arguments, environment, &login).await?;
     let window = usize::try_from(arguments.window).unwrap_or(usize::MAX);
-    let role = Role { window, receives_at: None };
-    let complete = Client::session(&login, role, async |client| {
+    let complete = session(&login, sending(window), async |client| {
         // Not before: a login that hangs is to be interrupted as usual.
         let mut interrupt = Interrupt::listen(client)?;
         // Who is no child gets no address, and can pay all the same.
-        let own = client.take_address().await;
+        let own = fetch_address(client).await;
         let amounts = Amounts::read(arguments, &written, &own).map_err(Failure::Usage)?;
         let own = own.ok();
         let settings = SenderSettings {
@@ -70,7 +69,7 @@ pub(super) async fn run(
         report.begin()?;
         let began = client.now().mono;
         let sender = Sender::new(settings, &receiver.secret, rand::random(), began);
-        let driver = PaymentDriver::new(client, sender, &receiver.address);
+        let driver = PaymentDriver::new(client, sender, &receiver.address, window);
         let stall = Stall::new(report.trace());
         let bar = bar::Bar::new(arguments.json, environment, stall);
         let paid: Paid = driver.run(&mut interrupt, bar, report.out).await?;

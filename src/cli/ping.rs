@@ -5,17 +5,18 @@ mod report;
 use std::io::Write;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::report::PingReport;
 use super::args::PingArguments;
-use super::client::{Client, Role};
+use super::client::{fetch_address, sending, session};
 use super::failure::Failure;
-use super::inbox::Inbox;
 use super::login::EntryLogin;
 use super::signals::Interrupt;
 use super::text::format_duration;
 use super::waiting::{SILENCE_MAX, note};
+use crate::client::Client;
 use crate::config::Environment;
 use crate::link::Outcome;
 use crate::wire::ilp::Prepare;
@@ -32,15 +33,14 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let login = EntryLogin::find(&arguments.login, environment)?;
-    let role = Role { window: WINDOW, receives_at: None };
     let work = async |client: &Client| {
         // Not before: a login that hangs is to be interrupted as usual.
         let mut interrupt = Interrupt::listen(client)?;
         let return_address = match arguments.echo {
-            true => Some(client.take_address().await?.address),
+            true => Some(fetch_address(client).await?.address),
             false => None,
         };
-        let pinger = Pinger { arguments, client, return_address, inbox: Inbox::new() };
+        let pinger = Pinger { arguments, client, return_address };
         let mut report = PingReport::new(arguments.address.clone(), out);
         report.begin(
             &login,
@@ -51,7 +51,7 @@ pub(super) async fn run(
         pinger.ping(&mut report, &mut interrupt).await?;
         report.end()
     };
-    let answered = Client::session(&login, role, work).await?;
+    let answered = session(&login, sending(WINDOW), work).await?;
     if answered { Ok(()) } else { Err(Failure::Told) }
 }
 
@@ -68,7 +68,6 @@ struct Pinger<'a> {
     client: &'a Client,
     /// Where pongs go, with `--echo`.
     return_address: Option<Address>,
-    inbox: Inbox<Answered>,
 }
 
 impl Pinger<'_> {
@@ -81,6 +80,7 @@ impl Pinger<'_> {
         let mut due = interval(self.arguments.interval);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut sent, mut answered) = (0, 0);
+        let (answers, mut answered_pings) = mpsc::channel::<Answered>(WINDOW);
         let mut arrived = Vec::new();
         // When the first of the pings was sent that wait for an answer; `None`: none does, or it was told.
         let mut silent_since: Option<Instant> = None;
@@ -89,7 +89,7 @@ impl Pinger<'_> {
             let told_at = silent_since.map(|since| since + SILENCE_MAX);
             tokio::select! {
                 () = interrupt.wait() => return Ok(()),
-                () = self.inbox.take(&mut arrived) => {
+                _ = answered_pings.recv_many(&mut arrived, WINDOW) => {
                     silent_since = None;
                     for one in arrived.drain(..) {
                         answered += 1;
@@ -103,7 +103,7 @@ impl Pinger<'_> {
                     if unanswered == 0 {
                         silent_since = Some(Instant::now());
                     }
-                    self.send(sent);
+                    self.send(sent, &answers);
                 }
                 () = sleep_until(told_at.unwrap_or_else(Instant::now)), if told_at.is_some() => {
                     silent_since = None;
@@ -115,7 +115,7 @@ impl Pinger<'_> {
         Ok(())
     }
 
-    fn send(&self, sequence: u64) {
+    fn send(&self, sequence: u64, answers: &mpsc::Sender<Answered>) {
         let now = self.client.now();
         let mut data = Vec::new();
         let condition = match &self.return_address {
@@ -135,10 +135,11 @@ impl Pinger<'_> {
             destination: self.arguments.address.view(),
             data: &data,
         };
-        let (inbox, clock) = (self.inbox.clone(), self.client.clock());
-        self.client.send(&prepare, now, move |outcome| {
+        let (answers, clock) = (answers.clone(), self.client.clock());
+        self.client.send_with(&prepare, now, move |outcome| {
             let after = clock.mono().since(now.mono);
-            inbox.put(Answered { sequence, after, condition, outcome });
+            // There is room for the window; the receiver is gone when the command ends.
+            let _ = answers.try_send(Answered { sequence, after, condition, outcome });
         });
     }
 }

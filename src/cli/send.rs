@@ -13,7 +13,7 @@ use self::report::SendReport;
 use self::tally::Tally;
 use self::watch::Watch;
 use super::args::{DATA_BYTES_MAX, SendArguments};
-use super::client::{Client, Role};
+use super::client::{sending, session};
 use super::failure::Failure;
 use super::login::EntryLogin;
 use super::signals::Interrupt;
@@ -39,9 +39,8 @@ pub(super) async fn run(
         per_second: arguments.rate,
     };
     let stop = Stop { after_packets: Some(arguments.count), after: Duration::MAX };
-    let role = Role { window: load.window, receives_at: None };
     let through = login.to_string();
-    let all = Client::session(&login, role, async |client| {
+    let all = session(&login, sending(load.window), async |client| {
         // Not before: a login that hangs is to be interrupted as usual.
         let mut interrupt = Interrupt::listen(client)?;
         let mut watch = Watch::new(&load, arguments.count);

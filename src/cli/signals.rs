@@ -3,8 +3,8 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::client::Client;
 use super::failure::Failure;
+use crate::client::Client;
 
 /// What ends a command early: a signal, or another program that took its account.
 pub(super) struct Interrupt {

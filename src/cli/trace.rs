@@ -21,13 +21,13 @@ use self::answer::{Probe, ProbeAnswer, ProbeOutcome};
 use self::report::TraceReport;
 use self::walk::{TraceEnd, TraceLimits, walk};
 use super::args::TraceArguments;
-use super::client::{Client, Role};
+use super::client::{sending, session};
 use super::failure::Failure;
-use super::inbox::Inbox;
 use super::login::EntryLogin;
 use super::signals::Interrupt;
 use super::text::format_duration;
-use super::waiting::{SILENCE_MAX, saying};
+use super::waiting::{SILENCE_MAX, run_noting};
+use crate::client::Client;
 use crate::config::Environment;
 use crate::link::{self, Cause, Rejection};
 use crate::time::{Backoff, Now};
@@ -52,8 +52,7 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let login = EntryLogin::find(&arguments.login, environment)?;
-    let role = Role { window: 1, receives_at: None };
-    let reached = Client::session(&login, role, async |client| {
+    let reached = session(&login, sending(1), async |client| {
         // Not before: a login that hangs is to be interrupted as usual.
         let mut interrupt = Interrupt::listen(client)?;
         let mut report = TraceReport::new(arguments.address.clone(), arguments.json, out);
@@ -81,15 +80,13 @@ pub(super) async fn run(
 struct Prober<'a> {
     client: &'a Client,
     destination: &'a Address,
-    inbox: Inbox<(link::Outcome, Duration)>,
     longest: Duration,
     is_silence_told: bool,
 }
 
 impl<'a> Prober<'a> {
     fn new(client: &'a Client, destination: &'a Address) -> Self {
-        let longest = Duration::ZERO;
-        Prober { client, destination, inbox: Inbox::new(), longest, is_silence_told: false }
+        Prober { client, destination, longest: Duration::ZERO, is_silence_told: false }
     }
 
     /// Sends a probe, again if somebody is busy, and waits for its answer.
@@ -132,28 +129,18 @@ impl<'a> Prober<'a> {
         let waits = Duration::from_millis(u64::try_from(probe.left_ms).unwrap_or(0)) + PATIENCE;
         let waits_ms = u64::try_from(waits.as_millis()).unwrap_or(u64::MAX);
         let began = Now { wall: expires_at.saturating_sub_millis(waits_ms), mono: now.mono };
-        let (inbox, clock) = (self.inbox.clone(), self.client.clock());
-        self.client.send(&prepare, began, move |answer| {
-            inbox.put((answer, clock.mono().since(now.mono)));
-        });
-        let mut arrived = Vec::new();
-        // Once for all probes that a hop does not answer.
-        let is_told = self.is_silence_told;
-        let words =
-            || format!("no answer yet: this packet waits for one up to {}", format_duration(waits));
-        let (answer, after) = loop {
-            let answered = self.inbox.take(&mut arrived);
-            match is_told {
-                true => answered.await,
-                false => saying(answered, words).await,
-            }
-            // One is asked for, so one comes.
-            if let Some(answered) = arrived.pop() {
-                break answered;
-            }
+        let answered = self.client.send_at(&prepare, began);
+        let outcome = if self.is_silence_told {
+            // Once for all probes that a hop does not answer.
+            answered.await
+        } else {
+            let waits = format_duration(waits);
+            let words = || format!("no answer yet: this packet waits for one up to {waits}");
+            run_noting(answered, words).await
         };
+        let after = self.client.now().mono.since(now.mono);
         self.is_silence_told = after > SILENCE_MAX;
-        self.read(answer, after)
+        self.read(outcome, after)
     }
 
     fn read(&mut self, outcome: link::Outcome, after: Duration) -> ProbeAnswer {

@@ -14,11 +14,19 @@ pub(super) const SILENCE_MAX: Duration = Duration::from_millis(1_500);
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
 /// Does `work`. If it takes longer than [`SILENCE_MAX`], says once what it waits for.
-pub(super) async fn saying<T>(work: impl Future<Output = T>, words: impl FnOnce() -> String) -> T {
-    after(SILENCE_MAX, work, || note(words())).await
+pub(super) async fn run_noting<T>(
+    work: impl Future<Output = T>,
+    words: impl FnOnce() -> String,
+) -> T {
+    note_if_slow(work, || note(words())).await
 }
 
-async fn after<T>(time: Duration, work: impl Future<Output = T>, say: impl FnOnce()) -> T {
+/// Does `work`. If it takes longer than [`SILENCE_MAX`], calls `say` once.
+pub(super) async fn note_if_slow<T>(work: impl Future<Output = T>, say: impl FnOnce()) -> T {
+    say_after(SILENCE_MAX, work, say).await
+}
+
+async fn say_after<T>(time: Duration, work: impl Future<Output = T>, say: impl FnOnce()) -> T {
     let mut work = pin!(work);
     tokio::select! {
         biased;
@@ -51,9 +59,9 @@ mod tests {
             said.set(said.get() + 1);
             goes_on.notify_one();
         };
-        assert_eq!((after(Duration::ZERO, ready(7), say).await, said.get()), (7, 0));
+        assert_eq!((say_after(Duration::ZERO, ready(7), say).await, said.get()), (7, 0));
         // It goes on only after the words.
-        after(Duration::ZERO, goes_on.notified(), say).await;
+        say_after(Duration::ZERO, goes_on.notified(), say).await;
         assert_eq!(said.get(), 1);
     }
 }

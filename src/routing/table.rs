@@ -27,7 +27,6 @@ pub enum HashSeed {
     /// Random, from the operating system.
     Random,
     /// The same in each run.
-    #[cfg(feature = "internals")]
     Fixed(u64),
 }
 
@@ -36,7 +35,6 @@ impl HashSeed {
     pub fn hash_state(self) -> RandomState {
         match self {
             HashSeed::Random => RandomState::new(),
-            #[cfg(feature = "internals")]
             HashSeed::Fixed(seed) => RandomState::with_seeds(seed, !seed, seed.rotate_left(17), 42),
         }
     }

@@ -11,6 +11,7 @@ mod capture;
 mod ccp;
 mod child;
 mod cli;
+mod client;
 mod codes;
 mod differential;
 mod docker;

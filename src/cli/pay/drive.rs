@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep_until};
 
 use super::bar::{Bar, TICK};
-use crate::cli::client::Client;
 use crate::cli::failure::Failure;
-use crate::cli::inbox::Inbox;
 use crate::cli::signals::Interrupt;
+use crate::client::Client;
 use crate::link::{Cause, Outcome, Rejection};
 use crate::stream::{PaymentEnd, PaymentProgress, Sender, SenderAnswer, SenderPacket};
 use crate::time::{MonoTime, Now};
@@ -32,12 +32,18 @@ pub(super) struct PaymentDriver<'a> {
     client: &'a Client,
     sender: Sender,
     destination: &'a Address,
-    inbox: Inbox<(u64, Outcome)>,
+    window: usize,
 }
 
 impl<'a> PaymentDriver<'a> {
-    pub(super) fn new(client: &'a Client, sender: Sender, destination: &'a Address) -> Self {
-        PaymentDriver { client, sender, destination, inbox: Inbox::new() }
+    /// `window`: packets that `sender` keeps in flight at most.
+    pub(super) fn new(
+        client: &'a Client,
+        sender: Sender,
+        destination: &'a Address,
+        window: usize,
+    ) -> Self {
+        PaymentDriver { client, sender, destination, window }
     }
 
     /// To the end. A first interrupt stops sending and waits for what is under way, a second one does not wait.
@@ -49,20 +55,21 @@ impl<'a> PaymentDriver<'a> {
     ) -> Result<Paid, Failure> {
         let began = Instant::now();
         let mut tick = interval(TICK);
+        let (answers, mut answered) = mpsc::channel(self.window);
         let mut arrived = Vec::new();
         let mut interrupted = false;
         let end = loop {
             let now = self.client.now();
             // Bounded by the window.
             while let Some(packet) = self.sender.next_packet(now) {
-                self.send(&packet, now);
+                self.send(&packet, now, &answers);
             }
             if let Some(end) = self.sender.end() {
                 break end.clone();
             }
             let wakes_at = began_plus(now.mono, self.sender.wakes_at());
             tokio::select! {
-                () = self.inbox.take(&mut arrived) => {
+                _ = answered.recv_many(&mut arrived, self.window) => {
                     let now = self.client.now().mono;
                     for (sequence, outcome) in arrived.drain(..) {
                         self.sender.record_answer(sequence, read(&outcome), now);
@@ -83,7 +90,7 @@ impl<'a> PaymentDriver<'a> {
         Ok(Paid { progress: self.sender.progress(), end, took: began.elapsed() })
     }
 
-    fn send(&self, packet: &SenderPacket, now: Now) {
+    fn send(&self, packet: &SenderPacket, now: Now, answers: &mpsc::Sender<(u64, Outcome)>) {
         let prepare = Prepare {
             amount: packet.amount,
             expires_at: packet.expires_at,
@@ -93,8 +100,11 @@ impl<'a> PaymentDriver<'a> {
         };
         // The tool's own deadline is later than the packet's.
         let began = Now { wall: now.wall.saturating_sub(PATIENCE), mono: now.mono };
-        let (inbox, sequence) = (self.inbox.clone(), packet.sequence);
-        self.client.send(&prepare, began, move |outcome| inbox.put((sequence, outcome)));
+        let (answers, sequence) = (answers.clone(), packet.sequence);
+        self.client.send_with(&prepare, began, move |outcome| {
+            // There is room for the window; the receiver is gone when the payment has ended.
+            let _ = answers.try_send((sequence, outcome));
+        });
     }
 }
 

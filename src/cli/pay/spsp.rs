@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::payee::secret_of_base64;
 use crate::cli::failure::Failure;
 use crate::cli::text::sanitize;
-use crate::cli::waiting::saying;
+use crate::cli::waiting::run_noting;
 use crate::http::HttpClient;
 use crate::net::{Host, HttpUrl};
 use crate::stream::SharedSecret;
@@ -44,7 +44,7 @@ pub(super) async fn query(
             )));
         }
         let words = || format!("waiting for an answer from {url}");
-        let document = saying(client.get(&url, ACCEPT), words).await;
+        let document = run_noting(client.get(&url, ACCEPT), words).await;
         let document = document.map_err(|error| failed(&url, &error.to_string()))?;
         match document.status {
             200 => {

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::cli::client::{THIS_PROGRAM, TOOL_SIGNATURE};
+use crate::cli::client::THIS_PROGRAM;
 use crate::cli::failure::Failure;
 use crate::cli::login::EntryLogin;
 use crate::cli::round_trips::RttStats;
 use crate::cli::text::{format_duration, millis, percent, sanitize};
+use crate::client::SIGNATURE;
 use crate::link::{Cause, Outcome, Rejection};
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount};
@@ -110,7 +111,7 @@ impl<'a> PingReport<'a> {
 
     /// Whether a pong was refused at the return address. This program knows all pongs that it asked for, so it was another.
     fn is_of_this_account(&self, by: &str) -> bool {
-        self.return_address.as_ref().is_some_and(|own| by == own.as_str() || by == TOOL_SIGNATURE)
+        self.return_address.as_ref().is_some_and(|own| by == own.as_str() || by == SIGNATURE)
     }
 
     fn refused(
@@ -229,7 +230,7 @@ mod tests {
             assert_eq!(line.contains(OTHERS_PONG), expected, "{line}");
         };
         check(Some("test.a.cli"), "test.a.cli", true);
-        check(Some("test.a.cli"), TOOL_SIGNATURE, true);
+        check(Some("test.a.cli"), SIGNATURE, true);
         check(Some("test.a.cli"), "test.a", false);
         check(None, "test.a.cli", false);
     }

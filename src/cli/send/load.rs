@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::tally::{Tally, Verdict};
-use crate::cli::client::{Client, THIS_PROGRAM};
-use crate::cli::inbox::Inbox;
+use crate::cli::client::THIS_PROGRAM;
+use crate::client::Client;
 use crate::link::{Cause, Outcome, Rejection};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
@@ -54,7 +55,7 @@ impl Load {
         let mut looks = interval(WATCH_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut interrupted = std::pin::pin!(interrupted);
-        let inbox: Inbox<Answered> = Inbox::new();
+        let (answers, mut answered) = mpsc::channel(self.window);
         let mut tally = Tally::default();
         let mut arrived = Vec::new();
         loop {
@@ -68,7 +69,7 @@ impl Load {
             let room = self.room(&tally, elapsed).min(if over { 0 } else { left });
             for _ in 0..room {
                 tally.add_sent();
-                self.send_one(client, &inbox);
+                self.send_one(client, &answers);
             }
             // Only a rate makes room by itself; anything else waits for an answer.
             let rate_waits = !over
@@ -77,7 +78,7 @@ impl Load {
             let next_by_rate = began + self.due(tally.sent());
             tokio::select! {
                 () = &mut interrupted => break,
-                () = inbox.take(&mut arrived) => {
+                _ = answered.recv_many(&mut arrived, self.window) => {
                     for (verdict, after) in arrived.drain(..) {
                         tally.add(verdict, after);
                     }
@@ -118,7 +119,7 @@ impl Load {
         u64::try_from(self.window).unwrap_or(u64::MAX)
     }
 
-    fn send_one(&self, client: &Client, inbox: &Inbox<Answered>) {
+    fn send_one(&self, client: &Client, answers: &mpsc::Sender<Answered>) {
         let now = client.now();
         let prepare = Prepare {
             amount: self.amount,
@@ -127,9 +128,10 @@ impl Load {
             destination: self.destination.view(),
             data: &self.data,
         };
-        let (inbox, clock) = (inbox.clone(), client.clock());
-        client.send(&prepare, now, move |answer| {
-            inbox.put((verdict(answer), clock.mono().since(now.mono)));
+        let (answers, clock) = (answers.clone(), client.clock());
+        client.send_with(&prepare, now, move |answer| {
+            // There is room for the window; the receiver is gone when nothing is tallied any more.
+            let _ = answers.try_send((verdict(answer), clock.mono().since(now.mono)));
         });
     }
 }

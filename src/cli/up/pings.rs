@@ -8,12 +8,12 @@ use tokio::time::{Instant, sleep};
 
 use super::table::{Cell, Table};
 use crate::api::HealthStatus;
-use crate::cli::client::{Client, Role, THIS_PROGRAM};
+use crate::cli::client::{THIS_PROGRAM, sending, session};
 use crate::cli::failure::Failure;
-use crate::cli::inbox::Inbox;
 use crate::cli::login::EntryLogin;
 use crate::cli::round_trips::RttStats;
 use crate::cli::text::{format_duration, grouped, millis, sanitize};
+use crate::client::Client;
 use crate::config::Loaded;
 use crate::connector::Explanation;
 use crate::link::{Cause, Outcome, Rejection};
@@ -64,8 +64,7 @@ pub(super) async fn run(
     for ((from, login), own) in nodes.iter().zip(logins).zip(&addresses) {
         let others: Vec<&Address> =
             addresses.iter().filter(|other| *other != own).flatten().collect();
-        let role = Role { window: EACH, receives_at: None };
-        let found = Client::session(login, role, async |client| {
+        let found = session(login, sending(EACH), async |client| {
             let mut found = Vec::new();
             for to in others {
                 found.push(ping(client, from.id.as_str(), to).await);
@@ -139,8 +138,6 @@ struct Pinged {
 
 async fn ping(client: &Client, from: &str, to: &Address) -> Pinged {
     let mut pinged = Pinged { from: from.to_owned(), to: to.to_string(), ..Pinged::default() };
-    let inbox = Inbox::new();
-    let mut answers = Vec::new();
     for _ in 0..EACH {
         let now = client.now();
         let prepare = Prepare {
@@ -150,14 +147,8 @@ async fn ping(client: &Client, from: &str, to: &Address) -> Pinged {
             destination: to.view(),
             data: &[],
         };
-        let (answered, clock) = (inbox.clone(), client.clock());
-        client.send(&prepare, now, move |answer| {
-            answered.put((clock.mono().since(now.mono), answer));
-        });
-        inbox.take(&mut answers).await;
-        for (after, answer) in answers.drain(..) {
-            pinged.count(after, answer);
-        }
+        let outcome = client.send_at(&prepare, now).await;
+        pinged.count(client.now().mono.since(now.mono), outcome);
     }
     pinged
 }

@@ -144,7 +144,7 @@ fn what_the_entry_node_took_without_an_answer_is_never_sent_again() {
 
 #[test]
 fn a_reject_counts_as_one_whatever_address_is_in_it() {
-    for by in [TOOL, "private.ilp-connector-tool"] {
+    for by in [TOOL, "private.ilp-connector-client"] {
         let (said, tally) = paid(Manners::RejectsAs(by));
         assert_eq!(tally.taken, 1_000, "{by}: {said}");
         assert_eq!((&said["sent"], &said["unresolved"]), (&"1000".into(), &"0".into()), "{by}");

@@ -1,0 +1,90 @@
+//! Prepares that arrive for a program. In the client's connector the program is an account that every packet is routed to;
+//! so a packet that it does not answer in time is rejected like that of any other peer.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::SIGNATURE;
+use crate::account::{AccountId, AccountSettings, Relation};
+use crate::connector::{Account, ConnectorSettings, PeerAnswer};
+use crate::link::{Framing, Outbox, SessionKind};
+use crate::peers::TransportContext;
+use crate::routing::{Route, RouteOrigin};
+use crate::wire::Scheme;
+use crate::wire::btp::RequestId;
+use crate::wire::ilp::{Encode, Prepare, Reply};
+
+/// The client's account for the program.
+const PROGRAM: &str = "program";
+
+/// The program's session at its own client.
+pub(super) struct Program {
+    account: Arc<Account>,
+    outbox: Arc<Outbox>,
+}
+
+impl Program {
+    /// Adds the program's account, and routes to it.
+    pub(super) fn add_to(settings: &mut ConnectorSettings) {
+        let id: AccountId = PROGRAM.parse().expect("the name is a segment of an address");
+        settings.address = Some(SIGNATURE.parse().expect("the signature is an address"));
+        settings.scheme = Scheme::Private;
+        // The program is no further hop: it gets the whole time that the packet has left.
+        settings.timing.min_message_window = Duration::ZERO;
+        let schemes = Scheme::ALL.into_iter().filter(|scheme| *scheme != Scheme::Peer);
+        settings.routes.extend(schemes.map(|scheme| Route {
+            prefix: scheme.name().parse().expect("a scheme is a prefix"),
+            next_hop: id.clone(),
+            priority: 0,
+            origin: RouteOrigin::Configured,
+        }));
+        settings.accounts.push(AccountSettings::new(id, Relation::Peer));
+    }
+
+    pub(super) fn attach(context: &TransportContext) -> Self {
+        let account = context.connector.account(PROGRAM).expect("the account was added");
+        let outbox = Outbox::new(Framing::Bare, account.outbox_bytes_max());
+        let (shared, now) = (Arc::clone(&outbox), context.clock.now());
+        context.connector.attach_session(&account, SessionKind::Accepted, None, shared, now);
+        Program { account, outbox }
+    }
+
+    pub(super) async fn next_prepare<'c>(
+        &'c self,
+        context: &'c TransportContext,
+    ) -> IncomingPrepare<'c> {
+        let taken = poll_fn(|cx| {
+            self.outbox.set_waker(cx.waker());
+            self.outbox.take_packet().map_or(Poll::Pending, Poll::Ready)
+        });
+        let taken = taken.await;
+        IncomingPrepare { program: self, context, id: taken.id, packet: taken.packet }
+    }
+}
+
+/// A Prepare that waits for the program's answer. If it is dropped, the sender waits until the Prepare expires.
+pub struct IncomingPrepare<'c> {
+    program: &'c Program,
+    context: &'c TransportContext,
+    id: RequestId,
+    packet: Vec<u8>,
+}
+
+impl IncomingPrepare<'_> {
+    /// The packet.
+    pub fn prepare(&self) -> Prepare<'_> {
+        Prepare::parse(&self.packet).expect("the packet path wrote it")
+    }
+
+    /// Answers it. `false`: too late, the sender has another answer.
+    ///
+    /// A fulfillment that does not hash to the condition reaches the sender as a Reject.
+    pub fn answer(self, reply: &Reply<'_>) -> bool {
+        let mut packet = Vec::with_capacity(reply.encoded_len());
+        reply.encode(&mut packet);
+        let batch = self.context.connector.start_batch(self.context.clock.now());
+        batch.handle_answer(&self.program.account, self.id, PeerAnswer::Packet(&packet))
+    }
+}

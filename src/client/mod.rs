@@ -1,0 +1,313 @@
+//! A program's own session at a connector: log in over BTP, send Prepares, answer Prepares.
+//!
+//! A [`Client`] is a connector with one account, so it keeps every rule of the packet path: one answer for each packet,
+//! deadlines, limits, and nothing sent twice after a reconnect. It spawns no task: its session, its deadlines and the
+//! program's work are one future, [`Client::session`].
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use ilp_connector::client::{Client, ClientError, Login, Options, Outcome};
+//! use ilp_connector::wire::ilp::Prepare;
+//! use ilp_connector::wire::{Address, Amount, Condition};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let login: Login = "btp+ws://alice:token@127.0.0.1:3000".parse()?;
+//! let destination: Address = "test.bob".parse()?;
+//! let outcome = Client::session(&login, Options::default(), async |client| {
+//!     let prepare = Prepare {
+//!         amount: Amount(100),
+//!         expires_at: client.expiry(Duration::from_secs(10)),
+//!         condition: Condition::PING,
+//!         destination: destination.view(),
+//!         data: &[],
+//!     };
+//!     Ok::<_, ClientError>(client.send(&prepare).await)
+//! })
+//! .await?;
+//! assert!(matches!(outcome, Outcome::Fulfilled { .. }));
+//! # Ok(())
+//! # }
+//! ```
+
+mod incoming;
+mod login;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, interval, sleep_until, timeout};
+
+pub use self::incoming::IncomingPrepare;
+use self::incoming::Program;
+pub use self::login::{Login, LoginError};
+pub use crate::account::Asset;
+use crate::account::{AccountId, AccountSettings, Limits, Relation};
+use crate::btp::BtpClient;
+use crate::connector::{Connector, ConnectorSettings, RegistryError, Timing};
+pub use crate::link::{Cause, Outcome, Rejection};
+use crate::local::PingSettings;
+use crate::net::{Clock, TlsError, TransportSettings};
+use crate::node::ildcp;
+pub use crate::node::ildcp::{AskError, ParentInfo};
+pub use crate::peers::AttemptFailure;
+use crate::peers::{PeerChange, PeerEvent, PeerState, PeerStatus, TransportContext};
+use crate::routing::HashSeed;
+use crate::time::Now;
+use crate::wire::ilp::Prepare;
+use crate::wire::{Address, Scheme, Timestamp};
+
+/// How a client without an address signs its Rejects.
+pub(crate) const SIGNATURE: &str = "private.ilp-connector-client";
+/// The client's account for the node that it logs in at.
+const NODE: &str = "via";
+/// How often deadlines and the state of the login are checked.
+const TICK: Duration = Duration::from_millis(20);
+/// How long the closing handshake may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes that may wait for the socket: enough for the largest window of large packets.
+const OUTBOX_BYTES_MAX: usize = 1 << 30;
+/// How long the work may go on after another program took the account, to report what it has done.
+const REPLACED_GRACE: Duration = Duration::from_millis(500);
+
+/// What a client may do.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Packets that may wait for an answer at once; at least the limit of a connector's accounts, 16,384.
+    pub max_packets_in_flight: usize,
+    /// What becomes of Prepares that arrive.
+    pub receive: Receive,
+}
+
+/// What becomes of Prepares that arrive for a client.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Receive {
+    /// They are rejected.
+    #[default]
+    Nothing,
+    /// Pings to this address are fulfilled, all others are rejected.
+    Pings(Address),
+    /// [`Client::next_prepare`] returns them.
+    Prepares,
+}
+
+/// Why a session cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The first login failed.
+    #[error("cannot log in at {login}: {reason}")]
+    Login {
+        /// The node and the account, without the token.
+        login: String,
+        /// The cause, as text.
+        reason: String,
+        /// How far the attempt came.
+        failure: Option<AttemptFailure>,
+    },
+    /// The node ended the session for a newer one of the same account.
+    #[error(
+        "another program logged in with the same account and replaced this one; give each program an account of its own, \
+         or raise the account's maxSessions at the node"
+    )]
+    Replaced,
+    /// The session ended and is not dialled again.
+    #[error("the session ended")]
+    Ended,
+    /// The node gave no address.
+    #[error("the node gave no address (IL-DCP), which only child accounts get: {0}")]
+    NoAddress(AskError),
+    /// The client cannot have this address.
+    #[error("cannot take the address: {0}")]
+    Address(RegistryError),
+    /// The CA file of the login cannot be used.
+    #[error(transparent)]
+    Tls(TlsError),
+}
+
+/// A session at a node, and all that a program may do with it.
+pub struct Client {
+    replaced: watch::Sender<bool>,
+    context: Arc<TransportContext>,
+    node: AccountId,
+    status: Arc<PeerStatus>,
+    program: Option<Program>,
+}
+
+impl Client {
+    /// Logs in, does `work`, and logs out. A session that is lost meanwhile is dialled again.
+    ///
+    /// # Errors
+    /// The error of `work`, or why the session cannot begin or go on. If another program takes the account, `work` has
+    /// half a second to end.
+    pub async fn session<T, E: From<ClientError>>(
+        login: &Login,
+        options: Options,
+        work: impl AsyncFnOnce(&Client) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let node: AccountId = NODE.parse().expect("the name is a segment of an address");
+        let context = context(&node, options.clone(), login)?;
+        let status = context.peers.status(&node);
+        let (dialler, handle) = BtpClient::new(login.dial(node.clone()), Arc::clone(&context));
+        let program = (options.receive == Receive::Prepares).then(|| Program::attach(&context));
+        let replaced = watch::Sender::new(false);
+        let client = Client { replaced, context, node, status, program };
+        let mut dialling = std::pin::pin!(dialler.run());
+        let mut working = std::pin::pin!(async {
+            client.wait_for_login(login).await?;
+            work(&client).await
+        });
+        let mut tick = interval(TICK);
+        let mut events = client.context.peers.subscribe();
+        let mut leave_at = None;
+        let result = loop {
+            let grace_is_over = sleep_until(leave_at.unwrap_or_else(Instant::now));
+            tokio::select! {
+                result = &mut working => break result,
+                () = grace_is_over, if leave_at.is_some() => break Err(ClientError::Replaced.into()),
+                () = &mut dialling, if leave_at.is_none() => break Err(ClientError::Ended.into()),
+                _ = tick.tick() => client.context.connector.sweep_deadlines(client.now()),
+                event = events.recv() => if event.is_ok_and(|event| is_replaced(&event)) {
+                    // Two programs that both logged in again would replace each other for ever.
+                    client.replaced.send_replace(true);
+                    leave_at = Some(Instant::now() + REPLACED_GRACE);
+                },
+            }
+        };
+        let result = if leave_at.is_some() { Err(ClientError::Replaced.into()) } else { result };
+        handle.stop(1000, "done");
+        // A node that does not complete the closing handshake changes nothing for the program.
+        let _ = timeout(CLOSE_TIMEOUT, dialling).await;
+        result
+    }
+
+    /// Sends a Prepare to the node, and waits for its answer; at the latest until the Prepare expires.
+    pub async fn send(&self, prepare: &Prepare<'_>) -> Outcome {
+        self.send_at(prepare, self.now()).await
+    }
+
+    /// The same, for a caller that waits longer or less long: `now` may be another time than that of the clock.
+    pub(crate) async fn send_at(&self, prepare: &Prepare<'_>, now: Now) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        // The receiver is gone if this future was dropped.
+        self.send_with(prepare, now, move |outcome| drop(answer.send(outcome)));
+        answered.await.expect("the packet path answers every request once")
+    }
+
+    /// Sends a Prepare to the node. Calls `answer` exactly once, perhaps before this returns.
+    pub(crate) fn send_with(
+        &self,
+        prepare: &Prepare<'_>,
+        now: Now,
+        answer: impl FnOnce(Outcome) + Send + 'static,
+    ) {
+        self.connector().originate_prepare(&self.node, prepare, now, answer);
+    }
+
+    /// When a packet expires that is sent now and has `lifetime` left.
+    pub fn expiry(&self, lifetime: Duration) -> Timestamp {
+        self.now().wall.saturating_add(lifetime)
+    }
+
+    /// Asks the node for an address and the asset of the account (IL-DCP, RFC 31). Only children get one.
+    ///
+    /// # Errors
+    /// [`ClientError::NoAddress`], or [`ClientError::Address`].
+    pub async fn fetch_address(&self) -> Result<ParentInfo, ClientError> {
+        let asked = ildcp::ask(self.connector(), &self.context.clock, &self.node).await;
+        let info = asked.map_err(ClientError::NoAddress)?;
+        // A program that answers Prepares has all addresses; its client only passes them on.
+        if self.program.is_none() {
+            let taken = self.connector().set_address(info.address.clone());
+            taken.map_err(ClientError::Address)?;
+        }
+        Ok(info)
+    }
+
+    /// Waits for the next Prepare, with [`Receive::Prepares`]. For one caller at a time; cancel safe.
+    pub async fn next_prepare(&self) -> IncomingPrepare<'_> {
+        match &self.program {
+            Some(program) => program.next_prepare(&self.context).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the first login succeeded or failed.
+    async fn wait_for_login(&self, login: &Login) -> Result<(), ClientError> {
+        let mut tick = interval(TICK / 10);
+        loop {
+            tick.tick().await;
+            let peer = self.status.snapshot();
+            if peer.state == PeerState::Connected {
+                return Ok(());
+            }
+            if let Some(reason) = peer.last_error.filter(|_| peer.counts.failed_attempts > 0) {
+                let (login, failure) = (login.to_string(), peer.last_attempt_failure);
+                return Err(ClientError::Login { login, reason, failure });
+            }
+        }
+    }
+
+    /// Both clocks, as the packet path reads them.
+    pub(crate) fn now(&self) -> Now {
+        self.context.clock.now()
+    }
+
+    /// The clock, for callbacks that measure.
+    pub(crate) fn clock(&self) -> Clock {
+        self.context.clock.clone()
+    }
+
+    /// Becomes true when another program takes the account.
+    pub(crate) fn replaced(&self) -> watch::Receiver<bool> {
+        self.replaced.subscribe()
+    }
+
+    /// The packet path of the client.
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.context.connector
+    }
+}
+
+fn is_replaced(event: &PeerEvent) -> bool {
+    matches!(&event.change, PeerChange::Disconnected(reason) if reason.is_replaced_by_peer())
+}
+
+/// A connector with an account for the node, and one for the program if it answers Prepares.
+fn context(
+    node: &AccountId,
+    options: Options,
+    login: &Login,
+) -> Result<Arc<TransportContext>, ClientError> {
+    let limits = Limits::default();
+    let mut account = AccountSettings::new(node.clone(), Relation::Parent);
+    account.limits = Limits {
+        max_packets_in_flight: options.max_packets_in_flight.max(limits.max_packets_in_flight),
+        outbox_bytes_max: OUTBOX_BYTES_MAX,
+        ..limits
+    };
+    let mut settings = ConnectorSettings {
+        node_id: "ilp-connector-client".parse().expect("the name is a segment of an address"),
+        address: None,
+        scheme: Scheme::Test,
+        accounts: vec![account],
+        routes: Vec::new(),
+        rates: Vec::new(),
+        timing: Timing::default(),
+        ping: PingSettings { echo: false, known_condition: false },
+        ccp_timing: Default::default(),
+    };
+    match options.receive {
+        Receive::Nothing => {}
+        Receive::Pings(address) => {
+            settings.ping.known_condition = true;
+            settings.scheme = address.scheme();
+            settings.address = Some(address);
+        }
+        Receive::Prepares => Program::add_to(&mut settings),
+    }
+    let connector = Connector::new(settings, HashSeed::Random).map_err(ClientError::Address)?;
+    let settings =
+        TransportSettings { trust: login.trust().clone(), ..TransportSettings::default() };
+    TransportContext::new(connector, Clock::start(), settings).map_err(ClientError::Tls)
+}
