@@ -45,7 +45,7 @@ impl Program {
 
     pub(super) fn attach(context: &TransportContext) -> Self {
         let account = context.connector.account(PROGRAM).expect("the account was added");
-        let outbox = Outbox::new(Framing::Bare, account.outbox_bytes_max());
+        let outbox = Outbox::new(Framing::None, account.outbox_bytes_max());
         let (shared, now) = (Arc::clone(&outbox), context.clock.now());
         context.connector.attach_session(&account, SessionKind::Accepted, None, shared, now);
         Program { account, outbox }
