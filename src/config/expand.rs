@@ -1,5 +1,5 @@
-//! One node of a topology as the tree that a node file of its own would have: its keys, the defaults, a peer for every
-//! link, an address, ports and routes. Every value still tells where it stands in the topology file.
+//! One node of a topology as the tree of an equivalent node file: its keys, the defaults, a peer for each link, an
+//! address, ports and routes. Each value keeps its location in the topology file.
 
 use std::borrow::Cow;
 
@@ -14,15 +14,15 @@ use super::paths::{Choice, Graph};
 use super::topology::{Topology, TopologyLink, TopologyNode, inverse, keyed, moved};
 use super::value::{Map, Value, ValueData};
 
-/// The first port of BTP servers that `up` gives, for the node that stands first.
+/// The first port that `up` assigns to BTP servers.
 pub const LOOPBACK_BTP_PORT: u16 = 3000;
-/// The first port of health checks that `up` gives.
+/// The first port that `up` assigns to health servers.
 pub const LOOPBACK_HEALTH_PORT: u16 = 8080;
-/// The first port of HTTP servers that `up` gives, to nodes that have one.
+/// The first port that `up` assigns to HTTP servers, of nodes that have one.
 pub const LOOPBACK_HTTP_PORT: u16 = 7770;
 /// Computed routes are kept in networks of at most this many nodes: they take about 60 bytes for each pair.
 const KEPT_NODES_MAX: usize = 512;
-/// Where all nodes of `up` listen.
+/// The host of all nodes of `up`.
 const LOOPBACK: &str = "127.0.0.1";
 
 /// A listener of a node, and the first port that `up` gives for it.
@@ -78,7 +78,7 @@ impl Topology {
         map.set("nodeId", Value::text(node.id.as_str(), id_at));
         let has_http = self.has_http(number);
         for (name, value) in &self.node_defaults.0 {
-            // Ports for the whole network make no sense on one machine.
+            // On one machine, nodes cannot share a port.
             if mode == Deployment::Spread || !PORTS.iter().any(|port| port.key == &*name.text) {
                 map.set_default(&name.text, value.clone());
             }
@@ -158,7 +158,7 @@ impl Topology {
             merge_peer(&mut list, Value { data: ValueData::Map(peer), at });
         }
         if let Some(own) = node.keys.get("peers") {
-            // Not a list: left as it is, for whoever reads it to say so.
+            // Not a list: reported when the node is read.
             let Some(items) = own.as_list() else { return Some(own.clone()) };
             let root = Path::root(&own.at);
             for (index, item) in items.iter().enumerate() {
@@ -184,7 +184,7 @@ impl Topology {
         Some(Value { data: ValueData::List(list), at: At::line(node.at.line as usize) })
     }
 
-    /// Where a node is dialled.
+    /// The URL at which a node is dialled, without a path.
     pub(super) fn base_url(
         &self,
         number: usize,
@@ -243,7 +243,7 @@ impl Topology {
         port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default)
     }
 
-    /// The port that `up` gives to a node whose file names none.
+    /// The port that `up` assigns to a node that sets none.
     fn port_by_seat(&self, number: usize, listener: &ListenerAddress) -> u16 {
         let seat = u16::try_from(self.seat(number)).unwrap_or(u16::MAX);
         let first = match self.base_port {
@@ -309,7 +309,7 @@ impl Topology {
         map.set("url", moved(&new, place));
     }
 
-    /// The scheme of the network: of the first address or route that somebody wrote, else `test`.
+    /// The scheme of the network: that of the first address or route in the file, else `test`.
     fn scheme(&self) -> Scheme {
         let scheme = |text: &str| Scheme::from_name(text.split('.').next()?);
         let address = |node: &TopologyNode| scheme(node.keys.get("ilpAddress")?.as_text()?);
@@ -332,7 +332,7 @@ impl Topology {
         if let Some(own) = node.keys.get("ilpAddress") {
             return own.as_text()?.parse().ok();
         }
-        // A circle of parents is reported by `network`.
+        // A cycle of parents is reported by `network`.
         if depth > self.nodes.len() {
             return None;
         }
@@ -355,7 +355,7 @@ impl Topology {
         })
     }
 
-    /// What a parent calls a child: its own entry for that peer may say so.
+    /// The last segment of a child's address, which the parent's entry for the child may set.
     fn child_segment(&self, parent: usize, child: &str) -> String {
         let own = || {
             let peers = self.nodes.get(parent)?.keys.get("peers")?.as_list()?;
@@ -371,7 +371,7 @@ impl Topology {
         peers.iter().any(|peer| relation(peer).as_deref() == Some("parent"))
     }
 
-    /// Who is connected with whom: by links, and where two nodes name each other in their own peers.
+    /// The connected nodes: by links, and where two nodes name each other in their own peers.
     pub(super) fn graph(&self) -> Graph {
         let names = |a: usize, b: usize| {
             let (Some(a), Some(b)) = (self.nodes.get(a), self.nodes.get(b)) else { return false };
@@ -451,7 +451,7 @@ fn merge_peer(list: &mut Vec<Value>, peer: Value) {
     match (known.map(|known| &mut known.data), peer.data) {
         (Some(ValueData::Map(known)), ValueData::Map(Map(entries))) => {
             for (name, value) in entries {
-                // The second link of a pair: what the first one said stays, and the url is added.
+                // The second link of a pair adds its url to the peer of the first.
                 if !value.is_null() {
                     known.set(&name.text, value);
                 }

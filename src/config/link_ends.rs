@@ -1,4 +1,4 @@
-//! Node files side by side: whether the two ends of a link say the same.
+//! Several node files: whether the two ends of each link agree.
 //!
 //! A topology file knows its links. Node files do not, so here they are found: two nodes are linked where each names the
 //! other as a peer, where one logs in by a name and to a node that fit, or where both hold the same secret. Everything
@@ -18,12 +18,12 @@ use crate::account::Relation;
 use crate::net::PeerUrl;
 use crate::stream::SECRET_LEN;
 
-/// What is wrong between two files: mistakes, and what is only odd. Each names its file.
+/// Mistakes and warnings between files; each names its file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Between {
-    /// What keeps the two nodes from working together, or lets them count different money.
+    /// The nodes cannot work together, or count different money.
     pub mistakes: Vec<Diagnostic>,
-    /// What is allowed but probably not meant.
+    /// Allowed, but probably not intended.
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -42,7 +42,7 @@ pub fn between(nodes: &[&Loaded]) -> Between {
     let mut links = Vec::new();
     for (index, a) in nodes.iter().enumerate() {
         for (other, b) in nodes.iter().enumerate().skip(index + 1) {
-            // Two files of one node are two versions of it, or nodes of two networks.
+            // Two files with one node id are two versions of a node, or belong to two networks.
             if a.config.settings.node_id == b.config.settings.node_id {
                 continue;
             }
@@ -104,7 +104,7 @@ fn link<'a>(a: &'a Loaded, b: &'a Loaded, by_name: bool) -> Option<(End<'a>, End
     let by_login = |(here, there): &(&PeerConfig, &PeerConfig)| {
         logs_in(&a.config, here, &b.config, there) || logs_in(&b.config, there, &a.config, here)
     };
-    // A token that more than two peers have says nothing about who is meant.
+    // A token of more than two peers does not identify a link.
     let mut holders: HashMap<&str, usize> = HashMap::new();
     for peer in a.config.peers.iter().chain(&b.config.peers) {
         for token in tokens(peer) {
@@ -124,7 +124,7 @@ fn link<'a>(a: &'a Loaded, b: &'a Loaded, by_name: bool) -> Option<(End<'a>, End
     Some((End { node: a, peer: here }, End { node: b, peer: there }))
 }
 
-/// Whether a peer is called like a node.
+/// Whether a peer has the name of a node.
 fn names(peer: &PeerConfig, node: &NodeConfig) -> bool {
     peer.account.id == node.settings.node_id || peer.username == node.settings.node_id.as_str()
 }
@@ -137,7 +137,7 @@ fn logs_in(node: &NodeConfig, here: &PeerConfig, other: &NodeConfig, there: &Pee
         && here.url.as_ref().is_some_and(|url| Some(url.port()) == port(other, url))
 }
 
-/// The port on which a node listens for what a url speaks.
+/// The port on which a node serves the protocol of a URL.
 fn port(node: &NodeConfig, url: &PeerUrl) -> Option<u16> {
     match url {
         PeerUrl::Btp(_) => Some(node.settings.btp_server_port),
@@ -145,7 +145,7 @@ fn port(node: &NodeConfig, url: &PeerUrl) -> Option<u16> {
     }
 }
 
-/// What a peer is shown and what it shows.
+/// The tokens that are sent to a peer or accepted from it.
 fn tokens(peer: &PeerConfig) -> impl Iterator<Item = &str> {
     let sent = peer.url.as_ref().and_then(|url| url.token());
     let accepted = peer.tokens().map(super::Secret::expose);
@@ -156,7 +156,7 @@ fn judge(a: End<'_>, b: End<'_>, found: &mut Between) {
     let mut report = sink(a.node);
     let mut other = sink(b.node);
     let dials = |end: End<'_>| end.peer.url.is_some();
-    // Said once, in the file of whoever dials.
+    // Reported once, in the file of the node that dials.
     let (first, second, report_of) = match (dials(a), dials(b)) {
         (false, true) => (b, a, &mut other),
         _ => (a, b, &mut report),
@@ -201,7 +201,7 @@ fn add(report: DiagnosticSink, found: &mut Between) {
     }
 }
 
-/// A url that leads to another port than the other node has. A proxy may do that on purpose.
+/// Warns of a URL with a port that the other node does not listen on. A proxy may do that on purpose.
 fn url_and_port(
     from: End<'_>,
     to: End<'_>,
@@ -228,7 +228,7 @@ fn url_and_port(
     }
 }
 
-/// Two addresses, and that of a child below that of its parent.
+/// Compares the addresses of both nodes; a child's is below its parent's.
 fn addresses(a: End<'_>, b: End<'_>, report: &mut DiagnosticSink) {
     let (Some(one), Some(two)) = (&a.node.config.address, &b.node.config.address) else { return };
     let place = peer_place(&a.node.tree, a.peer)("id");
@@ -242,7 +242,7 @@ fn addresses(a: End<'_>, b: End<'_>, report: &mut DiagnosticSink) {
             format!("{this} is on the network {}., {that} on {}.", one.scheme(), two.scheme());
         return report.problem(place, None, what, "linked nodes are on one network");
     }
-    // What else there is to say of relations that do not fit is said already.
+    // Relations that do not fit are reported by `compare_ends`.
     if a.peer.account.relation != inverse(b.peer.account.relation) {
         return;
     }

@@ -1,14 +1,14 @@
-//! What two nodes of a topology speak with each other.
+//! The transport of a topology's link.
 
 use std::str::FromStr;
 
 /// The transport of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum LinkTransport {
-    /// BTP: one node dials the other, and both ask on that session.
+    /// BTP: one node dials the other, and both send requests over that session.
     #[default]
     Btp,
-    /// ILP over HTTP: whoever asks posts to the other's server, so both have one and both dial.
+    /// ILP over HTTP: each node posts its requests to the other's server, so both dial.
     Http,
 }
 

@@ -1,5 +1,5 @@
-//! What must hold across the nodes of a topology: addresses, ports, both ends of every link, and that everybody can
-//! reach everybody.
+//! What must hold across the nodes of a topology: addresses, ports, both ends of each link, and that all nodes reach
+//! each other.
 
 use std::collections::HashMap;
 
@@ -20,24 +20,24 @@ use super::simulation::{DialledLink, LinkEnd};
 use super::topology::{Topology, inverse};
 use super::value::Value;
 
-/// How much a mistake weighs that is one of the network, not of a node.
+/// How severe a mistake of the network is, as opposed to a mistake of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strictness {
-    /// `check`: all of them are problems.
+    /// `check`: all are problems.
     All,
-    /// `up`: what keeps nodes from running side by side is a problem, the rest is a warning.
+    /// `up`: a conflict that keeps nodes from running on one host is a problem; the others are warnings.
     Startable,
-    /// `run` and reload: a node runs whatever the others do. All are warnings.
+    /// `run` and reload: all are warnings, because a node runs whatever the others do.
     Warn,
 }
 
-/// The nodes as read, for judging them together.
+/// All nodes as read.
 pub(super) struct Nodes {
     pub(super) trees: Vec<Value>,
     pub(super) configs: Vec<Option<NodeConfig>>,
 }
 
-/// Collects findings with one weight.
+/// Collects findings of one severity.
 pub(super) struct NetworkReport<'r> {
     pub(super) report: &'r mut DiagnosticSink,
     pub(super) strict: bool,
@@ -76,7 +76,7 @@ impl Topology {
         self.judge(&nodes, Strictness::Warn, report);
     }
 
-    /// Reads all nodes. Computed routes are left out: they are right by construction, and many.
+    /// Reads all nodes, without computed routes: they are correct by construction, and many.
     pub(super) fn read_all(&self, mode: Deployment, report: &mut DiagnosticSink) -> Nodes {
         let mut nodes = Nodes { trees: Vec::new(), configs: Vec::new() };
         for number in 0..self.nodes.len() {
@@ -103,7 +103,7 @@ impl Topology {
         }
     }
 
-    /// The place of a node's key, there or not.
+    /// The place of a node's key, whether or not the file has it.
     pub(super) fn place(&self, number: usize, key: &str) -> Location {
         let node = self.nodes.get(number);
         let value = node.and_then(|node| node.keys.get(key));
@@ -159,12 +159,12 @@ impl Topology {
         }
     }
 
-    /// Parents must end somewhere.
+    /// No node is its own ancestor.
     fn check_parents(&self, report: &mut DiagnosticSink) {
         for start in 0..self.nodes.len() {
             let mut way = vec![start];
             while let Some(parent) = way.last().and_then(|last| self.parent(*last)) {
-                // Said once, at the first node of the circle.
+                // Reported once, at the first node of the cycle.
                 if parent == start && way.iter().all(|number| start <= *number) {
                     way.push(start);
                     let names: Vec<&str> = way.iter().map(|number| self.id(*number)).collect();
@@ -181,7 +181,7 @@ impl Topology {
         }
     }
 
-    /// A port that is picked at start is known to nobody who dials.
+    /// No node can dial a port that the system picks at start.
     fn check_dialled_ports(&self, report: &mut DiagnosticSink) {
         for link in &self.links {
             let listener = match link.speaks {
@@ -362,7 +362,7 @@ pub(super) fn compare_ends(
     }
 }
 
-/// What `from` logs in with is what `to` accepts from it.
+/// `to` must accept the secret that `from` logs in with.
 pub(super) fn compare_secrets(
     (config, peer): End<'_>,
     (other, same): End<'_>,
@@ -379,7 +379,7 @@ pub(super) fn compare_secrets(
     }
 }
 
-/// Whether two ends count in different units. A child that sets none adopts those of its parent.
+/// Whether two ends use different assets. A child that sets none adopts its parent's.
 fn differ(one: End<'_>, two: End<'_>) -> bool {
     let open = |(config, peer): End<'_>| match peer.account.relation {
         Relation::Parent => Unset {

@@ -1,4 +1,4 @@
-//! Ways through a topology: for every destination, which neighbours a node sends to, best first.
+//! Paths through a topology: for each destination, the neighbours that a node sends to, best first.
 //!
 //! The first choice is a shortest path. Further choices are for when it is not connected (D21: the highest priority
 //! whose next hop is connected wins, and a packet never goes back to the peer that it came from). They are chosen so
@@ -15,7 +15,7 @@ const DETOUR_NODES_MAX: usize = 128;
 /// Neighbours that are tried for one alternative.
 const TRIES_MAX: usize = 8;
 
-/// Who is linked with whom, by number.
+/// The linked nodes, by number.
 #[derive(Clone, Debug)]
 pub(super) struct Graph {
     neighbours: Vec<Vec<usize>>,
@@ -86,7 +86,7 @@ impl Graph {
                 *list = ways;
             }
         }
-        // A round for everybody's next alternative, so that nobody's third costs another its first.
+        // One alternative per node and round, so that no node's third costs another node its first.
         for _ in 0..ALTERNATIVES_MAX {
             for node in 0..nodes {
                 let Some(ways) = tries.get_mut(node) else { continue };

@@ -1,4 +1,4 @@
-//! Which ports of `up` belong to whom, for as long as the process runs.
+//! Which node of `up` has which ports, for as long as the process runs.
 //!
 //! A node that is known keeps the ports that it listens on: a file without one of its nodes must not give the ports of that node to its
 //! neighbours, and a file with another port does not move a node before it is started again. A port that is in use when
@@ -23,24 +23,24 @@ pub struct PortAssignments {
     base_port: Option<u16>,
 }
 
-/// A port of a node that runs, or is about to.
+/// A port of a node that runs or is about to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Port {
-    /// By the file, or by the seat; 0 is any.
+    /// By the file or by the seat; 0: any free port.
     wanted: u16,
     in_force: u16,
 }
 
-/// A port that was in use, and the one that is taken instead.
+/// A port that was in use, and its replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortNote {
-    /// Whose.
+    /// The node that has the port.
     pub node: AccountId,
     /// The key that sets it, such as `btpServerPort`.
     pub key: &'static str,
-    /// What was in use.
+    /// The port that was in use.
     pub wanted: u16,
-    /// What is taken.
+    /// The port that replaces it.
     pub instead: u16,
 }
 
@@ -48,14 +48,14 @@ pub struct PortNote {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct InForce {
     pub(super) key: &'static str,
-    /// What it listens on, and others dial.
+    /// The port that it listens on and that other nodes dial.
     pub(super) port: u16,
-    /// What it would listen on if it were started now.
+    /// The port that it would listen on after a restart.
     pub(super) next: u16,
 }
 
 impl PortAssignments {
-    /// No nodes yet; the first one is to have `base_port`.
+    /// No nodes yet; the first one gets `base_port`.
     pub fn from(base_port: Option<u16>) -> Self {
         PortAssignments { base_port, ..Self::default() }
     }
@@ -111,7 +111,7 @@ impl PortAssignments {
     }
 }
 
-/// The port that is wanted, or the next one that is free and nobody's. Where there is none, the start says so.
+/// The wanted port, or the next free one that no node has. If there is none, the start fails and reports it.
 fn choose(wanted: u16, reserved: &HashSet<u16>, probe: impl Fn(u16) -> Option<u16>) -> u16 {
     if wanted == 0 {
         let found = (0..TRIES_MAX).find_map(|_| probe(0).filter(|port| !reserved.contains(port)));

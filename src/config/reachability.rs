@@ -247,7 +247,7 @@ impl<'s> Tracer<'s> {
         self.follow_all(destination.view(), || format!("packets to {destination}"))
     }
 
-    /// Follows packets to addresses that are no node's. Addresses with the same longest prefix of all take the same
+    /// Follows packets to addresses of no node. Addresses with the same longest prefix of all take the same
     /// way, so one address for each prefix suffices.
     fn follow_prefixes(&mut self) {
         let prefixes: BTreeSet<String> = self.simulation.prefixes().collect();

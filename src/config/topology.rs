@@ -1,4 +1,4 @@
-//! A topology file: nodes, links and defaults (D9). Here its form is read; `expand` makes one node of it.
+//! A topology file: nodes, links and defaults (D9). This file reads its form; `expand` derives the nodes.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,14 +29,14 @@ use super::value::{Map, Value, ValueData};
 /// A network in one file.
 #[derive(Clone)]
 pub struct Topology {
-    /// What messages call the file.
+    /// The file's name in messages.
     pub(super) name: String,
-    /// Where relative paths of files start.
+    /// The directory that relative file paths start from.
     pub(super) directory: Option<PathBuf>,
     pub(super) environment: Environment,
     pub(super) nodes: Vec<TopologyNode>,
     pub(super) links: Vec<TopologyLink>,
-    /// Every node and link of the file could be read, so what is missing is missing.
+    /// Whether every node and link could be read, so that none is missing by mistake.
     pub(super) complete: bool,
     /// Keys of nodes from `defaults`.
     pub(super) node_defaults: Map,
@@ -44,13 +44,13 @@ pub struct Topology {
     pub(super) peer_defaults: Map,
     /// `defaults.peers`.
     pub(super) default_peers: Vec<Value>,
-    /// The first port of BTP servers that `up` gives, if it is not the usual one.
+    /// The first BTP port that `up` assigns, if it is not the default.
     pub(super) base_port: Option<u16>,
     /// The choices for each destination, once they were computed.
     pub(super) choices: OnceLock<Vec<Vec<Vec<Choice>>>>,
 }
 
-/// Without the environment, in which secrets stand.
+/// Without the environment, which holds secrets.
 impl fmt::Debug for Topology {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Topology")
@@ -66,13 +66,13 @@ impl fmt::Debug for Topology {
 pub(super) struct TopologyNode {
     /// Its number in the file.
     pub(super) index: usize,
-    /// Its place among the ports of `up`: its number, unless a running network says otherwise.
+    /// Its offset from the first ports of `up`: its number, unless a running network has assigned another.
     pub(super) seat: usize,
     /// Its ports in a running network.
     pub(super) in_force: Vec<InForce>,
     pub(super) id: AccountId,
     pub(super) host: Option<String>,
-    /// Every key but `id` and `host`, each knowing its place in the file.
+    /// All keys except `id` and `host`, each with its location in the file.
     pub(super) keys: Map,
     pub(super) at: At,
 }
@@ -91,7 +91,7 @@ pub(super) struct TopologyLink {
     pub(super) index: usize,
 }
 
-/// The same value, which from now on calls itself `location`.
+/// The same value, reported at another place.
 pub(super) fn moved(value: &Value, place: String) -> Value {
     let more = value.at.more.as_ref();
     let variables = more.map(|more| more.variables.clone()).unwrap_or_default();
@@ -111,7 +111,7 @@ pub(super) fn is_topology(root: &Value) -> bool {
         || (!map.names("nodeId") && map.0.iter().any(|(name, _)| misspelt(&name.text)))
 }
 
-/// Reads the form of a topology. `None`: so much is wrong that no node can be made.
+/// Reads the form of a topology. `None`: no node can be read.
 pub(super) fn read(
     root: &Value,
     name: &str,
@@ -163,7 +163,7 @@ pub(super) fn read(
     })
 }
 
-/// Links that are missing may stand under a key that is not known.
+/// Missing links may be under a misspelt key.
 fn has_unknown_keys(map: &Map) -> bool {
     map.0.iter().any(|(name, _)| TopologySettings::KEYS.iter().all(|key| key.name != &*name.text))
 }
@@ -211,7 +211,7 @@ fn nodes(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode>
     nodes
 }
 
-/// The known keys of a mapping, each moved so that it can be laid elsewhere and still tells where it stands.
+/// The known keys of a mapping, each with its location, so that messages name it wherever it is merged.
 fn own_keys<'k>(
     map: &Map,
     path: &Path<'_>,
@@ -281,7 +281,7 @@ fn links(
     links
 }
 
-/// Two nodes may dial each other (D5), but what they are to each other is one thing, and so is their secret.
+/// Two nodes may dial each other (D5); both links must have the same relation, transport and secret.
 fn opposite(
     link: &TopologyLink,
     other: &TopologyLink,
@@ -402,7 +402,7 @@ fn default_peers(
     }
 }
 
-/// A mapping of which every key was moved.
+/// A mapping with the location of each key.
 pub(super) fn keyed(value: &Value, path: &Path<'_>) -> Value {
     let mut out = moved(value, path.place().text);
     if let ValueData::Map(Map(entries)) = &mut out.data {
