@@ -11,7 +11,7 @@ pub const MAX_ASSET_SCALE: u8 = 38;
 pub struct Asset {
     /// The asset code, such as `USD`. Equal codes are the same asset.
     pub code: Arc<str>,
-    /// Decimal places of the unit, 0 to [`MAX_ASSET_SCALE`].
+    /// Decimal places of the unit, 0 to 38.
     pub scale: u8,
 }
 
@@ -38,7 +38,7 @@ pub enum AssetError {
 /// Checks an asset code from the configuration or from a peer.
 ///
 /// # Errors
-/// [`AssetError`] with the rule that it breaks.
+/// `AssetError` with the rule that it breaks.
 pub fn check_asset_code(code: &str) -> Result<(), AssetError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     match code {
@@ -53,7 +53,7 @@ impl Asset {
     /// An asset from a peer, checked by the rules of the configuration.
     ///
     /// # Errors
-    /// [`AssetError`] with the rule that it breaks.
+    /// `AssetError` with the rule that it breaks.
     pub fn checked(code: &str, scale: u8) -> Result<Self, AssetError> {
         check_asset_code(code)?;
         if scale > MAX_ASSET_SCALE {
