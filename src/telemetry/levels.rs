@@ -25,11 +25,12 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 19] = [
     "account",
     "api",
     "btp",
     "cli",
+    "client",
     "config",
     "connector",
     "http",
@@ -42,6 +43,7 @@ const ROOMS: [&str; 17] = [
     "stream",
     "telemetry",
     "time",
+    "web",
     "wire",
 ];
 
