@@ -24,7 +24,7 @@ use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::link::{Framing, Outbox, SessionKind};
 use crate::local::PingSettings;
 use crate::net::{Clock, TransportSettings};
-use crate::peers::{Directory, Login, SessionGuard, Token, TransportContext};
+use crate::peers::{Directory, PeerLogin, SessionGuard, Token, TransportContext};
 use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::wire::btp::{BtpFrame, FrameBody, FrameKind, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
@@ -136,7 +136,7 @@ impl World {
         let context =
             TransportContext::new(connector, Clock::manual(), TransportSettings::default())
                 .unwrap();
-        let logins = NAMES.map(|name| Login {
+        let logins = NAMES.map(|name| PeerLogin {
             account: name.parse().unwrap(),
             username: name.to_owned(),
             token: Some(Token::from(token(name))),

@@ -12,7 +12,7 @@ use crate::account::{AccountSettings, Limits, Relation};
 use crate::connector::{AccountReport, Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
 use crate::net::{Clock, TransportSettings};
-use crate::peers::{Directory, Login, Logins, Token, TransportContext};
+use crate::peers::{Directory, Logins, PeerLogin, Token, TransportContext};
 use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::wire::btp::{BtpFrame, FrameBody, ProtocolEntry, RequestId, put_auth, put_frame};
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
@@ -67,7 +67,7 @@ pub(super) fn context(
 
 /// Each of these peers may log in with its [`token`].
 pub(super) fn directory(peers: &[&str]) -> Directory {
-    let login = |peer: &&str| Login {
+    let login = |peer: &&str| PeerLogin {
         account: peer.parse().unwrap(),
         username: (*peer).to_owned(),
         token: Some(Token::from(token(peer))),

@@ -23,7 +23,7 @@ pub(super) struct NamedFile {
 
 /// A file's bytes, as they were at one moment.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Content {
+pub struct FileContent {
     /// Its path.
     pub path: PathBuf,
     /// Its whole content.
@@ -31,13 +31,13 @@ pub struct Content {
 }
 
 /// Leaves out the bytes, which contain secrets.
-impl fmt::Debug for Content {
+impl fmt::Debug for FileContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes of {}", self.bytes.len(), self.path.display())
     }
 }
 
-impl Content {
+impl FileContent {
     /// The hash of the content.
     pub fn hash(&self) -> ContentHash {
         ContentHash::of(&self.bytes)
@@ -47,7 +47,7 @@ impl Content {
     ///
     /// # Errors
     /// Those of the system, directories, and files larger than [`FILE_BYTES_MAX`].
-    pub fn read(path: &Path) -> io::Result<Content> {
+    pub fn read(path: &Path) -> io::Result<FileContent> {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -57,13 +57,13 @@ impl Content {
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        Ok(Content { path: path.to_owned(), bytes })
+        Ok(FileContent { path: path.to_owned(), bytes })
     }
 }
 
 /// Reads the file, or reports why not.
-pub(super) fn read(named: &NamedFile, report: &mut DiagnosticSink) -> Option<Content> {
-    let error = match Content::read(&named.path) {
+pub(super) fn read(named: &NamedFile, report: &mut DiagnosticSink) -> Option<FileContent> {
+    let error = match FileContent::read(&named.path) {
         Ok(content) => return Some(content),
         Err(error) => error,
     };

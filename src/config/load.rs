@@ -6,7 +6,7 @@ use std::path::{Path as FilePath, PathBuf};
 use super::diagnostics::{Diagnostic, DiagnosticSink, Diagnostics};
 use super::env::{self, Environment};
 use super::expand::{Deployment, not_from_environment};
-use super::file::{self, Content, NamedFile};
+use super::file::{self, FileContent, NamedFile};
 use super::location::{At, Location, ValueOrigin};
 use super::network::Strictness;
 use super::node_file;
@@ -53,7 +53,7 @@ impl Source {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn read(&self) -> Result<Option<Content>, Diagnostics> {
+    pub fn read(&self) -> Result<Option<FileContent>, Diagnostics> {
         let (read, report) = read_file(self);
         read.map_err(|()| failed(report))
     }
@@ -129,13 +129,13 @@ pub fn load_in_network(source: &Source) -> Result<(Loaded, Option<Topology>), Di
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_content(source: &Source, content: Option<&Content>) -> Result<Loaded, Diagnostics> {
+pub fn load_content(source: &Source, content: Option<&FileContent>) -> Result<Loaded, Diagnostics> {
     load_node(source, content).map(|(loaded, _)| loaded)
 }
 
 fn load_node(
     source: &Source,
-    content: Option<&Content>,
+    content: Option<&FileContent>,
 ) -> Result<(Loaded, Option<Topology>), Diagnostics> {
     let name = content.map(|content| content.path.to_string_lossy().into_owned());
     let mut report = DiagnosticSink::new(name.as_deref());
@@ -194,7 +194,7 @@ impl Topology {
     ///
     /// # Errors
     /// As [`Topology::load`].
-    pub fn of_content(source: &Source, content: &Content) -> Result<Topology, Diagnostics> {
+    pub fn of_content(source: &Source, content: &FileContent) -> Result<Topology, Diagnostics> {
         let name = content.path.to_string_lossy().into_owned();
         let mut report = DiagnosticSink::new(Some(&name));
         let topology = parse(source, content, &mut report).and_then(|root| {
@@ -219,7 +219,7 @@ impl Topology {
     /// All mistakes at once.
     pub fn for_this_machine(
         source: &Source,
-        content: &Content,
+        content: &FileContent,
         assign_ports: impl FnOnce(&mut Topology),
     ) -> Result<Vec<Loaded>, Diagnostics> {
         let name = content.path.to_string_lossy().into_owned();
@@ -343,7 +343,7 @@ fn named_file(source: &Source) -> Option<NamedFile> {
 }
 
 /// The content of the file. `Ok(None)`: no file is named.
-pub(super) fn read_file(source: &Source) -> (Result<Option<Content>, ()>, DiagnosticSink) {
+pub(super) fn read_file(source: &Source) -> (Result<Option<FileContent>, ()>, DiagnosticSink) {
     let Some(named) = named_file(source) else { return (Ok(None), DiagnosticSink::new(None)) };
     let mut report = DiagnosticSink::new(Some(&named.path.to_string_lossy()));
     let content = file::read(&named, &mut report);
@@ -353,7 +353,7 @@ pub(super) fn read_file(source: &Source) -> (Result<Option<Content>, ()>, Diagno
 /// Bytes -> tree, with variables replaced.
 pub(super) fn parse(
     source: &Source,
-    content: &Content,
+    content: &FileContent,
     report: &mut DiagnosticSink,
 ) -> Option<Value> {
     let text = file::text(&content.bytes, report)?;
@@ -420,7 +420,7 @@ fn tree_of_node_file(
 pub(super) fn read_topology(
     source: &Source,
     root: &Value,
-    content: &Content,
+    content: &FileContent,
     report: &mut DiagnosticSink,
 ) -> Option<Topology> {
     let name = content.path.to_string_lossy();

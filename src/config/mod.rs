@@ -71,7 +71,7 @@ pub use diagnostics::{Diagnostic, Diagnostics};
 pub use diff::diff;
 pub use env::{Environment, get as variable, of_process as environment_of_process};
 pub use expand::{Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT};
-pub use file::Content;
+pub use file::FileContent;
 pub use link_ends::between;
 pub use load::{FileForm, Loaded, Override, Source, load, load_content, load_in_network};
 pub use location::Location;
@@ -83,7 +83,7 @@ pub use secret::{MASK, Secret};
 pub use secret_file::{SecretFileError, read_secret, read_secret_file};
 pub use settings::{AssetMismatch, NodeConfig, PeerConfig};
 pub use topology::Topology;
-pub use watch::{ContentHash, Decision, FileWatch, Look};
+pub use watch::{ContentHash, FileWatch, Look, WatchDecision};
 
 #[cfg(test)]
 mod tests;

@@ -334,12 +334,12 @@ fn account_of<'n>(login: &Credentials, node: &'n NodeConfig) -> Option<&'n PeerC
 }
 
 /// A node, and its entry for another one.
-pub(super) type End<'a> = (&'a NodeConfig, &'a PeerConfig);
+pub(super) type LinkEndConfig<'a> = (&'a NodeConfig, &'a PeerConfig);
 
 /// Compares the two ends of a link, as `from` dials `to`.
 pub(super) fn compare_ends(
-    from: End<'_>,
-    to: End<'_>,
+    from: LinkEndConfig<'_>,
+    to: LinkEndConfig<'_>,
     place: &impl Fn(&str) -> Location,
     found: &mut NetworkReport<'_>,
 ) {
@@ -364,8 +364,8 @@ pub(super) fn compare_ends(
 
 /// `to` must accept the secret that `from` logs in with.
 pub(super) fn compare_secrets(
-    (config, peer): End<'_>,
-    (other, same): End<'_>,
+    (config, peer): LinkEndConfig<'_>,
+    (other, same): LinkEndConfig<'_>,
     place: &impl Fn(&str) -> Location,
     found: &mut NetworkReport<'_>,
 ) {
@@ -380,8 +380,8 @@ pub(super) fn compare_secrets(
 }
 
 /// Whether two ends use different assets. A child that sets none adopts its parent's.
-fn differ(one: End<'_>, two: End<'_>) -> bool {
-    let open = |(config, peer): End<'_>| match peer.account.relation {
+fn differ(one: LinkEndConfig<'_>, two: LinkEndConfig<'_>) -> bool {
+    let open = |(config, peer): LinkEndConfig<'_>| match peer.account.relation {
         Relation::Parent => Unset {
             code: config.asset_unset.code && peer.asset_of_node.code,
             scale: config.asset_unset.scale && peer.asset_of_node.scale,

@@ -128,7 +128,7 @@ fn choose(wanted: u16, reserved: &HashSet<u16>, probe: impl Fn(u16) -> Option<u1
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Content, Deployment, Source};
+    use crate::config::{Deployment, FileContent, Source};
 
     #[test]
     fn nodes_keep_their_ports() {
@@ -138,7 +138,7 @@ mod tests {
             let nodes: String = ids.split(", ").map(|id| format!("{{id: {id}}}, ")).collect();
             let yaml =
                 format!("nodes: [{nodes}]\nlinks: [{{from: {first}, to: {last}, secret: s}}]\n");
-            let content = Content { path: "n.yaml".into(), bytes: yaml.into_bytes() };
+            let content = FileContent { path: "n.yaml".into(), bytes: yaml.into_bytes() };
             let mut topology = Topology::of_content(&Source::default(), &content).unwrap();
             seats.assign(&mut topology, Some);
             let config = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn topology(text: &str) -> Topology {
-        let content = Content { path: "n.yaml".into(), bytes: text.as_bytes().to_vec() };
+        let content = FileContent { path: "n.yaml".into(), bytes: text.as_bytes().to_vec() };
         Topology::of_content(&Source::default(), &content).unwrap()
     }
 

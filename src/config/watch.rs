@@ -36,7 +36,7 @@ pub type Look = Option<ContentHash>;
 
 /// What the caller does after a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum WatchDecision {
     /// Nothing changed, or a change was seen only once.
     Wait,
     /// Two looks agree on a change: load it. It is returned once, even if the content is not valid.
@@ -62,16 +62,16 @@ impl FileWatch {
     }
 
     /// Takes the result of one look at the file.
-    pub fn look(&mut self, found: Look) -> Decision {
+    pub fn look(&mut self, found: Look) -> WatchDecision {
         let agreed = found == self.last;
         self.last = found;
         if !agreed || found == self.handled {
-            return Decision::Wait;
+            return WatchDecision::Wait;
         }
         self.handled = found;
         match found {
-            Some(_) => Decision::Apply,
-            None => Decision::Gone,
+            Some(_) => WatchDecision::Apply,
+            None => WatchDecision::Gone,
         }
     }
 
@@ -93,9 +93,9 @@ mod tests {
         let decisions: String = looks
             .chars()
             .map(|c| match watch.look(hash(c)) {
-                Decision::Wait => '.',
-                Decision::Apply => 'A',
-                Decision::Gone => 'G',
+                WatchDecision::Wait => '.',
+                WatchDecision::Apply => 'A',
+                WatchDecision::Gone => 'G',
             })
             .collect();
         assert_eq!(decisions, expected, "{looks}");
@@ -123,6 +123,6 @@ mod tests {
         let mut watch = FileWatch::new(ContentHash::of(b"a"));
         let b = ContentHash::of(b"b");
         watch.handled(b);
-        assert_eq!([watch.look(Some(b)), watch.look(Some(b))], [Decision::Wait; 2]);
+        assert_eq!([watch.look(Some(b)), watch.look(Some(b))], [WatchDecision::Wait; 2]);
     }
 }

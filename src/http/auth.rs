@@ -60,12 +60,12 @@ mod tests {
     use axum::http::header::AUTHORIZATION;
 
     use super::*;
-    use crate::peers::{Login, Token};
+    use crate::peers::{PeerLogin, Token};
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     fn directory() -> Directory {
-        let login = |account: &str, username: &str, token: &str| Login {
+        let login = |account: &str, username: &str, token: &str| PeerLogin {
             account: account.parse().unwrap(),
             username: username.to_owned(),
             token: Some(Token::from(token)),

@@ -14,7 +14,7 @@ use crate::account::{AccountSettings, Relation};
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
 use crate::net::{Clock, HttpLimits, KeepAliveSettings, ServerTls, TransportSettings};
-use crate::peers::{Directory, Login, Logins, Token, TransportContext};
+use crate::peers::{Directory, Logins, PeerLogin, Token, TransportContext};
 use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::web::ConnectionLimits;
 use crate::wire::ilp::{Fulfill, Packet, Prepare};
@@ -52,7 +52,7 @@ pub(super) fn context(id: &str, peers: &[&str]) -> Arc<HttpContext> {
 
 /// The same with a given clock.
 pub(super) fn context_at(clock: Clock, id: &str, peers: &[&str]) -> Arc<HttpContext> {
-    let login = |peer: &&str| Login {
+    let login = |peer: &&str| PeerLogin {
         account: peer.parse().unwrap(),
         username: (*peer).to_owned(),
         token: Some(Token::from(secret(peer))),

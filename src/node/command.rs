@@ -15,7 +15,7 @@ pub(super) const ORDERS_MAX: usize = 16;
 
 /// An order to a running node.
 #[derive(Debug)]
-pub enum Command {
+pub enum NodeCommand {
     /// Put this configuration in force.
     Reload(Box<NodeConfig>),
     /// The configuration no longer names this node: drop all links, and wait (D17).
@@ -39,12 +39,12 @@ pub struct NodeHandle {
     pub context: Arc<TransportContext>,
     /// How it stands.
     pub status: Arc<NodeStatus>,
-    pub(super) orders: mpsc::Sender<Command>,
+    pub(super) orders: mpsc::Sender<NodeCommand>,
 }
 
 impl NodeHandle {
     /// Gives an order. `false`: the node has stopped.
-    pub async fn order(&self, order: Command) -> bool {
+    pub async fn order(&self, order: NodeCommand) -> bool {
         self.orders.send(order).await.is_ok()
     }
 }

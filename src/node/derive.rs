@@ -9,7 +9,7 @@ use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig, Secr
 use crate::connector::ConnectorSettings;
 use crate::http::HttpDial;
 use crate::net::{KeepAliveSettings, PeerUrl, TlsTrust, TransportSettings};
-use crate::peers::{Directory, Login, NoRandomness, Token};
+use crate::peers::{Directory, NoRandomness, PeerLogin, Token};
 use crate::stream::SECRET_LEN;
 
 use super::diallers::Dialled;
@@ -107,7 +107,7 @@ pub(super) fn status_settings(config: &NodeConfig) -> StatusSettings<'_> {
 pub(super) fn directory(config: &NodeConfig) -> Result<Directory, NoRandomness> {
     let served = config.peers.iter().filter(|peer| peer.account.enabled);
     let logins = served.flat_map(|peer| {
-        peer.tokens().map(|token| Login {
+        peer.tokens().map(|token| PeerLogin {
             account: peer.account.id.clone(),
             username: peer.username.clone(),
             token: Some(Token::from(token.expose())),

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::config::{Content, ContentHash, Look};
+use crate::config::{ContentHash, FileContent, Look};
 
 /// A file whose times are this old shows every later change in its times.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -34,7 +34,7 @@ impl FileFingerprint {
         {
             return Some(hash);
         }
-        let hash = Content::read(path).ok().map(|content| content.hash());
+        let hash = FileContent::read(path).ok().map(|content| content.hash());
         self.last = hash.map(|hash| (identity, hash));
         hash
     }

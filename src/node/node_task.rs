@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::acceptor::{Acceptor, HttpAcceptor};
 use super::api_thread::ApiThread;
-use super::command::Command;
+use super::command::NodeCommand;
 use super::derive::{DrawnSecret, dials, http_dials, status_settings};
 use super::diallers::Diallers;
 use super::draining::Draining;
@@ -59,7 +59,7 @@ pub(super) struct NodeTask {
 
 impl NodeTask {
     /// Until it is told to stop, and has.
-    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<NodeCommand>) {
         self.start();
         let mut looks = tokio::time::interval(READY_LOOK);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -70,10 +70,10 @@ impl NodeTask {
                     starting = self.status.observe_health() == HealthStatus::Starting;
                 }
                 order = orders.recv() => match order {
-                    Some(Command::Reload(config)) => self.reload(*config),
-                    Some(Command::Unlisted) => self.drop_all_links(),
+                    Some(NodeCommand::Reload(config)) => self.reload(*config),
+                    Some(NodeCommand::Unlisted) => self.drop_all_links(),
                     // All handles are gone: nobody could stop the node later.
-                    Some(Command::Stop) | None => break,
+                    Some(NodeCommand::Stop) | None => break,
                 },
                 event = self.events.recv() => self.heard(event),
                 told = answer(&mut self.asking) => self.adopt(told),

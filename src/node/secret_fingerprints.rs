@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::file_fingerprint::FileFingerprint;
 use super::single_flight::SingleFlight;
-use crate::config::{Content, ContentHash, Decision, FileWatch, Loaded, Look};
+use crate::config::{ContentHash, FileContent, FileWatch, Loaded, Look, WatchDecision};
 
 type Files = Vec<(PathBuf, FileFingerprint)>;
 
@@ -23,7 +23,7 @@ impl SecretFingerprints {
             loaded.iter().flat_map(|one| one.secret_files.clone()).collect();
         paths.sort();
         paths.dedup();
-        let now = paths.iter().map(|path| Content::read(path).ok().map(|found| found.hash()));
+        let now = paths.iter().map(|path| FileContent::read(path).ok().map(|found| found.hash()));
         let watch = ContentHash::of_all(now).map(FileWatch::new);
         let files = paths.into_iter().map(|path| (path, FileFingerprint::default())).collect();
         Self { files, watch, looking: SingleFlight::default() }
@@ -48,7 +48,7 @@ impl SecretFingerprints {
     }
 
     /// What to do after a look, once there was one. Cancel safe.
-    pub(super) async fn done(&mut self) -> Decision {
+    pub(super) async fn done(&mut self) -> WatchDecision {
         let (files, found) = self.looking.done().await;
         self.files = files;
         match &mut self.watch {
@@ -56,7 +56,7 @@ impl SecretFingerprints {
             // One could not be read when they were loaded, so they were changing.
             None => {
                 self.watch = found.map(FileWatch::new);
-                if self.watch.is_some() { Decision::Apply } else { Decision::Wait }
+                if self.watch.is_some() { WatchDecision::Apply } else { WatchDecision::Wait }
             }
         }
     }

@@ -9,7 +9,7 @@ use tracing::Instrument;
 use super::acceptor::{Acceptor, HttpAcceptor};
 use super::api_thread::ApiThread;
 use super::clock_watch;
-use super::command::{Command, NodeHandle, ORDERS_MAX};
+use super::command::{NodeCommand, NodeHandle, ORDERS_MAX};
 use super::derive::{ParentInfoError, btp_settings, directory, draw_secret, status_settings};
 use super::diallers::Diallers;
 use super::draining::Draining;
@@ -132,7 +132,7 @@ async fn build(
     config: NodeConfig,
     logs: Logs,
     descriptors: Descriptors,
-) -> Result<(NodeTask, mpsc::Receiver<Command>, NodeHandle), StartError> {
+) -> Result<(NodeTask, mpsc::Receiver<NodeCommand>, NodeHandle), StartError> {
     let drawn = draw_secret()?;
     let settings = btp_settings(&config);
     let files = Files::read(config.settings.tls.clone(), settings.trust.clone()).await?;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
-use super::command::{Command, NodeHandle};
+use super::command::{NodeCommand, NodeHandle};
 use super::file_fingerprint::{FileFingerprint, is_regular};
 use super::secret_fingerprints::SecretFingerprints;
 use super::signals::Signals;
@@ -15,8 +15,8 @@ use super::single_flight::SingleFlight;
 use super::start::{Node, StartError};
 use crate::account::AccountId;
 use crate::config::{
-    self, Content, Decision, Diagnostics, FileWatch, Loaded, Look, PortAssignments, PortNote,
-    Source, Topology,
+    self, Diagnostics, FileContent, FileWatch, Loaded, Look, PortAssignments, PortNote, Source,
+    Topology, WatchDecision,
 };
 use crate::net::Descriptors;
 use crate::telemetry::{Logs, parse_level};
@@ -38,7 +38,7 @@ pub enum Plan {
 pub struct Planned {
     plan: Plan,
     loaded: Vec<Loaded>,
-    content: Option<Content>,
+    content: Option<FileContent>,
     seats: PortAssignments,
     notes: Vec<PortNote>,
 }
@@ -233,14 +233,14 @@ impl Supervisor {
         }
     }
 
-    fn found_secrets(&mut self, decision: Decision) {
+    fn found_secrets(&mut self, decision: WatchDecision) {
         match decision {
-            Decision::Wait => {}
-            Decision::Gone => {
+            WatchDecision::Wait => {}
+            WatchDecision::Gone => {
                 tracing::error!("a file with a secret cannot be read; what runs goes on");
                 self.refuse("a file with a secret cannot be read");
             }
-            Decision::Apply => {
+            WatchDecision::Apply => {
                 tracing::info!("a file with a secret changed: reading the configuration again");
                 self.begin_read();
             }
@@ -250,12 +250,12 @@ impl Supervisor {
     fn found(&mut self, found: Look) {
         let (Some(file), Some(watch)) = (&self.file, &mut self.watch) else { return };
         match watch.look(found) {
-            Decision::Wait => {}
-            Decision::Gone => {
+            WatchDecision::Wait => {}
+            WatchDecision::Gone => {
                 tracing::error!(file = %file.display(), "the configuration file cannot be read; what runs goes on");
                 self.refuse("the configuration file cannot be read");
             }
-            Decision::Apply => self.begin_read(),
+            WatchDecision::Apply => self.begin_read(),
         }
     }
 
@@ -315,7 +315,7 @@ impl Supervisor {
             Ok(loaded) => loaded,
             Err(problems) if problems.node_not_named && matches!(self.plan, Plan::One(_)) => {
                 for node in &self.nodes {
-                    node.handle().order(Command::Unlisted).await;
+                    node.handle().order(NodeCommand::Unlisted).await;
                 }
                 return;
             }
@@ -340,7 +340,7 @@ impl Supervisor {
         for node in &self.nodes {
             let named = loaded.iter().any(|one| one.config.settings.node_id == node.handle().id);
             if !named {
-                node.handle().order(Command::Unlisted).await;
+                node.handle().order(NodeCommand::Unlisted).await;
             }
         }
         for one in loaded {
@@ -350,7 +350,7 @@ impl Supervisor {
             }
             match self.nodes.iter().find(|node| node.handle().id == one.config.settings.node_id) {
                 Some(node) => {
-                    node.handle().order(Command::Reload(Box::new(one.config))).await;
+                    node.handle().order(NodeCommand::Reload(Box::new(one.config))).await;
                 }
                 None if self.starting_ids.contains(&one.config.settings.node_id) => {}
                 None => self.start_new(one),
@@ -449,7 +449,7 @@ impl Plan {
 }
 
 /// What a plan was made to by its file.
-type Made = (Vec<Loaded>, Option<Content>, Vec<PortNote>);
+type Made = (Vec<Loaded>, Option<FileContent>, Vec<PortNote>);
 
 /// The port if this machine lets it be listened on, any free one for 0.
 fn probe(port: u16) -> Option<u16> {
@@ -466,7 +466,7 @@ fn tell(notes: &[PortNote]) {
 /// Stops nodes side by side, and waits for all.
 async fn stop_all(nodes: Vec<Node>) {
     for node in &nodes {
-        node.handle().order(Command::Stop).await;
+        node.handle().order(NodeCommand::Stop).await;
     }
     for node in nodes {
         node.stopped().await;

@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::command::Command;
+use super::command::NodeCommand;
 use super::start::Node;
 use super::*;
 use crate::account::AccountId;
 use crate::api::HealthStatus;
-use crate::config::{Content, NodeConfig, Source, load_content};
+use crate::config::{FileContent, NodeConfig, Source, load_content};
 use crate::link::Outcome;
 use crate::net::Descriptors;
 use crate::telemetry::{LogLevels, LogTo, Logs};
@@ -37,7 +37,7 @@ fn logs() -> Logs {
 }
 
 fn config(yaml: &str) -> NodeConfig {
-    let content = Content { path: "node.yaml".into(), bytes: yaml.as_bytes().to_vec() };
+    let content = FileContent { path: "node.yaml".into(), bytes: yaml.as_bytes().to_vec() };
     match load_content(&Source::default(), Some(&content)) {
         Ok(loaded) => loaded.config,
         Err(problems) => panic!("{problems}"),
@@ -91,7 +91,7 @@ async fn ping(node: &Node, by: &str, destination: &str, amount: u64) -> Result<(
 }
 
 async fn stop(node: Node) {
-    node.handle().order(Command::Stop).await;
+    node.handle().order(NodeCommand::Stop).await;
     node.stopped().await;
 }
 
@@ -186,7 +186,7 @@ async fn a_reload_changes_what_it_must_and_disturbs_nobody_else() {
         let yaml = format!(
             "nodeId: b\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{yaml}"
         );
-        assert!(b.handle().order(Command::Reload(Box::new(config(&yaml)))).await);
+        assert!(b.handle().order(NodeCommand::Reload(Box::new(config(&yaml)))).await);
     };
     reload(b_with(", {id: c, authToken: bc}")).await;
     until("c", || connected(&b, "c") && connected(&c, "b")).await;
@@ -200,7 +200,7 @@ async fn a_reload_changes_what_it_must_and_disturbs_nobody_else() {
     .await;
     assert_eq!(ping(&a, "b", "test.b", 5).await, Ok(()));
     assert_eq!(sessions(&b, "a"), 1, "a's session was never touched");
-    b.handle().order(Command::Unlisted).await;
+    b.handle().order(NodeCommand::Unlisted).await;
     until("all links gone", || !connected(&b, "a")).await;
     for node in [a, b, c] {
         stop(node).await;
@@ -259,7 +259,7 @@ async fn a_stop_closes_the_port_first_and_in_the_end_all_sessions_at_once() {
         answer = &mut unanswered => panic!("{answer:?}"),
         () = in_flight => {}
     }
-    node.handle().order(Command::Stop).await;
+    node.handle().order(NodeCommand::Stop).await;
     until("the port is closed", || std::net::TcpStream::connect(port).is_err()).await;
     assert_eq!(context.connector.in_flight(), 1, "it still waits for the answer");
     let close = c.next().await.unwrap().unwrap();
@@ -276,7 +276,7 @@ async fn reload(node: &Node, rest: &str) {
         "nodeId: {}\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{rest}",
         node.handle().id
     );
-    assert!(node.handle().order(Command::Reload(Box::new(config(&yaml)))).await);
+    assert!(node.handle().order(NodeCommand::Reload(Box::new(config(&yaml)))).await);
 }
 
 #[tokio::test]

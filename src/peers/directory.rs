@@ -18,7 +18,7 @@ use crate::link::LoginMark;
 
 /// One login of a peer. A peer with several tokens has one for each, with the same account and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Login {
+pub struct PeerLogin {
     /// The peer's account.
     pub account: AccountId,
     /// The peer's name (`auth_username`, or its segment of the path).
@@ -81,7 +81,7 @@ impl TokenMarker {
 impl Directory {
     /// A directory of these logins. If two accounts have the same name, the first counts (`config` refuses such a
     /// pair).
-    pub fn new(logins: impl IntoIterator<Item = Login>) -> Result<Self, NoRandomness> {
+    pub fn new(logins: impl IntoIterator<Item = PeerLogin>) -> Result<Self, NoRandomness> {
         let key = key()?.clone();
         let mut directory = Self {
             key,
@@ -96,7 +96,7 @@ impl Directory {
         Ok(directory)
     }
 
-    fn add(&mut self, login: Login) {
+    fn add(&mut self, login: PeerLogin) {
         let token = login.token.filter(|token| !token.is_empty());
         let secret = token.as_ref().map(|token| token.reveal().as_bytes());
         let tag = secret.map(|secret| tag(&self.key, secret));
@@ -220,8 +220,8 @@ impl std::fmt::Debug for Directory {
 mod tests {
     use super::*;
 
-    fn login(account: &str, username: &str, token: Option<&str>) -> Login {
-        Login {
+    fn login(account: &str, username: &str, token: Option<&str>) -> PeerLogin {
+        PeerLogin {
             account: account.parse().unwrap(),
             username: username.to_owned(),
             token: token.map(Token::from),

@@ -18,7 +18,7 @@ pub use close_reason::{
 pub use context::{HttpCounts, ServerCounts, TransportContext};
 pub use dial_backoff::{DialBackoff, DialDelay};
 pub use dial_control::{DialControl, DialHandle, WaitEnd};
-pub use directory::{Directory, Login, Logins, NoRandomness, TokenMarker};
+pub use directory::{Directory, Logins, NoRandomness, PeerLogin, TokenMarker};
 #[cfg(test)]
 pub use peer_status::RefusedLogin;
 pub use peer_status::{

@@ -1,14 +1,14 @@
 //! The login against the vectors, and against tables of names, paths and tokens.
 
 use super::*;
-use crate::peers::Login;
+use crate::peers::PeerLogin;
 use crate::peers::Token;
 use crate::wire::btp::{ProtocolEntry, put_empty_response, put_frame};
 use crate::wire::vectors;
 
-fn login(account: &str, token: &str) -> Login {
+fn login(account: &str, token: &str) -> PeerLogin {
     let account: AccountId = account.parse().unwrap();
-    Login { username: account.to_string(), account, token: Some(Token::from(token)) }
+    PeerLogin { username: account.to_string(), account, token: Some(Token::from(token)) }
 }
 
 fn directory() -> Directory {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::tally::{Tally, Verdict};
+use super::tally::{PacketResult, Tally};
 use crate::cli::client::THIS_PROGRAM;
 use crate::client::Client;
 use crate::link::{Cause, Outcome, Rejection};
@@ -39,7 +39,7 @@ pub(in crate::cli) struct Stop {
 }
 
 /// One answer, and how long it took.
-type Answered = (Verdict, Duration);
+type Answered = (PacketResult, Duration);
 
 impl Load {
     /// Sends until `stop`, waits for what is in flight, and tells what came back and how long all that took. When
@@ -136,14 +136,14 @@ impl Load {
     }
 }
 
-fn verdict(outcome: Outcome) -> Verdict {
+fn verdict(outcome: Outcome) -> PacketResult {
     match outcome {
-        Outcome::Fulfilled { .. } => Verdict::Fulfilled,
+        Outcome::Fulfilled { .. } => PacketResult::Fulfilled,
         Outcome::Rejected(Rejection { code, by, message, .. }) => {
-            Verdict::Rejected { code, by, message }
+            PacketResult::Rejected { code, by, message }
         }
         Outcome::NotSent(Cause { code, message }) | Outcome::NoAnswer(Cause { code, message }) => {
-            Verdict::Rejected { code, by: THIS_PROGRAM.to_owned(), message }
+            PacketResult::Rejected { code, by: THIS_PROGRAM.to_owned(), message }
         }
     }
 }
@@ -182,7 +182,7 @@ mod tests {
         let check = |load: &Load, sent: u64, after_ms: u64, room: u64| {
             let mut tally = Tally::default();
             (0..sent).for_each(|_| tally.add_sent());
-            (0..sent).for_each(|_| tally.add(Verdict::Fulfilled, Duration::ZERO));
+            (0..sent).for_each(|_| tally.add(PacketResult::Fulfilled, Duration::ZERO));
             assert_eq!(
                 load.room(&tally, Duration::from_millis(after_ms)),
                 room,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::load::Load;
-use super::tally::{Line, ResultKind, Tally};
+use super::tally::{ResultKind, ResultLine, Tally};
 use crate::cli::failure::Failure;
 use crate::cli::text::{
     format_duration, grouped, millis, padded, per_second, percent, ratio, sanitize, sanitize_json,
@@ -94,7 +94,7 @@ impl SendReport<'_> {
     }
 }
 
-fn result(kind: ResultKind, line: &Line, sent: u64) -> Value {
+fn result(kind: ResultKind, line: &ResultLine, sent: u64) -> Value {
     let mut value = json!({
         "result": match kind {
             ResultKind::Fulfilled => "fulfilled".to_owned(),
@@ -137,14 +137,14 @@ fn by_whom(by: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::send::tally::Verdict;
+    use crate::cli::send::tally::PacketResult;
     use crate::wire::ilp::ErrorCode;
 
     fn tally() -> Tally {
         let mut tally = Tally::default();
         (0..1000).for_each(|_| tally.add_sent());
-        (0..990).for_each(|_| tally.add(Verdict::Fulfilled, Duration::from_micros(810)));
-        let rejected = Verdict::Rejected {
+        (0..990).for_each(|_| tally.add(PacketResult::Fulfilled, Duration::from_micros(810)));
+        let rejected = PacketResult::Rejected {
             code: ErrorCode::T04,
             by: "test.b".to_owned(),
             message: "no liquidity towards\nnext hop c".to_owned(),

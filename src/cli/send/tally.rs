@@ -12,7 +12,7 @@ const CODES_MAX: usize = 64;
 
 /// What became of one packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) enum Verdict {
+pub(in crate::cli) enum PacketResult {
     /// Fulfilled.
     Fulfilled,
     /// Rejected.
@@ -31,7 +31,7 @@ pub(in crate::cli) enum Verdict {
 pub(in crate::cli) struct Tally {
     sent: u64,
     answered: u64,
-    results: BTreeMap<ResultKind, Line>,
+    results: BTreeMap<ResultKind, ResultLine>,
 }
 
 /// A line of the table.
@@ -47,7 +47,7 @@ pub(in crate::cli) enum ResultKind {
 
 /// Packets of one result.
 #[derive(Debug)]
-pub(in crate::cli) struct Line {
+pub(in crate::cli) struct ResultLine {
     /// How many.
     pub(in crate::cli) packets: u64,
     /// How long they took, in microseconds.
@@ -73,7 +73,7 @@ impl Tally {
     }
 
     /// The results, fulfilled ones first, then by code.
-    pub(in crate::cli) fn results(&self) -> impl Iterator<Item = (ResultKind, &Line)> {
+    pub(in crate::cli) fn results(&self) -> impl Iterator<Item = (ResultKind, &ResultLine)> {
         self.results.iter().map(|(kind, line)| (*kind, line))
     }
 
@@ -93,18 +93,18 @@ impl Tally {
     }
 
     /// One of them was answered.
-    pub(in crate::cli) fn add(&mut self, verdict: Verdict, after: Duration) {
+    pub(in crate::cli) fn add(&mut self, verdict: PacketResult, after: Duration) {
         self.answered += 1;
         let (mut kind, example) = match verdict {
-            Verdict::Fulfilled => (ResultKind::Fulfilled, None),
-            Verdict::Rejected { code, by, message } => {
+            PacketResult::Fulfilled => (ResultKind::Fulfilled, None),
+            PacketResult::Rejected { code, by, message } => {
                 (ResultKind::Rejected(code), Some((by, message)))
             }
         };
         if self.results.len() >= CODES_MAX && !self.results.contains_key(&kind) {
             kind = ResultKind::Other;
         }
-        let line = self.results.entry(kind).or_insert_with(|| Line {
+        let line = self.results.entry(kind).or_insert_with(|| ResultLine {
             packets: 0,
             latency: histogram(),
             example,
@@ -115,7 +115,7 @@ impl Tally {
     }
 }
 
-impl Line {
+impl ResultLine {
     /// Latency below which this share of the packets was answered.
     pub(in crate::cli) fn latency(&self, quantile: f64) -> Duration {
         Duration::from_micros(self.latency.value_at_quantile(quantile))
@@ -131,8 +131,12 @@ fn histogram() -> Histogram<u64> {
 mod tests {
     use super::*;
 
-    fn rejected(code: [u8; 3], by: &str) -> Verdict {
-        Verdict::Rejected { code: ErrorCode(code), by: by.to_owned(), message: "why".to_owned() }
+    fn rejected(code: [u8; 3], by: &str) -> PacketResult {
+        PacketResult::Rejected {
+            code: ErrorCode(code),
+            by: by.to_owned(),
+            message: "why".to_owned(),
+        }
     }
 
     #[test]
@@ -141,7 +145,7 @@ mod tests {
         (0..5).for_each(|_| tally.add_sent());
         tally.add(rejected(*b"F02", "test.a"), Duration::from_millis(3));
         tally.add(rejected(*b"F02", "test.b"), Duration::from_millis(1));
-        tally.add(Verdict::Fulfilled, Duration::from_millis(2));
+        tally.add(PacketResult::Fulfilled, Duration::from_millis(2));
         assert_eq!((tally.sent(), tally.unanswered(), tally.fulfilled()), (5, 2, 1));
         let lines: Vec<_> = tally.results().map(|(kind, line)| (kind, line.packets)).collect();
         assert_eq!(lines, [(ResultKind::Fulfilled, 1), (ResultKind::Rejected(ErrorCode::F02), 2)]);

@@ -67,7 +67,7 @@ impl<'a> Watch<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::send::tally::Verdict;
+    use crate::cli::send::tally::PacketResult;
     use crate::wire::ilp::ErrorCode;
 
     #[test]
@@ -84,15 +84,15 @@ mod tests {
         assert_eq!(look(&tally, 1_500), silence);
         assert_eq!(look(&tally, 2_000), "");
         assert_eq!(look(&tally, 6_500), silence.replace("1.5", "6.5"));
-        tally.add(Verdict::Fulfilled, Duration::ZERO);
-        let rejected = Verdict::Rejected {
+        tally.add(PacketResult::Fulfilled, Duration::ZERO);
+        let rejected = PacketResult::Rejected {
             code: ErrorCode::T04,
             by: "test.b".to_owned(),
             message: "no room".to_owned(),
         };
         tally.add(rejected, Duration::ZERO);
         assert_eq!(look(&tally, 7_000), "");
-        tally.add(Verdict::Fulfilled, Duration::ZERO);
+        tally.add(PacketResult::Fulfilled, Duration::ZERO);
         assert_eq!(
             look(&tally, 11_500),
             "11.5 s: 16 of 1,000 sent, 2 fulfilled, 1 T04 (test.b: no room)"

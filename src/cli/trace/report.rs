@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::answer::{ProbeAnswer, ProbeOutcome};
-use super::walk::{Hop, Line, TraceEnd};
+use super::walk::{TraceEnd, TraceHop, TraceLine};
 use crate::cli::args::TraceArguments;
 use crate::cli::failure::Failure;
 use crate::cli::login::EntryLogin;
@@ -56,16 +56,16 @@ impl<'a> TraceReport<'a> {
     }
 
     /// One more line.
-    pub(super) fn line(&mut self, line: Line) -> Result<(), Failure> {
+    pub(super) fn line(&mut self, line: TraceLine) -> Result<(), Failure> {
         match line {
-            Line::Hop(hop) => self.hop(&hop)?,
-            Line::Silent { number, answer } => self.silent(number, &answer)?,
+            TraceLine::Hop(hop) => self.hop(&hop)?,
+            TraceLine::Silent { number, answer } => self.silent(number, &answer)?,
         }
         // Line by line, also into a pipe.
         Ok(self.out.flush()?)
     }
 
-    fn hop(&mut self, hop: &Hop) -> Result<(), Failure> {
+    fn hop(&mut self, hop: &TraceHop) -> Result<(), Failure> {
         self.last = hop.number;
         let figures = hop.round_trips.figures();
         if self.json {

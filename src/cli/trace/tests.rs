@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::amounts::HopAmounts;
 use super::answer::{Probe, ProbeAnswer, ProbeOutcome};
-use super::walk::{Hop, Line, TraceEnd, TraceLimits, walk};
+use super::walk::{TraceEnd, TraceHop, TraceLimits, TraceLine, walk};
 use crate::wire::Amount;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 
@@ -109,7 +109,7 @@ const BOUNDS: TraceLimits = TraceLimits { hops: 30, left_ms: 30_000, measured: 3
 /// Lines in short (`b 2000` is a hop and the time it needs), what hops told, the end, and how many probes it took.
 struct Walked {
     lines: Vec<String>,
-    hops: Vec<Hop>,
+    hops: Vec<TraceHop>,
     end: TraceEnd,
     ceiling: u64,
     probes: usize,
@@ -124,13 +124,13 @@ async fn walked(path: &[Node], bounds: TraceLimits, largest: u64) -> Walked {
     };
     let mut tell = |line| {
         match line {
-            Line::Hop(hop) => {
+            TraceLine::Hop(hop) => {
                 let by = hop.answer.by.clone().unwrap_or_default();
                 let rounded_ms = (hop.least_ms.max(0) + 5) / 10 * 10;
                 lines.push(format!("{} {by} {rounded_ms}", hop.number));
                 hops.push(hop);
             }
-            Line::Silent { number, .. } => lines.push(format!("{number} *")),
+            TraceLine::Silent { number, .. } => lines.push(format!("{number} *")),
         }
         Ok(())
     };

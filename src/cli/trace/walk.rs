@@ -29,9 +29,9 @@ pub(super) struct TraceLimits {
 
 /// What is told as the walk goes on.
 #[derive(Debug, Clone)]
-pub(super) enum Line {
+pub(super) enum TraceLine {
     /// Somebody answered.
-    Hop(Hop),
+    Hop(TraceHop),
     /// Somebody must be there, and does not answer.
     Silent {
         /// Its place.
@@ -43,7 +43,7 @@ pub(super) enum Line {
 
 /// A hop that answered.
 #[derive(Debug, Clone)]
-pub(super) struct Hop {
+pub(super) struct TraceHop {
     /// 1 for the node that the trace logs in at.
     pub(super) number: u32,
     /// Its first answer.
@@ -85,7 +85,7 @@ pub(super) async fn walk(
     bounds: TraceLimits,
     amounts: &mut HopAmounts,
     probe: &mut impl AsyncFnMut(Probe) -> ProbeAnswer,
-    tell: &mut dyn FnMut(Line) -> Result<(), Failure>,
+    tell: &mut dyn FnMut(TraceLine) -> Result<(), Failure>,
 ) -> Result<TraceEnd, Failure> {
     let mut here = ask(probe, -CLOCKS_APART_MS).await;
     let mut window_ms = STEP_MS;
@@ -94,7 +94,7 @@ pub(super) async fn walk(
         if here.answer.by.is_none() {
             return Ok(match here.answer.meaning() {
                 ProbeMeaning::NoAnswerFromNext => {
-                    tell(Line::Silent { number, answer: here.answer.clone() })?;
+                    tell(TraceLine::Silent { number, answer: here.answer.clone() })?;
                     TraceEnd::Silent
                 }
                 _ => TraceEnd::Answer(here.answer),
@@ -104,7 +104,7 @@ pub(super) async fn walk(
         let visible = amounts.look(&here.answer, here.left_ms, probe).await;
         let answer = here.answer.clone();
         let least_ms = here.left_ms;
-        tell(Line::Hop(Hop { number, answer, least_ms, round_trips, visible }))?;
+        tell(TraceLine::Hop(TraceHop { number, answer, least_ms, round_trips, visible }))?;
         match next(&here, window_ms, bounds.left_ms, probe).await {
             Next::Hop(seen) => {
                 // Likely the next hop keeps as much.
@@ -115,7 +115,7 @@ pub(super) async fn walk(
             Next::End(end) => return Ok(end),
             Next::Silent(answer) => {
                 let second = second_chance(&here, bounds.left_ms, probe).await;
-                tell(Line::Silent { number: number + 1, answer })?;
+                tell(TraceLine::Silent { number: number + 1, answer })?;
                 if second.answer.same_node(&here.answer) {
                     return Ok(match second.answer.meaning() {
                         ProbeMeaning::End => TraceEnd::Answer(second.answer),

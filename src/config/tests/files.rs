@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use crate::config::diagnostics::PROBLEMS_MAX;
 use crate::config::file::FILE_BYTES_MAX;
-use crate::config::{Content, Source, load, load_content};
+use crate::config::{FileContent, Source, load, load_content};
 
 fn messages_of(bytes: &[u8]) -> String {
-    let content = Content { path: "c.yaml".into(), bytes: bytes.to_vec() };
+    let content = FileContent { path: "c.yaml".into(), bytes: bytes.to_vec() };
     match load_content(&Source::default(), Some(&content)) {
         Ok(_) => "ok".into(),
         Err(problems) => problems.to_string(),

@@ -10,7 +10,7 @@ use crate::config::location::ValueOrigin;
 use crate::config::node_keys::NodeSettings;
 use crate::config::value_kind::ValueKind;
 use crate::config::{
-    Content, Deployment, FileForm, NodeConfig, Override, Source, Topology, load_content,
+    Deployment, FileContent, FileForm, NodeConfig, Override, Source, Topology, load_content,
 };
 use crate::connector::Timing;
 use crate::local::PingSettings;
@@ -18,7 +18,7 @@ use crate::net::{KeepAliveSettings, TransportSettings};
 use crate::routing::RouteOrigin;
 
 fn topology(text: &str) -> Topology {
-    let content = Content { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
+    let content = FileContent { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
     Topology::of_content(&Source::default(), &content)
         .unwrap_or_else(|problems| panic!("{problems}"))
 }
@@ -178,7 +178,7 @@ fn command_line_then_environment_then_file_then_default() {
     let over = Override { key: "btpServerPort", value: "1001".into(), flag: "--btp-port".into() };
     let source = Source { environment, overrides: vec![over], ..Source::default() };
     let file = b"nodeId: file\nbtpServerPort: 1004\nhealthCheckPort: 1005\nlogLevel: warn\n";
-    let content = Content { path: "c.yaml".into(), bytes: file.to_vec() };
+    let content = FileContent { path: "c.yaml".into(), bytes: file.to_vec() };
     let node = load_content(&source, Some(&content)).unwrap().config;
     assert_eq!((node.settings.btp_server_port, node.settings.health_check_port), (1001, 1003));
     assert_eq!((node.settings.log_level.as_str(), node.settings.node_id.as_str()), ("warn", "env"));
@@ -292,7 +292,7 @@ fn both_may_dial() {
 #[test]
 fn a_node_that_is_not_named_can_wait() {
     let named = |id: &str, text: &str| {
-        let content = Content { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
+        let content = FileContent { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
         let source = Source { node: Some(id.into()), ..Source::default() };
         load_content(&source, Some(&content))
             .map(|_| ())

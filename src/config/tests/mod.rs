@@ -14,14 +14,14 @@ mod schema;
 mod secrets;
 mod syntax;
 
-use crate::config::{Content, Loaded, NodeConfig, Source, load_content};
+use crate::config::{FileContent, Loaded, NodeConfig, Source, load_content};
 
 /// Loads a file that has no mistakes.
 pub(super) fn loaded(text: &str, variables: &[(&str, &str)]) -> Loaded {
     let environment =
         variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let source = Source { environment, ..Source::default() };
-    let content = Content { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
+    let content = FileContent { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
     load_content(&source, Some(&content)).unwrap_or_else(|problems| panic!("{problems}"))
 }
 

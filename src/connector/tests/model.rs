@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::receivers::{Sender, sender, wallet};
+use super::receivers::{TestSender, sender, wallet};
 use super::*;
 use crate::wire::ping::EchoRequest;
 
@@ -108,7 +108,7 @@ struct World {
     asked: HashMap<usize, u64>,
     answered: HashMap<usize, u64>,
     next_id: u32,
-    sender: Sender,
+    sender: TestSender,
     /// What the receiver must have: what it fulfilled, as its senders saw it.
     received: i128,
 }

@@ -6,7 +6,7 @@ use crate::wire::ilp::PacketType;
 use crate::wire::stream::{Frames, StreamFrame, StreamId, StreamPacket};
 
 /// A sender that has asked for a connection to `test.node.wallet`.
-pub(super) struct Sender {
+pub(super) struct TestSender {
     destination: String,
     keys: Keys,
 }
@@ -15,13 +15,13 @@ pub(super) fn wallet() -> AccountSettings {
     AccountSettings::receiver("wallet".parse().unwrap(), Receiver::new(&[5; 32], "wallet"))
 }
 
-pub(super) fn sender(net: &Net) -> Sender {
+pub(super) fn sender(net: &Net) -> TestSender {
     let connection = net.connector.issue_stream_credentials(Some("wallet"), [1; 18]).unwrap();
     let destination = connection.destination.to_string();
-    Sender { destination, keys: Keys::new(&connection.secret) }
+    TestSender { destination, keys: Keys::new(&connection.secret) }
 }
 
-impl Sender {
+impl TestSender {
     fn data(&self, minimum: u64) -> Vec<u8> {
         let mut plaintext = Vec::new();
         let frames = [StreamFrame::StreamMoney { stream: StreamId(1), shares: 1 }];

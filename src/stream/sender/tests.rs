@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use self::world::{Behaviour, Path, SECRET, path, pay, reply};
+use self::world::{Behaviour, SECRET, TestPath, path, pay, reply};
 use super::*;
 use crate::wire::stream::CloseCode;
 
@@ -49,7 +49,7 @@ fn the_narrowest_hop_decides_the_number_of_packets() {
     assert_eq!(outcome.most_in_flight, 256);
     assert!(outcome.took < Duration::from_secs(10), "{outcome:?}");
     // F08 without figures.
-    let java = Path { behaviour: Behaviour::Java, ..path(&[(1_000, (1, 1))]) };
+    let java = TestPath { behaviour: Behaviour::Java, ..path(&[(1_000, (1, 1))]) };
     let (end, progress, _) = pay(settings(1_000_000), &java, 4);
     assert_eq!((end, progress.packet_amount), (PaymentEnd::Complete, 976));
     // At most the user's maximum.
@@ -73,13 +73,15 @@ fn the_minimum_rate_is_kept() {
     let settings =
         |amount| SenderSettings { max_packet_amount: Some(Amount(1_000)), ..settings(amount) };
     // Losses up to the slippage are accepted; above it nothing is paid.
-    let (end, progress, _) = pay(settings(100_000), &Path { theft_percent: 1, ..line.clone() }, 1);
+    let (end, progress, _) =
+        pay(settings(100_000), &TestPath { theft_percent: 1, ..line.clone() }, 1);
     assert_eq!((end, progress.delivered), (PaymentEnd::Complete, 99_000));
-    let (end, progress, _) = pay(settings(100_000), &Path { theft_percent: 2, ..line.clone() }, 1);
+    let (end, progress, _) =
+        pay(settings(100_000), &TestPath { theft_percent: 2, ..line.clone() }, 1);
     assert_eq!(progress.sent, 0);
     assert_eq!(end, PaymentEnd::RateTooLow { amount: 1_000, arrived: 980, minimum: 990 });
     let wide = SenderSettings { slippage: Slippage::of_millionths(30_000), ..settings(100_000) };
-    let (end, progress, _) = pay(wide, &Path { theft_percent: 2, ..line.clone() }, 1);
+    let (end, progress, _) = pay(wide, &TestPath { theft_percent: 2, ..line.clone() }, 1);
     assert_eq!((end, progress.delivered), (PaymentEnd::Complete, 98_000));
     // A minimum above the path's rate: nothing is sent.
     let minimum_rate = Some("1.001".parse().unwrap());
@@ -101,13 +103,13 @@ fn the_sender_waits_for_busy_paths() {
         ErrorCode::R02,
     ];
     for seed in 0..20 {
-        let failing = Path { failures: (30, BUSY), ..path(&[(1_000, (3, 7))]) };
+        let failing = TestPath { failures: (30, BUSY), ..path(&[(1_000, (3, 7))]) };
         let (end, progress, outcome) = pay(settings(1_000_000), &failing, seed);
         assert!(end.is_complete() && progress.sent >= 999_998, "{seed} {end:?}");
         assert_eq!(progress.delivered, outcome.received);
     }
     // A limit of 20 in flight: the window adapts.
-    let narrow = Path { in_flight_max: 20, ..path(&[(10, (1, 1))]) };
+    let narrow = TestPath { in_flight_max: 20, ..path(&[(10, (1, 1))]) };
     let (end, progress, outcome) = pay(settings(100_000), &narrow, 1);
     assert_eq!((end, progress.sent), (PaymentEnd::Complete, 100_000));
     assert!(progress.rejected.total() < progress.fulfilled / 10, "{progress:?}");
@@ -117,7 +119,7 @@ fn the_sender_waits_for_busy_paths() {
 #[test]
 fn a_payment_ends_if_nothing_arrives() {
     let check = |codes, expected: &str| {
-        let dead = Path { failures: (100, codes), ..path(&[(10, (1, 1))]) };
+        let dead = TestPath { failures: (100, codes), ..path(&[(10, (1, 1))]) };
         let (end, progress, outcome) = pay(settings(1_000), &dead, 1);
         assert!(format!("{end:?}").starts_with(expected), "{end:?}");
         assert_eq!((progress.sent, outcome.received), (0, 0));
@@ -134,7 +136,7 @@ fn a_payment_ends_if_nothing_arrives() {
     const UNKNOWN: &[ErrorCode] = &[ErrorCode(*b"X12")];
     check(UNKNOWN, "NothingArrives");
     let time = SenderSettings { time: Some(Duration::from_secs(3)), ..settings(1_000) };
-    let dead = Path { failures: (100, &[ErrorCode::T01]), ..path(&[(10, (1, 1))]) };
+    let dead = TestPath { failures: (100, &[ErrorCode::T01]), ..path(&[(10, (1, 1))]) };
     let (end, _, outcome) = pay(time, &dead, 1);
     assert_eq!((end, outcome.took), (PaymentEnd::OutOfTime, Duration::from_secs(3)));
 }
@@ -142,7 +144,7 @@ fn a_payment_ends_if_nothing_arrives() {
 #[test]
 fn money_without_an_answer_is_never_sent_twice() {
     for seed in 0..10 {
-        let lossy = Path { lost_percent: 2, ..path(&[(100, (1, 1))]) };
+        let lossy = TestPath { lost_percent: 2, ..path(&[(100, (1, 1))]) };
         let (end, progress, outcome) = pay(settings(20_000), &lossy, seed);
         assert_eq!(
             end,
@@ -157,7 +159,7 @@ fn money_without_an_answer_is_never_sent_twice() {
 #[test]
 fn dishonest_receivers_and_hops() {
     let line = path(&[(1_000, (1, 1))]);
-    let with = |behaviour| pay(settings(100_000), &Path { behaviour, ..line.clone() }, 9);
+    let with = |behaviour| pay(settings(100_000), &TestPath { behaviour, ..line.clone() }, 9);
     // Invalid replies measure nothing.
     for behaviour in [Behaviour::WrongSequence, Behaviour::WrongType] {
         let (end, progress, _) = with(behaviour);
@@ -273,7 +275,7 @@ fn any_path_with_any_failures() {
             Behaviour::Closes(20),
             Behaviour::Wants(1 << 20),
         ];
-        let path = Path {
+        let path = TestPath {
             failures: (random.random_range(0..60), CODES),
             lost_percent: random.random_range(0..3),
             in_flight_max: 1 << random.random_range(0..9),

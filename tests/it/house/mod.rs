@@ -9,6 +9,7 @@ mod language;
 mod rooms;
 mod security;
 mod source;
+mod type_names;
 mod vectors;
 
 use std::path::Path;

@@ -19,7 +19,7 @@ const MS: u64 = 1_000_000;
 
 /// A simulated path.
 #[derive(Clone)]
-pub(super) struct Path {
+pub(super) struct TestPath {
     /// Maximum and rate of each hop.
     pub(super) hops: Vec<(u64, (u64, u64))>,
     pub(super) delay_ms: u64,
@@ -57,8 +57,8 @@ pub(super) enum Behaviour {
     WrongSecret,
 }
 
-pub(super) fn path(hops: &[(u64, (u64, u64))]) -> Path {
-    Path {
+pub(super) fn path(hops: &[(u64, (u64, u64))]) -> TestPath {
+    TestPath {
         hops: hops.to_vec(),
         delay_ms: 10,
         failures: (0, &[]),
@@ -78,7 +78,7 @@ enum PathAnswer {
 
 /// The real course of the payment, which the sender does not know.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct PaymentOutcome {
     pub(super) received: u64,
     pub(super) packets: u64,
     pub(super) most_in_flight: usize,
@@ -88,11 +88,11 @@ pub(super) struct Outcome {
 }
 
 struct World {
-    path: Path,
+    path: TestPath,
     keys: Keys,
     random: StdRng,
     answers: BTreeMap<(MonoTime, u64), (u64, PathAnswer)>,
-    outcome: Outcome,
+    outcome: PaymentOutcome,
 }
 
 impl World {
@@ -227,16 +227,16 @@ impl World {
 /// Runs a payment to its end, and checks the invariants at each step.
 pub(super) fn pay(
     settings: SenderSettings,
-    path: &Path,
+    path: &TestPath,
     seed: u64,
-) -> (PaymentEnd, PaymentProgress, Outcome) {
+) -> (PaymentEnd, PaymentProgress, PaymentOutcome) {
     let wrong_secret = path.behaviour == Behaviour::WrongSecret;
     let mut world = World {
         path: path.clone(),
         keys: Keys::new(if wrong_secret { &SharedSecret([8; 32]) } else { &SECRET }),
         random: StdRng::seed_from_u64(seed),
         answers: BTreeMap::new(),
-        outcome: Outcome::default(),
+        outcome: PaymentOutcome::default(),
     };
     let total = settings.amount.0;
     let wall = Timestamp::from_millis(1_700_000_000_000);
