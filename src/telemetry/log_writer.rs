@@ -1,4 +1,4 @@
-//! The log's thread: writes what [`LogOutput`](super::LogOutput) queues. It is the only one that waits for a slow reader, a
+//! The log's thread: writes what [`LogOutput`](super::output::LogOutput) queues. It is the only one that waits for a slow reader, a
 //! full pipe or a hung disk.
 
 use std::error::Error;
