@@ -175,6 +175,11 @@ fn what_a_parent_tells_is_held_to_the_rules_of_the_file() {
     // Of the answer and the file: the link is suspended. (`config::own_address` has all rules of addresses.)
     up.says("g.up.n", 6, "EUR");
     node.until("refused", "up", |up| up["enabled"] == false);
+    // The log has a thread of its own: its line may come after the page.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while lines(&node, REFUSED).is_empty() && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     let (level, error) = lines(&node, REFUSED).pop().unwrap();
     assert!(level == "ERROR" && error.contains("belongs to another network"), "{error}");
     assert_eq!(json(node.health, "/peers")["ilpAddress"], Value::Null);
