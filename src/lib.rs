@@ -50,7 +50,6 @@ mod telemetry;
 #[cfg(test)]
 mod testing;
 mod time;
-
 mod web;
 pub mod wire;
 

@@ -167,19 +167,16 @@ fn what_a_parent_tells_is_held_to_the_rules_of_the_file() {
     {
         up.says(address, 6, code);
         (up.1, _) = up.0.prepare();
-        let said = lines(&node, "the parent gave no address");
-        let (level, error) = said.last().unwrap();
-        assert!(level == "WARN" && error.contains(why), "{error}");
+        node.until(why, "up", |_| {
+            let last = lines(&node, "the parent gave no address").pop();
+            last.is_some_and(|(level, error)| level == "WARN" && error.contains(why))
+        });
         assert_eq!(json(node.health, "/peers")["ilpAddress"], Value::Null, "{why}");
     }
     // Of the answer and the file: the link is suspended. (`config::own_address` has all rules of addresses.)
     up.says("g.up.n", 6, "EUR");
-    node.until("refused", "up", |up| up["enabled"] == false);
     // The log has a thread of its own: its line may come after the page.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while lines(&node, REFUSED).is_empty() && std::time::Instant::now() < deadline {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    node.until("refused", "up", |up| up["enabled"] == false && !lines(&node, REFUSED).is_empty());
     let (level, error) = lines(&node, REFUSED).pop().unwrap();
     assert!(level == "ERROR" && error.contains("belongs to another network"), "{error}");
     assert_eq!(json(node.health, "/peers")["ilpAddress"], Value::Null);
