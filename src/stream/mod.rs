@@ -8,6 +8,8 @@ mod receiver;
 mod sender;
 
 pub use envelope::{EnvelopeError, Iv};
+#[cfg(feature = "internals")]
+pub use envelope::{MAX_PLAINTEXT, OVERHEAD};
 pub use keys::{Keys, SECRET_LEN, SharedSecret};
 pub use receiver::{
     AcceptedPacket, DeclinedPacket, ReceivedPacket, Receiver, TOKEN_BYTES, encode_token,
