@@ -78,13 +78,17 @@ impl IncomingPrepare<'_> {
         Prepare::parse(&self.packet).expect("the packet path wrote it")
     }
 
-    /// Answers it. `false`: too late, the sender has another answer.
+    /// Answers it. `false`: the Prepare has expired, so its sender gets a Reject instead. `true` means that the answer
+    /// was passed on in time, not that it has arrived.
     ///
     /// A fulfillment that does not hash to the condition reaches the sender as a Reject.
     pub fn answer(self, reply: &Reply<'_>) -> bool {
         let mut packet = Vec::with_capacity(reply.encoded_len());
         reply.encode(&mut packet);
-        let batch = self.context.connector.start_batch(self.context.clock.now());
-        batch.handle_answer(&self.program.account, self.id, PeerAnswer::Packet(&packet))
+        let now = self.context.clock.now();
+        let account = &self.program.account;
+        let is_in_time = account.time_left(self.id, now.mono).is_some();
+        let batch = self.context.connector.start_batch(now);
+        batch.handle_answer(account, self.id, PeerAnswer::Packet(&packet)) && is_in_time
     }
 }

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use ilp_connector::client::{Client, ClientError, Login, Options, Receive};
+use ilp_connector::client::{Client, ClientError, Login, Options, Outcome, Receive};
+use ilp_connector::wire::ilp::{Fulfill, Prepare, Reply};
+use ilp_connector::wire::{AddressRef, Amount, Condition, Fulfillment};
 use tokio::time::timeout;
 
 use crate::peer::Daemon;
@@ -80,6 +82,41 @@ fn an_unanswered_prepare_moves_no_money() {
         Ok::<_, ClientError>(answer)
     }));
     assert_eq!(answer.unwrap(), None);
+    assert_eq!(node.balance("bob")[0], "0");
+}
+
+#[test]
+fn an_answer_after_the_expiry_is_reported_as_late() {
+    let node = Daemon::start(NODE);
+    let login = |id| url(&node, id).parse::<Login>().unwrap();
+    let (alice, bob) = (login("alice"), login("bob"));
+    let options = Options { receive: Receive::Prepares, ..Options::default() };
+    let work = Client::session(&bob, options, async |bob| {
+        let sent = Client::session(&alice, Options::default(), async |alice| {
+            let prepare = Prepare {
+                amount: Amount(100),
+                // Some of it is for the way: `minMessageWindow`.
+                expires_at: alice.expiry(Duration::from_secs(3)),
+                condition: Condition::PING,
+                destination: AddressRef::new("test.n.bob").unwrap(),
+                data: b"",
+            };
+            Ok::<_, ClientError>(alice.send(&prepare).await)
+        });
+        let (outcome, is_in_time) = tokio::join!(sent, async {
+            let incoming = bob.next_prepare().await;
+            let expires_at = incoming.prepare().expires_at;
+            // Without awaiting, so that the client cannot reject the packet before the program answers it.
+            while bob.expiry(Duration::ZERO) <= expires_at {
+                std::hint::spin_loop();
+            }
+            incoming.answer(&Reply::Fulfill(Fulfill { fulfillment: Fulfillment::PING, data: b"" }))
+        });
+        Ok::<_, ClientError>((outcome?, is_in_time))
+    });
+    let (outcome, is_in_time) = run(work).unwrap();
+    assert!(!is_in_time);
+    assert!(matches!(outcome, Outcome::Rejected(_)), "{outcome:?}");
     assert_eq!(node.balance("bob")[0], "0");
 }
 
