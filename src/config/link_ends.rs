@@ -16,7 +16,6 @@ use super::simulation::{DialledLink, LinkEnd};
 use super::topology::inverse;
 use crate::account::Relation;
 use crate::net::PeerUrl;
-use crate::stream::SECRET_LEN;
 
 /// Mistakes and warnings between files; each names its file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,8 +60,8 @@ pub fn between(nodes: &[&Loaded]) -> Between {
             }
         }
     }
-    let settings = nodes.iter().map(|node| Some(node.config.connector_settings(&[0; SECRET_LEN])));
-    for routing_loop in reachability::loops(settings.collect(), &links) {
+    let configs: Vec<&NodeConfig> = nodes.iter().map(|node| &node.config).collect();
+    for routing_loop in reachability::loops(&configs, &links) {
         let Some(first) = nodes.get(routing_loop.first()) else { continue };
         let what = routing_loop.describe(|number| {
             nodes.get(number).map_or("", |n| n.config.settings.node_id.as_str())

@@ -16,6 +16,7 @@ use crate::wire::{Address, AddressRef, Prefix};
 use super::network::{NetworkReport, Nodes};
 use super::paths::Graph;
 use super::redact;
+use super::settings::NodeConfig;
 use super::simulation::{DialledLink, Hop, Position, Simulation};
 use super::topology::Topology;
 
@@ -32,10 +33,14 @@ pub(super) fn check(topology: &Topology, nodes: &Nodes, found: &mut NetworkRepor
     let groups = groups(topology, &graph);
     apart(topology, &groups, found);
     let all_computed = (0..nodes.configs.len()).all(|node| topology.has_computed_routes(node));
-    if all_computed && !nodes.exchange_routes() || is_too_large(nodes) {
+    let configs: Vec<&NodeConfig> = nodes.configs.iter().flatten().collect();
+    if all_computed && !nodes.exchange_routes() || is_too_large(&configs) {
         return;
     }
     let simulation = Simulation::new(settings(topology, nodes), &topology.links(nodes));
+    if !simulation.is_settled() {
+        return;
+    }
     let mut tracer = Tracer::new(&simulation);
     for to in 0..topology.nodes.len() {
         let Some(address) = topology.address(to) else { continue };
@@ -119,14 +124,15 @@ impl RoutingLoop {
 }
 
 /// All loops in a network of node files.
-pub(super) fn loops(
-    settings: Vec<Option<ConnectorSettings>>,
-    links: &[DialledLink<'_>],
-) -> Vec<RoutingLoop> {
-    if settings.len() > SIMULATED_NODES_MAX {
+pub(super) fn loops(nodes: &[&NodeConfig], links: &[DialledLink<'_>]) -> Vec<RoutingLoop> {
+    if is_too_large(nodes) {
         return Vec::new();
     }
-    let simulation = Simulation::new(settings, links);
+    let settings = nodes.iter().map(|node| Some(node.connector_settings(&[0; SECRET_LEN])));
+    let simulation = Simulation::new(settings.collect(), links);
+    if !simulation.is_settled() {
+        return Vec::new();
+    }
     let mut tracer = Tracer::new(&simulation);
     for node in 0..simulation.len() {
         if let Some(address) = simulation.address(node) {
@@ -137,13 +143,11 @@ pub(super) fn loops(
     tracer.loops
 }
 
-fn is_too_large(nodes: &Nodes) -> bool {
-    let configs = || nodes.configs.iter().flatten();
-    let prefixes = configs().map(|config| 1 + config.routes.len()).sum::<usize>();
-    let peers = configs().flat_map(|config| &config.peers);
+fn is_too_large(nodes: &[&NodeConfig]) -> bool {
+    let prefixes = nodes.iter().map(|config| 1 + config.routes.len()).sum::<usize>();
+    let peers = nodes.iter().flat_map(|config| &config.peers);
     let receivers = peers.filter(|peer| peer.account.routes.receive).count();
-    nodes.configs.len() > SIMULATED_NODES_MAX
-        || prefixes.saturating_mul(receivers) > ADVERTISEMENTS_MAX
+    nodes.len() > SIMULATED_NODES_MAX || prefixes.saturating_mul(receivers) > ADVERTISEMENTS_MAX
 }
 
 /// The settings of all nodes, with the routes that are computed for them.

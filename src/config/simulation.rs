@@ -67,6 +67,7 @@ pub(super) enum Hop {
 pub(super) struct Simulation {
     nodes: Vec<Option<SimulatedNode>>,
     now: Now,
+    is_settled: bool,
 }
 
 struct SimulatedNode {
@@ -103,11 +104,16 @@ impl Simulation {
             let seed = HashSeed::Fixed(u64::try_from(node).unwrap_or(u64::MAX));
             SimulatedNode::new(simplified(settings?, is_linked), is_outside, seed, now)
         });
-        let mut simulation = Simulation { nodes: nodes.collect(), now };
+        let mut simulation = Simulation { nodes: nodes.collect(), now, is_settled: true };
         links.iter().for_each(|link| simulation.connect(link));
         simulation.ask_parents();
         simulation.exchange_routes();
         simulation
+    }
+
+    /// Whether the routes stopped changing within [`STEPS_MAX`] polls. If not, nothing can be said about them.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled
     }
 
     /// The number of nodes.
@@ -205,7 +211,8 @@ impl Simulation {
                     }
                 });
             }
-            if !self.carry() {
+            self.is_settled = !self.carry();
+            if self.is_settled {
                 break;
             }
         }
