@@ -126,10 +126,15 @@ pub(super) fn owner_of(name: &str) -> Option<&'static str> {
 
 impl KeyInfo {
     /// The key that names a file with the value of this key.
-    pub(super) const fn of_file(self, name: &'static str, about: &'static str) -> KeyInfo {
-        let kind = match self.kind {
-            ValueKind::Secrets => ValueKind::SecretFiles,
-            _ => ValueKind::SecretFile,
+    pub(super) const fn of_file(
+        self,
+        name: &'static str,
+        about_one: &'static str,
+        about_several: &'static str,
+    ) -> KeyInfo {
+        let (kind, about) = match self.kind {
+            ValueKind::Secrets => (ValueKind::SecretFiles, about_several),
+            _ => (ValueKind::SecretFile, about_one),
         };
         let secret = Some(self.name);
         KeyInfo { name, kind, default: None, required: false, about, secret, file: None, ..self }

@@ -92,6 +92,7 @@ macro_rules! keys {
                     $($Keys::ALL.$field.of_file(
                         stringify!($file),
                         concat!("Reads `", stringify!($name), "` from a file."),
+                        concat!("Reads `", stringify!($name), "` from files, one secret in each."),
                     ),)?
                 )*
                 $($($Keys::ALL.$hand_field,)+)?
