@@ -22,7 +22,7 @@ pub(super) fn run(
                 file: Some(file.clone()),
                 environment: environment.clone(),
                 node: arguments.node.clone(),
-                overrides: Vec::new(),
+                ..Source::default()
             };
             (file, config::check(&source))
         })

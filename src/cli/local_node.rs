@@ -26,6 +26,7 @@ pub(super) fn load_in_network(
         environment: environment.clone(),
         node: arguments.node.clone(),
         overrides: Vec::new(),
+        skip_route_warnings: true,
     };
     let (mut loaded, topology) = config::load_in_network(&source)?;
     if let (Some(topology), Some(id)) = (&topology, &source.node) {

@@ -47,6 +47,7 @@ fn source(arguments: &RunArguments, environment: &Environment) -> Source {
         environment: environment.clone(),
         node: arguments.source.node.clone(),
         overrides: overrides.collect(),
+        skip_route_warnings: false,
     }
 }
 

@@ -120,12 +120,7 @@ fn source(arguments: &UpArguments, environment: &Environment) -> Result<Source, 
         // For every node of the network, as the variable is.
         environment.insert("LOG_LEVEL".to_owned(), level.clone());
     }
-    Ok(Source {
-        file: Some(arguments.file.clone()),
-        environment,
-        node: None,
-        overrides: Vec::new(),
-    })
+    Ok(Source { file: Some(arguments.file.clone()), environment, ..Source::default() })
 }
 
 /// The BTP ports that a tool does not find in the file by itself.

@@ -33,17 +33,20 @@ pub struct Source {
     pub node: Option<String>,
     /// Values from the command line, which override all others.
     pub overrides: Vec<Override>,
+    /// Leaves out the warnings about a network's routes, which cost a simulation of the network.
+    pub skip_route_warnings: bool,
 }
 
 /// Leaves out the values of variables and flags, which may be secrets.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Source { file, environment, node, overrides } = self;
+        let Source { file, environment, node, overrides, skip_route_warnings } = self;
         f.debug_struct("Source")
             .field("file", file)
             .field("environment", &environment.keys().collect::<Vec<_>>())
             .field("node", node)
             .field("overrides", overrides)
+            .field("skip_route_warnings", skip_route_warnings)
             .finish()
     }
 }
@@ -430,7 +433,7 @@ pub(super) fn read_topology(
 
 /// The tree of the node that the source names, after the whole network was validated.
 fn named_node(topology: &Topology, source: &Source, report: &mut DiagnosticSink) -> Option<Value> {
-    topology.validate_all(report);
+    topology.validate_all(!source.skip_route_warnings, report);
     let variable = env::get(&source.environment, "NODE_ID");
     let (id, place) = match (&source.node, variable) {
         (Some(id), _) => {

@@ -71,9 +71,13 @@ impl Topology {
     }
 
     /// Validates every node, and warns of what is wrong with the network, before one node of it runs.
-    pub(super) fn validate_all(&self, report: &mut DiagnosticSink) {
+    pub(super) fn validate_all(&self, with_routes: bool, report: &mut DiagnosticSink) {
         let nodes = self.read_all(Deployment::Spread, report);
-        self.judge(&nodes, Strictness::Warn, report);
+        if with_routes {
+            self.judge(&nodes, Strictness::Warn, report);
+        } else {
+            self.judge_without_routes(&nodes, Strictness::Warn, report);
+        }
     }
 
     /// Reads all nodes, without computed routes: they are correct by construction, and many.
@@ -91,6 +95,19 @@ impl Topology {
 
     /// Judges the network as a whole.
     pub(super) fn judge(&self, nodes: &Nodes, strictness: Strictness, report: &mut DiagnosticSink) {
+        self.judge_without_routes(nodes, strictness, report);
+        if self.complete {
+            let strict = strictness == Strictness::All;
+            reachability::check(self, nodes, &mut NetworkReport { strict, report });
+        }
+    }
+
+    fn judge_without_routes(
+        &self,
+        nodes: &Nodes,
+        strictness: Strictness,
+        report: &mut DiagnosticSink,
+    ) {
         self.check_addresses(report);
         self.check_parents(report);
         self.check_dialled_ports(report);
@@ -98,9 +115,6 @@ impl Topology {
         self.check_ports(strictness, &mut found);
         found.strict = strictness == Strictness::All;
         self.check_ends(nodes, &mut found);
-        if self.complete {
-            reachability::check(self, nodes, &mut found);
-        }
     }
 
     /// The place of a node's key, whether or not the file has it.
