@@ -6,8 +6,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection_limiter::{ConnectionEvent, ConnectionLimiter, ConnectionPlace};
 use super::serve::{WebService, serve};
@@ -29,6 +30,8 @@ pub(crate) struct WebListener {
     limiter: Arc<ConnectionLimiter>,
     context: Arc<TransportContext>,
     open_files: OpenFiles,
+    /// The end of a pause, which goes on if the future of [`Self::accept`] is dropped.
+    paused_until: Mutex<Option<Instant>>,
 }
 
 /// Where the open files of accepted connections come from.
@@ -75,7 +78,15 @@ impl WebListener {
         limiter: Arc<ConnectionLimiter>,
         context: Arc<TransportContext>,
     ) -> Self {
-        Self { listener, tls, service, limiter, context, open_files: OpenFiles::Shared }
+        Self {
+            listener,
+            tls,
+            service,
+            limiter,
+            context,
+            open_files: OpenFiles::Shared,
+            paused_until: Mutex::default(),
+        }
     }
 
     /// The same, but open files are kept for its connections.
@@ -126,12 +137,16 @@ impl WebListener {
 
     async fn accept_with(&self, spare: &SpareFile) -> (TcpStream, SocketAddr) {
         loop {
+            let paused_until = *self.paused_until.lock();
+            if let Some(end) = paused_until {
+                sleep_until(end).await;
+            }
             match spare.accept(&self.listener).await {
                 Ok(accepted) => return accepted,
                 Err(error) => {
                     tracing::debug!(%error, "a connection was not accepted");
                     self.limiter.close_oldest(CLOSABLE_AGE, self.context.clock.mono());
-                    sleep(ACCEPT_PAUSE).await;
+                    *self.paused_until.lock() = Some(Instant::now() + ACCEPT_PAUSE);
                 }
             }
         }
