@@ -138,12 +138,12 @@ impl BtpClient {
         status.dialling_stopped();
     }
 
-    async fn run_until_stopped(&mut self, status: &PeerStatus) {
+    async fn run_until_stopped(&mut self, status: &Arc<PeerStatus>) {
         let mut backoff = DialBackoff::new(self.context.settings.retry_unit);
         loop {
             let dial = self.target.0.load_full();
             status.attempt_started(&dial.url.to_string());
-            let attempt = async { Box::pin(connect(&dial, &self.context)).await };
+            let attempt = async { Box::pin(connect(&dial, &self.context, status)).await };
             let attempted = tokio::select! {
                 biased;
                 _ = self.control.stopped() => return,
@@ -190,7 +190,11 @@ async fn run_session(driver: Driver, control: &mut DialControl) -> CloseReason {
 }
 
 /// One attempt, from the host's name to the authenticated session.
-async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver, DialError> {
+async fn connect(
+    dial: &Dial,
+    context: &Arc<TransportContext>,
+    status: &Arc<PeerStatus>,
+) -> Result<Driver, DialError> {
     let account = context.connector.account(dial.peer.as_str()).ok_or(DialError::NoAccount)?;
     let settings = &context.settings;
     let url = &dial.url;
@@ -225,6 +229,7 @@ async fn connect(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver,
             let guard = SessionGuard::attach(
                 Arc::clone(context),
                 account,
+                Arc::clone(status),
                 SessionKind::Dialled,
                 dial.mark(),
                 outbox,

@@ -337,8 +337,8 @@ impl World {
         let account = self.context.connector.account(NAMES[who]).unwrap();
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
         let (context, frames) = (Arc::clone(&self.context), Arc::clone(&outbox));
-        let kind = SessionKind::Accepted;
-        let guard = SessionGuard::attach(context, account, kind, None, frames, "model");
+        let (status, kind) = (context.peers.status(account.id()), SessionKind::Accepted);
+        let guard = SessionGuard::attach(context, account, status, kind, None, frames, "model");
         self.sessions[who] = Some(OpenSession { session: BtpSession::new(guard), outbox });
     }
 

@@ -270,7 +270,7 @@ async fn log_in(
                     let session = open_session(shared, &directory, account, login, outbox, remote);
                     return Ok(Driver::new(Arc::clone(context), socket, session));
                 }
-                // A reload has removed the peer since it made the directory.
+                // The directory names an account that the connector does not have.
                 None => (request_id, AuthError::WrongCredentials, Some(account.to_string())),
             }
         }
@@ -303,8 +303,9 @@ fn open_session(
     remote: &str,
 ) -> BtpSession {
     let context = Arc::clone(&shared.context);
-    let (kind, login) = (SessionKind::Accepted, Some(login));
-    let guard = SessionGuard::attach(context, account, kind, login, Arc::clone(&outbox), remote);
+    let status = context.peers.status(account.id());
+    let (kind, login, frames) = (SessionKind::Accepted, Some(login), Arc::clone(&outbox));
+    let guard = SessionGuard::attach(context, account, status, kind, login, frames, remote);
     let current = shared.logins.load();
     if !Arc::ptr_eq(directory, &current) && !is_accepted(&current, guard.account().id()) {
         outbox.request_close(RECONFIGURED.0, RECONFIGURED.1);

@@ -144,8 +144,8 @@ impl HttpLink {
     fn attach(&self, remote: &str) -> SessionGuard {
         let context = Arc::clone(&self.context().transport);
         let outbox = Outbox::new(Framing::None, self.account().outbox_bytes_max());
-        let (account, kind) = (Arc::clone(self.account()), SessionKind::Dialled);
-        SessionGuard::attach(context, account, kind, None, outbox, remote)
+        let (account, status) = (Arc::clone(self.account()), Arc::clone(self.status()));
+        SessionGuard::attach(context, account, status, SessionKind::Dialled, None, outbox, remote)
     }
 
     /// Sends the packets of the outbox until the link is lost.

@@ -120,9 +120,16 @@ impl InboundSessions {
         let outbox = Outbox::new(Framing::None, unsent_bytes_max);
         let (account, context) = (Arc::clone(account), Arc::clone(&self.context));
         let (session_account, session_outbox) = (Arc::clone(&account), Arc::clone(&outbox));
-        let kind = SessionKind::Posted;
-        let guard =
-            SessionGuard::attach(context, session_account, kind, None, session_outbox, remote);
+        let (status, kind) = (context.peers.status(account.id()), SessionKind::Posted);
+        let guard = SessionGuard::attach(
+            context,
+            session_account,
+            status,
+            kind,
+            None,
+            session_outbox,
+            remote,
+        );
         let pending = PendingPackets {
             next_id: 0,
             by_id: HashMap::new(),

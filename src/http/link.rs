@@ -96,6 +96,10 @@ impl HttpLink {
         &self.context
     }
 
+    pub(super) fn status(&self) -> &Arc<PeerStatus> {
+        &self.status
+    }
+
     pub(super) fn account(&self) -> &Arc<Account> {
         &self.account
     }

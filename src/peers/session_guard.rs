@@ -28,17 +28,17 @@ pub struct SessionGuard {
 impl SessionGuard {
     /// Attaches a session; the oldest of its kind is replaced if the account has as many as it may have. [row 89] Posts
     /// of a peer that this node dials do not count in its status: only the dialler knows whether the peer can be
-    /// reached.
+    /// reached. `status` is the peer's; a dialler holds it, so that a removed peer does not get a new one.
     pub fn attach(
         context: Arc<TransportContext>,
         account: Arc<Account>,
+        status: Arc<PeerStatus>,
         kind: SessionKind,
         login: Option<LoginMark>,
         outbox: Arc<Outbox>,
         remote: &str,
     ) -> Self {
         let now = context.clock.now();
-        let status = context.peers.status(account.id());
         let id = context.connector.attach_session(&account, kind, login, Arc::clone(&outbox), now);
         let is_reported = kind != SessionKind::Posted || !status.is_dialled();
         if is_reported {

@@ -85,6 +85,10 @@ fn error(id: RequestId, text: &[u8]) -> Vec<u8> {
     frame
 }
 
+async fn connect_once(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver, DialError> {
+    connect(dial, context, &context.peers.status(&dial.peer)).await
+}
+
 #[tokio::test]
 async fn credentials_come_from_the_url_or_the_configuration() {
     for (user_info, username, token) in [
@@ -96,7 +100,7 @@ async fn credentials_come_from_the_url_or_the_configuration() {
     ] {
         let listener = Listener::new().await;
         let (dial, context) = (listener.dial(user_info), context());
-        let (driver, ()) = tokio::join!(connect(&dial, &context), async {
+        let (driver, ()) = tokio::join!(connect_once(&dial, &context), async {
             let mut far = listener.accept().await;
             let first = far.bytes().await;
             let text = |text: &str| text.to_owned();
@@ -120,7 +124,7 @@ async fn credentials_come_from_the_url_or_the_configuration() {
 async fn a_refused_login_is_no_network_failure() {
     let listener = Listener::new().await;
     let (dial, context) = (listener.dial(""), context());
-    let (driver, ()) = tokio::join!(connect(&dial, &context), async {
+    let (driver, ()) = tokio::join!(connect_once(&dial, &context), async {
         let mut far = listener.accept().await;
         let id = BtpFrame::parse(&far.bytes().await).unwrap().request_id;
         far.send(&error(id, b"no\nway")).await;
@@ -137,14 +141,14 @@ async fn a_refused_login_is_no_network_failure() {
 async fn a_peer_that_does_not_answer_times_out() {
     let listener = Listener::new().await;
     let (dial, context) = (listener.dial(""), impatient());
-    let (driver, ()) = tokio::join!(connect(&dial, &context), async {
+    let (driver, ()) = tokio::join!(connect_once(&dial, &context), async {
         let mut far = listener.accept().await;
         far.bytes().await;
         assert!(matches!(far.receive().await, Received::Close(..)));
     });
     assert!(matches!(driver.err().unwrap(), DialError::AuthTimeout(_)));
     // The timeout includes the WebSocket handshake.
-    let (driver, _silent) = tokio::join!(connect(&dial, &context), listener.0.accept());
+    let (driver, _silent) = tokio::join!(connect_once(&dial, &context), listener.0.accept());
     assert!(matches!(driver.err().unwrap(), DialError::AuthTimeout(_)));
 }
 
@@ -152,7 +156,7 @@ async fn a_peer_that_does_not_answer_times_out() {
 async fn each_failure_before_the_login_is_named() {
     let context = impatient();
     let check = async |url: &str, expected: &str| {
-        let error = connect(&dial("bob", url), &context).await.err().unwrap().to_string();
+        let error = connect_once(&dial("bob", url), &context).await.err().unwrap().to_string();
         assert!(error.contains(expected), "{url}: {error}");
     };
     check("ws://no.such.host.invalid:1", "cannot resolve no.such.host.invalid").await;
@@ -176,7 +180,7 @@ async fn each_failure_before_the_login_is_named() {
     tokio::join!(check(&secure, "TLS handshake failed"), no_tls);
     drop(listener);
     check(&plain, "cannot connect to 127.0.0.1").await;
-    let unknown = connect(&dial("zoe", "ws://127.0.0.1:1"), &context).await;
+    let unknown = connect_once(&dial("zoe", "ws://127.0.0.1:1"), &context).await;
     assert!(matches!(unknown, Err(DialError::NoAccount)));
 }
 
@@ -233,7 +237,9 @@ async fn a_peer_that_only_connects_to_us_is_down_when_it_disconnects() {
     let account = context.connector.account("bob").unwrap();
     let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
     let kind = SessionKind::Accepted;
-    let accepted = SessionGuard::attach(Arc::clone(&context), account, kind, None, outbox, "bob");
+    let status = context.peers.status(account.id());
+    let accepted =
+        SessionGuard::attach(Arc::clone(&context), account, status, kind, None, outbox, "bob");
     let (client, _handle) = BtpClient::new(dial("bob", "ws://127.0.0.1:1"), Arc::clone(&context));
     let mut tasks = JoinSet::new();
     tasks.spawn(client.run());
@@ -301,7 +307,7 @@ async fn tls_both_ways() {
 
     // A node that does not trust the certificate does not log in.
     let distrustful = context();
-    let error = connect(&dial("bob", &url), &distrustful).await.err().unwrap();
+    let error = connect_once(&dial("bob", &url), &distrustful).await.err().unwrap();
     assert!(
         matches!(
             error,

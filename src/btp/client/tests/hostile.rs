@@ -20,7 +20,7 @@ async fn a_server_that_floods_us_instead_of_answering_is_closed() {
     ] {
         let listener = Listener::new().await;
         let (dial, context) = (listener.dial(""), context());
-        let (driver, ()) = tokio::join!(connect(&dial, &context), async {
+        let (driver, ()) = tokio::join!(connect_once(&dial, &context), async {
             let mut far = listener.accept().await;
             let id = BtpFrame::parse(&far.bytes().await).unwrap().request_id.0;
             let count = FRAMES_BEFORE_LOGIN_MAX - usize::from(!is_closed);
@@ -42,7 +42,7 @@ async fn a_server_that_floods_us_instead_of_answering_is_closed() {
     // A frame of 4 GiB is refused by its header.
     let listener = Listener::new().await;
     let (dial, context) = (listener.dial(""), context());
-    let (driver, ()) = tokio::join!(connect(&dial, &context), async {
+    let (driver, ()) = tokio::join!(connect_once(&dial, &context), async {
         let mut far = listener.accept().await;
         far.bytes().await;
         far.0.get_mut().write_all(&[0x82, 127, 0, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();

@@ -40,7 +40,9 @@ impl Bare {
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
         let (context, shared) = (Arc::clone(context), Arc::clone(&outbox));
         let kind = SessionKind::Accepted;
-        let guard = SessionGuard::attach(Arc::clone(&context), account, kind, None, shared, "pipe");
+        let status = context.peers.status(account.id());
+        let guard =
+            SessionGuard::attach(Arc::clone(&context), account, status, kind, None, shared, "pipe");
         Bare { context, session: BtpSession::new(guard), outbox }
     }
 
