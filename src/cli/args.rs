@@ -55,7 +55,7 @@ pub(super) enum Command {
     Run(RunArguments),
     /// Run all nodes of a topology file on this machine
     Up(UpArguments),
-    /// Say what is wrong with configuration files
+    /// Report what is wrong with configuration files
     Check(CheckArguments),
     /// Ask the node of this configuration whether it is healthy
     Healthcheck(HealthcheckArguments),
@@ -63,9 +63,9 @@ pub(super) enum Command {
     Ping(PingArguments),
     /// Find out which connectors a packet passes
     Trace(Box<TraceArguments>),
-    /// Pay somebody: a payment pointer, an SPSP endpoint, or an address
+    /// Pay a payment pointer, an SPSP endpoint, or an address
     Pay(Box<PayArguments>),
-    /// Send packets to any destination and count what becomes of them
+    /// Send packets to any destination and count the outcomes
     Send(Box<SendArguments>),
     /// Measure how fast a node is on this machine
     Bench(BenchArguments),
@@ -133,7 +133,7 @@ pub(super) struct RunArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 All nodes run in one process and listen on 127.0.0.1: on the ports that the file gives to each, else on 3000, 3001, ... \
-for BTP and 8080, 8081, ... for health. A port that is in use is replaced by the next free one, and told. On a terminal there is a live view; otherwise the log is printed as JSON lines.
+for BTP and 8080, 8081, ... for health. A port that is in use is replaced by the next free one, and the program says so. On a terminal there is a live view; otherwise the log is printed as JSON lines.
 
 Examples:
   ilp-connector up examples/linear-3.yaml
@@ -172,8 +172,9 @@ pub(super) struct UpArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Nothing is started. Every mistake is reported with its place and with what is allowed. In a topology file that includes \
-unreachable nodes, routing loops, clashing ports and secrets that do not match. Of several node files the two ends of each \
-link between them are compared too: secrets, relations, assets and scales, ports, addresses.
+unreachable nodes, routing loops, clashing ports and secrets that do not match. For several node files, it \
+also compares both ends of each link between them (secrets, relations, assets, scales, ports, addresses) and reports \
+routing loops through them.
 
 Examples:
   ilp-connector check docker/config/config.yaml

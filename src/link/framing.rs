@@ -1,5 +1,5 @@
 //! Writes an ILP packet into a BTP frame in a WebSocket frame in a single pass, and reads it back from our own buffer.
-//! This is the only file of `link` that knows BTP (ADR 3).
+//! Only this file of `link` writes or reads BTP frames (ADR 3).
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -28,7 +28,7 @@ use super::{PacketKind, Slot};
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Encode, Prepare, Reply};
 
-/// Memory that an empty outbox keeps at least.
+/// An outbox gives back no memory up to this size.
 const KEPT_BYTES: usize = 64 * 1024;
 /// Answers may fill the outbox up to this many times `outboxBytesMax`, which CONFIG and SECURITY promise too. Beyond it the
 /// session is closed.

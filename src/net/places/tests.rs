@@ -66,7 +66,10 @@ fn unknown_origins_leave_the_kept_places_to_known_ones() {
     assert_eq!(places.taken(), 6);
     let mut known = |n| evicted(&mut places, &[(n, true)])[0];
     assert_eq!([known(200), known(201), known(202), known(203)], [None; 4]);
-    assert!(known(204).is_some_and(|evicted| evicted < 100), "of equals the unknown one");
+    assert!(
+        known(204).is_some_and(|evicted| evicted < 100),
+        "of equals the unknown one goes first"
+    );
     // Unknown origins get their own places back, and no more.
     for n in 0..100 {
         let (_, evicted) = places.enter(at(n), false);
