@@ -91,7 +91,7 @@ fn carried(data: &[u8]) {
         request.encode(&mut out);
         assert!(data.starts_with(&out));
     }
-    if let Ok(response) = ildcp::Response::parse(data) {
+    if let Ok(response) = ildcp::IldcpResponse::parse(data) {
         out.clear();
         response.encode(&mut out);
         assert!(data.starts_with(&out));

@@ -27,7 +27,7 @@ pub(super) fn decode(codec: Codec, input: &[u8]) -> Option<Fields> {
         }
         Codec::Packet => Packet::parse(input).ok().map(|packet| packet_fields(&packet)),
         Codec::Ildcp => {
-            let response = ildcp::Response::parse(input).ok()?;
+            let response = ildcp::IldcpResponse::parse(input).ok()?;
             Some(vec![
                 ("clientAddress", response.client_address.as_bytes().to_vec()),
                 ("assetScale", vec![response.asset_scale]),
