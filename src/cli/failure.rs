@@ -65,7 +65,7 @@ impl Failure {
             Failure::Output(_) => (self.to_string(), 1),
         };
         for line in text.lines() {
-            // Nobody is left to tell if this fails.
+            // stderr is closed; there is nowhere to report a failure.
             let _ = writeln!(to, "error: {line}");
         }
         ExitCode::from(code)

@@ -99,7 +99,7 @@ fn tell(line: &str, log_to: &LogTo) {
     let log_is_seen = *log_to == LogTo::Stdout && io::stdout().is_terminal();
     let somebody_is_there = *log_to != LogTo::Stdout || io::stderr().is_terminal();
     if !log_is_seen && somebody_is_there {
-        // Nobody is left to tell if this fails.
+        // stderr is closed; there is nowhere to report a failure.
         let _ = writeln!(io::stderr(), "error: {line}");
     }
 }

@@ -42,13 +42,13 @@ pub(super) fn run(
         arguments.log_file.clone().or_else(|| (live || arguments.ping).then(default_log_file));
     let log_to = log_file.clone().map_or(LogTo::Stdout, LogTo::File);
     let source = source(arguments, environment)?;
-    // Dropped last: what is said until then is written.
+    // Dropped last, so that every log line until then is written.
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
     let planned = prepare(Plan::Network(source.clone(), arguments.base_port), &log_to)?;
     let moved = moved(&planned, &source);
     let notes = notes(planned.notes(), arguments);
     for note in &notes {
-        // Nobody is left to tell if this fails.
+        // stderr is closed; there is nowhere to report a failure.
         let _ = writeln!(io::stderr(), "note: {note}");
     }
     let logins = arguments.ping.then(|| pings::logins(planned.nodes())).transpose()?;
@@ -89,7 +89,7 @@ pub(super) fn run(
     ended
 }
 
-/// Runs the network while and after everybody is pinged. What does not arrive ends it.
+/// Pings all nodes, then keeps the network up. A failed ping stops it.
 async fn ping(
     supervisor: Supervisor,
     logins: &[EntryLogin],

@@ -74,7 +74,7 @@ const REPLACED_GRACE: Duration = Duration::from_millis(500);
 /// What a client may do.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Packets that may wait for an answer at once; at least the limit of a connector's accounts, 16,384.
+    /// Packets that may wait for an answer at once. Smaller values are raised to 16,384, the default of `maxPacketsInFlight`.
     pub max_packets_in_flight: usize,
     /// What becomes of Prepares that arrive.
     pub receive: Receive,
@@ -186,7 +186,7 @@ impl Client {
         self.send_at(prepare, self.now()).await
     }
 
-    /// The same, for a caller that waits longer or less long: `now` may be another time than that of the clock.
+    /// The same; `now` is the time that the deadline of the answer is computed from.
     pub(crate) async fn send_at(&self, prepare: &Prepare<'_>, now: Now) -> Outcome {
         let (answer, answered) = oneshot::channel();
         // The receiver is gone if this future was dropped.

@@ -1,4 +1,4 @@
-//! One mapping of the tree with its path: finds the values of keys, and reports mistakes at them.
+//! Reads the keys of one YAML mapping, and reports mistakes with their location.
 
 use super::diagnostics::DiagnosticSink;
 use super::key_names::check_names;

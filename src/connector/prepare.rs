@@ -50,8 +50,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Applies the limits of the incoming account. They come first, so that packets above them cost nothing more. The
-    /// account stays locked until the amount is held; what is read of other accounts meanwhile takes no lock.
+    /// Applies the limits of the incoming account. They come first, so that a packet above a limit is cheap to reject. The
+    /// returned guard keeps the account locked until its amount is held. Routing and pricing lock no other account.
     fn admit_prepare<'e>(
         &self,
         from: &'e AccountEntry,
@@ -104,8 +104,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Charges the account's rate for a message that is not a Prepare, as it costs the node time too. It cannot be
-    /// refused any more: `Some` is the time until which the peer should not be read.
+    /// Charges the account's rate for a message that is not a Prepare, as it costs the node time too. It was
+    /// already handled, so it is not rejected. `Some`: the account is above its rate; the time when reading may resume.
     pub fn charge_other_message(&self, from: &Account) -> Option<MonoTime> {
         let mut state = from.lock();
         let per_second = state.limits.packets_per_second?;

@@ -4,8 +4,8 @@
 //! Two things of a next hop are scarce: *places* (packets in flight to it) and *credit* (how far its balance may still
 //! fall). A single requester may use all of both. As soon as two or more accounts are active, half of each is divided
 //! among them and one more share is reserved for the next newcomer; the rest is first come, first served. A requester
-//! below its share is never refused because of others. The exception is a share that is not *covered*: if others had
-//! taken too much before the requester came, it gets what they return.
+//! below its share is never refused because of others. The exception is a newcomer whose share is not *covered*, because
+//! others had already taken too much: it gets what they return.
 //!
 //! Spent credit (the hop fulfilled the packet) counts as used by its requester for one to two [`SPENT_WINDOW`]s.
 //! Otherwise a requester could spend what is reserved for the others, share by share.
@@ -358,7 +358,7 @@ impl Shares {
         let used: u128 = self.table.iter().filter(is_taken).map(|share| share.used).sum();
         let left = capacity.credit_left();
         if capacity.min_balance.is_some() {
-            // The minimum: credit that was spent and has come back since counts once.
+            // Spent credit that was settled since is in both `left` and `used`; the minimum prevents counting it twice.
             let credit = left.saturating_add(used).min(capacity.credit_total());
             self.credit.share = credit / (2 * requesters as u128);
             self.credit.newcomer = credit / (2 * (requesters as u128 + 1));

@@ -27,7 +27,7 @@ use crate::time::MonoTime;
 use crate::web::Tasks;
 use crate::wire::btp::RequestId;
 
-/// Silence that ends a session. There is no connection whose end would.
+/// Silence that ends a session: it has no connection whose end could end it.
 const IDLE_TIME: Duration = Duration::from_secs(300);
 /// Sessions that wait for their task.
 const NEW_MAX: usize = 64;
@@ -114,7 +114,7 @@ impl InboundSessions {
         if let Some(current) = sessions.get(account.id()).filter(|current| !current.is_ended()) {
             return Ok(Arc::clone(current));
         }
-        // First of all, because a session that is attached must be run.
+        // Reserve the place in the queue first: a session that is attached must run.
         let place = self.new.try_reserve().map_err(|_| NoSession)?;
         let unsent_bytes_max = account.outbox_bytes_max();
         let outbox = Outbox::new(Framing::None, unsent_bytes_max);

@@ -1,5 +1,5 @@
 //! What waits to be written to one session. For a WebSocket that is a buffer of whole frames; otherwise packets, which
-//! are taken out one by one, requester after requester (`queues.rs`).
+//! are taken out one by one, in turn from each requester (`queues.rs`).
 //!
 //! Adding a packet copies it once and wakes the session's task if the outbox was empty. That task writes everything that
 //! has gathered with one system call (ADR 3).
@@ -8,8 +8,8 @@
 //! can return the Prepares that the peer cannot have read, and the answers that another session may carry (D5).
 //!
 //! Bound: a Prepare needs a permit ([`Outbox::request_permit`]). The requesters share the space fairly
-//! (`outbox_shares.rs`). Answers need none, as there are no more of them than the peer has packets in flight; but when
-//! they fill the outbox sixteen times over, the session is closed.
+//! (`outbox_shares.rs`). Answers need no permit, as there are no more of them than the peer has packets in flight; but
+//! the session closes when sixteen times the bound waits.
 
 mod outbox_shares;
 mod queues;

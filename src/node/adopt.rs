@@ -1,8 +1,8 @@
-//! What the parent told, and what is in force.
+//! Adopts address and asset from the parent, and applies configurations.
 //!
-//! The first address and asset that fit the configuration are adopted, for the life of the process: children have asked
-//! this node in their turn, and count their amounts in what they were told. A parent that says something else later is
-//! suspended until it says the same again, or the operator decides.
+//! The first address and asset that fit the configuration are adopted for the life of the process, because the children
+//! of this node got theirs from these values. A parent that sends other ones later is suspended until it sends the
+//! adopted ones again, or the operator decides.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl NodeTask {
             return Err(error);
         }
         if self.config.address.is_some() {
-            // Packets passed before: whoever counts in the unit that held until now asks for the new one.
+            // Packets have already passed. Children whose sessions close ask for the new asset.
             self.close_where_unit_changed(&units);
         }
         Ok(())

@@ -64,7 +64,7 @@ pub async fn ask(
     let (sender, answered) = oneshot::channel();
     let request = ildcp::request(now.wall.saturating_add(ANSWER_TIME));
     connector.originate_prepare(parent, &request, now, move |answer| {
-        // Nobody listens any more if the asker was cancelled.
+        // The receiver is gone if the request was cancelled.
         let _ = sender.send(answer);
     });
     match answered.await.map_err(|_| AskError::Dropped)? {

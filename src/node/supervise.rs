@@ -49,9 +49,9 @@ pub enum PlanError {
     /// A node cannot start.
     #[error("node {node}: {source}")]
     Start {
-        /// Which.
+        /// The id of the node.
         node: String,
-        /// Why.
+        /// Why it cannot start.
         source: StartError,
     },
     /// The system does not let us hear signals.

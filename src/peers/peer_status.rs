@@ -1,8 +1,8 @@
-//! The status of each peer: its state, its counters, and an event for every change.
+//! The status of each peer: its state, its counters, and the events of its sessions and logins.
 //!
 //! A peer may have two sessions (both ends dialled), and may be dialled while it is connected. All of that becomes one
 //! state here, so that events, health and metrics speak of *peers*: connected with the first session, disconnected with
-//! the last. Every event is logged once, where it happens. Subscribers get copies through a bounded channel: a slow one
+//! the last. An event that is logged is logged once, where it happens. Subscribers get copies through a bounded channel: a slow one
 //! loses the oldest and delays nothing.
 
 mod snapshot;
@@ -319,8 +319,8 @@ impl PeerStatus {
         }
     }
 
-    /// The quick attempts have failed. Called after every later attempt, because the peer may have connected to us at
-    /// first; an event the first time that it has not.
+    /// The quick attempts have failed; called after each slow one, too. The first call while the peer has no session
+    /// marks it down and sends an event.
     pub fn retries_exhausted(&self) {
         let mut inner = self.inner.lock();
         if inner.sessions == 0 && !matches!(inner.state, PeerState::Suspended | PeerState::Down) {

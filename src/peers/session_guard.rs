@@ -26,9 +26,11 @@ pub struct SessionGuard {
 }
 
 impl SessionGuard {
-    /// Attaches a session; the oldest of its kind is replaced if the account has as many as it may have. [row 89] Posts
-    /// of a peer that this node dials do not count in its status: only the dialler knows whether the peer can be
-    /// reached. `status` is the peer's; a dialler holds it, so that a removed peer does not get a new one.
+    /// Attaches a session; the oldest of its kind is replaced if the account has as many as it may have. [row 89]
+    ///
+    /// If this node dials the peer, posted sessions do not affect its status: only the dialler knows whether the peer can
+    /// be reached. Diallers pass the status that they hold; to look it up again would recreate the entry of a removed
+    /// peer.
     pub fn attach(
         context: Arc<TransportContext>,
         account: Arc<Account>,

@@ -27,7 +27,7 @@ pub(super) fn put_time(out: &mut Vec<u8>, format: LineFormat, time: &LineTime) {
     }
 }
 
-/// Appends what stands between the time and the text of the message, which follows: escaped.
+/// Appends level, node and target. The caller appends the escaped message.
 pub(super) fn put_head(out: &mut Vec<u8>, format: LineFormat, head: LineHead<'_>) {
     match format {
         LineFormat::Json => {

@@ -1,8 +1,8 @@
 //! The limits of a listener's connections: how many are open, how long each stays, how much work it causes, and which one
 //! is closed for another.
 //!
-//! Strangers, the connections on which no peer has authenticated (SPSP clients never do), have places of their own under
-//! the same rules as with BTP, and stay a minute. A peer's connection stays while it is used. At its own limit, a peer's
+//! Strangers, the connections on which no peer has authenticated (SPSP clients never do), have a limit of their own with
+//! the eviction rules of `net/places.rs`, and are closed after a minute. A peer's connection stays while it is used. At its own limit, a peer's
 //! least recently used idle connection is closed; at the limit of all peers, a connection of the peer with most, an idle
 //! one first.
 
@@ -196,7 +196,7 @@ impl ConnectionLimiter {
     }
 
     /// Closes a connection because open files are short: a stranger's, or an idle one of the peer with most. `false`:
-    /// there is none.
+    /// there is neither.
     pub(crate) fn close_one(&self) -> bool {
         if self.strangers.evict() {
             return true;

@@ -122,7 +122,7 @@ pub(super) async fn serve(
         let deadline = connection.deadline(limits).min(now.after(limits.head_time));
         let wake_at = cut_at.unwrap_or(deadline);
         let must_close = tokio::select! {
-            // How it ended is the client's affair.
+            // Errors of the connection are the client's.
             _ = serving.as_mut() => return,
             never = streams.run() => match never {},
             event = place.next_event() => match event {
