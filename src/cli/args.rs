@@ -15,8 +15,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaOf};
 pub(super) use pay::PayArguments;
 pub(super) use tools::{
-    BenchArguments, DATA_BYTES_MAX, LoginArguments, PingArguments, SendArguments, TraceArguments,
-    TrustArguments,
+    BenchArguments, DATA_BYTES_MAX, LoginArguments, PingArguments, SendArguments, SourceArguments,
+    TraceArguments, TrustArguments,
 };
 
 use super::values::duration;
@@ -75,17 +75,6 @@ pub(super) enum Command {
     Schema(SchemaArguments),
     /// Print a script that completes commands in your shell
     Completions(CompletionsArguments),
-}
-
-/// Which configuration is meant.
-#[derive(Debug, Default, Clone, Args)]
-pub(super) struct SourceArguments {
-    /// Node file or topology file [variable: CONFIG_FILE]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(super) config: Option<PathBuf>,
-    /// Which node of a topology file [variable: NODE_ID]
-    #[arg(long, value_name = "ID")]
-    pub(super) node: Option<String>,
 }
 
 #[derive(Debug, Default, Args)]

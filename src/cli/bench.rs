@@ -45,7 +45,7 @@ pub(super) fn run(
     if !arguments.json {
         writeln!(err, "measuring for {} ...", format_duration(arguments.seconds))?;
     }
-    let measured = super::runtime(1)?.block_on(measure(arguments, &node))?;
+    let measured = super::runtime::runtime(1)?.block_on(measure(arguments, &node))?;
     match arguments.json {
         true => writeln!(out, "{}", json(arguments, &measured))?,
         false => table(arguments, &measured, out)?,

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::run::chain;
 use crate::client::{AttemptFailure, ClientError};
 use crate::config::{Diagnostics, MASK};
 
@@ -127,6 +126,21 @@ fn may_be_secrets(arguments: &[OsString]) -> Vec<String> {
     secrets
 }
 
+/// An error with its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,5 +179,13 @@ mod tests {
         check(&Failure::Output(io::ErrorKind::BrokenPipe.into()), "", 0);
         let full = Failure::Output(io::ErrorKind::StorageFull.into());
         check(&full, "error: cannot write the output: no storage space\n", 1);
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] io::Error);
+        assert_eq!(chain(&Outer(io::Error::other("inner"))), "outer: inner");
     }
 }

@@ -19,6 +19,7 @@ mod pay;
 mod ping;
 mod round_trips;
 mod run;
+mod runtime;
 mod schema;
 mod secret_text;
 mod send;
@@ -78,26 +79,11 @@ fn dispatch(
 
 /// Runs a tool.
 fn wait(tool: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = runtime(1)?;
+    let runtime = runtime::runtime(1)?;
     let done = runtime.block_on(tool);
     // A name that somebody is still resolving holds nobody up.
     runtime.shutdown_background();
     done
-}
-
-/// Turns of sessions between two looks at sockets and clock. A peer that sends without pause is ready again after each
-/// of its turns, which are long: with tokio's 61 the others would wait for 61 of them.
-const TURNS_PER_LOOK: u32 = 4;
-
-/// A runtime: on this thread alone, which is the most economic, or with so many threads.
-fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
-    let mut builder = match threads {
-        0 | 1 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
-    };
-    builder.worker_threads(threads.max(1)).event_interval(TURNS_PER_LOOK).enable_all();
-    let built = builder.build();
-    built.map_err(|error| Failure::Failed(format!("cannot start: {error}")))
 }
 
 fn completions(arguments: &CompletionsArguments, out: &mut dyn Write) -> Result<(), Failure> {

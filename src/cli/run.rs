@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use super::args::RunArguments;
-use super::failure::Failure;
+use super::failure::{Failure, chain};
 use crate::config::{Environment, Override, Source};
 use crate::node::{LogThread, Plan, Planned, Supervisor};
 use crate::telemetry::{LogTo, Logs, parse_level};
@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &RunArguments, environment: &Environment) -> Result
     // Dropped last: what is said until then is written.
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
     let planned = prepare(Plan::One(source), &log_to)?;
-    let runtime = super::runtime(planned.worker_threads())?;
+    let runtime = super::runtime::runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
         let supervisor = start(planned, logs, &log_to).await?;
         finished(supervisor.run(pending()).await)
@@ -104,21 +104,6 @@ fn tell(line: &str, log_to: &LogTo) {
     }
 }
 
-/// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
 /// `gracefully`: nobody lost patience.
 pub(super) fn finished(gracefully: bool) -> Result<(), Failure> {
     if gracefully { Ok(()) } else { Err(Failure::Told) }
@@ -156,13 +141,5 @@ mod tests {
             ("127.0.0.2", 3)
         );
         assert_eq!(node.settings.log_level, "debug");
-    }
-
-    #[test]
-    fn causes_are_told_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("outer")]
-        struct Outer(#[source] io::Error);
-        assert_eq!(chain(&Outer(io::Error::other("inner"))), "outer: inner");
     }
 }

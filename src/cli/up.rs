@@ -52,7 +52,7 @@ pub(super) fn run(
         let _ = writeln!(io::stderr(), "note: {note}");
     }
     let logins = arguments.ping.then(|| pings::logins(planned.nodes())).transpose()?;
-    let runtime = super::runtime(planned.worker_threads())?;
+    let runtime = super::runtime::runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
         let supervisor = start(planned, logs, &log_to).await?;
         let over = over(arguments.lasting);

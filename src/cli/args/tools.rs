@@ -6,12 +6,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::{Args, ValueHint};
 
-use super::SourceArguments;
 use crate::cli::secret_text::SecretText;
 use crate::cli::values::{data_from_hex, duration, hash, ping_address};
 use crate::net::TlsName;
 use crate::wire::ilp::MAX_DATA_EMITTED;
 use crate::wire::{Address, Amount};
+
+/// Which configuration is meant.
+#[derive(Debug, Default, Clone, Args)]
+pub(in crate::cli) struct SourceArguments {
+    /// Node file or topology file [variable: CONFIG_FILE]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(in crate::cli) config: Option<PathBuf>,
+    /// Which node of a topology file [variable: NODE_ID]
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) node: Option<String>,
+}
 
 /// Through which node packets go.
 #[derive(Debug, Args)]
