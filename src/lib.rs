@@ -38,6 +38,7 @@ mod cli;
 pub mod client;
 mod config;
 mod connector;
+mod console;
 mod http;
 mod link;
 mod local;
@@ -50,6 +51,7 @@ mod telemetry;
 #[cfg(test)]
 mod testing;
 mod time;
+mod tools;
 mod web;
 pub mod wire;
 

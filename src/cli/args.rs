@@ -4,8 +4,6 @@
 //! flag, a variable and a file say the same thing about the same mistake.
 
 mod files;
-mod pay;
-mod tools;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,13 +11,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaOf};
-pub(super) use pay::PayArguments;
-pub(super) use tools::{
-    BenchArguments, DATA_BYTES_MAX, LoginArguments, PingArguments, SendArguments, SourceArguments,
-    TraceArguments, TrustArguments,
-};
 
-use super::values::duration;
+use crate::console::duration;
+use crate::tools::{
+    BenchArguments, PayArguments, PingArguments, SendArguments, SourceArguments, TraceArguments,
+};
 
 /// An Interledger v4 connector that speaks BTP and ILP over HTTP: a network of nodes from one command.
 #[derive(Debug, Parser)]

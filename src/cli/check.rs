@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use super::args::CheckArguments;
-use super::failure::Failure;
 use crate::config::{self, Checked, Deployment, Diagnostic, Environment, Loaded, Source};
+use crate::console::Failure;
 
 /// Judges all files; the exit code is about all of them.
 pub(super) fn run(

@@ -1,20 +1,16 @@
 //! `healthcheck`: asks the node of this configuration, for HEALTHCHECK of a container. No runtime, one socket, and an
 //! answer within three seconds whatever happens.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::time::Duration;
 
 use super::args::HealthcheckArguments;
-use super::failure::Failure;
-use super::local_node::{self, reachable};
-use super::text::sanitize;
 use crate::config::{self, Environment, Source};
+use crate::console::{Failure, sanitize};
+use crate::tools::{health_get, load, reachable};
 
 /// Docker's own limit in the shipped files is 3 s.
 const PATIENCE: Duration = Duration::from_millis(2_500);
-/// Bytes of an answer that are read. The status line is at the front.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 /// Reasons that are shown. A node gives nine at most.
 const REASONS_MAX: usize = 16;
@@ -27,7 +23,7 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let (host, port) = place(arguments, environment, err)?;
-    let answer = get(&host, port, "/health", PATIENCE).map_err(|error| {
+    let answer = health_get(&host, port, PATIENCE).map_err(|error| {
         Failure::Failed(format!(
             "no answer from http://{host}:{port}/health: {error}; is the node running?"
         ))
@@ -64,7 +60,7 @@ fn place(
     if let Some(port) = arguments.port {
         return Ok(("127.0.0.1".to_owned(), port));
     }
-    let settings = match local_node::load(&arguments.source, environment) {
+    let settings = match load(&arguments.source, environment) {
         Ok(loaded) => loaded.config.settings,
         Err(problems) => {
             for problem in problems.problems.iter().take(3) {
@@ -83,111 +79,9 @@ fn place(
     Ok((reachable(&settings.health_check_host), settings.health_check_port))
 }
 
-/// The answer to a GET.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct HealthAnswer {
-    /// The status code.
-    pub(super) code: u16,
-    /// What follows the headers.
-    pub(super) body: String,
-}
-
-/// One GET over a connection of its own.
-pub(super) fn get(
-    host: &str,
-    port: u16,
-    path: &str,
-    patience: Duration,
-) -> io::Result<HealthAnswer> {
-    let deadline = Instant::now() + patience;
-    let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, left()) {
-            Ok(mut stream) => {
-                stream.set_write_timeout(Some(left()))?;
-                let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-                write!(
-                    stream,
-                    "GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n"
-                )?;
-                return read(&mut stream, left);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-/// Reads until the other side closes, or the body is complete.
-fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<HealthAnswer> {
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
-        // The whole answer has one deadline, however slowly its bytes come.
-        stream.set_read_timeout(Some(left()))?;
-        let count = match stream.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            other => other?,
-        };
-        bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
-        let too_long = u64::try_from(bytes.len()).is_ok_and(|len| len > ANSWER_BYTES_MAX);
-        if let Some(answer) = parse(&bytes, count == 0 || too_long) {
-            return Ok(answer);
-        }
-        if count == 0 || too_long {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"));
-        }
-        if left() <= Duration::from_millis(1) {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-    }
-}
-
-/// The answer, once it is complete; `ended`: no more bytes will come.
-fn parse(bytes: &[u8], ended: bool) -> Option<HealthAnswer> {
-    let text = String::from_utf8_lossy(bytes);
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let mut lines = head.lines();
-    let mut status = lines.next()?.split(' ');
-    if !status.next()?.starts_with("HTTP/1.") {
-        return None;
-    }
-    let code = status.next()?.parse().ok()?;
-    let length = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
-    let complete = ended || length.is_some_and(|length| body.len() >= length);
-    complete.then(|| HealthAnswer { code, body: body.to_owned() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn answers_are_complete_or_not_yet_there() {
-        fn check(text: &str, ended: bool, expected: Option<(u16, &str)>) {
-            let expected =
-                expected.map(|(code, body)| HealthAnswer { code, body: body.to_owned() });
-            assert_eq!(parse(text.as_bytes(), ended), expected, "{text:?}");
-        }
-        check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, Some((200, "{}")));
-        check("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 3\r\n\r\n{}", false, None);
-        check(
-            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 3\r\n\r\n{}",
-            true,
-            Some((503, "{}")),
-        );
-        check("HTTP/1.0 204\r\n\r\n", true, Some((204, "")));
-        check("HTTP/1.1 200 OK\r\n", true, None);
-        check("SSH-2.0-OpenSSH\r\n\r\n", true, None);
-        check("HTTP/1.1 abc\r\n\r\n", true, None);
-        check("", true, None);
-    }
 
     #[test]
     fn reasons_are_told() {
@@ -200,16 +94,6 @@ mod tests {
         let many = format!("{{\"reasons\":{:?}}}", vec!["r"; 100]);
         assert_eq!(told(&many).1.len(), REASONS_MAX);
         assert!(told("<html>").0.starts_with("an answer that is not"));
-    }
-
-    #[test]
-    fn a_silent_server_is_given_up() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let started = Instant::now();
-        let error = get("127.0.0.1", port, "/", Duration::from_millis(50)).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(started.elapsed() < Duration::from_secs(2));
     }
 
     #[test]

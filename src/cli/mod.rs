@@ -1,34 +1,16 @@
-//! The commands. What the program prints, it prints here: results on standard output, mistakes on standard error, one
-//! `error: ` line each, and an exit code that says which kind (D14).
+//! The command line: reads the arguments and runs a command. Results go to standard output, errors to standard error,
+//! one `error: ` line each; the exit code says which kind of error it was (D14).
 //!
-//! Every command is a function of its arguments, the environment and the streams it may write to. Running nodes is
-//! `node`'s work, reading configurations `config`'s; the tools (`ping`, `trace`, `pay`, `send`, `bench`) log in with a small
-//! connector of their own (`client`).
+//! `run` and `up` start nodes; `check`, `compose` and `schema` print what they find in files; the commands that send
+//! packets are in [`tools`](crate::tools).
 
 mod args;
-mod bench;
 mod check;
-mod client;
 mod compose;
-mod failure;
 mod healthcheck;
-mod local_node;
-mod login;
-mod money;
-mod pay;
-mod ping;
-mod round_trips;
 mod run;
-mod runtime;
 mod schema;
-mod secret_text;
-mod send;
-mod signals;
-mod text;
-mod trace;
 mod up;
-mod values;
-mod waiting;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -37,15 +19,16 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Command, CommandLine, CompletionsArguments};
-use self::failure::Failure;
 use crate::config::{Environment, environment_of_process};
+use crate::console::{Failure, of_clap, runtime};
+use crate::tools::{bench, pay, ping, send, trace};
 
 /// Runs what the command line asks for. The first argument is the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let command_line = match CommandLine::try_parse_from(&arguments) {
         Ok(command_line) => command_line,
-        Err(error) => return failure::of_clap(&error, &arguments),
+        Err(error) => return of_clap(&error, &arguments),
     };
     let environment = environment_of_process();
     let (mut out, mut err) = (io::stdout(), io::stderr());
@@ -79,7 +62,7 @@ fn dispatch(
 
 /// Runs a tool.
 fn wait(tool: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = runtime::runtime(1)?;
+    let runtime = runtime(1)?;
     let done = runtime.block_on(tool);
     // A name that somebody is still resolving holds nobody up.
     runtime.shutdown_background();

@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use super::args::RunArguments;
-use super::failure::{Failure, chain};
 use crate::config::{Environment, Override, Source};
+use crate::console::{Failure, chain};
 use crate::node::{LogThread, Plan, Planned, Supervisor};
 use crate::telemetry::{LogTo, Logs, parse_level};
 
@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &RunArguments, environment: &Environment) -> Result
     // Dropped last: what is said until then is written.
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
     let planned = prepare(Plan::One(source), &log_to)?;
-    let runtime = super::runtime::runtime(planned.worker_threads())?;
+    let runtime = crate::console::runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
         let supervisor = start(planned, logs, &log_to).await?;
         finished(supervisor.run(pending()).await)

@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::args::{SchemaArguments, SchemaOf};
-use super::failure::Failure;
 use crate::config;
+use crate::console::Failure;
 
 /// Prints the schema of both forms, or of one.
 pub(super) fn run(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<(), Failure> {

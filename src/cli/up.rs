@@ -4,7 +4,6 @@
 mod collect;
 mod pings;
 mod screen;
-mod table;
 mod view;
 
 use std::future::pending;
@@ -18,14 +17,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use self::collect::{Collector, LiveSnapshot};
 use self::screen::{Patient, Screen};
 use super::args::UpArguments;
-use super::failure::Failure;
-use super::login::EntryLogin;
 use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
-use super::text::format_duration;
 use crate::account::AccountId;
 use crate::config::{Deployment, Environment, PortNote, Source, Topology};
+use crate::console::Failure;
+use crate::console::format_duration;
 use crate::node::{NodeHandle, Plan, Planned, SingleFlight, Supervisor, patiently};
 use crate::telemetry::{LogTo, parse_level};
+use crate::tools::EntryLogin;
 
 /// How often the view is drawn.
 const REDRAW: Duration = Duration::from_secs(1);
@@ -52,7 +51,7 @@ pub(super) fn run(
         let _ = writeln!(io::stderr(), "note: {note}");
     }
     let logins = arguments.ping.then(|| pings::logins(planned.nodes())).transpose()?;
-    let runtime = super::runtime::runtime(planned.worker_threads())?;
+    let runtime = crate::console::runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
         let supervisor = start(planned, logs, &log_to).await?;
         let over = over(arguments.lasting);

@@ -25,7 +25,7 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 19] = [
+const ROOMS: [&str; 21] = [
     "account",
     "api",
     "btp",
@@ -33,6 +33,7 @@ const ROOMS: [&str; 19] = [
     "client",
     "config",
     "connector",
+    "console",
     "http",
     "link",
     "local",
@@ -43,6 +44,7 @@ const ROOMS: [&str; 19] = [
     "stream",
     "telemetry",
     "time",
+    "tools",
     "web",
     "wire",
 ];

@@ -8,11 +8,11 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use super::view::{EVENTS_MAX, EventView, LinkView, NodeView, View, ViewState};
 use crate::account::AccountId;
 use crate::api::{HealthStatus, LastReload};
-use crate::cli::login::TOOL_ACCOUNT;
-use crate::cli::text::per_second;
 use crate::connector::{AccountReport, ConnectorReport};
+use crate::console::per_second;
 use crate::node::NodeHandle;
 use crate::peers::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
+use crate::tools::TOOL_ACCOUNT;
 
 /// What does not change while the view is shown.
 #[derive(Debug, Clone)]

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::table::{Cell, Table};
 use crate::api::HealthStatus;
-use crate::cli::client::{THIS_PROGRAM, sending, session};
-use crate::cli::failure::Failure;
-use crate::cli::login::EntryLogin;
-use crate::cli::round_trips::RttStats;
-use crate::cli::text::{format_duration, grouped, millis, sanitize};
 use crate::client::Client;
 use crate::config::Loaded;
 use crate::connector::Explanation;
+use crate::console::Failure;
+use crate::console::{Cell, Table};
+use crate::console::{format_duration, grouped, millis, sanitize};
 use crate::link::{Cause, Outcome, Rejection};
 use crate::node::NodeHandle;
+use crate::tools::EntryLogin;
+use crate::tools::RttStats;
+use crate::tools::{THIS_PROGRAM, sending, session};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::table::{Cell, Colour, Table, fit, paint};
-use crate::cli::text::{format_duration, grouped, sanitize};
+use crate::console::{Cell, Colour, Table, fit, paint};
+use crate::console::{format_duration, grouped, sanitize};
 
 /// Events that are worth keeping.
 pub(super) const EVENTS_MAX: usize = 200;

@@ -50,9 +50,9 @@ const NOT_IN_PURE_ROOMS: [&str; 14] = [
 /// Crates that have one home, so that changing them is the work of one room.
 const HOMES: [(&str, &[&str]); 14] = [
     ("axum", &["web", "http", "api"]),
-    ("clap", &["cli"]),
+    ("clap", &["console", "tools", "cli"]),
     ("clap_complete", &["cli"]),
-    ("hdrhistogram", &["cli"]),
+    ("hdrhistogram", &["tools"]),
     ("hyper", &["web", "http", "api"]),
     ("prometheus_client", &["telemetry"]),
     ("rlimit", &["node"]),

@@ -1,0 +1,191 @@
+//! Why a command ends without success, and the exit code that says so.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::client::{AttemptFailure, ClientError};
+use crate::config::{Diagnostics, MASK};
+
+/// Wrong usage or configuration: `EX_USAGE` of sysexits.h.
+const USAGE: u8 = 64;
+
+/// Why a command ends without success.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command line, or what it names, makes no sense: exit code 64.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration has mistakes: exit code 64.
+    #[error(transparent)]
+    Configuration(#[from] Diagnostics),
+    /// It did not work: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// It did not work, and the command has said all there is to say: exit code 1.
+    #[error("failed")]
+    Told,
+    /// The same for wrong usage or configuration: exit code 64.
+    #[error("wrong usage or configuration")]
+    ToldUsage,
+    /// The output cannot be written. A reader that went away (`| head`) is no error.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let help = match &error {
+            ClientError::Tls(error) => return Failure::Usage(chain(error)),
+            ClientError::Login { failure: Some(AttemptFailure::Refused), .. } => {
+                "; user or token are not those of the node's account"
+            }
+            ClientError::Login { failure: Some(AttemptFailure::Unreachable), .. } => {
+                "; is the node running? (up says where it took another port)"
+            }
+            _ => "",
+        };
+        Failure::Failed(format!("{error}{help}"))
+    }
+}
+
+impl Failure {
+    /// Tells standard error, one `error: ` line for each mistake, and the exit code.
+    pub fn report(&self, to: &mut dyn Write) -> ExitCode {
+        let (text, code) = match self {
+            Failure::Usage(text) => (text.clone(), USAGE),
+            Failure::Configuration(problems) => (problems.to_string(), USAGE),
+            Failure::Failed(text) => (text.clone(), 1),
+            Failure::Told => return ExitCode::FAILURE,
+            Failure::ToldUsage => return ExitCode::from(USAGE),
+            Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return ExitCode::SUCCESS;
+            }
+            Failure::Output(_) => (self.to_string(), 1),
+        };
+        for line in text.lines() {
+            // stderr is closed; there is nowhere to report a failure.
+            let _ = writeln!(to, "error: {line}");
+        }
+        ExitCode::from(code)
+    }
+}
+
+/// What clap says of the command line: help and version are no failure, everything else is wrong usage.
+///
+/// clap quotes what it does not understand. `arguments` are what it was given: those that may be secrets are masked.
+pub fn of_clap(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    if !error.use_stderr() {
+        // It fails only if the reader went away.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let secrets = may_be_secrets(arguments);
+    if secrets.is_empty() {
+        let _ = error.print();
+    } else {
+        let mut text = error.render().to_string();
+        for secret in secrets {
+            text = text.replace(&secret, MASK);
+        }
+        let _ = write!(io::stderr(), "{text}");
+    }
+    ExitCode::from(USAGE)
+}
+
+/// Arguments that may be, or hold, a secret: what stands behind a flag that sounds like one, texts with a user part, and
+/// long ones that look drawn by lot. Longest first, so that none is left in parts.
+fn may_be_secrets(arguments: &[OsString]) -> Vec<String> {
+    const LONG: usize = 32;
+    let drawn = |text: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-');
+        text.len() >= LONG && text.chars().all(plain) && !text.starts_with("--")
+    };
+    let sounds = |flag: &str| {
+        let flag = flag.to_ascii_lowercase();
+        flag.starts_with('-')
+            && ["via", "vai", "sec", "tok", "pass", "auth", "key", "cred"]
+                .iter()
+                .any(|word| flag.contains(word))
+    };
+    let mut secrets = Vec::new();
+    let mut before = "";
+    let texts: Vec<_> = arguments.iter().skip(1).map(|text| text.to_string_lossy()).collect();
+    for text in &texts {
+        let (flag, value) = match text.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, value),
+            _ => (before, &**text),
+        };
+        let is_flag = value.starts_with("--") && !value.contains('@');
+        if !is_flag && !value.is_empty() && (sounds(flag) || value.contains('@') || drawn(value)) {
+            secrets.push(value.to_owned());
+        }
+        before = text;
+    }
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
+/// An error with its causes.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_that_may_be_secrets() {
+        let check = |line: &str, expected: &[&str]| {
+            let arguments: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            assert_eq!(may_be_secrets(&arguments), expected, "{line}");
+        };
+        check("x ping test.a --count 3 --config a.yaml", &[]);
+        check("x ping --via btp+ws://u:hunter2@h test.a", &["btp+ws://u:hunter2@h"]);
+        check("x ping --via=btp+ws://u:hunter2@h", &["btp+ws://u:hunter2@h"]);
+        check("x ping --vai hunter2 test.a", &["hunter2"]);
+        check("x ping btp+ws://u:hunter2@h", &["btp+ws://u:hunter2@h"]);
+        check("x ping --btp+ws://u:hunter2@h", &["--btp+ws://u:hunter2@h"]);
+        check("x pay test.a.b 5 --secert hunter2 --json", &["hunter2"]);
+        check(
+            "x pay test.a.b 5 0123456789abcdef0123456789abcdef",
+            &["0123456789abcdef0123456789abcdef"],
+        );
+    }
+
+    #[test]
+    fn every_failure_has_its_code_and_its_line() {
+        fn check(failure: &Failure, text: &str, code: u8) {
+            let mut told = Vec::new();
+            let reported = failure.report(&mut told);
+            assert_eq!(String::from_utf8(told).unwrap(), text);
+            assert_eq!(format!("{reported:?}"), format!("{:?}", ExitCode::from(code)));
+        }
+        check(&Failure::Usage("no".into()), "error: no\n", 64);
+        check(&Failure::Failed("a\nb".into()), "error: a\nerror: b\n", 1);
+        check(&Failure::Told, "", 1);
+        check(&Failure::ToldUsage, "", 64);
+        check(&Failure::Output(io::ErrorKind::BrokenPipe.into()), "", 0);
+        let full = Failure::Output(io::ErrorKind::StorageFull.into());
+        check(&full, "error: cannot write the output: no storage space\n", 1);
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] io::Error);
+        assert_eq!(chain(&Outer(io::Error::other("inner"))), "outer: inner");
+    }
+}

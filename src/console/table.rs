@@ -1,0 +1,234 @@
+//! Tables as wide as what is in them, that lose columns at their end where the terminal is narrow, and lines that are
+//! cut to its width. Colours are marks until a line has its length.
+
+use unicode_width::UnicodeWidthChar;
+
+use super::text::{columns, sanitize};
+
+/// Between two columns.
+const GAP: &str = "  ";
+/// Columns that are never left out, however narrow the terminal.
+const COLUMNS_KEPT: usize = 3;
+
+/// What a state is shown in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    Green,
+    Yellow,
+    Red,
+}
+
+/// Stand for colours in a line that has not got its length yet. No text holds them: what others wrote is escaped.
+const MARKS: [(char, &str); 4] =
+    [('\u{1}', "\x1b[32m"), ('\u{2}', "\x1b[33m"), ('\u{3}', "\x1b[31m"), ('\u{4}', "\x1b[0m")];
+const END: char = '\u{4}';
+
+impl Colour {
+    fn mark(self) -> char {
+        match self {
+            Colour::Green => '\u{1}',
+            Colour::Yellow => '\u{2}',
+            Colour::Red => '\u{3}',
+        }
+    }
+}
+
+/// One field of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    text: String,
+    right: bool,
+    colour: Option<Colour>,
+}
+
+impl Cell {
+    /// A word.
+    pub fn left(text: impl AsRef<str>) -> Self {
+        // Asset codes and addresses may be those of a parent.
+        Cell { text: sanitize(text.as_ref()), right: false, colour: None }
+    }
+
+    /// A figure.
+    pub fn right(text: impl AsRef<str>) -> Self {
+        Cell { right: true, ..Cell::left(text) }
+    }
+
+    pub fn coloured(self, colour: Colour) -> Self {
+        Cell { colour: Some(colour), ..self }
+    }
+
+    fn width(&self) -> usize {
+        columns(&self.text)
+    }
+
+    fn write(&self, width: usize, out: &mut String) {
+        let padding = " ".repeat(width.saturating_sub(self.width()));
+        if self.right {
+            out.push_str(&padding);
+        }
+        match self.colour {
+            Some(colour) => {
+                out.push(colour.mark());
+                out.push_str(&self.text);
+                out.push(END);
+            }
+            None => out.push_str(&self.text),
+        }
+        if !self.right {
+            out.push_str(&padding);
+        }
+    }
+}
+
+/// Rows of cells under headings.
+#[derive(Debug)]
+pub struct Table<const COLUMNS: usize> {
+    headings: [&'static str; COLUMNS],
+    rows: Vec<[Cell; COLUMNS]>,
+}
+
+impl<const COLUMNS: usize> Table<COLUMNS> {
+    pub fn new(headings: &[&'static str; COLUMNS]) -> Self {
+        Table { headings: *headings, rows: Vec::new() }
+    }
+
+    pub fn row(&mut self, cells: [Cell; COLUMNS]) {
+        self.rows.push(cells);
+    }
+
+    /// The heading and the rows, with as many columns as fit.
+    pub fn lines(&self, columns_max: usize) -> Vec<String> {
+        let right = |column: usize| {
+            self.rows.first().and_then(|row| row.get(column)).is_some_and(|cell| cell.right)
+        };
+        let headings = self.headings.iter().enumerate();
+        let headings: Vec<Cell> = headings
+            .map(
+                |(column, text)| if right(column) { Cell::right(*text) } else { Cell::left(*text) },
+            )
+            .collect();
+        let widths: Vec<usize> = headings
+            .iter()
+            .enumerate()
+            .map(|(column, heading)| {
+                let cells = self.rows.iter().filter_map(|row| row.get(column));
+                cells.map(Cell::width).chain([heading.width()]).max().unwrap_or_default()
+            })
+            .collect();
+        let shown = fitting(&widths, columns_max);
+        let rows = self.rows.iter().map(|row| row.as_slice());
+        std::iter::once(headings.as_slice())
+            .chain(rows)
+            .map(|row| {
+                let mut line = String::new();
+                for (cell, width) in row.iter().zip(&widths).take(shown) {
+                    if !line.is_empty() {
+                        line.push_str(GAP);
+                    }
+                    cell.write(*width, &mut line);
+                }
+                line.trim_end().to_owned()
+            })
+            .collect()
+    }
+}
+
+/// How many of the columns fit.
+fn fitting(widths: &[usize], columns_max: usize) -> usize {
+    let mut used = 0;
+    for (count, width) in widths.iter().enumerate() {
+        used += width + if count == 0 { 0 } else { GAP.len() };
+        if used > columns_max {
+            return count.max(COLUMNS_KEPT);
+        }
+    }
+    widths.len()
+}
+
+fn is_mark(c: char) -> bool {
+    MARKS.iter().any(|(mark, _)| *mark == c)
+}
+
+/// Cuts a line to the width.
+pub fn fit(line: &str, columns_max: usize) -> String {
+    let width = |c: char| c.width().unwrap_or(0);
+    let length: usize = line.chars().filter(|c| !is_mark(*c)).map(width).sum();
+    if length <= columns_max {
+        return line.to_owned();
+    }
+    let mut left = columns_max.saturating_sub(1);
+    let mut out = String::new();
+    for c in line.chars() {
+        if is_mark(c) {
+            out.push(c);
+        } else {
+            // A wide character that has no room ends the line.
+            let needed = if left == 0 { 1 } else { width(c) };
+            match left.checked_sub(needed) {
+                Some(rest) => {
+                    left = rest;
+                    out.push(c);
+                }
+                None => left = 0,
+            }
+        }
+    }
+    out.push('…');
+    out
+}
+
+/// Marks become colours, or nothing.
+pub fn paint(line: &str, colour: bool) -> String {
+    let mut out = String::with_capacity(line.len());
+    for c in line.chars() {
+        match MARKS.iter().find(|(mark, _)| *mark == c) {
+            Some((_, code)) if colour => out.push_str(code),
+            Some(_) => {}
+            None => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_give_way_from_the_end() {
+        let mut table = Table::new(&["NAME", "STATE", "N", "REST"]);
+        table.row([
+            Cell::left("a-long-name"),
+            Cell::left("up").coloured(Colour::Green),
+            Cell::right("1"),
+            Cell::left("rest"),
+        ]);
+        table.row([
+            Cell::left("b"),
+            Cell::left("down").coloured(Colour::Red),
+            Cell::right("1,000"),
+            Cell::left("x"),
+        ]);
+        let check = |columns: usize, expected: &[&str]| {
+            let lines: Vec<_> =
+                table.lines(columns).iter().map(|line| paint(&fit(line, columns), false)).collect();
+            assert_eq!(lines, expected, "{columns}");
+        };
+        let all = [
+            "NAME         STATE      N  REST",
+            "a-long-name  up         1  rest",
+            "b            down   1,000  x",
+        ];
+        check(80, &all);
+        check(31, &all);
+        check(
+            30,
+            &[
+                "NAME         STATE      N",
+                "a-long-name  up         1",
+                "b            down   1,000",
+            ],
+        );
+        check(16, &["NAME         ST…", "a-long-name  up…", "b            do…"]);
+    }
+}

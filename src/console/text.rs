@@ -1,0 +1,149 @@
+//! How figures and texts of others are shown.
+
+use std::time::Duration;
+
+use unicode_width::UnicodeWidthStr;
+
+pub use crate::net::{sanitize, sanitize_json};
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: impl ToString) -> String {
+    let text = number.to_string();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.as_str()),
+    };
+    let mut out = String::from(sign);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Milliseconds with as many decimals as are worth reading: `0.042`, `1.42`, `153`.
+pub fn millis(duration: Duration) -> String {
+    let ms = duration.as_secs_f64() * 1000.0;
+    match ms {
+        _ if ms < 1.0 => format!("{ms:.3}"),
+        _ if ms < 100.0 => format!("{ms:.2}"),
+        _ => format!("{ms:.0}"),
+    }
+}
+
+/// A time as people say it: `12 s`, `3 min 5 s`, `2 h 10 min`.
+pub fn format_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        _ if duration < Duration::from_secs(1) => format!("{} ms", millis(duration)),
+        0..60 => match duration.subsec_millis() / 100 {
+            0 => format!("{seconds} s"),
+            tenths => format!("{seconds}.{tenths} s"),
+        },
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// A share in percent: `100 %`, `99.9 %`, `0.01 %`; never rounded to all or nothing.
+pub fn percent(part: u64, whole: u64) -> String {
+    if part == 0 || whole == 0 {
+        return "0 %".to_owned();
+    }
+    if part == whole {
+        return "100 %".to_owned();
+    }
+    let share = ratio(part, whole) * 100.0;
+    format!("{:.1} %", share.clamp(0.1, 99.9))
+}
+
+/// `part` of `whole`, for display only.
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+pub fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// Packets per second, rounded.
+pub fn per_second(packets: u64, within: Duration) -> u64 {
+    let micros = within.as_micros().max(1);
+    u64::try_from(u128::from(packets) * 1_000_000 / micros).unwrap_or(u64::MAX)
+}
+
+/// A word of a command line, quoted where a shell would read it in another way.
+pub fn shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=%".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+/// Columns that a text takes at a terminal.
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// A text with spaces behind it, so that the next one starts in the column `width`.
+pub fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(-1_000_i128), "-1,000");
+        assert_eq!(grouped(-100), "-100");
+        assert_eq!(millis(Duration::from_micros(42)), "0.042");
+        assert_eq!(millis(Duration::from_micros(1_420)), "1.42");
+        assert_eq!(millis(Duration::from_millis(153)), "153");
+        assert_eq!(format_duration(Duration::from_micros(20_500)), "20.50 ms");
+        assert_eq!(format_duration(Duration::from_secs(10)), "10 s");
+        assert_eq!(format_duration(Duration::from_millis(2_500)), "2.5 s");
+        assert_eq!(format_duration(Duration::from_secs(185)), "3 min 5 s");
+        assert_eq!(format_duration(Duration::from_secs(7_805)), "2 h 10 min");
+        assert_eq!(per_second(500, Duration::from_millis(250)), 2000);
+        assert_eq!(per_second(0, Duration::ZERO), 0);
+    }
+
+    #[test]
+    fn shares_are_never_rounded_to_all_or_nothing() {
+        assert_eq!(percent(0, 10), "0 %");
+        assert_eq!(percent(0, 0), "0 %");
+        assert_eq!(percent(10, 10), "100 %");
+        assert_eq!(percent(1, 3), "33.3 %");
+        assert_eq!(percent(999_999, 1_000_000), "99.9 %");
+        assert_eq!(percent(1, 1_000_000), "0.1 %");
+    }
+
+    #[test]
+    fn words_for_a_shell() {
+        for (word, expected) in [
+            ("examples/linear-3.yaml", "examples/linear-3.yaml"),
+            ("test.c", "test.c"),
+            ("my file", "'my file'"),
+            ("$wallet.example/it's", r"'$wallet.example/it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell(word), expected);
+        }
+    }
+
+    #[test]
+    fn columns_are_those_of_a_terminal() {
+        for (text, expected) in
+            [("", 0), ("abc", 3), ("für", 3), ("fu\u{308}r", 3), ("你好", 4), ("🎉", 2)]
+        {
+            assert_eq!(columns(text), expected, "{text}");
+            assert_eq!(columns(&padded(text, 8)), 8, "{text}");
+        }
+        assert_eq!(padded("abcdef", 3), "abcdef");
+    }
+}

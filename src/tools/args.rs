@@ -1,0 +1,214 @@
+//! Arguments of the tools that send packets: `ping`, `trace`, `send`, `bench`.
+
+mod pay;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::{Args, ValueHint};
+
+pub use pay::PayArguments;
+
+use super::secret_text::SecretText;
+use crate::console::{data_from_hex, duration, hash, ping_address};
+use crate::net::TlsName;
+use crate::wire::ilp::MAX_DATA_EMITTED;
+use crate::wire::{Address, Amount};
+
+/// Which configuration is meant.
+#[derive(Debug, Default, Clone, Args)]
+pub struct SourceArguments {
+    /// Node file or topology file [variable: CONFIG_FILE]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Which node of a topology file [variable: NODE_ID]
+    #[arg(long, value_name = "ID")]
+    pub node: Option<String>,
+}
+
+/// Through which node packets go.
+#[derive(Debug, Args)]
+pub struct LoginArguments {
+    /// The node to log in at, and as whom: btp+ws://user:token@host:port; @FILE takes it from a file and @- from standard
+    /// input, so that the token is not in the list of processes [variable: ILP_VIA]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["config", "node"])]
+    pub via: Option<SecretText>,
+    #[command(flatten)]
+    pub source: SourceArguments,
+    #[command(flatten)]
+    pub trust: TrustArguments,
+}
+
+/// Which certificates are trusted where TLS is spoken.
+#[derive(Debug, Default, Clone, Args)]
+pub struct TrustArguments {
+    /// Certificates (PEM) to trust besides the system's [default: the caFile of the configuration]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
+    /// The name that the node's certificate must bear [default: the host that is dialled; with --config, the first name of
+    /// the node's certificate]
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<TlsName>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
+
+The usual ping carries a condition whose fulfillment everybody knows, so it shows that an address is reachable, not who \
+answered. With --echo the node sends a packet back to this program, which alone knows the fulfillment.
+
+Examples:
+  ilp-connector ping test.c --config examples/linear-3.yaml --node a
+  ilp-connector ping test.c --via btp+ws://cli:token@127.0.0.1:3000 -c 3
+  ilp-connector ping test.c --echo --amount 10 -i 0.2
+
+Ends with 0 if any ping was fulfilled, else with 1.")]
+pub struct PingArguments {
+    /// The address of a node, such as test.c
+    #[arg(value_parser = ping_address)]
+    pub address: Address,
+    #[command(flatten)]
+    pub login: LoginArguments,
+    /// Stop after so many [default: at Ctrl-C]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Seconds between two pings
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = duration)]
+    pub interval: Duration,
+    /// Amount of each packet
+    #[arg(long, value_name = "UNITS", default_value = "0", value_parser = amount, allow_negative_numbers = true)]
+    pub amount: Amount,
+    /// Have the node send a packet back, and fulfill that
+    #[arg(long)]
+    pub echo: bool,
+    /// Time for each answer; every hop on the way keeps a second of it
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
+
+Every connector keeps some time of a packet for itself and refuses one that has too little left; so packets with more \
+and more time show hop after hop. A packet that is too large for a hop is refused with what arrived and what would have \
+passed; from that come the largest packet (in units of the link on which it arrives) and the rate (what arrives there of \
+one unit sent here). These packets cannot be fulfilled and move no money.
+
+  -   the hop shows no such thing: its limit is not the smallest so far
+  *   somebody is there, or should be, and does not answer
+Addresses are what the hops say of themselves.
+
+Examples:
+  ilp-connector trace test.c --config examples/linear-3.yaml --node a
+  ilp-connector trace test.c --via btp+ws://cli:token@127.0.0.1:3000 --json
+  ilp-connector trace test.c --amount 0                 only hops and times
+
+Ends with 0 if the packet reached its destination, else with 1.")]
+pub struct TraceArguments {
+    /// The address of a node, such as test.c
+    #[arg(value_parser = ping_address)]
+    pub address: Address,
+    #[command(flatten)]
+    pub login: LoginArguments,
+    /// Hops at most
+    #[arg(long, value_name = "N", default_value = "30", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub hops: u32,
+    /// Round trips to measure for each hop
+    #[arg(short, long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub probes: u32,
+    /// Time that a packet is given at most; every hop on the way keeps a second of it
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
+    pub timeout: Duration,
+    /// The largest amount that a packet is given, 0 for none
+    #[arg(long, value_name = "UNITS", default_value_t = Amount::MAX, value_parser = amount, allow_negative_numbers = true)]
+    pub amount: Amount,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
+
+The condition, where none is given, is that of ping, which a node fulfills at its own address.
+
+Examples:
+  ilp-connector send test.c --config examples/linear-3.yaml --node a
+  ilp-connector send test.c --via btp+ws://cli:token@127.0.0.1:3000 --count 100000 --window 256
+  ilp-connector send test.bob.shop --amount 100 --data hello --count 5 --rate 1 --json
+
+Ends with 0 if every packet was fulfilled, else with 1.")]
+pub struct SendArguments {
+    /// Where the packets go
+    pub destination: Address,
+    #[command(flatten)]
+    pub login: LoginArguments,
+    /// Amount of each packet
+    #[arg(long, value_name = "UNITS", default_value = "1", value_parser = amount, allow_negative_numbers = true)]
+    pub amount: Amount,
+    /// How many packets
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: u64,
+    /// Data of each packet, as text
+    #[arg(long, value_name = "TEXT", group = "content")]
+    pub data: Option<String>,
+    /// Data of each packet, in hexadecimal digits
+    #[arg(long, value_name = "HEX", group = "content", value_parser = data_from_hex)]
+    pub data_hex: Option<Bytes>,
+    /// Data of each packet, from a file
+    #[arg(long, value_name = "FILE", group = "content", value_hint = ValueHint::FilePath)]
+    pub data_file: Option<PathBuf>,
+    /// Packets that may be in flight at once
+    #[arg(short, long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub window: u32,
+    /// Time for each answer; every hop on the way keeps a second of it
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
+    pub expiry: Duration,
+    /// The execution condition, 64 hexadecimal digits
+    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = hash)]
+    pub condition: Option<[u8; 32]>,
+    /// Use the condition that this fulfills, 64 hexadecimal digits
+    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = hash)]
+    pub fulfillment: Option<[u8; 32]>,
+    /// Packets per second at most [default: as fast as the window allows]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts a node in a process of its own, and sends packets through it from one account to another over loopback, with all \
+checks, balances and limits on. A first figure for this machine; docs/PERFORMANCE.md has a method that compares.
+
+Examples:
+  ilp-connector bench
+  ilp-connector bench --window 4096 --seconds 10 --routes 10000")]
+pub struct BenchArguments {
+    /// Packets in flight at once
+    #[arg(short, long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub window: u32,
+    /// How long to measure
+    #[arg(short, long, value_name = "SECONDS", default_value = "5", value_parser = duration)]
+    pub seconds: Duration,
+    /// Routes that the node holds besides those in use
+    #[arg(short, long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub routes: u32,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn amount(text: &str) -> Result<Amount, String> {
+    let units = text.replace('_', "").parse::<u64>();
+    units.map(Amount).map_err(|_| format!("an amount is a whole number from 0 to {}", u64::MAX))
+}
+
+/// For the error message where a file is too long.
+pub const DATA_BYTES_MAX: usize = MAX_DATA_EMITTED;

@@ -1,0 +1,97 @@
+//! The node of this configuration on this machine: where `ping` and `send` log in, where `healthcheck` asks.
+
+use std::net::IpAddr;
+
+use super::args::SourceArguments;
+use crate::config::{self, Deployment, Diagnostics, Environment, Loaded, Source, Topology};
+
+/// Loads the node that is meant.
+///
+/// A node that `--node` picks from a topology file has the ports that `up` gives it, and that the Compose file of
+/// `compose` publishes here; one that the environment names is one that runs as this environment says.
+pub fn load(arguments: &SourceArguments, environment: &Environment) -> Result<Loaded, Diagnostics> {
+    load_in_network(arguments, environment).map(|(loaded, _)| loaded)
+}
+
+/// The same, with the network that the node belongs to, if the file is a topology file.
+pub fn load_in_network(
+    arguments: &SourceArguments,
+    environment: &Environment,
+) -> Result<(Loaded, Option<Topology>), Diagnostics> {
+    let source = Source {
+        file: arguments.config.clone(),
+        environment: environment.clone(),
+        node: arguments.node.clone(),
+        overrides: Vec::new(),
+        skip_route_warnings: true,
+    };
+    let (mut loaded, topology) = config::load_in_network(&source)?;
+    if let (Some(topology), Some(id)) = (&topology, &source.node) {
+        let on_loopback = topology.node(id, Deployment::Loopback)?.config;
+        let is_set = |name: &str| config::variable(environment, name).is_some();
+        if !is_set("BTP_SERVER_PORT") {
+            loaded.config.settings.btp_server_port = on_loopback.settings.btp_server_port;
+        }
+        if !is_set("HEALTH_CHECK_PORT") {
+            loaded.config.settings.health_check_port = on_loopback.settings.health_check_port;
+        }
+    }
+    Ok((loaded, topology))
+}
+
+/// Where somebody on this machine reaches what listens on `host`.
+pub fn reachable(host: &str) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V6(address)) if address.is_unspecified() => "::1".to_owned(),
+        _ => host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ports of a node of docker/config/config.yaml, which names none.
+    fn check(node: Option<&str>, variables: &[(&str, &str)], expected: (u16, u16)) {
+        let environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let arguments = SourceArguments {
+            config: Some("docker/config/config.yaml".into()),
+            node: node.map(str::to_owned),
+        };
+        let config = load(&arguments, &environment.collect()).unwrap().config;
+        assert_eq!(
+            (config.settings.btp_server_port, config.settings.health_check_port),
+            expected,
+            "{node:?} {variables:?}"
+        );
+    }
+
+    #[test]
+    fn ports_of_a_node_on_this_machine() {
+        // As `up` and Compose give them.
+        check(Some("a"), &[], (3000, 8080));
+        check(Some("c"), &[], (3002, 8082));
+        // As in the container.
+        check(None, &[("NODE_ID", "c")], (3000, 8080));
+        check(
+            None,
+            &[("NODE_ID", "c"), ("BTP_SERVER_PORT", "1"), ("HEALTH_CHECK_PORT", "2")],
+            (1, 2),
+        );
+        check(Some("c"), &[("BTP_SERVER_PORT", "1"), ("HEALTH_CHECK_PORT", "")], (1, 8082));
+    }
+
+    #[test]
+    fn wildcards_are_reached_on_loopback() {
+        for (host, expected) in [
+            ("0.0.0.0", "127.0.0.1"),
+            ("::", "::1"),
+            ("10.0.0.5", "10.0.0.5"),
+            ("localhost", "localhost"),
+        ] {
+            assert_eq!(reachable(host), expected);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Between the sender, which knows no network, and the tools' client, which knows no payment.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, sleep_until};
+
+use super::super::signals::Interrupt;
+use super::bar::{Bar, TICK};
+use crate::client::Client;
+use crate::console::Failure;
+use crate::link::{Cause, Outcome, Rejection};
+use crate::stream::{PaymentEnd, PaymentProgress, Sender, SenderAnswer, SenderPacket};
+use crate::time::{MonoTime, Now};
+use crate::wire::Address;
+use crate::wire::ilp::Prepare;
+
+/// How long an answer is awaited beyond the packet's expiry. The node gives one before that; if it does not, nobody here
+/// knows what became of the money.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A payment that has ended.
+pub(super) struct Paid {
+    pub(super) progress: PaymentProgress,
+    pub(super) end: PaymentEnd,
+    pub(super) took: Duration,
+}
+
+/// Drives one payment.
+pub(super) struct PaymentDriver<'a> {
+    client: &'a Client,
+    sender: Sender,
+    destination: &'a Address,
+    window: usize,
+}
+
+impl<'a> PaymentDriver<'a> {
+    /// `window`: packets that `sender` keeps in flight at most.
+    pub(super) fn new(
+        client: &'a Client,
+        sender: Sender,
+        destination: &'a Address,
+        window: usize,
+    ) -> Self {
+        PaymentDriver { client, sender, destination, window }
+    }
+
+    /// To the end. A first interrupt stops sending and waits for what is under way, a second one does not wait.
+    pub(super) async fn run(
+        mut self,
+        interrupt: &mut Interrupt,
+        mut bar: Bar,
+        out: &mut dyn Write,
+    ) -> Result<Paid, Failure> {
+        let began = Instant::now();
+        let mut tick = interval(TICK);
+        let (answers, mut answered) = mpsc::channel(self.window);
+        let mut arrived = Vec::new();
+        let mut interrupted = false;
+        let end = loop {
+            let now = self.client.now();
+            // Bounded by the window.
+            while let Some(packet) = self.sender.next_packet(now) {
+                self.send(&packet, now, &answers);
+            }
+            if let Some(end) = self.sender.end() {
+                break end.clone();
+            }
+            let wakes_at = began_plus(now.mono, self.sender.wakes_at());
+            tokio::select! {
+                _ = answered.recv_many(&mut arrived, self.window) => {
+                    let now = self.client.now().mono;
+                    for (sequence, outcome) in arrived.drain(..) {
+                        self.sender.record_answer(sequence, read(&outcome), now);
+                    }
+                }
+                () = interrupt.wait() => {
+                    if interrupted {
+                        break PaymentEnd::Stopped;
+                    }
+                    interrupted = true;
+                    self.sender.stop();
+                }
+                () = sleep_until(wakes_at.unwrap_or(began)), if wakes_at.is_some() => {}
+                _ = tick.tick() => bar.show(&self.sender.progress(), began.elapsed(), out)?,
+            }
+        };
+        bar.clear(out)?;
+        Ok(Paid { progress: self.sender.progress(), end, took: began.elapsed() })
+    }
+
+    fn send(&self, packet: &SenderPacket, now: Now, answers: &mpsc::Sender<(u64, Outcome)>) {
+        let prepare = Prepare {
+            amount: packet.amount,
+            expires_at: packet.expires_at,
+            condition: packet.condition,
+            destination: self.destination.view(),
+            data: &packet.data,
+        };
+        // The tool's own deadline is later than the packet's.
+        let began = Now { wall: now.wall.saturating_sub(PATIENCE), mono: now.mono };
+        let (answers, sequence) = (answers.clone(), packet.sequence);
+        self.client.send_with(&prepare, began, move |outcome| {
+            // There is room for the window; the receiver is gone when the payment has ended.
+            let _ = answers.try_send((sequence, outcome));
+        });
+    }
+}
+
+/// When that is. tokio's clock has no arbitrary zero.
+fn began_plus(now: MonoTime, at: Option<MonoTime>) -> Option<Instant> {
+    // Later than that is never, for tokio and for people.
+    const LATEST: Duration = Duration::from_secs(24 * 3600);
+    at.map(|at| Instant::now() + at.since(now).min(LATEST))
+}
+
+/// What the packet path says, in the sender's words.
+fn read(outcome: &Outcome) -> SenderAnswer<'_> {
+    match outcome {
+        Outcome::Fulfilled { data, .. } => SenderAnswer::Fulfilled { data },
+        Outcome::Rejected(Rejection { code, by, message, data }) => {
+            SenderAnswer::Rejected { code: *code, by, message, data }
+        }
+        Outcome::NotSent(Cause { code, message }) => SenderAnswer::NotSent { code: *code, message },
+        Outcome::NoAnswer(Cause { code, message }) => {
+            SenderAnswer::NoAnswer { code: *code, message }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A receiver of the own network, by its address: the configuration tells which node it is at, and where that node answers
+//! SPSP queries.
+
+use super::super::args::SourceArguments;
+use super::super::local_node;
+use super::super::local_node::reachable;
+use super::super::login::trust_of;
+use crate::config::{Deployment, Environment, FileForm, Loaded, NodeConfig, Topology};
+use crate::console::Failure;
+use crate::net::{HttpUrl, TlsTrust};
+use crate::wire::Address;
+use crate::wire::payment_pointer::WELL_KNOWN_PATH;
+
+/// Where to ask for a receiver, and what the configuration knows of it.
+pub(super) struct EntryPoint {
+    pub(super) url: HttpUrl,
+    pub(super) trust: TlsTrust,
+    /// What helps where no such receiver is found there; empty if the configuration has it.
+    pub(super) hint: String,
+}
+
+/// Where to ask for the receiver at this address. Its parts below that of the receiver are left out: the answer has its own.
+pub(super) fn endpoint(
+    address: &Address,
+    arguments: &SourceArguments,
+    environment: &Environment,
+) -> Result<EntryPoint, Failure> {
+    let (loaded, topology) = local_node::load_in_network(arguments, environment)?;
+    if loaded.form == FileForm::NoFile {
+        return Err(Failure::Usage(format!(
+            "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP URL \
+             instead of {address}, or --config FILE with the network that it belongs to"
+        )));
+    }
+    let mut found: Option<(NodeConfig, String)> = None;
+    for (node, host) in nodes(&loaded, topology.as_ref(), arguments.node.is_some())? {
+        let depth = |node: &NodeConfig| node.address.as_ref().map_or(0, |own| own.as_str().len());
+        let is_below = node
+            .address
+            .as_ref()
+            .is_some_and(|own| *own == *address || address.view().below(own.view()).is_some());
+        if is_below && found.as_ref().is_none_or(|(best, _)| depth(&node) > depth(best)) {
+            found = Some((node, host));
+        }
+    }
+    let Some((node, host)) = found else {
+        return Err(Failure::Usage(format!(
+            "{address} belongs to no node of the configuration; give --secret, or a payment pointer or SPSP URL"
+        )));
+    };
+    let Some(port) = node.settings.http_server_port.filter(|port| *port > 0) else {
+        return Err(Failure::Usage(format!(
+            "node {} has no httpServerPort, so it cannot be asked for a secret; set one, or give --secret",
+            node.settings.node_id
+        )));
+    };
+    let scheme = if node.settings.tls.is_some() { "https" } else { "http" };
+    let below = node.address.as_ref().and_then(|own| address.view().below(own.view()));
+    let receiver = below.and_then(|below| below.split('.').next());
+    let path =
+        receiver.map_or_else(|| WELL_KNOWN_PATH.to_owned(), |receiver| format!("/{receiver}"));
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let text = format!("{scheme}://{host}:{port}{path}");
+    let url = text.parse();
+    let url = url.map_err(|error| Failure::Usage(format!("cannot ask {text}: {error}")))?;
+    let is_it = |name: &str| receiver.is_none_or(|wanted| wanted == name);
+    let is_known = node.receivers.iter().any(|known| is_it(known.id.as_str()));
+    let hint = if is_known { String::new() } else { receivers_of(&node) };
+    Ok(EntryPoint { url, trust: trust_of(&node), hint })
+}
+
+/// Which receivers the configuration gives a node.
+fn receivers_of(node: &NodeConfig) -> String {
+    let names: Vec<&str> = node.receivers.iter().map(|receiver| receiver.id.as_str()).collect();
+    match names.as_slice() {
+        [] => format!("; in the configuration node {} has no receivers", node.settings.node_id),
+        names => format!(
+            "; in the configuration node {} has: {}",
+            node.settings.node_id,
+            names.join(", ")
+        ),
+    }
+}
+
+/// The nodes of the configuration, and where each is reached.
+fn nodes(
+    loaded: &Loaded,
+    topology: Option<&Topology>,
+    on_this_machine: bool,
+) -> Result<Vec<(NodeConfig, String)>, Failure> {
+    let Some(topology) = topology else {
+        return Ok(vec![(
+            loaded.config.clone(),
+            reachable(&loaded.config.settings.http_server_host),
+        )]);
+    };
+    // As in `local_node`: a node that the environment names runs on a host of its own, and so do the others.
+    let mode = if on_this_machine { Deployment::Loopback } else { Deployment::Spread };
+    let mut nodes = Vec::new();
+    for id in topology.node_ids() {
+        let config = topology.node(id, mode)?.config;
+        let host = match mode {
+            Deployment::Loopback => reachable(&config.settings.http_server_host),
+            Deployment::Spread => topology.host_of(id).unwrap_or_else(|| id.to_owned()),
+        };
+        nodes.push((config, host));
+    }
+    Ok(nodes)
+}

@@ -1,0 +1,209 @@
+//! Asks an SPSP endpoint (RFC 9) where to send money, and under which secret. Whoever answers gets the money: so no answer is
+//! taken over a connection that others can write to, unless the user says so, and who answered is shown.
+
+use serde_json::Value;
+
+use super::super::waiting::run_noting;
+use super::payee::secret_of_base64;
+use crate::console::Failure;
+use crate::console::sanitize;
+use crate::http::HttpClient;
+use crate::net::{Host, HttpUrl};
+use crate::stream::SharedSecret;
+use crate::wire::{Address, Scheme};
+
+/// What is asked for. The second is what endpoints of before 2018 answer with.
+const ACCEPT: &str = "application/spsp4+json, application/spsp+json";
+/// Media types that may hold an answer: those, and what servers call it that do not know better.
+const MEDIA_TYPES: [&str; 3] =
+    ["application/spsp4+json", "application/spsp+json", "application/json"];
+/// Redirects that are followed.
+const REDIRECTS_MAX: usize = 5;
+
+/// Whom to pay, and how.
+#[derive(Debug)]
+pub(super) struct SpspReceiver {
+    pub(super) address: Address,
+    pub(super) secret: SharedSecret,
+    /// Who answered at last, where somebody was asked.
+    pub(super) answered: Option<HttpUrl>,
+}
+
+/// Asks.
+pub(super) async fn query(
+    client: &HttpClient,
+    asked: &HttpUrl,
+    allow_http: bool,
+) -> Result<SpspReceiver, Failure> {
+    let mut url = asked.clone();
+    for _ in 0..=REDIRECTS_MAX {
+        if !url.is_tls() && !allow_http && !is_this_machine(&url) {
+            return Err(Failure::Usage(format!(
+                "{} is not https, so anybody on the way could take the money; add --allow-http if that is what you want",
+                url.without_credentials()
+            )));
+        }
+        let words = || format!("waiting for an answer from {url}");
+        let document = run_noting(client.get(&url, ACCEPT), words).await;
+        let document = document.map_err(|error| failed(&url, &error.to_string()))?;
+        match document.status {
+            200 => {
+                let is_spsp =
+                    document.content_type.as_deref().is_none_or(|kind| MEDIA_TYPES.contains(&kind));
+                if !is_spsp {
+                    let kind = sanitize(document.content_type.as_deref().unwrap_or_default());
+                    return Err(failed(
+                        &url,
+                        &format!(
+                            "it answers with {kind}, so nobody can be paid there; is it the right URL?"
+                        ),
+                    ));
+                }
+                return read(&document.body, &url);
+            }
+            301 | 302 | 303 | 307 | 308 => {
+                let next = document.location.as_deref().and_then(|to| joined(&url, to));
+                let next = next.ok_or_else(|| failed(&url, "it redirects to nowhere"))?;
+                if url.is_tls() && !next.is_tls() {
+                    return Err(failed(
+                        &url,
+                        &format!("it redirects to {next}, which is not https; nothing was sent"),
+                    ));
+                }
+                url = next;
+            }
+            404 => return Err(failed(&url, &nobody(&document.body))),
+            status => return Err(failed(&url, &format!("HTTP status {status}; {IS_IT_SPSP}"))),
+        }
+    }
+    Err(failed(asked, &format!("it redirects more than {REDIRECTS_MAX} times")))
+}
+
+fn failed(url: &HttpUrl, why: &str) -> Failure {
+    Failure::Failed(format!("cannot ask {} where to pay: {why}", url.without_credentials()))
+}
+
+/// Nobody else can answer for these.
+fn is_this_machine(url: &HttpUrl) -> bool {
+    match url.host() {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// Where a redirect leads, from there.
+fn joined(from: &HttpUrl, to: &str) -> Option<HttpUrl> {
+    let base = url::Url::parse(&from.without_credentials()).ok()?;
+    let mut next = base.join(to).ok()?;
+    // It never reaches a server.
+    next.set_fragment(None);
+    next.as_str().parse().ok()
+}
+
+/// What to look at where an answer is not that of an SPSP server.
+const IS_IT_SPSP: &str = "is this the address of an SPSP endpoint, and its HTTP port?";
+
+fn nobody(body: &[u8]) -> String {
+    let told: Option<Value> = serde_json::from_slice(body).ok();
+    match told.as_ref().and_then(|told| told.get("message")?.as_str()) {
+        Some(message) => format!("no such receiver ({})", sanitize(message)),
+        None => format!("no such receiver (HTTP status 404); {IS_IT_SPSP}"),
+    }
+}
+
+/// The answer. Fields that are not known are ignored; the secret is in no message.
+fn read(body: &[u8], url: &HttpUrl) -> Result<SpspReceiver, Failure> {
+    let wrong = |what: &str| failed(url, &format!("its answer {what}"));
+    let told: Value = serde_json::from_slice(body).map_err(|_| wrong("is not JSON"))?;
+    let text = |key: &str| {
+        let missing = || wrong(&format!("has no {key}, so it is no SPSP answer"));
+        told.get(key).and_then(Value::as_str).ok_or_else(missing)
+    };
+    let address = text("destination_account")?;
+    let address: Address = address
+        .parse()
+        .map_err(|error| wrong(&format!("names no ILP address as destination_account: {error}")))?;
+    if address.scheme() == Scheme::Peer {
+        return Err(wrong("names an address under peer."));
+    }
+    let secret = secret_of_base64(text("shared_secret")?)
+        .ok_or_else(|| wrong("has a shared_secret that is not 32 bytes in base64"))?;
+    Ok(SpspReceiver { address, secret, answered: Some(url.clone()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> HttpUrl {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn answers() {
+        fn check(body: &str, expected: Result<&str, &str>) {
+            let got = read(body.as_bytes(), &url("https://example.com/alice"));
+            match (got, expected) {
+                (Ok(receiver), Ok(address)) => {
+                    assert_eq!(receiver.address.as_str(), address);
+                    assert_eq!(receiver.secret, SharedSecret([0xff; 32]));
+                }
+                (Err(error), Err(why)) => {
+                    let error = error.to_string();
+                    assert!(
+                        error.contains(why) && error.contains("https://example.com/alice"),
+                        "{error}"
+                    );
+                }
+                (got, expected) => panic!("{body}: {got:?}, not {expected:?}"),
+            }
+        }
+        let standard = format!("{}8=", "/".repeat(42));
+        let url_safe = format!("{}8", "_".repeat(42));
+        for secret in [standard.as_str(), url_safe.as_str()] {
+            let body = format!(
+                r#"{{"destination_account":"test.a.b","shared_secret":"{secret}","receipts_enabled":false}}"#
+            );
+            check(&body, Ok("test.a.b"));
+        }
+        check("<html>", Err("is not JSON"));
+        check("[]", Err("has no destination_account"));
+        check(r#"{"destination_account":7}"#, Err("has no destination_account"));
+        check(r#"{"destination_account":"test"}"#, Err("names no ILP address"));
+        check(r#"{"destination_account":"test.a"}"#, Err("has no shared_secret"));
+        check(r#"{"destination_account":"test.a","shared_secret":"AAAA"}"#, Err("not 32 bytes"));
+        check(
+            &format!(r#"{{"destination_account":"peer.config","shared_secret":"{standard}"}}"#),
+            Err("under peer."),
+        );
+    }
+
+    #[test]
+    fn redirects() {
+        fn check(to: &str, expected: Option<&str>) {
+            let next = joined(&url("https://example.com/alice?x"), to)
+                .map(|url| url.without_credentials());
+            assert_eq!(next.as_deref(), expected, "{to}");
+        }
+        check("/bob", Some("https://example.com/bob"));
+        check("bob?y#z", Some("https://example.com/bob?y"));
+        check("//other.example/x", Some("https://other.example/x"));
+        check("http://example.com/", Some("http://example.com/"));
+        check("mailto:bob@example.com", None);
+        check("https://", None);
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine() {
+        for (text, expected) in [
+            ("http://localhost:1/", true),
+            ("http://127.0.0.9/", true),
+            ("http://[::1]/", true),
+            ("http://localhost.example/", false),
+            ("http://10.0.0.1/", false),
+        ] {
+            assert_eq!(is_this_machine(&url(text)), expected, "{text}");
+        }
+    }
+}

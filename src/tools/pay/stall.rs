@@ -1,0 +1,137 @@
+//! Notices that a payment does not move, and says why: the last Reject, or that nobody answers.
+
+use std::time::Duration;
+
+use super::super::waiting::SILENCE_MAX;
+use super::report::explained;
+use crate::console::format_duration;
+use crate::stream::PaymentProgress;
+
+/// A reason that differs from the last one is told at once, but not more often than this: texts of Rejects may hold figures.
+const OTHER_WORDS: Duration = Duration::from_secs(1);
+/// The same reason is told again after that time.
+const SAME_WORDS: Duration = Duration::from_secs(10);
+
+/// What was seen of a payment.
+#[derive(Debug)]
+pub(super) struct Stall {
+    /// The command that shows how far packets get.
+    trace: String,
+    /// When something arrived last, and what there was then.
+    moved_at: Duration,
+    seen: Seen,
+    told: Option<(Duration, String)>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    fulfilled: u64,
+    is_measured: bool,
+    /// Answers that were no Fulfill, and packets without an answer. They do not move a payment.
+    failed: u64,
+}
+
+impl Stall {
+    pub(super) fn new(trace: String) -> Self {
+        Stall { trace, moved_at: Duration::ZERO, seen: Seen::default(), told: None }
+    }
+
+    /// Looks at a payment after that time. `Some`: a line to show now.
+    pub(super) fn look(&mut self, progress: &PaymentProgress, after: Duration) -> Option<String> {
+        let seen = Seen {
+            fulfilled: progress.fulfilled,
+            is_measured: progress.rate.is_some(),
+            failed: progress.rejected.total() + progress.unanswered,
+        };
+        if (seen.fulfilled, seen.is_measured) != (self.seen.fulfilled, self.seen.is_measured) {
+            (self.moved_at, self.seen, self.told) = (after, seen, None);
+            return None;
+        }
+        let still = after.saturating_sub(self.moved_at);
+        if still < SILENCE_MAX {
+            return None;
+        }
+        let has_news = seen.failed > self.seen.failed;
+        let why = match progress.last_failure.as_ref().filter(|_| has_news) {
+            Some(trouble) => explained(trouble),
+            None => format!("no answer yet; `{}` shows how far packets get", self.trace),
+        };
+        let due = match &self.told {
+            None => true,
+            Some((at, told)) => {
+                after.saturating_sub(*at) >= if *told == why { SAME_WORDS } else { OTHER_WORDS }
+            }
+        };
+        if !due {
+            return None;
+        }
+        let line = format!("nothing moves for {}, trying on: {why}", format_duration(still));
+        self.told = Some((after, why));
+        Some(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::{Sender, SenderAnswer, SenderSettings, SharedSecret};
+    use crate::time::{MonoTime, Now};
+    use crate::wire::ilp::ErrorCode;
+    use crate::wire::{Amount, Timestamp};
+
+    const NOW: Now = Now { wall: Timestamp::EPOCH, mono: MonoTime(0) };
+
+    struct Payment {
+        sender: Sender,
+        stall: Stall,
+    }
+
+    impl Payment {
+        fn rejected(&mut self, message: &str) {
+            let packet = self.sender.next_packet(NOW).unwrap();
+            let (code, by, data) = (ErrorCode::T01, "test.b", &[][..]);
+            self.sender.record_answer(
+                packet.sequence,
+                SenderAnswer::Rejected { code, by, message, data },
+                NOW.mono,
+            );
+        }
+
+        fn look(&mut self, millis: u64) -> Option<String> {
+            self.stall.look(&self.sender.progress(), Duration::from_millis(millis))
+        }
+    }
+
+    fn payment() -> Payment {
+        let settings = SenderSettings::new(Amount(5));
+        let sender = Sender::new(settings, &SharedSecret([1; 32]), [0; 32], NOW.mono);
+        Payment { sender, stall: Stall::new("ilp-connector trace test.c".to_owned()) }
+    }
+
+    #[test]
+    fn the_last_reject_with_its_node_and_words() {
+        let mut payment = payment();
+        payment.rejected("next hop c is\nnot connected");
+        assert_eq!(payment.look(1_000), None);
+        let why = "T01 Peer Unreachable from test.b: next hop c is\\nnot connected";
+        let expected = format!("nothing moves for 1.5 s, trying on: {why}");
+        assert_eq!(payment.look(1_500), Some(expected));
+        // Not all the time, but again.
+        assert_eq!(payment.look(3_000), None);
+        assert_eq!(
+            payment.look(11_500),
+            Some(format!("nothing moves for 11.5 s, trying on: {why}"))
+        );
+    }
+
+    #[test]
+    fn another_reason_is_told_sooner() {
+        let mut payment = payment();
+        assert!(payment.look(1_600).is_some_and(|line| {
+            line.contains("no answer yet; `ilp-connector trace test.c` shows how far packets get")
+        }));
+        payment.rejected("one");
+        assert_eq!(payment.look(2_000), None);
+        assert!(payment.look(2_700).is_some_and(|line| line.ends_with("test.b: one")));
+    }
+}

@@ -1,0 +1,145 @@
+//! `ping`: round trips to a node through another one, printed like those of the usual ping.
+
+mod report;
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use self::report::PingReport;
+use super::args::PingArguments;
+use super::client::{fetch_address, sending, session};
+use super::login::EntryLogin;
+use super::signals::Interrupt;
+use super::waiting::{SILENCE_MAX, note};
+use crate::client::Client;
+use crate::config::Environment;
+use crate::console::Failure;
+use crate::console::format_duration;
+use crate::link::Outcome;
+use crate::wire::ilp::Prepare;
+use crate::wire::ping::EchoRequest;
+use crate::wire::{Address, Condition, Fulfillment};
+
+/// Pings that may be unanswered at once. At the shortest interval and the longest timeout more would be, and wait.
+const WINDOW: usize = 16_384;
+
+/// Runs the command until its count is reached or somebody interrupts it.
+pub async fn run(
+    arguments: &PingArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let login = EntryLogin::find(&arguments.login, environment)?;
+    let work = async |client: &Client| {
+        // Not before: a login that hangs is to be interrupted as usual.
+        let mut interrupt = Interrupt::listen(client)?;
+        let return_address = match arguments.echo {
+            true => Some(fetch_address(client).await?.address),
+            false => None,
+        };
+        let pinger = Pinger { arguments, client, return_address };
+        let mut report = PingReport::new(arguments.address.clone(), out);
+        report.begin(
+            &login,
+            pinger.return_address.as_ref(),
+            arguments.amount,
+            arguments.timeout,
+        )?;
+        pinger.ping(&mut report, &mut interrupt).await?;
+        report.end()
+    };
+    let answered = session(&login, sending(WINDOW), work).await?;
+    if answered { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// One answer, and how long it took.
+struct Answered {
+    sequence: u64,
+    after: Duration,
+    condition: Condition,
+    outcome: Outcome,
+}
+
+struct Pinger<'a> {
+    arguments: &'a PingArguments,
+    client: &'a Client,
+    /// Where pongs go, with `--echo`.
+    return_address: Option<Address>,
+}
+
+impl Pinger<'_> {
+    async fn ping(
+        &self,
+        report: &mut PingReport<'_>,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
+        let count = self.arguments.count.unwrap_or(u64::MAX);
+        let mut due = interval(self.arguments.interval);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut sent, mut answered) = (0, 0);
+        let (answers, mut answered_pings) = mpsc::channel::<Answered>(WINDOW);
+        let mut arrived = Vec::new();
+        // When the first of the pings was sent that wait for an answer; `None`: none does, or it was told.
+        let mut silent_since: Option<Instant> = None;
+        while answered < count {
+            let unanswered = usize::try_from(sent - answered).unwrap_or(usize::MAX);
+            let told_at = silent_since.map(|since| since + SILENCE_MAX);
+            tokio::select! {
+                () = interrupt.wait() => return Ok(()),
+                _ = answered_pings.recv_many(&mut arrived, WINDOW) => {
+                    silent_since = None;
+                    for one in arrived.drain(..) {
+                        answered += 1;
+                        self.client.connector().forget_pong(&one.condition);
+                        report.answer(one.sequence, one.after, &one.outcome)?;
+                    }
+                }
+                _ = due.tick(), if sent < count && unanswered < WINDOW => {
+                    sent += 1;
+                    report.sent();
+                    if unanswered == 0 {
+                        silent_since = Some(Instant::now());
+                    }
+                    self.send(sent, &answers);
+                }
+                () = sleep_until(told_at.unwrap_or_else(Instant::now)), if told_at.is_some() => {
+                    silent_since = None;
+                    let each = format_duration(self.arguments.timeout);
+                    note(format_args!("no answer yet: each ping waits for one up to {each}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, sequence: u64, answers: &mpsc::Sender<Answered>) {
+        let now = self.client.now();
+        let mut data = Vec::new();
+        let condition = match &self.return_address {
+            Some(return_address) => {
+                EchoRequest { return_address: return_address.view() }.encode(&mut data);
+                let fulfillment = Fulfillment(rand::random());
+                // Never full: it holds more than the window.
+                self.client.connector().expect_pong(fulfillment);
+                fulfillment.condition()
+            }
+            None => Condition::PING,
+        };
+        let prepare = Prepare {
+            amount: self.arguments.amount,
+            expires_at: now.wall.saturating_add(self.arguments.timeout),
+            condition,
+            destination: self.arguments.address.view(),
+            data: &data,
+        };
+        let (answers, clock) = (answers.clone(), self.client.clock());
+        self.client.send_with(&prepare, now, move |outcome| {
+            let after = clock.mono().since(now.mono);
+            // There is room for the window; the receiver is gone when the command ends.
+            let _ = answers.try_send(Answered { sequence, after, condition, outcome });
+        });
+    }
+}

@@ -1,0 +1,237 @@
+//! What `ping` prints: a line for every answer, and the summary.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use super::super::client::THIS_PROGRAM;
+use super::super::login::EntryLogin;
+use super::super::round_trips::RttStats;
+use crate::client::SIGNATURE;
+use crate::console::Failure;
+use crate::console::{format_duration, millis, percent, sanitize};
+use crate::link::{Cause, Outcome, Rejection};
+use crate::wire::ilp::ErrorCode;
+use crate::wire::{Address, Amount};
+
+/// What is said where the pong did not come to this program.
+const OTHERS_PONG: &str = "another program is logged in as this account, and the pong went to it; give each `ping --echo` an account of its own";
+
+/// Prints, and counts.
+pub(super) struct PingReport<'a> {
+    address: Address,
+    /// Where pongs go, with `--echo`.
+    return_address: Option<Address>,
+    out: &'a mut dyn Write,
+    began: Instant,
+    sent: u64,
+    fulfilled: u64,
+    rejected: u64,
+    round_trips: RttStats,
+}
+
+impl<'a> PingReport<'a> {
+    pub(super) fn new(address: Address, out: &'a mut dyn Write) -> Self {
+        PingReport {
+            address,
+            return_address: None,
+            out,
+            began: Instant::now(),
+            sent: 0,
+            fulfilled: 0,
+            rejected: 0,
+            round_trips: RttStats::default(),
+        }
+    }
+
+    /// The first line.
+    pub(super) fn begin(
+        &mut self,
+        login: &EntryLogin,
+        return_address: Option<&Address>,
+        amount: Amount,
+        timeout: Duration,
+    ) -> Result<(), Failure> {
+        self.return_address = return_address.cloned();
+        let how = match return_address {
+            Some(own) => format!("echo to {own}"),
+            None => "known condition".to_owned(),
+        };
+        let within = format_duration(timeout);
+        let address = &self.address;
+        writeln!(
+            self.out,
+            "PING {address} through {login}: {how}, amount {amount}, within {within}"
+        )?;
+        Ok(self.out.flush()?)
+    }
+
+    /// One more ping is on its way.
+    pub(super) fn sent(&mut self) {
+        self.sent += 1;
+    }
+
+    /// The line of one answer.
+    pub(super) fn answer(
+        &mut self,
+        sequence: u64,
+        after: Duration,
+        outcome: &Outcome,
+    ) -> Result<(), Failure> {
+        let time = millis(after);
+        match outcome {
+            Outcome::Fulfilled { .. } => {
+                self.fulfilled += 1;
+                self.round_trips.add(after);
+                writeln!(self.out, "reply from {}: seq={sequence} time={time} ms", self.address)?;
+            }
+            Outcome::NoAnswer(Cause { code: ErrorCode::R00, .. }) => {
+                writeln!(self.out, "no answer: seq={sequence} after {time} ms")?;
+            }
+            Outcome::NoAnswer(Cause { message, .. }) => {
+                writeln!(self.out, "no answer: seq={sequence} after {time} ms: {message}")?;
+            }
+            Outcome::NotSent(Cause { code, message }) => {
+                self.refused(*code, THIS_PROGRAM, sequence, &time, message)?;
+            }
+            Outcome::Rejected(Rejection { code, by, message, .. }) => {
+                let message = match self.is_of_this_account(by) {
+                    true => OTHERS_PONG,
+                    false => message,
+                };
+                let by = match by.as_str() {
+                    "" => "somebody without an address".to_owned(),
+                    by => sanitize(by),
+                };
+                self.refused(*code, &by, sequence, &time, &sanitize(message))?;
+            }
+        }
+        // Line by line, also into a pipe.
+        Ok(self.out.flush()?)
+    }
+
+    /// Whether a pong was refused at the return address. This program knows all pongs that it asked for, so it was another.
+    fn is_of_this_account(&self, by: &str) -> bool {
+        self.return_address.as_ref().is_some_and(|own| by == own.as_str() || by == SIGNATURE)
+    }
+
+    fn refused(
+        &mut self,
+        code: ErrorCode,
+        by: &str,
+        sequence: u64,
+        time: &str,
+        message: &str,
+    ) -> Result<(), Failure> {
+        self.rejected += 1;
+        let name = code.name().map(|name| format!(" {name}")).unwrap_or_default();
+        writeln!(self.out, "{code}{name} from {by}: seq={sequence} time={time} ms: {message}")?;
+        Ok(())
+    }
+
+    /// The summary. `true`: something was fulfilled.
+    pub(super) fn end(&mut self) -> Result<bool, Failure> {
+        let lost = self.sent.saturating_sub(self.fulfilled);
+        writeln!(self.out, "\n--- {} ping ---", self.address)?;
+        writeln!(
+            self.out,
+            "{} sent, {} fulfilled, {} rejected, {} loss, {}",
+            self.sent,
+            self.fulfilled,
+            self.rejected,
+            percent(lost, self.sent),
+            format_duration(self.began.elapsed()),
+        )?;
+        if let Some(figures) = self.round_trips.figures() {
+            let [min, avg, max, mdev] =
+                [figures.min, figures.avg, figures.max, figures.mdev].map(millis);
+            writeln!(self.out, "round trip min/avg/max/mdev = {min}/{avg}/{max}/{mdev} ms")?;
+        }
+        self.out.flush()?;
+        Ok(self.fulfilled > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Fulfillment;
+
+    fn rejected(code: ErrorCode, by: &str, message: &str) -> Outcome {
+        let (by, message) = (by.to_owned(), message.to_owned());
+        Outcome::Rejected(Rejection { code, by, message, data: Vec::new() })
+    }
+
+    fn cause(code: ErrorCode, message: &str) -> Cause {
+        Cause { code, message: message.to_owned() }
+    }
+
+    fn check(outcomes: &[Outcome], lines: &[&str], summary: &str, success: bool) {
+        let mut out = Vec::new();
+        let mut report = PingReport::new("test.c".parse().unwrap(), &mut out);
+        for (index, outcome) in outcomes.iter().enumerate() {
+            report.sent();
+            let sequence = u64::try_from(index).unwrap() + 1;
+            report.answer(sequence, Duration::from_micros(1_420), outcome).unwrap();
+        }
+        assert_eq!(report.end().unwrap(), success);
+        let text = String::from_utf8(out).unwrap();
+        let (answers, end) = text.split_once("\n--- test.c ping ---\n").unwrap();
+        assert_eq!(answers.lines().collect::<Vec<_>>(), lines);
+        assert!(end.starts_with(summary), "{end}");
+        assert_eq!(end.contains("mdev = 1.42/1.42/1.42/0.000 ms"), success, "{end}");
+    }
+
+    #[test]
+    fn lines_and_summary() {
+        check(
+            &[
+                Outcome::Fulfilled { fulfillment: Fulfillment::PING, data: Vec::new() },
+                rejected(ErrorCode::F02, "test.b", "no route\nto the \u{1b}destination"),
+                Outcome::NoAnswer(cause(ErrorCode::R00, "next hop via did not answer in time")),
+                rejected(ErrorCode::R00, "test.a", "next hop b did not answer in time"),
+                Outcome::NotSent(cause(ErrorCode::T01, "next hop via is not connected")),
+                Outcome::NoAnswer(cause(
+                    ErrorCode::T00,
+                    "next hop via could not process the packet",
+                )),
+                rejected(ErrorCode(*b"X99"), "", ""),
+            ],
+            &[
+                "reply from test.c: seq=1 time=1.42 ms",
+                "F02 Unreachable from test.b: seq=2 time=1.42 ms: no route\\nto the \\u{1b}destination",
+                "no answer: seq=3 after 1.42 ms",
+                "R00 Transfer Timed Out from test.a: seq=4 time=1.42 ms: next hop b did not answer in time",
+                "T01 Peer Unreachable from this program: seq=5 time=1.42 ms: next hop via is not connected",
+                "no answer: seq=6 after 1.42 ms: next hop via could not process the packet",
+                "X99 from somebody without an address: seq=7 time=1.42 ms: ",
+            ],
+            "7 sent, 1 fulfilled, 4 rejected, 85.7 % loss, ",
+            true,
+        );
+        check(&[], &[], "0 sent, 0 fulfilled, 0 rejected, 0 % loss, ", false);
+        let unreachable = rejected(ErrorCode::F02, "test.b", "no");
+        check(
+            &[unreachable],
+            &["F02 Unreachable from test.b: seq=1 time=1.42 ms: no"],
+            "1 sent, 0 fulfilled, 1 rejected, 100 % loss, ",
+            false,
+        );
+    }
+
+    #[test]
+    fn a_pong_that_went_to_another_program_is_explained() {
+        let check = |return_address: Option<&str>, by: &str, expected: bool| {
+            let mut out = Vec::new();
+            let mut report = PingReport::new("test.c".parse().unwrap(), &mut out);
+            report.return_address = return_address.map(|text| text.parse().unwrap());
+            let outcome = rejected(ErrorCode::F06, by, "nothing understands the packet");
+            report.answer(1, Duration::ZERO, &outcome).unwrap();
+            let line = String::from_utf8(out).unwrap();
+            assert_eq!(line.contains(OTHERS_PONG), expected, "{line}");
+        };
+        check(Some("test.a.cli"), "test.a.cli", true);
+        check(Some("test.a.cli"), SIGNATURE, true);
+        check(Some("test.a.cli"), "test.a", false);
+        check(None, "test.a.cli", false);
+    }
+}

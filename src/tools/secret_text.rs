@@ -1,0 +1,151 @@
+//! Secrets that are given to a tool: on the command line, where every user of the machine can read them in the list of
+//! processes, or better from a file (`@FILE`), from standard input (`@-`), or from a variable.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use crate::config::{Environment, SecretFileError, read_secret, read_secret_file};
+use crate::console::Failure;
+use crate::console::shell;
+
+/// The argument of a flag, not looked at yet: whatever is wrong with it, no message shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl FromStr for SecretText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A secret, and what gave it, as messages name it.
+#[derive(Debug)]
+pub(super) struct Given<'a> {
+    pub(super) text: SecretText,
+    pub(super) by: &'a str,
+    /// What gives it to another tool without showing it: a flag with `@FILE`, or nothing where a variable does.
+    /// `None`: the secret stands in the command line.
+    pub(super) again: Option<String>,
+}
+
+impl Given<'_> {
+    /// The secret as what it stands for.
+    pub(super) fn parse<T, E: fmt::Display>(
+        &self,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, Failure> {
+        parse(&self.text.0).map_err(|error| Failure::Usage(format!("{}: {error}", self.by)))
+    }
+}
+
+/// What the flag says, else the variable; read from where an `@` points to.
+pub(super) fn given<'a>(
+    flag: (&'a str, Option<&SecretText>),
+    variable: &'a str,
+    environment: &Environment,
+) -> Result<Option<Given<'a>>, Failure> {
+    let of_variable = || environment.get(variable).filter(|text| !text.is_empty()).cloned();
+    let (by, text) = match flag {
+        (flag, Some(text)) => (flag, text.0.clone()),
+        (_, None) => match of_variable() {
+            Some(text) => (variable, text),
+            None => return Ok(None),
+        },
+    };
+    let again = match (flag.1, text.starts_with('@')) {
+        (None, _) => Some(String::new()),
+        (Some(_), true) => Some(format!(" {by} {}", shell(&text))),
+        (Some(_), false) => None,
+    };
+    let read = match text.strip_prefix('@') {
+        None => Ok(text),
+        Some("-") => read_stdin(by),
+        Some(path) => read_file(Path::new(path)).map_err(|error| error.to_string()),
+    };
+    let secret = read.map_err(|error| Failure::Usage(format!("{by}: {error}")))?;
+    Ok(Some(Given { text: SecretText(secret), by, again }))
+}
+
+/// The flag or variable that has read standard input. Nothing is left of it for a second one.
+static STDIN_READ_BY: OnceLock<String> = OnceLock::new();
+
+fn read_stdin(by: &str) -> Result<String, String> {
+    if STDIN_READ_BY.set(by.to_owned()).is_err() {
+        let first = STDIN_READ_BY.get().map_or("", String::as_str);
+        return Err(format!(
+            "standard input can be read only once, and {first} has read it; give one of them as @FILE"
+        ));
+    }
+    read_secret(io::stdin().lock()).map_err(|error| match error {
+        SecretFileError::Empty => "standard input is empty".to_owned(),
+        error => error.to_string(),
+    })
+}
+
+/// A tool may wait for a pipe, such as that of `@<(pass show token)`.
+fn read_file(path: &Path) -> Result<String, SecretFileError> {
+    match read_secret_file(path) {
+        Err(SecretFileError::NotAFile) if !path.is_dir() => match std::fs::File::open(path) {
+            Ok(file) => read_secret(file),
+            Err(error) => Err(SecretFileError::Io(error.kind())),
+        },
+        read => read,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flag_then_variable_and_files_of_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "hunter2\n").unwrap();
+        let at = format!("@{}", path.display());
+        let again = |flag: Option<&str>, variable: &str| {
+            let environment = Environment::from([("ILP_X".to_owned(), variable.to_owned())]);
+            let flag = flag.map(|text| text.parse::<SecretText>().unwrap());
+            given(("--x", flag.as_ref()), "ILP_X", &environment).unwrap().unwrap().again
+        };
+        assert_eq!(again(Some("abc"), "def"), None);
+        assert_eq!(again(Some(&at), ""), Some(format!(" --x {}", shell(&at))));
+        assert_eq!(again(None, "def"), Some(String::new()));
+        assert_eq!(again(None, &at), Some(String::new()));
+        let check = |flag: Option<&str>, variable: &str, expected: Result<Option<&str>, &str>| {
+            let environment = Environment::from([("ILP_X".to_owned(), variable.to_owned())]);
+            let flag = flag.map(|text| text.parse::<SecretText>().unwrap());
+            let found = given(("--x", flag.as_ref()), "ILP_X", &environment);
+            let found = found.map(|given| given.map(|given| given.text.0));
+            let found = found.map_err(|failure| failure.to_string());
+            assert_eq!(found, expected.map(|text| text.map(str::to_owned)).map_err(str::to_owned));
+        };
+        check(Some("abc"), "def", Ok(Some("abc")));
+        check(None, "def", Ok(Some("def")));
+        check(None, "", Ok(None));
+        check(Some(&at), "", Ok(Some("hunter2")));
+        check(None, &at, Ok(Some("hunter2")));
+        check(Some("@/nowhere/x"), "", Err("--x: the file cannot be read: no such file"));
+        check(None, "@/", Err("ILP_X: this is not a regular file"));
+    }
+
+    #[test]
+    fn nothing_is_shown() {
+        let given = Given { text: SecretText("hunter2".into()), by: "--x", again: None };
+        assert!(!format!("{given:?}").contains("hunter2"));
+        let failure = given.parse(|_| Err::<(), _>("is no URL")).unwrap_err();
+        assert_eq!(failure.to_string(), "--x: is no URL");
+    }
+}

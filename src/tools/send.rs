@@ -1,0 +1,84 @@
+//! `send`: raw Prepares to any destination, and what became of them.
+
+pub(super) mod load;
+mod report;
+pub(super) mod tally;
+mod watch;
+
+use std::io::Write;
+use std::time::Duration;
+
+use self::load::{Load, Stop};
+use self::report::SendReport;
+use self::tally::Tally;
+use self::watch::Watch;
+use super::args::{DATA_BYTES_MAX, SendArguments};
+use super::client::{sending, session};
+use super::login::EntryLogin;
+use super::signals::Interrupt;
+use super::waiting::note;
+use crate::config::Environment;
+use crate::console::Failure;
+use crate::wire::{Condition, Fulfillment};
+
+/// Runs the command until all packets are answered or somebody interrupts it.
+pub async fn run(
+    arguments: &SendArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let data = data(arguments)?;
+    let login = EntryLogin::find(&arguments.login, environment)?;
+    let load = Load {
+        destination: arguments.destination.clone(),
+        amount: arguments.amount,
+        condition: condition(arguments),
+        data,
+        expiry: arguments.expiry,
+        window: usize::try_from(arguments.window).unwrap_or(usize::MAX),
+        per_second: arguments.rate,
+    };
+    let stop = Stop { after_packets: Some(arguments.count), after: Duration::MAX };
+    let through = login.to_string();
+    let all = session(&login, sending(load.window), async |client| {
+        // Not before: a login that hangs is to be interrupted as usual.
+        let mut interrupt = Interrupt::listen(client)?;
+        let mut watch = Watch::new(&load, arguments.count);
+        let watch = |tally: &Tally, after| watch.look(tally, after).iter().for_each(note);
+        let (tally, took) = load.send(client, stop, interrupt.wait(), watch).await;
+        let report = SendReport { load: &load, through: &through, tally: &tally, took };
+        match arguments.json {
+            true => report.json(out)?,
+            false => report.table(out)?,
+        }
+        Ok(tally.fulfilled() == arguments.count)
+    })
+    .await?;
+    if all { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn condition(arguments: &SendArguments) -> Condition {
+    match (arguments.condition, arguments.fulfillment) {
+        (Some(condition), _) => Condition(condition),
+        (None, Some(fulfillment)) => Fulfillment(fulfillment).condition(),
+        (None, None) => Condition::PING,
+    }
+}
+
+fn data(arguments: &SendArguments) -> Result<Vec<u8>, Failure> {
+    let data = match (&arguments.data, &arguments.data_hex, &arguments.data_file) {
+        (Some(text), _, _) => text.as_bytes().to_vec(),
+        (_, Some(bytes), _) => bytes.to_vec(),
+        (_, _, Some(file)) => std::fs::read(file).map_err(|error| {
+            Failure::Usage(format!("cannot read --data-file {}: {error}", file.display()))
+        })?,
+        (None, None, None) => Vec::new(),
+    };
+    if data.len() > DATA_BYTES_MAX {
+        return Err(Failure::Usage(format!(
+            "the data has {} bytes; a packet carries at most {DATA_BYTES_MAX}",
+            data.len()
+        )));
+    }
+    Ok(data)
+}

@@ -1,0 +1,203 @@
+//! Sends packets, a window of them in flight, and tallies the answers. `send` and `bench` use it.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::super::client::THIS_PROGRAM;
+use super::tally::{PacketResult, Tally};
+use crate::client::Client;
+use crate::link::{Cause, Outcome, Rejection};
+use crate::wire::ilp::Prepare;
+use crate::wire::{Address, Amount, Condition};
+
+/// How often somebody may look how it stands.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+
+/// What is sent, and how.
+#[derive(Debug, Clone)]
+pub(in crate::tools) struct Load {
+    pub(in crate::tools) destination: Address,
+    pub(in crate::tools) amount: Amount,
+    pub(in crate::tools) condition: Condition,
+    pub(in crate::tools) data: Vec<u8>,
+    /// Time for each answer.
+    pub(in crate::tools) expiry: Duration,
+    /// Packets in flight at once.
+    pub(in crate::tools) window: usize,
+    /// Packets per second at most.
+    pub(in crate::tools) per_second: Option<u32>,
+}
+
+/// When no more is sent.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::tools) struct Stop {
+    pub(in crate::tools) after_packets: Option<u64>,
+    pub(in crate::tools) after: Duration,
+}
+
+/// One answer, and how long it took.
+type Answered = (PacketResult, Duration);
+
+impl Load {
+    /// Sends until `stop`, waits for what is in flight, and tells what came back and how long all that took. When
+    /// `interrupted` is, nothing more is waited for. `watch` sees how it stands now and then.
+    pub(in crate::tools) async fn send(
+        &self,
+        client: &Client,
+        stop: Stop,
+        interrupted: impl Future<Output = ()>,
+        mut watch: impl FnMut(&Tally, Duration),
+    ) -> (Tally, Duration) {
+        let began = Instant::now();
+        let mut looks = interval(WATCH_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut interrupted = std::pin::pin!(interrupted);
+        let (answers, mut answered) = mpsc::channel(self.window);
+        let mut tally = Tally::default();
+        let mut arrived = Vec::new();
+        loop {
+            let elapsed = began.elapsed();
+            let left =
+                stop.after_packets.map_or(u64::MAX, |count| count.saturating_sub(tally.sent()));
+            let over = left == 0 || elapsed >= stop.after;
+            if over && tally.unanswered() == 0 {
+                break;
+            }
+            let room = self.room(&tally, elapsed).min(if over { 0 } else { left });
+            for _ in 0..room {
+                tally.add_sent();
+                self.send_one(client, &answers);
+            }
+            // Only a rate makes room by itself; anything else waits for an answer.
+            let rate_waits = !over
+                && self.per_second.is_some()
+                && tally.sent() < stop.after_packets.unwrap_or(u64::MAX);
+            let next_by_rate = began + self.due(tally.sent());
+            tokio::select! {
+                () = &mut interrupted => break,
+                _ = answered.recv_many(&mut arrived, self.window) => {
+                    for (verdict, after) in arrived.drain(..) {
+                        tally.add(verdict, after);
+                    }
+                }
+                _ = looks.tick() => watch(&tally, began.elapsed()),
+                () = sleep_until(next_by_rate), if rate_waits && tally.unanswered() < self.window_u64() => {}
+            }
+        }
+        (tally, began.elapsed())
+    }
+
+    /// How many packets may be sent now.
+    fn room(&self, tally: &Tally, elapsed: Duration) -> u64 {
+        let by_window = self.window_u64().saturating_sub(tally.unanswered());
+        match self.per_second {
+            None => by_window,
+            Some(per_second) => {
+                let due = elapsed.as_nanos() * u128::from(per_second) / 1_000_000_000 + 1;
+                let due = u64::try_from(due).unwrap_or(u64::MAX);
+                by_window.min(due.saturating_sub(tally.sent()))
+            }
+        }
+    }
+
+    /// When the packet of this number (from 0) is due.
+    fn due(&self, number: u64) -> Duration {
+        match self.per_second {
+            None => Duration::ZERO,
+            Some(per_second) => {
+                let nanos = u128::from(number) * 1_000_000_000 / u128::from(per_second.max(1));
+                // A little later rather than a little earlier, or the loop would turn once for nothing.
+                Duration::from_nanos(u64::try_from(nanos + 1).unwrap_or(u64::MAX))
+            }
+        }
+    }
+
+    fn window_u64(&self) -> u64 {
+        u64::try_from(self.window).unwrap_or(u64::MAX)
+    }
+
+    fn send_one(&self, client: &Client, answers: &mpsc::Sender<Answered>) {
+        let now = client.now();
+        let prepare = Prepare {
+            amount: self.amount,
+            expires_at: now.wall.saturating_add(self.expiry),
+            condition: self.condition,
+            destination: self.destination.view(),
+            data: &self.data,
+        };
+        let (answers, clock) = (answers.clone(), client.clock());
+        client.send_with(&prepare, now, move |answer| {
+            // There is room for the window; the receiver is gone when nothing is tallied any more.
+            let _ = answers.try_send((verdict(answer), clock.mono().since(now.mono)));
+        });
+    }
+}
+
+fn verdict(outcome: Outcome) -> PacketResult {
+    match outcome {
+        Outcome::Fulfilled { .. } => PacketResult::Fulfilled,
+        Outcome::Rejected(Rejection { code, by, message, .. }) => {
+            PacketResult::Rejected { code, by, message }
+        }
+        Outcome::NotSent(Cause { code, message }) | Outcome::NoAnswer(Cause { code, message }) => {
+            PacketResult::Rejected { code, by: THIS_PROGRAM.to_owned(), message }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Load {
+    /// Packets of 5 units to `test.c`.
+    pub(super) fn example() -> Self {
+        Load {
+            destination: "test.c".parse().unwrap(),
+            amount: Amount(5),
+            condition: Condition::PING,
+            data: Vec::new(),
+            expiry: Duration::from_secs(30),
+            window: 16,
+            per_second: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_spreads_packets_evenly() {
+        let mut load = Load {
+            destination: "test.a".parse().unwrap(),
+            amount: Amount(1),
+            condition: Condition::PING,
+            data: Vec::new(),
+            expiry: Duration::from_secs(1),
+            window: 3,
+            per_second: Some(10),
+        };
+        let check = |load: &Load, sent: u64, after_ms: u64, room: u64| {
+            let mut tally = Tally::default();
+            (0..sent).for_each(|_| tally.add_sent());
+            (0..sent).for_each(|_| tally.add(PacketResult::Fulfilled, Duration::ZERO));
+            assert_eq!(
+                load.room(&tally, Duration::from_millis(after_ms)),
+                room,
+                "{sent} {after_ms}"
+            );
+        };
+        check(&load, 0, 0, 1);
+        check(&load, 1, 0, 0);
+        check(&load, 1, 99, 0);
+        check(&load, 1, 100, 1);
+        // What was missed is made up for, within the window.
+        check(&load, 1, 1000, 3);
+        assert_eq!(load.due(1).as_millis(), 100);
+        assert!(load.room(&Tally::default(), load.due(0)) >= 1);
+        load.per_second = None;
+        check(&load, 5, 0, 3);
+    }
+}

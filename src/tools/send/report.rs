@@ -1,0 +1,186 @@
+//! What `send` prints: a table of results, or the same as JSON.
+
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::load::Load;
+use super::tally::{ResultKind, ResultLine, Tally};
+use crate::console::Failure;
+use crate::console::{
+    format_duration, grouped, millis, padded, per_second, percent, ratio, sanitize, sanitize_json,
+};
+
+/// Widest name of a result that keeps the columns in line.
+const NAME_WIDTH: usize = 34;
+
+/// Everything that is told.
+pub(super) struct SendReport<'a> {
+    pub(super) load: &'a Load,
+    pub(super) through: &'a str,
+    pub(super) tally: &'a Tally,
+    pub(super) took: Duration,
+}
+
+impl SendReport<'_> {
+    /// For eyes.
+    pub(super) fn table(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let SendReport { load, through, tally, took } = self;
+        let packets = if tally.sent() == 1 { "packet" } else { "packets" };
+        writeln!(
+            out,
+            "{} {packets} of amount {} to {} through {through}",
+            grouped(tally.sent()),
+            load.amount,
+            load.destination,
+        )?;
+        let answered = tally.sent() - tally.unanswered();
+        writeln!(
+            out,
+            "{}, {} packets/s, window {}\n",
+            format_duration(*took),
+            grouped(per_second(answered, *took)),
+            load.window
+        )?;
+        writeln!(
+            out,
+            "{:<NAME_WIDTH$}{:>12}{:>10}{:>10}{:>10}",
+            "result", "packets", "share", "p50 ms", "p99 ms"
+        )?;
+        for (kind, line) in tally.results() {
+            let share = percent(line.packets, tally.sent());
+            let [p50, p99] = [0.5, 0.99].map(|quantile| millis(line.latency(quantile)));
+            let (name, packets) = (name(kind), grouped(line.packets));
+            let name = padded(&name, NAME_WIDTH);
+            writeln!(out, "{name}{packets:>12}{share:>10}{p50:>10}{p99:>10}")?;
+            if let Some((by, message)) = &line.example {
+                writeln!(out, "    {}: {}", by_whom(by), sanitize(message))?;
+            }
+        }
+        if tally.unanswered() > 0 {
+            let share = percent(tally.unanswered(), tally.sent());
+            writeln!(
+                out,
+                "{:<NAME_WIDTH$}{:>12}{share:>10}",
+                "unanswered",
+                grouped(tally.unanswered())
+            )?;
+        }
+        Ok(out.flush()?)
+    }
+
+    /// For programs.
+    pub(super) fn json(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        writeln!(out, "{}", sanitize_json(self.value().to_string()))?;
+        Ok(out.flush()?)
+    }
+
+    fn value(&self) -> Value {
+        let SendReport { load, tally, took, .. } = self;
+        let results: Vec<Value> =
+            tally.results().map(|(kind, line)| result(kind, line, tally.sent())).collect();
+        json!({
+            "destination": load.destination.as_str(),
+            "amount": load.amount.0.to_string(),
+            "window": load.window,
+            "sent": tally.sent(),
+            "fulfilled": tally.fulfilled(),
+            "unanswered": tally.unanswered(),
+            "seconds": took.as_secs_f64(),
+            "packetsPerSecond": per_second(tally.sent() - tally.unanswered(), *took),
+            "results": results,
+        })
+    }
+}
+
+fn result(kind: ResultKind, line: &ResultLine, sent: u64) -> Value {
+    let mut value = json!({
+        "result": match kind {
+            ResultKind::Fulfilled => "fulfilled".to_owned(),
+            ResultKind::Rejected(code) => code.to_string(),
+            ResultKind::Other => "other".to_owned(),
+        },
+        "packets": line.packets,
+        "share": ratio(line.packets, sent),
+        "p50Ms": in_millis(line.latency(0.5)),
+        "p99Ms": in_millis(line.latency(0.99)),
+    });
+    if let (Some((by, message)), Some(object)) = (&line.example, value.as_object_mut()) {
+        object.insert("triggeredBy".to_owned(), by.as_str().into());
+        object.insert("message".to_owned(), message.as_str().into());
+    }
+    value
+}
+
+/// To the microsecond, without the digits that binary fractions add.
+fn in_millis(latency: Duration) -> f64 {
+    let micros = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
+    f64::from(micros) / 1000.0
+}
+
+fn name(kind: ResultKind) -> String {
+    match kind {
+        ResultKind::Fulfilled => "fulfilled".to_owned(),
+        ResultKind::Rejected(code) => match code.name() {
+            Some(name) => format!("{code} {name}"),
+            None => code.to_string(),
+        },
+        ResultKind::Other => "other codes".to_owned(),
+    }
+}
+
+fn by_whom(by: &str) -> String {
+    if by.is_empty() { "somebody without an address".to_owned() } else { sanitize(by) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tally::PacketResult;
+    use super::*;
+    use crate::wire::ilp::ErrorCode;
+
+    fn tally() -> Tally {
+        let mut tally = Tally::default();
+        (0..1000).for_each(|_| tally.add_sent());
+        (0..990).for_each(|_| tally.add(PacketResult::Fulfilled, Duration::from_micros(810)));
+        let rejected = PacketResult::Rejected {
+            code: ErrorCode::T04,
+            by: "test.b".to_owned(),
+            message: "no liquidity towards\nnext hop c".to_owned(),
+        };
+        (0..9).for_each(|_| tally.add(rejected.clone(), Duration::from_micros(400)));
+        tally
+    }
+
+    #[test]
+    fn a_table_for_eyes() {
+        let (load, tally) = (Load::example(), tally());
+        let through = "ws://cli:***@127.0.0.1:3000/";
+        let took = Duration::from_millis(500);
+        let mut out = Vec::new();
+        SendReport { load: &load, through, tally: &tally, took }.table(&mut out).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+        1,000 packets of amount 5 to test.c through ws://cli:***@127.0.0.1:3000/
+        500 ms, 1,998 packets/s, window 16
+
+        result                                 packets     share    p50 ms    p99 ms
+        fulfilled                                  990    99.0 %     0.810     0.810
+        T04 Insufficient Liquidity                   9     0.9 %     0.400     0.400
+            test.b: no liquidity towards\nnext hop c
+        unanswered                                   1     0.1 %
+        ");
+    }
+
+    #[test]
+    fn json_for_programs() {
+        let (load, tally) = (Load::example(), tally());
+        let report = SendReport {
+            load: &load,
+            through: "",
+            tally: &tally,
+            took: Duration::from_millis(500),
+        };
+        insta::assert_snapshot!(report.value().to_string(), @r#"{"destination":"test.c","amount":"5","window":16,"sent":1000,"fulfilled":990,"unanswered":1,"seconds":0.5,"packetsPerSecond":1998,"results":[{"result":"fulfilled","packets":990,"share":0.99,"p50Ms":0.81,"p99Ms":0.81},{"result":"T04","packets":9,"share":0.009,"p50Ms":0.4,"p99Ms":0.4,"triggeredBy":"test.b","message":"no liquidity towards\nnext hop c"}]}"#);
+    }
+}

@@ -1,0 +1,38 @@
+//! Ctrl-C and SIGTERM for commands that print a summary when they are interrupted.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::console::Failure;
+
+/// What ends a command early: a signal, or another program that took its account.
+pub(super) struct Interrupt {
+    replaced: watch::Receiver<bool>,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupt {
+    /// From now on these signals do not end the process by themselves.
+    pub(super) fn listen(client: &Client) -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))
+        };
+        Ok(Interrupt {
+            replaced: client.replaced(),
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// Until there is one. Cancel safe.
+    pub(super) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            Ok(_) = self.replaced.wait_for(|replaced| *replaced) => {}
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `trace`: which connectors a packet passes, and what they let be seen.
+//!
+//! Nothing in ILP names the hops of a path. But a hop that has too little time left for a packet, or that finds it too
+//! large, refuses it and signs the refusal. So `walk` gives packets more and more time, `amounts` makes them as large as
+//! they may be, and this file sends them.
+
+mod amounts;
+mod answer;
+mod report;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use self::amounts::HopAmounts;
+use self::answer::{Probe, ProbeAnswer, ProbeOutcome};
+use self::report::TraceReport;
+use self::walk::{TraceEnd, TraceLimits, walk};
+use super::args::TraceArguments;
+use super::client::{sending, session};
+use super::login::EntryLogin;
+use super::signals::Interrupt;
+use super::waiting::{SILENCE_MAX, run_noting};
+use crate::client::Client;
+use crate::config::Environment;
+use crate::console::Failure;
+use crate::console::format_duration;
+use crate::link::{self, Cause, Rejection};
+use crate::time::{Backoff, Now};
+use crate::wire::ilp::{ErrorCode, Prepare};
+use crate::wire::{Address, Condition, Fulfillment};
+
+/// How long an answer is awaited beyond the packet's expiry: a late one still tells who gave it.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// An R00 that comes later than that (and twice the longest round trip) is the end of somebody's waiting.
+const WAITED_MIN: Duration = Duration::from_millis(300);
+/// How often a probe is sent again that somebody was too busy for.
+const RETRIES_MAX: u32 = 5;
+/// The delay before the first retry; each other one is twice as long.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+/// Random bytes in every probe: the JavaScript connector answers a packet that it knows from memory.
+const NONCE_BYTES: usize = 16;
+
+/// Runs the command until the path is known or somebody interrupts it.
+pub async fn run(
+    arguments: &TraceArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let login = EntryLogin::find(&arguments.login, environment)?;
+    let reached = session(&login, sending(1), async |client| {
+        // Not before: a login that hangs is to be interrupted as usual.
+        let mut interrupt = Interrupt::listen(client)?;
+        let mut report = TraceReport::new(arguments.address.clone(), arguments.json, out);
+        report.begin(&login, arguments)?;
+        let mut prober = Prober::new(client, &arguments.address);
+        let mut amounts = HopAmounts::new(arguments.amount.0);
+        let bounds = TraceLimits {
+            hops: arguments.hops,
+            left_ms: i64::try_from(arguments.timeout.as_millis()).unwrap_or(i64::MAX),
+            measured: arguments.probes,
+        };
+        let mut probe = async |probe| prober.send(probe).await;
+        let mut tell = |line| report.line(line);
+        let end: Option<TraceEnd> = tokio::select! {
+            () = interrupt.wait() => None,
+            end = walk(bounds, &mut amounts, &mut probe, &mut tell) => Some(end?),
+        };
+        let largest = (arguments.amount.0 > 0).then(|| amounts.ceiling());
+        report.end(end.as_ref(), largest.filter(|ceiling| *ceiling < arguments.amount.0))
+    })
+    .await?;
+    if reached { Ok(()) } else { Err(Failure::Told) }
+}
+
+struct Prober<'a> {
+    client: &'a Client,
+    destination: &'a Address,
+    longest: Duration,
+    is_silence_told: bool,
+}
+
+impl<'a> Prober<'a> {
+    fn new(client: &'a Client, destination: &'a Address) -> Self {
+        Prober { client, destination, longest: Duration::ZERO, is_silence_told: false }
+    }
+
+    /// Sends a probe, again if somebody is busy, and waits for its answer.
+    async fn send(&mut self, probe: Probe) -> ProbeAnswer {
+        let mut backoff = Backoff::new(RETRY_FIRST, Duration::MAX);
+        for _ in 0..RETRIES_MAX {
+            let answer = self.send_once(probe).await;
+            match answer.outcome {
+                ProbeOutcome::Rejected {
+                    code: ErrorCode::T02 | ErrorCode::T03 | ErrorCode::T05,
+                    ..
+                } => sleep(backoff.next_delay()).await,
+                _ => return answer,
+            }
+        }
+        self.send_once(probe).await
+    }
+
+    async fn send_once(&mut self, probe: Probe) -> ProbeAnswer {
+        let now = self.client.now();
+        let left_ms = probe.left_ms.unsigned_abs();
+        let expires_at = if probe.left_ms < 0 {
+            now.wall.saturating_sub_millis(left_ms)
+        } else {
+            now.wall.saturating_add_millis(left_ms)
+        };
+        let nonce: [u8; NONCE_BYTES] = rand::random();
+        let condition = match probe.amount {
+            0 => Condition::PING,
+            _ => Fulfillment(rand::random()).condition(),
+        };
+        let prepare = Prepare {
+            amount: probe.amount.into(),
+            expires_at,
+            condition,
+            destination: self.destination.view(),
+            data: &nonce,
+        };
+        // The tool's own deadline is later than the packet's.
+        let waits = Duration::from_millis(u64::try_from(probe.left_ms).unwrap_or(0)) + PATIENCE;
+        let waits_ms = u64::try_from(waits.as_millis()).unwrap_or(u64::MAX);
+        let began = Now { wall: expires_at.saturating_sub_millis(waits_ms), mono: now.mono };
+        let answered = self.client.send_at(&prepare, began);
+        let outcome = if self.is_silence_told {
+            // Once for all probes that a hop does not answer.
+            answered.await
+        } else {
+            let waits = format_duration(waits);
+            let words = || format!("no answer yet: this packet waits for one up to {waits}");
+            run_noting(answered, words).await
+        };
+        let after = self.client.now().mono.since(now.mono);
+        self.is_silence_told = after > SILENCE_MAX;
+        self.read(outcome, after)
+    }
+
+    fn read(&mut self, outcome: link::Outcome, after: Duration) -> ProbeAnswer {
+        let (by, outcome) = match outcome {
+            link::Outcome::Fulfilled { .. } => {
+                (Some(self.destination.to_string()), ProbeOutcome::Fulfilled)
+            }
+            link::Outcome::Rejected(Rejection { code, by, message, data }) => {
+                (Some(by), ProbeOutcome::Rejected { code, message, data })
+            }
+            link::Outcome::NotSent(Cause { code, message })
+            | link::Outcome::NoAnswer(Cause { code, message }) => {
+                (None, ProbeOutcome::Rejected { code, message, data: Vec::new() })
+            }
+        };
+        let timed_out = matches!(outcome, ProbeOutcome::Rejected { code: ErrorCode::R00, .. });
+        let waited = timed_out && after > WAITED_MIN + 2 * self.longest;
+        if !waited {
+            self.longest = self.longest.max(after);
+        }
+        ProbeAnswer { by, outcome, after, waited }
+    }
+}

@@ -1,0 +1,227 @@
+//! What `trace` prints: a line for every hop as soon as it is known, and where the packet came to. Or all of it as JSON.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::super::args::TraceArguments;
+use super::super::login::EntryLogin;
+use super::answer::{ProbeAnswer, ProbeOutcome};
+use super::walk::{TraceEnd, TraceHop, TraceLine};
+use crate::console::Failure;
+use crate::console::{format_duration, grouped, millis, padded, sanitize, sanitize_json};
+use crate::wire::Address;
+
+/// Widest address that keeps the columns in line.
+const NODE_WIDTH: usize = 24;
+
+/// Prints, or collects.
+pub(super) struct TraceReport<'a> {
+    address: Address,
+    json: bool,
+    out: &'a mut dyn Write,
+    through: String,
+    hops: Vec<Value>,
+    last: u32,
+}
+
+impl<'a> TraceReport<'a> {
+    pub(super) fn new(address: Address, json: bool, out: &'a mut dyn Write) -> Self {
+        TraceReport { address, json, out, through: String::new(), hops: Vec::new(), last: 0 }
+    }
+
+    /// The first lines.
+    pub(super) fn begin(
+        &mut self,
+        login: &EntryLogin,
+        how: &TraceArguments,
+    ) -> Result<(), Failure> {
+        self.through = login.to_string();
+        if self.json {
+            return Ok(());
+        }
+        writeln!(
+            self.out,
+            "TRACE {} through {login}: at most {} hops and {}",
+            self.address,
+            how.hops,
+            format_duration(how.timeout)
+        )?;
+        writeln!(
+            self.out,
+            "{:>3}  {:<NODE_WIDTH$}{:>9}{:>9}{:>11}{:>16}{:>11}  answer",
+            "hop", "node", "min ms", "avg ms", "needs s", "largest packet", "rate"
+        )?;
+        Ok(self.out.flush()?)
+    }
+
+    /// One more line.
+    pub(super) fn line(&mut self, line: TraceLine) -> Result<(), Failure> {
+        match line {
+            TraceLine::Hop(hop) => self.hop(&hop)?,
+            TraceLine::Silent { number, answer } => self.silent(number, &answer)?,
+        }
+        // Line by line, also into a pipe.
+        Ok(self.out.flush()?)
+    }
+
+    fn hop(&mut self, hop: &TraceHop) -> Result<(), Failure> {
+        self.last = hop.number;
+        let figures = hop.round_trips.figures();
+        if self.json {
+            let ms = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
+            self.hops.push(json!({
+                "hop": hop.number,
+                "node": hop.answer.by,
+                "minMs": figures.map(|figures| ms(figures.min)),
+                "avgMs": figures.map(|figures| ms(figures.avg)),
+                "leastTimeMs": hop.least_ms.max(0),
+                "largestPacket": hop.visible.map(|visible| visible.maximum.to_string()),
+                "sent": hop.visible.map(|visible| visible.sent.to_string()),
+                "arrived": hop.visible.map(|visible| visible.arrived.to_string()),
+                "answer": of_json(&hop.answer),
+            }));
+            return Ok(());
+        }
+        let shown = |time: Option<_>| time.map_or_else(|| "-".to_owned(), millis);
+        let least = match hop.least_ms {
+            ..=0 => "-".to_owned(),
+            ms => format!("{}.{:02}", ms / 1000, ms % 1000 / 10),
+        };
+        let visible = hop.visible.as_ref();
+        writeln!(
+            self.out,
+            "{:>3}  {}{:>9}{:>9}{least:>11}{:>16}{:>11}  {}",
+            hop.number,
+            padded(&node(&hop.answer), NODE_WIDTH),
+            shown(figures.map(|figures| figures.min)),
+            shown(figures.map(|figures| figures.avg)),
+            visible.map_or_else(|| "-".to_owned(), |visible| grouped(visible.maximum)),
+            visible.map_or_else(|| "-".to_owned(), |visible| significant(visible.rate())),
+            describe_answer(&hop.answer),
+        )?;
+        Ok(())
+    }
+
+    fn silent(&mut self, number: u32, answer: &ProbeAnswer) -> Result<(), Failure> {
+        self.last = number;
+        let why = match answer.by {
+            Some(_) => format!("no answer; {} says {}", node(answer), explained(answer)),
+            None => "no answer".to_owned(),
+        };
+        if self.json {
+            self.hops.push(json!({ "hop": number, "node": null, "answer": null, "reason": why }));
+        } else {
+            writeln!(self.out, "{number:>3}  {:<NODE_WIDTH$}{why}", "*")?;
+        }
+        Ok(())
+    }
+
+    /// The last line. `true`: the packet got there. `largest` is the most that was seen to pass, where that was less than
+    /// what was tried.
+    pub(super) fn end(
+        &mut self,
+        end: Option<&TraceEnd>,
+        largest: Option<u64>,
+    ) -> Result<bool, Failure> {
+        let address = &self.address;
+        let reached =
+            matches!(end, Some(TraceEnd::Answer(answer)) if answer.reached(address.as_str()));
+        let what = match end {
+            Some(TraceEnd::Answer(answer)) if reached => match answer.outcome {
+                ProbeOutcome::Fulfilled => format!("{address} fulfilled the ping"),
+                _ => format!("{address} is reached: {} from {}", explained(answer), node(answer)),
+            },
+            Some(TraceEnd::Answer(answer)) => {
+                format!("{address} is not reached: {} from {}", explained(answer), node(answer))
+            }
+            Some(TraceEnd::Silent) => {
+                format!("{address} is not reached: hop {} does not answer", self.last)
+            }
+            Some(TraceEnd::Time) => format!(
+                "{address} is not reached: hop {} wants more time; allow more with --timeout",
+                self.last
+            ),
+            Some(TraceEnd::Hops) => {
+                format!(
+                    "{address} is not reached within {} hops; allow more with --hops",
+                    self.last
+                )
+            }
+            None => format!("interrupted after hop {}", self.last),
+        };
+        if self.json {
+            let told = json!({
+                "destination": self.address,
+                "through": self.through,
+                "hops": self.hops,
+                "reached": reached,
+                "largestPacket": largest.map(|largest| largest.to_string()),
+                "end": what,
+            });
+            writeln!(self.out, "{}", sanitize_json(format!("{told:#}")))?;
+        } else {
+            match largest.filter(|_| reached) {
+                Some(largest) => writeln!(
+                    self.out,
+                    "{what}; the largest packet that passes is {} units here",
+                    grouped(largest)
+                )?,
+                None => writeln!(self.out, "{what}")?,
+            }
+        }
+        self.out.flush()?;
+        Ok(reached)
+    }
+}
+
+fn node(answer: &ProbeAnswer) -> String {
+    match answer.by.as_deref() {
+        None => "this program".to_owned(),
+        Some("") => "(no address)".to_owned(),
+        Some(by) => sanitize(by),
+    }
+}
+
+/// In the column of a hop: its code and name.
+fn describe_answer(answer: &ProbeAnswer) -> String {
+    match &answer.outcome {
+        ProbeOutcome::Fulfilled => "fulfilled".to_owned(),
+        ProbeOutcome::Rejected { code, .. } => {
+            let name = code.name().map(|name| format!(" {name}")).unwrap_or_default();
+            format!("{code}{name}")
+        }
+    }
+}
+
+/// With the message.
+fn explained(answer: &ProbeAnswer) -> String {
+    match &answer.outcome {
+        ProbeOutcome::Rejected { message, .. } if !message.is_empty() => {
+            format!("{} ({})", describe_answer(answer), sanitize(message))
+        }
+        _ => describe_answer(answer),
+    }
+}
+
+fn of_json(answer: &ProbeAnswer) -> Value {
+    match &answer.outcome {
+        ProbeOutcome::Fulfilled => json!("fulfilled"),
+        ProbeOutcome::Rejected { code, .. } => json!(code.to_string()),
+    }
+}
+
+/// A factor with six digits that count.
+fn significant(factor: f64) -> String {
+    if factor == 0.0 || !(1e-6..1e9).contains(&factor) {
+        return if factor == 0.0 { "0".to_owned() } else { format!("{factor:.3e}") };
+    }
+    let before: usize = (0..9).take_while(|power| factor >= 10f64.powi(*power)).count();
+    let zeros: usize = (1..6).take_while(|power| factor < 10f64.powi(-*power)).count();
+    let decimals = if before > 0 { 6usize.saturating_sub(before) } else { 6 + zeros };
+    let text = format!("{factor:.decimals$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
