@@ -52,6 +52,7 @@ mod telemetry;
 mod testing;
 mod time;
 mod tools;
+mod topology;
 mod web;
 pub mod wire;
 
@@ -64,5 +65,5 @@ pub mod internals {
     macro_rules! open {
         ($($room:ident)*) => { $(pub mod $room { pub use crate::$room::*; })* };
     }
-    open!(account btp config connector link local routing stream telemetry time);
+    open!(account btp config connector link local routing stream telemetry time topology);
 }

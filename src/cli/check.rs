@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 use super::args::CheckArguments;
-use crate::config::{self, Checked, Deployment, Diagnostic, Environment, Loaded, Source};
+use crate::config::{Diagnostic, Environment, Loaded, Source};
 use crate::console::Failure;
+use crate::topology::{self, Checked, Deployment};
 
 /// Judges all files; the exit code is about all of them.
 pub(super) fn run(
@@ -24,12 +25,12 @@ pub(super) fn run(
                 node: arguments.node.clone(),
                 ..Source::default()
             };
-            (file, config::check(&source))
+            (file, topology::check(&source))
         })
         .collect();
     let nodes: Vec<&Loaded> =
         judged.iter().filter_map(|(_, checked)| checked.as_ref().ok()?.node.as_ref()).collect();
-    let between = config::between(&nodes);
+    let between = topology::between(&nodes);
     let mut worst = Ok(());
     for (file, checked) in judged {
         let name = file.display().to_string();

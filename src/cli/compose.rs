@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use self::variables::Variable;
 use super::args::ComposeArguments;
-use crate::config::{
-    Deployment, Environment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Source,
-    Topology,
-};
+use crate::config::{Environment, Source};
 use crate::console::Failure;
+use crate::topology::{
+    Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Topology,
+};
 
 /// Everything that is printed.
 #[derive(Debug)]

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::args::HealthcheckArguments;
-use crate::config::{self, Environment, Source};
+use crate::config::{Environment, Source};
 use crate::console::{Failure, sanitize};
 use crate::tools::{health_get, load, reachable};
+use crate::topology;
 
 /// Docker's own limit in the shipped files is 3 s.
 const PATIENCE: Duration = Duration::from_millis(2_500);
@@ -68,7 +69,7 @@ fn place(
             }
             let mut environment = environment.clone();
             environment.remove("CONFIG_FILE");
-            config::load(&Source { environment, ..Source::default() })?.config.settings
+            topology::load(&Source { environment, ..Source::default() })?.config.settings
         }
     };
     if settings.health_check_port == 0 {

@@ -112,14 +112,14 @@ pub(super) fn finished(gracefully: bool) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use crate::topology;
 
     #[test]
     fn flags_win_and_are_named_in_messages() {
         let environment = Environment::from([("BTP_SERVER_PORT".to_owned(), "1".to_owned())]);
         let arguments =
             RunArguments { btp_port: Some("70000".to_owned()), ..RunArguments::default() };
-        let problems = config::load(&source(&arguments, &environment)).unwrap_err().to_string();
+        let problems = topology::load(&source(&arguments, &environment)).unwrap_err().to_string();
         assert!(problems.contains("--btp-port = 70000"), "{problems}");
         let arguments = RunArguments {
             ilp_address: Some("test.x".to_owned()),
@@ -130,7 +130,7 @@ mod tests {
             log_level: Some("debug".to_owned()),
             ..RunArguments::default()
         };
-        let node = config::load(&source(&arguments, &environment)).unwrap().config;
+        let node = topology::load(&source(&arguments, &environment)).unwrap().config;
         assert_eq!(node.address.unwrap().as_str(), "test.x");
         assert_eq!(
             (node.settings.btp_server_host.as_str(), node.settings.btp_server_port),

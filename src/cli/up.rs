@@ -19,12 +19,13 @@ use self::screen::{Patient, Screen};
 use super::args::UpArguments;
 use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
 use crate::account::AccountId;
-use crate::config::{Deployment, Environment, PortNote, Source, Topology};
+use crate::config::{Environment, Source};
 use crate::console::Failure;
 use crate::console::format_duration;
 use crate::node::{NodeHandle, Plan, Planned, SingleFlight, Supervisor, patiently};
 use crate::telemetry::{LogTo, parse_level};
 use crate::tools::EntryLogin;
+use crate::topology::{Deployment, PortNote, Topology};
 
 /// How often the view is drawn.
 const REDRAW: Duration = Duration::from_secs(1);

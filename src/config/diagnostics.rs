@@ -24,7 +24,7 @@ pub struct Diagnostic {
     /// What is allowed, or what to do. May be empty.
     pub help: String,
     /// The keys that it follows from. It is left out if one of them could not be read.
-    pub(super) follows_from: Vec<String>,
+    pub follows_from: Vec<String>,
 }
 
 impl fmt::Display for Diagnostic {
@@ -59,7 +59,7 @@ impl fmt::Display for Diagnostic {
 /// All mistakes of one configuration, sorted by place, and the warnings found beside them.
 ///
 /// `Display` has one line for each mistake; warnings are left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     /// The mistakes; never empty.
     pub problems: Vec<Diagnostic>,
@@ -91,9 +91,9 @@ impl std::error::Error for Diagnostics {}
 
 /// Collects problems while a configuration is read.
 #[derive(Debug)]
-pub(crate) struct DiagnosticSink {
+pub struct DiagnosticSink {
     /// What messages call the file.
-    pub(super) file: Option<String>,
+    pub file: Option<String>,
     problems: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
     left_out: usize,
@@ -105,7 +105,7 @@ pub(crate) struct DiagnosticSink {
 }
 
 impl DiagnosticSink {
-    pub(super) fn new(file: Option<&str>) -> Self {
+    pub fn new(file: Option<&str>) -> Self {
         DiagnosticSink {
             file: file.map(str::to_owned),
             problems: Vec::new(),
@@ -118,19 +118,19 @@ impl DiagnosticSink {
     }
 
     /// Notes a key that is set but could not be read. The reason is reported separately.
-    pub(super) fn unread(&mut self, place: Location) {
+    pub fn unread(&mut self, place: Location) {
         if self.unread.len() < PROBLEMS_MAX {
             self.unread.insert(place.text);
         }
     }
 
     /// Whether a key is set but could not be read.
-    pub(super) fn is_unread(&self, place: &Location) -> bool {
+    pub fn is_unread(&self, place: &Location) -> bool {
         self.unread.contains(&place.text)
     }
 
     /// Reports what follows from missing keys. If one of them is set but could not be read, only that is reported.
-    pub(super) fn following(
+    pub fn following(
         &mut self,
         keys: impl IntoIterator<Item = Location>,
         find: impl FnOnce(&mut Self),
@@ -152,7 +152,7 @@ impl DiagnosticSink {
     }
 
     /// Reports a mistake at a value; `value` is already masked.
-    pub(super) fn problem(
+    pub fn problem(
         &mut self,
         place: Location,
         value: Option<String>,
@@ -164,32 +164,27 @@ impl DiagnosticSink {
     }
 
     /// Reports a mistake at a path.
-    pub(super) fn at(&mut self, path: &Path<'_>, what: impl Into<String>, help: impl Into<String>) {
+    pub fn at(&mut self, path: &Path<'_>, what: impl Into<String>, help: impl Into<String>) {
         self.problem(path.place(), None, what, help);
     }
 
     /// Warns of something allowed that is probably not meant.
-    pub(super) fn warn(
-        &mut self,
-        place: Location,
-        what: impl Into<String>,
-        help: impl Into<String>,
-    ) {
+    pub fn warn(&mut self, place: Location, what: impl Into<String>, help: impl Into<String>) {
         let warning = self.make(place, None, what.into(), help.into());
         keep(&mut self.warnings, &mut 0, warning);
     }
 
     /// Notes that the topology has no such node.
-    pub(super) fn node_not_named(&mut self) {
+    pub fn node_not_named(&mut self) {
         self.node_not_named = true;
     }
 
-    pub(super) fn has_problems(&self) -> bool {
+    pub fn has_problems(&self) -> bool {
         !self.problems.is_empty()
     }
 
     /// Adds the problems and warnings of another report, without repetitions.
-    pub(super) fn absorb(&mut self, other: DiagnosticSink) {
+    pub fn absorb(&mut self, other: DiagnosticSink) {
         for problem in other.problems {
             keep(&mut self.problems, &mut self.left_out, problem);
         }
@@ -204,7 +199,7 @@ impl DiagnosticSink {
     }
 
     /// Adds the problems of a finished report.
-    pub(super) fn absorb_problems(&mut self, other: Diagnostics) {
+    pub fn absorb_problems(&mut self, other: Diagnostics) {
         for problem in other.problems {
             keep(&mut self.problems, &mut self.left_out, problem);
         }
@@ -212,7 +207,7 @@ impl DiagnosticSink {
     }
 
     /// The warnings, or all mistakes.
-    pub(super) fn finish(mut self) -> Result<Vec<Diagnostic>, Diagnostics> {
+    pub fn finish(mut self) -> Result<Vec<Diagnostic>, Diagnostics> {
         self.drop_consequences();
         self.problems.sort_by(|a, b| a.place.cmp(&b.place));
         self.warnings.sort_by(|a, b| a.place.cmp(&b.place));
@@ -224,6 +219,17 @@ impl DiagnosticSink {
             problems: self.problems,
             left_out: self.left_out,
             warnings: self.warnings,
+        })
+    }
+
+    /// The problems, where something is known to have failed.
+    pub fn into_problems(self) -> Diagnostics {
+        self.finish().err().unwrap_or_else(|| {
+            // A fault of this program: something failed without a reported problem.
+            let what = "cannot be read, and no reason was found; this is a fault of ilp-connector";
+            let mut report = DiagnosticSink::new(None);
+            report.problem(Location::file(), None, what, "");
+            Diagnostics { problems: report.problems, ..Diagnostics::default() }
         })
     }
 

@@ -144,9 +144,9 @@ fn compare_settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
 mod tests {
     use super::super::node_keys::NodeSettings;
     use super::super::peer_keys::PeerSettings;
-    use super::super::tests::node;
     use super::super::value_kind::ValueKind;
     use super::*;
+    use crate::config::tests::node;
 
     const BASE: &str = "nodeId: a\npeers:\n  - {id: b, authToken: s, url: ws://b}\n  - {id: c, authToken: t}\n\
         routes:\n  - {prefix: test.b, nextHop: b}\n";

@@ -47,7 +47,7 @@ pub fn of_process() -> Environment {
 }
 
 /// `BTP_PEER_<ID>`: the beginning of a peer's variables.
-pub(super) fn variable_of_peer(id: &str) -> String {
+pub fn variable_of_peer(id: &str) -> String {
     format!("{PEER_PREFIX}{}", variable_part(id))
 }
 
@@ -99,7 +99,7 @@ fn value_of(variable: &str, text: &str) -> Value {
 }
 
 /// Sets the node's keys from their variables, except those in `except`.
-pub(super) fn overlay_node(
+pub fn overlay_node(
     map: &mut Map,
     environment: &Environment,
     except: &[&str],
@@ -162,7 +162,7 @@ fn peer_variables<'a>(
 }
 
 /// Overrides keys of the file's peers.
-pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &mut DiagnosticSink) {
+pub fn overlay_peers(map: &mut Map, environment: &Environment, report: &mut DiagnosticSink) {
     let variables = peer_variables(environment, report);
     if variables.is_empty() {
         return;
@@ -204,7 +204,7 @@ pub(super) fn overlay_peers(map: &mut Map, environment: &Environment, report: &m
 /// Creates peers where there is no file, each with a route `<scheme>.<id>`.
 ///
 /// The id is the lower-case one of the variable, with `-` for `_`: `BTP_PEER_NODE_B_URL` makes `node-b`.
-pub(super) fn create_peers(map: &mut Map, environment: &Environment, report: &mut DiagnosticSink) {
+pub fn create_peers(map: &mut Map, environment: &Environment, report: &mut DiagnosticSink) {
     let mut peers: Vec<(String, Map, At)> = Vec::new();
     for variable in peer_variables(environment, report) {
         let id = variable.id.to_ascii_lowercase().replace('_', "-");
@@ -302,7 +302,7 @@ mod tests {
                 ("BTP_PEER_BOB_PORT_1_TCP_PROTO".to_owned(), "tcp".to_owned()),
             ]);
             let source = crate::config::Source { environment, ..Default::default() };
-            let loaded = crate::config::load(&source).unwrap();
+            let loaded = crate::topology::load(&source).unwrap();
             assert_eq!(
                 (loaded.config.settings.btp_server_port, loaded.config.settings.health_check_port),
                 (3000, 8080)

@@ -15,10 +15,10 @@ pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// The path of the file, and where it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NamedFile {
-    pub(super) path: PathBuf,
+pub struct NamedFile {
+    pub path: PathBuf,
     /// The variable `CONFIG_FILE` named it, not the command line.
-    pub(super) by_variable: bool,
+    pub by_variable: bool,
 }
 
 /// A file's bytes, as they were at one moment.
@@ -62,7 +62,7 @@ impl FileContent {
 }
 
 /// Reads the file, or reports why not.
-pub(super) fn read(named: &NamedFile, report: &mut DiagnosticSink) -> Option<FileContent> {
+pub fn read(named: &NamedFile, report: &mut DiagnosticSink) -> Option<FileContent> {
     let error = match FileContent::read(&named.path) {
         Ok(content) => return Some(content),
         Err(error) => error,
@@ -91,7 +91,7 @@ pub(super) fn read(named: &NamedFile, report: &mut DiagnosticSink) -> Option<Fil
 }
 
 /// The text of a file, or a report that it is not UTF-8.
-pub(super) fn text<'a>(bytes: &'a [u8], report: &mut DiagnosticSink) -> Option<&'a str> {
+pub fn text<'a>(bytes: &'a [u8], report: &mut DiagnosticSink) -> Option<&'a str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text),
         Err(error) => {

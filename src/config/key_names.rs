@@ -43,7 +43,7 @@ const SYNONYMS: &[(&str, &str)] = &[
 ];
 
 /// Reports every key that is not among `known`.
-pub(super) fn check_names(
+pub fn check_names(
     map: &Map,
     path: &Path<'_>,
     known: impl Iterator<Item = &'static KeyInfo> + Clone,
@@ -66,7 +66,7 @@ pub(super) fn check_names(
 }
 
 /// What is wrong with an unknown key. Paths show it only if it is near to a known one: it may be a secret.
-pub(super) fn unknown(name: &str, value: &Value) -> &'static str {
+pub fn unknown(name: &str, value: &Value) -> &'static str {
     match (redact::key(name) == MASK, value.is_null()) {
         (false, _) => "unknown key",
         (true, false) => "unknown key, not shown as it may be a secret",
@@ -75,12 +75,12 @@ pub(super) fn unknown(name: &str, value: &Value) -> &'static str {
 }
 
 /// Whether people write this word instead of a key.
-pub(super) fn is_synonym(name: &str) -> bool {
+pub fn is_synonym(name: &str) -> bool {
     SYNONYMS.iter().any(|(word, _)| word.eq_ignore_ascii_case(name))
 }
 
 /// The key that an unknown one probably stands for.
-pub(super) fn meant_key(
+pub fn meant_key(
     name: &str,
     known: impl Iterator<Item = &'static KeyInfo> + Clone,
 ) -> Option<&'static str> {
@@ -95,7 +95,7 @@ pub(super) fn meant_key(
 }
 
 /// The help for an unknown key.
-pub(super) fn meant(name: &str, known: impl Iterator<Item = &'static KeyInfo> + Clone) -> String {
+pub fn meant(name: &str, known: impl Iterator<Item = &'static KeyInfo> + Clone) -> String {
     let names = known.clone().map(|key| key.name);
     match meant_key(name, known) {
         Some(name) => format!("did you mean {name}?"),

@@ -25,7 +25,7 @@ use crate::wire::{Address, Amount, Prefix};
 const SECRETS_MAX: usize = 4;
 
 /// The typed keys of one mapping, made by `keys!`.
-pub(crate) trait KeySet: Sized {
+pub trait KeySet: Sized {
     /// The keys while they are read: `None` for each with a mistake.
     type Draft;
 
@@ -45,7 +45,7 @@ pub(crate) trait KeySet: Sized {
 }
 
 /// A type of values.
-pub(crate) trait KeyType {
+pub trait KeyType {
     type Value: Clone + PartialEq + fmt::Debug;
 
     const KIND: ValueKind;
@@ -70,7 +70,7 @@ pub(crate) trait KeyType {
 }
 
 /// The type of a row: a [`KeyType`], or an `Option` of one for a key that may be left out.
-pub(crate) trait RowType {
+pub trait RowType {
     type Value: Clone + PartialEq + fmt::Debug;
     type Draft;
 
@@ -132,7 +132,7 @@ impl<K: KeyType> RowType for Option<K> {
 }
 
 /// A type that is written as one text. The error says what is wrong; [`ValueKind::allowed`] adds what is allowed.
-pub(crate) trait Scalar {
+pub trait Scalar {
     type Value: Clone + PartialEq + fmt::Debug;
 
     const KIND: ValueKind;
@@ -194,21 +194,21 @@ macro_rules! scalars {
 }
 
 /// Any text.
-pub(crate) struct Text;
+pub struct Text;
 /// A port to listen on; 0 picks a free one.
-pub(crate) struct Port;
+pub struct Port;
 /// An address or host name to listen on.
-pub(crate) struct Host;
+pub struct Host;
 /// One segment of an ILP address.
-pub(crate) struct Segment;
+pub struct Segment;
 /// The code of an asset.
-pub(crate) struct AssetCode;
+pub struct AssetCode;
 /// A balance in the account's units.
-pub(crate) struct Balance;
+pub struct Balance;
 /// The priority of a route.
-pub(crate) struct Priority;
+pub struct Priority;
 /// Log levels.
-pub(crate) struct LogLevel;
+pub struct LogLevel;
 
 scalars! {
     AccountId => AccountId, Id, parse::id;
@@ -232,7 +232,7 @@ scalars! {
 }
 
 /// A whole number from `MIN` to `MAX` as a `T`, which can hold all of them.
-pub(crate) struct Integer<T, const MIN: u64, const MAX: u64>(PhantomData<T>);
+pub struct Integer<T, const MIN: u64, const MAX: u64>(PhantomData<T>);
 
 impl<T, const MIN: u64, const MAX: u64> Scalar for Integer<T, MIN, MAX>
 where
@@ -249,7 +249,7 @@ where
 }
 
 /// Milliseconds from `MIN` to `MAX`.
-pub(crate) struct Millis<const MIN: u64, const MAX: u64>;
+pub struct Millis<const MIN: u64, const MAX: u64>;
 
 impl<const MIN: u64, const MAX: u64> Scalar for Millis<MIN, MAX> {
     type Value = Duration;
@@ -365,7 +365,7 @@ impl KeyType for Vec<Prefix> {
 }
 
 /// Host names: a list, or a text with commas between them.
-pub(crate) struct HostNames;
+pub struct HostNames;
 
 impl KeyType for HostNames {
     type Value = Vec<String>;
@@ -437,10 +437,10 @@ impl<T: KeySet + Clone + PartialEq + fmt::Debug> KeyType for Nested<T> {
 }
 
 /// A mapping with the keys of `T`.
-pub(crate) struct Nested<T>(PhantomData<T>);
+pub struct Nested<T>(PhantomData<T>);
 
 /// Reports that a value has the wrong type.
-pub(super) fn wrong_type(
+pub fn wrong_type(
     value: &Value,
     path: &super::location::Path<'_>,
     key: &KeyInfo,
@@ -465,6 +465,6 @@ mod tests {
         assert!(keys::all().any(|key| key.default.is_some()));
         assert!(keys::all().all(|key| !key.required || !matches!(key.kind, ValueKind::Map(_))));
         // Reading an empty node, peer and link parses the defaults of all scalars.
-        super::super::tests::node("nodeId: a\npeers: [{id: b, authToken: s}]\n");
+        crate::config::tests::node("nodeId: a\npeers: [{id: b, authToken: s}]\n");
     }
 }

@@ -11,26 +11,26 @@ use super::value_kind::ValueKind;
 
 /// What is known about a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct KeyInfo {
+pub struct KeyInfo {
     /// As written in YAML.
-    pub(super) name: &'static str,
-    pub(super) kind: ValueKind,
+    pub name: &'static str,
+    pub kind: ValueKind,
     /// The value if the key is not set. `None`: there is none, and `about` says what happens then.
-    pub(super) default: Option<&'static str>,
+    pub default: Option<&'static str>,
     /// Whether the key must be set.
-    pub(super) required: bool,
+    pub required: bool,
     /// Whether a running node applies a change of it (D17).
-    pub(super) live: bool,
+    pub live: bool,
     /// One sentence or more, for the schema and the documentation.
-    pub(super) about: &'static str,
+    pub about: &'static str,
     /// The key whose value stands in the file that this key names.
-    pub(super) secret: Option<&'static str>,
+    pub secret: Option<&'static str>,
     /// The key that names a file with the value of this key.
-    pub(super) file: Option<&'static str>,
+    pub file: Option<&'static str>,
 }
 
 /// The text of doc comments, of which each line begins with a space.
-pub(crate) const fn about(doc: &'static str) -> &'static str {
+pub const fn about(doc: &'static str) -> &'static str {
     doc.split_at(1).1
 }
 
@@ -49,7 +49,7 @@ const TABLES: [&[KeyInfo]; 10] = [
 ];
 
 /// Keys that must differ between nodes or peers, so `defaults` cannot hold them.
-pub(super) const NOT_A_DEFAULT: &[&str] = &[
+pub const NOT_A_DEFAULT: &[&str] = &[
     "nodeId",
     "ilpAddress",
     "id",
@@ -63,55 +63,55 @@ pub(super) const NOT_A_DEFAULT: &[&str] = &[
 ];
 
 /// Whether `defaults` may hold a key.
-pub(super) fn may_be_default(name: &str) -> bool {
+pub fn may_be_default(name: &str) -> bool {
     !NOT_A_DEFAULT.contains(&name)
 }
 
 /// Keys that one of a topology's nodes may have.
-pub(super) fn topology_node_keys() -> impl Iterator<Item = &'static KeyInfo> + Clone {
+pub fn topology_node_keys() -> impl Iterator<Item = &'static KeyInfo> + Clone {
     let of_node = NodeSettings::KEYS.iter().filter(|key| key.name != NODE.node_id.name);
     TopologyNodeSettings::KEYS.iter().chain(of_node)
 }
 
 /// Keys that `defaults` may have. Keys that nodes and peers share are the node's.
-pub(super) fn defaults_keys() -> impl Iterator<Item = &'static KeyInfo> + Clone {
+pub fn defaults_keys() -> impl Iterator<Item = &'static KeyInfo> + Clone {
     let of_node = NodeSettings::KEYS.iter().filter(|key| may_be_default(key.name));
     of_node.chain(peer_defaults())
 }
 
 /// Keys of `defaults` that apply to every peer.
-pub(super) fn peer_defaults() -> impl Iterator<Item = &'static KeyInfo> + Clone {
+pub fn peer_defaults() -> impl Iterator<Item = &'static KeyInfo> + Clone {
     let is_node_key = |key: &KeyInfo| NodeSettings::KEYS.iter().any(|known| known.name == key.name);
     PeerSettings::KEYS.iter().filter(move |key| may_be_default(key.name) && !is_node_key(key))
 }
 
 /// The names of all keys, some more than once.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub fn names() -> impl Iterator<Item = &'static str> {
     all().map(|key| key.name)
 }
 
 /// All keys of all mappings.
-pub(super) fn all() -> impl Iterator<Item = &'static KeyInfo> {
+pub fn all() -> impl Iterator<Item = &'static KeyInfo> {
     TABLES.into_iter().flatten()
 }
 
 /// Whether it is the name of a key.
-pub(super) fn is_known(name: &str) -> bool {
+pub fn is_known(name: &str) -> bool {
     names().any(|known| known == name)
 }
 
 /// Whether a key holds secrets.
-pub(super) fn is_secret(name: &str) -> bool {
+pub fn is_secret(name: &str) -> bool {
     all().any(|key| key.name == name && key.is_secret())
 }
 
 /// A key that names the file of a secret, and the key of the secret.
-pub(super) fn secret_of(name: &str) -> Option<(&'static KeyInfo, &'static str)> {
+pub fn secret_of(name: &str) -> Option<(&'static KeyInfo, &'static str)> {
     all().find(|key| key.name == name).and_then(|key| Some((key, key.secret?)))
 }
 
 /// What a key belongs to, for a message about a key in the wrong place.
-pub(super) fn owner_of(name: &str) -> Option<&'static str> {
+pub fn owner_of(name: &str) -> Option<&'static str> {
     let owners = [
         (NodeSettings::KEYS, "the node"),
         (PeerSettings::KEYS, "a peer"),
@@ -126,7 +126,7 @@ pub(super) fn owner_of(name: &str) -> Option<&'static str> {
 
 impl KeyInfo {
     /// The key that names a file with the value of this key.
-    pub(super) const fn of_file(
+    pub const fn of_file(
         self,
         name: &'static str,
         about_one: &'static str,
@@ -141,12 +141,12 @@ impl KeyInfo {
     }
 
     /// Whether the key holds secrets.
-    pub(super) fn is_secret(&self) -> bool {
+    pub fn is_secret(&self) -> bool {
         matches!(self.kind, ValueKind::Secret | ValueKind::Secrets)
     }
 
     /// The variable of the environment that sets a key of a node. Every key that holds one value has one.
-    pub(super) fn variable(&self) -> Option<String> {
+    pub fn variable(&self) -> Option<String> {
         if matches!(
             self.kind,
             ValueKind::Map(_)

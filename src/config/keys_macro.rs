@@ -39,23 +39,23 @@ macro_rules! keys {
     ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug, PartialEq)]
-        pub(crate) struct $Settings {
+        pub struct $Settings {
             $(
                 $(#[doc = $about])+
-                pub(crate) $field: <$kind as $crate::config::key_types::RowType>::Value,
+                pub $field: <$kind as $crate::config::key_types::RowType>::Value,
             )*
         }
 
-        pub(crate) struct $Draft {
-            $(pub(crate) $field: <$kind as $crate::config::key_types::RowType>::Draft,)*
+        pub struct $Draft {
+            $(pub $field: <$kind as $crate::config::key_types::RowType>::Draft,)*
         }
 
-        pub(crate) struct $Keys {
-            $(pub(crate) $field: $crate::config::keys::KeyInfo,)*
-            $($(pub(crate) $hand_field: $crate::config::keys::KeyInfo,)+)?
+        pub struct $Keys {
+            $(pub $field: $crate::config::keys::KeyInfo,)*
+            $($(pub $hand_field: $crate::config::keys::KeyInfo,)+)?
         }
 
-        pub(crate) static $KEYS: $Keys = $Keys::ALL;
+        pub static $KEYS: $Keys = $Keys::ALL;
 
         impl $Keys {
             const ALL: $Keys = $Keys {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// The transport of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum LinkTransport {
+pub enum LinkTransport {
     /// BTP: one node dials the other, and both send requests over that session.
     #[default]
     Btp,
@@ -14,7 +14,7 @@ pub(super) enum LinkTransport {
 
 /// A word that is no transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct UnknownTransport;
+pub struct UnknownTransport;
 
 impl FromStr for LinkTransport {
     type Err = UnknownTransport;

@@ -25,46 +25,46 @@ pub enum ValueOrigin {
 
 /// The place of a value, as far as the value itself knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct At {
+pub struct At {
     /// Line of the file, from 1; 0 without a line.
-    pub(super) line: u32,
+    pub line: u32,
     /// `None`: the value is what the file holds at this place.
-    pub(super) more: Option<Arc<More>>,
+    pub more: Option<Arc<More>>,
 }
 
 /// The origin of a value that the file does not hold at its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct More {
-    pub(super) origin: ValueOrigin,
+pub struct More {
+    pub origin: ValueOrigin,
     /// The place to name in messages, for a value that was moved.
-    pub(super) place: Option<String>,
+    pub place: Option<String>,
     /// Variables that `${...}` took from the environment.
-    pub(super) variables: Vec<String>,
+    pub variables: Vec<String>,
     /// The file that a secret was read from.
-    pub(super) file: Option<PathBuf>,
+    pub file: Option<PathBuf>,
 }
 
 impl At {
-    pub(super) fn line(line: usize) -> Self {
+    pub fn line(line: usize) -> Self {
         let line = u32::try_from(line).expect("a file has fewer lines than FILE_BYTES_MAX");
         At { line, more: None }
     }
 
     /// The place of a value that was moved or does not come from the file.
-    pub(super) fn moved(line: u32, origin: ValueOrigin, place: Option<String>) -> Self {
+    pub fn moved(line: u32, origin: ValueOrigin, place: Option<String>) -> Self {
         let variables = Vec::new();
         let more = More { origin, place, variables, file: None };
         At { line, more: Some(Arc::new(more)) }
     }
 
-    pub(super) fn origin(&self) -> ValueOrigin {
+    pub fn origin(&self) -> ValueOrigin {
         self.more.as_ref().map_or(ValueOrigin::File, |more| more.origin.clone())
     }
 }
 
 /// The way from the root of a tree to a value.
 #[derive(Clone, Copy)]
-pub(super) struct Path<'a> {
+pub struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     step: Step<'a>,
     at: &'a At,
@@ -78,27 +78,27 @@ enum Step<'a> {
 }
 
 impl<'a> Path<'a> {
-    pub(super) fn root(at: &'a At) -> Self {
+    pub fn root(at: &'a At) -> Self {
         Path { parent: None, step: Step::Root, at }
     }
 
     /// The value of a key.
-    pub(super) fn key(&'a self, key: &'a str, at: &'a At) -> Self {
+    pub fn key(&'a self, key: &'a str, at: &'a At) -> Self {
         Path { parent: Some(self), step: Step::Key(key), at }
     }
 
     /// A key that is not there: it has its parent's line.
-    pub(super) fn missing(&'a self, key: &'a str) -> Self {
+    pub fn missing(&'a self, key: &'a str) -> Self {
         Path { parent: Some(self), step: Step::Key(key), at: &NOWHERE }
     }
 
     /// An item of a list.
-    pub(super) fn index(&'a self, index: usize, at: &'a At) -> Self {
+    pub fn index(&'a self, index: usize, at: &'a At) -> Self {
         Path { parent: Some(self), step: Step::Index(index), at }
     }
 
     /// The place in words.
-    pub(super) fn place(&self) -> Location {
+    pub fn place(&self) -> Location {
         let mut place =
             Location { origin: self.origin(), line: self.nearest_line(), text: String::new() };
         self.write(&mut place.text);
@@ -144,7 +144,7 @@ impl<'a> Path<'a> {
 static NOWHERE: At = At { line: 0, more: None };
 
 /// Appends `.key`, or `key` at the start, redacted.
-pub(super) fn push_key(out: &mut String, key: &str) {
+pub fn push_key(out: &mut String, key: &str) {
     if !out.is_empty() {
         out.push('.');
     }
@@ -164,22 +164,22 @@ pub struct Location {
 
 impl Location {
     /// The file as a whole.
-    pub(super) fn file() -> Self {
+    pub fn file() -> Self {
         Location { origin: ValueOrigin::File, line: None, text: String::new() }
     }
 
     /// A line of the file.
-    pub(super) fn line(line: usize) -> Self {
+    pub fn line(line: usize) -> Self {
         Location { line: u32::try_from(line).ok(), ..Location::file() }
     }
 
     /// A variable of the environment.
-    pub(super) fn variable(name: &str) -> Self {
+    pub fn variable(name: &str) -> Self {
         Location { origin: ValueOrigin::Environment(name.into()), line: None, text: name.into() }
     }
 
     /// A value that no file, variable or flag sets.
-    pub(super) fn nowhere(text: &str) -> Self {
+    pub fn nowhere(text: &str) -> Self {
         Location { origin: ValueOrigin::Default, line: None, text: text.into() }
     }
 }

@@ -10,18 +10,18 @@ use super::value::{Map, Value, ValueData};
 
 /// A mapping and where it stands.
 #[derive(Clone, Copy)]
-pub(crate) struct Mapping<'a> {
+pub struct Mapping<'a> {
     map: &'a Map,
     path: &'a Path<'a>,
 }
 
 impl<'a> Mapping<'a> {
-    pub(super) fn new(map: &'a Map, path: &'a Path<'a>) -> Self {
+    pub fn new(map: &'a Map, path: &'a Path<'a>) -> Self {
         Mapping { map, path }
     }
 
     /// The mapping that an item of a list should be, with the names of its keys checked.
-    pub(super) fn of_item<T: KeySet>(
+    pub fn of_item<T: KeySet>(
         value: &'a Value,
         path: &'a Path<'a>,
         report: &mut DiagnosticSink,
@@ -39,17 +39,17 @@ impl<'a> Mapping<'a> {
     }
 
     /// Whether the key has a value.
-    pub(super) fn has(&self, key: &KeyInfo) -> bool {
+    pub fn has(&self, key: &KeyInfo) -> bool {
         self.value(key).is_some()
     }
 
     /// The value of a key.
-    pub(super) fn value(&self, key: &KeyInfo) -> Option<&'a Value> {
+    pub fn value(&self, key: &KeyInfo) -> Option<&'a Value> {
         self.map.get(key.name)
     }
 
     /// The path of a key, whether it is set or not.
-    pub(super) fn path_of(&self, key: &KeyInfo) -> Path<'a> {
+    pub fn path_of(&self, key: &KeyInfo) -> Path<'a> {
         match self.value(key) {
             Some(value) => self.path.key(key.name, &value.at),
             None => self.path.missing(key.name),
@@ -57,18 +57,18 @@ impl<'a> Mapping<'a> {
     }
 
     /// The place of a key in this mapping, even where its value comes from elsewhere.
-    pub(super) fn key_place(&self, key: &KeyInfo) -> Location {
+    pub fn key_place(&self, key: &KeyInfo) -> Location {
         self.path.missing(key.name).place()
     }
 
     /// The places where a key may be set: its own, and that of the file with its value.
-    pub(super) fn places_of(&self, key: &KeyInfo) -> impl Iterator<Item = Location> {
+    pub fn places_of(&self, key: &KeyInfo) -> impl Iterator<Item = Location> {
         let names = [Some(key.name), key.file].into_iter().flatten();
         names.map(|name| self.path.missing(name).place()).collect::<Vec<_>>().into_iter()
     }
 
     /// A mistake at a key.
-    pub(super) fn problem(
+    pub fn problem(
         &self,
         key: &KeyInfo,
         what: impl Into<String>,
@@ -81,7 +81,7 @@ impl<'a> Mapping<'a> {
     }
 
     /// Something allowed at a key that is probably not meant.
-    pub(super) fn warn(
+    pub fn warn(
         &self,
         key: &KeyInfo,
         what: impl Into<String>,
@@ -92,7 +92,7 @@ impl<'a> Mapping<'a> {
     }
 
     /// Reports a key without a value.
-    pub(super) fn report_missing(&self, key: &KeyInfo, report: &mut DiagnosticSink) {
+    pub fn report_missing(&self, key: &KeyInfo, report: &mut DiagnosticSink) {
         let place = self.key_place(key);
         report.following([place.clone()], |report| {
             report.problem(place, None, "is missing", key.kind.allowed());
@@ -100,7 +100,7 @@ impl<'a> Mapping<'a> {
     }
 
     /// The mapping that a key holds.
-    pub(super) fn map(&self, key: &KeyInfo, report: &mut DiagnosticSink) -> Option<&'a Map> {
+    pub fn map(&self, key: &KeyInfo, report: &mut DiagnosticSink) -> Option<&'a Map> {
         let value = self.value(key)?;
         if value.as_map().is_none() {
             wrong_type(value, &self.path_of(key), key, report);
@@ -109,7 +109,7 @@ impl<'a> Mapping<'a> {
     }
 
     /// The list that a key holds. A key that holds something else is reported.
-    pub(super) fn list(&self, key: &KeyInfo, report: &mut DiagnosticSink) -> &'a [Value] {
+    pub fn list(&self, key: &KeyInfo, report: &mut DiagnosticSink) -> &'a [Value] {
         if let Some(value) = self.value(key)
             && value.as_list().is_none()
         {
@@ -119,7 +119,7 @@ impl<'a> Mapping<'a> {
     }
 
     /// The items of the list that a key holds: none if the key is missing or holds something else.
-    pub(super) fn items(&self, key: &KeyInfo) -> &'a [Value] {
+    pub fn items(&self, key: &KeyInfo) -> &'a [Value] {
         self.value(key).and_then(Value::as_list).unwrap_or(&[])
     }
 }

@@ -20,7 +20,7 @@ use super::{peers, receivers, routes, weak_secrets};
 /// Reads and validates a node. `None`: the report has problems.
 ///
 /// Relative paths of files start at `directory`.
-pub(super) fn read(
+pub fn read(
     root: &Value,
     directory: Option<&FilePath>,
     report: &mut DiagnosticSink,
@@ -152,7 +152,7 @@ fn check_listeners(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut Diagnos
 }
 
 /// Whether only this machine reaches a host.
-pub(super) fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 

@@ -58,7 +58,7 @@ pub fn not_below_peer(own: &Address) -> Result<(), OwnAddressError> {
 }
 
 /// A child's address must be valid: address and segment together can be too long.
-pub(super) fn check_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAddressError> {
+pub fn check_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAddressError> {
     if peer.account.relation != Relation::Child {
         return Ok(());
     }
@@ -67,10 +67,7 @@ pub(super) fn check_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAdd
 }
 
 /// Every connection to a receiver has an address, which must be valid.
-pub(super) fn check_receiver(
-    own: &Address,
-    receiver: &ReceiverConfig,
-) -> Result<(), OwnAddressError> {
+pub fn check_receiver(own: &Address, receiver: &ReceiverConfig) -> Result<(), OwnAddressError> {
     let token = encode_token([0; TOKEN_BYTES]);
     let connection = own.child(receiver.id.as_str()).and_then(|own| own.child(&token));
     connection.map(drop).map_err(|error| OwnAddressError::Receiver(receiver.id.clone(), error))

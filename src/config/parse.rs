@@ -12,10 +12,10 @@ const SECRET_BYTES_MAX: usize = 1024;
 const TEXT_BYTES_MAX: usize = 4096;
 
 /// A value, or what is wrong with the text.
-pub(crate) type Parsed<T> = Result<T, String>;
+pub type Parsed<T> = Result<T, String>;
 
 /// A whole number from `min` to `max`.
-pub(super) fn integer(text: &str, min: u64, max: u64) -> Parsed<u64> {
+pub fn integer(text: &str, min: u64, max: u64) -> Parsed<u64> {
     let number = whole(text, false)?;
     match u64::try_from(number) {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
@@ -24,18 +24,18 @@ pub(super) fn integer(text: &str, min: u64, max: u64) -> Parsed<u64> {
 }
 
 /// A port to listen on.
-pub(super) fn port(text: &str) -> Parsed<u16> {
+pub fn port(text: &str) -> Parsed<u16> {
     let port = integer(text, 0, u16::MAX.into())?;
     Ok(u16::try_from(port).expect("the range is that of a u16"))
 }
 
 /// A whole number of any sign.
-pub(super) fn balance(text: &str) -> Parsed<i128> {
+pub fn balance(text: &str) -> Parsed<i128> {
     whole(text, true)
 }
 
 /// A route's priority.
-pub(super) fn priority(text: &str) -> Parsed<i32> {
+pub fn priority(text: &str) -> Parsed<i32> {
     i32::try_from(whole(text, true)?).map_err(|_| "out of range".into())
 }
 
@@ -69,7 +69,7 @@ fn not_whole(text: &str) -> &'static str {
     }
 }
 
-pub(super) fn boolean(text: &str) -> Parsed<bool> {
+pub fn boolean(text: &str) -> Parsed<bool> {
     match text {
         "true" | "True" | "TRUE" => Ok(true),
         "false" | "False" | "FALSE" => Ok(false),
@@ -77,7 +77,7 @@ pub(super) fn boolean(text: &str) -> Parsed<bool> {
     }
 }
 
-pub(super) fn text(text: &str) -> Parsed<&str> {
+pub fn text(text: &str) -> Parsed<&str> {
     match text.len() {
         0 => Err("is empty".into()),
         1..=TEXT_BYTES_MAX => Ok(text),
@@ -86,7 +86,7 @@ pub(super) fn text(text: &str) -> Parsed<&str> {
 }
 
 /// A token or shared secret, in characters that a BTP login, an HTTP header and a line of a file can all carry.
-pub(super) fn secret(text: &str) -> Parsed<&str> {
+pub fn secret(text: &str) -> Parsed<&str> {
     match text.len() {
         0 => return Err("is empty".into()),
         1..=SECRET_BYTES_MAX => {}
@@ -107,7 +107,7 @@ pub(super) fn secret(text: &str) -> Parsed<&str> {
     Ok(text)
 }
 
-pub(super) fn id(text: &str) -> Parsed<AccountId> {
+pub fn id(text: &str) -> Parsed<AccountId> {
     if text.is_empty() {
         return Err("is empty".into());
     }
@@ -118,7 +118,7 @@ pub(super) fn id(text: &str) -> Parsed<AccountId> {
     })
 }
 
-pub(super) fn segment(text: &str) -> Parsed<&str> {
+pub fn segment(text: &str) -> Parsed<&str> {
     match text {
         "" => Err("is empty".into()),
         _ if text.len() > 64 => Err("has more than 64 characters".into()),
@@ -127,15 +127,15 @@ pub(super) fn segment(text: &str) -> Parsed<&str> {
     }
 }
 
-pub(super) fn address(text: &str) -> Parsed<Address> {
+pub fn address(text: &str) -> Parsed<Address> {
     text.parse().map_err(|error: crate::wire::AddressError| error.to_string())
 }
 
-pub(super) fn prefix(text: &str) -> Parsed<Prefix> {
+pub fn prefix(text: &str) -> Parsed<Prefix> {
     text.parse().map_err(|error: crate::wire::AddressError| error.to_string())
 }
 
-pub(super) fn asset_code(text: &str) -> Parsed<&str> {
+pub fn asset_code(text: &str) -> Parsed<&str> {
     check_asset_code(text).map(|()| text).map_err(|error| match error {
         AssetError::Empty => "is empty".into(),
         AssetError::TooLong => "is too long".into(),
@@ -143,12 +143,12 @@ pub(super) fn asset_code(text: &str) -> Parsed<&str> {
     })
 }
 
-pub(super) fn rate(text: &str) -> Parsed<Rate> {
+pub fn rate(text: &str) -> Parsed<Rate> {
     text.parse().map_err(|error: crate::account::RateError| error.to_string())
 }
 
 /// The URL of our own server, without credentials.
-pub(super) fn http_url(text: &str) -> Parsed<HttpUrl> {
+pub fn http_url(text: &str) -> Parsed<HttpUrl> {
     let url: HttpUrl = text.parse().map_err(|error: UrlError| error.to_string())?;
     match url.username().is_some() || url.path_and_query().contains('?') {
         true => Err("must not hold a user, a token or a query".to_owned()),
@@ -157,13 +157,13 @@ pub(super) fn http_url(text: &str) -> Parsed<HttpUrl> {
 }
 
 /// An address to listen on, or a name that resolves to one.
-pub(super) fn host_name(text: &str) -> Parsed<String> {
+pub fn host_name(text: &str) -> Parsed<String> {
     // A dot at the end only marks the name as complete.
     host(text.strip_suffix('.').unwrap_or(text)).map(str::to_owned)
 }
 
 /// An address or host name to listen on.
-pub(super) fn host(text: &str) -> Parsed<&str> {
+pub fn host(text: &str) -> Parsed<&str> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     if bare.parse::<IpAddr>().is_ok() {
         return Ok(bare);
@@ -196,7 +196,7 @@ pub(super) fn host(text: &str) -> Parsed<&str> {
 }
 
 /// A level, or `target=level` pairs; in lower case, as the log's filter reads it.
-pub(super) fn log_level(text: &str) -> Parsed<String> {
+pub fn log_level(text: &str) -> Parsed<String> {
     // The next line of the file ends up here if it lost its colon.
     let words = text.split(',').map(str::trim);
     if words.clone().any(|word| word.contains(char::is_whitespace)) {

@@ -20,15 +20,15 @@ use super::peer_keys::{PEER, PeerDraft, PeerSettings};
 use super::settings::{PeerConfig, Unset};
 
 /// What a peer inherits from its node.
-pub(super) struct PeerOwner<'a> {
-    pub(super) id: Option<&'a str>,
-    pub(super) asset: Asset,
+pub struct PeerOwner<'a> {
+    pub id: Option<&'a str>,
+    pub asset: Asset,
     /// Whether routes are exchanged with peers that do not set it.
-    pub(super) dynamic: bool,
+    pub dynamic: bool,
 }
 
 /// Reads the list. Peers with mistakes are left out, and the mistakes reported.
-pub(super) fn read(
+pub fn read(
     node: &PeerOwner<'_>,
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
@@ -191,7 +191,7 @@ fn check_http_only(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut Diagnos
 
 /// Accounts without an asset of their own get the asset of the parent's account (D12). What the parent sends at run
 /// time must match it.
-pub(super) fn adopt_from_parent(asset: Asset, unset: Unset, peers: &mut [PeerConfig]) -> Asset {
+pub fn adopt_from_parent(asset: Asset, unset: Unset, peers: &mut [PeerConfig]) -> Asset {
     let parent = peers.iter().find(|peer| peer.account.relation == Relation::Parent);
     let Some(adopted) = parent.map(|parent| parent.account.asset.clone()) else { return asset };
     let adopt = |asset: &mut Asset, code: bool, scale: bool| {
@@ -212,7 +212,7 @@ pub(super) fn adopt_from_parent(asset: Asset, unset: Unset, peers: &mut [PeerCon
 }
 
 /// A path, relative to the directory of the configuration file.
-pub(super) fn absolute(path: PathBuf, directory: Option<&FilePath>) -> PathBuf {
+pub fn absolute(path: PathBuf, directory: Option<&FilePath>) -> PathBuf {
     directory.map_or(path.clone(), |directory| directory.join(path))
 }
 
@@ -308,7 +308,7 @@ impl PeerComparison {
 }
 
 /// A place within a sentence: `in line 3` or `at BTP_PEER_B_URL`.
-pub(super) fn seen(place: &Location) -> String {
+pub fn seen(place: &Location) -> String {
     match place.line {
         Some(line) => format!("in line {line}"),
         None => format!("at {}", place.text),
@@ -317,7 +317,7 @@ pub(super) fn seen(place: &Location) -> String {
 
 /// On the live network a peer without a limit can take everything. A balance that is nearly used up passes only small
 /// packets; senders get T04 for larger ones, and some of them look for the largest packet until they get F08.
-pub(super) fn warn_of_limits(
+pub fn warn_of_limits(
     scheme: Scheme,
     peers: &[PeerConfig],
     mapping: Mapping<'_>,
@@ -347,7 +347,7 @@ pub(super) fn warn_of_limits(
 }
 
 /// Child addresses must be valid: address and segment together can be too long.
-pub(super) fn check_child_addresses(
+pub fn check_child_addresses(
     address: &Address,
     peers: &[PeerConfig],
     path: &Path<'_>,

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// `write` or `read`: what all users may do with the file. `None`: neither, or the file cannot be inspected.
-pub(super) fn access_of_others(path: &Path) -> Option<&'static str> {
+pub fn access_of_others(path: &Path) -> Option<&'static str> {
     match mode(path)? & 0o007 {
         bits if bits & 0o002 != 0 => Some("write"),
         bits if bits & 0o004 != 0 => Some("read"),
@@ -13,7 +13,7 @@ pub(super) fn access_of_others(path: &Path) -> Option<&'static str> {
 }
 
 /// Whether all users may write a file.
-pub(super) fn is_writable_by_all(path: &Path) -> bool {
+pub fn is_writable_by_all(path: &Path) -> bool {
     mode(path).is_some_and(|mode| mode & 0o002 != 0)
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::key_types::KeySet;
 use super::keys::KeyInfo;
-use super::load::Loaded;
+use super::loaded::Loaded;
 use super::location::{At, ValueOrigin};
 use super::node_keys::{NODE, NodeSettings};
 use super::redact;
@@ -200,7 +200,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::loaded;
+    use crate::config::tests::loaded;
 
     #[test]
     fn every_value_with_its_origin() {

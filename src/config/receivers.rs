@@ -25,7 +25,7 @@ const SECRET_GOOD: usize = 32;
 const ILP_OVER_HTTP: &str = "ilp";
 
 /// Reads the list. `asset` is the node's. Receivers with mistakes are left out, and the mistakes reported.
-pub(super) fn read(
+pub fn read(
     asset: &Asset,
     peers: &[PeerConfig],
     mapping: Mapping<'_>,
@@ -100,11 +100,7 @@ fn read_receiver(
 }
 
 /// Warns of a `receiverSecret` that can be guessed.
-pub(super) fn check_secret(
-    secret: Option<&Secret>,
-    mapping: Mapping<'_>,
-    report: &mut DiagnosticSink,
-) {
+pub fn check_secret(secret: Option<&Secret>, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
     if secret.is_some_and(|secret| secret.expose().len() < SECRET_GOOD) {
         let what = format!("has fewer than {SECRET_GOOD} characters, and can be guessed");
         mapping.warn(&NODE.receiver_secret, what, "make one with: openssl rand -hex 32", report);
@@ -112,7 +108,7 @@ pub(super) fn check_secret(
 }
 
 /// Addresses of connections must be valid: the node's address, the id and a token together can be too long.
-pub(super) fn check_addresses(
+pub fn check_addresses(
     address: &Address,
     receivers: &[ReceiverConfig],
     path: &Path<'_>,
@@ -124,7 +120,7 @@ pub(super) fn check_addresses(
 }
 
 /// Warns of pairs of peer and receiver without a rate. Their packets are rejected, which may be intended.
-pub(super) fn check_rates(
+pub fn check_rates(
     peers: &[PeerConfig],
     receivers: &[ReceiverConfig],
     rates: &[NamedRate],

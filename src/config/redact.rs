@@ -27,7 +27,7 @@ const SHOWN_NUMBER: usize = 24;
 const SHOWN_UNIT: usize = 3;
 
 /// A text in quotes, escaped and shortened.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_MAX).collect();
     if shown.len() < text.len() {
         shown.push('…');
@@ -36,7 +36,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The value of a key, if it is plausible for the key. Any other text may be a secret.
-pub(super) fn of_key(kind: ValueKind, text: &str) -> String {
+pub fn of_key(kind: ValueKind, text: &str) -> String {
     if text.is_empty() {
         return "\"\"".to_owned();
     }
@@ -95,7 +95,7 @@ fn is_near(text: &str, words: &[&str]) -> bool {
 
 /// A name, an address or a path, up to the first character that none of them has: the next line may follow without its
 /// colon, as in `alice authToken hunter2` and `alice authToken=hunter2`.
-pub(super) fn name(text: &str) -> String {
+pub fn name(text: &str) -> String {
     if text.is_empty() {
         return "\"\"".to_owned();
     }
@@ -115,7 +115,7 @@ pub(super) fn name(text: &str) -> String {
 }
 
 /// A URL with a mistake: scheme, host and port, if they are recognised for certain.
-pub(super) fn url(text: &str) -> String {
+pub fn url(text: &str) -> String {
     // No URL has these characters. The rest may be the next line of the file.
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return MASK.to_owned();
@@ -162,7 +162,7 @@ pub(super) fn url(text: &str) -> String {
 }
 
 /// The kind of a value that stands in the wrong place. Its content is not shown.
-pub(super) fn found(value: &Value) -> &'static str {
+pub fn found(value: &Value) -> &'static str {
     match &value.data {
         ValueData::Null | ValueData::Broken => "nothing",
         ValueData::Text(text) if text.is_empty() => "an empty text",
@@ -176,7 +176,7 @@ pub(super) fn found(value: &Value) -> &'static str {
 
 /// A key in a path: shown only if it is known, or nearly. `authToken hunter2` is a key for YAML, and so is a secret
 /// before a colon.
-pub(super) fn key(text: &str) -> String {
+pub fn key(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let first = text.split(|c| !plain(c)).next().expect("a split has a first part");
     if !keys::is_known(first) && !is_slip(first) {
@@ -187,7 +187,7 @@ pub(super) fn key(text: &str) -> String {
 }
 
 /// Whether a text is so near to the name of a key that it is probably a typing mistake.
-pub(super) fn is_slip(text: &str) -> bool {
+pub fn is_slip(text: &str) -> bool {
     const EDITS_MAX: usize = 2;
     let wanted = plain(text);
     super::key_names::is_synonym(text)
@@ -203,13 +203,13 @@ fn plain(name: &str) -> String {
 }
 
 /// The name of a variable in `${...}`. A secret may contain `${` by chance, so only capitals, digits and `_` are shown.
-pub(super) fn variable(name: &str) -> Option<&str> {
+pub fn variable(name: &str) -> Option<&str> {
     let usual = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     (name.len() <= SHOWN_MAX && name.chars().all(usual)).then_some(name)
 }
 
 /// The nearest of the known names, if one is near enough.
-pub(super) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = plain(text);
     known
         .into_iter()
@@ -232,7 +232,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// The names in one line, shortened: `a, b, c and 7 more`.
-pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const SHOWN: usize = 60;
     let names: Vec<&str> = names.into_iter().collect();
     let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");

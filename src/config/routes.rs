@@ -27,11 +27,7 @@ struct Peers<'a> {
 }
 
 /// Reads `routes`.
-pub(super) fn read(
-    peers: &[PeerConfig],
-    mapping: Mapping<'_>,
-    report: &mut DiagnosticSink,
-) -> Vec<Route> {
+pub fn read(peers: &[PeerConfig], mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<Route> {
     let list = mapping.list(&NODE.routes, report);
     let path = mapping.path_of(&NODE.routes);
     let by_id = peers.iter().map(|peer| (peer.account.id.as_str(), peer)).collect();
@@ -112,7 +108,7 @@ fn next_hop(
 }
 
 /// The node answers packets to its own address, so a route to exactly that address would never be used.
-pub(super) fn check_own_address(own: &Address, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
+pub fn check_own_address(own: &Address, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
     let list = mapping.items(&NODE.routes);
     let path = mapping.path_of(&NODE.routes);
     for (index, value) in list.iter().enumerate() {
@@ -128,7 +124,7 @@ pub(super) fn check_own_address(own: &Address, mapping: Mapping<'_>, report: &mu
 }
 
 /// RFC 34 "ILP Addresses": a node must not connect the live network with a test network. [row 33] Nor two test networks.
-pub(super) fn check_networks(
+pub fn check_networks(
     address: Option<&Address>,
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
@@ -162,16 +158,16 @@ pub(super) fn check_networks(
 }
 
 /// The scheme of the node's address, else of its first route.
-pub(super) fn scheme(address: Option<&Address>, routes: &[Route]) -> Scheme {
+pub fn scheme(address: Option<&Address>, routes: &[Route]) -> Scheme {
     let of_routes = || routes.iter().find_map(|route| route.prefix.scheme());
     address.map(Address::scheme).or_else(of_routes).unwrap_or(Scheme::Test)
 }
 
 /// An exchange rate: from, to, units of `to` for one of `from`.
-pub(super) type NamedRate = (Arc<str>, Arc<str>, Rate);
+pub type NamedRate = (Arc<str>, Arc<str>, Rate);
 
 /// Reads `rates`.
-pub(super) fn read_rates(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<NamedRate> {
+pub fn read_rates(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<NamedRate> {
     let list = mapping.list(&NODE.rates, report);
     let path = mapping.path_of(&NODE.rates);
     let mut rates: Vec<NamedRate> = Vec::with_capacity(list.len());
@@ -202,7 +198,7 @@ pub(super) fn read_rates(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> V
 }
 
 /// Every pair of assets that a route connects needs a rate (D13), and one that can be exact.
-pub(super) fn check_rates(
+pub fn check_rates(
     peers: &[PeerConfig],
     routes: &[Route],
     rates: &[NamedRate],
@@ -252,7 +248,7 @@ pub(super) fn check_rates(
 
 /// Why amounts in `source` cannot become amounts in `target`, and what to do. `ends` names the accounts of the two
 /// assets.
-pub(super) fn no_conversion(
+pub fn no_conversion(
     source: &Asset,
     target: &Asset,
     rates: &[NamedRate],

@@ -72,7 +72,7 @@ pub fn read_secret(from: impl Read) -> Result<String, SecretFileError> {
 }
 
 /// Replaces every key that names a file with the key of the secret. Relative paths start at `directory`.
-pub(super) fn resolve(root: &mut Value, directory: Option<&FilePath>, report: &mut DiagnosticSink) {
+pub fn resolve(root: &mut Value, directory: Option<&FilePath>, report: &mut DiagnosticSink) {
     let at = root.at.clone();
     walk(root, &Path::root(&at), directory, report);
 }
@@ -213,7 +213,7 @@ fn is_like_a_path(file: &str, directory: Option<&FilePath>) -> bool {
 }
 
 /// The files with the secrets of a tree, each once.
-pub(super) fn files_of(root: &Value) -> Vec<PathBuf> {
+pub fn files_of(root: &Value) -> Vec<PathBuf> {
     fn walk(value: &Value, out: &mut Vec<PathBuf>) {
         if let Some(file) = value.at.more.as_ref().and_then(|more| more.file.as_ref()) {
             out.push(file.clone());
@@ -232,7 +232,7 @@ pub(super) fn files_of(root: &Value) -> Vec<PathBuf> {
 }
 
 /// Whether the configuration file itself holds a secret, not only the environment or other files.
-pub(super) fn holds_secret(root: &Value) -> bool {
+pub fn holds_secret(root: &Value) -> bool {
     let own = |value: &Value| {
         value.at.origin() == super::location::ValueOrigin::File
             && value

@@ -20,7 +20,7 @@ use super::secret::Secret;
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeConfig {
     /// The keys that hold one value each.
-    pub(crate) settings: NodeSettings,
+    pub settings: NodeSettings,
     /// The node's ILP address. `None`: it asks its parent for one (IL-DCP, RFC 31).
     pub address: Option<Address>,
     /// The scheme of its addresses and routes.
@@ -137,7 +137,7 @@ impl PeerConfig {
 
 impl NodeSettings {
     /// Limits of BTP sockets that have not authenticated.
-    pub(crate) fn btp_limits(&self) -> PlaceLimits {
+    pub fn btp_limits(&self) -> PlaceLimits {
         PlaceLimits {
             total: self.max_unauthenticated,
             per_origin: self.max_unauthenticated_per_address,
@@ -146,7 +146,7 @@ impl NodeSettings {
     }
 
     /// Limits of the HTTP server.
-    pub(crate) fn http_limits(&self) -> HttpLimits {
+    pub fn http_limits(&self) -> HttpLimits {
         HttpLimits {
             unauthenticated: PlaceLimits {
                 total: self.http_max_unauthenticated,

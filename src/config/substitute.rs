@@ -16,11 +16,7 @@ use super::value::{Map, Value, ValueData};
 const DEPTH_MAX: usize = 8;
 
 /// Replaces the variables in every value below `value`.
-pub(super) fn substitute(
-    value: &mut Value,
-    environment: &Environment,
-    report: &mut DiagnosticSink,
-) {
+pub fn substitute(value: &mut Value, environment: &Environment, report: &mut DiagnosticSink) {
     let at = value.at.clone();
     walk(value, &Path::root(&at), environment, report);
 }

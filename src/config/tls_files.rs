@@ -12,11 +12,11 @@ use crate::net::{TlsError, TlsFile, check_ca_file, check_server_files};
 
 /// Checks the files of nodes, each once.
 #[derive(Debug, Default)]
-pub(super) struct TlsFileCheck(HashSet<Vec<PathBuf>>);
+pub struct TlsFileCheck(HashSet<Vec<PathBuf>>);
 
 impl TlsFileCheck {
     /// Checks the files of one node, which was made from `tree`.
-    pub(super) fn check(&mut self, node: &NodeConfig, tree: &Value, report: &mut DiagnosticSink) {
+    pub fn check(&mut self, node: &NodeConfig, tree: &Value, report: &mut DiagnosticSink) {
         if let Some(tls) = &node.settings.tls
             && self.0.insert(vec![tls.certificate.clone(), tls.key.clone()])
         {

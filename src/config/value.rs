@@ -11,13 +11,13 @@ use super::secret::MASK;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Value {
-    pub(super) data: ValueData,
-    pub(super) at: At,
+pub struct Value {
+    pub data: ValueData,
+    pub at: At,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum ValueData {
+pub enum ValueData {
     /// Nothing, `~`, `null`, or an empty variable: as if the key were missing.
     Null,
     /// A value with a mistake that is already reported.
@@ -30,13 +30,13 @@ pub(super) enum ValueData {
 
 /// A mapping in the order of the file. Mappings are small, so a lookup is a linear search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Map(pub(super) Vec<(Name, Value)>);
+pub struct Map(pub Vec<(Name, Value)>);
 
 /// A key and its line.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Name {
-    pub(super) text: Arc<str>,
-    pub(super) line: u32,
+pub struct Name {
+    pub text: Arc<str>,
+    pub line: u32,
 }
 
 /// Shows no text: each may be a secret, even a key, if its colon is missing.
@@ -59,40 +59,40 @@ impl fmt::Debug for Name {
 }
 
 impl Value {
-    pub(super) fn text(text: &str, at: At) -> Self {
+    pub fn text(text: &str, at: At) -> Self {
         Value { data: ValueData::Text(text.into()), at }
     }
 
     /// The text of a scalar.
-    pub(super) fn as_text(&self) -> Option<&str> {
+    pub fn as_text(&self) -> Option<&str> {
         match &self.data {
             ValueData::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn as_map(&self) -> Option<&Map> {
+    pub fn as_map(&self) -> Option<&Map> {
         match &self.data {
             ValueData::Map(map) => Some(map),
             _ => None,
         }
     }
 
-    pub(super) fn as_list(&self) -> Option<&[Value]> {
+    pub fn as_list(&self) -> Option<&[Value]> {
         match &self.data {
             ValueData::List(list) => Some(list),
             _ => None,
         }
     }
 
-    pub(super) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.data == ValueData::Null
     }
 }
 
 impl Map {
     /// The value of a key, unless it is null.
-    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+    pub fn get(&self, key: &str) -> Option<&Value> {
         self.0
             .iter()
             .find(|(name, _)| &*name.text == key)
@@ -101,12 +101,12 @@ impl Map {
     }
 
     /// Whether the key is written, even without a value.
-    pub(super) fn names(&self, key: &str) -> bool {
+    pub fn names(&self, key: &str) -> bool {
         self.0.iter().any(|(name, _)| &*name.text == key)
     }
 
     /// Sets a key, and replaces its value.
-    pub(super) fn set(&mut self, key: &str, value: Value) {
+    pub fn set(&mut self, key: &str, value: Value) {
         match self.0.iter_mut().find(|(name, _)| &*name.text == key) {
             Some((_, old)) => *old = value,
             None => self.0.push((Name { text: key.into(), line: value.at.line }, value)),
@@ -114,7 +114,7 @@ impl Map {
     }
 
     /// Sets a key unless it has a value.
-    pub(super) fn set_default(&mut self, key: &str, value: Value) {
+    pub fn set_default(&mut self, key: &str, value: Value) {
         if self.get(key).is_none() {
             self.set(key, value);
         }

@@ -4,7 +4,7 @@ use super::keys::KeyInfo;
 
 /// A kind of value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum ValueKind {
+pub enum ValueKind {
     /// The name of a node or peer: a valid segment of an ILP address.
     Id,
     /// Any text of at least one character.
@@ -67,7 +67,7 @@ pub(crate) enum ValueKind {
 
 impl ValueKind {
     /// What is allowed, for messages.
-    pub(super) fn allowed(&self) -> String {
+    pub fn allowed(&self) -> String {
         match self {
             Self::Id => "an id is 1 to 64 letters, digits, '_', '~' or '-'".into(),
             Self::Text => "a text of at least one character".into(),
@@ -119,7 +119,7 @@ impl ValueKind {
     }
 
     /// What a value should have been, for messages: `expected a number, found ...`.
-    pub(super) fn noun(&self) -> &'static str {
+    pub fn noun(&self) -> &'static str {
         match self {
             Self::Integer(..)
             | Self::Millis(..)

@@ -23,7 +23,7 @@ const TOKEN_GOOD: usize = 16;
 const OF_THE_EXAMPLES: &str = "demo-";
 
 /// Warns of secrets and transports of a node of the live network.
-pub(super) fn warn(
+pub fn warn(
     scheme: Scheme,
     draft: &NodeDraft,
     root: &Map,
@@ -121,7 +121,7 @@ fn check_urls(mapping: Mapping<'_>, report: &mut DiagnosticSink) {
 }
 
 /// Warns of a file with secrets that other users may write or, on the live network, read.
-pub(super) fn permissions(root: &Value, file: &FilePath, live: bool, report: &mut DiagnosticSink) {
+pub fn permissions(root: &Value, file: &FilePath, live: bool, report: &mut DiagnosticSink) {
     if !(live || permissions::is_writable_by_all(file)) || !secret_file::holds_secret(root) {
         return;
     }

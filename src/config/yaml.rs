@@ -26,7 +26,7 @@ const ALIASED_VALUES_MAX: usize = 1_000_000;
 const SHORT_MAP: usize = 16;
 
 /// Reads one document. `None`: the file is empty, or the report says why it cannot be read.
-pub(super) fn read(text: &str, report: &mut DiagnosticSink) -> Option<Value> {
+pub fn read(text: &str, report: &mut DiagnosticSink) -> Option<Value> {
     if let Some(place) = yaml_hints::control_character(text) {
         report.problem(
             place,

@@ -10,7 +10,7 @@ use super::redact;
 use super::value::Value;
 
 /// The line of a control character, which YAML forbids (section 5.1). The parser would silently stop at a NUL.
-pub(super) fn control_character(text: &str) -> Option<Location> {
+pub fn control_character(text: &str) -> Option<Location> {
     let bad = |byte: u8| (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7f;
     let position = text.bytes().position(bad)?;
     let lines = text.bytes().take(position).filter(|byte| *byte == b'\n').count();
@@ -19,7 +19,7 @@ pub(super) fn control_character(text: &str) -> Option<Location> {
 
 /// The line of a directive `%YAML` of another major version (YAML 1.2.2, section 6.8.1). The parser accepts any
 /// version.
-pub(super) fn unknown_version(text: &str) -> Option<Location> {
+pub fn unknown_version(text: &str) -> Option<Location> {
     let directives = text.trim_start_matches('\u{feff}').lines().enumerate();
     let mut directives =
         directives.take_while(|(_, line)| line.is_empty() || line.starts_with(['%', '#']));
@@ -30,7 +30,7 @@ pub(super) fn unknown_version(text: &str) -> Option<Location> {
 }
 
 /// Reports an error of the parser with its usual reason.
-pub(super) fn problem(text: &str, error: &ScanError, report: &mut DiagnosticSink) {
+pub fn problem(text: &str, error: &ScanError, report: &mut DiagnosticSink) {
     let line = error.marker().line();
     // At the end of the file the parser is one line too far.
     let line = line.min(text.lines().count()).max(1);
@@ -73,7 +73,7 @@ fn unquoted_variable(line: &str) -> bool {
 }
 
 /// Reports a root that is not a mapping.
-pub(super) fn not_a_mapping(root: &Value, report: &mut DiagnosticSink) {
+pub fn not_a_mapping(root: &Value, report: &mut DiagnosticSink) {
     let found = redact::found(root);
     report.problem(
         Location::line(root.at.line as usize),

@@ -14,12 +14,10 @@ use super::signals::Signals;
 use super::single_flight::SingleFlight;
 use super::start::{Node, StartError};
 use crate::account::AccountId;
-use crate::config::{
-    self, Diagnostics, FileContent, FileWatch, Loaded, Look, PortAssignments, PortNote, Source,
-    Topology, WatchDecision,
-};
+use crate::config::{Diagnostics, FileContent, FileWatch, Loaded, Look, Source, WatchDecision};
 use crate::net::Descriptors;
 use crate::telemetry::{Logs, parse_level};
+use crate::topology::{self, PortAssignments, PortNote, Topology};
 
 /// How often the file's content is looked at (D17).
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -435,7 +433,7 @@ impl Plan {
         let content = source.read()?;
         let mut notes = Vec::new();
         let loaded = match self {
-            Plan::One(_) => vec![config::load_content(source, content.as_ref())?],
+            Plan::One(_) => vec![topology::load_content(source, content.as_ref())?],
             Plan::Network(..) => match &content {
                 Some(content) => Topology::for_this_machine(source, content, |topology| {
                     notes = seats.assign(topology, probe);

@@ -25,7 +25,7 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 21] = [
+const ROOMS: [&str; 22] = [
     "account",
     "api",
     "btp",
@@ -45,6 +45,7 @@ const ROOMS: [&str; 21] = [
     "telemetry",
     "time",
     "tools",
+    "topology",
     "web",
     "wire",
 ];

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::args::SourceArguments;
-use crate::config::{self, Deployment, Diagnostics, Environment, Loaded, Source, Topology};
+use crate::config::{self, Diagnostics, Environment, Loaded, Source};
+use crate::topology::{self, Deployment, Topology};
 
 /// Loads the node that is meant.
 ///
@@ -25,7 +26,7 @@ pub fn load_in_network(
         overrides: Vec::new(),
         skip_route_warnings: true,
     };
-    let (mut loaded, topology) = config::load_in_network(&source)?;
+    let (mut loaded, topology) = topology::load_in_network(&source)?;
     if let (Some(topology), Some(id)) = (&topology, &source.node) {
         let on_loopback = topology.node(id, Deployment::Loopback)?.config;
         let is_set = |name: &str| config::variable(environment, name).is_some();

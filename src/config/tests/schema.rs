@@ -102,7 +102,7 @@ fn examples_fit() {
 fn accepted_files_fit_and_unknown_keys_do_not() {
     let schema = schema();
     let (mut fit, mut unfit) = (0, 0);
-    for case in super::cases::all() {
+    for case in crate::topology::tests::cases::all() {
         let Some(value) = case.file.as_deref().and_then(of_yaml) else { continue };
         if !value.is_object() || !case.source.environment.is_empty() {
             continue;

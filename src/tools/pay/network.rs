@@ -5,9 +5,10 @@ use super::super::args::SourceArguments;
 use super::super::local_node;
 use super::super::local_node::reachable;
 use super::super::login::trust_of;
-use crate::config::{Deployment, Environment, FileForm, Loaded, NodeConfig, Topology};
+use crate::config::{Environment, FileForm, Loaded, NodeConfig};
 use crate::console::Failure;
 use crate::net::{HttpUrl, TlsTrust};
+use crate::topology::{Deployment, Topology};
 use crate::wire::Address;
 use crate::wire::payment_pointer::WELL_KNOWN_PATH;
 

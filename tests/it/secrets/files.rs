@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 
-use ilp_connector::internals::config::{self, Deployment, Environment, Source};
+use ilp_connector::internals::config::{self, Environment, Source};
+use ilp_connector::internals::topology::{self, Deployment};
 
 use super::CANARIES;
 use super::hunt::Hunt;
@@ -23,7 +24,7 @@ pub(super) struct Said {
 pub(super) fn said(file: PathBuf, environment: Environment) -> Said {
     let source = Source { file: Some(file), environment, ..Source::default() };
     let mut said = Said { accepted: false, messages: String::new(), printed: String::new() };
-    match config::check(&source) {
+    match topology::check(&source) {
         Ok(checked) => {
             said.accepted = true;
             for warning in &checked.warnings {
@@ -174,7 +175,7 @@ fn a_configuration_as_debug_output_shows_no_secret() {
                 flag: "--x".to_owned(),
             }];
             let source = Source { file, environment, overrides, ..Source::default() };
-            let checked = config::check(&source);
+            let checked = topology::check(&source);
             // A URL cannot hold every secret.
             assert!(checked.is_ok() || place.key() == "url", "{text}\n{checked:?}");
             let content = source.read();

@@ -1,16 +1,13 @@
 //! `ilp-connector check`: judges a configuration without starting anything.
 
-use super::diagnostics::{Diagnostic, DiagnosticSink, Diagnostics};
-use super::env;
 use super::expand::{Deployment, not_from_environment};
-use super::load::{Loaded, Source, failed, load_content, parse, read_file, read_topology};
-use super::location::ValueOrigin;
+use super::load::{load_content, read_topology};
 use super::network::Strictness;
-use super::node_file;
-use super::settings::NodeConfig;
-use super::tls_files::TlsFileCheck;
-use super::topology::{self, Topology};
-use super::value::ValueData;
+use super::network_file::{self, Topology};
+use crate::config::{
+    Diagnostic, DiagnosticSink, Diagnostics, Loaded, NodeConfig, Source, TlsFileCheck, ValueData,
+    ValueOrigin, env, node_file, parse_file, read_file, secret_file, weak_secrets,
+};
 use crate::wire::Network;
 
 /// A configuration without mistakes.
@@ -31,16 +28,16 @@ pub struct Checked {
 /// All mistakes at once.
 pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
     let (read, mut report) = read_file(source);
-    let Ok(content) = read else { return Err(failed(report)) };
+    let Ok(content) = read else { return Err(report.into_problems()) };
     let root = match &content {
         None => None,
-        Some(content) => match parse(source, content, &mut report) {
+        Some(content) => match parse_file(source, content, &mut report) {
             // The file is parsed again below, which reports mistakes of variables with all others.
             Some(root) => Some(root),
-            None => return Err(failed(report)),
+            None => return Err(report.into_problems()),
         },
     };
-    let (Some(root), Some(content)) = (root.filter(topology::is_topology), &content) else {
+    let (Some(root), Some(content)) = (root.filter(network_file::is_topology), &content) else {
         let node = load_content(source, content.as_ref())?;
         let mut files = DiagnosticSink::new(report.file.as_deref());
         TlsFileCheck::default().check(&node.config, &node.tree, &mut files);
@@ -52,11 +49,11 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
         return Ok(Checked { node: Some(node), topology: None, warnings });
     };
     let topology = read_topology(source, &root, content, &mut report);
-    let Some(topology) = topology else { return Err(failed(report)) };
+    let Some(topology) = topology else { return Err(report.into_problems()) };
     let nodes = topology.read_all(Deployment::Spread, &mut report);
     let live = |config: &NodeConfig| config.scheme.network() == Network::Live;
     let live = nodes.configs.iter().flatten().any(live);
-    super::weak_secrets::permissions(&root, &content.path, live, &mut report);
+    weak_secrets::permissions(&root, &content.path, live, &mut report);
     topology.judge(&nodes, Strictness::All, &mut report);
     let mut files = TlsFileCheck::default();
     for (config, tree) in nodes.configs.iter().zip(&nodes.trees) {
@@ -72,21 +69,21 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
             Err(problems) => report.absorb_problems(problems),
         }
     } else {
-        variables(&topology, &mut report);
+        report_unusable_variables(&topology, &mut report);
     }
     let warnings = report.finish()?;
     Ok(Checked { node, topology: Some(topology), warnings })
 }
 
 /// Reports variables that no node of the topology could take. No node is named, so the first stands for all.
-pub(super) fn variables(topology: &Topology, report: &mut DiagnosticSink) {
+pub(super) fn report_unusable_variables(topology: &Topology, report: &mut DiagnosticSink) {
     let Some(mut tree) = topology.tree(0, Deployment::Spread, false) else { return };
     if let ValueData::Map(map) = &mut tree.data {
         let mut except = not_from_environment(Deployment::Spread).to_vec();
         except.push("ilpAddress");
         env::overlay_node(map, &topology.environment, &except, report);
     }
-    super::secret_file::resolve(&mut tree, topology.directory.as_deref(), report);
+    secret_file::resolve(&mut tree, topology.directory.as_deref(), report);
     let mut own = DiagnosticSink::new(Some(&topology.name));
     node_file::read(&tree, topology.directory.as_deref(), &mut own);
     if let Err(mut problems) = own.finish() {

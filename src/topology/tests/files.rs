@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::config::diagnostics::PROBLEMS_MAX;
-use crate::config::file::FILE_BYTES_MAX;
-use crate::config::{FileContent, Source, load, load_content};
+use super::super::{load, load_content};
+use crate::config::FILE_BYTES_MAX;
+use crate::config::PROBLEMS_MAX;
+use crate::config::{FileContent, Source};
 
 fn messages_of(bytes: &[u8]) -> String {
     let content = FileContent { path: "c.yaml".into(), bytes: bytes.to_vec() };

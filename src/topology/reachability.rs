@@ -14,11 +14,11 @@ use crate::stream::SECRET_LEN;
 use crate::wire::{Address, AddressRef, Prefix};
 
 use super::network::{NetworkReport, Nodes};
+use super::network_file::Topology;
 use super::paths::Graph;
-use super::redact;
-use super::settings::NodeConfig;
 use super::simulation::{DialledLink, Hop, Position, Simulation};
-use super::topology::Topology;
+use crate::config::NodeConfig;
+use crate::config::redact;
 
 /// Networks of more nodes are not simulated.
 const SIMULATED_NODES_MAX: usize = 200;

@@ -7,24 +7,25 @@ use std::sync::OnceLock;
 
 use crate::account::{AccountId, Relation};
 
-use super::diagnostics::DiagnosticSink;
-use super::env::Environment;
-use super::key_names::check_names;
-use super::key_types::{KeySet, wrong_type};
-use super::keys::{self, KeyInfo};
-use super::link_transport::LinkTransport;
-use super::location::{At, Location, More, Path};
-use super::mapping::Mapping;
-use super::node_keys::{NODE, NodeSettings};
 use super::paths::Choice;
-use super::peers::seen;
 use super::port_assignments::InForce;
-use super::redact;
-use super::topology_keys::{
+use crate::config::DiagnosticSink;
+use crate::config::Environment;
+use crate::config::LinkTransport;
+use crate::config::Mapping;
+use crate::config::key_names::check_names;
+use crate::config::keys;
+use crate::config::keys::KeyInfo;
+use crate::config::redact;
+use crate::config::seen;
+use crate::config::{At, Location, More, Path};
+use crate::config::{KeySet, wrong_type};
+use crate::config::{
     LINK, LinkDraft, LinkSettings, TOPOLOGY, TOPOLOGY_NODE, TopologyNodeDraft,
     TopologyNodeSettings, TopologySettings,
 };
-use super::value::{Map, Value, ValueData};
+use crate::config::{Map, Value, ValueData};
+use crate::config::{NODE, NodeSettings};
 
 /// A network in one file.
 #[derive(Clone)]
@@ -120,7 +121,7 @@ pub(super) fn read(
     report: &mut DiagnosticSink,
 ) -> Option<Topology> {
     let Some(map) = root.as_map() else {
-        super::yaml_hints::not_a_mapping(root, report);
+        crate::config::yaml_hints::not_a_mapping(root, report);
         return None;
     };
     let path = Path::root(&root.at);
@@ -369,15 +370,17 @@ fn defaults(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Defaults {
         } else if let Some(key) = known(Box::new(keys::peer_defaults())) {
             defaults.peer.set(key.name, moved(value, place.place().text));
         } else {
-            if let Some(meant) = super::key_names::meant_key(&name.text, keys::defaults_keys()) {
+            if let Some(meant) =
+                crate::config::key_names::meant_key(&name.text, keys::defaults_keys())
+            {
                 report.unread(path.missing(meant).place());
             }
             let place = Location { line: Some(name.line), ..place.place() };
             report.problem(
                 place,
                 None,
-                super::key_names::unknown(&name.text, value),
-                super::key_names::meant(&name.text, keys::defaults_keys()),
+                crate::config::key_names::unknown(&name.text, value),
+                crate::config::key_names::meant(&name.text, keys::defaults_keys()),
             );
         }
     }

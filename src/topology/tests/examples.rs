@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::{Deployment, Topology, check};
 use crate::account::Relation;
-use crate::config::settings::Routing;
-use crate::config::{Deployment, Source, Topology, check};
+use crate::config::Routing;
+use crate::config::Source;
 
 fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::config::{Loaded, Override, Source, check, load};
+use super::super::{check, load};
+use crate::config::{Loaded, Override, Source};
 
 fn write(folder: &Path, name: &str, text: &str, mode: u32) {
     let path = folder.join(name);

@@ -1,6 +1,7 @@
 //! Node files side by side.
 
-use crate::config::{Source, between, load};
+use super::super::{between, load};
+use crate::config::Source;
 
 /// What is said of files, one text each, that are given together.
 fn check_messages(files: &[&str]) -> Vec<String> {

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::expand::{Deployment, ListenerAddress, PORTS};
-use super::topology::Topology;
+use super::network_file::Topology;
 use crate::account::AccountId;
 
 /// Ports that are tried behind one that is in use.
@@ -127,8 +127,9 @@ fn choose(wanted: u16, reserved: &HashSet<u16>, probe: impl Fn(u16) -> Option<u1
 
 #[cfg(test)]
 mod tests {
+    use super::super::Deployment;
     use super::*;
-    use crate::config::{Deployment, FileContent, Source};
+    use crate::config::{FileContent, Source};
 
     #[test]
     fn nodes_keep_their_ports() {

@@ -7,18 +7,18 @@ use crate::account::Relation;
 use crate::net::PeerUrl;
 use crate::wire::{Network, Scheme};
 
-use super::diagnostics::DiagnosticSink;
 use super::expand::{BTP, Deployment, HTTP, PORTS, listener_of};
-use super::link_transport::LinkTransport;
-use super::location::{Location, Path};
-use super::node_file;
+use super::network_file::{Topology, inverse};
 use super::reachability;
-use super::redact;
-use super::secret::MASK;
-use super::settings::{Credentials, NodeConfig, PeerConfig, Unset};
 use super::simulation::{DialledLink, LinkEnd};
-use super::topology::{Topology, inverse};
-use super::value::Value;
+use crate::config::DiagnosticSink;
+use crate::config::LinkTransport;
+use crate::config::MASK;
+use crate::config::Value;
+use crate::config::node_file;
+use crate::config::redact;
+use crate::config::{Credentials, NodeConfig, PeerConfig, Unset};
+use crate::config::{Location, Path};
 
 /// How severe a mistake of the network is, as opposed to a mistake of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,18 +3,19 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::config::{Source, check};
+use super::super::check;
+use crate::config::Source;
 
-pub(super) struct Case {
-    pub(super) name: String,
-    pub(super) source: Source,
+pub struct Case {
+    pub name: String,
+    pub source: Source,
     setup: String,
-    pub(super) file: Option<String>,
-    pub(super) expected: String,
+    pub file: Option<String>,
+    pub expected: String,
 }
 
 /// All cases.
-pub(super) fn all() -> Vec<Case> {
+pub fn all() -> Vec<Case> {
     FILES.iter().flat_map(|(_, text)| cases(text)).collect()
 }
 
@@ -110,7 +111,8 @@ fn run(name: &str, text: &str) {
         }
     }
     if bless {
-        let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "src/config/tests", name].iter().collect();
+        let path: PathBuf =
+            [env!("CARGO_MANIFEST_DIR"), "src/topology/tests", name].iter().collect();
         std::fs::write(path, new).unwrap();
     }
     assert!(wrong.is_empty(), "{wrong}");

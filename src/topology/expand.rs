@@ -7,12 +7,12 @@ use crate::account::Relation;
 use crate::net::PeerUrl;
 use crate::wire::{Address, Scheme};
 
-use super::link_transport::LinkTransport;
-use super::location::{At, Path, ValueOrigin};
-use super::parse;
+use super::network_file::{Topology, TopologyLink, TopologyNode, inverse, keyed, moved};
 use super::paths::{Choice, Graph};
-use super::topology::{Topology, TopologyLink, TopologyNode, inverse, keyed, moved};
-use super::value::{Map, Value, ValueData};
+use crate::config::LinkTransport;
+use crate::config::parse;
+use crate::config::{At, Path, ValueOrigin};
+use crate::config::{Map, Value, ValueData};
 
 /// The first port that `up` assigns to BTP servers.
 pub const LOOPBACK_BTP_PORT: u16 = 3000;
@@ -480,9 +480,9 @@ pub(super) fn not_from_environment(mode: Deployment) -> &'static [&'static str] 
 
 #[cfg(test)]
 mod tests {
-    use super::super::key_types::KeySet;
-    use super::super::node_keys::NodeSettings;
     use super::*;
+    use crate::config::KeySet;
+    use crate::config::NodeSettings;
 
     #[test]
     fn every_excepted_key_exists() {

@@ -3,15 +3,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::super::{Deployment, Topology, load_content};
 use super::node;
 use crate::account::{AccountSettings, Asset, Limits, Relation};
-use crate::config::key_types::KeySet;
-use crate::config::location::ValueOrigin;
-use crate::config::node_keys::NodeSettings;
-use crate::config::value_kind::ValueKind;
-use crate::config::{
-    Deployment, FileContent, FileForm, NodeConfig, Override, Source, Topology, load_content,
-};
+use crate::config::KeySet;
+use crate::config::NodeSettings;
+use crate::config::ValueKind;
+use crate::config::ValueOrigin;
+use crate::config::{FileContent, FileForm, NodeConfig, Override, Source};
 use crate::connector::Timing;
 use crate::local::PingSettings;
 use crate::net::{KeepAliveSettings, TransportSettings};
@@ -322,7 +321,7 @@ fn up_reports_all_that_check_reports() {
             let all = all.map(|problem| problem.to_string());
             all.filter(|line| !line.contains("apiToken")).collect::<Vec<_>>()
         };
-        let checked = crate::config::check(&source).err().map(lines).unwrap_or_default();
+        let checked = super::super::check(&source).err().map(lines).unwrap_or_default();
         let up = match Topology::for_this_machine(&source, &content, |_| {}) {
             Err(problems) => lines(problems),
             Ok(loaded) => {

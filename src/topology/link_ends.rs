@@ -6,15 +6,15 @@
 
 use std::collections::HashMap;
 
-use super::diagnostics::{Diagnostic, DiagnosticSink};
-use super::load::{FileForm, Loaded};
-use super::location::Path;
 use super::network::{NetworkReport, compare_ends, peer_place};
+use super::network_file::inverse;
 use super::reachability;
-use super::settings::{NodeConfig, PeerConfig};
 use super::simulation::{DialledLink, LinkEnd};
-use super::topology::inverse;
 use crate::account::Relation;
+use crate::config::Path;
+use crate::config::{Diagnostic, DiagnosticSink};
+use crate::config::{FileForm, Loaded};
+use crate::config::{NodeConfig, PeerConfig};
 use crate::net::PeerUrl;
 
 /// Mistakes and warnings between files; each names its file.
@@ -147,7 +147,7 @@ fn port(node: &NodeConfig, url: &PeerUrl) -> Option<u16> {
 /// The tokens that are sent to a peer or accepted from it.
 fn tokens(peer: &PeerConfig) -> impl Iterator<Item = &str> {
     let sent = peer.url.as_ref().and_then(|url| url.token());
-    let accepted = peer.tokens().map(super::Secret::expose);
+    let accepted = peer.tokens().map(crate::config::Secret::expose);
     accepted.filter(move |token| sent != Some(token)).chain(sent)
 }
 
@@ -204,7 +204,7 @@ fn add(report: DiagnosticSink, found: &mut Between) {
 fn url_and_port(
     from: End<'_>,
     to: End<'_>,
-    place: &impl Fn(&str) -> super::Location,
+    place: &impl Fn(&str) -> crate::config::Location,
     report: &mut DiagnosticSink,
 ) {
     let Some(url) = &from.peer.url else { return };

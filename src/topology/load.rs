@@ -1,0 +1,254 @@
+//! Loads one node, or a network, from a [`Source`].
+
+use std::path::Path as FilePath;
+
+use super::check::report_unusable_variables;
+use super::expand::{Deployment, not_from_environment};
+use super::network::Strictness;
+use super::network_file::{self, Topology};
+use crate::config::{
+    DiagnosticSink, Diagnostics, FileContent, FileForm, Loaded, Location, Override, Source, Value,
+    ValueData, ValueOrigin, apply_overrides, env, overlay_node_file, parse_file, read_file, redact,
+    tree_without_file,
+};
+
+/// Loads one node: reads the file, applies environment and command line, and validates everything.
+///
+/// # Errors
+/// All mistakes at once. They may include a node that the topology does not name ([`Diagnostics::node_not_named`]).
+pub fn load(source: &Source) -> Result<Loaded, Diagnostics> {
+    load_in_network(source).map(|(loaded, _)| loaded)
+}
+
+/// Loads one node, and the network of its topology file, if it comes from one.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in_network(source: &Source) -> Result<(Loaded, Option<Topology>), Diagnostics> {
+    let (read, report) = read_file(source);
+    match read {
+        Ok(content) => load_node(source, content.as_ref()),
+        Err(()) => Err(report.into_problems()),
+    }
+}
+
+/// Loads one node from bytes that the caller has read.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_content(source: &Source, content: Option<&FileContent>) -> Result<Loaded, Diagnostics> {
+    load_node(source, content).map(|(loaded, _)| loaded)
+}
+
+fn load_node(
+    source: &Source,
+    content: Option<&FileContent>,
+) -> Result<(Loaded, Option<Topology>), Diagnostics> {
+    let Some(content) = content else {
+        let mut report = DiagnosticSink::new(None);
+        let tree = tree_without_file(source, &mut report);
+        return Ok((Loaded::from_tree(tree, FileForm::NoFile, None, report)?, None));
+    };
+    let mut report = DiagnosticSink::new(Some(&content.path.to_string_lossy()));
+    let Some(mut root) = parse_file(source, content, &mut report) else {
+        return Err(report.into_problems());
+    };
+    if !network_file::is_topology(&root) {
+        overlay_node_file(source, &mut root, &mut report);
+        let loaded = Loaded::from_tree(root, FileForm::NodeFile, Some(&content.path), report)?;
+        return Ok((loaded, None));
+    }
+    let topology = read_topology(source, &root, content, &mut report);
+    let tree = topology.as_ref().and_then(|all| named_node(all, source, &mut report));
+    let Some(tree) = tree else { return Err(report.into_problems()) };
+    let loaded = Loaded::from_tree(tree, FileForm::Topology, Some(&content.path), report)?;
+    Ok((loaded, topology))
+}
+
+impl Topology {
+    /// Loads the network of a topology file.
+    ///
+    /// # Errors
+    /// All mistakes of its form, and that it is a node file. Each node is validated by [`Topology::node`].
+    pub fn load(source: &Source) -> Result<Topology, Diagnostics> {
+        let (read, mut report) = read_file(source);
+        let Ok(content) = read else { return Err(report.into_problems()) };
+        let Some(content) = content else {
+            let help = "give a file with nodes and links, see examples/";
+            report.problem(Location::nowhere("file"), None, "a topology file is needed", help);
+            return Err(report.into_problems());
+        };
+        Topology::of_content(source, &content)
+    }
+
+    /// Loads the network from bytes that the caller has read.
+    ///
+    /// # Errors
+    /// As [`Topology::load`].
+    pub fn of_content(source: &Source, content: &FileContent) -> Result<Topology, Diagnostics> {
+        let name = content.path.to_string_lossy().into_owned();
+        let mut report = DiagnosticSink::new(Some(&name));
+        let topology = parse_file(source, content, &mut report).and_then(|root| {
+            if !network_file::is_topology(&root) && root.as_map().is_some() {
+                let help = "a topology file has nodes and links; run starts a single node";
+                report.problem(Location::file(), None, "this is a node file, not a topology", help);
+                return None;
+            }
+            read_topology(source, &root, content, &mut report)
+        });
+        match (report.has_problems(), topology) {
+            (false, Some(topology)) => Ok(topology),
+            _ => Err(report.into_problems()),
+        }
+    }
+
+    /// Loads the network as `up` runs it, with all its nodes, on the ports that `assign_ports` gives them. Every
+    /// mistake of the file is reported, those that do not matter on one machine too: the file is fixed once. What only
+    /// keeps packets from arriving is a warning.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn for_this_machine(
+        source: &Source,
+        content: &FileContent,
+        assign_ports: impl FnOnce(&mut Topology),
+    ) -> Result<Vec<Loaded>, Diagnostics> {
+        let name = content.path.to_string_lossy().into_owned();
+        let mut report = DiagnosticSink::new(Some(&name));
+        let Some(root) = parse_file(source, content, &mut report) else {
+            return Err(report.into_problems());
+        };
+        if !network_file::is_topology(&root) {
+            return Topology::of_content(source, content).map(|_| Vec::new());
+        }
+        let topology = read_topology(source, &root, content, &mut report);
+        let Some(mut topology) = topology else { return Err(report.into_problems()) };
+        assign_ports(&mut topology);
+        let mut spread = DiagnosticSink::new(Some(&name));
+        topology.read_all(Deployment::Spread, &mut spread);
+        let nodes = topology.read_all(Deployment::Loopback, &mut report);
+        if let Err(problems) = spread.finish() {
+            report.absorb_problems(problems);
+        }
+        topology.judge(&nodes, Strictness::Startable, &mut report);
+        report_unusable_variables(&topology, &mut report);
+        let warnings = report.finish()?;
+        let loaded = topology.node_ids().map(|id| topology.node(id, Deployment::Loopback));
+        let mut loaded = loaded.collect::<Result<Vec<_>, _>>()?;
+        if let Some(first) = loaded.first_mut() {
+            first.warnings.extend(warnings);
+        }
+        // A warning that concerns several nodes stands at the first of them only.
+        let mut seen = Vec::new();
+        for node in &mut loaded {
+            node.warnings.retain(|warning| {
+                !seen.contains(warning) && {
+                    seen.push(warning.clone());
+                    true
+                }
+            });
+        }
+        Ok(loaded)
+    }
+
+    /// One of the nodes, validated, with its routes.
+    ///
+    /// # Errors
+    /// All mistakes that concern it.
+    pub fn node(&self, id: &str, mode: Deployment) -> Result<Loaded, Diagnostics> {
+        let mut report = DiagnosticSink::new(Some(&self.name));
+        let tree = match self.index_of(id) {
+            Some(number) => self.node_tree(number, mode, &[], &mut report),
+            None => {
+                self.report_unknown_node(Location::nowhere("node"), id, &mut report);
+                None
+            }
+        };
+        let Some(tree) = tree else { return Err(report.into_problems()) };
+        Loaded::from_tree(tree, FileForm::Topology, Some(self.name.as_ref()), report)
+    }
+
+    fn index_of(&self, id: &str) -> Option<usize> {
+        self.node_ids().position(|known| known == id)
+    }
+
+    /// The tree of one node, with environment and command line applied.
+    fn node_tree(
+        &self,
+        number: usize,
+        mode: Deployment,
+        overrides: &[Override],
+        report: &mut DiagnosticSink,
+    ) -> Option<Value> {
+        let mut tree = self.tree(number, mode, true)?;
+        if let ValueData::Map(map) = &mut tree.data {
+            env::overlay_node(map, &self.environment, not_from_environment(mode), report);
+            if mode == Deployment::Spread {
+                env::overlay_peers(map, &self.environment, report);
+            }
+            apply_overrides(map, overrides);
+        }
+        Some(tree)
+    }
+
+    /// Reports a node that the topology does not have.
+    fn report_unknown_node(&self, place: Location, id: &str, report: &mut DiagnosticSink) {
+        let ids: Vec<&str> = self.node_ids().collect();
+        let help = match redact::nearest(id, ids.iter().copied()) {
+            Some(near) => format!("did you mean {near}? (nodes: {})", redact::list(ids)),
+            None => format!("nodes: {}", redact::list(ids)),
+        };
+        report.problem(place, Some(redact::quoted(id)), "the topology has no such node", help);
+        report.node_not_named();
+    }
+
+    /// The host at which other nodes reach a node that runs on a host of its own.
+    pub fn host_of(&self, id: &str) -> Option<String> {
+        let number = self.index_of(id)?;
+        Some(self.host(number).to_owned())
+    }
+
+    /// The ids of the nodes, in the order of the file.
+    pub fn node_ids(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| node.id.as_str())
+    }
+}
+
+/// Reads the form of a topology file.
+pub(super) fn read_topology(
+    source: &Source,
+    root: &Value,
+    content: &FileContent,
+    report: &mut DiagnosticSink,
+) -> Option<Topology> {
+    let name = content.path.to_string_lossy();
+    let directory = content.path.parent().map(FilePath::to_owned);
+    network_file::read(root, &name, directory, &source.environment, report)
+}
+
+/// The tree of the node that the source names, after the whole network was validated.
+fn named_node(topology: &Topology, source: &Source, report: &mut DiagnosticSink) -> Option<Value> {
+    topology.validate_all(!source.skip_route_warnings, report);
+    let variable = env::get(&source.environment, "NODE_ID");
+    let (id, place) = match (&source.node, variable) {
+        (Some(id), _) => {
+            let origin = ValueOrigin::CommandLine("--node".into());
+            (id.as_str(), Location { origin, line: None, text: "--node".into() })
+        }
+        (None, Some(id)) => (id, Location::variable("NODE_ID")),
+        (None, None) => {
+            let ids = redact::list(topology.node_ids());
+            let help = format!("set the variable NODE_ID or --node to one of: {ids}");
+            let what = "this is a topology file, and nothing says which of its nodes to run";
+            report.problem(Location::file(), None, what, help);
+            return None;
+        }
+    };
+    match topology.index_of(id) {
+        Some(number) => topology.node_tree(number, Deployment::Spread, &source.overrides, report),
+        None => {
+            topology.report_unknown_node(place, id, report);
+            None
+        }
+    }
+}

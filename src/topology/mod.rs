@@ -1,0 +1,27 @@
+//! From a configuration file to nodes: [`load()`] gives one node, of its own file or of a network's, [`Topology::load`] a
+//! whole network, [`check()`] judges a file without starting anything.
+//!
+//! 1. `network_file` reads the form of a topology file: nodes, links, defaults.
+//! 2. `expand` makes the tree of one node from it, with routes that `paths` computes. `config` reads such a tree.
+//! 3. `network` judges the nodes together: addresses, ports, both ends of each link.
+//! 4. `reachability` sends packets through `simulation`: the nodes as connectors in memory, on a virtual clock.
+
+mod check;
+mod expand;
+mod link_ends;
+mod load;
+mod network;
+mod network_file;
+mod paths;
+mod port_assignments;
+mod reachability;
+mod simulation;
+#[cfg(test)]
+pub mod tests;
+
+pub use check::{Checked, check};
+pub use expand::{Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT};
+pub use link_ends::between;
+pub use load::{load, load_content, load_in_network};
+pub use network_file::Topology;
+pub use port_assignments::{PortAssignments, PortNote};
