@@ -18,9 +18,8 @@ pub const MAX_PLAINTEXT: usize = MAX_PACKET;
 
 const _: () = assert!(MAX_PLAINTEXT + OVERHEAD == MAX_DATA_EMITTED);
 
-/// An initialization vector, consumed by [`Keys::seal`]. The same IV for two packets under one key
-/// reveals both, and the two ends share the key: an IV is random, or derived from everything that
-/// it encrypts.
+/// An initialization vector, consumed by [`Keys::seal`]. The same IV for two packets under one key reveals both, and
+/// the two ends share the key: an IV is random, or derived from everything that it encrypts.
 #[derive(Debug)]
 pub struct Iv(pub [u8; NONCE_LEN]);
 

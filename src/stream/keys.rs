@@ -21,14 +21,12 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
-/// The keys of one connection. A sender derives them once, a receiver without state for each
-/// packet.
+/// The keys of one connection. A sender derives them once, a receiver without state for each packet.
 #[derive(Debug)]
 pub struct Keys {
     pub(super) encryption: LessSafeKey,
     fulfillment: hmac::Key,
-    /// Makes the IVs of a receiver without state. Not in RFC 29, because the sender need not know
-    /// it.
+    /// Makes the IVs of a receiver without state. Not in RFC 29, because the sender need not know it.
     pub(super) reply_iv: hmac::Key,
 }
 

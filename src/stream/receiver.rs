@@ -1,9 +1,8 @@
 //! A receiver without state: for each packet, it derives the connection's secret from its own
 //! secret and the token at the end of the address.
 //!
-//! So nothing is stored or bounded, and connections survive a restart with the same secret.
-//! Deliberately absent for the same reason: totals of streams, receipts (RFC 39), data on streams,
-//! and limits that depend on earlier packets ([ADR
+//! So nothing is stored or bounded, and connections survive a restart with the same secret. Deliberately absent for the
+//! same reason: totals of streams, receipts (RFC 39), data on streams, and limits that depend on earlier packets ([ADR
 //! 19](../../docs/adr/0019-streams-of-a-receiver-without-state.md)).
 
 mod reply;
@@ -62,8 +61,7 @@ pub struct AcceptedPacket {
 pub struct DeclinedPacket {
     /// The reason.
     pub reason: DeclineReason,
-    /// The Reject's data: the encrypted reply, or empty if the packet is not from the connection's
-    /// sender.
+    /// The Reject's data: the encrypted reply, or empty if the packet is not from the connection's sender.
     pub data: Vec<u8>,
 }
 

@@ -1,11 +1,9 @@
 //! ILP addresses and prefixes (RFC 15).
 //!
-//! RFC 15 "Address Requirements": an address is a scheme and at least one segment, joined by dots,
-//! of the characters `A-Z a-z 0-9 _ ~ -`. [row 22] A prefix, the key of a routing table, may also
-//! be a bare scheme or empty.
+//! RFC 15 "Address Requirements": an address is a scheme and at least one segment, joined by dots, of the characters
+//! `A-Z a-z 0-9 _ ~ -`. [row 22] A prefix, the key of a routing table, may also be a bare scheme or empty.
 //!
-//! [`AddressRef`] is a checked view of a packet's bytes. [`Address`] and [`Prefix`] are owned and
-//! cheap to clone.
+//! [`AddressRef`] is a checked view of a packet's bytes. [`Address`] and [`Prefix`] are owned and cheap to clone.
 
 use std::fmt;
 
@@ -157,8 +155,7 @@ pub enum Scheme {
     Local,
 }
 
-/// The network of a scheme. RFC 34 "ILP Addresses": a node is on the live network or on a test
-/// network, never on both.
+/// The network of a scheme. RFC 34 "ILP Addresses": a node is on the live network or on a test network, never on both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Network {
     /// Real money: `g`.

@@ -31,8 +31,7 @@ pub const ILP: &str = "ilp";
 pub const AUTH: &str = "auth";
 /// Name of the entry with the user's name; optional.
 pub const AUTH_USERNAME: &str = "auth_username";
-/// Name of the entry with the shared secret. RFC 23 "Authentication": it must be there, and may be
-/// empty.
+/// Name of the entry with the shared secret. RFC 23 "Authentication": it must be there, and may be empty.
 pub const AUTH_TOKEN: &str = "auth_token";
 
 /// Most bytes of an ERROR's data, from the ASN.1 of RFC 23.

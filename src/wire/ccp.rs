@@ -4,10 +4,9 @@
 //! connector. [row 104] Both are the data of a Prepare of amount 0 to `peer.route.control` or
 //! `peer.route.update` with the condition [`Condition::PEER_PROTOCOL`].
 //!
-//! Parsed values are views of the bytes. A count is only a claim: items are read one by one, each
-//! takes at least one byte, and nothing is reserved. [row 4] The structure is checked here; the
-//! addresses inside routes are not, because other connectors pass on unchecked ones, and one bad
-//! address must not cost all other routes of an update.
+//! Parsed values are views of the bytes. A count is only a claim: items are read one by one, each takes at least one
+//! byte, and nothing is reserved. [row 4] The structure is checked here; the addresses inside routes are not, because
+//! other connectors pass on unchecked ones, and one bad address must not cost all other routes of an update.
 
 mod items;
 #[cfg(test)]
@@ -79,8 +78,7 @@ impl<'a> RouteRequest<'a> {
             || destination == AddressRef::PEER_ROUTE_UPDATE
     }
 
-    /// Reads a Prepare that can be answered at `now`. The answer moves no money, so amounts above
-    /// zero are refused.
+    /// Reads a Prepare that can be answered at `now`. The answer moves no money, so amounts above zero are refused.
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong.

@@ -2,9 +2,8 @@
 
 use super::{AddressError, TimestampError};
 
-/// Why bytes were not parsed. The text names the field, the rule and the figures: `Prepare: data
-/// claims 5 bytes, 0 left`. It repeats at most one character of the input, so it may be logged and
-/// sent back.
+/// Why bytes were not parsed. The text names the field, the rule and the figures: `Prepare: data claims 5 bytes, 0
+/// left`. It repeats at most one character of the input, so it may be logged and sent back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Not canonical OER, or truncated.

@@ -65,8 +65,7 @@ impl<'a> IldcpResponse<'a> {
         Self::parse(fulfill.data)
     }
 
-    /// Reads the data of the Fulfill. RFC 30 "Extensibility": bytes after the last field are
-    /// ignored. [row 99]
+    /// Reads the data of the Fulfill. RFC 30 "Extensibility": bytes after the last field are ignored. [row 99]
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong.

@@ -34,13 +34,11 @@ pub use fulfill::Fulfill;
 pub use prepare::Prepare;
 pub use reject::{AmountTooLarge, Reject, clip_message};
 
-/// Most bytes of `data` that are accepted: one more than RFC 27 allows, because Java peers send
-/// that. [row 10]
+/// Most bytes of `data` that are accepted: one more than RFC 27 allows, because Java peers send that. [row 10]
 pub const MAX_DATA: usize = 32_768;
 /// Most bytes of `data` that we send. RFC 34 "ILP Prepare": data has at most 32767 bytes. [row 10]
 pub const MAX_DATA_EMITTED: usize = 32_767;
-/// Most bytes of a Reject's message that are accepted: one more than the ASN.1 allows, because Java
-/// peers send that.
+/// Most bytes of a Reject's message that are accepted: one more than the ASN.1 allows, because Java peers send that.
 pub const MAX_MESSAGE: usize = 8192;
 /// Most bytes of a Reject's message that we send.
 pub const MAX_MESSAGE_EMITTED: usize = 8191;

@@ -58,8 +58,7 @@ impl PaymentPointer {
         self.text.get(1..self.path_at).expect("the host was found in this text")
     }
 
-    /// Its URL. RFC 26 "Payment Setup Protocol Receiver Endpoint Resolution": the scheme is
-    /// `https`. [row 127]
+    /// Its URL. RFC 26 "Payment Setup Protocol Receiver Endpoint Resolution": the scheme is `https`. [row 127]
     #[must_use]
     pub fn url(&self) -> String {
         let path = match self.text.get(self.path_at..) {

@@ -29,8 +29,7 @@ impl<'a> EchoRequest<'a> {
     /// Reads the data of a Prepare; `None` if it does not begin with the prefix (F06).
     ///
     /// # Errors
-    /// [`Error`] if it is not a valid request (F01): another type, such as a stray answer, or no valid
-    /// return address.
+    /// [`Error`] if it is not a valid request (F01): another type, such as a stray answer, or no valid return address.
     pub fn parse(data: &'a [u8]) -> Result<Option<Self>, Error> {
         let Some(rest) = data.strip_prefix(ECHO_PREFIX) else {
             return Ok(None);

@@ -1,8 +1,7 @@
 //! STREAM packets in clear: the decrypted data of an ILP packet.
 //!
-//! A packet is a header and frames. Parsing checks each frame and allocates nothing; the frames are
-//! then iterated without errors. RFC 29 "STREAM Packet": bytes after the last frame (padding, junk)
-//! are ignored.
+//! A packet is a header and frames. Parsing checks each frame and allocates nothing; the frames are then iterated
+//! without errors. RFC 29 "STREAM Packet": bytes after the last frame (padding, junk) are ignored.
 
 mod frame;
 mod frames;
@@ -27,8 +26,7 @@ const VERSION: u8 = 1;
 /// A STREAM packet in clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamPacket<'a> {
-    /// The type of the ILP packet around it. If they differ, a connector moved the data: discard
-    /// it.
+    /// The type of the ILP packet around it. If they differ, a connector moved the data: discard it.
     pub packet_type: PacketType,
     /// The number of the request; its answer repeats it.
     pub sequence: u64,
@@ -65,8 +63,7 @@ impl<'a> StreamPacket<'a> {
         Ok(Self { packet_type, sequence, amount: Amount(amount), frames })
     }
 
-    /// Appends the packet, without unknown frames. The caller keeps the frames below
-    /// [`MAX_PACKET`].
+    /// Appends the packet, without unknown frames. The caller keeps the frames below [`MAX_PACKET`].
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_u8(VERSION, out);
         put_u8(self.packet_type as u8, out);

@@ -1,5 +1,4 @@
-//! Writes WebSocket data frames (RFC 6455 section 5.2): a header before the payload, and a client's
-//! mask over it.
+//! Writes WebSocket data frames (RFC 6455 section 5.2): a header before the payload, and a client's mask over it.
 //!
 //! RFC 23 "Overview": a BTP packet is one binary message. [row 65] Reading, control frames and the
 //! handshake belong to the WebSocket library.
@@ -42,8 +41,7 @@ pub fn put_binary_header(payload_len: usize, mask: Option<[u8; 4]>, out: &mut Ve
 /// Masks or unmasks a whole payload (section 5.3).
 pub fn apply_mask(key: [u8; 4], payload: &mut [u8]) {
     let [a, b, c, d] = key;
-    // As wide as a vector register, and a multiple of four, so that each step begins with the first
-    // byte of the key.
+    // As wide as a vector register, and a multiple of four, so that each step begins with the first byte of the key.
     let wide = [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d];
     let (chunks, rest) = payload.as_chunks_mut::<16>();
     for chunk in chunks {

@@ -1,15 +1,13 @@
 //! Canonical OER as Interledger uses it ([RFC 30]): a reader over a byte slice, and functions that
 //! append to a `Vec<u8>`.
 //!
-//! Six encodings occur in Interledger protocols, and only those are here: unsigned integers of
-//! fixed width, fixed octet strings, the length determinant, the variable octet string, the
-//! variable unsigned integer, and the count of a SEQUENCE OF (which is a variable unsigned
-//! integer). A SEQUENCE is its fields one after the other.
+//! Six encodings occur in Interledger protocols, and only those are here: unsigned integers of fixed width, fixed octet
+//! strings, the length determinant, the variable octet string, the variable unsigned integer, and the count of a
+//! SEQUENCE OF (which is a variable unsigned integer). A SEQUENCE is its fields one after the other.
 //!
-//! Promises: no panic and no allocation on any input; a length is compared with the bytes left
-//! before it is used. RFC 30 "CANONICAL-OER": a value has exactly one encoding, so every other one
-//! is refused (an indefinite length, a long form where the short one fits, leading zero bytes).
-//! [rows 1, 3]
+//! Promises: no panic and no allocation on any input; a length is compared with the bytes left before it is used. RFC
+//! 30 "CANONICAL-OER": a value has exactly one encoding, so every other one is refused (an indefinite length, a long
+//! form where the short one fits, leading zero bytes). [rows 1, 3]
 //!
 //! Deliberately absent: tags, optional fields, signed and real numbers, a derive macro.
 //!

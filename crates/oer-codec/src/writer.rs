@@ -1,5 +1,4 @@
-//! Appends canonical OER to a `Vec<u8>`. Nothing here can fail: limits on sizes belong to the
-//! protocols.
+//! Appends canonical OER to a `Vec<u8>`. Nothing here can fail: limits on sizes belong to the protocols.
 
 use alloc::vec::Vec;
 
@@ -23,8 +22,7 @@ pub fn put_u32(value: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
-/// Appends a UInt64. RFC 30 "Fixed-length unsigned integers": eight bytes, most significant first.
-/// [row 6]
+/// Appends a UInt64. RFC 30 "Fixed-length unsigned integers": eight bytes, most significant first. [row 6]
 #[inline]
 pub fn put_u64(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_be_bytes());
@@ -59,8 +57,7 @@ pub fn put_var_octet_string(content: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(content);
 }
 
-/// Appends a variable unsigned integer, such as the count of a SEQUENCE OF: at least two bytes.
-/// [row 5]
+/// Appends a variable unsigned integer, such as the count of a SEQUENCE OF: at least two bytes. [row 5]
 #[inline]
 pub fn put_var_uint(value: u64, out: &mut Vec<u8>) {
     let size = significant_bytes(value);

@@ -1,5 +1,4 @@
-//! Builds the encrypted reply of a receiver, from the request alone: without counters and random
-//! numbers.
+//! Builds the encrypted reply of a receiver, from the request alone: without counters and random numbers.
 
 use super::{ReceivedPacket, hmac_of_parts};
 use crate::stream::envelope::Iv;
@@ -10,23 +9,19 @@ use crate::wire::{Amount, Fulfillment};
 
 /// Most frames of one kind about streams in a reply.
 pub(super) const STREAM_FRAMES_MAX: usize = 20;
-/// The highest stream id, above the reach of any connection: a side sends at most 2^31 packets, and
-/// a client uses every second id. It is the same in each reply, because senders keep the last one,
-/// and replies overtake each other.
+/// The highest stream id, above the reach of any connection: a side sends at most 2^31 packets, and a client uses every
+/// second id. It is the same in each reply, because senders keep the last one, and replies overtake each other.
 ///
 /// RFC 29 "ConnectionMaxStreamId Frame": it sets the highest stream that the other end may open.
 pub(super) const STREAM_ID_MAX: StreamId = StreamId(u32::MAX as u64);
-/// The limit of bytes of a stream and of a connection: more than one can carry, and exact in
-/// JavaScript.
+/// The limit of bytes of a stream and of a connection: more than one can carry, and exact in JavaScript.
 pub(super) const DATA_OFFSET_MAX: u64 = (1 << 53) - 1;
 /// Longer asset codes (a parent may assign any) are left out.
 const ASSET_CODE_MAX: usize = 255;
 
-/// Builds the reply. Other frames of the request set limits for what this end would send, which is
-/// nothing.
+/// Builds the reply. Other frames of the request set limits for what this end would send, which is nothing.
 ///
-/// RFC 29 "Sending Money": the reply has the request's sequence number and the amount that arrived.
-/// [row 122]
+/// RFC 29 "Sending Money": the reply has the request's sequence number and the amount that arrived. [row 122]
 pub(super) fn encrypt_reply(
     keys: &Keys,
     fulfillment: Fulfillment,
@@ -39,8 +34,7 @@ pub(super) fn encrypt_reply(
     let (mut told, mut asked, mut closed, mut blocked) = (0, false, false, false);
     for frame in request.frames.iter() {
         match frame {
-            // No limit, for senders that keep to one. The total is not known here; JS senders keep
-            // the highest one.
+            // No limit, for senders that keep to one. The total is not known here; JS senders keep the highest one.
             StreamFrame::StreamMoney { stream, .. } if told < STREAM_FRAMES_MAX => {
                 told += 1;
                 let (receive_max, total_received) = (Amount::MAX, Amount::ZERO);
@@ -113,10 +107,9 @@ impl StreamsWithData {
     }
 }
 
-/// The IV of a reply. A receiver has no state to count in, so the IV is a MAC of everything that
-/// the reply depends on: the request (by its fulfillment, a MAC over all of it) and the reply. The
-/// same IV means the same reply, which reveals nothing; two different replies get the same one by a
-/// chance of 2^-96, like random ones.
+/// The IV of a reply. A receiver has no state to count in, so the IV is a MAC of everything that the reply depends on:
+/// the request (by its fulfillment, a MAC over all of it) and the reply. The same IV means the same reply, which
+/// reveals nothing; two different replies get the same one by a chance of 2^-96, like random ones.
 fn reply_iv(keys: &Keys, fulfillment: Fulfillment, plaintext: &[u8]) -> Iv {
     let mac = hmac_of_parts(&keys.reply_iv, &[&fulfillment.0, plaintext]);
     let (iv, _) = mac.split_first_chunk().expect("32 bytes begin with 12");

@@ -71,8 +71,7 @@ impl Sender {
         }
     }
 
-    /// The packet did not leave this program: its amount may be sent again, and the path is not to
-    /// blame.
+    /// The packet did not leave this program: its amount may be sent again, and the path is not to blame.
     fn record_not_sent(&mut self, flight: InFlightPacket, why: PacketFailure, now: MonoTime) {
         self.progress.rejected.count(why.code);
         let code = why.code;

@@ -1,9 +1,8 @@
 //! The money of a payment: amounts that remain, are in flight, and must arrive.
 //!
-//! Two promises. Money spent and in flight never exceeds the total, with any answers. And the
-//! minimum rate of all money sent arrives: each packet carries its minimum, rounded down, and later
-//! minima make up for the rounding. Before the end, up to one unit per fulfilled packet may be
-//! missing; at the end of a complete payment, nothing.
+//! Two promises. Money spent and in flight never exceeds the total, with any answers. And the minimum rate of all money
+//! sent arrives: each packet carries its minimum, rounded down, and later minima make up for the rounding. Before the
+//! end, up to one unit per fulfilled packet may be missing; at the end of a complete payment, nothing.
 
 use super::rate::PathRate;
 
@@ -87,8 +86,7 @@ impl Budget {
         share
     }
 
-    /// A packet was fulfilled. `arrived` is the amount in the receiver's reply; without one, the
-    /// minimum counts.
+    /// A packet was fulfilled. `arrived` is the amount in the receiver's reply; without one, the minimum counts.
     pub(super) fn record_fulfilled(&mut self, share: PacketShare, arrived: Option<u64>) {
         self.release(share);
         self.sent = self.sent.saturating_add(share.amount);

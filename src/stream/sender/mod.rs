@@ -1,10 +1,9 @@
 //! The sender of one payment, as a state machine: it returns packets and takes their answers. Time
 //! and a seed are arguments.
 //!
-//! First a probe, which cannot be fulfilled, measures the path: F08 gives the maximum, and the
-//! receiver's Reject says what arrived. Then packets of the largest size that passes are sent,
-//! within the congestion window, each with the minimum of the `budget`. At the end a packet closes
-//! the connection.
+//! First a probe, which cannot be fulfilled, measures the path: F08 gives the maximum, and the receiver's Reject says
+//! what arrived. Then packets of the largest size that passes are sent, within the congestion window, each with the
+//! minimum of the `budget`. At the end a packet closes the connection.
 //!
 //! Deliberately absent: data on streams, more than one stream, and verification of receipts (RFC
 //! 39), whose secret only the verifier has.
@@ -40,8 +39,7 @@ use crate::time::{MonoTime, Now};
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount, Condition, Timestamp};
 
-/// RFC 29 "Maximum Number of Packets Per Connection": a side sends at most 2^31, so that random IVs
-/// do not repeat.
+/// RFC 29 "Maximum Number of Packets Per Connection": a side sends at most 2^31, so that random IVs do not repeat.
 const SEQUENCE_MAX: u64 = 1 << 31;
 /// Most probes in flight.
 const PROBES_MAX: usize = 3;
@@ -162,8 +160,7 @@ pub enum SenderAnswer<'a> {
 }
 
 impl Sender {
-    /// A payment that begins now. The seed makes initialization vectors: it must be random and used
-    /// once.
+    /// A payment that begins now. The seed makes initialization vectors: it must be random and used once.
     #[must_use]
     pub fn new(
         settings: SenderSettings,
@@ -194,8 +191,7 @@ impl Sender {
         }
     }
 
-    /// The next packet to send now. Call it until it returns `None`: after each answer, and at
-    /// [`Sender::wakes_at`].
+    /// The next packet to send now. Call it until it returns `None`: after each answer, and at [`Sender::wakes_at`].
     pub fn next_packet(&mut self, now: Now) -> Option<SenderPacket> {
         self.check_timeouts(now.mono);
         match self.next_step() {
@@ -252,8 +248,7 @@ impl Sender {
         if is_nothing || full { NextStep::Wait } else { NextStep::Send(size) }
     }
 
-    /// When the next packet may be sent. A probe carries no money, so the next one does not wait
-    /// for its expiry.
+    /// When the next packet may be sent. A probe carries no money, so the next one does not wait for its expiry.
     fn sends_at(&self) -> MonoTime {
         match self.rate.is_none() && !self.in_flight.is_empty() {
             true => self.congestion.pause_until().max(self.probed_at.after(PROBE_RETRY)),
@@ -318,8 +313,7 @@ impl Sender {
         }
     }
 
-    /// When the payment ends because nothing arrives. Patience is for sending more, not for answers
-    /// in flight.
+    /// When the payment ends because nothing arrives. Patience is for sending more, not for answers in flight.
     fn patience_until(&self) -> MonoTime {
         match self.rate.is_some() && self.budget.remaining() == 0 {
             true => MonoTime::MAX,
@@ -344,8 +338,7 @@ impl Sender {
         }
     }
 
-    /// When to call [`Sender::next_packet`] without an answer; `None` if an answer must come first,
-    /// or at the end.
+    /// When to call [`Sender::next_packet`] without an answer; `None` if an answer must come first, or at the end.
     #[must_use]
     pub fn wakes_at(&self) -> Option<MonoTime> {
         match &self.phase {

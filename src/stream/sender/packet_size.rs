@@ -1,5 +1,4 @@
-//! The amount of one packet. F08 reports the maximum; T04 only says that the amount was too large
-//! at this time.
+//! The amount of one packet. F08 reports the maximum; T04 only says that the amount was too large at this time.
 
 use crate::wire::ilp::AmountTooLarge;
 
@@ -29,8 +28,7 @@ impl PacketSize {
         self.current
     }
 
-    /// Applies F08 to a packet of this amount. The ceiling falls each time, and reaches 0 after a
-    /// bounded number.
+    /// Applies F08 to a packet of this amount. The ceiling falls each time, and reaches 0 after a bounded number.
     pub(super) fn record_too_large(&mut self, sent: u64, figures: Option<AmountTooLarge>) {
         // Packets of the former amount, in flight at the same time, do not count.
         self.too_large_in_a_row += u32::from(sent <= self.current);
@@ -50,8 +48,7 @@ impl PacketSize {
         self.current = self.current.min(self.ceiling);
     }
 
-    /// Applies T04 to a packet that was alone: halves the amount, down to one unit, which is tried
-    /// until patience ends.
+    /// Applies T04 to a packet that was alone: halves the amount, down to one unit, which is tried until patience ends.
     pub(super) fn record_illiquid(&mut self, sent: u64) {
         self.arrived_in_a_row = 0;
         self.current = self.current.min((sent / 2).max(1));

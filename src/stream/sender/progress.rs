@@ -33,8 +33,7 @@ pub struct PaymentProgress {
     pub rejected: Rejections,
     /// Packets without an answer.
     pub unanswered: u64,
-    /// Packets that timed out on the way (R00): not spent here, but the receiver may have the
-    /// money.
+    /// Packets that timed out on the way (R00): not spent here, but the receiver may have the money.
     pub late: u64,
     /// The current amount of a packet (sender).
     pub packet_amount: u64,

@@ -74,8 +74,7 @@ impl PathRate {
         self.numerator as f64 / self.denominator as f64
     }
 
-    /// The ratio in lowest terms, rounded down to a denominator that can be multiplied by an
-    /// amount.
+    /// The ratio in lowest terms, rounded down to a denominator that can be multiplied by an amount.
     fn ratio(numerator: u128, denominator: u128) -> Self {
         let (numerator, denominator) = reduced(numerator, denominator.max(1));
         let bits = 128u32.saturating_sub(denominator.leading_zeros());

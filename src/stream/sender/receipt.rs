@@ -1,5 +1,4 @@
-//! Receipts (RFC 39): the receiver's total, signed with a verifier's secret. A sender only collects
-//! them.
+//! Receipts (RFC 39): the receiver's total, signed with a verifier's secret. A sender only collects them.
 
 /// Bytes of a receipt: version, nonce, stream, total, HMAC.
 const RECEIPT_BYTES: usize = 1 + NONCE_BYTES + 1 + 8 + 32;

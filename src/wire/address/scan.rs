@@ -11,8 +11,7 @@ pub fn is_segment(text: &str) -> bool {
     !text.is_empty() && text.len() <= super::MAX_ADDRESS && text.bytes().all(is_segment_byte)
 }
 
-/// Whether `bytes` are segments joined by single dots. RFC 15 "Address Requirements": no segment is
-/// empty. [row 22]
+/// Whether `bytes` are segments joined by single dots. RFC 15 "Address Requirements": no segment is empty. [row 22]
 #[inline]
 pub(super) fn is_dotted(bytes: &[u8]) -> bool {
     let ([first, heads @ ..], [tails @ .., last]) = (bytes, bytes) else {

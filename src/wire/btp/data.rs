@@ -1,5 +1,4 @@
-//! The protocol data of a frame: a list of named entries. The first one is *primary* and decides
-//! what the request is.
+//! The protocol data of a frame: a list of named entries. The first one is *primary* and decides what the request is.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,8 +11,7 @@ use crate::wire::error::encoding;
 /// Bytes of the shortest entry: length of the name, content type, length of the data.
 const ENTRY_MIN: usize = 3;
 
-/// The format of an entry's data. RFC 23 "Sub-Protocol Data Format": 3 to 255 are unassigned but
-/// legal. [row 84]
+/// The format of an entry's data. RFC 23 "Sub-Protocol Data Format": 3 to 255 are unassigned but legal. [row 84]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentType(pub u8);
 
@@ -141,9 +139,8 @@ impl<'a> ProtocolData<'a> {
         ProtocolEntries { reader: Reader::new(self.bytes) }
     }
 
-    /// Whether two entries have the same name. RFC 23 "Sub-protocols": a name occurs once in a
-    /// frame. [row 68] The time is linear, so that a frame of 20,000 entries cannot keep the node
-    /// busy.
+    /// Whether two entries have the same name. RFC 23 "Sub-protocols": a name occurs once in a frame. [row 68] The time
+    /// is linear, so that a frame of 20,000 entries cannot keep the node busy.
     #[must_use]
     pub fn has_duplicate_names(&self) -> bool {
         /// Up to this number, comparing all pairs is cheaper than a hash set.

@@ -76,8 +76,7 @@ pub const fn ilp_frame_size(ilp_len: usize) -> usize {
 
 /// Appends a MESSAGE or RESPONSE up to the ILP packet of `ilp_len` bytes, which the caller appends.
 ///
-/// RFC 23 "Sub-protocols": a packet travels in the first entry, which has the name `ilp` and
-/// content type 0. [row 81]
+/// RFC 23 "Sub-protocols": a packet travels in the first entry, which has the name `ilp` and content type 0. [row 81]
 #[inline]
 pub fn put_ilp_header(kind: FrameKind, request_id: RequestId, ilp_len: usize, out: &mut Vec<u8>) {
     let [a, b, c, d] = request_id.0.to_be_bytes();

@@ -42,8 +42,7 @@ pub(super) fn put_parsed(frame: &BtpFrame<'_>, out: &mut Vec<u8>) {
 /// Appends the first frame of a session in the order of `ilp-plugin-btp`: `auth`, `auth_username`
 /// (left out without a username), `auth_token`.
 ///
-/// RFC 23 "Authentication": the primary entry is `auth`, without data and of content type 0. [row
-/// 74]
+/// RFC 23 "Authentication": the primary entry is `auth`, without data and of content type 0. [row 74]
 pub fn put_auth(request_id: RequestId, username: Option<&str>, token: &str, out: &mut Vec<u8>) {
     let auth = ProtocolEntry::octets(AUTH, &[]);
     let token = ProtocolEntry::text(AUTH_TOKEN, token);
@@ -56,8 +55,7 @@ pub fn put_auth(request_id: RequestId, username: Option<&str>, token: &str, out:
     }
 }
 
-/// Appends a RESPONSE without entries: the answer to a successful login, or to a MESSAGE without a
-/// known sub-protocol.
+/// Appends a RESPONSE without entries: the answer to a successful login, or to a MESSAGE without a known sub-protocol.
 pub fn put_empty_response(request_id: RequestId, out: &mut Vec<u8>) {
     put_frame(request_id, &FrameBody::Response, &[], out);
 }

@@ -29,8 +29,7 @@ macro_rules! codes {
             /// Every code with a name: F, then T, then R.
             pub const ALL: &'static [Self] = &[$(Self::$code),*];
 
-            /// RFC 27 "Error Codes": each code has one name and meaning. [row 21] `None` for
-            /// others.
+            /// RFC 27 "Error Codes": each code has one name and meaning. [row 21] `None` for others.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self {

@@ -25,8 +25,7 @@ pub struct Prepare<'a> {
 }
 
 impl<'a> Prepare<'a> {
-    /// Parses a Prepare. RFC 27 "Final Error": one that does not parse is rejected with F01. [row
-    /// 13]
+    /// Parses a Prepare. RFC 27 "Final Error": one that does not parse is rejected with F01. [row 13]
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong.

@@ -14,8 +14,7 @@ pub struct Reject<'a> {
     /// The node that rejected. `None` is an empty address: accepted from peers, never sent, because
     /// interledger-rs cannot read it. [rows 19, 20]
     pub triggered_by: Option<AddressRef<'a>>,
-    /// For debugging. Should be UTF-8; other bytes are passed on too. At most [`MAX_MESSAGE`]
-    /// bytes.
+    /// For debugging. Should be UTF-8; other bytes are passed on too. At most [`MAX_MESSAGE`] bytes.
     pub message: &'a [u8],
     /// For the sender; at most [`MAX_DATA`](super::MAX_DATA) bytes. Never changed.
     pub data: &'a [u8],

@@ -7,8 +7,7 @@ use oer_codec::{Reader, put_u8, put_var_octet_string, put_var_uint};
 use crate::wire::error::encoding;
 use crate::wire::{Amount, Error};
 
-/// A stream of a connection. RFC 29 "Opening New Streams": the client opens odd ones, the server
-/// even ones.
+/// A stream of a connection. RFC 29 "Opening New Streams": the client opens odd ones, the server even ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u64);
 
@@ -95,8 +94,7 @@ pub enum StreamFrame<'a> {
     StreamMoneyBlocked {
         /// The stream.
         stream: StreamId,
-        /// The amount that it wants to send, in the sender's units; above 64 bits it is read as the
-        /// maximum.
+        /// The amount that it wants to send, in the sender's units; above 64 bits it is read as the maximum.
         send_max: Amount,
         /// The amount that it has sent so far.
         total_sent: Amount,

@@ -33,8 +33,7 @@ impl<'a> Frames<'a> {
         Self(FrameSource::Owned(frames))
     }
 
-    /// Reads the count and all frames. The count is a claim: it is compared with the bytes left.
-    /// [row 4]
+    /// Reads the count and all frames. The count is a claim: it is compared with the bytes left. [row 4]
     pub(super) fn parse(packet: &mut Reader<'a>) -> Result<Self, Error> {
         let place = "STREAM frames: count";
         let claimed = packet.var_uint().map_err(encoding(place))?;

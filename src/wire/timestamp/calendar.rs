@@ -70,9 +70,8 @@ pub(super) const fn last_day(leap: bool, month: u64) -> u64 {
     }
 }
 
-/// Year, month and day of a count of days from 0000-03-01: a year that begins in March has its leap
-/// day at its end. (Neri and Schneider, "Euclidean affine functions and their application to
-/// calendar algorithms", 2022.)
+/// Year, month and day of a count of days from 0000-03-01: a year that begins in March has its leap day at its end.
+/// (Neri and Schneider, "Euclidean affine functions and their application to calendar algorithms", 2022.)
 #[inline]
 pub(super) const fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let n = 4 * days + 3;

@@ -37,9 +37,8 @@ impl Timestamp {
         Self::from_civil(lanes(date), [hour, minute, second], millis, 60)
     }
 
-    /// The GeneralizedTime that all known readers accept: three digits after the point, the last
-    /// one not 0. btp-packet needs three digits, so a millisecond that ends in 0 is written one
-    /// later.
+    /// The GeneralizedTime that all known readers accept: three digits after the point, the last one not 0. btp-packet
+    /// needs three digits, so a millisecond that ends in 0 is written one later.
     ///
     /// RFC 30 "Variable-length Timestamps": the fraction has no trailing zeros. [row 86]
     #[must_use]
