@@ -60,9 +60,6 @@ fn limits(connections: usize) -> ConnectionLimits {
 impl Api {
     /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`]. Connections wait
     /// until [`Self::run`].
-    ///
-    /// # Errors
-    /// [`BindError`].
     pub async fn bind(
         host: &str,
         port: u16,
@@ -92,7 +89,6 @@ impl Api {
         Ok(Self { listener: listener.with_kept_files(), status })
     }
 
-    /// The address that it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.listener.local_addr()
     }

@@ -19,7 +19,6 @@ use crate::time::MonoTime;
 /// A configured peer, and whether health depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerRole {
-    /// The peer's account.
     pub id: AccountId,
     /// The node is not healthy without it. A suspended peer is not required.
     pub required: bool,
@@ -28,7 +27,6 @@ pub struct PeerRole {
 /// The part of the configuration that this room reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusSettings<'a> {
-    /// All configured peers.
     pub peers: Vec<PeerRole>,
     /// A node that was never healthy is `starting` for this long at most (D6: 30 s).
     pub start_timeout: Duration,
@@ -73,9 +71,6 @@ struct Configured {
 
 impl NodeStatus {
     /// A node that starts now. Until [`configure`](NodeStatus::configure) it has no peers, and its pages need no token.
-    ///
-    /// # Errors
-    /// The operating system gave no random numbers.
     pub fn new(context: Arc<TransportContext>) -> Result<Arc<Self>, NoRandomness> {
         let now = SystemTime::now();
         Ok(Arc::new(NodeStatus {

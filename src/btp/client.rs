@@ -45,7 +45,6 @@ impl Dial {
         Self { peer, url, username, token }
     }
 
-    /// The account of the peer.
     pub fn peer(&self) -> &AccountId {
         &self.peer
     }
@@ -88,31 +87,22 @@ pub struct BtpClient {
 /// Why an attempt to reach a peer failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// The host cannot be resolved or connected to.
     #[error(transparent)]
     Reach(#[from] ConnectTcpError),
-    /// The TLS configuration of this node cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// No certificate can contain the host's name.
     #[error("{0} cannot be the name in a certificate")]
     TlsName(String),
-    /// The peer's certificate is not trusted, or the peer does not use TLS.
     #[error("the TLS handshake failed: {}", explain_handshake(.0))]
     TlsHandshake(io::Error),
-    /// The WebSocket handshake failed.
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
-    /// The peer did not answer the login in time.
     #[error("no answer to the authentication within {0:?}")]
     AuthTimeout(Duration),
-    /// The connection closed before the answer to the login.
     #[error("the peer did not answer the authentication: {0}")]
     Ended(CloseReason),
-    /// The peer refused our name or token.
     #[error("authentication failed: the peer answered {0}")]
     Refused(String),
-    /// The peer is not, or no longer, an account of this node.
     #[error("this node has no account of that name")]
     NoAccount,
 }

@@ -91,7 +91,6 @@ impl BtpServer {
         Ok(Self { listener, tls, shared, unauthenticated })
     }
 
-    /// The bound address.
     pub fn local_addr(&self) -> SocketAddr {
         self.listener.local_addr()
     }

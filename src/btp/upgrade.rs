@@ -31,30 +31,23 @@ pub(super) struct Upgraded {
 /// Why a stream did not become a WebSocket.
 #[derive(Debug, thiserror::Error)]
 pub enum UpgradeError {
-    /// The socket failed.
     #[error("the connection failed during the WebSocket handshake")]
     Io(#[from] std::io::Error),
-    /// The socket was closed early.
     #[error("the connection was closed during the WebSocket handshake")]
     Closed,
     /// The socket was closed without a byte, as load balancers do to probe a port.
     #[error("the connection was closed without a byte")]
     Silent,
-    /// The first byte cannot begin an HTTP message.
     #[error(
         "the received bytes are not HTTP; does one end use TLS (wss://) and the other not (ws://)?"
     )]
     NotHttp,
-    /// The header is longer than a WebSocket needs.
     #[error("the HTTP header is longer than {HEADER_BYTES_MAX} bytes")]
     TooLong,
-    /// Not HTTP, or not a WebSocket handshake.
     #[error("not a WebSocket handshake")]
     Malformed,
-    /// The server answered, but not with 101.
     #[error("the server answered HTTP {0} instead of 101 (is this the BTP port of the peer?)")]
     Status(u16),
-    /// The server sent too many interim responses.
     #[error("the server sent more than {INTERIM_MAX} interim HTTP responses instead of 101")]
     Interim,
     /// The server's 101 does not belong to our request, or grants something that we did not request.

@@ -24,7 +24,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a document.
 const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
 
-/// Fetches documents.
 #[derive(Debug)]
 pub struct HttpClient {
     tls: ClientTls,
@@ -39,43 +38,31 @@ pub struct Document {
     pub content_type: Option<String>,
     /// The target of a redirect, which is not followed.
     pub location: Option<String>,
-    /// The whole body.
     pub body: Bytes,
 }
 
 /// Why there is no document.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// No connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The URL is not valid in a request.
     #[error("the URL is not valid in a request: {0}")]
     Url(axum::http::Error),
-    /// The connection broke, or the answer is not HTTP.
     #[error("no answer: {0}")]
     Broken(String),
-    /// No answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// The document is too long.
     #[error("the answer is longer than {DOCUMENT_BYTES_MAX} bytes")]
     TooLong,
 }
 
 impl HttpClient {
     /// Trusts the certificate authorities of the system and of `trust`, which is read now.
-    ///
-    /// # Errors
-    /// A file that cannot be read or used.
     pub fn new(trust: TlsTrust) -> Result<Self, TlsError> {
         Ok(Self { tls: ClientTls::load(trust)? })
     }
 
     /// Sends a GET request. Any status is an answer. User and token of the URL are not sent.
-    ///
-    /// # Errors
-    /// [`FetchError`]
     pub async fn get(&self, url: &HttpUrl, accept: &str) -> Result<Document, FetchError> {
         let tasks = Tasks::default();
         let mut poller = tasks.poller();

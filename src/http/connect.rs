@@ -39,22 +39,16 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The host cannot be reached.
     #[error(transparent)]
     Reach(#[from] ConnectTcpError),
-    /// The TLS client cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The host is not a valid name in a certificate.
     #[error("{0} cannot be the name in a certificate")]
     TlsName(String),
-    /// The certificate is not trusted, or the server does not speak TLS.
     #[error("the TLS handshake failed: {}", explain_handshake(.0))]
     TlsHandshake(io::Error),
-    /// The TLS or HTTP handshake took too long.
     #[error("no HTTP connection within {0:?}")]
     Timeout(Duration),
-    /// The server does not speak HTTP.
     #[error("the HTTP connection failed: {0}")]
     Http(hyper::Error),
 }
@@ -119,9 +113,6 @@ impl HttpSender {
     }
 
     /// Waits until a request can be sent.
-    ///
-    /// # Errors
-    /// The connection is closed.
     pub(super) async fn ready(&mut self) -> hyper::Result<()> {
         match self {
             HttpSender::Http1(sender, _) => sender.ready().await,

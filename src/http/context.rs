@@ -21,9 +21,6 @@ pub struct HttpContext {
 
 impl HttpContext {
     /// Without peers that have a server.
-    ///
-    /// # Errors
-    /// The operating system gave no random numbers.
     pub fn new(
         transport: Arc<TransportContext>,
         logins: Arc<Logins>,

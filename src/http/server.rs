@@ -55,9 +55,6 @@ enum Work {
 
 impl HttpServer {
     /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`].
-    ///
-    /// # Errors
-    /// [`BindError`].
     pub async fn bind(
         host: &str,
         port: u16,
@@ -110,7 +107,6 @@ impl HttpServer {
         })
     }
 
-    /// The address that it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.listener.local_addr()
     }

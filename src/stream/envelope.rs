@@ -26,10 +26,8 @@ pub struct Iv(pub [u8; NONCE_LEN]);
 /// Why data could not be encrypted or decrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    /// More than [`MAX_PLAINTEXT`] bytes.
     #[error("a STREAM packet has {0} bytes, at most {MAX_PLAINTEXT} fit")]
     TooLong(usize),
-    /// Fewer bytes than IV and tag.
     #[error("the data is too short to be a STREAM packet")]
     TooShort,
     /// Changed on the way, or encrypted with another secret.
@@ -39,9 +37,6 @@ pub enum EnvelopeError {
 
 impl Keys {
     /// Encrypts a packet. Returns the data of the ILP packet.
-    ///
-    /// # Errors
-    /// [`EnvelopeError::TooLong`].
     pub fn seal(&self, iv: Iv, plaintext: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
         let too_long = EnvelopeError::TooLong(plaintext.len());
         if plaintext.len() > MAX_PLAINTEXT {
@@ -61,9 +56,6 @@ impl Keys {
     }
 
     /// Decrypts the data of an ILP packet.
-    ///
-    /// # Errors
-    /// [`EnvelopeError::TooShort`] or [`EnvelopeError::NotAuthentic`].
     pub fn open(&self, data: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
         let (iv, rest) = data.split_first_chunk().ok_or(EnvelopeError::TooShort)?;
         let (tag, ciphertext) = rest.split_first_chunk().ok_or(EnvelopeError::TooShort)?;

@@ -33,7 +33,6 @@ pub struct Keys {
 impl Keys {
     /// Derives the keys of a shared secret. RFC 29 "Encryption": the encryption key is the
     /// HMAC-SHA256 of `ilp_stream_encryption` under the secret. [row 122]
-    #[must_use]
     pub fn new(secret: &SharedSecret) -> Self {
         Self::derive(&secret.0)
     }
@@ -54,7 +53,6 @@ impl Keys {
 
     /// The fulfillment of a Prepare with this encrypted data. RFC 29 "Fulfillment Generation": it
     /// is the HMAC-SHA256 of the data, under a key derived from the secret. [row 122]
-    #[must_use]
     pub fn fulfillment(&self, data: &[u8]) -> Fulfillment {
         let mut fulfillment = [0; 32];
         fulfillment.copy_from_slice(hmac::sign(&self.fulfillment, data).as_ref());

@@ -37,20 +37,15 @@ pub struct ReceivedPacket<'a> {
     pub token: &'a str,
     /// The amount that arrived, in the receiver's units.
     pub amount: Amount,
-    /// The Prepare's condition.
     pub condition: Condition,
-    /// The Prepare's data.
     pub data: &'a [u8],
-    /// The code of the receiver's asset.
     pub asset_code: &'a str,
-    /// The scale of the receiver's asset.
     pub asset_scale: u8,
 }
 
 /// A packet that the receiver fulfills.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedPacket {
-    /// The fulfillment of the packet's condition.
     pub fulfillment: Fulfillment,
     /// The Fulfill's data: the encrypted reply.
     pub data: Vec<u8>,
@@ -59,14 +54,12 @@ pub struct AcceptedPacket {
 /// A packet that the receiver rejects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclinedPacket {
-    /// The reason.
     pub reason: DeclineReason,
     /// The Reject's data: the encrypted reply, or empty if the packet is not from the connection's sender.
     pub data: Vec<u8>,
 }
 
 /// The token of a new connection: the last segment of its address.
-#[must_use]
 pub fn encode_token(random: [u8; TOKEN_BYTES]) -> String {
     URL_SAFE_NO_PAD.encode(random)
 }
@@ -77,13 +70,10 @@ pub enum DeclineReason {
     /// The destination is the receiver's own address, without a token.
     #[error("this address is no connection; ask for one by SPSP")]
     NoConnection,
-    /// Not encrypted with the connection's secret, or changed on the way.
     #[error("the data was not encrypted with the secret of this connection")]
     NotAuthentic,
-    /// Encrypted with the secret, but not a request.
     #[error("the data is no STREAM packet for a Prepare")]
     NotARequest,
-    /// Less arrived than the sender's minimum.
     #[error("less arrived than the sender asks for")]
     BelowMinimum,
     /// The condition does not belong to this data: usually a packet that measures the path.
@@ -94,7 +84,6 @@ pub enum DeclineReason {
 impl DeclineReason {
     /// The error code of the Reject. RFC 29 "Matching Packets to Connections": data that cannot be
     /// decrypted is rejected with F06. [row 123]
-    #[must_use]
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::NoConnection | Self::NotAuthentic => ErrorCode::F06,
@@ -107,7 +96,6 @@ impl DeclineReason {
 impl Receiver {
     /// The receiver with this name on a node with this secret, which should have 32 bytes of
     /// randomness. Each name has secrets of its own.
-    #[must_use]
     pub fn new(node_secret: &[u8], name: &str) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, node_secret);
         Self { generator: hmac_of_parts(&key, &[b"ilp-connector receiver ", name.as_bytes()]) }
@@ -115,7 +103,6 @@ impl Receiver {
 
     /// The secret of the connection with this token. Anyone may make up tokens; only this receiver
     /// can derive their secrets.
-    #[must_use]
     pub fn secret(&self, token: &str) -> SharedSecret {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.generator);
         SharedSecret(hmac_of_parts(&key, &[token.as_bytes()]))
@@ -125,9 +112,6 @@ impl Receiver {
     ///
     /// RFC 29 "Sending Money": a packet below the sender's minimum, or with another condition, is
     /// not fulfilled; the Reject carries an encrypted reply with the amount that arrived. [row 124]
-    ///
-    /// # Errors
-    /// [`DeclinedPacket`] with the reply for the sender.
     pub fn receive(&self, incoming: &ReceivedPacket<'_>) -> Result<AcceptedPacket, DeclinedPacket> {
         let silent = |reason| DeclinedPacket { reason, data: Vec::new() };
         if incoming.token.is_empty() {

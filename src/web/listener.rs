@@ -155,9 +155,6 @@ impl WebListener {
 
 impl AcceptedConnection {
     /// Serves the connection to its end. Dropping the future closes it.
-    ///
-    /// # Errors
-    /// No TLS handshake was completed in time.
     pub(crate) async fn run(self) -> Result<(), FailedHandshake> {
         let Self { stream, mut place, _descriptor, tls, service, limiter, context } = self;
         let Some(tls) = tls else {

@@ -34,7 +34,6 @@ impl Slippage {
     pub const USUAL: Slippage = Slippage(10_000);
 
     /// A slippage of at most a million millionths.
-    #[must_use]
     pub fn of_millionths(millionths: u32) -> Self {
         Slippage(millionths.min(1_000_000))
     }
@@ -42,13 +41,11 @@ impl Slippage {
 
 impl PathRate {
     /// The rate of a packet that arrived; `None` if nothing was sent.
-    #[must_use]
     pub fn measured(arrived: u64, sent: u64) -> Option<Self> {
         (sent > 0).then(|| Self::ratio(arrived.into(), sent.into()))
     }
 
     /// This rate less the slippage.
-    #[must_use]
     pub fn less(self, slippage: Slippage) -> Self {
         let kept = MILLION.saturating_sub(slippage.0.into());
         let (kept, million) = reduced(kept, MILLION);
@@ -58,7 +55,6 @@ impl PathRate {
     }
 
     /// The amount that arrives, rounded down, at most the largest amount.
-    #[must_use]
     pub fn apply_to(self, amount: u64) -> u64 {
         let whole = self.numerator.checked_div(self.denominator).unwrap_or(0);
         let fraction = self.numerator.checked_rem(self.denominator).unwrap_or(0);
@@ -68,7 +64,6 @@ impl PathRate {
     }
 
     /// For display.
-    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
     pub fn as_f64(self) -> f64 {
         self.numerator as f64 / self.denominator as f64

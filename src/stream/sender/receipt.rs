@@ -18,14 +18,12 @@ impl Receipt {
     }
 
     /// The total that the receiver has received.
-    #[must_use]
     pub fn total_received(&self) -> u64 {
         let total = self.0.iter().skip(1 + NONCE_BYTES + 1).take(8);
         total.fold(0, |total, byte| total << 8 | u64::from(*byte))
     }
 
     /// The receipt as received, for the verifier.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -30,7 +30,6 @@ pub struct SenderSettings {
 
 impl SenderSettings {
     /// A payment of this amount with default settings.
-    #[must_use]
     pub fn new(amount: Amount) -> Self {
         SenderSettings {
             amount,
