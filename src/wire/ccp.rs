@@ -22,7 +22,7 @@ use super::error::encoding;
 use super::ilp::Prepare;
 use super::{AddressRef, Amount, Condition, Error, Fulfillment, Timestamp};
 
-pub use items::{NewRoute, NewRoutes, Prop, Props, Strings};
+pub use items::{CcpItem, CcpList, NewRoute, NewRoutes, Prop, Props, Strings};
 pub use update::{Epochs, RouteUpdate};
 pub use write::{UpdateWriter, put_hop};
 

@@ -24,7 +24,7 @@ mod reject;
 #[cfg(test)]
 mod tests;
 
-use oer_codec::Reader;
+use oer_codec::{Reader, length_size, put_length};
 
 use super::Error;
 use super::error::{at_most, encoding};
@@ -212,6 +212,14 @@ fn open_envelope<'a>(
     let mut envelope = Reader::new(bytes);
     envelope.u8().map_err(encoding(place))?;
     envelope.var_octet_string().map(Reader::new).map_err(encoding(place))
+}
+
+/// Appends the type and the length of a packet, and reserves room for its content.
+#[inline]
+fn put_envelope(packet_type: PacketType, content_len: usize, out: &mut Vec<u8>) {
+    out.reserve(1 + length_size(content_len) + content_len);
+    out.push(packet_type as u8);
+    put_length(content_len, out);
 }
 
 #[cold]

@@ -4,14 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::error::{self, AddressKind};
 use super::scan::is_segment_byte;
 use super::{AddressError, AddressRef, MAX_ADDRESS, Scheme};
 
 /// A valid ILP address that owns its text. Cloning copies a pointer.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Address(Arc<str>);
 
 impl Address {
@@ -92,7 +93,8 @@ impl PartialEq<AddressRef<'_>> for Address {
 
 /// The beginning of addresses: a key of a routing table. It may be a bare scheme, or empty, which
 /// matches every address. A trailing dot is dropped: RFC 15 writes `g.`, ilp-connector `g`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Prefix(Arc<str>);
 
 impl Prefix {
@@ -203,17 +205,5 @@ impl fmt::Display for Prefix {
 impl fmt::Debug for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", &*self.0)
-    }
-}
-
-impl Serialize for Address {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl Serialize for Prefix {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
     }
 }

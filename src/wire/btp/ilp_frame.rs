@@ -7,7 +7,7 @@ use oer_codec::{Reader, put_length, var_octet_string_size};
 use super::{BtpFrame, FrameBody, FrameKind, ILP, ProtocolData, ProtocolEntry, RequestId};
 
 /// Bytes of type and request id, before the length of the content.
-const HEAD: usize = 1 + 4;
+pub(super) const HEAD: usize = 1 + 4;
 
 /// Count 1, the name `ilp`, content type 0: the bytes before the length of the packet.
 const ILP_ENTRY: [u8; 7] = *b"\x01\x01\x03ilp\x00";

@@ -7,13 +7,10 @@ use oer_codec::{
 
 use super::{
     AUTH, AUTH_TOKEN, AUTH_USERNAME, BtpErrorCode, BtpFrame, FrameBody, MAX_ERROR_DATA,
-    ProtocolEntry, RequestId,
+    ProtocolEntry, RequestId, ilp_frame::HEAD,
 };
 use crate::wire::Timestamp;
 use crate::wire::timestamp::GeneralizedTime;
-
-/// Bytes of type and request id, before the length of the content.
-const HEAD: usize = 1 + 4;
 
 /// Appends a frame of any type with these entries.
 pub fn put_frame(

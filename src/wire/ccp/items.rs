@@ -1,30 +1,55 @@
 //! The lists in CCP payloads: iterators over bytes that were checked when they were parsed.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use oer_codec::{Error, Reader};
 
-/// A list of strings, not checked to be text.
+/// A list of items, which it iterates over.
 #[derive(Clone, Copy)]
-pub struct Strings<'a> {
+pub struct CcpList<'a, T> {
     left: usize,
     items: Reader<'a>,
+    item: PhantomData<T>,
+}
+
+/// A list of strings, not checked to be text.
+pub type Strings<'a> = CcpList<'a, &'a [u8]>;
+/// The routes of an update.
+pub type NewRoutes<'a> = CcpList<'a, NewRoute<'a>>;
+/// The extensions of a route.
+pub type Props<'a> = CcpList<'a, Prop<'a>>;
+
+/// An item of a [`CcpList`], of at least one byte.
+pub trait CcpItem<'a>: Copy + PartialEq + fmt::Debug {
+    /// Reads one item.
+    ///
+    /// # Errors
+    /// The mistake in its encoding.
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Error>;
+}
+
+impl<'a, T: CcpItem<'a>> CcpList<'a, T> {
+    /// The empty list.
+    pub const EMPTY: Self = Self::of_checked(0, &[]);
+
+    const fn of_checked(count: usize, bytes: &'a [u8]) -> Self {
+        Self { left: count, items: Reader::new(bytes), item: PhantomData }
+    }
+
+    /// Reads a count and that many items.
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let count = reader.var_uint()?;
+        let bytes = reader.rest();
+        for _ in 0..count {
+            T::read(reader)?;
+        }
+        let count = usize::try_from(count).expect("no more items than bytes were read");
+        Ok(Self::of_checked(count, bytes))
+    }
 }
 
 impl<'a> Strings<'a> {
-    /// The empty list.
-    pub const EMPTY: Self = Self { left: 0, items: Reader::new(&[]) };
-
-    /// Reads a count and that many strings.
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let count = reader.var_uint()?;
-        let items = *reader;
-        for _ in 0..count {
-            reader.var_octet_string()?;
-        }
-        Ok(Self { left: read_items(count), items })
-    }
-
     /// The strings as they are encoded in the payload, each with its length.
     #[must_use]
     pub fn encoded(&self) -> &'a [u8] {
@@ -38,16 +63,16 @@ impl<'a> Strings<'a> {
     /// A list of `count` strings in the form of [`Strings::encoded`].
     #[must_use]
     pub const fn from_encoded(count: usize, encoded: &'a [u8]) -> Self {
-        Self { left: count, items: Reader::new(encoded) }
+        Self::of_checked(count, encoded)
     }
 }
 
-impl<'a> Iterator for Strings<'a> {
-    type Item = &'a [u8];
+impl<'a, T: CcpItem<'a>> Iterator for CcpList<'a, T> {
+    type Item = T;
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next(&mut self) -> Option<T> {
         self.left = self.left.checked_sub(1)?;
-        self.items.var_octet_string().ok()
+        T::read(&mut self.items).ok()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -55,7 +80,28 @@ impl<'a> Iterator for Strings<'a> {
     }
 }
 
-impl ExactSizeIterator for Strings<'_> {}
+impl<'a, T: CcpItem<'a>> ExactSizeIterator for CcpList<'a, T> {}
+
+/// Lists are equal if their items are.
+impl<'a, T: CcpItem<'a>> PartialEq for CcpList<'a, T> {
+    fn eq(&self, other: &Self) -> bool {
+        Iterator::eq(*self, *other)
+    }
+}
+
+impl<'a, T: CcpItem<'a>> Eq for CcpList<'a, T> {}
+
+impl<'a, T: CcpItem<'a>> fmt::Debug for CcpList<'a, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(*self).finish()
+    }
+}
+
+impl<'a> CcpItem<'a> for &'a [u8] {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        reader.var_octet_string()
+    }
+}
 
 /// One route that an update announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +116,7 @@ pub struct NewRoute<'a> {
     pub props: Props<'a>,
 }
 
-impl<'a> NewRoute<'a> {
+impl<'a> CcpItem<'a> for NewRoute<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         Ok(Self {
             prefix: reader.var_octet_string()?,
@@ -80,39 +126,6 @@ impl<'a> NewRoute<'a> {
         })
     }
 }
-
-/// The routes of an update.
-#[derive(Clone, Copy)]
-pub struct NewRoutes<'a> {
-    left: usize,
-    items: Reader<'a>,
-}
-
-impl<'a> NewRoutes<'a> {
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let count = reader.var_uint()?;
-        let items = *reader;
-        for _ in 0..count {
-            NewRoute::read(reader)?;
-        }
-        Ok(Self { left: read_items(count), items })
-    }
-}
-
-impl<'a> Iterator for NewRoutes<'a> {
-    type Item = NewRoute<'a>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        NewRoute::read(&mut self.items).ok()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl ExactSizeIterator for NewRoutes<'_> {}
 
 /// An extension of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,70 +138,8 @@ pub struct Prop<'a> {
     pub value: &'a [u8],
 }
 
-impl<'a> Prop<'a> {
+impl<'a> CcpItem<'a> for Prop<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         Ok(Self { meta: reader.u8()?, id: reader.u16()?, value: reader.var_octet_string()? })
     }
 }
-
-/// The extensions of a route.
-#[derive(Clone, Copy)]
-pub struct Props<'a> {
-    left: usize,
-    items: Reader<'a>,
-}
-
-impl<'a> Props<'a> {
-    /// The empty list.
-    pub const EMPTY: Self = Self { left: 0, items: Reader::new(&[]) };
-
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let count = reader.var_uint()?;
-        let items = *reader;
-        for _ in 0..count {
-            Prop::read(reader)?;
-        }
-        Ok(Self { left: read_items(count), items })
-    }
-}
-
-impl<'a> Iterator for Props<'a> {
-    type Item = Prop<'a>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        Prop::read(&mut self.items).ok()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl ExactSizeIterator for Props<'_> {}
-
-/// A count of items that were all read, of at least one byte each.
-fn read_items(count: u64) -> usize {
-    usize::try_from(count).expect("no more items than bytes were read")
-}
-
-/// Lists are equal if their items are.
-macro_rules! as_list {
-    ($($list:ident)*) => {$(
-        impl PartialEq for $list<'_> {
-            fn eq(&self, other: &Self) -> bool {
-                Iterator::eq(*self, *other)
-            }
-        }
-
-        impl Eq for $list<'_> {}
-
-        impl fmt::Debug for $list<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_list().entries(*self).finish()
-            }
-        }
-    )*};
-}
-
-as_list!(Strings NewRoutes Props);

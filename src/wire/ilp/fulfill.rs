@@ -1,8 +1,8 @@
 //! The Fulfill: proves that the receiver accepted the money.
 
-use oer_codec::{length_size, put_length, put_var_octet_string, var_octet_string_size};
+use oer_codec::{put_var_octet_string, var_octet_string_size};
 
-use super::{PacketType, open_envelope, read_data};
+use super::{PacketType, open_envelope, put_envelope, read_data};
 use crate::wire::error::encoding;
 use crate::wire::{Error, Fulfillment};
 
@@ -38,10 +38,7 @@ impl<'a> Fulfill<'a> {
     /// Appends the packet.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let content_len = self.content_len();
-        out.reserve(1 + length_size(content_len) + content_len);
-        out.push(PacketType::Fulfill as u8);
-        put_length(content_len, out);
+        put_envelope(PacketType::Fulfill, self.content_len(), out);
         out.extend_from_slice(&self.fulfillment.0);
         put_var_octet_string(self.data, out);
     }

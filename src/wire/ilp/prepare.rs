@@ -1,8 +1,8 @@
 //! The Prepare: offers money for a fulfillment. Each connector rewrites its amount and expiry.
 
-use oer_codec::{length_size, put_length, put_var_octet_string, var_octet_string_size};
+use oer_codec::{put_var_octet_string, var_octet_string_size};
 
-use super::{PacketType, open_envelope, read_data};
+use super::{PacketType, open_envelope, put_envelope, read_data};
 use crate::wire::error::{address, encoding, timestamp};
 use crate::wire::{AddressRef, Amount, Condition, Error, Timestamp};
 
@@ -59,10 +59,7 @@ impl<'a> Prepare<'a> {
     /// Appends the packet.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let content_len = self.content_len();
-        out.reserve(1 + length_size(content_len) + content_len);
-        out.push(PacketType::Prepare as u8);
-        put_length(content_len, out);
+        put_envelope(PacketType::Prepare, self.content_len(), out);
         out.extend_from_slice(&self.amount.0.to_be_bytes());
         self.expires_at.write17(out);
         out.extend_from_slice(&self.condition.0);

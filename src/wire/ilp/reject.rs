@@ -1,8 +1,10 @@
 //! The Reject: says why the money did not move, and which node refused.
 
-use oer_codec::{Reader, length_size, put_length, put_var_octet_string, var_octet_string_size};
+use oer_codec::{Reader, put_var_octet_string, var_octet_string_size};
 
-use super::{ErrorCode, MAX_MESSAGE, MAX_MESSAGE_EMITTED, PacketType, open_envelope, read_data};
+use super::{
+    ErrorCode, MAX_MESSAGE, MAX_MESSAGE_EMITTED, PacketType, open_envelope, put_envelope, read_data,
+};
 use crate::wire::error::{address, at_most, encoding};
 use crate::wire::{AddressRef, Amount, Error};
 
@@ -53,10 +55,7 @@ impl<'a> Reject<'a> {
     /// Appends the packet.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let content_len = self.content_len();
-        out.reserve(1 + length_size(content_len) + content_len);
-        out.push(PacketType::Reject as u8);
-        put_length(content_len, out);
+        put_envelope(PacketType::Reject, self.content_len(), out);
         out.extend_from_slice(&self.code.0);
         put_var_octet_string(self.triggered_by(), out);
         put_var_octet_string(self.message, out);
