@@ -14,6 +14,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use serde_json::json;
 
 use super::bearer_auth::AuthRefusal;
 use super::health::HealthStatus;
@@ -89,22 +90,6 @@ struct PeerHealthBody {
     last_error: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct LiveBody {
-    status: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct ReadyBody {
-    status: &'static str,
-    reasons: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ErrorBody {
-    error: String,
-}
-
 async fn health(State(pages): State<Arc<Pages>>) -> Response {
     let node = &pages.status;
     let peers = node.peers();
@@ -147,18 +132,18 @@ async fn health(State(pages): State<Arc<Pages>>) -> Response {
 /// For supervisors that restart a hanging program. This thread answers, so the heartbeat of the others decides.
 async fn live(State(pages): State<Arc<Pages>>) -> Response {
     match pages.status.hung_for() {
-        None => json(StatusCode::OK, &LiveBody { status: "alive" }),
-        Some(_) => json(StatusCode::SERVICE_UNAVAILABLE, &LiveBody { status: "hung" }),
+        None => json(StatusCode::OK, &json!({ "status": "alive" })),
+        Some(_) => json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "hung" })),
     }
 }
 
 async fn ready(State(pages): State<Arc<Pages>>) -> Response {
     let reasons = pages.status.reasons_not_ready();
-    if reasons.is_empty() {
-        json(StatusCode::OK, &ReadyBody { status: "ready", reasons })
-    } else {
-        json(StatusCode::SERVICE_UNAVAILABLE, &ReadyBody { status: "notReady", reasons })
-    }
+    let (code, status) = match reasons.is_empty() {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "notReady"),
+    };
+    json(code, &json!({ "status": status, "reasons": reasons }))
 }
 
 async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
@@ -276,7 +261,7 @@ fn remote(request: &Request) -> SocketAddr {
 }
 
 fn error(code: StatusCode, message: &str) -> Response {
-    json(code, &ErrorBody { error: message.to_owned() })
+    json(code, &json!({ "error": message }))
 }
 
 fn json(code: StatusCode, body: &impl Serialize) -> Response {

@@ -7,7 +7,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::peers::Token;
 use crate::web::json_text;
@@ -44,13 +45,6 @@ struct Claims {
     nbf: Option<f64>,
 }
 
-#[derive(Serialize)]
-struct SignedClaims<'a> {
-    sub: &'a str,
-    iat: u64,
-    exp: u64,
-}
-
 /// `None`: it is not a token, or not valid now.
 pub(super) fn parse(token: &[u8], now: Timestamp) -> Option<UnverifiedToken<'_>> {
     if token.len() > TOKEN_BYTES_MAX {
@@ -80,8 +74,8 @@ pub(super) fn parse(token: &[u8], now: Timestamp) -> Option<UnverifiedToken<'_>>
 /// A token for `subject`, and the time to replace it.
 pub(super) fn sign(subject: &str, secret: &Token, now: Timestamp) -> (String, Timestamp) {
     let iat = now.as_millis() / 1000;
-    let claims = SignedClaims { sub: subject, iat, exp: iat.saturating_add(LIFETIME_S) };
-    let claims = json_text(&claims);
+    let exp = iat.saturating_add(LIFETIME_S);
+    let claims = json_text(&json!({ "sub": subject, "iat": iat, "exp": exp }));
     let header = URL_SAFE_NO_PAD.encode(br#"{"alg":"HS256","typ":"JWT"}"#);
     let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());

@@ -20,6 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
+use serde_json::json;
 
 use super::router;
 use crate::connector::{Connector, StreamCredentials, StreamCredentialsError};
@@ -62,9 +63,15 @@ fn answer_query(connector: &Connector, receiver: Option<&str>) -> Response<Body>
         }
     };
     with_cors(match credentials {
-        Ok(credentials) => spsp_response(StatusCode::OK, &CredentialsBody::from(credentials)),
+        Ok(StreamCredentials { destination, secret }) => {
+            let secret = STANDARD.encode(secret.0);
+            let body = json!({ "destination_account": destination, "shared_secret": secret });
+            spsp_response(StatusCode::OK, &body)
+        }
         Err(StreamCredentialsError::UnknownReceiver) => {
-            spsp_response(StatusCode::NOT_FOUND, &UNKNOWN_RECEIVER)
+            // RFC 9 "receiver Does Not Exist": an unknown receiver gets 404 with this body and the content type of SPSP. [row 126]
+            let body = json!({ "id": "InvalidReceiverError", "message": "Invalid receiver ID" });
+            spsp_response(StatusCode::NOT_FOUND, &body)
         }
         Err(error @ StreamCredentialsError::NoAddressYet) => {
             ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
@@ -91,31 +98,6 @@ async fn method_not_allowed(method: Method) -> Response<Body> {
     let problem = router::method_not_allowed(method).await;
     with_cors(problem.with_header(ALLOW, METHODS).into_response())
 }
-
-#[derive(Serialize)]
-struct CredentialsBody {
-    destination_account: String,
-    shared_secret: String,
-}
-
-impl From<StreamCredentials> for CredentialsBody {
-    fn from(credentials: StreamCredentials) -> Self {
-        Self {
-            destination_account: credentials.destination.to_string(),
-            shared_secret: STANDARD.encode(credentials.secret.0),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct ErrorBody {
-    id: &'static str,
-    message: &'static str,
-}
-
-// RFC 9 "receiver Does Not Exist": an unknown receiver gets 404 with this body and the content type of SPSP. [row 126]
-const UNKNOWN_RECEIVER: ErrorBody =
-    ErrorBody { id: "InvalidReceiverError", message: "Invalid receiver ID" };
 
 fn spsp_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     // RFC 9 "Response Headers": the content type must be application/spsp4+json. [row 126]
