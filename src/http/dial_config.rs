@@ -65,17 +65,17 @@ impl FromStr for HttpAuth {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpDial {
     peer: AccountId,
-    url: HttpUrl,
+    pub(super) url: HttpUrl,
     subject: String,
     token: Token,
-    mode: HttpMode,
+    pub(super) mode: HttpMode,
     auth: HttpAuth,
-    callback: Option<HttpUrl>,
-    requests_max: usize,
+    pub(super) callback: Option<HttpUrl>,
+    pub(super) requests_max: usize,
 }
 
 /// Concurrent requests to one peer, unless configured.
-pub(super) const REQUESTS_MAX: usize = 1024;
+const REQUESTS_MAX: usize = 1024;
 
 impl HttpDial {
     /// User and token come from the URL if it has them, and otherwise are `node_id` and `auth_token` (D2).
@@ -90,26 +90,19 @@ impl HttpDial {
     }
 
     /// The same with a mode and a kind of token.
-    #[must_use]
     pub fn with_mode(self, mode: HttpMode, auth: HttpAuth) -> Self {
         Self { mode, auth, ..self }
     }
 
     /// The same with the URL to which the peer posts its answers in the asynchronous mode. Without one, the peer must know
     /// it from its configuration.
-    #[must_use]
     pub fn with_callback(self, callback: Option<HttpUrl>) -> Self {
         Self { callback, ..self }
     }
 
     /// The same with a number of concurrent requests. Over HTTP/1.1 each has a connection of its own.
-    #[must_use]
     pub fn with_requests_max(self, requests_max: usize) -> Self {
         Self { requests_max, ..self }
-    }
-
-    pub(super) fn requests_max(&self) -> usize {
-        self.requests_max
     }
 
     /// Whether the link may stay up and use the token of `other`: only the tokens differ, and the present one is among the
@@ -119,21 +112,8 @@ impl HttpDial {
         here == *other && self.token.mark().is_some_and(|mark| valid.contains(&mark))
     }
 
-    /// The peer's account.
     pub fn peer(&self) -> &AccountId {
         &self.peer
-    }
-
-    pub(super) fn url(&self) -> &HttpUrl {
-        &self.url
-    }
-
-    pub(super) fn mode(&self) -> HttpMode {
-        self.mode
-    }
-
-    pub(super) fn callback(&self) -> Option<&HttpUrl> {
-        self.callback.as_ref()
     }
 }
 

@@ -56,7 +56,7 @@ impl HttpDialler {
         };
         let tasks = Tasks::default();
         let mut poller = tasks.poller();
-        let url = self.peer.dial().url().clone();
+        let url = self.peer.dial().url.clone();
         let pool = Pool::new(url, transport, tasks.clone());
         let (peer, context) = (Arc::clone(&self.peer), Arc::clone(&self.context));
         let (link, mut losses) = HttpLink::new(peer, context, account, Arc::clone(&status), pool);
@@ -76,10 +76,10 @@ impl HttpDialler {
         status: &PeerStatus,
     ) {
         let context = Arc::clone(&self.context.transport);
-        let target = self.peer.dial().url().to_string();
+        let target = self.peer.dial().url.to_string();
         let mut backoff = DialBackoff::new(context.settings.retry_unit);
-        let bytes_max = link.account().outbox_bytes_max();
-        let places = RequestPlaces::new(self.peer.dial().requests_max(), bytes_max);
+        let bytes_max = link.account.outbox_bytes_max();
+        let places = RequestPlaces::new(self.peer.dial().requests_max, bytes_max);
         let mut was_silent = false;
         loop {
             status.attempt_started(&target);
@@ -124,7 +124,7 @@ impl HttpDialler {
             }
         }
         // Requests in progress may still be answered.
-        while !places.is_empty() && !link.account().is_idle() {
+        while !places.is_empty() && !link.account.is_idle() {
             sleep(DRAIN_POLL_INTERVAL).await;
         }
     }
@@ -142,9 +142,9 @@ async fn connect(link: &HttpLink, was_silent: bool) -> Result<String, String> {
 impl HttpLink {
     /// Begins a session.
     fn attach(&self, remote: &str) -> SessionGuard {
-        let context = Arc::clone(&self.context().transport);
-        let outbox = Outbox::new(Framing::None, self.account().outbox_bytes_max());
-        let (account, status) = (Arc::clone(self.account()), Arc::clone(self.status()));
+        let context = Arc::clone(&self.context.transport);
+        let outbox = Outbox::new(Framing::None, self.account.outbox_bytes_max());
+        let (account, status) = (Arc::clone(&self.account), Arc::clone(&self.status));
         SessionGuard::attach(context, account, status, SessionKind::Dialled, None, outbox, remote)
     }
 
@@ -156,7 +156,7 @@ impl HttpLink {
         places: &Arc<RequestPlaces>,
         losses: &mut mpsc::Receiver<LinkLoss>,
     ) -> Result<LinkLoss, CloseRequest> {
-        let context = &self.context().transport;
+        let context = &self.context.transport;
         let interval = context.settings.keep_alive.interval;
         let mut check_at = context.clock.mono().after(interval);
         loop {

@@ -58,7 +58,7 @@ impl HttpPeer {
 
     /// Whether answers go to the peer's server even if a request has no `Callback-Url`.
     pub(super) fn is_async(&self) -> bool {
-        self.dial.mode() == HttpMode::Async
+        self.dial.mode == HttpMode::Async
     }
 
     /// The `Authorization` of a request to its server. `None`: the token is not valid in a header.

@@ -258,7 +258,7 @@ impl InboundSession {
 
     /// The connections to the peer's server, or new ones if its URL has changed.
     fn pool_for(&self, url: &HttpUrl, last: &mut Option<Arc<Pool>>, tasks: &Tasks) -> Arc<Pool> {
-        if let Some(pool) = last.as_ref().filter(|pool| pool.url().is_same_origin(url)) {
+        if let Some(pool) = last.as_ref().filter(|pool| pool.url.is_same_origin(url)) {
             return Arc::clone(pool);
         }
         let context = Arc::clone(&self.sessions.context);

@@ -33,9 +33,9 @@ pub(super) const SILENT: &str = "it accepts connections, but answers nothing";
 #[derive(Debug)]
 pub(super) struct HttpLink {
     peer: Arc<HttpPeer>,
-    context: Arc<HttpContext>,
-    account: Arc<Account>,
-    status: Arc<PeerStatus>,
+    pub(super) context: Arc<HttpContext>,
+    pub(super) account: Arc<Account>,
+    pub(super) status: Arc<PeerStatus>,
     pub(super) pool: Pool,
     losses: mpsc::Sender<LinkLoss>,
     /// Packets since the server's last answer.
@@ -92,18 +92,6 @@ impl HttpLink {
         (link, losses)
     }
 
-    pub(super) fn context(&self) -> &HttpContext {
-        &self.context
-    }
-
-    pub(super) fn status(&self) -> &Arc<PeerStatus> {
-        &self.status
-    }
-
-    pub(super) fn account(&self) -> &Arc<Account> {
-        &self.account
-    }
-
     /// Sends one Prepare, and passes its answer to the connector.
     pub(super) async fn post(&self, taken: TakenPacket) {
         let TakenPacket { kind: PacketKind::Prepare, id, packet, .. } = taken else {
@@ -142,13 +130,13 @@ impl HttpLink {
                 .header(AUTHORIZATION, authorization.clone());
             let Some(request_id) = &request_id else { return request };
             let request = request.header(REQUEST_ID, request_id);
-            match dial.callback() {
+            match &dial.callback {
                 Some(callback) => request.header(CALLBACK_URL, callback.without_credentials()),
                 None => request,
             }
         };
         let bytes_max = self.context.transport.settings.message_bytes_max;
-        match self.pool.post(dial.url(), head, packet, bytes_max).await {
+        match self.pool.post(&dial.url, head, packet, bytes_max).await {
             Ok(response) => RequestOutcome::Response(response),
             Err(error) => {
                 tracing::debug!(peer = %dial.peer(), %error, "a packet got no answer");
@@ -209,7 +197,7 @@ impl HttpLink {
     /// Whether the server answers a request without a packet.
     pub(super) async fn probe(&self) -> bool {
         let time = self.context.transport.settings.keep_alive.timeout;
-        let answers = timeout(time, self.pool.probe(self.peer.dial().url())).await;
+        let answers = timeout(time, self.pool.probe(&self.peer.dial().url)).await;
         let answers = answers.is_ok_and(|answered| answered.is_ok());
         if answers {
             self.unanswered.store(0, Ordering::Relaxed);

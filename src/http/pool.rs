@@ -29,7 +29,7 @@ const BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The connections to one peer.
 #[derive(Debug)]
 pub(super) struct Pool {
-    url: HttpUrl,
+    pub(super) url: HttpUrl,
     context: Arc<TransportContext>,
     /// Runs the connections.
     tasks: Tasks,
@@ -87,13 +87,10 @@ pub(super) enum PostError {
     /// The connection was lost; the peer may have received the request.
     #[error("the connection was lost: {0}")]
     Lost(String),
-    /// The answer is not HTTP.
     #[error("its answer is not HTTP; does one end speak TLS (https://) and the other not?")]
     NotHttp,
-    /// The answer is longer than a packet can be.
     #[error("its answer is longer than a packet can be")]
     TooLong,
-    /// The URL or a header is not valid in a request.
     #[error("the request is not valid: {0}")]
     Request(axum::http::Error),
 }
@@ -109,10 +106,6 @@ impl Pool {
     pub(super) fn new(url: HttpUrl, context: Arc<TransportContext>, tasks: Tasks) -> Self {
         let (kept, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
         Self { url, context, tasks, kept, connecting, incomplete_bytes: AtomicUsize::new(0) }
-    }
-
-    pub(super) fn url(&self) -> &HttpUrl {
-        &self.url
     }
 
     /// Opens a connection, which replaces the kept ones.

@@ -117,7 +117,7 @@ pub(super) fn choose_callback(callback_url: Option<&[u8]>, peer: Option<&HttpPee
     let Some(callback_url) = callback_url else {
         // RFC 35 "Request": the header may be missing if both peers have agreed on the URL. [row 128]
         return match peer {
-            Some(peer) if peer.is_async() => Callback::Post(peer.dial().url().clone()),
+            Some(peer) if peer.is_async() => Callback::Post(peer.dial().url.clone()),
             _ => Callback::Response,
         };
     };
@@ -129,7 +129,7 @@ pub(super) fn choose_callback(callback_url: Option<&[u8]>, peer: Option<&HttpPee
     };
     let url = std::str::from_utf8(callback_url).ok().and_then(|text| text.parse::<HttpUrl>().ok());
     match url {
-        Some(url) if !url.is_same_origin(peer.dial().url()) => Callback::Refused(
+        Some(url) if !url.is_same_origin(&peer.dial().url) => Callback::Refused(
             "Callback-Url must have the scheme, host and port of the url that is configured for this peer",
         ),
         Some(url) if url.username().is_some() => {
