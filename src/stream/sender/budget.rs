@@ -7,7 +7,7 @@
 use super::rate::PathRate;
 
 /// Sums in units of the sender; `delivered`, `unconfirmed` and `promised` in units of the receiver.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Budget {
     total: u64,
     sent: u64,
@@ -29,15 +29,7 @@ pub(super) struct PacketShare {
 
 impl Budget {
     pub(super) fn new(total: u64) -> Self {
-        Budget {
-            total,
-            sent: 0,
-            in_flight: 0,
-            unresolved: 0,
-            delivered: 0,
-            unconfirmed: 0,
-            promised: 0,
-        }
+        Self { total, ..Self::default() }
     }
 
     pub(super) fn total(&self) -> u64 {

@@ -114,13 +114,9 @@ enum NextStep {
 pub struct SenderPacket {
     /// The number for [`Sender::record_answer`].
     pub sequence: u64,
-    /// The Prepare's amount.
     pub amount: Amount,
-    /// The Prepare's expiry.
     pub expires_at: Timestamp,
-    /// The Prepare's condition.
     pub condition: Condition,
-    /// The Prepare's data.
     pub data: Vec<u8>,
 }
 
@@ -128,40 +124,23 @@ pub struct SenderPacket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SenderAnswer<'a> {
     /// Fulfilled in time with the right fulfillment: the money is spent.
-    Fulfilled {
-        /// The Fulfill's data.
-        data: &'a [u8],
-    },
+    Fulfilled { data: &'a [u8] },
     /// Rejected by the receiver or a connector: the money is not spent.
     Rejected {
-        /// The code.
         code: ErrorCode,
         /// The node that rejected, according to the Reject.
         by: &'a str,
-        /// The Reject's message.
         message: &'a str,
-        /// The Reject's data.
         data: &'a [u8],
     },
     /// The packet did not leave this program: the money is not spent.
-    NotSent {
-        /// The kind of failure.
-        code: ErrorCode,
-        /// The reason.
-        message: &'a str,
-    },
+    NotSent { code: ErrorCode, message: &'a str },
     /// The packet may have left this program, and no valid answer came: the money may be spent.
-    NoAnswer {
-        /// The kind of failure.
-        code: ErrorCode,
-        /// The reason.
-        message: &'a str,
-    },
+    NoAnswer { code: ErrorCode, message: &'a str },
 }
 
 impl Sender {
     /// A payment that begins now. The seed makes initialization vectors: it must be random and used once.
-    #[must_use]
     pub fn new(
         settings: SenderSettings,
         secret: &SharedSecret,
@@ -186,7 +165,7 @@ impl Sender {
             receiver_answered: false,
             low_arrivals: 0,
             unreadable_answers: 0,
-            progress: PaymentProgress::of_total(total),
+            progress: PaymentProgress::default(),
             settings,
         }
     }
@@ -339,7 +318,6 @@ impl Sender {
     }
 
     /// When to call [`Sender::next_packet`] without an answer; `None` if an answer must come first, or at the end.
-    #[must_use]
     pub fn wakes_at(&self) -> Option<MonoTime> {
         match &self.phase {
             Phase::Probing | Phase::Paying => {}
@@ -354,7 +332,6 @@ impl Sender {
     }
 
     /// How the payment ended; `None` before.
-    #[must_use]
     pub fn end(&self) -> Option<&PaymentEnd> {
         match &self.phase {
             Phase::Ended(end) => Some(end),
@@ -362,8 +339,6 @@ impl Sender {
         }
     }
 
-    /// The progress of the payment.
-    #[must_use]
     pub fn progress(&self) -> PaymentProgress {
         PaymentProgress {
             total: self.budget.total(),

@@ -13,7 +13,7 @@ const CODES_MAX: usize = 32;
 const OTHER: ErrorCode = ErrorCode(*b"...");
 
 /// The progress of a payment, in units of the sender's account or the receiver's, as marked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PaymentProgress {
     /// The amount of the payment (sender).
     pub total: u64,
@@ -51,30 +51,6 @@ pub struct PaymentProgress {
     pub last_failure: Option<PacketFailure>,
 }
 
-impl PaymentProgress {
-    pub(super) fn of_total(total: u64) -> Self {
-        PaymentProgress {
-            total,
-            sent: 0,
-            delivered: 0,
-            unconfirmed: 0,
-            in_flight: 0,
-            unresolved: 0,
-            fulfilled: 0,
-            rejected: Rejections::default(),
-            unanswered: 0,
-            late: 0,
-            packet_amount: 0,
-            window: 0,
-            rate: None,
-            minimum_rate: None,
-            asset: None,
-            receipt: None,
-            last_failure: None,
-        }
-    }
-}
-
 /// Numbers of rejected packets by code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rejections(BTreeMap<ErrorCode, u64>);
@@ -91,7 +67,6 @@ impl Rejections {
     }
 
     /// The number of all rejected packets.
-    #[must_use]
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
@@ -100,11 +75,9 @@ impl Rejections {
 /// Why a packet failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PacketFailure {
-    /// The code.
     pub code: ErrorCode,
     /// The node that refused: an address, or [`PacketFailure::THIS_PROGRAM`].
     pub by: String,
-    /// The message of that node.
     pub message: String,
 }
 
@@ -139,14 +112,7 @@ pub enum PaymentEnd {
     /// No amount passes the path.
     NothingPasses,
     /// Less than the minimum arrives.
-    RateTooLow {
-        /// The amount of the packet.
-        amount: u64,
-        /// The amount that arrived.
-        arrived: u64,
-        /// The minimum.
-        minimum: u64,
-    },
+    RateTooLow { amount: u64, arrived: u64, minimum: u64 },
     /// The receiver's answers cannot be decrypted: the secret does not belong to this address.
     WrongSecret,
     /// The receiver closed the connection.
@@ -157,7 +123,6 @@ pub enum PaymentEnd {
 
 impl PaymentEnd {
     /// Whether the receiver got the whole amount, but for less than one unit.
-    #[must_use]
     pub fn is_complete(&self) -> bool {
         matches!(self, PaymentEnd::Complete | PaymentEnd::Remainder(_))
     }
