@@ -91,8 +91,6 @@ pub enum DialError {
     Reach(#[from] ConnectTcpError),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("{0} cannot be the name in a certificate")]
-    TlsName(String),
     #[error("the TLS handshake failed: {}", explain_handshake(.0))]
     TlsHandshake(io::Error),
     #[error(transparent)]
@@ -194,11 +192,7 @@ async fn connect(
     let mut stream = if url.is_tls() {
         let connector = timeout_at(deadline, context.client_tls.connector()).await;
         let connector = connector.map_err(too_late)??;
-        let host = url.host();
-        let name = context
-            .client_tls
-            .name_of(host)
-            .ok_or_else(|| DialError::TlsName(url.host().to_string()))?;
+        let name = context.client_tls.name_of(url.host())?;
         let handshake = connector.connect(name, stream);
         let handshake = context.handshakes.run(remote.into(), true, handshake);
         let secured = timeout_at(deadline, handshake).await;

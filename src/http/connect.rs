@@ -43,8 +43,6 @@ pub enum ConnectError {
     Reach(#[from] ConnectTcpError),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("{0} cannot be the name in a certificate")]
-    TlsName(String),
     #[error("the TLS handshake failed: {}", explain_handshake(.0))]
     TlsHandshake(io::Error),
     #[error("no HTTP connection within {0:?}")]
@@ -141,8 +139,7 @@ pub(super) async fn connect(
             return begin_http1(stream, tasks).await;
         }
         let connector = tls.http_connector().await?;
-        let name = tls.name_of(url.host());
-        let name = name.ok_or_else(|| ConnectError::TlsName(url.host().to_string()))?;
+        let name = tls.name_of(url.host())?;
         let stream = connector.connect(name, stream).await.map_err(ConnectError::TlsHandshake)?;
         match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => begin_http2(stream, tasks).await,

@@ -80,6 +80,9 @@ pub enum TlsError {
          SSL_CERT_FILE"
     )]
     NoTrustedCertificates,
+    /// No certificate can contain the host's name.
+    #[error("{0} cannot be the name in a certificate")]
+    Name(String),
     /// The provider lacks a protocol version: a bug of this program.
     #[error("the TLS provider is unusable")]
     Provider(#[source] rustls::Error),

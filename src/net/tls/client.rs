@@ -177,11 +177,11 @@ impl ClientTls {
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
-    /// The name that the certificate of a server at `host` must contain. `None`: no certificate can.
-    pub fn name_of(&self, host: Host<&str>) -> Option<ServerName<'static>> {
+    /// The name that the certificate of a server at `host` must contain.
+    pub fn name_of(&self, host: Host<&str>) -> Result<ServerName<'static>, TlsError> {
         match &self.trust.server_name {
-            Some(TlsName(name)) => Some(name.clone()),
-            None => server_name(host),
+            Some(TlsName(name)) => Ok(name.clone()),
+            None => server_name(host.clone()).ok_or_else(|| TlsError::Name(host.to_string())),
         }
     }
 
