@@ -84,8 +84,7 @@ mod tests {
     #[test]
     fn known_decrypt() {
         let file = vectors::load("stream-extra");
-        let entry = vectors::list(&file, "crypto").iter().find(|e| e["name"] == "known decrypt");
-        let entry = entry.unwrap();
+        let entry = vectors::named(&file, "crypto", "known decrypt");
         let key = UnboundKey::new(&AES_256_GCM, &vectors::bytes(entry, "encryption_key_hex"));
         let mut keys = keys();
         keys.encryption = LessSafeKey::new(key.unwrap());

@@ -69,10 +69,7 @@ mod tests {
     use crate::wire::vectors;
 
     fn entry(name: &str) -> serde_json::Value {
-        let file = vectors::load("stream-extra");
-        let entries = vectors::list(&file, "crypto");
-        let found = entries.iter().find(|entry| vectors::text(entry, "name") == name);
-        found.unwrap_or_else(|| panic!("no vector {name}")).clone()
+        vectors::named(&vectors::load("stream-extra"), "crypto", name).clone()
     }
 
     fn keys(secret: &[u8], key: &str, entry: &serde_json::Value) -> hmac::Key {

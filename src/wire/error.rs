@@ -1,5 +1,7 @@
 //! The error type of this room: why bytes were not parsed.
 
+use oer_codec::Reader;
+
 use super::{AddressError, TimestampError};
 
 /// Why bytes were not parsed. The text names the field, the rule and the figures: `Prepare: data claims 5 bytes, 0
@@ -99,4 +101,21 @@ pub(super) fn at_most<'a>(
     } else {
         Err(Error::TooLong { place, length: bytes.len(), maximum })
     }
+}
+
+/// Reads the count of a list whose items have at least `item_min` bytes. The count is a claim, which is compared with the
+/// bytes left. [row 4]
+#[inline]
+pub(super) fn read_count(
+    item_min: usize,
+    reader: &mut Reader<'_>,
+    place: &'static str,
+) -> Result<usize, Error> {
+    let claimed = reader.var_uint().map_err(encoding(place))?;
+    let fits = reader.remaining() / item_min;
+    usize::try_from(claimed).ok().filter(|&count| count <= fits).ok_or_else(|| {
+        let claimed = claimed.saturating_mul(item_min as u64);
+        let cause = oer_codec::Error::Overrun { claimed, left: reader.remaining() };
+        Error::Encoding { place, cause }
+    })
 }

@@ -93,7 +93,7 @@ impl<'a> IldcpResponse<'a> {
 mod tests {
     use super::*;
     use crate::wire::ilp::{ErrorCode, Reject};
-    use crate::wire::vectors::{self, Expect};
+    use crate::wire::vectors::{self, Expect, written};
 
     /// A minute before the requests of the vectors expire.
     fn now() -> Timestamp {
@@ -123,9 +123,7 @@ mod tests {
         let prepare = Prepare::parse(bytes).unwrap();
         let accepted = check_request(&prepare, now()).is_ok();
         if accepted {
-            let mut ours = Vec::new();
-            request(prepare.expires_at).encode(&mut ours);
-            assert_eq!(ours, bytes);
+            assert_eq!(written(|out| request(prepare.expires_at).encode(out)), bytes);
         }
         accepted
     }
@@ -139,8 +137,7 @@ mod tests {
         assert_eq!(response.client_address.as_str(), vectors::text(fields, "clientAddress"));
         assert_eq!(fields["assetScale"], response.asset_scale, "{entry}");
         assert_eq!(response.asset_code, vectors::text(fields, "assetCode"), "{entry}");
-        let mut again = Vec::new();
-        response.encode(&mut again);
+        let again = written(|out| response.encode(out));
         assert!(fulfill.data.starts_with(&again), "{entry}");
         for end in 0..again.len() {
             assert!(IldcpResponse::parse(&again[..end]).is_err(), "{entry} cut to {end}");

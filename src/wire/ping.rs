@@ -74,9 +74,7 @@ mod tests {
                 Some(("pong", rest)) => {
                     let request = parsed.unwrap().expect("an echo request");
                     assert_eq!(rest.strip_prefix("to "), Some(request.return_address.as_str()));
-                    let mut again = Vec::new();
-                    request.encode(&mut again);
-                    assert_eq!(again, data);
+                    assert_eq!(vectors::written(|out| request.encode(out)), data);
                     for end in ECHO_PREFIX.len()..data.len() {
                         assert!(EchoRequest::parse(&data[..end]).is_err(), "cut to {end}");
                     }

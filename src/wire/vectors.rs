@@ -18,6 +18,27 @@ pub(crate) fn list<'a>(file: &'a Value, section: &str) -> &'a [Value] {
     entries
 }
 
+/// The entry of a section with this name.
+pub(crate) fn named<'a>(file: &'a Value, section: &str, name: &str) -> &'a Value {
+    let found = list(file, section).iter().find(|entry| entry["name"] == name);
+    found.unwrap_or_else(|| panic!("no vector {name}"))
+}
+
+/// The bytes that `put` appends.
+pub(crate) fn written(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put(&mut bytes);
+    bytes
+}
+
+/// The bytes that this node writes for what it reads from `bytes`.
+pub(crate) fn canonical(entry: &Value, bytes: &[u8]) -> Vec<u8> {
+    match entry["canonical_hex"].as_str() {
+        Some(canonical) => hex::decode(canonical).unwrap(),
+        None => bytes.to_vec(),
+    }
+}
+
 /// A text field.
 pub(crate) fn text<'a>(entry: &'a Value, key: &str) -> &'a str {
     entry[key].as_str().unwrap_or_else(|| panic!("{key} is a text in {entry}"))

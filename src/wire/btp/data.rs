@@ -6,7 +6,7 @@ use std::fmt;
 use oer_codec::Reader;
 
 use crate::wire::Error;
-use crate::wire::error::encoding;
+use crate::wire::error::{encoding, read_count};
 
 /// Bytes of the shortest entry: length of the name, content type, length of the data.
 const ENTRY_MIN: usize = 3;
@@ -77,18 +77,10 @@ impl<'a> ProtocolData<'a> {
         Self { primary: Some(entry), bytes, count: 1 }
     }
 
-    /// Reads the count and all entries. The count is a claim: it is compared with the bytes left,
-    /// and nothing is allocated for it. [row 4]
+    /// Reads the count and all entries. Nothing is allocated for them.
     #[inline]
     pub(super) fn parse(content: &mut Reader<'a>) -> Result<Self, Error> {
-        let claimed = content.var_uint().map_err(encoding("BTP protocolData: count"))?;
-        let fits = content.remaining() / ENTRY_MIN;
-        let count = usize::try_from(claimed).ok().filter(|&count| count <= fits);
-        let Some(count) = count else {
-            let needed = claimed.saturating_mul(ENTRY_MIN as u64);
-            let cause = oer_codec::Error::Overrun { claimed: needed, left: content.remaining() };
-            return Err(Error::Encoding { place: "BTP protocolData: count", cause });
-        };
+        let count = read_count(ENTRY_MIN, content, "BTP protocolData: count")?;
         let all = content.rest();
         let mut primary = None;
         for index in 0..count {
@@ -177,15 +169,6 @@ impl Eq for ProtocolData<'_> {}
 impl fmt::Debug for ProtocolData<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
-    }
-}
-
-impl<'a> IntoIterator for ProtocolData<'a> {
-    type Item = ProtocolEntry<'a>;
-    type IntoIter = ProtocolEntries<'a>;
-
-    fn into_iter(self) -> ProtocolEntries<'a> {
-        self.iter()
     }
 }
 

@@ -5,17 +5,15 @@ use serde_json::Value;
 
 use super::*;
 use crate::wire::Timestamp;
-use crate::wire::vectors::{self, Expect};
+use crate::wire::vectors::{self, Expect, written};
 
 fn encode(frame: &BtpFrame<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
-    frame.encode(&mut out);
-    out
+    written(|out| frame.encode(out))
 }
 
-fn vector<'a>(file: &'a Value, name: &str) -> &'a Value {
-    let mut frames = vectors::list(file, "frames").iter();
-    frames.find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("no vector {name}"))
+/// The bytes of the vector with this name.
+fn vector(name: &str) -> Vec<u8> {
+    vectors::bytes(vectors::named(&vectors::load("btp"), "frames", name), "hex")
 }
 
 /// Compares each field of the vector with the frame.
@@ -57,14 +55,10 @@ fn vectors_of_frames() {
                 } else {
                     assert_eq!(frame.protocol_data.iter().count(), 300, "{entry}");
                 }
-                let canonical = match entry["canonical_hex"].as_str() {
-                    Some(_) => vectors::bytes(entry, "canonical_hex"),
-                    None => bytes.clone(),
-                };
+                let canonical = vectors::canonical(entry, &bytes);
                 assert_eq!(encode(&frame), canonical, "{entry}");
                 let entries: Vec<_> = frame.protocol_data.iter().collect();
-                let mut built = Vec::new();
-                put_frame(frame.request_id, &frame.body, &entries, &mut built);
+                let built = written(|out| put_frame(frame.request_id, &frame.body, &entries, out));
                 assert_eq!(built, canonical, "{entry}");
                 for end in 0..canonical.len() {
                     assert!(BtpFrame::parse(&canonical[..end]).is_err(), "{entry} cut to {end}");
@@ -78,8 +72,7 @@ fn vectors_of_frames() {
 
 #[test]
 fn entries_are_found_by_name() {
-    let file = vectors::load("btp");
-    let bytes = vectors::bytes(vector(&file, "js-message"), "hex");
+    let bytes = vector("js-message");
     let frame = BtpFrame::parse(&bytes).unwrap();
     let data = |name| frame.protocol_data.get(name).map(|entry| entry.data);
     assert_eq!(data("ilp"), Some(&b""[..]));
@@ -87,7 +80,7 @@ fn entries_are_found_by_name() {
     assert_eq!(data("il"), None);
     assert_eq!(frame.ilp(), Some(&b""[..]));
 
-    let bytes = vectors::bytes(vector(&file, "message-no-entries"), "hex");
+    let bytes = vector("message-no-entries");
     let frame = BtpFrame::parse(&bytes).unwrap();
     assert_eq!(frame.protocol_data, ProtocolData::EMPTY);
     assert!(frame.protocol_data.is_empty() && frame.protocol_data.primary().is_none());
@@ -136,9 +129,7 @@ fn twenty_thousand_entries() {
 }
 
 fn message(entries: &[ProtocolEntry<'_>]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_frame(RequestId(1), &FrameBody::Message, entries, &mut out);
-    out
+    written(|out| put_frame(RequestId(1), &FrameBody::Message, entries, out))
 }
 
 #[test]
@@ -147,21 +138,15 @@ fn the_fast_path_writes_what_the_general_one_does() {
         for (kind, body) in
             [(FrameKind::Message, FrameBody::Message), (FrameKind::Response, FrameBody::Response)]
         {
-            let packet = vec![0x5a; ilp_len];
-            let mut fast = Vec::new();
-            put_ilp_header(kind, RequestId(0x0102_0304), ilp_len, &mut fast);
+            let (id, packet) = (RequestId(0x0102_0304), vec![0x5a; ilp_len]);
+            let mut fast = written(|out| put_ilp_header(kind, id, ilp_len, out));
             fast.extend_from_slice(&packet);
-            let mut general = Vec::new();
-            put_frame(
-                RequestId(0x0102_0304),
-                &body,
-                &[ProtocolEntry::octets(ILP, &packet)],
-                &mut general,
-            );
+            let entry = ProtocolEntry::octets(ILP, &packet);
+            let general = written(|out| put_frame(id, &body, &[entry], out));
             assert_eq!(fast, general, "{ilp_len}");
             assert_eq!(fast.len(), ilp_frame_size(ilp_len));
             let parsed = parse_ilp_frame(&fast).expect("the shape of the packet path");
-            assert_eq!((parsed.kind, parsed.request_id.0), (kind, 0x0102_0304));
+            assert_eq!((parsed.kind, parsed.request_id), (kind, id));
             assert_eq!(parsed.packet, packet);
             assert_eq!(BtpFrame::parse(&fast), BtpFrame::parse_any(&fast));
         }
@@ -174,10 +159,7 @@ fn the_fast_path_writes_what_the_general_one_does() {
 #[test]
 fn frames_of_the_handshake() {
     fn check(name: &str, put: impl Fn(&mut Vec<u8>)) {
-        let mut out = Vec::new();
-        put(&mut out);
-        let expected = vectors::bytes(vector(&vectors::load("btp"), name), "hex");
-        assert_eq!(hex::encode(out), hex::encode(expected), "{name}");
+        assert_eq!(hex::encode(written(put)), hex::encode(vector(name)), "{name}");
     }
     check("auth-js-client", |out| put_auth(RequestId(7), Some("bob"), "secret", out));
     check("auth-minimal", |out| put_auth(RequestId(0x0102_0304), None, "shh_its_a_secret", out));
@@ -210,20 +192,18 @@ fn error_codes_and_their_names() {
 
 #[test]
 fn the_data_of_an_error_is_bounded() {
-    let mut out = Vec::new();
+    let (id, code, at) = (RequestId(1), BtpErrorCode::UNREACHABLE, Timestamp::EPOCH);
     let long = vec![b'x'; MAX_ERROR_DATA + 1];
-    put_error(RequestId(1), BtpErrorCode::UNREACHABLE, "x", Timestamp::EPOCH, &long, &mut out);
-    let frame = BtpFrame::parse(&out).unwrap();
+    let bytes = written(|out| put_error(id, code, "x", at, &long, out));
+    let frame = BtpFrame::parse(&bytes).unwrap();
     let FrameBody::Error { data, triggered_at, .. } = frame.body else { panic!("{frame:?}") };
     assert_eq!(data.len(), MAX_ERROR_DATA);
     assert_eq!(triggered_at.as_bytes(), b"19700101000000.001Z");
 
-    let body =
-        FrameBody::Error { code: BtpErrorCode::UNREACHABLE, name: "x", triggered_at, data: &long };
-    let mut out = Vec::new();
-    put_frame(RequestId(1), &body, &[], &mut out);
+    let body = FrameBody::Error { code, name: "x", triggered_at, data: &long };
+    let bytes = written(|out| put_frame(id, &body, &[], out));
     assert_eq!(
-        BtpFrame::parse(&out).unwrap_err().to_string(),
+        BtpFrame::parse(&bytes).unwrap_err().to_string(),
         "BTP ERROR: data has 8193 bytes, at most 8192 are allowed"
     );
 }
@@ -242,18 +222,16 @@ fn errors_say_what_and_where() {
     check("06000000010604ffffffff00", "BTP protocolData: count claims 12884901885 bytes, 1 left");
     check("060000000108010103696cf00000", "BTP protocolData: protocolName has a byte above 127");
     check("07000000010400000001", "BTP TRANSFER: amount needs 8 bytes, 4 left");
-    let mut late = Vec::new();
-    let at = Timestamp::EPOCH;
-    put_error(RequestId(1), BtpErrorCode::UNREACHABLE, "x", at, b"", &mut late);
+    let (id, code, at) = (RequestId(1), BtpErrorCode::UNREACHABLE, Timestamp::EPOCH);
+    let mut late = written(|out| put_error(id, code, "x", at, b"", out));
     late[16] = b'9';
     check(&hex::encode(late), "BTP ERROR: triggeredAt has month 91, months are 01 to 12");
 }
 
 #[test]
 fn no_secret_is_shown() {
-    let mut out = Vec::new();
-    put_auth(RequestId(7), Some("bob"), "hunter2", &mut out);
-    let shown = format!("{:?}", BtpFrame::parse(&out).unwrap());
+    let bytes = written(|out| put_auth(RequestId(7), Some("bob"), "hunter2", out));
+    let shown = format!("{:?}", BtpFrame::parse(&bytes).unwrap());
     assert!(shown.contains("\"auth_token\" (type 1, 7 bytes)"), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");
 }
@@ -261,8 +239,7 @@ fn no_secret_is_shown() {
 /// With any byte changed, both parsers give the same result.
 #[test]
 fn the_fast_path_reads_what_the_general_one_does() {
-    let mut good = Vec::new();
-    put_ilp_header(FrameKind::Message, RequestId(7), 200, &mut good);
+    let mut good = written(|out| put_ilp_header(FrameKind::Message, RequestId(7), 200, out));
     good.resize(good.len() + 200, 0x5a);
     let mut fast = 0;
     for at in 0..20 {
@@ -309,12 +286,11 @@ proptest! {
             .iter()
             .map(|(name, kind, data)| ProtocolEntry { name, content_type: ContentType(*kind), data })
             .collect();
-        let mut bytes = Vec::new();
-        put_frame(RequestId(request_id), &body, &entries, &mut bytes);
+        let bytes = written(|out| put_frame(RequestId(request_id), &body, &entries, out));
         let frame = BtpFrame::parse(&bytes).unwrap();
         prop_assert_eq!(frame.request_id, RequestId(request_id));
         prop_assert_eq!(frame.body, body);
-        prop_assert_eq!(frame.protocol_data.into_iter().collect::<Vec<_>>(), entries);
+        prop_assert_eq!(frame.protocol_data.iter().collect::<Vec<_>>(), entries);
         prop_assert_eq!(encode(&frame), &bytes[..]);
         for end in 0..bytes.len() {
             prop_assert!(BtpFrame::parse(&bytes[..end]).is_err());

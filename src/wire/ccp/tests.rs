@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::wire::vectors::{self, Expect};
+use crate::wire::vectors::{self, Expect, written};
 
 /// A minute before the requests of the vectors expire.
 fn now() -> Timestamp {
@@ -81,8 +81,7 @@ fn vectors_of_ccp() {
         assert_eq!(prepare.data, vectors::bytes(entry, "data_hex"));
         let (fields, again, destination) = match &request {
             RouteRequest::Control(control) => {
-                let mut again = Vec::new();
-                control.encode(&mut again);
+                let again = written(|out| control.encode(out));
                 (fields_of_control(control), again, AddressRef::PEER_ROUTE_CONTROL)
             }
             RouteRequest::Update(update) => {
@@ -91,9 +90,8 @@ fn vectors_of_ccp() {
         };
         assert_eq!(fields, entry["fields"], "{entry}");
         assert_eq!(again, prepare.data, "{entry}");
-        let mut packet = Vec::new();
-        super::request(destination, &again, prepare.expires_at).encode(&mut packet);
-        assert_eq!(packet, bytes, "{entry}");
+        let request_again = super::request(destination, &again, prepare.expires_at);
+        assert_eq!(written(|out| request_again.encode(out)), bytes, "{entry}");
         cut_short_it_is_refused(&prepare);
         // Surplus bytes are ignored.
         let longer = [prepare.data, b"more"].concat();
@@ -110,8 +108,8 @@ fn cut_short_it_is_refused(prepare: &Prepare<'_>) {
 
 #[test]
 fn errors_name_the_field() {
-    let mut payload = Vec::new();
-    RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0).encode(&mut payload);
+    let control = RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0);
+    let payload = written(|out| control.encode(out));
     let later = now().saturating_add(Duration::from_secs(60));
     let good = request(AddressRef::PEER_ROUTE_CONTROL, &payload, later);
     assert!(RouteRequest::read(&good, now()).is_ok());

@@ -50,10 +50,7 @@ fn vectors_of_packets() {
         match (Packet::parse(&bytes), vectors::expect(entry)) {
             (Ok(packet), Expect::Accept) => {
                 compare(&packet, &entry["fields"], entry);
-                let canonical = match entry["canonical_hex"].as_str() {
-                    Some(_) => vectors::bytes(entry, "canonical_hex"),
-                    None => bytes.clone(),
-                };
+                let canonical = vectors::canonical(entry, &bytes);
                 assert_eq!(encode(&packet), canonical, "{entry}");
                 assert_eq!(Packet::parse(&canonical), Ok(packet), "{entry}");
                 every_truncation_is_refused(&canonical);
@@ -149,8 +146,7 @@ fn errors_say_what_and_where() {
         destination: AddressRef::new("example.alice").unwrap(),
         data: b"",
     };
-    let mut bytes = Vec::new();
-    good.encode(&mut bytes);
+    let bytes = encode(&Packet::Prepare(good));
     let check = |change: &dyn Fn(&mut Vec<u8>), message: &str| {
         let mut bytes = bytes.clone();
         change(&mut bytes);
@@ -169,12 +165,10 @@ fn errors_say_what_and_where() {
         Packet::parse(b"\x05\x00").unwrap_err().to_string(),
         "packet type is 5, expected 12 (Prepare), 13 (Fulfill) or 14 (Reject)"
     );
-    let mut long = Vec::new();
     let message = vec![b'x'; MAX_MESSAGE + 1];
-    Reject { code: ErrorCode::F00, triggered_by: None, message: &message, data: b"" }
-        .encode(&mut long);
+    let long = Reject { code: ErrorCode::F00, triggered_by: None, message: &message, data: b"" };
     assert_eq!(
-        Reject::parse(&long).unwrap_err().to_string(),
+        Reject::parse(&encode(&Packet::Reject(long))).unwrap_err().to_string(),
         "Reject: message has 8193 bytes, at most 8192 are allowed"
     );
 }
@@ -182,9 +176,7 @@ fn errors_say_what_and_where() {
 #[test]
 fn amount_too_large() {
     let file = vectors::load("ilp");
-    let packets = vectors::list(&file, "packets");
-    let entry = packets.iter().find(|entry| entry["name"] == "reject-f08").expect("reject-f08");
-    let bytes = vectors::bytes(entry, "hex");
+    let bytes = vectors::bytes(vectors::named(&file, "packets", "reject-f08"), "hex");
     let reject = Reject::parse(&bytes).unwrap();
     let amounts = AmountTooLarge::parse(reject.data).unwrap();
     assert_eq!((amounts.received, amounts.maximum), (Amount(0x30201), Amount(0x60504)));

@@ -6,7 +6,7 @@ use oer_codec::{Reader, put_var_uint};
 
 use super::frame::StreamFrame;
 use crate::wire::Error;
-use crate::wire::error::encoding;
+use crate::wire::error::read_count;
 
 /// Bytes of the shortest frame: its type and the length of its content.
 const FRAME_MIN: usize = 2;
@@ -33,16 +33,9 @@ impl<'a> Frames<'a> {
         Self(FrameSource::Owned(frames))
     }
 
-    /// Reads the count and all frames. The count is a claim: it is compared with the bytes left. [row 4]
+    /// Reads the count and all frames.
     pub(super) fn parse(packet: &mut Reader<'a>) -> Result<Self, Error> {
-        let place = "STREAM frames: count";
-        let claimed = packet.var_uint().map_err(encoding(place))?;
-        let fits = packet.remaining() / FRAME_MIN;
-        let Some(count) = usize::try_from(claimed).ok().filter(|&count| count <= fits) else {
-            let needed = claimed.saturating_mul(FRAME_MIN as u64);
-            let cause = oer_codec::Error::Overrun { claimed: needed, left: packet.remaining() };
-            return Err(Error::Encoding { place, cause });
-        };
+        let count = read_count(FRAME_MIN, packet, "STREAM frames: count")?;
         let bytes = packet.rest();
         for _ in 0..count {
             StreamFrame::read(packet)?;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::wire::vectors::{self, Expect};
+use crate::wire::vectors::{self, Expect, written};
 
 /// The frame in the form of `stream-packets.json`.
 fn frame_of(fields: &Value) -> String {
@@ -66,25 +66,17 @@ fn frame_of(fields: &Value) -> String {
         }
         other => panic!("unknown frame {other}"),
     };
-    let mut bytes = Vec::new();
-    frame.encode(&mut bytes);
+    let bytes = written(|out| frame.encode(out));
     assert_eq!(fields["type"].as_u64().unwrap(), u64::from(bytes[0]), "{fields}");
     hex::encode(bytes)
 }
 
 fn frames_of(packet: &StreamPacket<'_>) -> Vec<String> {
-    let frames = packet.frames.iter().map(|frame| {
-        let mut bytes = Vec::new();
-        frame.encode(&mut bytes);
-        hex::encode(bytes)
-    });
-    frames.collect()
+    packet.frames.iter().map(|frame| hex::encode(written(|out| frame.encode(out)))).collect()
 }
 
 fn encoded(packet: &StreamPacket<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    packet.encode(&mut bytes);
-    bytes
+    written(|out| packet.encode(out))
 }
 
 #[test]
@@ -252,9 +244,7 @@ proptest! {
         bytes.extend_from_slice(&junk);
         prop_assert_eq!(StreamPacket::parse(&bytes), Ok(packet));
         // An unknown frame before all others.
-        let mut with_unknown = Vec::new();
-        let none = StreamPacket { frames: Frames::NONE, ..packet };
-        none.encode(&mut with_unknown);
+        let mut with_unknown = encoded(&StreamPacket { frames: Frames::NONE, ..packet });
         with_unknown.truncate(with_unknown.len() - 2);
         put_var_uint(frames.len() as u64 + 1, &mut with_unknown);
         put_u8(unknown, &mut with_unknown);
