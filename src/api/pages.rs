@@ -55,73 +55,43 @@ pub(super) fn router(pages: Pages) -> Router {
         .with_state(pages)
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct HealthBody {
-    status: HealthStatus,
-    uptime: u64,
-    peers_connected: usize,
-    total_peers: usize,
-    timestamp: String,
-    node_id: String,
-    version: &'static str,
-    reasons: Vec<String>,
-    config: ConfigBody,
-    peers: Vec<PeerHealthBody>,
-}
-
-/// The outcome of the last reading of the configuration. A refused one does not make a node unhealthy: the one before stays
-/// in force.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ConfigBody {
-    last_reload: String,
-    successful: bool,
-    error: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PeerHealthBody {
-    id: String,
-    state: PeerState,
-    required: bool,
-    since: Option<String>,
-    last_error: Option<String>,
-}
-
 async fn health(State(pages): State<Arc<Pages>>) -> Response {
     let node = &pages.status;
     let peers = node.peers();
     let health = node.health(&peers);
+    let mut connected = 0;
     let peers: Vec<_> = peers
         .into_iter()
-        .map(|(role, snapshot)| PeerHealthBody {
-            id: role.id.to_string(),
-            state: snapshot.as_ref().map_or(PeerState::Waiting, |snapshot| snapshot.state),
-            required: role.required,
-            since: snapshot.as_ref().map(|snapshot| peers::format_time(snapshot.since)),
-            last_error: snapshot.and_then(|snapshot| snapshot.last_error),
+        .map(|(role, snapshot)| {
+            let state = snapshot.as_ref().map_or(PeerState::Waiting, |snapshot| snapshot.state);
+            connected += usize::from(state == PeerState::Connected);
+            json!({
+                "id": role.id.as_str(),
+                "state": state,
+                "required": role.required,
+                "since": snapshot.as_ref().map(|snapshot| peers::format_time(snapshot.since)),
+                "lastError": snapshot.and_then(|snapshot| snapshot.last_error),
+            })
         })
         .collect();
     let last_reload = node.last_reload();
-    let config = ConfigBody {
-        last_reload: peers::format_time(last_reload.at),
-        successful: last_reload.error.is_none(),
-        error: last_reload.error,
-    };
-    let body = HealthBody {
-        config,
-        status: health.status,
-        uptime: node.uptime().as_secs(),
-        peers_connected: peers.iter().filter(|peer| peer.state == PeerState::Connected).count(),
-        total_peers: peers.len(),
-        timestamp: node.context().clock.now().wall.to_string(),
-        node_id: node.context().connector.node_id().to_string(),
-        version: env!("CARGO_PKG_VERSION"),
-        reasons: health.reasons,
-        peers,
-    };
+    let body = json!({
+        "status": health.status,
+        "uptime": node.uptime().as_secs(),
+        "peersConnected": connected,
+        "totalPeers": peers.len(),
+        "timestamp": node.context().clock.now().wall.to_string(),
+        "nodeId": node.context().connector.node_id().to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "reasons": health.reasons,
+        // A refused configuration does not make a node unhealthy: the one before stays in force.
+        "config": {
+            "lastReload": peers::format_time(last_reload.at),
+            "successful": last_reload.error.is_none(),
+            "error": last_reload.error,
+        },
+        "peers": peers,
+    });
     let code = match health.status {
         HealthStatus::Healthy => StatusCode::OK,
         _ => StatusCode::SERVICE_UNAVAILABLE,

@@ -102,14 +102,8 @@ struct TrafficBody {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CountersBody {
-    sessions: u64,
-    reconnects: u64,
-    failed_attempts: u64,
-    authentication_failures: u64,
-    refused_logins: u64,
-    unreadable_frames: u64,
-    refused_frames: u64,
-    wrong_answers: u64,
+    #[serde(flatten)]
+    peer: PeerCounts,
     timeouts: u64,
     unexpected_answers: u64,
     dropped_answers: u64,
@@ -268,16 +262,9 @@ fn traffic(traffic: &Traffic, codes: &[String]) -> TrafficBody {
     }
 }
 
-fn counters(stats: &Stats, counts: PeerCounts) -> CountersBody {
+fn counters(stats: &Stats, peer: PeerCounts) -> CountersBody {
     CountersBody {
-        sessions: counts.sessions,
-        reconnects: counts.reconnects,
-        failed_attempts: counts.failed_attempts,
-        authentication_failures: counts.authentication_failures,
-        refused_logins: counts.refused_logins,
-        unreadable_frames: counts.unreadable_frames,
-        refused_frames: counts.refused_frames,
-        wrong_answers: counts.wrong_answers,
+        peer,
         timeouts: stats.timeouts,
         unexpected_answers: stats.unexpected_answers,
         dropped_answers: stats.dropped_answers,

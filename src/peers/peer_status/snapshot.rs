@@ -69,7 +69,8 @@ pub struct RefusedLogin {
 }
 
 /// Counters of one peer since the start of the process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PeerCounts {
     /// Authenticated sessions.
     pub sessions: u64,
