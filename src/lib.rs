@@ -48,7 +48,7 @@ mod peers;
 mod routing;
 mod stream;
 mod telemetry;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod time;
 mod tools;

@@ -1,64 +1,121 @@
-//! What tests of several rooms share.
+//! What tests of several rooms share: a node with peers, their logins, and packets.
 
-use std::sync::{Arc, OnceLock};
+#![cfg_attr(not(test), allow(dead_code))]
+#![allow(clippy::unwrap_used)]
 
-use parking_lot::Mutex;
-use tracing::field::Field;
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{DefaultGuard, NoSubscriber};
-use tracing::{Dispatch, Event, Metadata, Subscriber};
+#[cfg(test)]
+mod log;
 
-/// Makes every log line audible to a subscriber that a test installs for its own thread. To be called before that.
-///
-/// While a process has at most one subscriber, tracing asks that of the thread which first comes by a line whether the
-/// line will ever be wanted, and remembers the answer for all threads. A test beside this one, without a subscriber,
-/// would so switch lines off. With two subscribers that last, all of them are asked.
-pub(crate) fn hear_every_line() {
-    static LASTING: OnceLock<[Dispatch; 2]> = OnceLock::new();
-    LASTING
-        .get_or_init(|| [Dispatch::new(NoSubscriber::new()), Dispatch::new(NoSubscriber::new())]);
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::account::{AccountSettings, Relation};
+use crate::connector::{ConnectorSettings, Timing};
+use crate::local::PingSettings;
+use crate::peers::{Directory, Logins, PeerLogin, Token};
+use crate::routing::{Route, RouteOrigin};
+use crate::wire::ilp::{Encode, Fulfill, Packet, Prepare, Reply};
+use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
+
+#[cfg(test)]
+pub(crate) use log::{Log, enable_every_line};
+
+/// The longest wait of a test.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The preimage of every test payment.
+pub(crate) const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
+
+/// Settings of a node with the address `test.<id>` and a route `test.<peer>` to each of these peers.
+pub(crate) fn connector_settings(id: &str, peers: &[&str]) -> ConnectorSettings {
+    let account = |peer: &&str| AccountSettings::new(peer.parse().unwrap(), Relation::Peer);
+    ConnectorSettings {
+        node_id: id.parse().unwrap(),
+        address: Some(format!("test.{id}").parse().unwrap()),
+        scheme: Scheme::Test,
+        accounts: peers.iter().map(account).collect(),
+        routes: peers.iter().map(|peer| route(&format!("test.{peer}"), peer, 0)).collect(),
+        rates: Vec::new(),
+        timing: Timing::default(),
+        ping: PingSettings::default(),
+        ccp_timing: Default::default(),
+    }
 }
 
-/// What is logged on the thread of a test while this lives: a line per event, its level first, then `name=value` for each
-/// field.
-#[derive(Debug)]
-pub(crate) struct Log {
-    lines: Arc<Mutex<String>>,
-    _guard: DefaultGuard,
+/// A configured route.
+pub(crate) fn route(prefix: &str, next_hop: &str, priority: i32) -> Route {
+    let (prefix, next_hop) = (prefix.parse().unwrap(), next_hop.parse().unwrap());
+    Route { prefix, next_hop, priority, origin: RouteOrigin::Configured }
 }
 
-impl Log {
-    pub(crate) fn of_this_thread() -> Self {
-        hear_every_line();
-        let lines = Arc::default();
-        let _guard = tracing::subscriber::set_default(Lines(Arc::clone(&lines)));
-        Self { lines, _guard }
-    }
-
-    pub(crate) fn text(&self) -> String {
-        self.lines.lock().clone()
-    }
+/// Each of these peers may log in with its [`token`].
+pub(crate) fn directory(peers: &[&str]) -> Directory {
+    let login = |peer: &&str| PeerLogin {
+        account: peer.parse().unwrap(),
+        username: (*peer).to_owned(),
+        token: Some(Token::from(token(peer))),
+    };
+    Directory::new(peers.iter().map(login)).unwrap()
 }
 
-struct Lines(Arc<Mutex<String>>);
+/// [`directory`] for a listener.
+pub(crate) fn logins(peers: &[&str]) -> Arc<Logins> {
+    Arc::new(Logins::from_pointee(directory(peers)))
+}
 
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event()
+pub(crate) fn token(peer: &str) -> String {
+    format!("secret-of-{peer}")
+}
+
+/// Waits until `done`, while other tasks run.
+#[cfg(test)]
+pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(tokio::time::timeout(TEST_TIMEOUT, waiting).await.is_ok(), "waited in vain: {what}");
+}
+
+/// A payment of 1 to `destination` that expires in 20 seconds.
+pub(crate) fn payment(destination: &str) -> Vec<u8> {
+    payment_within(destination, 1, Duration::from_secs(20))
+}
+
+/// A payment of `amount` that expires in `within`; [`PREIMAGE`] fulfills it.
+pub(crate) fn payment_within(destination: &str, amount: u64, within: Duration) -> Vec<u8> {
+    payment_at(destination, amount, now().saturating_add(within))
+}
+
+pub(crate) fn payment_at(destination: &str, amount: u64, expires_at: Timestamp) -> Vec<u8> {
+    let destination: Address = destination.parse().unwrap();
+    let (condition, destination) = (PREIMAGE.condition(), destination.view());
+    encode(&Prepare { amount: Amount(amount), expires_at, condition, destination, data: b"" })
+}
+
+/// The time of the machine's clock.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::EPOCH.saturating_add(SystemTime::UNIX_EPOCH.elapsed().unwrap())
+}
+
+/// The answer to every test payment.
+pub(crate) fn fulfillment() -> Vec<u8> {
+    encode(&Reply::Fulfill(Fulfill { fulfillment: PREIMAGE, data: b"done" }))
+}
+
+pub(crate) fn encode(packet: &impl Encode) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    packet.encode(&mut bytes);
+    bytes
+}
+
+/// `Prepare`, `Fulfill` or `Reject T01`; other bytes as text.
+pub(crate) fn describe(packet: &[u8]) -> String {
+    match Packet::parse(packet) {
+        Ok(Packet::Prepare(_)) => "Prepare".to_owned(),
+        Ok(Packet::Fulfill(_)) => "Fulfill".to_owned(),
+        Ok(Packet::Reject(reject)) => format!("Reject {}", reject.code),
+        Err(_) => String::from_utf8_lossy(packet).into_owned(),
     }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut lines = self.0.lock();
-        lines.push_str(event.metadata().level().as_str());
-        event.record(&mut |field: &Field, value: &dyn std::fmt::Debug| {
-            lines.push_str(&format!(" {field}={value:?}"));
-        });
-        lines.push('\n');
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
 }

@@ -101,7 +101,7 @@ fn mistake_of_redirect(status: StatusCode, headers: &HeaderMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::testing::fulfill;
+    use crate::testing::{fulfillment, payment};
 
     fn check(status: u16, headers: &[(&'static str, &str)], body: &[u8], expected: &str) {
         let mut map = HeaderMap::new();
@@ -120,14 +120,14 @@ mod tests {
     fn every_wrong_response_has_a_text_for_the_operator() {
         let octets = ("content-type", "application/octet-stream");
         let html = ("content-type", "text/html; charset=utf-8");
-        check(200, &[octets], &fulfill(), "");
-        check(200, &[], &fulfill(), "");
-        check(200, &[("content-type", "Application/ILP+octet-stream; x=y")], &fulfill(), "");
-        check(200, &[html], &fulfill(), "Content-Type text/html");
+        check(200, &[octets], &fulfillment(), "");
+        check(200, &[], &fulfillment(), "");
+        check(200, &[("content-type", "Application/ILP+octet-stream; x=y")], &fulfillment(), "");
+        check(200, &[html], &fulfillment(), "Content-Type text/html");
         check(200, &[html], b"<html>", "a body of type text/html");
         check(200, &[octets], b"", "empty body");
         check(200, &[octets], b"<html>", "neither a Fulfill nor");
-        check(200, &[octets], &crate::http::testing::prepare("test.a"), "neither a Fulfill");
+        check(200, &[octets], &payment("test.a"), "neither a Fulfill");
         check(202, &[], b"", "httpMode: async");
         check(204, &[], b"", "204 No Content");
         for status in [301, 302, 303, 307, 308] {

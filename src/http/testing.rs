@@ -10,54 +10,26 @@ use tokio::task::JoinSet;
 
 use super::context::HttpContext;
 use super::server::HttpServer;
-use crate::account::{AccountSettings, Relation};
-use crate::connector::{Connector, ConnectorSettings, Timing};
-use crate::local::PingSettings;
-use crate::net::{Clock, HttpLimits, KeepAliveSettings, ServerTls, TransportSettings};
-use crate::peers::{Directory, Logins, PeerLogin, Token, TransportContext};
-use crate::routing::{HashSeed, Route, RouteOrigin};
+use crate::connector::Connector;
+use crate::link::{Framing, Outbox, SessionId, SessionKind, TakenPacket};
+use crate::net::{Clock, HttpLimits, KeepAliveSettings, ServerTls, TlsTrust, TransportSettings};
+use crate::peers::TransportContext;
+use crate::routing::HashSeed;
+use crate::testing::{TEST_TIMEOUT, connector_settings, logins, token, until};
 use crate::web::ConnectionLimits;
-use crate::wire::ilp::{Fulfill, Packet, Prepare};
-use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
 
-/// The longest wait of a test.
-pub(super) const TEST_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Settings of a node with these peers, each with a route for `test.<peer>`.
-pub(super) fn settings(id: &str, peers: &[&str]) -> ConnectorSettings {
-    let route = |peer: &&str| Route {
-        prefix: format!("test.{peer}").parse().unwrap(),
-        next_hop: peer.parse().unwrap(),
-        priority: 0,
-        origin: RouteOrigin::Configured,
-    };
-    let account = |peer: &&str| AccountSettings::new(peer.parse().unwrap(), Relation::Peer);
-    ConnectorSettings {
-        node_id: id.parse().unwrap(),
-        address: Some(format!("test.{id}").parse().unwrap()),
-        scheme: Scheme::Test,
-        accounts: peers.iter().map(account).collect(),
-        routes: peers.iter().map(route).collect(),
-        rates: Vec::new(),
-        timing: Timing::default(),
-        ping: PingSettings::default(),
-        ccp_timing: Default::default(),
-    }
-}
-
-/// The context of such a node; the tokens of its peers are [`secret`].
+/// The context of a node with these peers.
 pub(super) fn context(id: &str, peers: &[&str]) -> Arc<HttpContext> {
-    context_at(Clock::start(), id, peers)
+    context_with(Clock::start(), TlsTrust::default(), id, peers)
 }
 
-/// The same with a given clock.
-pub(super) fn context_at(clock: Clock, id: &str, peers: &[&str]) -> Arc<HttpContext> {
-    let login = |peer: &&str| PeerLogin {
-        account: peer.parse().unwrap(),
-        username: (*peer).to_owned(),
-        token: Some(Token::from(secret(peer))),
-    };
-    let connector = Connector::new(settings(id, peers), HashSeed::Random).unwrap();
+pub(super) fn context_with(
+    clock: Clock,
+    trust: TlsTrust,
+    id: &str,
+    peers: &[&str],
+) -> Arc<HttpContext> {
+    let connector = Connector::new(connector_settings(id, peers), HashSeed::Random).unwrap();
     let settings = TransportSettings {
         retry_unit: Duration::from_millis(10),
         keep_alive: KeepAliveSettings {
@@ -65,11 +37,34 @@ pub(super) fn context_at(clock: Clock, id: &str, peers: &[&str]) -> Arc<HttpCont
             timeout: Duration::from_millis(500),
             ..KeepAliveSettings::default()
         },
+        trust,
         ..TransportSettings::default()
     };
     let context = TransportContext::new(connector, clock, settings).unwrap();
-    let directory = Directory::new(peers.iter().map(login)).unwrap();
-    HttpContext::new(context, Arc::new(Logins::from_pointee(directory))).unwrap()
+    HttpContext::new(context, logins(peers)).unwrap()
+}
+
+/// A session of a peer that carries bare packets, which the test reads from its outbox.
+pub(super) fn attach_session(
+    context: &TransportContext,
+    peer: &str,
+    kind: SessionKind,
+) -> (SessionId, Arc<Outbox>) {
+    let account = context.connector.account(peer).unwrap();
+    let outbox = Outbox::new(Framing::None, 1 << 20);
+    let (frames, now) = (Arc::clone(&outbox), context.clock.now());
+    (context.connector.attach_session(&account, kind, None, frames, now), outbox)
+}
+
+/// The next packet in an outbox.
+pub(super) async fn next_packet(outbox: &Outbox) -> TakenPacket {
+    let mut taken = None;
+    until("a packet in the outbox", || {
+        taken = outbox.take_packet();
+        taken.is_some()
+    })
+    .await;
+    taken.unwrap()
 }
 
 /// The default limits with changes.
@@ -80,70 +75,25 @@ pub(super) fn limits(change: impl FnOnce(&mut HttpLimits)) -> ConnectionLimits {
     limits
 }
 
-/// The token of a peer.
-pub(super) fn secret(peer: &str) -> String {
-    format!("secret-of-{peer}")
-}
-
-/// A Prepare of `amount` that expires in `within`; [`PREIMAGE`] fulfills it.
-pub(super) fn prepare_within(destination: &str, amount: u64, within: Duration) -> Vec<u8> {
-    let destination: Address = destination.parse().unwrap();
-    let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let prepare = Prepare {
-        amount: Amount(amount),
-        expires_at: Timestamp::EPOCH.saturating_add(since_epoch + within),
-        condition: PREIMAGE.condition(),
-        destination: destination.view(),
-        data: b"data",
-    };
-    let mut packet = Vec::new();
-    prepare.encode(&mut packet);
-    packet
-}
-
-pub(super) fn prepare(destination: &str) -> Vec<u8> {
-    prepare_within(destination, 7, Duration::from_secs(20))
-}
-
-/// The preimage of every test payment.
-pub(super) const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
-
-pub(super) fn fulfill() -> Vec<u8> {
-    let mut packet = Vec::new();
-    Fulfill { fulfillment: PREIMAGE, data: b"done" }.encode(&mut packet);
-    packet
-}
-
-/// In short: `Fulfill`, `Reject T01` and the like.
-pub(super) fn describe(packet: &[u8]) -> String {
-    match Packet::parse(packet) {
-        Ok(Packet::Prepare(_)) => "Prepare".to_owned(),
-        Ok(Packet::Fulfill(_)) => "Fulfill".to_owned(),
-        Ok(Packet::Reject(reject)) => format!("Reject {}", reject.code),
-        Err(_) => String::from_utf8_lossy(packet).into_owned(),
-    }
-}
-
-/// Waits until `done`.
-pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let waiting = async {
-        while !done() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    assert!(tokio::time::timeout(TEST_TIMEOUT, waiting).await.is_ok(), "waited in vain: {what}");
+/// The headers of a request with a packet from a peer.
+pub(super) fn packet_headers(peer: &str) -> String {
+    let token = token(peer);
+    format!("Content-Type: application/octet-stream\r\nAuthorization: Bearer {token}\r\n")
 }
 
 /// A running listener, until it is dropped.
-pub(super) struct Serving {
+pub(super) struct RunningServer {
     pub(super) address: SocketAddr,
     pub(super) context: Arc<TransportContext>,
     pub(super) server: Arc<HttpServer>,
     _tasks: JoinSet<()>,
 }
 
-/// A node without peers.
-pub(super) async fn serving(limits: ConnectionLimits, tls: Option<ServerTls>) -> Serving {
+/// The listener of a node without peers.
+pub(super) async fn serve_strangers(
+    limits: ConnectionLimits,
+    tls: Option<ServerTls>,
+) -> RunningServer {
     serve(context("node", &[]), limits, tls).await
 }
 
@@ -152,18 +102,12 @@ pub(super) async fn serve(
     http: Arc<HttpContext>,
     limits: ConnectionLimits,
     tls: Option<ServerTls>,
-) -> Serving {
+) -> RunningServer {
     let context = Arc::clone(&http.transport);
     let bound = HttpServer::bind_with("127.0.0.1", 0, tls.map(Arc::new), http, limits).await;
     let server = Arc::new(bound.unwrap());
     let mut tasks = JoinSet::new();
-    let swept = Arc::clone(&context);
-    tasks.spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            swept.connector.sweep_deadlines(swept.clock.now());
-        }
-    });
+    tasks.spawn(sweep(Arc::clone(&context)));
     let accepting = Arc::clone(&server);
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
@@ -171,7 +115,15 @@ pub(super) async fn serve(
             connections.spawn(accepting.next_work().await.run());
         }
     });
-    Serving { address: server.local_addr(), context, server, _tasks: tasks }
+    RunningServer { address: server.local_addr(), context, server, _tasks: tasks }
+}
+
+/// Rejects expired packets, as the task of a node does.
+pub(super) async fn sweep(context: Arc<TransportContext>) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        context.connector.sweep_deadlines(context.clock.now());
+    }
 }
 
 /// A raw connection.
@@ -188,13 +140,13 @@ impl Raw {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// One answer: its head and its body, as text.
-    pub(super) async fn read_text(&mut self) -> (String, String) {
-        let (head, body) = self.read_message().await;
-        (head, String::from_utf8_lossy(&body).into_owned())
+    /// Sends a GET request; returns head and body of its answer.
+    pub(super) async fn get(&mut self, path: &str) -> (String, String) {
+        self.write(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        self.read_text().await
     }
 
-    /// POSTs a packet.
+    /// POSTs a packet; returns head and body of the answer.
     pub(super) async fn post(
         &mut self,
         path: &str,
@@ -210,48 +162,44 @@ impl Raw {
         self.read_message().await
     }
 
-    /// One message: its head and its body.
-    pub(super) async fn read_message(&mut self) -> (String, Vec<u8>) {
-        let reading = async {
-            let mut bytes = Vec::new();
-            loop {
-                if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-                    let head = String::from_utf8_lossy(&bytes[..at]).into_owned();
-                    let length = head.lines().find_map(|line| {
-                        let (name, value) = line.split_once(": ")?;
-                        name.eq_ignore_ascii_case("content-length").then(|| value.parse().unwrap())
-                    });
-                    let body = &bytes[at + 4..];
-                    if body.len() >= length.unwrap_or(0) {
-                        return (head, body.to_vec());
-                    }
-                }
-                assert!(self.0.read_buf(&mut bytes).await.unwrap() > 0, "closed after {bytes:?}");
-            }
-        };
-        tokio::time::timeout(TEST_TIMEOUT, reading).await.unwrap()
+    /// Answers a request with this status and a body.
+    pub(super) async fn answer(&mut self, status: &str, body: &[u8]) {
+        let length = body.len();
+        self.write(&format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n")).await;
+        self.0.write_all(body).await.unwrap();
     }
 
-    /// The head of an answer, without its body.
+    /// [`Self::read_message`], with the body as text.
+    pub(super) async fn read_text(&mut self) -> (String, String) {
+        let (head, body) = self.read_message().await;
+        (head, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// One message: its head and its body.
+    pub(super) async fn read_message(&mut self) -> (String, Vec<u8>) {
+        let head = self.read_head().await;
+        let body = self.read_body(&head).await;
+        (head, body)
+    }
+
+    /// The head of a message, without its body.
     pub(super) async fn read_head(&mut self) -> String {
         let mut bytes = Vec::new();
         let reading = async {
             while !bytes.ends_with(b"\r\n\r\n") {
-                bytes.push(self.0.read_u8().await.unwrap());
+                let byte = self.0.read_u8().await;
+                bytes.push(byte.unwrap_or_else(|error| panic!("{error} after {bytes:?}")));
             }
         };
         tokio::time::timeout(TEST_TIMEOUT, reading).await.unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
-    /// The body of an answer whose head has been read.
+    /// The body of a message whose head has been read.
     pub(super) async fn read_body(&mut self, head: &str) -> Vec<u8> {
-        let length = head.to_ascii_lowercase();
-        let length = length
-            .split("content-length: ")
-            .nth(1)
-            .map_or("0", |rest| rest.lines().next().unwrap());
-        let mut body = vec![0; length.parse().unwrap()];
+        let head = head.to_ascii_lowercase();
+        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         tokio::time::timeout(TEST_TIMEOUT, self.0.read_exact(&mut body)).await.unwrap().unwrap();
         body
     }

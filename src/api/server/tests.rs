@@ -5,50 +5,28 @@ mod tokens;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use super::*;
-use crate::account::{AccountId, AccountSettings, Relation};
 use crate::api::{HealthStatus, PeerRole, StatusSettings};
 use crate::connector::{Connector, ConnectorSettings};
 use crate::net::{Clock, TransportSettings};
 use crate::peers::TransportContext;
-use crate::routing::{HashSeed, Route, RouteOrigin};
-use crate::wire::Scheme;
+use crate::routing::HashSeed;
+use crate::testing::{connector_settings, route};
 
 /// A node `test.hub` with the peers alice and bob, which never connect.
 fn status() -> Arc<NodeStatus> {
-    let id = |name: &str| -> AccountId { name.parse().unwrap() };
-    let route = |prefix: &str, next_hop: &str, priority| Route {
-        prefix: prefix.parse().unwrap(),
-        next_hop: id(next_hop),
-        priority,
-        origin: RouteOrigin::Configured,
-    };
-    let connector = Connector::new(
-        ConnectorSettings {
-            node_id: id("hub"),
-            address: Some("test.hub".parse().unwrap()),
-            scheme: Scheme::Test,
-            accounts: vec![
-                AccountSettings::new(id("alice"), Relation::Peer),
-                AccountSettings::new(id("bob"), Relation::Peer),
-            ],
-            routes: vec![
-                route("test.alice", "alice", 2),
-                route("test.alice", "bob", 1),
-                route("test.bob", "bob", 0),
-            ],
-            rates: Vec::new(),
-            timing: Default::default(),
-            ping: Default::default(),
-            ccp_timing: Default::default(),
-        },
-        HashSeed::Random,
-    );
-    let context =
-        TransportContext::new(connector.unwrap(), Clock::start(), TransportSettings::default());
+    let routes = vec![
+        route("test.alice", "alice", 2),
+        route("test.alice", "bob", 1),
+        route("test.bob", "bob", 0),
+    ];
+    let settings = ConnectorSettings { routes, ..connector_settings("hub", &["alice", "bob"]) };
+    let connector = Connector::new(settings, HashSeed::Random).unwrap();
+    let context = TransportContext::new(connector, Clock::start(), TransportSettings::default());
     let context = context.unwrap();
-    context.peers.status(&id("bob"));
+    context.peers.status(&"bob".parse().unwrap());
     NodeStatus::new(context).unwrap()
 }
 
@@ -61,26 +39,46 @@ fn configure(status: &NodeStatus, peers: &[(&str, bool)], api_token: Option<&str
     status.configure(StatusSettings { peers, start_timeout, api_token, api_hosts });
 }
 
-/// Runs the server until `client` ends.
-async fn serving<F: Future<Output = ()>>(
-    status: &Arc<NodeStatus>,
-    client: impl FnOnce(SocketAddr) -> F,
-) {
-    serving_with(status, limits(CONNECTIONS_MAX), client).await;
+/// A running server, until it is dropped.
+struct RunningApi {
+    address: SocketAddr,
+    _task: JoinSet<()>,
 }
 
-async fn serving_with<F: Future<Output = ()>>(
-    status: &Arc<NodeStatus>,
-    limits: ConnectionLimits,
-    client: impl FnOnce(SocketAddr) -> F,
-) {
+async fn serve(status: &Arc<NodeStatus>) -> RunningApi {
+    serve_with(status, limits(CONNECTIONS_MAX)).await
+}
+
+async fn serve_with(status: &Arc<NodeStatus>, limits: ConnectionLimits) -> RunningApi {
     let totals = Default::default();
     let bound = Api::bind_with("127.0.0.1", 0, Arc::clone(status), totals, limits).await;
     let api = bound.unwrap();
     let address = api.local_addr();
-    tokio::select! {
-        () = api.run() => panic!("the server ended"),
-        () = client(address) => {}
+    let mut task = JoinSet::new();
+    task.spawn(api.run());
+    RunningApi { address, _task: task }
+}
+
+impl RunningApi {
+    async fn get(&self, path: &str) -> Answer {
+        self.send(&format!("GET {path} HTTP/1.1")).await
+    }
+
+    /// Sends a request on a connection of its own; `request` is its first line, perhaps with headers.
+    async fn send(&self, request: &str) -> Answer {
+        self.send_as(request, "host: hub").await
+    }
+
+    /// [`Self::send`] with other headers.
+    async fn send_as(&self, request: &str, headers: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("{request}\r\n{headers}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
     }
 }
 
@@ -92,9 +90,8 @@ struct Answer {
 
 impl Answer {
     fn header(&self, name: &str) -> Option<&str> {
-        let line = |line: &'_ str| line.split_once(": ").is_some_and(|(n, _)| n == name);
-        let line = self.head.lines().find(|l| line(l))?;
-        line.split_once(": ").map(|(_, value)| value)
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        headers.find(|(found, _)| *found == name).map(|(_, value)| value)
     }
 
     fn json(&self) -> Value {
@@ -103,227 +100,196 @@ impl Answer {
     }
 }
 
-/// One request on a connection of its own; `request` is its first line and headers.
-async fn ask(address: SocketAddr, request: &str) -> Answer {
-    ask_as(address, request, "host: hub").await
-}
-
-/// The same with other headers.
-async fn ask_as(address: SocketAddr, request: &str, headers: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("{request}\r\n{headers}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
-}
-
 #[tokio::test]
 async fn every_page_and_every_client_error() {
     let status = status();
-    serving(&status, async |address| {
-        for (request, code) in [
-            ("GET /health HTTP/1.1", 200),
-            ("GET /health?x=1 HTTP/1.1", 200),
-            ("GET /health/live HTTP/1.1", 200),
-            ("GET /health/ready HTTP/1.1", 200),
-            ("GET /metrics HTTP/1.1", 200),
-            ("GET /peers HTTP/1.1", 200),
-            ("GET /routes HTTP/1.1", 200),
-            ("GET /routes?destination=test.bob.x HTTP/1.1", 200),
-            ("GET /routes?limit=none HTTP/1.1", 400),
-            ("GET / HTTP/1.1", 404),
-            ("GET /health/ HTTP/1.1", 404),
-            ("GET /Health HTTP/1.1", 404),
-            ("POST /nowhere HTTP/1.1", 404),
-            ("POST /health HTTP/1.1", 405),
-            ("OPTIONS /peers HTTP/1.1", 405),
-            ("DELETE /routes HTTP/1.1", 405),
-            ("PUT /metrics HTTP/1.1", 405),
-            ("nonsense", 400),
-            (&format!("GET /health HTTP/1.1\r\nx: {}", "x".repeat(17_000)), 431),
-        ] {
-            let answer = ask(address, request).await;
-            assert_eq!(answer.status, code, "{request}");
-            let ours = [404, 405].contains(&code) || request.contains("limit");
-            if ours {
-                assert!(answer.json()["error"].as_str().unwrap().len() > 20, "{request}");
-            }
-            let allow = (code == 405).then_some("GET,HEAD");
-            assert_eq!(answer.header("allow"), allow, "{request}");
+    let api = serve(&status).await;
+    for (request, code) in [
+        ("GET /health HTTP/1.1", 200),
+        ("GET /health?x=1 HTTP/1.1", 200),
+        ("GET /health/live HTTP/1.1", 200),
+        ("GET /health/ready HTTP/1.1", 200),
+        ("GET /metrics HTTP/1.1", 200),
+        ("GET /peers HTTP/1.1", 200),
+        ("GET /routes HTTP/1.1", 200),
+        ("GET /routes?destination=test.bob.x HTTP/1.1", 200),
+        ("GET /routes?limit=none HTTP/1.1", 400),
+        ("GET / HTTP/1.1", 404),
+        ("GET /health/ HTTP/1.1", 404),
+        ("GET /Health HTTP/1.1", 404),
+        ("POST /nowhere HTTP/1.1", 404),
+        ("POST /health HTTP/1.1", 405),
+        ("OPTIONS /peers HTTP/1.1", 405),
+        ("DELETE /routes HTTP/1.1", 405),
+        ("PUT /metrics HTTP/1.1", 405),
+        ("nonsense", 400),
+        (&format!("GET /health HTTP/1.1\r\nx: {}", "x".repeat(17_000)), 431),
+    ] {
+        let answer = api.send(request).await;
+        assert_eq!(answer.status, code, "{request}");
+        let ours = [404, 405].contains(&code) || request.contains("limit");
+        if ours {
+            assert!(answer.json()["error"].as_str().unwrap().len() > 20, "{request}");
         }
-        let body = ask(address, "GET /routes?limit=none HTTP/1.1").await.json();
-        assert_eq!(body, json!({ "error": "limit \"none\" is not a number from 1 to 10000" }));
-    })
-    .await;
+        let allow = (code == 405).then_some("GET,HEAD");
+        assert_eq!(answer.header("allow"), allow, "{request}");
+    }
+    let body = api.get("/routes?limit=none").await.json();
+    assert_eq!(body, json!({ "error": "limit \"none\" is not a number from 1 to 10000" }));
 }
 
 #[tokio::test]
 async fn head_is_get_without_a_body() {
-    serving(&status(), async |address| {
-        for page in ["/health/live", "/metrics", "/routes"] {
-            let get = ask(address, &format!("GET {page} HTTP/1.1")).await;
-            let head = ask(address, &format!("HEAD {page} HTTP/1.1")).await;
-            assert_eq!((head.status, head.body.as_str()), (200, ""), "{page}");
-            assert_eq!(head.header("content-type"), get.header("content-type"), "{page}");
-            assert!(head.header("content-length").is_some(), "{page}");
-        }
-    })
-    .await;
+    let api = serve(&status()).await;
+    for page in ["/health/live", "/metrics", "/routes"] {
+        let get = api.get(page).await;
+        let head = api.send(&format!("HEAD {page} HTTP/1.1")).await;
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{page}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{page}");
+        assert!(head.header("content-length").is_some(), "{page}");
+    }
 }
 
 #[tokio::test]
 async fn web_pages_of_other_sites_read_nothing() {
     let status = status();
     configure(&status, &[], None);
-    serving(&status, async |address| {
-        let rebound = "host: evil.example:8080\r\norigin: http://evil.example:8080";
-        for (page, guarded) in [
-            ("/peers", true),
-            ("/routes", true),
-            ("/routes?destination=test.a", true),
-            // Probes and Prometheus may use any name.
-            ("/metrics", false),
-            ("/health", false),
-            ("/health/live", false),
-            ("/health/ready", false),
+    let api = serve(&status).await;
+    let rebound = "host: evil.example:8080\r\norigin: http://evil.example:8080";
+    for (page, guarded) in [
+        ("/peers", true),
+        ("/routes", true),
+        ("/routes?destination=test.a", true),
+        // Probes and Prometheus may use any name.
+        ("/metrics", false),
+        ("/health", false),
+        ("/health/live", false),
+        ("/health/ready", false),
+    ] {
+        for (headers, refused) in [
+            (rebound, guarded),
+            ("host: 127.0.0.1\r\nsec-fetch-site: cross-site", guarded),
+            ("host: a\r\nhost: a", guarded),
+            ("x: y", guarded),
+            ("host: Node.Example:1", false),
+            ("host: [::1]:8080", false),
         ] {
-            for (headers, refused) in [
-                (rebound, guarded),
-                ("host: 127.0.0.1\r\nsec-fetch-site: cross-site", guarded),
-                ("host: a\r\nhost: a", guarded),
-                ("x: y", guarded),
-                ("host: Node.Example:1", false),
-                ("host: [::1]:8080", false),
-            ] {
-                let answer = ask_as(address, &format!("GET {page} HTTP/1.1"), headers).await;
-                assert_eq!(answer.status == 403, refused, "{page} {headers}: {}", answer.head);
-                assert_eq!(answer.header("access-control-allow-origin"), None);
-                if page != "/metrics" {
-                    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{page}");
-                }
+            let answer = api.send_as(&format!("GET {page} HTTP/1.1"), headers).await;
+            assert_eq!(answer.status == 403, refused, "{page} {headers}: {}", answer.head);
+            assert_eq!(answer.header("access-control-allow-origin"), None);
+            if page != "/metrics" {
+                assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{page}");
             }
         }
-        let refused = ask_as(address, "GET /peers HTTP/1.1", rebound).await;
-        assert!(refused.json()["error"].as_str().unwrap().contains("apiHosts"), "{}", refused.body);
-        // With a token, the token decides.
-        configure(&status, &[], Some("s3cret"));
-        let right = format!("{rebound}\r\nauthorization: Bearer s3cret");
-        assert_eq!(ask_as(address, "GET /peers HTTP/1.1", &right).await.status, 200);
-        assert_eq!(ask_as(address, "GET /peers HTTP/1.1", rebound).await.status, 401);
-    })
-    .await;
+    }
+    let refused = api.send_as("GET /peers HTTP/1.1", rebound).await;
+    assert!(refused.json()["error"].as_str().unwrap().contains("apiHosts"), "{}", refused.body);
+    // With a token, the token decides.
+    configure(&status, &[], Some("s3cret"));
+    let right = format!("{rebound}\r\nauthorization: Bearer s3cret");
+    assert_eq!(api.send_as("GET /peers HTTP/1.1", &right).await.status, 200);
+    assert_eq!(api.send_as("GET /peers HTTP/1.1", rebound).await.status, 401);
 }
 
 #[tokio::test]
 async fn live_detects_hanging_threads_and_ready_ignores_peers() {
     let status = status();
     configure(&status, &[("alice", true)], None);
-    serving(&status, async |address| {
-        let get = async |page: &str| {
-            let answer = ask(address, &format!("GET {page} HTTP/1.1")).await;
-            (answer.status, answer.json()["status"].as_str().unwrap().to_owned())
-        };
-        assert_eq!(get("/health/live").await, (200, "alive".to_owned()));
-        assert_eq!(get("/health/ready").await, (200, "ready".to_owned()), "alice is not connected");
-        assert_eq!(get("/health").await.0, 503);
-        for _ in 0..20 {
-            status.check_heartbeat(Duration::from_millis(500));
-        }
-        assert_eq!(get("/health/live").await, (503, "hung".to_owned()));
-        assert_eq!(get("/health/ready").await, (503, "notReady".to_owned()));
-        assert_eq!(get("/health").await, (503, "unhealthy".to_owned()));
-        status.record_heartbeat();
+    let api = serve(&status).await;
+    let get = async |page: &str| {
+        let answer = api.get(page).await;
+        (answer.status, answer.json()["status"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(get("/health/live").await, (200, "alive".to_owned()));
+    assert_eq!(get("/health/ready").await, (200, "ready".to_owned()), "alice is not connected");
+    assert_eq!(get("/health").await.0, 503);
+    for _ in 0..20 {
         status.check_heartbeat(Duration::from_millis(500));
-        assert_eq!(get("/health/live").await.0, 200);
-        status.set_stopping();
-        assert_eq!(get("/health/ready").await.0, 503);
-        assert_eq!(get("/health/live").await.0, 200);
-    })
-    .await;
+    }
+    assert_eq!(get("/health/live").await, (503, "hung".to_owned()));
+    assert_eq!(get("/health/ready").await, (503, "notReady".to_owned()));
+    assert_eq!(get("/health").await, (503, "unhealthy".to_owned()));
+    status.record_heartbeat();
+    status.check_heartbeat(Duration::from_millis(500));
+    assert_eq!(get("/health/live").await.0, 200);
+    status.set_stopping();
+    assert_eq!(get("/health/ready").await.0, 503);
+    assert_eq!(get("/health/live").await.0, 200);
 }
 
 #[tokio::test]
 async fn a_refused_configuration_is_shown_and_leaves_the_node_healthy() {
     let status = status();
     configure(&status, &[], None);
-    serving(&status, async |address| {
-        let seen = async || {
-            let health = ask(address, "GET /health HTTP/1.1").await;
-            assert_eq!(health.status, 200);
-            let metrics = ask(address, "GET /metrics HTTP/1.1").await.body;
-            let value = |name: &str| -> f64 {
-                let line = metrics.lines().find(|line| line.starts_with(&format!("{name} ")));
-                line.unwrap().split(' ').nth(1).unwrap().parse().unwrap()
-            };
-            let config = &health.json()["config"];
-            let metric = value("ilp_config_last_reload_successful");
-            assert_eq!(config["successful"], metric == 1.0);
-            let at = value("ilp_config_last_reload_success_timestamp_seconds");
-            (config["successful"].as_bool().unwrap(), config["error"].clone(), at)
+    let api = serve(&status).await;
+    let seen = async || {
+        let health = api.get("/health").await;
+        assert_eq!(health.status, 200);
+        let metrics = api.get("/metrics").await.body;
+        let value = |name: &str| -> f64 {
+            let line = metrics.lines().find(|line| line.starts_with(&format!("{name} ")));
+            line.unwrap().split(' ').nth(1).unwrap().parse().unwrap()
         };
-        let (successful, error, started) = seen().await;
-        assert!(successful && error.is_null() && started > 1.7e9);
-        let later = std::time::SystemTime::now() + Duration::from_secs(5);
-        status.reload_refused(later, "c.yaml:3: peers: is not a list");
-        assert_eq!(seen().await, (false, json!("c.yaml:3: peers: is not a list"), started));
-        status.reload_succeeded();
-        let (successful, error, at) = seen().await;
-        assert!(successful && error.is_null() && at >= started);
-    })
-    .await;
+        let config = &health.json()["config"];
+        let metric = value("ilp_config_last_reload_successful");
+        assert_eq!(config["successful"], metric == 1.0);
+        let at = value("ilp_config_last_reload_success_timestamp_seconds");
+        (config["successful"].as_bool().unwrap(), config["error"].clone(), at)
+    };
+    let (successful, error, started) = seen().await;
+    assert!(successful && error.is_null() && started > 1.7e9);
+    let later = std::time::SystemTime::now() + Duration::from_secs(5);
+    status.reload_refused(later, "c.yaml:3: peers: is not a list");
+    assert_eq!(seen().await, (false, json!("c.yaml:3: peers: is not a list"), started));
+    status.reload_succeeded();
+    let (successful, error, at) = seen().await;
+    assert!(successful && error.is_null() && at >= started);
 }
 
 #[tokio::test]
 async fn the_shape_of_health() {
     let status = status();
     configure(&status, &[("bob", false), ("alice", true)], None);
-    serving(&status, async |address| {
-        let answer = ask(address, "GET /health HTTP/1.1").await;
-        assert_eq!((answer.status, answer.header("cache-control")), (503, Some("no-store")));
-        let mut body = answer.json();
-        assert!(body["uptime"].is_u64());
-        for time in [
-            &mut body["timestamp"].take(),
-            &mut body["config"]["lastReload"].take(),
-            &mut body["peers"][1]["since"].take(),
-        ] {
-            assert!(time.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{time}");
-        }
-        insta::assert_json_snapshot!(body);
-    })
-    .await;
+    let api = serve(&status).await;
+    let answer = api.get("/health").await;
+    assert_eq!((answer.status, answer.header("cache-control")), (503, Some("no-store")));
+    let mut body = answer.json();
+    assert!(body["uptime"].is_u64());
+    for time in [
+        &mut body["timestamp"].take(),
+        &mut body["config"]["lastReload"].take(),
+        &mut body["peers"][1]["since"].take(),
+    ] {
+        assert!(time.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{time}");
+    }
+    insta::assert_json_snapshot!(body);
 }
 
 #[tokio::test]
 async fn health_from_start_to_stop() {
     let status = status();
-    serving(&status, async |address| {
-        let check = async |code: u16, word: &str| {
-            let answer = ask(address, "GET /health HTTP/1.1").await;
-            assert_eq!((answer.status, answer.json()["status"].as_str()), (code, Some(word)));
-            let metrics = ask(address, "GET /metrics HTTP/1.1").await.body;
-            let ready = format!("\nilp_ready {}\n", u8::from(code == 200));
-            assert!(metrics.contains(&ready), "{metrics}");
-            assert_eq!(ask(address, "GET /health/live HTTP/1.1").await.status, 200);
-        };
-        configure(&status, &[("alice", true)], None);
-        check(503, "starting").await;
-        configure(&status, &[("alice", false)], None);
-        check(200, "healthy").await;
-        configure(&status, &[("alice", true)], None);
-        check(503, "unhealthy").await;
-        configure(&status, &[("alice", false)], None);
-        status.set_listed(false);
-        check(503, "unhealthy").await;
-        status.set_listed(true);
-        check(200, "healthy").await;
-        status.set_stopping();
-        check(503, "stopping").await;
-    })
-    .await;
+    let api = serve(&status).await;
+    let check = async |code: u16, word: &str| {
+        let answer = api.get("/health").await;
+        assert_eq!((answer.status, answer.json()["status"].as_str()), (code, Some(word)));
+        let metrics = api.get("/metrics").await.body;
+        let ready = format!("\nilp_ready {}\n", u8::from(code == 200));
+        assert!(metrics.contains(&ready), "{metrics}");
+        assert_eq!(api.get("/health/live").await.status, 200);
+    };
+    configure(&status, &[("alice", true)], None);
+    check(503, "starting").await;
+    configure(&status, &[("alice", false)], None);
+    check(200, "healthy").await;
+    configure(&status, &[("alice", true)], None);
+    check(503, "unhealthy").await;
+    configure(&status, &[("alice", false)], None);
+    status.set_listed(false);
+    check(503, "unhealthy").await;
+    status.set_listed(true);
+    check(200, "healthy").await;
+    status.set_stopping();
+    check(503, "stopping").await;
 }
 
 #[tokio::test]
@@ -336,76 +302,68 @@ async fn a_node_that_was_healthy_is_not_starting_again() {
 
 #[tokio::test]
 async fn pages_of_routes() {
-    serving(&status(), async |address| {
-        let first = ask(address, "GET /routes?limit=1 HTTP/1.1").await.json();
-        assert_eq!(first["total"], 2);
-        assert_eq!(first["routes"][0]["prefix"], "test.alice");
-        assert_eq!(first["routes"][0]["reason"], "none of the next hops is connected");
-        assert_eq!(first["routes"][0]["candidates"][1]["nextHop"], "bob");
-        assert_eq!(first["next"], "test.alice");
-        let last = ask(address, "GET /routes?limit=1&after=test.alice HTTP/1.1").await.json();
-        assert_eq!(last["routes"][0]["prefix"], "test.bob");
-        assert_eq!(last["next"], Value::Null);
-        let explained = ask(address, "GET /routes?destination=test.bob.x HTTP/1.1").await.json();
-        assert_eq!(explained["action"], "reject");
-        assert_eq!(explained["code"], "T01");
-        assert_eq!(explained["route"]["prefix"], "test.bob");
-        let peers = ask(address, "GET /peers HTTP/1.1").await.json();
-        assert_eq!(peers["peers"][1]["id"], "bob");
-    })
-    .await;
+    let api = serve(&status()).await;
+    let first = api.get("/routes?limit=1").await.json();
+    assert_eq!(first["total"], 2);
+    assert_eq!(first["routes"][0]["prefix"], "test.alice");
+    assert_eq!(first["routes"][0]["reason"], "none of the next hops is connected");
+    assert_eq!(first["routes"][0]["candidates"][1]["nextHop"], "bob");
+    assert_eq!(first["next"], "test.alice");
+    let last = api.get("/routes?limit=1&after=test.alice").await.json();
+    assert_eq!(last["routes"][0]["prefix"], "test.bob");
+    assert_eq!(last["next"], Value::Null);
+    let explained = api.get("/routes?destination=test.bob.x").await.json();
+    assert_eq!(explained["action"], "reject");
+    assert_eq!(explained["code"], "T01");
+    assert_eq!(explained["route"]["prefix"], "test.bob");
+    let peers = api.get("/peers").await.json();
+    assert_eq!(peers["peers"][1]["id"], "bob");
 }
 
 #[tokio::test]
 async fn open_metrics_on_request() {
-    serving(&status(), async |address| {
-        let plain = ask(address, "GET /metrics HTTP/1.1").await;
-        assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-        assert!(!plain.body.contains("# EOF"));
-        let accept = "accept: application/openmetrics-text;version=1.0.0";
-        let open = ask(address, &format!("GET /metrics HTTP/1.1\r\n{accept}")).await;
-        assert!(open.header("content-type").unwrap().starts_with("application/openmetrics-text"));
-        assert!(open.body.ends_with("# EOF\n"));
-    })
-    .await;
+    let api = serve(&status()).await;
+    let plain = api.get("/metrics").await;
+    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(!plain.body.contains("# EOF"));
+    let accept = "accept: application/openmetrics-text;version=1.0.0";
+    let open = api.send(&format!("GET /metrics HTTP/1.1\r\n{accept}")).await;
+    assert!(open.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    assert!(open.body.ends_with("# EOF\n"));
 }
 
 #[tokio::test]
 async fn many_requests_on_one_connection() {
-    serving(&status(), async |address| {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let one = "GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n";
-        let last = "GET /health/live HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n\r\n";
-        stream.write_all((one.repeat(99) + last).as_bytes()).await.unwrap();
-        let mut answers = String::new();
-        stream.read_to_string(&mut answers).await.unwrap();
-        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 100);
-    })
-    .await;
+    let api = serve(&status()).await;
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    let one = "GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n";
+    let last = "GET /health/live HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n\r\n";
+    stream.write_all((one.repeat(99) + last).as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 100);
 }
 
 #[tokio::test]
 async fn silent_clients_are_closed_for_new_ones() {
-    serving(&status(), async |address| {
-        let mut silent = Vec::new();
-        for number in 0..CONNECTIONS_MAX + 10 {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(b"GET /health HTTP/1.1\r\n").await.unwrap();
-            silent.push(stream);
-            if number % 32 == 0 {
-                assert_eq!(ask(address, "GET /health HTTP/1.1").await.status, 200);
-            }
+    let api = serve(&status()).await;
+    let mut silent = Vec::new();
+    for number in 0..CONNECTIONS_MAX + 10 {
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        stream.write_all(b"GET /health HTTP/1.1\r\n").await.unwrap();
+        silent.push(stream);
+        if number % 32 == 0 {
+            assert_eq!(api.get("/health").await.status, 200);
         }
-        assert_eq!(ask(address, "GET /health HTTP/1.1").await.status, 200);
-        let mut byte = [0];
-        // Closed: an end, or an error because the server never read what was written.
-        let read = silent[0].read(&mut byte).await;
-        assert!(matches!(read, Ok(0) | Err(_)), "the oldest is closed");
-        let newest = silent.last_mut().unwrap();
-        newest.write_all(b"host: hub\r\n\r\n").await.unwrap();
-        assert_eq!(newest.read(&mut byte).await.unwrap(), 1, "the newest is served");
-    })
-    .await;
+    }
+    assert_eq!(api.get("/health").await.status, 200);
+    let mut byte = [0];
+    // Closed: an end, or an error because the server never read what was written.
+    let read = silent[0].read(&mut byte).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "the oldest is closed");
+    let newest = silent.last_mut().unwrap();
+    newest.write_all(b"host: hub\r\n\r\n").await.unwrap();
+    assert_eq!(newest.read(&mut byte).await.unwrap(), 1, "the newest is served");
 }
 
 /// Waits until the server closes the connection.
@@ -424,16 +382,14 @@ async fn an_incomplete_head_ends_the_connection() {
         stranger_time: Duration::from_secs(3600),
         ..limits(CONNECTIONS_MAX)
     };
-    serving_with(&status(), limits, async |address| {
-        for begin in ["", "GET /health HTTP/1.1\r\nx: y"] {
-            let before = Instant::now();
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(begin.as_bytes()).await.unwrap();
-            wait_for_close(&mut stream).await;
-            assert!(before.elapsed() >= short, "{begin}");
-        }
-    })
-    .await;
+    let api = serve_with(&status(), limits).await;
+    for begin in ["", "GET /health HTTP/1.1\r\nx: y"] {
+        let before = Instant::now();
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        stream.write_all(begin.as_bytes()).await.unwrap();
+        wait_for_close(&mut stream).await;
+        assert!(before.elapsed() >= short, "{begin}");
+    }
 }
 
 #[tokio::test]
@@ -444,16 +400,14 @@ async fn a_connection_that_is_always_in_use_ends() {
         stranger_time: Duration::from_millis(50),
         ..limits(CONNECTIONS_MAX)
     };
-    serving_with(&status(), limits, async |address| {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = b"GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n";
-        while stream.write_all(request).await.is_ok() {
-            if matches!(stream.read(&mut [0; 1024]).await, Ok(0) | Err(_)) {
-                break;
-            }
+    let api = serve_with(&status(), limits).await;
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    let request = b"GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n";
+    while stream.write_all(request).await.is_ok() {
+        if matches!(stream.read(&mut [0; 1024]).await, Ok(0) | Err(_)) {
+            break;
         }
-    })
-    .await;
+    }
 }
 
 #[tokio::test]

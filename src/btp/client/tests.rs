@@ -11,15 +11,17 @@ use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::*;
+use crate::btp::model::OpenSession;
 use crate::btp::server::BtpServer;
 use crate::btp::testing::{self, *};
-use crate::net::TransportSettings;
-use crate::net::{ServerTls, TlsTrust};
-use crate::peers::PeerChange;
+use crate::link::Outcome;
+use crate::net::{ServerTls, TlsTrust, TransportSettings};
 use crate::peers::PeerChange::{AuthenticationFailed, Connected, Connecting, Disconnected};
-use crate::peers::{PeerEvent, PeerState};
-use crate::wire::Timestamp;
-use crate::wire::btp::{BtpErrorCode, BtpFrame, RequestId, put_error};
+use crate::peers::{PeerChange, PeerEvent, PeerState};
+use crate::testing::{TEST_TIMEOUT, logins};
+use crate::wire::btp::{BtpFrame, FrameBody};
+use crate::wire::ilp::Prepare;
+use crate::wire::{Address, Amount, Condition};
 
 /// A listener with scripted answers.
 struct Listener(TcpListener);
@@ -41,10 +43,10 @@ impl Listener {
 
     /// Accepts a dialler, and its login.
     async fn accept_login(&self) -> TestPeer<TcpStream> {
-        let mut far = self.accept().await;
-        let id = BtpFrame::parse(&far.bytes().await).unwrap().request_id.0;
-        far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
-        far
+        let mut server = self.accept().await;
+        let id = server.request_id().await;
+        server.send(&empty_response(id)).await;
+        server
     }
 }
 
@@ -60,7 +62,7 @@ fn context() -> Arc<TransportContext> {
     testing::context("node", &["alice", "bob"], quick())
 }
 
-fn impatient() -> Arc<TransportContext> {
+fn context_with_short_timeout() -> Arc<TransportContext> {
     let auth_timeout = Duration::from_millis(50);
     let settings = TransportSettings { auth_timeout, ..quick() };
     testing::context("node", &["alice", "bob"], settings)
@@ -70,19 +72,17 @@ fn impatient() -> Arc<TransportContext> {
 fn login(frame: &[u8]) -> Vec<(String, u8, String)> {
     let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
     let frame = BtpFrame::parse(frame).unwrap();
-    assert_eq!(frame.body, crate::wire::btp::FrameBody::Message);
-    frame
-        .protocol_data
-        .iter()
-        .map(|e| (e.name.to_owned(), e.content_type.0, text(e.data)))
-        .collect()
+    assert_eq!(frame.body, FrameBody::Message);
+    let entries = frame.protocol_data.iter();
+    entries.map(|entry| (entry.name.to_owned(), entry.content_type.0, text(entry.data))).collect()
 }
 
-fn error(id: RequestId, text: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::new();
-    let code = BtpErrorCode::NOT_ACCEPTED;
-    put_error(id, code, "NotAcceptedError", Timestamp::EPOCH, text, &mut frame);
-    frame
+/// Runs a client in a task.
+fn start(dial: Dial, context: &Arc<TransportContext>) -> (JoinSet<()>, DialHandle) {
+    let (client, handle) = BtpClient::new(dial, Arc::clone(context));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(client.run());
+    (tasks, handle)
 }
 
 async fn connect_once(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver, DialError> {
@@ -101,8 +101,8 @@ async fn credentials_come_from_the_url_or_the_configuration() {
         let listener = Listener::new().await;
         let (dial, context) = (listener.dial(user_info), context());
         let (driver, ()) = tokio::join!(connect_once(&dial, &context), async {
-            let mut far = listener.accept().await;
-            let first = far.bytes().await;
+            let mut server = listener.accept().await;
+            let first = server.bytes().await;
             let text = |text: &str| text.to_owned();
             let expected = [
                 (text("auth"), 0, text("")),
@@ -111,10 +111,10 @@ async fn credentials_come_from_the_url_or_the_configuration() {
             ];
             assert_eq!(login(&first), expected);
             // Other answers, requests and garbage before the answer are ignored.
-            let id = BtpFrame::parse(&first).unwrap().request_id.0;
-            let other = framed(id.wrapping_add(1), &crate::wire::btp::FrameBody::Response, &[]);
-            far.send_all(&[other, message(id, &[]), b"garbage".to_vec()]).await;
-            far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
+            let id = request_id(&first);
+            let other = empty_response(id.wrapping_add(1));
+            server.send_all(&[other, message(id, &[]), b"garbage".to_vec()]).await;
+            server.send(&empty_response(id)).await;
         });
         driver.unwrap();
     }
@@ -125,10 +125,10 @@ async fn a_refused_login_is_no_network_failure() {
     let listener = Listener::new().await;
     let (dial, context) = (listener.dial(""), context());
     let (driver, ()) = tokio::join!(connect_once(&dial, &context), async {
-        let mut far = listener.accept().await;
-        let id = BtpFrame::parse(&far.bytes().await).unwrap().request_id;
-        far.send(&error(id, b"no\nway")).await;
-        assert!(matches!(far.receive().await, Received::Close(..)), "RFC 23: the client closes");
+        let mut server = listener.accept().await;
+        let id = server.request_id().await;
+        server.send(&error(id, b"no\nway")).await;
+        assert!(matches!(server.receive().await, Received::Close(..)), "RFC 23: the client closes");
     });
     let refused = driver.err().unwrap();
     assert!(matches!(refused, DialError::Refused(_)));
@@ -140,11 +140,11 @@ async fn a_refused_login_is_no_network_failure() {
 #[tokio::test]
 async fn a_peer_that_does_not_answer_times_out() {
     let listener = Listener::new().await;
-    let (dial, context) = (listener.dial(""), impatient());
+    let (dial, context) = (listener.dial(""), context_with_short_timeout());
     let (driver, ()) = tokio::join!(connect_once(&dial, &context), async {
-        let mut far = listener.accept().await;
-        far.bytes().await;
-        assert!(matches!(far.receive().await, Received::Close(..)));
+        let mut server = listener.accept().await;
+        server.bytes().await;
+        assert!(matches!(server.receive().await, Received::Close(..)));
     });
     assert!(matches!(driver.err().unwrap(), DialError::AuthTimeout(_)));
     // The timeout includes the WebSocket handshake.
@@ -154,7 +154,7 @@ async fn a_peer_that_does_not_answer_times_out() {
 
 #[tokio::test]
 async fn each_failure_before_the_login_is_named() {
-    let context = impatient();
+    let context = context_with_short_timeout();
     let check = async |url: &str, expected: &str| {
         let error = connect_once(&dial("bob", url), &context).await.err().unwrap().to_string();
         assert!(error.contains(expected), "{url}: {error}");
@@ -186,7 +186,7 @@ async fn each_failure_before_the_login_is_named() {
 
 /// The next change of any peer.
 async fn change(events: &mut broadcast::Receiver<PeerEvent>) -> PeerChange {
-    let next = tokio::time::timeout(Duration::from_secs(10), events.recv()).await;
+    let next = tokio::time::timeout(TEST_TIMEOUT, events.recv()).await;
     next.expect("an event comes").unwrap().change
 }
 
@@ -195,37 +195,35 @@ async fn a_lost_session_is_opened_again_and_events_come_in_order() {
     let listener = Listener::new().await;
     let context = context();
     let mut events = context.peers.subscribe();
-    let (client, handle) = BtpClient::new(listener.dial(""), Arc::clone(&context));
-    let mut tasks = JoinSet::new();
-    tasks.spawn(client.run());
+    let (mut tasks, handle) = start(listener.dial(""), &context);
 
-    let mut far = listener.accept().await;
-    let first_id = BtpFrame::parse(&far.bytes().await).unwrap().request_id;
+    let mut server = listener.accept().await;
+    let first_id = server.request_id().await;
     assert_eq!(change(&mut events).await, Connecting);
-    far.send(&error(first_id, b"not yet")).await;
+    server.send(&error(first_id, b"not yet")).await;
     assert!(matches!(change(&mut events).await, AuthenticationFailed(_)));
-    drop(far);
+    drop(server);
 
-    let mut far = listener.accept_login().await;
+    let mut server = listener.accept_login().await;
     assert_eq!(change(&mut events).await, Connected);
     // Both ends may send requests.
-    far.send(&ask(5, &payment("test.nowhere"))).await;
-    assert_eq!(far.frame().await, "RESPONSE 5 Reject F02");
-    let status = context.peers.status(&"bob".parse().unwrap()).snapshot();
-    assert_eq!((status.state, status.counts.authentication_failures), (PeerState::Connected, 1));
+    server.send(&request(5, &payment("test.nowhere"))).await;
+    assert_eq!(server.frame().await, "RESPONSE 5 Reject F02");
+    let bob = status(&context, "bob");
+    assert_eq!((bob.state, bob.counts.authentication_failures), (PeerState::Connected, 1));
 
-    drop(far);
+    drop(server);
     assert!(matches!(change(&mut events).await, Disconnected(CloseReason::Broken(_))));
-    let mut far = listener.accept_login().await;
+    let mut server = listener.accept_login().await;
     assert_eq!([change(&mut events).await, change(&mut events).await], [Connecting, Connected]);
 
     handle.stop(GOING_AWAY, "going away");
-    assert_eq!(far.close_frame().await, (GOING_AWAY, "going away".to_owned()));
-    drop(far);
+    assert_eq!(server.close_frame().await, (GOING_AWAY, "going away".to_owned()));
+    drop(server);
     let going_away = CloseReason::ByUs { code: GOING_AWAY, reason: "going away" };
     assert_eq!(change(&mut events).await, Disconnected(going_away));
     tasks.join_next().await.unwrap().unwrap();
-    let counts = context.peers.status(&"bob".parse().unwrap()).snapshot().counts;
+    let counts = status(&context, "bob").counts;
     assert_eq!((counts.sessions, counts.reconnects), (2, 1));
 }
 
@@ -234,20 +232,13 @@ async fn a_lost_session_is_opened_again_and_events_come_in_order() {
 async fn a_peer_that_only_connects_to_us_is_down_when_it_disconnects() {
     let settings = TransportSettings { retry_unit: Duration::from_millis(1), ..quick() };
     let context = testing::context("node", &["alice", "bob"], settings);
-    let account = context.connector.account("bob").unwrap();
-    let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
-    let kind = SessionKind::Accepted;
-    let status = context.peers.status(account.id());
-    let accepted =
-        SessionGuard::attach(Arc::clone(&context), account, status, kind, None, outbox, "bob");
-    let (client, _handle) = BtpClient::new(dial("bob", "ws://127.0.0.1:1"), Arc::clone(&context));
-    let mut tasks = JoinSet::new();
-    tasks.spawn(client.run());
-    let status = context.peers.status(&"bob".parse().unwrap());
-    until("no quick attempt is left", || status.snapshot().counts.failed_attempts > 6).await;
-    assert_eq!(status.snapshot().state, PeerState::Connected);
+    let accepted = OpenSession::open(&context, "bob");
+    let (_tasks, _handle) = start(dial("bob", "ws://127.0.0.1:1"), &context);
+    let bob = || status(&context, "bob");
+    until("no quick attempt is left", || bob().counts.failed_attempts > 6).await;
+    assert_eq!(bob().state, PeerState::Connected);
     drop(accepted);
-    until("it is down", || status.snapshot().state == PeerState::Down).await;
+    until("it is down", || bob().state == PeerState::Down).await;
 }
 
 #[tokio::test]
@@ -255,17 +246,13 @@ async fn stopping_does_not_wait() {
     let listener = Listener::new().await;
     let context = context();
     // While it waits for an answer; and, by dropping the handle, while it waits to dial again.
-    let (client, handle) = BtpClient::new(listener.dial(""), Arc::clone(&context));
-    let mut tasks = JoinSet::new();
-    tasks.spawn(client.run());
+    let (mut tasks, handle) = start(listener.dial(""), &context);
     let _silent = listener.0.accept().await.unwrap();
     handle.stop(GOING_AWAY, "going away");
     tasks.join_next().await.unwrap().unwrap();
 
-    let (client, handle) = BtpClient::new(dial("bob", "ws://127.0.0.1:1"), Arc::clone(&context));
-    tasks.spawn(client.run());
-    let status = context.peers.status(&"bob".parse().unwrap());
-    until("an attempt failed", || status.snapshot().counts.failed_attempts == 1).await;
+    let (mut tasks, handle) = start(dial("bob", "ws://127.0.0.1:1"), &context);
+    until("an attempt failed", || status(&context, "bob").counts.failed_attempts == 1).await;
     drop(handle);
     tasks.join_next().await.unwrap().unwrap();
 }
@@ -278,14 +265,13 @@ async fn tls_both_ways() {
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
 
-    let there = testing::context("bob", &["node"], TransportSettings::default());
+    let bob = testing::context("bob", &["node"], TransportSettings::default());
     let tls = ServerTls::load(&certificate, &key, &[]).unwrap();
-    let logins = testing::logins(&["node"]);
-    let server =
-        BtpServer::bind("localhost", 0, Some(Arc::new(tls)), logins, Arc::clone(&there)).await;
-    let server = server.unwrap();
+    let tls = Some(Arc::new(tls));
+    let bound = BtpServer::bind("localhost", 0, tls, logins(&["node"]), Arc::clone(&bob)).await;
+    let server = bound.unwrap();
     let port = server.local_addr().port();
-    let url = format!("btp+wss://node:secret%20of%20node@localhost:{port}");
+    let url = format!("btp+wss://node:secret-of-node@localhost:{port}");
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
@@ -296,45 +282,36 @@ async fn tls_both_ways() {
 
     let trust = TlsTrust { ca_file: Some(certificate), ..TlsTrust::default() };
     let settings = TransportSettings { trust, ..TransportSettings::default() };
-    let here = testing::context("node", &["bob"], settings);
-    let (client, _handle) = BtpClient::new(dial("bob", &url), Arc::clone(&here));
-    tasks.spawn(client.run());
-    until("the session is up", || there.connector.account("node").unwrap().is_connected()).await;
-    until("at both ends", || here.connector.account("bob").unwrap().is_connected()).await;
+    let node = testing::context("node", &["bob"], settings);
+    let (_client, _handle) = start(dial("bob", &url), &node);
+    until("the session is up", || bob.connector.account("node").unwrap().is_connected()).await;
+    until("at both ends", || node.connector.account("bob").unwrap().is_connected()).await;
     // A ping over TLS, to the address of the other node.
-    let asked = ping(&here, "bob", "test.bob").await;
-    assert!(matches!(asked, crate::link::Outcome::Fulfilled { .. }), "{asked:?}");
+    let outcome = ping(&node, "bob", "test.bob").await;
+    assert!(matches!(outcome, Outcome::Fulfilled { .. }), "{outcome:?}");
 
     // A node that does not trust the certificate does not log in.
-    let distrustful = context();
-    let error = connect_once(&dial("bob", &url), &distrustful).await.err().unwrap();
-    assert!(
-        matches!(
-            error,
-            DialError::TlsHandshake(_) | DialError::Tls(TlsError::NoTrustedCertificates)
-        ),
-        "{error}"
+    let error = connect_once(&dial("bob", &url), &context()).await.err().unwrap();
+    let is_untrusted = matches!(
+        error,
+        DialError::TlsHandshake(_) | DialError::Tls(TlsError::NoTrustedCertificates)
     );
+    assert!(is_untrusted, "{error}");
 }
 
 /// Sends a known-condition ping to `destination` by way of `peer`.
-async fn ping(context: &TransportContext, peer: &str, destination: &str) -> crate::link::Outcome {
+async fn ping(context: &TransportContext, peer: &str, destination: &str) -> Outcome {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let destination: crate::wire::Address = destination.parse().unwrap();
+    let destination: Address = destination.parse().unwrap();
+    let (destination, condition) = (destination.view(), Condition::PING);
     let now = context.clock.now();
-    let prepare = crate::wire::ilp::Prepare {
-        amount: crate::wire::Amount(0),
-        expires_at: now.wall.saturating_add(Duration::from_secs(10)),
-        condition: crate::wire::Fulfillment::PING.condition(),
-        destination: destination.view(),
-        data: b"",
-    };
-    let peer = peer.parse().unwrap();
-    context.connector.originate_prepare(&peer, &prepare, now, |answer| {
-        let _ = sender.send(answer);
+    let expires_at = now.wall.saturating_add(TEST_TIMEOUT);
+    let prepare = Prepare { amount: Amount(0), expires_at, condition, destination, data: b"" };
+    context.connector.originate_prepare(&peer.parse().unwrap(), &prepare, now, |outcome| {
+        let _ = sender.send(outcome);
     });
-    let answered = tokio::time::timeout(Duration::from_secs(10), receiver).await;
-    answered.expect("every Prepare gets an answer").unwrap()
+    let outcome = tokio::time::timeout(TEST_TIMEOUT, receiver).await;
+    outcome.expect("every Prepare gets an answer").unwrap()
 }
 
 /// Two of our nodes that dial each other, with a user behind each.
@@ -356,15 +333,14 @@ async fn mesh() -> Mesh {
     let mut ports = Vec::new();
     for (name, other) in [("a", "b"), ("b", "a")] {
         let user = format!("user-{name}");
-        let mut settings =
-            testing::connector_settings(name, &[other, &user], &crate::account::Limits::default());
+        let mut settings = connector_settings(name, &[other, &user]);
         for route in &mut settings.routes {
             if route.next_hop.as_str() == other {
                 route.prefix = format!("test.user-{other}").parse().unwrap();
             }
         }
         let context = testing::context_with(settings, quick());
-        let logins = testing::logins(&[other, &user]);
+        let logins = logins(&[other, &user]);
         let server = BtpServer::bind("127.0.0.1", 0, None, logins, Arc::clone(&context));
         let server = server.await.unwrap();
         ports.push(server.local_addr().port());
@@ -383,7 +359,7 @@ async fn mesh() -> Mesh {
     for (me, other) in [(0, 1), (1, 0)] {
         // Our name at the other node, with the token that it expects of us.
         let url = format!("ws://127.0.0.1:{}", ports[other]);
-        let token = Token::from(testing::token(NAMES[me]));
+        let token = Token::from(token(NAMES[me]));
         let dial =
             Dial::new(NAMES[other].parse().unwrap(), url.parse().unwrap(), NAMES[me], Some(&token));
         let (client, handle) = BtpClient::new(dial, Arc::clone(&nodes[me]));
@@ -408,38 +384,39 @@ impl Mesh {
 
     async fn user(&self, node: usize) -> TestPeer<TcpStream> {
         let stream = TcpStream::connect(("127.0.0.1", self.ports[node])).await.unwrap();
-        let mut far = TestPeer(tokio_tungstenite::client_async("ws://x/", stream).await.unwrap().0);
-        far.log_in(&format!("user-{}", NAMES[node])).await;
-        far
+        let (user, _) = tokio_tungstenite::client_async("ws://x/", stream).await.unwrap();
+        let mut user = TestPeer(user);
+        user.log_in(&format!("user-{}", NAMES[node])).await;
+        user
     }
 }
 
 #[tokio::test]
 async fn two_nodes_that_dial_each_other_lose_no_answer_with_either_session() {
     let mut mesh = mesh().await;
-    let (mut here, mut there) = (mesh.user(0).await, mesh.user(1).await);
+    let (mut user_a, mut user_b) = (mesh.user(0).await, mesh.user(1).await);
     // The first socket that each node accepted is the other node's.
     let mut first = Vec::new();
     for accepted in &mut mesh.accepted {
         first.push(accepted.recv().await.unwrap());
     }
     for (round, session) in (0..).zip(first) {
-        here.send(&ask(round, &payment("test.user-b"))).await;
-        let at_there = there.prepare_id().await;
-        there.send(&ask(round, &payment("test.user-a"))).await;
-        let at_here = here.prepare_id().await;
+        user_a.send(&request(round, &payment("test.user-b"))).await;
+        let at_b = user_b.prepare_id().await;
+        user_b.send(&request(round, &payment("test.user-a"))).await;
+        let at_a = user_a.prepare_id().await;
         // Both Prepares are in flight between the nodes, on either session, when one of the sessions ends.
         session.abort();
         until("a session is lost at both ends", || mesh.sessions() != [2, 2]).await;
-        there.send(&answer(at_there, &fulfillment())).await;
-        here.send(&answer(at_here, &fulfillment())).await;
-        assert_eq!(here.frame().await, format!("RESPONSE {round} Fulfill"));
-        assert_eq!(there.frame().await, format!("RESPONSE {round} Fulfill"));
+        user_b.send(&response(at_b, &fulfillment())).await;
+        user_a.send(&response(at_a, &fulfillment())).await;
+        assert_eq!(user_a.frame().await, format!("RESPONSE {round} Fulfill"));
+        assert_eq!(user_b.frame().await, format!("RESPONSE {round} Fulfill"));
         // The dialler reconnects, and no session is replaced.
         until("both sessions are up again", || mesh.sessions() == [2, 2]).await;
     }
     for (node, peer) in [(0, "b"), (1, "a")] {
-        let snapshot = mesh.nodes[node].peers.status(&peer.parse().unwrap()).snapshot();
+        let snapshot = status(&mesh.nodes[node], peer);
         assert_eq!((snapshot.state, snapshot.sessions), (PeerState::Connected, 2));
         assert_eq!(snapshot.counts.reconnects, 0, "the peer was connected all the time");
         assert_eq!(account(&mesh.nodes[node], peer).stats.dropped_answers, 0);

@@ -1,9 +1,9 @@
 //! The login against the vectors, and against tables of names, paths and tokens.
 
 use super::*;
-use crate::peers::PeerLogin;
-use crate::peers::Token;
-use crate::wire::btp::{ProtocolEntry, put_empty_response, put_frame};
+use crate::btp::testing::{empty_response, error, message};
+use crate::peers::{PeerLogin, Token};
+use crate::wire::btp::ProtocolEntry;
 use crate::wire::vectors;
 
 fn login(account: &str, token: &str) -> PeerLogin {
@@ -30,17 +30,11 @@ fn verdict(frame: &[u8], path: &str) -> String {
     }
 }
 
-fn message(entries: &[ProtocolEntry<'_>]) -> Vec<u8> {
-    let mut frame = Vec::new();
-    put_frame(RequestId(5), &FrameBody::Message, entries, &mut frame);
-    frame
-}
-
 fn check(path: &str, username: Option<&str>, token: &str, expected: &str) {
     let mut entries = vec![ProtocolEntry::octets(AUTH, b"")];
     entries.extend(username.map(|username| ProtocolEntry::text(AUTH_USERNAME, username)));
     entries.push(ProtocolEntry::text(AUTH_TOKEN, token));
-    assert_eq!(verdict(&message(&entries), path), expected, "{path} {username:?} {token}");
+    assert_eq!(verdict(&message(5, &entries), path), expected, "{path} {username:?} {token}");
 }
 
 #[test]
@@ -60,20 +54,23 @@ fn logins_by_name_path_and_token() {
         ("/accounts/a/b/ilp/btp", None, "secret", "ok bob"),
         ("/ilp/btp", None, "secret", "ok bob"),
         ("/", None, "shared", WRONG),
-        ("/accounts/nobody/ilp/btp", None, "secret", WRONG),
+        ("/accounts/mallory/ilp/btp", None, "secret", WRONG),
         ("/accounts/carol/ilp/btp", None, "secret", WRONG),
-        ("/", Some("nobody"), "secret", WRONG),
+        ("/", Some("mallory"), "secret", WRONG),
         ("/", Some("bob"), "wrong", WRONG),
         ("/", Some("bob"), "", WRONG),
         ("/", None, "", WRONG),
     ] {
         check(path, username, token, expected);
     }
-    let not_utf8 = message(&[
-        ProtocolEntry::octets(AUTH, b""),
-        ProtocolEntry::octets(AUTH_USERNAME, b"\xff"),
-        ProtocolEntry::text(AUTH_TOKEN, "secret"),
-    ]);
+    let not_utf8 = message(
+        5,
+        &[
+            ProtocolEntry::octets(AUTH, b""),
+            ProtocolEntry::octets(AUTH_USERNAME, b"\xff"),
+            ProtocolEntry::text(AUTH_TOKEN, "secret"),
+        ],
+    );
     assert_eq!(verdict(&not_utf8, "/"), WRONG);
 }
 
@@ -87,13 +84,13 @@ fn a_token_in_the_place_of_the_name_is_not_shown() {
         ];
         let directory = directory();
         let FirstFrame::Refused { claimed, .. } =
-            read_first_frame(&message(&entries), path, &directory)
+            read_first_frame(&message(5, &entries), path, &directory)
         else {
             panic!("{username} was accepted");
         };
         assert_eq!(claimed.as_deref(), Some(expected), "{path} {username} {token}");
     };
-    check("/", "nobody", "x", "nobody");
+    check("/", "mallory", "x", "mallory");
     check("/", "bob", "wrong", "bob");
     check("/", "secret", "x", "***");
     check("/", "secret", "bob", "***");
@@ -140,32 +137,23 @@ fn a_login_truncated_at_any_byte_is_refused() {
 #[test]
 fn the_dialling_end_sends_the_same_login_as_the_javascript_client() {
     let file = vectors::load("btp");
-    let entry = vectors::list(&file, "frames")
-        .iter()
-        .find(|entry| vectors::text(entry, "name") == "auth-js-client")
-        .unwrap();
+    let entry = vectors::named(&file, "frames", "auth-js-client");
     assert_eq!(auth_message(RequestId(7), "bob", "secret"), vectors::bytes(entry, "hex"));
 }
 
 #[test]
 fn the_answer_to_a_login() {
     let id = RequestId(9);
-    let mut response = Vec::new();
-    put_empty_response(id, &mut response);
     let check = |frame: &[u8], expected: AuthAnswer| {
         let token = Token::from("S3CRET");
         assert_eq!(read_auth_answer(frame, id, &token), expected, "{}", hex::encode(frame));
     };
-    check(&response, AuthAnswer::Accepted);
-    let mut error = Vec::new();
-    let text = b"no\nsuch \x1b account S3CRET";
-    put_error(id, BtpErrorCode(*b"F00"), "NotAcceptedError", Timestamp::EPOCH, text, &mut error);
+    check(&empty_response(9), AuthAnswer::Accepted);
+    let error = error(9, b"no\nsuch \x1b account S3CRET");
     let shown = "F00 NotAcceptedError: no\\nsuch \\u{1b} account ***";
     check(&error, AuthAnswer::Refused(shown.to_owned()));
     // Another id, another kind of frame, no frame.
-    let mut other = Vec::new();
-    put_empty_response(RequestId(10), &mut other);
-    check(&other, AuthAnswer::Other);
+    check(&empty_response(10), AuthAnswer::Other);
     check(&auth_message(id, "a", "b"), AuthAnswer::Other);
     check(b"", AuthAnswer::Other);
     for length in 0..error.len() {

@@ -1,20 +1,36 @@
-//! The frames that the peers of the model send, and the parsing of those that they receive.
+//! The frames that test peers send, and the parsing of those that they receive.
 
 use crate::wire::Amount;
 use crate::wire::btp::{FrameBody, FrameKind, ProtocolEntry, RequestId, put_frame};
-use crate::wire::ilp::Packet;
 
-/// The token of the peer with this name.
-pub(super) fn token(name: &str) -> String {
-    format!("token of {name}")
+pub(in crate::btp) fn framed(
+    id: u32,
+    body: &FrameBody<'_>,
+    entries: &[ProtocolEntry<'_>],
+) -> Vec<u8> {
+    let mut frame = Vec::new();
+    put_frame(RequestId(id), body, entries, &mut frame);
+    frame
 }
 
-/// A MESSAGE with a packet.
-pub(super) fn ask(id: u8, packet: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::new();
-    let entries = [ProtocolEntry::octets("ilp", packet)];
-    put_frame(RequestId(id.into()), &FrameBody::Message, &entries, &mut frame);
-    frame
+/// A MESSAGE.
+pub(in crate::btp) fn message(id: u32, entries: &[ProtocolEntry<'_>]) -> Vec<u8> {
+    framed(id, &FrameBody::Message, entries)
+}
+
+/// A MESSAGE with an ILP packet.
+pub(in crate::btp) fn request(id: u32, packet: &[u8]) -> Vec<u8> {
+    message(id, &[ProtocolEntry::octets("ilp", packet)])
+}
+
+/// A RESPONSE with an ILP packet.
+pub(in crate::btp) fn response(id: u32, packet: &[u8]) -> Vec<u8> {
+    framed(id, &FrameBody::Response, &[ProtocolEntry::octets("ilp", packet)])
+}
+
+/// A RESPONSE without entries.
+pub(in crate::btp) fn empty_response(id: u32) -> Vec<u8> {
+    framed(id, &FrameBody::Response, &[])
 }
 
 /// A MESSAGE as a RESPONSE, and a RESPONSE as a MESSAGE.
@@ -24,50 +40,23 @@ pub(super) fn swapped(mut frame: Vec<u8>) -> Vec<u8> {
 }
 
 /// A request that is no Prepare.
-pub(super) fn odd_request(id: u8, which: u8) -> Vec<u8> {
-    let mut frame = Vec::new();
-    let id = RequestId(id.into());
+pub(super) fn odd_request(id: u32, which: u8) -> Vec<u8> {
     let balance = ProtocolEntry::octets("balance", b"{}");
     match which % 4 {
-        0 => put_frame(id, &FrameBody::Transfer { amount: Amount(1) }, &[], &mut frame),
-        1 => put_frame(id, &FrameBody::Message, &[balance, balance], &mut frame),
-        2 => put_frame(
-            id,
-            &FrameBody::Message,
-            &[ProtocolEntry::octets("ilp", &[0x0e, 0])],
-            &mut frame,
-        ),
-        _ => put_frame(id, &FrameBody::Message, &[balance], &mut frame),
+        0 => framed(id, &FrameBody::Transfer { amount: Amount(1) }, &[]),
+        1 => message(id, &[balance, balance]),
+        2 => request(id, &[0x0e, 0]),
+        _ => message(id, &[balance]),
     }
-    frame
-}
-
-/// A RESPONSE with a packet.
-pub(super) fn response(id: u32, packet: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::new();
-    put_frame(
-        RequestId(id),
-        &FrameBody::Response,
-        &[ProtocolEntry::octets("ilp", packet)],
-        &mut frame,
-    );
-    frame
-}
-
-/// The bytes of a packet.
-pub(super) fn encoded(packet: &Packet<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    packet.encode(&mut bytes);
-    bytes
 }
 
 /// The payload of one unmasked WebSocket frame, and the bytes after it.
-pub(super) fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split_frame(bytes: &[u8]) -> (&[u8], &[u8]) {
     assert_eq!(bytes[0], 0x82, "a whole binary message");
     let (length, at) = match bytes[1] {
         126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
         short if short < 126 => (usize::from(short), 2),
         other => panic!("length {other}"),
     };
-    (&bytes[at..at + length], &bytes[at + length..])
+    bytes[at..].split_at(length)
 }

@@ -11,8 +11,11 @@ use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::account::Limits;
 use crate::btp::testing::{self, *};
 use crate::net::TransportSettings;
+use crate::peers::PeerSnapshot;
+use crate::testing::{TEST_TIMEOUT, directory, logins};
 
 /// A node whose peers connect over pipes.
 struct Node {
@@ -27,23 +30,30 @@ fn node() -> Node {
     node_with(testing::context("node", &PEERS, TransportSettings::default()))
 }
 
+/// A node whose peers have these limits.
+fn limited_node(limits: Limits, settings: TransportSettings) -> Node {
+    let connector = testing::limited_settings("node", &PEERS, &limits);
+    node_with(testing::context_with(connector, settings))
+}
+
 fn node_with(context: Arc<TransportContext>) -> Node {
-    let shared = Shared::new(Arc::clone(&context), testing::logins(&PEERS));
+    let shared = Shared::new(Arc::clone(&context), logins(&PEERS));
     Node { context, shared, sessions: JoinSet::new() }
 }
 
 impl Node {
     /// A WebSocket to the node that has not authenticated yet.
     async fn connect_to(&mut self, path: &str, pipe_bytes: usize) -> TestPeer<DuplexStream> {
-        let (near, far) = tokio::io::duplex(pipe_bytes);
+        let (server, client) = tokio::io::duplex(pipe_bytes);
         let shared = Arc::clone(&self.shared);
         let deadline = Instant::now() + self.context.settings.auth_timeout;
         self.sessions.spawn(async move {
-            let driver = upgrade_and_log_in(Stream::Memory(near), "pipe", deadline, &shared).await;
+            let driver =
+                upgrade_and_log_in(Stream::Memory(server), "pipe", deadline, &shared).await;
             Ok(driver?.run().await)
         });
         let url = format!("ws://node{path}");
-        TestPeer(tokio_tungstenite::client_async(url, far).await.unwrap().0)
+        TestPeer(tokio_tungstenite::client_async(url, client).await.unwrap().0)
     }
 
     async fn connect(&mut self) -> TestPeer<DuplexStream> {
@@ -51,15 +61,27 @@ impl Node {
     }
 
     async fn log_in(&mut self, name: &str) -> TestPeer<DuplexStream> {
-        let mut far = self.connect().await;
-        far.log_in(name).await;
-        far
+        let mut client = self.connect().await;
+        client.log_in(name).await;
+        client
+    }
+
+    /// The close code of the next session that ends, which the node must have closed.
+    async fn closed(&mut self) -> u16 {
+        match self.ended().await {
+            Ok(CloseReason::ByUs { code, .. }) => code,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// The result of the next session that ends.
     async fn ended(&mut self) -> Result<CloseReason, Refused> {
-        let next = tokio::time::timeout(Duration::from_secs(10), self.sessions.join_next()).await;
+        let next = tokio::time::timeout(TEST_TIMEOUT, self.sessions.join_next()).await;
         next.expect("a session ends").expect("there is a session").expect("it does not panic")
+    }
+
+    fn status(&self, peer: &str) -> PeerSnapshot {
+        testing::status(&self.context, peer)
     }
 
     fn is_connected(&self, peer: &str) -> bool {

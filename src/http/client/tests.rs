@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::testing::serving;
+use crate::http::testing::serve_strangers;
 use crate::net::{HTTP_PROTOCOLS, ServerTls, TlsTrust};
 use crate::web::ConnectionLimits;
 
@@ -17,12 +17,12 @@ fn url(text: &str) -> HttpUrl {
 #[tokio::test]
 async fn a_document_over_http_1_and_over_tls_with_http_2() {
     let client = HttpClient::new(TlsTrust::default()).unwrap();
-    let node = serving(ConnectionLimits::default(), None).await;
+    let node = serve_strangers(ConnectionLimits::default(), None).await;
     let here = url(&format!("http://user:token@{}/x/y?z", node.address));
-    let got = client.get(&here, "application/json").await.unwrap();
-    assert_eq!(got.status, 404);
-    assert_eq!(got.content_type.as_deref(), Some("application/problem+json"));
-    assert!(got.body.ends_with(br#""detail":"there is nothing at /x/y"}"#), "{got:?}");
+    let fetched = client.get(&here, "application/json").await.unwrap();
+    assert_eq!(fetched.status, 404);
+    assert_eq!(fetched.content_type.as_deref(), Some("application/problem+json"));
+    assert!(fetched.body.ends_with(br#""detail":"there is nothing at /x/y"}"#), "{fetched:?}");
 
     let folder = tempfile::tempdir().unwrap();
     let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
@@ -30,13 +30,12 @@ async fn a_document_over_http_1_and_over_tls_with_http_2() {
     fs::write(&certificate, made.cert.pem()).unwrap();
     fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let tls = ServerTls::load(&certificate, &key, HTTP_PROTOCOLS).unwrap();
-    let node = serving(ConnectionLimits::default(), Some(tls)).await;
+    let node = serve_strangers(ConnectionLimits::default(), Some(tls)).await;
     let here = url(&format!("https://localhost:{}/x", node.address.port()));
     let refused = client.get(&here, "*/*").await.unwrap_err().to_string();
     assert!(refused.contains("TLS"), "{refused}");
-    let client =
-        HttpClient::new(TlsTrust { ca_file: Some(certificate.clone()), ..TlsTrust::default() })
-            .unwrap();
+    let trust = TlsTrust { ca_file: Some(certificate), ..TlsTrust::default() };
+    let client = HttpClient::new(trust).unwrap();
     assert_eq!(client.get(&here, "*/*").await.unwrap().status, 404);
     let plain = url(&format!("http://localhost:{}/x", node.address.port()));
     let refused = client.get(&plain, "*/*").await.unwrap_err().to_string();
@@ -62,7 +61,7 @@ async fn fetch_from(answer: &str) -> (Result<Document, FetchError>, String) {
 
 #[tokio::test]
 async fn answers_of_servers() {
-    let (got, request) = fetch_from(
+    let (fetched, request) = fetch_from(
         "HTTP/1.1 200 OK\r\nContent-Type: Application/SPSP4+json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}",
     )
     .await;
@@ -72,13 +71,13 @@ async fn answers_of_servers() {
         location: None,
         body: Bytes::from_static(b"{}"),
     };
-    assert_eq!(got.unwrap(), expected);
+    assert_eq!(fetched.unwrap(), expected);
     assert!(request.starts_with("GET /a HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("accept: application/spsp4+json\r\n"), "{request}");
 
     let elsewhere = "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n";
-    let got = fetch_from(elsewhere).await.0.unwrap();
-    assert_eq!((got.status, got.location.as_deref()), (302, Some("/b")));
+    let fetched = fetch_from(elsewhere).await.0.unwrap();
+    assert_eq!((fetched.status, fetched.location.as_deref()), (302, Some("/b")));
 
     for (answer, expected) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n", "longer than"),
@@ -87,13 +86,13 @@ async fn answers_of_servers() {
         ("220 mail.example ESMTP\r\n", "no answer"),
         ("", "no answer"),
     ] {
-        let (got, _) = fetch_from(answer).await;
-        let error = got.unwrap_err().to_string();
+        let (fetched, _) = fetch_from(answer).await;
+        let error = fetched.unwrap_err().to_string();
         assert!(error.contains(expected), "{answer:?}: {error}");
     }
     let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(DOCUMENT_BYTES_MAX + 1));
-    let (got, _) = fetch_from(&endless).await;
-    assert!(matches!(got, Err(FetchError::TooLong)), "{got:?}");
+    let (fetched, _) = fetch_from(&endless).await;
+    assert!(matches!(fetched, Err(FetchError::TooLong)), "{fetched:?}");
 }
 
 #[tokio::test]
@@ -101,11 +100,7 @@ async fn no_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = url(&format!("http://{}/", listener.local_addr().unwrap()));
     drop(listener);
-    let error = HttpClient::new(TlsTrust::default())
-        .unwrap()
-        .get(&here, "*/*")
-        .await
-        .unwrap_err()
-        .to_string();
+    let client = HttpClient::new(TlsTrust::default()).unwrap();
+    let error = client.get(&here, "*/*").await.unwrap_err().to_string();
     assert!(error.contains("cannot connect"), "{error}");
 }

@@ -4,8 +4,7 @@ mod busy;
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -13,12 +12,14 @@ use super::*;
 use crate::http::dial_config::{HttpAuth, HttpMode};
 use crate::http::jwt;
 use crate::http::testing::{
-    PREIMAGE, Raw, Serving, context, context_at, describe, fulfill, prepare, prepare_within,
-    secret, serve, until,
+    Raw, attach_session, context, context_with, packet_headers, serve, sweep,
 };
 use crate::link::{Cause, Outcome, Rejection};
 use crate::net::{Clock, HTTP_PROTOCOLS, ServerTls, TlsTrust};
 use crate::peers::{PeerState, Token};
+use crate::testing::{
+    PREIMAGE, TEST_TIMEOUT, describe, fulfillment, payment, payment_within, token, until,
+};
 use crate::web::ConnectionLimits;
 use crate::wire::Fulfillment;
 use crate::wire::btp::RequestId;
@@ -33,67 +34,54 @@ struct TestDialler {
 }
 
 impl TestDialler {
-    async fn start(mode: HttpMode, auth: HttpAuth) -> Self {
+    /// A dialler with an open link, and bob's end of its connection.
+    async fn connected() -> (Self, Raw) {
+        Self::connected_with(|dial| dial).await
+    }
+
+    async fn connected_with(change: impl FnOnce(HttpDial) -> HttpDial) -> (Self, Raw) {
+        Self::connected_in(context("node", &["bob", "alice", "carol"]), change).await
+    }
+
+    async fn connected_in(
+        http: Arc<HttpContext>,
+        change: impl FnOnce(HttpDial) -> HttpDial,
+    ) -> (Self, Raw) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/accounts/node/ilp?x", listener.local_addr().unwrap());
-        Self::to(&url, listener, mode, auth)
-    }
-
-    fn to(url: &str, listener: TcpListener, mode: HttpMode, auth: HttpAuth) -> Self {
-        Self::with(context("node", &["bob", "alice", "carol"]), url, listener, mode, auth)
-    }
-
-    fn with(
-        http: Arc<HttpContext>,
-        url: &str,
-        listener: TcpListener,
-        mode: HttpMode,
-        auth: HttpAuth,
-    ) -> Self {
-        let token = Token::from(secret("node"));
-        let dial =
-            HttpDial::new("bob".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
-        let callback = "http://node.example/accounts/bob/ilp".parse().ok();
-        Self::dial(http, dial.with_mode(mode, auth).with_callback(callback), listener)
-    }
-
-    fn dial(http: Arc<HttpContext>, dial: HttpDial, listener: TcpListener) -> Self {
-        let (dialler, handle) = HttpDialler::new(dial, Arc::clone(&http));
+        let (dialler, handle) = HttpDialler::new(change(dial(&url)), Arc::clone(&http));
         let mut tasks = JoinSet::new();
         tasks.spawn(dialler.run());
-        let swept = Arc::clone(&http.transport);
-        tasks.spawn(async move {
-            loop {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                swept.connector.sweep_deadlines(swept.clock.now());
-            }
-        });
-        Self { http, listener, handle: Some(handle), tasks }
-    }
-
-    async fn with_requests_max(requests_max: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/accounts/node/ilp", listener.local_addr().unwrap());
-        let token = Token::from(secret("node"));
-        let dial =
-            HttpDial::new("bob".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
-        let http = context("node", &["bob", "alice", "carol"]);
-        Self::dial(http, dial.with_requests_max(requests_max), listener)
+        tasks.spawn(sweep(Arc::clone(&http.transport)));
+        let dialler = Self { http, listener, handle: Some(handle), tasks };
+        let bob = dialler.accept().await;
+        dialler.until_connected().await;
+        (dialler, bob)
     }
 
     async fn accept(&self) -> Raw {
-        Raw(self.listener.accept().await.unwrap().0)
-    }
-
-    /// The connection that checks the server.
-    async fn accept_again(&self) -> Raw {
-        let again = tokio::time::timeout(Duration::from_secs(10), self.accept()).await;
-        again.expect("the dialler checks the server")
+        let accepted = tokio::time::timeout(TEST_TIMEOUT, self.listener.accept()).await;
+        Raw(accepted.expect("the dialler connects").unwrap().0)
     }
 
     /// Sends bob a Prepare. The receiver yields its outcome.
     fn send(&self) -> oneshot::Receiver<String> {
         send(&self.http)
+    }
+
+    /// The outcome of a Prepare to which bob answers with this status and an empty body.
+    async fn outcome_of(&self, bob: &mut Raw, status: &str) -> String {
+        let outcome = self.send();
+        bob.read_message().await;
+        bob.answer(status, b"").await;
+        outcome.await.unwrap()
+    }
+
+    async fn check_fulfilled_by(&self, bob: &mut Raw) {
+        let outcome = self.send();
+        bob.read_message().await;
+        fulfill(bob).await;
+        assert_eq!(outcome.await.unwrap(), "Fulfill");
     }
 
     fn status(&self) -> Arc<PeerStatus> {
@@ -107,26 +95,19 @@ impl TestDialler {
     /// Prepares to bob without an answer.
     fn pending(&self) -> usize {
         let report = self.http.transport.connector.report();
-        let bob = report.accounts.iter().find(|one| one.settings.id.as_str() == "bob");
+        let bob = report.accounts.iter().find(|account| account.settings.id.as_str() == "bob");
         bob.unwrap().in_flight_to
     }
 
     /// A peer sends bob `count` Prepares of `amount` that expire in `within`. Their answers go into the outbox.
     fn forward(&self, peer: &str, count: u32, amount: u64, within: Duration) -> Arc<Outbox> {
-        let connector = &self.http.transport.connector;
-        let account = connector.account(peer).unwrap();
-        let outbox = Outbox::new(Framing::None, 1 << 20);
-        let now = self.http.transport.clock.now();
-        let id = connector.attach_session(
-            &account,
-            SessionKind::Accepted,
-            None,
-            Arc::clone(&outbox),
-            now,
-        );
-        let packet = prepare_within("test.bob.shop", amount, within);
+        let transport = &self.http.transport;
+        let account = transport.connector.account(peer).unwrap();
+        let (id, outbox) = attach_session(transport, peer, SessionKind::Accepted);
+        let packet = payment_within("test.bob.shop", amount, within);
+        let batch = transport.connector.start_batch(transport.clock.now());
         for request in 0..count {
-            connector.start_batch(now).handle_prepare(&account, id, RequestId(request), &packet);
+            batch.handle_prepare(&account, id, RequestId(request), &packet);
         }
         outbox
     }
@@ -134,17 +115,32 @@ impl TestDialler {
     fn is_connected(&self) -> bool {
         self.http.transport.connector.account("bob").unwrap().is_connected()
     }
+
+    async fn until_connected(&self) {
+        until("the link", || self.is_connected()).await;
+    }
+}
+
+/// A dial to bob with the token of the node.
+fn dial(url: &str) -> HttpDial {
+    let token = Token::from(token("node"));
+    HttpDial::new("bob".parse().unwrap(), url.parse().unwrap(), "node", Some(&token))
+}
+
+fn asynchronous(dial: HttpDial) -> HttpDial {
+    let callback = "http://node.example/accounts/bob/ilp".parse().ok();
+    dial.with_mode(HttpMode::Async, HttpAuth::Simple).with_callback(callback)
 }
 
 fn send(http: &HttpContext) -> oneshot::Receiver<String> {
-    let (sender, answer) = oneshot::channel();
-    let packet = prepare("test.bob.shop");
+    let (sender, outcome) = oneshot::channel();
+    let packet = payment("test.bob.shop");
     let connector = &http.transport.connector;
     let (bob, now) = ("bob".parse().unwrap(), http.transport.clock.now());
     let expires_at = now.wall.saturating_add(Duration::from_secs(20));
     let prepare = Prepare { expires_at, ..Prepare::parse(&packet).unwrap() };
-    connector.originate_prepare(&bob, &prepare, now, |answer| {
-        let _ = sender.send(match answer {
+    connector.originate_prepare(&bob, &prepare, now, |outcome| {
+        let _ = sender.send(match outcome {
             Outcome::Fulfilled { fulfillment: PREIMAGE, data } if data == b"done" => {
                 "Fulfill".to_owned()
             }
@@ -154,23 +150,25 @@ fn send(http: &HttpContext) -> oneshot::Receiver<String> {
             | Outcome::NoAnswer(Cause { code, message }) => format!("{code} {message}"),
         });
     });
-    answer
+    outcome
 }
 
-/// An answer of 200 with a packet.
-async fn fulfilled(bob: &mut Raw) {
-    let packet = fulfill();
-    bob.write(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", packet.len())).await;
-    bob.0.write_all(&packet).await.unwrap();
+/// Answers a request with a Fulfill.
+async fn fulfill(bob: &mut Raw) {
+    bob.answer("200 OK", &fulfillment()).await;
+}
+
+/// The value of a header.
+fn header<'a>(head: &'a str, name: &str) -> &'a str {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(found, _)| *found == name).unwrap_or_else(|| panic!("no {name}: {head}")).1
 }
 
 #[tokio::test]
 async fn requests_and_their_answers() {
-    let dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
+    let (dialler, mut bob) = TestDialler::connected().await;
     for _ in 0..3 {
-        let answer = dialler.send();
+        let outcome = dialler.send();
         let (head, body) = bob.read_message().await;
         assert!(head.starts_with("POST /accounts/node/ilp?x HTTP/1.1\r\n"), "{head}");
         for header in [
@@ -183,8 +181,8 @@ async fn requests_and_their_answers() {
         }
         assert!(!head.contains("request-id"), "{head}");
         assert_eq!(describe(&body), "Prepare");
-        fulfilled(&mut bob).await;
-        assert_eq!(answer.await.unwrap(), "Fulfill", "on one connection, again and again");
+        fulfill(&mut bob).await;
+        assert_eq!(outcome.await.unwrap(), "Fulfill", "on one connection, again and again");
     }
     assert_eq!(dialler.state(), PeerState::Connected);
 }
@@ -192,12 +190,8 @@ async fn requests_and_their_answers() {
 #[tokio::test]
 async fn packets_that_expire_in_the_outbox_are_not_posted() {
     let clock = Clock::manual();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let http = context_at(clock.clone(), "node", &["bob"]);
-    let dialler = TestDialler::with(http, &url, listener, HttpMode::Sync, HttpAuth::Simple);
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
+    let http = context_with(clock.clone(), TlsTrust::default(), "node", &["bob"]);
+    let (dialler, mut bob) = TestDialler::connected_in(http, |dial| dial).await;
     let slept = dialler.send();
     // No task has run since: the packet is in the outbox.
     clock.suspend(Duration::from_secs(20));
@@ -206,10 +200,10 @@ async fn packets_that_expire_in_the_outbox_are_not_posted() {
     clock.set_wall(wall.saturating_add(Duration::from_secs(20)));
     assert!(jumped.await.unwrap().starts_with("R00"), "at once: no time passes");
     clock.set_wall(wall);
-    let answer = dialler.send();
+    let outcome = dialler.send();
     assert_eq!(describe(&bob.read_message().await.1), "Prepare");
-    fulfilled(&mut bob).await;
-    assert_eq!(answer.await.unwrap(), "Fulfill", "the first packet that bob saw");
+    fulfill(&mut bob).await;
+    assert_eq!(outcome.await.unwrap(), "Fulfill", "the first packet that bob saw");
     // A clock that is set back gives no additional time.
     let back = dialler.send();
     clock.set_wall(wall.saturating_sub(Duration::from_secs(3600)));
@@ -220,27 +214,24 @@ async fn packets_that_expire_in_the_outbox_are_not_posted() {
 
 #[tokio::test]
 async fn signed_tokens() {
-    let dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Jwt).await;
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
-    let answer = dialler.send();
+    let signing = |dial: HttpDial| dial.with_mode(HttpMode::Sync, HttpAuth::Jwt);
+    let (dialler, mut bob) = TestDialler::connected_with(signing).await;
+    let outcome = dialler.send();
     let (head, _) = bob.read_message().await;
-    let token = head.split("authorization: Bearer ").nth(1).unwrap().lines().next().unwrap();
+    let token = header(&head, "authorization").strip_prefix("Bearer ").unwrap();
     let now = dialler.http.transport.clock.now().wall;
     assert_eq!(jwt::parse(token.as_bytes(), now).unwrap().subject.as_deref(), Some("node"));
-    fulfilled(&mut bob).await;
-    assert_eq!(answer.await.unwrap(), "Fulfill");
+    fulfill(&mut bob).await;
+    assert_eq!(outcome.await.unwrap(), "Fulfill");
 }
 
 #[tokio::test]
 async fn a_server_that_speaks_tls_is_reported() {
-    let dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
-    let answer = dialler.send();
+    let (dialler, mut bob) = TestDialler::connected().await;
+    let outcome = dialler.send();
     bob.read_message().await;
     bob.write("\u{15}\u{3}\u{3}\0\u{2}\u{2}2").await;
-    assert!(answer.await.unwrap().starts_with("T01"));
+    assert!(outcome.await.unwrap().starts_with("T01"));
     let known = dialler.status().snapshot();
     assert_eq!(known.counts.wrong_answers, 1);
     assert!(known.last_error.as_ref().is_some_and(|error| error.contains("not HTTP")), "{known:?}");
@@ -248,9 +239,7 @@ async fn a_server_that_speaks_tls_is_reported() {
 
 #[tokio::test]
 async fn meanings_of_statuses() {
-    let dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
+    let (dialler, mut bob) = TestDialler::connected().await;
     for (status, expected) in [
         ("200 OK", "T00 next hop bob gave an answer that cannot be read"),
         ("202 Accepted", "T00 next hop bob could not process the packet"),
@@ -265,74 +254,57 @@ async fn meanings_of_statuses() {
         ("500 Oh", "T00 next hop bob could not process the packet"),
         ("503 Later", "T00"),
     ] {
-        let answer = dialler.send();
-        bob.read_message().await;
-        bob.write(&format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")).await;
-        let answer = answer.await.unwrap();
-        assert!(answer.starts_with(expected), "{status}: {answer}");
+        let outcome = dialler.outcome_of(&mut bob, status).await;
+        assert!(outcome.starts_with(expected), "{status}: {outcome}");
         let known = dialler.status().snapshot();
         let is_reported = known.last_error.is_some_and(|error| error.contains(&status[..3]));
         assert_eq!(is_reported, !status.starts_with("429"), "{status}");
     }
     assert!(dialler.is_connected());
     assert_eq!(dialler.status().snapshot().counts.wrong_answers, 11);
-    let answer = dialler.send();
-    bob.read_message().await;
-    fulfilled(&mut bob).await;
-    assert_eq!(answer.await.unwrap(), "Fulfill");
+    dialler.check_fulfilled_by(&mut bob).await;
     assert_eq!(dialler.status().snapshot().last_error, None, "a right answer clears it");
 }
 
 #[tokio::test]
 async fn an_answer_that_is_too_long_is_ignored() {
-    let dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
-    let answer = dialler.send();
+    let (dialler, mut bob) = TestDialler::connected().await;
+    let outcome = dialler.send();
     bob.read_message().await;
     bob.write("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n").await;
-    assert!(answer.await.unwrap().starts_with("T01"));
+    assert!(outcome.await.unwrap().starts_with("T01"));
 }
 
 #[tokio::test]
 async fn a_token_that_is_refused_ends_the_link_for_a_while() {
-    let dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
-    let answer = dialler.send();
-    bob.read_message().await;
-    bob.write("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
-    assert!(answer.await.unwrap().starts_with("T01"));
-    let status = dialler.http.transport.peers.status(&"bob".parse().unwrap());
+    let (dialler, mut bob) = TestDialler::connected().await;
+    assert!(dialler.outcome_of(&mut bob, "401 Unauthorized").await.starts_with("T01"));
+    let status = dialler.status();
     until("the refusal", || status.snapshot().counts.authentication_failures == 1).await;
     until("another attempt", || status.snapshot().counts.reconnects == 1).await;
 }
 
 #[tokio::test]
 async fn a_closed_connection_does_not_end_the_link() {
-    let dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
+    let (dialler, bob) = TestDialler::connected().await;
     drop(bob);
     let mut bob = dialler.accept().await;
     assert!(dialler.is_connected(), "the server can still be reached");
-    let answer = dialler.send();
+    let outcome = dialler.send();
     bob.read_message().await;
     // The connection ends during a request, so no answer can come.
     drop(bob);
-    assert!(answer.await.unwrap().starts_with("T01"));
-    let answer = dialler.send();
+    assert!(outcome.await.unwrap().starts_with("T01"));
+    let outcome = dialler.send();
     let mut bob = dialler.accept().await;
     bob.read_message().await;
-    fulfilled(&mut bob).await;
-    assert_eq!(answer.await.unwrap(), "Fulfill");
+    fulfill(&mut bob).await;
+    assert_eq!(outcome.await.unwrap(), "Fulfill");
 }
 
 #[tokio::test]
 async fn a_server_that_restarts() {
-    let mut dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
+    let (mut dialler, bob) = TestDialler::connected().await;
     let address = dialler.listener.local_addr().unwrap();
     dialler.listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     drop(bob);
@@ -340,76 +312,61 @@ async fn a_server_that_restarts() {
     assert!(dialler.send().await.unwrap().starts_with("T01"), "at once");
     dialler.listener = TcpListener::bind(address).await.unwrap();
     let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
-    let answer = dialler.send();
-    bob.read_message().await;
-    fulfilled(&mut bob).await;
-    assert_eq!(answer.await.unwrap(), "Fulfill");
+    dialler.until_connected().await;
+    dialler.check_fulfilled_by(&mut bob).await;
 }
 
 #[tokio::test]
 async fn concurrent_packets_each_with_its_own_answer() {
-    let dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let answers: Vec<_> = async {
-        until("the link", || dialler.is_connected()).await;
-        (0..40).map(|_| dialler.send()).collect()
-    }
-    .await;
-    let mut bobs = Vec::new();
+    let (dialler, bob) = TestDialler::connected().await;
+    let outcomes: Vec<_> = (0..40).map(|_| dialler.send()).collect();
+    let mut bobs = vec![bob];
     while bobs.len() < 40 {
-        let mut bob = dialler.accept().await;
+        bobs.push(dialler.accept().await);
+    }
+    for bob in &mut bobs {
         bob.read_message().await;
-        bobs.push(bob);
     }
     for bob in bobs.iter_mut().rev() {
-        fulfilled(bob).await;
+        fulfill(bob).await;
     }
-    for answer in answers {
-        assert_eq!(answer.await.unwrap(), "Fulfill");
+    for outcome in outcomes {
+        assert_eq!(outcome.await.unwrap(), "Fulfill");
     }
 }
 
 #[tokio::test]
 async fn a_stop_waits_for_requests_in_progress() {
-    let mut dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
-    let answer = dialler.send();
+    let (mut dialler, mut bob) = TestDialler::connected().await;
+    let outcome = dialler.send();
     bob.read_message().await;
     dialler.handle.take().unwrap().stop(1001, "stopping");
     until("the end of the session", || !dialler.is_connected()).await;
     assert!(dialler.send().await.unwrap().starts_with("T01"));
-    fulfilled(&mut bob).await;
-    assert_eq!(answer.await.unwrap(), "Fulfill");
+    fulfill(&mut bob).await;
+    assert_eq!(outcome.await.unwrap(), "Fulfill");
     dialler.tasks.join_next().await.unwrap().unwrap();
     assert_eq!(dialler.state(), PeerState::Waiting);
 }
 
 #[tokio::test]
 async fn an_asynchronous_answer_is_accepted_once() {
-    let dialler = TestDialler::start(HttpMode::Async, HttpAuth::Simple).await;
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
-    let answer = dialler.send();
+    let (dialler, mut bob) = TestDialler::connected_with(asynchronous).await;
+    let outcome = dialler.send();
     let (head, _) = bob.read_message().await;
     assert!(head.contains("callback-url: http://node.example/accounts/bob/ilp"), "{head}");
-    let id = head.split("request-id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
-    bob.write("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await;
+    let id = header(&head, "request-id");
+    bob.answer("202 Accepted", b"").await;
 
     let node = serve(Arc::clone(&dialler.http), ConnectionLimits::default(), None).await;
-    let mut back = Raw(TcpStream::connect(node.address).await.unwrap());
-    let headers = |id: &str| {
-        format!(
-            "Content-Type: application/octet-stream\r\nAuthorization: Bearer {}\r\nRequest-Id: {id}\r\n",
-            secret("bob")
-        )
-    };
+    let mut callback = Raw::open(node.address).await;
     let unknown = id.replace(['0', '1', '2', '3'], "9");
-    for (id, status) in [(&unknown, "400"), (&id, "200"), (&id, "400")] {
-        let (head, _) = back.post("/accounts/bob/ilp", &headers(id), &fulfill()).await;
+    for (id, status) in [(&*unknown, "400"), (id, "200"), (id, "400")] {
+        let headers = format!("{}Request-Id: {id}\r\n", packet_headers("bob"));
+        let (head, _) = callback.post("/accounts/bob/ilp", &headers, &fulfillment()).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{id}: {head}");
     }
-    assert_eq!(answer.await.unwrap(), "Fulfill");
+    assert_eq!(outcome.await.unwrap(), "Fulfill");
 }
 
 /// Over TLS both ends use HTTP/2.
@@ -421,60 +378,41 @@ async fn both_ends_over_tls() {
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let tls = ServerTls::load(&certificate, &key, HTTP_PROTOCOLS).unwrap();
-    let server: Serving =
-        serve(context("bob", &["node"]), ConnectionLimits::default(), Some(tls)).await;
+    let server = serve(context("bob", &["node"]), ConnectionLimits::default(), Some(tls)).await;
 
-    let http = context_with_ca("node", &["bob"], &certificate);
+    let trust = TlsTrust { ca_file: Some(certificate), ..TlsTrust::default() };
+    let http = context_with(Clock::start(), trust, "node", &["bob"]);
     let url = format!("https://localhost:{}/accounts/node/ilp", server.address.port());
-    let token = Token::from(secret("node"));
-    let dial = HttpDial::new("bob".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
-    let (dialler, _handle) = HttpDialler::new(dial, Arc::clone(&http));
+    let (dialler, _handle) = HttpDialler::new(dial(&url), Arc::clone(&http));
     let mut tasks = JoinSet::new();
     tasks.spawn(dialler.run());
     let bob = http.transport.connector.account("bob").unwrap();
     until("the link", || bob.is_connected()).await;
-    let answers: Vec<_> = (0..100).map(|_| send(&http)).collect();
-    for answer in answers {
-        let answer = answer.await.unwrap();
-        assert!(answer.starts_with("F02"), "bob has no shop, but answers: {answer}");
+    let outcomes: Vec<_> = (0..100).map(|_| send(&http)).collect();
+    for outcome in outcomes {
+        let outcome = outcome.await.unwrap();
+        assert!(outcome.starts_with("F02"), "bob has no shop, but answers: {outcome}");
     }
     assert_eq!(server.context.http_counts().requests, 100);
     let connections = server.context.http_counts().accepted;
     assert!(connections <= 16, "a few connections for all: {connections}");
 }
 
-/// As [`context`], with a CA file.
-fn context_with_ca(id: &str, peers: &[&str], ca_file: &std::path::Path) -> Arc<HttpContext> {
-    let known = context(id, peers);
-    let settings = crate::net::TransportSettings {
-        trust: TlsTrust { ca_file: Some(ca_file.to_owned()), ..TlsTrust::default() },
-        ..known.transport.settings.clone()
-    };
-    let connector = Arc::clone(&known.transport.connector);
-    let clock = known.transport.clock.clone();
-    let context = crate::peers::TransportContext::new(connector, clock, settings).unwrap();
-    HttpContext::new(context, Arc::clone(&known.logins)).unwrap()
-}
-
 /// The peer may have received the packet, and then posts the answer.
 #[tokio::test]
 async fn an_asynchronous_request_may_be_answered_after_the_loss_of_its_connection() {
-    let dialler = TestDialler::start(HttpMode::Async, HttpAuth::Simple).await;
+    let (dialler, mut bob) = TestDialler::connected_with(asynchronous).await;
     let node = serve(Arc::clone(&dialler.http), ConnectionLimits::default(), None).await;
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
     let mut outcome = dialler.send();
     let (head, _) = bob.read_message().await;
-    let request_id = head.split("request-id: ").nth(1).unwrap().lines().next().unwrap();
     drop(bob);
-    let _bob = dialler.accept_again().await;
+    // It checks the server.
+    let _bob = dialler.accept().await;
     assert!(outcome.try_recv().is_err(), "it waits");
-    let headers = format!(
-        "Content-Type: application/octet-stream\r\nAuthorization: Bearer {}\r\nRequest-Id: {request_id}\r\n",
-        secret("bob")
-    );
+    let id = header(&head, "request-id");
+    let headers = format!("{}Request-Id: {id}\r\n", packet_headers("bob"));
     let mut callback = Raw::open(node.address).await;
-    let (head, _) = callback.post("/ilp", &headers, &fulfill()).await;
+    let (head, _) = callback.post("/ilp", &headers, &fulfillment()).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert_eq!(outcome.await.unwrap(), "Fulfill");
 }

@@ -8,21 +8,19 @@ use super::*;
 use crate::http::dial_config::{HttpAuth, HttpDial, HttpMode};
 use crate::http::jwt;
 use crate::http::testing::{
-    Raw, Serving, context, describe, fulfill, limits, prepare, prepare_within, secret, serve, until,
+    Raw, RunningServer, attach_session, context, limits, next_packet, packet_headers, serve,
 };
+use crate::link::SessionKind;
 use crate::peers::{PeerState, Token};
-use crate::testing::Log;
+use crate::testing::{self, Log, describe, fulfillment, payment, payment_within, token, until};
 use crate::web::ConnectionLimits;
-use crate::wire::Condition;
+use crate::wire::{Address, Amount, Condition};
 
 const OCTET_STREAM: &str = "Content-Type: application/octet-stream\r\n";
+const REQUEST_ID: &str = "Request-Id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b\r\n";
 
-async fn node() -> Serving {
+async fn node() -> RunningServer {
     serve(context("node", &["alice", "bob"]), ConnectionLimits::default(), None).await
-}
-
-fn bearer(peer: &str) -> String {
-    format!("{OCTET_STREAM}Authorization: Bearer {}\r\n", secret(peer))
 }
 
 /// A ping to the node itself, which it fulfills.
@@ -31,18 +29,24 @@ fn ping() -> Vec<u8> {
 }
 
 fn ping_with(data: &[u8], within: Duration) -> Vec<u8> {
-    let destination: crate::wire::Address = "test.node".parse().unwrap();
-    let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let prepare = Prepare {
-        amount: crate::wire::Amount(3),
-        expires_at: crate::wire::Timestamp::EPOCH.saturating_add(since_epoch + within),
-        condition: Condition::PING,
-        destination: destination.view(),
-        data,
-    };
-    let mut packet = Vec::new();
-    prepare.encode(&mut packet);
-    packet
+    let destination: Address = "test.node".parse().unwrap();
+    let (destination, condition) = (destination.view(), Condition::PING);
+    let expires_at = testing::now().saturating_add(within);
+    testing::encode(&Prepare { amount: Amount(3), expires_at, condition, destination, data })
+}
+
+/// A new connection posts a ping for a peer, which must get this status.
+async fn check_ping(node: &RunningServer, peer: &str, status: u16) -> Raw {
+    let mut client = Raw::open(node.address).await;
+    let (head, _) = client.post("/ilp", &packet_headers(peer), &ping()).await;
+    assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{peer}: {head}");
+    client
+}
+
+/// The beginning of a post from a peer whose body has `length` bytes.
+fn post_head(peer: &str, length: usize) -> String {
+    let headers = packet_headers(peer);
+    format!("POST /ilp HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {length}\r\n\r\n")
 }
 
 #[tokio::test]
@@ -53,26 +57,30 @@ async fn valid_and_invalid_logins() {
         let token = jwt::sign(subject, &Token::from(token), at).0;
         format!("{OCTET_STREAM}Authorization: Bearer {token}\r\n")
     };
-    let (alice, path) = (secret("alice"), "/accounts/alice/ilp");
+    let (alice, path) = (token("alice"), "/accounts/alice/ilp");
     for (path, headers, expected) in [
-        (path, bearer("alice"), "200"),
-        ("/accounts/%61lice/ilp", bearer("alice"), "200"),
-        ("/ilp", bearer("alice"), "200"),
-        (path, bearer("alice").replace("octet-stream", "ilp+octet-stream"), "200"),
-        (path, bearer("alice").replace("octet-stream", "octet-stream; charset=x"), "200"),
-        (path, bearer("alice").replace("application/octet", "Application/OCTET"), "200"),
+        (path, packet_headers("alice"), "200"),
+        ("/accounts/%61lice/ilp", packet_headers("alice"), "200"),
+        ("/ilp", packet_headers("alice"), "200"),
+        (path, packet_headers("alice").replace("octet-stream", "ilp+octet-stream"), "200"),
+        (path, packet_headers("alice").replace("octet-stream", "octet-stream; charset=x"), "200"),
+        (path, packet_headers("alice").replace("application/octet", "Application/OCTET"), "200"),
         (path, jwt("alice", &alice, now), "200"),
         ("/ilp", jwt("alice", &alice, now), "200"),
-        (path, bearer("bob"), "401"),
+        (path, packet_headers("bob"), "401"),
         (path, OCTET_STREAM.to_owned(), "401"),
-        ("/accounts/unknown/ilp", bearer("alice"), "401"),
-        ("/accounts//ilp", bearer("alice"), "401"),
-        ("/accounts/%ff/ilp", bearer("alice"), "400"),
-        (path, jwt("bob", &secret("bob"), now), "401"),
+        ("/accounts/unknown/ilp", packet_headers("alice"), "401"),
+        ("/accounts//ilp", packet_headers("alice"), "401"),
+        ("/accounts/%ff/ilp", packet_headers("alice"), "400"),
+        (path, jwt("bob", &token("bob"), now), "401"),
         (path, jwt("alice", &alice, now.saturating_sub_millis(600_000)), "401"),
-        (path, bearer("alice").replace("Bearer", "Basic"), "401"),
-        (path, bearer("alice").replace("application/octet-stream", "application/json"), "415"),
-        (path, bearer("alice").replace(OCTET_STREAM, ""), "415"),
+        (path, packet_headers("alice").replace("Bearer", "Basic"), "401"),
+        (
+            path,
+            packet_headers("alice").replace("application/octet-stream", "application/json"),
+            "415",
+        ),
+        (path, packet_headers("alice").replace(OCTET_STREAM, ""), "415"),
     ] {
         let mut client = Raw::open(node.address).await;
         let (head, body) = client.post(path, &headers, &ping()).await;
@@ -95,11 +103,11 @@ async fn valid_and_invalid_logins() {
 }
 
 #[tokio::test]
-async fn a_refused_login_counts_for_its_account_and_logs_no_secret() {
+async fn a_refused_login_counts_for_its_account_and_logs_no_token() {
     let log = Log::of_this_thread();
     let node = node().await;
     let now = node.context.clock.now().wall;
-    let (guess, alice) = ("a wrong guess", secret("alice"));
+    let (guess, alice) = ("a wrong guess", token("alice"));
     let percent = |name: &str| name.replace(' ', "%20");
     let jwt = |token: &str| jwt::sign("bob", &Token::from(token), now).0;
     for (name, token) in [
@@ -132,9 +140,7 @@ async fn posts_do_not_connect_a_peer_that_the_node_dials() {
     let node = node().await;
     let status = node.context.peers.status(&"alice".parse().unwrap());
     status.set_dialled(true);
-    let mut client = Raw::open(node.address).await;
-    let (head, _) = client.post("/ilp", &bearer("alice"), &ping()).await;
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    check_ping(&node, "alice", 200).await;
     assert_eq!((status.snapshot().state, status.snapshot().sessions), (PeerState::Waiting, 0));
 }
 
@@ -142,15 +148,15 @@ async fn posts_do_not_connect_a_peer_that_the_node_dials() {
 async fn invalid_packets_get_a_problem() {
     let node = node().await;
     let mut client = Raw::open(node.address).await;
-    let (path, headers) = ("/accounts/alice/ilp", bearer("alice"));
-    let named = format!("{headers}Request-Id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b\r\n");
+    let (path, headers) = ("/accounts/alice/ilp", packet_headers("alice"));
+    let named = format!("{headers}{REQUEST_ID}");
     let unnamed = format!("{headers}Callback-Url: https://alice.example/\r\n");
     for (headers, body, status, detail) in [
         (&headers, &b""[..], "400", "not an ILP packet"),
         (&headers, b"\x0c\x00", "400", "not an ILP packet"),
-        (&headers, &fulfill()[..], "400", "needs the Request-Id"),
-        (&named, &fulfill()[..], "400", "no packet waits"),
-        (&named.replace("42ee", "xxee"), &fulfill()[..], "400", "no packet waits"),
+        (&headers, &fulfillment()[..], "400", "needs the Request-Id"),
+        (&named, &fulfillment()[..], "400", "no packet waits"),
+        (&named.replace("42ee", "xxee"), &fulfillment()[..], "400", "no packet waits"),
         (&unnamed, &ping()[..], "200", ""),
         (
             &format!("{named}Callback-Url: https://alice.example/\r\n"),
@@ -164,8 +170,7 @@ async fn invalid_packets_get_a_problem() {
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{detail}: {head}");
         assert!(String::from_utf8_lossy(&body).contains(detail), "{detail}: {body:?}");
     }
-    client.write("GET /accounts/alice/ilp HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let (head, _) = client.read_text().await;
+    let (head, _) = client.get("/accounts/alice/ilp").await;
     assert!(head.starts_with("HTTP/1.1 405 ") && head.contains("allow: POST"), "{head}");
 }
 
@@ -174,7 +179,8 @@ async fn bodies_are_bounded_in_size_and_time() {
     let limits =
         ConnectionLimits { body_time: Duration::from_millis(50), ..ConnectionLimits::default() };
     let node = serve(context("node", &["alice"]), limits, None).await;
-    let post = |rest: &str| format!("POST /ilp HTTP/1.1\r\nHost: h\r\n{}{rest}", bearer("alice"));
+    let post =
+        |rest: &str| format!("POST /ilp HTTP/1.1\r\nHost: h\r\n{}{rest}", packet_headers("alice"));
     let max = node.context.settings.message_bytes_max;
 
     let mut announced = Raw::open(node.address).await;
@@ -200,26 +206,19 @@ async fn a_peer_at_its_limit_loses_an_idle_connection_or_gets_429() {
     let node = serve(context("node", &["alice", "bob"]), limits, None).await;
     let mut clients = Vec::new();
     for peer in ["alice", "alice", "bob", "alice"] {
-        let mut client = Raw::open(node.address).await;
-        let (head, _) = client.post("/ilp", &bearer(peer), &ping()).await;
-        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-        clients.push(client);
+        clients.push(check_ping(&node, peer, 200).await);
     }
     assert_eq!(clients[0].read_to_end().await, "", "it was idle for longest");
     // Both connections of alice now wait for a body.
     for at in [1, 3] {
-        let begin = format!(
-            "POST /ilp HTTP/1.1\r\nHost: h\r\n{}Content-Length: 9\r\n\r\nx",
-            bearer("alice")
-        );
-        clients[at].write(&begin).await;
+        clients[at].write(&(post_head("alice", 9) + "x")).await;
     }
     until("both requests", || node.context.http_counts().requests == 6).await;
     let mut client = Raw::open(node.address).await;
-    let (head, body) = client.post("/ilp", &bearer("alice"), &ping()).await;
+    let (head, body) = client.post("/ilp", &packet_headers("alice"), &ping()).await;
     assert!(head.starts_with("HTTP/1.1 429 ") && head.contains("connection: close"), "{head}");
     assert!(String::from_utf8_lossy(&body).contains("2 at most"), "{body:?}");
-    let (head, _) = clients[2].post("/ilp", &bearer("bob"), &ping()).await;
+    let (head, _) = clients[2].post("/ilp", &packet_headers("bob"), &ping()).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
 }
 
@@ -250,11 +249,11 @@ async fn usual_http_features_work() {
         "Prefer: respond-async, wait=10\r\n",
         "Accept: text/html;q=0.1, */*;q=0.2\r\n",
     ] {
-        let headers = format!("{}{extra}", bearer("alice"));
+        let headers = format!("{}{extra}", packet_headers("alice"));
+        let length = packet.len();
         client
             .write(&format!(
-                "POST /ilp HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {}\r\n\r\n",
-                packet.len()
+                "POST /ilp HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {length}\r\n\r\n"
             ))
             .await;
         if extra.starts_with("Expect") {
@@ -272,68 +271,49 @@ async fn usual_http_features_work() {
 async fn a_prepare_waits_for_its_answer_or_its_expiry() {
     let node = node().await;
     let mut client = Raw::open(node.address).await;
-    let headers = bearer("alice");
-    let (_, body) = client.post("/ilp", &headers, &prepare("test.bob.shop")).await;
+    let headers = packet_headers("alice");
+    let (_, body) = client.post("/ilp", &headers, &payment("test.bob.shop")).await;
     assert_eq!(describe(&body), "Reject T01", "bob is not connected");
-    let (_, body) = client.post("/ilp", &headers, &prepare("test.alice.shop")).await;
+    let (_, body) = client.post("/ilp", &headers, &payment("test.alice.shop")).await;
     assert_eq!(describe(&body), "Reject F02", "never back to the sender");
 
     // Now bob has a session, which the test answers.
     let bob = node.context.connector.account("bob").unwrap();
-    let outbox = crate::link::Outbox::new(crate::link::Framing::None, 1 << 20);
-    let (now, kind) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
-    node.context.connector.attach_session(&bob, kind, None, Arc::clone(&outbox), now);
+    let (_, outbox) = attach_session(&node.context, "bob", SessionKind::Dialled);
     let answering = async {
-        let mut taken = None;
-        until("the packet", || {
-            taken = outbox.take_packet();
-            taken.is_some()
-        })
-        .await;
-        let turn = node.context.connector.start_batch(node.context.clock.now());
-        assert!(turn.handle_answer(&bob, taken.unwrap().id, PeerAnswer::Packet(&fulfill())));
+        let id = next_packet(&outbox).await.id;
+        let batch = node.context.connector.start_batch(node.context.clock.now());
+        assert!(batch.handle_answer(&bob, id, PeerAnswer::Packet(&fulfillment())));
     };
-    let packet = prepare("test.bob.shop");
+    let packet = payment("test.bob.shop");
     let ((_, body), ()) = tokio::join!(client.post("/ilp", &headers, &packet), answering);
     assert_eq!(describe(&body), "Fulfill");
-    let short = prepare_within("test.bob.shop", 1, Duration::from_millis(2100));
+    let short = payment_within("test.bob.shop", 1, Duration::from_millis(2100));
     let (_, body) = client.post("/ilp", &headers, &short).await;
     assert_eq!(describe(&body), "Reject R00");
     let balances: Vec<i128> =
         node.context.connector.report().accounts.iter().map(|account| account.balance).collect();
-    assert_eq!(balances, [7, -7]);
+    assert_eq!(balances, [1, -1]);
 }
 
 #[tokio::test]
 async fn a_client_that_disconnects_loses_only_its_answer() {
     let node = node().await;
     let bob = node.context.connector.account("bob").unwrap();
-    let outbox = crate::link::Outbox::new(crate::link::Framing::None, 1 << 20);
-    let (now, kind) = (node.context.clock.now(), crate::link::SessionKind::Dialled);
-    node.context.connector.attach_session(&bob, kind, None, Arc::clone(&outbox), now);
+    let (_, outbox) = attach_session(&node.context, "bob", SessionKind::Dialled);
     let mut client = Raw::open(node.address).await;
-    let packet = prepare("test.bob.shop");
-    let head = format!(
-        "POST /ilp HTTP/1.1\r\nHost: h\r\n{}Content-Length: {}\r\n\r\n",
-        bearer("alice"),
-        packet.len()
-    );
-    client.write(&head).await;
+    let packet = payment("test.bob.shop");
+    client.write(&post_head("alice", packet.len())).await;
     tokio::io::AsyncWriteExt::write_all(&mut client.0, &packet).await.unwrap();
-    let mut taken = None;
-    until("the packet", || {
-        taken = outbox.take_packet();
-        taken.is_some()
-    })
-    .await;
+    let id = next_packet(&outbox).await.id;
     drop(client);
     until("the end of the connection", || node.server.limiter().connections() == 0).await;
-    let turn = node.context.connector.start_batch(node.context.clock.now());
-    assert!(turn.handle_answer(&bob, taken.unwrap().id, PeerAnswer::Packet(&fulfill())));
+    let batch = node.context.connector.start_batch(node.context.clock.now());
+    assert!(batch.handle_answer(&bob, id, PeerAnswer::Packet(&fulfillment())));
     let alice = node.context.connector.account("alice").unwrap();
     assert!(alice.is_idle());
     let mut client = Raw::open(node.address).await;
-    let (_, body) = client.post("/ilp", &bearer("alice"), &ping()).await;
+    let (_, body) = client.post("/ilp", &packet_headers("alice"), &ping()).await;
     assert_eq!(describe(&body), "Fulfill", "the session goes on");
 }
 
@@ -361,14 +341,11 @@ async fn an_asynchronous_prepare_is_answered_at_the_peers_server() {
     let dial = HttpDial::new("alice".parse().unwrap(), url.parse().unwrap(), "node", Some(&token));
     http.http_peers.replace_all([dial.with_mode(HttpMode::Sync, HttpAuth::Simple)]);
     let node = serve(http, ConnectionLimits::default(), None).await;
-    let headers = format!(
-        "{}Request-Id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b\r\nCallback-Url: {url}/here?x=1\r\n",
-        bearer("alice")
-    );
-    let posting = async {
-        let mut client = Raw::open(node.address).await;
-        client.post("/ilp", &headers, &ping()).await
-    };
+    let headers =
+        format!("{}{REQUEST_ID}Callback-Url: {url}/here?x=1\r\n", packet_headers("alice"));
+    let mut client = Raw::open(node.address).await;
+    let packet = ping();
+    let posting = client.post("/ilp", &headers, &packet);
     // The server accepts the third attempt.
     let answers = [
         "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n",
@@ -390,15 +367,10 @@ async fn an_asynchronous_prepare_is_answered_at_the_peers_server() {
         assert_eq!(describe(&body), "Fulfill");
     }
     // A packet that will be rejected is also accepted first.
-    let posting = async {
-        let mut client = Raw::open(node.address).await;
-        client.post("/ilp", &headers, &prepare("test.unknown")).await
-    };
-    let (head, _) = posting.await;
+    let (head, _) = client.post("/ilp", &headers, &payment("test.unknown")).await;
     assert!(head.starts_with("HTTP/1.1 202 Accepted"), "{head}");
 
     let elsewhere = headers.replace("Callback-Url: http://", "Callback-Url: http://evil.example/");
-    let mut client = Raw::open(node.address).await;
     let (head, _) = client.post("/ilp", &elsewhere, &ping()).await;
     assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
     let no_uuid = headers.replace("42ee09c8", "42");

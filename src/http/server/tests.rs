@@ -8,18 +8,18 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::http::testing::{Raw, limits, serving, until};
+use crate::http::testing::{Raw, limits, serve_strangers};
+use crate::testing::until;
 use crate::web::{HEAD_BYTES_MAX, NARROW_STREAMS, Tasks};
 
 const SHORT: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn http_1_keeps_the_connection_and_answers_in_json() {
-    let node = serving(ConnectionLimits::default(), None).await;
+    let node = serve_strangers(ConnectionLimits::default(), None).await;
     let mut client = Raw::open(node.address).await;
     for _ in 0..3 {
-        client.write("GET /nothing/here HTTP/1.1\r\nHost: h\r\n\r\n").await;
-        let (head, body) = client.read_text().await;
+        let (head, body) = client.get("/nothing/here").await;
         assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{head}");
         assert!(head.contains("content-type: application/problem+json"), "{head}");
         assert!(body.contains(r#""detail":"there is nothing at /nothing/here""#), "{body}");
@@ -30,27 +30,24 @@ async fn http_1_keeps_the_connection_and_answers_in_json() {
 
 #[tokio::test]
 async fn http_2_by_prior_knowledge() {
-    let node = serving(ConnectionLimits::default(), None).await;
+    let node = serve_strangers(ConnectionLimits::default(), None).await;
     let stream = TcpStream::connect(node.address).await.unwrap();
     let tasks = Tasks::default();
     let handshake = http2::Builder::new(tasks.clone()).handshake(TokioIo::new(stream));
     let (sender, connection) = handshake.await.unwrap();
     tasks.add(async move { drop(connection.await) });
     let mut poller = tasks.poller();
-    let asking = async {
-        let ask = |path: &str| {
+    let requests = async {
+        let request = |path: &str| {
             let uri = format!("http://{}{path}", node.address);
             sender.clone().send_request(Request::get(uri).body(Body::empty()).unwrap())
         };
-        let (one, other) = tokio::join!(ask("/one"), ask("/other"));
-        assert_eq!(
-            (one.unwrap().status(), other.unwrap().status()),
-            (404.try_into().unwrap(), 404.try_into().unwrap())
-        );
+        let (one, other) = tokio::join!(request("/one"), request("/other"));
+        assert_eq!([one, other].map(|answer| answer.unwrap().status().as_u16()), [404, 404]);
     };
     tokio::select! {
         never = poller.run() => match never {},
-        () = asking => {}
+        () = requests => {}
     }
     assert_eq!(node.context.http_counts().accepted, 1);
 }
@@ -59,7 +56,7 @@ async fn http_2_by_prior_knowledge() {
 async fn incomplete_heads_end_the_connection() {
     let limits =
         ConnectionLimits { head_time: SHORT, goodbye_time: SHORT, ..ConnectionLimits::default() };
-    let node = serving(limits, None).await;
+    let node = serve_strangers(limits, None).await;
     for sent in ["", "GET", "GET / HTTP/1.1\r\nHost: h\r\n", "PRI * HTTP/2.0\r\n"] {
         let mut client = Raw::open(node.address).await;
         client.write(sent).await;
@@ -75,33 +72,30 @@ async fn connections_of_strangers_end_after_a_while() {
         goodbye_time: SHORT,
         ..ConnectionLimits::default()
     };
-    let node = serving(ConnectionLimits { head_time: SHORT * 2, ..limits }, None).await;
+    let node = serve_strangers(ConnectionLimits { head_time: SHORT * 2, ..limits }, None).await;
     let mut client = Raw::open(node.address).await;
-    client.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    client.read_text().await;
+    client.get("/a").await;
     assert_eq!(client.read_to_end().await, "");
 }
 
 #[tokio::test]
 async fn one_stranger_too_many_replaces_the_oldest() {
-    let node = serving(limits(|limits| limits.unauthenticated.total = 2), None).await;
+    let node = serve_strangers(limits(|limits| limits.unauthenticated.total = 2), None).await;
     let mut clients = Vec::new();
     for _ in 0..3 {
         let mut client = Raw::open(node.address).await;
-        client.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-        client.read_text().await;
+        client.get("/a").await;
         clients.push(client);
     }
     assert_eq!(clients[0].read_to_end().await, "");
     for client in &mut clients[1..] {
-        client.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-        client.read_text().await;
+        client.get("/a").await;
     }
 }
 
 #[tokio::test]
 async fn a_head_that_is_too_long_is_refused() {
-    let node = serving(ConnectionLimits::default(), None).await;
+    let node = serve_strangers(ConnectionLimits::default(), None).await;
     let mut client = Raw::open(node.address).await;
     let long = "x".repeat(2 * HEAD_BYTES_MAX as usize);
     client.write(&format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
@@ -111,17 +105,16 @@ async fn a_head_that_is_too_long_is_refused() {
 
 #[tokio::test]
 async fn a_stop_closes_idle_connections() {
-    let node = serving(ConnectionLimits::default(), None).await;
+    let node = serve_strangers(ConnectionLimits::default(), None).await;
     let mut client = Raw::open(node.address).await;
-    client.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    client.read_text().await;
+    client.get("/a").await;
     node.server.connections().close_when_idle();
     assert_eq!(client.read_to_end().await, "");
 }
 
 #[tokio::test]
 async fn strangers_have_few_concurrent_streams() {
-    let node = serving(ConnectionLimits::default(), None).await;
+    let node = serve_strangers(ConnectionLimits::default(), None).await;
     // With a window of no bytes, no body can be sent, so every request stays open.
     let settings = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
     let block = b"\x82\x86\x04\x07/wallet\x01\x01x";
@@ -147,12 +140,12 @@ async fn strangers_have_few_concurrent_streams() {
 
 #[tokio::test]
 async fn requests_of_strangers_are_limited_per_second() {
-    let node = serving(limits(|limits| limits.stranger_requests_per_second = 10), None).await;
+    let node =
+        serve_strangers(limits(|limits| limits.stranger_requests_per_second = 10), None).await;
     let mut statuses = Vec::new();
     for _ in 0..12 {
         let mut client = Raw::open(node.address).await;
-        client.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
-        let (head, _) = client.read_text().await;
+        let (head, _) = client.get("/a").await;
         if head.starts_with("HTTP/1.1 503 ") {
             assert!(
                 head.contains("retry-after: 1") && head.contains("connection: close"),

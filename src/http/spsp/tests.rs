@@ -3,7 +3,7 @@
 use super::*;
 use crate::account::AccountSettings;
 use crate::connector::ConnectorSettings;
-use crate::http::testing::{Raw, Serving, serving};
+use crate::http::testing::{Raw, RunningServer, serve_strangers};
 use crate::stream::{Receiver, SharedSecret};
 use crate::web::ConnectionLimits;
 
@@ -12,21 +12,20 @@ fn receiver(id: &str) -> AccountSettings {
 }
 
 /// A node with these receivers, at `address`.
-async fn node(receivers: &[&str], address: Option<&str>) -> Serving {
-    let serving = serving(ConnectionLimits::default(), None).await;
-    let connector = &serving.context.connector;
+async fn node(receivers: &[&str], address: Option<&str>) -> RunningServer {
+    let node = serve_strangers(ConnectionLimits::default(), None).await;
     let settings = ConnectorSettings {
         accounts: receivers.iter().map(|id| receiver(id)).collect(),
         address: address.map(|address| address.parse().unwrap()),
-        ..crate::http::testing::settings("node", &[])
+        ..crate::testing::connector_settings("node", &[])
     };
-    connector.apply_settings(settings).unwrap();
-    serving
+    node.context.connector.apply_settings(settings).unwrap();
+    node
 }
 
 /// Status, headers in lower case, and body.
-async fn query(serving: &Serving, method: &str, path: &str) -> (u16, String, String) {
-    let mut raw = Raw::open(serving.address).await;
+async fn query(node: &RunningServer, method: &str, path: &str) -> (u16, String, String) {
+    let mut raw = Raw::open(node.address).await;
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: node\r\naccept: application/spsp4+json\r\nconnection: close\r\n\r\n"
     );

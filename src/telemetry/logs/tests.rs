@@ -6,7 +6,7 @@ use super::*;
 
 /// The lines that `then` causes.
 fn lines(format: LineFormat, levels: &str, node: Option<&str>, then: impl FnOnce()) -> String {
-    crate::testing::hear_every_line();
+    crate::testing::enable_every_line();
     let log = MemoryLog::new(format);
     if let Some(node) = node {
         log.output.node().set(node.into()).unwrap();
@@ -113,7 +113,7 @@ fn eyes_get_a_short_line() {
 
 #[test]
 fn levels_change_while_it_runs() {
-    crate::testing::hear_every_line();
+    crate::testing::enable_every_line();
     let log = MemoryLog::new(LineFormat::Json);
     let layer = LineLayer::new(log.output.clone());
     let (filter, handle) = reload::Layer::new(LogLevels::default().filter());
@@ -149,7 +149,7 @@ fn a_field_may_log_while_it_is_formatted() {
 
 #[test]
 fn lines_of_many_threads_never_mix() {
-    crate::testing::hear_every_line();
+    crate::testing::enable_every_line();
     let log = MemoryLog::new(LineFormat::Json);
     std::thread::scope(|scope| {
         for thread in 0..4 {

@@ -21,15 +21,15 @@ async fn a_server_that_floods_us_instead_of_answering_is_closed() {
         let listener = Listener::new().await;
         let (dial, context) = (listener.dial(""), context());
         let (driver, ()) = tokio::join!(connect_once(&dial, &context), async {
-            let mut far = listener.accept().await;
-            let id = BtpFrame::parse(&far.bytes().await).unwrap().request_id.0;
+            let mut server = listener.accept().await;
+            let id = server.request_id().await;
             let count = FRAMES_BEFORE_LOGIN_MAX - usize::from(!is_closed);
             for _ in 0..count {
-                far.send_message(message.clone()).await;
+                server.send_message(message.clone()).await;
             }
-            far.send(&framed(id, &crate::wire::btp::FrameBody::Response, &[])).await;
+            server.send(&empty_response(id)).await;
             if is_closed {
-                assert_eq!(far.close_frame().await.1, "not authenticated");
+                assert_eq!(server.close_frame().await.1, "not authenticated");
             }
         });
         let Err(error) = driver else {
@@ -43,10 +43,10 @@ async fn a_server_that_floods_us_instead_of_answering_is_closed() {
     let listener = Listener::new().await;
     let (dial, context) = (listener.dial(""), context());
     let (driver, ()) = tokio::join!(connect_once(&dial, &context), async {
-        let mut far = listener.accept().await;
-        far.bytes().await;
-        far.0.get_mut().write_all(&[0x82, 127, 0, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
-        far.close_frame().await;
+        let mut server = listener.accept().await;
+        server.bytes().await;
+        server.0.get_mut().write_all(&[0x82, 127, 0, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
+        server.close_frame().await;
     });
     let text = driver.err().unwrap().to_string();
     assert!(text.contains("message too long"), "{text}");

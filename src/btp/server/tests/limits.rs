@@ -7,7 +7,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data as OpData, Op
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHeader};
 
 use super::*;
-use crate::account::Limits;
 use crate::btp::socket::FRAMES_BEFORE_LOGIN_MAX;
 use crate::net::KeepAliveSettings;
 use crate::peers::Timeout;
@@ -24,9 +23,7 @@ fn keep_alive(interval_ms: u64, timeout_ms: u64, write_stall_ms: u64) -> Transpo
 
 /// A node whose outboxes are full at 4 KiB.
 fn narrow_node(settings: TransportSettings) -> Node {
-    let limits = Limits { outbox_bytes_max: 4096, ..Limits::default() };
-    let connector = testing::connector_settings("node", &PEERS, &limits);
-    node_with(testing::context_with(connector, settings))
+    limited_node(Limits { outbox_bytes_max: 4096, ..Limits::default() }, settings)
 }
 
 #[tokio::test]
@@ -40,8 +37,7 @@ async fn a_message_that_is_too_long_closes_the_session() {
         alice.0.get_mut().write_all(&header).await.unwrap();
         assert_eq!(alice.close_frame().await, (1009, "message too long".to_owned()), "{claimed}");
         drop(alice);
-        let ended = node.ended().await;
-        assert!(matches!(ended, Ok(CloseReason::ByUs { code: 1009, .. })), "{ended:?}");
+        assert_eq!(node.closed().await, 1009);
     }
     let mut node = node();
     let mut alice = node.log_in("alice").await;
@@ -64,7 +60,7 @@ async fn broken_websocket_frames_close_the_session() {
         alice.0.get_mut().write_all(bytes).await.unwrap();
         assert_eq!(alice.close_frame().await.0, code, "{bytes:?}");
         drop(alice);
-        assert!(matches!(node.ended().await, Ok(CloseReason::ByUs { .. })));
+        assert_eq!(node.closed().await, code);
     }
 }
 
@@ -72,11 +68,11 @@ async fn broken_websocket_frames_close_the_session() {
 async fn a_connection_that_breaks_is_noticed_at_once() {
     let mut node = node();
     let (mut alice, mut bob) = (node.log_in("alice").await, node.log_in("bob").await);
-    alice.send(&ask(1, &payment("test.bob"))).await;
+    alice.send(&request(1, &payment("test.bob"))).await;
     bob.prepare_id().await;
     drop(bob);
     assert!(matches!(node.ended().await, Ok(CloseReason::Broken(_))));
-    alice.send(&ask(2, &payment("test.bob"))).await;
+    alice.send(&request(2, &payment("test.bob"))).await;
     assert_eq!(alice.frame().await, "RESPONSE 2 Reject T01");
     let in_flight = account(&node.context, "bob").in_flight_to;
     assert_eq!(in_flight, 1, "what was written may still be answered");
@@ -115,7 +111,7 @@ async fn a_peer_that_stops_reading_delays_no_other_and_its_queue_is_bounded() {
     // Bob reads nothing: first the pipe fills, then the outbox, then Prepares are refused.
     let mut id = 0;
     let refused = loop {
-        alice.send(&ask(id, &payment("test.bob"))).await;
+        alice.send(&request(id, &payment("test.bob"))).await;
         let frames = alice.frames_so_far().await;
         if !frames.is_empty() {
             break frames;
@@ -126,9 +122,9 @@ async fn a_peer_that_stops_reading_delays_no_other_and_its_queue_is_bounded() {
     assert_eq!(refused, [format!("RESPONSE {id} Reject T03")]);
     assert!(account(&node.context, "bob").outbox_bytes < 2 * 4096);
     // Other peers are not affected.
-    alice.send(&ask(5000, &payment("test.carol"))).await;
+    alice.send(&request(5000, &payment("test.carol"))).await;
     let at_carol = carol.prepare_id().await;
-    carol.send(&answer(at_carol, &fulfillment())).await;
+    carol.send(&response(at_carol, &fulfillment())).await;
     assert_eq!(alice.frame().await, "RESPONSE 5000 Fulfill");
     // Finally bob times out, and the unsent Prepares are rejected.
     assert_eq!(node.ended().await.unwrap(), CloseReason::TimedOut(Timeout::Stalled));
@@ -139,7 +135,7 @@ async fn a_peer_that_stops_reading_delays_no_other_and_its_queue_is_bounded() {
 }
 
 #[tokio::test]
-async fn who_asks_without_reading_the_answers_is_no_longer_read() {
+async fn a_peer_that_does_not_read_its_answers_is_no_longer_read() {
     const COUNT: u32 = 5_000;
     let mut node = narrow_node(TransportSettings::default());
     let mut alice = node.connect_to("/", 8 * 1024).await;
@@ -181,15 +177,15 @@ async fn a_flood_of_pings_without_reading_is_bounded_too() {
     assert!(account(&node.context, "alice").outbox_bytes < 1024 * 1024);
 }
 
-/// A stranger who pings and does not read is not read either: what it asks for is not kept.
+/// A stranger that pings and does not read its pongs is not read either: its pongs are not kept.
 #[tokio::test]
 async fn pings_before_the_login_wait_until_their_pongs_are_taken() {
     let mut node = node();
-    let mut far = node.connect_to("/", 1024).await;
+    let mut client = node.connect_to("/", 1024).await;
     let mut sent = 0;
     let flood = async {
         loop {
-            far.send_message(Message::Ping([7; 125][..].to_vec().into())).await;
+            client.send_message(Message::Ping([7; 125][..].to_vec().into())).await;
             sent += 1;
         }
     };
@@ -198,11 +194,11 @@ async fn pings_before_the_login_wait_until_their_pongs_are_taken() {
     assert!(sent <= 3 * 1024 / 125, "{sent} pings were read");
     assert!(sent < FRAMES_BEFORE_LOGIN_MAX, "the test means something else");
     for _ in 0..sent {
-        assert_eq!(far.receive().await, Received::Pong);
+        assert_eq!(client.receive().await, Received::Pong);
     }
     // The ping that was not sent whole is still in the buffer of the client, which sends it with the login.
-    far.send(&auth(1, "alice", &token("alice"))).await;
-    while far.receive().await == Received::Pong {}
+    client.send(&auth(1, "alice", &token("alice"))).await;
+    while client.receive().await == Received::Pong {}
     assert!(node.is_connected("alice"));
 }
 
@@ -224,50 +220,46 @@ async fn frames_before_the_login_are_counted() {
     ] {
         let what = format!("{other:?}");
         let mut node = node();
-        let mut far = node.connect().await;
-        far.send_message(first).await;
+        let mut client = node.connect().await;
+        client.send_message(first).await;
         for _ in 0..FRAMES_BEFORE_LOGIN_MAX {
-            far.send_message(other.clone()).await;
+            client.send_message(other.clone()).await;
         }
-        assert_eq!(
-            far.close_frame().await,
-            (POLICY, "too many frames before the login".to_owned())
-        );
-        drop(far);
+        let expected = (POLICY, "too many frames before the login".to_owned());
+        assert_eq!(client.close_frame().await, expected);
+        drop(client);
         let refused = node.ended().await;
-        assert!(
-            matches!(refused, Err(Refused::Ended(CloseReason::ByUs { .. }))),
-            "{what}: {refused:?}"
-        );
+        let is_ours = matches!(refused, Err(Refused::Ended(CloseReason::ByUs { .. })));
+        assert!(is_ours, "{what}: {refused:?}");
     }
     // A few pings are accepted.
     let mut node = node();
-    let mut far = node.connect().await;
+    let mut client = node.connect().await;
     for _ in 1..FRAMES_BEFORE_LOGIN_MAX {
-        far.send_message(ping()).await;
-        assert_eq!(far.receive().await, Received::Pong);
+        client.send_message(ping()).await;
+        assert_eq!(client.receive().await, Received::Pong);
     }
-    far.log_in("alice").await;
+    client.log_in("alice").await;
 }
 
 /// Two nodes whose outboxes to each other are full would otherwise both stop reading, and wait for each other.
 #[tokio::test]
-async fn a_peer_that_is_asked_more_than_it_takes_is_still_heard() {
+async fn a_peer_that_does_not_read_its_requests_is_still_read() {
     let mut node = narrow_node(TransportSettings::default());
     let mut alice = node.log_in("alice").await;
     let mut bob = node.connect_to("/", 1024).await;
     bob.log_in("bob").await;
-    alice.send(&ask(0, &payment("test.bob"))).await;
+    alice.send(&request(0, &payment("test.bob"))).await;
     let at_bob = bob.prepare_id().await;
     for id in 1.. {
         assert!(id < 1000, "the outbox has a bound");
-        alice.send(&ask(id, &payment("test.bob"))).await;
+        alice.send(&request(id, &payment("test.bob"))).await;
         if !alice.frames_so_far().await.is_empty() {
             break;
         }
     }
-    bob.send(&answer(at_bob, &fulfillment())).await;
+    bob.send(&response(at_bob, &fulfillment())).await;
     assert_eq!(alice.frame().await, "RESPONSE 0 Fulfill");
-    bob.send(&ask(7, &payment("test.alice"))).await;
+    bob.send(&request(7, &payment("test.alice"))).await;
     alice.prepare_id().await;
 }

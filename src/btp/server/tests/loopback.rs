@@ -6,7 +6,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::account::Limits;
 use crate::connector::Connector;
 use crate::net::{ClientTls, Clock, Descriptors, TlsTrust};
 use crate::routing::HashSeed;
@@ -14,7 +13,7 @@ use crate::testing::Log;
 
 async fn server(settings: TransportSettings) -> (BtpServer, Arc<TransportContext>) {
     let context = testing::context("node", &PEERS, settings);
-    let logins = testing::logins(&PEERS);
+    let logins = logins(&PEERS);
     let server = BtpServer::bind("127.0.0.1", 0, None, logins, Arc::clone(&context)).await;
     (server.unwrap(), context)
 }
@@ -33,9 +32,15 @@ async fn serving(server: BtpServer, test: impl Future<Output = ()>) {
     }
 }
 
-async fn far(address: SocketAddr) -> TestPeer<TcpStream> {
+async fn connect(address: SocketAddr) -> TestPeer<TcpStream> {
     let stream = TcpStream::connect(address).await.unwrap();
     TestPeer(tokio_tungstenite::client_async("ws://node/", stream).await.unwrap().0)
+}
+
+async fn log_in(address: SocketAddr, peer: &str) -> TestPeer<TcpStream> {
+    let mut client = connect(address).await;
+    client.log_in(peer).await;
+    client
 }
 
 #[tokio::test]
@@ -43,7 +48,7 @@ async fn a_port_in_use_is_named() {
     let (first, context) = server(TransportSettings::default()).await;
     let port = first.local_addr().port();
     assert_ne!(port, 0, "the port that the system picked");
-    let second = BtpServer::bind("127.0.0.1", port, None, testing::logins(&[]), context).await;
+    let second = BtpServer::bind("127.0.0.1", port, None, logins(&[]), context).await;
     let error = second.unwrap_err().to_string();
     assert!(error.contains(&port.to_string()) && error.contains("in use"), "{error}");
 }
@@ -51,7 +56,7 @@ async fn a_port_in_use_is_named() {
 #[tokio::test]
 async fn a_host_without_an_address_is_named() {
     let context = testing::context("node", &PEERS, TransportSettings::default());
-    let bound = BtpServer::bind("no.such.host.invalid", 0, None, testing::logins(&[]), context);
+    let bound = BtpServer::bind("no.such.host.invalid", 0, None, logins(&[]), context);
     let error = bound.await.unwrap_err().to_string();
     assert!(error.contains("no.such.host.invalid"), "{error}");
 }
@@ -59,7 +64,7 @@ async fn a_host_without_an_address_is_named() {
 #[tokio::test]
 async fn a_listener_on_all_addresses_is_reached_on_each() {
     let context = testing::context("node", &PEERS, TransportSettings::default());
-    let server = BtpServer::bind("0.0.0.0", 0, None, testing::logins(&PEERS), context);
+    let server = BtpServer::bind("0.0.0.0", 0, None, logins(&PEERS), context);
     let server = server.await.unwrap();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.local_addr().port()));
     let (connection, stream) = tokio::join!(server.accept(), TcpStream::connect(address));
@@ -71,17 +76,15 @@ async fn a_thousand_packets_in_flight_are_answered_in_any_order() {
     let (server, context) = server(TransportSettings::default()).await;
     let address = server.local_addr();
     serving(server, async {
-        let (mut alice, mut bob) = (far(address).await, far(address).await);
-        alice.log_in("alice").await;
-        bob.log_in("bob").await;
-        let asked: Vec<_> = (0..1000).map(|id| ask(id, &payment("test.bob"))).collect();
-        alice.send_all(&asked).await;
+        let (mut alice, mut bob) = (log_in(address, "alice").await, log_in(address, "bob").await);
+        let requests: Vec<_> = (0..1000).map(|id| request(id, &payment("test.bob"))).collect();
+        alice.send_all(&requests).await;
         let mut ids = std::collections::BTreeSet::new();
         let mut answers = Vec::new();
         for _ in 0..1000 {
             let id = bob.prepare_id().await;
             assert!(ids.insert(id), "an id is used once");
-            answers.push(answer(id, &fulfillment()));
+            answers.push(response(id, &fulfillment()));
         }
         answers.reverse();
         bob.send_all(&answers).await;
@@ -107,8 +110,7 @@ async fn too_many_unauthenticated_sockets_are_closed_and_peers_still_log_in() {
         }
         until("three are accepted", || context.server_counts().accepted == 3).await;
         for (n, peer) in (1..).zip(PEERS) {
-            let mut far = far(address).await;
-            far.log_in(peer).await;
+            let _client = log_in(address, peer).await;
             // The oldest is closed without a byte, whether by FIN or by RST.
             let mut oldest = strangers.pop_front().unwrap();
             assert!(!matches!(oldest.read(&mut [0; 1]).await, Ok(1..)));
@@ -125,7 +127,7 @@ async fn too_many_unauthenticated_sockets_are_closed_and_peers_still_log_in() {
 
 #[tokio::test]
 async fn unauthenticated_sockets_are_closed_when_open_files_run_out_and_sessions_are_not() {
-    let connector = testing::connector_settings("node", &PEERS, &Limits::default());
+    let connector = connector_settings("node", &PEERS);
     let connector = Connector::new(connector, HashSeed::Random).unwrap();
     let context = TransportContext::with_tls(
         connector,
@@ -134,7 +136,7 @@ async fn unauthenticated_sockets_are_closed_when_open_files_run_out_and_sessions
         ClientTls::load(TlsTrust::default()).unwrap(),
         Descriptors::new(8),
     );
-    let logins = testing::logins(&PEERS);
+    let logins = logins(&PEERS);
     let server = BtpServer::bind("127.0.0.1", 0, None, logins, Arc::clone(&context)).await.unwrap();
     let address = server.local_addr();
     // Another listener takes seven.
@@ -142,8 +144,7 @@ async fn unauthenticated_sockets_are_closed_when_open_files_run_out_and_sessions
     serving(server, async {
         let mut stranger = TcpStream::connect(address).await.unwrap();
         until("it is accepted", || context.server_counts().accepted == 1).await;
-        let mut alice = far(address).await;
-        alice.log_in("alice").await;
+        let mut alice = log_in(address, "alice").await;
         assert!(!matches!(stranger.read(&mut [0; 1]).await, Ok(1..)));
         // Only sessions are open now.
         let mut second = TcpStream::connect(address).await.unwrap();
@@ -151,12 +152,11 @@ async fn unauthenticated_sockets_are_closed_when_open_files_run_out_and_sessions
         assert_eq!(alice.frames_so_far().await, [""; 0]);
         assert_eq!(context.server_counts().over_limit, 2);
         others.pop();
-        let mut bob = far(address).await;
-        bob.log_in("bob").await;
+        let bob = log_in(address, "bob").await;
         // The end of a session releases its open file.
         drop(bob);
         until("bob is gone", || !context.connector.account("bob").unwrap().is_connected()).await;
-        far(address).await.log_in("carol").await;
+        log_in(address, "carol").await;
     })
     .await;
 }
@@ -201,15 +201,15 @@ async fn logins_may_change_while_sessions_are_open() {
     let (server, _context) = server(TransportSettings::default()).await;
     let address = server.local_addr();
     let mut connections = JoinSet::new();
-    let (mut alice, connection) = tokio::join!(far(address), async {
+    let (mut alice, connection) = tokio::join!(connect(address), async {
         let connection = server.accept().await;
         connections.spawn(connection.run());
-        // `far` ends with the WebSocket handshake, which the connection's task answers.
+        // `connect` ends with the WebSocket handshake, which the connection's task answers.
     });
     let () = connection;
     alice.log_in("alice").await;
-    server.shared.logins.store(Arc::new(testing::directory(&["bob"])));
-    let (mut again, ()) = tokio::join!(far(address), async {
+    server.shared.logins.store(Arc::new(directory(&["bob"])));
+    let (mut again, ()) = tokio::join!(connect(address), async {
         let connection = server.accept().await;
         connections.spawn(connection.run());
     });

@@ -1,13 +1,12 @@
 //! A busy link: the shares of requesters, packets that expire in the queue, and a silent server.
 
 use super::*;
+use crate::http::testing::next_packet;
 
 /// Bob accepts every request, and does not answer those of alice.
 #[tokio::test]
 async fn a_requester_without_answers_leaves_places_and_turns_to_others() {
-    let dialler = TestDialler::with_requests_max(8).await;
-    let first = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
+    let (dialler, first) = TestDialler::connected_with(|dial| dial.with_requests_max(8)).await;
     let alice = dialler.forward("alice", 50, 1, Duration::from_secs(25));
     let mut kept = vec![first];
     for at in 0..6 {
@@ -27,26 +26,19 @@ async fn a_requester_without_answers_leaves_places_and_turns_to_others() {
         };
         let (_, packet) = bob.read_message().await;
         assert_eq!(Prepare::parse(&packet).unwrap().amount.0, 2, "no packet of alice is before it");
-        fulfilled(bob).await;
-        let mut answer = None;
-        until("carol's answer", || {
-            answer = carol.take_packet();
-            answer.is_some()
-        })
-        .await;
-        assert_eq!(describe(&answer.unwrap().packet), "Fulfill");
+        fulfill(bob).await;
+        assert_eq!(describe(&next_packet(&carol).await.packet), "Fulfill");
     }
     assert_eq!(alice.waiting_bytes(), 0, "no answer to alice");
     // After an answer to alice, its next packet is sent.
-    fulfilled(&mut kept[0]).await;
+    fulfill(&mut kept[0]).await;
     kept[0].read_message().await;
 }
 
 #[tokio::test]
 async fn packets_that_expire_while_they_wait_are_answered_and_not_sent() {
-    let dialler = TestDialler::with_requests_max(1).await;
-    let mut bob = dialler.accept().await;
-    until("the link", || dialler.is_connected()).await;
+    let one_request = |dial: HttpDial| dial.with_requests_max(1);
+    let (dialler, mut bob) = TestDialler::connected_with(one_request).await;
     let alice = dialler.forward("alice", 1, 1, Duration::from_secs(20));
     bob.read_message().await;
     let carol = dialler.forward("carol", 3, 2, Duration::from_millis(2500));
@@ -54,20 +46,19 @@ async fn packets_that_expire_while_they_wait_are_answered_and_not_sent() {
     for _ in 0..3 {
         assert_eq!(describe(&carol.take_packet().unwrap().packet), "Reject R00");
     }
-    fulfilled(&mut bob).await;
+    fulfill(&mut bob).await;
     until("alice's answer", || alice.waiting_bytes() > 0).await;
     let last = dialler.forward("carol", 1, 3, Duration::from_secs(20));
     let (_, packet) = bob.read_message().await;
     assert_eq!(Prepare::parse(&packet).unwrap().amount.0, 3, "those that expired were not sent");
-    fulfilled(&mut bob).await;
+    fulfill(&mut bob).await;
     until("carol's answer", || last.waiting_bytes() > 0).await;
 }
 
 #[tokio::test]
 async fn more_than_256_concurrent_requests() {
-    let dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let mut bobs = vec![dialler.accept().await];
-    until("the link", || dialler.is_connected()).await;
+    let (dialler, bob) = TestDialler::connected().await;
+    let mut bobs = vec![bob];
     let alice = dialler.forward("alice", 300, 1, Duration::from_secs(25));
     for at in 0..300 {
         if at > 0 {
@@ -76,7 +67,7 @@ async fn more_than_256_concurrent_requests() {
         bobs[at].read_message().await;
     }
     for bob in &mut bobs {
-        fulfilled(bob).await;
+        fulfill(bob).await;
     }
     let mut answers = 0;
     until("all answers", || {
@@ -88,9 +79,8 @@ async fn more_than_256_concurrent_requests() {
 
 #[tokio::test]
 async fn a_silent_server_loses_the_link() {
-    let dialler = TestDialler::start(HttpMode::Sync, HttpAuth::Simple).await;
-    let mut silent = vec![dialler.accept().await];
-    until("the link", || dialler.is_connected()).await;
+    let (dialler, bob) = TestDialler::connected().await;
+    let mut silent = vec![bob];
     let alice = dialler.forward("alice", 16, 1, Duration::from_millis(2500));
     let accepting = async {
         loop {
@@ -110,13 +100,13 @@ async fn a_silent_server_loses_the_link() {
             let mut bob = dialler.accept().await;
             let request = bob.read_message().await.0;
             assert!(request.starts_with("HEAD /accounts/node/ilp?x HTTP/1.1"), "{request}");
-            bob.write("HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n").await;
+            bob.answer("405 No", b"").await;
             silent.push(bob);
         }
     };
     drop(alice);
     tokio::select! {
         () = answering => {}
-        () = until("the link", || dialler.is_connected()) => {}
+        () = dialler.until_connected() => {}
     }
 }

@@ -4,15 +4,15 @@ use super::*;
 use crate::account::Limits;
 use crate::connector::Timing;
 use crate::http::inbound_session::InboundSessions;
-use crate::http::testing::{limits, settings};
-use crate::link::{Framing, Outbox, SessionKind};
 
 const HOLD: Duration = Duration::from_secs(5);
 
 /// A node whose peer alice has a server that accepts connections, and answers nothing.
-async fn with_a_silent_server(outbox_bytes_max: usize) -> (Serving, std::net::TcpListener, String) {
+async fn with_a_silent_server(
+    outbox_bytes_max: usize,
+) -> (RunningServer, std::net::TcpListener, String) {
     let http = context("node", &["alice"]);
-    let mut settings = settings("node", &["alice"]);
+    let mut settings = testing::connector_settings("node", &["alice"]);
     settings.accounts[0].limits = Limits { outbox_bytes_max, ..Limits::default() };
     settings.timing = Timing { max_hold: HOLD, ..Timing::default() };
     http.transport.connector.apply_settings(settings).unwrap();
@@ -27,8 +27,7 @@ async fn with_a_silent_server(outbox_bytes_max: usize) -> (Serving, std::net::Tc
 #[tokio::test]
 async fn unreceived_answers_are_bounded_in_number_and_time() {
     let (node, _listener, _) = with_a_silent_server(20_000).await;
-    let headers =
-        format!("{}Request-Id: 42ee09c8-a6de-4ae3-8a47-4732b0cbb07b\r\n", bearer("alice"));
+    let headers = format!("{}{REQUEST_ID}", packet_headers("alice"));
     // The answer to a ping repeats its data: two of them are enough.
     let packet = ping_with(&[7; 15_000], Duration::from_secs(3600));
     let mut client = Raw::open(node.address).await;
@@ -71,19 +70,14 @@ async fn an_evicted_stranger_is_closed_at_once() {
     for stranger in &mut strangers[..9] {
         stranger.read_to_end().await;
     }
-    let mut client = Raw::open(node.address).await;
-    let (head, _) = client.post("/ilp", &bearer("alice"), &ping()).await;
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    check_ping(&node, "alice", 200).await;
 }
 
 #[tokio::test]
 async fn incomplete_bodies_are_bounded_for_each_peer() {
     let limits = ConnectionLimits { bodies_max: 4, ..ConnectionLimits::default() };
     let node = serve(context("node", &["alice", "bob"]), limits, None).await;
-    let begin = format!(
-        "POST /ilp HTTP/1.1\r\nHost: h\r\n{}Content-Length: 60000\r\n\r\nx",
-        bearer("alice")
-    );
+    let begin = post_head("alice", 60_000) + "x";
     let mut open = Vec::new();
     for _ in 0..4 {
         let mut client = Raw::open(node.address).await;
@@ -94,44 +88,33 @@ async fn incomplete_bodies_are_bounded_for_each_peer() {
     let mut head = String::new();
     for _ in 0..200 {
         // The node may not have received the four yet.
-        head = client.post("/ilp", &bearer("alice"), &ping()).await.0;
+        head = client.post("/ilp", &packet_headers("alice"), &ping()).await.0;
         if head.starts_with("HTTP/1.1 429 ") {
             break;
         }
         client = Raw::open(node.address).await;
     }
     assert!(head.starts_with("HTTP/1.1 429 "), "{head}");
-    let mut bob = Raw::open(node.address).await;
-    let (head, _) = bob.post("/ilp", &bearer("bob"), &ping()).await;
-    assert!(head.starts_with("HTTP/1.1 200 "), "other peers are not affected: {head}");
+    // Other peers are not affected.
+    let _bob = check_ping(&node, "bob", 200).await;
     drop(open);
     until("the places are free", || node.server.limiter().connections() <= 2).await;
-    let mut client = Raw::open(node.address).await;
-    let (head, _) = client.post("/ilp", &bearer("alice"), &ping()).await;
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    check_ping(&node, "alice", 200).await;
 }
 
 /// Packets may be in flight by the thousands, each for half a minute.
 #[tokio::test]
 async fn a_request_is_dropped_before_the_wait_for_its_answer() {
     let http = context("node", &["alice", "bob"]);
-    let bob = http.transport.connector.account("bob").unwrap();
-    let (outbox, now) = (Outbox::new(Framing::None, 1 << 20), http.transport.clock.now());
-    http.transport.connector.attach_session(
-        &bob,
-        SessionKind::Dialled,
-        None,
-        Arc::clone(&outbox),
-        now,
-    );
+    let (_, outbox) = attach_session(&http.transport, "bob", SessionKind::Dialled);
     let (sessions, _new) = InboundSessions::new(Arc::clone(&http.transport));
     let limiter = ConnectionLimiter::new(ConnectionLimits::default());
     let remote = "127.0.0.1:1".parse().unwrap();
-    let (connection, _) = limiter.admit_connection(remote, false, now.mono);
+    let (connection, _) = limiter.admit_connection(remote, false, http.transport.clock.mono());
     let throttle = Throttle::default();
     let ilp = Ilp { context: http, sessions, limiter: Arc::clone(&limiter), throttle };
 
-    let packet = Arc::new(prepare("test.bob.shop"));
+    let packet = Arc::new(payment("test.bob.shop"));
     struct Tracked(Arc<Vec<u8>>);
     impl AsRef<[u8]> for Tracked {
         fn as_ref(&self) -> &[u8] {
@@ -140,7 +123,7 @@ async fn a_request_is_dropped_before_the_wait_for_its_answer() {
     }
     let body = Bytes::from_owner(Tracked(Arc::clone(&packet)));
     let request = Request::post("/ilp")
-        .header("authorization", format!("Bearer {}", secret("alice")))
+        .header("authorization", format!("Bearer {}", token("alice")))
         .header("content-type", "application/octet-stream")
         .body(Body::from(body))
         .unwrap();
@@ -153,8 +136,8 @@ async fn a_request_is_dropped_before_the_wait_for_its_answer() {
 
 #[tokio::test]
 async fn wrong_tokens_close_the_connection_and_right_ones_still_work() {
-    let node = serve(context("node", &["alice", "bob"]), ConnectionLimits::default(), None).await;
-    let wrong = bearer("alice").replace("secret-of-alice", "guess");
+    let node = node().await;
+    let wrong = packet_headers("alice").replace("secret-of-alice", "guess");
     for (path, status) in [
         ("/accounts/alice/ilp", "401"),
         ("/ilp", "401"),
@@ -184,7 +167,7 @@ async fn wrong_tokens_close_the_connection_and_right_ones_still_work() {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let mut client = Raw::open(node.address).await;
-        let (head, _) = client.post("/accounts/alice/ilp", &bearer("alice"), &ping()).await;
+        let (head, _) = client.post("/accounts/alice/ilp", &packet_headers("alice"), &ping()).await;
         if head.starts_with("HTTP/1.1 200 ") {
             break;
         }
