@@ -1,7 +1,7 @@
 //! The body of `/peers`. Amounts are texts, because they may exceed what JSON readers represent exactly.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::status::PeerRole;
 use crate::account::{Limits, Relation};
@@ -38,12 +38,12 @@ struct PeerBody {
     since: Option<String>,
     last_error: Option<String>,
     /// The last login under its name that this node refused.
-    last_refused_login: Option<RefusedLoginBody>,
-    sessions: Vec<SessionBody>,
+    last_refused_login: Option<Value>,
+    sessions: Vec<Value>,
     /// Positive: the peer owes the node.
     balance: String,
     /// Of the last packet that exceeded `maxBalance` or `minBalance`.
-    last_refusal: Option<RefusalBody>,
+    last_refusal: Option<Value>,
     held: BothWays<String>,
     packets_in_flight: BothWays<usize>,
     outbox_bytes: usize,
@@ -52,31 +52,11 @@ struct PeerBody {
     counters: CountersBody,
 }
 
-#[derive(Debug, Serialize)]
-struct RefusalBody {
-    at: String,
-    reason: String,
-}
-
-#[derive(Debug, Serialize)]
-struct RefusedLoginBody {
-    at: String,
-    remote: String,
-    reason: String,
-}
-
 /// From the peer, and to it.
 #[derive(Debug, Serialize)]
 struct BothWays<T> {
     received: T,
     sent: T,
-}
-
-#[derive(Debug, Serialize)]
-struct SessionBody {
-    id: u64,
-    /// `dialled` by this node, `accepted`, or `posted` over HTTP.
-    side: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -148,6 +128,8 @@ fn peer(
 ) -> PeerBody {
     let settings = &account.settings;
     let is_receiver = settings.is_receiver();
+    let refused_login = snapshot.and_then(|snapshot| snapshot.last_refused_login.as_ref());
+    let sessions = account.sessions.iter();
     PeerBody {
         id: settings.id.to_string(),
         kind: if is_receiver { "receiver" } else { "peer" },
@@ -165,22 +147,16 @@ fn peer(
         },
         since: snapshot.map(|snapshot| format_time(snapshot.since)),
         last_error: snapshot.and_then(|snapshot| snapshot.last_error.clone()),
-        last_refused_login: snapshot.and_then(|snapshot| snapshot.last_refused_login.as_ref()).map(
-            |login| RefusedLoginBody {
-                at: format_time(login.at),
-                remote: login.remote.clone(),
-                reason: login.reason.clone(),
-            },
-        ),
-        sessions: account
-            .sessions
-            .iter()
-            .map(|(id, side)| SessionBody { id: id.0, side: side.as_str() })
-            .collect(),
+        last_refused_login: refused_login.map(|login| {
+            let at = format_time(login.at);
+            json!({ "at": at, "remote": login.remote, "reason": login.reason })
+        }),
+        // The side: `dialled` by this node, `accepted`, or `posted` over HTTP.
+        sessions: sessions.map(|(id, side)| json!({ "id": id.0, "side": side.as_str() })).collect(),
         balance: account.balance.to_string(),
         last_refusal: account
             .last_refusal
-            .map(|(at, over)| RefusalBody { at: at.to_string(), reason: over.to_string() }),
+            .map(|(at, over)| json!({ "at": at.to_string(), "reason": over.to_string() })),
         held: BothWays {
             received: account.held_in.to_string(),
             sent: account.held_out.to_string(),

@@ -1,6 +1,7 @@
 //! The bodies of `/routes`: a page of the table, and the explanation of one destination.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::connector::{Explanation, NextHopReport, RouteReport};
 use crate::routing::RouteOrigin;
@@ -27,31 +28,10 @@ struct RouteBody {
     /// `null` while no next hop is connected.
     next_hop: Option<String>,
     reason: String,
-    candidates: Vec<CandidateBody>,
+    candidates: Vec<Value>,
     /// The routes that peers have sent for this prefix, best first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    learned: Vec<LearnedBody>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CandidateBody {
-    next_hop: String,
-    priority: i32,
-    origin: String,
-    /// Whether packets can be forwarded to it now.
-    usable: bool,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LearnedBody {
-    from: String,
-    relation: &'static str,
-    /// The nodes on the route, nearest first.
-    path: Vec<String>,
-    chosen: bool,
-    reason: &'static str,
+    learned: Vec<Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -140,23 +120,25 @@ fn route(report: &RouteReport) -> RouteBody {
     }
 }
 
-fn learned(route: &LearnedReport) -> LearnedBody {
-    LearnedBody {
-        from: route.from.to_string(),
-        relation: route.relation.as_str(),
-        path: route.path.clone(),
-        chosen: route.chosen,
-        reason: route.why,
-    }
+fn learned(route: &LearnedReport) -> Value {
+    json!({
+        "from": route.from.as_str(),
+        "relation": route.relation.as_str(),
+        // The nodes on the route, nearest first.
+        "path": route.path,
+        "chosen": route.chosen,
+        "reason": route.why,
+    })
 }
 
-fn candidate(hop: &NextHopReport) -> CandidateBody {
-    CandidateBody {
-        next_hop: hop.account.to_string(),
-        priority: hop.priority,
-        origin: hop.origin.to_string(),
-        usable: hop.usable,
-    }
+fn candidate(hop: &NextHopReport) -> Value {
+    json!({
+        "nextHop": hop.account.as_str(),
+        "priority": hop.priority,
+        "origin": hop.origin.to_string(),
+        // Whether packets can be forwarded to it now.
+        "usable": hop.usable,
+    })
 }
 
 /// Why this next hop was chosen. Next hops are sorted, best first.

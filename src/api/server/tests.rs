@@ -222,7 +222,7 @@ async fn a_refused_configuration_is_shown_and_leaves_the_node_healthy() {
     let status = status();
     configure(&status, &[], None);
     let api = serve(&status).await;
-    let seen = async || {
+    let last_reload = async || {
         let health = api.get("/health").await;
         assert_eq!(health.status, 200);
         let metrics = api.get("/metrics").await.body;
@@ -236,13 +236,13 @@ async fn a_refused_configuration_is_shown_and_leaves_the_node_healthy() {
         let at = value("ilp_config_last_reload_success_timestamp_seconds");
         (config["successful"].as_bool().unwrap(), config["error"].clone(), at)
     };
-    let (successful, error, started) = seen().await;
+    let (successful, error, started) = last_reload().await;
     assert!(successful && error.is_null() && started > 1.7e9);
     let later = std::time::SystemTime::now() + Duration::from_secs(5);
     status.reload_refused(later, "c.yaml:3: peers: is not a list");
-    assert_eq!(seen().await, (false, json!("c.yaml:3: peers: is not a list"), started));
+    assert_eq!(last_reload().await, (false, json!("c.yaml:3: peers: is not a list"), started));
     status.reload_succeeded();
-    let (successful, error, at) = seen().await;
+    let (successful, error, at) = last_reload().await;
     assert!(successful && error.is_null() && at >= started);
 }
 
