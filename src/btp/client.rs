@@ -208,17 +208,10 @@ async fn connect(
     let mut socket = Socket::new(stream, Role::Client, upgraded.unread, outbox, message_max);
     match timeout_at(deadline, log_in(&mut socket, dial, &account)).await {
         Ok(Ok(())) => {
-            let outbox = Arc::clone(&socket.outbox);
-            let remote = remote.to_string();
-            let guard = SessionGuard::attach(
-                Arc::clone(context),
-                account,
-                Arc::clone(status),
-                SessionKind::Dialled,
-                dial.mark(),
-                outbox,
-                &remote,
-            );
+            let (shared, status) = (Arc::clone(context), Arc::clone(status));
+            let (kind, frames) = (SessionKind::Dialled, Arc::clone(&socket.outbox));
+            let (login, remote) = (dial.mark(), remote.to_string());
+            let guard = SessionGuard::attach(shared, account, status, kind, login, frames, &remote);
             Ok(Driver::new(Arc::clone(context), socket, BtpSession::new(guard)))
         }
         // RFC 23 "Authentication": a client closes a connection whose server does not answer its login. [row 73]

@@ -20,18 +20,25 @@ pub(super) enum Stream {
     Memory(tokio::io::DuplexStream),
 }
 
+/// Polls the stream inside.
+macro_rules! poll_inner {
+    ($stream:ident.$poll:ident($($argument:ident),*)) => {
+        match $stream.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).$poll($($argument),*),
+            Stream::Tls(stream) => Pin::new(stream).$poll($($argument),*),
+            #[cfg(test)]
+            Stream::Memory(stream) => Pin::new(stream).$poll($($argument),*),
+        }
+    };
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-            #[cfg(test)]
-            Stream::Memory(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
+        poll_inner!(self.poll_read(cx, buffer))
     }
 }
 
@@ -41,29 +48,14 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-            #[cfg(test)]
-            Stream::Memory(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
+        poll_inner!(self.poll_write(cx, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            #[cfg(test)]
-            Stream::Memory(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        poll_inner!(self.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            #[cfg(test)]
-            Stream::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        poll_inner!(self.poll_shutdown(cx))
     }
 }

@@ -14,8 +14,9 @@ use crate::peers::{PeerSnapshot, TransportContext};
 use crate::routing::HashSeed;
 use crate::testing::{self, TEST_TIMEOUT};
 use crate::wire::Timestamp;
-use crate::wire::btp::{BtpErrorCode, BtpFrame, FrameBody, RequestId, put_auth, put_error};
+use crate::wire::btp::{BtpErrorCode, BtpFrame, FrameBody, RequestId, put_error};
 
+use super::handshake::auth_message;
 pub(super) use super::model::frames::{empty_response, framed, message, request, response};
 pub(super) use crate::testing::{connector_settings, fulfillment, payment, token, until};
 
@@ -60,9 +61,7 @@ pub(super) fn error(id: u32, text: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn auth(id: u32, username: &str, token: &str) -> Vec<u8> {
-    let mut frame = Vec::new();
-    put_auth(RequestId(id), Some(username), token, &mut frame);
-    frame
+    auth_message(RequestId(id), username, token)
 }
 
 pub(super) fn request_id(frame: &[u8]) -> u32 {

@@ -218,22 +218,17 @@ pub(super) async fn connect(stream: &mut Stream, url: &BtpUrl) -> Result<Upgrade
 
 /// Checks the server's handshake by RFC 6455 4.1.
 fn check_answer(fields: HeaderFields<'_>, accept_key: &str) -> Result<(), UpgradeError> {
-    if !fields.has_element("Upgrade", "websocket") {
-        return Err(UpgradeError::Answer("no `Upgrade: websocket`"));
-    }
-    if !fields.has_element("Connection", "upgrade") {
-        return Err(UpgradeError::Answer("no `Connection: Upgrade`"));
-    }
-    if fields.single_line("Sec-WebSocket-Accept") != Some(accept_key.as_bytes()) {
-        return Err(UpgradeError::Answer("wrong Sec-WebSocket-Accept"));
-    }
-    if fields.elements("Sec-WebSocket-Extensions").next().is_some() {
-        return Err(UpgradeError::Answer("an extension that was not offered"));
-    }
-    if fields.elements("Sec-WebSocket-Protocol").next().is_some() {
-        return Err(UpgradeError::Answer("a subprotocol that was not offered"));
-    }
-    Ok(())
+    let has_key = fields.single_line("Sec-WebSocket-Accept") == Some(accept_key.as_bytes());
+    let has_any = |name| fields.elements(name).next().is_some();
+    let mistakes = [
+        (!fields.has_element("Upgrade", "websocket"), "no `Upgrade: websocket`"),
+        (!fields.has_element("Connection", "upgrade"), "no `Connection: Upgrade`"),
+        (!has_key, "wrong Sec-WebSocket-Accept"),
+        (has_any("Sec-WebSocket-Extensions"), "an extension that was not offered"),
+        (has_any("Sec-WebSocket-Protocol"), "a subprotocol that was not offered"),
+    ];
+    let first = mistakes.into_iter().find(|(is_made, _)| *is_made);
+    first.map_or(Ok(()), |(_, mistake)| Err(UpgradeError::Answer(mistake)))
 }
 
 #[cfg(test)]

@@ -114,22 +114,14 @@ impl InboundSessions {
         if let Some(current) = sessions.get(account.id()).filter(|current| !current.is_ended()) {
             return Ok(Arc::clone(current));
         }
-        // Reserve the place in the queue first: a session that is attached must run.
-        let place = self.new.try_reserve().map_err(|_| NoSession)?;
+        // Reserve a slot of the queue first: a session that is attached must run.
+        let permit = self.new.try_reserve().map_err(|_| NoSession)?;
         let unsent_bytes_max = account.outbox_bytes_max();
         let outbox = Outbox::new(Framing::None, unsent_bytes_max);
         let (account, context) = (Arc::clone(account), Arc::clone(&self.context));
-        let (session_account, session_outbox) = (Arc::clone(&account), Arc::clone(&outbox));
         let (status, kind) = (context.peers.status(account.id()), SessionKind::Posted);
-        let guard = SessionGuard::attach(
-            context,
-            session_account,
-            status,
-            kind,
-            None,
-            session_outbox,
-            remote,
-        );
+        let (owner, answers) = (Arc::clone(&account), Arc::clone(&outbox));
+        let guard = SessionGuard::attach(context, owner, status, kind, None, answers, remote);
         let pending = PendingPackets {
             next_id: 0,
             by_id: HashMap::new(),
@@ -147,7 +139,7 @@ impl InboundSessions {
         sessions.insert(handle.account.id().clone(), Arc::clone(&handle));
         drop(sessions);
         let sessions = Arc::clone(self);
-        place.send(InboundSession { handle: Arc::clone(&handle), sessions, guard });
+        permit.send(InboundSession { handle: Arc::clone(&handle), sessions, guard });
         Ok(handle)
     }
 }

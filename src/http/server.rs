@@ -92,19 +92,10 @@ impl HttpServer {
             }),
             http2: true,
         };
-        Ok(Self {
-            listener: WebListener::new(
-                listener,
-                tls,
-                service,
-                Arc::clone(&limiter),
-                Arc::clone(&transport),
-            ),
-            context: transport,
-            limiter,
-            throttle: Throttle::default(),
-            sessions: tokio::sync::Mutex::new(sessions),
-        })
+        let (shared, context) = (Arc::clone(&limiter), Arc::clone(&transport));
+        let listener = WebListener::new(listener, tls, service, shared, context);
+        let (throttle, sessions) = (Throttle::default(), tokio::sync::Mutex::new(sessions));
+        Ok(Self { listener, context: transport, limiter, throttle, sessions })
     }
 
     pub fn local_addr(&self) -> SocketAddr {

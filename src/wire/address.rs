@@ -130,29 +130,40 @@ const fn ascii(address: &[u8]) -> &str {
     }
 }
 
-/// The first part of an address. RFC 15 "Allocation Schemes": these ten exist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scheme {
-    /// `g`: the live network.
-    Global,
-    /// `private`: a private subnet.
-    Private,
-    /// `example`: documentation.
-    Example,
-    /// `peer`: the peer on the link; never forwarded.
-    Peer,
-    /// `self`: this machine.
-    Own,
-    /// `test`: the test network.
-    Test,
-    /// `test1`: a test network.
-    Test1,
-    /// `test2`: a test network.
-    Test2,
-    /// `test3`: a test network.
-    Test3,
-    /// `local`: inside one operator's cluster.
-    Local,
+macro_rules! schemes {
+    ($($scheme:ident $name:literal: $doc:literal;)*) => {
+        /// The first part of an address. RFC 15 "Allocation Schemes": these ten exist.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Scheme {
+            $(#[doc = concat!("`", $name, "`: ", $doc)] $scheme,)*
+        }
+
+        impl Scheme {
+            /// All schemes.
+            pub const ALL: [Self; 10] = [$(Self::$scheme),*];
+
+            /// The scheme as text.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$scheme => $name,)*
+                }
+            }
+        }
+    };
+}
+
+schemes! {
+    Global "g": "the live network.";
+    Private "private": "a private subnet.";
+    Example "example": "documentation.";
+    Peer "peer": "the peer on the link; never forwarded.";
+    Own "self": "this machine.";
+    Test "test": "the test network.";
+    Test1 "test1": "a test network.";
+    Test2 "test2": "a test network.";
+    Test3 "test3": "a test network.";
+    Local "local": "inside one operator's cluster.";
 }
 
 /// The network of a scheme. RFC 34 "ILP Addresses": a node is on the live network or on a test network, never on both.
@@ -167,37 +178,6 @@ pub enum Network {
 }
 
 impl Scheme {
-    /// All schemes.
-    pub const ALL: [Self; 10] = [
-        Self::Global,
-        Self::Private,
-        Self::Example,
-        Self::Peer,
-        Self::Own,
-        Self::Test,
-        Self::Test1,
-        Self::Test2,
-        Self::Test3,
-        Self::Local,
-    ];
-
-    /// The scheme as text.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Global => "g",
-            Self::Private => "private",
-            Self::Example => "example",
-            Self::Peer => "peer",
-            Self::Own => "self",
-            Self::Test => "test",
-            Self::Test1 => "test1",
-            Self::Test2 => "test2",
-            Self::Test3 => "test3",
-            Self::Local => "local",
-        }
-    }
-
     /// The scheme of that name; case matters.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

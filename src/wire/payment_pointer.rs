@@ -79,13 +79,9 @@ impl FromStr for PaymentPointer {
         }
         let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         check_host(host)?;
-        check_path(path).map_err(|error| match error {
-            PaymentPointerError::Path { at } => {
-                PaymentPointerError::Path { at: 1 + host.len() + at }
-            }
-            other => other,
-        })?;
-        Ok(Self { text: text.into(), path_at: 1 + host.len() })
+        let path_at = 1 + host.len();
+        check_path(path, path_at)?;
+        Ok(Self { text: text.into(), path_at })
     }
 }
 
@@ -134,8 +130,8 @@ fn check_host(host: &str) -> Result<(), PaymentPointerError> {
     if name.split('.').all(is_label) { Ok(()) } else { Err(PaymentPointerError::Host) }
 }
 
-/// `path-abempty` of RFC 3986.
-fn check_path(path: &str) -> Result<(), PaymentPointerError> {
+/// Checks a `path-abempty` of RFC 3986, which begins at `path_at` of the text.
+fn check_path(path: &str, path_at: usize) -> Result<(), PaymentPointerError> {
     let bytes = path.as_bytes();
     let is_hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
     for (at, byte) in path.bytes().enumerate() {
@@ -146,7 +142,7 @@ fn check_path(path: &str) -> Result<(), PaymentPointerError> {
             byte => byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte),
         };
         if !allowed {
-            return Err(PaymentPointerError::Path { at: at + 1 });
+            return Err(PaymentPointerError::Path { at: path_at + at + 1 });
         }
     }
     Ok(())

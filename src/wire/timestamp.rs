@@ -152,12 +152,6 @@ impl Timestamp {
         [y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, i0, i1, s0, s1, f0, f1, f2]
     }
 
-    /// Appends the 17 digits of an ILP packet.
-    #[inline]
-    pub fn write17(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_17());
-    }
-
     #[inline]
     fn from_civil(
         [century, year_of_century, month, day]: [u64; 4],

@@ -4,9 +4,11 @@
 //! sent arrives: each packet carries its minimum, rounded down, and later minima make up for the rounding. Before the
 //! end, up to one unit per fulfilled packet may be missing; at the end of a complete payment, nothing.
 
+use super::progress::PaymentProgress;
 use super::rate::PathRate;
 
-/// Sums in units of the sender; `delivered`, `unconfirmed` and `promised` in units of the receiver.
+/// Sums in units of the sender; `delivered`, `unconfirmed` and `promised` in units of the receiver. [`PaymentProgress`] says
+/// what most of them are.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Budget {
     total: u64,
@@ -32,23 +34,14 @@ impl Budget {
         Self { total, ..Self::default() }
     }
 
-    pub(super) fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// The amount of fulfilled packets.
-    pub(super) fn sent(&self) -> u64 {
-        self.sent
-    }
-
-    /// The amount that the receiver reports as received.
-    pub(super) fn delivered(&self) -> u64 {
-        self.delivered
-    }
-
-    /// The minimum amount of fulfilled packets whose reply could not be read.
-    pub(super) fn unconfirmed(&self) -> u64 {
-        self.unconfirmed
+    /// Puts the sums into a payment's progress.
+    pub(super) fn report_to(&self, progress: &mut PaymentProgress) {
+        progress.total = self.total;
+        progress.sent = self.sent;
+        progress.delivered = self.delivered;
+        progress.unconfirmed = self.unconfirmed;
+        progress.in_flight = self.in_flight;
+        progress.unresolved = self.unresolved;
     }
 
     pub(super) fn in_flight(&self) -> u64 {
@@ -62,16 +55,16 @@ impl Budget {
 
     /// The amount that may still be sent.
     pub(super) fn remaining(&self) -> u64 {
-        let gone = self.sent.saturating_add(self.in_flight).saturating_add(self.unresolved);
-        self.total.saturating_sub(gone)
+        let used = self.sent.saturating_add(self.in_flight).saturating_add(self.unresolved);
+        self.total.saturating_sub(used)
     }
 
     /// Reserves the share of a packet: at most `size`, and at most the rest.
     pub(super) fn reserve(&mut self, size: u64, minimum: PathRate) -> PacketShare {
         let amount = size.min(self.remaining());
         let with_this = self.sent.saturating_add(self.in_flight).saturating_add(amount);
-        let sure = self.delivered.saturating_add(self.unconfirmed).saturating_add(self.promised);
-        let missing = minimum.apply_to(with_this).saturating_sub(sure);
+        let counted = self.delivered.saturating_add(self.unconfirmed).saturating_add(self.promised);
+        let missing = minimum.apply_to(with_this).saturating_sub(counted);
         let share = PacketShare { amount, minimum: minimum.apply_to(amount).max(missing) };
         self.in_flight = self.in_flight.saturating_add(share.amount);
         self.promised = self.promised.saturating_add(share.minimum);
@@ -118,7 +111,7 @@ mod tests {
         budget.record_unanswered(second);
         assert_eq!((budget.remaining(), budget.unresolved()), (40, 40));
         budget.record_fulfilled(third, Some(20));
-        assert_eq!((budget.remaining(), budget.sent(), budget.delivered()), (40, 20, 20));
+        assert_eq!((budget.remaining(), budget.sent, budget.delivered), (40, 20, 20));
     }
 
     #[test]
@@ -139,6 +132,6 @@ mod tests {
         // A Fulfill whose data cannot be read counts with its minimum.
         let share = budget.reserve(100, least);
         budget.record_fulfilled(share, None);
-        assert_eq!((budget.delivered(), budget.unconfirmed()), (500, 99));
+        assert_eq!((budget.delivered, budget.unconfirmed), (500, 99));
     }
 }

@@ -147,8 +147,8 @@ impl<'a> ProtocolData<'a> {
             return false;
         }
         // The frame bounds the count: `parse` has read all of these entries.
-        let mut seen = HashSet::with_capacity(self.count);
-        !self.iter().all(|entry| seen.insert(entry.name))
+        let mut names = HashSet::with_capacity(self.count);
+        !self.iter().all(|entry| names.insert(entry.name))
     }
 
     /// All entries as they were encoded, without the count.

@@ -61,7 +61,7 @@ impl<'a> Prepare<'a> {
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_envelope(PacketType::Prepare, self.content_len(), out);
         out.extend_from_slice(&self.amount.0.to_be_bytes());
-        self.expires_at.write17(out);
+        out.extend_from_slice(&self.expires_at.to_17());
         out.extend_from_slice(&self.condition.0);
         put_var_octet_string(self.destination.as_bytes(), out);
         put_var_octet_string(self.data, out);

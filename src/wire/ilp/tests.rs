@@ -99,10 +99,10 @@ fn vectors_of_large_packets() {
 /// The timestamps of `oer.json` are also given inside a Prepare.
 #[test]
 fn vectors_of_timestamps_in_a_prepare() {
-    let mut seen = 0;
+    let mut timestamps = 0;
     for entry in vectors::list(&vectors::load("oer"), "timestamp_fixed17") {
         if entry["in_prepare_hex"].is_string() {
-            seen += 1;
+            timestamps += 1;
             let result = Prepare::parse(&vectors::bytes(entry, "in_prepare_hex"))
                 .map(|prepare| prepare.expires_at.to_string());
             match vectors::expect(entry) {
@@ -113,7 +113,7 @@ fn vectors_of_timestamps_in_a_prepare() {
             }
         }
     }
-    assert!(seen > 20, "only {seen} timestamps in a Prepare");
+    assert!(timestamps > 20, "only {timestamps} in a Prepare");
 }
 
 #[test]
