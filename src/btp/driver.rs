@@ -248,7 +248,7 @@ impl Driver {
                     ws::apply_mask(key, payload);
                 }
                 let handled = self.session.handle_frame(payload, &batch, now);
-                self.close_if_asked(handled, now.mono);
+                self.close_on_error(handled, now.mono);
             } else {
                 self.has_unfinished_message = header.leaves_unfinished(self.has_unfinished_message);
                 if header.is_fragment() {
@@ -298,11 +298,11 @@ impl Driver {
                 Err(error) if is_would_block(&error) => return,
                 Err(error) => return self.close_after_error(&error, now.mono),
             };
-            self.close_if_asked(handled, now.mono);
+            self.close_on_error(handled, now.mono);
         }
     }
 
-    fn close_if_asked(&mut self, handled: Result<(), CloseRequest>, now: MonoTime) {
+    fn close_on_error(&mut self, handled: Result<(), CloseRequest>, now: MonoTime) {
         if let Err(request) = handled {
             self.close(request.into(), now);
         }

@@ -159,7 +159,7 @@ mod tests {
         for entries in entries {
             let mut frame = Vec::new();
             put_frame(RequestId(7), &FrameBody::Message, entries, &mut frame);
-            classify(&frame, || panic!("asked about {entries:?}"));
+            classify(&frame, || panic!("the setting is read for {entries:?}"));
         }
     }
 }

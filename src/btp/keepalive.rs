@@ -82,22 +82,22 @@ impl KeepAlive {
 mod tests {
     use super::*;
 
-    enum At {
+    enum Step {
         Active(u64),
         /// Seconds, bytes that the peer took, whether others wait.
         Wrote(u64, usize, bool),
         /// Seconds, what is due, and when to check next (seconds).
         Check(u64, KeepAliveAction, u64),
     }
-    use At::{Active, Check, Wrote};
+    use Step::{Active, Check, Wrote};
 
     fn seconds(seconds: u64) -> MonoTime {
         MonoTime(seconds * 1_000_000_000)
     }
 
-    fn check(story: &[At]) {
+    fn check(steps: &[Step]) {
         let mut keep_alive = KeepAlive::new(KeepAliveSettings::default(), seconds(0));
-        for (index, step) in story.iter().enumerate() {
+        for (index, step) in steps.iter().enumerate() {
             match *step {
                 Active(at) => keep_alive.record_activity(seconds(at)),
                 Wrote(at, bytes, waiting) => keep_alive.record_write(bytes, waiting, seconds(at)),

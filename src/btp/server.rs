@@ -68,7 +68,7 @@ pub struct BtpConnection {
     /// A peer has logged in from this origin before.
     is_known: bool,
     /// Held until the login.
-    place: UnauthenticatedPlace,
+    permit: UnauthenticatedPlace,
     /// Held until the end of the session.
     descriptor: Descriptor,
 }
@@ -109,7 +109,7 @@ impl BtpServer {
             let descriptor = context.descriptors.take();
             let origin = ClientOrigin::from(remote);
             let is_known = context.known_origins.contains(origin);
-            let (place, _) = self.unauthenticated.enter(origin, is_known);
+            let (permit, _) = self.unauthenticated.enter(origin, is_known);
             let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
             let shared = Arc::clone(&self.shared);
             return BtpConnection {
@@ -119,7 +119,7 @@ impl BtpServer {
                 shared,
                 origin,
                 is_known,
-                place,
+                permit,
                 descriptor,
             };
         }
@@ -171,7 +171,7 @@ impl BtpConnection {
     }
 
     async fn authenticate(self) -> Result<(Driver, Descriptor), Refused> {
-        let Self { stream, remote, acceptor, shared, origin, is_known, place, descriptor } = self;
+        let Self { stream, remote, acceptor, shared, origin, is_known, permit, descriptor } = self;
         let context = &shared.context;
         // RFC 23 "Authentication": a server closes a connection that does not authenticate in time. [row 70]
         let deadline = Instant::now() + context.settings.auth_timeout;
@@ -196,11 +196,11 @@ impl BtpConnection {
         let driver = tokio::select! {
             // An evicted socket never becomes a session: its place and open file belong to another.
             biased;
-            () = place.evicted() => return Err(Refused::Evicted),
+            () = permit.evicted() => return Err(Refused::Evicted),
             driver = authenticated => driver?,
         };
         // An authenticated socket needs no place, and its address is known from now on.
-        drop(place);
+        drop(permit);
         context.known_origins.remember(driver.account_id(), origin);
         Ok((driver, descriptor))
     }

@@ -207,9 +207,9 @@ impl Socket {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<Option<usize>>> {
-        let kept = self.unread.len();
+        let unread = self.unread.len();
         let (before, free) = buffer
-            .split_at_mut_checked(kept)
+            .split_at_mut_checked(unread)
             .expect("less than the longest frame is unread, and the buffer is longer");
         let mut read = ReadBuf::new(free);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
@@ -219,7 +219,7 @@ impl Socket {
         }
         before.copy_from_slice(&self.unread);
         self.unread.clear();
-        Poll::Ready(Ok(Some(kept + count)))
+        Poll::Ready(Ok(Some(unread + count)))
     }
 
     /// Keeps the beginning of a frame until the rest arrives. Without one, the memory is released.

@@ -165,11 +165,11 @@ impl HttpLink {
                 Some(lost) = losses.recv() => return Ok(lost),
                 request = wait_for_close(outbox) => return Err(request),
                 taken = next_packet(outbox, places) => {
-                    let place = places.take(taken.requester, taken.packet.len());
+                    let permit = places.take(taken.requester, taken.packet.len());
                     let link = Arc::clone(self);
                     tasks.add(async move {
                         link.post(taken).await;
-                        drop(place);
+                        drop(permit);
                     });
                 }
                 // A requester that was at its limit may have packets in the outbox.

@@ -92,13 +92,13 @@ impl Ilp {
         request: Request,
     ) -> Result<Response<Body>, ProblemDetails> {
         // The request is dropped before the wait: a peer may have thousands of packets in flight.
-        match self.pass_on(connection, name, request).await? {
+        match self.handle_packet(connection, name, request).await? {
             PostOutcome::Answered(response) => Ok(response),
             PostOutcome::Pending(pending) => pending.response().await,
         }
     }
 
-    async fn pass_on(
+    async fn handle_packet(
         &self,
         connection: &Connection,
         name: Option<&str>,

@@ -19,7 +19,7 @@ use crate::net::HttpUrl;
 use crate::peers::TransportContext;
 use crate::web::Tasks;
 
-/// Kept connections that turn out to be closed before a request opens one for itself.
+/// Pooled connections that turn out to be closed before a request opens one for itself.
 const STALE_MAX: usize = 4;
 /// HTTP/2 connections to one peer. Further requests wait for a stream.
 const HTTP2_CONNECTIONS_MAX: usize = 16;
@@ -33,14 +33,14 @@ pub(super) struct Pool {
     context: Arc<TransportContext>,
     /// Runs the connections.
     tasks: Tasks,
-    kept: Mutex<Kept>,
+    connections: Mutex<PooledConnections>,
     /// Held while connecting to a peer that may speak HTTP/2, which needs few connections.
     connecting: tokio::sync::Mutex<()>,
     incomplete_bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct PooledConnections {
     /// Idle HTTP/1.1 connections.
     http1: Vec<HttpSender>,
     /// All HTTP/2 connections.
@@ -104,25 +104,25 @@ impl PostError {
 impl Pool {
     /// Connections to the server of `url`, which make progress while `tasks` are polled.
     pub(super) fn new(url: HttpUrl, context: Arc<TransportContext>, tasks: Tasks) -> Self {
-        let (kept, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { url, context, tasks, kept, connecting, incomplete_bytes: AtomicUsize::new(0) }
+        let (connections, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { url, context, tasks, connections, connecting, incomplete_bytes: AtomicUsize::new(0) }
     }
 
     /// Opens a connection, which replaces the kept ones.
     pub(super) async fn reconnect(&self) -> Result<SocketAddr, ConnectError> {
         let (sender, remote) = self.connect().await?;
-        let mut kept = self.kept.lock();
-        kept.http1.clear();
-        kept.http2.clear();
-        kept.keep(sender);
+        let mut connections = self.connections.lock();
+        connections.http1.clear();
+        connections.http2.clear();
+        connections.keep(sender);
         Ok(remote)
     }
 
     /// Whether any connection is open.
     pub(super) fn is_open(&self) -> bool {
-        let mut kept = self.kept.lock();
-        kept.remove_closed();
-        !kept.http1.is_empty() || !kept.http2.is_empty()
+        let mut connections = self.connections.lock();
+        connections.remove_closed();
+        !connections.http1.is_empty() || !connections.http2.is_empty()
     }
 
     /// POSTs to `url`, which must have the pool's origin. `head` adds headers. The body of the answer may have `bytes_max`.
@@ -179,7 +179,7 @@ impl Pool {
                 error => PostError::Lost(error.to_string()),
             })?;
             if lease.open_request.is_none() {
-                self.kept.lock().keep(lease.sender);
+                self.connections.lock().keep(lease.sender);
             }
             return Ok(PeerResponse { status: head.status, headers: head.headers, body });
         }
@@ -187,16 +187,16 @@ impl Pool {
 
     /// A connection for a request. `fresh`: a new one.
     async fn lease(&self, fresh: bool) -> Result<Lease, ConnectError> {
-        if !fresh && let Some(lease) = self.kept.lock().lease() {
+        if !fresh && let Some(lease) = self.connections.lock().lease() {
             return Ok(lease);
         }
-        if self.kept.lock().only_http1 {
+        if self.connections.lock().only_http1 {
             let (sender, _) = self.connect().await?;
             return Ok(Lease { sender, is_fresh: true, open_request: None });
         }
         let _turn = self.connecting.lock().await;
         // The request before may have found HTTP/2.
-        if !fresh && let Some(lease) = self.kept.lock().lease() {
+        if !fresh && let Some(lease) = self.connections.lock().lease() {
             return Ok(lease);
         }
         let (sender, _) = self.connect().await?;
@@ -205,7 +205,7 @@ impl Pool {
                 Lease { sender: http1, is_fresh: true, open_request: None }
             }
             HttpSender::Http2(sender) => {
-                let shared = self.kept.lock().share(sender);
+                let shared = self.connections.lock().share(sender);
                 Lease { is_fresh: true, ..shared.lease() }
             }
         })
@@ -214,12 +214,12 @@ impl Pool {
     async fn connect(&self) -> Result<(HttpSender, SocketAddr), ConnectError> {
         let time = self.context.settings.connect_timeout;
         let connected = connect(&self.url, &self.context.client_tls, time, &self.tasks).await?;
-        self.kept.lock().only_http1 = matches!(connected.0, HttpSender::Http1(..));
+        self.connections.lock().only_http1 = matches!(connected.0, HttpSender::Http1(..));
         Ok(connected)
     }
 }
 
-impl Kept {
+impl PooledConnections {
     fn remove_closed(&mut self) {
         self.http1.retain(|sender| !sender.is_closed());
         self.http2.retain(|shared| !shared.sender.is_closed());

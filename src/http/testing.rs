@@ -127,9 +127,9 @@ pub(super) async fn sweep(context: Arc<TransportContext>) {
 }
 
 /// A raw connection.
-pub(super) struct Raw(pub(super) TcpStream);
+pub(super) struct RawConnection(pub(super) TcpStream);
 
-impl Raw {
+impl RawConnection {
     pub(super) async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();

@@ -50,8 +50,8 @@ impl Keys {
         let nonce = Nonce::assume_unique_for_key(iv.0);
         let tag = self.encryption.seal_in_place_separate_tag(nonce, Aad::empty(), ciphertext);
         let tag = tag.map_err(|_| too_long)?;
-        let (_, place) = head.split_at_mut(NONCE_LEN);
-        place.copy_from_slice(tag.as_ref());
+        let (_, tag_bytes) = head.split_at_mut(NONCE_LEN);
+        tag_bytes.copy_from_slice(tag.as_ref());
         Ok(data)
     }
 

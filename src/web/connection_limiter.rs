@@ -64,7 +64,7 @@ pub(crate) struct ConnectionLimits {
     /// Between a peer's requests, and from an answer to the end of the next request's head.
     pub(crate) idle_time: Duration,
     /// For the last answers of a connection that has to close.
-    pub(crate) goodbye_time: Duration,
+    pub(crate) closing_time: Duration,
     /// See [`EVICTION_GRACE`].
     pub(crate) eviction_grace: Duration,
     /// Frames and reads per second of all strangers together; one address has half of it.
@@ -80,7 +80,7 @@ impl Default for ConnectionLimits {
             bodies_max: 256,
             stranger_time: Duration::from_secs(60),
             idle_time: Duration::from_secs(120),
-            goodbye_time: Duration::from_secs(5),
+            closing_time: Duration::from_secs(5),
             eviction_grace: EVICTION_GRACE,
             stranger_frames: STRANGERS_FRAMES,
         }
@@ -129,7 +129,7 @@ pub(crate) struct IncompleteBody<'l> {
 
 /// A connection's place, freed on drop.
 #[derive(Debug)]
-pub(crate) struct ConnectionPlace {
+pub(crate) struct ConnectionGuard {
     connection: Arc<Connection>,
     limiter: Arc<ConnectionLimiter>,
     /// Until a peer has authenticated.
@@ -171,9 +171,9 @@ impl ConnectionLimiter {
         remote: SocketAddr,
         is_known: bool,
         now: MonoTime,
-    ) -> (ConnectionPlace, bool) {
+    ) -> (ConnectionGuard, bool) {
         let origin = ClientOrigin::from(remote);
-        let (stranger, has_loser) = self.strangers.enter(origin, is_known);
+        let (stranger, has_evicted) = self.strangers.enter(origin, is_known);
         let mut open = self.open.lock();
         let id = open.next_id;
         open.next_id += 1;
@@ -185,14 +185,14 @@ impl ConnectionLimiter {
         let connection = Arc::new(Connection::new(id, remote, (is_known, is_wide), now));
         open.all.insert(id, Arc::clone(&connection));
         drop(open);
-        let place = ConnectionPlace {
+        let guard = ConnectionGuard {
             connection,
             limiter: Arc::clone(self),
             stranger: Some(stranger),
             evicted_at: None,
             reported_outgrown: false,
         };
-        (place, has_loser)
+        (guard, has_evicted)
     }
 
     /// Closes a connection because open files are short: a stranger's, or an idle one of the peer with most. `false`:
@@ -240,15 +240,15 @@ impl ConnectionLimiter {
         let Some(connection) = open.all.get(&connection.id).cloned() else { return Ok(()) };
         let configured = &self.limits.configured;
         let own = open.by_peer.get(peer).map_or(0, |peer| peer.connections.len());
-        let loser = if own >= configured.of_one_peer_max {
+        let evicted = if own >= configured.of_one_peer_max {
             Some(open.least_recently_used(peer).ok_or(TooManyConnections)?)
         } else if open.peers_total >= configured.of_peers_max {
             Some(open.closable_for(peer, own).ok_or(TooManyConnections)?)
         } else {
             None
         };
-        if let Some(loser) = loser {
-            open.evict(&loser);
+        if let Some(evicted) = evicted {
+            open.evict(&evicted);
         }
         *connection.owner.lock() = Some(peer.clone());
         open.peers_total += 1;
@@ -387,7 +387,7 @@ impl OpenConnections {
     }
 }
 
-impl ConnectionPlace {
+impl ConnectionGuard {
     /// Waits for the next event; each is reported once. Dropping the future loses nothing.
     pub(crate) async fn next_event(&mut self) -> ConnectionEvent {
         loop {
@@ -419,7 +419,7 @@ impl ConnectionPlace {
         if self.connection.evicted.load(Ordering::Relaxed) {
             return Some(ConnectionEvent::Evicted);
         }
-        if self.connection.asked_to_close.swap(false, Ordering::Relaxed) {
+        if self.connection.close_requested.swap(false, Ordering::Relaxed) {
             return Some(ConnectionEvent::Close);
         }
         if self.stranger.is_some() && self.connection.is_owned() {
@@ -444,7 +444,7 @@ impl Drop for IncompleteBody<'_> {
     }
 }
 
-impl std::ops::Deref for ConnectionPlace {
+impl std::ops::Deref for ConnectionGuard {
     type Target = Arc<Connection>;
 
     fn deref(&self) -> &Arc<Connection> {
@@ -452,7 +452,7 @@ impl std::ops::Deref for ConnectionPlace {
     }
 }
 
-impl Drop for ConnectionPlace {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut open = self.limiter.open.lock();
         open.all.remove(&self.connection.id);

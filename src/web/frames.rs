@@ -38,14 +38,14 @@ impl FrameCounter {
     /// The work of the next bytes.
     pub(crate) fn count(&mut self, mut data: &[u8]) -> u32 {
         let mut count: u32 = 0;
-        if let State::Preface(seen) = self.0 {
-            let rest = PREFACE.get(seen..).expect("a longer match is no longer `Preface`");
+        if let State::Preface(matched) = self.0 {
+            let rest = PREFACE.get(matched..).expect("a longer match is no longer `Preface`");
             let len = rest.len().min(data.len());
             let (now, after) = data.split_at(len);
             self.0 = match rest.starts_with(now) {
                 false => State::Http1,
                 true if len == rest.len() => State::Payload(0),
-                true => State::Preface(seen + len),
+                true => State::Preface(matched + len),
             };
             if !matches!(self.0, State::Payload(_)) {
                 return 1;

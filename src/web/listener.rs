@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connection_limiter::{ConnectionEvent, ConnectionLimiter, ConnectionPlace};
+use super::connection_limiter::{ConnectionEvent, ConnectionGuard, ConnectionLimiter};
 use super::serve::{WebService, serve};
 use super::spare_file::SpareFile;
 use crate::net::{ClientOrigin, Descriptor, Listener, ServerTls};
@@ -57,7 +57,7 @@ pub(crate) struct Accepted {
 #[derive(Debug)]
 pub(crate) struct AcceptedConnection {
     stream: TcpStream,
-    place: ConnectionPlace,
+    guard: ConnectionGuard,
     _descriptor: Option<Descriptor>,
     tls: Option<Arc<ServerTls>>,
     service: WebService,
@@ -122,10 +122,10 @@ impl WebListener {
         };
         let is_known = context.known_origins.contains(remote.into());
         let now = context.clock.mono();
-        let (place, is_above_limit) = self.limiter.admit_connection(remote, is_known, now);
+        let (guard, is_above_limit) = self.limiter.admit_connection(remote, is_known, now);
         let connection = AcceptedConnection {
             stream,
-            place,
+            guard,
             _descriptor: descriptor,
             tls: self.tls.clone(),
             service: self.service.clone(),
@@ -156,12 +156,12 @@ impl WebListener {
 impl AcceptedConnection {
     /// Serves the connection to its end. Dropping the future closes it.
     pub(crate) async fn run(self) -> Result<(), FailedHandshake> {
-        let Self { stream, mut place, _descriptor, tls, service, limiter, context } = self;
+        let Self { stream, mut guard, _descriptor, tls, service, limiter, context } = self;
         let Some(tls) = tls else {
-            serve(stream, place, &limiter, service, &context).await;
+            serve(stream, guard, &limiter, service, &context).await;
             return Ok(());
         };
-        let origin = ClientOrigin::from(place.remote);
+        let origin = ClientOrigin::from(guard.remote);
         let is_known = context.known_origins.contains(origin);
         let handshake = async {
             // A client that sends nothing costs no handshake.
@@ -174,14 +174,14 @@ impl AcceptedConnection {
         let handshake = loop {
             tokio::select! {
                 done = handshake.as_mut() => break done,
-                event = place.next_event() => match event {
+                event = guard.next_event() => match event {
                     ConnectionEvent::Evicted | ConnectionEvent::Close => return Ok(()),
                     ConnectionEvent::Outgrown | ConnectionEvent::Owned => {}
                 }
             }
         };
         let Ok(Ok(stream)) = handshake else { return Err(FailedHandshake) };
-        serve(stream, place, &limiter, service, &context).await;
+        serve(stream, guard, &limiter, service, &context).await;
         Ok(())
     }
 }

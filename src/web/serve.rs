@@ -17,7 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, sleep_until};
 
-use super::connection_limiter::{Connection, ConnectionEvent, ConnectionLimiter, ConnectionPlace};
+use super::connection_limiter::{Connection, ConnectionEvent, ConnectionGuard, ConnectionLimiter};
 use super::frames::FrameCounter;
 use super::metered::{Meter, Metered, READ_BYTES_MAX};
 use super::tasks::Tasks;
@@ -55,13 +55,13 @@ pub(crate) struct WebService {
 /// Serves one connection from its first request to its last.
 pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    mut place: ConnectionPlace,
+    mut guard: ConnectionGuard,
     limiter: &Arc<ConnectionLimiter>,
     service: WebService,
     context: &Arc<TransportContext>,
 ) {
     let limits = limiter.limits();
-    let connection = Arc::clone(&place);
+    let connection = Arc::clone(&guard);
     let WebService { router, admit, http2 } = service;
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -125,7 +125,7 @@ pub(super) async fn serve(
             // Errors of the connection are the client's.
             _ = serving.as_mut() => return,
             never = streams.run() => match never {},
-            event = place.next_event() => match event {
+            event = guard.next_event() => match event {
                 ConnectionEvent::Evicted => return,
                 ConnectionEvent::Close => cut_at.is_none(),
                 ConnectionEvent::Owned => false,
@@ -143,7 +143,7 @@ pub(super) async fn serve(
         };
         if must_close {
             serving.as_mut().graceful_shutdown();
-            cut_at = Some(context.clock.mono().after(limits.goodbye_time));
+            cut_at = Some(context.clock.mono().after(limits.closing_time));
         }
     }
 }

@@ -103,7 +103,7 @@ fn a_token_in_the_place_of_the_name_is_not_shown() {
 #[test]
 fn the_vectors() {
     let file = vectors::load("btp");
-    let mut seen = 0;
+    let mut frames = 0;
     for entry in vectors::list(&file, "frames") {
         let name = vectors::text(entry, "name");
         let frame = vectors::bytes(entry, "hex");
@@ -120,9 +120,9 @@ fn the_vectors() {
             _ => "ERROR authenticate first: the primary sub-protocol must be auth",
         };
         assert_eq!(verdict, expected, "{name}");
-        seen += 1;
+        frames += 1;
     }
-    assert!(seen > 60, "{seen} frames");
+    assert!(frames > 60, "{frames} frames");
 }
 
 #[test]

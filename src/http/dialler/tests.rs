@@ -12,7 +12,7 @@ use super::*;
 use crate::http::dial_config::{HttpAuth, HttpMode};
 use crate::http::jwt;
 use crate::http::testing::{
-    Raw, attach_session, context, context_with, packet_headers, serve, sweep,
+    RawConnection, attach_session, context, context_with, packet_headers, serve, sweep,
 };
 use crate::link::{Cause, Outcome, Rejection};
 use crate::net::{Clock, HTTP_PROTOCOLS, ServerTls, TlsTrust};
@@ -35,18 +35,18 @@ struct TestDialler {
 
 impl TestDialler {
     /// A dialler with an open link, and bob's end of its connection.
-    async fn connected() -> (Self, Raw) {
+    async fn connected() -> (Self, RawConnection) {
         Self::connected_with(|dial| dial).await
     }
 
-    async fn connected_with(change: impl FnOnce(HttpDial) -> HttpDial) -> (Self, Raw) {
+    async fn connected_with(change: impl FnOnce(HttpDial) -> HttpDial) -> (Self, RawConnection) {
         Self::connected_in(context("node", &["bob", "alice", "carol"]), change).await
     }
 
     async fn connected_in(
         http: Arc<HttpContext>,
         change: impl FnOnce(HttpDial) -> HttpDial,
-    ) -> (Self, Raw) {
+    ) -> (Self, RawConnection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/accounts/node/ilp?x", listener.local_addr().unwrap());
         let (dialler, handle) = HttpDialler::new(change(dial(&url)), Arc::clone(&http));
@@ -59,9 +59,9 @@ impl TestDialler {
         (dialler, bob)
     }
 
-    async fn accept(&self) -> Raw {
+    async fn accept(&self) -> RawConnection {
         let accepted = tokio::time::timeout(TEST_TIMEOUT, self.listener.accept()).await;
-        Raw(accepted.expect("the dialler connects").unwrap().0)
+        RawConnection(accepted.expect("the dialler connects").unwrap().0)
     }
 
     /// Sends bob a Prepare. The receiver yields its outcome.
@@ -70,14 +70,14 @@ impl TestDialler {
     }
 
     /// The outcome of a Prepare to which bob answers with this status and an empty body.
-    async fn outcome_of(&self, bob: &mut Raw, status: &str) -> String {
+    async fn outcome_of(&self, bob: &mut RawConnection, status: &str) -> String {
         let outcome = self.send();
         bob.read_message().await;
         bob.answer(status, b"").await;
         outcome.await.unwrap()
     }
 
-    async fn check_fulfilled_by(&self, bob: &mut Raw) {
+    async fn check_fulfilled_by(&self, bob: &mut RawConnection) {
         let outcome = self.send();
         bob.read_message().await;
         fulfill(bob).await;
@@ -154,7 +154,7 @@ fn send(http: &HttpContext) -> oneshot::Receiver<String> {
 }
 
 /// Answers a request with a Fulfill.
-async fn fulfill(bob: &mut Raw) {
+async fn fulfill(bob: &mut RawConnection) {
     bob.answer("200 OK", &fulfillment()).await;
 }
 
@@ -359,7 +359,7 @@ async fn an_asynchronous_answer_is_accepted_once() {
     bob.answer("202 Accepted", b"").await;
 
     let node = serve(Arc::clone(&dialler.http), ConnectionLimits::default(), None).await;
-    let mut callback = Raw::open(node.address).await;
+    let mut callback = RawConnection::open(node.address).await;
     let unknown = id.replace(['0', '1', '2', '3'], "9");
     for (id, status) in [(&*unknown, "400"), (id, "200"), (id, "400")] {
         let headers = format!("{}Request-Id: {id}\r\n", packet_headers("bob"));
@@ -411,7 +411,7 @@ async fn an_asynchronous_request_may_be_answered_after_the_loss_of_its_connectio
     assert!(outcome.try_recv().is_err(), "it waits");
     let id = header(&head, "request-id");
     let headers = format!("{}Request-Id: {id}\r\n", packet_headers("bob"));
-    let mut callback = Raw::open(node.address).await;
+    let mut callback = RawConnection::open(node.address).await;
     let (head, _) = callback.post("/ilp", &headers, &fulfillment()).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert_eq!(outcome.await.unwrap(), "Fulfill");

@@ -8,7 +8,8 @@ use super::*;
 use crate::http::dial_config::{HttpAuth, HttpDial, HttpMode};
 use crate::http::jwt;
 use crate::http::testing::{
-    Raw, RunningServer, attach_session, context, limits, next_packet, packet_headers, serve,
+    RawConnection, RunningServer, attach_session, context, limits, next_packet, packet_headers,
+    serve,
 };
 use crate::link::SessionKind;
 use crate::peers::{PeerState, Token};
@@ -36,8 +37,8 @@ fn ping_with(data: &[u8], within: Duration) -> Vec<u8> {
 }
 
 /// A new connection posts a ping for a peer, which must get this status.
-async fn check_ping(node: &RunningServer, peer: &str, status: u16) -> Raw {
-    let mut client = Raw::open(node.address).await;
+async fn check_ping(node: &RunningServer, peer: &str, status: u16) -> RawConnection {
+    let mut client = RawConnection::open(node.address).await;
     let (head, _) = client.post("/ilp", &packet_headers(peer), &ping()).await;
     assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{peer}: {head}");
     client
@@ -82,7 +83,7 @@ async fn valid_and_invalid_logins() {
         ),
         (path, packet_headers("alice").replace(OCTET_STREAM, ""), "415"),
     ] {
-        let mut client = Raw::open(node.address).await;
+        let mut client = RawConnection::open(node.address).await;
         let (head, body) = client.post(path, &headers, &ping()).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {expected} ")), "{path} {headers}: {head}");
         match expected {
@@ -117,7 +118,7 @@ async fn a_refused_login_counts_for_its_account_and_logs_no_token() {
         ("/accounts/alice/ilp".to_owned(), guess.to_owned()),
         ("/ilp".to_owned(), jwt(guess)),
     ] {
-        let mut client = Raw::open(node.address).await;
+        let mut client = RawConnection::open(node.address).await;
         let headers = format!("{OCTET_STREAM}Authorization: Bearer {token}\r\n");
         let (head, _) = client.post(&name, &headers, &ping()).await;
         assert!(head.starts_with("HTTP/1.1 401 "), "{name}: {head}");
@@ -147,7 +148,7 @@ async fn posts_do_not_connect_a_peer_that_the_node_dials() {
 #[tokio::test]
 async fn invalid_packets_get_a_problem() {
     let node = node().await;
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     let (path, headers) = ("/accounts/alice/ilp", packet_headers("alice"));
     let named = format!("{headers}{REQUEST_ID}");
     let unnamed = format!("{headers}Callback-Url: https://alice.example/\r\n");
@@ -183,18 +184,18 @@ async fn bodies_are_bounded_in_size_and_time() {
         |rest: &str| format!("POST /ilp HTTP/1.1\r\nHost: h\r\n{}{rest}", packet_headers("alice"));
     let max = node.context.settings.message_bytes_max;
 
-    let mut announced = Raw::open(node.address).await;
+    let mut announced = RawConnection::open(node.address).await;
     announced.write(&post(&format!("Content-Length: {}\r\n\r\n", max + 1))).await;
     let (head, body) = announced.read_text().await;
     assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
     assert!(body.contains("at most 65536 bytes"), "{body}");
 
-    let mut chunked = Raw::open(node.address).await;
+    let mut chunked = RawConnection::open(node.address).await;
     let chunk = format!("{max:x}\r\n{}\r\n", "x".repeat(max));
     chunked.write(&post(&format!("Transfer-Encoding: chunked\r\n\r\n{chunk}2\r\nxx\r\n"))).await;
     assert!(chunked.read_text().await.0.starts_with("HTTP/1.1 413 "));
 
-    let mut slow = Raw::open(node.address).await;
+    let mut slow = RawConnection::open(node.address).await;
     slow.write(&post("Content-Length: 100\r\n\r\nabc")).await;
     assert!(slow.read_text().await.0.starts_with("HTTP/1.1 408 "));
     assert_eq!(slow.read_to_end().await, "", "and the connection ends");
@@ -214,7 +215,7 @@ async fn a_peer_at_its_limit_loses_an_idle_connection_or_gets_429() {
         clients[at].write(&(post_head("alice", 9) + "x")).await;
     }
     until("both requests", || node.context.http_counts().requests == 6).await;
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     let (head, body) = client.post("/ilp", &packet_headers("alice"), &ping()).await;
     assert!(head.starts_with("HTTP/1.1 429 ") && head.contains("connection: close"), "{head}");
     assert!(String::from_utf8_lossy(&body).contains("2 at most"), "{body:?}");
@@ -227,7 +228,7 @@ async fn a_peer_at_its_limit_loses_an_idle_connection_or_gets_429() {
 async fn usual_http_features_work() {
     let node = node().await;
     let packet = ping();
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     for (request, status, header) in [
         ("HEAD /ilp", "405", "allow: post"),
         ("GET /ilp", "405", "allow: post"),
@@ -270,7 +271,7 @@ async fn usual_http_features_work() {
 #[tokio::test]
 async fn a_prepare_waits_for_its_answer_or_its_expiry() {
     let node = node().await;
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     let headers = packet_headers("alice");
     let (_, body) = client.post("/ilp", &headers, &payment("test.bob.shop")).await;
     assert_eq!(describe(&body), "Reject T01", "bob is not connected");
@@ -301,7 +302,7 @@ async fn a_client_that_disconnects_loses_only_its_answer() {
     let node = node().await;
     let bob = node.context.connector.account("bob").unwrap();
     let (_, outbox) = attach_session(&node.context, "bob", SessionKind::Dialled);
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     let packet = payment("test.bob.shop");
     client.write(&post_head("alice", packet.len())).await;
     tokio::io::AsyncWriteExt::write_all(&mut client.0, &packet).await.unwrap();
@@ -312,7 +313,7 @@ async fn a_client_that_disconnects_loses_only_its_answer() {
     assert!(batch.handle_answer(&bob, id, PeerAnswer::Packet(&fulfillment())));
     let alice = node.context.connector.account("alice").unwrap();
     assert!(alice.is_idle());
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     let (_, body) = client.post("/ilp", &packet_headers("alice"), &ping()).await;
     assert_eq!(describe(&body), "Fulfill", "the session goes on");
 }
@@ -324,7 +325,7 @@ async fn alices_server(
 ) -> Vec<(String, Vec<u8>)> {
     let mut requests = Vec::new();
     let (stream, _) = listener.accept().await.unwrap();
-    let mut alice = Raw(stream);
+    let mut alice = RawConnection(stream);
     for answer in answers {
         requests.push(alice.read_message().await);
         alice.write(answer).await;
@@ -343,7 +344,7 @@ async fn an_asynchronous_prepare_is_answered_at_the_peers_server() {
     let node = serve(http, ConnectionLimits::default(), None).await;
     let headers =
         format!("{}{REQUEST_ID}Callback-Url: {url}/here?x=1\r\n", packet_headers("alice"));
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     let packet = ping();
     let posting = client.post("/ilp", &headers, &packet);
     // The server accepts the third attempt.

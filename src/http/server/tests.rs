@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::http::testing::{Raw, limits, serve_strangers};
+use crate::http::testing::{RawConnection, limits, serve_strangers};
 use crate::testing::until;
 use crate::web::{HEAD_BYTES_MAX, NARROW_STREAMS, Tasks};
 
@@ -17,7 +17,7 @@ const SHORT: Duration = Duration::from_millis(50);
 #[tokio::test]
 async fn http_1_keeps_the_connection_and_answers_in_json() {
     let node = serve_strangers(ConnectionLimits::default(), None).await;
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     for _ in 0..3 {
         let (head, body) = client.get("/nothing/here").await;
         assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{head}");
@@ -55,10 +55,10 @@ async fn http_2_by_prior_knowledge() {
 #[tokio::test]
 async fn incomplete_heads_end_the_connection() {
     let limits =
-        ConnectionLimits { head_time: SHORT, goodbye_time: SHORT, ..ConnectionLimits::default() };
+        ConnectionLimits { head_time: SHORT, closing_time: SHORT, ..ConnectionLimits::default() };
     let node = serve_strangers(limits, None).await;
     for sent in ["", "GET", "GET / HTTP/1.1\r\nHost: h\r\n", "PRI * HTTP/2.0\r\n"] {
-        let mut client = Raw::open(node.address).await;
+        let mut client = RawConnection::open(node.address).await;
         client.write(sent).await;
         assert_eq!(client.read_to_end().await, "", "{sent:?}");
     }
@@ -69,11 +69,11 @@ async fn incomplete_heads_end_the_connection() {
 async fn connections_of_strangers_end_after_a_while() {
     let limits = ConnectionLimits {
         stranger_time: SHORT * 4,
-        goodbye_time: SHORT,
+        closing_time: SHORT,
         ..ConnectionLimits::default()
     };
     let node = serve_strangers(ConnectionLimits { head_time: SHORT * 2, ..limits }, None).await;
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     client.get("/a").await;
     assert_eq!(client.read_to_end().await, "");
 }
@@ -83,7 +83,7 @@ async fn one_stranger_too_many_replaces_the_oldest() {
     let node = serve_strangers(limits(|limits| limits.unauthenticated.total = 2), None).await;
     let mut clients = Vec::new();
     for _ in 0..3 {
-        let mut client = Raw::open(node.address).await;
+        let mut client = RawConnection::open(node.address).await;
         client.get("/a").await;
         clients.push(client);
     }
@@ -96,7 +96,7 @@ async fn one_stranger_too_many_replaces_the_oldest() {
 #[tokio::test]
 async fn a_head_that_is_too_long_is_refused() {
     let node = serve_strangers(ConnectionLimits::default(), None).await;
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     let long = "x".repeat(2 * HEAD_BYTES_MAX as usize);
     client.write(&format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
     let rest = client.read_to_end().await;
@@ -106,7 +106,7 @@ async fn a_head_that_is_too_long_is_refused() {
 #[tokio::test]
 async fn a_stop_closes_idle_connections() {
     let node = serve_strangers(ConnectionLimits::default(), None).await;
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     client.get("/a").await;
     node.server.connections().close_when_idle();
     assert_eq!(client.read_to_end().await, "");
@@ -124,7 +124,7 @@ async fn strangers_have_few_concurrent_streams() {
         frames.extend((1 + 2 * stream).to_be_bytes());
         frames.extend(block);
     }
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     tokio::io::AsyncWriteExt::write_all(&mut client.0, &frames).await.unwrap();
     let requests = || node.context.http_counts().requests;
     until("the first requests", || requests() == u64::from(NARROW_STREAMS)).await;
@@ -144,7 +144,7 @@ async fn requests_of_strangers_are_limited_per_second() {
         serve_strangers(limits(|limits| limits.stranger_requests_per_second = 10), None).await;
     let mut statuses = Vec::new();
     for _ in 0..12 {
-        let mut client = Raw::open(node.address).await;
+        let mut client = RawConnection::open(node.address).await;
         let (head, _) = client.get("/a").await;
         if head.starts_with("HTTP/1.1 503 ") {
             assert!(

@@ -3,7 +3,7 @@
 use super::*;
 use crate::account::AccountSettings;
 use crate::connector::ConnectorSettings;
-use crate::http::testing::{Raw, RunningServer, serve_strangers};
+use crate::http::testing::{RawConnection, RunningServer, serve_strangers};
 use crate::stream::{Receiver, SharedSecret};
 use crate::web::ConnectionLimits;
 
@@ -25,7 +25,7 @@ async fn node(receivers: &[&str], address: Option<&str>) -> RunningServer {
 
 /// Status, headers in lower case, and body.
 async fn query(node: &RunningServer, method: &str, path: &str) -> (u16, String, String) {
-    let mut raw = Raw::open(node.address).await;
+    let mut raw = RawConnection::open(node.address).await;
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: node\r\naccept: application/spsp4+json\r\nconnection: close\r\n\r\n"
     );
@@ -59,7 +59,7 @@ fn check_headers(head: &str, more: &[&str]) {
 #[tokio::test]
 async fn every_query_gets_new_credentials_row_126() {
     let node = node(&["shop", "wallet"], Some("test.node")).await;
-    let mut seen = Vec::new();
+    let mut destinations = Vec::new();
     for (path, id) in [("/wallet", "wallet"), ("/wallet", "wallet"), ("/.well-known/pay", "shop")] {
         let (status, head, body) = query(&node, "GET", path).await;
         assert_eq!(status, 200, "{body}");
@@ -68,8 +68,8 @@ async fn every_query_gets_new_credentials_row_126() {
         let token = destination.strip_prefix(&format!("test.node.{id}.")).unwrap();
         assert_eq!(token.len(), 24);
         assert_eq!(secret, Receiver::new(&[1; 32], id).secret(token));
-        assert!(!seen.contains(&destination));
-        seen.push(destination);
+        assert!(!destinations.contains(&destination));
+        destinations.push(destination);
     }
 }
 

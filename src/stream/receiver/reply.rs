@@ -31,24 +31,25 @@ pub(super) fn encrypt_reply(
 ) -> Vec<u8> {
     let mut frames = vec![StreamFrame::MaxStreamId { stream: STREAM_ID_MAX }];
     let mut with_data = StreamsWithData::default();
-    let (mut told, mut asked, mut closed, mut blocked) = (0, false, false, false);
+    let (mut limits_sent, mut asset_sent, mut close_sent, mut needs_max_data) =
+        (0, false, false, false);
     for frame in request.frames.iter() {
         match frame {
             // No limit, for senders that keep to one. The total is not known here; JS senders keep the highest one.
-            StreamFrame::StreamMoney { stream, .. } if told < STREAM_FRAMES_MAX => {
-                told += 1;
+            StreamFrame::StreamMoney { stream, .. } if limits_sent < STREAM_FRAMES_MAX => {
+                limits_sent += 1;
                 let (receive_max, total_received) = (Amount::MAX, Amount::ZERO);
                 frames.push(StreamFrame::StreamMaxMoney { stream, receive_max, total_received });
             }
             StreamFrame::NewAddress { .. }
-                if !asked && incoming.asset_code.len() <= ASSET_CODE_MAX =>
+                if !asset_sent && incoming.asset_code.len() <= ASSET_CODE_MAX =>
             {
-                asked = true;
+                asset_sent = true;
                 let (code, scale) = (incoming.asset_code.as_bytes(), incoming.asset_scale);
                 frames.push(StreamFrame::AssetDetails { code, scale });
             }
-            StreamFrame::ConnectionClose { .. } if !closed => {
-                closed = true;
+            StreamFrame::ConnectionClose { .. } if !close_sent => {
+                close_sent = true;
                 frames
                     .push(StreamFrame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" });
             }
@@ -63,13 +64,13 @@ pub(super) fn encrypt_reply(
                     StreamFrame::StreamMaxData { stream, offset: DATA_OFFSET_MAX },
                     StreamFrame::StreamClose { stream, code, message: b"" },
                 ]);
-                blocked = true;
+                needs_max_data = true;
             }
-            StreamFrame::DataBlocked { .. } => blocked = true,
+            StreamFrame::DataBlocked { .. } => needs_max_data = true,
             _ => {}
         }
     }
-    if blocked {
+    if needs_max_data {
         frames.push(StreamFrame::MaxData { offset: DATA_OFFSET_MAX });
     }
     let mut plaintext = Vec::new();
@@ -93,12 +94,12 @@ struct StreamsWithData {
 impl StreamsWithData {
     /// Adds a stream; returns whether it is new and there was a place for it.
     fn is_new(&mut self, stream: StreamId) -> bool {
-        for place in &mut self.seen {
-            match place {
+        for slot in &mut self.seen {
+            match slot {
                 Some(seen) if *seen == stream => return false,
                 Some(_) => {}
                 None => {
-                    *place = Some(stream);
+                    *slot = Some(stream);
                     return true;
                 }
             }

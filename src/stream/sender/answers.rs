@@ -135,12 +135,12 @@ impl Sender {
 
     /// A probe arrived: it gives the rate, and its amount passes.
     fn record_rate(&mut self, amount: u64, arrived: u64, now: MonoTime) {
-        let Some(seen) = PathRate::measured(arrived, amount) else { return };
+        let Some(measured) = PathRate::measured(arrived, amount) else { return };
         if self.rate.is_some() {
             return;
         }
         let minimum =
-            self.settings.minimum_rate.unwrap_or_else(|| seen.less(self.settings.slippage));
+            self.settings.minimum_rate.unwrap_or_else(|| measured.less(self.settings.slippage));
         self.arrived_at = now;
         self.size.record_arrival();
         if arrived == 0 {
@@ -150,7 +150,7 @@ impl Sender {
             let minimum = minimum.apply_to(amount);
             return self.drain(PaymentEnd::RateTooLow { amount, arrived, minimum });
         }
-        self.rate = Some((seen, minimum));
+        self.rate = Some((measured, minimum));
         if self.phase == Phase::Probing {
             self.phase = Phase::Paying;
         }

@@ -209,12 +209,12 @@ impl Sender {
         if size == 0 {
             return NextStep::Finish(PaymentEnd::NothingPasses);
         }
-        let Some((seen, _)) = self.rate else {
+        let Some((measured, _)) = self.rate else {
             let full = self.in_flight.len() >= PROBES_MAX;
             return if full { NextStep::Wait } else { NextStep::Send(size) };
         };
         let left = self.budget.remaining();
-        let is_nothing = left == 0 || left < size && seen.apply_to(left) == 0;
+        let is_nothing = left == 0 || left < size && measured.apply_to(left) == 0;
         if is_nothing && self.budget.in_flight() == 0 {
             return NextStep::Finish(match (left, self.budget.unresolved()) {
                 (_, 1..) => PaymentEnd::Unresolved,
@@ -287,16 +287,16 @@ impl Sender {
         }
         if self.settings.time.is_some_and(|time| now >= self.began.after(time)) {
             self.drain(PaymentEnd::OutOfTime);
-        } else if now >= self.patience_until() {
+        } else if now >= self.arrival_deadline() {
             self.drain(PaymentEnd::NothingArrives);
         }
     }
 
-    /// When the payment ends because nothing arrives. Patience is for sending more, not for answers in flight.
-    fn patience_until(&self) -> MonoTime {
+    /// When the payment ends because nothing arrives. The timeout is for sending more, not for answers in flight.
+    fn arrival_deadline(&self) -> MonoTime {
         match self.rate.is_some() && self.budget.remaining() == 0 {
             true => MonoTime::MAX,
-            false => self.arrived_at.after(self.settings.patience),
+            false => self.arrived_at.after(self.settings.arrival_timeout),
         }
     }
 
@@ -324,7 +324,7 @@ impl Sender {
             Phase::Closing(_, until) => return Some(*until),
             Phase::Draining(_) | Phase::Ended(_) => return None,
         }
-        let mut at = self.patience_until();
+        let mut at = self.arrival_deadline();
         if let Some(time) = self.settings.time {
             at = at.min(self.began.after(time));
         }
@@ -340,18 +340,12 @@ impl Sender {
     }
 
     pub fn progress(&self) -> PaymentProgress {
-        PaymentProgress {
-            total: self.budget.total(),
-            sent: self.budget.sent(),
-            delivered: self.budget.delivered(),
-            unconfirmed: self.budget.unconfirmed(),
-            in_flight: self.budget.in_flight(),
-            unresolved: self.budget.unresolved(),
-            packet_amount: self.size.current(),
-            window: self.congestion.window(),
-            rate: self.rate.map(|(seen, _)| seen),
-            minimum_rate: self.rate.map(|(_, minimum)| minimum),
-            ..self.progress.clone()
-        }
+        let mut progress = self.progress.clone();
+        self.budget.report_to(&mut progress);
+        progress.packet_amount = self.size.current();
+        progress.window = self.congestion.window();
+        progress.rate = self.rate.map(|(measured, _)| measured);
+        progress.minimum_rate = self.rate.map(|(_, minimum)| minimum);
+        progress
     }
 }

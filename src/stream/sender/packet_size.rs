@@ -48,7 +48,7 @@ impl PacketSize {
         self.current = self.current.min(self.ceiling);
     }
 
-    /// Applies T04 to a packet that was alone: halves the amount, down to one unit, which is tried until patience ends.
+    /// Applies T04 to a packet that was alone: halves the amount, down to one unit, which is tried until the arrival timeout.
     pub(super) fn record_illiquid(&mut self, sent: u64) {
         self.arrived_in_a_row = 0;
         self.current = self.current.min((sent / 2).max(1));

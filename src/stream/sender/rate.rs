@@ -47,11 +47,11 @@ impl PathRate {
 
     /// This rate less the slippage.
     pub fn less(self, slippage: Slippage) -> Self {
-        let kept = MILLION.saturating_sub(slippage.0.into());
-        let (kept, million) = reduced(kept, MILLION);
+        let share = MILLION.saturating_sub(slippage.0.into());
+        let (share, million) = reduced(share, MILLION);
         let (numerator, million) = reduced(self.numerator, million);
-        let (kept, denominator) = reduced(kept, self.denominator);
-        Self::ratio(numerator.saturating_mul(kept), denominator.saturating_mul(million))
+        let (share, denominator) = reduced(share, self.denominator);
+        Self::ratio(numerator.saturating_mul(share), denominator.saturating_mul(million))
     }
 
     /// The amount that arrives, rounded down, at most the largest amount.
@@ -122,20 +122,20 @@ mod tests {
         fn check(rate: PathRate, amount: u64, arrives: u64) {
             assert_eq!(rate.apply_to(amount), arrives, "{rate:?} of {amount}");
         }
-        let seen = |arrived, sent| PathRate::measured(arrived, sent).unwrap();
+        let measured = |arrived, sent| PathRate::measured(arrived, sent).unwrap();
         assert_eq!(PathRate::measured(1, 0), None);
-        check(seen(7, 7), u64::MAX, u64::MAX);
-        check(seen(1, 1000), 999, 0);
-        check(seen(1, 1000), 1000, 1);
-        check(seen(u64::MAX, u64::MAX - 1), u64::MAX - 1, u64::MAX);
-        check(seen(u64::MAX, 1), 2, u64::MAX);
-        check(seen(3, 1000).less(Slippage::of_millionths(0)), 1_000_000, 3_000);
-        check(seen(1, 1).less(Slippage::USUAL), 1_000_000, 990_000);
-        check(seen(1, 1).less(Slippage::USUAL), 10, 9);
-        check(seen(1, 1).less(Slippage::of_millionths(u32::MAX)), u64::MAX, 0);
+        check(measured(7, 7), u64::MAX, u64::MAX);
+        check(measured(1, 1000), 999, 0);
+        check(measured(1, 1000), 1000, 1);
+        check(measured(u64::MAX, u64::MAX - 1), u64::MAX - 1, u64::MAX);
+        check(measured(u64::MAX, 1), 2, u64::MAX);
+        check(measured(3, 1000).less(Slippage::of_millionths(0)), 1_000_000, 3_000);
+        check(measured(1, 1).less(Slippage::USUAL), 1_000_000, 990_000);
+        check(measured(1, 1).less(Slippage::USUAL), 10, 9);
+        check(measured(1, 1).less(Slippage::of_millionths(u32::MAX)), u64::MAX, 0);
         check(PathRate { numerator: 0, denominator: 1 }, u64::MAX, 0);
         // The largest numbers, with a denominator that is rounded: never above the exact result.
-        let long = seen(u64::MAX - 58, u64::MAX).less(Slippage::USUAL);
+        let long = measured(u64::MAX - 58, u64::MAX).less(Slippage::USUAL);
         let truth = u128::from(u64::MAX - 58) * 99 / 100;
         let is = u128::from(long.apply_to(u64::MAX));
         assert!(is <= truth && truth - is < 100, "{is} {truth}");

@@ -23,7 +23,7 @@ pub struct SenderSettings {
     /// The time from sending a packet to its expiry.
     pub packet_lifetime: Duration,
     /// The time without any arrival after which the payment ends; longer than a packet's lifetime.
-    pub patience: Duration,
+    pub arrival_timeout: Duration,
     /// The longest time of the payment.
     pub time: Option<Duration>,
 }
@@ -39,7 +39,7 @@ impl SenderSettings {
             slippage: Slippage::USUAL,
             window_max: 256,
             packet_lifetime: Duration::from_secs(30),
-            patience: Duration::from_secs(45),
+            arrival_timeout: Duration::from_secs(45),
             time: None,
         }
     }

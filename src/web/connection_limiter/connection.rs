@@ -29,10 +29,10 @@ pub(crate) struct Connection {
     pub(super) frames: AtomicU32,
     /// When the last request came or was answered (nanoseconds).
     used_at: AtomicU64,
-    /// Wakes [`next_event`](super::ConnectionPlace::next_event).
+    /// Wakes [`next_event`](super::ConnectionGuard::next_event).
     pub(super) changed: Notify,
     pub(super) evicted: AtomicBool,
-    pub(super) asked_to_close: AtomicBool,
+    pub(super) close_requested: AtomicBool,
     pub(super) outgrown: AtomicBool,
     /// Its place among strangers is lost: only a login within the grace period saves it.
     pub(super) may_only_log_in: AtomicBool,
@@ -72,7 +72,7 @@ impl Connection {
             used_at: AtomicU64::new(now.0),
             changed: Notify::new(),
             evicted: AtomicBool::new(false),
-            asked_to_close: AtomicBool::new(false),
+            close_requested: AtomicBool::new(false),
             outgrown: AtomicBool::new(false),
             may_only_log_in: AtomicBool::new(false),
         }
@@ -102,7 +102,7 @@ impl Connection {
 
     /// Closes the connection as soon as its requests are answered.
     pub(crate) fn close_when_idle(&self) {
-        self.asked_to_close.store(true, Ordering::Relaxed);
+        self.close_requested.store(true, Ordering::Relaxed);
         self.changed.notify_one();
     }
 

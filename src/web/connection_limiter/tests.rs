@@ -23,7 +23,7 @@ fn peer(id: &str) -> AccountId {
     id.parse().unwrap()
 }
 
-fn connect(limiter: &Arc<ConnectionLimiter>, address: &str) -> ConnectionPlace {
+fn connect(limiter: &Arc<ConnectionLimiter>, address: &str) -> ConnectionGuard {
     let remote = SocketAddr::new(address.parse().unwrap(), 1);
     limiter.admit_connection(remote, false, seconds(0)).0
 }
@@ -33,31 +33,31 @@ fn connect_peer(
     limiter: &Arc<ConnectionLimiter>,
     id: &str,
     at: u64,
-) -> Result<ConnectionPlace, TooManyConnections> {
-    let mut place = connect(limiter, "10.0.0.1");
-    limiter.set_owner(&place, &peer(id))?;
-    place.begin_request(seconds(at));
-    place.end_request(seconds(at));
-    assert_eq!(place.take_event(), Some(ConnectionEvent::Owned));
-    Ok(place)
+) -> Result<ConnectionGuard, TooManyConnections> {
+    let mut guard = connect(limiter, "10.0.0.1");
+    limiter.set_owner(&guard, &peer(id))?;
+    guard.begin_request(seconds(at));
+    guard.end_request(seconds(at));
+    assert_eq!(guard.take_event(), Some(ConnectionEvent::Owned));
+    Ok(guard)
 }
 
-fn is_evicted(place: &mut ConnectionPlace) -> bool {
-    place.take_event() == Some(ConnectionEvent::Evicted)
+fn is_evicted(guard: &mut ConnectionGuard) -> bool {
+    guard.take_event() == Some(ConnectionEvent::Evicted)
 }
 
 #[test]
 fn a_peer_at_its_limit_replaces_its_own_connections() {
     let limiter = ConnectionLimiter::new(limits());
-    let mut places: Vec<ConnectionPlace> =
+    let mut guards: Vec<ConnectionGuard> =
         [3, 1, 2].map(|at| connect_peer(&limiter, "alice", at).unwrap()).into_iter().collect();
-    places[1].begin_request(seconds(4));
-    places.push(connect_peer(&limiter, "alice", 5).unwrap());
-    assert!(!is_evicted(&mut places[1]), "it is in use");
-    assert!(is_evicted(&mut places[2]), "the least recently used idle one");
-    assert!(!is_evicted(&mut places[0]) && !is_evicted(&mut places[3]));
-    places[0].begin_request(seconds(6));
-    places[3].begin_request(seconds(6));
+    guards[1].begin_request(seconds(4));
+    guards.push(connect_peer(&limiter, "alice", 5).unwrap());
+    assert!(!is_evicted(&mut guards[1]), "it is in use");
+    assert!(is_evicted(&mut guards[2]), "the least recently used idle one");
+    assert!(!is_evicted(&mut guards[0]) && !is_evicted(&mut guards[3]));
+    guards[0].begin_request(seconds(6));
+    guards[3].begin_request(seconds(6));
     assert_eq!(
         connect_peer(&limiter, "alice", 7).unwrap_err(),
         TooManyConnections,
@@ -97,7 +97,7 @@ fn the_peer_with_most_connections_gives_one_to_another_peer() {
 fn strangers_and_peers_have_separate_places() {
     let limiter = ConnectionLimiter::new(limits());
     let alices = [1, 2, 3].map(|at| connect_peer(&limiter, "alice", at).unwrap());
-    let mut strangers: Vec<ConnectionPlace> =
+    let mut strangers: Vec<ConnectionGuard> =
         (0..3).map(|_| connect(&limiter, "10.0.0.9")).collect();
     strangers.push(connect(&limiter, "10.0.0.9"));
     assert!(strangers[0].stranger.is_some());
@@ -139,8 +139,8 @@ fn some_connections_from_known_addresses_are_wide() {
         limiter.admit_connection(remote, is_known, seconds(0)).0
     };
     assert!(!connect("10.0.0.1", false).is_wide);
-    let known: Vec<ConnectionPlace> = (0..20).map(|_| connect("10.0.0.2", true)).collect();
-    assert_eq!(known.iter().filter(|place| place.is_wide).count(), WIDE_PER_ORIGIN_MAX);
+    let known: Vec<ConnectionGuard> = (0..20).map(|_| connect("10.0.0.2", true)).collect();
+    assert_eq!(known.iter().filter(|guard| guard.is_wide).count(), WIDE_PER_ORIGIN_MAX);
     assert!(connect("10.0.0.3", true).is_wide);
     drop(known);
     assert!(connect("10.0.0.2", true).is_wide);
@@ -206,24 +206,24 @@ fn wrong_tokens_close_the_connection_and_then_block_the_address() {
 #[tokio::test]
 async fn a_connection_without_requests_may_still_log_in_when_evicted() {
     let limiter = ConnectionLimiter::new(limits());
-    let mut places: Vec<ConnectionPlace> = (0..5).map(|_| connect(&limiter, "10.0.0.1")).collect();
+    let mut guards: Vec<ConnectionGuard> = (0..5).map(|_| connect(&limiter, "10.0.0.1")).collect();
     // There are three places: the first two connections have lost theirs.
-    assert_eq!(places[0].next_event().now_or_never(), None);
-    limiter.set_owner(&places[0], &peer("alice")).unwrap();
-    assert_eq!(places[0].next_event().await, ConnectionEvent::Owned);
-    assert_eq!(places[0].next_event().now_or_never(), None, "it stays");
+    assert_eq!(guards[0].next_event().now_or_never(), None);
+    limiter.set_owner(&guards[0], &peer("alice")).unwrap();
+    assert_eq!(guards[0].next_event().await, ConnectionEvent::Owned);
+    assert_eq!(guards[0].next_event().now_or_never(), None, "it stays");
     // The grace period does not start again.
-    assert_eq!(places[1].next_event().now_or_never(), None);
-    assert_eq!(places[1].next_event().now_or_never(), None);
-    places[1].record_anonymous_request();
-    assert_eq!(places[1].next_event().now_or_never(), Some(ConnectionEvent::Evicted));
-    places[0].record_anonymous_request();
-    assert_eq!(places[0].next_event().now_or_never(), None, "a peer may send any request");
+    assert_eq!(guards[1].next_event().now_or_never(), None);
+    assert_eq!(guards[1].next_event().now_or_never(), None);
+    guards[1].record_anonymous_request();
+    assert_eq!(guards[1].next_event().now_or_never(), Some(ConnectionEvent::Evicted));
+    guards[0].record_anonymous_request();
+    assert_eq!(guards[0].next_event().now_or_never(), None, "a peer may send any request");
     // After a request there is no grace period.
-    places[2].begin_request(seconds(1));
+    guards[2].begin_request(seconds(1));
     let _other = connect(&limiter, "10.0.0.1");
-    assert_eq!(places[2].next_event().now_or_never(), Some(ConnectionEvent::Evicted));
+    assert_eq!(guards[2].next_event().now_or_never(), Some(ConnectionEvent::Evicted));
     // Without a login it ends.
     let _another = connect(&limiter, "10.0.0.1");
-    assert_eq!(places[3].next_event().await, ConnectionEvent::Evicted);
+    assert_eq!(guards[3].next_event().await, ConnectionEvent::Evicted);
 }

@@ -8,12 +8,12 @@ use crate::http::testing::next_packet;
 async fn a_requester_without_answers_leaves_places_and_turns_to_others() {
     let (dialler, first) = TestDialler::connected_with(|dial| dial.with_requests_max(8)).await;
     let alice = dialler.forward("alice", 50, 1, Duration::from_secs(25));
-    let mut kept = vec![first];
+    let mut unanswered = vec![first];
     for at in 0..6 {
         if at > 0 {
-            kept.push(dialler.accept().await);
+            unanswered.push(dialler.accept().await);
         }
-        let (_, packet) = kept[at].read_message().await;
+        let (_, packet) = unanswered[at].read_message().await;
         assert_eq!(Prepare::parse(&packet).unwrap().amount.0, 1);
     }
     // Alice has three quarters of the places, and 44 of its packets wait.
@@ -31,8 +31,8 @@ async fn a_requester_without_answers_leaves_places_and_turns_to_others() {
     }
     assert_eq!(alice.waiting_bytes(), 0, "no answer to alice");
     // After an answer to alice, its next packet is sent.
-    fulfill(&mut kept[0]).await;
-    kept[0].read_message().await;
+    fulfill(&mut unanswered[0]).await;
+    unanswered[0].read_message().await;
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn unreceived_answers_are_bounded_in_number_and_time() {
     let headers = format!("{}{REQUEST_ID}", packet_headers("alice"));
     // The answer to a ping repeats its data: two of them are enough.
     let packet = ping_with(&[7; 15_000], Duration::from_secs(3600));
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     let mut accepted = 0;
     loop {
         let (head, _) = client.post("/ilp", &headers, &packet).await;
@@ -57,13 +57,13 @@ async fn an_evicted_stranger_is_closed_at_once() {
     let long = Duration::from_secs(60);
     let limits = ConnectionLimits {
         head_time: long,
-        goodbye_time: long,
+        closing_time: long,
         ..limits(|limits| limits.unauthenticated.total = 3)
     };
     let node = serve(context("node", &["alice"]), limits, None).await;
     let mut strangers = Vec::new();
     for _ in 0..12 {
-        let mut stranger = Raw::open(node.address).await;
+        let mut stranger = RawConnection::open(node.address).await;
         stranger.write("GET / HTTP/1.1\r\nHost: h\r\nX: ").await;
         strangers.push(stranger);
     }
@@ -80,11 +80,11 @@ async fn incomplete_bodies_are_bounded_for_each_peer() {
     let begin = post_head("alice", 60_000) + "x";
     let mut open = Vec::new();
     for _ in 0..4 {
-        let mut client = Raw::open(node.address).await;
+        let mut client = RawConnection::open(node.address).await;
         client.write(&begin).await;
         open.push(client);
     }
-    let mut client = Raw::open(node.address).await;
+    let mut client = RawConnection::open(node.address).await;
     let mut head = String::new();
     for _ in 0..200 {
         // The node may not have received the four yet.
@@ -92,7 +92,7 @@ async fn incomplete_bodies_are_bounded_for_each_peer() {
         if head.starts_with("HTTP/1.1 429 ") {
             break;
         }
-        client = Raw::open(node.address).await;
+        client = RawConnection::open(node.address).await;
     }
     assert!(head.starts_with("HTTP/1.1 429 "), "{head}");
     // Other peers are not affected.
@@ -128,7 +128,7 @@ async fn a_request_is_dropped_before_the_wait_for_its_answer() {
         .body(Body::from(body))
         .unwrap();
     assert_eq!(Arc::strong_count(&packet), 2);
-    let outcome = ilp.pass_on(&connection, None, request).await;
+    let outcome = ilp.handle_packet(&connection, None, request).await;
     assert!(matches!(outcome, Ok(PostOutcome::Pending(_))));
     assert_eq!(Arc::strong_count(&packet), 1, "nothing of the request is kept");
     assert!(outbox.take_packet().is_some());
@@ -144,7 +144,7 @@ async fn wrong_tokens_close_the_connection_and_right_ones_still_work() {
         ("/accounts/unknown/ilp", "401"),
         ("/accounts/%ff/ilp", "400"),
     ] {
-        let mut client = Raw::open(node.address).await;
+        let mut client = RawConnection::open(node.address).await;
         for attempt in 1..=5 {
             let (head, _) = client.post(path, &wrong, &ping()).await;
             assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
@@ -155,7 +155,7 @@ async fn wrong_tokens_close_the_connection_and_right_ones_still_work() {
     // Above a rate, guesses of one address are not checked.
     let mut last = String::new();
     for _ in 0..400 {
-        let mut client = Raw::open(node.address).await;
+        let mut client = RawConnection::open(node.address).await;
         last = client.post("/accounts/alice/ilp", &wrong, &ping()).await.0;
         if last.starts_with("HTTP/1.1 429 ") {
             break;
@@ -166,7 +166,7 @@ async fn wrong_tokens_close_the_connection_and_right_ones_still_work() {
     assert!((200..400).contains(&refused), "{refused}");
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
-        let mut client = Raw::open(node.address).await;
+        let mut client = RawConnection::open(node.address).await;
         let (head, _) = client.post("/accounts/alice/ilp", &packet_headers("alice"), &ping()).await;
         if head.starts_with("HTTP/1.1 200 ") {
             break;

@@ -82,7 +82,7 @@ pub(super) struct PaymentOutcome {
     pub(super) received: u64,
     pub(super) packets: u64,
     pub(super) most_in_flight: usize,
-    pub(super) took: Duration,
+    pub(super) duration: Duration,
     pub(super) closed: bool,
     pub(super) receipts: Vec<Vec<u8>>,
 }
@@ -124,10 +124,11 @@ impl World {
         let mut amount = packet.amount.0;
         for (maximum, rate) in &self.path.hops {
             if amount > *maximum {
-                let told = AmountTooLarge { received: Amount(amount), maximum: Amount(*maximum) };
+                let figures =
+                    AmountTooLarge { received: Amount(amount), maximum: Amount(*maximum) };
                 let data = match self.path.behaviour {
                     Behaviour::Java => Vec::new(),
-                    _ => told.to_bytes().to_vec(),
+                    _ => figures.to_bytes().to_vec(),
                 };
                 return PathAnswer::Rejected(ErrorCode::F08, data);
             }
@@ -140,8 +141,8 @@ impl World {
         }
         if self.path.behaviour == Behaviour::Liar {
             let maximum = Amount(amount.saturating_sub(1));
-            let told = AmountTooLarge { received: Amount(amount), maximum };
-            return PathAnswer::Rejected(ErrorCode::F08, told.to_bytes().to_vec());
+            let figures = AmountTooLarge { received: Amount(amount), maximum };
+            return PathAnswer::Rejected(ErrorCode::F08, figures.to_bytes().to_vec());
         }
         if self.outcome.packets > 1 {
             amount -= amount * self.path.theft_percent / 100;
@@ -248,8 +249,8 @@ pub(super) fn pay(
             world.handle(&packet, now.mono);
         }
         let progress = sender.progress();
-        let gone = progress.sent + progress.in_flight + progress.unresolved;
-        assert!(gone <= total, "{progress:?}");
+        let used = progress.sent + progress.in_flight + progress.unresolved;
+        assert!(used <= total, "{progress:?}");
         if let Some(minimum) = progress.minimum_rate {
             let is_complete = sender.end().is_some_and(PaymentEnd::is_complete);
             let missing = minimum.apply_to(progress.sent).saturating_sub(world.outcome.received);
@@ -259,7 +260,7 @@ pub(super) fn pay(
         if let Some(end) = sender.end() {
             assert_eq!(progress.in_flight, 0);
             assert!(world.outcome.received >= progress.delivered);
-            world.outcome.took = now.mono.since(MonoTime(5));
+            world.outcome.duration = now.mono.since(MonoTime(5));
             return (end.clone(), progress, world.outcome);
         }
         let next = world.answers.first_key_value().map(|(key, _)| *key);
