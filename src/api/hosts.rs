@@ -35,7 +35,7 @@ pub(super) struct Hosts(ArcSwap<Vec<String>>);
 
 impl Hosts {
     pub(super) fn set_names(&self, names: &[String]) {
-        let names = names.iter().map(|name| canonical(name).to_ascii_lowercase());
+        let names = names.iter().map(|name| without_final_dot(name).to_ascii_lowercase());
         self.0.store(names.collect::<Vec<_>>().into());
     }
 
@@ -77,7 +77,7 @@ impl Hosts {
         let known = match host {
             Host::Ip => true,
             Host::Name(name) => {
-                let name = canonical(name);
+                let name = without_final_dot(name);
                 !name.is_empty()
                     && (!name.contains('.')
                         || self.0.load().iter().any(|known| known.eq_ignore_ascii_case(name)))
@@ -113,8 +113,8 @@ fn host_of(authority: &str) -> Option<Host<'_>> {
     host.bytes().all(is_name).then_some(Host::Name(host))
 }
 
-/// Without the dot at the end, which only says that the name is complete.
-fn canonical(name: &str) -> &str {
+/// The dot at the end only says that a name is complete.
+fn without_final_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 

@@ -376,10 +376,10 @@ impl OpenConnections {
         if peer.connections.remove(&connection.id).is_some() {
             self.peers_total -= 1;
         }
-        self.forget_if_empty(owner);
+        self.remove_if_empty(owner);
     }
 
-    fn forget_if_empty(&mut self, peer: &AccountId) {
+    fn remove_if_empty(&mut self, peer: &AccountId) {
         let own = self.by_peer.get(peer);
         if own.is_some_and(|own| own.connections.is_empty() && own.incomplete_bodies == 0) {
             self.by_peer.remove(peer);
@@ -440,7 +440,7 @@ impl Drop for IncompleteBody<'_> {
         if let Some(peer) = open.by_peer.get_mut(self.peer) {
             peer.incomplete_bodies -= 1;
         }
-        open.forget_if_empty(self.peer);
+        open.remove_if_empty(self.peer);
     }
 }
 

@@ -17,7 +17,7 @@ impl SpareFile {
     /// The next socket. Gives up the spare file if there is no other, and opens it again at the next call.
     pub(super) async fn accept(&self, listener: &Listener) -> io::Result<(TcpStream, SocketAddr)> {
         loop {
-            self.hold();
+            self.open_spare();
             match listener.try_accept().await {
                 Err(_) if self.0.lock().take().is_some() => {
                     match listener.try_accept().now_or_never() {
@@ -31,7 +31,7 @@ impl SpareFile {
         }
     }
 
-    fn hold(&self) {
+    fn open_spare(&self) {
         let mut spare = self.0.lock();
         if spare.is_none() {
             *spare = File::open("/dev/null").ok();

@@ -16,7 +16,7 @@ mod write;
 
 use oer_codec::Reader;
 
-use super::error::{at_most, encoding, timestamp};
+use super::error::{check_len, encoding, timestamp};
 use super::timestamp::GeneralizedTime;
 use super::{Amount, Error};
 
@@ -168,11 +168,11 @@ fn read_error<'a>(content: &mut Reader<'a>) -> Result<FrameBody<'a>, Error> {
         return Err(Error::NotAscii { place: "BTP ERROR: code" });
     }
     let name = content.var_octet_string().map_err(encoding("BTP ERROR: name"))?;
-    let name = data::ia5(name, "BTP ERROR: name")?;
+    let name = data::check_ia5(name, "BTP ERROR: name")?;
     let triggered_at = content.var_octet_string().map_err(encoding("BTP ERROR: triggeredAt"))?;
     let triggered_at =
         GeneralizedTime::parse(triggered_at).map_err(timestamp("BTP ERROR: triggeredAt"))?;
     let data = content.var_octet_string().map_err(encoding("BTP ERROR: data"))?;
-    let data = at_most(MAX_ERROR_DATA, data, "BTP ERROR: data")?;
+    let data = check_len(MAX_ERROR_DATA, data, "BTP ERROR: data")?;
     Ok(FrameBody::Error { code: BtpErrorCode(*code), name, triggered_at, data })
 }

@@ -91,7 +91,7 @@ pub(super) fn timestamp(place: &'static str) -> impl FnOnce(TimestampError) -> E
 
 /// Refuses bytes above their limit.
 #[inline]
-pub(super) fn at_most<'a>(
+pub(super) fn check_len<'a>(
     maximum: usize,
     bytes: &'a [u8],
     place: &'static str,

@@ -27,7 +27,7 @@ mod tests;
 use oer_codec::{Reader, length_size, put_length};
 
 use super::Error;
-use super::error::{at_most, encoding};
+use super::error::{check_len, encoding};
 
 pub use code::{ErrorClass, ErrorCode};
 pub use fulfill::Fulfill;
@@ -233,5 +233,5 @@ fn wrong_type(bytes: &[u8], expected: &'static str) -> Error {
 /// Reads the last field of every packet.
 #[inline]
 fn read_data<'a>(content: &mut Reader<'a>, place: &'static str) -> Result<&'a [u8], Error> {
-    at_most(MAX_DATA, content.var_octet_string().map_err(encoding(place))?, place)
+    check_len(MAX_DATA, content.var_octet_string().map_err(encoding(place))?, place)
 }

@@ -10,7 +10,7 @@ mod tests;
 
 use oer_codec::{Reader, put_u8, put_var_uint};
 
-use super::error::{at_most, encoding};
+use super::error::{check_len, encoding};
 use super::ilp::PacketType;
 use super::{Amount, Error};
 
@@ -43,7 +43,7 @@ impl<'a> StreamPacket<'a> {
     /// # Errors
     /// [`Error`] with the field that is wrong.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let mut packet = Reader::new(at_most(MAX_PACKET, bytes, "STREAM packet")?);
+        let mut packet = Reader::new(check_len(MAX_PACKET, bytes, "STREAM packet")?);
         let version = packet.u8().map_err(encoding("STREAM version"))?;
         if version != VERSION {
             return Err(Error::Type { place: "STREAM version", found: version, expected: "1" });

@@ -104,7 +104,7 @@ async fn valid_and_invalid_logins() {
 }
 
 #[tokio::test]
-async fn a_refused_login_counts_for_its_account_and_logs_no_token() {
+async fn a_refused_login_counts_for_its_account_and_logs_no_secret() {
     let log = Log::of_this_thread();
     let node = node().await;
     let now = node.context.clock.now().wall;

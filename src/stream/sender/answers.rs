@@ -23,10 +23,10 @@ impl Sender {
             SenderAnswer::Fulfilled { data } => (PacketType::Fulfill, data),
             SenderAnswer::Rejected { data, .. } => (PacketType::Reject, data),
             SenderAnswer::NotSent { code, message } => {
-                return self.record_not_sent(flight, PacketFailure::here(code, message), now);
+                return self.record_not_sent(flight, PacketFailure::local(code, message), now);
             }
             SenderAnswer::NoAnswer { code, message } => {
-                return self.record_unanswered(flight, PacketFailure::here(code, message), now);
+                return self.record_unanswered(flight, PacketFailure::local(code, message), now);
             }
         };
         let reply = message::decrypt_reply(&self.keys, data, packet_type, sequence);
@@ -140,7 +140,7 @@ impl Sender {
             return;
         }
         let minimum =
-            self.settings.minimum_rate.unwrap_or_else(|| measured.less(self.settings.slippage));
+            self.settings.minimum_rate.unwrap_or_else(|| measured.minus(self.settings.slippage));
         self.arrived_at = now;
         self.size.record_arrival();
         if arrived == 0 {

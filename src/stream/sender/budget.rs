@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(minima, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         // A surplus does not lower the next minimum.
         let mut budget = Budget::new(1000);
-        let least = PathRate::measured(1, 1).unwrap().less(Slippage::USUAL);
+        let least = PathRate::measured(1, 1).unwrap().minus(Slippage::USUAL);
         for _ in 0..5 {
             let share = budget.reserve(100, least);
             assert_eq!(share, PacketShare { amount: 100, minimum: 99 });

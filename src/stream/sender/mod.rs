@@ -174,7 +174,7 @@ impl Sender {
     pub fn next_packet(&mut self, now: Now) -> Option<SenderPacket> {
         self.check_timeouts(now.mono);
         match self.next_step() {
-            NextStep::Send(_) if now.mono < self.sends_at() => None,
+            NextStep::Send(_) if now.mono < self.send_at() => None,
             NextStep::Send(size) => {
                 let purpose = match self.rate {
                     None => {
@@ -228,7 +228,7 @@ impl Sender {
     }
 
     /// When the next packet may be sent. A probe carries no money, so the next one does not wait for its expiry.
-    fn sends_at(&self) -> MonoTime {
+    fn send_at(&self) -> MonoTime {
         match self.rate.is_none() && !self.in_flight.is_empty() {
             true => self.congestion.pause_until().max(self.probed_at.after(PROBE_RETRY)),
             false => self.congestion.pause_until(),
@@ -328,7 +328,7 @@ impl Sender {
         if let Some(time) = self.settings.time {
             at = at.min(self.began.after(time));
         }
-        Some(if matches!(self.next_step(), NextStep::Wait) { at } else { at.min(self.sends_at()) })
+        Some(if matches!(self.next_step(), NextStep::Wait) { at } else { at.min(self.send_at()) })
     }
 
     /// How the payment ended; `None` before.

@@ -85,7 +85,7 @@ impl PacketFailure {
     /// Stands for the sender itself. Not an ILP address, so no connector can claim it.
     pub const THIS_PROGRAM: &'static str = "this program";
 
-    pub(super) fn here(code: ErrorCode, message: &str) -> Self {
+    pub(super) fn local(code: ErrorCode, message: &str) -> Self {
         PacketFailure { code, by: Self::THIS_PROGRAM.to_owned(), message: message.to_owned() }
     }
 }

@@ -46,11 +46,11 @@ impl PathRate {
     }
 
     /// This rate less the slippage.
-    pub fn less(self, slippage: Slippage) -> Self {
+    pub fn minus(self, slippage: Slippage) -> Self {
         let share = MILLION.saturating_sub(slippage.0.into());
-        let (share, million) = reduced(share, MILLION);
-        let (numerator, million) = reduced(self.numerator, million);
-        let (share, denominator) = reduced(share, self.denominator);
+        let (share, million) = lowest_terms(share, MILLION);
+        let (numerator, million) = lowest_terms(self.numerator, million);
+        let (share, denominator) = lowest_terms(share, self.denominator);
         Self::ratio(numerator.saturating_mul(share), denominator.saturating_mul(million))
     }
 
@@ -71,7 +71,7 @@ impl PathRate {
 
     /// The ratio in lowest terms, rounded down to a denominator that can be multiplied by an amount.
     fn ratio(numerator: u128, denominator: u128) -> Self {
-        let (numerator, denominator) = reduced(numerator, denominator.max(1));
+        let (numerator, denominator) = lowest_terms(numerator, denominator.max(1));
         let bits = 128u32.saturating_sub(denominator.leading_zeros());
         let surplus = bits.saturating_sub(DENOMINATOR_BITS);
         let whole = numerator.checked_div(denominator).unwrap_or(0);
@@ -105,7 +105,7 @@ impl FromStr for PathRate {
 }
 
 /// Both numbers divided by their greatest common divisor.
-fn reduced(a: u128, b: u128) -> (u128, u128) {
+fn lowest_terms(a: u128, b: u128) -> (u128, u128) {
     let (mut x, mut y) = (a, b);
     while let Some(rest) = x.checked_rem(y) {
         (x, y) = (y, rest);
@@ -129,13 +129,13 @@ mod tests {
         check(measured(1, 1000), 1000, 1);
         check(measured(u64::MAX, u64::MAX - 1), u64::MAX - 1, u64::MAX);
         check(measured(u64::MAX, 1), 2, u64::MAX);
-        check(measured(3, 1000).less(Slippage::of_millionths(0)), 1_000_000, 3_000);
-        check(measured(1, 1).less(Slippage::USUAL), 1_000_000, 990_000);
-        check(measured(1, 1).less(Slippage::USUAL), 10, 9);
-        check(measured(1, 1).less(Slippage::of_millionths(u32::MAX)), u64::MAX, 0);
+        check(measured(3, 1000).minus(Slippage::of_millionths(0)), 1_000_000, 3_000);
+        check(measured(1, 1).minus(Slippage::USUAL), 1_000_000, 990_000);
+        check(measured(1, 1).minus(Slippage::USUAL), 10, 9);
+        check(measured(1, 1).minus(Slippage::of_millionths(u32::MAX)), u64::MAX, 0);
         check(PathRate { numerator: 0, denominator: 1 }, u64::MAX, 0);
         // The largest numbers, with a denominator that is rounded: never above the exact result.
-        let long = measured(u64::MAX - 58, u64::MAX).less(Slippage::USUAL);
+        let long = measured(u64::MAX - 58, u64::MAX).minus(Slippage::USUAL);
         let truth = u128::from(u64::MAX - 58) * 99 / 100;
         let is = u128::from(long.apply_to(u64::MAX));
         assert!(is <= truth && truth - is < 100, "{is} {truth}");

@@ -190,7 +190,7 @@ impl<'a> Iterator for ProtocolEntries<'a> {
 #[inline]
 fn read_entry<'a>(reader: &mut Reader<'a>) -> Result<ProtocolEntry<'a>, Error> {
     let name = reader.var_octet_string().map_err(encoding("BTP protocolData: protocolName"))?;
-    let name = ia5(name, "BTP protocolData: protocolName")?;
+    let name = check_ia5(name, "BTP protocolData: protocolName")?;
     let content_type = reader.u8().map_err(encoding("BTP protocolData: contentType"))?;
     let data = reader.var_octet_string().map_err(encoding("BTP protocolData: data"))?;
     Ok(ProtocolEntry { name, content_type: ContentType(content_type), data })
@@ -198,7 +198,7 @@ fn read_entry<'a>(reader: &mut Reader<'a>) -> Result<ProtocolEntry<'a>, Error> {
 
 /// Checks an IA5String: 7-bit text.
 #[inline]
-pub(super) fn ia5<'a>(bytes: &'a [u8], place: &'static str) -> Result<&'a str, Error> {
+pub(super) fn check_ia5<'a>(bytes: &'a [u8], place: &'static str) -> Result<&'a str, Error> {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.is_ascii() => Ok(text),
         _ => Err(Error::NotAscii { place }),

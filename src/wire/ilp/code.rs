@@ -23,7 +23,7 @@ macro_rules! codes {
         impl ErrorCode {
             $(
                 #[doc = concat!($name, ": ", $doc)]
-                pub const $code: Self = Self(three(stringify!($code)));
+                pub const $code: Self = Self(code_bytes(stringify!($code)));
             )*
 
             /// Every code with a name: F, then T, then R.
@@ -102,7 +102,7 @@ impl fmt::Debug for ErrorCode {
 }
 
 /// Only for the table above.
-const fn three(text: &str) -> [u8; 3] {
+const fn code_bytes(text: &str) -> [u8; 3] {
     match text.as_bytes() {
         &[a, b, c] => [a, b, c],
         _ => unreachable!(),

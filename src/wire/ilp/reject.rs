@@ -5,7 +5,7 @@ use oer_codec::{Reader, put_var_octet_string, var_octet_string_size};
 use super::{
     ErrorCode, MAX_MESSAGE, MAX_MESSAGE_EMITTED, PacketType, open_envelope, put_envelope, read_data,
 };
-use crate::wire::error::{address, at_most, encoding};
+use crate::wire::error::{address, check_len, encoding};
 use crate::wire::{AddressRef, Amount, Error};
 
 /// An ILP Reject (RFC 27, type 14). Connectors pass it on unchanged.
@@ -40,7 +40,7 @@ impl<'a> Reject<'a> {
             Err(error) => return Err(encoding("Reject: triggeredBy")(error)),
         };
         let message = content.var_octet_string().map_err(encoding("Reject: message"))?;
-        let message = at_most(MAX_MESSAGE, message, "Reject: message")?;
+        let message = check_len(MAX_MESSAGE, message, "Reject: message")?;
         let data = read_data(&mut content, "Reject: data")?;
         Ok(Self { code: ErrorCode(*code), triggered_by, message, data })
     }
