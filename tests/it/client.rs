@@ -8,7 +8,7 @@ use ilp_connector::wire::ilp::{Fulfill, Prepare, Reply};
 use ilp_connector::wire::{AddressRef, Amount, Condition, Fulfillment};
 use tokio::time::timeout;
 
-use crate::peer::Daemon;
+use crate::peer::TestNode;
 
 #[path = "../../examples/client.rs"]
 #[expect(dead_code, reason = "the example's `main` reads a command line")]
@@ -22,7 +22,7 @@ peers:
   - { id: bob, relation: child, authToken: bob-token }
 ";
 
-fn url(node: &Daemon, id: &str) -> String {
+fn url(node: &TestNode, id: &str) -> String {
     format!("btp+ws://{id}:{id}-token@127.0.0.1:{}", node.port)
 }
 
@@ -33,7 +33,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 
 #[test]
 fn the_example_pays_and_is_paid() {
-    let node = Daemon::start(NODE);
+    let node = TestNode::start(NODE);
     let lines = RefCell::new(Vec::new());
     let (alice, bob) = (url(&node, "alice"), url(&node, "bob"));
     let receiving = tokio::sync::Notify::new();
@@ -66,7 +66,7 @@ fn the_example_pays_and_is_paid() {
 
 #[test]
 fn an_unanswered_prepare_moves_no_money() {
-    let node = Daemon::start(NODE);
+    let node = TestNode::start(NODE);
     let login: Login = url(&node, "bob").parse().unwrap();
     let options = Options { receive: Receive::Prepares, ..Options::default() };
     let alice = url(&node, "alice");
@@ -87,7 +87,7 @@ fn an_unanswered_prepare_moves_no_money() {
 
 #[test]
 fn an_answer_after_the_expiry_is_reported_as_late() {
-    let node = Daemon::start(NODE);
+    let node = TestNode::start(NODE);
     let login = |id| url(&node, id).parse::<Login>().unwrap();
     let (alice, bob) = (login("alice"), login("bob"));
     let options = Options { receive: Receive::Prepares, ..Options::default() };
@@ -95,7 +95,7 @@ fn an_answer_after_the_expiry_is_reported_as_late() {
         let sent = Client::session(&alice, Options::default(), async |alice| {
             let prepare = Prepare {
                 amount: Amount(100),
-                // Some of it is for the way: `minMessageWindow`.
+                // The node keeps a part of it for the way back (`minMessageWindowMs`).
                 expires_at: alice.expiry(Duration::from_secs(3)),
                 condition: Condition::PING,
                 destination: AddressRef::new("test.n.bob").unwrap(),
@@ -106,7 +106,7 @@ fn an_answer_after_the_expiry_is_reported_as_late() {
         let (outcome, is_in_time) = tokio::join!(sent, async {
             let incoming = bob.next_prepare().await;
             let expires_at = incoming.prepare().expires_at;
-            // Without awaiting, so that the client cannot reject the packet before the program answers it.
+            // A busy loop: at an `.await` the client would reject the packet before the program answers it.
             while bob.expiry(Duration::ZERO) <= expires_at {
                 std::hint::spin_loop();
             }
@@ -122,7 +122,7 @@ fn an_answer_after_the_expiry_is_reported_as_late() {
 
 #[test]
 fn a_refused_login_says_where_and_why() {
-    let node = Daemon::start(NODE);
+    let node = TestNode::start(NODE);
     let login: Login = url(&node, "bob").replace("bob-token", "wrong").parse().unwrap();
     let work = async |_: &Client| Ok::<_, ClientError>(());
     let error = run(Client::session(&login, Options::default(), work)).unwrap_err();

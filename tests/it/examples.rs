@@ -1,23 +1,24 @@
-//! Every file of `examples/` runs, and packets go every way through it.
+//! Every file of `examples/` runs, and packets get from each node to each other one.
 
 use std::path::Path;
 
 use serde_yaml::Value;
 
-use crate::running::{PATIENCE, Running, folder, free_port, path, write};
-use crate::support::{PROGRAM, both, eventually, run};
+use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, combined_output, eventually, run};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
 fn ping(arguments: &[&str]) {
-    eventually(&format!("ping {arguments:?}"), PATIENCE, || {
+    eventually(&format!("ping {arguments:?}"), TIMEOUT, || {
         let mut command = std::process::Command::new(PROGRAM);
         let output = run(command.args(["ping", "-c", "1"]).args(arguments).env_clear());
-        if output.status.success() { Ok(()) } else { Err(both(&output)) }
+        if output.status.success() { Ok(()) } else { Err(combined_output(&output)) }
     });
 }
 
-/// Runs a topology on ports of its own and pings every node from every other. `address` is what a node's id becomes.
+/// Runs a topology on free ports, pings each node from each other one, and pays each. `address` maps a node's id to its
+/// address.
 fn check_network(name: &str, address: impl Fn(&str) -> String) {
     let text = std::fs::read_to_string(Path::new(EXAMPLES).join(name)).unwrap();
     let mut network: Value = serde_yaml::from_str(&text).unwrap();
@@ -28,20 +29,19 @@ fn check_network(name: &str, address: impl Fn(&str) -> String) {
             node[key] = free_port().into();
         }
     }
-    let folder = folder();
-    let file = write(&folder, name, &serde_yaml::to_string(&network).unwrap());
-    let _network = Running::start(&["up", path(&file)], []);
+    let folder = temp_folder();
+    let file = write_file(&folder, name, &serde_yaml::to_string(&network).unwrap());
+    let _network = Process::start(&["up", path_text(&file)], []);
     for from in &ids {
         for to in ids.iter().filter(|to| *to != from) {
-            ping(&[&address(to), "--config", path(&file), "--node", from]);
+            ping(&[&address(to), "--config", path_text(&file), "--node", from]);
         }
-        ping(&[&address(from), "--echo", "--config", path(&file), "--node", from]);
-        // Everybody can be paid.
+        ping(&[&address(from), "--echo", "--config", path_text(&file), "--node", from]);
         let payee = format!("{}.wallet", address(from));
         let mut command = std::process::Command::new(PROGRAM);
-        let pay = ["pay", &payee, "1000", "--config", path(&file), "--node", &ids[0]];
+        let pay = ["pay", &payee, "1000", "--config", path_text(&file), "--node", &ids[0]];
         let output = run(command.args(pay).env_clear());
-        assert!(output.status.success(), "{payee}: {}", both(&output));
+        assert!(output.status.success(), "{payee}: {}", combined_output(&output));
     }
 }
 
@@ -65,9 +65,9 @@ fn dynamic_ring() {
     check_network("dynamic-ring.yaml", |id| format!("test.{id}"));
 }
 
-/// The same file, a process for every node: one is killed, and comes back.
+/// Each node in a process of its own; one is killed and started again.
 #[test]
-fn the_dynamic_ring_goes_around_a_dead_node_row_142() {
+fn the_dynamic_ring_routes_around_a_dead_node_row_142() {
     let text = std::fs::read_to_string(Path::new(EXAMPLES).join("dynamic-ring.yaml")).unwrap();
     let mut network: Value = serde_yaml::from_str(&text).unwrap();
     let mut ids = Vec::new();
@@ -78,13 +78,13 @@ fn the_dynamic_ring_goes_around_a_dead_node_row_142() {
             node[key] = free_port().into();
         }
     }
-    let folder = folder();
-    let file = write(&folder, "ring.yaml", &serde_yaml::to_string(&network).unwrap());
-    let start = |id: &str| Running::start(&["run", "--config", path(&file), "--node", id], []);
+    let folder = temp_folder();
+    let file = write_file(&folder, "ring.yaml", &serde_yaml::to_string(&network).unwrap());
+    let start = |id: &str| Process::start(&["run", "--config", path_text(&file), "--node", id], []);
     let mut nodes: Vec<_> = ids.iter().map(|id| Some(start(id))).collect();
-    let ping_around = |to: &str| ping(&[to, "--config", path(&file), "--node", "a"]);
+    let ping_around = |to: &str| ping(&[to, "--config", path_text(&file), "--node", "a"]);
     ping_around("test.c");
-    // a-b-c is the short way.
+    // a-b-c is the shortest path.
     nodes[1] = None;
     ping_around("test.c");
     nodes[1] = Some(start("b"));
@@ -112,7 +112,7 @@ fn star() {
     });
 }
 
-/// Runs two node files that belong together; the second dials the first where `url_variable` says.
+/// Runs two node files; the second dials the URL of the first, which it reads from `url_variable`.
 fn check_pair(first: &str, second: &str, url_variable: &str, addresses: [&str; 2]) {
     let ports = [(); 4].map(|()| free_port().to_string());
     let [first_port, first_health, second_port, second_health] =
@@ -120,11 +120,11 @@ fn check_pair(first: &str, second: &str, url_variable: &str, addresses: [&str; 2
     let url = format!("ws://127.0.0.1:{first_port}");
     let files = [first, second].map(|name| format!("{EXAMPLES}/{name}"));
     let [first, second] = files.each_ref().map(String::as_str);
-    let _first = Running::start(
+    let _first = Process::start(
         &["run", "--config", first],
         [("BTP_PORT", first_port), ("HEALTH_PORT", first_health)],
     );
-    let _second = Running::start(
+    let _second = Process::start(
         &["run", "--config", second],
         [("BTP_PORT", second_port), ("HEALTH_PORT", second_health), (url_variable, &url)],
     );
@@ -147,7 +147,7 @@ fn a_parent_and_a_child() {
 }
 
 #[test]
-fn no_example_is_left_out() {
+fn every_example_is_run() {
     let mut names: Vec<String> = std::fs::read_dir(EXAMPLES)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -1,4 +1,4 @@
-//! Peers and strangers that misbehave on purpose: each costs itself, and nobody else. Checklist rows 70 and 140; D19.
+//! Peers and strangers that misbehave on purpose harm no other peer. Checklist rows 70 and 140; D19.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -10,35 +10,36 @@ use std::time::{Duration, Instant};
 use ilp_connector::wire::btp::{BtpFrame, FrameKind, ILP, ProtocolEntry};
 
 use crate::peer::{
-    Ask, Daemon, PATIENCE, PREIMAGE, Peer, Seen, ask, body_of, fulfill, get, message, respond, tcp,
+    PREIMAGE, Peer, SocketEvent, TIMEOUT, TestNode, TestPrepare, connect_tcp, describe_packet,
+    fulfill, http_get, message, prepare_to, response,
 };
-use crate::running::free_port;
+use crate::process::free_port;
 use crate::support::eventually;
 
-/// Each packet alone, from question to answer; the slowest of them.
-fn slowest_of(count: usize, alice: &mut Peer, bob: &mut Peer) -> Duration {
+/// Sends packets one by one; returns the longest time from a request to its answer.
+fn slowest_answer(count: usize, alice: &mut Peer, bob: &mut Peer) -> Duration {
     let mut slowest = Duration::ZERO;
     for _ in 0..count {
-        let asked = Instant::now();
-        alice.ask(1, &ask("test.bob"));
-        let (id, _) = bob.prepare();
+        let sent_at = Instant::now();
+        alice.send_prepare(1, &prepare_to("test.bob"));
+        let (id, _) = bob.receive_prepare();
         bob.answer(id, &fulfill(&PREIMAGE));
-        assert_eq!(alice.next(), "RESPONSE 1 Fulfill");
-        slowest = slowest.max(asked.elapsed());
+        assert_eq!(alice.receive_described(), "RESPONSE 1 Fulfill");
+        slowest = slowest.max(sent_at.elapsed());
     }
     slowest
 }
 
-/// Two cores are shared by all tests and their nodes.
+/// Generous, because all tests and their nodes share the machine.
 const SLOW: Duration = Duration::from_millis(800);
 
 #[test]
-fn strangers_who_do_not_log_in_rows_70_140() {
-    let node = Daemon::with_peers(&["alice", "bob"], "authTimeoutMs: 1500\n");
-    let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
+fn unauthenticated_sockets_are_closed_and_do_not_delay_peers_rows_70_140() {
+    let node = TestNode::with_peers(&["alice", "bob"], "authTimeoutMs: 1500\n");
+    let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
     let opened = Instant::now();
-    let mut strangers: Vec<_> = (0..1100).map(|_| tcp(node.port)).collect();
-    // Some of them begin, byte by byte, and never finish.
+    let mut strangers: Vec<_> = (0..1100).map(|_| connect_tcp(node.port)).collect();
+    // Ten of them send a request byte by byte and never finish it.
     let mut loris = strangers.split_off(1090);
     let trickle = thread::spawn(move || {
         let request = b"GET / HTTP/1.1\r\nHost: node\r\nX: ";
@@ -54,10 +55,10 @@ fn strangers_who_do_not_log_in_rows_70_140() {
         }
         opened.elapsed()
     });
-    let slowest = slowest_of(20, &mut alice, &mut bob);
-    assert!(slowest < SLOW, "peers that are in wait {slowest:?}");
-    assert_eq!(get(node.health, "GET /health").0, 200);
-    // All are shown out: those beyond the limit at once, the others when their time is up.
+    let slowest = slowest_answer(20, &mut alice, &mut bob);
+    assert!(slowest < SLOW, "peers that are logged in wait {slowest:?}");
+    assert_eq!(http_get(node.health_port, "GET /health").0, 200);
+    // All are closed: those above the limit at once, the others after `authTimeoutMs`.
     for (number, stranger) in strangers.iter_mut().enumerate() {
         stranger.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let end = stranger.read(&mut [0; 64]);
@@ -68,47 +69,47 @@ fn strangers_who_do_not_log_in_rows_70_140() {
         assert!(closed, "stranger {number}: {end:?}");
     }
     let lasted = opened.elapsed();
-    assert!(lasted < Duration::from_secs(8), "the last one went after {lasted:?}");
-    assert!(trickle.join().unwrap() < Duration::from_millis(2900), "the slow ones are shown out");
-    // And one that becomes a WebSocket and then is silent.
-    let mut silent = Peer::open(node.port);
-    assert_eq!(silent.closed(), (1008, "not authenticated in time".to_owned()));
-    assert_eq!(node.peer("alice").fence(), [""; 0], "logging in works again");
+    assert!(lasted < Duration::from_secs(8), "the last one was closed after {lasted:?}");
+    assert!(trickle.join().unwrap() < Duration::from_millis(2900), "the slow ones are closed");
+    // A stranger that opens a WebSocket and is then silent.
+    let mut silent = Peer::connect(node.port);
+    assert_eq!(silent.wait_closed(), (1008, "not authenticated in time".to_owned()));
+    assert_eq!(node.connect_peer("alice").drain_frames(), [""; 0], "logging in works again");
     let lines = node.log().lines().count();
     assert!(lines < 40, "{lines} lines for 1,100 strangers");
 }
 
 #[test]
-fn a_flood_of_rubbish_is_bounded_in_log_and_memory() {
-    let node = Daemon::start_with(
-        &crate::peer::yaml_of(&["alice", "bob", "rude"], ""),
+fn a_flood_of_invalid_frames_is_bounded_in_log_and_memory() {
+    let node = TestNode::start_with(
+        &crate::peer::config_of(&["alice", "bob", "rude"], ""),
         0,
         &["--log-level", "debug"],
     );
-    let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
-    drop(node.peer("rude"));
+    let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+    drop(node.connect_peer("rude"));
     let (memory, lines) = (node.memory_kib(), node.log().lines().count());
     for _ in 0..40 {
-        // Strangers: no HTTP; no login; a wrong login.
-        let mut stranger = tcp(node.port);
+        // Strangers that send no HTTP, no login, or a wrong login.
+        let mut stranger = connect_tcp(node.port);
         stranger.write_all(b"\x16\x03\x01 hello\r\n\r\n").unwrap();
-        Peer::open(node.port).send(&[0xff; 300]);
-        let mut wrong = Peer::open(node.port);
-        wrong.send(&crate::peer::auth(1, Some("rude\n\u{1b}[31m"), "guess-the-token"));
-        wrong.closed();
-        // A peer: 16 bad frames and out, again and again.
-        let mut rude = node.peer("rude");
+        Peer::connect(node.port).send(&[0xff; 300]);
+        let mut wrong = Peer::connect(node.port);
+        wrong.send(&crate::peer::auth_frame(1, Some("rude\n\u{1b}[31m"), "guess-the-token"));
+        wrong.wait_closed();
+        // A peer is closed after 16 invalid frames, each time.
+        let mut rude = node.connect_peer("rude");
         for _ in 0..16 {
             let _ = rude.writer.try_send(&[0xff; 1000]);
         }
-        rude.closed();
+        rude.wait_closed();
     }
-    assert!(slowest_of(5, &mut alice, &mut bob) < SLOW);
+    assert!(slowest_answer(5, &mut alice, &mut bob) < SLOW);
     assert_eq!(node.counter("rude", "unreadableFrames"), 640);
     let log = node.log();
-    let said = log.lines().count() - lines;
-    // Sessions of a peer that come and go are two lines each; health requests of this test a few.
-    assert!(said < 40 * 2 + 60, "{said} lines: {log}");
+    let new_lines = log.lines().count() - lines;
+    // Each session of the peer logs two lines, and the health requests of this test a few.
+    assert!(new_lines < 40 * 2 + 60, "{new_lines} lines: {log}");
     assert!(!log.contains("guess-the-token"), "{log}");
     assert!(!log.contains('\u{1b}'), "{log}");
     let grown = node.memory_kib().saturating_sub(memory);
@@ -116,43 +117,43 @@ fn a_flood_of_rubbish_is_bounded_in_log_and_memory() {
 }
 
 #[test]
-fn websocket_frames_in_pieces_and_too_long_row_140() {
-    let node = Daemon::with_peers(&["alice"], "");
-    let mut alice = node.peer("alice");
-    let packet = ask("test.nobody").data(&[7; 300]).packet();
+fn split_websocket_messages_are_joined_and_oversized_ones_end_the_session_row_140() {
+    let node = TestNode::with_peers(&["alice"], "");
+    let mut alice = node.connect_peer("alice");
+    let packet = prepare_to("test.nobody").data(&[7; 300]).encode();
     let frame = message(9, &[ProtocolEntry::octets(ILP, &packet)]);
     // Byte by byte.
-    for byte in alice.writer.framed(&frame) {
-        alice.writer.raw(&[byte]).unwrap();
+    for byte in alice.writer.encode(&frame) {
+        alice.writer.send_raw(&[byte]).unwrap();
     }
-    assert_eq!(alice.next(), "RESPONSE 9 Reject F02");
-    // In three fragments, with a ping between them; the last is empty.
+    assert_eq!(alice.receive_described(), "RESPONSE 9 Reject F02");
+    // In three fragments with pings between them; the last fragment is empty.
     let (first, rest) = frame.split_at(100);
     for (kind, part) in [(0x02, first), (0x00, rest), (0x80, &[])] {
-        let mut bytes = alice.writer.framed(part);
+        let mut bytes = alice.writer.encode(part);
         bytes[0] = kind;
-        alice.writer.raw(&bytes).unwrap();
-        alice.writer.control(0x89, b"still there?");
+        alice.writer.send_raw(&bytes).unwrap();
+        alice.writer.send_control(0x89, b"still there?");
     }
-    assert_eq!(alice.next(), "RESPONSE 9 Reject F02");
-    assert_eq!(alice.fence(), [""; 0]);
-    // Fragments without end are bounded like one long message.
-    let mut bytes = alice.writer.framed(&[1; 60_000]);
+    assert_eq!(alice.receive_described(), "RESPONSE 9 Reject F02");
+    assert_eq!(alice.drain_frames(), [""; 0]);
+    // Endless fragments are bounded like one long message.
+    let mut bytes = alice.writer.encode(&[1; 60_000]);
     bytes[0] = 0x02;
-    alice.writer.raw(&bytes).unwrap();
+    alice.writer.send_raw(&bytes).unwrap();
     bytes[0] = 0x00;
-    alice.writer.raw(&bytes).unwrap();
-    assert_eq!(alice.closed().0, 1009);
-    // A claim of 4 GiB.
-    let mut alice = node.peer("alice");
-    alice.writer.raw(&[0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4]).unwrap();
-    assert_eq!(alice.closed().0, 1009);
+    alice.writer.send_raw(&bytes).unwrap();
+    assert_eq!(alice.wait_closed().0, 1009);
+    // An announced length of 4 GiB.
+    let mut alice = node.connect_peer("alice");
+    alice.writer.send_raw(&[0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4]).unwrap();
+    assert_eq!(alice.wait_closed().0, 1009);
     assert!(node.memory_kib() < 64 * 1024);
 }
 
-/// Asks without end on a thread until the socket takes no more or `enough` are sent; how many were sent.
-fn flood(mut peer: Peer, question: &Ask, enough: usize) -> JoinHandle<(Peer, usize)> {
-    let packet = question.packet();
+/// Sends Prepares on a thread until a write fails or `enough` are sent. Returns how many were sent.
+fn flood(mut peer: Peer, prepare: &TestPrepare, enough: usize) -> JoinHandle<(Peer, usize)> {
+    let packet = prepare.encode();
     thread::spawn(move || {
         peer.writer.set_timeout(Duration::from_secs(1));
         let mut sent = 0;
@@ -169,21 +170,21 @@ fn flood(mut peer: Peer, question: &Ask, enough: usize) -> JoinHandle<(Peer, usi
 }
 
 #[test]
-fn a_next_hop_that_never_reads_d19() {
-    let node = Daemon::with_peers(&["alice", "bob", "flooder", "deaf"], "writeTimeoutMs: 2500\n");
-    let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
-    let _deaf = node.peer("deaf");
+fn a_next_hop_that_never_reads_delays_no_other_packets_d19() {
+    let node = TestNode::with_peers(&["alice", "bob", "flooder", "deaf"], "writeTimeoutMs: 2500\n");
+    let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+    let _deaf = node.connect_peer("deaf");
     let memory = node.memory_kib();
-    let Peer { mut writer, mut reader, .. } = node.peer("flooder");
+    let Peer { mut writer, mut reader, .. } = node.connect_peer("flooder");
     const COUNT: u32 = 1500;
-    let asking = thread::spawn(move || {
-        let packet = ask("test.deaf").data(&[9; 32_000]).within(4000).packet();
+    let sending = thread::spawn(move || {
+        let packet = prepare_to("test.deaf").data(&[9; 32_000]).expires_in_ms(4000).encode();
         for id in 0..COUNT {
             writer.send(&message(id, &[ProtocolEntry::octets(ILP, &packet)]));
         }
         writer
     });
-    let slowest = slowest_of(30, &mut alice, &mut bob);
+    let slowest = slowest_answer(30, &mut alice, &mut bob);
     assert!(slowest < SLOW, "others wait {slowest:?}");
     let grown = node.memory_kib().saturating_sub(memory);
     assert!(grown < 24 * 1024, "memory grew by {grown} KiB for an outbox of 4 MiB");
@@ -191,16 +192,16 @@ fn a_next_hop_that_never_reads_d19() {
     // unwritten, R00 where it was written.
     let mut codes: HashMap<String, u32> = HashMap::new();
     let mut left: std::collections::HashSet<u32> = (0..COUNT).collect();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !left.is_empty() {
-        let Some(Seen::Binary(raw)) = reader.next(deadline) else {
+        let Some(SocketEvent::Binary(raw)) = reader.next_event(deadline) else {
             panic!("{} unanswered; {codes:?}", left.len())
         };
         let frame = BtpFrame::parse(&raw).unwrap();
         assert!(left.remove(&frame.request_id.0), "twice: {}", frame.request_id);
-        *codes.entry(body_of(frame.ilp().unwrap())).or_default() += 1;
+        *codes.entry(describe_packet(frame.ilp().unwrap())).or_default() += 1;
     }
-    asking.join().unwrap();
+    sending.join().unwrap();
     assert!(codes.get("Reject T03") > Some(&500), "{codes:?}");
     assert!(
         codes
@@ -208,36 +209,41 @@ fn a_next_hop_that_never_reads_d19() {
             .all(|code| ["Reject T03", "Reject T01", "Reject R00"].contains(&code.as_str())),
         "{codes:?}"
     );
-    node.until("the deaf one is closed", "deaf", |deaf| deaf["state"] == "disconnected");
+    node.wait_for_account("the peer that does not read is closed", "deaf", |deaf| {
+        deaf["state"] == "disconnected"
+    });
     assert_eq!(node.balance("flooder"), ["0", "0", "0"]);
 }
 
 #[test]
-fn a_peer_that_asks_and_never_reads_its_answers_d19() {
-    let node = Daemon::with_peers(&["alice", "bob", "deaf"], "writeTimeoutMs: 2500\n");
-    let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
+fn a_peer_that_never_reads_its_answers_is_paused_and_closed_d19() {
+    let node = TestNode::with_peers(&["alice", "bob", "deaf"], "writeTimeoutMs: 2500\n");
+    let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
     let memory = node.memory_kib();
-    // A ping comes back with its data.
-    let question = ask("test.n").condition(ilp_connector::wire::Condition::PING).data(&[9; 32_000]);
-    let flooding = flood(node.peer("deaf"), &question, 5000);
-    let slowest = slowest_of(30, &mut alice, &mut bob);
+    // A ping is answered with its data.
+    let prepare =
+        prepare_to("test.n").condition(ilp_connector::wire::Condition::PING).data(&[9; 32_000]);
+    let flooding = flood(node.connect_peer("deaf"), &prepare, 5000);
+    let slowest = slowest_answer(30, &mut alice, &mut bob);
     let (deaf, sent) = flooding.join().unwrap();
-    assert!(sent < 2500, "we read {sent} questions of a peer that reads none of its answers");
+    assert!(sent < 2500, "{sent} requests were read of a peer that reads no answers");
     assert!(slowest < SLOW, "others wait {slowest:?}");
     let grown = node.memory_kib().saturating_sub(memory);
     assert!(grown < 32 * 1024, "memory grew by {grown} KiB for an outbox of 4 MiB");
-    node.until("the deaf one is closed", "deaf", |deaf| deaf["state"] == "disconnected");
+    node.wait_for_account("the peer that does not read is closed", "deaf", |deaf| {
+        deaf["state"] == "disconnected"
+    });
     drop(deaf);
-    // It may come back and behave.
-    assert_eq!(node.peer("deaf").fence(), [""; 0]);
+    // The peer may log in again.
+    assert_eq!(node.connect_peer("deaf").drain_frames(), [""; 0]);
 }
 
 #[test]
-fn the_health_port_stands_idlers_and_rubbish() {
-    let node = Daemon::with_peers(&["alice"], "");
-    let mut idlers: Vec<_> = (0..300).map(|_| tcp(node.health)).collect();
+fn the_health_port_withstands_idle_and_invalid_connections() {
+    let node = TestNode::with_peers(&["alice"], "");
+    let mut idlers: Vec<_> = (0..300).map(|_| connect_tcp(node.health_port)).collect();
     for (number, idler) in idlers.iter_mut().enumerate() {
-        // Some may be shown out already.
+        // Some may be closed already.
         let _ = idler.write_all(match number % 3 {
             0 => b"GET /health HTTP/1.1\r\nX: ",
             1 => b"\0\0\0\0\r\n\r\n",
@@ -245,9 +251,9 @@ fn the_health_port_stands_idlers_and_rubbish() {
         });
     }
     for _ in 0..20 {
-        let asked = Instant::now();
-        assert_eq!(get(node.health, "GET /health").0, 200);
-        assert!(asked.elapsed() < SLOW, "{:?}", asked.elapsed());
+        let sent_at = Instant::now();
+        assert_eq!(http_get(node.health_port, "GET /health").0, 200);
+        assert!(sent_at.elapsed() < SLOW, "{:?}", sent_at.elapsed());
     }
     for (request, status) in [
         ("GET /nowhere", 404),
@@ -257,15 +263,15 @@ fn the_health_port_stands_idlers_and_rubbish() {
         ("GET //health", 404),
         ("GET /../../etc/passwd", 404),
     ] {
-        assert_eq!(get(node.health, request).0, status, "{request}");
+        assert_eq!(http_get(node.health_port, request).0, status, "{request}");
     }
     assert!(node.memory_kib() < 64 * 1024);
 }
 
-/// Two nodes flood each other with large packets, in both directions of one session. Both outboxes fill with
-/// Prepares; the two must not stop reading (D19) and wait for each other. 262,144 bytes, so that eight are enough.
+/// Two nodes flood each other with large packets over one session. Both outboxes fill with Prepares, yet neither node may
+/// stop reading and wait for the other (ADR 8). With 262,144 bytes, eight packets fill an outbox.
 #[test]
-fn two_nodes_that_are_both_full_go_on() {
+fn two_nodes_with_full_outboxes_continue() {
     let left_port = free_port();
     let node = |id: &str, address: &str, peer: &str, there: &str, stub: &str| {
         format!(
@@ -275,7 +281,7 @@ fn two_nodes_that_are_both_full_go_on() {
         )
     };
     let right_peer = "{ id: other, username: left, authToken: both, outboxBytesMax: 262144 }";
-    let left = Daemon::start_on(
+    let left = TestNode::start_on(
         &node(
             "left",
             "test.left",
@@ -285,7 +291,7 @@ fn two_nodes_that_are_both_full_go_on() {
         ),
         left_port,
     );
-    let right = Daemon::start(&node(
+    let right = TestNode::start(&node(
         "right",
         "test.right",
         &right_peer.replace(
@@ -295,36 +301,36 @@ fn two_nodes_that_are_both_full_go_on() {
         "test.left",
         "stub",
     ));
-    left.until_connected("other");
-    right.until_connected("other");
+    left.wait_connected("other");
+    right.wait_connected("other");
     const COUNT: u32 = 1000;
     let finished = Arc::new(AtomicUsize::new(0));
     let run = |stub: Peer, there: &str| {
         let Peer { mut writer, mut reader, .. } = stub;
-        let question = ask(there).data(&[5; 32_000]).within(9000);
+        let prepare = prepare_to(there).data(&[5; 32_000]).expires_in_ms(9000);
         let (mut answers, finished) = (writer.try_clone(), Arc::clone(&finished));
         thread::spawn(move || {
-            let packet = question.packet();
+            let packet = prepare.encode();
             for id in 0..COUNT {
                 writer.send(&message(id, &[ProtocolEntry::octets(ILP, &packet)]));
             }
         });
-        // Fulfills what the other stub asks, and counts the answers to what this one asked, until both have all.
+        // Fulfills the other stub's Prepares and counts the answers to its own, until both have all answers.
         thread::spawn(move || {
             let (answer, mut kinds) = (fulfill(&PREIMAGE), HashMap::<String, u32>::new());
             let (deadline, mut left) = (Instant::now() + Duration::from_secs(20), COUNT);
             while finished.load(Ordering::SeqCst) < 2 {
-                let raw = match reader.next(Instant::now() + Duration::from_millis(20)) {
-                    Some(Seen::Binary(raw)) => raw,
+                let raw = match reader.next_event(Instant::now() + Duration::from_millis(20)) {
+                    Some(SocketEvent::Binary(raw)) => raw,
                     None if Instant::now() < deadline => continue,
                     other => panic!("{other:?}; so far {kinds:?}"),
                 };
                 let frame = BtpFrame::parse(&raw).unwrap();
                 if frame.body.kind() == FrameKind::Message {
-                    answers.send(&respond(frame.request_id.0, Some(&answer)));
+                    answers.send(&response(frame.request_id.0, Some(&answer)));
                     continue;
                 }
-                *kinds.entry(body_of(frame.ilp().unwrap())).or_default() += 1;
+                *kinds.entry(describe_packet(frame.ilp().unwrap())).or_default() += 1;
                 left -= 1;
                 if left == 0 {
                     finished.fetch_add(1, Ordering::SeqCst);
@@ -334,8 +340,8 @@ fn two_nodes_that_are_both_full_go_on() {
         })
     };
     let began = Instant::now();
-    // Both are there before either asks.
-    let (left_stub, right_stub) = (left.peer("stub"), right.peer("stub"));
+    // Both are connected before either sends.
+    let (left_stub, right_stub) = (left.connect_peer("stub"), right.connect_peer("stub"));
     let (left_done, right_done) =
         (run(left_stub, "test.right.stub"), run(right_stub, "test.left.stub"));
     for (side, done) in [("left", left_done), ("right", right_done)] {
@@ -348,16 +354,16 @@ fn two_nodes_that_are_both_full_go_on() {
         );
         assert!(kinds.get("Fulfill") > Some(&10), "{side}: {kinds:?}");
     }
-    // And the link still works.
-    let mut stub = left.peer("stub");
-    let mut other = right.peer("stub");
-    eventually("a packet passes", PATIENCE, || {
-        stub.ask(1, &ask("test.right.stub"));
-        let Some(got) = other.frame_within(Duration::from_secs(1)) else {
+    // The link still works.
+    let mut stub = left.connect_peer("stub");
+    let mut other = right.connect_peer("stub");
+    eventually("a packet passes", TIMEOUT, || {
+        stub.send_prepare(1, &prepare_to("test.right.stub"));
+        let Some(got) = other.receive_within(Duration::from_secs(1)) else {
             return Err("nothing".to_owned());
         };
         other.answer(got.id, &fulfill(&PREIMAGE));
         Ok(())
     });
-    assert_eq!(stub.next(), "RESPONSE 1 Fulfill");
+    assert_eq!(stub.receive_described(), "RESPONSE 1 Fulfill");
 }

@@ -1,15 +1,14 @@
-//! The program against the implementations of others: the public JavaScript packages, a real `ilp-connector` among them.
+//! The program with other implementations: the public JavaScript packages, including a real `ilp-connector`.
 //!
-//! The scenarios are in `tests/interop` and speak for themselves; this starts them with Node.js. The packages are
-//! installed there once, at the versions of the lock file. What was seen to work is the matrix of docs/INTEROP.md: with
-//! BLESS=1 in the environment it is rewritten, otherwise it must be the same.
+//! This file runs the scenarios of `tests/interop` with Node.js. The packages are installed there once, at the versions of
+//! the lock file. The results are the matrix of docs/INTEROP.md: `BLESS=1` rewrites it; otherwise it must be equal.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
-use crate::support::{PROGRAM, both, run, run_well, skip};
+use crate::support::{PROGRAM, combined_output, run, run_successfully, skip};
 
 const NODE_VERSION_MIN: u32 = 20;
 const MATRIX: [&str; 2] = ["<!-- matrix, see tests/it/interop.rs -->\n", "<!-- end of it -->"];
@@ -26,14 +25,14 @@ fn other_implementations_work_with_the_node() {
         .env("ILP_CONNECTOR_BIN", PROGRAM)
         .env("INTEROP_RESULTS", results.path())
         .current_dir(&folder));
-    assert!(output.status.success(), "{}", both(&output));
-    let matrix = run_well(
+    assert!(output.status.success(), "{}", combined_output(&output));
+    let matrix = run_successfully(
         Command::new("node").arg("lib/matrix.js").arg(results.path()).current_dir(&folder),
     );
-    hold_page_to(&matrix);
+    check_page(&matrix);
 }
 
-fn hold_page_to(matrix: &str) {
+fn check_page(matrix: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/INTEROP.md");
     let page = std::fs::read_to_string(&path).unwrap();
     let [start, end] = MATRIX;
@@ -45,36 +44,36 @@ fn hold_page_to(matrix: &str) {
     } else {
         assert!(
             new == page,
-            "the matrix of docs/INTEROP.md is not what was seen; run with BLESS=1 and look at it:\n{matrix}"
+            "the matrix of docs/INTEROP.md is stale; run with BLESS=1 and read it:\n{matrix}"
         );
     }
 }
 
-/// The folder with the installed packages; `Err`: why there are none.
+/// The folder with the installed packages, or the reason why there are none.
 pub(crate) fn packages() -> Result<PathBuf, String> {
-    // Tests run side by side; one of them installs.
+    // Tests run concurrently; only one installs.
     static INSTALLED: LazyLock<Result<PathBuf, String>> =
         LazyLock::new(|| installed("tests/interop"));
     INSTALLED.clone()
 }
 
-/// The folder with the codecs alone, which has fewer packages.
+/// The folder with the codecs only.
 pub(crate) fn differential_packages() -> Result<PathBuf, String> {
     installed("tests/differential")
 }
 
 fn installed(folder: &str) -> Result<PathBuf, String> {
-    node_is_there()?;
+    check_node_version()?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     install_packages(&folder);
     Ok(folder)
 }
 
-fn node_is_there() -> Result<(), String> {
+fn check_node_version() -> Result<(), String> {
     let output = Command::new("node").arg("--version").output().map_err(|error| {
         format!("Node.js {NODE_VERSION_MIN} or later is needed, and `node` does not run: {error}")
     })?;
-    let version = both(&output);
+    let version = combined_output(&output);
     let major = version.trim().trim_start_matches('v').split('.').next().unwrap_or_default();
     match major.parse::<u32>() {
         Ok(major) if major >= NODE_VERSION_MIN => Ok(()),
@@ -85,7 +84,7 @@ fn node_is_there() -> Result<(), String> {
     }
 }
 
-/// `npm ci`, unless what it would install is there already.
+/// Runs `npm ci`, unless the packages are up to date.
 fn install_packages(folder: &Path) {
     let written = |path: PathBuf| {
         path.metadata().and_then(|file| file.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
@@ -94,7 +93,7 @@ fn install_packages(folder: &Path) {
     if written(folder.join("node_modules/.package-lock.json"))
         < written(folder.join("package-lock.json"))
     {
-        run_well(
+        run_successfully(
             Command::new("npm")
                 .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
                 .current_dir(folder),

@@ -1,4 +1,4 @@
-//! One peer takes whatever a next hop has; the packets of another one to that hop go on all the same.
+//! One peer uses as much of a next hop as it can get; another peer's packets to that hop are still fulfilled.
 
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -7,87 +7,92 @@ use ilp_connector::wire::btp::BtpFrame;
 use ilp_connector::wire::ilp::Packet;
 use serde_json::Value;
 
-use crate::peer::{Ask, Daemon, PATIENCE, PREIMAGE, Peer, Seen, ask, fulfill, respond};
+use crate::peer::{
+    PREIMAGE, Peer, SocketEvent, TIMEOUT, TestNode, TestPrepare, fulfill, prepare_to, response,
+};
 use crate::support::eventually;
 
-/// Of so many packets of the honest peer at least 95 % must be fulfilled.
-const HONEST: u32 = 100;
-const LEAST: usize = 95;
+/// The packets of the honest peer, and how many of them must be fulfilled.
+const HONEST_PACKETS: u32 = 100;
+const FULFILLED_MIN: usize = 95;
 
-/// A next hop that fulfills what is for `test.carl.good`, what is for `test.carl.paid` too, and leaves the rest alone.
+/// A next hop that fulfills all packets but those to `test.carl.evil`, which it does not answer.
 fn next_hop(mut carl: Peer) -> JoinHandle<()> {
     thread::spawn(move || {
         let fulfill = fulfill(&PREIMAGE);
         let deadline = Instant::now() + Duration::from_secs(120);
-        while let Some(seen) = carl.reader.next(deadline) {
+        while let Some(seen) = carl.reader.next_event(deadline) {
             match seen {
-                Seen::Binary(raw) => {
+                SocketEvent::Binary(raw) => {
                     let Ok(frame) = BtpFrame::parse(&raw) else { break };
                     let packet = frame.ilp().map(Packet::parse);
                     let Some(Ok(Packet::Prepare(prepare))) = packet else { continue };
                     if prepare.destination.as_str() != "test.carl.evil"
                         && carl
                             .writer
-                            .try_send(&respond(frame.request_id.0, Some(&fulfill)))
+                            .try_send(&response(frame.request_id.0, Some(&fulfill)))
                             .is_err()
                     {
                         break;
                     }
                 }
-                Seen::Ping(payload) => carl.writer.control(0x8a, &payload),
-                Seen::Close(..) | Seen::Gone => break,
+                SocketEvent::Ping(payload) => carl.writer.send_control(0x8a, &payload),
+                SocketEvent::Close(..) | SocketEvent::Closed => break,
                 _ => {}
             }
         }
     })
 }
 
-/// How many of the honest peer's packets are fulfilled, one after the other.
-fn fulfilled(bob: &mut Peer, packet: &Ask) -> usize {
-    let outcomes = (0..HONEST).map(|id| bob.asked(id, packet));
+/// Sends the honest peer's packets one by one; returns how many are fulfilled.
+fn count_fulfilled(bob: &mut Peer, packet: &TestPrepare) -> usize {
+    let outcomes = (0..HONEST_PACKETS).map(|id| bob.request(id, packet));
     outcomes.filter(|outcome| outcome.ends_with("Fulfill")).count()
 }
 
-fn in_flight_to_carl(node: &Daemon) -> u64 {
+fn in_flight_to_carl(node: &TestNode) -> u64 {
     node.account("carl")["packetsInFlight"]["sent"].as_u64().unwrap()
 }
 
-/// Sends, reads and throws away on threads of its own until the connection ends.
-fn read_on(alice: Peer) -> (crate::peer::Writer, JoinHandle<()>) {
+/// Reads and discards on a thread until the connection ends; returns the writing half.
+fn discard_answers(alice: Peer) -> (crate::peer::FrameWriter, JoinHandle<()>) {
     let Peer { mut reader, writer, .. } = alice;
     let deadline = Instant::now() + Duration::from_secs(120);
     let thread = thread::spawn(move || {
-        while !matches!(reader.next(deadline), None | Some(Seen::Close(..) | Seen::Gone)) {}
+        while !matches!(
+            reader.next_event(deadline),
+            None | Some(SocketEvent::Close(..) | SocketEvent::Closed)
+        ) {}
     });
     (writer, thread)
 }
 
-fn message(id: u32, packet: &Ask) -> Vec<u8> {
+fn message(id: u32, packet: &TestPrepare) -> Vec<u8> {
     use ilp_connector::wire::btp::{ILP, ProtocolEntry};
-    crate::peer::message(id, &[ProtocolEntry::octets(ILP, &packet.packet())])
+    crate::peer::message(id, &[ProtocolEntry::octets(ILP, &packet.encode())])
 }
 
 #[test]
-fn a_peer_that_takes_every_place_of_a_next_hop_leaves_those_of_the_others() {
-    let node = Daemon::with_peers(&["alice", "bob", "carl"], "");
-    let mut bob = node.peer("bob");
-    let hop = next_hop(node.peer("carl"));
-    let good = ask("test.carl.good");
-    assert_eq!(fulfilled(&mut bob, &good), HONEST as usize);
-    let (mut alice, reading) = read_on(node.peer("alice"));
-    // As many as may be in flight to a peer; nobody answers them.
-    let evil = ask("test.carl.evil").amount(0).within(60_000);
+fn no_peer_can_take_all_packets_in_flight_of_a_next_hop() {
+    let node = TestNode::with_peers(&["alice", "bob", "carl"], "");
+    let mut bob = node.connect_peer("bob");
+    let hop = next_hop(node.connect_peer("carl"));
+    let good = prepare_to("test.carl.good");
+    assert_eq!(count_fulfilled(&mut bob, &good), HONEST_PACKETS as usize);
+    let (mut alice, reading) = discard_answers(node.connect_peer("alice"));
+    // As many as may be in flight to a peer; none is answered.
+    let evil = prepare_to("test.carl.evil").amount(0).expires_in_ms(60_000);
     for id in 0..16_384 {
         alice.send(&message(id, &evil));
     }
-    eventually("alice has what she can get", PATIENCE, || match in_flight_to_carl(&node) {
+    eventually("alice has taken her part", TIMEOUT, || match in_flight_to_carl(&node) {
         count if count > 8_000 => Ok(()),
         count => Err(count.to_string()),
     });
-    let good = ask("test.carl.good");
-    let count = fulfilled(&mut bob, &good);
-    assert!(count >= LEAST, "{count} of {HONEST}");
-    // She has her share, and more than that, but not all.
+    let good = prepare_to("test.carl.good");
+    let count = count_fulfilled(&mut bob, &good);
+    assert!(count >= FULFILLED_MIN, "{count} of {HONEST_PACKETS}");
+    // Alice has more than half, but not all.
     let taken = in_flight_to_carl(&node);
     assert!((8_000..12_288).contains(&taken), "{taken}");
     drop(node.stop("TERM"));
@@ -96,49 +101,49 @@ fn a_peer_that_takes_every_place_of_a_next_hop_leaves_those_of_the_others() {
 }
 
 #[test]
-fn a_peer_that_takes_the_credit_of_a_next_hop_leaves_that_of_the_others() {
+fn no_peer_can_take_all_credit_of_a_next_hop() {
     let yaml = "nodeId: n\nilpAddress: test.n\npeers:\n  - { id: alice, authToken: alice-token }\n  \
         - { id: bob, authToken: bob-token }\n  - { id: carl, authToken: carl-token, minBalance: -1000000 }\n\
         routes:\n  - { prefix: test.carl, nextHop: carl }\n";
-    // What she takes is held until it expires, or really spent.
+    // What alice takes is either held until it expires, or spent.
     for to in ["test.carl.evil", "test.carl.paid"] {
-        let node = Daemon::start(yaml);
-        let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
-        let hop = next_hop(node.peer("carl"));
-        let good = ask("test.carl.good").amount(100);
-        assert_eq!(fulfilled(&mut bob, &good), HONEST as usize, "{to}");
+        let node = TestNode::start(yaml);
+        let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+        let hop = next_hop(node.connect_peer("carl"));
+        let good = prepare_to("test.carl.good").amount(100);
+        assert_eq!(count_fulfilled(&mut bob, &good), HONEST_PACKETS as usize, "{to}");
         assert_eq!(
-            alice.asked(0, &ask(to).amount(980_000).within(60_000)),
+            alice.request(0, &prepare_to(to).amount(980_000).expires_in_ms(60_000)),
             "RESPONSE 0 Reject T04",
             "{to}"
         );
         for id in 1..1_000 {
-            alice.ask(id, &ask(to).amount(1_000).within(60_000));
+            alice.send_prepare(id, &prepare_to(to).amount(1_000).expires_in_ms(60_000));
         }
         let taken = |account: &Value| {
             let number = |value: &Value| value.as_str().unwrap().parse::<i64>().unwrap();
             number(&account["held"]["sent"]) - number(&account["balance"])
         };
-        node.until("alice has what she can get", "carl", |carl| taken(carl) > 500_000);
-        let count = fulfilled(&mut bob, &ask("test.carl.good").amount(1_000));
-        assert!(count >= LEAST, "{to}: {count} of {HONEST}");
+        node.wait_for_account("alice has taken her part", "carl", |carl| taken(carl) > 500_000);
+        let count = count_fulfilled(&mut bob, &prepare_to("test.carl.good").amount(1_000));
+        assert!(count >= FULFILLED_MIN, "{to}: {count} of {HONEST_PACKETS}");
         drop(node.stop("TERM"));
         hop.join().unwrap();
     }
 }
 
 #[test]
-fn a_peer_that_fills_the_queue_of_a_slow_next_hop_leaves_room_for_the_others() {
-    let node = Daemon::with_peers(&["alice", "bob", "carl"], "");
-    let mut bob = node.peer("bob");
-    let mut carl = node.peer("carl");
-    bob.ask(1, &ask("test.carl.good"));
-    let (id, _) = carl.prepare();
+fn no_peer_can_fill_the_whole_queue_of_a_slow_next_hop() {
+    let node = TestNode::with_peers(&["alice", "bob", "carl"], "");
+    let mut bob = node.connect_peer("bob");
+    let mut carl = node.connect_peer("carl");
+    bob.send_prepare(1, &prepare_to("test.carl.good"));
+    let (id, _) = carl.receive_prepare();
     carl.answer(id, &fulfill(&PREIMAGE));
-    assert_eq!(bob.next(), "RESPONSE 1 Fulfill");
-    // carl reads nothing meanwhile.
-    let (mut alice, reading) = read_on(node.peer("alice"));
-    let evil = ask("test.carl.evil").amount(0).within(60_000).data(&[b'.'; 30_000]);
+    assert_eq!(bob.receive_described(), "RESPONSE 1 Fulfill");
+    // Until later, carl reads nothing.
+    let (mut alice, reading) = discard_answers(node.connect_peer("alice"));
+    let evil = prepare_to("test.carl.evil").amount(0).expires_in_ms(60_000).data(&[b'.'; 30_000]);
     let rejected = || node.account("alice")["packets"]["sent"]["rejects"]["T03"].as_u64();
     let mut id = 0;
     eventually("the queue is full for alice", Duration::from_secs(60), || {
@@ -148,13 +153,14 @@ fn a_peer_that_fills_the_queue_of_a_slow_next_hop_leaves_room_for_the_others() {
         }
         rejected().ok_or_else(|| node.account("carl").to_string())
     });
-    for id in 0..HONEST {
-        bob.ask(id, &ask("test.carl.good").within(60_000));
+    for id in 0..HONEST_PACKETS {
+        bob.send_prepare(id, &prepare_to("test.carl.good").expires_in_ms(60_000));
     }
-    assert_eq!(bob.fence(), [""; 0], "none is refused");
+    assert_eq!(bob.drain_frames(), [""; 0], "none is refused");
     let hop = next_hop(carl);
-    let fulfilled = (0..HONEST).filter(|_| bob.next().ends_with("Fulfill")).count();
-    assert!(fulfilled >= LEAST, "{fulfilled} of {HONEST}");
+    let fulfilled =
+        (0..HONEST_PACKETS).filter(|_| bob.receive_described().ends_with("Fulfill")).count();
+    assert!(fulfilled >= FULFILLED_MIN, "{fulfilled} of {HONEST_PACKETS}");
     drop(node.stop("TERM"));
     reading.join().unwrap();
     hop.join().unwrap();

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::peer::{Daemon, PATIENCE, Peer, ask, get, try_get, yaml_of};
-use crate::running::{Running, folder, free_port, path, write};
-use crate::support::{PROGRAM, eventually, run_well};
+use crate::peer::{Peer, TIMEOUT, TestNode, config_of, http_get, prepare_to, try_http_get};
+use crate::process::{Process, free_port, path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, eventually, run_successfully};
 
 /// A node whose log goes where a test decides. It is gone with this value.
 struct Node {
@@ -23,14 +23,14 @@ struct Node {
 impl Node {
     fn start(more: &str, arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
         let (port, health) = (free_port(), free_port());
-        let folder = folder();
-        let yaml = yaml_of(&["alice", "bob"], more);
+        let folder = temp_folder();
+        let yaml = config_of(&["alice", "bob"], more);
         let ports = format!(
             "btpServerHost: 127.0.0.1\nbtpServerPort: {port}\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: {health}\n"
         );
-        let file = write(&folder, "node.yaml", &format!("{ports}{yaml}"));
+        let file = write_file(&folder, "node.yaml", &format!("{ports}{yaml}"));
         let child = Command::new(PROGRAM)
-            .args(["run", "--config", path(&file)])
+            .args(["run", "--config", path_text(&file)])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(stdout)
@@ -38,24 +38,26 @@ impl Node {
             .spawn()
             .unwrap();
         let node = Node { child, port: port.into(), health: health.into(), _folder: folder };
-        eventually("the node is there", PATIENCE, || try_get(node.health, "GET /health/live"));
+        eventually("the node is there", TIMEOUT, || try_http_get(node.health, "GET /health/live"));
         node
     }
 
     fn peer(&self, id: &str) -> Peer {
-        Peer::login(self.port, id, &format!("{id}-token"))
+        Peer::log_in(self.port, id, &format!("{id}-token"))
     }
 
     /// Value of a metric without labels.
     fn metric(&self, name: &str) -> f64 {
-        let text = get(self.health, "GET /metrics").1;
+        let text = http_get(self.health, "GET /metrics").1;
         let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
         line.and_then(|line| line.split(' ').nth(1)?.parse().ok())
             .unwrap_or_else(|| panic!("{text}"))
     }
 
     fn signal(&self, name: &str) {
-        run_well(Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]));
+        run_successfully(
+            Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]),
+        );
     }
 
     /// Its exit code.
@@ -64,7 +66,7 @@ impl Node {
             Ok(Some(status)) => Ok(status.code()),
             other => Err(format!("{other:?}")),
         };
-        eventually("the node ends", PATIENCE, look).0
+        eventually("the node ends", TIMEOUT, look).0
     }
 }
 
@@ -86,20 +88,20 @@ fn a_reader_that_stops_stops_neither_packets_nor_pages_nor_the_end() {
     while node.metric("ilp_packet_log_records_dropped_total") == 0.0 {
         for _ in 0..500 {
             packets += 1;
-            alice.ask(packets, &ask("test.nowhere"));
-            assert_eq!(alice.next(), format!("RESPONSE {packets} Reject F02"));
+            alice.send_prepare(packets, &prepare_to("test.nowhere"));
+            assert_eq!(alice.receive_described(), format!("RESPONSE {packets} Reject F02"));
         }
         assert!(
             began.elapsed() < Duration::from_secs(120),
             "nothing is lost after {packets} packets"
         );
         // Other lines still have room, as the packet log leaves some.
-        assert_eq!(get(node.health, "GET /health/live").0, 200);
+        assert_eq!(http_get(node.health, "GET /health/live").0, 200);
     }
-    alice.ask(1, &ask("test.bob"));
-    let (held, _) = bob.prepare();
+    alice.send_prepare(1, &prepare_to("test.bob"));
+    let (held, _) = bob.receive_prepare();
     bob.answer(held, &crate::peer::fulfill(&crate::peer::PREIMAGE));
-    assert_eq!(alice.next(), "RESPONSE 1 Fulfill");
+    assert_eq!(alice.receive_described(), "RESPONSE 1 Fulfill");
     drop((alice, bob));
     let stopping = Instant::now();
     node.signal("TERM");
@@ -119,7 +121,7 @@ fn what_was_lost_is_told_when_the_reader_goes_on() {
     let long = format!("GET /{}", "page/".repeat(38));
     while node.metric("ilp_log_lines_lost_total") == 0.0 {
         for _ in 0..200 {
-            let _ = try_get(node.health, &long);
+            let _ = try_http_get(node.health, &long);
         }
         assert!(began.elapsed() < Duration::from_secs(120), "nothing is lost");
     }
@@ -154,8 +156,8 @@ fn a_full_disk_loses_lines_and_nothing_else() {
     };
     let node = Node::start("", &[], full);
     let mut alice = node.peer("alice");
-    alice.ask(1, &ask("test.nowhere"));
-    assert_eq!(alice.next(), "RESPONSE 1 Reject F02");
+    alice.send_prepare(1, &prepare_to("test.nowhere"));
+    assert_eq!(alice.receive_described(), "RESPONSE 1 Reject F02");
     assert!(node.metric("ilp_log_lines_lost_total") >= 3.0);
     drop(alice);
     node.signal("TERM");
@@ -164,11 +166,11 @@ fn a_full_disk_loses_lines_and_nothing_else() {
 
 #[test]
 fn run_logs_to_a_file_that_may_be_moved_away() {
-    let logs = folder();
+    let logs = temp_folder();
     let (log, moved) = (logs.path().join("n.log"), logs.path().join("n.log.1"));
-    let node = Node::start("", &["--log-file", path(&log)], Stdio::null());
+    let node = Node::start("", &["--log-file", path_text(&log)], Stdio::null());
     let text = |file| std::fs::read_to_string(file).unwrap_or_default();
-    eventually("the file has the start", PATIENCE, || {
+    eventually("the file has the start", TIMEOUT, || {
         if text(&log).contains("health server listening") { Ok(()) } else { Err(text(&log)) }
     });
     let first: Value = serde_json::from_str(text(&log).lines().next().unwrap()).unwrap();
@@ -176,11 +178,11 @@ fn run_logs_to_a_file_that_may_be_moved_away() {
     assert_eq!((&first["node"], &first["address"]), (&"n".into(), &"test.n".into()));
     assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
     assert!(first["file"].as_str().unwrap().ends_with("node.yaml"), "{first}");
-    let ping = ask("test.n").amount(7).condition(ilp_connector::wire::Condition::PING);
-    assert_eq!(node.peer("alice").asked(1, &ping), "RESPONSE 1 Fulfill");
+    let ping = prepare_to("test.n").amount(7).condition(ilp_connector::wire::Condition::PING);
+    assert_eq!(node.peer("alice").request(1, &ping), "RESPONSE 1 Fulfill");
     std::fs::rename(&log, &moved).unwrap();
     node.signal("HUP");
-    eventually("the file is there again", PATIENCE, || {
+    eventually("the file is there again", TIMEOUT, || {
         if log.exists() { Ok(()) } else { Err(text(&moved)) }
     });
     node.signal("TERM");
@@ -205,10 +207,10 @@ fn run_logs_to_a_file_that_may_be_moved_away() {
 #[test]
 fn a_mistake_at_the_start_is_written_before_the_end() {
     let (reader, writer) = std::io::pipe().unwrap();
-    let folder = folder();
-    let file = write(&folder, "node.yaml", "nodeId: [\n");
+    let folder = temp_folder();
+    let file = write_file(&folder, "node.yaml", "nodeId: [\n");
     let mut command = Command::new(PROGRAM);
-    command.args(["run", "--config", path(&file)]).stdin(Stdio::null()).stderr(Stdio::null());
+    command.args(["run", "--config", path_text(&file)]).stdin(Stdio::null()).stderr(Stdio::null());
     let mut child = command.stdout(OwnedFd::from(writer)).spawn().unwrap();
     drop(command);
     let mut text = String::new();
@@ -220,7 +222,7 @@ fn a_mistake_at_the_start_is_written_before_the_end() {
 
 #[test]
 fn hops_of_a_packet_are_in_their_order() {
-    let folder = folder();
+    let folder = temp_folder();
     let log = folder.path().join("up.log");
     let ports: Vec<u16> = (0..6).map(|_| free_port()).collect();
     let mut yaml = "nodes:\n".to_owned();
@@ -230,12 +232,12 @@ fn hops_of_a_packet_are_in_their_order() {
     }
     yaml += "links:\n  - { from: a, to: b, secret: s-a-b }\n  - { from: b, to: c, secret: s-b-c }\n\
              defaults:\n  packetLog: true\n  peers:\n    - { id: cli, relation: child, authToken: cli-token }\n";
-    let file = write(&folder, "t.yaml", &yaml);
-    let network = Running::start(
-        &["up", path(&file), "--ping", "--for", "0.1", "--log-file", path(&log)],
+    let file = write_file(&folder, "t.yaml", &yaml);
+    let network = Process::start(
+        &["up", path_text(&file), "--ping", "--for", "0.1", "--log-file", path_text(&log)],
         [],
     );
-    let (status, lines) = network.ended();
+    let (status, lines) = network.wait_exit();
     assert!(status.success(), "{lines:#?}");
     let text = std::fs::read_to_string(&log).unwrap();
     let packets: Vec<Value> = text
@@ -265,69 +267,77 @@ fn hops_of_a_packet_are_in_their_order() {
 
 #[test]
 fn a_configuration_out_of_a_pipe_is_read_once_and_holds_up_nothing() {
-    let folder = folder();
+    let folder = temp_folder();
     let pipe = folder.path().join("node.yaml");
-    run_well(Command::new("mkfifo").arg(&pipe));
-    let node = Running::start(&["run", "--config", path(&pipe)], []);
-    let yaml = yaml_of(&["alice"], "shutdownGraceMs: 500\n");
+    run_successfully(Command::new("mkfifo").arg(&pipe));
+    let node = Process::start(&["run", "--config", path_text(&pipe)], []);
+    let yaml = config_of(&["alice"], "shutdownGraceMs: 500\n");
     let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
     // Opens when the node reads it.
     let mut writing = File::options().write(true).open(&pipe).unwrap();
     writing.write_all(format!("{ports}{yaml}").as_bytes()).unwrap();
     drop(writing);
-    let health = node.logged("health server listening", "port").as_u64().unwrap();
-    node.line("it says so", |line| line.contains("it is read once").then_some(()));
+    let health = node.wait_for_log("health server listening", "port").as_u64().unwrap();
+    node.wait_for_line("it says so", |line| line.contains("it is read once").then_some(()));
     node.signal("HUP");
-    node.line("it says why not", |line| line.contains("so it was read once").then_some(()));
-    let config = &crate::peer::json(health, "/health")["config"];
+    node.wait_for_line("it says why not", |line| {
+        line.contains("so it was read once").then_some(())
+    });
+    let config = &crate::peer::get_json(health, "/health")["config"];
     assert_eq!(config["successful"], false);
     assert!(config["error"].as_str().unwrap().contains("regular file"), "{config}");
     node.signal("TERM");
-    let (status, lines) = node.ended();
+    let (status, lines) = node.wait_exit();
     assert_eq!(status.code(), Some(0), "{lines:#?}");
 }
 
 #[test]
 fn authorities_that_never_come_hold_up_neither_packets_nor_the_stop() {
-    let folder = folder();
+    let folder = temp_folder();
     let pipe = folder.path().join("authorities");
-    run_well(Command::new("mkfifo").arg(&pipe));
+    run_successfully(Command::new("mkfifo").arg(&pipe));
     // Takes connections, so that the next step of a dial is TLS.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
-    let peers = yaml_of(&["alice"], "shutdownGraceMs: 500\nauthTimeoutMs: 500\n");
+    let peers = config_of(&["alice"], "shutdownGraceMs: 500\nauthTimeoutMs: 500\n");
     let dialled = format!("  - {{ id: far, authToken: t, url: 'wss://127.0.0.1:{port}/' }}\n");
     let yaml = peers.replace("peers:\n", &format!("peers:\n{dialled}"));
     assert_ne!(yaml, peers);
-    let file = write(&folder, "node.yaml", &format!("{ports}{yaml}"));
-    let node = Running::start(&["run", "--config", path(&file)], [("SSL_CERT_FILE", path(&pipe))]);
-    let port = node.logged("BTP server listening", "port").as_u64().unwrap();
-    node.line("the dial waits in vain", |line| line.contains("cannot connect").then_some(()));
-    let mut alice = crate::peer::Peer::login(port, "alice", "alice-token");
-    assert_eq!(alice.fence(), [""; 0]);
+    let file = write_file(&folder, "node.yaml", &format!("{ports}{yaml}"));
+    let node = Process::start(
+        &["run", "--config", path_text(&file)],
+        [("SSL_CERT_FILE", path_text(&pipe))],
+    );
+    let port = node.wait_for_log("BTP server listening", "port").as_u64().unwrap();
+    node.wait_for_line("the dial waits in vain", |line| {
+        line.contains("cannot connect").then_some(())
+    });
+    let mut alice = crate::peer::Peer::log_in(port, "alice", "alice-token");
+    assert_eq!(alice.drain_frames(), [""; 0]);
     node.signal("TERM");
-    let (status, lines) = node.ended();
+    let (status, lines) = node.wait_exit();
     assert_eq!(status.code(), Some(0), "{lines:#?}");
 }
 
 #[test]
 fn a_file_that_becomes_a_pipe_holds_up_neither_reloads_nor_the_stop() {
-    let node = Daemon::with_peers(&["alice"], "shutdownGraceMs: 500\n");
+    let node = TestNode::with_peers(&["alice"], "shutdownGraceMs: 500\n");
     std::fs::remove_file(&node.file).unwrap();
-    run_well(Command::new("mkfifo").arg(&node.file));
-    node.running.signal("HUP");
-    node.running.line("it is told", |line| {
+    run_successfully(Command::new("mkfifo").arg(&node.file));
+    node.process.signal("HUP");
+    node.process.wait_for_line("it is told", |line| {
         line.contains("the configuration file cannot be read").then_some(())
     });
     // A file again: it is read, so nothing waits for the pipe.
     std::fs::remove_file(&node.file).unwrap();
-    node.rewrite(&yaml_of(&["alice", "bob"], "shutdownGraceMs: 500\n"));
-    node.running.signal("HUP");
-    node.running.line("reloaded", |line| line.contains("configuration reloaded").then_some(()));
+    node.rewrite_config(&config_of(&["alice", "bob"], "shutdownGraceMs: 500\n"));
+    node.process.signal("HUP");
+    node.process
+        .wait_for_line("reloaded", |line| line.contains("configuration reloaded").then_some(()));
     std::fs::remove_file(&node.file).unwrap();
-    run_well(Command::new("mkfifo").arg(&node.file));
-    node.running.signal("HUP");
+    run_successfully(Command::new("mkfifo").arg(&node.file));
+    node.process.signal("HUP");
     let (status, log) = node.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
 }

@@ -1,4 +1,4 @@
-//! The tests that need more than one room: the whole program, other programs, containers.
+//! Tests of the whole program, with other programs and in containers, and tests of the repository itself.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -7,38 +7,37 @@
 )]
 
 mod balances;
-mod capture;
+mod btp;
 mod ccp;
 mod child;
 mod cli;
 mod client;
-mod codes;
 mod differential;
 mod docker;
 mod docs;
+mod error_codes;
 mod examples;
 mod expiry;
 mod forwarding;
+mod frame_capture;
 mod hostile;
 mod house;
 mod http;
 mod interop;
 mod jamming;
-mod lenient;
+mod lenient_btp;
 mod log;
 mod network;
 mod operations;
-mod over_http;
 mod packets;
 mod peer;
+mod process;
 mod refused_logins;
 mod reload;
-mod running;
 mod secrets;
 mod sessions;
 mod shared_account;
-mod strangers;
 mod stream;
 mod support;
 mod topologies;
-mod wire;
+mod unauthenticated;

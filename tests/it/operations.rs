@@ -1,5 +1,5 @@
-//! What an operator does to a running node: stop it, change its file, look at it, give it certificates. No packet of
-//! anybody else is lost, and no secret is told. Checklist rows 37, 92, 138, 139 and 141.
+//! An operator stops a node, changes its file, reads its pages and gives it certificates. No other peer loses a packet, and
+//! no secret is shown. Checklist rows 37, 92, 138, 139 and 141.
 
 use std::collections::HashSet;
 use std::net::{Ipv6Addr, TcpListener};
@@ -10,55 +10,55 @@ use std::time::{Duration, Instant};
 use ilp_connector::wire::btp::BtpFrame;
 
 use crate::peer::{
-    Daemon, PATIENCE, PREIMAGE, Peer, Seen, ask, auth, body_of, fulfill, get, json, try_get,
-    yaml_of,
+    PREIMAGE, Peer, SocketEvent, TIMEOUT, TestNode, auth_frame, config_of, describe_packet,
+    fulfill, get_json, http_get, prepare_to, try_http_get,
 };
-use crate::running::{Running, folder, free_port, path, write};
-use crate::support::{PROGRAM, both, eventually, run};
+use crate::process::{Process, free_port, path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, combined_output, eventually, run};
 
 #[test]
-fn a_graceful_stop_answers_what_is_in_flight_row_92_d18() {
+fn a_graceful_stop_answers_packets_in_flight_row_92_d18() {
     for signal in ["TERM", "INT"] {
-        let node = Daemon::with_peers(&["alice", "bob"], "shutdownGraceMs: 5000\n");
-        let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
-        alice.ask(1, &ask("test.bob"));
-        let (held, _) = bob.prepare();
-        node.running.signal(signal);
-        eventually("/health says that it stops", PATIENCE, || {
-            match try_get(node.health, "GET /health") {
+        let node = TestNode::with_peers(&["alice", "bob"], "shutdownGraceMs: 5000\n");
+        let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+        alice.send_prepare(1, &prepare_to("test.bob"));
+        let (held, _) = bob.receive_prepare();
+        node.process.signal(signal);
+        eventually("/health says that it stops", TIMEOUT, || {
+            match try_http_get(node.health_port, "GET /health") {
                 Ok((503, body)) if body.contains("\"status\":\"stopping\"") => Ok(()),
                 other => Err(format!("{other:?}")),
             }
         });
-        assert_eq!(get(node.health, "GET /health/live").0, 200);
-        assert_eq!(alice.asked(2, &ask("test.bob")), "RESPONSE 2 Reject T03");
-        assert_eq!(bob.fence(), [""; 0], "a new one is not sent on");
+        assert_eq!(http_get(node.health_port, "GET /health/live").0, 200);
+        assert_eq!(alice.request(2, &prepare_to("test.bob")), "RESPONSE 2 Reject T03");
+        assert_eq!(bob.drain_frames(), [""; 0], "a new one is not sent on");
         bob.answer(held, &fulfill(&PREIMAGE));
-        assert_eq!(alice.next(), "RESPONSE 1 Fulfill");
-        assert_eq!(alice.closed(), (1001, "stopping".to_owned()));
-        assert_eq!(bob.closed(), (1001, "stopping".to_owned()));
+        assert_eq!(alice.receive_described(), "RESPONSE 1 Fulfill");
+        assert_eq!(alice.wait_closed(), (1001, "stopping".to_owned()));
+        assert_eq!(bob.wait_closed(), (1001, "stopping".to_owned()));
         drop((alice, bob));
-        let (status, lines) = node.running.ended();
+        let (status, lines) = node.process.wait_exit();
         assert_eq!(status.code(), Some(0), "{lines:#?}");
     }
 }
 
 #[test]
-fn a_stop_that_nobody_answers_ends_with_rejects_and_the_exposure_d18() {
-    let node = Daemon::with_peers(&["alice", "bob"], "shutdownGraceMs: 500\n");
-    let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
+fn a_stop_rejects_unanswered_packets_and_logs_the_exposure_d18() {
+    let node = TestNode::with_peers(&["alice", "bob"], "shutdownGraceMs: 500\n");
+    let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
     for id in 0..3 {
-        alice.ask(id, &ask("test.bob").amount(7));
-        bob.prepare();
+        alice.send_prepare(id, &prepare_to("test.bob").amount(7));
+        bob.receive_prepare();
     }
     let began = Instant::now();
-    node.running.signal("TERM");
-    let mut codes: Vec<_> = (0..3).map(|_| alice.next()).collect();
+    node.process.signal("TERM");
+    let mut codes: Vec<_> = (0..3).map(|_| alice.receive_described()).collect();
     codes.sort();
     let expected: Vec<_> = (0..3).map(|id| format!("RESPONSE {id} Reject T00")).collect();
     assert_eq!(codes, expected);
-    assert_eq!(alice.closed().0, 1001);
-    let (status, lines) = node.running.ended();
+    assert_eq!(alice.wait_closed().0, 1001);
+    let (status, lines) = node.process.wait_exit();
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     assert_eq!(status.code(), Some(0));
     let log = lines.join("\n");
@@ -73,36 +73,36 @@ fn a_stop_that_nobody_answers_ends_with_rejects_and_the_exposure_d18() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
-    let node = Daemon::with_peers(&["alice", "bob"], "shutdownGraceMs: 60000\n");
-    let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
-    alice.ask(1, &ask("test.bob").within(60_000));
-    bob.prepare();
-    node.running.signal("TERM");
-    node.running.logged("stopping", "in_flight");
+fn a_second_signal_stops_the_node_at_once() {
+    let node = TestNode::with_peers(&["alice", "bob"], "shutdownGraceMs: 60000\n");
+    let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+    alice.send_prepare(1, &prepare_to("test.bob").expires_in_ms(60_000));
+    bob.receive_prepare();
+    node.process.signal("TERM");
+    node.process.wait_for_log("stopping", "in_flight");
     let began = Instant::now();
-    node.running.signal("TERM");
-    let (status, _) = node.running.ended();
+    node.process.signal("TERM");
+    let (status, _) = node.process.wait_exit();
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert!(!status.success(), "not gracefully: {status}");
 }
 
-/// One packet after another until told; each must be fulfilled.
-fn steady(mut alice: Peer, mut bob: Peer, until: Instant) -> thread::JoinHandle<u32> {
+/// Sends packets until the given time; each must be fulfilled.
+fn keep_paying(mut alice: Peer, mut bob: Peer, until: Instant) -> thread::JoinHandle<u32> {
     thread::spawn(move || {
         let mut count = 0;
         while Instant::now() < until {
             for id in 0..8 {
-                alice.ask(id, &ask("test.bob"));
+                alice.send_prepare(id, &prepare_to("test.bob"));
             }
             for _ in 0..8 {
-                let (id, _) = bob.prepare();
+                let (id, _) = bob.receive_prepare();
                 bob.answer(id, &fulfill(&PREIMAGE));
             }
             let mut left: HashSet<String> =
                 (0..8).map(|id| format!("RESPONSE {id} Fulfill")).collect();
             for _ in 0..8 {
-                let next = alice.next();
+                let next = alice.receive_described();
                 assert!(left.remove(&next), "{next} after {count} good ones");
                 count += 1;
             }
@@ -114,75 +114,80 @@ fn steady(mut alice: Peer, mut bob: Peer, until: Instant) -> thread::JoinHandle<
 #[test]
 fn reloads_under_load_lose_no_packet_of_others_rows_37_141_d17() {
     let all = ["alice", "bob", "carol", "dave"];
-    let node = Daemon::with_peers(&all, "");
-    let load =
-        steady(node.peer("alice"), node.peer("bob"), Instant::now() + Duration::from_secs(5));
-    let (mut carol, mut dave) = (node.peer("carol"), node.peer("dave"));
+    let node = TestNode::with_peers(&all, "");
+    let load = keep_paying(
+        node.connect_peer("alice"),
+        node.connect_peer("bob"),
+        Instant::now() + Duration::from_secs(5),
+    );
+    let (mut carol, mut dave) = (node.connect_peer("carol"), node.connect_peer("dave"));
     let reloads = || node.log().matches("\"configuration reloaded\"").count();
     let mut seen = 0;
     let mut reload = |yaml: &str, hang_up: bool| {
-        node.rewrite(yaml);
+        node.rewrite_config(yaml);
         if hang_up {
-            node.running.signal("HUP");
+            node.process.signal("HUP");
         }
         seen += 1;
-        eventually("the file is applied", PATIENCE, || {
+        eventually("the file is applied", TIMEOUT, || {
             if reloads() >= seen { Ok(()) } else { Err(format!("{} of {seen}", reloads())) }
         });
         seen = reloads();
     };
-    // Row 37: the route goes while a Prepare waits; its Fulfill still returns.
-    carol.ask(1, &ask("test.dave"));
-    let (held, _) = dave.prepare();
-    let without_route = yaml_of(&all, "").replace("  - { prefix: test.dave, nextHop: dave }\n", "");
+    // Row 37: the route is removed while a Prepare is pending; its Fulfill still returns.
+    carol.send_prepare(1, &prepare_to("test.dave"));
+    let (held, _) = dave.receive_prepare();
+    let without_route =
+        config_of(&all, "").replace("  - { prefix: test.dave, nextHop: dave }\n", "");
     reload(&without_route, true);
-    assert_eq!(carol.asked(2, &ask("test.dave")), "RESPONSE 2 Reject F02");
+    assert_eq!(carol.request(2, &prepare_to("test.dave")), "RESPONSE 2 Reject F02");
     dave.answer(held, &fulfill(&PREIMAGE));
-    assert_eq!(carol.next(), "RESPONSE 1 Fulfill");
+    assert_eq!(carol.receive_described(), "RESPONSE 1 Fulfill");
     // A broken file changes nothing.
-    node.rewrite("nodeId: [");
-    node.running.signal("HUP");
-    node.running
-        .line("the mistake is told", |line| line.contains("nothing was changed").then_some(()));
-    assert_eq!(carol.asked(3, &ask("test.dave")), "RESPONSE 3 Reject F02");
-    // Row 141: one account is switched off, by the file alone, with a packet of it in flight.
-    reload(&yaml_of(&all, ""), true);
-    carol.ask(4, &ask("test.dave"));
-    let (held, _) = dave.prepare();
-    let off = yaml_of(&all, "").replace("{ id: carol,", "{ id: carol, enabled: false,");
+    node.rewrite_config("nodeId: [");
+    node.process.signal("HUP");
+    node.process.wait_for_line("the mistake is logged", |line| {
+        line.contains("nothing was changed").then_some(())
+    });
+    assert_eq!(carol.request(3, &prepare_to("test.dave")), "RESPONSE 3 Reject F02");
+    // Row 141: one account is switched off in the file while its packet is in flight.
+    reload(&config_of(&all, ""), true);
+    carol.send_prepare(4, &prepare_to("test.dave"));
+    let (held, _) = dave.receive_prepare();
+    let off = config_of(&all, "").replace("{ id: carol,", "{ id: carol, enabled: false,");
     reload(&off, false);
-    assert_eq!(carol.closed(), (1008, "reconfigured".to_owned()));
-    let mut refused = Peer::open(node.port);
-    refused.send(&auth(1, Some("carol"), "carol-token"));
-    assert_eq!(refused.next(), "ERROR 1 F00");
-    assert_eq!(dave.asked(5, &ask("test.carol")), "RESPONSE 5 Reject T01");
+    assert_eq!(carol.wait_closed(), (1008, "reconfigured".to_owned()));
+    let mut refused = Peer::connect(node.port);
+    refused.send(&auth_frame(1, Some("carol"), "carol-token"));
+    assert_eq!(refused.receive_described(), "ERROR 1 F00");
+    assert_eq!(dave.request(5, &prepare_to("test.carol")), "RESPONSE 5 Reject T01");
     dave.answer(held, &fulfill(&PREIMAGE));
-    assert_eq!(dave.fence(), [""; 0]);
+    assert_eq!(dave.drain_frames(), [""; 0]);
     assert_eq!(node.account("carol")["state"], "suspended");
-    // On again; its money is still counted.
-    reload(&yaml_of(&all, ""), true);
-    let mut carol = node.peer("carol");
-    carol.ask(6, &ask("test.dave"));
-    let (id, _) = dave.prepare();
+    // Switched on again, the account has kept its balance.
+    reload(&config_of(&all, ""), true);
+    let mut carol = node.connect_peer("carol");
+    carol.send_prepare(6, &prepare_to("test.dave"));
+    let (id, _) = dave.receive_prepare();
     dave.answer(id, &fulfill(&PREIMAGE));
-    assert_eq!(carol.next(), "RESPONSE 6 Fulfill");
+    assert_eq!(carol.receive_described(), "RESPONSE 6 Fulfill");
     assert_eq!(node.balance("carol"), ["300", "0", "0"]);
-    // A peer is removed while its packet is in flight: it gets its answer, then it is shown out.
-    carol.ask(7, &ask("test.dave"));
-    let (id, _) = dave.prepare();
-    reload(&yaml_of(&["alice", "bob", "dave"], ""), true);
-    assert_eq!(carol.asked(8, &ask("test.dave")), "RESPONSE 8 Reject F00");
+    // A peer that is removed while its packet is in flight gets the answer; then its session is closed.
+    carol.send_prepare(7, &prepare_to("test.dave"));
+    let (id, _) = dave.receive_prepare();
+    reload(&config_of(&["alice", "bob", "dave"], ""), true);
+    assert_eq!(carol.request(8, &prepare_to("test.dave")), "RESPONSE 8 Reject F00");
     dave.answer(id, &fulfill(&PREIMAGE));
-    assert_eq!(carol.next(), "RESPONSE 7 Fulfill");
-    assert_eq!(carol.closed(), (1001, "removed".to_owned()));
-    assert_eq!(dave.asked(9, &ask("test.carol")), "RESPONSE 9 Reject F02");
-    // Another token: the session of the old one ends, the new one opens.
-    reload(&yaml_of(&["alice", "bob", "dave"], "").replace("dave-token", "other-token"), true);
-    assert_eq!(dave.closed(), (1008, "reconfigured".to_owned()));
-    let mut old = Peer::open(node.port);
-    old.send(&auth(1, Some("dave"), "dave-token"));
-    assert_eq!(old.next(), "ERROR 1 F00");
-    assert_eq!(Peer::login(node.port, "dave", "other-token").fence(), [""; 0]);
+    assert_eq!(carol.receive_described(), "RESPONSE 7 Fulfill");
+    assert_eq!(carol.wait_closed(), (1001, "removed".to_owned()));
+    assert_eq!(dave.request(9, &prepare_to("test.carol")), "RESPONSE 9 Reject F02");
+    // A changed token closes the session that used the old one; the new token is accepted.
+    reload(&config_of(&["alice", "bob", "dave"], "").replace("dave-token", "other-token"), true);
+    assert_eq!(dave.wait_closed(), (1008, "reconfigured".to_owned()));
+    let mut old = Peer::connect(node.port);
+    old.send(&auth_frame(1, Some("dave"), "dave-token"));
+    assert_eq!(old.receive_described(), "ERROR 1 F00");
+    assert_eq!(Peer::log_in(node.port, "dave", "other-token").drain_frames(), [""; 0]);
     let count = load.join().unwrap();
     assert!(count > 200, "{count} packets of others, all fulfilled");
     let log = node.log();
@@ -192,7 +197,7 @@ fn reloads_under_load_lose_no_packet_of_others_rows_37_141_d17() {
 }
 
 #[test]
-fn secrets_are_nowhere_row_139() {
+fn no_log_or_page_shows_a_secret_row_139() {
     let secrets =
         ["s3cret-of-alice", "s3cret-of-url", "s3cret-of-bob", "s3cret-api", "s3cret-of-receivers"];
     let yaml = format!(
@@ -203,49 +208,52 @@ fn secrets_are_nowhere_row_139() {
            - {{ id: bob, url: 'btp+ws://n:s3cret-of-url@127.0.0.1:{}', authToken: s3cret-of-bob }}\n",
         free_port()
     );
-    let node = Daemon::start(&yaml);
-    let mut alice = Peer::login(node.port, "alice", "s3cret-of-alice");
-    let mut told = String::new();
-    // Wrong places for a token: the name, the path, the Authorization header.
+    let node = TestNode::start(&yaml);
+    let mut alice = Peer::log_in(node.port, "alice", "s3cret-of-alice");
+    let mut output_text = String::new();
+    // A token in the wrong places: as the name, in the path, in the Authorization header.
     for (user, token) in [("s3cret-of-alice", "x"), ("alice", "s3cret-of-bob")] {
-        let mut peer = Peer::open(node.port);
-        peer.send(&auth(1, Some(user), token));
-        let answer = peer.frame();
+        let mut peer = Peer::connect(node.port);
+        peer.send(&auth_frame(1, Some(user), token));
+        let answer = peer.receive();
         if user == "alice" {
-            told += &String::from_utf8_lossy(&answer.raw);
+            output_text += &String::from_utf8_lossy(&answer.raw);
         }
     }
-    alice.send(&auth(2, Some("alice"), "s3cret-of-alice"));
-    told += &String::from_utf8_lossy(&alice.frame().raw);
-    alice.ask(3, &ask("test.bob"));
-    told += &String::from_utf8_lossy(&alice.frame().raw);
-    // A connection to a receiver: its secret is for who asked, and for nobody else.
-    let http = node.running.logged("HTTP server listening", "port").as_u64().unwrap();
-    let connection = json(http, "/wallet");
+    alice.send(&auth_frame(2, Some("alice"), "s3cret-of-alice"));
+    output_text += &String::from_utf8_lossy(&alice.receive().raw);
+    alice.send_prepare(3, &prepare_to("test.bob"));
+    output_text += &String::from_utf8_lossy(&alice.receive().raw);
+    // The secret of a connection to a receiver is sent only to the sender that requested it.
+    let http = node.process.wait_for_log("HTTP server listening", "port").as_u64().unwrap();
+    let connection = get_json(http, "/wallet");
     let shared = connection["shared_secret"].as_str().unwrap();
     let destination = connection["destination_account"].as_str().unwrap();
-    assert_eq!(alice.asked(4, &ask(destination).data(&[7; 100])), "RESPONSE 4 Reject F06");
+    assert_eq!(alice.request(4, &prepare_to(destination).data(&[7; 100])), "RESPONSE 4 Reject F06");
     for page in ["/health", "/health/live", "/metrics", "/peers", "/routes", "/nowhere"] {
-        let (status, body) = get(node.health, page);
+        let (status, body) = http_get(node.health_port, page);
         let open = page.starts_with("/health") || page == "/nowhere";
         assert_eq!(status == 401, !open, "{page}: {status}");
-        told += &body;
+        output_text += &body;
         let token = format!("GET {page} HTTP/1.1\r\nAuthorization: Bearer s3cret-api\r\nX:");
-        let (status, body) = get(node.health, &token);
+        let (status, body) = http_get(node.health_port, &token);
         assert_eq!(status == 200, page != "/nowhere" && page != "/health", "{page}: {status}");
-        told += &body;
+        output_text += &body;
     }
-    let output = |arguments: &[&str]| both(&run(Command::new(PROGRAM).args(arguments).env_clear()));
-    let file = path(&node.file);
-    told += &output(&["check", file]);
-    told += &output(&["check", "--print", file]);
-    told += &output(&["healthcheck", "--config", file]);
-    told += &output(&["ping", "test.n", "--config", file]);
-    told += &output(&["ping", "test.n", "--via", "btp+ws://alice:s3cret-of-url@127.0.0.1:1"]);
+    let output = |arguments: &[&str]| {
+        combined_output(&run(Command::new(PROGRAM).args(arguments).env_clear()))
+    };
+    let file = path_text(&node.file);
+    output_text += &output(&["check", file]);
+    output_text += &output(&["check", "--print", file]);
+    output_text += &output(&["healthcheck", "--config", file]);
+    output_text += &output(&["ping", "test.n", "--config", file]);
+    output_text +=
+        &output(&["ping", "test.n", "--via", "btp+ws://alice:s3cret-of-url@127.0.0.1:1"]);
     let wrong = format!("btp+ws://alice:s3cret-of-url@127.0.0.1:{}", node.port);
-    told += &output(&["ping", "test.n", "-c", "1", "--via", &wrong]);
+    output_text += &output(&["ping", "test.n", "-c", "1", "--via", &wrong]);
     // Mistakes around a secret.
-    let folder = folder();
+    let folder = temp_folder();
     for broken in [
         yaml.replace("authToken: s3cret-of-alice", "authToken: [s3cret-of-alice]"),
         yaml.replace("authToken: s3cret-of-alice", "authtoken: s3cret-of-alice"),
@@ -254,40 +262,40 @@ fn secrets_are_nowhere_row_139() {
         yaml.replace("apiToken: ", "apiToken: {a: "),
         yaml.replace("'btp+ws", "btp+ws: 'x"),
     ] {
-        let file = write(&folder, "broken.yaml", &broken);
-        told += &output(&["check", path(&file)]);
-        let run = &["run", "--config", path(&file), "--btp-port", "0", "--health-port", "0"];
-        let (status, lines) = Running::start(run, []).ended();
+        let file = write_file(&folder, "broken.yaml", &broken);
+        output_text += &output(&["check", path_text(&file)]);
+        let run = &["run", "--config", path_text(&file), "--btp-port", "0", "--health-port", "0"];
+        let (status, lines) = Process::start(run, []).wait_exit();
         assert_eq!(status.code(), Some(64), "{broken}: {lines:#?}");
-        told += &lines.join("\n");
+        output_text += &lines.join("\n");
     }
-    // Nor in what the system shows of the process.
-    let pid = node.running.pid();
-    told += &std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+    // The process list does not show it either.
+    let pid = node.process.pid();
+    output_text += &std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
     let (_, log) = node.stop("TERM");
     assert!(log.lines().count() > 20, "it was at trace: {log}");
-    // The one line of a login that gave the token as its name cannot know.
+    // The line about a login whose name was an unknown token cannot hide it.
     let log: Vec<_> =
         log.lines().filter(|line| !line.contains("\"user\":\"s3cret-of-alice\"")).collect();
-    told += &log.join("\n");
+    output_text += &log.join("\n");
     for secret in secrets.into_iter().chain([shared]) {
-        let at = told.find(secret);
-        assert_eq!(at, None, "{secret}: {}", &told[at.unwrap_or(0).saturating_sub(300)..]);
+        let at = output_text.find(secret);
+        assert_eq!(at, None, "{secret}: {}", &output_text[at.unwrap_or(0).saturating_sub(300)..]);
     }
 }
 
 #[test]
 fn health_follows_required_peers_row_138() {
     let port = free_port();
-    let a = Daemon::start(&format!(
+    let a = TestNode::start(&format!(
         "nodeId: a\nilpAddress: test.a\nstartTimeoutMs: 1000\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{port}', authToken: ab }}\n  \
            - {{ id: optional, url: 'ws://127.0.0.1:{}', required: false, authToken: x1 }}\n",
         free_port()
     ));
-    assert_eq!(get(a.health, "GET /health").0, 503);
-    assert_eq!(json(a.health, "/health")["status"], "starting");
+    assert_eq!(http_get(a.health_port, "GET /health").0, 503);
+    assert_eq!(get_json(a.health_port, "/health")["status"], "starting");
     let becomes = |status: u16, word: &str| {
-        eventually(word, PATIENCE, || match get(a.health, "GET /health") {
+        eventually(word, TIMEOUT, || match http_get(a.health_port, "GET /health") {
             (code, body) if code == status && body.contains(&format!("\"status\":\"{word}\"")) => {
                 Ok(())
             }
@@ -296,14 +304,14 @@ fn health_follows_required_peers_row_138() {
     };
     becomes(503, "unhealthy");
     let yaml = "nodeId: b\nilpAddress: test.b\npeers:\n  - { id: a, authToken: ab }\n";
-    let b = Daemon::start_on(yaml, port);
+    let b = TestNode::start_on(yaml, port);
     becomes(200, "healthy");
-    b.running.signal("KILL");
+    b.process.signal("KILL");
     becomes(503, "unhealthy");
     drop(b);
-    let _b = Daemon::start_on(yaml, port);
+    let _b = TestNode::start_on(yaml, port);
     becomes(200, "healthy");
-    let health = json(a.health, "/health");
+    let health = get_json(a.health_port, "/health");
     assert_eq!(health["peersConnected"], 1);
     assert_eq!(health["totalPeers"], 2);
     for key in ["uptime", "timestamp", "nodeId", "version", "peers"] {
@@ -311,7 +319,7 @@ fn health_follows_required_peers_row_138() {
     }
 }
 
-/// A certificate authority, and what it signed for 127.0.0.1, as PEM: authority, certificate, key.
+/// A certificate authority, and a certificate that it signed for 127.0.0.1, with its key, as PEM.
 fn certificates() -> [String; 3] {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let authority_key = KeyPair::generate().unwrap();
@@ -326,18 +334,18 @@ fn certificates() -> [String; 3] {
 }
 
 #[test]
-fn tls_with_an_authority_of_ones_own() {
-    let folder = folder();
+fn tls_works_with_a_private_certificate_authority() {
+    let folder = temp_folder();
     let [authority, certificate, key] = certificates();
-    let file = |name: &str, text: &str| path(&write(&folder, name, text)).to_owned();
+    let file = |name: &str, text: &str| path_text(&write_file(&folder, name, text)).to_owned();
     let (authority, certificate, key) =
         (file("ca.pem", &authority), file("cert.pem", &certificate), file("key.pem", &key));
-    let b = Daemon::start(&format!(
+    let b = TestNode::start(&format!(
         "nodeId: b\nilpAddress: test.b\ntls: {{ certificate: '{certificate}', key: '{key}' }}\npeers:\n  \
            - {{ id: a, authToken: ab }}\n  - {{ id: stranger, authToken: st }}\n"
     ));
     let dial = |id: &str, host: &str, more: &str| {
-        Daemon::start(&format!(
+        TestNode::start(&format!(
             "nodeId: {id}\nilpAddress: test.{id}\npeers:\n  - {{ id: b, url: 'btp+wss://{host}:{}', authToken: {} }}\n  \
                - {{ id: asker, authToken: asker-token }}\nroutes: [{{ prefix: test.b, nextHop: b }}]\n{more}",
             b.port,
@@ -346,58 +354,58 @@ fn tls_with_an_authority_of_ones_own() {
     };
     let trusting = format!("caFile: '{authority}'\n");
     let a = dial("a", "127.0.0.1", &trusting);
-    a.until_connected("b");
-    let mut asker = a.peer("asker");
+    a.wait_connected("b");
+    let mut asker = a.connect_peer("asker");
     for length in [0, 1000, 32_767] {
-        let question = ask("test.b").data(&vec![1; length]);
-        let ping = question.condition(ilp_connector::wire::Condition::PING);
-        assert_eq!(asker.asked(1, &ping), "RESPONSE 1 Fulfill");
+        let prepare = prepare_to("test.b").data(&vec![1; length]);
+        let ping = prepare.condition(ilp_connector::wire::Condition::PING);
+        assert_eq!(asker.request(1, &ping), "RESPONSE 1 Fulfill");
     }
-    // Without the authority, and by plain ws: an error that says so, and no session.
+    // Without the authority, or with plain ws, there is no session and the error says why.
     let stranger = dial("stranger", "localhost", "");
-    stranger.until("it does not trust", "b", |b| {
+    stranger.wait_for_account("it does not trust", "b", |b| {
         b["lastError"].as_str().is_some_and(|error| error.contains("TLS"))
     });
     assert_ne!(stranger.account("b")["state"], "connected");
-    let mut plain = crate::peer::tcp(b.port);
+    let mut plain = crate::peer::connect_tcp(b.port);
     std::io::Write::write_all(&mut plain, b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    plain.set_read_timeout(Some(PATIENCE)).unwrap();
+    plain.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut answer = Vec::new();
     let _ = std::io::Read::read_to_end(&mut plain, &mut answer);
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
-    a.until_connected("b");
+    a.wait_connected("b");
 }
 
 #[test]
-fn ipv6_loopback() {
+fn a_node_listens_on_ipv6_loopback() {
     if let Err(error) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
         return crate::support::skip("IPv6", &error.to_string());
     }
-    let folder = folder();
-    let file = write(
+    let folder = temp_folder();
+    let file = write_file(
         &folder,
         "six.yaml",
         "nodeId: six\nilpAddress: test.six\nbtpServerHost: '::1'\nbtpServerPort: 0\nhealthCheckHost: '::1'\nhealthCheckPort: 0\n\
          peers: [{ id: a, authToken: ab }]\n",
     );
-    let six = Running::start(&["run", "--config", path(&file)], []);
-    let port = six.logged("BTP server listening", "port");
-    let a = Daemon::start(&format!(
+    let six = Process::start(&["run", "--config", path_text(&file)], []);
+    let port = six.wait_for_log("BTP server listening", "port");
+    let a = TestNode::start(&format!(
         "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: six, url: 'ws://[::1]:{port}', authToken: ab }}\n"
     ));
-    a.until_connected("six");
+    a.wait_connected("six");
 }
 
 #[test]
 fn a_stopping_node_refuses_connections() {
-    let node = Daemon::with_peers(&["alice", "bob"], "shutdownGraceMs: 2000\n");
-    let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
-    alice.ask(1, &ask("test.bob"));
-    bob.prepare();
-    node.running.signal("TERM");
-    node.running.logged("stopping", "in_flight");
-    // New connections are refused at once instead of waiting for nothing, so that peers try elsewhere or later.
-    eventually("nobody listens any more", Duration::from_secs(1), || {
+    let node = TestNode::with_peers(&["alice", "bob"], "shutdownGraceMs: 2000\n");
+    let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+    alice.send_prepare(1, &prepare_to("test.bob"));
+    bob.receive_prepare();
+    node.process.signal("TERM");
+    node.process.wait_for_log("stopping", "in_flight");
+    // New connections are refused at once, so that peers try again elsewhere or later.
+    eventually("the port is closed", Duration::from_secs(1), || {
         let port = u16::try_from(node.port).unwrap();
         match std::net::TcpStream::connect(("127.0.0.1", port)) {
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
@@ -406,13 +414,13 @@ fn a_stopping_node_refuses_connections() {
     });
     let deadline = Instant::now() + Duration::from_secs(6);
     let answer = loop {
-        match alice.reader.next(deadline) {
-            Some(Seen::Binary(raw)) => break raw,
+        match alice.reader.next_event(deadline) {
+            Some(SocketEvent::Binary(raw)) => break raw,
             Some(_) => {}
             None => panic!("no answer"),
         }
     };
-    assert_eq!(body_of(BtpFrame::parse(&answer).unwrap().ilp().unwrap()), "Reject T00");
-    let (status, _) = node.running.ended();
+    assert_eq!(describe_packet(BtpFrame::parse(&answer).unwrap().ilp().unwrap()), "Reject T00");
+    let (status, _) = node.process.wait_exit();
     assert_eq!(status.code(), Some(0));
 }

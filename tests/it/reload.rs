@@ -2,36 +2,36 @@
 
 use serde_json::Value;
 
-use crate::network::Topology;
-use crate::running::{PATIENCE, Running};
+use crate::network::TestNetwork;
+use crate::process::{Process, TIMEOUT};
 use crate::support::eventually;
 
-fn balance(network: &Topology, node: &str, peer: &str) -> (String, i64) {
-    let (_, body) = network.get(node, "/peers").unwrap();
+fn balance(network: &TestNetwork, node: &str, peer: &str) -> (String, i64) {
+    let (_, body) = network.get_json(node, "/peers").unwrap();
     let peers = body["peers"].as_array().unwrap();
     let peer = peers.iter().find(|one| one["id"] == peer).unwrap();
     (peer["balance"].as_str().unwrap().to_owned(), peer["counters"]["sessions"].as_i64().unwrap())
 }
 
-fn logged(network: &Running, words: &str) {
-    eventually(&format!("the log says {words:?}"), PATIENCE, || {
-        let lines = network.lines();
+fn logged(network: &Process, words: &str) {
+    eventually(&format!("the log says {words:?}"), TIMEOUT, || {
+        let lines = network.output_lines();
         lines.iter().any(|line| line.contains(words)).then_some(()).ok_or_else(|| lines.join("\n"))
     });
 }
 
-fn next_hop(network: &Topology, node: &str, address: &str, expected: &str) {
-    eventually(&format!("{node} sends {address} to {expected}"), PATIENCE, || {
-        let (_, body) = network.get(node, &format!("/routes?destination={address}"))?;
+fn next_hop(network: &TestNetwork, node: &str, address: &str, expected: &str) {
+    eventually(&format!("{node} sends {address} to {expected}"), TIMEOUT, || {
+        let (_, body) = network.get_json(node, &format!("/routes?destination={address}"))?;
         if body["nextHop"] == expected { Ok(()) } else { Err(body.to_string()) }
     });
 }
 
 #[test]
 fn the_network_follows_its_file() {
-    let network = Topology::copy("examples/linear-3.yaml");
-    let running = network.up();
-    network.all_reach_all(&["a", "b", "c"]);
+    let network = TestNetwork::from_example("examples/linear-3.yaml");
+    let running = network.start_all();
+    network.wait_all_reachable(&["a", "b", "c"]);
     let before = balance(&network, "a", "b");
     next_hop(&network, "a", "test.c", "b");
 
@@ -40,22 +40,22 @@ fn the_network_follows_its_file() {
         text.replace("  - id: c\n", "  - id: c\n  - id: d\n")
             .replace("\n\n# For every", "\n  - { from: c, to: d, secret: cd }\n\n# For every")
     });
-    network.health_becomes("d", 200);
-    network.all_reach_all(&["a", "b", "c", "d"]);
+    network.wait_health("d", 200);
+    network.wait_all_reachable(&["a", "b", "c", "d"]);
 
     // A shorter way.
     network.edit(|text| {
         text.replace("\n\n# For every", "\n  - { from: a, to: c, secret: ac }\n\n# For every")
     });
     next_hop(&network, "a", "test.c", "c");
-    network.all_reach_all(&["a", "b", "c", "d"]);
+    network.wait_all_reachable(&["a", "b", "c", "d"]);
 
     // A mistake.
     network.edit(|text| text.replace("from: a, to: c", "from: a, to: nobody"));
     logged(&running, "nobody");
     logged(&running, "the configuration is not valid; nothing was changed");
     next_hop(&network, "a", "test.c", "c");
-    network.all_reach_all(&["a", "c", "d"]);
+    network.wait_all_reachable(&["a", "c", "d"]);
     network.edit(|text| text.replace("from: a, to: nobody", "from: a, to: c"));
 
     // The link between a and b was there all the time: no new session, and what was owed is owed still.
@@ -69,22 +69,22 @@ fn the_network_follows_its_file() {
         });
         kept.map(|line| format!("{line}\n")).collect()
     });
-    let body: Value = network.health_becomes("b", 503);
+    let body: Value = network.wait_health("b", 503);
     assert!(body["reasons"].to_string().contains("no longer names this node"), "{body}");
-    network.all_reach_all(&["a", "c", "d"]);
-    network.health_becomes("a", 200);
+    network.wait_all_reachable(&["a", "c", "d"]);
+    network.wait_health("a", 200);
 
     running.signal("TERM");
-    let (status, lines) = running.ended();
+    let (status, lines) = running.wait_exit();
     assert_eq!(status.code(), Some(0), "{lines:#?}");
     assert!(!lines.concat().contains("demo-"), "a secret is in the log");
 }
 
 #[test]
 fn each_process_follows_the_same_file() {
-    let network = Topology::copy("examples/linear-3.yaml");
-    let running = ["a", "b", "c"].map(|node| network.run(node));
-    network.all_reach_all(&["a", "b", "c"]);
+    let network = TestNetwork::from_example("examples/linear-3.yaml");
+    let running = ["a", "b", "c"].map(|node| network.start_node(node));
+    network.wait_all_reachable(&["a", "b", "c"]);
     network.edit(|text| {
         text.replace("\n\n# For every", "\n  - { from: a, to: c, secret: ac }\n\n# For every")
     });
@@ -93,9 +93,9 @@ fn each_process_follows_the_same_file() {
     // A hang-up makes a node look at once; nothing changed, and nobody minds.
     running[0].signal("HUP");
     logged(&running[0], "SIGHUP: reading the configuration again");
-    network.all_reach_all(&["a", "b", "c"]);
+    network.wait_all_reachable(&["a", "b", "c"]);
     for node in running {
         node.signal("TERM");
-        assert_eq!(node.ended().0.code(), Some(0));
+        assert_eq!(node.wait_exit().0.code(), Some(0));
     }
 }

@@ -1,6 +1,5 @@
-//! No secret is shown, wherever a mistake puts it. The keys that hold secrets are those that the schema marks; each gets
-//! a text that stands nowhere else, the configuration is broken around it in the ways that happen to people, and
-//! everything that the program says is searched for pieces of that text.
+//! No output shows a secret, wherever a mistake puts it. Each key that the schema marks as secret gets a unique text, the
+//! configuration around it is broken in usual ways, and all output is searched for parts of that text.
 
 mod files;
 mod hunt;
@@ -21,7 +20,7 @@ const CANARIES: [&str; 3] = [
     "sardonic-bluejay-wobbles-outside",
 ];
 
-/// The keys of both forms of a file that hold secrets, as the program itself describes them.
+/// The keys that hold secrets in both forms of a file, according to the schema.
 fn secret_keys() -> BTreeSet<String> {
     fn walk(schema: &Value, keys: &mut BTreeSet<String>) {
         for (name, inner) in schema["properties"].as_object().into_iter().flatten() {

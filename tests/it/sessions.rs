@@ -1,4 +1,4 @@
-//! Sessions that begin, end, stall and double: whatever dies, every Prepare gets one answer. Checklist rows 57, 72 to
+//! Sessions that begin, end, stall and are replaced: every Prepare still gets one answer. Checklist rows 57, 72 to
 //! 74, 88, 89 and 91; D4 and D5.
 
 mod proxy;
@@ -11,14 +11,15 @@ use ilp_connector::wire::btp::{BtpErrorCode, BtpFrame, FrameBody, FrameKind, ILP
 use ilp_connector::wire::timestamp::GeneralizedTime;
 
 use crate::peer::{
-    Daemon, PATIENCE, PREIMAGE, Peer, Seen, ask, body_of, frame, fulfill, listener, message,
+    PREIMAGE, Peer, SocketEvent, TIMEOUT, TestNode, bind_listener, describe_packet, frame, fulfill,
+    message, prepare_to,
 };
-use crate::running::free_port;
+use crate::process::free_port;
 use proxy::Proxy;
 
 /// A node that dials us as its peer `bob`.
-fn dialling(port: u16, more: &str) -> Daemon {
-    Daemon::start(&format!(
+fn dialling(port: u16, more: &str) -> TestNode {
+    TestNode::start(&format!(
         "nodeId: n\nilpAddress: test.n\npeers:\n  - {{ id: alice, authToken: alice-token }}\n  \
            - {{ id: bob, url: 'ws://127.0.0.1:{port}/path', authToken: bob-token }}\n\
          routes: [{{ prefix: test.bob, nextHop: bob }}, {{ prefix: test.alice, nextHop: alice }}]\n{more}"
@@ -26,13 +27,13 @@ fn dialling(port: u16, more: &str) -> Daemon {
 }
 
 #[test]
-fn a_dialling_node_logs_in_first_and_at_every_connection_rows_72_74() {
-    let (listener, port) = listener();
+fn a_dialling_node_sends_its_login_first_on_every_connection_rows_72_74() {
+    let (listener, port) = bind_listener();
     let node = dialling(port, "");
     let mut ids = Vec::new();
     for round in 0..2 {
-        let mut bob = Peer::accept_silently(&listener);
-        let login = bob.frame();
+        let mut bob = Peer::accept(&listener);
+        let login = bob.receive();
         ids.push(login.id);
         let entries = BtpFrame::parse(&login.raw).unwrap().protocol_data;
         let names: Vec<_> = entries.iter().map(|entry| entry.name).collect();
@@ -41,38 +42,38 @@ fn a_dialling_node_logs_in_first_and_at_every_connection_rows_72_74() {
         assert_eq!(entries.get("auth_token").unwrap().data, b"bob-token");
         let primary = entries.primary().unwrap();
         assert_eq!((primary.content_type.0, primary.data), (0, &b""[..]), "row 74");
-        // Nothing else is said before the answer.
-        let asked = node.peer("alice").asked(1, &ask("test.bob"));
+        // The node sends nothing else before the answer.
+        let asked = node.connect_peer("alice").request(1, &prepare_to("test.bob"));
         assert_eq!(asked, "RESPONSE 1 Reject T01", "not connected before the answer");
-        assert_eq!(bob.frame_within(Duration::from_millis(50)), None);
-        bob.send(&crate::peer::respond(login.id, None));
-        node.until_connected("bob");
-        let mut alice = node.peer("alice");
-        alice.ask(2, &ask("test.bob"));
-        let (id, _) = bob.prepare();
+        assert_eq!(bob.receive_within(Duration::from_millis(50)), None);
+        bob.send(&crate::peer::response(login.id, None));
+        node.wait_connected("bob");
+        let mut alice = node.connect_peer("alice");
+        alice.send_prepare(2, &prepare_to("test.bob"));
+        let (id, _) = bob.receive_prepare();
         bob.answer(id, &fulfill(&PREIMAGE));
-        assert_eq!(alice.next(), "RESPONSE 2 Fulfill");
+        assert_eq!(alice.receive_described(), "RESPONSE 2 Fulfill");
         if round == 0 {
-            bob.cut();
+            bob.disconnect();
         }
     }
     assert_ne!(ids[0], ids[1], "one counter of ids for the account (D5)");
 }
 
 #[test]
-fn a_dialling_node_gives_up_on_silence_and_slows_down_rows_73_91() {
-    let (listener, port) = listener();
+fn a_dialling_node_closes_silent_connections_and_backs_off_rows_73_91() {
+    let (listener, port) = bind_listener();
     let node = dialling(port, "authTimeoutMs: 300\n");
     // Row 73: no answer to the login.
-    let mut bob = Peer::accept_silently(&listener);
-    bob.frame();
-    assert_eq!(bob.closed(), (1001, "no answer to the authentication".to_owned()));
+    let mut bob = Peer::accept(&listener);
+    bob.receive();
+    assert_eq!(bob.wait_closed(), (1001, "no answer to the authentication".to_owned()));
     // Row 91: refusals.
     let mut at = vec![Instant::now()];
     for _ in 0..2 {
-        let mut bob = Peer::accept_silently(&listener);
+        let mut bob = Peer::accept(&listener);
         at.push(Instant::now());
-        let login = bob.frame();
+        let login = bob.receive();
         let body = FrameBody::Error {
             code: BtpErrorCode::NOT_ACCEPTED,
             name: "NotAcceptedError",
@@ -80,124 +81,130 @@ fn a_dialling_node_gives_up_on_silence_and_slows_down_rows_73_91() {
             data: b"invalid auth_token bob-token",
         };
         bob.send(&frame(login.id, &body, &[]));
-        bob.closed();
+        bob.wait_closed();
     }
     let gaps: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps[0] > Duration::from_millis(700), "{gaps:?}");
     assert!(gaps[1] > Duration::from_millis(1500), "{gaps:?}");
-    node.until("the refusal is known as such", "bob", |bob| bob["state"] == "authenticationFailed");
-    let told = node.account("bob")["lastError"].to_string() + &node.log();
-    assert!(told.contains("F00"), "{told}");
-    assert!(!told.contains("bob-token"), "a peer that sends our token back: {told}");
+    node.wait_for_account("the refusal is known as such", "bob", |bob| {
+        bob["state"] == "authenticationFailed"
+    });
+    let output = node.account("bob")["lastError"].to_string() + &node.log();
+    assert!(output.contains("F00"), "{output}");
+    assert!(!output.contains("bob-token"), "a peer that sends our token back: {output}");
 }
 
 #[test]
 fn a_second_login_replaces_the_first_row_89() {
-    let node = Daemon::with_peers(&["alice", "bob"], "");
-    let mut alice = node.peer("alice");
-    let mut first = node.peer("bob");
-    alice.ask(1, &ask("test.bob").data(b"1"));
-    let (written, _) = first.prepare();
-    first.ask(77, &ask("test.alice"));
-    let (asked, _) = alice.prepare();
-    let mut second = node.peer("bob");
-    assert_eq!(first.closed(), (1008, "replaced".to_owned()));
-    // What the first one got is answered on the second (row 88), and the second gets the first one's answers.
+    let node = TestNode::with_peers(&["alice", "bob"], "");
+    let mut alice = node.connect_peer("alice");
+    let mut first = node.connect_peer("bob");
+    alice.send_prepare(1, &prepare_to("test.bob").data(b"1"));
+    let (written, _) = first.receive_prepare();
+    first.send_prepare(77, &prepare_to("test.alice"));
+    let (asked, _) = alice.receive_prepare();
+    let mut second = node.connect_peer("bob");
+    assert_eq!(first.wait_closed(), (1008, "replaced".to_owned()));
+    // Prepares that arrived on the first session are answered on the second (row 88).
     second.answer(written, &fulfill(&PREIMAGE));
-    assert_eq!(alice.next(), "RESPONSE 1 Fulfill");
+    assert_eq!(alice.receive_described(), "RESPONSE 1 Fulfill");
     alice.answer(asked, &fulfill(&PREIMAGE));
-    assert_eq!(second.next(), "RESPONSE 77 Fulfill");
-    alice.ask(2, &ask("test.bob").data(b"2"));
-    let (id, _) = second.prepare();
+    assert_eq!(second.receive_described(), "RESPONSE 77 Fulfill");
+    alice.send_prepare(2, &prepare_to("test.bob").data(b"2"));
+    let (id, _) = second.receive_prepare();
     second.answer(id, &fulfill(&PREIMAGE));
-    assert_eq!(alice.next(), "RESPONSE 2 Fulfill");
-    // A failed login replaces nobody.
-    let mut wrong = Peer::open(node.port);
-    wrong.send(&crate::peer::auth(1, Some("bob"), "alice-token"));
-    wrong.closed();
-    assert_eq!(second.fence(), [""; 0]);
-    // Of many in a row ten lines a minute are logged, those about the connection included.
-    let sessions: Vec<_> = (0..20).map(|_| node.peer("bob")).collect();
+    assert_eq!(alice.receive_described(), "RESPONSE 2 Fulfill");
+    // A failed login replaces no session.
+    let mut wrong = Peer::connect(node.port);
+    wrong.send(&crate::peer::auth_frame(1, Some("bob"), "alice-token"));
+    wrong.wait_closed();
+    assert_eq!(second.drain_frames(), [""; 0]);
+    // Ten lines a minute are logged about one peer, including those about its connection.
+    let sessions: Vec<_> = (0..20).map(|_| node.connect_peer("bob")).collect();
     drop(sessions);
-    node.until("bob is gone", "bob", |bob| bob["state"] == "disconnected");
+    node.wait_for_account("bob is gone", "bob", |bob| bob["state"] == "disconnected");
     let lines = node.log().matches("replaced").count();
     assert!((1..=10).contains(&lines), "{lines} lines: {}", node.log());
 }
 
 #[test]
 fn pending_packets_outlive_the_session_rows_57_88() {
-    let node = Daemon::with_peers(&["alice", "bob"], "");
-    let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
+    let node = TestNode::with_peers(&["alice", "bob"], "");
+    let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
     for id in 0..3 {
-        alice.ask(id, &ask("test.bob").within(3000));
+        alice.send_prepare(id, &prepare_to("test.bob").expires_in_ms(3000));
     }
-    let held: Vec<_> = (0..3).map(|_| bob.prepare().0).collect();
-    bob.cut();
-    node.until("bob is gone", "bob", |bob| bob["state"] == "disconnected");
-    assert_eq!(alice.fence(), [""; 0], "what was written is not rejected yet");
-    let mut bob = node.peer("bob");
+    let held: Vec<_> = (0..3).map(|_| bob.receive_prepare().0).collect();
+    bob.disconnect();
+    node.wait_for_account("bob is gone", "bob", |bob| bob["state"] == "disconnected");
+    assert_eq!(alice.drain_frames(), [""; 0], "what was written is not rejected yet");
+    let mut bob = node.connect_peer("bob");
     bob.answer(held[0], &fulfill(&PREIMAGE));
-    assert_eq!(alice.next(), "RESPONSE 0 Fulfill");
-    // A new question does not take the id of one that waits.
-    alice.ask(9, &ask("test.bob"));
-    let (id, _) = bob.prepare();
+    assert_eq!(alice.receive_described(), "RESPONSE 0 Fulfill");
+    // A new Prepare does not reuse the id of a pending one.
+    alice.send_prepare(9, &prepare_to("test.bob"));
+    let (id, _) = bob.receive_prepare();
     assert!(!held.contains(&id));
     bob.answer(id, &fulfill(&PREIMAGE));
-    assert_eq!(alice.next(), "RESPONSE 9 Fulfill");
-    // The asker goes away as well, and its answer finds it on its new session.
-    alice.cut();
-    node.until("alice is gone", "alice", |alice| alice["state"] == "disconnected");
-    let mut alice = node.peer("alice");
+    assert_eq!(alice.receive_described(), "RESPONSE 9 Fulfill");
+    // The sender reconnects as well, and gets its answer on the new session.
+    alice.disconnect();
+    node.wait_for_account("alice is gone", "alice", |alice| alice["state"] == "disconnected");
+    let mut alice = node.connect_peer("alice");
     bob.answer(held[1], &fulfill(&PREIMAGE));
-    assert_eq!(alice.next(), "RESPONSE 1 Fulfill");
-    // Whoever gets no answer gets R00 in time.
-    assert_eq!(alice.next(), "RESPONSE 2 Reject R00");
+    assert_eq!(alice.receive_described(), "RESPONSE 1 Fulfill");
+    // A Prepare without an answer gets R00 in time.
+    assert_eq!(alice.receive_described(), "RESPONSE 2 Reject R00");
     assert_eq!(node.balance("alice"), ["300", "0", "0"]);
     assert_eq!(node.balance("bob"), ["-300", "0", "0"]);
 }
 
 #[test]
-fn silence_is_noticed_by_keep_alive() {
+fn keep_alive_closes_a_silent_session() {
     let keep_alive = "keepAliveIntervalMs: 300\nkeepAliveTimeoutMs: 400\n";
     let port = free_port();
     let b_yaml = format!(
         "nodeId: b\nilpAddress: test.b\npeers:\n  - {{ id: a, authToken: ab }}\n{keep_alive}"
     );
-    let b = Daemon::start_on(&b_yaml, port);
-    let a = Daemon::start(&format!(
+    let b = TestNode::start_on(&b_yaml, port);
+    let a = TestNode::start(&format!(
         "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{port}', authToken: ab }}\n  \
            - {{ id: mute, authToken: mute-token }}\nroutes: [{{ prefix: test.b, nextHop: b }}]\n{keep_alive}"
     ));
-    a.until_connected("b");
-    // A peer that does not answer a ping is lost; one that does stays.
-    let mut mute = Peer::login(a.port, "mute", "mute-token");
+    a.wait_connected("b");
+    // A peer that answers no ping is disconnected; one that answers stays.
+    let mut mute = Peer::log_in(a.port, "mute", "mute-token");
     let began = Instant::now();
-    let first = mute.reader.next(began + PATIENCE);
-    assert!(matches!(first, Some(Seen::Ping(_))), "{first:?}");
+    let first = mute.reader.next_event(began + TIMEOUT);
+    assert!(matches!(first, Some(SocketEvent::Ping(_))), "{first:?}");
     let pinged = began.elapsed();
     assert!((250..2000).contains(&pinged.as_millis()), "{pinged:?}");
-    mute.closed();
+    mute.wait_closed();
     let lost = began.elapsed();
     assert!((650..3000).contains(&lost.as_millis()), "{lost:?}");
-    // A node that is stopped.
-    let mut asker = Peer::login(a.port, "mute", "mute-token");
-    b.running.signal("STOP");
+    // A node whose process is suspended.
+    let mut asker = Peer::log_in(a.port, "mute", "mute-token");
+    b.process.signal("STOP");
     let stopped = Instant::now();
-    asker.ask(1, &ask("test.b").within(2500));
-    a.until("the stopped node is noticed", "b", |b| b["state"] != "connected");
+    asker.send_prepare(1, &prepare_to("test.b").expires_in_ms(2500));
+    a.wait_for_account("the stopped node is noticed", "b", |b| b["state"] != "connected");
     let noticed = stopped.elapsed();
     assert!(noticed < Duration::from_millis(2500), "{noticed:?}");
-    assert_eq!(asker.asked(2, &ask("test.b")), "RESPONSE 2 Reject T01");
-    assert_eq!(asker.next(), "RESPONSE 1 Reject R00", "what was written waits for its time");
-    b.running.signal("CONT");
-    a.until_connected("b");
-    assert_eq!(asker.asked(3, &ask("test.b")), "RESPONSE 3 Reject F06");
+    assert_eq!(asker.request(2, &prepare_to("test.b")), "RESPONSE 2 Reject T01");
+    assert_eq!(
+        asker.receive_described(),
+        "RESPONSE 1 Reject R00",
+        "what was written waits for its time"
+    );
+    b.process.signal("CONT");
+    a.wait_connected("b");
+    assert_eq!(asker.request(3, &prepare_to("test.b")), "RESPONSE 3 Reject F06");
     let log = a.log();
     assert!(log.contains("no sign of life from the peer"), "the log says why: {log}");
 }
 
-/// Asks `count` questions, so many at a time, while `meanwhile` happens; every one must get one answer.
-fn under_load(
+/// Sends `count` Prepares, a window at a time, while `meanwhile` runs; each must get one answer.
+fn pay_under_load(
     asker: Peer,
     destination: &'static str,
     for_how_long: Duration,
@@ -210,7 +217,7 @@ fn under_load(
         let mut kinds: HashMap<String, u32> = HashMap::new();
         loop {
             while began.elapsed() < for_how_long && open.len() < WINDOW {
-                let packet = ask(destination).within(4000).packet();
+                let packet = prepare_to(destination).expires_in_ms(4000).encode();
                 writer.send(&message(next, &[ProtocolEntry::octets(ILP, &packet)]));
                 open.insert(next);
                 next += 1;
@@ -218,20 +225,20 @@ fn under_load(
             if open.is_empty() {
                 return kinds;
             }
-            match reader.next(Instant::now() + PATIENCE) {
-                Some(Seen::Binary(raw)) => {
+            match reader.next_event(Instant::now() + TIMEOUT) {
+                Some(SocketEvent::Binary(raw)) => {
                     let frame = BtpFrame::parse(&raw).unwrap();
                     assert_eq!(frame.body.kind(), FrameKind::Response);
                     let id = frame.request_id.0;
                     assert!(open.remove(&id), "a second answer to {id}");
-                    let kind = body_of(frame.ilp().unwrap());
+                    let kind = describe_packet(frame.ilp().unwrap());
                     if kind != "Fulfill" {
-                        // Not connected: everything is refused at once, and nothing is gained by asking again so soon.
+                        // While disconnected, every packet is refused at once; wait a little before the next.
                         thread::park_timeout(Duration::from_millis(1));
                     }
                     *kinds.entry(kind).or_default() += 1;
                 }
-                Some(Seen::Ping(_)) => {}
+                Some(SocketEvent::Ping(_)) => {}
                 other => panic!("{} unanswered: {other:?}; so far {kinds:?}", open.len()),
             }
         }
@@ -247,21 +254,23 @@ fn node_of_pair(id: &str, other: &str, url: &str) -> String {
 }
 
 #[test]
-fn both_dial_and_either_session_is_lost_under_load_d5() {
+fn two_nodes_that_dial_each_other_survive_the_loss_of_either_session_d5() {
     let (a_port, b_port) = (free_port(), free_port());
     let (to_a, to_b) = (Proxy::start(a_port), Proxy::start(b_port));
     let url = |proxy: &Proxy| format!("ws://127.0.0.1:{}", proxy.port);
-    let a = Daemon::start_on(&node_of_pair("a", "b", &url(&to_b)), a_port);
-    let b = Daemon::start_on(&node_of_pair("b", "a", &url(&to_a)), b_port);
-    let both = |node: &Daemon, id: &str, what: &str| {
-        node.until(what, id, |peer| peer["sessions"].as_array().is_some_and(|s| s.len() == 2));
+    let a = TestNode::start_on(&node_of_pair("a", "b", &url(&to_b)), a_port);
+    let b = TestNode::start_on(&node_of_pair("b", "a", &url(&to_a)), b_port);
+    let both = |node: &TestNode, id: &str, what: &str| {
+        node.wait_for_account(what, id, |peer| {
+            peer["sessions"].as_array().is_some_and(|s| s.len() == 2)
+        });
     };
     both(&a, "b", "two sessions at a");
     both(&b, "a", "two sessions at b");
-    let _sinks = [a.peer("sink").fulfill_all(), b.peer("sink").fulfill_all()];
+    let _sinks = [a.connect_peer("sink").fulfill_all(), b.connect_peer("sink").fulfill_all()];
     let time = Duration::from_secs(5);
-    let from_a = under_load(a.peer("asker"), "test.b.sink", time);
-    let from_b = under_load(b.peer("asker"), "test.a.sink", time);
+    let from_a = pay_under_load(a.connect_peer("asker"), "test.b.sink", time);
+    let from_b = pay_under_load(b.connect_peer("asker"), "test.a.sink", time);
     // Each session is lost twice, while the other stays.
     for proxy in [&to_a, &to_b, &to_a, &to_b] {
         thread::park_timeout(Duration::from_millis(300));
@@ -272,7 +281,7 @@ fn both_dial_and_either_session_is_lost_under_load_d5() {
     for (who, load) in [("a", from_a), ("b", from_b)] {
         let kinds = load.join().unwrap();
         assert!(kinds.get("Fulfill") > Some(&200), "{who}: {kinds:?}");
-        // What was on the lost session is answered on the other, or was never written (T01), or expires.
+        // Packets of the lost session are answered on the other, were never written (T01), or expire.
         assert!(
             kinds
                 .keys()
@@ -282,37 +291,37 @@ fn both_dial_and_either_session_is_lost_under_load_d5() {
         let lost = kinds.get("Reject R00").copied().unwrap_or(0);
         assert!(lost <= 4 * 64, "{who}: {kinds:?}");
     }
-    // Nobody was replaced: there is no ping-pong of logins.
+    // No session was replaced: the two do not displace each other in turn.
     for node in [&a, &b] {
         assert!(!node.log().contains("replaced"), "{}", node.log());
         let in_flight = node.account("asker")["packetsInFlight"]["received"].clone();
         assert_eq!(in_flight, 0);
     }
-    // What one side counts as owed, the other counts as due (row 61), but for what was lost on the way.
-    let balance = |node: &Daemon, id: &str| node.balance(id)[0].parse::<i64>().unwrap();
+    // The two balances mirror each other (row 61), but for packets that were lost on the way.
+    let balance = |node: &TestNode, id: &str| node.balance(id)[0].parse::<i64>().unwrap();
     let (ours, theirs) = (balance(&a, "b"), balance(&b, "a"));
     assert!((ours + theirs).abs() <= 100 * 4 * 128, "{ours} + {theirs}");
 }
 
 #[test]
-fn the_next_hop_is_killed_and_comes_back_under_load() {
+fn packets_flow_again_after_a_killed_next_hop_returns() {
     let port = free_port();
     let yaml = "nodeId: b\nilpAddress: test.b\npeers:\n  - { id: a, authToken: both }\n";
-    let b = Daemon::start_on(yaml, port);
-    let a = Daemon::start(&format!(
+    let b = TestNode::start_on(yaml, port);
+    let a = TestNode::start(&format!(
         "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{port}', authToken: both }}\n  \
            - {{ id: asker, authToken: asker-token }}\nroutes: [{{ prefix: test.b, nextHop: b }}]\n"
     ));
-    a.until_connected("b");
-    let mut asker = a.peer("asker");
-    assert_eq!(asker.asked(1, &ask("test.b")), "RESPONSE 1 Reject F06");
-    let load = under_load(asker, "test.b", Duration::from_secs(4));
+    a.wait_connected("b");
+    let mut asker = a.connect_peer("asker");
+    assert_eq!(asker.request(1, &prepare_to("test.b")), "RESPONSE 1 Reject F06");
+    let load = pay_under_load(asker, "test.b", Duration::from_secs(4));
     thread::park_timeout(Duration::from_millis(300));
-    b.running.signal("KILL");
-    a.until("it is missed", "b", |b| b["state"] != "connected");
+    b.process.signal("KILL");
+    a.wait_for_account("it is missed", "b", |b| b["state"] != "connected");
     drop(b);
-    let b = Daemon::start_on(yaml, port);
-    a.until_connected("b");
+    let b = TestNode::start_on(yaml, port);
+    a.wait_connected("b");
     let kinds = load.join().unwrap();
     assert!(kinds.get("Reject F06") > Some(&100), "answered by b: {kinds:?}");
     assert!(kinds.get("Reject T01") > Some(&10), "while it was away: {kinds:?}");

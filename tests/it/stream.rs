@@ -1,5 +1,5 @@
-//! Receivers of payments: a scripted peer that speaks STREAM to a running node, and SPSP over HTTP. Checklist rows 122 to
-//! 126; that balances stay even whatever comes is held in memory, by `connector/tests/model.rs`.
+//! Receivers of payments: STREAM packets from a scripted peer to a running node, and SPSP over HTTP. Checklist rows 122 to
+//! 126; `connector/tests/model.rs` tests that balances always add up.
 
 use std::io::{Read as _, Write as _};
 
@@ -11,87 +11,96 @@ use ilp_connector::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, Stre
 use ilp_connector::wire::{Amount, Condition};
 use serde_json::Value;
 
-use crate::peer::{Ask, Daemon, PATIENCE, Peer, ask, describe, get, tcp, try_get, vectors};
+use crate::peer::{
+    Peer, TIMEOUT, TestNode, TestPrepare, connect_tcp, describe_frame, http_get, prepare_to,
+    read_vectors, try_http_get,
+};
 use crate::support::eventually;
 
-/// A receiver in a scale of its own, and where to ask for it.
+/// A receiver, and an HTTP server for SPSP.
 const WALLET: &str =
     "httpServerHost: 127.0.0.1\nhttpServerPort: 0\nreceivers:\n  - { id: wallet }\n";
 
-fn http_port(node: &Daemon) -> u64 {
-    node.running.logged("HTTP server listening", "port").as_u64().unwrap()
+fn http_port(node: &TestNode) -> u64 {
+    node.process.wait_for_log("HTTP server listening", "port").as_u64().unwrap()
 }
 
-/// A sender that has asked a node where to pay.
-struct Sender {
+/// A sender with a connection that a node gave it by SPSP.
+struct StreamSender {
     destination: String,
     keys: Keys,
     sequence: u64,
 }
 
-impl Sender {
-    fn of(node: &Daemon, path: &str) -> Self {
-        let (status, body) = get(http_port(node), &format!("GET {path}"));
+impl StreamSender {
+    fn connect(node: &TestNode, path: &str) -> Self {
+        let (status, body) = http_get(http_port(node), &format!("GET {path}"));
         assert_eq!(status, 200, "{body}");
-        let (destination, secret) = connection(&body);
-        Sender { destination, keys: Keys::new(&secret), sequence: 0 }
+        let (destination, secret) = parse_spsp(&body);
+        StreamSender { destination, keys: Keys::new(&secret), sequence: 0 }
     }
 
-    /// A Prepare with this packet, fulfillable.
-    fn ask(&mut self, amount: u64, plaintext: &[u8]) -> Ask {
+    /// A Prepare with this STREAM packet and a condition that the receiver can fulfill.
+    fn prepare(&mut self, amount: u64, plaintext: &[u8]) -> TestPrepare {
         self.sequence += 1;
         let mut iv = [0; 12];
         iv[4..].copy_from_slice(&self.sequence.to_be_bytes());
         let data = self.keys.seal(Iv(iv), plaintext).unwrap();
         let condition = self.keys.fulfillment(&data).condition();
-        ask(&self.destination).amount(amount).data(&data).condition(condition)
+        prepare_to(&self.destination).amount(amount).data(&data).condition(condition)
     }
 
-    /// A Prepare of which at least so much has to arrive.
-    fn request(&mut self, amount: u64, minimum: u64, frames: &[StreamFrame<'_>]) -> Ask {
+    /// A Prepare that must deliver at least `minimum`.
+    fn paying_prepare(
+        &mut self,
+        amount: u64,
+        minimum: u64,
+        frames: &[StreamFrame<'_>],
+    ) -> TestPrepare {
         let mut plaintext = Vec::new();
         let frames = Frames::from_frames(frames);
         let (packet_type, minimum) = (PacketType::Prepare, Amount(minimum));
         let sequence = self.sequence + 1;
         let packet = StreamPacket { packet_type, sequence, amount: minimum, frames };
         packet.encode(&mut plaintext);
-        self.ask(amount, &plaintext)
+        self.prepare(amount, &plaintext)
     }
 
-    /// The encrypted reply in clear.
-    fn reply(&self, data: &[u8]) -> Vec<u8> {
+    /// Decrypts the data of a reply.
+    fn decrypt(&self, data: &[u8]) -> Vec<u8> {
         self.keys.open(data).unwrap_or_else(|error| panic!("{}: {error}", hex::encode(data)))
     }
 }
 
-fn connection(body: &str) -> (String, SharedSecret) {
+fn parse_spsp(body: &str) -> (String, SharedSecret) {
     let body: Value = serde_json::from_str(body).unwrap();
     let secret = STANDARD.decode(body["shared_secret"].as_str().unwrap()).unwrap();
     let destination = body["destination_account"].as_str().unwrap().to_owned();
     (destination, SharedSecret(secret.try_into().unwrap()))
 }
 
-/// Asks, and reads the answer: `Fulfill` or `Reject` with its code, and the answer's data.
-fn asked(peer: &mut Peer, id: u32, ask: &Ask) -> (String, Vec<u8>) {
-    peer.ask(id, ask);
-    let got = peer.frame();
-    let told = describe(&got);
-    let packet = got.ilp.unwrap_or_else(|| panic!("no packet: {told}"));
-    let told = told.strip_prefix(&format!("RESPONSE {id} ")).unwrap_or_else(|| panic!("{told}"));
+/// Sends a Prepare; returns `Fulfill`, or `Reject` with its code, and the answer's data.
+fn request(peer: &mut Peer, id: u32, prepare: &TestPrepare) -> (String, Vec<u8>) {
+    peer.send_prepare(id, prepare);
+    let got = peer.receive();
+    let answer = describe_frame(&got);
+    let packet = got.ilp.unwrap_or_else(|| panic!("no packet: {answer}"));
+    let answer =
+        answer.strip_prefix(&format!("RESPONSE {id} ")).unwrap_or_else(|| panic!("{answer}"));
     match Packet::parse(&packet).unwrap() {
         Packet::Fulfill(fulfill) => {
-            assert_eq!(fulfill.fulfillment.condition(), ask.condition);
-            (told.to_owned(), fulfill.data.to_vec())
+            assert_eq!(fulfill.fulfillment.condition(), prepare.condition);
+            (answer.to_owned(), fulfill.data.to_vec())
         }
         Packet::Reject(reject) => {
             assert_eq!(reject.triggered_by.unwrap().as_str(), "test.n");
-            (told.to_owned(), reject.data.to_vec())
+            (answer.to_owned(), reject.data.to_vec())
         }
-        Packet::Prepare(_) => panic!("{told}"),
+        Packet::Prepare(_) => panic!("{answer}"),
     }
 }
 
-/// RFC 29 5.3.5: in every reply, so that a sender never runs out of streams.
+/// RFC 29 5.3.5: every reply has it, so that a sender never runs out of streams.
 const NO_LIMIT_OF_STREAMS: StreamFrame<'static> =
     StreamFrame::MaxStreamId { stream: StreamId(u32::MAX as u64) };
 
@@ -100,24 +109,24 @@ fn money() -> StreamFrame<'static> {
 }
 
 #[test]
-fn a_payment_is_fulfilled_and_answered_in_secret_row_122() {
-    let node = Daemon::with_peers(&["a"], WALLET);
-    let mut peer = node.peer("a");
-    let mut sender = Sender::of(&node, "/wallet");
-    // The pattern of the vector, with a secret of this node's.
-    let vector = &vectors("stream-extra")["crypto"];
+fn a_payment_is_fulfilled_with_an_encrypted_reply_row_122() {
+    let node = TestNode::with_peers(&["a"], WALLET);
+    let mut peer = node.connect_peer("a");
+    let mut sender = StreamSender::connect(&node, "/wallet");
+    // The packets of the vector, with a secret of this node.
+    let vector = &read_vectors("stream-extra")["crypto"];
     let whole = |entry: &&Value| entry["name"] == "own: whole exchange";
     let vector = vector.as_array().unwrap().iter().find(whole).unwrap();
     let bytes = |key: &str| hex::decode(vector[key].as_str().unwrap()).unwrap();
-    let ask = sender.ask(100, &bytes("prepare_stream_packet_hex"));
-    let (told, data) = asked(&mut peer, 1, &ask);
-    assert_eq!(told, "Fulfill");
-    let plaintext = sender.reply(&data);
+    let prepare = sender.prepare(100, &bytes("prepare_stream_packet_hex"));
+    let (answer, data) = request(&mut peer, 1, &prepare);
+    assert_eq!(answer, "Fulfill");
+    let plaintext = sender.decrypt(&data);
     let reply = StreamPacket::parse(&plaintext).unwrap();
     let expected = bytes("reply_stream_packet_hex");
     let expected = StreamPacket::parse(&expected).unwrap();
     assert_eq!(StreamPacket { frames: Frames::NONE, ..reply }, expected);
-    // What a sender of JavaScript or Rust may want to know besides.
+    // What senders in JavaScript and Rust read besides.
     let no_limit = StreamFrame::StreamMaxMoney {
         stream: StreamId(1),
         receive_max: Amount::MAX,
@@ -126,8 +135,8 @@ fn a_payment_is_fulfilled_and_answered_in_secret_row_122() {
     assert_eq!(reply.frames, Frames::from_frames(&[NO_LIMIT_OF_STREAMS, no_limit]));
     assert_eq!(node.balance("a"), ["100", "0", "0"]);
     assert_eq!(node.balance("wallet"), ["-100", "0", "0"]);
-    // Nothing that the receiver is told is remembered: the packet once more is its money once more.
-    assert_eq!(asked(&mut peer, 2, &ask).0, "Fulfill");
+    // The receiver is stateless: the same packet pays again.
+    assert_eq!(request(&mut peer, 2, &prepare).0, "Fulfill");
     assert_eq!(node.balance("a"), ["200", "0", "0"]);
     assert_eq!(node.balance("wallet"), ["-200", "0", "0"]);
     let wallet = node.account("wallet");
@@ -136,24 +145,24 @@ fn a_payment_is_fulfilled_and_answered_in_secret_row_122() {
 }
 
 #[test]
-fn frames_that_senders_ask_answers_for_row_122() {
+fn frames_that_require_an_answer_get_one_row_122() {
     let more = WALLET.replace("{ id: wallet }", "{ id: wallet, assetScale: 6 }");
-    let node = Daemon::with_peers(&["a"], &more);
-    let mut peer = node.peer("a");
-    let mut sender = Sender::of(&node, "/.well-known/pay");
+    let node = TestNode::with_peers(&["a"], &more);
+    let mut peer = node.connect_peer("a");
+    let mut sender = StreamSender::connect(&node, "/.well-known/pay");
     let address = StreamFrame::NewAddress { source: b"test.n.a" };
     let close = StreamFrame::ConnectionClose { code: CloseCode::NO_ERROR, message: b"" };
     let data = StreamFrame::StreamData { stream: StreamId(1), offset: 0, data: b"hello" };
-    let ask = sender.request(1_999, 1, &[address, money(), data, close]);
-    let (told, data) = asked(&mut peer, 1, &ask);
-    assert_eq!(told, "Fulfill");
-    let plaintext = sender.reply(&data);
+    let prepare = sender.paying_prepare(1_999, 1, &[address, money(), data, close]);
+    let (answer, data) = request(&mut peer, 1, &prepare);
+    assert_eq!(answer, "Fulfill");
+    let plaintext = sender.decrypt(&data);
     let reply = StreamPacket::parse(&plaintext).unwrap();
     assert_eq!(reply.amount, Amount(1), "in the receiver's units, rounded down");
-    let told: Vec<String> = reply.frames.iter().map(|frame| format!("{frame:?}")).collect();
-    assert_eq!(told.len(), 7, "{told:?}");
+    let frames: Vec<String> = reply.frames.iter().map(|frame| format!("{frame:?}")).collect();
+    assert_eq!(frames.len(), 7, "{frames:?}");
     assert_eq!(reply.frames.iter().next(), Some(NO_LIMIT_OF_STREAMS));
-    // Bytes of streams are read by nobody, and the sender learns it.
+    // The receiver reads no stream data, and closes the stream.
     let closed = StreamFrame::StreamClose {
         stream: StreamId(1),
         code: CloseCode::APPLICATION_ERROR,
@@ -168,10 +177,10 @@ fn frames_that_senders_ask_answers_for_row_122() {
 
 #[test]
 fn a_connection_has_as_many_streams_as_its_sender_opens() {
-    let node = Daemon::with_peers(&["a"], WALLET);
-    let mut peer = node.peer("a");
-    let mut sender = Sender::of(&node, "/wallet");
-    // RFC 29: a client's streams are odd. Each is closed with the first packet of the next.
+    let node = TestNode::with_peers(&["a"], WALLET);
+    let mut peer = node.connect_peer("a");
+    let mut sender = StreamSender::connect(&node, "/wallet");
+    // RFC 29: a client's streams have odd ids. The first packet of each stream closes the one before.
     let streams = (1..200).step_by(2);
     for (id, stream) in (1..).zip(streams.clone()) {
         let money = StreamFrame::StreamMoney { stream: StreamId(stream), shares: 1 };
@@ -179,12 +188,12 @@ fn a_connection_has_as_many_streams_as_its_sender_opens() {
         let close =
             StreamFrame::StreamClose { stream: before, code: CloseCode::NO_ERROR, message: b"" };
         let frames = [close, money];
-        let ask = sender.request(100, 100, &frames[usize::from(stream == 1)..]);
-        let (told, data) = asked(&mut peer, id, &ask);
-        assert_eq!(told, "Fulfill");
-        let plaintext = sender.reply(&data);
+        let prepare = sender.paying_prepare(100, 100, &frames[usize::from(stream == 1)..]);
+        let (answer, data) = request(&mut peer, id, &prepare);
+        assert_eq!(answer, "Fulfill");
+        let plaintext = sender.decrypt(&data);
         let reply = StreamPacket::parse(&plaintext).unwrap();
-        // JS senders keep the number that they heard last, so it may never become lower.
+        // JavaScript senders use the last number that they received, so it must never fall.
         let limits = reply.frames.iter().filter(|f| matches!(f, StreamFrame::MaxStreamId { .. }));
         assert_eq!(limits.collect::<Vec<_>>(), [NO_LIMIT_OF_STREAMS], "stream {stream}");
     }
@@ -195,95 +204,99 @@ fn a_connection_has_as_many_streams_as_its_sender_opens() {
 }
 
 #[test]
-fn what_cannot_be_decrypted_is_f06_row_123() {
-    let node = Daemon::with_peers(&["a"], WALLET);
-    let mut peer = node.peer("a");
-    let mut sender = Sender::of(&node, "/wallet");
-    let good = sender.request(5, 5, &[]);
-    let with = |change: &dyn Fn(&mut Ask)| {
-        let mut ask = good.clone();
-        change(&mut ask);
-        ask
+fn undecryptable_packets_get_f06_row_123() {
+    let node = TestNode::with_peers(&["a"], WALLET);
+    let mut peer = node.connect_peer("a");
+    let mut sender = StreamSender::connect(&node, "/wallet");
+    let good = sender.paying_prepare(5, 5, &[]);
+    let with = |change: &dyn Fn(&mut TestPrepare)| {
+        let mut prepare = good.clone();
+        change(&mut prepare);
+        prepare
     };
-    let elsewhere = Sender::of(&node, "/wallet").destination;
+    let elsewhere = StreamSender::connect(&node, "/wallet").destination;
     let cases = [
-        with(&|ask| ask.data.clear()),
-        with(&|ask| ask.data = vec![0x5a; 200]),
-        with(&|ask| ask.data = vec![0; 32_767]),
-        with(&|ask| ask.data[30] ^= 1),
-        with(&|ask| ask.data.truncate(28)),
-        with(&|ask| ask.destination.push('x')),
-        with(&|ask| ask.destination = elsewhere.clone()),
-        with(&|ask| ask.destination = "test.n.wallet".to_owned()),
-        with(&|ask| ask.destination = "test.n.wallet.no-token-of-ours".to_owned()),
-        with(&|ask| ask.destination += ".below"),
+        with(&|prepare| prepare.data.clear()),
+        with(&|prepare| prepare.data = vec![0x5a; 200]),
+        with(&|prepare| prepare.data = vec![0; 32_767]),
+        with(&|prepare| prepare.data[30] ^= 1),
+        with(&|prepare| prepare.data.truncate(28)),
+        with(&|prepare| prepare.destination.push('x')),
+        with(&|prepare| prepare.destination = elsewhere.clone()),
+        with(&|prepare| prepare.destination = "test.n.wallet".to_owned()),
+        with(&|prepare| prepare.destination = "test.n.wallet.no-token-of-ours".to_owned()),
+        with(&|prepare| prepare.destination += ".below"),
     ];
-    for (id, ask) in (1..).zip(&cases) {
-        assert_eq!(asked(&mut peer, id, ask), ("Reject F06".to_owned(), Vec::new()), "{ask:?}");
+    for (id, prepare) in (1..).zip(&cases) {
+        assert_eq!(
+            request(&mut peer, id, prepare),
+            ("Reject F06".to_owned(), Vec::new()),
+            "{prepare:?}"
+        );
     }
     assert_eq!(node.balance("a"), ["0", "0", "0"]);
     assert_eq!(node.balance("wallet"), ["0", "0", "0"]);
-    // An answer that somebody on the way sends back as a request: the sender made neither.
+    // A receiver's reply that a node on the path sends back as a request.
     let mut answer = Vec::new();
     let frames = Frames::NONE;
     let (packet_type, amount) = (PacketType::Fulfill, Amount(0));
     StreamPacket { packet_type, sequence: 1, amount, frames }.encode(&mut answer);
-    let ask = sender.ask(5, &answer);
-    assert_eq!(asked(&mut peer, 100, &ask), ("Reject F00".to_owned(), Vec::new()));
-    assert_eq!(asked(&mut peer, 101, &good).0, "Fulfill");
+    let prepare = sender.prepare(5, &answer);
+    assert_eq!(request(&mut peer, 100, &prepare), ("Reject F00".to_owned(), Vec::new()));
+    assert_eq!(request(&mut peer, 101, &good).0, "Fulfill");
 }
 
 #[test]
-fn what_is_not_to_be_fulfilled_gets_a_secret_reply_row_124() {
-    let node = Daemon::with_peers(&["a"], WALLET);
-    let mut peer = node.peer("a");
-    let mut sender = Sender::of(&node, "/wallet");
-    let below = sender.request(100, 200, &[money()]);
-    let random = sender.request(100, 0, &[money()]).condition(Condition([9; 32]));
-    let most = sender.request(u64::MAX - 1, u64::MAX, &[]);
-    let nothing = sender.request(0, 1, &[]);
-    for (id, ask) in (1..).zip([&below, &random, &most, &nothing]) {
-        let (told, data) = asked(&mut peer, id, ask);
-        assert_eq!(told, "Reject F99");
-        let plaintext = sender.reply(&data);
+fn rejected_payments_get_an_encrypted_reply_row_124() {
+    let node = TestNode::with_peers(&["a"], WALLET);
+    let mut peer = node.connect_peer("a");
+    let mut sender = StreamSender::connect(&node, "/wallet");
+    let below = sender.paying_prepare(100, 200, &[money()]);
+    let random = sender.paying_prepare(100, 0, &[money()]).condition(Condition([9; 32]));
+    let most = sender.paying_prepare(u64::MAX - 1, u64::MAX, &[]);
+    let nothing = sender.paying_prepare(0, 1, &[]);
+    for (id, prepare) in (1..).zip([&below, &random, &most, &nothing]) {
+        let (answer, data) = request(&mut peer, id, prepare);
+        assert_eq!(answer, "Reject F99");
+        let plaintext = sender.decrypt(&data);
         let reply = StreamPacket::parse(&plaintext).unwrap();
         assert_eq!((reply.packet_type, reply.sequence), (PacketType::Reject, u64::from(id)));
-        assert_eq!(reply.amount, Amount(ask.amount), "what arrived: the sender's rate");
+        assert_eq!(reply.amount, Amount(prepare.amount), "what arrived: the sender's rate");
     }
     assert_eq!(node.balance("a"), ["0", "0", "0"]);
     assert_eq!(node.balance("wallet"), ["0", "0", "0"]);
-    // Nothing at all, but wanted: senders that close a stream wait for its Fulfill.
-    let zero = sender.request(0, 0, &[]);
-    assert_eq!(asked(&mut peer, 9, &zero).0, "Fulfill");
+    // An amount of zero: senders that close a stream wait for its Fulfill.
+    let zero = sender.paying_prepare(0, 0, &[]);
+    assert_eq!(request(&mut peer, 9, &zero).0, "Fulfill");
 }
 
 #[test]
-fn what_is_unknown_in_a_request_is_ignored_row_125() {
-    let node = Daemon::with_peers(&["a"], WALLET);
-    let mut peer = node.peer("a");
-    let mut sender = Sender::of(&node, "/wallet");
-    let packets = &vectors("stream-extra")["packets"];
+fn unknown_frames_of_a_request_are_ignored_row_125() {
+    let node = TestNode::with_peers(&["a"], WALLET);
+    let mut peer = node.connect_peer("a");
+    let mut sender = StreamSender::connect(&node, "/wallet");
+    let packets = &read_vectors("stream-extra")["packets"];
     let mut seen = 0;
     for (id, entry) in (1..).zip(packets.as_array().unwrap()) {
         let plaintext = hex::decode(entry["hex"].as_str().unwrap()).unwrap();
-        let ask = sender.ask(1000, &plaintext);
-        let (told, _) = asked(&mut peer, id, &ask);
+        let prepare = sender.prepare(1000, &plaintext);
+        let (answer, _) = request(&mut peer, id, &prepare);
         let is_request = plaintext[1] == 12;
         let expected = match entry["expect"].as_str().unwrap() {
             "accept" if is_request => "Fulfill",
             _ => "Reject F00",
         };
-        assert_eq!(told, expected, "{entry}");
-        seen += usize::from(told == "Fulfill");
+        assert_eq!(answer, expected, "{entry}");
+        seen += usize::from(answer == "Fulfill");
     }
     assert_eq!(seen, 3, "all-frame-types, unknown-frame, receive-max-over-u64");
     assert_eq!(node.balance("wallet"), ["-3000", "0", "0"]);
 }
 
-/// One request; status, headers in lower case, body.
+/// Sends one request; returns status, headers in lower case, and body.
 fn http(port: u64, method: &str, path: &str) -> (u16, String, String) {
-    let mut stream = tcp(port);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = connect_tcp(port);
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let accept = "application/spsp4+json, application/spsp+json";
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: node\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
@@ -297,9 +310,9 @@ fn http(port: u64, method: &str, path: &str) -> (u16, String, String) {
 }
 
 #[test]
-fn spsp_answers_as_rfc_9_has_them_row_126() {
+fn spsp_answers_as_rfc_9_requires_row_126() {
     let more = WALLET.replace("  - { id: wallet }", "  - { id: shop }\n  - { id: wallet }");
-    let node = Daemon::with_peers(&["a"], &more);
+    let node = TestNode::with_peers(&["a"], &more);
     let port = http_port(&node);
     let has = |head: &str, line: &str| {
         assert!(head.lines().any(|header| header == line), "no {line} in {head}");
@@ -313,7 +326,7 @@ fn spsp_answers_as_rfc_9_has_them_row_126() {
         has(&head, "content-type: application/spsp4+json");
         has(&head, "cache-control: no-cache");
         cors.iter().for_each(|line| has(&head, line));
-        let (destination, SharedSecret(secret)) = connection(&body);
+        let (destination, SharedSecret(secret)) = parse_spsp(&body);
         assert!(destination.starts_with(&format!("test.n.{id}.")), "{destination}");
         assert!(!secrets.contains(&secret), "the same secret twice");
         secrets.push(secret);
@@ -336,7 +349,7 @@ fn spsp_answers_as_rfc_9_has_them_row_126() {
         });
         assert_eq!(body, expected);
     }
-    // No secret of a connection is written down.
+    // No secret of a connection is logged.
     let log = node.log();
     for secret in secrets {
         assert!(!log.contains(&STANDARD.encode(secret)) && !log.contains(&hex::encode(secret)));
@@ -344,97 +357,97 @@ fn spsp_answers_as_rfc_9_has_them_row_126() {
 }
 
 #[test]
-fn who_has_no_address_yet_says_so() {
-    // Nobody is there to give it one.
+fn spsp_answers_503_while_the_node_has_no_address() {
+    // The parent never answers.
     let parent = "nodeId: n\npeers:\n  - { id: p, relation: parent, url: 'ws://127.0.0.1:1', authToken: t }\n";
-    let node = Daemon::start(&format!("{parent}{WALLET}"));
-    let (status, body) = get(http_port(&node), "GET /wallet");
+    let node = TestNode::start(&format!("{parent}{WALLET}"));
+    let (status, body) = http_get(http_port(&node), "GET /wallet");
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("this node has no address of its own yet"), "{body}");
 }
 
-/// The file of a node whose receivers outlive it.
-const LASTING: &str = "receiverSecret: 'a secret of more than thirty-two characters'\n";
+/// With it, connections outlive the process.
+const FIXED_SECRET: &str = "receiverSecret: 'a secret of more than thirty-two characters'\n";
 
 #[test]
-fn connections_outlive_a_restart_where_the_secret_does() {
-    for (more, expected) in [(LASTING, "Fulfill"), ("", "Reject F06")] {
+fn connections_outlive_a_restart_with_a_configured_secret() {
+    for (more, expected) in [(FIXED_SECRET, "Fulfill"), ("", "Reject F06")] {
         let more = format!("{WALLET}{more}");
-        let node = Daemon::with_peers(&["a"], &more);
-        let mut sender = Sender::of(&node, "/wallet");
+        let node = TestNode::with_peers(&["a"], &more);
+        let mut sender = StreamSender::connect(&node, "/wallet");
         let (_, log) = node.stop("TERM");
         assert!(!log.contains("thirty-two"), "{log}");
-        let node = Daemon::with_peers(&["a"], &more);
-        let ask = sender.request(5, 5, &[]);
-        assert_eq!(asked(&mut node.peer("a"), 1, &ask).0, expected);
+        let node = TestNode::with_peers(&["a"], &more);
+        let prepare = sender.paying_prepare(5, 5, &[]);
+        assert_eq!(request(&mut node.connect_peer("a"), 1, &prepare).0, expected);
     }
 }
 
 #[test]
-fn receivers_come_and_go_with_the_file() {
-    let yaml = |more: &str| crate::peer::yaml_of(&["a"], &format!("{WALLET}{more}"));
-    let node = Daemon::start(&yaml(LASTING));
-    let mut peer = node.peer("a");
-    let mut sender = Sender::of(&node, "/wallet");
-    assert_eq!(asked(&mut peer, 1, &sender.request(7, 0, &[])).0, "Fulfill");
-    // Another one, and a limit for the first.
-    node.rewrite(&yaml(LASTING).replace(
+fn a_reload_adds_and_removes_receivers() {
+    let yaml = |more: &str| crate::peer::config_of(&["a"], &format!("{WALLET}{more}"));
+    let node = TestNode::start(&yaml(FIXED_SECRET));
+    let mut peer = node.connect_peer("a");
+    let mut sender = StreamSender::connect(&node, "/wallet");
+    assert_eq!(request(&mut peer, 1, &sender.paying_prepare(7, 0, &[])).0, "Fulfill");
+    // A second receiver, and a limit for the first.
+    node.rewrite_config(&yaml(FIXED_SECRET).replace(
         "{ id: wallet }",
         "{ id: wallet, minBalance: -10, maxPacketAmount: 8 }\n  - { id: shop }",
     ));
     let port = http_port(&node);
-    eventually("a second receiver", PATIENCE, || match try_get(port, "GET /shop")? {
+    eventually("a second receiver", TIMEOUT, || match try_http_get(port, "GET /shop")? {
         (200, _) => Ok(()),
         other => Err(format!("{other:?}")),
     });
-    assert_eq!(asked(&mut peer, 2, &sender.request(9, 0, &[])).0, "Reject F08");
-    assert_eq!(asked(&mut peer, 3, &sender.request(4, 0, &[])).0, "Reject T04");
-    assert_eq!(asked(&mut peer, 4, &sender.request(3, 0, &[])).0, "Fulfill");
+    assert_eq!(request(&mut peer, 2, &sender.paying_prepare(9, 0, &[])).0, "Reject F08");
+    assert_eq!(request(&mut peer, 3, &sender.paying_prepare(4, 0, &[])).0, "Reject T04");
+    assert_eq!(request(&mut peer, 4, &sender.paying_prepare(3, 0, &[])).0, "Fulfill");
     assert_eq!(node.balance("wallet"), ["-10", "0", "0"]);
-    // Gone: its balance stays.
-    node.rewrite(&yaml(LASTING).replace("{ id: wallet }", "{ id: shop }"));
-    node.until("removed", "wallet", |wallet| wallet["state"] == "removed");
-    assert_eq!(asked(&mut peer, 5, &sender.request(1, 0, &[])).0, "Reject F02");
-    assert_eq!(get(port, "GET /wallet").0, 404);
+    // A removed receiver keeps its balance.
+    node.rewrite_config(&yaml(FIXED_SECRET).replace("{ id: wallet }", "{ id: shop }"));
+    node.wait_for_account("removed", "wallet", |wallet| wallet["state"] == "removed");
+    assert_eq!(request(&mut peer, 5, &sender.paying_prepare(1, 0, &[])).0, "Reject F02");
+    assert_eq!(http_get(port, "GET /wallet").0, 404);
     assert_eq!(node.balance("wallet"), ["-10", "0", "0"]);
     assert_eq!(node.balance("a"), ["10", "0", "0"]);
-    // A receiver cannot become a peer while its balance is known.
-    node.rewrite(&crate::peer::yaml_of(&["a", "wallet"], ""));
-    eventually("the refusal", PATIENCE, || {
+    // A receiver's id cannot become a peer's while its balance is kept.
+    node.rewrite_config(&crate::peer::config_of(&["a", "wallet"], ""));
+    eventually("the refusal", TIMEOUT, || {
         let log = node.log();
         if log.contains("wallet cannot become a peer") { Ok(()) } else { Err(log) }
     });
-    assert_eq!(asked(&mut peer, 6, &sender.request(1, 0, &[])).0, "Reject F02");
+    assert_eq!(request(&mut peer, 6, &sender.paying_prepare(1, 0, &[])).0, "Reject F02");
 }
 
 #[test]
-fn balances_add_up_at_every_node_of_the_way() {
-    let far = Daemon::start(&format!(
+fn balances_add_up_at_every_node_of_the_path() {
+    let far = TestNode::start(&format!(
         "nodeId: far\nilpAddress: test.far\npeers:\n  - {{ id: n, authToken: s, assetScale: 6 }}\n{WALLET}"
     ));
-    let near = Daemon::start(&format!(
+    let near = TestNode::start(&format!(
         "nodeId: n\nilpAddress: test.n\npeers:\n  - {{ id: a, authToken: a-token }}\n  \
            - {{ id: far, url: 'ws://127.0.0.1:{}', authToken: s, assetScale: 6 }}\n\
          routes:\n  - {{ prefix: test.far, nextHop: far }}\n",
         far.port
     ));
-    near.until_connected("far");
-    let mut peer = near.peer("a");
-    let mut sender = Sender::of(&far, "/wallet");
+    near.wait_connected("far");
+    let mut peer = near.connect_peer("a");
+    let mut sender = StreamSender::connect(&far, "/wallet");
     let mut sent = 0;
     for (id, amount) in (1..).zip([1_000, 1_999, 2_000, 123_456_789]) {
-        let (told, data) = {
-            let ask = sender.request(amount, 0, &[money()]);
-            peer.ask(id, &ask);
-            let got = peer.frame();
+        let (answer, data) = {
+            let prepare = sender.paying_prepare(amount, 0, &[money()]);
+            peer.send_prepare(id, &prepare);
+            let got = peer.receive();
             let Packet::Fulfill(fulfill) = Packet::parse(got.ilp.as_ref().unwrap()).unwrap() else {
-                panic!("{}", describe(&got))
+                panic!("{}", describe_frame(&got))
             };
-            (describe(&got), fulfill.data.to_vec())
+            (describe_frame(&got), fulfill.data.to_vec())
         };
-        assert_eq!(told, format!("RESPONSE {id} Fulfill"));
-        let plaintext = sender.reply(&data);
-        // To scale 6 on the way, and back to 9 at the receiver.
+        assert_eq!(answer, format!("RESPONSE {id} Fulfill"));
+        let plaintext = sender.decrypt(&data);
+        // Converted to scale 6 on the path, and back to 9 at the receiver.
         assert_eq!(StreamPacket::parse(&plaintext).unwrap().amount, Amount(amount / 1_000 * 1_000));
         sent += amount;
     }

@@ -1,21 +1,21 @@
-//! The exchange of routes (CCP) as a neighbour sees it: a scripted peer beside a running node. Checklist rows 36, 37,
-//! 100 to 117 and 142; what the rules are for is in `src/routing/ccp`.
+//! The exchange of routes (CCP) between a running node and scripted peers, and in whole networks. Checklist rows 36, 37, 100
+//! to 117 and 142.
 
-mod choice;
+mod advertising;
 mod neighbour;
 mod refusals;
-mod told;
+mod selection;
 
 use serde_json::Value;
 
-use crate::network::Topology;
-use crate::peer::{Daemon, PATIENCE, json};
-use crate::running::Running;
+use crate::network::TestNetwork;
+use crate::peer::{TIMEOUT, TestNode, get_json};
+use crate::process::Process;
 use crate::support::eventually;
 
-/// A node at `test.n` whose peers exchange routes with it: `relation id`, such as `peer bob`. Times are short.
-fn node(peers: &[&str], more: &str) -> Daemon {
-    Daemon::start(&yaml(peers, more))
+/// Starts a node at `test.n` with short times, whose peers exchange routes with it: `relation id`, such as `peer bob`.
+fn node(peers: &[&str], more: &str) -> TestNode {
+    TestNode::start(&yaml(peers, more))
 }
 
 /// Its file.
@@ -33,26 +33,26 @@ fn yaml(peers: &[&str], more: &str) -> String {
     yaml + more
 }
 
-/// What the node would do with a packet to this address: the next hop, or the code of the Reject.
-fn way(node: &Daemon, address: &str) -> Result<String, String> {
-    let explained = json(node.health, &format!("/routes?destination={address}"));
+/// The next hop of a packet to this address, or the code of the Reject.
+fn next_hop(node: &TestNode, address: &str) -> Result<String, String> {
+    let explained = get_json(node.health_port, &format!("/routes?destination={address}"));
     match explained["action"].as_str() {
         Some("forward") => Ok(explained["nextHop"].as_str().unwrap_or("?").to_owned()),
         _ => Err(explained["code"].as_str().unwrap_or("?").to_owned()),
     }
 }
 
-fn becomes(node: &Daemon, address: &str, expected: Result<&str, &str>) {
+fn wait_for_next_hop(node: &TestNode, address: &str, expected: Result<&str, &str>) {
     let expected = expected.map(str::to_owned).map_err(str::to_owned);
-    eventually(&format!("{address}: {expected:?}"), PATIENCE, || {
-        let found = way(node, address);
+    eventually(&format!("{address}: {expected:?}"), TIMEOUT, || {
+        let found = next_hop(node, address);
         if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
     });
 }
 
-/// Routes of this peer that were refused for this reason.
-fn refused(node: &Daemon, peer: &str, reason: &str) -> u64 {
-    let (_, metrics) = crate::peer::get(node.health, "/metrics");
+/// The number of this peer's routes that were refused for this reason.
+fn refused_routes(node: &TestNode, peer: &str, reason: &str) -> u64 {
+    let (_, metrics) = crate::peer::http_get(node.health_port, "/metrics");
     let start = format!("ilp_refused_routes_total{{peer=\"{peer}\",reason=\"{reason}\"}} ");
     let line = metrics.lines().find_map(|line| line.strip_prefix(&start));
     line.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{start}: {metrics}"))
@@ -62,7 +62,7 @@ fn refused(node: &Daemon, peer: &str, reason: &str) -> u64 {
 fn network(
     nodes: usize,
     links: impl IntoIterator<Item = (usize, usize, &'static str)>,
-) -> Topology {
+) -> TestNetwork {
     let mut text = "routing: dynamic\nnodes:\n".to_owned();
     for node in 0..nodes {
         text += &format!("  - id: n{node}\n");
@@ -74,10 +74,10 @@ fn network(
         );
     }
     text += "defaults:\n  peers:\n    - { id: cli, relation: child, authToken: demo-cli-token }\n";
-    Topology::of(&text)
+    TestNetwork::from_text(&text)
 }
 
-/// Everybody pings everybody, once the routes are found.
+/// Each node pings each other one after the routes are found.
 #[test]
 fn lines_rings_and_stars_find_their_routes_row_142() {
     let line = network(5, (1..5).map(|node| (node, node - 1, "peer")));
@@ -86,32 +86,33 @@ fn lines_rings_and_stars_find_their_routes_row_142() {
     let tree = network(5, [(1, 0, "parent"), (2, 0, "parent"), (3, 1, "parent"), (4, 0, "peer")]);
     for (name, network) in [("line", line), ("ring", ring), ("star", star), ("tree", tree)] {
         let up = ["up", network.file(), "--ping", "--for", "0.1"];
-        let (status, lines) = Running::start(&up, []).ended();
-        let said = lines.join("\n");
-        assert_eq!(status.code(), Some(0), "{name}: {said}");
-        assert!(said.contains("100 packets sent, 100 fulfilled"), "{name}: {said}");
+        let (status, lines) = Process::start(&up, []).wait_exit();
+        let output = lines.join("\n");
+        assert_eq!(status.code(), Some(0), "{name}: {output}");
+        assert!(output.contains("100 packets sent, 100 fulfilled"), "{name}: {output}");
     }
 }
 
-/// The hub of a star is killed: its neighbours are told so at once. It comes back, and all is as before.
+/// The hub of a star is killed, and its neighbours withdraw routes at once. It returns, and all nodes are reachable again.
 #[test]
-fn nobody_waits_for_a_dead_hub_row_142() {
+fn routes_through_a_dead_hub_are_withdrawn_at_once_row_142() {
     let star = network(4, (1..4).map(|node| (node, 0, "peer")));
     let ids = ["n0", "n1", "n2", "n3"];
-    let mut running: Vec<Running> = ids.iter().map(|id| star.run(id)).collect();
-    star.all_reach_all(&ids);
+    let mut running: Vec<Process> = ids.iter().map(|id| star.start_node(id)).collect();
+    star.wait_all_reachable(&ids);
     drop(running.remove(0));
-    let gone = || match star.get("n1", "/routes?destination=test.n2")?.1["code"].as_str() {
-        Some("F02") => Ok(()),
-        other => Err(format!("{other:?}")),
-    };
-    eventually("the route is gone", PATIENCE, gone);
+    let is_withdrawn =
+        || match star.get_json("n1", "/routes?destination=test.n2")?.1["code"].as_str() {
+            Some("F02") => Ok(()),
+            other => Err(format!("{other:?}")),
+        };
+    eventually("the route is gone", TIMEOUT, is_withdrawn);
     assert!(star.ping("n1", "test.n2").unwrap_err().contains("F02"));
-    running.push(star.run("n0"));
-    star.all_reach_all(&ids);
+    running.push(star.start_node("n0"));
+    star.wait_all_reachable(&ids);
 }
 
-/// What `/routes` says of one prefix.
-fn route(node: &Daemon, address: &str) -> Value {
-    json(node.health, &format!("/routes?destination={address}"))["route"].clone()
+/// The route in `/routes` for an address.
+fn route(node: &TestNode, address: &str) -> Value {
+    get_json(node.health_port, &format!("/routes?destination={address}"))["route"].clone()
 }

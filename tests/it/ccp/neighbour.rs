@@ -1,4 +1,4 @@
-//! A scripted peer that speaks CCP: it answers what it is asked and told, and remembers it.
+//! A scripted peer that speaks CCP: it acknowledges the node's controls and updates, and records them.
 
 use std::time::Instant;
 
@@ -10,19 +10,21 @@ use ilp_connector::wire::ccp::{
 use ilp_connector::wire::ilp::Prepare;
 use ilp_connector::wire::{AddressRef, Condition, Fulfillment};
 
-use crate::peer::{Ask, Daemon, Got, PATIENCE, Peer, ask, describe, fulfill, now};
+use crate::peer::{
+    Peer, ReceivedFrame, TIMEOUT, TestNode, TestPrepare, describe_frame, fulfill, now, prepare_to,
+};
 
-/// What the node sent by itself.
+/// A CCP request of the node.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Heard {
-    /// Mode, table known, epoch known.
+pub(super) enum CcpMessage {
+    /// Mode, last known table, last known epoch.
     Control(RouteControlMode, [u8; 16], u32),
-    Update(Told),
+    Update(ReceivedUpdate),
 }
 
-/// An update of the node.
+/// A route update of the node.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Told {
+pub(super) struct ReceivedUpdate {
     pub(super) table: [u8; 16],
     /// Current, from, to.
     pub(super) epochs: (u32, u32, u32),
@@ -34,10 +36,10 @@ pub(super) struct Told {
     pub(super) payload: String,
 }
 
-/// A peer with its own log of changes.
+/// A peer with its own table and epochs.
 pub(super) struct Neighbour {
     pub(super) peer: Peer,
-    pub(super) heard: Vec<Heard>,
+    pub(super) received: Vec<CcpMessage>,
     address: String,
     table: u8,
     epoch: u32,
@@ -45,13 +47,13 @@ pub(super) struct Neighbour {
 }
 
 /// A Prepare to one of the two addresses of CCP.
-pub(super) fn ccp(destination: &str, payload: &[u8]) -> Ask {
-    ask(destination).amount(0).condition(Condition::PEER_PROTOCOL).data(payload)
+pub(super) fn ccp_prepare(destination: &str, payload: &[u8]) -> TestPrepare {
+    prepare_to(destination).amount(0).condition(Condition::PEER_PROTOCOL).data(payload)
 }
 
-/// A payload of the vectors.
-pub(super) fn vector(name: &str) -> Vec<u8> {
-    let file = crate::peer::vectors("ccp");
+/// The payload of a vector.
+pub(super) fn payload_of_vector(name: &str) -> Vec<u8> {
+    let file = crate::peer::read_vectors("ccp");
     let entry = file["packets"].as_array().unwrap().iter().find(|entry| entry["name"] == name);
     let entry = entry.unwrap_or_else(|| panic!("no vector {name}"));
     hex::decode(entry["data_hex"].as_str().unwrap()).unwrap()
@@ -79,11 +81,11 @@ pub(super) fn update(
 
 impl Neighbour {
     /// Logs in as a peer of `ccp::node`; its address is `test.<id>`.
-    pub(super) fn of(node: &Daemon, id: &str) -> Self {
+    pub(super) fn connect(node: &TestNode, id: &str) -> Self {
         let address = format!("test.{id}");
         Neighbour {
-            peer: node.peer(id),
-            heard: Vec::new(),
+            peer: node.connect_peer(id),
+            received: Vec::new(),
             address,
             table: 1,
             epoch: 0,
@@ -91,10 +93,10 @@ impl Neighbour {
         }
     }
 
-    /// Reads on: what is no business of CCP, if it comes in time.
-    fn next(&mut self, deadline: Instant) -> Option<Got> {
+    /// The next frame, if one arrives in time. CCP requests are recorded and acknowledged.
+    fn receive(&mut self, deadline: Instant) -> Option<ReceivedFrame> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let got = self.peer.frame_within(left)?;
+        let got = self.peer.receive_within(left)?;
         let Some(packet) = got.ilp.as_ref().filter(|_| got.kind == FrameKind::Message) else {
             return Some(got);
         };
@@ -103,86 +105,92 @@ impl Neighbour {
             return Some(got);
         }
         assert!(prepare.expires_at.millis_since(now()) > 25_000, "{}", prepare.expires_at);
-        self.heard.push(match RouteRequest::read(&prepare, now()).unwrap() {
-            RouteRequest::Control(control) => {
-                Heard::Control(control.mode, control.last_known_table.0, control.last_known_epoch)
-            }
-            RouteRequest::Update(update) => Heard::Update(read(&update, prepare.data)),
+        self.received.push(match RouteRequest::read(&prepare, now()).unwrap() {
+            RouteRequest::Control(control) => CcpMessage::Control(
+                control.mode,
+                control.last_known_table.0,
+                control.last_known_epoch,
+            ),
+            RouteRequest::Update(update) => CcpMessage::Update(read_update(&update, prepare.data)),
         });
         self.peer.answer(got.id, &fulfill(&Fulfillment::ZERO));
         Some(got)
     }
 
-    /// Asks, and reads on to the answer.
-    pub(super) fn asks(&mut self, ask: &Ask) -> Got {
+    /// Sends a Prepare, and returns its answer.
+    pub(super) fn request_frame(&mut self, prepare: &TestPrepare) -> ReceivedFrame {
         self.next_id += 1;
         let id = self.next_id;
-        self.peer.ask(id, ask);
-        let deadline = Instant::now() + PATIENCE;
+        self.peer.send_prepare(id, prepare);
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let got =
-                self.next(deadline).unwrap_or_else(|| panic!("no answer within {PATIENCE:?}"));
+                self.receive(deadline).unwrap_or_else(|| panic!("no answer within {TIMEOUT:?}"));
             if got.kind != FrameKind::Message && got.id == id {
                 return got;
             }
         }
     }
 
-    /// The same; the answer in short, such as `Fulfill` or `Reject F00`.
-    pub(super) fn asked(&mut self, ask: &Ask) -> String {
-        let said = describe(&self.asks(ask));
-        said.splitn(3, ' ').nth(2).unwrap_or_default().to_owned()
+    /// The same; describes the answer, such as `Fulfill` or `Reject F00`.
+    pub(super) fn request(&mut self, prepare: &TestPrepare) -> String {
+        let answer = describe_frame(&self.request_frame(prepare));
+        answer.splitn(3, ' ').nth(2).unwrap_or_default().to_owned()
     }
 
-    /// Tells of routes, which the node must acknowledge.
-    pub(super) fn tells(&mut self, routes: &[(&str, &[&str])], withdrawn: &[&str]) {
+    /// Sends an update, which the node must acknowledge.
+    pub(super) fn announce(&mut self, routes: &[(&str, &[&str])], withdrawn: &[&str]) {
         let from = self.epoch;
         self.epoch += 1;
         let epochs = (self.epoch, from, self.epoch);
         let payload = update(self.table, epochs, &self.address, routes, withdrawn);
-        assert_eq!(self.asked(&ccp("peer.route.update", &payload)), "Fulfill");
+        assert_eq!(self.request(&ccp_prepare("peer.route.update", &payload)), "Fulfill");
     }
 
-    /// Asks for all routes.
-    pub(super) fn wants_all(&mut self) {
-        let payload = vector("control-first-contact");
-        assert_eq!(self.asked(&ccp("peer.route.control", &payload)), "Fulfill");
+    /// Requests all routes.
+    pub(super) fn request_all_routes(&mut self) {
+        let payload = payload_of_vector("control-first-contact");
+        assert_eq!(self.request(&ccp_prepare("peer.route.control", &payload)), "Fulfill");
     }
 
-    /// Reads on until the node has said something that fits, and gives that.
-    pub(super) fn hears<T>(&mut self, what: &str, fits: impl Fn(&Heard) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits for a CCP request of the node that `fits`, and returns what `fits` returned.
+    pub(super) fn wait_for<T>(&mut self, what: &str, fits: impl Fn(&CcpMessage) -> Option<T>) -> T {
+        let deadline = Instant::now() + TIMEOUT;
         let mut looked_at = 0;
         loop {
-            if let Some(found) = self.heard.iter().skip(looked_at).find_map(&fits) {
+            if let Some(found) = self.received.iter().skip(looked_at).find_map(&fits) {
                 return found;
             }
-            looked_at = self.heard.len();
-            if self.next(deadline).is_none() {
-                panic!("{what}: not within {PATIENCE:?}, but {:?}", self.heard);
+            looked_at = self.received.len();
+            if self.receive(deadline).is_none() {
+                panic!("{what}: not within {TIMEOUT:?}, but {:?}", self.received);
             }
         }
     }
 
-    pub(super) fn hears_update(&mut self, what: &str, fits: impl Fn(&Told) -> bool) -> Told {
-        self.hears(what, |heard| match heard {
-            Heard::Update(told) if fits(told) => Some(told.clone()),
+    pub(super) fn wait_for_update(
+        &mut self,
+        what: &str,
+        fits: impl Fn(&ReceivedUpdate) -> bool,
+    ) -> ReceivedUpdate {
+        self.wait_for(what, |message| match message {
+            CcpMessage::Update(update) if fits(update) => Some(update.clone()),
             _ => None,
         })
     }
 
-    pub(super) fn hears_control(&mut self, table: [u8; 16], epoch: u32) {
-        self.hears(&format!("a control with epoch {epoch}"), |heard| {
-            (*heard == Heard::Control(RouteControlMode::Sync, table, epoch)).then_some(())
+    pub(super) fn wait_for_control(&mut self, table: [u8; 16], epoch: u32) {
+        self.wait_for(&format!("a control with epoch {epoch}"), |message| {
+            (*message == CcpMessage::Control(RouteControlMode::Sync, table, epoch)).then_some(())
         });
     }
 
     /// The next Prepare that is not of CCP.
-    pub(super) fn prepare(&mut self) -> (u32, Vec<u8>) {
-        let deadline = Instant::now() + PATIENCE;
+    pub(super) fn receive_prepare(&mut self) -> (u32, Vec<u8>) {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let got =
-                self.next(deadline).unwrap_or_else(|| panic!("no Prepare within {PATIENCE:?}"));
+                self.receive(deadline).unwrap_or_else(|| panic!("no Prepare within {TIMEOUT:?}"));
             let packet = got.ilp.clone().unwrap_or_default();
             if got.kind == FrameKind::Message
                 && !RouteRequest::is_at(Prepare::parse(&packet).unwrap().destination)
@@ -192,14 +200,14 @@ impl Neighbour {
         }
     }
 
-    /// Everything that it was told of, taken together.
-    pub(super) fn prefixes(&self) -> Vec<String> {
-        let updates = self.heard.iter().filter_map(|heard| match heard {
-            Heard::Update(told) => Some(told),
-            Heard::Control(..) => None,
+    /// All prefixes that the node has advertised so far.
+    pub(super) fn announced_prefixes(&self) -> Vec<String> {
+        let updates = self.received.iter().filter_map(|message| match message {
+            CcpMessage::Update(update) => Some(update),
+            CcpMessage::Control(..) => None,
         });
         let mut all: Vec<String> = updates
-            .flat_map(|told| told.routes.iter().map(|(prefix, ..)| prefix.clone()))
+            .flat_map(|update| update.routes.iter().map(|(prefix, ..)| prefix.clone()))
             .collect();
         all.sort();
         all.dedup();
@@ -207,10 +215,10 @@ impl Neighbour {
     }
 }
 
-fn read(update: &RouteUpdate<'_>, payload: &[u8]) -> Told {
+fn read_update(update: &RouteUpdate<'_>, payload: &[u8]) -> ReceivedUpdate {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let Epochs { current, from, to } = update.epochs;
-    Told {
+    ReceivedUpdate {
         table: update.table.0,
         epochs: (current, from, to),
         speaker: update.speaker.to_string(),
@@ -223,7 +231,7 @@ fn read(update: &RouteUpdate<'_>, payload: &[u8]) -> Told {
     }
 }
 
-/// That of the first control.
+/// The first control of a node that knows no table.
 pub(super) fn first_control() -> RouteControl<'static> {
     RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0)
 }

@@ -5,8 +5,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::command;
-use crate::running::{Node, PATIENCE, Running, folder, free_port, path, write};
-use crate::support::{PROGRAM, both, eventually, run, skip, text};
+use crate::process::{Node, Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, combined_output, eventually, run, skip, text};
 
 /// Three nodes in a line, each a process with a node file; the tools log in at the first.
 struct Line {
@@ -33,7 +33,7 @@ impl Line {
              routes:\n  - {{ prefix: '', nextHop: b }}\n",
             b.btp_port
         ));
-        Line { a: a.healthy(), _b: b.healthy(), _c: c }
+        Line { a: a.wait_healthy(), _b: b.wait_healthy(), _c: c }
     }
 
     fn via(&self) -> String {
@@ -47,7 +47,7 @@ fn ping_and_send_through_three_nodes() {
     let via = line.via();
     let check = |arguments: &[&str], code: i32, expected: &[&str]| {
         let output = command(&[arguments, &["--via", &via]].concat());
-        let said = both(&output);
+        let said = combined_output(&output);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         for expected in expected {
             assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
@@ -128,26 +128,26 @@ fn logging_in_fails_with_a_reason() {
     let closed = format!("btp+ws://cli:x@127.0.0.1:{}", free_port());
     check(&["send", "test.a", "--via", &closed], 1, "is the node running?");
     check(&["ping", "test.a"], 64, "which node? Give --via");
-    check(&["ping", "test.a", "--config", path(&node.file)], 64, "btpServerPort 0");
-    let folder = folder();
-    let without = write(&folder, "without.yaml", "nodeId: a\n");
+    check(&["ping", "test.a", "--config", path_text(&node.file)], 64, "btpServerPort 0");
+    let folder = temp_folder();
+    let without = write_file(&folder, "without.yaml", "nodeId: a\n");
     check(
-        &["ping", "test.a", "--config", path(&without)],
+        &["ping", "test.a", "--config", path_text(&without)],
         64,
         "add to its peers: { id: cli, relation: child,",
     );
-    let peer = write(&folder, "peer.yaml", "nodeId: a\npeers: [{ id: cli, authToken: x }]\n");
-    check(&["ping", "test.a", "--config", path(&peer)], 64, "is a peer, not a child");
+    let peer = write_file(&folder, "peer.yaml", "nodeId: a\npeers: [{ id: cli, authToken: x }]\n");
+    check(&["ping", "test.a", "--config", path_text(&peer)], 64, "is a peer, not a child");
 }
 
 #[test]
 fn an_interrupted_ping_sums_up() {
     let node = Node::start("nodeId: a\npeers:\n  - { id: cli, relation: child, authToken: t }\n");
     let via = format!("btp+ws://cli:t@127.0.0.1:{}", node.btp_port);
-    let ping = Running::start(&["ping", "test.a", "--via", &via, "-i", "0.05"], []);
-    ping.line("a second reply", |line| line.contains("seq=2 time=").then_some(()));
+    let ping = Process::start(&["ping", "test.a", "--via", &via, "-i", "0.05"], []);
+    ping.wait_for_line("a second reply", |line| line.contains("seq=2 time=").then_some(()));
     ping.signal("INT");
-    let (status, lines) = ping.ended();
+    let (status, lines) = ping.wait_exit();
     assert_eq!(status.code(), Some(0));
     assert!(lines.iter().any(|line| line == "--- test.a ping ---"), "{lines:#?}");
     assert!(
@@ -161,17 +161,17 @@ fn a_node_without_a_file_is_asked_for_its_health_and_stops() {
     let port = free_port().to_string();
     let environment =
         [("HEALTH_CHECK_PORT", port.as_str()), ("BTP_SERVER_PORT", "0"), ("NODE_ID", "lonely")];
-    let node = Running::start(&[], environment);
-    assert_eq!(node.logged("health server listening", "node"), "lonely");
+    let node = Process::start(&[], environment);
+    assert_eq!(node.wait_for_log("health server listening", "node"), "lonely");
     let healthcheck =
         || run(Command::new(PROGRAM).arg("healthcheck").env_clear().envs(environment));
-    eventually("healthcheck finds the port by itself", PATIENCE, || {
+    eventually("healthcheck finds the port by itself", TIMEOUT, || {
         let output = healthcheck();
-        if output.status.success() { Ok(()) } else { Err(both(&output)) }
+        if output.status.success() { Ok(()) } else { Err(combined_output(&output)) }
     });
     assert_eq!(text(&healthcheck().stdout), "healthy\n");
     node.signal("TERM");
-    let (status, lines) = node.ended();
+    let (status, lines) = node.wait_exit();
     assert_eq!(status.code(), Some(0));
     let all_json = lines
         .iter()
@@ -179,7 +179,7 @@ fn a_node_without_a_file_is_asked_for_its_health_and_stops() {
     assert!(all_json, "{lines:#?}");
     let output = healthcheck();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("is the node running?"), "{}", both(&output));
+    assert!(text(&output.stderr).contains("is the node running?"), "{}", combined_output(&output));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn what_prevents_a_start_is_a_line_of_the_log() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let check = |arguments: &[&str], code: i32, expected: &[&str]| {
-        let (status, lines) = Running::start(arguments, []).ended();
+        let (status, lines) = Process::start(arguments, []).wait_exit();
         assert_eq!(status.code(), Some(code), "{arguments:?} {lines:#?}");
         let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
         let message = last["message"].as_str().unwrap();
@@ -235,23 +235,23 @@ fn topology() -> String {
 
 #[test]
 fn a_network_in_one_process() {
-    let folder = folder();
-    let file = write(&folder, "network.yaml", &topology());
-    let network = Running::start(&["up", path(&file)], []);
-    network.logged("health server listening", "port");
+    let folder = temp_folder();
+    let file = write_file(&folder, "network.yaml", &topology());
+    let network = Process::start(&["up", path_text(&file)], []);
+    network.wait_for_log("health server listening", "port");
     let ping = |address: &str, node: &str| {
-        eventually(&format!("{node} reaches {address}"), PATIENCE, || {
-            let file = path(&file);
+        eventually(&format!("{node} reaches {address}"), TIMEOUT, || {
+            let file = path_text(&file);
             let output = command(&["ping", address, "--config", file, "--node", node, "-c", "1"]);
-            if output.status.success() { Ok(()) } else { Err(both(&output)) }
+            if output.status.success() { Ok(()) } else { Err(combined_output(&output)) }
         });
     };
     ping("test.c", "a");
     ping("test.a", "c");
-    let output = command(&["healthcheck", "--config", path(&file), "--node", "b"]);
-    assert_eq!(text(&output.stdout), "healthy\n", "{}", both(&output));
+    let output = command(&["healthcheck", "--config", path_text(&file), "--node", "b"]);
+    assert_eq!(text(&output.stdout), "healthy\n", "{}", combined_output(&output));
     network.signal("INT");
-    let (status, lines) = network.ended();
+    let (status, lines) = network.wait_exit();
     assert_eq!(status.code(), Some(0), "{lines:#?}");
     assert!(lines.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{lines:#?}");
     assert!(!lines.concat().contains("cli-token"), "{lines:#?}");
@@ -259,9 +259,10 @@ fn a_network_in_one_process() {
 
 #[test]
 fn a_network_for_a_while() {
-    let folder = folder();
-    let file = write(&folder, "network.yaml", &topology());
-    let (status, lines) = Running::start(&["up", path(&file), "--for", "100ms"], []).ended();
+    let folder = temp_folder();
+    let file = write_file(&folder, "network.yaml", &topology());
+    let (status, lines) =
+        Process::start(&["up", path_text(&file), "--for", "100ms"], []).wait_exit();
     assert_eq!(status.code(), Some(0), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("BTP server listening")), "{lines:#?}");
 }
@@ -272,22 +273,22 @@ fn the_live_view_takes_the_terminal_and_gives_it_back() {
     if let Err(error) = Command::new("script").arg("--version").output() {
         return skip("the live view", &format!("`script` does not run: {error}"));
     }
-    let folder = folder();
-    let file = write(&folder, "network.yaml", &topology());
+    let folder = temp_folder();
+    let file = write_file(&folder, "network.yaml", &topology());
     let log = folder.path().join("up.log");
     // `exec`: some shells end with 130 after Ctrl-C, whatever the command that they started says.
-    let up = format!("exec {PROGRAM} up {} --log-file {}", path(&file), path(&log));
+    let up = format!("exec {PROGRAM} up {} --log-file {}", path_text(&file), path_text(&log));
     let script = ["-qec", &up, "/dev/null"];
-    let mut terminal = Running::of(
+    let mut terminal = Process::spawn(
         Command::new("script").args(script).env("TERM", "xterm").env_remove("NO_COLOR"),
     );
     let healthy = "\x1b[32mhealthy\x1b[0m";
-    terminal.line("node c is healthy", |line| {
+    terminal.wait_for_line("node c is healthy", |line| {
         (line.starts_with("c ") && line.contains(healthy)).then_some(())
     });
     // Ctrl-C.
-    terminal.write("\x03");
-    let (status, lines) = terminal.ended();
+    terminal.write_stdin("\x03");
+    let (status, lines) = terminal.wait_exit();
     let screen = lines.join("\n");
     assert_eq!(status.code(), Some(0), "{screen}");
     let (before, rest) =
@@ -298,7 +299,7 @@ fn the_live_view_takes_the_terminal_and_gives_it_back() {
     for expected in ["3 nodes, 2 links", "a - b", "b - c", "try: ilp-connector ping test.c"] {
         assert!(view.contains(expected), "{expected:?} is not in {view}");
     }
-    assert!(after.contains("stopped after") && after.contains(path(&log)), "{after}");
+    assert!(after.contains("stopped after") && after.contains(path_text(&log)), "{after}");
     let logged = std::fs::read_to_string(&log).unwrap();
     assert!(logged.lines().count() > 6, "{logged}");
     assert!(logged.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{logged}");
@@ -308,7 +309,7 @@ fn the_live_view_takes_the_terminal_and_gives_it_back() {
 fn a_first_figure_of_speed() {
     let output =
         command(&["bench", "--seconds", "0.3", "--window", "16", "--routes", "10", "--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", combined_output(&output));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(told["sent"].as_u64().unwrap() > 16, "{told}");
     assert_eq!(told["sent"], told["fulfilled"], "{told}");
@@ -319,8 +320,8 @@ fn a_first_figure_of_speed() {
 fn up_takes_other_ports_where_its_own_are_in_use_and_says_so() {
     let taken = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     let [btp, http] = taken.each_ref().map(|taken| taken.local_addr().unwrap().port());
-    let folder = folder();
-    let file = write(
+    let folder = temp_folder();
+    let file = write_file(
         &folder,
         "net.yaml",
         &format!(
@@ -330,12 +331,12 @@ fn up_takes_other_ports_where_its_own_are_in_use_and_says_so() {
              defaults: {{ peers: [{{ id: cli, relation: child, authToken: s }}] }}\n"
         ),
     );
-    let output = command(&["up", path(&file), "--ping", "--for", "0.1"]);
-    let said = both(&output);
+    let output = command(&["up", path_text(&file), "--ping", "--for", "0.1"]);
+    let said = combined_output(&output);
     assert!(output.status.success(), "{said}");
     for expected in [
         format!("note: port {btp} (btpServerPort of a) is in use; a has "),
-        format!("BTP_SERVER_PORT=... ilp-connector ... --config {} --node a", path(&file)),
+        format!("BTP_SERVER_PORT=... ilp-connector ... --config {} --node a", path_text(&file)),
         format!("note: port {http} (httpServerPort of b) is in use; b has "),
         "10 packets sent, 10 fulfilled".to_owned(),
     ] {

@@ -5,14 +5,14 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::command;
-use crate::running::{folder, path, write};
-use crate::support::{PROGRAM, both, text};
+use crate::process::{path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, combined_output, text};
 
 #[test]
 fn wrong_usage_is_64_and_help_is_0() {
     let check = |arguments: &[&str], code: i32, expected: &str| {
         let output = command(arguments);
-        let said = both(&output);
+        let said = combined_output(&output);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
         assert_eq!(output.stderr.is_empty(), code == 0, "{arguments:?}");
@@ -52,7 +52,7 @@ fn standard_input_gives_one_secret() {
             .unwrap();
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
-        let said = both(&output);
+        let said = combined_output(&output);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {said}");
         assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
     };
@@ -65,22 +65,23 @@ fn standard_input_gives_one_secret() {
 
 #[test]
 fn check_judges_files() {
-    let folder = folder();
-    let good = write(&folder, "good.yaml", "nodeId: a\npeers: [{ id: b, authToken: s3cret }]\n");
-    let bad = write(
+    let folder = temp_folder();
+    let good =
+        write_file(&folder, "good.yaml", "nodeId: a\npeers: [{ id: b, authToken: s3cret }]\n");
+    let bad = write_file(
         &folder,
         "bad.yaml",
         "nodeId: a\nbtpServerPort: 70000\nroutes: [{ prefix: g.x, nextHop: bob }]\n",
     );
-    let output = command(&["check", path(&good)]);
-    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    let output = command(&["check", path_text(&good)]);
+    assert_eq!(output.status.code(), Some(0), "{}", combined_output(&output));
     assert!(
         text(&output.stdout).contains("good.yaml: ok, node a with 1 peer and 0 routes"),
         "{}",
-        both(&output)
+        combined_output(&output)
     );
 
-    let output = command(&["check", path(&bad), path(&good)]);
+    let output = command(&["check", path_text(&bad), path_text(&good)]);
     assert_eq!(output.status.code(), Some(64));
     assert!(
         text(&output.stdout).contains("good.yaml: ok"),
@@ -91,25 +92,25 @@ fn check_judges_files() {
         assert!(said.contains(expected), "{expected:?} is not in {said}");
     }
 
-    let output = command(&["check", "--print", path(&good)]);
+    let output = command(&["check", "--print", path_text(&good)]);
     let printed = text(&output.stdout);
     assert!(
-        printed.contains("btpServerPort: 3000") && !both(&output).contains("s3cret"),
+        printed.contains("btpServerPort: 3000") && !combined_output(&output).contains("s3cret"),
         "{}",
-        both(&output)
+        combined_output(&output)
     );
 
     let output = command(&["check", "docker/config/config.yaml", "--node", "b", "--print"]);
-    assert!(text(&output.stdout).contains("nodeId: b"), "{}", both(&output));
+    assert!(text(&output.stdout).contains("nodeId: b"), "{}", combined_output(&output));
     let output = command(&["check", "docker/config/config.yaml", "--node", "x"]);
     assert_eq!(output.status.code(), Some(64));
-    assert!(text(&output.stderr).contains("nodes: a, b, c"), "{}", both(&output));
+    assert!(text(&output.stderr).contains("nodes: a, b, c"), "{}", combined_output(&output));
 }
 
 #[test]
 fn compose_prints_the_file_at_the_root() {
     let output = command(&["compose", "docker/config/config.yaml"]);
-    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", combined_output(&output));
     let root = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docker-compose.yml"))
         .unwrap();
     let lines = |text: &str| -> Vec<String> {
@@ -121,7 +122,7 @@ fn compose_prints_the_file_at_the_root() {
 
     for example in ["linear-3", "mesh-4", "ring", "star", "two-nodes"] {
         let output = command(&["compose", &format!("examples/{example}.yaml")]);
-        assert_eq!(output.status.code(), Some(0), "{example}: {}", both(&output));
+        assert_eq!(output.status.code(), Some(0), "{example}: {}", combined_output(&output));
         assert_eq!(text(&output.stderr), "", "{example}");
     }
     let output = command(&["compose", "examples/node-listening.yaml"]);

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::command;
-use crate::peer::{Peer, listener};
-use crate::running::Node;
-use crate::support::both;
+use crate::peer::{Peer, bind_listener};
+use crate::process::Node;
+use crate::support::combined_output;
 
 /// Three nodes in a line. From a to b amounts are in scale 9, from b to c in scale 6.
 struct Line {
@@ -33,7 +33,7 @@ impl Line {
              routes:\n  - {{ prefix: '', nextHop: b }}\n",
             b.btp_port
         ));
-        Line { a: a.healthy(), _b: b.healthy(), _c: c }
+        Line { a: a.wait_healthy(), _b: b.wait_healthy(), _c: c }
     }
 }
 
@@ -41,7 +41,7 @@ impl Line {
 fn trace(through: &Node, arguments: &[&str]) -> (Option<i32>, String) {
     let via = format!("btp+ws://cli:cli-token@127.0.0.1:{}", through.btp_port);
     let output = command(&[&["trace", "--via", &via], arguments].concat());
-    let said = both(&output);
+    let said = combined_output(&output);
     assert!(!said.contains("cli-token"), "a secret: {said}");
     (output.status.code(), said)
 }
@@ -121,15 +121,15 @@ fn three_hops_with_their_limits_and_rates() {
 
 #[test]
 fn a_hop_that_never_answers() {
-    let (mute, port) = listener();
+    let (mute, port) = bind_listener();
     let node = Node::start(&format!(
         "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: cli, relation: child, authToken: cli-token }}\n  \
            - {{ id: mute, url: 'ws://127.0.0.1:{port}', authToken: m, required: false }}\n  - {{ id: gone, authToken: g }}\n\
          routes:\n  - {{ prefix: test.mute, nextHop: mute }}\n  - {{ prefix: test.gone, nextHop: gone }}\n"
     ));
-    let mut peer = Peer::accept_silently(&mute);
-    let login = peer.frame();
-    peer.send(&crate::peer::respond(login.id, None));
+    let mut peer = Peer::accept(&mute);
+    let login = peer.receive();
+    peer.send(&crate::peer::response(login.id, None));
     let (code, said) = trace(&node, &["test.mute", "--timeout", "2.6"]);
     assert_eq!(code, Some(1), "{said}");
     let table = hops(&said);

@@ -27,7 +27,7 @@ use self::generate::{Generator, Input};
 use self::javascript::JavaScript;
 use self::tally::Tally;
 use crate::interop;
-use crate::support::{say, skip};
+use crate::support::{print_line, skip};
 
 /// Inputs of the short run: every class is met, and it takes some seconds.
 const INPUTS: u64 = 100_000;
@@ -69,7 +69,7 @@ fn codecs_agree_with_the_javascript_packages_but_for_the_listed_differences() {
     };
     let seed = from_environment("DIFFERENTIAL_SEED", 1);
     let inputs = from_environment("DIFFERENTIAL_INPUTS", INPUTS);
-    say(&format!("differential: DIFFERENTIAL_SEED={seed} DIFFERENTIAL_INPUTS={inputs}"));
+    print_line(&format!("differential: DIFFERENTIAL_SEED={seed} DIFFERENTIAL_INPUTS={inputs}"));
     let mut generator = Generator::new(seed);
     let mut javascript = JavaScript::start(&packages);
     let mut tally = Tally::default();
@@ -79,10 +79,10 @@ fn codecs_agree_with_the_javascript_packages_but_for_the_listed_differences() {
             tally.add(input, &verdict(input, theirs.as_deref()));
         }
         if tally.inputs().is_multiple_of(SAY_EVERY) {
-            say(&format!("differential: {} inputs", tally.inputs()));
+            print_line(&format!("differential: {} inputs", tally.inputs()));
         }
     }
-    say(&tally.to_string());
+    print_line(&tally.to_string());
     tally.every_class_was_met();
 }
 

@@ -1,19 +1,19 @@
-//! The image by itself: what is in it, and how a container of it starts and stops.
+//! The image: its content, and how a container of it starts and stops.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::{Container, IMAGE, docker, engine, health, inspect, json_log};
-use crate::support::{both, eventually, run};
+use crate::support::{combined_output, eventually, run};
 
 const BYTES_MAX: u64 = 50_000_000;
 const HEALTHY_WITHIN: Duration = Duration::from_secs(60);
-/// After this `docker stop` kills, and the exit code is 137.
+/// After this time `docker stop` kills, and the exit code is 137.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 #[test]
-fn holds_the_program_and_nothing_else() {
+fn the_image_holds_the_program_and_nothing_else() {
     let Some(_engine) = engine() else { return };
     let size: u64 = inspect(IMAGE, "{{.Size}}").parse().expect("a size");
     assert!(size < BYTES_MAX, "the image has {size} bytes");
@@ -38,17 +38,17 @@ fn holds_the_program_and_nothing_else() {
 }
 
 #[test]
-fn starts_on_its_defaults_and_stops_in_time() {
+fn the_image_starts_with_defaults_and_stops_in_time() {
     let Some(_engine) = engine() else { return };
     let container = Container::start("defaults", &["--publish", "127.0.0.1::8080"], &[]);
     eventually("the container is healthy", HEALTHY_WITHIN, || container.health());
     let (code, body) = health(container.published(8080)).expect("/health");
     assert_eq!((code, &body["status"], &body["totalPeers"]), (200, &json!("healthy"), &json!(0)));
-    stops_well(&container);
+    check_stop(&container);
 }
 
 #[test]
-fn is_configured_by_its_environment_alone() {
+fn the_image_can_be_configured_by_its_environment_alone() {
     let Some(_engine) = engine() else { return };
     let _network = Network::create();
     let node = |name: &str, peer: &str, url: &str| {
@@ -95,7 +95,7 @@ fn a_mistake_in_the_configuration_is_one_readable_line() {
     let Some(_engine) = engine() else { return };
     let container = Container::start("mistake", &["--env", "BTP_SERVER_PORT=70000"], &[]);
     let code = run(&mut docker(&["wait", &container.0]));
-    assert_eq!(both(&code).trim(), "64");
+    assert_eq!(combined_output(&code).trim(), "64");
     let log = json_log(&container.0);
     assert!(
         log.iter().any(|line| line.to_string().contains("BTP_SERVER_PORT")
@@ -104,8 +104,8 @@ fn a_mistake_in_the_configuration_is_one_readable_line() {
     );
 }
 
-/// `docker stop` sends SIGTERM: the program must end by itself, with code 0.
-pub(super) fn stops_well(container: &Container) {
+/// Checks that the program ends by itself at the SIGTERM of `docker stop`, with code 0.
+pub(super) fn check_stop(container: &Container) {
     let start = Instant::now();
     assert!(run(&mut docker(&["stop", &container.0])).status.success());
     let took = start.elapsed();

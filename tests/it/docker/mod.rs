@@ -1,11 +1,11 @@
-//! The image and the Compose network, for real: built, run, hurt, edited.
+//! The image and the Compose network, built, run, disturbed and edited.
 //!
-//! Needs a Docker engine and Compose. Where there is none, but root rights and the script of base images
-//! beside the repository, that script installs them; else the tests are skipped and say so. Set
-//! `ILP_TEST_DOCKER=0` to leave them out.
+//! These tests need a Docker engine and Compose. If there is none, but root rights and the script of base images beside the
+//! repository, that script installs them; otherwise the tests are skipped with a message. `ILP_TEST_DOCKER=0` leaves them
+//! out.
 //!
-//! The containers' names and ports are those of docker-compose.yml, so there is one network at a time on a
-//! machine: the tests wait for each other, also across processes.
+//! The names and ports of the containers are those of docker-compose.yml, so a machine can run one network at a time: the
+//! tests wait for each other, also across processes.
 
 mod image;
 mod network;
@@ -18,7 +18,7 @@ use std::process::Command;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::support::{both, run, run_well, skip, text};
+use crate::support::{combined_output, run, run_successfully, skip, text};
 
 const IMAGE: &str = "ilp-connector";
 
@@ -26,14 +26,14 @@ const IMAGE: &str = "ilp-connector";
 struct Engine {
     /// `docker-compose`, or `docker compose`.
     compose: Vec<&'static str>,
-    /// Held while this process lives: the image's tag and the containers' names are one per machine.
+    /// Held while this process lives, because the image's tag and the containers' names exist once per machine.
     _machine: File,
 }
 
 static ENGINE: LazyLock<Result<Mutex<Engine>, String>> =
     LazyLock::new(|| Engine::start().map(Mutex::new));
 
-/// The engine, for as long as the caller holds it; or nothing, after the reason was printed.
+/// The engine, locked for the caller; `None` after the reason was printed.
 fn engine() -> Option<MutexGuard<'static, Engine>> {
     match &*ENGINE {
         Ok(engine) => Some(engine.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -45,7 +45,7 @@ fn engine() -> Option<MutexGuard<'static, Engine>> {
 }
 
 impl Engine {
-    /// `Err` is why the suite has to be skipped. What fails after that is a failure.
+    /// `Err` is the reason to skip the suite.
     fn start() -> Result<Self, String> {
         if std::env::var("ILP_TEST_DOCKER").is_ok_and(|value| value == "0") {
             return Err("ILP_TEST_DOCKER=0".to_owned());
@@ -56,7 +56,7 @@ impl Engine {
 
         let installer = repository().join("../shared/docker/base-images.sh");
         if is_root() && installer.exists() {
-            run_well(&mut Command::new(installer));
+            run_successfully(&mut Command::new(installer));
         }
         if !succeeds("docker", &["info"]) {
             return Err("no Docker engine answers `docker info`".to_owned());
@@ -68,7 +68,7 @@ impl Engine {
         } else {
             return Err("there is no Docker Compose".to_owned());
         };
-        run_well(docker(&["build", "-t", IMAGE]).arg(repository()));
+        run_successfully(docker(&["build", "-t", IMAGE]).arg(repository()));
         Ok(Self { compose, _machine: machine })
     }
 }
@@ -91,14 +91,14 @@ fn docker(arguments: &[&str]) -> Command {
     command
 }
 
-/// A field of a container or an image, by a template of `docker inspect`.
+/// The value of a template of `docker inspect`.
 fn inspect(name: &str, template: &str) -> String {
-    run_well(&mut docker(&["inspect", "--format", template, name])).trim().to_owned()
+    run_successfully(&mut docker(&["inspect", "--format", template, name])).trim().to_owned()
 }
 
-/// All that a container has printed. Every line of it must be JSON, whatever happened.
+/// All lines that a container has printed, each of which must be JSON.
 fn json_log(container: &str) -> Vec<serde_json::Value> {
-    let printed = both(&run(&mut docker(&["logs", container])));
+    let printed = combined_output(&run(&mut docker(&["logs", container])));
     printed
         .lines()
         .map(|line| match serde_json::from_str(line) {
@@ -108,10 +108,10 @@ fn json_log(container: &str) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// Status code and body of `GET /health` at a port of this machine; `Err` while nobody answers.
+/// Status code and body of `GET /health` at a port of this machine; `Err` while no node answers.
 fn health(port: u16) -> Result<(u16, serde_json::Value), String> {
     const WAIT: Duration = Duration::from_secs(3);
-    let ask = || -> std::io::Result<String> {
+    let fetch = || -> std::io::Result<String> {
         let mut socket = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), WAIT)?;
         socket.set_read_timeout(Some(WAIT))?;
         socket
@@ -120,7 +120,7 @@ fn health(port: u16) -> Result<(u16, serde_json::Value), String> {
         socket.read_to_string(&mut answer)?;
         Ok(answer)
     };
-    let answer = ask().map_err(|error| format!("port {port}: {error}"))?;
+    let answer = fetch().map_err(|error| format!("port {port}: {error}"))?;
     let parts = || {
         let (head, body) = answer.split_once("\r\n\r\n")?;
         let code = head.split(' ').nth(1)?.parse().ok()?;
@@ -141,11 +141,11 @@ fn health_is(port: u16, code: u16) -> Result<(), String> {
 struct Container(String);
 
 impl Container {
-    /// `docker run -d`, with what the program needs no more than: no capability, nothing to write to.
+    /// `docker run -d` without capabilities and with a read-only file system.
     fn start(name: &str, options: &[&str], arguments: &[&str]) -> Self {
         let container = Self(format!("ilp-connector-test-{name}"));
         container.remove();
-        run_well(
+        run_successfully(
             docker(&[
                 "run",
                 "--detach",
@@ -171,7 +171,7 @@ impl Container {
 
     /// The port of this machine at which a port of the container is published.
     fn published(&self, port: u16) -> u16 {
-        let address = run_well(&mut docker(&["port", &self.0, &port.to_string()]));
+        let address = run_successfully(&mut docker(&["port", &self.0, &port.to_string()]));
         let first = address.lines().next().unwrap_or_default();
         match first.rsplit(':').next().map(str::parse) {
             Some(Ok(port)) => port,
@@ -190,7 +190,7 @@ impl Drop for Container {
     }
 }
 
-/// A copy of the Compose file and what it mounts, so that a test can edit them.
+/// A copy of the Compose file and of the files that it mounts, which a test may edit.
 fn copy_of_network() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let copy = |path: &str| {

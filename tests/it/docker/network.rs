@@ -1,23 +1,25 @@
-//! The network of docker-compose.yml: started, used from outside, hurt, and changed by editing one file.
+//! The network of docker-compose.yml: started, used from outside, disturbed, and changed by editing one file.
 
 use std::process::Command;
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use super::{Engine, copy_of_network, engine, health, health_is, inspect, json_log, repository};
-use crate::support::{PROGRAM, both, eventually, run, run_well, say, text};
+use crate::support::{
+    PROGRAM, combined_output, eventually, print_line, run, run_successfully, text,
+};
 
-/// From nothing to all healthy: the requirement.
+/// The required time from nothing to all nodes healthy.
 const COLD_START_MAX: Duration = Duration::from_secs(30);
-/// For what heals by itself: beyond the quick attempts to reconnect, which take half a minute.
-const HEALS_WITHIN: Duration = Duration::from_secs(60);
-/// For a change of the file: it is looked at every second, and applied when two looks agree.
-const FOLLOWS_WITHIN: Duration = Duration::from_secs(20);
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// The time to recover, longer than the quick attempts to reconnect, which take half a minute.
+const RECOVERY_MAX: Duration = Duration::from_secs(60);
+/// The time to apply a changed file, which is read every second and applied when two reads agree.
+const RELOAD_MAX: Duration = Duration::from_secs(20);
+const STOP_MAX: Duration = Duration::from_secs(10);
 
 const NODES: [&str; 3] = ["a", "b", "c"];
 
-/// A running copy of the network. It goes with its test.
+/// A running copy of the network, which is removed with its test.
 struct Network<'engine> {
     engine: MutexGuard<'engine, Engine>,
     folder: tempfile::TempDir,
@@ -30,10 +32,14 @@ impl<'engine> Network<'engine> {
         network
     }
 
-    /// A Compose command in the copy, which must succeed; what it prints.
+    /// Runs a Compose command in the copy, which must succeed; returns what it prints.
     fn compose(&self, arguments: &[&str]) -> String {
         let output = run(self.command().args(arguments));
-        assert!(output.status.success(), "compose {arguments:?} failed:\n{}", both(&output));
+        assert!(
+            output.status.success(),
+            "compose {arguments:?} failed:\n{}",
+            combined_output(&output)
+        );
         text(&output.stdout)
     }
 
@@ -51,11 +57,11 @@ impl<'engine> Network<'engine> {
         self.compose(&[&["up", "--detach", "--no-build"], services].concat());
     }
 
-    /// Waits until Docker calls these nodes healthy; how long the last one took.
+    /// Waits until Docker reports these nodes as healthy; returns how long that took.
     fn healthy(&self, nodes: &[&str]) -> Duration {
         let start = Instant::now();
         for node in nodes {
-            eventually(&format!("{node} is healthy"), HEALS_WITHIN, || {
+            eventually(&format!("{node} is healthy"), RECOVERY_MAX, || {
                 match inspect(&container(node), "{{.State.Health.Status}}").as_str() {
                     "healthy" => Ok(()),
                     other => Err(format!("{node} is {other}")),
@@ -72,7 +78,7 @@ impl<'engine> Network<'engine> {
             .output();
     }
 
-    /// Rewrites a file of the copy. Like many editors: a new file takes the place of the old one.
+    /// Edits a file of the copy as many editors do: a new file replaces the old one.
     fn edit(&self, file: &str, change: impl FnOnce(String) -> String) {
         let path = self.folder.path().join(file);
         let before = std::fs::read_to_string(&path).expect("a file");
@@ -87,7 +93,7 @@ impl<'engine> Network<'engine> {
 impl Drop for Network<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            say(&both(&run(self.command().args(["logs", "--no-color"]))));
+            print_line(&combined_output(&run(self.command().args(["logs", "--no-color"]))));
         }
         self.remove();
     }
@@ -97,13 +103,13 @@ fn container(node: &str) -> String {
     format!("ilp-connector-{node}")
 }
 
-/// Where the Compose file publishes a node's BTP port, and its health port.
+/// The published BTP and health ports of a node.
 fn ports(node: &str) -> (u16, u16) {
     let index = node.bytes().next().map_or(0, |letter| u16::from(letter - b'a'));
     (3000 + index, 8080 + index)
 }
 
-/// How to log in at a node from this machine.
+/// The URL of a login at a node from this machine.
 fn via(node: &str) -> String {
     format!("btp+ws://cli:demo-cli-token@127.0.0.1:{}", ports(node).0)
 }
@@ -121,13 +127,17 @@ fn ping(from: &str, to: &str) -> Result<(), String> {
         "--via",
         &via(from),
     ]));
-    if output.status.success() { Ok(()) } else { Err(format!("{from} to {to}: {}", both(&output))) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{from} to {to}: {}", combined_output(&output)))
+    }
 }
 
-fn everybody_reaches_everybody(nodes: &[&str]) {
+fn wait_all_reachable(nodes: &[&str]) {
     for from in nodes {
         for to in nodes.iter().filter(|to| *to != from) {
-            eventually(&format!("{from} reaches {to}"), HEALS_WITHIN, || ping(from, to));
+            eventually(&format!("{from} reaches {to}"), RECOVERY_MAX, || ping(from, to));
         }
     }
 }
@@ -138,29 +148,29 @@ fn compose_file_is_valid_without_a_warning() {
     let network = Network::new(engine);
     let output = run(network.command().args(["config", "--quiet"]));
     assert!(output.status.success());
-    assert_eq!(both(&output), "");
+    assert_eq!(combined_output(&output), "");
 }
 
 #[test]
-fn cold_start_packets_and_stop() {
+fn the_network_starts_forwards_packets_and_stops_in_time() {
     let Some(engine) = engine() else { return };
     let network = Network::new(engine);
     let start = Instant::now();
     network.up(&[]);
     network.healthy(&NODES);
     let took = start.elapsed();
-    say(&format!("Compose network: all healthy {took:.1?} after a cold start"));
+    print_line(&format!("Compose network: all healthy {took:.1?} after a cold start"));
     assert!(took < COLD_START_MAX, "the network took {took:?} to be healthy");
 
     for node in NODES {
         let (code, body) = health(ports(node).1).expect("/health is published");
         assert_eq!((code, body["nodeId"].as_str()), (200, Some(node)), "{body}");
     }
-    everybody_reaches_everybody(&NODES);
-    // Ends with 0 only if every packet was fulfilled.
+    wait_all_reachable(&NODES);
+    // `send` ends with 0 only if every packet was fulfilled.
     let thousand = ["send", "test.c", "--count", "1000", "--window", "64", "--via", &via("a")];
-    run_well(Command::new(PROGRAM).args(thousand));
-    // The same from within, with the account of the node's own configuration.
+    run_successfully(Command::new(PROGRAM).args(thousand));
+    // The same inside a container, with the account of the node's own configuration.
     network.compose(&["exec", "-T", "a", "ilp-connector", "ping", "test.c", "--count", "1"]);
     assert_eq!(network.compose(&["ps"]).matches("healthy").count(), NODES.len());
 
@@ -169,65 +179,65 @@ fn cold_start_packets_and_stop() {
         network.compose(&["stop", node]);
         let took = start.elapsed();
         assert_eq!(inspect(&container(node), "{{.State.ExitCode}}"), "0", "exit code of {node}");
-        assert!(took < STOP_WITHIN, "{node} took {took:?} to stop");
+        assert!(took < STOP_MAX, "{node} took {took:?} to stop");
         assert!(!json_log(&container(node)).is_empty());
     }
 }
 
 #[test]
-fn starts_in_any_order() {
+fn nodes_may_start_in_any_order() {
     let Some(engine) = engine() else { return };
     let network = Network::new(engine);
     for order in [["c", "b", "a"], ["a", "c", "b"]] {
         for node in order {
             network.up(&[node]);
-            eventually("it runs", HEALS_WITHIN, || health(ports(node).1));
+            eventually("it runs", RECOVERY_MAX, || health(ports(node).1));
         }
         network.healthy(&NODES);
-        everybody_reaches_everybody(&NODES);
+        wait_all_reachable(&NODES);
         network.remove();
     }
 }
 
 #[test]
-fn survives_a_restart_and_the_loss_of_a_node() {
+fn the_network_recovers_from_a_restart_and_the_loss_of_a_node() {
     let Some(engine) = engine() else { return };
     let network = Network::new(engine);
     network.up(&[]);
     network.healthy(&NODES);
 
     network.compose(&["restart", "b"]);
-    everybody_reaches_everybody(&NODES);
+    wait_all_reachable(&NODES);
     network.healthy(&NODES);
 
-    // Each node answers for the peers that it dials: a for b, b for c.
+    // Each node reports the peers that it dials: a reports b, and b reports c.
     for (lost, neighbour) in [("b", "a"), ("c", "b")] {
         network.compose(&["kill", lost]);
-        eventually(&format!("{neighbour} misses {lost}"), HEALS_WITHIN, || {
+        eventually(&format!("{neighbour} reports the loss of {lost}"), RECOVERY_MAX, || {
             health_is(ports(neighbour).1, 503)
         });
         assert!(ping("a", "c").is_err(), "a reaches c without {lost}");
         network.compose(&["start", lost]);
-        eventually(&format!("{neighbour} has {lost} again"), HEALS_WITHIN, || {
+        eventually(&format!("{neighbour} is connected to {lost} again"), RECOVERY_MAX, || {
             health_is(ports(neighbour).1, 200)
         });
-        everybody_reaches_everybody(&NODES);
+        wait_all_reachable(&NODES);
     }
     network.healthy(&NODES);
 }
 
-/// Its socket stays open and says nothing: only the keep-alive can tell.
+/// Its socket stays open and silent, so only the keep-alive can detect it.
 #[test]
-fn notices_a_frozen_node() {
+fn a_frozen_node_is_detected() {
     let Some(engine) = engine() else { return };
     let network = Network::new(engine);
     network.up(&[]);
     network.healthy(&NODES);
     network.compose(&["pause", "c"]);
-    eventually("b misses c", HEALS_WITHIN, || health_is(ports("b").1, 503));
+    eventually("b reports the loss of c", RECOVERY_MAX, || health_is(ports("b").1, 503));
     network.compose(&["unpause", "c"]);
-    eventually("b has c again", HEALS_WITHIN, || health_is(ports("b").1, 200));
-    everybody_reaches_everybody(&NODES);
+    eventually("b is connected to c again", RECOVERY_MAX, || health_is(ports("b").1, 200));
+    wait_all_reachable(&NODES);
 }
 
 #[test]
@@ -238,22 +248,22 @@ fn a_broken_file_changes_nothing() {
     network.healthy(&NODES);
     let config = "docker/config/config.yaml";
     network.edit(config, |text| text.replace("to: c", "too: c"));
-    eventually("a says what is wrong", FOLLOWS_WITHIN, || {
+    eventually("a logs the mistake", RELOAD_MAX, || {
         let log = json_log(&container("a"));
         log.iter()
             .any(|line| line.to_string().contains("did you mean to?"))
             .then_some(())
             .ok_or("nothing".to_owned())
     });
-    everybody_reaches_everybody(&NODES);
+    wait_all_reachable(&NODES);
 }
 
-/// What docs/TOPOLOGIES.md tells its readers to do, done to the letter.
+/// The recipes of docs/TOPOLOGIES.md, as its readers follow them.
 mod recipes {
     use super::*;
 
     impl Network<'_> {
-        /// Carries out the edits that the page announces by `<!-- recipe NAME: FILE, under LINE -->` (the block
+        /// Makes the edits that the page marks with `<!-- recipe NAME: FILE, under LINE -->` (the block
         /// that follows goes below that line) or `<!-- recipe NAME: FILE, without -->` (its lines are deleted).
         fn follow(&self, name: &str) {
             let page =
@@ -284,32 +294,32 @@ mod recipes {
     }
 
     #[test]
-    fn mesh() {
+    fn the_mesh_recipe_connects_a_and_c_without_b() {
         let Some(engine) = engine() else { return };
         let network = Network::new(engine);
         network.up(&[]);
         network.healthy(&NODES);
         network.follow("mesh");
-        // Without b, a and c still reach each other: they are linked now.
+        // Without b, a and c still reach each other, because they are linked now.
         network.compose(&["stop", "b"]);
-        eventually("a reaches c without b", FOLLOWS_WITHIN, || ping("a", "c"));
-        eventually("c reaches a without b", FOLLOWS_WITHIN, || ping("c", "a"));
+        eventually("a reaches c without b", RELOAD_MAX, || ping("a", "c"));
+        eventually("c reaches a without b", RELOAD_MAX, || ping("c", "a"));
     }
 
     #[test]
-    fn remove_b() {
+    fn the_remove_b_recipe_keeps_a_and_c_connected() {
         let Some(engine) = engine() else { return };
         let network = Network::new(engine);
         network.up(&[]);
         network.healthy(&NODES);
         network.follow("remove b");
-        eventually("b has nothing to do", FOLLOWS_WITHIN, || health_is(ports("b").1, 503));
-        everybody_reaches_everybody(&["a", "c"]);
+        eventually("b is unhealthy", RELOAD_MAX, || health_is(ports("b").1, 503));
+        wait_all_reachable(&["a", "c"]);
         network.healthy(&["a", "c"]);
     }
 
     #[test]
-    fn add_d() {
+    fn the_add_d_recipe_restarts_no_node() {
         let Some(engine) = engine() else { return };
         let network = Network::new(engine);
         network.up(&[]);
@@ -318,7 +328,7 @@ mod recipes {
         let started = inspect(&container("a"), "{{.State.StartedAt}}");
         network.up(&[]);
         network.healthy(&["d"]);
-        everybody_reaches_everybody(&["a", "b", "c", "d"]);
-        assert_eq!(inspect(&container("a"), "{{.State.StartedAt}}"), started, "a was started anew");
+        wait_all_reachable(&["a", "b", "c", "d"]);
+        assert_eq!(inspect(&container("a"), "{{.State.StartedAt}}"), started, "a was restarted");
     }
 }

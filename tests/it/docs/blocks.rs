@@ -12,31 +12,31 @@ pub(super) struct Block {
     pub(super) mark: Option<Mark>,
 }
 
-/// What is to be done with a block.
+/// How a block is tested.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// Not run; the text says why.
+    /// The block is not run; its comment says why.
     NotTested,
-    /// Part of a session.
-    Tested { session: String, how: How },
+    /// The block is part of a session.
+    Tested { session: String, how: Action },
 }
 
-/// What a block is in its session.
+/// What a session does with a block.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum How {
-    /// Commands and what they print.
+pub(super) enum Action {
+    /// Runs its commands and compares what they print.
     Run,
-    /// The same; the last one runs on.
+    /// The same, but the last command keeps running.
     Stays,
-    /// A file.
+    /// Writes the block to a file.
     SaveAs(String),
-    /// Lines to be put under a line of a file.
+    /// Inserts the block below a line of a file.
     Under(String, String),
-    /// Lines to be deleted from a file.
+    /// Deletes the lines of the block from a file.
     Without(String),
 }
 
-/// A command, and the lines that it is said to print.
+/// A command, and the lines that the page shows after it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Command<'a> {
     pub(super) line: &'a str,
@@ -48,7 +48,7 @@ impl Block {
         ["sh", "console", "bash", "shell"].contains(&self.language.as_str())
     }
 
-    /// Lines with a `$` are commands, the others what they print; in `sh` blocks all are commands.
+    /// Lines with a `$` are commands, the others their output; in `sh` blocks all lines are commands.
     pub(super) fn commands(&self) -> Vec<Command<'_>> {
         let mut commands: Vec<Command<'_>> = Vec::new();
         for line in self.text.lines() {
@@ -87,11 +87,13 @@ fn mark(comment: &str) -> Option<Mark> {
     let rest = comment.strip_prefix("tested ")?;
     let (session, how) = rest.split_once(", ").unwrap_or((rest, ""));
     let how = match how.split_once(", ") {
-        None if how.is_empty() => How::Run,
-        None if how == "stays" => How::Stays,
-        None => How::SaveAs(how.strip_prefix("save as ")?.to_owned()),
-        Some((file, "without")) => How::Without(file.to_owned()),
-        Some((file, what)) => How::Under(file.to_owned(), what.strip_prefix("under ")?.to_owned()),
+        None if how.is_empty() => Action::Run,
+        None if how == "stays" => Action::Stays,
+        None => Action::SaveAs(how.strip_prefix("save as ")?.to_owned()),
+        Some((file, "without")) => Action::Without(file.to_owned()),
+        Some((file, what)) => {
+            Action::Under(file.to_owned(), what.strip_prefix("under ")?.to_owned())
+        }
     };
     Some(Mark::Tested { session: session.to_owned(), how })
 }
@@ -119,12 +121,12 @@ d
 ";
     let found = blocks(page, Path::new("p"));
     let how = |how| Some(Mark::Tested { session: "x".into(), how });
-    assert_eq!(found[0].mark, how(How::Run));
+    assert_eq!(found[0].mark, how(Action::Run));
     assert_eq!(
         found[0].commands(),
         [Command { line: "a", prints: vec!["one"] }, Command { line: "b", prints: vec![] }]
     );
     assert_eq!((&found[1].mark, found[1].at.as_str()), (&None, "p:7"));
     assert_eq!(found[2].mark, Some(Mark::NotTested));
-    assert_eq!(found[3].mark, how(How::Under("f.yaml".into(), "links:".into())));
+    assert_eq!(found[3].mark, how(Action::Under("f.yaml".into(), "links:".into())));
 }

@@ -1,23 +1,23 @@
-//! What the documentation tells its readers to type, typed: blocks of commands in README.md and `docs/` run in order, in
-//! a network of their own (so that ports are those of the text), and show what the text shows.
+//! The commands of README.md and `docs/` run in order, in a network namespace of their own (so that the ports of the text
+//! are free), and print what the pages show.
 //!
-//! A comment right before a block says what is done with it:
-//! - `tested NAME`: its commands are run; what follows a command is what it prints. Blocks of one name are one session.
-//! - `tested NAME, stays`: the last command runs on, until the session ends.
+//! A comment before a block says how it is tested:
+//! - `tested NAME`: its commands run; the lines after a command are its output. Blocks with one name are one session.
+//! - `tested NAME, stays`: the last command keeps running until the session ends.
 //! - `tested NAME, save as FILE`: the block is a file.
-//! - `tested NAME, FILE, under LINE` and `tested NAME, FILE, without`: an edit, as the text asks for it.
+//! - `tested NAME, FILE, under LINE` and `tested NAME, FILE, without`: an edit of a file.
 //! - `not tested: REASON`.
 //!
-//! Blocks of commands (`sh`, `console`) without such a comment are a failure.
+//! A block of commands (`sh`, `console`) without such a comment fails.
 
 mod blocks;
-mod place;
+mod sandbox;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use self::blocks::{Block, Mark, blocks};
-use self::place::Place;
+use self::sandbox::Sandbox;
 use crate::interop;
 use crate::support::skip;
 
@@ -38,7 +38,7 @@ fn every_block_of_commands_is_tested_or_says_why_not() {
 }
 
 #[test]
-fn commands_do_what_the_text_shows() {
+fn commands_print_what_the_page_shows() {
     let mut sessions: BTreeMap<String, Vec<Block>> = BTreeMap::new();
     for block in pages() {
         if let Some(Mark::Tested { session, .. }) = &block.mark {
@@ -47,19 +47,19 @@ fn commands_do_what_the_text_shows() {
     }
     assert!(sessions.len() > 2, "{:?}", sessions.keys());
     for (name, blocks) in sessions {
-        let place = match Place::new() {
-            Ok(place) => place,
+        let sandbox = match Sandbox::new() {
+            Ok(sandbox) => sandbox,
             Err(why) => return skip("the commands of the documentation", &why),
         };
         if name == "javascript" {
             match interop::packages() {
-                Ok(folder) => place.link("node_modules", &folder.join("node_modules")),
+                Ok(folder) => sandbox.link("node_modules", &folder.join("node_modules")),
                 Err(why) => {
                     skip("the client of docs/INTEROP.md", &why);
                     continue;
                 }
             }
         }
-        blocks.iter().for_each(|block| place.follow(block));
+        blocks.iter().for_each(|block| sandbox.execute(block));
     }
 }

@@ -28,7 +28,7 @@ fn files_are_short_and_say_what_they_are_for() {
 }
 
 #[test]
-fn nothing_tells_where_it_was_written() {
+fn no_file_names_the_place_where_it_was_written() {
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(repository()).output();
     let Some(output) = listed.ok().filter(|output| output.status.success()) else {
         return skip("the search for paths of this machine", "there is no git, or no checkout");

@@ -139,7 +139,7 @@ fn uses(code: &str, name: &str) -> bool {
 }
 
 #[test]
-fn rooms_know_whom_the_page_says() {
+fn rooms_depend_only_on_those_that_the_page_lists() {
     let page = rooms_of_page();
     let code = rooms_of_code(&sources());
     assert_eq!(
@@ -194,7 +194,7 @@ fn rooms_are_named_by_their_path() {
 }
 
 #[test]
-fn pure_rooms_have_everything_passed_in() {
+fn pure_rooms_use_no_io_clock_or_thread() {
     let manifest = read(&repository().join("Cargo.toml"));
     let section =
         manifest.split("\n[dependencies]\n").nth(1).and_then(|rest| rest.split("\n[").next());
@@ -254,7 +254,7 @@ fn only_node_spawns() {
 }
 
 #[test]
-fn words_are_whole() {
+fn names_are_matched_as_whole_words() {
     assert!(names("tokio::spawn(x)", "tokio::spawn"));
     assert!(!names("AwaitInstantly", "Instant"));
     assert!(!names("async_stuff", "async"));

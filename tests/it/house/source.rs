@@ -105,7 +105,7 @@ fn code(text: &str) -> String {
 }
 
 #[test]
-fn tests_and_comments_are_no_code() {
+fn tests_and_comments_do_not_count_as_code() {
     let text = "use crate::wire;\n// crate::cli\nfn f() {}\n#[cfg(test)]\npub(super) mod tests {\nuse crate::cli;\n}\n";
     assert_eq!(code(text), "use crate::wire;\nfn f() {}\n");
     assert_eq!(module("mod a;"), Some("a;"));

@@ -1,6 +1,6 @@
-//! ILP over HTTP (RFC 35) from outside: posts to a node, and a scripted server as its peer.
+//! ILP over HTTP (RFC 35): posts to a running node, and a scripted server as its peer. Checklist rows 128 to 130.
 
-mod wire;
+mod connection;
 
 use std::thread;
 use std::time::Duration;
@@ -9,19 +9,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
-use crate::peer::{Ask, Daemon, PATIENCE, PREIMAGE, Peer, ask, body_of, fulfill, preimage, reject};
-use crate::running::free_port;
+use crate::peer::{
+    PREIMAGE, Peer, TIMEOUT, TestNode, TestPrepare, describe_packet, fulfill, preimage, prepare_to,
+    reject,
+};
+use crate::process::free_port;
 use crate::support::eventually;
-use wire::Message;
-pub(crate) use wire::{Server, Wire};
+use connection::HttpMessage;
+pub(crate) use connection::{HttpConnection, Server};
 
 const OCTETS: (&str, &str) = ("Content-Type", "application/octet-stream");
 const ID: &str = "42ee09c8-a6de-4ae3-8a47-4732b0cbb07b";
 const LISTENS: &str = "httpServerHost: 127.0.0.1\nhttpServerPort: 0\n";
 
 /// A node that alice posts to and bob dials by BTP; `more` is the rest of alice's entry, such as `, url: ...`.
-fn node(more: &str) -> Daemon {
-    Daemon::start(&yaml(more))
+fn node(more: &str) -> TestNode {
+    TestNode::start(&yaml(more))
 }
 
 fn yaml(more: &str) -> String {
@@ -32,14 +35,18 @@ fn yaml(more: &str) -> String {
     )
 }
 
-fn http_port(node: &Daemon) -> u64 {
-    node.running.logged("HTTP server listening", "port").as_u64().unwrap()
+fn http_port(node: &TestNode) -> u64 {
+    node.process.wait_for_log("HTTP server listening", "port").as_u64().unwrap()
 }
 
-fn posted(wire: &mut Wire, authorization: &str, ask: &Ask) -> Message {
+fn post_packet(
+    connection: &mut HttpConnection,
+    authorization: &str,
+    prepare: &TestPrepare,
+) -> HttpMessage {
     let headers = [OCTETS, ("Authorization", authorization)];
-    wire.post("/accounts/alice/ilp", &headers, &ask.packet());
-    wire.next()
+    connection.post("/accounts/alice/ilp", &headers, &prepare.encode());
+    connection.receive()
 }
 
 /// A JWT with this header and these claims, signed with this secret.
@@ -49,11 +56,11 @@ pub(crate) fn jwt(header: &str, claims: &str, secret: &str) -> String {
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))
 }
 
-/// Prepares that alice's server has been sent by bob, and their answers, one by one on one connection.
-fn serve(server: &mut Wire, count: usize) {
+/// Fulfills this many Prepares on a connection to alice's server, one by one.
+fn serve(server: &mut HttpConnection, count: usize) {
     for _ in 0..count {
-        let request = server.next();
-        assert_eq!(body_of(&request.body), "Prepare");
+        let request = server.receive();
+        assert_eq!(describe_packet(&request.body), "Prepare");
         server.answer("200 OK", &fulfill(&PREIMAGE));
     }
 }
@@ -61,39 +68,39 @@ fn serve(server: &mut Wire, count: usize) {
 #[test]
 fn a_post_is_answered_in_its_response_rows_128_130() {
     let node = node("");
-    let bob = node.peer("bob").fulfill_all();
-    let mut alice = Wire::open(http_port(&node));
+    let bob = node.connect_peer("bob").fulfill_all();
+    let mut alice = HttpConnection::connect(http_port(&node));
     for number in 1..=20 {
-        let answer = posted(&mut alice, "Bearer alice-token", &ask("test.bob.shop"));
+        let answer = post_packet(&mut alice, "Bearer alice-token", &prepare_to("test.bob.shop"));
         assert_eq!(answer.status(), 200, "{}", answer.head);
         assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
-        assert_eq!(body_of(&answer.body), "Fulfill");
+        assert_eq!(describe_packet(&answer.body), "Fulfill");
         assert_eq!(node.balance("alice"), [(100 * number).to_string(), "0".into(), "0".into()]);
     }
     assert_eq!(node.balance("bob"), ["-2000", "0", "0"].map(str::to_owned));
     // A Reject is an answer like any other.
-    let answer = posted(&mut alice, "Bearer alice-token", &ask("test.nobody"));
-    assert_eq!((answer.status(), body_of(&answer.body).as_str()), (200, "Reject F02"));
+    let answer = post_packet(&mut alice, "Bearer alice-token", &prepare_to("test.nobody"));
+    assert_eq!((answer.status(), describe_packet(&answer.body).as_str()), (200, "Reject F02"));
     let alice = node.account("alice");
     assert_eq!(alice["state"], "connected", "{alice}");
     assert_eq!(alice["sessions"][0]["side"], "posted", "{alice}");
-    // What goes to alice has no way: she only posts.
-    let mut carol = node.peer("bob");
-    assert_eq!(carol.asked(1, &ask("test.alice.shop")), "RESPONSE 1 Reject T01");
+    // Packets cannot be sent to alice, who only posts.
+    let mut carol = node.connect_peer("bob");
+    assert_eq!(carol.request(1, &prepare_to("test.alice.shop")), "RESPONSE 1 Reject T01");
     drop(carol);
     assert_eq!(bob.join().unwrap(), 20);
 }
 
 #[test]
-fn what_is_not_a_packet_is_refused_with_a_problem_row_130() {
+fn a_body_that_is_no_packet_gets_a_problem_document_row_130() {
     let node = node("");
     let port = http_port(&node);
-    let packet = ask("test.n").packet();
+    let packet = prepare_to("test.n").encode();
     let authorization = ("Authorization", "Bearer alice-token");
     let check = |path: &str, headers: &[(&str, &str)], body: &[u8], status: u16, detail: &str| {
-        let mut wire = Wire::open(port);
-        wire.post(path, headers, body);
-        let answer = wire.next();
+        let mut connection = HttpConnection::connect(port);
+        connection.post(path, headers, body);
+        let answer = connection.receive();
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         assert_eq!(answer.status(), status, "{path} {headers:?}: {text}");
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
@@ -116,16 +123,16 @@ fn what_is_not_a_packet_is_refused_with_a_problem_row_130() {
     check(path, &[OCTETS, authorization], &[0; 100_000], 413, "at most 65536 bytes");
     check("/nowhere/at/all", &[OCTETS, authorization], &packet, 404, "nothing at");
 
-    // Both content types that are in use, and the token alone.
+    // Both content types in use, and the path without a name.
     for (path, kind) in [("/ilp", OCTETS.1), (path, "application/ilp+octet-stream")] {
-        let mut wire = Wire::open(port);
-        wire.post(path, &[("Content-Type", kind), authorization], &packet);
-        assert_eq!(wire.next().status(), 200, "{path} {kind}");
+        let mut connection = HttpConnection::connect(port);
+        connection.post(path, &[("Content-Type", kind), authorization], &packet);
+        assert_eq!(connection.receive().status(), 200, "{path} {kind}");
     }
 }
 
 #[test]
-fn a_json_web_token_lets_in_while_it_is_good() {
+fn a_json_web_token_authenticates_until_it_expires() {
     let node = node("");
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let claims = |sub: &str, exp: u64| format!(r#"{{"sub":"{sub}","exp":{exp}}}"#);
@@ -137,7 +144,7 @@ fn a_json_web_token_lets_in_while_it_is_good() {
         (jwt(hs256, &good, "alice-token"), 200),
         (jwt(hs256, &claims("alice", now - 1), "alice-token"), 401),
         (jwt(hs256, r#"{"sub":"alice"}"#, "alice-token"), 401),
-        // The path says who is calling, as with ilp-plugin-http.
+        // The path has the name, as with ilp-plugin-http.
         (jwt(hs256, &format!(r#"{{"exp":{}}}"#, now + 300), "alice-token"), 200),
         (jwt(hs256, &format!(r#"{{"exp":{}}}"#, now - 1), "alice-token"), 401),
         (jwt(hs256, &claims("bob", now + 300), "bob-token"), 401),
@@ -147,9 +154,10 @@ fn a_json_web_token_lets_in_while_it_is_good() {
         (unsigned, 401),
         (jwt(r#"{"alg":"RS256"}"#, &good, "alice-token"), 401),
     ] {
-        // A connection each: one is closed after a few wrong tokens.
-        let mut alice = Wire::open(http_port(&node));
-        let answer = posted(&mut alice, &format!("Bearer {token}"), &ask("test.nobody"));
+        // One connection each, because a connection is closed after a few wrong tokens.
+        let mut alice = HttpConnection::connect(http_port(&node));
+        let answer =
+            post_packet(&mut alice, &format!("Bearer {token}"), &prepare_to("test.nobody"));
         assert_eq!(answer.status(), status, "{token}");
     }
     let (_, log) = node.stop("TERM");
@@ -157,108 +165,116 @@ fn a_json_web_token_lets_in_while_it_is_good() {
 }
 
 #[test]
-fn an_asynchronous_post_is_taken_and_answered_at_the_callback_row_128() {
+fn an_asynchronous_post_is_accepted_and_answered_at_its_callback_row_128() {
     let server = Server::start();
     let url = format!("http://127.0.0.1:{}/ilp", server.port());
     let node = node(&format!(", url: \"{url}\""));
-    let _bob = node.peer("bob").fulfill_all();
-    node.until_connected("alice");
-    let mut alice = Wire::open(http_port(&node));
+    let _bob = node.connect_peer("bob").fulfill_all();
+    node.wait_connected("alice");
+    let mut alice = HttpConnection::connect(http_port(&node));
     let callback = format!("http://127.0.0.1:{}/back", server.port());
     let authorization = ("Authorization", "Bearer alice-token");
     let mut headers = vec![OCTETS, authorization, ("Request-Id", ID), ("Callback-Url", &callback)];
-    alice.post("/accounts/alice/ilp", &headers, &ask("test.bob.shop").packet());
-    let answer = alice.next();
+    alice.post("/accounts/alice/ilp", &headers, &prepare_to("test.bob.shop").encode());
+    let answer = alice.receive();
     assert_eq!((answer.status(), answer.body.len()), (202, 0), "{}", answer.head);
-    // The link's own connection says nothing; the reply comes on another one.
+    // The link's own connection stays silent; the reply comes on another one.
     let _link = server.accept();
     let mut replies = server.accept();
-    let reply = replies.next();
+    let reply = replies.receive();
     assert!(reply.head.starts_with("POST /back HTTP/1.1"), "{}", reply.head);
     assert_eq!(reply.header("request-id"), Some(ID));
     assert_eq!(reply.header("content-type"), Some("application/octet-stream"));
     assert_eq!(reply.header("authorization"), Some("Bearer alice-token"));
-    assert_eq!(body_of(&reply.body), "Fulfill");
-    // Not taken: it comes again, on the same connection.
+    assert_eq!(describe_packet(&reply.body), "Fulfill");
+    // After a 500, the reply is sent again on the same connection.
     replies.answer("500 Not now", b"");
-    assert_eq!(body_of(&replies.next().body), "Fulfill");
+    assert_eq!(describe_packet(&replies.receive().body), "Fulfill");
     replies.answer("200 OK", b"");
     assert_eq!(node.balance("alice")[0], "100");
 
-    // Elsewhere is nowhere: a token is no right to have the node post to others.
-    let elsewhere = format!("http://127.0.0.1:{}/back", node.health);
+    // A callback to another origin is refused: a token is no right to make the node post elsewhere.
+    let elsewhere = format!("http://127.0.0.1:{}/back", node.health_port);
     headers[3] = ("Callback-Url", &elsewhere);
-    alice.post("/accounts/alice/ilp", &headers, &ask("test.bob.shop").packet());
-    let answer = alice.next();
+    alice.post("/accounts/alice/ilp", &headers, &prepare_to("test.bob.shop").encode());
+    let answer = alice.receive();
     assert_eq!(answer.status(), 400);
     assert_eq!(node.balance("alice")[0], "100");
 }
 
 #[test]
-fn an_answer_to_nothing_is_refused_row_129() {
+fn an_answer_without_a_pending_request_is_refused_row_129() {
     let node = node("");
-    let mut alice = Wire::open(http_port(&node));
-    let headers = [OCTETS, ("Authorization", "Bearer alice-token"), ("Request-Id", ID)];
+    let mut alice = HttpConnection::connect(http_port(&node));
+    let mut post = |id: Option<&str>, packet: &[u8]| {
+        let mut headers = vec![OCTETS, ("Authorization", "Bearer alice-token")];
+        headers.extend(id.map(|id| ("Request-Id", id)));
+        alice.post("/accounts/alice/ilp", &headers, packet);
+        let answer = alice.receive();
+        assert_eq!(answer.status(), 400, "{headers:?}");
+        String::from_utf8_lossy(&answer.body).into_owned()
+    };
     for packet in [fulfill(&PREIMAGE), reject(b"F02")] {
-        alice.post("/accounts/alice/ilp", &headers, &packet);
-        let answer = alice.next();
-        assert_eq!(answer.status(), 400);
-        assert!(String::from_utf8_lossy(&answer.body).contains("no packet waits"));
+        assert!(post(Some(ID), &packet).contains("no packet waits"));
     }
+    post(None, &fulfill(&PREIMAGE));
+    post(Some("7"), &fulfill(&PREIMAGE));
+    post(None, b"\x0c\x01\x00");
+    assert_eq!(node.balance("alice"), ["0", "0", "0"]);
 }
 
 #[test]
-fn an_asynchronous_peer_answers_when_it_likes_rows_128_129() {
+fn an_asynchronous_peer_may_answer_in_any_order_rows_128_129() {
     let server = Server::start();
     let url = format!("http://127.0.0.1:{}/ilp", server.port());
     let node = node(&format!(", url: \"{url}\", httpMode: async"));
-    node.until_connected("alice");
-    let mut bob = node.peer("bob");
-    let requests = server.take_all();
+    node.wait_connected("alice");
+    let mut bob = node.connect_peer("bob");
+    let requests = server.accept_all();
     let ids: Vec<String> = (0..3)
         .map(|number| {
-            bob.ask(number, &ask("test.alice.shop"));
-            let request = requests.recv_timeout(PATIENCE).unwrap();
-            assert_eq!(body_of(&request.body), "Prepare");
+            bob.send_prepare(number, &prepare_to("test.alice.shop"));
+            let request = requests.recv_timeout(TIMEOUT).unwrap();
+            assert_eq!(describe_packet(&request.body), "Prepare");
             assert_eq!(request.header("accept"), Some("application/octet-stream"));
             assert_eq!(request.header("callback-url"), None, "by agreement");
             request.header("request-id").unwrap().to_owned()
         })
         .collect();
-    let mut back = Wire::open(http_port(&node));
+    let mut back = HttpConnection::connect(http_port(&node));
     let authorization = ("Authorization", "Bearer alice-token");
     for id in ids.iter().rev() {
         let headers = [OCTETS, authorization, ("Request-Id", id)];
         for status in [200, 400] {
             back.post("/ilp", &headers, &fulfill(&PREIMAGE));
-            assert_eq!(back.next().status(), status, "the first answer counts, and no other");
+            assert_eq!(back.receive().status(), status, "the first answer counts, and no other");
         }
     }
-    let mut answers: Vec<String> = (0..3).map(|_| bob.next()).collect();
+    let mut answers: Vec<String> = (0..3).map(|_| bob.receive_described()).collect();
     answers.sort();
     assert_eq!(answers, [0, 1, 2].map(|id| format!("RESPONSE {id} Fulfill")));
     assert_eq!(node.balance("alice")[0], "-300");
 }
 
 #[test]
-fn a_peers_server_is_asked_and_asked_again_rows_128_130() {
+fn packets_are_posted_to_a_peers_server_and_again_after_a_restart_rows_128_130() {
     let server = Server::start();
     let port = server.port();
     let url = format!("http://n:other-token@127.0.0.1:{port}/accounts/n/ilp");
     let node = node(&format!(", url: \"{url}\""));
-    let mut bob = node.peer("bob");
+    let mut bob = node.connect_peer("bob");
     let mut alice = server.accept();
-    node.until_connected("alice");
+    node.wait_connected("alice");
     assert_eq!(node.account("alice")["sessions"][0]["side"], "dialled");
-    bob.ask(1, &ask("test.alice.shop"));
-    let request = alice.next();
+    bob.send_prepare(1, &prepare_to("test.alice.shop"));
+    let request = alice.receive();
     assert!(request.head.starts_with("POST /accounts/n/ilp HTTP/1.1"), "{}", request.head);
     assert_eq!(request.header("content-type"), Some("application/octet-stream"));
     assert_eq!(request.header("accept"), Some("application/octet-stream"));
     assert_eq!(request.header("authorization"), Some("Bearer other-token"));
     assert_eq!(request.header("request-id"), None);
     alice.answer("200 OK", &fulfill(&PREIMAGE));
-    assert_eq!(bob.next(), "RESPONSE 1 Fulfill");
+    assert_eq!(bob.receive_described(), "RESPONSE 1 Fulfill");
     for (id, status, packet, expected) in [
         (2, "200 OK", reject(b"F99"), "Reject F99"),
         (3, "200 OK", fulfill(&preimage(7)), "Reject F05"),
@@ -269,51 +285,50 @@ fn a_peers_server_is_asked_and_asked_again_rows_128_130() {
         (8, "404 What", Vec::new(), "Reject T01"),
         (9, "200 OK", fulfill(&PREIMAGE), "Fulfill"),
     ] {
-        bob.ask(id, &ask("test.alice.shop"));
-        alice.next();
+        bob.send_prepare(id, &prepare_to("test.alice.shop"));
+        alice.receive();
         alice.answer(status, &packet);
-        assert_eq!(bob.next(), format!("RESPONSE {id} {expected}"), "{status}");
+        assert_eq!(bob.receive_described(), format!("RESPONSE {id} {expected}"), "{status}");
     }
-    // Killed: at once T01, and the peer is not connected.
+    // When the server is gone, packets get T01 at once, and the peer is disconnected.
     drop(server);
     drop(alice);
-    node.until("disconnected", "alice", |peer| peer["state"] != "connected");
-    assert_eq!(bob.asked(20, &ask("test.alice.shop")), "RESPONSE 20 Reject T01");
-    // And back.
-    let server = Server::on(port);
+    node.wait_for_account("disconnected", "alice", |peer| peer["state"] != "connected");
+    assert_eq!(bob.request(20, &prepare_to("test.alice.shop")), "RESPONSE 20 Reject T01");
+    let server = Server::bind(port);
     let mut alice = server.accept();
-    node.until_connected("alice");
-    bob.ask(21, &ask("test.alice.shop"));
+    node.wait_connected("alice");
+    bob.send_prepare(21, &prepare_to("test.alice.shop"));
     serve(&mut alice, 1);
-    assert_eq!(bob.next(), "RESPONSE 21 Fulfill");
+    assert_eq!(bob.receive_described(), "RESPONSE 21 Fulfill");
     assert_eq!(node.balance("alice"), ["-300", "0", "0"].map(str::to_owned));
     let (_, log) = node.stop("TERM");
     assert!(!log.contains("other-token") && !log.contains("bob-token"), "{log}");
 }
 
 #[test]
-fn a_reload_changes_where_a_peer_is_asked() {
+fn a_reload_changes_the_url_that_packets_are_posted_to() {
     let [first, second] = [Server::start(), Server::start()];
     let url = |server: &Server| format!(", url: \"http://127.0.0.1:{}/ilp\"", server.port());
     let node = node(&url(&first));
-    let mut bob = node.peer("bob");
+    let mut bob = node.connect_peer("bob");
     let mut alice = first.accept();
-    node.until_connected("alice");
-    bob.ask(1, &ask("test.alice.shop"));
-    let _under_way = alice.next();
-    node.rewrite(&yaml(&url(&second)));
+    node.wait_connected("alice");
+    bob.send_prepare(1, &prepare_to("test.alice.shop"));
+    let _under_way = alice.receive();
+    node.rewrite_config(&yaml(&url(&second)));
     let mut moved = second.accept();
-    // It is told when the session to the new place is there; the first one was connected before.
+    // The first session was connected before, so wait for the second one.
     let sessions = |account: &serde_json::Value| account["counters"]["sessions"].as_u64();
-    node.until("a session to the new place", "alice", |alice| {
+    node.wait_for_account("a session to the new place", "alice", |alice| {
         alice["state"] == "connected" && sessions(alice).is_some_and(|count| count >= 2)
     });
-    bob.ask(2, &ask("test.alice.shop"));
+    bob.send_prepare(2, &prepare_to("test.alice.shop"));
     serve(&mut moved, 1);
-    assert_eq!(bob.next(), "RESPONSE 2 Fulfill");
-    // What was under way is answered by who was asked.
+    assert_eq!(bob.receive_described(), "RESPONSE 2 Fulfill");
+    // The earlier request is answered by the server that received it.
     alice.answer("200 OK", &fulfill(&PREIMAGE));
-    assert_eq!(bob.next(), "RESPONSE 1 Fulfill");
+    assert_eq!(bob.receive_described(), "RESPONSE 1 Fulfill");
     assert_eq!(node.balance("alice"), ["-200", "0", "0"].map(str::to_owned));
 }
 
@@ -330,74 +345,83 @@ fn chain(keys: &str) {
              - {{ prefix: test.{there}, nextHop: {other} }}\n"
         )
     };
-    let left = Daemon::start(&yaml("left", left_port, "right", right_port, "alice"));
-    let right = Daemon::start(&yaml("right", right_port, "left", left_port, "bob"));
-    left.until_connected("right");
-    right.until_connected("left");
-    let bob = right.peer("bob").fulfill_all();
-    let mut alice = left.peer("alice");
+    let left = TestNode::start(&yaml("left", left_port, "right", right_port, "alice"));
+    let right = TestNode::start(&yaml("right", right_port, "left", left_port, "bob"));
+    left.wait_connected("right");
+    right.wait_connected("left");
+    let bob = right.connect_peer("bob").fulfill_all();
+    let mut alice = left.connect_peer("alice");
     const COUNT: u32 = 300;
     for id in 0..COUNT {
         let condition = if id % 3 == 0 { preimage(id).condition() } else { PREIMAGE.condition() };
-        alice.ask(id, &ask("test.bob.shop").amount(10).condition(condition));
+        alice.send_prepare(id, &prepare_to("test.bob.shop").amount(10).condition(condition));
     }
-    let mut answers: Vec<String> = (0..COUNT).map(|_| alice.next()).collect();
-    assert_eq!(alice.fence(), Vec::<String>::new(), "exactly one answer for each");
+    let mut answers: Vec<String> = (0..COUNT).map(|_| alice.receive_described()).collect();
+    assert_eq!(alice.drain_frames(), Vec::<String>::new(), "exactly one answer for each");
     answers.sort();
     let mut expected: Vec<String> = (0..COUNT)
         .map(|id| format!("RESPONSE {id} {}", if id % 3 == 0 { "Reject F05" } else { "Fulfill" }))
         .collect();
     expected.sort();
     assert_eq!(answers, expected);
-    let balance = |node: &Daemon, peer: &str| node.balance(peer);
+    let balance = |node: &TestNode, peer: &str| node.balance(peer);
     assert_eq!(balance(&left, "alice"), ["2000", "0", "0"]);
     assert_eq!(balance(&left, "right"), ["-2000", "0", "0"]);
     assert_eq!(balance(&right, "left"), ["2000", "0", "0"]);
     assert_eq!(balance(&right, "bob"), ["-2000", "0", "0"]);
     drop(right);
     assert_eq!(bob.join().unwrap(), COUNT as usize);
-    left.until("disconnected", "right", |peer| peer["state"] != "connected");
-    assert_eq!(alice.asked(COUNT, &ask("test.bob.shop")), format!("RESPONSE {COUNT} Reject T01"));
+    left.wait_for_account("disconnected", "right", |peer| peer["state"] != "connected");
+    assert_eq!(
+        alice.request(COUNT, &prepare_to("test.bob.shop")),
+        format!("RESPONSE {COUNT} Reject T01")
+    );
 }
 
 #[test]
-fn a_chain_over_both_transports_adds_up_rows_128_130() {
+fn balances_of_a_chain_over_both_transports_add_up_rows_128_130() {
     chain("");
 }
 
 #[test]
-fn a_chain_with_asynchronous_answers_adds_up_rows_128_129_130() {
+fn balances_of_a_chain_with_asynchronous_answers_add_up_rows_128_129_130() {
     chain(", httpMode: async, httpAuth: jwt");
 }
 
 #[test]
-fn half_a_request_does_not_stay_and_others_are_served_meanwhile() {
+fn an_incomplete_request_is_closed_and_delays_no_other() {
     let node = node("");
     let port = http_port(&node);
-    let mut slow: Vec<Wire> = (0..20).map(|_| Wire::open(port)).collect();
-    for wire in &mut slow {
-        wire.say(b"POST /ilp HTTP/1.1\r\nHost: n\r\nX: ");
+    let mut slow: Vec<HttpConnection> = (0..20).map(|_| HttpConnection::connect(port)).collect();
+    for connection in &mut slow {
+        connection.send(b"POST /ilp HTTP/1.1\r\nHost: n\r\nX: ");
     }
-    let mut alice = Wire::open(port);
-    assert_eq!(posted(&mut alice, "Bearer alice-token", &ask("test.nobody")).status(), 200);
-    for wire in &mut slow {
-        assert!(wire.message().is_none(), "closed without an answer");
+    let mut alice = HttpConnection::connect(port);
+    assert_eq!(
+        post_packet(&mut alice, "Bearer alice-token", &prepare_to("test.nobody")).status(),
+        200
+    );
+    for connection in &mut slow {
+        assert!(connection.try_receive().is_none(), "closed without an answer");
     }
-    assert_eq!(posted(&mut alice, "Bearer alice-token", &ask("test.nobody")).status(), 200);
+    assert_eq!(
+        post_packet(&mut alice, "Bearer alice-token", &prepare_to("test.nobody")).status(),
+        200
+    );
 }
 
 #[test]
-fn a_stop_answers_what_waits_over_http_d18() {
-    let node = Daemon::start(&format!("shutdownGraceMs: 500\n{}", yaml("")));
-    let mut bob = node.peer("bob");
-    let mut alice = Wire::open(http_port(&node));
+fn a_stop_answers_packets_in_flight_over_http_d18() {
+    let node = TestNode::start(&format!("shutdownGraceMs: 500\n{}", yaml("")));
+    let mut bob = node.connect_peer("bob");
+    let mut alice = HttpConnection::connect(http_port(&node));
     let headers = [OCTETS, ("Authorization", "Bearer alice-token")];
-    alice.post("/ilp", &headers, &ask("test.bob.shop").packet());
-    bob.prepare();
+    alice.post("/ilp", &headers, &prepare_to("test.bob.shop").encode());
+    bob.receive_prepare();
     let stopping = thread::spawn(move || node.stop("TERM"));
-    let answer = alice.next();
-    assert_eq!((answer.status(), body_of(&answer.body).as_str()), (200, "Reject T00"));
-    assert!(alice.message().is_none(), "and then the connection ends");
+    let answer = alice.receive();
+    assert_eq!((answer.status(), describe_packet(&answer.body).as_str()), (200, "Reject T00"));
+    assert!(alice.try_receive().is_none(), "and then the connection ends");
     let (status, log) = stopping.join().unwrap();
     assert!(status.success(), "{log}");
 }
@@ -405,25 +429,25 @@ fn a_stop_answers_what_waits_over_http_d18() {
 #[test]
 fn http_2_carries_many_packets_on_one_connection_row_128() {
     let node = node("");
-    let bob = node.peer("bob").fulfill_all();
+    let bob = node.connect_peer("bob").fulfill_all();
     let port = http_port(&node);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
     let statuses = local.block_on(&runtime, async move {
         let stream = tokio::net::TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap()));
         let io = hyper_util::rt::TokioIo::new(stream.await.unwrap());
-        let handshake = hyper::client::conn::http2::handshake(Local, io);
+        let handshake = hyper::client::conn::http2::handshake(LocalExecutor, io);
         let (sender, connection) = handshake.await.unwrap();
         tokio::task::spawn_local(connection);
-        let asking = (0..200).map(|_| {
+        let requests = (0..200).map(|_| {
             let request =
                 axum::http::Request::post(format!("http://node:{port}/accounts/alice/ilp"))
                     .header(OCTETS.0, OCTETS.1)
                     .header("Authorization", "Bearer alice-token")
-                    .body(axum::body::Body::from(ask("test.bob.shop").packet()));
+                    .body(axum::body::Body::from(prepare_to("test.bob.shop").encode()));
             sender.clone().send_request(request.unwrap())
         });
-        let answers = futures_util::future::join_all(asking).await;
+        let answers = futures_util::future::join_all(requests).await;
         answers.into_iter().map(|answer| answer.unwrap().status().as_u16()).collect::<Vec<_>>()
     });
     assert_eq!(statuses, [200; 200]);
@@ -432,32 +456,32 @@ fn http_2_carries_many_packets_on_one_connection_row_128() {
     assert_eq!(bob.join().unwrap(), 200);
 }
 
-/// Runs what HTTP/2 wants to run, on this thread.
+/// Runs the tasks of hyper's HTTP/2 on this thread.
 #[derive(Clone)]
-struct Local;
+struct LocalExecutor;
 
-impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Local {
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {
         tokio::task::spawn_local(future);
     }
 }
 
 #[test]
-fn a_server_that_never_answers_costs_a_packet_its_time_and_nothing_more() {
+fn a_server_that_never_answers_lets_its_packet_expire_and_holds_nothing() {
     let server = Server::start();
     let node = node(&format!(", url: \"http://127.0.0.1:{}/ilp\"", server.port()));
-    let mut bob: Peer = node.peer("bob");
+    let mut bob: Peer = node.connect_peer("bob");
     let mut silent = server.accept();
-    node.until_connected("alice");
-    bob.ask(1, &ask("test.alice.shop").within(3_000));
-    silent.next();
-    assert_eq!(bob.next(), "RESPONSE 1 Reject R00");
-    assert!(silent.message().is_none(), "the connection is given up with the packet");
+    node.wait_connected("alice");
+    bob.send_prepare(1, &prepare_to("test.alice.shop").expires_in_ms(3_000));
+    silent.receive();
+    assert_eq!(bob.receive_described(), "RESPONSE 1 Reject R00");
+    assert!(silent.try_receive().is_none(), "the connection is closed with the packet");
     assert_eq!(node.balance("alice"), ["0", "0", "0"]);
-    bob.ask(2, &ask("test.alice.shop"));
+    bob.send_prepare(2, &prepare_to("test.alice.shop"));
     let mut alice = server.accept();
     serve(&mut alice, 1);
-    assert_eq!(bob.next(), "RESPONSE 2 Fulfill");
+    assert_eq!(bob.receive_described(), "RESPONSE 2 Fulfill");
     eventually("nothing is held", Duration::from_secs(5), || match node.balance("alice") {
         [_, received, sent] if received == "0" && sent == "0" => Ok(()),
         other => Err(format!("{other:?}")),

@@ -1,4 +1,4 @@
-//! What a scripted peer says, and in short what it hears.
+//! Frames and packets of a scripted peer, and short descriptions of those of a node.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,14 +9,14 @@ use ilp_connector::wire::ilp::{ErrorCode, Fulfill, Packet, Prepare, Reject};
 use ilp_connector::wire::{AddressRef, Amount, Condition, Fulfillment, Timestamp};
 use serde_json::Value;
 
-use super::Got;
+use super::ReceivedFrame;
 
-/// The preimage of [`ask`]'s condition.
+/// The preimage of the condition in [`prepare_to`].
 pub(crate) const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
 
-/// A Prepare in the making.
+/// A Prepare that a test builds.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct TestPrepare {
     pub(crate) destination: String,
     pub(crate) amount: u64,
     pub(crate) expires_at: Timestamp,
@@ -25,8 +25,8 @@ pub(crate) struct Ask {
 }
 
 /// A Prepare of 100 units that expires in ten seconds.
-pub(crate) fn ask(destination: &str) -> Ask {
-    Ask {
+pub(crate) fn prepare_to(destination: &str) -> TestPrepare {
+    TestPrepare {
         destination: destination.to_owned(),
         amount: 100,
         expires_at: now().saturating_add(Duration::from_secs(10)),
@@ -40,28 +40,28 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::EPOCH.saturating_add(since)
 }
 
-impl Ask {
+impl TestPrepare {
     pub(crate) fn amount(self, amount: u64) -> Self {
-        Ask { amount, ..self }
+        TestPrepare { amount, ..self }
     }
 
-    /// Milliseconds from now; negative: before now.
-    pub(crate) fn within(self, millis: i64) -> Self {
+    /// Sets the expiry, in milliseconds from now; negative values are in the past.
+    pub(crate) fn expires_in_ms(self, millis: i64) -> Self {
         let by = Duration::from_millis(millis.unsigned_abs());
         let expires_at =
             if millis < 0 { now().saturating_sub(by) } else { now().saturating_add(by) };
-        Ask { expires_at, ..self }
+        TestPrepare { expires_at, ..self }
     }
 
     pub(crate) fn data(self, data: &[u8]) -> Self {
-        Ask { data: data.to_vec(), ..self }
+        TestPrepare { data: data.to_vec(), ..self }
     }
 
     pub(crate) fn condition(self, condition: Condition) -> Self {
-        Ask { condition, ..self }
+        TestPrepare { condition, ..self }
     }
 
-    pub(crate) fn packet(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let destination = AddressRef::new(&self.destination)
             .unwrap_or_else(|error| panic!("{}: {error}", self.destination));
         let prepare = Prepare {
@@ -77,7 +77,7 @@ impl Ask {
     }
 }
 
-/// A preimage for every number.
+/// A different preimage for each number.
 pub(crate) fn preimage(number: u32) -> Fulfillment {
     let mut bytes = [0x5a; 32];
     bytes[..4].copy_from_slice(&number.to_be_bytes());
@@ -112,7 +112,7 @@ pub(crate) fn message(id: u32, entries: &[ProtocolEntry<'_>]) -> Vec<u8> {
     frame(id, &FrameBody::Message, entries)
 }
 
-pub(crate) fn respond(id: u32, packet: Option<&[u8]>) -> Vec<u8> {
+pub(crate) fn response(id: u32, packet: Option<&[u8]>) -> Vec<u8> {
     if let Some(packet) = packet {
         return frame(id, &FrameBody::Response, &[ProtocolEntry::octets("ilp", packet)]);
     }
@@ -121,14 +121,14 @@ pub(crate) fn respond(id: u32, packet: Option<&[u8]>) -> Vec<u8> {
     frame
 }
 
-pub(crate) fn auth(id: u32, user: Option<&str>, token: &str) -> Vec<u8> {
+pub(crate) fn auth_frame(id: u32, user: Option<&str>, token: &str) -> Vec<u8> {
     let mut frame = Vec::new();
     put_auth(RequestId(id), user, token, &mut frame);
     frame
 }
 
-/// In short: `RESPONSE 7 Reject F02`, `RESPONSE 7 Fulfill`, `RESPONSE 7`, `ERROR 7 F00`, `MESSAGE 7 Prepare`.
-pub(crate) fn describe(got: &Got) -> String {
+/// Describes a frame, such as `RESPONSE 7 Reject F02`, `RESPONSE 7 Fulfill`, `RESPONSE 7`, `ERROR 7 F00`, `MESSAGE 7 Prepare`.
+pub(crate) fn describe_frame(got: &ReceivedFrame) -> String {
     let (kind, id) = (got.kind, got.id);
     let kind = match kind {
         FrameKind::Response => "RESPONSE",
@@ -138,12 +138,12 @@ pub(crate) fn describe(got: &Got) -> String {
     };
     match &got.ilp {
         None => format!("{kind} {id}"),
-        Some(packet) => format!("{kind} {id} {}", body_of(packet)),
+        Some(packet) => format!("{kind} {id} {}", describe_packet(packet)),
     }
 }
 
 /// `Prepare`, `Fulfill`, or `Reject` and its code.
-pub(crate) fn body_of(packet: &[u8]) -> String {
+pub(crate) fn describe_packet(packet: &[u8]) -> String {
     match Packet::parse(packet) {
         Ok(Packet::Prepare(_)) => "Prepare".to_owned(),
         Ok(Packet::Fulfill(_)) => "Fulfill".to_owned(),
@@ -152,16 +152,16 @@ pub(crate) fn body_of(packet: &[u8]) -> String {
     }
 }
 
-/// A file of `tests/vectors`.
-pub(crate) fn vectors(name: &str) -> Value {
+/// Reads a file of `tests/vectors`.
+pub(crate) fn read_vectors(name: &str) -> Value {
     let file = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 /// A list of a vector file as (name, expectation, bytes).
-pub(crate) fn hex_list(file: &str, list: &str) -> Vec<(String, String, Vec<u8>)> {
-    let file = vectors(file);
+pub(crate) fn hex_vectors(file: &str, list: &str) -> Vec<(String, String, Vec<u8>)> {
+    let file = read_vectors(file);
     let text = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
     let items = file[list].as_array().unwrap().iter();
     items

@@ -1,4 +1,4 @@
-//! WebSocket frames (RFC 6455) by hand, on a blocking socket of which reading and writing may be on different threads.
+//! WebSocket frames (RFC 6455) by hand, on a blocking socket whose halves may be on different threads.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,40 +8,39 @@ use std::time::{Duration, Instant};
 use ilp_connector::wire::ws::{apply_mask, put_binary_header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-/// What arrived.
+/// A WebSocket frame that arrived, or the end of the connection.
 #[derive(Debug)]
-pub(crate) enum Seen {
+pub(crate) enum SocketEvent {
     Binary(Vec<u8>),
     Text,
     Ping(Vec<u8>),
     Pong,
     Close(u16, String),
-    /// The connection is gone.
-    Gone,
+    Closed,
 }
 
-/// The reading half.
-pub(crate) struct Reader {
+/// The reading half of a WebSocket.
+pub(crate) struct FrameReader {
     stream: TcpStream,
     buffer: Vec<u8>,
-    taken: usize,
-    /// Whether the node masks what it sends; all of a session or nothing.
+    consumed: usize,
+    /// Whether the node masks its frames; the same for a whole session.
     pub(crate) masked: Option<bool>,
 }
 
-/// The writing half.
-pub(crate) struct Writer {
+/// The writing half of a WebSocket.
+pub(crate) struct FrameWriter {
     stream: TcpStream,
-    /// Held while a frame is written: of two threads that write, neither cuts the other's frames in two.
-    turn: Arc<Mutex<()>>,
+    /// Held while a frame is written, so that two threads do not mix their frames.
+    write_lock: Arc<Mutex<()>>,
     mask: Option<[u8; 4]>,
 }
 
-/// Any key will do: the node must take every one.
+/// Any key is valid.
 const MASK: [u8; 4] = [0xa5, 0x5a, 0x01, 0xfe];
 
 /// The client's end of the WebSocket handshake.
-pub(super) fn dial(mut stream: TcpStream, path: &str) -> (Reader, Writer) {
+pub(super) fn dial(mut stream: TcpStream, path: &str) -> (FrameReader, FrameWriter) {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -51,12 +50,15 @@ pub(super) fn dial(mut stream: TcpStream, path: &str) -> (Reader, Writer) {
     let (reader, head) = read_head(stream.try_clone().unwrap_or_else(no_clone));
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(!head.to_ascii_lowercase().contains("sec-websocket-protocol"), "{head}");
-    (reader, Writer { stream, turn: Arc::default(), mask: Some(MASK) })
+    (reader, FrameWriter { stream, write_lock: Arc::default(), mask: Some(MASK) })
 }
 
 /// The server's end of it, and the head of the request.
-pub(super) fn accept(listener: &TcpListener, patience: Duration) -> (Reader, Writer, String) {
-    let deadline = Instant::now() + patience;
+pub(super) fn accept(
+    listener: &TcpListener,
+    timeout: Duration,
+) -> (FrameReader, FrameWriter, String) {
+    let deadline = Instant::now() + timeout;
     listener.set_nonblocking(true).unwrap_or_else(|error| panic!("{error}"));
     let mut stream = loop {
         match listener.accept() {
@@ -64,7 +66,7 @@ pub(super) fn accept(listener: &TcpListener, patience: Duration) -> (Reader, Wri
             Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline => {
                 std::thread::park_timeout(Duration::from_millis(5));
             }
-            Err(error) => panic!("nobody dialled within {patience:?}: {error}"),
+            Err(error) => panic!("no node dialled within {timeout:?}: {error}"),
         }
     };
     stream.set_nonblocking(false).unwrap_or_else(|error| panic!("{error}"));
@@ -77,20 +79,20 @@ pub(super) fn accept(listener: &TcpListener, patience: Duration) -> (Reader, Wri
     );
     let written = stream.write_all(answer.as_bytes());
     written.unwrap_or_else(|error| panic!("cannot answer the handshake: {error}"));
-    (reader, Writer { stream, turn: Arc::default(), mask: None }, head)
+    (reader, FrameWriter { stream, write_lock: Arc::default(), mask: None }, head)
 }
 
 fn no_clone(error: io::Error) -> TcpStream {
     panic!("cannot share a socket: {error}")
 }
 
-fn read_head(stream: TcpStream) -> (Reader, String) {
-    let mut reader = Reader { stream, buffer: Vec::new(), taken: 0, masked: None };
-    let deadline = Instant::now() + super::PATIENCE;
+fn read_head(stream: TcpStream) -> (FrameReader, String) {
+    let mut reader = FrameReader { stream, buffer: Vec::new(), consumed: 0, masked: None };
+    let deadline = Instant::now() + super::TIMEOUT;
     loop {
         if let Some(at) = reader.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&reader.buffer[..at + 4]).into_owned();
-            reader.taken = at + 4;
+            reader.consumed = at + 4;
             return (reader, head);
         }
         match reader.fill(deadline) {
@@ -100,28 +102,28 @@ fn read_head(stream: TcpStream) -> (Reader, String) {
     }
 }
 
-impl Reader {
+impl FrameReader {
     /// The next WebSocket frame; `None` when there is none in time.
-    pub(crate) fn next(&mut self, deadline: Instant) -> Option<Seen> {
+    pub(crate) fn next_event(&mut self, deadline: Instant) -> Option<SocketEvent> {
         loop {
-            if let Some(seen) = self.complete() {
+            if let Some(seen) = self.parse_frame() {
                 return Some(seen);
             }
             if !self.fill(deadline)? {
-                return Some(Seen::Gone);
+                return Some(SocketEvent::Closed);
             }
         }
     }
 
-    /// Reads on: `Some(false)` at the end, `None` when time is up.
+    /// Reads more bytes: `Some(false)` at the end of the connection, `None` when time is up.
     fn fill(&mut self, deadline: Instant) -> Option<bool> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return None;
         }
-        if self.taken > 1 << 20 || self.taken == self.buffer.len() {
-            self.buffer.drain(..self.taken);
-            self.taken = 0;
+        if self.consumed > 1 << 20 || self.consumed == self.buffer.len() {
+            self.buffer.drain(..self.consumed);
+            self.consumed = 0;
         }
         self.stream.set_read_timeout(Some(left)).unwrap_or_else(|error| panic!("{error}"));
         let mut chunk = [0; 64 * 1024];
@@ -139,9 +141,9 @@ impl Reader {
         }
     }
 
-    /// A frame, if all of it is here. The node never fragments, and masks only when it dialled.
-    fn complete(&mut self) -> Option<Seen> {
-        let bytes = &self.buffer[self.taken..];
+    /// A frame, if it has arrived completely. The node never fragments, and masks only when it dialled.
+    fn parse_frame(&mut self) -> Option<SocketEvent> {
+        let bytes = &self.buffer[self.consumed..];
         let (&first, &second) = (bytes.first()?, bytes.get(1)?);
         let (length, mut at) = match second & 0x7f {
             126 => (usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?])), 4),
@@ -161,26 +163,26 @@ impl Reader {
         let mut payload = bytes.get(at..at.saturating_add(length))?.to_vec();
         let masked = *self.masked.get_or_insert(key.is_some());
         assert_eq!(masked, key.is_some(), "RFC 6455 5.1: a client masks, a server does not");
-        self.taken += at + length;
+        self.consumed += at + length;
         if let Some(key) = key {
             apply_mask(key, &mut payload);
         }
         Some(match first {
-            0x82 => Seen::Binary(payload),
-            0x81 => Seen::Text,
-            0x89 => Seen::Ping(payload),
-            0x8a => Seen::Pong,
+            0x82 => SocketEvent::Binary(payload),
+            0x81 => SocketEvent::Text,
+            0x89 => SocketEvent::Ping(payload),
+            0x8a => SocketEvent::Pong,
             0x88 => {
                 let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
                 let reason = payload.get(2..).unwrap_or_default();
-                Seen::Close(code, String::from_utf8_lossy(reason).into_owned())
+                SocketEvent::Close(code, String::from_utf8_lossy(reason).into_owned())
             }
             other => panic!("the node sent a WebSocket frame {other:#x}"),
         })
     }
 }
 
-impl Writer {
+impl FrameWriter {
     /// Sends one binary message.
     pub(crate) fn send(&mut self, payload: &[u8]) {
         self.try_send(payload).unwrap_or_else(|error| panic!("cannot send: {error}"));
@@ -188,13 +190,13 @@ impl Writer {
 
     /// The same, for a session that may have ended.
     pub(crate) fn try_send(&mut self, payload: &[u8]) -> io::Result<()> {
-        let bytes = self.framed(payload);
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = self.encode(payload);
+        let _turn = self.write_lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.stream.write_all(&bytes)
     }
 
-    /// A binary message as it is on the wire.
-    pub(crate) fn framed(&self, payload: &[u8]) -> Vec<u8> {
+    /// Encodes a binary message.
+    pub(crate) fn encode(&self, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(payload.len() + 14);
         put_binary_header(payload.len(), self.mask, &mut bytes);
         let at = bytes.len();
@@ -206,23 +208,23 @@ impl Writer {
     }
 
     /// Sends a short frame of any first byte: 0x81 text, 0x88 close, 0x89 ping, 0x8a pong.
-    pub(crate) fn control(&mut self, first: u8, payload: &[u8]) {
+    pub(crate) fn send_control(&mut self, first: u8, payload: &[u8]) {
         assert!(payload.len() < 126, "a short frame");
-        let mut bytes = self.framed(payload);
+        let mut bytes = self.encode(payload);
         bytes[0] = first;
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.write_lock.lock().unwrap_or_else(PoisonError::into_inner);
         // A session may end while we answer its ping.
         let _ = self.stream.write_all(&bytes);
     }
 
-    /// The same half once more, for another thread.
+    /// Clones this half for another thread.
     pub(crate) fn try_clone(&self) -> Self {
         let stream = self.stream.try_clone().unwrap_or_else(no_clone);
-        Writer { stream, turn: Arc::clone(&self.turn), mask: self.mask }
+        FrameWriter { stream, write_lock: Arc::clone(&self.write_lock), mask: self.mask }
     }
 
     /// Sends bytes as they are.
-    pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }
 

@@ -1,15 +1,15 @@
-//! Finds pieces of secrets in what a program says, in whatever form: as they are, in upper or lower case, in
-//! hexadecimal, in Base64, percent-encoded, or as the list of numbers that `Debug` makes of bytes.
+//! Finds parts of secrets in output: as they are, in upper or lower case, in hexadecimal, in Base64, percent-encoded, or as
+//! the list of numbers that `Debug` makes of bytes.
 
 use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-/// So many characters of a secret in a row are a leak.
+/// This many characters of a secret in a row are a leak.
 const PIECE: usize = 8;
 
-/// Any run of [`PIECE`] bytes holds so many whole groups of Base64, which three bytes make.
+/// Any [`PIECE`] bytes contain this many bytes that are whole groups of Base64.
 const WHOLE_IN_BASE64: usize = 6;
 
 /// Pieces are looked up by their first bytes.
@@ -17,14 +17,14 @@ const HEAD: usize = 8;
 
 /// The secrets to look for.
 pub(super) struct Hunt {
-    /// Heads of pieces, and what follows them.
+    /// The first bytes of each piece, and the bytes after them with the piece's name.
     pieces: HashMap<[u8; HEAD], Vec<(Vec<u8>, String)>>,
-    /// Whether any head begins with these two bytes: the quick look that nearly every place fails.
+    /// Whether any piece begins with these two bytes: a quick test that fails at nearly every position.
     begins: Vec<bool>,
 }
 
 impl Hunt {
-    /// Each with the name that a finding gives it.
+    /// Takes each secret with its name in the findings.
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let begins = vec![false; 1 << 16];
         let mut hunt = Hunt { pieces: HashMap::new(), begins };
@@ -55,12 +55,12 @@ impl Hunt {
         self.pieces.entry(head).or_default().push((rest.to_vec(), format!("{name} {form}")));
     }
 
-    /// Each secret that can be read in `said`, with the line where it was found first.
-    pub(super) fn leaks(&self, said: &str) -> Vec<String> {
+    /// Each secret that `output` shows, with the line where it was found first.
+    pub(super) fn leaks(&self, output: &str) -> Vec<String> {
         let mut found: Vec<(&str, String)> = Vec::new();
-        let decoded = percent_encoding::percent_decode_str(said).decode_utf8_lossy();
-        let lower = [said.to_ascii_lowercase(), decoded.to_ascii_lowercase()];
-        for text in [said, &decoded, &lower[0], &lower[1]] {
+        let decoded = percent_encoding::percent_decode_str(output).decode_utf8_lossy();
+        let lower = [output.to_ascii_lowercase(), decoded.to_ascii_lowercase()];
+        for text in [output, &decoded, &lower[0], &lower[1]] {
             for (at, piece) in self.places(text.as_bytes()) {
                 if found.iter().all(|(known, _)| *known != piece) {
                     found.push((piece, around(text, at)));
@@ -82,7 +82,7 @@ impl Hunt {
     }
 }
 
-/// The line of a finding, as far as it helps.
+/// The line of a finding, shortened.
 fn around(text: &str, at: usize) -> String {
     const SHOWN: usize = 240;
     let bytes = text.as_bytes();
@@ -96,11 +96,11 @@ fn around(text: &str, at: usize) -> String {
 fn pieces_of_eight_characters_are_found_in_every_form() {
     let secret = super::CANARIES[1];
     let hunt = Hunt::new([("it", secret)]);
-    let check = |said: &str, expected: &str| {
-        let leaks = hunt.leaks(&format!("a line\nbefore {said} behind\n"));
-        assert!(!leaks.is_empty(), "not found: {said}");
+    let check = |output: &str, expected: &str| {
+        let leaks = hunt.leaks(&format!("a line\nbefore {output} behind\n"));
+        assert!(!leaks.is_empty(), "not found: {output}");
         let is_expected = |leak: &String| leak.starts_with(&format!("it {expected}: before "));
-        assert!(leaks.iter().any(is_expected), "{said}: {leaks:?}");
+        assert!(leaks.iter().any(is_expected), "{output}: {leaks:?}");
     };
     for at in 0..=secret.len() - PIECE {
         let piece = &secret[at..at + PIECE];

@@ -1,6 +1,6 @@
-//! What people do to a line of a configuration file.
+//! Mistakes in a line of a configuration file.
 
-/// In its own line. `<p>` is the indentation, `<k>` the key, `<v>` its value, `<c>` the secret in it.
+/// Mistakes in the line of a secret. `<p>` is the indentation, `<k>` the key, `<v>` its value, `<c>` the secret in it.
 pub(super) const IN_ITS_LINE: &[&str] = &[
     // The colon.
     "<p><k> <v>",
@@ -85,7 +85,7 @@ pub(super) const IN_ITS_LINE: &[&str] = &[
     "<p><k>: |\n<p>  <c>",
     "<p><k>: >-\n<p>  <c>\n<p>  <c>",
     "<p><k>: |<c>",
-    // Quotes and brackets that do not close, and what stands behind them.
+    // Unclosed quotes and brackets, and text after closed ones.
     "<p><k>: \"<c>",
     "<p><k>: '<c>",
     "<p><k>: <c>\"",
@@ -101,7 +101,7 @@ pub(super) const IN_ITS_LINE: &[&str] = &[
     "<p>{<k>: <c>",
     "<p>[<k>: <c>",
     "<p>\"<k>: <c>",
-    // Characters that mean something to YAML, or to nothing.
+    // Characters with a meaning in YAML, and control characters.
     "<p><k>: *<c>",
     "<p><k>: &<c>",
     "<p><k>: &<c> x",
@@ -142,7 +142,7 @@ pub(super) const IN_ITS_LINE: &[&str] = &[
     "<p><k>: \"${NOT_SET}<c>\"",
     "<p>${<c>}: x",
     "<p>${<k>: <v>}",
-    // Twice, and beside its brothers.
+    // The key twice, and next to its alternatives.
     "<p><k>: <v>\n<p><k>: <v>",
     "<p><c>: x\n<p><c>: x",
     "<p><k>: <v>\n<p>authTokens: [<c>]\n<p>authToken: <c>",
@@ -162,7 +162,7 @@ pub(super) const IN_ITS_LINE: &[&str] = &[
     "<p>url: 'ws://127.0.0.1:1/#<c>'",
 ];
 
-/// In a line whose text may become a part of the line above or below.
+/// Mistakes that may join the line with the one above or below.
 pub(super) const BESIDE_OTHERS: &[&str] = &[
     "<p><k> <v>",
     "<p><k>=<v>",
@@ -182,7 +182,7 @@ pub(super) const BESIDE_OTHERS: &[&str] = &[
     "<p>  @<c>",
 ];
 
-/// The secret behind another key, `<n>`, perhaps with its own key as well.
+/// The secret at another key, `<n>`, some with its own key as well.
 pub(super) const AT_ANOTHER_KEY: &[&str] = &[
     "<p><n>: <c>",
     "<p><n>: <c>\n<p><k>: x",

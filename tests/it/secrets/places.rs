@@ -1,15 +1,15 @@
-//! The places of a configuration where a secret may stand, found in the schema, and files with a line in such a place.
+//! The positions of secrets in a configuration, found in the schema, and files with a line at such a position.
 
 use ilp_connector::internals::config;
 use serde_json::{Map, Value};
 
-/// A place for a secret.
+/// A position for a secret.
 pub(super) struct Place {
     /// The keys that lead to it; `[]` is an item of a list.
     path: Vec<String>,
-    /// It holds a list.
+    /// Whether the key holds a list.
     many: bool,
-    /// The keys that its mapping, and those around it, cannot do without.
+    /// The required keys of its mapping and of those around it.
     required: Vec<Vec<String>>,
     pub(super) others: Vec<Other>,
 }
@@ -17,13 +17,13 @@ pub(super) struct Place {
 /// Another key of its mapping.
 pub(super) struct Other {
     pub(super) name: String,
-    /// A value that it could have.
+    /// A valid value.
     pub(super) value: String,
-    /// What the schema says of its values.
+    /// The type of its values in the schema.
     kind: String,
 }
 
-/// All of them, in both forms of a file, and those of URLs, which may hold a token.
+/// All positions in both forms of a file, and those of URLs, which may hold a token.
 pub(super) fn places() -> Vec<Place> {
     let (schema, mut places) = (config::schema(), Vec::new());
     for form in ["nodeFile", "topologyFile"] {
@@ -33,7 +33,7 @@ pub(super) fn places() -> Vec<Place> {
     places
 }
 
-/// The first in each mapping: the keys beside it are the same for the others.
+/// The first position in each mapping; the keys beside it are the same for the others.
 pub(super) fn one_of_each_mapping() -> Vec<Place> {
     let mut found: Vec<Place> = Vec::new();
     for place in places() {
@@ -92,7 +92,7 @@ fn others(properties: &Map<String, Value>, except: &str) -> Vec<Other> {
 }
 
 impl Place {
-    /// The key that stands there.
+    /// The key at this position.
     pub(super) fn key(&self) -> &str {
         &self.path[self.path.len() - 1]
     }
@@ -110,7 +110,7 @@ impl Place {
         })
     }
 
-    /// A file with `line` there, in which `<p>` is the indentation, `<k>` the key, `<v>` a value for it that holds the
+    /// A file with `line` at this position, in which `<p>` is the indentation, `<k>` the key, `<v>` a value for it that holds the
     /// secret, and `<c>` the secret. Other lines may stand above and below.
     pub(super) fn file(&self, line: &str, secret: &str, [above, below]: [&str; 2]) -> String {
         let top = self.path[0].as_str();

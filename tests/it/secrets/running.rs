@@ -1,5 +1,5 @@
-//! A node at work at the most talkative level of everything, with logins, posts and payments that succeed and fail on
-//! both sides, and with secrets in places where they do not belong.
+//! A running node with all log levels at `trace`, with logins, posts and payments that succeed and fail on both sides, and
+//! with secrets in the wrong places.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -12,27 +12,28 @@ use serde_json::Value;
 
 use super::hunt::Hunt;
 use super::secret_keys;
-use crate::http::{Server, Wire, jwt};
+use crate::http::{HttpConnection, Server, jwt};
 use crate::peer::{
-    Daemon, PREIMAGE, Peer, ask, auth, describe, frame, fulfill, get, listener, respond,
+    PREIMAGE, Peer, TestNode, auth_frame, bind_listener, describe_frame, frame, fulfill, http_get,
+    prepare_to, response,
 };
-use crate::running::{folder, free_port, path, write};
-use crate::support::{PROGRAM, both, run};
+use crate::process::{free_port, path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, combined_output, run};
 
-/// Everything that can be named in a `logLevel`.
-const TALKATIVE: &str = "trace,packets=trace,axum=trace,h2=trace,hyper=trace,hyper_util=trace,jiff=trace,mio=trace,\
+/// Every name that `logLevel` accepts.
+const LOG_LEVEL: &str = "trace,packets=trace,axum=trace,h2=trace,hyper=trace,hyper_util=trace,jiff=trace,mio=trace,\
     rustls=trace,rustls_native_certs=trace,tokio=trace,tokio_rustls=trace,tokio_tungstenite=trace,tower=trace,\
     tungstenite=trace";
 
-/// All secrets of a test, by their names, and all that was said.
+/// All secrets of a test by name, and all output.
 #[derive(Default)]
-struct Told {
+struct Observed {
     secrets: BTreeMap<String, String>,
-    words: String,
+    output: String,
 }
 
-impl Told {
-    /// A secret as `openssl rand` prints it, another one for each name.
+impl Observed {
+    /// A secret as `openssl rand` prints it, different for each name.
     fn secret(&mut self, name: &str) -> String {
         let seed = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
         let text = hex::encode(&seed.as_ref()[..16]);
@@ -40,34 +41,34 @@ impl Told {
         text
     }
 
-    fn add(&mut self, words: impl AsRef<[u8]>) {
-        self.words += &String::from_utf8_lossy(words.as_ref());
-        self.words += "\n";
+    fn add(&mut self, text: impl AsRef<[u8]>) {
+        self.output += &String::from_utf8_lossy(text.as_ref());
+        self.output += "\n";
     }
 
     fn assert_no_secret(&self) {
         let secrets = self.secrets.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        let leaks = Hunt::new(secrets).leaks(&self.words);
+        let leaks = Hunt::new(secrets).leaks(&self.output);
         assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
     }
 }
 
-/// The secret of a connection that the node tells to those who ask where to pay, in both of its forms.
-fn connection(port: u64, told: &mut Told) -> [String; 2] {
-    let (status, page) = get(port, "GET /wallet");
+/// Requests a connection by SPSP; returns its address, and its secret in hexadecimal.
+fn connection(port: u64, observed: &mut Observed) -> [String; 2] {
+    let (status, page) = http_get(port, "GET /wallet");
     assert_eq!(status, 200, "{page}");
     let page: Value = serde_json::from_str(&page).unwrap();
     let [address, secret] =
         ["destination_account", "shared_secret"].map(|key| page[key].as_str().unwrap().to_owned());
     let in_hex = hex::encode(STANDARD.decode(&secret).unwrap());
-    told.secrets.insert(format!("the secret of {address}"), secret);
-    told.secrets.insert(format!("the secret of {address} in hexadecimal"), in_hex.clone());
+    observed.secrets.insert(format!("the secret of {address}"), secret);
+    observed.secrets.insert(format!("the secret of {address} in hexadecimal"), in_hex.clone());
     [address, in_hex]
 }
 
 #[test]
 fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
-    let mut told = Told::default();
+    let mut observed = Observed::default();
     let [api, receivers, alice, old, dialled, refuser, in_url, poster, signer, away, payer, wrong] =
         [
             "apiToken",
@@ -83,12 +84,12 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
             "payer",
             "wrong",
         ]
-        .map(|name| told.secret(name));
-    let (bob, bob_port) = listener();
-    let (carl, carl_port) = listener();
+        .map(|name| observed.secret(name));
+    let (bob, bob_port) = bind_listener();
+    let (carl, carl_port) = bind_listener();
     let [dan, eve] = [Server::start(), Server::start()];
     let yaml = format!(
-        "nodeId: n\nilpAddress: test.n\nlogLevel: \"{TALKATIVE}\"\npacketLog: true\napiToken: {api}\n\
+        "nodeId: n\nilpAddress: test.n\nlogLevel: \"{LOG_LEVEL}\"\npacketLog: true\napiToken: {api}\n\
          receiverSecret: {receivers}\nreceivers: [{{ id: wallet }}]\nhttpServerHost: 127.0.0.1\n\
          httpServerPort: 0\npeers:\n  \
            - {{ id: alice, maxSessions: 2, authTokens: [{alice}, {old}] }}\n  \
@@ -108,15 +109,15 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     for key in secret_keys().iter().filter(|key| *key != "secret") {
         assert!(yaml.contains(&format!("{key}: ")), "{key} is a secret: add it to this file");
     }
-    let node = Daemon::start(&yaml);
+    let node = TestNode::start(&yaml);
 
-    // The node logs in: one server takes it, one refuses it and repeats what it was given.
-    let mut bob = Peer::accept_silently(&bob);
-    let login = bob.frame();
+    // The node logs in: one server accepts it, one refuses it and repeats the login in its error.
+    let mut bob = Peer::accept(&bob);
+    let login = bob.receive();
     assert!(String::from_utf8_lossy(&login.raw).contains(&dialled));
-    bob.send(&respond(login.id, None));
-    let mut carl = Peer::accept_silently(&carl);
-    let login = carl.frame();
+    bob.send(&response(login.id, None));
+    let mut carl = Peer::accept(&carl);
+    let login = carl.receive();
     assert!(String::from_utf8_lossy(&login.raw).contains(&in_url));
     let refusal = FrameBody::Error {
         code: BtpErrorCode::NOT_ACCEPTED,
@@ -125,11 +126,11 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         data: in_url.as_bytes(),
     };
     carl.send(&frame(login.id, &refusal, &[]));
-    carl.closed();
+    carl.wait_closed();
 
     // Peers and strangers log in, with names that are tokens.
     let mut peers =
-        [Peer::login(node.port, "alice", &alice), Peer::login(node.port, "alice", &old)];
+        [Peer::log_in(node.port, "alice", &alice), Peer::log_in(node.port, "alice", &old)];
     let name = format!("alice:{alice}");
     for (user, token) in [
         (Some("alice"), wrong.as_str()),
@@ -142,26 +143,26 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         (None, &wrong),
         (Some("nobody"), &alice),
     ] {
-        let mut stranger = Peer::open_at(node.port, "/");
-        stranger.send(&auth(1, user, token));
-        let answer = stranger.frame();
-        assert!(describe(&answer).starts_with("ERROR 1"), "{user:?}");
-        told.add(&answer.raw);
+        let mut stranger = Peer::connect_at(node.port, "/");
+        stranger.send(&auth_frame(1, user, token));
+        let answer = stranger.receive();
+        assert!(describe_frame(&answer).starts_with("ERROR 1"), "{user:?}");
+        observed.add(&answer.raw);
     }
-    let mut stranger = Peer::open_at(node.port, &format!("/{alice}?token={alice}"));
-    stranger.send(&auth(1, Some("alice"), &wrong));
-    told.add(&stranger.frame().raw);
-    peers[0].send(&auth(2, Some("alice"), &alice));
-    told.add(&peers[0].frame().raw);
+    let mut stranger = Peer::connect_at(node.port, &format!("/{alice}?token={alice}"));
+    stranger.send(&auth_frame(1, Some("alice"), &wrong));
+    observed.add(&stranger.receive().raw);
+    peers[0].send(&auth_frame(2, Some("alice"), &alice));
+    observed.add(&peers[0].receive().raw);
 
     // The same over HTTP.
-    let http = node.running.logged("HTTP server listening", "port").as_u64().unwrap();
-    let packet = ask("test.n.nowhere").packet();
+    let http = node.process.wait_for_log("HTTP server listening", "port").as_u64().unwrap();
+    let packet = prepare_to("test.n.nowhere").encode();
     let claims = r#"{"sub":"alice","exp":99999999999}"#;
     let header = r#"{"alg":"HS256","typ":"JWT"}"#;
     let good = jwt(header, claims, &alice);
     let bad = jwt(header, claims, &wrong);
-    told.secrets.insert("a JWT".to_owned(), good.clone());
+    observed.secrets.insert("a JWT".to_owned(), good.clone());
     for (path, authorization, status) in [
         ("/accounts/alice/ilp".to_owned(), format!("Bearer {alice}"), 200),
         ("/accounts/alice/ilp".to_owned(), format!("Bearer {good}"), 200),
@@ -175,59 +176,59 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         (format!("/{alice}"), format!("Bearer {wrong}"), 405),
         (format!("/ilp?token={alice}"), String::new(), 401),
     ] {
-        let mut wire = Wire::open(http);
+        let mut wire = HttpConnection::connect(http);
         let headers = [
             ("Content-Type", "application/octet-stream"),
             ("Authorization", authorization.as_str()),
         ];
         wire.post(&path, &headers, &packet);
-        let answer = wire.next();
+        let answer = wire.receive();
         assert_eq!(answer.status(), status, "{path} {authorization}");
-        told.add(&answer.head);
-        told.add(&answer.body);
+        observed.add(&answer.head);
+        observed.add(&answer.body);
     }
 
-    // Requests to servers: they refuse the token and repeat it.
+    // Requests to servers that refuse the token and repeat it.
     for (id, to, server, token) in
         [(3, "test.dan", &dan, Some(&poster)), (4, "test.eve", &eve, None)]
     {
-        peers[0].ask(id, &ask(to));
+        peers[0].send_prepare(id, &prepare_to(to));
         let mut server = server.accept();
-        let request = server.next();
+        let request = server.receive();
         let shown = request.header("authorization").unwrap().to_owned();
         match token {
             Some(token) => assert_eq!(shown, format!("Bearer {token}")),
             None => {
-                told.secrets.insert("a JWT of the node".to_owned(), shown[7..].to_owned());
+                observed.secrets.insert("a JWT of the node".to_owned(), shown[7..].to_owned());
             }
         }
         server.answer("401 Unauthorized", format!("no such token: {shown}").as_bytes());
-        told.add(&peers[0].frame().raw);
+        observed.add(&peers[0].receive().raw);
     }
-    peers[0].ask(5, &ask("test.bob"));
-    let (id, _) = bob.prepare();
+    peers[0].send_prepare(5, &prepare_to("test.bob"));
+    let (id, _) = bob.receive_prepare();
     bob.answer(id, &fulfill(&PREIMAGE));
-    told.add(&peers[0].frame().raw);
+    observed.add(&peers[0].receive().raw);
 
     for page in ["/health", "/health/live", "/health/ready", "/metrics", "/peers", "/routes", "/x"]
     {
-        told.add(get(node.health, &format!("GET {page}")).1);
+        observed.add(http_get(node.health_port, &format!("GET {page}")).1);
         for token in [&api, &wrong, &alice] {
             let request = format!("GET {page} HTTP/1.1\r\nAuthorization: Bearer {token}\r\nX:");
-            told.add(get(node.health, &request).1);
+            observed.add(http_get(node.health_port, &request).1);
         }
-        told.add(get(node.health, &format!("GET {page}?token={api}")).1);
+        observed.add(http_get(node.health_port, &format!("GET {page}?token={api}")).1);
     }
-    told.add(get(node.health, &format!("GET /{api}")).1);
+    observed.add(http_get(node.health_port, &format!("GET /{api}")).1);
 
-    // The tools, with logins that are right and wrong, from all places.
-    let folder = folder();
+    // The tools, with valid and invalid logins, from all sources.
+    let folder = temp_folder();
     let url = |user: &str, token: &str| format!("btp+ws://{user}:{token}@127.0.0.1:{}", node.port);
-    let file = path(&node.file);
-    let at = |name: &str, text: &str| format!("@{}", path(&write(&folder, name, text)));
+    let file = path_text(&node.file);
+    let at = |name: &str, text: &str| format!("@{}", path_text(&write_file(&folder, name, text)));
     let right = at("right", &url("payer", &payer));
-    let [address, secret] = connection(http, &mut told);
-    let [other, other_secret] = connection(http, &mut told);
+    let [address, secret] = connection(http, &mut observed);
+    let [other, other_secret] = connection(http, &mut observed);
     let secret_in_file = at("secret", &secret);
     let wallet = format!("http://127.0.0.1:{http}/wallet");
     for (arguments, via, code) in [
@@ -258,12 +259,12 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     ] {
         let mut command = Command::new(PROGRAM);
         let output = run(command.args(arguments).env_clear().env("ILP_VIA", via));
-        let said = both(&output);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?} {via}: {said}");
-        told.add(said);
+        let printed = combined_output(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} {via}: {printed}");
+        observed.add(printed);
     }
 
-    // A reload names what is wrong, and what has changed.
+    // A reload reports mistakes and changes.
     for (number, broken) in [
         yaml.replace("apiToken: ", "apiToken "),
         yaml.replace("apiToken: ", "logLevel: "),
@@ -274,23 +275,24 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     .iter()
     .enumerate()
     {
-        node.rewrite(broken);
-        node.running.signal("HUP");
+        node.rewrite_config(broken);
+        node.process.signal("HUP");
         let refused = |line: &&String| line.contains("nothing was changed");
-        node.running.line("refused", |_| {
-            (node.running.lines().iter().filter(refused).count() > number).then_some(())
+        node.process.wait_for_line("refused", |_| {
+            (node.process.output_lines().iter().filter(refused).count() > number).then_some(())
         });
-        told.add(get(node.health, "GET /health").1);
+        observed.add(http_get(node.health_port, "GET /health").1);
     }
-    node.rewrite(&yaml.replace(&old, &wrong).replace(&api, &receivers));
-    node.running.signal("HUP");
-    node.running.line("reloaded", |line| line.contains("configuration reloaded").then_some(()));
-    let process = format!("/proc/{}/cmdline", node.running.pid());
-    told.add(std::fs::read(process).unwrap());
+    node.rewrite_config(&yaml.replace(&old, &wrong).replace(&api, &receivers));
+    node.process.signal("HUP");
+    node.process
+        .wait_for_line("reloaded", |line| line.contains("configuration reloaded").then_some(()));
+    let process = format!("/proc/{}/cmdline", node.process.pid());
+    observed.add(std::fs::read(process).unwrap());
     let (_, log) = node.stop("TERM");
     for expected in ["\"level\":\"TRACE\"", "configuration reloaded"] {
         assert!(log.contains(expected), "{expected} is not in the log");
     }
-    told.add(log);
-    told.assert_no_secret();
+    observed.add(log);
+    observed.assert_no_secret();
 }

@@ -1,16 +1,16 @@
-//! Secrets that come from variables and from files of their own, and what is said of those that cannot be used.
+//! Secrets from variables and from files of their own, and the messages about unusable ones.
 
 use std::fs;
 use std::path::Path;
 
 use ilp_connector::internals::config::Environment;
 
-use super::files::{hunt, said};
+use super::files::{check_output, hunt};
 use super::places::one_of_each_mapping;
 use super::{CANARIES, secret_keys};
-use crate::running::{folder, write};
+use crate::process::{temp_folder, write_file};
 
-/// What variables hold. `<c>` is the secret.
+/// Values of variables. `<c>` is the secret.
 const VALUES: &[&str] = &[
     "<c>",
     "<c>\n",
@@ -29,7 +29,7 @@ const VALUES: &[&str] = &[
     "@<c>",
 ];
 
-/// What files of secrets hold.
+/// Contents of files with secrets.
 const CONTENTS: &[&str] = &[
     "<c>",
     "<c>\n<c>\n",
@@ -54,16 +54,16 @@ fn variable_of(key: &str) -> String {
     letters.collect()
 }
 
-/// What is said of a configuration; where it is accepted, what is printed of it too, but for what a public key holds.
-fn words(file: &Path, environment: Environment, is_secret: bool) -> String {
-    let said = said(file.to_owned(), environment);
-    said.messages + if said.accepted && !is_secret { "" } else { &said.printed }
+/// The messages about a configuration, and unless the secret is at a public key, the printed values as well.
+fn check_text(file: &Path, environment: Environment, is_secret: bool) -> String {
+    let output = check_output(file.to_owned(), environment);
+    output.messages + if output.accepted && !is_secret { "" } else { &output.printed }
 }
 
 #[test]
 fn no_mistake_in_a_variable_shows_it() {
-    let (folder, hunt, mut leaks) = (folder(), hunt(), Vec::new());
-    let file = write(&folder, "c.yaml", "nodeId: n\npeers: [{ id: ext }]\n");
+    let (folder, hunt, mut leaks) = (temp_folder(), hunt(), Vec::new());
+    let file = write_file(&folder, "c.yaml", "nodeId: n\npeers: [{ id: ext }]\n");
     let mut names: Vec<String> = secret_keys().iter().map(|key| variable_of(key)).collect();
     names.push("BTP_PEER_EXT_SECRET".to_owned());
     let secret_ones = names.len();
@@ -77,7 +77,7 @@ fn no_mistake_in_a_variable_shows_it() {
                 let canary = CANARIES[(turn + ending.len()) % 2];
                 let given = [(format!("{name}{ending}"), value.replace("<c>", canary))];
                 let environment = Environment::from(given.clone());
-                let words = words(&file, environment, number < secret_ones);
+                let words = check_text(&file, environment, number < secret_ones);
                 leaks.extend(hunt.leaks(&words).into_iter().map(|leak| (given.clone(), leak)));
             }
         }
@@ -87,7 +87,7 @@ fn no_mistake_in_a_variable_shows_it() {
 
 #[test]
 fn no_file_of_a_secret_shows_what_it_holds() {
-    let (folder, hunt, mut leaks) = (folder(), hunt(), Vec::new());
+    let (folder, hunt, mut leaks) = (temp_folder(), hunt(), Vec::new());
     let canary = CANARIES[1];
     let directory = folder.path().join("directory");
     fs::create_dir(&directory).unwrap();
@@ -110,16 +110,16 @@ fn no_file_of_a_secret_shows_what_it_holds() {
     {
         texts.push(format!("nodeId: n\ntls: {{ {keys} }}\n"));
     }
-    write(
+    write_file(
         &folder,
         "certificate",
         &rcgen::generate_simple_self_signed(["n".to_owned()]).unwrap().cert.pem(),
     );
     for content in CONTENTS {
-        write(&folder, "secret", &content.replace("<c>", canary));
+        write_file(&folder, "secret", &content.replace("<c>", canary));
         for text in &texts {
-            let file = write(&folder, "c.yaml", text);
-            for leak in hunt.leaks(&words(&file, Environment::new(), true)) {
+            let file = write_file(&folder, "c.yaml", text);
+            for leak in hunt.leaks(&check_text(&file, Environment::new(), true)) {
                 leaks.push((*content, text.clone(), leak));
             }
         }

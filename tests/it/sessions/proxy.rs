@@ -1,25 +1,25 @@
-//! A TCP proxy in the way of one dialled session, so that the session can be lost without either end's doing.
+//! A TCP proxy between the ends of a session, so that a test can cut the session.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::peer::listener;
+use crate::peer::bind_listener;
 
-/// Passes on what arrives on its port.
+/// Forwards connections to its port.
 pub(super) struct Proxy {
     pub(super) port: u16,
     open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Proxy {
-    /// Passes on to this port of this machine; a connection is refused while nobody listens there.
+    /// Forwards to this port of this machine; without a listener there, connections are closed.
     pub(super) fn start(to: u16) -> Self {
-        let (listener, port) = listener();
+        let (listener, port) = bind_listener();
         let open = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&open);
-        // It ends with the test program.
+        // The thread ends with the test program.
         thread::spawn(move || {
             for from in listener.incoming().map_while(Result::ok) {
                 let Ok(there) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)) else { continue };
@@ -27,23 +27,23 @@ impl Proxy {
                 let mut open = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 open.extend([from.try_clone(), there.try_clone()].into_iter().flatten());
                 drop(open);
-                thread::spawn(move || pass(from, forth));
-                thread::spawn(move || pass(there, back));
+                thread::spawn(move || copy_bytes(from, forth));
+                thread::spawn(move || copy_bytes(there, back));
             }
         });
         Proxy { port, open }
     }
 
-    /// Cuts every connection that it holds.
+    /// Closes every open connection.
     pub(super) fn cut(&self) {
         for stream in self.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            // One of the two ends may have gone already.
+            // An end may have closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream) {
+fn copy_bytes(mut from: TcpStream, mut to: TcpStream) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let Some(read) = buffer.get(..count) else { break };

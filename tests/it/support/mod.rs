@@ -1,4 +1,4 @@
-//! What several tests here need: skipping with a reason, running a program, waiting for a condition.
+//! Shared by many tests: skip with a reason, run a program, wait for a condition.
 
 use std::io::Write as _;
 use std::process::{Command, Output};
@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ilp-connector");
 
-/// Says on the terminal that a test did not run, and why. Where `CI=true`, that is a failure.
+/// Reports on the terminal that a test did not run, and why. With `CI=true`, that is a failure.
 pub(crate) fn skip(what: &str, why: &str) {
     if std::env::var("CI").is_ok_and(|value| value == "true") {
         panic!("{what} cannot be skipped with CI=true: {why}");
     }
-    say(&format!("SKIPPED {what}: {why}"));
+    print_line(&format!("SKIPPED {what}: {why}"));
 }
 
-/// Prints a line on the terminal even when the test passes; the test runner would keep `println!` to itself.
-pub(crate) fn say(line: &str) {
+/// Prints a line on the terminal even if the test passes; the test runner would hide `println!`.
+pub(crate) fn print_line(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Runs a program to its end. Its output comes back whatever its exit code.
+/// Runs a program to its end; returns its output whatever its exit code is.
 pub(crate) fn run(command: &mut Command) -> Output {
     match command.output() {
         Ok(output) => output,
@@ -30,19 +30,19 @@ pub(crate) fn run(command: &mut Command) -> Output {
 }
 
 /// Runs a program that must succeed; returns its standard output.
-pub(crate) fn run_well(command: &mut Command) -> String {
+pub(crate) fn run_successfully(command: &mut Command) -> String {
     let output = run(command);
     assert!(
         output.status.success(),
         "{command:?} ended with {}:\n{}",
         output.status,
-        both(&output)
+        combined_output(&output)
     );
     text(&output.stdout)
 }
 
 /// Standard output, then standard error.
-pub(crate) fn both(output: &Output) -> String {
+pub(crate) fn combined_output(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
@@ -50,8 +50,8 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Looks again and again until `look` finds something; returns it and how long that took.
-/// `Err` is what was seen instead, for the message when time is up.
+/// Repeats `look` until it returns `Ok`; returns that value and how long it took. The last `Err` is part of the message
+/// when time is up.
 pub(crate) fn eventually<T>(
     what: &str,
     within: Duration,

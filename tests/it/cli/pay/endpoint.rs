@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::running::{folder, write};
+use crate::process::{temp_folder, write_file};
 
 /// An endpoint on a port of its own, until the test ends.
 pub(super) struct Endpoint {
@@ -29,8 +29,8 @@ impl Endpoint {
     pub(super) fn start(tls: bool) -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])
             .unwrap_or_else(|error| panic!("{error}"));
-        let folder = folder();
-        let certificate = write(&folder, "certificate.pem", &made.cert.pem());
+        let folder = temp_folder();
+        let certificate = write_file(&folder, "certificate.pem", &made.cert.pem());
         let config = tls.then(|| {
             let chain = CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap();
             let key = made.signing_key.serialize_pem();

@@ -12,8 +12,8 @@ use ilp_connector::wire::{AddressRef, Amount, Fulfillment};
 use serde_json::Value;
 
 use super::net::told;
-use crate::peer::{PATIENCE, Peer, fulfill_with, listener, respond};
-use crate::running::Running;
+use crate::peer::{Peer, TIMEOUT, bind_listener, fulfill_with, response};
+use crate::process::Process;
 
 const SECRET: SharedSecret = SharedSecret([9; 32]);
 /// The address that the tool gets from the entry node.
@@ -44,11 +44,11 @@ fn serve(listener: &TcpListener, manners: Manners) -> Tally {
 
 /// One session: a login, then packets. `true`: the tool said goodbye.
 fn session(listener: &TcpListener, manners: Manners, tally: &mut Tally) -> bool {
-    let mut peer = Peer::accept_silently(listener);
-    let login = peer.frame();
-    peer.send(&respond(login.id, None));
+    let mut peer = Peer::accept(listener);
+    let login = peer.receive();
+    peer.send(&response(login.id, None));
     loop {
-        let Some(got) = peer.frame_within(PATIENCE) else { panic!("no frame within {PATIENCE:?}") };
+        let Some(got) = peer.receive_within(TIMEOUT) else { panic!("no frame within {TIMEOUT:?}") };
         let packet = got.ilp.unwrap_or_default();
         let prepare = Prepare::parse(&packet).unwrap();
         if prepare.destination == AddressRef::PEER_CONFIG {
@@ -73,7 +73,7 @@ fn session(listener: &TcpListener, manners: Manners, tally: &mut Tally) -> bool 
             }
             Manners::CutsAt(packets) if packets.contains(&tally.packets) => {
                 tally.taken += prepare.amount.0;
-                peer.cut();
+                peer.disconnect();
                 return false;
             }
             _ => {
@@ -115,13 +115,13 @@ fn reject(code: ErrorCode, by: &str, data: &[u8]) -> Vec<u8> {
 
 /// Pays 1,000 units in packets of 100: what `pay --json` says, and what the entry node took.
 fn paid(manners: Manners) -> (Value, Tally) {
-    let (listener, port) = listener();
+    let (listener, port) = bind_listener();
     let entry = thread::spawn(move || serve(&listener, manners));
     let secret = hex::encode(SECRET.0);
     let via = format!("btp+ws://cli:token@127.0.0.1:{port}");
     let pay = ["pay", "test.entry.wallet", "1000", "--secret", &secret, "--via", &via, "--json"];
     let small = ["--max-packet-amount", "100", "--window", "4", "--expiry", "2"];
-    let (_, lines) = Running::start(&[&pay[..], &small[..]].concat(), []).ended();
+    let (_, lines) = Process::start(&[&pay[..], &small[..]].concat(), []).wait_exit();
     (told(&lines.join("\n")), entry.join().unwrap())
 }
 

@@ -11,8 +11,8 @@ mod waiting;
 use serde_json::Value;
 
 use self::net::{Net, told};
-use crate::running::{PATIENCE, Running};
-use crate::support::{both, eventually};
+use crate::process::{Process, TIMEOUT};
+use crate::support::{combined_output, eventually};
 
 #[test]
 fn through_three_nodes_of_different_scales_and_limits() {
@@ -99,7 +99,7 @@ fn a_receiver_of_the_own_network_is_asked_at_its_node() {
     for payee in ["test.c.wallet", "test.c", "test.a.wallet"] {
         let pay = ["pay", payee, "1000", "--config", net.file(), "--node", "a"];
         let output = super::command(&pay);
-        let said = both(&output);
+        let said = combined_output(&output);
         assert_eq!(output.status.code(), Some(0), "{payee}: {said}");
         assert!(
             said.contains("wallet says: test.") || said.contains("/.well-known/pay says: "),
@@ -115,13 +115,14 @@ fn a_receiver_of_the_own_network_is_asked_at_its_node() {
         ("test.nobody.wallet", 64, "belongs to no node of the configuration"),
     ] {
         let output = super::command(&["pay", payee, "1000", "--config", net.file(), "--node", "a"]);
-        let said = both(&output);
+        let said = combined_output(&output);
         assert_eq!(output.status.code(), Some(code), "{payee}: {said}");
         assert!(said.contains(expected), "{expected:?} is not in {said}");
     }
     // As in a container: the environment names the node, and the others are on hosts of their own.
     let environment = [("NODE_ID", "a"), ("CONFIG_FILE", net.file())];
-    let (status, lines) = Running::start(&["pay", "test.c.wallet", "1000"], environment).ended();
+    let (status, lines) =
+        Process::start(&["pay", "test.c.wallet", "1000"], environment).wait_exit();
     assert_eq!(status.code(), Some(0), "{lines:#?}");
     assert_eq!((net.balance("c", "wallet"), net.balance("a", "wallet")), (-3000, -1000));
     net.adds_up();
@@ -131,12 +132,12 @@ fn a_receiver_of_the_own_network_is_asked_at_its_node() {
 fn an_interrupted_payment_sums_up() {
     let net = Net::start("", ", packetsPerSecond: 50");
     let pay = net.start_pay("tok", &["1000000", "--max-packet-amount", "1"]);
-    eventually("some of it has arrived", PATIENCE, || {
+    eventually("some of it has arrived", TIMEOUT, || {
         let arrived = -net.balance("c", "wallet");
         if arrived > 20 { Ok(()) } else { Err(arrived.to_string()) }
     });
     pay.signal("INT");
-    let (status, lines) = pay.ended();
+    let (status, lines) = pay.wait_exit();
     assert_eq!(status.code(), Some(1), "{lines:#?}");
     assert!(
         lines.last().is_some_and(|line| line.contains("units are left: interrupted")),
@@ -157,12 +158,12 @@ fn a_node_that_dies_halfway_costs_nobody_anything() {
     let mut net = Net::start("", "");
     let pay =
         net.start_pay("tok", &["20000", "--max-packet-amount", "1", "--expiry", "4", "--json"]);
-    eventually("some of it has arrived", PATIENCE, || {
+    eventually("some of it has arrived", TIMEOUT, || {
         let arrived = -net.balance("c", "wallet");
         if arrived > 1_000 { Ok(()) } else { Err(arrived.to_string()) }
     });
     net.restart("b");
-    let (status, lines) = pay.ended();
+    let (status, lines) = pay.wait_exit();
     let value = told(&lines.join("\n"));
     assert_eq!(status.code(), Some(0), "{value}");
     let number = |value: &Value| value.as_str().and_then(|text| text.parse::<i128>().ok()).unwrap();

@@ -7,8 +7,8 @@ use ilp_connector::internals::stream::Receiver;
 use serde_json::Value;
 
 use crate::network::get;
-use crate::running::{PATIENCE, Running, folder, free_port, path, write};
-use crate::support::{PROGRAM, both, eventually, run};
+use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, combined_output, eventually, run};
 
 /// What receivers make secrets from.
 const RECEIVER_SECRET: &str = "a secret of receivers that nobody knows";
@@ -21,7 +21,7 @@ pub(super) struct Net {
     ports: BTreeMap<&'static str, (u16, u16)>,
     /// What one unit from b to c is from a to b.
     factor: i128,
-    nodes: BTreeMap<&'static str, Running>,
+    nodes: BTreeMap<&'static str, Process>,
 }
 
 impl Net {
@@ -51,8 +51,8 @@ impl Net {
              defaults:\n  receiverSecret: \"{RECEIVER_SECRET}\"\n  receivers: [{{ id: wallet{receiver} }}]\n  \
              peers: [{{ id: cli, relation: child, authToken: cli-token }}]\n"
         );
-        let folder = folder();
-        let file = write(&folder, "network.yaml", &yaml);
+        let folder = temp_folder();
+        let file = write_file(&folder, "network.yaml", &yaml);
         let factor = if link.is_empty() { 1 } else { 1000 };
         let mut net = Net { file, _folder: folder, ports, factor, nodes: BTreeMap::new() };
         for id in ["a", "b", "c"] {
@@ -63,12 +63,12 @@ impl Net {
     }
 
     fn begin(&mut self, id: &'static str) {
-        let node = Running::start(&["run", "--config", path(&self.file), "--node", id], []);
+        let node = Process::start(&["run", "--config", path_text(&self.file), "--node", id], []);
         self.nodes.insert(id, node);
     }
 
     fn healthy(&self, id: &str) {
-        eventually(&format!("{id} is healthy"), PATIENCE, || {
+        eventually(&format!("{id} is healthy"), TIMEOUT, || {
             match get(self.ports[id].1, "/health")? {
                 (200, _) => Ok(()),
                 other => Err(format!("{other:?}")),
@@ -98,7 +98,7 @@ impl Net {
     }
 
     pub(super) fn file(&self) -> &str {
-        path(&self.file)
+        path_text(&self.file)
     }
 
     /// The secret of the connection to c's receiver with this token.
@@ -125,18 +125,18 @@ impl Net {
     pub(super) fn run(&self, arguments: &[&str], secret: Option<&str>) -> (Option<i32>, String) {
         let via = self.via();
         let output = run(Command::new(PROGRAM).args(arguments).args(["--via", &via]).env_clear());
-        let said = both(&output);
+        let said = combined_output(&output);
         assert!(!said.contains("cli-token"), "a secret: {said}");
         assert!(secret.is_none_or(|secret| !said.contains(secret)), "a secret: {said}");
         (output.status.code(), said)
     }
 
     /// Starts a payment that takes its time.
-    pub(super) fn start_pay(&self, token: &str, arguments: &[&str]) -> Running {
+    pub(super) fn start_pay(&self, token: &str, arguments: &[&str]) -> Process {
         let (address, secret) = (format!("test.c.wallet.{token}"), self.secret(token));
         let via = self.via();
         let pay = ["pay", &address, "--secret", &secret, "--via", &via];
-        Running::start(&[&pay, arguments].concat(), [])
+        Process::start(&[&pay, arguments].concat(), [])
     }
 
     fn accounts(&self, node: &str) -> Vec<(String, i128)> {

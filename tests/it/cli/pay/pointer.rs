@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::running::{folder, path, write};
-use crate::support::{PROGRAM, both, run, skip};
+use crate::process::{path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, combined_output, run, skip};
 
 /// Two nodes, and a payment from one to the other.
 const SCRIPT: &str = r#"
@@ -23,16 +23,16 @@ kill "$a" "$c"
 #[test]
 fn a_payment_pointer_row_127() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let folder = folder();
-    write(&folder, "certificate.pem", &made.cert.pem());
-    write(&folder, "key.pem", &made.signing_key.serialize_pem());
-    write(
+    let folder = temp_folder();
+    write_file(&folder, "certificate.pem", &made.cert.pem());
+    write_file(&folder, "key.pem", &made.signing_key.serialize_pem());
+    write_file(
         &folder,
         "a.yaml",
         "nodeId: a\nilpAddress: test.a\npeers:\n  - { id: c, authToken: ac, required: true }\n  \
            - { id: cli, relation: child, authToken: cli-token }\nroutes:\n  - { prefix: test.c, nextHop: c }\n",
     );
-    write(
+    write_file(
         &folder,
         "c.yaml",
         "nodeId: c\nilpAddress: test.c\nbtpServerPort: 3001\nhealthCheckPort: 8081\nhttpServerPort: 443\n\
@@ -41,12 +41,12 @@ fn a_payment_pointer_row_127() {
     );
     let alone = ["--user", "--map-root-user", "--net", "sh", "-c", SCRIPT];
     let mut command = Command::new("unshare");
-    let command = command.args(alone).current_dir(path(folder.path())).env("PROGRAM", PROGRAM);
+    let command = command.args(alone).current_dir(path_text(folder.path())).env("PROGRAM", PROGRAM);
     if let Err(error) = Command::new("unshare").arg("--version").output() {
         return skip("payment pointers", &format!("`unshare` does not run: {error}"));
     }
     let output = run(command);
-    let said = both(&output);
+    let said = combined_output(&output);
     if output.status.code() == Some(99) || said.contains("unshare failed") {
         return skip("payment pointers", "no network namespace can be made here (unshare, ip)");
     }

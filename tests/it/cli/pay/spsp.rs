@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::endpoint::Endpoint;
 use super::net::Net;
-use crate::running::path;
+use crate::process::path_text;
 
 /// An answer that names a connection to c's receiver.
 fn spsp(net: &Net, token: &str, url_safe: bool) -> String {
@@ -22,7 +22,7 @@ fn an_endpoint_over_tls_and_its_redirects() {
     let net = Net::start("", "");
     let endpoint = Endpoint::start(true);
     let authority = format!("localhost:{}", endpoint.port);
-    let ca = path(&endpoint.certificate).to_owned();
+    let ca = path_text(&endpoint.certificate).to_owned();
     let check = |place: &str, trusting: bool, code: i32, expected: &[&str]| {
         let url = format!("https://{authority}{place}");
         let mut arguments = vec!["pay", &url, "1000"];

@@ -4,21 +4,21 @@ use std::path::Path;
 use std::process::Command;
 
 use super::net::Net;
-use crate::running::{Running, folder, path, write};
-use crate::support::{PROGRAM, both, run};
+use crate::process::{Process, path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, combined_output, run};
 
 const SECRET: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 
 /// A tool at node a, whose standard error is read too.
-fn start(net: &Net, arguments: &[&str]) -> Running {
+fn start(net: &Net, arguments: &[&str]) -> Process {
     let login = ["--config", net.file(), "--node", "a"];
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" \"$@\" 2>&1", PROGRAM]).args(arguments).args(login);
-    Running::of(command.env_remove("CONFIG_FILE").env_remove("NODE_ID"))
+    Process::spawn(command.env_remove("CONFIG_FILE").env_remove("NODE_ID"))
 }
 
-fn line_with(running: &Running, parts: &[&str]) -> String {
-    running.line(&parts.join(" ... "), |line| {
+fn line_with(running: &Process, parts: &[&str]) -> String {
+    running.wait_for_line(&parts.join(" ... "), |line| {
         parts.iter().all(|part| line.contains(part)).then(|| line.to_owned())
     })
 }
@@ -38,7 +38,7 @@ fn pay_says_which_node_lets_nothing_pass() {
         let pay = start(&net, &arguments[..arguments.len() - usize::from(!json)]);
         line_with(&pay, &stopped);
         pay.signal("INT");
-        let (status, lines) = pay.ended();
+        let (status, lines) = pay.wait_exit();
         assert_eq!(status.code(), Some(1), "{lines:#?}");
         let end = "interrupted; the last trouble was T01 Peer Unreachable from test.b: ";
         assert!(lines.iter().any(|line| line.contains(end)), "{lines:#?}");
@@ -66,7 +66,7 @@ fn what_no_node_answers_is_told_with_a_command_that_helps() {
         std::env::var("PATH").unwrap_or_default()
     );
     let pasted = run(Command::new("sh").args(["-c", &hinted(&line)]).env("PATH", path));
-    let said = both(&pasted);
+    let said = combined_output(&pasted);
     assert!(said.contains("TRACE test.c.wallet.tok through ") && said.contains("test.b"), "{said}");
 }
 
@@ -81,8 +81,8 @@ fn hints_name_the_login_without_its_token() {
         "{command}"
     );
     // A login that came from a file or a variable is named as it was given.
-    let folder = folder();
-    let at = format!("@{}", path(&write(&folder, "login", &net.via())));
+    let folder = temp_folder();
+    let at = format!("@{}", path_text(&write_file(&folder, "login", &net.via())));
     let pay = ["pay", "test.nobody.x", "100", "--secret", SECRET];
     for (flags, variable, expected) in [
         (&["--via", &at][..], "", format!(" --via {at}")),
@@ -90,7 +90,8 @@ fn hints_name_the_login_without_its_token() {
         (&[], at.as_str(), String::new()),
     ] {
         let mut tool = Command::new(PROGRAM);
-        let said = both(&run(tool.args(pay).args(flags).env_clear().env("ILP_VIA", variable)));
+        let said =
+            combined_output(&run(tool.args(pay).args(flags).env_clear().env("ILP_VIA", variable)));
         let command = hinted(said.lines().last().unwrap_or_default());
         assert_eq!(command, format!("ilp-connector trace test.nobody.x{expected}"), "{said}");
     }

@@ -128,7 +128,7 @@ pub(super) fn rows_of(name: &str) -> Vec<u16> {
 }
 
 #[test]
-fn names_say_rows() {
+fn row_numbers_are_read_from_test_names() {
     for (name, rows) in [
         ("a_b", vec![]),
         ("a_rows_of_b", vec![]),
@@ -141,6 +141,6 @@ fn names_say_rows() {
     }
     let tests = tests();
     assert!(tests.len() > 30, "{tests:?}");
-    let known = "wire::request_ids_rows_75_to_77";
+    let known = "btp::answers_carry_the_request_id_of_their_request_rows_75_to_77";
     assert!(tests.iter().any(|test| test.name == known && test.rows == [75, 76, 77]), "{known}");
 }

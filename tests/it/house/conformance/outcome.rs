@@ -67,7 +67,7 @@ impl Run {
 }
 
 #[test]
-fn the_runner_is_understood() {
+fn the_output_of_the_test_runner_is_parsed() {
     let run = Run::read(
         "running 3 tests\ntest a::b_row_1 ... ok\ntest a::c_row_2 ... FAILED\ntest a::d_row_3 ... ignored, slow\n\
          test interop::all ... ok\ntest result: FAILED. 1 passed\n",

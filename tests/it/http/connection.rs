@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand, as a client of a node and as a peer's server, so that what is on the wire is what the test says.
+//! HTTP/1.1 by hand, as a client of a node and as a peer's server, so that a test controls every byte.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -6,17 +6,17 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Instant;
 
-use crate::peer::{PATIENCE, tcp};
+use crate::peer::{TIMEOUT, connect_tcp};
 use crate::support::eventually;
 
-/// A message: its first line and headers, in lower case but for values, and its body.
+/// A request or an answer: its first line and headers, and its body.
 #[derive(Debug)]
-pub(crate) struct Message {
+pub(crate) struct HttpMessage {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Message {
+impl HttpMessage {
     /// The value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
@@ -33,35 +33,35 @@ impl Message {
 }
 
 /// One connection, of either role.
-pub(crate) struct Wire {
+pub(crate) struct HttpConnection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-impl Wire {
-    /// A client of a port of this machine.
-    pub(crate) fn open(port: u64) -> Self {
-        Self::of(tcp(port))
+impl HttpConnection {
+    /// Connects to a port of this machine.
+    pub(crate) fn connect(port: u64) -> Self {
+        Self::from_stream(connect_tcp(port))
     }
 
-    fn of(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    fn from_stream(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, buffer: Vec::new() }
     }
 
-    pub(crate) fn say(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Begins a POST: its head and its body.
+    /// Sends a POST.
     pub(crate) fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) {
         let mut head = format!("POST {path} HTTP/1.1\r\nHost: node\r\n");
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
         head += &format!("Content-Length: {}\r\n\r\n", body.len());
-        self.say(&[head.as_bytes(), body].concat());
+        self.send(&[head.as_bytes(), body].concat());
     }
 
     /// Answers a request.
@@ -70,16 +70,16 @@ impl Wire {
             "HTTP/1.1 {status}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        self.say(&[head.as_bytes(), body].concat());
+        self.send(&[head.as_bytes(), body].concat());
     }
 
-    /// The next message; `None`: the other side has closed.
-    pub(crate) fn message(&mut self) -> Option<Message> {
-        let deadline = Instant::now() + PATIENCE;
+    /// The next message; `None` after the other side has closed.
+    pub(crate) fn try_receive(&mut self) -> Option<HttpMessage> {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 let head = String::from_utf8(self.buffer[..at].to_vec()).unwrap();
-                let mut message = Message { head, body: Vec::new() };
+                let mut message = HttpMessage { head, body: Vec::new() };
                 let length =
                     message.header("content-length").map_or(0, |text| text.parse().unwrap());
                 let end = at + 4 + length;
@@ -95,14 +95,14 @@ impl Wire {
                 Ok(0) => return None,
                 Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("nothing within {PATIENCE:?}: {error}"),
+                Err(error) => panic!("nothing within {TIMEOUT:?}: {error}"),
             }
         }
     }
 
-    /// The next message, which must come.
-    pub(crate) fn next(&mut self) -> Message {
-        self.message().unwrap_or_else(|| panic!("closed instead of a message"))
+    /// The next message.
+    pub(crate) fn receive(&mut self) -> HttpMessage {
+        self.try_receive().unwrap_or_else(|| panic!("closed instead of a message"))
     }
 }
 
@@ -111,11 +111,11 @@ pub(crate) struct Server(TcpListener);
 
 impl Server {
     pub(crate) fn start() -> Self {
-        Self::on(0)
+        Self::bind(0)
     }
 
-    /// On a port that nodes know.
-    pub(crate) fn on(port: u16) -> Self {
+    /// Listens on a port that nodes know.
+    pub(crate) fn bind(port: u16) -> Self {
         Self(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap())
     }
 
@@ -124,25 +124,26 @@ impl Server {
     }
 
     /// The next connection.
-    pub(crate) fn accept(&self) -> Wire {
+    pub(crate) fn accept(&self) -> HttpConnection {
         self.0.set_nonblocking(true).unwrap();
-        let (stream, _) = eventually("a connection", PATIENCE, || {
+        let (stream, _) = eventually("a connection", TIMEOUT, || {
             self.0.accept().map_err(|error| error.to_string())
         })
         .0;
         stream.set_nonblocking(false).unwrap();
-        Wire::of(stream)
+        HttpConnection::from_stream(stream)
     }
 
-    /// Answers every request with 202, on whatever connection it comes, and passes it on.
-    pub(crate) fn take_all(self) -> Receiver<Message> {
+    /// Answers every request of every connection with 202, and returns the requests.
+    pub(crate) fn accept_all(self) -> Receiver<HttpMessage> {
         let (sender, requests) = sync_channel(64);
         self.0.set_nonblocking(false).unwrap();
         thread::spawn(move || {
             for stream in self.0.incoming() {
-                let (sender, mut wire) = (sender.clone(), Wire::of(stream.unwrap()));
+                let (sender, mut wire) =
+                    (sender.clone(), HttpConnection::from_stream(stream.unwrap()));
                 thread::spawn(move || {
-                    while let Some(request) = wire.message() {
+                    while let Some(request) = wire.try_receive() {
                         wire.answer("202 Accepted", b"");
                         if sender.send(request).is_err() {
                             break;

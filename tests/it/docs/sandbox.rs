@@ -1,5 +1,5 @@
-//! Where the commands of a session run: a directory with the files that a reader has, and a network with nobody else in
-//! it, so that the ports of the text are free.
+//! Where the commands of a session run: a directory with a reader's files, and a network namespace of its own, in which the
+//! ports of the text are free.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -8,23 +8,23 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::blocks::{Block, How, Mark};
-use crate::running::{PATIENCE, folder};
-use crate::support::{PROGRAM, both, eventually, run, run_well};
+use super::blocks::{Action, Block, Mark};
+use crate::process::{TIMEOUT, temp_folder};
+use crate::support::{PROGRAM, combined_output, eventually, run, run_successfully};
 
-/// How the text calls the program where it is built first; here it has been.
+/// How the text builds the program before it calls it; here it is built already.
 const BUILT_BY_READERS: [&str; 2] = ["cargo build --release && ", "cargo run --release -- "];
 
-/// A session's directory and network. What still runs ends with it.
-pub(super) struct Place {
+/// A session's directory and network. Dropping it ends its processes.
+pub(super) struct Sandbox {
     folder: TempDir,
-    /// Keeps the network.
+    /// The process that owns the network namespace.
     holder: Child,
-    staying: RefCell<Vec<Child>>,
+    background: RefCell<Vec<Child>>,
 }
 
-impl Place {
-    /// `Err`: why there can be none here.
+impl Sandbox {
+    /// `Err` says why this machine cannot run one.
     pub(super) fn new() -> Result<Self, String> {
         for needed in ["nsenter", "curl"] {
             let there = Command::new(needed).arg("--version").output();
@@ -38,31 +38,32 @@ impl Place {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("`unshare` does not run: {error}"))?;
-        let mut place = Place { folder: folder(), holder, staying: RefCell::default() };
-        let mut said = [0; 2];
-        let up = place.holder.stdout.as_mut().map(|out| std::io::Read::read_exact(out, &mut said));
+        let mut sandbox = Sandbox { folder: temp_folder(), holder, background: RefCell::default() };
+        let mut output = [0; 2];
+        let up =
+            sandbox.holder.stdout.as_mut().map(|out| std::io::Read::read_exact(out, &mut output));
         if !matches!(up, Some(Ok(()))) {
             return Err("no network namespace can be made here (unshare, ip)".to_owned());
         }
         for part in ["examples", "docker", "docker-compose.yml"] {
             let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(part);
-            run_well(Command::new("cp").arg("-r").arg(from).arg(place.folder.path()));
+            run_successfully(Command::new("cp").arg("-r").arg(from).arg(sandbox.folder.path()));
         }
-        Ok(place)
+        Ok(sandbox)
     }
 
     pub(super) fn link(&self, name: &str, to: &Path) {
         std::os::unix::fs::symlink(to, self.folder.path().join(name)).unwrap();
     }
 
-    /// Does what a block asks for.
-    pub(super) fn follow(&self, block: &Block) {
+    /// Does what the mark of a block says.
+    pub(super) fn execute(&self, block: &Block) {
         let Some(Mark::Tested { how, .. }) = &block.mark else { return };
         match how {
-            How::Run => block.commands().iter().for_each(|command| {
+            Action::Run => block.commands().iter().for_each(|command| {
                 self.run(command.line, &command.prints, &block.at);
             }),
-            How::Stays => {
+            Action::Stays => {
                 let commands = block.commands();
                 let (last, before) = commands.split_last().unwrap();
                 before
@@ -70,13 +71,13 @@ impl Place {
                     .for_each(|command| self.run(command.line, &command.prints, &block.at));
                 self.start(last.line, &last.prints, &block.at);
             }
-            How::SaveAs(file) => {
+            Action::SaveAs(file) => {
                 std::fs::write(self.folder.path().join(file), &block.text).unwrap()
             }
-            How::Under(file, line) => self.edit(file, |text| {
+            Action::Under(file, line) => self.edit(file, |text| {
                 text.replacen(&format!("\n{line}\n"), &format!("\n{line}\n{}", block.text), 1)
             }),
-            How::Without(file) => self.edit(file, |text| {
+            Action::Without(file) => self.edit(file, |text| {
                 let is_kept = |line: &&str| !block.text.lines().any(|gone| gone == *line);
                 text.lines().filter(is_kept).map(|line| format!("{line}\n")).collect()
             }),
@@ -91,27 +92,35 @@ impl Place {
         std::fs::write(path, after).unwrap();
     }
 
-    /// Runs a command until it prints what it should: a network takes a moment to follow. A command of which the text
-    /// shows nothing has to succeed.
+    /// Repeats a command until it prints what the page shows, because a network takes a moment to follow. A command
+    /// without output on the page must succeed. A command that moves money runs once, after a ping has arrived.
     fn run(&self, line: &str, prints: &[&str], at: &str) {
-        eventually(&format!("{at}: {line}"), PATIENCE, || {
+        let run_once = || {
             let output = run(&mut self.command(line));
-            let said = both(&output);
-            let well =
-                if prints.is_empty() { output.status.success() } else { shows(&said, prints) };
-            if well { Ok(()) } else { Err(said) }
-        });
+            let printed = combined_output(&output);
+            let is_expected = match prints {
+                [] => output.status.success(),
+                lines => contains_lines(&printed, lines),
+            };
+            if is_expected { Ok(()) } else { Err(printed) }
+        };
+        if let Some(ping) = ping_before(line) {
+            self.run(&ping, &[], at);
+            run_once().unwrap_or_else(|printed| panic!("{at}: {line}: {printed}"));
+        } else {
+            eventually(&format!("{at}: {line}"), TIMEOUT, run_once);
+        }
     }
 
-    /// Starts a command that stays, and waits for what it should print first.
+    /// Starts a command that keeps running, and waits for its first output.
     fn start(&self, line: &str, prints: &[&str], at: &str) {
-        let log = self.folder.path().join("staying.log");
+        let log = self.folder.path().join("background.log");
         let out = File::create(&log).unwrap();
         let child = self.command(&format!("exec {line}")).stdout(out).spawn();
-        self.staying.borrow_mut().push(child.unwrap_or_else(|error| panic!("{line}: {error}")));
-        eventually(&format!("{at}: {line}"), PATIENCE, || {
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            if shows(&said, prints) { Ok(()) } else { Err(said) }
+        self.background.borrow_mut().push(child.unwrap_or_else(|error| panic!("{line}: {error}")));
+        eventually(&format!("{at}: {line}"), TIMEOUT, || {
+            let output = std::fs::read_to_string(&log).unwrap_or_default();
+            if contains_lines(&output, prints) { Ok(()) } else { Err(output) }
         });
     }
 
@@ -135,31 +144,40 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+/// For a command that moves money, a ping by the same login to the node that is paid.
+fn ping_before(line: &str) -> Option<String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let ["ilp-connector", "pay" | "send", destination, ..] = words[..] else { return None };
+    let node = destination.trim_end_matches(".wallet");
+    let login = words.iter().skip_while(|word| **word != "--config").take(4);
+    let login: Vec<&str> = login.copied().collect();
+    Some(format!("ilp-connector ping {node} {} --count 1", login.join(" ")))
+}
+
+impl Drop for Sandbox {
     fn drop(&mut self) {
-        for child in self.staying.borrow_mut().iter_mut().chain([&mut self.holder]) {
+        for child in self.background.borrow_mut().iter_mut().chain([&mut self.holder]) {
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// Whether a text shows these lines, one below the other. `...` stands for anything,
-/// also for lines of its own.
-fn shows(said: &str, lines: &[&str]) -> bool {
-    let said = alike(said);
-    let mut rest = said.as_str();
+/// Whether a text contains these lines in this order. `...` stands for any text, including whole lines.
+fn contains_lines(output: &str, lines: &[&str]) -> bool {
+    let output = normalize(output);
+    let mut rest = output.as_str();
     for part in lines.iter().flat_map(|line| line.split("...")) {
-        let part = alike(part);
+        let part = normalize(part);
         let Some(at) = rest.find(part.trim()) else { return false };
         rest = rest.get(at + part.trim().len()..).unwrap_or_default();
     }
     true
 }
 
-/// With runs of blanks as one, and every figure with a fraction (times, which differ from run to run) as `#`. Whole
-/// numbers are what they are.
-fn alike(text: &str) -> String {
+/// Joins runs of blanks, and replaces numbers with a fraction (times, which differ from run to run) by `#`. Whole numbers
+/// stay.
+fn normalize(text: &str) -> String {
     let is_figure = |c: char| c.is_ascii_digit() || c == '.';
     let mut out = String::new();
     let mut rest = text;
@@ -179,11 +197,11 @@ fn alike(text: &str) -> String {
 }
 
 #[test]
-fn times_may_differ_and_words_may_not() {
-    assert!(shows("a   1.5 ms\nb 10,000 x\n", &["a 22.25 ms", "b 10,000 x"]));
-    assert!(shows("one\ntwo\nthree", &["one", "...", "three"]));
-    assert!(shows(r#"{"a":1,"b":{"c":"d"}}"#, &[r#"{"a":1,..."c":"d"..."#]));
-    assert!(!shows("one\nthree", &["three", "one"]));
-    assert!(!shows("1 sent, 0 fulfilled", &["1 sent, 1 fulfilled"]));
-    assert!(!shows("127.0.0.1:3000", &["127.0.0.1:3001"]));
+fn only_fractions_may_differ_from_the_page() {
+    assert!(contains_lines("a   1.5 ms\nb 10,000 x\n", &["a 22.25 ms", "b 10,000 x"]));
+    assert!(contains_lines("one\ntwo\nthree", &["one", "...", "three"]));
+    assert!(contains_lines(r#"{"a":1,"b":{"c":"d"}}"#, &[r#"{"a":1,..."c":"d"..."#]));
+    assert!(!contains_lines("one\nthree", &["three", "one"]));
+    assert!(!contains_lines("1 sent, 0 fulfilled", &["1 sent, 1 fulfilled"]));
+    assert!(!contains_lines("127.0.0.1:3000", &["127.0.0.1:3001"]));
 }

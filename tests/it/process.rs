@@ -1,5 +1,5 @@
-//! The program as a process that outlives a call: a node, a network, a ping without end. Its output is read as it
-//! comes, and whatever happens to a test, the process is gone afterwards.
+//! The program as a process beside a test: a node, a network, an endless ping. Its output is read as it comes, and the
+//! process ends with its test.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
@@ -13,29 +13,29 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{PROGRAM, eventually, run_well};
+use crate::support::{PROGRAM, eventually, run_successfully};
 
-/// Nothing here takes longer, unless it is broken.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The deadline of every wait here.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running program.
-pub(crate) struct Running {
+pub(crate) struct Process {
     child: Child,
     output: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
 }
 
-impl Running {
-    /// Starts it, with only these arguments and this environment to go by.
+impl Process {
+    /// Starts the program with these arguments and only this environment.
     pub(crate) fn start<'a>(
         arguments: &[&str],
         environment: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        Self::of(Command::new(PROGRAM).args(arguments).env_clear().envs(environment))
+        Self::spawn(Command::new(PROGRAM).args(arguments).env_clear().envs(environment))
     }
 
     /// Starts any program.
-    pub(crate) fn of(command: &mut Command) -> Self {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -52,33 +52,33 @@ impl Running {
                 }
             }
         });
-        Running { child, output, reader: Some(reader) }
+        Process { child, output, reader: Some(reader) }
     }
 
     /// Writes to its standard input.
-    pub(crate) fn write(&mut self, text: &str) {
+    pub(crate) fn write_stdin(&mut self, text: &str) {
         let stdin = self.child.stdin.as_mut().unwrap_or_else(|| panic!("standard input is a pipe"));
         let written = stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush());
         written.unwrap_or_else(|error| panic!("cannot write to its standard input: {error}"));
     }
 
-    /// What it has printed so far.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    /// All lines that it has printed so far.
+    pub(crate) fn output_lines(&self) -> Vec<String> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until it has printed a line that satisfies `wanted`, and returns what `wanted` made of it.
-    pub(crate) fn line<T>(&self, what: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
+    /// Waits for a printed line for which `wanted` returns a value, and returns that value.
+    pub(crate) fn wait_for_line<T>(&self, what: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
         let look = || {
-            let lines = self.lines();
+            let lines = self.output_lines();
             lines.iter().find_map(|line| wanted(line)).ok_or_else(|| lines.join("\n"))
         };
-        eventually(what, PATIENCE, look).0
+        eventually(what, TIMEOUT, look).0
     }
 
-    /// Waits for a line of the log with this message, and returns one of its fields.
-    pub(crate) fn logged(&self, message: &str, field: &str) -> Value {
-        self.line(message, |line| {
+    /// Waits for a log line with this message, and returns one of its fields.
+    pub(crate) fn wait_for_log(&self, message: &str, field: &str) -> Value {
+        self.wait_for_line(message, |line| {
             let line: Value = serde_json::from_str(line).ok()?;
             (line.get("message")?.as_str()? == message).then(|| line.get(field).cloned())?
         })
@@ -89,38 +89,38 @@ impl Running {
         self.child.id()
     }
 
-    /// Sends it a signal, such as `TERM`.
+    /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        // The shell's own `kill`: the program of that name is not everywhere.
+        // The shell's own `kill`, because not every system has the program of that name.
         let kill = format!("kill -{name} {}", self.child.id());
-        run_well(Command::new("sh").args(["-c", &kill]));
+        run_successfully(Command::new("sh").args(["-c", &kill]));
     }
 
-    /// Waits for its end, and returns how it ended and all that it printed.
-    pub(crate) fn ended(mut self) -> (ExitStatus, Vec<String>) {
+    /// Waits for its end, and returns its exit status and all lines that it printed.
+    pub(crate) fn wait_exit(mut self) -> (ExitStatus, Vec<String>) {
         let look = || match self.child.try_wait() {
             Ok(Some(status)) => Ok(status),
             other => Err(format!("{other:?}")),
         };
-        let (status, _) = eventually("the program ends", PATIENCE, look);
+        let (status, _) = eventually("the program ends", TIMEOUT, look);
         if let Some(reader) = self.reader.take() {
-            // It ends with the pipe.
+            // The thread ends with the pipe.
             let _ = reader.join();
         }
-        (status, self.lines())
+        (status, self.output_lines())
     }
 }
 
-impl Drop for Running {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A running node, with a file of its own.
+/// A running node with its own file.
 pub(crate) struct Node {
-    _running: Running,
+    _running: Process,
     pub(crate) file: PathBuf,
     pub(crate) btp_port: u64,
     pub(crate) health_port: u64,
@@ -128,54 +128,58 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts a node on ports of the system's choice and waits until it listens. `yaml` is its file without them.
+    /// Starts a node on free ports and waits until it listens. `yaml` is its file without hosts and ports.
     pub(crate) fn start(yaml: &str) -> Self {
-        let folder = folder();
+        let folder = temp_folder();
         let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
-        let file = write(&folder, "node.yaml", &format!("{ports}{yaml}"));
-        let running = Running::start(&["run", "--config", path(&file)], []);
-        let port = |message| running.logged(message, "port").as_u64().unwrap_or_default();
+        let file = write_file(&folder, "node.yaml", &format!("{ports}{yaml}"));
+        let running = Process::start(&["run", "--config", path_text(&file)], []);
+        let port = |message| running.wait_for_log(message, "port").as_u64().unwrap_or_default();
         let (btp_port, health_port) =
             (port("BTP server listening"), port("health server listening"));
         Node { _running: running, file, btp_port, health_port, _folder: folder }
     }
 
     /// Waits until it is healthy.
-    pub(crate) fn healthy(self) -> Self {
+    pub(crate) fn wait_healthy(self) -> Self {
         let port = self.health_port.to_string();
-        eventually("the node is healthy", PATIENCE, || {
+        eventually("the node is healthy", TIMEOUT, || {
             let output =
                 crate::support::run(Command::new(PROGRAM).args(["healthcheck", "--port", &port]));
-            if output.status.success() { Ok(()) } else { Err(crate::support::both(&output)) }
+            if output.status.success() {
+                Ok(())
+            } else {
+                Err(crate::support::combined_output(&output))
+            }
         });
         self
     }
 }
 
 /// A directory that is removed with the test.
-pub(crate) fn folder() -> TempDir {
+pub(crate) fn temp_folder() -> TempDir {
     tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary directory: {error}"))
 }
 
 /// Writes a file into it.
-pub(crate) fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+pub(crate) fn write_file(folder: &TempDir, name: &str, text: &str) -> PathBuf {
     let file = folder.path().join(name);
     std::fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     file
 }
 
 /// A path as an argument.
-pub(crate) fn path(path: &Path) -> &str {
+pub(crate) fn path_text(path: &Path) -> &str {
     path.to_str().unwrap_or_else(|| panic!("{} is not UTF-8", path.display()))
 }
 
-/// A port that nobody listens on, for a process that must be told one. Below the range that the system gives to outgoing
-/// connections, and never the same twice: between this look and the bind of the process nobody else takes it.
+/// A free port, for a process that must know it in advance. It is below the range of outgoing connections, and none is
+/// returned twice, so that it is still free when the process binds it.
 pub(crate) fn free_port() -> u16 {
     const FIRST: u32 = 10_000;
     const COUNT: u32 = 22_000;
     static TAKEN: AtomicU32 = AtomicU32::new(0);
-    // Test programs that run at the same time begin at different places.
+    // Concurrent test programs begin at different ports.
     let begin = std::process::id().wrapping_mul(97);
     for _ in 0..COUNT {
         let next = begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
