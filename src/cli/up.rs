@@ -2,7 +2,7 @@
 //! `--ping` it shows that packets arrive.
 
 mod collect;
-mod pings;
+mod ping_pairs;
 mod screen;
 mod view;
 
@@ -51,7 +51,7 @@ pub(super) fn run(
         // stderr is closed; there is nowhere to report a failure.
         let _ = writeln!(io::stderr(), "note: {note}");
     }
-    let logins = arguments.ping.then(|| pings::logins(planned.nodes())).transpose()?;
+    let logins = arguments.ping.then(|| ping_pairs::logins(planned.nodes())).transpose()?;
     let runtime = crate::console::runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
         let supervisor = start(planned, logs, &log_to).await?;
@@ -100,7 +100,7 @@ async fn ping(
     let nodes = supervisor.handles().borrow().clone();
     let mut pinged = Ok(true);
     let shown = async {
-        pinged = pings::run(&nodes, logins, out).await;
+        pinged = ping_pairs::run(&nodes, logins, out).await;
         if let Ok(true) = pinged {
             let log = log.display();
             pinged = writeln!(out, "the network is up until Ctrl-C; the log is {log}")

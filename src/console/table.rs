@@ -3,7 +3,7 @@
 
 use unicode_width::UnicodeWidthChar;
 
-use super::text::{columns, sanitize};
+use super::format::{columns, sanitize};
 
 /// Between two columns.
 const GAP: &str = "  ";

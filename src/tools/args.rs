@@ -10,7 +10,7 @@ use clap::{Args, ValueHint};
 
 pub use pay::PayArguments;
 
-use super::secret_text::SecretText;
+use super::secret_argument::SecretText;
 use crate::console::{data_from_hex, duration, hash, ping_address};
 use crate::net::TlsName;
 use crate::wire::ilp::MAX_DATA_EMITTED;

@@ -6,7 +6,7 @@ use std::fmt;
 use super::args::{LoginArguments, SourceArguments, TrustArguments};
 use super::local_node;
 use super::local_node::reachable;
-use super::secret_text::{Given, given};
+use super::secret_argument::{Given, given};
 use crate::account::Relation;
 use crate::client::Login;
 use crate::config::{Environment, FileForm, Loaded, NodeConfig};

@@ -3,25 +3,25 @@
 
 mod args;
 pub mod bench;
-mod client;
 mod health_probe;
+mod interrupt;
 mod local_node;
 mod login;
 mod money;
 pub mod pay;
 pub mod ping;
-mod round_trips;
-mod secret_text;
+mod rtt_stats;
+mod secret_argument;
 pub mod send;
-mod signals;
+mod session;
 pub mod trace;
-mod waiting;
+mod wait_notes;
 
 pub use args::{
     BenchArguments, PayArguments, PingArguments, SendArguments, SourceArguments, TraceArguments,
 };
-pub use client::{THIS_PROGRAM, sending, session};
 pub use health_probe::health_get;
 pub use local_node::{load, reachable};
 pub use login::{EntryLogin, TOOL_ACCOUNT};
-pub use round_trips::RttStats;
+pub use rtt_stats::RttStats;
+pub use session::{THIS_PROGRAM, sending, session};

@@ -1,27 +1,27 @@
 //! `pay`: sends money to a receiver (STREAM, RFC 29), whom a payment pointer, an SPSP endpoint or an address names.
 
-mod bar;
-mod drive;
-mod network;
+mod driver;
 mod payee;
+mod progress_bar;
+mod receiver_lookup;
 mod report;
 mod spsp;
 mod stall;
 
 use std::io::Write;
 
-use self::drive::{Paid, PaymentDriver};
+use self::driver::{Paid, PaymentDriver};
 pub(in crate::tools) use self::payee::Payee;
 use self::payee::secret_of_text;
 use self::report::PayReport;
 use self::spsp::SpspReceiver;
 use self::stall::Stall;
 use super::args::PayArguments;
-use super::client::{fetch_address, sending, session};
+use super::interrupt::Interrupt;
 use super::login::EntryLogin;
 use super::money::Money;
-use super::secret_text::given;
-use super::signals::Interrupt;
+use super::secret_argument::given;
+use super::session::{fetch_address, sending, session};
 use crate::config::Environment;
 use crate::console::Failure;
 use crate::console::chain;
@@ -71,7 +71,7 @@ pub async fn run(
         let sender = Sender::new(settings, &receiver.secret, rand::random(), began);
         let driver = PaymentDriver::new(client, sender, &receiver.address, window);
         let stall = Stall::new(report.trace());
-        let bar = bar::Bar::new(arguments.json, environment, stall);
+        let bar = progress_bar::Bar::new(arguments.json, environment, stall);
         let paid: Paid = driver.run(&mut interrupt, bar, report.out).await?;
         report.end(&paid)
     })
@@ -143,7 +143,8 @@ async fn receiver(
         }
         // The configuration is the user's own word for where to ask.
         (Payee::Address(address), None) => {
-            let endpoint = network::endpoint(address, &arguments.login.source, environment)?;
+            let endpoint =
+                receiver_lookup::endpoint(address, &arguments.login.source, environment)?;
             let ca_file = anyone.ca_file.or(endpoint.trust.ca_file);
             let trust = TlsTrust { ca_file, ..endpoint.trust };
             ask(&endpoint.url, true, trust).await.map_err(|failure| match failure {

@@ -10,10 +10,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::report::PingReport;
 use super::args::PingArguments;
-use super::client::{fetch_address, sending, session};
+use super::interrupt::Interrupt;
 use super::login::EntryLogin;
-use super::signals::Interrupt;
-use super::waiting::{SILENCE_MAX, note};
+use super::session::{fetch_address, sending, session};
+use super::wait_notes::{SILENCE_MAX, note};
 use crate::client::Client;
 use crate::config::Environment;
 use crate::console::Failure;

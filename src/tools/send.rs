@@ -1,22 +1,22 @@
 //! `send`: raw Prepares to any destination, and what became of them.
 
 pub(super) mod load;
+mod progress;
 mod report;
 pub(super) mod tally;
-mod watch;
 
 use std::io::Write;
 use std::time::Duration;
 
 use self::load::{Load, Stop};
+use self::progress::Watch;
 use self::report::SendReport;
 use self::tally::Tally;
-use self::watch::Watch;
 use super::args::{DATA_BYTES_MAX, SendArguments};
-use super::client::{sending, session};
+use super::interrupt::Interrupt;
 use super::login::EntryLogin;
-use super::signals::Interrupt;
-use super::waiting::note;
+use super::session::{sending, session};
+use super::wait_notes::note;
 use crate::config::Environment;
 use crate::console::Failure;
 use crate::wire::{Condition, Fulfillment};

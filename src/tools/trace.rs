@@ -5,7 +5,7 @@
 //! they may be, and this file sends them.
 
 mod amounts;
-mod answer;
+mod probe;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -17,14 +17,14 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use self::amounts::HopAmounts;
-use self::answer::{Probe, ProbeAnswer, ProbeOutcome};
+use self::probe::{Probe, ProbeAnswer, ProbeOutcome};
 use self::report::TraceReport;
 use self::walk::{TraceEnd, TraceLimits, walk};
 use super::args::TraceArguments;
-use super::client::{sending, session};
+use super::interrupt::Interrupt;
 use super::login::EntryLogin;
-use super::signals::Interrupt;
-use super::waiting::{SILENCE_MAX, run_noting};
+use super::session::{sending, session};
+use super::wait_notes::{SILENCE_MAX, run_noting};
 use crate::client::Client;
 use crate::config::Environment;
 use crate::console::Failure;

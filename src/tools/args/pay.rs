@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::super::money::Money;
 use super::super::pay::Payee;
-use super::super::secret_text::SecretText;
+use super::super::secret_argument::SecretText;
 use super::LoginArguments;
 use crate::console::duration;
 use crate::stream::{PathRate, Slippage};

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::super::args::PayArguments;
 use super::super::login::EntryLogin;
 use super::super::money::scaled;
-use super::drive::Paid;
+use super::driver::Paid;
 use super::payee::Payee;
 use super::spsp::SpspReceiver;
 use crate::account::Asset;

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::super::waiting::run_noting;
+use super::super::wait_notes::run_noting;
 use super::payee::secret_of_base64;
 use crate::console::Failure;
 use crate::console::sanitize;

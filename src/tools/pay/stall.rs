@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::waiting::SILENCE_MAX;
+use super::super::wait_notes::SILENCE_MAX;
 use super::report::explained;
 use crate::console::format_duration;
 use crate::stream::PaymentProgress;

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::super::client::THIS_PROGRAM;
 use super::super::login::EntryLogin;
-use super::super::round_trips::RttStats;
+use super::super::rtt_stats::RttStats;
+use super::super::session::THIS_PROGRAM;
 use crate::client::SIGNATURE;
 use crate::console::Failure;
 use crate::console::{format_duration, millis, percent, sanitize};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::super::client::THIS_PROGRAM;
+use super::super::session::THIS_PROGRAM;
 use super::tally::{PacketResult, Tally};
 use crate::client::Client;
 use crate::link::{Cause, Outcome, Rejection};

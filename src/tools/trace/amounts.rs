@@ -2,7 +2,7 @@
 //! arrived there, and what would have passed (RFC 27). So a hop whose maximum is the smallest so far tells its maximum, and
 //! by what arrived, the rate up to there. A hop behind a smaller maximum, or without one, tells nothing.
 
-use super::answer::{Probe, ProbeAnswer, ProbeMeaning, ProbeOutcome};
+use super::probe::{Probe, ProbeAnswer, ProbeMeaning, ProbeOutcome};
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 
 /// Probes that one hop may cost.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::args::TraceArguments;
 use super::super::login::EntryLogin;
-use super::answer::{ProbeAnswer, ProbeOutcome};
+use super::probe::{ProbeAnswer, ProbeOutcome};
 use super::walk::{TraceEnd, TraceHop, TraceLine};
 use crate::console::Failure;
 use crate::console::{format_duration, grouped, millis, padded, sanitize, sanitize_json};

@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::amounts::HopAmounts;
-use super::answer::{Probe, ProbeAnswer, ProbeOutcome};
+use super::probe::{Probe, ProbeAnswer, ProbeOutcome};
 use super::walk::{TraceEnd, TraceHop, TraceLimits, TraceLine, walk};
 use crate::wire::Amount;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};

@@ -2,9 +2,9 @@
 //! So the time that a packet is given says how far it gets: the walk gives more and more, and finds where somebody else
 //! begins to answer. All it knows of the world is a function that sends a probe.
 
-use super::super::round_trips::RttStats;
+use super::super::rtt_stats::RttStats;
 use super::amounts::{HopAmounts, Visible};
-use super::answer::{Probe, ProbeAnswer, ProbeMeaning};
+use super::probe::{Probe, ProbeAnswer, ProbeMeaning};
 use crate::console::Failure;
 
 /// How far a clock on the way may be behind ours: what has expired by that much has expired everywhere.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::waiting::{AGAIN, SILENCE_MAX};
+use super::super::wait_notes::{AGAIN, SILENCE_MAX};
 use super::load::Load;
 use super::tally::{ResultKind, Tally};
 use crate::console::{format_duration, grouped, sanitize};

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use super::super::waiting::note;
+use super::super::wait_notes::note;
 use super::stall::Stall;
 use crate::config::Environment;
 use crate::console::{format_duration, grouped, per_second, percent};

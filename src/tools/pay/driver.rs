@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep_until};
 
-use super::super::signals::Interrupt;
-use super::bar::{Bar, TICK};
+use super::super::interrupt::Interrupt;
+use super::progress_bar::{Bar, TICK};
 use crate::client::Client;
 use crate::console::Failure;
 use crate::link::{Cause, Outcome, Rejection};

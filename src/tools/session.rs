@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::login::EntryLogin;
-use super::waiting::{note, note_if_slow, run_noting};
+use super::wait_notes::{note, note_if_slow, run_noting};
 use crate::client::{Client, Options, ParentInfo};
 use crate::console::Failure;
 use crate::console::sanitize;
