@@ -37,14 +37,14 @@ pub enum RegistryError {
     #[error("more than {ASSETS_MAX} different assets and scales")]
     TooManyAssets,
     /// The factor between two assets cannot be exact.
-    #[error("from {from} to {to}: {source}")]
+    #[error("from {from} to {to}: {error}")]
     Conversion {
         /// Incoming asset.
         from: String,
         /// Outgoing asset.
         to: String,
         /// What is wrong with it.
-        source: ConversionError,
+        error: ConversionError,
     },
     /// A reload changes the asset in which a balance is counted.
     #[error(
@@ -295,8 +295,8 @@ impl Assets {
         for (from, from_number) in &assets.numbers {
             for (to, to_number) in assets.numbers.iter().filter(|(to, _)| *to != from) {
                 let Some(rate) = rate(settings, from, to) else { continue };
-                let conversion = Conversion::new(from, to, rate).map_err(|source| {
-                    RegistryError::Conversion { from: from.to_string(), to: to.to_string(), source }
+                let conversion = Conversion::new(from, to, rate).map_err(|error| {
+                    RegistryError::Conversion { from: from.to_string(), to: to.to_string(), error }
                 })?;
                 assets.conversions.insert((*from_number, *to_number), conversion);
             }

@@ -9,6 +9,17 @@ pub fn describe_io_error(kind: std::io::ErrorKind) -> String {
     }
 }
 
+/// The text of an error and of its causes. No `Display` of this program repeats its `source`.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
 /// The most characters of a peer's text in a log line.
 const LOGGED_CHARS_MAX: usize = 160;
 

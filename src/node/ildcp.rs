@@ -48,7 +48,7 @@ pub enum AskError {
     Address(Address, OwnAddressError),
     /// No account can be counted in its asset.
     #[error("its asset cannot be used: {0}")]
-    Asset(#[from] AssetError),
+    Asset(AssetError),
     /// The node shut down meanwhile.
     #[error("the request was dropped")]
     Dropped,
@@ -74,7 +74,9 @@ pub async fn ask(
             if let Err(error) = not_below_peer(&address) {
                 return Err(AskError::Address(address, error));
             }
-            Ok(ParentInfo { address, asset: Asset::checked(told.asset_code, told.asset_scale)? })
+            let asset =
+                Asset::checked(told.asset_code, told.asset_scale).map_err(AskError::Asset)?;
+            Ok(ParentInfo { address, asset })
         }
         Outcome::Rejected(rejection) => Err(AskError::Rejected(rejection)),
         Outcome::NotSent(cause) | Outcome::NoAnswer(cause) => Err(AskError::Unanswered(cause)),

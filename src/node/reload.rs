@@ -6,6 +6,7 @@ use super::derive::connector_settings;
 use super::node_task::NodeTask;
 use crate::account::AccountId;
 use crate::config::{NodeConfig, diff};
+use crate::net::error_chain;
 
 impl NodeTask {
     /// Puts `new` in force. Values that cannot change while the node runs keep their old value, and are named in the
@@ -24,9 +25,10 @@ impl NodeTask {
             self.parent_suspended = false;
         }
         if let Err(error) = self.apply_config(&config) {
+            let error = error_chain(&error);
             tracing::error!(%error, "the changed configuration cannot be applied; the old one stays");
             (self.told, self.parent_suspended) = before;
-            self.status.reload_refused(SystemTime::now(), &error.to_string());
+            self.status.reload_refused(SystemTime::now(), &error);
             return;
         }
         self.config = config;

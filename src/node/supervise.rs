@@ -15,7 +15,7 @@ use super::single_flight::SingleFlight;
 use super::start::{Node, StartError};
 use crate::account::AccountId;
 use crate::config::{Diagnostics, FileContent, FileWatch, Loaded, Look, Source, WatchDecision};
-use crate::net::Descriptors;
+use crate::net::{Descriptors, error_chain};
 use crate::telemetry::{Logs, parse_level};
 use crate::topology::{self, PortAssignments, PortNote, Topology};
 
@@ -45,11 +45,9 @@ pub struct Planned {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// A node cannot start.
-    #[error("node {node}: {source}")]
+    #[error("node {node}")]
     Start {
-        /// The id of the node.
         node: String,
-        /// Why it cannot start.
         source: StartError,
     },
     /// The system does not let us hear signals.
@@ -381,7 +379,9 @@ impl Supervisor {
                 self.handles.send_modify(|handles| handles.push(node.handle().clone()));
                 self.nodes.push(node);
             }
-            Err(error) => tracing::error!(node = %id, %error, "the new node cannot start"),
+            Err(error) => {
+                tracing::error!(node = %id, error = error_chain(&error), "the new node cannot start");
+            }
         }
         if self.starting_ids.is_empty() && std::mem::take(&mut self.read_when_started) {
             self.begin_read();
