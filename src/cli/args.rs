@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaOf};
+pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaForm};
 
-use crate::console::duration;
+use crate::console::parse_duration;
 use crate::tools::{
     BenchArguments, PayArguments, PingArguments, SendArguments, SourceArguments, TraceArguments,
 };
@@ -141,8 +141,8 @@ pub(super) struct UpArguments {
     #[arg(long)]
     pub(super) ping: bool,
     /// Stop after this time, such as 90 or 5m; with --ping, after the pings
-    #[arg(long = "for", value_name = "SECONDS", value_parser = duration)]
-    pub(super) lasting: Option<Duration>,
+    #[arg(long = "for", value_name = "SECONDS", value_parser = parse_duration)]
+    pub(super) run_time: Option<Duration>,
     /// error, warn, info, debug, trace, off, or such as info,packets=debug [variable: LOG_LEVEL]
     #[arg(long, value_name = "LEVEL")]
     pub(super) log_level: Option<String>,

@@ -41,24 +41,24 @@ pub(super) fn run(
         }
         match checked {
             Ok(checked) if !mistakes.is_empty() => {
-                warn(&checked.warnings, err)?;
+                write_warnings(&checked.warnings, err)?;
                 for mistake in mistakes {
                     writeln!(err, "error: {mistake}")?;
                 }
-                worst = Err(Failure::ToldUsage);
+                worst = Err(Failure::ReportedUsage);
             }
             Ok(checked) => {
-                warn(&checked.warnings, err)?;
-                writeln!(out, "{}: ok, {}", file.display(), what_it_is(&checked))?;
+                write_warnings(&checked.warnings, err)?;
+                writeln!(out, "{}: ok, {}", file.display(), summarize(&checked))?;
                 if arguments.print {
-                    print(&checked, file, out)?;
+                    print_values(&checked, file, out)?;
                 }
             }
             Err(problems) => {
-                warn(&problems.warnings, err)?;
+                write_warnings(&problems.warnings, err)?;
                 let failure = Failure::Configuration(problems);
                 failure.report(err);
-                worst = Err(Failure::ToldUsage);
+                worst = Err(Failure::ReportedUsage);
             }
         }
     }
@@ -66,14 +66,14 @@ pub(super) fn run(
     worst
 }
 
-fn warn(warnings: &[Diagnostic], err: &mut dyn Write) -> Result<(), Failure> {
+fn write_warnings(warnings: &[Diagnostic], err: &mut dyn Write) -> Result<(), Failure> {
     for warning in warnings {
         writeln!(err, "warning: {warning}")?;
     }
     Ok(())
 }
 
-fn what_it_is(checked: &Checked) -> String {
+fn summarize(checked: &Checked) -> String {
     let count = |number: usize, what: &str| match number {
         1 => format!("1 {what}"),
         _ => format!("{number} {what}s"),
@@ -96,7 +96,7 @@ fn what_it_is(checked: &Checked) -> String {
 }
 
 /// The node that was named, or else all of them.
-fn print(checked: &Checked, file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+fn print_values(checked: &Checked, file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some(node) = &checked.node {
         return print_node(node, out);
     }

@@ -39,14 +39,14 @@ struct Service {
     /// The port of its HTTP server, where it has one.
     http_port: Option<u16>,
     /// Ports of the machine.
-    published: Published,
+    published: PublishedPorts,
     /// Nodes that it is linked with.
     linked: Vec<String>,
 }
 
 /// Ports of the machine for one node, as `up` gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Published {
+struct PublishedPorts {
     btp: u16,
     http: u16,
     health: u16,
@@ -59,13 +59,13 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let compose = Compose::of(arguments, environment, err)?;
+    let compose = Compose::load(arguments, environment, err)?;
     compose.print(out)?;
     Ok(out.flush()?)
 }
 
 impl Compose {
-    fn of(
+    fn load(
         arguments: &ComposeArguments,
         environment: &Environment,
         err: &mut dyn Write,
@@ -73,14 +73,14 @@ impl Compose {
         let file = &arguments.file;
         let text = std::fs::read_to_string(file)
             .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
-        let variables = variables::named_in(&text);
+        let variables = variables::find_variables(&text);
         let source = Source {
             file: Some(file.clone()),
-            environment: variables::values(&variables, environment),
+            environment: variables::values_for_loading(&variables, environment),
             ..Source::default()
         };
         let topology = Topology::load(&source)?;
-        let mut services = services(&topology, err)?;
+        let mut services = load_services(&topology, err)?;
         name_variables(&mut services, &variables);
         let here_is_one = || Path::new("Dockerfile").exists().then(|| ".".to_owned());
         Ok(Compose {
@@ -100,7 +100,7 @@ impl Compose {
     }
 }
 
-fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Failure> {
+fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Failure> {
     let ids: Vec<&str> = topology.node_ids().collect();
     let mut hosts: BTreeMap<String, String> = BTreeMap::new();
     let mut services = Vec::with_capacity(ids.len());
@@ -113,7 +113,7 @@ fn services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Fa
             }
         }
         let published =
-            published(number, node.settings.http_server_port.is_some()).ok_or_else(|| {
+            assign_ports(number, node.settings.http_server_port.is_some()).ok_or_else(|| {
                 Failure::Usage(format!(
                     "{} nodes are more than there are ports on one machine",
                     ids.len()
@@ -167,8 +167,8 @@ fn name_variables(services: &mut [Service], variables: &[Variable]) {
     let mut taken: BTreeSet<String> = variables.iter().map(|one| one.name.clone()).collect();
     for service in services {
         // Of one node's peers no two have the same: the configuration refuses that.
-        let inside: Vec<String> = service.linked.iter().map(|o| yaml::variable_inside(o)).collect();
-        let upper = yaml::upper(&service.id);
+        let inside: Vec<String> = service.linked.iter().map(|o| yaml::url_variable(o)).collect();
+        let upper = yaml::variable_segment(&service.id);
         let first = match upper.starts_with(|c: char| c.is_ascii_digit()) {
             true => format!("NODE_{upper}"),
             false => upper,
@@ -187,7 +187,7 @@ fn name_variables(services: &mut [Service], variables: &[Variable]) {
     }
 }
 
-fn published(number: usize, has_http: bool) -> Option<Published> {
+fn assign_ports(number: usize, has_http: bool) -> Option<PublishedPorts> {
     let number = u16::try_from(number).ok()?;
     let btp = LOOPBACK_BTP_PORT.checked_add(number)?;
     let http = LOOPBACK_HTTP_PORT.checked_add(number)?;
@@ -197,7 +197,7 @@ fn published(number: usize, has_http: bool) -> Option<Published> {
         true => btp < LOOPBACK_HTTP_PORT && http < LOOPBACK_HEALTH_PORT,
         false => btp < LOOPBACK_HEALTH_PORT,
     };
-    apart.then_some(Published { btp, http, health })
+    apart.then_some(PublishedPorts { btp, http, health })
 }
 
 #[cfg(test)]
@@ -306,12 +306,12 @@ mod tests {
 
     #[test]
     fn more_nodes_than_ports() {
-        let first = Published { btp: 3000, http: 7770, health: 8080 };
-        assert_eq!(published(0, true), Some(first));
-        assert_eq!(published(309, true).map(|ports| ports.http), Some(8079));
-        assert_eq!(published(310, true), None);
-        assert_eq!(published(5079, false).map(|ports| ports.btp), Some(8079));
-        assert_eq!(published(5080, false), None);
-        assert_eq!(published(100_000, false), None);
+        let first = PublishedPorts { btp: 3000, http: 7770, health: 8080 };
+        assert_eq!(assign_ports(0, true), Some(first));
+        assert_eq!(assign_ports(309, true).map(|ports| ports.http), Some(8079));
+        assert_eq!(assign_ports(310, true), None);
+        assert_eq!(assign_ports(5079, false).map(|ports| ports.btp), Some(8079));
+        assert_eq!(assign_ports(5080, false), None);
+        assert_eq!(assign_ports(100_000, false), None);
     }
 }

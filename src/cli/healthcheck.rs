@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::args::HealthcheckArguments;
 use crate::config::{Environment, Source};
 use crate::console::{Failure, sanitize};
-use crate::tools::{health_get, load, reachable};
+use crate::tools::{fetch_health, host_to_dial, load_local_node};
 use crate::topology;
 
 /// Docker's own limit in the shipped files is 3 s.
-const PATIENCE: Duration = Duration::from_millis(2_500);
+const TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// Reasons that are shown. A node gives nine at most.
 const REASONS_MAX: usize = 16;
@@ -23,13 +23,13 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let (host, port) = place(arguments, environment, err)?;
-    let answer = health_get(&host, port, PATIENCE).map_err(|error| {
+    let (host, port) = health_address(arguments, environment, err)?;
+    let answer = fetch_health(&host, port, TIMEOUT).map_err(|error| {
         Failure::Failed(format!(
             "no answer from http://{host}:{port}/health: {error}; is the node running?"
         ))
     })?;
-    let (status, reasons) = told(&answer.body);
+    let (status, reasons) = parse_health(&answer.body);
     if answer.code == 200 {
         writeln!(out, "{status}")?;
         return Ok(());
@@ -40,7 +40,7 @@ pub(super) fn run(
 }
 
 /// The node's status, and the reasons why it is not healthy, as texts for a terminal.
-fn told(body: &str) -> (String, Vec<String>) {
+fn parse_health(body: &str) -> (String, Vec<String>) {
     let body = serde_json::from_str::<serde_json::Value>(body).unwrap_or_default();
     let status = body.get("status").and_then(serde_json::Value::as_str);
     let reasons = body.get("reasons").and_then(serde_json::Value::as_array);
@@ -53,7 +53,7 @@ fn told(body: &str) -> (String, Vec<String>) {
 ///
 /// A node goes on with its last good configuration when its file is broken. So where the file cannot be read, the
 /// variables and defaults have to do.
-fn place(
+fn health_address(
     arguments: &HealthcheckArguments,
     environment: &Environment,
     err: &mut dyn Write,
@@ -61,7 +61,7 @@ fn place(
     if let Some(port) = arguments.port {
         return Ok(("127.0.0.1".to_owned(), port));
     }
-    let settings = match load(&arguments.source, environment) {
+    let settings = match load_local_node(&arguments.source, environment) {
         Ok(loaded) => loaded.config.settings,
         Err(problems) => {
             for problem in problems.problems.iter().take(3) {
@@ -77,7 +77,7 @@ fn place(
             "healthCheckPort is 0, so the port is only in the node's log; give --port".to_owned(),
         ));
     }
-    Ok((reachable(&settings.health_check_host), settings.health_check_port))
+    Ok((host_to_dial(&settings.health_check_host), settings.health_check_port))
 }
 
 #[cfg(test)]
@@ -87,14 +87,14 @@ mod tests {
     #[test]
     fn reasons_are_told() {
         let body = "{\"status\":\"unhealthy\",\"reasons\":[\"required peer bob is not connected\",\"a\\u001b[2J\"]}";
-        let (status, reasons) = told(body);
+        let (status, reasons) = parse_health(body);
         assert_eq!(status, "unhealthy");
         assert_eq!(reasons[0], "required peer bob is not connected");
         assert!(!reasons[1].contains('\u{1b}'), "{reasons:?}");
-        assert_eq!(told("{}").1, [""; 0]);
+        assert_eq!(parse_health("{}").1, [""; 0]);
         let many = format!("{{\"reasons\":{:?}}}", vec!["r"; 100]);
-        assert_eq!(told(&many).1.len(), REASONS_MAX);
-        assert!(told("<html>").0.starts_with("an answer that is not"));
+        assert_eq!(parse_health(&many).1.len(), REASONS_MAX);
+        assert!(parse_health("<html>").0.starts_with("an answer that is not"));
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
                 .collect();
             let arguments = HealthcheckArguments { source: Default::default(), port };
             let mut warnings = Vec::new();
-            let shown = match place(&arguments, &environment, &mut warnings) {
+            let shown = match health_address(&arguments, &environment, &mut warnings) {
                 Ok((host, port)) => format!("{host}:{port}"),
                 Err(failure) => failure.to_string(),
             };

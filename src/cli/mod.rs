@@ -20,7 +20,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Command, CommandLine, CompletionsArguments};
 use crate::config::{Environment, environment_of_process};
-use crate::console::{Failure, of_clap, runtime};
+use crate::console::{Failure, build_runtime, report_clap_error};
 use crate::tools::{bench, pay, ping, send, trace};
 
 /// Runs what the command line asks for. The first argument is the program's name.
@@ -28,7 +28,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let command_line = match CommandLine::try_parse_from(&arguments) {
         Ok(command_line) => command_line,
-        Err(error) => return of_clap(&error, &arguments),
+        Err(error) => return report_clap_error(&error, &arguments),
     };
     let environment = environment_of_process();
     let (mut out, mut err) = (io::stdout(), io::stderr());
@@ -49,27 +49,27 @@ fn dispatch(
         Command::Up(arguments) => up::run(&arguments, environment, out),
         Command::Check(arguments) => check::run(&arguments, environment, out, err),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment, out, err),
-        Command::Ping(arguments) => wait(ping::run(&arguments, environment, out)),
-        Command::Trace(arguments) => wait(trace::run(&arguments, environment, out)),
-        Command::Pay(arguments) => wait(pay::run(&arguments, environment, out)),
-        Command::Send(arguments) => wait(send::run(&arguments, environment, out)),
+        Command::Ping(arguments) => run_tool(ping::run(&arguments, environment, out)),
+        Command::Trace(arguments) => run_tool(trace::run(&arguments, environment, out)),
+        Command::Pay(arguments) => run_tool(pay::run(&arguments, environment, out)),
+        Command::Send(arguments) => run_tool(send::run(&arguments, environment, out)),
         Command::Bench(arguments) => bench::run(&arguments, out, err),
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),
         Command::Schema(arguments) => schema::run(&arguments, out),
-        Command::Completions(arguments) => completions(&arguments, out),
+        Command::Completions(arguments) => print_completions(&arguments, out),
     }
 }
 
 /// Runs a tool.
-fn wait(tool: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = runtime(1)?;
+fn run_tool(tool: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = build_runtime(1)?;
     let done = runtime.block_on(tool);
     // A name that somebody is still resolving holds nobody up.
     runtime.shutdown_background();
     done
 }
 
-fn completions(arguments: &CompletionsArguments, out: &mut dyn Write) -> Result<(), Failure> {
+fn print_completions(arguments: &CompletionsArguments, out: &mut dyn Write) -> Result<(), Failure> {
     // The generator panics where it cannot write; a vector takes everything.
     let mut script = Vec::new();
     let mut command = CommandLine::command();

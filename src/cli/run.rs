@@ -7,30 +7,30 @@ use std::time::Duration;
 
 use super::args::RunArguments;
 use crate::config::{Environment, Override, Source};
-use crate::console::{Failure, chain};
+use crate::console::{Failure, error_chain};
 use crate::node::{LogThread, Plan, Planned, Supervisor};
 use crate::telemetry::{LogTo, Logs, parse_level};
 
 /// How long threads that resolve names may hold up the end of the process.
-pub(super) const LEAVE_WITHIN: Duration = Duration::from_millis(100);
+pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Runs a node.
 pub(super) fn run(arguments: &RunArguments, environment: &Environment) -> Result<(), Failure> {
-    let source = source(arguments, environment);
+    let source = source_from_flags(arguments, environment);
     let log_to = arguments.log_file.clone().map_or(LogTo::Stdout, LogTo::File);
     // Dropped last: what is said until then is written.
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
-    let planned = prepare(Plan::One(source), &log_to)?;
-    let runtime = crate::console::runtime(planned.worker_threads())?;
+    let planned = prepare_nodes(Plan::One(source), &log_to)?;
+    let runtime = crate::console::build_runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
-        let supervisor = start(planned, logs, &log_to).await?;
-        finished(supervisor.run(pending()).await)
+        let supervisor = start_nodes(planned, logs, &log_to).await?;
+        exit_result(supervisor.run(pending()).await)
     });
-    runtime.shutdown_timeout(LEAVE_WITHIN);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     ended
 }
 
-fn source(arguments: &RunArguments, environment: &Environment) -> Source {
+fn source_from_flags(arguments: &RunArguments, environment: &Environment) -> Source {
     let flags = [
         ("ilpAddress", "--ilp-address", &arguments.ilp_address),
         ("btpServerHost", "--btp-host", &arguments.btp_host),
@@ -62,39 +62,39 @@ pub(super) fn start_logs(
     let levels = level.and_then(|level| parse_level(level).ok());
     let levels = levels.unwrap_or_default();
     let (logs, writer) =
-        Logs::start(to, &levels).map_err(|error| Failure::Failed(chain(&error)))?;
+        Logs::start(to, &levels).map_err(|error| Failure::Failed(error_chain(&error)))?;
     let thread = LogThread::start(&logs, writer)
         .map_err(|error| Failure::Failed(format!("cannot start the log's thread: {error}")))?;
     Ok((logs, thread))
 }
 
 /// Reads the configuration. Its mistakes are lines of the log.
-pub(super) fn prepare(plan: Plan, log_to: &LogTo) -> Result<Planned, Failure> {
+pub(super) fn prepare_nodes(plan: Plan, log_to: &LogTo) -> Result<Planned, Failure> {
     plan.prepare().map_err(|problems| {
         // Before the mistakes: what prevents the start is the last thing that is said.
         for warning in &problems.warnings {
             tracing::warn!("{warning}");
         }
         let text = problems.to_string();
-        text.lines().for_each(|line| tell(line, log_to));
-        Failure::ToldUsage
+        text.lines().for_each(|line| report_error(line, log_to));
+        Failure::ReportedUsage
     })
 }
 
 /// Starts what was planned. What prevents it is a line of the log.
-pub(super) async fn start(
+pub(super) async fn start_nodes(
     planned: Planned,
     logs: Logs,
     log_to: &LogTo,
 ) -> Result<Supervisor, Failure> {
     Supervisor::start(planned, logs).await.map_err(|error| {
-        tell(&chain(&error), log_to);
-        Failure::Told
+        report_error(&error_chain(&error), log_to);
+        Failure::Reported
     })
 }
 
 /// Writes a line to the log; and to a person, if there is one who does not see the log.
-fn tell(line: &str, log_to: &LogTo) {
+fn report_error(line: &str, log_to: &LogTo) {
     tracing::error!("{line}");
     let log_is_seen = *log_to == LogTo::Stdout && io::stdout().is_terminal();
     let somebody_is_there = *log_to != LogTo::Stdout || io::stderr().is_terminal();
@@ -105,8 +105,8 @@ fn tell(line: &str, log_to: &LogTo) {
 }
 
 /// `gracefully`: nobody lost patience.
-pub(super) fn finished(gracefully: bool) -> Result<(), Failure> {
-    if gracefully { Ok(()) } else { Err(Failure::Told) }
+pub(super) fn exit_result(gracefully: bool) -> Result<(), Failure> {
+    if gracefully { Ok(()) } else { Err(Failure::Reported) }
 }
 
 #[cfg(test)]
@@ -119,7 +119,8 @@ mod tests {
         let environment = Environment::from([("BTP_SERVER_PORT".to_owned(), "1".to_owned())]);
         let arguments =
             RunArguments { btp_port: Some("70000".to_owned()), ..RunArguments::default() };
-        let problems = topology::load(&source(&arguments, &environment)).unwrap_err().to_string();
+        let problems =
+            topology::load(&source_from_flags(&arguments, &environment)).unwrap_err().to_string();
         assert!(problems.contains("--btp-port = 70000"), "{problems}");
         let arguments = RunArguments {
             ilp_address: Some("test.x".to_owned()),
@@ -130,7 +131,7 @@ mod tests {
             log_level: Some("debug".to_owned()),
             ..RunArguments::default()
         };
-        let node = topology::load(&source(&arguments, &environment)).unwrap().config;
+        let node = topology::load(&source_from_flags(&arguments, &environment)).unwrap().config;
         assert_eq!(node.address.unwrap().as_str(), "test.x");
         assert_eq!(
             (node.settings.btp_server_host.as_str(), node.settings.btp_server_port),

@@ -4,16 +4,16 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::args::{SchemaArguments, SchemaOf};
+use super::args::{SchemaArguments, SchemaForm};
 use crate::config;
 use crate::console::Failure;
 
 /// Prints the schema of both forms, or of one.
 pub(super) fn run(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<(), Failure> {
-    let schema = match arguments.of {
+    let schema = match arguments.form {
         None => config::schema(),
-        Some(SchemaOf::Node) => file_schema("nodeFile", "A node file of ilp-connector."),
-        Some(SchemaOf::Topology) => {
+        Some(SchemaForm::Node) => file_schema("nodeFile", "A node file of ilp-connector."),
+        Some(SchemaForm::Topology) => {
             file_schema("topologyFile", "A topology file of ilp-connector.")
         }
     };
@@ -43,17 +43,17 @@ mod tests {
 
     #[test]
     fn each_form_stands_alone() {
-        let check = |of: Option<SchemaOf>, key: &str| {
+        let check = |form: Option<SchemaForm>, key: &str| {
             let mut out = Vec::new();
-            run(&SchemaArguments { of }, &mut out).unwrap();
+            run(&SchemaArguments { form }, &mut out).unwrap();
             let schema: Value = serde_json::from_slice(&out).unwrap();
-            assert!(schema["$schema"].is_string(), "{of:?}");
-            let properties = if of.is_some() { &schema } else { &schema["$defs"]["nodeFile"] };
-            assert!(properties["properties"][key].is_object(), "{of:?} {key}");
+            assert!(schema["$schema"].is_string(), "{form:?}");
+            let properties = if form.is_some() { &schema } else { &schema["$defs"]["nodeFile"] };
+            assert!(properties["properties"][key].is_object(), "{form:?} {key}");
         };
         check(None, "btpServerPort");
-        check(Some(SchemaOf::Node), "btpServerPort");
-        check(Some(SchemaOf::Topology), "links");
+        check(Some(SchemaForm::Node), "btpServerPort");
+        check(Some(SchemaForm::Topology), "links");
         // A definition that refers to others would be cut from them.
         assert!(!file_schema("nodeFile", "").to_string().contains("$ref"));
         assert!(!file_schema("topologyFile", "").to_string().contains("$ref"));

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use self::collect::{Collector, LiveSnapshot};
-use self::screen::{Patient, Screen};
+use self::collect::{Collector, ViewSettings};
+use self::screen::{DetachedScreen, Screen};
 use super::args::UpArguments;
-use super::run::{LEAVE_WITHIN, finished, prepare, start, start_logs};
+use super::run::{SHUTDOWN_TIMEOUT, exit_result, prepare_nodes, start_logs, start_nodes};
 use crate::account::AccountId;
 use crate::config::{Environment, Source};
 use crate::console::Failure;
@@ -37,42 +37,44 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let variable = |name: &str| environment.get(name).map(String::as_str);
-    let live = !arguments.plain && !arguments.ping && screen::is_possible(variable("TERM"));
+    let live = !arguments.plain && !arguments.ping && screen::can_show_view(variable("TERM"));
     let log_file =
         arguments.log_file.clone().or_else(|| (live || arguments.ping).then(default_log_file));
     let log_to = log_file.clone().map_or(LogTo::Stdout, LogTo::File);
-    let source = source(arguments, environment)?;
+    let source = source_from_flags(arguments, environment)?;
     // Dropped last, so that every log line until then is written.
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
-    let planned = prepare(Plan::Network(source.clone(), arguments.base_port), &log_to)?;
-    let moved = moved(&planned, &source);
-    let notes = notes(planned.notes(), arguments);
+    let planned = prepare_nodes(Plan::Network(source.clone(), arguments.base_port), &log_to)?;
+    let moved_btp_ports = moved_btp_ports(&planned, &source);
+    let notes = port_notes(planned.notes(), arguments);
     for note in &notes {
         // stderr is closed; there is nowhere to report a failure.
         let _ = writeln!(io::stderr(), "note: {note}");
     }
     let logins = arguments.ping.then(|| ping_pairs::logins(planned.nodes())).transpose()?;
-    let runtime = crate::console::runtime(planned.worker_threads())?;
+    let runtime = crate::console::build_runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
-        let supervisor = start(planned, logs, &log_to).await?;
-        let over = over(arguments.lasting);
+        let supervisor = start_nodes(planned, logs, &log_to).await?;
+        let time_limit = wait_for_run_time(arguments.run_time);
         let handles = supervisor.handles();
         match (logins, &log_file) {
-            (Some(logins), Some(log)) => ping(supervisor, &logins, over, log, out).await,
+            (Some(logins), Some(log)) => {
+                ping_and_run(supervisor, &logins, time_limit, log, out).await
+            }
             (None, Some(log)) if live => {
-                let frame = LiveSnapshot {
+                let settings = ViewSettings {
                     file: arguments.file.display().to_string(),
                     log: log.display().to_string(),
                     notes,
-                    moved,
+                    moved_btp_ports,
                 };
-                let canvas = || screen::canvas(variable("NO_COLOR"));
+                let canvas = || screen::terminal_canvas(variable("NO_COLOR"));
                 let began = Instant::now();
                 let shown = async {
                     tokio::select! {
-                        () = over => {}
+                        () = time_limit => {}
                         // Whoever closed the terminal does not want the network either.
-                        () = show(handles, frame, canvas) => {}
+                        () = show_live_view(handles, settings, canvas) => {}
                     }
                 };
                 let gracefully = supervisor.run(shown).await;
@@ -80,20 +82,20 @@ pub(super) fn run(
                 let last =
                     format!("stopped after {}; the log is {log}", format_duration(began.elapsed()));
                 patiently(move || writeln!(io::stdout(), "{last}"));
-                finished(gracefully)
+                exit_result(gracefully)
             }
-            _ => finished(supervisor.run(over).await),
+            _ => exit_result(supervisor.run(time_limit).await),
         }
     });
-    runtime.shutdown_timeout(LEAVE_WITHIN);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     ended
 }
 
 /// Pings all nodes, then keeps the network up. A failed ping stops it.
-async fn ping(
+async fn ping_and_run(
     supervisor: Supervisor,
     logins: &[EntryLogin],
-    over: impl Future<Output = ()>,
+    time_limit: impl Future<Output = ()>,
     log: &Path,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
@@ -106,14 +108,17 @@ async fn ping(
             pinged = writeln!(out, "the network is up until Ctrl-C; the log is {log}")
                 .and_then(|()| out.flush())
                 .map_or_else(|error| Err(error.into()), |()| Ok(true));
-            over.await;
+            time_limit.await;
         }
     };
     let gracefully = supervisor.run(shown).await;
-    if pinged? { finished(gracefully) } else { Err(Failure::Told) }
+    if pinged? { exit_result(gracefully) } else { Err(Failure::Reported) }
 }
 
-fn source(arguments: &UpArguments, environment: &Environment) -> Result<Source, Failure> {
+fn source_from_flags(
+    arguments: &UpArguments,
+    environment: &Environment,
+) -> Result<Source, Failure> {
     let mut environment = environment.clone();
     if let Some(level) = &arguments.log_level {
         parse_level(level).map_err(|error| Failure::Usage(format!("--log-level: {error}")))?;
@@ -124,7 +129,7 @@ fn source(arguments: &UpArguments, environment: &Environment) -> Result<Source, 
 }
 
 /// The BTP ports that a tool does not find in the file by itself.
-fn moved(planned: &Planned, source: &Source) -> Vec<(AccountId, u16)> {
+fn moved_btp_ports(planned: &Planned, source: &Source) -> Vec<(AccountId, u16)> {
     let Ok(topology) = Topology::load(source) else { return Vec::new() };
     let ports = planned.nodes().iter().filter_map(|node| {
         let (id, port) = (&node.config.settings.node_id, node.config.settings.btp_server_port);
@@ -136,7 +141,7 @@ fn moved(planned: &Planned, source: &Source) -> Vec<(AccountId, u16)> {
 }
 
 /// Which ports are others than expected, and how the tools find them.
-fn notes(replaced: &[PortNote], arguments: &UpArguments) -> Vec<String> {
+fn port_notes(replaced: &[PortNote], arguments: &UpArguments) -> Vec<String> {
     let note = |PortNote { node, key, wanted, instead }: &PortNote| {
         let told =
             format!("port {wanted} ({key} of {node}) is in use; {node} has {instead} instead");
@@ -157,35 +162,35 @@ fn default_log_file() -> PathBuf {
     std::env::temp_dir().join(format!("ilp-connector-up-{}.log", std::process::id()))
 }
 
-async fn over(lasting: Option<Duration>) {
-    match lasting {
-        Some(lasting) => sleep(lasting).await,
+async fn wait_for_run_time(run_time: Option<Duration>) {
+    match run_time {
+        Some(run_time) => sleep(run_time).await,
         None => pending().await,
     }
 }
 
 /// Draws until the terminal is gone.
-async fn show(
+async fn show_live_view(
     nodes: watch::Receiver<Vec<NodeHandle>>,
-    frame: LiveSnapshot,
+    settings: ViewSettings,
     canvas: impl Fn() -> view::Canvas,
 ) {
     // A paused terminal must not stop packets: frames are drawn beside them, and left out while one is not drawn yet.
     let mut drawing = SingleFlight::default();
-    let Ok(screen) = Screen::take(io::stdout()) else { return };
-    let mut screen = Patient(Some(screen));
-    let mut collector = Collector::new(frame, Instant::now());
+    let Ok(screen) = Screen::enter(io::stdout()) else { return };
+    let mut screen = DetachedScreen(Some(screen));
+    let mut collector = Collector::new(settings, Instant::now());
     let mut redraw = interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = redraw.tick() => {
                 let nodes = nodes.borrow().clone();
-                let view = collector.look(&nodes, Instant::now());
+                let view = collector.collect(&nodes, Instant::now());
                 if let Some(mut screen) = screen.0.take() {
-                    let lines = view::draw(&view, canvas());
+                    let lines = view::render(&view, canvas());
                     drawing.start(move || {
-                        let shown = screen.show(&lines);
+                        let shown = screen.draw(&lines);
                         (screen, shown)
                     });
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::SIGNATURE;
+use super::DEFAULT_ADDRESS;
 use crate::account::{AccountId, AccountSettings, Relation};
 use crate::connector::{Account, ConnectorSettings, PeerAnswer};
 use crate::link::{Framing, Outbox, SessionKind};
@@ -17,19 +17,19 @@ use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Encode, Prepare, Reply};
 
 /// The client's account for the program.
-const PROGRAM: &str = "program";
+const PROGRAM_ACCOUNT: &str = "program";
 
 /// The program's session at its own client.
-pub(super) struct Program {
+pub(super) struct ProgramSession {
     account: Arc<Account>,
     outbox: Arc<Outbox>,
 }
 
-impl Program {
+impl ProgramSession {
     /// Adds the program's account, and routes to it.
-    pub(super) fn add_to(settings: &mut ConnectorSettings) {
-        let id: AccountId = PROGRAM.parse().expect("the name is a segment of an address");
-        settings.address = Some(SIGNATURE.parse().expect("the signature is an address"));
+    pub(super) fn add_account(settings: &mut ConnectorSettings) {
+        let id: AccountId = PROGRAM_ACCOUNT.parse().expect("the name is a segment of an address");
+        settings.address = Some(DEFAULT_ADDRESS.parse().expect("the signature is an address"));
         settings.scheme = Scheme::Private;
         // The program is no further hop: it gets the whole time that the packet has left.
         settings.timing.min_message_window = Duration::ZERO;
@@ -44,11 +44,11 @@ impl Program {
     }
 
     pub(super) fn attach(context: &TransportContext) -> Self {
-        let account = context.connector.account(PROGRAM).expect("the account was added");
+        let account = context.connector.account(PROGRAM_ACCOUNT).expect("the account was added");
         let outbox = Outbox::new(Framing::None, account.outbox_bytes_max());
         let (shared, now) = (Arc::clone(&outbox), context.clock.now());
         context.connector.attach_session(&account, SessionKind::Accepted, None, shared, now);
-        Program { account, outbox }
+        ProgramSession { account, outbox }
     }
 
     pub(super) async fn next_prepare<'c>(
@@ -66,7 +66,7 @@ impl Program {
 
 /// A Prepare that waits for the program's answer. If it is dropped, the sender waits until the Prepare expires.
 pub struct IncomingPrepare<'c> {
-    program: &'c Program,
+    program: &'c ProgramSession,
     context: &'c TransportContext,
     id: RequestId,
     packet: Vec<u8>,

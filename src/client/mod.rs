@@ -40,7 +40,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
 pub use self::incoming::IncomingPrepare;
-use self::incoming::Program;
+use self::incoming::ProgramSession;
 pub use self::login::{Login, LoginError};
 pub use crate::account::Asset;
 use crate::account::{AccountId, AccountSettings, Limits, Relation};
@@ -59,9 +59,9 @@ use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Scheme, Timestamp};
 
 /// How a client without an address signs its Rejects.
-pub(crate) const SIGNATURE: &str = "private.ilp-connector-client";
+pub(crate) const DEFAULT_ADDRESS: &str = "private.ilp-connector-client";
 /// The client's account for the node that it logs in at.
-const NODE: &str = "via";
+const NODE_ACCOUNT: &str = "via";
 /// How often deadlines and the state of the login are checked.
 const TICK: Duration = Duration::from_millis(20);
 /// How long the closing handshake may take.
@@ -131,7 +131,7 @@ pub struct Client {
     context: Arc<TransportContext>,
     node: AccountId,
     status: Arc<PeerStatus>,
-    program: Option<Program>,
+    program: Option<ProgramSession>,
 }
 
 impl Client {
@@ -145,11 +145,12 @@ impl Client {
         options: Options,
         work: impl AsyncFnOnce(&Client) -> Result<T, E>,
     ) -> Result<T, E> {
-        let node: AccountId = NODE.parse().expect("the name is a segment of an address");
-        let context = context(&node, options.clone(), login)?;
+        let node: AccountId = NODE_ACCOUNT.parse().expect("the name is a segment of an address");
+        let context = build_context(&node, options.clone(), login)?;
         let status = context.peers.status(&node);
         let (dialler, handle) = BtpClient::new(login.dial(node.clone()), Arc::clone(&context));
-        let program = (options.receive == Receive::Prepares).then(|| Program::attach(&context));
+        let program =
+            (options.receive == Receive::Prepares).then(|| ProgramSession::attach(&context));
         let replaced = watch::Sender::new(false);
         let client = Client { replaced, context, node, status, program };
         let mut dialling = std::pin::pin!(dialler.run());
@@ -190,12 +191,12 @@ impl Client {
     pub(crate) async fn send_at(&self, prepare: &Prepare<'_>, now: Now) -> Outcome {
         let (answer, answered) = oneshot::channel();
         // The receiver is gone if this future was dropped.
-        self.send_with(prepare, now, move |outcome| drop(answer.send(outcome)));
+        self.send_with_callback(prepare, now, move |outcome| drop(answer.send(outcome)));
         answered.await.expect("the packet path answers every request once")
     }
 
     /// Sends a Prepare to the node. Calls `answer` exactly once, perhaps before this returns.
-    pub(crate) fn send_with(
+    pub(crate) fn send_with_callback(
         &self,
         prepare: &Prepare<'_>,
         now: Now,
@@ -274,7 +275,7 @@ fn is_replaced(event: &PeerEvent) -> bool {
 }
 
 /// A connector with an account for the node, and one for the program if it answers Prepares.
-fn context(
+fn build_context(
     node: &AccountId,
     options: Options,
     login: &Login,
@@ -304,7 +305,7 @@ fn context(
             settings.scheme = address.scheme();
             settings.address = Some(address);
         }
-        Receive::Prepares => Program::add_to(&mut settings),
+        Receive::Prepares => ProgramSession::add_account(&mut settings),
     }
     let connector = Connector::new(settings, HashSeed::Random).map_err(ClientError::Address)?;
     let settings =

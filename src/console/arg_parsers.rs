@@ -10,7 +10,7 @@ use crate::wire::{Address, Scheme};
 const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// `10`, `0.5`, `500ms`, `90s`, `5m`, `1h`: seconds where no unit is given.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || "a time is a number of seconds, or such as 500ms, 90s, 5m, 1h".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
@@ -36,7 +36,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// 32 bytes.
-pub fn hash(text: &str) -> Result<[u8; 32], String> {
+pub fn parse_hash(text: &str) -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(text, &mut bytes)
         .map_err(|_| "32 bytes are written as 64 hexadecimal digits".to_owned())?;
@@ -44,7 +44,7 @@ pub fn hash(text: &str) -> Result<[u8; 32], String> {
 }
 
 /// Any bytes.
-pub fn data_from_hex(text: &str) -> Result<Bytes, String> {
+pub fn parse_hex(text: &str) -> Result<Bytes, String> {
     let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text));
     bytes
         .map(Bytes::from)
@@ -52,7 +52,7 @@ pub fn data_from_hex(text: &str) -> Result<Bytes, String> {
 }
 
 /// An address that a ping can go to.
-pub fn ping_address(text: &str) -> Result<Address, String> {
+pub fn parse_ping_address(text: &str) -> Result<Address, String> {
     let address: Address = text
         .parse()
         .map_err(|error| format!("{error}; the address of a node is such as test.c"))?;
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn durations() {
         fn check(text: &str, millis: Option<u64>) {
-            assert_eq!(duration(text).ok(), millis.map(Duration::from_millis), "{text}");
+            assert_eq!(parse_duration(text).ok(), millis.map(Duration::from_millis), "{text}");
         }
         check("10", Some(10_000));
         check("0.5", Some(500));
@@ -89,10 +89,10 @@ mod tests {
 
     #[test]
     fn bytes() {
-        assert_eq!(hash(&"0f".repeat(32)), Ok([15; 32]));
-        assert!(hash(&"0f".repeat(31)).is_err() && hash(&"0g".repeat(32)).is_err());
-        assert_eq!(data_from_hex("0x00ff"), Ok(Bytes::from_static(&[0, 255])));
-        assert_eq!(data_from_hex(""), Ok(Bytes::new()));
-        assert!(data_from_hex("f").is_err());
+        assert_eq!(parse_hash(&"0f".repeat(32)), Ok([15; 32]));
+        assert!(parse_hash(&"0f".repeat(31)).is_err() && parse_hash(&"0g".repeat(32)).is_err());
+        assert_eq!(parse_hex("0x00ff"), Ok(Bytes::from_static(&[0, 255])));
+        assert_eq!(parse_hex(""), Ok(Bytes::new()));
+        assert!(parse_hex("f").is_err());
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::client::{AttemptFailure, ClientError};
 use crate::config::{Diagnostics, MASK};
+use crate::net::error_chain;
 
 /// Wrong usage or configuration: `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
@@ -24,19 +25,19 @@ pub enum Failure {
     Failed(String),
     /// It did not work, and the command has said all there is to say: exit code 1.
     #[error("failed")]
-    Told,
+    Reported,
     /// The same for wrong usage or configuration: exit code 64.
     #[error("wrong usage or configuration")]
-    ToldUsage,
+    ReportedUsage,
     /// The output cannot be written. A reader that went away (`| head`) is no error.
-    #[error("cannot write the output: {0}")]
+    #[error("cannot write the output")]
     Output(#[from] io::Error),
 }
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let help = match &error {
-            ClientError::Tls(error) => return Failure::Usage(chain(error)),
+            ClientError::Tls(error) => return Failure::Usage(error_chain(error)),
             ClientError::Login { failure: Some(AttemptFailure::Refused), .. } => {
                 "; user or token are not those of the node's account"
             }
@@ -56,12 +57,12 @@ impl Failure {
             Failure::Usage(text) => (text.clone(), USAGE),
             Failure::Configuration(problems) => (problems.to_string(), USAGE),
             Failure::Failed(text) => (text.clone(), 1),
-            Failure::Told => return ExitCode::FAILURE,
-            Failure::ToldUsage => return ExitCode::from(USAGE),
+            Failure::Reported => return ExitCode::FAILURE,
+            Failure::ReportedUsage => return ExitCode::from(USAGE),
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return ExitCode::SUCCESS;
             }
-            Failure::Output(_) => (self.to_string(), 1),
+            Failure::Output(_) => (error_chain(self), 1),
         };
         for line in text.lines() {
             // stderr is closed; there is nowhere to report a failure.
@@ -74,13 +75,13 @@ impl Failure {
 /// What clap says of the command line: help and version are no failure, everything else is wrong usage.
 ///
 /// clap quotes what it does not understand. `arguments` are what it was given: those that may be secrets are masked.
-pub fn of_clap(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+pub fn report_clap_error(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     if !error.use_stderr() {
         // It fails only if the reader went away.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    let secrets = may_be_secrets(arguments);
+    let secrets = possible_secrets(arguments);
     if secrets.is_empty() {
         let _ = error.print();
     } else {
@@ -95,7 +96,7 @@ pub fn of_clap(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
 
 /// Arguments that may be, or hold, a secret: what stands behind a flag that sounds like one, texts with a user part, and
 /// long ones that look drawn by lot. Longest first, so that none is left in parts.
-fn may_be_secrets(arguments: &[OsString]) -> Vec<String> {
+fn possible_secrets(arguments: &[OsString]) -> Vec<String> {
     const LONG: usize = 32;
     let drawn = |text: &str| {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-');
@@ -126,21 +127,6 @@ fn may_be_secrets(arguments: &[OsString]) -> Vec<String> {
     secrets
 }
 
-/// An error with its causes.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,7 +135,7 @@ mod tests {
     fn arguments_that_may_be_secrets() {
         let check = |line: &str, expected: &[&str]| {
             let arguments: Vec<OsString> = line.split(' ').map(Into::into).collect();
-            assert_eq!(may_be_secrets(&arguments), expected, "{line}");
+            assert_eq!(possible_secrets(&arguments), expected, "{line}");
         };
         check("x ping test.a --count 3 --config a.yaml", &[]);
         check("x ping --via btp+ws://u:hunter2@h test.a", &["btp+ws://u:hunter2@h"]);
@@ -174,18 +160,10 @@ mod tests {
         }
         check(&Failure::Usage("no".into()), "error: no\n", 64);
         check(&Failure::Failed("a\nb".into()), "error: a\nerror: b\n", 1);
-        check(&Failure::Told, "", 1);
-        check(&Failure::ToldUsage, "", 64);
+        check(&Failure::Reported, "", 1);
+        check(&Failure::ReportedUsage, "", 64);
         check(&Failure::Output(io::ErrorKind::BrokenPipe.into()), "", 0);
         let full = Failure::Output(io::ErrorKind::StorageFull.into());
         check(&full, "error: cannot write the output: no storage space\n", 1);
-    }
-
-    #[test]
-    fn causes_are_told_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("outer")]
-        struct Outer(#[source] io::Error);
-        assert_eq!(chain(&Outer(io::Error::other("inner"))), "outer: inner");
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-pub use crate::net::{sanitize, sanitize_json};
+pub use crate::net::{error_chain, sanitize, sanitize_json};
 
 /// `1234567` as `1,234,567`.
-pub fn grouped(number: impl ToString) -> String {
+pub fn group_digits(number: impl ToString) -> String {
     let text = number.to_string();
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -24,7 +24,7 @@ pub fn grouped(number: impl ToString) -> String {
 }
 
 /// Milliseconds with as many decimals as are worth reading: `0.042`, `1.42`, `153`.
-pub fn millis(duration: Duration) -> String {
+pub fn format_millis(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1000.0;
     match ms {
         _ if ms < 1.0 => format!("{ms:.3}"),
@@ -37,7 +37,7 @@ pub fn millis(duration: Duration) -> String {
 pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        _ if duration < Duration::from_secs(1) => format!("{} ms", millis(duration)),
+        _ if duration < Duration::from_secs(1) => format!("{} ms", format_millis(duration)),
         0..60 => match duration.subsec_millis() / 100 {
             0 => format!("{seconds} s"),
             tenths => format!("{seconds}.{tenths} s"),
@@ -48,7 +48,7 @@ pub fn format_duration(duration: Duration) -> String {
 }
 
 /// A share in percent: `100 %`, `99.9 %`, `0.01 %`; never rounded to all or nothing.
-pub fn percent(part: u64, whole: u64) -> String {
+pub fn format_percent(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {
         return "0 %".to_owned();
     }
@@ -72,7 +72,7 @@ pub fn per_second(packets: u64, within: Duration) -> u64 {
 }
 
 /// A word of a command line, quoted where a shell would read it in another way.
-pub fn shell(word: &str) -> String {
+pub fn shell_quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=%".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {
         true => word.to_owned(),
@@ -81,13 +81,13 @@ pub fn shell(word: &str) -> String {
 }
 
 /// Columns that a text takes at a terminal.
-pub fn columns(text: &str) -> usize {
+pub fn display_width(text: &str) -> usize {
     text.width()
 }
 
 /// A text with spaces behind it, so that the next one starts in the column `width`.
 pub fn padded(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
+    format!("{text}{}", " ".repeat(width.saturating_sub(display_width(text))))
 }
 
 #[cfg(test)]
@@ -96,14 +96,14 @@ mod tests {
 
     #[test]
     fn figures() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-        assert_eq!(grouped(-1_000_i128), "-1,000");
-        assert_eq!(grouped(-100), "-100");
-        assert_eq!(millis(Duration::from_micros(42)), "0.042");
-        assert_eq!(millis(Duration::from_micros(1_420)), "1.42");
-        assert_eq!(millis(Duration::from_millis(153)), "153");
+        assert_eq!(group_digits(0), "0");
+        assert_eq!(group_digits(999), "999");
+        assert_eq!(group_digits(1_234_567), "1,234,567");
+        assert_eq!(group_digits(-1_000_i128), "-1,000");
+        assert_eq!(group_digits(-100), "-100");
+        assert_eq!(format_millis(Duration::from_micros(42)), "0.042");
+        assert_eq!(format_millis(Duration::from_micros(1_420)), "1.42");
+        assert_eq!(format_millis(Duration::from_millis(153)), "153");
         assert_eq!(format_duration(Duration::from_micros(20_500)), "20.50 ms");
         assert_eq!(format_duration(Duration::from_secs(10)), "10 s");
         assert_eq!(format_duration(Duration::from_millis(2_500)), "2.5 s");
@@ -115,12 +115,12 @@ mod tests {
 
     #[test]
     fn shares_are_never_rounded_to_all_or_nothing() {
-        assert_eq!(percent(0, 10), "0 %");
-        assert_eq!(percent(0, 0), "0 %");
-        assert_eq!(percent(10, 10), "100 %");
-        assert_eq!(percent(1, 3), "33.3 %");
-        assert_eq!(percent(999_999, 1_000_000), "99.9 %");
-        assert_eq!(percent(1, 1_000_000), "0.1 %");
+        assert_eq!(format_percent(0, 10), "0 %");
+        assert_eq!(format_percent(0, 0), "0 %");
+        assert_eq!(format_percent(10, 10), "100 %");
+        assert_eq!(format_percent(1, 3), "33.3 %");
+        assert_eq!(format_percent(999_999, 1_000_000), "99.9 %");
+        assert_eq!(format_percent(1, 1_000_000), "0.1 %");
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
             ("$wallet.example/it's", r"'$wallet.example/it'\''s'"),
             ("", "''"),
         ] {
-            assert_eq!(shell(word), expected);
+            assert_eq!(shell_quote(word), expected);
         }
     }
 
@@ -141,8 +141,8 @@ mod tests {
         for (text, expected) in
             [("", 0), ("abc", 3), ("für", 3), ("fu\u{308}r", 3), ("你好", 4), ("🎉", 2)]
         {
-            assert_eq!(columns(text), expected, "{text}");
-            assert_eq!(columns(&padded(text, 8)), 8, "{text}");
+            assert_eq!(display_width(text), expected, "{text}");
+            assert_eq!(display_width(&padded(text, 8)), 8, "{text}");
         }
         assert_eq!(padded("abcdef", 3), "abcdef");
     }

@@ -7,11 +7,11 @@ mod format;
 mod runtime;
 mod table;
 
-pub use arg_parsers::{data_from_hex, duration, hash, ping_address};
-pub use failure::{Failure, chain, of_clap};
+pub use arg_parsers::{parse_duration, parse_hash, parse_hex, parse_ping_address};
+pub use failure::{Failure, report_clap_error};
 pub use format::{
-    format_duration, grouped, millis, padded, per_second, percent, ratio, sanitize, sanitize_json,
-    shell,
+    error_chain, format_duration, format_millis, format_percent, group_digits, padded, per_second,
+    ratio, sanitize, sanitize_json, shell_quote,
 };
-pub use runtime::runtime;
-pub use table::{Cell, Colour, Table, fit, paint};
+pub use runtime::build_runtime;
+pub use table::{Cell, Colour, Table, apply_colours, truncate};

@@ -4,15 +4,15 @@ use super::failure::Failure;
 
 /// Turns of sessions between two looks at sockets and clock. A peer that sends without pause is ready again after each
 /// of its turns, which are long: with tokio's 61 the others would wait for 61 of them.
-const TURNS_PER_LOOK: u32 = 4;
+const EVENT_INTERVAL: u32 = 4;
 
 /// A runtime: on this thread alone, which is the most economic, or with so many threads.
-pub fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+pub fn build_runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = match threads {
         0 | 1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    builder.worker_threads(threads.max(1)).event_interval(TURNS_PER_LOOK).enable_all();
+    builder.worker_threads(threads.max(1)).event_interval(EVENT_INTERVAL).enable_all();
     let built = builder.build();
     built.map_err(|error| Failure::Failed(format!("cannot start: {error}")))
 }

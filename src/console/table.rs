@@ -3,12 +3,12 @@
 
 use unicode_width::UnicodeWidthChar;
 
-use super::format::{columns, sanitize};
+use super::format::{display_width, sanitize};
 
 /// Between two columns.
 const GAP: &str = "  ";
 /// Columns that are never left out, however narrow the terminal.
-const COLUMNS_KEPT: usize = 3;
+const COLUMNS_MIN: usize = 3;
 
 /// What a state is shown in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +53,12 @@ impl Cell {
         Cell { right: true, ..Cell::left(text) }
     }
 
-    pub fn coloured(self, colour: Colour) -> Self {
+    pub fn with_colour(self, colour: Colour) -> Self {
         Cell { colour: Some(colour), ..self }
     }
 
     fn width(&self) -> usize {
-        columns(&self.text)
+        display_width(&self.text)
     }
 
     fn write(&self, width: usize, out: &mut String) {
@@ -92,7 +92,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         Table { headings: *headings, rows: Vec::new() }
     }
 
-    pub fn row(&mut self, cells: [Cell; COLUMNS]) {
+    pub fn add_row(&mut self, cells: [Cell; COLUMNS]) {
         self.rows.push(cells);
     }
 
@@ -115,7 +115,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
                 cells.map(Cell::width).chain([heading.width()]).max().unwrap_or_default()
             })
             .collect();
-        let shown = fitting(&widths, columns_max);
+        let shown = count_fitting(&widths, columns_max);
         let rows = self.rows.iter().map(|row| row.as_slice());
         std::iter::once(headings.as_slice())
             .chain(rows)
@@ -134,12 +134,12 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 }
 
 /// How many of the columns fit.
-fn fitting(widths: &[usize], columns_max: usize) -> usize {
+fn count_fitting(widths: &[usize], columns_max: usize) -> usize {
     let mut used = 0;
     for (count, width) in widths.iter().enumerate() {
         used += width + if count == 0 { 0 } else { GAP.len() };
         if used > columns_max {
-            return count.max(COLUMNS_KEPT);
+            return count.max(COLUMNS_MIN);
         }
     }
     widths.len()
@@ -150,7 +150,7 @@ fn is_mark(c: char) -> bool {
 }
 
 /// Cuts a line to the width.
-pub fn fit(line: &str, columns_max: usize) -> String {
+pub fn truncate(line: &str, columns_max: usize) -> String {
     let width = |c: char| c.width().unwrap_or(0);
     let length: usize = line.chars().filter(|c| !is_mark(*c)).map(width).sum();
     if length <= columns_max {
@@ -178,7 +178,7 @@ pub fn fit(line: &str, columns_max: usize) -> String {
 }
 
 /// Marks become colours, or nothing.
-pub fn paint(line: &str, colour: bool) -> String {
+pub fn apply_colours(line: &str, colour: bool) -> String {
     let mut out = String::with_capacity(line.len());
     for c in line.chars() {
         match MARKS.iter().find(|(mark, _)| *mark == c) {
@@ -197,21 +197,24 @@ mod tests {
     #[test]
     fn columns_give_way_from_the_end() {
         let mut table = Table::new(&["NAME", "STATE", "N", "REST"]);
-        table.row([
+        table.add_row([
             Cell::left("a-long-name"),
-            Cell::left("up").coloured(Colour::Green),
+            Cell::left("up").with_colour(Colour::Green),
             Cell::right("1"),
             Cell::left("rest"),
         ]);
-        table.row([
+        table.add_row([
             Cell::left("b"),
-            Cell::left("down").coloured(Colour::Red),
+            Cell::left("down").with_colour(Colour::Red),
             Cell::right("1,000"),
             Cell::left("x"),
         ]);
         let check = |columns: usize, expected: &[&str]| {
-            let lines: Vec<_> =
-                table.lines(columns).iter().map(|line| paint(&fit(line, columns), false)).collect();
+            let lines: Vec<_> = table
+                .lines(columns)
+                .iter()
+                .map(|line| apply_colours(&truncate(line, columns), false))
+                .collect();
             assert_eq!(lines, expected, "{columns}");
         };
         let all = [

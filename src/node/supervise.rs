@@ -46,10 +46,7 @@ pub struct Planned {
 pub enum PlanError {
     /// A node cannot start.
     #[error("node {node}")]
-    Start {
-        node: String,
-        source: StartError,
-    },
+    Start { node: String, source: StartError },
     /// The system does not let us hear signals.
     #[error("cannot listen to signals")]
     Signals(#[source] std::io::Error),

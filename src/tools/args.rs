@@ -11,7 +11,7 @@ use clap::{Args, ValueHint};
 pub use pay::PayArguments;
 
 use super::secret_argument::SecretText;
-use crate::console::{data_from_hex, duration, hash, ping_address};
+use crate::console::{parse_duration, parse_hash, parse_hex, parse_ping_address};
 use crate::net::TlsName;
 use crate::wire::ilp::MAX_DATA_EMITTED;
 use crate::wire::{Address, Amount};
@@ -67,7 +67,7 @@ Examples:
 Ends with 0 if any ping was fulfilled, else with 1.")]
 pub struct PingArguments {
     /// The address of a node, such as test.c
-    #[arg(value_parser = ping_address)]
+    #[arg(value_parser = parse_ping_address)]
     pub address: Address,
     #[command(flatten)]
     pub login: LoginArguments,
@@ -75,7 +75,7 @@ pub struct PingArguments {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// Seconds between two pings
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = duration)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = parse_duration)]
     pub interval: Duration,
     /// Amount of each packet
     #[arg(long, value_name = "UNITS", default_value = "0", value_parser = amount, allow_negative_numbers = true)]
@@ -84,7 +84,7 @@ pub struct PingArguments {
     #[arg(long)]
     pub echo: bool,
     /// Time for each answer; every hop on the way keeps a second of it
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = duration)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = parse_duration)]
     pub timeout: Duration,
 }
 
@@ -109,7 +109,7 @@ Examples:
 Ends with 0 if the packet reached its destination, else with 1.")]
 pub struct TraceArguments {
     /// The address of a node, such as test.c
-    #[arg(value_parser = ping_address)]
+    #[arg(value_parser = parse_ping_address)]
     pub address: Address,
     #[command(flatten)]
     pub login: LoginArguments,
@@ -120,7 +120,7 @@ pub struct TraceArguments {
     #[arg(short, long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub probes: u32,
     /// Time that a packet is given at most; every hop on the way keeps a second of it
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "30", value_parser = parse_duration)]
     pub timeout: Duration,
     /// The largest amount that a packet is given, 0 for none
     #[arg(long, value_name = "UNITS", default_value_t = Amount::MAX, value_parser = amount, allow_negative_numbers = true)]
@@ -157,7 +157,7 @@ pub struct SendArguments {
     #[arg(long, value_name = "TEXT", group = "content")]
     pub data: Option<String>,
     /// Data of each packet, in hexadecimal digits
-    #[arg(long, value_name = "HEX", group = "content", value_parser = data_from_hex)]
+    #[arg(long, value_name = "HEX", group = "content", value_parser = parse_hex)]
     pub data_hex: Option<Bytes>,
     /// Data of each packet, from a file
     #[arg(long, value_name = "FILE", group = "content", value_hint = ValueHint::FilePath)]
@@ -166,13 +166,13 @@ pub struct SendArguments {
     #[arg(short, long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub window: u32,
     /// Time for each answer; every hop on the way keeps a second of it
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_duration)]
     pub expiry: Duration,
     /// The execution condition, 64 hexadecimal digits
-    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = hash)]
+    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = parse_hash)]
     pub condition: Option<[u8; 32]>,
     /// Use the condition that this fulfills, 64 hexadecimal digits
-    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = hash)]
+    #[arg(long, value_name = "HEX", group = "hashlock", value_parser = parse_hash)]
     pub fulfillment: Option<[u8; 32]>,
     /// Packets per second at most [default: as fast as the window allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -195,7 +195,7 @@ pub struct BenchArguments {
     #[arg(short, long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     pub window: u32,
     /// How long to measure
-    #[arg(short, long, value_name = "SECONDS", default_value = "5", value_parser = duration)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "5", value_parser = parse_duration)]
     pub seconds: Duration,
     /// Routes that the node holds besides those in use
     #[arg(short, long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]

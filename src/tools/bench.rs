@@ -10,15 +10,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use self::node_process::NodeProcess;
-use self::usage::Usage;
+use self::usage::ProcessUsage;
 use super::args::BenchArguments;
 use super::interrupt::Interrupt;
-use super::send::load::{Load, Stop};
+use super::send::load::{Load, StopCondition};
 use super::send::tally::{ResultKind, Tally};
-use super::session::{sending, session};
+use super::session::{run_session, send_options};
 use crate::client::{Options, Receive};
 use crate::console::Failure;
-use crate::console::{format_duration, grouped, millis, per_second, sanitize};
+use crate::console::{format_duration, format_millis, group_digits, per_second, sanitize};
 use crate::wire::{Address, Amount, Condition};
 
 /// Before it is measured: allocators, caches and sockets find their size.
@@ -29,10 +29,10 @@ const EXPIRY: Duration = Duration::from_secs(30);
 const DATA_BYTES: usize = 64;
 
 /// What was measured.
-struct Measured {
+struct BenchResult {
     tally: Tally,
     took: Duration,
-    usage: Option<Usage>,
+    usage: Option<ProcessUsage>,
 }
 
 /// Measures, and prints.
@@ -45,17 +45,17 @@ pub fn run(
     if !arguments.json {
         writeln!(err, "measuring for {} ...", format_duration(arguments.seconds))?;
     }
-    let measured = crate::console::runtime(1)?.block_on(measure(arguments, &node))?;
+    let measured = crate::console::build_runtime(1)?.block_on(measure(arguments, &node))?;
     match arguments.json {
-        true => writeln!(out, "{}", json(arguments, &measured))?,
-        false => table(arguments, &measured, out)?,
+        true => writeln!(out, "{}", result_json(arguments, &measured))?,
+        false => write_table(arguments, &measured, out)?,
     }
     out.flush()?;
     let all = measured.tally.fulfilled() == measured.tally.sent();
-    if all { Ok(()) } else { Err(Failure::Told) }
+    if all { Ok(()) } else { Err(Failure::Reported) }
 }
 
-async fn measure(arguments: &BenchArguments, node: &NodeProcess) -> Result<Measured, Failure> {
+async fn measure(arguments: &BenchArguments, node: &NodeProcess) -> Result<BenchResult, Failure> {
     let window = usize::try_from(arguments.window).unwrap_or(usize::MAX);
     let destination: Address = node_process::RECEIVER_ADDRESS
         .parse()
@@ -69,43 +69,43 @@ async fn measure(arguments: &BenchArguments, node: &NodeProcess) -> Result<Measu
         window,
         per_second: None,
     };
-    let receiver = Options { receive: Receive::Pings(destination), ..sending(window) };
-    let stop = |after| Stop { after_packets: None, after };
-    session(&node.receiver()?, receiver, async |_| {
-        session(&node.sender()?, sending(window), async |client| {
+    let receiver = Options { receive: Receive::Pings(destination), ..send_options(window) };
+    let stop = |after| StopCondition { after_packets: None, after };
+    run_session(&node.receiver()?, receiver, async |_| {
+        run_session(&node.sender()?, send_options(window), async |client| {
             let mut interrupt = Interrupt::listen(client)?;
             load.send(client, stop(WARM_UP), interrupt.wait(), |_, _| {}).await;
-            let before = Usage::of(node.id());
+            let before = ProcessUsage::read(node.id());
             let (tally, took) =
                 load.send(client, stop(arguments.seconds), interrupt.wait(), |_, _| {}).await;
-            let after = Usage::of(node.id());
+            let after = ProcessUsage::read(node.id());
             let usage = after.zip(before).map(|(after, before)| after.since(before));
-            Ok(Measured { tally, took, usage })
+            Ok(BenchResult { tally, took, usage })
         })
         .await
     })
     .await
 }
 
-fn table(
+fn write_table(
     arguments: &BenchArguments,
-    measured: &Measured,
+    measured: &BenchResult,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let Measured { tally, took, usage } = measured;
+    let BenchResult { tally, took, usage } = measured;
     let fulfilled = tally.fulfilled();
     writeln!(
         out,
         "sender - node - receiver over loopback: window {}, {} routes, {}\n",
         arguments.window,
-        grouped(arguments.routes),
+        group_digits(arguments.routes),
         format_duration(*took)
     )?;
     let mut line = |name: &str, value: String| writeln!(out, "{name:<20}{value}");
-    line("packets/s", grouped(per_second(fulfilled, *took)))?;
+    line("packets/s", group_digits(per_second(fulfilled, *took)))?;
     for (name, quantile) in [("latency p50", 0.5), ("latency p99", 0.99)] {
         if let Some(latency) = tally.latency(quantile) {
-            line(name, format!("{} ms", millis(latency)))?;
+            line(name, format!("{} ms", format_millis(latency)))?;
         }
     }
     if let Some(usage) = usage {
@@ -118,13 +118,18 @@ fn table(
         }
         line("memory of the node", format!("{:.1} MiB", usage.mebibytes()))?;
     }
-    line("packets", grouped(tally.sent()))?;
-    line("not fulfilled", grouped(tally.sent() - fulfilled))?;
+    line("packets", group_digits(tally.sent()))?;
+    line("not fulfilled", group_digits(tally.sent() - fulfilled))?;
     for (kind, results) in tally.results() {
         if let (ResultKind::Rejected(code), Some((by, message))) = (kind, &results.example) {
             line(
                 &format!("  {code}"),
-                format!("{} ({}: {})", grouped(results.packets), sanitize(by), sanitize(message)),
+                format!(
+                    "{} ({}: {})",
+                    group_digits(results.packets),
+                    sanitize(by),
+                    sanitize(message)
+                ),
             )?;
         }
     }
@@ -135,8 +140,8 @@ fn table(
     Ok(())
 }
 
-fn json(arguments: &BenchArguments, measured: &Measured) -> serde_json::Value {
-    let Measured { tally, took, usage } = measured;
+fn result_json(arguments: &BenchArguments, measured: &BenchResult) -> serde_json::Value {
+    let BenchResult { tally, took, usage } = measured;
     let fulfilled = tally.fulfilled();
     json!({
         "window": arguments.window,

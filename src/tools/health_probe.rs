@@ -9,7 +9,7 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 /// The answer to a GET.
 #[derive(Debug, PartialEq, Eq)]
-pub struct HealthAnswer {
+pub struct HealthResponse {
     /// The status code.
     pub code: u16,
     /// What follows the headers.
@@ -17,8 +17,8 @@ pub struct HealthAnswer {
 }
 
 /// Asks the node for its health, over a connection of its own.
-pub fn health_get(host: &str, port: u16, patience: Duration) -> io::Result<HealthAnswer> {
-    let deadline = Instant::now() + patience;
+pub fn fetch_health(host: &str, port: u16, timeout: Duration) -> io::Result<HealthResponse> {
+    let deadline = Instant::now() + timeout;
     let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in (host, port).to_socket_addrs()? {
@@ -39,7 +39,7 @@ pub fn health_get(host: &str, port: u16, patience: Duration) -> io::Result<Healt
 }
 
 /// Reads until the other side closes, or the body is complete.
-fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<HealthAnswer> {
+fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<HealthResponse> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -66,7 +66,7 @@ fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<Healt
 }
 
 /// The answer, once it is complete; `ended`: no more bytes will come.
-fn parse(bytes: &[u8], ended: bool) -> Option<HealthAnswer> {
+fn parse(bytes: &[u8], ended: bool) -> Option<HealthResponse> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut lines = head.lines();
@@ -80,7 +80,7 @@ fn parse(bytes: &[u8], ended: bool) -> Option<HealthAnswer> {
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
     let complete = ended || length.is_some_and(|length| body.len() >= length);
-    complete.then(|| HealthAnswer { code, body: body.to_owned() })
+    complete.then(|| HealthResponse { code, body: body.to_owned() })
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
     fn answers_are_complete_or_not_yet_there() {
         fn check(text: &str, ended: bool, expected: Option<(u16, &str)>) {
             let expected =
-                expected.map(|(code, body)| HealthAnswer { code, body: body.to_owned() });
+                expected.map(|(code, body)| HealthResponse { code, body: body.to_owned() });
             assert_eq!(parse(text.as_bytes(), ended), expected, "{text:?}");
         }
         check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, Some((200, "{}")));
@@ -113,7 +113,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let started = Instant::now();
-        let error = health_get("127.0.0.1", port, Duration::from_millis(50)).unwrap_err();
+        let error = fetch_health("127.0.0.1", port, Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(started.elapsed() < Duration::from_secs(2));
     }

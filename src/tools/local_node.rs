@@ -10,12 +10,15 @@ use crate::topology::{self, Deployment, Topology};
 ///
 /// A node that `--node` picks from a topology file has the ports that `up` gives it, and that the Compose file of
 /// `compose` publishes here; one that the environment names is one that runs as this environment says.
-pub fn load(arguments: &SourceArguments, environment: &Environment) -> Result<Loaded, Diagnostics> {
-    load_in_network(arguments, environment).map(|(loaded, _)| loaded)
+pub fn load_local_node(
+    arguments: &SourceArguments,
+    environment: &Environment,
+) -> Result<Loaded, Diagnostics> {
+    load_node_and_network(arguments, environment).map(|(loaded, _)| loaded)
 }
 
 /// The same, with the network that the node belongs to, if the file is a topology file.
-pub fn load_in_network(
+pub fn load_node_and_network(
     arguments: &SourceArguments,
     environment: &Environment,
 ) -> Result<(Loaded, Option<Topology>), Diagnostics> {
@@ -41,7 +44,7 @@ pub fn load_in_network(
 }
 
 /// Where somebody on this machine reaches what listens on `host`.
-pub fn reachable(host: &str) -> String {
+pub fn host_to_dial(host: &str) -> String {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1".to_owned(),
         Ok(IpAddr::V6(address)) if address.is_unspecified() => "::1".to_owned(),
@@ -61,7 +64,7 @@ mod tests {
             config: Some("docker/config/config.yaml".into()),
             node: node.map(str::to_owned),
         };
-        let config = load(&arguments, &environment.collect()).unwrap().config;
+        let config = load_local_node(&arguments, &environment.collect()).unwrap().config;
         assert_eq!(
             (config.settings.btp_server_port, config.settings.health_check_port),
             expected,
@@ -92,7 +95,7 @@ mod tests {
             ("10.0.0.5", "10.0.0.5"),
             ("localhost", "localhost"),
         ] {
-            assert_eq!(reachable(host), expected);
+            assert_eq!(host_to_dial(host), expected);
         }
     }
 }

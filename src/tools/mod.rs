@@ -20,8 +20,8 @@ mod wait_notes;
 pub use args::{
     BenchArguments, PayArguments, PingArguments, SendArguments, SourceArguments, TraceArguments,
 };
-pub use health_probe::health_get;
-pub use local_node::{load, reachable};
+pub use health_probe::fetch_health;
+pub use local_node::{host_to_dial, load_local_node};
 pub use login::{EntryLogin, TOOL_ACCOUNT};
 pub use rtt_stats::RttStats;
-pub use session::{THIS_PROGRAM, sending, session};
+pub use session::{THIS_PROGRAM, run_session, send_options};

@@ -1,10 +1,10 @@
 //! Amounts as people write them: `1000` (units of an account), or `5 USD`, `0.001USD`. What the latter are in units is known
-//! when the asset of the account is: see [`Money::units`]. Conversions are exact or refused.
+//! when the asset of the account is: see [`Money::to_units`]. Conversions are exact or refused.
 
 use std::str::FromStr;
 
 use crate::account::Asset;
-use crate::console::{grouped, sanitize};
+use crate::console::{group_digits, sanitize};
 use crate::wire::Amount;
 
 /// Digits of a number that are read: more than the largest amount at any scale that has a use.
@@ -51,7 +51,7 @@ impl FromStr for Money {
                 _ => Err(wrong()),
             };
         }
-        if !is_apart && is_notation(number, code)
+        if !is_apart && is_number_notation(number, code)
             || code.starts_with([',', '+', '-', '\''])
             || whole.len() + part.len() > DIGITS_MAX
         {
@@ -68,7 +68,7 @@ impl FromStr for Money {
 
 /// Whether what follows a number makes it another one, as in `1e3` and `0x10`: no asset, for which a hint could name
 /// another amount than was meant.
-fn is_notation(number: &str, code: &str) -> bool {
+fn is_number_notation(number: &str, code: &str) -> bool {
     let rest = code.get(1..).unwrap_or_default().trim_start_matches(['+', '-']);
     let digits = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
     digits
@@ -81,7 +81,7 @@ impl Money {
     ///
     /// # Errors
     /// Why it is no amount of that account, and what to write.
-    pub(super) fn units(&self, asset: Result<&Asset, &str>) -> Result<Amount, String> {
+    pub(super) fn to_units(&self, asset: Result<&Asset, &str>) -> Result<Amount, String> {
         let (digits, decimals, code) = match self {
             Money::Units(units) => return Ok(*units),
             Money::Asset { digits, decimals, code } => (digits, decimals, code),
@@ -93,7 +93,7 @@ impl Money {
             )
         })?;
         let (own, scale) = (sanitize(&asset.code), asset.scale);
-        let written = scaled(*digits, *decimals);
+        let written = format_scaled(*digits, *decimals);
         if *code != *asset.code {
             return Err(format!(
                 "the account pays in {own} (scale {scale}), not in {}: write \"{written} {own}\" if you mean that",
@@ -104,7 +104,7 @@ impl Money {
             return Err(format!(
                 "{written} {own} is no whole number of units: the account counts with {scale} decimals (its asset scale), \
                  so the least is {} {own}",
-                scaled(1, scale.into())
+                format_scaled(1, scale.into())
             ));
         };
         let units = 10_u128.checked_pow(shift).and_then(|factor| digits.checked_mul(factor));
@@ -112,20 +112,20 @@ impl Money {
         units.map(Amount).ok_or_else(|| {
             format!(
                 "{written} {own} is too much: at scale {scale} the most is {} {own}",
-                scaled(u64::MAX.into(), scale.into())
+                format_scaled(u64::MAX.into(), scale.into())
             )
         })
     }
 }
 
 /// With the point where the scale puts it: 1500 at scale 3 is `1.5`.
-pub(super) fn scaled(amount: u128, scale: u32) -> String {
+pub(super) fn format_scaled(amount: u128, scale: u32) -> String {
     let scale = usize::try_from(scale).unwrap_or(usize::MAX);
     let digits = format!("{amount:0>width$}", width = scale.saturating_add(1));
     let (whole, part) = digits.split_at(digits.len() - scale);
     match part.trim_end_matches('0') {
-        "" => grouped(whole),
-        part => format!("{}.{part}", grouped(whole)),
+        "" => group_digits(whole),
+        part => format!("{}.{part}", group_digits(whole)),
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
 
     fn units(text: &str, code: &str, scale: u8) -> Result<u64, String> {
         let money: Money = text.parse()?;
-        money.units(Ok(&Asset::new(code, scale))).map(|amount| amount.0)
+        money.to_units(Ok(&Asset::new(code, scale))).map(|amount| amount.0)
     }
 
     #[test]
@@ -197,8 +197,8 @@ mod tests {
     #[test]
     fn units_need_no_asset_and_money_does() {
         let told = Err("F02 from \u{1b}[2J");
-        assert_eq!("7".parse::<Money>().unwrap().units(told), Ok(Amount(7)));
-        let error = "7 USD".parse::<Money>().unwrap().units(told).unwrap_err();
+        assert_eq!("7".parse::<Money>().unwrap().to_units(told), Ok(Amount(7)));
+        let error = "7 USD".parse::<Money>().unwrap().to_units(told).unwrap_err();
         assert!(error.contains("whole number of units") && error.contains("\\u{1b}"), "{error}");
     }
 
@@ -212,7 +212,7 @@ mod tests {
             (7, 0, "7"),
             (u64::MAX.into(), 255, &format!("0.{}{}", "0".repeat(235), u64::MAX)),
         ] {
-            assert_eq!(scaled(amount, scale), text);
+            assert_eq!(format_scaled(amount, scale), text);
         }
     }
 }

@@ -12,8 +12,8 @@ use self::report::PingReport;
 use super::args::PingArguments;
 use super::interrupt::Interrupt;
 use super::login::EntryLogin;
-use super::session::{fetch_address, sending, session};
-use super::wait_notes::{SILENCE_MAX, note};
+use super::session::{fetch_address, run_session, send_options};
+use super::wait_notes::{SILENCE_MAX, print_note};
 use crate::client::Client;
 use crate::config::Environment;
 use crate::console::Failure;
@@ -42,21 +42,21 @@ pub async fn run(
         };
         let pinger = Pinger { arguments, client, return_address };
         let mut report = PingReport::new(arguments.address.clone(), out);
-        report.begin(
+        report.write_header(
             &login,
             pinger.return_address.as_ref(),
             arguments.amount,
             arguments.timeout,
         )?;
-        pinger.ping(&mut report, &mut interrupt).await?;
-        report.end()
+        pinger.send_pings(&mut report, &mut interrupt).await?;
+        report.write_summary()
     };
-    let answered = session(&login, sending(WINDOW), work).await?;
-    if answered { Ok(()) } else { Err(Failure::Told) }
+    let answered = run_session(&login, send_options(WINDOW), work).await?;
+    if answered { Ok(()) } else { Err(Failure::Reported) }
 }
 
 /// One answer, and how long it took.
-struct Answered {
+struct PingAnswer {
     sequence: u64,
     after: Duration,
     condition: Condition,
@@ -71,7 +71,7 @@ struct Pinger<'a> {
 }
 
 impl Pinger<'_> {
-    async fn ping(
+    async fn send_pings(
         &self,
         report: &mut PingReport<'_>,
         interrupt: &mut Interrupt,
@@ -80,7 +80,7 @@ impl Pinger<'_> {
         let mut due = interval(self.arguments.interval);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut sent, mut answered) = (0, 0);
-        let (answers, mut answered_pings) = mpsc::channel::<Answered>(WINDOW);
+        let (answers, mut answered_pings) = mpsc::channel::<PingAnswer>(WINDOW);
         let mut arrived = Vec::new();
         // When the first of the pings was sent that wait for an answer; `None`: none does, or it was told.
         let mut silent_since: Option<Instant> = None;
@@ -94,28 +94,28 @@ impl Pinger<'_> {
                     for one in arrived.drain(..) {
                         answered += 1;
                         self.client.connector().forget_pong(&one.condition);
-                        report.answer(one.sequence, one.after, &one.outcome)?;
+                        report.write_answer(one.sequence, one.after, &one.outcome)?;
                     }
                 }
                 _ = due.tick(), if sent < count && unanswered < WINDOW => {
                     sent += 1;
-                    report.sent();
+                    report.count_sent();
                     if unanswered == 0 {
                         silent_since = Some(Instant::now());
                     }
-                    self.send(sent, &answers);
+                    self.send_ping(sent, &answers);
                 }
                 () = sleep_until(told_at.unwrap_or_else(Instant::now)), if told_at.is_some() => {
                     silent_since = None;
                     let each = format_duration(self.arguments.timeout);
-                    note(format_args!("no answer yet: each ping waits for one up to {each}"));
+                    print_note(format_args!("no answer yet: each ping waits for one up to {each}"));
                 }
             }
         }
         Ok(())
     }
 
-    fn send(&self, sequence: u64, answers: &mpsc::Sender<Answered>) {
+    fn send_ping(&self, sequence: u64, answers: &mpsc::Sender<PingAnswer>) {
         let now = self.client.now();
         let mut data = Vec::new();
         let condition = match &self.return_address {
@@ -136,10 +136,10 @@ impl Pinger<'_> {
             data: &data,
         };
         let (answers, clock) = (answers.clone(), self.client.clock());
-        self.client.send_with(&prepare, now, move |outcome| {
+        self.client.send_with_callback(&prepare, now, move |outcome| {
             let after = clock.mono().since(now.mono);
             // There is room for the window; the receiver is gone when the command ends.
-            let _ = answers.try_send(Answered { sequence, after, condition, outcome });
+            let _ = answers.try_send(PingAnswer { sequence, after, condition, outcome });
         });
     }
 }

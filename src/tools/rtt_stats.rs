@@ -14,7 +14,7 @@ pub struct RttStats {
 
 /// The four figures of a summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Figures {
+pub struct RttSummary {
     /// The quickest.
     pub min: Duration,
     /// The mean.
@@ -37,7 +37,7 @@ impl RttStats {
     }
 
     /// `None` if there was none.
-    pub fn figures(&self) -> Option<Figures> {
+    pub fn summary(&self) -> Option<RttSummary> {
         if self.count == 0 {
             return None;
         }
@@ -46,7 +46,7 @@ impl RttStats {
         // Rounding may take it a little below zero.
         let variance = (self.sum_of_squares / count - mean * mean).max(0.0);
         let of_ms = |ms: f64| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default();
-        Some(Figures {
+        Some(RttSummary {
             min: self.min,
             avg: of_ms(mean),
             max: self.max,
@@ -63,7 +63,7 @@ mod tests {
         let mut trips = RttStats::default();
         times_ms.iter().for_each(|ms| trips.add(Duration::from_millis(*ms)));
         let rounded = |time: Duration| u64::try_from((time.as_micros() + 500) / 1000).unwrap();
-        let figures = trips.figures().map(|f| [f.min, f.avg, f.max, f.mdev].map(rounded));
+        let figures = trips.summary().map(|f| [f.min, f.avg, f.max, f.mdev].map(rounded));
         assert_eq!(figures, expected_ms, "{times_ms:?}");
     }
 

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use crate::config::{Environment, SecretFileError, read_secret, read_secret_file};
 use crate::console::Failure;
-use crate::console::shell;
+use crate::console::shell_quote;
 
 /// The argument of a flag, not looked at yet: whatever is wrong with it, no message shows it.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,57 +32,57 @@ impl fmt::Debug for SecretText {
 
 /// A secret, and what gave it, as messages name it.
 #[derive(Debug)]
-pub(super) struct Given<'a> {
+pub(super) struct SecretArgument<'a> {
     pub(super) text: SecretText,
-    pub(super) by: &'a str,
+    pub(super) name: &'a str,
     /// What gives it to another tool without showing it: a flag with `@FILE`, or nothing where a variable does.
     /// `None`: the secret stands in the command line.
-    pub(super) again: Option<String>,
+    pub(super) repeat_flag: Option<String>,
 }
 
-impl Given<'_> {
+impl SecretArgument<'_> {
     /// The secret as what it stands for.
     pub(super) fn parse<T, E: fmt::Display>(
         &self,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, Failure> {
-        parse(&self.text.0).map_err(|error| Failure::Usage(format!("{}: {error}", self.by)))
+        parse(&self.text.0).map_err(|error| Failure::Usage(format!("{}: {error}", self.name)))
     }
 }
 
 /// What the flag says, else the variable; read from where an `@` points to.
-pub(super) fn given<'a>(
+pub(super) fn read_secret_argument<'a>(
     flag: (&'a str, Option<&SecretText>),
     variable: &'a str,
     environment: &Environment,
-) -> Result<Option<Given<'a>>, Failure> {
+) -> Result<Option<SecretArgument<'a>>, Failure> {
     let of_variable = || environment.get(variable).filter(|text| !text.is_empty()).cloned();
-    let (by, text) = match flag {
+    let (name, text) = match flag {
         (flag, Some(text)) => (flag, text.0.clone()),
         (_, None) => match of_variable() {
             Some(text) => (variable, text),
             None => return Ok(None),
         },
     };
-    let again = match (flag.1, text.starts_with('@')) {
+    let repeat_flag = match (flag.1, text.starts_with('@')) {
         (None, _) => Some(String::new()),
-        (Some(_), true) => Some(format!(" {by} {}", shell(&text))),
+        (Some(_), true) => Some(format!(" {name} {}", shell_quote(&text))),
         (Some(_), false) => None,
     };
     let read = match text.strip_prefix('@') {
         None => Ok(text),
-        Some("-") => read_stdin(by),
+        Some("-") => read_stdin(name),
         Some(path) => read_file(Path::new(path)).map_err(|error| error.to_string()),
     };
-    let secret = read.map_err(|error| Failure::Usage(format!("{by}: {error}")))?;
-    Ok(Some(Given { text: SecretText(secret), by, again }))
+    let secret = read.map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    Ok(Some(SecretArgument { text: SecretText(secret), name, repeat_flag }))
 }
 
 /// The flag or variable that has read standard input. Nothing is left of it for a second one.
 static STDIN_READ_BY: OnceLock<String> = OnceLock::new();
 
-fn read_stdin(by: &str) -> Result<String, String> {
-    if STDIN_READ_BY.set(by.to_owned()).is_err() {
+fn read_stdin(name: &str) -> Result<String, String> {
+    if STDIN_READ_BY.set(name.to_owned()).is_err() {
         let first = STDIN_READ_BY.get().map_or("", String::as_str);
         return Err(format!(
             "standard input can be read only once, and {first} has read it; give one of them as @FILE"
@@ -118,16 +118,19 @@ mod tests {
         let again = |flag: Option<&str>, variable: &str| {
             let environment = Environment::from([("ILP_X".to_owned(), variable.to_owned())]);
             let flag = flag.map(|text| text.parse::<SecretText>().unwrap());
-            given(("--x", flag.as_ref()), "ILP_X", &environment).unwrap().unwrap().again
+            read_secret_argument(("--x", flag.as_ref()), "ILP_X", &environment)
+                .unwrap()
+                .unwrap()
+                .repeat_flag
         };
         assert_eq!(again(Some("abc"), "def"), None);
-        assert_eq!(again(Some(&at), ""), Some(format!(" --x {}", shell(&at))));
+        assert_eq!(again(Some(&at), ""), Some(format!(" --x {}", shell_quote(&at))));
         assert_eq!(again(None, "def"), Some(String::new()));
         assert_eq!(again(None, &at), Some(String::new()));
         let check = |flag: Option<&str>, variable: &str, expected: Result<Option<&str>, &str>| {
             let environment = Environment::from([("ILP_X".to_owned(), variable.to_owned())]);
             let flag = flag.map(|text| text.parse::<SecretText>().unwrap());
-            let found = given(("--x", flag.as_ref()), "ILP_X", &environment);
+            let found = read_secret_argument(("--x", flag.as_ref()), "ILP_X", &environment);
             let found = found.map(|given| given.map(|given| given.text.0));
             let found = found.map_err(|failure| failure.to_string());
             assert_eq!(found, expected.map(|text| text.map(str::to_owned)).map_err(str::to_owned));
@@ -143,7 +146,8 @@ mod tests {
 
     #[test]
     fn nothing_is_shown() {
-        let given = Given { text: SecretText("hunter2".into()), by: "--x", again: None };
+        let given =
+            SecretArgument { text: SecretText("hunter2".into()), name: "--x", repeat_flag: None };
         assert!(!format!("{given:?}").contains("hunter2"));
         let failure = given.parse(|_| Err::<(), _>("is no URL")).unwrap_err();
         assert_eq!(failure.to_string(), "--x: is no URL");

@@ -8,15 +8,15 @@ pub(super) mod tally;
 use std::io::Write;
 use std::time::Duration;
 
-use self::load::{Load, Stop};
-use self::progress::Watch;
+use self::load::{Load, StopCondition};
+use self::progress::SendProgress;
 use self::report::SendReport;
 use self::tally::Tally;
 use super::args::{DATA_BYTES_MAX, SendArguments};
 use super::interrupt::Interrupt;
 use super::login::EntryLogin;
-use super::session::{sending, session};
-use super::wait_notes::note;
+use super::session::{run_session, send_options};
+use super::wait_notes::print_note;
 use crate::config::Environment;
 use crate::console::Failure;
 use crate::wire::{Condition, Fulfillment};
@@ -27,37 +27,38 @@ pub async fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let data = data(arguments)?;
+    let data = read_data(arguments)?;
     let login = EntryLogin::find(&arguments.login, environment)?;
     let load = Load {
         destination: arguments.destination.clone(),
         amount: arguments.amount,
-        condition: condition(arguments),
+        condition: execution_condition(arguments),
         data,
         expiry: arguments.expiry,
         window: usize::try_from(arguments.window).unwrap_or(usize::MAX),
         per_second: arguments.rate,
     };
-    let stop = Stop { after_packets: Some(arguments.count), after: Duration::MAX };
+    let stop = StopCondition { after_packets: Some(arguments.count), after: Duration::MAX };
     let through = login.to_string();
-    let all = session(&login, sending(load.window), async |client| {
+    let all = run_session(&login, send_options(load.window), async |client| {
         // Not before: a login that hangs is to be interrupted as usual.
         let mut interrupt = Interrupt::listen(client)?;
-        let mut watch = Watch::new(&load, arguments.count);
-        let watch = |tally: &Tally, after| watch.look(tally, after).iter().for_each(note);
+        let mut progress = SendProgress::new(&load, arguments.count);
+        let watch =
+            |tally: &Tally, after| progress.next_note(tally, after).iter().for_each(print_note);
         let (tally, took) = load.send(client, stop, interrupt.wait(), watch).await;
         let report = SendReport { load: &load, through: &through, tally: &tally, took };
         match arguments.json {
-            true => report.json(out)?,
-            false => report.table(out)?,
+            true => report.write_json(out)?,
+            false => report.write_table(out)?,
         }
         Ok(tally.fulfilled() == arguments.count)
     })
     .await?;
-    if all { Ok(()) } else { Err(Failure::Told) }
+    if all { Ok(()) } else { Err(Failure::Reported) }
 }
 
-fn condition(arguments: &SendArguments) -> Condition {
+fn execution_condition(arguments: &SendArguments) -> Condition {
     match (arguments.condition, arguments.fulfillment) {
         (Some(condition), _) => Condition(condition),
         (None, Some(fulfillment)) => Fulfillment(fulfillment).condition(),
@@ -65,7 +66,7 @@ fn condition(arguments: &SendArguments) -> Condition {
     }
 }
 
-fn data(arguments: &SendArguments) -> Result<Vec<u8>, Failure> {
+fn read_data(arguments: &SendArguments) -> Result<Vec<u8>, Failure> {
     let data = match (&arguments.data, &arguments.data_hex, &arguments.data_file) {
         (Some(text), _, _) => text.as_bytes().to_vec(),
         (_, Some(bytes), _) => bytes.to_vec(),

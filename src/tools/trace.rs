@@ -16,15 +16,15 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use self::amounts::HopAmounts;
+use self::amounts::AmountProbes;
 use self::probe::{Probe, ProbeAnswer, ProbeOutcome};
 use self::report::TraceReport;
-use self::walk::{TraceEnd, TraceLimits, walk};
+use self::walk::{TraceEnd, TraceLimits, walk_path};
 use super::args::TraceArguments;
 use super::interrupt::Interrupt;
 use super::login::EntryLogin;
-use super::session::{sending, session};
-use super::wait_notes::{SILENCE_MAX, run_noting};
+use super::session::{run_session, send_options};
+use super::wait_notes::{SILENCE_MAX, note_if_slow};
 use crate::client::Client;
 use crate::config::Environment;
 use crate::console::Failure;
@@ -35,9 +35,9 @@ use crate::wire::ilp::{ErrorCode, Prepare};
 use crate::wire::{Address, Condition, Fulfillment};
 
 /// How long an answer is awaited beyond the packet's expiry: a late one still tells who gave it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
 /// An R00 that comes later than that (and twice the longest round trip) is the end of somebody's waiting.
-const WAITED_MIN: Duration = Duration::from_millis(300);
+const DOWNSTREAM_TIMEOUT_MIN: Duration = Duration::from_millis(300);
 /// How often a probe is sent again that somebody was too busy for.
 const RETRIES_MAX: u32 = 5;
 /// The delay before the first retry; each other one is twice as long.
@@ -52,41 +52,41 @@ pub async fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let login = EntryLogin::find(&arguments.login, environment)?;
-    let reached = session(&login, sending(1), async |client| {
+    let reached = run_session(&login, send_options(1), async |client| {
         // Not before: a login that hangs is to be interrupted as usual.
         let mut interrupt = Interrupt::listen(client)?;
         let mut report = TraceReport::new(arguments.address.clone(), arguments.json, out);
-        report.begin(&login, arguments)?;
+        report.write_header(&login, arguments)?;
         let mut prober = Prober::new(client, &arguments.address);
-        let mut amounts = HopAmounts::new(arguments.amount.0);
-        let bounds = TraceLimits {
+        let mut amounts = AmountProbes::new(arguments.amount.0);
+        let limits = TraceLimits {
             hops: arguments.hops,
             left_ms: i64::try_from(arguments.timeout.as_millis()).unwrap_or(i64::MAX),
-            measured: arguments.probes,
+            probes: arguments.probes,
         };
         let mut probe = async |probe| prober.send(probe).await;
-        let mut tell = |line| report.line(line);
+        let mut report_line = |line| report.write_line(line);
         let end: Option<TraceEnd> = tokio::select! {
             () = interrupt.wait() => None,
-            end = walk(bounds, &mut amounts, &mut probe, &mut tell) => Some(end?),
+            end = walk_path(limits, &mut amounts, &mut probe, &mut report_line) => Some(end?),
         };
-        let largest = (arguments.amount.0 > 0).then(|| amounts.ceiling());
-        report.end(end.as_ref(), largest.filter(|ceiling| *ceiling < arguments.amount.0))
+        let largest = (arguments.amount.0 > 0).then(|| amounts.largest_amount());
+        report.write_end(end.as_ref(), largest.filter(|ceiling| *ceiling < arguments.amount.0))
     })
     .await?;
-    if reached { Ok(()) } else { Err(Failure::Told) }
+    if reached { Ok(()) } else { Err(Failure::Reported) }
 }
 
 struct Prober<'a> {
     client: &'a Client,
     destination: &'a Address,
-    longest: Duration,
-    is_silence_told: bool,
+    rtt_max: Duration,
+    is_silence_noted: bool,
 }
 
 impl<'a> Prober<'a> {
     fn new(client: &'a Client, destination: &'a Address) -> Self {
-        Prober { client, destination, longest: Duration::ZERO, is_silence_told: false }
+        Prober { client, destination, rtt_max: Duration::ZERO, is_silence_noted: false }
     }
 
     /// Sends a probe, again if somebody is busy, and waits for its answer.
@@ -126,24 +126,24 @@ impl<'a> Prober<'a> {
             data: &nonce,
         };
         // The tool's own deadline is later than the packet's.
-        let waits = Duration::from_millis(u64::try_from(probe.left_ms).unwrap_or(0)) + PATIENCE;
+        let waits = Duration::from_millis(u64::try_from(probe.left_ms).unwrap_or(0)) + ANSWER_GRACE;
         let waits_ms = u64::try_from(waits.as_millis()).unwrap_or(u64::MAX);
         let began = Now { wall: expires_at.saturating_sub_millis(waits_ms), mono: now.mono };
         let answered = self.client.send_at(&prepare, began);
-        let outcome = if self.is_silence_told {
+        let outcome = if self.is_silence_noted {
             // Once for all probes that a hop does not answer.
             answered.await
         } else {
             let waits = format_duration(waits);
             let words = || format!("no answer yet: this packet waits for one up to {waits}");
-            run_noting(answered, words).await
+            note_if_slow(answered, words).await
         };
         let after = self.client.now().mono.since(now.mono);
-        self.is_silence_told = after > SILENCE_MAX;
-        self.read(outcome, after)
+        self.is_silence_noted = after > SILENCE_MAX;
+        self.read_outcome(outcome, after)
     }
 
-    fn read(&mut self, outcome: link::Outcome, after: Duration) -> ProbeAnswer {
+    fn read_outcome(&mut self, outcome: link::Outcome, after: Duration) -> ProbeAnswer {
         let (by, outcome) = match outcome {
             link::Outcome::Fulfilled { .. } => {
                 (Some(self.destination.to_string()), ProbeOutcome::Fulfilled)
@@ -157,10 +157,10 @@ impl<'a> Prober<'a> {
             }
         };
         let timed_out = matches!(outcome, ProbeOutcome::Rejected { code: ErrorCode::R00, .. });
-        let waited = timed_out && after > WAITED_MIN + 2 * self.longest;
-        if !waited {
-            self.longest = self.longest.max(after);
+        let is_downstream_timeout = timed_out && after > DOWNSTREAM_TIMEOUT_MIN + 2 * self.rtt_max;
+        if !is_downstream_timeout {
+            self.rtt_max = self.rtt_max.max(after);
         }
-        ProbeAnswer { by, outcome, after, waited }
+        ProbeAnswer { by, outcome, after, is_downstream_timeout }
     }
 }

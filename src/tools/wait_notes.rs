@@ -11,22 +11,22 @@ use tokio::time::sleep;
 /// After that time without news, the tool says for what it waits.
 pub(super) const SILENCE_MAX: Duration = Duration::from_millis(1_500);
 /// How often it says how it stands after that.
-pub(super) const AGAIN: Duration = Duration::from_secs(5);
+pub(super) const REPEAT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Does `work`. If it takes longer than [`SILENCE_MAX`], says once what it waits for.
-pub(super) async fn run_noting<T>(
+pub(super) async fn note_if_slow<T>(
     work: impl Future<Output = T>,
     words: impl FnOnce() -> String,
 ) -> T {
-    note_if_slow(work, || note(words())).await
+    call_if_slow(work, || print_note(words())).await
 }
 
 /// Does `work`. If it takes longer than [`SILENCE_MAX`], calls `say` once.
-pub(super) async fn note_if_slow<T>(work: impl Future<Output = T>, say: impl FnOnce()) -> T {
-    say_after(SILENCE_MAX, work, say).await
+pub(super) async fn call_if_slow<T>(work: impl Future<Output = T>, say: impl FnOnce()) -> T {
+    call_after(SILENCE_MAX, work, say).await
 }
 
-async fn say_after<T>(time: Duration, work: impl Future<Output = T>, say: impl FnOnce()) -> T {
+async fn call_after<T>(time: Duration, work: impl Future<Output = T>, say: impl FnOnce()) -> T {
     let mut work = pin!(work);
     tokio::select! {
         biased;
@@ -37,7 +37,7 @@ async fn say_after<T>(time: Duration, work: impl Future<Output = T>, say: impl F
 }
 
 /// A line on standard error.
-pub(super) fn note(words: impl Display) {
+pub(super) fn print_note(words: impl Display) {
     // If it cannot be written there is no place to say so.
     let _ = writeln!(io::stderr(), "{words}");
 }
@@ -59,9 +59,9 @@ mod tests {
             said.set(said.get() + 1);
             goes_on.notify_one();
         };
-        assert_eq!((say_after(Duration::ZERO, ready(7), say).await, said.get()), (7, 0));
+        assert_eq!((call_after(Duration::ZERO, ready(7), say).await, said.get()), (7, 0));
         // It goes on only after the words.
-        say_after(Duration::ZERO, goes_on.notified(), say).await;
+        call_after(Duration::ZERO, goes_on.notified(), say).await;
         assert_eq!(said.get(), 1);
     }
 }

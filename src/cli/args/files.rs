@@ -34,12 +34,12 @@ then, as the first line of a file, for editors with the YAML language server:
   # yaml-language-server: $schema=ilp-connector.schema.json")]
 pub(in crate::cli) struct SchemaArguments {
     /// Which file [default: either]
-    pub(in crate::cli) of: Option<SchemaOf>,
+    pub(in crate::cli) form: Option<SchemaForm>,
 }
 
 /// The two forms of a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum SchemaOf {
+pub(in crate::cli) enum SchemaForm {
     /// A file of one node.
     Node,
     /// A file of a network.

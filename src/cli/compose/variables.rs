@@ -11,12 +11,12 @@ pub(super) struct Variable {
 }
 
 /// Variables that every node is given anyway.
-const GIVEN: &[&str] =
+const SET_FOR_EVERY_NODE: &[&str] =
     &["CONFIG_FILE", "NODE_ID", "BTP_SERVER_PORT", "HEALTH_CHECK_PORT", "LOG_LEVEL"];
 
 /// All of them, in order, each once. The text is not parsed as YAML: one in a comment is passed on too, which does
 /// no harm, as long as it does not have to be set.
-pub(super) fn named_in(text: &str) -> Vec<Variable> {
+pub(super) fn find_variables(text: &str) -> Vec<Variable> {
     let mut found: Vec<Variable> = Vec::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
         let mut rest = line;
@@ -28,10 +28,10 @@ pub(super) fn named_in(text: &str) -> Vec<Variable> {
             let Some((name, tail)) = end.and_then(|end| after.split_at_checked(end)) else {
                 continue;
             };
-            if dollars % 2 == 1 || name.is_empty() || GIVEN.contains(&name) {
+            if dollars % 2 == 1 || name.is_empty() || SET_FOR_EVERY_NODE.contains(&name) {
                 continue;
             }
-            let default = tail.strip_prefix(":-").and_then(until_brace);
+            let default = tail.strip_prefix(":-").and_then(text_before_brace);
             if default.is_none() && !tail.starts_with('}') {
                 continue;
             }
@@ -46,7 +46,7 @@ pub(super) fn named_in(text: &str) -> Vec<Variable> {
 }
 
 /// Up to the brace that closes; defaults may hold variables of their own.
-fn until_brace(text: &str) -> Option<String> {
+fn text_before_brace(text: &str) -> Option<String> {
     let mut depth = 0_usize;
     let mut last = ' ';
     for (index, c) in text.char_indices() {
@@ -62,7 +62,7 @@ fn until_brace(text: &str) -> Option<String> {
 }
 
 /// Values to read the file with: those of the environment, and something for secrets that are to be set later.
-pub(super) fn values(variables: &[Variable], environment: &Environment) -> Environment {
+pub(super) fn values_for_loading(variables: &[Variable], environment: &Environment) -> Environment {
     let value = |variable: &Variable| {
         let set = environment.get(&variable.name).filter(|value| !value.is_empty());
         match (set, &variable.default) {
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn variables_of_a_text() {
         fn check(text: &str, expected: &[(&str, Option<&str>)]) {
-            let found = named_in(text);
+            let found = find_variables(text);
             let found: Vec<_> =
                 found.iter().map(|v| (v.name.as_str(), v.default.as_deref())).collect();
             assert_eq!(found, expected, "{text}");
@@ -99,10 +99,10 @@ mod tests {
 
     #[test]
     fn a_file_can_be_read_before_its_secrets_are_set() {
-        let variables = named_in("${A} ${B:-b} ${C} ${D}");
+        let variables = find_variables("${A} ${B:-b} ${C} ${D}");
         let environment =
             Environment::from([("C".into(), "c".into()), ("D".into(), String::new())]);
-        let values = values(&variables, &environment);
+        let values = values_for_loading(&variables, &environment);
         assert_eq!(values.get("A").map(String::as_str), Some("to-be-set-A"));
         assert_eq!(values.get("B"), None);
         assert_eq!(values.get("C").map(String::as_str), Some("c"));

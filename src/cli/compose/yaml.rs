@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Compose, Published, Service, Variable};
+use super::{Compose, PublishedPorts, Service, Variable};
 
 /// Where the directory of the file is mounted.
 const MOUNTED_AT: &str = "/etc/ilp-connector";
@@ -108,10 +108,10 @@ impl Compose {
             )?;
         }
         for other in &service.linked {
-            let variable = variable_inside(other);
+            let variable = url_variable(other);
             writeln!(out, "      {variable}: ${{{prefix}_{variable}:-}}")?;
         }
-        let Published { btp, http, health } = published;
+        let PublishedPorts { btp, http, health } = published;
         let http_port = http_port.map(|port| format!(", \"127.0.0.1:{http}:{port}\""));
         writeln!(
             out,
@@ -133,12 +133,12 @@ fn directory(file: &Path) -> String {
 }
 
 /// The variable by which a container is told another url of a peer.
-pub(super) fn variable_inside(peer: &str) -> String {
-    format!("BTP_PEER_{}_URL", upper(peer))
+pub(super) fn url_variable(peer: &str) -> String {
+    format!("BTP_PEER_{}_URL", variable_segment(peer))
 }
 
 /// A node's id as it stands in the names of variables.
-pub(super) fn upper(id: &str) -> String {
+pub(super) fn variable_segment(id: &str) -> String {
     id.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
         .collect()

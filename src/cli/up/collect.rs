@@ -16,7 +16,7 @@ use crate::tools::TOOL_ACCOUNT;
 
 /// What does not change while the view is shown.
 #[derive(Debug, Clone)]
-pub(super) struct LiveSnapshot {
+pub(super) struct ViewSettings {
     /// The topology file.
     pub(super) file: String,
     /// Where the log goes.
@@ -24,57 +24,57 @@ pub(super) struct LiveSnapshot {
     /// Ports that are others than the file says.
     pub(super) notes: Vec<String>,
     /// BTP ports that tools have to be told.
-    pub(super) moved: Vec<(AccountId, u16)>,
+    pub(super) moved_btp_ports: Vec<(AccountId, u16)>,
 }
 
 /// Remembers the last look, for rates, and what has happened since the start.
 pub(super) struct Collector {
-    frame: LiveSnapshot,
+    settings: ViewSettings,
     started: Instant,
-    looked_at: Instant,
+    collected_at: Instant,
     /// Prepares sent and received by account, at the last look.
     counters: HashMap<(AccountId, AccountId), (u64, u64)>,
-    listeners: HashMap<AccountId, Receiver<PeerEvent>>,
+    subscriptions: HashMap<AccountId, Receiver<PeerEvent>>,
     /// When each node's configuration was read last, of what was shown.
     reloads: HashMap<AccountId, SystemTime>,
     events: VecDeque<EventView>,
 }
 
 /// One node at one moment.
-struct Seen {
+struct NodeSample {
     handle: NodeHandle,
     report: ConnectorReport,
     peers: HashMap<AccountId, PeerSnapshot>,
 }
 
-impl Seen {
+impl NodeSample {
     fn accounts(&self) -> impl Iterator<Item = &AccountReport> {
         self.report.accounts.iter().filter(|account| !account.removed)
     }
 }
 
 impl Collector {
-    pub(super) fn new(frame: LiveSnapshot, now: Instant) -> Self {
+    pub(super) fn new(settings: ViewSettings, now: Instant) -> Self {
         Collector {
-            frame,
+            settings,
             started: now,
-            looked_at: now,
+            collected_at: now,
             counters: HashMap::new(),
-            listeners: HashMap::new(),
+            subscriptions: HashMap::new(),
             reloads: HashMap::new(),
             events: VecDeque::new(),
         }
     }
 
     /// Everything there is to see now.
-    pub(super) fn look(&mut self, nodes: &[NodeHandle], now: Instant) -> View {
-        self.listen(nodes);
-        self.look_at_reloads(nodes);
+    pub(super) fn collect(&mut self, nodes: &[NodeHandle], now: Instant) -> View {
+        self.collect_peer_events(nodes);
+        self.collect_reloads(nodes);
         let surplus = self.events.len().saturating_sub(EVENTS_MAX);
         self.events.drain(..surplus);
-        let seen: Vec<Seen> = nodes
+        let samples: Vec<NodeSample> = nodes
             .iter()
-            .map(|handle| Seen {
+            .map(|handle| NodeSample {
                 report: handle.context.connector.report(),
                 peers: handle
                     .context
@@ -87,30 +87,30 @@ impl Collector {
             })
             .collect();
         let ids: Vec<&AccountId> = nodes.iter().map(|node| &node.id).collect();
-        let since = now.saturating_duration_since(self.looked_at);
-        self.looked_at = now;
+        let since = now.saturating_duration_since(self.collected_at);
+        self.collected_at = now;
         View {
-            file: self.frame.file.clone(),
-            up: now.saturating_duration_since(self.started),
-            nodes: seen.iter().map(|seen| node(seen, &ids)).collect(),
-            links: self.links(&seen, since),
+            file: self.settings.file.clone(),
+            uptime: now.saturating_duration_since(self.started),
+            nodes: samples.iter().map(|sample| node_view(sample, &ids)).collect(),
+            links: self.links(&samples, since),
             events: self.events.iter().cloned().collect(),
-            log: self.frame.log.clone(),
-            hints: self.hints(&seen),
+            log: self.settings.log.clone(),
+            hints: self.hints(&samples),
         }
     }
 
     /// What to try next: from the first node to the last, if somebody may log in there.
-    fn hints(&self, seen: &[Seen]) -> Vec<String> {
-        let file = &self.frame.file;
-        let mut hints = self.frame.notes.clone();
-        if let (Some(first), Some(last)) = (seen.first(), seen.last())
+    fn hints(&self, samples: &[NodeSample]) -> Vec<String> {
+        let file = &self.settings.file;
+        let mut hints = self.settings.notes.clone();
+        if let (Some(first), Some(last)) = (samples.first(), samples.last())
             && first.accounts().any(|account| account.settings.id.as_str() == TOOL_ACCOUNT)
             && let Some(address) = &last.report.address
         {
             let node = &first.handle.id;
             let where_to = format!("--config {file} --node {node}");
-            let port = self.frame.moved.iter().find(|(moved, _)| moved == node);
+            let port = self.settings.moved_btp_ports.iter().find(|(moved, _)| moved == node);
             let port = port.map(|(_, port)| format!("BTP_SERVER_PORT={port} ")).unwrap_or_default();
             hints.push(format!("try: {port}ilp-connector ping {address} {where_to}"));
             let mut receivers = last.accounts().filter(|account| account.settings.is_receiver());
@@ -124,14 +124,14 @@ impl Collector {
     }
 
     /// Takes what has happened since the last look.
-    fn listen(&mut self, nodes: &[NodeHandle]) {
+    fn collect_peer_events(&mut self, nodes: &[NodeHandle]) {
         for node in nodes {
-            let listener = self
-                .listeners
+            let subscription = self
+                .subscriptions
                 .entry(node.id.clone())
                 .or_insert_with(|| node.context.peers.subscribe());
             loop {
-                match listener.try_recv() {
+                match subscription.try_recv() {
                     Ok(event) => {
                         if let Some(text) = describe_event(&event) {
                             self.events.push_back(EventView {
@@ -150,7 +150,7 @@ impl Collector {
 
     /// Configurations that were read again, and whether they are in force. What is told of all nodes, such as a file
     /// that nobody can read, is one event.
-    fn look_at_reloads(&mut self, nodes: &[NodeHandle]) {
+    fn collect_reloads(&mut self, nodes: &[NodeHandle]) {
         let changed = nodes.iter().filter_map(|node| {
             let last = node.status.last_reload();
             let before = self.reloads.insert(node.id.clone(), last.at)?;
@@ -162,25 +162,26 @@ impl Collector {
     }
 
     /// Every link between two nodes once, and everybody else who is or was there, such as `ping`.
-    fn links(&mut self, seen: &[Seen], since: Duration) -> Vec<LinkView> {
+    fn links(&mut self, samples: &[NodeSample], since: Duration) -> Vec<LinkView> {
         let mut links = Vec::new();
-        for (number, node) in seen.iter().enumerate() {
+        for (number, node) in samples.iter().enumerate() {
             for account in node.accounts() {
                 let id = &account.settings.id;
-                let (there, back) = self.count(&node.handle.id, account, since);
-                let total = account.stats.sent.prepares + account.stats.received.prepares;
-                let other = seen.iter().position(|other| other.handle.id == *id);
+                let (forward_per_second, backward_per_second) =
+                    self.packet_rates(&node.handle.id, account, since);
+                let prepares = account.stats.sent.prepares + account.stats.received.prepares;
+                let other = samples.iter().position(|other| other.handle.id == *id);
                 let other = other.filter(|_| !account.settings.is_receiver());
-                let state = match other.and_then(|other| seen.get(other)) {
+                let state = match other.and_then(|other| samples.get(other)) {
                     Some(other) => link_state(node, other),
-                    None if account.sessions.is_empty() && total == 0 => continue,
+                    None if account.sessions.is_empty() && prepares == 0 => continue,
                     None if account.settings.is_receiver() => ViewState::Good("receiver"),
                     // Guests may go.
                     None if account.sessions.is_empty() => ViewState::Pending("gone"),
                     None => peer_state(node.peers.get(id)),
                 };
-                // Seen from the other side already.
-                let known = other.and_then(|other| seen.get(other)).is_some_and(|other| {
+                // Listed from the other end already.
+                let known = other.and_then(|other| samples.get(other)).is_some_and(|other| {
                     other.accounts().any(|account| account.settings.id == node.handle.id)
                 });
                 if known && other.is_some_and(|other| other < number) {
@@ -190,12 +191,12 @@ impl Collector {
                     from: node.handle.id.to_string(),
                     to: id.to_string(),
                     state,
-                    there,
-                    back,
+                    forward_per_second,
+                    backward_per_second,
                     in_flight: account.in_flight_to + account.in_flight_from,
                     balance: account.balance,
                     asset: account.settings.asset.to_string(),
-                    total,
+                    prepares,
                 });
             }
         }
@@ -203,7 +204,12 @@ impl Collector {
     }
 
     /// Packets per second in both directions since the last look.
-    fn count(&mut self, node: &AccountId, account: &AccountReport, since: Duration) -> (u64, u64) {
+    fn packet_rates(
+        &mut self,
+        node: &AccountId,
+        account: &AccountReport,
+        since: Duration,
+    ) -> (u64, u64) {
         let now = (account.stats.sent.prepares, account.stats.received.prepares);
         let key = (node.clone(), account.settings.id.clone());
         let before = self.counters.insert(key, now).unwrap_or(now);
@@ -212,18 +218,18 @@ impl Collector {
     }
 }
 
-fn node(seen: &Seen, linked: &[&AccountId]) -> NodeView {
-    let status = seen.handle.status.observe_health();
+fn node_view(sample: &NodeSample, linked: &[&AccountId]) -> NodeView {
+    let status = sample.handle.status.observe_health();
     // Whoever comes and goes as it likes, such as `ping`, counts while it is there.
     let is_connected = |account: &&AccountReport| !account.sessions.is_empty();
     let expected = |account: &&AccountReport| {
         linked.contains(&&account.settings.id) && !account.settings.is_receiver()
     };
-    let connected = seen.accounts().filter(is_connected).count();
+    let connected = sample.accounts().filter(is_connected).count();
     let peers =
-        seen.accounts().filter(|account| is_connected(account) || expected(account)).count();
+        sample.accounts().filter(|account| is_connected(account) || expected(account)).count();
     NodeView {
-        id: seen.handle.id.to_string(),
+        id: sample.handle.id.to_string(),
         state: match status {
             HealthStatus::Healthy => ViewState::Good("healthy"),
             HealthStatus::Starting => ViewState::Pending("starting"),
@@ -232,14 +238,14 @@ fn node(seen: &Seen, linked: &[&AccountId]) -> NodeView {
         },
         peers_connected: connected,
         peers,
-        address: seen.report.address.as_ref().map(ToString::to_string),
-        btp: seen.handle.btp_address.to_string(),
-        health: seen.handle.health_address.to_string(),
+        address: sample.report.address.as_ref().map(ToString::to_string),
+        btp: sample.handle.btp_address.to_string(),
+        health: sample.handle.health_address.to_string(),
     }
 }
 
 /// The one that is dialled only waits; the one that dials knows more.
-fn link_state(node: &Seen, other: &Seen) -> ViewState {
+fn link_state(node: &NodeSample, other: &NodeSample) -> ViewState {
     let (mine, theirs) = (node.peers.get(&other.handle.id), other.peers.get(&node.handle.id));
     let waits = mine.is_none_or(|peer| peer.state == PeerState::Waiting);
     let is_known = |peer: &&PeerSnapshot| peer.state != PeerState::Waiting;

@@ -12,31 +12,31 @@ use crate::config::Loaded;
 use crate::connector::Explanation;
 use crate::console::Failure;
 use crate::console::{Cell, Table};
-use crate::console::{format_duration, grouped, millis, sanitize};
+use crate::console::{format_duration, format_millis, group_digits, sanitize};
 use crate::link::{Cause, Outcome, Rejection};
 use crate::node::NodeHandle;
 use crate::tools::EntryLogin;
 use crate::tools::RttStats;
-use crate::tools::{THIS_PROGRAM, sending, session};
+use crate::tools::{THIS_PROGRAM, run_session, send_options};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 
 /// Pings from each node to each other one.
-const EACH: usize = 5;
+const PINGS_PER_PAIR: usize = 5;
 /// Amount of each, so that balances move.
 const AMOUNT: Amount = Amount(1);
 /// Time for each answer: every hop keeps a second of it.
-const WITHIN: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for all nodes to be healthy; the quick attempts of a dialler are over by then.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const HEALTHY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for them to find all routes, where they do that by themselves.
-const ROUTES_WITHIN: Duration = Duration::from_secs(15);
+const ROUTES_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often is looked whether they are.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How to get in at each of these nodes.
 pub(super) fn logins(nodes: &[Loaded]) -> Result<Vec<EntryLogin>, Failure> {
-    nodes.iter().map(EntryLogin::of_node).collect()
+    nodes.iter().map(EntryLogin::from_node).collect()
 }
 
 /// Waits for the network, pings, and prints. `false`: something did not arrive.
@@ -46,17 +46,17 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<bool, Failure> {
     let began = Instant::now();
-    ready(nodes).await?;
+    wait_until_healthy(nodes).await?;
     writeln!(out, "{} nodes, all healthy after {}", nodes.len(), format_duration(began.elapsed()))?;
     out.flush()?;
     let addresses: Vec<Option<Address>> =
         nodes.iter().map(|node| node.context.connector.address()).collect();
     if nodes.iter().any(|node| node.context.connector.exchanges_routes()) {
         let began = Instant::now();
-        if routes_found(nodes, &addresses).await {
+        if wait_for_routes(nodes, &addresses).await {
             writeln!(out, "all routes found {} later", format_duration(began.elapsed()))?;
         } else {
-            writeln!(out, "not all routes found within {}", format_duration(ROUTES_WITHIN))?;
+            writeln!(out, "not all routes found within {}", format_duration(ROUTES_TIMEOUT))?;
         }
         out.flush()?;
     }
@@ -64,10 +64,10 @@ pub(super) async fn run(
     for ((from, login), own) in nodes.iter().zip(logins).zip(&addresses) {
         let others: Vec<&Address> =
             addresses.iter().filter(|other| *other != own).flatten().collect();
-        let found = session(login, sending(EACH), async |client| {
+        let found = run_session(login, send_options(PINGS_PER_PAIR), async |client| {
             let mut found = Vec::new();
             for to in others {
-                found.push(ping(client, from.id.as_str(), to).await);
+                found.push(ping_pair(client, from.id.as_str(), to).await);
             }
             Ok(found)
         });
@@ -76,16 +76,16 @@ pub(super) async fn run(
     for line in table(&results) {
         writeln!(out, "{line}")?;
     }
-    let sent = results.len() * EACH;
+    let sent = results.len() * PINGS_PER_PAIR;
     let fulfilled: usize = results.iter().map(|result| result.fulfilled).sum();
-    writeln!(out, "{} packets sent, {} fulfilled", grouped(sent), grouped(fulfilled))?;
+    writeln!(out, "{} packets sent, {} fulfilled", group_digits(sent), group_digits(fulfilled))?;
     out.flush()?;
     Ok(sent == fulfilled)
 }
 
 /// Until every node is healthy.
-async fn ready(nodes: &[NodeHandle]) -> Result<(), Failure> {
-    let deadline = Instant::now() + READY_WITHIN;
+async fn wait_until_healthy(nodes: &[NodeHandle]) -> Result<(), Failure> {
+    let deadline = Instant::now() + HEALTHY_TIMEOUT;
     loop {
         let not_yet: Vec<&str> = nodes
             .iter()
@@ -98,18 +98,18 @@ async fn ready(nodes: &[NodeHandle]) -> Result<(), Failure> {
         if Instant::now() > deadline {
             return Err(Failure::Failed(format!(
                 "not healthy within {}: {}; their /health and the log say why",
-                format_duration(READY_WITHIN),
+                format_duration(HEALTHY_TIMEOUT),
                 not_yet.join(", ")
             )));
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
 /// Nodes that find their routes by themselves: until each has one to each other. `false`: that took too long, and the
 /// pings will show between whom.
-async fn routes_found(nodes: &[NodeHandle], addresses: &[Option<Address>]) -> bool {
-    let deadline = Instant::now() + ROUTES_WITHIN;
+async fn wait_for_routes(nodes: &[NodeHandle], addresses: &[Option<Address>]) -> bool {
+    let deadline = Instant::now() + ROUTES_TIMEOUT;
     let knows_all = |node: &NodeHandle| {
         let (connector, now) = (&node.context.connector, node.context.clock.now());
         addresses.iter().flatten().all(|address| {
@@ -120,41 +120,42 @@ async fn routes_found(nodes: &[NodeHandle], addresses: &[Option<Address>]) -> bo
         if Instant::now() > deadline {
             return false;
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
     true
 }
 
 /// What became of the pings between two nodes.
 #[derive(Debug, Default)]
-struct Pinged {
+struct PairResult {
     from: String,
     to: String,
     fulfilled: usize,
     round_trips: RttStats,
     /// Why the last one that was not fulfilled was not.
-    refused: Option<String>,
+    last_failure: Option<String>,
 }
 
-async fn ping(client: &Client, from: &str, to: &Address) -> Pinged {
-    let mut pinged = Pinged { from: from.to_owned(), to: to.to_string(), ..Pinged::default() };
-    for _ in 0..EACH {
+async fn ping_pair(client: &Client, from: &str, to: &Address) -> PairResult {
+    let mut pinged =
+        PairResult { from: from.to_owned(), to: to.to_string(), ..PairResult::default() };
+    for _ in 0..PINGS_PER_PAIR {
         let now = client.now();
         let prepare = Prepare {
             amount: AMOUNT,
-            expires_at: now.wall.saturating_add(WITHIN),
+            expires_at: now.wall.saturating_add(PING_TIMEOUT),
             condition: Condition::PING,
             destination: to.view(),
             data: &[],
         };
         let outcome = client.send_at(&prepare, now).await;
-        pinged.count(client.now().mono.since(now.mono), outcome);
+        pinged.add_outcome(client.now().mono.since(now.mono), outcome);
     }
     pinged
 }
 
-impl Pinged {
-    fn count(&mut self, after: Duration, outcome: Outcome) {
+impl PairResult {
+    fn add_outcome(&mut self, after: Duration, outcome: Outcome) {
         match outcome {
             Outcome::Fulfilled { .. } => {
                 self.fulfilled += 1;
@@ -162,30 +163,30 @@ impl Pinged {
             }
             Outcome::Rejected(Rejection { code, by, message, .. }) => {
                 let (by, message) = (sanitize(&by), sanitize(&message));
-                self.refused = Some(format!("{code} from {by}: {message}"));
+                self.last_failure = Some(format!("{code} from {by}: {message}"));
             }
             Outcome::NotSent(Cause { code, message })
             | Outcome::NoAnswer(Cause { code, message }) => {
-                self.refused = Some(format!("{code} from {THIS_PROGRAM}: {message}"));
+                self.last_failure = Some(format!("{code} from {THIS_PROGRAM}: {message}"));
             }
         }
     }
 }
 
-fn table(results: &[Pinged]) -> Vec<String> {
+fn table(results: &[PairResult]) -> Vec<String> {
     let mut table =
         Table::new(&["from", "to", "sent", "fulfilled", "fastest ms", "average ms", ""]);
     for result in results {
-        let times = result.round_trips.figures();
-        let time = |time: Option<Duration>| time.map_or("-".to_owned(), millis);
-        table.row([
+        let times = result.round_trips.summary();
+        let time = |time: Option<Duration>| time.map_or("-".to_owned(), format_millis);
+        table.add_row([
             Cell::left(&result.from),
             Cell::left(&result.to),
-            Cell::right(EACH.to_string()),
+            Cell::right(PINGS_PER_PAIR.to_string()),
             Cell::right(result.fulfilled.to_string()),
             Cell::right(time(times.map(|times| times.min))),
             Cell::right(time(times.map(|times| times.avg))),
-            Cell::left(result.refused.as_deref().unwrap_or_default()),
+            Cell::left(result.last_failure.as_deref().unwrap_or_default()),
         ]);
     }
     let lines = table.lines(usize::MAX);
@@ -200,19 +201,21 @@ mod tests {
 
     #[test]
     fn a_row_for_each_pair() {
-        let mut well = Pinged { from: "a".into(), to: "test.hub.b".into(), ..Pinged::default() };
+        let mut well =
+            PairResult { from: "a".into(), to: "test.hub.b".into(), ..PairResult::default() };
         for ms in [1, 3] {
             let answer = Outcome::Fulfilled { fulfillment: Fulfillment::PING, data: Vec::new() };
-            well.count(Duration::from_millis(ms), answer);
+            well.add_outcome(Duration::from_millis(ms), answer);
         }
-        let mut badly = Pinged { from: "hub".into(), to: "test.x".into(), ..Pinged::default() };
+        let mut badly =
+            PairResult { from: "hub".into(), to: "test.x".into(), ..PairResult::default() };
         let answer = Outcome::Rejected(Rejection {
             code: ErrorCode::F02,
             by: "test.hub".into(),
             message: "no \x1b[31mroute".into(),
             data: Vec::new(),
         });
-        badly.count(Duration::ZERO, answer);
+        badly.add_outcome(Duration::ZERO, answer);
         assert_eq!(
             table(&[well, badly]),
             [

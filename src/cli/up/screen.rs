@@ -13,17 +13,17 @@ const HOME: &str = "\x1b[H";
 const CLEAR_REST_OF_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 /// Where the terminal does not tell its size.
-const USUAL_SIZE: (usize, usize) = (80, 24);
+const DEFAULT_SIZE: (usize, usize) = (80, 24);
 
 /// Whether standard output is a terminal that can show the live view.
-pub(super) fn is_possible(term: Option<&str>) -> bool {
+pub(super) fn can_show_view(term: Option<&str>) -> bool {
     io::stdout().is_terminal() && term.is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// A screen that is given back without waiting for a terminal that is paused.
-pub(super) struct Patient<W: Write + Send + 'static>(pub(super) Option<Screen<W>>);
+pub(super) struct DetachedScreen<W: Write + Send + 'static>(pub(super) Option<Screen<W>>);
 
-impl<W: Write + Send + 'static> Drop for Patient<W> {
+impl<W: Write + Send + 'static> Drop for DetachedScreen<W> {
     fn drop(&mut self) {
         if let Some(screen) = self.0.take() {
             patiently(move || drop(screen));
@@ -32,10 +32,10 @@ impl<W: Write + Send + 'static> Drop for Patient<W> {
 }
 
 /// What there is room for on the terminal, as it is now.
-pub(super) fn canvas(no_colour: Option<&str>) -> Canvas {
+pub(super) fn terminal_canvas(no_colour: Option<&str>) -> Canvas {
     let size = terminal_size::terminal_size();
     let (columns, rows) =
-        size.map_or(USUAL_SIZE, |(width, height)| (usize::from(width.0), usize::from(height.0)));
+        size.map_or(DEFAULT_SIZE, |(width, height)| (usize::from(width.0), usize::from(height.0)));
     Canvas { columns, rows, colour: no_colour.is_none_or(str::is_empty) }
 }
 
@@ -46,14 +46,14 @@ pub(super) struct Screen<W: Write> {
 
 impl<W: Write> Screen<W> {
     /// Takes it.
-    pub(super) fn take(mut to: W) -> io::Result<Self> {
+    pub(super) fn enter(mut to: W) -> io::Result<Self> {
         to.write_all(ENTER.as_bytes())?;
         to.flush()?;
         Ok(Screen { to })
     }
 
     /// Draws over what is there. One write, so that nothing flickers.
-    pub(super) fn show(&mut self, lines: &[String]) -> io::Result<()> {
+    pub(super) fn draw(&mut self, lines: &[String]) -> io::Result<()> {
         let mut frame = String::from(HOME);
         for (number, line) in lines.iter().enumerate() {
             if number > 0 {
@@ -84,8 +84,8 @@ mod tests {
     fn the_terminal_is_given_back_also_after_a_panic() {
         let mut written = Vec::new();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let mut screen = Screen::take(&mut written).unwrap();
-            screen.show(&["one".to_owned(), "two".to_owned()]).unwrap();
+            let mut screen = Screen::enter(&mut written).unwrap();
+            screen.draw(&["one".to_owned(), "two".to_owned()]).unwrap();
             std::panic::resume_unwind(Box::new("a panic that prints nothing"));
         }));
         assert!(panicked.is_err());
@@ -112,7 +112,7 @@ mod tests {
     fn a_paused_terminal_does_not_hold_up_the_end() {
         let (paused, resumed) = std::sync::mpsc::sync_channel::<()>(0);
         let began = std::time::Instant::now();
-        drop(Patient(Some(Screen { to: Paused(resumed) })));
+        drop(DetachedScreen(Some(Screen { to: Paused(resumed) })));
         patiently(|| ());
         assert!(began.elapsed().as_secs() < 10);
         drop(paused);

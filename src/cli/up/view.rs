@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::console::{Cell, Colour, Table, fit, paint};
-use crate::console::{format_duration, grouped, sanitize};
+use crate::console::{Cell, Colour, Table, apply_colours, truncate};
+use crate::console::{format_duration, group_digits, sanitize};
 
 /// Events that are worth keeping.
 pub(super) const EVENTS_MAX: usize = 200;
@@ -17,7 +17,7 @@ pub(super) struct View {
     /// The topology file.
     pub(super) file: String,
     /// Since the start.
-    pub(super) up: Duration,
+    pub(super) uptime: Duration,
     pub(super) nodes: Vec<NodeView>,
     pub(super) links: Vec<LinkView>,
     /// Oldest first.
@@ -65,16 +65,16 @@ pub(super) struct LinkView {
     pub(super) to: String,
     pub(super) state: ViewState,
     /// Packets per second from `from` to `to`: Prepares.
-    pub(super) there: u64,
+    pub(super) forward_per_second: u64,
     /// And back.
-    pub(super) back: u64,
+    pub(super) backward_per_second: u64,
     pub(super) in_flight: usize,
     /// What `to` owes `from`, in units of the account.
     pub(super) balance: i128,
     /// What the account is counted in.
     pub(super) asset: String,
     /// Prepares both ways since the start.
-    pub(super) total: u64,
+    pub(super) prepares: u64,
 }
 
 /// Something that happened.
@@ -95,13 +95,13 @@ pub(super) struct Canvas {
 }
 
 /// The whole picture: at most `rows` lines of at most `columns` characters, colours not counted.
-pub(super) fn draw(view: &View, canvas: Canvas) -> Vec<String> {
+pub(super) fn render(view: &View, canvas: Canvas) -> Vec<String> {
     let mut top = vec![title(view), String::new()];
     let mut bottom = vec![String::new(), totals(view)];
     // Besides these: two headings, two blank lines, the line of the log.
     let fixed = top.len() + bottom.len() + view.hints.len() + 5;
     let room = canvas.rows.saturating_sub(fixed);
-    let (nodes, links, events) = share(room, view);
+    let (nodes, links, events) = allot_lines(room, view);
     top.extend(nodes_table(view, nodes, canvas));
     top.push(String::new());
     top.extend(links_table(view, links, canvas));
@@ -118,11 +118,11 @@ pub(super) fn draw(view: &View, canvas: Canvas) -> Vec<String> {
     bottom.push(format!("log: {}   Ctrl-C stops", view.log));
     top.extend(bottom);
     top.truncate(canvas.rows);
-    top.iter().map(|line| paint(&fit(line, canvas.columns), canvas.colour)).collect()
+    top.iter().map(|line| apply_colours(&truncate(line, canvas.columns), canvas.colour)).collect()
 }
 
 /// Lines for nodes, links and events: all of them, if that is possible; events give way first, then the longer table.
-fn share(room: usize, view: &View) -> (usize, usize, usize) {
+fn allot_lines(room: usize, view: &View) -> (usize, usize, usize) {
     let (nodes, links) = (view.nodes.len(), view.links.len());
     if let Some(left) = room.checked_sub(nodes + links) {
         // One line sets them apart.
@@ -143,18 +143,23 @@ fn title(view: &View) -> String {
     let is_node = |id: &str| view.nodes.iter().any(|node| node.id == id);
     let links = view.links.iter().filter(|link| is_node(&link.to)).count();
     let (nodes, links) = (count(view.nodes.len(), "node"), count(links, "link"));
-    format!("ilp-connector up {}   {nodes}, {links}, up {}", view.file, format_duration(view.up))
+    format!(
+        "ilp-connector up {}   {nodes}, {links}, up {}",
+        view.file,
+        format_duration(view.uptime)
+    )
 }
 
 fn totals(view: &View) -> String {
-    let per_second: u64 = view.links.iter().map(|link| link.there + link.back).sum();
+    let per_second: u64 =
+        view.links.iter().map(|link| link.forward_per_second + link.backward_per_second).sum();
     let in_flight: usize = view.links.iter().map(|link| link.in_flight).sum();
-    let total: u64 = view.links.iter().map(|link| link.total).sum();
+    let total: u64 = view.links.iter().map(|link| link.prepares).sum();
     format!(
         "all links: {} packets/s, {} in flight, {} packets since the start",
-        grouped(per_second),
-        grouped(in_flight),
-        grouped(total)
+        group_digits(per_second),
+        group_digits(in_flight),
+        group_digits(total)
     )
 }
 
@@ -162,7 +167,7 @@ fn nodes_table(view: &View, shown: usize, canvas: Canvas) -> Vec<String> {
     let mut table = Table::new(&["NODE", "STATE", "PEERS", "ADDRESS", "BTP", "HEALTH"]);
     for node in view.nodes.iter().take(shown) {
         let address = node.address.as_deref().unwrap_or("(asks its parent)");
-        table.row([
+        table.add_row([
             Cell::left(&node.id),
             node.state.cell(),
             Cell::right(format!("{}/{}", node.peers_connected, node.peers)),
@@ -172,7 +177,7 @@ fn nodes_table(view: &View, shown: usize, canvas: Canvas) -> Vec<String> {
         ]);
     }
     let mut lines = table.lines(canvas.columns);
-    more(&mut lines, view.nodes.len(), shown);
+    push_omitted(&mut lines, view.nodes.len(), shown);
     lines
 }
 
@@ -180,22 +185,22 @@ fn links_table(view: &View, shown: usize, canvas: Canvas) -> Vec<String> {
     let mut table =
         Table::new(&["LINK", "STATE", "THERE/S", "BACK/S", "IN FLIGHT", "BALANCE", "ASSET"]);
     for link in view.links.iter().take(shown) {
-        table.row([
+        table.add_row([
             Cell::left(format!("{} - {}", link.from, link.to)),
             link.state.cell(),
-            Cell::right(grouped(link.there)),
-            Cell::right(grouped(link.back)),
-            Cell::right(grouped(link.in_flight)),
-            Cell::right(grouped(link.balance)),
+            Cell::right(group_digits(link.forward_per_second)),
+            Cell::right(group_digits(link.backward_per_second)),
+            Cell::right(group_digits(link.in_flight)),
+            Cell::right(group_digits(link.balance)),
             Cell::left(&link.asset),
         ]);
     }
     let mut lines = table.lines(canvas.columns);
-    more(&mut lines, view.links.len(), shown);
+    push_omitted(&mut lines, view.links.len(), shown);
     lines
 }
 
-fn more(lines: &mut Vec<String>, all: usize, shown: usize) {
+fn push_omitted(lines: &mut Vec<String>, all: usize, shown: usize) {
     if all > shown {
         lines.push(format!("... and {} more", all - shown));
     }
@@ -204,9 +209,9 @@ fn more(lines: &mut Vec<String>, all: usize, shown: usize) {
 impl ViewState {
     fn cell(&self) -> Cell {
         match self {
-            ViewState::Good(word) => Cell::left(*word).coloured(Colour::Green),
-            ViewState::Pending(word) => Cell::left(*word).coloured(Colour::Yellow),
-            ViewState::Bad(word) => Cell::left(*word).coloured(Colour::Red),
+            ViewState::Good(word) => Cell::left(*word).with_colour(Colour::Green),
+            ViewState::Pending(word) => Cell::left(*word).with_colour(Colour::Yellow),
+            ViewState::Bad(word) => Cell::left(*word).with_colour(Colour::Red),
             ViewState::Unknown => Cell::left("?"),
         }
     }
@@ -233,12 +238,12 @@ mod tests {
             from: from.to_owned(),
             to: to.to_owned(),
             state,
-            there,
-            back: there / 2,
+            forward_per_second: there,
+            backward_per_second: there / 2,
             in_flight: usize::try_from(there / 10).unwrap(),
             balance: -i128::from(there) * 1000,
             asset: "USD/9".to_owned(),
-            total: there * 60,
+            prepares: there * 60,
         }
     }
 
@@ -250,7 +255,7 @@ mod tests {
         };
         View {
             file: "examples/linear-3.yaml".to_owned(),
-            up: Duration::from_secs(72),
+            uptime: Duration::from_secs(72),
             nodes: vec![
                 node("a", ViewState::Good("healthy"), 1, 0),
                 node("b", ViewState::Bad("unhealthy"), 1, 1),
@@ -274,7 +279,7 @@ mod tests {
     }
 
     fn drawn(columns: usize, rows: usize) -> String {
-        draw(&view(), Canvas { columns, rows, colour: false }).join("\n")
+        render(&view(), Canvas { columns, rows, colour: false }).join("\n")
     }
 
     #[test]
@@ -332,7 +337,7 @@ mod tests {
             .map(|n| link(&format!("node-{n}"), "x", ViewState::Good("connected"), 1))
             .collect();
         for (columns, rows) in [(1, 1), (20, 5), (80, 24), (79, 30), (200, 60), (200, 500)] {
-            let lines = draw(&view, Canvas { columns, rows, colour: false });
+            let lines = render(&view, Canvas { columns, rows, colour: false });
             assert!(lines.len() <= rows, "{columns}x{rows}: {} lines", lines.len());
             let widest = lines.iter().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= columns, "{columns}x{rows}: {widest}");
@@ -342,8 +347,8 @@ mod tests {
 
     #[test]
     fn colours_take_no_room() {
-        let plain = draw(&view(), Canvas { columns: 100, rows: 40, colour: false });
-        let colour = draw(&view(), Canvas { columns: 100, rows: 40, colour: true });
+        let plain = render(&view(), Canvas { columns: 100, rows: 40, colour: false });
+        let colour = render(&view(), Canvas { columns: 100, rows: 40, colour: true });
         for (plain, colour) in plain.iter().zip(&colour) {
             let codes = ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"];
             let stripped = codes.iter().fold(colour.clone(), |line, code| line.replace(code, ""));

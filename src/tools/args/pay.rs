@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::super::money::Money;
-use super::super::pay::Payee;
-use super::super::secret_argument::SecretText;
 use super::LoginArguments;
-use crate::console::duration;
+use crate::console::parse_duration;
 use crate::stream::{PathRate, Slippage};
+use crate::tools::money::Money;
+use crate::tools::pay::Payee;
+use crate::tools::secret_argument::SecretText;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -68,10 +68,10 @@ pub struct PayArguments {
     #[arg(short, long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     pub window: u32,
     /// Stop after this time, such as 90 or 5m [default: when nothing has arrived for 45 seconds]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
     /// Time for each packet; every hop on the way keeps a second of it
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = duration)]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_duration)]
     pub expiry: Duration,
     /// Print one JSON object instead of a table
     #[arg(long)]

@@ -9,23 +9,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::super::health_probe::health_get;
-use super::super::login::EntryLogin;
 use crate::console::Failure;
 use crate::peers::Token;
+use crate::tools::health_probe::fetch_health;
+use crate::tools::login::EntryLogin;
 
 /// Where the receiver is.
 pub(super) const RECEIVER_ADDRESS: &str = "test.bench.receiver";
 /// A million routes take a while to read.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two looks whether it is there.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A running node.
 pub(super) struct NodeProcess {
     child: Child,
     /// Removed after the child is gone: fields are dropped after `drop`.
-    folder: Folder,
+    folder: PrivateDirectory,
     port: u16,
     token: String,
 }
@@ -36,10 +36,10 @@ impl NodeProcess {
         let spawned = spawn(routes);
         let (mut node, health_port) =
             spawned.map_err(|error| Failure::Failed(format!("cannot start a node: {error}")))?;
-        let deadline = Instant::now() + START_MAX;
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let patience = Duration::from_secs(1);
-            let health = health_get("127.0.0.1", health_port, patience);
+            let timeout = Duration::from_secs(1);
+            let health = fetch_health("127.0.0.1", health_port, timeout);
             if health.is_ok_and(|answer| answer.code == 200) {
                 return Ok(node);
             }
@@ -51,7 +51,7 @@ impl NodeProcess {
                 let line = node.last_line();
                 return Err(Failure::Failed(format!("the node is not healthy: {line}")));
             }
-            std::thread::park_timeout(LOOK_EVERY);
+            std::thread::park_timeout(POLL_INTERVAL);
         }
     }
 
@@ -62,12 +62,12 @@ impl NodeProcess {
 
     /// Who sends.
     pub(super) fn sender(&self) -> Result<EntryLogin, Failure> {
-        EntryLogin::local(self.port, "sender", Token::from(self.token.as_str()))
+        EntryLogin::on_loopback(self.port, "sender", Token::from(self.token.as_str()))
     }
 
     /// Who receives.
     pub(super) fn receiver(&self) -> Result<EntryLogin, Failure> {
-        EntryLogin::local(self.port, "receiver", Token::from(self.token.as_str()))
+        EntryLogin::on_loopback(self.port, "receiver", Token::from(self.token.as_str()))
     }
 
     fn last_line(&self) -> String {
@@ -85,13 +85,13 @@ impl Drop for NodeProcess {
 }
 
 /// A directory for this process alone, as it holds a token.
-struct Folder(PathBuf);
+struct PrivateDirectory(PathBuf);
 
-impl Folder {
+impl PrivateDirectory {
     fn create() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("ilp-connector-bench-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Folder(path))
+        Ok(PrivateDirectory(path))
     }
 
     fn node_file(&self) -> PathBuf {
@@ -103,7 +103,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for PrivateDirectory {
     fn drop(&mut self) {
         // What cannot be removed is in the temporary directory.
         let _ = fs::remove_dir_all(&self.0);
@@ -111,7 +111,7 @@ impl Drop for Folder {
 }
 
 fn spawn(routes: u32) -> io::Result<(NodeProcess, u16)> {
-    let folder = Folder::create()?;
+    let folder = PrivateDirectory::create()?;
     let token = hex::encode(rand::random::<[u8; 16]>());
     let (port, health_port) = (free_port()?, free_port()?);
     write_file(&folder.node_file(), &token, port, health_port, routes)?;

@@ -7,16 +7,16 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// CPU time and memory of one process.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Usage {
+pub(super) struct ProcessUsage {
     /// In user programs and in the kernel, all threads.
     pub(super) cpu: Duration,
     /// Resident now.
     kibibytes: u32,
 }
 
-impl Usage {
+impl ProcessUsage {
     /// Until now.
-    pub(super) fn of(process: u32) -> Option<Self> {
+    pub(super) fn read(process: u32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
         Self::parse(&stat, &status)
@@ -29,12 +29,12 @@ impl Usage {
         let ticks = times.next()?.ok()?.checked_add(times.next()?.ok()?)?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let kibibytes = resident.trim().strip_suffix(" kB")?.parse().ok()?;
-        Some(Usage { cpu: TICK.saturating_mul(ticks), kibibytes })
+        Some(ProcessUsage { cpu: TICK.saturating_mul(ticks), kibibytes })
     }
 
     /// CPU since an earlier moment, memory as now.
-    pub(super) fn since(self, earlier: Usage) -> Usage {
-        Usage { cpu: self.cpu.saturating_sub(earlier.cpu), ..self }
+    pub(super) fn since(self, earlier: ProcessUsage) -> ProcessUsage {
+        ProcessUsage { cpu: self.cpu.saturating_sub(earlier.cpu), ..self }
     }
 
     /// Microseconds of CPU for each of so many packets.
@@ -56,12 +56,12 @@ mod tests {
     fn what_the_kernel_tells() {
         let stat = "42 (a) b (c) R 1 42 42 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 1 0 100 1 1";
         let status = "Name:\ta\nVmPeak:\t 9 kB\nVmRSS:\t    2048 kB\n";
-        let usage = Usage::parse(stat, status).unwrap();
-        assert_eq!(usage, Usage { cpu: Duration::from_secs(2), kibibytes: 2048 });
+        let usage = ProcessUsage::parse(stat, status).unwrap();
+        assert_eq!(usage, ProcessUsage { cpu: Duration::from_secs(2), kibibytes: 2048 });
         assert_eq!(usage.micros_per(1_000_000), Some(2.0));
         assert_eq!(usage.micros_per(0), None);
         assert_eq!(usage.since(usage).cpu, Duration::ZERO);
-        assert_eq!(Usage::parse("", status), None);
-        assert_eq!(Usage::parse(stat, "Name: a"), None);
+        assert_eq!(ProcessUsage::parse("", status), None);
+        assert_eq!(ProcessUsage::parse(stat, "Name: a"), None);
     }
 }

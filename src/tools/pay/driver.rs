@@ -6,22 +6,22 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep_until};
 
-use super::super::interrupt::Interrupt;
-use super::progress_bar::{Bar, TICK};
+use super::progress_bar::{ProgressBar, REDRAW_INTERVAL};
 use crate::client::Client;
 use crate::console::Failure;
 use crate::link::{Cause, Outcome, Rejection};
 use crate::stream::{PaymentEnd, PaymentProgress, Sender, SenderAnswer, SenderPacket};
 use crate::time::{MonoTime, Now};
+use crate::tools::interrupt::Interrupt;
 use crate::wire::Address;
 use crate::wire::ilp::Prepare;
 
 /// How long an answer is awaited beyond the packet's expiry. The node gives one before that; if it does not, nobody here
 /// knows what became of the money.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
 
 /// A payment that has ended.
-pub(super) struct Paid {
+pub(super) struct PaymentResult {
     pub(super) progress: PaymentProgress,
     pub(super) end: PaymentEnd,
     pub(super) took: Duration,
@@ -50,11 +50,11 @@ impl<'a> PaymentDriver<'a> {
     pub(super) async fn run(
         mut self,
         interrupt: &mut Interrupt,
-        mut bar: Bar,
+        mut bar: ProgressBar,
         out: &mut dyn Write,
-    ) -> Result<Paid, Failure> {
+    ) -> Result<PaymentResult, Failure> {
         let began = Instant::now();
-        let mut tick = interval(TICK);
+        let mut tick = interval(REDRAW_INTERVAL);
         let (answers, mut answered) = mpsc::channel(self.window);
         let mut arrived = Vec::new();
         let mut interrupted = false;
@@ -67,12 +67,12 @@ impl<'a> PaymentDriver<'a> {
             if let Some(end) = self.sender.end() {
                 break end.clone();
             }
-            let wakes_at = began_plus(now.mono, self.sender.wakes_at());
+            let wakes_at = instant_of(now.mono, self.sender.wakes_at());
             tokio::select! {
                 _ = answered.recv_many(&mut arrived, self.window) => {
                     let now = self.client.now().mono;
                     for (sequence, outcome) in arrived.drain(..) {
-                        self.sender.record_answer(sequence, read(&outcome), now);
+                        self.sender.record_answer(sequence, sender_answer(&outcome), now);
                     }
                 }
                 () = interrupt.wait() => {
@@ -87,7 +87,7 @@ impl<'a> PaymentDriver<'a> {
             }
         };
         bar.clear(out)?;
-        Ok(Paid { progress: self.sender.progress(), end, took: began.elapsed() })
+        Ok(PaymentResult { progress: self.sender.progress(), end, took: began.elapsed() })
     }
 
     fn send(&self, packet: &SenderPacket, now: Now, answers: &mpsc::Sender<(u64, Outcome)>) {
@@ -99,9 +99,9 @@ impl<'a> PaymentDriver<'a> {
             data: &packet.data,
         };
         // The tool's own deadline is later than the packet's.
-        let began = Now { wall: now.wall.saturating_sub(PATIENCE), mono: now.mono };
+        let began = Now { wall: now.wall.saturating_sub(ANSWER_GRACE), mono: now.mono };
         let (answers, sequence) = (answers.clone(), packet.sequence);
-        self.client.send_with(&prepare, began, move |outcome| {
+        self.client.send_with_callback(&prepare, began, move |outcome| {
             // There is room for the window; the receiver is gone when the payment has ended.
             let _ = answers.try_send((sequence, outcome));
         });
@@ -109,14 +109,14 @@ impl<'a> PaymentDriver<'a> {
 }
 
 /// When that is. tokio's clock has no arbitrary zero.
-fn began_plus(now: MonoTime, at: Option<MonoTime>) -> Option<Instant> {
+fn instant_of(now: MonoTime, at: Option<MonoTime>) -> Option<Instant> {
     // Later than that is never, for tokio and for people.
     const LATEST: Duration = Duration::from_secs(24 * 3600);
     at.map(|at| Instant::now() + at.since(now).min(LATEST))
 }
 
 /// What the packet path says, in the sender's words.
-fn read(outcome: &Outcome) -> SenderAnswer<'_> {
+fn sender_answer(outcome: &Outcome) -> SenderAnswer<'_> {
     match outcome {
         Outcome::Fulfilled { data, .. } => SenderAnswer::Fulfilled { data },
         Outcome::Rejected(Rejection { code, by, message, data }) => {

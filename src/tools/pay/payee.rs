@@ -60,7 +60,7 @@ impl fmt::Display for Payee {
 }
 
 /// A shared secret in base64 of either alphabet, padded or not.
-pub(super) fn secret_of_base64(text: &str) -> Option<SharedSecret> {
+pub(super) fn parse_base64_secret(text: &str) -> Option<SharedSecret> {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let alphabet = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
@@ -72,12 +72,12 @@ pub(super) fn secret_of_base64(text: &str) -> Option<SharedSecret> {
 }
 
 /// The same, or in hexadecimal digits. The text is in no message.
-pub(in crate::tools) fn secret_of_text(text: &str) -> Result<SharedSecret, String> {
+pub(in crate::tools) fn parse_secret(text: &str) -> Result<SharedSecret, String> {
     let mut bytes = [0; SECRET_LEN];
     if hex::decode_to_slice(text, &mut bytes).is_ok() {
         return Ok(SharedSecret(bytes));
     }
-    secret_of_base64(text).ok_or_else(|| {
+    parse_base64_secret(text).ok_or_else(|| {
         "a secret is 32 bytes, in base64 (44 characters) or as 64 hexadecimal digits".to_owned()
     })
 }
@@ -113,14 +113,14 @@ mod tests {
         assert_ne!(standard, url_safe);
         for text in [&standard, &url_safe] {
             for text in [text.as_str(), text.trim_end_matches('=')] {
-                assert_eq!(secret_of_base64(text), Some(SharedSecret(bytes)), "{text}");
+                assert_eq!(parse_base64_secret(text), Some(SharedSecret(bytes)), "{text}");
             }
         }
-        assert_eq!(secret_of_text(&hex::encode(bytes)), Ok(SharedSecret(bytes)));
+        assert_eq!(parse_secret(&hex::encode(bytes)), Ok(SharedSecret(bytes)));
         let short = base64::engine::general_purpose::STANDARD.encode(&bytes[1..]);
         for wrong in ["", "x", "????", short.as_str(), &standard.repeat(2)] {
-            assert_eq!(secret_of_base64(wrong), None, "{wrong}");
-            let error = secret_of_text(wrong).unwrap_err();
+            assert_eq!(parse_base64_secret(wrong), None, "{wrong}");
+            let error = parse_secret(wrong).unwrap_err();
             assert!(wrong.is_empty() || wrong == "x" || !error.contains(wrong), "{error}");
         }
     }

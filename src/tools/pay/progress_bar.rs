@@ -3,30 +3,30 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use super::super::wait_notes::note;
-use super::stall::Stall;
+use super::stall::StallWatch;
 use crate::config::Environment;
-use crate::console::{format_duration, grouped, per_second, percent};
+use crate::console::{format_duration, format_percent, group_digits, per_second};
 use crate::stream::PaymentProgress;
+use crate::tools::wait_notes::print_note;
 
 /// How often a terminal is drawn over.
-pub(super) const TICK: Duration = Duration::from_millis(100);
+pub(super) const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a line is printed elsewhere.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Characters of the bar itself.
-const WIDTH: u64 = 30;
+const BAR_WIDTH: u64 = 30;
 /// Back to the beginning of the line, which is cleared.
-const OVER: &str = "\r\x1b[K";
+const CLEAR_LINE: &str = "\r\x1b[K";
 
 /// Shows progress, and why there is none.
 #[derive(Debug)]
-pub(super) struct Bar {
-    form: Form,
-    stall: Stall,
+pub(super) struct ProgressBar {
+    style: BarStyle,
+    stall: StallWatch,
 }
 
 #[derive(Debug)]
-enum Form {
+enum BarStyle {
     /// On a terminal; whether something is drawn.
     Drawn(bool),
     /// Elsewhere; when the next line is due.
@@ -35,17 +35,17 @@ enum Form {
     None,
 }
 
-impl Bar {
-    pub(super) fn new(json: bool, environment: &Environment, stall: Stall) -> Self {
+impl ProgressBar {
+    pub(super) fn new(json: bool, environment: &Environment, stall: StallWatch) -> Self {
         let term = environment.get("TERM").map_or("", String::as_str);
-        let form = match json {
-            true => Form::None,
+        let style = match json {
+            true => BarStyle::None,
             false if io::stdout().is_terminal() && !["", "dumb"].contains(&term) => {
-                Form::Drawn(false)
+                BarStyle::Drawn(false)
             }
-            false => Form::Lines(LINE_EVERY),
+            false => BarStyle::Lines(LINE_INTERVAL),
         };
-        Bar { form, stall }
+        ProgressBar { style, stall }
     }
 
     pub(super) fn show(
@@ -54,25 +54,30 @@ impl Bar {
         after: Duration,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let why = self.stall.look(progress, after);
-        match (&mut self.form, why) {
-            (Form::None, Some(why)) => note(why),
-            (Form::None, None) => {}
-            (Form::Drawn(drawn), why) => {
+        let why = self.stall.next_note(progress, after);
+        match (&mut self.style, why) {
+            (BarStyle::None, Some(why)) => print_note(why),
+            (BarStyle::None, None) => {}
+            (BarStyle::Drawn(drawn), why) => {
                 *drawn = true;
-                write!(out, "{OVER}")?;
+                write!(out, "{CLEAR_LINE}")?;
                 if let Some(why) = why {
                     writeln!(out, "{why}")?;
                 }
-                write!(out, "{} {}", bar(progress), line(progress, after))?;
+                write!(out, "{} {}", draw_bar(progress), describe_progress(progress, after))?;
             }
-            (Form::Lines(due), why) => {
+            (BarStyle::Lines(due), why) => {
                 if let Some(why) = why {
                     writeln!(out, "{why}")?;
                 }
                 if after >= *due {
-                    *due = after + LINE_EVERY;
-                    writeln!(out, "{} {}", format_duration(after), line(progress, after))?;
+                    *due = after + LINE_INTERVAL;
+                    writeln!(
+                        out,
+                        "{} {}",
+                        format_duration(after),
+                        describe_progress(progress, after)
+                    )?;
                 }
             }
         }
@@ -81,29 +86,29 @@ impl Bar {
 
     /// Makes room for what comes next.
     pub(super) fn clear(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        if let Form::Drawn(true) = self.form {
-            write!(out, "{OVER}")?;
+        if let BarStyle::Drawn(true) = self.style {
+            write!(out, "{CLEAR_LINE}")?;
         }
         Ok(())
     }
 }
 
-fn bar(progress: &PaymentProgress) -> String {
-    let share = u128::from(progress.sent) * u128::from(WIDTH);
+fn draw_bar(progress: &PaymentProgress) -> String {
+    let share = u128::from(progress.sent) * u128::from(BAR_WIDTH);
     let done = share.checked_div(progress.total.into()).unwrap_or(0);
     let done = usize::try_from(done).unwrap_or_default();
-    let left = usize::try_from(WIDTH).unwrap_or_default().saturating_sub(done);
+    let left = usize::try_from(BAR_WIDTH).unwrap_or_default().saturating_sub(done);
     format!("[{}{}]", "#".repeat(done), " ".repeat(left))
 }
 
-fn line(progress: &PaymentProgress, after: Duration) -> String {
+fn describe_progress(progress: &PaymentProgress, after: Duration) -> String {
     format!(
         "{}: {} sent, {} delivered, {} packets, {} packets/s, {} units in flight",
-        percent(progress.sent, progress.total),
-        grouped(progress.sent),
-        grouped(progress.delivered),
-        grouped(progress.fulfilled),
-        grouped(per_second(progress.fulfilled, after)),
-        grouped(progress.in_flight),
+        format_percent(progress.sent, progress.total),
+        group_digits(progress.sent),
+        group_digits(progress.delivered),
+        group_digits(progress.fulfilled),
+        group_digits(per_second(progress.fulfilled, after)),
+        group_digits(progress.in_flight),
     )
 }

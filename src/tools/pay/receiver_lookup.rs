@@ -1,19 +1,19 @@
 //! A receiver of the own network, by its address: the configuration tells which node it is at, and where that node answers
 //! SPSP queries.
 
-use super::super::args::SourceArguments;
-use super::super::local_node;
-use super::super::local_node::reachable;
-use super::super::login::trust_of;
 use crate::config::{Environment, FileForm, Loaded, NodeConfig};
 use crate::console::Failure;
 use crate::net::{HttpUrl, TlsTrust};
+use crate::tools::args::SourceArguments;
+use crate::tools::local_node;
+use crate::tools::local_node::host_to_dial;
+use crate::tools::login::trust_for_node;
 use crate::topology::{Deployment, Topology};
 use crate::wire::Address;
 use crate::wire::payment_pointer::WELL_KNOWN_PATH;
 
 /// Where to ask for a receiver, and what the configuration knows of it.
-pub(super) struct EntryPoint {
+pub(super) struct SpspEndpoint {
     pub(super) url: HttpUrl,
     pub(super) trust: TlsTrust,
     /// What helps where no such receiver is found there; empty if the configuration has it.
@@ -21,12 +21,12 @@ pub(super) struct EntryPoint {
 }
 
 /// Where to ask for the receiver at this address. Its parts below that of the receiver are left out: the answer has its own.
-pub(super) fn endpoint(
+pub(super) fn find_endpoint(
     address: &Address,
     arguments: &SourceArguments,
     environment: &Environment,
-) -> Result<EntryPoint, Failure> {
-    let (loaded, topology) = local_node::load_in_network(arguments, environment)?;
+) -> Result<SpspEndpoint, Failure> {
+    let (loaded, topology) = local_node::load_node_and_network(arguments, environment)?;
     if loaded.form == FileForm::NoFile {
         return Err(Failure::Usage(format!(
             "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP URL \
@@ -34,7 +34,7 @@ pub(super) fn endpoint(
         )));
     }
     let mut found: Option<(NodeConfig, String)> = None;
-    for (node, host) in nodes(&loaded, topology.as_ref(), arguments.node.is_some())? {
+    for (node, host) in nodes_with_hosts(&loaded, topology.as_ref(), arguments.node.is_some())? {
         let depth = |node: &NodeConfig| node.address.as_ref().map_or(0, |own| own.as_str().len());
         let is_below = node
             .address
@@ -66,12 +66,12 @@ pub(super) fn endpoint(
     let url = url.map_err(|error| Failure::Usage(format!("cannot ask {text}: {error}")))?;
     let is_it = |name: &str| receiver.is_none_or(|wanted| wanted == name);
     let is_known = node.receivers.iter().any(|known| is_it(known.id.as_str()));
-    let hint = if is_known { String::new() } else { receivers_of(&node) };
-    Ok(EntryPoint { url, trust: trust_of(&node), hint })
+    let hint = if is_known { String::new() } else { receivers_hint(&node) };
+    Ok(SpspEndpoint { url, trust: trust_for_node(&node), hint })
 }
 
 /// Which receivers the configuration gives a node.
-fn receivers_of(node: &NodeConfig) -> String {
+fn receivers_hint(node: &NodeConfig) -> String {
     let names: Vec<&str> = node.receivers.iter().map(|receiver| receiver.id.as_str()).collect();
     match names.as_slice() {
         [] => format!("; in the configuration node {} has no receivers", node.settings.node_id),
@@ -84,7 +84,7 @@ fn receivers_of(node: &NodeConfig) -> String {
 }
 
 /// The nodes of the configuration, and where each is reached.
-fn nodes(
+fn nodes_with_hosts(
     loaded: &Loaded,
     topology: Option<&Topology>,
     on_this_machine: bool,
@@ -92,7 +92,7 @@ fn nodes(
     let Some(topology) = topology else {
         return Ok(vec![(
             loaded.config.clone(),
-            reachable(&loaded.config.settings.http_server_host),
+            host_to_dial(&loaded.config.settings.http_server_host),
         )]);
     };
     // As in `local_node`: a node that the environment names runs on a host of its own, and so do the others.
@@ -101,7 +101,7 @@ fn nodes(
     for id in topology.node_ids() {
         let config = topology.node(id, mode)?.config;
         let host = match mode {
-            Deployment::Loopback => reachable(&config.settings.http_server_host),
+            Deployment::Loopback => host_to_dial(&config.settings.http_server_host),
             Deployment::Spread => topology.host_of(id).unwrap_or_else(|| id.to_owned()),
         };
         nodes.push((config, host));

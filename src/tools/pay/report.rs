@@ -6,16 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::super::args::PayArguments;
-use super::super::login::EntryLogin;
-use super::super::money::scaled;
-use super::driver::Paid;
+use super::driver::PaymentResult;
 use super::payee::Payee;
 use super::spsp::SpspReceiver;
 use crate::account::Asset;
 use crate::console::Failure;
-use crate::console::{format_duration, grouped, per_second, sanitize, sanitize_json};
+use crate::console::{format_duration, group_digits, per_second, sanitize, sanitize_json};
 use crate::stream::{PacketFailure, PathRate, PaymentEnd, PaymentProgress};
+use crate::tools::args::PayArguments;
+use crate::tools::login::EntryLogin;
+use crate::tools::money::format_scaled;
 use crate::wire::Amount;
 use crate::wire::ilp::ErrorCode;
 
@@ -32,14 +32,14 @@ pub(super) struct PayReport<'a> {
 
 impl PayReport<'_> {
     /// The first lines: who is paid. Before any money is sent, so that a wrong one can be stopped.
-    pub(super) fn begin(&mut self) -> Result<(), Failure> {
+    pub(super) fn write_header(&mut self) -> Result<(), Failure> {
         let PayReport { arguments, amount, receiver, login, asset, out } = self;
         if arguments.json {
             return Ok(());
         }
-        let amount = shown(amount.0, asset.as_ref());
+        let amount = format_units(amount.0, asset.as_ref());
         writeln!(out, "PAY {amount} to {} through {login}", arguments.payee)?;
-        if let Some(answered) = &receiver.answered {
+        if let Some(answered) = &receiver.answered_by {
             let asked = match &arguments.payee {
                 Payee::Pointer(pointer) => pointer.host().to_owned(),
                 Payee::Endpoint(url) => url.authority(),
@@ -59,53 +59,59 @@ impl PayReport<'_> {
     }
 
     /// The last ones. `true`: all was paid.
-    pub(super) fn end(&mut self, paid: &Paid) -> Result<bool, Failure> {
-        let complete = paid.end.is_complete();
+    pub(super) fn write_result(&mut self, result: &PaymentResult) -> Result<bool, Failure> {
+        let complete = result.end.is_complete();
         if self.arguments.json {
-            let told = self.json(paid);
+            let told = self.to_json(result);
             writeln!(self.out, "{}", sanitize_json(format!("{told:#}")))?;
         } else {
-            self.table(paid)?;
+            self.write_table(result)?;
         }
         self.out.flush()?;
         Ok(complete)
     }
 
-    fn table(&mut self, paid: &Paid) -> Result<(), Failure> {
-        let Paid { progress, end, took } = paid;
+    fn write_table(&mut self, result: &PaymentResult) -> Result<(), Failure> {
+        let PaymentResult { progress, end, took } = result;
         let theirs =
             progress.asset.as_ref().map(|(code, scale)| Asset::new(&sanitize(code), *scale));
         let mut rows = vec![
-            ("sent", shown(progress.sent, self.asset.as_ref())),
-            ("delivered", shown(progress.delivered, theirs.as_ref())),
+            ("sent", format_units(progress.sent, self.asset.as_ref())),
+            ("delivered", format_units(progress.delivered, theirs.as_ref())),
         ];
         if progress.unconfirmed > 0 {
-            let least = shown(progress.unconfirmed, theirs.as_ref());
+            let least = format_units(progress.unconfirmed, theirs.as_ref());
             rows.push(("", format!("and at least {least} without the receiver's word")));
         }
-        if let (Some(rate), Some(least)) = (achieved(progress), progress.minimum_rate) {
-            rows.push(("rate", format!("{} (at least {})", number(rate), number(least.as_f64()))));
+        if let (Some(rate), Some(least)) = (achieved_rate(progress), progress.minimum_rate) {
+            rows.push((
+                "rate",
+                format!("{} (at least {})", format_rate(rate), format_rate(least.as_f64())),
+            ));
         }
         if progress.unresolved > 0 {
-            let gone = shown(progress.unresolved, self.asset.as_ref());
+            let gone = format_units(progress.unresolved, self.asset.as_ref());
             rows.push((
                 "unknown",
-                format!("{gone} in {} packets that nobody answered", grouped(progress.unanswered)),
+                format!(
+                    "{gone} in {} packets that nobody answered",
+                    group_digits(progress.unanswered)
+                ),
             ));
         }
         if progress.in_flight > 0 {
-            rows.push(("in flight", shown(progress.in_flight, self.asset.as_ref())));
+            rows.push(("in flight", format_units(progress.in_flight, self.asset.as_ref())));
         }
-        rows.push(("packets", packets(progress)));
+        rows.push(("packets", describe_packets(progress)));
         if progress.late > 0 {
-            let late = grouped(progress.late);
+            let late = group_digits(progress.late);
             rows.push((
                 "",
                 format!("{late} timed out on the way: not paid for, but perhaps received"),
             ));
         }
-        rows.push(("largest packet", format!("{} units", grouped(progress.packet_amount))));
-        let speed = grouped(per_second(progress.fulfilled, *took));
+        rows.push(("largest packet", format!("{} units", group_digits(progress.packet_amount))));
+        let speed = group_digits(per_second(progress.fulfilled, *took));
         rows.push(("time", format!("{}, {speed} packets/s", format_duration(*took))));
         if let Some(receipt) = progress.receipt {
             rows.push(("receipt", STANDARD.encode(receipt.as_bytes())));
@@ -113,43 +119,43 @@ impl PayReport<'_> {
         for (name, value) in rows {
             writeln!(self.out, "{name:<16}{value}")?;
         }
-        writeln!(self.out, "{}", self.verdict(end, progress))?;
+        writeln!(self.out, "{}", self.describe_end(end, progress))?;
         Ok(())
     }
 
     /// In one line: paid or not, why, and what to do.
-    fn verdict(&self, end: &PaymentEnd, progress: &PaymentProgress) -> String {
-        let missing = grouped(progress.total.saturating_sub(progress.sent));
-        let trouble = progress.last_failure.as_ref().map(explained);
+    fn describe_end(&self, end: &PaymentEnd, progress: &PaymentProgress) -> String {
+        let missing = group_digits(progress.total.saturating_sub(progress.sent));
+        let failure = progress.last_failure.as_ref().map(describe_failure);
         let last =
-            trouble.map_or_else(String::new, |trouble| format!("; the last trouble was {trouble}"));
+            failure.map_or_else(String::new, |failure| format!("; the last trouble was {failure}"));
         let why = match end {
             PaymentEnd::Complete => return "paid".to_owned(),
             PaymentEnd::Remainder(rest) => {
-                return format!("paid but for {} units, which are less than one of the receiver", grouped(rest));
+                return format!("paid but for {} units, which are less than one of the receiver", group_digits(rest));
             }
             PaymentEnd::TooSmall => "the amount is less than one unit of the receiver; pay more".to_owned(),
             PaymentEnd::Stopped => format!("interrupted{last}"),
             PaymentEnd::OutOfTime => format!("time was up; allow more with --timeout{last}"),
             PaymentEnd::NothingArrives => {
-                format!("nothing arrived any more{last}; `{}` shows how far packets get", self.trace())
+                format!("nothing arrived any more{last}; `{}` shows how far packets get", self.trace_command())
             }
             PaymentEnd::Unresolved => {
                 "some packets got no answer, so they may have been paid; check the balances before you pay again"
                     .to_owned()
             }
-            PaymentEnd::Refused(trouble) => format!("{}{}", explained(trouble), self.advice(trouble.code)),
+            PaymentEnd::Refused(failure) => format!("{}{}", describe_failure(failure), self.advice(failure.code)),
             PaymentEnd::NothingPasses => match &progress.last_failure {
-                Some(trouble) => {
-                    format!("{} lets nothing pass, however small: {}", by(trouble), explained(trouble))
+                Some(failure) => {
+                    format!("{} lets nothing pass, however small: {}", failing_node(failure), describe_failure(failure))
                 }
                 None => "a hop lets nothing pass, however small".to_owned(),
             },
             PaymentEnd::RateTooLow { amount, arrived, minimum } => format!(
                 "the rate is too low: of {} units {} arrive, not {}; allow that with `--min-rate {}`",
-                grouped(amount),
-                grouped(arrived),
-                grouped(minimum),
+                group_digits(amount),
+                group_digits(arrived),
+                group_digits(minimum),
                 rate_below(*arrived, *amount)
             ),
             PaymentEnd::WrongSecret => {
@@ -166,7 +172,7 @@ impl PayReport<'_> {
     }
 
     /// The command that shows how far packets get.
-    pub(super) fn trace(&self) -> String {
+    pub(super) fn trace_command(&self) -> String {
         format!("ilp-connector trace {}{}", self.receiver.address, self.login.flags())
     }
 
@@ -174,7 +180,7 @@ impl PayReport<'_> {
         match code {
             ErrorCode::F02 => format!(
                 "; is the address right, and is there a route to it? `{}` shows how far packets get",
-                self.trace()
+                self.trace_command()
             ),
             ErrorCode::F06 => {
                 "; is the secret that of this address? One from SPSP may have become too old"
@@ -184,19 +190,19 @@ impl PayReport<'_> {
         }
     }
 
-    fn json(&self, paid: &Paid) -> Value {
-        let Paid { progress, end, took } = paid;
+    fn to_json(&self, result: &PaymentResult) -> Value {
+        let PaymentResult { progress, end, took } = result;
         let codes = progress.rejected.iter().map(|(code, count)| (code.to_string(), count.into()));
         let rejected: Map<String, Value> = codes.collect();
         let asset = |asset: &Asset| json!({ "code": &*asset.code, "scale": asset.scale });
         let theirs = progress.asset.as_ref();
         json!({
             "payee": self.arguments.payee.to_string(),
-            "answeredBy": self.receiver.answered.as_ref().map(ToString::to_string),
+            "answeredBy": self.receiver.answered_by.as_ref().map(ToString::to_string),
             "destination": self.receiver.address,
             "through": self.login.to_string(),
             "complete": end.is_complete(),
-            "end": self.verdict(end, progress),
+            "end": self.describe_end(end, progress),
             "amount": progress.total.to_string(),
             "sent": progress.sent.to_string(),
             "delivered": progress.delivered.to_string(),
@@ -205,7 +211,7 @@ impl PayReport<'_> {
             "inFlight": progress.in_flight.to_string(),
             "sourceAsset": self.asset.as_ref().map(asset),
             "destinationAsset": theirs.map(|(code, scale)| json!({ "code": code, "scale": scale })),
-            "rate": achieved(progress),
+            "rate": achieved_rate(progress),
             "minimumRate": progress.minimum_rate.map(PathRate::as_f64),
             "receipt": progress.receipt.map(|receipt| STANDARD.encode(receipt.as_bytes())),
             "packetAmount": progress.packet_amount.to_string(),
@@ -222,38 +228,42 @@ impl PayReport<'_> {
 }
 
 /// What arrived of one unit.
-fn achieved(progress: &PaymentProgress) -> Option<f64> {
+fn achieved_rate(progress: &PaymentProgress) -> Option<f64> {
     PathRate::measured(progress.delivered, progress.sent).or(progress.rate).map(PathRate::as_f64)
 }
 
-fn packets(progress: &PaymentProgress) -> String {
-    let mut text = format!("{} fulfilled", grouped(progress.fulfilled));
+fn describe_packets(progress: &PaymentProgress) -> String {
+    let mut text = format!("{} fulfilled", group_digits(progress.fulfilled));
     let codes: Vec<String> = progress
         .rejected
         .iter()
         .map(|(code, count)| {
             let name = code.name().map(|name| format!(" {name}")).unwrap_or_default();
-            format!("{} {code}{name}", grouped(count))
+            format!("{} {code}{name}", group_digits(count))
         })
         .collect();
     if !codes.is_empty() {
-        text += &format!(", {} rejected: {}", grouped(progress.rejected.total()), codes.join(", "));
+        text += &format!(
+            ", {} rejected: {}",
+            group_digits(progress.rejected.total()),
+            codes.join(", ")
+        );
     }
     text
 }
 
 /// An amount, and what it is where the asset is known.
-fn shown(amount: u64, asset: Option<&Asset>) -> String {
+fn format_units(amount: u64, asset: Option<&Asset>) -> String {
     match asset {
-        None => format!("{} units", grouped(amount)),
+        None => format!("{} units", group_digits(amount)),
         Some(asset) => {
-            let scaled = scaled(amount.into(), asset.scale.into());
-            format!("{} units ({scaled} {})", grouped(amount), asset.code)
+            let scaled = format_scaled(amount.into(), asset.scale.into());
+            format!("{} units ({scaled} {})", group_digits(amount), asset.code)
         }
     }
 }
 
-fn number(rate: f64) -> String {
+fn format_rate(rate: f64) -> String {
     let text = format!("{rate:.9}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -262,18 +272,18 @@ fn number(rate: f64) -> String {
 fn rate_below(arrived: u64, amount: u64) -> String {
     const DECIMALS: u32 = 9;
     let rate = u128::from(arrived) * 10_u128.pow(DECIMALS);
-    scaled(rate.checked_div(amount.into()).unwrap_or_default(), DECIMALS).replace(',', "")
+    format_scaled(rate.checked_div(amount.into()).unwrap_or_default(), DECIMALS).replace(',', "")
 }
 
 /// A Reject in one line: code, node, words.
-pub(super) fn explained(trouble: &PacketFailure) -> String {
-    let name = trouble.code.name().map(|name| format!(" {name}")).unwrap_or_default();
-    format!("{}{name} from {}: {}", trouble.code, by(trouble), sanitize(&trouble.message))
+pub(super) fn describe_failure(failure: &PacketFailure) -> String {
+    let name = failure.code.name().map(|name| format!(" {name}")).unwrap_or_default();
+    format!("{}{name} from {}: {}", failure.code, failing_node(failure), sanitize(&failure.message))
 }
 
 /// Which node says so.
-fn by(trouble: &PacketFailure) -> String {
-    match trouble.by.as_str() {
+fn failing_node(failure: &PacketFailure) -> String {
+    match failure.by.as_str() {
         "" => "a node without an address".to_owned(),
         by => sanitize(by),
     }
@@ -285,10 +295,10 @@ mod tests {
 
     #[test]
     fn amounts_as_people_write_them() {
-        assert_eq!(shown(1500, Some(&Asset::new("EUR", 3))), "1,500 units (1.5 EUR)");
-        assert_eq!(shown(1500, None), "1,500 units");
+        assert_eq!(format_units(1500, Some(&Asset::new("EUR", 3))), "1,500 units (1.5 EUR)");
+        assert_eq!(format_units(1500, None), "1,500 units");
         assert_eq!(
-            (number(1.0), number(0.001), number(0.123_456_789_1)),
+            (format_rate(1.0), format_rate(0.001), format_rate(0.123_456_789_1)),
             ("1".into(), "0.001".into(), "0.123456789".into())
         );
         assert_eq!(rate_below(1, 3), "0.333333333");

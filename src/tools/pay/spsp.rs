@@ -3,13 +3,13 @@
 
 use serde_json::Value;
 
-use super::super::wait_notes::run_noting;
-use super::payee::secret_of_base64;
+use super::payee::parse_base64_secret;
 use crate::console::Failure;
 use crate::console::sanitize;
 use crate::http::HttpClient;
 use crate::net::{Host, HttpUrl};
 use crate::stream::SharedSecret;
+use crate::tools::wait_notes::note_if_slow;
 use crate::wire::{Address, Scheme};
 
 /// What is asked for. The second is what endpoints of before 2018 answer with.
@@ -26,11 +26,11 @@ pub(super) struct SpspReceiver {
     pub(super) address: Address,
     pub(super) secret: SharedSecret,
     /// Who answered at last, where somebody was asked.
-    pub(super) answered: Option<HttpUrl>,
+    pub(super) answered_by: Option<HttpUrl>,
 }
 
 /// Asks.
-pub(super) async fn query(
+pub(super) async fn query_receiver(
     client: &HttpClient,
     asked: &HttpUrl,
     allow_http: bool,
@@ -44,42 +44,44 @@ pub(super) async fn query(
             )));
         }
         let words = || format!("waiting for an answer from {url}");
-        let document = run_noting(client.get(&url, ACCEPT), words).await;
-        let document = document.map_err(|error| failed(&url, &error.to_string()))?;
+        let document = note_if_slow(client.get(&url, ACCEPT), words).await;
+        let document = document.map_err(|error| query_failure(&url, &error.to_string()))?;
         match document.status {
             200 => {
                 let is_spsp =
                     document.content_type.as_deref().is_none_or(|kind| MEDIA_TYPES.contains(&kind));
                 if !is_spsp {
                     let kind = sanitize(document.content_type.as_deref().unwrap_or_default());
-                    return Err(failed(
+                    return Err(query_failure(
                         &url,
                         &format!(
                             "it answers with {kind}, so nobody can be paid there; is it the right URL?"
                         ),
                     ));
                 }
-                return read(&document.body, &url);
+                return parse_answer(&document.body, &url);
             }
             301 | 302 | 303 | 307 | 308 => {
-                let next = document.location.as_deref().and_then(|to| joined(&url, to));
-                let next = next.ok_or_else(|| failed(&url, "it redirects to nowhere"))?;
+                let next = document.location.as_deref().and_then(|to| resolve_redirect(&url, to));
+                let next = next.ok_or_else(|| query_failure(&url, "it redirects to nowhere"))?;
                 if url.is_tls() && !next.is_tls() {
-                    return Err(failed(
+                    return Err(query_failure(
                         &url,
                         &format!("it redirects to {next}, which is not https; nothing was sent"),
                     ));
                 }
                 url = next;
             }
-            404 => return Err(failed(&url, &nobody(&document.body))),
-            status => return Err(failed(&url, &format!("HTTP status {status}; {IS_IT_SPSP}"))),
+            404 => return Err(query_failure(&url, &describe_not_found(&document.body))),
+            status => {
+                return Err(query_failure(&url, &format!("HTTP status {status}; {IS_IT_SPSP}")));
+            }
         }
     }
-    Err(failed(asked, &format!("it redirects more than {REDIRECTS_MAX} times")))
+    Err(query_failure(asked, &format!("it redirects more than {REDIRECTS_MAX} times")))
 }
 
-fn failed(url: &HttpUrl, why: &str) -> Failure {
+fn query_failure(url: &HttpUrl, why: &str) -> Failure {
     Failure::Failed(format!("cannot ask {} where to pay: {why}", url.without_credentials()))
 }
 
@@ -93,7 +95,7 @@ fn is_this_machine(url: &HttpUrl) -> bool {
 }
 
 /// Where a redirect leads, from there.
-fn joined(from: &HttpUrl, to: &str) -> Option<HttpUrl> {
+fn resolve_redirect(from: &HttpUrl, to: &str) -> Option<HttpUrl> {
     let base = url::Url::parse(&from.without_credentials()).ok()?;
     let mut next = base.join(to).ok()?;
     // It never reaches a server.
@@ -104,7 +106,7 @@ fn joined(from: &HttpUrl, to: &str) -> Option<HttpUrl> {
 /// What to look at where an answer is not that of an SPSP server.
 const IS_IT_SPSP: &str = "is this the address of an SPSP endpoint, and its HTTP port?";
 
-fn nobody(body: &[u8]) -> String {
+fn describe_not_found(body: &[u8]) -> String {
     let told: Option<Value> = serde_json::from_slice(body).ok();
     match told.as_ref().and_then(|told| told.get("message")?.as_str()) {
         Some(message) => format!("no such receiver ({})", sanitize(message)),
@@ -113,8 +115,8 @@ fn nobody(body: &[u8]) -> String {
 }
 
 /// The answer. Fields that are not known are ignored; the secret is in no message.
-fn read(body: &[u8], url: &HttpUrl) -> Result<SpspReceiver, Failure> {
-    let wrong = |what: &str| failed(url, &format!("its answer {what}"));
+fn parse_answer(body: &[u8], url: &HttpUrl) -> Result<SpspReceiver, Failure> {
+    let wrong = |what: &str| query_failure(url, &format!("its answer {what}"));
     let told: Value = serde_json::from_slice(body).map_err(|_| wrong("is not JSON"))?;
     let text = |key: &str| {
         let missing = || wrong(&format!("has no {key}, so it is no SPSP answer"));
@@ -127,9 +129,9 @@ fn read(body: &[u8], url: &HttpUrl) -> Result<SpspReceiver, Failure> {
     if address.scheme() == Scheme::Peer {
         return Err(wrong("names an address under peer."));
     }
-    let secret = secret_of_base64(text("shared_secret")?)
+    let secret = parse_base64_secret(text("shared_secret")?)
         .ok_or_else(|| wrong("has a shared_secret that is not 32 bytes in base64"))?;
-    Ok(SpspReceiver { address, secret, answered: Some(url.clone()) })
+    Ok(SpspReceiver { address, secret, answered_by: Some(url.clone()) })
 }
 
 #[cfg(test)]
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn answers() {
         fn check(body: &str, expected: Result<&str, &str>) {
-            let got = read(body.as_bytes(), &url("https://example.com/alice"));
+            let got = parse_answer(body.as_bytes(), &url("https://example.com/alice"));
             match (got, expected) {
                 (Ok(receiver), Ok(address)) => {
                     assert_eq!(receiver.address.as_str(), address);
@@ -182,7 +184,7 @@ mod tests {
     #[test]
     fn redirects() {
         fn check(to: &str, expected: Option<&str>) {
-            let next = joined(&url("https://example.com/alice?x"), to)
+            let next = resolve_redirect(&url("https://example.com/alice?x"), to)
                 .map(|url| url.without_credentials());
             assert_eq!(next.as_deref(), expected, "{to}");
         }

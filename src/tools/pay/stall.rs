@@ -2,71 +2,83 @@
 
 use std::time::Duration;
 
-use super::super::wait_notes::SILENCE_MAX;
-use super::report::explained;
+use super::report::describe_failure;
 use crate::console::format_duration;
 use crate::stream::PaymentProgress;
+use crate::tools::wait_notes::SILENCE_MAX;
 
 /// A reason that differs from the last one is told at once, but not more often than this: texts of Rejects may hold figures.
-const OTHER_WORDS: Duration = Duration::from_secs(1);
+const NEW_REASON_INTERVAL: Duration = Duration::from_secs(1);
 /// The same reason is told again after that time.
-const SAME_WORDS: Duration = Duration::from_secs(10);
+const SAME_REASON_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What was seen of a payment.
 #[derive(Debug)]
-pub(super) struct Stall {
+pub(super) struct StallWatch {
     /// The command that shows how far packets get.
     trace: String,
     /// When something arrived last, and what there was then.
     moved_at: Duration,
-    seen: Seen,
-    told: Option<(Duration, String)>,
+    counts: PaymentCounts,
+    last_note: Option<(Duration, String)>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Seen {
+struct PaymentCounts {
     fulfilled: u64,
     is_measured: bool,
     /// Answers that were no Fulfill, and packets without an answer. They do not move a payment.
     failed: u64,
 }
 
-impl Stall {
+impl StallWatch {
     pub(super) fn new(trace: String) -> Self {
-        Stall { trace, moved_at: Duration::ZERO, seen: Seen::default(), told: None }
+        StallWatch {
+            trace,
+            moved_at: Duration::ZERO,
+            counts: PaymentCounts::default(),
+            last_note: None,
+        }
     }
 
     /// Looks at a payment after that time. `Some`: a line to show now.
-    pub(super) fn look(&mut self, progress: &PaymentProgress, after: Duration) -> Option<String> {
-        let seen = Seen {
+    pub(super) fn next_note(
+        &mut self,
+        progress: &PaymentProgress,
+        after: Duration,
+    ) -> Option<String> {
+        let counts = PaymentCounts {
             fulfilled: progress.fulfilled,
             is_measured: progress.rate.is_some(),
             failed: progress.rejected.total() + progress.unanswered,
         };
-        if (seen.fulfilled, seen.is_measured) != (self.seen.fulfilled, self.seen.is_measured) {
-            (self.moved_at, self.seen, self.told) = (after, seen, None);
+        if (counts.fulfilled, counts.is_measured)
+            != (self.counts.fulfilled, self.counts.is_measured)
+        {
+            (self.moved_at, self.counts, self.last_note) = (after, counts, None);
             return None;
         }
         let still = after.saturating_sub(self.moved_at);
         if still < SILENCE_MAX {
             return None;
         }
-        let has_news = seen.failed > self.seen.failed;
+        let has_news = counts.failed > self.counts.failed;
         let why = match progress.last_failure.as_ref().filter(|_| has_news) {
-            Some(trouble) => explained(trouble),
+            Some(failure) => describe_failure(failure),
             None => format!("no answer yet; `{}` shows how far packets get", self.trace),
         };
-        let due = match &self.told {
+        let due = match &self.last_note {
             None => true,
             Some((at, told)) => {
-                after.saturating_sub(*at) >= if *told == why { SAME_WORDS } else { OTHER_WORDS }
+                after.saturating_sub(*at)
+                    >= if *told == why { SAME_REASON_INTERVAL } else { NEW_REASON_INTERVAL }
             }
         };
         if !due {
             return None;
         }
         let line = format!("nothing moves for {}, trying on: {why}", format_duration(still));
-        self.told = Some((after, why));
+        self.last_note = Some((after, why));
         Some(line)
     }
 }
@@ -83,7 +95,7 @@ mod tests {
 
     struct Payment {
         sender: Sender,
-        stall: Stall,
+        stall: StallWatch,
     }
 
     impl Payment {
@@ -97,29 +109,29 @@ mod tests {
             );
         }
 
-        fn look(&mut self, millis: u64) -> Option<String> {
-            self.stall.look(&self.sender.progress(), Duration::from_millis(millis))
+        fn next_note(&mut self, millis: u64) -> Option<String> {
+            self.stall.next_note(&self.sender.progress(), Duration::from_millis(millis))
         }
     }
 
     fn payment() -> Payment {
         let settings = SenderSettings::new(Amount(5));
         let sender = Sender::new(settings, &SharedSecret([1; 32]), [0; 32], NOW.mono);
-        Payment { sender, stall: Stall::new("ilp-connector trace test.c".to_owned()) }
+        Payment { sender, stall: StallWatch::new("ilp-connector trace test.c".to_owned()) }
     }
 
     #[test]
     fn the_last_reject_with_its_node_and_words() {
         let mut payment = payment();
         payment.rejected("next hop c is\nnot connected");
-        assert_eq!(payment.look(1_000), None);
+        assert_eq!(payment.next_note(1_000), None);
         let why = "T01 Peer Unreachable from test.b: next hop c is\\nnot connected";
         let expected = format!("nothing moves for 1.5 s, trying on: {why}");
-        assert_eq!(payment.look(1_500), Some(expected));
+        assert_eq!(payment.next_note(1_500), Some(expected));
         // Not all the time, but again.
-        assert_eq!(payment.look(3_000), None);
+        assert_eq!(payment.next_note(3_000), None);
         assert_eq!(
-            payment.look(11_500),
+            payment.next_note(11_500),
             Some(format!("nothing moves for 11.5 s, trying on: {why}"))
         );
     }
@@ -127,11 +139,11 @@ mod tests {
     #[test]
     fn another_reason_is_told_sooner() {
         let mut payment = payment();
-        assert!(payment.look(1_600).is_some_and(|line| {
+        assert!(payment.next_note(1_600).is_some_and(|line| {
             line.contains("no answer yet; `ilp-connector trace test.c` shows how far packets get")
         }));
         payment.rejected("one");
-        assert_eq!(payment.look(2_000), None);
-        assert!(payment.look(2_700).is_some_and(|line| line.ends_with("test.b: one")));
+        assert_eq!(payment.next_note(2_000), None);
+        assert!(payment.next_note(2_700).is_some_and(|line| line.ends_with("test.b: one")));
     }
 }

@@ -3,18 +3,18 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::super::login::EntryLogin;
-use super::super::rtt_stats::RttStats;
-use super::super::session::THIS_PROGRAM;
-use crate::client::SIGNATURE;
+use crate::client::DEFAULT_ADDRESS;
 use crate::console::Failure;
-use crate::console::{format_duration, millis, percent, sanitize};
+use crate::console::{format_duration, format_millis, format_percent, sanitize};
 use crate::link::{Cause, Outcome, Rejection};
+use crate::tools::login::EntryLogin;
+use crate::tools::rtt_stats::RttStats;
+use crate::tools::session::THIS_PROGRAM;
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount};
 
 /// What is said where the pong did not come to this program.
-const OTHERS_PONG: &str = "another program is logged in as this account, and the pong went to it; give each `ping --echo` an account of its own";
+const PONG_TAKEN: &str = "another program is logged in as this account, and the pong went to it; give each `ping --echo` an account of its own";
 
 /// Prints, and counts.
 pub(super) struct PingReport<'a> {
@@ -44,7 +44,7 @@ impl<'a> PingReport<'a> {
     }
 
     /// The first line.
-    pub(super) fn begin(
+    pub(super) fn write_header(
         &mut self,
         login: &EntryLogin,
         return_address: Option<&Address>,
@@ -66,18 +66,18 @@ impl<'a> PingReport<'a> {
     }
 
     /// One more ping is on its way.
-    pub(super) fn sent(&mut self) {
+    pub(super) fn count_sent(&mut self) {
         self.sent += 1;
     }
 
     /// The line of one answer.
-    pub(super) fn answer(
+    pub(super) fn write_answer(
         &mut self,
         sequence: u64,
         after: Duration,
         outcome: &Outcome,
     ) -> Result<(), Failure> {
-        let time = millis(after);
+        let time = format_millis(after);
         match outcome {
             Outcome::Fulfilled { .. } => {
                 self.fulfilled += 1;
@@ -91,18 +91,18 @@ impl<'a> PingReport<'a> {
                 writeln!(self.out, "no answer: seq={sequence} after {time} ms: {message}")?;
             }
             Outcome::NotSent(Cause { code, message }) => {
-                self.refused(*code, THIS_PROGRAM, sequence, &time, message)?;
+                self.write_reject(*code, THIS_PROGRAM, sequence, &time, message)?;
             }
             Outcome::Rejected(Rejection { code, by, message, .. }) => {
-                let message = match self.is_of_this_account(by) {
-                    true => OTHERS_PONG,
+                let message = match self.is_from_this_account(by) {
+                    true => PONG_TAKEN,
                     false => message,
                 };
                 let by = match by.as_str() {
                     "" => "somebody without an address".to_owned(),
                     by => sanitize(by),
                 };
-                self.refused(*code, &by, sequence, &time, &sanitize(message))?;
+                self.write_reject(*code, &by, sequence, &time, &sanitize(message))?;
             }
         }
         // Line by line, also into a pipe.
@@ -110,11 +110,11 @@ impl<'a> PingReport<'a> {
     }
 
     /// Whether a pong was refused at the return address. This program knows all pongs that it asked for, so it was another.
-    fn is_of_this_account(&self, by: &str) -> bool {
-        self.return_address.as_ref().is_some_and(|own| by == own.as_str() || by == SIGNATURE)
+    fn is_from_this_account(&self, by: &str) -> bool {
+        self.return_address.as_ref().is_some_and(|own| by == own.as_str() || by == DEFAULT_ADDRESS)
     }
 
-    fn refused(
+    fn write_reject(
         &mut self,
         code: ErrorCode,
         by: &str,
@@ -129,7 +129,7 @@ impl<'a> PingReport<'a> {
     }
 
     /// The summary. `true`: something was fulfilled.
-    pub(super) fn end(&mut self) -> Result<bool, Failure> {
+    pub(super) fn write_summary(&mut self) -> Result<bool, Failure> {
         let lost = self.sent.saturating_sub(self.fulfilled);
         writeln!(self.out, "\n--- {} ping ---", self.address)?;
         writeln!(
@@ -138,12 +138,11 @@ impl<'a> PingReport<'a> {
             self.sent,
             self.fulfilled,
             self.rejected,
-            percent(lost, self.sent),
+            format_percent(lost, self.sent),
             format_duration(self.began.elapsed()),
         )?;
-        if let Some(figures) = self.round_trips.figures() {
-            let [min, avg, max, mdev] =
-                [figures.min, figures.avg, figures.max, figures.mdev].map(millis);
+        if let Some(rtt) = self.round_trips.summary() {
+            let [min, avg, max, mdev] = [rtt.min, rtt.avg, rtt.max, rtt.mdev].map(format_millis);
             writeln!(self.out, "round trip min/avg/max/mdev = {min}/{avg}/{max}/{mdev} ms")?;
         }
         self.out.flush()?;
@@ -169,11 +168,11 @@ mod tests {
         let mut out = Vec::new();
         let mut report = PingReport::new("test.c".parse().unwrap(), &mut out);
         for (index, outcome) in outcomes.iter().enumerate() {
-            report.sent();
+            report.count_sent();
             let sequence = u64::try_from(index).unwrap() + 1;
-            report.answer(sequence, Duration::from_micros(1_420), outcome).unwrap();
+            report.write_answer(sequence, Duration::from_micros(1_420), outcome).unwrap();
         }
-        assert_eq!(report.end().unwrap(), success);
+        assert_eq!(report.write_summary().unwrap(), success);
         let text = String::from_utf8(out).unwrap();
         let (answers, end) = text.split_once("\n--- test.c ping ---\n").unwrap();
         assert_eq!(answers.lines().collect::<Vec<_>>(), lines);
@@ -225,12 +224,12 @@ mod tests {
             let mut report = PingReport::new("test.c".parse().unwrap(), &mut out);
             report.return_address = return_address.map(|text| text.parse().unwrap());
             let outcome = rejected(ErrorCode::F06, by, "nothing understands the packet");
-            report.answer(1, Duration::ZERO, &outcome).unwrap();
+            report.write_answer(1, Duration::ZERO, &outcome).unwrap();
             let line = String::from_utf8(out).unwrap();
-            assert_eq!(line.contains(OTHERS_PONG), expected, "{line}");
+            assert_eq!(line.contains(PONG_TAKEN), expected, "{line}");
         };
         check(Some("test.a.cli"), "test.a.cli", true);
-        check(Some("test.a.cli"), SIGNATURE, true);
+        check(Some("test.a.cli"), DEFAULT_ADDRESS, true);
         check(Some("test.a.cli"), "test.a", false);
         check(None, "test.a.cli", false);
     }

@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::super::session::THIS_PROGRAM;
 use super::tally::{PacketResult, Tally};
 use crate::client::Client;
 use crate::link::{Cause, Outcome, Rejection};
+use crate::tools::session::THIS_PROGRAM;
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 
 /// How often somebody may look how it stands.
-const WATCH_EVERY: Duration = Duration::from_millis(250);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What is sent, and how.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub(in crate::tools) struct Load {
 
 /// When no more is sent.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::tools) struct Stop {
+pub(in crate::tools) struct StopCondition {
     pub(in crate::tools) after_packets: Option<u64>,
     pub(in crate::tools) after: Duration,
 }
@@ -47,13 +47,13 @@ impl Load {
     pub(in crate::tools) async fn send(
         &self,
         client: &Client,
-        stop: Stop,
+        stop: StopCondition,
         interrupted: impl Future<Output = ()>,
         mut watch: impl FnMut(&Tally, Duration),
     ) -> (Tally, Duration) {
         let began = Instant::now();
-        let mut looks = interval(WATCH_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut progress_due = interval(PROGRESS_INTERVAL);
+        progress_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut interrupted = std::pin::pin!(interrupted);
         let (answers, mut answered) = mpsc::channel(self.window);
         let mut tally = Tally::default();
@@ -66,8 +66,8 @@ impl Load {
             if over && tally.unanswered() == 0 {
                 break;
             }
-            let room = self.room(&tally, elapsed).min(if over { 0 } else { left });
-            for _ in 0..room {
+            let count = self.sendable_now(&tally, elapsed).min(if over { 0 } else { left });
+            for _ in 0..count {
                 tally.add_sent();
                 self.send_one(client, &answers);
             }
@@ -75,15 +75,15 @@ impl Load {
             let rate_waits = !over
                 && self.per_second.is_some()
                 && tally.sent() < stop.after_packets.unwrap_or(u64::MAX);
-            let next_by_rate = began + self.due(tally.sent());
+            let next_by_rate = began + self.due_after(tally.sent());
             tokio::select! {
                 () = &mut interrupted => break,
                 _ = answered.recv_many(&mut arrived, self.window) => {
-                    for (verdict, after) in arrived.drain(..) {
-                        tally.add(verdict, after);
+                    for (result, after) in arrived.drain(..) {
+                        tally.add_answer(result, after);
                     }
                 }
-                _ = looks.tick() => watch(&tally, began.elapsed()),
+                _ = progress_due.tick() => watch(&tally, began.elapsed()),
                 () = sleep_until(next_by_rate), if rate_waits && tally.unanswered() < self.window_u64() => {}
             }
         }
@@ -91,7 +91,7 @@ impl Load {
     }
 
     /// How many packets may be sent now.
-    fn room(&self, tally: &Tally, elapsed: Duration) -> u64 {
+    fn sendable_now(&self, tally: &Tally, elapsed: Duration) -> u64 {
         let by_window = self.window_u64().saturating_sub(tally.unanswered());
         match self.per_second {
             None => by_window,
@@ -104,7 +104,7 @@ impl Load {
     }
 
     /// When the packet of this number (from 0) is due.
-    fn due(&self, number: u64) -> Duration {
+    fn due_after(&self, number: u64) -> Duration {
         match self.per_second {
             None => Duration::ZERO,
             Some(per_second) => {
@@ -129,14 +129,14 @@ impl Load {
             data: &self.data,
         };
         let (answers, clock) = (answers.clone(), client.clock());
-        client.send_with(&prepare, now, move |answer| {
+        client.send_with_callback(&prepare, now, move |answer| {
             // There is room for the window; the receiver is gone when nothing is tallied any more.
-            let _ = answers.try_send((verdict(answer), clock.mono().since(now.mono)));
+            let _ = answers.try_send((packet_result(answer), clock.mono().since(now.mono)));
         });
     }
 }
 
-fn verdict(outcome: Outcome) -> PacketResult {
+fn packet_result(outcome: Outcome) -> PacketResult {
     match outcome {
         Outcome::Fulfilled { .. } => PacketResult::Fulfilled,
         Outcome::Rejected(Rejection { code, by, message, .. }) => {
@@ -182,9 +182,9 @@ mod tests {
         let check = |load: &Load, sent: u64, after_ms: u64, room: u64| {
             let mut tally = Tally::default();
             (0..sent).for_each(|_| tally.add_sent());
-            (0..sent).for_each(|_| tally.add(PacketResult::Fulfilled, Duration::ZERO));
+            (0..sent).for_each(|_| tally.add_answer(PacketResult::Fulfilled, Duration::ZERO));
             assert_eq!(
-                load.room(&tally, Duration::from_millis(after_ms)),
+                load.sendable_now(&tally, Duration::from_millis(after_ms)),
                 room,
                 "{sent} {after_ms}"
             );
@@ -195,8 +195,8 @@ mod tests {
         check(&load, 1, 100, 1);
         // What was missed is made up for, within the window.
         check(&load, 1, 1000, 3);
-        assert_eq!(load.due(1).as_millis(), 100);
-        assert!(load.room(&Tally::default(), load.due(0)) >= 1);
+        assert_eq!(load.due_after(1).as_millis(), 100);
+        assert!(load.sendable_now(&Tally::default(), load.due_after(0)) >= 1);
         load.per_second = None;
         check(&load, 5, 0, 3);
     }

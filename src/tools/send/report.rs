@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::load::Load;
-use super::tally::{ResultKind, ResultLine, Tally};
+use super::tally::{ResultKind, ResultStats, Tally};
 use crate::console::Failure;
 use crate::console::{
-    format_duration, grouped, millis, padded, per_second, percent, ratio, sanitize, sanitize_json,
+    format_duration, format_millis, format_percent, group_digits, padded, per_second, ratio,
+    sanitize, sanitize_json,
 };
 
 /// Widest name of a result that keeps the columns in line.
@@ -25,13 +26,13 @@ pub(super) struct SendReport<'a> {
 
 impl SendReport<'_> {
     /// For eyes.
-    pub(super) fn table(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub(super) fn write_table(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let SendReport { load, through, tally, took } = self;
         let packets = if tally.sent() == 1 { "packet" } else { "packets" };
         writeln!(
             out,
             "{} {packets} of amount {} to {} through {through}",
-            grouped(tally.sent()),
+            group_digits(tally.sent()),
             load.amount,
             load.destination,
         )?;
@@ -40,7 +41,7 @@ impl SendReport<'_> {
             out,
             "{}, {} packets/s, window {}\n",
             format_duration(*took),
-            grouped(per_second(answered, *took)),
+            group_digits(per_second(answered, *took)),
             load.window
         )?;
         writeln!(
@@ -49,9 +50,9 @@ impl SendReport<'_> {
             "result", "packets", "share", "p50 ms", "p99 ms"
         )?;
         for (kind, line) in tally.results() {
-            let share = percent(line.packets, tally.sent());
-            let [p50, p99] = [0.5, 0.99].map(|quantile| millis(line.latency(quantile)));
-            let (name, packets) = (name(kind), grouped(line.packets));
+            let share = format_percent(line.packets, tally.sent());
+            let [p50, p99] = [0.5, 0.99].map(|quantile| format_millis(line.latency(quantile)));
+            let (name, packets) = (result_name(kind), group_digits(line.packets));
             let name = padded(&name, NAME_WIDTH);
             writeln!(out, "{name}{packets:>12}{share:>10}{p50:>10}{p99:>10}")?;
             if let Some((by, message)) = &line.example {
@@ -59,27 +60,27 @@ impl SendReport<'_> {
             }
         }
         if tally.unanswered() > 0 {
-            let share = percent(tally.unanswered(), tally.sent());
+            let share = format_percent(tally.unanswered(), tally.sent());
             writeln!(
                 out,
                 "{:<NAME_WIDTH$}{:>12}{share:>10}",
                 "unanswered",
-                grouped(tally.unanswered())
+                group_digits(tally.unanswered())
             )?;
         }
         Ok(out.flush()?)
     }
 
     /// For programs.
-    pub(super) fn json(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        writeln!(out, "{}", sanitize_json(self.value().to_string()))?;
+    pub(super) fn write_json(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        writeln!(out, "{}", sanitize_json(self.to_json().to_string()))?;
         Ok(out.flush()?)
     }
 
-    fn value(&self) -> Value {
+    fn to_json(&self) -> Value {
         let SendReport { load, tally, took, .. } = self;
         let results: Vec<Value> =
-            tally.results().map(|(kind, line)| result(kind, line, tally.sent())).collect();
+            tally.results().map(|(kind, line)| result_json(kind, line, tally.sent())).collect();
         json!({
             "destination": load.destination.as_str(),
             "amount": load.amount.0.to_string(),
@@ -94,7 +95,7 @@ impl SendReport<'_> {
     }
 }
 
-fn result(kind: ResultKind, line: &ResultLine, sent: u64) -> Value {
+fn result_json(kind: ResultKind, line: &ResultStats, sent: u64) -> Value {
     let mut value = json!({
         "result": match kind {
             ResultKind::Fulfilled => "fulfilled".to_owned(),
@@ -103,8 +104,8 @@ fn result(kind: ResultKind, line: &ResultLine, sent: u64) -> Value {
         },
         "packets": line.packets,
         "share": ratio(line.packets, sent),
-        "p50Ms": in_millis(line.latency(0.5)),
-        "p99Ms": in_millis(line.latency(0.99)),
+        "p50Ms": latency_ms(line.latency(0.5)),
+        "p99Ms": latency_ms(line.latency(0.99)),
     });
     if let (Some((by, message)), Some(object)) = (&line.example, value.as_object_mut()) {
         object.insert("triggeredBy".to_owned(), by.as_str().into());
@@ -114,12 +115,12 @@ fn result(kind: ResultKind, line: &ResultLine, sent: u64) -> Value {
 }
 
 /// To the microsecond, without the digits that binary fractions add.
-fn in_millis(latency: Duration) -> f64 {
+fn latency_ms(latency: Duration) -> f64 {
     let micros = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
     f64::from(micros) / 1000.0
 }
 
-fn name(kind: ResultKind) -> String {
+fn result_name(kind: ResultKind) -> String {
     match kind {
         ResultKind::Fulfilled => "fulfilled".to_owned(),
         ResultKind::Rejected(code) => match code.name() {
@@ -136,20 +137,21 @@ fn by_whom(by: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tally::PacketResult;
     use super::*;
+    use crate::tools::send::tally::PacketResult;
     use crate::wire::ilp::ErrorCode;
 
     fn tally() -> Tally {
         let mut tally = Tally::default();
         (0..1000).for_each(|_| tally.add_sent());
-        (0..990).for_each(|_| tally.add(PacketResult::Fulfilled, Duration::from_micros(810)));
+        (0..990)
+            .for_each(|_| tally.add_answer(PacketResult::Fulfilled, Duration::from_micros(810)));
         let rejected = PacketResult::Rejected {
             code: ErrorCode::T04,
             by: "test.b".to_owned(),
             message: "no liquidity towards\nnext hop c".to_owned(),
         };
-        (0..9).for_each(|_| tally.add(rejected.clone(), Duration::from_micros(400)));
+        (0..9).for_each(|_| tally.add_answer(rejected.clone(), Duration::from_micros(400)));
         tally
     }
 
@@ -159,7 +161,7 @@ mod tests {
         let through = "ws://cli:***@127.0.0.1:3000/";
         let took = Duration::from_millis(500);
         let mut out = Vec::new();
-        SendReport { load: &load, through, tally: &tally, took }.table(&mut out).unwrap();
+        SendReport { load: &load, through, tally: &tally, took }.write_table(&mut out).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
         1,000 packets of amount 5 to test.c through ws://cli:***@127.0.0.1:3000/
         500 ms, 1,998 packets/s, window 16
@@ -181,6 +183,6 @@ mod tests {
             tally: &tally,
             took: Duration::from_millis(500),
         };
-        insta::assert_snapshot!(report.value().to_string(), @r#"{"destination":"test.c","amount":"5","window":16,"sent":1000,"fulfilled":990,"unanswered":1,"seconds":0.5,"packetsPerSecond":1998,"results":[{"result":"fulfilled","packets":990,"share":0.99,"p50Ms":0.81,"p99Ms":0.81},{"result":"T04","packets":9,"share":0.009,"p50Ms":0.4,"p99Ms":0.4,"triggeredBy":"test.b","message":"no liquidity towards\nnext hop c"}]}"#);
+        insta::assert_snapshot!(report.to_json().to_string(), @r#"{"destination":"test.c","amount":"5","window":16,"sent":1000,"fulfilled":990,"unanswered":1,"seconds":0.5,"packetsPerSecond":1998,"results":[{"result":"fulfilled","packets":990,"share":0.99,"p50Ms":0.81,"p99Ms":0.81},{"result":"T04","packets":9,"share":0.009,"p50Ms":0.4,"p99Ms":0.4,"triggeredBy":"test.b","message":"no liquidity towards\nnext hop c"}]}"#);
     }
 }

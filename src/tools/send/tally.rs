@@ -31,7 +31,7 @@ pub(in crate::tools) enum PacketResult {
 pub(in crate::tools) struct Tally {
     sent: u64,
     answered: u64,
-    results: BTreeMap<ResultKind, ResultLine>,
+    results: BTreeMap<ResultKind, ResultStats>,
 }
 
 /// A line of the table.
@@ -47,7 +47,7 @@ pub(in crate::tools) enum ResultKind {
 
 /// Packets of one result.
 #[derive(Debug)]
-pub(in crate::tools) struct ResultLine {
+pub(in crate::tools) struct ResultStats {
     /// How many.
     pub(in crate::tools) packets: u64,
     /// How long they took, in microseconds.
@@ -73,7 +73,7 @@ impl Tally {
     }
 
     /// The results, fulfilled ones first, then by code.
-    pub(in crate::tools) fn results(&self) -> impl Iterator<Item = (ResultKind, &ResultLine)> {
+    pub(in crate::tools) fn results(&self) -> impl Iterator<Item = (ResultKind, &ResultStats)> {
         self.results.iter().map(|(kind, line)| (*kind, line))
     }
 
@@ -93,9 +93,9 @@ impl Tally {
     }
 
     /// One of them was answered.
-    pub(in crate::tools) fn add(&mut self, verdict: PacketResult, after: Duration) {
+    pub(in crate::tools) fn add_answer(&mut self, result: PacketResult, after: Duration) {
         self.answered += 1;
-        let (mut kind, example) = match verdict {
+        let (mut kind, example) = match result {
             PacketResult::Fulfilled => (ResultKind::Fulfilled, None),
             PacketResult::Rejected { code, by, message } => {
                 (ResultKind::Rejected(code), Some((by, message)))
@@ -104,7 +104,7 @@ impl Tally {
         if self.results.len() >= CODES_MAX && !self.results.contains_key(&kind) {
             kind = ResultKind::Other;
         }
-        let line = self.results.entry(kind).or_insert_with(|| ResultLine {
+        let line = self.results.entry(kind).or_insert_with(|| ResultStats {
             packets: 0,
             latency: histogram(),
             example,
@@ -115,7 +115,7 @@ impl Tally {
     }
 }
 
-impl ResultLine {
+impl ResultStats {
     /// Latency below which this share of the packets was answered.
     pub(in crate::tools) fn latency(&self, quantile: f64) -> Duration {
         Duration::from_micros(self.latency.value_at_quantile(quantile))
@@ -143,9 +143,9 @@ mod tests {
     fn results_are_counted_by_code() {
         let mut tally = Tally::default();
         (0..5).for_each(|_| tally.add_sent());
-        tally.add(rejected(*b"F02", "test.a"), Duration::from_millis(3));
-        tally.add(rejected(*b"F02", "test.b"), Duration::from_millis(1));
-        tally.add(PacketResult::Fulfilled, Duration::from_millis(2));
+        tally.add_answer(rejected(*b"F02", "test.a"), Duration::from_millis(3));
+        tally.add_answer(rejected(*b"F02", "test.b"), Duration::from_millis(1));
+        tally.add_answer(PacketResult::Fulfilled, Duration::from_millis(2));
         assert_eq!((tally.sent(), tally.unanswered(), tally.fulfilled()), (5, 2, 1));
         let lines: Vec<_> = tally.results().map(|(kind, line)| (kind, line.packets)).collect();
         assert_eq!(lines, [(ResultKind::Fulfilled, 1), (ResultKind::Rejected(ErrorCode::F02), 2)]);
@@ -162,7 +162,7 @@ mod tests {
         let mut tally = Tally::default();
         for n in 0..100_u8 {
             tally.add_sent();
-            tally.add(rejected([b'X', b'0' + n / 10, b'0' + n % 10], ""), Duration::ZERO);
+            tally.add_answer(rejected([b'X', b'0' + n / 10, b'0' + n % 10], ""), Duration::ZERO);
         }
         assert_eq!(tally.results().count(), CODES_MAX + 1);
         let (kind, line) = tally.results().last().unwrap();

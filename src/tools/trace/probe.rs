@@ -24,7 +24,7 @@ pub(super) struct ProbeAnswer {
     /// The round trip.
     pub(super) after: Duration,
     /// The round trip was so long that whoever answered must have waited for somebody else, in vain.
-    pub(super) waited: bool,
+    pub(super) is_downstream_timeout: bool,
 }
 
 /// What an answer was.
@@ -42,7 +42,7 @@ pub(super) enum ProbeMeaning {
     /// It went further, and from there came nothing.
     NoAnswerFromNext,
     /// More time changes nothing.
-    End,
+    Final,
 }
 
 impl ProbeAnswer {
@@ -54,17 +54,17 @@ impl ProbeAnswer {
                 ProbeMeaning::TooLittleTime
             }
             ProbeOutcome::Rejected { code: ErrorCode::R00, .. }
-                if self.waited || self.by.is_none() =>
+                if self.is_downstream_timeout || self.by.is_none() =>
             {
                 ProbeMeaning::NoAnswerFromNext
             }
             ProbeOutcome::Rejected { code: ErrorCode::R00, .. } => ProbeMeaning::TooLittleTime,
-            _ => ProbeMeaning::End,
+            _ => ProbeMeaning::Final,
         }
     }
 
     /// Whether the packet got where it was to go: it was fulfilled, or refused for a reason that only a receiver has.
-    pub(super) fn reached(&self, destination: &str) -> bool {
+    pub(super) fn has_reached(&self, destination: &str) -> bool {
         match &self.outcome {
             ProbeOutcome::Fulfilled => true,
             ProbeOutcome::Rejected { code, .. } => {
@@ -87,7 +87,7 @@ impl ProbeAnswer {
     }
 
     /// Whether the same node gave both.
-    pub(super) fn same_node(&self, other: &ProbeAnswer) -> bool {
+    pub(super) fn is_same_node(&self, other: &ProbeAnswer) -> bool {
         self.by == other.by
     }
 }

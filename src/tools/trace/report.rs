@@ -4,12 +4,14 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::super::args::TraceArguments;
-use super::super::login::EntryLogin;
 use super::probe::{ProbeAnswer, ProbeOutcome};
 use super::walk::{TraceEnd, TraceHop, TraceLine};
 use crate::console::Failure;
-use crate::console::{format_duration, grouped, millis, padded, sanitize, sanitize_json};
+use crate::console::{
+    format_duration, format_millis, group_digits, padded, sanitize, sanitize_json,
+};
+use crate::tools::args::TraceArguments;
+use crate::tools::login::EntryLogin;
 use crate::wire::Address;
 
 /// Widest address that keeps the columns in line.
@@ -31,7 +33,7 @@ impl<'a> TraceReport<'a> {
     }
 
     /// The first lines.
-    pub(super) fn begin(
+    pub(super) fn write_header(
         &mut self,
         login: &EntryLogin,
         how: &TraceArguments,
@@ -56,57 +58,59 @@ impl<'a> TraceReport<'a> {
     }
 
     /// One more line.
-    pub(super) fn line(&mut self, line: TraceLine) -> Result<(), Failure> {
+    pub(super) fn write_line(&mut self, line: TraceLine) -> Result<(), Failure> {
         match line {
-            TraceLine::Hop(hop) => self.hop(&hop)?,
-            TraceLine::Silent { number, answer } => self.silent(number, &answer)?,
+            TraceLine::Hop(hop) => self.write_hop(&hop)?,
+            TraceLine::Silent { number, answer } => self.write_silent_hop(number, &answer)?,
         }
         // Line by line, also into a pipe.
         Ok(self.out.flush()?)
     }
 
-    fn hop(&mut self, hop: &TraceHop) -> Result<(), Failure> {
+    fn write_hop(&mut self, hop: &TraceHop) -> Result<(), Failure> {
         self.last = hop.number;
-        let figures = hop.round_trips.figures();
+        let rtt = hop.round_trips.summary();
         if self.json {
             let ms = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
             self.hops.push(json!({
                 "hop": hop.number,
                 "node": hop.answer.by,
-                "minMs": figures.map(|figures| ms(figures.min)),
-                "avgMs": figures.map(|figures| ms(figures.avg)),
+                "minMs": rtt.map(|rtt| ms(rtt.min)),
+                "avgMs": rtt.map(|rtt| ms(rtt.avg)),
                 "leastTimeMs": hop.least_ms.max(0),
-                "largestPacket": hop.visible.map(|visible| visible.maximum.to_string()),
-                "sent": hop.visible.map(|visible| visible.sent.to_string()),
-                "arrived": hop.visible.map(|visible| visible.arrived.to_string()),
-                "answer": of_json(&hop.answer),
+                "largestPacket": hop.limit.map(|limit| limit.maximum.to_string()),
+                "sent": hop.limit.map(|limit| limit.sent.to_string()),
+                "arrived": hop.limit.map(|limit| limit.arrived.to_string()),
+                "answer": answer_json(&hop.answer),
             }));
             return Ok(());
         }
-        let shown = |time: Option<_>| time.map_or_else(|| "-".to_owned(), millis);
+        let shown = |time: Option<_>| time.map_or_else(|| "-".to_owned(), format_millis);
         let least = match hop.least_ms {
             ..=0 => "-".to_owned(),
             ms => format!("{}.{:02}", ms / 1000, ms % 1000 / 10),
         };
-        let visible = hop.visible.as_ref();
+        let limit = hop.limit.as_ref();
         writeln!(
             self.out,
             "{:>3}  {}{:>9}{:>9}{least:>11}{:>16}{:>11}  {}",
             hop.number,
-            padded(&node(&hop.answer), NODE_WIDTH),
-            shown(figures.map(|figures| figures.min)),
-            shown(figures.map(|figures| figures.avg)),
-            visible.map_or_else(|| "-".to_owned(), |visible| grouped(visible.maximum)),
-            visible.map_or_else(|| "-".to_owned(), |visible| significant(visible.rate())),
+            padded(&node_name(&hop.answer), NODE_WIDTH),
+            shown(rtt.map(|rtt| rtt.min)),
+            shown(rtt.map(|rtt| rtt.avg)),
+            limit.map_or_else(|| "-".to_owned(), |limit| group_digits(limit.maximum)),
+            limit.map_or_else(|| "-".to_owned(), |limit| six_digits(limit.rate())),
             describe_answer(&hop.answer),
         )?;
         Ok(())
     }
 
-    fn silent(&mut self, number: u32, answer: &ProbeAnswer) -> Result<(), Failure> {
+    fn write_silent_hop(&mut self, number: u32, answer: &ProbeAnswer) -> Result<(), Failure> {
         self.last = number;
         let why = match answer.by {
-            Some(_) => format!("no answer; {} says {}", node(answer), explained(answer)),
+            Some(_) => {
+                format!("no answer; {} says {}", node_name(answer), answer_with_message(answer))
+            }
             None => "no answer".to_owned(),
         };
         if self.json {
@@ -119,30 +123,38 @@ impl<'a> TraceReport<'a> {
 
     /// The last line. `true`: the packet got there. `largest` is the most that was seen to pass, where that was less than
     /// what was tried.
-    pub(super) fn end(
+    pub(super) fn write_end(
         &mut self,
         end: Option<&TraceEnd>,
         largest: Option<u64>,
     ) -> Result<bool, Failure> {
         let address = &self.address;
         let reached =
-            matches!(end, Some(TraceEnd::Answer(answer)) if answer.reached(address.as_str()));
+            matches!(end, Some(TraceEnd::Answer(answer)) if answer.has_reached(address.as_str()));
         let what = match end {
             Some(TraceEnd::Answer(answer)) if reached => match answer.outcome {
                 ProbeOutcome::Fulfilled => format!("{address} fulfilled the ping"),
-                _ => format!("{address} is reached: {} from {}", explained(answer), node(answer)),
+                _ => format!(
+                    "{address} is reached: {} from {}",
+                    answer_with_message(answer),
+                    node_name(answer)
+                ),
             },
             Some(TraceEnd::Answer(answer)) => {
-                format!("{address} is not reached: {} from {}", explained(answer), node(answer))
+                format!(
+                    "{address} is not reached: {} from {}",
+                    answer_with_message(answer),
+                    node_name(answer)
+                )
             }
             Some(TraceEnd::Silent) => {
                 format!("{address} is not reached: hop {} does not answer", self.last)
             }
-            Some(TraceEnd::Time) => format!(
+            Some(TraceEnd::TimeLimit) => format!(
                 "{address} is not reached: hop {} wants more time; allow more with --timeout",
                 self.last
             ),
-            Some(TraceEnd::Hops) => {
+            Some(TraceEnd::HopLimit) => {
                 format!(
                     "{address} is not reached within {} hops; allow more with --hops",
                     self.last
@@ -165,7 +177,7 @@ impl<'a> TraceReport<'a> {
                 Some(largest) => writeln!(
                     self.out,
                     "{what}; the largest packet that passes is {} units here",
-                    grouped(largest)
+                    group_digits(largest)
                 )?,
                 None => writeln!(self.out, "{what}")?,
             }
@@ -175,7 +187,7 @@ impl<'a> TraceReport<'a> {
     }
 }
 
-fn node(answer: &ProbeAnswer) -> String {
+fn node_name(answer: &ProbeAnswer) -> String {
     match answer.by.as_deref() {
         None => "this program".to_owned(),
         Some("") => "(no address)".to_owned(),
@@ -195,7 +207,7 @@ fn describe_answer(answer: &ProbeAnswer) -> String {
 }
 
 /// With the message.
-fn explained(answer: &ProbeAnswer) -> String {
+fn answer_with_message(answer: &ProbeAnswer) -> String {
     match &answer.outcome {
         ProbeOutcome::Rejected { message, .. } if !message.is_empty() => {
             format!("{} ({})", describe_answer(answer), sanitize(message))
@@ -204,7 +216,7 @@ fn explained(answer: &ProbeAnswer) -> String {
     }
 }
 
-fn of_json(answer: &ProbeAnswer) -> Value {
+fn answer_json(answer: &ProbeAnswer) -> Value {
     match &answer.outcome {
         ProbeOutcome::Fulfilled => json!("fulfilled"),
         ProbeOutcome::Rejected { code, .. } => json!(code.to_string()),
@@ -212,7 +224,7 @@ fn of_json(answer: &ProbeAnswer) -> Value {
 }
 
 /// A factor with six digits that count.
-fn significant(factor: f64) -> String {
+fn six_digits(factor: f64) -> String {
     if factor == 0.0 || !(1e-6..1e9).contains(&factor) {
         return if factor == 0.0 { "0".to_owned() } else { format!("{factor:.3e}") };
     }

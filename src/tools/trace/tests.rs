@@ -5,9 +5,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::amounts::HopAmounts;
+use super::amounts::AmountProbes;
 use super::probe::{Probe, ProbeAnswer, ProbeOutcome};
-use super::walk::{TraceEnd, TraceHop, TraceLimits, TraceLine, walk};
+use super::walk::{TraceEnd, TraceHop, TraceLimits, TraceLine, walk_path};
 use crate::wire::Amount;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 
@@ -51,7 +51,12 @@ fn node(name: &'static str) -> Node {
 
 fn rejected(code: ErrorCode, by: &str, data: Vec<u8>) -> ProbeAnswer {
     let outcome = ProbeOutcome::Rejected { code, message: String::new(), data };
-    ProbeAnswer { by: Some(by.to_owned()), outcome, after: Duration::from_millis(1), waited: false }
+    ProbeAnswer {
+        by: Some(by.to_owned()),
+        outcome,
+        after: Duration::from_millis(1),
+        is_downstream_timeout: false,
+    }
 }
 
 /// What a path answers to a probe.
@@ -75,7 +80,12 @@ fn answer(path: &[Node], probe: Probe) -> ProbeAnswer {
             let outcome = ProbeOutcome::Fulfilled;
             let by = Some(hop.name.to_owned());
             return match amount {
-                0 => ProbeAnswer { by, outcome, after: Duration::from_millis(1), waited: false },
+                0 => ProbeAnswer {
+                    by,
+                    outcome,
+                    after: Duration::from_millis(1),
+                    is_downstream_timeout: false,
+                },
                 _ => rejected(ErrorCode::F06, hop.name, Vec::new()),
             };
         }
@@ -100,29 +110,29 @@ fn answer(path: &[Node], probe: Probe) -> ProbeAnswer {
 fn nothing_after(before: Option<&Node>) -> ProbeAnswer {
     let mut answer = rejected(ErrorCode::R00, before.map_or("", |hop| hop.name), Vec::new());
     answer.by = before.map(|hop| hop.name.to_owned());
-    answer.waited = true;
+    answer.is_downstream_timeout = true;
     answer
 }
 
-const BOUNDS: TraceLimits = TraceLimits { hops: 30, left_ms: 30_000, measured: 3 };
+const LIMITS: TraceLimits = TraceLimits { hops: 30, left_ms: 30_000, probes: 3 };
 
 /// Lines in short (`b 2000` is a hop and the time it needs), what hops told, the end, and how many probes it took.
 struct Walked {
     lines: Vec<String>,
     hops: Vec<TraceHop>,
     end: TraceEnd,
-    ceiling: u64,
+    largest: u64,
     probes: usize,
 }
 
-async fn walked(path: &[Node], bounds: TraceLimits, largest: u64) -> Walked {
-    let mut amounts = HopAmounts::new(largest);
+async fn walked(path: &[Node], limits: TraceLimits, largest: u64) -> Walked {
+    let mut amounts = AmountProbes::new(largest);
     let (mut lines, mut hops, mut probes) = (Vec::new(), Vec::new(), 0);
     let mut probe = async |probe| {
         probes += 1;
         answer(path, probe)
     };
-    let mut tell = |line| {
+    let mut report = |line| {
         match line {
             TraceLine::Hop(hop) => {
                 let by = hop.answer.by.clone().unwrap_or_default();
@@ -134,12 +144,12 @@ async fn walked(path: &[Node], bounds: TraceLimits, largest: u64) -> Walked {
         }
         Ok(())
     };
-    let end = walk(bounds, &mut amounts, &mut probe, &mut tell).await.unwrap();
-    Walked { lines, hops, end, ceiling: amounts.ceiling(), probes }
+    let end = walk_path(limits, &mut amounts, &mut probe, &mut report).await.unwrap();
+    Walked { lines, hops, end, largest: amounts.largest_amount(), probes }
 }
 
 async fn check(path: &[Node], lines: &[&str], end: &str) {
-    let walked = walked(path, BOUNDS, u64::MAX).await;
+    let walked = walked(path, LIMITS, u64::MAX).await;
     let near =
         |line: &str| line.rsplit_once(' ').map(|(rest, ms)| (rest.to_owned(), ms.parse::<i64>()));
     assert_eq!(walked.lines.len(), lines.len(), "{:?}", walked.lines);
@@ -196,13 +206,13 @@ async fn hops_that_say_nothing() {
 #[tokio::test]
 async fn walks_have_an_end() {
     let ring: Vec<Node> = ["a", "b"].iter().cycle().take(100).map(|name| node(name)).collect();
-    let patient = TraceLimits { left_ms: 100_000, ..BOUNDS };
+    let patient = TraceLimits { left_ms: 100_000, ..LIMITS };
     let walked_ring = walked(&ring, patient, u64::MAX).await;
-    assert!(matches!(walked_ring.end, TraceEnd::Hops), "{:?}", walked_ring.end);
+    assert!(matches!(walked_ring.end, TraceEnd::HopLimit), "{:?}", walked_ring.end);
     assert_eq!(walked_ring.lines.len(), 30);
     let line: Vec<Node> = ["a", "b", "c"].iter().cycle().take(100).map(|name| node(name)).collect();
-    let walked_line = walked(&line, TraceLimits { left_ms: 20_500, ..BOUNDS }, 0).await;
-    assert!(matches!(walked_line.end, TraceEnd::Time), "{:?}", walked_line.end);
+    let walked_line = walked(&line, TraceLimits { left_ms: 20_500, ..LIMITS }, 0).await;
+    assert!(matches!(walked_line.end, TraceEnd::TimeLimit), "{:?}", walked_line.end);
     assert_eq!(walked_line.lines.len(), 20, "{:?}", walked_line.lines);
 }
 
@@ -216,25 +226,25 @@ async fn largest_packets_and_rates() {
     path[2].rate = (92, 100);
     path[3].maximum = 1_000_000;
     path[4].maximum = 100;
-    let seen = walked(&path, BOUNDS, u64::MAX).await;
-    let maxima: Vec<_> = seen.hops.iter().map(|hop| hop.visible.map(|told| told.maximum)).collect();
+    let seen = walked(&path, LIMITS, u64::MAX).await;
+    let maxima: Vec<_> = seen.hops.iter().map(|hop| hop.limit.map(|told| told.maximum)).collect();
     assert_eq!(maxima, [Some(10_000_000_000), None, Some(5_000), None, Some(100)]);
     let rates: Vec<_> =
-        seen.hops.iter().filter_map(|hop| hop.visible).map(|told| told.rate()).collect();
+        seen.hops.iter().filter_map(|hop| hop.limit).map(|told| told.rate()).collect();
     assert!((rates[0] - 1.0).abs() < 1e-9 && (rates[1] - 0.001).abs() < 1e-9, "{rates:?}");
     assert!((rates[2] - 0.00092).abs() < 1e-7, "{rates:?}");
-    assert!((100_000..=110_000).contains(&seen.ceiling), "{}", seen.ceiling);
-    let none = walked(&path, BOUNDS, 0).await;
-    assert!(none.hops.iter().all(|hop| hop.visible.is_none()));
+    assert!((100_000..=110_000).contains(&seen.largest), "{}", seen.largest);
+    let none = walked(&path, LIMITS, 0).await;
+    assert!(none.hops.iter().all(|hop| hop.limit.is_none()));
     // A balance that bears little hides what is behind it, and stops nothing.
     path[1].manners = Manners::Poor;
     path[1].rate = (1, 1);
-    let poor = walked(&path, BOUNDS, u64::MAX).await;
+    let poor = walked(&path, LIMITS, u64::MAX).await;
     assert!(matches!(
         poor.end,
         TraceEnd::Answer(ProbeAnswer { outcome: ProbeOutcome::Fulfilled, .. })
     ));
-    assert!(poor.ceiling <= 1000 && poor.ceiling > 0, "{}", poor.ceiling);
+    assert!(poor.largest <= 1000 && poor.largest > 0, "{}", poor.largest);
 }
 
 #[tokio::test]
@@ -252,7 +262,7 @@ async fn any_path_is_found_with_a_bounded_number_of_probes() {
                 ..node(name)
             })
             .collect();
-        let seen = walked(&path, TraceLimits { left_ms: 40_000, ..BOUNDS }, u64::MAX).await;
+        let seen = walked(&path, TraceLimits { left_ms: 40_000, ..LIMITS }, u64::MAX).await;
         // A hop that wants less than the one before it lets through is not to be seen.
         let mut hops: Vec<_> =
             seen.lines.iter().filter_map(|line| line.split(' ').nth(1)).collect();
