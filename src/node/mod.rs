@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod adopt;
+#[path = "runtime_thread.rs"]
 mod api_thread;
 mod ccp;
 mod clock_watch;
@@ -14,12 +15,15 @@ mod derive;
 mod diallers;
 mod draining;
 mod file_fingerprint;
+#[path = "certificate_watch.rs"]
 mod file_watch;
 pub mod ildcp;
 mod log_thread;
 mod node_task;
+#[path = "packet_log_switch.rs"]
 mod packets;
 mod reload;
+#[path = "secret_file_watch.rs"]
 mod secret_fingerprints;
 mod shutdown;
 mod signals;
