@@ -1,7 +1,7 @@
-//! The libraries that log: how much of each may be shown at most, and how many lines.
+//! The libraries that log: the level that each may have, and the number of its lines.
 //!
-//! Many of their lines tell what strangers do, so they are throttled whatever their level. Some show, at their lowest
-//! levels, whole frames and handshakes, and so tokens: no `logLevel` reaches those.
+//! Strangers cause many of their lines, so these are throttled at every level. At their lowest levels some libraries
+//! show whole frames and handshakes, and so tokens: no `logLevel` enables those.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,35 +11,34 @@ use tracing::level_filters::LevelFilter;
 
 use super::levels::{LogLevels, OURS, PACKETS, PANIC};
 
-/// Lines of one library in one [`WINDOW`].
+/// Lines of one library per [`WINDOW`].
 const LINES_MAX: u32 = 10;
-/// The same for a library that `logLevel` names.
+/// The limit for a library that `logLevel` names.
 const NAMED_LINES_MAX: u32 = 1000;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// A library that is linked and may log.
+/// A library of this program that may log.
 #[derive(Debug)]
 pub(super) struct Library {
     pub(super) name: &'static str,
-    /// Beyond this level its lines show what peers send, or handshakes.
+    /// Lines beyond this level could show frames or handshakes.
     pub(super) level_max: LevelFilter,
 }
 
-/// All of them. Lines of others share the place behind the last.
-const LIBRARIES: [Library; 13] = [
+/// All of them. Lines of any others share one limit.
+const LIBRARIES: [Library; 12] = [
     Library::new("axum", LevelFilter::DEBUG),
-    // At debug it shows frames, with what a peer wrote into them.
+    // At debug it shows frames with their content.
     Library::new("h2", LevelFilter::INFO),
     Library::new("hyper", LevelFilter::DEBUG),
     Library::new("hyper_util", LevelFilter::DEBUG),
-    Library::new("jiff", LevelFilter::DEBUG),
     Library::new("mio", LevelFilter::DEBUG),
     // At trace it shows handshakes.
     Library::new("rustls", LevelFilter::DEBUG),
     Library::new("rustls_native_certs", LevelFilter::DEBUG),
     Library::new("tokio", LevelFilter::DEBUG),
     Library::new("tokio_rustls", LevelFilter::DEBUG),
-    // At debug they show close frames, at trace every frame: tokens are in both.
+    // At debug both show close frames, at trace every frame: these may hold tokens.
     Library::new("tokio_tungstenite", LevelFilter::INFO),
     Library::new("tower", LevelFilter::DEBUG),
     Library::new("tungstenite", LevelFilter::INFO),
@@ -51,64 +50,64 @@ impl Library {
     }
 }
 
-/// The library of this name.
 pub(super) fn library(name: &str) -> Option<&'static Library> {
     LIBRARIES.iter().find(|library| library.name == name)
 }
 
-/// The names of all libraries.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     LIBRARIES.iter().map(|library| library.name)
 }
 
-/// Admits some lines a minute of each library, and counts the others.
+/// Limits the lines of each library, and counts those suppressed.
 #[derive(Debug, Default)]
 pub(super) struct LibraryThrottle {
-    places: [Place; LIBRARIES.len() + 1],
+    /// In the order of [`LIBRARIES`]; the last is for all others.
+    limits: [LineLimit; LIBRARIES.len() + 1],
 }
 
 #[derive(Debug, Default)]
-struct Place {
-    named: AtomicBool,
-    count: Mutex<Count>,
+struct LineLimit {
+    is_named: AtomicBool,
+    count: Mutex<LineCount>,
 }
 
 #[derive(Debug, Default)]
-struct Count {
-    window: Option<Instant>,
+struct LineCount {
+    window_start: Option<Instant>,
     lines: u32,
     suppressed: u64,
 }
 
 impl LibraryThrottle {
-    /// Libraries that are named have more lines.
+    /// Gives the libraries that `levels` names the higher limit.
     pub(super) fn set_levels(&self, levels: &LogLevels) {
-        for (place, name) in self.places.iter().zip(names()) {
-            place.named.store(levels.names_library(name), Ordering::Relaxed);
+        for (limit, name) in self.limits.iter().zip(names()) {
+            limit.is_named.store(levels.names_library(name), Ordering::Relaxed);
         }
     }
 
-    /// Whether a line may be written, and if so how many of its library were not since the last one. The program's own
-    /// lines always may.
+    /// `None`: the line is suppressed. Otherwise the number of lines of its library suppressed since the last one. The
+    /// program's own lines are never suppressed.
     pub(super) fn admit(&self, target: &str, now: impl FnOnce() -> Instant) -> Option<u64> {
         let first = target.split("::").next().unwrap_or_default();
         if [OURS, PACKETS, PANIC].contains(&first) {
             return Some(0);
         }
         let known = names().position(|name| name == first);
-        let place = self.places.get(known.unwrap_or(LIBRARIES.len()))?;
-        let most = if place.named.load(Ordering::Relaxed) { NAMED_LINES_MAX } else { LINES_MAX };
-        place.count.lock().admit(most, now())
+        let limit = self.limits.get(known.unwrap_or(LIBRARIES.len()))?;
+        let is_named = limit.is_named.load(Ordering::Relaxed);
+        let lines_max = if is_named { NAMED_LINES_MAX } else { LINES_MAX };
+        limit.count.lock().admit(lines_max, now())
     }
 }
 
-impl Count {
-    fn admit(&mut self, most: u32, now: Instant) -> Option<u64> {
-        if self.window.is_none_or(|began| now.duration_since(began) >= WINDOW) {
-            self.window = Some(now);
+impl LineCount {
+    fn admit(&mut self, lines_max: u32, now: Instant) -> Option<u64> {
+        if self.window_start.is_none_or(|start| now.duration_since(start) >= WINDOW) {
+            self.window_start = Some(now);
             self.lines = 0;
         }
-        if self.lines >= most {
+        if self.lines >= lines_max {
             self.suppressed += 1;
             return None;
         }
@@ -121,8 +120,8 @@ impl Count {
 mod tests {
     use super::*;
 
-    /// Packages of the lock file that use `log` or `tracing`, as their lines name them.
-    fn that_log() -> Vec<String> {
+    /// The packages of Cargo.lock that use `log` or `tracing`, by the name in their targets.
+    fn packages_that_log() -> Vec<String> {
         let packages = include_str!("../../Cargo.lock").split("[[package]]").skip(1);
         let logs = |package: &&str| {
             package.lines().any(|line| [" \"log\",", " \"tracing\","].contains(&line))
@@ -136,33 +135,33 @@ mod tests {
 
     #[test]
     fn every_library_that_logs_is_known() {
-        let found = that_log();
+        let found = packages_that_log();
         assert!(found.contains(&"tungstenite".to_owned()), "is the search broken? {found:?}");
         for name in found {
-            // Ours, and parts of the machinery or of the calendar that have no lines of their own.
-            let is_no_library = [OURS, "tracing_log", "jiff_core"].contains(&name.as_str());
+            // Ours; one without lines of its own; and those that only tests use.
+            let is_exempt = [OURS, "tracing_log", "jiff", "jiff_core"].contains(&name.as_str());
             assert!(
-                is_no_library || library(&name).is_some(),
-                "{name} logs: give it a place in LIBRARIES, with the level that shows no secrets"
+                is_exempt || library(&name).is_some(),
+                "{name} logs: add it to LIBRARIES, with a level that shows no secrets"
             );
         }
     }
 
     #[test]
-    fn a_library_has_some_lines_a_minute_and_we_have_all() {
+    fn libraries_are_limited_and_our_own_lines_are_not() {
         let throttle = LibraryThrottle::default();
         throttle.set_levels(&"info,rustls=debug".parse().unwrap());
         let begin = Instant::now();
-        let count = |target: &str, times: u32| {
+        let count_admitted = |target: &str, times: u32| {
             (0..times).filter(|_| throttle.admit(target, || begin).is_some()).count()
         };
-        assert_eq!(count("h2::proto", 100), 10);
-        assert_eq!(count("h2::codec", 100), 0, "one place for all parts of a library");
-        assert_eq!(count("hyper", 100), 10);
-        assert_eq!(count("rustls::conn", 5000), 1000);
-        assert_eq!(count("unheard_of", 20) + count("another", 20), 10);
+        assert_eq!(count_admitted("h2::proto", 100), 10);
+        assert_eq!(count_admitted("h2::codec", 100), 0, "one limit for all parts of a library");
+        assert_eq!(count_admitted("hyper", 100), 10);
+        assert_eq!(count_admitted("rustls::conn", 5000), 1000);
+        assert_eq!(count_admitted("unheard_of", 20) + count_admitted("another", 20), 10);
         for ours in [OURS, "ilp_connector::btp", PANIC, PACKETS] {
-            assert_eq!(count(ours, 5000), 5000, "{ours}");
+            assert_eq!(count_admitted(ours, 5000), 5000, "{ours}");
         }
         let later = begin + WINDOW;
         assert_eq!(throttle.admit("h2", || later), Some(190));

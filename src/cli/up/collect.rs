@@ -13,6 +13,7 @@ use crate::console::per_second;
 use crate::node::NodeHandle;
 use crate::peers::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
 use crate::tools::TOOL_ACCOUNT;
+use crate::wire::Timestamp;
 
 /// What does not change while the view is shown.
 #[derive(Debug, Clone)]
@@ -291,8 +292,12 @@ fn reload_events(changed: &[(String, LastReload)], nodes: usize, at: &str) -> Ve
     events.collect()
 }
 
+/// `16:14:32`, in UTC.
 fn time_of_day() -> String {
-    jiff::Timestamp::now().strftime("%H:%M:%S").to_string()
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = Timestamp::EPOCH.saturating_add(since_epoch).to_string();
+    // `2017-12-24T16:14:32.279Z`
+    now.get(11..19).unwrap_or_default().to_owned()
 }
 
 /// `None`: not worth a line.
