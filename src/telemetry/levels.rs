@@ -1,10 +1,9 @@
 //! Which lines are written: `logLevel`, such as `info` or `info,btp=debug,packets=debug`.
 //!
-//! One level alone is that of this program; `target=level` overrides it for one target and everything below it. Our
-//! targets are the rooms of the program (`btp`, `api`, ...), as they stand in every line, and `packets`, the packet
-//! log. Of libraries only errors are shown, unless a library is named; and never more than what cannot show a frame or
-//! a secret (`libraries`). A word that is neither a level nor a known target is an error: a misspelled level must not
-//! pass for the name of a target.
+//! A level alone is that of this program; `target=level` overrides it for one target and everything below it. Our
+//! targets are the rooms of the program (`btp`, `api`, ...), as in every line, and `packets`, the packet log. Libraries
+//! log only errors unless they are named, and never at levels that could show a frame or a secret (`libraries`). A word
+//! that is neither a level nor a known target is an error, so that a misspelled level does not pass for a target.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,12 +14,12 @@ use tracing_subscriber::filter::Targets;
 use super::libraries::{self, library};
 
 /// The target of the packet log: at `debug` or `trace` every packet is a line.
-pub const PACKETS: &str = "packets";
-/// Target of the span that names a line's node; always enabled, or lines would lose their node.
+pub(super) const PACKETS: &str = "packets";
+/// The target of [`node_span`](super::node_span); always enabled, or lines would lose their node.
 pub(super) const NODE_SPAN: &str = "ilp_connector_node_span";
-/// Target of panics; always enabled.
+/// The target of panics; always enabled.
 pub(super) const PANIC: &str = "panic";
-/// What the targets of our own lines begin with. Left out in the lines themselves.
+/// The beginning of our own targets, which lines leave out.
 pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -54,30 +53,30 @@ const ROOMS: [&str; 22] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLevels {
     default: LevelFilter,
-    /// As they were given, in their order.
+    /// In the order of the configuration.
     targets: Vec<(String, LevelFilter)>,
 }
 
-/// What is wrong with a `logLevel`.
+/// Why a `logLevel` is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LevelError {
-    /// Nothing at all.
+    /// It is empty.
     #[error("is empty")]
     Empty,
     /// Neither a level nor `target=level`.
-    #[error("{} is no level{}", shown(.word), meant(*.near))]
+    #[error("{} is no level{}", quoted(.word), suggestion(*.near))]
     NoLevel {
-        /// What stands there, if it can be shown.
+        /// The word, unless it could be a secret.
         word: Option<String>,
-        /// A level that looks like it.
+        /// A similar level.
         near: Option<&'static str>,
     },
     /// `target=level` with a target that does not exist.
-    #[error("{} is no target{}", shown(.target), meant(*.near))]
+    #[error("{} is no target{}", quoted(.target), suggestion(*.near))]
     NoTarget {
-        /// What stands there, if it can be shown.
+        /// The target, unless it could be a secret.
         target: Option<String>,
-        /// A target that looks like it.
+        /// A similar target.
         near: Option<&'static str>,
     },
     /// Two levels for the same target.
@@ -85,12 +84,12 @@ pub enum LevelError {
     Twice(String),
 }
 
-fn shown(word: &Option<String>) -> String {
+fn quoted(word: &Option<String>) -> String {
     word.as_ref().map_or_else(|| "a word of it".to_owned(), |word| format!("{word:?}"))
 }
 
-/// Whether a word can be meant as a level or a target. Others are not shown: a line that lost its colon, or a value behind
-/// the wrong key, may be a secret.
+/// Whether a word is probably meant as a level or a target. Messages do not show other words: a value under the wrong key
+/// may be a secret.
 pub fn is_meant_as_level(word: &str) -> bool {
     const SHORT: usize = 8;
     const LONG: usize = 16;
@@ -102,30 +101,33 @@ pub fn is_meant_as_level(word: &str) -> bool {
         || (word.len() <= LONG && nearest(word, known).is_some())
 }
 
-fn if_meant(text: &str) -> Option<String> {
+/// The text, if a message may show it.
+fn showable(text: &str) -> Option<String> {
     text.split("::").all(is_meant_as_level).then(|| text.to_owned())
 }
 
-fn meant(near: Option<&str>) -> String {
+fn suggestion(near: Option<&str>) -> String {
     near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
 }
 
-/// The word that `text` probably stands for: a beginning of it, or nearly the same letters.
+/// The known word that `text` probably means: one of them begins with the other, or they differ in few letters.
 fn nearest(text: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let text = text.to_ascii_lowercase();
-    let begins =
+    let is_prefix =
         |name: &str| text.len() >= 3 && (text.starts_with(name) || name.starts_with(&text));
     known
-        .map(|name| (if begins(name) { 0 } else { strsim::damerau_levenshtein(&text, name) }, name))
+        .map(|name| {
+            (if is_prefix(name) { 0 } else { strsim::damerau_levenshtein(&text, name) }, name)
+        })
         .filter(|(distance, name)| *distance <= name.len().max(text.len()) / 3)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
 
-/// Reads a `logLevel`.
+/// Parses a `logLevel`.
 ///
 /// # Errors
-/// [`LevelError`], in words for whoever wrote it.
+/// The text has a mistake, which the message explains.
 pub fn parse_level(text: &str) -> Result<LogLevels, LevelError> {
     if text.trim().is_empty() {
         return Err(LevelError::Empty);
@@ -137,31 +139,31 @@ pub fn parse_level(text: &str) -> Result<LogLevels, LevelError> {
             Some((target, word)) => (Some(target.trim()), word.trim()),
             None => (None, item),
         };
-        let level = level(word).ok_or_else(|| LevelError::NoLevel {
-            word: if_meant(word),
+        let level = level_named(word).ok_or_else(|| LevelError::NoLevel {
+            word: showable(word),
             near: nearest(word, LEVELS.iter().copied()),
         })?;
-        let twice = match target {
+        let is_repeated = match target {
             None => default.replace(level).is_some(),
-            Some(target) if is_known(target) => {
-                let twice = targets.iter().any(|(known, _)| known == target);
+            Some(target) if is_known_target(target) => {
+                let is_repeated = targets.iter().any(|(known, _)| known == target);
                 targets.push((target.to_owned(), level));
-                twice
+                is_repeated
             }
             Some(target) => {
                 let known = [PACKETS].into_iter().chain(ROOMS).chain(libraries::names());
                 let near = nearest(target, known);
-                return Err(LevelError::NoTarget { target: if_meant(target), near });
+                return Err(LevelError::NoTarget { target: showable(target), near });
             }
         };
-        if twice {
+        if is_repeated {
             return Err(LevelError::Twice(target.unwrap_or("this program").to_owned()));
         }
     }
     Ok(LogLevels { default: default.unwrap_or(LevelFilter::INFO), targets })
 }
 
-fn level(word: &str) -> Option<LevelFilter> {
+fn level_named(word: &str) -> Option<LevelFilter> {
     Some(match word.to_ascii_lowercase().as_str() {
         "off" => LevelFilter::OFF,
         "error" => LevelFilter::ERROR,
@@ -173,25 +175,25 @@ fn level(word: &str) -> Option<LevelFilter> {
     })
 }
 
-fn is_known(target: &str) -> bool {
+fn is_known_target(target: &str) -> bool {
     let first = target.split("::").next().unwrap_or_default();
     target == PACKETS || first == OURS || ROOMS.contains(&first) || library(first).is_some()
 }
 
 impl LogLevels {
-    /// Whether packets are to be logged: `packets`, or else the level of everything, is `debug` or `trace`.
-    pub fn packets(&self) -> bool {
+    /// Whether the packet log is on: the level of `packets`, or else of this program, is `debug` or `trace`.
+    pub fn has_packet_log(&self) -> bool {
         let named = self.targets.iter().find(|(target, _)| target == PACKETS);
         named.map_or(self.default, |(_, level)| *level) >= LevelFilter::DEBUG
     }
 
-    /// Whether a library is named, so that its lines are wanted.
+    /// Whether a library is named.
     pub(super) fn names_library(&self, name: &str) -> bool {
         self.targets.iter().any(|(target, _)| target.split("::").next() == Some(name))
     }
 
-    /// The named libraries that are shown less of than they were given, as their lines could show secrets.
-    pub fn limited(&self) -> Vec<&str> {
+    /// The named libraries whose level is lowered, because their lines could show secrets.
+    pub fn limited_libraries(&self) -> Vec<&str> {
         let limited = self.targets.iter().filter(|(target, level)| {
             let first = target.split("::").next().unwrap_or_default();
             library(first).is_some_and(|library| *level > library.level_max)
@@ -199,14 +201,14 @@ impl LogLevels {
         limited.map(|(target, _)| target.as_str()).collect()
     }
 
-    /// As the subscriber's filter.
+    /// The subscriber's filter.
     pub(super) fn filter(&self) -> Targets {
         let named = self.targets.iter().map(|(target, level)| {
             let first = target.split("::").next().unwrap_or_default();
-            let full =
+            let full_target =
                 if ROOMS.contains(&first) { format!("{OURS}::{target}") } else { target.clone() };
-            let most = library(first).map_or(LevelFilter::TRACE, |library| library.level_max);
-            (full, (*level).min(most))
+            let level_max = library(first).map_or(LevelFilter::TRACE, |library| library.level_max);
+            (full_target, (*level).min(level_max))
         });
         Targets::new()
             .with_default(self.default.min(LevelFilter::ERROR))
@@ -245,7 +247,7 @@ mod tests {
 
     use super::*;
 
-    /// What is enabled, what is not, and whether packets are logged.
+    /// Checks which lines are enabled, which are not, and whether packets are logged.
     fn check(text: &str, on: &[(&str, Level)], off: &[(&str, Level)], packets: bool) {
         let levels = parse_level(text).unwrap();
         let filter = levels.filter();
@@ -255,12 +257,8 @@ mod tests {
         for (target, level) in off {
             assert!(!filter.would_enable(target, level), "{text}: {target} {level} is off");
         }
-        assert_eq!(levels.packets(), packets, "{text}");
-        assert_eq!(
-            parse_level(&levels.to_string()),
-            Ok(levels),
-            "{text}: what is shown reads back"
-        );
+        assert_eq!(levels.has_packet_log(), packets, "{text}");
+        assert_eq!(parse_level(&levels.to_string()), Ok(levels), "{text}: its display reads back");
     }
 
     #[test]
@@ -278,7 +276,7 @@ mod tests {
         check("btp::events=trace", &[(BTP, trace), ("ilp_connector::api", info)], &[], false);
         check("ilp_connector::btp=off", &[("ilp_connector::api", info)], &[(BTP, error)], false);
         check("info,rustls=debug", &[("rustls::conn", debug)], &[("hyper", info)], false);
-        // What would show frames, handshakes or tokens is out of reach.
+        // Levels that would show frames, handshakes or tokens cannot be enabled.
         check("trace,tungstenite=trace", &[("tungstenite", info)], &[("tungstenite", debug)], true);
         check(
             "info,tungstenite::protocol=trace,tokio_tungstenite=trace",
@@ -286,7 +284,7 @@ mod tests {
             &[("tungstenite::protocol", debug), ("tokio_tungstenite", debug)],
             false,
         );
-        let limited = |text: &str| parse_level(text).unwrap().limited().join(" ");
+        let limited = |text: &str| parse_level(text).unwrap().limited_libraries().join(" ");
         assert_eq!(
             limited("trace,h2=debug,rustls=debug,tungstenite::a=trace"),
             "h2 tungstenite::a"
@@ -306,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn every_room_and_every_target_of_the_manual_is_known() {
+    fn rooms_and_documented_targets_are_known() {
         let rooms = rooms();
         assert!(rooms.len() > 10, "is the search broken? {rooms:?}");
         for room in &rooms {
@@ -320,7 +318,7 @@ mod tests {
         for library in libraries::names() {
             assert!(parse_level(&format!("info,{library}=debug")).is_ok(), "{library}");
         }
-        // `| message | LEVEL | `target` | ...`: what events have as their target.
+        // The targets of events: `| message | LEVEL | `target` | ...`.
         let targets = include_str!("../../docs/REFERENCE.md").lines().filter_map(|line| {
             let cells: Vec<_> = line.split('|').map(str::trim).collect();
             let is_event =
@@ -332,7 +330,7 @@ mod tests {
         for target in targets.into_iter().filter(|target| *target != PANIC) {
             assert!(parse_level(&format!("info,{target}=debug")).is_ok(), "{target}");
         }
-        // "Targets" names libraries and levels.
+        // The paragraph on `logLevel` names libraries and levels.
         let manual = include_str!("../../docs/OPERATIONS.md");
         let words = manual.split("logLevel` (`LOG_LEVEL`").nth(1).expect("the paragraph on levels");
         let words = words.split("\n\n").next().unwrap_or_default();
@@ -350,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_level() {
+    fn mistakes_are_explained() {
         for (text, expected) in [
             ("", "is empty"),
             (" ", "is empty"),

@@ -1,11 +1,9 @@
 //! Log set-up: one line per event, to one stream, from the start of the process to its end, panics included.
 //!
-//! Every line has `timestamp`, `level`, `node`, `target` and `message`, then the event's own fields side by side with
-//! them. Many nodes may live in one process: the tasks of each run inside [`node_span`], and lines are named by it; a
-//! process with a single node is told its name once ([`Logs::set_node`]), and then lines outside the span have it too;
-//! and an event may name the node that it speaks of, in a field `node`.
-//! No other span appears in lines. A disabled line costs one comparison. A line goes into a bounded queue
-//! ([`LogOutput`]); what runs never waits until it is written.
+//! Every line has `timestamp`, `level`, `node`, `target` and `message`, and beside them the event's own fields. The
+//! node comes from the event's field `node`, or else from [`node_span`], in which a node's tasks run, or else from
+//! [`Logs::set_node`], for a process with one node. No other span appears in lines. A disabled line costs one
+//! comparison. Lines go into a bounded queue ([`LogOutput`]), and the code that logs never waits for them to be written.
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
@@ -20,27 +18,24 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
-use super::event::{EventText, NodeName, time_now};
+use super::format::{EventText, LineHead, put_line};
 use super::levels::{LogLevels, NODE_SPAN, OURS, PANIC};
 use super::libraries::LibraryThrottle;
-use super::line::{self, LineHead};
-use super::log_writer::LogWriter;
-use super::output::{LogOutput, LogTo, LogTotals, OutputError};
-use super::packet_stream::PacketStream;
-use super::text::LineFields;
+use super::output::{LogOutput, LogTo, LogTotals, LogWriter, OutputError};
+use super::packet_log::PacketStream;
 
-/// Why there is no log.
+/// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// Its file cannot be opened.
+    /// The log file cannot be opened.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// It was set up before: a process has one log.
+    /// A process has only one log.
     #[error("the log is set up already")]
     Twice,
 }
 
-/// The process's log. Copies are the same log.
+/// The process's log. Clones are the same log.
 #[derive(Debug, Clone)]
 pub struct Logs {
     output: LogOutput,
@@ -50,17 +45,17 @@ pub struct Logs {
     packets: Arc<PacketStream>,
 }
 
-/// The span that a node's tasks run in, so that its lines name it.
+/// The span of a node's tasks: their lines name the node.
 pub fn node_span(node_id: &str) -> tracing::Span {
     tracing::error_span!(target: NODE_SPAN, parent: None, "node", node = node_id)
 }
 
 impl Logs {
-    /// Begins the log of the process, and has panics written to it. To be called once, before anything can fail. Lines
-    /// wait until the writer runs, which is for a thread of its own.
+    /// Sets up the process's log, panics included. Call it once, before anything can fail. Lines are queued until the
+    /// writer runs, on a thread of its own.
     ///
     /// # Errors
-    /// [`LogError`]: the file cannot be opened, or there is a log already.
+    /// The file cannot be opened, or the process has a log already.
     pub fn start(to: &LogTo, levels: &LogLevels) -> Result<(Self, LogWriter), LogError> {
         let (output, writer) = LogOutput::open(to)?;
         let (filter, handle) = reload::Layer::new(levels.filter());
@@ -73,12 +68,12 @@ impl Logs {
         Ok((Logs { output, node, filter: handle, libraries, packets }, writer))
     }
 
-    /// Changes the levels while the process runs. Whoever switches the packet log asks [`LogLevels::packets`].
+    /// Changes the levels while the process runs; the packet log is switched separately ([`LogLevels::has_packet_log`]).
     pub fn set_levels(&self, levels: &LogLevels) {
         // Fails only if the subscriber is gone, which it never is.
         let _ = self.filter.reload(levels.filter());
         self.libraries.set_levels(levels);
-        // Libraries that log through the `log` crate ask this before anything else.
+        // Libraries that use the `log` crate check this first.
         log::set_max_level(match tracing::level_filters::LevelFilter::current().into_level() {
             None => log::LevelFilter::Off,
             Some(Level::ERROR) => log::LevelFilter::Error,
@@ -89,28 +84,28 @@ impl Logs {
         });
     }
 
-    /// The process's only node: lines that no span names are its. Only the first call counts.
+    /// Names the process's only node, for lines outside its span. Only the first call has an effect.
     pub fn set_node(&self, node_id: &str) {
         let _ = self.node.set(node_id.into());
     }
 
-    /// The stream of lines.
+    /// The queue of lines.
     pub fn output(&self) -> &LogOutput {
         &self.output
     }
 
-    /// The packet log, which nodes switch on and off.
+    /// The packet log of the process.
     pub fn packets(&self) -> &Arc<PacketStream> {
         &self.packets
     }
 
-    /// What was lost so far.
+    /// The counts so far.
     pub fn totals(&self) -> Arc<LogTotals> {
         self.output.totals()
     }
 }
 
-/// A panic is a line like any other; a backtrace is part of it where `RUST_BACKTRACE` asks for one.
+/// Logs a panic, with a backtrace if `RUST_BACKTRACE` is set.
 fn log_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("a panic without a message");
     let location = info.location().map(tracing::field::display);
@@ -124,7 +119,10 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     }
 }
 
-/// Turns events into lines.
+/// The node that a [`node_span`] names.
+struct NodeName(Arc<str>);
+
+/// Formats events as lines.
 #[derive(Debug)]
 struct LineLayer {
     output: LogOutput,
@@ -137,9 +135,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
         if attributes.metadata().target() == NODE_SPAN
             && let Some(span) = context.span(id)
         {
-            let mut name = NodeName::default();
-            attributes.record(&mut name);
-            span.extensions_mut().insert(name);
+            let mut text = EventText::default();
+            attributes.record(&mut text);
+            span.extensions_mut().insert(NodeName(text.node.unwrap_or_default().into()));
         }
     }
 
@@ -152,7 +150,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
                 let (text, out) = &mut *buffers;
                 self.write(event, &context, text, out);
             }
-            // A field's own formatting logs or panics: it does so to buffers of its own.
+            // Formatting a field logs or panics: that line gets buffers of its own.
             Err(_) => self.write(event, &context, &mut EventText::default(), &mut Vec::new()),
         });
     }
@@ -183,21 +181,18 @@ impl LineLayer {
         let Some(suppressed) = self.libraries.admit(target, Instant::now) else { return };
         let target = target.strip_prefix(OURS).map_or(target, |rest| rest.trim_start_matches("::"));
         let target = if target.is_empty() { "main" } else { target };
-        line::put_time(out, format, &time_now());
-        line::put_head(out, format, LineHead { level: *metadata.level(), node, target });
-        out.extend_from_slice(&text.message);
-        line::end_message(out, format);
-        out.extend_from_slice(&text.fields);
-        if suppressed > 0 {
-            let mut fields = LineFields { out, format };
-            fields.bare("suppressed", itoa::Buffer::new().format(suppressed));
-        }
-        line::end(out, format);
+        let head = LineHead { level: *metadata.level(), node, target };
+        put_line(out, format, head, &text.message, |fields| {
+            fields.out.extend_from_slice(&text.fields);
+            if suppressed > 0 {
+                fields.put_integer("suppressed", suppressed);
+            }
+        });
         self.output.write(out);
     }
 }
 
 #[cfg(test)]
-mod manual;
+mod documented_events;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,19 @@
 //! Metrics as Prometheus text, read at the time of a scrape.
 //!
-//! The packet path counts in plain numbers under the lock of its account; nothing here is on it. One registry per node,
-//! as many nodes can live in one process. Labels are bounded: peers are configured, codes are those of RFC 27 and
-//! `other`. Every metric is described in docs/REFERENCE.md, which a test compares with what is written here.
+//! The packet path counts in plain numbers under the lock of its account; nothing here is on it. Each node has a
+//! registry of its own. Labels are bounded: peers are configured, codes are those of RFC 27 and `other`.
+//! docs/REFERENCE.md describes every metric, and a test compares.
 //!
-//! So that thousands of peers stay readable, two things appear only once they have counted something: Rejects by a code
-//! that is not among the usual ones, and a peer's latency histogram. Everything else is there from the start, zero
-//! included, so that rates have a beginning.
+//! To keep thousands of peers readable, two things appear only once they have counted something: Rejects with an unusual
+//! code, and a peer's latency histogram. Everything else is there from the start, zeros included, so that rates are
+//! right.
+
+mod accept_header;
+mod account_families;
+mod exposition;
+mod families;
+mod family_encoder;
+mod process;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,30 +27,30 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::accept_header::wanted;
-use super::exposition;
-use super::families::{self, MetricsSnapshot};
+use self::accept_header::preference;
+use self::families::MetricsSnapshot;
+use self::family_encoder::FamilyEncoder;
 use super::output::LogTotals;
-use super::packet_stream::PacketLogTotals;
+use super::packet_log::PacketLogTotals;
 use crate::account::AccountId;
 use crate::peers::TransportContext;
 use crate::time::MonoTime;
 
-/// How the text is spelled.
+/// The text format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposition {
-    /// The Prometheus text format, version 0.0.4: what everybody reads.
+    /// The Prometheus text format, version 0.0.4, which all clients read.
     Prometheus,
-    /// `OpenMetrics` 1.0, for those who ask for it.
+    /// `OpenMetrics` 1.0, for clients that ask for it.
     OpenMetrics,
 }
 
 impl Exposition {
-    /// What a client wants, by its `Accept` header. `OpenMetrics` only goes to those who name it, and do not want the other
-    /// one more; who accepts neither gets what everybody reads.
+    /// The format for a client, from its `Accept` header: `OpenMetrics` only if the header names it and does not prefer
+    /// the other format.
     pub fn accepted(accept: &str) -> Self {
-        let open = wanted(accept, "application", "openmetrics-text", &["1.0.0", "0.0.1"]);
-        let plain = wanted(accept, "text", "plain", &["0.0.4"]);
+        let open = preference(accept, "application", "openmetrics-text", &["1.0.0", "0.0.1"]);
+        let plain = preference(accept, "text", "plain", &["0.0.4"]);
         if open.is_named && open.weight > 0 && open.weight >= plain.weight {
             Exposition::OpenMetrics
         } else {
@@ -68,21 +75,21 @@ pub struct Metrics {
     status: Arc<Mutex<StatusMetrics>>,
 }
 
-/// What the node's status says at the moment of a scrape.
+/// The node's status at the time of a scrape.
 #[derive(Debug, Clone)]
 pub struct StatusMetrics {
     /// The node is healthy.
     pub ready: bool,
-    /// The configuration that was read last is in force.
+    /// The configuration that was read last was applied.
     pub reload_successful: bool,
-    /// When one was put in force last.
+    /// When a configuration was last applied.
     pub reload_succeeded_at: SystemTime,
-    /// The peers without which the node is not healthy, in the order of their names.
+    /// The peers without which the node is not healthy, sorted by name.
     pub required: Vec<AccountId>,
 }
 
 impl Metrics {
-    /// Metrics of the node that `context` belongs to. Its uptime counts from now.
+    /// The metrics of the node with this context. Its uptime counts from now.
     pub fn new(
         context: Arc<TransportContext>,
         packet_log: Arc<PacketLogTotals>,
@@ -102,21 +109,22 @@ impl Metrics {
             reload_succeeded_at: SystemTime::now(),
             required: Vec::new(),
         }));
-        let node = Node { context, packet_log, log, started, status: Arc::clone(&status) };
-        registry.register_collector(Box::new(node));
+        let collector =
+            NodeCollector { context, packet_log, log, started, status: Arc::clone(&status) };
+        registry.register_collector(Box::new(collector));
         Metrics { registry, ready, status }
     }
 
-    /// How the node stands; to be told before a scrape.
+    /// Sets the status for the next scrape.
     pub fn set_status(&self, status: StatusMetrics) {
         self.ready.set(i64::from(status.ready));
         *self.status.lock() = status;
     }
 
-    /// Everything, at this moment. Takes each account's lock once, one after the other.
+    /// All metrics now. Takes each account's lock once, one after the other.
     ///
     /// # Errors
-    /// A text that cannot be formatted: a defect.
+    /// Formatting fails only because of a defect.
     pub fn text(&self, exposition: Exposition) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
@@ -127,9 +135,9 @@ impl Metrics {
     }
 }
 
-/// What is read when somebody asks.
+/// Reads the node's values at each scrape.
 #[derive(Debug)]
-struct Node {
+struct NodeCollector {
     context: Arc<TransportContext>,
     packet_log: Arc<PacketLogTotals>,
     log: Arc<LogTotals>,
@@ -137,12 +145,12 @@ struct Node {
     status: Arc<Mutex<StatusMetrics>>,
 }
 
-impl Collector for Node {
+impl Collector for NodeCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let context = &self.context;
-        let moment = MetricsSnapshot {
+        let snapshot = MetricsSnapshot {
             report: context.connector.report(),
-            exchange: context.connector.ccp_report(),
+            ccp: context.connector.ccp_report(),
             peers: context.peers.snapshot(),
             server: context.server_counts(),
             http: context.http_counts(),
@@ -154,7 +162,7 @@ impl Collector for Node {
             log_lines_lost: self.log.lost(),
             status: self.status.lock().clone(),
         };
-        families::encode(&moment, &mut encoder)
+        families::encode(&snapshot, FamilyEncoder(&mut encoder))
     }
 }
 

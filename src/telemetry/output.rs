@@ -1,8 +1,11 @@
-//! Where log lines go: into a bounded queue that a thread of its own writes out ([`LogWriter`]).
+//! The bounded queue of log lines, which a thread of its own writes out ([`LogWriter`]).
 //!
-//! Nothing waits for the log. Appending a line takes a lock for the time of a copy; a line that finds no room is lost
-//! and counted, and the writer says in a line of its own how many were lost, where they would have stood. Lines are
-//! whole, and those of different threads never mix: the packet log appends to the same queue.
+//! Nothing waits for the log. Appending a line takes a lock for the time of a copy. If the queue is full, lines are lost
+//! and counted, and the writer reports the number in a line of its own, where they would have stood. Lines are whole,
+//! and those of different threads never mix: the packet log appends to the same queue.
+
+mod sink;
+mod writer;
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -13,112 +16,114 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::log_writer::LogWriter;
-use super::sink::{Sink, count_lines};
-use super::text::LineFormat;
+use self::sink::count_lines;
+use super::format::LineFormat;
 
-/// Bytes of lines that wait to be written. As many again may be in the hands of the writer.
-pub(super) const QUEUE_BYTES_MAX: usize = 1024 * 1024;
-/// Of these, what lines in bulk may take: the packet log must not leave all others without room.
+pub(super) use self::sink::Sink;
+pub use self::writer::LogWriter;
+
+/// Bytes of queued lines. The writer may hold as many again.
+const QUEUE_BYTES_MAX: usize = 1024 * 1024;
+/// The part of it that the packet log may fill, so that other lines still have room.
 const BULK_BYTES_MAX: usize = QUEUE_BYTES_MAX / 2;
 
-/// Where lines are to go.
+/// The destination of log lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogTo {
-    /// Standard output: JSON, or text for eyes if it is a terminal.
+    /// Standard output: JSON, or text for people if it is a terminal.
     Stdout,
-    /// Standard error, for tests, whose output is read by programs.
+    /// Standard error, for tests: programs read their standard output.
     #[cfg(test)]
     Stderr,
-    /// To the end of a file, which is made if it is missing: JSON.
+    /// Appends JSON to a file, which is created if it is missing.
     File(PathBuf),
 }
 
 /// The log file cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the log to {}", place.display())]
+#[error("cannot write the log to {}", target.display())]
 pub struct OutputError {
-    place: PathBuf,
+    target: PathBuf,
     source: io::Error,
 }
 
 impl OutputError {
-    pub(super) fn new(place: &Path, source: io::Error) -> Self {
-        OutputError { place: place.to_owned(), source }
+    fn new(target: &Path, source: io::Error) -> Self {
+        OutputError { target: target.to_owned(), source }
     }
 }
 
-/// The stream of log lines. Copies append to the same stream.
+/// The queue of log lines. Clones append to the same queue.
 #[derive(Debug, Clone)]
 pub struct LogOutput {
     format: LineFormat,
-    shared: Arc<LineQueue>,
+    queue: Arc<LineQueue>,
 }
 
-/// What the log has done since the start.
+/// Counts of the log since the start.
 #[derive(Debug, Default)]
 pub struct LogTotals {
     lost: AtomicU64,
 }
 
 impl LogTotals {
-    /// Lines that were not written: there was no room for them, or a write failed.
+    /// Lines that were lost: there was no room for them, or a write failed.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count_lost(&self, lines: u64) {
+    fn count_lost(&self, lines: u64) {
         self.lost.fetch_add(lines, Ordering::Relaxed);
     }
 }
 
-/// What the copies of an [`LogOutput`] and its writer share.
+/// Shared by the clones of a [`LogOutput`] and its writer.
 #[derive(Debug)]
-pub(super) struct LineQueue {
-    queue: Mutex<Queue>,
-    /// The writer has something to do.
-    work: Condvar,
-    /// The writer has taken what was queued, or has written it.
-    progress: Condvar,
-    pub(super) totals: Arc<LogTotals>,
+struct LineQueue {
+    state: Mutex<QueueState>,
+    /// Notified when the writer has work.
+    has_work: Condvar,
+    /// Notified when the writer has taken or written a batch.
+    has_progressed: Condvar,
+    totals: Arc<LogTotals>,
     /// The process's only node, for the writer's own lines.
-    pub(super) node: Arc<OnceLock<Arc<str>>>,
+    node: Arc<OnceLock<Arc<str>>>,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct QueueState {
     lines: Vec<u8>,
-    /// Lines that found no room behind these.
+    /// Lines lost after these.
     lost: u64,
     /// Before this byte the file is opened again.
     reopen_at: Option<usize>,
-    writing: bool,
-    closed: bool,
+    is_writing: bool,
+    is_closed: bool,
 }
 
-/// What the writer takes at a time.
+/// Everything that was queued when the writer came for it.
 #[derive(Debug, Default)]
-pub(super) struct LineBatch {
-    pub(super) lines: Vec<u8>,
-    pub(super) reopen_at: Option<usize>,
-    pub(super) lost: u64,
+struct LineBatch {
+    lines: Vec<u8>,
+    reopen_at: Option<usize>,
+    lost: u64,
 }
 
 impl LogOutput {
-    /// Opens the stream.
+    /// Opens the destination.
     ///
     /// # Errors
-    /// The file cannot be opened; the text names it.
+    /// The file cannot be opened; the message names it.
     pub fn open(to: &LogTo) -> Result<(Self, LogWriter), OutputError> {
         match to {
             LogTo::Stdout => Self::stream(&io::stdout(), "standard output"),
             #[cfg(test)]
             LogTo::Stderr => Self::stream(&io::stderr(), "standard error"),
-            LogTo::File(path) => Ok(Self::over(LineFormat::Json, Sink::file(path)?)),
+            LogTo::File(path) => Ok(Self::with_sink(LineFormat::Json, Sink::file(path)?)),
         }
     }
 
-    /// The file descriptor itself, past the buffer and the lock of the standard library.
+    /// Uses the file descriptor itself, without the buffer and the lock of the standard library.
     fn stream(
         stream: &(impl AsFd + IsTerminal),
         name: &str,
@@ -132,122 +137,126 @@ impl LogOutput {
         } else {
             LineFormat::Json
         };
-        Ok(Self::over(format, Sink::stream(file.into())))
+        Ok(Self::with_sink(format, Sink::stream(file.into())))
     }
 
-    pub(super) fn over(format: LineFormat, sink: Sink) -> (Self, LogWriter) {
-        let shared = Arc::new(LineQueue {
-            queue: Mutex::default(),
-            work: Condvar::new(),
-            progress: Condvar::new(),
+    pub(super) fn with_sink(format: LineFormat, sink: Sink) -> (Self, LogWriter) {
+        let queue = Arc::new(LineQueue {
+            state: Mutex::default(),
+            has_work: Condvar::new(),
+            has_progressed: Condvar::new(),
             totals: Arc::default(),
             node: Arc::default(),
         });
-        let writer = LogWriter::new(format, sink, Arc::clone(&shared));
-        (Self { format, shared }, writer)
+        let writer = LogWriter::new(format, sink, Arc::clone(&queue));
+        (Self { format, queue }, writer)
     }
 
-    /// How lines for this stream are to be written.
+    /// The format of the lines.
     pub fn format(&self) -> LineFormat {
         self.format
     }
 
-    /// What was lost so far.
+    /// The counts so far.
     pub fn totals(&self) -> Arc<LogTotals> {
-        Arc::clone(&self.shared.totals)
+        Arc::clone(&self.queue.totals)
     }
 
-    /// Shared with whoever names the process's only node.
+    /// The name of the process's only node, once it is set.
     pub(super) fn node(&self) -> Arc<OnceLock<Arc<str>>> {
-        Arc::clone(&self.shared.node)
+        Arc::clone(&self.queue.node)
     }
 
-    /// Appends whole lines, `\n` at their end included. Never waits: lines without room are lost and counted.
+    /// Appends whole lines, each with its `\n`. Never waits: lines without room are lost and counted.
     pub fn write(&self, lines: &[u8]) {
-        let mut queue = self.shared.queue.lock();
-        // Once a line is lost so are those behind it, until the writer takes the queue: the gap is in one place.
-        if queue.lost > 0 || queue.lines.len() + lines.len() > QUEUE_BYTES_MAX {
+        let mut state = self.queue.state.lock();
+        // After a lost line all others are lost too, until the writer takes the batch: there is one gap.
+        if state.lost > 0 || state.lines.len() + lines.len() > QUEUE_BYTES_MAX {
             let lost = count_lines(lines);
-            queue.lost += lost;
-            self.shared.totals.count_lost(lost);
+            state.lost += lost;
+            self.queue.totals.count_lost(lost);
         } else {
-            queue.lines.extend_from_slice(lines);
+            state.lines.extend_from_slice(lines);
         }
-        self.shared.work.notify_one();
+        self.queue.has_work.notify_one();
     }
 
-    /// Appends whole lines if they leave room for lines of others within `patience`. For a thread of its own, which
-    /// counts what it could not get rid of: `false`.
-    pub fn write_bulk(&self, lines: &[u8], patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        let mut queue = self.shared.queue.lock();
-        while queue.lost > 0 || queue.lines.len() + lines.len() > BULK_BYTES_MAX {
-            if self.shared.progress.wait_until(&mut queue, deadline).timed_out() {
+    /// Appends whole lines of the packet log, which waits up to `timeout` for room. `false`: there was none, and the
+    /// caller counts the loss.
+    pub fn write_bulk(&self, lines: &[u8], timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.queue.state.lock();
+        while state.lost > 0 || state.lines.len() + lines.len() > BULK_BYTES_MAX {
+            if self.queue.has_progressed.wait_until(&mut state, deadline).timed_out() {
                 return false;
             }
         }
-        queue.lines.extend_from_slice(lines);
-        self.shared.work.notify_one();
+        state.lines.extend_from_slice(lines);
+        self.queue.has_work.notify_one();
         true
     }
 
-    /// Has the file opened by its name again, after it was moved away: what was appended before goes to the old one.
-    /// The old one stays in use if that fails, and a line says so.
+    /// Opens the file by its name again, because it may have been moved: lines appended before go to the old one. If
+    /// that fails, the old one stays in use, and a line reports it.
     pub fn reopen(&self) {
-        let mut queue = self.shared.queue.lock();
-        let here = queue.lines.len();
-        queue.reopen_at.get_or_insert(here);
-        self.shared.work.notify_one();
+        let mut state = self.queue.state.lock();
+        let end = state.lines.len();
+        state.reopen_at.get_or_insert(end);
+        self.queue.has_work.notify_one();
     }
 
-    /// Waits until everything is written that was appended before, at most so long. `false`: something is not.
-    pub fn flush(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        let mut queue = self.shared.queue.lock();
-        while queue.has_work() || queue.writing {
-            if self.shared.progress.wait_until(&mut queue, deadline).timed_out() {
-                return !(queue.has_work() || queue.writing);
+    /// Waits up to `timeout` until everything appended so far is written. `false`: something is not.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.queue.state.lock();
+        while state.has_unwritten() {
+            if self.queue.has_progressed.wait_until(&mut state, deadline).timed_out() {
+                return !state.has_unwritten();
             }
         }
         true
     }
 
-    /// The writer ends when it has written what there is.
+    /// Ends the writer once everything is written.
     #[cfg(test)]
     pub fn close(&self) {
-        self.shared.queue.lock().closed = true;
-        self.shared.work.notify_one();
+        self.queue.state.lock().is_closed = true;
+        self.queue.has_work.notify_one();
     }
 }
 
-impl Queue {
+impl QueueState {
     fn has_work(&self) -> bool {
         !self.lines.is_empty() || self.lost > 0 || self.reopen_at.is_some()
+    }
+
+    fn has_unwritten(&self) -> bool {
+        self.has_work() || self.is_writing
     }
 }
 
 impl LineQueue {
-    /// For the writer: gives back the batch that is written, and waits for the next one. `None`: closed.
-    pub(super) fn next(&self, mut done: LineBatch) -> Option<LineBatch> {
-        done.lines.clear();
-        let mut queue = self.queue.lock();
-        queue.writing = false;
-        self.progress.notify_all();
-        while !queue.has_work() {
-            if queue.closed {
+    /// Waits for the next batch, and reuses the buffer of the one that is written. `None`: closed.
+    fn next_batch(&self, mut written: LineBatch) -> Option<LineBatch> {
+        written.lines.clear();
+        let mut state = self.state.lock();
+        state.is_writing = false;
+        self.has_progressed.notify_all();
+        while !state.has_work() {
+            if state.is_closed {
                 return None;
             }
-            self.work.wait(&mut queue);
+            self.has_work.wait(&mut state);
         }
-        queue.writing = true;
-        let lines = std::mem::replace(&mut queue.lines, done.lines);
+        state.is_writing = true;
+        let lines = std::mem::replace(&mut state.lines, written.lines);
         let batch = LineBatch {
             lines,
-            reopen_at: queue.reopen_at.take(),
-            lost: std::mem::take(&mut queue.lost),
+            reopen_at: state.reopen_at.take(),
+            lost: std::mem::take(&mut state.lost),
         };
         // There is room again.
-        self.progress.notify_all();
+        self.has_progressed.notify_all();
         Some(batch)
     }
 }

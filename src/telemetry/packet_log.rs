@@ -1,5 +1,9 @@
-//! The packet log of a process: one ring for all nodes, so that `grep` finds a packet's hops in their order, and one
-//! thread that empties it while any node has it switched on.
+//! The packet log of a process: one ring for all nodes, so that a search finds a packet's hops in order, and one thread
+//! that empties it while any node has the packet log on.
+
+mod destinations;
+mod line;
+mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,22 +12,21 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tracing::Level;
 
-use super::event::{micros_now, time_now};
+use self::line::PacketLine;
+use super::format::{LineHead, micros_now, put_line};
 use super::levels::PACKETS;
-use super::line::{self, LineHead};
 use super::output::LogOutput;
-use super::packet_line::PacketLine;
-use super::packet_log::PacketWriter;
-use super::text::LineFields;
 use crate::connector::{NodeNumber, PacketLog, PacketRecord, PacketRing};
 use crate::time::MonoTime;
 
-/// Records that wait for the thread, at most. At 300,000 packets a second, two records each, this is 50 ms.
-pub(super) const PLACES: usize = 32_768;
-/// The least time between two lines about lost records.
-const LOSS_INTERVAL: Duration = Duration::from_secs(10);
+pub use self::writer::PacketWriter;
 
-/// What the packet log of one node has done since the start, over all the times that it was switched on.
+/// Records that may wait for the thread. At 300,000 packets a second, two records each, this is 50 ms.
+const RING_CAPACITY: usize = 32_768;
+/// The minimum time between two lines about lost records.
+const LOSS_LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Counts of one node's packet log since the start; switching it off and on keeps them.
 #[derive(Debug, Default)]
 pub struct PacketLogTotals {
     written: AtomicU64,
@@ -36,31 +39,32 @@ impl PacketLogTotals {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Records that found no room.
+    /// Records that were lost: there was no room for them.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count_written(&self, records: u64) {
-        self.written.fetch_add(records, Ordering::Relaxed);
+    fn count(&self, records: u64, is_written: bool) {
+        let count = if is_written { &self.written } else { &self.dropped };
+        count.fetch_add(records, Ordering::Relaxed);
     }
 }
 
-/// What nodes switch on and off. One per process.
+/// The packet log of the process, which each node switches on and off.
 #[derive(Debug)]
 pub struct PacketStream {
     ring: Arc<PacketRing>,
-    pub(super) output: LogOutput,
-    nodes: Mutex<Nodes>,
-    /// The thread has records in its hands.
-    busy: AtomicBool,
+    output: LogOutput,
+    nodes: Mutex<PacketNodes>,
+    /// The thread holds records that are not in the log's queue yet.
+    is_busy: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Nodes {
-    /// By their numbers. One for each name that ever switched it on.
+struct PacketNodes {
+    /// Indexed by node number: each node that ever switched it on.
     all: Vec<PacketNode>,
-    /// There is a thread, or will be in a moment.
+    /// The thread runs, or its writer was returned.
     has_writer: bool,
 }
 
@@ -69,30 +73,30 @@ struct PacketNode {
     name: Arc<str>,
     log: Arc<PacketLog>,
     totals: Arc<PacketLogTotals>,
-    /// The time of day less the node's monotonic clock, in microseconds.
+    /// The time of day minus the node's monotonic clock, in microseconds.
     clock_offset_us: i64,
-    on: bool,
-    /// Lost records that `totals` has.
+    is_on: bool,
+    /// Lost records included in `totals`.
     counted: u64,
-    /// Lost records that a line has told of, and when.
-    told: u64,
-    told_at: Option<Instant>,
+    /// Lost records that lines have reported, and when the last of them was written.
+    reported: u64,
+    reported_at: Option<Instant>,
 }
 
 impl PacketStream {
-    /// Switched off for all.
+    /// A packet log that is off for all nodes.
     pub fn new(output: LogOutput) -> Arc<Self> {
         Arc::new(PacketStream {
-            ring: PacketRing::new(PLACES),
+            ring: PacketRing::new(RING_CAPACITY),
             output,
             nodes: Mutex::default(),
-            busy: AtomicBool::new(false),
+            is_busy: AtomicBool::new(false),
         })
     }
 
-    /// Switches it on for a node, whose monotonic clock says `mono` now. What comes back is for its connector
-    /// ([`Connector::set_packet_log`](crate::connector::Connector::set_packet_log)); and, where none runs, a writer
-    /// that is to run on a thread of its own.
+    /// Switches it on for a node whose monotonic clock reads `mono` now. Returns the log for its connector
+    /// ([`Connector::set_packet_log`](crate::connector::Connector::set_packet_log)) and, unless one runs, a writer that
+    /// the caller must run on a thread of its own.
     pub fn switch_on(
         self: &Arc<Self>,
         node: &str,
@@ -104,20 +108,20 @@ impl PacketStream {
         let mut nodes = self.nodes.lock();
         let known = nodes.all.iter_mut().find(|known| &*known.name == node);
         let log = if let Some(known) = known {
-            (known.totals, known.clock_offset_us, known.on) = (totals, clock_offset_us, true);
+            (known.totals, known.clock_offset_us, known.is_on) = (totals, clock_offset_us, true);
             Arc::clone(&known.log)
         } else {
-            let number = NodeNumber(u32::try_from(nodes.all.len()).unwrap_or(u32::MAX));
-            let log = Arc::new(PacketLog::new(Arc::clone(&self.ring), number));
+            let number = u32::try_from(nodes.all.len()).expect("a process runs fewer nodes");
+            let log = Arc::new(PacketLog::new(Arc::clone(&self.ring), NodeNumber(number)));
             nodes.all.push(PacketNode {
                 name: node.into(),
                 log: Arc::clone(&log),
                 totals,
                 clock_offset_us,
-                on: true,
+                is_on: true,
                 counted: 0,
-                told: 0,
-                told_at: None,
+                reported: 0,
+                reported_at: None,
             });
             log
         };
@@ -125,85 +129,79 @@ impl PacketStream {
         (log, is_first.then(|| PacketWriter::new(Arc::clone(self))))
     }
 
-    /// Switches it off for a node. What is in the ring is written; then the thread ends, if this was the last node.
+    /// Switches it off for a node. Records in the ring are still written; after the last node the thread ends.
     pub fn switch_off(&self, node: &str) {
         let mut nodes = self.nodes.lock();
         if let Some(known) = nodes.all.iter_mut().find(|known| &*known.name == node) {
-            known.on = false;
+            known.is_on = false;
         }
     }
 
-    /// Every record that was pushed is a line in the log's queue, or counted as lost.
+    /// Whether each record so far is a line in the log's queue, or counted as lost.
     pub fn is_idle(&self) -> bool {
-        self.ring.is_empty() && !self.busy.load(Ordering::Acquire)
+        self.ring.is_empty() && !self.is_busy.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_busy(&self, busy: bool) {
-        self.busy.store(busy, Ordering::Release);
+    fn set_busy(&self, busy: bool) {
+        self.is_busy.store(busy, Ordering::Release);
     }
 
-    pub(super) fn pop(&self) -> Option<(NodeNumber, PacketRecord)> {
+    fn pop(&self) -> Option<(NodeNumber, PacketRecord)> {
         self.ring.pop()
     }
 
-    /// Lines of a node, made when its first record comes.
-    pub(super) fn line_of(&self, node: NodeNumber) -> Option<(PacketLine, Arc<PacketLogTotals>)> {
+    /// The formatter and the counts of a node, for its first record.
+    fn line_of(&self, node: NodeNumber) -> Option<(PacketLine, Arc<PacketLogTotals>)> {
         let nodes = self.nodes.lock();
         let node = nodes.all.get(usize::try_from(node.0).ok()?)?;
         let line = PacketLine::new(&node.name, self.output.format(), node.clock_offset_us);
         Some((line, Arc::clone(&node.totals)))
     }
 
-    /// No node has it switched on.
-    pub(super) fn is_off(&self) -> bool {
-        self.nodes.lock().all.iter().all(|node| !node.on)
+    /// Whether no node has it on.
+    fn is_off(&self) -> bool {
+        self.nodes.lock().all.iter().all(|node| !node.is_on)
     }
 
-    /// The thread ends, unless there is something to do again.
-    pub(super) fn may_end(&self) -> bool {
+    /// Whether the thread may end. If so, the next node gets another writer.
+    fn may_end(&self) -> bool {
         let mut nodes = self.nodes.lock();
-        let may = self.ring.is_empty() && nodes.all.iter().all(|node| !node.on);
-        if may {
+        let may_end = self.ring.is_empty() && nodes.all.iter().all(|node| !node.is_on);
+        if may_end {
             nodes.has_writer = false;
         }
-        may
+        may_end
     }
 
-    /// A writer is gone that has not ended by itself.
-    pub(super) fn writer_gone(&self) {
+    fn writer_panicked(&self) {
         self.nodes.lock().has_writer = false;
     }
 
-    /// Records of a node that the log had no room for.
-    pub(super) fn count_unwritten(&self, totals: &PacketLogTotals, records: u64) {
-        totals.dropped.fetch_add(records, Ordering::Relaxed);
-    }
-
-    /// Counts what found the ring full, and tells of it every ten seconds at most; `last`: now.
-    pub(super) fn count_lost(&self, now: Instant, last: bool) {
+    /// Counts the records that found the ring full, and reports them every ten seconds at most; with `is_last` at once.
+    fn count_lost(&self, now: Instant, is_last: bool) {
         for node in &mut self.nodes.lock().all {
             let lost = node.log.dropped();
-            node.totals.dropped.fetch_add(lost - node.counted, Ordering::Relaxed);
+            node.totals.count(lost - node.counted, false);
             node.counted = lost;
-            let quiet = node.told_at.is_some_and(|at| now.duration_since(at) < LOSS_INTERVAL);
-            if lost > node.told && (last || !quiet) {
-                self.output.write(&self.loss_line(&node.name, lost - node.told));
-                (node.told, node.told_at) = (lost, Some(now));
+            let is_early =
+                node.reported_at.is_some_and(|at| now.duration_since(at) < LOSS_LINE_INTERVAL);
+            if lost > node.reported && (is_last || !is_early) {
+                self.output.write(&self.loss_line(&node.name, lost - node.reported));
+                (node.reported, node.reported_at) = (lost, Some(now));
             }
         }
     }
 
     fn loss_line(&self, node: &str, lost: u64) -> Vec<u8> {
-        let (mut out, format) = (Vec::new(), self.output.format());
         let head = LineHead { level: Level::WARN, node: Some(node), target: PACKETS };
-        line::put_time(&mut out, format, &time_now());
-        line::put_head(&mut out, format, head);
-        out.extend_from_slice(
-            b"packet log records dropped: packets come faster than lines are written",
-        );
-        line::end_message(&mut out, format);
-        LineFields { out: &mut out, format }.bare("dropped", itoa::Buffer::new().format(lost));
-        line::end(&mut out, format);
+        let message = b"packet log records dropped: packets come faster than lines are written";
+        let mut out = Vec::new();
+        put_line(&mut out, self.output.format(), head, message, |fields| {
+            fields.put_integer("dropped", lost);
+        });
         out
     }
 }
+
+#[cfg(test)]
+mod tests;

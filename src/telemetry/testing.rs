@@ -1,4 +1,4 @@
-//! A place for lines that tests can read, fill up and block.
+//! A log in memory that tests can read, fill and block.
 
 use std::io;
 use std::sync::Arc;
@@ -6,46 +6,43 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::output::LogOutput;
-use super::sink::Sink;
-use super::text::LineFormat;
+use super::format::LineFormat;
+use super::output::{LogOutput, Sink};
 
-/// A test that waits longer for the log's thread has found a defect.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// A test that waits longer for the log's thread fails.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Lines in memory. Copies are the same memory.
+/// A sink in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Memory(Arc<(Mutex<Contents>, Condvar)>);
+pub(super) struct MemorySink(Arc<(Mutex<Contents>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Contents {
     bytes: Vec<u8>,
-    /// Bytes that are taken before one write fails.
-    room: Option<usize>,
-    blocked: bool,
-    /// A write waits.
-    waiting: bool,
+    /// Bytes that are accepted before one write fails.
+    bytes_until_failure: Option<usize>,
+    is_blocked: bool,
+    is_write_waiting: bool,
 }
 
-impl Memory {
-    /// Takes so many bytes, and then fails once.
-    pub(super) fn with_room(room: usize) -> Self {
-        let memory = Memory::default();
-        memory.0.0.lock().room = Some(room);
+impl MemorySink {
+    /// Accepts this many bytes, and then fails once.
+    pub(super) fn failing_after(bytes: usize) -> Self {
+        let memory = MemorySink::default();
+        memory.0.0.lock().bytes_until_failure = Some(bytes);
         memory
     }
 
-    /// From now on a write does not return, or does again.
-    pub(super) fn block(&self, blocked: bool) {
-        self.0.0.lock().blocked = blocked;
+    /// From now on writes block, or no longer do.
+    pub(super) fn set_blocked(&self, is_blocked: bool) {
+        self.0.0.lock().is_blocked = is_blocked;
         self.0.1.notify_all();
     }
 
-    /// Until a write waits.
-    pub(super) fn await_blocked_write(&self) {
+    pub(super) fn wait_for_blocked_write(&self) {
         let mut contents = self.0.0.lock();
-        while !contents.waiting {
-            assert!(!self.0.1.wait_for(&mut contents, PATIENCE).timed_out(), "nothing is written");
+        while !contents.is_write_waiting {
+            assert!(!self.0.1.wait_for(&mut contents, TIMEOUT).timed_out(), "nothing is written");
         }
     }
 
@@ -55,20 +52,20 @@ impl Memory {
 
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut contents = self.0.0.lock();
-        while contents.blocked {
-            contents.waiting = true;
+        while contents.is_blocked {
+            contents.is_write_waiting = true;
             self.0.1.notify_all();
             self.0.1.wait(&mut contents);
         }
-        contents.waiting = false;
-        let count = match contents.room {
+        contents.is_write_waiting = false;
+        let count = match contents.bytes_until_failure {
             Some(0) => {
-                contents.room = None;
+                contents.bytes_until_failure = None;
                 return Err(io::Error::other("disk full"));
             }
             Some(left) => {
                 let count = bytes.len().min(left);
-                contents.room = Some(left - count);
+                contents.bytes_until_failure = Some(left - count);
                 count
             }
             None => bytes.len(),
@@ -81,30 +78,29 @@ impl Memory {
 /// A log in memory with its thread.
 pub(super) struct MemoryLog {
     pub(super) output: LogOutput,
-    pub(super) memory: Memory,
+    pub(super) memory: MemorySink,
 }
 
 impl MemoryLog {
     pub(super) fn new(format: LineFormat) -> Self {
-        Self::over(format, Memory::default())
+        Self::with_sink(format, MemorySink::default())
     }
 
-    pub(super) fn over(format: LineFormat, memory: Memory) -> Self {
-        let (output, writer) = LogOutput::over(format, Sink::memory(memory.clone()));
+    pub(super) fn with_sink(format: LineFormat, memory: MemorySink) -> Self {
+        let (output, writer) = LogOutput::with_sink(format, Sink::memory(memory.clone()));
         std::thread::spawn(move || writer.run());
         MemoryLog { output, memory }
     }
 
-    /// All that was logged.
     pub(super) fn written(&self) -> String {
-        assert!(self.output.flush(PATIENCE), "the log's thread hangs");
+        assert!(self.output.flush(TIMEOUT), "the log's thread hangs");
         self.memory.text()
     }
 }
 
 impl Drop for MemoryLog {
     fn drop(&mut self) {
-        self.memory.block(false);
+        self.memory.set_blocked(false);
         self.output.close();
     }
 }

@@ -1,34 +1,51 @@
-//! The frame that all lines share: time, level, node, target, message, fields, end.
+//! What all lines share: time, level, node, target, message, fields, end.
 
 use tracing::Level;
 
-use super::event::LineTime;
-use super::text::{LineFormat, escape};
+use super::escape::escape;
+use super::time::time_now;
+use super::{LineFields, LineFormat, LineTime};
 
-/// What stands before a line's message.
+/// What stands between a line's time and its message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LineHead<'a> {
-    pub(super) level: Level,
-    pub(super) node: Option<&'a str>,
-    pub(super) target: &'a str,
+pub(in crate::telemetry) struct LineHead<'a> {
+    pub(in crate::telemetry) level: Level,
+    pub(in crate::telemetry) node: Option<&'a str>,
+    pub(in crate::telemetry) target: &'a str,
 }
 
-/// What stands before the time.
-const JSON_BEGIN: &[u8] = b"{\"timestamp\":\"";
+/// Appends one whole line with the present time. `message` is escaped already.
+pub(in crate::telemetry) fn put_line(
+    out: &mut Vec<u8>,
+    format: LineFormat,
+    head: LineHead<'_>,
+    message: &[u8],
+    put_fields: impl FnOnce(&mut LineFields<'_>),
+) {
+    put_time(out, format, &time_now());
+    put_head(out, format, head, message);
+    put_fields(&mut LineFields { out, format });
+    end_line(out, format);
+}
 
-/// Appends the time, and all that stands before it.
-pub(super) fn put_time(out: &mut Vec<u8>, format: LineFormat, time: &LineTime) {
+/// Begins a line: appends the time.
+pub(in crate::telemetry) fn put_time(out: &mut Vec<u8>, format: LineFormat, time: &LineTime) {
     if format == LineFormat::Json {
-        out.extend_from_slice(JSON_BEGIN);
+        out.extend_from_slice(b"{\"timestamp\":\"");
         out.extend_from_slice(time);
     } else {
-        // The time of day is enough for eyes.
+        // People need only the time of day.
         out.extend_from_slice(time.get(11..26).unwrap_or(time));
     }
 }
 
-/// Appends level, node and target. The caller appends the escaped message.
-pub(super) fn put_head(out: &mut Vec<u8>, format: LineFormat, head: LineHead<'_>) {
+/// Appends level, node, target and message. `message` is escaped already.
+pub(in crate::telemetry) fn put_head(
+    out: &mut Vec<u8>,
+    format: LineFormat,
+    head: LineHead<'_>,
+    message: &[u8],
+) {
     match format {
         LineFormat::Json => {
             out.extend_from_slice(b"\",\"level\":\"");
@@ -40,6 +57,8 @@ pub(super) fn put_head(out: &mut Vec<u8>, format: LineFormat, head: LineHead<'_>
             out.extend_from_slice(b"\",\"target\":\"");
             escape(out, head.target);
             out.extend_from_slice(b"\",\"message\":\"");
+            out.extend_from_slice(message);
+            out.push(b'"');
         }
         LineFormat::Human { colour } => {
             let (begin, end) = if colour { colours(head.level) } else { ("", "") };
@@ -50,19 +69,13 @@ pub(super) fn put_head(out: &mut Vec<u8>, format: LineFormat, head: LineHead<'_>
             }
             escape(out, head.target);
             out.extend_from_slice(b": ");
+            out.extend_from_slice(message);
         }
     }
 }
 
-/// Ends the message; fields follow.
-pub(super) fn end_message(out: &mut Vec<u8>, format: LineFormat) {
-    if format == LineFormat::Json {
-        out.push(b'"');
-    }
-}
-
 /// Ends the line.
-pub(super) fn end(out: &mut Vec<u8>, format: LineFormat) {
+pub(in crate::telemetry) fn end_line(out: &mut Vec<u8>, format: LineFormat) {
     out.extend_from_slice(if format == LineFormat::Json { b"}\n" } else { b"\n" });
 }
 

@@ -1,10 +1,10 @@
-//! The manual knows every event: a line at `INFO` or above that an operator cannot look up is not finished.
+//! docs/REFERENCE.md describes every event at `INFO` or above, so that an operator can look up each line.
 
 use std::path::{Path, PathBuf};
 
 const MANUAL: &str = include_str!("../../../docs/REFERENCE.md");
 
-/// Source files of the program; what is only for tests is left out.
+/// Source files of the program, without those that are only for tests.
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -27,7 +27,7 @@ fn messages<'a>(source: &'a str, level: &str) -> impl Iterator<Item = &'a str> {
     calls.into_iter().filter_map(|at| last_text(&source[at..]))
 }
 
-/// The last text between here and the parenthesis that ends the call, nested calls left out.
+/// The last string literal up to the end of the call, without those in nested calls.
 fn last_text(call: &str) -> Option<&str> {
     let (mut depth, mut text_from, mut last) = (1, None, None);
     let mut characters = call.char_indices();
@@ -62,7 +62,7 @@ fn every_event_is_in_the_manual() {
         for level in ["info", "warn", "error"] {
             for message in messages(program, level) {
                 seen += 1;
-                // What is only passed on is explained where it comes from.
+                // A passed-on text is described where it comes from.
                 if !message.contains('{')
                     && !MANUAL.contains(&format!("| {message} | {} |", level.to_uppercase()))
                 {

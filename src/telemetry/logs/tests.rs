@@ -1,11 +1,16 @@
-//! Lines as they come out, checked as text.
+//! Written lines, checked as text.
 
-use super::super::testing::MemoryLog;
-use super::super::text::LineFormat;
 use super::*;
+use crate::telemetry::format::LineFormat;
+use crate::telemetry::testing::{MemoryLog, TIMEOUT};
 
-/// The lines that `then` causes.
-fn lines(format: LineFormat, levels: &str, node: Option<&str>, then: impl FnOnce()) -> String {
+/// The lines that `log_events` writes.
+fn lines(
+    format: LineFormat,
+    levels: &str,
+    node: Option<&str>,
+    log_events: impl FnOnce(),
+) -> String {
     crate::testing::enable_every_line();
     let log = MemoryLog::new(format);
     if let Some(node) = node {
@@ -14,11 +19,11 @@ fn lines(format: LineFormat, levels: &str, node: Option<&str>, then: impl FnOnce
     let layer = LineLayer::new(log.output.clone());
     let filter = levels.parse::<LogLevels>().unwrap().filter();
     let subscriber = Registry::default().with(filter).with(layer);
-    tracing::subscriber::with_default(subscriber, then);
+    tracing::subscriber::with_default(subscriber, log_events);
     log.written()
 }
 
-/// A JSON line without its time, which is checked.
+/// A JSON line without its time, which this checks.
 fn without_time(line: &str) -> serde_json::Value {
     let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
     let time = line.as_object_mut().unwrap().shift_remove("timestamp").unwrap();
@@ -95,7 +100,7 @@ fn lines_name_their_node() {
 }
 
 #[test]
-fn eyes_get_a_short_line() {
+fn a_terminal_gets_a_short_line() {
     let written = lines(LineFormat::Human { colour: false }, "info", Some("alice"), || {
         tracing::error!(peer = "bob", reason = "two words", "gone\n\u{1b}[2Jmad");
     });
@@ -119,12 +124,12 @@ fn levels_change_while_it_runs() {
     let (filter, handle) = reload::Layer::new(LogLevels::default().filter());
     let subscriber = Registry::default().with(filter).with(layer);
     tracing::subscriber::with_default(subscriber, || {
-        let say = |text: &str| tracing::debug!("{text}");
-        say("not yet");
+        let log_text = |text: &str| tracing::debug!("{text}");
+        log_text("not yet");
         handle.reload("debug".parse::<LogLevels>().unwrap().filter()).unwrap();
-        say("now");
+        log_text("now");
         handle.reload("info".parse::<LogLevels>().unwrap().filter()).unwrap();
-        say("no longer");
+        log_text("no longer");
     });
     let messages: Vec<_> =
         log.written().lines().map(|line| without_time(line)["message"].to_string()).collect();
@@ -173,14 +178,14 @@ fn lines_of_many_threads_never_mix() {
     assert_eq!(next, [200; 4]);
 }
 
-/// What a process can have only once: the log itself, the panic hook, and lines of the `log` crate. This test runs
-/// itself in a process of its own, where the variable names the file that is to become the log.
+/// A process has only one log, panic hook and logger of the `log` crate. So this test runs itself in a process of its own,
+/// in which the variable names the log file.
 #[test]
-fn a_process_logs_from_its_start_to_its_panic() {
+fn a_process_logs_from_its_start_to_a_panic() {
     const FILE: &str = "ILP_CONNECTOR_TEST_LOG_FILE";
-    const NAME: &str = "telemetry::logs::tests::a_process_logs_from_its_start_to_its_panic";
+    const NAME: &str = "telemetry::logs::tests::a_process_logs_from_its_start_to_a_panic";
     if let Some(file) = std::env::var_os(FILE) {
-        return live_and_panic(file.into());
+        return log_and_panic(file.into());
     }
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("log");
@@ -192,7 +197,7 @@ fn a_process_logs_from_its_start_to_its_panic() {
         .unwrap();
     assert!(child.status.success(), "{child:?}");
     let lines = std::fs::read_to_string(&file).unwrap();
-    let told: Vec<_> = lines
+    let written: Vec<_> = lines
         .lines()
         .map(without_time)
         .map(|line| {
@@ -201,7 +206,7 @@ fn a_process_logs_from_its_start_to_its_panic() {
         })
         .collect();
     assert_eq!(
-        told,
+        written,
         [
             "ERROR - telemetry::logs::tests before the node has a name",
             "ERROR only rustls::conn of a library",
@@ -227,7 +232,7 @@ fn a_library_cannot_flood_the_log() {
     assert_eq!(lines[10]["message"], "ours");
 }
 
-fn live_and_panic(file: std::path::PathBuf) {
+fn log_and_panic(file: std::path::PathBuf) {
     let to = LogTo::File(file);
     let (logs, writer) = Logs::start(&to, &LogLevels::default()).unwrap();
     std::thread::spawn(move || writer.run());
@@ -242,5 +247,5 @@ fn live_and_panic(file: std::path::PathBuf) {
     let thread = std::thread::Builder::new().name("worker".to_owned());
     let panicked = thread.spawn(|| node_span("b").in_scope(|| panic!("all\nis lost"))).unwrap();
     panicked.join().unwrap_err();
-    assert!(logs.output().flush(super::super::testing::PATIENCE));
+    assert!(logs.output().flush(TIMEOUT));
 }

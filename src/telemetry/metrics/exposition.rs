@@ -1,16 +1,16 @@
-//! From `OpenMetrics`, which our library writes, to the older Prometheus text format, which everybody reads. They differ
-//! in the lines about a family: a counter is described under the name of its samples, and so is an info, which is a
-//! gauge there; there are no units, and no end mark.
+//! Converts `OpenMetrics`, which our library writes, to the older Prometheus text format, which all clients read. There
+//! a counter is described under the name of its samples, and so is an info, as a gauge; there are no units, and no end
+//! mark.
 
-/// The text in version 0.0.4. `open_metrics` is what our library wrote: HELP before TYPE before samples.
+/// The text in version 0.0.4. `open_metrics` comes from our library: HELP before TYPE before samples.
 pub(super) fn to_prometheus(open_metrics: &str) -> String {
     let mut out = String::with_capacity(open_metrics.len());
     let mut help = "";
     for line in open_metrics.lines() {
         if let Some(text) = line.strip_prefix("# HELP ") {
             help = text;
-        } else if let Some(described) = line.strip_prefix("# TYPE ") {
-            put_description(&mut out, described, help);
+        } else if let Some(description) = line.strip_prefix("# TYPE ") {
+            put_description(&mut out, description, help);
         } else if !line.starts_with("# UNIT ") && line != "# EOF" {
             out.push_str(line);
             out.push('\n');
@@ -19,8 +19,8 @@ pub(super) fn to_prometheus(open_metrics: &str) -> String {
     out
 }
 
-fn put_description(out: &mut String, described: &str, help: &str) {
-    let (name, kind) = described.split_once(' ').unwrap_or((described, "untyped"));
+fn put_description(out: &mut String, description: &str, help: &str) {
+    let (name, kind) = description.split_once(' ').unwrap_or((description, "untyped"));
     let (suffix, kind) = match kind {
         "counter" => ("_total", "counter"),
         "info" => ("_info", "gauge"),

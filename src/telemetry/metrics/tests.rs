@@ -10,19 +10,19 @@ use crate::net::ClockReport;
 use crate::peers::{HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts};
 use crate::routing::ccp::PeerRoutesReport;
 
-/// A collector of a moment that tests make up.
+/// A collector of a made-up snapshot.
 #[derive(Debug)]
 struct Fixed(MetricsSnapshot);
 
 impl Collector for Fixed {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        families::encode(&self.0, &mut encoder)
+        families::encode(&self.0, FamilyEncoder(&mut encoder))
     }
 }
 
-fn text_of(moment: MetricsSnapshot) -> String {
+fn text_of(snapshot: MetricsSnapshot) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Fixed(moment)));
+    registry.register_collector(Box::new(Fixed(snapshot)));
     let mut out = String::new();
     text::encode(&mut out, &registry).unwrap();
     out
@@ -62,7 +62,7 @@ fn peer(id: &str, state: PeerState) -> PeerSnapshot {
     }
 }
 
-fn moment() -> MetricsSnapshot {
+fn snapshot() -> MetricsSnapshot {
     let mut busy = Stats { timeouts: 6, latency_sum_us: 1_500_000, ..Stats::default() };
     busy.received.prepares = 100;
     busy.received.rejects[0] = 1;
@@ -78,7 +78,7 @@ fn moment() -> MetricsSnapshot {
             accounts: vec![account("alice", busy), account("bob", Stats::default())],
             own_accounts: Vec::new(),
         },
-        exchange: vec![PeerRoutesReport {
+        ccp: vec![PeerRoutesReport {
             peer: "alice".parse().unwrap(),
             routes: 10_000,
             received_table: String::new(),
@@ -110,7 +110,7 @@ fn moment() -> MetricsSnapshot {
     }
 }
 
-/// Reads an exposition and refuses whatever is not as the specification has it. Series -> value.
+/// Reads an exposition and refuses anything that the specification does not allow. Series -> value.
 fn read(text: &str, exposition: Exposition) -> BTreeMap<String, f64> {
     let open_metrics = exposition == Exposition::OpenMetrics;
     let mut families = BTreeSet::new();
@@ -247,14 +247,14 @@ fn check_values(series: &BTreeMap<String, f64>) {
 
 #[test]
 fn a_strict_reader_finds_every_value() {
-    let open_metrics = text_of(moment());
+    let open_metrics = text_of(snapshot());
     check_values(&read(&open_metrics, Exposition::OpenMetrics));
     check_values(&read(&exposition::to_prometheus(&open_metrics), Exposition::Prometheus));
 }
 
 #[test]
 fn buckets_are_cumulative() {
-    let text = text_of(moment());
+    let text = text_of(snapshot());
     let buckets: Vec<(f64, f64)> = text
         .lines()
         .filter(|line| line.starts_with("ilp_answer_latency_seconds_bucket"))
@@ -271,7 +271,7 @@ fn buckets_are_cumulative() {
 }
 
 #[test]
-fn who_asks_for_what() {
+fn the_accept_header_chooses_the_format() {
     for (accept, expected) in [
         ("", Exposition::Prometheus),
         ("*/*", Exposition::Prometheus),
@@ -299,13 +299,13 @@ fn who_asks_for_what() {
     }
 }
 
-/// Every family, with its type, is a row of the table in docs/REFERENCE.md, and no row is without a family. (Other systems than
-/// Linux lack the families of the process.)
+/// Every family, with its type, is a row of the table in docs/REFERENCE.md, and the reverse. (Only Linux has the families of
+/// the process.)
 #[test]
 #[cfg(target_os = "linux")]
-fn every_metric_is_in_the_manual() {
-    let text = exposition::to_prometheus(&text_of(moment()));
-    let written: BTreeSet<(String, String)> = text
+fn every_metric_is_documented() {
+    let text = exposition::to_prometheus(&text_of(snapshot()));
+    let encoded: BTreeSet<(String, String)> = text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
         .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
@@ -320,7 +320,7 @@ fn every_metric_is_in_the_manual() {
             (cells.next().unwrap().to_owned(), cells.next().unwrap().to_owned())
         })
         .collect();
-    assert_eq!(written, described);
+    assert_eq!(encoded, described);
 }
 
 #[test]

@@ -1,81 +1,80 @@
-//! The place that lines are written to: a stream or a file. Only the log's thread writes, so a write may block.
+//! The stream or file that lines are written to. Only the log's thread writes, so a write may block.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::output::OutputError;
+use super::OutputError;
 
-/// Between two attempts to write to a stream that takes nothing.
-const RETRY: Duration = Duration::from_millis(1);
+/// The delay between two attempts to write to a full non-blocking stream.
+const RETRY_DELAY: Duration = Duration::from_millis(1);
 
-/// An open place for lines.
+/// An open stream or file.
 #[derive(Debug)]
-pub(super) struct Sink {
-    to: To,
+pub(in crate::telemetry) struct Sink {
+    target: SinkTarget,
     /// The last write failed in the middle of a line.
-    torn: bool,
+    is_torn: bool,
 }
 
 #[derive(Debug)]
-enum To {
+enum SinkTarget {
     Stream(File),
     File(File, PathBuf),
     #[cfg(test)]
-    Memory(super::testing::Memory),
+    Memory(crate::telemetry::testing::MemorySink),
 }
 
 impl Sink {
-    /// A stream that the process has already.
     pub(super) fn stream(stream: File) -> Self {
-        Self::new(To::Stream(stream))
+        Self::new(SinkTarget::Stream(stream))
     }
 
-    /// The end of a file, which is made if it is missing.
+    /// Appends to a file, which is created if it is missing.
     pub(super) fn file(path: &Path) -> Result<Self, OutputError> {
-        Ok(Self::new(To::File(open_file(path)?, path.to_owned())))
+        Ok(Self::new(SinkTarget::File(open_file(path)?, path.to_owned())))
     }
 
     #[cfg(test)]
-    pub(super) fn memory(memory: super::testing::Memory) -> Self {
-        Self::new(To::Memory(memory))
+    pub(in crate::telemetry) fn memory(memory: crate::telemetry::testing::MemorySink) -> Self {
+        Self::new(SinkTarget::Memory(memory))
     }
 
-    fn new(to: To) -> Self {
-        Self { to, torn: false }
+    fn new(target: SinkTarget) -> Self {
+        Self { target, is_torn: false }
     }
 
-    /// Opens the file by its name again, after it was moved away. The old one stays in use if that fails.
+    /// Opens the file by its name again, because it may have been moved. If that fails, the old one stays in use.
     pub(super) fn reopen(&mut self) -> Result<(), OutputError> {
-        if let To::File(file, path) = &mut self.to {
+        if let SinkTarget::File(file, path) = &mut self.target {
             *file = open_file(path)?;
-            self.torn = false;
+            self.is_torn = false;
         }
         Ok(())
     }
 
-    /// Writes whole lines. Returns how many of them were not written in full.
+    /// Writes whole lines. Returns how many were lost or torn.
     pub(super) fn write(&mut self, lines: &[u8]) -> u64 {
-        if self.torn && self.write_all(b"\n").1.is_err() {
+        if self.is_torn && self.write_all(b"\n").1.is_err() {
             return count_lines(lines);
         }
         let (written, result) = self.write_all(lines);
         let last = written.checked_sub(1).and_then(|last| lines.get(last));
-        self.torn = result.is_err() && last.is_some_and(|last| *last != b'\n');
+        self.is_torn = result.is_err() && last.is_some_and(|last| *last != b'\n');
         count_lines(lines.get(written..).unwrap_or_default())
     }
 
-    /// As `Write::write_all`, but tells how far it came.
+    /// Like `Write::write_all`, but also returns the number of bytes written.
     fn write_all(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-            match self.to.write(rest) {
+            match self.target.write(rest) {
                 Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
                 Ok(count) => written += count,
-                // A pipe that another process made non-blocking: wait for its reader, as if it were blocking.
+                // Another process made the pipe non-blocking: wait for its reader.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    std::thread::park_timeout(RETRY);
+                    std::thread::park_timeout(RETRY_DELAY);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return (written, Err(error)),
@@ -85,17 +84,17 @@ impl Sink {
     }
 }
 
-impl To {
+impl SinkTarget {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            To::Stream(file) | To::File(file, _) => file.write(bytes),
+            SinkTarget::Stream(file) | SinkTarget::File(file, _) => file.write(bytes),
             #[cfg(test)]
-            To::Memory(memory) => memory.write(bytes),
+            SinkTarget::Memory(memory) => memory.write(bytes),
         }
     }
 }
 
-/// How many lines end in these bytes.
+/// The number of line ends in these bytes.
 pub(super) fn count_lines(bytes: &[u8]) -> u64 {
     bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }

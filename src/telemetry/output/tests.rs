@@ -1,35 +1,35 @@
-//! What is lost, what is told of it, and that nothing waits.
+//! Which lines are lost, how that is reported, and that nothing waits.
 
 use super::*;
-use crate::telemetry::testing::{Memory, MemoryLog, PATIENCE};
+use crate::telemetry::testing::{MemoryLog, MemorySink, TIMEOUT};
 
 #[test]
 fn a_line_after_a_torn_one_begins_on_a_new_line() {
     for (room, expected) in [(0, ""), (3, "fir\n"), (6, "first\n"), (8, "first\nse\n")] {
-        let log = MemoryLog::over(LineFormat::Json, Memory::with_room(room));
+        let log = MemoryLog::with_sink(LineFormat::Json, MemorySink::failing_after(room));
         for line in ["first\n", "second\n"] {
             log.output.write(line.as_bytes());
         }
         // Only now: a batch of both, or one of each.
-        assert!(log.output.flush(PATIENCE));
+        assert!(log.output.flush(TIMEOUT));
         log.output.write(b"third\n");
         let written = log.written();
         assert!(written.starts_with(expected) && written.ends_with("\nthird\n"), "{written:?}");
-        let told: Vec<_> = written.lines().filter(|line| line.starts_with('{')).collect();
+        let reports: Vec<_> = written.lines().filter(|line| line.starts_with('{')).collect();
         let lost = if room < 6 { 1..=2 } else { 1..=1 };
-        let [told] = told[..] else { panic!("{written:?}") };
-        let told: serde_json::Value = serde_json::from_str(told).unwrap();
-        assert!(lost.contains(&told["lines"].as_u64().unwrap()), "{written:?}");
-        assert_eq!(log.output.totals().lost(), told["lines"].as_u64().unwrap());
+        let [report] = reports[..] else { panic!("{written:?}") };
+        let report: serde_json::Value = serde_json::from_str(report).unwrap();
+        assert!(lost.contains(&report["lines"].as_u64().unwrap()), "{written:?}");
+        assert_eq!(log.output.totals().lost(), report["lines"].as_u64().unwrap());
     }
 }
 
 #[test]
-fn a_reader_that_stops_holds_up_nobody_and_the_gap_is_told_where_it_is() {
+fn a_stopped_reader_delays_nothing_and_a_line_reports_the_gap() {
     let log = MemoryLog::new(LineFormat::Json);
-    log.memory.block(true);
-    log.output.write(b"in the writer's hands\n");
-    log.memory.await_blocked_write();
+    log.memory.set_blocked(true);
+    log.output.write(b"being written\n");
+    log.memory.wait_for_blocked_write();
     let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
     let room = QUEUE_BYTES_MAX / line.len();
     let began = Instant::now();
@@ -40,40 +40,40 @@ fn a_reader_that_stops_holds_up_nobody_and_the_gap_is_told_where_it_is() {
     log.output.write(b"\n");
     assert_eq!(log.output.totals().lost(), 8);
     assert!(!log.output.flush(Duration::from_millis(20)), "a flush has an end");
-    assert!(began.elapsed() < PATIENCE);
-    log.memory.block(false);
-    assert!(log.output.flush(PATIENCE));
+    assert!(began.elapsed() < TIMEOUT);
+    log.memory.set_blocked(false);
+    assert!(log.output.flush(TIMEOUT));
     log.output.write(b"last\n");
     let written = log.written();
     let lines: Vec<_> = written.lines().collect();
     assert_eq!(lines.len(), 1 + room + 1 + 1);
-    let told: serde_json::Value = serde_json::from_str(lines[1 + room]).unwrap();
-    assert_eq!((&told["level"], &told["lines"]), (&"WARN".into(), &8.into()));
+    let report: serde_json::Value = serde_json::from_str(lines[1 + room]).unwrap();
+    assert_eq!((&report["level"], &report["lines"]), (&"WARN".into(), &8.into()));
     assert_eq!(lines.last(), Some(&"last"));
 }
 
 #[test]
 fn lines_in_bulk_wait_and_leave_room_for_others() {
     let log = MemoryLog::new(LineFormat::Json);
-    log.memory.block(true);
-    log.output.write(b"in the writer's hands\n");
-    log.memory.await_blocked_write();
+    log.memory.set_blocked(true);
+    log.output.write(b"being written\n");
+    log.memory.wait_for_blocked_write();
     let bulk = [b"x".repeat(64 * 1024 - 1), b"\n".to_vec()].concat();
     let taken =
         (0..100).take_while(|_| log.output.write_bulk(&bulk, Duration::from_millis(1))).count();
     assert_eq!(taken, BULK_BYTES_MAX / bulk.len());
     log.output.write(b"another\n");
-    assert_eq!(log.output.totals().lost(), 0, "bulk is for its writer to count");
+    assert_eq!(log.output.totals().lost(), 0, "the packet log counts its own");
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| log.output.write_bulk(&bulk, PATIENCE));
-        log.memory.block(false);
+        let waiting = scope.spawn(|| log.output.write_bulk(&bulk, TIMEOUT));
+        log.memory.set_blocked(false);
         assert!(waiting.join().unwrap(), "it has room again");
     });
     assert_eq!(log.written().lines().count(), 1 + taken + 1 + 1);
 }
 
 #[test]
-fn a_file_that_was_moved_away_is_made_again() {
+fn a_file_that_was_moved_is_created_again() {
     let directory = tempfile::tempdir().unwrap();
     let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
     std::fs::write(&path, "before\n").unwrap();
@@ -81,12 +81,12 @@ fn a_file_that_was_moved_away_is_made_again() {
     let thread = std::thread::spawn(move || writer.run());
     assert_eq!(output.format(), LineFormat::Json);
     output.write(b"one\n");
-    assert!(output.flush(PATIENCE));
+    assert!(output.flush(TIMEOUT));
     std::fs::rename(&path, &moved).unwrap();
     output.write(b"two\n");
     output.reopen();
     output.write(b"three\n");
-    assert!(output.flush(PATIENCE));
+    assert!(output.flush(TIMEOUT));
     assert_eq!(std::fs::read_to_string(&moved).unwrap(), "before\none\ntwo\n");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
     output.close();
@@ -94,7 +94,7 @@ fn a_file_that_was_moved_away_is_made_again() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_again_is_told_in_the_old_one() {
+fn a_failure_to_open_the_file_again_is_reported_in_the_old_one() {
     let directory = tempfile::tempdir().unwrap();
     let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
     let (output, writer) = LogOutput::open(&LogTo::File(path.clone())).unwrap();
@@ -104,14 +104,14 @@ fn a_file_that_cannot_be_opened_again_is_told_in_the_old_one() {
     output.write(b"one\n");
     output.reopen();
     output.write(b"two\n");
-    assert!(output.flush(PATIENCE));
+    assert!(output.flush(TIMEOUT));
     let written = std::fs::read_to_string(&moved).unwrap();
     let lines: Vec<_> = written.lines().collect();
-    let [one, told, two] = lines[..] else { panic!("{written}") };
+    let [one, report, two] = lines[..] else { panic!("{written}") };
     assert_eq!((one, two), ("one", "two"));
-    let told: serde_json::Value = serde_json::from_str(told).unwrap();
-    assert_eq!(told["level"], "ERROR");
-    assert!(told["error"].as_str().unwrap().contains(path.to_str().unwrap()), "{told}");
+    let report: serde_json::Value = serde_json::from_str(report).unwrap();
+    assert_eq!(report["level"], "ERROR");
+    assert!(report["error"].as_str().unwrap().contains(path.to_str().unwrap()), "{report}");
     output.close();
     thread.join().unwrap();
 }

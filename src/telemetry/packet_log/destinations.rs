@@ -1,5 +1,5 @@
-//! Where packets were going whose answers are still to come: known from the record of their Prepare, so that the packet
-//! path need not keep it.
+//! The destinations of packets without an answer, from the records of their Prepares: so the packet path need not keep
+//! them for the log.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,17 @@ use crate::connector::PacketRecord;
 use crate::time::MonoTime;
 use crate::wire::Condition;
 
-/// Packets in one half. A packet is forgotten when so many have come after it, twice: its answer's record was lost.
-const HALF_MAX: usize = 32_768;
+/// Packets in each of two generations. A packet whose answer's record was lost is dropped with its generation.
+const GENERATION_MAX: usize = 32_768;
 
-/// The packets of one node.
+/// The destinations of one node's packets.
 #[derive(Debug, Default)]
-pub(super) struct Destinations {
-    young: HashMap<DestinationKey, Box<str>, ahash::RandomState>,
-    old: HashMap<DestinationKey, Box<str>, ahash::RandomState>,
+pub(super) struct PendingDestinations {
+    recent: HashMap<DestinationKey, Box<str>, ahash::RandomState>,
+    older: HashMap<DestinationKey, Box<str>, ahash::RandomState>,
 }
 
-/// What the records of a Prepare and of its answer have in common.
+/// The values that the records of a Prepare and of its answer share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct DestinationKey {
     sent_at: MonoTime,
@@ -32,17 +32,17 @@ impl DestinationKey {
     }
 }
 
-impl Destinations {
-    pub(super) fn put(&mut self, key: DestinationKey, destination: Box<str>) {
-        if self.young.len() >= HALF_MAX {
-            std::mem::swap(&mut self.young, &mut self.old);
-            self.young.clear();
+impl PendingDestinations {
+    pub(super) fn insert(&mut self, key: DestinationKey, destination: Box<str>) {
+        if self.recent.len() >= GENERATION_MAX {
+            std::mem::swap(&mut self.recent, &mut self.older);
+            self.recent.clear();
         }
-        self.young.insert(key, destination);
+        self.recent.insert(key, destination);
     }
 
-    pub(super) fn take(&mut self, key: DestinationKey) -> Option<Box<str>> {
-        self.young.remove(&key).or_else(|| self.old.remove(&key))
+    pub(super) fn remove(&mut self, key: DestinationKey) -> Option<Box<str>> {
+        self.recent.remove(&key).or_else(|| self.older.remove(&key))
     }
 }
 
@@ -51,20 +51,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_that_never_come_are_forgotten() {
+    fn packets_without_an_answer_are_dropped_in_the_end() {
         let key = |number: usize| DestinationKey {
             sent_at: MonoTime(u64::try_from(number).unwrap()),
             condition: Condition([1; 32]),
             request_id: Some(7),
         };
-        let mut kept = Destinations::default();
-        for number in 0..5 * HALF_MAX {
-            kept.put(key(number), "test.a".into());
-            assert!(kept.young.len() + kept.old.len() <= 2 * HALF_MAX);
+        let mut destinations = PendingDestinations::default();
+        for number in 0..5 * GENERATION_MAX {
+            destinations.insert(key(number), "test.a".into());
+            assert!(destinations.recent.len() + destinations.older.len() <= 2 * GENERATION_MAX);
         }
-        assert_eq!(kept.take(key(0)), None);
-        assert_eq!(kept.take(key(5 * HALF_MAX - 1)).as_deref(), Some("test.a"));
-        assert_eq!(kept.take(key(5 * HALF_MAX - 1)), None, "taken");
-        assert_eq!(kept.take(key(4 * HALF_MAX)).as_deref(), Some("test.a"));
+        assert_eq!(destinations.remove(key(0)), None);
+        assert_eq!(destinations.remove(key(5 * GENERATION_MAX - 1)).as_deref(), Some("test.a"));
+        assert_eq!(destinations.remove(key(5 * GENERATION_MAX - 1)), None, "removed");
+        assert_eq!(destinations.remove(key(4 * GENERATION_MAX)).as_deref(), Some("test.a"));
     }
 }

@@ -1,36 +1,37 @@
-//! One packet record as one line. By hand, as packets come by the hundred thousand a second: nothing is allocated, and
-//! what is the same for all packets of a node is made once. The line of an answer says where the packet was going, which
-//! the line of its Prepare knows.
+//! Formats one packet record as one line. There may be hundreds of thousands a second: nothing is allocated, and the
+//! parts that all packets of a node share are formatted once. The line of an answer has the destination of its Prepare.
 
 use tracing::Level;
 
-use super::destinations::{DestinationKey, Destinations};
-use super::event::{LineTime, rfc3339, rfc3339_micros};
-use super::levels::PACKETS;
-use super::line::{self, LineHead};
-use super::text::{LineFields, LineFormat};
+use super::destinations::{DestinationKey, PendingDestinations};
 use crate::connector::{PacketEvent, PacketRecord};
+use crate::telemetry::format::{
+    LineFields, LineFormat, LineHead, LineTime, end_line, put_head, put_time, rfc3339,
+    rfc3339_micros,
+};
+use crate::telemetry::levels::PACKETS;
 use crate::time::{MonoTime, Now};
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Amount, Condition, Timestamp};
 
-/// The parts of a line that never change, by event.
+/// Formats the packet lines of one node.
 #[derive(Debug)]
 pub(super) struct PacketLine {
     format: LineFormat,
+    // What follows the time in a line of each event, up to the fields that differ.
     forwarded: Vec<u8>,
     received: Vec<u8>,
     fulfilled: Vec<u8>,
     rejected: Vec<u8>,
     /// Records of one batch have one time.
     time: (Now, LineTime),
-    /// The time of day less the monotonic clock, in microseconds.
+    /// The time of day minus the monotonic clock, in microseconds.
     clock_offset_us: i64,
-    destinations: Destinations,
+    destinations: PendingDestinations,
 }
 
 impl PacketLine {
-    /// Lines of this node, by whose monotonic clock the time of day is so much more.
+    /// `clock_offset_us`: the time of day minus the node's monotonic clock.
     pub(super) fn new(node_id: &str, format: LineFormat, clock_offset_us: i64) -> Self {
         let never = Now { wall: Timestamp::EPOCH, mono: MonoTime(0) };
         PacketLine {
@@ -41,7 +42,7 @@ impl PacketLine {
             rejected: after_time(node_id, format, "rejected"),
             time: (never, rfc3339_micros(never.wall, 0)),
             clock_offset_us,
-            destinations: Destinations::default(),
+            destinations: PendingDestinations::default(),
         }
     }
 
@@ -51,7 +52,7 @@ impl PacketLine {
             let micros = self.micros(record.at);
             self.time = (record.at, rfc3339_micros(record.at.wall, micros));
         }
-        line::put_time(out, self.format, &self.time.1);
+        put_time(out, self.format, &self.time.1);
         out.extend_from_slice(match &record.event {
             PacketEvent::Forwarded { .. } => &self.forwarded,
             PacketEvent::Received { .. } => &self.received,
@@ -59,27 +60,25 @@ impl PacketLine {
             PacketEvent::Rejected { .. } => &self.rejected,
         });
         let mut fields = LineFields { out, format: self.format };
-        // All zero: the packet could not be read, and there is no key to find it by.
+        // Zeros: the packet could not be read, and has no key.
         if record.condition != Condition([0; 32]) {
-            fields.plain("packet", &hex(&record.condition));
+            fields.put_plain("packet", &hex(&record.condition));
         }
-        let mut number = itoa::Buffer::new();
         if let Some(from) = &record.from {
-            fields.plain("from", from.as_str().as_bytes());
+            fields.put_plain("from", from.as_str().as_bytes());
         }
         if let Some(id) = record.request_id {
-            fields.bare("requestId", number.format(id.0));
+            fields.put_integer("requestId", id.0);
         }
         if let Some(to) = &record.to {
-            fields.plain("to", to.as_str().as_bytes());
+            fields.put_plain("to", to.as_str().as_bytes());
         }
         self.write_event(record, out);
-        line::end(out, self.format);
+        end_line(out, self.format);
     }
 
     fn write_event(&mut self, record: PacketRecord, out: &mut Vec<u8>) {
         let mut fields = LineFields { out, format: self.format };
-        let mut number = itoa::Buffer::new();
         let at = record.at.mono;
         match &record.event {
             PacketEvent::Forwarded {
@@ -89,14 +88,14 @@ impl PacketLine {
                 outgoing_request_id,
                 expires_at,
             } => {
-                fields.bare("outgoingRequestId", number.format(outgoing_request_id.0));
-                fields.text("destination", destination);
+                fields.put_integer("outgoingRequestId", outgoing_request_id.0);
+                fields.put_text("destination", destination);
                 write_amount("amount", *incoming_amount, &mut fields);
                 write_amount("outgoingAmount", *outgoing_amount, &mut fields);
-                fields.plain("expiresAt", &rfc3339(*expires_at));
+                fields.put_plain("expiresAt", &rfc3339(*expires_at));
             }
             PacketEvent::Received { destination, incoming_amount, received_amount } => {
-                fields.text("destination", destination);
+                fields.put_text("destination", destination);
                 write_amount("amount", *incoming_amount, &mut fields);
                 write_amount("receivedAmount", *received_amount, &mut fields);
             }
@@ -106,7 +105,7 @@ impl PacketLine {
                 if let Some(outgoing_amount) = outgoing_amount {
                     write_amount("outgoingAmount", *outgoing_amount, &mut fields);
                 }
-                fields.bare("latencyUs", number.format(at.micros_since(*sent_at)));
+                fields.put_integer("latencyUs", at.micros_since(*sent_at));
             }
             PacketEvent::Rejected { code, reason, destination, incoming_amount, sent_at } => {
                 self.write_destination(destination.as_deref(), &record, *sent_at, &mut fields);
@@ -115,39 +114,36 @@ impl PacketLine {
                 }
                 write_code(*code, &mut fields);
                 if let Some(reason) = reason {
-                    fields.text("reason", reason);
+                    fields.put_text("reason", reason);
                 }
-                fields.bare("latencyUs", number.format(at.micros_since(*sent_at)));
+                fields.put_integer("latencyUs", at.micros_since(*sent_at));
             }
         }
         let key = DestinationKey::new(&record, at);
         if let PacketEvent::Forwarded { destination, .. } = record.event {
-            self.destinations.put(key, destination);
+            self.destinations.insert(key, destination);
         }
     }
 
-    /// What the record itself says, or else that of the Prepare that was sent on.
+    /// Appends the record's own destination, or else that of the forwarded Prepare.
     fn write_destination(
         &mut self,
-        told: Option<&str>,
+        own: Option<&str>,
         record: &PacketRecord,
         sent_at: MonoTime,
         fields: &mut LineFields<'_>,
     ) {
-        match told {
-            Some(destination) => fields.text("destination", destination),
-            None => {
-                if let Some(destination) =
-                    self.destinations.take(DestinationKey::new(record, sent_at))
-                {
-                    fields.text("destination", &destination);
-                }
-            }
+        if let Some(destination) = own {
+            fields.put_text("destination", destination);
+        } else if let Some(destination) =
+            self.destinations.remove(DestinationKey::new(record, sent_at))
+        {
+            fields.put_text("destination", &destination);
         }
     }
 
-    /// The microseconds of the millisecond that `at` is in, by the monotonic clock. A step of the time of day, and what
-    /// the two clocks differ, moves the offset as far as it must.
+    /// The microseconds within the millisecond of `at`, by the monotonic clock. If the clocks disagree, the offset moves
+    /// as far as necessary.
     fn micros(&mut self, at: Now) -> u64 {
         let micros = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let wall = micros(at.wall.as_millis().saturating_mul(1000));
@@ -159,29 +155,23 @@ impl PacketLine {
 }
 
 fn write_amount(key: &str, amount: Amount, fields: &mut LineFields<'_>) {
-    fields.plain(key, itoa::Buffer::new().format(amount.0).as_bytes());
+    fields.put_plain(key, itoa::Buffer::new().format(amount.0).as_bytes());
 }
 
-/// A code may be any three bytes that a peer sent.
+/// A code may be any three bytes from a peer.
 fn write_code(code: ErrorCode, fields: &mut LineFields<'_>) {
     if code.0.iter().all(u8::is_ascii_alphanumeric) {
-        fields.plain("code", &code.0);
+        fields.put_plain("code", &code.0);
     } else {
-        fields.formatted("code", format_args!("{code}"));
+        fields.put_formatted("code", format_args!("{code}"));
     }
 }
 
-/// What follows the time in a line of `event`, up to the fields that differ.
 fn after_time(node_id: &str, format: LineFormat, event: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    line::put_head(
-        &mut out,
-        format,
-        LineHead { level: Level::DEBUG, node: Some(node_id), target: PACKETS },
-    );
-    out.extend_from_slice(format!("packet {event}").as_bytes());
-    line::end_message(&mut out, format);
-    LineFields { out: &mut out, format }.plain("event", event.as_bytes());
+    let head = LineHead { level: Level::DEBUG, node: Some(node_id), target: PACKETS };
+    put_head(&mut out, format, head, format!("packet {event}").as_bytes());
+    LineFields { out: &mut out, format }.put_plain("event", event.as_bytes());
     out
 }
 
@@ -215,13 +205,13 @@ pub(super) mod tests {
     use super::*;
     use crate::wire::btp::RequestId;
 
-    /// The wall clock is 47 us beyond its millisecond, as [`OFFSET_US`] says.
+    /// The wall clock is 47 us into its millisecond, see [`OFFSET_US`].
     const AT: Now =
         Now { wall: Timestamp::from_millis(1_514_132_072_279), mono: MonoTime(5_000_000_000) };
-    pub(crate) const OFFSET_US: i64 = 1_514_132_072_279_047 - 5_000_000;
+    const OFFSET_US: i64 = 1_514_132_072_279_047 - 5_000_000;
 
     /// One record of each kind; those of receivers are below.
-    pub(crate) fn records() -> [PacketRecord; 3] {
+    pub(in crate::telemetry::packet_log) fn records() -> [PacketRecord; 3] {
         let condition = Condition(std::array::from_fn(|index| u8::try_from(index * 8).unwrap()));
         let forwarded = PacketRecord {
             at: AT,
@@ -322,7 +312,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_line_of_an_answer_says_where_the_packet_was_going() {
+    fn the_line_of_an_answer_has_the_destination_of_the_prepare() {
         let [forwarded, fulfilled, _] = records();
         let rejected = PacketRecord {
             event: PacketEvent::Rejected {
@@ -362,14 +352,14 @@ pub(super) mod tests {
         check(0, 0, 47);
         check(0, 900, 947);
         check(1, 1_000, 47);
-        // The time of day stepped back by a second: it stays inside of the millisecond that is told.
+        // The time of day stepped back by a second: the result stays within the millisecond.
         check(1, 1_001_000, 999);
         check(1, 1_001_000, 999);
         check(2, 1_001_100, 99);
     }
 
     #[test]
-    fn what_a_receiver_took() {
+    fn the_line_of_a_received_packet() {
         let [forwarded, ..] = records();
         let event = PacketEvent::Received {
             destination: "test.hub.wallet.7dQv".into(),
@@ -388,7 +378,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn eyes_get_the_same_pairs() {
+    fn a_terminal_gets_the_same_pairs() {
         let [_, fulfilled, rejected] = records();
         let human = LineFormat::Human { colour: false };
         assert_eq!(

@@ -1,12 +1,9 @@
-//! What becomes a line, in which order, and what is counted as lost.
+//! Which records become lines, in which order, and which are counted as lost.
 
+use super::line::tests::records;
 use super::*;
-use crate::connector::{PacketLog, PacketRecord};
-use crate::telemetry::packet_line::tests::records;
-use crate::telemetry::packet_stream::PLACES;
+use crate::telemetry::format::LineFormat;
 use crate::telemetry::testing::MemoryLog;
-use crate::telemetry::text::LineFormat;
-use crate::time::MonoTime;
 
 struct Node {
     log: Arc<PacketLog>,
@@ -29,7 +26,7 @@ fn fulfilled() -> PacketRecord {
 }
 
 #[test]
-fn what_was_pushed_before_it_is_switched_off_is_written() {
+fn records_pushed_before_the_switch_off_are_written() {
     let log = MemoryLog::new(LineFormat::Json);
     let stream = PacketStream::new(log.output.clone());
     let (node, writer) = switch_on(&stream, "hub");
@@ -74,18 +71,18 @@ fn lines_of_several_nodes_are_in_the_order_of_their_packets() {
 }
 
 #[test]
-fn what_is_lost_is_counted_and_told() {
+fn lost_records_are_counted_and_reported() {
     let log = MemoryLog::new(LineFormat::Json);
     let stream = PacketStream::new(log.output.clone());
     let (node, _writer) = switch_on(&stream, "hub");
     let begin = Instant::now();
     let at = |seconds| begin + Duration::from_secs(seconds);
-    let lose = |count: usize, now, last| {
+    let lose = |count: usize, now, is_last| {
         while stream.pop().is_some() {}
-        for _ in 0..PLACES + count {
+        for _ in 0..RING_CAPACITY + count {
             node.log.push(fulfilled());
         }
-        stream.count_lost(now, last);
+        stream.count_lost(now, is_last);
     };
     lose(0, at(0), false);
     assert_eq!(lines(&log).len(), 0);
@@ -95,25 +92,25 @@ fn what_is_lost_is_counted_and_told() {
     lose(5, at(11), false);
     lose(6, at(12), true);
     assert_eq!(node.totals.dropped(), 18);
-    let told: Vec<u64> = lines(&log)
+    let reported: Vec<u64> = lines(&log)
         .iter()
         .map(|line| {
             assert_eq!((&line["node"], &line["level"]), (&"hub".into(), &"WARN".into()));
             line["dropped"].as_u64().unwrap()
         })
         .collect();
-    assert_eq!(told, [3, 9, 6]);
+    assert_eq!(reported, [3, 9, 6]);
 }
 
 #[test]
-fn a_log_that_takes_nothing_does_not_keep_the_thread() {
+fn the_thread_ends_although_the_log_is_blocked() {
     let log = MemoryLog::new(LineFormat::Json);
-    log.memory.block(true);
-    log.output.write(b"in the writer's hands\n");
-    log.memory.await_blocked_write();
+    log.memory.set_blocked(true);
+    log.output.write(b"being written\n");
+    log.memory.wait_for_blocked_write();
     let stream = PacketStream::new(log.output.clone());
     let (node, writer) = switch_on(&stream, "hub");
-    for _ in 0..PLACES {
+    for _ in 0..RING_CAPACITY {
         node.log.push(fulfilled());
     }
     stream.switch_off("hub");
@@ -121,6 +118,10 @@ fn a_log_that_takes_nothing_does_not_keep_the_thread() {
     writer.unwrap().run();
     assert!(began.elapsed() < Duration::from_secs(10));
     let (written, dropped) = (node.totals.written(), node.totals.dropped());
-    assert_eq!(written + dropped, u64::try_from(PLACES).unwrap(), "every record is accounted for");
+    assert_eq!(
+        written + dropped,
+        u64::try_from(RING_CAPACITY).unwrap(),
+        "every record is accounted for"
+    );
     assert!(dropped > 0 && written > 0, "{written} written, {dropped} dropped");
 }

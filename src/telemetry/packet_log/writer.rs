@@ -1,34 +1,34 @@
-//! The packet log's thread: empties the ring that the packet path fills, and hands many lines at a time to the log.
+//! The packet log's thread: formats the records in the ring, and appends many lines at a time to the log.
 //!
-//! Off means that connectors have no ring and the packet path pays nothing. What finds the ring full is lost, counted
-//! ([`PacketLogTotals`]), and told in a line every ten seconds at most. When the log takes no lines the thread waits,
-//! and the ring fills up; at the end it waits for a moment only.
+//! When the packet log is off, connectors have no ring, and the packet path pays nothing. Records that find the ring
+//! full are lost and counted ([`PacketLogTotals`]), and a line reports them every ten seconds at most. While the log is
+//! full this thread waits, and the ring fills up; once the packet log is off, it waits only for a moment.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::packet_line::PacketLine;
-use super::packet_stream::{PacketLogTotals, PacketStream};
+use super::line::PacketLine;
+use super::{PacketLogTotals, PacketStream};
 
 /// How long the thread sleeps when the ring is empty.
-const PAUSE: Duration = Duration::from_millis(10);
-/// Bytes that are handed over at a time.
+const IDLE_INTERVAL: Duration = Duration::from_millis(10);
+/// Bytes that are appended to the log at a time.
 const WRITE_BYTES: usize = 64 * 1024;
 /// Room for one line; longer ones make the buffer grow.
 const LINE_BYTES: usize = 1024;
-/// How long the thread waits for room in the log before it looks whether it is to end.
-const ROOM_PATIENCE: Duration = Duration::from_millis(100);
+/// How long the thread waits for room in the log before it checks whether the packet log is off.
+const ROOM_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The thread's work.
+/// The work of the packet log's thread.
 #[derive(Debug)]
 pub struct PacketWriter {
     stream: Arc<PacketStream>,
-    /// Of each node that had a record, by number.
+    /// Indexed by node number; `None` until the node's first record.
     nodes: Vec<Option<NodeLines>>,
     buffer: Vec<u8>,
-    /// It is to end, and the log takes nothing: what is left is counted as lost.
-    hopeless: bool,
-    ended: bool,
+    /// The packet log is off and the log is full: the remaining records are counted as lost.
+    is_discarding: bool,
+    has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -45,93 +45,85 @@ impl PacketWriter {
             stream,
             nodes: Vec::new(),
             buffer: Vec::with_capacity(WRITE_BYTES + LINE_BYTES),
-            hopeless: false,
-            ended: false,
+            is_discarding: false,
+            has_ended: false,
         }
     }
 
-    /// Writes until no node has the packet log switched on. Blocks; for a thread of its own.
+    /// Writes until no node has the packet log on. Blocks: run it on a thread of its own.
     pub fn run(mut self) {
         loop {
-            // Read first: what was pushed before the last node switched it off is then written below.
-            let stopping = self.stream.is_off();
+            // Read first: records pushed before the last node switched it off are then written below.
+            let is_off = self.stream.is_off();
             while self.write_some() {}
-            self.stream.count_lost(Instant::now(), stopping);
-            if stopping && self.stream.may_end() {
-                self.ended = true;
+            self.stream.count_lost(Instant::now(), is_off);
+            if is_off && self.stream.may_end() {
+                self.has_ended = true;
                 return;
             }
-            std::thread::park_timeout(PAUSE);
+            std::thread::park_timeout(IDLE_INTERVAL);
         }
     }
 
-    /// Hands over one buffer of lines; false if the ring is empty.
+    /// Appends one buffer of lines to the log; `false` if the ring is empty.
     fn write_some(&mut self) -> bool {
         self.stream.set_busy(true);
-        let any = self.fill();
-        if any {
-            self.hand_over();
-            // Under a load that never lets the ring run empty, this is the place to tell of it.
+        let has_lines = self.fill_buffer();
+        if has_lines {
+            self.write_buffer();
+            // Under constant load the ring never runs empty, and losses are reported here.
             self.stream.count_lost(Instant::now(), false);
         }
         self.stream.set_busy(false);
-        any
+        has_lines
     }
 
-    fn fill(&mut self) -> bool {
+    fn fill_buffer(&mut self) -> bool {
         self.buffer.clear();
-        let mut any = false;
+        let mut has_lines = false;
         while self.buffer.len() < WRITE_BYTES
             && let Some((number, record)) = self.stream.pop()
         {
-            any = true;
-            let place = usize::try_from(number.0).unwrap_or(usize::MAX);
-            if self.nodes.len() <= place {
-                self.nodes.resize_with(place + 1, || None);
+            has_lines = true;
+            let index = usize::try_from(number.0).unwrap_or(usize::MAX);
+            if self.nodes.len() <= index {
+                self.nodes.resize_with(index + 1, || None);
             }
-            let Some(node) = self.nodes.get_mut(place) else { continue };
+            let Some(node) = self.nodes.get_mut(index) else { continue };
             if node.is_none() {
-                let made = self.stream.line_of(number);
-                *node = made.map(|(line, totals)| NodeLines { line, totals, buffered: 0 });
+                let new = self.stream.line_of(number);
+                *node = new.map(|(line, totals)| NodeLines { line, totals, buffered: 0 });
             }
             if let Some(node) = node {
                 node.line.write(record, &mut self.buffer);
                 node.buffered += 1;
             }
         }
-        any
+        has_lines
     }
 
-    fn hand_over(&mut self) {
-        let written = loop {
-            let patience = if self.hopeless { Duration::ZERO } else { ROOM_PATIENCE };
-            if self.stream.output.write_bulk(&self.buffer, patience) {
+    fn write_buffer(&mut self) {
+        let is_written = loop {
+            let timeout = if self.is_discarding { Duration::ZERO } else { ROOM_TIMEOUT };
+            if self.stream.output.write_bulk(&self.buffer, timeout) {
                 break true;
             }
             self.stream.count_lost(Instant::now(), false);
             if self.stream.is_off() {
-                self.hopeless = true;
+                self.is_discarding = true;
                 break false;
             }
         };
         for node in self.nodes.iter_mut().flatten() {
-            let records = std::mem::take(&mut node.buffered);
-            if written {
-                node.totals.count_written(records);
-            } else {
-                self.stream.count_unwritten(&node.totals, records);
-            }
+            node.totals.count(std::mem::take(&mut node.buffered), is_written);
         }
     }
 }
 
 impl Drop for PacketWriter {
     fn drop(&mut self) {
-        if !self.ended {
-            self.stream.writer_gone();
+        if !self.has_ended {
+            self.stream.writer_panicked();
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
