@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::args::RunArguments;
 use crate::config::{Environment, Override, Source};
 use crate::console::{Failure, error_chain};
-use crate::node::{LogThread, Plan, Planned, Supervisor};
+use crate::node::{LoadedPlan, LogThread, Plan, Supervisor};
 use crate::telemetry::{LogTo, Logs, parse_level};
 
 /// How long threads that resolve names may hold up the end of the process.
@@ -69,8 +69,8 @@ pub(super) fn start_logs(
 }
 
 /// Reads the configuration. Its mistakes are lines of the log.
-pub(super) fn prepare_nodes(plan: Plan, log_to: &LogTo) -> Result<Planned, Failure> {
-    plan.prepare().map_err(|problems| {
+pub(super) fn prepare_nodes(plan: Plan, log_to: &LogTo) -> Result<LoadedPlan, Failure> {
+    plan.load().map_err(|problems| {
         // Before the mistakes: what prevents the start is the last thing that is said.
         for warning in &problems.warnings {
             tracing::warn!("{warning}");
@@ -83,11 +83,11 @@ pub(super) fn prepare_nodes(plan: Plan, log_to: &LogTo) -> Result<Planned, Failu
 
 /// Starts what was planned. What prevents it is a line of the log.
 pub(super) async fn start_nodes(
-    planned: Planned,
+    plan: LoadedPlan,
     logs: Logs,
     log_to: &LogTo,
 ) -> Result<Supervisor, Failure> {
-    Supervisor::start(planned, logs).await.map_err(|error| {
+    Supervisor::start(plan, logs).await.map_err(|error| {
         report_error(&error_chain(&error), log_to);
         Failure::Reported
     })

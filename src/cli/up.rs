@@ -22,7 +22,7 @@ use crate::account::AccountId;
 use crate::config::{Environment, Source};
 use crate::console::Failure;
 use crate::console::format_duration;
-use crate::node::{NodeHandle, Plan, Planned, SingleFlight, Supervisor, patiently};
+use crate::node::{LoadedPlan, NodeHandle, Plan, SingleFlight, Supervisor, run_with_timeout};
 use crate::telemetry::{LogTo, parse_level};
 use crate::tools::EntryLogin;
 use crate::topology::{Deployment, PortNote, Topology};
@@ -46,7 +46,7 @@ pub(super) fn run(
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
     let planned = prepare_nodes(Plan::Network(source.clone(), arguments.base_port), &log_to)?;
     let moved_btp_ports = moved_btp_ports(&planned, &source);
-    let notes = port_notes(planned.notes(), arguments);
+    let notes = port_notes(planned.port_notes(), arguments);
     for note in &notes {
         // stderr is closed; there is nowhere to report a failure.
         let _ = writeln!(io::stderr(), "note: {note}");
@@ -81,7 +81,7 @@ pub(super) fn run(
                 let log = log.display();
                 let last =
                     format!("stopped after {}; the log is {log}", format_duration(began.elapsed()));
-                patiently(move || writeln!(io::stdout(), "{last}"));
+                run_with_timeout(move || writeln!(io::stdout(), "{last}"));
                 exit_result(gracefully)
             }
             _ => exit_result(supervisor.run(time_limit).await),
@@ -129,7 +129,7 @@ fn source_from_flags(
 }
 
 /// The BTP ports that a tool does not find in the file by itself.
-fn moved_btp_ports(planned: &Planned, source: &Source) -> Vec<(AccountId, u16)> {
+fn moved_btp_ports(planned: &LoadedPlan, source: &Source) -> Vec<(AccountId, u16)> {
     let Ok(topology) = Topology::load(source) else { return Vec::new() };
     let ports = planned.nodes().iter().filter_map(|node| {
         let (id, port) = (&node.config.settings.node_id, node.config.settings.btp_server_port);

@@ -50,7 +50,7 @@ pub use crate::link::{Cause, Outcome, Rejection};
 use crate::local::PingSettings;
 use crate::net::{Clock, TlsError, TransportSettings};
 use crate::node::ildcp;
-pub use crate::node::ildcp::{AskError, ParentInfo};
+pub use crate::node::ildcp::{IldcpRequestError, ParentInfo};
 pub use crate::peers::AttemptFailure;
 use crate::peers::{PeerChange, PeerEvent, PeerState, PeerStatus, TransportContext};
 use crate::routing::HashSeed;
@@ -116,7 +116,7 @@ pub enum ClientError {
     Ended,
     /// The node gave no address.
     #[error("the node gave no address (IL-DCP), which only child accounts get: {0}")]
-    NoAddress(AskError),
+    NoAddress(IldcpRequestError),
     /// The client cannot have this address.
     #[error("cannot take the address: {0}")]
     Address(RegistryError),
@@ -215,7 +215,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoAddress`], or [`ClientError::Address`].
     pub async fn fetch_address(&self) -> Result<ParentInfo, ClientError> {
-        let asked = ildcp::ask(self.connector(), &self.context.clock, &self.node).await;
+        let asked =
+            ildcp::request_parent_info(self.connector(), &self.context.clock, &self.node).await;
         let info = asked.map_err(ClientError::NoAddress)?;
         // A program that answers Prepares has all addresses; its client only passes them on.
         if self.program.is_none() {

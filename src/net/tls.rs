@@ -1,7 +1,7 @@
 //! TLS for both ends: certificates from files, trust from the operating system and an optional CA file.
 //!
 //! The provider is ring, chosen explicitly instead of a process-wide default. While the program runs,
-//! `node/file_watch.rs` checks the files of the listener's certificate, so that a renewed one is used without a
+//! `node/certificate_watch.rs` checks the files of the listener's certificate, so that a renewed one is used without a
 //! restart; a broken pair of files is reported once and changes nothing. Handshakes and dials read no file.
 
 mod certificate;

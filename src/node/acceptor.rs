@@ -1,4 +1,4 @@
-//! The tasks that accept sockets, one per listener, and the tasks of what comes of them.
+//! The tasks that accept connections, one per listener, and the tasks of the connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +11,22 @@ use super::task;
 use crate::btp::BtpServer;
 use crate::http::{HttpConnections, HttpServer};
 
-/// A listener, whatever it speaks.
-pub(super) trait Accepts: Send + Sync + 'static {
-    /// What is to be run for the next socket.
-    fn work(&self) -> impl Future<Output = impl Future<Output = ()> + Send + 'static> + Send;
+/// A server of any protocol.
+pub(super) trait ConnectionServer: Send + Sync + 'static {
+    /// Waits for the next connection, and returns the future that serves it.
+    fn accept_connection(
+        &self,
+    ) -> impl Future<Output = impl Future<Output = ()> + Send + 'static> + Send;
 }
 
-impl Accepts for BtpServer {
-    async fn work(&self) -> impl Future<Output = ()> + Send + 'static {
+impl ConnectionServer for BtpServer {
+    async fn accept_connection(&self) -> impl Future<Output = ()> + Send + 'static {
         self.accept().await.run()
     }
 }
 
-impl Accepts for HttpServer {
-    async fn work(&self) -> impl Future<Output = ()> + Send + 'static {
+impl ConnectionServer for HttpServer {
+    async fn accept_connection(&self) -> impl Future<Output = ()> + Send + 'static {
         self.next_work().await.run()
     }
 }
@@ -33,15 +35,15 @@ impl Accepts for HttpServer {
 #[derive(Debug)]
 pub(super) struct Acceptor {
     stop: oneshot::Sender<()>,
-    /// Ends with the sessions that are still up.
+    /// Returns the connections that are still open.
     accepting: JoinHandle<JoinSet<()>>,
 }
 
-/// What still runs of a listener that accepts no more.
+/// The open connections of a listener that is closed.
 #[derive(Debug)]
-pub(super) struct Remaining(Option<JoinSet<()>>);
+pub(super) struct OpenConnections(Option<JoinSet<()>>);
 
-/// The running acceptor of the HTTP listener, and what ends its connections.
+/// The running acceptor of the HTTP listener, with a handle to its connections.
 #[derive(Debug)]
 pub(super) struct HttpAcceptor {
     acceptor: Acceptor,
@@ -49,17 +51,17 @@ pub(super) struct HttpAcceptor {
 }
 
 impl Acceptor {
-    pub(super) fn start(server: Arc<impl Accepts>) -> Self {
+    pub(super) fn start(server: Arc<impl ConnectionServer>) -> Self {
         let (stop, mut stopped) = oneshot::channel();
         let accepting = task::spawn(async move {
-            let mut sessions = JoinSet::new();
+            let mut connections = JoinSet::new();
             loop {
                 tokio::select! {
                     biased;
-                    _ = &mut stopped => return sessions,
-                    Some(_) = sessions.join_next() => {}
-                    work = server.work() => {
-                        sessions.spawn(work.in_current_span());
+                    _ = &mut stopped => return connections,
+                    Some(_) = connections.join_next() => {}
+                    connection = server.accept_connection() => {
+                        connections.spawn(connection.in_current_span());
                     }
                 }
             }
@@ -67,11 +69,11 @@ impl Acceptor {
         Self { stop, accepting }
     }
 
-    /// Accepts no more sockets; sessions that are up go on.
-    pub(super) async fn stop(self) -> Remaining {
-        // The receiver is gone only if the task is, and then there is nothing to stop.
+    /// Closes the listener; open connections go on.
+    pub(super) async fn stop(self) -> OpenConnections {
+        // Fails only if the task has ended already.
         let _ = self.stop.send(());
-        Remaining(self.accepting.await.ok())
+        OpenConnections(self.accepting.await.ok())
     }
 }
 
@@ -81,37 +83,37 @@ impl HttpAcceptor {
         Self { acceptor: Acceptor::start(Arc::new(server)), connections }
     }
 
-    /// Accepts no more sockets; connections that are open go on.
-    pub(super) async fn stop(self) -> HttpRemaining {
-        HttpRemaining { remaining: self.acceptor.stop().await, connections: self.connections }
+    /// Closes the listener; open connections go on.
+    pub(super) async fn stop(self) -> OpenHttpConnections {
+        OpenHttpConnections { open: self.acceptor.stop().await, connections: self.connections }
     }
 }
 
-/// Connections of an HTTP listener that accepts no more.
+/// The open connections of an HTTP listener that is closed.
 #[derive(Debug)]
-pub(super) struct HttpRemaining {
-    remaining: Remaining,
+pub(super) struct OpenHttpConnections {
+    open: OpenConnections,
     connections: HttpConnections,
 }
 
-impl HttpRemaining {
-    /// Every connection ends when its requests are answered.
-    pub(super) fn end_connections(&self) {
+impl OpenHttpConnections {
+    /// Closes each connection once its requests are answered.
+    pub(super) fn close_when_idle(&self) {
         self.connections.close_when_idle();
     }
 
-    /// Waits until all have ended, at most for `patience`; then they are cut.
-    pub(super) async fn ended(self, patience: Duration) {
-        self.remaining.ended(patience).await;
+    /// Waits up to `timeout` until all are closed; then it aborts them.
+    pub(super) async fn wait_closed(self, timeout: Duration) {
+        self.open.wait_closed(timeout).await;
     }
 }
 
-impl Remaining {
-    /// Waits until all have ended, at most for `patience`; then they are cut.
-    pub(super) async fn ended(self, patience: Duration) {
-        let Some(mut sessions) = self.0 else { return };
-        let all = async { while sessions.join_next().await.is_some() {} };
-        // Out of patience: dropping the set aborts what is left.
-        let _ = tokio::time::timeout(patience, all).await;
+impl OpenConnections {
+    /// Waits up to `timeout` until all are closed; then it aborts them.
+    pub(super) async fn wait_closed(self, timeout: Duration) {
+        let Some(mut connections) = self.0 else { return };
+        let all = async { while connections.join_next().await.is_some() {} };
+        // After the timeout, dropping the set aborts the rest.
+        let _ = tokio::time::timeout(timeout, all).await;
     }
 }

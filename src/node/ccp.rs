@@ -1,4 +1,4 @@
-//! The exchange of routes with peers: says what is due, and puts what was learned into the routing table.
+//! The exchange of routes with peers: sends due updates, and installs learned routes in the routing table.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +12,19 @@ use crate::link::Outcome;
 use crate::peers::TransportContext;
 use crate::routing::ccp::{CcpNotice, RequestTicket};
 
-/// How long a change waits at most before it is told, and at least between two tables.
+/// The maximum delay of an update, and the minimum time between two new routing tables.
 const TICK: Duration = Duration::from_millis(50);
-/// After a table that took a while to build, the next one waits for so many times as long: routes that come and go all
-/// the time, of whichever peer, cost a part of one processor.
-const REST_FACTOR: u32 = 3;
+/// After a table is built, the next one waits this many times as long as building took: a peer whose routes change all
+/// the time costs only a part of one processor.
+const INSTALL_REST_FACTOR: u32 = 3;
 
-/// Exchanges routes for ever.
 pub(super) async fn run(context: Arc<TransportContext>) {
     let wake = Arc::new(Notify::new());
-    let answered = {
+    let handle_answer = {
         let (context, wake) = (Arc::clone(&context), Arc::clone(&wake));
         move |ticket: RequestTicket, outcome: Outcome| {
             context.connector.handle_ccp_answer(ticket, &outcome, context.clock.now());
-            // A large table goes out update after update: the next one does not wait for the tick.
+            // The next update of a large table does not wait for the tick.
             wake.notify_one();
         }
     };
@@ -37,37 +36,37 @@ pub(super) async fn run(context: Arc<TransportContext>) {
             _ = ticks.tick() => installing.as_ref().is_none_or(JoinHandle::is_finished),
             () = wake.notified() => false,
         };
-        let exchanged = context.connector.poll_ccp(context.clock.now(), &answered);
-        exchanged.notices.iter().for_each(|notice| tell(&context, notice));
-        if exchanged.learned_changed && may_install {
-            installing = Some(install(Arc::clone(&context)));
+        let changes = context.connector.poll_ccp(context.clock.now(), &handle_answer);
+        changes.notices.iter().for_each(|notice| log_notice(&context, notice));
+        if changes.learned_changed && may_install {
+            installing = Some(install_learned_routes(Arc::clone(&context)));
         }
     }
 }
 
-/// A table of many routes takes a while to build, in which packets go on.
-fn install(context: Arc<TransportContext>) -> JoinHandle<()> {
+/// Building a table of many routes takes a while, so it runs beside the packets.
+fn install_learned_routes(context: Arc<TransportContext>) -> JoinHandle<()> {
     task::spawn(async move {
-        let began = Instant::now();
-        let installed = Arc::clone(&context);
+        let started = Instant::now();
+        let builder = Arc::clone(&context);
         // An error is a panic, which the panic hook has logged.
         let _ =
-            tokio::task::spawn_blocking(move || installed.connector.install_learned_routes()).await;
-        let (routes, took) = (context.connector.routes_total(), began.elapsed());
+            tokio::task::spawn_blocking(move || builder.connector.install_learned_routes()).await;
+        let (routes, took) = (context.connector.routes_total(), started.elapsed());
         tracing::debug!(routes, ?took, "learned routes are in the routing table");
-        tokio::time::sleep(took * REST_FACTOR).await;
+        tokio::time::sleep(took * INSTALL_REST_FACTOR).await;
     })
 }
 
-fn tell(context: &TransportContext, notice: &CcpNotice) {
+fn log_notice(context: &TransportContext, notice: &CcpNotice) {
     let (CcpNotice::Expired { peer, .. } | CcpNotice::TooManyRoutes { peer, .. }) = notice;
     let Some(suppressed) = context.peers.status(peer).admit_line() else { return };
     match notice {
         CcpNotice::Expired { peer, routes } => {
-            tracing::warn!(%peer, routes, suppressed, "the routes of a peer are dropped: nothing was heard of it for too long");
+            tracing::warn!(%peer, routes, suppressed, "the routes of a peer are dropped: it sent no update for too long");
         }
         CcpNotice::TooManyRoutes { peer, routes } => {
-            tracing::warn!(%peer, routes, suppressed, "a peer announces more routes than are kept");
+            tracing::warn!(%peer, routes, suppressed, "a peer advertises more routes than this node keeps");
         }
     }
 }

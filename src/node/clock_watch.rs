@@ -1,4 +1,4 @@
-//! Looks every second whether the clocks still go together, and says so where they do not (ADR 18).
+//! Compares the two clocks every second, and logs jumps and suspends (ADR 18).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +8,16 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::net::{ClockFinding, Throttle};
 use crate::peers::TransportContext;
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Looks for ever.
 pub(super) async fn run(context: Arc<TransportContext>) {
-    let mut looks = interval(LOOK_EVERY);
+    let mut ticks = interval(CHECK_INTERVAL);
     let throttle = Throttle::default();
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        looks.tick().await;
+        ticks.tick().await;
         let Some(reading) = context.clock.reading() else { continue };
-        // Half of what each hop keeps for the answer's way back: below it, the window absorbs the error.
+        // Half of each hop's message window, which absorbs smaller errors.
         let tolerance = context.connector.message_window() / 2;
         let ClockFinding { jump, suspended } = context.clock_watch.check(reading, tolerance);
         if let Some(time) = suspended {

@@ -1,4 +1,4 @@
-//! What a running node can be told, and what may be seen of it from outside.
+//! Commands to a running node, and the handle for them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,41 +10,41 @@ use crate::api::NodeStatus;
 use crate::config::NodeConfig;
 use crate::peers::TransportContext;
 
-/// Orders that may wait. Whoever gives more waits with them.
-pub(super) const ORDERS_MAX: usize = 16;
+/// Commands that may be queued. Senders of more wait.
+pub(super) const COMMANDS_MAX: usize = 16;
 
-/// An order to a running node.
+/// A command to a running node.
 #[derive(Debug)]
 pub enum NodeCommand {
-    /// Put this configuration in force.
+    /// Apply this configuration.
     Reload(Box<NodeConfig>),
-    /// The configuration no longer names this node: drop all links, and wait (D17).
-    Unlisted,
+    /// Drop all links, and wait, because the configuration no longer names this node (D17).
+    DropLinks,
     /// Stop gracefully (D18).
     Stop,
 }
 
-/// A running node, seen from outside.
+/// Access to a running node.
 #[derive(Clone, Debug)]
 pub struct NodeHandle {
-    /// Its name.
+    /// The node's name.
     pub id: AccountId,
-    /// Where its BTP server listens.
+    /// The address of its BTP server.
     pub btp_address: SocketAddr,
-    /// Where its HTTP server listens, if it has one.
+    /// The address of its HTTP server, if it has one.
     pub http_address: Option<SocketAddr>,
-    /// Where health and metrics are.
+    /// The address of its health server, which has the metrics too.
     pub health_address: SocketAddr,
-    /// Its sessions and its connector.
+    /// Its connector, its peers and its clock.
     pub context: Arc<TransportContext>,
-    /// How it stands.
+    /// Its health and the result of its last reload.
     pub status: Arc<NodeStatus>,
-    pub(super) orders: mpsc::Sender<NodeCommand>,
+    pub(super) commands: mpsc::Sender<NodeCommand>,
 }
 
 impl NodeHandle {
-    /// Gives an order. `false`: the node has stopped.
-    pub async fn order(&self, order: NodeCommand) -> bool {
-        self.orders.send(order).await.is_ok()
+    /// Sends a command. `false`: the node has stopped.
+    pub async fn send(&self, command: NodeCommand) -> bool {
+        self.commands.send(command).await.is_ok()
     }
 }

@@ -1,4 +1,4 @@
-//! A configuration in the words of the other rooms.
+//! Derives the settings of the other rooms from a configuration.
 
 use ring::rand::SystemRandom;
 
@@ -12,57 +12,50 @@ use crate::net::{KeepAliveSettings, PeerUrl, TlsTrust, TransportSettings};
 use crate::peers::{Directory, NoRandomness, PeerLogin, Token};
 use crate::stream::SECRET_LEN;
 
-use super::diallers::Dialled;
+use super::diallers::PeerDial;
 use super::ildcp::ParentInfo;
 
-/// What receivers are made from where no `receiverSecret` is set: the same until the process ends.
-pub(super) type DrawnSecret = [u8; SECRET_LEN];
+/// The receivers' secret if no `receiverSecret` is set: the same until the process ends.
+pub(super) type RandomSecret = [u8; SECRET_LEN];
 
-/// Draws one.
-pub(super) fn draw_secret() -> Result<DrawnSecret, NoRandomness> {
-    let drawn = ring::rand::generate(&SystemRandom::new()).map_err(|_| NoRandomness)?;
-    Ok(drawn.expose())
+pub(super) fn generate_secret() -> Result<RandomSecret, NoRandomness> {
+    let secret = ring::rand::generate(&SystemRandom::new()).map_err(|_| NoRandomness)?;
+    Ok(secret.expose())
 }
 
-/// Why what a parent told cannot be lived with.
+/// Why the values from a parent do not fit the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ParentInfoError {
-    /// The address breaks a rule that `ilpAddress` has too.
+    /// The address breaks a rule of `ilpAddress`.
     #[error(transparent)]
     Address(#[from] OwnAddressError),
-    /// The configuration counts in another asset.
+    /// The configuration sets another asset.
     #[error(transparent)]
     Asset(#[from] AssetMismatch),
-    /// The parent told something else before. Children and peers of this node count in what was told first.
-    #[error(
-        "the parent gave {} and {} before, which stay in force until this node is started again or ilpAddress, assetCode and assetScale are set",
-        .0.address, .0.asset
-    )]
-    Changed(ParentInfo),
 }
 
-/// What the packet path must know, with what the parent told where the configuration leaves it open (D12).
+/// The settings of the packet path, with the parent's values where the configuration sets none (D12).
 pub(super) fn connector_settings(
     config: &NodeConfig,
-    told: Option<&ParentInfo>,
-    drawn: &DrawnSecret,
+    info: Option<&ParentInfo>,
+    random_secret: &RandomSecret,
 ) -> Result<ConnectorSettings, ParentInfoError> {
-    // An asset that only the parent can tell is the default one until then; without an address no packet passes.
-    let Some(told) = told.filter(|_| config.asks_parent()) else {
-        return Ok(config.connector_settings(drawn));
+    // Before the parent's answer the asset is the default one; but without an address no packet passes.
+    let Some(info) = info.filter(|_| config.asks_parent()) else {
+        return Ok(config.connector_settings(random_secret));
     };
-    let mut settled = config.clone();
-    settled.adopt_asset(&told.asset)?;
+    let mut completed = config.clone();
+    completed.adopt_asset(&info.asset)?;
     if config.address.is_none() {
-        config.check_own_address(&told.address)?;
-        settled.scheme = told.address.scheme();
-        settled.address = Some(told.address.clone());
+        config.check_own_address(&info.address)?;
+        completed.scheme = info.address.scheme();
+        completed.address = Some(info.address.clone());
     }
-    Ok(settled.connector_settings(drawn))
+    Ok(completed.connector_settings(random_secret))
 }
 
-/// The same without packets to and from the parent: better none than some that are counted in the wrong unit.
-pub(super) fn without_parent(mut settings: ConnectorSettings) -> ConnectorSettings {
+/// Stops packets to and from the parent: they would count in the wrong asset.
+pub(super) fn disable_parent(mut settings: ConnectorSettings) -> ConnectorSettings {
     let parents = settings.accounts.iter_mut().filter(|one| one.relation == Relation::Parent);
     parents.for_each(|parent| parent.enabled = false);
     settings
@@ -84,7 +77,7 @@ pub(super) fn btp_settings(config: &NodeConfig) -> TransportSettings {
     }
 }
 
-/// What health is judged by, and who may see more.
+/// The settings of health and of access to the pages.
 pub(super) fn status_settings(config: &NodeConfig) -> StatusSettings<'_> {
     let role =
         |peer: &PeerConfig| PeerRole { id: peer.account.id.clone(), required: peer.required };
@@ -103,10 +96,10 @@ pub(super) fn status_settings(config: &NodeConfig) -> StatusSettings<'_> {
     }
 }
 
-/// Who may log in.
-pub(super) fn directory(config: &NodeConfig) -> Result<Directory, NoRandomness> {
-    let served = config.peers.iter().filter(|peer| peer.account.enabled);
-    let logins = served.flat_map(|peer| {
+/// The peers that may log in.
+pub(super) fn login_directory(config: &NodeConfig) -> Result<Directory, NoRandomness> {
+    let enabled = config.peers.iter().filter(|peer| peer.account.enabled);
+    let logins = enabled.flat_map(|peer| {
         peer.tokens().map(|token| PeerLogin {
             account: peer.account.id.clone(),
             username: peer.username.clone(),
@@ -117,30 +110,30 @@ pub(super) fn directory(config: &NodeConfig) -> Result<Directory, NoRandomness> 
     Ok(directory.with_secrets(config.secrets()))
 }
 
-/// Whom to dial.
-pub(super) fn dials(config: &NodeConfig) -> Vec<Dialled> {
-    let served = config.peers.iter().filter(|peer| peer.account.enabled);
-    served.filter_map(|peer| dial(config, peer)).collect()
+/// The peers to dial.
+pub(super) fn peer_dials(config: &NodeConfig) -> Vec<PeerDial> {
+    let enabled = config.peers.iter().filter(|peer| peer.account.enabled);
+    enabled.filter_map(|peer| dial(config, peer)).collect()
 }
 
-/// Those of them that speak HTTP.
+/// The peers to dial over HTTP.
 pub(super) fn http_dials(config: &NodeConfig) -> impl Iterator<Item = HttpDial> {
-    dials(config).into_iter().filter_map(|dial| match dial {
-        Dialled::Http(dial) => Some(dial),
-        Dialled::Btp(_) => None,
+    peer_dials(config).into_iter().filter_map(|dial| match dial {
+        PeerDial::Http(dial) => Some(dial),
+        PeerDial::Btp(_) => None,
     })
 }
 
-fn dial(config: &NodeConfig, peer: &PeerConfig) -> Option<Dialled> {
+fn dial(config: &NodeConfig, peer: &PeerConfig) -> Option<PeerDial> {
     let token = peer.auth_token.as_ref().map(|token| Token::from(token.expose()));
     let (id, node) = (peer.account.id.clone(), config.settings.node_id.as_str());
     Some(match peer.url.clone()? {
-        PeerUrl::Btp(url) => Dialled::Btp(Dial::new(id, url, node, token.as_ref())),
+        PeerUrl::Btp(url) => PeerDial::Btp(Dial::new(id, url, node, token.as_ref())),
         PeerUrl::Http(url) => {
             let dial = HttpDial::new(id, url, node, token.as_ref());
             let callback = config.callback_of(peer);
             let dial = dial.with_mode(peer.http_mode, peer.http_auth).with_callback(callback);
-            Dialled::Http(dial.with_requests_max(peer.http_requests_max))
+            PeerDial::Http(dial.with_requests_max(peer.http_requests_max))
         }
     })
 }

@@ -12,56 +12,53 @@ use crate::btp::{BtpClient, Dial, DialTarget as BtpTarget};
 use crate::http::{HttpContext, HttpDial, HttpDialler, HttpTarget};
 use crate::peers::{DialHandle, Directory, RECONFIGURED, TransportContext};
 
-/// A peer to be dialled, by whatever it speaks.
+/// A peer to dial, by protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Dialled {
-    /// BTP.
+pub(super) enum PeerDial {
     Btp(Dial),
-    /// ILP over HTTP.
     Http(HttpDial),
 }
 
-impl Dialled {
+impl PeerDial {
     fn peer(&self) -> &AccountId {
         match self {
-            Dialled::Btp(dial) => dial.peer(),
-            Dialled::Http(dial) => dial.peer(),
+            PeerDial::Btp(dial) => dial.peer(),
+            PeerDial::Http(dial) => dial.peer(),
         }
     }
 }
 
-/// One running dialler.
-struct Running {
-    dialled: Dialled,
+struct RunningDialler {
+    dial: PeerDial,
     handle: DialHandle,
-    target: Target,
+    target: DialTarget,
 }
 
-/// What it dials next, or shows there.
-enum Target {
+/// The target and token of the next dial.
+enum DialTarget {
     Btp(BtpTarget),
     Http(HttpTarget),
 }
 
-impl Running {
-    /// Follows a change that needs no new session: of the port, where the peer is going to listen, and of the token, while
-    /// the one that was sent is still valid.
-    fn follows(&mut self, want: &Dialled, directory: &Directory) -> bool {
-        let valid = directory.marks_of(want.peer());
-        match (&self.dialled, want, &self.target) {
-            (Dialled::Btp(is), Dialled::Btp(want), Target::Btp(target))
-                if is.may_become(want, &valid) =>
+impl RunningDialler {
+    /// Applies a change that needs no new session: of the port, for the next dial, or of the token, while the old one is
+    /// still valid. `false`: the change needs a new session.
+    fn try_update(&mut self, wanted: &PeerDial, directory: &Directory) -> bool {
+        let valid = directory.marks_of(wanted.peer());
+        match (&self.dial, wanted, &self.target) {
+            (PeerDial::Btp(old), PeerDial::Btp(new), DialTarget::Btp(target))
+                if old.may_become(new, &valid) =>
             {
-                target.set(want.clone());
+                target.set(new.clone());
             }
-            (Dialled::Http(is), Dialled::Http(want), Target::Http(target))
-                if is.may_become(want, &valid) =>
+            (PeerDial::Http(old), PeerDial::Http(new), DialTarget::Http(target))
+                if old.may_become(new, &valid) =>
             {
-                target.set_token(want.clone());
+                target.set_token(new.clone());
             }
             _ => return false,
         }
-        self.dialled = want.clone();
+        self.dial = wanted.clone();
         true
     }
 }
@@ -70,7 +67,7 @@ impl Running {
 pub(super) struct Diallers {
     context: Arc<TransportContext>,
     http: Arc<HttpContext>,
-    running: HashMap<AccountId, Running>,
+    running: HashMap<AccountId, RunningDialler>,
     tasks: JoinSet<()>,
 }
 
@@ -80,64 +77,65 @@ impl Diallers {
         Self { context, http, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
-    /// Makes what runs agree with `wanted`. A peer whose address and secrets stay the same is not disturbed;
-    /// `directory` says which tokens are still valid.
-    pub(super) fn set(&mut self, wanted: Vec<Dialled>, directory: &Directory) {
+    /// Starts and stops diallers so that exactly the peers of `dials` are dialled. A peer whose address and secrets stay the
+    /// same is not disturbed; `directory` has the valid tokens.
+    pub(super) fn dial_only(&mut self, dials: Vec<PeerDial>, directory: &Directory) {
         while self.tasks.try_join_next().is_some() {}
         self.running.retain(|peer, running| {
-            let want = wanted.iter().find(|want| want.peer() == peer);
-            let kept = want
-                .is_some_and(|want| *want == running.dialled || running.follows(want, directory));
-            if !kept {
+            let wanted = dials.iter().find(|dial| dial.peer() == peer);
+            let stays = wanted.is_some_and(|wanted| {
+                *wanted == running.dial || running.try_update(wanted, directory)
+            });
+            if !stays {
                 running.handle.stop(RECONFIGURED.0, RECONFIGURED.1);
             }
-            kept
+            stays
         });
-        for dial in wanted {
+        for dial in dials {
             if !self.running.contains_key(dial.peer()) {
                 let running = self.start(dial);
-                self.running.insert(running.dialled.peer().clone(), running);
+                self.running.insert(running.dial.peer().clone(), running);
             }
         }
     }
 
-    fn start(&mut self, dialled: Dialled) -> Running {
-        let (handle, target) = match dialled.clone() {
-            Dialled::Btp(dial) => {
+    fn start(&mut self, dial: PeerDial) -> RunningDialler {
+        let (handle, target) = match dial.clone() {
+            PeerDial::Btp(dial) => {
                 let (client, handle) = BtpClient::new(dial, Arc::clone(&self.context));
                 let target = client.target();
                 self.tasks.spawn(client.run().in_current_span());
-                (handle, Target::Btp(target))
+                (handle, DialTarget::Btp(target))
             }
-            Dialled::Http(dial) => {
+            PeerDial::Http(dial) => {
                 let (dialler, handle) = HttpDialler::new(dial, Arc::clone(&self.http));
                 let target = dialler.target();
                 self.tasks.spawn(dialler.run().in_current_span());
-                (handle, Target::Http(target))
+                (handle, DialTarget::Http(target))
             }
         };
-        Running { dialled, handle, target }
+        RunningDialler { dial, handle, target }
     }
 
-    /// Whoever waits before the next attempt makes it now.
+    /// Makes the next attempts now.
     pub(super) fn retry_now(&self) {
-        for Running { handle, .. } in self.running.values() {
+        for RunningDialler { handle, .. } in self.running.values() {
             handle.retry_now();
         }
     }
 
-    /// Gives up a peer without ending its session: whoever gets the handle ends it.
-    pub(super) fn hand_over(&mut self, peer: &AccountId) -> Option<DialHandle> {
+    /// Removes a dialler whose session goes on until the caller stops it through the handle.
+    pub(super) fn remove(&mut self, peer: &AccountId) -> Option<DialHandle> {
         self.running.remove(peer).map(|running| running.handle)
     }
 
-    /// Ends every session that was dialled, and waits for their ends, at most for `patience`.
-    pub(super) async fn stop(mut self, code: u16, reason: &'static str, patience: Duration) {
-        for Running { handle, .. } in self.running.values() {
+    /// Closes all dialled sessions, and waits up to `timeout` for their ends.
+    pub(super) async fn stop(mut self, code: u16, reason: &'static str, timeout: Duration) {
+        for RunningDialler { handle, .. } in self.running.values() {
             handle.stop(code, reason);
         }
         let all = async { while self.tasks.join_next().await.is_some() {} };
-        // Out of patience: dropping the set aborts what is left.
-        let _ = tokio::time::timeout(patience, all).await;
+        // After the timeout, dropping the set aborts the rest.
+        let _ = tokio::time::timeout(timeout, all).await;
     }
 }

@@ -1,4 +1,5 @@
-//! Peers that a reload removed: no new packets, but answers for those in flight; then their sessions end (D17).
+//! Peers that a reload removed: they get answers to packets in flight, but no new packets; then their sessions close
+//! (D17).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,37 +7,36 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::task::Guarded;
+use super::task::AbortOnDrop;
 use crate::account::AccountId;
 use crate::peers::{DialHandle, TransportContext};
 
-/// WebSocket close code and reason for a peer that is not configured any more.
+/// The WebSocket close code and reason for a removed peer.
 const REMOVED: (u16, &str) = (1001, "removed");
-/// How often is looked whether all is answered.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The peers that are being let go.
+/// The removed peers that still have sessions.
 #[derive(Default)]
-pub(super) struct Draining(HashMap<AccountId, Guarded>);
+pub(super) struct Draining(HashMap<AccountId, AbortOnDrop>);
 
 impl Draining {
-    /// Lets a peer go: when nothing of it is in flight, or `patience` is up, its sessions end.
-    pub(super) fn add(
+    /// Closes a peer's sessions once none of its packets is in flight, or after `grace`.
+    pub(super) fn drain_peer(
         &mut self,
         peer: &AccountId,
-        dialled: Option<DialHandle>,
+        handle: Option<DialHandle>,
         context: &Arc<TransportContext>,
-        patience: Duration,
+        grace: Duration,
     ) {
         let Some(account) = context.connector.account(peer.as_str()) else { return };
         let context = Arc::clone(context);
-        let task = Guarded::spawn(async move {
-            let deadline = Instant::now() + patience;
+        let task = AbortOnDrop::spawn(async move {
+            let deadline = Instant::now() + grace;
             while !account.is_idle() && Instant::now() < deadline {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
-            if let Some(dialled) = dialled {
-                dialled.stop(REMOVED.0, REMOVED.1);
+            if let Some(handle) = handle {
+                handle.stop(REMOVED.0, REMOVED.1);
             }
             context.connector.close_sessions(&account, REMOVED.0, REMOVED.1);
             context.peers.forget(account.id());
@@ -45,8 +45,8 @@ impl Draining {
         self.0.insert(peer.clone(), task);
     }
 
-    /// The peer is wanted again. `true`: it was being let go, or has been; the session that was dialled ends.
-    pub(super) fn end(&mut self, peer: &AccountId) -> bool {
+    /// Ends the draining of a peer that is configured again. `true`: it was removed before.
+    pub(super) fn cancel(&mut self, peer: &AccountId) -> bool {
         self.0.remove(peer).is_some()
     }
 }

@@ -1,4 +1,4 @@
-//! One look at a file's content, without reading a large file every second for nothing. It may block for as long as the
+//! Detects changes of a file's content, without reading an unchanged file every second. It may block for as long as the
 //! file system does.
 
 use std::os::unix::fs::MetadataExt;
@@ -7,17 +7,17 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::{ContentHash, FileContent, Look};
 
-/// A file whose times are this old shows every later change in its times.
-const SETTLED: Duration = Duration::from_secs(3);
+/// Once a file's times are this old, each later change is visible in them.
+const SETTLED_AGE: Duration = Duration::from_secs(3);
 
-/// What is remembered of the last look.
+/// The last hash of a file, and the metadata that it belongs to.
 #[derive(Debug, Default)]
 pub(super) struct FileFingerprint {
-    last: Option<(Identity, ContentHash)>,
+    last: Option<(FileIdentity, ContentHash)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
+struct FileIdentity {
     device: u64,
     inode: u64,
     length: u64,
@@ -28,8 +28,8 @@ impl FileFingerprint {
     /// The hash of the content; `None` if it cannot be read, or is no regular file.
     pub(super) fn hash(&mut self, path: &Path) -> Look {
         let identity = identity(path)?;
-        if let Some((then, hash)) = self.last
-            && identity == then
+        if let Some((last, hash)) = self.last
+            && identity == last
             && identity.is_settled()
         {
             return Some(hash);
@@ -40,14 +40,14 @@ impl FileFingerprint {
     }
 }
 
-/// Whether a file can be read again. What comes out of a pipe is there once, and to open one waits for its writer.
+/// Whether a file can be read again. A pipe can be read only once, and opening it waits for its writer.
 pub(super) fn is_regular(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.is_file())
 }
 
-fn identity(path: &Path) -> Option<Identity> {
+fn identity(path: &Path) -> Option<FileIdentity> {
     let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-    Some(Identity {
+    Some(FileIdentity {
         device: found.dev(),
         inode: found.ino(),
         length: found.len(),
@@ -55,10 +55,10 @@ fn identity(path: &Path) -> Option<Identity> {
     })
 }
 
-impl Identity {
+impl FileIdentity {
     fn is_settled(&self) -> bool {
         let changed = u64::try_from(self.changed.0).unwrap_or(0);
         let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed);
-        SystemTime::now().duration_since(changed).is_ok_and(|age| age > SETTLED)
+        SystemTime::now().duration_since(changed).is_ok_and(|age| age > SETTLED_AGE)
     }
 }

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use crate::telemetry::{LogWriter, Logs};
 
-/// How long the end of the process waits for lines that are not written yet. A reader that has stopped reading does not
-/// keep the process.
-const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+/// How long the end of the process waits until all lines are written: a reader that has stopped must not block it.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The running log. Dropped, it waits for a bounded time until all lines are written, also while the program panics.
+/// The running log. Dropping it waits for a bounded time until all lines are written, also during a panic.
 #[derive(Debug)]
 pub struct LogThread(Logs);
 
 impl LogThread {
-    /// Writes what is logged, from now to the end of the process.
+    /// Starts the thread, which runs until the process ends.
     ///
     /// # Errors
     /// The system has no thread for it.
@@ -26,7 +25,7 @@ impl LogThread {
 
 impl Drop for LogThread {
     fn drop(&mut self) {
-        // Nothing more can be done for lines that could not be written.
-        let _ = self.0.output().flush(FLUSH_WITHIN);
+        // The process ends: lines that are not written by now are lost.
+        let _ = self.0.output().flush(FLUSH_TIMEOUT);
     }
 }

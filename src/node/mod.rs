@@ -1,30 +1,29 @@
-//! Makes nodes run: starts them, keeps what they are made of together, applies new configurations, and stops them.
+//! Runs nodes: starts them, applies new configurations, and stops them.
 //!
-//! The only room that spawns. A node is one task that owns everything that changes slowly (who is dialled, what is
-//! configured) and listens to orders; around it run the acceptor, one task per session, one per dialled peer, the
-//! deadline sweep, and the health server. Packets meet none of that: they are in `connector`.
+//! The only room that spawns. A node is one task that owns its slowly changing state (configuration, dialled peers) and
+//! receives commands. Around it run the acceptors, one task per session and per dialled peer, the deadline sweep, and
+//! the health server. None of that is on the way of a packet, which is in `connector`.
 
 mod acceptor;
 mod adopt;
-#[path = "runtime_thread.rs"]
-mod api_thread;
+mod apply;
 mod ccp;
+mod certificate_watch;
 mod clock_watch;
 mod command;
+mod config_watcher;
 mod derive;
 mod diallers;
 mod draining;
 mod file_fingerprint;
-#[path = "certificate_watch.rs"]
-mod file_watch;
 pub mod ildcp;
 mod log_thread;
 mod node_task;
-#[path = "packet_log_switch.rs"]
-mod packets;
+mod packet_log_switch;
+mod plan;
 mod reload;
-#[path = "secret_file_watch.rs"]
-mod secret_fingerprints;
+mod runtime_thread;
+mod secret_file_watch;
 mod shutdown;
 mod signals;
 mod single_flight;
@@ -34,9 +33,9 @@ mod sweep;
 mod task;
 #[cfg(test)]
 mod tests;
-mod tls_thread;
 
 pub use command::NodeHandle;
 pub use log_thread::LogThread;
-pub use single_flight::{SingleFlight, patiently};
-pub use supervise::{Plan, Planned, Supervisor};
+pub use plan::{LoadedPlan, Plan};
+pub use single_flight::{SingleFlight, run_with_timeout};
+pub use supervise::Supervisor;

@@ -1,4 +1,4 @@
-//! The packet log of one node, while it is switched on. Its thread is that of the process.
+//! Switches one node's packet log on and off. Its thread belongs to the process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,33 +9,31 @@ use crate::config::NodeConfig;
 use crate::peers::TransportContext;
 use crate::telemetry::{Logs, PacketLogTotals, PacketStream, parse_level};
 
-/// How long a node that stops waits until its last packets are lines.
-const LAST_LINES_WITHIN: Duration = Duration::from_millis(500);
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(5);
+/// How long a stopping node waits until its last packets are lines.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Switches the packet log on and off.
-pub(super) struct PacketWriting {
+pub(super) struct PacketLogSwitch {
     stream: Arc<PacketStream>,
     totals: Arc<PacketLogTotals>,
-    on: bool,
+    is_on: bool,
 }
 
-impl PacketWriting {
+impl PacketLogSwitch {
     pub(super) fn new(logs: &Logs) -> Self {
-        Self { stream: Arc::clone(logs.packets()), totals: Arc::default(), on: false }
+        Self { stream: Arc::clone(logs.packets()), totals: Arc::default(), is_on: false }
     }
 
-    /// What was written and lost so far.
     pub(super) fn totals(&self) -> Arc<PacketLogTotals> {
         Arc::clone(&self.totals)
     }
 
-    /// On if the configuration asks for it: by `packetLog`, or by a level of `debug` for target `packets`.
-    pub(super) fn set(&mut self, config: &NodeConfig, context: &TransportContext) {
-        let by_level = parse_level(&config.settings.log_level).is_ok_and(|levels| levels.packets());
-        let on = config.settings.packet_log || by_level;
-        match (on, self.on) {
+    /// On with `packetLog`, or with a level of `debug` or lower for the target `packets`.
+    pub(super) fn follow_config(&mut self, config: &NodeConfig, context: &TransportContext) {
+        let by_level =
+            parse_level(&config.settings.log_level).is_ok_and(|levels| levels.has_packet_log());
+        let must_be_on = config.settings.packet_log || by_level;
+        match (must_be_on, self.is_on) {
             (true, false) => self.start(context),
             (false, true) => self.stop(context),
             _ => {}
@@ -56,21 +54,21 @@ impl PacketWriting {
             }
         }
         connector.set_packet_log(Some(log));
-        self.on = true;
+        self.is_on = true;
     }
 
-    /// Off; what is in the ring is written by its thread.
+    /// Switches it off; the thread still writes the records in the ring.
     pub(super) fn stop(&mut self, context: &TransportContext) {
         context.connector.set_packet_log(None);
         self.stream.switch_off(context.connector.node_id().as_str());
-        self.on = false;
+        self.is_on = false;
     }
 
-    /// Until what was logged is in the log's queue, for a bounded time.
-    pub(super) async fn written(&self) {
-        let deadline = Instant::now() + LAST_LINES_WITHIN;
+    /// Waits for a bounded time until all records are in the log's queue.
+    pub(super) async fn drain(&self) {
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
         while !self.stream.is_idle() && Instant::now() < deadline {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }

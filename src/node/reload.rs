@@ -1,7 +1,8 @@
-//! A new configuration for a running node: whoever is not concerned by a change does not notice it (D17).
+//! Applies a new configuration to a running node. Peers that no change concerns are not disturbed (D17).
 
 use std::time::SystemTime;
 
+use super::adopt::ParentState;
 use super::derive::connector_settings;
 use super::node_task::NodeTask;
 use crate::account::AccountId;
@@ -9,47 +10,52 @@ use crate::config::{NodeConfig, diff};
 use crate::net::error_chain;
 
 impl NodeTask {
-    /// Puts `new` in force. Values that cannot change while the node runs keep their old value, and are named in the
-    /// log.
+    /// Applies `new`. Values that cannot change while the node runs stay, and the log names them.
     pub(super) fn reload(&mut self, new: NodeConfig) {
         let change = diff(&self.config, &new);
         let config = change.with_what_cannot_change(&self.config, new);
-        let before = (self.told.clone(), self.parent_suspended);
-        let units = self.units(&self.config);
-        let fits = || connector_settings(&config, self.told.as_ref(), &self.drawn).is_ok();
-        if parent(&config) != parent(&self.config) || !fits() {
-            // What one parent told, another need not mean; and the operator's word is above that of the parent.
-            (self.told, self.parent_suspended) = (None, false);
+        let parent_before = self.parent.clone();
+        let assets_before = self.account_assets();
+        let parent_info_fits =
+            || connector_settings(&config, self.parent.info.as_ref(), &self.random_secret).is_ok();
+        if parent_id(&config) != parent_id(&self.config) || !parent_info_fits() {
+            // Another parent may give other values; and the configuration has priority over the parent.
+            self.parent = ParentState::default();
         }
         if !config.asks_parent() {
-            self.parent_suspended = false;
+            self.parent.is_suspended = false;
         }
         if let Err(error) = self.apply_config(&config) {
             let error = error_chain(&error);
-            tracing::error!(%error, "the changed configuration cannot be applied; the old one stays");
-            (self.told, self.parent_suspended) = before;
+            tracing::error!(
+                %error,
+                "the changed configuration cannot be applied; the node goes on with the old one"
+            );
+            self.parent = parent_before;
             self.status.reload_refused(SystemTime::now(), &error);
             return;
         }
         self.config = config;
-        // The file may say nothing of it: another parent may tell another unit.
-        self.close_where_unit_changed(&units);
+        // Assets may change without a change in the file: another parent may give another one.
+        self.close_sessions_with_changed_assets(&assets_before);
         for peer in &change.removed {
-            let dialled = self.diallers.hand_over(peer);
-            self.draining.add(peer, dialled, &self.context, self.config.settings.shutdown_grace);
+            let handle = self.diallers.remove(peer);
+            let grace = self.config.settings.shutdown_grace;
+            self.draining.drain_peer(peer, handle, &self.context, grace);
         }
-        let back = change.added.iter().filter(|peer| self.draining.end(peer));
-        // Who was on the way out and is wanted again may have another secret now.
-        let anew: Vec<_> = back.chain(&change.suspended).chain(&change.reauthenticate).collect();
-        anew.into_iter().for_each(|peer| self.close_sessions(peer));
+        // A peer that was removed and is added again may have another secret now.
+        let returned = change.added.iter().filter(|peer| self.draining.cancel(peer));
+        let disconnected: Vec<_> =
+            returned.chain(&change.suspended).chain(&change.reauthenticate).collect();
+        disconnected.into_iter().for_each(|peer| self.close_sessions(peer));
         change.lost_tokens.iter().for_each(|peer| self.close_sessions_by_lost_tokens(peer));
-        self.start();
-        // What kept a peer away may be mended, here or at the other side: an operator who reloads does not wait.
+        self.follow_config();
+        // Dial at once: the reload, or a repair at the peer, may have ended the reason for the failures.
         self.context.client_tls.forget_system_trust();
         self.diallers.retry_now();
         self.status.set_listed(true);
         self.status.reload_succeeded();
-        self.ask_parent();
+        self.request_parent_info();
         tracing::info!(
             added = %list(&change.added), removed = %list(&change.removed), changed = %list(&change.changed),
             settings = %change.settings.join(", "), routes = self.config.routes.len(),
@@ -57,11 +63,11 @@ impl NodeTask {
         );
         if !change.needs_restart.is_empty() {
             let keys = change.needs_restart.join(", ");
-            tracing::warn!(%keys, "these changes take effect when the node is started again");
+            tracing::warn!(%keys, "these changes take effect when the node is restarted");
         }
     }
 
-    /// The file no longer names this node: all peers go, and the node waits to be named again.
+    /// Removes all peers until the topology names this node again.
     pub(super) fn drop_all_links(&mut self) {
         tracing::warn!(
             "the topology no longer names this node; its links are dropped until it does"
@@ -75,7 +81,7 @@ impl NodeTask {
     }
 }
 
-fn parent(config: &NodeConfig) -> Option<&AccountId> {
+fn parent_id(config: &NodeConfig) -> Option<&AccountId> {
     config.parent().map(|parent| &parent.account.id)
 }
 

@@ -1,4 +1,4 @@
-//! Looks at the files that secrets stand in: a changed one is a reason to read the configuration again.
+//! Watches the files of secrets: after a change the configuration is read again.
 
 use std::path::PathBuf;
 
@@ -6,56 +6,57 @@ use super::file_fingerprint::FileFingerprint;
 use super::single_flight::SingleFlight;
 use crate::config::{ContentHash, FileContent, FileWatch, Loaded, Look, WatchDecision};
 
-type Files = Vec<(PathBuf, FileFingerprint)>;
+type SecretFiles = Vec<(PathBuf, FileFingerprint)>;
 
 /// The secret files of all nodes of this process.
 #[derive(Default)]
-pub(super) struct SecretFingerprints {
-    files: Files,
+pub(super) struct SecretFileWatch {
+    files: SecretFiles,
     watch: Option<FileWatch>,
-    looking: SingleFlight<(Files, Look)>,
+    checking: SingleFlight<(SecretFiles, Look)>,
 }
 
-impl SecretFingerprints {
-    /// The files that these were loaded from, as they are now. It may block for as long as the file system does.
+impl SecretFileWatch {
+    /// Watches the files of these nodes, from their present content on. It blocks while it reads them.
     pub(super) fn new(loaded: &[Loaded]) -> Self {
         let mut paths: Vec<PathBuf> =
-            loaded.iter().flat_map(|one| one.secret_files.clone()).collect();
+            loaded.iter().flat_map(|node| node.secret_files.clone()).collect();
         paths.sort();
         paths.dedup();
-        let now = paths.iter().map(|path| FileContent::read(path).ok().map(|found| found.hash()));
-        let watch = ContentHash::of_all(now).map(FileWatch::new);
+        let hashes =
+            paths.iter().map(|path| FileContent::read(path).ok().map(|content| content.hash()));
+        let watch = ContentHash::of_all(hashes).map(FileWatch::new);
         let files = paths.into_iter().map(|path| (path, FileFingerprint::default())).collect();
-        Self { files, watch, looking: SingleFlight::default() }
+        Self { files, watch, checking: SingleFlight::default() }
     }
 
-    /// Whether there is anything to look at.
+    /// Whether there is no file to watch.
     pub(super) fn is_empty(&self) -> bool {
-        self.files.is_empty() && !self.looking.is_under_way()
+        self.files.is_empty() && !self.checking.is_under_way()
     }
 
-    /// Looks at all of them, beside everything else.
-    pub(super) fn begin(&mut self) {
-        if self.files.is_empty() || self.looking.is_under_way() {
+    /// Checks all files, beside everything else.
+    pub(super) fn start_check(&mut self) {
+        if self.files.is_empty() || self.checking.is_under_way() {
             return;
         }
         let mut files = std::mem::take(&mut self.files);
-        self.looking.start(move || {
-            let looks: Vec<Look> = files.iter_mut().map(|(path, look)| look.hash(path)).collect();
-            let found = ContentHash::of_all(looks);
-            (files, found)
+        self.checking.start(move || {
+            let hashes: Vec<Look> =
+                files.iter_mut().map(|(path, fingerprint)| fingerprint.hash(path)).collect();
+            (files, ContentHash::of_all(hashes))
         });
     }
 
-    /// What to do after a look, once there was one. Cancel safe.
-    pub(super) async fn done(&mut self) -> WatchDecision {
-        let (files, found) = self.looking.done().await;
+    /// Waits for the next check, and decides what follows from it. Cancel safe.
+    pub(super) async fn next_decision(&mut self) -> WatchDecision {
+        let (files, hash) = self.checking.done().await;
         self.files = files;
         match &mut self.watch {
-            Some(watch) => watch.look(found),
-            // One could not be read when they were loaded, so they were changing.
+            Some(watch) => watch.look(hash),
+            // A file was unreadable when they were loaded, so they were changing.
             None => {
-                self.watch = found.map(FileWatch::new);
+                self.watch = hash.map(FileWatch::new);
                 if self.watch.is_some() { WatchDecision::Apply } else { WatchDecision::Wait }
             }
         }

@@ -1,4 +1,4 @@
-//! Stopping in order (D18): no new packets, answers for those in flight, then the end of every session.
+//! Stops a node in order (D18): no new packets, answers for those in flight, then all sessions close.
 
 use std::time::Duration;
 
@@ -8,12 +8,11 @@ use super::node_task::NodeTask;
 use crate::peers::{GOING_AWAY, TransportContext};
 
 const STOPPING: &str = "stopping";
-/// How often is looked whether all is answered.
-const LOOK: Duration = Duration::from_millis(10);
-/// Lines about balances between two pauses, in which the log's thread can write them.
-const BALANCES_AT_ONCE: usize = 1000;
-/// For close frames to be written and answered.
-const CLOSING_TIME: Duration = Duration::from_millis(1500);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Lines about balances between two pauses for the log's thread.
+const BALANCES_PER_BATCH: usize = 1000;
+/// The time for close frames to be written and answered.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 impl NodeTask {
     /// Stops the node. Packets in flight are answered before sessions close, up to the grace period. [row 92]
@@ -24,8 +23,8 @@ impl NodeTask {
         self.status.set_stopping();
         context.connector.stop_admitting();
         self.cancel_ildcp();
-        drop(self.exchange);
-        // With the tasks go the listeners: whoever dials from now on is refused instead of being kept waiting.
+        drop(self.ccp);
+        // The listeners close: dials are refused from now on, and do not wait.
         let sessions = self.acceptor.stop().await;
         let http = match self.http {
             Some(http) => Some(http.stop().await),
@@ -41,32 +40,32 @@ impl NodeTask {
             );
         }
         drop(self.draining);
-        // All at once: peers that do not answer cost one goodbye, not two.
+        // All at the same time, so that peers that do not answer cost the timeout only once.
         context.connector.close_all_sessions(GOING_AWAY, STOPPING);
         if let Some(http) = &http {
-            http.end_connections();
+            http.close_when_idle();
         }
         tokio::join!(
-            self.diallers.stop(GOING_AWAY, STOPPING, CLOSING_TIME),
-            sessions.ended(CLOSING_TIME),
+            self.diallers.stop(GOING_AWAY, STOPPING, CLOSE_TIMEOUT),
+            sessions.wait_closed(CLOSE_TIMEOUT),
             async {
                 if let Some(http) = http {
-                    http.ended(CLOSING_TIME).await;
+                    http.wait_closed(CLOSE_TIMEOUT).await;
                 }
             }
         );
         drop(self.tls_thread);
         drop(self.sweep);
-        drop(self.api);
-        self.packets.stop(&context);
-        self.packets.written().await;
-        tell_balances(&context).await;
+        drop(self.api_thread);
+        self.packet_log.stop(&context);
+        self.packet_log.drain().await;
+        log_balances(&context).await;
         tracing::info!("stopped");
     }
 }
 
-/// What every account ends with: it is nowhere else once the process is gone.
-async fn tell_balances(context: &TransportContext) {
+/// Logs the final balance of each account, which no other place keeps.
+async fn log_balances(context: &TransportContext) {
     let report = context.connector.report();
     let accounts = report.accounts.iter().map(|account| {
         let settings = &account.settings;
@@ -74,8 +73,8 @@ async fn tell_balances(context: &TransportContext) {
     });
     let own = report.own_accounts.iter().map(|own| (own.id(), own.balance, &own.asset));
     for (number, (peer, balance, asset)) in accounts.chain(own).enumerate() {
-        if number % BALANCES_AT_ONCE == BALANCES_AT_ONCE - 1 {
-            tokio::time::sleep(LOOK).await;
+        if number % BALANCES_PER_BATCH == BALANCES_PER_BATCH - 1 {
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         tracing::info!(
             peer,
@@ -87,10 +86,10 @@ async fn tell_balances(context: &TransportContext) {
     }
 }
 
-/// Until nothing is in flight, or time is up.
+/// Waits until no packet is in flight, up to `grace`.
 async fn wait_for_answers(context: &TransportContext, grace: Duration) {
     let deadline = Instant::now() + grace;
     while context.connector.in_flight() > 0 && Instant::now() < deadline {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -1,14 +1,14 @@
-//! The signals that a process hears.
+//! The signals that the process handles.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// All of them, heard from the call of [`Signals::new`] on.
+/// All of them, handled from the call of [`Signals::new`] on.
 pub(super) struct Signals {
     pub(super) stop: StopSignals,
-    pub(super) hang_up: Signal,
+    pub(super) hangup: Signal,
 }
 
-/// Those that end the process.
+/// SIGTERM and SIGINT.
 pub(super) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
@@ -21,14 +21,14 @@ impl Signals {
                 terminate: signal(SignalKind::terminate())?,
                 interrupt: signal(SignalKind::interrupt())?,
             },
-            hang_up: signal(SignalKind::hangup())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 }
 
 impl StopSignals {
-    /// Until one asks for the end of the process. Cancel safe.
-    pub(super) async fn come(&mut self) {
+    /// Waits for one of them. Cancel safe.
+    pub(super) async fn recv(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

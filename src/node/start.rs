@@ -1,4 +1,4 @@
-//! From a validated configuration to a running node: everything is bound before anything runs.
+//! Starts a node from a validated configuration: binds everything before anything runs.
 
 use std::sync::Arc;
 
@@ -7,18 +7,16 @@ use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::acceptor::{Acceptor, HttpAcceptor};
-use super::api_thread::ApiThread;
-use super::clock_watch;
-use super::command::{NodeCommand, NodeHandle, ORDERS_MAX};
-use super::derive::{ParentInfoError, btp_settings, directory, draw_secret, status_settings};
+use super::adopt::ParentState;
+use super::command::{COMMANDS_MAX, NodeCommand, NodeHandle};
+use super::derive::{btp_settings, generate_secret, login_directory, status_settings};
 use super::diallers::Diallers;
 use super::draining::Draining;
-use super::node_task::{NodeTask, mark_peers};
-use super::packets::PacketWriting;
-use super::sweep;
-use super::task::{self, Guarded};
-use super::tls_thread::TlsThread;
-use super::{ccp, file_watch};
+use super::node_task::{NodeTask, set_peer_status};
+use super::packet_log_switch::PacketLogSwitch;
+use super::runtime_thread::RuntimeThread;
+use super::task::{self, AbortOnDrop};
+use super::{ccp, certificate_watch, clock_watch, sweep};
 use crate::api::{Api, NodeStatus};
 use crate::btp::BtpServer;
 use crate::config::{NodeConfig, TlsFiles};
@@ -34,29 +32,26 @@ use crate::telemetry::{self, Logs};
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration cannot be put in force.
+    /// The packet path refuses the settings.
     #[error(transparent)]
-    Build(#[from] RegistryError),
-    /// The configuration does not fit what the parent told.
-    #[error(transparent)]
-    Told(#[from] ParentInfoError),
+    Registry(#[from] RegistryError),
     /// The BTP, HTTP or health server cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// A certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// No thread for the health server or for TLS.
+    /// The system has no thread for the health server or for TLS.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
-    /// The operating system failed.
+    /// The operating system has no random bytes.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
 }
 
 impl StartError {
-    /// In the words of `up`, where no variable sets a port.
-    pub(super) fn of_network(self) -> Self {
+    /// The error of a node of `up`, where no variable sets a port.
+    pub(super) fn with_network_hint(self) -> Self {
         const SET_BY: &str = "that of the node in the file, or --base-port";
         match self {
             StartError::Bind(BindError::InUse { host, port, .. }) => {
@@ -75,43 +70,42 @@ pub struct Node {
 }
 
 impl Node {
-    /// Binds, and runs. From now on the node dials its peers.
+    /// Binds all listeners and runs the node, which dials its peers from now on.
     ///
     /// # Errors
-    /// [`StartError`]; nothing is left running then.
+    /// The node cannot start; nothing is left running then.
     pub async fn start(
         config: NodeConfig,
         logs: Logs,
         descriptors: Descriptors,
     ) -> Result<Node, StartError> {
         let span = telemetry::node_span(config.settings.node_id.as_str());
-        let (running, orders, handle) =
+        let (node_task, commands, handle) =
             build(config, logs, descriptors).instrument(span.clone()).await?;
-        let task = task::spawn(running.run(orders).instrument(span));
+        let task = task::spawn(node_task.run(commands).instrument(span));
         Ok(Node { handle, task })
     }
 
-    /// To look at it and to give it orders.
     pub fn handle(&self) -> &NodeHandle {
         &self.handle
     }
 
-    /// Until it has stopped.
+    /// Waits until it has stopped.
     pub async fn stopped(self) {
         // An error is a panic of the node's task, which the panic hook has logged.
         let _ = self.task.await;
     }
 }
 
-/// What a node reads from certificate files at its start.
-struct Files {
+/// The TLS settings that a node reads from files at its start.
+struct NodeTls {
     btp: Option<Arc<ServerTls>>,
     http: Option<Arc<ServerTls>>,
-    trust: ClientTls,
+    client: ClientTls,
 }
 
-impl Files {
-    /// Reads beside everything else: the file system may not answer, and other nodes of the process move packets.
+impl NodeTls {
+    /// Reads beside everything else: the file system may not answer, and other nodes of the process go on.
     async fn read(server: Option<TlsFiles>, trust: TlsTrust) -> Result<Self, StartError> {
         let read = move || {
             let tls = |protocols| {
@@ -121,7 +115,7 @@ impl Files {
                 files.map(load).transpose().map(|tls| tls.map(Arc::new))
             };
             let (btp, http) = (tls(&[])?, tls(HTTP_PROTOCOLS)?);
-            Ok(Files { btp, http, trust: ClientTls::load(trust)? })
+            Ok(Self { btp, http, client: ClientTls::load(trust)? })
         };
         let read = tokio::task::spawn_blocking(read).await;
         read.map_err(|error| StartError::Thread(std::io::Error::other(error)))?
@@ -133,23 +127,22 @@ async fn build(
     logs: Logs,
     descriptors: Descriptors,
 ) -> Result<(NodeTask, mpsc::Receiver<NodeCommand>, NodeHandle), StartError> {
-    let drawn = draw_secret()?;
+    let random_secret = generate_secret()?;
     let settings = btp_settings(&config);
-    let files = Files::read(config.settings.tls.clone(), settings.trust.clone()).await?;
-    let connector = Connector::new(config.connector_settings(&drawn), HashSeed::Random)?;
+    let tls = NodeTls::read(config.settings.tls.clone(), settings.trust.clone()).await?;
+    let connector = Connector::new(config.connector_settings(&random_secret), HashSeed::Random)?;
     let context =
-        TransportContext::with_tls(connector, Clock::start(), settings, files.trust, descriptors);
-    let logins = Arc::new(Logins::from_pointee(directory(&config)?));
-    let (btp_tls, http_tls) = (files.btp, files.http);
-    let mut watched: Vec<_> = btp_tls.iter().cloned().collect();
-    if let Some(tls) = &btp_tls {
-        // Set once: this is the only node of the context.
+        TransportContext::with_tls(connector, Clock::start(), settings, tls.client, descriptors);
+    let logins = Arc::new(Logins::from_pointee(login_directory(&config)?));
+    let mut watched: Vec<_> = tls.btp.iter().cloned().collect();
+    if let Some(tls) = &tls.btp {
+        // Set once: a context has one node.
         let _ = context.certificate_expiry.set(tls.expiry());
     }
     let btp = BtpServer::bind(
         &config.settings.btp_server_host,
         config.settings.btp_server_port,
-        btp_tls,
+        tls.btp,
         Arc::clone(&logins),
         Arc::clone(&context),
     )
@@ -157,10 +150,10 @@ async fn build(
     let http_context = HttpContext::new(Arc::clone(&context), Arc::clone(&logins))?;
     let http = match config.settings.http_server_port {
         Some(port) => {
-            watched.extend(http_tls.clone());
+            watched.extend(tls.http.clone());
             let context = Arc::clone(&http_context);
             Some(
-                HttpServer::bind(&config.settings.http_server_host, port, http_tls, context)
+                HttpServer::bind(&config.settings.http_server_host, port, tls.http, context)
                     .await?,
             )
         }
@@ -168,21 +161,20 @@ async fn build(
     };
     let tls_thread = match config.settings.tls {
         Some(_) => {
-            let worker = context.handshakes.worker();
-            let started = TlsThread::start(worker, tracing::Span::current());
-            Some(started.map_err(StartError::Thread)?)
+            let thread = RuntimeThread::compute_handshakes(context.handshakes.worker());
+            Some(thread.map_err(StartError::Thread)?)
         }
         None => None,
     };
-    let packets = PacketWriting::new(&logs);
+    let packet_log = PacketLogSwitch::new(&logs);
     let status = NodeStatus::new(Arc::clone(&context))?;
-    // Before anybody can ask: without peers it would be ready, and without a token open to all.
+    // Before the first request: without peers it would be ready, and without a token open to all.
     status.configure(status_settings(&config));
-    mark_peers(&config, &context);
+    set_peer_status(&config, &context);
     let (host, port) = (&config.settings.health_check_host, config.settings.health_check_port);
-    let totals = (packets.totals(), logs.totals());
-    let api = Api::bind(host, port, Arc::clone(&status), totals.0, totals.1).await?;
-    let (sender, orders) = mpsc::channel(ORDERS_MAX);
+    let (packet_totals, log_totals) = (packet_log.totals(), logs.totals());
+    let api = Api::bind(host, port, Arc::clone(&status), packet_totals, log_totals).await?;
+    let (sender, commands) = mpsc::channel(COMMANDS_MAX);
     let handle = NodeHandle {
         id: config.settings.node_id.clone(),
         btp_address: btp.local_addr(),
@@ -190,7 +182,7 @@ async fn build(
         health_address: api.local_addr(),
         context: Arc::clone(&context),
         status: Arc::clone(&status),
-        orders: sender,
+        commands: sender,
     };
     tracing::info!(
         address = %handle.btp_address,
@@ -206,28 +198,30 @@ async fn build(
         "health server listening"
     );
     let events = context.peers.subscribe();
-    let running = NodeTask {
+    let node_task = NodeTask {
         acceptor: Acceptor::start(Arc::new(btp)),
         http: http.map(HttpAcceptor::start),
         logins,
         diallers: Diallers::new(Arc::clone(&http_context)),
         http_context,
         draining: Draining::default(),
-        _clock_watch: Guarded::spawn(clock_watch::run(Arc::clone(&context))),
-        _file_watch: Guarded::spawn(file_watch::run(Arc::clone(&context), watched)),
-        sweep: Guarded::spawn(sweep::run(Arc::clone(&context), Arc::clone(&status))),
-        exchange: Guarded::spawn(ccp::run(Arc::clone(&context))),
-        api: ApiThread::start(api, tracing::Span::current()).map_err(StartError::Thread)?,
+        _clock_watch: AbortOnDrop::spawn(clock_watch::run(Arc::clone(&context))),
+        _certificate_watch: AbortOnDrop::spawn(certificate_watch::run(
+            Arc::clone(&context),
+            watched,
+        )),
+        sweep: AbortOnDrop::spawn(sweep::run(Arc::clone(&context), Arc::clone(&status))),
+        ccp: AbortOnDrop::spawn(ccp::run(Arc::clone(&context))),
+        api_thread: RuntimeThread::serve_api(api).map_err(StartError::Thread)?,
         tls_thread,
         status,
-        packets,
+        packet_log,
         events,
-        asking: None,
-        told: None,
-        parent_suspended: false,
-        drawn,
+        ildcp_request: None,
+        parent: ParentState::default(),
+        random_secret,
         context,
         config,
     };
-    Ok((running, orders, handle))
+    Ok((node_task, commands, handle))
 }

@@ -1,365 +1,185 @@
-//! One process: its nodes, the file that they come from, and the signals that end it.
+//! Runs the nodes of one process: starts them, reloads them when the configuration changes, and stops them on a signal.
 
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
 use super::command::{NodeCommand, NodeHandle};
-use super::file_fingerprint::{FileFingerprint, is_regular};
-use super::secret_fingerprints::SecretFingerprints;
+use super::config_watcher::ConfigWatcher;
+use super::plan::{LoadedPlan, Plan};
 use super::signals::Signals;
-use super::single_flight::SingleFlight;
 use super::start::{Node, StartError};
 use crate::account::AccountId;
-use crate::config::{Diagnostics, FileContent, FileWatch, Loaded, Look, Source, WatchDecision};
+use crate::config::Loaded;
 use crate::net::{Descriptors, error_chain};
 use crate::telemetry::{Logs, parse_level};
-use crate::topology::{self, PortAssignments, PortNote, Topology};
-
-/// How often the file's content is looked at (D17).
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// What a process runs.
-#[derive(Clone, Debug)]
-pub enum Plan {
-    /// One node, as `run` does.
-    One(Source),
-    /// Every node of a topology file, on loopback, as `up` does; with the first port of BTP servers, if it is not 3000.
-    Network(Source, Option<u16>),
-}
-
-/// A plan with its configuration, validated.
-#[derive(Debug)]
-pub struct Planned {
-    plan: Plan,
-    loaded: Vec<Loaded>,
-    content: Option<FileContent>,
-    seats: PortAssignments,
-    notes: Vec<PortNote>,
-}
 
 /// Why a process does not start.
 #[derive(Debug, thiserror::Error)]
-pub enum PlanError {
+pub enum SupervisorError {
     /// A node cannot start.
     #[error("node {node}")]
     Start { node: String, source: StartError },
-    /// The system does not let us hear signals.
+    /// The system does not deliver signals.
     #[error("cannot listen to signals")]
     Signals(#[source] std::io::Error),
 }
 
 /// The nodes of this process.
 pub struct Supervisor {
-    plan: Plan,
-    /// Nodes of a network keep their ports, whatever the file does to their neighbours.
-    seats: PortAssignments,
+    config: ConfigWatcher,
     nodes: Vec<Node>,
-    /// For those who look from outside: a reload of a network may bring new nodes.
     handles: watch::Sender<Vec<NodeHandle>>,
-    file: Option<PathBuf>,
-    /// Not for a file that can be read once only.
-    watch: Option<FileWatch>,
-    look: FileFingerprint,
-    secrets: SecretFingerprints,
-    looking: SingleFlight<(FileFingerprint, Look)>,
-    reading: SingleFlight<Read>,
-    /// Wished while the file was being read.
-    read_again: bool,
     logs: Logs,
-    /// What all nodes share for connections that they accept.
+    /// Shared by the connections that all nodes accept.
     descriptors: Descriptors,
     signals: Signals,
     /// A signal came while the nodes started.
-    stopped: bool,
-    /// Nodes that a reload has brought and that do not run yet: their certificates are read.
-    starting: FuturesUnordered<Starting>,
+    is_stopping: bool,
+    /// Nodes that a reload has added and that do not run yet, because they read their certificates.
+    starting: FuturesUnordered<StartingNode>,
     starting_ids: Vec<AccountId>,
     /// The file changed while they were starting.
-    read_when_started: bool,
+    must_read_when_started: bool,
 }
 
-type Starting =
+type StartingNode =
     Pin<Box<dyn Future<Output = (AccountId, Result<Node, StartError>)> + Send + 'static>>;
 
-/// What reading the configuration again came to.
-enum Read {
-    Content(Box<(Result<Made, Diagnostics>, PortAssignments, SecretFingerprints)>),
-    /// A pipe, say, where a file was.
-    NoRegularFile(PathBuf),
-}
-
 impl Supervisor {
-    /// Starts everything.
+    /// Starts all nodes.
     ///
     /// # Errors
-    /// [`PlanError`]; nothing is left running then.
-    pub async fn start(planned: Planned, logs: Logs) -> Result<Self, PlanError> {
-        // Heard from the first moment, so that a stop during the start is a stop.
-        let mut signals = Signals::new().map_err(PlanError::Signals)?;
-        let limit = raise_file_limit();
-        let Planned { plan, loaded, content, seats, notes } = planned;
-        let peers = || loaded.iter().flat_map(|one| &one.config.peers);
-        let dialled = peers().filter(|peer| peer.url.is_some()).count();
-        let descriptors = Descriptors::from_limit(limit, loaded.len(), dialled);
-        if let (Plan::One(_), [one]) = (&plan, loaded.as_slice()) {
-            logs.set_node(one.config.settings.node_id.as_str());
+    /// A node cannot start, or signals cannot be handled; nothing is left running then.
+    pub async fn start(plan: LoadedPlan, logs: Logs) -> Result<Self, SupervisorError> {
+        // Signals first: one that comes during the start stops the program.
+        let signals = Signals::new().map_err(SupervisorError::Signals)?;
+        let limit = raise_descriptor_limit();
+        let peers = plan.nodes.iter().flat_map(|node| &node.config.peers);
+        let dialled = peers.filter(|peer| peer.url.is_some()).count();
+        let descriptors = Descriptors::from_limit(limit, plan.nodes.len(), dialled);
+        if let (Plan::One(_), [node]) = (&plan.plan, plan.nodes.as_slice()) {
+            logs.set_node(node.config.settings.node_id.as_str());
         }
-        tell(&notes);
-        let secrets = SecretFingerprints::new(&loaded);
-        let mut nodes = Vec::new();
-        let mut stopped = false;
-        for one in loaded {
-            for warning in &one.warnings {
-                tracing::warn!(node = %one.config.settings.node_id, "{warning}");
-            }
-            set_levels(&logs, &one);
-            let node = one.config.settings.node_id.to_string();
-            let file = one.file.as_deref().map(|file| file.display().to_string());
-            let address = one.config.address.as_ref().map(ToString::to_string);
-            tracing::info!(node, version = env!("CARGO_PKG_VERSION"), address, file, "starting");
-            let start = Node::start(one.config, logs.clone(), descriptors.clone());
-            let started = tokio::select! {
-                started = start => started,
-                // Its files may never come.
-                () = signals.stop.come() => {
-                    stopped = true;
-                    break;
-                }
-            };
-            match started {
-                Ok(node) => nodes.push(node),
-                Err(source) => {
-                    stop_all(nodes).await;
-                    let source = match plan {
-                        Plan::One(_) => source,
-                        Plan::Network(..) => source.of_network(),
-                    };
-                    return Err(PlanError::Start { node, source });
-                }
-            }
-        }
-        let file = content.as_ref().map(|content| content.path.clone());
-        let regular = file.as_deref().is_none_or(is_regular);
-        if let (Some(file), false) = (&file, regular) {
-            tracing::warn!(
-                file = %file.display(),
-                "the configuration is not in a regular file: it is read once, and later changes are not seen"
-            );
-        }
-        let watch = content.filter(|_| regular).map(|content| FileWatch::new(content.hash()));
-        let handles = watch::Sender::new(nodes.iter().map(|node| node.handle().clone()).collect());
-        Ok(Self {
-            plan,
-            seats,
-            nodes,
-            handles,
-            file,
-            watch,
-            secrets,
-            look: FileFingerprint::default(),
-            looking: SingleFlight::default(),
-            reading: SingleFlight::default(),
-            read_again: false,
+        plan.log_port_notes();
+        let (config, nodes) = ConfigWatcher::new(plan);
+        let supervisor = Self {
+            config,
+            nodes: Vec::new(),
+            handles: watch::Sender::default(),
             logs,
             descriptors,
             signals,
-            stopped,
+            is_stopping: false,
             starting: FuturesUnordered::new(),
             starting_ids: Vec::new(),
-            read_when_started: false,
-        })
+            must_read_when_started: false,
+        };
+        supervisor.start_all(nodes).await
     }
 
-    /// The nodes, to look at; those that a reload brings too.
+    async fn start_all(mut self, nodes: Vec<Loaded>) -> Result<Self, SupervisorError> {
+        for loaded in nodes {
+            apply_log_settings(&self.logs, &loaded);
+            let node = loaded.config.settings.node_id.to_string();
+            let file = loaded.file.as_deref().map(|file| file.display().to_string());
+            let address = loaded.config.address.as_ref().map(ToString::to_string);
+            tracing::info!(node, version = env!("CARGO_PKG_VERSION"), address, file, "starting");
+            let start = Node::start(loaded.config, self.logs.clone(), self.descriptors.clone());
+            tokio::select! {
+                started = start => match started {
+                    Ok(node) => self.add_node(node),
+                    Err(source) => {
+                        stop_all(self.nodes).await;
+                        let is_network = self.config.is_network();
+                        let source = if is_network { source.with_network_hint() } else { source };
+                        return Err(SupervisorError::Start { node, source });
+                    }
+                },
+                // The node may read its files for ever.
+                () = self.signals.stop.recv() => {
+                    self.is_stopping = true;
+                    break;
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    fn add_node(&mut self, node: Node) {
+        self.handles.send_modify(|handles| handles.push(node.handle().clone()));
+        self.nodes.push(node);
+    }
+
+    /// The handles of all nodes, also of those that a reload adds.
     pub fn handles(&self) -> watch::Receiver<Vec<NodeHandle>> {
         self.handles.subscribe()
     }
 
-    /// Runs until SIGTERM, SIGINT or `enough`, then stops all nodes gracefully. A second signal ends the wait: `false`.
-    pub async fn run(mut self, enough: impl Future<Output = ()>) -> bool {
-        let mut enough = std::pin::pin!(enough);
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while !self.stopped {
+    /// Runs until SIGTERM, SIGINT or `stop_requested`, then stops all nodes gracefully. `false`: a second signal ended the
+    /// wait.
+    pub async fn run(mut self, stop_requested: impl Future<Output = ()>) -> bool {
+        let mut stop_requested = std::pin::pin!(stop_requested);
+        while !self.is_stopping {
             tokio::select! {
-                () = self.signals.stop.come() => break,
-                () = &mut enough => break,
-                _ = self.signals.hang_up.recv() => self.hang_up(),
-                _ = looks.tick(), if self.file.is_some() || !self.secrets.is_empty() => {
-                    self.begin_look();
-                    self.secrets.begin();
-                }
-                decision = self.secrets.done() => self.found_secrets(decision),
-                (look, found) = self.looking.done() => {
-                    self.look = look;
-                    self.found(found);
-                }
-                read = self.reading.done() => self.apply(read).await,
-                Some((id, node)) = self.starting.next() => self.started(&id, node),
+                () = self.signals.stop.recv() => break,
+                () = &mut stop_requested => break,
+                _ = self.signals.hangup.recv() => self.reload_on_sighup(),
+                changed = self.config.next() => match changed {
+                    Ok(nodes) => self.apply(nodes).await,
+                    Err(refusal) => self.report_refusal(&refusal.0),
+                },
+                Some((id, node)) = self.starting.next() => self.handle_started(&id, node),
             }
         }
-        self.stop().await
-    }
-
-    /// Looks at the file, beside everything else: the file system may not answer.
-    fn begin_look(&mut self) {
-        if self.looking.became_slow() || self.reading.became_slow() {
-            let file = self.file.as_deref().map(|file| file.display().to_string());
-            tracing::warn!(
-                file,
-                "the configuration file cannot be read: its file system does not answer; what runs goes on"
-            );
-        }
-        if self.watch.is_some()
-            && !self.looking.is_under_way()
-            && let Some(file) = self.file.clone()
-        {
-            let mut look = std::mem::take(&mut self.look);
-            self.looking.start(move || {
-                let found = look.hash(&file);
-                (look, found)
-            });
+        tokio::select! {
+            () = stop_all(self.nodes) => true,
+            () = self.signals.stop.recv() => false,
         }
     }
 
-    fn found_secrets(&mut self, decision: WatchDecision) {
-        match decision {
-            WatchDecision::Wait => {}
-            WatchDecision::Gone => {
-                tracing::error!("a file with a secret cannot be read; what runs goes on");
-                self.refuse("a file with a secret cannot be read");
-            }
-            WatchDecision::Apply => {
-                tracing::info!("a file with a secret changed: reading the configuration again");
-                self.begin_read();
-            }
-        }
-    }
-
-    fn found(&mut self, found: Look) {
-        let (Some(file), Some(watch)) = (&self.file, &mut self.watch) else { return };
-        match watch.look(found) {
-            WatchDecision::Wait => {}
-            WatchDecision::Gone => {
-                tracing::error!(file = %file.display(), "the configuration file cannot be read; what runs goes on");
-                self.refuse("the configuration file cannot be read");
-            }
-            WatchDecision::Apply => self.begin_read(),
-        }
-    }
-
-    /// SIGHUP: the file is read now, changed or not, and log files are opened again.
-    fn hang_up(&mut self) {
+    /// Reads the configuration, and opens the log file again, because it may have been moved.
+    fn reload_on_sighup(&mut self) {
         tracing::info!("SIGHUP: reading the configuration again");
         self.logs.output().reopen();
-        if self.file.is_some() && self.watch.is_none() {
-            tracing::warn!(
-                "the configuration is not in a regular file, so it was read once, at the start; nothing was changed"
-            );
-            self.refuse(
-                "the configuration is not in a regular file, so it was read once, at the start",
-            );
-            return;
+        if let Err(refusal) = self.config.read_on_request() {
+            self.report_refusal(&refusal.0);
         }
-        self.begin_read();
     }
 
-    /// Reads the file, beside everything else: one of a million routes takes seconds to read.
-    fn begin_read(&mut self) {
-        if self.reading.is_under_way() {
-            self.read_again = true;
-            return;
-        }
-        self.read_again = false;
-        let (plan, mut seats, file) = (self.plan.clone(), self.seats.clone(), self.file.clone());
-        self.reading.start(move || {
-            if let Some(file) = file
-                && file.exists()
-                && !is_regular(&file)
-            {
-                // To open a pipe would wait for its writer.
-                return Read::NoRegularFile(file);
-            }
-            let read = plan.load(&mut seats);
-            let secrets = read.as_ref().map(|(loaded, ..)| SecretFingerprints::new(loaded));
-            let secrets = secrets.unwrap_or_default();
-            Read::Content(Box::new((read, seats, secrets)))
-        });
-    }
-
-    /// Puts in force what was read; a broken file changes nothing and says why.
-    async fn apply(&mut self, read: Read) {
-        if self.read_again {
-            self.begin_read();
-        }
-        let (read, seats, secrets) = match read {
-            Read::Content(content) => *content,
-            Read::NoRegularFile(file) => {
-                tracing::error!(file = %file.display(), "the configuration file cannot be read; what runs goes on");
-                self.refuse("the configuration file is not a regular file any more");
-                return;
-            }
-        };
-        let (loaded, content, notes) = match read {
-            Ok(loaded) => loaded,
-            Err(problems) if problems.node_not_named && matches!(self.plan, Plan::One(_)) => {
-                for node in &self.nodes {
-                    node.handle().order(NodeCommand::Unlisted).await;
-                }
-                return;
-            }
-            Err(problems) => {
-                for problem in &problems.problems {
-                    tracing::error!("{problem}");
-                }
-                tracing::error!("the configuration is not valid; nothing was changed");
-                let first = problems.problems.first().map(ToString::to_string);
-                self.refuse(&first.unwrap_or_default());
-                return;
-            }
-        };
-        self.seats = seats;
-        // A node that is starting does so with what the file said before, and follows when it runs.
-        self.read_when_started = !self.starting_ids.is_empty();
-        tell(&notes);
-        self.secrets = secrets;
-        if let (Some(watch), Some(content)) = (&mut self.watch, &content) {
-            watch.handled(content.hash());
-        }
+    /// Applies a configuration. Nodes that it no longer names drop their links.
+    async fn apply(&mut self, loaded: Vec<Loaded>) {
+        // A node that is starting has the configuration from before, and reloads once it runs.
+        self.must_read_when_started = !self.starting_ids.is_empty();
         for node in &self.nodes {
-            let named = loaded.iter().any(|one| one.config.settings.node_id == node.handle().id);
-            if !named {
-                node.handle().order(NodeCommand::Unlisted).await;
+            if !loaded.iter().any(|one| one.config.settings.node_id == node.handle().id) {
+                node.handle().send(NodeCommand::DropLinks).await;
             }
         }
         for one in loaded {
-            set_levels(&self.logs, &one);
-            for warning in &one.warnings {
-                tracing::warn!(node = %one.config.settings.node_id, "{warning}");
-            }
-            match self.nodes.iter().find(|node| node.handle().id == one.config.settings.node_id) {
+            apply_log_settings(&self.logs, &one);
+            let id = &one.config.settings.node_id;
+            match self.nodes.iter().find(|node| node.handle().id == *id) {
                 Some(node) => {
-                    node.handle().order(NodeCommand::Reload(Box::new(one.config))).await;
+                    node.handle().send(NodeCommand::Reload(Box::new(one.config))).await;
                 }
-                None if self.starting_ids.contains(&one.config.settings.node_id) => {}
+                None if self.starting_ids.contains(id) => {}
                 None => self.start_new(one),
             }
         }
     }
 
-    /// The pages of all nodes say that the configuration was refused.
-    fn refuse(&self, error: &str) {
+    /// Shows on the pages of all nodes that the configuration was refused.
+    fn report_refusal(&self, reason: &str) {
         let now = SystemTime::now();
         for node in &self.nodes {
-            node.handle().status.reload_refused(now, error);
+            node.handle().status.reload_refused(now, reason);
         }
     }
 
-    /// A topology that runs in one process got another node. It starts beside everything else.
+    /// Starts a node that a reload added, beside everything else.
     fn start_new(&mut self, loaded: Loaded) {
         let (logs, descriptors) = (self.logs.clone(), self.descriptors.clone());
         let id = loaded.config.settings.node_id.clone();
@@ -369,124 +189,53 @@ impl Supervisor {
         }));
     }
 
-    fn started(&mut self, id: &AccountId, node: Result<Node, StartError>) {
+    fn handle_started(&mut self, id: &AccountId, node: Result<Node, StartError>) {
         self.starting_ids.retain(|starting| starting != id);
         match node {
-            Ok(node) => {
-                self.handles.send_modify(|handles| handles.push(node.handle().clone()));
-                self.nodes.push(node);
-            }
+            Ok(node) => self.add_node(node),
             Err(error) => {
                 tracing::error!(node = %id, error = error_chain(&error), "the new node cannot start");
             }
         }
-        if self.starting_ids.is_empty() && std::mem::take(&mut self.read_when_started) {
-            self.begin_read();
-        }
-    }
-
-    async fn stop(mut self) -> bool {
-        tokio::select! {
-            () = stop_all(self.nodes) => true,
-            () = self.signals.stop.come() => false,
+        if self.starting_ids.is_empty() && std::mem::take(&mut self.must_read_when_started) {
+            self.config.start_read();
         }
     }
 }
 
-impl Planned {
-    /// The nodes, with the ports that they are going to have.
-    pub fn nodes(&self) -> &[Loaded] {
-        &self.loaded
-    }
-
-    /// Ports that are in use, and what is taken instead.
-    pub fn notes(&self) -> &[PortNote] {
-        &self.notes
-    }
-
-    /// Threads that move packets, as the first node wants it: one process has one runtime.
-    pub fn worker_threads(&self) -> usize {
-        self.loaded.first().map_or(1, |one| one.config.settings.worker_threads)
-    }
-}
-
-impl Plan {
-    /// Reads and validates everything; nothing is started.
-    ///
-    /// # Errors
-    /// All mistakes at once.
-    pub fn prepare(self) -> Result<Planned, Diagnostics> {
-        let mut seats = match self {
-            Plan::Network(_, base_port) => PortAssignments::from(base_port),
-            Plan::One(_) => PortAssignments::default(),
-        };
-        let (loaded, content, notes) = self.load(&mut seats)?;
-        Ok(Planned { plan: self, loaded, content, seats, notes })
-    }
-
-    /// Everything that is to run, the file that it was made from, and the ports that were replaced.
-    fn load(&self, seats: &mut PortAssignments) -> Result<Made, Diagnostics> {
-        let (Plan::One(source) | Plan::Network(source, _)) = self;
-        let content = source.read()?;
-        let mut notes = Vec::new();
-        let loaded = match self {
-            Plan::One(_) => vec![topology::load_content(source, content.as_ref())?],
-            Plan::Network(..) => match &content {
-                Some(content) => Topology::for_this_machine(source, content, |topology| {
-                    notes = seats.assign(topology, probe);
-                })?,
-                // Says that a file is needed.
-                None => Topology::load(source).map(|_| Vec::new())?,
-            },
-        };
-        Ok((loaded, content, notes))
-    }
-}
-
-/// What a plan was made to by its file.
-type Made = (Vec<Loaded>, Option<FileContent>, Vec<PortNote>);
-
-/// The port if this machine lets it be listened on, any free one for 0.
-fn probe(port: u16) -> Option<u16> {
-    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).ok()?;
-    Some(listener.local_addr().ok()?.port())
-}
-
-fn tell(notes: &[PortNote]) {
-    for PortNote { node, key, wanted, instead } in notes {
-        tracing::warn!(%node, key, port = wanted, instead, "a port is in use; another one is taken");
-    }
-}
-
-/// Stops nodes side by side, and waits for all.
+/// Stops all nodes at the same time.
 async fn stop_all(nodes: Vec<Node>) {
     for node in &nodes {
-        node.handle().order(NodeCommand::Stop).await;
+        node.handle().send(NodeCommand::Stop).await;
     }
     for node in nodes {
         node.stopped().await;
     }
 }
 
-/// Every session is an open file; the usual soft limit of 1,024 is meant for programs that use `select`. The limit in
-/// force.
-fn raise_file_limit() -> u64 {
+/// Every session is an open file; the usual soft limit of 1,024 is meant for programs that use `select`. Returns the new
+/// limit.
+fn raise_descriptor_limit() -> u64 {
     rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or_else(|error| {
         tracing::warn!(%error, "the limit on open files cannot be raised");
-        // Where it cannot be read either: the usual one.
         rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft)
     })
 }
 
-/// The levels of the process are those of the node that was read last; nodes of one topology share theirs.
-fn set_levels(logs: &Logs, loaded: &Loaded) {
+/// Logs the warnings of a configuration and sets its levels, which hold for the whole process: the nodes of a topology
+/// share them.
+fn apply_log_settings(logs: &Logs, loaded: &Loaded) {
+    let node = &loaded.config.settings.node_id;
+    for warning in &loaded.warnings {
+        tracing::warn!(%node, "{warning}");
+    }
     if let Ok(levels) = parse_level(&loaded.config.settings.log_level) {
-        let limited = levels.limited();
+        let limited = levels.limited_libraries();
         if !limited.is_empty() {
             let libraries = limited.join(", ");
             tracing::warn!(
-                node = %loaded.config.settings.node_id, libraries,
-                "these libraries are shown less of than logLevel asks for: their lines could show secrets"
+                %node, libraries,
+                "these libraries log less than logLevel sets, because their lines could show secrets"
             );
         }
         logs.set_levels(&levels);

@@ -1,5 +1,5 @@
-//! The node's tick: expires what is due, tells what was left out of the log, and shows that the threads that move packets
-//! still run.
+//! Rejects packets past their deadline, reports suppressed log lines, and sends the heartbeat of the threads that move
+//! packets.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,34 +9,32 @@ use crate::account::AccountId;
 use crate::api::NodeStatus;
 use crate::peers::TransportContext;
 
-/// How late a Reject for a missed deadline may be: well within the message window that the deadline leaves.
+/// The maximum delay of a Reject for a missed deadline, well within the message window.
 const TICK: Duration = Duration::from_millis(50);
-/// How often is looked for lines about peers that were left out of the log.
-const LEFT_OUT_LOOK: Duration = Duration::from_secs(10);
+const SUPPRESSED_LINES_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Sweeps for ever.
 pub(super) async fn run(context: Arc<TransportContext>, status: Arc<NodeStatus>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut looked_at = context.clock.mono();
-    let mut alarmed = HashSet::new();
+    let mut reported_at = context.clock.mono();
+    let mut reported = HashSet::new();
     loop {
         ticks.tick().await;
         status.record_heartbeat();
         let now = context.clock.now();
         context.connector.sweep_deadlines(now);
-        if now.mono.since(looked_at) >= LEFT_OUT_LOOK {
-            looked_at = now.mono;
+        if now.mono.since(reported_at) >= SUPPRESSED_LINES_INTERVAL {
+            reported_at = now.mono;
             context.peers.log_suppressed();
-            alarm(&context, &mut alarmed);
+            log_excess_releases(&context, &mut reported);
         }
     }
 }
 
-/// Says once of each account that its books are wrong.
-fn alarm(context: &TransportContext, alarmed: &mut HashSet<AccountId>) {
+/// Reports each account with a wrong balance once.
+fn log_excess_releases(context: &TransportContext, reported: &mut HashSet<AccountId>) {
     for (peer, count) in context.connector.excess_releases() {
-        if alarmed.insert(peer.clone()) {
+        if reported.insert(peer.clone()) {
             tracing::error!(
                 %peer, count,
                 "tried to release more than was held on this account, a defect of this program; compare the balance with the peer's and report it"

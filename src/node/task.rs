@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-/// Runs a future beside the others. It stays in the span of whoever spawns it, so that its lines name their node.
+/// Spawns a future in the caller's span, so that its lines name their node.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
 pub(super) fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
@@ -17,15 +17,15 @@ where
 
 /// A task that ends when this value is dropped.
 #[derive(Debug)]
-pub(super) struct Guarded(JoinHandle<()>);
+pub(super) struct AbortOnDrop(JoinHandle<()>);
 
-impl Guarded {
+impl AbortOnDrop {
     pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(spawn(future))
     }
 }
 
-impl Drop for Guarded {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }

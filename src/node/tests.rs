@@ -45,12 +45,20 @@ fn config(yaml: &str) -> NodeConfig {
     }
 }
 
-/// A node on ports of the system's choice; `rest` is what follows in its file.
-async fn start(id: &str, rest: &str) -> Node {
-    let yaml = format!(
+/// A node on ports that the system chooses; `rest` follows in its file.
+fn config_of(id: &str, rest: &str) -> NodeConfig {
+    config(&format!(
         "nodeId: {id}\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{rest}"
-    );
-    Node::start(config(&yaml), logs(), Descriptors::default()).await.unwrap()
+    ))
+}
+
+async fn start(id: &str, rest: &str) -> Node {
+    Node::start(config_of(id, rest), logs(), Descriptors::default()).await.unwrap()
+}
+
+async fn reload(node: &Node, rest: &str) {
+    let config = config_of(node.handle().id.as_str(), rest);
+    assert!(node.handle().send(NodeCommand::Reload(Box::new(config))).await);
 }
 
 /// Waits for a condition, for ten seconds at most.
@@ -67,7 +75,7 @@ fn connected(node: &Node, peer: &str) -> bool {
     account.is_some_and(|account| account.is_connected())
 }
 
-/// Sends a ping from a node of ours, by one of its peers, and gives the answer.
+/// Sends a ping from a node by one of its peers, and returns the answer.
 async fn ping(node: &Node, by: &str, destination: &str, amount: u64) -> Result<(), String> {
     let context = &node.handle().context;
     let now = context.clock.now();
@@ -92,7 +100,7 @@ async fn ping(node: &Node, by: &str, destination: &str, amount: u64) -> Result<(
 }
 
 async fn stop(node: Node) {
-    node.handle().order(NodeCommand::Stop).await;
+    node.handle().send(NodeCommand::Stop).await;
     node.stopped().await;
 }
 
@@ -113,7 +121,7 @@ async fn three_nodes_in_a_line() {
     let a = start("a", &format!(
         "peers: [{{id: b, url: \"ws://{to_b}\", authToken: ab}}]\nroutes: [{{prefix: test, nextHop: b}}]\n"
     )).await;
-    // Each end attaches its session when it knows that it is authenticated: the dialled one later than the accepted.
+    // The dialling end attaches its session later than the accepting one.
     until("the links", || {
         connected(&a, "b") && connected(&b, "a") && connected(&b, "c") && connected(&c, "b")
     })
@@ -136,8 +144,8 @@ async fn three_nodes_in_a_line() {
 }
 
 #[tokio::test]
-async fn a_node_is_never_healthy_before_its_peers_are_there() {
-    // Nobody listens on port 1.
+async fn a_node_is_not_healthy_before_its_peers_are_connected() {
+    // No server listens on port 1.
     let node = start("a", "peers: [{id: b, url: \"ws://127.0.0.1:1\", authToken: ab}]\n").await;
     assert_eq!(node.handle().status.observe_health(), HealthStatus::Starting);
     tokio::task::yield_now().await;
@@ -165,7 +173,7 @@ async fn a_child_gets_its_address_and_asset_from_its_parent() {
 }
 
 #[tokio::test]
-async fn a_reload_changes_what_it_must_and_disturbs_nobody_else() {
+async fn a_reload_changes_what_it_must_and_disturbs_no_other_peer() {
     let b_with = |peers: &str| {
         format!(
             "peers: [{{id: a, authToken: ab}}{peers}]\nroutes: [{{prefix: test.a, nextHop: a}}]\n"
@@ -183,25 +191,19 @@ async fn a_reload_changes_what_it_must_and_disturbs_nobody_else() {
             .find(|peer| peer.id.as_str() == id)
             .map_or(0, |peer| peer.counts.sessions)
     };
-    let reload = async |yaml: String| {
-        let yaml = format!(
-            "nodeId: b\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{yaml}"
-        );
-        assert!(b.handle().order(NodeCommand::Reload(Box::new(config(&yaml)))).await);
-    };
-    reload(b_with(", {id: c, authToken: bc}")).await;
+    reload(&b, &b_with(", {id: c, authToken: bc}")).await;
     until("c", || connected(&b, "c") && connected(&c, "b")).await;
     assert_eq!(ping(&c, "b", "test.a", 5).await, Ok(()));
-    reload(b_with(", {id: c, authToken: bc, enabled: false}")).await;
+    reload(&b, &b_with(", {id: c, authToken: bc, enabled: false}")).await;
     until("c's suspension", || !connected(&b, "c")).await;
-    reload(b_with("")).await;
+    reload(&b, &b_with("")).await;
     until("c's removal", || {
         b.handle().context.connector.report().accounts.iter().any(|a| a.removed)
     })
     .await;
     assert_eq!(ping(&a, "b", "test.b", 5).await, Ok(()));
     assert_eq!(sessions(&b, "a"), 1, "a's session was never touched");
-    b.handle().order(NodeCommand::Unlisted).await;
+    b.handle().send(NodeCommand::DropLinks).await;
     until("all links gone", || !connected(&b, "a")).await;
     for node in [a, b, c] {
         stop(node).await;
@@ -209,7 +211,7 @@ async fn a_reload_changes_what_it_must_and_disturbs_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_answers_and_tells_what_it_did_not_get() {
+async fn a_stop_waits_for_answers_up_to_the_grace_period() {
     let b = start("b", "peers: [{id: a, authToken: ab}]\nshutdownGraceMs: 100\n").await;
     let url = b.handle().btp_address;
     let a = start("a", &format!("peers: [{{id: b, url: \"ws://{url}\", authToken: ab}}]\nroutes: [{{prefix: test, nextHop: b}}]\n")).await;
@@ -221,8 +223,8 @@ async fn a_stop_waits_for_answers_and_tells_what_it_did_not_get() {
     stop(a).await;
 }
 
-/// Lets a node log in; from then on nobody reads at this end.
-async fn let_in(listener: &TcpListener) -> WebSocketStream<TcpStream> {
+/// Accepts a node's login; after that this end reads nothing.
+async fn accept_login(listener: &TcpListener) -> WebSocketStream<TcpStream> {
     let (stream, _) = listener.accept().await.unwrap();
     let mut far = tokio_tungstenite::accept_async(stream).await.unwrap();
     let login = far.next().await.unwrap().unwrap().into_data();
@@ -232,7 +234,7 @@ async fn let_in(listener: &TcpListener) -> WebSocketStream<TcpStream> {
     far
 }
 
-/// Logs in on a node.
+/// Logs in at a node.
 async fn log_in(node: &Node, name: &str, token: &str) -> WebSocketStream<TcpStream> {
     let stream = TcpStream::connect(node.handle().btp_address).await.unwrap();
     let mut far = tokio_tungstenite::client_async("ws://node/", stream).await.unwrap().0;
@@ -244,13 +246,13 @@ async fn log_in(node: &Node, name: &str, token: &str) -> WebSocketStream<TcpStre
 }
 
 #[tokio::test]
-async fn a_stop_closes_the_port_first_and_in_the_end_all_sessions_at_once() {
+async fn a_stop_closes_the_port_first_and_all_sessions_at_the_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to_b = listener.local_addr().unwrap();
     let node = start("a", &format!(
         "peers: [{{id: b, url: \"ws://{to_b}\", authToken: ab}}, {{id: c, authToken: ac}}]\nshutdownGraceMs: 400\n"
     )).await;
-    let _b = let_in(&listener).await;
+    let _b = accept_login(&listener).await;
     let mut c = log_in(&node, "c", "ac").await;
     until("the links", || connected(&node, "b") && connected(&node, "c")).await;
     let (context, port) = (node.handle().context.clone(), node.handle().btp_address);
@@ -260,7 +262,7 @@ async fn a_stop_closes_the_port_first_and_in_the_end_all_sessions_at_once() {
         answer = &mut unanswered => panic!("{answer:?}"),
         () = in_flight => {}
     }
-    node.handle().order(NodeCommand::Stop).await;
+    node.handle().send(NodeCommand::Stop).await;
     until("the port is closed", || std::net::TcpStream::connect(port).is_err()).await;
     assert_eq!(context.connector.in_flight(), 1, "it still waits for the answer");
     let close = c.next().await.unwrap().unwrap();
@@ -269,15 +271,6 @@ async fn a_stop_closes_the_port_first_and_in_the_end_all_sessions_at_once() {
     assert!(connected(&node, "b"), "c was not kept waiting until b was given up");
     assert_eq!(unanswered.await, Err("T00".into()));
     node.stopped().await;
-}
-
-/// A new file for a node that [`start`] started.
-async fn reload(node: &Node, rest: &str) {
-    let yaml = format!(
-        "nodeId: {}\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n{rest}",
-        node.handle().id
-    );
-    assert!(node.handle().order(NodeCommand::Reload(Box::new(config(&yaml)))).await);
 }
 
 #[tokio::test]
@@ -304,7 +297,7 @@ async fn a_session_that_was_dialled_ends_in_the_same_way() {
     let peers =
         |token: &str| format!("peers: [{{id: b, url: \"ws://{url}\", authToken: {token}}}]\n");
     let node = start("a", &peers("old")).await;
-    let mut b = let_in(&listener).await;
+    let mut b = accept_login(&listener).await;
     until("the link", || connected(&node, "b")).await;
     reload(&node, &peers("new")).await;
     let close = b.next().await.unwrap().unwrap();
@@ -314,7 +307,7 @@ async fn a_session_that_was_dialled_ends_in_the_same_way() {
 }
 
 #[tokio::test]
-async fn what_a_former_parent_told_is_forgotten() {
+async fn the_values_of_a_removed_parent_are_dropped() {
     let top =
         start("top", "ilpAddress: test.top\npeers: [{id: kid, relation: child, authToken: s}]\n")
             .await;
@@ -325,7 +318,7 @@ async fn what_a_former_parent_told_is_forgotten() {
     let kid = start("kid", &peers("top", &url.to_string())).await;
     let connector = &kid.handle().context.connector;
     until("the address", || connector.address().is_some()).await;
-    // Nobody listens on port 1.
+    // No server listens on port 1.
     reload(&kid, &peers("other", "127.0.0.1:1")).await;
     until("no address", || connector.address().is_none()).await;
     stop(kid).await;
@@ -339,13 +332,13 @@ async fn a_reload_tries_peers_that_are_away_at_once() {
     let peers = format!("peers: [{{id: b, url: \"ws://{url}\", authToken: s}}]\n");
     let node = start("a", &peers).await;
     let status = node.handle().context.peers.status(&"b".parse().unwrap());
-    // By themselves these attempts take more than half a minute.
+    // Without reloads these attempts take more than half a minute.
     for failed in 1..=6 {
         drop(listener.accept().await.unwrap());
         until("the failure", || status.snapshot().counts.failed_attempts >= failed).await;
         reload(&node, &peers).await;
     }
-    let _b = let_in(&listener).await;
+    let _b = accept_login(&listener).await;
     until("the link", || connected(&node, "b")).await;
     stop(node).await;
 }
@@ -361,18 +354,20 @@ async fn a_peer_whose_port_changes_keeps_its_session_until_it_moves() {
         format!("peers: [{{id: b, url: \"ws://{url}\", authToken: s}}]\n")
     };
     let node = start("a", &peers(&before)).await;
-    let mut b = let_in(&before).await;
+    let mut b = accept_login(&before).await;
     until("the link", || connected(&node, "b")).await;
     reload(&node, &peers(&after)).await;
-    // What the session carries next is a packet, and no close frame.
+    // The session's next frame is a packet, and not a close frame.
     let (context, now) = (node.handle().context.clone(), node.handle().context.clock.now());
-    until("the reload", || node.handle().orders.capacity() == node.handle().orders.max_capacity())
-        .await;
+    until("the reload", || {
+        node.handle().commands.capacity() == node.handle().commands.max_capacity()
+    })
+    .await;
     let request = crate::wire::ildcp::request(now.wall.saturating_add_millis(20_000));
     context.connector.originate_prepare(&"b".parse().unwrap(), &request, now, |_| {});
     assert!(b.next().await.unwrap().unwrap().is_binary());
     drop(b);
-    let _b = let_in(&after).await;
+    let _b = accept_login(&after).await;
     until("the link again", || connected(&node, "b")).await;
     stop(node).await;
 }

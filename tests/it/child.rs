@@ -106,8 +106,7 @@ fn lines(node: &TestNode, message: &str) -> Vec<(String, String)> {
     lines.map(|line| (text(&line["level"]), text(&line["error"]))).collect()
 }
 
-const REFUSED: &str =
-    "what the parent told cannot be used; its link is suspended until the configuration fits";
+const REFUSED: &str = "address or asset from the parent cannot be used; its link is suspended until the configuration fits";
 
 /// Address, asset and scale of the node, whether packets go to the parent, and how often it was refused.
 fn standing(node: &TestNode) -> (String, bool, usize) {
@@ -244,7 +243,7 @@ fn an_asset_that_nobody_set_is_the_parents_also_where_the_address_is_set() {
     let mut up = Parent::asked(&listener);
     up.0.answer(up.1, &reject(b"F00"));
     node.wait_for_account("the node is warned", "up", |_| {
-        let told = "the parent told no asset; set assetCode and assetScale, the defaults may not be its own";
+        let told = "the parent gave no asset; set assetCode and assetScale, because the defaults may differ from its own";
         lines(&node, told).len() == 1
     });
     kid = node.connect_peer("kid");

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::view::Canvas;
-use crate::node::patiently;
+use crate::node::run_with_timeout;
 
 /// Another screen (so that what was there comes back), no cursor, no wrapping of long lines.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
@@ -26,7 +26,7 @@ pub(super) struct DetachedScreen<W: Write + Send + 'static>(pub(super) Option<Sc
 impl<W: Write + Send + 'static> Drop for DetachedScreen<W> {
     fn drop(&mut self) {
         if let Some(screen) = self.0.take() {
-            patiently(move || drop(screen));
+            run_with_timeout(move || drop(screen));
         }
     }
 }
@@ -113,7 +113,7 @@ mod tests {
         let (paused, resumed) = std::sync::mpsc::sync_channel::<()>(0);
         let began = std::time::Instant::now();
         drop(DetachedScreen(Some(Screen { to: Paused(resumed) })));
-        patiently(|| ());
+        run_with_timeout(|| ());
         assert!(began.elapsed().as_secs() < 10);
         drop(paused);
     }

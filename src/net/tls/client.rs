@@ -3,7 +3,7 @@
 //!
 //! The CA file is checked while the program runs, so that a replaced bundle is used without a restart; an unusable file
 //! is reported once and changes nothing. Reading any of these files may block, so a node reads them on another thread
-//! (`node/file_watch.rs`), and a dial waits for it.
+//! (`node/certificate_watch.rs`), and a dial waits for it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

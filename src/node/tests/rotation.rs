@@ -10,7 +10,7 @@ async fn closed(far: &mut WebSocketStream<TcpStream>) -> (u16, String) {
     (u16::from(close.code), close.reason.to_string())
 }
 
-/// Fails if a session is closed or closing: empty messages have their answers one after the other.
+/// Fails if a session is closed or closing: each empty message must get its answer.
 async fn assert_up(far: &mut WebSocketStream<TcpStream>) {
     for id in [77, 78] {
         let mut frame = Vec::new();
@@ -23,28 +23,28 @@ async fn assert_up(far: &mut WebSocketStream<TcpStream>) {
     }
 }
 
-/// A new file, which is in force in the end: when the second order is taken, the first has been followed.
+/// Reloads, and waits until the configuration is applied: it is when the node takes the second command.
 async fn reload_and_wait(node: &Node, rest: &str) {
     reload(node, rest).await;
     reload(node, rest).await;
-    let orders = &node.handle().orders;
-    until("the reload", || orders.capacity() == orders.max_capacity()).await;
+    let commands = &node.handle().commands;
+    until("the reload", || commands.capacity() == commands.max_capacity()).await;
 }
 
 #[tokio::test]
-async fn a_token_that_is_taken_away_closes_the_sessions_that_logged_in_with_it_alone() {
+async fn a_removed_token_closes_only_the_sessions_that_logged_in_with_it() {
     let with = |tokens: &str| format!("peers: [{{id: c, authTokens: {tokens}, maxSessions: 4}}]\n");
     let node = start("a", &with("[old]")).await;
     let reconfigured = (crate::peers::RECONFIGURED.0, crate::peers::RECONFIGURED.1.into());
     let mut old = log_in(&node, "c", "old").await;
-    // What was logged in before the reload counts as well: marks outlive directories.
+    // Logins from before the reload count as well: marks outlive directories.
     reload_and_wait(&node, &with("[new, old]")).await;
     let mut new = log_in(&node, "c", "new").await;
     assert_up(&mut old).await;
     reload_and_wait(&node, &with("[new]")).await;
     assert_eq!(closed(&mut old).await, reconfigured);
     assert_up(&mut new).await;
-    // The other way round, and with a token that takes the place of the one that goes.
+    // The other way round, and with a new token in the place of the removed one.
     reload_and_wait(&node, &with("[third, new]")).await;
     let mut third = log_in(&node, "c", "third").await;
     reload_and_wait(&node, &with("[third, fourth]")).await;
@@ -60,11 +60,11 @@ async fn a_dialled_session_goes_on_while_the_token_that_it_sent_is_valid() {
     let with =
         |tokens: &str| format!("peers: [{{id: b, url: \"ws://{url}\", authTokens: {tokens}}}]\n");
     let node = start("a", &with("[old]")).await;
-    let mut b = let_in(&listener).await;
+    let mut b = accept_login(&listener).await;
     until("the link", || connected(&node, "b")).await;
     reload_and_wait(&node, &with("[new, old]")).await;
     assert_up(&mut b).await;
-    // It was dialled with the one that is gone now.
+    // It was dialled with the removed one.
     reload(&node, &with("[new]")).await;
     let reconfigured = (crate::peers::RECONFIGURED.0, crate::peers::RECONFIGURED.1.into());
     assert_eq!(closed(&mut b).await, reconfigured);

@@ -95,7 +95,7 @@ fn the_routes_of_one_peer_are_bounded_rows_107_117() {
     ] {
         assert_eq!(super::refused_routes(&node, "bob", reason), count, "{reason}");
     }
-    let is_logged = || node.log().contains("a peer announces more routes than are kept");
+    let is_logged = || node.log().contains("a peer advertises more routes than this node keeps");
     crate::support::eventually("it is logged", crate::peer::TIMEOUT, || {
         if is_logged() { Ok(()) } else { Err(node.log()) }
     });

@@ -145,7 +145,7 @@ fn silence_and_lost_links_withdraw_routes_rows_112_113() {
         super::neighbour::CcpMessage::Control(_, table, 0) if *table == [0; 16] => Some(()),
         _ => None,
     });
-    let line = "the routes of a peer are dropped: nothing was heard of it for too long";
+    let line = "the routes of a peer are dropped: it sent no update for too long";
     assert!(node.log().contains(line));
 }
 

@@ -18,6 +18,8 @@ const FOLDERS: &[&str] = &[
     "src/btp",
     "src/net",
     "src/peers",
+    "src/node",
+    "src/telemetry",
 ];
 
 /// Each with what to write instead.

@@ -1,0 +1,92 @@
+//! Adopts address and asset from the parent.
+//!
+//! The first address and asset that fit the configuration are adopted until the process ends, because this node's
+//! children got theirs from them. A parent that gives others later is suspended until it gives the adopted ones again,
+//! or the operator changes the configuration.
+
+use super::apply::ApplyError;
+use super::ildcp::ParentInfo;
+use super::node_task::NodeTask;
+
+/// The node's relation to its parent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ParentState {
+    /// The adopted values.
+    pub(super) info: Option<ParentInfo>,
+    /// The parent gave other values later: no packets pass to or from it.
+    pub(super) is_suspended: bool,
+}
+
+/// Why the values from a parent are not adopted.
+#[derive(Debug, thiserror::Error)]
+enum AdoptError {
+    /// They do not fit the configuration.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// Children and peers of this node count in the values from before.
+    #[error(
+        "the parent gave {} and {} before, which stay in use until this node is restarted or ilpAddress, assetCode and assetScale are set",
+        .0.address, .0.asset
+    )]
+    Changed(ParentInfo),
+}
+
+impl NodeTask {
+    pub(super) fn adopt_parent_info(&mut self, info: ParentInfo) {
+        let is_first = self.parent.info.is_none();
+        match self.try_adopt(&info) {
+            Ok(()) if is_first => {
+                tracing::info!(address = %info.address, asset = %info.asset, "the parent gave an address");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                // Throttled: the parent decides how often it reconnects.
+                let parent = self.config.parent().map(|parent| &parent.account.id);
+                if let Some(parent) = parent
+                    && let Some(suppressed) = self.context.peers.status(parent).admit_line()
+                {
+                    tracing::error!(
+                        address = %info.address, asset = %info.asset, %error, suppressed,
+                        "address or asset from the parent cannot be used; its link is suspended until the configuration fits"
+                    );
+                }
+                self.suspend_parent();
+            }
+        }
+    }
+
+    fn try_adopt(&mut self, info: &ParentInfo) -> Result<(), AdoptError> {
+        match &self.parent.info {
+            Some(adopted) if !self.is_unchanged(adopted, info) => {
+                return Err(AdoptError::Changed(adopted.clone()));
+            }
+            Some(_) if !self.parent.is_suspended => return Ok(()),
+            _ => {}
+        }
+        let assets = self.account_assets();
+        let adopted = ParentState { info: Some(info.clone()), is_suspended: false };
+        let before = std::mem::replace(&mut self.parent, adopted);
+        if let Err(error) = self.apply_config(&self.config) {
+            self.parent = before;
+            return Err(error.into());
+        }
+        if self.config.address.is_some() {
+            // Packets have passed already. Children ask for the new asset when they reconnect.
+            self.close_sessions_with_changed_assets(&assets);
+        }
+        Ok(())
+    }
+
+    /// A configured address does not come from the parent.
+    fn is_unchanged(&self, adopted: &ParentInfo, info: &ParentInfo) -> bool {
+        let same_address = self.config.address.is_some() || adopted.address == info.address;
+        same_address && adopted.asset == info.asset
+    }
+
+    fn suspend_parent(&mut self) {
+        self.parent.is_suspended = true;
+        if let Err(error) = self.apply_config(&self.config) {
+            tracing::error!(%error, "the parent cannot be suspended");
+        }
+    }
+}
