@@ -40,7 +40,7 @@ enum ReadResult {
 
 /// Why a changed configuration is refused. The log has the details.
 #[derive(Debug)]
-pub(super) struct Refusal(pub(super) String);
+pub(super) struct ConfigRefusal(pub(super) String);
 
 impl ConfigWatcher {
     /// Takes over the configuration from a loaded plan. Blocks while it reads the files of secrets.
@@ -78,7 +78,7 @@ impl ConfigWatcher {
     }
 
     /// The nodes of the next changed configuration, or why it is refused. Cancel safe.
-    pub(super) async fn next(&mut self) -> Result<Vec<Loaded>, Refusal> {
+    pub(super) async fn next(&mut self) -> Result<Vec<Loaded>, ConfigRefusal> {
         loop {
             tokio::select! {
                 _ = self.checks.tick(), if self.file.is_some() || !self.secrets.is_empty() => {
@@ -96,14 +96,14 @@ impl ConfigWatcher {
     }
 
     /// Reads the file now, changed or not.
-    pub(super) fn read_on_request(&mut self) -> Result<(), Refusal> {
+    pub(super) fn read_on_request(&mut self) -> Result<(), ConfigRefusal> {
         if self.file.is_some() && self.watch.is_none() {
             tracing::warn!(
                 "the configuration is not in a regular file, so it was read once, at the start; nothing was changed"
             );
             let reason =
                 "the configuration is not in a regular file, so it was read once, at the start";
-            return Err(Refusal(reason.to_owned()));
+            return Err(ConfigRefusal(reason.to_owned()));
         }
         self.start_read();
         Ok(())
@@ -129,27 +129,27 @@ impl ConfigWatcher {
         }
     }
 
-    fn handle_check(&mut self, hash: Look) -> Result<(), Refusal> {
+    fn handle_check(&mut self, hash: Look) -> Result<(), ConfigRefusal> {
         let (Some(file), Some(watch)) = (&self.file, &mut self.watch) else { return Ok(()) };
         match watch.look(hash) {
             WatchDecision::Wait => {}
             WatchDecision::Gone => {
                 log_unreadable(file);
-                return Err(Refusal("the configuration file cannot be read".to_owned()));
+                return Err(ConfigRefusal("the configuration file cannot be read".to_owned()));
             }
             WatchDecision::Apply => self.start_read(),
         }
         Ok(())
     }
 
-    fn handle_secret_check(&mut self, decision: WatchDecision) -> Result<(), Refusal> {
+    fn handle_secret_check(&mut self, decision: WatchDecision) -> Result<(), ConfigRefusal> {
         match decision {
             WatchDecision::Wait => {}
             WatchDecision::Gone => {
                 tracing::error!(
                     "a file with a secret cannot be read; the running configuration stays"
                 );
-                return Err(Refusal("a file with a secret cannot be read".to_owned()));
+                return Err(ConfigRefusal("a file with a secret cannot be read".to_owned()));
             }
             WatchDecision::Apply => {
                 tracing::info!("a file with a secret changed: reading the configuration again");
@@ -182,7 +182,7 @@ impl ConfigWatcher {
         });
     }
 
-    fn handle_read(&mut self, result: ReadResult) -> Result<Vec<Loaded>, Refusal> {
+    fn handle_read(&mut self, result: ReadResult) -> Result<Vec<Loaded>, ConfigRefusal> {
         if self.must_read_again {
             self.start_read();
         }
@@ -191,7 +191,7 @@ impl ConfigWatcher {
             ReadResult::NoRegularFile(file) => {
                 log_unreadable(&file);
                 let reason = "the configuration file is no longer a regular file";
-                return Err(Refusal(reason.to_owned()));
+                return Err(ConfigRefusal(reason.to_owned()));
             }
         };
         match loaded {
@@ -211,7 +211,7 @@ impl ConfigWatcher {
                 }
                 tracing::error!("the configuration is not valid; nothing was changed");
                 let first = diagnostics.problems.first().map(ToString::to_string);
-                Err(Refusal(first.unwrap_or_default()))
+                Err(ConfigRefusal(first.unwrap_or_default()))
             }
         }
     }

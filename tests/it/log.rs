@@ -278,7 +278,7 @@ fn a_configuration_out_of_a_pipe_is_read_once_and_holds_up_nothing() {
     writing.write_all(format!("{ports}{yaml}").as_bytes()).unwrap();
     drop(writing);
     let health = node.wait_for_log("health server listening", "port").as_u64().unwrap();
-    node.wait_for_line("it says so", |line| line.contains("it is read once").then_some(()));
+    node.wait_for_line("it says so", |line| line.contains("it is read only once").then_some(()));
     node.signal("HUP");
     node.wait_for_line("it says why not", |line| {
         line.contains("so it was read once").then_some(())
