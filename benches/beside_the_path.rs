@@ -9,7 +9,7 @@ use divan::{Bencher, counter::ItemsCount};
 use ilp_connector::internals::account::{Relation, RoutePolicy};
 use ilp_connector::internals::link::Slot;
 use ilp_connector::internals::routing::ccp::{Ccp, CcpPeer, CcpSettings};
-use ilp_connector::internals::routing::{Candidate, HashSeed, RouteOrigin, RouteTable};
+use ilp_connector::internals::routing::{HashSeed, RouteCandidate, RouteOrigin, RouteTable};
 use ilp_connector::internals::stream::{
     Iv, Keys, ReceivedPacket, Receiver, SharedSecret, TOKEN_BYTES, encode_token,
 };
@@ -170,7 +170,7 @@ fn ccp_lose_routes(bencher: Bencher<'_, '_>, routes: u32) {
 /// The routing table that follows from learned routes; it is built beside the packet path and swapped whole.
 #[divan::bench(args = [10_000])]
 fn learned_table(bencher: Bencher<'_, '_>, routes: u32) {
-    let candidate = Candidate { next_hop: TELLER, priority: 0, origin: RouteOrigin::Learned };
+    let candidate = RouteCandidate { next_hop: TELLER, priority: 0, origin: RouteOrigin::Learned };
     let prefixes: Vec<Prefix> =
         (0..routes).map(|number| prefix(number).parse().expect("a valid prefix")).collect();
     bencher.counter(ItemsCount::new(routes)).bench_local(|| {

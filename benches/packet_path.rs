@@ -16,7 +16,7 @@ use ilp_connector::internals::connector::{PacketEvent, PacketRecord};
 use ilp_connector::internals::link::{
     Framing, Outbox, Pending, PendingTable, PermitRequest, RequestOrigin, SessionId, Slot,
 };
-use ilp_connector::internals::routing::{Candidate, RouteOrigin, RouteTable};
+use ilp_connector::internals::routing::{RouteCandidate, RouteOrigin, RouteTable};
 use ilp_connector::internals::telemetry::{
     LogOutput, LogTo, PacketLogTotals, PacketStream, PacketWriter,
 };
@@ -57,7 +57,7 @@ fn parse_fulfill_frame(bencher: Bencher<'_, '_>) {
 fn route_lookup(bencher: Bencher<'_, '_>, routes: u32) {
     let candidate = |number| {
         let candidate =
-            Candidate { next_hop: Slot(0), priority: 0, origin: RouteOrigin::Configured };
+            RouteCandidate { next_hop: Slot(0), priority: 0, origin: RouteOrigin::Configured };
         (prefix(number).parse().expect("a valid prefix"), candidate)
     };
     let table = RouteTable::new((0..routes).map(candidate), SEED);

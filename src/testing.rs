@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use crate::account::{AccountSettings, Relation};
 use crate::connector::{ConnectorSettings, Timing};
 use crate::local::PingSettings;
-use crate::peers::{Directory, Logins, PeerLogin, Token};
+use crate::peers::{LoginDirectory, Logins, PeerLogin, Token};
 use crate::routing::{Route, RouteOrigin};
 use crate::wire::ilp::{Encode, Fulfill, Packet, Prepare, Reply};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
@@ -49,13 +49,13 @@ pub(crate) fn route(prefix: &str, next_hop: &str, priority: i32) -> Route {
 }
 
 /// Each of these peers may log in with its [`token`].
-pub(crate) fn directory(peers: &[&str]) -> Directory {
+pub(crate) fn directory(peers: &[&str]) -> LoginDirectory {
     let login = |peer: &&str| PeerLogin {
         account: peer.parse().unwrap(),
         username: (*peer).to_owned(),
         token: Some(Token::from(token(peer))),
     };
-    Directory::new(peers.iter().map(login)).unwrap()
+    LoginDirectory::new(peers.iter().map(login)).unwrap()
 }
 
 /// [`directory`] for a listener.

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_at_the_edges() {
+    fn conversions_are_exact_at_the_limits() {
         let check = |amount, from, to, rate, expected| {
             assert_eq!(
                 convert(amount, from, to, rate),

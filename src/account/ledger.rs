@@ -122,7 +122,7 @@ impl Ledger {
         }
     }
 
-    /// Counts a release that was larger than the held amount. Returns what is held then: nothing.
+    /// Counts a release that was larger than the held amount. Returns the new held amount, zero.
     #[cold]
     fn count_excess_release(&mut self) -> i128 {
         self.excess_releases = self.excess_releases.saturating_add(1);

@@ -10,9 +10,9 @@ use crate::wire::Amount;
 pub struct Limits {
     /// The largest amount of one packet from the peer, in the account's units; above it F08.
     pub max_packet_amount: Option<Amount>,
-    /// The most that the peer may owe us (the balance plus what is held for its packets in flight); above it T04.
+    /// The most that the peer may owe us: the balance plus the amounts of its packets in flight; above it T04.
     pub max_balance: Option<i128>,
-    /// How far the balance may fall by what the peer fulfills for us; a Prepare that could lead below it gets T04.
+    /// The lowest balance that packets which the peer fulfills may lead to; a Prepare that could lead below it gets T04.
     pub min_balance: Option<i128>,
     /// Packets per second from the peer, with bursts of as many packets; above it T05.
     pub packets_per_second: Option<NonZeroU32>,
@@ -39,8 +39,8 @@ impl Limits {
     /// on it.) `None`: every amount can pass, or none can.
     pub fn max_amount_within_balance(&self) -> Option<Amount> {
         let lowest = self.min_balance.unwrap_or(0).min(0);
-        let room = self.max_balance?.saturating_sub(lowest);
-        u64::try_from(room).ok().filter(|room| *room > 0).map(Amount)
+        let headroom = self.max_balance?.saturating_sub(lowest);
+        u64::try_from(headroom).ok().filter(|headroom| *headroom > 0).map(Amount)
     }
 }
 

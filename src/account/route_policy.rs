@@ -12,7 +12,7 @@ pub struct RoutePolicy {
     pub send: bool,
     /// Whether the peer's routes are requested and accepted.
     pub receive: bool,
-    /// How many routes of the peer are kept. Further ones are refused.
+    /// How many routes of the peer are stored. Further ones are refused.
     pub routes_max: usize,
     /// Only routes to these prefixes, and below, are accepted from the peer; `None`: all.
     pub accept: Option<Vec<Prefix>>,
@@ -48,7 +48,7 @@ impl Default for RoutePolicy {
 }
 
 fn covers(list: Option<&[Prefix]>, prefix: &Prefix) -> bool {
-    list.is_none_or(|list| list.iter().any(|one| one.covers(prefix)))
+    list.is_none_or(|list| list.iter().any(|listed| listed.covers(prefix)))
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use parking_lot::Mutex;
 
-use crate::link::LoginMark;
-use crate::net::{ClientOrigin, SharedRate, Throttle, WorkRate};
-use crate::peers::{NoRandomness, TokenMarker};
+use crate::link::TokenFingerprint;
+use crate::net::{ClientOrigin, LogThrottle, SharedRate, WorkRate};
+use crate::peers::{NoRandomness, TokenFingerprinter};
 use crate::time::MonoTime;
 use crate::web::bearer_token;
 
@@ -26,28 +26,29 @@ pub(super) enum AuthRefusal {
     AboveRate,
 }
 
-/// Checks the token of requests. Only its mark is kept, so neither memory nor the time of a comparison reveals it.
+/// Checks the token of requests. Only its fingerprint is kept, so neither memory nor the time of a comparison reveals it.
 pub(super) struct ApiAuth {
-    marker: TokenMarker,
-    expected: ArcSwapOption<LoginMark>,
+    fingerprinter: TokenFingerprinter,
+    expected: ArcSwapOption<TokenFingerprint>,
     wrong_tokens: Mutex<SharedRate<ClientOrigin>>,
-    throttle: Throttle,
+    throttle: LogThrottle,
 }
 
 impl ApiAuth {
     /// Without a token: every request passes.
     pub(super) fn new() -> Result<Self, NoRandomness> {
         Ok(Self {
-            marker: TokenMarker::new()?,
+            fingerprinter: TokenFingerprinter::new()?,
             expected: ArcSwapOption::empty(),
             wrong_tokens: Mutex::new(SharedRate::new(WRONG_TOKENS)),
-            throttle: Throttle::default(),
+            throttle: LogThrottle::default(),
         })
     }
 
     /// `None`: every request passes.
     pub(super) fn set_token(&self, token: Option<&str>) {
-        self.expected.store(token.map(|token| self.marker.mark(token.as_bytes()).into()));
+        self.expected
+            .store(token.map(|token| self.fingerprinter.fingerprint(token.as_bytes()).into()));
     }
 
     pub(super) fn has_token(&self) -> bool {
@@ -70,7 +71,9 @@ impl ApiAuth {
         if self.wrong_tokens.lock().ready_at(origin, now) > now {
             return Err(AuthRefusal::AboveRate);
         }
-        if bearer_token(headers).is_some_and(|token| self.marker.mark(token) == *expected) {
+        if bearer_token(headers)
+            .is_some_and(|token| self.fingerprinter.fingerprint(token) == *expected)
+        {
             return Ok(());
         }
         self.wrong_tokens.lock().spend(origin, 1, now);

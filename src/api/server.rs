@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::heartbeat::CHECK_INTERVAL;
 use super::pages::{Pages, router};
 use super::status::NodeStatus;
-use crate::net::{BindError, HttpLimits, Listener, PlaceLimits, WorkRate};
+use crate::net::{BindError, HttpLimits, Listener, OriginLimits, WorkRate};
 use crate::telemetry::{LogTotals, Metrics, PacketLogTotals};
 use crate::web::{ConnectionLimiter, ConnectionLimits, WebListener, WebService};
 
@@ -40,10 +40,10 @@ pub struct Api {
 fn limits(connections: usize) -> ConnectionLimits {
     ConnectionLimits {
         configured: HttpLimits {
-            unauthenticated: PlaceLimits {
+            unauthenticated: OriginLimits {
                 total: connections,
                 per_origin: connections,
-                kept_for_known: 0,
+                reserved_for_known: 0,
             },
             stranger_requests_per_second: WorkRate::UNLIMITED.0,
             ..HttpLimits::default()

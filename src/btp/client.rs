@@ -18,7 +18,7 @@ use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
-use crate::link::{Framing, LoginMark, Outbox, SessionKind};
+use crate::link::{Framing, Outbox, SessionKind, TokenFingerprint};
 use crate::net::{BtpUrl, ConnectTcpError, TlsError, connect_tcp, explain_handshake};
 use crate::peers::{
     AttemptFailure, CloseReason, DialBackoff, DialControl, DialHandle, GOING_AWAY, PeerStatus,
@@ -49,16 +49,16 @@ impl Dial {
         &self.peer
     }
 
-    /// The mark of the account's token that we send; `None`: the URL has its own token.
-    fn mark(&self) -> Option<LoginMark> {
-        if self.url.token().is_some() { None } else { self.token.mark() }
+    /// The fingerprint of the account's token that we send; `None`: the URL has its own token.
+    fn fingerprint(&self) -> Option<TokenFingerprint> {
+        if self.url.token().is_some() { None } else { self.token.fingerprint() }
     }
 
     /// Whether a session of this dial may stay open when the configuration changes to `other`: nothing differs but the
     /// port of the URL, or the token while ours is still one of the `valid` ones.
-    pub fn may_become(&self, other: &Dial, valid: &[LoginMark]) -> bool {
-        let token_fits =
-            self.token == other.token || self.mark().is_some_and(|mark| valid.contains(&mark));
+    pub fn may_become(&self, other: &Dial, valid: &[TokenFingerprint]) -> bool {
+        let token_fits = self.token == other.token
+            || self.fingerprint().is_some_and(|fingerprint| valid.contains(&fingerprint));
         let url_fits = self.url == other.url || self.url.differs_in_port_alone(&other.url);
         token_fits && url_fits && self.peer == other.peer && self.username == other.username
     }
@@ -123,14 +123,14 @@ impl BtpClient {
     pub async fn run(mut self) {
         let status = self.context.peers.status(&self.peer);
         self.run_until_stopped(&status).await;
-        status.dialling_stopped();
+        status.record_stop_of_dialling();
     }
 
     async fn run_until_stopped(&mut self, status: &Arc<PeerStatus>) {
         let mut backoff = DialBackoff::new(self.context.settings.retry_unit);
         loop {
             let dial = self.target.0.load_full();
-            status.attempt_started(&dial.url.to_string());
+            status.record_attempt(&dial.url.to_string());
             let attempt = async { Box::pin(connect(&dial, &self.context, status)).await };
             let attempted = tokio::select! {
                 biased;
@@ -142,7 +142,11 @@ impl BtpClient {
                     let opened_at = self.context.clock.mono();
                     let reason = run_session(driver, &mut self.control).await;
                     let lasted = self.context.clock.mono().since(opened_at);
-                    backoff.session_ended(lasted, reason.is_replaced_by_peer(), rand::random())
+                    backoff.delay_after_session(
+                        lasted,
+                        reason.is_replaced_by_peer(),
+                        rand::random(),
+                    )
                 }
                 Err(error) => {
                     let failure = match error {
@@ -150,13 +154,13 @@ impl BtpClient {
                         DialError::Refused(_) => AttemptFailure::Refused,
                         _ => AttemptFailure::Unusable,
                     };
-                    let wait = backoff.attempt_failed(rand::random());
-                    status.attempt_failed(&error.to_string(), failure, wait.delay);
+                    let wait = backoff.delay_after_failure(rand::random());
+                    status.record_failed_attempt(&error.to_string(), failure, wait.delay);
                     wait
                 }
             };
-            if wait.exhausted {
-                status.retries_exhausted();
+            if wait.is_slow {
+                status.mark_down();
             }
             match self.control.wait_before_attempt(wait).await {
                 WaitEnd::Over => {}
@@ -210,7 +214,7 @@ async fn connect(
         Ok(Ok(())) => {
             let (shared, status) = (Arc::clone(context), Arc::clone(status));
             let (kind, frames) = (SessionKind::Dialled, Arc::clone(&socket.outbox));
-            let (login, remote) = (dial.mark(), remote.to_string());
+            let (login, remote) = (dial.fingerprint(), remote.to_string());
             let guard = SessionGuard::attach(shared, account, status, kind, login, frames, &remote);
             Ok(Driver::new(Arc::clone(context), socket, BtpSession::new(guard)))
         }

@@ -76,9 +76,9 @@ struct TurnBudget {
 /// Which of the whole frames in the buffer a turn has handled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Handled {
-    All,
+    Completely,
     /// The others wait for the next turn.
-    Some,
+    Partly,
 }
 
 impl TurnBudget {
@@ -215,7 +215,7 @@ impl Driver {
                 self.throttled_until = Some(until);
                 return Ok(());
             }
-            if handled == Handled::Some || budget.is_spent(&self.context) {
+            if handled == Handled::Partly || budget.is_spent(&self.context) {
                 break;
             }
         }
@@ -231,7 +231,7 @@ impl Driver {
         let mut at = 0;
         while let Some(header) = bytes.get(at..).and_then(FrameHeader::read) {
             if self.closing.as_ref().is_some_and(|closing| closing.discarding) {
-                return Handled::All;
+                return Handled::Completely;
             }
             let whole = header.frame_len(self.socket.message_bytes_max);
             // A frame that is too long is refused by its header alone.
@@ -258,7 +258,7 @@ impl Driver {
             }
         }
         self.socket.keep_unread(bytes.get(at..).unwrap_or_default());
-        if self.has_backlog { Handled::Some } else { Handled::All }
+        if self.has_backlog { Handled::Partly } else { Handled::Completely }
     }
 
     /// Whether `tungstenite` can be bypassed: a whole binary message, masked as the role requires, on an open session.

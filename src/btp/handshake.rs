@@ -7,9 +7,9 @@
 use percent_encoding::percent_decode_str;
 
 use crate::account::AccountId;
-use crate::link::LoginMark;
+use crate::link::TokenFingerprint;
 use crate::net::sanitize_bytes;
-use crate::peers::{Directory, Token};
+use crate::peers::{LoginDirectory, Token};
 use crate::wire::Timestamp;
 use crate::wire::btp::{
     AUTH, AUTH_TOKEN, AUTH_USERNAME, BtpErrorCode, BtpFrame, FrameBody, ProtocolData, RequestId,
@@ -20,7 +20,7 @@ use crate::wire::btp::{
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FirstFrame<'d> {
     /// A valid login: answer with an empty RESPONSE.
-    Accepted { request_id: RequestId, account: &'d AccountId, login: LoginMark },
+    Accepted { request_id: RequestId, account: &'d AccountId, login: TokenFingerprint },
     /// Answer with an ERROR, then close. `claimed`: the name in the login, sanitized.
     Refused { request_id: RequestId, why: AuthError, claimed: Option<String> },
     /// Not a frame: close without an answer.
@@ -44,7 +44,7 @@ pub(super) enum AuthError {
 pub(super) fn read_first_frame<'d>(
     frame: &[u8],
     path: &str,
-    directory: &'d Directory,
+    directory: &'d LoginDirectory,
 ) -> FirstFrame<'d> {
     let Ok(frame) = BtpFrame::parse(frame) else {
         return FirstFrame::Unreadable;
@@ -70,7 +70,7 @@ pub(super) fn read_first_frame<'d>(
     let name = claimed_name(&frame.protocol_data, path);
     match directory.find_account(name.as_deref(), token) {
         Some(account) => {
-            let login = directory.mark(token);
+            let login = directory.fingerprint(token);
             FirstFrame::Accepted { request_id, account, login }
         }
         None if name.as_deref().is_some_and(|name| is_secret(name, token)) => {
@@ -144,7 +144,7 @@ pub(super) fn read_auth_answer(frame: &[u8], request_id: RequestId, token: &Toke
         Ok(frame) if frame.request_id == request_id => match frame.body {
             FrameBody::Response => AuthAnswer::Accepted,
             FrameBody::Error { code, name, data, .. } => {
-                let text = |bytes| sanitize_bytes(&token.mask_in(bytes));
+                let text = |bytes| sanitize_bytes(&token.mask_token(bytes));
                 AuthAnswer::Refused(format!("{code} {}: {}", text(name.as_bytes()), text(data)))
             }
             FrameBody::Message | FrameBody::Transfer { .. } => AuthAnswer::Other,

@@ -83,7 +83,7 @@ pub(super) fn classify(frame: &[u8], is_lenient: impl Fn() -> bool) -> FrameMean
                 (Some(packet), _) => {
                     FrameMeaning::Answer { request_id, answer: PeerAnswer::Packet(packet) }
                 }
-                (None, _) => FrameMeaning::Answer { request_id, answer: PeerAnswer::Nothing },
+                (None, _) => FrameMeaning::Answer { request_id, answer: PeerAnswer::Empty },
             }
         }
         // An ERROR fails its request, whatever its code and name are. [row 87]
@@ -105,7 +105,7 @@ mod tests {
                 FrameMeaning::Prepare { request_id: RequestId(7), .. } => "prepare",
                 FrameMeaning::Answer { request_id: RequestId(7), answer } => match answer {
                     PeerAnswer::Packet(_) => "answer",
-                    PeerAnswer::Nothing => "empty answer",
+                    PeerAnswer::Empty => "empty answer",
                     PeerAnswer::Error => "error",
                     other => panic!("{other:?}"),
                 },

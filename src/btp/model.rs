@@ -23,7 +23,7 @@ use crate::account::Limits;
 use crate::connector::Connector;
 use crate::link::{Framing, Outbox, SessionKind};
 use crate::net::{Clock, TransportSettings};
-use crate::peers::{Directory, SessionGuard, TransportContext};
+use crate::peers::{LoginDirectory, SessionGuard, TransportContext};
 use crate::routing::HashSeed;
 use crate::testing::{connector_settings, directory, fulfillment, payment_at, token};
 use crate::wire::btp::{BtpFrame, FrameBody, FrameKind, RequestId};
@@ -93,7 +93,7 @@ impl<'a> Script<'a> {
 
 struct World {
     context: Arc<TransportContext>,
-    directory: Directory,
+    directory: LoginDirectory,
     sessions: [Option<OpenSession>; 3],
     /// Prepares that a peer has read and not answered.
     pending: [Vec<u32>; 3],
@@ -205,7 +205,7 @@ impl World {
                 }
             }
             8 => {
-                self.context.clock.pass(Duration::from_millis(u64::from(script.byte()) * 20));
+                self.context.clock.advance(Duration::from_millis(u64::from(script.byte()) * 20));
                 self.context.connector.sweep_deadlines(self.context.clock.now());
             }
             9 => {
@@ -358,7 +358,7 @@ impl World {
     }
 
     fn check_at_rest(mut self) -> HashMap<SessionEvent, u64> {
-        self.context.clock.pass(Duration::from_secs(120));
+        self.context.clock.advance(Duration::from_secs(120));
         self.context.connector.sweep_deadlines(self.context.clock.now());
         let report = self.context.connector.report();
         for (peer, name) in NAMES.iter().enumerate() {

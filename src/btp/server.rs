@@ -1,7 +1,7 @@
 //! The listener: turns each accepted socket into a session or refuses it. It spawns nothing: `node` runs every
 //! connection that [`BtpServer::accept`] returns.
 //!
-//! Unauthenticated sockets are bounded in number, time and log lines. A new one always gets a place: the oldest socket
+//! Unauthenticated sockets are bounded in number, time and log lines. A new one is always admitted: the oldest socket
 //! of the address that holds most is closed for it, also when open files run out. TLS handshakes run on a thread of
 //! their own.
 
@@ -23,13 +23,13 @@ use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
-use crate::link::{Framing, LoginMark, Outbox, SessionKind};
+use crate::link::{Framing, Outbox, SessionKind, TokenFingerprint};
 use crate::net::{
-    BindError, ClientOrigin, Descriptor, Listener, PlaceLimits, ServerTls, Throttle,
-    Unauthenticated, UnauthenticatedPlace,
+    BindError, ClientOrigin, Descriptor, Listener, LogThrottle, OriginLimits, ServerTls,
+    UnauthenticatedConnections, UnauthenticatedPermit,
 };
 use crate::peers::{
-    CloseReason, Directory, Logins, POLICY, RECONFIGURED, SessionGuard, TransportContext,
+    CloseReason, LoginDirectory, Logins, POLICY, RECONFIGURED, SessionGuard, TransportContext,
 };
 use crate::wire::btp::put_empty_response;
 
@@ -45,7 +45,7 @@ pub struct BtpServer {
     listener: Listener,
     tls: Option<Arc<ServerTls>>,
     shared: Arc<Shared>,
-    unauthenticated: Arc<Unauthenticated>,
+    unauthenticated: Arc<UnauthenticatedConnections>,
 }
 
 #[derive(Debug)]
@@ -53,9 +53,9 @@ struct Shared {
     context: Arc<TransportContext>,
     logins: Arc<Logins>,
     /// For log lines about refused sockets.
-    throttle: Throttle,
+    throttle: LogThrottle,
     /// For log lines about evicted sockets.
-    eviction_throttle: Throttle,
+    eviction_throttle: LogThrottle,
 }
 
 /// An accepted socket. Nothing has been read from it.
@@ -68,7 +68,7 @@ pub struct BtpConnection {
     /// A peer has logged in from this origin before.
     is_known: bool,
     /// Held until the login.
-    permit: UnauthenticatedPlace,
+    permit: UnauthenticatedPermit,
     /// Held until the end of the session.
     descriptor: Descriptor,
 }
@@ -86,7 +86,7 @@ impl BtpServer {
         // The other open files remain for sessions.
         let limits = context.settings.unauthenticated;
         let total = limits.total.min(context.descriptors.max() / UNAUTHENTICATED_SHARE);
-        let unauthenticated = Unauthenticated::new(PlaceLimits { total, ..limits });
+        let unauthenticated = UnauthenticatedConnections::new(OriginLimits { total, ..limits });
         let shared = Shared::new(context, logins);
         Ok(Self { listener, tls, shared, unauthenticated })
     }
@@ -102,14 +102,14 @@ impl BtpServer {
             context.descriptors.until_within_limit().await;
             let (stream, remote) = self.listener.accept(&context.clock).await;
             context.server_counts.accepted.fetch_add(1, Ordering::Relaxed);
-            if context.descriptors.are_exhausted() && !self.unauthenticated.evict() {
+            if context.descriptors.are_exhausted() && !self.unauthenticated.evict_one() {
                 self.shared.report_refusal(remote, &Refused::NoDescriptor);
                 continue;
             }
             let descriptor = context.descriptors.take();
             let origin = ClientOrigin::from(remote);
             let is_known = context.known_origins.contains(origin);
-            let (permit, _) = self.unauthenticated.enter(origin, is_known);
+            let (permit, _) = self.unauthenticated.admit(origin, is_known);
             let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
             let shared = Arc::clone(&self.shared);
             return BtpConnection {
@@ -194,12 +194,12 @@ impl BtpConnection {
             upgrade_and_log_in(stream, &remote.to_string(), deadline, &shared).await
         };
         let driver = tokio::select! {
-            // An evicted socket never becomes a session: its place and open file belong to another.
+            // An evicted socket never becomes a session: its permit and open file belong to another.
             biased;
             () = permit.evicted() => return Err(Refused::Evicted),
             driver = authenticated => driver?,
         };
-        // An authenticated socket needs no place, and its address is known from now on.
+        // An authenticated socket needs no permit, and its address is known from now on.
         drop(permit);
         context.known_origins.remember(driver.account_id(), origin);
         Ok((driver, descriptor))
@@ -261,7 +261,7 @@ async fn log_in(
                     outbox
                         .put_frame(EMPTY_RESPONSE_BYTES, |out| put_empty_response(request_id, out));
                     socket.outbox = Arc::clone(&outbox);
-                    let is_accepted = |directory: &Directory, account: &AccountId| {
+                    let is_accepted = |directory: &LoginDirectory, account: &AccountId| {
                         let read = read_first_frame(&frame, &upgraded.path, directory);
                         matches!(read, FirstFrame::Accepted { account: again, .. } if again == account)
                     };
@@ -295,9 +295,9 @@ async fn log_in(
 /// `is_accepted`.
 fn open_session(
     shared: &Shared,
-    directory: &Arc<Directory>,
+    directory: &Arc<LoginDirectory>,
     account: Arc<Account>,
-    (login, is_accepted): (LoginMark, impl FnOnce(&Directory, &AccountId) -> bool),
+    (login, is_accepted): (TokenFingerprint, impl FnOnce(&LoginDirectory, &AccountId) -> bool),
     outbox: Arc<Outbox>,
     remote: &str,
 ) -> BtpSession {
@@ -317,7 +317,7 @@ const EMPTY_RESPONSE_BYTES: usize = 8;
 
 impl Shared {
     fn new(context: Arc<TransportContext>, logins: Arc<Logins>) -> Arc<Self> {
-        let (throttle, eviction_throttle) = (Throttle::default(), Throttle::default());
+        let (throttle, eviction_throttle) = (LogThrottle::default(), LogThrottle::default());
         Arc::new(Self { context, logins, throttle, eviction_throttle })
     }
 
@@ -330,9 +330,13 @@ impl Shared {
         };
         counter.fetch_add(1, Ordering::Relaxed);
         if let Refused::Login { why, claimed: Some(claimed) } = refused
-            && let Some(account) = self.logins.load().account_named(claimed)
+            && let Some(account) = self.logins.load().find_by_name(claimed)
         {
-            self.context.peers.login_refused(Some(account), &remote.to_string(), &why.to_string());
+            self.context.peers.record_refused_login(
+                Some(account),
+                &remote.to_string(),
+                &why.to_string(),
+            );
         }
         if matches!(refused, Refused::Upgrade(UpgradeError::Silent)) {
             // Load balancers probe the port so.

@@ -7,7 +7,7 @@ use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
 use crate::http::{HttpAuth, HttpMode};
 use crate::local::PingSettings;
-use crate::net::{HttpLimits, HttpUrl, PeerUrl, PlaceLimits};
+use crate::net::{HttpLimits, HttpUrl, OriginLimits, PeerUrl};
 use crate::routing::Route;
 use crate::routing::ccp::CcpTiming;
 use crate::stream::{Receiver, SECRET_LEN};
@@ -137,21 +137,21 @@ impl PeerConfig {
 
 impl NodeSettings {
     /// Limits of BTP sockets that have not authenticated.
-    pub fn btp_limits(&self) -> PlaceLimits {
-        PlaceLimits {
+    pub fn btp_limits(&self) -> OriginLimits {
+        OriginLimits {
             total: self.max_unauthenticated,
             per_origin: self.max_unauthenticated_per_address,
-            kept_for_known: self.kept_for_known_addresses,
+            reserved_for_known: self.kept_for_known_addresses,
         }
     }
 
     /// Limits of the HTTP server.
     pub fn http_limits(&self) -> HttpLimits {
         HttpLimits {
-            unauthenticated: PlaceLimits {
+            unauthenticated: OriginLimits {
                 total: self.http_max_unauthenticated,
                 per_origin: self.http_max_unauthenticated_per_address,
-                kept_for_known: self.http_kept_for_known_addresses,
+                reserved_for_known: self.http_kept_for_known_addresses,
             },
             of_peers_max: self.http_max_connections,
             of_one_peer_max: self.http_max_connections_per_peer,

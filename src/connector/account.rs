@@ -8,17 +8,17 @@ use std::time::Duration;
 use ahash::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::shares::Shares;
+use super::fair_shares::FairShares;
 use super::stats::Stats;
 use crate::account::{AccountId, Ledger, Limits, OverLimit, RateLimiter};
 use crate::link::{
-    LoginMark, Outbox, Pending, PendingTable, RequestOrigin, SessionId, SessionKind, Slot,
+    Outbox, Pending, PendingTable, RequestOrigin, SessionId, SessionKind, Slot, TokenFingerprint,
 };
 use crate::time::MonoTime;
 use crate::wire::Timestamp;
 use crate::wire::btp::RequestId;
 
-/// One account. It lives as long as the process, even if a reload removes the peer, because its balance is kept.
+/// One account. It lives as long as the process, even if a reload removes the peer, because its balance must not be lost.
 #[derive(Debug)]
 pub struct Account {
     id: AccountId,
@@ -40,7 +40,7 @@ pub(super) struct AccountState {
     /// Prepares to this peer without an answer.
     pub(super) pending: PendingTable,
     /// How much of this peer's capacity as a next hop each requester uses.
-    pub(super) shares: Shares,
+    pub(super) shares: FairShares,
     /// The oldest first.
     pub(super) sessions: Vec<AccountSession>,
     pub(super) next_session: u64,
@@ -57,7 +57,7 @@ pub(super) struct AccountSession {
     pub(super) id: SessionId,
     pub(super) kind: SessionKind,
     /// The token that it logged in with; `None`: it depends on no token of the account.
-    pub(super) login: Option<LoginMark>,
+    pub(super) login: Option<TokenFingerprint>,
     pub(super) outbox: Arc<Outbox>,
     /// Ids of the peer's requests in flight on this session. An answer from a lost session must not use one of them.
     pub(super) request_ids: HashSet<u32, RandomState>,
@@ -76,7 +76,7 @@ impl Account {
             rate_limiter: RateLimiter::default(),
             in_flight: 0,
             pending: PendingTable::new(first_request_id),
-            shares: Shares::default(),
+            shares: FairShares::default(),
             sessions: Vec::new(),
             next_session: 0,
             late_answers_due: 0,
@@ -142,8 +142,8 @@ pub(super) fn sessions_for_requests(
     sessions.iter().rev().filter(move |session| session.kind == kind)
 }
 
-/// A session for an answer whose own session is gone: the newest one of BTP on which the id is not in flight.
-pub(super) fn session_for_orphan(
+/// A session for an answer whose own session is lost: the newest one of BTP on which the id is not in flight.
+pub(super) fn find_substitute_session(
     sessions: &[AccountSession],
     id: RequestId,
 ) -> Option<&AccountSession> {
@@ -170,10 +170,14 @@ impl AccountState {
         self.release_share(pending, false);
     }
 
-    /// Removes the oldest session of a kind, if there are `most` of them or more.
-    pub(super) fn take_oldest(&mut self, kind: SessionKind, most: usize) -> Option<AccountSession> {
+    /// Removes the oldest session of a kind, if there are `max` of them or more.
+    pub(super) fn remove_oldest_session(
+        &mut self,
+        kind: SessionKind,
+        max: usize,
+    ) -> Option<AccountSession> {
         let is_of_kind = |session: &&AccountSession| session.kind == kind;
-        if self.sessions.iter().filter(is_of_kind).count() < most {
+        if self.sessions.iter().filter(is_of_kind).count() < max {
             return None;
         }
         let oldest = self.sessions.iter().position(|session| is_of_kind(&session))?;
@@ -193,7 +197,7 @@ impl AccountState {
         }
     }
 
-    pub(super) fn session(&mut self, id: SessionId) -> Option<&mut AccountSession> {
+    pub(super) fn session_mut(&mut self, id: SessionId) -> Option<&mut AccountSession> {
         self.sessions.iter_mut().find(|session| session.id == id)
     }
 }

@@ -1,6 +1,6 @@
 //! An answer's way back: it is checked, booked on both accounts, and sent to the requester.
 
-use super::account::{Account, AccountState, session_for_orphan};
+use super::account::{Account, AccountState, find_substitute_session};
 use super::batch::{Batch, Requester};
 use super::refusal::{NextHopFailure, Refusal};
 use crate::link::{Outcome, Pending, Rejection, RequestOrigin};
@@ -13,7 +13,7 @@ pub enum PeerAnswer<'a> {
     /// An ILP packet.
     Packet(&'a [u8]),
     /// An answer without an ILP packet.
-    Nothing,
+    Empty,
     /// A BTP ERROR, or an HTTP status that says that the server failed.
     Error,
     /// The packet cannot have arrived, or its answer cannot arrive any more: the connection failed, or the peer takes
@@ -24,7 +24,7 @@ pub enum PeerAnswer<'a> {
     /// The peer takes no packet at the moment.
     Busy,
     /// The peer will never take this packet.
-    NotTaken,
+    Declined,
 }
 
 impl Batch<'_> {
@@ -40,12 +40,12 @@ impl Batch<'_> {
     ) -> bool {
         let reply = match answer {
             PeerAnswer::Packet(bytes) => Reply::parse(bytes).map_err(|_| NextHopFailure::BadAnswer),
-            PeerAnswer::Nothing => Err(NextHopFailure::BadAnswer),
+            PeerAnswer::Empty => Err(NextHopFailure::BadAnswer),
             PeerAnswer::Error => Err(NextHopFailure::LinkError),
             PeerAnswer::Unreachable => Err(NextHopFailure::Unreachable),
             PeerAnswer::Expired => Err(NextHopFailure::TimedOut),
             PeerAnswer::Busy => Err(NextHopFailure::Busy),
-            PeerAnswer::NotTaken => Err(NextHopFailure::Declined),
+            PeerAnswer::Declined => Err(NextHopFailure::Declined),
         };
         let mut state = from.lock();
         let Some(pending) = state.pending.take(request_id) else {
@@ -102,7 +102,7 @@ impl Batch<'_> {
     /// [rows 16, 17, 20, 53]
     pub(super) fn answer_origin(&self, pending: Pending, by: &Account, reply: &Reply<'_>) {
         self.log_answer(&pending, by, reply, None);
-        if let Some(requester) = Requester::of(&pending) {
+        if let Some(requester) = Requester::from_pending(&pending) {
             self.answer_requester(&requester, reply);
             if let Reply::Fulfill(_) = reply {
                 let (paid, spent) = (requester.held, pending.outgoing_amount);
@@ -124,7 +124,7 @@ impl Batch<'_> {
 
     /// Rejects a Prepare that was in flight, in this node's name.
     pub(super) fn reject_origin(&self, pending: Pending, by: &Account, refusal: &Refusal) {
-        let requester = Requester::of(&pending);
+        let requester = Requester::from_pending(&pending);
         let message = refusal.to_string();
         self.with_reject(refusal, &message, |reply| {
             self.log_answer(&pending, by, reply, Some(&message));
@@ -160,7 +160,7 @@ impl Batch<'_> {
         }));
     }
 
-    /// Books the answer on the incoming account and sends it on the requester's session. If that session is gone, it is
+    /// Books the answer on the incoming account and sends it on the requester's session. If that session is lost, it is
     /// sent on another one of the account on which the id is not in flight (D5).
     ///
     /// RFC 34 "Links": a packet's answer returns on the link that the packet came from. [row 38]
@@ -175,12 +175,12 @@ impl Batch<'_> {
         }
         state.stats.sent.count_reply(reply);
         let id = requester.request_id;
-        let outbox = match state.session(requester.session) {
+        let outbox = match state.session_mut(requester.session) {
             Some(session) => {
                 session.request_ids.remove(&id.0);
                 Some(&session.outbox)
             }
-            None => session_for_orphan(&state.sessions, id).map(|session| &session.outbox),
+            None => find_substitute_session(&state.sessions, id).map(|session| &session.outbox),
         };
         if !outbox.is_some_and(|outbox| outbox.put_reply(id, reply)) {
             state.stats.dropped_answers += 1;

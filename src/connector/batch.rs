@@ -43,7 +43,7 @@ pub(super) struct Requester {
 
 impl Requester {
     /// `None`: the node itself sent the Prepare.
-    pub(super) fn of(pending: &Pending) -> Option<Self> {
+    pub(super) fn from_pending(pending: &Pending) -> Option<Self> {
         match pending.origin {
             RequestOrigin::Peer { account, session, request_id, weight, .. } => {
                 let held = pending.incoming_amount;

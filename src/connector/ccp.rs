@@ -27,7 +27,7 @@ use crate::wire::ilp::Prepare;
 /// The time that a peer has to answer, as in other implementations. The request is sent again earlier.
 const EXPIRY_MS: u64 = 60_000;
 
-/// The state of CCP with all peers. The latest clock reading is kept for a reload, which has none.
+/// The state of CCP with all peers. A reload has no clock reading, so it uses the latest one.
 #[derive(Debug)]
 pub(super) struct CcpState {
     ccp: Ccp,
@@ -68,7 +68,7 @@ impl CcpState {
 fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSettings {
     let slot = |id| registry.account(id).map(|account| account.slot());
     let served = settings.accounts.iter().filter(|account| account.enabled);
-    let members = served.filter_map(|account| {
+    let peers = served.filter_map(|account| {
         Some(CcpPeer {
             slot: slot(account.id.as_str())?,
             id: account.id.clone(),
@@ -76,8 +76,8 @@ fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSetting
             policy: account.routes.clone(),
         })
     });
-    let members: Vec<CcpPeer> = members.collect();
-    if !members.iter().any(|member| member.policy.send || member.policy.receive) {
+    let peers: Vec<CcpPeer> = peers.collect();
+    if !peers.iter().any(|peer| peer.policy.send || peer.policy.receive) {
         return CcpSettings::default();
     }
     let (_, static_routes) = registry.static_routes();
@@ -87,14 +87,14 @@ fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSetting
         .filter(|(_, route)| route.origin != RouteOrigin::DefaultToParent)
         .collect();
     locals.sort_by_key(|(_, route)| (std::cmp::Reverse(route.priority), route.origin));
-    let local = |(prefix, route): &(Prefix, crate::routing::Candidate)| LocalRoute {
+    let local = |(prefix, route): &(Prefix, crate::routing::RouteCandidate)| LocalRoute {
         prefix: prefix.clone(),
         next_hop: route.next_hop,
     };
     CcpSettings {
         own_address: settings.address.clone(),
         timing: settings.ccp_timing,
-        peers: members,
+        peers,
         local_routes: locals.into_iter().map(local).collect(),
     }
 }

@@ -156,7 +156,7 @@ impl Connector {
         if now.mono.0 < self.next_deadline.load(Ordering::Relaxed) {
             return;
         }
-        // Packets that are inserted meanwhile lower it; those of the tables lower it below.
+        // Packets that are inserted concurrently lower it again, and so does the loop below.
         self.next_deadline.store(MonoTime::MAX.0, Ordering::Relaxed);
         let batch = self.start_batch(now);
         for entry in &batch.snapshot.entries {
@@ -211,7 +211,8 @@ impl Connector {
                 (packets, all_pending)
             };
             if packets > 0 {
-                let amounts = all_pending.iter().map(|one| u128::from(one.outgoing_amount.0));
+                let amounts =
+                    all_pending.iter().map(|pending| u128::from(pending.outgoing_amount.0));
                 let (account, amount) = (entry.account.id().clone(), amounts.sum());
                 unanswered.push(UnansweredTotals { account, packets, amount });
             }

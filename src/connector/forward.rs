@@ -2,8 +2,8 @@
 
 use super::account::{AccountSession, AccountState, sessions_for_requests};
 use super::batch::{Batch, OutgoingTerms, Requester};
+use super::fair_shares::Capacity;
 use super::refusal::{NextHopFailure, Refusal};
-use super::shares::Capacity;
 use super::snapshot::{AccountEntry, TooLittleTime};
 use super::stats::Stats;
 use crate::account::Converted;
@@ -14,9 +14,9 @@ use crate::time::MonoTime;
 use crate::wire::ilp::Prepare;
 use crate::wire::{Amount, Timestamp};
 
-/// The node's own requests (IL-DCP, routes) that may be in flight to a peer beyond `maxPacketsInFlight`, so that other
-/// accounts cannot cut the node off from its neighbour.
-const OWN_PLACES: usize = 16;
+/// How many of the node's own requests (IL-DCP, routes) may be in flight to a peer beyond `maxPacketsInFlight`, so that
+/// other accounts cannot cut the node off from its neighbour.
+const OWN_REQUESTS_MAX: usize = 16;
 
 impl Batch<'_> {
     /// The amount in the next hop's asset and scale.
@@ -71,7 +71,7 @@ impl Batch<'_> {
     }
 
     /// Holds the amount on the outgoing account, adds the Prepare to the pending table, and puts it into the outbox, all
-    /// under one lock: a session that is lost meanwhile has the packet in its outbox or never gets it. A Prepare that
+    /// under one lock: a session that is lost at the same time has the packet in its outbox or never gets it. A Prepare that
     /// cannot be sent returns its origin.
     pub(super) fn send_prepare(
         &self,
@@ -91,10 +91,10 @@ impl Batch<'_> {
             requester: requester.map(|(account, _)| account),
             amount: outgoing.amount,
             prepare,
-            at: self.now.mono,
+            mono: self.now.mono,
             wall: self.now.wall,
         };
-        let Reserved { permit, share, pending, stats } =
+        let OutgoingReservation { permit, share, pending, stats } =
             match reserve_outgoing(&mut state, &request) {
                 Ok(reserved) => reserved,
                 Err(failure) => return Err((failure.at(to.account.id()), origin)),
@@ -121,18 +121,18 @@ impl Batch<'_> {
     }
 }
 
-/// What a Prepare needs from its next hop.
+/// A Prepare that needs capacity of its next hop.
 struct OutgoingRequest<'p> {
     /// The account that it comes from; `None`: the node itself.
     requester: Option<Slot>,
     amount: Amount,
     prepare: &'p Prepare<'p>,
-    at: MonoTime,
+    mono: MonoTime,
     wall: Timestamp,
 }
 
-/// What was reserved, and what is left to write. The outbox stays locked as long as this exists.
-struct Reserved<'s> {
+/// A successful reservation: what is needed to send the Prepare. The outbox stays locked as long as this exists.
+struct OutgoingReservation<'s> {
     permit: OutboxPermit<'s>,
     /// The requester whose share is used.
     share: Slot,
@@ -140,28 +140,27 @@ struct Reserved<'s> {
     stats: &'s mut Stats,
 }
 
-/// Reserves a place among the packets in flight, space in an outbox, and the amount; or nothing at all.
+/// Reserves one of the packets in flight, space in an outbox, and the amount; or nothing at all.
 #[inline]
 fn reserve_outgoing<'s>(
     state: &'s mut AccountState,
     request: &OutgoingRequest<'_>,
-) -> Result<Reserved<'s>, NextHopFailure> {
-    // Borrowed apart from each other.
+) -> Result<OutgoingReservation<'s>, NextHopFailure> {
     let AccountState { sessions, pending, shares, ledger, limits, stats, last_refusal, .. } = state;
     let limit = limits.max_packets_in_flight;
     let index = match request.requester {
         Some(requester) => {
-            let capacity = || Capacity::of(limits, ledger);
-            let Some(index) = shares.find_share(requester, request.at, limit, capacity) else {
-                return Err(if shares.places_used() < limit {
-                    NextHopFailure::PlacesReserved
+            let capacity = || Capacity::new(limits, ledger);
+            let Some(index) = shares.find_share(requester, request.mono, limit, capacity) else {
+                return Err(if shares.in_flight_total() < limit {
+                    NextHopFailure::InFlightReserved
                 } else {
                     NextHopFailure::TooManyInFlight { limit }
                 });
             };
             Some(index)
         }
-        None if pending.len() >= limit.saturating_add(OWN_PLACES) => {
+        None if pending.len() >= limit.saturating_add(OWN_REQUESTS_MAX) => {
             return Err(NextHopFailure::TooManyInFlight { limit });
         }
         None => None,
@@ -185,7 +184,7 @@ fn reserve_outgoing<'s>(
         NextHopFailure::UnderMinBalance(over)
     })?;
     let share = index.map_or(Slot::NONE, |index| shares.take_share(index, request.amount));
-    Ok(Reserved { permit, share, pending, stats })
+    Ok(OutgoingReservation { permit, share, pending, stats })
 }
 
 /// A permit of the first session that gives one; otherwise the reason of the first session.

@@ -49,12 +49,12 @@ impl OwnAccountReport {
 }
 
 impl OwnAccounts {
-    pub(super) fn for_asset(&mut self, asset: &Asset) -> Arc<OwnAccount> {
-        let made = || {
+    pub(super) fn find_or_add(&mut self, asset: &Asset) -> Arc<OwnAccount> {
+        let new = || {
             let (asset, totals) = (asset.clone(), Mutex::default());
             Arc::new(OwnAccount { asset, totals })
         };
-        Arc::clone(self.0.entry(asset.clone()).or_insert_with(made))
+        Arc::clone(self.0.entry(asset.clone()).or_insert_with(new))
     }
 
     /// The accounts that have moved money, sorted by name.
@@ -107,9 +107,9 @@ impl Batch<'_> {
     }
 
     fn book(&self, account: Slot, amount: Amount, how: fn(&OwnAccount, Amount)) {
-        let own = |entry: &AccountEntry| how(&entry.own_account, amount);
+        let book = |entry: &AccountEntry| how(&entry.own_account, amount);
         if amount > Amount::ZERO {
-            self.snapshot.entry(account).map(own);
+            self.snapshot.entry(account).map(book);
         }
     }
 }

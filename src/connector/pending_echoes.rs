@@ -10,7 +10,7 @@ use super::core::Connector;
 use crate::wire::{Condition, Fulfillment};
 
 /// Echo requests that may wait at once.
-const PONGS_MAX: usize = 65_536;
+const ECHOES_MAX: usize = 65_536;
 
 /// Preimages by condition.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl Connector {
     /// Returns `false` if too many echo requests wait already.
     pub fn expect_pong(&self, fulfillment: Fulfillment) -> bool {
         let mut pongs = self.pending_echoes.0.lock();
-        let has_space = pongs.len() < PONGS_MAX;
+        let has_space = pongs.len() < ECHOES_MAX;
         if has_space {
             pongs.insert(fulfillment.condition(), fulfillment);
         }

@@ -13,7 +13,7 @@ use super::snapshot::AccountEntry;
 use crate::account::OverLimit;
 use crate::link::{SessionId, Slot};
 use crate::local::{self, LocalDelivery};
-use crate::routing::Match;
+use crate::routing::RouteMatch;
 use crate::time::MonoTime;
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Fulfill, Prepare, Reply};
@@ -44,7 +44,7 @@ impl Batch<'_> {
         };
         let handled = self
             .admit_prepare(entry, &mut requester, &prepare)
-            .and_then(|state| self.dispatch_prepare(entry, state, &mut requester, &prepare));
+            .and_then(|state| self.deliver_or_forward(entry, state, &mut requester, &prepare));
         if let Err(refusal) = handled {
             self.reject_prepare(&requester, Some(&prepare), &refusal);
         }
@@ -73,8 +73,8 @@ impl Batch<'_> {
         if self.connector.stopping.load(Ordering::Relaxed) {
             return Err(Refusal::Stopping);
         }
-        self.take_in_flight_place(&mut state, requester)?;
-        if let Some(session) = state.session(requester.session) {
+        self.count_in_flight(&mut state, requester)?;
+        if let Some(session) = state.session_mut(requester.session) {
             session.request_ids.insert(requester.request_id.0);
         }
         // A packet that arrives at or after its expiry is rejected with R02. [row 46]
@@ -125,11 +125,11 @@ impl Batch<'_> {
         self.charge_other_message(from)
     }
 
-    /// Takes one of the account's places for packets in flight.
+    /// Counts the packet among the account's packets in flight.
     ///
     /// RFC 18 "Payments Griefing": the packets in flight of each account are limited; above the limit they are rejected
     /// with T03. [rows 55, 140]
-    fn take_in_flight_place(
+    fn count_in_flight(
         &self,
         state: &mut AccountState,
         requester: &mut Requester,
@@ -144,7 +144,7 @@ impl Batch<'_> {
     }
 
     /// Decides whether the packet is for this node or goes further.
-    fn dispatch_prepare(
+    fn deliver_or_forward(
         &self,
         from: &AccountEntry,
         state: MutexGuard<'_, AccountState>,
@@ -161,13 +161,13 @@ impl Batch<'_> {
         if self.snapshot.address.is_none() {
             return Err(Refusal::NoAddressYet);
         }
-        if self.is_own(destination) {
+        if self.is_own_address(destination) {
             return self.deliver_to_self(from, state, requester, prepare);
         }
         self.forward_or_deliver(from, state, requester, prepare, Some(requester.account))
     }
 
-    fn is_own(&self, address: AddressRef<'_>) -> bool {
+    fn is_own_address(&self, address: AddressRef<'_>) -> bool {
         self.snapshot.address.as_ref().is_some_and(|own| own.view() == address)
     }
 
@@ -234,11 +234,11 @@ impl Batch<'_> {
         prepare: &Prepare<'_>,
         return_address: AddressRef<'_>,
     ) -> Result<(), Refusal> {
-        if return_address.scheme() == Scheme::Peer || self.is_own(return_address) {
+        if return_address.scheme() == Scheme::Peer || self.is_own_address(return_address) {
             return Err(Refusal::BadReturnAddress);
         }
         self.charge_rate(&mut state, requester)?;
-        self.take_in_flight_place(&mut state, requester)?;
+        self.count_in_flight(&mut state, requester)?;
         let pong = Prepare { destination: return_address, data: ping::ECHO_RESPONSE, ..*prepare };
         self.forward_or_deliver(from, state, requester, &pong, None)
     }
@@ -296,7 +296,11 @@ impl Batch<'_> {
     }
 
     /// Rejects packets that must not leave this network, and packets to children that do not exist.
-    fn check_network(&self, destination: AddressRef<'_>, found: &Match<'_>) -> Result<(), Refusal> {
+    fn check_network(
+        &self,
+        destination: AddressRef<'_>,
+        found: &RouteMatch<'_>,
+    ) -> Result<(), Refusal> {
         let (own, other) = (self.snapshot.scheme, destination.scheme());
         if other != own {
             // RFC 34 "ILP Addresses": test and live packets never cross; other schemes need a route that names them.
@@ -350,7 +354,7 @@ impl Batch<'_> {
         }
     }
 
-    /// T04 asks the sender to try again. If the limits can never allow the amount, F08 names the largest that they can.
+    /// The sender may retry after T04. If the limits can never allow the amount, F08 names the largest that they can.
     #[cold]
     fn refuse_over_max_balance(
         &self,

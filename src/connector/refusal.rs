@@ -1,4 +1,4 @@
-//! Every reason for which this node rejects a packet, and the one place that maps it to an ILP error code.
+//! Every reason for which this node rejects a packet, and the only function that maps it to an ILP error code.
 
 use crate::account::{AccountId, OverLimit};
 use crate::link::{Cause, Outcome};
@@ -132,7 +132,7 @@ pub enum NextHopFailure {
     /// Its outbox is full: it does not read what it is sent.
     #[error("is too slow; its queue is full")]
     OutboxFull,
-    /// What is left of its outbox is reserved for other accounts (ADR 13).
+    /// The remaining space of its outbox is reserved for other accounts (ADR 13).
     #[error("has queue space left only for other accounts")]
     OutboxReserved,
     /// It has `maxPacketsInFlight` packets in flight.
@@ -143,11 +143,11 @@ pub enum NextHopFailure {
     },
     /// The packets that may still be in flight to it are reserved for other accounts (ADR 13).
     #[error("may have more packets in flight only from other accounts")]
-    PlacesReserved,
+    InFlightReserved,
     /// This node would owe it more than `minBalance` allows.
     #[error("has no liquidity left for this amount")]
     UnderMinBalance(OverLimit),
-    /// What is left until `minBalance` is reserved for other accounts (ADR 13).
+    /// The remaining credit, until `minBalance`, is reserved for other accounts (ADR 13).
     #[error("has liquidity left only for other accounts")]
     CreditReserved,
     /// The session was lost before a byte of the Prepare was written.
@@ -190,7 +190,7 @@ impl NextHopFailure {
             // RFC 27 "T__ - Temporary Error": a packet to a next hop that is offline is rejected with T01. [row 47]
             Self::NotConnected | Self::SessionLost | Self::Unreachable => ErrorCode::T01,
             Self::TooManyInFlight { .. }
-            | Self::PlacesReserved
+            | Self::InFlightReserved
             | Self::OutboxFull
             | Self::OutboxReserved
             | Self::Busy => ErrorCode::T03,
@@ -212,7 +212,7 @@ impl NextHopFailure {
             | Self::OutboxFull
             | Self::OutboxReserved
             | Self::TooManyInFlight { .. }
-            | Self::PlacesReserved
+            | Self::InFlightReserved
             | Self::UnderMinBalance(_)
             | Self::CreditReserved
             | Self::SessionLost => false,

@@ -12,7 +12,7 @@ use crate::account::{
     AccountId, AccountSettings, Asset, Conversion, ConversionError, Rate, Relation,
 };
 use crate::link::Slot;
-use crate::routing::{Candidate, HashSeed, Route, RouteOrigin, RouteTable};
+use crate::routing::{HashSeed, Route, RouteCandidate, RouteOrigin, RouteTable};
 use crate::wire::btp::RequestId;
 use crate::wire::{Address, Prefix};
 
@@ -43,7 +43,7 @@ pub enum RegistryError {
         from: String,
         /// Outgoing asset.
         to: String,
-        /// What is wrong with it.
+        /// Why the factor cannot be computed.
         error: ConversionError,
     },
     /// A reload changes the asset in which a balance is counted.
@@ -67,12 +67,12 @@ pub(super) struct Registry {
     own_accounts: OwnAccounts,
     /// Number of snapshots that were built.
     generation: u64,
-    /// Kept while routes are exchanged, because learned routes are added to them.
+    /// Present while routes are exchanged, because learned routes are added to them.
     static_routes: Option<StaticRoutes>,
 }
 
 /// All routes but the learned ones.
-pub(super) type StaticRoutes = Arc<Vec<(Prefix, Candidate)>>;
+pub(super) type StaticRoutes = Arc<Vec<(Prefix, RouteCandidate)>>;
 
 impl Registry {
     pub(super) fn account(&self, id: &str) -> Option<&Arc<Account>> {
@@ -90,7 +90,7 @@ impl Registry {
         settings: &ConnectorSettings,
         seed: HashSeed,
     ) -> Result<Snapshot, RegistryError> {
-        let mut assets = Assets::new(settings)?;
+        let mut assets = AssetTable::new(settings)?;
         self.check_accounts(settings)?;
         self.check_next_hops(settings)?;
         // Nothing fails from here on.
@@ -101,10 +101,10 @@ impl Registry {
         let all = configured.chain(removed.into_iter().map(|account| (account, true)));
         let mut entries: Vec<AccountEntry> = Vec::new();
         for (settings, removed) in all {
-            let account = self.place_account(&settings, seed);
+            let account = self.find_or_add_account(&settings, seed);
             account.lock().set_limits(settings.limits.clone());
-            let asset = assets.number(&settings.asset);
-            let own_account = self.own_accounts.for_asset(&settings.asset);
+            let asset = assets.number_of(&settings.asset);
+            let own_account = self.own_accounts.find_or_add(&settings.asset);
             entries.push(AccountEntry { account, settings, asset, own_account, removed });
         }
         entries.sort_unstable_by_key(|entry| entry.account.slot());
@@ -166,7 +166,7 @@ impl Registry {
     }
 
     /// The account with these settings, with the next free slot if it is new.
-    fn place_account(&mut self, settings: &AccountSettings, seed: HashSeed) -> Arc<Account> {
+    fn find_or_add_account(&mut self, settings: &AccountSettings, seed: HashSeed) -> Arc<Account> {
         if let Some(known) = self.account(settings.id.as_str()) {
             return Arc::clone(known);
         }
@@ -184,8 +184,9 @@ impl Registry {
     fn build_static_table(&mut self, settings: &ConnectorSettings, seed: HashSeed) -> RouteTable {
         let routes = self.route_candidates(settings);
         self.generation += 1;
-        let exchanging = settings.accounts.iter().any(|one| one.routes.send || one.routes.receive);
-        if !exchanging {
+        let uses_ccp =
+            settings.accounts.iter().any(|account| account.routes.send || account.routes.receive);
+        if !uses_ccp {
             self.static_routes = None;
             return RouteTable::new(routes, seed);
         }
@@ -193,12 +194,12 @@ impl Registry {
         self.build_table([], seed)
     }
 
-    fn route_candidates(&self, settings: &ConnectorSettings) -> Vec<(Prefix, Candidate)> {
+    fn route_candidates(&self, settings: &ConnectorSettings) -> Vec<(Prefix, RouteCandidate)> {
         let implied = implied_routes(settings);
         let candidate = |Route { prefix, next_hop, priority, origin }: &Route| {
             let account = self.account(next_hop.as_str()).expect("next hops were checked");
             let (next_hop, priority, origin) = (account.slot(), *priority, *origin);
-            (prefix.clone(), Candidate { next_hop, priority, origin })
+            (prefix.clone(), RouteCandidate { next_hop, priority, origin })
         };
         settings.routes.iter().chain(&implied).map(candidate).collect()
     }
@@ -221,13 +222,13 @@ impl Registry {
 
 /// A table of static and learned routes. Learned ones have the lowest priority but for the default route to the parent.
 pub(super) fn table_with_learned(
-    static_routes: &[(Prefix, Candidate)],
+    static_routes: &[(Prefix, RouteCandidate)],
     learned: impl IntoIterator<Item = (Prefix, Slot)>,
     seed: HashSeed,
 ) -> RouteTable {
     let learned = learned.into_iter().map(|(prefix, next_hop)| {
         let (priority, origin) = (i32::MIN, RouteOrigin::Learned);
-        (prefix, Candidate { next_hop, priority, origin })
+        (prefix, RouteCandidate { next_hop, priority, origin })
     });
     RouteTable::new(static_routes.iter().cloned().chain(learned), seed)
 }
@@ -278,23 +279,23 @@ fn triggered_by(settings: &ConnectorSettings) -> Address {
 }
 
 /// The different assets of a node and the factors between them.
-struct Assets {
+struct AssetTable {
     numbers: HashMap<Asset, AssetNumber>,
     conversions: HashMap<(AssetNumber, AssetNumber), Conversion>,
 }
 
-impl Assets {
+impl AssetTable {
     fn new(settings: &ConnectorSettings) -> Result<Self, RegistryError> {
-        let mut assets = Assets { numbers: HashMap::new(), conversions: HashMap::new() };
+        let mut assets = AssetTable { numbers: HashMap::new(), conversions: HashMap::new() };
         for account in &settings.accounts {
-            assets.number(&account.asset);
+            assets.number_of(&account.asset);
         }
         if assets.numbers.len() > ASSETS_MAX {
             return Err(RegistryError::TooManyAssets);
         }
         for (from, from_number) in &assets.numbers {
             for (to, to_number) in assets.numbers.iter().filter(|(to, _)| *to != from) {
-                let Some(rate) = rate(settings, from, to) else { continue };
+                let Some(rate) = find_rate(settings, from, to) else { continue };
                 let conversion = Conversion::new(from, to, rate).map_err(|error| {
                     RegistryError::Conversion { from: from.to_string(), to: to.to_string(), error }
                 })?;
@@ -305,13 +306,13 @@ impl Assets {
     }
 
     /// The number of an asset, a new one if no account had it so far.
-    fn number(&mut self, asset: &Asset) -> AssetNumber {
+    fn number_of(&mut self, asset: &Asset) -> AssetNumber {
         let next = self.numbers.len();
         *self.numbers.entry(asset.clone()).or_insert(next)
     }
 }
 
-fn rate(settings: &ConnectorSettings, from: &Asset, to: &Asset) -> Option<Rate> {
+fn find_rate(settings: &ConnectorSettings, from: &Asset, to: &Asset) -> Option<Rate> {
     if from.code == to.code {
         return Some(Rate::ONE);
     }

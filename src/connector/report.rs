@@ -10,7 +10,7 @@ use super::stats::Stats;
 use crate::account::{AccountId, AccountSettings, OverLimit};
 use crate::link::{SessionId, SessionKind, Slot};
 use crate::routing::ccp::LearnedReport;
-use crate::routing::{Candidate, RouteOrigin};
+use crate::routing::{RouteCandidate, RouteOrigin};
 use crate::wire::{Address, AddressRef, Scheme, Timestamp};
 
 /// A copy of the state of all accounts.
@@ -218,27 +218,22 @@ impl Connector {
         &self,
         snapshot: &Snapshot,
         prefix: &str,
-        candidates: &[Candidate],
+        candidates: &[RouteCandidate],
     ) -> RouteReport {
-        let is_learned = |candidate: &Candidate| candidate.origin == RouteOrigin::Learned;
+        let is_learned = |candidate: &RouteCandidate| candidate.origin == RouteOrigin::Learned;
         let learned = match prefix.parse() {
             Ok(prefix) if candidates.iter().any(is_learned) => self.learned_routes(&prefix),
             _ => Vec::new(),
         };
-        let next_hops = next_hops(snapshot, candidates);
-        RouteReport { prefix: prefix.to_owned(), next_hops, learned }
+        let next_hops = candidates.iter().filter_map(|candidate| {
+            let entry = snapshot.entry(candidate.next_hop)?;
+            Some(NextHopReport {
+                account: entry.account.id().clone(),
+                priority: candidate.priority,
+                origin: candidate.origin,
+                usable: entry.is_reachable(),
+            })
+        });
+        RouteReport { prefix: prefix.to_owned(), next_hops: next_hops.collect(), learned }
     }
-}
-
-fn next_hops(snapshot: &Snapshot, candidates: &[Candidate]) -> Vec<NextHopReport> {
-    let next_hops = candidates.iter().filter_map(|candidate| {
-        let entry = snapshot.entry(candidate.next_hop)?;
-        Some(NextHopReport {
-            account: entry.account.id().clone(),
-            priority: candidate.priority,
-            origin: candidate.origin,
-            usable: entry.is_reachable(),
-        })
-    });
-    next_hops.collect()
 }

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::account::{Account, AccountSession, AccountState, session_for_orphan};
+use super::account::{Account, AccountSession, AccountState, find_substitute_session};
 use super::batch::OutgoingTerms;
 use super::core::Connector;
 use super::refusal::{NextHopFailure, Refusal};
 use crate::account::AccountId;
 use crate::link::{
-    LoginMark, Outbox, Outcome, OwnRequest, Pending, RequestOrigin, SessionId, SessionKind,
+    Outbox, Outcome, OwnRequest, Pending, RequestOrigin, SessionId, SessionKind, TokenFingerprint,
     UnsentPackets,
 };
 use crate::time::Now;
@@ -26,17 +26,18 @@ impl Connector {
         &self,
         account: &Account,
         kind: SessionKind,
-        login: Option<LoginMark>,
+        login: Option<TokenFingerprint>,
         outbox: Arc<Outbox>,
         now: Now,
     ) -> SessionId {
         let mut state = account.lock();
         let id = SessionId(state.next_session);
         state.next_session += 1;
-        let most = if kind == SessionKind::Accepted { state.limits.max_sessions.max(1) } else { 1 };
+        let sessions_max =
+            if kind == SessionKind::Accepted { state.limits.max_sessions.max(1) } else { 1 };
         let mut unsent = Vec::new();
         // More than one only if a reload has just lowered the limit.
-        while let Some(old) = state.take_oldest(kind, most) {
+        while let Some(old) = state.remove_oldest_session(kind, sessions_max) {
             old.outbox.request_close(REPLACED.0, REPLACED.1);
             unsent.push(old.outbox.end_session());
         }
@@ -84,7 +85,7 @@ impl Connector {
     pub fn close_sessions_by_other_tokens(
         &self,
         account: &Account,
-        valid: &[LoginMark],
+        valid: &[TokenFingerprint],
         code: u16,
         reason: &'static str,
     ) {
@@ -143,7 +144,7 @@ fn recover_unsent(state: &mut AccountState, unsent: UnsentPackets) -> Vec<Pendin
         }
     }
     for (id, packet) in unsent.replies {
-        let other = session_for_orphan(&state.sessions, id);
+        let other = find_substitute_session(&state.sessions, id);
         let sent = other.is_some_and(|session| {
             Reply::parse(&packet).is_ok_and(|reply| session.outbox.put_reply(id, &reply))
         });

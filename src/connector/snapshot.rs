@@ -30,7 +30,7 @@ pub(super) struct Snapshot {
     pub(super) message_window_ms: u64,
     pub(super) max_hold_ms: u64,
     pub(super) ping: PingSettings,
-    /// The receiver that was configured first. It gets what is paid to the node without naming a receiver.
+    /// The receiver that was configured first. Payments to the node that name no receiver go there.
     pub(super) first_receiver: Option<Slot>,
 }
 

@@ -55,8 +55,8 @@ impl Traffic {
         match reply {
             Reply::Fulfill(_) => self.fulfills += 1,
             Reply::Reject(reject) => {
-                let place = CODES.iter().position(|code| *code == reject.code);
-                if let Some(counter) = self.rejects.get_mut(place.unwrap_or(CODES.len())) {
+                let index = CODES.iter().position(|code| *code == reject.code);
+                if let Some(counter) = self.rejects.get_mut(index.unwrap_or(CODES.len())) {
                     *counter += 1;
                 }
             }
@@ -94,8 +94,8 @@ impl Stats {
     }
 
     pub(super) fn count_latency(&mut self, us: u64) {
-        let place = LATENCY_BUCKETS.partition_point(|bound| *bound < us);
-        if let Some(bucket) = self.latency.get_mut(place) {
+        let index = LATENCY_BUCKETS.partition_point(|bound| *bound < us);
+        if let Some(bucket) = self.latency.get_mut(index) {
             *bucket += 1;
         }
         self.latency_sum_us = self.latency_sum_us.saturating_add(us);

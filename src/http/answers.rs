@@ -47,7 +47,7 @@ pub(super) fn interpret_response<'b>(
         | StatusCode::PAYLOAD_TOO_LARGE
         | StatusCode::UNSUPPORTED_MEDIA_TYPE
         | StatusCode::UNPROCESSABLE_ENTITY => {
-            answered(PeerAnswer::NotTaken, Some(format!("it does not accept a packet: {status}")))
+            answered(PeerAnswer::Declined, Some(format!("it does not accept a packet: {status}")))
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => AnswerMeaning {
             answer: Some(PeerAnswer::Unreachable),

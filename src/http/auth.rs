@@ -10,7 +10,7 @@ use axum::http::HeaderMap;
 
 use super::jwt;
 use crate::account::AccountId;
-use crate::peers::Directory;
+use crate::peers::LoginDirectory;
 use crate::web::bearer_token;
 use crate::wire::Timestamp;
 
@@ -18,7 +18,7 @@ use crate::wire::Timestamp;
 pub(super) fn find_account<'d>(
     headers: &HeaderMap,
     name: Option<&str>,
-    directory: &'d Directory,
+    directory: &'d LoginDirectory,
     now: Timestamp,
 ) -> Option<&'d AccountId> {
     let token = bearer_token(headers)?;
@@ -64,7 +64,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-    fn directory() -> Directory {
+    fn directory() -> LoginDirectory {
         let login = |account: &str, username: &str, token: &str| PeerLogin {
             account: account.parse().unwrap(),
             username: username.to_owned(),
@@ -76,7 +76,7 @@ mod tests {
             login("carol", "carol", "shared"),
             login("dave", "dave", "shared"),
         ];
-        Directory::new(logins).unwrap()
+        LoginDirectory::new(logins).unwrap()
     }
 
     fn check(name: Option<&str>, header: &str, expected: Option<&str>) {

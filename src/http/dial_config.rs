@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::jwt;
 use crate::account::AccountId;
-use crate::link::LoginMark;
+use crate::link::TokenFingerprint;
 use crate::net::HttpUrl;
 use crate::peers::Token;
 use crate::wire::Timestamp;
@@ -107,9 +107,10 @@ impl HttpDial {
 
     /// Whether the link may stay up and use the token of `other`: only the tokens differ, and the present one is among the
     /// `valid` ones.
-    pub fn may_become(&self, other: &HttpDial, valid: &[LoginMark]) -> bool {
+    pub fn may_become(&self, other: &HttpDial, valid: &[TokenFingerprint]) -> bool {
         let here = HttpDial { token: other.token.clone(), ..self.clone() };
-        here == *other && self.token.mark().is_some_and(|mark| valid.contains(&mark))
+        here == *other
+            && self.token.fingerprint().is_some_and(|fingerprint| valid.contains(&fingerprint))
     }
 
     pub fn peer(&self) -> &AccountId {

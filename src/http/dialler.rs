@@ -16,7 +16,7 @@ use super::dial_config::HttpDial;
 use super::http_peers::{HttpPeer, HttpTarget};
 use super::link::{HttpLink, LinkLoss, LossKind, SILENT};
 use super::pool::Pool;
-use super::request_places::RequestPlaces;
+use super::request_permits::RequestPermits;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
 use crate::peers::{
     AttemptFailure, CloseReason, DialBackoff, DialControl, DialDelay, DialHandle, PeerStatus,
@@ -52,7 +52,7 @@ impl HttpDialler {
         let transport = Arc::clone(&self.context.transport);
         let status = transport.peers.status(self.peer.dial().peer());
         let Some(account) = transport.connector.account(self.peer.dial().peer().as_str()) else {
-            return status.dialling_stopped();
+            return status.record_stop_of_dialling();
         };
         let tasks = Tasks::default();
         let mut poller = tasks.poller();
@@ -65,7 +65,7 @@ impl HttpDialler {
             never = poller.run() => match never {},
             () = self.run_until_stopped(&link, &tasks, &mut losses, &status) => {}
         }
-        status.dialling_stopped();
+        status.record_stop_of_dialling();
     }
 
     async fn run_until_stopped(
@@ -79,10 +79,10 @@ impl HttpDialler {
         let target = self.peer.dial().url.to_string();
         let mut backoff = DialBackoff::new(context.settings.retry_unit);
         let bytes_max = link.account.outbox_bytes_max();
-        let places = RequestPlaces::new(self.peer.dial().requests_max, bytes_max);
+        let permits = RequestPermits::new(self.peer.dial().requests_max, bytes_max);
         let mut was_silent = false;
         loop {
-            status.attempt_started(&target);
+            status.record_attempt(&target);
             let attempted = tokio::select! {
                 biased;
                 _ = self.control.stopped() => break,
@@ -100,22 +100,22 @@ impl HttpDialler {
                             session.set_close_reason(request.into());
                             break;
                         }
-                        lost = link.serve(session.outbox(), tasks, &places, losses) => lost,
+                        lost = link.serve(session.outbox(), tasks, &permits, losses) => lost,
                     };
                     was_silent = lost.as_ref().is_ok_and(|lost| lost.kind == LossKind::Silent);
                     let lasted = context.clock.mono().since(began);
-                    let wait = backoff.session_ended(lasted, false, rand::random());
+                    let wait = backoff.delay_after_session(lasted, false, rand::random());
                     end_session(session, lost, wait, &target);
                     wait
                 }
                 Err(error) => {
-                    let wait = backoff.attempt_failed(rand::random());
-                    status.attempt_failed(&error, AttemptFailure::Unusable, wait.delay);
+                    let wait = backoff.delay_after_failure(rand::random());
+                    status.record_failed_attempt(&error, AttemptFailure::Unusable, wait.delay);
                     wait
                 }
             };
-            if wait.exhausted {
-                status.retries_exhausted();
+            if wait.is_slow {
+                status.mark_down();
             }
             match self.control.wait_before_attempt(wait).await {
                 WaitEnd::Over => {}
@@ -124,7 +124,7 @@ impl HttpDialler {
             }
         }
         // Requests in progress may still be answered.
-        while !places.is_empty() && !link.account.is_idle() {
+        while !permits.is_empty() && !link.account.is_idle() {
             sleep(DRAIN_POLL_INTERVAL).await;
         }
     }
@@ -153,7 +153,7 @@ impl HttpLink {
         self: &Arc<Self>,
         outbox: &Outbox,
         tasks: &Tasks,
-        places: &Arc<RequestPlaces>,
+        permits: &Arc<RequestPermits>,
         losses: &mut mpsc::Receiver<LinkLoss>,
     ) -> Result<LinkLoss, CloseRequest> {
         let context = &self.context.transport;
@@ -164,8 +164,8 @@ impl HttpLink {
                 biased;
                 Some(lost) = losses.recv() => return Ok(lost),
                 request = wait_for_close(outbox) => return Err(request),
-                taken = next_packet(outbox, places) => {
-                    let permit = places.take(taken.requester, taken.packet.len());
+                taken = next_packet(outbox, permits) => {
+                    let permit = permits.take_permit(taken.requester, taken.packet.len());
                     let link = Arc::clone(self);
                     tasks.add(async move {
                         link.post(taken).await;
@@ -173,11 +173,11 @@ impl HttpLink {
                     });
                 }
                 // A requester that was at its limit may have packets in the outbox.
-                () = places.wait_for_free() => {}
+                () = permits.wait_for_release() => {}
                 () = sleep_until(context.clock.instant(check_at)) => {
                     check_at = context.clock.mono().after(interval);
                     // Requests in progress detect the loss of their connections themselves.
-                    if places.is_empty() && let Some(reason) = self.check_server().await {
+                    if permits.is_empty() && let Some(reason) = self.check_server().await {
                         return Ok(LinkLoss { reason, kind: LossKind::Unreachable });
                     }
                 }
@@ -187,10 +187,10 @@ impl HttpLink {
 }
 
 /// The next packet of a requester that is below its limit.
-async fn next_packet(outbox: &Outbox, places: &RequestPlaces) -> TakenPacket {
+async fn next_packet(outbox: &Outbox, permits: &RequestPermits) -> TakenPacket {
     std::future::poll_fn(|cx| {
         outbox.set_waker(cx.waker());
-        let taken = outbox.take_packet_of(|requester| places.admits(requester));
+        let taken = outbox.take_packet_if(|requester| permits.can_admit(requester));
         taken.map_or(Poll::Pending, Poll::Ready)
     })
     .await
@@ -222,8 +222,8 @@ fn end_session(
     session.set_close_reason(reason);
     drop(session);
     if let Some(refusal) = refusal {
-        status.attempt_started(target);
-        status.attempt_failed(&refusal, AttemptFailure::Refused, wait.delay);
+        status.record_attempt(target);
+        status.record_failed_attempt(&refusal, AttemptFailure::Refused, wait.delay);
     }
 }
 

@@ -27,8 +27,8 @@ use super::inbound_session::{InboundHandle, InboundSessions, NotAccepted, ReplyT
 use super::reply::{CALLBACK_URL, Callback, HttpReply, OCTET_STREAM, REQUEST_ID, choose_callback};
 use super::request_id::is_uuid;
 use crate::connector::{Account, PeerAnswer};
-use crate::net::{Throttle, sanitize_bytes};
-use crate::peers::Directory;
+use crate::net::{LogThrottle, sanitize_bytes};
+use crate::peers::LoginDirectory;
 use crate::web::{Connection, ConnectionLimiter, ProblemDetails};
 use crate::wire::ilp::{Packet, Prepare};
 
@@ -42,7 +42,7 @@ pub(super) struct Ilp {
     pub(super) sessions: Arc<InboundSessions>,
     pub(super) limiter: Arc<ConnectionLimiter>,
     /// For log lines about wrong tokens.
-    pub(super) throttle: Throttle,
+    pub(super) throttle: LogThrottle,
 }
 
 pub(super) fn routes(ilp: Arc<Ilp>) -> Router {
@@ -155,16 +155,16 @@ impl Ilp {
         connection: &Connection,
         name: Option<&str>,
         headers: &HeaderMap,
-        directory: &Directory,
+        directory: &LoginDirectory,
     ) -> ProblemDetails {
         let transport = &self.context.transport;
         let now = transport.clock.mono();
         transport.http_counts.refused_logins.fetch_add(1, Ordering::Relaxed);
         let (remote, has_token) = (connection.remote, headers.contains_key(AUTHORIZATION));
         let claimed = auth::claimed_name(headers, name, transport.clock.now().wall);
-        let known = claimed.as_deref().and_then(|name| directory.account_named(name));
+        let known = claimed.as_deref().and_then(|name| directory.find_by_name(name));
         if has_token {
-            transport.peers.login_refused(known, &remote.to_string(), "wrong token");
+            transport.peers.record_refused_login(known, &remote.to_string(), "wrong token");
         }
         if let Some(suppressed) = self.throttle.admit(now) {
             let user = claimed.as_deref().map(|name| {

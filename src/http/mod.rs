@@ -19,7 +19,7 @@ mod link;
 mod pool;
 mod reply;
 mod request_id;
-mod request_places;
+mod request_permits;
 mod router;
 mod server;
 mod spsp;

@@ -15,7 +15,7 @@ use super::context::HttpContext;
 use super::ilp::{Ilp, carries_packet};
 use super::inbound_session::{InboundSession, InboundSessions};
 use super::router::router;
-use crate::net::{BindError, Listener, ServerTls, Throttle};
+use crate::net::{BindError, Listener, LogThrottle, ServerTls};
 use crate::peers::TransportContext;
 use crate::web::{
     AcceptedConnection, Connection, ConnectionLimiter, ConnectionLimits, ProblemDetails,
@@ -33,7 +33,7 @@ pub struct HttpServer {
     listener: WebListener,
     context: Arc<TransportContext>,
     limiter: Arc<ConnectionLimiter>,
-    throttle: Throttle,
+    throttle: LogThrottle,
     sessions: tokio::sync::Mutex<mpsc::Receiver<InboundSession>>,
 }
 
@@ -82,7 +82,7 @@ impl HttpServer {
             context,
             sessions: inbound,
             limiter: Arc::clone(&limiter),
-            throttle: Throttle::default(),
+            throttle: LogThrottle::default(),
         };
         let admission = (Arc::clone(&limiter), Arc::clone(&transport));
         let service = WebService {
@@ -94,7 +94,7 @@ impl HttpServer {
         };
         let (shared, context) = (Arc::clone(&limiter), Arc::clone(&transport));
         let listener = WebListener::new(listener, tls, service, shared, context);
-        let (throttle, sessions) = (Throttle::default(), tokio::sync::Mutex::new(sessions));
+        let (throttle, sessions) = (LogThrottle::default(), tokio::sync::Mutex::new(sessions));
         Ok(Self { listener, context: transport, limiter, throttle, sessions })
     }
 

@@ -70,7 +70,7 @@ pub(super) async fn next_packet(outbox: &Outbox) -> TakenPacket {
 /// The default limits with changes.
 pub(super) fn limits(change: impl FnOnce(&mut HttpLimits)) -> ConnectionLimits {
     let mut limits = ConnectionLimits::default();
-    limits.configured.unauthenticated.kept_for_known = 0;
+    limits.configured.unauthenticated.reserved_for_known = 0;
     change(&mut limits.configured);
     limits
 }

@@ -20,13 +20,13 @@ pub use pending::{Pending, PendingTable, RequestOrigin};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
-/// Identifies the token that a session logged in with by a keyed hash, which reveals nothing about the token.
+/// A keyed hash of the token that a session logged in with. It reveals nothing about the token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LoginMark(pub [u8; 32]);
+pub struct TokenFingerprint(pub [u8; 32]);
 
-impl std::fmt::Debug for LoginMark {
+impl std::fmt::Debug for TokenFingerprint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LoginMark")
+        f.write_str("TokenFingerprint")
     }
 }
 

@@ -1,5 +1,5 @@
-//! What waits to be written to one session. For a WebSocket that is a buffer of whole frames; otherwise packets, which
-//! are taken out one by one, in turn from each requester (`queues.rs`).
+//! The packets that wait to be written to one session. For a WebSocket, this is a buffer of whole frames; otherwise it is
+//! a queue for each requester, and packets are taken out one by one (`queues.rs`).
 //!
 //! Adding a packet copies it once and wakes the session's task if the outbox was empty. That task writes everything that
 //! has gathered with one system call (ADR 3).
@@ -28,8 +28,8 @@ use super::{PacketKind, Slot};
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Encode, Prepare, Reply};
 
-/// An outbox gives back no memory up to this size.
-const KEPT_BYTES: usize = 64 * 1024;
+/// An outbox frees no memory up to this size.
+const RETAINED_BYTES_MAX: usize = 64 * 1024;
 /// Answers may fill the outbox up to this many times `outboxBytesMax`, which CONFIG and SECURITY promise too. Beyond it the
 /// session is closed.
 const ANSWERS_FACTOR: usize = 16;
@@ -144,17 +144,17 @@ struct Inner {
     frames: VecDeque<QueuedFrame>,
     /// The bytes of the Prepares among them.
     prepare_bytes: usize,
-    /// Counted when the outbox is half full, and kept until it is empty.
+    /// Counted from when the outbox is half full until it is empty.
     shares: Option<Box<OutboxShares>>,
     framer: Framer,
     /// Used instead of the buffer if there is no framing.
     queues: Option<PacketQueues>,
     waker: Option<Waker>,
     /// The task has been woken and has not written everything yet.
-    woken: bool,
-    close: Option<CloseRequest>,
+    is_woken: bool,
+    close_request: Option<CloseRequest>,
     /// The session has ended: no packet is added any more.
-    ended: bool,
+    has_ended: bool,
     /// The largest recent batch, which decides how much memory to keep.
     recent_peak: usize,
 }
@@ -188,9 +188,9 @@ impl Outbox {
             framer: Framer::new(&framing),
             queues,
             waker: None,
-            woken: false,
-            close: None,
-            ended: false,
+            is_woken: false,
+            close_request: None,
+            has_ended: false,
             recent_peak: 0,
         };
         Arc::new(Outbox { inner: Mutex::new(inner), bytes_max })
@@ -211,7 +211,7 @@ impl Outbox {
     ) -> Result<OutboxPermit<'_>, NoPermit> {
         let mut inner = self.inner.lock();
         let waiting = inner.waiting_bytes();
-        if inner.ended {
+        if inner.has_ended {
             return Err(NoPermit::Full);
         }
         if waiting >= self.bytes_max / 2 {
@@ -227,19 +227,19 @@ impl Outbox {
         waiting: usize,
         request: &PermitRequest<'_>,
     ) -> Result<(), NoPermit> {
-        let most = self.bytes_max.saturating_add(OVERSHOOT_BYTES);
+        let hard_max = self.bytes_max.saturating_add(OVERSHOOT_BYTES);
         let (is_within_share, reserved) = match request.requester {
             None => (true, 0),
             Some(_) if request.requesters < 2 => (false, 0),
             Some(requester) => {
-                let shares = inner.counted_shares();
+                let shares = inner.count_shares();
                 shares.divide(request.requesters, self.bytes_max);
                 let is_within = shares.is_within_share(requester, request.prepare.encoded_len());
                 (is_within, shares.reserved_for_others(requester))
             }
         };
         let has_space = waiting.saturating_add(reserved) < self.bytes_max;
-        match has_space || (is_within_share && waiting < most) {
+        match has_space || (is_within_share && waiting < hard_max) {
             true => Ok(()),
             false if waiting < self.bytes_max => Err(NoPermit::Reserved),
             false => Err(NoPermit::Full),
@@ -256,7 +256,7 @@ impl Outbox {
 
     fn put_packet(&self, kind: PacketKind, id: RequestId, packet: &impl Encode) -> bool {
         let inner = self.inner.lock();
-        if inner.ended {
+        if inner.has_ended {
             return false;
         }
         OutboxPermit { inner, outbox: self, requester: Slot::NONE }.put_packet(kind, id, packet);
@@ -267,7 +267,7 @@ impl Outbox {
     /// Returns `false` if the session has ended.
     pub fn put_frame(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut inner = self.inner.lock();
-        if inner.ended {
+        if inner.has_ended {
             return false;
         }
         let inner = &mut *inner;
@@ -290,7 +290,8 @@ impl Outbox {
     /// read. Prepares do not count (ADR 8): two nodes with full outboxes would wait for each other.
     pub fn is_full_of_answers(&self) -> bool {
         let inner = self.inner.lock();
-        let prepares = inner.queues.as_ref().map_or(inner.prepare_bytes, PacketQueues::prepares);
+        let prepares =
+            inner.queues.as_ref().map_or(inner.prepare_bytes, PacketQueues::prepare_bytes);
         inner.waiting_bytes() - prepares >= self.bytes_max
     }
 
@@ -337,21 +338,21 @@ impl Outbox {
     /// Asks the session's task to close the connection. The first request stands.
     pub fn request_close(&self, code: u16, reason: &'static str) {
         let mut inner = self.inner.lock();
-        inner.close.get_or_insert(CloseRequest { code, reason });
-        inner.woken = false;
+        inner.close_request.get_or_insert(CloseRequest { code, reason });
+        inner.is_woken = false;
         inner.wake_task();
     }
 
     /// The close request, if there is one.
     pub fn close_request(&self) -> Option<CloseRequest> {
-        self.inner.lock().close
+        self.inner.lock().close_request
     }
 
     /// Ends the session: from now on no packet is added. Removes and returns the packets of which no byte was written.
     /// The rest of a frame that was begun stays, so that a close frame can follow it.
     pub fn end_session(&self) -> UnsentPackets {
         let mut inner = self.inner.lock();
-        inner.ended = true;
+        inner.has_ended = true;
         let frames = std::mem::take(&mut inner.frames);
         inner.prepare_bytes = 0;
         inner.shares = None;
@@ -380,13 +381,13 @@ impl Outbox {
 
     /// Only answers can fill an outbox this far: the peer sends requests and does not read the answers.
     fn close_if_overfull(&self, inner: &mut Inner) {
-        if inner.close.is_none()
+        if inner.close_request.is_none()
             && inner.waiting_bytes() > self.bytes_max.saturating_mul(ANSWERS_FACTOR)
         {
-            inner.close =
+            inner.close_request =
                 Some(CloseRequest { code: POLICY_VIOLATION, reason: "does not read its answers" });
-            // The task is waiting for the socket; wake it all the same.
-            inner.woken = false;
+            // The task waits for the socket, so it would not notice the request.
+            inner.is_woken = false;
         }
     }
 }
@@ -400,10 +401,10 @@ impl Inner {
     }
 
     fn wake_task(&mut self) {
-        if !self.woken
+        if !self.is_woken
             && let Some(waker) = &self.waker
         {
-            self.woken = true;
+            self.is_woken = true;
             waker.wake_by_ref();
         }
     }
@@ -417,7 +418,7 @@ impl Inner {
     }
 
     /// The requesters of what waits.
-    fn counted_shares(&mut self) -> &mut OutboxShares {
+    fn count_shares(&mut self) -> &mut OutboxShares {
         let (frames, queues) = (&self.frames, &self.queues);
         self.shares.get_or_insert_with(|| {
             let frames = frames.iter().map(|frame| (frame.requester, frame.len));
@@ -435,19 +436,19 @@ impl Inner {
 
     /// Everything is written: starts at the front again, and keeps memory in proportion to recent use.
     fn reset_buffer(&mut self) {
-        self.woken = false;
+        self.is_woken = false;
         self.shares = None;
         self.recent_peak = self.buffer.len().max(self.recent_peak - self.recent_peak / 8);
         self.buffer.clear();
         self.written = 0;
-        let keep = self.recent_peak.saturating_mul(2).max(KEPT_BYTES);
+        let keep = self.recent_peak.saturating_mul(2).max(RETAINED_BYTES_MAX);
         if self.buffer.capacity() > keep {
             self.buffer.shrink_to(keep);
-            self.frames.shrink_to(keep / KEPT_BYTES);
+            self.frames.shrink_to(keep / RETAINED_BYTES_MAX);
         }
     }
 
-    /// Removes what is written once it is the larger part of the buffer, so that moving bytes stays cheap.
+    /// Removes written bytes once they are the larger part of the buffer, so that moving bytes stays cheap.
     fn compact_buffer(&mut self) {
         if self.written > self.buffer.len() / 2 {
             self.buffer.drain(..self.written);

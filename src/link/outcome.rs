@@ -1,6 +1,6 @@
 //! The outcome of a request that the node itself sent.
 //!
-//! Its type says who answered, because every hop can write any address into a Reject. A packet that was
+//! Its type says which node answered, because every hop can write any address into a Reject. A packet that was
 //! [`Rejected`](Outcome::Rejected) or [`NotSent`](Outcome::NotSent) moved no money on this link and may be sent again; one
 //! with [`NoAnswer`](Outcome::NoAnswer) may have been paid.
 

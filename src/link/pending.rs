@@ -1,23 +1,23 @@
 //! Prepares that were sent to a peer and wait for its answer (ADR 2).
 //!
 //! The low bits of the request id are the index into the table. The ids come from one counter, so an insert is one store,
-//! a lookup is one load, and successive packets are neighbours in memory. An id whose place is still taken is skipped.
-//! The table doubles before more than three quarters are taken, so an insert skips three ids on average at most, whatever
-//! the peer leaves unanswered.
+//! a lookup is one load, and successive packets are neighbours in memory. An id whose entry is still occupied is skipped.
+//! The table doubles before more than three quarters are occupied, so an insert skips three ids on average at most,
+//! whatever the peer leaves unanswered.
 
 use super::{OwnRequest, SessionId, Slot};
 use crate::time::MonoTime;
 use crate::wire::btp::RequestId;
 use crate::wire::{Amount, Condition};
 
-const PLACES_MIN: usize = 16;
+const ENTRIES_MIN: usize = 16;
 /// A larger table is freed when it is empty.
-const PLACES_KEPT: usize = 256;
+const ENTRIES_RETAINED_MAX: usize = 256;
 
 /// A Prepare that waits for its answer.
 #[derive(Debug)]
 pub struct Pending {
-    /// Who gets the answer.
+    /// The requester, which gets the answer.
     pub origin: RequestOrigin,
     /// Held on the incoming account, in its units.
     pub incoming_amount: Amount,
@@ -31,7 +31,7 @@ pub struct Pending {
     pub sent_at: MonoTime,
 }
 
-/// Who gets the answer to a Prepare.
+/// The requester of a Prepare, which gets the answer.
 #[derive(Debug)]
 pub enum RequestOrigin {
     /// A peer sent the Prepare.
@@ -65,7 +65,7 @@ impl RequestOrigin {
 #[derive(Debug)]
 pub struct PendingTable {
     /// The length is zero or a power of two. The index is the id modulo the length.
-    places: Vec<Option<(RequestId, Pending)>>,
+    entries: Vec<Option<(RequestId, Pending)>>,
     len: usize,
     next_id: u32,
     /// No entry has an earlier deadline.
@@ -76,7 +76,7 @@ impl PendingTable {
     /// An empty table whose first request id is `first_id`, which should be random.
     pub fn new(first_id: RequestId) -> Self {
         PendingTable {
-            places: Vec::new(),
+            entries: Vec::new(),
             len: 0,
             next_id: first_id.0,
             next_deadline: MonoTime::MAX,
@@ -115,7 +115,7 @@ impl PendingTable {
         loop {
             let id = RequestId(self.next_id);
             self.next_id = self.next_id.wrapping_add(1);
-            if self.place(id).is_none_or(|place| place.is_none()) {
+            if self.entry(id).is_none_or(|entry| entry.is_none()) {
                 return id;
             }
         }
@@ -123,30 +123,30 @@ impl PendingTable {
 
     /// Adds a Prepare and returns its id. The caller checks the limit, which bounds the table.
     pub fn insert(&mut self, pending: Pending) -> RequestId {
-        // At three quarters the table still fits the cache better than a larger one, and every fourth place is free.
-        if self.len >= self.places.len() / 4 * 3 {
-            self.resize((self.places.len() * 2).max(PLACES_MIN));
+        // At three quarters the table still fits the cache better than a larger one, and every fourth entry is free.
+        if self.len >= self.entries.len() / 4 * 3 {
+            self.resize((self.entries.len() * 2).max(ENTRIES_MIN));
         }
         self.next_deadline = self.next_deadline.min(pending.deadline);
         let id = self.next_id();
         let index = self.index(id);
-        let place = self.places.get_mut(index).expect("the index is below the length");
-        debug_assert!(place.is_none(), "next_id returns ids of free places");
-        *place = Some((id, pending));
+        let entry = self.entries.get_mut(index).expect("the index is below the length");
+        debug_assert!(entry.is_none(), "next_id returns ids of free entries");
+        *entry = Some((id, pending));
         self.len += 1;
         id
     }
 
     /// The deadline of the Prepare with this id, if it is pending.
     pub fn deadline(&self, id: RequestId) -> Option<MonoTime> {
-        let (found, pending) = self.place(id)?.as_ref()?;
+        let (found, pending) = self.entry(id)?.as_ref()?;
         (*found == id).then_some(pending.deadline)
     }
 
     /// Removes the Prepare with this id, if it is pending.
     pub fn take(&mut self, id: RequestId) -> Option<Pending> {
         let index = self.index(id);
-        let (_, pending) = self.places.get_mut(index)?.take_if(|(found, _)| *found == id)?;
+        let (_, pending) = self.entries.get_mut(index)?.take_if(|(found, _)| *found == id)?;
         self.len -= 1;
         Some(pending)
     }
@@ -158,10 +158,10 @@ impl PendingTable {
         }
         let mut due = Vec::new();
         let mut next = MonoTime::MAX;
-        for place in &mut self.places {
-            match place {
+        for entry in &mut self.entries {
+            match entry {
                 Some((_, pending)) if pending.deadline <= now => {
-                    due.extend(place.take().map(|(_, pending)| pending));
+                    due.extend(entry.take().map(|(_, pending)| pending));
                 }
                 Some((_, pending)) => next = next.min(pending.deadline),
                 None => {}
@@ -169,8 +169,8 @@ impl PendingTable {
         }
         self.len -= due.len();
         self.next_deadline = next;
-        if self.len == 0 && self.places.len() > PLACES_KEPT {
-            self.places = Vec::new();
+        if self.len == 0 && self.entries.len() > ENTRIES_RETAINED_MAX {
+            self.entries = Vec::new();
         }
         due
     }
@@ -182,27 +182,27 @@ impl PendingTable {
 
     /// All Prepares in flight.
     pub fn iter(&self) -> impl Iterator<Item = &Pending> {
-        self.places.iter().flatten().map(|(_, pending)| pending)
+        self.entries.iter().flatten().map(|(_, pending)| pending)
     }
 
     fn index(&self, id: RequestId) -> usize {
         // If the length is zero, no index exists.
-        id.0 as usize & self.places.len().wrapping_sub(1)
+        id.0 as usize & self.entries.len().wrapping_sub(1)
     }
 
-    fn place(&self, id: RequestId) -> Option<&Option<(RequestId, Pending)>> {
-        self.places.get(self.index(id))
+    fn entry(&self, id: RequestId) -> Option<&Option<(RequestId, Pending)>> {
+        self.entries.get(self.index(id))
     }
 
-    fn resize(&mut self, places: usize) {
-        let old = std::mem::take(&mut self.places);
-        self.places.resize_with(places, || None);
+    fn resize(&mut self, len: usize) {
+        let old = std::mem::take(&mut self.entries);
+        self.entries.resize_with(len, || None);
         for (id, pending) in old.into_iter().flatten() {
             // Ids that differ modulo n differ modulo 2n.
             let index = self.index(id);
-            let place = self.places.get_mut(index).expect("the index is below the length");
-            debug_assert!(place.is_none());
-            *place = Some((id, pending));
+            let entry = self.entries.get_mut(index).expect("the index is below the length");
+            debug_assert!(entry.is_none());
+            *entry = Some((id, pending));
         }
     }
 }
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_due_is_taken() {
+    fn only_due_prepares_are_taken() {
         let mut table = PendingTable::new(RequestId(3));
         for deadline in [30, 10, 20, 40] {
             table.insert(pending(deadline));
@@ -279,7 +279,7 @@ mod tests {
             table.insert(pending(5));
         }
         assert_eq!(table.take_due(MonoTime(5)).len(), 5_000);
-        assert_eq!(table.places.capacity(), 0);
+        assert_eq!(table.entries.capacity(), 0);
         let id = table.insert(pending(6));
         assert_eq!(taken(&mut table, id), Some(6));
     }
@@ -289,7 +289,7 @@ mod tests {
         let mut table = PendingTable::new(RequestId(0));
         assert_eq!(taken(&mut table, RequestId(0)), None);
         let id = table.insert(pending(1));
-        assert_eq!(taken(&mut table, RequestId(id.0 + 16)), None, "same place, other id");
+        assert_eq!(taken(&mut table, RequestId(id.0 + 16)), None, "same entry, other id");
         assert_eq!(table.len(), 1);
     }
 }

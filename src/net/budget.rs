@@ -30,12 +30,12 @@ impl WorkRate {
 
 /// A token bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Bucket {
+pub struct TokenBucket {
     /// The spent units use up the rate until then.
     used_until: MonoTime,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// When the next unit may be spent: now or later.
     pub fn ready_at(&self, rate: WorkRate, now: MonoTime) -> MonoTime {
         let until = self.used_until.0.saturating_add(rate.cost(1));
@@ -49,7 +49,7 @@ impl Bucket {
     }
 
     /// Returns unused units.
-    pub fn give_back(&mut self, units: u32, rate: WorkRate) {
+    pub fn refund(&mut self, units: u32, rate: WorkRate) {
         self.used_until = MonoTime(self.used_until.0.saturating_sub(rate.cost(units)));
     }
 
@@ -62,14 +62,14 @@ impl Bucket {
 #[derive(Debug)]
 pub struct SharedRate<K> {
     rate: WorkRate,
-    total: Bucket,
-    by_user: HashMap<K, Bucket>,
+    total: TokenBucket,
+    by_user: HashMap<K, TokenBucket>,
 }
 
 impl<K: Copy + Eq + Hash> SharedRate<K> {
     /// An unused rate.
     pub fn new(rate: WorkRate) -> Self {
-        Self { rate, total: Bucket::default(), by_user: HashMap::new() }
+        Self { rate, total: TokenBucket::default(), by_user: HashMap::new() }
     }
 
     /// When `user` may spend the next unit: now or later.
@@ -133,12 +133,12 @@ mod tests {
 
     #[test]
     fn returned_units_may_be_spent_again() {
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         bucket.spend(200, RATE, at(0));
         assert!(bucket.ready_at(RATE, at(0)) > at(0));
-        bucket.give_back(1, RATE);
+        bucket.refund(1, RATE);
         assert_eq!(bucket.ready_at(RATE, at(0)), at(0));
-        bucket.give_back(1000, RATE);
+        bucket.refund(1000, RATE);
         bucket.spend(200, RATE, at(0));
         assert!(bucket.ready_at(RATE, at(0)) > at(0), "the budget has an upper bound");
     }

@@ -1,8 +1,8 @@
 //! The clocks of the process, read together. Pure rooms receive the readings; the deadline sweep in `node` reads the
 //! same clock, so that deadlines and readings agree.
 //!
-//! Deadlines use the time since boot, which goes on while the machine is suspended. Timers of tokio stop meanwhile;
-//! they only wake tasks, and a reading of this clock decides what is due (ADR 18).
+//! Deadlines use the time since boot, which includes suspensions of the machine. Timers of tokio stop then; they
+//! only wake tasks, and a reading of this clock decides what is due (ADR 18).
 
 use std::time::{Duration, SystemTime};
 
@@ -76,7 +76,7 @@ impl Clock {
 
     /// Lets time pass on a manual clock.
     #[cfg(any(test, fuzzing))]
-    pub fn pass(&self, time: Duration) {
+    pub fn advance(&self, time: Duration) {
         if let Some(manual) = &self.manual {
             let awake = manual.lock().awake.after(time);
             self.suspend(time);

@@ -135,7 +135,7 @@ mod tests {
         for (index, (steps, jump, suspended)) in steps.iter().enumerate() {
             for step in *steps {
                 match *step {
-                    Pass(ms) => clock.pass(Duration::from_millis(ms)),
+                    Pass(ms) => clock.advance(Duration::from_millis(ms)),
                     Suspend(ms) => clock.suspend(Duration::from_millis(ms)),
                     Set(ms) => {
                         let wall = clock.now().wall.as_millis().checked_add_signed(ms).unwrap();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_is_found_once_and_a_suspension_is_none() {
+    fn a_jump_is_reported_once_and_a_suspension_is_no_jump() {
         let report = check(&[
             (&[Pass(1000)], None, None),
             (&[Pass(1000), Set(3_600_000)], Some(3_600_000), None),

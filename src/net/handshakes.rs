@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::client_origin::ClientOrigin;
-use super::places::PlaceLimits;
-use super::unauthenticated::Unauthenticated;
+use super::origin_limiter::OriginLimits;
+use super::unauthenticated::UnauthenticatedConnections;
 
 /// How long handshakes of one class run before the other class has its turn.
 const SLICE: Duration = Duration::from_millis(2);
@@ -27,10 +27,10 @@ type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Handshakes {
     queue: Mutex<Queue>,
     /// The handshakes in progress. Beyond the limit, the oldest of the origin that has most is ended.
-    in_progress: Arc<Unauthenticated>,
+    in_progress: Arc<UnauthenticatedConnections>,
 }
 
-/// Bounded by the places for handshakes in progress.
+/// Bounded by the limit on handshakes in progress.
 #[derive(Default)]
 struct Queue {
     known: Vec<Job>,
@@ -58,8 +58,8 @@ struct Sliced {
 
 impl Handshakes {
     /// `limits`: the handshakes that may be in progress.
-    pub fn new(limits: PlaceLimits) -> Arc<Self> {
-        let in_progress = Unauthenticated::new(limits);
+    pub fn new(limits: OriginLimits) -> Arc<Self> {
+        let in_progress = UnauthenticatedConnections::new(limits);
         Arc::new(Self { queue: Mutex::default(), in_progress })
     }
 
@@ -84,7 +84,7 @@ impl Handshakes {
         is_known: bool,
         handshake: impl Future<Output = io::Result<T>> + Send + 'static,
     ) -> io::Result<T> {
-        let (place, _) = self.in_progress.enter(origin, is_known);
+        let (permit, _) = self.in_progress.admit(origin, is_known);
         let (mut sender, outcome) = oneshot::channel();
         let job = Box::pin(async move {
             let outcome = tokio::select! {
@@ -103,7 +103,7 @@ impl Handshakes {
         };
         tokio::select! {
             outcome = outcome => outcome,
-            () = place.evicted() => Err(io::Error::other("too many TLS handshakes at a time")),
+            () = permit.evicted() => Err(io::Error::other("too many TLS handshakes at a time")),
         }
     }
 
@@ -123,7 +123,7 @@ impl Handshakes {
 }
 
 impl HandshakeWorker {
-    /// Runs handshakes for ever.
+    /// Runs handshakes; never returns.
     pub async fn run(mut self) -> std::convert::Infallible {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     fn handshakes(total: usize) -> Arc<Handshakes> {
-        Handshakes::new(PlaceLimits { total, per_origin: total, kept_for_known: 0 })
+        Handshakes::new(OriginLimits { total, per_origin: total, reserved_for_known: 0 })
     }
 
     fn origin(n: u8) -> ClientOrigin {

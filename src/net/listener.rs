@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use super::clock::Clock;
-use super::throttle::Throttle;
+use super::throttle::LogThrottle;
 
 /// Connections that the kernel holds until we accept them.
 const BACKLOG: u32 = 4096;
@@ -19,7 +19,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
-    throttle: Throttle,
+    throttle: LogThrottle,
 }
 
 /// Why a port cannot be listened on.
@@ -58,7 +58,7 @@ impl Listener {
             io::ErrorKind::AddrInUse => BindError::InUse { host: host.to_owned(), port, set_by },
             _ => BindError::Listen { host: host.to_owned(), port, source },
         })?;
-        Ok(Self { listener, address, throttle: Throttle::default() })
+        Ok(Self { listener, address, throttle: LogThrottle::default() })
     }
 
     /// The bound address.

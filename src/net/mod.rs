@@ -8,8 +8,8 @@ mod clock_watch;
 mod descriptors;
 mod handshakes;
 mod listener;
+mod origin_limiter;
 mod pem;
-mod places;
 mod random_words;
 mod sanitize;
 mod settings;
@@ -20,21 +20,21 @@ mod unauthenticated;
 pub mod url;
 
 pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
-pub use budget::{Bucket, SharedRate, WorkRate};
+pub use budget::{SharedRate, TokenBucket, WorkRate};
 pub use client_origin::ClientOrigin;
 pub use clock::Clock;
 pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
 pub use descriptors::{Descriptor, Descriptors};
 pub use handshakes::{HandshakeWorker, Handshakes};
 pub use listener::{BindError, Listener};
-pub use places::PlaceLimits;
+pub use origin_limiter::OriginLimits;
 pub use random_words::mask_random_words;
 pub use sanitize::{describe_io_error, error_chain, sanitize, sanitize_bytes, sanitize_json};
 pub use settings::{HttpLimits, KeepAliveSettings, TransportSettings};
 pub use tcp::{ConnectTcpError, connect_tcp};
-pub use throttle::Throttle;
+pub use throttle::LogThrottle;
 pub use tls::{
     ClientTls, HTTP_PROTOCOLS, ServerTls, TlsError, TlsFile, TlsName, TlsTrust, check_ca_file,
     check_server_files, explain_handshake, host_of_certificate,
 };
-pub use unauthenticated::{Unauthenticated, UnauthenticatedPlace};
+pub use unauthenticated::{UnauthenticatedConnections, UnauthenticatedPermit};

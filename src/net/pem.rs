@@ -24,7 +24,7 @@ pub enum PemError {
     /// The file cannot be read.
     #[error("{}", describe_io_error(*.0))]
     Io(io::ErrorKind),
-    /// For example a pipe, which could block its reader for ever.
+    /// For example a pipe, which could block its reader.
     #[error("this is not a regular file")]
     NotAFile,
     /// Larger than any PEM file needs to be.
@@ -137,7 +137,7 @@ impl PemError {
     }
 }
 
-/// Whether a BEGIN line goes on after its dashes, or an END line does not begin with them.
+/// Whether a BEGIN line continues after its dashes, or an END line does not begin with them.
 fn lacks_line_breaks(bytes: &[u8]) -> bool {
     bytes.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| {
         let line = line.trim_ascii();

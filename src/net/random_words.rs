@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn random_words_are_no_names() {
+    fn random_words_are_masked_and_names_are_not() {
         let check = |given: &str, expected: &str| {
             assert_eq!(mask_random_words(given.to_owned()), expected, "{given}");
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::places::PlaceLimits;
+use super::origin_limiter::OriginLimits;
 use super::tls::TlsTrust;
 
 /// Limits and timeouts of connections, the same for all sessions of a node.
@@ -17,7 +17,7 @@ pub struct TransportSettings {
     /// Pings and timeouts of open sessions.
     pub keep_alive: KeepAliveSettings,
     /// Unauthenticated BTP sockets.
-    pub unauthenticated: PlaceLimits,
+    pub unauthenticated: OriginLimits,
     /// Limits of the HTTP listener.
     pub http: HttpLimits,
     /// The longest WebSocket message, and so the longest BTP frame.
@@ -33,7 +33,7 @@ impl Default for TransportSettings {
             connect_timeout: Duration::from_secs(10),
             retry_unit: Duration::from_secs(1),
             keep_alive: KeepAliveSettings::default(),
-            unauthenticated: PlaceLimits { total: 1024, per_origin: 512, kept_for_known: 256 },
+            unauthenticated: OriginLimits { total: 1024, per_origin: 512, reserved_for_known: 256 },
             http: HttpLimits::default(),
             message_bytes_max: 64 * 1024,
             trust: TlsTrust::default(),
@@ -45,7 +45,7 @@ impl Default for TransportSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpLimits {
     /// Unauthenticated connections.
-    pub unauthenticated: PlaceLimits,
+    pub unauthenticated: OriginLimits,
     /// Connections of all peers together, at least one.
     pub of_peers_max: usize,
     /// Connections of one peer, at least one.
@@ -58,7 +58,7 @@ impl HttpLimits {
     /// These limits, lowered to `max` connections in all. A quarter of them may be unauthenticated.
     #[must_use]
     pub fn within(self, max: usize) -> Self {
-        let unauthenticated = PlaceLimits {
+        let unauthenticated = OriginLimits {
             total: self.unauthenticated.total.min(max / 4).max(1),
             ..self.unauthenticated
         };
@@ -70,7 +70,7 @@ impl HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
-            unauthenticated: PlaceLimits { total: 1024, per_origin: 256, kept_for_known: 256 },
+            unauthenticated: OriginLimits { total: 1024, per_origin: 256, reserved_for_known: 256 },
             of_peers_max: 3072,
             of_one_peer_max: 1024,
             stranger_requests_per_second: 1000,

@@ -6,27 +6,27 @@ use parking_lot::Mutex;
 
 use crate::time::MonoTime;
 
-/// Lines that may be logged in one [`WINDOW`].
+/// Lines that may be logged in one [`PERIOD`].
 const LINES_MAX: u32 = 10;
-const WINDOW: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_secs(60);
 
 /// Admits ten lines a minute and counts the others.
 #[derive(Debug, Default)]
-pub struct Throttle(Mutex<Inner>);
+pub struct LogThrottle(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    window: Option<MonoTime>,
+    period_start: Option<MonoTime>,
     lines: u32,
     suppressed: u64,
 }
 
-impl Throttle {
+impl LogThrottle {
     /// `Some`: a line may be logged now, and so many were suppressed since the last one.
     pub fn admit(&self, now: MonoTime) -> Option<u64> {
         let mut inner = self.0.lock();
-        if inner.window.is_none_or(|started| now.since(started) >= WINDOW) {
-            inner.window = Some(now);
+        if inner.period_start.is_none_or(|started| now.since(started) >= PERIOD) {
+            inner.period_start = Some(now);
             inner.lines = 0;
         }
         if inner.lines == LINES_MAX {
@@ -41,7 +41,7 @@ impl Throttle {
     /// when nothing more happens.
     pub fn take_overdue(&self, now: MonoTime) -> Option<u64> {
         let mut inner = self.0.lock();
-        let is_over = inner.window.is_some_and(|started| now.since(started) >= WINDOW);
+        let is_over = inner.period_start.is_some_and(|started| now.since(started) >= PERIOD);
         let suppressed = if is_over { std::mem::take(&mut inner.suppressed) } else { 0 };
         (suppressed > 0).then_some(suppressed)
     }
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn ten_lines_a_minute_and_then_a_count() {
-        let throttle = Throttle::default();
+        let throttle = LogThrottle::default();
         let at = |seconds: u64| MonoTime(seconds * 1_000_000_000);
         for second in 0..10 {
             assert_eq!(throttle.admit(at(second)), Some(0));

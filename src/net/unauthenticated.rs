@@ -1,4 +1,4 @@
-//! The unauthenticated connections of a listener: each holds a place until it is evicted.
+//! The unauthenticated connections of a listener: each holds a permit until it is evicted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,58 +7,58 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::client_origin::ClientOrigin;
-use super::places::{PlaceId, PlaceLimits, Places};
+use super::origin_limiter::{ConnectionNumber, OriginLimiter, OriginLimits};
 
 /// Shared by a listener and its connections.
 #[derive(Debug)]
-pub struct Unauthenticated(Mutex<Inner>);
+pub struct UnauthenticatedConnections(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    places: Places,
-    holders: HashMap<PlaceId, Arc<Notify>>,
+    limiter: OriginLimiter,
+    holders: HashMap<ConnectionNumber, Arc<Notify>>,
 }
 
-/// A place, until it is dropped.
+/// Permits one unauthenticated connection; released on drop.
 #[derive(Debug)]
-pub struct UnauthenticatedPlace {
-    id: PlaceId,
+pub struct UnauthenticatedPermit {
+    id: ConnectionNumber,
     evicted: Arc<Notify>,
-    unauthenticated: Arc<Unauthenticated>,
+    unauthenticated: Arc<UnauthenticatedConnections>,
 }
 
-impl Unauthenticated {
-    /// Free places.
-    pub fn new(limits: PlaceLimits) -> Arc<Self> {
-        let inner = Inner { places: Places::new(limits), holders: HashMap::new() };
+impl UnauthenticatedConnections {
+    /// No connections.
+    pub fn new(limits: OriginLimits) -> Arc<Self> {
+        let inner = Inner { limiter: OriginLimiter::new(limits), holders: HashMap::new() };
         Arc::new(Self(Mutex::new(inner)))
     }
 
-    /// Takes a place for a new connection. `true`: another one was evicted for it.
-    pub fn enter(
+    /// A permit for a new connection. `true`: another one was evicted for it.
+    pub fn admit(
         self: &Arc<Self>,
         origin: ClientOrigin,
         is_known: bool,
-    ) -> (UnauthenticatedPlace, bool) {
+    ) -> (UnauthenticatedPermit, bool) {
         let mut inner = self.0.lock();
-        let (id, other) = inner.places.enter(origin, is_known);
+        let (id, other) = inner.limiter.admit(origin, is_known);
         let evicted = Arc::new(Notify::new());
         inner.holders.insert(id, Arc::clone(&evicted));
         let has_evicted = inner.notify_evicted(other);
         drop(inner);
-        (UnauthenticatedPlace { id, evicted, unauthenticated: Arc::clone(self) }, has_evicted)
+        (UnauthenticatedPermit { id, evicted, unauthenticated: Arc::clone(self) }, has_evicted)
     }
 
     /// Evicts one connection to save another resource. `false`: there is none.
-    pub fn evict(&self) -> bool {
+    pub fn evict_one(&self) -> bool {
         let mut inner = self.0.lock();
-        let evicted = inner.places.evict();
+        let evicted = inner.limiter.evict_oldest_of_largest();
         inner.notify_evicted(evicted)
     }
 }
 
 impl Inner {
-    fn notify_evicted(&mut self, id: Option<PlaceId>) -> bool {
+    fn notify_evicted(&mut self, id: Option<ConnectionNumber>) -> bool {
         let holder = id.and_then(|id| self.holders.remove(&id));
         if let Some(holder) = &holder {
             holder.notify_one();
@@ -67,17 +67,17 @@ impl Inner {
     }
 }
 
-impl UnauthenticatedPlace {
-    /// Waits until the place is evicted: then the connection must be closed at once.
+impl UnauthenticatedPermit {
+    /// Waits until the permit is evicted: then the connection must be closed at once.
     pub async fn evicted(&self) {
         self.evicted.notified().await;
     }
 }
 
-impl Drop for UnauthenticatedPlace {
+impl Drop for UnauthenticatedPermit {
     fn drop(&mut self) {
         let mut inner = self.unauthenticated.0.lock();
-        inner.places.leave(self.id);
+        inner.limiter.release(self.id);
         inner.holders.remove(&self.id);
     }
 }
@@ -89,22 +89,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_evicted_place_notifies_its_holder_and_a_dropped_one_is_free() {
-        let limits = PlaceLimits { total: 2, per_origin: 2, kept_for_known: 0 };
-        let unauthenticated = Unauthenticated::new(limits);
+    fn an_evicted_permit_notifies_its_holder_and_a_dropped_one_is_released() {
+        let limits = OriginLimits { total: 2, per_origin: 2, reserved_for_known: 0 };
+        let unauthenticated = UnauthenticatedConnections::new(limits);
         let origin = ClientOrigin::from(std::net::IpAddr::from([10, 0, 0, 1]));
-        let (first, _) = unauthenticated.enter(origin, false);
-        let (second, none) = unauthenticated.enter(origin, false);
-        let (third, one) = unauthenticated.enter(origin, false);
+        let (first, _) = unauthenticated.admit(origin, false);
+        let (second, none) = unauthenticated.admit(origin, false);
+        let (third, one) = unauthenticated.admit(origin, false);
         assert!(!none && one);
         assert_eq!(first.evicted().now_or_never(), Some(()));
         assert_eq!(second.evicted().now_or_never(), None);
-        // An evicted place is free already.
+        // An evicted permit is released already.
         drop(first);
-        assert_eq!(unauthenticated.0.lock().places.taken(), 2);
+        assert_eq!(unauthenticated.0.lock().limiter.len(), 2);
         drop(third);
-        assert_eq!(unauthenticated.0.lock().places.taken(), 1);
-        assert!(unauthenticated.evict() && !unauthenticated.evict());
+        assert_eq!(unauthenticated.0.lock().limiter.len(), 1);
+        assert!(unauthenticated.evict_one() && !unauthenticated.evict_one());
         assert_eq!(second.evicted().now_or_never(), Some(()));
         drop(second);
         assert!(unauthenticated.0.lock().holders.is_empty());

@@ -36,7 +36,7 @@ const ALL_SCHEMES: &str =
 
 /// The address of a server, and our credentials there.
 ///
-/// Two URLs are equal when they dial the same place with the same credentials.
+/// Two URLs are equal when they dial the same server with the same credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Without `btp+` and without the user part; the scheme is `ws`, `wss`, `http` or `https`.

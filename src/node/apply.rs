@@ -71,7 +71,7 @@ impl NodeTask {
     /// Closes sessions that logged in with a token which is no longer valid.
     pub(super) fn close_sessions_by_lost_tokens(&self, peer: &AccountId) {
         if let Some(account) = self.context.connector.account(peer.as_str()) {
-            let (valid, (code, reason)) = (self.logins.load().marks_of(peer), RECONFIGURED);
+            let (valid, (code, reason)) = (self.logins.load().fingerprints_of(peer), RECONFIGURED);
             self.context.connector.close_sessions_by_other_tokens(&account, &valid, code, reason);
         }
     }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::net::{ClockFinding, Throttle};
+use crate::net::{ClockFinding, LogThrottle};
 use crate::peers::TransportContext;
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(context: Arc<TransportContext>) {
     let mut ticks = interval(CHECK_INTERVAL);
-    let throttle = Throttle::default();
+    let throttle = LogThrottle::default();
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -9,7 +9,7 @@ use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig, Secr
 use crate::connector::ConnectorSettings;
 use crate::http::HttpDial;
 use crate::net::{KeepAliveSettings, PeerUrl, TlsTrust, TransportSettings};
-use crate::peers::{Directory, NoRandomness, PeerLogin, Token};
+use crate::peers::{LoginDirectory, NoRandomness, PeerLogin, Token};
 use crate::stream::SECRET_LEN;
 
 use super::diallers::PeerDial;
@@ -97,7 +97,7 @@ pub(super) fn status_settings(config: &NodeConfig) -> StatusSettings<'_> {
 }
 
 /// The peers that may log in.
-pub(super) fn login_directory(config: &NodeConfig) -> Result<Directory, NoRandomness> {
+pub(super) fn login_directory(config: &NodeConfig) -> Result<LoginDirectory, NoRandomness> {
     let enabled = config.peers.iter().filter(|peer| peer.account.enabled);
     let logins = enabled.flat_map(|peer| {
         peer.tokens().map(|token| PeerLogin {
@@ -106,7 +106,7 @@ pub(super) fn login_directory(config: &NodeConfig) -> Result<Directory, NoRandom
             token: Some(Token::from(token.expose())),
         })
     });
-    let directory = Directory::new(logins)?;
+    let directory = LoginDirectory::new(logins)?;
     Ok(directory.with_secrets(config.secrets()))
 }
 

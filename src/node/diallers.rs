@@ -10,7 +10,7 @@ use tracing::Instrument;
 use crate::account::AccountId;
 use crate::btp::{BtpClient, Dial, DialTarget as BtpTarget};
 use crate::http::{HttpContext, HttpDial, HttpDialler, HttpTarget};
-use crate::peers::{DialHandle, Directory, RECONFIGURED, TransportContext};
+use crate::peers::{DialHandle, LoginDirectory, RECONFIGURED, TransportContext};
 
 /// A peer to dial, by protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,8 @@ enum DialTarget {
 impl RunningDialler {
     /// Applies a change that needs no new session: of the port, for the next dial, or of the token, while the old one is
     /// still valid. `false`: the change needs a new session.
-    fn try_update(&mut self, wanted: &PeerDial, directory: &Directory) -> bool {
-        let valid = directory.marks_of(wanted.peer());
+    fn try_update(&mut self, wanted: &PeerDial, directory: &LoginDirectory) -> bool {
+        let valid = directory.fingerprints_of(wanted.peer());
         match (&self.dial, wanted, &self.target) {
             (PeerDial::Btp(old), PeerDial::Btp(new), DialTarget::Btp(target))
                 if old.may_become(new, &valid) =>
@@ -79,7 +79,7 @@ impl Diallers {
 
     /// Starts and stops diallers so that exactly the peers of `dials` are dialled. A peer whose address and secrets stay the
     /// same is not disturbed; `directory` has the valid tokens.
-    pub(super) fn dial_only(&mut self, dials: Vec<PeerDial>, directory: &Directory) {
+    pub(super) fn dial_only(&mut self, dials: Vec<PeerDial>, directory: &LoginDirectory) {
         while self.tasks.try_join_next().is_some() {}
         self.running.retain(|peer, running| {
             let wanted = dials.iter().find(|dial| dial.peer() == peer);

@@ -78,7 +78,7 @@ impl CloseReason {
     pub fn mask_token(self, token: &Token) -> Self {
         match self {
             CloseReason::ByPeer { code, reason } => {
-                let reason = token.mask_in(reason.as_bytes());
+                let reason = token.mask_token(reason.as_bytes());
                 CloseReason::ByPeer { code, reason: String::from_utf8_lossy(&reason).into_owned() }
             }
             other => other,

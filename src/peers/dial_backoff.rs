@@ -1,8 +1,7 @@
 //! How long a dialler waits before it tries a peer again. No clock: durations and a random number come in, a duration
 //! goes out.
 //!
-//! Five quick attempts follow after 1, 2, 4, 8 and 16 units (of one second by default), then one every 30 units for
-//! ever. Each delay varies at random by a fifth either way, so that peers which lost the same node do not reconnect
+//! Five quick attempts follow after 1, 2, 4, 8 and 16 units (of one second by default), then one every 30 units. Each delay varies at random by a fifth either way, so that peers which lost the same node do not reconnect
 //! together. A refused login follows the same series as a refused connection: the other side may correct a wrong
 //! secret.
 //!
@@ -15,13 +14,13 @@ use std::time::Duration;
 use crate::time::Backoff;
 
 /// Delays of the series that double.
-const QUICK_ATTEMPTS: u32 = 5;
+const QUICK_ATTEMPTS_MAX: u32 = 5;
 /// The delay after the quick attempts, in units.
-const SLOW: u32 = 30;
+const SLOW_DELAY_UNITS: u32 = 30;
 /// Shorter sessions count as short, in units.
-const SHORT: u32 = 2;
-/// A session that lasted longer did not compete with another program for its place, in units.
-const SETTLED_AFTER: u32 = 10;
+const SHORT_SESSION_UNITS: u32 = 2;
+/// A session that lasted longer did not compete with another program for the account, in units.
+const SETTLED_SESSION_UNITS: u32 = 10;
 
 /// The delays between attempts to reach one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,34 +36,42 @@ pub struct DialBackoff {
 pub struct DialDelay {
     /// How long to wait.
     pub delay: Duration,
-    /// The quick attempts are used up: the peer is down, unless it has connected to us.
-    pub exhausted: bool,
+    /// The quick attempts are used up: the peer is down unless it has connected to us.
+    pub is_slow: bool,
 }
 
 impl DialBackoff {
     /// The beginning of a series.
     pub fn new(unit: Duration) -> Self {
-        Self { unit, series: Backoff::new(unit, unit * SLOW), short_sessions: 0 }
+        Self { unit, series: Backoff::new(unit, unit * SLOW_DELAY_UNITS), short_sessions: 0 }
     }
 
     /// An attempt did not lead to a session. `random`: any random number.
-    pub fn attempt_failed(&mut self, random: u32) -> DialDelay {
+    pub fn delay_after_failure(&mut self, random: u32) -> DialDelay {
         let delay = jitter(self.series.next_delay(), random);
-        DialDelay { delay, exhausted: self.series.attempts() > QUICK_ATTEMPTS }
+        DialDelay { delay, is_slow: self.series.attempts() > QUICK_ATTEMPTS_MAX }
     }
 
     /// A session ended after `lasted`. `replaced`: the peer closed it because of a newer login with our name.
-    pub fn session_ended(&mut self, lasted: Duration, replaced: bool, random: u32) -> DialDelay {
-        let is_short = lasted < self.unit * SHORT;
+    pub fn delay_after_session(
+        &mut self,
+        lasted: Duration,
+        replaced: bool,
+        random: u32,
+    ) -> DialDelay {
+        let is_short = lasted < self.unit * SHORT_SESSION_UNITS;
         self.short_sessions = if is_short { self.short_sessions.saturating_add(1) } else { 0 };
-        if replaced && lasted < self.unit * SETTLED_AFTER {
+        if replaced && lasted < self.unit * SETTLED_SESSION_UNITS {
             // Another program logs in with our name. To dial at once would replace its session, and it would replace
             // ours.
             self.series.reset();
-            return DialDelay { delay: jitter(self.unit * SLOW, random), exhausted: false };
+            return DialDelay {
+                delay: jitter(self.unit * SLOW_DELAY_UNITS, random),
+                is_slow: false,
+            };
         }
         self.series.skip_to(self.short_sessions.saturating_sub(1));
-        self.attempt_failed(random)
+        self.delay_after_failure(random)
     }
 }
 
@@ -93,12 +100,12 @@ mod tests {
         let mut backoff = DialBackoff::new(Duration::from_secs(1));
         for (index, (step, seconds, exhausted)) in steps.iter().enumerate() {
             let wait = match step {
-                Step::Failed => backoff.attempt_failed(MIDDLE),
-                Step::Ended(lasted) => backoff.session_ended(*lasted, false, MIDDLE),
-                Step::Replaced(lasted) => backoff.session_ended(*lasted, true, MIDDLE),
+                Step::Failed => backoff.delay_after_failure(MIDDLE),
+                Step::Ended(lasted) => backoff.delay_after_session(*lasted, false, MIDDLE),
+                Step::Replaced(lasted) => backoff.delay_after_session(*lasted, true, MIDDLE),
             };
             let rounded = (wait.delay + Duration::from_millis(500)).as_secs();
-            assert_eq!((rounded, wait.exhausted), (*seconds, *exhausted), "step {index}");
+            assert_eq!((rounded, wait.is_slow), (*seconds, *exhausted), "step {index}");
         }
     }
 
@@ -170,7 +177,7 @@ mod tests {
     #[test]
     fn jitter_stays_within_a_fifth() {
         for random in [0, 1, MIDDLE, u32::MAX - 1, u32::MAX] {
-            let delay = DialBackoff::new(Duration::from_secs(1)).attempt_failed(random).delay;
+            let delay = DialBackoff::new(Duration::from_secs(1)).delay_after_failure(random).delay;
             assert!((800..=1200).contains(&delay.as_millis()), "{random}: {delay:?}");
         }
         let slow = Duration::from_secs(30);

@@ -81,7 +81,7 @@ mod tests {
     use std::time::Duration;
     use tokio::time::timeout;
 
-    const LONG: DialDelay = DialDelay { delay: Duration::from_secs(3600), exhausted: false };
+    const LONG: DialDelay = DialDelay { delay: Duration::from_secs(3600), is_slow: false };
 
     async fn waited(control: &mut DialControl, act: impl FnOnce()) -> WaitEnd {
         let mut wait = std::pin::pin!(control.wait_before_attempt(LONG));
@@ -100,7 +100,7 @@ mod tests {
         // Without a wait it has no effect, not even on the next one.
         handle.retry_now();
         assert_eq!(waited(&mut control, || handle.retry_now()).await, WaitEnd::Retry);
-        let none = DialDelay { delay: Duration::ZERO, exhausted: false };
+        let none = DialDelay { delay: Duration::ZERO, is_slow: false };
         assert_eq!(control.wait_before_attempt(none).await, WaitEnd::Over);
         assert_eq!(waited(&mut control, || drop(handle)).await, WaitEnd::Stop);
     }

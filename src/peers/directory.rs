@@ -2,7 +2,7 @@
 //!
 //! Instead of the tokens it keeps their HMAC-SHA256 under a random key of the process, so that the time of a comparison
 //! reveals nothing: an attacker cannot predict the compared bytes. For the same reason an unknown name takes the same
-//! time as a known one. A session keeps the HMAC of its token as its mark; a later directory, with the same key, says
+//! time as a known one. A session keeps the HMAC of its token as its fingerprint; a later directory, with the same key, says
 //! whether the token is still valid.
 
 use std::collections::{HashMap, HashSet};
@@ -14,7 +14,7 @@ use ring::rand::SystemRandom;
 
 use super::token::Token;
 use crate::account::AccountId;
-use crate::link::LoginMark;
+use crate::link::TokenFingerprint;
 
 /// One login of a peer. A peer with several tokens has one for each, with the same account and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +28,13 @@ pub struct PeerLogin {
 }
 
 /// The current directory of all listeners of a node. Open sessions stay when it changes.
-pub type Logins = ArcSwap<Directory>;
+pub type Logins = ArcSwap<LoginDirectory>;
 
 /// The logins of all peers. It is immutable, and replaced when the peers change.
-pub struct Directory {
+pub struct LoginDirectory {
     key: hmac::Key,
-    by_name: HashMap<String, Entry>,
-    by_token: HashMap<Tag, Holder>,
+    by_name: HashMap<String, AccountLogin>,
+    by_token: HashMap<Tag, TokenOwner>,
     /// The largest number of tokens of a peer.
     signing_keys_max: usize,
     /// Tags of all secrets that must not be shown: tokens, and other secrets of the node.
@@ -43,14 +43,14 @@ pub struct Directory {
 
 type Tag = [u8; 32];
 
-struct Entry {
+struct AccountLogin {
     account: AccountId,
     tags: Vec<Tag>,
     /// Verify signatures with a token, and do not reveal it.
     signing_keys: Vec<hmac::Key>,
 }
 
-enum Holder {
+enum TokenOwner {
     One(AccountId),
     /// Peers share the token, so it does not identify one.
     Several,
@@ -61,24 +61,24 @@ enum Holder {
 #[error("the operating system's random number generator failed")]
 pub struct NoRandomness;
 
-/// Marks tokens without keeping them: by their HMAC under the key of the process.
+/// Identifies tokens without storing them, by their HMAC under the key of the process.
 #[derive(Clone)]
-pub struct TokenMarker(hmac::Key);
+pub struct TokenFingerprinter(hmac::Key);
 
-impl TokenMarker {
+impl TokenFingerprinter {
     /// # Errors
     /// The operating system gave no random numbers for the key.
     pub fn new() -> Result<Self, NoRandomness> {
         Ok(Self(key()?.clone()))
     }
 
-    /// Equal tokens have equal marks.
-    pub fn mark(&self, token: &[u8]) -> LoginMark {
-        LoginMark(tag(&self.0, token))
+    /// Equal tokens have equal fingerprints.
+    pub fn fingerprint(&self, token: &[u8]) -> TokenFingerprint {
+        TokenFingerprint(tag(&self.0, token))
     }
 }
 
-impl Directory {
+impl LoginDirectory {
     /// A directory of these logins. If two accounts have the same name, the first counts (`config` refuses such a
     /// pair).
     pub fn new(logins: impl IntoIterator<Item = PeerLogin>) -> Result<Self, NoRandomness> {
@@ -104,12 +104,12 @@ impl Directory {
         self.secrets.extend(tag);
         if let Some(tag) = tag {
             let holder = self.by_token.entry(tag);
-            let holder = holder.or_insert_with(|| Holder::One(login.account.clone()));
-            if !matches!(holder, Holder::One(account) if *account == login.account) {
-                *holder = Holder::Several;
+            let holder = holder.or_insert_with(|| TokenOwner::One(login.account.clone()));
+            if !matches!(holder, TokenOwner::One(account) if *account == login.account) {
+                *holder = TokenOwner::Several;
             }
         }
-        let entry = self.by_name.entry(login.username).or_insert_with(|| Entry {
+        let entry = self.by_name.entry(login.username).or_insert_with(|| AccountLogin {
             account: login.account.clone(),
             tags: Vec::new(),
             signing_keys: Vec::new(),
@@ -153,19 +153,19 @@ impl Directory {
     }
 
     /// The account with this login name. Reveals whether the name exists: for logs and pages of the operator only.
-    pub fn account_named(&self, name: &str) -> Option<&AccountId> {
+    pub fn find_by_name(&self, name: &str) -> Option<&AccountId> {
         self.by_name.get(name).map(|entry| &entry.account)
     }
 
-    /// The mark of sessions that log in with this token.
-    pub fn mark(&self, token: &[u8]) -> LoginMark {
-        LoginMark(tag(&self.key, token))
+    /// The fingerprint of sessions that log in with this token.
+    pub fn fingerprint(&self, token: &[u8]) -> TokenFingerprint {
+        TokenFingerprint(tag(&self.key, token))
     }
 
-    /// The marks of all valid tokens of an account.
-    pub fn marks_of(&self, account: &AccountId) -> Vec<LoginMark> {
+    /// The fingerprints of all valid tokens of an account.
+    pub fn fingerprints_of(&self, account: &AccountId) -> Vec<TokenFingerprint> {
         let entries = self.by_name.values().filter(|entry| entry.account == *account);
-        entries.flat_map(|entry| &entry.tags).copied().map(LoginMark).collect()
+        entries.flat_map(|entry| &entry.tags).copied().map(TokenFingerprint).collect()
     }
 
     /// The account with this name and token. Without a name, the only account with this token.
@@ -178,8 +178,8 @@ impl Directory {
         }
         let Some(name) = name else {
             return match self.by_token.get(&offered)? {
-                Holder::One(account) => Some(account),
-                Holder::Several => None,
+                TokenOwner::One(account) => Some(account),
+                TokenOwner::Several => None,
             };
         };
         let entry = self.by_name.get(name);
@@ -189,7 +189,7 @@ impl Directory {
     }
 }
 
-/// The key of all directories. It outlives reloads, because open sessions keep their marks.
+/// The key of all directories. It outlives reloads, because open sessions keep their fingerprints.
 fn key() -> Result<&'static hmac::Key, NoRandomness> {
     static KEY: OnceLock<hmac::Key> = OnceLock::new();
     if let Some(key) = KEY.get() {
@@ -200,9 +200,9 @@ fn key() -> Result<&'static hmac::Key, NoRandomness> {
     Ok(KEY.get_or_init(|| random))
 }
 
-/// The mark of a token; `None` without random numbers, when there is no directory either.
-pub(super) fn mark(token: &[u8]) -> Option<LoginMark> {
-    Some(LoginMark(tag(key().ok()?, token)))
+/// The fingerprint of a token; `None` without random numbers, when there is no directory either.
+pub(super) fn fingerprint(token: &[u8]) -> Option<TokenFingerprint> {
+    Some(TokenFingerprint(tag(key().ok()?, token)))
 }
 
 fn tag(key: &hmac::Key, token: &[u8]) -> Tag {
@@ -210,9 +210,11 @@ fn tag(key: &hmac::Key, token: &[u8]) -> Tag {
     *tag.as_ref().first_chunk().expect("HMAC-SHA256 has 32 bytes")
 }
 
-impl std::fmt::Debug for Directory {
+impl std::fmt::Debug for LoginDirectory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Directory").field("logins", &self.by_name.len()).finish_non_exhaustive()
+        f.debug_struct("LoginDirectory")
+            .field("logins", &self.by_name.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -228,8 +230,8 @@ mod tests {
         }
     }
 
-    fn directory() -> Directory {
-        Directory::new([
+    fn directory() -> LoginDirectory {
+        LoginDirectory::new([
             login("alice", "alice", Some("secret-a")),
             login("bob", "robert", Some("secret-b")),
             login("carol", "carol", Some("shared")),
@@ -279,22 +281,25 @@ mod tests {
     }
 
     #[test]
-    fn marks_outlive_the_directory_and_differ_by_token() {
+    fn fingerprints_outlive_the_directory_and_differ_by_token() {
         let login = |token| login("grace", "grace", Some(token));
-        let (before, after) = (directory(), Directory::new([login("new-token")]).unwrap());
-        let marked = |token: &str| before.mark(token.as_bytes());
+        let (before, after) = (directory(), LoginDirectory::new([login("new-token")]).unwrap());
+        let fingerprint = |token: &str| before.fingerprint(token.as_bytes());
         let grace = "grace".parse().unwrap();
-        assert_eq!(before.marks_of(&grace), [marked("new-token"), marked("old-token")]);
-        assert_eq!(after.marks_of(&grace), [marked("new-token")]);
-        assert_eq!(after.marks_of(&"alice".parse().unwrap()), []);
-        assert_eq!(Token::from("new-token").mark(), Some(marked("new-token")));
-        assert_eq!(Token::from("").mark(), None);
+        assert_eq!(
+            before.fingerprints_of(&grace),
+            [fingerprint("new-token"), fingerprint("old-token")]
+        );
+        assert_eq!(after.fingerprints_of(&grace), [fingerprint("new-token")]);
+        assert_eq!(after.fingerprints_of(&"alice".parse().unwrap()), []);
+        assert_eq!(Token::from("new-token").fingerprint(), Some(fingerprint("new-token")));
+        assert_eq!(Token::from("").fingerprint(), None);
     }
 
     #[test]
     fn accounts_are_found_by_name_alone() {
         let directory = directory();
-        let named = |name| directory.account_named(name).map(AccountId::as_str);
+        let named = |name| directory.find_by_name(name).map(AccountId::as_str);
         assert_eq!((named("robert"), named("erin")), (Some("bob"), Some("erin")));
         assert_eq!((named("bob"), named("")), (None, None));
     }

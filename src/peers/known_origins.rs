@@ -14,12 +14,12 @@ const ORIGINS_OF_ONE_ACCOUNT_MAX: usize = 8;
 /// The origins that peers have logged in from since the node started. At most `ORIGINS_OF_ONE_ACCOUNT_MAX` of each
 /// account.
 #[derive(Debug, Default)]
-pub struct KnownOrigins(Mutex<Known>);
+pub struct KnownOrigins(Mutex<OriginCounts>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct OriginCounts {
     /// The latest is last.
-    of_account: HashMap<AccountId, VecDeque<ClientOrigin>>,
+    by_account: HashMap<AccountId, VecDeque<ClientOrigin>>,
     /// How many accounts have logged in from each origin.
     accounts_of: HashMap<ClientOrigin, usize>,
 }
@@ -34,10 +34,10 @@ impl KnownOrigins {
     pub fn remember(&self, account: &AccountId, origin: ClientOrigin) {
         let mut known = self.0.lock();
         let known = &mut *known;
-        if !known.of_account.contains_key(account) {
-            known.of_account.insert(account.clone(), VecDeque::new());
+        if !known.by_account.contains_key(account) {
+            known.by_account.insert(account.clone(), VecDeque::new());
         }
-        let Some(origins) = known.of_account.get_mut(account) else { return };
+        let Some(origins) = known.by_account.get_mut(account) else { return };
         if origins.back() == Some(&origin) {
             return;
         }
@@ -58,13 +58,13 @@ impl KnownOrigins {
     /// Forgets the origins of an account that was removed from the configuration.
     pub fn forget(&self, account: &AccountId) {
         let mut known = self.0.lock();
-        for origin in known.of_account.remove(account).unwrap_or_default() {
+        for origin in known.by_account.remove(account).unwrap_or_default() {
             known.release(origin);
         }
     }
 }
 
-impl Known {
+impl OriginCounts {
     fn release(&mut self, origin: ClientOrigin) {
         if let Some(count) = self.accounts_of.get_mut(&origin) {
             *count -= 1;

@@ -1,4 +1,4 @@
-//! The peers of a node, as every protocol sees them: the directory of logins ([`Directory`], [`Token`]), the status and
+//! The peers of a node, as every protocol sees them: the directory of logins ([`LoginDirectory`], [`Token`]), the status and
 //! events of each peer ([`PeerStatus`]), the guard of a session, the delays and the control of dialling tasks, and the
 //! context that a node's tasks share.
 
@@ -18,7 +18,7 @@ pub use close_reason::{
 pub use context::{HttpCounts, ServerCounts, TransportContext};
 pub use dial_backoff::{DialBackoff, DialDelay};
 pub use dial_control::{DialControl, DialHandle, WaitEnd};
-pub use directory::{Directory, Logins, NoRandomness, PeerLogin, TokenMarker};
+pub use directory::{LoginDirectory, Logins, NoRandomness, PeerLogin, TokenFingerprinter};
 #[cfg(test)]
 pub use peer_status::RefusedLogin;
 pub use peer_status::{

@@ -20,7 +20,7 @@ pub use self::snapshot::{PeerCounts, PeerSnapshot, PeerState, RefusedLogin};
 use self::wrong_answers::WrongAnswers;
 use super::close_reason::CloseReason;
 use crate::account::AccountId;
-use crate::net::Throttle;
+use crate::net::LogThrottle;
 use crate::time::MonoTime;
 
 /// Events that a subscriber may lag behind.
@@ -53,8 +53,8 @@ pub enum PeerChange {
     AuthenticationFailed(String),
     /// We refused a login with the peer's name. Only once until the state changes.
     LoginRefused(String),
-    /// The quick attempts have failed; slow ones go on.
-    RetriesExhausted,
+    /// The quick attempts have failed; slow ones follow.
+    BecameDown,
 }
 
 /// All peers of a node.
@@ -75,11 +75,11 @@ pub struct PeerStatus {
     unreadable_frames: AtomicU64,
     refused_frames: AtomicU64,
     /// For log lines about its sessions: a peer may reconnect at any rate.
-    session_lines: Throttle,
+    session_lines: LogThrottle,
     /// For log lines about attempts to reach it: a server may accept and close at any rate.
-    attempt_lines: Throttle,
+    attempt_lines: LogThrottle,
     /// For other log lines that it causes.
-    other_lines: Throttle,
+    other_lines: LogThrottle,
     /// The zero of [`Self::now`].
     created_at: Instant,
     /// Whether its latest HTTP answer was wrong.
@@ -90,7 +90,7 @@ pub struct PeerStatus {
 struct Inner {
     state: PeerState,
     /// It has a url in the configuration.
-    dialled: bool,
+    is_dialled: bool,
     since: SystemTime,
     last_error: Option<String>,
     last_attempt_failure: Option<AttemptFailure>,
@@ -147,12 +147,12 @@ impl Peers {
     }
 
     /// Records a refused login of any transport. `account`: the configured account of the claimed name, see
-    /// [`super::Directory::account_named`]; unknown names must not enlarge the table. `None` takes the same time, so
+    /// [`super::LoginDirectory::find_by_name`]; unknown names must not enlarge the table. `None` takes the same time, so
     /// that timing does not reveal which names exist.
-    pub fn login_refused(&self, account: Option<&AccountId>, remote: &str, reason: &str) {
+    pub fn record_refused_login(&self, account: Option<&AccountId>, remote: &str, reason: &str) {
         match account {
-            Some(account) => self.status(account).login_refused(remote, reason),
-            None => drop(self.unknown_peer.lock().login_refused(remote, reason)),
+            Some(account) => self.status(account).record_refused_login(remote, reason),
+            None => drop(self.unknown_peer.lock().record_refused_login(remote, reason)),
         }
     }
 
@@ -187,9 +187,9 @@ impl PeerStatus {
             inner: Mutex::new(Inner::new()),
             unreadable_frames: AtomicU64::new(0),
             refused_frames: AtomicU64::new(0),
-            session_lines: Throttle::default(),
-            attempt_lines: Throttle::default(),
-            other_lines: Throttle::default(),
+            session_lines: LogThrottle::default(),
+            attempt_lines: LogThrottle::default(),
+            other_lines: LogThrottle::default(),
             created_at: Instant::now(),
             has_wrong_answer: AtomicBool::new(false),
         }
@@ -245,16 +245,16 @@ impl PeerStatus {
 
     /// Whether this node dials the peer, by the configuration.
     pub fn set_dialled(&self, dialled: bool) {
-        self.inner.lock().dialled = dialled;
+        self.inner.lock().is_dialled = dialled;
     }
 
     /// See [`PeerStatus::set_dialled`].
     pub fn is_dialled(&self) -> bool {
-        self.inner.lock().dialled
+        self.inner.lock().is_dialled
     }
 
     /// An attempt to reach the peer begins. The first of a series is an event.
-    pub fn attempt_started(&self, target: &str) {
+    pub fn record_attempt(&self, target: &str) {
         let mut inner = self.inner.lock();
         if matches!(inner.state, PeerState::Waiting | PeerState::Disconnected) {
             inner.set_state(PeerState::Connecting);
@@ -271,7 +271,7 @@ impl PeerStatus {
     }
 
     /// An attempt failed.
-    pub fn attempt_failed(&self, error: &str, failure: AttemptFailure, next: Duration) {
+    pub fn record_failed_attempt(&self, error: &str, failure: AttemptFailure, next: Duration) {
         let refused = failure == AttemptFailure::Refused;
         let mut inner = self.inner.lock();
         inner.last_attempt_failure = Some(failure);
@@ -313,15 +313,15 @@ impl PeerStatus {
 
     /// We refused a login with the peer's name, perhaps of a stranger. It becomes the peer's state only if the peer
     /// dials us and has no session: otherwise we know the state ourselves.
-    fn login_refused(&self, remote: &str, reason: &str) {
-        if let Some(error) = self.inner.lock().login_refused(remote, reason) {
+    fn record_refused_login(&self, remote: &str, reason: &str) {
+        if let Some(error) = self.inner.lock().record_refused_login(remote, reason) {
             self.send_event(PeerChange::LoginRefused(error));
         }
     }
 
     /// The quick attempts have failed; called after each slow one, too. The first call while the peer has no session
     /// marks it down and sends an event.
-    pub fn retries_exhausted(&self) {
+    pub fn mark_down(&self) {
         let mut inner = self.inner.lock();
         if inner.sessions == 0 && !matches!(inner.state, PeerState::Suspended | PeerState::Down) {
             inner.set_state(PeerState::Down);
@@ -330,12 +330,12 @@ impl PeerStatus {
                 error = inner.last_error.as_deref().unwrap_or_default(),
                 "retries exhausted: the peer is down, slow attempts go on"
             );
-            self.send_event(PeerChange::RetriesExhausted);
+            self.send_event(PeerChange::BecameDown);
         }
     }
 
     /// The loop that dials the peer has stopped. The peer may still connect to us.
-    pub fn dialling_stopped(&self) {
+    pub fn record_stop_of_dialling(&self) {
         let mut inner = self.inner.lock();
         inner.wrong_answers.clear();
         self.has_wrong_answer.store(false, Ordering::Relaxed);
@@ -346,7 +346,7 @@ impl PeerStatus {
     }
 
     /// An authenticated session was opened.
-    pub fn session_up(&self, side: &'static str, remote: &str) {
+    pub fn add_session(&self, side: &'static str, remote: &str) {
         let mut inner = self.inner.lock();
         inner.sessions += 1;
         inner.counts.sessions += 1;
@@ -368,7 +368,7 @@ impl PeerStatus {
     }
 
     /// An authenticated session ended.
-    pub fn session_down(&self, side: &'static str, close: &CloseReason) {
+    pub fn remove_session(&self, side: &'static str, close: &CloseReason) {
         let mut inner = self.inner.lock();
         inner.sessions = inner.sessions.saturating_sub(1);
         let (code, reason) = (close.code(), close.reason());
@@ -432,7 +432,7 @@ impl Inner {
     fn new() -> Self {
         Inner {
             state: PeerState::Waiting,
-            dialled: false,
+            is_dialled: false,
             since: SystemTime::now(),
             last_error: None,
             last_attempt_failure: None,
@@ -449,14 +449,14 @@ impl Inner {
     }
 
     /// `Some`: the error of a new event.
-    fn login_refused(&mut self, remote: &str, reason: &str) -> Option<String> {
+    fn record_refused_login(&mut self, remote: &str, reason: &str) -> Option<String> {
         self.counts.refused_logins += 1;
         self.last_refused_login = Some(RefusedLogin {
             at: SystemTime::now(),
             remote: remote.to_owned(),
             reason: reason.to_owned(),
         });
-        if self.dialled || self.sessions > 0 || self.state == PeerState::Suspended {
+        if self.is_dialled || self.sessions > 0 || self.state == PeerState::Suspended {
             return None;
         }
         let error = format!("its login was refused: {reason} (from {remote})");
@@ -467,11 +467,11 @@ impl Inner {
     }
 
     fn may_log_replaced(&mut self, now: MonoTime) -> bool {
-        let may = self.replaced_logged_at.is_none_or(|at| now.since(at) >= LINE_INTERVAL);
-        if may {
+        let is_due = self.replaced_logged_at.is_none_or(|at| now.since(at) >= LINE_INTERVAL);
+        if is_due {
             self.replaced_logged_at = Some(now);
         }
-        may
+        is_due
     }
 
     fn set_state(&mut self, state: PeerState) {

@@ -6,7 +6,7 @@ use super::close_reason::CloseReason;
 use super::context::TransportContext;
 use super::peer_status::PeerStatus;
 use crate::connector::Account;
-use crate::link::{LoginMark, Outbox, SessionId, SessionKind};
+use crate::link::{Outbox, SessionId, SessionKind, TokenFingerprint};
 use crate::time::MonoTime;
 
 /// An authenticated session of an account. Dropping it, for whatever reason, detaches the session: Prepares that the
@@ -36,7 +36,7 @@ impl SessionGuard {
         account: Arc<Account>,
         status: Arc<PeerStatus>,
         kind: SessionKind,
-        login: Option<LoginMark>,
+        login: Option<TokenFingerprint>,
         outbox: Arc<Outbox>,
         remote: &str,
     ) -> Self {
@@ -44,7 +44,7 @@ impl SessionGuard {
         let id = context.connector.attach_session(&account, kind, login, Arc::clone(&outbox), now);
         let is_reported = kind != SessionKind::Posted || !status.is_dialled();
         if is_reported {
-            status.session_up(kind.as_str(), remote);
+            status.add_session(kind.as_str(), remote);
         }
         let (attached_at, close_reason) = (now.mono, None);
         Self { context, account, id, kind, outbox, status, is_reported, attached_at, close_reason }
@@ -88,7 +88,7 @@ impl Drop for SessionGuard {
         if self.is_reported {
             let stopped = || CloseReason::Broken("stopped".to_owned());
             let reason = self.close_reason.take().unwrap_or_else(stopped);
-            self.status.session_down(self.kind.as_str(), &reason);
+            self.status.remove_session(self.kind.as_str(), &reason);
         }
     }
 }

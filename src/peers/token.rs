@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::directory;
-use crate::link::LoginMark;
+use crate::link::TokenFingerprint;
 
 /// Shorter tokens are not masked: they occur in ordinary texts, and are no secrets.
 const MASKED_BYTES_MIN: usize = 4;
@@ -21,13 +21,13 @@ impl Token {
         &self.0
     }
 
-    /// The mark of sessions that log in with this token; `None`: the token is empty.
-    pub fn mark(&self) -> Option<LoginMark> {
-        if self.is_empty() { None } else { directory::mark(self.0.as_bytes()) }
+    /// The fingerprint of sessions that log in with this token; `None`: the token is empty.
+    pub fn fingerprint(&self) -> Option<TokenFingerprint> {
+        if self.is_empty() { None } else { directory::fingerprint(self.0.as_bytes()) }
     }
 
     /// A text of a peer with this secret masked: some servers repeat what they received.
-    pub fn mask_in<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+    pub fn mask_token<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let secret = self.0.as_bytes();
         if secret.len() < MASKED_BYTES_MIN {
             return Cow::Borrowed(text);
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn check(token: &str, text: &str, expected: &str) {
-        let masked = Token::from(token).mask_in(text.as_bytes()).into_owned();
+        let masked = Token::from(token).mask_token(text.as_bytes()).into_owned();
         assert_eq!(String::from_utf8(masked).unwrap(), expected);
     }
 

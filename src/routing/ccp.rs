@@ -107,20 +107,20 @@ impl Ccp {
         if renamed {
             self.restart(now);
         }
-        let mut touched: Vec<Prefix> = self.replace_local_routes();
-        let mut retell = false;
-        let mut left: BTreeSet<Slot> = self.peers.keys().copied().collect();
-        for member in self.settings.peers.clone() {
-            left.remove(&member.slot);
-            match self.peers.get_mut(&member.slot) {
-                Some(peer) if peer.settings == member => {}
+        let mut changed: Vec<Prefix> = self.replace_local_routes();
+        let mut must_readvertise = false;
+        let mut removed: BTreeSet<Slot> = self.peers.keys().copied().collect();
+        for settings in self.settings.peers.clone() {
+            removed.remove(&settings.slot);
+            match self.peers.get_mut(&settings.slot) {
+                Some(peer) if peer.settings == settings => {}
                 Some(peer) => {
-                    let old = std::mem::replace(&mut peer.settings, member);
-                    touched.extend(peer.apply_change(&old, now));
-                    retell = true;
+                    let old = std::mem::replace(&mut peer.settings, settings);
+                    changed.extend(peer.apply_change(&old, now));
+                    must_readvertise = true;
                 }
                 None => {
-                    let mut peer = CcpPeerState::new(member, &self.hash);
+                    let mut peer = CcpPeerState::new(settings, &self.hash);
                     if self.connected.contains(&peer.settings.slot) {
                         peer.receiver.control_sender.on_link_up(now);
                     }
@@ -128,17 +128,17 @@ impl Ccp {
                 }
             }
         }
-        for slot in left {
+        for slot in removed {
             if let Some(mut peer) = self.peers.remove(&slot) {
-                touched.extend(peer.receiver.clear());
+                changed.extend(peer.receiver.clear());
             }
         }
-        if retell {
+        if must_readvertise {
             // The relation of a peer decides which routes it and others may have.
-            touched.extend(self.log.prefixes().cloned());
-            self.readvertise(touched);
+            changed.extend(self.log.prefixes().cloned());
+            self.readvertise(changed);
         } else {
-            self.update_best(touched, None);
+            self.update_best(changed, None);
         }
     }
 
@@ -158,20 +158,20 @@ impl Ccp {
         if was == connected {
             return;
         }
-        let mut touched = self.local_prefixes_over(slot);
+        let mut changed = self.local_prefixes_over(slot);
         if !connected && let Some(peer) = self.peers.get_mut(&slot) {
-            touched.extend(peer.receiver.clear());
+            changed.extend(peer.receiver.clear());
             peer.receiver.control_sender = control::ControlSender::default();
             peer.sender.stop();
         }
-        self.update_best(touched, Some(slot));
+        self.update_best(changed, Some(slot));
     }
 
     /// Whether routes are exchanged with any peer.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        let members = &mut self.settings.peers.iter();
-        members.any(|member| member.policy.send || member.policy.receive)
+        let peers = &mut self.settings.peers.iter();
+        peers.any(|peer| peer.policy.send || peer.policy.receive)
     }
 
     /// The best learned routes, which rank below all others; `None` if they have not changed since
@@ -201,11 +201,11 @@ impl Ccp {
         self.best_routes.clear();
         self.log = ChangeLog::new(self.next_table_id(), self.hash.clone());
         self.learned_changed = true;
-        let linked = &self.connected;
+        let connected = &self.connected;
         for (slot, peer) in &mut self.peers {
             peer.receiver.clear();
             peer.sender.restart(0);
-            if linked.contains(slot) {
+            if connected.contains(slot) {
                 peer.receiver.control_sender.on_link_up(now);
             }
         }

@@ -10,4 +10,4 @@ mod route;
 mod table;
 
 pub use route::{Route, RouteOrigin};
-pub use table::{Candidate, HashSeed, Match, RouteTable};
+pub use table::{HashSeed, RouteCandidate, RouteMatch, RouteTable};

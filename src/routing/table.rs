@@ -42,7 +42,7 @@ impl HashSeed {
 
 /// One next hop for a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Candidate {
+pub struct RouteCandidate {
     /// The account to send to.
     pub next_hop: Slot,
     /// Higher is better.
@@ -53,11 +53,11 @@ pub struct Candidate {
 
 /// The result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Match<'a> {
+pub struct RouteMatch<'a> {
     /// Bytes of the prefix; 0 for the default route.
     pub prefix_len: usize,
     /// The next hops, best first; never empty.
-    pub candidates: &'a [Candidate],
+    pub candidates: &'a [RouteCandidate],
 }
 
 /// A prefix of the table, compared as bytes, because addresses of packets are bytes.
@@ -81,7 +81,7 @@ impl Hash for Key {
 pub struct RouteTable {
     /// Prefix -> index into `candidate_sets`. Many prefixes share one set.
     prefixes: HashMap<Key, u32, RandomState>,
-    candidate_sets: Vec<Box<[Candidate]>>,
+    candidate_sets: Vec<Box<[RouteCandidate]>>,
     /// Bit n: some prefix has n segments.
     depth_mask: u64,
 }
@@ -89,7 +89,7 @@ pub struct RouteTable {
 impl RouteTable {
     /// Builds the table. Candidates of one prefix are ordered by priority, then origin, then the
     /// order given.
-    pub fn new(routes: impl IntoIterator<Item = (Prefix, Candidate)>, seed: HashSeed) -> Self {
+    pub fn new(routes: impl IntoIterator<Item = (Prefix, RouteCandidate)>, seed: HashSeed) -> Self {
         let mut table = RouteTable {
             prefixes: HashMap::with_hasher(seed.hash_state()),
             candidate_sets: Vec::new(),
@@ -97,8 +97,8 @@ impl RouteTable {
         };
         // Nearly each prefix has one next hop and goes straight to its set; the others are
         // collected first.
-        let mut known: HashMap<Box<[Candidate]>, u32> = HashMap::new();
-        let mut several: BTreeMap<Key, Vec<Candidate>> = BTreeMap::new();
+        let mut known: HashMap<Box<[RouteCandidate]>, u32> = HashMap::new();
+        let mut several: BTreeMap<Key, Vec<RouteCandidate>> = BTreeMap::new();
         for (prefix, candidate) in routes {
             let key = Key(SmolStr::new(prefix.as_str()));
             table.depth_mask |= depth_bit(segment_count(key.borrow()));
@@ -130,7 +130,7 @@ impl RouteTable {
     ///
     /// RFC 15 "Routing": among the prefixes of an address, the longest one wins. [row 25] A prefix
     /// ends between two segments. [row 26] A prefix longer than the address never matches. [row 27]
-    pub fn lookup(&self, address: AddressRef<'_>) -> Option<Match<'_>> {
+    pub fn lookup(&self, address: AddressRef<'_>) -> Option<RouteMatch<'_>> {
         let mut key = address.as_bytes();
         let mut segments = segment_count(key);
         loop {
@@ -138,7 +138,7 @@ impl RouteTable {
                 && let Some(set) = self.prefixes.get(key)
             {
                 let candidates = self.candidate_sets.get(*set as usize)?;
-                return Some(Match { prefix_len: key.len(), candidates });
+                return Some(RouteMatch { prefix_len: key.len(), candidates });
             }
             if key.is_empty() {
                 return None;
@@ -154,7 +154,7 @@ impl RouteTable {
     }
 
     /// All prefixes and their next hops, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Candidate])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[RouteCandidate])> {
         self.prefixes.iter().filter_map(|(prefix, set)| {
             self.candidate_sets.get(*set as usize).map(|set| (prefix.0.as_str(), set.as_ref()))
         })
@@ -162,9 +162,9 @@ impl RouteTable {
 }
 
 fn intern_set(
-    known: &mut HashMap<Box<[Candidate]>, u32>,
-    sets: &mut Vec<Box<[Candidate]>>,
-    candidates: Vec<Candidate>,
+    known: &mut HashMap<Box<[RouteCandidate]>, u32>,
+    sets: &mut Vec<Box<[RouteCandidate]>>,
+    candidates: Vec<RouteCandidate>,
 ) -> u32 {
     let candidates = candidates.into_boxed_slice();
     *known.entry(candidates).or_insert_with_key(|candidates| {
@@ -203,8 +203,8 @@ mod tests {
     use super::*;
     use crate::wire::Address;
 
-    fn candidate(next_hop: u32, priority: i32, origin: RouteOrigin) -> Candidate {
-        Candidate { next_hop: Slot(next_hop), priority, origin }
+    fn candidate(next_hop: u32, priority: i32, origin: RouteOrigin) -> RouteCandidate {
+        RouteCandidate { next_hop: Slot(next_hop), priority, origin }
     }
 
     fn table(routes: &[(&str, u32)]) -> RouteTable {

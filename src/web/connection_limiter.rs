@@ -2,7 +2,7 @@
 //! is closed for another.
 //!
 //! Strangers, the connections on which no peer has authenticated (SPSP clients never do), have a limit of their own with
-//! the eviction rules of `net/places.rs`, and are closed after a minute. A peer's connection stays while it is used. At its own limit, a peer's
+//! the eviction rules of `net/origin_limiter.rs`, and are closed after a minute. A peer's connection stays while it is used. At its own limit, a peer's
 //! least recently used idle connection is closed; at the limit of all peers, a connection of the peer with most, an idle
 //! one first.
 
@@ -20,7 +20,8 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) use self::connection::{Connection, ConnectionEvent};
 use crate::account::AccountId;
 use crate::net::{
-    Bucket, ClientOrigin, HttpLimits, SharedRate, Unauthenticated, UnauthenticatedPlace, WorkRate,
+    ClientOrigin, HttpLimits, SharedRate, TokenBucket, UnauthenticatedConnections,
+    UnauthenticatedPermit, WorkRate,
 };
 use crate::time::MonoTime;
 
@@ -91,7 +92,7 @@ impl Default for ConnectionLimits {
 #[derive(Debug)]
 pub(crate) struct ConnectionLimiter {
     limits: ConnectionLimits,
-    strangers: Arc<Unauthenticated>,
+    strangers: Arc<UnauthenticatedConnections>,
     open: Mutex<OpenConnections>,
     budgets: Mutex<Budgets>,
 }
@@ -117,7 +118,7 @@ struct Budgets {
     frames: SharedRate<ClientOrigin>,
     requests: SharedRate<ClientOrigin>,
     wrong_tokens: SharedRate<ClientOrigin>,
-    frames_by_peer: HashMap<AccountId, Bucket>,
+    frames_by_peer: HashMap<AccountId, TokenBucket>,
 }
 
 /// A request body that is incomplete, until this is dropped.
@@ -133,7 +134,7 @@ pub(crate) struct ConnectionGuard {
     connection: Arc<Connection>,
     limiter: Arc<ConnectionLimiter>,
     /// Until a peer has authenticated.
-    stranger: Option<UnauthenticatedPlace>,
+    stranger: Option<UnauthenticatedPermit>,
     /// The end of the grace period, once the place among strangers is lost.
     evicted_at: Option<Instant>,
     reported_outgrown: bool,
@@ -156,7 +157,7 @@ impl ConnectionLimiter {
             wrong_tokens: SharedRate::new(WRONG_TOKENS),
             frames_by_peer: HashMap::new(),
         };
-        let strangers = Unauthenticated::new(limits.configured.unauthenticated);
+        let strangers = UnauthenticatedConnections::new(limits.configured.unauthenticated);
         Arc::new(Self { limits, strangers, open: Mutex::default(), budgets: Mutex::new(budgets) })
     }
 
@@ -173,7 +174,7 @@ impl ConnectionLimiter {
         now: MonoTime,
     ) -> (ConnectionGuard, bool) {
         let origin = ClientOrigin::from(remote);
-        let (stranger, has_evicted) = self.strangers.enter(origin, is_known);
+        let (stranger, has_evicted) = self.strangers.admit(origin, is_known);
         let mut open = self.open.lock();
         let id = open.next_id;
         open.next_id += 1;
@@ -197,8 +198,8 @@ impl ConnectionLimiter {
 
     /// Closes a connection because open files are short: a stranger's, or an idle one of the peer with most. `false`:
     /// there is neither.
-    pub(crate) fn close_one(&self) -> bool {
-        if self.strangers.evict() {
+    pub(crate) fn evict_one(&self) -> bool {
+        if self.strangers.evict_one() {
             return true;
         }
         let mut open = self.open.lock();
@@ -243,7 +244,7 @@ impl ConnectionLimiter {
         let evicted = if own >= configured.of_one_peer_max {
             Some(open.least_recently_used(peer).ok_or(TooManyConnections)?)
         } else if open.peers_total >= configured.of_peers_max {
-            Some(open.closable_for(peer, own).ok_or(TooManyConnections)?)
+            Some(open.choose_victim(peer, own).ok_or(TooManyConnections)?)
         } else {
             None
         };
@@ -293,7 +294,7 @@ impl ConnectionLimiter {
             Some(peer) => match budgets.frames_by_peer.get_mut(peer) {
                 Some(bucket) => bucket.spend(frames, PEER_FRAMES, now),
                 None => {
-                    let mut bucket = Bucket::default();
+                    let mut bucket = TokenBucket::default();
                     bucket.spend(frames, PEER_FRAMES, now);
                     budgets.frames_by_peer.insert(peer.clone(), bucket);
                 }
@@ -311,7 +312,7 @@ impl ConnectionLimiter {
         let mut budgets = self.budgets.lock();
         if let Some(peer) = &*connection.owner.lock() {
             if let Some(bucket) = budgets.frames_by_peer.get_mut(peer) {
-                bucket.give_back(REQUEST_FRAMES, PEER_FRAMES);
+                bucket.refund(REQUEST_FRAMES, PEER_FRAMES);
             }
             return Ok(());
         }
@@ -356,7 +357,7 @@ impl OpenConnections {
 
     /// What to close for one more connection of `newcomer`, which has `own` ones: of the peer with most, an idle one or
     /// else the oldest.
-    fn closable_for(&self, newcomer: &AccountId, own: usize) -> Option<Arc<Connection>> {
+    fn choose_victim(&self, newcomer: &AccountId, own: usize) -> Option<Arc<Connection>> {
         let (peer, most) = self.by_peer.iter().max_by_key(|(_, peer)| peer.connections.len())?;
         if most.connections.len() <= own + 1 {
             // All have a fair share, so the newcomer can only replace a connection of its own.

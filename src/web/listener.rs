@@ -114,7 +114,7 @@ impl WebListener {
             OpenFiles::Shared => {
                 context.descriptors.until_within_limit().await;
                 let (stream, remote) = self.listener.accept(&context.clock).await;
-                if context.descriptors.are_exhausted() && !self.limiter.close_one() {
+                if context.descriptors.are_exhausted() && !self.limiter.evict_one() {
                     return Accepted { remote, connection: None, is_above_limit: true };
                 }
                 (stream, remote, Some(context.descriptors.take()))

@@ -11,8 +11,8 @@ fn login(account: &str, token: &str) -> PeerLogin {
     PeerLogin { username: account.to_string(), account, token: Some(Token::from(token)) }
 }
 
-fn directory() -> Directory {
-    Directory::new([
+fn directory() -> LoginDirectory {
+    LoginDirectory::new([
         login("rfc", "shh_its_a_secret"),
         login("bob", "secret"),
         login("carol", "shared"),

@@ -311,7 +311,7 @@ fn describe_event(event: &PeerEvent) -> Option<String> {
             Some(format!("{peer} refuses our login: {answer}"))
         }
         PeerChange::LoginRefused(error) => Some(format!("{peer}: {error}")),
-        PeerChange::RetriesExhausted => Some(format!("{peer} is down; slow attempts go on")),
+        PeerChange::BecameDown => Some(format!("{peer} is down; slow attempts go on")),
     }
 }
 

@@ -99,7 +99,7 @@ fn bad_answers_release_and_name_the_next_hop() {
     check(PeerAnswer::Packet(&payment("test.x", 1)), "T00");
     check(PeerAnswer::Packet(b"garbage"), "T00");
     check(PeerAnswer::Packet(b""), "T00");
-    check(PeerAnswer::Nothing, "T00");
+    check(PeerAnswer::Empty, "T00");
     check(PeerAnswer::Error, "T00");
 }
 

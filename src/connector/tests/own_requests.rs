@@ -78,11 +78,11 @@ fn a_packet_that_may_have_arrived_has_no_answer_unless_the_peer_gives_one() {
         (PeerAnswer::Packet(&wrong), "F05"),
         (PeerAnswer::Packet(b"garbage"), "T00"),
         (PeerAnswer::Packet(&payment("test.node", 1)), "T00"),
-        (PeerAnswer::Nothing, "T00"),
+        (PeerAnswer::Empty, "T00"),
         (PeerAnswer::Error, "T00"),
         (PeerAnswer::Unreachable, "T01"),
         (PeerAnswer::Busy, "T03"),
-        (PeerAnswer::NotTaken, "F00"),
+        (PeerAnswer::Declined, "F00"),
     ] {
         assert_eq!(asking.answered(&bob, answer), format!("no answer {code}"), "{answer:?}");
     }

@@ -1,7 +1,7 @@
 //! Sessions are lost and replaced; packets are not (D5).
 
 use super::*;
-use crate::link::LoginMark;
+use crate::link::TokenFingerprint;
 
 #[test]
 fn what_was_not_written_is_rejected_at_once_and_the_rest_may_still_be_answered() {
@@ -311,7 +311,7 @@ fn answers_of_a_session_that_is_gone_go_to_the_newest_where_their_id_is_free() {
 fn sessions_of_tokens_that_are_still_valid_are_not_closed() {
     let net = alice_and_bob();
     let account = net.connector.account("alice").unwrap();
-    let (old, new) = (LoginMark([1; 32]), LoginMark([2; 32]));
+    let (old, new) = (TokenFingerprint([1; 32]), TokenFingerprint([2; 32]));
     let attach = |side, login| {
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
         net.connector.attach_session(&account, side, login, Arc::clone(&outbox), net.now);
@@ -321,7 +321,7 @@ fn sessions_of_tokens_that_are_still_valid_are_not_closed() {
     let by_new = attach(SessionKind::Accepted, Some(new));
     let by_none = attach(SessionKind::Posted, None);
     let closed = || [&by_old, &by_new, &by_none].map(|outbox| outbox.close_request().is_some());
-    let close = |valid: &[LoginMark]| {
+    let close = |valid: &[TokenFingerprint]| {
         net.connector.close_sessions_by_other_tokens(&account, valid, 1008, "reconfigured");
     };
     close(&[new, old]);

@@ -12,12 +12,12 @@ type Requester = Option<Slot>;
 impl Outbox {
     /// Takes the next packet out of an unframed outbox. `None`: there is none; the next one wakes the task again.
     pub fn take_packet(&self) -> Option<TakenPacket> {
-        self.take_packet_of(|_| true)
+        self.take_packet_if(|_| true)
     }
 
     /// Takes the first packet of the next requester for which `admits` is true. `None`: there is none; the next packet of
     /// any requester wakes the task again.
-    pub fn take_packet_of(&self, admits: impl FnMut(Option<Slot>) -> bool) -> Option<TakenPacket> {
+    pub fn take_packet_if(&self, admits: impl FnMut(Option<Slot>) -> bool) -> Option<TakenPacket> {
         let mut inner = self.inner.lock();
         let queues = inner.queues.as_mut().expect("frames are written, not taken");
         let taken = queues.take_packet(admits);
@@ -27,7 +27,7 @@ impl Outbox {
                     shares.remove(requester, taken.packet.len());
                 }
             }
-            None => inner.woken = false,
+            None => inner.is_woken = false,
         }
         if inner.waiting_bytes() == 0 {
             inner.shares = None;
@@ -36,18 +36,18 @@ impl Outbox {
     }
 }
 
-/// Packets by requester. Only requesters with packets are kept.
+/// Packets by requester. Each requester in it has packets.
 #[derive(Debug, Default)]
 pub(super) struct PacketQueues {
-    by_requester: HashMap<Requester, Queue>,
+    by_requester: HashMap<Requester, RequesterQueue>,
     /// The requesters with packets, the next one first.
     order: VecDeque<Requester>,
     bytes: usize,
-    prepares: usize,
+    prepare_bytes: usize,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct RequesterQueue {
     packets: VecDeque<TakenPacket>,
     bytes: usize,
 }
@@ -59,8 +59,8 @@ impl PacketQueues {
     }
 
     /// Bytes of the Prepares among them.
-    pub(super) fn prepares(&self) -> usize {
-        self.prepares
+    pub(super) fn prepare_bytes(&self) -> usize {
+        self.prepare_bytes
     }
 
     /// The bytes of each account's packets.
@@ -77,7 +77,7 @@ impl PacketQueues {
             self.order.push_back(requester);
         }
         self.bytes += len;
-        self.prepares += prepare_bytes(&taken);
+        self.prepare_bytes += prepare_bytes(&taken);
         queue.bytes += len;
         queue.packets.push_back(taken);
     }
@@ -93,7 +93,7 @@ impl PacketQueues {
         let taken = queue.packets.pop_front()?;
         queue.bytes -= taken.packet.len();
         self.bytes -= taken.packet.len();
-        self.prepares -= prepare_bytes(&taken);
+        self.prepare_bytes -= prepare_bytes(&taken);
         if queue.packets.is_empty() {
             self.by_requester.remove(&requester);
         } else {
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(ids(&mut queues, 6, |_| true), [0, 20, 30, 1, 21, 2]);
         queues.put_packet(packet(2, 22));
         assert_eq!(ids(&mut queues, 9, |_| true), [3, 22, 4]);
-        assert_eq!((queues.bytes(), queues.prepares()), (0, 0));
+        assert_eq!((queues.bytes(), queues.prepare_bytes()), (0, 0));
         assert!(queues.by_requester.is_empty() && queues.order.is_empty());
     }
 
@@ -169,7 +169,7 @@ mod tests {
             queues.put_packet(packet(id % 3, id));
         }
         assert_eq!(queues.take_all().count(), 10);
-        assert_eq!((queues.bytes(), queues.prepares()), (0, 0));
+        assert_eq!((queues.bytes(), queues.prepare_bytes()), (0, 0));
         assert_eq!(queues.take_packet(|_| true), None);
     }
 }

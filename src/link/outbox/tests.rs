@@ -189,7 +189,7 @@ fn memory_follows_recent_use() {
         put(&outbox, PacketKind::Reply, id);
         let _ = write(&outbox, usize::MAX);
     }
-    assert!(outbox.inner.lock().buffer.capacity() <= 2 * KEPT_BYTES);
+    assert!(outbox.inner.lock().buffer.capacity() <= 2 * RETAINED_BYTES_MAX);
 }
 
 impl Outbox {
@@ -308,10 +308,10 @@ fn a_requester_that_is_not_admitted_does_not_delay_others() {
         ask(&outbox, requester, 2).unwrap();
     }
     let only_two = |requester| requester == Some(Slot(2));
-    assert_eq!(outbox.take_packet_of(only_two), None);
+    assert_eq!(outbox.take_packet_if(only_two), None);
     ask(&outbox, 2, 2).unwrap();
     assert_eq!(count.0.load(Ordering::Relaxed), 2, "although packets of another requester wait");
-    assert_eq!(outbox.take_packet_of(only_two).map(|taken| taken.id), Some(RequestId(2)));
+    assert_eq!(outbox.take_packet_if(only_two).map(|taken| taken.id), Some(RequestId(2)));
     assert_eq!(outbox.take_packet().map(|taken| taken.id), Some(RequestId(1)));
     assert_eq!(outbox.end_session().prepares, [RequestId(1); 2]);
 }
@@ -323,6 +323,6 @@ fn space_is_reserved_in_an_unframed_outbox_too() {
     let flood = outbox.waiting_bytes();
     assert!((5_000..10_000).contains(&flood), "{flood}");
     assert_eq!(ask(&outbox, 1, 2), Ok(()));
-    while outbox.take_packet_of(|requester| requester == Some(Slot(0))).is_some() {}
+    while outbox.take_packet_if(|requester| requester == Some(Slot(0))).is_some() {}
     assert_eq!(ask(&outbox, 0, 2), Ok(()), "what was taken makes space");
 }

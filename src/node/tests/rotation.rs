@@ -37,7 +37,7 @@ async fn a_removed_token_closes_only_the_sessions_that_logged_in_with_it() {
     let node = start("a", &with("[old]")).await;
     let reconfigured = (crate::peers::RECONFIGURED.0, crate::peers::RECONFIGURED.1.into());
     let mut old = log_in(&node, "c", "old").await;
-    // Logins from before the reload count as well: marks outlive directories.
+    // Logins from before the reload count as well: fingerprints outlive directories.
     reload_and_wait(&node, &with("[new, old]")).await;
     let mut new = log_in(&node, "c", "new").await;
     assert_up(&mut old).await;

@@ -17,9 +17,9 @@ pub enum PeerState {
     Connected,
     /// The last session ended.
     Disconnected,
-    /// It refused our name or token, and we go on trying; or we refused a login with its name.
+    /// It refused our name or token, and we keep trying; or we refused a login with its name.
     AuthenticationFailed,
-    /// The quick attempts have failed; slow ones go on.
+    /// The quick attempts have failed; slow ones follow.
     Down,
     /// Suspended by `enabled: false`.
     Suspended,

@@ -22,19 +22,19 @@ fn check(story: &[(Step, PeerState, &str)]) {
     let status = peers.status(&"bob".parse().unwrap());
     for (index, (step, state, event)) in story.iter().enumerate() {
         match step {
-            Attempt => status.attempt_started("ws://b/"),
-            Failed => status.attempt_failed(
+            Attempt => status.record_attempt("ws://b/"),
+            Failed => status.record_failed_attempt(
                 "connection refused",
                 AttemptFailure::Unreachable,
                 Duration::ZERO,
             ),
-            Refused => status.attempt_failed("F00", AttemptFailure::Refused, Duration::ZERO),
-            Exhausted => status.retries_exhausted(),
-            Up => status.session_up("dialled", "b"),
-            Down => status.session_down("dialled", &CloseReason::Broken("reset".to_owned())),
+            Refused => status.record_failed_attempt("F00", AttemptFailure::Refused, Duration::ZERO),
+            Exhausted => status.mark_down(),
+            Up => status.add_session("dialled", "b"),
+            Down => status.remove_session("dialled", &CloseReason::Broken("reset".to_owned())),
             Suspend(suspended) => status.set_suspended(*suspended),
-            Stop => status.dialling_stopped(),
-            LoginRefused => peers.login_refused(Some(&status.id), "1.2.3.4:5", "wrong"),
+            Stop => status.record_stop_of_dialling(),
+            LoginRefused => peers.record_refused_login(Some(&status.id), "1.2.3.4:5", "wrong"),
         }
         assert_eq!(status.snapshot().state, *state, "step {index}");
         let logged = match events.try_recv() {
@@ -44,7 +44,7 @@ fn check(story: &[(Step, PeerState, &str)]) {
                 PeerChange::Disconnected(_) => "disconnected",
                 PeerChange::AuthenticationFailed(_) => "refused",
                 PeerChange::LoginRefused(_) => "login refused",
-                PeerChange::RetriesExhausted => "exhausted",
+                PeerChange::BecameDown => "exhausted",
             },
             Err(_) => "",
         };
@@ -61,15 +61,15 @@ fn lines_about_one_peer_are_ten_a_minute_and_then_a_count() {
     let [bob, carol] = ["bob", "carol"].map(|id| peers.status(&id.parse().unwrap()));
     let ended = CloseReason::Broken("reset".to_owned());
     for _ in 0..500 {
-        bob.attempt_started("ws://b/");
-        bob.session_up("dialled", "b");
-        bob.session_down("dialled", &ended);
+        bob.record_attempt("ws://b/");
+        bob.add_session("dialled", "b");
+        bob.remove_session("dialled", &ended);
     }
     for _ in 0..500 {
-        bob.attempt_failed("no", AttemptFailure::Refused, Duration::ZERO);
-        bob.attempt_failed("no", AttemptFailure::Unusable, Duration::ZERO);
+        bob.record_failed_attempt("no", AttemptFailure::Refused, Duration::ZERO);
+        bob.record_failed_attempt("no", AttemptFailure::Unusable, Duration::ZERO);
     }
-    carol.session_up("accepted", "c");
+    carol.add_session("accepted", "c");
     let logged = |text: &str| {
         let is_told = |line: &&str| !line.starts_with("DEBUG") && line.contains(text);
         log.text().lines().filter(is_told).count()
@@ -169,14 +169,14 @@ fn a_suspended_peer_stays_so_until_it_is_resumed() {
 fn counters_and_errors() {
     let peers = Peers::default();
     let status = peers.status(&"bob".parse().unwrap());
-    status.attempt_started("ws://b/");
-    status.attempt_failed("connection refused", AttemptFailure::Unreachable, Duration::ZERO);
+    status.record_attempt("ws://b/");
+    status.record_failed_attempt("connection refused", AttemptFailure::Unreachable, Duration::ZERO);
     assert_eq!(status.snapshot().last_error.as_deref(), Some("connection refused"));
-    status.attempt_failed("F00", AttemptFailure::Refused, Duration::ZERO);
-    status.session_up("dialled", "b");
+    status.record_failed_attempt("F00", AttemptFailure::Refused, Duration::ZERO);
+    status.add_session("dialled", "b");
     assert_eq!(status.snapshot().last_error, None);
-    status.session_down("dialled", &CloseReason::ByUs { code: 1001, reason: "going away" });
-    status.session_up("dialled", "b");
+    status.remove_session("dialled", &CloseReason::ByUs { code: 1001, reason: "going away" });
+    status.add_session("dialled", "b");
     status.count_mistake(PeerMistake::Unreadable, "x", MonoTime(0));
     status.count_mistake(PeerMistake::Refused, "x", MonoTime(1));
     status.count_mistake(PeerMistake::Refused, "x", MonoTime(2));
@@ -202,8 +202,8 @@ fn a_slow_subscriber_delays_nothing_and_loses_events() {
     let mut slow = peers.subscribe();
     let status = peers.status(&"bob".parse().unwrap());
     for _ in 0..2 * EVENTS_MAX {
-        status.session_up("dialled", "b");
-        status.session_down("dialled", &CloseReason::Broken(String::new()));
+        status.add_session("dialled", "b");
+        status.remove_session("dialled", &CloseReason::Broken(String::new()));
     }
     assert!(
         matches!(slow.try_recv(), Err(broadcast::error::TryRecvError::Lagged(lost)) if lost > 0)
@@ -237,18 +237,18 @@ fn a_wrong_answer_is_the_last_error_until_a_right_one() {
     let peers = Peers::default();
     let status = peers.status(&"bob".parse().unwrap());
     let at = |seconds: u64| MonoTime(seconds * 1_000_000_000);
-    status.session_up("dialled", "here");
+    status.add_session("dialled", "here");
     status.count_wrong_answer("it redirects", at(1));
     status.count_wrong_answer("it answers 404", at(2));
     let known = status.snapshot();
     assert_eq!((known.state, known.counts.wrong_answers), (PeerState::Connected, 2));
     assert_eq!(known.last_error.as_deref(), Some("it answers 404"));
-    status.session_down("dialled", &CloseReason::Broken("gone".to_owned()));
+    status.remove_session("dialled", &CloseReason::Broken("gone".to_owned()));
     assert!(
         status.snapshot().last_error.unwrap().contains("gone"),
         "the more serious error comes first"
     );
-    status.session_up("dialled", "here");
+    status.add_session("dialled", "here");
     assert!(status.snapshot().last_error.is_some(), "a connection is no right answer");
     status.clear_wrong_answers();
     assert_eq!(status.snapshot().last_error, None);
@@ -269,21 +269,21 @@ fn a_refused_login_is_the_state_of_a_peer_without_a_session() {
     let peers = Peers::default();
     let bob = peers.status(&"bob".parse().unwrap());
     let known = peers.snapshot();
-    peers.login_refused(None, "1.2.3.4:5", "wrong token");
+    peers.record_refused_login(None, "1.2.3.4:5", "wrong token");
     assert_eq!(peers.snapshot(), known, "unknown names leave nothing behind");
-    peers.login_refused(Some(&bob.id), "1.2.3.4:5", "wrong token");
+    peers.record_refused_login(Some(&bob.id), "1.2.3.4:5", "wrong token");
     let seen = bob.snapshot();
     let error = "its login was refused: wrong token (from 1.2.3.4:5)";
     assert_eq!(seen.last_error.as_deref(), Some(error));
-    bob.session_up("accepted", "b");
+    bob.add_session("accepted", "b");
     let seen = bob.snapshot();
     assert_eq!((seen.last_error, seen.counts.refused_logins), (None, 1), "it is in now");
     assert_eq!(seen.last_refused_login.unwrap().remote, "1.2.3.4:5", "but it is not forgotten");
     // A stranger with the name of a peer that we dial does not change its state.
     let dialled = peers.status(&"dialled".parse().unwrap());
     dialled.set_dialled(true);
-    dialled.attempt_started("ws://d/");
-    peers.login_refused(Some(&dialled.id), "1.2.3.4:5", "wrong token");
+    dialled.record_attempt("ws://d/");
+    peers.record_refused_login(Some(&dialled.id), "1.2.3.4:5", "wrong token");
     let seen = dialled.snapshot();
     assert_eq!((seen.state, seen.counts.refused_logins), (PeerState::Connecting, 1));
     assert_eq!(seen.last_error, None);

@@ -65,11 +65,11 @@ impl Ccp {
             return CcpPoll { learned_changed: self.learned_changed, ..CcpPoll::default() };
         }
         self.expire_routes(now);
-        self.bound_log();
+        self.prune_log();
         let mut to_send = Vec::new();
         if let Some(own) = self.settings.own_address.clone() {
-            let linked = self.peers.keys().filter(|slot| self.connected.contains(slot));
-            for slot in linked.copied().collect::<Vec<Slot>>() {
+            let connected = self.peers.keys().filter(|slot| self.connected.contains(slot));
+            for slot in connected.copied().collect::<Vec<Slot>>() {
                 to_send.extend(self.next_control(slot, now));
                 to_send.extend(self.next_update(slot, &own, now));
             }
@@ -113,19 +113,19 @@ impl Ccp {
     }
 
     /// Keeps the log within its bounds: peers that are far behind get a new table id.
-    fn bound_log(&mut self) {
+    fn prune_log(&mut self) {
         let current = self.log.epoch();
         if let Some(lag_max) = self.log.lag_max() {
-            let wanted = self.peers.values_mut().filter(|peer| peer.sender.is_subscribed());
-            for CcpPeerState { sender, .. } in wanted {
+            let subscribed = self.peers.values_mut().filter(|peer| peer.sender.is_subscribed());
+            for CcpPeerState { sender, .. } in subscribed {
                 if current - sender.settled_epoch() > lag_max {
                     sender.reset_table(current);
                 }
             }
         }
-        if self.log.wants_pruning() {
-            let told = self.peers.values().filter(|peer| peer.sender.is_subscribed());
-            let settled = told.map(|peer| peer.sender.settled_epoch()).min();
+        if self.log.needs_pruning() {
+            let subscribed = self.peers.values().filter(|peer| peer.sender.is_subscribed());
+            let settled = subscribed.map(|peer| peer.sender.settled_epoch()).min();
             self.log.prune(settled.unwrap_or(current));
         }
         if self.log.is_exhausted() {

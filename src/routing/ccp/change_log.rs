@@ -26,12 +26,12 @@ const EPOCH_MAX: u32 = u32::MAX - 1_000_000;
 #[derive(Debug)]
 pub(super) struct ChangeLog {
     table: TableId,
-    next: u32,
+    next_epoch: u32,
     entries: BTreeMap<u32, Prefix>,
-    last: HashMap<Prefix, (u32, RouteChange), RandomState>,
+    latest: HashMap<Prefix, (u32, RouteChange), RandomState>,
     withdrawn: usize,
     /// Withdrawn entries before this epoch may be missing.
-    pruned: u32,
+    pruned_before: u32,
 }
 
 /// Whether a prefix has a route after the change.
@@ -43,8 +43,15 @@ pub(super) enum RouteChange {
 
 impl ChangeLog {
     pub(super) fn new(table: TableId, hash: RandomState) -> Self {
-        let last = HashMap::with_hasher(hash);
-        ChangeLog { table, next: 0, entries: BTreeMap::new(), last, withdrawn: 0, pruned: 0 }
+        let latest = HashMap::with_hasher(hash);
+        ChangeLog {
+            table,
+            next_epoch: 0,
+            entries: BTreeMap::new(),
+            latest,
+            withdrawn: 0,
+            pruned_before: 0,
+        }
     }
 
     /// The id of the table.
@@ -54,14 +61,14 @@ impl ChangeLog {
 
     /// The current epoch: the number of changes.
     pub(super) fn epoch(&self) -> u32 {
-        self.next
+        self.next_epoch
     }
 
     /// Records a change of a prefix.
     pub(super) fn record(&mut self, prefix: Prefix, change: RouteChange) {
-        let epoch = self.next;
-        self.next = self.next.saturating_add(1);
-        if let Some((before, was)) = self.last.insert(prefix.clone(), (epoch, change)) {
+        let epoch = self.next_epoch;
+        self.next_epoch = self.next_epoch.saturating_add(1);
+        if let Some((before, was)) = self.latest.insert(prefix.clone(), (epoch, change)) {
             self.entries.remove(&before);
             self.withdrawn -= usize::from(was == RouteChange::Withdrawn);
         }
@@ -80,29 +87,29 @@ impl ChangeLog {
     }
 
     /// Whether there are enough withdrawn entries to prune.
-    pub(super) fn wants_pruning(&self) -> bool {
+    pub(super) fn needs_pruning(&self) -> bool {
         self.withdrawn > WITHDRAWN_SOFT_MAX.max(self.entries.len() / 2)
     }
 
     /// Withdrawn entries before this epoch may be missing.
-    pub(super) fn pruned(&self) -> u32 {
-        self.pruned
+    pub(super) fn pruned_before(&self) -> u32 {
+        self.pruned_before
     }
 
     /// Drops withdrawn entries before an epoch that all peers have acknowledged.
     pub(super) fn prune(&mut self, known_by_all: u32) {
         // Entries before `pruned` are still reachable: a change moves an entry to the end.
-        let unpruned = self.entries.range(self.pruned..known_by_all.max(self.pruned));
-        let last = &self.last;
+        let unpruned = self.entries.range(self.pruned_before..known_by_all.max(self.pruned_before));
+        let last = &self.latest;
         let is_withdrawn = |prefix: &Prefix| {
             last.get(prefix).is_some_and(|(_, change)| *change == RouteChange::Withdrawn)
         };
         let gone = unpruned.filter(|(_, prefix)| is_withdrawn(prefix)).map(|(epoch, _)| *epoch);
         for epoch in gone.collect::<Vec<u32>>() {
             if let Some(prefix) = self.entries.remove(&epoch) {
-                self.last.remove(&prefix);
+                self.latest.remove(&prefix);
                 self.withdrawn -= 1;
-                self.pruned = epoch.saturating_add(1);
+                self.pruned_before = epoch.saturating_add(1);
             }
         }
     }
@@ -116,13 +123,13 @@ impl ChangeLog {
 
     /// Whether the epochs are used up: the log must restart.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.next > EPOCH_MAX
+        self.next_epoch > EPOCH_MAX
     }
 
     /// Restarts under a new id with all reachable prefixes.
     pub(super) fn restart(&mut self, table: TableId) {
-        let mut new = ChangeLog::new(table, self.last.hasher().clone());
-        for (prefix, (_, change)) in std::mem::take(&mut self.last) {
+        let mut new = ChangeLog::new(table, self.latest.hasher().clone());
+        for (prefix, (_, change)) in std::mem::take(&mut self.latest) {
             if change == RouteChange::Reachable {
                 new.record(prefix, RouteChange::Reachable);
             }
@@ -184,7 +191,10 @@ mod tests {
         (0..=75).for_each(|known| in_steps.prune(known));
         at_once.prune(75);
         assert_eq!(since(&in_steps, 0), since(&at_once, 0));
-        assert_eq!((in_steps.withdrawn, in_steps.pruned()), (at_once.withdrawn, at_once.pruned()));
+        assert_eq!(
+            (in_steps.withdrawn, in_steps.pruned_before()),
+            (at_once.withdrawn, at_once.pruned_before())
+        );
     }
 
     #[test]
@@ -198,12 +208,12 @@ mod tests {
         }
         assert_eq!(number, WITHDRAWN_HARD_MAX + 1);
         assert_eq!(log.lag_max(), Some(50_000));
-        assert!(log.wants_pruning() && !log.is_exhausted());
+        assert!(log.needs_pruning() && !log.is_exhausted());
         log.prune(log.epoch() - 50_000);
         assert!(log.lag_max().is_none());
         log.restart(TableId([2; 16]));
         assert_eq!(log.table(), TableId([2; 16]));
         assert_eq!(since(&log, 0), [(0, "g.there")]);
-        assert_eq!((log.pruned(), log.wants_pruning()), (0, false));
+        assert_eq!((log.pruned_before(), log.needs_pruning()), (0, false));
     }
 }

@@ -29,7 +29,7 @@ impl ControlSender {
     }
 
     /// Schedules a control after the peer sent one, because it may have missed ours. At most one
-    /// per `interval`, so that two nodes do not answer each other's controls for ever.
+    /// per `interval`, so that two nodes do not answer each other's controls endlessly.
     pub(super) fn on_control(&mut self, now: MonoTime, interval: Duration) {
         let long_ago = self.last_sent.is_none_or(|sent| now.since(sent) >= interval);
         let waiting = self.in_flight.is_some();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_is_answered_by_one_but_not_for_ever() {
+    fn a_control_is_answered_by_one_but_not_endlessly() {
         let mut control = ControlSender::default();
         control.on_link_up(ms(0));
         // Before our first control, which comes anyway.

@@ -1,5 +1,5 @@
-//! Checks announced routes. A refused route counts as withdrawn, because the peer's earlier route
-//! is gone in any case. The update is still acknowledged: a peer cannot know which routes we
+//! Checks announced routes. A refused route counts as withdrawn, because it replaces the peer's
+//! earlier route. The update is still acknowledged: a peer cannot know which routes we
 //! accept.
 
 use super::path::RoutePath;

@@ -29,7 +29,7 @@ pub(super) enum InsertOutcome {
     /// The route is the same as before.
     Same,
     /// The limit of routes or bytes is reached.
-    NoRoom,
+    LimitReached,
 }
 
 /// The routes of one peer.
@@ -88,7 +88,7 @@ impl LearnedRoutes {
                 let old = entry.get();
                 let bytes = self.bytes - super::learned::stored_bytes(prefix, old) + size;
                 if bytes > bytes_max {
-                    return InsertOutcome::NoRoom;
+                    return InsertOutcome::LimitReached;
                 }
                 self.stale -= usize::from(old.generation != generation);
                 let same = old.path == new.path && old.auth == new.auth;
@@ -97,7 +97,7 @@ impl LearnedRoutes {
                 if same { InsertOutcome::Same } else { InsertOutcome::Changed }
             }
             Entry::Vacant(_) if count >= max || self.bytes + size > bytes_max => {
-                InsertOutcome::NoRoom
+                InsertOutcome::LimitReached
             }
             Entry::Vacant(entry) => {
                 self.bytes += size;
@@ -163,7 +163,7 @@ mod tests {
         for (one, expected) in [
             ("g.a", InsertOutcome::Changed),
             ("g.b", InsertOutcome::Changed),
-            ("g.c", InsertOutcome::NoRoom),
+            ("g.c", InsertOutcome::LimitReached),
         ] {
             assert_eq!(routes.insert(&prefix(one), path("g.x"), [0; 32], 2), expected, "{one}");
         }
@@ -179,7 +179,7 @@ mod tests {
         let long = path(&format!("g.{}", "x".repeat(1_000)));
         let kept = (0..100).filter(|number| {
             let prefix = prefix(&format!("g.{number}"));
-            routes.insert(&prefix, long.clone(), [0; 32], 100) != InsertOutcome::NoRoom
+            routes.insert(&prefix, long.clone(), [0; 32], 100) != InsertOutcome::LimitReached
         });
         assert_eq!(kept.count(), 100 * ROUTE_BYTES_MEAN / 1_010);
         routes.take_all();

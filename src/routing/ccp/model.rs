@@ -131,14 +131,14 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let peer = |(place, (id, relation)): (usize, &(&str, Relation))| CcpPeer {
-            slot: slot(place),
+        let peer = |(index, (id, relation)): (usize, &(&str, Relation))| CcpPeer {
+            slot: slot(index),
             id: id.parse().unwrap(),
             relation: *relation,
             policy: RoutePolicy {
                 send: true,
                 receive: true,
-                routes_max: 3 + place,
+                routes_max: 3 + index,
                 ..RoutePolicy::default()
             },
         };
@@ -227,8 +227,8 @@ impl World {
         let speaker = AddressRef::new(script.pick(&["test.one", "test.far", "test.me"])).unwrap();
         let mut payload = routes(script).finish(TableId([*table; 16]), epochs, hold_down, speaker);
         if script.below(16) == 0 {
-            let place = usize::from(script.byte()) % payload.len();
-            payload[place] = script.byte();
+            let index = usize::from(script.byte()) % payload.len();
+            payload[index] = script.byte();
         }
         let Ok(update) = RouteUpdate::parse(&payload) else { return };
         match self.ccp.handle_request(slot(peer), &RouteRequest::Update(update), self.now) {
@@ -289,9 +289,9 @@ impl World {
         if self.open.is_empty() {
             return;
         }
-        let place = script.below(self.open.len());
+        let index = script.below(self.open.len());
         let accepted = script.below(4) != 0;
-        let ticket = self.open.remove(place).ticket;
+        let ticket = self.open.remove(index).ticket;
         for _ in 0..=script.below(2) {
             self.ccp.record_answer(ticket, accepted, self.now);
         }
@@ -319,17 +319,17 @@ impl World {
         self.counts.learned += learned.len() as u64;
         let own = self.settings.own_address.as_ref();
         for (prefix, from) in &learned {
-            let place = from.0 as usize;
-            let policy = &self.settings.peers[place].policy;
-            assert!(self.connected[place] && policy.receive, "{prefix} of {}", PEERS[place].0);
-            assert!(policy.accepts(prefix), "{prefix} is not wanted of {}", PEERS[place].0);
+            let index = from.0 as usize;
+            let policy = &self.settings.peers[index].policy;
+            assert!(self.connected[index] && policy.receive, "{prefix} of {}", PEERS[index].0);
+            assert!(policy.accepts(prefix), "{prefix} is not wanted of {}", PEERS[index].0);
             let inside = own.is_some_and(|own: &Address| Prefix::from(own).covers(prefix));
             assert!(!inside, "{prefix} is our own");
             assert_eq!(prefix.scheme(), own.map(|own| own.scheme()), "{prefix}");
         }
         for report in self.ccp.report() {
-            let place = PEERS.iter().position(|(id, _)| report.peer.as_str() == *id).unwrap();
-            let most = self.settings.peers[place].policy.routes_max;
+            let index = PEERS.iter().position(|(id, _)| report.peer.as_str() == *id).unwrap();
+            let most = self.settings.peers[index].policy.routes_max;
             assert!(report.routes <= most, "{} routes of {}", report.routes, report.peer);
         }
     }
@@ -357,8 +357,8 @@ fn routes(script: &mut Script<'_>) -> UpdateWriter {
     writer
 }
 
-fn slot(place: usize) -> Slot {
-    Slot(u32::try_from(place).unwrap())
+fn slot(index: usize) -> Slot {
+    Slot(u32::try_from(index).unwrap())
 }
 
 #[cfg(test)]

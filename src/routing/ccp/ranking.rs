@@ -40,8 +40,8 @@ impl Ccp {
     /// Chooses the best routes of these prefixes again: announced routes become usable, withdrawn
     /// ones end. [row 105] Routes of `by` have changed, so a best route of that peer is recorded
     /// even if the peer is still the best one.
-    pub(super) fn update_best(&mut self, touched: Vec<Prefix>, by: Option<Slot>) {
-        for prefix in touched {
+    pub(super) fn update_best(&mut self, changed: Vec<Prefix>, by: Option<Slot>) {
+        for prefix in changed {
             let (old, new) = self.replace_best(&prefix);
             let another = matches!(new, Some(BestRoute::Learned(slot)) if Some(slot) == by);
             if old != new || another {
@@ -66,10 +66,10 @@ impl Ccp {
     }
 
     /// Chooses the best routes of these prefixes again, and records all of them as changed.
-    pub(super) fn readvertise(&mut self, mut touched: Vec<Prefix>) {
-        touched.sort_unstable();
-        touched.dedup();
-        for prefix in touched {
+    pub(super) fn readvertise(&mut self, mut changed: Vec<Prefix>) {
+        changed.sort_unstable();
+        changed.dedup();
+        for prefix in changed {
             let (_, new) = self.replace_best(&prefix);
             self.record_change(prefix, new);
         }
@@ -119,10 +119,10 @@ impl Ccp {
             new.entry(route.prefix.clone()).or_default().push(route.next_hop);
         }
         let old = self.local_routes.drain().map(|(prefix, _)| prefix);
-        let mut touched: Vec<Prefix> = old.chain(new.keys().cloned()).collect();
-        touched.extend(self.settings.own_address.as_ref().map(Prefix::from));
+        let mut changed: Vec<Prefix> = old.chain(new.keys().cloned()).collect();
+        changed.extend(self.settings.own_address.as_ref().map(Prefix::from));
         self.local_routes.extend(new);
-        touched
+        changed
     }
 
     /// Prefixes with a local route over this peer.

@@ -23,9 +23,9 @@ pub(super) struct RouteReceiver {
     table: TableId,
     epoch: u32,
     /// When the routes expire; `None` before the first update.
-    holds_until: Option<MonoTime>,
+    hold_down_until: Option<MonoTime>,
     /// The hold-down has passed, and the peer was asked for an update.
-    is_asked_again: bool,
+    is_update_requested: bool,
     /// When the remaining routes of an earlier table are dropped.
     stale_until: Option<MonoTime>,
     pub(super) control_sender: ControlSender,
@@ -55,8 +55,8 @@ impl RouteReceiver {
         RouteReceiver {
             table: TableId::NONE,
             epoch: 0,
-            holds_until: None,
-            is_asked_again: false,
+            hold_down_until: None,
+            is_update_requested: false,
             stale_until: None,
             control_sender: ControlSender::default(),
             routes: LearnedRoutes::new(hash),
@@ -80,8 +80,8 @@ impl RouteReceiver {
     pub(super) fn clear(&mut self) -> Vec<Prefix> {
         self.table = TableId::NONE;
         self.epoch = 0;
-        self.holds_until = None;
-        self.is_asked_again = false;
+        self.hold_down_until = None;
+        self.is_update_requested = false;
         self.stale_until = None;
         self.overflow = Overflow::No;
         self.routes.take_all()
@@ -99,13 +99,13 @@ impl RouteReceiver {
         self.updates_total += 1;
         let holds = Duration::from_millis(update.hold_down_ms.into()).min(HOLD_DOWN_MAX);
         let until = now.after(holds);
-        self.holds_until = Some(self.holds_until.map_or(until, |before| before.max(until)));
-        self.is_asked_again = false;
+        self.hold_down_until = Some(self.hold_down_until.map_or(until, |before| before.max(until)));
+        self.is_update_requested = false;
         if update.table != self.table {
             self.table = update.table;
             self.epoch = 0;
             // A new table id replaces all earlier routes. [row 109] They stay until the new table
-            // is complete, so that packets go on.
+            // is complete, so that packets continue.
             self.routes.begin_generation();
             self.stale_until = Some(now.after(grace));
         }
@@ -157,19 +157,19 @@ impl RouteReceiver {
                 last_path = Some(path.clone());
                 self.insert_route(&prefix, path, route.auth, policy.routes_max, changed)
             });
-            let why = match inserted {
+            let refusal = match inserted {
                 Ok(InsertOutcome::Changed) => {
                     changed.push(prefix);
                     continue;
                 }
                 Ok(InsertOutcome::Same) => continue,
-                Ok(InsertOutcome::NoRoom) => RouteRefusal::TooMany,
-                Err(why) => why,
+                Ok(InsertOutcome::LimitReached) => RouteRefusal::TooMany,
+                Err(refusal) => refusal,
             };
-            if why == RouteRefusal::TooMany && self.overflow == Overflow::No {
+            if refusal == RouteRefusal::TooMany && self.overflow == Overflow::No {
                 self.overflow = Overflow::Unreported;
             }
-            self.refusals.count(why);
+            self.refusals.count(refusal);
             if self.routes.remove(&prefix) {
                 changed.push(prefix);
             }
@@ -185,7 +185,7 @@ impl RouteReceiver {
         changed: &mut Vec<Prefix>,
     ) -> InsertOutcome {
         let inserted = self.routes.insert(prefix, path.clone(), *auth, max);
-        if inserted == InsertOutcome::NoRoom && self.routes.has_stale() {
+        if inserted == InsertOutcome::LimitReached && self.routes.has_stale() {
             self.drop_stale(changed);
             return self.routes.insert(prefix, path, *auth, max);
         }
@@ -201,11 +201,11 @@ impl RouteReceiver {
 
     /// Whether the peer has announced more routes than its limit; `true` only once per connection.
     pub(super) fn take_overflow(&mut self) -> bool {
-        let untold = self.overflow == Overflow::Unreported;
-        if untold {
+        let is_unreported = self.overflow == Overflow::Unreported;
+        if is_unreported {
             self.overflow = Overflow::Reported;
         }
-        untold
+        is_unreported
     }
 
     /// Drops expired routes: those of an earlier table, and all of them if no update came within
@@ -217,14 +217,14 @@ impl RouteReceiver {
             self.drop_stale(&mut stale);
             return ExpiredRoutes { prefixes: stale, is_peer_silent: false };
         }
-        match self.holds_until {
+        match self.hold_down_until {
             Some(until) if now > until.after(grace) => {
                 let prefixes = self.clear();
                 self.control_sender.schedule(now);
                 ExpiredRoutes { prefixes, is_peer_silent: true }
             }
-            Some(until) if now > until && !self.is_asked_again => {
-                self.is_asked_again = true;
+            Some(until) if now > until && !self.is_update_requested => {
+                self.is_update_requested = true;
                 self.control_sender.schedule(now);
                 ExpiredRoutes::default()
             }

@@ -55,9 +55,9 @@ impl RouteRefusal {
 pub struct RouteRefusalCounts([u64; RouteRefusal::ALL.len()]);
 
 impl RouteRefusalCounts {
-    pub(super) fn count(&mut self, why: RouteRefusal) {
-        let place = RouteRefusal::ALL.iter().position(|one| *one == why);
-        if let Some(counter) = place.and_then(|place| self.0.get_mut(place)) {
+    pub(super) fn count(&mut self, refusal: RouteRefusal) {
+        let index = RouteRefusal::ALL.iter().position(|known| *known == refusal);
+        if let Some(counter) = index.and_then(|index| self.0.get_mut(index)) {
             *counter += 1;
         }
     }
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn every_reason_has_a_counter() {
         let mut counts = RouteRefusalCounts::default();
-        RouteRefusal::ALL.into_iter().for_each(|why| counts.count(why));
+        RouteRefusal::ALL.into_iter().for_each(|refusal| counts.count(refusal));
         assert!(counts.iter().all(|(_, number)| number == 1));
     }
 }

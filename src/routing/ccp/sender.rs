@@ -80,10 +80,10 @@ impl RouteSender {
     /// 0. [row 102] An idle control ends updates. [row 103] An update in flight no longer counts.
     pub(super) fn apply_control(&mut self, control: &RouteControl<'_>, log: &ChangeLog) {
         let continues = control.last_known_table == self.table_id(log);
-        let told = if continues { control.last_known_epoch.min(log.epoch()) } else { 0 };
+        let known = if continues { control.last_known_epoch.min(log.epoch()) } else { 0 };
         // The log has dropped withdrawals that the peer needs: it gets a new table id.
-        let lost = 0 < told && told < log.pruned();
-        let known = if lost { 0 } else { told };
+        let is_pruned = 0 < known && known < log.pruned_before();
+        let known = if is_pruned { 0 } else { known };
         *self = RouteSender {
             mode: Some(control.mode),
             acknowledged: known,
@@ -92,7 +92,7 @@ impl RouteSender {
             send_not_before: self.resend_not_before,
             ..self.unsubscribed()
         };
-        self.table_resets = self.table_resets.wrapping_add(lost.into());
+        self.table_resets = self.table_resets.wrapping_add(is_pruned.into());
     }
 
     /// Gives the peer a new table id, and sends it the whole table.
@@ -134,8 +134,8 @@ impl RouteSender {
         if !self.is_subscribed() {
             return None;
         }
-        if let Some(one) = self.in_flight {
-            if now < one.sent.after(ANSWER_TIMEOUT) {
+        if let Some(update) = self.in_flight {
+            if now < update.sent.after(ANSWER_TIMEOUT) {
                 return None;
             }
             self.in_flight = None;
@@ -167,10 +167,10 @@ impl RouteSender {
 
     /// Records the answer to the update with this serial number.
     pub(super) fn record_answer(&mut self, serial: u64, accepted: bool, now: MonoTime) {
-        let Some(one) = self.in_flight.filter(|one| one.serial == serial) else { return };
+        let Some(update) = self.in_flight.filter(|update| update.serial == serial) else { return };
         self.in_flight = None;
         if accepted {
-            self.acknowledged = one.to;
+            self.acknowledged = update.to;
             self.retry.record_success();
         } else {
             self.send_not_before = Some(self.retry.record_failure(now));

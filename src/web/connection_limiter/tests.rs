@@ -7,7 +7,11 @@ use super::*;
 /// Few places, and the default times.
 fn limits() -> ConnectionLimits {
     let configured = HttpLimits {
-        unauthenticated: crate::net::PlaceLimits { total: 4, per_origin: 3, kept_for_known: 0 },
+        unauthenticated: crate::net::OriginLimits {
+            total: 4,
+            per_origin: 3,
+            reserved_for_known: 0,
+        },
         of_peers_max: 4,
         of_one_peer_max: 3,
         stranger_requests_per_second: 10,

@@ -76,7 +76,7 @@ fn everything_that_a_peer_sends_counts_in_its_rate() {
         assert!(!wait.is_zero() && wait <= THROTTLE_MAX, "{what}: {wait:?}");
         let packet = request(2, &payment("test.bob"));
         assert_eq!(alice.handle(&packet), None, "a packet is refused instead");
-        context.clock.pass(wait + wait);
+        context.clock.advance(wait + wait);
         assert_eq!(alice.handle(&frame), None, "{what}: read again");
     }
 }
@@ -124,14 +124,14 @@ fn answers_to_our_requests_never_count_even_if_late() {
         for id in ids {
             assert_eq!(bob.handle(&response(id, &fulfillment())), None);
         }
-        context.clock.pass(Duration::from_secs(1));
+        context.clock.advance(Duration::from_secs(1));
     }
     for id in 0..10 {
         alice.handle(&request(id, &packet()));
         carol.handle(&request(id, &packet()));
     }
     let ids = bob.prepare_ids();
-    context.clock.pass(Duration::from_secs(40));
+    context.clock.advance(Duration::from_secs(40));
     context.connector.sweep_deadlines(context.clock.now());
     for id in &ids {
         assert_eq!(

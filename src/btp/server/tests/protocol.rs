@@ -426,13 +426,13 @@ async fn the_log_has_the_peer_and_the_reason_but_no_secret() {
 async fn a_login_by_a_directory_that_was_swapped_meanwhile_is_closed() {
     let node = node();
     let account = node.context.connector.account("bob").unwrap();
-    let log_in = |directory: &Arc<Directory>| {
+    let log_in = |directory: &Arc<LoginDirectory>| {
         let outbox = Outbox::new(Framing::Server, 1000);
         let (bob, token) = (Arc::clone(&account), token("bob"));
-        let is_accepted = |directory: &Directory, account: &AccountId| {
+        let is_accepted = |directory: &LoginDirectory, account: &AccountId| {
             directory.find_account(Some("bob"), token.as_bytes()) == Some(account)
         };
-        let login = (directory.mark(token.as_bytes()), is_accepted);
+        let login = (directory.fingerprint(token.as_bytes()), is_accepted);
         let session =
             open_session(&node.shared, directory, bob, login, Arc::clone(&outbox), "pipe");
         drop(session);

@@ -5,7 +5,7 @@ use crate::http::testing::next_packet;
 
 /// Bob accepts every request, and does not answer those of alice.
 #[tokio::test]
-async fn a_requester_without_answers_leaves_places_and_turns_to_others() {
+async fn a_requester_without_answers_leaves_permits_and_turns_to_others() {
     let (dialler, first) = TestDialler::connected_with(|dial| dial.with_requests_max(8)).await;
     let alice = dialler.forward("alice", 50, 1, Duration::from_secs(25));
     let mut unanswered = vec![first];

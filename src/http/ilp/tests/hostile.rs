@@ -111,7 +111,7 @@ async fn a_request_is_dropped_before_the_wait_for_its_answer() {
     let limiter = ConnectionLimiter::new(ConnectionLimits::default());
     let remote = "127.0.0.1:1".parse().unwrap();
     let (connection, _) = limiter.admit_connection(remote, false, http.transport.clock.mono());
-    let throttle = Throttle::default();
+    let throttle = LogThrottle::default();
     let ilp = Ilp { context: http, sessions, limiter: Arc::clone(&limiter), throttle };
 
     let packet = Arc::new(payment("test.bob.shop"));

@@ -1,14 +1,17 @@
-//! Fair shares of one next hop (ADR 13): which requester uses how many of its places and how much of its credit, and
-//! what is reserved for the others.
+//! Fair shares of one next hop (ADR 13): how many packets in flight and how much credit each requester uses, and what is
+//! reserved for the others.
 //!
-//! Two things of a next hop are scarce: *places* (packets in flight to it) and *credit* (how far its balance may still
-//! fall). A single requester may use all of both. As soon as two or more accounts are active, half of each is divided
-//! among them and one more share is reserved for the next newcomer; the rest is first come, first served. A requester
-//! below its share is never refused because of others. The exception is a newcomer whose share is not *covered*, because
-//! others had already taken too much: it gets what they return.
+//! Two things of a next hop are scarce: the packets in flight to it, and *credit* (how far its balance may still fall). A
+//! single requester may use all of both. As soon as two or more accounts are active, half of each is divided among them
+//! and one more share is reserved for the next newcomer; the rest is first come, first served. A requester below its share
+//! is never refused because of others. The exception is a newcomer whose share is not *covered*, because others had
+//! already taken too much: it gets what they release.
 //!
-//! Spent credit (the hop fulfilled the packet) counts as used by its requester for one to two [`SPENT_WINDOW`]s.
-//! Otherwise a requester could spend what is reserved for the others, share by share.
+//! `link/outbox/outbox_shares.rs` divides the bytes of an outbox by the same rule, without credit and only while the outbox
+//! is half full. `http/request_permits.rs` bounds requests over HTTP by a simpler rule: it reserves nothing.
+//!
+//! Spent credit (the hop fulfilled the packet) counts as used by its requester for one to two [`SPENT_PERIOD`]s.
+//! Otherwise a requester could spend the shares of the others bit by bit.
 //!
 //! A packet costs a few comparisons and additions. Sums over all requesters are computed only when a requester comes or
 //! goes, or every [`REVIEW_INTERVAL`]. There is no lock and no clock here: the next hop's own lock protects this state.
@@ -25,20 +28,19 @@ pub(super) const ACTIVE_FOR: Duration = Duration::from_secs(300);
 /// How often idle requesters are removed and the shares computed again.
 const REVIEW_INTERVAL: Duration = Duration::from_secs(30);
 /// Spent credit counts as used for at least this long, and at most twice as long.
-const SPENT_WINDOW: Duration = Duration::from_secs(300);
-/// Requesters with a share of their own. All others have one together ([`OTHERS`]), so that memory does not grow with the
+const SPENT_PERIOD: Duration = Duration::from_secs(300);
+/// Requesters with a share of their own. All others have one together ([`OTHER_REQUESTERS`]), so that memory does not grow with the
 /// square of the number of accounts.
 const REQUESTERS_MAX: usize = 1024;
-const TABLE_MIN: usize = 4;
+const TABLE_LEN_MIN: usize = 4;
 
-/// Stands for all requesters beyond [`REQUESTERS_MAX`].
-const OTHERS: Slot = Slot(u32::MAX - 1);
+/// All requesters beyond [`REQUESTERS_MAX`].
+const OTHER_REQUESTERS: Slot = Slot(u32::MAX - 1);
 
 /// What the requesters of a next hop share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Capacity {
-    /// Packets that may be in flight to it.
-    pub(super) places: usize,
+    pub(super) in_flight_max: usize,
     /// How far its balance may fall; `None`: no limit.
     pub(super) min_balance: Option<i128>,
     pub(super) balance: i128,
@@ -46,9 +48,9 @@ pub(super) struct Capacity {
 }
 
 impl Capacity {
-    pub(super) fn of(limits: &Limits, ledger: &Ledger) -> Self {
+    pub(super) fn new(limits: &Limits, ledger: &Ledger) -> Self {
         Capacity {
-            places: limits.max_packets_in_flight,
+            in_flight_max: limits.max_packets_in_flight,
             min_balance: limits.min_balance,
             balance: ledger.balance(),
             held_out: ledger.held_out(),
@@ -58,17 +60,17 @@ impl Capacity {
     /// Credit that is left now.
     fn credit_left(&self) -> u128 {
         let limit = self.min_balance.unwrap_or(i128::MIN);
-        positive(self.balance.saturating_sub(self.held_out).saturating_sub(limit))
+        zero_if_negative(self.balance.saturating_sub(self.held_out).saturating_sub(limit))
     }
 
     /// Credit while nothing is owed to the hop.
     fn credit_total(&self) -> u128 {
         let limit = self.min_balance.unwrap_or(i128::MIN);
-        positive(self.balance.max(0).saturating_sub(limit))
+        zero_if_negative(self.balance.max(0).saturating_sub(limit))
     }
 }
 
-fn positive(amount: i128) -> u128 {
+fn zero_if_negative(amount: i128) -> u128 {
     u128::try_from(amount).unwrap_or(0)
 }
 
@@ -80,14 +82,14 @@ pub(super) struct ShareIndex(usize);
 #[derive(Clone, Copy, Debug)]
 struct Share {
     requester: Slot,
-    places: u32,
+    in_flight: u32,
     last_request_at: MonoTime,
     /// Credit that is held or spent.
-    used: u128,
-    /// The part of `used` that is spent: in this window, and in the one before.
-    spent: [u128; 2],
-    /// The unused part of its share of places is available.
-    places_covered: bool,
+    credit_used: u128,
+    /// The part of `credit_used` that is spent: in this period, and in the one before.
+    credit_spent: [u128; 2],
+    /// The unused part of its share of packets in flight is available.
+    in_flight_covered: bool,
     /// The unused part of its share of credit is available.
     credit_covered: bool,
 }
@@ -96,27 +98,27 @@ impl Share {
     fn new(requester: Slot, now: MonoTime) -> Self {
         Share {
             requester,
-            places: 0,
+            in_flight: 0,
             last_request_at: now,
-            used: 0,
-            spent: [0; 2],
-            places_covered: false,
+            credit_used: 0,
+            credit_spent: [0; 2],
+            in_flight_covered: false,
             credit_covered: false,
         }
     }
 
     fn is_active(&self, now: MonoTime) -> bool {
-        self.places > 0 || now.since(self.last_request_at) < ACTIVE_FOR
+        self.in_flight > 0 || now.since(self.last_request_at) < ACTIVE_FOR
     }
 
-    fn end_window(&mut self) {
-        let [this, before] = self.spent;
-        self.used = self.used.saturating_sub(before);
-        self.spent = [0, this];
+    fn end_period(&mut self) {
+        let [this, before] = self.credit_spent;
+        self.credit_used = self.credit_used.saturating_sub(before);
+        self.credit_spent = [0, this];
     }
 }
 
-/// How places or credit are divided. All zero while there are fewer than two requesters.
+/// How packets in flight or credit are divided. All zero while there are fewer than two requesters.
 #[derive(Clone, Copy, Debug, Default)]
 struct Division<T> {
     /// The share of each requester, including what it uses already.
@@ -131,53 +133,53 @@ struct Division<T> {
 
 /// The shares of one next hop.
 #[derive(Debug, Default)]
-pub(super) struct Shares {
+pub(super) struct FairShares {
     /// A hash table by slot with open addressing: its length is a power of two, and at most half of it is used.
     table: Vec<Share>,
     requesters: usize,
-    places_used: usize,
-    places: Division<usize>,
+    in_flight_total: usize,
+    in_flight: Division<usize>,
     credit: Division<u128>,
     next_review: MonoTime,
-    window_began: MonoTime,
+    period_started_at: MonoTime,
 }
 
-impl Shares {
+impl FairShares {
     /// Number of active requesters.
     pub(super) fn requesters(&self) -> usize {
         self.requesters
     }
 
-    /// Finds the share of a requester that has a packet for the hop. `None`: no place is left for it. Either way the
-    /// requester is active from now on.
+    /// Finds the share of a requester that has a packet for the hop. `None`: it may have no further packet in flight.
+    /// Either way the requester is active from now on.
     #[inline]
     pub(super) fn find_share(
         &mut self,
         requester: Slot,
         now: MonoTime,
-        places: usize,
+        in_flight_max: usize,
         capacity: impl FnOnce() -> Capacity,
     ) -> Option<ShareIndex> {
-        let index = match self.find(requester) {
+        let index = match self.index_of(requester) {
             Some(at) if now < self.next_review => at,
-            _ => self.find_share_slowly(requester, now, capacity()).0,
+            _ => self.find_or_insert_share(requester, now, capacity()).0,
         };
-        let division = &self.places;
+        let division = &self.in_flight;
         let share = self.table.get_mut(index).expect("found or inserted above");
         share.last_request_at = now;
-        let kept = if share.places as usize >= division.share {
+        let reserved_for_others = if share.in_flight as usize >= division.share {
             division.unused + division.newcomer
-        } else if share.places_covered {
+        } else if share.in_flight_covered {
             0
         } else {
             division.covered
         };
-        (self.places_used + kept < places).then_some(ShareIndex(index))
+        (self.in_flight_total + reserved_for_others < in_flight_max).then_some(ShareIndex(index))
     }
 
     /// Packets of all requesters in flight to the hop.
-    pub(super) fn places_used(&self) -> usize {
-        self.places_used
+    pub(super) fn in_flight_total(&self) -> usize {
+        self.in_flight_total
     }
 
     /// Whether the requester may take `amount` if the hop has `left` of its credit.
@@ -189,57 +191,57 @@ impl Shares {
         }
         let share = self.table.get(index.0).expect("an index of this table");
         let amount = u128::from(amount.0);
-        let own = division.share.saturating_sub(share.used);
-        let kept = if amount > own {
+        let own = division.share.saturating_sub(share.credit_used);
+        let reserved_for_others = if amount > own {
             (division.unused + division.newcomer).saturating_sub(own)
         } else if share.credit_covered {
             0
         } else {
             division.covered
         };
-        positive(left) >= amount.saturating_add(kept)
+        zero_if_negative(left) >= amount.saturating_add(reserved_for_others)
     }
 
-    /// Takes a place and credit. Returns the requester whose share they must be released to.
+    /// Counts a packet and its credit. Returns the requester whose share they must be released to.
     #[inline]
     pub(super) fn take_share(&mut self, index: ShareIndex, amount: Amount) -> Slot {
         let share = self.table.get_mut(index.0).expect("an index of this table");
-        if (share.places as usize) < self.places.share {
-            self.places.unused -= 1;
-            self.places.covered -= usize::from(share.places_covered);
+        if (share.in_flight as usize) < self.in_flight.share {
+            self.in_flight.unused -= 1;
+            self.in_flight.covered -= usize::from(share.in_flight_covered);
         }
-        share.places += 1;
-        self.places_used += 1;
+        share.in_flight += 1;
+        self.in_flight_total += 1;
         let amount = u128::from(amount.0);
         if self.credit.share > 0 {
-            let own = self.credit.share.saturating_sub(share.used).min(amount);
+            let own = self.credit.share.saturating_sub(share.credit_used).min(amount);
             self.credit.unused -= own;
             self.credit.covered -= if share.credit_covered { own } else { 0 };
         }
-        share.used += amount;
+        share.credit_used += amount;
         share.requester
     }
 
-    /// Returns a place, and the credit unless it was `spent`.
+    /// Releases a packet, and its credit unless it was `spent`.
     #[inline]
     pub(super) fn release_share(&mut self, requester: Slot, amount: Amount, spent: bool) {
-        let Some(at) = self.find(requester) else { return };
+        let Some(at) = self.index_of(requester) else { return };
         let Some(share) = self.table.get_mut(at) else { return };
-        debug_assert!(share.places > 0, "more places were returned than taken");
-        share.places = share.places.saturating_sub(1);
-        self.places_used = self.places_used.saturating_sub(1);
-        if (share.places as usize) < self.places.share {
-            self.places.unused += 1;
-            self.places.covered += usize::from(share.places_covered);
+        debug_assert!(share.in_flight > 0, "a packet is released once");
+        share.in_flight = share.in_flight.saturating_sub(1);
+        self.in_flight_total = self.in_flight_total.saturating_sub(1);
+        if (share.in_flight as usize) < self.in_flight.share {
+            self.in_flight.unused += 1;
+            self.in_flight.covered += usize::from(share.in_flight_covered);
         }
         let amount = u128::from(amount.0);
         if spent {
-            let [this, _] = &mut share.spent;
+            let [this, _] = &mut share.credit_spent;
             *this += amount;
         } else {
-            share.used = share.used.saturating_sub(amount);
+            share.credit_used = share.credit_used.saturating_sub(amount);
             if self.credit.share > 0 {
-                let own = self.credit.share.saturating_sub(share.used).min(amount);
+                let own = self.credit.share.saturating_sub(share.credit_used).min(amount);
                 self.credit.unused += own;
                 self.credit.covered += if share.credit_covered { own } else { 0 };
             }
@@ -252,7 +254,7 @@ impl Shares {
     }
 
     #[inline]
-    fn find(&self, requester: Slot) -> Option<usize> {
+    fn index_of(&self, requester: Slot) -> Option<usize> {
         let mask = self.table.len().wrapping_sub(1);
         let mut at = requester.index() & mask;
         loop {
@@ -269,7 +271,7 @@ impl Shares {
     }
 
     #[cold]
-    fn find_share_slowly(
+    fn find_or_insert_share(
         &mut self,
         requester: Slot,
         now: MonoTime,
@@ -277,13 +279,13 @@ impl Shares {
     ) -> ShareIndex {
         let is_due = now >= self.next_review;
         if is_due {
-            self.drop_idle(now);
+            self.remove_idle(now);
         }
         let mut requester = requester;
-        let mut found = self.find(requester);
+        let mut found = self.index_of(requester);
         if found.is_none() && self.requesters >= REQUESTERS_MAX {
-            requester = OTHERS;
-            found = self.find(requester);
+            requester = OTHER_REQUESTERS;
+            found = self.index_of(requester);
         }
         let at = found.unwrap_or_else(|| self.insert_share(Share::new(requester, now)));
         if is_due || found.is_none() {
@@ -293,21 +295,21 @@ impl Shares {
     }
 
     /// Removes idle requesters, and credit that was spent long ago.
-    fn drop_idle(&mut self, now: MonoTime) {
+    fn remove_idle(&mut self, now: MonoTime) {
         self.next_review = now.after(REVIEW_INTERVAL);
-        let mut windows = 0;
-        while windows < 2 && now.since(self.window_began) >= SPENT_WINDOW {
-            self.window_began = self.window_began.after(SPENT_WINDOW);
-            windows += 1;
+        let mut periods = 0;
+        while periods < 2 && now.since(self.period_started_at) >= SPENT_PERIOD {
+            self.period_started_at = self.period_started_at.after(SPENT_PERIOD);
+            periods += 1;
         }
-        if now.since(self.window_began) >= SPENT_WINDOW {
-            self.window_began = now;
+        if now.since(self.period_started_at) >= SPENT_PERIOD {
+            self.period_started_at = now;
         }
         let old = std::mem::take(&mut self.table);
         self.requesters = 0;
         for mut share in old {
             if share.requester != Slot::NONE && share.is_active(now) {
-                (0..windows).for_each(|_| share.end_window());
+                (0..periods).for_each(|_| share.end_period());
                 self.insert_share(share);
             }
         }
@@ -316,46 +318,46 @@ impl Shares {
     /// Adds a share that is not in the table. Returns its index.
     fn insert_share(&mut self, share: Share) -> usize {
         if (self.requesters + 1) * 2 > self.table.len() {
-            let larger = (self.table.len() * 2).max(TABLE_MIN);
+            let larger = (self.table.len() * 2).max(TABLE_LEN_MIN);
             let old = std::mem::replace(
                 &mut self.table,
                 vec![Share::new(Slot::NONE, MonoTime(0)); larger],
             );
             for share in old.into_iter().filter(|share| share.requester != Slot::NONE) {
-                self.place_share(share);
+                self.store_share(share);
             }
         }
         self.requesters += 1;
-        self.place_share(share)
+        self.store_share(share)
     }
 
-    fn place_share(&mut self, share: Share) -> usize {
+    fn store_share(&mut self, share: Share) -> usize {
         let mask = self.table.len().wrapping_sub(1);
         let mut at = share.requester.index() & mask;
-        while self.table.get(at).is_some_and(|place| place.requester != Slot::NONE) {
+        while self.table.get(at).is_some_and(|entry| entry.requester != Slot::NONE) {
             at = (at + 1) & mask;
         }
-        if let Some(place) = self.table.get_mut(at) {
-            *place = share;
+        if let Some(entry) = self.table.get_mut(at) {
+            *entry = share;
         }
         at
     }
 
-    /// Divides places and credit among the requesters. Shares that were covered are covered first.
+    /// Divides packets in flight and credit among the requesters. Shares that were covered are covered first.
     fn divide(&mut self, capacity: Capacity) {
         let requesters = self.requesters;
-        self.places = Division::default();
+        self.in_flight = Division::default();
         self.credit = Division::default();
         if requesters < 2 {
             for share in &mut self.table {
-                (share.places_covered, share.credit_covered) = (true, true);
+                (share.in_flight_covered, share.credit_covered) = (true, true);
             }
             return;
         }
-        self.places.share =
-            (capacity.places / (2 * requesters)).max(usize::from(capacity.places >= requesters));
-        self.places.newcomer = capacity.places / (2 * (requesters + 1));
-        let used: u128 = self.table.iter().filter(is_taken).map(|share| share.used).sum();
+        self.in_flight.share = (capacity.in_flight_max / (2 * requesters))
+            .max(usize::from(capacity.in_flight_max >= requesters));
+        self.in_flight.newcomer = capacity.in_flight_max / (2 * (requesters + 1));
+        let used: u128 = self.table.iter().filter(is_occupied).map(|share| share.credit_used).sum();
         let left = capacity.credit_left();
         if capacity.min_balance.is_some() {
             // Spent credit that was settled since is in both `left` and `used`; the minimum prevents counting it twice.
@@ -363,23 +365,23 @@ impl Shares {
             self.credit.share = credit / (2 * requesters as u128);
             self.credit.newcomer = credit / (2 * (requesters as u128 + 1));
         }
-        let places_left = capacity.places.saturating_sub(self.places_used);
-        self.cover_places(places_left);
+        let in_flight_left = capacity.in_flight_max.saturating_sub(self.in_flight_total);
+        self.cover_in_flight(in_flight_left);
         self.cover_credit(left);
     }
 
-    fn cover_places(&mut self, mut left: usize) {
-        let share = self.places.share;
-        let unused = |one: &Share| share.saturating_sub(one.places as usize);
-        self.places.unused = self.table.iter().filter(is_taken).map(unused).sum();
+    fn cover_in_flight(&mut self, mut left: usize) {
+        let share = self.in_flight.share;
+        let unused = |one: &Share| share.saturating_sub(one.in_flight as usize);
+        self.in_flight.unused = self.table.iter().filter(is_occupied).map(unused).sum();
         for was_covered in [true, false] {
-            let mut ones = self.table.iter_mut().filter(|one| is_taken(&&**one));
-            while let Some(one) = ones.find(|one| one.places_covered == was_covered) {
+            let mut shares = self.table.iter_mut().filter(|one| is_occupied(&&**one));
+            while let Some(one) = shares.find(|one| one.in_flight_covered == was_covered) {
                 let unused = unused(one);
-                one.places_covered = unused <= left;
-                if one.places_covered {
+                one.in_flight_covered = unused <= left;
+                if one.in_flight_covered {
                     left -= unused;
-                    self.places.covered += unused;
+                    self.in_flight.covered += unused;
                 }
             }
         }
@@ -387,11 +389,11 @@ impl Shares {
 
     fn cover_credit(&mut self, mut left: u128) {
         let share = self.credit.share;
-        let unused = |one: &Share| share.saturating_sub(one.used);
-        self.credit.unused = self.table.iter().filter(is_taken).map(unused).sum();
+        let unused = |one: &Share| share.saturating_sub(one.credit_used);
+        self.credit.unused = self.table.iter().filter(is_occupied).map(unused).sum();
         for was_covered in [true, false] {
-            let mut ones = self.table.iter_mut().filter(|one| is_taken(&&**one));
-            while let Some(one) = ones.find(|one| one.credit_covered == was_covered) {
+            let mut shares = self.table.iter_mut().filter(|one| is_occupied(&&**one));
+            while let Some(one) = shares.find(|one| one.credit_covered == was_covered) {
                 let unused = unused(one);
                 one.credit_covered = unused <= left;
                 if one.credit_covered {
@@ -403,7 +405,7 @@ impl Shares {
     }
 }
 
-fn is_taken(share: &&Share) -> bool {
+fn is_occupied(share: &&Share) -> bool {
     share.requester != Slot::NONE
 }
 
