@@ -30,21 +30,21 @@ use crate::wire::{Address, Amount, Condition, Fulfillment, Timestamp};
 const START_MS: u64 = 1_767_225_600_000;
 
 /// A connector and its clock.
-struct Net {
+struct TestNode {
     connector: Arc<Connector>,
     now: Now,
 }
 
-/// One session of a peer, seen from the peer's end.
+/// One session of a peer.
 struct Peer {
     account: Arc<Account>,
     session: SessionId,
     outbox: Arc<Outbox>,
 }
 
-/// What a peer reads.
+/// A packet that a peer receives.
 #[derive(Debug, PartialEq, Eq)]
-enum Seen {
+enum PeerPacket {
     Prepare {
         id: RequestId,
         amount: u64,
@@ -67,7 +67,7 @@ enum Seen {
     },
 }
 
-/// The preimage that test payments use unless they choose another.
+/// The preimage of payments in these tests.
 const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
 
 fn settings(accounts: Vec<AccountSettings>, routes: &[(&str, &str)]) -> ConnectorSettings {
@@ -97,15 +97,25 @@ fn peer(id: &str) -> AccountSettings {
     AccountSettings::new(id.parse().unwrap(), Relation::Peer)
 }
 
-/// alice and bob on either side of the node.
-fn alice_and_bob() -> Net {
-    net(settings(vec![peer("alice"), peer("bob")], &[("test.alice", "alice"), ("test.bob", "bob")]))
+/// A node with the peers alice and bob.
+fn alice_and_bob() -> TestNode {
+    node(settings(
+        vec![peer("alice"), peer("bob")],
+        &[("test.alice", "alice"), ("test.bob", "bob")],
+    ))
 }
 
-fn net(settings: ConnectorSettings) -> Net {
+/// The same, with a session of each.
+fn connected_alice_and_bob() -> (TestNode, Peer, Peer) {
+    let node = alice_and_bob();
+    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    (node, alice, bob)
+}
+
+fn node(settings: ConnectorSettings) -> TestNode {
     let connector = Connector::new(settings, HashSeed::Fixed(1)).unwrap();
     let now = Now { wall: Timestamp::from_millis(START_MS), mono: MonoTime(1_000_000_000) };
-    Net { connector, now }
+    TestNode { connector, now }
 }
 
 /// A payment to `destination`, expiring in ten seconds.
@@ -151,30 +161,30 @@ fn encoded(packet: &Packet<'_>) -> Vec<u8> {
     bytes
 }
 
-impl Net {
+impl TestNode {
     fn connect(&self, id: &str) -> Peer {
         self.connect_as(id, SessionKind::Accepted)
     }
 
-    fn connect_as(&self, id: &str, side: SessionKind) -> Peer {
+    fn connect_as(&self, id: &str, kind: SessionKind) -> Peer {
         let account = self.connector.account(id).unwrap();
-        let framing = match side {
+        let framing = match kind {
             SessionKind::Accepted => Framing::Server,
             SessionKind::Posted => Framing::None,
             SessionKind::Dialled => Framing::Client([3; 32]),
         };
         let outbox = Outbox::new(framing, account.outbox_bytes_max());
-        let session = self.connector.attach_session(&account, side, None, outbox.clone(), self.now);
+        let session = self.connector.attach_session(&account, kind, None, outbox.clone(), self.now);
         Peer { account, session, outbox }
     }
 
-    fn pass(&mut self, time: Duration) {
+    fn advance(&mut self, time: Duration) {
         self.now.wall = self.now.wall.saturating_add(time);
         self.now.mono = self.now.mono.after(time);
         self.connector.sweep_deadlines(self.now);
     }
 
-    fn ask(&self, peer: &Peer, id: u32, packet: &[u8]) {
+    fn send(&self, peer: &Peer, id: u32, packet: &[u8]) {
         self.connector.start_batch(self.now).handle_prepare(
             &peer.account,
             peer.session,
@@ -191,7 +201,7 @@ impl Net {
         );
     }
 
-    fn lose(&self, peer: &Peer) {
+    fn disconnect(&self, peer: &Peer) {
         self.connector.detach_session(&peer.account, peer.session, self.now);
     }
 
@@ -204,7 +214,7 @@ impl Net {
         self.account(id).balance
     }
 
-    /// What the balances of each asset add up to, the node's own accounts included.
+    /// The sum of the balances of each asset, the node's own accounts included.
     fn sums(&self) -> HashMap<String, i128> {
         let report = self.connector.report();
         let accounts = report.accounts.iter().map(|one| (&one.settings.asset, one.balance));
@@ -216,14 +226,14 @@ impl Net {
         sums
     }
 
-    /// Nothing was made or lost.
-    fn adds_up(&self) {
+    /// Asserts that the balances of each asset add up to zero.
+    fn assert_balanced(&self) {
         let sums = self.sums();
         assert!(sums.values().all(|sum| *sum == 0), "{sums:?}");
     }
 
-    /// Everything that a peer has been sent since the last look.
-    fn read(&self, peer: &Peer) -> Vec<Seen> {
+    /// The packets sent to a peer since the last call.
+    fn read(&self, peer: &Peer) -> Vec<PeerPacket> {
         let mut bytes = Vec::new();
         let mut written = 0;
         let write = |chunk: &[u8]| {
@@ -234,22 +244,22 @@ impl Net {
         let mut seen = Vec::new();
         while !bytes.is_empty() {
             let (frame, rest) = split_frame(&bytes);
-            seen.push(self.see(&frame));
+            seen.push(self.parse_frame(&frame));
             bytes = rest;
         }
         seen
     }
 
-    fn read_one(&self, peer: &Peer) -> Seen {
+    fn read_one(&self, peer: &Peer) -> PeerPacket {
         let mut seen = self.read(peer);
         assert_eq!(seen.len(), 1, "{seen:?}");
         seen.remove(0)
     }
 
-    /// Reads one Reject and gives its code.
-    fn code(&self, peer: &Peer) -> String {
+    /// Reads one Reject and returns its code.
+    fn reject_code(&self, peer: &Peer) -> String {
         match self.read_one(peer) {
-            Seen::Reject { code, triggered_by, message, .. } => {
+            PeerPacket::Reject { code, triggered_by, message, .. } => {
                 assert!(!triggered_by.is_empty() && !message.is_empty());
                 code
             }
@@ -257,21 +267,49 @@ impl Net {
         }
     }
 
-    /// Reads one Prepare and gives its id.
-    fn prepare_id(&self, peer: &Peer) -> RequestId {
-        match self.read_one(peer) {
-            Seen::Prepare { id, .. } => id,
-            other => panic!("expected a Prepare, got {other:?}"),
-        }
+    /// Sends a Prepare that is rejected at once, and returns the code.
+    fn send_rejected(&self, peer: &Peer, packet: &[u8]) -> String {
+        self.send(peer, 999, packet);
+        self.reject_code(peer)
     }
 
-    fn see(&self, frame: &[u8]) -> Seen {
+    /// Reads one Prepare and returns its id.
+    fn prepare_id(&self, peer: &Peer) -> RequestId {
+        let ids = self.prepare_ids(peer);
+        assert_eq!(ids.len(), 1, "one Prepare");
+        ids[0]
+    }
+
+    /// Reads Prepares and returns their ids.
+    fn prepare_ids(&self, peer: &Peer) -> Vec<RequestId> {
+        let packets = self.read(peer).into_iter();
+        let ids = packets.map(|packet| match packet {
+            PeerPacket::Prepare { id, .. } => id,
+            other => panic!("expected a Prepare, got {other:?}"),
+        });
+        ids.collect()
+    }
+
+    /// Reads one Prepare and fulfills it.
+    fn fulfill_one(&self, peer: &Peer) {
+        self.answer(peer, self.prepare_id(peer), &fulfill(PREIMAGE, b""));
+    }
+
+    /// The packet log of the node, which begins here.
+    fn log_packets(&self) -> Arc<PacketRing> {
+        let ring = PacketRing::new(64);
+        let log = PacketLog::new(ring.clone(), NodeNumber(3));
+        self.connector.set_packet_log(Some(Arc::new(log)));
+        ring
+    }
+
+    fn parse_frame(&self, frame: &[u8]) -> PeerPacket {
         let frame = BtpFrame::parse(frame).unwrap();
         let id = frame.request_id;
         let ilp = frame.protocol_data.primary().unwrap();
         assert_eq!((ilp.name, ilp.content_type.0), ("ilp", 0));
         match (Packet::parse(ilp.data).unwrap(), &frame.body) {
-            (Packet::Prepare(prepare), FrameBody::Message) => Seen::Prepare {
+            (Packet::Prepare(prepare), FrameBody::Message) => PeerPacket::Prepare {
                 id,
                 amount: prepare.amount.0,
                 expires_in_ms: i64::try_from(prepare.expires_at.as_millis()).unwrap()
@@ -280,10 +318,12 @@ impl Net {
                 data: prepare.data.to_vec(),
                 condition: prepare.condition,
             },
-            (Packet::Fulfill(fulfill), FrameBody::Response) => {
-                Seen::Fulfill { id, fulfillment: fulfill.fulfillment, data: fulfill.data.to_vec() }
-            }
-            (Packet::Reject(reject), FrameBody::Response) => Seen::Reject {
+            (Packet::Fulfill(fulfill), FrameBody::Response) => PeerPacket::Fulfill {
+                id,
+                fulfillment: fulfill.fulfillment,
+                data: fulfill.data.to_vec(),
+            },
+            (Packet::Reject(reject), FrameBody::Response) => PeerPacket::Reject {
                 id,
                 code: reject.code.to_string(),
                 triggered_by: reject.triggered_by.map_or_else(String::new, |a| a.as_str().into()),
@@ -295,7 +335,7 @@ impl Net {
     }
 }
 
-/// One WebSocket frame's payload, unmasked, and the bytes behind it.
+/// The unmasked payload of the first WebSocket frame, and the remaining bytes.
 fn split_frame(bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
     assert_eq!(bytes[0], 0x82, "final binary frame");
     let (len, mut at) = match bytes[1] & 0x7f {

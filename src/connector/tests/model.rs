@@ -1,6 +1,6 @@
-//! The money state machine, driven by random operations: whatever happens in whatever order, every Prepare gets exactly
-//! one answer (or the answer is counted as dropped), nothing stays held, and after every operation the balances of each
-//! asset add up to zero, those of the node's own accounts and of its receiver included.
+//! The connector under random operations: each Prepare gets exactly one answer (or the answer is counted as dropped),
+//! nothing stays held, and after each operation the balances of each asset add up to zero, including the node's own
+//! accounts and its receiver.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ enum Op {
         amount: u64,
         expires_in_ms: u64,
     },
-    /// To the receiver: some below their minimum, some that cannot be fulfilled.
+    /// To the receiver; some amounts are below the sender's minimum, some packets cannot be fulfilled.
     PayReceiver {
         from: usize,
         amount: u64,
@@ -34,7 +34,7 @@ enum Op {
         amount: u64,
         echo_to: Option<usize>,
     },
-    /// A packet of the node's own.
+    /// A packet that the node itself sends.
     Originate {
         to: usize,
         amount: u64,
@@ -58,7 +58,7 @@ enum Op {
     Read {
         who: usize,
     },
-    Lose {
+    Disconnect {
         who: usize,
         dialled: bool,
     },
@@ -66,7 +66,7 @@ enum Op {
         who: usize,
         dialled: bool,
     },
-    Pass {
+    Advance {
         ms: u64,
     },
     /// Without one of the peers, or without the receiver.
@@ -93,36 +93,36 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (who.clone(), any::<usize>()).prop_map(|(by, which)| Op::Reject { by, which }),
         1 => (who.clone(), any::<usize>()).prop_map(|(by, which)| Op::AnswerTwice { by, which }),
         6 => who.clone().prop_map(|who| Op::Read { who }),
-        1 => (who.clone(), any::<bool>()).prop_map(|(who, dialled)| Op::Lose { who, dialled }),
+        1 => (who.clone(), any::<bool>()).prop_map(|(who, dialled)| Op::Disconnect { who, dialled }),
         2 => (who.clone(), any::<bool>()).prop_map(|(who, dialled)| Op::Connect { who, dialled }),
-        2 => (1..4000u64).prop_map(|ms| Op::Pass { ms }),
+        2 => (1..4000u64).prop_map(|ms| Op::Advance { ms }),
         1 => prop::option::of(0..=NAMES.len()).prop_map(|without| Op::Reload { without }),
     ]
 }
 
 struct World {
-    net: Net,
+    node: TestNode,
     sessions: HashMap<(usize, bool), Peer>,
     /// Prepares that a peer has read and not answered.
     open: Vec<Vec<RequestId>>,
-    asked: HashMap<usize, u64>,
+    sent: HashMap<usize, u64>,
     answered: HashMap<usize, u64>,
     next_id: u32,
     sender: TestSender,
-    /// What the receiver must have: what it fulfilled, as its senders saw it.
+    /// The sum that the receiver has fulfilled.
     received: i128,
 }
 
 impl World {
     fn new() -> Self {
-        let net = net(Self::settings(None));
+        let node = node(Self::settings(None));
         let mut world = World {
-            sender: sender(&net),
+            sender: sender(&node),
             received: 0,
-            net,
+            node,
             sessions: HashMap::new(),
             open: vec![Vec::new(); NAMES.len()],
-            asked: HashMap::new(),
+            sent: HashMap::new(),
             answered: HashMap::new(),
             next_id: 0,
         };
@@ -165,66 +165,38 @@ impl World {
     fn run(&mut self, op: Op) {
         match op {
             Op::Pay { from, to, amount, expires_in_ms } => {
-                let session =
-                    self.sessions.get(&(from, true)).or(self.sessions.get(&(from, false)));
-                let Some(session) = session else { return };
-                self.next_id += 1;
-                let expires =
-                    i64::try_from(self.net.now.wall.as_millis() - START_MS + expires_in_ms)
-                        .unwrap();
-                let packet = payment_with(
-                    &format!("test.{}", NAMES[to]),
-                    amount,
-                    expires,
-                    &[],
-                    PREIMAGE.condition(),
-                );
-                self.net.ask(session, self.next_id, &packet);
-                *self.asked.entry(from).or_default() += 1;
+                let (destination, expiry) =
+                    (format!("test.{}", NAMES[to]), self.expiry(expires_in_ms));
+                let packet = payment_with(&destination, amount, expiry, &[], PREIMAGE.condition());
+                self.send(from, &packet);
             }
             Op::PayReceiver { from, amount, minimum, fulfillable, expires_in_ms } => {
-                let session =
-                    self.sessions.get(&(from, true)).or(self.sessions.get(&(from, false)));
-                let Some(session) = session else { return };
-                self.next_id += 1;
-                let before = self.net.balance("wallet");
-                let expires =
-                    i64::try_from(self.net.now.wall.as_millis() - START_MS + expires_in_ms)
-                        .unwrap();
-                let packet = self.sender.payment_until(amount, minimum, fulfillable, expires);
-                self.net.ask(session, self.next_id, &packet);
-                *self.asked.entry(from).or_default() += 1;
-                let taken = before - self.net.balance("wallet");
+                let before = self.node.balance("wallet");
+                let expiry = self.expiry(expires_in_ms);
+                let packet = self.sender.payment_until(amount, minimum, fulfillable, expiry);
+                self.send(from, &packet);
+                let received = before - self.node.balance("wallet");
                 let arrived = if NAMES[from] == "carl" { amount / 2 } else { amount };
-                assert!(taken == 0 || taken == i128::from(arrived), "{taken} of {amount}");
-                assert!(taken == 0 || fulfillable && arrived >= minimum && arrived <= 45);
-                self.received += taken;
+                assert!(received == 0 || received == i128::from(arrived), "{received} of {amount}");
+                assert!(received == 0 || fulfillable && arrived >= minimum && arrived <= 45);
+                self.received += received;
             }
             Op::Ping { from, amount, echo_to } => {
-                let session =
-                    self.sessions.get(&(from, true)).or(self.sessions.get(&(from, false)));
-                let Some(session) = session else { return };
-                self.next_id += 1;
-                let in_5_s = self.net.now.wall.as_millis() - START_MS + 5_000;
-                let expires = i64::try_from(in_5_s).unwrap();
                 let (mut data, mut condition) = (Vec::new(), Condition::PING);
                 if let Some(to) = echo_to {
                     let address: Address = format!("test.{}", NAMES[to]).parse().unwrap();
                     EchoRequest { return_address: address.view() }.encode(&mut data);
                     condition = PREIMAGE.condition();
                 }
-                let packet = payment_with("test.node", amount, expires, &data, condition);
-                self.net.ask(session, self.next_id, &packet);
-                *self.asked.entry(from).or_default() += 1;
+                let expiry = self.expiry(5_000);
+                self.send(from, &payment_with("test.node", amount, expiry, &data, condition));
             }
             Op::Originate { to, amount } => {
-                let in_5_s = self.net.now.wall.as_millis() - START_MS + 5_000;
-                let expires = i64::try_from(in_5_s).unwrap();
-                let condition = PREIMAGE.condition();
-                let packet = payment_with("test.far", amount, expires, &[], condition);
+                let expiry = self.expiry(5_000);
+                let packet = payment_with("test.far", amount, expiry, &[], PREIMAGE.condition());
                 let prepare = Prepare::parse(&packet).unwrap();
                 let to = NAMES[to].parse().unwrap();
-                self.net.connector.originate_prepare(&to, &prepare, self.net.now, |_| {});
+                self.node.connector.originate_prepare(&to, &prepare, self.node.now, |_| {});
             }
             Op::Fulfill { by, which } => self.answer(by, which, true, &fulfill(PREIMAGE, b"")),
             Op::FulfillWrongly { by, which } => {
@@ -238,23 +210,37 @@ impl World {
                 self.answer(by, which, true, &reject(ErrorCode::T00, None, "", b""));
             }
             Op::Read { who } => self.read(who),
-            Op::Lose { who, dialled } => {
+            Op::Disconnect { who, dialled } => {
                 if let Some(peer) = self.sessions.remove(&(who, dialled)) {
-                    self.net.lose(&peer);
+                    self.node.disconnect(&peer);
                 }
             }
             Op::Connect { who, dialled } => {
-                let side = if dialled { SessionKind::Dialled } else { SessionKind::Accepted };
-                let peer = self.net.connect_as(NAMES[who], side);
+                let kind = if dialled { SessionKind::Dialled } else { SessionKind::Accepted };
+                let peer = self.node.connect_as(NAMES[who], kind);
                 if let Some(old) = self.sessions.insert((who, dialled), peer) {
-                    self.net.lose(&old);
+                    self.node.disconnect(&old);
                 }
             }
-            Op::Pass { ms } => self.net.pass(Duration::from_millis(ms)),
+            Op::Advance { ms } => self.node.advance(Duration::from_millis(ms)),
             Op::Reload { without } => {
-                self.net.connector.apply_settings(Self::settings(without)).unwrap();
+                self.node.connector.apply_settings(Self::settings(without)).unwrap();
             }
         }
+    }
+
+    /// Milliseconds from the start of the test until `ms` from now.
+    fn expiry(&self, ms: u64) -> i64 {
+        i64::try_from(self.node.now.wall.as_millis() - START_MS + ms).unwrap()
+    }
+
+    /// Sends a Prepare, if the peer has a session.
+    fn send(&mut self, from: usize, packet: &[u8]) {
+        let session = self.sessions.get(&(from, true)).or(self.sessions.get(&(from, false)));
+        let Some(session) = session else { return };
+        self.next_id += 1;
+        self.node.send(session, self.next_id, packet);
+        *self.sent.entry(from).or_default() += 1;
     }
 
     fn answer(&mut self, by: usize, which: usize, last: bool, packet: &[u8]) {
@@ -264,9 +250,9 @@ impl World {
         }
         let index = which % open.len();
         let id = if last { open.swap_remove(index) } else { open[index] };
-        // From any session, even one that is gone: the account is what counts.
-        let account = self.net.connector.account(NAMES[by]).unwrap();
-        self.net.connector.start_batch(self.net.now).handle_answer(
+        // Answers count from any session of the account, even a lost one.
+        let account = self.node.connector.account(NAMES[by]).unwrap();
+        self.node.connector.start_batch(self.node.now).handle_answer(
             &account,
             id,
             PeerAnswer::Packet(packet),
@@ -276,9 +262,9 @@ impl World {
     fn read(&mut self, who: usize) {
         for dialled in [false, true] {
             let Some(peer) = self.sessions.get(&(who, dialled)) else { continue };
-            for seen in self.net.read(peer) {
+            for seen in self.node.read(peer) {
                 match seen {
-                    Seen::Prepare { id, .. } => self.open[who].push(id),
+                    PeerPacket::Prepare { id, .. } => self.open[who].push(id),
                     _ => *self.answered.entry(who).or_default() += 1,
                 }
             }
@@ -286,34 +272,34 @@ impl World {
     }
 
     fn check_at_rest(mut self) {
-        self.net.pass(Duration::from_secs(60));
+        self.node.advance(Duration::from_secs(60));
         for (who, name) in NAMES.iter().enumerate() {
             self.read(who);
-            let report = self.net.account(name);
+            let report = self.node.account(name);
             assert_eq!((report.held_in, report.held_out), (0, 0), "{name}");
             assert_eq!((report.in_flight_from, report.in_flight_to), (0, 0), "{name}");
             assert!((-200..=200).contains(&report.balance), "{name}: {}", report.balance);
-            let asked = self.asked.get(&who).copied().unwrap_or(0);
+            let sent = self.sent.get(&who).copied().unwrap_or(0);
             let answered = self.answered.get(&who).copied().unwrap_or(0);
-            let lost = asked - answered;
+            let lost = sent - answered;
             assert_eq!(lost, report.stats.dropped_answers, "{name}: Prepares without an answer");
         }
-        let wallet = self.net.account("wallet");
+        let wallet = self.node.account("wallet");
         assert_eq!((wallet.held_in, wallet.held_out), (0, 0));
         assert!((-300..=0).contains(&wallet.balance), "wallet: {}", wallet.balance);
-        assert_eq!(wallet.balance, -self.received, "the receiver counted what it did not fulfill");
-        self.net.adds_up();
+        assert_eq!(wallet.balance, -self.received, "the receiver counts only fulfilled packets");
+        self.node.assert_balanced();
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]
-    fn whatever_happens_nothing_is_lost(ops in prop::collection::vec(op(), 1..120)) {
+    fn any_sequence_of_operations_conserves_money(ops in prop::collection::vec(op(), 1..120)) {
         let mut world = World::new();
         for op in ops {
             world.run(op);
-            world.net.adds_up();
+            world.node.assert_balanced();
         }
         world.check_at_rest();
     }

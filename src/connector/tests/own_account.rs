@@ -1,11 +1,11 @@
-//! What the node receives and sends itself is in accounts of its own, so that the balances of each asset add up to zero.
+//! Payments to and from the node itself are booked on its own accounts, so that the balances of each asset add up to zero.
 
 use super::*;
 use crate::account::Rate;
 use crate::wire::ping::{ECHO_RESPONSE, EchoRequest};
 
 /// alice and carl in USD/9, bob in USD/6, eve in EUR/9.
-fn traders() -> Net {
+fn traders() -> TestNode {
     let accounts = vec![
         peer("alice"),
         peer("carl"),
@@ -16,95 +16,90 @@ fn traders() -> Net {
     let mut settings = settings(accounts, &routes);
     let rate: Rate = "0.9".parse().unwrap();
     settings.rates = vec![("USD".into(), "EUR".into(), rate)];
-    net(settings)
+    node(settings)
 }
 
 /// The own accounts as `asset balance`.
-fn own(net: &Net) -> Vec<String> {
-    let own = net.connector.report().own_accounts;
+fn own(node: &TestNode) -> Vec<String> {
+    let own = node.connector.report().own_accounts;
     own.iter().map(|account| format!("{} {}", account.id(), account.balance)).collect()
 }
 
-fn fulfilled(net: &Net, to: &Peer) {
-    let id = net.prepare_id(to);
-    net.answer(to, id, &fulfill(PREIMAGE, b""));
-}
-
 #[test]
-fn pings_pay_the_node() {
-    let net = traders();
-    let (alice, bob) = (net.connect("alice"), net.connect("bob"));
-    net.ask(&alice, 1, &payment_with("test.node", 0, 10_000, b"", Condition::PING));
-    net.read(&alice);
-    assert!(own(&net).is_empty(), "no money, no account");
+fn pings_are_paid_to_the_own_account() {
+    let node = traders();
+    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    node.send(&alice, 1, &payment_with("test.node", 0, 10_000, b"", Condition::PING));
+    node.read(&alice);
+    assert!(own(&node).is_empty(), "a ping without an amount books nothing");
     for id in 2..12 {
-        net.ask(&alice, id, &payment_with("test.node", 100, 10_000, b"", Condition::PING));
+        node.send(&alice, id, &payment_with("test.node", 100, 10_000, b"", Condition::PING));
     }
-    net.ask(&bob, 1, &payment_with("test.node", 7, 10_000, b"", Condition::PING));
-    assert_eq!((net.balance("alice"), net.balance("bob")), (1000, 7));
-    assert_eq!(own(&net), ["own:USD/6 -7", "own:USD/9 -1000"]);
-    net.adds_up();
-    // What is not fulfilled pays nobody.
-    net.ask(&alice, 20, &payment("test.node", 5));
-    net.adds_up();
-    assert_eq!(own(&net), ["own:USD/6 -7", "own:USD/9 -1000"]);
+    node.send(&bob, 1, &payment_with("test.node", 7, 10_000, b"", Condition::PING));
+    assert_eq!((node.balance("alice"), node.balance("bob")), (1000, 7));
+    assert_eq!(own(&node), ["own:USD/6 -7", "own:USD/9 -1000"]);
+    node.assert_balanced();
+    // A rejected packet books nothing.
+    node.send(&alice, 20, &payment("test.node", 5));
+    node.assert_balanced();
+    assert_eq!(own(&node), ["own:USD/6 -7", "own:USD/9 -1000"]);
 }
 
 #[test]
-fn echoes_and_pongs() {
-    let net = traders();
-    let (alice, carl) = (net.connect("alice"), net.connect("carl"));
-    // An echo is paid by its asker to whoever gets the pong: the node keeps nothing.
+fn echoes_leave_the_own_account_unchanged_and_pongs_pay_it() {
+    let node = traders();
+    let (alice, carl) = (node.connect("alice"), node.connect("carl"));
+    // An echo request pays the peer that gets the pong; the node keeps nothing.
     let mut data = Vec::new();
     let return_address: Address = "test.carl.x".parse().unwrap();
     EchoRequest { return_address: return_address.view() }.encode(&mut data);
-    net.ask(&alice, 1, &payment_with("test.node", 30, 10_000, &data, PREIMAGE.condition()));
-    fulfilled(&net, &carl);
-    assert_eq!((net.balance("alice"), net.balance("carl")), (30, -30));
-    assert!(own(&net).is_empty());
-    net.adds_up();
-    // A pong to the node, which it asked for, pays the node.
-    net.connector.expect_pong(PREIMAGE);
+    node.send(&alice, 1, &payment_with("test.node", 30, 10_000, &data, PREIMAGE.condition()));
+    node.fulfill_one(&carl);
+    assert_eq!((node.balance("alice"), node.balance("carl")), (30, -30));
+    assert!(own(&node).is_empty());
+    node.assert_balanced();
+    // An expected pong pays the node.
+    node.connector.expect_pong(PREIMAGE);
     let pong = payment_with("test.node", 9, 10_000, ECHO_RESPONSE, PREIMAGE.condition());
-    net.ask(&carl, 1, &pong);
-    assert_eq!(own(&net), ["own:USD/9 -9"]);
-    net.adds_up();
+    node.send(&carl, 1, &pong);
+    assert_eq!(own(&node), ["own:USD/9 -9"]);
+    node.assert_balanced();
 }
 
 #[test]
-fn what_the_node_sends_itself() {
-    let net = traders();
-    let eve = net.connect("eve");
+fn the_nodes_own_payments_are_booked() {
+    let node = traders();
+    let eve = node.connect("eve");
     let send = |amount| {
         let packet = payment("test.eve", amount);
         let prepare = Prepare::parse(&packet).unwrap();
-        net.connector.originate_prepare(&"eve".parse().unwrap(), &prepare, net.now, |_| {});
-        net.prepare_id(&eve)
+        node.connector.originate_prepare(&"eve".parse().unwrap(), &prepare, node.now, |_| {});
+        node.prepare_id(&eve)
     };
     let id = send(40);
-    net.answer(&eve, id, &fulfill(PREIMAGE, b""));
+    node.answer(&eve, id, &fulfill(PREIMAGE, b""));
     let id = send(2);
-    net.answer(&eve, id, &reject(ErrorCode::F99, None, "", b""));
-    assert_eq!((net.balance("eve"), own(&net)), (-40, vec!["own:EUR/9 40".to_owned()]));
-    net.adds_up();
+    node.answer(&eve, id, &reject(ErrorCode::F99, None, "", b""));
+    assert_eq!((node.balance("eve"), own(&node)), (-40, vec!["own:EUR/9 40".to_owned()]));
+    node.assert_balanced();
 }
 
 #[test]
 fn conversions_buy_one_asset_for_another() {
-    let net = traders();
-    let (alice, bob, eve) = (net.connect("alice"), net.connect("bob"), net.connect("eve"));
-    net.ask(&alice, 1, &payment("test.bob", 5_999));
-    fulfilled(&net, &bob);
-    assert_eq!(own(&net), ["own:USD/6 5", "own:USD/9 -5999"]);
-    net.ask(&alice, 2, &payment("test.eve", 100));
-    fulfilled(&net, &eve);
-    assert_eq!(own(&net), ["own:EUR/9 90", "own:USD/6 5", "own:USD/9 -6099"]);
-    net.ask(&alice, 3, &payment("test.carl", 50));
-    net.adds_up();
+    let node = traders();
+    let (alice, bob, eve) = (node.connect("alice"), node.connect("bob"), node.connect("eve"));
+    node.send(&alice, 1, &payment("test.bob", 5_999));
+    node.fulfill_one(&bob);
+    assert_eq!(own(&node), ["own:USD/6 5", "own:USD/9 -5999"]);
+    node.send(&alice, 2, &payment("test.eve", 100));
+    node.fulfill_one(&eve);
+    assert_eq!(own(&node), ["own:EUR/9 90", "own:USD/6 5", "own:USD/9 -6099"]);
+    node.send(&alice, 3, &payment("test.carl", 50));
+    node.assert_balanced();
     // A peer that a reload removed keeps its balance, and its asset.
     let mut settings = settings(vec![peer("alice"), with_asset(peer("bob"), "USD", 6)], &[]);
     settings.address = Some("test.node".parse().unwrap());
-    net.connector.apply_settings(settings).unwrap();
-    assert_eq!(net.balance("eve"), -90);
-    net.adds_up();
+    node.connector.apply_settings(settings).unwrap();
+    assert_eq!(node.balance("eve"), -90);
+    node.assert_balanced();
 }

@@ -1,43 +1,43 @@
-//! Requests of the node's own: each has one outcome, and the outcome says whether the packet may be sent again.
+//! Requests that the node itself sends: each has one outcome, which says whether the packet may be sent again.
 
 use super::*;
 use crate::link::Outcome;
 
-/// alice, bob, and what became of the requests that the node sent to bob.
-struct Asking {
-    net: Net,
+/// A node with alice and bob, and the outcomes of its requests to bob.
+struct OwnRequests {
+    node: TestNode,
     outcomes: Arc<parking_lot::Mutex<Vec<Outcome>>>,
 }
 
-impl Asking {
+impl OwnRequests {
     fn new() -> Self {
-        Asking { net: alice_and_bob(), outcomes: Arc::default() }
+        OwnRequests { node: alice_and_bob(), outcomes: Arc::default() }
     }
 
     /// Sends bob five units that expire after five seconds.
-    fn ask(&self) {
-        let since_start_ms = self.net.now.wall.as_millis() - START_MS;
+    fn send(&self) {
+        let since_start_ms = self.node.now.wall.as_millis() - START_MS;
         let expires_in_ms = i64::try_from(since_start_ms).unwrap() + 5_000;
         let packet = payment_with("test.bob", 5, expires_in_ms, &[], PREIMAGE.condition());
         let prepare = Prepare::parse(&packet).unwrap();
         let outcomes = Arc::clone(&self.outcomes);
         let to = "bob".parse().unwrap();
-        self.net.connector.originate_prepare(&to, &prepare, self.net.now, move |outcome| {
+        self.node.connector.originate_prepare(&to, &prepare, self.node.now, move |outcome| {
             outcomes.lock().push(outcome);
         });
     }
 
-    /// Asks, and lets bob answer.
-    fn answered(&self, bob: &Peer, answer: PeerAnswer<'_>) -> String {
-        self.ask();
-        let id = self.net.prepare_id(bob);
-        let turn = self.net.connector.start_batch(self.net.now);
-        assert!(turn.handle_answer(&bob.account, id, answer));
-        assert!(!turn.handle_answer(&bob.account, id, answer), "only the first answer counts");
+    /// Sends a request, which bob answers.
+    fn send_and_answer(&self, bob: &Peer, answer: PeerAnswer<'_>) -> String {
+        self.send();
+        let id = self.node.prepare_id(bob);
+        let batch = self.node.connector.start_batch(self.node.now);
+        assert!(batch.handle_answer(&bob.account, id, answer));
+        assert!(!batch.handle_answer(&bob.account, id, answer), "only the first answer counts");
         self.outcome()
     }
 
-    /// The one outcome since the last look, in short.
+    /// The only outcome since the last call, in short.
     fn outcome(&self) -> String {
         let mut outcomes = self.outcomes.lock();
         assert_eq!(outcomes.len(), 1, "{outcomes:?}");
@@ -55,24 +55,24 @@ impl Asking {
 }
 
 #[test]
-fn an_answer_of_the_peer() {
-    let asking = Asking::new();
-    let bob = asking.net.connect("bob");
+fn the_peers_answer_is_the_outcome() {
+    let own = OwnRequests::new();
+    let bob = own.node.connect("bob");
     let check = |packet: &[u8], expected: &str| {
-        assert_eq!(asking.answered(&bob, PeerAnswer::Packet(packet)), expected);
+        assert_eq!(own.send_and_answer(&bob, PeerAnswer::Packet(packet)), expected);
     };
     check(&fulfill(PREIMAGE, b"fine"), "fulfilled fine");
     check(&reject(ErrorCode::F02, Some("test.far"), "no", b""), "rejected F02 by \"test.far\"");
     check(&reject(ErrorCode::T00, None, "", b""), "rejected T00 by \"\"");
-    // Every hop can claim to be this node: it is a Reject of the peer all the same.
+    // Any hop can claim to be this node; the Reject still comes from the peer.
     check(&reject(ErrorCode::R00, Some("test.node"), "", b""), "rejected R00 by \"test.node\"");
-    assert_eq!(asking.net.balance("bob"), -5);
+    assert_eq!(own.node.balance("bob"), -5);
 }
 
 #[test]
 fn a_packet_that_may_have_arrived_has_no_answer_unless_the_peer_gives_one() {
-    let mut asking = Asking::new();
-    let bob = asking.net.connect("bob");
+    let mut own = OwnRequests::new();
+    let bob = own.node.connect("bob");
     let wrong = fulfill(Fulfillment([8; 32]), b"");
     for (answer, code) in [
         (PeerAnswer::Packet(&wrong), "F05"),
@@ -84,53 +84,53 @@ fn a_packet_that_may_have_arrived_has_no_answer_unless_the_peer_gives_one() {
         (PeerAnswer::Busy, "T03"),
         (PeerAnswer::Declined, "F00"),
     ] {
-        assert_eq!(asking.answered(&bob, answer), format!("no answer {code}"), "{answer:?}");
+        assert_eq!(own.send_and_answer(&bob, answer), format!("no answer {code}"), "{answer:?}");
     }
-    // Silence; also when the session that it was written to is lost.
-    asking.ask();
-    asking.net.prepare_id(&bob);
-    asking.net.lose(&bob);
-    assert!(asking.outcomes.lock().is_empty(), "an answer may come on another session");
-    asking.net.pass(Duration::from_secs(5));
-    assert_eq!(asking.outcome(), "no answer R00");
+    // No answer until the expiry, although the session is lost before.
+    own.send();
+    own.node.prepare_id(&bob);
+    own.node.disconnect(&bob);
+    assert!(own.outcomes.lock().is_empty(), "an answer may come on another session");
+    own.node.advance(Duration::from_secs(5));
+    assert_eq!(own.outcome(), "no answer R00");
     // One byte was written.
-    let bob = asking.net.connect("bob");
-    asking.ask();
+    let bob = own.node.connect("bob");
+    own.send();
     let mut first = true;
     let mut written = 0;
     let write = |_: &[u8]| {
         if std::mem::take(&mut first) { Poll::Ready(Ok(1)) } else { Poll::Pending }
     };
     assert!(bob.outbox.write_to(write, &mut written).is_pending());
-    asking.net.lose(&bob);
-    assert!(asking.outcomes.lock().is_empty());
-    asking.net.connector.reject_pending(asking.net.now);
-    assert_eq!(asking.outcome(), "no answer T00");
+    own.node.disconnect(&bob);
+    assert!(own.outcomes.lock().is_empty());
+    own.node.connector.reject_pending(own.node.now);
+    assert_eq!(own.outcome(), "no answer T00");
 }
 
 #[test]
 fn a_packet_of_which_no_byte_was_written_was_not_sent() {
-    let mut asking = Asking::new();
-    asking.ask();
-    assert_eq!(asking.outcome(), "not sent T01", "no session");
-    let bob = asking.net.connect("bob");
-    asking.ask();
-    asking.net.lose(&bob);
-    assert_eq!(asking.outcome(), "not sent T01", "the session was lost");
-    let bob = asking.net.connect("bob");
-    asking.ask();
-    let newer = asking.net.connect("bob");
-    assert_eq!(asking.outcome(), "not sent T01", "the session was replaced");
+    let mut own = OwnRequests::new();
+    own.send();
+    assert_eq!(own.outcome(), "not sent T01", "no session");
+    let bob = own.node.connect("bob");
+    own.send();
+    own.node.disconnect(&bob);
+    assert_eq!(own.outcome(), "not sent T01", "the session was lost");
+    let bob = own.node.connect("bob");
+    own.send();
+    let newer = own.node.connect("bob");
+    assert_eq!(own.outcome(), "not sent T01", "the session was replaced");
     drop((bob, newer));
-    // What waits in the outbox until its time is up may be written later.
-    asking.ask();
-    asking.net.pass(Duration::from_secs(5));
-    assert_eq!(asking.outcome(), "no answer R00");
+    // A packet that is still in the outbox at its expiry may be written later.
+    own.send();
+    own.node.advance(Duration::from_secs(5));
+    assert_eq!(own.outcome(), "no answer R00");
     let mut poor = peer("bob");
     poor.limits.min_balance = Some(-4);
-    let net = net(settings(vec![poor], &[]));
-    let asking = Asking { net, outcomes: Arc::default() };
-    let _bob = asking.net.connect("bob");
-    asking.ask();
-    assert_eq!(asking.outcome(), "not sent T04", "a limit");
+    let node = node(settings(vec![poor], &[]));
+    let own = OwnRequests { node, outcomes: Arc::default() };
+    let _bob = own.node.connect("bob");
+    own.send();
+    assert_eq!(own.outcome(), "not sent T04", "a limit");
 }

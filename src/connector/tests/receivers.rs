@@ -1,11 +1,11 @@
-//! Receivers of payments inside the node: accounts like any other, but answered at once.
+//! Receivers of payments inside the node: accounts whose packets are answered at once.
 
 use super::*;
 use crate::stream::{Iv, Keys, Receiver};
 use crate::wire::ilp::PacketType;
 use crate::wire::stream::{Frames, StreamFrame, StreamId, StreamPacket};
 
-/// A sender that has asked for a connection to `test.node.wallet`.
+/// A sender with the credentials of a connection to `test.node.wallet`.
 pub(super) struct TestSender {
     destination: String,
     keys: Keys,
@@ -15,8 +15,8 @@ pub(super) fn wallet() -> AccountSettings {
     AccountSettings::receiver("wallet".parse().unwrap(), Receiver::new(&[5; 32], "wallet"))
 }
 
-pub(super) fn sender(net: &Net) -> TestSender {
-    let connection = net.connector.issue_stream_credentials(Some("wallet"), [1; 18]).unwrap();
+pub(super) fn sender(node: &TestNode) -> TestSender {
+    let connection = node.connector.issue_stream_credentials(Some("wallet"), [1; 18]).unwrap();
     let destination = connection.destination.to_string();
     TestSender { destination, keys: Keys::new(&connection.secret) }
 }
@@ -31,7 +31,7 @@ impl TestSender {
         self.keys.seal(Iv([minimum.to_be_bytes()[7]; 12]), &plaintext).unwrap()
     }
 
-    /// A Prepare of `amount` of which at least `minimum` is to arrive.
+    /// A Prepare of `amount` of which at least `minimum` must arrive.
     fn payment(&self, amount: u64, minimum: u64) -> Vec<u8> {
         self.payment_until(amount, minimum, true, 10_000)
     }
@@ -49,7 +49,7 @@ impl TestSender {
         payment_with(&self.destination, amount, expires_in_ms, &data, condition)
     }
 
-    /// What an encrypted reply says has arrived.
+    /// The received amount in an encrypted reply.
     fn arrived(&self, packet_type: PacketType, data: &[u8]) -> u64 {
         let plaintext = self.keys.open(data).unwrap();
         let reply = StreamPacket::parse(&plaintext).unwrap();
@@ -57,50 +57,52 @@ impl TestSender {
         reply.amount.0
     }
 
-    fn check_fulfilled(&self, seen: &Seen, request: u32, arrived: u64) {
-        let Seen::Fulfill { id, data, .. } = seen else { panic!("no Fulfill but {seen:?}") };
+    fn check_fulfilled(&self, seen: &PeerPacket, request: u32, arrived: u64) {
+        let PeerPacket::Fulfill { id, data, .. } = seen else { panic!("no Fulfill but {seen:?}") };
         assert_eq!(*id, RequestId(request));
         assert_eq!(self.arrived(PacketType::Fulfill, data), arrived);
     }
 }
 
-/// alice in USD/9, the wallet in `asset`.
-fn alice_and(wallet: AccountSettings) -> (Net, Peer) {
-    let net = net(settings(vec![peer("alice"), wallet], &[("test.alice", "alice")]));
-    let alice = net.connect("alice");
-    (net, alice)
+/// A node with alice and this wallet.
+fn alice_and(wallet: AccountSettings) -> (TestNode, Peer) {
+    let node = node(settings(vec![peer("alice"), wallet], &[("test.alice", "alice")]));
+    let alice = node.connect("alice");
+    (node, alice)
 }
 
 #[test]
-fn both_accounts_change_when_money_arrives() {
-    let (net, alice) = alice_and(with_asset(wallet(), "USD", 6));
-    let sender = sender(&net);
-    net.ask(&alice, 7, &sender.payment(5_999, 5));
-    sender.check_fulfilled(&net.read_one(&alice), 7, 5);
-    assert_eq!((net.balance("alice"), net.balance("wallet")), (5_999, -5));
-    let report = net.account("wallet");
+fn a_received_payment_changes_both_balances() {
+    let (node, alice) = alice_and(with_asset(wallet(), "USD", 6));
+    let sender = sender(&node);
+    node.send(&alice, 7, &sender.payment(5_999, 5));
+    sender.check_fulfilled(&node.read_one(&alice), 7, 5);
+    assert_eq!((node.balance("alice"), node.balance("wallet")), (5_999, -5));
+    let report = node.account("wallet");
     assert_eq!((report.held_in, report.held_out, report.in_flight_to), (0, 0, 0));
     assert_eq!((report.stats.sent.prepares, report.stats.received.fulfills), (1, 1));
     assert_eq!(report.stats.latency.iter().sum::<u64>(), 1);
-    let report = net.account("alice");
+    let report = node.account("alice");
     assert_eq!((report.held_in, report.in_flight_from), (0, 0));
-    // The same packet again is money again, whatever the receiver thinks of it.
-    net.ask(&alice, 8, &sender.payment(5_999, 5));
-    sender.check_fulfilled(&net.read_one(&alice), 8, 5);
-    assert_eq!((net.balance("alice"), net.balance("wallet")), (11_998, -10));
+    // The same packet pays again: the receiver stores nothing.
+    node.send(&alice, 8, &sender.payment(5_999, 5));
+    sender.check_fulfilled(&node.read_one(&alice), 8, 5);
+    assert_eq!((node.balance("alice"), node.balance("wallet")), (11_998, -10));
 }
 
 #[test]
-fn nothing_changes_when_it_is_declined() {
-    let (net, alice) = alice_and(wallet());
-    let sender = sender(&net);
-    net.ask(&alice, 1, &sender.payment(99, 100));
-    let Seen::Reject { code, triggered_by, data, .. } = net.read_one(&alice) else { panic!() };
+fn a_declined_payment_changes_no_balance() {
+    let (node, alice) = alice_and(wallet());
+    let sender = sender(&node);
+    node.send(&alice, 1, &sender.payment(99, 100));
+    let PeerPacket::Reject { code, triggered_by, data, .. } = node.read_one(&alice) else {
+        panic!()
+    };
     assert_eq!((code.as_str(), triggered_by.as_str()), ("F99", "test.node"));
     assert_eq!(sender.arrived(PacketType::Reject, &data), 99);
     let random = payment_with(&sender.destination, 99, 10_000, &sender.data(1), Condition([3; 32]));
-    net.ask(&alice, 2, &random);
-    let Seen::Reject { code, data, .. } = net.read_one(&alice) else { panic!() };
+    node.send(&alice, 2, &random);
+    let PeerPacket::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
     assert_eq!((code.as_str(), sender.arrived(PacketType::Reject, &data)), ("F99", 99));
     for (request, (destination, code)) in (3..).zip([
         ("test.node.wallet", "F06"),
@@ -112,11 +114,11 @@ fn nothing_changes_when_it_is_declined() {
     ]) {
         let data = sender.data(1);
         let condition = sender.keys.fulfillment(&data).condition();
-        net.ask(&alice, request, &payment_with(destination, 99, 10_000, &data, condition));
-        assert_eq!(net.code(&alice), code, "{destination}");
+        node.send(&alice, request, &payment_with(destination, 99, 10_000, &data, condition));
+        assert_eq!(node.reject_code(&alice), code, "{destination}");
     }
-    assert_eq!((net.balance("alice"), net.balance("wallet")), (0, 0));
-    let (alice, wallet) = (net.account("alice"), net.account("wallet"));
+    assert_eq!((node.balance("alice"), node.balance("wallet")), (0, 0));
+    let (alice, wallet) = (node.account("alice"), node.account("wallet"));
     assert_eq!((alice.held_in, alice.in_flight_from, wallet.held_out), (0, 0, 0));
     assert_eq!(wallet.stats.received.rejects.iter().sum::<u64>(), 5);
 }
@@ -126,126 +128,121 @@ fn limits_hold_on_both_sides() {
     let mut limited = wallet();
     limited.limits.max_packet_amount = Some(Amount(100));
     limited.limits.min_balance = Some(-150);
-    let (net, alice) = alice_and(limited);
-    let sender = sender(&net);
-    net.ask(&alice, 1, &sender.payment(101, 0));
-    let Seen::Reject { code, data, .. } = net.read_one(&alice) else { panic!() };
+    let (node, alice) = alice_and(limited);
+    let sender = sender(&node);
+    node.send(&alice, 1, &sender.payment(101, 0));
+    let PeerPacket::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
     assert_eq!(code, "F08");
     assert_eq!(data, [0, 0, 0, 0, 0, 0, 0, 101, 0, 0, 0, 0, 0, 0, 0, 100]);
-    net.ask(&alice, 2, &sender.payment(100, 0));
-    sender.check_fulfilled(&net.read_one(&alice), 2, 100);
-    net.ask(&alice, 3, &sender.payment(51, 0));
-    assert_eq!(net.code(&alice), "T04");
-    net.ask(&alice, 4, &sender.payment(50, 0));
-    sender.check_fulfilled(&net.read_one(&alice), 4, 50);
-    // Zero moves no money: no limit forbids it.
-    net.ask(&alice, 5, &sender.payment(0, 0));
-    sender.check_fulfilled(&net.read_one(&alice), 5, 0);
-    assert_eq!((net.balance("alice"), net.balance("wallet")), (150, -150));
+    node.send(&alice, 2, &sender.payment(100, 0));
+    sender.check_fulfilled(&node.read_one(&alice), 2, 100);
+    assert_eq!(node.send_rejected(&alice, &sender.payment(51, 0)), "T04");
+    node.send(&alice, 4, &sender.payment(50, 0));
+    sender.check_fulfilled(&node.read_one(&alice), 4, 50);
+    // An amount of zero passes every limit.
+    node.send(&alice, 5, &sender.payment(0, 0));
+    sender.check_fulfilled(&node.read_one(&alice), 5, 0);
+    assert_eq!((node.balance("alice"), node.balance("wallet")), (150, -150));
 
     let mut poor = peer("alice");
     poor.limits.max_balance = Some(10);
-    let net = super::net(settings(vec![poor, wallet()], &[]));
-    let alice = net.connect("alice");
-    let sender = self::sender(&net);
-    net.ask(&alice, 1, &sender.payment(11, 0));
-    assert_eq!(net.code(&alice), "F08");
-    assert_eq!((net.balance("alice"), net.balance("wallet")), (0, 0));
-    net.ask(&alice, 2, &sender.payment(6, 0));
-    sender.check_fulfilled(&net.read_one(&alice), 2, 6);
-    net.ask(&alice, 3, &sender.payment(5, 0));
-    assert_eq!(net.code(&alice), "T04");
-    assert_eq!((net.balance("alice"), net.balance("wallet")), (6, -6));
+    let node = super::node(settings(vec![poor, wallet()], &[]));
+    let alice = node.connect("alice");
+    let sender = self::sender(&node);
+    assert_eq!(node.send_rejected(&alice, &sender.payment(11, 0)), "F08");
+    assert_eq!((node.balance("alice"), node.balance("wallet")), (0, 0));
+    node.send(&alice, 2, &sender.payment(6, 0));
+    sender.check_fulfilled(&node.read_one(&alice), 2, 6);
+    assert_eq!(node.send_rejected(&alice, &sender.payment(5, 0)), "T04");
+    assert_eq!((node.balance("alice"), node.balance("wallet")), (6, -6));
 }
 
 #[test]
-fn expired_or_stopping_nothing_is_received() {
-    let (net, alice) = alice_and(wallet());
-    let sender = sender(&net);
+fn receivers_reject_expired_packets_and_packets_during_a_stop() {
+    let (node, alice) = alice_and(wallet());
+    let sender = sender(&node);
     let data = sender.data(0);
     let condition = sender.keys.fulfillment(&data).condition();
-    net.ask(&alice, 1, &payment_with(&sender.destination, 5, 0, &data, condition));
-    assert_eq!(net.code(&alice), "R02");
-    // Nobody further on needs time: a millisecond is enough.
-    net.ask(&alice, 2, &payment_with(&sender.destination, 5, 1, &data, condition));
-    sender.check_fulfilled(&net.read_one(&alice), 2, 5);
-    net.connector.stop_admitting();
-    net.ask(&alice, 3, &sender.payment(5, 0));
-    assert_eq!(net.code(&alice), "T03");
-    assert_eq!((net.balance("alice"), net.balance("wallet")), (5, -5));
+    assert_eq!(
+        node.send_rejected(&alice, &payment_with(&sender.destination, 5, 0, &data, condition)),
+        "R02"
+    );
+    // No next hop needs time, so a millisecond is enough.
+    node.send(&alice, 2, &payment_with(&sender.destination, 5, 1, &data, condition));
+    sender.check_fulfilled(&node.read_one(&alice), 2, 5);
+    node.connector.stop_admitting();
+    assert_eq!(node.send_rejected(&alice, &sender.payment(5, 0)), "T03");
+    assert_eq!((node.balance("alice"), node.balance("wallet")), (5, -5));
 }
 
 #[test]
-fn without_a_rate_nothing_arrives() {
-    let (net, alice) = alice_and(with_asset(wallet(), "EUR", 9));
-    let sender = sender(&net);
-    net.ask(&alice, 1, &sender.payment(5, 0));
-    assert_eq!(net.code(&alice), "T00");
+fn a_payment_without_a_rate_is_rejected() {
+    let (node, alice) = alice_and(with_asset(wallet(), "EUR", 9));
+    let sender = sender(&node);
+    assert_eq!(node.send_rejected(&alice, &sender.payment(5, 0)), "T00");
 }
 
 #[test]
-fn an_address_that_comes_late_makes_receivers_reachable() {
+fn receivers_become_reachable_when_the_node_gets_its_address() {
     let mut waiting = settings(vec![peer("alice"), wallet()], &[]);
     waiting.address = None;
-    let net = net(waiting);
-    let alice = net.connect("alice");
-    let ask = |receiver| net.connector.issue_stream_credentials(receiver, [0; 18]).unwrap_err();
+    let node = node(waiting);
+    let alice = node.connect("alice");
+    let ask = |receiver| node.connector.issue_stream_credentials(receiver, [0; 18]).unwrap_err();
     assert_eq!(ask(Some("wallet")), StreamCredentialsError::NoAddressYet);
     assert_eq!(ask(None), StreamCredentialsError::NoAddressYet);
     assert_eq!(ask(Some("alice")), StreamCredentialsError::UnknownReceiver);
     assert_eq!(ask(Some("nobody")), StreamCredentialsError::UnknownReceiver);
-    net.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
-    let sender = sender(&net);
+    node.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
+    let sender = sender(&node);
     assert!(sender.destination.starts_with("test.parent.node.wallet."), "{}", sender.destination);
-    net.ask(&alice, 1, &sender.payment(5, 5));
-    sender.check_fulfilled(&net.read_one(&alice), 1, 5);
+    node.send(&alice, 1, &sender.payment(5, 5));
+    sender.check_fulfilled(&node.read_one(&alice), 1, 5);
 }
 
 #[test]
 fn a_reload_keeps_connections_and_balances() {
-    let (net, alice) = alice_and(wallet());
-    let sender = sender(&net);
-    net.ask(&alice, 1, &sender.payment(5, 0));
-    sender.check_fulfilled(&net.read_one(&alice), 1, 5);
+    let (node, alice) = alice_and(wallet());
+    let sender = sender(&node);
+    node.send(&alice, 1, &sender.payment(5, 0));
+    sender.check_fulfilled(&node.read_one(&alice), 1, 5);
     // Another receiver before it, and a limit.
     let other = AccountSettings::receiver("other".parse().unwrap(), Receiver::new(&[5; 32], "o"));
     let mut same = wallet();
     same.limits.max_packet_amount = Some(Amount(10));
     let routes = [("test.alice", "alice")];
-    let apply = |accounts| net.connector.apply_settings(settings(accounts, &routes));
+    let apply = |accounts| node.connector.apply_settings(settings(accounts, &routes));
     apply(vec![other, peer("alice"), same]).unwrap();
-    net.ask(&alice, 2, &sender.payment(5, 0));
-    sender.check_fulfilled(&net.read_one(&alice), 2, 5);
-    assert_eq!(net.balance("wallet"), -10);
-    let first = net.connector.issue_stream_credentials(None, [9; 18]).unwrap();
+    node.send(&alice, 2, &sender.payment(5, 0));
+    sender.check_fulfilled(&node.read_one(&alice), 2, 5);
+    assert_eq!(node.balance("wallet"), -10);
+    let first = node.connector.issue_stream_credentials(None, [9; 18]).unwrap();
     assert!(first.destination.as_str().starts_with("test.node.other."));
-    // Gone: no route, no new connections, but the balance stays; and back again.
+    // Without the receiver there is no route and no new connection, but its balance stays.
     apply(vec![peer("alice")]).unwrap();
-    net.ask(&alice, 3, &sender.payment(5, 0));
-    assert_eq!(net.code(&alice), "F02");
-    let gone = net.connector.issue_stream_credentials(Some("wallet"), [1; 18]);
+    assert_eq!(node.send_rejected(&alice, &sender.payment(5, 0)), "F02");
+    let gone = node.connector.issue_stream_credentials(Some("wallet"), [1; 18]);
     assert_eq!(gone, Err(StreamCredentialsError::UnknownReceiver));
     assert_eq!(
-        net.connector.issue_stream_credentials(None, [1; 18]),
+        node.connector.issue_stream_credentials(None, [1; 18]),
         Err(StreamCredentialsError::UnknownReceiver)
     );
-    assert_eq!(net.balance("wallet"), -10);
+    assert_eq!(node.balance("wallet"), -10);
     apply(vec![peer("alice"), wallet()]).unwrap();
-    net.ask(&alice, 4, &sender.payment(5, 0));
-    sender.check_fulfilled(&net.read_one(&alice), 4, 5);
-    // Another secret: the sender's packets are not understood any more.
-    let anew =
+    node.send(&alice, 4, &sender.payment(5, 0));
+    sender.check_fulfilled(&node.read_one(&alice), 4, 5);
+    // With another secret, the sender's packets cannot be decrypted.
+    let other_secret =
         AccountSettings::receiver("wallet".parse().unwrap(), Receiver::new(&[6; 32], "wallet"));
-    apply(vec![peer("alice"), anew]).unwrap();
-    net.ask(&alice, 5, &sender.payment(5, 0));
-    assert_eq!(net.code(&alice), "F06");
-    assert_eq!((net.balance("alice"), net.balance("wallet")), (15, -15));
+    apply(vec![peer("alice"), other_secret]).unwrap();
+    assert_eq!(node.send_rejected(&alice, &sender.payment(5, 0)), "F06");
+    assert_eq!((node.balance("alice"), node.balance("wallet")), (15, -15));
 }
 
 #[test]
-fn peers_and_receivers_do_not_become_each_other() {
-    let (net, _alice) = alice_and(wallet());
-    let apply = |accounts| net.connector.apply_settings(settings(accounts, &[]));
+fn a_reload_cannot_turn_a_peer_into_a_receiver_or_back() {
+    let (node, _alice) = alice_and(wallet());
+    let apply = |accounts| node.connector.apply_settings(settings(accounts, &[]));
     let changed = |id: &str| Err(RegistryError::KindChanged(id.parse().unwrap()));
     assert_eq!(apply(vec![peer("alice"), peer("wallet")]), changed("wallet"));
     let alice =
@@ -258,14 +255,12 @@ fn peers_and_receivers_do_not_become_each_other() {
 }
 
 #[test]
-fn routes_and_packets_are_told() {
-    let (net, alice) = alice_and(wallet());
-    let log = PacketRing::new(16);
-    let way = PacketLog::new(log.clone(), NodeNumber(3));
-    net.connector.set_packet_log(Some(Arc::new(way)));
-    let sender = sender(&net);
+fn receivers_appear_in_routes_and_in_the_packet_log() {
+    let (node, alice) = alice_and(wallet());
+    let log = node.log_packets();
+    let sender = sender(&node);
     let destination: Address = sender.destination.parse().unwrap();
-    match net.connector.explain(destination.view(), net.now) {
+    match node.connector.explain(destination.view(), node.now) {
         Explanation::Forward { next_hop, route } => {
             assert_eq!(next_hop.as_str(), "wallet");
             assert_eq!(route.prefix, "test.node.wallet");
@@ -274,14 +269,14 @@ fn routes_and_packets_are_told() {
         }
         other => panic!("{other:?}"),
     }
-    net.ask(&alice, 1, &sender.payment(5, 0));
-    net.ask(&alice, 2, &sender.payment(5, 6));
-    net.read(&alice);
+    node.send(&alice, 1, &sender.payment(5, 0));
+    node.send(&alice, 2, &sender.payment(5, 6));
+    node.read(&alice);
     let (_, record) = log.pop().unwrap();
     assert_eq!(record.to.unwrap().as_str(), "wallet");
     match record.event {
-        PacketEvent::Received { destination: told, incoming_amount, received_amount } => {
-            assert_eq!(&*told, destination.as_str());
+        PacketEvent::Received { destination: logged, incoming_amount, received_amount } => {
+            assert_eq!(&*logged, destination.as_str());
             assert_eq!((incoming_amount, received_amount), (Amount(5), Amount(5)));
         }
         other => panic!("{other:?}"),
