@@ -42,11 +42,9 @@ struct UpdateFields<'a> {
     withdrawn: &'a [&'a str],
 }
 
-impl Default for UpdateFields<'_> {
-    fn default() -> Self {
-        UpdateFields { table: 1, epochs: (1, 0, 1), routes: &[], withdrawn: &[] }
-    }
-}
+/// The first update of a peer, without routes.
+const FIRST: UpdateFields<'_> =
+    UpdateFields { table: 1, epochs: (1, 0, 1), routes: &[], withdrawn: &[] };
 
 impl UpdateFields<'_> {
     fn payload(&self, speaker: &str) -> Vec<u8> {

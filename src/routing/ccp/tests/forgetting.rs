@@ -64,8 +64,8 @@ impl ThreePeers {
         let gone: Vec<&str> = prefixes.iter().map(String::as_str).collect();
         let epochs = (self.epoch + 1, self.epoch, self.epoch + 1);
         let fields = match is_announced {
-            true => UpdateFields { epochs, routes: &routes, ..UpdateFields::default() },
-            false => UpdateFields { epochs, withdrawn: &gone, ..UpdateFields::default() },
+            true => UpdateFields { epochs, routes: &routes, ..FIRST },
+            false => UpdateFields { epochs, withdrawn: &gone, ..FIRST },
         };
         self.node.send_update(0, &fields).unwrap();
         self.epoch += 1;
@@ -92,10 +92,10 @@ impl ThreePeers {
 
     fn check(&self, peer: usize, expected: std::ops::Range<u32>) {
         let routes = &self.listeners[peer - 1].routes;
-        let told: BTreeSet<String> =
+        let known: BTreeSet<String> =
             routes.iter().filter(|one| one.contains(".r")).cloned().collect();
         let expected: BTreeSet<String> = expected.map(|number| format!("test.r{number}")).collect();
-        assert!(told == expected, "p{peer} has {} routes, not {}", told.len(), expected.len());
+        assert!(known == expected, "p{peer} has {} routes, not {}", known.len(), expected.len());
     }
 }
 

@@ -3,27 +3,30 @@
 use super::*;
 use crate::wire::vectors;
 
-fn two(first: Relation, second: Relation) -> TestNode {
-    TestNode::new(settings("test.me", vec![ccp_peer(0, "p0", first), ccp_peer(1, "p1", second)]))
+fn two_peers() -> CcpSettings {
+    settings("test.me", (0..2).map(|n| ccp_peer(n, &format!("p{n}"), Relation::Peer)).collect())
 }
 
-fn peers() -> TestNode {
-    two(Relation::Peer, Relation::Peer)
+fn node_with_two_peers() -> TestNode {
+    TestNode::new(two_peers())
+}
+
+impl TestNode {
+    /// A peer's first update, which has one route.
+    fn announce(&mut self, peer: u32, prefix: &str, path: &[&str]) {
+        let fields = UpdateFields { routes: &[(prefix, path)], ..FIRST };
+        self.send_update(peer, &fields).unwrap();
+    }
 }
 
 #[test]
 fn routes_come_and_go() {
-    let mut node = peers();
-    node.send_update(
-        0,
-        &UpdateFields { routes: &[("test.a", &["test.p0"])], ..UpdateFields::default() },
-    )
-    .unwrap();
+    let mut node = node_with_two_peers();
+    node.announce(0, "test.a", &["test.p0"]);
     assert_eq!(node.learned(), [("test.a".to_owned(), 0)]);
     assert!(node.ccp.take_learned_routes().is_some());
     assert!(node.ccp.take_learned_routes().is_none());
-    let gone =
-        UpdateFields { epochs: (2, 1, 2), withdrawn: &["test.a"], ..UpdateFields::default() };
+    let gone = UpdateFields { epochs: (2, 1, 2), withdrawn: &["test.a"], ..FIRST };
     node.send_update(0, &gone).unwrap();
     assert_eq!(node.learned(), []);
     assert!(node.ccp.take_learned_routes().is_some());
@@ -31,14 +34,9 @@ fn routes_come_and_go() {
 
 #[test]
 fn a_gap_is_refused_and_its_updates_are_requested() {
-    let mut node = peers();
-    node.send_update(
-        0,
-        &UpdateFields { routes: &[("test.a", &["test.p0"])], ..UpdateFields::default() },
-    )
-    .unwrap();
-    let late =
-        UpdateFields { epochs: (9, 3, 9), routes: &[("test.b", &[])], ..UpdateFields::default() };
+    let mut node = node_with_two_peers();
+    node.announce(0, "test.a", &["test.p0"]);
+    let late = UpdateFields { epochs: (9, 3, 9), routes: &[("test.b", &[])], ..FIRST };
     assert_eq!(node.send_update(0, &late), Err(RouteRequestError::Gap { from: 3, known: 1 }));
     assert_eq!(node.learned(), [("test.a".to_owned(), 0)]);
     assert_eq!(node.advance(200), [("p0".to_owned(), Sent::Control([1; 16], 1))]);
@@ -50,12 +48,10 @@ fn a_gap_is_refused_and_its_updates_are_requested() {
 
 #[test]
 fn old_epochs_are_ignored_and_known_ones_may_be_repeated() {
-    let mut node = peers();
-    let first =
-        UpdateFields { epochs: (3, 0, 3), routes: &[("test.a", &[])], ..UpdateFields::default() };
+    let mut node = node_with_two_peers();
+    let first = UpdateFields { epochs: (3, 0, 3), routes: &[("test.a", &[])], ..FIRST };
     node.send_update(0, &first).unwrap();
-    let gone =
-        UpdateFields { epochs: (3, 3, 3), withdrawn: &["test.a"], ..UpdateFields::default() };
+    let gone = UpdateFields { epochs: (3, 3, 3), withdrawn: &["test.a"], ..FIRST };
     node.send_update(0, &gone).unwrap();
     node.send_update(0, &UpdateFields { epochs: (3, 0, 2), ..first.clone() }).unwrap();
     assert_eq!(node.learned(), []);
@@ -65,24 +61,13 @@ fn old_epochs_are_ignored_and_known_ones_may_be_repeated() {
 
 #[test]
 fn a_new_table_replaces_the_old_one_when_it_is_complete() {
-    let mut node = peers();
+    let mut node = node_with_two_peers();
     let routes: &[(&str, &[&str])] = &[("test.a", &[]), ("test.b", &[])];
-    node.send_update(0, &UpdateFields { epochs: (2, 0, 2), routes, ..UpdateFields::default() })
-        .unwrap();
-    let half = UpdateFields {
-        table: 2,
-        epochs: (2, 0, 1),
-        routes: &[("test.c", &[])],
-        ..UpdateFields::default()
-    };
+    node.send_update(0, &UpdateFields { epochs: (2, 0, 2), routes, ..FIRST }).unwrap();
+    let half = UpdateFields { table: 2, epochs: (2, 0, 1), routes: &[("test.c", &[])], ..FIRST };
     node.send_update(0, &half).unwrap();
     assert_eq!(node.learned().len(), 3);
-    let rest = UpdateFields {
-        table: 2,
-        epochs: (2, 1, 2),
-        routes: &[("test.b", &[])],
-        ..UpdateFields::default()
-    };
+    let rest = UpdateFields { table: 2, epochs: (2, 1, 2), routes: &[("test.b", &[])], ..FIRST };
     node.send_update(0, &rest).unwrap();
     assert_eq!(node.learned(), [("test.b".to_owned(), 0), ("test.c".to_owned(), 0)]);
     // A table that is never completed: old routes are dropped after one interval.
@@ -95,9 +80,8 @@ fn a_new_table_replaces_the_old_one_when_it_is_complete() {
 
 #[test]
 fn routes_of_a_silent_peer_expire_after_one_more_request() {
-    let mut node = peers();
-    node.send_update(0, &UpdateFields { routes: &[("test.a", &[])], ..UpdateFields::default() })
-        .unwrap();
+    let mut node = node_with_two_peers();
+    node.announce(0, "test.a", &[]);
     assert_eq!(node.advance(45_000), []);
     // After the hold-down: one request, and one interval of grace.
     assert_eq!(node.advance(29_000), [("p0".to_owned(), Sent::Control([1; 16], 1))]);
@@ -105,32 +89,20 @@ fn routes_of_a_silent_peer_expire_after_one_more_request() {
     assert_eq!(node.advance(2_000), [("p0".to_owned(), Sent::Control([0; 16], 0))]);
     assert_eq!(node.learned(), []);
     // A heartbeat in time keeps all routes.
-    node.send_update(
-        0,
-        &UpdateFields { table: 2, routes: &[("test.a", &[])], ..UpdateFields::default() },
-    )
-    .unwrap();
+    node.send_update(0, &UpdateFields { table: 2, routes: &[("test.a", &[])], ..FIRST }).unwrap();
     node.advance(60_000);
-    node.send_update(0, &UpdateFields { table: 2, epochs: (1, 1, 1), ..UpdateFields::default() })
-        .unwrap();
+    node.send_update(0, &UpdateFields { table: 2, epochs: (1, 1, 1), ..FIRST }).unwrap();
     node.advance(60_000);
     assert_eq!(node.learned().len(), 1);
 }
 
 #[test]
 fn a_refused_announcement_withdraws_the_route() {
-    let mut node = peers();
-    node.send_update(
-        0,
-        &UpdateFields { routes: &[("test.a", &["test.p0"])], ..UpdateFields::default() },
-    )
-    .unwrap();
+    let mut node = node_with_two_peers();
+    node.announce(0, "test.a", &["test.p0"]);
     let path: &[&str] = &["test.p0", "test.me"];
-    node.send_update(
-        0,
-        &UpdateFields { epochs: (2, 1, 2), routes: &[("test.a", path)], ..UpdateFields::default() },
-    )
-    .unwrap();
+    node.send_update(0, &UpdateFields { epochs: (2, 1, 2), routes: &[("test.a", path)], ..FIRST })
+        .unwrap();
     assert_eq!(node.learned(), []);
     let refused = node.ccp.report().remove(0).refused;
     assert_eq!(refused.iter().find(|(_, n)| *n > 0), Some((RouteRefusal::Loop, 1)));
@@ -144,17 +116,17 @@ fn child_then_peer_then_parent_then_shorter_path_then_lower_id() {
         ccp_peer(slot, &format!("p{}", 9 - slot), relation)
     });
     let mut node = TestNode::new(settings("test.me", peers.collect()));
-    let says = |node: &mut TestNode, who: u32, table: u8, routes| {
-        node.send_update(who, &UpdateFields { table, routes, ..UpdateFields::default() }).unwrap();
+    let best_after = |node: &mut TestNode, peer: u32, table: u8, routes| {
+        node.send_update(peer, &UpdateFields { table, routes, ..FIRST }).unwrap();
         node.learned().first().map(|(_, slot)| *slot)
     };
     let short: &[(&str, &[&str])] = &[("test.a", &["test.x"])];
     let long: &[(&str, &[&str])] = &[("test.a", &["test.x", "test.y"])];
-    assert_eq!(says(&mut node, 0, 1, short), Some(0));
-    assert_eq!(says(&mut node, 1, 1, long), Some(1));
-    assert_eq!(says(&mut node, 2, 1, long), Some(2));
-    assert_eq!(says(&mut node, 1, 2, short), Some(1));
-    assert_eq!(says(&mut node, 3, 1, long), Some(3));
+    assert_eq!(best_after(&mut node, 0, 1, short), Some(0));
+    assert_eq!(best_after(&mut node, 1, 1, long), Some(1));
+    assert_eq!(best_after(&mut node, 2, 1, long), Some(2));
+    assert_eq!(best_after(&mut node, 1, 2, short), Some(1));
+    assert_eq!(best_after(&mut node, 3, 1, long), Some(3));
     let why: Vec<_> = node
         .ccp
         .explain(&"test.a".parse().unwrap())
@@ -193,11 +165,7 @@ fn the_vectors_of_preference() {
             let hops = usize::try_from(candidate["path"].as_u64().unwrap()).unwrap();
             let path = vec!["test.hop"; hops];
             if candidate["relation"] != "configured" {
-                node.send_update(
-                    slot,
-                    &UpdateFields { routes: &[("test.x", &path)], ..UpdateFields::default() },
-                )
-                .unwrap();
+                node.announce(slot, "test.x", &path);
             }
         }
         let best = match node.learned().as_slice() {
@@ -213,15 +181,11 @@ fn the_vectors_of_preference() {
 
 #[test]
 fn own_and_configured_routes_win_over_learned_ones_while_connected() {
-    let mut settings = settings(
-        "test.me",
-        vec![ccp_peer(0, "p0", Relation::Peer), ccp_peer(1, "p1", Relation::Peer)],
-    );
+    let mut settings = two_peers();
     settings.local_routes =
         vec![LocalRoute { prefix: "test.a".parse().unwrap(), next_hop: Slot(1) }];
     let mut node = TestNode::new(settings);
-    node.send_update(0, &UpdateFields { routes: &[("test.a", &[])], ..UpdateFields::default() })
-        .unwrap();
+    node.announce(0, "test.a", &[]);
     assert_eq!(node.learned(), []);
     let why = node.ccp.explain(&"test.a".parse().unwrap()).remove(0).why;
     assert_eq!(why, "this node has a route of its own");
@@ -233,16 +197,12 @@ fn own_and_configured_routes_win_over_learned_ones_while_connected() {
 
 #[test]
 fn announced_paths_begin_with_the_own_address() {
-    let mut node = peers();
+    let mut node = node_with_two_peers();
     node.send_control(1, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     let table = node.ccp.log.table();
     let own = Sent::Update((1, 0, 1), vec!["test.me: test.me".to_owned()], vec![]);
     assert_eq!(node.advance(0), [("p1".to_owned(), own)]);
-    node.send_update(
-        0,
-        &UpdateFields { routes: &[("test.a", &["test.p0"])], ..UpdateFields::default() },
-    )
-    .unwrap();
+    node.announce(0, "test.a", &["test.p0"]);
     let learned = Sent::Update((2, 1, 2), vec!["test.a: test.me test.p0".to_owned()], vec![]);
     assert_eq!(node.advance(160), [("p1".to_owned(), learned)]);
     node.ccp.set_connected(Slot(0), false, ms(node.now));
@@ -252,26 +212,18 @@ fn announced_paths_begin_with_the_own_address() {
     let heartbeat = Sent::Update((3, 3, 3), vec![], vec![]);
     assert_eq!(node.advance(30_000), [("p1".to_owned(), heartbeat)]);
     node.send_control(1, RouteControlMode::Idle, table, 3).unwrap();
-    node.send_update(
-        1,
-        &UpdateFields { routes: &[("test.b", &["test.p1"])], ..UpdateFields::default() },
-    )
-    .unwrap();
+    node.announce(1, "test.b", &["test.p1"]);
     assert_eq!(node.advance(40_000), []);
 }
 
 #[test]
 fn a_route_is_not_announced_to_its_next_hop() {
-    let mut node = peers();
+    let mut node = node_with_two_peers();
     for peer in [0, 1] {
         node.send_control(peer, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     }
     node.advance(200);
-    node.send_update(
-        0,
-        &UpdateFields { routes: &[("test.a", &["test.p0"])], ..UpdateFields::default() },
-    )
-    .unwrap();
+    node.announce(0, "test.a", &["test.p0"]);
     let to_p0 = Sent::Update((2, 1, 2), vec![], vec!["test.a".to_owned()]);
     let to_p1 = Sent::Update((2, 1, 2), vec!["test.a: test.me test.p0".to_owned()], vec![]);
     assert_eq!(node.advance(50), [("p0".to_owned(), to_p0), ("p1".to_owned(), to_p1)]);
@@ -285,43 +237,28 @@ fn a_parent_gets_routes_of_children_only() {
         ccp_peer(2, "p2", Relation::Child),
     ];
     let mut node = TestNode::new(settings("test.me", peers));
-    node.send_update(
-        0,
-        &UpdateFields { routes: &[("test.a", &["test.p0"])], ..UpdateFields::default() },
-    )
-    .unwrap();
-    node.send_update(
-        1,
-        &UpdateFields { routes: &[("test.b", &["test.p1"])], ..UpdateFields::default() },
-    )
-    .unwrap();
-    node.send_update(
-        2,
-        &UpdateFields { routes: &[("test.c", &["test.p2"])], ..UpdateFields::default() },
-    )
-    .unwrap();
+    node.announce(0, "test.a", &["test.p0"]);
+    node.announce(1, "test.b", &["test.p1"]);
+    node.announce(2, "test.c", &["test.p2"]);
     for peer in [0, 1, 2] {
         node.send_control(peer, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     }
-    let told = node.advance(10).into_iter().map(|(to, sent)| match sent {
+    let updates = node.advance(10).into_iter().map(|(to, sent)| match sent {
         Sent::Update(_, routes, _) => (to, routes.join(", ")),
         Sent::Control(..) => panic!("a control to {to}"),
     });
-    let told: Vec<_> = told.collect();
+    let updates: Vec<_> = updates.collect();
     let expected = [
         ("p0", "test.me: test.me, test.c: test.me test.p2"),
         ("p1", "test.me: test.me, test.a: test.me test.p0, test.c: test.me test.p2"),
         ("p2", "test.me: test.me, test.a: test.me test.p0, test.b: test.me test.p1"),
     ];
-    assert_eq!(told, expected.map(|(to, routes)| (to.to_owned(), routes.to_owned())));
+    assert_eq!(updates, expected.map(|(to, routes)| (to.to_owned(), routes.to_owned())));
 }
 
 #[test]
 fn local_routes_are_announced_while_their_next_hop_is_connected() {
-    let mut settings = settings(
-        "test.me",
-        vec![ccp_peer(0, "p0", Relation::Peer), ccp_peer(1, "p1", Relation::Peer)],
-    );
+    let mut settings = two_peers();
     let local = |prefix: &str| LocalRoute { prefix: prefix.parse().unwrap(), next_hop: Slot(1) };
     // Below the own address, a whole network, another network: not announced.
     settings.local_routes = ["test.a", "test.me.child", "test", "g.x", ""].map(local).into();
@@ -336,10 +273,7 @@ fn local_routes_are_announced_while_their_next_hop_is_connected() {
 
 #[test]
 fn a_large_table_is_split_into_updates() {
-    let mut settings = settings(
-        "test.me",
-        vec![ccp_peer(0, "p0", Relation::Peer), ccp_peer(1, "p1", Relation::Peer)],
-    );
+    let mut settings = two_peers();
     let prefix = |n: u32| format!("test.{}.{n}", "x".repeat(80)).parse().unwrap();
     settings.local_routes =
         (0..1_000).map(|n| LocalRoute { prefix: prefix(n), next_hop: Slot(1) }).collect();
@@ -366,16 +300,16 @@ fn peers_without_permission_are_refused() {
     let mut none = settings("test.me", vec![ccp_peer(0, "p0", Relation::Peer)]);
     none.peers[0].policy = RoutePolicy::default();
     let mut node = TestNode::new(none.clone());
-    assert_eq!(node.send_update(0, &UpdateFields::default()), Err(RouteRequestError::ReceivingOff));
+    assert_eq!(node.send_update(0, &FIRST), Err(RouteRequestError::ReceivingOff));
     assert_eq!(
         node.send_control(0, RouteControlMode::Sync, TableId::NONE, 0),
         Err(RouteRequestError::SendingOff)
     );
-    assert_eq!(node.send_update(7, &UpdateFields::default()), Err(RouteRequestError::ReceivingOff));
+    assert_eq!(node.send_update(7, &FIRST), Err(RouteRequestError::ReceivingOff));
     none.peers[0].policy = ccp_peer(0, "p0", Relation::Peer).policy;
     none.own_address = None;
     let mut node = TestNode::new(none);
-    assert_eq!(node.send_update(0, &UpdateFields::default()), Err(RouteRequestError::NoAddressYet));
+    assert_eq!(node.send_update(0, &FIRST), Err(RouteRequestError::NoAddressYet));
     assert_eq!(
         node.send_control(0, RouteControlMode::Sync, TableId::NONE, 0),
         Err(RouteRequestError::NoAddressYet)
@@ -385,16 +319,12 @@ fn peers_without_permission_are_refused() {
 
 #[test]
 fn a_reload_keeps_the_state_of_unchanged_peers() {
-    let mut settings = settings(
-        "test.me",
-        vec![ccp_peer(0, "p0", Relation::Peer), ccp_peer(1, "p1", Relation::Peer)],
-    );
+    let mut settings = two_peers();
     let mut node = TestNode::new(settings.clone());
     for peer in [0, 1] {
         let prefix: &[(&str, &[&str])] =
             if peer == 0 { &[("test.a", &[])] } else { &[("test.b", &[])] };
-        node.send_update(peer, &UpdateFields { routes: prefix, ..UpdateFields::default() })
-            .unwrap();
+        node.send_update(peer, &UpdateFields { routes: prefix, ..FIRST }).unwrap();
     }
     node.send_control(0, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     node.advance(500);
@@ -429,8 +359,7 @@ fn a_reload_keeps_the_state_of_unchanged_peers() {
 fn a_new_own_address_restarts_the_exchange() {
     let before = settings("test.me", vec![ccp_peer(0, "p0", Relation::Peer)]);
     let mut node = TestNode::new(before.clone());
-    node.send_update(0, &UpdateFields { routes: &[("test.a", &[])], ..UpdateFields::default() })
-        .unwrap();
+    node.announce(0, "test.a", &[]);
     node.send_control(0, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     node.advance(500);
     let table = node.ccp.log.table();
@@ -448,17 +377,17 @@ fn too_many_routes_are_reported_once() {
     settings.peers[0].policy.routes_max = 1;
     let mut node = TestNode::new(settings);
     let routes: &[(&str, &[&str])] = &[("test.a", &[]), ("test.b", &[])];
-    node.send_update(0, &UpdateFields { routes, ..UpdateFields::default() }).unwrap();
+    node.send_update(0, &UpdateFields { routes, ..FIRST }).unwrap();
     let notice = CcpNotice::TooManyRoutes { peer: "p0".parse().unwrap(), routes: 1 };
     assert_eq!(node.ccp.poll(ms(node.now)).notices, [notice]);
-    node.send_update(0, &UpdateFields { routes, ..UpdateFields::default() }).unwrap();
+    node.send_update(0, &UpdateFields { routes, ..FIRST }).unwrap();
     assert_eq!(node.ccp.poll(ms(node.now)).notices, []);
     assert_eq!(node.learned(), [("test.a".to_owned(), 0)]);
 }
 
 #[test]
-fn controls_do_not_answer_each_other_for_ever() {
-    let mut node = peers();
+fn controls_do_not_answer_each_other_endlessly() {
+    let mut node = node_with_two_peers();
     let mut controls = 0;
     // The peer answers each control with one of its own.
     for _ in 0..200 {
@@ -484,8 +413,8 @@ fn ids_of_tables_are_uuids_and_differ() {
 
 #[test]
 fn routes_of_a_peer_without_a_session_are_refused() {
-    let mut node = peers();
-    let fields = UpdateFields { routes: &[("test.far", &["test.p0"])], ..UpdateFields::default() };
+    let mut node = node_with_two_peers();
+    let fields = UpdateFields { routes: &[("test.far", &["test.p0"])], ..FIRST };
     // For example, it posts over HTTP while we cannot post to it.
     node.ccp.set_connected(Slot(0), false, ms(node.now));
     assert_eq!(node.send_update(0, &fields), Err(RouteRequestError::NotConnected));
