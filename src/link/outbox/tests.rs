@@ -1,4 +1,4 @@
-//! Order, bounds, wake-ups and what a lost session leaves behind.
+//! Order, bounds, wake-ups, and the unsent packets of a lost session.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
@@ -18,16 +18,24 @@ impl Wake for Count {
     }
 }
 
+const FULFILL: Reply<'_> =
+    Reply::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" });
+
 fn encoded_fulfill() -> Vec<u8> {
     let mut packet = Vec::new();
-    let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
-    Reply::Fulfill(fulfill).encode(&mut packet);
+    FULFILL.encode(&mut packet);
     packet
 }
 
+/// An outbox, and the number of times that its task was woken.
+fn counted(framing: Framing, bytes_max: usize) -> (Arc<Outbox>, impl Fn() -> usize) {
+    let (outbox, count) = (Outbox::new(framing, bytes_max), Arc::new(Count::default()));
+    outbox.set_waker(&Waker::from(count.clone()));
+    (outbox, move || count.0.load(Ordering::Relaxed))
+}
+
 fn put(outbox: &Outbox, kind: PacketKind, id: u32) -> bool {
-    let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
-    outbox.put_packet(kind, RequestId(id), &Reply::Fulfill(fulfill))
+    outbox.put_packet(kind, RequestId(id), &FULFILL)
 }
 
 /// The Prepare of a permit request. A Fulfill stands for it in the outbox.
@@ -42,25 +50,23 @@ fn prepare() -> Prepare<'static> {
 }
 
 /// Adds a Prepare of a requester, one of `requesters`, if it gets a permit.
-fn ask(outbox: &Outbox, requester: u32, requesters: usize) -> Result<(), NoPermit> {
-    let fulfill = Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" };
-    let packet = Reply::Fulfill(fulfill);
+fn put_if_permitted(outbox: &Outbox, requester: u32, requesters: usize) -> Result<(), NoPermit> {
     let prepare = prepare();
     let request = PermitRequest { requester: Some(Slot(requester)), requesters, prepare: &prepare };
     outbox
         .request_permit(&request)
-        .map(|permit| permit.put_packet(PacketKind::Prepare, RequestId(requester), &packet))
+        .map(|permit| permit.put_packet(PacketKind::Prepare, RequestId(requester), &FULFILL))
 }
 
-fn write(outbox: &Outbox, mut room: usize) -> (Vec<u8>, Poll<io::Result<()>>) {
+fn write(outbox: &Outbox, mut space: usize) -> (Vec<u8>, Poll<io::Result<()>>) {
     let (mut bytes, mut written) = (Vec::new(), 0);
     let done = outbox.write_to(
         |chunk| {
-            let count = chunk.len().min(room);
+            let count = chunk.len().min(space);
             if count == 0 {
                 return Poll::Pending;
             }
-            room -= count;
+            space -= count;
             bytes.extend_from_slice(&chunk[..count]);
             Poll::Ready(Ok(count))
         },
@@ -72,21 +78,18 @@ fn write(outbox: &Outbox, mut room: usize) -> (Vec<u8>, Poll<io::Result<()>>) {
 
 #[test]
 fn the_task_is_woken_once_until_everything_is_written() {
-    let outbox = Outbox::new(Framing::Server, 1 << 20);
-    let count = Arc::new(Count::default());
-    outbox.set_waker(&Waker::from(count.clone()));
-    let woken = || count.0.load(Ordering::Relaxed);
+    let (outbox, wakes) = counted(Framing::Server, 1 << 20);
     put(&outbox, PacketKind::Prepare, 1);
     put(&outbox, PacketKind::Prepare, 2);
-    assert_eq!(woken(), 1);
+    assert_eq!(wakes(), 1);
     assert!(write(&outbox, 10).1.is_pending());
     put(&outbox, PacketKind::Prepare, 3);
-    assert_eq!(woken(), 1, "the task waits for the socket, not for more to write");
+    assert_eq!(wakes(), 1, "the task waits for the socket, not for more to write");
     assert!(write(&outbox, usize::MAX).1.is_ready());
     put(&outbox, PacketKind::Prepare, 4);
-    assert_eq!(woken(), 2);
+    assert_eq!(wakes(), 2);
     outbox.request_close(1001, "stopping");
-    assert_eq!(woken(), 3, "a close request wakes the task again");
+    assert_eq!(wakes(), 3, "a close request wakes the task again");
 }
 
 #[test]
@@ -118,11 +121,13 @@ fn a_lost_session_returns_the_packets_that_were_not_written() {
         put(&outbox, PacketKind::Prepare, id);
     }
     put(&outbox, PacketKind::Reply, 7);
-    let (one_frame, _) = write(&Outbox::clone_of_one_frame(), usize::MAX);
+    let other = Outbox::new(Framing::Client([9; 32]), 1 << 20);
+    put(&other, PacketKind::Prepare, 0);
+    let (one_frame, _) = write(&other, usize::MAX);
     let _ = write(&outbox, one_frame.len() + 1);
-    let unwritten = outbox.end_session();
-    assert_eq!(unwritten.prepares, [RequestId(2)]);
-    assert_eq!(unwritten.replies, [(RequestId(7), encoded_fulfill())]);
+    let unsent = outbox.end_session();
+    assert_eq!(unsent.prepares, [RequestId(2)]);
+    assert_eq!(unsent.replies, [(RequestId(7), encoded_fulfill())]);
     assert!(!put(&outbox, PacketKind::Prepare, 9), "nothing is added to a lost session");
     // The frame that was begun is finished, so that a close frame can follow it.
     outbox.put_ws_frames(&[0x88, 0x00]);
@@ -134,14 +139,14 @@ fn a_lost_session_returns_the_packets_that_were_not_written() {
 #[test]
 fn prepares_are_refused_before_answers_close_the_session() {
     let outbox = Outbox::new(Framing::Server, 100);
-    while ask(&outbox, 1, 1).is_ok() {}
-    assert_eq!(ask(&outbox, 1, 1), Err(NoPermit::Full));
+    while put_if_permitted(&outbox, 1, 1).is_ok() {}
+    assert_eq!(put_if_permitted(&outbox, 1, 1), Err(NoPermit::Full));
     assert!(!outbox.is_full_of_answers(), "waiting Prepares do not pause reading");
     while !outbox.is_full_of_answers() {
         put(&outbox, PacketKind::Reply, 1);
     }
     let _ = write(&outbox, usize::MAX);
-    assert!(ask(&outbox, 1, 1).is_ok() && !outbox.is_full_of_answers());
+    assert!(put_if_permitted(&outbox, 1, 1).is_ok() && !outbox.is_full_of_answers());
     for id in 0..100 {
         put(&outbox, PacketKind::Reply, id);
     }
@@ -165,16 +170,14 @@ fn a_prepare_counts_as_waiting_until_its_first_byte_is_written() {
 
 #[test]
 fn a_peer_that_reads_no_answers_is_closed_while_the_task_waits_for_the_socket() {
-    let outbox = Outbox::new(Framing::Server, 100);
-    let count = Arc::new(Count::default());
-    outbox.set_waker(&Waker::from(count.clone()));
+    let (outbox, wakes) = counted(Framing::Server, 100);
     put(&outbox, PacketKind::Reply, 0);
     assert!(write(&outbox, 10).1.is_pending());
     for id in 1..100 {
         put(&outbox, PacketKind::Reply, id);
     }
     assert!(outbox.close_request().is_some());
-    assert_eq!(count.0.load(Ordering::Relaxed), 2, "once to write, once to close");
+    assert_eq!(wakes(), 2, "once to write, once to close");
 }
 
 #[test]
@@ -192,49 +195,36 @@ fn memory_follows_recent_use() {
     assert!(outbox.inner.lock().buffer.capacity() <= 2 * RETAINED_BYTES_MAX);
 }
 
-impl Outbox {
-    fn clone_of_one_frame() -> Arc<Outbox> {
-        let outbox = Outbox::new(Framing::Client([9; 32]), 1 << 20);
-        put(&outbox, PacketKind::Prepare, 0);
-        outbox
-    }
-}
-
 #[test]
 fn packets_are_taken_out_of_an_unframed_outbox_one_by_one() {
-    let outbox = Outbox::new(Framing::None, 1 << 20);
-    let count = Arc::new(Count::default());
-    outbox.set_waker(&Waker::from(count.clone()));
-    let woken = || count.0.load(Ordering::Relaxed);
+    let (outbox, wakes) = counted(Framing::None, 1 << 20);
     assert_eq!(outbox.take_packet(), None);
     for id in 0..200 {
         put(&outbox, if id % 2 == 0 { PacketKind::Prepare } else { PacketKind::Reply }, id);
     }
-    assert_eq!(woken(), 1);
+    assert_eq!(wakes(), 1);
     for id in 0..150 {
         let kind = if id % 2 == 0 { PacketKind::Prepare } else { PacketKind::Reply };
         let expected =
             TakenPacket { kind, id: RequestId(id), requester: None, packet: encoded_fulfill() };
         assert_eq!(outbox.take_packet(), Some(expected));
     }
-    let unwritten = outbox.end_session();
+    let unsent = outbox.end_session();
     let ids = |from: u32| (from..200).step_by(2).map(RequestId).collect::<Vec<_>>();
-    assert_eq!(unwritten.prepares, ids(150));
+    assert_eq!(unsent.prepares, ids(150));
     let replies: Vec<_> = ids(151).into_iter().map(|id| (id, encoded_fulfill())).collect();
-    assert_eq!(unwritten.replies, replies);
+    assert_eq!(unsent.replies, replies);
     assert_eq!(outbox.take_packet(), None);
     assert_eq!(outbox.waiting_bytes(), 0);
 }
 
 #[test]
 fn an_empty_unframed_outbox_wakes_again() {
-    let outbox = Outbox::new(Framing::None, 1 << 20);
-    let count = Arc::new(Count::default());
-    outbox.set_waker(&Waker::from(count.clone()));
+    let (outbox, wakes) = counted(Framing::None, 1 << 20);
     for round in 1..4 {
         put(&outbox, PacketKind::Prepare, 1);
         put(&outbox, PacketKind::Prepare, 2);
-        assert_eq!(count.0.load(Ordering::Relaxed), round);
+        assert_eq!(wakes(), round);
         while outbox.take_packet().is_some() {}
     }
 }
@@ -244,33 +234,40 @@ fn space_is_reserved_for_other_requesters_during_a_flood() {
     for requesters in [2, 3, 10] {
         let outbox = Outbox::new(Framing::Server, 100_000);
         let mut flood = 0;
-        while ask(&outbox, 0, requesters).is_ok() {
+        while put_if_permitted(&outbox, 0, requesters).is_ok() {
             flood += 1;
         }
         let frame = outbox.waiting_bytes() / flood;
-        assert_eq!(ask(&outbox, 0, requesters), Err(NoPermit::Reserved));
+        assert_eq!(put_if_permitted(&outbox, 0, requesters), Err(NoPermit::Reserved));
         assert!(outbox.waiting_bytes() >= 50_000, "half of it is first come, first served");
         let share = 100_000 / (2 * requesters) / frame;
         for requester in 1..u32::try_from(requesters).unwrap() {
             for n in 0..share {
                 assert_eq!(
-                    ask(&outbox, requester, requesters),
+                    put_if_permitted(&outbox, requester, requesters),
                     Ok(()),
                     "packet {n} of requester {requester}"
                 );
-                assert!(ask(&outbox, 0, requesters).is_err(), "the flood takes none of it");
+                assert!(
+                    put_if_permitted(&outbox, 0, requesters).is_err(),
+                    "the flood takes none of it"
+                );
             }
         }
         let newcomer = 100_000 / (2 * (requesters + 1)) / frame;
         for n in 0..newcomer {
-            assert_eq!(ask(&outbox, 99, requesters + 1), Ok(()), "packet {n} of a newcomer");
+            assert_eq!(
+                put_if_permitted(&outbox, 99, requesters + 1),
+                Ok(()),
+                "packet {n} of a newcomer"
+            );
         }
         assert!(outbox.waiting_bytes() <= 100_000 + OVERSHOOT_BYTES);
-        // What is written makes space again, for each requester in its own share.
+        // Written bytes make space again, for each requester in its own share.
         let half = outbox.waiting_bytes() / 2;
         let _ = write(&outbox, half);
         for _ in 0..newcomer {
-            assert_eq!(ask(&outbox, 1, requesters + 1), Ok(()));
+            assert_eq!(put_if_permitted(&outbox, 1, requesters + 1), Ok(()));
         }
     }
 }
@@ -278,7 +275,7 @@ fn space_is_reserved_for_other_requesters_during_a_flood() {
 #[test]
 fn the_node_itself_may_exceed_a_full_outbox_within_bounds() {
     let outbox = Outbox::new(Framing::Server, 1_000);
-    while ask(&outbox, 0, 1).is_ok() {}
+    while put_if_permitted(&outbox, 0, 1).is_ok() {}
     let packet = Reply::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"" });
     let prepare = prepare();
     let request = PermitRequest { requester: None, requesters: 1, prepare: &prepare };
@@ -294,23 +291,21 @@ fn the_node_itself_may_exceed_a_full_outbox_within_bounds() {
 #[test]
 fn a_packet_larger_than_its_share_fits_an_outbox_that_is_not_full() {
     let outbox = Outbox::new(Framing::Server, 100);
-    assert_eq!(ask(&outbox, 0, 50), Ok(()));
+    assert_eq!(put_if_permitted(&outbox, 0, 50), Ok(()));
     let _ = write(&outbox, usize::MAX);
-    assert_eq!(ask(&outbox, 1, 50), Ok(()));
+    assert_eq!(put_if_permitted(&outbox, 1, 50), Ok(()));
 }
 
 #[test]
 fn a_requester_that_is_not_admitted_does_not_delay_others() {
-    let outbox = Outbox::new(Framing::None, 1 << 20);
-    let count = Arc::new(Count::default());
-    outbox.set_waker(&Waker::from(count.clone()));
+    let (outbox, wakes) = counted(Framing::None, 1 << 20);
     for requester in [1, 1, 1] {
-        ask(&outbox, requester, 2).unwrap();
+        put_if_permitted(&outbox, requester, 2).unwrap();
     }
     let only_two = |requester| requester == Some(Slot(2));
     assert_eq!(outbox.take_packet_if(only_two), None);
-    ask(&outbox, 2, 2).unwrap();
-    assert_eq!(count.0.load(Ordering::Relaxed), 2, "although packets of another requester wait");
+    put_if_permitted(&outbox, 2, 2).unwrap();
+    assert_eq!(wakes(), 2, "although packets of another requester wait");
     assert_eq!(outbox.take_packet_if(only_two).map(|taken| taken.id), Some(RequestId(2)));
     assert_eq!(outbox.take_packet().map(|taken| taken.id), Some(RequestId(1)));
     assert_eq!(outbox.end_session().prepares, [RequestId(1); 2]);
@@ -319,10 +314,10 @@ fn a_requester_that_is_not_admitted_does_not_delay_others() {
 #[test]
 fn space_is_reserved_in_an_unframed_outbox_too() {
     let outbox = Outbox::new(Framing::None, 10_000);
-    while ask(&outbox, 0, 2).is_ok() {}
+    while put_if_permitted(&outbox, 0, 2).is_ok() {}
     let flood = outbox.waiting_bytes();
     assert!((5_000..10_000).contains(&flood), "{flood}");
-    assert_eq!(ask(&outbox, 1, 2), Ok(()));
+    assert_eq!(put_if_permitted(&outbox, 1, 2), Ok(()));
     while outbox.take_packet_if(|requester| requester == Some(Slot(0))).is_some() {}
-    assert_eq!(ask(&outbox, 0, 2), Ok(()), "what was taken makes space");
+    assert_eq!(put_if_permitted(&outbox, 0, 2), Ok(()), "packets that were taken make space");
 }
