@@ -39,60 +39,62 @@ pub struct TransportContext {
     pub http_counts: HttpCounters,
 }
 
-/// Counters of the BTP listener.
-#[derive(Debug, Default)]
-pub struct ServerCounters {
-    /// See [`ServerCounts::accepted`].
-    pub accepted: AtomicU64,
-    /// See [`ServerCounts::over_limit`].
-    pub over_limit: AtomicU64,
-    /// See [`ServerCounts::failed_handshakes`].
-    pub failed_handshakes: AtomicU64,
-    /// See [`ServerCounts::refused_logins`].
-    pub refused_logins: AtomicU64,
+/// Defines counters, and a copy of them as plain numbers.
+macro_rules! counters {
+    (
+        $(#[$counters_doc:meta])* $counters:ident, $(#[$counts_doc:meta])* $counts:ident,
+        $($(#[$doc:meta])* $name:ident),* $(,)?
+    ) => {
+        $(#[$counters_doc])*
+        #[derive(Debug, Default)]
+        pub struct $counters {
+            $($(#[$doc])* pub $name: AtomicU64,)*
+        }
+
+        $(#[$counts_doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct $counts {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl $counters {
+            fn counts(&self) -> $counts {
+                $counts { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+    };
 }
 
-/// A copy of the counters of the BTP listener.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ServerCounts {
+counters! {
+    /// Counters of the BTP listener.
+    ServerCounters,
+    /// A copy of the counters of the BTP listener.
+    ServerCounts,
     /// Accepted sockets.
-    pub accepted: u64,
+    accepted,
     /// Sockets that were closed because there were too many unauthenticated ones.
-    pub over_limit: u64,
+    over_limit,
     /// Sockets that ended before a login: no TLS, no WebSocket, no BTP, or a timeout.
-    pub failed_handshakes: u64,
+    failed_handshakes,
     /// Refused logins.
-    pub refused_logins: u64,
+    refused_logins,
 }
 
-/// Counters of the HTTP listener.
-#[derive(Debug, Default)]
-pub struct HttpCounters {
-    /// See [`HttpCounts::accepted`].
-    pub accepted: AtomicU64,
-    /// See [`HttpCounts::over_limit`].
-    pub over_limit: AtomicU64,
-    /// See [`HttpCounts::failed_handshakes`].
-    pub failed_handshakes: AtomicU64,
-    /// See [`HttpCounts::requests`].
-    pub requests: AtomicU64,
-    /// See [`HttpCounts::refused_logins`].
-    pub refused_logins: AtomicU64,
-}
-
-/// A copy of the counters of the HTTP listener.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct HttpCounts {
+counters! {
+    /// Counters of the HTTP listener.
+    HttpCounters,
+    /// A copy of the counters of the HTTP listener.
+    HttpCounts,
     /// Accepted sockets.
-    pub accepted: u64,
+    accepted,
     /// Connections that were closed because there were too many unauthenticated ones.
-    pub over_limit: u64,
+    over_limit,
     /// Sockets whose TLS handshake failed.
-    pub failed_handshakes: u64,
+    failed_handshakes,
     /// Requests of all kinds.
-    pub requests: u64,
+    requests,
     /// Requests for a peer's account with a wrong token, or without one.
-    pub refused_logins: u64,
+    refused_logins,
 }
 
 impl TransportContext {
@@ -132,24 +134,11 @@ impl TransportContext {
 
     /// The counters of the BTP listener.
     pub fn server_counts(&self) -> ServerCounts {
-        let counters = &self.server_counts;
-        ServerCounts {
-            accepted: counters.accepted.load(Ordering::Relaxed),
-            over_limit: counters.over_limit.load(Ordering::Relaxed),
-            failed_handshakes: counters.failed_handshakes.load(Ordering::Relaxed),
-            refused_logins: counters.refused_logins.load(Ordering::Relaxed),
-        }
+        self.server_counts.counts()
     }
 
     /// The counters of the HTTP listener.
     pub fn http_counts(&self) -> HttpCounts {
-        let counters = &self.http_counts;
-        HttpCounts {
-            accepted: counters.accepted.load(Ordering::Relaxed),
-            over_limit: counters.over_limit.load(Ordering::Relaxed),
-            failed_handshakes: counters.failed_handshakes.load(Ordering::Relaxed),
-            requests: counters.requests.load(Ordering::Relaxed),
-            refused_logins: counters.refused_logins.load(Ordering::Relaxed),
-        }
+        self.http_counts.counts()
     }
 }
