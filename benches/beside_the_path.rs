@@ -1,7 +1,6 @@
-//! Micro-benchmarks of what surrounds the packet path: routes that peers tell and are told (CCP), and both ends of a
-//! payment (STREAM).
+//! Micro-benchmarks beside the packet path: the exchange of routes (CCP), and both ends of a payment (STREAM).
 //!
-//! `cargo bench --bench beside_the_path`. Nanoseconds depend on the machine and its mood.
+//! `cargo bench --bench beside_the_path`. Nanoseconds depend on the machine and its load.
 
 use std::hint::black_box;
 
@@ -27,8 +26,8 @@ fn main() {
 }
 
 const SEED: HashSeed = HashSeed::Fixed(1);
-/// The peer that tells routes, and the one that is told.
-const TELLER: Slot = Slot(0);
+/// The peer that sends routes, and the one that receives them.
+const ANNOUNCER: Slot = Slot(0);
 const LISTENER: Slot = Slot(1);
 /// As many routes as ilp-connector puts into one update.
 const ROUTES_PER_UPDATE: u32 = 50;
@@ -45,9 +44,9 @@ fn prefix(number: u32) -> String {
 
 /// An update that announces routes over three hops, from this number on.
 fn update(first: u32) -> Vec<u8> {
-    let teller = address("test.teller");
+    let announcer = address("test.announcer");
     let mut path = Vec::new();
-    for hop in [teller.view(), address("test.middle").view(), address("test.far").view()] {
+    for hop in [announcer.view(), address("test.middle").view(), address("test.far").view()] {
         put_hop(hop, &mut path);
     }
     let mut writer = UpdateWriter::default();
@@ -56,14 +55,19 @@ fn update(first: u32) -> Vec<u8> {
         writer.announce(prefix.as_bytes(), 3, [&*path], &[7; 32], std::iter::empty());
     }
     let to = first + ROUTES_PER_UPDATE;
-    writer.finish(TableId([1; 16]), Epochs { current: to, from: first, to }, 45_000, teller.view())
+    writer.finish(
+        TableId([1; 16]),
+        Epochs { current: to, from: first, to },
+        45_000,
+        announcer.view(),
+    )
 }
 
 fn updates(routes: u32) -> Vec<Vec<u8>> {
     (0..routes).step_by(ROUTES_PER_UPDATE as usize).map(update).collect()
 }
 
-/// A node with two peers, one of which has asked for routes.
+/// A node with two peers, one of which has requested routes.
 fn exchange() -> Ccp {
     let policy =
         RoutePolicy { send: true, receive: true, routes_max: ROUTES_MAX, ..RoutePolicy::default() };
@@ -75,12 +79,12 @@ fn exchange() -> Ccp {
     };
     let settings = CcpSettings {
         own_address: Some(address("test.bench")),
-        peers: vec![member(TELLER, "teller"), member(LISTENER, "listener")],
+        peers: vec![ccp_peer(ANNOUNCER, "announcer"), ccp_peer(LISTENER, "listener")],
         ..CcpSettings::default()
     };
     let mut exchange = Ccp::new(SEED.hash_state());
     exchange.apply_settings(settings, MonoTime(0));
-    exchange.set_connected(TELLER, true, MonoTime(0));
+    exchange.set_connected(ANNOUNCER, true, MonoTime(0));
     exchange.set_connected(LISTENER, true, MonoTime(0));
     let control = RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0);
     exchange
@@ -93,8 +97,8 @@ fn hear(exchange: &mut Ccp, updates: &[Vec<u8>]) {
     for update in updates {
         let update = RouteUpdate::parse(update).expect("a valid update");
         exchange
-            .handle_request(TELLER, &RouteRequest::Update(update), MonoTime(0))
-            .expect("it may tell");
+            .handle_request(ANNOUNCER, &RouteRequest::Update(update), MonoTime(0))
+            .expect("the peer may announce routes");
     }
 }
 
@@ -108,7 +112,7 @@ fn ccp_read_update(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Reading, checking, choosing and noting routes that are new.
+/// Parsing, checking, ranking and recording new routes.
 #[divan::bench(args = [50, 10_000])]
 fn ccp_hear_routes(bencher: Bencher<'_, '_>, routes: u32) {
     let updates = updates(routes);
@@ -120,9 +124,9 @@ fn ccp_hear_routes(bencher: Bencher<'_, '_>, routes: u32) {
     );
 }
 
-/// Telling the other peer of them, until it has heard all.
+/// Sending them to the other peer until it has all.
 #[divan::bench(args = [50, 10_000])]
-fn ccp_tell_routes(bencher: Bencher<'_, '_>, routes: u32) {
+fn ccp_send_routes(bencher: Bencher<'_, '_>, routes: u32) {
     let updates = updates(routes);
     let full = || {
         let mut exchange = exchange();
@@ -150,7 +154,7 @@ fn announced(payload: &[u8]) -> u32 {
     u32::try_from(count).unwrap_or_default()
 }
 
-/// Losing a peer, and with it all routes that it told.
+/// Losing a peer, and with it all its routes.
 #[divan::bench(args = [10_000])]
 fn ccp_lose_routes(bencher: Bencher<'_, '_>, routes: u32) {
     let updates = updates(routes);
@@ -161,7 +165,7 @@ fn ccp_lose_routes(bencher: Bencher<'_, '_>, routes: u32) {
     };
     bencher.counter(ItemsCount::new(routes)).with_inputs(full).bench_local_values(
         |mut exchange| {
-            exchange.set_connected(TELLER, false, MonoTime(1));
+            exchange.set_connected(ANNOUNCER, false, MonoTime(1));
             exchange
         },
     );
@@ -170,7 +174,8 @@ fn ccp_lose_routes(bencher: Bencher<'_, '_>, routes: u32) {
 /// The routing table that follows from learned routes; it is built beside the packet path and swapped whole.
 #[divan::bench(args = [10_000])]
 fn learned_table(bencher: Bencher<'_, '_>, routes: u32) {
-    let candidate = RouteCandidate { next_hop: TELLER, priority: 0, origin: RouteOrigin::Learned };
+    let candidate =
+        RouteCandidate { next_hop: ANNOUNCER, priority: 0, origin: RouteOrigin::Learned };
     let prefixes: Vec<Prefix> =
         (0..routes).map(|number| prefix(number).parse().expect("a valid prefix")).collect();
     bencher.counter(ItemsCount::new(routes)).bench_local(|| {
@@ -178,7 +183,7 @@ fn learned_table(bencher: Bencher<'_, '_>, routes: u32) {
     });
 }
 
-/// The two packets in clear of a Prepare that pays: what asks, and what a receiver finds.
+/// The packet in clear of a Prepare that pays.
 fn stream_packet(out: &mut Vec<u8>) {
     let source = AddressRef::new("test.bench.payer").expect("a valid address");
     let frames = [

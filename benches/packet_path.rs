@@ -1,7 +1,7 @@
 //! Micro-benchmarks of each step of the packet path, and of all steps together.
 //!
-//! `cargo bench --bench packet_path`. Nanoseconds depend on the machine and its mood; what must not
-//! grow unseen is counted in instructions (`benches/instructions.sh`).
+//! `cargo bench --bench packet_path`. Nanoseconds depend on the machine and its load. For a figure that
+//! repeats, `benches/instructions.sh` counts instructions.
 #![allow(clippy::indexing_slicing, reason = "benches handle their own bytes")]
 
 #[path = "in_memory/mod.rs"]
@@ -29,7 +29,7 @@ fn main() {
     divan::main();
 }
 
-/// Destinations or packets that a bench goes through, so that no branch is learnt by heart.
+/// Destinations or packets of a bench; several, so that branches cannot be predicted.
 const VARIETY: u32 = 1_024;
 
 /// From a BTP frame to a checked Prepare.
@@ -97,7 +97,7 @@ fn reserve_and_commit(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// The meter of packets per second.
+/// The limiter of packets per second.
 #[divan::bench]
 fn rate_limit(bencher: Bencher<'_, '_>) {
     let rate = std::num::NonZeroU32::MAX;
@@ -105,7 +105,7 @@ fn rate_limit(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| limiter.try_take(black_box(now().mono), 1, rate));
 }
 
-/// Remembering a Prepare and taking it out again, by the number in flight.
+/// Inserting a Prepare into the pending table and removing it, by the number in flight.
 #[divan::bench(args = [1, 256, 4_096])]
 fn pending_insert_and_take(bencher: Bencher<'_, '_>, in_flight: u32) {
     let condition = Fulfillment([7; 32]).condition();
@@ -218,7 +218,7 @@ fn packet_log_lines(bencher: Bencher<'_, '_>) {
             log.push(forwarded.clone());
             log.push(fulfilled.clone());
         }
-        // It writes what is there, and returns.
+        // Writes the records of the ring, and returns.
         stream.switch_off("hub");
         writer.expect("the former writer has ended")
     };

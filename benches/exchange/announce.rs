@@ -1,5 +1,5 @@
-//! A node forwards packets at a steady rate while a peer announces many routes to it: how long until the last of them
-//! is usable, and what the packets notice. Latency is counted from when a packet was to be sent, not from when it was.
+//! A node forwards packets at a steady rate while a peer announces many routes to it: the time until the last route is
+//! usable, and the latency of the packets. Latency is counted from the scheduled time of a packet, not from when it was sent.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +15,7 @@ use ilp_connector::wire::ccp::{Epochs, MAX_PAYLOAD, TableId, UpdateWriter, put_h
 use ilp_connector::wire::ilp::{Packet, Prepare};
 use ilp_connector::wire::{AddressRef, Amount, Condition, Fulfillment, Timestamp};
 
-use crate::node::{Node, PATIENCE, figures, free_port, json, until};
+use crate::node::{Node, WAIT_TIMEOUT, figures, free_port, json, until};
 use crate::peer::{Reader, Writer, login};
 
 #[derive(Args)]
@@ -26,7 +26,7 @@ pub(crate) struct Settings {
     /// How often.
     #[arg(long, default_value_t = 10)]
     pub(crate) rounds: usize,
-    /// Packets per second that are forwarded meanwhile.
+    /// Forwarded packets per second.
     #[arg(long, default_value_t = 2_000)]
     pub(crate) rate: u32,
     /// Seconds of each half of a round: without announcement, and with it.
@@ -51,7 +51,7 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
          healthCheckHost: 127.0.0.1\nhealthCheckPort: {health}\npeers:\n\
          \x20 - {{ id: from, authToken: from-token }}\n  - {{ id: to, authToken: to-token }}\n\
          \x20 - {{ id: probe, authToken: probe-token }}\n\
-         \x20 - {{ id: teller, authToken: teller-token, receiveRoutes: true }}\n\
+         \x20 - {{ id: announcer, authToken: announcer-token, receiveRoutes: true }}\n\
          routes: [{{ prefix: test.to, nextHop: to }}]\n"
     );
     std::fs::write(&file, yaml)?;
@@ -66,21 +66,21 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
         }
     });
     let load = Load::start(btp, settings.rate)?;
-    let mut teller = Teller::new(btp)?;
+    let mut announcer = Teller::new(btp)?;
     let mut probe = login(btp, "probe")?;
     let half = Duration::from_secs_f64(settings.seconds);
     let mut usable = Vec::new();
-    // Warm: the first packets and the first table cost more.
+    // Warm up: the first packets and the first table cost more.
     load.during(|| thread::park_timeout(half))?;
-    teller.announce(settings.routes)?;
+    announcer.announce(settings.routes)?;
     let (mut quiet, mut busy, mut taking) = (histogram()?, histogram()?, histogram()?);
     for _ in 0..settings.rounds {
-        teller.withdraw_all()?;
+        announcer.withdraw_all()?;
         quiet.add(load.during(|| thread::park_timeout(half))?).map_err(io::Error::other)?;
         let began = Instant::now();
         let last = settings.routes - 1;
         let told = load.during(|| -> io::Result<()> {
-            teller.announce(settings.routes)?;
+            announcer.announce(settings.routes)?;
             until_usable(&mut probe, last)
         });
         usable.push(began.elapsed());
@@ -132,7 +132,7 @@ fn in_ms(milliseconds: u64) -> Timestamp {
 
 /// Packets at a steady rate.
 struct Load {
-    /// When those in flight were to be sent.
+    /// The scheduled times of packets in flight.
     sent: Arc<Mutex<HashMap<u32, Instant>>>,
     times: Arc<Mutex<Histogram<u64>>>,
     failed: Arc<AtomicBool>,
@@ -185,7 +185,7 @@ impl Load {
         Ok(load)
     }
 
-    /// The latencies of what is answered while something goes on.
+    /// The latencies of packets that are answered during an activity.
     fn during<T: Outcome>(&self, work: impl FnOnce() -> T) -> io::Result<Histogram<u64>> {
         let take = || {
             let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,7 +202,7 @@ impl Load {
     }
 }
 
-/// What may be done meanwhile.
+/// An activity beside the packets.
 trait Outcome {
     fn outcome(self) -> io::Result<()>;
 }
@@ -219,7 +219,7 @@ impl Outcome for io::Result<()> {
     }
 }
 
-/// The peer that announces. What the node asks of it is answered on a thread.
+/// The peer that announces. A thread answers the node's requests.
 struct Teller {
     answers: Receiver<(u32, bool)>,
     writer: Arc<Mutex<Writer>>,
@@ -230,7 +230,7 @@ struct Teller {
 
 impl Teller {
     fn new(port: u16) -> io::Result<Self> {
-        let (mut reader, writer) = login(port, "teller")?;
+        let (mut reader, writer) = login(port, "announcer")?;
         let writer = Arc::new(Mutex::new(writer));
         let (sender, answers) = sync_channel(1);
         let replies = Arc::clone(&writer);
@@ -258,9 +258,9 @@ impl Teller {
 
     /// One update after the other, each when the one before is acknowledged.
     fn announce(&mut self, routes: u32) -> io::Result<()> {
-        let speaker = AddressRef::new("test.teller").map_err(io::Error::other)?;
+        let speaker = AddressRef::new("test.announcer").map_err(io::Error::other)?;
         let mut path = Vec::new();
-        for hop in ["test.teller", "test.far"] {
+        for hop in ["test.announcer", "test.far"] {
             put_hop(AddressRef::new(hop).map_err(io::Error::other)?, &mut path);
         }
         let mut next = 0;
@@ -274,20 +274,20 @@ impl Teller {
                 next += 1;
                 self.epoch += 1;
             }
-            self.tell(update, from)?;
+            self.send_update(update, from)?;
         }
         Ok(())
     }
 
-    /// Another table, in which nothing is.
+    /// An empty table with another id.
     fn withdraw_all(&mut self) -> io::Result<()> {
         self.table += 1;
         self.epoch = 0;
-        self.tell(UpdateWriter::default(), 0)
+        self.send_update(UpdateWriter::default(), 0)
     }
 
-    fn tell(&mut self, update: UpdateWriter, from: u32) -> io::Result<()> {
-        let speaker = AddressRef::new("test.teller").map_err(io::Error::other)?;
+    fn send_update(&mut self, update: UpdateWriter, from: u32) -> io::Result<()> {
+        let speaker = AddressRef::new("test.announcer").map_err(io::Error::other)?;
         let epochs = Epochs { current: self.epoch, from, to: self.epoch };
         let payload = update.finish(TableId([self.table; 16]), epochs, 600_000, speaker);
         let mut packet = Vec::new();
@@ -295,7 +295,7 @@ impl Teller {
         request(AddressRef::PEER_ROUTE_UPDATE, &payload, expires_at).encode(&mut packet);
         self.id += 1;
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).ask(self.id, &packet)?;
-        match self.answers.recv_timeout(PATIENCE).map_err(io::Error::other)? {
+        match self.answers.recv_timeout(WAIT_TIMEOUT).map_err(io::Error::other)? {
             (id, true) if id == self.id => Ok(()),
             other => Err(io::Error::other(format!("an update was refused: {other:?}"))),
         }
@@ -306,10 +306,10 @@ fn destination(number: u32) -> String {
     format!("test.far.r{number:07}")
 }
 
-/// Asks until a packet to that route is fulfilled; before, there is no route to it.
+/// Sends packets to a route until one is fulfilled; before, there is no route.
 fn until_usable((reader, writer): &mut (Reader, Writer), number: u32) -> io::Result<()> {
     let destination = destination(number);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     let mut packet = Vec::new();
     prepare(&destination, &[])?.encode(&mut packet);
     while Instant::now() < deadline {

@@ -1,5 +1,4 @@
-//! Routes that nodes find by themselves, over loopback: how long a ring takes, and what packets notice of 10,000 routes
-//! that a peer announces.
+//! CCP over loopback: the convergence of a ring, and the latency of packets while a peer announces 10,000 routes.
 //!
 //! `cargo bench --bench exchange -- ring` and `-- announce`. docs/PERFORMANCE.md says what the figures mean.
 #![allow(
@@ -35,7 +34,7 @@ struct Arguments {
 enum Command {
     /// Nodes in a ring, a process each: from nothing, without one of them, and with it again.
     Ring(ring::Settings),
-    /// Many routes announced to a node that forwards packets meanwhile.
+    /// Many routes, announced to a node that forwards packets.
     Announce(announce::Settings),
 }
 
@@ -58,7 +57,7 @@ fn run() -> io::Result<()> {
             ring::run(&ring::Settings::default())?;
             announce::run(&announce::Settings::default())
         }
-        // What `cargo test --benches` runs: that the bench itself works.
+        // The check of `cargo test --benches`: the bench itself works.
         None => {
             ring::run(&ring::Settings { nodes: 3, rounds: 1 })?;
             announce::run(&announce::Settings { routes: 500, rounds: 1, rate: 500, seconds: 0.3 })

@@ -1,4 +1,4 @@
-//! The connector as a process, and what it says of itself.
+//! The connector as a process, and its pages.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -12,8 +12,8 @@ use serde_json::Value;
 
 /// The connector that cargo built beside this bench.
 const CONNECTOR: &str = env!("CARGO_BIN_EXE_ilp-connector");
-/// Nothing that is waited for takes longer, unless it does not come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// A wait that takes longer fails.
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A node that does not outlive its owner.
 pub(crate) struct Node(Child);
@@ -63,22 +63,22 @@ pub(crate) fn json(port: u16, path: &str) -> io::Result<Value> {
     serde_json::from_str(body).map_err(io::Error::other)
 }
 
-/// Waits until something holds, and says how long that took.
+/// Waits for a condition, and returns how long that took.
 pub(crate) fn until(
     what: &str,
     mut holds: impl FnMut() -> io::Result<bool>,
 ) -> io::Result<Duration> {
     let began = Instant::now();
     while !holds().unwrap_or(false) {
-        if began.elapsed() > PATIENCE {
-            return Err(io::Error::other(format!("{what}: not within {PATIENCE:?}")));
+        if began.elapsed() > WAIT_TIMEOUT {
+            return Err(io::Error::other(format!("{what}: not within {WAIT_TIMEOUT:?}")));
         }
         std::thread::park_timeout(Duration::from_millis(5));
     }
     Ok(began.elapsed())
 }
 
-/// The middle one, the least and the greatest, in milliseconds.
+/// Median, minimum and maximum, in milliseconds.
 pub(crate) fn figures(times: &mut [Duration]) -> String {
     times.sort_unstable();
     let ms = |time: Option<&Duration>| time.map_or(0, Duration::as_millis);

@@ -22,7 +22,7 @@ pub(crate) struct Writer {
     out: Vec<u8>,
 }
 
-/// What a node sent.
+/// A message from the node.
 pub(crate) struct Got {
     pub(crate) id: u32,
     pub(crate) ilp: Vec<u8>,
@@ -78,7 +78,7 @@ impl Writer {
 }
 
 impl Reader {
-    /// The next BTP frame. Nothing that takes long enough for a ping is measured here.
+    /// The next BTP frame. Measurements are too short for pings.
     pub(crate) fn next(&mut self) -> io::Result<Got> {
         loop {
             let mut head = [0; 2];

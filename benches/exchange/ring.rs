@@ -1,5 +1,5 @@
-//! A ring of nodes, a process each, from the first start until every node has the shortest way to every other one; the
-//! same after one of them is killed, and after it is back.
+//! A ring of nodes, a process each: the time from the start until each node has the shortest route to each other one,
+//! again after one of them is killed, and after it has restarted.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -103,7 +103,7 @@ impl Ring {
         Ok(true)
     }
 
-    /// Whether packets take the shortest way from everybody to everybody, and nobody knows the dead.
+    /// Whether each node has the shortest route to each other one, and none to the killed node.
     fn has_converged(&self) -> io::Result<bool> {
         let mut tables: HashMap<usize, HashMap<usize, usize>> = HashMap::new();
         for number in self.alive() {
@@ -143,7 +143,7 @@ impl Ring {
         None
     }
 
-    /// The shorter way round that no dead node is on.
+    /// The shorter way around the ring without a killed node.
     fn distance(&self, from: usize, to: usize) -> usize {
         let count = self.nodes.len();
         let way = |step: usize| {

@@ -1,6 +1,6 @@
 //! A connector in memory, without IO, for the benches that measure the packet path alone.
 //!
-//! Two peers with a session each, as many routes as asked for that all lead to the second peer, and
+//! Two peers with a session each, a given number of routes that all lead to the second peer, and
 //! frames of the size of real traffic (a Prepare of 196 bytes, a Fulfill of 80). Hash keys and time
 //! are fixed, so that a run repeats to the instruction.
 
@@ -31,10 +31,10 @@ const START_MS: u64 = 1_767_225_600_000;
 const FULFILLMENT: Fulfillment = Fulfillment([7; 32]);
 /// Bytes of the header of an unmasked WebSocket frame of 126 to 65,535 bytes.
 const LONG_WS_HEADER: usize = 4;
-/// Where the request id stands in a BTP frame.
+/// The offset of the request id in a BTP frame.
 const ID: std::ops::Range<usize> = 1..5;
 
-/// The moment that every bench runs in.
+/// The time of all benches.
 pub(crate) fn now() -> Now {
     Now { wall: Timestamp::from_millis(START_MS), mono: MonoTime(1_000_000_000) }
 }
@@ -80,7 +80,7 @@ fn frame(kind: FrameKind, packet: &Packet<'_>) -> Vec<u8> {
     frame
 }
 
-/// One peer of the node, seen from its own end.
+/// One peer of the node.
 pub(crate) struct Peer {
     account: Arc<Account>,
     session: SessionId,
@@ -88,7 +88,7 @@ pub(crate) struct Peer {
     inbox: Vec<u8>,
 }
 
-/// A connector, a peer that asks and a peer that answers.
+/// A connector, a peer that sends Prepares and a peer that fulfills them.
 pub(crate) struct Node {
     connector: Arc<Connector>,
     asking: Peer,
@@ -99,7 +99,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// A node with so many routes, and destinations drawn from all of them.
+    /// A node with this number of routes, and destinations behind all of them.
     pub(crate) fn new(routes: u32) -> Self {
         let peer = |id: &str| {
             AccountSettings::new(id.parse().expect("a valid account id"), Relation::Peer)
@@ -129,7 +129,7 @@ impl Node {
             Peer { account, session, outbox, inbox: Vec::new() }
         };
         let (asking, answering) = (attach("asking"), attach("answering"));
-        // Spread over the table, and so many that they are not all in the nearest cache.
+        // Spread over the table, and too many for the nearest cache.
         let prepares = (0..1_024_u32)
             .map(|number| prepare_frame(number.wrapping_mul(2_654_435_761) % routes))
             .collect();
@@ -186,7 +186,7 @@ impl Node {
 }
 
 impl Peer {
-    /// Takes all that waits in the outbox, as a socket would.
+    /// Writes everything in the outbox, as a socket would.
     fn read(&mut self) {
         self.inbox.clear();
         let mut written = 0;

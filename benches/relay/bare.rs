@@ -1,10 +1,10 @@
 //! The base of every ratio: a relay on tokio-tungstenite that knows no ILP and no BTP, on one thread.
 //!
-//! It has two shapes. The usual one is a task per connection that reads all that is ready, feeds each
-//! message to its target, and then flushes the targets it has fed. The lean one is the least that the
-//! library can be made to cost: one task that polls every socket itself and flushes each target once
-//! per turn of the event loop. A message is routed by two of its bytes. Neither checks, remembers or
-//! counts anything: what a connector costs beyond this is the price of being a connector.
+//! It has two forms. The usual one is a task per connection that reads everything that is ready, feeds each
+//! message to its target, and then flushes these targets. The lean one has the lowest cost that the library
+//! allows: one task polls all sockets itself and flushes each target once per turn of the event loop. Two
+//! bytes of a message select its target. Neither form checks, stores or counts anything, so the difference
+//! to a connector is the cost of being one.
 
 use std::{
     io,
@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     /// tungstenite's read buffer, in bytes.
     #[arg(long, default_value_t = 32 * 1024)]
     read_buffer: usize,
-    /// Take the lean shape.
+    /// Use the lean form.
     #[arg(long)]
     lean: bool,
 }
@@ -74,7 +74,7 @@ struct Peer {
     dirty: bool,
 }
 
-/// A peer says which one it is by the path that it asks for: `/relay/<index>`.
+/// A peer states its index in the path of its request: `/relay/<index>`.
 async fn accept(
     stream: TcpStream,
     read_buffer: usize,
@@ -94,7 +94,7 @@ async fn accept(
     Ok((index, socket))
 }
 
-/// The usual shape. Ends when the first peer leaves.
+/// The usual form. Ends when the first peer leaves.
 async fn tasks(peers: Vec<Peer>) -> io::Result<()> {
     let (sinks, streams): (Vec<_>, Vec<_>) = peers
         .into_iter()
@@ -111,7 +111,7 @@ async fn tasks(peers: Vec<Peer>) -> io::Result<()> {
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// Reads one connection: a batch of messages, then a flush of everybody whom it concerns.
+/// Reads one connection: a batch of messages, then a flush of their targets.
 async fn relay_from(
     mut stream: SplitStream<Socket>,
     sinks: Arc<Vec<Mutex<SplitSink<Socket, Message>>>>,
@@ -144,8 +144,8 @@ async fn relay_from(
 /// One turn of the event loop: read all that is ready, feed it, flush once.
 fn turn(peers: &mut [Peer], dirty: &mut Vec<usize>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     for from in 0..peers.len() {
-        // Asked first, because tungstenite fills its read buffer with zeros before it finds that
-        // there is nothing to read.
+        // Checked first, because tungstenite fills its read buffer with zeros even if there is nothing
+        // to read.
         if peers[from].socket.get_ref().poll_read_ready(cx)?.is_pending() {
             continue;
         }
@@ -160,8 +160,7 @@ fn turn(peers: &mut [Peer], dirty: &mut Vec<usize>, cx: &mut Context<'_>) -> Pol
             let Some(peer) = peers.get_mut(target) else {
                 return Poll::Ready(Err(io::Error::other(format!("no peer {target}"))));
             };
-            // Not asked whether it is ready: the bound on what a peer's buffer can hold is the
-            // number of packets in flight.
+            // No check for readiness: the number of packets in flight bounds a peer's buffer.
             Pin::new(&mut peer.socket).start_send(message).map_err(io::Error::other)?;
             if !peer.dirty {
                 peer.dirty = true;

@@ -1,7 +1,7 @@
 //! One comparison: the same load carried by two subjects in alternating runs.
 //!
-//! Runs alternate because the machine's mood changes over minutes: two neighbouring runs share it,
-//! so the ratio of a pair repeats where the figures themselves do not. Each run has processes of
+//! Runs alternate because the speed of the machine changes over minutes: two neighbouring runs have the
+//! same speed, so the ratio of a pair repeats even if the figures do not. Each run has processes of
 //! its own.
 
 use std::{io, path::Path, process::Stdio};
@@ -95,7 +95,7 @@ impl Default for Pace {
     }
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) comparison: Comparison,
@@ -197,7 +197,7 @@ fn run(side: Side, comparison: &Comparison, pace: Pace) -> io::Result<Figures> {
     Ok(figures)
 }
 
-/// A process of the load has ended early; it has said why on standard error.
+/// A process of the load has ended early, with the reason on standard error.
 fn failed(subject: Subject, load: &Load, directory: &Path) -> io::Error {
     let log = std::fs::read_to_string(directory.join("node.log")).unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();

@@ -1,15 +1,15 @@
-//! What one run measured, and what is worked out from several.
+//! The figures of one run, and statistics of several.
 
 use serde::{Deserialize, Serialize};
 
-/// What one run of the load measured.
+/// The figures of one run of the load.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Figures {
     /// Prepares that were fulfilled while measuring.
     pub(crate) packets: u64,
     /// How long was measured.
     pub(crate) seconds: f64,
-    /// CPU time that the relay or connector used meanwhile.
+    /// CPU time that the relay or connector used in this time.
     pub(crate) cpu_seconds: f64,
     /// Median time from Prepare to Fulfill.
     pub(crate) p50_us: f64,
@@ -17,7 +17,7 @@ pub(crate) struct Figures {
     pub(crate) p99_us: f64,
     /// Resident memory of the relay or connector at the end.
     pub(crate) resident_kib: u64,
-    /// The part of the packet log's records that found no room, where packets are logged.
+    /// The part of the packet log's records that were dropped, where packets are logged.
     pub(crate) log_records_dropped: Option<f64>,
 }
 

@@ -3,7 +3,7 @@
 //! Written out by hand and not taken from the connector's own codec, for two reasons: a load
 //! generator that shares the codec under test would share its mistakes, and a frame that is copied
 //! from a template and patched costs tens of nanoseconds, so that the load leaves the machine to
-//! what is measured. What it lacks: everything but the frames that the bench sends.
+//! the measured program. It has only the frames that the bench sends.
 //!
 //! Sizes are those of real traffic: a Prepare is 196 bytes of BTP, its answer 80.
 
@@ -42,7 +42,7 @@ pub(crate) fn route_prefix(number: u32) -> String {
     format!("test.bench.r{number:07}")
 }
 
-/// The request id of a packet: who is asked, who asks, and a number that is unique in flight.
+/// The request id of a packet: the receiver, the sender, and a number that is unique in flight.
 ///
 /// The bare relay routes by the first two bytes; to a connector they mean nothing.
 pub(crate) fn request_id(target: u8, source: u8, number: u16) -> [u8; 4] {
@@ -50,7 +50,7 @@ pub(crate) fn request_id(target: u8, source: u8, number: u16) -> [u8; 4] {
     [target, source, high, low]
 }
 
-/// Where the bare relay sends a message: to the peer that is asked, or back to the one that asked.
+/// The target of a message in the bare relay: the receiver, or the sender if it is an answer.
 ///
 /// # Errors
 ///
@@ -63,7 +63,7 @@ pub(crate) fn relay_target(message: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// A Prepare that is ready but for its request id, destination and number.
+/// A Prepare without its request id, destination and number.
 pub(crate) struct PrepareTemplate {
     frame: Frame,
     destination_at: usize,
@@ -120,7 +120,7 @@ impl PrepareTemplate {
     }
 }
 
-/// The Fulfill of every Prepare of the bench, ready but for its request id.
+/// The Fulfill of every Prepare of the bench, without its request id.
 pub(crate) struct FulfillTemplate {
     frame: Frame,
 }
@@ -148,7 +148,7 @@ impl FulfillTemplate {
 ///
 /// # Errors
 ///
-/// Says what came instead, as far as it can be read.
+/// Describes the other answer, as far as it can be parsed.
 pub(crate) fn expect_fulfill(message: &[u8]) -> io::Result<()> {
     if message.get(ILP_TYPE_AT) == Some(&ILP_FULFILL) {
         return Ok(());

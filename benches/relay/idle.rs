@@ -1,4 +1,4 @@
-//! What a connector costs that has nothing to do: alone, and with many sessions that are silent.
+//! The cost of an idle connector: without sessions, and with many silent ones.
 
 use std::{
     io,
@@ -49,7 +49,7 @@ struct Figures {
     /// Part of a core that it uses.
     node_cpu: f64,
     sessions: usize,
-    /// Resident memory per session: what it grew by when all had logged in, divided by their number.
+    /// Resident memory per session: the growth after all logins, divided by their number.
     session_kib: f64,
     /// Part of a core that the node uses with all sessions silent, keep-alive included.
     sessions_cpu: f64,
@@ -141,7 +141,7 @@ fn log_in(node: &Running, sessions: usize) -> io::Result<Process> {
     Ok(process)
 }
 
-/// Lets start-up work come to an end, so that it is not taken for idling.
+/// Waits for the end of start-up work, which is not idling.
 fn settle() {
     std::thread::park_timeout(Duration::from_secs(2));
 }

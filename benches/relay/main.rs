@@ -94,7 +94,7 @@ fn done((): ()) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Runs comparisons one after the other and tells what came of them.
+/// Runs comparisons one after the other and reports the results.
 fn measure(common: &Common, comparisons: &[Comparison]) -> io::Result<ExitCode> {
     report::print_head(common.pace);
     let mut outcomes: Vec<Outcome> = Vec::new();
@@ -110,7 +110,7 @@ fn measure(common: &Common, comparisons: &[Comparison]) -> io::Result<ExitCode> 
     Ok(if common.gate && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What `cargo test --benches` runs: that the bench itself works, on the relay alone.
+/// The check of `cargo test --benches`: the bench itself works, on the relay alone.
 fn smoke_test() -> io::Result<ExitCode> {
     let pace = Pace { seconds: 0.1, rounds: 1 };
     for fan_out in [None, Some(4)] {

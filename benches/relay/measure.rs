@@ -1,4 +1,4 @@
-//! What a process has used, read from `/proc`, so that the measured program needs no help.
+//! The resources that a process has used, read from `/proc`, so that the measured program needs no help.
 
 use std::{fs, io, time::Duration};
 
@@ -8,7 +8,7 @@ use std::{fs, io, time::Duration};
 ///
 /// # Errors
 ///
-/// The process is gone, or this is no Linux.
+/// The process has ended, or the system is not Linux.
 pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
     let mut nanoseconds = 0_u64;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -27,7 +27,7 @@ pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
 ///
 /// # Errors
 ///
-/// The process is gone, or this is no Linux.
+/// The process has ended, or the system is not Linux.
 pub(crate) fn resident_kib(pid: u32) -> io::Result<u64> {
     let path = format!("/proc/{pid}/status");
     fs::read_to_string(&path)?

@@ -1,4 +1,4 @@
-//! What can be measured: the arguments of each mode, and the comparisons that it stands for.
+//! The modes of the bench: the arguments of each, and its comparisons.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use crate::compare::{Bar, Comparison, Load, Pace, Side};
 use crate::subject::Subject;
 
-/// Routes of the connector, unless their number is what is measured.
+/// Routes of the connector, unless a mode measures their number.
 const ROUTES: u32 = 10_000;
 const LOAD_WINDOWS: [u16; 4] = [1, 16, 256, 4096];
 const UNBATCHED_WINDOWS: [u16; 2] = [16, 256];

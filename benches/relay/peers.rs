@@ -2,8 +2,8 @@
 //! them, or both.
 //!
 //! A sending peer keeps a fixed number of Prepares in flight: each answer makes a new one. All that
-//! one read brought is handled, then all that follows from it is written at once, unless each
-//! message is asked to have a system call of its own. The clock is read once per read.
+//! one read brought is handled, then all resulting messages are written at once, unless each
+//! message must have a system call of its own. The clock is read once per read.
 //!
 //! The process measures itself what it needs for its figures, and reads the CPU time of the relay
 //! or connector at the very packets where its measurement begins and ends.
@@ -32,10 +32,10 @@ use crate::{
 
 /// Prepares expire this long after they were made, to the second.
 const EXPIRY_S: i64 = 20;
-/// A run whose packets do not come back is given up after this long.
+/// A run whose packets get no answers fails after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What this process plays.
+/// The peers of this process.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Settings {
     /// Where the relay or the connector listens.
@@ -89,7 +89,7 @@ pub(crate) fn login(index: usize) -> Login {
 ///
 /// A peer could not connect, a Prepare was not fulfilled or not answered, or the connection broke.
 pub(crate) async fn run(settings: Settings) -> io::Result<()> {
-    // Each peer has a socket. If the limit cannot be raised, connecting says so soon enough.
+    // Each peer has a socket. If the limit cannot be raised, connecting fails.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let done = Rc::new(Notify::new());
     let load = Rc::new(RefCell::new(Load::new(&settings, Rc::clone(&done))));

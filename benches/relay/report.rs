@@ -62,7 +62,7 @@ fn print_side(load: &str, side: Side, runs: &[Figures]) {
     print_dropped(runs);
 }
 
-/// What a log that could not keep up has lost: a throughput means little without it.
+/// The dropped records of the packet log: a throughput means little without them.
 fn print_dropped(runs: &[Figures]) {
     if let Some(dropped) = Spread::of(runs.iter().filter_map(|run| run.log_records_dropped)) {
         println!("{:<34} packet log records dropped: {:.1} %", "", dropped.median * 100.0);

@@ -1,7 +1,7 @@
 //! One client connection of the load: handshake, authentication, and frames in and out in batches.
 //!
 //! Raw TCP with the little of RFC 6455 that a client needs, so that the load costs a fraction of
-//! what it measures. It answers pings, and takes a close for the end. It reads no fragmented
+//! what it measures. It answers pings, and a close frame ends it. It reads no fragmented
 //! messages: neither relay nor connector sends them.
 
 use std::{
@@ -30,7 +30,7 @@ pub(crate) struct Login {
 pub(crate) struct Socket {
     stream: TcpStream,
     mask: [u8; 4],
-    /// What was read and is not yet handled: `input[start..end]`.
+    /// Bytes that were read and not handled yet: `input[start..end]`.
     input: Box<[u8]>,
     start: usize,
     end: usize,
@@ -39,12 +39,12 @@ pub(crate) struct Socket {
     written: usize,
     /// Write each frame with a system call of its own.
     unbatched: bool,
-    /// What is left of the frame that is being written, when `unbatched`.
+    /// The unwritten bytes of the current frame, when `unbatched`.
     frame_left: usize,
 }
 
 impl Socket {
-    /// Connects, asks for `path`, and logs in if there is a login.
+    /// Connects, requests `path`, and logs in if there is a login.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Socket {
         self.mask
     }
 
-    /// Reads once and says whether there was anything.
+    /// Reads once and returns whether there was anything.
     ///
     /// # Errors
     ///
@@ -104,11 +104,11 @@ impl Socket {
         }
     }
 
-    /// Takes the next whole binary message out of what was read, as its range in [`Self::bytes`].
+    /// Takes the next whole binary message out of the input, as its range in [`Self::bytes`].
     ///
     /// # Errors
     ///
-    /// The other side closed, or sent what it must not.
+    /// The other side closed, or broke the protocol.
     pub(crate) fn next_message(&mut self) -> io::Result<Option<std::ops::Range<usize>>> {
         loop {
             let rest = &self.input[self.start..self.end];
@@ -140,7 +140,7 @@ impl Socket {
         (&self.input, &mut self.output)
     }
 
-    /// Writes what there is to write, as far as the socket takes it.
+    /// Writes the waiting bytes, as far as the socket accepts them.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What is measured: the bare relay or the connector, as a process of its own.
+//! The measured program: the bare relay or the connector, as a process of its own.
 
 use std::{
     fs,
@@ -24,14 +24,14 @@ const START_PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) enum Subject {
     /// The base: WebSocket messages in and out, nothing else, as it is usually written.
     BareRelay,
-    /// The same, with as little work as the library can be made to do.
+    /// The same, with the least work that the library allows.
     LeanRelay,
     /// The connector with all checks on, and packets not logged.
     Connector,
     /// The connector, and every packet logged.
     ConnectorLogging,
-    /// The connector with everything on that it can do beside: an HTTP listener, a receiver, and the exchange of routes
-    /// with all its peers that want it; those of the load are not asked.
+    /// The connector with everything switched on: an HTTP listener, a receiver, and the exchange of routes with all peers
+    /// but those of the load.
     ConnectorComplete,
 }
 
@@ -53,7 +53,7 @@ impl Subject {
     }
 }
 
-/// What a subject has to know before it starts.
+/// The settings of a subject.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Network {
     /// Peers that will connect.
@@ -97,7 +97,7 @@ impl Process {
         self.0.id()
     }
 
-    /// What it prints. May be taken once.
+    /// Its standard output. May be taken once.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself, which is as well.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

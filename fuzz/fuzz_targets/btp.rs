@@ -1,5 +1,5 @@
-//! BTP frames. Whatever parses is written again in canonical form, by both writers, and reads the
-//! same; the packet inside is parsed too.
+//! BTP frames. An input that parses is encoded in canonical form by both encoders, and that form parses
+//! to the same frame. The packet in it is parsed too.
 #![no_main]
 
 use ilp_connector::wire::btp::{
@@ -38,13 +38,13 @@ fuzz_target!(|input: &[u8]| {
         let _ = Packet::parse(packet);
     }
     fast_paths_agree(input, &frame);
-    // A byte after the frame is ignored, and keeps the reader of the packet path away.
+    // A byte after the frame is ignored, and the fast parser does not apply.
     let longer = [input, &[0]].concat();
     assert_eq!(BtpFrame::parse(&longer), Ok(frame));
     assert_eq!(parse_ilp_frame(&longer), None);
 });
 
-/// The reader and the writer of the packet path do what the general ones do.
+/// The parser and the encoder of the packet path agree with the general ones.
 fn fast_paths_agree(input: &[u8], frame: &BtpFrame<'_>) {
     let kind = match frame.body {
         FrameBody::Message => FrameKind::Message,

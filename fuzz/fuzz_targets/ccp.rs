@@ -1,5 +1,5 @@
-//! Payloads of CCP. Whatever parses is written again in canonical form and reads the same; written once more it is the
-//! same bytes; nothing that is cut short parses; lists are as long as they say.
+//! Payloads of CCP. An input that parses is encoded in canonical form, and that form parses to the same payload and
+//! encodes to the same bytes. A truncated payload does not parse, and lists have the length that they declare.
 #![no_main]
 
 use ilp_connector::wire::ccp::{RouteControl, RouteUpdate, Strings, UpdateWriter};

@@ -1,6 +1,5 @@
-//! What peers do to an exchange of routes, one decision per byte: they come and go, tell what does not fit together or is
-//! not theirs, ask for what never was, answer late or twice. What must hold is said, and checked, in
-//! `src/routing/ccp/model.rs`.
+//! Sequences of CCP operations, one decision per byte. `src/routing/ccp/model.rs` describes the operations and checks the
+//! invariants.
 #![no_main]
 
 use ilp_connector::internals::routing::ccp::model;

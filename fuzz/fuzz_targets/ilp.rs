@@ -1,5 +1,5 @@
-//! ILP packets and what they carry. Whatever parses is written again in canonical form, reads the
-//! same, and is then a fixed point; nothing that is cut short parses.
+//! ILP packets and their data. An input that parses is encoded in canonical form, and that form parses
+//! to the same packet and encodes to the same bytes. A truncated packet does not parse.
 #![no_main]
 
 use ilp_connector::wire::ilp::{AmountTooLarge, MAX_PACKET, Packet, Prepare};
@@ -23,7 +23,7 @@ fn packet_round_trips(packet: &Packet<'_>, input_len: usize) {
     assert_eq!(out.len(), packet.encoded_len());
     assert!(out.len() <= input_len && out.len() <= MAX_PACKET);
     assert_eq!(Packet::parse(&out).as_ref(), Ok(packet));
-    // All of the bytes count: one fewer is refused.
+    // Each byte counts: one fewer is refused.
     assert!(Packet::parse(&out[..out.len() - 1]).is_err());
     match packet {
         Packet::Prepare(prepare) => {
@@ -42,7 +42,7 @@ fn packet_round_trips(packet: &Packet<'_>, input_len: usize) {
     }
 }
 
-/// What a hop does: only amount and expiry change.
+/// Forwarding changes only amount and expiry.
 fn forwarded(incoming: &Prepare<'_>) {
     let outgoing = Prepare {
         amount: ilp_connector::wire::Amount(incoming.amount.0 / 2),
@@ -84,7 +84,7 @@ fn texts(input: &[u8]) {
     }
 }
 
-/// What is found in the data of packets.
+/// Formats in the data of packets.
 fn carried(data: &[u8]) {
     let mut out = Vec::new();
     if let Ok(Some(request)) = EchoRequest::parse(data) {

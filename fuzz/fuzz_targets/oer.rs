@@ -1,5 +1,5 @@
-//! Any sequence of reads over any bytes: nothing panics, nothing is read twice, and whatever is
-//! accepted is the one canonical encoding, so that writing it again gives the bytes that were read.
+//! Any sequence of reads over any bytes: nothing panics, no byte is read twice, and accepted values have
+//! their only canonical encoding, so that encoding them returns the bytes that were read.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,8 +9,8 @@ use oer_codec::{
 };
 
 fuzz_target!(|input: &[u8]| {
-    // Every byte of the input is also a choice of what to read next, so that one input is read in
-    // many ways while seeds remain plain OER.
+    // Each byte of the input also selects the next read, so that one input is read in many ways while
+    // seeds remain plain OER.
     for shift in 0..8u8 {
         read_all(input, shift);
     }

@@ -1,6 +1,6 @@
-//! STREAM packets. Whatever parses is written again, reads the same and is then a fixed point; what is encrypted comes
-//! back as it was, and one changed bit is noticed; a receiver takes money for what it is to be taken for, and for
-//! nothing else.
+//! STREAM packets. An input that parses is encoded, and that form parses to the same packet and encodes to the same bytes.
+//! Decryption reverses encryption, and one changed bit is detected. A receiver accepts exactly the payments that it must
+//! accept.
 #![no_main]
 
 use ilp_connector::internals::stream::{
@@ -29,7 +29,7 @@ fn packet_round_trips(packet: &StreamPacket<'_>, input_len: usize) {
     let mut fixed = Vec::new();
     again.encode(&mut fixed);
     assert_eq!(fixed, out);
-    // All of the bytes count: one fewer is refused.
+    // Each byte counts: one fewer is refused.
     assert!(StreamPacket::parse(&out[..out.len() - 1]).is_err());
     assert!(!format!("{packet:?}").is_empty());
 }
@@ -41,8 +41,8 @@ fn envelope_round_trips(input: &[u8]) {
         Ok(mut data) => {
             assert_eq!(data.len(), input.len() + OVERHEAD);
             assert_eq!(keys.open(&data).as_deref(), Ok(input));
-            let place = input.iter().map(|&byte| usize::from(byte)).sum::<usize>() % data.len();
-            data[place] ^= 1;
+            let index = input.iter().map(|&byte| usize::from(byte)).sum::<usize>() % data.len();
+            data[index] ^= 1;
             assert_eq!(keys.open(&data), Err(EnvelopeError::NotAuthentic));
         }
         Err(error) => {

@@ -1,5 +1,5 @@
 //! Our codecs beside those of interledger-rs: ILP packets, addresses, IL-DCP responses, OER. Both accept an input and read
-//! the same, or both refuse it, or the difference is one that docs/DIFFERENCES.md lists, foretold field by field.
+//! the same, or both refuse it, or the difference is one that docs/DIFFERENCES.md lists, predicted field by field.
 #![no_main]
 
 #[path = "../../../tests/it/differential/classes.rs"]
@@ -12,7 +12,7 @@ mod theirs;
 
 use libfuzzer_sys::fuzz_target;
 
-/// What is decoded.
+/// The decoded format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Codec {
     VarUint,
@@ -22,10 +22,10 @@ enum Codec {
     Ildcp,
 }
 
-/// The fields of something, numbers as bytes.
+/// Decoded fields; numbers as bytes.
 type Fields = Vec<(&'static str, Vec<u8>)>;
 
-/// What comes of an input.
+/// The result of decoding an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
     Accepted(Fields),
@@ -45,7 +45,7 @@ fuzz_target!(|input: &[u8]| {
     tally::input();
 });
 
-/// Holds both against each other, and against the model where they differ. Returns what comes of it with us.
+/// Compares both results, and with the prediction where they differ. Returns our result.
 fn compare(codec: Codec, input: &[u8]) -> Outcome {
     let ours = ours::decode(codec, input).map_or(Outcome::Refused, Outcome::Accepted);
     let theirs = theirs::decode(codec, input);

@@ -1,5 +1,5 @@
-//! What each side makes of an input, foretold: this reads as `interledger-packet` reads, and knows each place where we do
-//! otherwise.
+//! Predicts the result of both codecs for an input: it decodes as `interledger-packet` does, and knows each difference of
+//! ours.
 
 mod date;
 
@@ -10,7 +10,7 @@ const DATA_MAX: usize = 32_768;
 const MESSAGE_MAX: usize = 8192;
 const ADDRESS_MAX: usize = 1023;
 
-/// What should come of one input.
+/// The predicted results for one input.
 #[derive(Debug)]
 pub(super) struct Foretold {
     pub(super) ours: Outcome,
@@ -18,7 +18,7 @@ pub(super) struct Foretold {
     pub(super) classes: Vec<&'static str>,
 }
 
-/// Why reading ends.
+/// Why decoding ends.
 enum End {
     /// Both refuse.
     Refused,
@@ -37,7 +37,7 @@ pub(super) fn foretell(codec: Codec, input: &[u8]) -> Foretold {
             findings.same("value", value);
             findings.same("left", rest);
         }),
-        // They and we have the same grammar.
+        // Both have the same grammar.
         Codec::Address => Err(End::Refused),
         Codec::Packet => packet(&mut rest, &mut findings),
         Codec::Ildcp => ildcp(&mut rest, &mut findings),
@@ -54,7 +54,7 @@ pub(super) fn foretell(codec: Codec, input: &[u8]) -> Foretold {
     Foretold { ours, theirs, classes }
 }
 
-/// What has been read of an input.
+/// The fields that were decoded so far.
 #[derive(Default)]
 struct Findings {
     ours: Fields,

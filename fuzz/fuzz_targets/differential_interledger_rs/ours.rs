@@ -1,4 +1,4 @@
-//! Ours.
+//! Decodes with this program's codecs.
 
 use ilp_connector::wire::ilp::Packet;
 use ilp_connector::wire::{AddressRef, ildcp};
@@ -6,7 +6,7 @@ use oer_codec::Reader;
 
 use super::{Codec, Fields};
 
-/// The fields, or `None` for what we refuse.
+/// The fields; `None`: the input is refused.
 pub(super) fn decode(codec: Codec, input: &[u8]) -> Option<Fields> {
     let mut reader = Reader::new(input);
     match codec {

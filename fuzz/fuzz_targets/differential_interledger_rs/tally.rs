@@ -1,16 +1,17 @@
-//! How often each class was met. Printed now and then, so that a class that nothing meets is seen.
+//! Counts how often each class of differences occurred, and prints the counts from time to time, so that a class that never
+//! occurs is noticed.
 
 use std::sync::Mutex;
 
 use super::classes::{CLASSES, Theirs};
 
-/// Inputs before the first table; then whenever there are twice as many, and at last after as many as `EVERY`.
+/// The number of inputs before the first table. The next one follows when it has doubled, and later every `EVERY` inputs.
 const FIRST: u64 = 1 << 10;
 const EVERY: u64 = 1 << 22;
 
 struct Tally {
     inputs: u64,
-    /// By their places in the table.
+    /// In the order of the table.
     met: [u64; CLASSES.len()],
 }
 
@@ -20,8 +21,8 @@ static TALLY: Mutex<Tally> = Mutex::new(Tally { inputs: 0, met: [0; CLASSES.len(
 pub(super) fn listed(classes: &[&'static str]) {
     let mut tally = TALLY.lock().expect("nothing panics while it is held");
     for class in classes {
-        let place = CLASSES.iter().position(|known| known.id == *class).expect("in the table");
-        tally.met[place] += 1;
+        let index = CLASSES.iter().position(|known| known.id == *class).expect("in the table");
+        tally.met[index] += 1;
     }
 }
 

@@ -1,4 +1,5 @@
-//! Theirs. They panic on some inputs, which must not end the run: the hook of libFuzzer, which ends the process, is told.
+//! Decodes with the codecs of interledger-rs. They panic on some inputs, which must not end the run, so the panic hook of
+//! libFuzzer, which ends the process, is replaced.
 
 use std::cell::Cell;
 use std::convert::TryFrom;
@@ -17,7 +18,7 @@ thread_local! {
     static ASKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on a panic of theirs is an outcome. One of ours remains the end.
+/// From now on their panics are results. A panic of ours still ends the run.
 pub(super) fn may_panic() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -1,5 +1,5 @@
-//! Fills `fuzz/corpus/<target>/` with the inputs of the test vectors, good and bad ones: a fuzzer
-//! that begins there knows every shape from the first second.
+//! Fills `fuzz/corpus/<target>/` with the valid and invalid inputs of the test vectors, so that a fuzzer
+//! begins with every format.
 
 use std::path::Path;
 use std::{fs, io};
@@ -56,7 +56,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// All such fields, wherever in the file they are, and the large packets.
+/// All such fields of a file, at any depth, and the large packets.
 fn inputs(value: &Value, fields: &[&str]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     match value {

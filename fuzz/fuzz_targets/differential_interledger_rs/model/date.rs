@@ -2,17 +2,17 @@
 
 use ilp_connector::wire::Timestamp;
 
-/// No year of chrono's is further from 0.
+/// The largest absolute year of chrono.
 const YEAR_MAX: i64 = 262_142;
 
 pub(super) struct Date {
-    /// Milliseconds since 1970; `None` when we refuse.
+    /// Milliseconds since 1970; `None`: we refuse it.
     pub(super) ours: Option<i64>,
     pub(super) theirs: i64,
     pub(super) classes: Vec<&'static str>,
 }
 
-/// `None` when both refuse.
+/// `None`: both refuse it.
 pub(super) fn read(characters: &[u8]) -> Option<Date> {
     let text = std::str::from_utf8(characters).ok()?;
     let (year, rest) = year(text.trim_start())?;
