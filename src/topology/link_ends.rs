@@ -11,9 +11,9 @@ use super::network_file::inverse;
 use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};
 use crate::account::Relation;
-use crate::config::Path;
 use crate::config::{Diagnostic, DiagnosticSink};
 use crate::config::{FileForm, Loaded};
+use crate::config::{Location, Path};
 use crate::config::{NodeConfig, PeerConfig};
 use crate::net::PeerUrl;
 
@@ -61,7 +61,18 @@ pub fn between(nodes: &[&Loaded]) -> Between {
         }
     }
     let configs: Vec<&NodeConfig> = nodes.iter().map(|node| &node.config).collect();
-    for routing_loop in reachability::loops(&configs, &links) {
+    let routing_loops = match reachability::loops(&configs, &links) {
+        Ok(routing_loops) => routing_loops,
+        Err(reason) => {
+            if let Some(first) = nodes.first().filter(|_| !links.is_empty()) {
+                let mut report = sink(first);
+                report.warn(Location::file(), reason.to_string(), reason.help());
+                add(report, &mut found);
+            }
+            return found;
+        }
+    };
+    for routing_loop in routing_loops {
         let Some(first) = nodes.get(routing_loop.first()) else { continue };
         let what = routing_loop.describe(|number| {
             nodes.get(number).map_or("", |n| n.config.settings.node_id.as_str())

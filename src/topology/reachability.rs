@@ -17,8 +17,8 @@ use super::network::{NetworkReport, Nodes};
 use super::network_file::Topology;
 use super::paths::Graph;
 use super::simulation::{DialledLink, Hop, Position, Simulation};
-use crate::config::NodeConfig;
 use crate::config::redact;
+use crate::config::{Location, NodeConfig};
 
 /// Networks of more nodes are not simulated.
 const SIMULATED_NODES_MAX: usize = 200;
@@ -34,13 +34,16 @@ pub(super) fn check(topology: &Topology, nodes: &Nodes, found: &mut NetworkRepor
     apart(topology, &groups, found);
     let all_computed = (0..nodes.configs.len()).all(|node| topology.has_computed_routes(node));
     let configs: Vec<&NodeConfig> = nodes.configs.iter().flatten().collect();
-    if all_computed && !nodes.exchange_routes() || is_too_large(&configs) {
+    if all_computed && !nodes.exchange_routes() {
         return;
     }
-    let simulation = Simulation::new(settings(topology, nodes), &topology.links(nodes));
-    if !simulation.is_settled() {
-        return;
-    }
+    let simulation = match simulate(&configs, || settings(topology, nodes), &topology.links(nodes))
+    {
+        Ok(simulation) => simulation,
+        Err(reason) => {
+            return found.report.warn(Location::file(), reason.to_string(), reason.help());
+        }
+    };
     let mut tracer = Tracer::new(&simulation);
     for to in 0..topology.nodes.len() {
         let Some(address) = topology.address(to) else { continue };
@@ -123,16 +126,54 @@ impl RoutingLoop {
     }
 }
 
-/// All loops in a network of node files.
-pub(super) fn loops(nodes: &[&NodeConfig], links: &[DialledLink<'_>]) -> Vec<RoutingLoop> {
+/// Why the routes of a network are not judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotJudged {
+    /// More than [`SIMULATED_NODES_MAX`] nodes, or [`ADVERTISEMENTS_MAX`] advertised routes.
+    #[error(
+        "unreachable nodes and routing loops were not looked for: the network is too large to simulate"
+    )]
+    TooLarge,
+    /// See [`Simulation::is_settled`].
+    #[error(
+        "unreachable nodes and routing loops were not looked for: the simulated routes never stop changing"
+    )]
+    Unsettled,
+}
+
+impl NotJudged {
+    pub(super) const fn help(self) -> &'static str {
+        match self {
+            NotJudged::TooLarge => "check a part of it, or ping between the running nodes",
+            NotJudged::Unsettled => {
+                "compare the relations at both ends of each link, and acceptPrefixes"
+            }
+        }
+    }
+}
+
+fn simulate(
+    nodes: &[&NodeConfig],
+    settings: impl FnOnce() -> Vec<Option<ConnectorSettings>>,
+    links: &[DialledLink<'_>],
+) -> Result<Simulation, NotJudged> {
     if is_too_large(nodes) {
-        return Vec::new();
+        return Err(NotJudged::TooLarge);
     }
-    let settings = nodes.iter().map(|node| Some(node.connector_settings(&[0; SECRET_LEN])));
-    let simulation = Simulation::new(settings.collect(), links);
-    if !simulation.is_settled() {
-        return Vec::new();
-    }
+    let simulation = Simulation::new(settings(), links);
+    if simulation.is_settled() { Ok(simulation) } else { Err(NotJudged::Unsettled) }
+}
+
+/// All loops in a network of node files.
+pub(super) fn loops(
+    nodes: &[&NodeConfig],
+    links: &[DialledLink<'_>],
+) -> Result<Vec<RoutingLoop>, NotJudged> {
+    let settings = || {
+        let settings = nodes.iter().map(|node| Some(node.connector_settings(&[0; SECRET_LEN])));
+        settings.collect()
+    };
+    let simulation = simulate(nodes, settings, links)?;
     let mut tracer = Tracer::new(&simulation);
     for node in 0..simulation.len() {
         if let Some(address) = simulation.address(node) {
@@ -140,7 +181,7 @@ pub(super) fn loops(nodes: &[&NodeConfig], links: &[DialledLink<'_>]) -> Vec<Rou
         }
     }
     tracer.follow_prefixes();
-    tracer.loops
+    Ok(tracer.loops)
 }
 
 fn is_too_large(nodes: &[&NodeConfig]) -> bool {

@@ -23,7 +23,7 @@ use crate::wire::{Address, AddressRef, Timestamp, ildcp};
 
 /// Between two polls: longer than CCP waits after a session begins, and between two updates to one peer.
 const STEP: Duration = Duration::from_millis(200);
-/// Polls after which routes count as settled. A route passes one node per poll, and a path has far fewer nodes.
+/// Polls after which routes count as never settling. A route passes one node per poll, and a path has far fewer nodes.
 const STEPS_MAX: usize = 256;
 /// No route expires and no heartbeat goes out while the simulation runs.
 const UNCHANGED: Duration = Duration::from_secs(3_600);

@@ -1,6 +1,6 @@
 //! Node files side by side.
 
-use super::super::{between, load};
+use super::super::{between, check as check_file, load};
 use crate::config::Source;
 
 /// What is said of files, one text each, that are given together.
@@ -147,4 +147,52 @@ fn routing_loops_through_several_files_are_found() {
     assert_eq!(check_messages(&[&a, &b]), [""; 0]);
     let way_out = c.replace("prefix: ''", "prefix: test.a");
     assert_eq!(check_messages(&[&a, &b, &way_out]), [""; 0]);
+}
+
+#[test]
+fn routes_that_never_settle_are_reported() {
+    // Each node of the ring prefers what the next one advertises to its own link to d, which none of them can use at the
+    // same time as its neighbours.
+    let ring = |id: &str, child: &str, peer: &str| {
+        format!(
+            "nodeId: {id}\nilpAddress: test.{id}\nrouting: dynamic\npeers:\n  \
+               - {{id: {child}, relation: child, receiveRoutes: true, sendRoutes: true, url: 'ws://{child}:3000', authToken: {id}{child}}}\n  \
+               - {{id: {peer}, authToken: {peer}{id}}}\n  - {{id: d, url: 'ws://d:3000', authToken: {id}d}}\n"
+        )
+    };
+    let hub = "nodeId: d\nilpAddress: test.d\nrouting: dynamic\npeers:\n  - {id: a, authToken: ad}\n  \
+        - {id: b, authToken: bd}\n  - {id: c, authToken: cd}\n";
+    let files = [ring("a", "b", "c"), ring("b", "c", "a"), ring("c", "a", "b")];
+    let found = check_messages(&[&files[0], &files[1], &files[2], hub]);
+    let expected = "warning: 0.yaml: unreachable nodes and routing loops were not looked for: the simulated routes never \
+        stop changing; compare";
+    assert!(found.iter().any(|line| line.starts_with(expected)), "{found:#?}");
+}
+
+#[test]
+fn networks_that_are_too_large_to_simulate_are_reported() {
+    let file = |number: usize| match number {
+        0 => "nodeId: n0\npeers:\n  - {id: n1, url: 'ws://n1:3000', authToken: s}\n".to_owned(),
+        1 => "nodeId: n1\npeers:\n  - {id: n0, authToken: s}\n".to_owned(),
+        _ => format!("nodeId: n{number}\n"),
+    };
+    let files: Vec<String> = (0..201).map(file).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    assert_eq!(check_messages(&files[..200]), [""; 0]);
+    let expected = "warning: 0.yaml: unreachable nodes and routing loops were not looked for: the network is too large to \
+        simulate; check a part of it, or ping between the running nodes";
+    assert_eq!(check_messages(&files), [expected]);
+
+    let mut text = "routing: dynamic\nnodes:\n".to_owned();
+    (0..201).for_each(|number| text += &format!("  - id: n{number}\n"));
+    text += "links:\n";
+    (1..201).for_each(|number| {
+        text += &format!("  - {{from: n{number}, to: n0, secret: s{number}}}\n")
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("network.yaml");
+    std::fs::write(&file, text).unwrap();
+    let checked = check_file(&Source { file: Some(file), ..Source::default() }).unwrap();
+    let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings.iter().any(|line| line.contains("too large to simulate")), "{warnings:#?}");
 }
