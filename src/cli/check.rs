@@ -30,13 +30,13 @@ pub(super) fn run(
         .collect();
     let nodes: Vec<&Loaded> =
         judged.iter().filter_map(|(_, checked)| checked.as_ref().ok()?.node.as_ref()).collect();
-    let between = topology::between(&nodes);
+    let findings = topology::check_link_ends(&nodes);
     let mut worst = Ok(());
     for (file, checked) in judged {
         let name = file.display().to_string();
         let of_file = |problem: &&Diagnostic| problem.file.as_deref() == Some(name.as_str());
-        let mistakes: Vec<&Diagnostic> = between.mistakes.iter().filter(of_file).collect();
-        for warning in between.warnings.iter().filter(of_file) {
+        let mistakes: Vec<&Diagnostic> = findings.mistakes.iter().filter(of_file).collect();
+        for warning in findings.warnings.iter().filter(of_file) {
             writeln!(err, "warning: {warning}")?;
         }
         match checked {

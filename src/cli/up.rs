@@ -25,7 +25,7 @@ use crate::console::format_duration;
 use crate::node::{LoadedPlan, NodeHandle, Plan, SingleFlight, Supervisor, run_with_timeout};
 use crate::telemetry::{LogTo, parse_level};
 use crate::tools::EntryLogin;
-use crate::topology::{Deployment, PortNote, Topology};
+use crate::topology::{Deployment, PortReplacement, Topology};
 
 /// How often the view is drawn.
 const REDRAW: Duration = Duration::from_secs(1);
@@ -141,8 +141,8 @@ fn moved_btp_ports(planned: &LoadedPlan, source: &Source) -> Vec<(AccountId, u16
 }
 
 /// Which ports are others than expected, and how the tools find them.
-fn port_notes(replaced: &[PortNote], arguments: &UpArguments) -> Vec<String> {
-    let note = |PortNote { node, key, wanted, instead }: &PortNote| {
+fn port_notes(replaced: &[PortReplacement], arguments: &UpArguments) -> Vec<String> {
+    let note = |PortReplacement { node, key, wanted, instead }: &PortReplacement| {
         let told =
             format!("port {wanted} ({key} of {node}) is in use; {node} has {instead} instead");
         let variable = match *key {

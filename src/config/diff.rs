@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::account::AccountId;
-use crate::net::PeerUrl;
-
 use super::key_types::KeySet;
 use super::keys::KeyInfo;
 use super::node_keys::NODE;
 use super::secret::Secret;
 use super::settings::{NodeConfig, PeerConfig};
+use crate::account::AccountId;
+use crate::net::PeerUrl;
 
 /// The difference between the running and the new configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::wire::Scheme;
-
 use super::diagnostics::DiagnosticSink;
 use super::key_types::KeySet;
 use super::location::{At, Location, ValueOrigin};
 use super::node_keys::NodeSettings;
 use super::redact;
 use super::value::{Map, Value, ValueData};
+use crate::wire::Scheme;
 
 /// Variables by name. Passed in, so that tests need not touch the process.
 pub type Environment = BTreeMap<String, String>;

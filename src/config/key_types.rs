@@ -457,7 +457,6 @@ pub fn wrong_type(
 #[cfg(test)]
 mod tests {
     use super::super::keys;
-
     use super::super::value_kind::ValueKind;
 
     #[test]

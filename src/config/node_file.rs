@@ -3,9 +3,6 @@
 use std::net::IpAddr;
 use std::path::Path as FilePath;
 
-use crate::account::{Asset, Relation};
-use crate::wire::{Address, Scheme};
-
 use super::diagnostics::DiagnosticSink;
 use super::key_names::check_names;
 use super::key_types::KeySet;
@@ -16,6 +13,8 @@ use super::own_address::not_below_peer;
 use super::settings::{NodeConfig, Routing, Unset};
 use super::value::Value;
 use super::{peers, receivers, routes, weak_secrets};
+use crate::account::{Asset, Relation};
+use crate::wire::{Address, Scheme};
 
 /// Reads and validates a node. `None`: the report has problems.
 ///

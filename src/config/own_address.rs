@@ -1,10 +1,9 @@
 //! The rules for the node's own address, which hold for `ilpAddress` and for an address from the parent (IL-DCP).
 
+use super::settings::{NodeConfig, PeerConfig, ReceiverConfig};
 use crate::account::{AccountId, Relation};
 use crate::stream::{TOKEN_BYTES, encode_token};
 use crate::wire::{Address, AddressError, Network, Prefix, Scheme};
-
-use super::settings::{NodeConfig, PeerConfig, ReceiverConfig};
 
 /// Why an address cannot be this node's own.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

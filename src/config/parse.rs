@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::account::{AccountId, AssetError, Rate, check_asset_code};
 use crate::net::{HttpUrl, UrlError};
-use crate::wire::{Address, Prefix, address::is_segment};
+use crate::wire::address::is_segment;
+use crate::wire::{Address, Prefix};
 
 /// Bytes of a token, which every authentication frame contains.
 const SECRET_BYTES_MAX: usize = 1024;

@@ -4,11 +4,6 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::path::{Path as FilePath, PathBuf};
 
-use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
-use crate::http::{HttpAuth, HttpMode};
-use crate::net::PeerUrl;
-use crate::wire::{Address, Amount, Network, Scheme};
-
 use super::diagnostics::DiagnosticSink;
 use super::env::variable_of_peer;
 use super::key_types::KeySet;
@@ -18,6 +13,10 @@ use super::node_keys::NODE;
 use super::own_address::check_child;
 use super::peer_keys::{PEER, PeerDraft, PeerSettings};
 use super::settings::{PeerConfig, Unset};
+use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
+use crate::http::{HttpAuth, HttpMode};
+use crate::net::PeerUrl;
+use crate::wire::{Address, Amount, Network, Scheme};
 
 /// What a peer inherits from its node.
 pub struct PeerOwner<'a> {

@@ -2,9 +2,6 @@
 
 use std::collections::HashMap;
 
-use crate::account::{AccountId, Asset, Relation};
-use crate::wire::Address;
-
 use super::diagnostics::DiagnosticSink;
 use super::key_types::KeySet;
 use super::location::{Location, Path};
@@ -16,6 +13,8 @@ use super::peers::seen;
 use super::routes::{NamedRate, no_conversion};
 use super::secret::Secret;
 use super::settings::{PeerConfig, ReceiverConfig, Unset};
+use crate::account::{AccountId, Asset, Relation};
+use crate::wire::Address;
 
 /// Characters of a `receiverSecret` that cannot be guessed. A sender who knows the secret of one connection can try
 /// texts, and with `receiverSecret` read all connections.

@@ -3,10 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::account::{AccountId, Asset, Conversion, Rate, Relation};
-use crate::routing::{Route, RouteOrigin};
-use crate::wire::{Address, Network, Scheme};
-
 use super::diagnostics::DiagnosticSink;
 use super::key_types::{KeySet, RowType};
 use super::location::{Location, ValueOrigin};
@@ -18,6 +14,9 @@ use super::redact;
 use super::route_keys::{RATE, ROUTE, RateDraft, RateSettings, RouteSettings};
 use super::settings::PeerConfig;
 use super::value::Value;
+use crate::account::{AccountId, Asset, Conversion, Rate, Relation};
+use crate::routing::{Route, RouteOrigin};
+use crate::wire::{Address, Network, Scheme};
 
 /// The peers that routes may name. A million routes share their few ids.
 struct Peers<'a> {

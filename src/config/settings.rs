@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::node_keys::NodeSettings;
+use super::secret::Secret;
 use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
 use crate::http::{HttpAuth, HttpMode};
@@ -12,9 +14,6 @@ use crate::routing::Route;
 use crate::routing::ccp::CcpTiming;
 use crate::stream::{Receiver, SECRET_LEN};
 use crate::wire::{Address, Amount, Scheme};
-
-use super::node_keys::NodeSettings;
-use super::secret::Secret;
 
 /// One node. Every value is in range and fits the others.
 #[derive(Clone, Debug, PartialEq)]

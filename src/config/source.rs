@@ -7,10 +7,9 @@ use super::diagnostics::{DiagnosticSink, Diagnostics};
 use super::env::{self, Environment};
 use super::file::{self, FileContent, NamedFile};
 use super::location::Location;
-use super::secret_file;
 use super::substitute::substitute;
 use super::value::Value;
-use super::yaml;
+use super::{secret_file, yaml};
 
 /// All that a configuration is made from. Environment and arguments of the process are not read directly.
 #[derive(Clone, Default)]

@@ -6,11 +6,10 @@
 
 use std::sync::Arc;
 
-use super::Environment;
 use super::diagnostics::DiagnosticSink;
 use super::location::{At, More, Path, ValueOrigin};
-use super::redact;
 use super::value::{Map, Value, ValueData};
+use super::{Environment, redact};
 
 /// Defaults within defaults.
 const DEPTH_MAX: usize = 8;

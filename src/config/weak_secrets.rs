@@ -4,15 +4,13 @@
 use std::path::Path as FilePath;
 
 use super::diagnostics::DiagnosticSink;
-use super::keys;
 use super::location::{Location, Path};
 use super::mapping::Mapping;
 use super::node_file::is_loopback;
 use super::node_keys::{NODE, NodeDraft};
 use super::peer_keys::PEER;
-use super::permissions;
-use super::secret_file;
 use super::value::{Map, Value, ValueData};
+use super::{keys, permissions, secret_file};
 use crate::net::PeerUrl;
 use crate::wire::{Network, Scheme};
 

@@ -11,10 +11,9 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::diagnostics::DiagnosticSink;
 use super::location::{At, Location, push_key};
-use super::tabs;
 use super::tag::{self, TagMeaning, Tagged};
 use super::value::{Map, Name, Value, ValueData};
-use super::yaml_hints;
+use super::{tabs, yaml_hints};
 
 /// Nested lists and mappings.
 const DEPTH_MAX: usize = 64;

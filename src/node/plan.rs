@@ -1,7 +1,7 @@
 //! What a process runs, and its configuration, read and validated.
 
 use crate::config::{Diagnostics, FileContent, Loaded, Source};
-use crate::topology::{self, PortAssignments, PortNote, Topology};
+use crate::topology::{self, PortAssignments, PortReplacement, Topology};
 
 /// What a process runs.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct LoadedPlan {
     pub(super) file: Option<FileContent>,
     /// The nodes of a network keep their ports when the file changes.
     pub(super) ports: PortAssignments,
-    port_notes: Vec<PortNote>,
+    port_notes: Vec<PortReplacement>,
 }
 
 impl Plan {
@@ -65,12 +65,12 @@ impl LoadedPlan {
     }
 
     /// The ports that are in use, and their replacements.
-    pub fn port_notes(&self) -> &[PortNote] {
+    pub fn port_notes(&self) -> &[PortReplacement] {
         &self.port_notes
     }
 
     pub(super) fn log_port_notes(&self) {
-        for PortNote { node, key, wanted, instead } in &self.port_notes {
+        for PortReplacement { node, key, wanted, instead } in &self.port_notes {
             tracing::warn!(%node, key, port = wanted, instead, "a port is in use; another one is taken");
         }
     }

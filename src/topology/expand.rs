@@ -3,16 +3,14 @@
 
 use std::borrow::Cow;
 
+use super::network_file::{
+    Topology, TopologyLink, TopologyNode, inverse, moved, with_key_locations,
+};
+use super::paths::{Choice, Graph};
 use crate::account::Relation;
+use crate::config::{At, LinkTransport, Map, Path, Value, ValueData, ValueOrigin, parse};
 use crate::net::PeerUrl;
 use crate::wire::{Address, Scheme};
-
-use super::network_file::{Topology, TopologyLink, TopologyNode, inverse, keyed, moved};
-use super::paths::{Choice, Graph};
-use crate::config::LinkTransport;
-use crate::config::parse;
-use crate::config::{At, Path, ValueOrigin};
-use crate::config::{Map, Value, ValueData};
 
 /// The first port that `up` assigns to BTP servers.
 pub const LOOPBACK_BTP_PORT: u16 = 3000;
@@ -21,7 +19,7 @@ pub const LOOPBACK_HEALTH_PORT: u16 = 8080;
 /// The first port that `up` assigns to HTTP servers, of nodes that have one.
 pub const LOOPBACK_HTTP_PORT: u16 = 7770;
 /// Computed routes are kept in networks of at most this many nodes: they take about 60 bytes for each pair.
-const KEPT_NODES_MAX: usize = 512;
+const CACHED_NODES_MAX: usize = 512;
 /// The host of all nodes of `up`.
 const LOOPBACK: &str = "127.0.0.1";
 
@@ -45,7 +43,7 @@ pub(super) const HEALTH: ListenerAddress = ListenerAddress {
     first: LOOPBACK_HEALTH_PORT,
 };
 /// All of them.
-pub(super) const PORTS: [ListenerAddress; 3] = [BTP, HTTP, HEALTH];
+pub(super) const LISTENERS: [ListenerAddress; 3] = [BTP, HTTP, HEALTH];
 
 impl ListenerAddress {
     /// Whether a node has it.
@@ -79,21 +77,21 @@ impl Topology {
         let has_http = self.has_http(number);
         for (name, value) in &self.node_defaults.0 {
             // On one machine, nodes cannot share a port.
-            if mode == Deployment::Spread || !PORTS.iter().any(|port| port.key == &*name.text) {
+            if mode == Deployment::Spread || !LISTENERS.iter().any(|port| port.key == &*name.text) {
                 map.set_default(&name.text, value.clone());
             }
         }
         if mode == Deployment::Loopback {
-            for listener in PORTS.iter().filter(|port| port.exists(has_http)) {
+            for listener in LISTENERS.iter().filter(|port| port.exists(has_http)) {
                 let ListenerAddress { key, host, .. } = listener;
                 let place_of_key = format!("{place}.{key}");
-                match node.in_force.iter().find(|port| port.key == *key) {
+                match node.running_ports.iter().find(|port| port.key == *key) {
                     Some(port) if map.get(key).is_none_or(|own| !is_port(own, port.next)) => {
                         map.set(key, computed(&port.next.to_string(), node.at.line, &place_of_key));
                     }
                     Some(_) => {}
                     None => {
-                        let port = self.port_by_seat(number, listener).to_string();
+                        let port = self.assigned_port(number, listener).to_string();
                         map.set_default(key, computed(&port, node.at.line, &place_of_key));
                     }
                 }
@@ -146,9 +144,9 @@ impl Topology {
             if relation != Relation::Peer {
                 peer.set("relation", Value::text(relation.as_str(), at("relation")));
             }
-            if dials || link.speaks == LinkTransport::Http {
-                let mut url = self.base_url(other, link.speaks, mode);
-                if link.speaks == LinkTransport::Http {
+            if dials || link.transport == LinkTransport::Http {
+                let mut url = self.base_url(other, link.transport, mode);
+                if link.transport == LinkTransport::Http {
                     url = format!("{url}/accounts/{}/ilp", node.id);
                 }
                 peer.set("url", computed(&url, link.at.line, &format!("{place}.{end}")));
@@ -162,7 +160,7 @@ impl Topology {
             let Some(items) = own.as_list() else { return Some(own.clone()) };
             let root = Path::root(&own.at);
             for (index, item) in items.iter().enumerate() {
-                let mut peer = keyed(item, &root.index(index, &item.at));
+                let mut peer = with_key_locations(item, &root.index(index, &item.at));
                 if mode == Deployment::Loopback {
                     self.to_loopback(&mut peer);
                 }
@@ -188,11 +186,11 @@ impl Topology {
     pub(super) fn base_url(
         &self,
         number: usize,
-        speaks: LinkTransport,
+        transport: LinkTransport,
         mode: Deployment,
     ) -> String {
         let tls = self.setting(number, "tls").is_some();
-        let (listener, scheme) = match (speaks, tls) {
+        let (listener, scheme) = match (transport, tls) {
             (LinkTransport::Btp, false) => (BTP, "ws"),
             (LinkTransport::Btp, true) => (BTP, "wss"),
             (LinkTransport::Http, false) => (HTTP, "http"),
@@ -225,18 +223,18 @@ impl Topology {
         mode: Deployment,
     ) -> u16 {
         let node = self.nodes.get(number);
-        let in_force = node.and_then(|node| {
-            node.in_force
+        let running_ports = node.and_then(|node| {
+            node.running_ports
                 .iter()
                 .find(|port| mode == Deployment::Loopback && port.key == listener.key)
         });
-        if let Some(port) = in_force {
+        if let Some(port) = running_ports {
             return port.port;
         }
         let own = node.and_then(|node| node.keys.get(listener.key));
         let (value, default) = match mode {
             Deployment::Spread => (self.setting(number, listener.key), listener.first),
-            Deployment::Loopback => (own, self.port_by_seat(number, listener)),
+            Deployment::Loopback => (own, self.assigned_port(number, listener)),
         };
         let port =
             value.and_then(Value::as_text).and_then(|text| parse::integer(text, 0, 65_535).ok());
@@ -244,18 +242,18 @@ impl Topology {
     }
 
     /// The port that `up` assigns to a node that sets none.
-    fn port_by_seat(&self, number: usize, listener: &ListenerAddress) -> u16 {
-        let seat = u16::try_from(self.seat(number)).unwrap_or(u16::MAX);
+    fn assigned_port(&self, number: usize, listener: &ListenerAddress) -> u16 {
+        let port_offset = u16::try_from(self.port_offset(number)).unwrap_or(u16::MAX);
         let first = match self.base_port {
             Some(base) => base.saturating_add(listener.first - BTP.first),
             None => listener.first,
         };
-        first.saturating_add(seat)
+        first.saturating_add(port_offset)
     }
 
     /// A node's place among the ports of `up`.
-    pub(super) fn seat(&self, number: usize) -> usize {
-        self.nodes.get(number).map_or(number, |node| node.seat)
+    pub(super) fn port_offset(&self, number: usize) -> usize {
+        self.nodes.get(number).map_or(number, |node| node.port_offset)
     }
 
     /// Whether a node has an HTTP server.
@@ -265,7 +263,7 @@ impl Topology {
 
     fn is_linked_by_http(&self, number: usize) -> bool {
         let of_it = |link: &&TopologyLink| link.from == number || link.to == number;
-        self.links.iter().filter(of_it).any(|link| link.speaks == LinkTransport::Http)
+        self.links.iter().filter(of_it).any(|link| link.transport == LinkTransport::Http)
     }
 
     /// Whether a node finds its routes by itself: then none are computed for it.
@@ -293,11 +291,11 @@ impl Topology {
         let Ok(url) = text.parse::<PeerUrl>() else { return };
         let host = url.host().to_string();
         let listener = listener_of(&url);
-        let is_it = |number: &usize| {
+        let leads_there = |number: &usize| {
             self.host(*number) == host
                 && self.port_of(*number, listener, Deployment::Spread) == url.port()
         };
-        let Some(number) = (0..self.nodes.len()).find(is_it) else { return };
+        let Some(number) = (0..self.nodes.len()).find(leads_there) else { return };
         let Some((scheme, rest)) = text.split_once("://") else { return };
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         let user =
@@ -391,7 +389,7 @@ impl Topology {
 
     /// For every node its choices for packets to `to`; in a network of reasonable size they are computed once.
     pub(super) fn choices(&self, to: usize) -> Cow<'_, [Vec<Choice>]> {
-        if self.nodes.len() > KEPT_NODES_MAX {
+        if self.nodes.len() > CACHED_NODES_MAX {
             return Cow::Owned(self.graph().choices(to));
         }
         let choices = self.choices.get_or_init(|| {
@@ -481,8 +479,7 @@ pub(super) fn not_from_environment(mode: Deployment) -> &'static [&'static str] 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::KeySet;
-    use crate::config::NodeSettings;
+    use crate::config::{KeySet, NodeSettings};
 
     #[test]
     fn every_excepted_key_exists() {

@@ -11,15 +11,14 @@ use super::network_file::inverse;
 use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};
 use crate::account::Relation;
-use crate::config::{Diagnostic, DiagnosticSink};
-use crate::config::{FileForm, Loaded};
-use crate::config::{Location, Path};
-use crate::config::{NodeConfig, PeerConfig};
+use crate::config::{
+    Diagnostic, DiagnosticSink, FileForm, Loaded, Location, NodeConfig, Path, PeerConfig,
+};
 use crate::net::PeerUrl;
 
 /// Mistakes and warnings between files; each names its file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Between {
+pub struct LinkFindings {
     /// The nodes cannot work together, or count different money.
     pub mistakes: Vec<Diagnostic>,
     /// Allowed, but probably not intended.
@@ -28,16 +27,16 @@ pub struct Between {
 
 /// One end of a link: a node and its entry for the other one.
 #[derive(Clone, Copy)]
-struct End<'a> {
+struct NodeEnd<'a> {
     node: &'a Loaded,
     peer: &'a PeerConfig,
 }
 
 /// Compares the ends of all links between the nodes of node files.
-pub fn between(nodes: &[&Loaded]) -> Between {
+pub fn check_link_ends(nodes: &[&Loaded]) -> LinkFindings {
     let nodes: Vec<&Loaded> =
         nodes.iter().copied().filter(|node| node.form == FileForm::NodeFile).collect();
-    let mut found = Between::default();
+    let mut found = LinkFindings::default();
     let mut links = Vec::new();
     for (index, a) in nodes.iter().enumerate() {
         for (other, b) in nodes.iter().enumerate().skip(index + 1) {
@@ -45,16 +44,16 @@ pub fn between(nodes: &[&Loaded]) -> Between {
             if a.config.settings.node_id == b.config.settings.node_id {
                 continue;
             }
-            let several = |node: &Loaded| {
+            let is_ambiguous = |node: &Loaded| {
                 nodes
                     .iter()
                     .filter(|other| other.config.settings.node_id == node.config.settings.node_id)
                     .count()
                     > 1
             };
-            let by_name = !several(a) && !several(b);
-            if let Some((a, b)) = link(a, b, by_name) {
-                judge(a, b, &mut found);
+            let by_name = !is_ambiguous(a) && !is_ambiguous(b);
+            if let Some((a, b)) = find_link(a, b, by_name) {
+                check_link(a, b, &mut found);
                 links.extend(dialled((index, a), (other, b)));
                 links.extend(dialled((other, b), (index, a)));
             }
@@ -65,7 +64,7 @@ pub fn between(nodes: &[&Loaded]) -> Between {
         Ok(routing_loops) => routing_loops,
         Err(reason) => {
             if let Some(first) = nodes.first().filter(|_| !links.is_empty()) {
-                let mut report = sink(first);
+                let mut report = sink_for(first);
                 report.warn(Location::file(), reason.to_string(), reason.help());
                 add(report, &mut found);
             }
@@ -82,7 +81,7 @@ pub fn between(nodes: &[&Loaded]) -> Between {
         let place = routes
             .map_or_else(|| root.missing("routes"), |routes| root.key("routes", &routes.at))
             .place();
-        let mut report = sink(first);
+        let mut report = sink_for(first);
         report.problem(place, None, what, reachability::LOOP_HELP);
         add(report, &mut found);
     }
@@ -91,8 +90,8 @@ pub fn between(nodes: &[&Loaded]) -> Between {
 
 /// The link over which one end dials the other.
 fn dialled<'n>(
-    (node, from): (usize, End<'n>),
-    (other, to): (usize, End<'n>),
+    (node, from): (usize, NodeEnd<'n>),
+    (other, to): (usize, NodeEnd<'n>),
 ) -> Option<DialledLink<'n>> {
     let url = from.peer.url.as_ref()?;
     Some(DialledLink {
@@ -103,16 +102,21 @@ fn dialled<'n>(
 }
 
 /// The two ends of the link between two nodes, if there is one.
-fn link<'a>(a: &'a Loaded, b: &'a Loaded, by_name: bool) -> Option<(End<'a>, End<'a>)> {
+fn find_link<'a>(
+    a: &'a Loaded,
+    b: &'a Loaded,
+    by_name: bool,
+) -> Option<(NodeEnd<'a>, NodeEnd<'a>)> {
     let pairs = || {
         let peers = a.config.peers.iter();
         peers.flat_map(|here| b.config.peers.iter().map(move |there| (here, there)))
     };
     let mutual = |(here, there): &(&PeerConfig, &PeerConfig)| {
-        names(here, &b.config) && names(there, &a.config)
+        is_named_after(here, &b.config) && is_named_after(there, &a.config)
     };
     let by_login = |(here, there): &(&PeerConfig, &PeerConfig)| {
-        logs_in(&a.config, here, &b.config, there) || logs_in(&b.config, there, &a.config, here)
+        logs_in_at(&a.config, here, &b.config, there)
+            || logs_in_at(&b.config, there, &a.config, here)
     };
     // A token of more than two peers does not identify a link.
     let mut holders: HashMap<&str, usize> = HashMap::new();
@@ -131,16 +135,21 @@ fn link<'a>(a: &'a Loaded, b: &'a Loaded, by_name: bool) -> Option<(End<'a>, End
         // Two nodes that log in at a third one may do so with one token: then neither dials the other.
         pairs().find(|pair| by_token(pair) && (pair.0.url.is_some() != pair.1.url.is_some()))
     })?;
-    Some((End { node: a, peer: here }, End { node: b, peer: there }))
+    Some((NodeEnd { node: a, peer: here }, NodeEnd { node: b, peer: there }))
 }
 
 /// Whether a peer has the name of a node.
-fn names(peer: &PeerConfig, node: &NodeConfig) -> bool {
+fn is_named_after(peer: &PeerConfig, node: &NodeConfig) -> bool {
     peer.account.id == node.settings.node_id || peer.username == node.settings.node_id.as_str()
 }
 
 /// Whether `here` dials `other` by the name that `there` expects.
-fn logs_in(node: &NodeConfig, here: &PeerConfig, other: &NodeConfig, there: &PeerConfig) -> bool {
+fn logs_in_at(
+    node: &NodeConfig,
+    here: &PeerConfig,
+    other: &NodeConfig,
+    there: &PeerConfig,
+) -> bool {
     let login = here.credentials(node.settings.node_id.as_str());
     login.is_some_and(|login| login.username == there.username)
         && here.account.id == other.settings.node_id
@@ -162,10 +171,10 @@ fn tokens(peer: &PeerConfig) -> impl Iterator<Item = &str> {
     accepted.filter(move |token| sent != Some(token)).chain(sent)
 }
 
-fn judge(a: End<'_>, b: End<'_>, found: &mut Between) {
-    let mut report = sink(a.node);
-    let mut other = sink(b.node);
-    let dials = |end: End<'_>| end.peer.url.is_some();
+fn check_link(a: NodeEnd<'_>, b: NodeEnd<'_>, found: &mut LinkFindings) {
+    let mut report = sink_for(a.node);
+    let mut other = sink_for(b.node);
+    let dials = |end: NodeEnd<'_>| end.peer.url.is_some();
     // Reported once, in the file of the node that dials.
     let (first, second, report_of) = match (dials(a), dials(b)) {
         (false, true) => (b, a, &mut other),
@@ -182,26 +191,26 @@ fn judge(a: End<'_>, b: End<'_>, found: &mut Between) {
         let mut findings = NetworkReport { report: report_of, strict: true };
         let (this, that) = (&first.node.config, &second.node.config);
         compare_ends((this, first.peer), (that, second.peer), &place, &mut findings);
-        url_and_port(first, second, &place, report_of);
+        check_url_port(first, second, &place, report_of);
     }
     if dials(a) && dials(b) {
         let place = peer_place(&b.node.tree, b.peer);
         let mut findings = NetworkReport { report: &mut other, strict: true };
         let (this, that) = (&b.node.config, &a.node.config);
         super::network::compare_secrets((this, b.peer), (that, a.peer), &place, &mut findings);
-        url_and_port(b, a, &place, &mut other);
+        check_url_port(b, a, &place, &mut other);
     }
-    addresses(a, b, &mut report);
+    check_addresses(a, b, &mut report);
     add(report, found);
     add(other, found);
 }
 
-fn sink(node: &Loaded) -> DiagnosticSink {
+fn sink_for(node: &Loaded) -> DiagnosticSink {
     let name = node.file.as_ref().map(|file| file.display().to_string());
     DiagnosticSink::new(name.as_deref())
 }
 
-fn add(report: DiagnosticSink, found: &mut Between) {
+fn add(report: DiagnosticSink, found: &mut LinkFindings) {
     match report.finish() {
         Ok(warnings) => found.warnings.extend(warnings),
         Err(problems) => {
@@ -212,9 +221,9 @@ fn add(report: DiagnosticSink, found: &mut Between) {
 }
 
 /// Warns of a URL with a port that the other node does not listen on. A proxy may do that on purpose.
-fn url_and_port(
-    from: End<'_>,
-    to: End<'_>,
+fn check_url_port(
+    from: NodeEnd<'_>,
+    to: NodeEnd<'_>,
     place: &impl Fn(&str) -> crate::config::Location,
     report: &mut DiagnosticSink,
 ) {
@@ -239,7 +248,7 @@ fn url_and_port(
 }
 
 /// Compares the addresses of both nodes; a child's is below its parent's.
-fn addresses(a: End<'_>, b: End<'_>, report: &mut DiagnosticSink) {
+fn check_addresses(a: NodeEnd<'_>, b: NodeEnd<'_>, report: &mut DiagnosticSink) {
     let (Some(one), Some(two)) = (&a.node.config.address, &b.node.config.address) else { return };
     let place = peer_place(&a.node.tree, a.peer)("id");
     let (this, that) = (&a.node.config.settings.node_id, &b.node.config.settings.node_id);

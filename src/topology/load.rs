@@ -59,7 +59,7 @@ fn load_node(
         return Ok((loaded, None));
     }
     let topology = read_topology(source, &root, content, &mut report);
-    let tree = topology.as_ref().and_then(|all| named_node(all, source, &mut report));
+    let tree = topology.as_ref().and_then(|all| tree_of_named_node(all, source, &mut report));
     let Some(tree) = tree else { return Err(report.into_problems()) };
     let loaded = Loaded::from_tree(tree, FileForm::Topology, Some(&content.path), report)?;
     Ok((loaded, topology))
@@ -227,7 +227,11 @@ pub(super) fn read_topology(
 }
 
 /// The tree of the node that the source names, after the whole network was validated.
-fn named_node(topology: &Topology, source: &Source, report: &mut DiagnosticSink) -> Option<Value> {
+fn tree_of_named_node(
+    topology: &Topology,
+    source: &Source,
+    report: &mut DiagnosticSink,
+) -> Option<Value> {
     topology.validate_all(!source.skip_route_warnings, report);
     let variable = env::get(&source.environment, "NODE_ID");
     let (id, place) = match (&source.node, variable) {

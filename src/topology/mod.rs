@@ -21,7 +21,7 @@ pub mod tests;
 
 pub use check::{Checked, check};
 pub use expand::{Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT};
-pub use link_ends::between;
+pub use link_ends::check_link_ends;
 pub use load::{load, load_content, load_in_network};
 pub use network_file::Topology;
-pub use port_assignments::{PortAssignments, PortNote};
+pub use port_assignments::{PortAssignments, PortReplacement};

@@ -3,22 +3,17 @@
 
 use std::collections::HashMap;
 
-use crate::account::Relation;
-use crate::net::PeerUrl;
-use crate::wire::{Network, Scheme};
-
-use super::expand::{BTP, Deployment, HTTP, PORTS, listener_of};
+use super::expand::{BTP, Deployment, HTTP, LISTENERS, listener_of};
 use super::network_file::{Topology, inverse};
 use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};
-use crate::config::DiagnosticSink;
-use crate::config::LinkTransport;
-use crate::config::MASK;
-use crate::config::Value;
-use crate::config::node_file;
-use crate::config::redact;
-use crate::config::{Credentials, NodeConfig, PeerConfig, Unset};
-use crate::config::{Location, Path};
+use crate::account::Relation;
+use crate::config::{
+    Credentials, DiagnosticSink, LinkTransport, Location, MASK, NodeConfig, Path, PeerConfig,
+    Unset, Value, node_file, redact,
+};
+use crate::net::PeerUrl;
+use crate::wire::{Network, Scheme};
 
 /// How severe a mistake of the network is, as opposed to a mistake of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +27,7 @@ pub(super) enum Strictness {
 }
 
 /// All nodes as read.
-pub(super) struct Nodes {
+pub(super) struct NetworkNodes {
     pub(super) trees: Vec<Value>,
     pub(super) configs: Vec<Option<NodeConfig>>,
 }
@@ -52,7 +47,7 @@ impl NetworkReport<'_> {
     }
 }
 
-impl Nodes {
+impl NetworkNodes {
     /// Whether a node sends or receives routes.
     pub(super) fn exchange_routes(&self) -> bool {
         let mut peers = self.configs.iter().flatten().flat_map(|config| &config.peers);
@@ -81,8 +76,8 @@ impl Topology {
     }
 
     /// Reads all nodes, without computed routes: they are correct by construction, and many.
-    pub(super) fn read_all(&self, mode: Deployment, report: &mut DiagnosticSink) -> Nodes {
-        let mut nodes = Nodes { trees: Vec::new(), configs: Vec::new() };
+    pub(super) fn read_all(&self, mode: Deployment, report: &mut DiagnosticSink) -> NetworkNodes {
+        let mut nodes = NetworkNodes { trees: Vec::new(), configs: Vec::new() };
         for number in 0..self.nodes.len() {
             let Some(tree) = self.tree(number, mode, false) else { continue };
             let mut own = DiagnosticSink::new(Some(&self.name));
@@ -94,7 +89,12 @@ impl Topology {
     }
 
     /// Judges the network as a whole.
-    pub(super) fn judge(&self, nodes: &Nodes, strictness: Strictness, report: &mut DiagnosticSink) {
+    pub(super) fn judge(
+        &self,
+        nodes: &NetworkNodes,
+        strictness: Strictness,
+        report: &mut DiagnosticSink,
+    ) {
         self.judge_without_routes(nodes, strictness, report);
         if self.complete {
             let strict = strictness == Strictness::All;
@@ -104,7 +104,7 @@ impl Topology {
 
     fn judge_without_routes(
         &self,
-        nodes: &Nodes,
+        nodes: &NetworkNodes,
         strictness: Strictness,
         report: &mut DiagnosticSink,
     ) {
@@ -198,17 +198,18 @@ impl Topology {
     /// No node can dial a port that the system picks at start.
     fn check_dialled_ports(&self, report: &mut DiagnosticSink) {
         for link in &self.links {
-            let listener = match link.speaks {
+            let listener = match link.transport {
                 LinkTransport::Btp => &BTP,
                 LinkTransport::Http => &HTTP,
             };
             let mut dialled = vec![(link.from, link.to)];
-            if link.speaks == LinkTransport::Http {
+            if link.transport == LinkTransport::Http {
                 dialled.push((link.to, link.from));
             }
             for (from, to) in dialled {
                 // `up` knows the port that the system chose.
-                let is_known = self.nodes.get(to).is_some_and(|node| !node.in_force.is_empty());
+                let is_known =
+                    self.nodes.get(to).is_some_and(|node| !node.running_ports.is_empty());
                 if !is_known && self.port_of(to, listener, Deployment::Spread) == 0 {
                     let what = format!(
                         "the node {} dials this one, and cannot know the port",
@@ -227,7 +228,7 @@ impl Topology {
         let mut known: HashMap<u16, Vec<(usize, &'static str)>> = HashMap::new();
         for number in 0..self.nodes.len() {
             let has_http = self.has_http(number);
-            for listener in PORTS.iter().filter(|listener| listener.exists(has_http)) {
+            for listener in LISTENERS.iter().filter(|listener| listener.exists(has_http)) {
                 let key = listener.key;
                 let port = self.port_of(number, listener, Deployment::Loopback);
                 if port == 0 {
@@ -257,8 +258,8 @@ impl Topology {
     }
 
     /// The node that dials is a peer of the other node, with the same secret, the inverse relation and the same asset.
-    fn check_ends(&self, nodes: &Nodes, found: &mut NetworkReport<'_>) {
-        for (number, peer, other) in self.dials(nodes) {
+    fn check_ends(&self, nodes: &NetworkNodes, found: &mut NetworkReport<'_>) {
+        for (number, peer, other) in self.dialled_peers(nodes) {
             let (Some(Some(config)), Some(Some(other)), Some(tree)) =
                 (nodes.configs.get(number), nodes.configs.get(other), nodes.trees.get(number))
             else {
@@ -269,25 +270,25 @@ impl Topology {
     }
 
     /// The peers that nodes dial inside the network: the dialling node, its peer, and the other node.
-    fn dials<'n>(&self, nodes: &'n Nodes) -> Vec<(usize, &'n PeerConfig, usize)> {
+    fn dialled_peers<'n>(&self, nodes: &'n NetworkNodes) -> Vec<(usize, &'n PeerConfig, usize)> {
         let configs = nodes.configs.iter().enumerate();
         let peers = configs.flat_map(|(number, config)| {
             config.iter().flat_map(|config| &config.peers).map(move |peer| (number, peer))
         });
-        let dials = peers.filter_map(|(number, peer)| {
+        let dialled_peers = peers.filter_map(|(number, peer)| {
             let other = self.dialled(peer).filter(|other| *other != number)?;
             Some((number, peer, other))
         });
-        dials.collect()
+        dialled_peers.collect()
     }
 
     /// The links between nodes, as they log in; where no login fits, which is reported elsewhere, as they are named.
-    pub(super) fn links<'n>(&self, nodes: &'n Nodes) -> Vec<DialledLink<'n>> {
-        let links = self.dials(nodes).into_iter().filter_map(|(number, peer, other)| {
+    pub(super) fn links<'n>(&self, nodes: &'n NetworkNodes) -> Vec<DialledLink<'n>> {
+        let links = self.dialled_peers(nodes).into_iter().filter_map(|(number, peer, other)| {
             let config = nodes.configs.get(number)?.as_ref()?;
             let other_config = nodes.configs.get(other)?.as_ref()?;
             let login = peer.credentials(config.settings.node_id.as_str());
-            let known = login.and_then(|login| account_of(&login, other_config));
+            let known = login.and_then(|login| accepting_peer(&login, other_config));
             let known = known.or_else(|| other_config.peer(config.settings.node_id.as_str()))?;
             Some(DialledLink {
                 dialler: LinkEnd { node: number, account: &peer.account.id },
@@ -321,7 +322,7 @@ fn check_end(
 ) {
     let Some(login) = peer.credentials(config.settings.node_id.as_str()) else { return };
     let (this, that) = (&config.settings.node_id, &other.settings.node_id);
-    let Some(same) = account_of(&login, other) else {
+    let Some(counterpart) = accepting_peer(&login, other) else {
         let what = match login.username.is_empty() {
             true => format!("the node {that} has no peer with the token that {this} logs in with"),
             false => {
@@ -334,11 +335,11 @@ fn check_end(
         found.add(place("id"), what, "add it to the peers of that node, or make it a link");
         return;
     };
-    compare_ends((config, peer), (other, same), place, found);
+    compare_ends((config, peer), (other, counterpart), place, found);
 }
 
 /// The peer as which a login is accepted, if its token is right.
-fn account_of<'n>(login: &Credentials, node: &'n NodeConfig) -> Option<&'n PeerConfig> {
+fn accepting_peer<'n>(login: &Credentials, node: &'n NodeConfig) -> Option<&'n PeerConfig> {
     let by_name = |known: &&PeerConfig| known.username == login.username;
     let by_token = |known: &&PeerConfig| known.tokens().any(|token| *token == login.token);
     match login.username.is_empty() {
@@ -358,18 +359,18 @@ pub(super) fn compare_ends(
     found: &mut NetworkReport<'_>,
 ) {
     compare_secrets(from, to, place, found);
-    let ((config, peer), (other, same)) = (from, to);
+    let ((config, peer), (other, counterpart)) = (from, to);
     let (this, that) = (&config.settings.node_id, &other.settings.node_id);
-    if same.account.relation != inverse(peer.account.relation) {
+    if counterpart.account.relation != inverse(peer.account.relation) {
         let what = format!(
             "{that} is {} to {this}, but {this} is {} to {that}",
-            peer.account.relation, same.account.relation
+            peer.account.relation, counterpart.account.relation
         );
         let help = "the other side of parent is child; peers are peers to each other";
         found.add(place("relation"), what, help);
     }
-    if differ(from, to) {
-        let (here, there) = (&peer.account.asset, &same.account.asset);
+    if assets_differ(from, to) {
+        let (here, there) = (&peer.account.asset, &counterpart.account.asset);
         let what = format!("{this} counts in {here} what {that} counts in {there}");
         let help = "both sides of a link have one asset and scale: set assetCode and assetScale of the peer on one side";
         found.add(place("assetCode"), what, help);
@@ -379,12 +380,12 @@ pub(super) fn compare_ends(
 /// `to` must accept the secret that `from` logs in with.
 pub(super) fn compare_secrets(
     (config, peer): LinkEndConfig<'_>,
-    (other, same): LinkEndConfig<'_>,
+    (other, counterpart): LinkEndConfig<'_>,
     place: &impl Fn(&str) -> Location,
     found: &mut NetworkReport<'_>,
 ) {
     let login = peer.credentials(config.settings.node_id.as_str());
-    if login.is_some_and(|login| !same.tokens().any(|token| *token == login.token)) {
+    if login.is_some_and(|login| !counterpart.tokens().any(|token| *token == login.token)) {
         let what = format!(
             "the secrets of {} and {} for each other do not match",
             config.settings.node_id, other.settings.node_id
@@ -394,7 +395,7 @@ pub(super) fn compare_secrets(
 }
 
 /// Whether two ends use different assets. A child that sets none adopts its parent's.
-fn differ(one: LinkEndConfig<'_>, two: LinkEndConfig<'_>) -> bool {
+fn assets_differ(one: LinkEndConfig<'_>, two: LinkEndConfig<'_>) -> bool {
     let open = |(config, peer): LinkEndConfig<'_>| match peer.account.relation {
         Relation::Parent => Unset {
             code: config.asset_unset.code && peer.asset_of_node.code,

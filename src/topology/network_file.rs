@@ -5,27 +5,17 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::account::{AccountId, Relation};
-
 use super::paths::Choice;
-use super::port_assignments::InForce;
-use crate::config::DiagnosticSink;
-use crate::config::Environment;
-use crate::config::LinkTransport;
-use crate::config::Mapping;
+use super::port_assignments::RunningPort;
+use crate::account::{AccountId, Relation};
 use crate::config::key_names::check_names;
-use crate::config::keys;
 use crate::config::keys::KeyInfo;
-use crate::config::redact;
-use crate::config::seen;
-use crate::config::{At, Location, More, Path};
-use crate::config::{KeySet, wrong_type};
 use crate::config::{
-    LINK, LinkDraft, LinkSettings, TOPOLOGY, TOPOLOGY_NODE, TopologyNodeDraft,
-    TopologyNodeSettings, TopologySettings,
+    At, DiagnosticSink, Environment, KeySet, LINK, LinkDraft, LinkSettings, LinkTransport,
+    Location, Map, Mapping, More, NODE, NodeSettings, Path, TOPOLOGY, TOPOLOGY_NODE,
+    TopologyNodeDraft, TopologyNodeSettings, TopologySettings, Value, ValueData, keys, redact,
+    seen, wrong_type,
 };
-use crate::config::{Map, Value, ValueData};
-use crate::config::{NODE, NodeSettings};
 
 /// A network in one file.
 #[derive(Clone)]
@@ -68,9 +58,9 @@ pub(super) struct TopologyNode {
     /// Its number in the file.
     pub(super) index: usize,
     /// Its offset from the first ports of `up`: its number, unless a running network has assigned another.
-    pub(super) seat: usize,
+    pub(super) port_offset: usize,
     /// Its ports in a running network.
-    pub(super) in_force: Vec<InForce>,
+    pub(super) running_ports: Vec<RunningPort>,
     pub(super) id: AccountId,
     pub(super) host: Option<String>,
     /// All keys except `id` and `host`, each with its location in the file.
@@ -85,7 +75,7 @@ pub(super) struct TopologyLink {
     pub(super) to: usize,
     /// What `to` is to `from`.
     pub(super) relation: Relation,
-    pub(super) speaks: LinkTransport,
+    pub(super) transport: LinkTransport,
     pub(super) secret: Value,
     pub(super) at: At,
     /// Its number in the file.
@@ -201,8 +191,8 @@ fn nodes(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode>
         ids.insert(id.clone(), item.path_of(&TOPOLOGY_NODE.id).place());
         nodes.push(TopologyNode {
             index,
-            seat: nodes.len(),
-            in_force: Vec::new(),
+            port_offset: nodes.len(),
+            running_ports: Vec::new(),
             id,
             host,
             keys: own_keys(map, &path, keys::topology_node_keys()),
@@ -249,7 +239,8 @@ fn links(
             LinkSettings::read(item, report);
         let from = from.and_then(|id| end(item, &LINK.from, &id, &numbers, report));
         let to = to.and_then(|id| end(item, &LINK.to, &id, &numbers, report));
-        let (Some(from), Some(to), Some(relation), Some(speaks)) = (from, to, relation, transport)
+        let (Some(from), Some(to), Some(relation), Some(transport)) =
+            (from, to, relation, transport)
         else {
             continue;
         };
@@ -265,7 +256,8 @@ fn links(
             Some(value) => moved(value, place),
             None => Value { data: ValueData::Broken, at: value.at.clone() },
         };
-        let link = TopologyLink { from, to, relation, speaks, secret, at: value.at.clone(), index };
+        let link =
+            TopologyLink { from, to, relation, transport, secret, at: value.at.clone(), index };
         if let Some(first) =
             known.insert((from, to), links.len()).and_then(|first| links.get(first))
         {
@@ -275,7 +267,7 @@ fn links(
             continue;
         }
         if let Some(other) = known.get(&(to, from)).and_then(|other| links.get(*other)) {
-            opposite(&link, other, item, report);
+            check_opposite_link(&link, other, item, report);
         }
         links.push(link);
     }
@@ -283,7 +275,7 @@ fn links(
 }
 
 /// Two nodes may dial each other (D5); both links must have the same relation, transport and secret.
-fn opposite(
+fn check_opposite_link(
     link: &TopologyLink,
     other: &TopologyLink,
     mapping: Mapping<'_>,
@@ -296,7 +288,7 @@ fn opposite(
         let help = format!("here it would be {}", inverse(other.relation));
         mapping.problem(&LINK.relation, what, help, report);
     }
-    if link.speaks != other.speaks || link.speaks == LinkTransport::Http {
+    if link.transport != other.transport || link.transport == LinkTransport::Http {
         let what = format!("these two are linked in line {line} already");
         let help = "two nodes speak one transport; with http one link is for both directions";
         mapping.problem(&LINK.transport, what, help, report);
@@ -396,7 +388,9 @@ fn default_peers(
     match value.as_list() {
         Some(list) => {
             let peers = list.iter().enumerate();
-            peers.map(|(index, peer)| keyed(peer, &path.index(index, &peer.at))).collect()
+            peers
+                .map(|(index, peer)| with_key_locations(peer, &path.index(index, &peer.at)))
+                .collect()
         }
         None => {
             wrong_type(value, path, key, report);
@@ -406,7 +400,7 @@ fn default_peers(
 }
 
 /// A mapping with the location of each key.
-pub(super) fn keyed(value: &Value, path: &Path<'_>) -> Value {
+pub(super) fn with_key_locations(value: &Value, path: &Path<'_>) -> Value {
     let mut out = moved(value, path.place().text);
     if let ValueData::Map(Map(entries)) = &mut out.data {
         for (name, value) in entries {

@@ -75,24 +75,24 @@ impl Graph {
         let mut tries: Vec<Vec<(u32, usize)>> = vec![Vec::new(); nodes];
         for node in (0..nodes).filter(|node| *node != destination) {
             let Some(own) = distance(node) else { continue };
-            let mut ways = self.ways(node, own, destination, &distances);
-            if !ways.is_empty()
+            let mut next_hops = self.next_hops(node, own, destination, &distances);
+            if !next_hops.is_empty()
                 && let Some(list) = chosen.get_mut(node)
             {
-                list.push(ways.remove(0).1);
+                list.push(next_hops.remove(0).1);
             }
-            ways.truncate(TRIES_MAX);
+            next_hops.truncate(TRIES_MAX);
             if let Some(list) = tries.get_mut(node) {
-                *list = ways;
+                *list = next_hops;
             }
         }
         // One alternative per node and round, so that no node's third costs another node its first.
         for _ in 0..ALTERNATIVES_MAX {
             for node in 0..nodes {
-                let Some(ways) = tries.get_mut(node) else { continue };
-                while !ways.is_empty() {
-                    let (_, next) = ways.remove(0);
-                    if !circles(&chosen, node, next, destination) {
+                let Some(next_hops) = tries.get_mut(node) else { continue };
+                while !next_hops.is_empty() {
+                    let (_, next) = next_hops.remove(0);
+                    if !makes_a_loop(&chosen, node, next, destination) {
                         if let Some(list) = chosen.get_mut(node) {
                             list.push(next);
                         }
@@ -120,7 +120,7 @@ impl Graph {
     }
 
     /// The neighbours that lead to the destination without coming back, nearest first.
-    fn ways(
+    fn next_hops(
         &self,
         node: usize,
         own: u32,
@@ -129,7 +129,7 @@ impl Graph {
     ) -> Vec<(u32, usize)> {
         let search = self.neighbours.len() <= DETOUR_NODES_MAX && self.of(node).len() > 1;
         let around = search.then(|| self.distances(destination, Some(node)));
-        let mut ways: Vec<(u32, usize)> = self
+        let mut next_hops: Vec<(u32, usize)> = self
             .of(node)
             .iter()
             .filter_map(|next| {
@@ -141,13 +141,13 @@ impl Graph {
                 around.as_ref()?.get(*next).copied().flatten().map(|detour| (detour, *next))
             })
             .collect();
-        ways.sort_unstable();
-        ways
+        next_hops.sort_unstable();
+        next_hops
     }
 }
 
 /// Whether a packet could come back to the link `node` -> `next` if `next` became a choice of `node`.
-fn circles(chosen: &[Vec<usize>], node: usize, next: usize, destination: usize) -> bool {
+fn makes_a_loop(chosen: &[Vec<usize>], node: usize, next: usize, destination: usize) -> bool {
     let mut seen = HashSet::new();
     let mut open = vec![(node, next)];
     while let Some((from, at)) = open.pop() {

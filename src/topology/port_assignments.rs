@@ -1,39 +1,39 @@
 //! Which node of `up` has which ports, for as long as the process runs.
 //!
-//! A node that is known keeps the ports that it listens on: a file without one of its nodes must not give the ports of that node to its
-//! neighbours, and a file with another port does not move a node before it is started again. A port that is in use when
-//! a node starts is replaced by the next free one. No IO: whether a port is free is asked of the caller.
+//! A known node keeps its ports. If a node disappears from the file, no other node gets its ports; if a port changes in
+//! the file, the node moves at its next start. A port that is in use when a node starts is replaced by the next free one.
+//! No IO: the caller says whether a port is free.
 
 use std::collections::{HashMap, HashSet};
 
-use super::expand::{Deployment, ListenerAddress, PORTS};
+use super::expand::{Deployment, LISTENERS, ListenerAddress};
 use super::network_file::Topology;
 use crate::account::AccountId;
 
 /// Ports that are tried behind one that is in use.
 const TRIES_MAX: u16 = 1000;
 
-/// The seat of every node that the process has seen, and its ports. Seat `i` has the ports 3000 + i, 7770 + i and 8080 + i,
-/// unless the file says otherwise or they are in use.
+/// The ports of every node that the process has seen. The node with the offset `i` has 3000 + i, 7770 + i and 8080 + i,
+/// unless the file sets other ports or these are in use.
 #[derive(Clone, Debug, Default)]
 pub struct PortAssignments {
-    seats: HashMap<AccountId, usize>,
-    ports: HashMap<(AccountId, &'static str), Port>,
+    port_offsets: HashMap<AccountId, usize>,
+    ports: HashMap<(AccountId, &'static str), AssignedPort>,
     /// The first port of BTP servers, if it is not 3000; the others move with it.
     base_port: Option<u16>,
 }
 
 /// A port of a node that runs or is about to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Port {
-    /// By the file or by the seat; 0: any free port.
+struct AssignedPort {
+    /// From the file, or by the offset; 0: any free port.
     wanted: u16,
-    in_force: u16,
+    actual: u16,
 }
 
 /// A port that was in use, and its replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortNote {
+pub struct PortReplacement {
     /// The node that has the port.
     pub node: AccountId,
     /// The key that sets it, such as `btpServerPort`.
@@ -46,7 +46,7 @@ pub struct PortNote {
 
 /// A port that a node of a running network has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct InForce {
+pub(super) struct RunningPort {
     pub(super) key: &'static str,
     /// The port that it listens on and that other nodes dial.
     pub(super) port: u16,
@@ -60,25 +60,25 @@ impl PortAssignments {
         PortAssignments { base_port, ..Self::default() }
     }
 
-    /// Nodes that are known keep their seats and ports, others take the first free ones, in the order of the file. `probe`
-    /// gives the port if it is free, any free one for 0, and else `None`.
+    /// Known nodes keep their ports; new ones get the first free offsets, in the order of the file. `probe` returns the
+    /// port if it is free, any free one for 0, and otherwise `None`.
     pub fn assign(
         &mut self,
         topology: &mut Topology,
         probe: impl Fn(u16) -> Option<u16>,
-    ) -> Vec<PortNote> {
-        let taken: HashSet<usize> = self.seats.values().copied().collect();
-        let mut free = (0..).filter(|seat| !taken.contains(seat));
+    ) -> Vec<PortReplacement> {
+        let taken: HashSet<usize> = self.port_offsets.values().copied().collect();
+        let mut free = (0..).filter(|port_offset| !taken.contains(port_offset));
         topology.base_port = self.base_port;
         for node in &mut topology.nodes {
-            let seat = self.seats.get(&node.id).copied().or_else(|| free.next());
-            node.seat = seat.unwrap_or(usize::MAX);
-            self.seats.insert(node.id.clone(), node.seat);
-            node.in_force.clear();
+            let port_offset = self.port_offsets.get(&node.id).copied().or_else(|| free.next());
+            node.port_offset = port_offset.unwrap_or(usize::MAX);
+            self.port_offsets.insert(node.id.clone(), node.port_offset);
+            node.running_ports.clear();
         }
         let wanted = |number: usize| {
             let has_http = topology.has_http(number);
-            let listeners = PORTS.iter().filter(move |listener| listener.exists(has_http));
+            let listeners = LISTENERS.iter().filter(move |listener| listener.exists(has_http));
             listeners.map(move |listener| (number, listener))
         };
         let wanted: Vec<(usize, &ListenerAddress, u16)> = (0..topology.nodes.len())
@@ -87,27 +87,27 @@ impl PortAssignments {
                 (number, listener, topology.port_of(number, listener, Deployment::Loopback))
             })
             .collect();
-        let mut reserved: HashSet<u16> = self.ports.values().map(|port| port.in_force).collect();
+        let mut reserved: HashSet<u16> = self.ports.values().map(|port| port.actual).collect();
         reserved.extend(wanted.iter().map(|(.., port)| *port));
-        let mut notes = Vec::new();
+        let mut replacements = Vec::new();
         for (number, listener, wanted) in wanted {
             let Some(node) = topology.nodes.get_mut(number) else { continue };
             let key = (node.id.clone(), listener.key);
             let known = self.ports.get(&key).copied();
             let port = known.unwrap_or_else(|| {
-                let in_force = choose(wanted, &reserved, &probe);
-                Port { wanted, in_force }
+                let actual = choose(wanted, &reserved, &probe);
+                AssignedPort { wanted, actual }
             });
-            reserved.insert(port.in_force);
-            if known.is_none() && wanted != 0 && port.in_force != wanted {
+            reserved.insert(port.actual);
+            if known.is_none() && wanted != 0 && port.actual != wanted {
                 let (node, key) = (node.id.clone(), listener.key);
-                notes.push(PortNote { node, key, wanted, instead: port.in_force });
+                replacements.push(PortReplacement { node, key, wanted, instead: port.actual });
             }
-            let next = if port.wanted == wanted { port.in_force } else { wanted };
-            node.in_force.push(InForce { key: listener.key, port: port.in_force, next });
+            let next = if port.wanted == wanted { port.actual } else { wanted };
+            node.running_ports.push(RunningPort { key: listener.key, port: port.actual, next });
             self.ports.insert(key, port);
         }
-        notes
+        replacements
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn nodes_keep_their_ports() {
-        let mut seats = PortAssignments::default();
+        let mut assignments = PortAssignments::default();
         let mut check = |ids: &str, expected: &[u16], dialled: u16| {
             let (first, last) = (ids.split(", ").next().unwrap(), ids.split(", ").last().unwrap());
             let nodes: String = ids.split(", ").map(|id| format!("{{id: {id}}}, ")).collect();
@@ -141,7 +141,7 @@ mod tests {
                 format!("nodes: [{nodes}]\nlinks: [{{from: {first}, to: {last}, secret: s}}]\n");
             let content = FileContent { path: "n.yaml".into(), bytes: yaml.into_bytes() };
             let mut topology = Topology::of_content(&Source::default(), &content).unwrap();
-            seats.assign(&mut topology, Some);
+            assignments.assign(&mut topology, Some);
             let config = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
             let ports: Vec<u16> =
                 topology.node_ids().map(|id| config(id).settings.btp_server_port).collect();
@@ -185,18 +185,18 @@ mod tests {
     fn ports_in_use_are_replaced_and_told() {
         let text = "nodes: [{id: a}, {id: b, btpServerPort: 0, httpServerPort: 9000}]\n\
             links: [{from: a, to: b, secret: s}]\n";
-        let (mut topology, mut seats) = (topology(text), PortAssignments::from(Some(4000)));
+        let (mut topology, mut assignments) = (topology(text), PortAssignments::from(Some(4000)));
         let busy = [4000, 4001, 9080, 9000];
         let probe = |port: u16| match port {
             0 => Some(50_000),
             port => (!busy.contains(&port)).then_some(port),
         };
-        let notes = seats.assign(&mut topology, probe);
+        let replacements = assignments.assign(&mut topology, probe);
         let expected = [("a", vec![4002, 9082]), ("b", vec![50_000, 9001, 9081])];
         let expected = expected.map(|(id, ports)| (id.to_owned(), ports)).to_vec();
         assert_eq!(ports(&topology, "a"), (expected, 50_000));
         let told: Vec<_> =
-            notes.iter().map(|n| (n.node.as_str(), n.key, n.wanted, n.instead)).collect();
+            replacements.iter().map(|n| (n.node.as_str(), n.key, n.wanted, n.instead)).collect();
         assert_eq!(
             told,
             [
@@ -215,16 +215,16 @@ mod tests {
                 "nodes: [{{id: a}}, {{id: b, btpServerPort: {port}}}]\nlinks: [{{from: a, to: b, secret: s}}]\n"
             )
         };
-        let mut seats = PortAssignments::default();
-        seats.assign(&mut topology(&text(5000)), Some);
+        let mut assignments = PortAssignments::default();
+        assignments.assign(&mut topology(&text(5000)), Some);
         let mut changed = topology(&text(6000));
-        assert_eq!(seats.assign(&mut changed, Some), []);
-        // The node itself is told, so that it can say that it does not follow.
+        assert_eq!(assignments.assign(&mut changed, Some), []);
+        // The node itself sees the new port, so that it can report that it needs a restart.
         let expected = [("a", vec![3000, 8080]), ("b", vec![6000, 8081])];
         let expected = expected.map(|(id, ports)| (id.to_owned(), ports)).to_vec();
         assert_eq!(ports(&changed, "a"), (expected, 5000));
         // Once more the same file: what is in force is remembered, not what was said last.
-        seats.assign(&mut changed, Some);
+        assignments.assign(&mut changed, Some);
         assert_eq!(ports(&changed, "a").1, 5000);
     }
 }

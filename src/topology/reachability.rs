@@ -6,19 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::network::{NetworkNodes, NetworkReport};
+use super::network_file::Topology;
+use super::paths::Graph;
+use super::simulation::{DialledLink, Hop, Position, Simulation};
 use crate::account::AccountId;
+use crate::config::{Location, NodeConfig, redact};
 use crate::connector::{ConnectorSettings, NextHopFailure, Refusal};
 use crate::routing::ccp::PATH_HOPS_MAX;
 use crate::routing::{Route, RouteOrigin};
 use crate::stream::SECRET_LEN;
 use crate::wire::{Address, AddressRef, Prefix};
-
-use super::network::{NetworkReport, Nodes};
-use super::network_file::Topology;
-use super::paths::Graph;
-use super::simulation::{DialledLink, Hop, Position, Simulation};
-use crate::config::redact;
-use crate::config::{Location, NodeConfig};
 
 /// Networks of more nodes are not simulated.
 const SIMULATED_NODES_MAX: usize = 200;
@@ -28,10 +26,10 @@ const ADVERTISEMENTS_MAX: usize = 300_000;
 const PREFIXES_MAX: usize = 20_000;
 
 /// Looks for nodes that cannot be reached, and for loops.
-pub(super) fn check(topology: &Topology, nodes: &Nodes, found: &mut NetworkReport<'_>) {
+pub(super) fn check(topology: &Topology, nodes: &NetworkNodes, found: &mut NetworkReport<'_>) {
     let graph = topology.graph();
     let groups = groups(topology, &graph);
-    apart(topology, &groups, found);
+    report_separate_groups(topology, &groups, found);
     let all_computed = (0..nodes.configs.len()).all(|node| topology.has_computed_routes(node));
     let configs: Vec<&NodeConfig> = nodes.configs.iter().flatten().collect();
     if all_computed && !nodes.exchange_routes() {
@@ -47,10 +45,10 @@ pub(super) fn check(topology: &Topology, nodes: &Nodes, found: &mut NetworkRepor
     let mut tracer = Tracer::new(&simulation);
     for to in 0..topology.nodes.len() {
         let Some(address) = topology.address(to) else { continue };
-        let fates = tracer.follow(&address);
+        let deliveries = tracer.follow(&address);
         let linked = |from: &usize| *from != to && groups.get(*from) == groups.get(to);
-        let stuck = fates.into_iter().enumerate().filter(|(from, _)| linked(from));
-        unreachable(topology, to, &address, stuck, found);
+        let stuck = deliveries.into_iter().enumerate().filter(|(from, _)| linked(from));
+        report_unreachable(topology, to, &address, stuck, found);
     }
     tracer.follow_prefixes();
     for routing_loop in tracer.loops {
@@ -74,7 +72,7 @@ fn groups(topology: &Topology, graph: &Graph) -> Vec<usize> {
     groups
 }
 
-fn apart(topology: &Topology, groups: &[usize], found: &mut NetworkReport<'_>) {
+fn report_separate_groups(topology: &Topology, groups: &[usize], found: &mut NetworkReport<'_>) {
     let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (number, group) in groups.iter().enumerate() {
         members.entry(*group).or_default().push(number);
@@ -86,18 +84,12 @@ fn apart(topology: &Topology, groups: &[usize], found: &mut NetworkReport<'_>) {
     };
     let names = |list: &[usize]| redact::list(list.iter().map(|number| topology.id(*number)));
     for (first, list) in members.iter().filter(|(first, _)| *first != main.0) {
-        let what = match list.len() {
-            1 => format!(
-                "{} cannot be reached: no link leads to it from {}",
-                names(list),
-                names(main.1)
-            ),
-            _ => format!(
-                "{} cannot be reached: no link leads to them from {}",
-                names(list),
-                names(main.1)
-            ),
-        };
+        let pronoun = if list.len() == 1 { "it" } else { "them" };
+        let what = format!(
+            "{} cannot be reached: no link leads to {pronoun} from {}",
+            names(list),
+            names(main.1)
+        );
         found.add(topology.node_place(*first), what, "add a link, or remove what is not connected");
     }
 }
@@ -192,7 +184,7 @@ fn is_too_large(nodes: &[&NodeConfig]) -> bool {
 }
 
 /// The settings of all nodes, with the routes that are computed for them.
-fn settings(topology: &Topology, nodes: &Nodes) -> Vec<Option<ConnectorSettings>> {
+fn settings(topology: &Topology, nodes: &NetworkNodes) -> Vec<Option<ConnectorSettings>> {
     let settings = nodes.configs.iter().map(|config| {
         // Where packets go does not depend on the secret of receivers.
         config.as_ref().map(|config| config.connector_settings(&[0; SECRET_LEN]))
@@ -217,9 +209,9 @@ fn settings(topology: &Topology, nodes: &Nodes) -> Vec<Option<ConnectorSettings>
 
 /// What becomes of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Fate {
-    Arrives,
-    Loops,
+enum Delivery {
+    Arrived,
+    Looped,
     /// A node does not forward it.
     Stuck(usize, Obstacle),
     /// It leaves the network, or meets a node with mistakes of its own.
@@ -235,16 +227,16 @@ enum Obstacle {
 }
 
 /// Reports the nodes that cannot reach `to`, by the node where their packets are stuck.
-fn unreachable(
+fn report_unreachable(
     topology: &Topology,
     to: usize,
     address: &Address,
-    fates: impl Iterator<Item = (usize, Fate)>,
+    deliveries: impl Iterator<Item = (usize, Delivery)>,
     found: &mut NetworkReport<'_>,
 ) {
     let mut stuck: BTreeMap<(usize, Obstacle), Vec<&str>> = BTreeMap::new();
-    for (from, fate) in fates {
-        if let Fate::Stuck(at, obstacle) = fate {
+    for (from, delivery) in deliveries {
+        if let Delivery::Stuck(at, obstacle) = delivery {
             stuck.entry((at, obstacle)).or_default().push(topology.id(from));
         }
     }
@@ -279,16 +271,16 @@ struct Tracer<'s> {
     simulation: &'s Simulation,
     loops: Vec<RoutingLoop>,
     /// The nodes of each loop: it is reported once, whatever packets loop there.
-    known: HashSet<BTreeSet<usize>>,
+    reported: HashSet<BTreeSet<usize>>,
 }
 
 impl<'s> Tracer<'s> {
     fn new(simulation: &'s Simulation) -> Self {
-        Tracer { simulation, loops: Vec::new(), known: HashSet::new() }
+        Tracer { simulation, loops: Vec::new(), reported: HashSet::new() }
     }
 
     /// What becomes of packets to an address, for each node that they start from.
-    fn follow(&mut self, destination: &Address) -> Vec<Fate> {
+    fn follow(&mut self, destination: &Address) -> Vec<Delivery> {
         self.follow_all(destination.view(), || format!("packets to {destination}"))
     }
 
@@ -300,7 +292,7 @@ impl<'s> Tracer<'s> {
             .filter_map(|node| Some(self.simulation.address(node)?.scheme().name()))
             .collect();
         for prefix in prefixes.iter().take(PREFIXES_MAX) {
-            let Some(address) = unknown_below(prefix, &prefixes, &networks) else { continue };
+            let Some(address) = unassigned_address(prefix, &prefixes, &networks) else { continue };
             self.follow_all(address.view(), || match prefix.as_str() {
                 "" => format!("packets to addresses without a route, such as {address},"),
                 _ => format!("packets to addresses below {prefix}, such as {address},"),
@@ -312,43 +304,43 @@ impl<'s> Tracer<'s> {
         &mut self,
         destination: AddressRef<'_>,
         packets: impl Fn() -> String,
-    ) -> Vec<Fate> {
+    ) -> Vec<Delivery> {
         let (simulation, mut loops) = (self.simulation, Vec::new());
         // What becomes of a packet depends on where it is and where it came from, and on nothing else. `None`: the
         // packet that is being followed has been here.
-        let mut fates: HashMap<Position, Option<Fate>> = HashMap::new();
-        let start = |node: usize| {
-            let mut way: Vec<Position> = Vec::new();
+        let mut deliveries: HashMap<Position, Option<Delivery>> = HashMap::new();
+        let follow_from = |node: usize| {
+            let mut path: Vec<Position> = Vec::new();
             let mut at = Position { node, from: None };
-            let fate = loop {
-                match fates.get(&at) {
-                    Some(Some(fate)) => break fate.clone(),
+            let delivery = loop {
+                match deliveries.get(&at) {
+                    Some(Some(delivery)) => break delivery.clone(),
                     Some(None) => {
-                        let nodes = way.iter().skip_while(|position| **position != at);
+                        let nodes = path.iter().skip_while(|position| **position != at);
                         loops.push(nodes.map(|position| position.node).collect());
-                        break Fate::Loops;
+                        break Delivery::Looped;
                     }
                     None => {}
                 }
-                fates.insert(at, None);
-                way.push(at);
+                deliveries.insert(at, None);
+                path.push(at);
                 match simulation.next_hop(at, destination) {
                     Hop::To(next) => at = next,
-                    Hop::Arrived => break Fate::Arrives,
-                    Hop::Outside | Hop::Refused(Refusal::NoAddressYet) => break Fate::Unknown,
-                    Hop::Refused(refusal) => break Fate::Stuck(at.node, obstacle(refusal)),
+                    Hop::Arrived => break Delivery::Arrived,
+                    Hop::Outside | Hop::Refused(Refusal::NoAddressYet) => break Delivery::Unknown,
+                    Hop::Refused(refusal) => break Delivery::Stuck(at.node, obstacle_of(refusal)),
                 }
             };
-            fates.extend(way.into_iter().map(|position| (position, Some(fate.clone()))));
-            fate
+            deliveries.extend(path.into_iter().map(|position| (position, Some(delivery.clone()))));
+            delivery
         };
-        let fates = (0..simulation.len()).map(start).collect();
+        let deliveries = (0..simulation.len()).map(follow_from).collect();
         loops.into_iter().for_each(|nodes| self.add_loop(nodes, &packets));
-        fates
+        deliveries
     }
 
     fn add_loop(&mut self, mut nodes: Vec<usize>, packets: impl Fn() -> String) {
-        if self.known.insert(nodes.iter().copied().collect()) {
+        if self.reported.insert(nodes.iter().copied().collect()) {
             let first = nodes.iter().enumerate().min_by_key(|(_, node)| **node);
             let first = first.map_or(0, |(index, _)| index);
             nodes.rotate_left(first);
@@ -357,7 +349,7 @@ impl<'s> Tracer<'s> {
     }
 }
 
-fn obstacle(refusal: Refusal) -> Obstacle {
+fn obstacle_of(refusal: Refusal) -> Obstacle {
     match refusal {
         Refusal::NextHop { next_hop, failure: NextHopFailure::NotConnected } => {
             Obstacle::NotConnected(next_hop)
@@ -368,7 +360,7 @@ fn obstacle(refusal: Refusal) -> Obstacle {
 }
 
 /// An address that a prefix covers, and no longer prefix.
-fn unknown_below(
+fn unassigned_address(
     prefix: &str,
     prefixes: &BTreeSet<String>,
     networks: &BTreeSet<&'static str>,

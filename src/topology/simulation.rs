@@ -22,11 +22,11 @@ use crate::wire::ilp::{Fulfill, Reply};
 use crate::wire::{Address, AddressRef, Timestamp, ildcp};
 
 /// Between two polls: longer than CCP waits after a session begins, and between two updates to one peer.
-const STEP: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Polls after which routes count as never settling. A route passes one node per poll, and a path has far fewer nodes.
-const STEPS_MAX: usize = 256;
+const POLLS_MAX: usize = 256;
 /// No route expires and no heartbeat goes out while the simulation runs.
-const UNCHANGED: Duration = Duration::from_secs(3_600);
+const BEYOND_SIMULATION: Duration = Duration::from_secs(3_600);
 
 /// One end of a link: a node, by its number, and its account for the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,7 +75,7 @@ struct SimulatedNode {
     parent: Option<AccountId>,
     sessions: Vec<SimulatedSession>,
     /// Where packets to each connected account arrive; `None`: outside the network.
-    next: HashMap<Slot, Option<Position>>,
+    arrivals: HashMap<Slot, Option<Position>>,
 }
 
 /// A session with another node of the network.
@@ -102,16 +102,16 @@ impl Simulation {
             let is_linked = |account: &AccountId| linked.contains(&LinkEnd { node, account });
             let is_outside = |account: &AccountId| !is_linked(account) && !ids.contains(account);
             let seed = HashSeed::Fixed(u64::try_from(node).unwrap_or(u64::MAX));
-            SimulatedNode::new(simplified(settings?, is_linked), is_outside, seed, now)
+            SimulatedNode::new(routing_settings(settings?, is_linked), is_outside, seed, now)
         });
         let mut simulation = Simulation { nodes: nodes.collect(), now, is_settled: true };
         links.iter().for_each(|link| simulation.connect(link));
-        simulation.ask_parents();
+        simulation.fetch_addresses();
         simulation.exchange_routes();
         simulation
     }
 
-    /// Whether the routes stopped changing within [`STEPS_MAX`] polls. If not, nothing can be said about them.
+    /// Whether the routes stopped changing within [`POLLS_MAX`] polls. If not, nothing can be said about them.
     pub(super) fn is_settled(&self) -> bool {
         self.is_settled
     }
@@ -136,7 +136,7 @@ impl Simulation {
         let Some(node) = self.node(at.node) else { return Hop::Outside };
         match node.connector.start_batch(self.now).next_hop(destination, at.from) {
             Ok(None) => Hop::Arrived,
-            Ok(Some(account)) => match node.next.get(&account.slot()) {
+            Ok(Some(account)) => match node.arrivals.get(&account.slot()) {
                 Some(Some(position)) => Hop::To(*position),
                 Some(None) => Hop::Outside,
                 // A receiver inside the node: each other next hop has a session.
@@ -157,36 +157,42 @@ impl Simulation {
             let account = node.connector.account(end.account.as_str())?;
             Some((end.node, node.sessions.len(), account))
         };
-        let (Some(here), Some(there)) = (find(link.dialler), find(link.listener)) else { return };
-        let ends = [(&here, &there, SessionKind::Dialled), (&there, &here, accepted)];
+        let (Some(dialler_end), Some(listener_end)) = (find(link.dialler), find(link.listener))
+        else {
+            return;
+        };
+        let ends = [
+            (&dialler_end, &listener_end, SessionKind::Dialled),
+            (&listener_end, &dialler_end, accepted),
+        ];
         for ((number, _, account), (other, index, other_account), kind) in ends {
             let Some(Some(node)) = self.nodes.get_mut(*number) else { continue };
             let (id, outbox) = node.attach(account, kind, self.now);
             let (account, other_end) = (Arc::clone(account), (*other, *index));
             let arrival = Position { node: *other, from: Some(other_account.slot()) };
-            node.next.insert(account.slot(), Some(arrival));
+            node.arrivals.insert(account.slot(), Some(arrival));
             node.sessions.push(SimulatedSession { account, id, outbox, other_end });
         }
     }
 
     /// IL-DCP (RFC 31), until it gives no further node an address.
-    fn ask_parents(&self) {
+    fn fetch_addresses(&self) {
         loop {
-            let mut asked = Vec::new();
+            let mut requests = Vec::new();
             let nodes = self.nodes.iter().flatten();
             for node in nodes.filter(|node| node.connector.address().is_none()) {
                 let Some(parent) = &node.parent else { continue };
                 let answer = Arc::new(Mutex::new(None));
                 let received = Arc::clone(&answer);
-                let request = ildcp::request(self.now.wall.saturating_add(UNCHANGED));
+                let request = ildcp::request(self.now.wall.saturating_add(BEYOND_SIMULATION));
                 node.connector.originate_prepare(parent, &request, self.now, move |outcome| {
                     *received.lock() = Some(outcome);
                 });
-                asked.push((&node.connector, answer));
+                requests.push((&node.connector, answer));
             }
-            self.carry();
-            let adopted = asked.iter().filter(|(connector, answer)| {
-                let address = answer.lock().as_ref().and_then(address_in);
+            self.deliver_packets();
+            let adopted = requests.iter().filter(|(connector, answer)| {
+                let address = answer.lock().as_ref().and_then(address_in_response);
                 address.is_some_and(|address| connector.set_address(address).is_ok())
             });
             if adopted.count() == 0 {
@@ -200,8 +206,8 @@ impl Simulation {
         if !self.nodes.iter().flatten().any(|node| node.connector.exchanges_routes()) {
             return;
         }
-        for _ in 0..STEPS_MAX {
-            self.now.mono = self.now.mono.after(STEP);
+        for _ in 0..POLLS_MAX {
+            self.now.mono = self.now.mono.after(POLL_INTERVAL);
             for node in self.nodes.iter().flatten() {
                 // Weak: a silent peer's pending request holds it, and belongs to the connector itself.
                 let (connector, now) = (Arc::downgrade(&node.connector), self.now);
@@ -211,7 +217,7 @@ impl Simulation {
                     }
                 });
             }
-            self.is_settled = !self.carry();
+            self.is_settled = !self.deliver_packets();
             if self.is_settled {
                 break;
             }
@@ -220,15 +226,15 @@ impl Simulation {
     }
 
     /// Carries packets until every outbox is empty; returns whether a request was fulfilled.
-    fn carry(&self) -> bool {
-        let (mut fulfilled, mut carried) = (false, true);
-        while carried {
-            carried = false;
+    fn deliver_packets(&self) -> bool {
+        let (mut fulfilled, mut delivered) = (false, true);
+        while delivered {
+            delivered = false;
             for session in self.nodes.iter().flatten().flat_map(|node| &node.sessions) {
                 let Some(node) = self.node(session.other_end.0) else { continue };
                 let Some(other) = node.sessions.get(session.other_end.1) else { continue };
                 while let Some(taken) = session.outbox.take_packet() {
-                    carried = true;
+                    delivered = true;
                     let (batch, packet) =
                         (node.connector.start_batch(self.now), taken.packet.as_slice());
                     if taken.kind == PacketKind::Prepare {
@@ -258,11 +264,11 @@ impl SimulatedNode {
         let parent = parent(&settings).cloned();
         let connector = Connector::new(settings, seed).ok()?;
         let mut node =
-            SimulatedNode { connector, parent, sessions: Vec::new(), next: HashMap::new() };
+            SimulatedNode { connector, parent, sessions: Vec::new(), arrivals: HashMap::new() };
         for id in outside {
             let account = node.connector.account(id.as_str())?;
             node.attach(&account, SessionKind::Dialled, now);
-            node.next.insert(account.slot(), None);
+            node.arrivals.insert(account.slot(), None);
         }
         Some(node)
     }
@@ -275,11 +281,12 @@ impl SimulatedNode {
 }
 
 /// The settings as far as they decide where packets go.
-fn simplified(
+fn routing_settings(
     mut settings: ConnectorSettings,
     is_linked: impl Fn(&AccountId) -> bool,
 ) -> ConnectorSettings {
-    settings.ccp_timing = CcpTiming { broadcast_interval: UNCHANGED, hold_down: UNCHANGED };
+    settings.ccp_timing =
+        CcpTiming { broadcast_interval: BEYOND_SIMULATION, hold_down: BEYOND_SIMULATION };
     settings.rates.clear();
     for account in &mut settings.accounts {
         account.asset = Asset::default();
@@ -300,7 +307,7 @@ fn parent(settings: &ConnectorSettings) -> Option<&AccountId> {
 }
 
 /// The address in a parent's answer.
-fn address_in(outcome: &Outcome) -> Option<Address> {
+fn address_in_response(outcome: &Outcome) -> Option<Address> {
     let Outcome::Fulfilled { fulfillment, data } = outcome else { return None };
     let fulfill = Fulfill { fulfillment: *fulfillment, data };
     let response = ildcp::IldcpResponse::from_fulfill(&fulfill).ok()?;
@@ -337,12 +344,12 @@ mod tests {
             ["test.top", "test.top.m", "test.top.m.low", "test.far", "test.isp.out"]
         );
         let low: Address = "test.top.m.low".parse().unwrap();
-        let (mut at, mut way) = (Position { node: 3, from: None }, Vec::new());
+        let (mut at, mut path) = (Position { node: 3, from: None }, Vec::new());
         while let Hop::To(next) = simulation.next_hop(at, low.view()) {
-            way.push(next.node);
+            path.push(next.node);
             at = next;
         }
-        assert_eq!(way, [0, 1, 2]);
+        assert_eq!(path, [0, 1, 2]);
         assert_eq!(simulation.next_hop(at, low.view()), Hop::Arrived);
         let outside: Address = "test.other".parse().unwrap();
         assert_eq!(

@@ -1,6 +1,6 @@
 //! Node files side by side.
 
-use super::super::{between, check as check_file, load};
+use super::super::{check as check_file, check_link_ends, load};
 use crate::config::Source;
 
 /// What is said of files, one text each, that are given together.
@@ -16,7 +16,7 @@ fn check_messages(files: &[&str]) -> Vec<String> {
             load(&source).unwrap_or_else(|problems| panic!("{problems}"))
         })
         .collect();
-    let found = between(&loaded.iter().collect::<Vec<_>>());
+    let found = check_link_ends(&loaded.iter().collect::<Vec<_>>());
     let mistakes = found.mistakes.iter().map(ToString::to_string);
     let warnings = found.warnings.iter().map(|warning| format!("warning: {warning}"));
     let start = format!("{}/", folder.path().display());
@@ -110,7 +110,7 @@ fn nodes_that_have_nothing_to_do_with_each_other_are_left_alone() {
     // Two files of one node.
     let version = BOB.replace("authToken: s", "authToken: t");
     assert_eq!(check_messages(&[BOB, &version]), [""; 0]);
-    // With two bobs nobody knows which one alice means, but their secrets do.
+    // With two nodes called bob, the secrets say which one alice means.
     let found =
         check_messages(&[ALICE, &BOB.replace("id: alice", "id: alice, assetScale: 1"), &version]);
     assert_eq!(found.len(), 1, "{found:?}");
@@ -180,7 +180,7 @@ fn networks_that_are_too_large_to_simulate_are_reported() {
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     assert_eq!(check_messages(&files[..200]), [""; 0]);
     let expected = "warning: 0.yaml: unreachable nodes and routing loops were not looked for: the network is too large to \
-        simulate; check a part of it, or ping between the running nodes";
+        simulate; check a part of it, or ping check_link_ends the running nodes";
     assert_eq!(check_messages(&files), [expected]);
 
     let mut text = "routing: dynamic\nnodes:\n".to_owned();

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{Deployment, Topology, check};
 use crate::account::Relation;
-use crate::config::Routing;
-use crate::config::Source;
+use crate::config::{Routing, Source};
 
 fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::super::{load, load_content};
-use crate::config::FILE_BYTES_MAX;
-use crate::config::PROBLEMS_MAX;
-use crate::config::{FileContent, Source};
+use crate::config::{FILE_BYTES_MAX, FileContent, PROBLEMS_MAX, Source};
 
 fn messages_of(bytes: &[u8]) -> String {
     let content = FileContent { path: "c.yaml".into(), bytes: bytes.to_vec() };

@@ -6,11 +6,10 @@ use std::time::Duration;
 use super::super::{Deployment, Topology, load_content};
 use super::node;
 use crate::account::{AccountSettings, Asset, Limits, Relation};
-use crate::config::KeySet;
-use crate::config::NodeSettings;
-use crate::config::ValueKind;
-use crate::config::ValueOrigin;
-use crate::config::{FileContent, FileForm, NodeConfig, Override, Source};
+use crate::config::{
+    FileContent, FileForm, KeySet, NodeConfig, NodeSettings, Override, Source, ValueKind,
+    ValueOrigin,
+};
 use crate::connector::Timing;
 use crate::local::PingSettings;
 use crate::net::{KeepAliveSettings, TransportSettings};

@@ -14,6 +14,8 @@ const FOLDERS: &[&str] = &[
     "src/account",
     "src/api",
     "src/connector",
+    "src/config",
+    "src/topology",
     "src/http",
     "src/link",
     "src/local",
