@@ -52,13 +52,13 @@ fn compare(codec: Codec, input: &[u8]) -> Outcome {
     if ours == theirs {
         return ours;
     }
-    let foretold = model::foretell(codec, input);
-    assert_eq!(ours, foretold.ours, "{codec:?}: what we say, and what should be: {foretold:?}");
+    let prediction = model::predict(codec, input);
+    assert_eq!(ours, prediction.ours, "{codec:?}: our result and its prediction: {prediction:?}");
     assert_eq!(
-        theirs, foretold.theirs,
-        "{codec:?}: what they say, and what should be: {foretold:?}"
+        theirs, prediction.theirs,
+        "{codec:?}: their result and its prediction: {prediction:?}"
     );
-    assert!(!foretold.classes.is_empty(), "{codec:?}: a difference of no class");
-    tally::listed(&foretold.classes);
+    assert!(!prediction.classes.is_empty(), "{codec:?}: a difference of no class");
+    tally::listed(&prediction.classes);
     ours
 }

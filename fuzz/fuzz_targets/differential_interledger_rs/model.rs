@@ -12,7 +12,7 @@ const ADDRESS_MAX: usize = 1023;
 
 /// The predicted results for one input.
 #[derive(Debug)]
-pub(super) struct Foretold {
+pub(super) struct Prediction {
     pub(super) ours: Outcome,
     pub(super) theirs: Outcome,
     pub(super) classes: Vec<&'static str>,
@@ -28,7 +28,7 @@ enum End {
 
 type Read<T> = Result<T, End>;
 
-pub(super) fn foretell(codec: Codec, input: &[u8]) -> Foretold {
+pub(super) fn predict(codec: Codec, input: &[u8]) -> Prediction {
     let mut findings = Findings::default();
     let mut rest = input;
     let read = match codec {
@@ -51,7 +51,7 @@ pub(super) fn foretell(codec: Codec, input: &[u8]) -> Foretold {
         Err(End::Refused) => (Outcome::Refused, Outcome::Refused),
         Err(End::Panicked) => (Outcome::Refused, Outcome::Panicked),
     };
-    Foretold { ours, theirs, classes }
+    Prediction { ours, theirs, classes }
 }
 
 /// The fields that were decoded so far.

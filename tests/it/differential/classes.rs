@@ -1,9 +1,9 @@
-//! Where other implementations read the wire in another way than we do: the whole list. docs/DIFFERENCES.md shows it.
+//! All differences in how other implementations read the wire. docs/DIFFERENCES.md shows the list.
 //!
-//! A class is not a hole in the comparison: for every input of a class, `model` (for the JavaScript packages) and the
-//! fuzz target `differential_interledger_rs` (for the Rust crates) foretell what both sides make of it.
+//! A class is no gap in the comparison: for every input of a class, `model` (for the JavaScript packages) and the fuzz
+//! target `differential_interledger_rs` (for the Rust crates) predict the results of both sides.
 
-/// Whose codec differs.
+/// The implementation that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Theirs {
     /// `oer-utils`, `ilp-packet`, `btp-packet`, `ilp-protocol-*` on Node.js.
@@ -12,18 +12,18 @@ pub(crate) enum Theirs {
     InterledgerRs,
 }
 
-/// One way to differ.
+/// One kind of difference.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Class {
-    /// How the code names it.
+    /// Its name in the code.
     pub(crate) id: &'static str,
-    /// Whose codec differs.
+    /// The implementation that differs.
     pub(crate) theirs: Theirs,
-    /// What it is about.
+    /// The inputs that belong to it.
     pub(crate) what: &'static str,
-    /// What they make of it.
+    /// Their result.
     pub(crate) they: &'static str,
-    /// What we make of it.
+    /// Our result.
     pub(crate) we: &'static str,
 }
 

@@ -1,8 +1,8 @@
-//! Fields of a packet as both sides tell them: octet strings and texts in hexadecimal, numbers of 64 bits as text.
+//! The fields of a packet in the format of both sides: octet strings and texts in hexadecimal, 64-bit numbers as text.
 
 use serde_json::{Map, Value};
 
-/// In their order, which is that of `decode.js`.
+/// Fields in the order of `decode.js`.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Map<String, Value>);
 

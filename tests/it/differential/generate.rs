@@ -1,5 +1,4 @@
-//! The inputs: packets that are right, packets that are nearly right, and what becomes of both when bytes are changed.
-//! Everything follows from the seed.
+//! The inputs: valid packets, nearly valid packets, and both with changed bytes. Everything follows from the seed.
 
 mod ccp;
 mod packets;
@@ -19,11 +18,11 @@ use super::loose::Loose;
 pub(super) struct Input {
     pub(super) codec: Codec,
     pub(super) bytes: Vec<u8>,
-    /// It was made to be right: we accept it and write the same.
+    /// Whether it is valid: we accept it and write the same.
     pub(super) valid: bool,
 }
 
-/// How often each is drawn.
+/// The codecs, as often as each is drawn.
 const OFTEN: [Codec; 14] = [
     Codec::Oer,
     Codec::Address,
@@ -43,7 +42,7 @@ const OFTEN: [Codec; 14] = [
 
 pub(super) struct Generator {
     random: StdRng,
-    /// The vectors, and what fuzzing has found, for bytes to begin with.
+    /// The vectors, and the findings of fuzzing, as initial bytes.
     seeds: Vec<(Codec, Vec<u8>)>,
 }
 
@@ -71,7 +70,7 @@ impl Generator {
             }
         };
         if self.random.random_range(0..10) == 0 {
-            // Room for fields to come, which everybody ignores.
+            // Bytes of later versions, which all implementations ignore.
             input.bytes.push(self.random.random());
         }
         if way >= 92 {
@@ -94,7 +93,7 @@ impl Generator {
         }
     }
 
-    /// Changes a few bytes, without a thought of lengths.
+    /// Changes a few bytes, without correcting lengths.
     fn mutate(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..self.random.random_range(1..4) {
             let at = self.random.random_range(0..=bytes.len());
@@ -116,7 +115,7 @@ impl Generator {
     }
 }
 
-/// Every field of the vector files that is an input, and the files of the fuzz corpora, where there are any.
+/// Every input in the vector files, and the files of the fuzz corpora, if there are any.
 fn seeds() -> Vec<(Codec, Vec<u8>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();

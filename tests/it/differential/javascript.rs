@@ -1,5 +1,5 @@
-//! The Node.js process that decodes with the public packages. It lives as long as the run; batches go in, answers come
-//! out, in turn, so that neither side waits with full pipes.
+//! The Node.js process that decodes with the public packages, for a whole run. Batches and answers alternate, so that
+//! neither side waits with a full pipe.
 
 use std::io::{Read, Write as _};
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(super) struct JavaScript {
 }
 
 impl JavaScript {
-    /// `packages`: the folder with the script and what it needs.
+    /// `packages` is the folder with the script and its packages.
     pub(super) fn start(packages: &Path) -> Self {
         let mut process = Command::new("node")
             .arg(packages.join("decode.js"))

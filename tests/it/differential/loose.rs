@@ -1,4 +1,4 @@
-//! Writes OER and what packets are made of, at random; now and then, if it is allowed to, not as it should be.
+//! Writes random OER and parts of packets, some of them invalid.
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -6,7 +6,7 @@ use rand::{Rng as _, RngExt as _};
 
 pub(super) struct Loose<'a> {
     pub(super) random: &'a mut StdRng,
-    /// How many of a thousand things are odd.
+    /// How many of a thousand values are odd.
     pub(super) oddity: u32,
 }
 
@@ -15,7 +15,7 @@ impl Loose<'_> {
         self.random.random_range(0..1000) < self.oddity
     }
 
-    /// Odder than other things, because there are many ways to be odd.
+    /// More often odd, for values with many ways to be odd.
     fn quite_odd(&mut self) -> bool {
         self.random.random_range(0..1000) < 4 * self.oddity
     }
@@ -61,7 +61,7 @@ impl Loose<'_> {
         self.octets(&wide, out);
     }
 
-    /// A number with a liking for edges.
+    /// A number, often near a limit.
     pub(super) fn number(&mut self) -> u64 {
         match self.random.random_range(0..4) {
             0 => self.random.random_range(0..300),
@@ -71,7 +71,7 @@ impl Loose<'_> {
         }
     }
 
-    /// Any octets; seldom more than some dozens.
+    /// Any octets, rarely more than some dozens.
     pub(super) fn any(&mut self, maximum: usize) -> Vec<u8> {
         let length = match self.random.random_range(0..200) {
             0 => self.random.random_range(0..=maximum),
@@ -86,7 +86,7 @@ impl Loose<'_> {
         octets
     }
 
-    /// UTF-8, or what looks like it.
+    /// UTF-8, or nearly.
     pub(super) fn text(&mut self, maximum: usize) -> Vec<u8> {
         let mut text = Vec::new();
         for _ in 0..self.random.random_range(0..12) {
@@ -111,7 +111,7 @@ impl Loose<'_> {
         text
     }
 
-    /// Seven bits each, or so it should be.
+    /// Octets of seven bits, or nearly.
     pub(super) fn ascii(&mut self, names: &[&str]) -> Vec<u8> {
         let mut name = self.pick(names).as_bytes().to_vec();
         if self.one_in(10) {
@@ -162,7 +162,7 @@ impl Loose<'_> {
     /// Fourteen digits for the seconds, three for the milliseconds.
     pub(super) fn date(&mut self) -> Vec<u8> {
         let year = match self.random.random_range(0..20) {
-            // What we write again as 1970.
+            // A date before 1970, which we write as 1970.
             0 if self.quite_odd() => self.random.random_range(0..100),
             1 if self.quite_odd() => self.pick(&[0, 70, 99, 100, 1969]),
             2 if self.quite_odd() => self.random.random_range(100..1970),

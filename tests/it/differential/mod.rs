@@ -1,9 +1,9 @@
-//! Our codecs against those of the JavaScript packages: the same inputs to both, the same answers from both, or a
-//! difference that the table in `classes.rs` lists.
+//! Compares our codecs with those of the JavaScript packages: both read the same inputs and must return the same result, or
+//! differ as the table in `classes.rs` lists.
 //!
 //! Inputs are drawn at random, from a seed that is printed (`generate.rs`). A Node.js process decodes them in batches
-//! (`javascript.rs`, `tests/differential/decode.js`). Where the answers differ, `model` reads the input once more, and
-//! must foretell what each side said and which classes of the table make the difference; it knows exactly those.
+//! (`javascript.rs`, `tests/differential/decode.js`). If the results differ, `model` must predict both
+//! of them, and the classes of the table that cause the difference.
 //!
 //! The short run is part of the suite. For a long one, set the number of inputs, and another seed each time:
 //!
@@ -29,17 +29,17 @@ use self::tally::Tally;
 use crate::interop;
 use crate::support::{print_line, skip};
 
-/// Inputs of the short run: every class is met, and it takes some seconds.
+/// Inputs of the short run, which has every class and takes some seconds.
 const INPUTS: u64 = 100_000;
 const BATCH: u64 = 2_000;
-/// A sign of life in a long run.
-const SAY_EVERY: u64 = 1_000_000;
+/// Inputs between two progress lines of a long run.
+const REPORT_INTERVAL: u64 = 1_000_000;
 
-/// What is decoded. The numbers are those of `decode.js`.
+/// What an input is. The numbers are those of `decode.js`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Codec {
-    /// The first byte says which primitive the rest is.
+    /// A primitive; the first byte says which.
     Oer,
     Address,
     Ilp,
@@ -78,7 +78,7 @@ fn codecs_agree_with_the_javascript_packages_but_for_the_listed_differences() {
         for (input, theirs) in batch.iter().zip(javascript.answers(&batch)) {
             tally.add(input, &verdict(input, theirs.as_deref()));
         }
-        if tally.inputs().is_multiple_of(SAY_EVERY) {
+        if tally.inputs().is_multiple_of(REPORT_INTERVAL) {
             print_line(&format!("differential: {} inputs", tally.inputs()));
         }
     }
@@ -86,15 +86,15 @@ fn codecs_agree_with_the_javascript_packages_but_for_the_listed_differences() {
     tally.every_class_was_met();
 }
 
-/// What came of one input. Anything else fails the test.
+/// The result of one input. Anything else fails the test.
 enum Verdict {
     BothAccept,
     BothRefuse,
-    /// Some of the classes that are listed.
+    /// A difference of listed classes.
     Listed(Vec<&'static str>),
 }
 
-/// `theirs`: a line of JSON, `None` for an input that they refuse.
+/// `theirs` is a line of JSON, or `None` if they refuse the input.
 fn verdict(input: &Input, theirs: Option<&str>) -> Verdict {
     let ours = ours::decode(input.codec, &input.bytes);
     if input.valid {
@@ -108,7 +108,7 @@ fn verdict(input: &Input, theirs: Option<&str>) -> Verdict {
     }
     match (ours, theirs) {
         (None, None) => Verdict::BothRefuse,
-        // Equal lines are enough, and quicker than to parse theirs.
+        // Comparing lines is faster than parsing theirs.
         (Some(ours), Some(theirs)) if *theirs == *ours.to_string() => Verdict::BothAccept,
         (ours, theirs) => {
             let theirs = theirs.map(|line| {
@@ -116,7 +116,7 @@ fn verdict(input: &Input, theirs: Option<&str>) -> Verdict {
             });
             let accepted = theirs.is_some();
             let classes = explain(input, ours, theirs);
-            // Of what we write, they refuse nothing else.
+            // They refuse no other input of those that we write.
             let understood = accepted || !input.valid || classes == ["js-date-zero"];
             assert!(understood, "they cannot read what we write: {}", describe(input));
             Verdict::Listed(classes)
@@ -125,12 +125,12 @@ fn verdict(input: &Input, theirs: Option<&str>) -> Verdict {
 }
 
 fn explain(input: &Input, ours: Option<Value>, theirs: Option<Value>) -> Vec<&'static str> {
-    let expected = model::foretell(input.codec, &input.bytes);
-    let found = expected.only_what_is_foretold(ours, theirs);
+    let expected = model::predict(input.codec, &input.bytes);
+    let found = expected.retain_predicted(ours, theirs);
     assert_eq!(
         found,
         (expected.ours.clone(), expected.theirs.clone()),
-        "a difference that is not listed (left: what we and they say; right: what the model of {:?} says)\n{}",
+        "a difference that is not listed (left: our and their results; right: the prediction for {:?})\n{}",
         expected.classes,
         describe(input)
     );

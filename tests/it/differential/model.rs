@@ -1,7 +1,5 @@
-//! What each side makes of an input, foretold. This reads as the JavaScript packages read, and knows each place where we
-//! do otherwise; every such place is a class of `classes.rs`.
-//!
-//! It is asked only where the two sides answered differently, and it must have their answers exactly.
+//! Predicts the results of both sides for an input on which they differ. The model reads as the JavaScript packages do,
+//! and records each difference of ours as a class of `classes.rs`. Its prediction must be exact.
 
 mod btp;
 mod ccp;
@@ -24,20 +22,20 @@ struct Refused;
 
 type Read<T> = Result<T, Refused>;
 
-/// What should come of one input.
-pub(super) struct Foretold {
-    /// Our fields; `None` when we refuse.
+/// The predicted results of one input.
+pub(super) struct Prediction {
+    /// Our fields; `None` if we refuse.
     pub(super) ours: Option<Value>,
     /// Theirs.
     pub(super) theirs: Option<Value>,
-    /// What makes the difference.
+    /// The classes that cause the difference.
     pub(super) classes: BTreeSet<&'static str>,
     unknown: Vec<&'static str>,
 }
 
-impl Foretold {
-    /// Takes out what is not foretold: what is written again for values that differ, and what JavaScript guesses.
-    pub(super) fn only_what_is_foretold(
+impl Prediction {
+    /// Removes fields without a prediction: those written again from values that differ, and guesses of JavaScript.
+    pub(super) fn retain_predicted(
         &self,
         ours: Option<Value>,
         theirs: Option<Value>,
@@ -54,8 +52,8 @@ impl Foretold {
     }
 }
 
-/// Reads the input as they do.
-pub(super) fn foretell(codec: Codec, input: &[u8]) -> Foretold {
+/// Reads the input as the JavaScript packages do.
+pub(super) fn predict(codec: Codec, input: &[u8]) -> Prediction {
     let mut findings = Findings::default();
     let mut reader = Lenient::new(input);
     let read = match codec {
@@ -70,7 +68,7 @@ pub(super) fn foretell(codec: Codec, input: &[u8]) -> Foretold {
         Codec::Stream => stream::packet(&mut reader, &mut findings),
     };
     let Findings { ours, theirs, we_refuse, they_refuse, classes, unknown } = findings;
-    Foretold {
+    Prediction {
         ours: (read.is_ok() && !we_refuse).then_some(Value::Object(ours)),
         theirs: (read.is_ok() && !they_refuse).then_some(Value::Object(theirs)),
         classes,
@@ -78,7 +76,7 @@ pub(super) fn foretell(codec: Codec, input: &[u8]) -> Foretold {
     }
 }
 
-/// What has been read of an input.
+/// The fields and differences read so far.
 #[derive(Default)]
 struct Findings {
     ours: Map<String, Value>,
@@ -97,24 +95,24 @@ impl Findings {
         self.theirs.insert(key.to_owned(), value);
     }
 
-    /// A field that they read in another way.
+    /// A field that both read differently.
     fn differs(&mut self, key: &str, ours: impl Into<Value>, theirs: impl Into<Value>) {
         self.ours.insert(key.to_owned(), ours.into());
         self.theirs.insert(key.to_owned(), theirs.into());
     }
 
-    /// A field of which nobody foretells what they read.
+    /// A field without a prediction of theirs.
     fn unknown(&mut self, key: &'static str) {
         self.unknown.push(key);
     }
 
-    /// Something that only we refuse.
+    /// Records that only we refuse the input.
     fn we_refuse(&mut self, class: &'static str) {
         self.class(class);
         self.we_refuse = true;
     }
 
-    /// Something that only they refuse.
+    /// Records that only they refuse the input.
     fn they_refuse(&mut self, class: &'static str) {
         self.class(class);
         self.they_refuse = true;
@@ -127,7 +125,7 @@ impl Findings {
         self.classes.insert(class);
     }
 
-    /// Octets that we keep and they make a text of.
+    /// Octets that we keep and they convert to text.
     fn text(&mut self, key: &str, octets: &[u8], class: &'static str) {
         let theirs = String::from_utf8_lossy(octets);
         if theirs.as_bytes() != octets {
@@ -136,7 +134,7 @@ impl Findings {
         self.differs(key, hex::encode(octets), hex::encode(theirs.as_bytes()));
     }
 
-    /// Octets of seven bits, or so it should be; they look at those seven only.
+    /// Octets that should have seven bits; they read only seven.
     fn seven_bits(&mut self, octets: &[u8], class: &'static str) -> Vec<u8> {
         if !octets.is_ascii() {
             self.we_refuse(class);
@@ -144,7 +142,7 @@ impl Findings {
         octets.iter().map(|octet| octet & 0x7f).collect()
     }
 
-    /// Something of which we accept a certain size only.
+    /// Octets of which we limit the size.
     fn limit(&mut self, octets: &[u8], maximum: usize, class: &'static str) {
         if octets.len() > maximum {
             self.we_refuse(class);

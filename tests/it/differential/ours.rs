@@ -1,4 +1,4 @@
-//! What our codecs make of an input: fields, or `None` for what we refuse.
+//! Decodes an input with our codecs: its fields, or `None` if we refuse it.
 
 mod ccp;
 mod stream;

@@ -1,10 +1,10 @@
-//! The table of docs/DIFFERENCES.md is that of `classes.rs`. With BLESS=1 in the environment it is rewritten.
+//! The table of docs/DIFFERENCES.md equals that of `classes.rs`; `BLESS=1` rewrites it.
 
 use std::path::Path;
 
 use super::classes::{CLASSES, Theirs};
 
-/// What precedes and what follows the table of one implementation.
+/// The marks before and after the table of one implementation.
 fn marks(theirs: Theirs) -> [String; 2] {
     ["begin", "end"].map(|which| format!("<!-- {which} {theirs:?} -->\n"))
 }

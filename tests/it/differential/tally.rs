@@ -1,4 +1,4 @@
-//! How many inputs there were, and what came of them.
+//! Counts the inputs and their results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,10 +42,10 @@ impl Tally {
         self.inputs
     }
 
-    /// A class that no input belongs to says something that is not so, or the inputs are not what they should be.
+    /// Without an input of a class, either the class is wrong or the inputs are.
     pub(super) fn every_class_was_met(&self) {
         let unmet: Vec<_> = javascript().filter(|id| !self.classes.contains_key(id)).collect();
-        assert!(unmet.is_empty(), "no input was of these classes: {unmet:?}");
+        assert!(unmet.is_empty(), "no input had these classes: {unmet:?}");
     }
 }
 

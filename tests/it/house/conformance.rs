@@ -2,7 +2,7 @@
 //! tests that cover it, and their results.
 //!
 //! The page is generated from citations in comments ([`rules`]), names of tests ([`named`]) and the output of a run
-//! ([`outcome`]). It is compared in `.ci/run` only, which has that output; other runs check what it is made from.
+//! ([`outcome`]). Only `.ci/run` has that output and compares the page; other runs check the citations and names.
 
 mod checklist;
 mod named;

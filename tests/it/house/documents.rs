@@ -1,5 +1,5 @@
-//! The documents agree with themselves and with the code: links lead somewhere, the index of ADRs is complete, and the
-//! glossary names what there is.
+//! The documents agree with themselves and with the code: links have targets, the index of ADRs is complete, and the names
+//! in the glossary exist.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn links(page: &str) -> Vec<&str> {
     parts.filter_map(|part| Some(part.split_once(')')?.0)).collect()
 }
 
-/// What a heading is called in links to it.
+/// The anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
     let kept = kept.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));

@@ -1,4 +1,4 @@
-//! Every file of the repository: how long it may be, and what it must not hold.
+//! Every file of the repository: its length, its first line, and text that it must not contain.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,7 +7,7 @@ use super::source::files_below;
 use super::{read, repository};
 use crate::support::{skip, text};
 
-/// Split before that.
+/// A file is split before it has this many lines.
 const LINES_MAX: usize = 500;
 
 #[test]
@@ -24,7 +24,7 @@ fn files_are_short_and_say_what_they_are_for() {
         assert!(text.starts_with("//!"), "{} does not begin with what it is for", file.display());
         seen += 1;
     }
-    assert!(seen > 100, "only {seen} files were looked at");
+    assert!(seen > 100, "only {seen} files were read");
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn no_file_names_the_place_where_it_was_written() {
     };
     let here = repository().display().to_string();
     let home = std::env::var("HOME").map(|home| format!("{home}/")).unwrap_or_default();
-    // In pieces, so that this file does not hold them itself.
+    // In pieces, so that this file does not contain them.
     let homes = [["/ho", "me/"].concat(), ["/Us", "ers/"].concat(), ["/ro", "ot/"].concat()];
     let mut words = vec![here];
     words.extend(homes);
@@ -43,7 +43,7 @@ fn no_file_names_the_place_where_it_was_written() {
     let listed = text(&output.stdout);
     let files: Vec<PathBuf> =
         listed.split_terminator('\0').map(|name| repository().join(name)).collect();
-    assert!(files.len() > 100, "only {} files were looked at", files.len());
+    assert!(files.len() > 100, "only {} files were read", files.len());
     for file in files {
         // Fuzz seeds are bytes, and a file may be deleted but not committed yet.
         let Ok(text) = std::fs::read_to_string(&file) else { continue };

@@ -10,6 +10,7 @@ use super::{read, repository};
 const FOLDERS: &[&str] = &[
     "benches",
     "crates",
+    "examples",
     "fuzz/fuzz_targets",
     "src/account",
     "src/api",
@@ -29,6 +30,16 @@ const FOLDERS: &[&str] = &[
     "src/peers",
     "src/node",
     "src/telemetry",
+    "tests/it/ccp",
+    "tests/it/differential",
+    "tests/it/docker",
+    "tests/it/docs",
+    "tests/it/house",
+    "tests/it/http",
+    "tests/it/peer",
+    "tests/it/secrets",
+    "tests/it/sessions",
+    "tests/it/support",
 ];
 
 /// Each with what to write instead.

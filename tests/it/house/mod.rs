@@ -1,5 +1,5 @@
-//! The rules of the house that no compiler checks: who may know whom, what stays out of the packet path, how long a file
-//! may be. docs/ARCHITECTURE.md states them, CONTRIBUTING.md says why.
+//! The rules that no compiler checks: dependencies between rooms, what stays out of the packet path, the length of files,
+//! citations, names and language. docs/ARCHITECTURE.md and CONTRIBUTING.md state them.
 
 mod citations;
 mod conformance;

@@ -1,5 +1,5 @@
-//! Dependencies point one way: the table of rooms in docs/ARCHITECTURE.md says who knows whom, and the code does exactly
-//! that, no more and no less.
+//! Dependencies point one way: the rooms of the code depend on each other exactly as the table of docs/ARCHITECTURE.md
+//! says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,7 @@ use super::{read, repository};
 const PURE: [&str; 8] =
     ["wire", "time", "stream", "account", "link", "routing", "local", "connector"];
 
-/// The only crates that pure rooms use: data structures, locks, hashes, texts. `rand` is there for generators that are
-/// made from a seed.
+/// The only crates that pure rooms may use: data structures, locks, hashes, texts. `rand` is for generators with a seed.
 const CRATES_OF_PURE_ROOMS: [&str; 13] = [
     "ahash",
     "arc_swap",
@@ -28,8 +27,7 @@ const CRATES_OF_PURE_ROOMS: [&str; 13] = [
     "thiserror",
 ];
 
-/// What pure rooms never say: sockets, files, threads, clocks, the environment, anything that waits, randomness from
-/// the system.
+/// Words that pure rooms never use: sockets, files, threads, clocks, the environment, waiting, randomness of the system.
 const NOT_IN_PURE_ROOMS: [&str; 14] = [
     "std::net",
     "std::fs",
@@ -47,8 +45,8 @@ const NOT_IN_PURE_ROOMS: [&str; 14] = [
     "Timestamp::now",
 ];
 
-/// Crates that have one home, so that changing them is the work of one room.
-const HOMES: [(&str, &[&str]); 14] = [
+/// Crates that only these rooms use, so that a change of the crate concerns few rooms.
+const CRATE_ROOMS: [(&str, &[&str]); 14] = [
     ("axum", &["web", "http", "api"]),
     ("clap", &["console", "tools", "cli"]),
     ("clap_complete", &["cli"]),
@@ -65,7 +63,7 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("webpki", &["net"]),
 ];
 
-/// Ways to let something run by itself.
+/// Calls that start a thread or a task.
 const SPAWNING: [&str; 7] = [
     "tokio::spawn",
     "task::spawn",
@@ -76,7 +74,7 @@ const SPAWNING: [&str; 7] = [
     "JoinSet",
 ];
 
-/// From the page: every room, in order, with the rooms that it knows.
+/// Every room of the page, in order, with the rooms that it may use.
 fn rooms_of_page() -> Vec<(String, BTreeSet<String>)> {
     let page = read(&repository().join("docs/ARCHITECTURE.md"));
     let table = page
@@ -95,7 +93,7 @@ fn rooms_of_page() -> Vec<(String, BTreeSet<String>)> {
     rows.collect()
 }
 
-/// From the code: every room that is not the top of the crate, with the rooms that it names.
+/// Every room of the code but the top of the crate, with the rooms that it uses.
 fn rooms_of_code(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
     let mut rooms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for source in sources.iter().filter(|source| source.room != "lib") {
@@ -112,7 +110,7 @@ fn rooms_of_code(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
     rooms
 }
 
-/// The names that follow a path's beginning.
+/// The names after each occurrence of the beginning of a path.
 fn named_after<'a>(code: &'a str, beginning: &'a str) -> impl Iterator<Item = &'a str> {
     let parts = code.split(beginning).skip(1);
     parts.map(|rest| {
@@ -120,7 +118,7 @@ fn named_after<'a>(code: &'a str, beginning: &'a str) -> impl Iterator<Item = &'
     })
 }
 
-/// Whether code says this word or path.
+/// Whether code has this word or path.
 fn names(code: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(word).any(|(at, _)| {
@@ -130,7 +128,7 @@ fn names(code: &str, word: &str) -> bool {
     })
 }
 
-/// Whether code names something in this crate.
+/// Whether code uses this crate.
 fn uses(code: &str, name: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let path = format!("{name}::");
@@ -154,7 +152,7 @@ fn rooms_depend_only_on_those_that_the_page_lists() {
     let mut differences = Vec::new();
     for (room, known) in &page {
         if let Some(used) = code.get(room).filter(|used| *used != known) {
-            differences.push(format!("{room}: the page says {known:?}, src {used:?}"));
+            differences.push(format!("{room}: the page has {known:?}, src {used:?}"));
         }
         let ahead: Vec<&String> = known.difference(&above).collect();
         assert!(
@@ -207,7 +205,7 @@ fn pure_rooms_use_no_io_clock_or_thread() {
     for source in sources().iter().filter(|source| PURE.contains(&source.room.as_str())) {
         let place = source.path.display();
         for word in NOT_IN_PURE_ROOMS {
-            assert!(!names(&source.code, word), "{place} says `{word}`; pass it in");
+            assert!(!names(&source.code, word), "{place} uses `{word}`; pass it in");
         }
         for name in
             dependencies.iter().filter(|name| !CRATES_OF_PURE_ROOMS.contains(&name.as_str()))
@@ -223,7 +221,7 @@ fn pure_rooms_use_no_io_clock_or_thread() {
 #[test]
 fn some_crates_have_one_home() {
     for source in sources() {
-        for (name, homes) in HOMES {
+        for (name, homes) in CRATE_ROOMS {
             let elsewhere = !homes.contains(&source.room.as_str());
             assert!(
                 !(elsewhere && uses(&source.code, name)),
@@ -250,7 +248,7 @@ fn only_node_spawns() {
             }
         }
     }
-    assert!(spawning > 0, "the rule looks for something that the code does not do");
+    assert!(spawning > 0, "no call of SPAWNING was found");
 }
 
 #[test]

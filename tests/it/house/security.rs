@@ -1,4 +1,4 @@
-//! SECURITY.md promises nothing that no test holds, and names no test that is not there.
+//! Every promise of SECURITY.md names a test, and every test that it names exists.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use super::{read, repository};
 
 const PROMISES: &str = "## Promises, and the tests that hold them";
 
-/// A name of a test has at least so many words; what has fewer is a key or a command. Metrics begin with `ilp_`.
+/// A test's name has at least this many words; shorter ones are keys or commands. Metrics begin with `ilp_`.
 const WORDS_MIN: usize = 3;
 
-/// What stands in backticks and looks like the name of a test, with or without its module.
+/// The words in backticks that look like names of tests, with or without their modules.
 fn named(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2).filter(|word| {
         let function = word.rsplit("::").next().unwrap_or_default();
@@ -54,7 +54,7 @@ fn every_promise_of_the_security_page_has_a_test() {
     let promises = items(&page, PROMISES);
     assert!(promises.len() > 20, "{promises:?}");
     for promise in promises {
-        assert!(named(promise).next().is_some(), "no test holds this promise: {promise}");
+        assert!(named(promise).next().is_some(), "no test covers this promise: {promise}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The program's own source as the rules look at it: one text per file, without comments and without test code.
+//! The program's source for these rules: one text per file, without comments and tests.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use super::{read, repository};
 pub(super) struct Source {
     /// Relative to `src`.
     pub(super) path: PathBuf,
-    /// The room that it belongs to: its directory, or `time` for `time.rs`.
+    /// Its room: its directory, or `time` for `time.rs`.
     pub(super) room: String,
-    /// How many modules it is deep: 1 for `wire/mod.rs`, 2 for `wire/address.rs`.
+    /// The depth of its module: 1 for `wire/mod.rs`, 2 for `wire/address.rs`.
     pub(super) depth: usize,
-    /// What is compiled into the program.
+    /// Its code, without comments and tests.
     pub(super) code: String,
 }
 
@@ -75,7 +75,7 @@ fn test_modules(file: &Path) -> Vec<PathBuf> {
     declared.collect()
 }
 
-/// What follows `mod`, whatever the visibility.
+/// The name after `mod`, whatever the visibility.
 fn module(line: &str) -> Option<&str> {
     let line = line.strip_prefix("pub").map_or(line, |rest| {
         rest.trim_start()
@@ -86,7 +86,7 @@ fn module(line: &str) -> Option<&str> {
     line.trim_start().strip_prefix("mod ")
 }
 
-/// Without comments, and without the tests, which stand last.
+/// The text without comments, and without the tests, which come last.
 fn code(text: &str) -> String {
     let mut code = String::new();
     let mut lines = text.lines().peekable();

@@ -1,17 +1,17 @@
-//! Type names: each public one means one thing, and says by itself what that is.
+//! Each public type name has one meaning, and is clear by itself.
 
 use std::collections::BTreeMap;
 
 use super::source::files_below;
 use super::{read, repository};
 
-/// At most so many names may have two meanings.
+/// At most this many names may have two meanings.
 const SHARED_MAX: usize = 10;
 
 /// Names that two types share, each with the reason.
 const SHARED: &[(&str, &str)] = &[];
 
-/// Names that mean nothing without the file that they stand in.
+/// Names without a meaning of their own.
 const MEANINGLESS: [&str; 21] = [
     "Body", "Content", "Count", "Data", "Decision", "End", "Entry", "Info", "Inner", "Item",
     "Kind", "Line", "Mode", "Open", "Place", "Report", "Result", "Shared", "State", "Thing",
@@ -63,7 +63,11 @@ fn no_public_type_name_means_two_things() {
 fn public_type_names_mean_something_by_themselves() {
     let types = public_types();
     for name in MEANINGLESS {
-        assert!(!types.contains_key(name), "{name} says nothing by itself: {:?}", types.get(name));
+        assert!(
+            !types.contains_key(name),
+            "{name} has no meaning by itself: {:?}",
+            types.get(name)
+        );
     }
 }
 

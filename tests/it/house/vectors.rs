@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::source::files_below;
 use super::{read, repository};
 
-/// File, list, and why nobody runs it.
+/// File, list, and why no test runs it.
 const NOT_RUN: &[(&str, &str, &str)] =
     &[("forwarding", "settlement_scale", "there is no settlement yet")];
 
-/// No vectors: the checklist, and what codecs of others do in another way.
+/// Files without vectors: the checklist, and the differences of other codecs.
 const OTHER: &[&str] = &["checklist", "differences"];
 
 #[test]
@@ -31,7 +31,7 @@ fn every_vector_is_used() {
             source.contains(&format!("\"{name}\"")) || source.contains(&format!("{name}.json"))
         };
         let readers: Vec<_> = sources.iter().filter(reads).collect();
-        assert!(!readers.is_empty(), "nobody reads {name}.json");
+        assert!(!readers.is_empty(), "no test reads {name}.json");
         let vectors: Value = serde_json::from_str(&read(&file)).unwrap();
         for (list, _) in vectors.as_object().unwrap().iter().filter(|(_, value)| value.is_array()) {
             let is_run = readers.iter().any(|source| source.contains(&format!("\"{list}\"")));

@@ -1,4 +1,4 @@
-//! What neighbours say about routes, field by field.
+//! CCP payloads, field by field.
 
 use rand::{Rng as _, RngExt as _};
 
@@ -70,7 +70,7 @@ impl Loose<'_> {
         }
     }
 
-    /// A count and as many.
+    /// A count, and that many items.
     fn list(&mut self, count: u64, item: impl Fn(&mut Self) -> Vec<u8>, out: &mut Vec<u8>) {
         let claimed = if self.odd() && self.one_in(4) { self.number() } else { count };
         self.integer(claimed, out);

@@ -1,4 +1,4 @@
-//! Packets field by field, as their specifications have them.
+//! Packets, field by field.
 
 use rand::{Rng as _, RngExt as _};
 
@@ -7,7 +7,7 @@ use crate::differential::loose::Loose;
 const DATA_MAX: usize = 32_768;
 
 impl Loose<'_> {
-    /// One octet that says what follows, and that.
+    /// A primitive after the octet that names it.
     pub(super) fn primitive(&mut self) -> Vec<u8> {
         let kind = self.random.random_range(0..6);
         let (mut out, value) = (vec![kind], self.number().to_be_bytes());
@@ -103,7 +103,7 @@ impl Loose<'_> {
         self.envelope(&[13], content)
     }
 
-    /// The content, with what precedes it and its length; a few bytes of it may be lost or changed first.
+    /// The head, the length and the content, of which a few bytes may be lost or changed.
     fn envelope(&mut self, head: &[u8], mut content: Vec<u8>) -> Vec<u8> {
         if self.odd() && !content.is_empty() {
             let at = self.random.random_range(0..content.len());

@@ -1,4 +1,4 @@
-//! What neighbours say about routes.
+//! CCP payloads.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ pub(super) fn update(reader: &mut Lenient<'_>, findings: &mut Findings) -> Read<
     Ok(())
 }
 
-/// What we read, and what they do.
+/// Our value and theirs.
 type Both<T> = (T, T);
 
 fn new_route(reader: &mut Lenient<'_>, findings: &mut Findings) -> Read<Both<Value>> {
@@ -79,7 +79,7 @@ fn new_route(reader: &mut Lenient<'_>, findings: &mut Findings) -> Read<Both<Val
     ))
 }
 
-/// A list of what they make texts of.
+/// A list of octet strings that they convert to text.
 fn texts(
     reader: &mut Lenient<'_>,
     findings: &mut Findings,
@@ -88,7 +88,7 @@ fn texts(
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..reader.count(findings)? {
         let octets = reader.octets(findings)?;
-        // Of withdrawn prefixes they write the lower eight bits of each character.
+        // They write the lower eight bits of each character of a withdrawn prefix.
         let harmless = if class == "js-ccp-withdrawn" { octets.is_ascii() } else { true };
         if !harmless || text(octets) != octets {
             findings.class(class);

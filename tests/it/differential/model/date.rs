@@ -3,7 +3,7 @@
 const MILLIS_PER_DAY: i64 = 86_400_000;
 /// No `Date` is further from 1970.
 const JAVASCRIPT_MAX: i64 = 8_640_000_000_000_000;
-/// And so no year.
+/// No year is further from 0.
 const JAVASCRIPT_YEAR_MAX: f64 = 300_000.0;
 
 /// The 17 characters of an `expiresAt`.
@@ -14,7 +14,7 @@ pub(super) enum Expiry {
     Neither,
 }
 
-/// What each makes of them.
+/// The results of both sides.
 pub(super) fn expiry(characters: &[u8]) -> Expiry {
     let theirs = javascript(characters).filter(|&millis| millis != 0);
     let fields = digits(characters, &[4, 2, 2, 2, 2, 2, 3]);
@@ -96,7 +96,7 @@ pub(super) enum TriggeredAt {
     Anything(&'static str),
 }
 
-/// What each makes of it. They never refuse: what is no date is an invalid `Date`.
+/// The results of both sides. They never refuse: an invalid date is an invalid `Date`.
 pub(super) fn triggered_at(text: &[u8]) -> TriggeredAt {
     let Some((fields, fraction)) = generalized(text) else {
         return TriggeredAt::Anything("js-btp-date-invalid");
@@ -123,7 +123,7 @@ pub(super) fn triggered_at(text: &[u8]) -> TriggeredAt {
     }
 }
 
-/// `YYYYMMDDHHMMSS[.f{1,3}]Z`: year to milliseconds, and how many digits stand after the point.
+/// `YYYYMMDDHHMMSS[.f{1,3}]Z`: year to milliseconds, and the number of digits after the point.
 fn generalized(text: &[u8]) -> Option<([i64; 7], usize)> {
     let (whole, rest) = text.split_at_checked(14)?;
     let fraction = match rest {
@@ -137,7 +137,7 @@ fn generalized(text: &[u8]) -> Option<([i64; 7], usize)> {
     Some((fields.try_into().ok()?, fraction.len()))
 }
 
-/// Numbers of so many digits each, if there are only digits.
+/// Numbers of these many digits each, if all characters are digits.
 fn digits(characters: &[u8], sizes: &[usize]) -> Option<Vec<i64>> {
     let text = std::str::from_utf8(characters).ok()?;
     if !text.bytes().all(|octet| octet.is_ascii_digit()) {
@@ -152,7 +152,7 @@ fn digits(characters: &[u8], sizes: &[usize]) -> Option<Vec<i64>> {
     sizes.iter().map(number).collect()
 }
 
-/// Whether year, month, day, hour, minute, second are a time that there was or will be.
+/// Whether year, month, day, hour, minute, second are a valid time.
 fn is_real(fields: &[i64], last_second: i64) -> bool {
     let &[year, month, day, hour, minute, second, _] = fields else { return false };
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);

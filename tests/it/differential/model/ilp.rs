@@ -70,7 +70,7 @@ fn data(content: &mut Lenient<'_>, findings: &mut Findings) -> Read<()> {
     Ok(())
 }
 
-/// The address as they see it.
+/// The address as they read it.
 pub(super) fn address(octets: &[u8], findings: &mut Findings) -> Read<Vec<u8>> {
     const SCHEMES: [&[u8]; 10] = [
         b"g", b"private", b"example", b"peer", b"self", b"test", b"test1", b"test2", b"test3",

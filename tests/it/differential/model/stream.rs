@@ -6,7 +6,7 @@ use super::{Findings, Lenient, Read, Refused};
 
 const PACKET_MAX: usize = 32_739;
 
-/// What a frame holds: `b`yte, `n`umber, `l`imit, `o`ctets, `t`ext.
+/// The fields of each frame: `b`yte, `n`umber, `l`imit, `o`ctets, `t`ext.
 const FRAMES: [(u8, &str); 15] = [
     (1, "bt"),
     (2, "t"),
@@ -61,7 +61,7 @@ pub(super) fn packet(reader: &mut Lenient<'_>, findings: &mut Findings) -> Read<
     Ok(())
 }
 
-/// What we read, and what they do.
+/// Our value and theirs.
 fn field(kind: char, content: &mut Lenient<'_>, findings: &mut Findings) -> Read<(Value, Value)> {
     let both = |value: Value| Ok((value.clone(), value));
     match kind {

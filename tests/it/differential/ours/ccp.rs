@@ -1,4 +1,4 @@
-//! What neighbours say about routes.
+//! CCP payloads.
 
 use ilp_connector::wire::ccp::{NewRoute, Prop, RouteControl, RouteUpdate, UpdateWriter};
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use super::super::{read, repository};
 pub(super) struct Row {
     pub(super) row: u16,
     pub(super) requirement: String,
-    /// The text that has it, or whose behaviour it is.
+    /// The RFC or the implementation that it comes from.
     pub(super) source: String,
     /// MUST, SHOULD, or C: a choice where the texts are silent.
     pub(super) strength: String,

@@ -1,16 +1,16 @@
-//! Which tests there are that name rows: those in Rust, and those of `tests/interop` in JavaScript, whose titles do.
+//! The tests whose names have rows: those in Rust, and those of `tests/interop` in JavaScript, by their titles.
 
 use std::path::Path;
 
 use super::super::source::files_below;
 use super::super::{read, repository};
 
-/// A test that holds rows.
+/// A test, and the rows in its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Test {
     /// `forwarding::expiries_rows_43_to_46`, or the title of a test in JavaScript.
     pub(super) name: String,
-    /// From the root of the repository.
+    /// The path from the root of the repository.
     pub(super) file: String,
     pub(super) rows: Vec<u16>,
 }
@@ -35,7 +35,6 @@ pub(super) fn all_in_rust() -> Vec<Test> {
     files.flat_map(|file| in_rust(&file)).collect()
 }
 
-/// All of them, by name.
 pub(super) fn tests() -> Vec<Test> {
     let mut tests = all_in_rust();
     for file in files_below(&repository().join("tests/interop"), "js") {
@@ -60,7 +59,7 @@ fn in_rust(file: &Path) -> Vec<Test> {
     let mut module = module_of(&relative);
     let (mut tests, mut marked) = (Vec::new(), false);
     for line in read(file).lines() {
-        // Tests beside the code stand in a module at the end of the file.
+        // Unit tests are in a module at the end of the file.
         if let Some(inner) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(" {")) {
             module = format!("{module}::{inner}");
         }
@@ -100,7 +99,7 @@ fn in_javascript(file: &Path) -> Vec<Test> {
     titles.iter().map(|title| Test::new("", &relative, title)).collect()
 }
 
-/// The rows that a name ends with, or that stand before a word that is no number: `..._rows_37_141_d17`.
+/// The rows after the last `row` or `rows` of a name, up to a word that is no number: `..._rows_37_141_d17`.
 pub(super) fn rows_of(name: &str) -> Vec<u16> {
     let words: Vec<&str> =
         name.split(['_', ' ', ',', ':']).filter(|word| !word.is_empty()).collect();

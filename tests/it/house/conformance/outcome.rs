@@ -1,4 +1,4 @@
-//! What a run of the tests said: the lines that the test runner prints.
+//! The results of a run of the tests, from the lines that the test runner prints.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ impl Run {
         run
     }
 
-    /// How the tests of one row went, all together.
+    /// The combined result of the tests of one row.
     pub(super) fn result(&self, tests: &[Test]) -> &'static str {
         let outcomes: Vec<_> = tests.iter().map(|test| self.outcome(test)).collect();
         if outcomes.contains(&Outcome::Failed) {
@@ -49,7 +49,7 @@ impl Run {
     }
 
     fn outcome(&self, test: &Test) -> Outcome {
-        // Those in JavaScript run, all or none, under one test that fails if one of them does.
+        // One Rust test runs all those in JavaScript, and fails if one of them fails.
         let (prefix, name) =
             if test.is_javascript() { ("interop::", "") } else { ("", test.name.as_str()) };
         let mut found = Outcome::NotRun;

@@ -8,7 +8,7 @@ use super::named::Test;
 use super::outcome::Run;
 use super::rules::Rule;
 
-/// The result of a row whose tests were in no run.
+/// The result of a row whose tests have not run.
 pub(super) const NOT_RUN: &str = "not run";
 const NOT_BUILT: &str = "not built";
 
@@ -44,7 +44,7 @@ CONFORMANCE_RUN=target/tests.txt BLESS=1 cargo test --locked --test it house::co
 ```
 ";
 
-/// The page of these rows and rules. Without a run, results come from the page as it was.
+/// The page of these rows and rules. Without a run, results are those of the old page.
 pub(super) fn render(
     sections: &[(String, Vec<RowReport>)],
     rules: &[Rule],
@@ -92,7 +92,7 @@ pub(super) fn render(
     format!("{INTRODUCTION}\nOf {total} rows: {}.\n{tables}{others}", counts.join(", "))
 }
 
-/// The rules of RFCs that no row is about, in the order of RFCs.
+/// The rules of RFCs without a row, in the order of RFCs.
 fn other_rules(rules: &[Rule]) -> String {
     let mut others: Vec<&Rule> = rules.iter().filter(|rule| rule.rows.is_empty()).collect();
     others.sort_by_key(|rule| rule.sources.first().map_or(0, |(rfc, _)| *rfc));

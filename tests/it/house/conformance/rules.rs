@@ -1,7 +1,7 @@
 //! Rules cited where the source implements them: `RFC 27 "Prepare": one sentence. [row 17]`.
 //!
-//! A citation is a sentence of a comment that begins with RFCs and headings of theirs, or is followed by rows of the
-//! checklist, or both. A rule from elsewhere (CCP, other implementations, our own decisions) has rows only.
+//! A citation is a sentence of a comment that begins with RFCs and their headings, or ends with rows of the checklist, or
+//! both. A rule from elsewhere (CCP, other implementations, our own decisions) has rows only.
 
 use std::path::Path;
 
@@ -16,14 +16,14 @@ pub(super) struct Rule {
     pub(super) sources: Vec<(u16, String)>,
     pub(super) sentence: String,
     pub(super) rows: Vec<u16>,
-    /// From the root of the repository.
+    /// The path from the root of the repository.
     pub(super) file: String,
     /// `routing::table::find`, or the module alone if the rule is about the whole file.
     pub(super) place: String,
 }
 
 impl Rule {
-    /// The headings that RFCs do not have. A citation may shorten a heading: "Prepare" for "ILP Prepare".
+    /// The cited headings that the RFCs do not have. A citation may shorten a heading: "Prepare" for "ILP Prepare".
     pub(super) fn unknown_headings(&self, known: &[(u16, String)]) -> Vec<String> {
         let letters = |text: &str| text.replace(|c: char| !c.is_alphanumeric(), "").to_lowercase();
         let is_known = |(rfc, heading): &&(u16, String)| {
@@ -100,14 +100,14 @@ fn rules_of(file: &str, text: &str) -> Vec<Rule> {
     rules
 }
 
-/// The mark and the words of a line that is a comment.
+/// The mark and the text of a comment line.
 fn comment(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let mark = ["//!", "///", "//"].into_iter().find(|mark| line.starts_with(mark))?;
     Some((mark, line[mark.len()..].trim()))
 }
 
-/// The item that the comment of these lines documents or stands in.
+/// The item that these comment lines document, or that contains them.
 fn item<'a>(lines: &[&'a str], first: usize, next: usize) -> Option<&'a str> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let is_code = |line: &&&str| {
@@ -155,7 +155,7 @@ fn sentences(paragraph: &str) -> Vec<String> {
 
 type Citation<'a> = (Vec<(u16, String)>, &'a str, Vec<u16>);
 
-/// RFCs, rule and rows of a sentence that has one or the other.
+/// The RFCs, rule and rows of a sentence with RFCs or rows.
 fn citation(sentence: &str) -> Option<Citation<'_>> {
     let (words, rows) =
         sentence.split_once("[row").map_or((sentence, Vec::new()), |(words, rest)| {
@@ -169,7 +169,7 @@ fn citation(sentence: &str) -> Option<Citation<'_>> {
     is_citation.then(|| (sources, rule.trim().trim_end_matches('.'), rows))
 }
 
-/// What `RFC 27 "Flow", "Error Codes", RFC 34 "Links": a rule` begins with, and the rule.
+/// The RFCs and headings of `RFC 27 "Flow", "Error Codes", RFC 34 "Links": a rule`, and the rule.
 fn sources_of(text: &str) -> Option<(Vec<(u16, String)>, &str)> {
     let mut sources = Vec::new();
     let (mut rest, mut rfc) = (text, 0);
