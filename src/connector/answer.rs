@@ -59,7 +59,7 @@ impl Batch<'_> {
         drop(state);
         match checked {
             Ok(reply) => self.answer_origin(pending, from, &reply),
-            Err(failure) => self.reject_origin(pending, from, &failure.at(from.id())),
+            Err(failure) => self.reject_origin(pending, from, &failure.refusal_at(from.id())),
         }
         true
     }

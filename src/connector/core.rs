@@ -172,7 +172,7 @@ impl Connector {
                 due
             };
             for pending in due {
-                let refusal = NextHopFailure::TimedOut.at(entry.account.id());
+                let refusal = NextHopFailure::TimedOut.refusal_at(entry.account.id());
                 batch.reject_origin(pending, &entry.account, &refusal);
             }
         }

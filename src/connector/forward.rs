@@ -97,7 +97,7 @@ impl Batch<'_> {
         let OutgoingReservation { permit, share, pending, stats } =
             match reserve_outgoing(&mut state, &request) {
                 Ok(reserved) => reserved,
-                Err(failure) => return Err((failure.at(to.account.id()), origin)),
+                Err(failure) => return Err((failure.refusal_at(to.account.id()), origin)),
             };
         if let RequestOrigin::Peer { share: of_origin, .. } = &mut origin {
             *of_origin = share;

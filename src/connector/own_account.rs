@@ -66,12 +66,12 @@ impl OwnAccounts {
 }
 
 impl OwnAccount {
-    fn receive(&self, amount: Amount) {
+    fn add_received(&self, amount: Amount) {
         let mut totals = self.totals.lock();
         totals.received = totals.received.saturating_add(amount.0.into());
     }
 
-    fn send(&self, amount: Amount) {
+    fn add_sent(&self, amount: Amount) {
         let mut totals = self.totals.lock();
         totals.sent = totals.sent.saturating_add(amount.0.into());
     }
@@ -91,19 +91,19 @@ impl Batch<'_> {
         if let (Some(from), Some(to)) = (self.snapshot.entry(from), self.snapshot.entry(to))
             && !Arc::ptr_eq(&from.own_account, &to.own_account)
         {
-            from.own_account.receive(incoming);
-            to.own_account.send(outgoing);
+            from.own_account.add_received(incoming);
+            to.own_account.add_sent(outgoing);
         }
     }
 
     /// Books a packet from this account that paid the node itself.
     pub(super) fn book_received(&self, from: Slot, amount: Amount) {
-        self.book(from, amount, OwnAccount::receive);
+        self.book(from, amount, OwnAccount::add_received);
     }
 
     /// Books a packet to this account that the node itself paid.
     pub(super) fn book_sent(&self, to: Slot, amount: Amount) {
-        self.book(to, amount, OwnAccount::send);
+        self.book(to, amount, OwnAccount::add_sent);
     }
 
     fn book(&self, account: Slot, amount: Amount, how: fn(&OwnAccount, Amount)) {

@@ -289,7 +289,7 @@ impl Batch<'_> {
             disconnected.get_or_insert(entry);
         }
         Err(match disconnected {
-            Some(entry) => NextHopFailure::NotConnected.at(entry.account.id()),
+            Some(entry) => NextHopFailure::NotConnected.refusal_at(entry.account.id()),
             None if only_back => Refusal::BackToSender,
             None => Refusal::NoRoute,
         })

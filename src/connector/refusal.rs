@@ -178,7 +178,7 @@ pub enum NextHopFailure {
 
 impl NextHopFailure {
     /// The refusal of a packet that fails at this next hop.
-    pub(super) fn at(self, next_hop: &AccountId) -> Refusal {
+    pub(super) fn refusal_at(self, next_hop: &AccountId) -> Refusal {
         Refusal::NextHop { next_hop: next_hop.clone(), failure: self }
     }
 

@@ -106,7 +106,11 @@ impl Connector {
     fn reject_unsent(&self, account: &Account, lost: Vec<Pending>, now: Now) {
         let batch = self.start_batch(now);
         for pending in lost {
-            batch.reject_origin(pending, account, &NextHopFailure::SessionLost.at(account.id()));
+            batch.reject_origin(
+                pending,
+                account,
+                &NextHopFailure::SessionLost.refusal_at(account.id()),
+            );
         }
     }
 

@@ -73,10 +73,10 @@ pub enum PemError {
 /// # Errors
 /// [`PemError`].
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    let bytes = read(path)?;
+    let bytes = read_file(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match found {
-        Ok(found) if found.is_empty() => Err(found_instead_of(Wanted::Certificate, &bytes)),
+        Ok(found) if found.is_empty() => Err(describe_other_content(Wanted::Certificate, &bytes)),
         found => found.map_err(|error| PemError::from_library(&error, &bytes)),
     }
 }
@@ -86,18 +86,18 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 /// # Errors
 /// [`PemError`].
 pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
-    let bytes = read(path)?;
+    let bytes = read_file(path)?;
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| {
         match PemError::from_library(&error, &bytes) {
             PemError::NoLineBreaks => PemError::NoLineBreaks,
             _ if is_encrypted(&bytes) => PemError::Encrypted,
-            PemError::Missing => found_instead_of(Wanted::Key, &bytes),
+            PemError::Missing => describe_other_content(Wanted::Key, &bytes),
             error => error,
         }
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, PemError> {
+fn read_file(path: &Path) -> Result<Vec<u8>, PemError> {
     let io = |error: io::Error| PemError::Io(error.kind());
     let found = std::fs::metadata(path).map_err(io)?;
     if found.is_dir() {
@@ -141,20 +141,20 @@ impl PemError {
 fn lacks_line_breaks(bytes: &[u8]) -> bool {
     bytes.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| {
         let line = line.trim_ascii();
-        let begin = find(line, b"-----BEGIN ");
-        let behind = begin
+        let begin = find_bytes(line, b"-----BEGIN ");
+        let after_dashes = begin
             .and_then(|start| line.get(start + b"-----BEGIN ".len()..))
-            .and_then(|name| find(name, b"-----").and_then(|end| name.get(end + 5..)));
-        let end = find(line, b"-----END ");
-        behind.is_some_and(|behind| !behind.is_empty()) || end.is_some_and(|start| start > 0)
+            .and_then(|name| find_bytes(name, b"-----").and_then(|end| name.get(end + 5..)));
+        let end = find_bytes(line, b"-----END ");
+        after_dashes.is_some_and(|rest| !rest.is_empty()) || end.is_some_and(|start| start > 0)
     })
 }
 
 /// Whether a key is encrypted: PKCS #8 has a label for it, older forms have a header (RFC 1421).
 fn is_encrypted(bytes: &[u8]) -> bool {
     let is_header =
-        |line: &[u8]| line.starts_with(b"Proc-Type:") && find(line, b"ENCRYPTED").is_some();
-    find(bytes, b"-----BEGIN ENCRYPTED PRIVATE KEY-----").is_some()
+        |line: &[u8]| line.starts_with(b"Proc-Type:") && find_bytes(line, b"ENCRYPTED").is_some();
+    find_bytes(bytes, b"-----BEGIN ENCRYPTED PRIVATE KEY-----").is_some()
         || bytes.split(|byte| *byte == b'\n').any(is_header)
 }
 
@@ -197,14 +197,14 @@ enum Wanted {
 }
 
 /// Says what a file holds instead of the wanted content. Unknown labels are not repeated: they may be anything.
-fn found_instead_of(wanted: Wanted, bytes: &[u8]) -> PemError {
+fn describe_other_content(wanted: Wanted, bytes: &[u8]) -> PemError {
     let is_indented = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
     let begins = |line: &&[u8]| line.trim_ascii_start().starts_with(b"-----BEGIN ");
     if bytes.split(|byte| *byte == b'\n').find(begins).is_some_and(is_indented) {
         return PemError::Indented;
     }
     if let Some((_, key, certificate)) =
-        LABELS.iter().find(|(label, ..)| find(bytes, label).is_some())
+        LABELS.iter().find(|(label, ..)| find_bytes(bytes, label).is_some())
     {
         return PemError::Holds(if wanted == Wanted::Key { key } else { certificate });
     }
@@ -218,7 +218,7 @@ fn found_instead_of(wanted: Wanted, bytes: &[u8]) -> PemError {
     }
 }
 
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+fn find_bytes(text: &[u8], wanted: &[u8]) -> Option<usize> {
     text.windows(wanted.len()).position(|window| window == wanted)
 }
 

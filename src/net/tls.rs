@@ -217,7 +217,7 @@ pub fn host_of_certificate(file: &Path) -> Option<String> {
 }
 
 fn time_warning(found: &CertificateDer<'static>) -> Option<String> {
-    certificate::warning(certificate::validity(found)?, UnixTime::now())
+    certificate::validity_warning(certificate::validity(found)?, UnixTime::now())
 }
 
 fn private_key(key: &Path) -> Result<rustls_pki_types::PrivateKeyDer<'static>, TlsError> {

@@ -69,7 +69,7 @@ impl TokenFingerprinter {
     /// # Errors
     /// The operating system gave no random numbers for the key.
     pub fn new() -> Result<Self, NoRandomness> {
-        Ok(Self(key()?.clone()))
+        Ok(Self(process_key()?.clone()))
     }
 
     /// Equal tokens have equal fingerprints.
@@ -82,7 +82,7 @@ impl LoginDirectory {
     /// A directory of these logins. If two accounts have the same name, the first counts (`config` refuses such a
     /// pair).
     pub fn new(logins: impl IntoIterator<Item = PeerLogin>) -> Result<Self, NoRandomness> {
-        let key = key()?.clone();
+        let key = process_key()?.clone();
         let mut directory = Self {
             key,
             by_name: HashMap::new(),
@@ -190,7 +190,7 @@ impl LoginDirectory {
 }
 
 /// The key of all directories. It outlives reloads, because open sessions keep their fingerprints.
-fn key() -> Result<&'static hmac::Key, NoRandomness> {
+fn process_key() -> Result<&'static hmac::Key, NoRandomness> {
     static KEY: OnceLock<hmac::Key> = OnceLock::new();
     if let Some(key) = KEY.get() {
         return Ok(key);
@@ -202,7 +202,7 @@ fn key() -> Result<&'static hmac::Key, NoRandomness> {
 
 /// The fingerprint of a token; `None` without random numbers, when there is no directory either.
 pub(super) fn fingerprint(token: &[u8]) -> Option<TokenFingerprint> {
-    Some(TokenFingerprint(tag(key().ok()?, token)))
+    Some(TokenFingerprint(tag(process_key().ok()?, token)))
 }
 
 fn tag(key: &hmac::Key, token: &[u8]) -> Tag {

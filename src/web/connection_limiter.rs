@@ -43,7 +43,7 @@ const STRANGERS_FRAMES: WorkRate = WorkRate(10_000);
 const FIRST_FRAMES: u32 = 12;
 /// Wrong tokens per second from all addresses together. Above this rate no token is checked.
 const WRONG_TOKENS: WorkRate = WorkRate(200);
-/// Time to log in after the loss of a place among strangers, if no request came yet. A peer's program may open hundreds of
+/// Time to log in after the stranger's permit was evicted, if no request came yet. A peer's program may open hundreds of
 /// connections at once, and shows its token only with the first request of each.
 const EVICTION_GRACE: Duration = Duration::from_secs(2);
 /// Wrong tokens on one connection before it is closed.
@@ -135,7 +135,7 @@ pub(crate) struct ConnectionGuard {
     limiter: Arc<ConnectionLimiter>,
     /// Until a peer has authenticated.
     stranger: Option<UnauthenticatedPermit>,
-    /// The end of the grace period, once the place among strangers is lost.
+    /// The end of the grace period, once the stranger's permit is evicted.
     evicted_at: Option<Instant>,
     reported_outgrown: bool,
 }
@@ -165,7 +165,7 @@ impl ConnectionLimiter {
         &self.limits
     }
 
-    /// A place for a new connection. `true`: another stranger has lost its place to it. `is_known`: a peer has logged in
+    /// A permit for a new connection. `true`: another stranger's permit was evicted for it. `is_known`: a peer has logged in
     /// from this address before.
     pub(crate) fn admit_connection(
         self: &Arc<Self>,
@@ -253,7 +253,7 @@ impl ConnectionLimiter {
         }
         *connection.owner.lock() = Some(peer.clone());
         open.peers_total += 1;
-        // Wakes its task, which frees the place among strangers.
+        // Wakes its task, which releases the stranger's permit.
         connection.changed.notify_one();
         let own = open.by_peer.entry(peer.clone()).or_default();
         own.connections.insert(connection.id, connection);

@@ -46,7 +46,7 @@ pub(super) fn first_host(certificate: &CertificateDer<'_>) -> Option<String> {
 }
 
 /// A warning if a certificate is outside of its validity or close to its end.
-pub(super) fn warning(validity: Validity, now: UnixTime) -> Option<String> {
+pub(super) fn validity_warning(validity: Validity, now: UnixTime) -> Option<String> {
     let Validity { not_before, not_after } = validity;
     if now.as_secs() < not_before.as_secs() {
         return Some(format!("the certificate is not valid before {}", format_date(not_before)));
@@ -92,7 +92,7 @@ mod tests {
         let day = 24 * 3600;
         let validity = Validity { not_before: at(10 * day), not_after: at(100 * day) };
         let check = |now, expected: Option<&str>| {
-            let warning = warning(validity, at(now));
+            let warning = validity_warning(validity, at(now));
             let fits = match (&warning, expected) {
                 (Some(warning), Some(expected)) => warning.contains(expected),
                 (None, None) => true,

@@ -72,7 +72,7 @@ impl RouteReceiver {
     }
 
     /// The peer's table and the known epoch.
-    pub(super) fn position(&self) -> (TableId, u32) {
+    pub(super) fn table_and_epoch(&self) -> (TableId, u32) {
         (self.table, self.epoch)
     }
 

@@ -50,7 +50,7 @@ impl Ccp {
             policy.send || policy.receive
         });
         let report = exchanging.map(|peer| {
-            let (table, epoch) = peer.receiver.position();
+            let (table, epoch) = peer.receiver.table_and_epoch();
             PeerRoutesReport {
                 peer: peer.settings.id.clone(),
                 routes: peer.receiver.routes.len(),

@@ -34,14 +34,14 @@ pub(crate) struct Connection {
     pub(super) evicted: AtomicBool,
     pub(super) close_requested: AtomicBool,
     pub(super) outgrown: AtomicBool,
-    /// Its place among strangers is lost: only a login within the grace period saves it.
+    /// Its stranger's permit is evicted: only a login within the grace period saves it.
     pub(super) may_only_log_in: AtomicBool,
 }
 
 /// What changes for an open connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectionEvent {
-    /// Another connection has taken its place: close at once.
+    /// Another connection was admitted instead: close at once.
     Evicted,
     /// Close when all requests are answered.
     Close,
