@@ -176,21 +176,32 @@ impl Deref for PeerUrl {
     }
 }
 
-impl Deref for BtpUrl {
-    type Target = Endpoint;
+macro_rules! endpoint_newtype {
+    ($type:ident) => {
+        impl Deref for $type {
+            type Target = Endpoint;
 
-    fn deref(&self) -> &Endpoint {
-        &self.0
-    }
+            fn deref(&self) -> &Endpoint {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($type))
+            }
+        }
+    };
 }
 
-impl Deref for HttpUrl {
-    type Target = Endpoint;
-
-    fn deref(&self) -> &Endpoint {
-        &self.0
-    }
-}
+endpoint_newtype!(BtpUrl);
+endpoint_newtype!(HttpUrl);
 
 impl BtpUrl {
     /// Whether only the port of another URL differs.
@@ -319,18 +330,6 @@ fn is_word(segment: &str) -> bool {
         && segment.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'.'))
 }
 
-impl fmt::Display for BtpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for HttpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 impl fmt::Display for PeerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
@@ -340,18 +339,6 @@ impl fmt::Display for PeerUrl {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({self})")
-    }
-}
-
-impl fmt::Debug for BtpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BtpUrl({self})")
-    }
-}
-
-impl fmt::Debug for HttpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpUrl({self})")
     }
 }
 
