@@ -5,9 +5,9 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 
-# The dependencies get a layer of their own, which changes only with the manifests: they are built for an
-# empty program. What cargo remembers of that program is removed, or it would take the real sources,
-# which are older than the build, for unchanged.
+# The dependencies have a layer of their own, which changes only with the manifests: they are built for an
+# empty program. Then cargo's record of that program is removed, because the real sources are older than
+# this build, and cargo would treat them as unchanged.
 COPY Cargo.toml Cargo.lock ./
 COPY crates/oer-codec/Cargo.toml crates/oer-codec/Cargo.toml
 # Not built, but named by the manifest.
@@ -29,7 +29,7 @@ LABEL org.opencontainers.image.title="ilp-connector" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /build/target/release/ilp-connector /usr/local/bin/ilp-connector
 
-# Where a configuration directory is mounted, so that relative paths on the command line mean its files.
+# The mount point of a configuration directory, so that relative paths on the command line name its files.
 WORKDIR /etc/ilp-connector
 # By number, so that an orchestrator can see that it is not root.
 USER 65532:65532

@@ -1,5 +1,5 @@
 'use strict'
-// Decodes batches of inputs with the public packages and tells what they make of each.
+// Decodes batches of inputs with the public packages, and returns their results.
 //
 // Standard input: batches, each a UInt32 length and as many bytes: entries of a UInt8 (which codec), a UInt32 length,
 // and the input. Standard output: for each batch a UInt32 length and a text with one line per input: `-` when the package

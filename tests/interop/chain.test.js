@@ -4,7 +4,7 @@
 
 const assert = require('node:assert/strict')
 
-const { acquaintance, exchange } = require('./lib/behind')
+const { createTraffic, exchangePackets } = require('./lib/traffic')
 const { startChain } = require('./lib/chain')
 const { scenario } = require('./lib/matrix')
 const { makePrepare, assertReject } = require('./lib/packets')
@@ -12,26 +12,26 @@ const stream = require('./lib/stream')
 
 const AMOUNT = 1_000_000n
 
-/** The three books after alice has paid `paid` to carol. */
+/** Checks the balances of the three nodes after alice has paid `paid` to carol. */
 async function assertBooks ({ a, theirs, c }, paid) {
   assert.deepEqual(await a.balances(), { alice: paid, t: -paid })
   assert.deepEqual(await theirs.balances(), { a: paid, c: -paid, clients: 0n })
   assert.deepEqual(await c.balances(), { t: paid, carol: -paid })
 }
 
-scenario('packets both ways through a mixed chain', { chain: ['BTP', 'packets'] }, async t => {
+scenario('packets in both directions through a mixed chain', { chain: ['BTP', 'packets'] }, async t => {
   const chain = await startChain(t)
   const { alice, carol } = chain
-  const acquainted = acquaintance()
+  const traffic = createTraffic()
   for (const plugin of [alice, carol]) {
-    plugin.registerDataHandler(acquainted.handler)
+    plugin.registerDataHandler(traffic.handler)
     await plugin.connect()
   }
-  const paid = await exchange(acquainted,
+  const paid = await exchangePackets(traffic,
     { plugin: alice, address: 'test.a.alice' }, { plugin: carol, address: 'test.c.carol' })
   await assertBooks(chain, paid)
 
-  // Rejects of each connector come back from where they were made.
+  // The Rejects of each connector name it in `triggeredBy`.
   assertReject(await alice.sendData(makePrepare('test.nowhere').bytes), 'F02', 'test.a')
   assertReject(await alice.sendData(makePrepare('test.c.nobody').bytes), 'F02', 'test.c')
   await carol.disconnect()
@@ -39,7 +39,7 @@ scenario('packets both ways through a mixed chain', { chain: ['BTP', 'packets'] 
   assertReject(await alice.sendData(makePrepare('test.c.carol').bytes), 'T01', 'test.c')
 })
 
-/** A million units from alice to carol in `count` packets or more: all of them arrive, and all books say so. */
+/** A million units from alice to carol in `count` packets or more: all of them arrive, and all balances agree. */
 async function streamThrough (t, listen, pay, count) {
   const chain = await startChain(t, { child: { maxPacketAmount: Number(AMOUNT) / count } })
   const receiver = await listen(t, chain.carol)
@@ -54,7 +54,7 @@ scenario('a STREAM payment of a million units in a thousand packets',
   { stream: ['BTP', 'IL-DCP', 'STREAM'], chain: ['STREAM'] },
   t => streamThrough(t, stream.listen, stream.pay, 1_000))
 
-// Fewer packets, as this sender takes its time for each.
-scenario('the same as Rafiki pays and receives',
+// Fewer packets, because this sender is slower.
+scenario('the same payment with the sender and receiver of Rafiki',
   { rafikiSender: ['BTP', 'STREAM'], rafikiReceiver: ['BTP', 'IL-DCP', 'STREAM'], chain: ['STREAM'] },
   t => streamThrough(t, stream.listenAsRafiki, stream.payAsRafiki, 100))

@@ -23,20 +23,20 @@ const READ = { btpPacket: ['codec'], ilpPacket: ['codec'] }
 
 const REJECT = ilp.serializeIlpReject({ code: 'F99', triggeredBy: 'test.there', message: 'no', data: Buffer.alloc(0) })
 
-/** A packet for the node itself, which is answered at once: shows that the session still works. */
+/** Sends a packet to the node itself, whose answer shows that the session still works. */
 async function assertAlive (connection, requestId = 0xabc) {
   connection.message(requestId, makePrepare(ADDRESS).bytes)
   const answer = await connection.next()
   assert.deepEqual([answer.type, answer.requestId, answer.ilp.data.code], [Btp.TYPE_RESPONSE, requestId, 'F06'])
 }
 
-scenario('a Prepare goes out as a MESSAGE, its answers come as RESPONSEs with the ids of their askers', READ, async t => {
+scenario('a Prepare is sent as a MESSAGE, and its answer as a RESPONSE with the id of the request', READ, async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const alice = await login(t, hub, 'alice')
   const bob = await login(t, hub, 'bob')
   const COUNT = 30
   const prepares = Array.from({ length: COUNT }, (_, i) => makePrepare('test.bob', { data: Buffer.from([i]) }))
-  // Request ids of both ends of their range; the two directions do not know each other's.
+  // Request ids at both ends of their range; those of the two directions are independent.
   const id = i => (0xffffffff - 10 + i) >>> 0
   prepares.forEach((prepare, i) => alice.message(id(i), prepare.bytes))
 
@@ -63,7 +63,7 @@ scenario('a Prepare goes out as a MESSAGE, its answers come as RESPONSEs with th
   assert.equal(alice.waiting(), 0)
 })
 
-scenario('only amount and expiry of a Prepare may differ', READ, async t => {
+scenario('only the amount and expiry of a Prepare may change', READ, async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const alice = await login(t, hub, 'alice')
   const bob = await login(t, hub, 'bob')
@@ -72,7 +72,7 @@ scenario('only amount and expiry of a Prepare may differ', READ, async t => {
   const { requestId, ilpBytes } = await bob.next()
   bob.response(requestId, REJECT)
   assert.deepEqual((await alice.next()).ilpBytes, REJECT)
-  // Type and length (2), amount (8), expiry (17): the rest is the same.
+  // Type and length (2), amount (8), expiry (17): the other bytes are equal.
   assert.deepEqual(ilpBytes.subarray(0, 2 + 8), bytes.subarray(0, 2 + 8))
   assert.deepEqual(ilpBytes.subarray(2 + 8 + 17), bytes.subarray(2 + 8 + 17))
 })
@@ -93,7 +93,7 @@ scenario('ilp is found in any position', READ, async t => {
   assert.equal((await alice.next()).ilp.type, ilp.Type.TYPE_ILP_FULFILL)
 })
 
-test('requests that carry no Prepare are answered', async t => {
+test('requests without a Prepare are answered', async t => {
   const hub = await startHub(t, { alice: {} })
   const alice = await login(t, hub, 'alice')
   for (const [what, frame, type] of [
@@ -114,7 +114,7 @@ test('requests that carry no Prepare are answered', async t => {
   }
 })
 
-test('an ILP packet that is none gets an F01 Reject', async t => {
+test('an invalid ILP packet gets an F01 Reject', async t => {
   const hub = await startHub(t, { alice: {} })
   const alice = await login(t, hub, 'alice')
   const good = makePrepare('test.bob').bytes
@@ -131,17 +131,17 @@ test('an ILP packet that is none gets an F01 Reject', async t => {
   }
 })
 
-test('what has no answer gets none, and the session goes on', async t => {
+test('frames that need no answer get none, and the session stays up', async t => {
   const hub = await startHub(t, { alice: {} })
   const alice = await login(t, hub, 'alice')
   for (const [what, frame] of [
-    ['a RESPONSE that nobody waits for', Btp.serializeResponse(0x1234, [])],
-    ['an ERROR that nobody waits for',
+    ['a RESPONSE without a request', Btp.serializeResponse(0x1234, [])],
+    ['an ERROR without a request',
       Btp.serializeError({ code: 'F00', name: 'NotAcceptedError', triggeredAt: new Date(), data: '' }, 0x1234, [])],
     ['a text frame', 'hello'],
     ['bytes that are no frame', Buffer.from('hello')],
     ['a frame of BTP/1.0', Buffer.from('0300000001020100', 'hex')],
-    ['a length that is not there', Buffer.from('060000000184ffffffff', 'hex')]
+    ['a length beyond the end', Buffer.from('060000000184ffffffff', 'hex')]
   ]) {
     await t.test(what, async () => {
       alice.send(frame)
@@ -158,7 +158,7 @@ test('sixteen unreadable frames close the session', async t => {
   assert.equal((await alice.closed()).code, 1008)
 })
 
-test('as the one who dials, the node logs in as ilp-plugin-btp does', async t => {
+test('a node that dials logs in as ilp-plugin-btp does', async t => {
   const dialled = deferred()
   const port = await raw.serve(t, (connection, request) => dialled.resolve({ connection, request }))
   const hub = await startHub(t, { alice: {}, remote: { url: `ws://127.0.0.1:${port}/some/path` } })
@@ -176,7 +176,7 @@ test('as the one who dials, the node logs in as ilp-plugin-btp does', async t =>
   ])
   connection.send(Btp.serializeResponse(login.requestId, []))
 
-  // From here on the two are equal: the other side asks, and is asked with ids of the same counter.
+  // After the login both sides are equal: each may send requests.
   await assertAlive(connection)
   const alice = await raw.open(t, hub.port)
   alice.login('alice', token('alice'))

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict')
 const ilp = require('ilp-packet')
 
-const { acquaintance, exchange } = require('./lib/behind')
+const { createTraffic, exchangePackets } = require('./lib/traffic')
 const { startNode } = require('./lib/connector')
 const manual = require('./lib/manual')
 const { scenario } = require('./lib/matrix')
@@ -12,10 +12,10 @@ const { makePrepare, assertReject } = require('./lib/packets')
 const plugins = require('./lib/plugin')
 const { atEnd, freePort } = require('./lib/waiting')
 
-/** Starts both halves of `name`, lets alice (behind our node, by BTP) and the plugin pay each other, and ends the plugin. */
+/** Starts both halves of `name`; alice (at our node, by BTP) and the plugin pay each other; then the plugin stops. */
 async function payOver (t, name) {
   const ports = { 7768: await freePort(), 7770: await freePort() }
-  const { handler, ...acquainted } = acquaintance()
+  const { handler, ...traffic } = createTraffic()
   const remote = manual.load(`${name}/theirs`, ports)
   remote.registerDataHandler(handler)
   await remote.connect()
@@ -25,13 +25,13 @@ async function payOver (t, name) {
   const alice = plugins.client(t, hub.port, 'alice', 'alice-secret')
   alice.registerDataHandler(handler)
   await alice.connect()
-  // Alone: what it sends while it signs its first JWT goes out without one.
+  // Send one packet first: what the plugin sends while it signs its first JWT goes out without one.
   assertReject(await remote.sendData(makePrepare('test.hub').bytes), 'F06', 'test.hub')
-  const paid = await exchange(acquainted,
+  const paid = await exchangePackets(traffic,
     { plugin: alice, address: 'test.hub.alice' }, { plugin: remote, address: 'test.remote' })
   assert.deepEqual(await hub.balances(), { alice: paid, remote: -paid })
 
-  // It closes its port, but answers 502 on connections that are open.
+  // The plugin closes its port, but answers 502 on open connections.
   await remote.disconnect()
   const { code } = ilp.deserializeIlpReject(await alice.sendData(makePrepare('test.remote').bytes))
   assert.match(code, /^T0[01]$/)
@@ -39,5 +39,5 @@ async function payOver (t, name) {
 
 const BOTH = { httpBoth: ['HTTP', 'packets'] }
 
-scenario('packets over HTTP both ways, with tokens', BOTH, t => payOver(t, 'http'))
-scenario('packets over HTTP both ways, with JWTs', BOTH, t => payOver(t, 'http-jwt'))
+scenario('packets over HTTP in both directions, with tokens', BOTH, t => payOver(t, 'http'))
+scenario('packets over HTTP in both directions, with JWTs', BOTH, t => payOver(t, 'http-jwt'))

@@ -24,13 +24,13 @@ async function listen (t, port, handler) {
 const becomes = (hub, code) =>
   eventually(`/health answers ${code}`, RECONNECT_MS_MAX, async () => (await hub.health())?.code === code)
 
-async function exchange (known, from, destination) {
+async function exchangePackets (known, from, destination) {
   const prepare = makePrepare(destination)
   remember(known, prepare)
   assertFulfill(await from.sendData(prepare.bytes), prepare)
 }
 
-scenario('the node logs in at a listener, packets go both ways', { btpListener: ['BTP', 'packets'] }, async t => {
+scenario('the node logs in at a listener, and packets flow in both directions', { btpListener: ['BTP', 'packets'] }, async t => {
   const port = await freePort()
   const known = new Map()
   const { plugin, loggedIn } = await listen(t, port, receiver(known))
@@ -42,11 +42,11 @@ scenario('the node logs in at a listener, packets go both ways', { btpListener: 
   await becomes(hub, 200)
   const alice = await connect(t, hub, 'alice', receiver(known))
   await Promise.all(Array.from({ length: 50 }, () => [
-    exchange(known, alice, 'test.remote.x'), exchange(known, plugin, 'test.alice.x')
+    exchangePackets(known, alice, 'test.remote.x'), exchangePackets(known, plugin, 'test.alice.x')
   ]).flat())
 })
 
-test('name and token of the URL are what the node logs in with', async t => {
+test('the node logs in with the name and token of the URL', async t => {
   const port = await freePort()
   const { plugin } = await listen(t, port, receiver(new Map()))
   const logins = []
@@ -55,12 +55,12 @@ test('name and token of the URL are what the node logs in with', async t => {
     logins.push(Object.fromEntries(packet.data.protocolData.map(entry => [entry.protocolName, entry.data.toString()])))
     return accept.call(this, packet)
   }
-  const hub = await startHub(t, { remote: { url: `btp+ws://somebody:${SECRET}@127.0.0.1:${port}` } })
+  const hub = await startHub(t, { remote: { url: `btp+ws://another-name:${SECRET}@127.0.0.1:${port}` } })
   await becomes(hub, 200)
   assert.deepEqual(logins, [{ auth: '', auth_username: 'somebody', auth_token: SECRET }])
 })
 
-scenario('a listener that comes later, goes and comes back', { btpListener: ['BTP'] }, async t => {
+scenario('a node reconnects to a listener that starts later and restarts', { btpListener: ['BTP'] }, async t => {
   const port = await freePort()
   const known = new Map()
   const hub = await startHub(t, {
@@ -76,19 +76,19 @@ scenario('a listener that comes later, goes and comes back', { btpListener: ['BT
   for (let round = 0; round < 2; round++) {
     const { plugin } = await listen(t, port, receiver(known))
     await becomes(hub, 200)
-    await exchange(known, alice, 'test.remote')
-    await exchange(known, plugin, 'test.alice')
+    await exchangePackets(known, alice, 'test.remote')
+    await exchangePackets(known, plugin, 'test.alice')
     await plugin.disconnect()
     await becomes(hub, 503)
     await refused()
   }
 })
 
-test('a token that the listener refuses is reported, not printed, and tried again', async t => {
+test('a refused token is reported, not printed, and tried again', async t => {
   const port = await freePort()
   const WRONG = 'wrong-secret-61f0'
   const plugin = plugins.listener(t, port, SECRET)
-  // This object's connect() fails with the first refused login; it goes on listening.
+  // connect() of this object fails with the first refused login, but it keeps listening.
   const loggedIn = assert.rejects(plugin.connect(), /connection aborted/)
   const hub = await startHub(t, { remote: { url: `btp+ws://127.0.0.1:${port}`, authToken: WRONG } })
   await loggedIn
@@ -100,16 +100,16 @@ test('a token that the listener refuses is reported, not printed, and tried agai
   assert.ok(!JSON.stringify(peer).includes(WRONG))
 })
 
-test('a client finds the node again after its restart', async t => {
+test('a client reconnects after a restart of the node', async t => {
   const known = new Map()
   const first = await startHub(t, { alice: {}, bob: {} })
   const alice = await connect(t, first, 'alice')
   const bob = await connect(t, first, 'bob', receiver(known))
-  await exchange(known, alice, 'test.bob')
+  await exchangePackets(known, alice, 'test.bob')
 
   await first.stop()
-  await eventually('the clients see it', 5_000, () => !alice.isConnected() && !bob.isConnected())
+  await eventually('the clients are disconnected', 5_000, () => !alice.isConnected() && !bob.isConnected())
   await startHub(t, { alice: {}, bob: {} }, { btpServerPort: first.port })
-  await eventually('the clients are back', RECONNECT_MS_MAX, () => alice.isConnected() && bob.isConnected())
-  await exchange(known, alice, 'test.bob')
+  await eventually('the clients are connected again', RECONNECT_MS_MAX, () => alice.isConnected() && bob.isConnected())
+  await exchangePackets(known, alice, 'test.bob')
 })

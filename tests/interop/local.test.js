@@ -1,5 +1,5 @@
 'use strict'
-// What the node itself answers: ping, echo, IL-DCP; asked by `ilp-plugin-btp` clients.
+// Packets that the node itself answers (ping, echo, IL-DCP), sent by `ilp-plugin-btp` clients.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -9,7 +9,7 @@ const { startHub, connect, ADDRESS } = require('./lib/hub')
 const { scenario } = require('./lib/matrix')
 const { makePrepare, assertFulfill, assertReject, sha256 } = require('./lib/packets')
 
-// The condition that everybody can fulfill, see the draft of ping in interledger/rfcs.
+// The condition with a public fulfillment, see the draft of ping in interledger/rfcs.
 const PING = Buffer.from('pingpingpingpingpingpingpingping')
 const ECHO = Buffer.from('ECHOECHOECHOECHO')
 const ZEROS = Buffer.alloc(32)
@@ -23,7 +23,7 @@ test('ping: the well-known condition is fulfilled', async t => {
   assert.deepEqual(ilp.deserializeIlpFulfill(answer).fulfillment, PING)
 })
 
-test('echo: the pong comes back to the one who asked, and its fulfillment is the answer', async t => {
+test('echo: the pong returns to the sender, and its fulfillment is the answer', async t => {
   const hub = await startHub(t, { alice: {} })
   const mine = Buffer.from('test.alice.echo-1')
   const request = makePrepare(ADDRESS, { data: Buffer.concat([ECHO, Buffer.from([0]), varOctets(mine)]) })
@@ -39,7 +39,7 @@ test('echo: the pong comes back to the one who asked, and its fulfillment is the
   assert.deepEqual(pongs[0].data.subarray(0, 17), Buffer.concat([ECHO, Buffer.from([1])]))
 })
 
-test('what nobody at the node understands is F06, a broken echo F01', async t => {
+test('an unknown packet to the node gets F06, a broken echo F01', async t => {
   const hub = await startHub(t, { alice: {} })
   const alice = await connect(t, hub, 'alice')
   assertReject(await alice.sendData(makePrepare(ADDRESS).bytes), 'F06', ADDRESS)
@@ -47,7 +47,7 @@ test('what nobody at the node understands is F06, a broken echo F01', async t =>
     'F01', ADDRESS)
 })
 
-scenario('IL-DCP: a child learns its address and asset; then packets reach it there', { btpClient: ['IL-DCP'] }, async t => {
+scenario('IL-DCP: a child gets its address and asset, and then packets at that address', { btpClient: ['IL-DCP'] }, async t => {
   const hub = await startHub(t, { alice: {}, kid: { relation: 'child', assetCode: 'USD', assetScale: 9 } })
   const incoming = makePrepare(`${ADDRESS}.kid.app`)
   const kid = await connect(t, hub, 'kid', async () =>

@@ -1,5 +1,5 @@
 'use strict'
-// Who may log in, and what the others get to see.
+// Valid logins, and the answers to refused ones.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -12,7 +12,7 @@ const { makePrepare, receiver, remember, assertFulfill } = require('./lib/packet
 
 const WRONG = 'no-such-token-77e2'
 
-test('connect() of ilp-plugin-btp fails for a wrong token and an unknown name, and stays usable for others', async t => {
+test('connect() of ilp-plugin-btp fails for a wrong token and an unknown name, and other clients can still log in', async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   for (const [name, secret] of [['alice', WRONG], ['mallory', token('alice')], ['alice', token('bob')]]) {
     await assert.rejects(plugins.client(t, hub.port, name, secret).connect(), /connection aborted/, `${name}`)
@@ -23,24 +23,24 @@ test('connect() of ilp-plugin-btp fails for a wrong token and an unknown name, a
   const prepare = makePrepare('test.bob')
   remember(known, prepare)
   assertFulfill(await alice.sendData(prepare.bytes), prepare)
-  assert.ok(!hub.log().includes(WRONG), 'the log shows a token that somebody tried')
+  assert.ok(!hub.log().includes(WRONG), 'the log shows a token of a refused login')
 })
 
-test('a good login gets exactly the empty RESPONSE with its request id', async t => {
+test('a valid login gets exactly the empty RESPONSE with its request id', async t => {
   const hub = await startHub(t, { alice: {} })
   const alice = await raw.open(t, hub.port)
   alice.login('alice', token('alice'), 0xfedcba98)
   assert.deepEqual(await alice.bytes(), Buffer.from('01fedcba98020100', 'hex'))
 })
 
-test('who logs in without a name is known by the token or by the path', async t => {
+test('a login without a name is identified by the token or by the path', async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   for (const [what, name, secret, path, accepted] of [
     ['token, empty name', '', token('bob'), '', true],
     ['token, no name entry', undefined, token('bob'), '', true],
     ['path', '', token('bob'), '/accounts/bob/ilp/btp', true],
-    ['path of another', '', token('bob'), '/accounts/alice/ilp/btp', false],
-    ['a name goes before the path', 'bob', token('bob'), '/accounts/alice/ilp/btp', true],
+    ['path of another peer', '', token('bob'), '/accounts/alice/ilp/btp', false],
+    ['a name takes precedence over the path', 'bob', token('bob'), '/accounts/alice/ilp/btp', true],
     ['any path', 'bob', token('bob'), '/what/ever?x=1', true]
   ]) {
     await t.test(what, async t => {
@@ -79,10 +79,10 @@ test('a refused login gets an F00 that btp-packet can read, the same for every c
       assert.equal(socket.waiting(), 0)
     })
   }
-  assert.equal(texts.get('wrong token'), texts.get('unknown name'), 'the answer tells who exists')
+  assert.equal(texts.get('wrong token'), texts.get('unknown name'), 'the answer reveals which names exist')
 })
 
-test('rubbish before the login closes the socket without a word', async t => {
+test('invalid frames before the login close the socket without an answer', async t => {
   const hub = await startHub(t, { alice: {} })
   for (const [what, frame] of [['bytes', Buffer.from('not btp')], ['text', 'hello'], ['nothing', Buffer.alloc(0)]]) {
     await t.test(what, async t => {

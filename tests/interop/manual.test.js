@@ -1,5 +1,5 @@
 'use strict'
-// The halves of docs/INTEROP.md for `ilp-plugin-btp`, as they stand there; the others have scenarios of their own.
+// The examples of docs/INTEROP.md for `ilp-plugin-btp`, unchanged; the others have scenarios of their own.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
@@ -7,21 +7,21 @@ const path = require('node:path')
 const { test } = require('node:test')
 const ilp = require('ilp-packet')
 
-const { addressOf } = require('./lib/behind')
+const { addressOf } = require('./lib/traffic')
 const { startNode } = require('./lib/connector')
 const manual = require('./lib/manual')
 const { scenario } = require('./lib/matrix')
 const { makePrepare, sha256 } = require('./lib/packets')
 const { atEnd, freePort } = require('./lib/waiting')
 
-/** A ping to our node: it goes there, and its answer comes back. */
+/** Sends a ping to our node, and checks the answer. */
 async function ping (plugin) {
   const fulfillment = Buffer.from('ping'.repeat(8))
   const answer = await plugin.sendData(makePrepare('test.hub', { executionCondition: sha256(fulfillment) }).bytes)
   assert.deepEqual(ilp.deserializeIlpFulfill(answer).fulfillment, fulfillment)
 }
 
-scenario('a client as the manual has it', { btpClient: ['BTP', 'IL-DCP'] }, async t => {
+scenario('a client as in the manual', { btpClient: ['BTP', 'IL-DCP'] }, async t => {
   const hub = await startNode(t, manual.half('btp-client/ours', {}))
   const alice = manual.load('btp-client/theirs', { 3000: hub.port })
   atEnd(t, () => alice.disconnect())
@@ -30,7 +30,7 @@ scenario('a client as the manual has it', { btpClient: ['BTP', 'IL-DCP'] }, asyn
   await ping(alice)
 })
 
-scenario('a listener as the manual has it', { btpListener: ['BTP'] }, async t => {
+scenario('a listener as in the manual', { btpListener: ['BTP'] }, async t => {
   const ports = { 7768: await freePort() }
   const remote = manual.load('btp-listener/theirs', ports)
   atEnd(t, () => remote.disconnect())

@@ -1,39 +1,39 @@
 'use strict'
-// Our node below an `ilp-plugin-mini-accounts`, beside another client of it.
+// Our node as a child of an `ilp-plugin-mini-accounts`, beside another client.
 
 const assert = require('node:assert/strict')
 const { createHash } = require('node:crypto')
 const MiniAccounts = require('ilp-plugin-mini-accounts')
 const Store = require('ilp-store-memory')
 
-const { acquaintance, exchange, addressOf } = require('./lib/behind')
+const { createTraffic, exchangePackets, addressOf } = require('./lib/traffic')
 const { startNode } = require('./lib/connector')
 const manual = require('./lib/manual')
 const { scenario } = require('./lib/matrix')
 const plugins = require('./lib/plugin')
 const { atEnd, freePort } = require('./lib/waiting')
 
-/** Runs a mini-accounts plugin; what a client sends to another client goes there, as in a connector of one account. */
+/** Runs a mini-accounts plugin; it forwards packets between its clients. */
 async function listen (t, mini) {
   mini.registerDataHandler(bytes => mini.sendData(bytes))
   await mini.connect()
   atEnd(t, () => mini.disconnect())
 }
 
-/** Starts our node as its client, and lets alice (behind our node) and tina (beside it) pay each other. */
+/** Starts our node as its client; alice (at our node) and tina (beside it) pay each other. */
 async function payBeside (t, settings, port, address) {
   const hub = await startNode(t, settings)
   await hub.ready()
-  const acquainted = acquaintance()
+  const traffic = createTraffic()
   const connect = async (port, name, token) => {
     const plugin = plugins.client(t, port, name, token)
-    plugin.registerDataHandler(acquainted.handler)
+    plugin.registerDataHandler(traffic.handler)
     await plugin.connect()
     return { plugin, address: await addressOf(plugin) }
   }
   const alice = await connect(hub.port, 'alice', 'alice-secret')
   assert.equal(alice.address, `${address}.alice`)
-  const paid = await exchange(acquainted, alice, await connect(port, '', 'tina-secret'))
+  const paid = await exchangePackets(traffic, alice, await connect(port, '', 'tina-secret'))
   assert.deepEqual(await hub.balances(), { alice: paid, parent: -paid })
 }
 
@@ -45,7 +45,7 @@ scenario('our node is an account by the hash of its token',
     await payBeside(t, manual.half('mini-accounts/ours', ports), ports[7768], `test.mini.${hash}`)
   })
 
-scenario('our node is an account by its name, where there is a store', { miniAccounts: ['BTP'] }, async t => {
+scenario('with a store, our node is an account by its name', { miniAccounts: ['BTP'] }, async t => {
   const port = await freePort()
   await listen(t, new MiniAccounts({
     wsOpts: { host: '127.0.0.1', port },

@@ -13,7 +13,7 @@ const { makePrepare, receiver, remember, assertFulfill, assertReject } = require
 
 const MESSAGE_WINDOW_MS_MIN = 1_000
 
-scenario('a Prepare and its Fulfill arrive as they were sent, but for the expiry', { btpClient: ['packets'] }, async t => {
+scenario('a Prepare and its Fulfill arrive unchanged but for the expiry', { btpClient: ['packets'] }, async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const known = new Map()
   const seen = []
@@ -41,11 +41,11 @@ scenario('a Reject arrives byte for byte', { btpClient: ['packets'] }, async t =
   assert.deepEqual(await alice.sendData(makePrepare('test.bob').bytes), reject)
 })
 
-scenario('hundreds at once in both directions, answered in reverse order', { btpClient: ['BTP', 'packets'] }, async t => {
+scenario('hundreds of packets at once in both directions, answered in reverse order', { btpClient: ['BTP', 'packets'] }, async t => {
   const COUNT = 400
   const hub = await startHub(t, { alice: {}, bob: {} })
   const known = new Map()
-  // Holds every answer back until all Prepares are there, and gives the last one first.
+  // Holds all answers until all Prepares have arrived, then answers the last one first.
   const reversed = () => {
     const answer = receiver(known)
     const waiting = []
@@ -82,7 +82,7 @@ test('five clients send to each other all at once', async t => {
   })))
 })
 
-scenario('the biggest data that ILP allows goes there and back', { btpClient: ['packets'] }, async t => {
+scenario('the largest data that ILP allows passes in both directions', { btpClient: ['packets'] }, async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const known = new Map()
   const alice = await connect(t, hub, 'alice')
@@ -121,7 +121,7 @@ test('a wrong fulfillment becomes F05', async t => {
   assertReject(await alice.sendData(makePrepare('test.bob').bytes), 'F05', ADDRESS)
 })
 
-test('what cannot be forwarded is rejected at once with the right code', async t => {
+test('packets that cannot be forwarded are rejected at once with the right code', async t => {
   const hub = await startHub(t, { alice: {}, bob: {}, absent: {} })
   const alice = await connect(t, hub, 'alice')
   await connect(t, hub, 'bob', () => assert.fail('it was forwarded'))
@@ -139,7 +139,7 @@ test('what cannot be forwarded is rejected at once with the right code', async t
   }
 })
 
-test('no answer in time becomes R00, and the late answer harms nobody', async t => {
+test('a missing answer becomes R00, and a late answer is ignored', async t => {
   const hub = await startHub(t, { alice: {}, bob: {} })
   const known = new Map()
   const answer = receiver(known)
@@ -220,7 +220,7 @@ test('the limits of an account', async t => {
   await t.test('maxPacketsInFlight: T03', async t => {
     const narrow = await connect(t, hub, 'narrow')
     const open = [send(narrow, 'test.bob.hold', '1'), send(narrow, 'test.bob.hold', '1')]
-    await eventually('both are on their way', 5_000, () => held.length === 2)
+    await eventually('both are in flight', 5_000, () => held.length === 2)
     assertReject((await send(narrow, 'test.bob', '1')).answer, 'T03', ADDRESS)
     held.forEach(go => go())
     for (const { prepare, answer } of await Promise.all(open)) assertFulfill(answer, prepare)

@@ -1,5 +1,5 @@
 'use strict'
-// Our own sender through a mixed chain: `pay` and `trace` of the program, with the receivers of others at the end.
+// Our own sender through a mixed chain: `pay` and `trace` of the program, to receivers of other implementations.
 
 const assert = require('node:assert/strict')
 
@@ -10,7 +10,7 @@ const stream = require('./lib/stream')
 
 const AMOUNT = 1_000_000n
 
-/** Runs a command as alice; what it prints as JSON. */
+/** Runs a command as alice; returns its JSON output. */
 async function asAlice ({ a }, ...args) {
   const via = `btp+ws://alice:${token('alice')}@127.0.0.1:${a.port}`
   const program = startProgram(process.env.ILP_CONNECTOR_BIN, [...args, '--via', via, '--json'])
@@ -19,7 +19,7 @@ async function asAlice ({ a }, ...args) {
   return JSON.parse(program.stdout)
 }
 
-/** A million units in `count` packets or more: all of them arrive, and the books at both ends say so. */
+/** A million units in `count` packets or more: all of them arrive, and the balances at both ends agree. */
 async function payThrough (t, listen, count) {
   const chain = await startChain(t, { child: { maxPacketAmount: Number(AMOUNT) / count } })
   const { received, address, secret } = await listen(t, chain.carol)
@@ -39,6 +39,6 @@ scenario('our sender pays a STREAM server through a mixed chain',
   { stream: ['STREAM'], chain: ['STREAM'] },
   t => payThrough(t, stream.listen, 1_000))
 
-scenario('our sender pays as Rafiki receives',
+scenario('our sender pays the receiver of Rafiki',
   { rafikiReceiver: ['STREAM'], chain: ['STREAM'] },
   t => payThrough(t, stream.listenAsRafiki, 1_000))

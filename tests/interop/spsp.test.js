@@ -1,5 +1,5 @@
 'use strict'
-// Senders of others pay the receiver of our node: they ask its SPSP resource and send STREAM packets.
+// Senders of other implementations pay the receiver of our node: they query its SPSP endpoint and send STREAM packets.
 
 const assert = require('node:assert/strict')
 const Spsp = require('ilp-protocol-spsp')
@@ -20,16 +20,16 @@ scenario('an SPSP client pays our receiver', { spspClient: ['BTP', 'IL-DCP', 'ST
   assert.deepEqual(await hub.balances(), { alice: AMOUNT, wallet: -AMOUNT })
 })
 
-scenario('a STREAM sender with the cure of the page pays our receiver', { stream: ['STREAM'] }, async t => {
+scenario('a STREAM sender with the patch of the page pays our receiver', { stream: ['STREAM'] }, async t => {
   const hub = await startNode(t, manual.half('spsp/ours', { 7770: 0 }))
   const answer = await Spsp.query(`http://127.0.0.1:${hub.httpPort}/wallet`)
-  const pay = manual.load('cure-in-use/theirs', { 3000: hub.port }, { 'cure.js': manual.half('cure/theirs', {}) })
+  const pay = manual.load('patch-in-use/theirs', { 3000: hub.port }, { 'patch.js': manual.half('patch/theirs', {}) })
   const delivered = await pay(answer.destination_account, Buffer.from(answer.shared_secret, 'base64'))
   assert.equal(BigInt(delivered), AMOUNT)
   assert.deepEqual(await hub.balances(), { alice: AMOUNT, wallet: -AMOUNT })
 })
 
-/** Opens `count` streams with `open`, each of which pays 100 units; tells what was delivered. */
+/** Opens `count` streams with `open`, each of which pays 100 units, and checks the balances. */
 async function payStreams (t, count, open) {
   const hub = await startNode(t, manual.half('spsp/ours', { 7770: 0 }))
   const answer = await Spsp.query(`http://127.0.0.1:${hub.httpPort}/wallet`)
@@ -47,11 +47,11 @@ scenario('fifty streams of one connection, one after the other', { stream: ['STR
     }
   }))
 
-scenario('fifty streams of one connection side by side', { stream: ['STREAM'] }, t =>
+scenario('fifty concurrent streams of one connection', { stream: ['STREAM'] }, t =>
   payStreams(t, 50, (connection, count) =>
     Promise.all(Array.from({ length: count }, () => connection.createStream().sendTotal(100)))))
 
-scenario('a sender of data learns that nobody reads it, and its money is counted', { stream: ['STREAM'] }, async t => {
+scenario('a stream with data is closed, and its money is counted', { stream: ['STREAM'] }, async t => {
   const hub = await startNode(t, manual.half('spsp/ours', { 7770: 0 }))
   const answer = await Spsp.query(`http://127.0.0.1:${hub.httpPort}/wallet`)
   const payee = { address: answer.destination_account, secret: Buffer.from(answer.shared_secret, 'base64') }
@@ -66,7 +66,7 @@ scenario('a sender of data learns that nobody reads it, and its money is counted
   assert.deepEqual(await hub.balances(), { alice: 10n, wallet: -10n })
 })
 
-scenario('what SPSP clients rely on', { spspClient: ['SPSP'] }, async t => {
+scenario('the SPSP answer has what clients rely on', { spspClient: ['SPSP'] }, async t => {
   const hub = await startNode(t, manual.half('spsp/ours', { 7770: 0 }))
   const query = path => Spsp.query(`http://127.0.0.1:${hub.httpPort}${path}`)
   const [first, second] = [await query('/wallet'), await query('/')]
@@ -79,7 +79,7 @@ scenario('what SPSP clients rely on', { spspClient: ['SPSP'] }, async t => {
   await assert.rejects(query('/nobody'), /status=404/)
 })
 
-/** Lets `pay` send a million units from alice, through the mixed chain, to the receiver of its last node. */
+/** Sends a million units with `pay` from alice, through the mixed chain, to the receiver of its last node. */
 async function payWallet (t, pay, count) {
   const chain = await startChain(t, {
     child: { maxPacketAmount: Number(AMOUNT) / count },
@@ -98,4 +98,4 @@ async function payWallet (t, pay, count) {
 scenario('a million units in a thousand packets through a mixed chain to our receiver',
   { stream: ['STREAM'], chain: ['STREAM'] }, t => payWallet(t, stream.pay, 1_000))
 
-scenario('the same as Rafiki pays', { rafikiSender: ['STREAM'] }, t => payWallet(t, stream.payAsRafiki, 100))
+scenario('the same payment with the sender of Rafiki', { rafikiSender: ['STREAM'] }, t => payWallet(t, stream.payAsRafiki, 100))

@@ -1,10 +1,10 @@
 'use strict'
-// A real `ilp-connector` as child, peer and parent of our node, each with a client behind it: addresses by IL-DCP, packets
-// both ways, Rejects as they were, and books that agree to the unit.
+// A real `ilp-connector` as child, peer and parent of our node, each with a client: addresses by IL-DCP, packets in both
+// directions, unchanged Rejects, and balances that agree exactly.
 
 const assert = require('node:assert/strict')
 
-const { acquaintance, exchange, addressOf } = require('./lib/behind')
+const { createTraffic, exchangePackets, addressOf } = require('./lib/traffic')
 const { startNode } = require('./lib/connector')
 const manual = require('./lib/manual')
 const { scenario } = require('./lib/matrix')
@@ -13,7 +13,7 @@ const plugins = require('./lib/plugin')
 const { startTheirs } = require('./lib/theirs')
 const { freePort } = require('./lib/waiting')
 
-/** Starts our node (which dials, or is dialled) and theirs, with alice behind ours and tina behind theirs. */
+/** Starts our node (which dials, or is dialled) and theirs, with the client alice at ours and tina at theirs. */
 async function meet (t, name, { weDial }) {
   const start = async (half, ports) => await startNode(t, manual.half(`${name}/${half}`, ports))
   let ours, theirs
@@ -28,19 +28,19 @@ async function meet (t, name, { weDial }) {
   await theirs.connected()
   await ours.ready()
 
-  const acquainted = acquaintance()
+  const traffic = createTraffic()
   const alice = plugins.client(t, ours.port, 'alice', 'alice-secret')
-  alice.registerDataHandler(acquainted.handler)
+  alice.registerDataHandler(traffic.handler)
   await alice.connect()
-  const tina = await theirs.connect('tina', acquainted.handler)
-  return { ours, theirs, alice, tina, acquainted }
+  const tina = await theirs.connect('tina', traffic.handler)
+  return { ours, theirs, alice, tina, traffic }
 }
 
-/** Everything that two neighbours can do with packets; the books must agree afterwards. */
-async function pay ({ ours, theirs, alice, tina, acquainted }, addresses) {
+/** Sends all kinds of packets between the two; their balances must agree afterwards. */
+async function pay ({ ours, theirs, alice, tina, traffic }, addresses) {
   const [aliceAt, tinaAt] = await Promise.all([addressOf(alice), addressOf(tina)])
   assert.deepEqual({ alice: aliceAt, tina: tinaAt, theirs: await theirs.address() }, addresses)
-  const paid = await exchange(acquainted,
+  const paid = await exchangePackets(traffic,
     { plugin: alice, address: aliceAt }, { plugin: tina, address: tinaAt })
   assert.deepEqual(await ours.balances(), { alice: paid, theirs: -paid })
   assert.deepEqual(await theirs.balances(), { ours: paid, clients: -paid })
@@ -51,7 +51,7 @@ scenario('their connector as our child', { theirChild: ['BTP', 'packets', 'IL-DC
   await pay(met, {
     alice: 'test.hub.alice', tina: 'test.hub.theirs.clients.tina', theirs: 'test.hub.theirs'
   })
-  // What it does not know goes to us, and we do not know it either.
+  // Their packets for unknown addresses come to us, and we reject them.
   assertReject(await met.tina.sendData(makePrepare('test.nowhere').bytes), 'F02', 'test.hub')
 })
 
@@ -65,6 +65,6 @@ scenario('their connector as our parent', { theirParent: ['BTP', 'packets', 'IL-
   await pay(met, {
     alice: 'test.theirs.ours.alice', tina: 'test.theirs.clients.tina', theirs: 'test.theirs'
   })
-  // What we do not know goes to it, and it does not know it either.
+  // Our packets for unknown addresses go to their connector, which rejects them.
   assertReject(await met.alice.sendData(makePrepare('test.nowhere').bytes), 'F02', 'test.theirs')
 })

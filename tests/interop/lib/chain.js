@@ -6,15 +6,15 @@ const plugins = require('./plugin')
 const { startTheirs } = require('./theirs')
 const { eventually, freePort } = require('./waiting')
 
-// A first request for routes that comes too early for their connector is refused, and it asks again after 30 s: then we
-// have to be the ones who ask.
+// Their connector refuses an early first request for routes, and itself requests again only after 30 s: our retry must
+// come sooner.
 const CONVERGED_MS_MAX = 15_000
 
 const token = name => `token-of-${name}-7e21`
 
 /**
  * Starts the three and waits until they are connected and know all routes, which are static or, with `dynamic`, learned by
- * CCP. `child` is what both of ours give to their clients, `more` what c has besides.
+ * CCP. `child` is added to the client entries of our nodes, `more` to the file of c.
  */
 async function startChain (t, { dynamic = false, child = {}, more = {} } = {}) {
   const [port, portOfC] = [await freePort(), await freePort()]
@@ -53,17 +53,17 @@ async function startChain (t, { dynamic = false, child = {}, more = {} } = {}) {
     a,
     theirs,
     c,
-    /** Clients that have not connected yet: alice behind a, carol behind c. */
+    /** Clients that have not connected yet: alice at a, carol at c. */
     alice: plugins.client(t, a.port, 'alice', token('alice')),
     carol: plugins.client(t, c.port, 'carol', token('carol')),
-    /** Starts what was stopped once more; as before. */
+    /** Starts a stopped node again with the same settings. */
     restart: { c: async () => { chain.c = await startC() }, t: async () => { chain.theirs = await startT() } },
-    /** Waits until all three know the way to each other. */
+    /** Waits until all three have routes to each other. */
     converged: async () => {
       await Promise.all([chain.theirs.connected(), a.ready(), chain.c.ready()])
-      await knows('a', 'test.c', async () => (await a.route('test.c.carol')).nextHop === 't')
-      await knows('c', 'test.a', async () => (await chain.c.route('test.a.alice')).nextHop === 't')
-      await knows('t', 'test.a and test.c', async () => {
+      await waitForRoutes('a', 'test.c', async () => (await a.route('test.c.carol')).nextHop === 't')
+      await waitForRoutes('c', 'test.a', async () => (await chain.c.route('test.a.alice')).nextHop === 't')
+      await waitForRoutes('t', 'test.a and test.c', async () => {
         const table = await chain.theirs.routes()
         return table['test.a']?.nextHop === 'a' && table['test.c']?.nextHop === 'c'
       })
@@ -85,6 +85,6 @@ const account = (options, exchangesRoutes) => ({
   receiveRoutes: exchangesRoutes
 })
 
-const knows = (who, what, look) => eventually(`${who} knows the way to ${what}`, CONVERGED_MS_MAX, look)
+const waitForRoutes = (who, what, look) => eventually(`${who} has a route to ${what}`, CONVERGED_MS_MAX, look)
 
 module.exports = { startChain, token, CONVERGED_MS_MAX }

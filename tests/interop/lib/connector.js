@@ -1,5 +1,5 @@
 'use strict'
-// Runs the connector under test, as a user would: a node file, a process, a look at /health.
+// Runs the connector under test as a user does: a node file, a process, requests to /health.
 //
 // Promises: ports are the system's choice; nothing outlives its test; at the end of every test the node
 // must have stopped by itself with code 0, written only JSON lines, and printed no secret.
@@ -18,8 +18,8 @@ const BINARY = process.env.ILP_CONNECTOR_BIN
 const READY_MS_MAX = 15_000
 
 /**
- * Starts a node and returns once its health answers, with what can be asked of it. `settings` is a node file without
- * hosts and ports, as text or as an object (JSON is YAML); every `authToken` in it counts as a secret.
+ * Starts a node, waits for its health page, and returns an object with its operations. `settings` is a node file without
+ * hosts and ports, as text or as an object (JSON is YAML); the log may show no `authToken` of it.
  */
 async function startNode (t, settings) {
   assert.ok(BINARY, 'ILP_CONNECTOR_BIN must name the ilp-connector program')
@@ -32,7 +32,7 @@ async function startNode (t, settings) {
   const node = {
     log: () => program.stdout,
     health: () => get(node.healthPort, '/health'),
-    /** Waits until all that the node needs is connected. */
+    /** Waits until all required peers are connected. */
     ready: () => eventually('the node is ready', READY_MS_MAX, async () => (await node.health())?.code === 200),
     /** `{ id: balance }` of all accounts, which must sum to zero. */
     balances: async () => {
@@ -47,14 +47,14 @@ async function startNode (t, settings) {
       const { peers } = (await get(node.healthPort, '/peers')).body
       return peers.find(peer => peer.id === id).state !== 'connected'
     }),
-    /** What the node would do with a packet to `destination`. */
+    /** The entry of `/routes` for `destination`. */
     route: async destination =>
       (await get(node.healthPort, `/routes?destination=${encodeURIComponent(destination)}`)).body,
     stop: once(async () => {
       const end = await program.stop('SIGTERM')
       await fs.rm(folder, { recursive: true })
       assert.deepEqual({ ...end, stderr: program.stderr }, { code: 0, signal: null, stderr: '' },
-        `the node did not stop well; its log:\n${program.stdout}`)
+        `the node did not stop with code 0 and empty stderr; its log:\n${program.stdout}`)
       checkLog(program.stdout, secretsOf(text))
     })
   }
@@ -63,7 +63,7 @@ async function startNode (t, settings) {
     assert.ok(!program.over, `the node ended early:\n${program.stdout}\n${program.stderr}`)
     node.port = portOf(program.stdout, 'BTP server listening')
     node.healthPort = portOf(program.stdout, 'health server listening')
-    // Only where the file asks for it.
+    // Only with `httpServerPort` in the file.
     node.httpPort = portOf(program.stdout, 'HTTP server listening')
     return node.port && node.healthPort && (node.httpPort || !text.includes('httpServerPort'))
   })
@@ -71,7 +71,7 @@ async function startNode (t, settings) {
   return node
 }
 
-/** A node file on loopback, on ports that the system chooses where `settings` chooses none. */
+/** A node file on loopback, on free ports unless `settings` has ports. */
 function nodeFile (settings) {
   const hosts = { btpServerHost: '127.0.0.1', healthCheckHost: '127.0.0.1', httpServerHost: '127.0.0.1' }
   const ports = { btpServerPort: 0, healthCheckPort: 0 }
@@ -82,14 +82,14 @@ function nodeFile (settings) {
 
 const secretsOf = text => [...text.matchAll(/authToken"?: "?([^"\s]*)/g)].map(([, secret]) => secret)
 
-/** The port in the log line with this message, once that is there whole. */
+/** The port in the log line with this message, once the line is complete. */
 function portOf (log, message) {
   const lines = log.slice(0, log.lastIndexOf('\n') + 1).split('\n')
   const line = lines.find(line => line.includes(message))
   return line && JSON.parse(line).port
 }
 
-/** `{ code, body }` of a GET on loopback whose answer is JSON, or undefined while nobody listens. */
+/** `{ code, body }` of a GET on loopback whose answer is JSON, or undefined while the port is closed. */
 function get (port, path) {
   return new Promise(resolve => {
     const request = http.get({ host: '127.0.0.1', port, path, agent: false }, response => {

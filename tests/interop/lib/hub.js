@@ -1,5 +1,5 @@
 'use strict'
-// The node that most scenarios use: `test.hub`, with peers that are named after what they are for.
+// The node that most scenarios use: `test.hub`, with peers named after their purpose.
 
 const { startNode } = require('./connector')
 const { client } = require('./plugin')
@@ -8,7 +8,7 @@ const ADDRESS = 'test.hub'
 
 const token = name => `token-of-${name}-5d1c`
 
-/** Starts the hub with `peers` (`{ name: settings of the peer beyond the usual }`), each with a route. */
+/** Starts the hub with `peers` (`{ name: further settings of the peer }`), each with a route. */
 async function startHub (t, peers, more = {}) {
   const names = Object.keys(peers)
   return await startNode(t, {
@@ -22,7 +22,7 @@ async function startHub (t, peers, more = {}) {
   })
 }
 
-/** Connects an `ilp-plugin-btp` client as peer `name`, with `handler` for what is sent to it. */
+/** Connects an `ilp-plugin-btp` client as peer `name`, with `handler` for received packets. */
 async function connect (t, hub, name, handler) {
   const plugin = client(t, hub.port, name, token(name))
   if (handler) plugin.registerDataHandler(handler)

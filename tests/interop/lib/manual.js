@@ -1,8 +1,7 @@
 'use strict'
-// The two halves of a connection as docs/INTEROP.md shows them: what its readers copy is what the tests run.
+// The examples of docs/INTEROP.md for the two halves of a connection: the tests run what readers copy.
 //
-// A half is a fenced block after the comment `<!-- interop NAME -->`. The only change that a test may make to it is
-// the ports.
+// A half is a fenced block after the comment `<!-- interop NAME -->`. A test may change only its ports.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
@@ -16,7 +15,7 @@ const page = () => fs.readFileSync(PAGE, 'utf8')
 /** The names of all halves. */
 const names = () => [...page().matchAll(/<!-- interop (.*) -->/g)].map(([, name]) => name)
 
-/** The text of half `name`, with `ports` (`{ port of the page: port of this test }`) put in. */
+/** The text of half `name`, with `ports` (`{ port of the page: port of this test }`) replaced. */
 function half (name, ports) {
   const [, text] = page().match(new RegExp(`<!-- interop ${name} -->\n\`\`\`\\w+\n(.*?)\`\`\``, 's')) ?? []
   assert.ok(text, `docs/INTEROP.md has no half named ${name}`)
@@ -27,7 +26,7 @@ function half (name, ports) {
   }, text)
 }
 
-/** What a half in JavaScript exports. `beside` are files that it finds beside itself: `{ name: text }`. */
+/** The exports of a half in JavaScript. `beside` are files that it can require: `{ name: text }`. */
 function load (name, ports, beside = {}) {
   return compile(name, half(name, ports), beside)
 }

@@ -1,7 +1,7 @@
 'use strict'
-// The matrix of docs/INTEROP.md: which implementation, in which role, was seen to do what with our node.
+// The matrix of docs/INTEROP.md: which features work between our node and each implementation in each role.
 //
-// Promises: a cell says `yes` only where a scenario passed in the run that is told about; versions are those of the lock
+// Promises: a cell is `yes` only if a scenario passed in this run; versions are those of the lock
 // file. `node lib/matrix.js RESULTS` prints the table.
 
 const assert = require('node:assert/strict')
@@ -11,7 +11,7 @@ const { test } = require('node:test')
 
 const FEATURES = ['codec', 'BTP', 'HTTP', 'packets', 'IL-DCP', 'CCP', 'STREAM', 'SPSP']
 
-/** What a row is about: a package of the lock file, and what it is to our node. */
+/** The rows: a package of the lock file, and its role for our node. */
 const ROWS = {
   btpPacket: { package: 'btp-packet', role: 'reads our frames, writes its own' },
   ilpPacket: { package: 'ilp-packet', role: 'reads our packets, writes its own' },
@@ -29,7 +29,7 @@ const ROWS = {
   spspClient: { package: 'ilp-protocol-spsp', role: 'pays our receiver' }
 }
 
-/** What the tests do not run, said rather than left out; `tried` by hand, as docs/INTEROP.md tells. */
+/** Implementations that the tests do not run; `tried` by hand, as docs/INTEROP.md describes. */
 const NOT_RUN = [
   {
     name: '`ilp-node` (interledger-rs)',

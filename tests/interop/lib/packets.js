@@ -1,5 +1,5 @@
 'use strict'
-// ILP packets as the tests need them, made and read by `ilp-packet`.
+// ILP packets for the tests, made and read by `ilp-packet`.
 
 const assert = require('node:assert/strict')
 const { createHash, randomBytes } = require('node:crypto')
@@ -7,7 +7,7 @@ const ilp = require('ilp-packet')
 
 const sha256 = bytes => createHash('sha256').update(bytes).digest()
 
-/** A Prepare (as bytes and as values) together with the fulfillment that only its receiver should use. */
+/** A Prepare (as bytes and as values) and its fulfillment. */
 function makePrepare (destination, more = {}) {
   const fulfillment = randomBytes(32)
   const values = {
@@ -22,15 +22,15 @@ function makePrepare (destination, more = {}) {
 }
 
 /**
- * A receiver that can fulfill whatever is in `known` (condition in hex -> fulfillment), and sends the
- * data back in the Fulfill.
+ * A receiver that fulfills all conditions in `known` (condition in hex -> fulfillment), and returns the data in the
+ * Fulfill.
  */
 function receiver (known, seen = []) {
   return async bytes => {
     const prepare = ilp.deserializeIlpPrepare(bytes)
     seen.push(prepare)
     const fulfillment = known.get(prepare.executionCondition.toString('hex'))
-    assert.ok(fulfillment, 'a Prepare came with a condition that nobody sent')
+    assert.ok(fulfillment, 'a Prepare arrived with a condition that was not sent')
     return ilp.serializeIlpFulfill({ fulfillment, data: prepare.data })
   }
 }
@@ -49,7 +49,7 @@ function assertFulfill (bytes, { fulfillment }, data = Buffer.alloc(0)) {
   assert.deepEqual(answer.data.data, data)
 }
 
-/** Checks a Reject that the connector `by` made itself: code, address, and a message that says something. */
+/** Checks a Reject that the connector `by` made itself: code, address, and a message. */
 function assertReject (bytes, code, by) {
   const answer = ilp.deserializeIlpPacket(bytes)
   assert.equal(answer.type, ilp.Type.TYPE_ILP_REJECT, 'not a Reject')

@@ -1,13 +1,13 @@
 'use strict'
-// A program that runs beside a test: its output is kept, and it is gone when the test ends.
+// A program that runs beside a test: its output is kept, and it ends with the test.
 
 const { spawn } = require('node:child_process')
 
 const STOP_MS_MAX = 10_000
 
 /**
- * Starts a program that sees nothing of our environment but PATH and `env`. `stop(signal)` asks it to end, insists
- * after a while, and returns `{ code, signal }`.
+ * Starts a program with only PATH and `env` in its environment. `stop(signal)` sends the signal, kills the program if
+ * it does not end in time, and returns `{ code, signal }`.
  */
 function startProgram (command, args, env = {}) {
   const child = spawn(command, args, {

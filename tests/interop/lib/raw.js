@@ -1,8 +1,8 @@
 'use strict'
-// A bare WebSocket with `btp-packet` on it: sees every frame that the node emits.
+// A bare WebSocket with `btp-packet` on it: receives every frame of the node.
 //
-// Promises: every frame that arrives is read by `btp-packet` and must be written by it in the very same
-// bytes; the same holds for the ILP packet in it and `ilp-packet`. So what we emit is canonical.
+// Promises: `btp-packet` must read every received frame and write it again in the same bytes, and `ilp-packet` the ILP
+// packet in it, so that our frames are canonical.
 
 const assert = require('node:assert/strict')
 const Btp = require('btp-packet')
@@ -13,7 +13,7 @@ const { atEnd, eventually } = require('./waiting')
 
 const WAIT_MS_MAX = 5_000
 
-/** Opens a socket to the node; it has not logged in. */
+/** Opens a socket to the node without a login. */
 async function open (t, port, path = '') {
   const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`)
   const connection = watch(t, socket)
@@ -55,7 +55,7 @@ function watch (t, socket) {
     },
     /** The next frame as `btp-packet` reads it. */
     async next () { return decode(await this.bytes()) },
-    /** How many frames wait to be looked at. */
+    /** The number of frames that have not been read. */
     waiting: () => frames.length,
     /** `{ code, reason }` of the close. */
     closed: () => eventually('the socket is closed', WAIT_MS_MAX, () => closed),

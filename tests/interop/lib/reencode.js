@@ -2,8 +2,8 @@
 // Reads frames that our node sent, one per line in hexadecimal, and writes each again with codecs that are not ours.
 //
 // Promises: exits with 1 and names the frame where the bytes differ. Frames are written again by `btp-packet`; ILP
-// packets field by field with `oer-utils`, the OER codec underneath it, as our node passes on what peers may say and
-// `ilp-packet` cannot hold (a message that is not UTF-8, say). A packet that the node made itself is also written
+// packets field by field with `oer-utils`, the OER codec underneath it, because our node forwards bytes of peers that
+// `ilp-packet` cannot represent (such as a message that is not UTF-8). A packet that the node made itself is also written
 // again by `ilp-packet`.
 
 const assert = require('node:assert/strict')

@@ -1,8 +1,8 @@
 'use strict'
-// The STREAM senders and receivers of others, in one form: a receiver listens behind a plugin and tells what it has
-// received; a sender pays an exact amount through a plugin and tells what was sent and delivered.
+// STREAM senders and receivers of other implementations with one interface: a receiver listens at a plugin and returns
+// what it has received; a sender pays an exact amount through a plugin and returns what was sent and delivered.
 //
-// `ilp-protocol-stream` needs the cure that docs/INTEROP.md tells; nothing else of it is touched.
+// `ilp-protocol-stream` needs the patch in docs/INTEROP.md, and is otherwise unchanged.
 
 const { randomBytes } = require('node:crypto')
 const rafiki = require('@interledger/pay')
@@ -10,11 +10,11 @@ const { StreamServer } = require('@interledger/stream-receiver')
 const ilp = require('ilp-packet')
 const stream = require('ilp-protocol-stream')
 
-const { addressOf } = require('./behind')
+const { addressOf } = require('./traffic')
 const manual = require('./manual')
 const { atEnd } = require('./waiting')
 
-manual.load('cure/theirs', {})(stream)
+manual.load('patch/theirs', {})(stream)
 
 /** `ilp-protocol-stream` as receiver. */
 async function listen (t, plugin) {

@@ -1,7 +1,7 @@
 'use strict'
 // `ilp-connector` of npm as its users run it: a process of its own, configured by its environment.
 //
-// Promises: nothing outlives its test. Clients behind it are accounts of an `ilp-plugin-mini-accounts` in it.
+// Promises: nothing outlives its test. Its clients are accounts of an `ilp-plugin-mini-accounts` in it.
 
 const { startProgram } = require('./program')
 const { get } = require('./connector')
@@ -41,7 +41,7 @@ async function startTheirs (t, env) {
   })
   return {
     log: () => program.stdout + program.stderr,
-    /** Ends it at once, so that nobody is told. */
+    /** Kills it, so that it notifies no peer. */
     kill: () => program.stop('SIGKILL'),
     /** Waits until its accounts are connected. */
     connected: () => eventually('the accounts of their connector are connected', CONNECT_MS_MAX, async () =>
@@ -52,7 +52,7 @@ async function startTheirs (t, env) {
       .map(([id, { balance }]) => [id, BigInt(balance)])),
     /** Its routing table: `{ prefix: { nextHop, path } }`. */
     routes: async () => (await ask('/routing')).localRoutingTable,
-    /** Connects a client behind it, with `handler` for what is sent to it. */
+    /** Connects a client to it, with `handler` for received packets. */
     connect: async (name, handler) => {
       const plugin = plugins.client(t, clientPort, name, `token-of-${name}`)
       plugin.registerDataHandler(handler)

@@ -17,12 +17,12 @@ async function eventually (what, msMax, look) {
 
 const PORT_FIRST = 10_000
 const PORT_COUNT = 22_000
-// Test programs that run at the same time begin at different places.
+// Concurrent test programs begin at different ports.
 let ports = process.pid * 97
 
 /**
- * A port that is free now, for a program that must be told one. Below the range that the system gives to outgoing
- * connections, and never the same twice: between this look and the bind of the program nobody else takes it.
+ * A free port, for a program that must know it in advance. It is below the range of outgoing connections, and none is
+ * returned twice, so that it is still free when the program binds it.
  */
 async function freePort () {
   for (let tried = 0; tried < PORT_COUNT; tried++) {
@@ -42,7 +42,7 @@ function isFree (port) {
 
 const endings = new WeakMap()
 
-/** Like `t.after`, but the last comes first: a client goes before the node that it is connected to. */
+/** Like `t.after`, but in reverse order: a client stops before the node that it is connected to. */
 function atEnd (t, action) {
   if (!endings.has(t)) {
     endings.set(t, [])

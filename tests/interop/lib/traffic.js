@@ -1,5 +1,5 @@
 'use strict'
-// What two clients at both ends of a connection do with packets through it, and what they check.
+// Packets between two clients at both ends of a path, and checks of the answers.
 
 const assert = require('node:assert/strict')
 const { randomBytes } = require('node:crypto')
@@ -10,8 +10,8 @@ const { makePrepare, receiver, remember, assertFulfill } = require('./packets')
 
 const PACKETS = 300
 
-/** What clients know of each other's packets: `handler` answers as the sender expects. */
-function acquaintance () {
+/** Packets whose expected answers are recorded; `handler` gives these answers. */
+function createTraffic () {
   const fulfillments = new Map()
   const rejects = new Map()
   const fulfill = receiver(fulfillments)
@@ -20,7 +20,7 @@ function acquaintance () {
       const { executionCondition } = ilp.deserializeIlpPrepare(bytes)
       return rejects.get(executionCondition.toString('hex')) ?? await fulfill(bytes)
     },
-    /** `PACKETS` packets of amounts 1, 2, 3, ... at once, none like another; returns their sum. */
+    /** `PACKETS` different packets of amounts 1, 2, 3, ... at once; returns their sum. */
     load: async (from, destination) => {
       const amounts = Array.from({ length: PACKETS }, (_, i) => i + 1)
       await Promise.all(amounts.map(async amount => {
@@ -30,7 +30,7 @@ function acquaintance () {
       }))
       return BigInt(amounts.reduce((sum, amount) => sum + amount, 0))
     },
-    /** A packet that its receiver rejects; the Reject must arrive as it was sent. */
+    /** Sends a packet that its receiver rejects; the Reject must arrive unchanged. */
     rejected: async (from, destination) => {
       const prepare = makePrepare(destination, { amount: '1000000' })
       const reject = ilp.serializeIlpReject({
@@ -44,9 +44,9 @@ function acquaintance () {
 
 /**
  * Load in both directions at once, a Reject in both, and load again in one. `a` and `b` are clients with
- * `{ plugin, address }`; returns what `a` has paid to `b` altogether.
+ * `{ plugin, address }`; returns the sum that `a` has paid to `b`.
  */
-async function exchange ({ load, rejected }, a, b) {
+async function exchangePackets ({ load, rejected }, a, b) {
   const [there, back] = await Promise.all([
     load(a.plugin, `${b.address}.x`), load(b.plugin, `${a.address}.y~z`)
   ])
@@ -55,9 +55,9 @@ async function exchange ({ load, rejected }, a, b) {
   return there + await load(a.plugin, b.address) - back
 }
 
-/** The address that a parent tells by IL-DCP. */
+/** The address that a parent assigns by IL-DCP. */
 async function addressOf (plugin) {
   return (await ILDCP.fetch(plugin.sendData.bind(plugin))).clientAddress
 }
 
-module.exports = { acquaintance, exchange, addressOf }
+module.exports = { createTraffic, exchangePackets, addressOf }
