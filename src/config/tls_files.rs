@@ -8,7 +8,7 @@ use super::diagnostics::DiagnosticSink;
 use super::location::{Location, Path};
 use super::settings::NodeConfig;
 use super::value::Value;
-use crate::net::{TlsError, TlsFile, check_ca_file, check_server_files};
+use crate::net::{TlsError, TlsFile, check_ca_file, check_server_files, error_chain};
 
 /// Checks the files of nodes, each once.
 #[derive(Debug, Default)]
@@ -30,7 +30,12 @@ impl TlsFileCheck {
                         TlsFile::Certificate => "certificate",
                         TlsFile::Key => "key",
                     };
-                    report.problem(place(tree, &["tls", key]), None, chain(&error), help(&error));
+                    report.problem(
+                        place(tree, &["tls", key]),
+                        None,
+                        error_chain(&error),
+                        help(&error),
+                    );
                 }
             }
         }
@@ -41,7 +46,12 @@ impl TlsFileCheck {
                 Ok(None) => {}
                 Ok(Some(warning)) => report.warn(place(tree, &["caFile"]), warning, RENEW),
                 Err(error) => {
-                    report.problem(place(tree, &["caFile"]), None, chain(&error), help(&error));
+                    report.problem(
+                        place(tree, &["caFile"]),
+                        None,
+                        error_chain(&error),
+                        help(&error),
+                    );
                 }
             }
         }
@@ -69,15 +79,4 @@ fn place(tree: &Value, keys: &[&str]) -> Location {
         }
     }
     below(tree, &Path::root(&tree.at), keys)
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
