@@ -1,10 +1,10 @@
 //! A connector of the Interledger protocol (ILPv4): it forwards packets of money between accounts at its peers.
 //!
-//! The crate is first of all the program `ilp-connector`; [`main`] is all of it. For programs that use a connector there are
+//! The crate is mainly the program `ilp-connector`, which [`main`] runs. Other programs may use
 //!
 //! - [`client`]: log in at a connector over BTP, send Prepares, and answer those that arrive;
-//! - [`wire`]: what Interledger puts on the wire. Addresses, ILP packets, BTP frames, and the protocols inside of packets,
-//!   as views of received bytes.
+//! - [`wire`]: the formats of Interledger: addresses, ILP packets, BTP frames, and the protocols inside packets, as views of
+//!   received bytes.
 //!
 //! ```
 //! use ilp_connector::wire::ilp::{Packet, Prepare};
@@ -27,7 +27,7 @@
 //!
 //! docs/ARCHITECTURE.md is the map of the code.
 
-// `pub` in a room marks what other rooms may use. Without the feature, the compiler finds what none of them uses.
+// `pub` in a room is for other rooms. Without the feature `internals`, the compiler finds what none of them uses.
 #![allow(unreachable_pub)]
 #![cfg_attr(feature = "internals", allow(missing_docs))]
 
@@ -58,7 +58,7 @@ pub mod wire;
 
 pub use cli::main;
 
-/// The rooms, for this package's own tests, benches and fuzz targets. They may change with every version.
+/// The rooms, for this package's own tests, benches and fuzz targets. They may change in every version.
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {

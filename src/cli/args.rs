@@ -1,7 +1,7 @@
-//! The command line: every command, its flags, and help that teaches with examples.
+//! The command line: every command, its flags, and help with examples.
 //!
-//! Values that a configuration has too (ports, names, levels) are only collected here; `config` judges them, so that a
-//! flag, a variable and a file say the same thing about the same mistake.
+//! Values that a configuration also has (ports, names, levels) stay texts here; `config` checks them, so that a flag, a
+//! variable and a file report the same mistake in the same words.
 
 mod files;
 
@@ -33,14 +33,14 @@ Examples:
   ilp-connector pay test.c.wallet 1000000 --config examples/linear-3.yaml --node a
   ilp-connector run --config node.yaml              one node
   NODE_ID=b BTP_SERVER_PORT=4000 ilp-connector      one node without a file
-  ilp-connector check examples/*.yaml               what is wrong with these files?
+  ilp-connector check examples/*.yaml               reports mistakes in these files
 
 Exit codes: 0 ok, 1 failure, 64 wrong usage or configuration."
 )]
 pub(super) struct CommandLine {
     #[command(subcommand)]
     pub(super) command: Option<Command>,
-    /// What `run` would take.
+    /// The flags of `run`, the default command.
     #[command(flatten)]
     pub(super) run: RunArguments,
 }
@@ -53,17 +53,17 @@ pub(super) enum Command {
     Up(UpArguments),
     /// Report what is wrong with configuration files
     Check(CheckArguments),
-    /// Ask the node of this configuration whether it is healthy
+    /// Check whether the node of this configuration is healthy
     Healthcheck(HealthcheckArguments),
     /// Measure the round trip to a node, through another one
     Ping(PingArguments),
-    /// Find out which connectors a packet passes
+    /// Show which connectors a packet passes through
     Trace(Box<TraceArguments>),
     /// Pay a payment pointer, an SPSP endpoint, or an address
     Pay(Box<PayArguments>),
     /// Send packets to any destination and count the outcomes
     Send(Box<SendArguments>),
-    /// Measure how fast a node is on this machine
+    /// Measure the speed of a node on this machine
     Bench(BenchArguments),
     /// Print a docker-compose.yml for a topology file
     Compose(ComposeArguments),
@@ -78,36 +78,36 @@ pub(super) enum Command {
 Every key of the file has a variable too (btpServerPort: BTP_SERVER_PORT). A flag wins over the variable, the variable \
 over the file. Peers without a file: BTP_PEER_<ID>_URL and BTP_PEER_<ID>_SECRET.
 
-The file is watched: save a change and the running node follows, or says in its log why it does not.
+The node watches the file: it applies a saved change while it runs, or logs why it cannot.
 
-A node of a topology file reaches the others under their `host`, which is their id unless the file says otherwise, as in \
-containers. To run all of them on this machine, use `up`.
+A node of a topology file reaches the others at their `host`, which by default is their id, as in containers. To run all \
+nodes on this machine, use `up`.
 
 Examples:
   ilp-connector run --config node.yaml
   ilp-connector run --config network.yaml --node b --log-level debug
   BTP_PEER_BOB_URL=ws://bob:3000 BTP_PEER_BOB_SECRET=s3cret ilp-connector run --node alice
 
-A first signal (SIGTERM, Ctrl-C) stops the node when its packets in flight are done, a second one at once.")]
+The first signal (SIGTERM, Ctrl-C) stops the node once its packets in flight are answered; a second one stops it at once.")]
 pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) source: SourceArguments,
     /// The node's own ILP address [variable: ILP_ADDRESS]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) ilp_address: Option<String>,
-    /// Where the log goes [default: standard output]
+    /// Write the log to this file [default: standard output]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) log_file: Option<PathBuf>,
-    /// Where BTP peers are accepted [variable: BTP_SERVER_HOST]
+    /// Listen for BTP peers on this host [variable: BTP_SERVER_HOST]
     #[arg(long, value_name = "HOST")]
     pub(super) btp_host: Option<String>,
-    /// Port for BTP peers, 0 picks one [variable: BTP_SERVER_PORT]
+    /// Port for BTP peers; 0 picks a free one [variable: BTP_SERVER_PORT]
     #[arg(long, value_name = "PORT")]
     pub(super) btp_port: Option<String>,
-    /// Where health and metrics are served [variable: HEALTH_CHECK_HOST]
+    /// Serve health and metrics on this host [variable: HEALTH_CHECK_HOST]
     #[arg(long, value_name = "HOST")]
     pub(super) health_host: Option<String>,
-    /// Port of health and metrics, 0 picks one [variable: HEALTH_CHECK_PORT]
+    /// Port of health and metrics; 0 picks a free one [variable: HEALTH_CHECK_PORT]
     #[arg(long, value_name = "PORT")]
     pub(super) health_port: Option<String>,
     /// error, warn, info, debug, trace, off, or such as info,packets=debug [variable: LOG_LEVEL]
@@ -117,12 +117,13 @@ pub(super) struct RunArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-All nodes run in one process and listen on 127.0.0.1: on the ports that the file gives to each, else on 3000, 3001, ... \
-for BTP and 8080, 8081, ... for health. A port that is in use is replaced by the next free one, and the program says so. On a terminal there is a live view; otherwise the log is printed as JSON lines.
+All nodes run in one process and listen on 127.0.0.1: on the ports in the file, else on 3000, 3001, ... for BTP and 8080, \
+8081, ... for health. If a port is in use, the node takes the next free one and the program prints a note. On a terminal \
+there is a live view; otherwise the log is printed as JSON lines.
 
 Examples:
   ilp-connector up examples/linear-3.yaml
-  ilp-connector up examples/linear-3.yaml --ping        does it work?
+  ilp-connector up examples/linear-3.yaml --ping        ping every node from every other
   ilp-connector up examples/mesh-4.yaml --log-file mesh.log
   ilp-connector up examples/ring.yaml --for 60 > ring.log
 
@@ -133,54 +134,53 @@ pub(super) struct UpArguments {
     /// The topology file
     #[arg(value_name = "TOPOLOGY", value_hint = ValueHint::FilePath)]
     pub(super) file: PathBuf,
-    /// Where the log goes [default: a file in the temporary directory with the live view, else standard output]
+    /// Write the log to this file [default: with the live view a temporary file, else standard output]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) log_file: Option<PathBuf>,
-    /// Once all nodes are healthy, ping each from each other and print a table; then go on, without a live view. Ends
-    /// with 1 if a ping was not fulfilled
+    /// Once all nodes are healthy, ping every node from every other, print a table, and keep running without the live
+    /// view; exit with 1 if a ping was not fulfilled
     #[arg(long)]
     pub(super) ping: bool,
-    /// Stop after this time, such as 90 or 5m; with --ping, after the pings
+    /// Stop after this time, such as 90 or 5m; with --ping, it starts after the pings
     #[arg(long = "for", value_name = "SECONDS", value_parser = parse_duration)]
     pub(super) run_time: Option<Duration>,
     /// error, warn, info, debug, trace, off, or such as info,packets=debug [variable: LOG_LEVEL]
     #[arg(long, value_name = "LEVEL")]
     pub(super) log_level: Option<String>,
-    /// No live view, also on a terminal
+    /// Print the log instead of the live view
     #[arg(long)]
     pub(super) plain: bool,
-    /// The first port: BTP from here on, HTTP 4770 and health 5080 above
+    /// The first BTP port; HTTP ports start 4770 above it, health ports 5080 above it
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=60_000))]
     pub(super) base_port: Option<u16>,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing is started. Every mistake is reported with its place and with what is allowed. In a topology file that includes \
-unreachable nodes, routing loops, clashing ports and secrets that do not match. For several node files, it \
-also compares both ends of each link between them (secrets, relations, assets, scales, ports, addresses) and reports \
-routing loops through them.
+Starts nothing. Reports every mistake with its place and the allowed values. In a topology file it also finds unreachable \
+nodes, routing loops, clashing ports and secrets that do not match. For several node files, it compares both ends of each \
+link between them (secrets, relations, assets, scales, ports, addresses) and reports routing loops through them.
 
 Examples:
   ilp-connector check docker/config/config.yaml
-  ilp-connector check alice.yaml bob.yaml               does what they say of each other fit?
+  ilp-connector check alice.yaml bob.yaml               do both ends of their link agree?
   ilp-connector check network.yaml --node b --print     all values of b, and their origin")]
 pub(super) struct CheckArguments {
     /// Node files and topology files
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub(super) files: Vec<PathBuf>,
-    /// Of a topology file only this node, as it would run here, variables included
+    /// Check only this node of a topology file, as it would run here with these variables
     #[arg(long, value_name = "ID")]
     pub(super) node: Option<String>,
-    /// Show the values in force, secrets masked, and where each comes from
+    /// Print all values and where each comes from; secrets are masked
     #[arg(long)]
     pub(super) print: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Finds the port in the same file and variables as `run`. Ends with 0 if the node answers that it is healthy, else with 1, \
-within 3 seconds. Made for HEALTHCHECK of a container.
+Finds the port in the same file and variables as `run`. Exits within 3 seconds: with 0 if the node is healthy, else with \
+1. Made for the HEALTHCHECK of a container.
 
 Examples:
   ilp-connector healthcheck
@@ -189,7 +189,7 @@ Examples:
 pub(super) struct HealthcheckArguments {
     #[command(flatten)]
     pub(super) source: SourceArguments,
-    /// Ask this port, whatever the configuration says
+    /// Use this port instead of the configured one
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: Option<u16>,
 }
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_says_why() {
+    fn wrong_usage_says_why() {
         fn check(line: &str, expected: &str) {
             let error = parse(line).unwrap_err().to_string();
             assert!(error.contains(expected), "{line}: {error}");

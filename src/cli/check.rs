@@ -1,21 +1,21 @@
-//! `check`: says what is wrong with configuration files, without starting anything.
+//! `check`: reports mistakes in configuration files, without starting anything.
 
 use std::io::Write;
 use std::path::Path;
 
 use super::args::CheckArguments;
 use crate::config::{Diagnostic, Environment, Loaded, Source};
-use crate::console::Failure;
+use crate::console::{Failure, count};
 use crate::topology::{self, Checked, Deployment};
 
-/// Judges all files; the exit code is about all of them.
+/// Checks all files. A mistake in any of them makes the exit code 64.
 pub(super) fn run(
     arguments: &CheckArguments,
     environment: &Environment,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let judged: Vec<_> = arguments
+    let checked_files: Vec<_> = arguments
         .files
         .iter()
         .map(|file| {
@@ -28,11 +28,13 @@ pub(super) fn run(
             (file, topology::check(&source))
         })
         .collect();
-    let nodes: Vec<&Loaded> =
-        judged.iter().filter_map(|(_, checked)| checked.as_ref().ok()?.node.as_ref()).collect();
+    let nodes: Vec<&Loaded> = checked_files
+        .iter()
+        .filter_map(|(_, checked)| checked.as_ref().ok()?.node.as_ref())
+        .collect();
     let findings = topology::check_link_ends(&nodes);
-    let mut worst = Ok(());
-    for (file, checked) in judged {
+    let mut result = Ok(());
+    for (file, checked) in checked_files {
         let name = file.display().to_string();
         let of_file = |problem: &&Diagnostic| problem.file.as_deref() == Some(name.as_str());
         let mistakes: Vec<&Diagnostic> = findings.mistakes.iter().filter(of_file).collect();
@@ -45,7 +47,7 @@ pub(super) fn run(
                 for mistake in mistakes {
                     writeln!(err, "error: {mistake}")?;
                 }
-                worst = Err(Failure::ReportedUsage);
+                result = Err(Failure::ReportedUsage);
             }
             Ok(checked) => {
                 write_warnings(&checked.warnings, err)?;
@@ -58,12 +60,12 @@ pub(super) fn run(
                 write_warnings(&problems.warnings, err)?;
                 let failure = Failure::Configuration(problems);
                 failure.report(err);
-                worst = Err(Failure::ReportedUsage);
+                result = Err(Failure::ReportedUsage);
             }
         }
     }
     out.flush()?;
-    worst
+    result
 }
 
 fn write_warnings(warnings: &[Diagnostic], err: &mut dyn Write) -> Result<(), Failure> {
@@ -74,10 +76,6 @@ fn write_warnings(warnings: &[Diagnostic], err: &mut dyn Write) -> Result<(), Fa
 }
 
 fn summarize(checked: &Checked) -> String {
-    let count = |number: usize, what: &str| match number {
-        1 => format!("1 {what}"),
-        _ => format!("{number} {what}s"),
-    };
     match (&checked.topology, &checked.node) {
         (Some(topology), _) => {
             format!("a network of {}", count(topology.node_ids().count(), "node"))
@@ -95,20 +93,15 @@ fn summarize(checked: &Checked) -> String {
     }
 }
 
-/// The node that was named, or else all of them.
+/// The values of the node that was named, or of all nodes.
 fn print_values(checked: &Checked, file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some(node) = &checked.node {
-        return print_node(node, out);
+        return Ok(write!(out, "{}", node.print())?);
     }
     let Some(topology) = &checked.topology else { return Ok(()) };
     for id in topology.node_ids() {
         writeln!(out, "\n# node {id} of {}", file.display())?;
-        print_node(&topology.node(id, Deployment::Spread)?, out)?;
+        write!(out, "{}", topology.node(id, Deployment::Spread)?.print())?;
     }
-    Ok(())
-}
-
-fn print_node(node: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
-    write!(out, "{}", node.print())?;
     Ok(())
 }

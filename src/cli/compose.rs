@@ -1,5 +1,5 @@
-//! `compose`: a docker-compose.yml for any topology file. What the file says about links stays in the file, which every
-//! container reads and watches; what belongs to a machine (containers, ports, secrets) is printed here.
+//! `compose`: prints a docker-compose.yml for any topology file. The links stay in the topology file, which every
+//! container reads and watches; the output has what belongs to a machine: containers, ports, secrets.
 
 mod variables;
 mod yaml;
@@ -16,7 +16,7 @@ use crate::topology::{
     Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Topology,
 };
 
-/// Everything that is printed.
+/// The contents of a docker-compose.yml.
 #[derive(Debug)]
 struct Compose {
     file: PathBuf,
@@ -26,25 +26,23 @@ struct Compose {
     variables: Vec<Variable>,
 }
 
-/// One node.
+/// The container of one node.
 #[derive(Debug)]
 struct Service {
     id: String,
-    /// What the names of its variables outside of the container begin with.
+    /// The prefix of its variables outside the container.
     prefix: String,
-    /// A name besides the id under which others dial it.
+    /// The host under which others dial it, if that is not the id.
     alias: Option<String>,
     btp_port: u16,
     health_port: u16,
-    /// The port of its HTTP server, where it has one.
     http_port: Option<u16>,
-    /// Ports of the machine.
     published: PublishedPorts,
-    /// Nodes that it is linked with.
+    /// The ids of the nodes that it is linked with.
     linked: Vec<String>,
 }
 
-/// Ports of the machine for one node, as `up` gives them.
+/// The host's ports for one node, the same as with `up`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PublishedPorts {
     btp: u16,
@@ -82,17 +80,17 @@ impl Compose {
         let topology = Topology::load(&source)?;
         let mut services = load_services(&topology, err)?;
         name_variables(&mut services, &variables);
-        let here_is_one = || Path::new("Dockerfile").exists().then(|| ".".to_owned());
+        let current_directory = || Path::new("Dockerfile").exists().then(|| ".".to_owned());
         Ok(Compose {
             file: file.clone(),
             image: arguments.image.clone(),
-            build: arguments.build.clone().or_else(here_is_one),
+            build: arguments.build.clone().or_else(current_directory),
             services,
             variables,
         })
     }
 
-    /// Whether all nodes listen on the same two ports, as they do unless the file says otherwise.
+    /// The BTP and health port inside the containers, if they are the same for all nodes.
     fn common_ports(&self) -> Option<(u16, u16)> {
         let mut ports = self.services.iter().map(|service| (service.btp_port, service.health_port));
         let first = ports.next()?;
@@ -115,7 +113,7 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
         let published =
             assign_ports(number, node.settings.http_server_port.is_some()).ok_or_else(|| {
                 Failure::Usage(format!(
-                    "{} nodes are more than there are ports on one machine",
+                    "one machine does not have enough ports for {} nodes",
                     ids.len()
                 ))
             })?;
@@ -124,7 +122,7 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
             || node.settings.http_server_port == Some(0)
         {
             return Err(Failure::Usage(format!(
-                "node {id} has port 0, which is a different one at every start; a container needs one that is fixed"
+                "node {id} has port 0, which changes at every start; a container needs a fixed port"
             )));
         }
         if id.contains('~') {
@@ -151,7 +149,7 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
         {
             writeln!(
                 err,
-                "warning: the others dial node {} at {host}, which a container cannot answer to; remove its host",
+                "warning: the others dial node {} at {host}, which no container can have; remove its host",
                 service.id
             )?;
         } else {
@@ -161,13 +159,15 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
     Ok(services)
 }
 
-/// Finds names for the variables by which a link can be led elsewhere: `<ID>_BTP_PEER_<OTHER>_URL`. Compose takes only those
-/// that begin with a letter or `_`, and ids that differ may be the same in capitals.
+/// Finds a prefix for each node's variables `<ID>_BTP_PEER_<OTHER>_URL`, which set another URL for a link. Compose requires
+/// names that start with a letter or `_`, and different ids may be equal in capitals.
 fn name_variables(services: &mut [Service], variables: &[Variable]) {
-    let mut taken: BTreeSet<String> = variables.iter().map(|one| one.name.clone()).collect();
+    let mut taken: BTreeSet<String> =
+        variables.iter().map(|variable| variable.name.clone()).collect();
     for service in services {
-        // Of one node's peers no two have the same: the configuration refuses that.
-        let inside: Vec<String> = service.linked.iter().map(|o| yaml::url_variable(o)).collect();
+        // The configuration refuses two peers of a node with the same variable.
+        let inside: Vec<String> =
+            service.linked.iter().map(|peer| yaml::url_variable(peer)).collect();
         let upper = yaml::variable_segment(&service.id);
         let first = match upper.starts_with(|c: char| c.is_ascii_digit()) {
             true => format!("NODE_{upper}"),
@@ -192,12 +192,12 @@ fn assign_ports(number: usize, has_http: bool) -> Option<PublishedPorts> {
     let btp = LOOPBACK_BTP_PORT.checked_add(number)?;
     let http = LOOPBACK_HTTP_PORT.checked_add(number)?;
     let health = LOOPBACK_HEALTH_PORT.checked_add(number)?;
-    // The rows must not meet.
-    let apart = match has_http {
+    // The ranges of the three kinds of ports must not overlap.
+    let is_disjoint = match has_http {
         true => btp < LOOPBACK_HTTP_PORT && http < LOOPBACK_HEALTH_PORT,
         false => btp < LOOPBACK_HEALTH_PORT,
     };
-    apart.then_some(PublishedPorts { btp, http, health })
+    is_disjoint.then_some(PublishedPorts { btp, http, health })
 }
 
 #[cfg(test)]
@@ -217,7 +217,7 @@ mod tests {
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 
-    /// Lines without comments; what is printed differs from the file at the root in nothing else.
+    /// The output and the file at the root may differ in comments only.
     fn without_comments(text: &str) -> Vec<&str> {
         text.lines()
             .filter(|line| !line.trim_start().starts_with('#') && !line.is_empty())
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_at_the_root_is_what_is_printed() {
+    fn the_output_equals_the_file_at_the_root() {
         let (printed, warnings) = compose("docker/config/config.yaml", Some("."));
         let at_root = std::fs::read_to_string("docker-compose.yml").unwrap();
         assert_eq!(without_comments(&printed), without_comments(&at_root));
@@ -280,7 +280,7 @@ mod tests {
             links.map(|(from, to)| format!("{{from: '{from}', to: '{to}', secret: s{from}}}"));
         let nodes = ids.map(|id| format!("{{id: '{id}'}}"));
         let text = format!("nodes: [{}]\nlinks: [{}]\n", nodes.join(", "), links.join(", "));
-        // A variable of the file itself is none of a link.
+        // This variable stands in the file itself, so no link may use its name.
         std::fs::write(
             &file,
             format!("{text}defaults: {{logLevel: '${{A_B_BTP_PEER_1_URL:-info}}'}}\n"),

@@ -1,5 +1,4 @@
-//! `healthcheck`: asks the node of this configuration, for HEALTHCHECK of a container. No runtime, one socket, and an
-//! answer within three seconds whatever happens.
+//! `healthcheck`: asks the node of this configuration for its health, for the HEALTHCHECK of a container.
 
 use std::io::Write;
 use std::time::Duration;
@@ -10,13 +9,13 @@ use crate::console::{Failure, sanitize};
 use crate::tools::{fetch_health, host_to_dial, load_local_node};
 use crate::topology;
 
-/// Docker's own limit in the shipped files is 3 s.
+/// Less than the 3 s after which the shipped Compose file kills the check.
 const TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// Reasons that are shown. A node gives nine at most.
+/// The most reasons that are printed. A node sends at most nine.
 const REASONS_MAX: usize = 16;
 
-/// Asks, and says what was answered.
+/// Prints the status. An unhealthy node, or none, is a failure.
 pub(super) fn run(
     arguments: &HealthcheckArguments,
     environment: &Environment,
@@ -39,20 +38,18 @@ pub(super) fn run(
     Err(Failure::Failed(lines.join("\n")))
 }
 
-/// The node's status, and the reasons why it is not healthy, as texts for a terminal.
+/// The status in the body, and the reasons why the node is not healthy, sanitized.
 fn parse_health(body: &str) -> (String, Vec<String>) {
     let body = serde_json::from_str::<serde_json::Value>(body).unwrap_or_default();
     let status = body.get("status").and_then(serde_json::Value::as_str);
     let reasons = body.get("reasons").and_then(serde_json::Value::as_array);
     let reasons = reasons.into_iter().flatten().filter_map(serde_json::Value::as_str);
     let reasons = reasons.take(REASONS_MAX).map(sanitize);
-    (sanitize(status.unwrap_or("an answer that is not that of a node")), reasons.collect())
+    (sanitize(status.unwrap_or("this is not the answer of a node")), reasons.collect())
 }
 
-/// Where the node serves its health.
-///
-/// A node goes on with its last good configuration when its file is broken. So where the file cannot be read, the
-/// variables and defaults have to do.
+/// Host and port of the node's health server. A node keeps its last good configuration when its file breaks, so a broken
+/// file is only a warning here: the variables and the defaults are used instead.
 fn health_address(
     arguments: &HealthcheckArguments,
     environment: &Environment,
@@ -85,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_are_told() {
+    fn status_and_reasons_are_parsed() {
         let body = "{\"status\":\"unhealthy\",\"reasons\":[\"required peer bob is not connected\",\"a\\u001b[2J\"]}";
         let (status, reasons) = parse_health(body);
         assert_eq!(status, "unhealthy");
@@ -94,11 +91,11 @@ mod tests {
         assert_eq!(parse_health("{}").1, [""; 0]);
         let many = format!("{{\"reasons\":{:?}}}", vec!["r"; 100]);
         assert_eq!(parse_health(&many).1.len(), REASONS_MAX);
-        assert!(parse_health("<html>").0.starts_with("an answer that is not"));
+        assert!(parse_health("<html>").0.starts_with("this is not the answer"));
     }
 
     #[test]
-    fn where_the_node_is_asked() {
+    fn addresses_of_the_health_server() {
         fn check(variables: &[(&str, &str)], port: Option<u16>, expected: &str) {
             let environment = variables
                 .iter()
@@ -120,7 +117,7 @@ mod tests {
         check(&[], Some(1), "127.0.0.1:1");
         check(&[("HEALTH_CHECK_PORT", "4"), ("HEALTH_CHECK_HOST", "::")], None, "::1:4");
         check(&[("HEALTH_CHECK_PORT", "0")], None, "healthCheckPort is 0");
-        // The running node goes on with what it had; so the file is not needed to find it.
+        // The running node keeps what it had, so a broken file must not hide it.
         check(&[("HEALTH_CHECK_PORT", "4"), ("CONFIG_FILE", "/nowhere.yaml")], None, "127.0.0.1:4");
     }
 }

@@ -23,7 +23,7 @@ use crate::config::{Environment, environment_of_process};
 use crate::console::{Failure, build_runtime, report_clap_error};
 use crate::tools::{bench, pay, ping, send, trace};
 
-/// Runs what the command line asks for. The first argument is the program's name.
+/// Runs the command of these arguments. The first one is the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let command_line = match CommandLine::try_parse_from(&arguments) {
@@ -60,17 +60,17 @@ fn dispatch(
     }
 }
 
-/// Runs a tool.
+/// Runs a tool on a runtime of its own.
 fn run_tool(tool: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = build_runtime(1)?;
     let done = runtime.block_on(tool);
-    // A name that somebody is still resolving holds nobody up.
+    // A DNS lookup may still block a thread; the process does not wait for it.
     runtime.shutdown_background();
     done
 }
 
 fn print_completions(arguments: &CompletionsArguments, out: &mut dyn Write) -> Result<(), Failure> {
-    // The generator panics where it cannot write; a vector takes everything.
+    // The generator panics if a write fails; a write to a vector cannot.
     let mut script = Vec::new();
     let mut command = CommandLine::command();
     clap_complete::generate(arguments.shell, &mut command, "ilp-connector", &mut script);

@@ -1,5 +1,5 @@
-//! `run`: one node, until a signal ends it. What goes wrong at the start is a line of the log like everything else,
-//! because a container's output is read by programs.
+//! `run`: one node, until a signal ends it. Errors at the start are log lines like all others, because programs read a
+//! container's output.
 
 use std::future::pending;
 use std::io::{self, IsTerminal, Write};
@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use super::args::RunArguments;
 use crate::config::{Environment, Override, Source};
-use crate::console::{Failure, error_chain};
+use crate::console::{Failure, error_chain, exit_result};
 use crate::node::{LoadedPlan, LogThread, Plan, Supervisor};
 use crate::telemetry::{LogTo, Logs, parse_level};
 
-/// How long threads that resolve names may hold up the end of the process.
+/// How long the process waits for threads in DNS lookups when it ends.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Runs a node.
 pub(super) fn run(arguments: &RunArguments, environment: &Environment) -> Result<(), Failure> {
     let source = source_from_flags(arguments, environment);
     let log_to = arguments.log_file.clone().map_or(LogTo::Stdout, LogTo::File);
-    // Dropped last: what is said until then is written.
+    // Dropped last, so that every line until then is written.
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
     let planned = prepare_nodes(Plan::One(source), &log_to)?;
     let runtime = crate::console::build_runtime(planned.worker_threads())?;
@@ -51,27 +50,27 @@ fn source_from_flags(arguments: &RunArguments, environment: &Environment) -> Sou
     }
 }
 
-/// Begins the log before anything can fail. The level of the file comes into force when the file is read.
+/// Starts the log before anything can fail. The level in the file applies once the file is loaded.
 pub(super) fn start_logs(
     to: &LogTo,
     level: Option<&str>,
     environment: &Environment,
 ) -> Result<(Logs, LogThread), Failure> {
     let level = level.or_else(|| environment.get("LOG_LEVEL").map(String::as_str));
-    // A level that is none is reported with all other mistakes of the configuration.
+    // An invalid level is reported with all other mistakes of the configuration.
     let levels = level.and_then(|level| parse_level(level).ok());
     let levels = levels.unwrap_or_default();
     let (logs, writer) =
         Logs::start(to, &levels).map_err(|error| Failure::Failed(error_chain(&error)))?;
     let thread = LogThread::start(&logs, writer)
-        .map_err(|error| Failure::Failed(format!("cannot start the log's thread: {error}")))?;
+        .map_err(|error| Failure::Failed(format!("cannot start the thread of the log: {error}")))?;
     Ok((logs, thread))
 }
 
-/// Reads the configuration. Its mistakes are lines of the log.
+/// Loads the configuration. Its mistakes become log lines.
 pub(super) fn prepare_nodes(plan: Plan, log_to: &LogTo) -> Result<LoadedPlan, Failure> {
     plan.load().map_err(|problems| {
-        // Before the mistakes: what prevents the start is the last thing that is said.
+        // The mistakes come last, as they prevent the start.
         for warning in &problems.warnings {
             tracing::warn!("{warning}");
         }
@@ -81,7 +80,7 @@ pub(super) fn prepare_nodes(plan: Plan, log_to: &LogTo) -> Result<LoadedPlan, Fa
     })
 }
 
-/// Starts what was planned. What prevents it is a line of the log.
+/// Starts the nodes. An error that prevents it becomes a log line.
 pub(super) async fn start_nodes(
     plan: LoadedPlan,
     logs: Logs,
@@ -93,20 +92,15 @@ pub(super) async fn start_nodes(
     })
 }
 
-/// Writes a line to the log; and to a person, if there is one who does not see the log.
+/// Writes an error to the log, and to standard error if a person there does not see the log.
 fn report_error(line: &str, log_to: &LogTo) {
     tracing::error!("{line}");
     let log_is_seen = *log_to == LogTo::Stdout && io::stdout().is_terminal();
-    let somebody_is_there = *log_to != LogTo::Stdout || io::stderr().is_terminal();
-    if !log_is_seen && somebody_is_there {
+    let stderr_is_seen = *log_to != LogTo::Stdout || io::stderr().is_terminal();
+    if !log_is_seen && stderr_is_seen {
         // stderr is closed; there is nowhere to report a failure.
         let _ = writeln!(io::stderr(), "error: {line}");
     }
-}
-
-/// `gracefully`: nobody lost patience.
-pub(super) fn exit_result(gracefully: bool) -> Result<(), Failure> {
-    if gracefully { Ok(()) } else { Err(Failure::Reported) }
 }
 
 #[cfg(test)]

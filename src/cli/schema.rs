@@ -8,7 +8,7 @@ use super::args::{SchemaArguments, SchemaForm};
 use crate::config;
 use crate::console::Failure;
 
-/// Prints the schema of both forms, or of one.
+/// Prints the schema of one form, or of both.
 pub(super) fn run(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<(), Failure> {
     let schema = match arguments.form {
         None => config::schema(),
@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<()
     Ok(out.flush()?)
 }
 
-/// One of the definitions, standing alone.
+/// One definition as a schema of its own.
 fn file_schema(name: &str, description: &str) -> Value {
     let both = config::schema();
     let part = |pointer: &str| both.pointer(pointer).cloned().unwrap_or_default();
@@ -54,7 +54,7 @@ mod tests {
         check(None, "btpServerPort");
         check(Some(SchemaForm::Node), "btpServerPort");
         check(Some(SchemaForm::Topology), "links");
-        // A definition that refers to others would be cut from them.
+        // References to other definitions would dangle.
         assert!(!file_schema("nodeFile", "").to_string().contains("$ref"));
         assert!(!file_schema("topologyFile", "").to_string().contains("$ref"));
     }

@@ -1,5 +1,5 @@
-//! `up`: all nodes of a topology file in this process. On a terminal it shows them live; otherwise it logs. With
-//! `--ping` it shows that packets arrive.
+//! `up`: runs all nodes of a topology file in this process, on a terminal with a live view. With `--ping` it first sends
+//! packets between all nodes.
 
 mod collect;
 mod ping_pairs;
@@ -17,11 +17,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use self::collect::{Collector, ViewSettings};
 use self::screen::{DetachedScreen, Screen};
 use super::args::UpArguments;
-use super::run::{SHUTDOWN_TIMEOUT, exit_result, prepare_nodes, start_logs, start_nodes};
+use super::run::{SHUTDOWN_TIMEOUT, prepare_nodes, start_logs, start_nodes};
 use crate::account::AccountId;
 use crate::config::{Environment, Source};
-use crate::console::Failure;
-use crate::console::format_duration;
+use crate::console::{Failure, exit_result, format_duration};
 use crate::node::{LoadedPlan, NodeHandle, Plan, SingleFlight, Supervisor, run_with_timeout};
 use crate::telemetry::{LogTo, parse_level};
 use crate::tools::EntryLogin;
@@ -30,7 +29,7 @@ use crate::topology::{Deployment, PortReplacement, Topology};
 /// How often the view is drawn.
 const REDRAW: Duration = Duration::from_secs(1);
 
-/// Runs the network until it is interrupted or its time is over.
+/// Runs the network until a signal or the end of `--for`.
 pub(super) fn run(
     arguments: &UpArguments,
     environment: &Environment,
@@ -73,7 +72,7 @@ pub(super) fn run(
                 let shown = async {
                     tokio::select! {
                         () = time_limit => {}
-                        // Whoever closed the terminal does not want the network either.
+                        // A closed terminal ends the network too.
                         () = show_live_view(handles, settings, canvas) => {}
                     }
                 };
@@ -91,7 +90,7 @@ pub(super) fn run(
     ended
 }
 
-/// Pings all nodes, then keeps the network up. A failed ping stops it.
+/// Pings between all nodes, then keeps the network running. A failed ping stops it.
 async fn ping_and_run(
     supervisor: Supervisor,
     logins: &[EntryLogin],
@@ -122,13 +121,13 @@ fn source_from_flags(
     let mut environment = environment.clone();
     if let Some(level) = &arguments.log_level {
         parse_level(level).map_err(|error| Failure::Usage(format!("--log-level: {error}")))?;
-        // For every node of the network, as the variable is.
+        // As the variable, it applies to every node.
         environment.insert("LOG_LEVEL".to_owned(), level.clone());
     }
     Ok(Source { file: Some(arguments.file.clone()), environment, ..Source::default() })
 }
 
-/// The BTP ports that a tool does not find in the file by itself.
+/// The BTP ports that differ from those in the file, so that tools do not find them there.
 fn moved_btp_ports(planned: &LoadedPlan, source: &Source) -> Vec<(AccountId, u16)> {
     let Ok(topology) = Topology::load(source) else { return Vec::new() };
     let ports = planned.nodes().iter().filter_map(|node| {
@@ -140,19 +139,19 @@ fn moved_btp_ports(planned: &LoadedPlan, source: &Source) -> Vec<(AccountId, u16
     ports.collect()
 }
 
-/// Which ports are others than expected, and how the tools find them.
+/// A note for each port that was in use, with the variable that leads tools to its replacement.
 fn port_notes(replaced: &[PortReplacement], arguments: &UpArguments) -> Vec<String> {
     let note = |PortReplacement { node, key, wanted, instead }: &PortReplacement| {
-        let told =
+        let replaced =
             format!("port {wanted} ({key} of {node}) is in use; {node} has {instead} instead");
         let variable = match *key {
             "btpServerPort" => "BTP_SERVER_PORT",
             "healthCheckPort" => "HEALTH_CHECK_PORT",
-            _ => return told,
+            _ => return replaced,
         };
         let file = arguments.file.display();
         format!(
-            "{told}: for tools, {variable}={instead} ilp-connector ... --config {file} --node {node}"
+            "{replaced}: for tools, {variable}={instead} ilp-connector ... --config {file} --node {node}"
         )
     };
     replaced.iter().map(note).collect()
@@ -169,13 +168,13 @@ async fn wait_for_run_time(run_time: Option<Duration>) {
     }
 }
 
-/// Draws until the terminal is gone.
+/// Redraws the live view until the terminal is gone.
 async fn show_live_view(
     nodes: watch::Receiver<Vec<NodeHandle>>,
     settings: ViewSettings,
     canvas: impl Fn() -> view::Canvas,
 ) {
-    // A paused terminal must not stop packets: frames are drawn beside them, and left out while one is not drawn yet.
+    // A paused terminal must not stop packets: another thread draws each frame, and frames are skipped until it is done.
     let mut drawing = SingleFlight::default();
     let Ok(screen) = Screen::enter(io::stdout()) else { return };
     let mut screen = DetachedScreen(Some(screen));

@@ -1,5 +1,5 @@
-//! Prepares that arrive for a program. In the client's connector the program is an account that every packet is routed to;
-//! so a packet that it does not answer in time is rejected like that of any other peer.
+//! Prepares that arrive for a program. The client's connector has an account for the program and routes every packet to it,
+//! so it rejects packets that the program does not answer in time.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl ProgramSession {
         let id: AccountId = PROGRAM_ACCOUNT.parse().expect("the name is a segment of an address");
         settings.address = Some(DEFAULT_ADDRESS.parse().expect("the signature is an address"));
         settings.scheme = Scheme::Private;
-        // The program is no further hop: it gets the whole time that the packet has left.
+        // The program is no hop, so it gets all the time that the packet has left.
         settings.timing.min_message_window = Duration::ZERO;
         let schemes = Scheme::ALL.into_iter().filter(|scheme| *scheme != Scheme::Peer);
         settings.routes.extend(schemes.map(|scheme| Route {
@@ -73,13 +73,12 @@ pub struct IncomingPrepare<'c> {
 }
 
 impl IncomingPrepare<'_> {
-    /// The packet.
     pub fn prepare(&self) -> Prepare<'_> {
         Prepare::parse(&self.packet).expect("the packet path wrote it")
     }
 
-    /// Answers it. `false`: the Prepare has expired, so its sender gets a Reject instead. `true` means that the answer
-    /// was passed on in time, not that it has arrived.
+    /// Answers the Prepare. `false`: it has expired, so its sender gets a Reject instead. `true`: the answer was sent in
+    /// time, which does not mean that it has arrived.
     ///
     /// A fulfillment that does not hash to the condition reaches the sender as a Reject.
     pub fn answer(self, reply: &Reply<'_>) -> bool {

@@ -19,13 +19,13 @@ pub struct Login {
     trust: TlsTrust,
 }
 
-/// Why a text is no login.
+/// Why a text is not a login.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct LoginError(String);
 
 impl Login {
-    /// From a URL that has a token in it.
+    /// From a URL that contains a token.
     pub(crate) fn from_url(url: BtpUrl) -> Result<Self, LoginError> {
         if url.token().is_none_or(str::is_empty) {
             return Err(LoginError(format!(
@@ -40,25 +40,25 @@ impl Login {
         Login { url, username, token: Some(token), trust }
     }
 
-    /// Trusts these certificate authorities too, a PEM file.
+    /// Trusts the certificate authorities in this PEM file too.
     #[must_use]
     pub fn with_ca_file(mut self, file: PathBuf) -> Self {
         self.trust.ca_file = Some(file);
         self
     }
 
-    /// Requires this name of the node's certificate, whatever host is dialled.
+    /// Requires this name in the node's certificate instead of the host's.
     pub(crate) fn with_server_name(mut self, name: TlsName) -> Self {
         self.trust.server_name = Some(name);
         self
     }
 
-    /// Which certificates of the node are trusted.
+    /// The certificates that are trusted.
     pub(crate) fn trust(&self) -> &TlsTrust {
         &self.trust
     }
 
-    /// How the client's account `account` is dialled.
+    /// How to dial the node for the client's account `account`.
     pub(super) fn dial(&self, account: AccountId) -> Dial {
         Dial::new(account, self.url.clone(), &self.username, self.token.as_ref())
     }

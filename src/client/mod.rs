@@ -58,41 +58,40 @@ use crate::time::Now;
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Scheme, Timestamp};
 
-/// How a client without an address signs its Rejects.
+/// The client's address in its Rejects until the node gives it one.
 pub(crate) const DEFAULT_ADDRESS: &str = "private.ilp-connector-client";
 /// The client's account for the node that it logs in at.
 const NODE_ACCOUNT: &str = "via";
-/// How often deadlines and the state of the login are checked.
+/// The interval of checks for deadlines.
 const TICK: Duration = Duration::from_millis(20);
-/// How long the closing handshake may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Bytes that may wait for the socket: enough for the largest window of large packets.
+/// The most bytes that may wait for the socket: enough for the largest window of large packets.
 const OUTBOX_BYTES_MAX: usize = 1 << 30;
-/// How long the work may go on after another program took the account, to report what it has done.
+/// How long `work` may go on after another program took the account, to report its results.
 const REPLACED_GRACE: Duration = Duration::from_millis(500);
 
-/// What a client may do.
+/// Settings of a client.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Packets that may wait for an answer at once. Smaller values are raised to 16,384, the default of `maxPacketsInFlight`.
+    /// The most packets that may wait for an answer. Smaller values are raised to 16,384, the default of `maxPacketsInFlight`.
     pub max_packets_in_flight: usize,
-    /// What becomes of Prepares that arrive.
+    /// How the client answers Prepares.
     pub receive: Receive,
 }
 
-/// What becomes of Prepares that arrive for a client.
+/// How a client answers Prepares that arrive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Receive {
-    /// They are rejected.
+    /// It rejects them.
     #[default]
     Nothing,
-    /// Pings to this address are fulfilled, all others are rejected.
+    /// It fulfills pings to this address and rejects everything else.
     Pings(Address),
     /// [`Client::next_prepare`] returns them.
     Prepares,
 }
 
-/// Why a session cannot begin or go on.
+/// Why a session cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The first login failed.
@@ -102,7 +101,7 @@ pub enum ClientError {
         login: String,
         /// The cause, as text.
         reason: String,
-        /// How far the attempt came.
+        /// The step at which the attempt failed.
         failure: Option<AttemptFailure>,
     },
     /// The node ended the session for a newer one of the same account.
@@ -111,7 +110,7 @@ pub enum ClientError {
          or raise the account's maxSessions at the node"
     )]
     Replaced,
-    /// The session ended and is not dialled again.
+    /// The session ended and will not reconnect.
     #[error("the session ended")]
     Ended,
     /// The node gave no address.
@@ -125,7 +124,7 @@ pub enum ClientError {
     Tls(TlsError),
 }
 
-/// A session at a node, and all that a program may do with it.
+/// A session at a node.
 pub struct Client {
     replaced: watch::Sender<bool>,
     context: Arc<TransportContext>,
@@ -135,10 +134,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// Logs in, does `work`, and logs out. A session that is lost meanwhile is dialled again.
+    /// Logs in, does `work`, and logs out. A lost session reconnects.
     ///
     /// # Errors
-    /// The error of `work`, or why the session cannot begin or go on. If another program takes the account, `work` has
+    /// The error of `work`, or why the session cannot start or continue. If another program takes the account, `work` has
     /// half a second to end.
     pub async fn session<T, E: From<ClientError>>(
         login: &Login,
@@ -160,34 +159,35 @@ impl Client {
         });
         let mut tick = interval(TICK);
         let mut events = client.context.peers.subscribe();
-        let mut leave_at = None;
+        let mut grace_ends_at = None;
         let result = loop {
-            let grace_is_over = sleep_until(leave_at.unwrap_or_else(Instant::now));
+            let grace_is_over = sleep_until(grace_ends_at.unwrap_or_else(Instant::now));
             tokio::select! {
                 result = &mut working => break result,
-                () = grace_is_over, if leave_at.is_some() => break Err(ClientError::Replaced.into()),
-                () = &mut dialling, if leave_at.is_none() => break Err(ClientError::Ended.into()),
+                () = grace_is_over, if grace_ends_at.is_some() => break Err(ClientError::Replaced.into()),
+                () = &mut dialling, if grace_ends_at.is_none() => break Err(ClientError::Ended.into()),
                 _ = tick.tick() => client.context.connector.sweep_deadlines(client.now()),
                 event = events.recv() => if event.is_ok_and(|event| is_replaced(&event)) {
-                    // Two programs that both logged in again would replace each other for ever.
+                    // If both programs logged in again, they would replace each other forever.
                     client.replaced.send_replace(true);
-                    leave_at = Some(Instant::now() + REPLACED_GRACE);
+                    grace_ends_at = Some(Instant::now() + REPLACED_GRACE);
                 },
             }
         };
-        let result = if leave_at.is_some() { Err(ClientError::Replaced.into()) } else { result };
+        let result =
+            if grace_ends_at.is_some() { Err(ClientError::Replaced.into()) } else { result };
         handle.stop(1000, "done");
-        // A node that does not complete the closing handshake changes nothing for the program.
+        // A closing handshake that the node does not complete is no failure.
         let _ = timeout(CLOSE_TIMEOUT, dialling).await;
         result
     }
 
-    /// Sends a Prepare to the node, and waits for its answer; at the latest until the Prepare expires.
+    /// Sends a Prepare to the node, and waits for its answer, at most until the Prepare expires.
     pub async fn send(&self, prepare: &Prepare<'_>) -> Outcome {
         self.send_at(prepare, self.now()).await
     }
 
-    /// The same; `now` is the time that the deadline of the answer is computed from.
+    /// The same, with the time from which the deadline of the answer is computed.
     pub(crate) async fn send_at(&self, prepare: &Prepare<'_>, now: Now) -> Outcome {
         let (answer, answered) = oneshot::channel();
         // The receiver is gone if this future was dropped.
@@ -205,7 +205,7 @@ impl Client {
         self.connector().originate_prepare(&self.node, prepare, now, answer);
     }
 
-    /// When a packet expires that is sent now and has `lifetime` left.
+    /// The expiry of a packet that is sent now with this lifetime.
     pub fn expiry(&self, lifetime: Duration) -> Timestamp {
         self.now().wall.saturating_add(lifetime)
     }
@@ -218,7 +218,7 @@ impl Client {
         let asked =
             ildcp::request_parent_info(self.connector(), &self.context.clock, &self.node).await;
         let info = asked.map_err(ClientError::NoAddress)?;
-        // A program that answers Prepares has all addresses; its client only passes them on.
+        // A program that answers Prepares receives those for all addresses, so its client takes none itself.
         if self.program.is_none() {
             let taken = self.connector().set_address(info.address.clone());
             taken.map_err(ClientError::Address)?;
@@ -234,7 +234,7 @@ impl Client {
         }
     }
 
-    /// Waits until the first login succeeded or failed.
+    /// Waits until the first login has succeeded or failed.
     async fn wait_for_login(&self, login: &Login) -> Result<(), ClientError> {
         let mut tick = interval(TICK / 10);
         loop {

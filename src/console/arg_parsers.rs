@@ -1,4 +1,4 @@
-//! Values of flags: texts -> times, hashes, bytes.
+//! Parsers for values of flags: times, hashes, bytes, addresses.
 
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use crate::wire::{Address, Scheme};
 /// The longest time that a flag may give.
 const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// `10`, `0.5`, `500ms`, `90s`, `5m`, `1h`: seconds where no unit is given.
+/// `10`, `0.5`, `500ms`, `90s`, `5m`, `1h`; without a unit in seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "a time is a number of seconds, or such as 500ms, 90s, 5m, 1h".to_owned();
+    let invalid =
+        || "a time is a number of seconds, or a text such as 500ms, 90s, 5m, 1h".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
     let factor = match unit {
@@ -19,13 +20,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
     if !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return Err(wrong());
+        return Err(invalid());
     }
-    let number: f64 = digits.parse().map_err(|_| wrong())?;
-    let duration = Duration::try_from_secs_f64(number * factor).map_err(|_| wrong())?;
+    let number: f64 = digits.parse().map_err(|_| invalid())?;
+    let duration = Duration::try_from_secs_f64(number * factor).map_err(|_| invalid())?;
     if duration.is_zero() {
         return Err("a time must be above zero".to_owned());
     }
@@ -35,7 +36,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// 32 bytes.
+/// 32 bytes in hexadecimal digits.
 pub fn parse_hash(text: &str) -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(text, &mut bytes)
@@ -43,7 +44,7 @@ pub fn parse_hash(text: &str) -> Result<[u8; 32], String> {
     Ok(bytes)
 }
 
-/// Any bytes.
+/// Any bytes in hexadecimal digits, with or without `0x`.
 pub fn parse_hex(text: &str) -> Result<Bytes, String> {
     let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text));
     bytes
@@ -51,14 +52,13 @@ pub fn parse_hex(text: &str) -> Result<Bytes, String> {
         .map_err(|_| "bytes are written as an even number of hexadecimal digits".to_owned())
 }
 
-/// An address that a ping can go to.
+/// An address that a ping can reach, so none under `peer.`.
 pub fn parse_ping_address(text: &str) -> Result<Address, String> {
-    let address: Address = text
-        .parse()
-        .map_err(|error| format!("{error}; the address of a node is such as test.c"))?;
+    let address: Address =
+        text.parse().map_err(|error| format!("{error}; an address looks like test.c"))?;
     if address.scheme() == Scheme::Peer {
         return Err(
-            "addresses under peer. are answered by the neighbour and never forwarded".to_owned()
+            "the next node answers addresses under peer. itself and never forwards them".to_owned()
         );
     }
     Ok(address)

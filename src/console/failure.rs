@@ -1,4 +1,4 @@
-//! Why a command ends without success, and the exit code that says so.
+//! Failures of commands, and their exit codes.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -11,27 +11,32 @@ use crate::net::error_chain;
 /// Wrong usage or configuration: `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
-/// Why a command ends without success.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The command line, or what it names, makes no sense: exit code 64.
+    /// The command line, or what it names, is wrong: exit code 64.
     #[error("{0}")]
     Usage(String),
     /// The configuration has mistakes: exit code 64.
     #[error(transparent)]
     Configuration(#[from] Diagnostics),
-    /// It did not work: exit code 1.
+    /// The command failed: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// It did not work, and the command has said all there is to say: exit code 1.
+    /// The command failed and has reported it already: exit code 1.
     #[error("failed")]
     Reported,
-    /// The same for wrong usage or configuration: exit code 64.
+    /// Wrong usage or configuration, reported already: exit code 64.
     #[error("wrong usage or configuration")]
     ReportedUsage,
-    /// The output cannot be written. A reader that went away (`| head`) is no error.
+    /// The output cannot be written: exit code 1, or 0 if the reader closed the pipe, as `| head` does.
     #[error("cannot write the output")]
     Output(#[from] io::Error),
+}
+
+/// `Ok` on success, else a failure that the command has reported already.
+pub fn exit_result(is_success: bool) -> Result<(), Failure> {
+    if is_success { Ok(()) } else { Err(Failure::Reported) }
 }
 
 impl From<ClientError> for Failure {
@@ -39,10 +44,10 @@ impl From<ClientError> for Failure {
         let help = match &error {
             ClientError::Tls(error) => return Failure::Usage(error_chain(error)),
             ClientError::Login { failure: Some(AttemptFailure::Refused), .. } => {
-                "; user or token are not those of the node's account"
+                "; user or token differ from those of the node's account"
             }
             ClientError::Login { failure: Some(AttemptFailure::Unreachable), .. } => {
-                "; is the node running? (up says where it took another port)"
+                "; is the node running? (`up` prints a note if it took another port)"
             }
             _ => "",
         };
@@ -51,7 +56,7 @@ impl From<ClientError> for Failure {
 }
 
 impl Failure {
-    /// Tells standard error, one `error: ` line for each mistake, and the exit code.
+    /// Writes one `error: ` line for each mistake, and returns the exit code.
     pub fn report(&self, to: &mut dyn Write) -> ExitCode {
         let (text, code) = match self {
             Failure::Usage(text) => (text.clone(), USAGE),
@@ -72,12 +77,11 @@ impl Failure {
     }
 }
 
-/// What clap says of the command line: help and version are no failure, everything else is wrong usage.
-///
-/// clap quotes what it does not understand. `arguments` are what it was given: those that may be secrets are masked.
+/// Prints help, the version, or a usage error of clap, and returns the exit code. clap quotes arguments that it does not
+/// understand; those that may be secrets are masked.
 pub fn report_clap_error(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     if !error.use_stderr() {
-        // It fails only if the reader went away.
+        // It fails only if the reader closed the pipe.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
@@ -94,15 +98,15 @@ pub fn report_clap_error(error: &clap::Error, arguments: &[OsString]) -> ExitCod
     ExitCode::from(USAGE)
 }
 
-/// Arguments that may be, or hold, a secret: what stands behind a flag that sounds like one, texts with a user part, and
-/// long ones that look drawn by lot. Longest first, so that none is left in parts.
+/// Arguments that may contain a secret: values of flags whose name suggests one, texts with a user part, and long texts
+/// that look random. The longest come first, so that masking a short one cannot leave parts of a long one.
 fn possible_secrets(arguments: &[OsString]) -> Vec<String> {
     const LONG: usize = 32;
-    let drawn = |text: &str| {
+    let looks_random = |text: &str| {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-');
         text.len() >= LONG && text.chars().all(plain) && !text.starts_with("--")
     };
-    let sounds = |flag: &str| {
+    let suggests_secret = |flag: &str| {
         let flag = flag.to_ascii_lowercase();
         flag.starts_with('-')
             && ["via", "vai", "sec", "tok", "pass", "auth", "key", "cred"]
@@ -110,18 +114,21 @@ fn possible_secrets(arguments: &[OsString]) -> Vec<String> {
                 .any(|word| flag.contains(word))
     };
     let mut secrets = Vec::new();
-    let mut before = "";
+    let mut previous = "";
     let texts: Vec<_> = arguments.iter().skip(1).map(|text| text.to_string_lossy()).collect();
     for text in &texts {
         let (flag, value) = match text.split_once('=') {
             Some((flag, value)) if flag.starts_with("--") => (flag, value),
-            _ => (before, &**text),
+            _ => (previous, &**text),
         };
         let is_flag = value.starts_with("--") && !value.contains('@');
-        if !is_flag && !value.is_empty() && (sounds(flag) || value.contains('@') || drawn(value)) {
+        if !is_flag
+            && !value.is_empty()
+            && (suggests_secret(flag) || value.contains('@') || looks_random(value))
+        {
             secrets.push(value.to_owned());
         }
-        before = text;
+        previous = text;
     }
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets
@@ -153,9 +160,9 @@ mod tests {
     #[test]
     fn every_failure_has_its_code_and_its_line() {
         fn check(failure: &Failure, text: &str, code: u8) {
-            let mut told = Vec::new();
-            let reported = failure.report(&mut told);
-            assert_eq!(String::from_utf8(told).unwrap(), text);
+            let mut reported_lines = Vec::new();
+            let reported = failure.report(&mut reported_lines);
+            assert_eq!(String::from_utf8(reported_lines).unwrap(), text);
             assert_eq!(format!("{reported:?}"), format!("{:?}", ExitCode::from(code)));
         }
         check(&Failure::Usage("no".into()), "error: no\n", 64);

@@ -1,10 +1,11 @@
-//! How figures and texts of others are shown.
+//! Formats of figures, times and foreign texts for people.
 
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
 pub use crate::net::{error_chain, sanitize, sanitize_json};
+use crate::wire::ilp::ErrorCode;
 
 /// `1234567` as `1,234,567`.
 pub fn group_digits(number: impl ToString) -> String {
@@ -23,7 +24,7 @@ pub fn group_digits(number: impl ToString) -> String {
     out
 }
 
-/// Milliseconds with as many decimals as are worth reading: `0.042`, `1.42`, `153`.
+/// Milliseconds with about three digits: `0.042`, `1.42`, `153`.
 pub fn format_millis(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1000.0;
     match ms {
@@ -33,7 +34,7 @@ pub fn format_millis(duration: Duration) -> String {
     }
 }
 
-/// A time as people say it: `12 s`, `3 min 5 s`, `2 h 10 min`.
+/// A time with its units: `12 s`, `3 min 5 s`, `2 h 10 min`.
 pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -47,7 +48,7 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
-/// A share in percent: `100 %`, `99.9 %`, `0.01 %`; never rounded to all or nothing.
+/// A share in percent: `100 %`, `99.9 %`, `0.1 %`. Never rounded to 0 % or 100 %.
 pub fn format_percent(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {
         return "0 %".to_owned();
@@ -71,7 +72,7 @@ pub fn per_second(packets: u64, within: Duration) -> u64 {
     u64::try_from(u128::from(packets) * 1_000_000 / micros).unwrap_or(u64::MAX)
 }
 
-/// A word of a command line, quoted where a shell would read it in another way.
+/// An argument of a command line, quoted if a shell would read it differently.
 pub fn shell_quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=%".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {
@@ -80,12 +81,28 @@ pub fn shell_quote(word: &str) -> String {
     }
 }
 
-/// Columns that a text takes at a terminal.
+/// `1 node`, `2 nodes`.
+pub fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+/// An error code and its name: `F02 Unreachable`.
+pub fn describe_code(code: ErrorCode) -> String {
+    code.name().map_or_else(|| code.to_string(), |name| format!("{code} {name}"))
+}
+
+/// The address of a node that rejected a packet.
+pub fn describe_node(address: &str) -> String {
+    if address.is_empty() { "a node without an address".to_owned() } else { sanitize(address) }
+}
+
+/// The columns that a text takes on a terminal.
 pub fn display_width(text: &str) -> usize {
     text.width()
 }
 
-/// A text with spaces behind it, so that the next one starts in the column `width`.
+/// A text, padded with spaces to this width.
 pub fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(display_width(text))))
 }
@@ -114,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_never_rounded_to_all_or_nothing() {
+    fn shares_are_never_rounded_to_0_or_100_percent() {
         assert_eq!(format_percent(0, 10), "0 %");
         assert_eq!(format_percent(0, 0), "0 %");
         assert_eq!(format_percent(10, 10), "100 %");

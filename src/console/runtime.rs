@@ -2,11 +2,11 @@
 
 use super::failure::Failure;
 
-/// Turns of sessions between two looks at sockets and clock. A peer that sends without pause is ready again after each
-/// of its turns, which are long: with tokio's 61 the others would wait for 61 of them.
+/// Polls of tasks between two checks of sockets and timers. The session of a peer that sends without pause is ready again
+/// after each of its polls, which are long: with tokio's default, the other sessions would wait for 61 of them.
 const EVENT_INTERVAL: u32 = 4;
 
-/// A runtime: on this thread alone, which is the most economic, or with so many threads.
+/// A runtime with this many threads. With one, it runs on the calling thread, which costs the least CPU.
 pub fn build_runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = match threads {
         0 | 1 => tokio::runtime::Builder::new_current_thread(),

@@ -1,16 +1,14 @@
-//! Tables as wide as what is in them, that lose columns at their end where the terminal is narrow, and lines that are
-//! cut to its width. Colours are marks until a line has its length.
+//! Tables whose columns are as wide as their content. Columns that do not fit the terminal are left out from the end, and
+//! lines are truncated to its width. Until then, control characters stand for colours.
 
 use unicode_width::UnicodeWidthChar;
 
 use super::format::{display_width, sanitize};
 
-/// Between two columns.
 const GAP: &str = "  ";
-/// Columns that are never left out, however narrow the terminal.
+/// This many columns stay, however narrow the terminal is.
 const COLUMNS_MIN: usize = 3;
 
-/// What a state is shown in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
     Green,
@@ -18,10 +16,10 @@ pub enum Colour {
     Red,
 }
 
-/// Stand for colours in a line that has not got its length yet. No text holds them: what others wrote is escaped.
+/// Characters that stand for colour codes. No cell contains them, because its text is sanitized.
 const MARKS: [(char, &str); 4] =
     [('\u{1}', "\x1b[32m"), ('\u{2}', "\x1b[33m"), ('\u{3}', "\x1b[31m"), ('\u{4}', "\x1b[0m")];
-const END: char = '\u{4}';
+const COLOUR_END: char = '\u{4}';
 
 impl Colour {
     fn mark(self) -> char {
@@ -33,7 +31,7 @@ impl Colour {
     }
 }
 
-/// One field of a table.
+/// A cell of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
     text: String,
@@ -42,13 +40,13 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A word.
+    /// A cell with its text at the left.
     pub fn left(text: impl AsRef<str>) -> Self {
-        // Asset codes and addresses may be those of a parent.
+        // Other nodes may have chosen the text.
         Cell { text: sanitize(text.as_ref()), right: false, colour: None }
     }
 
-    /// A figure.
+    /// A cell with its text at the right, for figures.
     pub fn right(text: impl AsRef<str>) -> Self {
         Cell { right: true, ..Cell::left(text) }
     }
@@ -70,7 +68,7 @@ impl Cell {
             Some(colour) => {
                 out.push(colour.mark());
                 out.push_str(&self.text);
-                out.push(END);
+                out.push(COLOUR_END);
             }
             None => out.push_str(&self.text),
         }
@@ -80,7 +78,7 @@ impl Cell {
     }
 }
 
-/// Rows of cells under headings.
+/// Rows of cells below headings.
 #[derive(Debug)]
 pub struct Table<const COLUMNS: usize> {
     headings: [&'static str; COLUMNS],
@@ -96,7 +94,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         self.rows.push(cells);
     }
 
-    /// The heading and the rows, with as many columns as fit.
+    /// The headings and the rows, with as many columns as fit.
     pub fn lines(&self, columns_max: usize) -> Vec<String> {
         let right = |column: usize| {
             self.rows.first().and_then(|row| row.get(column)).is_some_and(|cell| cell.right)
@@ -133,7 +131,6 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
     }
 }
 
-/// How many of the columns fit.
 fn count_fitting(widths: &[usize], columns_max: usize) -> usize {
     let mut used = 0;
     for (count, width) in widths.iter().enumerate() {
@@ -149,7 +146,7 @@ fn is_mark(c: char) -> bool {
     MARKS.iter().any(|(mark, _)| *mark == c)
 }
 
-/// Cuts a line to the width.
+/// Truncates a line to this width.
 pub fn truncate(line: &str, columns_max: usize) -> String {
     let width = |c: char| c.width().unwrap_or(0);
     let length: usize = line.chars().filter(|c| !is_mark(*c)).map(width).sum();
@@ -162,7 +159,7 @@ pub fn truncate(line: &str, columns_max: usize) -> String {
         if is_mark(c) {
             out.push(c);
         } else {
-            // A wide character that has no room ends the line.
+            // A wide character that does not fit ends the line.
             let needed = if left == 0 { 1 } else { width(c) };
             match left.checked_sub(needed) {
                 Some(rest) => {
@@ -177,7 +174,7 @@ pub fn truncate(line: &str, columns_max: usize) -> String {
     out
 }
 
-/// Marks become colours, or nothing.
+/// Replaces the marks with colour codes, or removes them.
 pub fn apply_colours(line: &str, colour: bool) -> String {
     let mut out = String::with_capacity(line.len());
     for c in line.chars() {
@@ -195,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_give_way_from_the_end() {
+    fn columns_that_do_not_fit_are_left_out() {
         let mut table = Table::new(&["NAME", "STATE", "N", "REST"]);
         table.add_row([
             Cell::left("a-long-name"),

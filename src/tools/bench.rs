@@ -1,5 +1,5 @@
-//! `bench`: how fast a node is on this machine, for a newcomer. The node is a process of its own; a sender and a
-//! receiver, in this one, log in at it over loopback. benches/ measures it beside a bare relay.
+//! `bench`: a first measurement of a node's speed on this machine. The node is another process; a sender and a receiver in
+//! this one log in at it over loopback. benches/ compares it with a bare relay.
 
 mod node_process;
 mod usage;
@@ -17,25 +17,25 @@ use super::send::load::{Load, StopCondition};
 use super::send::tally::{ResultKind, Tally};
 use super::session::{run_session, send_options};
 use crate::client::{Options, Receive};
-use crate::console::Failure;
-use crate::console::{format_duration, format_millis, group_digits, per_second, sanitize};
+use crate::console::{
+    Failure, exit_result, format_duration, format_millis, group_digits, per_second, sanitize,
+};
 use crate::wire::{Address, Amount, Condition};
 
-/// Before it is measured: allocators, caches and sockets find their size.
+/// The time before the measurement, in which allocators, caches and sockets adapt.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// Time for each answer.
+/// The lifetime of each packet.
 const EXPIRY: Duration = Duration::from_secs(30);
-/// What real packets carry, about.
+/// About as much as real packets carry.
 const DATA_BYTES: usize = 64;
 
-/// What was measured.
 struct BenchResult {
     tally: Tally,
     took: Duration,
     usage: Option<ProcessUsage>,
 }
 
-/// Measures, and prints.
+/// Measures, and prints the results.
 pub fn run(
     arguments: &BenchArguments,
     out: &mut dyn Write,
@@ -51,8 +51,8 @@ pub fn run(
         false => write_table(arguments, &measured, out)?,
     }
     out.flush()?;
-    let all = measured.tally.fulfilled() == measured.tally.sent();
-    if all { Ok(()) } else { Err(Failure::Reported) }
+    let is_complete = measured.tally.fulfilled() == measured.tally.sent();
+    exit_result(is_complete)
 }
 
 async fn measure(arguments: &BenchArguments, node: &NodeProcess) -> Result<BenchResult, Failure> {
@@ -135,7 +135,7 @@ fn write_table(
     }
     writeln!(
         out,
-        "\nA packet is a Prepare and its Fulfill. The node shares this machine with sender and receiver."
+        "\nA packet is a Prepare and its Fulfill. The sender and the receiver use CPU time of this machine too."
     )?;
     Ok(())
 }

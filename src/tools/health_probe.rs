@@ -1,22 +1,21 @@
-//! Asks a node for its health. No runtime, one socket, and an end within the given time whatever happens.
+//! Asks a node for its health over one blocking socket, within a given time. The HTTP client of `http` would
+//! need a runtime and a TLS configuration, for one request without TLS that a container makes every few seconds.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-/// Bytes of an answer that are read. The status line is at the front.
+/// The most bytes of a response that are read.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// The answer to a GET.
+/// The response to `GET /health`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct HealthResponse {
-    /// The status code.
     pub code: u16,
-    /// What follows the headers.
     pub body: String,
 }
 
-/// Asks the node for its health, over a connection of its own.
+/// Asks the node for its health.
 pub fn fetch_health(host: &str, port: u16, timeout: Duration) -> io::Result<HealthResponse> {
     let deadline = Instant::now() + timeout;
     let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
@@ -38,12 +37,12 @@ pub fn fetch_health(host: &str, port: u16, timeout: Duration) -> io::Result<Heal
     Err(last)
 }
 
-/// Reads until the other side closes, or the body is complete.
+/// Reads until the server closes the connection, or the body is complete.
 fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<HealthResponse> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
-        // The whole answer has one deadline, however slowly its bytes come.
+        // One deadline for the whole response, however slowly its bytes arrive.
         stream.set_read_timeout(Some(left()))?;
         let count = match stream.read(&mut chunk) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -65,7 +64,7 @@ fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<Healt
     }
 }
 
-/// The answer, once it is complete; `ended`: no more bytes will come.
+/// The response, if it is complete. `ended`: no more bytes will arrive.
 fn parse(bytes: &[u8], ended: bool) -> Option<HealthResponse> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
@@ -88,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_complete_or_not_yet_there() {
+    fn responses_are_parsed_once_complete() {
         fn check(text: &str, ended: bool, expected: Option<(u16, &str)>) {
             let expected =
                 expected.map(|(code, body)| HealthResponse { code, body: body.to_owned() });
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_server_is_given_up() {
+    fn a_silent_server_is_a_timeout() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let started = Instant::now();

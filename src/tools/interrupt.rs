@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM for commands that print a summary when they are interrupted.
+//! Ctrl-C and SIGTERM, for tools that print a summary when they are interrupted.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use crate::client::Client;
 use crate::console::Failure;
 
-/// What ends a command early: a signal, or another program that took its account.
+/// Ends a tool early: a signal, or another program that took its account.
 pub(super) struct Interrupt {
     replaced: watch::Receiver<bool>,
     interrupt: Signal,
@@ -14,11 +14,10 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// From now on these signals do not end the process by themselves.
+    /// From now on, these signals no longer end the process.
     pub(super) fn listen(client: &Client) -> Result<Self, Failure> {
         let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))
+            signal(kind).map_err(|error| Failure::Failed(format!("cannot handle signals: {error}")))
         };
         Ok(Interrupt {
             replaced: client.replaced(),
@@ -27,7 +26,7 @@ impl Interrupt {
         })
     }
 
-    /// Until there is one. Cancel safe.
+    /// Waits for an interrupt. Cancel safe.
     pub(super) async fn wait(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

@@ -1,4 +1,4 @@
-//! The node of this configuration on this machine: where `ping` and `send` log in, where `healthcheck` asks.
+//! The node of this configuration on this machine, which the tools log in at and `healthcheck` asks.
 
 use std::net::IpAddr;
 
@@ -6,10 +6,11 @@ use super::args::SourceArguments;
 use crate::config::{self, Diagnostics, Environment, Loaded, Source};
 use crate::topology::{self, Deployment, Topology};
 
-/// Loads the node that is meant.
-///
-/// A node that `--node` picks from a topology file has the ports that `up` gives it, and that the Compose file of
-/// `compose` publishes here; one that the environment names is one that runs as this environment says.
+/// A node, and the network if its file is a topology file.
+pub type NodeAndNetwork = (Loaded, Option<Topology>);
+
+/// Loads the configuration of the node. A node that `--node` picks from a topology file has the ports of `up`, which are
+/// also those that the file of `compose` publishes; for a node named by `NODE_ID`, the ports are those of this environment.
 pub fn load_local_node(
     arguments: &SourceArguments,
     environment: &Environment,
@@ -17,11 +18,11 @@ pub fn load_local_node(
     load_node_and_network(arguments, environment).map(|(loaded, _)| loaded)
 }
 
-/// The same, with the network that the node belongs to, if the file is a topology file.
+/// The same, with the network.
 pub fn load_node_and_network(
     arguments: &SourceArguments,
     environment: &Environment,
-) -> Result<(Loaded, Option<Topology>), Diagnostics> {
+) -> Result<NodeAndNetwork, Diagnostics> {
     let source = Source {
         file: arguments.config.clone(),
         environment: environment.clone(),
@@ -43,7 +44,7 @@ pub fn load_node_and_network(
     Ok((loaded, topology))
 }
 
-/// Where somebody on this machine reaches what listens on `host`.
+/// The host to dial on this machine for a server that listens on `host`.
 pub fn host_to_dial(host: &str) -> String {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1".to_owned(),

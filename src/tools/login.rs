@@ -1,35 +1,32 @@
-//! At which node `ping` and `send` log in, and as whom (D14): `--via`, or the `cli` account of the configuration; never a
-//! peer's account, whose session would be replaced.
+//! The node and account that the tools log in with (D14): `--via`, or the account `cli` of the configuration. Never a
+//! peer's account, because that would end the peer's session.
 
 use std::fmt;
 
 use super::args::{LoginArguments, SourceArguments, TrustArguments};
-use super::local_node;
-use super::local_node::host_to_dial;
+use super::local_node::{self, NodeAndNetwork, host_to_dial};
 use super::secret_argument::{SecretArgument, read_secret_argument};
 use crate::account::Relation;
 use crate::client::Login;
 use crate::config::{Environment, FileForm, Loaded, NodeConfig};
-use crate::console::Failure;
-use crate::console::shell_quote;
+use crate::console::{Failure, shell_quote};
 use crate::net::{BtpUrl, TlsTrust, host_of_certificate};
 use crate::peers::Token;
 
-/// The account of the configuration that the tools log in as.
+/// The tools' account in the configuration.
 pub const TOOL_ACCOUNT: &str = "cli";
-/// The variable for `--via`.
 const VIA_VARIABLE: &str = "ILP_VIA";
-/// What somebody who has no such account must add.
+/// A tools' account, for messages about one that is missing or wrong.
 const EXAMPLE_ACCOUNT: &str = "{ id: cli, relation: child, authToken: \"<a secret of yours>\" }";
 
-/// Where to log in, and as whom.
+/// The login of a tool at its entry node. Shown without the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryLogin {
     login: Login,
+    /// See [`EntryLogin::flags`].
     flags: String,
 }
 
-/// Without the token.
 impl fmt::Display for EntryLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.login.fmt(f)
@@ -39,16 +36,28 @@ impl fmt::Display for EntryLogin {
 impl EntryLogin {
     /// From the command line and the environment.
     pub fn find(arguments: &LoginArguments, environment: &Environment) -> Result<Self, Failure> {
-        match Self::read_via(arguments, environment)? {
-            Some(via) => {
-                Self::from_url(via.parse(str::parse::<BtpUrl>)?, via.name, via.repeat_flag)
-            }
-            None => Self::from_configuration(&arguments.source, environment),
-        }
-        .map(|login| login.with_trust(&arguments.trust))
+        Self::find_with_network(arguments, environment).map(|(login, _)| login)
     }
 
-    /// What the command line says wins over what the configuration says.
+    /// The same, with the configuration that the login comes from; `None` with `--via`.
+    pub fn find_with_network(
+        arguments: &LoginArguments,
+        environment: &Environment,
+    ) -> Result<(Self, Option<NodeAndNetwork>), Failure> {
+        let (login, network) = match Self::read_via(arguments, environment)? {
+            Some(via) => {
+                let url = via.parse(str::parse::<BtpUrl>)?;
+                (Self::from_url(url, via.name, via.repeat_flag)?, None)
+            }
+            None => {
+                let network = local_node::load_node_and_network(&arguments.source, environment)?;
+                (Self::from_configuration(&network.0, &arguments.source)?, Some(network))
+            }
+        };
+        Ok((login.with_trust(&arguments.trust), network))
+    }
+
+    /// The command line overrides the configuration.
     fn with_trust(mut self, arguments: &TrustArguments) -> Self {
         let TrustArguments { ca_file, server_name } = arguments;
         if let Some(file) = ca_file {
@@ -63,36 +72,28 @@ impl EntryLogin {
         self
     }
 
-    /// The same, for the client.
     pub fn login(&self) -> &Login {
         &self.login
     }
 
-    /// Which certificates of the node are trusted.
+    /// The certificates that are trusted.
     pub fn trust(&self) -> &TlsTrust {
         self.login.trust()
     }
 
-    /// What `--via` says; its variable only where no configuration is named.
+    /// The value of `--via`, or of its variable if no flag names a configuration.
     fn read_via(
         arguments: &LoginArguments,
         environment: &Environment,
     ) -> Result<Option<SecretArgument<'static>>, Failure> {
-        let SourceArguments { config, node, .. } = &arguments.source;
+        let SourceArguments { config, node } = &arguments.source;
         if config.is_some() || node.is_some() {
             return Ok(None);
         }
         read_secret_argument(("--via", arguments.via.as_ref()), VIA_VARIABLE, environment)
     }
 
-    /// Whether it says anything. Standard input can be read only once.
-    pub fn has_via(arguments: &LoginArguments, environment: &Environment) -> bool {
-        let SourceArguments { config, node, .. } = &arguments.source;
-        let variable = environment.get(VIA_VARIABLE).is_some_and(|text| !text.is_empty());
-        arguments.via.is_some() || (variable && config.is_none() && node.is_none())
-    }
-
-    /// A URL with a token in it, what gave it, and what gives it to another tool ([`SecretArgument::repeat_flag`]).
+    /// `url` contains a token; the others are those of [`SecretArgument`].
     fn from_url(url: BtpUrl, name: &str, repeat_flag: Option<String>) -> Result<Self, Failure> {
         let flags =
             repeat_flag.unwrap_or_else(|| format!(" --via {}", shell_quote(&url.to_string())));
@@ -101,24 +102,20 @@ impl EntryLogin {
         Ok(EntryLogin { login, flags })
     }
 
-    /// An account at a port of this machine.
+    /// An account at a node on this machine.
     pub fn on_loopback(port: u16, username: &str, token: Token) -> Result<Self, Failure> {
         let (url, trust) = (btp_url("ws", "127.0.0.1", port)?, TlsTrust::default());
         let login = Login::new(url, username.to_owned(), token, trust);
         Ok(EntryLogin { login, flags: String::new() })
     }
 
-    /// What a hint puts behind another tool's command, so that it logs in at the same place: nothing where the
-    /// environment says it. A URL is shown without its token, unless it came from a file: then the file is named.
+    /// The flags with which another tool logs in the same way, for hints; empty if the environment has the login. A URL
+    /// is shown without its token; if it came from a file, the flag names the file.
     pub fn flags(&self) -> &str {
         &self.flags
     }
 
-    fn from_configuration(
-        arguments: &SourceArguments,
-        environment: &Environment,
-    ) -> Result<Self, Failure> {
-        let loaded = local_node::load_local_node(arguments, environment)?;
+    fn from_configuration(loaded: &Loaded, arguments: &SourceArguments) -> Result<Self, Failure> {
         if loaded.form == FileForm::NoFile && loaded.config.peer(TOOL_ACCOUNT).is_none() {
             return Err(Failure::Usage(
                 "which node? Give --via btp+ws://user:token@host:port, or --config FILE (and --node ID for a topology \
@@ -131,10 +128,10 @@ impl EntryLogin {
         let given = [config, node].into_iter().flatten();
         let flags =
             given.map(|(flag, value)| format!(" --{flag} {}", shell_quote(&value))).collect();
-        Ok(EntryLogin { flags, ..Self::from_node(&loaded)? })
+        Ok(EntryLogin { flags, ..Self::from_node(loaded)? })
     }
 
-    /// The `cli` account of a node, on this machine.
+    /// The account `cli` of a node on this machine.
     pub fn from_node(loaded: &Loaded) -> Result<Self, Failure> {
         let node = &loaded.config;
         let port = node.settings.btp_server_port;
@@ -145,7 +142,7 @@ impl EntryLogin {
                 _ => "peers",
             };
             Failure::Usage(format!(
-                "{node_name} has no account for ping and send; add to its {list}: {EXAMPLE_ACCOUNT}; or give --via \
+                "{node_name} has no account for tools; add to its {list}: {EXAMPLE_ACCOUNT}; or give --via \
                  btp+ws://user:token@host:port"
             ))
         })?;
@@ -157,7 +154,7 @@ impl EntryLogin {
         }
         let token = account.auth_token.as_ref().ok_or_else(|| {
             Failure::Usage(format!(
-                "the account {TOOL_ACCOUNT} of {node_name} has no authToken, so nobody can log in; write {EXAMPLE_ACCOUNT}"
+                "the account {TOOL_ACCOUNT} of {node_name} has no authToken, so no tool can log in; write {EXAMPLE_ACCOUNT}"
             ))
         })?;
         if port == 0 {
@@ -174,10 +171,10 @@ impl EntryLogin {
     }
 }
 
-/// Whom a program of this machine believes that a server is this node: its certificate is in the same configuration.
+/// The trust of a tool on this machine in the node, whose certificate is in the same configuration.
 pub fn trust_for_node(node: &NodeConfig) -> TlsTrust {
     let own_certificate = node.settings.tls.as_ref().map(|tls| tls.certificate.clone());
-    // The host that is dialled is an address of this machine, and certificates seldom bear it.
+    // Certificates seldom contain the dialled host, which is an address of this machine.
     let name = own_certificate.as_deref().and_then(host_of_certificate);
     let server_name = name.and_then(|name| name.parse().ok());
     TlsTrust { ca_file: node.settings.ca_file.clone(), own_certificate, server_name }

@@ -1,5 +1,4 @@
-//! The tools: `ping`, `trace`, `pay`, `send`, `bench`. Each logs in at a node as a [`client`](crate::client) and sends
-//! packets of its own.
+//! The tools: `ping`, `trace`, `pay`, `send`, `bench`. Each is a [`client`](crate::client) of a node and sends packets.
 
 mod args;
 pub mod bench;

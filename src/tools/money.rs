@@ -1,5 +1,5 @@
-//! Amounts as people write them: `1000` (units of an account), or `5 USD`, `0.001USD`. What the latter are in units is known
-//! when the asset of the account is: see [`Money::to_units`]. Conversions are exact or refused.
+//! Amounts as people write them: `1000` (units of an account), or `5 USD`, `0.001USD`. [`Money::to_units`] converts the latter
+//! with the asset of the account, exactly or not at all.
 
 use std::str::FromStr;
 
@@ -7,15 +7,15 @@ use crate::account::Asset;
 use crate::console::{group_digits, sanitize};
 use crate::wire::Amount;
 
-/// Digits of a number that are read: more than the largest amount at any scale that has a use.
+/// The most digits of a number: more than any amount at a sensible scale has.
 const DIGITS_MAX: usize = 38;
 
-/// An amount of money on the command line; above zero.
+/// An amount of money on the command line, above zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Money {
     /// Whole units of the account.
     Units(Amount),
-    /// A number of an asset: `digits` without the point, of which so many `decimals` stand behind it.
+    /// A number of an asset: its digits without the point, and how many of them stand after it.
     Asset { digits: u128, decimals: u32, code: String },
 }
 
@@ -26,9 +26,9 @@ impl FromStr for Money {
         let text = text.trim();
         let number_ends = text.find(|c: char| !c.is_ascii_digit() && !['.', '_'].contains(&c));
         let (number, code) = text.split_at(number_ends.unwrap_or(text.len()));
-        let is_apart = code.starts_with(char::is_whitespace);
+        let has_space = code.starts_with(char::is_whitespace);
         let code = code.trim();
-        let wrong = || {
+        let invalid = || {
             format!(
                 "an amount is a whole number of units from 1 to {}, or a number with its asset, such as \"5 USD\" or 0.001USD",
                 u64::MAX
@@ -38,7 +38,7 @@ impl FromStr for Money {
         let (whole, part) = (whole.replace('_', ""), part.replace('_', ""));
         let part = part.trim_end_matches('0');
         if whole.is_empty() || part.contains('.') || number.ends_with('.') {
-            return Err(wrong());
+            return Err(invalid());
         }
         if code.is_empty() {
             if number.contains('.') {
@@ -48,26 +48,26 @@ impl FromStr for Money {
             }
             return match whole.parse() {
                 Ok(units @ 1..) => Ok(Money::Units(Amount(units))),
-                _ => Err(wrong()),
+                _ => Err(invalid()),
             };
         }
-        if !is_apart && is_number_notation(number, code)
+        if !has_space && is_number_notation(number, code)
             || code.starts_with([',', '+', '-', '\''])
             || whole.len() + part.len() > DIGITS_MAX
         {
-            return Err(wrong());
+            return Err(invalid());
         }
-        let digits = format!("{whole}{part}").parse().map_err(|_| wrong())?;
+        let digits = format!("{whole}{part}").parse().map_err(|_| invalid())?;
         if digits == 0 {
             return Err("an amount must be above zero".to_owned());
         }
-        let decimals = u32::try_from(part.len()).map_err(|_| wrong())?;
+        let decimals = u32::try_from(part.len()).map_err(|_| invalid())?;
         Ok(Money::Asset { digits, decimals, code: code.to_owned() })
     }
 }
 
-/// Whether what follows a number makes it another one, as in `1e3` and `0x10`: no asset, for which a hint could name
-/// another amount than was meant.
+/// Whether the text after a number is another notation, as in `1e3` and `0x10`, and not an asset. As an asset, an error
+/// message would suggest another amount than the user meant.
 fn is_number_notation(number: &str, code: &str) -> bool {
     let rest = code.get(1..).unwrap_or_default().trim_start_matches(['+', '-']);
     let digits = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -77,10 +77,10 @@ fn is_number_notation(number: &str, code: &str) -> bool {
 }
 
 impl Money {
-    /// What it is in units of an account with this asset; `Err`: what is known of the asset instead.
+    /// The amount in units of an account with this asset; `Err`: why the asset is unknown.
     ///
     /// # Errors
-    /// Why it is no amount of that account, and what to write.
+    /// Why it cannot be an amount of the account, and what to write.
     pub(super) fn to_units(&self, asset: Result<&Asset, &str>) -> Result<Amount, String> {
         let (digits, decimals, code) = match self {
             Money::Units(units) => return Ok(*units),
@@ -102,8 +102,8 @@ impl Money {
         }
         let Some(shift) = u32::from(scale).checked_sub(*decimals) else {
             return Err(format!(
-                "{written} {own} is no whole number of units: the account counts with {scale} decimals (its asset scale), \
-                 so the least is {} {own}",
+                "{written} {own} is not a whole number of units: the account has {scale} decimals (its asset scale), so the \
+                 least is {} {own}",
                 format_scaled(1, scale.into())
             ));
         };
@@ -118,7 +118,7 @@ impl Money {
     }
 }
 
-/// With the point where the scale puts it: 1500 at scale 3 is `1.5`.
+/// An amount as a decimal number: 1500 at scale 3 is `1.5`.
 pub(super) fn format_scaled(amount: u128, scale: u32) -> String {
     let scale = usize::try_from(scale).unwrap_or(usize::MAX);
     let digits = format!("{amount:0>width$}", width = scale.saturating_add(1));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_what_is_written() {
+    fn conversions_are_exact() {
         for (text, scale, expected) in [
             ("1000", 9, 1000),
             ("1_000", 9, 1000),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_explained() {
+    fn errors_say_what_to_write() {
         let most = "18446744073.709551616 USD";
         for (text, scale, expected) in [
             ("", 9, "whole number of units from 1 to"),
@@ -183,7 +183,7 @@ mod tests {
             ("1.5", 9, "1.5 of what? Write it with its asset, such as \"1.5 USD\""),
             ("5 EUR", 9, "pays in USD (scale 9), not in EUR: write \"5 USD\""),
             ("5 usd", 9, "not in usd: write \"5 USD\""),
-            ("0.001 USD", 2, "counts with 2 decimals (its asset scale), so the least is 0.01 USD"),
+            ("0.001 USD", 2, "has 2 decimals (its asset scale), so the least is 0.01 USD"),
             ("0.5 USD", 0, "so the least is 1 USD"),
             (most, 9, "is too much: at scale 9 the most is 18,446,744,073.709551615 USD"),
             ("1 USD", 255, "is too much"),
@@ -196,9 +196,9 @@ mod tests {
 
     #[test]
     fn units_need_no_asset_and_money_does() {
-        let told = Err("F02 from \u{1b}[2J");
-        assert_eq!("7".parse::<Money>().unwrap().to_units(told), Ok(Amount(7)));
-        let error = "7 USD".parse::<Money>().unwrap().to_units(told).unwrap_err();
+        let unknown = Err("F02 from \u{1b}[2J");
+        assert_eq!("7".parse::<Money>().unwrap().to_units(unknown), Ok(Amount(7)));
+        let error = "7 USD".parse::<Money>().unwrap().to_units(unknown).unwrap_err();
         assert!(error.contains("whole number of units") && error.contains("\\u{1b}"), "{error}");
     }
 

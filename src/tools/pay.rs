@@ -1,4 +1,4 @@
-//! `pay`: sends money to a receiver (STREAM, RFC 29), whom a payment pointer, an SPSP endpoint or an address names.
+//! `pay`: sends money over STREAM (RFC 29) to a payment pointer, an SPSP endpoint, or an address with its secret.
 
 mod driver;
 mod payee;
@@ -18,38 +18,38 @@ use self::spsp::SpspReceiver;
 use self::stall::StallWatch;
 use super::args::PayArguments;
 use super::interrupt::Interrupt;
+use super::local_node::NodeAndNetwork;
 use super::login::EntryLogin;
 use super::money::Money;
 use super::secret_argument::read_secret_argument;
 use super::session::{fetch_address, run_session, send_options};
 use crate::config::Environment;
-use crate::console::Failure;
-use crate::console::error_chain;
+use crate::console::{Failure, error_chain, exit_result};
 use crate::http::HttpClient;
 use crate::net::{HttpUrl, TlsTrust};
 use crate::node::ildcp::ParentInfo;
 use crate::stream::{Sender, SenderSettings};
 use crate::wire::Amount;
 
-/// Runs the command until all is paid, or cannot be, or somebody interrupts it.
+/// Pays until the amount is sent, the payment fails, or an interrupt.
 pub async fn run(
     arguments: &PayArguments,
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let written = arguments.amount().map_err(Failure::Usage)?;
-    let login = EntryLogin::find(&arguments.login, environment)?;
-    let receiver = find_receiver(arguments, environment, &login).await?;
+    let (login, network) = EntryLogin::find_with_network(&arguments.login, environment)?;
+    let receiver = find_receiver(arguments, environment, &login, network.as_ref()).await?;
     let window = usize::try_from(arguments.window).unwrap_or(usize::MAX);
     let complete = run_session(&login, send_options(window), async |client| {
-        // Not before: a login that hangs is to be interrupted as usual.
+        // After the login, so that signals still end a login that hangs.
         let mut interrupt = Interrupt::listen(client)?;
-        // Who is no child gets no address, and can pay all the same.
+        // Only children get an address, but every account can pay.
         let own = fetch_address(client).await;
         let amounts = PaymentAmounts::read(arguments, &written, &own).map_err(Failure::Usage)?;
         let own = own.ok();
         let settings = SenderSettings {
-            source: own.as_ref().map(|told| told.address.clone()),
+            source: own.as_ref().map(|info| info.address.clone()),
             max_packet_amount: amounts.largest_packet,
             minimum_rate: arguments.min_rate,
             slippage: arguments.slippage,
@@ -63,7 +63,7 @@ pub async fn run(
             amount: amounts.total,
             receiver: &receiver,
             login: &login,
-            asset: own.map(|told| told.asset),
+            asset: own.map(|info| info.asset),
             out,
         };
         report.write_header()?;
@@ -76,10 +76,10 @@ pub async fn run(
         report.write_result(&result)
     })
     .await?;
-    if complete { Ok(()) } else { Err(Failure::Reported) }
+    exit_result(complete)
 }
 
-/// What is to be paid, in units of the account that pays.
+/// The amount to pay, in units of the paying account.
 struct PaymentAmounts {
     total: Amount,
     largest_packet: Option<Amount>,
@@ -92,30 +92,31 @@ impl PaymentAmounts {
         own: &Result<ParentInfo, Failure>,
     ) -> Result<Self, String> {
         let why = own.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        let asset = own.as_ref().map(|told| &told.asset).map_err(|_| why.as_str());
+        let asset = own.as_ref().map(|info| &info.asset).map_err(|_| why.as_str());
         let total = written.to_units(asset)?;
-        let most = arguments.max_packet_amount.as_ref().map(|most| most.to_units(asset));
-        let most = most.transpose().map_err(|error| format!("--max-packet-amount: {error}"))?;
+        let max = arguments.max_packet_amount.as_ref().map(|max| max.to_units(asset));
+        let max = max.transpose().map_err(|error| format!("--max-packet-amount: {error}"))?;
         let by_count = arguments.packets.map(|packets| Amount(total.0.div_ceil(packets)));
-        Ok(PaymentAmounts { total, largest_packet: most.or(by_count) })
+        Ok(PaymentAmounts { total, largest_packet: max.or(by_count) })
     }
 }
 
-/// Where the money goes, and under which secret.
+/// The receiver's address and secret. For an address without a secret, or a URL, it asks the SPSP server.
 async fn find_receiver(
     arguments: &PayArguments,
     environment: &Environment,
     login: &EntryLogin,
+    network: Option<&NodeAndNetwork>,
 ) -> Result<SpspReceiver, Failure> {
     let ca_file = login.trust().ca_file.clone();
-    let anyone = TlsTrust { ca_file, ..TlsTrust::default() };
+    let public_trust = TlsTrust { ca_file, ..TlsTrust::default() };
     let ask = async |url: &HttpUrl, allow_http, trust| {
         let client = HttpClient::new(trust);
         let client = client.map_err(|error| Failure::Usage(error_chain(&error)))?;
         spsp::query_receiver(&client, url, allow_http).await
     };
     let none = Environment::new();
-    // A variable that is there for addresses does not speak of anything else.
+    // The variable is for addresses only, so it is ignored for other receivers.
     let is_address = matches!(arguments.payee, Payee::Address(_));
     let variables = if is_address { environment } else { &none };
     let secret =
@@ -127,26 +128,23 @@ async fn find_receiver(
             answered_by: None,
         }),
         (_, Some(_)) => Err(Failure::Usage(format!(
-            "--secret belongs to an address; {} is asked for both",
+            "--secret is for an address; {} gives the address and the secret",
             arguments.payee
         ))),
         (Payee::Pointer(pointer), None) => {
             let url = pointer.url().parse();
             let url = url.map_err(|error| Failure::Usage(format!("{pointer}: {error}")))?;
-            ask(&url, false, anyone).await
+            ask(&url, false, public_trust).await
         }
-        (Payee::Endpoint(url), None) => ask(url, arguments.allow_http, anyone).await,
-        (Payee::Address(address), None) if EntryLogin::has_via(&arguments.login, environment) => {
-            Err(Failure::Usage(format!(
-                "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP \
-                 URL instead of {address}, or --config and --node instead of --via"
-            )))
-        }
-        // The configuration is the user's own word for where to ask.
+        (Payee::Endpoint(url), None) => ask(url, arguments.allow_http, public_trust).await,
+        // The user's own configuration names the server, so HTTP without TLS is allowed.
         (Payee::Address(address), None) => {
-            let endpoint =
-                receiver_lookup::find_endpoint(address, &arguments.login.source, environment)?;
-            let ca_file = anyone.ca_file.or(endpoint.trust.ca_file);
+            let endpoint = receiver_lookup::find_endpoint(
+                address,
+                network,
+                arguments.login.source.node.is_some(),
+            )?;
+            let ca_file = public_trust.ca_file.or(endpoint.trust.ca_file);
             let trust = TlsTrust { ca_file, ..endpoint.trust };
             ask(&endpoint.url, true, trust).await.map_err(|failure| match failure {
                 Failure::Failed(why) => Failure::Failed(why + &endpoint.hint),

@@ -1,4 +1,4 @@
-//! `ping`: round trips to a node through another one, printed like those of the usual ping.
+//! `ping`: measures round trips to a node through another one, with the output of the `ping` of IP.
 
 mod report;
 
@@ -16,17 +16,16 @@ use super::session::{fetch_address, run_session, send_options};
 use super::wait_notes::{SILENCE_MAX, print_note};
 use crate::client::Client;
 use crate::config::Environment;
-use crate::console::Failure;
-use crate::console::format_duration;
+use crate::console::{Failure, exit_result, format_duration};
 use crate::link::Outcome;
 use crate::wire::ilp::Prepare;
 use crate::wire::ping::EchoRequest;
 use crate::wire::{Address, Condition, Fulfillment};
 
-/// Pings that may be unanswered at once. At the shortest interval and the longest timeout more would be, and wait.
+/// The most pings without an answer. With the shortest interval and the longest timeout, further pings wait.
 const WINDOW: usize = 16_384;
 
-/// Runs the command until its count is reached or somebody interrupts it.
+/// Pings until the count is reached or an interrupt.
 pub async fn run(
     arguments: &PingArguments,
     environment: &Environment,
@@ -34,7 +33,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let login = EntryLogin::find(&arguments.login, environment)?;
     let work = async |client: &Client| {
-        // Not before: a login that hangs is to be interrupted as usual.
+        // After the login, so that signals still end a login that hangs.
         let mut interrupt = Interrupt::listen(client)?;
         let return_address = match arguments.echo {
             true => Some(fetch_address(client).await?.address),
@@ -51,11 +50,11 @@ pub async fn run(
         pinger.send_pings(&mut report, &mut interrupt).await?;
         report.write_summary()
     };
-    let answered = run_session(&login, send_options(WINDOW), work).await?;
-    if answered { Ok(()) } else { Err(Failure::Reported) }
+    let is_fulfilled = run_session(&login, send_options(WINDOW), work).await?;
+    exit_result(is_fulfilled)
 }
 
-/// One answer, and how long it took.
+/// The answer to a ping.
 struct PingAnswer {
     sequence: u64,
     after: Duration,
@@ -82,19 +81,19 @@ impl Pinger<'_> {
         let (mut sent, mut answered) = (0, 0);
         let (answers, mut answered_pings) = mpsc::channel::<PingAnswer>(WINDOW);
         let mut arrived = Vec::new();
-        // When the first of the pings was sent that wait for an answer; `None`: none does, or it was told.
+        // When the oldest unanswered ping was sent; `None`: there is none, or the note was printed.
         let mut silent_since: Option<Instant> = None;
         while answered < count {
             let unanswered = usize::try_from(sent - answered).unwrap_or(usize::MAX);
-            let told_at = silent_since.map(|since| since + SILENCE_MAX);
+            let note_at = silent_since.map(|since| since + SILENCE_MAX);
             tokio::select! {
                 () = interrupt.wait() => return Ok(()),
                 _ = answered_pings.recv_many(&mut arrived, WINDOW) => {
                     silent_since = None;
-                    for one in arrived.drain(..) {
+                    for answer in arrived.drain(..) {
                         answered += 1;
-                        self.client.connector().forget_pong(&one.condition);
-                        report.write_answer(one.sequence, one.after, &one.outcome)?;
+                        self.client.connector().forget_pong(&answer.condition);
+                        report.write_answer(answer.sequence, answer.after, &answer.outcome)?;
                     }
                 }
                 _ = due.tick(), if sent < count && unanswered < WINDOW => {
@@ -105,7 +104,7 @@ impl Pinger<'_> {
                     }
                     self.send_ping(sent, &answers);
                 }
-                () = sleep_until(told_at.unwrap_or_else(Instant::now)), if told_at.is_some() => {
+                () = sleep_until(note_at.unwrap_or_else(Instant::now)), if note_at.is_some() => {
                     silent_since = None;
                     let each = format_duration(self.arguments.timeout);
                     print_note(format_args!("no answer yet: each ping waits for one up to {each}"));
@@ -122,7 +121,7 @@ impl Pinger<'_> {
             Some(return_address) => {
                 EchoRequest { return_address: return_address.view() }.encode(&mut data);
                 let fulfillment = Fulfillment(rand::random());
-                // Never full: it holds more than the window.
+                // There is room, because the window is smaller.
                 self.client.connector().expect_pong(fulfillment);
                 fulfillment.condition()
             }

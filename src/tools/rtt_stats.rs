@@ -1,8 +1,8 @@
-//! Round-trip times, summed up as the usual ping does.
+//! Statistics of round-trip times, as in the `ping` of IP.
 
 use std::time::Duration;
 
-/// Times of pings that were answered.
+/// Statistics of round-trip times.
 #[derive(Debug, Clone, Default)]
 pub struct RttStats {
     count: u32,
@@ -12,21 +12,18 @@ pub struct RttStats {
     sum_of_squares: f64,
 }
 
-/// The four figures of a summary.
+/// A summary of round-trip times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RttSummary {
-    /// The quickest.
     pub min: Duration,
-    /// The mean.
     pub avg: Duration,
-    /// The slowest.
     pub max: Duration,
     /// The standard deviation.
     pub mdev: Duration,
 }
 
 impl RttStats {
-    /// One more.
+    /// Adds a round trip.
     pub fn add(&mut self, time: Duration) {
         let ms = time.as_secs_f64() * 1000.0;
         self.min = if self.count == 0 { time } else { self.min.min(time) };
@@ -36,14 +33,14 @@ impl RttStats {
         self.count = self.count.saturating_add(1);
     }
 
-    /// `None` if there was none.
+    /// `None` without a round trip.
     pub fn summary(&self) -> Option<RttSummary> {
         if self.count == 0 {
             return None;
         }
         let count = f64::from(self.count);
         let mean = self.sum_ms / count;
-        // Rounding may take it a little below zero.
+        // Rounding may make it slightly negative.
         let variance = (self.sum_of_squares / count - mean * mean).max(0.0);
         let of_ms = |ms: f64| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default();
         Some(RttSummary {
@@ -63,12 +60,12 @@ mod tests {
         let mut trips = RttStats::default();
         times_ms.iter().for_each(|ms| trips.add(Duration::from_millis(*ms)));
         let rounded = |time: Duration| u64::try_from((time.as_micros() + 500) / 1000).unwrap();
-        let figures = trips.summary().map(|f| [f.min, f.avg, f.max, f.mdev].map(rounded));
-        assert_eq!(figures, expected_ms, "{times_ms:?}");
+        let summary = trips.summary().map(|f| [f.min, f.avg, f.max, f.mdev].map(rounded));
+        assert_eq!(summary, expected_ms, "{times_ms:?}");
     }
 
     #[test]
-    fn figures_of_times() {
+    fn summary_of_times() {
         check(&[], None);
         check(&[7], Some([7, 7, 7, 0]));
         check(&[2, 4, 4, 4, 5, 5, 7, 9], Some([2, 5, 9, 2]));

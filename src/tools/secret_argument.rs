@@ -1,5 +1,5 @@
-//! Secrets that are given to a tool: on the command line, where every user of the machine can read them in the list of
-//! processes, or better from a file (`@FILE`), from standard input (`@-`), or from a variable.
+//! Secrets for a tool: on the command line, where every user of the machine can read them in the list of processes, or
+//! better in a file (`@FILE`), on standard input (`@-`), or in a variable.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,10 +9,9 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use crate::config::{Environment, SecretFileError, read_secret, read_secret_file};
-use crate::console::Failure;
-use crate::console::shell_quote;
+use crate::console::{Failure, shell_quote};
 
-/// The argument of a flag, not looked at yet: whatever is wrong with it, no message shows it.
+/// The unparsed value of a flag. No error message contains it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(String);
 
@@ -30,18 +29,19 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// A secret, and what gave it, as messages name it.
+/// A secret, and where it came from.
 #[derive(Debug)]
 pub(super) struct SecretArgument<'a> {
     pub(super) text: SecretText,
+    /// The flag or variable.
     pub(super) name: &'a str,
-    /// What gives it to another tool without showing it: a flag with `@FILE`, or nothing where a variable does.
-    /// `None`: the secret stands in the command line.
+    /// The flag that gives another tool the same secret without showing it: one with `@FILE`, or none for a variable.
+    /// `None`: the secret was on the command line.
     pub(super) repeat_flag: Option<String>,
 }
 
 impl SecretArgument<'_> {
-    /// The secret as what it stands for.
+    /// Parses the secret. The error names the flag or variable.
     pub(super) fn parse<T, E: fmt::Display>(
         &self,
         parse: impl FnOnce(&str) -> Result<T, E>,
@@ -50,7 +50,7 @@ impl SecretArgument<'_> {
     }
 }
 
-/// What the flag says, else the variable; read from where an `@` points to.
+/// The value of the flag, else of the variable, or the content that its `@` refers to.
 pub(super) fn read_secret_argument<'a>(
     flag: (&'a str, Option<&SecretText>),
     variable: &'a str,
@@ -78,7 +78,7 @@ pub(super) fn read_secret_argument<'a>(
     Ok(Some(SecretArgument { text: SecretText(secret), name, repeat_flag }))
 }
 
-/// The flag or variable that has read standard input. Nothing is left of it for a second one.
+/// The flag or variable that has read standard input, which can be read only once.
 static STDIN_READ_BY: OnceLock<String> = OnceLock::new();
 
 fn read_stdin(name: &str) -> Result<String, String> {
@@ -94,7 +94,7 @@ fn read_stdin(name: &str) -> Result<String, String> {
     })
 }
 
-/// A tool may wait for a pipe, such as that of `@<(pass show token)`.
+/// A tool may also read a pipe, as in `@<(pass show token)`.
 fn read_file(path: &Path) -> Result<String, SecretFileError> {
     match read_secret_file(path) {
         Err(SecretFileError::NotAFile) if !path.is_dir() => match std::fs::File::open(path) {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_shown() {
+    fn no_secret_is_shown() {
         let given =
             SecretArgument { text: SecretText("hunter2".into()), name: "--x", repeat_flag: None };
         assert!(!format!("{given:?}").contains("hunter2"));

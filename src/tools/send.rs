@@ -1,4 +1,4 @@
-//! `send`: raw Prepares to any destination, and what became of them.
+//! `send`: sends Prepares to any destination, and counts the outcomes.
 
 pub(super) mod load;
 mod progress;
@@ -18,10 +18,10 @@ use super::login::EntryLogin;
 use super::session::{run_session, send_options};
 use super::wait_notes::print_note;
 use crate::config::Environment;
-use crate::console::Failure;
+use crate::console::{Failure, exit_result};
 use crate::wire::{Condition, Fulfillment};
 
-/// Runs the command until all packets are answered or somebody interrupts it.
+/// Sends until all packets are answered or an interrupt.
 pub async fn run(
     arguments: &SendArguments,
     environment: &Environment,
@@ -40,8 +40,8 @@ pub async fn run(
     };
     let stop = StopCondition { after_packets: Some(arguments.count), after: Duration::MAX };
     let through = login.to_string();
-    let all = run_session(&login, send_options(load.window), async |client| {
-        // Not before: a login that hangs is to be interrupted as usual.
+    let is_complete = run_session(&login, send_options(load.window), async |client| {
+        // After the login, so that signals still end a login that hangs.
         let mut interrupt = Interrupt::listen(client)?;
         let mut progress = SendProgress::new(&load, arguments.count);
         let watch =
@@ -55,7 +55,7 @@ pub async fn run(
         Ok(tally.fulfilled() == arguments.count)
     })
     .await?;
-    if all { Ok(()) } else { Err(Failure::Reported) }
+    exit_result(is_complete)
 }
 
 fn execution_condition(arguments: &SendArguments) -> Condition {

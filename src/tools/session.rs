@@ -1,17 +1,16 @@
-//! The tools' sessions: those of [`Client`], and a note on standard error where the node keeps them waiting.
+//! The tools' sessions: [`Client`], with a note on standard error if the node does not answer soon.
 
 use std::cell::Cell;
 
 use super::login::EntryLogin;
 use super::wait_notes::{call_if_slow, note_if_slow, print_note};
 use crate::client::{Client, Options, ParentInfo};
-use crate::console::Failure;
-use crate::console::sanitize;
+use crate::console::{Failure, sanitize};
 
-/// How the tools name themselves where they say which node stopped a packet. No ILP address: no hop can claim it.
+/// The tools' own name in reports of which node rejected a packet. It is no ILP address, so no hop can claim it.
 pub const THIS_PROGRAM: &str = "this program";
 
-/// Options of a tool that only sends.
+/// The options of a tool that only sends. `window`: packets in flight at once.
 pub fn send_options(window: usize) -> Options {
     Options { max_packets_in_flight: window, ..Options::default() }
 }
@@ -35,10 +34,10 @@ pub async fn run_session<T>(
     call_if_slow(session, note_login).await
 }
 
-/// Asks the node for an address and the asset of the account (IL-DCP, RFC 31), and takes the address.
+/// Asks the node for an address and the asset of the account (IL-DCP, RFC 31), and uses the address.
 pub async fn fetch_address(client: &Client) -> Result<ParentInfo, Failure> {
-    let words = || "waiting for the node to say its asset and an address (IL-DCP)".to_owned();
-    let mut info = note_if_slow(client.fetch_address(), words).await?;
+    let message = || "waiting for the node to give an address and its asset (IL-DCP)".to_owned();
+    let mut info = note_if_slow(client.fetch_address(), message).await?;
     info.asset.code = sanitize(&info.asset.code).into();
     Ok(info)
 }

@@ -1,8 +1,8 @@
-//! `trace`: which connectors a packet passes, and what they let be seen.
+//! `trace`: finds the connectors on the path to an address, with their limits.
 //!
-//! Nothing in ILP names the hops of a path. But a hop that has too little time left for a packet, or that finds it too
-//! large, refuses it and signs the refusal. So `walk` gives packets more and more time, `amounts` makes them as large as
-//! they may be, and this file sends them.
+//! Nothing in ILP lists the hops of a path. But a hop that gets a packet with too little time, or a packet that is too
+//! large, rejects it with its own address. So `walk` sends packets with more and more time, `amounts` finds the largest
+//! packet, and this file sends the probes.
 
 mod amounts;
 mod probe;
@@ -27,25 +27,24 @@ use super::session::{run_session, send_options};
 use super::wait_notes::{SILENCE_MAX, note_if_slow};
 use crate::client::Client;
 use crate::config::Environment;
-use crate::console::Failure;
-use crate::console::format_duration;
+use crate::console::{Failure, exit_result, format_duration};
 use crate::link::{self, Cause, Rejection};
 use crate::time::{Backoff, Now};
 use crate::wire::ilp::{ErrorCode, Prepare};
 use crate::wire::{Address, Condition, Fulfillment};
 
-/// How long an answer is awaited beyond the packet's expiry: a late one still tells who gave it.
+/// How long the tool waits for an answer after the packet's expiry: a late answer still names the hop.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
-/// An R00 that comes later than that (and twice the longest round trip) is the end of somebody's waiting.
+/// An R00 that takes longer than this and twice the longest round trip means that a later hop did not answer.
 const DOWNSTREAM_TIMEOUT_MIN: Duration = Duration::from_millis(300);
-/// How often a probe is sent again that somebody was too busy for.
+/// How often a probe is sent again if a hop was too busy.
 const RETRIES_MAX: u32 = 5;
-/// The delay before the first retry; each other one is twice as long.
+/// The delay before the first retry; each further delay is twice as long.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
-/// Random bytes in every probe: the JavaScript connector answers a packet that it knows from memory.
+/// Random bytes in every probe: the JavaScript connector answers a packet that it has received before from its cache.
 const NONCE_BYTES: usize = 16;
 
-/// Runs the command until the path is known or somebody interrupts it.
+/// Walks the path until its end or an interrupt.
 pub async fn run(
     arguments: &TraceArguments,
     environment: &Environment,
@@ -53,7 +52,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let login = EntryLogin::find(&arguments.login, environment)?;
     let reached = run_session(&login, send_options(1), async |client| {
-        // Not before: a login that hangs is to be interrupted as usual.
+        // After the login, so that signals still end a login that hangs.
         let mut interrupt = Interrupt::listen(client)?;
         let mut report = TraceReport::new(arguments.address.clone(), arguments.json, out);
         report.write_header(&login, arguments)?;
@@ -71,10 +70,10 @@ pub async fn run(
             end = walk_path(limits, &mut amounts, &mut probe, &mut report_line) => Some(end?),
         };
         let largest = (arguments.amount.0 > 0).then(|| amounts.largest_amount());
-        report.write_end(end.as_ref(), largest.filter(|ceiling| *ceiling < arguments.amount.0))
+        report.write_end(end.as_ref(), largest.filter(|largest| *largest < arguments.amount.0))
     })
     .await?;
-    if reached { Ok(()) } else { Err(Failure::Reported) }
+    exit_result(reached)
 }
 
 struct Prober<'a> {
@@ -89,7 +88,7 @@ impl<'a> Prober<'a> {
         Prober { client, destination, rtt_max: Duration::ZERO, is_silence_noted: false }
     }
 
-    /// Sends a probe, again if somebody is busy, and waits for its answer.
+    /// Sends a probe and waits for its answer; again if a hop is busy.
     async fn send(&mut self, probe: Probe) -> ProbeAnswer {
         let mut backoff = Backoff::new(RETRY_FIRST, Duration::MAX);
         for _ in 0..RETRIES_MAX {
@@ -131,12 +130,12 @@ impl<'a> Prober<'a> {
         let began = Now { wall: expires_at.saturating_sub_millis(waits_ms), mono: now.mono };
         let answered = self.client.send_at(&prepare, began);
         let outcome = if self.is_silence_noted {
-            // Once for all probes that a hop does not answer.
+            // One note for all probes that a hop does not answer.
             answered.await
         } else {
             let waits = format_duration(waits);
-            let words = || format!("no answer yet: this packet waits for one up to {waits}");
-            note_if_slow(answered, words).await
+            let message = || format!("no answer yet: this packet waits for one up to {waits}");
+            note_if_slow(answered, message).await
         };
         let after = self.client.now().mono.since(now.mono);
         self.is_silence_noted = after > SILENCE_MAX;

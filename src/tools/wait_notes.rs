@@ -1,5 +1,5 @@
-//! What a tool says while it waits. No tool is silent for longer than [`SILENCE_MAX`]: it says on standard error for what it
-//! waits, so that its output stays what it is for programs.
+//! Notes on standard error while a tool waits. No tool is silent for longer than [`SILENCE_MAX`]. Standard output stays as
+//! it is, for programs that read it.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -8,38 +8,42 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// After that time without news, the tool says for what it waits.
+/// After this time without news, a tool prints a note.
 pub(super) const SILENCE_MAX: Duration = Duration::from_millis(1_500);
-/// How often it says how it stands after that.
+/// The interval of further notes.
 pub(super) const REPEAT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Does `work`. If it takes longer than [`SILENCE_MAX`], says once what it waits for.
+/// Does `work`. If it takes longer than [`SILENCE_MAX`], prints the message once.
 pub(super) async fn note_if_slow<T>(
     work: impl Future<Output = T>,
-    words: impl FnOnce() -> String,
+    message: impl FnOnce() -> String,
 ) -> T {
-    call_if_slow(work, || print_note(words())).await
+    call_if_slow(work, || print_note(message())).await
 }
 
-/// Does `work`. If it takes longer than [`SILENCE_MAX`], calls `say` once.
-pub(super) async fn call_if_slow<T>(work: impl Future<Output = T>, say: impl FnOnce()) -> T {
-    call_after(SILENCE_MAX, work, say).await
+/// Does `work`. If it takes longer than [`SILENCE_MAX`], calls `on_delay` once.
+pub(super) async fn call_if_slow<T>(work: impl Future<Output = T>, on_delay: impl FnOnce()) -> T {
+    call_after(SILENCE_MAX, work, on_delay).await
 }
 
-async fn call_after<T>(time: Duration, work: impl Future<Output = T>, say: impl FnOnce()) -> T {
+async fn call_after<T>(
+    time: Duration,
+    work: impl Future<Output = T>,
+    on_delay: impl FnOnce(),
+) -> T {
     let mut work = pin!(work);
     tokio::select! {
         biased;
         done = &mut work => return done,
-        () = sleep(time) => say(),
+        () = sleep(time) => on_delay(),
     }
     work.await
 }
 
-/// A line on standard error.
-pub(super) fn print_note(words: impl Display) {
-    // If it cannot be written there is no place to say so.
-    let _ = writeln!(io::stderr(), "{words}");
+/// Prints a line on standard error.
+pub(super) fn print_note(line: impl Display) {
+    // stderr is closed; there is nowhere to report a failure.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 #[cfg(test)]
@@ -52,16 +56,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_what_takes_long_is_spoken_of() {
-        let said = Cell::new(0);
-        let goes_on = Notify::new();
-        let say = || {
-            said.set(said.get() + 1);
-            goes_on.notify_one();
+    async fn only_slow_work_gets_a_note() {
+        let notes = Cell::new(0);
+        let noted = Notify::new();
+        let count_note = || {
+            notes.set(notes.get() + 1);
+            noted.notify_one();
         };
-        assert_eq!((call_after(Duration::ZERO, ready(7), say).await, said.get()), (7, 0));
-        // It goes on only after the words.
-        call_after(Duration::ZERO, goes_on.notified(), say).await;
-        assert_eq!(said.get(), 1);
+        assert_eq!((call_after(Duration::ZERO, ready(7), count_note).await, notes.get()), (7, 0));
+        call_after(Duration::ZERO, noted.notified(), count_note).await;
+        assert_eq!(notes.get(), 1);
     }
 }

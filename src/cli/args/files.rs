@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum, ValueHint};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 One service per node, all from one image and with the topology file mounted. Ports are published on 127.0.0.1: 3000, \
-3001, ... for BTP and 8080, 8081, ... for health. Variables that the file names are passed on. \
-The variable <ID>_BTP_PEER_<OTHER>_URL leads one node's link elsewhere; it is NODE_<ID>_... where the id begins with a digit, and ids \
-that are the same in capitals are numbered.
+3001, ... for BTP and 8080, 8081, ... for health. Variables in the file are passed to the containers. \
+The variable <ID>_BTP_PEER_<OTHER>_URL sets another URL for one node's link; it is NODE_<ID>_... if the id starts with a \
+digit, and ids that are equal in capitals get numbers.
 
 Examples:
   ilp-connector compose examples/ring.yaml > docker-compose.yml
@@ -33,7 +33,7 @@ Examples:
 then, as the first line of a file, for editors with the YAML language server:
   # yaml-language-server: $schema=ilp-connector.schema.json")]
 pub(in crate::cli) struct SchemaArguments {
-    /// Which file [default: either]
+    /// The form of the file [default: both]
     pub(in crate::cli) form: Option<SchemaForm>,
 }
 

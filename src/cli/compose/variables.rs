@@ -1,4 +1,4 @@
-//! The variables that a configuration file names: `${NAME}` and `${NAME:-default}`.
+//! The variables in the text of a configuration file: `${NAME}` and `${NAME:-default}`.
 
 use crate::config::Environment;
 
@@ -6,16 +6,16 @@ use crate::config::Environment;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Variable {
     pub(super) name: String,
-    /// What stands behind `:-`.
+    /// The text after `:-`.
     pub(super) default: Option<String>,
 }
 
-/// Variables that every node is given anyway.
+/// Variables that the output sets for every node.
 const SET_FOR_EVERY_NODE: &[&str] =
     &["CONFIG_FILE", "NODE_ID", "BTP_SERVER_PORT", "HEALTH_CHECK_PORT", "LOG_LEVEL"];
 
-/// All of them, in order, each once. The text is not parsed as YAML: one in a comment is passed on too, which does
-/// no harm, as long as it does not have to be set.
+/// All variables of a text, in order, each once. The text is not parsed as YAML, so a variable in a comment behind a value
+/// counts too, which does no harm.
 pub(super) fn find_variables(text: &str) -> Vec<Variable> {
     let mut found: Vec<Variable> = Vec::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
@@ -45,7 +45,7 @@ pub(super) fn find_variables(text: &str) -> Vec<Variable> {
     found
 }
 
-/// Up to the brace that closes; defaults may hold variables of their own.
+/// The text before the closing brace; defaults may contain variables.
 fn text_before_brace(text: &str) -> Option<String> {
     let mut depth = 0_usize;
     let mut last = ' ';
@@ -61,7 +61,7 @@ fn text_before_brace(text: &str) -> Option<String> {
     None
 }
 
-/// Values to read the file with: those of the environment, and something for secrets that are to be set later.
+/// Values to load the file with: those of the environment, and placeholders for secrets that will be set later.
 pub(super) fn values_for_loading(variables: &[Variable], environment: &Environment) -> Environment {
     let value = |variable: &Variable| {
         let set = environment.get(&variable.name).filter(|value| !value.is_empty());

@@ -1,4 +1,4 @@
-//! The text of the docker-compose.yml. Written by hand, with its comments, anchors and merges: people edit it.
+//! The text of the docker-compose.yml. No serializer writes its comments, anchors and merges, and people edit the file.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -6,18 +6,17 @@ use std::path::Path;
 
 use super::{Compose, PublishedPorts, Service, Variable};
 
-/// Where the directory of the file is mounted.
+/// The mount point of the topology file's directory.
 const MOUNTED_AT: &str = "/etc/ilp-connector";
 
 impl Compose {
-    /// Prints it.
     pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let file = self.file.display();
         writeln!(
             out,
             "# A container for every node of {file}. `docker-compose up` starts them (Compose 1.29 or 2).\n\
-             # Printed by `ilp-connector compose`. What belongs to the network stands in that file, which every node\n\
-             # reads and watches: edit it and the running network changes.\n"
+             # Printed by `ilp-connector compose`. The network is described in that file, which every node reads\n\
+             # and watches: edit it and the running network changes.\n"
         )?;
         self.print_node(out)?;
         self.print_environment(out)?;
@@ -39,7 +38,7 @@ impl Compose {
             "x-node: &node\n  \
                image: {}\n  \
                networks: [ilp]\n  \
-               # The directory, not the file: editors replace a file, and a mounted file would stay the old one.\n  \
+               # The directory, not the file: editors replace the file, and a mounted file would stay the old one.\n  \
                volumes: [{volume}]\n  \
                healthcheck:\n    \
                  test: [\"CMD\", \"ilp-connector\", \"healthcheck\"]\n    \
@@ -62,7 +61,7 @@ impl Compose {
         let name = self.file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         writeln!(
             out,
-            "# The same for every node. Set secrets of your own in the environment or in a file .env beside this one."
+            "# The same for every node. Set your own secrets in the environment or in a file .env beside this one."
         )?;
         writeln!(out, "x-environment: &environment")?;
         writeln!(out, "  CONFIG_FILE: {}", scalar(&format!("{MOUNTED_AT}/{name}")))?;
@@ -91,7 +90,7 @@ impl Compose {
         if let Some(build) = build {
             writeln!(
                 out,
-                "    # Built by one service only: some Compose versions would build it for each at once, and fail.\n    \
+                "    # Only one service builds it: some Compose versions would build it for all of them at once, and fail.\n    \
                  build: {}",
                 scalar(build)
             )?;
@@ -121,7 +120,7 @@ impl Compose {
     }
 }
 
-/// The directory as Compose wants it: `./` in front of a relative one, or it would be the name of a volume.
+/// The directory of a file as Compose needs it: with `./` before a relative path, which else names a volume.
 fn directory(file: &Path) -> String {
     let directory =
         file.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
@@ -132,33 +131,34 @@ fn directory(file: &Path) -> String {
     }
 }
 
-/// The variable by which a container is told another url of a peer.
+/// The variable that sets the URL of a peer inside a container.
 pub(super) fn url_variable(peer: &str) -> String {
     format!("BTP_PEER_{}_URL", variable_segment(peer))
 }
 
-/// A node's id as it stands in the names of variables.
+/// A node's id as a part of a variable's name.
 pub(super) fn variable_segment(id: &str) -> String {
     id.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
         .collect()
 }
 
-/// A text as a YAML scalar: plain where YAML would read it back as the same text.
+/// A text as a YAML scalar: without quotes if YAML reads back the same text.
 fn scalar(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./${}:?* ".contains(c);
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || "$/.".contains(c));
     let reads_back = serde_yaml::from_str::<serde_yaml::Value>(text);
     let same = matches!(&reads_back, Ok(serde_yaml::Value::String(read)) if read == text);
     // YAML 1.1, which Compose 1 reads, has more words for true and false.
-    let word = ["y", "n", "yes", "no", "on", "off"].contains(&text.to_ascii_lowercase().as_str());
-    if text.chars().all(plain) && starts_well && same && !word && !text.contains(": ") {
+    let is_boolean =
+        ["y", "n", "yes", "no", "on", "off"].contains(&text.to_ascii_lowercase().as_str());
+    if text.chars().all(plain) && starts_well && same && !is_boolean && !text.contains(": ") {
         return text.to_owned();
     }
     quoted(text)
 }
 
-/// A text in double quotes, as YAML and JSON have them.
+/// A text in double quotes, escaped for YAML and JSON.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

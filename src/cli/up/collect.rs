@@ -1,4 +1,4 @@
-//! From running nodes to the plain data of the live view. Looks from outside, once a second: packets do not notice.
+//! Collects the data of the live view from the running nodes once a second, without delaying packets.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,33 +15,32 @@ use crate::peers::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
 use crate::tools::TOOL_ACCOUNT;
 use crate::wire::Timestamp;
 
-/// What does not change while the view is shown.
+/// The parts of the view that stay the same.
 #[derive(Debug, Clone)]
 pub(super) struct ViewSettings {
-    /// The topology file.
     pub(super) file: String,
-    /// Where the log goes.
+    /// The path of the log.
     pub(super) log: String,
-    /// Ports that are others than the file says.
+    /// Notes about ports that were in use.
     pub(super) notes: Vec<String>,
-    /// BTP ports that tools have to be told.
+    /// BTP ports that differ from those in the file.
     pub(super) moved_btp_ports: Vec<(AccountId, u16)>,
 }
 
-/// Remembers the last look, for rates, and what has happened since the start.
+/// Remembers the previous counters, for rates, and the events since the start.
 pub(super) struct Collector {
     settings: ViewSettings,
     started: Instant,
     collected_at: Instant,
-    /// Prepares sent and received by account, at the last look.
+    /// Prepares sent and received by node and account, when they were last collected.
     counters: HashMap<(AccountId, AccountId), (u64, u64)>,
     subscriptions: HashMap<AccountId, Receiver<PeerEvent>>,
-    /// When each node's configuration was read last, of what was shown.
+    /// When each node last read its configuration.
     reloads: HashMap<AccountId, SystemTime>,
     events: VecDeque<EventView>,
 }
 
-/// One node at one moment.
+/// The state of one node at one moment.
 struct NodeSample {
     handle: NodeHandle,
     report: ConnectorReport,
@@ -67,7 +66,7 @@ impl Collector {
         }
     }
 
-    /// Everything there is to see now.
+    /// The view of this moment.
     pub(super) fn collect(&mut self, nodes: &[NodeHandle], now: Instant) -> View {
         self.collect_peer_events(nodes);
         self.collect_reloads(nodes);
@@ -101,7 +100,7 @@ impl Collector {
         }
     }
 
-    /// What to try next: from the first node to the last, if somebody may log in there.
+    /// Commands to try: from the first node to the last, if the tools have an account at the first.
     fn hints(&self, samples: &[NodeSample]) -> Vec<String> {
         let file = &self.settings.file;
         let mut hints = self.settings.notes.clone();
@@ -124,7 +123,7 @@ impl Collector {
         hints
     }
 
-    /// Takes what has happened since the last look.
+    /// Adds the peer events since the last call.
     fn collect_peer_events(&mut self, nodes: &[NodeHandle]) {
         for node in nodes {
             let subscription = self
@@ -149,8 +148,7 @@ impl Collector {
         }
     }
 
-    /// Configurations that were read again, and whether they are in force. What is told of all nodes, such as a file
-    /// that nobody can read, is one event.
+    /// Adds the reloads since the last call. The same result at several nodes, such as an unreadable file, is one event.
     fn collect_reloads(&mut self, nodes: &[NodeHandle]) {
         let changed = nodes.iter().filter_map(|node| {
             let last = node.status.last_reload();
@@ -162,7 +160,7 @@ impl Collector {
         self.events.extend(reload_events(&changed, nodes.len(), &at));
     }
 
-    /// Every link between two nodes once, and everybody else who is or was there, such as `ping`.
+    /// Every link between two nodes once, and every other account that is or was connected, such as that of `ping`.
     fn links(&mut self, samples: &[NodeSample], since: Duration) -> Vec<LinkView> {
         let mut links = Vec::new();
         for (number, node) in samples.iter().enumerate() {
@@ -177,7 +175,7 @@ impl Collector {
                     Some(other) => link_state(node, other),
                     None if account.sessions.is_empty() && prepares == 0 => continue,
                     None if account.settings.is_receiver() => ViewState::Good("receiver"),
-                    // Guests may go.
+                    // Tools disconnect when they are done.
                     None if account.sessions.is_empty() => ViewState::Pending("gone"),
                     None => peer_state(node.peers.get(id)),
                 };
@@ -204,7 +202,7 @@ impl Collector {
         links
     }
 
-    /// Packets per second in both directions since the last look.
+    /// Prepares per second in both directions since the last call.
     fn packet_rates(
         &mut self,
         node: &AccountId,
@@ -221,7 +219,7 @@ impl Collector {
 
 fn node_view(sample: &NodeSample, linked: &[&AccountId]) -> NodeView {
     let status = sample.handle.status.observe_health();
-    // Whoever comes and goes as it likes, such as `ping`, counts while it is there.
+    // An account that is no link, such as that of `ping`, counts only while it is connected.
     let is_connected = |account: &&AccountReport| !account.sessions.is_empty();
     let expected = |account: &&AccountReport| {
         linked.contains(&&account.settings.id) && !account.settings.is_receiver()
@@ -245,7 +243,7 @@ fn node_view(sample: &NodeSample, linked: &[&AccountId]) -> NodeView {
     }
 }
 
-/// The one that is dialled only waits; the one that dials knows more.
+/// The end that is dialled only waits, so the state of the dialling end says more.
 fn link_state(node: &NodeSample, other: &NodeSample) -> ViewState {
     let (mine, theirs) = (node.peers.get(&other.handle.id), other.peers.get(&node.handle.id));
     let waits = mine.is_none_or(|peer| peer.state == PeerState::Waiting);
@@ -268,21 +266,21 @@ fn peer_state(peer: Option<&PeerSnapshot>) -> ViewState {
     }
 }
 
-/// One event for all nodes of which the same is told.
+/// One event for all nodes with the same result.
 fn reload_events(changed: &[(String, LastReload)], nodes: usize, at: &str) -> Vec<EventView> {
-    let mut told: Vec<(&LastReload, Vec<&str>)> = Vec::new();
+    let mut by_result: Vec<(&LastReload, Vec<&str>)> = Vec::new();
     for (id, last) in changed {
-        match told.iter_mut().find(|(known, _)| known.error == last.error) {
+        match by_result.iter_mut().find(|(known, _)| known.error == last.error) {
             Some((_, ids)) => ids.push(id),
-            None => told.push((last, vec![id])),
+            None => by_result.push((last, vec![id])),
         }
     }
-    let events = told.into_iter().map(|(last, ids)| EventView {
+    let events = by_result.into_iter().map(|(last, ids)| EventView {
         at: at.to_owned(),
         node: match &*ids {
-            [one] => (*one).to_owned(),
-            several if several.len() == nodes => "all".to_owned(),
-            several => several.join(" "),
+            [id] => (*id).to_owned(),
+            ids if ids.len() == nodes => "all".to_owned(),
+            ids => ids.join(" "),
         },
         text: match &last.error {
             None => "configuration reloaded".to_owned(),
@@ -300,7 +298,7 @@ fn time_of_day() -> String {
     now.get(11..19).unwrap_or_default().to_owned()
 }
 
-/// `None`: not worth a line.
+/// The line of an event; `None` for the start of each attempt.
 fn describe_event(event: &PeerEvent) -> Option<String> {
     let peer = &event.peer;
     match &event.change {

@@ -1,5 +1,5 @@
-//! `up --ping`: once the network stands, real packets from every node to every other one, and a table of what became
-//! of them. They come in as anybody's packets would: over BTP, from the account `cli` of each node.
+//! `up --ping`: sends packets from every node to every other once all are healthy, and prints a table of the results. The
+//! packets take the normal way: over BTP, from the account `cli` of each node.
 
 use std::io::Write;
 use std::time::Duration;
@@ -10,36 +10,32 @@ use crate::api::HealthStatus;
 use crate::client::Client;
 use crate::config::Loaded;
 use crate::connector::Explanation;
-use crate::console::Failure;
-use crate::console::{Cell, Table};
-use crate::console::{format_duration, format_millis, group_digits, sanitize};
+use crate::console::{
+    Cell, Failure, Table, format_duration, format_millis, group_digits, sanitize,
+};
 use crate::link::{Cause, Outcome, Rejection};
 use crate::node::NodeHandle;
-use crate::tools::EntryLogin;
-use crate::tools::RttStats;
-use crate::tools::{THIS_PROGRAM, run_session, send_options};
+use crate::tools::{EntryLogin, RttStats, THIS_PROGRAM, run_session, send_options};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 
-/// Pings from each node to each other one.
 const PINGS_PER_PAIR: usize = 5;
-/// Amount of each, so that balances move.
+/// The amount of each ping, not 0, so that balances move.
 const AMOUNT: Amount = Amount(1);
-/// Time for each answer: every hop keeps a second of it.
+/// The time for each answer. Every hop keeps a second of it.
 const PING_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time for all nodes to be healthy; the quick attempts of a dialler are over by then.
+/// The time for all nodes to become healthy. By then the diallers have made their quick attempts.
 const HEALTHY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time for them to find all routes, where they do that by themselves.
+/// The time for the nodes to learn all routes by CCP.
 const ROUTES_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often is looked whether they are.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How to get in at each of these nodes.
+/// The tools' login at each of these nodes.
 pub(super) fn logins(nodes: &[Loaded]) -> Result<Vec<EntryLogin>, Failure> {
     nodes.iter().map(EntryLogin::from_node).collect()
 }
 
-/// Waits for the network, pings, and prints. `false`: something did not arrive.
+/// Waits for the network, sends the pings, and prints the table. `false`: a ping was not fulfilled.
 pub(super) async fn run(
     nodes: &[NodeHandle],
     logins: &[EntryLogin],
@@ -83,7 +79,6 @@ pub(super) async fn run(
     Ok(sent == fulfilled)
 }
 
-/// Until every node is healthy.
 async fn wait_until_healthy(nodes: &[NodeHandle]) -> Result<(), Failure> {
     let deadline = Instant::now() + HEALTHY_TIMEOUT;
     loop {
@@ -106,8 +101,8 @@ async fn wait_until_healthy(nodes: &[NodeHandle]) -> Result<(), Failure> {
     }
 }
 
-/// Nodes that find their routes by themselves: until each has one to each other. `false`: that took too long, and the
-/// pings will show between whom.
+/// Waits until every node has learned a route to every other. `false`: that took too long; the pings show which routes are
+/// missing.
 async fn wait_for_routes(nodes: &[NodeHandle], addresses: &[Option<Address>]) -> bool {
     let deadline = Instant::now() + ROUTES_TIMEOUT;
     let knows_all = |node: &NodeHandle| {
@@ -125,14 +120,14 @@ async fn wait_for_routes(nodes: &[NodeHandle], addresses: &[Option<Address>]) ->
     true
 }
 
-/// What became of the pings between two nodes.
+/// The results of the pings from one node to another.
 #[derive(Debug, Default)]
 struct PairResult {
     from: String,
     to: String,
     fulfilled: usize,
     round_trips: RttStats,
-    /// Why the last one that was not fulfilled was not.
+    /// The answer to the last ping that was not fulfilled.
     last_failure: Option<String>,
 }
 
@@ -189,8 +184,7 @@ fn table(results: &[PairResult]) -> Vec<String> {
             Cell::left(result.last_failure.as_deref().unwrap_or_default()),
         ]);
     }
-    let lines = table.lines(usize::MAX);
-    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+    table.lines(usize::MAX)
 }
 
 #[cfg(test)]

@@ -1,18 +1,17 @@
-//! The terminal while the live view has it: another screen, without a cursor. It is given back whatever happens, also
-//! when the program panics: that is what `Drop` is for.
+//! The terminal's alternate screen, for the live view. `Drop` restores the terminal, also after a panic.
 
 use std::io::{self, IsTerminal, Write};
 
 use super::view::Canvas;
 use crate::node::run_with_timeout;
 
-/// Another screen (so that what was there comes back), no cursor, no wrapping of long lines.
+/// The alternate screen, no cursor, no wrapping of long lines.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 const HOME: &str = "\x1b[H";
 const CLEAR_REST_OF_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
-/// Where the terminal does not tell its size.
+/// For a terminal whose size is unknown.
 const DEFAULT_SIZE: (usize, usize) = (80, 24);
 
 /// Whether standard output is a terminal that can show the live view.
@@ -20,7 +19,7 @@ pub(super) fn can_show_view(term: Option<&str>) -> bool {
     io::stdout().is_terminal() && term.is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// A screen that is given back without waiting for a terminal that is paused.
+/// A screen that another thread drops, because a paused terminal would block.
 pub(super) struct DetachedScreen<W: Write + Send + 'static>(pub(super) Option<Screen<W>>);
 
 impl<W: Write + Send + 'static> Drop for DetachedScreen<W> {
@@ -31,7 +30,7 @@ impl<W: Write + Send + 'static> Drop for DetachedScreen<W> {
     }
 }
 
-/// What there is room for on the terminal, as it is now.
+/// The terminal's current size, and whether to use colours.
 pub(super) fn terminal_canvas(no_colour: Option<&str>) -> Canvas {
     let size = terminal_size::terminal_size();
     let (columns, rows) =
@@ -39,20 +38,19 @@ pub(super) fn terminal_canvas(no_colour: Option<&str>) -> Canvas {
     Canvas { columns, rows, colour: no_colour.is_none_or(str::is_empty) }
 }
 
-/// The terminal, taken.
+/// The alternate screen, until it is dropped.
 pub(super) struct Screen<W: Write> {
     to: W,
 }
 
 impl<W: Write> Screen<W> {
-    /// Takes it.
     pub(super) fn enter(mut to: W) -> io::Result<Self> {
         to.write_all(ENTER.as_bytes())?;
         to.flush()?;
         Ok(Screen { to })
     }
 
-    /// Draws over what is there. One write, so that nothing flickers.
+    /// Draws over the previous frame, with one write, so that nothing flickers.
     pub(super) fn draw(&mut self, lines: &[String]) -> io::Result<()> {
         let mut frame = String::from(HOME);
         for (number, line) in lines.iter().enumerate() {
@@ -70,7 +68,7 @@ impl<W: Write> Screen<W> {
 
 impl<W: Write> Drop for Screen<W> {
     fn drop(&mut self) {
-        // If the terminal is gone, there is nothing to give back.
+        // If the terminal is gone, there is nothing to restore.
         let _ = self.to.write_all(LEAVE.as_bytes());
         let _ = self.to.flush();
     }
@@ -81,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_terminal_is_given_back_also_after_a_panic() {
+    fn the_terminal_is_restored_also_after_a_panic() {
         let mut written = Vec::new();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut screen = Screen::enter(&mut written).unwrap();
@@ -94,7 +92,7 @@ mod tests {
         assert!(text.contains("\x1b[Hone\x1b[K\r\ntwo\x1b[K\x1b[J"), "{text:?}");
     }
 
-    /// Takes nothing while the other end of the channel is there, as a terminal that is paused.
+    /// Blocks while the other end of the channel exists, like a paused terminal.
     struct Paused(std::sync::mpsc::Receiver<()>);
 
     impl Write for Paused {

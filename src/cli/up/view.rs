@@ -1,30 +1,29 @@
-//! The live view of `up`: plain data in, lines of text out. It knows no node, no clock and no terminal, so that a test
-//! can look at all of it.
+//! The live view of `up`: plain data in, lines of text out. It uses no node, clock or terminal, so that tests can compare
+//! all of it.
 
 use std::time::Duration;
 
-use crate::console::{Cell, Colour, Table, apply_colours, truncate};
-use crate::console::{format_duration, group_digits, sanitize};
+use crate::console::{
+    Cell, Colour, Table, apply_colours, count, format_duration, group_digits, sanitize, truncate,
+};
 
-/// Events that are worth keeping.
+/// The most events that are kept.
 pub(super) const EVENTS_MAX: usize = 200;
-/// Lines of events that are shown, where there is room.
+/// The most events that are drawn.
 const EVENTS_SHOWN: usize = 8;
 
-/// What there is to see at one moment.
+/// The data of one frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct View {
-    /// The topology file.
     pub(super) file: String,
-    /// Since the start.
     pub(super) uptime: Duration,
     pub(super) nodes: Vec<NodeView>,
     pub(super) links: Vec<LinkView>,
     /// Oldest first.
     pub(super) events: Vec<EventView>,
-    /// Where the log goes.
+    /// The path of the log.
     pub(super) log: String,
-    /// What to try next, one line each.
+    /// Notes and commands to try, one line each.
     pub(super) hints: Vec<String>,
 }
 
@@ -36,48 +35,45 @@ pub(super) struct NodeView {
     pub(super) state: ViewState,
     pub(super) peers_connected: usize,
     pub(super) peers: usize,
-    /// ILP address, if it has one yet.
+    /// The ILP address, once the node has one.
     pub(super) address: Option<String>,
-    /// Where BTP peers are accepted.
+    /// The address of its BTP server.
     pub(super) btp: String,
-    /// Where health is served.
+    /// The address of its health server.
     pub(super) health: String,
 }
 
-/// How a node or a link stands.
+/// The state of a node or a link, with the word for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum ViewState {
-    /// As it should be.
     Good(&'static str),
-    /// Not yet, or not at the moment.
     #[default]
     Unknown,
-    /// On its way.
+    /// It changes soon without help.
     Pending(&'static str),
-    /// Needs a look.
+    /// It needs attention.
     Bad(&'static str),
 }
 
-/// One link, seen from the node that comes first.
+/// One link, from the side of the node that comes first in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct LinkView {
     pub(super) from: String,
     pub(super) to: String,
     pub(super) state: ViewState,
-    /// Packets per second from `from` to `to`: Prepares.
+    /// Prepares from `from` to `to`.
     pub(super) forward_per_second: u64,
-    /// And back.
+    /// Prepares from `to` to `from`.
     pub(super) backward_per_second: u64,
     pub(super) in_flight: usize,
-    /// What `to` owes `from`, in units of the account.
+    /// The debt of `to` at `from`, in units of `asset`.
     pub(super) balance: i128,
-    /// What the account is counted in.
     pub(super) asset: String,
     /// Prepares both ways since the start.
     pub(super) prepares: u64,
 }
 
-/// Something that happened.
+/// A peer event or a reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct EventView {
     /// Time of day.
@@ -86,7 +82,7 @@ pub(super) struct EventView {
     pub(super) text: String,
 }
 
-/// How much room there is, and what the terminal can do.
+/// The size of the terminal, and whether to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Canvas {
     pub(super) columns: usize,
@@ -94,14 +90,14 @@ pub(super) struct Canvas {
     pub(super) colour: bool,
 }
 
-/// The whole picture: at most `rows` lines of at most `columns` characters, colours not counted.
+/// The whole frame: at most `rows` lines of at most `columns` characters, colour codes not counted.
 pub(super) fn render(view: &View, canvas: Canvas) -> Vec<String> {
     let mut top = vec![title(view), String::new()];
     let mut bottom = vec![String::new(), totals(view)];
-    // Besides these: two headings, two blank lines, the line of the log.
-    let fixed = top.len() + bottom.len() + view.hints.len() + 5;
-    let room = canvas.rows.saturating_sub(fixed);
-    let (nodes, links, events) = allot_lines(room, view);
+    // The 5 are two headings, two blank lines and the line of the log.
+    let fixed_lines = top.len() + bottom.len() + view.hints.len() + 5;
+    let free_lines = canvas.rows.saturating_sub(fixed_lines);
+    let (nodes, links, events) = allot_lines(free_lines, view);
     top.extend(nodes_table(view, nodes, canvas));
     top.push(String::new());
     top.extend(links_table(view, links, canvas));
@@ -121,25 +117,21 @@ pub(super) fn render(view: &View, canvas: Canvas) -> Vec<String> {
     top.iter().map(|line| apply_colours(&truncate(line, canvas.columns), canvas.colour)).collect()
 }
 
-/// Lines for nodes, links and events: all of them, if that is possible; events give way first, then the longer table.
-fn allot_lines(room: usize, view: &View) -> (usize, usize, usize) {
+/// The numbers of lines for nodes, links and events. If not all fit, events go first, then lines of the longer table.
+fn allot_lines(free_lines: usize, view: &View) -> (usize, usize, usize) {
     let (nodes, links) = (view.nodes.len(), view.links.len());
-    if let Some(left) = room.checked_sub(nodes + links) {
-        // One line sets them apart.
+    if let Some(left) = free_lines.checked_sub(nodes + links) {
+        // The blank line before the events.
         let events = view.events.len().min(EVENTS_SHOWN).min(left.saturating_sub(1));
         return (nodes, links, events);
     }
-    // Each table may have to say how many it leaves out.
-    let tables = room.saturating_sub(2);
+    // Each table may need a line for the number of omitted rows.
+    let tables = free_lines.saturating_sub(2);
     let shown_nodes = nodes.min((tables / 2).max(tables.saturating_sub(links)));
     (shown_nodes, tables - shown_nodes, 0)
 }
 
 fn title(view: &View) -> String {
-    let count = |number: usize, what: &str| match number {
-        1 => format!("1 {what}"),
-        _ => format!("{number} {what}s"),
-    };
     let is_node = |id: &str| view.nodes.iter().any(|node| node.id == id);
     let links = view.links.iter().filter(|link| is_node(&link.to)).count();
     let (nodes, links) = (count(view.nodes.len(), "node"), count(links, "link"));
@@ -329,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_leaves_its_canvas() {
+    fn no_frame_exceeds_its_canvas() {
         let mut view = view();
         view.nodes =
             (0..50).map(|n| node(&format!("node-{n}"), ViewState::Good("healthy"), 2, n)).collect();
@@ -346,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_take_no_room() {
+    fn colour_codes_have_no_width() {
         let plain = render(&view(), Canvas { columns: 100, rows: 40, colour: false });
         let colour = render(&view(), Canvas { columns: 100, rows: 40, colour: true });
         for (plain, colour) in plain.iter().zip(&colour) {

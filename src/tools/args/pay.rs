@@ -15,18 +15,18 @@ use crate::tools::secret_argument::SecretText;
 #[command(after_help = "\
 The receiver is one of
   $example.com/alice            a payment pointer
-  https://example.com/alice     what it stands for: an SPSP endpoint
-  test.c.wallet                 a receiver in the network of --config, which is asked at its node
+  https://example.com/alice     an SPSP endpoint, which a payment pointer stands for
+  test.c.wallet                 a receiver in the network of --config; its node is asked for the secret
   test.c.wallet.<token>         any address, with --secret
 
-AMOUNT is a number with its asset, such as `5 USD` or 0.001USD, or a whole number of units of the account that pays, as in \
-`ping` and `send`: with scale 9, 1000000000 units are one. The asset must be that of the account; it says its scale. Packets \
-are as large as the path lets pass. Each says how much of it must arrive; less is refused by the receiver. More than AMOUNT is \
-never sent.
+AMOUNT is a number with its asset, such as `5 USD` or 0.001USD, or a whole number of units of the paying account, as in \
+`ping` and `send`: with scale 9, 1000000000 units are one. The asset must be that of the account, which has the scale. \
+Packets are as large as the path allows. Each states the least amount that must arrive; the receiver rejects less. `pay` \
+never sends more than AMOUNT.
 
-While nothing moves, it says why, and tries on.
+If nothing arrives, it prints the reason and keeps trying.
 
-Without --via it logs in as the account `cli` of the configuration (a child peer of that id) on this machine.
+Without --via it logs in at the node of the configuration on this machine, as the account `cli` (a child peer of that id).
 
 Examples:
   ilp-connector pay test.c.wallet 1000000 --config examples/linear-3.yaml --node a
@@ -35,42 +35,42 @@ Examples:
   ilp-connector pay https://example.com/alice 5000000 --slippage 0.5 --timeout 60
   ilp-connector pay test.c.wallet 100000 --max-packet-amount 1 --window 512 --json
 
-Ends with 0 if all of it was paid, else with 1 and the reason.")]
+Exits with 0 if all of it was paid, else with 1 and the reason.")]
 pub struct PayArguments {
-    /// Whom: a payment pointer, an SPSP URL, or an ILP address
+    /// The receiver: a payment pointer, an SPSP URL, or an ILP address
     #[arg(value_name = "POINTER_OR_ADDRESS")]
     pub payee: Payee,
-    /// How much: units of the account that pays, or such as `5 USD`
+    /// The amount: units of the paying account, or a number with its asset such as `5 USD`
     #[arg(required = true, num_args = 1..=2, allow_negative_numbers = true)]
     amount: Vec<String>,
     #[command(flatten)]
     pub login: LoginArguments,
-    /// The secret that was handed over with the address: 32 bytes in base64 or hexadecimal digits; @FILE takes it from a
-    /// file and @- from standard input [variable: ILP_SECRET]
+    /// The secret that belongs to the address: 32 bytes in base64 or hexadecimal digits; @FILE reads it from a file and @-
+    /// from standard input [variable: ILP_SECRET]
     #[arg(long, value_name = "SECRET")]
     pub secret: Option<SecretText>,
-    /// Ask SPSP endpoints without TLS too: anybody on the way can take the money
+    /// Allow SPSP endpoints without TLS: anyone on the network path can take the money
     #[arg(long)]
     pub allow_http: bool,
-    /// The largest packet [default: what the path lets pass]
+    /// The largest packet [default: what the path allows]
     #[arg(long, value_name = "AMOUNT", conflicts_with = "packets")]
     pub max_packet_amount: Option<Money>,
-    /// Make at least so many packets of it
+    /// Split the amount into at least this many packets
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub packets: Option<u64>,
-    /// By how many percent the rate may become worse than what is measured at first
+    /// By how many percent the rate may become worse than the first measurement
     #[arg(long, value_name = "PERCENT", default_value = "1", value_parser = percent, conflicts_with = "min_rate")]
     pub slippage: Slippage,
-    /// The least that must arrive: units of the receiver for one unit of the account that pays
+    /// The least that must arrive: units of the receiver for one unit of the paying account
     #[arg(long, value_name = "RATE")]
     pub min_rate: Option<PathRate>,
-    /// Packets in flight at most
+    /// The most packets in flight at once
     #[arg(short, long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     pub window: u32,
     /// Stop after this time, such as 90 or 5m [default: when nothing has arrived for 45 seconds]
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
-    /// Time for each packet; every hop on the way keeps a second of it
+    /// The lifetime of each packet; every hop on the way keeps a second of it
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_duration)]
     pub expiry: Duration,
     /// Print one JSON object instead of a table
@@ -79,10 +79,10 @@ pub struct PayArguments {
 }
 
 impl PayArguments {
-    /// How much is to be paid. Number and asset may be one word of the command line or two.
+    /// The amount. Its number and asset may be one argument or two.
     ///
     /// # Errors
-    /// What is wrong with it, and what to write.
+    /// The mistake, and how to write it.
     pub fn amount(&self) -> Result<Money, String> {
         self.amount.join(" ").parse()
     }

@@ -1,5 +1,5 @@
-//! The node that is measured: this program again, as a process of its own with a file of its own. Both are gone when
-//! this value is.
+//! The measured node: this program in another process, with a generated file. Dropping it ends the process and removes
+//! the file.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -14,11 +14,9 @@ use crate::peers::Token;
 use crate::tools::health_probe::fetch_health;
 use crate::tools::login::EntryLogin;
 
-/// Where the receiver is.
 pub(super) const RECEIVER_ADDRESS: &str = "test.bench.receiver";
-/// A million routes take a while to read.
+/// Enough to load a million routes.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// Between two looks whether it is there.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A running node.
@@ -31,7 +29,7 @@ pub(super) struct NodeProcess {
 }
 
 impl NodeProcess {
-    /// Starts it, with so many routes that are not used, and waits until it is healthy.
+    /// Starts the node with this many unused routes, and waits until it is healthy.
     pub(super) fn start(routes: u32) -> Result<Self, Failure> {
         let spawned = spawn(routes);
         let (mut node, health_port) =
@@ -55,36 +53,34 @@ impl NodeProcess {
         }
     }
 
-    /// Its process id.
+    /// The process id.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Who sends.
     pub(super) fn sender(&self) -> Result<EntryLogin, Failure> {
         EntryLogin::on_loopback(self.port, "sender", Token::from(self.token.as_str()))
     }
 
-    /// Who receives.
     pub(super) fn receiver(&self) -> Result<EntryLogin, Failure> {
         EntryLogin::on_loopback(self.port, "receiver", Token::from(self.token.as_str()))
     }
 
     fn last_line(&self) -> String {
         let log = fs::read_to_string(self.folder.log()).unwrap_or_default();
-        log.lines().last().unwrap_or("it has said nothing").to_owned()
+        log.lines().last().unwrap_or("its log is empty").to_owned()
     }
 }
 
 impl Drop for NodeProcess {
     fn drop(&mut self) {
-        // It may have ended by itself, which is as well.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A directory for this process alone, as it holds a token.
+/// A directory that only this user can read, because it contains a token.
 struct PrivateDirectory(PathBuf);
 
 impl PrivateDirectory {
@@ -105,7 +101,7 @@ impl PrivateDirectory {
 
 impl Drop for PrivateDirectory {
     fn drop(&mut self) {
-        // What cannot be removed is in the temporary directory.
+        // It is in the temporary directory, which the system cleans.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -118,7 +114,7 @@ fn spawn(routes: u32) -> io::Result<(NodeProcess, u16)> {
     let child = Command::new(std::env::current_exe()?)
         .args(["run", "--config"])
         .arg(folder.node_file())
-        // Nothing of this environment is to change the node.
+        // Variables of this environment must not change the node.
         .env_clear()
         .stdin(Stdio::null())
         .stdout(File::create(folder.log())?)

@@ -1,21 +1,21 @@
-//! What a process has used, from /proc. Elsewhere than on Linux it is not told.
+//! CPU time and memory of a process, from /proc, so on Linux only.
 
 use std::time::Duration;
 
-/// The kernel counts CPU time for user programs in hundredths of a second.
+/// The kernel reports CPU time in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 
 /// CPU time and memory of one process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct ProcessUsage {
-    /// In user programs and in the kernel, all threads.
+    /// In user mode and in the kernel, of all threads.
     pub(super) cpu: Duration,
-    /// Resident now.
+    /// Resident memory.
     kibibytes: u32,
 }
 
 impl ProcessUsage {
-    /// Until now.
+    /// The usage until now; `None` without /proc.
     pub(super) fn read(process: u32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -32,12 +32,12 @@ impl ProcessUsage {
         Some(ProcessUsage { cpu: TICK.saturating_mul(ticks), kibibytes })
     }
 
-    /// CPU since an earlier moment, memory as now.
+    /// The CPU time since an earlier reading, and the memory now.
     pub(super) fn since(self, earlier: ProcessUsage) -> ProcessUsage {
         ProcessUsage { cpu: self.cpu.saturating_sub(earlier.cpu), ..self }
     }
 
-    /// Microseconds of CPU for each of so many packets.
+    /// Microseconds of CPU time per packet.
     pub(super) fn micros_per(self, packets: u64) -> Option<f64> {
         let packets = u32::try_from(packets).ok().filter(|packets| *packets > 0)?;
         Some(self.cpu.as_secs_f64() * 1e6 / f64::from(packets))
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_tells() {
+    fn usage_is_parsed() {
         let stat = "42 (a) b (c) R 1 42 42 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 1 0 100 1 1";
         let status = "Name:\ta\nVmPeak:\t 9 kB\nVmRSS:\t    2048 kB\n";
         let usage = ProcessUsage::parse(stat, status).unwrap();

@@ -1,4 +1,4 @@
-//! Between the sender, which knows no network, and the tools' client, which knows no payment.
+//! Drives a payment: passes packets from the STREAM sender to the client, and the answers back.
 
 use std::io::Write;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::tools::interrupt::Interrupt;
 use crate::wire::Address;
 use crate::wire::ilp::Prepare;
 
-/// How long an answer is awaited beyond the packet's expiry. The node gives one before that; if it does not, nobody here
-/// knows what became of the money.
+/// How long the tool waits for an answer after the packet's expiry. If the node sends none until then, it is unknown whether
+/// the packet was paid.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
 
 /// A payment that has ended.
@@ -27,7 +27,6 @@ pub(super) struct PaymentResult {
     pub(super) took: Duration,
 }
 
-/// Drives one payment.
 pub(super) struct PaymentDriver<'a> {
     client: &'a Client,
     sender: Sender,
@@ -36,7 +35,7 @@ pub(super) struct PaymentDriver<'a> {
 }
 
 impl<'a> PaymentDriver<'a> {
-    /// `window`: packets that `sender` keeps in flight at most.
+    /// `window`: the most packets that `sender` keeps in flight.
     pub(super) fn new(
         client: &'a Client,
         sender: Sender,
@@ -46,7 +45,7 @@ impl<'a> PaymentDriver<'a> {
         PaymentDriver { client, sender, destination, window }
     }
 
-    /// To the end. A first interrupt stops sending and waits for what is under way, a second one does not wait.
+    /// Pays until the end. The first interrupt stops sending and waits for the packets in flight, the second one does not wait.
     pub(super) async fn run(
         mut self,
         interrupt: &mut Interrupt,
@@ -108,14 +107,14 @@ impl<'a> PaymentDriver<'a> {
     }
 }
 
-/// When that is. tokio's clock has no arbitrary zero.
+/// A time of our clock as a time of tokio's.
 fn instant_of(now: MonoTime, at: Option<MonoTime>) -> Option<Instant> {
-    // Later than that is never, for tokio and for people.
+    // tokio cannot represent every later time, and no payment lasts as long.
     const LATEST: Duration = Duration::from_secs(24 * 3600);
     at.map(|at| Instant::now() + at.since(now).min(LATEST))
 }
 
-/// What the packet path says, in the sender's words.
+/// The outcome as an answer for the sender.
 fn sender_answer(outcome: &Outcome) -> SenderAnswer<'_> {
     match outcome {
         Outcome::Fulfilled { data, .. } => SenderAnswer::Fulfilled { data },

@@ -1,4 +1,4 @@
-//! Who is to be paid, as it is written on the command line.
+//! The receiver of a payment on the command line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,10 +11,10 @@ use crate::net::HttpUrl;
 use crate::stream::{SECRET_LEN, SharedSecret};
 use crate::wire::{Address, PaymentPointer, Scheme};
 
-/// Characters of the longest text that can be a secret.
+/// The length of the longest text of a secret.
 const SECRET_TEXT_MAX: usize = 64;
 
-/// Who is to be paid.
+/// The receiver of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payee {
     /// `$example.com/alice`
@@ -34,7 +34,7 @@ impl FromStr for Payee {
         }
         if text.contains("://") {
             return text.parse().map(Payee::Endpoint).map_err(|error| {
-                format!("{error}; an SPSP endpoint is such as https://example.com/alice")
+                format!("{error}; an SPSP endpoint looks like https://example.com/alice")
             });
         }
         let address: Address = text.parse().map_err(|error| {
@@ -43,7 +43,7 @@ impl FromStr for Payee {
             )
         })?;
         if address.scheme() == Scheme::Peer {
-            return Err("nobody under peer. can be paid".to_owned());
+            return Err("addresses under peer. cannot be paid".to_owned());
         }
         Ok(Payee::Address(address))
     }
@@ -59,7 +59,7 @@ impl fmt::Display for Payee {
     }
 }
 
-/// A shared secret in base64 of either alphabet, padded or not.
+/// Parses a shared secret in base64 of either alphabet, padded or not.
 pub(super) fn parse_base64_secret(text: &str) -> Option<SharedSecret> {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -71,7 +71,7 @@ pub(super) fn parse_base64_secret(text: &str) -> Option<SharedSecret> {
     <[u8; SECRET_LEN]>::try_from(bytes).ok().map(SharedSecret)
 }
 
-/// The same, or in hexadecimal digits. The text is in no message.
+/// The same, or in hexadecimal digits. The error does not contain the text.
 pub(in crate::tools) fn parse_secret(text: &str) -> Result<SharedSecret, String> {
     let mut bytes = [0; SECRET_LEN];
     if hex::decode_to_slice(text, &mut bytes).is_ok() {

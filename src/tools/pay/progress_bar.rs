@@ -1,4 +1,4 @@
-//! How a payment goes on: one line that is drawn over on a terminal, otherwise a line every few seconds.
+//! The progress of a payment: on a terminal one line that is redrawn, otherwise a line every few seconds.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -9,16 +9,15 @@ use crate::console::{format_duration, format_percent, group_digits, per_second};
 use crate::stream::PaymentProgress;
 use crate::tools::wait_notes::print_note;
 
-/// How often a terminal is drawn over.
 pub(super) const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
-/// How often a line is printed elsewhere.
+/// The interval of lines where the output is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
-/// Characters of the bar itself.
+/// In characters.
 const BAR_WIDTH: u64 = 30;
-/// Back to the beginning of the line, which is cleared.
+/// Moves to the start of the line and clears it.
 const CLEAR_LINE: &str = "\r\x1b[K";
 
-/// Shows progress, and why there is none.
+/// Shows the progress, and why there is none.
 #[derive(Debug)]
 pub(super) struct ProgressBar {
     style: BarStyle,
@@ -27,11 +26,11 @@ pub(super) struct ProgressBar {
 
 #[derive(Debug)]
 enum BarStyle {
-    /// On a terminal; whether something is drawn.
+    /// On a terminal. Whether a line is drawn.
     Drawn(bool),
-    /// Elsewhere; when the next line is due.
+    /// Elsewhere. When the next line is due.
     Lines(Duration),
-    /// Where the output is for programs.
+    /// With `--json`: the output is for programs.
     None,
 }
 
@@ -84,7 +83,7 @@ impl ProgressBar {
         out.flush()
     }
 
-    /// Makes room for what comes next.
+    /// Clears the line.
     pub(super) fn clear(&mut self, out: &mut dyn Write) -> io::Result<()> {
         if let BarStyle::Drawn(true) = self.style {
             write!(out, "{CLEAR_LINE}")?;

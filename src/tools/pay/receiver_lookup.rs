@@ -1,40 +1,37 @@
-//! A receiver of the own network, by its address: the configuration tells which node it is at, and where that node answers
-//! SPSP queries.
+//! Finds a receiver of the configuration by its address: the node that it belongs to, and the URL for SPSP queries there.
 
-use crate::config::{Environment, FileForm, Loaded, NodeConfig};
+use crate::config::{FileForm, Loaded, NodeConfig};
 use crate::console::Failure;
 use crate::net::{HttpUrl, TlsTrust};
-use crate::tools::args::SourceArguments;
-use crate::tools::local_node;
-use crate::tools::local_node::host_to_dial;
+use crate::tools::local_node::{NodeAndNetwork, host_to_dial};
 use crate::tools::login::trust_for_node;
 use crate::topology::{Deployment, Topology};
 use crate::wire::Address;
 use crate::wire::payment_pointer::WELL_KNOWN_PATH;
 
-/// Where to ask for a receiver, and what the configuration knows of it.
+/// The SPSP endpoint of a receiver, from the configuration.
 pub(super) struct SpspEndpoint {
     pub(super) url: HttpUrl,
     pub(super) trust: TlsTrust,
-    /// What helps where no such receiver is found there; empty if the configuration has it.
+    /// The end of the error message if the node has no such receiver; empty if the configuration has it.
     pub(super) hint: String,
 }
 
-/// Where to ask for the receiver at this address. Its parts below that of the receiver are left out: the answer has its own.
+/// The endpoint for this address in the network of the login. `on_this_machine`: `--node` names the node. Segments below the receiver's are left out, because the answer has its own.
 pub(super) fn find_endpoint(
     address: &Address,
-    arguments: &SourceArguments,
-    environment: &Environment,
+    network: Option<&NodeAndNetwork>,
+    on_this_machine: bool,
 ) -> Result<SpspEndpoint, Failure> {
-    let (loaded, topology) = local_node::load_node_and_network(arguments, environment)?;
-    if loaded.form == FileForm::NoFile {
-        return Err(Failure::Usage(format!(
+    let network = network.filter(|(loaded, _)| loaded.form != FileForm::NoFile);
+    let (loaded, topology) = network.ok_or_else(|| {
+        Failure::Usage(format!(
             "an address alone is not enough: its secret is needed too. Give --secret, or a payment pointer or SPSP URL \
-             instead of {address}, or --config FILE with the network that it belongs to"
-        )));
-    }
+             instead of {address}, or name its network with --config FILE and without --via"
+        ))
+    })?;
     let mut found: Option<(NodeConfig, String)> = None;
-    for (node, host) in nodes_with_hosts(&loaded, topology.as_ref(), arguments.node.is_some())? {
+    for (node, host) in nodes_with_hosts(loaded, topology.as_ref(), on_this_machine)? {
         let depth = |node: &NodeConfig| node.address.as_ref().map_or(0, |own| own.as_str().len());
         let is_below = node
             .address
@@ -64,13 +61,13 @@ pub(super) fn find_endpoint(
     let text = format!("{scheme}://{host}:{port}{path}");
     let url = text.parse();
     let url = url.map_err(|error| Failure::Usage(format!("cannot ask {text}: {error}")))?;
-    let is_it = |name: &str| receiver.is_none_or(|wanted| wanted == name);
-    let is_known = node.receivers.iter().any(|known| is_it(known.id.as_str()));
+    let matches = |name: &str| receiver.is_none_or(|wanted| wanted == name);
+    let is_known = node.receivers.iter().any(|known| matches(known.id.as_str()));
     let hint = if is_known { String::new() } else { receivers_hint(&node) };
     Ok(SpspEndpoint { url, trust: trust_for_node(&node), hint })
 }
 
-/// Which receivers the configuration gives a node.
+/// Lists the receivers of a node.
 fn receivers_hint(node: &NodeConfig) -> String {
     let names: Vec<&str> = node.receivers.iter().map(|receiver| receiver.id.as_str()).collect();
     match names.as_slice() {
@@ -83,7 +80,7 @@ fn receivers_hint(node: &NodeConfig) -> String {
     }
 }
 
-/// The nodes of the configuration, and where each is reached.
+/// The nodes of the configuration, and the host to dial for each.
 fn nodes_with_hosts(
     loaded: &Loaded,
     topology: Option<&Topology>,
@@ -95,7 +92,7 @@ fn nodes_with_hosts(
             host_to_dial(&loaded.config.settings.http_server_host),
         )]);
     };
-    // As in `local_node`: a node that the environment names runs on a host of its own, and so do the others.
+    // As in `local_node`: with `NODE_ID`, each node runs on its own host.
     let mode = if on_this_machine { Deployment::Loopback } else { Deployment::Spread };
     let mut nodes = Vec::new();
     for id in topology.node_ids() {

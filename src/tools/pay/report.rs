@@ -1,4 +1,4 @@
-//! What `pay` prints: whom it pays, what came of it, and why not all did.
+//! The output of `pay`: the receiver, the result, and why the payment is not complete.
 
 use std::io::Write;
 
@@ -10,8 +10,10 @@ use super::driver::PaymentResult;
 use super::payee::Payee;
 use super::spsp::SpspReceiver;
 use crate::account::Asset;
-use crate::console::Failure;
-use crate::console::{format_duration, group_digits, per_second, sanitize, sanitize_json};
+use crate::console::{
+    Failure, describe_code, describe_node, format_duration, group_digits, per_second, sanitize,
+    sanitize_json,
+};
 use crate::stream::{PacketFailure, PathRate, PaymentEnd, PaymentProgress};
 use crate::tools::args::PayArguments;
 use crate::tools::login::EntryLogin;
@@ -19,19 +21,19 @@ use crate::tools::money::format_scaled;
 use crate::wire::Amount;
 use crate::wire::ilp::ErrorCode;
 
-/// Everything that does not change.
+/// The fixed data of the report.
 pub(super) struct PayReport<'a> {
     pub(super) arguments: &'a PayArguments,
     pub(super) amount: Amount,
     pub(super) receiver: &'a SpspReceiver,
     pub(super) login: &'a EntryLogin,
-    /// What the account that pays is counted in, if the node has told.
+    /// The asset of the paying account, if the node has sent it.
     pub(super) asset: Option<Asset>,
     pub(super) out: &'a mut dyn Write,
 }
 
 impl PayReport<'_> {
-    /// The first lines: who is paid. Before any money is sent, so that a wrong one can be stopped.
+    /// The receiver, before any money is sent, so that the user can stop a payment to a wrong one.
     pub(super) fn write_header(&mut self) -> Result<(), Failure> {
         let PayReport { arguments, amount, receiver, login, asset, out } = self;
         if arguments.json {
@@ -58,12 +60,12 @@ impl PayReport<'_> {
         Ok(out.flush()?)
     }
 
-    /// The last ones. `true`: all was paid.
+    /// `true`: all was paid.
     pub(super) fn write_result(&mut self, result: &PaymentResult) -> Result<bool, Failure> {
         let complete = result.end.is_complete();
         if self.arguments.json {
-            let told = self.to_json(result);
-            writeln!(self.out, "{}", sanitize_json(format!("{told:#}")))?;
+            let json = self.to_json(result);
+            writeln!(self.out, "{}", sanitize_json(format!("{json:#}")))?;
         } else {
             self.write_table(result)?;
         }
@@ -73,15 +75,15 @@ impl PayReport<'_> {
 
     fn write_table(&mut self, result: &PaymentResult) -> Result<(), Failure> {
         let PaymentResult { progress, end, took } = result;
-        let theirs =
+        let receiver_asset =
             progress.asset.as_ref().map(|(code, scale)| Asset::new(&sanitize(code), *scale));
         let mut rows = vec![
             ("sent", format_units(progress.sent, self.asset.as_ref())),
-            ("delivered", format_units(progress.delivered, theirs.as_ref())),
+            ("delivered", format_units(progress.delivered, receiver_asset.as_ref())),
         ];
         if progress.unconfirmed > 0 {
-            let least = format_units(progress.unconfirmed, theirs.as_ref());
-            rows.push(("", format!("and at least {least} without the receiver's word")));
+            let least = format_units(progress.unconfirmed, receiver_asset.as_ref());
+            rows.push(("", format!("and at least {least} that the receiver did not confirm")));
         }
         if let (Some(rate), Some(least)) = (achieved_rate(progress), progress.minimum_rate) {
             rows.push((
@@ -94,7 +96,7 @@ impl PayReport<'_> {
             rows.push((
                 "unknown",
                 format!(
-                    "{gone} in {} packets that nobody answered",
+                    "{gone} in {} packets without an answer",
                     group_digits(progress.unanswered)
                 ),
             ));
@@ -107,7 +109,7 @@ impl PayReport<'_> {
             let late = group_digits(progress.late);
             rows.push((
                 "",
-                format!("{late} timed out on the way: not paid for, but perhaps received"),
+                format!("{late} timed out on the way: they cost nothing, but may have arrived"),
             ));
         }
         rows.push(("largest packet", format!("{} units", group_digits(progress.packet_amount))));
@@ -123,22 +125,22 @@ impl PayReport<'_> {
         Ok(())
     }
 
-    /// In one line: paid or not, why, and what to do.
+    /// One line: paid or not, why, and what to do.
     fn describe_end(&self, end: &PaymentEnd, progress: &PaymentProgress) -> String {
-        let missing = group_digits(progress.total.saturating_sub(progress.sent));
+        let unsent = group_digits(progress.total.saturating_sub(progress.sent));
         let failure = progress.last_failure.as_ref().map(describe_failure);
         let last =
-            failure.map_or_else(String::new, |failure| format!("; the last trouble was {failure}"));
+            failure.map_or_else(String::new, |failure| format!("; the last error was {failure}"));
         let why = match end {
             PaymentEnd::Complete => return "paid".to_owned(),
             PaymentEnd::Remainder(rest) => {
-                return format!("paid but for {} units, which are less than one of the receiver", group_digits(rest));
+                return format!("paid except {} units, which are less than one unit of the receiver", group_digits(rest));
             }
             PaymentEnd::TooSmall => "the amount is less than one unit of the receiver; pay more".to_owned(),
             PaymentEnd::Stopped => format!("interrupted{last}"),
-            PaymentEnd::OutOfTime => format!("time was up; allow more with --timeout{last}"),
+            PaymentEnd::OutOfTime => format!("out of time; allow more with --timeout{last}"),
             PaymentEnd::NothingArrives => {
-                format!("nothing arrived any more{last}; `{}` shows how far packets get", self.trace_command())
+                format!("nothing arrives any more{last}; `{}` shows how far packets get", self.trace_command())
             }
             PaymentEnd::Unresolved => {
                 "some packets got no answer, so they may have been paid; check the balances before you pay again"
@@ -147,7 +149,7 @@ impl PayReport<'_> {
             PaymentEnd::Refused(failure) => format!("{}{}", describe_failure(failure), self.advice(failure.code)),
             PaymentEnd::NothingPasses => match &progress.last_failure {
                 Some(failure) => {
-                    format!("{} lets nothing pass, however small: {}", failing_node(failure), describe_failure(failure))
+                    format!("{} lets nothing pass, however small: {}", describe_node(&failure.by), describe_failure(failure))
                 }
                 None => "a hop lets nothing pass, however small".to_owned(),
             },
@@ -159,19 +161,19 @@ impl PayReport<'_> {
                 rate_below(*arrived, *amount)
             ),
             PaymentEnd::WrongSecret => {
-                "the receiver's answers cannot be read: the secret is not that of this address".to_owned()
+                "the receiver's answers cannot be read: the secret does not belong to this address".to_owned()
             }
             PaymentEnd::ClosedByReceiver(code, message) => {
                 format!("the receiver closed the connection with code {}: {}", code.0, sanitize(message))
             }
             PaymentEnd::TooManyPackets => {
-                "one connection has no more than 2^31 packets; pay the rest with another one".to_owned()
+                "one connection carries at most 2^31 packets; pay the rest with another one".to_owned()
             }
         };
-        format!("not complete, {missing} units are left: {why}")
+        format!("not complete, {unsent} units are left: {why}")
     }
 
-    /// The command that shows how far packets get.
+    /// The `trace` command that shows how far packets get.
     pub(super) fn trace_command(&self) -> String {
         format!("ilp-connector trace {}{}", self.receiver.address, self.login.flags())
     }
@@ -183,7 +185,7 @@ impl PayReport<'_> {
                 self.trace_command()
             ),
             ErrorCode::F06 => {
-                "; is the secret that of this address? One from SPSP may have become too old"
+                "; does the secret belong to this address? One from SPSP may have expired"
                     .to_owned()
             }
             _ => String::new(),
@@ -195,7 +197,7 @@ impl PayReport<'_> {
         let codes = progress.rejected.iter().map(|(code, count)| (code.to_string(), count.into()));
         let rejected: Map<String, Value> = codes.collect();
         let asset = |asset: &Asset| json!({ "code": &*asset.code, "scale": asset.scale });
-        let theirs = progress.asset.as_ref();
+        let receiver_asset = progress.asset.as_ref();
         json!({
             "payee": self.arguments.payee.to_string(),
             "answeredBy": self.receiver.answered_by.as_ref().map(ToString::to_string),
@@ -210,7 +212,7 @@ impl PayReport<'_> {
             "unresolved": progress.unresolved.to_string(),
             "inFlight": progress.in_flight.to_string(),
             "sourceAsset": self.asset.as_ref().map(asset),
-            "destinationAsset": theirs.map(|(code, scale)| json!({ "code": code, "scale": scale })),
+            "destinationAsset": receiver_asset.map(|(code, scale)| json!({ "code": code, "scale": scale })),
             "rate": achieved_rate(progress),
             "minimumRate": progress.minimum_rate.map(PathRate::as_f64),
             "receipt": progress.receipt.map(|receipt| STANDARD.encode(receipt.as_bytes())),
@@ -227,7 +229,7 @@ impl PayReport<'_> {
     }
 }
 
-/// What arrived of one unit.
+/// The amount that arrived of one unit.
 fn achieved_rate(progress: &PaymentProgress) -> Option<f64> {
     PathRate::measured(progress.delivered, progress.sent).or(progress.rate).map(PathRate::as_f64)
 }
@@ -237,10 +239,7 @@ fn describe_packets(progress: &PaymentProgress) -> String {
     let codes: Vec<String> = progress
         .rejected
         .iter()
-        .map(|(code, count)| {
-            let name = code.name().map(|name| format!(" {name}")).unwrap_or_default();
-            format!("{} {code}{name}", group_digits(count))
-        })
+        .map(|(code, count)| format!("{} {}", group_digits(count), describe_code(code)))
         .collect();
     if !codes.is_empty() {
         text += &format!(
@@ -252,7 +251,7 @@ fn describe_packets(progress: &PaymentProgress) -> String {
     text
 }
 
-/// An amount, and what it is where the asset is known.
+/// An amount in units, and in the asset if it is known.
 fn format_units(amount: u64, asset: Option<&Asset>) -> String {
     match asset {
         None => format!("{} units", group_digits(amount)),
@@ -268,25 +267,17 @@ fn format_rate(rate: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A rate that so much of that amount reaches, for `--min-rate`.
+/// The rate at which `arrived` of `amount` is enough, for `--min-rate`.
 fn rate_below(arrived: u64, amount: u64) -> String {
     const DECIMALS: u32 = 9;
     let rate = u128::from(arrived) * 10_u128.pow(DECIMALS);
     format_scaled(rate.checked_div(amount.into()).unwrap_or_default(), DECIMALS).replace(',', "")
 }
 
-/// A Reject in one line: code, node, words.
+/// A Reject in one line: code, node, message.
 pub(super) fn describe_failure(failure: &PacketFailure) -> String {
-    let name = failure.code.name().map(|name| format!(" {name}")).unwrap_or_default();
-    format!("{}{name} from {}: {}", failure.code, failing_node(failure), sanitize(&failure.message))
-}
-
-/// Which node says so.
-fn failing_node(failure: &PacketFailure) -> String {
-    match failure.by.as_str() {
-        "" => "a node without an address".to_owned(),
-        by => sanitize(by),
-    }
+    let (code, node) = (describe_code(failure.code), describe_node(&failure.by));
+    format!("{code} from {node}: {}", sanitize(&failure.message))
 }
 
 #[cfg(test)]
@@ -294,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_as_people_write_them() {
+    fn amounts_and_rates() {
         assert_eq!(format_units(1500, Some(&Asset::new("EUR", 3))), "1,500 units (1.5 EUR)");
         assert_eq!(format_units(1500, None), "1,500 units");
         assert_eq!(

@@ -1,35 +1,34 @@
-//! Asks an SPSP endpoint (RFC 9) where to send money, and under which secret. Whoever answers gets the money: so no answer is
-//! taken over a connection that others can write to, unless the user says so, and who answered is shown.
+//! Asks an SPSP endpoint (RFC 9) for the address and the secret of a receiver. The server that answers gets the money. So the
+//! tool requires a connection that others cannot write to, unless the user allows another, and shows which server answered.
 
 use serde_json::Value;
 
 use super::payee::parse_base64_secret;
-use crate::console::Failure;
-use crate::console::sanitize;
+use crate::console::{Failure, sanitize};
 use crate::http::HttpClient;
 use crate::net::{Host, HttpUrl};
 use crate::stream::SharedSecret;
 use crate::tools::wait_notes::note_if_slow;
 use crate::wire::{Address, Scheme};
 
-/// What is asked for. The second is what endpoints of before 2018 answer with.
+/// The requested media types. Endpoints from before 2018 answer with the second.
 const ACCEPT: &str = "application/spsp4+json, application/spsp+json";
-/// Media types that may hold an answer: those, and what servers call it that do not know better.
+/// The accepted media types: those, and a common wrong one.
 const MEDIA_TYPES: [&str; 3] =
     ["application/spsp4+json", "application/spsp+json", "application/json"];
-/// Redirects that are followed.
+/// The most redirects that are followed.
 const REDIRECTS_MAX: usize = 5;
 
-/// Whom to pay, and how.
+/// A receiver's address and secret.
 #[derive(Debug)]
 pub(super) struct SpspReceiver {
     pub(super) address: Address,
     pub(super) secret: SharedSecret,
-    /// Who answered at last, where somebody was asked.
+    /// The URL that answered, after redirects; `None` if the user gave the secret.
     pub(super) answered_by: Option<HttpUrl>,
 }
 
-/// Asks.
+/// Asks the endpoint, and follows redirects.
 pub(super) async fn query_receiver(
     client: &HttpClient,
     asked: &HttpUrl,
@@ -39,12 +38,12 @@ pub(super) async fn query_receiver(
     for _ in 0..=REDIRECTS_MAX {
         if !url.is_tls() && !allow_http && !is_this_machine(&url) {
             return Err(Failure::Usage(format!(
-                "{} is not https, so anybody on the way could take the money; add --allow-http if that is what you want",
+                "{} is not https, so anyone on the network path could take the money; add --allow-http to allow that",
                 url.without_credentials()
             )));
         }
-        let words = || format!("waiting for an answer from {url}");
-        let document = note_if_slow(client.get(&url, ACCEPT), words).await;
+        let message = || format!("waiting for an answer from {url}");
+        let document = note_if_slow(client.get(&url, ACCEPT), message).await;
         let document = document.map_err(|error| query_failure(&url, &error.to_string()))?;
         match document.status {
             200 => {
@@ -54,9 +53,7 @@ pub(super) async fn query_receiver(
                     let kind = sanitize(document.content_type.as_deref().unwrap_or_default());
                     return Err(query_failure(
                         &url,
-                        &format!(
-                            "it answers with {kind}, so nobody can be paid there; is it the right URL?"
-                        ),
+                        &format!("it answers with {kind}, which is not SPSP; is it the right URL?"),
                     ));
                 }
                 return parse_answer(&document.body, &url);
@@ -85,7 +82,7 @@ fn query_failure(url: &HttpUrl, why: &str) -> Failure {
     Failure::Failed(format!("cannot ask {} where to pay: {why}", url.without_credentials()))
 }
 
-/// Nobody else can answer for these.
+/// Whether only this machine can answer.
 fn is_this_machine(url: &HttpUrl) -> bool {
     match url.host() {
         Host::Domain(name) => name == "localhost",
@@ -94,43 +91,42 @@ fn is_this_machine(url: &HttpUrl) -> bool {
     }
 }
 
-/// Where a redirect leads, from there.
+/// The target of a redirect.
 fn resolve_redirect(from: &HttpUrl, to: &str) -> Option<HttpUrl> {
     let base = url::Url::parse(&from.without_credentials()).ok()?;
     let mut next = base.join(to).ok()?;
-    // It never reaches a server.
+    // Fragments are not sent.
     next.set_fragment(None);
     next.as_str().parse().ok()
 }
 
-/// What to look at where an answer is not that of an SPSP server.
 const IS_IT_SPSP: &str = "is this the address of an SPSP endpoint, and its HTTP port?";
 
 fn describe_not_found(body: &[u8]) -> String {
-    let told: Option<Value> = serde_json::from_slice(body).ok();
-    match told.as_ref().and_then(|told| told.get("message")?.as_str()) {
+    let answer: Option<Value> = serde_json::from_slice(body).ok();
+    match answer.as_ref().and_then(|answer| answer.get("message")?.as_str()) {
         Some(message) => format!("no such receiver ({})", sanitize(message)),
         None => format!("no such receiver (HTTP status 404); {IS_IT_SPSP}"),
     }
 }
 
-/// The answer. Fields that are not known are ignored; the secret is in no message.
+/// Parses the answer. Unknown fields are ignored; no error contains the secret.
 fn parse_answer(body: &[u8], url: &HttpUrl) -> Result<SpspReceiver, Failure> {
-    let wrong = |what: &str| query_failure(url, &format!("its answer {what}"));
-    let told: Value = serde_json::from_slice(body).map_err(|_| wrong("is not JSON"))?;
+    let invalid = |what: &str| query_failure(url, &format!("its answer {what}"));
+    let answer: Value = serde_json::from_slice(body).map_err(|_| invalid("is not JSON"))?;
     let text = |key: &str| {
-        let missing = || wrong(&format!("has no {key}, so it is no SPSP answer"));
-        told.get(key).and_then(Value::as_str).ok_or_else(missing)
+        let missing = || invalid(&format!("has no {key}, so it is not an SPSP answer"));
+        answer.get(key).and_then(Value::as_str).ok_or_else(missing)
     };
     let address = text("destination_account")?;
-    let address: Address = address
-        .parse()
-        .map_err(|error| wrong(&format!("names no ILP address as destination_account: {error}")))?;
+    let address: Address = address.parse().map_err(|error| {
+        invalid(&format!("names no ILP address as destination_account: {error}"))
+    })?;
     if address.scheme() == Scheme::Peer {
-        return Err(wrong("names an address under peer."));
+        return Err(invalid("names an address under peer."));
     }
     let secret = parse_base64_secret(text("shared_secret")?)
-        .ok_or_else(|| wrong("has a shared_secret that is not 32 bytes in base64"))?;
+        .ok_or_else(|| invalid("has a shared_secret that is not 32 bytes in base64"))?;
     Ok(SpspReceiver { address, secret, answered_by: Some(url.clone()) })
 }
 

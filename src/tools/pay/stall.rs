@@ -1,4 +1,4 @@
-//! Notices that a payment does not move, and says why: the last Reject, or that nobody answers.
+//! Notices that a payment makes no progress, and reports why: the last Reject, or a missing answer.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use crate::console::format_duration;
 use crate::stream::PaymentProgress;
 use crate::tools::wait_notes::SILENCE_MAX;
 
-/// A reason that differs from the last one is told at once, but not more often than this: texts of Rejects may hold figures.
+/// The shortest time between notes with different reasons. Texts of Rejects may contain numbers that change each time.
 const NEW_REASON_INTERVAL: Duration = Duration::from_secs(1);
-/// The same reason is told again after that time.
+/// The time after which the same reason is repeated.
 const SAME_REASON_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What was seen of a payment.
+/// Decides when to print which note.
 #[derive(Debug)]
 pub(super) struct StallWatch {
     /// The command that shows how far packets get.
     trace: String,
-    /// When something arrived last, and what there was then.
+    /// When the last packet arrived, and the counts at that time.
     moved_at: Duration,
     counts: PaymentCounts,
     last_note: Option<(Duration, String)>,
@@ -27,7 +27,7 @@ pub(super) struct StallWatch {
 struct PaymentCounts {
     fulfilled: u64,
     is_measured: bool,
-    /// Answers that were no Fulfill, and packets without an answer. They do not move a payment.
+    /// Rejects, and packets without an answer. They are no progress.
     failed: u64,
 }
 
@@ -41,7 +41,7 @@ impl StallWatch {
         }
     }
 
-    /// Looks at a payment after that time. `Some`: a line to show now.
+    /// The note to print now, if one is due; `after` is the time since the start.
     pub(super) fn next_note(
         &mut self,
         progress: &PaymentProgress,
@@ -58,8 +58,8 @@ impl StallWatch {
             (self.moved_at, self.counts, self.last_note) = (after, counts, None);
             return None;
         }
-        let still = after.saturating_sub(self.moved_at);
-        if still < SILENCE_MAX {
+        let stalled = after.saturating_sub(self.moved_at);
+        if stalled < SILENCE_MAX {
             return None;
         }
         let has_news = counts.failed > self.counts.failed;
@@ -69,15 +69,15 @@ impl StallWatch {
         };
         let due = match &self.last_note {
             None => true,
-            Some((at, told)) => {
+            Some((at, reason)) => {
                 after.saturating_sub(*at)
-                    >= if *told == why { SAME_REASON_INTERVAL } else { NEW_REASON_INTERVAL }
+                    >= if *reason == why { SAME_REASON_INTERVAL } else { NEW_REASON_INTERVAL }
             }
         };
         if !due {
             return None;
         }
-        let line = format!("nothing moves for {}, trying on: {why}", format_duration(still));
+        let line = format!("no progress for {}, still trying: {why}", format_duration(stalled));
         self.last_note = Some((after, why));
         Some(line)
     }
@@ -121,23 +121,23 @@ mod tests {
     }
 
     #[test]
-    fn the_last_reject_with_its_node_and_words() {
+    fn the_last_reject_with_its_node_and_message() {
         let mut payment = payment();
         payment.rejected("next hop c is\nnot connected");
         assert_eq!(payment.next_note(1_000), None);
         let why = "T01 Peer Unreachable from test.b: next hop c is\\nnot connected";
-        let expected = format!("nothing moves for 1.5 s, trying on: {why}");
+        let expected = format!("no progress for 1.5 s, still trying: {why}");
         assert_eq!(payment.next_note(1_500), Some(expected));
-        // Not all the time, but again.
+        // Not at once, but after a while.
         assert_eq!(payment.next_note(3_000), None);
         assert_eq!(
             payment.next_note(11_500),
-            Some(format!("nothing moves for 11.5 s, trying on: {why}"))
+            Some(format!("no progress for 11.5 s, still trying: {why}"))
         );
     }
 
     #[test]
-    fn another_reason_is_told_sooner() {
+    fn another_reason_is_noted_sooner() {
         let mut payment = payment();
         assert!(payment.next_note(1_600).is_some_and(|line| {
             line.contains("no answer yet; `ilp-connector trace test.c` shows how far packets get")

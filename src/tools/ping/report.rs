@@ -1,11 +1,12 @@
-//! What `ping` prints: a line for every answer, and the summary.
+//! The output of `ping`: a line for every answer, and the summary.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use crate::client::DEFAULT_ADDRESS;
-use crate::console::Failure;
-use crate::console::{format_duration, format_millis, format_percent, sanitize};
+use crate::console::{
+    Failure, describe_code, describe_node, format_duration, format_millis, format_percent, sanitize,
+};
 use crate::link::{Cause, Outcome, Rejection};
 use crate::tools::login::EntryLogin;
 use crate::tools::rtt_stats::RttStats;
@@ -13,10 +14,9 @@ use crate::tools::session::THIS_PROGRAM;
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount};
 
-/// What is said where the pong did not come to this program.
-const PONG_TAKEN: &str = "another program is logged in as this account, and the pong went to it; give each `ping --echo` an account of its own";
+/// The message if the pong went to another program.
+const PONG_TAKEN: &str = "another program is logged in with the same account, and the pong went to it; give each `ping --echo` its own account";
 
-/// Prints, and counts.
 pub(super) struct PingReport<'a> {
     address: Address,
     /// Where pongs go, with `--echo`.
@@ -43,7 +43,6 @@ impl<'a> PingReport<'a> {
         }
     }
 
-    /// The first line.
     pub(super) fn write_header(
         &mut self,
         login: &EntryLogin,
@@ -65,12 +64,10 @@ impl<'a> PingReport<'a> {
         Ok(self.out.flush()?)
     }
 
-    /// One more ping is on its way.
     pub(super) fn count_sent(&mut self) {
         self.sent += 1;
     }
 
-    /// The line of one answer.
     pub(super) fn write_answer(
         &mut self,
         sequence: u64,
@@ -98,18 +95,14 @@ impl<'a> PingReport<'a> {
                     true => PONG_TAKEN,
                     false => message,
                 };
-                let by = match by.as_str() {
-                    "" => "somebody without an address".to_owned(),
-                    by => sanitize(by),
-                };
-                self.write_reject(*code, &by, sequence, &time, &sanitize(message))?;
+                self.write_reject(*code, &describe_node(by), sequence, &time, &sanitize(message))?;
             }
         }
         // Line by line, also into a pipe.
         Ok(self.out.flush()?)
     }
 
-    /// Whether a pong was refused at the return address. This program knows all pongs that it asked for, so it was another.
+    /// Whether the return address rejected a pong. This program accepts all pongs that it asked for, so another program did.
     fn is_from_this_account(&self, by: &str) -> bool {
         self.return_address.as_ref().is_some_and(|own| by == own.as_str() || by == DEFAULT_ADDRESS)
     }
@@ -123,12 +116,12 @@ impl<'a> PingReport<'a> {
         message: &str,
     ) -> Result<(), Failure> {
         self.rejected += 1;
-        let name = code.name().map(|name| format!(" {name}")).unwrap_or_default();
-        writeln!(self.out, "{code}{name} from {by}: seq={sequence} time={time} ms: {message}")?;
+        let code = describe_code(code);
+        writeln!(self.out, "{code} from {by}: seq={sequence} time={time} ms: {message}")?;
         Ok(())
     }
 
-    /// The summary. `true`: something was fulfilled.
+    /// `true`: a ping was fulfilled.
     pub(super) fn write_summary(&mut self) -> Result<bool, Failure> {
         let lost = self.sent.saturating_sub(self.fulfilled);
         writeln!(self.out, "\n--- {} ping ---", self.address)?;
@@ -202,7 +195,7 @@ mod tests {
                 "R00 Transfer Timed Out from test.a: seq=4 time=1.42 ms: next hop b did not answer in time",
                 "T01 Peer Unreachable from this program: seq=5 time=1.42 ms: next hop via is not connected",
                 "no answer: seq=6 after 1.42 ms: next hop via could not process the packet",
-                "X99 from somebody without an address: seq=7 time=1.42 ms: ",
+                "X99 from a node without an address: seq=7 time=1.42 ms: ",
             ],
             "7 sent, 1 fulfilled, 4 rejected, 85.7 % loss, ",
             true,

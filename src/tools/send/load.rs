@@ -13,37 +13,35 @@ use crate::tools::session::THIS_PROGRAM;
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 
-/// How often somebody may look how it stands.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What is sent, and how.
+/// Packets to send.
 #[derive(Debug, Clone)]
 pub(in crate::tools) struct Load {
     pub(in crate::tools) destination: Address,
     pub(in crate::tools) amount: Amount,
     pub(in crate::tools) condition: Condition,
     pub(in crate::tools) data: Vec<u8>,
-    /// Time for each answer.
+    /// The lifetime of each packet.
     pub(in crate::tools) expiry: Duration,
-    /// Packets in flight at once.
+    /// The most packets in flight.
     pub(in crate::tools) window: usize,
-    /// Packets per second at most.
     pub(in crate::tools) per_second: Option<u32>,
 }
 
-/// When no more is sent.
+/// When to stop sending.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::tools) struct StopCondition {
     pub(in crate::tools) after_packets: Option<u64>,
     pub(in crate::tools) after: Duration,
 }
 
-/// One answer, and how long it took.
+/// The result of a packet, and its latency.
 type Answered = (PacketResult, Duration);
 
 impl Load {
-    /// Sends until `stop`, waits for what is in flight, and tells what came back and how long all that took. When
-    /// `interrupted` is, nothing more is waited for. `watch` sees how it stands now and then.
+    /// Sends until `stop`, waits for the packets in flight, and returns the results and the time that it took. Once
+    /// `interrupted` completes, it waits no longer. Calls `watch` every 250 ms.
     pub(in crate::tools) async fn send(
         &self,
         client: &Client,
@@ -62,17 +60,17 @@ impl Load {
             let elapsed = began.elapsed();
             let left =
                 stop.after_packets.map_or(u64::MAX, |count| count.saturating_sub(tally.sent()));
-            let over = left == 0 || elapsed >= stop.after;
-            if over && tally.unanswered() == 0 {
+            let is_over = left == 0 || elapsed >= stop.after;
+            if is_over && tally.unanswered() == 0 {
                 break;
             }
-            let count = self.sendable_now(&tally, elapsed).min(if over { 0 } else { left });
+            let count = self.sendable_now(&tally, elapsed).min(if is_over { 0 } else { left });
             for _ in 0..count {
                 tally.add_sent();
                 self.send_one(client, &answers);
             }
-            // Only a rate makes room by itself; anything else waits for an answer.
-            let rate_waits = !over
+            // With a rate, the next packet is due at a known time; otherwise only an answer allows another.
+            let rate_waits = !is_over
                 && self.per_second.is_some()
                 && tally.sent() < stop.after_packets.unwrap_or(u64::MAX);
             let next_by_rate = began + self.due_after(tally.sent());
@@ -90,7 +88,7 @@ impl Load {
         (tally, began.elapsed())
     }
 
-    /// How many packets may be sent now.
+    /// The number of packets that may be sent now.
     fn sendable_now(&self, tally: &Tally, elapsed: Duration) -> u64 {
         let by_window = self.window_u64().saturating_sub(tally.unanswered());
         match self.per_second {
@@ -109,7 +107,7 @@ impl Load {
             None => Duration::ZERO,
             Some(per_second) => {
                 let nanos = u128::from(number) * 1_000_000_000 / u128::from(per_second.max(1));
-                // A little later rather than a little earlier, or the loop would turn once for nothing.
+                // One later rather than one earlier, which would wake the loop for nothing.
                 Duration::from_nanos(u64::try_from(nanos + 1).unwrap_or(u64::MAX))
             }
         }
@@ -130,7 +128,7 @@ impl Load {
         };
         let (answers, clock) = (answers.clone(), client.clock());
         client.send_with_callback(&prepare, now, move |answer| {
-            // There is room for the window; the receiver is gone when nothing is tallied any more.
+            // There is room for the window; the receiver is gone once the load has ended.
             let _ = answers.try_send((packet_result(answer), clock.mono().since(now.mono)));
         });
     }
@@ -193,7 +191,7 @@ mod tests {
         check(&load, 1, 0, 0);
         check(&load, 1, 99, 0);
         check(&load, 1, 100, 1);
-        // What was missed is made up for, within the window.
+        // Missed packets are sent later, within the window.
         check(&load, 1, 1000, 3);
         assert_eq!(load.due_after(1).as_millis(), 100);
         assert!(load.sendable_now(&Tally::default(), load.due_after(0)) >= 1);

@@ -1,4 +1,4 @@
-//! What `send` says while it works: how it stands, and that nobody answers.
+//! Notes of `send` while it runs: its progress, and that answers are missing.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use super::tally::{ResultKind, Tally};
 use crate::console::{format_duration, group_digits, sanitize};
 use crate::tools::wait_notes::{REPEAT_INTERVAL, SILENCE_MAX};
 
-/// Looks at a load that is being sent.
+/// Decides when to print which note.
 #[derive(Debug)]
 pub(super) struct SendProgress<'a> {
     load: &'a Load,
     count: u64,
-    /// Answers so far, and when the last ones came.
+    /// The answers so far, and when the last ones arrived.
     answered: u64,
     answered_at: Duration,
     noted_at: Duration,
@@ -25,7 +25,7 @@ impl<'a> SendProgress<'a> {
         SendProgress { load, count, answered: 0, answered_at, noted_at, is_silence_noted: false }
     }
 
-    /// Looks after that time. `Some`: a line to show now.
+    /// The note to print now, if one is due; `after` is the time since the start.
     pub(super) fn next_note(&mut self, tally: &Tally, after: Duration) -> Option<String> {
         let answered = tally.sent() - tally.unanswered();
         if answered != self.answered || tally.unanswered() == 0 {
@@ -71,7 +71,7 @@ mod tests {
     use crate::wire::ilp::ErrorCode;
 
     #[test]
-    fn silence_is_told_once_and_progress_again() {
+    fn silence_is_noted_once_and_progress_again() {
         let load = Load::example();
         let mut progress = SendProgress::new(&load, 1_000);
         let mut tally = Tally::default();
@@ -97,7 +97,7 @@ mod tests {
             note(&tally, 11_500),
             "11.5 s: 16 of 1,000 sent, 2 fulfilled, 1 T04 (test.b: no room)"
         );
-        // A new silence is told at once.
+        // A new silence is noted at once.
         assert!(note(&tally, 13_000).starts_with("no answer for 1.5 s: 13 packets"));
     }
 }

@@ -1,22 +1,18 @@
-//! What `send` prints: a table of results, or the same as JSON.
+//! The output of `send`: a table of results, or JSON.
 
 use std::io::Write;
+use std::iter::{once, repeat};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::load::Load;
 use super::tally::{ResultKind, ResultStats, Tally};
-use crate::console::Failure;
 use crate::console::{
-    format_duration, format_millis, format_percent, group_digits, padded, per_second, ratio,
-    sanitize, sanitize_json,
+    Cell, Failure, Table, describe_code, describe_node, format_duration, format_millis,
+    format_percent, group_digits, per_second, ratio, sanitize, sanitize_json,
 };
 
-/// Widest name of a result that keeps the columns in line.
-const NAME_WIDTH: usize = 34;
-
-/// Everything that is told.
 pub(super) struct SendReport<'a> {
     pub(super) load: &'a Load,
     pub(super) through: &'a str,
@@ -25,14 +21,13 @@ pub(super) struct SendReport<'a> {
 }
 
 impl SendReport<'_> {
-    /// For eyes.
     pub(super) fn write_table(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let SendReport { load, through, tally, took } = self;
-        let packets = if tally.sent() == 1 { "packet" } else { "packets" };
         writeln!(
             out,
-            "{} {packets} of amount {} to {} through {through}",
+            "{} packet{} of amount {} to {} through {through}",
             group_digits(tally.sent()),
+            if tally.sent() == 1 { "" } else { "s" },
             load.amount,
             load.destination,
         )?;
@@ -44,34 +39,30 @@ impl SendReport<'_> {
             group_digits(per_second(answered, *took)),
             load.window
         )?;
-        writeln!(
-            out,
-            "{:<NAME_WIDTH$}{:>12}{:>10}{:>10}{:>10}",
-            "result", "packets", "share", "p50 ms", "p99 ms"
-        )?;
-        for (kind, line) in tally.results() {
-            let share = format_percent(line.packets, tally.sent());
-            let [p50, p99] = [0.5, 0.99].map(|quantile| format_millis(line.latency(quantile)));
-            let (name, packets) = (result_name(kind), group_digits(line.packets));
-            let name = padded(&name, NAME_WIDTH);
-            writeln!(out, "{name}{packets:>12}{share:>10}{p50:>10}{p99:>10}")?;
-            if let Some((by, message)) = &line.example {
-                writeln!(out, "    {}: {}", by_whom(by), sanitize(message))?;
-            }
+        let mut table = Table::new(&["result", "packets", "share", "p50 ms", "p99 ms"]);
+        let mut add_row = |name: &str, packets: u64, [p50, p99]: [String; 2]| {
+            let share = Cell::right(format_percent(packets, tally.sent()));
+            let packets = Cell::right(group_digits(packets));
+            table.add_row([Cell::left(name), packets, share, Cell::right(p50), Cell::right(p99)]);
+        };
+        for (kind, stats) in tally.results() {
+            let latencies = [0.5, 0.99].map(|quantile| format_millis(stats.latency(quantile)));
+            add_row(&result_name(kind), stats.packets, latencies);
         }
         if tally.unanswered() > 0 {
-            let share = format_percent(tally.unanswered(), tally.sent());
-            writeln!(
-                out,
-                "{:<NAME_WIDTH$}{:>12}{share:>10}",
-                "unanswered",
-                group_digits(tally.unanswered())
-            )?;
+            add_row("unanswered", tally.unanswered(), ["-", "-"].map(str::to_owned));
+        }
+        let examples = tally.results().map(|(_, stats)| stats.example.as_ref());
+        let examples = once(None).chain(examples).chain(repeat(None));
+        for (line, example) in table.lines(usize::MAX).iter().zip(examples) {
+            writeln!(out, "{line}")?;
+            if let Some((by, message)) = example {
+                writeln!(out, "    {}: {}", describe_node(by), sanitize(message))?;
+            }
         }
         Ok(out.flush()?)
     }
 
-    /// For programs.
     pub(super) fn write_json(&self, out: &mut dyn Write) -> Result<(), Failure> {
         writeln!(out, "{}", sanitize_json(self.to_json().to_string()))?;
         Ok(out.flush()?)
@@ -114,7 +105,7 @@ fn result_json(kind: ResultKind, line: &ResultStats, sent: u64) -> Value {
     value
 }
 
-/// To the microsecond, without the digits that binary fractions add.
+/// Milliseconds, with microseconds as the last digits.
 fn latency_ms(latency: Duration) -> f64 {
     let micros = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
     f64::from(micros) / 1000.0
@@ -123,16 +114,9 @@ fn latency_ms(latency: Duration) -> f64 {
 fn result_name(kind: ResultKind) -> String {
     match kind {
         ResultKind::Fulfilled => "fulfilled".to_owned(),
-        ResultKind::Rejected(code) => match code.name() {
-            Some(name) => format!("{code} {name}"),
-            None => code.to_string(),
-        },
+        ResultKind::Rejected(code) => describe_code(code),
         ResultKind::Other => "other codes".to_owned(),
     }
-}
-
-fn by_whom(by: &str) -> String {
-    if by.is_empty() { "somebody without an address".to_owned() } else { sanitize(by) }
 }
 
 #[cfg(test)]
@@ -156,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_for_eyes() {
+    fn table() {
         let (load, tally) = (Load::example(), tally());
         let through = "ws://cli:***@127.0.0.1:3000/";
         let took = Duration::from_millis(500);
@@ -166,16 +150,16 @@ mod tests {
         1,000 packets of amount 5 to test.c through ws://cli:***@127.0.0.1:3000/
         500 ms, 1,998 packets/s, window 16
 
-        result                                 packets     share    p50 ms    p99 ms
-        fulfilled                                  990    99.0 %     0.810     0.810
-        T04 Insufficient Liquidity                   9     0.9 %     0.400     0.400
+        result                      packets   share  p50 ms  p99 ms
+        fulfilled                       990  99.0 %   0.810   0.810
+        T04 Insufficient Liquidity        9   0.9 %   0.400   0.400
             test.b: no liquidity towards\nnext hop c
-        unanswered                                   1     0.1 %
+        unanswered                        1   0.1 %       -       -
         ");
     }
 
     #[test]
-    fn json_for_programs() {
+    fn json() {
         let (load, tally) = (Load::example(), tally());
         let report = SendReport {
             load: &load,

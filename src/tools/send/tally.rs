@@ -1,4 +1,4 @@
-//! What became of packets, by result.
+//! Counts and latencies of packets, by result.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,26 +7,22 @@ use hdrhistogram::Histogram;
 
 use crate::wire::ilp::ErrorCode;
 
-/// Different error codes that are told apart. The network may invent more; those share one line.
+/// The most error codes with a line of their own. Nodes may invent more; those share one line.
 const CODES_MAX: usize = 64;
 
-/// What became of one packet.
+/// The result of one packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::tools) enum PacketResult {
-    /// Fulfilled.
     Fulfilled,
-    /// Rejected.
+    /// `by`: the node that rejected it.
     Rejected {
-        /// The error code.
         code: ErrorCode,
-        /// Who rejected.
         by: String,
-        /// Why.
         message: String,
     },
 }
 
-/// All that became of all packets.
+/// The results of all packets.
 #[derive(Debug, Default)]
 pub(in crate::tools) struct Tally {
     sent: u64,
@@ -37,62 +33,54 @@ pub(in crate::tools) struct Tally {
 /// A line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::tools) enum ResultKind {
-    /// Fulfilled.
     Fulfilled,
-    /// Rejected with this code.
     Rejected(ErrorCode),
     /// Codes beyond [`CODES_MAX`].
     Other,
 }
 
-/// Packets of one result.
 #[derive(Debug)]
 pub(in crate::tools) struct ResultStats {
-    /// How many.
     pub(in crate::tools) packets: u64,
-    /// How long they took, in microseconds.
+    /// In microseconds.
     latency: Histogram<u64>,
-    /// Who gave the first of these answers, and why.
+    /// The node and the message of the first of these answers.
     pub(in crate::tools) example: Option<(String, String)>,
 }
 
 impl Tally {
-    /// Packets that were sent.
     pub(in crate::tools) fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// Packets that are in flight.
+    /// Packets in flight.
     pub(in crate::tools) fn unanswered(&self) -> u64 {
         self.sent - self.answered
     }
 
-    /// Packets that were fulfilled.
     pub(in crate::tools) fn fulfilled(&self) -> u64 {
         self.results.get(&ResultKind::Fulfilled).map_or(0, |line| line.packets)
     }
 
-    /// The results, fulfilled ones first, then by code.
+    /// Fulfilled packets first, then by code.
     pub(in crate::tools) fn results(&self) -> impl Iterator<Item = (ResultKind, &ResultStats)> {
         self.results.iter().map(|(kind, line)| (*kind, line))
     }
 
-    /// Latency of all answers.
+    /// The latency of all answers at this quantile.
     pub(in crate::tools) fn latency(&self, quantile: f64) -> Option<Duration> {
         let mut all = histogram();
         for line in self.results.values() {
-            // Fails only where it cannot grow, and it can.
+            // Fails only for a histogram that cannot grow.
             let _ = all.add(&line.latency);
         }
         (!all.is_empty()).then(|| Duration::from_micros(all.value_at_quantile(quantile)))
     }
 
-    /// One more was sent.
     pub(in crate::tools) fn add_sent(&mut self) {
         self.sent += 1;
     }
 
-    /// One of them was answered.
     pub(in crate::tools) fn add_answer(&mut self, result: PacketResult, after: Duration) {
         self.answered += 1;
         let (mut kind, example) = match result {
@@ -110,19 +98,19 @@ impl Tally {
             example,
         });
         line.packets += 1;
-        // Fails only where it cannot grow, and it can.
+        // Fails only for a histogram that cannot grow.
         let _ = line.latency.record(u64::try_from(after.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 }
 
 impl ResultStats {
-    /// Latency below which this share of the packets was answered.
+    /// The latency at this quantile.
     pub(in crate::tools) fn latency(&self, quantile: f64) -> Duration {
         Duration::from_micros(self.latency.value_at_quantile(quantile))
     }
 }
 
-/// Microseconds, to three digits; grows with what it is told.
+/// A histogram of microseconds with three digits, which grows as needed.
 fn histogram() -> Histogram<u64> {
     Histogram::new(3).expect("three significant digits are allowed")
 }

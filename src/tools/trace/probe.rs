@@ -1,4 +1,4 @@
-//! What one probe tells: who answered, and whether more time would have brought the packet further.
+//! Probes and their answers: which node answered, and whether more time would have brought the packet further.
 
 use std::time::Duration;
 
@@ -7,27 +7,24 @@ use crate::wire::ilp::ErrorCode;
 /// One packet of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Probe {
-    /// Time until it expires when it leaves here; below zero: it has expired already.
+    /// The time until it expires when it is sent; below zero, it has expired already.
     pub(super) left_ms: i64,
-    /// What it carries. A probe with an amount has a condition that nobody can fulfill.
+    /// A probe with an amount has a condition that no receiver can fulfill.
     pub(super) amount: u64,
 }
 
 /// The answer to a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ProbeAnswer {
-    /// The address of the node that answered, as it says itself; `None`: this program, which had no answer or no session.
-    /// Of a Fulfill, which bears no name, the destination.
+    /// The address that the answering node claims; `None`: this program, because there was no answer or no session. A
+    /// Fulfill contains no address, so for one it is the destination.
     pub(super) by: Option<String>,
-    /// What it was.
     pub(super) outcome: ProbeOutcome,
-    /// The round trip.
     pub(super) after: Duration,
-    /// The round trip was so long that whoever answered must have waited for somebody else, in vain.
+    /// The round trip was so long that the answering node must have waited for a later hop in vain.
     pub(super) is_downstream_timeout: bool,
 }
 
-/// What an answer was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ProbeOutcome {
     Fulfilled,
@@ -39,15 +36,15 @@ pub(super) enum ProbeOutcome {
 pub(super) enum ProbeMeaning {
     /// With more time, the packet would go further.
     TooLittleTime,
-    /// It went further, and from there came nothing.
+    /// The next hop did not answer.
     NoAnswerFromNext,
     /// More time changes nothing.
     Final,
 }
 
 impl ProbeAnswer {
-    /// R02 is what to expect. interledger-rs says R00 of a packet that arrives too late, and so does every node of one
-    /// whose answer did not come; what tells them apart is the time that it took.
+    /// The expected answer is R02. interledger-rs sends R00 for a packet that arrives too late, and every node sends R00
+    /// if the next hop did not answer; the round-trip time shows which it is.
     pub(super) fn meaning(&self) -> ProbeMeaning {
         match &self.outcome {
             ProbeOutcome::Rejected { code: ErrorCode::R02, .. } if self.by.is_some() => {
@@ -63,7 +60,7 @@ impl ProbeAnswer {
         }
     }
 
-    /// Whether the packet got where it was to go: it was fulfilled, or refused for a reason that only a receiver has.
+    /// Whether the packet reached the destination: it was fulfilled, or rejected with a code that only receivers send.
     pub(super) fn has_reached(&self, destination: &str) -> bool {
         match &self.outcome {
             ProbeOutcome::Fulfilled => true,
@@ -86,7 +83,7 @@ impl ProbeAnswer {
         }
     }
 
-    /// Whether the same node gave both.
+    /// Whether the same node gave both answers.
     pub(super) fn is_same_node(&self, other: &ProbeAnswer) -> bool {
         self.by == other.by
     }

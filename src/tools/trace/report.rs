@@ -1,4 +1,4 @@
-//! What `trace` prints: a line for every hop as soon as it is known, and where the packet came to. Or all of it as JSON.
+//! The output of `trace`: a line for every hop as soon as it is known, and how the walk ended; or JSON.
 
 use std::io::Write;
 
@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 
 use super::probe::{ProbeAnswer, ProbeOutcome};
 use super::walk::{TraceEnd, TraceHop, TraceLine};
-use crate::console::Failure;
 use crate::console::{
-    format_duration, format_millis, group_digits, padded, sanitize, sanitize_json,
+    Failure, describe_code, format_duration, format_millis, group_digits, padded, sanitize,
+    sanitize_json,
 };
 use crate::tools::args::TraceArguments;
 use crate::tools::login::EntryLogin;
 use crate::wire::Address;
 
-/// Widest address that keeps the columns in line.
+/// The width of the column with the addresses.
 const NODE_WIDTH: usize = 24;
 
-/// Prints, or collects.
+/// Prints each line, or collects them for JSON.
 pub(super) struct TraceReport<'a> {
     address: Address,
     json: bool,
@@ -32,7 +32,6 @@ impl<'a> TraceReport<'a> {
         TraceReport { address, json, out, through: String::new(), hops: Vec::new(), last: 0 }
     }
 
-    /// The first lines.
     pub(super) fn write_header(
         &mut self,
         login: &EntryLogin,
@@ -57,7 +56,6 @@ impl<'a> TraceReport<'a> {
         Ok(self.out.flush()?)
     }
 
-    /// One more line.
     pub(super) fn write_line(&mut self, line: TraceLine) -> Result<(), Failure> {
         match line {
             TraceLine::Hop(hop) => self.write_hop(&hop)?,
@@ -109,7 +107,7 @@ impl<'a> TraceReport<'a> {
         self.last = number;
         let why = match answer.by {
             Some(_) => {
-                format!("no answer; {} says {}", node_name(answer), answer_with_message(answer))
+                format!("no answer; {} reports {}", node_name(answer), answer_with_message(answer))
             }
             None => "no answer".to_owned(),
         };
@@ -121,8 +119,7 @@ impl<'a> TraceReport<'a> {
         Ok(())
     }
 
-    /// The last line. `true`: the packet got there. `largest` is the most that was seen to pass, where that was less than
-    /// what was tried.
+    /// `largest`: the largest amount that passes, if a larger one was tried. `true`: the destination was reached.
     pub(super) fn write_end(
         &mut self,
         end: Option<&TraceEnd>,
@@ -151,7 +148,7 @@ impl<'a> TraceReport<'a> {
                 format!("{address} is not reached: hop {} does not answer", self.last)
             }
             Some(TraceEnd::TimeLimit) => format!(
-                "{address} is not reached: hop {} wants more time; allow more with --timeout",
+                "{address} is not reached: hop {} needs more time; allow more with --timeout",
                 self.last
             ),
             Some(TraceEnd::HopLimit) => {
@@ -163,7 +160,7 @@ impl<'a> TraceReport<'a> {
             None => format!("interrupted after hop {}", self.last),
         };
         if self.json {
-            let told = json!({
+            let report = json!({
                 "destination": self.address,
                 "through": self.through,
                 "hops": self.hops,
@@ -171,7 +168,7 @@ impl<'a> TraceReport<'a> {
                 "largestPacket": largest.map(|largest| largest.to_string()),
                 "end": what,
             });
-            writeln!(self.out, "{}", sanitize_json(format!("{told:#}")))?;
+            writeln!(self.out, "{}", sanitize_json(format!("{report:#}")))?;
         } else {
             match largest.filter(|_| reached) {
                 Some(largest) => writeln!(
@@ -195,18 +192,15 @@ fn node_name(answer: &ProbeAnswer) -> String {
     }
 }
 
-/// In the column of a hop: its code and name.
+/// The code and its name.
 fn describe_answer(answer: &ProbeAnswer) -> String {
     match &answer.outcome {
         ProbeOutcome::Fulfilled => "fulfilled".to_owned(),
-        ProbeOutcome::Rejected { code, .. } => {
-            let name = code.name().map(|name| format!(" {name}")).unwrap_or_default();
-            format!("{code}{name}")
-        }
+        ProbeOutcome::Rejected { code, .. } => describe_code(*code),
     }
 }
 
-/// With the message.
+/// The same with the message.
 fn answer_with_message(answer: &ProbeAnswer) -> String {
     match &answer.outcome {
         ProbeOutcome::Rejected { message, .. } if !message.is_empty() => {
@@ -223,7 +217,7 @@ fn answer_json(answer: &ProbeAnswer) -> Value {
     }
 }
 
-/// A factor with six digits that count.
+/// A factor with six significant digits.
 fn six_digits(factor: f64) -> String {
     if factor == 0.0 || !(1e-6..1e9).contains(&factor) {
         return if factor == 0.0 { "0".to_owned() } else { format!("{factor:.3e}") };

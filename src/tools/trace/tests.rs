@@ -1,4 +1,4 @@
-//! Walks over paths that are not there: what every hop would do, without one.
+//! Walks over simulated paths.
 
 use std::time::Duration;
 
@@ -11,31 +11,31 @@ use super::walk::{TraceEnd, TraceHop, TraceLimits, TraceLine, walk_path};
 use crate::wire::Amount;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 
-/// A hop as it could be.
+/// A simulated hop.
 #[derive(Clone)]
 struct Node {
     name: &'static str,
     keeps_ms: i64,
     maximum: u64,
-    /// What it sends on of an amount.
+    /// The share of an amount that it forwards.
     rate: (u64, u64),
-    manners: Manners,
+    behaviour: Behaviour,
     /// How far its clock is behind.
     late_ms: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Manners {
-    /// As RFC 27 wants it.
-    Usual,
-    /// R00 for what is late.
+enum Behaviour {
+    /// As RFC 27 requires.
+    Standard,
+    /// R00 for a late packet, as interledger-rs.
     Rs,
-    /// Says nothing of what is late.
+    /// No answer to a late packet.
     Mute,
-    /// Says nothing at all, and sends nothing on.
+    /// No answers, no forwarding.
     Dead,
-    /// Has a balance that bears no more than 1000.
-    Poor,
+    /// A balance that bears no more than 1000.
+    LowLiquidity,
 }
 
 fn node(name: &'static str) -> Node {
@@ -44,7 +44,7 @@ fn node(name: &'static str) -> Node {
         keeps_ms: 1000,
         maximum: u64::MAX,
         rate: (1, 1),
-        manners: Manners::Usual,
+        behaviour: Behaviour::Standard,
         late_ms: 0,
     }
 }
@@ -59,19 +59,21 @@ fn rejected(code: ErrorCode, by: &str, data: Vec<u8>) -> ProbeAnswer {
     }
 }
 
-/// What a path answers to a probe.
+/// The answer of a path to a probe.
 fn answer(path: &[Node], probe: Probe) -> ProbeAnswer {
     let (mut left_ms, mut amount) = (probe.left_ms, probe.amount);
     let mut before = None;
     for (index, hop) in path.iter().enumerate() {
-        let code = if hop.manners == Manners::Rs { ErrorCode::R00 } else { ErrorCode::R02 };
+        let code = if hop.behaviour == Behaviour::Rs { ErrorCode::R00 } else { ErrorCode::R02 };
         let left_here_ms = left_ms + hop.late_ms;
-        if hop.manners == Manners::Dead || hop.manners == Manners::Mute && left_here_ms <= 0 {
+        if hop.behaviour == Behaviour::Dead || hop.behaviour == Behaviour::Mute && left_here_ms <= 0
+        {
             return nothing_after(before);
         }
         if amount > hop.maximum {
-            let told = AmountTooLarge { received: Amount(amount), maximum: Amount(hop.maximum) };
-            return rejected(ErrorCode::F08, hop.name, told.to_bytes().to_vec());
+            let too_large =
+                AmountTooLarge { received: Amount(amount), maximum: Amount(hop.maximum) };
+            return rejected(ErrorCode::F08, hop.name, too_large.to_bytes().to_vec());
         }
         if left_here_ms <= 0 {
             return rejected(code, hop.name, Vec::new());
@@ -90,12 +92,12 @@ fn answer(path: &[Node], probe: Probe) -> ProbeAnswer {
             };
         }
         if left_here_ms < 2 * hop.keeps_ms {
-            return match hop.manners {
-                Manners::Mute => nothing_after(before),
+            return match hop.behaviour {
+                Behaviour::Mute => nothing_after(before),
                 _ => rejected(code, hop.name, Vec::new()),
             };
         }
-        if hop.manners == Manners::Poor && amount > 1000 {
+        if hop.behaviour == Behaviour::LowLiquidity && amount > 1000 {
             return rejected(ErrorCode::T04, hop.name, Vec::new());
         }
         left_ms -= hop.keeps_ms;
@@ -116,7 +118,7 @@ fn nothing_after(before: Option<&Node>) -> ProbeAnswer {
 
 const LIMITS: TraceLimits = TraceLimits { hops: 30, left_ms: 30_000, probes: 3 };
 
-/// Lines in short (`b 2000` is a hop and the time it needs), what hops told, the end, and how many probes it took.
+/// The result of a walk. Lines are short: `b 2000` is a hop and the time it needs.
 struct Walked {
     lines: Vec<String>,
     hops: Vec<TraceHop>,
@@ -177,12 +179,12 @@ async fn hops_in_their_order() {
     check(&[node("a")], &["1 a 0"], "fulfilled").await;
     let usual = [node("a"), node("b"), node("c"), node("d")];
     check(&usual, &["1 a 0", "2 b 2000", "3 c 3000", "4 d 4000"], "fulfilled").await;
-    // Of very different patience, and one that says R00.
+    // Hops that keep very different times, and one that sends R00.
     let mut path = usual.clone();
     path[0].keeps_ms = 50;
     path[1].keeps_ms = 40;
     path[2].keeps_ms = 4000;
-    path[2].manners = Manners::Rs;
+    path[2].behaviour = Behaviour::Rs;
     check(&path, &["1 a 0", "2 b 100", "3 c 130", "4 d 8090"], "fulfilled").await;
     // Clocks that are behind and ahead.
     let mut path = usual.clone();
@@ -192,14 +194,14 @@ async fn hops_in_their_order() {
 }
 
 #[tokio::test]
-async fn hops_that_say_nothing() {
+async fn hops_that_do_not_answer() {
     let usual = [node("a"), node("b"), node("c"), node("d")];
     let mut path = usual.clone();
-    path[2].manners = Manners::Mute;
+    path[2].behaviour = Behaviour::Mute;
     check(&path, &["1 a 0", "2 b 2000", "3 *", "4 d 7000"], "fulfilled").await;
-    path[2].manners = Manners::Dead;
+    path[2].behaviour = Behaviour::Dead;
     check(&path, &["1 a 0", "2 b 2000", "3 *"], "Silent").await;
-    path[0].manners = Manners::Dead;
+    path[0].behaviour = Behaviour::Dead;
     check(&path, &["1 *"], "Silent").await;
 }
 
@@ -227,17 +229,17 @@ async fn largest_packets_and_rates() {
     path[3].maximum = 1_000_000;
     path[4].maximum = 100;
     let seen = walked(&path, LIMITS, u64::MAX).await;
-    let maxima: Vec<_> = seen.hops.iter().map(|hop| hop.limit.map(|told| told.maximum)).collect();
+    let maxima: Vec<_> = seen.hops.iter().map(|hop| hop.limit.map(|limit| limit.maximum)).collect();
     assert_eq!(maxima, [Some(10_000_000_000), None, Some(5_000), None, Some(100)]);
     let rates: Vec<_> =
-        seen.hops.iter().filter_map(|hop| hop.limit).map(|told| told.rate()).collect();
+        seen.hops.iter().filter_map(|hop| hop.limit).map(|limit| limit.rate()).collect();
     assert!((rates[0] - 1.0).abs() < 1e-9 && (rates[1] - 0.001).abs() < 1e-9, "{rates:?}");
     assert!((rates[2] - 0.00092).abs() < 1e-7, "{rates:?}");
     assert!((100_000..=110_000).contains(&seen.largest), "{}", seen.largest);
     let none = walked(&path, LIMITS, 0).await;
     assert!(none.hops.iter().all(|hop| hop.limit.is_none()));
-    // A balance that bears little hides what is behind it, and stops nothing.
-    path[1].manners = Manners::Poor;
+    // A low balance hides the limits behind it, but does not stop the walk.
+    path[1].behaviour = Behaviour::LowLiquidity;
     path[1].rate = (1, 1);
     let poor = walked(&path, LIMITS, u64::MAX).await;
     assert!(matches!(
@@ -263,7 +265,7 @@ async fn any_path_is_found_with_a_bounded_number_of_probes() {
             })
             .collect();
         let seen = walked(&path, TraceLimits { left_ms: 40_000, ..LIMITS }, u64::MAX).await;
-        // A hop that wants less than the one before it lets through is not to be seen.
+        // A hop that needs less time than the previous one leaves cannot be found.
         let mut hops: Vec<_> =
             seen.lines.iter().filter_map(|line| line.split(' ').nth(1)).collect();
         assert_eq!(hops.first(), Some(&"a"), "{round}");

@@ -1,42 +1,38 @@
-//! The search for the hops of a path. Every hop needs some time for itself, and refuses a packet that has less left (R02).
-//! So the time that a packet is given says how far it gets: the walk gives more and more, and finds where somebody else
-//! begins to answer. All it knows of the world is a function that sends a probe.
+//! The search for the hops of a path. Every hop keeps some of a packet's time and rejects a packet with less (R02). So the
+//! time of a packet decides how far it gets: the walk adds time and finds where another node begins to answer. A function
+//! that sends a probe is its only connection to the network.
 
 use super::amounts::{AmountProbes, HopLimit};
 use super::probe::{Probe, ProbeAnswer, ProbeMeaning};
 use crate::console::Failure;
 use crate::tools::rtt_stats::RttStats;
 
-/// How far a clock on the way may be behind ours: what has expired by that much has expired everywhere.
+/// How far a hop's clock may be behind ours. A packet that expired this long ago has expired at every hop.
 const CLOCKS_APART_MS: i64 = 10_000;
-/// By how much more time is given, at first. The usual hop keeps 1 s.
+/// The first step of more time. Most hops keep 1 s.
 const STEP_MS: i64 = 250;
-/// How closely the limit between two hops is looked for. A hop that keeps less time than this is not seen.
+/// The precision of the limit between two hops. A hop that keeps less time than this is not found.
 const RESOLUTION_MS: i64 = 10;
-/// What is added to see whether somebody behind a hop that does not answer would, with more time.
+/// Extra time to find out whether a later hop answers where one does not.
 const SILENT_HOP_EXTRA_MS: i64 = 5_000;
 
-/// How far a walk goes.
+/// The limits of a walk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TraceLimits {
-    /// Hops.
     pub(super) hops: u32,
-    /// Time that a packet is given.
+    /// The longest lifetime of a packet.
     pub(super) left_ms: i64,
-    /// Round trips to measure per hop.
+    /// Round trips per hop.
     pub(super) probes: u32,
 }
 
-/// What is told as the walk goes on.
+/// A line of the report.
 #[derive(Debug, Clone)]
 pub(super) enum TraceLine {
-    /// Somebody answered.
     Hop(TraceHop),
-    /// Somebody must be there, and does not answer.
+    /// A hop that does not answer. `answer`: that of the hop before it.
     Silent {
-        /// Its place.
         number: u32,
-        /// The answer of the hop before.
         answer: ProbeAnswer,
     },
 }
@@ -48,27 +44,25 @@ pub(super) struct TraceHop {
     pub(super) number: u32,
     /// Its first answer.
     pub(super) answer: ProbeAnswer,
-    /// Packets with less time left when they leave here do not get there.
+    /// The least time with which a packet gets there.
     pub(super) least_ms: i64,
     pub(super) round_trips: RttStats,
-    /// What it told of amounts.
     pub(super) limit: Option<HopLimit>,
 }
 
 /// How a walk ends.
 #[derive(Debug, Clone)]
 pub(super) enum TraceEnd {
-    /// This answer does not change with more time.
+    /// More time does not change this answer.
     Answer(ProbeAnswer),
-    /// Behind the last hop nobody answers.
+    /// After the last hop, no node answers.
     Silent,
-    /// The last hop wants more time than a packet may be given.
+    /// The last hop needs more time than the limit.
     TimeLimit,
-    /// More hops than may be looked at.
     HopLimit,
 }
 
-/// An answer, and how much time it took to get it.
+/// An answer, and the time of the probe.
 struct TimedAnswer {
     left_ms: i64,
     answer: ProbeAnswer,
@@ -80,7 +74,7 @@ enum NextHop {
     End(TraceEnd),
 }
 
-/// Finds hop after hop, and tells each.
+/// Finds one hop after the other, and reports each.
 pub(super) async fn walk_path(
     limits: TraceLimits,
     amounts: &mut AmountProbes,
@@ -107,7 +101,7 @@ pub(super) async fn walk_path(
         report(TraceLine::Hop(TraceHop { number, answer, least_ms, round_trips, limit }))?;
         match find_next_hop(&here, window_ms, limits.left_ms, probe).await {
             NextHop::Hop(reply) => {
-                // Likely the next hop keeps as much.
+                // The next hop probably keeps as much time.
                 window_ms = (reply.left_ms - here.left_ms.max(0)).max(STEP_MS);
                 here = reply;
                 number += 1;
@@ -130,7 +124,7 @@ pub(super) async fn walk_path(
     Ok(TraceEnd::HopLimit)
 }
 
-/// The first answer that is another one than that of `here`.
+/// The first answer that differs from that of `here`.
 async fn find_next_hop(
     here: &TimedAnswer,
     step_ms: i64,
@@ -147,7 +141,7 @@ async fn find_next_hop(
             && reply.answer.meaning() == ProbeMeaning::TooLittleTime
     };
     let (mut low_ms, mut step_ms) = (here.left_ms, step_ms);
-    // Clocks agree, as a rule.
+    // Clocks usually agree.
     if low_ms < 0 && is_here(&probe_with_time(probe, 0).await) {
         low_ms = 0;
     }
@@ -161,7 +155,7 @@ async fn find_next_hop(
         }
         (low_ms, step_ms) = (reply.left_ms, STEP_MS);
     };
-    // Between the two may be others.
+    // Other hops may lie between the two.
     while high.left_ms - low_ms > RESOLUTION_MS && !high.answer.is_same_node(&here.answer) {
         let reply = probe_with_time(probe, low_ms.midpoint(high.left_ms)).await;
         if is_here(&reply) {
@@ -177,7 +171,7 @@ async fn find_next_hop(
     }
 }
 
-/// Gives much more time: who does not refuse what is late may still pass on what is not.
+/// Sends a probe with much more time: a hop that does not reject late packets may still forward timely ones.
 async fn probe_past_silent_hop(
     here: &TimedAnswer,
     limit_ms: i64,
@@ -192,10 +186,10 @@ async fn measure_round_trips(
     probe: &mut impl AsyncFnMut(Probe) -> ProbeAnswer,
 ) -> RttStats {
     let mut round_trips = RttStats::default();
-    // An answer for which the node waited in vain is no round trip, and costs the same time again.
+    // An answer for which the node waited in vain is no round trip, and would take as long again.
     let times = if here.answer.is_downstream_timeout { 0 } else { times };
     for turn in 0..times {
-        // A little more than the least, so that a slower way does not move the limit between two hops.
+        // A little more than the least time, so that a slower path does not move the limit between two hops.
         let reserve = if turn == 0 { 0 } else { RESOLUTION_MS / 2 };
         let again = probe_with_time(probe, here.left_ms + reserve).await;
         if again.answer.is_same_node(&here.answer) && !again.answer.is_downstream_timeout {

@@ -1,50 +1,17 @@
-//! Commands that run nodes, or talk with running ones.
+//! Commands that run nodes or connect to them.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::command;
+use super::{Line, command, via};
 use crate::process::{Node, Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, eventually, run, skip, text};
 
-/// Three nodes in a line, each a process with a node file; the tools log in at the first.
-struct Line {
-    a: Node,
-    _b: Node,
-    _c: Node,
-}
-
-impl Line {
-    fn start() -> Self {
-        let cli = "{ id: cli, relation: child, authToken: cli-token }";
-        let c = Node::start(&format!(
-            "nodeId: c\nilpAddress: test.c\npeers:\n  - {{ id: b, authToken: bc }}\n  - {cli}\n\
-             routes:\n  - {{ prefix: test.a, nextHop: b }}\n"
-        ));
-        let b = Node::start(&format!(
-            "nodeId: b\nilpAddress: test.b\npeers:\n  - {{ id: a, authToken: ab }}\n  \
-               - {{ id: c, url: 'ws://127.0.0.1:{}', authToken: bc }}\n\
-             routes:\n  - {{ prefix: test.a, nextHop: a }}\n  - {{ prefix: test.c, nextHop: c }}\n",
-            c.btp_port
-        ));
-        let a = Node::start(&format!(
-            "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{}', authToken: ab }}\n  - {cli}\n\
-             routes:\n  - {{ prefix: '', nextHop: b }}\n",
-            b.btp_port
-        ));
-        Line { a: a.wait_healthy(), _b: b.wait_healthy(), _c: c }
-    }
-
-    fn via(&self) -> String {
-        format!("btp+ws://cli:cli-token@127.0.0.1:{}", self.a.btp_port)
-    }
-}
-
 #[test]
 fn ping_and_send_through_three_nodes() {
-    let line = Line::start();
-    let via = line.via();
+    let line = Line::start("", "", "");
+    let via = via(&line.a);
     let check = |arguments: &[&str], code: i32, expected: &[&str]| {
         let output = command(&[arguments, &["--via", &via]].concat());
         let said = combined_output(&output);
@@ -101,13 +68,13 @@ fn ping_and_send_through_three_nodes() {
     );
 
     let output = command(&["send", "test.c", "--count", "20", "--json", "--via", &via]);
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        (&told["fulfilled"], &told["unanswered"]),
+        (&report["fulfilled"], &report["unanswered"]),
         (&Value::from(20), &Value::from(0)),
-        "{told}"
+        "{report}"
     );
-    assert_eq!(told["results"][0]["result"], "fulfilled");
+    assert_eq!(report["results"][0]["result"], "fulfilled");
 }
 
 #[test]
@@ -141,7 +108,7 @@ fn logging_in_fails_with_a_reason() {
 }
 
 #[test]
-fn an_interrupted_ping_sums_up() {
+fn an_interrupted_ping_prints_its_summary() {
     let node = Node::start("nodeId: a\npeers:\n  - { id: cli, relation: child, authToken: t }\n");
     let via = format!("btp+ws://cli:t@127.0.0.1:{}", node.btp_port);
     let ping = Process::start(&["ping", "test.a", "--via", &via, "-i", "0.05"], []);
@@ -157,7 +124,7 @@ fn an_interrupted_ping_sums_up() {
 }
 
 #[test]
-fn a_node_without_a_file_is_asked_for_its_health_and_stops() {
+fn healthcheck_finds_a_node_without_a_file() {
     let port = free_port().to_string();
     let environment =
         [("HEALTH_CHECK_PORT", port.as_str()), ("BTP_SERVER_PORT", "0"), ("NODE_ID", "lonely")];
@@ -183,7 +150,7 @@ fn a_node_without_a_file_is_asked_for_its_health_and_stops() {
 }
 
 #[test]
-fn what_prevents_a_start_is_a_line_of_the_log() {
+fn errors_at_the_start_are_log_lines() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let check = |arguments: &[&str], code: i32, expected: &[&str]| {
@@ -268,7 +235,7 @@ fn a_network_for_a_while() {
 }
 
 #[test]
-fn the_live_view_takes_the_terminal_and_gives_it_back() {
+fn the_live_view_restores_the_terminal() {
     // A pseudo terminal; the program is in Debian's essential packages.
     if let Err(error) = Command::new("script").arg("--version").output() {
         return skip("the live view", &format!("`script` does not run: {error}"));
@@ -295,7 +262,7 @@ fn the_live_view_takes_the_terminal_and_gives_it_back() {
         screen.split_once("\x1b[?1049h").unwrap_or_else(|| panic!("no view: {screen}"));
     assert_eq!(before, "");
     let (view, after) =
-        rest.rsplit_once("\x1b[?1049l").unwrap_or_else(|| panic!("not given back: {screen}"));
+        rest.rsplit_once("\x1b[?1049l").unwrap_or_else(|| panic!("not restored: {screen}"));
     for expected in ["3 nodes, 2 links", "a - b", "b - c", "try: ilp-connector ping test.c"] {
         assert!(view.contains(expected), "{expected:?} is not in {view}");
     }
@@ -306,18 +273,18 @@ fn the_live_view_takes_the_terminal_and_gives_it_back() {
 }
 
 #[test]
-fn a_first_figure_of_speed() {
+fn bench_measures_a_node() {
     let output =
         command(&["bench", "--seconds", "0.3", "--window", "16", "--routes", "10", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", combined_output(&output));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(told["sent"].as_u64().unwrap() > 16, "{told}");
-    assert_eq!(told["sent"], told["fulfilled"], "{told}");
-    assert!(told["p50Ms"].as_f64().unwrap() > 0.0, "{told}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["sent"].as_u64().unwrap() > 16, "{report}");
+    assert_eq!(report["sent"], report["fulfilled"], "{report}");
+    assert!(report["p50Ms"].as_f64().unwrap() > 0.0, "{report}");
 }
 
 #[test]
-fn up_takes_other_ports_where_its_own_are_in_use_and_says_so() {
+fn up_notes_the_ports_that_replace_those_in_use() {
     let taken = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     let [btp, http] = taken.each_ref().map(|taken| taken.local_addr().unwrap().port());
     let folder = temp_folder();

@@ -64,7 +64,7 @@ fn standard_input_gives_one_secret() {
 }
 
 #[test]
-fn check_judges_files() {
+fn check_reports_mistakes() {
     let folder = temp_folder();
     let good =
         write_file(&folder, "good.yaml", "nodeId: a\npeers: [{ id: b, authToken: s3cret }]\n");
@@ -143,7 +143,7 @@ fn schema_and_completions() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_no_error() {
     for arguments in
         [&["schema"][..], &["completions", "bash"], &["--help"], &["check", "examples/ring.yaml"]]
     {

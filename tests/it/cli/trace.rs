@@ -1,46 +1,15 @@
-//! `trace` over real nodes: paths of different assets and limits, a hop that never answers, and what is told of them.
+//! `trace` over real nodes: paths with different assets and limits, and a hop that never answers.
 
 use serde_json::Value;
 
-use super::command;
+use super::{Line, command, via};
 use crate::peer::{Peer, bind_listener};
 use crate::process::Node;
 use crate::support::combined_output;
 
-/// Three nodes in a line. From a to b amounts are in scale 9, from b to c in scale 6.
-struct Line {
-    a: Node,
-    _b: Node,
-    _c: Node,
-}
-
-impl Line {
-    /// With more keys for the account of b at c, and of a at b.
-    fn start(b_at_c: &str, a_at_b: &str) -> Self {
-        let c = Node::start(&format!(
-            "nodeId: c\nilpAddress: test.c\npeers:\n  - {{ id: b, authToken: bc, assetScale: 6{b_at_c} }}\n\
-             routes:\n  - {{ prefix: test.a, nextHop: b }}\n"
-        ));
-        let b = Node::start(&format!(
-            "nodeId: b\nilpAddress: test.b\npeers:\n  - {{ id: a, authToken: ab{a_at_b} }}\n  \
-               - {{ id: c, url: 'ws://127.0.0.1:{}', authToken: bc, assetScale: 6 }}\n\
-             routes:\n  - {{ prefix: test.a, nextHop: a }}\n  - {{ prefix: test.c, nextHop: c }}\n",
-            c.btp_port
-        ));
-        let a = Node::start(&format!(
-            "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{}', authToken: ab }}\n  \
-               - {{ id: cli, relation: child, authToken: cli-token }}\n\
-             routes:\n  - {{ prefix: '', nextHop: b }}\n",
-            b.btp_port
-        ));
-        Line { a: a.wait_healthy(), _b: b.wait_healthy(), _c: c }
-    }
-}
-
-/// Exit code and all that it says.
+/// The exit code and all output.
 fn trace(through: &Node, arguments: &[&str]) -> (Option<i32>, String) {
-    let via = format!("btp+ws://cli:cli-token@127.0.0.1:{}", through.btp_port);
-    let output = command(&[&["trace", "--via", &via], arguments].concat());
+    let output = command(&[&["trace", "--via", &via(through)], arguments].concat());
     let said = combined_output(&output);
     assert!(!said.contains("cli-token"), "a secret: {said}");
     (output.status.code(), said)
@@ -54,7 +23,9 @@ fn hops(said: &str) -> Vec<Vec<&str>> {
 
 #[test]
 fn three_hops_with_their_limits_and_rates() {
-    let line = Line::start(", maxPacketAmount: 5000", ", maxPacketAmount: 8000000000");
+    // From a to b amounts are in scale 9, from b to c in scale 6.
+    let line =
+        Line::start(", assetScale: 6", ", maxPacketAmount: 5000", ", maxPacketAmount: 8000000000");
     let (code, said) = trace(&line.a, &["test.c"]);
     assert_eq!(code, Some(0), "{said}");
     let table = hops(&said);
@@ -86,15 +57,16 @@ fn three_hops_with_their_limits_and_rates() {
     }
 
     let (code, said) = trace(&line.a, &["test.c", "--json", "--probes", "1"]);
-    let told: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let report: Value =
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
     assert_eq!(
-        (code, &told["reached"], &told["largestPacket"]),
+        (code, &report["reached"], &report["largestPacket"]),
         (Some(0), &true.into(), &"5000000".into())
     );
-    let nodes: Vec<_> = told["hops"].as_array().unwrap().iter().map(|hop| &hop["node"]).collect();
+    let nodes: Vec<_> = report["hops"].as_array().unwrap().iter().map(|hop| &hop["node"]).collect();
     assert_eq!(nodes, ["test.a", "test.b", "test.c"]);
-    assert_eq!(told["hops"][2]["largestPacket"], "5000", "{told}");
-    assert!(told["hops"][2]["minMs"].as_f64().is_some_and(|ms| ms > 0.0), "{told}");
+    assert_eq!(report["hops"][2]["largestPacket"], "5000", "{report}");
+    assert!(report["hops"][2]["minMs"].as_f64().is_some_and(|ms| ms > 0.0), "{report}");
 
     let check = |arguments: &[&str], code: i32, rows: usize, end: &str| {
         let (is, said) = trace(&line.a, arguments);
@@ -115,7 +87,7 @@ fn three_hops_with_their_limits_and_rates() {
         &["test.c", "--timeout", "2.5"],
         1,
         2,
-        "hop 2 wants more time; allow more with --timeout\n",
+        "hop 2 needs more time; allow more with --timeout\n",
     );
 }
 
@@ -136,7 +108,7 @@ fn a_hop_that_never_answers() {
     assert_eq!((table.len(), table[0][1], table[1][1]), (2, "test.a", "*"), "{said}");
     assert!(
         said.contains(
-            "no answer; test.a says R00 Transfer Timed Out (next hop mute did not answer in time)"
+            "no answer; test.a reports R00 Transfer Timed Out (next hop mute did not answer in time)"
         ),
         "{said}"
     );

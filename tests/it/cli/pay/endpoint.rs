@@ -1,4 +1,4 @@
-//! A scripted SPSP endpoint: HTTP/1.1, with or without TLS, that answers each path with what the test wants.
+//! A scripted SPSP endpoint: HTTP/1.1, with or without TLS, with answers that the test sets for each path.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write};
@@ -17,7 +17,7 @@ use crate::process::{temp_folder, write_file};
 /// An endpoint on a port of its own, until the test ends.
 pub(super) struct Endpoint {
     pub(super) port: u16,
-    /// Who trusts this trusts it.
+    /// The certificate to trust.
     pub(super) certificate: PathBuf,
     /// Requests so far, with their headers.
     pub(super) requests: Arc<Mutex<Vec<String>>>,
@@ -69,8 +69,8 @@ impl Endpoint {
         endpoint
     }
 
-    /// From now on that is the answer at this path; lines end with a line feed only.
-    pub(super) fn answers(&self, path: &str, answer: &str) {
+    /// Sets the answer at this path; its lines end with a line feed only.
+    pub(super) fn set_answer(&self, path: &str, answer: &str) {
         let (head, body) = answer.split_once("\n\n").unwrap_or((answer, ""));
         let head = head.replace('\n', "\r\n");
         let length = body.len();
@@ -85,7 +85,7 @@ trait Stream: Read + Write {}
 impl Stream for TcpStream {}
 impl Stream for StreamOwned<ServerConnection, TcpStream> {}
 
-/// One request, one answer. A client that breaks off is no failure.
+/// Answers one request. A client that closes the connection early is no failure.
 fn answer(
     stream: &mut dyn Stream,
     answers: &Mutex<BTreeMap<String, String>>,

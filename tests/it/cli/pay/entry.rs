@@ -1,5 +1,5 @@
-//! Payments through an entry node that is not ours: it takes packets and breaks the link, and it lies about who rejects.
-//! It keeps its own tally of what it took. Whatever happens, that is never more than the payment's amount.
+//! Payments through a hostile entry node: it takes packets and breaks the link, and it rejects in the name of others. Its
+//! own tally of what it took must never exceed the payment's amount.
 
 use std::net::TcpListener;
 use std::thread;
@@ -11,7 +11,7 @@ use ilp_connector::wire::stream::{Frames, StreamPacket};
 use ilp_connector::wire::{AddressRef, Amount, Fulfillment};
 use serde_json::Value;
 
-use super::net::told;
+use super::net::parse_json;
 use crate::peer::{Peer, TIMEOUT, bind_listener, fulfill_with, response};
 use crate::process::Process;
 
@@ -19,31 +19,31 @@ const SECRET: SharedSecret = SharedSecret([9; 32]);
 /// The address that the tool gets from the entry node.
 const TOOL: &str = "test.entry.cli";
 
-/// What the entry node does with packets that carry money.
+/// How the entry node treats packets with money.
 #[derive(Clone, Copy)]
-enum Manners {
-    /// Takes these packets (counted from 1) and breaks the link instead of answering.
+enum Behaviour {
+    /// It takes these packets (counted from 1) and breaks the link instead of answering.
     CutsAt(&'static [u32]),
-    /// Rejects every other packet with R00, in this node's name.
+    /// It rejects every other packet with R00, with this address.
     RejectsAs(&'static str),
 }
 
-/// What the entry node took: fulfillable packets that it did not reject.
+/// The fulfillable packets that the entry node did not reject.
 #[derive(Default)]
 struct Tally {
     taken: u64,
     packets: u32,
 }
 
-/// Serves the tool until its last packet.
-fn serve(listener: &TcpListener, manners: Manners) -> Tally {
+/// Serves the tool until it closes the STREAM connection.
+fn serve(listener: &TcpListener, behaviour: Behaviour) -> Tally {
     let mut tally = Tally::default();
-    while !session(listener, manners, &mut tally) {}
+    while !session(listener, behaviour, &mut tally) {}
     tally
 }
 
-/// One session: a login, then packets. `true`: the tool said goodbye.
-fn session(listener: &TcpListener, manners: Manners, tally: &mut Tally) -> bool {
+/// One session: a login, then packets. `true`: the tool closed the STREAM connection.
+fn session(listener: &TcpListener, behaviour: Behaviour, tally: &mut Tally) -> bool {
     let mut peer = Peer::accept(listener);
     let login = peer.receive();
     peer.send(&response(login.id, None));
@@ -67,11 +67,11 @@ fn session(listener: &TcpListener, manners: Manners, tally: &mut Tally) -> bool 
             return true;
         }
         tally.packets += 1;
-        match manners {
-            Manners::RejectsAs(by) if tally.packets % 2 == 1 => {
+        match behaviour {
+            Behaviour::RejectsAs(by) if tally.packets % 2 == 1 => {
                 peer.answer(got.id, &reject(ErrorCode::R00, by, b""));
             }
-            Manners::CutsAt(packets) if packets.contains(&tally.packets) => {
+            Behaviour::CutsAt(packets) if packets.contains(&tally.packets) => {
                 tally.taken += prepare.amount.0;
                 peer.disconnect();
                 return false;
@@ -91,7 +91,7 @@ fn address_of_tool() -> Vec<u8> {
     data
 }
 
-/// The receiver's encrypted word that all of it arrived.
+/// The receiver's encrypted reply that all of it arrived.
 fn reply(keys: &Keys, prepare: &Prepare<'_>, fulfilled: bool) -> Vec<u8> {
     use ilp_connector::internals::stream::Iv;
     use ilp_connector::wire::ilp::PacketType;
@@ -113,16 +113,16 @@ fn reject(code: ErrorCode, by: &str, data: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Pays 1,000 units in packets of 100: what `pay --json` says, and what the entry node took.
-fn paid(manners: Manners) -> (Value, Tally) {
+/// Pays 1,000 units in packets of 100. Returns the output of `pay --json` and the entry node's tally.
+fn paid(behaviour: Behaviour) -> (Value, Tally) {
     let (listener, port) = bind_listener();
-    let entry = thread::spawn(move || serve(&listener, manners));
+    let entry = thread::spawn(move || serve(&listener, behaviour));
     let secret = hex::encode(SECRET.0);
     let via = format!("btp+ws://cli:token@127.0.0.1:{port}");
     let pay = ["pay", "test.entry.wallet", "1000", "--secret", &secret, "--via", &via, "--json"];
     let small = ["--max-packet-amount", "100", "--window", "4", "--expiry", "2"];
     let (_, lines) = Process::start(&[&pay[..], &small[..]].concat(), []).wait_exit();
-    (told(&lines.join("\n")), entry.join().unwrap())
+    (parse_json(&lines.join("\n")), entry.join().unwrap())
 }
 
 fn units(value: &Value) -> u64 {
@@ -130,9 +130,9 @@ fn units(value: &Value) -> u64 {
 }
 
 #[test]
-fn what_the_entry_node_took_without_an_answer_is_never_sent_again() {
+fn packets_without_an_answer_are_never_sent_again() {
     // The first packet that carries money is alone; the fourth has others beside it.
-    let (said, tally) = paid(Manners::CutsAt(&[1, 4]));
+    let (said, tally) = paid(Behaviour::CutsAt(&[1, 4]));
     let [sent, unresolved] = ["sent", "unresolved"].map(|key| units(&said[key]));
     assert!(tally.taken <= 1_000, "{} were taken of 1,000: {said}", tally.taken);
     assert_eq!(sent + unresolved, 1_000, "{said}");
@@ -145,7 +145,7 @@ fn what_the_entry_node_took_without_an_answer_is_never_sent_again() {
 #[test]
 fn a_reject_counts_as_one_whatever_address_is_in_it() {
     for by in [TOOL, "private.ilp-connector-client"] {
-        let (said, tally) = paid(Manners::RejectsAs(by));
+        let (said, tally) = paid(Behaviour::RejectsAs(by));
         assert_eq!(tally.taken, 1_000, "{by}: {said}");
         assert_eq!((&said["sent"], &said["unresolved"]), (&"1000".into(), &"0".into()), "{by}");
         assert_eq!(said["packets"]["rejected"]["R00"], 10, "{by}: {said}");

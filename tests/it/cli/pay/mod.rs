@@ -1,5 +1,4 @@
-//! `pay` over real nodes, to receivers of theirs: exact balances at every hop whatever happens on the way, and endpoints
-//! that tell where to pay.
+//! `pay` over real nodes, to their receivers: exact balances at every hop whatever happens on the way, and SPSP endpoints.
 
 mod endpoint;
 mod entry;
@@ -10,7 +9,7 @@ mod waiting;
 
 use serde_json::Value;
 
-use self::net::{Net, told};
+use self::net::{Net, parse_json};
 use crate::process::{Process, TIMEOUT};
 use crate::support::{combined_output, eventually};
 
@@ -33,31 +32,31 @@ fn through_three_nodes_of_different_scales_and_limits() {
     assert!(said.ends_with("\npaid\n"), "{said}");
     assert_eq!(net.balance("a", "cli"), 35_000_000);
     assert_eq!(net.balance("c", "wallet"), -35_000);
-    net.adds_up();
-    // What is less than one unit of the receiver stays here.
+    net.check_balances();
+    // Less than one unit of the receiver is not sent.
     let (code, said) = net.pay("tok", &["7500", "--max-packet-amount", "7000"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("paid but for 500 units"), "{said}");
+    assert!(said.contains("paid except 500 units"), "{said}");
     let (code, said) = net.pay("tok", &["999"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("the amount is less than one unit of the receiver"), "{said}");
-    net.adds_up();
+    net.check_balances();
 }
 
 #[test]
 fn a_hundred_thousand_packets_and_exact_balances() {
     let net = Net::start("assetScale: 6", ", maxPacketAmount: 1");
     let (code, said) = net.pay("tok", &["100000000", "--json"]);
-    let value = told(&said);
+    let value = parse_json(&said);
     assert_eq!((code, &value["packets"]["fulfilled"]), (Some(0), &100_000.into()), "{value}");
     assert_eq!((&value["sent"], &value["delivered"]), (&"100000000".into(), &"100000".into()));
     assert_eq!(net.balance("a", "cli"), 100_000_000);
     assert_eq!(net.balance("c", "wallet"), -100_000);
-    net.adds_up();
+    net.check_balances();
 }
 
 #[test]
-fn what_goes_wrong_is_told_with_what_to_do() {
+fn failures_say_what_to_do() {
     let net = Net::start("", "");
     let check = |token: &str, arguments: &[&str], code: i32, expected: &[&str]| {
         let (is, said) = net.pay(token, arguments);
@@ -77,24 +76,24 @@ fn what_goes_wrong_is_told_with_what_to_do() {
     let other = net.pay_to("test.c.wallet.other", &net.secret("tok"), &["100"]);
     assert_eq!(other.0, Some(1));
     assert!(
-        other.1.contains("F06") && other.1.contains("is the secret that of this address?"),
+        other.1.contains("F06") && other.1.contains("does the secret belong to this address?"),
         "{}",
         other.1
     );
-    let nobody = net.pay_to("test.nobody.x", &net.secret("tok"), &["100"]);
+    let unknown = net.pay_to("test.nobody.x", &net.secret("tok"), &["100"]);
     assert!(
-        nobody.1.contains("F02 Unreachable") && nobody.1.contains("is there a route to it?"),
+        unknown.1.contains("F02 Unreachable") && unknown.1.contains("is there a route to it?"),
         "{}",
-        nobody.1
+        unknown.1
     );
-    let value = told(&net.pay("tok", &["100", "--json"]).1);
+    let value = parse_json(&net.pay("tok", &["100", "--json"]).1);
     assert_eq!((&value["complete"], &value["delivered"]), (&true.into(), &"100".into()), "{value}");
     assert_eq!(value["destinationAsset"], serde_json::json!({ "code": "USD", "scale": 9 }));
-    net.adds_up();
+    net.check_balances();
 }
 
 #[test]
-fn a_receiver_of_the_own_network_is_asked_at_its_node() {
+fn a_receiver_of_the_configuration_is_asked_at_its_node() {
     let net = Net::start("", "");
     for payee in ["test.c.wallet", "test.c", "test.a.wallet"] {
         let pay = ["pay", payee, "1000", "--config", net.file(), "--node", "a"];
@@ -119,17 +118,17 @@ fn a_receiver_of_the_own_network_is_asked_at_its_node() {
         assert_eq!(output.status.code(), Some(code), "{payee}: {said}");
         assert!(said.contains(expected), "{expected:?} is not in {said}");
     }
-    // As in a container: the environment names the node, and the others are on hosts of their own.
+    // As in a container: the environment names the node, and the others run on their own hosts.
     let environment = [("NODE_ID", "a"), ("CONFIG_FILE", net.file())];
     let (status, lines) =
         Process::start(&["pay", "test.c.wallet", "1000"], environment).wait_exit();
     assert_eq!(status.code(), Some(0), "{lines:#?}");
     assert_eq!((net.balance("c", "wallet"), net.balance("a", "wallet")), (-3000, -1000));
-    net.adds_up();
+    net.check_balances();
 }
 
 #[test]
-fn an_interrupted_payment_sums_up() {
+fn an_interrupted_payment_prints_its_result() {
     let net = Net::start("", ", packetsPerSecond: 50");
     let pay = net.start_pay("tok", &["1000000", "--max-packet-amount", "1"]);
     eventually("some of it has arrived", TIMEOUT, || {
@@ -150,11 +149,11 @@ fn an_interrupted_payment_sums_up() {
         Some(net.balance("a", "cli")),
         "{lines:#?}"
     );
-    net.adds_up();
+    net.check_balances();
 }
 
 #[test]
-fn a_node_that_dies_halfway_costs_nobody_anything() {
+fn a_node_that_dies_halfway_loses_no_money() {
     let mut net = Net::start("", "");
     let pay =
         net.start_pay("tok", &["20000", "--max-packet-amount", "1", "--expiry", "4", "--json"]);
@@ -164,11 +163,11 @@ fn a_node_that_dies_halfway_costs_nobody_anything() {
     });
     net.restart("b");
     let (status, lines) = pay.wait_exit();
-    let value = told(&lines.join("\n"));
+    let value = parse_json(&lines.join("\n"));
     assert_eq!(status.code(), Some(0), "{value}");
     let number = |value: &Value| value.as_str().and_then(|text| text.parse::<i128>().ok()).unwrap();
     assert_eq!((number(&value["sent"]), number(&value["delivered"])), (20_000, 20_000), "{value}");
-    // Who pays owes what was sent, exactly. What b lost with its life, the receiver may have got besides.
+    // The payer owes exactly what was sent. The receiver may also have packets whose answers b lost.
     assert_eq!(net.balance("a", "cli"), 20_000);
     let late = i128::from(value["packets"]["late"].as_u64().unwrap());
     let received = -net.balance("c", "wallet");

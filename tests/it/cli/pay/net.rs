@@ -1,4 +1,4 @@
-//! Three nodes in a line, each a process, with a receiver at every one; and what their balances must be.
+//! Three nodes in a line, each a process with a receiver, and checks of their balances.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -10,23 +10,22 @@ use crate::network::get;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, eventually, run};
 
-/// What receivers make secrets from.
-const RECEIVER_SECRET: &str = "a secret of receivers that nobody knows";
+const RECEIVER_SECRET: &str = "a secret that only the receivers know";
 
-/// The network.
+/// The running network.
 pub(super) struct Net {
     file: std::path::PathBuf,
     _folder: tempfile::TempDir,
-    /// BTP, health.
+    /// The ports for BTP and health.
     ports: BTreeMap<&'static str, (u16, u16)>,
-    /// What one unit from b to c is from a to b.
+    /// The units from a to b of one unit from b to c.
     factor: i128,
     nodes: BTreeMap<&'static str, Process>,
 }
 
 impl Net {
-    /// Starts it. `link` are keys of the link between b and c and of receivers: none, or `assetScale: 6`; `account` are
-    /// more keys of the account of b at c.
+    /// Starts the network. `link` are keys of the link between b and c and of receivers: none, or `assetScale: 6`;
+    /// `account` are further keys of the account of b at c.
     pub(super) fn start(link: &str, account: &str) -> Self {
         let ports: BTreeMap<_, _> =
             ["a", "b", "c"].map(|id| (id, (free_port(), free_port()))).into_iter().collect();
@@ -56,18 +55,18 @@ impl Net {
         let factor = if link.is_empty() { 1 } else { 1000 };
         let mut net = Net { file, _folder: folder, ports, factor, nodes: BTreeMap::new() };
         for id in ["a", "b", "c"] {
-            net.begin(id);
+            net.start_node(id);
         }
-        ["a", "b", "c"].iter().for_each(|id| net.healthy(id));
+        ["a", "b", "c"].iter().for_each(|id| net.wait_until_healthy(id));
         net
     }
 
-    fn begin(&mut self, id: &'static str) {
+    fn start_node(&mut self, id: &'static str) {
         let node = Process::start(&["run", "--config", path_text(&self.file), "--node", id], []);
         self.nodes.insert(id, node);
     }
 
-    fn healthy(&self, id: &str) {
+    fn wait_until_healthy(&self, id: &str) {
         eventually(&format!("{id} is healthy"), TIMEOUT, || {
             match get(self.ports[id].1, "/health")? {
                 (200, _) => Ok(()),
@@ -79,7 +78,7 @@ impl Net {
     /// Kills a node, and starts it again.
     pub(super) fn restart(&mut self, id: &'static str) {
         drop(self.nodes.remove(id));
-        self.begin(id);
+        self.start_node(id);
     }
 
     /// Kills a node.
@@ -92,7 +91,7 @@ impl Net {
         self.nodes[id].signal(name);
     }
 
-    /// Where `pay` logs in.
+    /// The login of `pay`.
     pub(super) fn via(&self) -> String {
         format!("btp+ws://cli:cli-token@127.0.0.1:{}", self.ports["a"].0)
     }
@@ -121,7 +120,7 @@ impl Net {
         self.run(&[&["pay", address, "--secret", secret], arguments].concat(), Some(secret))
     }
 
-    /// Any command, at node a. Nothing secret is in what it says.
+    /// Runs a command at node a. Its output must not contain a secret.
     pub(super) fn run(&self, arguments: &[&str], secret: Option<&str>) -> (Option<i32>, String) {
         let via = self.via();
         let output = run(Command::new(PROGRAM).args(arguments).args(["--via", &via]).env_clear());
@@ -131,7 +130,7 @@ impl Net {
         (output.status.code(), said)
     }
 
-    /// Starts a payment that takes its time.
+    /// Starts a payment without waiting for its end.
     pub(super) fn start_pay(&self, token: &str, arguments: &[&str]) -> Process {
         let (address, secret) = (format!("test.c.wallet.{token}"), self.secret(token));
         let via = self.via();
@@ -154,7 +153,7 @@ impl Net {
         accounts.collect()
     }
 
-    /// What a node says of an account's balance; packets may be under way.
+    /// The balance of an account at a node; packets may be in flight.
     pub(super) fn balance(&self, node: &str, id: &str) -> i128 {
         let (_, page) = get(self.ports[node].1, "/peers").unwrap_or_else(|error| panic!("{error}"));
         let lists = ["peers", "receivers"].map(|list| page[list].as_array().cloned());
@@ -163,14 +162,14 @@ impl Net {
         balance.unwrap_or_else(|| panic!("no balance of {id} in {page}"))
     }
 
-    /// Nothing is gained or lost at a node whose accounts have one scale, and nothing is in flight.
+    /// Checks a node whose accounts have one scale: the balances sum to zero, and no packet is in flight.
     pub(super) fn sums_to_zero(&self, node: &str) {
         let accounts = self.accounts(node);
         assert_eq!(accounts.iter().map(|(_, balance)| balance).sum::<i128>(), 0, "{accounts:?}");
     }
 
-    /// Exact balances everywhere: what a node has of one neighbour it owes to the other, and both ends of a link agree.
-    pub(super) fn adds_up(&self) {
+    /// Checks all balances: both ends of a link agree, and what a node gets from one peer it owes to the other.
+    pub(super) fn check_balances(&self) {
         for (one, other) in [("a", "b"), ("b", "c")] {
             let ends = [self.balance(one, other), self.balance(other, one)];
             assert_eq!(ends.iter().sum::<i128>(), 0, "{one}-{other}: {ends:?}");
@@ -182,7 +181,7 @@ impl Net {
     }
 }
 
-/// What `--json` printed.
-pub(super) fn told(said: &str) -> Value {
+/// The output of `--json`.
+pub(super) fn parse_json(said: &str) -> Value {
     serde_json::from_str(said).unwrap_or_else(|error| panic!("{error}: {said}"))
 }

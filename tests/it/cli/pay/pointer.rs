@@ -1,4 +1,4 @@
-//! A payment pointer has no port, so its receiver listens on 443: in a network of its own, where everybody may.
+//! A payment pointer has no port, so its receiver listens on 443, in a network namespace where every user may.
 
 use std::process::Command;
 

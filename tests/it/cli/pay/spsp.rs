@@ -1,4 +1,4 @@
-//! Receivers that an endpoint names: whom it asks, whom it believes, and what it says of answers that are none.
+//! Receivers from SPSP endpoints: redirects, trust, and answers that are not SPSP.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -7,7 +7,7 @@ use super::endpoint::Endpoint;
 use super::net::Net;
 use crate::process::path_text;
 
-/// An answer that names a connection to c's receiver.
+/// An answer with the credentials of a connection to c's receiver.
 fn spsp(net: &Net, token: &str, url_safe: bool) -> String {
     let secret = hex::decode(net.secret(token)).unwrap();
     let secret = if url_safe { URL_SAFE_NO_PAD.encode(secret) } else { STANDARD.encode(secret) };
@@ -36,7 +36,7 @@ fn an_endpoint_over_tls_and_its_redirects() {
         }
         assert!(!said.contains("shared_secret\":"), "{said}");
     };
-    endpoint.answers("/alice", &spsp(&net, "one", false));
+    endpoint.set_answer("/alice", &spsp(&net, "one", false));
     check(
         "/alice",
         true,
@@ -48,46 +48,46 @@ fn an_endpoint_over_tls_and_its_redirects() {
             .to_lowercase()
             .contains("accept: application/spsp4+json")
     );
-    endpoint.answers("/url-safe", &spsp(&net, "two", true));
+    endpoint.set_answer("/url-safe", &spsp(&net, "two", true));
     check("/url-safe", true, 0, &["paid"]);
-    // Nobody who is not trusted is asked.
+    // An endpoint without a trusted certificate gets no request.
     check("/alice", false, 1, &["error: cannot ask https://localhost:", "TLS"]);
-    // Redirects, but not away from TLS, and not for ever.
-    endpoint.answers("/moved", "302 Found\nLocation: /alice");
+    // Redirects are followed, but not away from TLS, and not forever.
+    endpoint.set_answer("/moved", "302 Found\nLocation: /alice");
     check("/moved", true, 0, &["/alice says: test.c.wallet.one", "paid"]);
     let (other, plain) = (Endpoint::start(false), "http://127.0.0.1");
-    other.answers("/alice", &spsp(&net, "three", false));
-    endpoint.answers("/down", &format!("301 Moved\nLocation: {plain}:{}/alice", other.port));
+    other.set_answer("/alice", &spsp(&net, "three", false));
+    endpoint.set_answer("/down", &format!("301 Moved\nLocation: {plain}:{}/alice", other.port));
     check("/down", true, 1, &["redirects to http://127.0.0.1:", "not https; nothing was sent"]);
     assert_eq!(other.requests.lock().unwrap().len(), 0);
-    endpoint.answers("/ring", "307 Temporary Redirect\nLocation: /ring");
+    endpoint.set_answer("/ring", "307 Temporary Redirect\nLocation: /ring");
     check("/ring", true, 1, &["redirects more than 5 times"]);
-    endpoint.answers("/nowhere", "302 Found");
+    endpoint.set_answer("/nowhere", "302 Found");
     check("/nowhere", true, 1, &["redirects to nowhere"]);
-    // Another host: both are shown.
-    endpoint.answers(
+    // A redirect to another host.
+    endpoint.set_answer(
         "/elsewhere",
         &format!("302 Found\nLocation: https://127.0.0.1:{}/alice", endpoint.port),
     );
     check("/elsewhere", true, 1, &["cannot ask https://127.0.0.1:", "TLS"]);
-    // Answers that are none.
+    // Answers that are not SPSP.
     let not_found = "404 Not Found\nContent-Type: application/spsp4+json\n\n\
                      {\"id\":\"InvalidReceiverError\",\"message\":\"Invalid receiver ID\"}";
-    endpoint.answers("/nobody", not_found);
+    endpoint.set_answer("/nobody", not_found);
     check("/nobody", true, 1, &["no such receiver (Invalid receiver ID)"]);
     check("/broken", true, 1, &["HTTP status 500; is this the address of an SPSP endpoint"]);
-    endpoint.answers("/page", "200 OK\nContent-Type: text/html\n\n<html></html>");
+    endpoint.set_answer("/page", "200 OK\nContent-Type: text/html\n\n<html></html>");
     check("/page", true, 1, &["it answers with text/html", "is it the right URL?"]);
-    endpoint.answers("/short", "200 OK\nContent-Type: application/spsp4+json\n\n{\"destination_account\":\"test.c\",\"shared_secret\":\"c2hvcnQ=\"}");
+    endpoint.set_answer("/short", "200 OK\nContent-Type: application/spsp4+json\n\n{\"destination_account\":\"test.c\",\"shared_secret\":\"c2hvcnQ=\"}");
     check("/short", true, 1, &["has a shared_secret that is not 32 bytes in base64"]);
-    net.adds_up();
+    net.check_balances();
 }
 
 #[test]
-fn without_tls_only_here_or_when_told_so() {
+fn without_tls_only_on_this_machine_or_if_allowed() {
     let net = Net::start("", "");
     let endpoint = Endpoint::start(false);
-    endpoint.answers("/alice", &spsp(&net, "one", false));
+    endpoint.set_answer("/alice", &spsp(&net, "one", false));
     let here = format!("http://127.0.0.1:{}/alice", endpoint.port);
     let (code, said) = net.run(&["pay", &here, "1000"], None);
     assert_eq!(code, Some(0), "{said}");

@@ -1,4 +1,4 @@
-//! What tools say while they wait: why nothing moves, in which node's words, and what to do about it.
+//! Notes of tools while they wait: why there is no progress, with the rejecting node's message, and what to do about it.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::support::{PROGRAM, combined_output, run};
 
 const SECRET: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 
-/// A tool at node a, whose standard error is read too.
+/// Starts a tool at node a; its standard error is read too.
 fn start(net: &Net, arguments: &[&str]) -> Process {
     let login = ["--config", net.file(), "--node", "a"];
     let mut command = Command::new("sh");
@@ -23,16 +23,16 @@ fn line_with(running: &Process, parts: &[&str]) -> String {
     })
 }
 
-/// The command that a hint has in backticks.
+/// The command of a hint, which stands in backticks.
 fn hinted(line: &str) -> String {
     line.split('`').nth(1).unwrap_or_else(|| panic!("no command in {line}")).to_owned()
 }
 
 #[test]
-fn pay_says_which_node_lets_nothing_pass() {
+fn pay_names_the_node_that_rejects() {
     let mut net = Net::start("", "");
     net.stop("c");
-    let stopped = ["nothing moves for", "trying on: T01 Peer Unreachable from test.b: "];
+    let stopped = ["no progress for", "still trying: T01 Peer Unreachable from test.b: "];
     for json in [false, true] {
         let arguments = ["pay", "test.c.wallet.tok", "5", "USD", "--secret", SECRET, "--json"];
         let pay = start(&net, &arguments[..arguments.len() - usize::from(!json)]);
@@ -40,17 +40,17 @@ fn pay_says_which_node_lets_nothing_pass() {
         pay.signal("INT");
         let (status, lines) = pay.wait_exit();
         assert_eq!(status.code(), Some(1), "{lines:#?}");
-        let end = "interrupted; the last trouble was T01 Peer Unreachable from test.b: ";
+        let end = "interrupted; the last error was T01 Peer Unreachable from test.b: ";
         assert!(lines.iter().any(|line| line.contains(end)), "{lines:#?}");
     }
 }
 
 #[test]
-fn what_no_node_answers_is_told_with_a_command_that_helps() {
+fn a_missing_answer_is_noted_with_a_command_that_helps() {
     let net = Net::start("", "");
     net.signal("c", "STOP");
     let pay = start(&net, &["pay", "test.c.wallet.tok", "5", "--secret", SECRET]);
-    let line = line_with(&pay, &["nothing moves for", "no answer yet"]);
+    let line = line_with(&pay, &["no progress for", "no answer yet"]);
     for (tool, words) in [
         (&["ping", "test.c"][..], "no answer yet: each ping waits for one up to"),
         (&["send", "test.c"], "no answer for"),
@@ -59,7 +59,7 @@ fn what_no_node_answers_is_told_with_a_command_that_helps() {
         line_with(&start(&net, tool), &[words]);
     }
     net.signal("c", "CONT");
-    // As it stands there.
+    // The hint's command, pasted into a shell.
     let path = format!(
         "{}:{}",
         Path::new(PROGRAM).parent().unwrap().display(),
@@ -80,7 +80,7 @@ fn hints_name_the_login_without_its_token() {
         command.starts_with("ilp-connector trace test.nobody.x --via 'ws://cli:***@127.0.0.1:"),
         "{command}"
     );
-    // A login that came from a file or a variable is named as it was given.
+    // A login from a file or a variable is repeated as it was given.
     let folder = temp_folder();
     let at = format!("@{}", path_text(&write_file(&folder, "login", &net.via())));
     let pay = ["pay", "test.nobody.x", "100", "--secret", SECRET];
@@ -95,7 +95,7 @@ fn hints_name_the_login_without_its_token() {
         let command = hinted(said.lines().last().unwrap_or_default());
         assert_eq!(command, format!("ilp-connector trace test.nobody.x{expected}"), "{said}");
     }
-    // The rate that would do, as a flag.
+    // The hint's flag allows the payment.
     let (_, said) = net.pay("tok", &["100", "--min-rate", "1.01"]);
     let flag = hinted(said.lines().last().unwrap_or_default());
     let (name, rate) = flag.split_once(' ').unwrap_or_else(|| panic!("{flag}"));
@@ -133,5 +133,5 @@ fn amounts_are_units_or_money_of_the_account() {
         assert!(said.contains(expected), "{expected:?} is not in {said}");
     }
     assert_eq!(net.balance("a", "cli"), paid);
-    net.adds_up();
+    net.check_balances();
 }
