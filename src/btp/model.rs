@@ -21,7 +21,7 @@ use super::handshake::{FirstFrame, auth_message, read_first_frame};
 use super::session::BtpSession;
 use crate::account::Limits;
 use crate::connector::Connector;
-use crate::link::{Framing, Outbox, SessionKind};
+use crate::link::{CloseRequest, Framing, Outbox, SessionKind};
 use crate::net::{Clock, TransportSettings};
 use crate::peers::{LoginDirectory, SessionGuard, TransportContext};
 use crate::routing::HashSeed;
@@ -119,6 +119,12 @@ impl OpenSession {
         let (status, kind) = (context.peers.status(account.id()), SessionKind::Accepted);
         let guard = SessionGuard::attach(shared, account, status, kind, None, frames, "model");
         Self { context, session: BtpSession::new(guard), outbox }
+    }
+
+    /// Handles one message, as the driver would pass it on.
+    pub(super) fn handle_frame(&mut self, frame: &[u8]) -> Result<(), CloseRequest> {
+        let now = self.context.clock.now();
+        self.session.handle_frame(frame, &self.context.connector.start_batch(now), now)
     }
 
     /// Takes all frames out of the outbox.
@@ -242,7 +248,6 @@ impl World {
         payment_at(&destination, variant.into(), expires_at)
     }
 
-    /// Handles one message from a peer, as the driver would pass it on.
     fn send(&mut self, peer: usize, frame: &[u8]) {
         let Some(open) = &mut self.sessions[peer] else { return };
         if let Ok(frame) = BtpFrame::parse(frame) {
@@ -262,11 +267,7 @@ impl World {
                 *self.unanswered.entry((peer, frame.request_id.0)).or_default() += 1;
             }
         }
-        let now = self.context.clock.now();
-        let batch = self.context.connector.start_batch(now);
-        let handled = open.session.handle_frame(frame, &batch, now);
-        drop(batch);
-        if handled.is_err() || open.outbox.close_request().is_some() {
+        if open.handle_frame(frame).is_err() || open.outbox.close_request().is_some() {
             self.close(peer);
         }
     }

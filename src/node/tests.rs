@@ -20,6 +20,7 @@ use crate::config::{FileContent, NodeConfig, Source};
 use crate::link::Outcome;
 use crate::net::Descriptors;
 use crate::telemetry::{LogLevels, LogTo, Logs};
+use crate::testing::until;
 use crate::topology::load_content;
 use crate::wire::btp::{BtpFrame, RequestId, put_auth, put_empty_response};
 use crate::wire::ilp::Prepare;
@@ -59,15 +60,6 @@ async fn start(id: &str, rest: &str) -> Node {
 async fn reload(node: &Node, rest: &str) {
     let config = config_of(node.handle().id.as_str(), rest);
     assert!(node.handle().send(NodeCommand::Reload(Box::new(config))).await);
-}
-
-/// Waits for a condition, for ten seconds at most.
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(tokio::time::Instant::now() < deadline, "waited too long for: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 fn connected(node: &Node, peer: &str) -> bool {

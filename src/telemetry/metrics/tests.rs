@@ -325,17 +325,8 @@ fn every_metric_is_documented() {
 
 #[test]
 fn a_node_has_metrics_before_it_has_peers() {
-    let settings = crate::connector::ConnectorSettings {
-        node_id: "hub".parse().unwrap(),
-        address: None,
-        scheme: crate::wire::Scheme::Test,
-        accounts: Vec::new(),
-        routes: Vec::new(),
-        rates: Vec::new(),
-        timing: Default::default(),
-        ping: Default::default(),
-        ccp_timing: Default::default(),
-    };
+    let mut settings = crate::testing::connector_settings("hub", &[]);
+    settings.address = None;
     let connector =
         crate::connector::Connector::new(settings, crate::routing::HashSeed::Random).unwrap();
     let clock = crate::net::Clock::start();

@@ -39,8 +39,7 @@ impl OpenSession {
 
     /// Handles a frame. `Some`: reading pauses until then.
     fn handle(&mut self, frame: &[u8]) -> Option<MonoTime> {
-        let now = self.now();
-        let _ = self.session.handle_frame(frame, &self.context.connector.start_batch(now), now);
+        let _ = self.handle_frame(frame);
         self.session.take_throttle()
     }
 
