@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use super::diagnostics::DiagnosticSink;
 use super::key_types::KeySet;
-use super::location::{At, Location, ValueOrigin};
+use super::location::{Location, ValueOrigin, ValuePlace};
 use super::node_keys::NodeSettings;
 use super::redact;
 use super::value::{Map, Value, ValueData};
@@ -27,7 +27,7 @@ const PEER_VARIABLES: &[(&str, &str)] = &[
 ];
 
 /// Keys that exclude each other. A variable for one of them replaces all that the file sets.
-const ONE_OF: &[&[&str]] = &[
+const ALTERNATIVES: &[&[&str]] = &[
     &["authToken", "authTokenFile", "authTokens", "authTokenFiles"],
     &["apiToken", "apiTokenFile"],
     &["receiverSecret", "receiverSecretFile"],
@@ -87,14 +87,14 @@ fn is_of_a_service(name: &str) -> bool {
 /// Sets a key from a variable, and removes what it replaces.
 fn set_from_variable(map: &mut Map, key: &str, variable: &str, text: &str) {
     let of_variable = |value: &Value| matches!(value.at.origin(), ValueOrigin::Environment(_));
-    if let Some(others) = ONE_OF.iter().find(|names| names.contains(&key)) {
+    if let Some(others) = ALTERNATIVES.iter().find(|names| names.contains(&key)) {
         map.0.retain(|(name, value)| !others.contains(&&*name.text) || of_variable(value));
     }
     map.set(key, value_of(variable, text));
 }
 
 fn value_of(variable: &str, text: &str) -> Value {
-    Value::text(text, At::moved(0, ValueOrigin::Environment(variable.into()), None))
+    Value::text(text, ValuePlace::relocated(0, ValueOrigin::Environment(variable.into()), None))
 }
 
 /// Sets the node's keys from their variables, except those in `except`.
@@ -204,7 +204,7 @@ pub fn overlay_peers(map: &mut Map, environment: &Environment, report: &mut Diag
 ///
 /// The id is the lower-case one of the variable, with `-` for `_`: `BTP_PEER_NODE_B_URL` makes `node-b`.
 pub fn create_peers(map: &mut Map, environment: &Environment, report: &mut DiagnosticSink) {
-    let mut peers: Vec<(String, Map, At)> = Vec::new();
+    let mut peers: Vec<(String, Map, ValuePlace)> = Vec::new();
     for variable in peer_variables(environment, report) {
         let id = variable.id.to_ascii_lowercase().replace('_', "-");
         let value = value_of(variable.name, variable.text);
@@ -212,7 +212,8 @@ pub fn create_peers(map: &mut Map, environment: &Environment, report: &mut Diagn
             Some(index) => index,
             None => {
                 let all = format!("{}_*", variable_of_peer(&id));
-                let at = At::moved(0, ValueOrigin::Environment(all.as_str().into()), None);
+                let at =
+                    ValuePlace::relocated(0, ValueOrigin::Environment(all.as_str().into()), None);
                 let mut peer = Map::default();
                 peer.set("id", Value::text(&id, at.clone()));
                 peers.push((id, peer, at));
@@ -250,15 +251,18 @@ pub fn create_peers(map: &mut Map, environment: &Environment, report: &mut Diagn
                 .is_none_or(|relation| relation == "peer")
         {
             let mut route = Map::default();
-            let computed =
-                At::moved(0, ValueOrigin::Computed, Some(format!("route to the peer {id}")));
+            let computed = ValuePlace::relocated(
+                0,
+                ValueOrigin::Computed,
+                Some(format!("route to the peer {id}")),
+            );
             route.set("prefix", Value::text(&format!("{scheme}.{id}"), computed.clone()));
             route.set("nextHop", Value::text(&id, computed.clone()));
             routes.push(Value { data: ValueData::Map(route), at: computed });
         }
         list.push(Value { data: ValueData::Map(peer), at });
     }
-    let computed = || At::moved(0, ValueOrigin::Computed, Some(String::new()));
+    let computed = || ValuePlace::relocated(0, ValueOrigin::Computed, Some(String::new()));
     map.set("peers", Value { data: ValueData::List(list), at: computed() });
     map.set("routes", Value { data: ValueData::List(routes), at: computed() });
 }

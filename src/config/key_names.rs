@@ -53,20 +53,20 @@ pub fn check_names(
         if known.clone().any(|key| key.name == &*name.text) {
             continue;
         }
-        let help = meant(&name.text, known.clone());
-        if let Some(meant) = meant_key(&name.text, known.clone()) {
+        let help = suggestion(&name.text, known.clone());
+        if let Some(meant) = suggested_key(&name.text, known.clone()) {
             report.unread(path.missing(meant).place());
         }
         let mut place = path.key(&name.text, &value.at).place();
         if value.at.more.as_ref().is_none_or(|more| more.place.is_none()) {
             place.line = Some(name.line);
         }
-        report.problem(place, None, unknown(&name.text, value), help);
+        report.problem(place, None, describe_unknown(&name.text, value), help);
     }
 }
 
 /// What is wrong with an unknown key. Paths show it only if it is near to a known one: it may be a secret.
-pub fn unknown(name: &str, value: &Value) -> &'static str {
+pub fn describe_unknown(name: &str, value: &Value) -> &'static str {
     match (redact::key(name) == MASK, value.is_null()) {
         (false, _) => "unknown key",
         (true, false) => "unknown key, not shown as it may be a secret",
@@ -80,7 +80,7 @@ pub fn is_synonym(name: &str) -> bool {
 }
 
 /// The key that an unknown one probably stands for.
-pub fn meant_key(
+pub fn suggested_key(
     name: &str,
     known: impl Iterator<Item = &'static KeyInfo> + Clone,
 ) -> Option<&'static str> {
@@ -95,9 +95,9 @@ pub fn meant_key(
 }
 
 /// The help for an unknown key.
-pub fn meant(name: &str, known: impl Iterator<Item = &'static KeyInfo> + Clone) -> String {
+pub fn suggestion(name: &str, known: impl Iterator<Item = &'static KeyInfo> + Clone) -> String {
     let names = known.clone().map(|key| key.name);
-    match meant_key(name, known) {
+    match suggested_key(name, known) {
         Some(name) => format!("did you mean {name}?"),
         None => match keys::owner_of(name) {
             Some(owner) => format!("it is a key of {owner}; known here: {}", redact::list(names)),

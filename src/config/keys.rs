@@ -30,7 +30,7 @@ pub struct KeyInfo {
 }
 
 /// The text of doc comments, of which each line begins with a space.
-pub const fn about(doc: &'static str) -> &'static str {
+pub const fn doc_text(doc: &'static str) -> &'static str {
     doc.split_at(1).1
 }
 

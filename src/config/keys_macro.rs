@@ -66,7 +66,7 @@ macro_rules! keys {
                     required: keys!(@required $($default)?)
                         && <$kind as $crate::config::key_types::RowType>::REQUIRED,
                     live: keys!(@live $live),
-                    about: $crate::config::keys::about(concat!($($about),+)),
+                    about: $crate::config::keys::doc_text(concat!($($about),+)),
                     secret: None,
                     file: keys!(@file $($file)?),
                 },)*
@@ -76,7 +76,7 @@ macro_rules! keys {
                     default: None,
                     required: keys!(@presence $presence),
                     live: true,
-                    about: $crate::config::keys::about(concat!($($hand_about),+)),
+                    about: $crate::config::keys::doc_text(concat!($($hand_about),+)),
                     secret: None,
                     file: None,
                 },)+)?

@@ -25,16 +25,16 @@ pub enum ValueOrigin {
 
 /// The place of a value, as far as the value itself knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct At {
+pub struct ValuePlace {
     /// Line of the file, from 1; 0 without a line.
     pub line: u32,
     /// `None`: the value is what the file holds at this place.
-    pub more: Option<Arc<More>>,
+    pub more: Option<Arc<PlaceDetails>>,
 }
 
 /// The origin of a value that the file does not hold at its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct More {
+pub struct PlaceDetails {
     pub origin: ValueOrigin,
     /// The place to name in messages, for a value that was moved.
     pub place: Option<String>,
@@ -44,17 +44,17 @@ pub struct More {
     pub file: Option<PathBuf>,
 }
 
-impl At {
+impl ValuePlace {
     pub fn line(line: usize) -> Self {
         let line = u32::try_from(line).expect("a file has fewer lines than FILE_BYTES_MAX");
-        At { line, more: None }
+        ValuePlace { line, more: None }
     }
 
     /// The place of a value that was moved or does not come from the file.
-    pub fn moved(line: u32, origin: ValueOrigin, place: Option<String>) -> Self {
+    pub fn relocated(line: u32, origin: ValueOrigin, place: Option<String>) -> Self {
         let variables = Vec::new();
-        let more = More { origin, place, variables, file: None };
-        At { line, more: Some(Arc::new(more)) }
+        let more = PlaceDetails { origin, place, variables, file: None };
+        ValuePlace { line, more: Some(Arc::new(more)) }
     }
 
     pub fn origin(&self) -> ValueOrigin {
@@ -67,7 +67,7 @@ impl At {
 pub struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     step: Step<'a>,
-    at: &'a At,
+    at: &'a ValuePlace,
 }
 
 #[derive(Clone, Copy)]
@@ -78,12 +78,12 @@ enum Step<'a> {
 }
 
 impl<'a> Path<'a> {
-    pub fn root(at: &'a At) -> Self {
+    pub fn root(at: &'a ValuePlace) -> Self {
         Path { parent: None, step: Step::Root, at }
     }
 
     /// The value of a key.
-    pub fn key(&'a self, key: &'a str, at: &'a At) -> Self {
+    pub fn key(&'a self, key: &'a str, at: &'a ValuePlace) -> Self {
         Path { parent: Some(self), step: Step::Key(key), at }
     }
 
@@ -93,7 +93,7 @@ impl<'a> Path<'a> {
     }
 
     /// An item of a list.
-    pub fn index(&'a self, index: usize, at: &'a At) -> Self {
+    pub fn index(&'a self, index: usize, at: &'a ValuePlace) -> Self {
         Path { parent: Some(self), step: Step::Index(index), at }
     }
 
@@ -141,7 +141,7 @@ impl<'a> Path<'a> {
     }
 }
 
-static NOWHERE: At = At { line: 0, more: None };
+static NOWHERE: ValuePlace = ValuePlace { line: 0, more: None };
 
 /// Appends `.key`, or `key` at the start, redacted.
 pub fn push_key(out: &mut String, key: &str) {
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn paths_read_as_in_the_file() {
-        let (root, routes, item) = (At::line(1), At::line(3), At::line(7));
+        let (root, routes, item) = (ValuePlace::line(1), ValuePlace::line(3), ValuePlace::line(7));
         let root = Path::root(&root);
         let routes = root.key("routes", &routes);
         let item = routes.index(2, &item);
@@ -252,9 +252,10 @@ mod tests {
         check(hop, "routes[2].nextHop", Some(7));
         check(odd, "routes[2].nextHop…", Some(7));
 
-        let moved = At::moved(9, ValueOrigin::File, Some("links[0].secret".into()));
+        let moved = ValuePlace::relocated(9, ValueOrigin::File, Some("links[0].secret".into()));
         check(item.key("authToken", &moved), "links[0].secret", Some(9));
-        let variable = At::moved(0, ValueOrigin::Environment("BTP_SERVER_PORT".into()), None);
+        let variable =
+            ValuePlace::relocated(0, ValueOrigin::Environment("BTP_SERVER_PORT".into()), None);
         check(root.key("btpServerPort", &variable), "BTP_SERVER_PORT", None);
     }
 

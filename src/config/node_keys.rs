@@ -15,7 +15,7 @@ use crate::net::HttpUrl;
 use crate::wire::Address;
 
 /// Milliseconds of a day, the longest of all times.
-const DAY: u64 = 86_400_000;
+const DAY_MS: u64 = 86_400_000;
 
 keys! {
     /// The keys of a node, as a node file or an entry of `nodes` sets them.
@@ -103,13 +103,13 @@ keys! {
         /// Time for a session to authenticate.
         restart authTimeoutMs => auth_timeout: Millis<1, 600_000> = "5000",
         /// Time of silence after which a session is pinged.
-        restart keepAliveIntervalMs => keep_alive_interval: Millis<1, DAY> = "20000",
+        restart keepAliveIntervalMs => keep_alive_interval: Millis<1, DAY_MS> = "20000",
         /// Time for the answer to that ping; then the session is closed.
-        restart keepAliveTimeoutMs => keep_alive_timeout: Millis<1, DAY> = "10000",
+        restart keepAliveTimeoutMs => keep_alive_timeout: Millis<1, DAY_MS> = "10000",
         /// A session that takes no bytes for this long is closed.
-        restart writeTimeoutMs => write_timeout: Millis<1, DAY> = "30000",
+        restart writeTimeoutMs => write_timeout: Millis<1, DAY_MS> = "30000",
         /// After this time `/health` says `unhealthy` instead of `starting`.
-        live startTimeoutMs => start_timeout: Millis<0, DAY> = "30000",
+        live startTimeoutMs => start_timeout: Millis<0, DAY_MS> = "30000",
         /// Time for packets in flight to finish at shutdown.
         live shutdownGraceMs => shutdown_grace: Millis<0, 600_000> = "8000",
         /// Accepted BTP sockets that have not authenticated yet. One more closes the oldest of the

@@ -2,7 +2,7 @@
 
 use super::diagnostics::DiagnosticSink;
 use super::env;
-use super::location::{At, ValueOrigin};
+use super::location::{ValueOrigin, ValuePlace};
 use super::source::{Override, Source};
 use super::value::{Map, Value, ValueData};
 
@@ -13,14 +13,14 @@ const DEFAULT_NODE_ID: &str = "node";
 pub fn apply_overrides(map: &mut Map, overrides: &[Override]) {
     for over in overrides {
         let origin = ValueOrigin::CommandLine(over.flag.as_str().into());
-        map.set(over.key, Value::text(&over.value, At::moved(0, origin, None)));
+        map.set(over.key, Value::text(&over.value, ValuePlace::relocated(0, origin, None)));
     }
 }
 
 /// Applies `--node` to a node's tree.
 fn apply_node_id(map: &mut Map, source: &Source) {
     if let Some(id) = &source.node {
-        let at = At::moved(0, ValueOrigin::CommandLine("--node".into()), None);
+        let at = ValuePlace::relocated(0, ValueOrigin::CommandLine("--node".into()), None);
         map.set("nodeId", Value::text(id, at));
     }
 }
@@ -32,7 +32,7 @@ pub fn tree_without_file(source: &Source, report: &mut DiagnosticSink) -> Value 
     apply_node_id(&mut map, source);
     apply_overrides(&mut map, &source.overrides);
     env::create_peers(&mut map, &source.environment, report);
-    let at = At::moved(0, ValueOrigin::Default, None);
+    let at = ValuePlace::relocated(0, ValueOrigin::Default, None);
     map.set_default("nodeId", Value::text(DEFAULT_NODE_ID, at.clone()));
     Value { data: ValueData::Map(map), at }
 }

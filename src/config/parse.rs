@@ -17,7 +17,7 @@ pub type Parsed<T> = Result<T, String>;
 
 /// A whole number from `min` to `max`.
 pub fn integer(text: &str, min: u64, max: u64) -> Parsed<u64> {
-    let number = whole(text, false)?;
+    let number = whole_number(text, false)?;
     match u64::try_from(number) {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
         _ => Err("out of range".into()),
@@ -32,18 +32,18 @@ pub fn port(text: &str) -> Parsed<u16> {
 
 /// A whole number of any sign.
 pub fn balance(text: &str) -> Parsed<i128> {
-    whole(text, true)
+    whole_number(text, true)
 }
 
 /// A route's priority.
 pub fn priority(text: &str) -> Parsed<i32> {
-    i32::try_from(whole(text, true)?).map_err(|_| "out of range".into())
+    i32::try_from(whole_number(text, true)?).map_err(|_| "out of range".into())
 }
 
-fn whole(text: &str, negative: bool) -> Parsed<i128> {
+fn whole_number(text: &str, negative: bool) -> Parsed<i128> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(not_whole(text).into());
+        return Err(why_not_whole(text).into());
     }
     // Some readers of YAML take a leading zero for an octal number.
     if digits.len() > 1 && digits.starts_with('0') {
@@ -55,7 +55,7 @@ fn whole(text: &str, negative: bool) -> Parsed<i128> {
     text.parse().map_err(|_| "out of range".into())
 }
 
-fn not_whole(text: &str) -> &'static str {
+fn why_not_whole(text: &str) -> &'static str {
     if text.is_empty() {
         "is empty"
     } else if text.parse::<f64>().is_ok_and(f64::is_finite) {

@@ -231,7 +231,7 @@ impl PeerComparison {
         let id = &peer.account.id;
         let at = |key| mapping.path_of(key).place();
         if let Some(first) = self.ids.get(id) {
-            let what = format!("a second peer of this id; the first is {}", seen(first));
+            let what = format!("a second peer of this id; the first is {}", within_sentence(first));
             mapping.problem(&PEER.id, what, "every peer has an id of its own", report);
             return;
         }
@@ -241,7 +241,7 @@ impl PeerComparison {
         if let Some((other, first)) = self.variables.get(&variable) {
             let what = format!(
                 "has the variable {variable}_* in common with the peer {other}, {}",
-                seen(first)
+                within_sentence(first)
             );
             let help = "ids of peers must differ in more than '-', '_', '~' and case";
             mapping.problem(&PEER.id, what, help, report);
@@ -251,7 +251,8 @@ impl PeerComparison {
 
         let name_key = if mapping.has(&PEER.username) { &PEER.username } else { &PEER.id };
         if let Some((other, first)) = self.usernames.get(&peer.username) {
-            let what = format!("the peer {other}, {}, logs in with the same name", seen(first));
+            let what =
+                format!("the peer {other}, {}, logs in with the same name", within_sentence(first));
             mapping.problem(name_key, what, "every peer logs in with a name of its own", report);
         } else {
             self.usernames.insert(peer.username.clone(), (id.clone(), at(name_key)));
@@ -261,7 +262,10 @@ impl PeerComparison {
             Relation::Parent => match &self.parent {
                 // RFC 34 "Link Relations": a node has at most one parent. [row 98]
                 Some((other, first)) => {
-                    let what = format!("a second parent; the first is {other}, {}", seen(first));
+                    let what = format!(
+                        "a second parent; the first is {other}, {}",
+                        within_sentence(first)
+                    );
                     mapping.problem(&PEER.relation, what, "a node has at most one parent", report);
                 }
                 None => self.parent = Some((id.clone(), at(&PEER.relation))),
@@ -286,7 +290,7 @@ impl PeerComparison {
         if let Some((other, first)) = self.segments.get(segment) {
             let what = format!(
                 "the child {other}, {}, has the same address <ilpAddress>.{segment}",
-                seen(first)
+                within_sentence(first)
             );
             mapping.problem(key, what, "give one of them another childAddressSegment", report);
         } else {
@@ -307,7 +311,7 @@ impl PeerComparison {
 }
 
 /// A place within a sentence: `in line 3` or `at BTP_PEER_B_URL`.
-pub fn seen(place: &Location) -> String {
+pub fn within_sentence(place: &Location) -> String {
     match place.line {
         Some(line) => format!("in line {line}"),
         None => format!("at {}", place.text),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::key_types::KeySet;
 use super::keys::KeyInfo;
 use super::loaded::Loaded;
-use super::location::{At, ValueOrigin};
+use super::location::{ValueOrigin, ValuePlace};
 use super::node_keys::{NODE, NodeSettings};
 use super::redact;
 use super::secret::MASK;
@@ -113,7 +113,7 @@ impl Printer {
             }
             (ValueKind::List(_), _) => self.print_line(&format!("{start} []"), "default"),
             (_, Some((ValueData::Text(text), at))) => {
-                let shown = shown(key, text);
+                let shown = yaml_text(key, text);
                 self.print_line(&format!("{start} {shown}"), &self.origin(Some(at)));
             }
             (_, _) => {
@@ -121,7 +121,7 @@ impl Printer {
                 let derived = derived.and_then(|(_, value)| value.as_deref());
                 match (key.default, derived) {
                     (Some(default), _) => {
-                        self.print_line(&format!("{start} {}", shown(key, default)), "default");
+                        self.print_line(&format!("{start} {}", yaml_text(key, default)), "default");
                     }
                     (None, Some(value)) => self.print_line(&format!("{start} {value}"), "default"),
                     (None, None) => {}
@@ -141,7 +141,7 @@ impl Printer {
     }
 
     /// The origin of a value.
-    fn origin(&self, at: Option<&At>) -> String {
+    fn origin(&self, at: Option<&ValuePlace>) -> String {
         let Some(at) = at else { return "default".into() };
         let line = match at.line {
             0 => self.file.clone(),
@@ -171,7 +171,7 @@ impl Printer {
 }
 
 /// A value as YAML that reads back as the same text.
-fn shown(key: &KeyInfo, text: &str) -> String {
+fn yaml_text(key: &KeyInfo, text: &str) -> String {
     if key.kind == ValueKind::Secret {
         return format!("\"{MASK}\"");
     }

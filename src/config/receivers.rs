@@ -9,7 +9,7 @@ use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::own_address::check_receiver;
 use super::peer_keys::{RECEIVER, ReceiverSettings};
-use super::peers::seen;
+use super::peers::within_sentence;
 use super::routes::{NamedRate, no_conversion};
 use super::secret::Secret;
 use super::settings::{PeerConfig, ReceiverConfig, Unset};
@@ -18,7 +18,7 @@ use crate::wire::Address;
 
 /// Characters of a `receiverSecret` that cannot be guessed. A sender who knows the secret of one connection can try
 /// texts, and with `receiverSecret` read all connections.
-const SECRET_GOOD: usize = 32;
+const SECRET_LEN_MIN: usize = 32;
 
 /// The path of ILP over HTTP, at which no sender could request a receiver.
 const ILP_OVER_HTTP: &str = "ilp";
@@ -42,11 +42,12 @@ pub fn read(
         let Some(receiver) = read_receiver(asset, item, report) else { continue };
         let id = &receiver.id;
         if let Some(first) = ids.get(id) {
-            let what = format!("a second receiver of this id; the first is {}", seen(first));
+            let what =
+                format!("a second receiver of this id; the first is {}", within_sentence(first));
             item.problem(&RECEIVER.id, what, "every receiver has an id of its own", report);
             continue;
         }
-        if let Some(what) = taken(id, peers) {
+        if let Some(what) = why_taken(id, peers) {
             item.problem(&RECEIVER.id, what, "give the receiver another id", report);
             continue;
         }
@@ -57,7 +58,7 @@ pub fn read(
 }
 
 /// Why a receiver cannot have an id: it is that of a peer, the address of a child, or another path of the HTTP server.
-fn taken(id: &AccountId, peers: &[PeerConfig]) -> Option<String> {
+fn why_taken(id: &AccountId, peers: &[PeerConfig]) -> Option<String> {
     if id.as_str() == ILP_OVER_HTTP {
         return Some(format!("is the path of ILP over HTTP, /{id}"));
     }
@@ -100,8 +101,8 @@ fn read_receiver(
 
 /// Warns of a `receiverSecret` that can be guessed.
 pub fn check_secret(secret: Option<&Secret>, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
-    if secret.is_some_and(|secret| secret.expose().len() < SECRET_GOOD) {
-        let what = format!("has fewer than {SECRET_GOOD} characters, and can be guessed");
+    if secret.is_some_and(|secret| secret.expose().len() < SECRET_LEN_MIN) {
+        let what = format!("has fewer than {SECRET_LEN_MIN} characters, and can be guessed");
         mapping.warn(&NODE.receiver_secret, what, "make one with: openssl rand -hex 32", report);
     }
 }

@@ -177,9 +177,10 @@ pub fn found(value: &Value) -> &'static str {
 /// A key in a path: shown only if it is known, or nearly. `authToken hunter2` is a key for YAML, and so is a secret
 /// before a colon.
 pub fn key(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let first = text.split(|c| !plain(c)).next().expect("a split has a first part");
-    if !keys::is_known(first) && !is_slip(first) {
+    let without_case_and_marks = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let first =
+        text.split(|c| !without_case_and_marks(c)).next().expect("a split has a first part");
+    if !keys::is_known(first) && !is_probable_typo(first) {
         return MASK.to_owned();
     }
     // A colon is missing, and what follows may be a secret.
@@ -187,18 +188,18 @@ pub fn key(text: &str) -> String {
 }
 
 /// Whether a text is so near to the name of a key that it is probably a typing mistake.
-pub fn is_slip(text: &str) -> bool {
+pub fn is_probable_typo(text: &str) -> bool {
     const EDITS_MAX: usize = 2;
-    let wanted = plain(text);
+    let wanted = without_case_and_marks(text);
     super::key_names::is_synonym(text)
         || keys::names().any(|known| {
-            let edits = strsim::damerau_levenshtein(&wanted, &plain(known));
+            let edits = strsim::damerau_levenshtein(&wanted, &without_case_and_marks(known));
             edits <= EDITS_MAX.min(known.len() / 3).max(usize::from(known.len() > 2))
         })
 }
 
 /// `btp_server_port` and `btpServerPort` are one name.
-fn plain(name: &str) -> String {
+fn without_case_and_marks(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase()
 }
 
@@ -210,10 +211,10 @@ pub fn variable(name: &str) -> Option<&str> {
 
 /// The nearest of the known names, if one is near enough.
 pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted = plain(text);
+    let wanted = without_case_and_marks(text);
     known
         .into_iter()
-        .map(|name| (distance(&wanted, &plain(name)), name))
+        .map(|name| (distance(&wanted, &without_case_and_marks(name)), name))
         .filter(|(distance, name)| {
             // Most of both names must be the same.
             *distance <= (name.len().max(wanted.len()) / 3).max(1)

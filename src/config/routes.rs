@@ -9,7 +9,7 @@ use super::location::{Location, ValueOrigin};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::peer_keys::PEER;
-use super::peers::seen;
+use super::peers::within_sentence;
 use super::redact;
 use super::route_keys::{RATE, ROUTE, RateDraft, RateSettings, RouteSettings};
 use super::settings::PeerConfig;
@@ -42,7 +42,7 @@ pub fn read(peers: &[PeerConfig], mapping: Mapping<'_>, report: &mut DiagnosticS
         let Some(route) = read_route(&peers, item, value, report) else { continue };
         let text = prefix_text(value);
         if let Some((first, at)) = known.insert((text, route.priority), (index, value)) {
-            let first = seen(&path.index(first, &at.at).place());
+            let first = within_sentence(&path.index(first, &at.at).place());
             item.problem(
                 &ROUTE.prefix,
                 format!("a second route of priority {}; the first is {first}", route.priority),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::diagnostics::DiagnosticSink;
 use super::key_types::wrong_type;
 use super::keys::{self, KeyInfo};
-use super::location::{At, More, Path};
+use super::location::{Path, PlaceDetails, ValuePlace};
 use super::peers::absolute;
 use super::permissions;
 use super::value::{Map, Name, Value, ValueData};
@@ -145,8 +145,8 @@ fn replace(
         let variables =
             value.at.more.as_ref().map(|more| more.variables.clone()).unwrap_or_default();
         let file = value.as_text().map(|file| absolute(PathBuf::from(file), directory));
-        let more = More { origin: path.place().origin, place, variables, file };
-        let at = At { line: value.at.line, more: Some(Arc::new(more)) };
+        let more = PlaceDetails { origin: path.place().origin, place, variables, file };
+        let at = ValuePlace { line: value.at.line, more: Some(Arc::new(more)) };
         Value { data: data.unwrap_or(ValueData::Broken), at }
     };
     let value = match (&named.data, key.kind) {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::diagnostics::DiagnosticSink;
-use super::location::{At, More, Path, ValueOrigin};
+use super::location::{Path, PlaceDetails, ValueOrigin, ValuePlace};
 use super::value::{Map, Value, ValueData};
 use super::{Environment, redact};
 
@@ -34,9 +34,13 @@ fn walk(
                 let unset = new.is_empty() && !variables.is_empty();
                 value.data = if unset { ValueData::Null } else { ValueData::Text(new.into()) };
                 if !variables.is_empty() {
-                    let more =
-                        More { origin: ValueOrigin::File, place: None, variables, file: None };
-                    value.at = At { line: value.at.line, more: Some(Arc::new(more)) };
+                    let more = PlaceDetails {
+                        origin: ValueOrigin::File,
+                        place: None,
+                        variables,
+                        file: None,
+                    };
+                    value.at = ValuePlace { line: value.at.line, more: Some(Arc::new(more)) };
                 }
             }
             Err(mistake) => {

@@ -48,7 +48,7 @@ const TYPES: [&str; 15] = [
 ];
 
 /// The meaning of a tag at its place.
-pub(super) fn meaning(tag: &Tag, at: Tagged<'_>) -> TagMeaning {
+pub(super) fn meaning_of(tag: &Tag, at: Tagged<'_>) -> TagMeaning {
     let full = format!("{}{}", tag.handle, tag.suffix);
     // The tag `!` forbids guessing a type.
     let name = if full == "!" { None } else { full.strip_prefix("tag:yaml.org,2002:") };

@@ -23,7 +23,7 @@ impl TlsFileCheck {
             match check_server_files(&tls.certificate, &tls.key) {
                 Ok(None) => {}
                 Ok(Some(warning)) => {
-                    report.warn(place(tree, &["tls", "certificate"]), warning, RENEW);
+                    report.warn(place(tree, &["tls", "certificate"]), warning, RENEW_HELP);
                 }
                 Err((file, error)) => {
                     let key = match file {
@@ -44,7 +44,7 @@ impl TlsFileCheck {
         {
             match check_ca_file(file) {
                 Ok(None) => {}
-                Ok(Some(warning)) => report.warn(place(tree, &["caFile"]), warning, RENEW),
+                Ok(Some(warning)) => report.warn(place(tree, &["caFile"]), warning, RENEW_HELP),
                 Err(error) => {
                     report.problem(
                         place(tree, &["caFile"]),
@@ -58,7 +58,7 @@ impl TlsFileCheck {
     }
 }
 
-const RENEW: &str = "renew it; a running node loads the new file by itself";
+const RENEW_HELP: &str = "renew it; a running node loads the new file by itself";
 
 fn help(error: &TlsError) -> &'static str {
     match error.is_no_such_file() {

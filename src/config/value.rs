@@ -6,14 +6,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::location::At;
+use super::location::ValuePlace;
 use super::secret::MASK;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
     pub data: ValueData,
-    pub at: At,
+    pub at: ValuePlace,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl fmt::Debug for Name {
 }
 
 impl Value {
-    pub fn text(text: &str, at: At) -> Self {
+    pub fn text(text: &str, at: ValuePlace) -> Self {
         Value { data: ValueData::Text(text.into()), at }
     }
 

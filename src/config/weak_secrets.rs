@@ -15,10 +15,10 @@ use crate::net::PeerUrl;
 use crate::wire::{Network, Scheme};
 
 /// Characters of a token that cannot be guessed.
-const TOKEN_GOOD: usize = 16;
+const TOKEN_LEN_MIN: usize = 16;
 
 /// The beginning of the secrets in the public examples.
-const OF_THE_EXAMPLES: &str = "demo-";
+const EXAMPLE_SECRET_PREFIX: &str = "demo-";
 
 /// Warns of secrets and transports of a node of the live network.
 pub fn warn(
@@ -73,11 +73,11 @@ fn check_secrets(map: &Map, path: &Path<'_>, report: &mut DiagnosticSink) {
 
 fn check_secret(text: &str, path: &Path<'_>, report: &mut DiagnosticSink) {
     let help = "make one with: openssl rand -hex 32";
-    if text.starts_with(OF_THE_EXAMPLES) {
+    if text.starts_with(EXAMPLE_SECRET_PREFIX) {
         let what = "begins with demo-: a secret of the examples, which are public";
         report.warn(path.place(), what, help);
-    } else if text.len() < TOKEN_GOOD {
-        let what = format!("is short: fewer than {TOKEN_GOOD} characters can be guessed");
+    } else if text.len() < TOKEN_LEN_MIN {
+        let what = format!("is short: fewer than {TOKEN_LEN_MIN} characters can be guessed");
         report.warn(path.place(), what, help);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::diagnostics::DiagnosticSink;
-use super::location::{At, Location, push_key};
+use super::location::{Location, ValuePlace, push_key};
 use super::tag::{self, TagMeaning, Tagged};
 use super::value::{Map, Name, Value, ValueData};
 use super::{tabs, yaml_hints};
@@ -178,7 +178,7 @@ impl<'r> Builder<'r> {
         at: Tagged<'_>,
         line: usize,
     ) -> Result<TagMeaning, Stopped> {
-        let meaning = tag.map_or(TagMeaning::Same, |tag| tag::meaning(tag, at));
+        let meaning = tag.map_or(TagMeaning::Same, |tag| tag::meaning_of(tag, at));
         let TagMeaning::Contradiction(name) = meaning else { return Ok(meaning) };
         let what = match name {
             Some(name) => format!("the tag !!{name} is not what stands here"),
@@ -210,7 +210,7 @@ impl<'r> Builder<'r> {
         self.count_values(1, line)?;
         let null = plain && tag::is_null(text);
         let data = if null { ValueData::Null } else { ValueData::Text(text.into()) };
-        self.add_value(Value { data, at: At::line(line) }, anchor, 1)
+        self.add_value(Value { data, at: ValuePlace::line(line) }, anchor, 1)
     }
 
     fn add_key(&mut self, text: &str, plain: bool, line: usize) -> Result<(), Stopped> {
@@ -223,7 +223,7 @@ impl<'r> Builder<'r> {
             }
         };
         let merge = plain && &*text == "<<";
-        let name = Name { text, line: At::line(line).line };
+        let name = Name { text, line: ValuePlace::line(line).line };
         if let Some(Frame { kind: Kind::Map { key, .. }, .. }) = self.stack.last_mut() {
             *key = Some((name, merge));
         }
@@ -262,7 +262,7 @@ impl<'r> Builder<'r> {
             }
         };
         let size = self.values.saturating_sub(frame.values_before);
-        self.add_value(Value { data, at: At::line(frame.line) }, frame.anchor, size)
+        self.add_value(Value { data, at: ValuePlace::line(frame.line) }, frame.anchor, size)
     }
 
     /// Adds the keys of a `<<`. Existing keys win, and earlier mappings win over later ones.

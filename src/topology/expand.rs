@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 
 use super::network_file::{
-    Topology, TopologyLink, TopologyNode, inverse, moved, with_key_locations,
+    Topology, TopologyLink, TopologyNode, inverse, relocated, with_key_locations,
 };
 use super::paths::{Choice, Graph};
 use crate::account::Relation;
-use crate::config::{At, LinkTransport, Map, Path, Value, ValueData, ValueOrigin, parse};
+use crate::config::{LinkTransport, Map, Path, Value, ValueData, ValueOrigin, ValuePlace, parse};
 use crate::net::PeerUrl;
 use crate::wire::{Address, Scheme};
 
@@ -63,7 +63,7 @@ pub enum Deployment {
 
 /// A value that was computed; `location` is what it was computed from.
 fn computed(text: &str, line: u32, place: &str) -> Value {
-    Value::text(text, At::moved(line, ValueOrigin::Computed, Some(place.to_owned())))
+    Value::text(text, ValuePlace::relocated(line, ValueOrigin::Computed, Some(place.to_owned())))
 }
 
 impl Topology {
@@ -72,7 +72,8 @@ impl Topology {
         let node = self.nodes.get(number)?;
         let place = format!("nodes[{}]", node.index);
         let mut map = node.keys.clone();
-        let id_at = At::moved(node.at.line, ValueOrigin::File, Some(format!("{place}.id")));
+        let id_at =
+            ValuePlace::relocated(node.at.line, ValueOrigin::File, Some(format!("{place}.id")));
         map.set("nodeId", Value::text(node.id.as_str(), id_at));
         let has_http = self.has_http(number);
         for (name, value) in &self.node_defaults.0 {
@@ -121,7 +122,7 @@ impl Topology {
         if with_routes && self.has_computed_routes(number) {
             map.set("routes", self.routes(number, node));
         }
-        let at = At::moved(node.at.line, ValueOrigin::File, Some(place));
+        let at = ValuePlace::relocated(node.at.line, ValueOrigin::File, Some(place));
         Some(Value { data: ValueData::Map(map), at })
     }
 
@@ -137,7 +138,11 @@ impl Topology {
             let Some(other_node) = self.nodes.get(other) else { continue };
             let place = format!("links[{}]", link.index);
             let at = |key: &str| {
-                At::moved(link.at.line, ValueOrigin::File, Some(format!("{place}.{key}")))
+                ValuePlace::relocated(
+                    link.at.line,
+                    ValueOrigin::File,
+                    Some(format!("{place}.{key}")),
+                )
             };
             let mut peer = Map::default();
             peer.set("id", Value::text(other_node.id.as_str(), at(end)));
@@ -152,7 +157,7 @@ impl Topology {
                 peer.set("url", computed(&url, link.at.line, &format!("{place}.{end}")));
             }
             peer.set("authToken", link.secret.clone());
-            let at = At::moved(link.at.line, ValueOrigin::File, Some(place));
+            let at = ValuePlace::relocated(link.at.line, ValueOrigin::File, Some(place));
             merge_peer(&mut list, Value { data: ValueData::Map(peer), at });
         }
         if let Some(own) = node.keys.get("peers") {
@@ -179,7 +184,7 @@ impl Topology {
                 }
             }
         }
-        Some(Value { data: ValueData::List(list), at: At::line(node.at.line as usize) })
+        Some(Value { data: ValueData::List(list), at: ValuePlace::line(node.at.line as usize) })
     }
 
     /// The URL at which a node is dialled, without a path.
@@ -304,7 +309,7 @@ impl Topology {
         let path = rest.get(authority.len()..).unwrap_or_default();
         let new = computed(&format!("{scheme}://{user}{LOOPBACK}:{port}{path}"), line, "");
         let place = Path::root(&value.at).place().text;
-        map.set("url", moved(&new, place));
+        map.set("url", relocated(&new, place));
     }
 
     /// The scheme of the network: that of the first address or route in the file, else `test`.
@@ -407,7 +412,7 @@ impl Topology {
                 continue;
             };
             let place = format!("route from {} to {}", node.id, target.id);
-            let at = At::moved(0, ValueOrigin::Computed, Some(place));
+            let at = ValuePlace::relocated(0, ValueOrigin::Computed, Some(place));
             for choice in self.choices(to).get(number).into_iter().flatten() {
                 let Some(next_hop) = self.nodes.get(choice.next_hop) else { continue };
                 let mut route = Map::default();
@@ -420,7 +425,7 @@ impl Topology {
         let place = format!("routes of {}", node.id);
         Value {
             data: ValueData::List(routes),
-            at: At::moved(0, ValueOrigin::Computed, Some(place)),
+            at: ValuePlace::relocated(0, ValueOrigin::Computed, Some(place)),
         }
     }
 }

@@ -11,10 +11,10 @@ use crate::account::{AccountId, Relation};
 use crate::config::key_names::check_names;
 use crate::config::keys::KeyInfo;
 use crate::config::{
-    At, DiagnosticSink, Environment, KeySet, LINK, LinkDraft, LinkSettings, LinkTransport,
-    Location, Map, Mapping, More, NODE, NodeSettings, Path, TOPOLOGY, TOPOLOGY_NODE,
-    TopologyNodeDraft, TopologyNodeSettings, TopologySettings, Value, ValueData, keys, redact,
-    seen, wrong_type,
+    DiagnosticSink, Environment, KeySet, LINK, LinkDraft, LinkSettings, LinkTransport, Location,
+    Map, Mapping, NODE, NodeSettings, Path, PlaceDetails, TOPOLOGY, TOPOLOGY_NODE,
+    TopologyNodeDraft, TopologyNodeSettings, TopologySettings, Value, ValueData, ValuePlace, keys,
+    redact, within_sentence, wrong_type,
 };
 
 /// A network in one file.
@@ -65,7 +65,7 @@ pub(super) struct TopologyNode {
     pub(super) host: Option<String>,
     /// All keys except `id` and `host`, each with its location in the file.
     pub(super) keys: Map,
-    pub(super) at: At,
+    pub(super) at: ValuePlace,
 }
 
 /// One of `links`, by the numbers of its nodes.
@@ -77,18 +77,21 @@ pub(super) struct TopologyLink {
     pub(super) relation: Relation,
     pub(super) transport: LinkTransport,
     pub(super) secret: Value,
-    pub(super) at: At,
+    pub(super) at: ValuePlace,
     /// Its number in the file.
     pub(super) index: usize,
 }
 
 /// The same value, reported at another place.
-pub(super) fn moved(value: &Value, place: String) -> Value {
+pub(super) fn relocated(value: &Value, place: String) -> Value {
     let more = value.at.more.as_ref();
     let variables = more.map(|more| more.variables.clone()).unwrap_or_default();
     let file = more.and_then(|more| more.file.clone());
-    let more = More { origin: value.at.origin(), place: Some(place), variables, file };
-    Value { data: value.data.clone(), at: At { line: value.at.line, more: Some(more.into()) } }
+    let more = PlaceDetails { origin: value.at.origin(), place: Some(place), variables, file };
+    Value {
+        data: value.data.clone(),
+        at: ValuePlace { line: value.at.line, more: Some(more.into()) },
+    }
 }
 
 /// Whether a file is a topology file: by a key of one at its top, perhaps misspelt.
@@ -134,7 +137,7 @@ pub(super) fn read(
     let draft = TopologySettings::read(mapping, report);
     if let (Some(_), Some(value)) = (draft.routing, mapping.value(&TOPOLOGY.routing)) {
         let key = NODE.routing.name;
-        defaults.node.set_default(key, moved(value, key.to_owned()));
+        defaults.node.set_default(key, relocated(value, key.to_owned()));
     }
     if nodes.is_empty() {
         return None;
@@ -184,7 +187,7 @@ fn nodes(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode>
         let TopologyNodeDraft { id, host } = TopologyNodeSettings::read(item, report);
         let Some(id) = id else { continue };
         if let Some(first) = ids.get(&id) {
-            let what = format!("a second node of this id; the first is {}", seen(first));
+            let what = format!("a second node of this id; the first is {}", within_sentence(first));
             item.problem(&TOPOLOGY_NODE.id, what, "every node has an id of its own", report);
             continue;
         }
@@ -212,7 +215,7 @@ fn own_keys<'k>(
         !matches!(&*name.text, "id" | "host") && known.clone().any(|key| key.name == &*name.text)
     });
     let moved = kept.map(|(name, value)| {
-        (name.clone(), moved(value, path.key(&name.text, &value.at).place().text))
+        (name.clone(), relocated(value, path.key(&name.text, &value.at).place().text))
     });
     Map(moved.collect())
 }
@@ -253,7 +256,7 @@ fn links(
             .value(&LINK.secret)
             .filter(|value| value.as_text().is_some_and(|text| !text.is_empty()))
         {
-            Some(value) => moved(value, place),
+            Some(value) => relocated(value, place),
             None => Value { data: ValueData::Broken, at: value.at.clone() },
         };
         let link =
@@ -357,13 +360,13 @@ fn defaults(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Defaults {
             if key.name == NODE.peers.name && !value.is_null() {
                 defaults.peers = default_peers(key, value, &place, report);
             } else {
-                defaults.node.set(key.name, moved(value, place.place().text));
+                defaults.node.set(key.name, relocated(value, place.place().text));
             }
         } else if let Some(key) = known(Box::new(keys::peer_defaults())) {
-            defaults.peer.set(key.name, moved(value, place.place().text));
+            defaults.peer.set(key.name, relocated(value, place.place().text));
         } else {
             if let Some(meant) =
-                crate::config::key_names::meant_key(&name.text, keys::defaults_keys())
+                crate::config::key_names::suggested_key(&name.text, keys::defaults_keys())
             {
                 report.unread(path.missing(meant).place());
             }
@@ -371,8 +374,8 @@ fn defaults(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Defaults {
             report.problem(
                 place,
                 None,
-                crate::config::key_names::unknown(&name.text, value),
-                crate::config::key_names::meant(&name.text, keys::defaults_keys()),
+                crate::config::key_names::describe_unknown(&name.text, value),
+                crate::config::key_names::suggestion(&name.text, keys::defaults_keys()),
             );
         }
     }
@@ -401,10 +404,10 @@ fn default_peers(
 
 /// A mapping with the location of each key.
 pub(super) fn with_key_locations(value: &Value, path: &Path<'_>) -> Value {
-    let mut out = moved(value, path.place().text);
+    let mut out = relocated(value, path.place().text);
     if let ValueData::Map(Map(entries)) = &mut out.data {
         for (name, value) in entries {
-            *value = moved(value, path.key(&name.text, &value.at).place().text);
+            *value = relocated(value, path.key(&name.text, &value.at).place().text);
         }
     }
     out

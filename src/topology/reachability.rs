@@ -121,7 +121,7 @@ impl RoutingLoop {
 /// Why the routes of a network are not judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotJudged {
-    /// More than [`SIMULATED_NODES_MAX`] nodes, or [`ADVERTISEMENTS_MAX`] advertised routes.
+    /// PlaceDetails than [`SIMULATED_NODES_MAX`] nodes, or [`ADVERTISEMENTS_MAX`] advertised routes.
     #[error(
         "unreachable nodes and routing loops were not looked for: the network is too large to simulate"
     )]
