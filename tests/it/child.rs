@@ -14,8 +14,8 @@ use crate::peer::{
 };
 use crate::process::{Process, path_text, temp_folder, write_file};
 
-/// What a parent tells.
-fn told(address: &str, scale: u8, code: &str) -> Vec<u8> {
+/// The data of a parent's answer.
+fn parent_info(address: &str, scale: u8, code: &str) -> Vec<u8> {
     let address: Address = address.parse().unwrap();
     let response = ildcp::IldcpResponse {
         client_address: address.view(),
@@ -30,24 +30,19 @@ fn told(address: &str, scale: u8, code: &str) -> Vec<u8> {
 #[test]
 fn a_child_asks_checks_and_adopts_rows_96_97_99_138() {
     let (listener, port) = bind_listener();
-    let node = TestNode::start(&format!(
-        "nodeId: kid\npeers:\n  - {{ id: up, relation: parent, url: 'ws://127.0.0.1:{port}', authToken: up-token }}\n  \
-           - {{ id: alice, authToken: alice-token }}\n"
-    ));
+    let node = start_child("nodeId: kid\n", port, "  - { id: alice, authToken: alice-token }\n");
     let mut alice = node.connect_peer("alice");
-    let mut up = Peer::accept(&listener);
-    let login = up.receive();
-    up.send(&response(login.id, None));
-    // Each answer is no use but the last: the child asks again, and has no address meanwhile.
-    let mut surplus = told("test.up.kid", 6, "EUR");
-    surplus.extend(b"of a later version");
-    let mut no_address = told("test.up.kid", 6, "EUR");
+    let mut up = accept_login(&listener);
+    // Only the last answer is usable: the child repeats the request, and has no address until then.
+    let mut with_surplus = parent_info("test.up.kid", 6, "EUR");
+    with_surplus.extend(b"of a later version");
+    let mut no_address = parent_info("test.up.kid", 6, "EUR");
     no_address[1..5].copy_from_slice(b"nope");
-    for (what, answer, good) in [
+    for (what, answer, is_usable) in [
         ("a Reject", reject(b"F00"), false),
-        ("row 97: the wrong fulfillment", fulfill_with(&PREIMAGE, &surplus), false),
+        ("row 97: the wrong fulfillment", fulfill_with(&PREIMAGE, &with_surplus), false),
         ("row 97: no address", fulfill_with(&Fulfillment::ZERO, &no_address), false),
-        ("row 99: more than is known", fulfill_with(&Fulfillment::ZERO, &surplus), true),
+        ("row 99: more than is known", fulfill_with(&Fulfillment::ZERO, &with_surplus), true),
     ] {
         let (id, packet) = up.receive_prepare();
         let request = Prepare::parse(&packet).unwrap();
@@ -55,13 +50,9 @@ fn a_child_asks_checks_and_adopts_rows_96_97_99_138() {
         assert_eq!((request.amount.0, request.data), (0, &b""[..]), "row 96: {what}");
         assert_eq!(request.condition, Fulfillment::ZERO.condition(), "row 96: {what}");
         assert_eq!(get_json(node.health_port, "/health")["status"], "starting", "row 138: {what}");
-        assert_eq!(
-            alice.request(1, &prepare_to("test.somebody")),
-            "RESPONSE 1 Reject T00",
-            "{what}"
-        );
+        assert_eq!(alice.request(1, &prepare_to("test.shop")), "RESPONSE 1 Reject T00", "{what}");
         up.answer(id, &answer);
-        if good {
+        if is_usable {
             node.wait_for_account("the address is known", "up", |_| {
                 get_json(node.health_port, "/peers")["ilpAddress"] == "test.up.kid"
             });
@@ -73,32 +64,57 @@ fn a_child_asks_checks_and_adopts_rows_96_97_99_138() {
     let up_account = node.account("up");
     assert_eq!((&up_account["assetCode"], &up_account["assetScale"]), (&"EUR".into(), &6.into()));
     // Everything unknown goes to the parent.
-    alice.send_prepare(2, &prepare_to("test.somebody"));
+    alice.send_prepare(2, &prepare_to("test.shop"));
     let (id, _) = up.receive_prepare();
     up.answer(id, &fulfill(&PREIMAGE));
     assert_eq!(alice.receive_described(), "RESPONSE 2 Fulfill");
 }
 
-/// A parent that has taken the login of the node and is asked for address and asset.
-struct Parent(Peer, u32);
+/// A node with a parent `up` on this port, and the peers of `rest`.
+fn start_child(settings: &str, port: u16, rest: &str) -> TestNode {
+    TestNode::start(&format!(
+        "{settings}peers:\n  - {{ id: up, relation: parent, url: 'ws://127.0.0.1:{port}', authToken: up-token }}\n{rest}"
+    ))
+}
+
+/// The peer that accepts the node's next dial and login.
+fn accept_login(listener: &TcpListener) -> Peer {
+    let mut up = Peer::accept(listener);
+    let login = up.receive();
+    up.send(&response(login.id, None));
+    up
+}
+
+/// A parent that has received the node's request for address and asset.
+struct Parent {
+    session: Peer,
+    request_id: u32,
+}
 
 impl Parent {
-    fn asked(listener: &TcpListener) -> Self {
-        let mut up = Peer::accept(listener);
-        let login = up.receive();
-        up.send(&response(login.id, None));
-        let (id, packet) = up.receive_prepare();
+    fn accept(listener: &TcpListener) -> Self {
+        let mut session = accept_login(listener);
+        let (request_id, packet) = session.receive_prepare();
         assert_eq!(Prepare::parse(&packet).unwrap().destination.as_str(), "peer.config");
-        Parent(up, id)
+        Parent { session, request_id }
     }
 
-    fn says(&mut self, address: &str, scale: u8, code: &str) {
-        self.0.answer(self.1, &fulfill_with(&Fulfillment::ZERO, &told(address, scale, code)));
+    fn answer(&mut self, address: &str, scale: u8, code: &str) {
+        let data = parent_info(address, scale, code);
+        self.session.answer(self.request_id, &fulfill_with(&Fulfillment::ZERO, &data));
+    }
+
+    /// Fulfills a packet that `kid` sends through the node.
+    fn fulfill_packet_of(&mut self, kid: &mut Peer) {
+        kid.send_prepare(1, &prepare_to("test.shop"));
+        let (id, _) = self.session.receive_prepare();
+        self.session.answer(id, &fulfill(&PREIMAGE));
+        assert_eq!(kid.receive_described(), "RESPONSE 1 Fulfill");
     }
 }
 
-/// Levels and errors of the lines of a message.
-fn lines(node: &TestNode, message: &str) -> Vec<(String, String)> {
+/// Level and error of each line with this message.
+fn log_lines(node: &TestNode, message: &str) -> Vec<(String, String)> {
     let lines = node.process.output_lines();
     let values = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let lines = values.filter(|line| line["message"] == message);
@@ -106,160 +122,138 @@ fn lines(node: &TestNode, message: &str) -> Vec<(String, String)> {
     lines.map(|line| (text(&line["level"]), text(&line["error"]))).collect()
 }
 
+const KID: &str = "  - { id: kid, relation: child, authToken: kid-token }\n";
+
 const REFUSED: &str = "address or asset from the parent cannot be used; its link is suspended until the configuration fits";
 
-/// Address, asset and scale of the node, whether packets go to the parent, and how often it was refused.
-fn standing(node: &TestNode) -> (String, bool, usize) {
+/// Address, asset and scale of the node, whether packets go to the parent, and how often its values were refused.
+fn parent_state(node: &TestNode) -> (String, bool, usize) {
     let up = node.account("up");
     let address = &get_json(node.health_port, "/peers")["ilpAddress"];
-    let unit = format!("{address} {} {}", up["assetCode"], up["assetScale"]);
-    (unit.replace('"', ""), up["enabled"] == true, lines(node, REFUSED).len())
+    let values = format!("{address} {} {}", up["assetCode"], up["assetScale"]);
+    (values.replace('"', ""), up["enabled"] == true, log_lines(node, REFUSED).len())
 }
 
 #[test]
-fn what_was_adopted_stays_and_a_parent_that_says_something_else_is_suspended() {
+fn adopted_values_stay_and_a_parent_that_gives_others_is_suspended() {
     let (listener, port) = bind_listener();
-    let node = TestNode::start(&format!(
-        "nodeId: n\npeers:\n  - {{ id: up, relation: parent, url: 'ws://127.0.0.1:{port}', authToken: up-token }}\n  \
-           - {{ id: kid, relation: child, authToken: kid-token }}\n"
-    ));
-    let until = |what: &str, expected: (&str, bool, usize)| {
+    let node = start_child("nodeId: n\n", port, KID);
+    let wait_for_state = |what: &str, expected: (&str, bool, usize)| {
         let expected = (expected.0.to_owned(), expected.1, expected.2);
-        node.wait_for_account(what, "up", |_| standing(&node) == expected);
+        node.wait_for_account(what, "up", |_| parent_state(&node) == expected);
     };
     let adopted = "test.up.n EUR 6";
-    let mut up = Parent::asked(&listener);
-    up.says("test.up.n", 6, "EUR");
-    until("the first answer is adopted", (adopted, true, 0));
+    let mut up = Parent::accept(&listener);
+    up.answer("test.up.n", 6, "EUR");
+    wait_for_state("the first answer is adopted", (adopted, true, 0));
     let mut kid = node.connect_peer("kid");
     let mut refused = 0;
     for (address, scale, code) in [("test.up.n", 2, "EUR"), ("test.other.n", 6, "EUR")] {
-        up.0.disconnect();
-        up = Parent::asked(&listener);
-        up.says(address, scale, code);
+        up.session.disconnect();
+        up = Parent::accept(&listener);
+        up.answer(address, scale, code);
         refused += 1;
-        until("another one is refused", (adopted, false, refused));
-        // The session of the child goes on, in its unit, and none of its packets gets to the parent.
+        wait_for_state("a different answer is refused", (adopted, false, refused));
+        // The child's session goes on with its asset, and none of its packets reaches the parent.
         assert_eq!(
             kid.request(1, &prepare_to("test.shop")),
             "RESPONSE 1 Reject T01",
             "{address} {scale}"
         );
-        assert!(up.0.drain_frames().is_empty());
-        up.0.disconnect();
-        up = Parent::asked(&listener);
-        up.says("test.up.n", 6, "EUR");
-        until("the first one is taken again", (adopted, true, refused));
-        kid.send_prepare(2, &prepare_to("test.shop"));
-        let (id, _) = up.0.receive_prepare();
-        up.0.answer(id, &fulfill(&PREIMAGE));
-        assert_eq!(kid.receive_described(), "RESPONSE 2 Fulfill");
+        assert!(up.session.drain_frames().is_empty());
+        up.session.disconnect();
+        up = Parent::accept(&listener);
+        up.answer("test.up.n", 6, "EUR");
+        wait_for_state("the adopted one is accepted again", (adopted, true, refused));
+        up.fulfill_packet_of(&mut kid);
     }
-    for (level, error) in lines(&node, REFUSED) {
+    for (level, error) in log_lines(&node, REFUSED) {
         assert_eq!(level, "ERROR");
         assert!(error.contains("test.up.n and EUR/6 before"), "{error}");
     }
 }
 
 #[test]
-fn what_a_parent_tells_is_held_to_the_rules_of_the_file() {
+fn values_from_a_parent_must_follow_the_rules_of_the_file() {
     let (listener, port) = bind_listener();
-    let node = TestNode::start(&format!(
-        "nodeId: n\npeers:\n  - {{ id: up, relation: parent, url: 'ws://127.0.0.1:{port}', authToken: up-token }}\n  \
-           - {{ id: bob, authToken: bob-token }}\n\
-         routes: [{{ prefix: test.bob, nextHop: bob }}]\n"
-    ));
-    // Of the answer alone: it is asked again. (`account::asset` has all rules of assets.)
-    let (long, mut up) = ("X".repeat(33), Parent::asked(&listener));
+    let bob =
+        "  - { id: bob, authToken: bob-token }\nroutes: [{ prefix: test.bob, nextHop: bob }]\n";
+    let node = start_child("nodeId: n\n", port, bob);
+    // Rules of the answer alone: the request is repeated. (`account::asset` tests all rules of assets.)
+    let (long, mut up) = ("X".repeat(33), Parent::accept(&listener));
     for (address, code, why) in
         [("peer.up.n", "EUR", "below peer."), ("test.up.n", &long, "the asset code is too long")]
     {
-        up.says(address, 6, code);
-        (up.1, _) = up.0.receive_prepare();
+        up.answer(address, 6, code);
+        (up.request_id, _) = up.session.receive_prepare();
         node.wait_for_account(why, "up", |_| {
-            let last = lines(&node, "the parent gave no address").pop();
+            let last = log_lines(&node, "the parent gave no address").pop();
             last.is_some_and(|(level, error)| level == "WARN" && error.contains(why))
         });
         assert_eq!(get_json(node.health_port, "/peers")["ilpAddress"], Value::Null, "{why}");
     }
-    // Of the answer and the file: the link is suspended. (`config::own_address` has all rules of addresses.)
-    up.says("g.up.n", 6, "EUR");
-    // The log has a thread of its own: its line may come after the page.
+    // Rules of answer and file: the link is suspended. (`config::own_address` tests all rules of addresses.)
+    up.answer("g.up.n", 6, "EUR");
+    // The log has a thread of its own: the page may change before the line is written.
     node.wait_for_account("refused", "up", |up| {
-        up["enabled"] == false && !lines(&node, REFUSED).is_empty()
+        up["enabled"] == false && !log_lines(&node, REFUSED).is_empty()
     });
-    let (level, error) = lines(&node, REFUSED).pop().unwrap();
+    let (level, error) = log_lines(&node, REFUSED).pop().unwrap();
     assert!(level == "ERROR" && error.contains("belongs to another network"), "{error}");
     assert_eq!(get_json(node.health_port, "/peers")["ilpAddress"], Value::Null);
-    up.0.disconnect();
-    up = Parent::asked(&listener);
-    up.says("test.up.n", 6, "EUR");
-    node.wait_for_account("a good one", "up", |_| {
-        standing(&node) == ("test.up.n EUR 6".into(), true, 1)
+    up.session.disconnect();
+    up = Parent::accept(&listener);
+    up.answer("test.up.n", 6, "EUR");
+    node.wait_for_account("a usable answer", "up", |_| {
+        parent_state(&node) == ("test.up.n EUR 6".into(), true, 1)
     });
 }
 
 #[test]
-fn an_asset_that_nobody_set_is_the_parents_also_where_the_address_is_set() {
+fn an_asset_that_is_not_set_comes_from_the_parent_even_if_the_address_is_set() {
     let (listener, port) = bind_listener();
-    let start = |asset: &str| {
-        TestNode::start(&format!(
-            "nodeId: n\nilpAddress: test.up.n\n{asset}peers:\n  \
-               - {{ id: up, relation: parent, url: 'ws://127.0.0.1:{port}', authToken: up-token }}\n  \
-               - {{ id: kid, relation: child, authToken: kid-token }}\n"
-        ))
-    };
+    let start =
+        |asset: &str| start_child(&format!("nodeId: n\nilpAddress: test.up.n\n{asset}"), port, KID);
     let node = start("");
-    let mut up = Parent::asked(&listener);
+    let mut up = Parent::accept(&listener);
     let mut kid = node.connect_peer("kid");
-    assert_eq!(standing(&node), ("test.up.n USD 9".into(), true, 0));
-    up.says("test.up.another", 6, "EUR");
+    assert_eq!(parent_state(&node), ("test.up.n USD 9".into(), true, 0));
+    up.answer("test.up.another", 6, "EUR");
     node.wait_for_account("the asset is adopted", "up", |_| {
-        standing(&node) == ("test.up.n EUR 6".into(), true, 0)
+        parent_state(&node) == ("test.up.n EUR 6".into(), true, 0)
     });
-    // The child may have asked before, and asks again when it connects.
+    // The child requests its asset again when it reconnects.
     kid.wait_closed();
     let mut kid = node.connect_peer("kid");
-    kid.send_prepare(2, &prepare_to("test.shop"));
-    let (id, _) = up.0.receive_prepare();
-    up.0.answer(id, &fulfill(&PREIMAGE));
-    assert_eq!(kid.receive_described(), "RESPONSE 2 Fulfill");
+    up.fulfill_packet_of(&mut kid);
     drop(node);
-    // A balance keeps its unit: another one is refused.
+    // An account with a balance keeps its asset.
     let node = start("");
-    let mut up = Parent::asked(&listener);
+    let mut up = Parent::accept(&listener);
     let mut kid = node.connect_peer("kid");
-    kid.send_prepare(1, &prepare_to("test.shop"));
-    let (id, _) = up.0.receive_prepare();
-    up.0.answer(id, &fulfill(&PREIMAGE));
-    assert_eq!(kid.receive_described(), "RESPONSE 1 Fulfill");
-    up.says("test.up.n", 6, "EUR");
+    up.fulfill_packet_of(&mut kid);
+    up.answer("test.up.n", 6, "EUR");
     node.wait_for_account("refused", "up", |_| {
-        standing(&node) == ("test.up.n USD 9".into(), false, 1)
+        parent_state(&node) == ("test.up.n USD 9".into(), false, 1)
     });
     drop(node);
-    // A parent that knows no IL-DCP is told of, and not asked again.
+    // A parent without IL-DCP gets no second request, and the log warns.
     let node = start("");
-    let mut up = Parent::asked(&listener);
-    up.0.answer(up.1, &reject(b"F00"));
+    let mut up = Parent::accept(&listener);
+    up.session.answer(up.request_id, &reject(b"F00"));
     node.wait_for_account("the node is warned", "up", |_| {
-        let told = "the parent gave no asset; set assetCode and assetScale, because the defaults may differ from its own";
-        lines(&node, told).len() == 1
+        let warning = "the parent gave no asset; set assetCode and assetScale, because the defaults may differ from its own";
+        log_lines(&node, warning).len() == 1
     });
     kid = node.connect_peer("kid");
-    kid.send_prepare(1, &prepare_to("test.shop"));
-    let (id, _) = up.0.receive_prepare();
-    up.0.answer(id, &fulfill(&PREIMAGE));
-    assert_eq!(kid.receive_described(), "RESPONSE 1 Fulfill");
+    up.fulfill_packet_of(&mut kid);
     drop(node);
-    // Nothing is left open: nothing is asked.
+    // Address and asset are set: there is no request.
     let node = start("assetCode: EUR\nassetScale: 6\n");
-    let mut up = Peer::accept(&listener);
-    let login = up.receive();
-    up.send(&response(login.id, None));
+    let mut up = accept_login(&listener);
     node.wait_connected("up");
     assert!(up.drain_frames().is_empty());
-    assert_eq!(standing(&node), ("test.up.n EUR 6".into(), true, 0));
+    assert_eq!(parent_state(&node), ("test.up.n EUR 6".into(), true, 0));
 }
 
 /// Every request of the vectors to a parent, and every answer of the vectors to a child.
@@ -273,11 +267,11 @@ fn all_vectors_rows_93_95_97_99() {
         let name = vector["name"].as_str().unwrap();
         let mut packet = hex::decode(vector["hex"].as_str().unwrap()).unwrap();
         if vector["kind"] != "request" {
-            answered(vector, &packet);
+            check_answer(vector, &packet);
             continue;
         }
         if name != "request-expired" {
-            // They are of 2015.
+            // The vectors expired in 2015.
             let fresh = now().saturating_add(Duration::from_secs(30));
             packet[2 + 8..2 + 25].copy_from_slice(&fresh.to_17());
         }
@@ -292,21 +286,17 @@ fn all_vectors_rows_93_95_97_99() {
     }
 }
 
-/// A child that hears `packet` from its parent adopts what it says, or goes on without an address.
-fn answered(vector: &Value, packet: &[u8]) {
+/// A child whose parent answers with `packet` adopts its values, or goes on without an address.
+fn check_answer(vector: &Value, packet: &[u8]) {
     let (listener, port) = bind_listener();
-    let node = TestNode::start(&format!(
-        "nodeId: kid\npeers: [{{ id: up, relation: parent, url: 'ws://127.0.0.1:{port}', authToken: up-token }}]\n"
-    ));
-    let mut up = Peer::accept(&listener);
-    let login = up.receive();
-    up.send(&response(login.id, None));
+    let node = start_child("nodeId: kid\n", port, "");
+    let mut up = accept_login(&listener);
     let (id, _) = up.receive_prepare();
     up.answer(id, packet);
     let adopted = || get_json(node.health_port, "/peers")["ilpAddress"].clone();
     let fields = &vector["fields"];
     if fields.is_null() || fields["assetScale"] == 255 {
-        // It asks again, and has no address. (Scale 255 and code `€` can be read, but no account is counted in them.)
+        // It repeats the request, and has no address. (Scale 255 and code `€` can be read, but no account may have them.)
         up.receive_prepare();
         assert_eq!(adopted(), Value::Null, "{vector}");
     } else {
@@ -324,10 +314,10 @@ fn files_that_mix_networks_or_have_two_parents_are_refused_rows_33_98() {
         let file = write_file(&folder, "node.yaml", yaml);
         let (status, lines) =
             Process::start(&["run", "--config", path_text(&file)], []).wait_exit();
-        let said = lines.join("\n");
-        assert_eq!(status.code(), Some(64), "{said}");
-        assert!(said.contains(expected), "{expected:?} is not in {said}");
-        assert!(!said.contains("listening"), "nothing listens yet: {said}");
+        let output = lines.join("\n");
+        assert_eq!(status.code(), Some(64), "{output}");
+        assert!(output.contains(expected), "{expected:?} is not in {output}");
+        assert!(!output.contains("listening"), "nothing listens yet: {output}");
     };
     check(
         "nodeId: n\nilpAddress: g.n\npeers: [{ id: a, authToken: abcd }]\nroutes: [{ prefix: test.a, nextHop: a }]\n",
