@@ -1,7 +1,6 @@
 //! The tasks that accept connections, one per listener, and the tasks of the connections.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -9,7 +8,7 @@ use tracing::Instrument;
 
 use super::task;
 use crate::btp::BtpServer;
-use crate::http::{HttpConnections, HttpServer};
+use crate::http::HttpServer;
 
 /// A server of any protocol.
 pub(super) trait ConnectionServer: Send + Sync + 'static {
@@ -35,19 +34,7 @@ impl ConnectionServer for HttpServer {
 #[derive(Debug)]
 pub(super) struct Acceptor {
     stop: oneshot::Sender<()>,
-    /// Returns the connections that are still open.
     accepting: JoinHandle<JoinSet<()>>,
-}
-
-/// The open connections of a listener that is closed.
-#[derive(Debug)]
-pub(super) struct OpenConnections(Option<JoinSet<()>>);
-
-/// The running acceptor of the HTTP listener, with a handle to its connections.
-#[derive(Debug)]
-pub(super) struct HttpAcceptor {
-    acceptor: Acceptor,
-    connections: HttpConnections,
 }
 
 impl Acceptor {
@@ -69,51 +56,10 @@ impl Acceptor {
         Self { stop, accepting }
     }
 
-    /// Closes the listener; open connections go on.
-    pub(super) async fn stop(self) -> OpenConnections {
-        // Fails only if the task has ended already.
+    /// Closes the listener, and returns the connections that are still open.
+    pub(super) async fn stop(self) -> JoinSet<()> {
+        // Both fail only after a panic of the task, which the panic hook has logged.
         let _ = self.stop.send(());
-        OpenConnections(self.accepting.await.ok())
-    }
-}
-
-impl HttpAcceptor {
-    pub(super) fn start(server: HttpServer) -> Self {
-        let connections = server.connections();
-        Self { acceptor: Acceptor::start(Arc::new(server)), connections }
-    }
-
-    /// Closes the listener; open connections go on.
-    pub(super) async fn stop(self) -> OpenHttpConnections {
-        OpenHttpConnections { open: self.acceptor.stop().await, connections: self.connections }
-    }
-}
-
-/// The open connections of an HTTP listener that is closed.
-#[derive(Debug)]
-pub(super) struct OpenHttpConnections {
-    open: OpenConnections,
-    connections: HttpConnections,
-}
-
-impl OpenHttpConnections {
-    /// Closes each connection once its requests are answered.
-    pub(super) fn close_when_idle(&self) {
-        self.connections.close_when_idle();
-    }
-
-    /// Waits up to `timeout` until all are closed; then it aborts them.
-    pub(super) async fn wait_closed(self, timeout: Duration) {
-        self.open.wait_closed(timeout).await;
-    }
-}
-
-impl OpenConnections {
-    /// Waits up to `timeout` until all are closed; then it aborts them.
-    pub(super) async fn wait_closed(self, timeout: Duration) {
-        let Some(mut connections) = self.0 else { return };
-        let all = async { while connections.join_next().await.is_some() {} };
-        // After the timeout, dropping the set aborts the rest.
-        let _ = tokio::time::timeout(timeout, all).await;
+        self.accepting.await.unwrap_or_default()
     }
 }

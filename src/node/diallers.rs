@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use super::task;
 use crate::account::AccountId;
 use crate::btp::{BtpClient, Dial, DialTarget as BtpTarget};
 use crate::http::{HttpContext, HttpDial, HttpDialler, HttpTarget};
@@ -130,12 +131,10 @@ impl Diallers {
     }
 
     /// Closes all dialled sessions, and waits up to `timeout` for their ends.
-    pub(super) async fn stop(mut self, code: u16, reason: &'static str, timeout: Duration) {
+    pub(super) async fn stop(self, code: u16, reason: &'static str, timeout: Duration) {
         for RunningDialler { handle, .. } in self.running.values() {
             handle.stop(code, reason);
         }
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        // After the timeout, dropping the set aborts the rest.
-        let _ = tokio::time::timeout(timeout, all).await;
+        task::wait_or_abort(self.tasks, timeout).await;
     }
 }

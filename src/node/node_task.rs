@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
-use super::acceptor::{Acceptor, HttpAcceptor};
+use super::acceptor::Acceptor;
 use super::adopt::ParentState;
 use super::command::NodeCommand;
 use super::derive::{RandomSecret, http_dials, peer_dials, status_settings};
@@ -18,7 +18,7 @@ use super::runtime_thread::RuntimeThread;
 use super::task::{self, AbortOnDrop};
 use crate::api::{HealthStatus, NodeStatus};
 use crate::config::NodeConfig;
-use crate::http::HttpContext;
+use crate::http::{HttpConnections, HttpContext};
 use crate::peers::{Logins, PeerChange, PeerEvent, TransportContext};
 
 /// How often a starting node checks its health, so that its log has the time when it became ready.
@@ -33,7 +33,7 @@ pub(super) struct NodeTask {
     pub(super) logins: Arc<Logins>,
     pub(super) http_context: Arc<HttpContext>,
     pub(super) acceptor: Acceptor,
-    pub(super) http: Option<HttpAcceptor>,
+    pub(super) http: Option<(HttpConnections, Acceptor)>,
     pub(super) diallers: Diallers,
     pub(super) draining: Draining,
     pub(super) status: Arc<NodeStatus>,

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::node_task::NodeTask;
+use super::task;
 use crate::peers::{GOING_AWAY, TransportContext};
 
 const STOPPING: &str = "stopping";
@@ -26,9 +28,9 @@ impl NodeTask {
         drop(self.ccp);
         // The listeners close: dials are refused from now on, and do not wait.
         let sessions = self.acceptor.stop().await;
-        let http = match self.http {
-            Some(http) => Some(http.stop().await),
-            None => None,
+        let (http, http_tasks) = match self.http {
+            Some((connections, acceptor)) => (Some(connections), acceptor.stop().await),
+            None => (None, JoinSet::new()),
         };
         wait_for_answers(&context, self.config.settings.shutdown_grace).await;
         for exposure in context.connector.reject_pending(context.clock.now()) {
@@ -42,17 +44,13 @@ impl NodeTask {
         drop(self.draining);
         // All at the same time, so that peers that do not answer cost the timeout only once.
         context.connector.close_all_sessions(GOING_AWAY, STOPPING);
-        if let Some(http) = &http {
-            http.close_when_idle();
+        if let Some(connections) = http {
+            connections.close_when_idle();
         }
         tokio::join!(
             self.diallers.stop(GOING_AWAY, STOPPING, CLOSE_TIMEOUT),
-            sessions.wait_closed(CLOSE_TIMEOUT),
-            async {
-                if let Some(http) = http {
-                    http.wait_closed(CLOSE_TIMEOUT).await;
-                }
-            }
+            task::wait_or_abort(sessions, CLOSE_TIMEOUT),
+            task::wait_or_abort(http_tasks, CLOSE_TIMEOUT),
         );
         drop(self.tls_thread);
         drop(self.sweep);

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use super::acceptor::{Acceptor, HttpAcceptor};
+use super::acceptor::Acceptor;
 use super::adopt::ParentState;
 use super::command::{COMMANDS_MAX, NodeCommand, NodeHandle};
 use super::derive::{btp_settings, generate_secret, login_directory, status_settings};
@@ -200,7 +200,7 @@ async fn build(
     let events = context.peers.subscribe();
     let node_task = NodeTask {
         acceptor: Acceptor::start(Arc::new(btp)),
-        http: http.map(HttpAcceptor::start),
+        http: http.map(|server| (server.connections(), Acceptor::start(Arc::new(server)))),
         logins,
         diallers: Diallers::new(Arc::clone(&http_context)),
         http_context,

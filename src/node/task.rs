@@ -1,8 +1,9 @@
 //! The one place in the program that spawns.
 
 use std::future::Future;
+use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::Instrument;
 
 /// Spawns a future in the caller's span, so that its lines name their node.
@@ -13,6 +14,13 @@ where
     F::Output: Send + 'static,
 {
     tokio::spawn(future.in_current_span())
+}
+
+/// Waits up to `timeout` until all tasks have ended; then it aborts the rest.
+pub(super) async fn wait_or_abort(mut tasks: JoinSet<()>, timeout: Duration) {
+    let all = async { while tasks.join_next().await.is_some() {} };
+    // Dropping the set aborts what is left.
+    let _ = tokio::time::timeout(timeout, all).await;
 }
 
 /// A task that ends when this value is dropped.

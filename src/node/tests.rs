@@ -2,6 +2,7 @@
 
 mod rotation;
 
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::api::HealthStatus;
 use crate::config::{FileContent, NodeConfig, Source};
 use crate::link::Outcome;
 use crate::net::Descriptors;
+use crate::peers::RECONFIGURED;
 use crate::telemetry::{LogLevels, LogTo, Logs};
 use crate::testing::until;
 use crate::topology::load_content;
@@ -215,6 +217,43 @@ async fn a_stop_waits_for_answers_up_to_the_grace_period() {
     stop(a).await;
 }
 
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// The peer `b` that a node dials.
+fn dialled_peer(address: SocketAddr, token: &str) -> String {
+    format!("peers: [{{id: b, url: \"ws://{address}\", authToken: {token}}}]\n")
+}
+
+/// Waits until the node has taken all commands.
+async fn until_idle(node: &Node) {
+    let commands = &node.handle().commands;
+    until("the reload", || commands.capacity() == commands.max_capacity()).await;
+}
+
+/// Sends a packet from a node to one of its peers, which receives it.
+async fn send_packet(node: &Node, peer: &str, far: &mut WebSocketStream<TcpStream>) {
+    let (context, now) = (&node.handle().context, node.handle().context.clock.now());
+    let request = crate::wire::ildcp::request(now.wall.saturating_add_millis(20_000));
+    context.connector.originate_prepare(&peer.parse().unwrap(), &request, now, |_| {});
+    assert!(far.next().await.unwrap().unwrap().is_binary());
+}
+
+/// The code and the reason of the close frame, which is the next frame.
+async fn receive_close(far: &mut WebSocketStream<TcpStream>) -> (u16, String) {
+    let next = tokio::time::timeout(Duration::from_secs(10), far.next()).await;
+    let close = next.expect("the session is closed").unwrap().unwrap();
+    let Message::Close(Some(close)) = close else { panic!("{close:?}") };
+    (u16::from(close.code), close.reason.to_string())
+}
+
+fn reconfigured() -> (u16, String) {
+    (RECONFIGURED.0, RECONFIGURED.1.to_owned())
+}
+
 /// Accepts a node's login; after that this end reads nothing.
 async fn accept_login(listener: &TcpListener) -> WebSocketStream<TcpStream> {
     let (stream, _) = listener.accept().await.unwrap();
@@ -239,8 +278,7 @@ async fn log_in(node: &Node, name: &str, token: &str) -> WebSocketStream<TcpStre
 
 #[tokio::test]
 async fn a_stop_closes_the_port_first_and_all_sessions_at_the_end() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let to_b = listener.local_addr().unwrap();
+    let (listener, to_b) = listen().await;
     let node = start("a", &format!(
         "peers: [{{id: b, url: \"ws://{to_b}\", authToken: ab}}, {{id: c, authToken: ac}}]\nshutdownGraceMs: 400\n"
     )).await;
@@ -257,9 +295,7 @@ async fn a_stop_closes_the_port_first_and_all_sessions_at_the_end() {
     node.handle().send(NodeCommand::Stop).await;
     until("the port is closed", || std::net::TcpStream::connect(port).is_err()).await;
     assert_eq!(context.connector.in_flight(), 1, "it still waits for the answer");
-    let close = c.next().await.unwrap().unwrap();
-    let Message::Close(Some(close)) = close else { panic!("{close:?}") };
-    assert_eq!((u16::from(close.code), close.reason.as_str()), (1001, "stopping"));
+    assert_eq!(receive_close(&mut c).await, (1001, "stopping".to_owned()));
     assert!(connected(&node, "b"), "c was not kept waiting until b was given up");
     assert_eq!(unanswered.await, Err("T00".into()));
     node.stopped().await;
@@ -269,32 +305,22 @@ async fn a_stop_closes_the_port_first_and_all_sessions_at_the_end() {
 async fn a_peer_that_comes_back_with_another_secret_must_show_it() {
     let node = start("a", "peers: [{id: c, authToken: old}]\nshutdownGraceMs: 300\n").await;
     let mut c = log_in(&node, "c", "old").await;
-    let context = node.handle().context.clone();
-    let (by, now) = ("c".parse().unwrap(), context.clock.now());
-    let request = crate::wire::ildcp::request(now.wall.saturating_add_millis(20_000));
-    context.connector.originate_prepare(&by, &request, now, |_| {});
-    assert!(c.next().await.unwrap().unwrap().is_binary(), "what keeps it draining");
+    // Its packet in flight keeps c draining.
+    send_packet(&node, "c", &mut c).await;
     reload(&node, "shutdownGraceMs: 60000\n").await;
     reload(&node, "peers: [{id: c, authToken: new}]\nshutdownGraceMs: 300\n").await;
-    let close = c.next().await.unwrap().unwrap();
-    let Message::Close(Some(close)) = close else { panic!("{close:?}") };
-    assert_eq!((u16::from(close.code), close.reason.as_str()), crate::peers::RECONFIGURED);
+    assert_eq!(receive_close(&mut c).await, reconfigured());
     stop(node).await;
 }
 
 #[tokio::test]
 async fn a_session_that_was_dialled_ends_in_the_same_way() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = listener.local_addr().unwrap();
-    let peers =
-        |token: &str| format!("peers: [{{id: b, url: \"ws://{url}\", authToken: {token}}}]\n");
-    let node = start("a", &peers("old")).await;
+    let (listener, address) = listen().await;
+    let node = start("a", &dialled_peer(address, "old")).await;
     let mut b = accept_login(&listener).await;
     until("the link", || connected(&node, "b")).await;
-    reload(&node, &peers("new")).await;
-    let close = b.next().await.unwrap().unwrap();
-    let Message::Close(Some(close)) = close else { panic!("{close:?}") };
-    assert_eq!((u16::from(close.code), close.reason.as_str()), crate::peers::RECONFIGURED);
+    reload(&node, &dialled_peer(address, "new")).await;
+    assert_eq!(receive_close(&mut b).await, reconfigured());
     stop(node).await;
 }
 
@@ -319,9 +345,8 @@ async fn the_values_of_a_removed_parent_are_dropped() {
 
 #[tokio::test]
 async fn a_reload_tries_peers_that_are_away_at_once() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = listener.local_addr().unwrap();
-    let peers = format!("peers: [{{id: b, url: \"ws://{url}\", authToken: s}}]\n");
+    let (listener, address) = listen().await;
+    let peers = dialled_peer(address, "s");
     let node = start("a", &peers).await;
     let status = node.handle().context.peers.status(&"b".parse().unwrap());
     // Without reloads these attempts take more than half a minute.
@@ -337,27 +362,14 @@ async fn a_reload_tries_peers_that_are_away_at_once() {
 
 #[tokio::test]
 async fn a_peer_whose_port_changes_keeps_its_session_until_it_moves() {
-    let (before, after) = (
-        TcpListener::bind("127.0.0.1:0").await.unwrap(),
-        TcpListener::bind("127.0.0.1:0").await.unwrap(),
-    );
-    let peers = |listener: &TcpListener| {
-        let url = listener.local_addr().unwrap();
-        format!("peers: [{{id: b, url: \"ws://{url}\", authToken: s}}]\n")
-    };
-    let node = start("a", &peers(&before)).await;
+    let ((before, old_address), (after, new_address)) = (listen().await, listen().await);
+    let node = start("a", &dialled_peer(old_address, "s")).await;
     let mut b = accept_login(&before).await;
     until("the link", || connected(&node, "b")).await;
-    reload(&node, &peers(&after)).await;
+    reload(&node, &dialled_peer(new_address, "s")).await;
+    until_idle(&node).await;
     // The session's next frame is a packet, and not a close frame.
-    let (context, now) = (node.handle().context.clone(), node.handle().context.clock.now());
-    until("the reload", || {
-        node.handle().commands.capacity() == node.handle().commands.max_capacity()
-    })
-    .await;
-    let request = crate::wire::ildcp::request(now.wall.saturating_add_millis(20_000));
-    context.connector.originate_prepare(&"b".parse().unwrap(), &request, now, |_| {});
-    assert!(b.next().await.unwrap().unwrap().is_binary());
+    send_packet(&node, "b", &mut b).await;
     drop(b);
     let _b = accept_login(&after).await;
     until("the link again", || connected(&node, "b")).await;

@@ -2,14 +2,6 @@
 
 use super::*;
 
-/// The close frame that ends a session.
-async fn closed(far: &mut WebSocketStream<TcpStream>) -> (u16, String) {
-    let next = tokio::time::timeout(Duration::from_secs(10), far.next()).await;
-    let close = next.expect("the session is closed").unwrap().unwrap();
-    let Message::Close(Some(close)) = close else { panic!("{close:?}") };
-    (u16::from(close.code), close.reason.to_string())
-}
-
 /// Fails if a session is closed or closing: each empty message must get its answer.
 async fn assert_up(far: &mut WebSocketStream<TcpStream>) {
     for id in [77, 78] {
@@ -27,36 +19,33 @@ async fn assert_up(far: &mut WebSocketStream<TcpStream>) {
 async fn reload_and_wait(node: &Node, rest: &str) {
     reload(node, rest).await;
     reload(node, rest).await;
-    let commands = &node.handle().commands;
-    until("the reload", || commands.capacity() == commands.max_capacity()).await;
+    until_idle(node).await;
 }
 
 #[tokio::test]
 async fn a_removed_token_closes_only_the_sessions_that_logged_in_with_it() {
     let with = |tokens: &str| format!("peers: [{{id: c, authTokens: {tokens}, maxSessions: 4}}]\n");
     let node = start("a", &with("[old]")).await;
-    let reconfigured = (crate::peers::RECONFIGURED.0, crate::peers::RECONFIGURED.1.into());
     let mut old = log_in(&node, "c", "old").await;
     // Logins from before the reload count as well: fingerprints outlive directories.
     reload_and_wait(&node, &with("[new, old]")).await;
     let mut new = log_in(&node, "c", "new").await;
     assert_up(&mut old).await;
     reload_and_wait(&node, &with("[new]")).await;
-    assert_eq!(closed(&mut old).await, reconfigured);
+    assert_eq!(receive_close(&mut old).await, reconfigured());
     assert_up(&mut new).await;
     // The other way round, and with a new token in the place of the removed one.
     reload_and_wait(&node, &with("[third, new]")).await;
     let mut third = log_in(&node, "c", "third").await;
     reload_and_wait(&node, &with("[third, fourth]")).await;
-    assert_eq!(closed(&mut new).await, reconfigured);
+    assert_eq!(receive_close(&mut new).await, reconfigured());
     assert_up(&mut third).await;
     stop(node).await;
 }
 
 #[tokio::test]
 async fn a_dialled_session_goes_on_while_the_token_that_it_sent_is_valid() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = listener.local_addr().unwrap();
+    let (listener, url) = listen().await;
     let with =
         |tokens: &str| format!("peers: [{{id: b, url: \"ws://{url}\", authTokens: {tokens}}}]\n");
     let node = start("a", &with("[old]")).await;
@@ -66,8 +55,7 @@ async fn a_dialled_session_goes_on_while_the_token_that_it_sent_is_valid() {
     assert_up(&mut b).await;
     // It was dialled with the removed one.
     reload(&node, &with("[new]")).await;
-    let reconfigured = (crate::peers::RECONFIGURED.0, crate::peers::RECONFIGURED.1.into());
-    assert_eq!(closed(&mut b).await, reconfigured);
+    assert_eq!(receive_close(&mut b).await, reconfigured());
     drop(b);
     let (stream, _) = listener.accept().await.unwrap();
     let mut far = tokio_tungstenite::accept_async(stream).await.unwrap();
